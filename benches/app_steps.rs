@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use figures::{Figure, Figures, put_new};
 use runstate::domain::apps::{DOMAIN, StepWork};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::value::Json;
 use runstate::work::{Failure, Task, Worker};
 use serde_json::json;
+
+use figures::{Figure, Figures, put_new};
 
 const EXECUTIONS: usize = 1_000;
 const STEPS: usize = 10;

@@ -11,7 +11,6 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use figures::{Figure, Figures, ms};
 use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Query};
@@ -22,6 +21,8 @@ use runstate::store::tables::{BatchPlan, Tables};
 use runstate::store::{Batch, BatchLimits, Expectation, Freshness, Store, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json};
+
+use figures::{Figure, Figures, ms};
 
 const ROWS: Collection = Collection::new("bench.rows", 1)
     .fields(&[Field::int("rank"), Field::text("group"), Field::text("text")])

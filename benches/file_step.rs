@@ -9,13 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use figures::{Figure, Figures, ms, put_new, quantile};
 use runstate::id::{CommandId, Revision};
 use runstate::schema::{Catalog, Collection, Field, Key};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
 use runstate::store::{Batch, Expectation, Freshness, Store, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Difference, Document, FieldPath, Json, Segment};
+
+use figures::{Figure, Figures, ms, put_new, quantile};
 
 const RUNS: Collection = Collection::new("bench.runs", 1).fields(&[Field::int("n"), Field::text("status")]);
 

@@ -10,11 +10,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use figures::{Figure, Figures, median, put_new};
 use runstate::domain::orchestration::{CreateSession, DOMAIN, RegisterMachine, SessionHeartbeat};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::Store;
 use runstate::store::file::{FileStore, FileStoreOptions};
+
+use figures::{Figure, Figures, median, put_new};
 
 const MACHINES: usize = 100;
 const SESSIONS: usize = 10_000;

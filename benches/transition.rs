@@ -7,9 +7,10 @@ use std::hint::black_box;
 use std::io;
 use std::time::{Duration, Instant};
 
-use figures::{Figure, Figures, median};
 use runstate::decision::{Lifecycle, LifecycleEvent, LifecycleState};
 use runstate::domain::cvm::{ExecutionEvent, ExecutionHead, ExecutionState};
+
+use figures::{Figure, Figures, median};
 
 const REPEATS: u32 = 200;
 const ROUNDS: usize = 15;

@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use figures::{Figure, Figures, median, ms, put_new};
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
-use runstate::engine::{Engine, SystemHost, open};
+use runstate::engine::{Engine, SystemHost};
+use runstate::open;
 use runstate::store::Store;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::value::Json;
+
+use figures::{Figure, Figures, median, ms, put_new};
 
 const TURNS: usize = 400;
 
@@ -69,7 +72,7 @@ async fn bench(folder: &Path) -> Result<(), BenchError> {
     for n in 0..TURNS {
         for run in &mut runs {
             let begun = Instant::now();
-            run.engine.cvm().answer("bench", "yes").await?;
+            Cvm::new(&run.engine).answer("bench", "yes").await?;
             run.times.push(begun.elapsed());
             run.bytes += newest_commit_bytes(&run.folder)?;
         }
@@ -100,8 +103,8 @@ fn report(runs: &mut [TurnRun], raw: f64) -> Result<(), BenchError> {
 async fn start(folder: PathBuf, name: &'static str, objects: usize, compacted: bool) -> Result<TurnRun, BenchError> {
     let engine = open_engine(&folder).await?;
     let compiled = runstate::lang::compile("bench.ts", PROGRAM).map_err(|found| format!("{found:?}"))?;
-    engine.cvm().load(&Load::new("bench", PROGRAM, compiled.bytecode)).await?;
-    engine.cvm().start(&Start::new("bench").id("bench").input(Json::from(objects))).await?;
+    Cvm::new(&engine).load(&Load::new("bench", PROGRAM, compiled.bytecode)).await?;
+    Cvm::new(&engine).start(&Start::new("bench").id("bench").input(Json::from(objects))).await?;
     let engine = if compacted {
         engine.store().close().await?;
         let store = FileStore::open(&folder, FileStoreOptions::default()).await?;

@@ -9,9 +9,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use figures::{Figure, Figures, median, ms};
 use runstate::vm::{Limits, Machine, StopReason, TurnContext, VerifiedProgram};
 use serde_json::Value as Json;
+
+use figures::{Figure, Figures, median, ms};
 
 /// Rounds; the engines alternate, so that other load on the machine affects all of them alike.
 const ROUNDS: usize = 5;

@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p runstate --example embed --features compiler`
 
+use runstate::client::Cvm;
 use runstate::engine::Error;
 
 const SOURCE: &str = r#"
@@ -12,7 +13,7 @@ const SOURCE: &str = r#"
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     // `file:DIR` stores it on disk; every process that opens the same directory can continue it.
-    let cvm = runstate::open("memory:").await?.cvm();
+    let cvm = Cvm::new(&runstate::open("memory:").await?);
     cvm.load_source("greet", SOURCE).await?;
 
     let mut run = cvm.start("greet").await?;

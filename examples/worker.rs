@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p runstate --example worker --features compiler`
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::Work;
 use runstate::engine::Error;
 use runstate::value::Json;
@@ -31,7 +32,7 @@ async fn weather(task: Task<Work>) -> Result<Json, Failure> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     // Any number of worker processes can share `file:DIR`.
-    let cvm = runstate::open("memory:").await?.cvm();
+    let cvm = Cvm::new(&runstate::open("memory:").await?);
     cvm.load_source("trip", SOURCE).await?;
     let run = cvm.start("trip").await?;
 

@@ -8,7 +8,7 @@
 //! # #[cfg(not(feature = "compiler"))] fn main() {}
 //! # #[cfg(feature = "compiler")]
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), runstate::engine::Error> {
-//! let cvm = runstate::open("memory:").await?.cvm(); // or "file:DIR": the same documents, safe from kill -9
+//! let cvm = runstate::Cvm::new(&runstate::open("memory:").await?); // or "file:DIR": the same documents, safe from kill -9
 //! cvm.load_source("greet", r#"const name = CC("Who is there?"); console.log(`Hello, ${name}!`);"#).await?;
 //! let mut run = cvm.start("greet").await?;
 //! run.answer("Ada").await?; // or from another process, on another day: cvm.run(&id).await?.answer(…)
@@ -18,7 +18,7 @@
 //!
 //! | you want to | look at |
 //! |---|---|
-//! | open a store | [`open`], [`Builder`] |
+//! | open a store | [`open()`], [`Builder`] |
 //! | run programs that make calls | [`client::Cvm`], [`client::Run`], [`client::Answer`] |
 //! | list executions and calls, follow changes | [`client::Cvm::list`], [`client::Cvm::calls`], [`client::Cvm::stats`], [`engine::Engine::changes`] |
 //! | know the states of an execution | [`domain::cvm`], with its lifecycle |
@@ -55,46 +55,49 @@
 // The derive macros name the library by its path.
 extern crate self as runstate;
 
-#[cfg(feature = "apps")]
-pub mod blob;
 pub mod client;
-pub mod decision;
 pub mod domain;
-pub mod engine;
-pub mod error_code;
-pub mod id;
-pub mod limits;
-pub mod marker;
-#[cfg(all(feature = "object-store", not(target_family = "wasm")))]
-pub mod objects;
-pub mod operation;
-pub mod schema;
+pub mod open;
 pub mod store;
-#[cfg(feature = "simulation")]
+#[cfg(feature = "testing")]
 pub mod testing;
-#[cfg(all(any(feature = "object-store", feature = "postgres", feature = "webhook"), not(target_family = "wasm")))]
-mod tls;
-pub mod transfer;
-#[cfg(any(feature = "wasm", feature = "wasm-compiler"))]
-pub mod wasm;
-#[cfg(all(feature = "webhook", not(target_family = "wasm")))]
-pub mod webhook;
-pub mod work;
 
-/// Whether this build has the documentation and schemas of operations. Constants choose by it, so other builds contain none.
+#[cfg(feature = "apps")]
+#[doc(inline)]
+pub use runstate_blob as blob;
 #[doc(hidden)]
-pub const HAS_SCHEMAS: bool = cfg!(feature = "schema");
-
-#[cfg(any(not(target_family = "wasm"), feature = "wasm"))]
-pub use client::{Builder, open};
+pub use runstate_core::{HAS_SCHEMAS, described_list, described_parameters, description};
+#[doc(inline)]
+pub use runstate_core::{decision, error_code, id, limits, marker, operation, schema};
+pub use runstate_core::{error_codes, serialized_field_type};
+#[cfg(feature = "encryption")]
+#[doc(inline)]
+pub use runstate_encryption as encryption;
+#[doc(inline)]
+pub use runstate_engine as engine;
+#[doc(inline)]
+pub use runstate_engine::work;
 #[cfg(feature = "compiler")]
 #[doc(inline)]
 pub use runstate_lang as lang;
+#[cfg(not(target_family = "wasm"))]
+#[doc(inline)]
+pub use runstate_legacy as legacy;
+#[cfg(all(feature = "object-store", not(target_family = "wasm")))]
+#[doc(inline)]
+pub use runstate_objects as objects;
+#[cfg(feature = "testing")]
+pub use runstate_store::conformance;
+#[doc(inline)]
+pub use runstate_transfer as transfer;
 #[doc(inline)]
 pub use runstate_value as value;
 #[doc(inline)]
 pub use runstate_value::time;
 #[doc(inline)]
 pub use runstate_vm as vm;
-#[cfg(not(target_family = "wasm"))]
-pub use transfer::legacy;
+#[cfg(all(feature = "webhook", not(target_family = "wasm")))]
+#[doc(inline)]
+pub use runstate_webhook as webhook;
+
+pub use client::{Builder, Cvm, open};

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use figures::Figures;
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost};
@@ -21,6 +21,7 @@ use runstate::store::Store as _;
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs, SnapshotPolicy};
 
 use self::figures::{Figure, median, put_new, quantile};
+use figures::Figures;
 
 type BenchError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -56,7 +57,7 @@ async fn open(
     let engine =
         Engine::with_settings(store.clone(), Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?;
     let compiled = runstate::lang::compile("bench.ts", source).map_err(|found| format!("{found:?}"))?;
-    engine.cvm().load(&Load::new("bench", source, compiled.bytecode)).await?;
+    Cvm::new(&engine).load(&Load::new("bench", source, compiled.bytecode)).await?;
     Ok((store, engine))
 }
 
@@ -136,7 +137,7 @@ async fn run_executions(folder: &Path, snapshots: SnapshotPolicy) -> Result<Thro
 }
 
 async fn answer_execution(engine: Engine, id: String) -> Result<Vec<Duration>, BenchError> {
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     cvm.start(&Start::new("bench").id(&id)).await?;
     let mut times = Vec::with_capacity(ANSWERS);
     for _ in 0..ANSWERS {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use runstate::client::Answer;
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, ExecutionProgress, OUTPUTS, Start};
 use runstate::engine::{self, Engine, SystemHost};
@@ -94,7 +95,7 @@ pub async fn bench(figures: &mut Figures) -> Result<(), BenchError> {
 async fn show(folder: &Path) -> Result<(usize, Duration), BenchError> {
     let (store, engine) = open_cold(folder).await?;
     let begun = Instant::now();
-    let view = engine.cvm().show("run").await?;
+    let view = Cvm::new(&engine).show("run").await?;
     let took = begun.elapsed();
     store.close().await?;
     Ok((view.output.len(), took))
@@ -123,11 +124,11 @@ async fn resume(folder: &Path, times: &mut ResumeTimes) -> Result<(), BenchError
     let (store, engine) = open_cold(folder).await?;
     times.open.push(begun.elapsed());
     let looking = Instant::now();
-    let ExecutionProgress { calls, .. } = engine.cvm().progress("run", PAST_ALL_OUTPUT).await?;
+    let ExecutionProgress { calls, .. } = Cvm::new(&engine).progress("run", PAST_ALL_OUTPUT).await?;
     times.poll.push(looking.elapsed());
     let answering = Instant::now();
     let call = calls.first().ok_or("the execution has no open call")?;
-    engine.cvm().answer("run", Answer::to_call(&call.call_id).value("whatever comes next")).await?;
+    Cvm::new(&engine).answer("run", Answer::to_call(&call.call_id).value("whatever comes next")).await?;
     times.answer.push(answering.elapsed());
     times.all.push(begun.elapsed());
     Ok(store.close().await?)
@@ -136,8 +137,8 @@ async fn resume(folder: &Path, times: &mut ResumeTimes) -> Result<(), BenchError
 /// Makes a store with an execution, `run`, that has `rows` rows of history and waits for an answer.
 pub async fn build_store(folder: &Path, rows: usize) -> Result<(), BenchError> {
     let (store, engine) = super::open(folder, FileStoreOptions::default(), PROGRAM).await?;
-    engine.cvm().start(&Start::new("bench").id("run")).await?;
-    engine.cvm().answer("run", "whatever comes next").await?;
+    Cvm::new(&engine).start(&Start::new("bench").id("run")).await?;
+    Cvm::new(&engine).answer("run", "whatever comes next").await?;
     let mut snapshot = store.compact().await?.snapshot;
     let id = store.id().to_owned();
     store.close().await?;

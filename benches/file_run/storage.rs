@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::{COLLECTIONS, HEAP_PAGES, Start};
 use runstate::schema::Query;
 use runstate::store::file::FileStoreOptions;
@@ -57,10 +58,10 @@ pub async fn bench(figures: &mut Figures) -> Result<(), BenchError> {
     let (store, engine) = super::open(root, FileStoreOptions::default(), PROGRAM).await?;
     let watch = SizeWatcher::start(root);
     let mut unique = UniqueBytes::default();
-    engine.cvm().start(&Start::new("bench").id("run")).await?;
+    Cvm::new(&engine).start(&Start::new("bench").id("run")).await?;
     unique.read(root)?;
     for turn in 0..TURNS {
-        engine.cvm().answer("run", answer(turn)).await?;
+        Cvm::new(&engine).answer("run", answer(turn)).await?;
         unique.read(root)?;
     }
     let most = watch.stop();

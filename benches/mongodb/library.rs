@@ -31,7 +31,7 @@ impl AnsweredExecution {
 
     async fn engine(store: &Arc<Mongo>) -> Result<Cvm, BenchError> {
         let domains = runstate::domain::ALL;
-        Ok(Engine::with_settings(store.clone(), Arc::new(SystemHost), domains, Settings::default()).await?.cvm())
+        Ok(Cvm::new(&Engine::with_settings(store.clone(), Arc::new(SystemHost), domains, Settings::default()).await?))
     }
 
     /// Continues as a process that has nothing cached.

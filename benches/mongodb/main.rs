@@ -8,10 +8,15 @@ mod figures;
 mod library;
 mod raw;
 #[cfg(unix)]
-#[path = "../../tests/store_mongodb_faults/server.rs"]
+#[path = "../../tests/servers/store_mongodb_faults/server.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "the tests use all of it, and may panic")]
 mod server;
 #[path = "../steps/mod.rs"]
 mod steps;
+#[cfg(unix)]
+#[path = "../../tests/servers/support/wait.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "the tests use all of it, and may panic")]
+mod wait;
 mod workers;
 
 use std::sync::Arc;

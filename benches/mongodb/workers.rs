@@ -72,7 +72,7 @@ pub async fn answer(url: &str, workers: usize, calls: usize) -> Result<Rates, Be
 
 async fn open_process(url: &str) -> Result<Cvm, BenchError> {
     let store = Arc::new(Mongo::open(url, MongoOptions::default()).await?);
-    Ok(Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?.cvm())
+    Ok(Cvm::new(&Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await?))
 }
 
 async fn join_all(tasks: JoinSet<Result<(), BenchError>>) -> Result<(), BenchError> {

@@ -6,11 +6,15 @@
 mod figures;
 mod raw;
 #[cfg(unix)]
-#[path = "../../tests/store_postgres_faults/server.rs"]
-#[allow(dead_code, unused_imports, reason = "the tests use all of it")]
+#[path = "../../tests/servers/store_postgres_faults/server.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "the tests use all of it, and may panic")]
 mod server;
 #[path = "../steps/mod.rs"]
 mod steps;
+#[cfg(unix)]
+#[path = "../../tests/servers/support/wait.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "the tests use all of it, and may panic")]
+mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use runstate::engine::{Error, StoreKeys};
+use runstate::encryption::Keys;
+use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
-use runstate::store::encryption::Keys;
+use runstate::open::StoreKeys;
 use zeroize::Zeroizing;
 
 /// The variable with a list of keys.

@@ -41,13 +41,14 @@ mod time_format;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use args::{Cli, GlobalArgs};
 use clap::{ArgMatches, FromArgMatches as _, Parser as _};
+use runstate::domain;
+use runstate::operation::Domain;
+
+use args::{Cli, GlobalArgs};
 use error::CliError;
 use exit::CliExit;
 use printer::Printer;
-use runstate::domain;
-use runstate::operation::Domain;
 
 /// Runs the command line with the arguments of this process. Returns its exit code, which the help of each command lists.
 ///

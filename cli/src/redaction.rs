@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use runstate::engine::open::redact_url;
+use runstate::open::redact_url;
 
 /// Removes secrets from `text`, wherever it repeats a URL of this command line.
 pub fn redact(text: &str) -> Cow<'_, str> {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use runstate::blob::{self, Artifacts};
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
-use runstate::engine::open::{self, Environment, MissingStore, OpenedStore, StoreOrigin, store_url};
 use runstate::engine::{DueFailure, Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
+use runstate::open::{self, Environment, MissingStore, OpenedStore, StoreOrigin, store_url};
 use runstate::operation::Registry;
 use runstate::schema::Catalog;
 use runstate::store;
@@ -61,7 +61,8 @@ impl Session {
         let opened = open_engine(&url, missing, settings).await;
         let (engine, store_id) = opened.map_err(|error| explain_open_error(global, &url, error))?;
         let ephemeral = !engine.store().capabilities().durable;
-        let session = Self { cvm: engine.cvm(), engine, out, store_id, url, store: global.store.clone(), ephemeral };
+        let session =
+            Self { cvm: Cvm::new(&engine), engine, out, store_id, url, store: global.store.clone(), ephemeral };
         session.warn();
         if let Some(origin @ StoreOrigin::Default) = created {
             out.remark(&format!(

@@ -17,8 +17,8 @@ use runstate::error_code::ErrorCode;
 use runstate::operation::{OperationKind, Registry, Signature};
 use runstate::schema::{Collection, Field, Kind, Presence};
 use runstate::store::COMMANDS;
-use runstate::wasm::{calls, compiler};
 use runstate::work::WorkerEvent;
+use runstate_wasm::calls;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             result_type::<Progress>(),
             result_type::<WorkerEvent<'static, Work>>(),
             result_type::<WorkerEvent<'static, StepWork>>(),
-            result_type::<compiler::CompiledSource>(),
+            result_type::<runstate_wasm_compiler::CompiledSource>(),
             result_type::<runstate::lang::Diagnostic>(),
         ],
     });

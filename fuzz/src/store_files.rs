@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::COLLECTIONS;
 use runstate::engine::{Engine, RunLimit};
 use runstate::id::hex;
@@ -134,9 +135,9 @@ pub fn store_files(data: &[u8]) -> InputOutcome {
             // Each is a result or an error.
             let _ = block_on(engine.verify(|_| {}));
             for execution in ["r1", "r2", "f1"] {
-                let _ = block_on(engine.cvm().show(execution));
-                let _ = block_on(engine.cvm().answer(execution, "approve"));
-                let _ = block_on(engine.cvm().retry(execution));
+                let _ = block_on(Cvm::new(&engine).show(execution));
+                let _ = block_on(Cvm::new(&engine).answer(execution, "approve"));
+                let _ = block_on(Cvm::new(&engine).retry(execution));
             }
             let _ = block_on(engine.run_due(10, RunLimit::Stop));
         }

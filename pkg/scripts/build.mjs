@@ -3,23 +3,22 @@
 //   node scripts/build.mjs                the package
 //   node scripts/build.mjs --check        the package, and checks of the packed package
 //   node scripts/build.mjs --benches      the package, and in build/ the module that benches call
-//   node scripts/build.mjs --test MODULE  the package for tests, of MODULE and those beside it
+//   node scripts/build.mjs --test FOLDER  the package for tests, of the modules in FOLDER
 //   node scripts/build.mjs --javascript   only JavaScript and types, over the WebAssembly of an earlier build
 //
 // RUNSTATE_WASM_BINDGEN is the path of the wasm-bindgen program if it is not in the cache of `cargo xtask`.
 
 import { copyFileSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
 
 import { check } from "./check.mjs";
 import { buildJavaScript } from "./javascript.mjs";
 import { checkBudgets } from "./sizes.mjs";
 import { buildModules, copyTestModules } from "./wasm.mjs";
 
-const [flag, module, ...rest] = process.argv.slice(2);
-const allowedFlags = module === undefined ? [undefined, "--check", "--benches", "--javascript"] : ["--test"];
+const [flag, folder, ...rest] = process.argv.slice(2);
+const allowedFlags = folder === undefined ? [undefined, "--check", "--benches", "--javascript"] : ["--test"];
 if (!allowedFlags.includes(flag) || rest.length > 0) {
-  console.error("build.mjs: usage: build.mjs [--check | --benches | --test MODULE | --javascript]");
+  console.error("build.mjs: usage: build.mjs [--check | --benches | --test FOLDER | --javascript]");
   process.exit(2);
 }
 
@@ -27,7 +26,7 @@ process.chdir(new URL("..", import.meta.url).pathname);
 if (flag !== "--javascript") {
   // The build writes the types last, so their folder exists only after a complete build.
   rmSync("dist/types", { recursive: true, force: true });
-  if (flag === "--test") copyTestModules(dirname(module));
+  if (flag === "--test") copyTestModules(folder);
   else buildModules({ benches: flag === "--benches" });
 }
 await buildJavaScript();

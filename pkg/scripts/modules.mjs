@@ -11,22 +11,22 @@
 export const MODULES = [
   {
     name: "runstate", budget: 893, profile: "dist", optimize: "size",
-    package: "runstate", built: "runstate", features: "wasm,indexeddb",
+    package: "runstate-wasm", built: "runstate_wasm", features: "indexeddb",
   },
   {
     name: "runstate_node", budget: 2430, profile: "dist-fast", optimize: "speed",
-    package: "runstate", built: "runstate", features: "wasm,file,indexeddb,simulation,fleet,encryption",
+    package: "runstate-wasm", built: "runstate_wasm", features: "apps,encryption,file,fleet,indexeddb,simulation",
   },
   {
     name: "runstate_compiler", budget: 350, profile: "dist", optimize: "size",
-    package: "runstate", built: "runstate", features: "wasm-compiler",
+    package: "runstate-wasm-compiler", built: "runstate_wasm_compiler", features: "",
   },
 ];
 
 /** The module of the benches. It is not part of the package and stays in build/. */
 export const BENCH_MODULE = {
   name: "runstate_bench", profile: "dist", optimize: "size",
-  package: "runstate", built: "runstate", features: "wasm,testing",
+  package: "runstate-wasm", built: "runstate_wasm", features: "testing",
 };
 
 /** The glue of `runstate/testing`: a copy of Node's glue, because it needs its own instance of the same WebAssembly. */

@@ -59,7 +59,7 @@ function bindgen(program, { name, built }, folder) {
 }
 
 function cargo({ package: name, features }, profile) {
-  const words = ["build", "--package", name, "--lib", "--no-default-features", "--target", TARGET];
+  const words = ["rustc", "--package", name, "--lib", "--crate-type", "cdylib", "--target", TARGET];
   run("cargo", [...words, "--features", features, "--profile", profile], { env: { ...process.env, ...rustFlags() } });
 }
 

@@ -93,7 +93,7 @@ function fail(error: Error & { code?: string }): number {
   print(`error: ${error.message}`, console.error);
   // Node's own errors have a code: an unknown flag, a file that cannot be read.
   if (!(error instanceof RunstateError)) return error instanceof ExecutionError ? 1 : error.code === undefined ? 4 : 2;
-  return ["usage", "compile_error"].includes(error.code) ? 2 : 4;
+  return ["usage", "compile_error", "invalid_url"].includes(error.code) ? 2 : 4;
 }
 
 process.exitCode = await main().catch(fail);

@@ -1034,7 +1034,7 @@ export type Capabilities = {
   nativeTtl: boolean;
   /** Several processes or tabs may use the store at the same time. */
   shared: boolean;
-  /** The store supports `crate.schema.Filter.Text`. */
+  /** The store supports `Filter.Text`(runstate_core.schema.Filter.Text). */
   text: boolean;
 };
 
@@ -5452,19 +5452,19 @@ export type Stats = {
   statuses: { [key: string]: number };
 };
 
-/** The status on the wire. */
+/** The status of an execution on the wire. */
 export type Status =
-  /** See `ExecutionState.Running`. */
+  /** It runs, or will continue to run. */
   | "running"
-  /** See `ExecutionState.Waiting`. */
+  /** It waits for calls. */
   | "waiting_cc"
-  /** See `ExecutionState.Paused`. */
+  /** It is paused. */
   | "paused"
-  /** See `ExecutionState.Complete`. */
+  /** It is complete. */
   | "complete"
-  /** See `ExecutionState.Failed`. */
+  /** It has failed. */
   | "error"
-  /** See `ExecutionState.Cancelled`. */
+  /** It was cancelled. */
   | "cancelled";
 
 /** A step of an execution, or the step that undoes one. */

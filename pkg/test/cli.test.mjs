@@ -118,5 +118,5 @@ test("a damaged store exits with 4", (t) => {
   writeFileSync(damaged, readFileSync(damaged, "utf8").replace("behind", "beyond"));
   const { status, stderr } = runstate("list");
   assert.equal(status, 4, stderr);
-  assert.match(stderr, /^error: .* is damaged: /);
+  assert.match(stderr, /^error: .* is damaged: /m);
 });

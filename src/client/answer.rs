@@ -1,7 +1,7 @@
 //! An answer, and the call that it is for.
 
-use crate::domain::cvm::AnswerTarget;
-use crate::value::Json;
+use runstate_domain_cvm::AnswerTarget;
+use runstate_value::Json;
 
 /// An answer to a call of an execution. A plain value answers the only open call.
 ///

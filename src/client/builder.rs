@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::decision::{DomainSettings, EngineSettings};
+use runstate_core::decision::{DomainSettings, EngineSettings};
+use runstate_core::operation::Domain;
+use runstate_engine::{Engine, Error, Host, SystemHost};
+
 use crate::domain;
-use crate::engine::open::{self, MissingStore};
-use crate::engine::{Engine, Error, Host, StoreKeys, SystemHost};
-use crate::operation::Domain;
+use crate::open::{self, MissingStore, StoreKeys};
 
 /// Opens the store that `url` names, and creates it if it does not exist: `memory:`, `file:DIRECTORY`, `mongodb://HOST/DATABASE`,
 /// `indexeddb:NAME`, as far as this build has them. The engine has all domains, the system's host and the default settings.
@@ -49,7 +50,7 @@ impl Default for Builder {
             settings: EngineSettings::default(),
             host,
             missing: MissingStore::Create,
-            keys: StoreKeys::default(),
+            keys: None,
         }
     }
 }

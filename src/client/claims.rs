@@ -1,13 +1,14 @@
 //! Workers, and their operations: claim calls, extend claims, complete calls or report their failure.
 
-use super::{Answer, Cvm};
-use crate::domain::cvm::{
+use runstate_domain_cvm::{
     AnswerCall, AnswerTarget, Claim, ClaimTarget, ClaimedCall, ExecutionStatus, Fail, FailedCall, Heartbeat, Release,
     Work,
 };
-use crate::engine::Error;
-use crate::time::{Millis, Timestamp};
-use crate::work::Worker;
+use runstate_engine::Error;
+use runstate_engine::work::Worker;
+use runstate_value::time::{Millis, Timestamp};
+
+use super::{Answer, Cvm};
 
 /// A worker that serves the calls of executions.
 pub type CallWorker = Worker<Work>;
@@ -34,7 +35,7 @@ impl Cvm {
         Ok(self.execute(&Claim { of, owner: owner.to_owned(), lease }).await?.into())
     }
 
-    /// Reports that the worker still processes the call. Restarts its lease and returns the end of it. On [`codes::STALE_CLAIM`](crate::domain::cvm::codes::STALE_CLAIM) the
+    /// Reports that the worker still processes the call. Restarts its lease and returns the end of it. On [`codes::STALE_CLAIM`](runstate_domain_cvm::codes::STALE_CLAIM) the
     /// worker must stop: another worker has claimed the call, or it is closed.
     pub async fn heartbeat(&self, claimed: &ClaimedCall, lease: Millis) -> Result<Timestamp, Error> {
         self.execute(&Heartbeat { call: claimed.call.clone(), token: claimed.token, lease }).await

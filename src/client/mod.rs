@@ -1,7 +1,6 @@
 //! Handles for Rust callers: an engine in one line, programs, executions and answers.
 
 mod answer;
-#[cfg(any(not(target_family = "wasm"), feature = "wasm"))]
 mod builder;
 mod claims;
 mod queries;
@@ -11,26 +10,26 @@ mod source;
 #[cfg(all(feature = "apps", feature = "webhook", not(target_family = "wasm")))]
 mod webhooks;
 
+use runstate_core::decision::Command;
+use runstate_core::id::CommandId;
+pub use runstate_domain_cvm::ProgramFile;
+use runstate_domain_cvm::{
+    AnswerCall, Cancel, Delete, Execution, ExecutionProgress, ExecutionStatus, ExecutionStatusDetails, Load,
+    LoadedProgram, Pause, PollExecution, RETENTION, RemoveProgram, Retry, RunDue, RunSlice, Show, ShowOutput,
+    ShowStatus, Start, Unpause, Variables,
+};
+use runstate_engine::{DueReport, Engine, Error, RunLimit};
+use runstate_value::time::Timestamp;
+use runstate_vm::{FrameView, InspectBounds};
+
 pub use answer::Answer;
-#[cfg(any(not(target_family = "wasm"), feature = "wasm"))]
 pub use builder::{Builder, open};
 pub use claims::CallWorker;
 pub use run::Run;
 #[cfg(feature = "compiler")]
 pub use source::{compile, compile_program};
-
-pub use crate::domain::cvm::ProgramFile;
-
-use crate::decision::Command;
-use crate::domain::cvm::{
-    AnswerCall, Cancel, Delete, Execution, ExecutionProgress, ExecutionStatus, ExecutionStatusDetails, Load,
-    LoadedProgram, Pause, PollExecution, RETENTION, RemoveProgram, Retry, RunDue, RunSlice, Show, ShowOutput,
-    ShowStatus, Start, Unpause, Variables,
-};
-use crate::engine::{DueReport, Engine, Error, RunLimit};
-use crate::id::CommandId;
-use crate::time::Timestamp;
-use crate::vm::{FrameView, InspectBounds};
+#[cfg(all(feature = "apps", feature = "webhook", not(target_family = "wasm")))]
+pub use webhooks::webhook_worker;
 
 /// Programs and executions of an engine. Cheap to clone.
 ///
@@ -41,14 +40,12 @@ pub struct Cvm {
     id: Option<CommandId>,
 }
 
-impl Engine {
-    /// Programs and executions.
-    pub fn cvm(&self) -> Cvm {
-        Cvm { engine: self.clone(), id: None }
-    }
-}
-
 impl Cvm {
+    /// The programs and executions of an engine.
+    pub fn new(engine: &Engine) -> Self {
+        Self { engine: engine.clone(), id: None }
+    }
+
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -63,7 +60,7 @@ impl Cvm {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), runstate::engine::Error> {
     /// use runstate::id::CommandId;
     ///
-    /// let cvm = runstate::open("memory:").await?.cvm();
+    /// let cvm = runstate::Cvm::new(&runstate::open("memory:").await?);
     /// cvm.load_source("hello", "console.log('hello')").await?;
     /// let id = CommandId::new("order-17")?;
     /// let run = cvm.with_id(&id).start("hello").await?;
@@ -79,7 +76,7 @@ impl Cvm {
         self.execute(load).await
     }
 
-    /// Removes a program with its versions. [`ErrorCode::IN_USE`](crate::error_code::ErrorCode::IN_USE): it has executions; delete them
+    /// Removes a program with its versions. [`ErrorCode::IN_USE`](runstate_core::error_code::ErrorCode::IN_USE): it has executions; delete them
     /// first.
     pub async fn remove_program(&self, name: &str) -> Result<(), Error> {
         self.execute(&RemoveProgram { name: name.to_owned() }).await.map(drop)
@@ -132,8 +129,8 @@ impl Cvm {
     }
 
     /// The whole execution in one snapshot. That includes its state hash, the position of its machine, and the values of its variables, as
-    /// much as a person reads ([`InspectBounds::default`](crate::vm::InspectBounds::default)). [`Show::all`] with
-    /// [`InspectBounds::full`](crate::vm::InspectBounds::full) has everything.
+    /// much as a person reads ([`InspectBounds::default`](runstate_vm::InspectBounds::default)). [`Show::all`] with
+    /// [`InspectBounds::full`](runstate_vm::InspectBounds::full) has everything.
     pub async fn show(&self, execution: &str) -> Result<Execution, Error> {
         self.engine.query(&Show::all(execution, InspectBounds::default())).await
     }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::Cvm;
-use crate::domain::cvm::{
+use runstate_core::schema::Page;
+use runstate_domain_cvm::{
     ActiveExecutions, CallListing, CallRow, CountFinished, CountStatuses, ExecutionListing, ExecutionSummary, Latency,
     LatencyByKind, LatencyByProgram, LogListing, LogRow, Overview, ProgramHistory, ProgramListing, ProgramSummary,
     ProgramView, ShowLatency, ShowOverview, ShowProgram, ShowProgramById, ShowStats, ShowSummary, ShowVersion,
     ShowVersionOf, SlowestCalls, Stats, VersionListing, VersionSummary, VersionView,
 };
-use crate::engine::Error;
-use crate::schema::Page;
-use crate::time::Timestamp;
+use runstate_engine::Error;
+use runstate_value::time::Timestamp;
+
+use super::Cvm;
 
 impl Cvm {
     /// See [`CallListing`].

@@ -1,9 +1,10 @@
 //! A handle on one execution.
 
+use runstate_core::id::CommandId;
+use runstate_domain_cvm::{Execution, ExecutionProgress, ExecutionStatus, Status};
+use runstate_engine::Error;
+
 use super::{Answer, Cvm};
-use crate::domain::cvm::{Execution, ExecutionProgress, ExecutionStatus, Status};
-use crate::engine::Error;
-use crate::id::CommandId;
 
 /// An execution, with its status after the last command through this handle.
 #[derive(Clone)]

@@ -1,9 +1,10 @@
 //! Loading a program from its source.
 
+use runstate_domain_cvm::{Load, LoadedProgram, ProgramFile, compile_source};
+use runstate_engine::Error;
+use runstate_vm::Instruction;
+
 use super::Cvm;
-use crate::domain::cvm::{Load, LoadedProgram, ProgramFile, compile_source};
-use crate::engine::Error;
-use crate::vm::Instruction;
 
 /// Compiles a source, as [`Cvm::load_source`] does. `name` is the file name in diagnostics.
 ///

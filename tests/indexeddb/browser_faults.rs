@@ -1,8 +1,8 @@
 //! Faults of the browser: denied access, closed connections, aborted transactions, and records that were edited by
 //! hand. Without space, its quota is exhausted, its disk is full, or its estimate predicts it.
 
-use runstate::engine::open;
-use runstate::engine::open::MissingStore;
+use runstate::open;
+use runstate::open::MissingStore;
 use runstate::schema::{Accumulator, Aggregate, Filter, Query};
 use runstate::store::indexeddb::{IndexedDb, IndexedDbOptions};
 use runstate::store::{Outcome, Store};

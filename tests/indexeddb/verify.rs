@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost};
@@ -139,7 +140,7 @@ async fn concurrent_writes_of_another_tab_are_not_findings() {
 async fn programs_and_their_ledger_are_verified_in_a_page() {
     let name = fresh_name();
     let filled = open_engine(&name).await;
-    let cvm = filled.cvm();
+    let cvm = Cvm::new(&filled);
     let bytecode = runstate::lang::compile("asks.ts", PROGRAM).unwrap().bytecode;
     cvm.load(&Load::new("asks", PROGRAM, bytecode)).await.unwrap();
     cvm.start(&Start::new("asks").id("waits")).await.unwrap();

@@ -11,7 +11,7 @@ use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, ProgramFile};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::Memory;
-use runstate::wasm::compiler;
+use runstate_wasm_compiler as compiler;
 use serde_json::{Value as Json, json};
 
 fn checkout() -> &'static Path {

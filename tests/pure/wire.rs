@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::Engine;
@@ -35,9 +36,9 @@ async fn files_of_a_small_run_match_the_snapshot() {
     .unwrap();
     let command = |id: &str| Some(CommandId::new(id).unwrap());
     let bytecode = runstate::lang::compile("program.ts", PROGRAM).unwrap().bytecode;
-    engine.cvm().with_id(command("load").as_ref()).load(&Load::new("program", PROGRAM, bytecode)).await.unwrap();
-    engine.cvm().with_id(command("start").as_ref()).start(&Start::new("program").id("run")).await.unwrap();
-    engine.cvm().with_id(command("answer").as_ref()).answer("run", "yes").await.unwrap();
+    Cvm::new(&engine).with_id(command("load").as_ref()).load(&Load::new("program", PROGRAM, bytecode)).await.unwrap();
+    Cvm::new(&engine).with_id(command("start").as_ref()).start(&Start::new("program").id("run")).await.unwrap();
+    Cvm::new(&engine).with_id(command("answer").as_ref()).answer("run", "yes").await.unwrap();
 
     let read = |seq: u64| std::fs::read_to_string(folder.path().join(format!("commits/{seq:016}.json"))).unwrap();
     // 1 is the migration, 2 the program. The chain begins with the store's random id, so the links are redacted.
@@ -54,10 +55,10 @@ async fn rows_of_a_dead_staged_turn_match_the_snapshot() {
     let engine = Engine::with_settings(store.clone(), host, runstate::domain::ALL, Settings::default()).await.unwrap();
     let source = "const all = []; for (let i = 0; i < 300; i++) all.push({ i, name: `item ${i}` }); CC(\"?\");";
     let bytecode = runstate::lang::compile("program.ts", source).unwrap().bytecode;
-    engine.cvm().load(&Load::new("program", source, bytecode)).await.unwrap();
+    Cvm::new(&engine).load(&Load::new("program", source, bytecode)).await.unwrap();
     store.plan(Method::Commit, 3, Fault::DieBefore);
     let command = CommandId::new("start").unwrap();
-    engine.cvm().with_id(&command).start(&Start::new("program").id("run")).await.unwrap_err();
+    Cvm::new(&engine).with_id(&command).start(&Start::new("program").id("run")).await.unwrap_err();
     let mut shown = String::new();
     for own in runstate::engine::COLLECTIONS {
         for row in store.inner().query(&Query::of(own), Freshness::Linearizable).await.unwrap().items {

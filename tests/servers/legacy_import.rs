@@ -8,16 +8,19 @@ mod scene;
 
 use std::sync::Arc;
 
-use fixtures::{COMPLETED, FAILED, LegacyFixture, OPEN_CALL, PAIR, RUNNING, WAITING, WITH_OPERANDS, date};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Binary, Bson, DateTime, Document as BsonDocument, doc};
 use mongodb::{Client, Database};
+use runstate::client::Cvm;
 use runstate::domain::cvm::{LogListing, Settings, Status};
-use runstate::engine::{Engine, SystemHost, open::open};
+use runstate::engine::{Engine, SystemHost};
 use runstate::legacy::{self, LegacyImportReport, LegacyMongoDb};
+use runstate::open::open;
 use runstate::store::{Memory, Store};
-use scene::{compile, engine, head, skipped};
 use serde_json::{Value as Json, json};
+
+use fixtures::{COMPLETED, FAILED, LegacyFixture, OPEN_CALL, PAIR, RUNNING, WAITING, WITH_OPERANDS, date};
+use scene::{compile, engine, head, skipped};
 
 /// Converts a value as a shell does: every number becomes a double.
 fn to_bson(value: &Json) -> Bson {
@@ -85,7 +88,7 @@ async fn execution_on_mongodb_is_imported_to_memory_and_mongodb() {
         assert_eq!(first.executions, [WAITING, WITH_OPERANDS, RUNNING, COMPLETED, FAILED], "{:?}", first.left);
         let expected = [("compilation", PAIR), ("log rows", WAITING), ("calls", "65abcdef00000000000000ff")];
         assert_eq!(skipped(&first), expected);
-        let cvm = engine.cvm();
+        let cvm = Cvm::new(&engine);
         assert_eq!(cvm.show(WAITING).await.unwrap().calls[0].call_id, OPEN_CALL);
         assert_eq!(cvm.answer(WAITING, json!("very")).await.unwrap().status, Status::Complete);
         assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: very"]);
@@ -158,7 +161,7 @@ async fn database_of_the_last_version_is_imported() {
     let engine = engine().await;
     let report = import_from_server(&engine, &url).await;
     assert_eq!((&report.executions[..], skipped(&report)), (&["ended", "asks"].map(String::from)[..], vec![]));
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     assert_eq!(cvm.output("ended").await.unwrap(), ["Ada", ""]);
     assert_eq!(head(&engine, "ended").await["state"]["scopes"][0]["variables"]["name"], "Ada");
     assert_eq!(cvm.latency(Some("greet")).await.unwrap().answered, 1);

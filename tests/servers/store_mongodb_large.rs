@@ -10,9 +10,6 @@ use mongodb::bson::{Document, doc};
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, ExecutionStatus, Load, Start, Status};
-use runstate::engine::transfer::{
-    ExportHeader, ExportRecord, ExportSink, ExportSummary, LineReader, LineWriter, check,
-};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
@@ -21,6 +18,7 @@ use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
 use runstate::testing::SimHost;
 use runstate::time::Timestamp;
+use runstate::transfer::{ExportHeader, ExportRecord, ExportSink, ExportSummary, LineReader, LineWriter, check};
 use serde_json::json;
 
 use crate::settings::is_full_run;
@@ -125,7 +123,7 @@ fn execution_larger_than_a_document_runs_resumes_and_is_deleted() {
     run_on_server(async {
         let (size, url, host, begun) = (WorkloadSize::for_this_run(), fresh_url(), SimHost::default(), Instant::now());
         let report = |what: &str| println!("{what}: {:?}, {}", begun.elapsed(), peak_memory());
-        let cvm = open_engine(open_store(&url).await, &host).await.cvm();
+        let cvm = Cvm::new(&open_engine(open_store(&url).await, &host).await);
         assert_eq!(load_and_start(&cvm, &size).await.status, Status::WaitingCc);
         report("started");
         let bytes = expect_bounded_documents(&url).await;
@@ -136,7 +134,7 @@ fn execution_larger_than_a_document_runs_resumes_and_is_deleted() {
         drop(cvm);
 
         // From here on the execution is only in its documents.
-        let cvm = open_engine(open_store(&url).await, &host).await.cvm();
+        let cvm = Cvm::new(&open_engine(open_store(&url).await, &host).await);
         assert_eq!(answer(&cvm, "two").await.status, Status::Complete);
         report("answered cold");
         let output = cvm.output("run").await.unwrap();
@@ -176,18 +174,18 @@ fn import_with_a_document_too_large_for_mongodb_leaves_nothing() {
         let memory: Arc<dyn Store> = Arc::new(Memory::new());
         let (first, url) = (open_engine(memory.clone(), &SimHost::default()).await, fresh_url());
         let bytecode = runstate::lang::compile("asks.ts", "CC('?')").unwrap().bytecode;
-        first.cvm().load(&Load::new("asks", "CC('?')", bytecode)).await.unwrap();
-        first.cvm().start(&Start::new("asks").id("small")).await.unwrap();
+        Cvm::new(&first).load(&Load::new("asks", "CC('?')", bytecode)).await.unwrap();
+        Cvm::new(&first).start(&Start::new("asks").id("small")).await.unwrap();
         // As JSON it is small enough for any store.
         memory.commit(call_with(1_600_000)).await.unwrap();
         let mut bytes = Vec::new();
-        first.export(&mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
+        runstate::transfer::export(&first, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
 
         let catalog = runstate::engine::catalog(&runstate::domain::catalog().unwrap()).unwrap();
         let mut source = LineReader::new(BufReader::new(Cursor::new(&bytes)), "memory", catalog.clone());
         let checked = check(&mut source, &catalog, |_| {}).unwrap();
         let second = open_engine(open_store(&url).await, &SimHost::default()).await;
-        let error = second.import(&mut source, &checked, |_| {}).await.unwrap_err();
+        let error = runstate::transfer::import(&second, &mut source, &checked, |_| {}).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::TOO_LARGE, "{error}");
         assert!(error.message.contains("cvm.cc_history/call"), "{error}");
         for (name, documents, ..) in sizes(&url).await {
@@ -241,9 +239,9 @@ fn export_fails_only_for_writes_to_its_own_store() {
         let (url, host) = (fresh_url(), SimHost::default());
         let engine = open_engine(open_store(&url).await, &host).await;
         let bytecode = runstate::lang::compile("asks.ts", "CC('?')").unwrap().bytecode;
-        engine.cvm().load(&Load::new("asks", "CC('?')", bytecode)).await.unwrap();
+        Cvm::new(&engine).load(&Load::new("asks", "CC('?')", bytecode)).await.unwrap();
         for n in 0..5 {
-            engine.cvm().start(&Start::new("asks").id(&format!("run-{n}"))).await.unwrap();
+            Cvm::new(&engine).start(&Start::new("asks").id(&format!("run-{n}"))).await.unwrap();
         }
         let stop = Arc::new(AtomicBool::new(false));
         let others = tokio::spawn(write_elsewhere(fresh_url(), stop.clone()));
@@ -251,16 +249,19 @@ fn export_fails_only_for_writes_to_its_own_store() {
         let (reader, until) = (open_engine(open_store(&url).await, &host).await, stop.clone());
         let reads = tokio::spawn(async move {
             while !until.load(Ordering::Relaxed) {
-                reader.cvm().show_head("run-1").await.unwrap();
+                Cvm::new(&reader).show_head("run-1").await.unwrap();
             }
         });
         for _ in 0..5 {
             let mut bytes = Vec::new();
             // A pipe cannot begin again.
-            engine.export(&mut LineWriter::new(&mut bytes, "a pipe"), |_| {}).await.unwrap();
+            runstate::transfer::export(&engine, &mut LineWriter::new(&mut bytes, "a pipe"), |_| {}).await.unwrap();
         }
         let inner = LineWriter::new(Vec::new(), "a pipe");
-        let error = engine.export(&mut PausingSink { inner, runs: Some(engine.cvm()) }, |_| {}).await.unwrap_err();
+        let error =
+            runstate::transfer::export(&engine, &mut PausingSink { inner, runs: Some(Cvm::new(&engine)) }, |_| {})
+                .await
+                .unwrap_err();
         assert_eq!(error.code, ErrorCode::CONFLICT, "{error}");
         stop.store(true, Ordering::Relaxed);
         assert!(others.await.unwrap() > 0);

@@ -5,7 +5,6 @@ mod damage;
 
 use std::sync::Arc;
 
-use damage::{engine, fill_store};
 use mongodb::bson::{Document, doc};
 use runstate::domain::cvm::Settings;
 use runstate::engine::{Engine, SystemHost};
@@ -13,6 +12,7 @@ use runstate::store::Store;
 use runstate::store::mongodb::{Mongo, MongoOptions};
 
 use crate::support::mongodb::{fresh_url, indexes, run_command, run_on_server};
+use damage::{engine, fill_store};
 
 async fn open_store(url: &str) -> Arc<dyn Store> {
     Arc::new(Mongo::open(url, MongoOptions::default()).await.unwrap())

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::report::StepContext;
 use super::tools::{DENY, SHEAR, TYPOS};
 use crate::error::XtaskError;
-use crate::package::{SMALLEST_FEATURES, WASM_PACKAGES};
+use crate::package::WASM_PACKAGES;
 use crate::process::ProgramCall;
 use crate::suite::ALL_ARGS;
 use crate::tools;
@@ -70,8 +70,8 @@ pub fn check_unused(step: &mut StepContext) -> Result<(), XtaskError> {
 
 /// Checks that the dependency tree of a page contains no command line, compiler or native runtime.
 pub fn check_wasm_tree(step: &mut StepContext) -> Result<(), XtaskError> {
-    let words = format!("{} --target {} --no-default-features", WASM_PACKAGES[0], tools::WASM_TARGET);
-    check_absent(&format!("{words} --features {SMALLEST_FEATURES}"), &["clap", "oxc", "tokio"], step)?;
+    let words = format!("{} --target {}", WASM_PACKAGES[0], tools::WASM_TARGET);
+    check_absent(&words, &["clap", "oxc", "tokio"], step)?;
     // With all features. Rexie uses tokio's channels, not its runtime.
     let words = format!("{} --target {} --all-features", WASM_PACKAGES[0], tools::WASM_TARGET);
     check_absent(&words, &["clap", "mio", "mongodb", "socket2", "tokio-postgres"], step)
@@ -82,18 +82,43 @@ pub fn check_native_tree(step: &mut StepContext) -> Result<(), XtaskError> {
     check_absent("runstate --no-default-features --features file", &["clap", "oxc", "mongodb", "tokio-postgres"], step)
 }
 
+/// Checks the layers: pure crates have no runtime, and no domain or store knows another one.
+pub fn check_layers(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
+    let names = workspace.packages();
+    let others = |kind: &str, name: &str| -> Vec<String> {
+        names.iter().filter(|other| other.starts_with(kind) && *other != name).cloned().collect()
+    };
+    for name in &names {
+        let mut absent = match name.as_str() {
+            "runstate-core" | "runstate-value" | "runstate-vm" | "runstate-lang" => vec!["runstate-domain".to_owned()],
+            name if name.starts_with("runstate-domain-") => others("runstate-domain-", name),
+            name if name.starts_with("runstate-store-") => {
+                let mut absent = others("runstate-store-", name);
+                absent.extend(["runstate-domain".to_owned(), "runstate-engine".to_owned()]);
+                check_absent(name, &absent, step)?;
+                continue;
+            }
+            _ => continue,
+        };
+        absent.extend(["tokio", "runstate-store", "runstate-engine"].map(str::to_owned));
+        check_absent(name, &absent, step)?;
+    }
+    Ok(())
+}
+
 /// Checks that a tree has no crate of these families. The family `oxc` has `oxc` and `oxc_parser`, not `oxcart`.
-fn check_absent(words: &str, families: &[&str], step: &mut StepContext) -> Result<(), XtaskError> {
+fn check_absent<S: AsRef<str>>(words: &str, families: &[S], step: &mut StepContext) -> Result<(), XtaskError> {
     let call = ProgramCall::cargo("tree --edges normal --prefix none --format {p} --package").words(words);
     let tree = call.output()?;
     let belongs = |name: &str, family: &str| {
         name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
     };
     let mut found: Vec<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    found.retain(|name| families.iter().any(|family| belongs(name, family)));
+    found.retain(|name| families.iter().any(|family| belongs(name, family.as_ref())));
     found.sort_unstable();
     found.dedup();
     if found.is_empty() {
+        let families: Vec<&str> = families.iter().map(AsRef::as_ref).collect();
         step.say(format_args!("{words}: none of {}", families.join(", ")));
         return Ok(());
     }

@@ -88,6 +88,7 @@ fn check_steps<'a>(workspace: &'a Workspace, build: &'static str) -> Vec<Schedul
         ScheduledStep::new("lock file", checks::lock_file),
         ScheduledStep::new("dependencies: wasm", checks::check_wasm_tree),
         ScheduledStep::new("dependencies: library", checks::check_native_tree),
+        ScheduledStep::new("dependencies: layers", |step| checks::check_layers(workspace, step)),
         ScheduledStep::new("dependencies: unused", checks::check_unused).after(&[build]),
         ScheduledStep::new("licenses", checks::licenses).after(&[build]),
     ]

@@ -20,15 +20,8 @@ use crate::times::TestTime;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// The packages of the workspace that become WebAssembly: the runtime, then the compiler, if it is a module of its own. `pkg/scripts/wasm.mjs` has
-/// the same names in `RUNTIME` and `COMPILER`.
-pub const WASM_PACKAGES: &[&str] = &["runstate"];
-
-/// The features of the smallest runtime, which has no IndexedDB store.
-pub const SMALLEST_FEATURES: &str = "wasm";
-
-/// The package with the tests that run in a page.
-const PAGE_TESTS_PACKAGE: &str = "runstate";
+/// The packages of the workspace that become WebAssembly: the runtime, then the compiler. `pkg/scripts/modules.mjs` has the same names.
+pub const WASM_PACKAGES: &[&str] = &["runstate-wasm", "runstate-wasm-compiler"];
 
 /// The test files that run in a page: in a window and in a worker.
 const INDEXEDDB_PAGES: [&str; 2] = ["indexeddb_window", "indexeddb_worker"];
@@ -68,9 +61,7 @@ pub fn build(workspace: &Workspace, form: PackageBuild, step: &mut StepContext) 
     match form {
         PackageBuild::ForTests => {
             let folder = workspace.target().join(tools::WASM_TARGET).join("debug");
-            let modules = WASM_PACKAGES.iter().map(|name| folder.join(name.replace('-', "_")).with_extension("wasm"));
-            let call = modules.fold(call.arg("--test"), |call, module| call.arg(&module));
-            call.run(step)
+            call.arg("--test").arg(&folder).run(step)
         }
         PackageBuild::Shipped => call.run(step),
         PackageBuild::Checked => call.arg("--check").run(step),
@@ -266,7 +257,12 @@ pub fn install_npm_packages(folder: &str, step: &mut StepContext) -> Result<(), 
 /// Lints and builds the modules with all features, and the tests that run in a page.
 pub fn build_wasm(step: &mut StepContext) -> Result<(), XtaskError> {
     tools::wasm_target(step)?;
-    wasm_call("build --lib", step)?.run(step)
+    for package in WASM_PACKAGES {
+        let call =
+            ProgramCall::cargo("rustc --lib --crate-type cdylib --all-features --target").arg(tools::WASM_TARGET);
+        with_lints(call.arg("--package").arg(package), step)?.run(step)?;
+    }
+    page_tests("test --no-run", step)?.run(step)
 }
 
 /// Runs the conformance suite of IndexedDB in pages of Chromium.
@@ -274,7 +270,7 @@ pub fn test_indexeddb_pages(workspace: &Workspace, step: &mut StepContext) -> Re
     tools::chromium(step)?;
     tools::wasm_target(step)?;
     let runner = tools::wasm_bindgen(workspace, step)?.with_file_name("wasm-bindgen-test-runner");
-    let call = wasm_call("test --no-fail-fast", step)?.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
+    let call = page_tests("test --no-fail-fast", step)?.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
     let call = call.env("CHROMEDRIVER", tools::find_in_path(Path::new(tools::CHROMEDRIVER))?);
     let mut pages = 0;
     call.read_lines(step, |step, line| {
@@ -288,13 +284,10 @@ pub fn test_indexeddb_pages(workspace: &Workspace, step: &mut StepContext) -> Re
     Ok(())
 }
 
-/// Uses the same packages, targets, features and profile each time, so that nothing is built twice. The development profile shares compiled macros with
-/// native builds.
-fn wasm_call(words: &str, step: &mut StepContext) -> Result<ProgramCall, XtaskError> {
-    let mut packages: Vec<&str> = WASM_PACKAGES.iter().copied().chain([PAGE_TESTS_PACKAGE]).collect();
-    packages.dedup();
-    let call = ProgramCall::cargo(words).words("--all-features --target").arg(tools::WASM_TARGET);
-    let call = packages.into_iter().fold(call, |call, name| call.arg("--package").arg(name));
+/// Uses the features that the modules have, and the development profile, so that nothing is built twice.
+fn page_tests(words: &str, step: &mut StepContext) -> Result<ProgramCall, XtaskError> {
+    let call = ProgramCall::cargo(words).words("--package runstate --features compiler,indexeddb,testing --target");
+    let call = call.arg(tools::WASM_TARGET);
     with_lints(INDEXEDDB_PAGES.iter().fold(call, |call, name| call.arg("--test").arg(name)), step)
 }
 

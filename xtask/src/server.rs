@@ -13,7 +13,7 @@ use crate::process::ProgramCall;
 use crate::test_results::Skip;
 
 /// Ends the server when this process ends for any reason.
-const KEEPER_SCRIPT: &str = include_str!("../../tests/store_mongodb_faults/keeper.sh");
+const KEEPER_SCRIPT: &str = include_str!("../../tests/servers/support/keeper.sh");
 
 /// Time within which a started server must be ready.
 const START_TIMEOUT: Duration = Duration::from_secs(60);

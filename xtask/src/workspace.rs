@@ -47,6 +47,11 @@ impl Workspace {
         features.map(|(name, _)| name.as_str()).filter(|name| *name != "default").collect()
     }
 
+    /// The names of the packages of the workspace.
+    pub fn packages(&self) -> Vec<String> {
+        items(&self.metadata["packages"]).filter(|one| one["source"].is_null()).map(|one| text(&one["name"])).collect()
+    }
+
     /// The targets of one kind (`bench`, `test`) in all packages of the workspace.
     pub fn targets(&self, kind: &str) -> Vec<CargoTarget> {
         let mut found = Vec::new();

@@ -10,8 +10,8 @@ pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageAr
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 pub use options::{
-    AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, BackupRecipientArgs, CallSelector, ExportArgs,
-    ImportArgs, ListArgs, MirrorArgs, RestoreArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
+    AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, ExportArgs, ImportArgs, ListArgs,
+    MirrorArgs, RestoreArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
 };
 pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};
 

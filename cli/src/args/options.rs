@@ -210,6 +210,14 @@ pub struct BackupRecipientArgs {
     pub passphrase_file: Option<PathBuf>,
 }
 
+impl BackupRecipientArgs {
+    /// Whether the file is not encrypted.
+    #[cfg(not(feature = "age"))]
+    pub fn is_empty(&self) -> bool {
+        self.encrypt_to.is_empty() && self.passphrase_file.is_none()
+    }
+}
+
 /// How an encrypted export is decrypted.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]

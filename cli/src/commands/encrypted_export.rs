@@ -2,7 +2,7 @@
 //! can decrypt them too. They are written and read in chunks; each is authenticated, and so is the end.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write};
+use std::io::{self, BufReader, BufWriter, Seek as _, Write};
 use std::path::Path;
 
 use age::secrecy::SecretString;
@@ -10,26 +10,48 @@ use age::stream::{StreamReader, StreamWriter};
 use age::{DecryptError, Decryptor, Encryptor, IdentityFile, Recipient, scrypt, x25519};
 use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
-use runstate::transfer::LineWriter;
 use runstate::transfer::disk::StagedExport;
+use runstate::transfer::{ExportSummary, LineWriter};
 
-use crate::args::{BackupIdentityArgs, BackupRecipientArgs};
+use super::transfer::write_export;
+use crate::args::{BackupIdentityArgs, ExportArgs};
 use crate::error::{self, CliError};
 use crate::keys::read_private_file;
+use crate::progress::Bar;
+use crate::session::Session;
 
-/// The first bytes of an encrypted export.
-const MAGIC: &[u8] = b"age-encryption.org/";
+/// Writes the export encrypted, if the options ask for it: to standard output, or into `staged`. `None`: they do not.
+pub async fn export_encrypted(
+    session: &Session,
+    export: &ExportArgs,
+    staged: Option<&StagedExport>,
+    bar: &Bar,
+) -> Result<Option<ExportSummary>, CliError> {
+    let Some(encryption) = BackupEncryption::from_args(export)? else { return Ok(None) };
+    let Some(staged) = staged else {
+        let stdout_error = |error| error::io("standard output cannot be written", &error);
+        let stream = encryption.writer(BufWriter::new(io::stdout().lock())).map_err(stdout_error)?;
+        let mut lines = LineWriter::new(stream, "standard output");
+        let summary = write_export(session, export, &mut lines, bar).await?;
+        lines.into_inner().finish().and_then(|mut output| output.flush()).map_err(stdout_error)?;
+        return Ok(Some(summary));
+    };
+    let mut lines = EncryptedFile::create(staged, encryption)?;
+    let summary = write_export(session, export, &mut lines, bar).await?;
+    lines.into_inner().finish(staged)?;
+    Ok(Some(summary))
+}
 
 /// For whom an export is encrypted.
-pub enum BackupEncryption {
+enum BackupEncryption {
     Passphrase(SecretString),
     Recipients(Vec<x25519::Recipient>),
 }
 
 impl BackupEncryption {
     /// The encryption that the options ask for, if any.
-    pub fn from_args(args: &BackupRecipientArgs) -> Result<Option<Self>, CliError> {
-        if let Some(file) = &args.passphrase_file {
+    fn from_args(export: &ExportArgs) -> Result<Option<Self>, CliError> {
+        if let Some(file) = &export.encryption.passphrase_file {
             return Ok(Some(Self::Passphrase(read_passphrase(file)?)));
         }
         let parse = |text: &String| {
@@ -37,12 +59,13 @@ impl BackupEncryption {
                 error::usage(format!("--encrypt-to: `{text}` is not a public key of age, `age1…` ({why})"))
             })
         };
-        let recipients: Vec<x25519::Recipient> = args.encrypt_to.iter().map(parse).collect::<Result<_, _>>()?;
+        let recipients: Vec<x25519::Recipient> =
+            export.encryption.encrypt_to.iter().map(parse).collect::<Result<_, _>>()?;
         Ok((!recipients.is_empty()).then_some(Self::Recipients(recipients)))
     }
 
     /// Encrypts what is written. [`StreamWriter::finish`] ends it.
-    pub fn writer<W: Write>(&self, output: W) -> io::Result<StreamWriter<W>> {
+    fn writer<W: Write>(&self, output: W) -> io::Result<StreamWriter<W>> {
         let encryptor = match self {
             Self::Passphrase(passphrase) => Encryptor::with_user_passphrase(passphrase.clone()),
             Self::Recipients(recipients) => {
@@ -55,7 +78,7 @@ impl BackupEncryption {
 }
 
 /// An encrypted file that is being written.
-pub struct EncryptedFile {
+struct EncryptedFile {
     /// `None` only after an error.
     stream: Option<StreamWriter<BufWriter<File>>>,
     encryption: BackupEncryption,
@@ -63,7 +86,7 @@ pub struct EncryptedFile {
 
 impl EncryptedFile {
     /// Writes the lines of an export into a staged file.
-    pub fn create(staged: &StagedExport, encryption: BackupEncryption) -> Result<LineWriter<Self>, CliError> {
+    fn create(staged: &StagedExport, encryption: BackupEncryption) -> Result<LineWriter<Self>, CliError> {
         let create = || {
             let file = File::options().read(true).write(true).create_new(true).open(staged.path())?;
             let stream = Some(encryption.writer(BufWriter::new(file))?);
@@ -84,7 +107,7 @@ impl EncryptedFile {
     }
 
     /// Ends the file, and syncs it to the disk.
-    pub fn finish(mut self, staged: &StagedExport) -> Result<(), CliError> {
+    fn finish(mut self, staged: &StagedExport) -> Result<(), CliError> {
         let synced = self.take().and_then(|file| file.sync_all());
         synced.map_err(|error| error::io(format!("{} cannot be written", staged.name()), &error))
     }
@@ -107,14 +130,6 @@ impl Write for EncryptedFile {
 
 fn closed() -> io::Error {
     io::Error::other("the file was closed after an earlier error")
-}
-
-/// Whether a file begins as an encrypted export does. Returns it at its beginning.
-pub fn is_encrypted(file: &mut File) -> io::Result<bool> {
-    let mut begin = Vec::new();
-    file.take(MAGIC.len() as u64).read_to_end(&mut begin)?;
-    file.rewind()?;
-    Ok(begin == MAGIC)
 }
 
 /// Decrypts an encrypted export while it is read. `name` is that of the file.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use runstate::engine::open::StoreUrl;
 use runstate::engine::{Error, Info};
+use runstate::open::StoreUrl;
 use runstate::store::file::NativeFs;
 use runstate::store::file::check::{DiskUsage, disk_usage_on};
 use runstate::value::Document;

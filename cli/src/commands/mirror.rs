@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runstate::domain::cvm::Settings;
-use runstate::engine::open::{self, MissingStore, OpenedStore};
 use runstate::engine::{Engine, Error, SystemHost};
+use runstate::open::{self, MissingStore, OpenedStore};
 use runstate::time::Millis;
 use runstate::transfer::mirror::{DocumentDifference, FoundIn, Mirror, MirrorComparison, MirrorOptions, compare};
 use serde_json::json;

@@ -1,13 +1,13 @@
 //! The commands: each opens its store, runs, and closes the store. Each file has the commands on one subject.
 //! `completions`, which prints a completion script for a shell, needs no store and is here.
 
+#[cfg(not(all(feature = "age", feature = "object-store", feature = "webhook")))]
+mod absent;
 mod artifacts;
 #[cfg(feature = "object-store")]
 mod backup;
-#[cfg(not(feature = "object-store"))]
-#[path = "backup_absent.rs"]
-mod backup;
 mod due;
+#[cfg(feature = "age")]
 mod encrypted_export;
 mod executions;
 mod info;
@@ -19,6 +19,7 @@ mod roles;
 mod run;
 mod transfer;
 mod verify;
+#[cfg(feature = "webhook")]
 mod webhooks;
 mod work;
 
@@ -29,11 +30,9 @@ use clap_complete::{Shell, generate};
 use runstate::domain::cvm::Load;
 use runstate::domain::cvm::Settings;
 use runstate::engine::Error;
-use runstate::engine::open::MissingStore;
 use runstate::id::CommandId;
+use runstate::open::MissingStore;
 use serde_json::Value as Json;
-
-pub use executions::frames_text;
 
 use crate::args::{ArtifactCommand, Cli, CliCommand, LogLevelArg, ProgramCommand, RunArgs};
 use crate::error::CliError;
@@ -43,6 +42,13 @@ use crate::printer::Printer;
 use crate::program_name::binary_name;
 use crate::session::{Session, retention};
 use crate::{error, help};
+#[cfg(not(feature = "object-store"))]
+use absent::backup;
+#[cfg(not(feature = "age"))]
+use absent::encrypted_export;
+#[cfg(not(feature = "webhook"))]
+use absent::webhooks;
+pub use executions::frames_text;
 
 /// The environment variable for the log level of executions that were started without one.
 const LOG_LEVEL: &str = "RUNSTATE_LOG_LEVEL";

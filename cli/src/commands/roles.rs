@@ -1,6 +1,7 @@
 //! `roles`: prints a script that creates the roles of a store: for `mongosh` or for `psql`.
 
-use runstate::engine::{Error, open};
+use runstate::engine::Error;
+use runstate::open;
 use runstate::operation::Registry;
 use serde_json::Value as Json;
 

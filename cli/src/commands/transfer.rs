@@ -3,28 +3,29 @@
 
 use std::fs::File;
 use std::io;
-use std::io::{BufReader, Seek, Write as _};
+use std::io::{BufReader, Read as _, Seek};
 use std::path::Path;
 
 use runstate::domain;
 use runstate::domain::cvm::EXECUTIONS;
 use runstate::domain::cvm::Settings;
-use runstate::engine::open::MissingStore;
-use runstate::engine::{Error, Host, SystemHost, open};
+use runstate::engine::{Error, Host, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::lang::compile;
+use runstate::legacy::{self, LegacyDatabase, LegacyDirectory, LegacyImportReport};
+use runstate::open;
+use runstate::open::MissingStore;
 use runstate::operation::Domain;
 use runstate::schema::{Catalog, Key};
 use runstate::transfer::disk::{MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_writer, finish};
 use runstate::transfer::foreign::{self, CollectionSummary, ForeignSource, InvalidDocument};
-use runstate::transfer::legacy::{self, LegacyDatabase, LegacyDirectory, LegacyImportReport};
 use runstate::transfer::{
-    ExportSink, ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check,
+    self, ExportSink, ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check,
 };
 use runstate::vm::Instruction;
 use serde_json::{Value as Json, json};
 
-use super::encrypted_export::{BackupEncryption, EncryptedFile, decrypting_reader, is_encrypted};
+use super::encrypted_export::{decrypting_reader, export_encrypted};
 use super::{as_server_url, is_stdio};
 use crate::args::{ExportArgs, GlobalArgs, ImportArgs};
 use crate::error::CliError;
@@ -59,19 +60,14 @@ pub fn check_export_options(export: &ExportArgs, store: Option<&str>, json: bool
 /// Writes the export.
 pub async fn export_store(session: &Session, export: &ExportArgs) -> Result<CliExit, CliError> {
     let bar = Bar::new(session.out);
-    let encryption = BackupEncryption::from_args(&export.encryption)?;
-    if let (true, Some(encryption)) = (is_stdio(&export.to), &encryption) {
-        let stdout_error = |error| error::io("standard output cannot be written", &error);
-        let stream = encryption.writer(io::BufWriter::new(io::stdout().lock())).map_err(stdout_error)?;
-        let mut lines = LineWriter::new(stream, "standard output");
-        let summary = write_export(session, export, &mut lines, &bar).await?;
-        lines.into_inner().finish().and_then(|mut output| output.flush()).map_err(stdout_error)?;
-        session.out.remark(&export_text(&summary));
-        return Ok(CliExit::Done);
-    }
     if is_stdio(&export.to) {
-        let mut lines = LineWriter::new(io::BufWriter::new(io::stdout().lock()), "standard output");
-        let summary = write_export(session, export, &mut lines, &bar).await?;
+        let summary = match export_encrypted(session, export, None, &bar).await? {
+            Some(summary) => summary,
+            None => {
+                let mut lines = LineWriter::new(io::BufWriter::new(io::stdout().lock()), "standard output");
+                write_export(session, export, &mut lines, &bar).await?
+            }
+        };
         session.out.remark(&export_text(&summary));
         return Ok(CliExit::Done);
     }
@@ -79,10 +75,7 @@ pub async fn export_store(session: &Session, export: &ExportArgs) -> Result<CliE
     let staged = StagedExport::new(&export.to, overwrite, SystemHost.entropy())?;
     let summary = if export.tree {
         write_export(session, export, &mut TreeWriter::new(&staged, domain::ALL), &bar).await?
-    } else if let Some(encryption) = encryption {
-        let mut lines = EncryptedFile::create(&staged, encryption)?;
-        let summary = write_export(session, export, &mut lines, &bar).await?;
-        lines.into_inner().finish(&staged)?;
+    } else if let Some(summary) = export_encrypted(session, export, Some(&staged), &bar).await? {
         summary
     } else {
         let mut lines = file_writer(&staged)?;
@@ -94,7 +87,8 @@ pub async fn export_store(session: &Session, export: &ExportArgs) -> Result<CliE
     print_export(session, &export.to, &summary)
 }
 
-async fn write_export(
+/// Writes the documents that the options select into `sink`.
+pub(super) async fn write_export(
     session: &Session,
     export: &ExportArgs,
     sink: &mut impl ExportSink,
@@ -105,11 +99,11 @@ async fn write_export(
     let progress = |progress| bar.show(progress);
     let summary = match export.plain_text {
         true => {
-            let exporting = session.engine.export_plain_text(&selection, sink, progress);
+            let exporting = transfer::export_plain_text(&session.engine, &selection, sink, progress);
             interrupt::run_interruptible(EXPORT_INTERRUPTED_NOTE, exporting).await?
         }
         false => {
-            let exporting = session.engine.export_selection(&selection, sink, progress);
+            let exporting = transfer::export_selection(&session.engine, &selection, sink, progress);
             interrupt::run_interruptible(EXPORT_INTERRUPTED_NOTE, exporting).await?
         }
     };
@@ -184,6 +178,17 @@ pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer
     } else {
         Err(unknown_folder(from))
     }
+}
+
+/// The first bytes of an encrypted export, in the format of age.
+const MAGIC: &[u8] = b"age-encryption.org/";
+
+/// Whether a file begins as an encrypted export does. Returns it at its beginning.
+fn is_encrypted(file: &mut File) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    file.take(MAGIC.len() as u64).read_to_end(&mut begin)?;
+    file.rewind()?;
+    Ok(begin == MAGIC)
 }
 
 /// Imports from a file of lines, which may be encrypted.
@@ -331,7 +336,7 @@ pub(super) async fn import_from<S: ImportSource>(
     // The export is checked before the store is opened, so a file that is not an export creates no store.
     let checked = check(&mut source, catalog, |progress| bar.show(progress))?;
     let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
-    let importing = session.engine.import(&mut source, &checked, |progress| bar.show(progress));
+    let importing = transfer::import(&session.engine, &mut source, &checked, |progress| bar.show(progress));
     let imported = interrupt::run_interruptible(IMPORT_INTERRUPTED_NOTE, importing).await;
     bar.clear();
     session.finish(imported.and_then(|report| print(&session, &report))).await

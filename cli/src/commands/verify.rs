@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytesize::ByteSize;
+use runstate::client::Cvm;
 use runstate::domain::cvm::{ExecutionListing, Settings, Status};
-use runstate::engine::open::{self, MissingStore, OpenedStore, StoreUrl};
 use runstate::engine::{Engine, Error, SystemHost};
 use runstate::error_code::ErrorCode;
+use runstate::open::{self, MissingStore, OpenedStore, StoreUrl};
 use runstate::store::file::check::{ProgressObserver, disk_usage_on, plan_repair_on, repair_on, verify_on};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
 use runstate::store::{Finding, Severity, VerifyReport};
@@ -179,7 +180,7 @@ pub async fn repair_store(global: &GlobalArgs, dry: bool, out: Printer) -> Resul
 
 /// Returns the executions that have not ended and need lost data, with the reason.
 async fn unrecoverable_executions(engine: Engine) -> Result<Vec<(String, String)>, Error> {
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     let mut stranded = Vec::new();
     for status in [Status::WaitingCc, Status::Running, Status::Paused] {
         let mut listing = ExecutionListing { status: Some(status), ..ExecutionListing::default() };

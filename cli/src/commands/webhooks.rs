@@ -17,7 +17,7 @@ pub fn webhook_worker(session: &Session, args: &WorkArgs, owner: &str) -> Result
     let settings = WebhookSettings { trusted_hosts: args.webhook_trusted_host.clone(), ..WebhookSettings::default() };
     let client = WebhookClient::new(settings).map_err(|failure| error::usage(failure.message))?;
     let (out, reporter) = (session.out, WorkerReporter::default());
-    let worker = session.engine.webhook_worker(owner, client).lease(duration_millis(args.lease));
+    let worker = runstate::client::webhook_worker(&session.engine, owner, client).lease(duration_millis(args.lease));
     let worker = worker.on_event(move |event| report_event(event, &reporter, out));
     Ok(if args.no_due { worker.without_due() } else { worker })
 }

@@ -4,8 +4,6 @@
 
 mod status;
 
-pub use status::format_location;
-
 use std::time::Duration;
 
 use runstate::client::Answer;
@@ -23,6 +21,7 @@ use crate::exit::CliExit;
 use crate::sandbox::{FILE_CALL_KINDS, FileCallError, Grants};
 use crate::session::Session;
 use crate::time_format::format_seconds;
+pub use status::format_location;
 
 /// The interval between two polls of an execution that another process drives.
 const RUNNING_POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -9,13 +9,13 @@ mod request;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-pub use child::kill_all_groups;
-pub use request::{ExecInput, ExecRequest};
 use runstate::limits::PLAIN_VALUE_BYTES;
 use serde_json::Value as Json;
 
 use crate::error::{self, CliError};
 use crate::input::{not_utf8_message, without_line_end};
+pub use child::kill_all_groups;
+pub use request::{ExecInput, ExecRequest};
 
 /// How much of the end of a command's standard error is reported when it fails.
 const STDERR_TAIL_BYTES: usize = 2 * 1024;

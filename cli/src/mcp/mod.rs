@@ -23,7 +23,6 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
-use tools::ToolList;
 
 use self::changes::Listener;
 use self::transport::StdioTransport;
@@ -31,6 +30,7 @@ use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::program_name::binary_name;
 use crate::session::Session;
+use tools::ToolList;
 
 /// Instructions for a client, before its first request.
 const INSTRUCTIONS: &str = "runstate runs programs that make calls (to a model, a tool or a person) and never loses an execution. \

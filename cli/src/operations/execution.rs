@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 
 use clap::{ArgMatches, FromArgMatches};
-use runstate::engine::open::MissingStore;
 use runstate::id::{CommandId, hex, sha256};
+use runstate::open::MissingStore;
 use runstate::value::Document;
 use serde_json::{Value as Json, json};
 

@@ -15,12 +15,10 @@ pub mod output;
 pub mod schema;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory};
-use faces::Face;
 use runstate::domain;
 use runstate::engine::{ENGINE_OPERATIONS, Error};
 use runstate::operation::{Domain, OperationKind, ParameterDeclaration, Registry, Signature};
 use runstate::value::Document;
-use schema::ValueSchema;
 use serde_json::Value as Json;
 
 use crate::args::{Cli, RunArgs, WriteArgs};
@@ -28,6 +26,8 @@ use crate::error::{CliError, usage};
 use crate::exit::CliExit;
 use crate::help;
 use crate::session::Session;
+use faces::Face;
+use schema::ValueSchema;
 
 /// The command of an operation.
 pub struct OperationCommand {

@@ -16,17 +16,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
+use runstate::limits::PLAIN_VALUE_BYTES;
+use serde_json::Value as Json;
+
+use crate::error::CliError;
 #[cfg(test)]
 use error::ErrorName;
 pub use error::FileCallError;
 use error::{AccessError, Action};
 pub use folder::GrantedFolder;
 use folder::{list_names, read_text};
-use runstate::limits::PLAIN_VALUE_BYTES;
-use serde_json::Value as Json;
 use write::write_text;
-
-use crate::error::CliError;
 
 /// The kinds of file calls.
 pub const FILE_CALL_KINDS: [&str; 3] = [READ_FILE, LIST_FILES, WRITE_FILE];

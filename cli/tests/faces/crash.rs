@@ -117,7 +117,7 @@ fn history(dir: &Path, id: &str) -> Vec<Json> {
     let url = format!("file:{}", dir.join("store").display());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = runstate::engine::open::open(&url).await.unwrap();
+        let store = runstate::open::open(&url).await.unwrap();
         store.migrate(&runstate::domain::catalog().unwrap()).await.unwrap();
         let query = Query::of(&CC_HISTORY).eq("executionId", id).sort("step", Direction::Ascending);
         let rows = store.query(&query, runstate::store::Freshness::Linearizable).await.unwrap().items;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use crate::settings::seed;
 use runstate::domain::cvm::{Load, Status};
 use runstate::store::Memory;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::testing::{Script, ScriptAction, ScriptOutcome, StepOutcome, block_on};
+
+use crate::settings::seed;
 
 const STEPS: u32 = 1_000;
 

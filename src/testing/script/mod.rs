@@ -7,19 +7,19 @@ use std::fmt;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use player::Player;
+use runstate_core::error_code::ErrorCode;
+use runstate_core::schema::{Collection, Query};
+use runstate_domain_cvm::{CallListing, ExecutionListing, Load, ProgramListing, Status};
+use runstate_engine::Error;
+use runstate_store::testing::SimIds;
+use runstate_store::{COMMANDS, Freshness, Store};
+use runstate_value::{Json, canonical_json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::client::Cvm;
-use crate::domain::cvm::{CallListing, ExecutionListing, Load, ProgramListing, Status};
-use crate::engine::Error;
-use crate::error_code::ErrorCode;
-use crate::schema::{Collection, Query};
-use crate::store::{COMMANDS, Freshness, Store};
-use crate::testing::SimIds;
-use crate::value::{Json, canonical_json};
 use crate::{domain, engine};
+use player::Player;
 
 /// A script.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,6 +2,17 @@
 
 use std::sync::Arc;
 
+use runstate_core::error_code::ErrorCode;
+use runstate_core::id::CommandId;
+use runstate_core::operation::Backoff;
+use runstate_domain_cvm::Settings;
+use runstate_domain_cvm::{ClaimTarget, ClaimedCall, Fail, Load, OpenCall, Start};
+use runstate_engine::testing::SimHost;
+use runstate_engine::{Engine, Error, RunLimit};
+use runstate_store::Store;
+use runstate_store::testing::SimIds;
+use runstate_value::time::Millis;
+use runstate_value::{Json, canonical_json};
 use serde::Serialize;
 use serde_json::json;
 
@@ -9,16 +20,6 @@ use super::{QUERIES, Script, ScriptAction, ScriptStep, StepOutcome, run_query, t
 use crate::client::Answer;
 use crate::client::Cvm;
 use crate::domain;
-use crate::domain::cvm::Settings;
-use crate::domain::cvm::{ClaimTarget, ClaimedCall, Fail, Load, OpenCall, Start};
-use crate::engine::{Engine, Error, RunLimit};
-use crate::error_code::ErrorCode;
-use crate::id::CommandId;
-use crate::operation::Backoff;
-use crate::store::Store;
-use crate::testing::{SimHost, SimIds};
-use crate::time::Millis;
-use crate::value::{Json, canonical_json};
 
 /// Number of distinct executions.
 const EXECUTIONS: usize = 12;
@@ -54,7 +55,7 @@ pub(super) struct Player<'a> {
 impl<'a> Player<'a> {
     pub async fn new(store: Arc<dyn Store>, script: &'a Script) -> Result<Self, Error> {
         let host = SimHost { ids: SimIds::new(script.seed.wrapping_add(1)), ..SimHost::default() };
-        let cvm = engine(&store, &host).await?.cvm();
+        let cvm = Cvm::new(&engine(&store, &host).await?);
         for (n, load) in script.programs.iter().enumerate() {
             cvm.with_id(&command_id(&format!("load-{n}"))?).load(load).await?;
         }
@@ -144,7 +145,7 @@ impl<'a> Player<'a> {
             },
             ScriptAction::Look => run_query(&cvm, self.random.below(QUERIES)).await.map(Some),
             ScriptAction::Restart => {
-                self.cvm = engine(&self.store, &self.host).await?.cvm();
+                self.cvm = Cvm::new(&engine(&self.store, &self.host).await?);
                 Ok(Some(Json::Null))
             }
         }
@@ -190,7 +191,7 @@ impl<'a> Player<'a> {
         let id = Some(id);
         match command {
             RepeatableCommand::Start(start) => {
-                to_result(self.cvm.with_id(id).start(start).await.map(crate::domain::cvm::ExecutionStatus::from))
+                to_result(self.cvm.with_id(id).start(start).await.map(runstate_domain_cvm::ExecutionStatus::from))
             }
             RepeatableCommand::Answer { execution, call, answer } => {
                 to_result(self.cvm.with_id(id).answer(execution, answer_to(call.as_deref(), answer.clone())).await)

@@ -17,10 +17,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::settings::{is_full_run, seed};
 use runstate::lang;
 use runstate::vm::{CallRequest, Limits, Machine, MachineSnapshot, Reply, StopReason, TurnContext, VerifiedProgram};
 use serde_json::{Value as Json, json};
+
+use crate::settings::{is_full_run, seed};
 
 fn load_cases() -> Vec<LanguageCase> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/language/programs");

@@ -283,7 +283,7 @@ async fn call(engine: &Engine, name: &str, parameters: Json) -> Json {
 
 pub async fn export(engine: &Engine) -> Vec<u8> {
     let mut lines = Vec::new();
-    engine.export(&mut LineWriter::new(&mut lines, "a store"), |_| {}).await.unwrap();
+    runstate::transfer::export(engine, &mut LineWriter::new(&mut lines, "a store"), |_| {}).await.unwrap();
     lines
 }
 
@@ -291,7 +291,7 @@ pub async fn import(engine: &Engine, lines: &[u8]) {
     let catalog = runstate::engine::catalog(&Catalog::new(DOMAIN.collections).unwrap()).unwrap();
     let mut source = LineReader::new(BufReader::new(Cursor::new(lines)), "an export", catalog.clone());
     let checked = check(&mut source, &catalog, |_| {}).unwrap();
-    engine.import(&mut source, &checked, |_| {}).await.unwrap();
+    runstate::transfer::import(engine, &mut source, &checked, |_| {}).await.unwrap();
 }
 
 #[test]

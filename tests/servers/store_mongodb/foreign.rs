@@ -45,7 +45,7 @@ async fn import_foreign(engine: &Engine, url: &str, domain: &'static Domain) -> 
     let checked = check(&mut source, &engine.catalog(), |_| {})?;
     let counted: u64 = collections.iter().map(|one| one.documents).sum();
     assert_eq!(counted, checked.summary().documents());
-    engine.import(&mut source, &checked, |_| {}).await
+    runstate::transfer::import(engine, &mut source, &checked, |_| {}).await
 }
 
 async fn ok(engine: &Engine, name: &str, parameters: Json) -> Json {
@@ -73,7 +73,7 @@ async fn round_trip(domain: &'static Domain, examples: &[(&'static str, Document
     let lines = export(&files).await;
     let mut exported = LineReader::new(Cursor::new(lines), "an export", Catalog::clone(&engine.catalog()));
     let checked = check(&mut exported, &engine.catalog(), |_| {}).unwrap();
-    engine.import(&mut exported, &checked, |_| {}).await.unwrap();
+    runstate::transfer::import(&engine, &mut exported, &checked, |_| {}).await.unwrap();
     let moved = database(&domain_database(&back, domain.name)).await;
     for (collection, document) in examples {
         let found = moved.collection::<Document>(collection).find_one(doc! {}).await.unwrap().unwrap();
@@ -194,7 +194,7 @@ fn invalid_documents_of_another_program_are_reported_one_by_one() {
         ");
         let engine = engine_over(Memory::new()).await;
         let checked = check(&mut source, &engine.catalog(), |_| {}).unwrap();
-        engine.import(&mut source, &checked, |_| {}).await.unwrap();
+        runstate::transfer::import(&engine, &mut source, &checked, |_| {}).await.unwrap();
         let key =
             Key::new(Catalog::new(apps::DOMAIN.collections).unwrap().get("apps.executions").unwrap(), &"08".repeat(12));
         let found = engine.store().get(&[key], Freshness::Linearizable).await.unwrap().remove(0).unwrap();

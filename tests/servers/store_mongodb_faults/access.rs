@@ -6,16 +6,18 @@
 use std::sync::Arc;
 
 use mongodb::bson::{Document, doc};
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, LogListing, Start, Status};
-use runstate::engine::transfer::LineWriter;
-use runstate::engine::{ChangeFilter, Engine, Error, Host as _, RunLimit, SystemHost, open};
+use runstate::engine::{ChangeFilter, Engine, Error, Host as _, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
+use runstate::open;
 use runstate::operation::Registry;
 use runstate::schema::{Catalog, Collection, Direction, Field, Index, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Freshness, Store, StoreError};
 use runstate::time::Millis;
+use runstate::transfer::LineWriter;
 use runstate::value::Json;
 use serde_json::json;
 
@@ -185,7 +187,7 @@ fn expect_refused<T>(operation: &str, result: Result<T, Error>) {
 
 /// Runs every operation of a process that runs executions.
 async fn exercise_running(engine: &Engine) {
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(engine);
     let from = engine.changes(None, &ChangeFilter::default(), Millis(0)).await.unwrap().next;
     let bytecode = runstate::lang::compile("asks.ts", SOURCE).unwrap().bytecode;
     cvm.load(&Load::new("asks", SOURCE, bytecode)).await.unwrap();
@@ -208,7 +210,7 @@ async fn exercise_running(engine: &Engine) {
 
 /// Runs every operation of a reader.
 async fn exercise_reading(engine: &Engine) {
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(engine);
     assert_eq!(cvm.list(&Default::default()).await.unwrap().items.len(), 1);
     assert_eq!(cvm.show("run").await.unwrap().output, ["got this found"]);
     assert!(!cvm.calls(&Default::default()).await.unwrap().items.is_empty());
@@ -218,7 +220,7 @@ async fn exercise_reading(engine: &Engine) {
     assert!(!format!("{:?}", info.properties).contains("geheim"));
     assert!(info.collections.iter().all(|collection| collection.documents.is_some()));
     let mut bytes = Vec::new();
-    engine.export(&mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
+    runstate::transfer::export(engine, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
     assert!(bytes.len() > 1_000);
 }
 
@@ -234,7 +236,7 @@ async fn call(engine: &Engine, operation: &str, parameters: Json) -> Result<Json
 
 /// Runs every operation of a worker, on executions that others have started.
 async fn exercise_work(engine: &Engine) {
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(engine);
     cvm.answer("work", "this").await.unwrap();
     let work = cvm.claim(&["search".into()], "worker", Millis::minutes(1)).await.unwrap().unwrap();
     cvm.heartbeat(&work.claimed, Millis::minutes(2)).await.unwrap();
@@ -261,7 +263,7 @@ async fn exercise_work(engine: &Engine) {
 /// The hash of everything in the store.
 async fn contents(engine: &Engine) -> String {
     let mut bytes = Vec::new();
-    engine.export(&mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap().contents
+    runstate::transfer::export(engine, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap().contents
 }
 
 /// Tests every role. `url` returns the URL for a user: empty, or `user:password@`.
@@ -280,18 +282,18 @@ async fn exercise_roles(servers: &Servers, url: impl Fn(&str) -> String) {
     let operating = open_existing(&url(&operator)).await.unwrap();
     exercise_running(&operating).await;
     exercise_reading(&operating).await;
-    operating.cvm().start(&Start::new("asks").id("work")).await.unwrap();
+    Cvm::new(&operating).start(&Start::new("asks").id("work")).await.unwrap();
     call(&operating, "apps.configuration.save", configuration("1.0.0")).await.unwrap();
     call(&operating, "apps.configuration.activate", json!({"appId": 1, "version": "1.0.0"})).await.unwrap();
     call(&operating, "apps.execution.start", json!({"appId": 1, "userId": "ada", "id": "app"})).await.unwrap();
 
     let working = open_existing(&url(&worker)).await.unwrap();
     exercise_work(&working).await;
-    operating.cvm().cancel("work").await.unwrap();
-    operating.cvm().delete("work").await.unwrap();
+    Cvm::new(&operating).cancel("work").await.unwrap();
+    Cvm::new(&operating).delete("work").await.unwrap();
     let reading = open_existing(&url(&reader)).await.unwrap();
     exercise_reading(&reading).await;
-    operating.cvm().load(&Load { name: "spare".into(), ..load() }).await.unwrap();
+    Cvm::new(&operating).load(&Load { name: "spare".into(), ..load() }).await.unwrap();
     // A step that a reader cannot claim.
     call(&operating, "apps.execution.start", json!({"appId": 1, "userId": "ada", "id": "next"})).await.unwrap();
 
@@ -299,7 +301,7 @@ async fn exercise_roles(servers: &Servers, url: impl Fn(&str) -> String) {
     expect_refused("declaring with the role of operators", call(&operating, "documents.declare", notes.clone()).await);
     expect_refused(
         "loading with the role of workers",
-        working.cvm().load(&Load { name: "new".into(), ..load() }).await,
+        Cvm::new(&working).load(&Load { name: "new".into(), ..load() }).await,
     );
     expect_refused(
         "removing with the role of workers",
@@ -313,18 +315,18 @@ async fn exercise_roles(servers: &Servers, url: impl Fn(&str) -> String) {
         "configuration": {"steps": [{"id": 1, "name": "fetch"}]}});
     expect_refused("activating with the role of workers", call(&working, "apps.configuration.save", other).await);
     expect_refused("declaring with the role of workers", call(&working, "documents.declare", notes.clone()).await);
-    expect_refused("starting with the role of readers", reading.cvm().start(&start).await);
-    expect_refused("answering with the role of readers", reading.cvm().answer("run", "x").await);
+    expect_refused("starting with the role of readers", Cvm::new(&reading).start(&start).await);
+    expect_refused("answering with the role of readers", Cvm::new(&reading).answer("run", "x").await);
     expect_refused("sweeping with the role of readers", reading.sweep(SystemHost.now() + Millis::days(60), 100).await);
     let claim = json!({"names": ["fetch"], "owner": "reader"});
     expect_refused("claiming with the role of readers", call(&reading, "apps.step.claim", claim).await);
     assert_eq!(contents(&reading).await, before, "a refused command has changed something");
-    assert_eq!(operating.cvm().list(&Default::default()).await.unwrap().items.len(), 1);
+    assert_eq!(Cvm::new(&operating).list(&Default::default()).await.unwrap().items.len(), 1);
 
     // The owner can do all of that.
     call(&owning, "documents.declare", notes).await.unwrap();
     call(&owning, "apps.configuration.save", configuration("2.0.0")).await.unwrap();
-    owning.cvm().start(&start).await.unwrap();
+    Cvm::new(&owning).start(&start).await.unwrap();
     owning.sweep(SystemHost.now(), 100).await.unwrap();
 }
 

@@ -13,9 +13,9 @@ use runstate::store::{Batch, Expectation, Freshness, Store, StoreError, Write, W
 use tokio::task::JoinSet;
 
 use super::load::{self, CLIENT_PAUSE, COUNTERS, ROWS, batch, document};
-use super::register::{self, RegisterOp};
 use super::{SeededRandom, TestedStore};
 use crate::support::checker::{self, HistoryOperation, Model};
+use crate::support::register::{self, RegisterOp};
 
 const CLIENTS: u64 = 16;
 

@@ -10,16 +10,15 @@ mod killed_client;
 mod linearizability;
 mod load;
 mod network;
-mod register;
 mod server;
 mod workers;
+
+/// The store under test, for the parts that tests of other servers share.
+use runstate::store::mongodb::Mongo as TestedStore;
 
 use crate::settings::is_full_run;
 use crate::support::random::SeededRandom;
 use crate::support::wait;
-
-/// The store under test, for the parts that tests of other servers share.
-use runstate::store::mongodb::Mongo as TestedStore;
 
 async fn open_store(url: &str) -> TestedStore {
     TestedStore::open(url, runstate::store::mongodb::MongoOptions::default()).await.unwrap()

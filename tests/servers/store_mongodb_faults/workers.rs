@@ -27,7 +27,7 @@ use crate::support::wait::{fresh_database, wait_until};
 /// Opens the store at `url` as a process of its own.
 pub async fn open_process(url: &str, host: Arc<dyn Host>) -> Cvm {
     let store = Arc::new(Mongo::open(url, MongoOptions::default()).await.unwrap());
-    Engine::with_settings(store, host, runstate::domain::ALL, Settings::default()).await.unwrap().cvm()
+    Cvm::new(&Engine::with_settings(store, host, runstate::domain::ALL, Settings::default()).await.unwrap())
 }
 
 pub async fn load_program(cvm: &Cvm, name: &str, source: &str) {

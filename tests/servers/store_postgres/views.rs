@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use runstate::decision::EngineSettings;
 use runstate::domain::fleet::{DOMAIN, IntelligentMachine, Project, ResourceUsage};
-use runstate::engine::transfer::{LineReader, LineWriter, check};
 use runstate::engine::{Engine, RunLimit};
 use runstate::schema::{Catalog, Collection, Entity, Field, MaterializedView};
 use runstate::store::Store;
 use runstate::store::postgres::Postgres;
 use runstate::testing::{SimHost, SimIds};
 use runstate::time::{Date, Millis, Timestamp};
+use runstate::transfer::{LineReader, LineWriter, check};
 use runstate::value::Document;
 use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
@@ -199,11 +199,11 @@ fn an_export_of_divided_tables_is_imported() {
         let ((first, _), (second, _)) = (fleet(&url, clock()).await, fleet(&other, clock()).await);
         fill(first.store(), 200).await;
         let mut bytes = Vec::new();
-        first.export(&mut LineWriter::new(&mut bytes, "postgres"), |_| {}).await.unwrap();
+        runstate::transfer::export(&first, &mut LineWriter::new(&mut bytes, "postgres"), |_| {}).await.unwrap();
         let catalog = runstate::engine::catalog(&Catalog::new(DOMAIN.collections).unwrap()).unwrap();
         let mut source = LineReader::new(Cursor::new(&bytes), "postgres", catalog.clone());
         let checked = check(&mut source, &catalog, |_| {}).unwrap();
-        second.import(&mut source, &checked, |_| {}).await.unwrap();
+        runstate::transfer::import(&second, &mut source, &checked, |_| {}).await.unwrap();
         // `_rev` begins anew.
         let documents = "SELECT to_jsonb(u) - '_rev' AS document FROM fleet.resource_usage AS u ORDER BY u._id";
         let found = rows(&other, documents).await;

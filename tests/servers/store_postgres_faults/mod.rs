@@ -12,19 +12,17 @@ mod killed_client;
 mod load;
 mod network;
 mod pooler;
-#[path = "../store_mongodb_faults/register.rs"]
-mod register;
 mod replication;
 mod restore;
 mod server;
 mod tls;
 
+/// The store under test, for the parts that tests of other servers share.
+use runstate::store::postgres::Postgres as TestedStore;
+
 use crate::settings::is_full_run;
 use crate::support::random::SeededRandom;
 use crate::support::wait;
-
-/// The store under test, for the parts that tests of other servers share.
-use runstate::store::postgres::Postgres as TestedStore;
 
 async fn open_store(url: &str) -> TestedStore {
     TestedStore::open(url, runstate::store::postgres::PostgresOptions::default()).await.unwrap()

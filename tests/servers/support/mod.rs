@@ -15,5 +15,6 @@ pub mod postgres;
 #[cfg(unix)]
 pub mod proxy;
 pub mod random;
+pub mod register;
 mod runtime;
 pub mod wait;

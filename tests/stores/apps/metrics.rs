@@ -185,13 +185,13 @@ fn an_export_has_the_metrics_and_an_import_the_same_ones() {
         scene.ok("metrics.record", json!({"executionId": "e", "metrics": {"n": n}}));
     }
     let mut lines = Vec::new();
-    block_on(scene.engine.export(&mut LineWriter::new(&mut lines, "a store"), |_| {})).unwrap();
+    block_on(runstate::transfer::export(&scene.engine, &mut LineWriter::new(&mut lines, "a store"), |_| {})).unwrap();
     let other = AppScene::new();
     let catalog = runstate::engine::catalog(&Catalog::new(DOMAIN.collections).unwrap()).unwrap();
     let import = || {
         let mut source = LineReader::new(BufReader::new(Cursor::new(&lines)), "an export", catalog.clone());
         let checked = check(&mut source, &catalog, |_| {}).unwrap();
-        block_on(other.engine.import(&mut source, &checked, |_| {})).unwrap();
+        block_on(runstate::transfer::import(&other.engine, &mut source, &checked, |_| {})).unwrap();
     };
     import();
     import();

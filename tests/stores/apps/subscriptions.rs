@@ -165,7 +165,7 @@ fn each_end_of_an_execution_is_an_event() {
 
 /// Sessions of another domain that end are events.
 static SESSION_EVENTS: Domain = Domain::new("watch").triggers(&[Trigger {
-    collection: &Session::COLLECTION,
+    collection: Session::COLLECTION.name,
     concerns: |_| true,
     run: |change, decision| match change.entered("status") {
         Some("completed") => {

@@ -176,7 +176,7 @@ impl WebhookScene {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let worker = self.engine.webhook_worker("w", self.client(timeout));
+        let worker = runstate::client::webhook_worker(&self.engine, "w", self.client(timeout));
         let ended = tokio::time::timeout(Duration::from_secs(120), worker.run(stop)).await;
         ended.unwrap_or_else(|_| panic!("the condition does not become true")).unwrap();
     }
@@ -225,7 +225,7 @@ async fn a_death_after_the_receipt_sends_the_message_again() {
     let store = Arc::new(FaultStore::new(scene.disk.clone()));
     let dying = WebhookScene::open(&scene.host, store.clone()).await;
     store.plan(Method::Commit, 2, Fault::DieBefore);
-    let worker = dying.webhook_worker("dying", scene.client(TIMEOUT));
+    let worker = runstate::client::webhook_worker(&dying, "dying", scene.client(TIMEOUT));
     assert_eq!(worker.run(std::future::pending()).await.unwrap_err().code.as_str(), "closed");
     assert_eq!((receiver.messages("/hook").len(), &scene.deliveries().await[0]["status"]), (1, &json!("running")));
     scene.host.clock.advance(Millis::seconds(30));

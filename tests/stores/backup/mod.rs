@@ -60,7 +60,7 @@ async fn back_up(engine: &Engine, folder: &Arc<ObjectFolder>, options: BackupOpt
 async fn documents(store: &AnyStore, domains: &[&'static Domain]) -> String {
     let engine = engine(store, &host(99), domains).await.unwrap();
     let mut lines = Vec::new();
-    engine.export(&mut LineWriter::new(&mut lines, "a store"), |_| {}).await.unwrap();
+    runstate::transfer::export(&engine, &mut LineWriter::new(&mut lines, "a store"), |_| {}).await.unwrap();
     let lines = String::from_utf8(lines).unwrap();
     let is_document = |line: &&str| line.contains(r#""document""#) && !line.contains(r#""runstate.commands""#);
     lines.lines().filter(is_document).collect::<Vec<_>>().join("\n")
@@ -76,7 +76,7 @@ async fn restore(folder: &ObjectFolder, until: Option<Timestamp>, domains: &[&'s
     let engine = engine(&store, &host(98), domains).await.unwrap();
     let mut source = source(folder, until, &engine).await.unwrap();
     let checked = check(&mut source, &engine.catalog(), |_| {}).unwrap();
-    engine.import(&mut source, &checked, |_| {}).await.unwrap();
+    runstate::transfer::import(&engine, &mut source, &checked, |_| {}).await.unwrap();
     store
 }
 

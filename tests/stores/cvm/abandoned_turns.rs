@@ -90,7 +90,7 @@ fn rows_rewritten_beside_a_marker_survive_its_removal() {
     for nth in 1..60 {
         let (disk, host) = start_in_memory();
         let store = Arc::new(FaultStore::new(disk.clone()));
-        let large = engine_over(store.clone(), &host).cvm();
+        let large = Cvm::new(&engine_over(store.clone(), &host));
         store.plan(Method::Commit, 1, Fault::Delay(1));
         let mut answer = pin!(answer_in_one_batch(&large));
         assert!(answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) == Poll::Pending);
@@ -154,7 +154,7 @@ fn deletion_uses_batches_within_the_store_limits() {
         block_on(answer_in_one_batch(&large_batch_cvm(&disk, &host))).unwrap();
         block_on(large_batch_cvm(&disk, &host).cancel("run")).unwrap();
         let small = Arc::new(LimitedStore::new(disk.clone(), BatchLimits { batch_writes, ..BatchLimits::default() }));
-        let cvm = engine_over(small, &host).cvm();
+        let cvm = Cvm::new(&engine_over(small, &host));
         block_on(cvm.delete("run")).unwrap();
         assert_eq!(row_count(&disk, &HEAP_PAGES), 0, "{batch_writes}");
         assert_eq!(error_code(block_on(cvm.show("run"))), ErrorCode::NOT_FOUND);

@@ -1,5 +1,7 @@
 //! Due work: executions of dead processes, interrupted deletions, retention, expired rows; and the removal of programs.
 
+use std::sync::Arc;
+
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{
     Delete, ExecutionStatus, Load, PROGRAMS, ProgramListing, RunDue, RunDueOutcome, Start, Status,
@@ -11,7 +13,6 @@ use runstate::testing::block_on;
 use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
-use std::sync::Arc;
 
 use crate::cvm::scene::{Scene, error_code, program};
 

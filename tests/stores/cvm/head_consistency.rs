@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use runstate::client::Answer;
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, Fail};
 use runstate::engine::{Error, RunLimit};
@@ -42,7 +43,7 @@ fn heads_agree_with_call_rows_in_random_interleavings() {
                }"#,
         );
         scene.start(Json::Null).unwrap();
-        let engines: Vec<_> = (0..3).map(|_| scene.cold_engine().cvm()).collect();
+        let engines: Vec<_> = (0..3).map(|_| Cvm::new(&scene.cold_engine())).collect();
         let mut acked: Vec<Json> = Vec::new();
         for round in 0..60 {
             for method in [Method::Get, Method::Query, Method::Commit, Method::Outcome] {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, Load, PROGRAMS, Show, Start};
 use runstate::domain::cvm::{CallListing, LogListing, ProgramListing};
@@ -40,7 +41,7 @@ fn variables_of_every_call_are_shown_until_the_end_and_after_a_failure() {
     assert_eq!(variable_texts(&waits[0]), ["item='tea'", "missing=null", "given=<not yet assigned>"]);
     let order = "order={ items: Map(1) { 'tea' => 2 }, total: NaN, none: undefined }";
     assert!(variable_texts(&waits[1]).contains(&order.to_owned()), "{:?}", variable_texts(&waits[1]));
-    assert_eq!(block_on(scene.cold_engine().cvm().variables("run", None, false)).unwrap(), waits, "cold and warm");
+    assert_eq!(block_on(Cvm::new(&scene.cold_engine()).variables("run", None, false)).unwrap(), waits, "cold and warm");
 
     scene.answer("3");
     let failed = variables(&scene, Some("given")).unwrap();

@@ -56,7 +56,7 @@ impl TaskLoad {
 }
 
 async fn open(store: Arc<dyn Store>) -> Cvm {
-    Engine::new(store, Arc::new(SystemHost), runstate::domain::ALL).await.unwrap().cvm()
+    Cvm::new(&Engine::new(store, Arc::new(SystemHost), runstate::domain::ALL).await.unwrap())
 }
 
 async fn open_files(folder: &Path) -> Cvm {

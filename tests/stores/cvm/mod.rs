@@ -33,8 +33,9 @@ use runstate::domain::cvm::{LogListing, Status};
 use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::value::Json;
-use scene::{Scene, error_code};
 use serde_json::json;
+
+use scene::{Scene, error_code};
 
 #[test]
 fn program_resumes_after_its_call_with_the_answer() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use runstate::client::Answer;
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{
     CallListing, CallRow, Execution, ExecutionListing, ExecutionSummary, Fail, HEAP_PAGES, Load, LogListing, LogRow,
@@ -411,7 +412,7 @@ fn show_without_state_hash_does_not_read_the_heap() {
     let rows = block_on(scene.store.query(&Query::of(&HEAP_PAGES).limit(1), Freshness::Linearizable)).unwrap().items;
     let damage = batch(CommandId::new("damage").unwrap()).delete(&HEAP_PAGES, &rows[0].id);
     block_on(scene.store.commit(damage)).unwrap();
-    let cold = scene.cold_engine().cvm();
+    let cold = Cvm::new(&scene.cold_engine());
     assert!(block_on(cold.show("run")).is_err());
     assert_eq!(block_on(cold.show_head("run")).unwrap(), plain);
 }

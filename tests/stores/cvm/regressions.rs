@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use runstate::client::Answer;
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::Work;
 use runstate::domain::cvm::codes;
@@ -237,7 +238,7 @@ fn run_retention_after(between: impl FnOnce(&mut Scene)) -> Scene {
     scene.expect(Status::Error);
     scene.host.clock.advance(Millis::days(8));
     let before = scene.host.clock.now() - Millis::days(7);
-    let (other, mut due) = (scene.cold_engine().cvm(), DueReport::default());
+    let (other, mut due) = (Cvm::new(&scene.cold_engine()), DueReport::default());
     disk.plan(Method::Get, 1, Fault::Delay(1));
     let mut deleting = Box::pin(other.delete_finished(before, 10, &mut due));
     assert!(deleting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -274,7 +275,7 @@ fn retention_does_not_delete_a_new_execution_of_the_same_id() {
 #[test]
 fn answer_given_while_paused_is_taken_on_unpause_elsewhere() {
     let mut scene = Scene::program(r#"console.log(CC("?"))"#);
-    let (one, other) = (scene.cold_engine().cvm(), scene.cold_engine().cvm());
+    let (one, other) = (Cvm::new(&scene.cold_engine()), Cvm::new(&scene.cold_engine()));
     block_on(one.claim(&["cc".to_owned()], "worker", LEASE)).unwrap().unwrap();
     block_on(other.pause("run")).unwrap();
     block_on(other.answer("run", "taken")).unwrap();
@@ -292,7 +293,7 @@ fn scene_answered_concurrently(source: &str, closed: u64) -> Scene {
     scene.start(Json::Null).unwrap();
     let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
     let of = |step: u64| calls[step as usize - 1].as_str();
-    let one = scene.cold_engine().cvm();
+    let one = Cvm::new(&scene.cold_engine());
     block_on(one.claim_call(of(closed), "worker", LEASE)).unwrap().unwrap();
     disk.plan(Method::Get, 2, Fault::Delay(1));
     let mut answering = Box::pin(one.answer("run", Answer::to_call(of(1)).value(json!(1))));

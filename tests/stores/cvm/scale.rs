@@ -210,7 +210,7 @@ fn scene(disk: &Disk) -> Scene {
 }
 
 fn answer(engine: Engine, with: &str) -> Result<(), ErrorCode> {
-    block_on(engine.cvm().answer("run", with)).map(drop).map_err(|error| error.code)
+    block_on(Cvm::new(&engine).answer("run", with)).map(drop).map_err(|error| error.code)
 }
 
 fn poll(engine: Engine) -> runstate::domain::cvm::ExecutionProgress {
@@ -237,7 +237,7 @@ fn decision_of_a_cold_process_reads_no_commit_first() {
     drop(scene(&disk));
     let store = block_on(FileStore::open_on(disk.process(), FileStoreOptions::default())).unwrap();
     let cold = Scene::with_store(Arc::new(store), Settings::default());
-    let paused = file_calls(&disk, || drop(block_on(cold.engine().cvm().pause("run")).unwrap()));
+    let paused = file_calls(&disk, || drop(block_on(Cvm::new(&cold.engine()).pause("run")).unwrap()));
     assert!(paused[0].starts_with("create commits/.tmp-"), "{paused:#?}");
 }
 

@@ -66,12 +66,12 @@ impl Scene {
 
     /// A new process.
     pub fn process(&self) -> Cvm {
-        self.cold_engine().cvm()
+        Cvm::new(&self.cold_engine())
     }
 
     /// A new process that accesses the store through a layer.
     pub fn process_over(&self, store: Arc<dyn Store>) -> Cvm {
-        self.engine_over(store).cvm()
+        Cvm::new(&self.engine_over(store))
     }
 
     pub fn cold_engine(&self) -> Engine {
@@ -93,7 +93,7 @@ impl Scene {
     }
 
     pub fn cvm(&self) -> Cvm {
-        self.engine().cvm()
+        Cvm::new(&self.engine())
     }
 
     /// The same sequence of commands gets the same ids in every scene, a second apart.

@@ -56,7 +56,7 @@ impl SmallBatchProcess {
     }
 
     pub fn cvm(&self) -> Cvm {
-        self.engine.cvm()
+        Cvm::new(&self.engine)
     }
 
     pub async fn start(&self, id: &str) -> Result<ExecutionStatus, Error> {
@@ -89,7 +89,7 @@ pub fn start_program(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
 
 /// An engine whose batches are large.
 pub fn large_batch_cvm(disk: &Arc<dyn Store>, host: &SimHost) -> Cvm {
-    engine_over(disk.clone(), host).cvm()
+    Cvm::new(&engine_over(disk.clone(), host))
 }
 
 pub fn start_in_memory() -> (Arc<dyn Store>, SimHost) {

@@ -44,7 +44,7 @@ impl WorkerScene {
     fn cvm(&self) -> Cvm {
         let (store, host) = (self.store.clone(), Arc::new(self.host.clone()));
         let engine = Engine::with_settings(store, host, runstate::domain::ALL, Settings::default());
-        self.host.block_on(engine).unwrap().cvm()
+        Cvm::new(&self.host.block_on(engine).unwrap())
     }
 
     fn start(&self, id: &str, input: Json) -> &Self {

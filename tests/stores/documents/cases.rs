@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::{Load, Settings, Start, Status};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
@@ -178,8 +179,8 @@ pub async fn expect_all_in_use(engines: &[&Engine], collection: &str) {
         let id = format!("{collection}{at}");
         let source = "console.log('done')";
         let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
-        engine.cvm().load(&Load::new("p", source, bytecode)).await.unwrap();
-        assert_eq!(engine.cvm().start(&Start::new("p")).await.unwrap().status, Status::Complete);
+        Cvm::new(engine).load(&Load::new("p", source, bytecode)).await.unwrap();
+        assert_eq!(Cvm::new(engine).start(&Start::new("p")).await.unwrap().status, Status::Complete);
         let write = json!({"collection": collection, "id": id, "put": {"tag": id, "created": 1, "rank": 1}});
         ask(engine, "documents.commit", json!({"writes": [write]})).await;
         let query = json!({"collection": collection, "where": {"eq": ["tag", id]}});

@@ -21,7 +21,7 @@ const PROGRAM: &str = "const name = CC('Who?'); console.log(`Hello, ${name}!`); 
 /// An engine with one execution that waits for its first answer, and a collection of notes.
 async fn start_waiting(store: Arc<dyn Store>, source: &str) -> (Engine, Cvm) {
     let engine = engine_over(store, &SimHost::default()).await;
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
     cvm.load(&Load::new("p", source, bytecode)).await.unwrap();
     cvm.start(&Start { id: Some("run".into()), ..Start::new("p") }).await.unwrap();
@@ -85,11 +85,11 @@ async fn death_around_a_commit_applies_both_parts_or_none() {
         call(&engine, "documents.commit", answer_and_note()).await.unwrap_err();
         store.heal();
         let engine = engine_over(store, &SimHost::default()).await;
-        let output = engine.cvm().output("run").await.unwrap();
+        let output = Cvm::new(&engine).output("run").await.unwrap();
         assert_eq!((note(&engine).await.is_object(), output.len()), (is_applied, usize::from(is_applied)));
         let committed = ask(&engine, "documents.commit", answer_and_note()).await;
         assert_eq!(committed["replayed"], is_applied);
-        assert_eq!(engine.cvm().output("run").await.unwrap(), ["Hello, Ada!"]);
+        assert_eq!(Cvm::new(&engine).output("run").await.unwrap(), ["Hello, Ada!"]);
         assert_eq!(note(&engine).await["_rev"], committed["revisions"][0]);
     }
 }
@@ -126,7 +126,7 @@ async fn a_turn_larger_than_one_batch_shares_its_deciding_batch() {
     ask(&engine, "documents.commit", answer_and_note()).await;
     assert!(store.calls(Method::Commit) - before > 4, "the turn was staged");
     assert_eq!(note(&engine).await["tag"], "answered");
-    assert_eq!(engine.cvm().status("run").await.unwrap().reached.status, Status::WaitingCc);
+    assert_eq!(Cvm::new(&engine).status("run").await.unwrap().reached.status, Status::WaitingCc);
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn typed_documents_are_written_and_read_in_rust() {
 #[tokio::test]
 async fn the_examples_of_the_documentation_run() {
     let engine = engine_over(Arc::new(Memory::new()), &SimHost::default()).await;
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     let bytecode = runstate::lang::compile("p.ts", PROGRAM).unwrap().bytecode;
     cvm.load(&Load::new("p", PROGRAM, bytecode)).await.unwrap();
     cvm.start(&Start { id: Some("run".into()), ..Start::new("p") }).await.unwrap();
@@ -278,7 +278,7 @@ async fn two_processes() -> (Engine, Engine, Cvm) {
     let open = super::files(tempfile::tempdir().unwrap().keep());
     let host = SimHost::default();
     let here = engine_over(open().await.unwrap(), &host).await;
-    let cvm = here.cvm();
+    let cvm = Cvm::new(&here);
     let bytecode = runstate::lang::compile("p.ts", PROGRAM).unwrap().bytecode;
     cvm.load(&Load::new("p", PROGRAM, bytecode)).await.unwrap();
     cvm.start(&Start { id: Some("run".into()), ..Start::new("p") }).await.unwrap();
@@ -301,7 +301,7 @@ async fn a_patch_too_large_for_an_older_document_is_decided_on_the_newest() {
 #[tokio::test]
 async fn an_answer_in_a_commit_is_for_the_call_that_was_read_here() {
     let (here, there, cvm) = two_processes().await;
-    there.cvm().answer("run", "from there").await.unwrap();
+    Cvm::new(&there).answer("run", "from there").await.unwrap();
     // The note is not cached here, so the commit reads the store. The open call is still the one that this process has seen.
     assert_eq!(
         call(&here, "documents.commit", answer_and_note()).await.unwrap_err().code,

@@ -390,7 +390,9 @@ async fn a_damaged_declaration_is_found_and_hides_only_its_collection() {
     assert_eq!(error.code, ErrorCode::CORRUPT, "{error}");
     // Everything else can be rescued.
     assert_eq!(engine.info().await.unwrap().undeclared, <[&str; 0]>::default());
-    engine.export(&mut runstate::engine::transfer::LineWriter::new(Vec::new(), "memory"), |_| {}).await.unwrap();
+    runstate::transfer::export(&engine, &mut runstate::transfer::LineWriter::new(Vec::new(), "memory"), |_| {})
+        .await
+        .unwrap();
 }
 
 fn any_json() -> impl Strategy<Value = Json> {

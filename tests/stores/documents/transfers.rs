@@ -3,12 +3,12 @@
 use std::io::{BufReader, Cursor};
 use std::sync::{Arc, OnceLock};
 
-use runstate::engine::transfer::disk::{OverwritePolicy, StagedExport, TreeReader, TreeWriter};
-use runstate::engine::transfer::{ImportReport, ImportSource, LineReader, LineWriter, check};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::store::Memory;
 use runstate::testing::SimHost;
+use runstate::transfer::disk::{OverwritePolicy, StagedExport, TreeReader, TreeWriter};
+use runstate::transfer::{ImportReport, ImportSource, LineReader, LineWriter, check};
 use serde_json::json;
 
 use super::cases::{ask, call, engine_over, notes, notes_with, put};
@@ -35,7 +35,7 @@ async fn filled() -> Engine {
 
 async fn lines(engine: &Engine) -> Vec<u8> {
     let mut bytes = Vec::new();
-    engine.export(&mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
+    runstate::transfer::export(engine, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
     bytes
 }
 
@@ -43,7 +43,7 @@ async fn import<S: ImportSource>(engine: &Engine, mut source: S) -> Result<Impor
     // As a program that knows only its domains: the declarations are in the source.
     let catalog = runstate::engine::catalog(&runstate::domain::catalog().unwrap()).unwrap();
     let checked = check(&mut source, &catalog, |_| {})?;
-    engine.import(&mut source, &checked, |_| {}).await
+    runstate::transfer::import(engine, &mut source, &checked, |_| {}).await
 }
 
 fn line_reader(bytes: &[u8]) -> LineReader<BufReader<Cursor<&[u8]>>> {
@@ -70,14 +70,17 @@ async fn declarations_and_documents_move_with_an_export() {
     assert_eq!(second.verify(|_| {}).await.unwrap().findings, []);
     // The form of a folder.
     let staged = StagedExport::new(&folder.path().join("tree"), OverwritePolicy::Keep, [0; 10]).unwrap();
-    second.export(&mut TreeWriter::new(&staged, runstate::domain::ALL), |_| {}).await.unwrap();
+    runstate::transfer::export(&second, &mut TreeWriter::new(&staged, runstate::domain::ALL), |_| {}).await.unwrap();
     staged.publish().unwrap();
     let catalog = runstate::engine::catalog(&runstate::domain::catalog().unwrap()).unwrap();
     let third = memory_engine().await;
     import(&third, TreeReader::open(&folder.path().join("tree"), catalog, runstate::domain::ALL).unwrap())
         .await
         .unwrap();
-    assert_eq!(third.export(&mut LineWriter::new(Vec::new(), "x"), |_| {}).await.unwrap(), report.summary);
+    assert_eq!(
+        runstate::transfer::export(&third, &mut LineWriter::new(Vec::new(), "x"), |_| {}).await.unwrap(),
+        report.summary
+    );
 }
 
 #[tokio::test]

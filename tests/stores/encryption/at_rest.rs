@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use runstate::encryption::EncryptedStore;
 use runstate::engine::{Engine, SystemHost};
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Entity, Field, Key};
-use runstate::store::encryption::EncryptedStore;
+use runstate::store::Encryption as _;
 use runstate::store::{Freshness, Memory, Store, StoreError};
 use runstate::testing::{BatchExt as _, batch};
 use serde_json::{Value as Json, json};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use runstate::encryption::{EncryptedStore, KeyProvider};
 use runstate::engine::{Error, SystemHost};
-use runstate::store::encryption::{EncryptedStore, KeyProvider};
 use runstate::time::Millis;
 use runstate::transfer::mirror::{Mirror, MirrorOptions};
 use serde_json::json;

@@ -12,8 +12,8 @@ mod transfer;
 mod conformance {
     use std::sync::Arc;
 
+    use runstate::encryption::EncryptedStore;
     use runstate::store::Memory;
-    use runstate::store::encryption::EncryptedStore;
     use runstate::testing::conformance::Subject;
 
     async fn fresh() -> Subject {

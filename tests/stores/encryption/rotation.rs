@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use runstate::encryption::EncryptedStore;
 use runstate::engine::{Engine, RunLimit, SystemHost};
-use runstate::store::encryption::EncryptedStore;
 use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
 use runstate::store::{Freshness, Store};
 use serde_json::{Value as Json, json};

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use runstate::encryption::{EncryptedStore, KeyProvider, Keys, SecretKey};
 use runstate::engine::{Engine, Error, SystemHost};
 use runstate::schema::{Collection, Key};
-use runstate::store::encryption::{EncryptedStore, KeyProvider, Keys, SecretKey};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{Freshness, Memory, Store, StoredDocument};
 use serde_json::{Value as Json, json};

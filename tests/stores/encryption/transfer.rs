@@ -11,13 +11,14 @@ use super::scene::{SECRET, SecretScene, find, put, read};
 
 async fn export(engine: &Engine) -> (String, String) {
     let mut bytes = Vec::new();
-    let summary = engine.export(&mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
+    let summary = runstate::transfer::export(engine, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
     (String::from_utf8(bytes).unwrap(), summary.contents)
 }
 
 async fn export_plain_text(engine: &Engine) -> Result<String, Error> {
     let mut bytes = Vec::new();
-    engine.export_plain_text(&Selection::All, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await?;
+    runstate::transfer::export_plain_text(engine, &Selection::All, &mut LineWriter::new(&mut bytes, "memory"), |_| {})
+        .await?;
     Ok(String::from_utf8(bytes).unwrap())
 }
 
@@ -25,7 +26,7 @@ async fn import(engine: &Engine, text: &str) -> Result<ImportReport, Error> {
     let catalog = engine::catalog(&Catalog::new(&[]).unwrap()).unwrap();
     let mut source = LineReader::new(Cursor::new(text.as_bytes()), "export", catalog.clone());
     let checked = check(&mut source, &catalog, |_| {})?;
-    engine.import(&mut source, &checked, |_| {}).await
+    runstate::transfer::import(engine, &mut source, &checked, |_| {}).await
 }
 
 async fn filled() -> (SecretScene, Engine) {

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::settings::is_full_run;
+use runstate::client::Cvm;
 use runstate::domain::fleet::DOMAIN;
 use runstate::engine::{Engine, SystemHost};
 use runstate::marker::BoxFuture;
 use runstate::store::{Store, StoreError};
 use runstate::value::Json;
 use serde_json::json;
+
+use crate::settings::is_full_run;
 
 pub type StoreFuture = BoxFuture<'static, Result<Arc<dyn Store>, StoreError>>;
 
@@ -143,11 +145,11 @@ pub async fn calls_at_once_never_overspend(open: &StoreOpener<'_>, calls: usize)
         "allocatedAmount": (calls / 2).to_string(), "unit": "CAD",
     });
     let budget = call(engine, "budget.create", budget).await.unwrap()["uuid"].clone();
-    engine.cvm().load_source("p", &priced_calls(calls)).await.unwrap();
-    engine.cvm().start(Start::new("p").id("run")).await.unwrap();
+    Cvm::new(engine).load_source("p", &priced_calls(calls)).await.unwrap();
+    Cvm::new(engine).start(Start::new("p").id("run")).await.unwrap();
     for (expected, status) in [(calls / 2, Status::WaitingCc), (calls, Status::Complete)] {
         let work = |engine: &Engine| {
-            let cvm = engine.cvm();
+            let cvm = Cvm::new(engine);
             tokio::spawn(async move {
                 // A claim that finds only refused calls ends with none, and the next one sees the others.
                 for idle in 0..calls {
@@ -163,7 +165,7 @@ pub async fn calls_at_once_never_overspend(open: &StoreOpener<'_>, calls: usize)
         }
         let shown = call(engine, "budget.show", json!({"uuid": budget})).await.unwrap();
         assert_eq!((&shown["used_amount"], &shown["reserved_amount"]), (&json!(expected.to_string()), &json!("0")));
-        assert_eq!(engine.cvm().show("run").await.unwrap().status, status);
+        assert_eq!(Cvm::new(engine).show("run").await.unwrap().status, status);
         let raised = json!({"uuid": budget, "allocatedAmount": calls.to_string()});
         call(engine, "budget.change", raised).await.unwrap();
         host.clock.advance(REFUSAL_DELAY);

@@ -34,7 +34,7 @@ impl CostScene {
     pub fn with_store(store: Arc<dyn Store>) -> Self {
         let fleet = FleetScene::with_domains(store, &[&cvm::DOMAIN, &fleet::DOMAIN]);
         fleet.create_project();
-        Self { cvm: fleet.engine.cvm(), fleet }
+        Self { cvm: Cvm::new(&fleet.engine), fleet }
     }
 
     /// A scene with a budget, and an execution `run` that waits for calls of this cost each.
@@ -368,7 +368,7 @@ fn a_cost_is_unsupported_without_a_domain_that_keeps_budgets() {
         Arc::new(runstate::testing::SimHost::default()),
         &[&cvm::DOMAIN],
     ));
-    let cvm = engine.unwrap().cvm();
+    let cvm = Cvm::new(&engine.unwrap());
     block_on(cvm.load_source("p", &format!("console.log(CC.all([{{ {} }}]))", draw("1")))).unwrap();
     block_on(cvm.start(Start::new("p").id("run"))).unwrap();
     let call = block_on(cvm.show("run")).unwrap().calls[0].call_id.clone();

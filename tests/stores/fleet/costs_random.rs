@@ -84,7 +84,7 @@ impl CostProcess {
             }
             self.deaths += 1;
             let fleet = self.scene.fleet.reopen(self.store.clone());
-            self.scene = CostScene { cvm: fleet.engine.cvm(), fleet };
+            self.scene = CostScene { cvm: Cvm::new(&fleet.engine), fleet };
         }
     }
 

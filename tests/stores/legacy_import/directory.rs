@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::HISTORY;
 use runstate::domain::cvm::{CallListing, LogListing, LogRow};
 use runstate::legacy::LegacyDirectory;
@@ -72,7 +73,7 @@ impl LegacyDirectoryBuilder {
 /// The calls of an execution: step, prompt, outcome.
 async fn calls(engine: &Engine, id: &str) -> Vec<(u64, String, String)> {
     let listing = CallListing { execution: Some(id.to_owned()), ..CallListing::default() };
-    let mut calls = engine.cvm().calls(&listing).await.unwrap().items;
+    let mut calls = Cvm::new(engine).calls(&listing).await.unwrap().items;
     calls.sort_by_key(|call| call.step);
     calls
         .into_iter()
@@ -100,13 +101,13 @@ async fn flat_waiting_execution_is_imported_waiting() {
     );
     for (id, prompt) in [("on_top", "Is this email urgent?"), ("popped", "Is this email urgent?"), ("named", "Is it?")]
     {
-        let view = engine.cvm().show(id).await.unwrap();
+        let view = Cvm::new(&engine).show(id).await.unwrap();
         assert_eq!((view.status, view.calls[0].prompt.as_str()), (Status::WaitingCc, prompt));
         let head = head(&engine, id).await;
         assert!(head["state"]["scopes"][0]["variables"]["unused"]["$ref"].is_u64(), "{head}");
-        let reached = engine.cvm().answer(id, json!("very")).await.unwrap();
+        let reached = Cvm::new(&engine).answer(id, json!("very")).await.unwrap();
         assert_eq!(reached.status, Status::Complete);
-        assert_eq!(engine.cvm().output(id).await.unwrap(), ["Line 1", "test@example.com: very"]);
+        assert_eq!(Cvm::new(&engine).output(id).await.unwrap(), ["Line 1", "test@example.com: very"]);
     }
 }
 
@@ -120,9 +121,9 @@ async fn flat_running_or_ready_execution_is_imported_due() {
     let engine = engine().await;
     let report = directory.import_into(&engine).await;
     assert!(report.left.is_empty(), "{:?}", report.left);
-    engine.cvm().engine().run_due(10, RunLimit::Slice).await.unwrap();
-    assert_eq!(engine.cvm().output("runs").await.unwrap(), ["Line 1", "test@example.com: urgent"]);
-    assert_eq!(engine.cvm().show("ready").await.unwrap().calls[0].prompt, "Is this email urgent?");
+    Cvm::new(&engine).engine().run_due(10, RunLimit::Slice).await.unwrap();
+    assert_eq!(Cvm::new(&engine).output("runs").await.unwrap(), ["Line 1", "test@example.com: urgent"]);
+    assert_eq!(Cvm::new(&engine).show("ready").await.unwrap().calls[0].prompt, "Is this email urgent?");
 }
 
 #[tokio::test]
@@ -145,7 +146,7 @@ async fn flat_ended_execution_keeps_result_output_and_error() {
     let engine = engine().await;
     let report = directory.import_into(&engine).await;
     assert!(report.left.is_empty(), "{:?}", report.left);
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     let ended = cvm.show("ended").await.unwrap();
     assert_eq!((ended.status, &ended.result), (Status::Complete, &json!({"n": [1]})));
     assert_eq!(ended.output, ["Line 1", "test@example.com: late"]);
@@ -177,14 +178,14 @@ async fn history_is_imported_and_its_answers_become_calls() {
     let report = directory.import_into(&engine).await;
     assert_eq!(skipped(&report), [("history entry", "torn"), ("history", "gone")]);
     engine.sweep(engine.now(), 100).await.unwrap();
-    let rows = engine.cvm().logs(&LogListing::of_execution("ended")).await.unwrap().items;
+    let rows = Cvm::new(&engine).logs(&LogListing::of_execution("ended")).await.unwrap().items;
     let steps: Vec<&Json> = rows.iter().map(|row| &row.details["step"]).collect();
     assert_eq!(steps, [8, 9, 10]);
     assert!(rows.iter().all(|row| row.event == "history"), "{rows:?}");
     let two = LogListing { limit: Some(2), ..LogListing::of_execution("ended") };
-    let first = engine.cvm().logs(&two).await.unwrap();
+    let first = Cvm::new(&engine).logs(&two).await.unwrap();
     let cursor = first.items.last().map(LogRow::cursor);
-    let second = engine.cvm().logs(&LogListing { cursor, ..two }).await.unwrap();
+    let second = Cvm::new(&engine).logs(&LogListing { cursor, ..two }).await.unwrap();
     assert_eq!((&[first.items, second.items].concat(), first.next.is_some(), second.next), (&rows, true, None));
     assert_eq!(rows[1].details["variables"], json!({"email": "e"}));
     assert_eq!(rows[1].details["stack"], json!(["Is this email urgent?"]));
@@ -192,9 +193,9 @@ async fn history_is_imported_and_its_answers_become_calls() {
     assert_eq!(calls(&engine, "ended").await, [(1, question.clone(), "answered".to_owned())]);
     let answered = (1, question.clone(), "answered".to_owned());
     assert_eq!(calls(&engine, "waits").await, [answered, (2, question, String::new())]);
-    assert_eq!(engine.cvm().latency(None).await.unwrap().max_ms, Some(Millis(1000)));
+    assert_eq!(Cvm::new(&engine).latency(None).await.unwrap().max_ms, Some(Millis(1000)));
     assert_eq!(directory.import_into(&engine).await, report);
-    engine.cvm().delete("ended").await.unwrap();
+    Cvm::new(&engine).delete("ended").await.unwrap();
     let left =
         engine.store().query(&Query::of(&HISTORY).eq("executionId", "ended"), Freshness::Linearizable).await.unwrap();
     assert!(left.items.is_empty(), "{:?}", left.items);
@@ -236,7 +237,7 @@ async fn directory_of_the_last_version_is_imported() {
     let report = directory.import_into(&engine).await;
     let metadata = directory.0.path().join("metadata.json").display().to_string();
     assert_eq!(skipped(&report), [("file", metadata.as_str()), ("fields", "asks"), ("output", "lost")]);
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     let view = cvm.show("ended").await.unwrap();
     assert_eq!((&view.result, &view.output[..]), (&json!(["a", 1]), &["Hello, Ada", "", "end"].map(String::from)[..]));
     cvm.answer("asks", json!("Bob")).await.unwrap();
@@ -252,7 +253,7 @@ async fn ids_that_escape_the_directory_read_no_other_files() {
     let engine = engine().await;
     let report = directory.import_into(&engine).await;
     assert_eq!(report.executions, ["../secret"]);
-    assert_eq!(engine.cvm().output("../secret").await.unwrap(), [""; 0]);
+    assert_eq!(Cvm::new(&engine).output("../secret").await.unwrap(), [""; 0]);
 }
 
 /// All files below a folder with their contents. Files of more than a MiB, and entries that are not files, have no contents here.

@@ -4,18 +4,20 @@ mod directory;
 mod fixtures;
 mod scene;
 
-use fixtures::{
-    COMPLETED, EMAIL, FAILED, LegacyFixture, LegacyFixtureDatabase, OPEN_CALL, PAIR, RUNNING, WAITING, WITH_OPERANDS,
-    date, oid,
-};
+use runstate::client::Cvm;
 use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{LogListing, Start, Status};
 use runstate::engine::{Engine, Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::legacy::{self, LegacyImportReport};
 use runstate::time::Millis;
-use scene::{compile, engine, head, skipped};
 use serde_json::{Value as Json, json};
+
+use fixtures::{
+    COMPLETED, EMAIL, FAILED, LegacyFixture, LegacyFixtureDatabase, OPEN_CALL, PAIR, RUNNING, WAITING, WITH_OPERANDS,
+    date, oid,
+};
+use scene::{compile, engine, head, skipped};
 
 async fn import_legacy(engine: &Engine, data: LegacyFixture) -> Result<LegacyImportReport, Error> {
     legacy::import_legacy(engine, &LegacyFixtureDatabase::from_extended_json(data), compile, |_| {}).await
@@ -29,7 +31,7 @@ async fn imported_waiting_execution_is_answered_and_completes() {
     let expected = [("compilation", PAIR), ("log rows", WAITING), ("calls", "65abcdef00000000000000ff")];
     assert_eq!(skipped(&report), expected);
     assert!(report.left[1].why.contains("1 of 1 are older than 30 days"), "{:?}", report.left);
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
 
     let waiting = cvm.active(10).await.unwrap();
     assert_eq!(waiting.items.iter().map(|summary| summary.id.as_str()).filter(|id| *id != RUNNING).count(), 2);
@@ -47,7 +49,7 @@ async fn imported_waiting_execution_is_answered_and_completes() {
 async fn imported_running_execution_is_due_and_resumes() {
     let engine = engine().await;
     import_legacy(&engine, fixtures::data()).await.unwrap();
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     cvm.engine().run_due(10, RunLimit::Slice).await.unwrap();
     assert_eq!(cvm.show(RUNNING).await.unwrap().status, Status::Complete);
     assert_eq!(cvm.output(RUNNING).await.unwrap(), ["Line 1", "test@example.com: urgent"]);
@@ -57,7 +59,7 @@ async fn imported_running_execution_is_due_and_resumes() {
 async fn imported_ended_execution_keeps_output_and_error() {
     let engine = engine().await;
     import_legacy(&engine, fixtures::data()).await.unwrap();
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     let ended = cvm.show(COMPLETED).await.unwrap();
     assert_eq!((ended.status, ended.metrics.cc_calls_count), (Status::Complete, 3));
     assert_eq!(cvm.output(COMPLETED).await.unwrap(), ["Line 1", "Line 2"]);
@@ -95,7 +97,7 @@ async fn uncompilable_program_is_imported_with_ended_executions() {
         (&report.executions[..], skipped(&report)),
         (&[COMPLETED.to_owned()][..], vec![("compilation", EMAIL), ("execution", WAITING)])
     );
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     assert_eq!(cvm.output(COMPLETED).await.unwrap(), ["Line 1"]);
     assert_eq!(head(&engine, COMPLETED).await["state"]["scopes"][0]["variables"]["email"], "test@example.com");
     assert_eq!(cvm.program("email_processor").await.unwrap().source, "print Hello");
@@ -142,7 +144,7 @@ async fn retry_of_an_imported_failure_resumes_at_the_failing_instruction() {
         let engine = engine().await;
         let report = import_legacy(&engine, failed_with(state.clone(), error)).await.unwrap();
         assert_eq!(report.executions, [WAITING], "{state}: {report:?}");
-        let cvm = engine.cvm();
+        let cvm = Cvm::new(&engine);
         assert_eq!(cvm.show(WAITING).await.unwrap().status, Status::Error);
         assert_eq!(cvm.retry(WAITING).await.unwrap().status, Status::Complete, "{state}");
         assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: late"], "{state}");
@@ -154,7 +156,7 @@ async fn retry_of_an_unrunnable_imported_state_is_rejected_with_reason() {
     let state = json!({"pc": 99, "stack": ["a", {"b": 2}], "scopes": [{"variables": {"email": "e", "list": [1]}}]});
     let engine = engine().await;
     import_legacy(&engine, failed_with(state, json!({"message": "down"}))).await.unwrap();
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     let error = cvm.retry(WAITING).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::ILLEGAL_TRANSITION);
     assert!(error.message.contains("instruction 99") && error.message.contains("start its program again"));
@@ -169,7 +171,7 @@ async fn retry_of_an_unrunnable_imported_state_is_rejected_with_reason() {
 async fn calls_and_logs_are_imported() {
     let engine = engine().await;
     import_legacy(&engine, fixtures::data()).await.unwrap();
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     let latency = cvm.latency(Some("email_processor")).await.unwrap();
     assert_eq!((latency.answered, latency.max_ms), (2, Some(Millis(2000))));
     let logs = cvm.logs(&LogListing::of_execution(WAITING)).await.unwrap();
@@ -180,7 +182,7 @@ async fn calls_and_logs_are_imported() {
 async fn starts_after_an_import_use_the_recompiled_source() {
     let engine = engine().await;
     import_legacy(&engine, fixtures::data()).await.unwrap();
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     let program = cvm.program("email_processor").await.unwrap();
     assert_eq!((program.summary.id.as_str(), program.summary.program_version), (EMAIL, Some(2)));
     let (old, new) =
@@ -199,10 +201,10 @@ async fn starts_after_an_import_use_the_recompiled_source() {
 async fn second_import_changes_nothing() {
     let engine = engine().await;
     let first = import_legacy(&engine, fixtures::data()).await.unwrap();
-    engine.cvm().answer(WAITING, json!("very")).await.unwrap();
+    Cvm::new(&engine).answer(WAITING, json!("very")).await.unwrap();
     assert_eq!(import_legacy(&engine, fixtures::data()).await.unwrap(), first);
-    assert_eq!(engine.cvm().show(WAITING).await.unwrap().status, Status::Complete);
-    assert_eq!(engine.cvm().output(WAITING).await.unwrap().len(), 2);
+    assert_eq!(Cvm::new(&engine).show(WAITING).await.unwrap().status, Status::Complete);
+    assert_eq!(Cvm::new(&engine).output(WAITING).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -214,7 +216,7 @@ async fn execution_changed_in_the_source_since_import_is_skipped() {
     later.executions[0]["lastModified"] = date("2024-01-20T11:00:00Z");
     let report = import_legacy(&engine, later).await.unwrap();
     assert!(skipped(&report).contains(&("execution", WAITING)), "{:?}", report.left);
-    assert_eq!(engine.cvm().show(WAITING).await.unwrap().status, Status::WaitingCc);
+    assert_eq!(Cvm::new(&engine).show(WAITING).await.unwrap().status, Status::WaitingCc);
 }
 
 /// Each damage to an execution or its program, with a part of the reported reason.
@@ -269,8 +271,8 @@ async fn damaged_execution_is_skipped_with_its_reason_alone() {
         assert!(report.left.iter().any(|left| left.why.contains(reason)), "{path}: {:?}", report.left);
         assert!(item.id.len() < 1000 && item.why.len() < 2000, "{path}: the reason is too long");
         assert!(report.executions.is_empty(), "{path}: {report:?}");
-        assert!(engine.cvm().list(&Default::default()).await.unwrap().items.is_empty());
-        let calls = engine.cvm().calls(&Default::default()).await.unwrap();
+        assert!(Cvm::new(&engine).list(&Default::default()).await.unwrap().items.is_empty());
+        let calls = Cvm::new(&engine).calls(&Default::default()).await.unwrap();
         assert!(calls.items.is_empty(), "{path}: rows without their execution");
     }
 }
@@ -300,7 +302,7 @@ async fn leftover_loop_operands_do_not_block_an_execution() {
     waits["state"]["stack"] = json!(["left over", 7]);
     let engine = engine().await;
     import_legacy(&engine, single(fixtures::email_program(), waits)).await.unwrap();
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     assert_eq!(cvm.answer(WAITING, json!("very")).await.unwrap().status, Status::Complete);
     assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: very"]);
     assert_eq!(head(&engine, WAITING).await["state"]["stack"], json!(["left over", 7]));
@@ -312,7 +314,7 @@ async fn unused_variables_are_imported() {
     import_legacy(&engine, fixtures::data()).await.unwrap();
     let waits = head(&engine, WAITING).await;
     assert!(waits["state"]["scopes"][0]["variables"]["unused"]["$ref"].is_u64(), "{waits}");
-    engine.cvm().answer(WAITING, json!("very")).await.unwrap();
+    Cvm::new(&engine).answer(WAITING, json!("very")).await.unwrap();
     let ended = head(&engine, WAITING).await;
     assert!(ended["state"]["scopes"][0]["variables"]["unused"]["$ref"].is_u64(), "{ended}");
 }
@@ -338,7 +340,7 @@ async fn missing_variables_and_optional_fields_do_not_block_an_import() {
     data.executions[0].as_object_mut().unwrap().remove("lastModified");
     let engine = engine().await;
     import_legacy(&engine, data).await.unwrap();
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(&engine);
     assert_eq!(cvm.answer(WAITING, json!("very")).await.unwrap().status, Status::Error);
     assert_eq!(cvm.show(WAITING).await.unwrap().error.unwrap().message, "email is not defined");
 }

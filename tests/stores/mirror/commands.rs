@@ -1,5 +1,6 @@
 //! Random commands of the domains `apps` and `cvm`. A command may fail, because the process dies or because it does not fit the state.
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::Engine;
 use runstate::id::CommandId;
@@ -18,7 +19,7 @@ pub struct RandomCommands {
 impl RandomCommands {
     pub async fn run_next(&mut self, engine: &Engine, ids: &SimIds) {
         self.number += 1;
-        let (number, cvm) = (self.number, engine.cvm());
+        let (number, cvm) = (self.number, Cvm::new(engine));
         let id = CommandId::new(&format!("command-{number}")).unwrap();
         let any = |prefix: &str| format!("{prefix}{}", ids.below(number as usize + 1));
         match ids.below(10) {

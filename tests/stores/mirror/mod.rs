@@ -51,7 +51,7 @@ async fn mirror(
 async fn contents(store: &AnyStore, domains: &[&'static Domain]) -> String {
     let engine = Engine::new(store.clone(), host(), domains).await.unwrap();
     let mut lines = Vec::new();
-    engine.export(&mut LineWriter::new(&mut lines, "a store"), |_| {}).await.unwrap().contents
+    runstate::transfer::export(&engine, &mut LineWriter::new(&mut lines, "a store"), |_| {}).await.unwrap().contents
 }
 
 /// Ends the mirror, and compares the exports of both stores.

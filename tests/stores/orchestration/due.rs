@@ -1,5 +1,7 @@
 //! Sweeps with a simulated clock: sessions stall and fail, machines go offline, ended sessions expire.
 
+use std::sync::Arc;
+
 use runstate::decision::EngineSettings;
 use runstate::domain::orchestration::{MarkOffline, OrchestrationSettings, Session};
 use runstate::engine::RunLimit;
@@ -10,7 +12,6 @@ use runstate::store::{Batch, BatchLimits, Freshness, Memory, Store as _};
 use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
-use std::sync::Arc;
 
 use super::scene::SessionScene;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use runstate::client::Cvm;
 use runstate::decision::EngineSettings;
 use runstate::domain::cvm;
 use runstate::domain::orchestration::{DOMAIN, StartTask};
@@ -23,7 +24,7 @@ const ASKS: &str = "const answer = CC('How?'); if (answer === 'badly') throw new
 fn scene_on(store: Arc<dyn Store>) -> SessionScene {
     let scene = SessionScene::with_domains(store, &[&cvm::DOMAIN, &DOMAIN], EngineSettings::default());
     for (name, source) in [("asks", ASKS), ("prints", "console.log(input)")] {
-        block_on(scene.engine.cvm().load_source(name, source)).unwrap();
+        block_on(Cvm::new(&scene.engine).load_source(name, source)).unwrap();
     }
     scene.create("s", json!({}));
     scene
@@ -77,7 +78,7 @@ fn program_that_ends_at_once_ends_its_task() {
     scene.add_program("t", "prints");
     let started = scene.start("t");
     assert_eq!((&started["status"], &started["execution"]["status"]), (&json!("completed"), &json!("complete")));
-    assert_eq!(block_on(scene.engine.cvm().output("task:t:0")).unwrap(), ["x"]);
+    assert_eq!(block_on(Cvm::new(&scene.engine).output("task:t:0")).unwrap(), ["x"]);
     assert_eq!(scene.state("t"), (json!("completed"), Json::Null, json!(0)));
     scene.check();
 }
@@ -173,7 +174,7 @@ fn process_with_stale_documents_does_not_miss_the_end() {
     let add = json!({"sessionId": "s", "id": "t", "name": "t", "program": "asks"});
     block_on(other.call("orchestration.task.add", add.as_object().unwrap().clone())).unwrap();
     one.start("t");
-    block_on(other.cvm().answer("task:t:0", "well")).unwrap();
+    block_on(Cvm::new(&other).answer("task:t:0", "well")).unwrap();
     assert_eq!(one.state("t"), (json!("completed"), Json::Null, json!(0)));
     one.check();
 }
@@ -182,7 +183,7 @@ fn process_with_stale_documents_does_not_miss_the_end() {
 fn execution_of_a_process_that_died_still_ends_its_task() {
     let settings = cvm::Settings { slice_instructions: 100, ..cvm::Settings::default() };
     let scene = SessionScene::with_domains(Arc::new(Memory::new()), &[&cvm::DOMAIN, &DOMAIN], settings.into());
-    block_on(scene.engine.cvm().load_source("works", "let n = 0; for (let i = 0; i < 5000; i++) { n += i } n"))
+    block_on(Cvm::new(&scene.engine).load_source("works", "let n = 0; for (let i = 0; i < 5000; i++) { n += i } n"))
         .unwrap();
     scene.create("s", json!({}));
     scene.add_program("t", "works");
@@ -258,7 +259,7 @@ fn start_that_races_with_the_end_of_its_execution_completes_the_task() {
         while !slow.is_paused() {
             yield_now().await;
         }
-        scene.engine.cvm().answer("task:t:0", "well").await.unwrap();
+        Cvm::new(&scene.engine).answer("task:t:0", "well").await.unwrap();
         slow.resume();
     });
     block_on(join_all(vec![begun, answered]));

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::file::fs::Reason;
@@ -33,13 +34,13 @@ async fn older_store_of_commits_opens_and_is_written() {
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1"), folder.path());
     let engine = engine(folder.path()).await;
     assert_eq!(engine.store().read_only_reason(), None);
-    let execution = serde_json::to_value(engine.cvm().show("r1").await.unwrap()).unwrap();
+    let execution = serde_json::to_value(Cvm::new(&engine).show("r1").await.unwrap()).unwrap();
     assert_eq!(execution["status"], "complete");
     assert_eq!(execution["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
-    let execution = serde_json::to_value(engine.cvm().show("r2").await.unwrap()).unwrap();
+    let execution = serde_json::to_value(Cvm::new(&engine).show("r2").await.unwrap()).unwrap();
     assert_eq!(execution["stateHash"], "406e74c6714c5a8e07b2e48f507ebe99792e59bd087de0f6aa3c317a710c64a3");
-    engine.cvm().answer("r2", "approve").await.unwrap();
-    assert_eq!(serde_json::to_value(engine.cvm().show("r2").await.unwrap()).unwrap()["status"], "waiting_cc");
+    Cvm::new(&engine).answer("r2", "approve").await.unwrap();
+    assert_eq!(serde_json::to_value(Cvm::new(&engine).show("r2").await.unwrap()).unwrap()["status"], "waiting_cc");
 }
 
 /// A snapshot with indexes, and a later commit that contains its store id: one execution is complete, one waits at its
@@ -50,10 +51,10 @@ async fn older_store_with_a_snapshot_opens_and_is_written() {
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1-snapshot"), folder.path());
     let engine = engine(folder.path()).await;
     assert_eq!(engine.store().read_only_reason(), None);
-    let show = async |id: &str| serde_json::to_value(engine.cvm().show(id).await.unwrap()).unwrap();
+    let show = async |id: &str| serde_json::to_value(Cvm::new(&engine).show(id).await.unwrap()).unwrap();
     assert_eq!(show("r1").await["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
     assert_eq!(show("r2").await["stateHash"], "6afb71b3a2d09111aea77b0f644b0de716a7728717a968d27ad968981fa40c1c");
-    engine.cvm().answer("r2", "approve").await.unwrap();
+    Cvm::new(&engine).answer("r2", "approve").await.unwrap();
     assert_eq!(show("r2").await["status"], "waiting_cc");
 }
 
@@ -65,16 +66,16 @@ async fn older_store_with_instruction_index_in_errors_is_retried() {
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1-failed"), folder.path());
     let engine = engine(folder.path()).await;
     assert_eq!(engine.store().read_only_reason(), None);
-    let show = async || serde_json::to_value(engine.cvm().show("f1").await.unwrap()).unwrap();
+    let show = async || serde_json::to_value(Cvm::new(&engine).show("f1").await.unwrap()).unwrap();
     let before = show().await;
     assert_eq!(before["stateHash"], "0245c618b52bcc845f5959af4cd3a01aeee46da8a708e1739197f4e6aa461800");
     assert_eq!((&before["error"]["pc"], &before["error"]["instruction"]), (&16.into(), &serde_json::Value::Null));
     assert_eq!(before["error"]["message"], "Cannot read properties of null (reading 'name')");
-    engine.cvm().retry("f1").await.unwrap();
+    Cvm::new(&engine).retry("f1").await.unwrap();
     let after = show().await;
     assert_eq!((&after["status"], &after["error"]["pc"]), (&"error".into(), &16.into()));
     assert!(after["error"]["instruction"]["op"].is_u64(), "{after}");
-    engine.cvm().delete("f1").await.unwrap();
+    Cvm::new(&engine).delete("f1").await.unwrap();
 }
 
 /// This program first writes the versions of its collections into an older store. That must not prevent reads of a
@@ -85,9 +86,9 @@ async fn damaged_older_store_can_be_read() {
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1"), folder.path());
     std::fs::write(folder.path().join("commits/0000000000000010.json"), "{}").unwrap();
     let engine = engine(folder.path()).await;
-    let execution = serde_json::to_value(engine.cvm().show("r1").await.unwrap()).unwrap();
+    let execution = serde_json::to_value(Cvm::new(&engine).show("r1").await.unwrap()).unwrap();
     assert_eq!(execution["status"], "complete");
-    let error = engine.cvm().delete("r1").await.unwrap_err();
+    let error = Cvm::new(&engine).delete("r1").await.unwrap_err();
     assert_eq!(error.code.as_str(), "corrupt", "{error}");
 }
 
@@ -101,15 +102,15 @@ async fn execution_continues_from_the_copy_that_replaced_its_store() {
         let store = FileStore::open(folder, FileStoreOptions::default()).await.unwrap();
         Engine::new(Arc::new(store), Arc::new(SystemHost), runstate::domain::ALL).await.unwrap()
     };
-    let show = async |engine: &Engine| serde_json::to_value(engine.cvm().show("x").await.unwrap()).unwrap();
+    let show = async |engine: &Engine| serde_json::to_value(Cvm::new(engine).show("x").await.unwrap()).unwrap();
     let original = open(folder.path()).await;
     let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
-    original.cvm().load(&Load::new("p", source, bytecode)).await.unwrap();
-    original.cvm().start(&Start::new("p").id("x")).await.unwrap();
+    Cvm::new(&original).load(&Load::new("p", source, bytecode)).await.unwrap();
+    Cvm::new(&original).start(&Start::new("p").id("x")).await.unwrap();
     copy(folder.path(), copied.path());
     let other = open(copied.path()).await;
-    other.cvm().answer("x", "copy").await.unwrap();
-    original.cvm().answer("x", "original").await.unwrap();
+    Cvm::new(&other).answer("x", "copy").await.unwrap();
+    Cvm::new(&original).answer("x", "original").await.unwrap();
     for name in ["commits", "snapshots"] {
         std::fs::remove_dir_all(folder.path().join(name)).unwrap();
     }
@@ -117,7 +118,7 @@ async fn execution_continues_from_the_copy_that_replaced_its_store() {
 
     assert_eq!(show(&original).await["stateHash"], show(&other).await["stateHash"]);
     for answer in ["b", "c"] {
-        original.cvm().answer("x", answer).await.unwrap();
+        Cvm::new(&original).answer("x", answer).await.unwrap();
     }
     let ended = show(&original).await;
     assert_eq!(ended["result"], "copy b c");
@@ -135,7 +136,7 @@ fn full_disk_allows_reads_and_deletions_and_resumes_with_space() {
         let store = FileStore::open_on(fs.clone(), FileStoreOptions::default()).await.unwrap();
         let host = Arc::new(SimHost::default());
         let engine = Engine::new(Arc::new(store), host, runstate::domain::ALL).await.unwrap();
-        let cvm = engine.cvm();
+        let cvm = Cvm::new(&engine);
         let bytecode = runstate::lang::compile("p.ts", PROGRAM).unwrap().bytecode;
         cvm.load(&Load::new("p", PROGRAM, bytecode)).await.unwrap();
         for id in ["done", "waits"] {

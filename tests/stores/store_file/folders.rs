@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use runstate::store::{Freshness, Store, StoreError};
+
 use super::tasks::{CATALOG, insert};
 use super::{FileStore, FileStoreOptions, block_on_tokio};
 use crate::support::child_test::{child_test, expect_passed};
-use runstate::store::{Freshness, Store, StoreError};
 
 /// Opens the store in `dir` and writes a document; returns the results of the migration and of the commit.
 async fn use_store(dir: &Path) -> (Result<(), StoreError>, Result<(), StoreError>) {

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::settings::{is_full_run, seed};
-use crate::support::child_test::child_test;
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Field, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs, SnapshotPolicy};
 use runstate::store::{Batch, Expectation, Freshness, Outcome, Store, StoreError, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json, difference};
+
+use crate::settings::{is_full_run, seed};
+use crate::support::child_test::child_test;
 
 const ROWS: Collection = Collection::new("test.rows", 1).fields(&[Field::int("by"), Field::int("n")]).insert_only();
 const COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Field::int("n")]);

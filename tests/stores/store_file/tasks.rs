@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::{FileStore, FileStoreOptions, block_on_tokio};
 use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Query};
@@ -15,6 +14,8 @@ use runstate::store::{Batch, Freshness, Outcome, Store};
 use runstate::testing::{BatchExt as _, batch};
 use runstate::time::Millis;
 use serde_json::json;
+
+use super::{FileStore, FileStoreOptions, block_on_tokio};
 
 const NOTES: Collection = Collection::new("demo.notes", 1)
     .fields(&[Field::text("title")])

@@ -10,9 +10,6 @@ use runstate::client::Cvm;
 use runstate::domain;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Delete, EXECUTIONS, Load, Start, Status};
-use runstate::engine::transfer::{
-    ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportReport, LineReader, LineWriter, Selection, check,
-};
 use runstate::engine::{self, Engine, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
@@ -23,6 +20,9 @@ use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
 use runstate::store::{BatchLimits, COMMANDS, Freshness, Memory, Store, StoreError};
 use runstate::testing::{BatchExt as _, batch};
 use runstate::time::Millis;
+use runstate::transfer::{
+    ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportReport, LineReader, LineWriter, Selection, check,
+};
 use serde_json::json;
 
 const ASKS: &str = "const list = []; for (let i = 0; i < 100; i++) list.push({ i, f: () => i });
@@ -43,14 +43,14 @@ async fn file_engine(folder: &tempfile::TempDir) -> Engine {
 
 async fn load_program(engine: &Engine, name: &str, source: &str) -> Cvm {
     let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
-    let cvm = engine.cvm();
+    let cvm = Cvm::new(engine);
     cvm.load(&Load::new(name, source, bytecode)).await.unwrap();
     cvm
 }
 
 async fn export(engine: &Engine) -> (Vec<u8>, ExportSummary) {
     let mut bytes = Vec::new();
-    let summary = engine.export(&mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
+    let summary = runstate::transfer::export(engine, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
     (bytes, summary)
 }
 
@@ -58,7 +58,7 @@ async fn import(engine: &Engine, bytes: &[u8]) -> Result<ImportReport, runstate:
     let catalog = runstate::engine::catalog(&domain::catalog().unwrap()).unwrap();
     let mut source = LineReader::new(BufReader::new(Cursor::new(bytes)), "memory", catalog.clone());
     let checked = check(&mut source, &catalog, |_| {})?;
-    engine.import(&mut source, &checked, |_| {}).await
+    runstate::transfer::import(engine, &mut source, &checked, |_| {}).await
 }
 
 fn id(text: &str) -> CommandId {
@@ -84,14 +84,14 @@ async fn round_trip_through_every_store_is_lossless() {
     import(&third, &bytes).await.unwrap();
     assert_eq!(export(&third).await.1, exported);
     for name in ["a", "b"] {
-        assert_eq!(third.cvm().show(name).await.unwrap(), cvm.show(name).await.unwrap());
+        assert_eq!(Cvm::new(&third).show(name).await.unwrap(), cvm.show(name).await.unwrap());
     }
     // The paused execution keeps its answer in both stores.
-    for cvm in [&cvm, &third.cvm()] {
+    for cvm in [&cvm, &Cvm::new(&third)] {
         cvm.with_id(&id("late")).answer("b", "y").await.unwrap();
         assert_eq!(cvm.with_id(&id("on")).unpause("b").await.unwrap().status, Status::Complete);
     }
-    let (here, there) = (cvm.show("b").await.unwrap(), third.cvm().show("b").await.unwrap());
+    let (here, there) = (cvm.show("b").await.unwrap(), Cvm::new(&third).show("b").await.unwrap());
     assert_eq!((here.result, here.output, here.state_hash), (there.result, there.output, there.state_hash));
 }
 
@@ -114,7 +114,7 @@ async fn moved_calls_keep_their_answers_claims_and_deadlines() {
     let folder = tempfile::tempdir().unwrap();
     let second = file_engine(&folder).await;
     import(&second, &export(&first).await.0).await.unwrap();
-    let there = second.cvm();
+    let there = Cvm::new(&second);
     assert_eq!(there.show("run").await.unwrap(), cvm.show("run").await.unwrap());
     assert_eq!(
         there.engine().next_due(runstate::store::Freshness::Linearizable).await.unwrap(),
@@ -135,12 +135,12 @@ async fn command_repeated_after_a_move_returns_its_first_result() {
     cvm.with_id(&id("answer")).answer(&started.id, "x").await.unwrap();
     let second = memory_engine().await;
     import(&second, &export(&first).await.0).await.unwrap();
-    let repeated = second.cvm().with_id(&id("start")).start(&Start::new("asks")).await.unwrap();
+    let repeated = Cvm::new(&second).with_id(&id("start")).start(&Start::new("asks")).await.unwrap();
     assert_eq!(repeated.id, started.id);
-    second.cvm().with_id(&id("answer")).answer(&started.id, "x").await.unwrap();
-    let other = second.cvm().with_id(&id("answer")).answer(&started.id, "z").await.unwrap_err();
+    Cvm::new(&second).with_id(&id("answer")).answer(&started.id, "x").await.unwrap();
+    let other = Cvm::new(&second).with_id(&id("answer")).answer(&started.id, "z").await.unwrap_err();
     assert_eq!(other.code, ErrorCode::COMMAND_ID_REUSED);
-    assert_eq!(second.cvm().list(&Default::default()).await.unwrap().items.len(), 1);
+    assert_eq!(Cvm::new(&second).list(&Default::default()).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]
@@ -156,8 +156,8 @@ async fn imported_execution_can_be_deleted_and_imported_again() {
     let (bytes, _) = export(&first).await;
     let second = memory_engine().await;
     import(&second, &bytes).await.unwrap();
-    second.cvm().with_id(&id("delete")).delete("b").await.unwrap();
-    second.cvm().delete("a").await.unwrap();
+    Cvm::new(&second).with_id(&id("delete")).delete("b").await.unwrap();
+    Cvm::new(&second).delete("a").await.unwrap();
     let counts = |engine: Engine| async move {
         let info = engine.info().await.unwrap();
         info.collections.iter().map(|c| (c.name, c.documents.unwrap())).collect::<Vec<_>>()
@@ -169,7 +169,7 @@ async fn imported_execution_can_be_deleted_and_imported_again() {
     // The same file brings the execution back: batches of the first import do not count as replayed.
     let imported = import(&second, &bytes).await.unwrap();
     assert!(imported.written > 0 && imported.already_present > 0);
-    assert_eq!(second.cvm().show("a").await.unwrap(), cvm.show("a").await.unwrap());
+    assert_eq!(Cvm::new(&second).show("a").await.unwrap(), cvm.show("a").await.unwrap());
 }
 
 static CHORES: Collection = Collection::new("house.chores", 1);
@@ -189,14 +189,17 @@ async fn documents_of_an_unknown_domain_are_named_and_not_left_out() {
     let chore = batch(id("chore")).insert(&CHORES, "a", json!({}));
     open().await.unwrap().store().commit(chore).await.unwrap();
     let lesser = engine_over(store.clone()).await;
-    let error = lesser.export(&mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap_err();
+    let error =
+        runstate::transfer::export(&lesser, &mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap_err();
     assert_eq!((error.code, error.collection.as_deref()), (ErrorCode::UNSUPPORTED, Some("house.chores")), "{error}");
     let findings = lesser.verify(|_| {}).await.unwrap().findings;
     assert_eq!(findings.iter().map(|finding| finding.at.as_str()).collect::<Vec<_>>(), ["house.chores"]);
     assert_eq!(lesser.info().await.unwrap().undeclared, ["house.chores"]);
     // One execution has nothing of that domain. The program with the domain exports everything.
     let one = Selection::One(Key::new(&EXECUTIONS, "a"));
-    lesser.export_selection(&one, &mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap();
+    runstate::transfer::export_selection(&lesser, &one, &mut LineWriter::new(&mut Vec::new(), "memory"), |_| {})
+        .await
+        .unwrap();
     let full = open().await.unwrap();
     let (bytes, _) = export(&full).await;
     assert!(String::from_utf8(bytes).unwrap().contains("house.chores"));
@@ -232,7 +235,8 @@ async fn unreadable_declarations_hide_no_documents() {
     damage();
     assert_eq!(first.info().await.unwrap().undeclared, ["documents.notes"]);
     damage();
-    let error = first.export(&mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap_err();
+    let error =
+        runstate::transfer::export(&first, &mut LineWriter::new(&mut Vec::new(), "memory"), |_| {}).await.unwrap_err();
     assert_eq!((error.code, error.collection.as_deref()), (ErrorCode::UNSUPPORTED, Some("documents.notes")), "{error}");
 }
 
@@ -248,8 +252,8 @@ async fn moved_running_execution_resumes() {
     assert_eq!(first.execute_part(&start, None).await.unwrap().output.status, Status::Running);
     let second = memory_engine().await;
     import(&second, &export(&first).await.0).await.unwrap();
-    assert_eq!(second.cvm().resume("r").await.unwrap().status, Status::Complete);
-    assert_eq!(second.cvm().show("r").await.unwrap().output, ["499500"]);
+    assert_eq!(Cvm::new(&second).resume("r").await.unwrap().status, Status::Complete);
+    assert_eq!(Cvm::new(&second).show("r").await.unwrap().output, ["499500"]);
 }
 
 /// A sink that writes to the store, for `times` times, while documents are exported.
@@ -292,16 +296,19 @@ async fn export_of_a_changing_store_restarts_or_fails() {
     };
     let inner = LineWriter::new(&mut bytes, "a file").with_restart(restart);
     let mut sink = StartingSink { inner, cvm: cvm.clone(), times: 3 };
-    engine.export(&mut sink, |_| {}).await.unwrap();
+    runstate::transfer::export(&engine, &mut sink, |_| {}).await.unwrap();
     assert_eq!(import(&memory_engine().await, &bytes).await.unwrap().summary.counts["cvm.executions"], 3);
 
     let inner = LineWriter::new(&mut bytes, "a file").with_restart(restart);
-    let error = engine.export(&mut StartingSink { inner, cvm: cvm.clone(), times: 99 }, |_| {}).await.unwrap_err();
+    let error = runstate::transfer::export(&engine, &mut StartingSink { inner, cvm: cvm.clone(), times: 99 }, |_| {})
+        .await
+        .unwrap_err();
     assert_eq!((error.code, error.retryable), (ErrorCode::CONFLICT, true), "{error}");
 
     let mut bytes = Vec::new();
     let inner = LineWriter::new(&mut bytes, "a pipe");
-    let error = engine.export(&mut StartingSink { inner, cvm, times: 1 }, |_| {}).await.unwrap_err();
+    let error =
+        runstate::transfer::export(&engine, &mut StartingSink { inner, cvm, times: 1 }, |_| {}).await.unwrap_err();
     assert!(error.message.contains("a pipe") && error.message.contains("cannot be taken back"), "{error}");
     assert_eq!(import(&memory_engine().await, &bytes).await.unwrap_err().code, ErrorCode::CORRUPT);
 }
@@ -321,8 +328,8 @@ async fn import_that_dies_resumes_and_never_shows_half_an_execution() {
             store.plan(Method::Commit, nth, fault.clone());
             let imported = import(&second, &bytes).await;
             store.heal();
-            for found in second.cvm().list(&Default::default()).await.unwrap().items {
-                assert_eq!(second.cvm().show(&found.id).await.unwrap(), cvm.show(&found.id).await.unwrap());
+            for found in Cvm::new(&second).list(&Default::default()).await.unwrap().items {
+                assert_eq!(Cvm::new(&second).show(&found.id).await.unwrap(), cvm.show(&found.id).await.unwrap());
             }
             succeeded.push(imported.is_ok());
             assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
@@ -414,7 +421,9 @@ async fn documents_that_existed_before_a_rejected_import_stay() {
 async fn export_one(engine: &Engine, execution: &str) -> Result<(Vec<u8>, ExportSummary), runstate::engine::Error> {
     let mut bytes = Vec::new();
     let selection = Selection::One(Key::new(&EXECUTIONS, execution));
-    let summary = engine.export_selection(&selection, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await?;
+    let summary =
+        runstate::transfer::export_selection(engine, &selection, &mut LineWriter::new(&mut bytes, "memory"), |_| {})
+            .await?;
     Ok((bytes, summary))
 }
 
@@ -457,7 +466,7 @@ async fn single_execution_moves_alone_and_resumes() {
     assert_eq!((here.result, here.output, here.state_hash), (there.result, there.output, there.state_hash));
     // The stored execution has advanced and differs from the export.
     assert_eq!(import(&second, &bytes).await.unwrap_err().code, ErrorCode::ALREADY_EXISTS);
-    second.cvm().delete("a").await.unwrap();
+    Cvm::new(&second).delete("a").await.unwrap();
     assert!(import(&second, &bytes).await.unwrap().written > 0);
 }
 
@@ -468,7 +477,7 @@ async fn single_export_tolerates_only_writes_to_other_executions() {
     cvm.start(&Start::new("asks").id("a")).await.unwrap();
     let selection = Selection::One(Key::new(&EXECUTIONS, "a"));
     let mut sink = StartingSink { inner: LineWriter::new(Vec::new(), "a pipe"), cvm: cvm.clone(), times: 99 };
-    engine.export_selection(&selection, &mut sink, |_| {}).await.unwrap();
+    runstate::transfer::export_selection(&engine, &selection, &mut sink, |_| {}).await.unwrap();
     assert!(sink.times < 99);
 
     let missing = export_one(&engine, "nobody").await.unwrap_err();
@@ -485,6 +494,6 @@ fn transfers_are_send(engine: &'static Engine, source: &'static mut LineReader<B
     let catalog = runstate::engine::catalog(&domain::catalog().unwrap()).unwrap();
     let checked = check(source, &catalog, |_| {}).unwrap();
     let mut sink = LineWriter::new(Vec::new(), "x");
-    send(engine.export(&mut sink, |_| {}));
-    send(engine.import(source, &checked, |_| {}));
+    send(runstate::transfer::export(engine, &mut sink, |_| {}));
+    send(runstate::transfer::import(engine, source, &checked, |_| {}));
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use runstate::domain::cvm::{EXECUTIONS, PROGRAMS};
 use runstate::engine::Engine;
-use runstate::engine::transfer::ImportReport;
 use runstate::error_code::ErrorCode;
 use runstate::id::{CommandId, hex};
 use runstate::marker::BoxFuture;
@@ -13,6 +12,7 @@ use runstate::schema::{Collection, Key};
 use runstate::store::layer;
 use runstate::store::{Batch, COMMANDS, Freshness, Memory, Receipt, Store, StoreError, WriteOp};
 use runstate::testing::{BatchExt as _, batch};
+use runstate::transfer::ImportReport;
 use runstate::value::{Document, Json};
 use sha2::{Digest, Sha256};
 

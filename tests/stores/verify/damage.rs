@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use runstate::client::Answer;
+use runstate::client::Cvm;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTIONS, HEAP_PAGES, Load, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS, Start};
 use runstate::domain::cvm::{LogLevel, Settings};
 use runstate::engine::{Engine, SystemHost};
@@ -28,7 +29,7 @@ pub async fn engine(store: Arc<dyn Store>) -> Engine {
 
 /// Fills `store`: an execution of each status, with heap, output, calls and logs.
 pub async fn fill_store(store: Arc<dyn Store>) {
-    let cvm = engine(store).await.cvm();
+    let cvm = Cvm::new(&engine(store).await);
     for (name, source) in [("asks", ASKS), ("ends", ENDS), ("fails", FAILS)] {
         let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
         let load = Load { tags: Some(vec![name.to_owned(), "all".to_owned()]), ..Load::new(name, source, bytecode) };

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::support::poll::poll_ready;
-use damage::{engine, fill_store};
+use runstate::client::Cvm;
 use runstate::domain::cvm::Start;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Key, Query};
@@ -16,6 +15,9 @@ use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer;
 use runstate::store::{Freshness, Memory, Page, Row, Store, StoreError, StoredDocument, VerifyReport};
 use runstate::value::Document;
+
+use crate::support::poll::poll_ready;
+use damage::{engine, fill_store};
 
 async fn verify_store(store: Arc<dyn Store>) -> VerifyReport {
     engine(store).await.verify(|_| {}).await.unwrap()
@@ -165,7 +167,7 @@ async fn a_document_under_another_id_is_found() {
 async fn concurrent_writes_are_not_findings() {
     let store = Arc::new(AlteredStore::new(|_, _| {}));
     fill_store(store.clone()).await;
-    let cvm = engine(store.inner()).await.cvm();
+    let cvm = Cvm::new(&engine(store.inner()).await);
     let steps = AtomicU32::new(0);
     store.on_read(Box::new(move || {
         let step = steps.fetch_add(1, Ordering::Relaxed);

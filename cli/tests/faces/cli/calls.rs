@@ -1,6 +1,7 @@
 //! `calls`, and answers by call, by key, and with several open calls.
 
 use insta::assert_snapshot;
+use runstate::client::Cvm;
 use runstate::time::Millis;
 use serde_json::{Value as Json, json};
 
@@ -92,7 +93,7 @@ fn show_lists_open_calls_and_their_workers() {
     scene.run(&["answer", "m", "--key", "verdict", "--text", "fine"]).expect_exit(3);
     block_on(async {
         let engine = scene.engine().await;
-        engine.cvm().claim(&["mail".to_owned()], "w1", Millis::minutes(10)).await.unwrap().unwrap();
+        Cvm::new(&engine).claim(&["mail".to_owned()], "w1", Millis::minutes(10)).await.unwrap().unwrap();
         engine.store().close().await.unwrap();
     });
     let output = scene.run(&["show", "m"]).expect_exit(0).out;

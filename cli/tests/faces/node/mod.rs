@@ -15,10 +15,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Execution, Load, Start};
-use runstate::engine::{Engine, SystemHost, open};
+use runstate::engine::{Engine, SystemHost};
 use runstate::id::hex;
+use runstate::open;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::testing::Notes;
 use serde_json::{Value as Json, json};
@@ -227,11 +229,11 @@ fn program_answered_in_node_resumes_natively() {
         let engine = Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default())
             .await
             .unwrap();
-        (engine.cvm().show("run").await.unwrap(), engine)
+        (Cvm::new(&engine).show("run").await.unwrap(), engine)
     };
     let (shown, after): (Execution, Execution) = block_on_tokio(async {
         let (shown, engine) = show().await;
-        engine.cvm().answer("run", "last").await.unwrap();
+        Cvm::new(&engine).answer("run", "last").await.unwrap();
         (shown, show().await.0)
     });
     assert_eq!(in_node["shown"], serde_json::to_value(&shown).unwrap(), "both hosts show the same execution and hash");

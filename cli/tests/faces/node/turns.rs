@@ -33,7 +33,7 @@ fn url(folder: &Path) -> String {
 fn the_command_line_and_node_answer_in_turns() {
     let Some(package) = std::env::var_os("RUNSTATE_NODE_PACKAGE") else {
         println!(
-            "skipped: node::the_command_line_and_node_answer_in_turns: the package is built by `cargo xtask test`"
+            "skipped: node::turns::the_command_line_and_node_answer_in_turns: the package is built by `cargo xtask test`"
         );
         assert!(std::env::var_os("CI").is_none(), "under CI a skip is a failure");
         return;

@@ -9,14 +9,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use runstate::domain::cvm::Settings;
+use runstate::engine::{Engine, SystemHost};
+use runstate::open::open;
 #[cfg(unix)]
 use rustix::process::Pid;
 #[cfg(unix)]
 pub use rustix::process::Signal;
-
-use runstate::domain::cvm::Settings;
-use runstate::engine::open::open;
-use runstate::engine::{Engine, SystemHost};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 

@@ -219,7 +219,7 @@ async fn early_answer_racing_with_its_call_on_threads_is_taken() {
             Engine::with_settings(store.clone(), Arc::new(SystemHost), runstate::domain::ALL, Settings::default())
                 .await
                 .unwrap();
-        processes.push(engine.cvm());
+        processes.push(Cvm::new(&engine));
     }
     let [asker, answerer] = [&processes[0], &processes[1]];
     asker.load(&program("program", KEYED)).await.unwrap();

@@ -14,14 +14,14 @@ use std::sync::Arc;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use run::RandomRun;
 use runstate::store::file::{FileStore, FileStoreOptions, SnapshotPolicy};
 use runstate::store::{Memory, Store};
 use runstate::testing::fault::{Disk, FaultFs, Survivors};
 use runstate::testing::{block_on, fault as disk};
-use step::{RandomStep, StepAct, StepFault, steps};
 
 use crate::cvm::scene::{is_full_run, seed};
+use run::RandomRun;
+use step::{RandomStep, StepAct, StepFault, steps};
 
 /// Runs `cases` sequences of up to `max_steps` steps, each on a new backend, and more if some event of `wanted` has not occurred. Prints how
 /// often each event occurred. If a sequence fails, the shortest part that still fails is reported.

@@ -1,0 +1,228 @@
+//! Commands, with and without their types. The engine receives them without, so that it is compiled once and not once for each command.
+//! All code that depends on the type is in [`TypedCommand`].
+
+use std::any::Any;
+use std::borrow::Borrow;
+use std::marker::PhantomData;
+
+use runstate_value::{DeserializeError, Json, from_value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Cost, Ctx, Decision, Ports, ReadSet, Rejection, View};
+use crate::marker::MaybeSync;
+use crate::schema::Key;
+
+/// A request of a caller that changes documents. One that only reads is a [`DomainQuery`](super::DomainQuery).
+///
+/// The serialized form of a command distinguishes a repeat from another command under the same id. It is stored, so it must not change.
+pub trait Command: Serialize + MaybeSync {
+    /// The command's name, `domain.verb`, as used by logs and fingerprints. It is stored, so it must not change.
+    const NAME: &'static str;
+
+    /// The result for the caller. The ledger keeps it, so a repeat returns the same result. It has at most 4 KiB of JSON: where it holds texts,
+    /// bound them so that it fits. A command whose result is larger is refused as `too_large`.
+    type Output: Serialize + DeserializeOwned + MaybeSync + 'static;
+
+    /// Checks the rules that need no document. It is called first, once.
+    fn check(&self) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    /// The document that commands like this one contend for. Within a process, the engine decides one command per subject at a time.
+    fn subject(&self) -> Option<Key> {
+        None
+    }
+
+    /// The documents and queries that the decision needs. The engine calls it again with what it has read so far, until nothing new is
+    /// requested. Entities need not be named here: the decision requests those that are missing ([`View::entity`]).
+    fn reads(&self, view: &View) -> ReadSet {
+        _ = view;
+        ReadSet::empty()
+    }
+
+    /// The cost of the command, by what was read so far; `None`: it costs nothing. The engine records it against the budgets, in the commit of the
+    /// command. If a budget does not have it, the command is rejected. A command that changes nothing costs nothing. For work that takes longer
+    /// than one commit, a command reserves the cost: [`View::budgets`].
+    fn cost(&self, view: &View) -> Option<Cost> {
+        _ = view;
+        None
+    }
+
+    /// Decides. Total and deterministic: the same view and context give the same decision. The engine may call it again after a conflict.
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Self::Output>, Rejection>;
+
+    /// The command that continues the work after this one was committed with `output`; `None`: the work is done. Its id is derived from
+    /// the id of the first command. A caller that stops between two parts leaves nothing half done: each part is a commit of its own, and
+    /// a row with a due time represents the rest.
+    fn next(&self, output: &Self::Output, ports: &Ports) -> Option<Box<dyn AnyCommand>> {
+        _ = (output, ports);
+        None
+    }
+
+    /// Adds the output of a later part to that of this command. By default it replaces this output, if it has the same type.
+    fn absorb(&self, output: &mut Self::Output, part: Box<dyn Any>) {
+        if let Ok(part) = part.downcast() {
+            *output = *part;
+        }
+    }
+
+    /// The output as callers without types receive it. The ledger keeps at most 4 KiB, so a large reply is not a part of the output's
+    /// serialized form.
+    fn reply(&self, output: &Self::Output) -> Result<Json, serde_json::Error> {
+        serde_json::to_value(output)
+    }
+}
+
+/// The operations of a command that the engine needs.
+pub trait AnyCommand: MaybeSync {
+    /// [`Command::NAME`].
+    fn name(&self) -> &'static str;
+
+    /// See [`Command::check`].
+    fn check(&self) -> Result<(), Rejection>;
+
+    /// See [`Command::subject`].
+    fn subject(&self) -> Option<Key>;
+
+    /// See [`Command::reads`].
+    fn reads(&self, view: &View) -> ReadSet;
+
+    /// See [`Command::cost`].
+    fn cost(&self, view: &View) -> Option<Cost> {
+        _ = view;
+        None
+    }
+
+    /// Decides, and keeps the output.
+    fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection>;
+
+    /// The output of the last decision as JSON, for the ledger.
+    fn result(&self) -> Result<Json, String>;
+
+    /// The output as JSON, for callers without types. See [`Command::reply`].
+    fn reply(&self) -> Result<Json, String>;
+
+    /// Sets the output to a result from the ledger.
+    fn replay_result(&mut self, result: Json) -> Result<(), String>;
+
+    /// The serialized command. It distinguishes a repeat from a different command under the same id.
+    fn to_json(&self) -> Result<Json, String>;
+
+    /// See [`Command::next`].
+    fn next(&self, ports: &Ports) -> Option<Box<dyn AnyCommand>>;
+
+    /// Takes the output out of a part of the work.
+    fn take_output(&mut self) -> Option<Box<dyn Any>>;
+
+    /// See [`Command::absorb`].
+    fn absorb(&mut self, part: Box<dyn Any>);
+}
+
+// Not generic and not inlined, so that each command and query has a call of it instead of its code: pages load that code.
+#[inline(never)]
+pub(super) fn describe_failure(json: Result<Json, serde_json::Error>) -> Result<Json, String> {
+    json.map_err(|error| error.to_string())
+}
+
+#[cold]
+#[inline(never)]
+fn unreadable(error: &DeserializeError) -> String {
+    error.to_string()
+}
+
+#[cold]
+#[inline(never)]
+fn undecided(name: &str) -> String {
+    format!("{name} was not decided")
+}
+
+/// A command, owned or borrowed, with the output of its last decision.
+pub struct TypedCommand<C: Command, B: Borrow<C> = C> {
+    command: B,
+    output: Option<C::Output>,
+    types: PhantomData<fn() -> C>,
+}
+
+impl<C: Command, B: Borrow<C>> TypedCommand<C, B> {
+    /// A command that was not decided yet.
+    pub fn new(command: B) -> Self {
+        Self { command, output: None, types: PhantomData }
+    }
+
+    /// The output of the last decision; `None` before it.
+    pub fn into_output(self) -> Option<C::Output> {
+        self.output
+    }
+}
+
+impl<C: Command + 'static> TypedCommand<C> {
+    /// A command without its type.
+    pub fn boxed(command: C) -> Box<dyn AnyCommand> {
+        Box::new(Self::new(command))
+    }
+}
+
+impl<C: Command, B: Borrow<C> + MaybeSync> AnyCommand for TypedCommand<C, B> {
+    fn name(&self) -> &'static str {
+        C::NAME
+    }
+
+    fn check(&self) -> Result<(), Rejection> {
+        self.command.borrow().check()
+    }
+
+    fn subject(&self) -> Option<Key> {
+        self.command.borrow().subject()
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        self.command.borrow().reads(view)
+    }
+
+    fn cost(&self, view: &View) -> Option<Cost> {
+        self.command.borrow().cost(view)
+    }
+
+    fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+        let decision = self.command.borrow().decide(view, ctx)?;
+        Ok(decision.map(|output| self.output = Some(output)))
+    }
+
+    fn result(&self) -> Result<Json, String> {
+        describe_failure(serde_json::to_value(&self.output))
+    }
+
+    fn reply(&self) -> Result<Json, String> {
+        match &self.output {
+            Some(output) => describe_failure(self.command.borrow().reply(output)),
+            None => Err(undecided(C::NAME)),
+        }
+    }
+
+    fn replay_result(&mut self, result: Json) -> Result<(), String> {
+        match from_value(&result) {
+            Ok(output) => self.output = Some(output),
+            Err(error) => return Err(unreadable(&error)),
+        }
+        Ok(())
+    }
+
+    fn to_json(&self) -> Result<Json, String> {
+        describe_failure(serde_json::to_value(self.command.borrow()))
+    }
+
+    fn next(&self, ports: &Ports) -> Option<Box<dyn AnyCommand>> {
+        self.command.borrow().next(self.output.as_ref()?, ports)
+    }
+
+    fn take_output(&mut self) -> Option<Box<dyn Any>> {
+        Some(Box::new(self.output.take()?))
+    }
+
+    fn absorb(&mut self, part: Box<dyn Any>) {
+        if let Some(output) = &mut self.output {
+            self.command.borrow().absorb(output, part);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Costs: amounts that commands take from budgets. One domain keeps the budgets and implements [`BudgetPort`]. Commands of every domain declare costs
+//! ([`Command::cost`](super::Command::cost)), or reserve them for work that takes longer than one commit ([`View::budgets`]). The budgets change in
+//! the commit of the command.
+
+use runstate_value::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Ctx, Decision, ReadSet, Rejection, View};
+use crate::error_code::ErrorCode;
+use crate::schema::Fields;
+
+/// An amount of a resource that something costs. The budgets of the project for the resource have it, or it is refused.
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cost {
+    /// The id of the project.
+    pub project: String,
+    /// The resource: `money`.
+    pub resource: String,
+    /// The amount, a decimal number in text: `0.05`. It is rounded to six digits after the point.
+    pub amount: String,
+    /// The unit of the amount: `USD`.
+    pub unit: String,
+    /// The part of the resource, such as `claude_api`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtype: Option<String>,
+}
+
+/// A time-limited reservation of a cost.
+#[derive(Clone, Copy, Debug)]
+pub struct ReservationTerm<'a> {
+    /// The reservation that was made for this cost before, if any. While it is open, it is extended, and nothing more is reserved.
+    pub earlier: Option<&'a str>,
+    /// Whether the work for which that one was made continues: if it is committed already, nothing more is reserved.
+    pub renewed: bool,
+    /// When it is given back, unless it is settled, released or extended before.
+    pub until: Timestamp,
+}
+
+/// A decision on budgets.
+pub type BudgetDecision<O = ()> = Result<Decision<O>, Rejection>;
+
+/// The budgets of an engine, implemented by the domain that keeps them. Decisions may request documents, as all decisions do. None of them changes
+/// documents of another domain, so a command includes them ([`Decision::include`]); those on the same budgets follow each other
+/// ([`Decision::follow`]).
+#[derive(Debug)]
+pub struct BudgetPort {
+    /// Rejects a cost that no budget can have, such as one of an unknown resource.
+    pub check: fn(&Cost) -> Result<(), Rejection>,
+    /// The reads of a command that settles or charges the cost.
+    pub reads: fn(&View, &Cost) -> ReadSet,
+    /// Reserves a cost. The output is the id of the reservation.
+    pub reserve: fn(&View, &mut Ctx, &Cost, ReservationTerm<'_>) -> BudgetDecision<String>,
+    /// Records the cost for which the reservation was made, even if it is more than was reserved, and even if the reservation has ended.
+    pub settle: fn(&View, &mut Ctx, &str, &Cost) -> BudgetDecision,
+    /// Records a cost that was not reserved. It is rejected if a budget does not have it.
+    pub charge: fn(&View, &mut Ctx, &Cost) -> BudgetDecision,
+    /// Gives reservations back, because their work was not done. `true`: it has failed. Those that have ended are left as they are.
+    pub release: fn(&View, &mut Ctx, &[String], bool) -> BudgetDecision,
+}
+
+impl View {
+    /// The budgets of the engine. Errors: `unsupported` (none of its domains keeps budgets).
+    pub fn budgets(&self) -> Result<&'static BudgetPort, Rejection> {
+        self.ports.budgets.ok_or_else(|| {
+            let message = "a cost is named, but this engine has no budgets; nothing was changed. Open it with a domain that keeps budgets";
+            Rejection::domain(ErrorCode::UNSUPPORTED, message)
+        })
+    }
+}

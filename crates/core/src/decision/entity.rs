@@ -1,0 +1,247 @@
+//! Entities in decisions: reading, inserting and updating them by their type.
+
+use runstate_value::Document;
+use runstate_value::time::Timestamp;
+
+use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
+use crate::error_code::ErrorCode;
+use crate::id::Revision;
+use crate::schema::{Entity, Key, Page, Violation};
+
+/// An entity as it was read.
+#[derive(Clone, Debug)]
+pub struct LoadedEntity<E> {
+    /// The entity.
+    pub entity: E,
+    key: Key,
+    document: LoadedDocument,
+}
+
+impl ReadSet {
+    /// Reads one entity.
+    pub fn entity<E: Entity>(id: &str) -> Self {
+        Self::key(Key::new(&E::COLLECTION, id))
+    }
+
+    /// Adds one entity.
+    pub fn with_entity<E: Entity>(self, id: &str) -> Self {
+        self.with_key(Key::new(&E::COLLECTION, id))
+    }
+}
+
+impl View {
+    /// The entity with this id, which must exist. One that was not read yet is requested, and then the engine decides again.
+    pub fn entity<E: Entity>(&self, id: &str) -> Result<LoadedEntity<E>, Rejection> {
+        self.find_entity(id)?.ok_or_else(|| not_found(E::COLLECTION.name, id))
+    }
+
+    /// The entity with this id, if it exists. One that was not read yet is requested, and then the engine decides again.
+    pub fn find_entity<E: Entity>(&self, id: &str) -> Result<Option<LoadedEntity<E>>, Rejection> {
+        let key = Key::new(&E::COLLECTION, id);
+        self.require([key.clone()])?;
+        let Some(document) = self.get(&key) else { return Ok(None) };
+        Ok(Some(LoadedEntity { entity: read(&key, document)?, document: document.clone(), key }))
+    }
+
+    /// Requests entities that were not read yet. The engine reads them all at once, and decides again.
+    pub fn require_entities<E: Entity>(&self, ids: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Rejection> {
+        self.require(ids.into_iter().map(|id| Key::new(&E::COLLECTION, id.as_ref())))
+    }
+
+    /// Rejects an id that an entity has already.
+    pub fn check_absent<E: Entity>(&self, id: &str) -> Result<(), Rejection> {
+        match self.find_entity::<E>(id)? {
+            Some(_) => Err(already_exists(E::COLLECTION.name, id)),
+            None => Ok(()),
+        }
+    }
+
+    /// The entities that the query `name` returned.
+    pub fn entities<E: Entity>(&self, name: &str) -> Result<Vec<E>, Rejection> {
+        self.rows(name).unwrap_or_default().iter().map(|(key, row)| read(key, row)).collect()
+    }
+
+    /// The entities that the query `name` returned, to change them.
+    pub fn loaded_entities<E: Entity>(&self, name: &str) -> Result<Vec<LoadedEntity<E>>, Rejection> {
+        let load = |(key, row): &(Key, LoadedDocument)| {
+            Ok(LoadedEntity { entity: read(key, row)?, key: key.clone(), document: row.clone() })
+        };
+        self.rows(name).unwrap_or_default().iter().map(load).collect()
+    }
+
+    /// The page of entities that the query `name` returned.
+    pub fn page<E: Entity>(&self, name: &str) -> Result<Page<E>, Rejection> {
+        Ok(Page { items: self.entities(name)?, next: self.next_cursor(name).map(str::to_owned) })
+    }
+}
+
+impl<E: Entity> LoadedEntity<E> {
+    /// The change that replaces the entity.
+    pub fn update(self, after: &E) -> Result<Change, Rejection> {
+        let Self { key, document, .. } = self;
+        Ok(Change::Update { key, before: document, after: valid(after.to_document())? })
+    }
+
+    /// The decision to modify the entity. Its output is the entity as it is then.
+    pub fn modify(self, modify: impl FnOnce(&mut E)) -> Result<Decision<E>, Rejection> {
+        let Self { mut entity, key, document } = self;
+        modify(&mut entity);
+        let after = valid(entity.to_document())?;
+        Ok(Decision::new(entity).change(Change::Update { key, before: document, after }))
+    }
+
+    /// The change that deletes the entity.
+    pub fn delete(self) -> Change {
+        Change::Delete { key: self.key, revision: Some(self.document.revision) }
+    }
+}
+
+impl<O> Decision<O> {
+    /// Stores an entity as it now is, and sets its time of update ([`Entity::set_updated`]). One that is unchanged is checked: the decision
+    /// relies on it.
+    pub fn save<E: Entity>(mut self, loaded: LoadedEntity<E>, now: Timestamp) -> Result<Self, Rejection> {
+        let LoadedEntity { mut entity, key, document } = loaded;
+        save_changed(&mut entity, (key, document), now, &mut self.changes, &mut self.checks)?;
+        Ok(self)
+    }
+
+    /// Adds the change that inserts a new entity. Its id must be free.
+    pub fn and_insert<E: Entity>(mut self, entity: &E) -> Result<Self, Rejection> {
+        self.changes.push(Change::insert(entity)?);
+        Ok(self)
+    }
+}
+
+/// Changes of a decision that are made after it, as by a [`Trigger`](crate::operation::Trigger).
+impl<O> Decision<O> {
+    /// The entity with this id as it is after the changes so far; `None`: it does not exist. One that the command did not read is read, and
+    /// then the command is decided again.
+    ///
+    /// The decision relies on what it finds here: if the entity changes before the commit, the command is decided again too.
+    pub fn current<E: Entity>(&mut self, view: &View, id: &str) -> Result<Option<E>, Rejection> {
+        let key = Key::new(&E::COLLECTION, id);
+        if let Some(change) = self.changes.iter().find(|change| *change.key() == key) {
+            return change.document().map(|document| decode(&key, document)).transpose();
+        }
+        view.require([key.clone()])?;
+        let Some(read) = view.get(&key) else { return Ok(None) };
+        if !self.checks.iter().any(|(checked, _)| *checked == key) {
+            self.checks.push((key.clone(), read.revision.clone()));
+        }
+        decode(&key, &read.document).map(Some)
+    }
+
+    /// Writes an entity that [`Decision::current`] returned, and sets its time of update.
+    pub fn write<E: Entity>(&mut self, view: &View, mut entity: E, now: Timestamp) -> Result<(), Rejection> {
+        entity.set_updated(now);
+        let (key, document) = (Key::new(&E::COLLECTION, entity.id()), valid(entity.to_document())?);
+        self.checks.retain(|(checked, _)| *checked != key);
+        match self.changes.iter_mut().find(|change| *change.key() == key) {
+            Some(Change::Insert { document: after, .. } | Change::Update { after, .. }) => *after = document,
+            Some(_) => {
+                let why = format!("{key} is removed by the same command, or its rows never change");
+                return Err(Rejection::domain(ErrorCode::INTERNAL, why));
+            }
+            None => {
+                let before = view.get(&key).cloned().ok_or_else(|| Rejection::Unread(vec![key.clone()]))?;
+                self.changes.push(Change::Update { key, before, after: document });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<E: Entity> Decision<E> {
+    /// The decision to insert a new entity, which is its output. Its id must be free.
+    pub fn insert(entity: E) -> Result<Self, Rejection> {
+        let insert = Change::insert(&entity)?;
+        Ok(Self::new(entity).change(insert))
+    }
+}
+
+impl Change {
+    /// The change that inserts a new entity. Its id must be free.
+    pub fn insert<E: Entity>(entity: &E) -> Result<Self, Rejection> {
+        let key = Key::new(&E::COLLECTION, entity.id());
+        Ok(Self::Insert { key, document: valid(entity.to_document())? })
+    }
+
+    /// The change that adds a row of an insert-only collection, which is rarely read again.
+    pub fn append<E: Entity>(entity: &E) -> Result<Self, Rejection> {
+        let key = Key::new(&E::COLLECTION, entity.id());
+        Ok(Self::Append { key, document: valid(entity.to_document())? })
+    }
+}
+
+fn read<E: Entity>(key: &Key, loaded: &LoadedDocument) -> Result<E, Rejection> {
+    decode(key, &loaded.document)
+}
+
+fn decode<E: Entity>(key: &Key, document: &Document) -> Result<E, Rejection> {
+    let mut entity = E::from_document(document).map_err(|violation| damaged(key, &violation))?;
+    if entity.id().is_empty() {
+        entity.set_id(&key.id);
+    }
+    Ok(entity)
+}
+
+/// An entity without its type. Functions on it are compiled once, and not once for each entity.
+trait AnyEntity {
+    fn document(&self) -> Result<Document, Violation>;
+
+    fn update(&mut self, now: Timestamp);
+}
+
+impl<E: Entity> AnyEntity for E {
+    fn document(&self) -> Result<Document, Violation> {
+        self.to_document()
+    }
+
+    fn update(&mut self, now: Timestamp) {
+        self.set_updated(now);
+    }
+}
+
+/// See [`Decision::save`].
+fn save_changed(
+    entity: &mut dyn AnyEntity,
+    (key, before): (Key, LoadedDocument),
+    now: Timestamp,
+    changes: &mut Vec<Change>,
+    checks: &mut Vec<(Key, Revision)>,
+) -> Result<(), Rejection> {
+    if valid(entity.document())? == *before.document {
+        checks.push((key, before.revision));
+    } else {
+        entity.update(now);
+        changes.push(Change::Update { key, before, after: valid(entity.document())? });
+    }
+    Ok(())
+}
+
+/// Rejects a value that the entity's declaration does not allow.
+#[inline(never)]
+fn valid(document: Result<Document, Violation>) -> Result<Document, Rejection> {
+    document.map_err(|violation| Rejection::Invalid {
+        field: violation.field().to_owned(),
+        reason: violation.reason().to_owned(),
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn damaged(key: &Key, violation: &Violation) -> Rejection {
+    Rejection::domain(ErrorCode::CORRUPT, format!("{key} is damaged: {violation}"))
+}
+
+#[cold]
+#[inline(never)]
+fn not_found(what: &'static str, id: &str) -> Rejection {
+    Rejection::NotFound { what, id: id.to_owned(), hint: String::new() }
+}
+
+#[cold]
+#[inline(never)]
+fn already_exists(what: &'static str, id: &str) -> Rejection {
+    Rejection::AlreadyExists { what, id: id.to_owned() }
+}

@@ -1,0 +1,25 @@
+//! The pure core of runstate: the schema of documents, decisions on them, and the declarations of operations. Nothing here is async, and nothing
+//! reads a clock or entropy or does I/O. The library `runstate` exports these modules.
+
+// The derive macros name the library by its path.
+extern crate self as runstate;
+
+pub mod decision;
+mod error;
+pub mod error_code;
+pub mod id;
+pub mod limits;
+pub mod marker;
+pub mod operation;
+pub mod schema;
+
+/// Whether this build has the documentation and schemas of operations. Constants choose by it, so other builds contain none.
+#[doc(hidden)]
+pub const HAS_SCHEMAS: bool = cfg!(feature = "schema");
+
+#[doc(inline)]
+pub use runstate_value as value;
+#[doc(inline)]
+pub use runstate_value::time;
+
+pub use error::Error;

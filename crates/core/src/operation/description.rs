@@ -1,0 +1,95 @@
+//! Documentation and schemas. They are large and only tools need them, so builds for pages leave them out.
+
+use runstate_value::Document;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::entity_queries::sort_fields;
+use super::{ParameterDeclaration, Parameters, SettingsDeclaration};
+use crate::schema::{Collection, Field, Kind};
+
+/// The description of an operation for documentation, tools and other faces.
+#[derive(Debug)]
+pub struct Description {
+    /// Its documentation, in Markdown: the first paragraph is one sentence.
+    pub documentation: &'static str,
+    /// The words of its command line, without the program's name: `session heartbeat`.
+    pub command_line: &'static str,
+    /// The schema of its parameters.
+    pub parameters: Schema,
+    /// The schema of its result.
+    pub result: Schema,
+}
+
+/// A parameter as a description lists it: its name, its documentation, its schema.
+#[doc(hidden)]
+pub type DescribedParameter = (&'static str, &'static str, fn(&mut SchemaGenerator) -> Schema);
+
+/// The schema of a parameter's type.
+#[doc(hidden)]
+pub fn parameter_schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// The schema of a list's filter by `field`.
+#[doc(hidden)]
+pub fn filter_schema(collection: &Collection, field: &str) -> Schema {
+    let declared = collection.fields.iter().find(|declared| declared.name == field);
+    match declared {
+        Some(Field { values: words @ [_, ..], .. }) => optional_words(words),
+        Some(Field { kind: Kind::Text | Kind::Id | Kind::Decimal, .. }) => json_schema!({ "type": ["string", "null"] }),
+        Some(Field { kind: Kind::Int, .. }) => json_schema!({ "type": ["integer", "null"] }),
+        Some(Field { kind: Kind::Bool, .. }) => json_schema!({ "type": ["boolean", "null"] }),
+        _ => true.into(),
+    }
+}
+
+/// The schema of the field by which a list is sorted.
+#[doc(hidden)]
+pub fn sort_schema(collection: &Collection) -> Schema {
+    optional_words(&sort_fields(collection))
+}
+
+fn optional_words(words: &[&str]) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "string", "enum": words }, { "type": "null" }] })
+}
+
+impl Description {
+    /// Describes an operation with the parameters `P` and the result `R`.
+    pub fn new<P: Parameters, R: JsonSchema>(documentation: &'static str, command_line: &'static str) -> Self {
+        let result = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<R>();
+        Self { documentation, command_line, parameters: object_schema(P::DESCRIBED, P::PARAMETERS), result }
+    }
+}
+
+impl SettingsDeclaration {
+    /// The schema of an object with these settings and no others.
+    pub fn schema(&self) -> Schema {
+        object_schema(self.described, self.parameters)
+    }
+}
+
+/// The schema of an object with these parameters and no others.
+fn object_schema(described: &[DescribedParameter], parameters: &[ParameterDeclaration]) -> Schema {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let mut properties = Document::new();
+    for (name, documentation, schema) in described {
+        let mut schema = schema(&mut generator);
+        if !documentation.is_empty() {
+            schema.insert("description".to_owned(), (*documentation).into());
+        }
+        properties.insert((*name).to_owned(), schema.into());
+    }
+    let required: Vec<&str> = parameters.iter().filter(|one| one.required).map(|one| one.name).collect();
+    let mut schema = json_schema!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    });
+    let definitions: Document = generator.take_definitions(true).into_iter().collect();
+    if !definitions.is_empty() {
+        schema.insert("$defs".to_owned(), definitions.into());
+    }
+    schema
+}

@@ -1,0 +1,226 @@
+//! The queries of an entity that need no code: one of its documents, and a list of them. `#[entity(noun = "…")]` declares both.
+
+use std::marker::PhantomData;
+
+use runstate_value::Json;
+use serde::Serialize;
+
+use super::{DescribedParameter, Mismatch, OperationDeclaration, ParameterDeclaration, ParameterReader, Parameters};
+use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use crate::marker::MaybeSync;
+use crate::schema::{Collection, Direction, Entity, IndexKind, Page, Query, check_value};
+
+/// The name of the query that reads the rows of a list.
+const ROWS: &str = "rows";
+
+/// The parameters that all lists have.
+const COMMON: [&str; 4] = ["sort", "descending", "limit", "cursor"];
+
+/// An entity with queries. `#[derive(Entity)]` implements it for an entity with a `noun`.
+///
+/// ```no_run
+/// # async fn example(engine: &runstate::engine::Engine) -> Result<(), runstate::engine::Error> {
+/// use runstate::domain::orchestration::Session;
+/// use runstate::operation::EntityQueries;
+///
+/// let page = engine.query(&Session::list().filter("status", "stalled").limit(20)).await?;
+/// let session = engine.query(&Session::show(&page.items[0].session_id)).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait EntityQueries: Entity + Serialize + MaybeSync + 'static {
+    /// The query for one document: `domain.noun.show`.
+    const SHOW: OperationDeclaration;
+
+    /// The query for a list: `domain.noun.list`.
+    const LIST: OperationDeclaration;
+
+    /// The parameters of the list that are filters, each with its field.
+    const FILTERS: &'static [(&'static str, &'static str)];
+
+    /// The parameters of [`EntityQueries::SHOW`].
+    #[doc(hidden)]
+    const SHOW_PARAMETERS: EntityParameters;
+
+    /// The parameters of [`EntityQueries::LIST`].
+    #[doc(hidden)]
+    const LIST_PARAMETERS: EntityParameters;
+
+    /// The query for the document with this id.
+    fn show(id: &str) -> ShowEntity<Self> {
+        ShowEntity { id: id.to_owned(), entity: PhantomData }
+    }
+
+    /// The query for all documents, in the order of their ids.
+    fn list() -> EntityList<Self> {
+        EntityList { list: DocumentList::default(), entity: PhantomData }
+    }
+}
+
+/// The parameters of a list: those of all lists, and these filters.
+#[doc(hidden)]
+pub const fn list_parameters<const N: usize>(filters: &[(&'static str, &'static str)]) -> [ParameterDeclaration; N] {
+    let mut parameters = [ParameterDeclaration { name: "", required: false, subject: false }; N];
+    let mut index = 0;
+    while index < N {
+        parameters[index].name = if index < filters.len() { filters[index].0 } else { COMMON[index - filters.len()] };
+        index += 1;
+    }
+    parameters
+}
+
+/// Parameters with their descriptions.
+#[doc(hidden)]
+pub type EntityParameters = (&'static [ParameterDeclaration], &'static [DescribedParameter]);
+
+/// Returns one document of an entity.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug)]
+pub struct ShowEntity<E> {
+    id: String,
+    entity: PhantomData<fn() -> E>,
+}
+
+/// Lists documents of an entity page by page.
+///
+/// Errors: `invalid` (the cursor is not of this list).
+#[derive(Clone, Debug)]
+pub struct EntityList<E> {
+    list: DocumentList,
+    entity: PhantomData<fn() -> E>,
+}
+
+/// A list of documents without their type.
+#[derive(Clone, Debug, Default)]
+struct DocumentList {
+    filters: Vec<(&'static str, Json)>,
+    sort: Option<(&'static str, Direction)>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl<E> EntityList<E> {
+    /// Only documents whose field has this value.
+    pub fn filter(mut self, field: &'static str, value: impl Into<Json>) -> Self {
+        self.list.filters.push((field, value.into()));
+        self
+    }
+
+    /// In the order of a field, and then of the ids.
+    pub fn sort(mut self, field: &'static str, direction: Direction) -> Self {
+        self.list.sort = Some((field, direction));
+        self
+    }
+
+    /// At most so many documents in a page; by default 100, never more than 1,000.
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.list.limit = Some(limit);
+        self
+    }
+
+    /// The page after the one with this `next`.
+    pub fn after(mut self, cursor: &str) -> Self {
+        self.list.cursor = Some(cursor.to_owned());
+        self
+    }
+}
+
+impl<E: EntityQueries> Parameters for ShowEntity<E> {
+    const PARAMETERS: &'static [ParameterDeclaration] = E::SHOW_PARAMETERS.0;
+    const DESCRIBED: &'static [DescribedParameter] = E::SHOW_PARAMETERS.1;
+
+    fn read(reader: &mut ParameterReader) -> Result<Self, Mismatch> {
+        let name = Self::PARAMETERS.first().map_or("id", |parameter| parameter.name);
+        Ok(Self { id: reader.take(name)?, entity: PhantomData })
+    }
+}
+
+impl<E: EntityQueries> DomainQuery for ShowEntity<E> {
+    const NAME: &'static str = E::SHOW.signature.name;
+    type Output = E;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<E>(&self.id)
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<E, Rejection> {
+        Ok(view.entity(&self.id)?.entity)
+    }
+}
+
+impl<E: EntityQueries> Parameters for EntityList<E> {
+    const PARAMETERS: &'static [ParameterDeclaration] = E::LIST_PARAMETERS.0;
+    const DESCRIBED: &'static [DescribedParameter] = E::LIST_PARAMETERS.1;
+
+    fn read(reader: &mut ParameterReader) -> Result<Self, Mismatch> {
+        Ok(Self { list: DocumentList::read(reader, &E::COLLECTION, E::FILTERS)?, entity: PhantomData })
+    }
+}
+
+impl DocumentList {
+    fn read(
+        reader: &mut ParameterReader,
+        collection: &Collection,
+        filters: &[(&'static str, &'static str)],
+    ) -> Result<Self, Mismatch> {
+        let mut list = Self::default();
+        for (name, field) in filters {
+            if let Some(value) = reader.take::<Option<Json>>(name)? {
+                let rejected = |reason| Mismatch::of_rule(reason).within(name);
+                check_value(collection, field, &value).map_err(rejected)?;
+                list.filters.push((field, value));
+            }
+        }
+        let sort = reader.take::<Option<Json>>("sort")?.map(|value| read_sort(collection, value)).transpose()?;
+        let descending = reader.take("descending")?;
+        if descending && sort.is_none() {
+            return Err(Mismatch::of_rule("needs `sort`, the field by which the rows are sorted").within("descending"));
+        }
+        let direction = if descending { Direction::Descending } else { Direction::Ascending };
+        list.sort = sort.map(|field| (field, direction));
+        (list.limit, list.cursor) = (reader.take("limit")?, reader.take("cursor")?);
+        Ok(list)
+    }
+
+    fn reads(&self, collection: &Collection) -> ReadSet {
+        let query =
+            self.filters.iter().fold(Query::of(collection), |query, (field, value)| query.eq(field, value.clone()));
+        let query = match &self.sort {
+            Some((field, direction)) => query.sort(field, *direction),
+            None => query,
+        };
+        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
+    }
+}
+
+impl<E: EntityQueries> DomainQuery for EntityList<E> {
+    const NAME: &'static str = E::LIST.signature.name;
+    type Output = Page<E>;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        self.list.reads(&E::COLLECTION)
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<E>, Rejection> {
+        view.page(ROWS)
+    }
+}
+
+/// The fields of a collection's ordered indexes, by which a list may be sorted.
+pub(super) fn sort_fields(collection: &Collection) -> Vec<&'static str> {
+    let mut fields = Vec::new();
+    let ordered = collection.indexes.iter().filter(|index| index.kind == IndexKind::Ordered);
+    for (field, _) in ordered.flat_map(|index| index.fields) {
+        if !fields.contains(field) {
+            fields.push(field);
+        }
+    }
+    fields
+}
+
+fn read_sort(collection: &Collection, value: Json) -> Result<&'static str, Mismatch> {
+    let fields = sort_fields(collection);
+    let found = fields.iter().copied().find(|field| value.as_str() == Some(field));
+    found.ok_or_else(|| Mismatch::of_type(format!("one of {}", fields.join(", ")), value).within("sort"))
+}

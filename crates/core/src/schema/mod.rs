@@ -1,0 +1,561 @@
+//! Collections, declared once as data and interpreted by every store: fields, indexes, retention, references. Nothing here depends on the
+//! meaning of a document or on where it is stored.
+
+mod catalog;
+mod check;
+#[doc(hidden)]
+pub mod declaration;
+pub mod entity;
+mod format;
+pub mod keys;
+mod query;
+mod range;
+pub mod sealed;
+mod view;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+pub use runstate_derive::{Entity, FieldType, Fields, State};
+use runstate_value::time::{Millis, Timestamp};
+use runstate_value::{Document, get};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use catalog::{Catalog, CatalogError};
+pub use check::check_value;
+pub use check::{RESERVED, Violation, check};
+pub use entity::{Entity, FieldType, Fields, StatefulEntity};
+pub use format::Format;
+pub use keys::parse_decimal;
+pub use query::page_rows;
+pub use query::{Accumulator, Aggregate, Filter, Freshness, Group, Literal, Page, Predicate, Query, Sort};
+pub use range::NumberRange;
+pub use view::MaterializedView;
+
+/// A collection: the fields of its documents and the indexes that find them.
+///
+/// ```
+/// use runstate::schema::{Collection, Direction::Ascending, Field, Index};
+/// const NOTES: Collection = Collection::new("demo.notes", 1)
+///     .fields(&[Field::text("title").max(200), Field::list("tags").optional()])
+///     .indexes(&[Index::ordered(&[("title", Ascending)]).unique(), Index::each(&[("tags", Ascending)])]);
+/// assert!(runstate::schema::Catalog::new(&[&NOTES]).is_ok());
+/// ```
+#[derive(Debug)]
+pub struct Collection {
+    /// `domain.collection`.
+    pub name: &'static str,
+    /// Schema version. Documents store it as `_v`.
+    pub version: u32,
+    /// Declared fields. Documents may have others, which are not checked.
+    pub fields: &'static [Field],
+    /// Declared indexes.
+    pub indexes: &'static [Index],
+    /// Pairs of fields: the value of the first is not greater than that of the second.
+    pub orders: &'static [(&'static str, &'static str)],
+    /// The rule by which documents expire.
+    pub ttl: Option<Ttl>,
+    /// How PostgreSQL divides a new table into partitions; other stores ignore it.
+    pub partition: Option<Partition>,
+    /// Materialized views that read the documents; see [`MaterializedView`].
+    pub views: &'static [&'static MaterializedView],
+    /// The field by which a sharded MongoDB distributes the documents; `None`: the collection is small, and not distributed.
+    pub shard: Option<ShardKey>,
+    /// Documents are inserted and deleted, never updated.
+    pub insert_only: bool,
+    /// Documents are rows of a time series, written outside of commits with other documents.
+    pub detached: Option<TimeSeries>,
+    /// The fields whose values, joined by `:`, are the id of a document. Empty: documents need not have their id.
+    pub id_fields: &'static [&'static str],
+}
+
+/// A declared field. A dotted name is a field inside an object field.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Dotted path.
+    pub name: &'static str,
+    /// The kind of its values.
+    pub kind: Kind,
+    /// The format of its values, as a column type of SQL has it.
+    pub format: Option<Format>,
+    /// The least and the greatest of its values.
+    pub range: NumberRange,
+    /// Whether documents must have it.
+    pub presence: Presence,
+    /// The allowed values; empty: any value of its kind.
+    pub values: &'static [&'static str],
+    /// Largest size in bytes (texts, ids: UTF-8; lists, objects, JSON: of their JSON); 0: only the limit of the document.
+    pub max_bytes: usize,
+    /// Whether it holds a secret: a store with keys encrypts its values.
+    pub secret: bool,
+    /// Whether its text is words: runs of letters and digits in lower case, with one space between two. A text index over such fields
+    /// is a native one on MongoDB, which splits and folds other texts differently.
+    pub is_words: bool,
+    /// Whether a secret can be found by its exact value: a store with keys keeps a keyed hash beside it.
+    pub searchable: bool,
+    /// The collection of which it holds an id.
+    pub references: Option<&'static str>,
+    /// Whether the document is a part of the one that it references.
+    pub is_part: bool,
+}
+
+/// The kind of a field's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// UTF-8 text.
+    Text,
+    /// An integer within ±(2^53 - 1).
+    Int,
+    /// A finite double.
+    Float,
+    /// A boolean.
+    Bool,
+    /// An exact decimal number, stored as text.
+    Decimal,
+    /// Milliseconds since the epoch, UTC.
+    Timestamp,
+    /// An id: text under the rule of [`crate::id::check`].
+    Id,
+    /// Any plain value.
+    Json,
+    /// A list.
+    List,
+    /// An object.
+    Object,
+}
+
+/// Whether documents must have a field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Presence {
+    /// Every document has the field.
+    Required,
+    /// The field may be missing or null; these are different states.
+    Optional,
+    /// The field may be missing, and the decoded entity then has this value. Queries and indexes use the stored document, without the value.
+    Default(Literal),
+}
+
+/// Ascending or descending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Smallest first.
+    Ascending,
+    /// Largest first.
+    Descending,
+}
+
+/// How an index reads its fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IndexKind {
+    /// One entry per document: the values of its fields in order. A missing field counts as null.
+    #[default]
+    Ordered,
+    /// One entry for every element of a list field.
+    Each,
+    /// One entry for every word of the fields.
+    Text,
+    /// JSON containment on a field.
+    Contains,
+}
+
+/// A declared index.
+#[derive(Debug)]
+pub struct Index {
+    /// Paths, each with its direction.
+    pub fields: &'static [(&'static str, Direction)],
+    /// How the fields are read.
+    pub kind: IndexKind,
+    /// No two documents have the same entry. Null counts as a value here, so two nulls conflict. Only over fields that hold single values
+    /// (not JSON, lists or objects), and not partial by [`Predicate::Missing`]: every backend must be able to express it.
+    pub unique: bool,
+    /// Only documents for which it holds are in the index.
+    pub partial: Option<Predicate>,
+}
+
+/// Documents expire when `after` has passed since the time in `field`, that instant included, if `partial` holds.
+#[derive(Debug)]
+pub struct Ttl {
+    /// A timestamp field; documents without it never expire.
+    pub field: &'static str,
+    /// The time to live after that instant.
+    pub after: Millis,
+    /// Only documents for which it holds expire.
+    pub partial: Option<Predicate>,
+}
+
+impl Ttl {
+    /// The time from which a document is expired, that time included.
+    pub fn expires_at(&self, document: &Document) -> Option<Timestamp> {
+        let expires = self.partial.as_ref().is_none_or(|partial| partial.holds(document));
+        let at = get(document, self.field)?.as_i64()?;
+        expires.then(|| Timestamp::from_millis(at) + self.after)
+    }
+}
+
+/// `field` holds an id of `collection`; see [`Collection::references`].
+#[derive(Clone, Copy, Debug)]
+pub struct Reference {
+    /// Dotted path.
+    pub field: &'static str,
+    /// The collection of that id.
+    pub collection: &'static str,
+    /// Whether the document is a part of that one: a change of it counts as a change of that one.
+    pub part: bool,
+}
+
+/// How a sharded MongoDB distributes the documents of a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardKey {
+    /// By a hash of the id.
+    HashedId,
+    /// By ranges of this field. Documents with the same value are on one shard.
+    Ranged(&'static str),
+}
+
+/// How PostgreSQL divides the table of a collection. Its documents are insert-only and have no unique index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partition {
+    /// By the month of the day in this field, which every document has.
+    Month(&'static str),
+}
+
+/// A time series, such as metrics. Its rows are inserted and expire; they are never changed or deleted. A commit with such rows has no
+/// other documents and no checks, so a store may write them where no transaction reaches: a time-series collection of MongoDB.
+///
+/// The id of a row begins with its time, as a UUIDv7 does ([`time_of`](crate::id::time_of)): rows in the order of their ids are in the
+/// order of their times, and a row is found by its id without an index on ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeSeries {
+    /// The timestamp field with the time of a row.
+    pub time: &'static str,
+    /// The field with the source of a row. Rows with one source and close times are stored together.
+    pub meta: &'static str,
+}
+
+impl Collection {
+    /// Creates a collection without fields, indexes or retention.
+    pub const fn new(name: &'static str, version: u32) -> Self {
+        Self {
+            name,
+            version,
+            fields: &[],
+            indexes: &[],
+            orders: &[],
+            ttl: None,
+            partition: None,
+            views: &[],
+            shard: None,
+            insert_only: false,
+            detached: None,
+            id_fields: &[],
+        }
+    }
+
+    /// Sets the fields.
+    pub const fn fields(mut self, fields: &'static [Field]) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// Sets the indexes.
+    pub const fn indexes(mut self, indexes: &'static [Index]) -> Self {
+        self.indexes = indexes;
+        self
+    }
+
+    /// Sets the pairs of fields whose values are ordered.
+    pub const fn orders(mut self, orders: &'static [(&'static str, &'static str)]) -> Self {
+        self.orders = orders;
+        self
+    }
+
+    /// Sets how PostgreSQL divides the table.
+    pub const fn partition(mut self, partition: Partition) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// Sets the materialized views.
+    pub const fn views(mut self, views: &'static [&'static MaterializedView]) -> Self {
+        self.views = views;
+        self
+    }
+
+    /// Sets the retention.
+    pub const fn ttl(mut self, ttl: Ttl) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets the shard key.
+    pub const fn shard(mut self, key: ShardKey) -> Self {
+        self.shard = Some(key);
+        self
+    }
+
+    /// Declares that documents never change.
+    pub const fn insert_only(mut self) -> Self {
+        self.insert_only = true;
+        self
+    }
+
+    /// Declares that documents are rows of a time series.
+    pub const fn detached(mut self, detached: TimeSeries) -> Self {
+        self.detached = Some(detached);
+        self.insert_only()
+    }
+
+    /// Sets the fields that compose the id.
+    pub const fn id_fields(mut self, fields: &'static [&'static str]) -> Self {
+        self.id_fields = fields;
+        self
+    }
+
+    /// The fields that hold ids of other documents.
+    pub fn references(&self) -> impl Iterator<Item = Reference> + use<> {
+        self.fields.iter().filter_map(|field| {
+            Some(Reference { field: field.name, collection: field.references?, part: field.is_part })
+        })
+    }
+
+    /// The reference by which its documents belong to those of another collection. Belonging requires it: its field is required.
+    pub fn owner_reference(&self, to: &str) -> Option<Reference> {
+        let required = |path: &str| self.fields.iter().any(|f| f.name == path && f.presence == Presence::Required);
+        self.references().find(|reference| reference.collection == to && required(reference.field))
+    }
+
+    /// The text index over words, if there is one. At most one is declared: MongoDB has one text index in a collection.
+    pub fn words_index(&self) -> Option<&'static Index> {
+        self.indexes.iter().find(|index| self.is_over_words(index))
+    }
+
+    /// Whether it is an index of all documents over fields that hold words.
+    fn is_over_words(&self, index: &Index) -> bool {
+        let holds_words = |path: &str| self.fields.iter().any(|field| field.name == path && field.is_words);
+        index.kind == IndexKind::Text
+            && index.partial.is_none()
+            && index.fields.iter().all(|(path, _)| holds_words(path))
+    }
+
+    /// The kind of the field at `path`. Undeclared fields are JSON.
+    pub fn kind_of(&self, path: &str) -> Kind {
+        self.fields.iter().find(|f| f.name == path).map_or(Kind::Json, |f| f.kind)
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $kind:ident),+ $(,)?) => {
+        impl Field {
+            $($(#[$doc])* pub const fn $name(name: &'static str) -> Self { Self::new(name, Kind::$kind) })+
+        }
+    };
+}
+
+kinds! {
+    /// A required text.
+    text = Text,
+    /// A required integer.
+    int = Int,
+    /// A required double.
+    float = Float,
+    /// A required boolean.
+    bool = Bool,
+    /// A required decimal.
+    decimal = Decimal,
+    /// A required timestamp.
+    timestamp = Timestamp,
+    /// A required id.
+    id = Id,
+    /// A required plain value.
+    json = Json,
+    /// A required list.
+    list = List,
+    /// A required object.
+    object = Object,
+}
+
+impl Field {
+    const fn new(name: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            format: None,
+            range: NumberRange::ANY,
+            presence: Presence::Required,
+            values: &[],
+            max_bytes: 0,
+            secret: false,
+            is_words: false,
+            searchable: false,
+            references: None,
+            is_part: false,
+        }
+    }
+
+    /// A field with the declaration of the type `T`.
+    pub const fn of<T: FieldType>(name: &'static str) -> Self {
+        let mut field = Self::new(name, T::KIND).one_of(T::VALUES);
+        field.format = T::FORMAT;
+        field.range = T::RANGE;
+        if T::OPTIONAL { field.optional() } else { field }
+    }
+
+    /// Sets the kind.
+    pub const fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Sets the format.
+    pub const fn format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Sets the range.
+    pub const fn range(mut self, range: NumberRange) -> Self {
+        self.range = range;
+        self
+    }
+
+    /// Declares that the field holds an id of this collection.
+    pub const fn references(mut self, collection: &'static str) -> Self {
+        self.references = Some(collection);
+        self
+    }
+
+    /// Declares that the field holds the id of the document, of this collection, that this document is a part of.
+    pub const fn part_of(mut self, collection: &'static str) -> Self {
+        self.is_part = true;
+        self.references(collection)
+    }
+
+    /// Declares that the field holds a secret.
+    pub const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// Declares that the text is words in lower case, with one space between two.
+    pub const fn words(mut self) -> Self {
+        self.is_words = true;
+        self
+    }
+
+    /// Declares that a secret can be found by its exact value.
+    pub const fn searchable(mut self) -> Self {
+        self.searchable = true;
+        self
+    }
+
+    /// Makes the field optional.
+    pub const fn optional(mut self) -> Self {
+        self.presence = Presence::Optional;
+        self
+    }
+
+    /// Sets the value that a missing field counts as.
+    pub const fn default(mut self, value: Literal) -> Self {
+        self.presence = Presence::Default(value);
+        self
+    }
+
+    /// Sets the allowed values.
+    pub const fn one_of(mut self, values: &'static [&'static str]) -> Self {
+        self.values = values;
+        self
+    }
+
+    /// Sets the largest size in bytes.
+    pub const fn max(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+}
+
+impl IndexKind {
+    /// Whether it is over ordered values.
+    pub fn is_ordered(&self) -> bool {
+        *self == Self::Ordered
+    }
+}
+
+impl Index {
+    /// Creates an ordered index over these `(path, direction)` pairs.
+    pub const fn ordered(fields: &'static [(&'static str, Direction)]) -> Self {
+        Self { fields, kind: IndexKind::Ordered, unique: false, partial: None }
+    }
+
+    /// Creates an index with one entry for every element of the list in this field.
+    pub const fn each(fields: &'static [(&'static str, Direction)]) -> Self {
+        Self { fields, kind: IndexKind::Each, unique: false, partial: None }
+    }
+
+    /// Creates a text index over the words of these fields.
+    pub const fn text(fields: &'static [(&'static str, Direction)]) -> Self {
+        Self { fields, kind: IndexKind::Text, unique: false, partial: None }
+    }
+
+    /// Creates a containment index on the JSON in this field.
+    pub const fn contains(field: &'static [(&'static str, Direction)]) -> Self {
+        Self { fields: field, kind: IndexKind::Contains, unique: false, partial: None }
+    }
+
+    /// Forbids two documents with the same entry.
+    pub const fn unique(mut self) -> Self {
+        self.unique = true;
+        self
+    }
+
+    /// Restricts the index to documents for which `predicate` holds.
+    pub const fn partial(mut self, predicate: Predicate) -> Self {
+        self.partial = Some(predicate);
+        self
+    }
+
+    /// The name in errors and backends: `programName_started-`.
+    pub fn name(&self) -> String {
+        let parts: Vec<String> = self
+            .fields
+            .iter()
+            .map(|(path, direction)| match direction {
+                Direction::Ascending => (*path).to_owned(),
+                Direction::Descending => format!("{path}-"),
+            })
+            .collect();
+        parts.join("_")
+    }
+}
+
+/// The key of a document.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// Name of the collection.
+    #[serde(rename = "c")]
+    pub collection: Cow<'static, str>,
+    /// Id of the document.
+    pub id: Arc<str>,
+}
+
+impl Key {
+    /// The document `id` of `collection`.
+    pub fn new(collection: &Collection, id: &str) -> Self {
+        Self { collection: Cow::Borrowed(collection.name), id: id.into() }
+    }
+
+    /// The total length of its two parts in bytes.
+    pub fn bytes(&self) -> usize {
+        self.collection.len() + self.id.len()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.collection, self.id)
+    }
+}

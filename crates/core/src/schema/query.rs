@@ -1,0 +1,317 @@
+//! Queries as data: one query language for every backend. `store/eval/` is the reference for its meaning. Partial
+//! indexes and retention have conditions with constants only, which every backend can express.
+
+use runstate_value::time::Millis;
+use runstate_value::{Document, Json, get, is_equal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Direction;
+use crate::limits::{MAX_PAGE_ROWS, PAGE_ROWS};
+
+/// A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison holds only between
+/// values of one kind. Values of a decimal field are compared as numbers. `Not` matches exactly the documents that its condition does not
+/// match.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    /// Every document.
+    All,
+    /// Equal to the value.
+    Eq(String, Json),
+    /// Not equal to the value.
+    Ne(String, Json),
+    /// Equal to one of the values.
+    In(String, Vec<Json>),
+    /// Less than the value.
+    Lt(String, Json),
+    /// Less than or equal to the value.
+    Lte(String, Json),
+    /// Greater than the value.
+    Gt(String, Json),
+    /// Greater than or equal to the value.
+    Gte(String, Json),
+    /// Whether the field exists, null included.
+    Exists(String, bool),
+    /// The field contains the value. A list contains an equal element. An object contains all its keys with contained values. Anything else
+    /// is equal to it. A missing field contains nothing.
+    Contains(String, Json),
+    /// All words occur in the field's text (split at non-alphanumerics, lower-cased).
+    Text(String, String),
+    /// All of these.
+    And(Vec<Filter>),
+    /// At least one of these.
+    Or(Vec<Filter>),
+    /// Not this.
+    Not(Box<Filter>),
+}
+
+impl Filter {
+    /// The paths of all fields that the condition names.
+    pub fn fields(&self) -> Vec<&str> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Eq(field, _) | Self::Ne(field, _) | Self::In(field, _) | Self::Exists(field, _) => vec![field],
+            Self::Lt(field, _) | Self::Lte(field, _) | Self::Gt(field, _) | Self::Gte(field, _) => vec![field],
+            Self::Contains(field, _) | Self::Text(field, _) => vec![field],
+            Self::And(all) | Self::Or(all) => all.iter().flat_map(Self::fields).collect(),
+            Self::Not(one) => one.fields(),
+        }
+    }
+}
+
+/// One field of a sort order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sort {
+    /// Dotted path.
+    pub field: String,
+    /// Its direction.
+    pub direction: Direction,
+}
+
+/// The required freshness of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// The read sees every commit that was acknowledged before the read began.
+    Linearizable,
+    /// The read sees at least the state that the commits and linearizable reads of this store object saw (session consistency). It may
+    /// miss recent commits of other processes. It suits decisions, because their commit checks the revisions, and reads that follow a
+    /// linearizable one.
+    Session,
+}
+
+/// A query for documents.
+///
+/// ```
+/// use runstate::schema::{Collection, Direction::Descending, Query};
+/// const RUNS: Collection = Collection::new("demo.runs", 1);
+/// let newest = Query::of(&RUNS).eq("status", "failed").sort("started", Descending).limit(10);
+/// # let _ = newest;
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Query {
+    /// Name of the collection.
+    pub collection: String,
+    /// The condition.
+    pub filter: Filter,
+    /// The sort order. The id, ascending, is always its last field.
+    pub sort: Vec<Sort>,
+    /// Largest number of documents.
+    pub limit: Option<u32>,
+    /// The cursor of an earlier page of the same query. The result continues after that page.
+    pub cursor: Option<String>,
+    /// The top-level fields to return; empty: all.
+    pub projection: Vec<String>,
+}
+
+impl Query {
+    /// Queries all documents of `collection`, by id.
+    pub fn of(collection: &super::Collection) -> Self {
+        Self {
+            collection: collection.name.to_owned(),
+            filter: Filter::All,
+            sort: Vec::new(),
+            limit: None,
+            cursor: None,
+            projection: Vec::new(),
+        }
+    }
+
+    /// Restricts the query to documents that also match `filter`.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = match self.filter {
+            Filter::All => filter,
+            Filter::And(mut all) => {
+                all.push(filter);
+                Filter::And(all)
+            }
+            one => Filter::And(vec![one, filter]),
+        };
+        self
+    }
+
+    /// Restricts the query to documents whose `field` equals `value`.
+    pub fn eq(self, field: &str, value: impl Into<Json>) -> Self {
+        self.filter(Filter::Eq(field.to_owned(), value.into()))
+    }
+
+    /// Adds `field` to the sort order.
+    pub fn sort(mut self, field: &str, direction: Direction) -> Self {
+        self.sort.push(Sort { field: field.to_owned(), direction });
+        self
+    }
+
+    /// Limits the result to `n` documents.
+    pub fn limit(mut self, n: u32) -> Self {
+        self.limit = Some(n);
+        self
+    }
+
+    /// Restricts the query to the page after `cursor`, of `limit` documents; by default [`PAGE_ROWS`], and never more than [`MAX_PAGE_ROWS`].
+    pub fn page(self, limit: Option<u32>, cursor: Option<&String>) -> Self {
+        self.limit(page_rows(limit)).after(cursor.cloned())
+    }
+
+    /// Continues after `cursor`.
+    pub fn after(mut self, cursor: Option<String>) -> Self {
+        self.cursor = cursor;
+        self
+    }
+}
+
+/// The number of rows in a page for which the caller requests `limit`.
+pub fn page_rows(limit: Option<u32>) -> u32 {
+    limit.unwrap_or(PAGE_ROWS).min(MAX_PAGE_ROWS)
+}
+
+/// One page of a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
+pub struct Page<T> {
+    /// The items, in the order of the query.
+    pub items: Vec<T>,
+    /// The cursor of the next page; missing on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A query for numbers over documents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Aggregate {
+    /// Name of the collection.
+    pub collection: String,
+    /// The condition on documents.
+    pub filter: Filter,
+    /// One row for each combination of these keys.
+    pub group_by: Vec<Group>,
+    /// The named numbers of each row.
+    pub accumulators: Vec<(String, Accumulator)>,
+}
+
+/// A key by which rows are grouped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// The value of a field.
+    Field(String),
+    /// The timestamp field rounded down to a multiple of the duration.
+    Bucket(String, Millis),
+}
+
+/// A number over the documents of a group. Values that are not numbers are ignored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accumulator {
+    /// Number of documents.
+    Count,
+    /// Number of documents that match.
+    CountIf(Filter),
+    /// Sum of a field; exact for integers and decimals (a text without trailing zeros); 0 without values.
+    Sum(String),
+    /// Mean of a field, a double; null without values.
+    Avg(String),
+    /// Least number of a field; null without values.
+    Min(String),
+    /// Greatest number of a field; null without values.
+    Max(String),
+    /// Percentile 0–100 of a field by nearest rank, `ceil(p · n / 100)` of `n` values, the least for 0; null without values.
+    Percentile(String, f64),
+}
+
+/// A constant in a declaration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Literal {
+    /// Null.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A text.
+    Text(&'static str),
+    /// The empty list.
+    EmptyList,
+    /// The empty object.
+    EmptyObject,
+}
+
+impl Literal {
+    /// As a plain value.
+    pub fn to_json(self) -> Json {
+        match self {
+            Literal::Null => Json::Null,
+            Literal::Bool(b) => b.into(),
+            Literal::Int(i) => i.into(),
+            Literal::Text(t) => t.into(),
+            Literal::EmptyList => Json::Array(Vec::new()),
+            Literal::EmptyObject => Json::Object(Document::new()),
+        }
+    }
+}
+
+/// A condition on one document.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Predicate {
+    /// The field exists, null included.
+    Exists(&'static str),
+    /// The field does not exist.
+    Missing(&'static str),
+    /// The field has this value. A missing field counts as null.
+    Eq(&'static str, Literal),
+    /// The field has one of these values.
+    In(&'static str, &'static [Literal]),
+    /// All of these hold.
+    All(&'static [Predicate]),
+    /// At least one of these holds.
+    Any(&'static [Predicate]),
+}
+
+impl Predicate {
+    /// Whether it holds for `document`.
+    pub fn holds(&self, document: &Document) -> bool {
+        let equals =
+            |path, constant: &Literal| is_equal(get(document, path).unwrap_or(&Json::Null), &constant.to_json());
+        match self {
+            Predicate::Exists(path) => get(document, path).is_some(),
+            Predicate::Missing(path) => get(document, path).is_none(),
+            Predicate::Eq(path, constant) => equals(path, constant),
+            Predicate::In(path, constants) => constants.iter().any(|c| equals(path, c)),
+            Predicate::All(all) => all.iter().all(|p| p.holds(document)),
+            Predicate::Any(any) => any.iter().any(|p| p.holds(document)),
+        }
+    }
+
+    /// The same condition as the filter of a query.
+    pub fn filter(&self) -> Filter {
+        let all = |inner: &[Predicate]| inner.iter().map(Predicate::filter).collect();
+        match self {
+            Predicate::Exists(path) => Filter::Exists((*path).to_owned(), true),
+            Predicate::Missing(path) => Filter::Exists((*path).to_owned(), false),
+            Predicate::Eq(path, constant) => Filter::Eq((*path).to_owned(), constant.to_json()),
+            Predicate::In(path, constants) => {
+                Filter::In((*path).to_owned(), constants.iter().map(|constant| constant.to_json()).collect())
+            }
+            Predicate::All(inner) => Filter::And(all(inner)),
+            Predicate::Any(inner) => Filter::Or(all(inner)),
+        }
+    }
+
+    /// Whether it tests for a missing field.
+    pub fn uses_missing(&self) -> bool {
+        match self {
+            Predicate::Missing(_) => true,
+            Predicate::Exists(_) | Predicate::Eq(..) | Predicate::In(..) => false,
+            Predicate::All(inner) | Predicate::Any(inner) => inner.iter().any(Predicate::uses_missing),
+        }
+    }
+
+    /// The paths it reads.
+    pub fn paths(&self) -> Vec<&'static str> {
+        match self {
+            Predicate::Exists(path) | Predicate::Missing(path) | Predicate::Eq(path, _) | Predicate::In(path, _) => {
+                vec![path]
+            }
+            Predicate::All(inner) | Predicate::Any(inner) => inner.iter().flat_map(Predicate::paths).collect(),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The commands of an upload. [`Artifacts`](runstate_blob::Artifacts) calls them around the bytes, which are no part of a command.
+
+use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
+use runstate_value::Document;
+use runstate_value::time::{Millis, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::blob::{MAX_PARTS, PART_BYTES};
+use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW, StorageType};
+use crate::codes;
+use crate::execution::AppExecution;
+use crate::search::SearchEntry;
+
+/// How long an upload may last without [`ContinueUpload`].
+const UPLOAD_LEASE: Millis = SHORTEST_REVIEW;
+
+/// How long a blob is kept after its artifacts have expired, so that one check finds none of them.
+const MARGIN: Millis = Millis::days(1);
+
+/// The name of the query for the blob with the content of the upload.
+const SAME: &str = "same content";
+
+/// Begins an upload: creates the row of a blob.
+///
+/// Errors: `not_found` (the execution).
+#[derive(Clone, Debug, Serialize)]
+pub struct BeginUpload {
+    /// The execution that is to have the artifact.
+    pub execution_id: String,
+    /// The storage that gets the bytes.
+    pub storage_type: StorageType,
+    /// The place of all blobs in that storage. The id of the blob is appended to it.
+    pub storage_base: String,
+}
+
+/// A blob whose bytes may be written now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BegunUpload {
+    /// The id of the blob.
+    pub blob: String,
+    /// When the upload counts as abandoned, unless it continues.
+    pub until: Timestamp,
+}
+
+impl Command for BeginUpload {
+    const NAME: &'static str = "apps.upload_begin";
+    type Output = BegunUpload;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<AppExecution>(&self.execution_id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BegunUpload>, Rejection> {
+        view.entity::<AppExecution>(&self.execution_id)?.entity.check_kept()?;
+        let (id, until) = (ctx.new_id(), ctx.now + UPLOAD_LEASE);
+        let blob = Blob {
+            storage_type: self.storage_type,
+            storage_path: format!("{}{id}", self.storage_base),
+            multipart_upload: None,
+            state: BlobState::Uploading { review_at: until },
+            id: id.clone(),
+        };
+        Decision::new(BegunUpload { blob: id, until }).and_insert(&blob)
+    }
+}
+
+/// The blob of an upload that has not ended.
+pub(super) fn uploading(view: &View, id: &str) -> Result<LoadedEntity<Blob>, Rejection> {
+    match view.find_entity::<Blob>(id)? {
+        Some(blob) if matches!(blob.entity.state, BlobState::Uploading { .. }) => Ok(blob),
+        _ => {
+            let message = format!("upload `{id}` counts as abandoned, or has ended; begin another one");
+            Err(Rejection::domain(codes::STALE_UPLOAD, message))
+        }
+    }
+}
+
+/// Continues an upload for another hour.
+#[derive(Clone, Debug, Serialize)]
+pub struct ContinueUpload {
+    /// The id of the blob.
+    pub blob: String,
+    /// The name that the storage gave to the upload.
+    pub multipart_upload: Option<String>,
+}
+
+impl Command for ContinueUpload {
+    const NAME: &'static str = "apps.upload_continue";
+    type Output = Timestamp;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<Blob>(&self.blob)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Timestamp>, Rejection> {
+        let mut blob = uploading(view, &self.blob)?;
+        let until = ctx.now + UPLOAD_LEASE;
+        blob.entity.apply(BlobEvent::Continue(until))?;
+        blob.entity.multipart_upload.clone_from(&self.multipart_upload);
+        Decision::new(until).save(blob, ctx.now)
+    }
+}
+
+/// Ends an upload without an artifact. One that has ended is left as it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct AbortUpload {
+    /// The id of the blob.
+    pub blob: String,
+}
+
+impl Command for AbortUpload {
+    const NAME: &'static str = "apps.upload_abort";
+    type Output = ();
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<Blob>(&self.blob)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+        let Ok(mut blob) = uploading(view, &self.blob) else { return Ok(Decision::new(())) };
+        blob.entity.apply(BlobEvent::Remove(ctx.now))?;
+        Decision::new(()).save(blob, ctx.now)
+    }
+}
+
+/// Ends an upload: creates the artifact. If the storage has the same bytes already, the artifact has those, and the new ones are removed.
+///
+/// Errors: `stale_upload`, `not_found` (the execution), `limit` (more than 10,000 parts).
+#[derive(Clone, Debug, Serialize)]
+pub struct PutArtifact {
+    /// The id of the blob. All its bytes are in the storage.
+    pub blob: String,
+    /// The SHA-256 hash of the bytes.
+    pub sha256: String,
+    /// The number of bytes.
+    pub size_bytes: u64,
+    /// The SHA-256 hash of each part.
+    pub parts: Vec<String>,
+    /// The execution.
+    pub execution_id: String,
+    /// The number of the step.
+    pub step_id: i64,
+    /// The type of the artifact.
+    pub artifact_type: String,
+    /// Its name.
+    pub artifact_name: String,
+    /// The media type of its content.
+    pub mime_type: String,
+    /// Further information.
+    pub metadata: Document,
+    /// The beginning of the content, if it is a text. The hash identifies the content, so a repeat may have another one.
+    #[serde(skip_serializing)]
+    pub text: Option<String>,
+}
+
+impl Command for PutArtifact {
+    const NAME: &'static str = "apps.artifact_put";
+    type Output = String;
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.parts.len() <= MAX_PARTS {
+            return Ok(());
+        }
+        Err(Rejection::Limit {
+            what: format!("{} parts", self.parts.len()),
+            limit: format!("{MAX_PARTS} parts of {PART_BYTES} bytes"),
+            remedy: "store the content as several artifacts",
+        })
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let reads = ReadSet::entity::<Blob>(&self.blob).with_entity::<AppExecution>(&self.execution_id);
+        match view.find_entity::<Blob>(&self.blob) {
+            Ok(Some(blob)) => reads.query(SAME, blob.entity.same_content(&self.sha256)),
+            _ => reads,
+        }
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
+        let mut uploaded = uploading(view, &self.blob)?;
+        uploaded.entity.multipart_upload = None;
+        let execution = view.entity::<AppExecution>(&self.execution_id)?;
+        execution.entity.check_kept()?;
+        let review_at = ctx.now + KEPT + MARGIN;
+        let mut same = view.loaded_entities::<Blob>(SAME)?.pop();
+        match &mut same {
+            Some(same) => {
+                same.entity.keep_until(review_at)?;
+                uploaded.entity.apply(BlobEvent::Remove(ctx.now))?;
+            }
+            None => {
+                let (sha256, size_bytes, parts) = (self.sha256.clone(), self.size_bytes, self.parts.clone());
+                uploaded.entity.apply(BlobEvent::Store { sha256, size_bytes, parts, review_at })?;
+            }
+        }
+        let blob = same.as_ref().map_or(&uploaded.entity, |same| &same.entity);
+        let artifact = Artifact {
+            id: ctx.new_id(),
+            execution_id: self.execution_id.clone(),
+            step_id: self.step_id,
+            artifact_type: self.artifact_type.clone(),
+            artifact_name: self.artifact_name.clone(),
+            mime_type: self.mime_type.clone(),
+            size_bytes: self.size_bytes,
+            storage_type: blob.storage_type,
+            storage_path: blob.storage_path.clone(),
+            sha256: Some(self.sha256.clone()),
+            metadata: self.metadata.clone(),
+            created_at: ctx.now,
+        };
+        let mut decision = Decision::new(artifact.id.clone()).and_insert(&artifact)?.save(uploaded, ctx.now)?;
+        if let Some(text) = &self.text {
+            decision = decision.and_insert(&SearchEntry::of_artifact(&artifact, execution.entity.app_id, text))?;
+        }
+        // It is unchanged, so it is only checked: a cached execution may have been deleted.
+        decision = decision.save(execution, ctx.now)?;
+        match same {
+            Some(same) => decision.save(same, ctx.now),
+            None => Ok(decision),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Conditions on the input of an execution and the outputs of its steps.
+
+use runstate_core::operation::{Mismatch, Parameter};
+use runstate_value::{Json, from_value, is_equal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::mapping::ValuePath;
+
+/// Decides whether a step runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Condition {
+    /// Always or never. A step with `true` also runs if a step that it depends on was skipped.
+    Constant(bool),
+    /// Whether the value at a path equals another one. A missing value is null.
+    Equals {
+        /// The path: `$.steps.2.output.valid`.
+        value: String,
+        /// The other value.
+        equals: Json,
+    },
+    /// Whether there is a value at a path that is not null.
+    Exists {
+        /// The path.
+        value: String,
+        /// Whether there must be one.
+        exists: bool,
+    },
+    /// All of these.
+    All {
+        /// The conditions.
+        all: Vec<Condition>,
+    },
+    /// At least one of these.
+    Any {
+        /// The conditions.
+        any: Vec<Condition>,
+    },
+    /// Not this.
+    Not {
+        /// The condition.
+        not: Box<Condition>,
+    },
+}
+
+impl Condition {
+    /// The texts of all paths.
+    pub fn paths(&self) -> Vec<&str> {
+        match self {
+            Self::Constant(_) => Vec::new(),
+            Self::Equals { value, .. } | Self::Exists { value, .. } => vec![value],
+            Self::All { all: conditions } | Self::Any { any: conditions } => {
+                conditions.iter().flat_map(Self::paths).collect()
+            }
+            Self::Not { not } => not.paths(),
+        }
+    }
+
+    /// Whether it holds. `get` returns the value at a path; null if there is none.
+    pub fn holds(&self, get: &dyn Fn(&ValuePath) -> Json) -> bool {
+        let value = |path: &str| ValuePath::parse(path).map_or(Json::Null, |path| get(&path));
+        match self {
+            Self::Constant(constant) => *constant,
+            Self::Equals { value: path, equals } => is_equal(&value(path), equals),
+            Self::Exists { value: path, exists } => value(path).is_null() != *exists,
+            Self::All { all } => all.iter().all(|one| one.holds(get)),
+            Self::Any { any } => any.iter().any(|one| one.holds(get)),
+            Self::Not { not } => !not.holds(get),
+        }
+    }
+}
+
+impl Parameter for Condition {
+    fn expected() -> String {
+        "a condition: true, { value, equals }, { value, exists }, { all }, { any } or { not }".to_owned()
+    }
+
+    fn from_json(value: Json) -> Result<Self, Mismatch> {
+        from_value(&value).map_err(|_| Mismatch::of_type(Self::expected(), value))
+    }
+}

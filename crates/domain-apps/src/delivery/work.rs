@@ -1,0 +1,92 @@
+//! Deliveries as the work of workers.
+
+use runstate_core::decision::{Command, DomainQuery};
+use runstate_core::error_code::ErrorCode;
+use runstate_core::operation::{Backoff, Failure, GONE, WebhookSecret, WorkItem};
+use runstate_core::schema::{Collection, Entity};
+use runstate_value::Json;
+use runstate_value::time::{Millis, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Delivery;
+use super::claim::{ClaimDelivery, CompleteDelivery, FailDelivery, HeartbeatDelivery, NextDelivery, ReleaseDelivery};
+
+/// A delivery that a worker has claimed. Its serialized form has neither the URL nor the secret.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct DeliveryWork {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Where it is sent.
+    #[serde(skip)]
+    pub url: String,
+    /// The key with which it is signed.
+    #[serde(skip)]
+    pub secret: WebhookSecret,
+}
+
+impl DeliveryWork {
+    /// The one kind of deliveries.
+    pub const KIND: &'static str = "webhook";
+
+    /// The body of the message, by Standard Webhooks: `{ "type", "timestamp", "data" }`. It is the same in every attempt.
+    pub fn body(&self) -> String {
+        let Delivery { event, occurred_at, data, .. } = &self.delivery;
+        json!({"type": event, "timestamp": occurred_at.to_rfc3339(), "data": data}).to_string()
+    }
+}
+
+impl WorkItem for DeliveryWork {
+    type Status = ();
+
+    const COLLECTION: &'static Collection = &Delivery::COLLECTION;
+    const KINDS_PER_CLAIM: usize = 1;
+    const INVALID_ANSWER: ErrorCode = ErrorCode::INVALID;
+    const CLAIM_LOST: &'static [ErrorCode] = &[ErrorCode::STALE];
+
+    fn claim(_: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>> {
+        ClaimDelivery { owner: owner.to_owned(), lease }
+    }
+
+    fn next_available(_: &[String]) -> impl DomainQuery<Output = Option<Timestamp>> {
+        NextDelivery
+    }
+
+    fn id(&self) -> &str {
+        &self.delivery.id
+    }
+
+    fn kind(&self) -> &str {
+        Self::KIND
+    }
+
+    fn attempts(&self) -> u32 {
+        self.delivery.attempts
+    }
+
+    fn heartbeat(&self, lease: Millis) -> impl Command {
+        HeartbeatDelivery { id: self.delivery.id.clone(), token: self.delivery.token, lease }
+    }
+
+    /// The answer is the HTTP status of the response.
+    fn complete(&self, _: &str, answer: Json) -> impl Command<Output = ()> {
+        CompleteDelivery { id: self.delivery.id.clone(), token: self.delivery.token, response: answer }
+    }
+
+    /// All deliveries have the same waits, so the numbers of `backoff` are not used.
+    fn fail(
+        &self,
+        _: &str,
+        failure: &Failure,
+        backoff: Option<Backoff>,
+    ) -> impl Command<Output: Into<Option<Timestamp>>> {
+        let Delivery { id, token, subscription_id, .. } = self.delivery.clone();
+        let gone = (failure.name.as_deref() == Some(GONE)).then_some(subscription_id);
+        FailDelivery { id, token, message: failure.message.clone(), permanent: backoff.is_none(), gone }
+    }
+
+    fn release(&self) -> impl Command {
+        ReleaseDelivery { id: self.delivery.id.clone(), token: self.delivery.token }
+    }
+}

@@ -1,0 +1,59 @@
+//! Due work: claims that have ended, executions to remove, blobs to review, events to publish.
+
+use runstate_core::decision::TypedCommand;
+use runstate_core::operation::DueRule;
+use runstate_core::schema::Entity as _;
+use runstate_value::time::Millis;
+
+use super::artifact::{Blob, ReviewBlob, SHORTEST_REVIEW};
+use super::configuration::{SHORTEST_CLAIM, SHORTEST_RETENTION};
+use super::delivery::{Delivery, ExpireDelivery};
+use super::execution::{AppExecution, RemoveExecution};
+use super::step::{ExpireStep, QueuedStep};
+use super::subscription::{Event, PublishEvent};
+
+/// The due rules.
+pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &RETENTION, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
+
+/// Claimed steps whose lease has ended or whose time is over.
+static STEP_CLAIM: DueRule = DueRule {
+    lead: |_| SHORTEST_CLAIM,
+    ..DueRule::new("apps.step_claim", &QueuedStep::COLLECTION, "due_at", |row| {
+        TypedCommand::boxed(ExpireStep { id: row.id.to_owned() })
+    })
+};
+
+/// Executions whose retention has ended. The bytes of their artifacts are reviewed after it.
+static RETENTION: DueRule = DueRule {
+    lead: |_| SHORTEST_RETENTION,
+    outcome: RemoveExecution::kind,
+    is_retention: true,
+    ..DueRule::new("apps.retention", &AppExecution::COLLECTION, "remove_at", |row| {
+        TypedCommand::boxed(RemoveExecution { execution_id: row.id.to_owned() })
+    })
+};
+
+/// Uploads that did not continue, and stored blobs that may have lost their last artifact.
+static BLOB_REVIEW: DueRule = DueRule {
+    lead: |_| SHORTEST_REVIEW,
+    ..DueRule::new("apps.blob_review", &Blob::COLLECTION, "review_at", |row| {
+        TypedCommand::boxed(ReviewBlob { id: row.id.to_owned() })
+    })
+};
+
+/// Claimed deliveries whose lease has ended. A process that polls may find them later by the lead: nothing depends on the moment.
+static DELIVERY_CLAIM: DueRule = DueRule {
+    lead: |_| Millis::seconds(10),
+    ..DueRule::new("apps.delivery_claim", &Delivery::COLLECTION, "due_at", |row| {
+        TypedCommand::boxed(ExpireDelivery { id: row.id.to_owned() })
+    })
+};
+
+/// Events whose deliveries are not all made.
+static EVENT: DueRule = DueRule {
+    // An event is due at once. A process that polls may publish it later by this time, and reads the store less often.
+    lead: |_| Millis::seconds(5),
+    ..DueRule::new("apps.event", &Event::COLLECTION, "occurred_at", |row| {
+        TypedCommand::boxed(PublishEvent { id: row.id.to_owned() })
+    })
+};

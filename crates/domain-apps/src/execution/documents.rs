@@ -1,0 +1,401 @@
+//! An execution with the documents that change with it. Each command on a step reads its execution, notes the end of the step, and settles
+//! what follows, all in one commit.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use runstate_core::decision::{Change, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
+use runstate_value::Json;
+use runstate_value::time::Timestamp;
+use serde_json::json;
+
+use super::progress::{NextStep, StepProgress};
+use super::{AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionSummary};
+use crate::codes;
+use crate::configuration::{AppConfiguration, Configuration, FailurePolicy, StepDefinition, StepInput, ValuePath};
+use crate::search::SearchEntry;
+use crate::step::{QueuedStep, Step, StepEvent, StepState, StepStatus};
+
+/// An execution, its configuration, and the steps that a decision changes.
+pub struct ExecutionDocuments<'a> {
+    view: &'a View,
+    now: Timestamp,
+    /// The execution.
+    pub head: LoadedEntity<AppExecution>,
+    /// The configuration that it runs.
+    pub configuration: Arc<Configuration>,
+    steps: BTreeMap<i64, LoadedEntity<Step>>,
+    changes: Vec<Change>,
+}
+
+impl<'a> ExecutionDocuments<'a> {
+    /// The documents that every command on a step reads.
+    pub fn reads(view: &View, execution_id: &str, step_id: Option<i64>) -> ReadSet {
+        let mut reads = ReadSet::entity::<AppExecution>(execution_id);
+        if let Some(step_id) = step_id {
+            let id = Step::id_of(execution_id, step_id);
+            reads = reads.with_entity::<Step>(&id).with_entity::<QueuedStep>(&id).with_entity::<SearchEntry>(&id);
+        }
+        // The decision reports an execution that cannot be read.
+        let head = view.find_entity::<AppExecution>(execution_id).ok().flatten();
+        let configuration = head.and_then(|head| head.entity.configuration_id);
+        configuration.iter().fold(reads, |reads, id| reads.with_entity::<AppConfiguration>(id))
+    }
+
+    /// The execution with its configuration.
+    pub fn load(view: &'a View, ctx: &Ctx, execution_id: &str) -> Result<Self, Rejection> {
+        let head: LoadedEntity<AppExecution> = view.entity(execution_id)?;
+        let Some(configuration) = &head.entity.configuration_id else {
+            let hint = ": another program has started it, so its steps are not run here".to_owned();
+            return Err(Rejection::NotFound {
+                what: "the configuration of execution",
+                id: execution_id.to_owned(),
+                hint,
+            });
+        };
+        let configuration: LoadedEntity<AppConfiguration> = view.entity(configuration)?;
+        Ok(Self {
+            view,
+            now: ctx.now,
+            configuration: Arc::new(configuration.entity.parse()?),
+            head,
+            steps: BTreeMap::new(),
+            changes: Vec::new(),
+        })
+    }
+
+    fn id_of(&self, step_id: i64) -> String {
+        Step::id_of(&self.head.entity.execution_id, step_id)
+    }
+
+    /// The definition of the step, or of the step that it undoes.
+    pub fn definition(&self, step_id: i64) -> Result<&StepDefinition, Rejection> {
+        self.configuration.step(step_id.abs()).ok_or_else(|| Rejection::NotFound {
+            what: "step",
+            id: self.id_of(step_id),
+            hint: "; the configuration of its execution does not have it".to_owned(),
+        })
+    }
+
+    /// A step, to change it.
+    pub fn step(&mut self, step_id: i64) -> Result<&mut Step, Rejection> {
+        let id = self.id_of(step_id);
+        Ok(&mut match self.steps.entry(step_id) {
+            Entry::Occupied(step) => step.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(self.view.entity(&id)?),
+        }
+        .entity)
+    }
+
+    /// The row of a step that may be claimed or is claimed; `None`: it waits or has ended.
+    pub fn queued(&self, step_id: i64) -> Result<Option<LoadedEntity<QueuedStep>>, Rejection> {
+        let id = self.id_of(step_id);
+        self.view.find_entity(&id)
+    }
+
+    /// The values of steps: of each its input and output. A step that has expired has neither.
+    fn values(&self, steps: &[i64]) -> Result<BTreeMap<i64, (Json, Json)>, Rejection> {
+        let others = || steps.iter().filter(|id| !self.steps.contains_key(id));
+        self.view.require_entities::<Step>(others().map(|id| self.id_of(*id)))?;
+        let mut values = BTreeMap::new();
+        for id in steps {
+            let step = match self.steps.get(id) {
+                Some(step) => Some(step.entity.clone()),
+                None => self.view.find_entity::<Step>(&self.id_of(*id))?.map(|found| found.entity),
+            };
+            let (input, output) = step.map_or((None, None), |step| (step.input, step.output));
+            values.insert(*id, (input.unwrap_or_default(), output.unwrap_or_default()));
+        }
+        Ok(values)
+    }
+
+    /// The input of a step that begins.
+    pub fn input(&self, step_id: i64) -> Result<Json, Rejection> {
+        let definition = self.definition(step_id)?;
+        let compensation = definition.compensate.as_ref().filter(|_| step_id < 0);
+        let input = compensation.map_or(&definition.input, |compensation| &compensation.input);
+        let nearest = self.nearest_first(definition, step_id < 0);
+        let (steps, sources) = match input {
+            Some(StepInput::Mapping(_)) => (input.as_ref().map(StepInput::steps).unwrap_or_default(), Vec::new()),
+            Some(StepInput::Fields(_)) => (nearest.clone(), nearest.into_iter().map(Some).chain([None]).collect()),
+            None if step_id < 0 => (vec![definition.id], Vec::new()),
+            None => (Vec::new(), Vec::new()),
+        };
+        let values = self.values(&steps)?;
+        Ok(match input {
+            Some(input) => input.resolve(&sources, &|path| self.value(&values, path)),
+            None => match values.get(&definition.id) {
+                Some((input, output)) => json!({"input": input, "output": output}),
+                None => self.head.entity.input.clone().unwrap_or_default(),
+            },
+        })
+    }
+
+    fn value(&self, values: &BTreeMap<i64, (Json, Json)>, path: &ValuePath) -> Json {
+        match path.step {
+            None => self.head.entity.input.as_ref().map(|input| path.get(input)).unwrap_or_default(),
+            Some(step) => values.get(&step).map(|(_, output)| path.get(output)).unwrap_or_default(),
+        }
+    }
+
+    /// The steps that a step depends on, directly or not, the nearest first; `itself`: it is the first one.
+    fn nearest_first(&self, definition: &StepDefinition, itself: bool) -> Vec<i64> {
+        let mut steps: Vec<i64> = if itself { vec![definition.id] } else { definition.depends_on.clone() };
+        let mut at = 0;
+        while let Some(id) = steps.get(at) {
+            let further = self.configuration.step(*id).map(|step| step.depends_on.clone()).unwrap_or_default();
+            steps.extend(further.iter().filter(|id| !steps.contains(id)).copied().collect::<Vec<_>>());
+            at += 1;
+        }
+        steps
+    }
+
+    /// Notes that the step of a claim is completed.
+    pub fn complete(&mut self, queued: LoadedEntity<QueuedStep>, output: Option<Json>) -> Result<(), Rejection> {
+        let (step_id, now) = (queued.entity.step_id, self.now);
+        let step = self.step(step_id)?;
+        step.apply(StepEvent::Complete(now))?;
+        (step.output, step.error) = (output, None);
+        self.end(queued, StepProgress::Completed)
+    }
+
+    /// Notes that the step of a claim has failed for the last time.
+    pub fn fail(&mut self, queued: LoadedEntity<QueuedStep>, error: Json) -> Result<(), Rejection> {
+        let (step_id, now) = (queued.entity.step_id, self.now);
+        let step = self.step(step_id)?;
+        step.apply(StepEvent::Fail(now))?;
+        step.error = Some(error.clone());
+        let head = &mut self.head.entity;
+        if step_id > 0 && head.error.is_none() {
+            head.error = Some(json!({
+                "message": error.get("message"), "step_id": step_id, "step_name": queued.entity.step_name
+            }));
+        }
+        self.end(queued, StepProgress::Failed)
+    }
+
+    fn end(&mut self, queued: LoadedEntity<QueuedStep>, progress: StepProgress) -> Result<(), Rejection> {
+        self.head.entity.progress.set(queued.entity.step_id, progress);
+        self.changes.push(queued.delete());
+        self.settle()
+    }
+
+    /// Skips a step that is pending or has failed.
+    pub fn skip(&mut self, step_id: i64) -> Result<(), Rejection> {
+        let (now, had_failed) = (self.now, self.continue_after(step_id)?);
+        let queued = self.queued(step_id)?;
+        self.step(step_id)?.apply(StepEvent::Skip(now))?;
+        self.changes.extend(queued.map(LoadedEntity::delete));
+        self.head.entity.progress.set(step_id, StepProgress::Skipped);
+        self.resume(had_failed)
+    }
+
+    /// Tries a step that has failed for the last time again.
+    pub fn retry(&mut self, step_id: i64) -> Result<(), Rejection> {
+        let had_failed = self.continue_after(step_id)?;
+        let step = self.step(step_id)?;
+        step.apply(StepEvent::Retry)?;
+        step.error = None;
+        step.retry_count += 1;
+        self.head.entity.progress.reset(step_id);
+        if step_id < 0 {
+            self.open(step_id)?;
+        }
+        self.resume(had_failed)
+    }
+
+    /// Rejects a change of a step whose execution was undone after it, or has ended otherwise. Returns whether the execution had failed.
+    fn continue_after(&mut self, step_id: i64) -> Result<bool, Rejection> {
+        let head = &self.head.entity;
+        if step_id > 0 && head.progress.is_compensating() {
+            let id = &head.execution_id;
+            let message = format!("steps of execution `{id}` were undone after it failed; start another one");
+            return Err(Rejection::domain(codes::COMPENSATED, message));
+        }
+        head.check_continues()?;
+        Ok(head.state != AppExecutionState::Running)
+    }
+
+    /// Continues the execution after a failed step was changed by hand.
+    fn resume(&mut self, had_failed: bool) -> Result<(), Rejection> {
+        let head = &mut self.head.entity;
+        if had_failed {
+            head.apply(AppExecutionEvent::Continue)?;
+        }
+        if !head.progress.has_failed() {
+            head.error = None;
+        }
+        self.settle()
+    }
+
+    /// Opens a step: a worker may claim it.
+    fn open(&mut self, step_id: i64) -> Result<(), Rejection> {
+        let definition = self.definition(step_id)?;
+        let name = definition.compensate.as_ref().filter(|_| step_id < 0).map_or(&definition.name, |undo| &undo.name);
+        let head = &self.head.entity;
+        let row = QueuedStep::new(self.id_of(step_id), &head.execution_id, step_id, name, self.now);
+        self.changes.push(Change::insert(&row)?);
+        self.head.entity.progress.set(step_id, StepProgress::Open);
+        Ok(())
+    }
+
+    /// Opens and skips the steps that need not wait any longer, and ends the execution after the last one.
+    pub fn settle(&mut self) -> Result<(), Rejection> {
+        let configuration = self.configuration.clone();
+        if !self.head.entity.progress.is_compensating() {
+            let is_over =
+                self.head.entity.progress.has_failed() && configuration.on_failure() == FailurePolicy::FailFast;
+            if is_over {
+                self.close_open()?;
+            } else {
+                self.open_next(&configuration)?;
+            }
+            if self.head.entity.progress.is_complete(&configuration) {
+                let head = &mut self.head.entity;
+                return head.apply(AppExecutionEvent::Complete(self.now, self.now.since(head.started_at)));
+            }
+        }
+        if self.head.entity.progress.with(StepProgress::Open).next().is_some() {
+            return Ok(());
+        }
+        // Nothing is left to do but to undo what is completed.
+        if let Some(step) = self.head.entity.progress.next_compensation(&configuration)
+            && let Some(undo) = &step.compensate
+        {
+            let id = -step.id;
+            self.changes.push(Change::insert(&Step::new(&self.head.entity.execution_id, id, &undo.name, None))?);
+            return self.open(id);
+        }
+        let head = &mut self.head.entity;
+        head.apply(AppExecutionEvent::Fail(self.now, self.now.since(head.started_at)))
+    }
+
+    fn open_next(&mut self, configuration: &Configuration) -> Result<(), Rejection> {
+        // The conditions are decided first, so that the steps that are skipped are read at once.
+        let mut skipped = Vec::new();
+        loop {
+            let mut holds = |step: &StepDefinition| self.holds(step);
+            match self.head.entity.progress.next(configuration, &mut holds)? {
+                None => break,
+                Some(NextStep::Open(step)) => self.open(step.id)?,
+                Some(NextStep::Skip(step)) => {
+                    self.head.entity.progress.set(step.id, StepProgress::Skipped);
+                    skipped.push(step.id);
+                }
+            }
+        }
+        self.view.require_entities::<Step>(skipped.iter().map(|id| self.id_of(*id)))?;
+        for id in skipped {
+            let now = self.now;
+            self.step(id)?.apply(StepEvent::Skip(now))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the condition of a step holds.
+    fn holds(&self, step: &StepDefinition) -> Result<bool, Rejection> {
+        let Some(when) = &step.when else { return Ok(true) };
+        let steps: Vec<i64> = when.paths().into_iter().filter_map(|path| ValuePath::parse(path)?.step).collect();
+        let values = self.values(&steps)?;
+        Ok(when.holds(&|path| self.value(&values, path)))
+    }
+
+    /// Closes the steps that are open: their workers lose their claims, and they wait again.
+    fn close_open(&mut self) -> Result<(), Rejection> {
+        let open: Vec<i64> = self.head.entity.progress.with(StepProgress::Open).collect();
+        self.require_open(&open)?;
+        for id in open {
+            if let Some(queued) = self.queued(id)? {
+                if queued.entity.owner.is_some() {
+                    self.step(id)?.apply(StepEvent::Release)?;
+                }
+                self.changes.push(queued.delete());
+            }
+            self.head.entity.progress.reset(id);
+        }
+        Ok(())
+    }
+
+    fn require_open(&self, open: &[i64]) -> Result<(), Rejection> {
+        self.view.require_entities::<QueuedStep>(open.iter().map(|id| self.id_of(*id)))?;
+        self.view.require_entities::<Step>(open.iter().map(|id| self.id_of(*id)))
+    }
+
+    /// Cancels the execution: running steps fail, and those that wait are skipped.
+    pub fn cancel(&mut self) -> Result<(), Rejection> {
+        let head = &mut self.head.entity;
+        head.apply(AppExecutionEvent::Cancel(self.now, self.now.since(head.started_at)))?;
+        let progress = &self.head.entity.progress;
+        let open: Vec<i64> = progress.with(StepProgress::Open).collect();
+        let ids = self.configuration.steps.iter().map(|step| step.id);
+        let waiting: Vec<i64> = ids.filter(|id| progress.get(*id).is_none()).collect();
+        self.require_open(&open)?;
+        self.view.require_entities::<Step>(waiting.iter().map(|id| self.id_of(*id)))?;
+        for id in open.iter().chain(&waiting).copied() {
+            let now = self.now;
+            let step = self.step(id)?;
+            let ends_as = match step.state.status() {
+                StepStatus::Running => {
+                    step.error = Some(json!({"message": "the execution was cancelled", "name": "Cancelled"}));
+                    step.apply(StepEvent::Fail(now))?;
+                    StepProgress::Failed
+                }
+                _ => {
+                    step.apply(StepEvent::Skip(now))?;
+                    StepProgress::Skipped
+                }
+            };
+            self.head.entity.progress.set(id, ends_as);
+        }
+        for id in open {
+            let queued = self.queued(id)?;
+            self.changes.extend(queued.map(LoadedEntity::delete));
+        }
+        Ok(())
+    }
+
+    /// The decision to change one step and its place in the queue. It does not write the execution: that changes with the end of a step.
+    pub fn decide_step<O>(
+        mut self,
+        step_id: i64,
+        queued: LoadedEntity<QueuedStep>,
+        output: O,
+    ) -> Result<Decision<O>, Rejection> {
+        let decision = Decision::new(output).save(queued, self.now)?;
+        match self.steps.remove(&step_id) {
+            Some(step) => decision.save(step, self.now),
+            None => Ok(decision),
+        }
+    }
+
+    /// The decision, with the execution as its output.
+    pub fn decide(mut self) -> Result<Decision<AppExecutionSummary>, Rejection> {
+        self.head.entity.set_removal(&self.configuration);
+        let mut decision = Decision::new(self.head.entity.summary()).save(self.head, self.now)?;
+        for step in self.steps.into_values() {
+            decision = decision.save(step, self.now)?;
+        }
+        decision.changes.extend(self.changes);
+        Ok(decision)
+    }
+}
+
+impl Step {
+    /// A step that waits.
+    pub(crate) fn new(execution_id: &str, step_id: i64, name: &str, version: Option<String>) -> Self {
+        Self {
+            id: Self::id_of(execution_id, step_id),
+            execution_id: execution_id.to_owned(),
+            step_id,
+            step_name: name.to_owned(),
+            step_version: version,
+            state: StepState::Pending,
+            input: None,
+            output: None,
+            error: None,
+            retry_count: 0,
+            metadata: Default::default(),
+        }
+    }
+}

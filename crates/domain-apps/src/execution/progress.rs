@@ -1,0 +1,122 @@
+//! How far an execution is: the status of each step, and which steps it opens next. It is a part of the document of the execution, so every
+//! end of a step writes that document, and two ends at once are a conflict.
+
+use std::collections::BTreeMap;
+
+use runstate_core::operation::Parameter;
+use runstate_core::schema::{FieldType, Fields};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::configuration::{Configuration, StepDefinition};
+
+/// How far an execution is.
+#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GraphProgress {
+    /// Its steps, by their ids. A step that waits for others is missing. The step that undoes another one has its negative id.
+    pub steps: BTreeMap<String, StepProgress>,
+    /// The steps that are completed, the earliest first. They are undone in reverse order.
+    pub completed: Vec<i64>,
+}
+
+/// How far a step is.
+#[derive(FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepProgress {
+    /// A worker may claim it, or has claimed it.
+    Open,
+    /// It is completed.
+    Completed,
+    /// It has failed for the last time.
+    Failed,
+    /// It was skipped.
+    Skipped,
+}
+
+/// The next status of a step that waits, once the steps that it depends on have ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NextStep<'a> {
+    /// It begins.
+    Open(&'a StepDefinition),
+    /// It is skipped.
+    Skip(&'a StepDefinition),
+}
+
+impl NextStep<'_> {
+    /// The step.
+    pub fn step(&self) -> &StepDefinition {
+        match self {
+            Self::Open(step) | Self::Skip(step) => step,
+        }
+    }
+}
+
+impl GraphProgress {
+    /// How far a step is; `None`: it waits for others.
+    pub fn get(&self, step: i64) -> Option<StepProgress> {
+        self.steps.get(&step.to_string()).copied()
+    }
+
+    /// Sets how far a step is.
+    pub fn set(&mut self, step: i64, progress: StepProgress) {
+        self.steps.insert(step.to_string(), progress);
+        self.completed.retain(|completed| *completed != step);
+        if progress == StepProgress::Completed && step > 0 {
+            self.completed.push(step);
+        }
+    }
+
+    /// Makes a step wait.
+    pub fn reset(&mut self, step: i64) {
+        self.steps.remove(&step.to_string());
+    }
+
+    /// The steps with this progress.
+    pub fn with(&self, progress: StepProgress) -> impl Iterator<Item = i64> + '_ {
+        self.steps.iter().filter(move |(_, one)| **one == progress).filter_map(|(id, _)| id.parse().ok())
+    }
+
+    /// Whether a step of the app has failed for the last time.
+    pub fn has_failed(&self) -> bool {
+        self.with(StepProgress::Failed).any(|step| step > 0)
+    }
+
+    /// Whether the steps are being undone, or were.
+    pub fn is_compensating(&self) -> bool {
+        self.steps.keys().any(|id| id.starts_with('-'))
+    }
+
+    /// Whether all steps are completed or skipped.
+    pub fn is_complete(&self, configuration: &Configuration) -> bool {
+        let is_done =
+            |step: &StepDefinition| matches!(self.get(step.id), Some(StepProgress::Completed | StepProgress::Skipped));
+        configuration.steps.iter().all(is_done)
+    }
+
+    /// A step that waits and need not wait any longer. `holds` decides its condition.
+    pub fn next<'a, E>(
+        &self,
+        configuration: &'a Configuration,
+        holds: &mut dyn FnMut(&StepDefinition) -> Result<bool, E>,
+    ) -> Result<Option<NextStep<'a>>, E> {
+        for step in configuration.steps.iter().filter(|step| self.get(step.id).is_none()) {
+            let ended = |id: &i64| self.get(*id);
+            let is_ready = |progress| matches!(progress, Some(StepProgress::Completed | StepProgress::Skipped));
+            if !step.depends_on.iter().map(ended).all(is_ready) {
+                continue;
+            }
+            let runs = match step.when {
+                Some(_) => holds(step)?,
+                None => step.depends_on.iter().all(|id| ended(id) == Some(StepProgress::Completed)),
+            };
+            return Ok(Some(if runs { NextStep::Open(step) } else { NextStep::Skip(step) }));
+        }
+        Ok(None)
+    }
+
+    /// The completed step that is undone next, if any is left.
+    pub fn next_compensation<'a>(&self, configuration: &'a Configuration) -> Option<&'a StepDefinition> {
+        let is_left = |step: &&StepDefinition| step.compensate.is_some() && self.get(-step.id).is_none();
+        self.completed.iter().rev().filter_map(|id| configuration.step(*id)).find(is_left)
+    }
+}

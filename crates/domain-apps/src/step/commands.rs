@@ -1,0 +1,73 @@
+//! The commands of people on steps: skip and retry.
+
+use runstate_core::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use runstate_core::operation::Operation;
+use runstate_core::schema::{Entity, Key};
+use serde::Serialize;
+
+use crate::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments};
+
+/// Skips a step that is pending or has failed. A failed execution continues. The steps that depend on it are skipped too, unless their conditions
+/// say otherwise.
+///
+/// Errors: `not_found`, `illegal_transition` (the step is running or has ended, or the execution has), `compensated`.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "apps.step.skip")]
+pub struct SkipStep {
+    /// The execution.
+    #[operation(subject)]
+    pub execution_id: String,
+    /// The number of the step.
+    pub step_id: i64,
+}
+
+impl Command for SkipStep {
+    const NAME: &'static str = "apps.step_skip";
+    type Output = AppExecutionSummary;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        ExecutionDocuments::reads(view, &self.execution_id, Some(self.step_id))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
+        let mut documents = ExecutionDocuments::load(view, ctx, &self.execution_id)?;
+        documents.skip(self.step_id)?;
+        documents.decide()
+    }
+}
+
+/// Tries a step that has failed for the last time again. A failed execution continues.
+///
+/// Errors: `not_found`, `illegal_transition` (the step has not failed, or the execution was cancelled), `compensated`.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "apps.step.retry")]
+pub struct RetryStep {
+    /// The execution.
+    #[operation(subject)]
+    pub execution_id: String,
+    /// The number of the step.
+    pub step_id: i64,
+}
+
+impl Command for RetryStep {
+    const NAME: &'static str = "apps.step_retry";
+    type Output = AppExecutionSummary;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        ExecutionDocuments::reads(view, &self.execution_id, Some(self.step_id))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
+        let mut documents = ExecutionDocuments::load(view, ctx, &self.execution_id)?;
+        documents.retry(self.step_id)?;
+        documents.decide()
+    }
+}

@@ -1,0 +1,479 @@
+//! A call: a question that an execution asks, a tool that it uses or a timer that it sets. A call has one row in
+//! `cc_history`, written when it is made and completed when it is closed. `call_closing.rs` closes calls and resumes
+//! their executions. Answers, also early ones, are in `answer.rs`, workers in `claim.rs`.
+
+use runstate_core::decision::{Change, Cost, Ctx, Hint, LoadedDocument, Rejection, View};
+use runstate_core::limits::PLAIN_VALUE_BYTES;
+use runstate_core::schema::{Collection, Entity, FieldType, Fields, Filter, Key};
+use runstate_value::time::{Millis, Timestamp};
+use runstate_value::{Document, Json, json_bytes, json_text};
+use runstate_vm::{CallRequest, Reply};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::answer::{CallHistoryRow, keyed_id};
+use super::answer_schema::{self, Schema};
+use super::execution::ExecutionHead;
+use super::{call_cost, document};
+use crate::codes;
+
+/// The kind of `CC(...)`.
+pub const COGNITIVE: &str = "cc";
+
+/// The kind of `sleep` and `sleepUntil`. Only the clock completes these calls.
+pub const TIMER: &str = "timer";
+
+/// The hint that a call of this kind waits for a worker.
+pub(super) fn open_hint(kind: &str) -> Hint {
+    Hint::Domain { name: "cvm.call_open", subject: kind.to_owned() }
+}
+
+/// A call.
+#[derive(Entity, Clone, Debug, PartialEq)]
+#[entity(collection = "cvm.cc_history", version = 1, rename_all = "camelCase")]
+#[index(execution_id, step)]
+#[index(execution_id, "request.deadline", when = "missing(outcome)")]
+#[index(program_name)]
+#[index("request.timestamp" desc)]
+#[index(kind, available_at, when = "missing(outcome)")]
+pub struct Call {
+    /// Its id. The id of a keyed call is derived from execution, key and occurrence, so the call and an early answer use the same row.
+    #[entity(id, shard)]
+    pub id: String,
+    /// The execution that makes the call.
+    #[entity(part_of = "cvm.executions")]
+    pub execution_id: String,
+    /// Its program's name, for queries.
+    pub program_name: String,
+    /// Number of the call in its execution, from 1.
+    #[entity(optional)]
+    pub step: u64,
+    /// The kind: `cc`, the name of a tool, `timer`, `fs.readFile`, `fs.listFiles`, `fs.writeFile`.
+    #[entity(optional)]
+    pub kind: String,
+    /// The key by which it can be answered before it is made.
+    pub key: Option<String>,
+    /// When a worker may claim it: at once, when another claim expires, or when a retry is due. Missing for timers and closed calls.
+    pub available_at: Option<Timestamp>,
+    /// The request.
+    #[entity(optional, declared("prompt", "instructionId", "timestamp", "deadline"))]
+    pub request: Request,
+    /// The response.
+    #[entity(declared("timestamp"))]
+    pub response: Option<Response>,
+    /// The outcome; missing while the call is open.
+    pub outcome: Option<CallOutcome>,
+    /// The newest failure of a worker.
+    #[entity(declared("timestamp"))]
+    pub error: Option<CallError>,
+    /// Why a budget refused the cost of the call, whose code is the name: no worker gets it until the budget has the cost.
+    #[entity(declared("timestamp"))]
+    pub refusal: Option<CallError>,
+    /// The position of the program.
+    #[entity(optional, declared())]
+    pub context: Context,
+    /// The claim of a worker.
+    #[entity(declared("until"))]
+    pub claim: Option<ClaimState>,
+}
+
+/// The request of a call.
+#[derive(Fields, Clone, Debug, PartialEq)]
+#[entity(rename_all = "camelCase")]
+pub struct Request {
+    /// The question in words; empty for tools.
+    pub prompt: String,
+    /// The arguments of a tool.
+    #[entity(omit_default)]
+    pub args: Json,
+    /// The instruction that makes the call.
+    pub instruction_id: u32,
+    /// When the call was made.
+    pub timestamp: Timestamp,
+    /// The only valid answers; missing: any.
+    pub choices: Option<Vec<Json>>,
+    /// The schema of valid answers; see [`Schema`].
+    pub schema: Option<Json>,
+    /// From this time on, answers are rejected.
+    pub deadline: Option<Timestamp>,
+    /// The value that the program gets when the deadline has passed; missing: a `TimeoutError`.
+    pub default: Option<Json>,
+    /// Its cost.
+    pub cost: Option<Cost>,
+}
+
+/// The response to a call.
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[entity(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// The answer.
+    pub result: Json,
+    /// When it was given.
+    pub timestamp: Timestamp,
+    /// Time since the call was made.
+    pub latency_ms: Millis,
+    /// Name of the answerer, if given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// The failure of a worker to complete a call.
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CallError {
+    /// The error's name in the program; missing: `CallError`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The message.
+    pub message: String,
+    /// When the attempt failed.
+    pub timestamp: Timestamp,
+    /// Name of the worker, if given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// The outcome of a call.
+#[derive(FieldType, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CallOutcome {
+    /// It was answered.
+    Answered,
+    /// Its deadline passed and its default was used; for a timer: it has ended.
+    Defaulted,
+    /// Its deadline passed, and the program got a `TimeoutError`.
+    TimedOut,
+    /// Its worker gave up, and the program got a `CallError`.
+    Failed,
+    /// Its execution was cancelled.
+    Cancelled,
+}
+
+impl CallOutcome {
+    /// The reason in the rejection of a late answer.
+    fn refusal_phrase(self) -> &'static str {
+        match self {
+            CallOutcome::Answered => "was already answered",
+            CallOutcome::Defaulted => "is closed: its deadline passed and its default was used",
+            CallOutcome::TimedOut => "is closed: its deadline passed",
+            CallOutcome::Failed => "has already failed",
+            CallOutcome::Cancelled => "was cancelled",
+        }
+    }
+}
+
+/// A worker's claim on a call. While `owner` is set, the claim is exclusive until `until`. After that, the next claim of the call replaces it.
+#[derive(Fields, Clone, Debug, PartialEq)]
+pub struct ClaimState {
+    /// Name of the worker; missing: the call was released, or the attempt failed.
+    pub owner: Option<String>,
+    /// The fencing token. It is greater than that of every earlier claim of this call, and of every earlier call with this id.
+    pub token: u64,
+    /// The end of the lease.
+    pub until: Timestamp,
+    /// Number of attempts, this one included.
+    pub attempts: u32,
+    /// The open reservation of the call's cost.
+    pub reservation: Option<String>,
+}
+
+/// The position of a program when it made a call.
+#[derive(Fields, Clone, Debug, PartialEq)]
+pub struct Context {
+    /// Program counter.
+    pub pc: u32,
+    /// Line of the source.
+    pub line: u32,
+    /// Visible variables by name, at most 4 KiB, truncated with a mark.
+    pub variables: Json,
+    /// The functions that awaited it when the program had stopped, innermost first, as lines of a stack trace.
+    #[entity(omit_default)]
+    pub stack: Vec<String>,
+}
+
+impl Context {
+    /// A position that nothing awaits.
+    pub fn new(pc: u32, line: u32, variables: Json) -> Self {
+        Self { pc, line, variables, stack: Vec::new() }
+    }
+}
+
+/// `cvm.cc_history`. A row without `request` is an early answer: it lacks what only the call knows, so that is declared optional.
+pub const CC_HISTORY: Collection = Call::COLLECTION;
+
+impl Call {
+    /// Creates the call that a program makes, its variables still missing. The error describes an invalid request to the program's author.
+    pub(super) fn from_request(
+        execution: &ExecutionHead,
+        request: CallRequest,
+        step: u64,
+        view: &View,
+        ctx: &mut Ctx,
+    ) -> Result<Self, String> {
+        let args = if request.args.is_null() { 0 } else { json_bytes(&request.args) };
+        let bytes = json_bytes(&request.prompt) + args + json_bytes(&request.options);
+        if bytes > PLAIN_VALUE_BYTES {
+            return Err(format!("the request has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed"));
+        }
+        let options = &request.options;
+        let mut call = Self {
+            id: match &request.key {
+                Some(keyed) => keyed_id(&execution.id, &keyed.key, keyed.occurrence),
+                None => ctx.new_id(),
+            },
+            execution_id: execution.id.clone(),
+            program_name: execution.program_name.clone(),
+            step,
+            available_at: (request.kind != TIMER).then_some(ctx.now),
+            request: Request {
+                instruction_id: request.instruction,
+                timestamp: ctx.now,
+                choices: choices(options)?,
+                schema: options.get("schema").filter(|schema| !schema.is_null()).cloned(),
+                deadline: deadline(options, ctx.now)?,
+                default: options.get("default").cloned(),
+                cost: call_cost::from_options(options, view)?,
+                prompt: request.prompt,
+                args: request.args,
+            },
+            kind: request.kind,
+            key: request.key.map(|keyed| keyed.key),
+            response: None,
+            outcome: None,
+            error: None,
+            refusal: None,
+            context: Context::new(request.instruction, request.line, json!({})),
+            claim: None,
+        };
+        let schema = call.schema()?;
+        if let Some(default) = &mut call.request.default {
+            *default = answer_schema::coerce_answer(schema.as_ref(), call.request.choices.as_deref(), default)
+                .map_err(|error| format!("the default is not a valid answer: {error}"))?;
+        }
+        Ok(call)
+    }
+
+    fn schema(&self) -> Result<Option<Schema>, String> {
+        self.request.schema.as_ref().map(Schema::parse).transpose()
+    }
+
+    pub(super) fn key(&self) -> Key {
+        Key::new(&CC_HISTORY, &self.id)
+    }
+
+    /// The change that inserts the row of a new call.
+    pub(super) fn insert(&self) -> Result<Change, Rejection> {
+        Ok(Change::Insert { key: self.key(), document: document::write(self)? })
+    }
+
+    /// The change that updates the row that was read.
+    pub(super) fn update(&self, before: &LoadedDocument) -> Result<Change, Rejection> {
+        Ok(Change::Update { key: self.key(), before: before.clone(), after: document::write(self)? })
+    }
+
+    /// The call of that id, as it was read.
+    pub(super) fn find<'a>(view: &'a View, id: &str) -> Result<(&'a LoadedDocument, Self), Rejection> {
+        let key = Key::new(&CC_HISTORY, id);
+        match view.get(&key).map(|found| Ok::<_, Rejection>((found, CallHistoryRow::read(&key, found)?))).transpose()? {
+            Some((found, CallHistoryRow::Call(call))) => Ok((found, *call)),
+            Some((_, CallHistoryRow::EarlyAnswer(_))) | None => {
+                let hint = "; `show` lists the open calls of an execution".to_owned();
+                Err(Rejection::NotFound { what: "call", id: id.to_owned(), hint })
+            }
+        }
+    }
+
+    /// Rejects a closed call. A cancelled call passes here: its execution then rejects the command.
+    pub(super) fn require_open(&self) -> Result<(), Rejection> {
+        if self.outcome == Some(CallOutcome::Cancelled) { Ok(()) } else { self.require_awaited() }
+    }
+
+    /// Rejects a closed call of an execution that waits. The program may have cancelled it.
+    pub(super) fn require_awaited(&self) -> Result<(), Rejection> {
+        match self.outcome {
+            None => Ok(()),
+            Some(outcome) => {
+                let (step, execution) = (self.step, &self.execution_id);
+                let message =
+                    format!("call {step} of execution `{execution}` {}; nothing was changed", outcome.refusal_phrase());
+                let details = json!({"outcome": outcome});
+                Err(Rejection::Domain { code: codes::ALREADY_ANSWERED, message, details })
+            }
+        }
+    }
+
+    /// Rejects an answer after the deadline.
+    pub(super) fn require_before_deadline(&self, now: Timestamp) -> Result<(), Rejection> {
+        match self.request.deadline {
+            Some(deadline) if deadline <= now => {
+                let message = format!(
+                    "call {} of execution `{}` accepted answers until {deadline}; nothing was changed",
+                    self.step, self.execution_id
+                );
+                Err(Rejection::Domain { code: codes::DEADLINE_PASSED, message, details: json!({"deadline": deadline}) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the value that the program gets for this answer, or the reason why the answer is not valid.
+    pub(super) fn coerce_answer(&self, answer: &Json) -> Result<Json, Rejection> {
+        let invalid =
+            |message: String, details: Json| Rejection::Domain { code: codes::INVALID_ANSWER, message, details };
+        if self.kind == TIMER {
+            let message = format!(
+                "call {} of execution `{}` is a timer, which takes no answer: it completes by itself; nothing was changed",
+                self.step, self.execution_id
+            );
+            return Err(invalid(message, Json::Null));
+        }
+        // The schema was checked when the call was made.
+        let schema = self.schema().map_err(|why| document::damaged(&self.key(), why.as_str()))?;
+        let choices = self.request.choices.as_deref();
+        answer_schema::coerce_answer(schema.as_ref(), choices, answer).map_err(|error| {
+            let mut details = Document::new();
+            details.extend(choices.map(|choices| ("choices".to_owned(), json!(choices))));
+            details.extend(self.request.schema.clone().map(|schema| ("schema".to_owned(), schema)));
+            invalid(format!("{error}; nothing was changed"), details.into())
+        })
+    }
+
+    /// Closes the call with an answer.
+    pub(super) fn complete(&mut self, result: Json, by: Option<String>, now: Timestamp) {
+        let latency_ms = self.latency(now);
+        self.response = Some(Response { result, timestamp: now, latency_ms, by });
+        self.close(CallOutcome::Answered);
+    }
+
+    /// Closes the call because its deadline has passed.
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        let result = match (&self.request.default, self.kind.as_str()) {
+            (Some(default), _) => Some(default.clone()),
+            (None, TIMER) => Some(Json::Null),
+            (None, _) => None,
+        };
+        let Some(result) = result else { return self.close(CallOutcome::TimedOut) };
+        let latency_ms = self.latency(now);
+        self.response = Some(Response { result, timestamp: now, latency_ms, by: None });
+        self.close(CallOutcome::Defaulted);
+    }
+
+    /// Time since the call was made. The clock of another host may be behind.
+    fn latency(&self, now: Timestamp) -> Millis {
+        now.since(self.request.timestamp).max(Millis(0))
+    }
+
+    /// Closes the call without an answer.
+    pub(super) fn close(&mut self, outcome: CallOutcome) {
+        self.outcome = Some(outcome);
+        self.available_at = None;
+        self.refusal = None;
+    }
+
+    /// Whether its deadline has passed.
+    pub(super) fn is_past_deadline(&self, now: Timestamp) -> bool {
+        self.request.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// The reply that the program gets.
+    pub(super) fn reply(&self) -> Result<Reply, Rejection> {
+        let error = |name: &str, message: String| Reply::Error { name: name.to_owned(), message };
+        let response = || {
+            let damaged = || document::damaged(&self.key(), "it has an outcome but no response");
+            self.response.as_ref().map(|response| response.result.clone()).ok_or_else(damaged)
+        };
+        Ok(match self.outcome {
+            Some(CallOutcome::Answered | CallOutcome::Defaulted) if self.returns_undefined() => Reply::Nothing,
+            Some(CallOutcome::Answered | CallOutcome::Defaulted) => Reply::Value(response()?),
+            Some(CallOutcome::TimedOut) => {
+                let timeout = self.request.deadline.map_or(0, |at| at.since(self.request.timestamp).0);
+                error("TimeoutError", format!("{} was not answered within {timeout} ms", self.label()))
+            }
+            Some(CallOutcome::Failed) => match &self.error {
+                Some(CallError { name, message, .. }) => error(name.as_deref().unwrap_or("CallError"), message.clone()),
+                None => error("CallError", format!("{} failed", self.label())),
+            },
+            Some(CallOutcome::Cancelled) => error("CallError", format!("{} was cancelled", self.label())),
+            None => return Err(Rejection::Torn(format!("call {} of {} is open", self.step, self.execution_id))),
+        })
+    }
+
+    /// Whether its value is `undefined`.
+    fn returns_undefined(&self) -> bool {
+        matches!(self.kind.as_str(), TIMER | "fs.writeFile")
+    }
+
+    fn label(&self) -> String {
+        match self.kind.as_str() {
+            COGNITIVE => format!("`{}`", truncate(&self.request.prompt, 80)),
+            tool => format!("the call of {tool}"),
+        }
+    }
+
+    /// The prompt in the head of its execution: the question, or a description of the tool call or timer.
+    pub(super) fn prompt_of_head(&self) -> String {
+        prompt_of_head(&self.kind, &self.request.prompt, &self.request.args, self.request.deadline)
+    }
+
+    /// Opens the call again, which was cancelled when its program failed.
+    pub(super) fn reopen(&mut self, now: Timestamp) {
+        self.outcome = None;
+        self.available_at = (self.kind != TIMER).then_some(now);
+    }
+}
+
+/// The prompt in the head of an execution that waits for such a call.
+pub(super) fn prompt_of_head(kind: &str, prompt: &str, args: &Json, deadline: Option<Timestamp>) -> String {
+    match (kind, deadline) {
+        (COGNITIVE, _) => prompt.to_owned(),
+        (TIMER, Some(until)) => format!("sleep until {until}"),
+        (tool, _) => format!("{tool} {}", truncate(&json_text(args), 200)),
+    }
+}
+
+fn truncate(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
+}
+
+/// The choices in a call's options.
+fn choices(options: &Json) -> Result<Option<Vec<Json>>, String> {
+    match options.get("choices") {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::Array(choices)) if choices.is_empty() => Err("choices may not be empty".to_owned()),
+        Some(Json::Array(choices)) if choices.iter().all(|c| c.is_string() || c.is_number() || c.is_boolean()) => {
+            Ok(Some(choices.clone()))
+        }
+        Some(_) => Err("choices must be a list of texts, numbers or booleans".to_owned()),
+    }
+}
+
+/// Largest distance of a deadline. A later deadline is taken for a mistake of units.
+const MAX_DEADLINE_AHEAD: Millis = Millis::days(366 * 100);
+
+/// The deadline of a call that is made now. A time in the past is due at once.
+fn deadline(options: &Json, now: Timestamp) -> Result<Option<Timestamp>, String> {
+    let number = |name: &str| match options.get(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(value) => value.as_f64().ok_or_else(|| format!("{name} must be a number")).map(Some),
+    };
+    let at = match (number("timeoutMs")?, number("until")?) {
+        (Some(timeout), _) => now.as_millis() as f64 + timeout.ceil(),
+        (None, Some(until)) => until.ceil(),
+        (None, None) => return Ok(None),
+    };
+    let latest = (now + MAX_DEADLINE_AHEAD).as_millis() as f64;
+    if !at.is_finite() || at > latest {
+        return Err("the deadline is more than 100 years ahead".to_owned());
+    }
+    Ok(Some(Timestamp::from_millis(at.max(0.0) as i64)))
+}
+
+/// Calls that still accept answers at `now`. Calls of paused executions stay open after their deadline, and there may be many of them.
+pub(super) fn before_deadline(now: Timestamp) -> Filter {
+    let deadline = || "request.deadline".to_owned();
+    Filter::Or(vec![Filter::Exists(deadline(), false), Filter::Gt(deadline(), now.as_millis().into())])
+}

@@ -1,0 +1,18 @@
+//! The error codes of this domain.
+
+runstate_core::error_codes! {
+    /// The call is closed already.
+    ALREADY_ANSWERED = "already_answered",
+    /// The answer is not one of the choices, or does not match the schema.
+    INVALID_ANSWER = "invalid_answer",
+    /// Several calls are open, and the caller must name one.
+    AMBIGUOUS_CALL = "ambiguous_call",
+    /// The call's deadline has passed: its default is used, or its program gets an error.
+    DEADLINE_PASSED = "deadline_passed",
+    /// Another worker has claimed the call, or it was closed: this worker can no longer complete it.
+    STALE_CLAIM = "stale_claim",
+    /// The program was compiled for an older bytecode version.
+    NEEDS_RECOMPILE = "needs_recompile",
+    /// The bytecode does not pass verification.
+    INVALID_BYTECODE = "invalid_bytecode",
+}

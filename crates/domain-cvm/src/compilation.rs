@@ -1,0 +1,35 @@
+//! Compiling the source of a program that is loaded without bytecode.
+
+use std::collections::BTreeMap;
+
+use runstate_core::decision::Rejection;
+use runstate_core::error_code::ErrorCode;
+use runstate_lang::{self as lang, CompiledProgram, Diagnostic};
+use serde_json::json;
+
+use super::program::{DEFAULT_ENTRY, Load, ProgramFile};
+
+/// Compiles a program of one file, or of several, to the command that loads it. A program of one file has `name` as the file name in
+/// diagnostics. The command has only the files that are imported. On `compile_error` the rejection's details hold all problems as
+/// `diagnostics`.
+pub fn compile(name: &str, source: &str, entry: Option<&str>, files: Vec<ProgramFile>) -> Result<Load, Rejection> {
+    let path = entry.unwrap_or(if files.is_empty() { name } else { DEFAULT_ENTRY });
+    let mut files: BTreeMap<String, String> = files.into_iter().map(|file| (file.path, file.source)).collect();
+    let compiled = lang::compile_with(path, source, &mut |path| Ok(files.remove(path)));
+    Ok(loaded(name, source, path, compiled.map_err(|diagnostics| compile_error(&diagnostics))?))
+}
+
+/// The command that loads a compiled program, whose entry is at `path`.
+pub fn loaded(name: &str, source: &str, path: &str, compiled: CompiledProgram) -> Load {
+    let files = compiled.files.into_iter().map(|(path, source)| ProgramFile { path, source }).collect();
+    Load::new(name, source, compiled.bytecode).with_files(Some(path), files)
+}
+
+fn compile_error(diagnostics: &[Diagnostic]) -> Rejection {
+    let message = match diagnostics {
+        [] => "the source does not compile".to_owned(),
+        [one] => one.to_string(),
+        [first, ..] => format!("{first}\n(and {} more)", diagnostics.len() - 1),
+    };
+    Rejection::Domain { code: ErrorCode::COMPILE_ERROR, message, details: json!({"diagnostics": diagnostics}) }
+}

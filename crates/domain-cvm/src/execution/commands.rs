@@ -1,0 +1,504 @@
+//! The commands that start, change and end executions. Deletion is in `deletion.rs`.
+
+use std::any::Any;
+use std::borrow::Cow;
+
+use runstate_core::decision::{
+    AnyCommand, Change, Command, Ctx, Decision, Lifecycle, Ports, ReadSet, Rejection, TypedCommand, View,
+};
+use runstate_core::error_code::ErrorCode;
+use runstate_core::id;
+use runstate_core::limits::check_heap_bytes;
+use runstate_core::operation::Operation;
+use runstate_core::schema::Key;
+use runstate_value::time::Millis;
+use runstate_value::{Json, check_plain};
+use runstate_vm::BYTECODE_VERSION;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::loaded_machine::{self, Frames, LoadedMachine, PageTable};
+use super::super::program::{self, by_name, version_key};
+use super::super::{call, call_closing, document, open_calls, slice};
+use super::{
+    CcWaiting, DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, Metrics,
+    SliceEnd, Status,
+};
+use crate::codes;
+use crate::settings::{LogLevel, Settings};
+
+/// Starts an execution of a program and runs it until it waits for a call, ends or is paused.
+///
+/// Errors: `not_found` (no such program), `already_exists` (the id is in use), `needs_recompile` (an older version of runstate compiled the
+/// program: load it again), `invalid`.
+#[derive(Clone, Debug, Serialize, Deserialize, Operation)]
+#[operation(name = "cvm.start", cli = "start")]
+pub struct Start {
+    /// The id of the execution; by default a new one.
+    pub id: Option<String>,
+    /// The name of the program. Its newest version runs.
+    #[operation(subject)]
+    pub program: String,
+    /// The value of the program's global `input`.
+    #[operation(json)]
+    pub input: Option<Json>,
+    /// The level of detail of its log; by default that of the settings.
+    pub log_level: Option<LogLevel>,
+    /// The limit of its heap in bytes, 1 MiB to 4 GiB; by default that of the settings.
+    // Omitted if it is `None`, so that the fingerprint of such a start is the same as before this field existed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heap_bytes: Option<u64>,
+    /// The execution that starts this one.
+    #[operation(skip)]
+    pub parent: Option<String>,
+}
+
+impl Start {
+    /// Starts the newest version of `program`, under a new id, without input.
+    pub fn new(program: &str) -> Self {
+        Self { id: None, program: program.to_owned(), input: None, log_level: None, heap_bytes: None, parent: None }
+    }
+
+    /// Sets the id.
+    pub fn id(mut self, id: &str) -> Self {
+        self.id = Some(id.to_owned());
+        self
+    }
+
+    /// Sets the input.
+    pub fn input(mut self, input: Json) -> Self {
+        self.input = Some(input);
+        self
+    }
+}
+
+impl From<&str> for Start {
+    fn from(program: &str) -> Self {
+        Self::new(program)
+    }
+}
+
+impl From<&Start> for Start {
+    fn from(start: &Start) -> Self {
+        start.clone()
+    }
+}
+
+/// Continues an execution that was interrupted and runs it to its next stop. Has no effect on one that waits or has ended.
+///
+/// Errors: `not_found`, `illegal_transition` (it is paused: unpause it).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.next", cli = "next")]
+pub struct RunSlice {
+    /// The execution.
+    #[operation(subject)]
+    pub id: String,
+    /// The status after the part before this one. An execution that was paused, ended or deleted since then is then not an error.
+    #[serde(skip)]
+    #[operation(skip)]
+    pub continues: Option<Status>,
+}
+
+impl RunSlice {
+    /// The command that continues an execution, if it has more to run.
+    pub fn after(execution: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
+        let ExecutionStatus { id, status } = execution;
+        let run = || TypedCommand::boxed(Self { id: id.clone(), continues: Some(*status) });
+        (*status == Status::Running).then(run)
+    }
+}
+
+/// Pauses an execution. Answers that arrive while it is paused are kept.
+///
+/// Errors: `not_found`, `illegal_transition` (it has ended).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.pause", cli = "pause")]
+pub struct Pause {
+    /// The execution.
+    #[operation(subject)]
+    pub id: String,
+}
+
+/// Resumes a paused execution, with the answers that arrived meanwhile, and runs it to its next stop.
+///
+/// Errors: `not_found`, `illegal_transition` (it is not paused).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.unpause", cli = "unpause")]
+pub struct Unpause {
+    /// The execution.
+    #[operation(subject)]
+    pub id: String,
+}
+
+/// Ends an execution for good. Its open calls are cancelled.
+///
+/// Errors: `not_found`, `illegal_transition` (it has ended).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.cancel", cli = "cancel")]
+pub struct Cancel {
+    /// The execution.
+    #[operation(subject)]
+    pub id: String,
+}
+
+/// Resumes a failed execution at the failing instruction and runs it to its next stop.
+///
+/// Errors: `not_found`, `illegal_transition` (it has not failed).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.retry", cli = "retry")]
+pub struct Retry {
+    /// The execution.
+    #[operation(subject)]
+    pub id: String,
+}
+
+/// Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed, and reports an
+/// interrupted deletion. Has no effect if nothing is due.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.wake")]
+pub struct RunDue {
+    /// The execution.
+    #[operation(subject)]
+    pub id: String,
+    /// Whether the caller stops after this command. The rest is then due at once, for any process.
+    #[operation(skip)]
+    pub hand_back: bool,
+}
+
+/// The result of [`RunDue`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunDueOutcome {
+    /// The status of the execution; `None`: it does not exist, or is being deleted.
+    pub reached: Option<ExecutionStatus>,
+    /// Whether something was due.
+    pub was_due: bool,
+    /// The incarnation for [`DeleteRows`](super::DeleteRows), if its deletion must be continued.
+    pub deleting: Option<String>,
+}
+
+impl Command for Start {
+    const NAME: &'static str = "cvm.start";
+    type Output = ExecutionStatus;
+
+    fn check(&self) -> Result<(), Rejection> {
+        // First of all, because a value built in memory may be nested deeper than recursive code can handle.
+        let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
+        check_plain(self.input.as_ref().unwrap_or(&Json::Null)).map_err(|e| invalid("input", e.to_string()))?;
+        self.id.as_deref().map_or(Ok(()), id::check).map_err(|e| invalid("id", e.to_string()))?;
+        self.heap_bytes.map_or(Ok(()), check_heap_bytes).map_err(|reason| invalid("heapBytes", reason))
+    }
+
+    fn subject(&self) -> Option<Key> {
+        self.id.as_ref().map(|id| Key::new(&EXECUTIONS, id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let mut reads = ReadSet::empty().query("program", by_name(&self.program));
+        if let Some(id) = &self.id {
+            reads = reads.with_key(Key::new(&EXECUTIONS, id));
+        }
+        if let Some([(_, found), ..]) = view.rows("program")
+            && let (Some(id), Some(version)) = (
+                found.document.get("id").and_then(Json::as_str),
+                found.document.get("programVersion").and_then(Json::as_u64),
+            )
+        {
+            reads = reads.with_key(version_key(id, u32::try_from(version).unwrap_or(0)));
+        }
+        reads
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+        let id = self.id.clone().unwrap_or_else(|| ctx.new_id());
+        let key = Key::new(&EXECUTIONS, &id);
+        if view.get(&key).is_some() {
+            return Err(Rejection::AlreadyExists { what: "execution", id });
+        }
+        let Some([(program_key, found), ..]) = view.rows("program") else {
+            let hint = "; load it first (`programs` lists the loaded programs)".to_owned();
+            return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
+        };
+        // Not checked by the commit: versions are collected long after a removal.
+        let program: program::Program = document::read(program_key, found)?;
+        // No name finds a tombstone. An older version was interrupted while it removed this program.
+        if program.removing {
+            let message = format!("program `{}` is being removed; load its source again to start it", self.program);
+            return Err(Rejection::domain(ErrorCode::NOT_FOUND, message));
+        }
+        if program.metadata.version != BYTECODE_VERSION {
+            let message = format!(
+                "program `{}` was compiled for bytecode version {}; load its source again",
+                program.name, program.metadata.version
+            );
+            return Err(Rejection::domain(codes::NEEDS_RECOMPILE, message));
+        }
+        let decoded_key = version_key(&program.id, program.program_version);
+        let decoded = program::DecodedProgram::load(view, &decoded_key)?;
+        let input = self.input.clone().unwrap_or(Json::Null);
+        let mut loaded = LoadedMachine::start(&decoded, &input, self.heap_bytes, ctx)?;
+        let mut execution = ExecutionHead {
+            id: id.clone(),
+            program_id: program.id,
+            program_name: program.name,
+            program_version: program.program_version,
+            state: ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease },
+            pc: 0,
+            frames: Frames::empty(),
+            output: Vec::new(),
+            output_count: 0,
+            output_rows: 0,
+            output_digest: String::new(),
+            started: ctx.now,
+            last_modified: ctx.now,
+            metrics: Metrics::default(),
+            input: self.input.clone(),
+            parent_id: self.parent.clone(),
+            random: Json::Null,
+            heap: PageTable::default(),
+            log_level: self.log_level,
+            heap_bytes: self.heap_bytes,
+            group_size: 0,
+            group_answer_bytes: 0,
+            open_calls: Vec::new(),
+        };
+        let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx)?;
+        let insert = Change::Insert { key: key.clone(), document: document::write(&execution)? };
+        let mut decision = Decision::new(execution.execution_status()).change(insert);
+        decision.changes.extend(writes.changes);
+        decision.hints = writes.hints;
+        decision.checks = writes.checks;
+        decision.cached = vec![(decoded_key, decoded.into_cached())];
+        decision.cached.extend(loaded.into_cached(key, execution));
+        Ok(decision)
+    }
+
+    fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
+    }
+}
+
+impl Command for RunSlice {
+    const NAME: &'static str = "cvm.run";
+    type Output = ExecutionStatus;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        loaded_machine::reads(view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+        let (before, execution) = match (ExecutionHead::find_owned(view, &self.id), self.continues) {
+            (Err(Rejection::NotFound { .. }), Some(status)) => {
+                return Ok(Decision::new(ExecutionStatus { id: self.id.clone(), status }));
+            }
+            (found, _) => found?,
+        };
+        match &execution.state {
+            ExecutionState::Running { .. } => {
+                let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+                slice::decide_slice(view, before, execution, loaded, ctx, Vec::new())
+            }
+            _ if self.continues.is_some() => Ok(Decision::new(execution.execution_status())),
+            // The lifecycle decides, so that an illegal transition is reported as such.
+            _ => {
+                execution.next_state(ExecutionEvent::SliceEnded(SliceEnd::Unfinished(ctx.now)))?;
+                Ok(Decision::new(execution.execution_status()))
+            }
+        }
+    }
+
+    fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
+    }
+}
+
+impl Command for Pause {
+    const NAME: &'static str = "cvm.pause";
+    type Output = ExecutionStatus;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+        let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
+        let after = execution.next_state(ExecutionEvent::Pause)?;
+        if after == execution.state {
+            return Ok(Decision::new(execution.execution_status()));
+        }
+        execution.state = after;
+        execution.update_head(before, view, ctx)
+    }
+}
+
+impl Command for Unpause {
+    const NAME: &'static str = "cvm.unpause";
+    type Output = ExecutionStatus;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        call_closing::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+        let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
+        let calls = call_closing::find_awaited_calls(view, &execution)?;
+        execution.state = execution.next_state(ExecutionEvent::Unpause)?;
+        let running = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease };
+        if !execution.open_calls.is_empty() {
+            // The machine got the answers while the execution was paused.
+            let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+            execution.state = running;
+            return slice::decide_slice(view, before, execution, loaded, ctx, Vec::new());
+        }
+        if calls.is_empty() {
+            execution.state = running;
+            return execution.update_head(before, view, ctx);
+        }
+        let calls: Vec<call::Call> = calls.into_iter().map(|(_, call)| call).collect();
+        if let Some(waiting) = call_closing::waiting_for(&calls) {
+            execution.state = ExecutionState::Waiting(waiting);
+            return execution.update_head(before, view, ctx);
+        }
+        let mut loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+        call_closing::deliver_replies(&mut loaded, &calls)?;
+        execution.state = running;
+        slice::decide_slice(view, before, execution, loaded, ctx, Vec::new())
+    }
+
+    fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
+    }
+}
+
+impl Command for Cancel {
+    const NAME: &'static str = "cvm.cancel";
+    type Output = ExecutionStatus;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        call_closing::with_awaited_calls(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+        let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
+        let cancelled = execution.next_state(ExecutionEvent::Cancel(ctx.now))?;
+        let calls = call_closing::cancel_open_calls(view, ctx, &execution)?;
+        execution.state = cancelled;
+        execution.open_calls.clear();
+        let mut decision = execution.update_head(before, view, ctx)?;
+        decision.include(calls);
+        Ok(decision)
+    }
+}
+
+impl Command for Retry {
+    const NAME: &'static str = "cvm.retry";
+    type Output = ExecutionStatus;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        call_closing::with_listed_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+        let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
+        execution.state = execution.next_state(ExecutionEvent::Retry)?;
+        if !execution.open_calls.is_empty() {
+            // Its calls are open again before it runs, because it may fail again or cancel them.
+            let reopened = open_calls::reopen(view, &execution, ctx.now)?;
+            execution.state = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease };
+            let mut decision = execution.update_head(before, view, ctx)?;
+            decision.changes.extend(reopened);
+            return Ok(decision);
+        }
+        let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+        slice::decide_slice(view, before, execution, loaded, ctx, Vec::new())
+    }
+
+    fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
+    }
+}
+
+impl Command for RunDue {
+    const NAME: &'static str = "cvm.wake";
+    type Output = RunDueOutcome;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        call_closing::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RunDueOutcome>, Rejection> {
+        let key = Key::new(&EXECUTIONS, &self.id);
+        if self.hand_back {
+            ctx.settings = ctx.settings.clone().with(Settings { run_lease: Millis(0), ..Settings::of(ctx) });
+        }
+        let absent = RunDueOutcome { reached: None, was_due: false, deleting: None };
+        let Some(head) = view.get(&key) else { return Ok(Decision::new(absent)) };
+        let execution = ExecutionHead::peek(view, &self.id).map(Cow::into_owned);
+        let mut execution = execution.map_or_else(|| document::read(&key, head), Ok)?;
+        let decision = match &execution.state {
+            ExecutionState::Running { lease_until } if *lease_until <= ctx.now => {
+                let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+                slice::decide_slice(view, head, execution, loaded, ctx, Vec::new())?
+            }
+            ExecutionState::Waiting(CcWaiting { due: Some(due), .. }) if *due <= ctx.now => {
+                call_closing::close_overdue_calls(view, ctx, head, execution)?
+            }
+            ExecutionState::Deleted { lease_until, .. } if *lease_until <= ctx.now => {
+                // The process that began the deletion is gone. This one continues, and the new lease keeps others away for a while.
+                let deleting = Some(head.revision.incarnation().to_owned());
+                if let ExecutionState::Deleted { lease_until, .. } = &mut execution.state {
+                    *lease_until = ctx.now + Settings::of(ctx).run_lease;
+                }
+                let change = Change::Update { key, before: head.clone(), after: document::write(&execution)? };
+                return Ok(Decision::new(RunDueOutcome { reached: None, was_due: true, deleting }).change(change));
+            }
+            ExecutionState::Deleted { .. } => return Ok(Decision::new(absent)),
+            _ => {
+                return Ok(Decision::new(RunDueOutcome {
+                    reached: Some(execution.execution_status()),
+                    was_due: false,
+                    deleting: None,
+                }));
+            }
+        };
+        Ok(decision.map(|status| RunDueOutcome { reached: Some(status), was_due: true, deleting: None }))
+    }
+
+    fn next(&self, output: &RunDueOutcome, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        let RunDueOutcome { reached, was_due, deleting } = output;
+        match (deleting, reached) {
+            (Some(incarnation), _) => Some(TypedCommand::boxed(DeleteRows::new(&self.id, incarnation.clone()))),
+            (None, Some(reached)) if *was_due && !self.hand_back => RunSlice::after(reached),
+            _ => None,
+        }
+    }
+
+    fn absorb(&self, output: &mut RunDueOutcome, part: Box<dyn Any>) {
+        if let Ok(reached) = part.downcast() {
+            output.reached = Some(*reached);
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! An execution: one run of a program, from start to end. Its head is one document, its growing data is in rows (`child_rows.rs`), and its
+//! calls are in `call.rs`. Its states and fields are in this file, the transitions in `lifecycle.rs`, the commands in `commands.rs`, its
+//! error in `error.rs`, and slices in `slice.rs`.
+
+mod commands;
+mod deletion;
+mod error;
+mod lifecycle;
+
+use std::borrow::Cow;
+
+use runstate_core::decision::{Change, Ctx, Decision, Lifecycle, LoadedDocument, Rejection, View};
+use runstate_core::schema::{Collection, Entity, Fields, Key, State};
+use runstate_value::Json;
+use runstate_value::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::document;
+use super::loaded_machine::{self, Frames, PageTable};
+use super::open_calls::{self, AwaitedCall};
+use crate::LogLevel;
+pub use runstate_core::decision::program::{ExecutionStatus, Status};
+
+pub use commands::{Cancel, Pause, Retry, RunDue, RunDueOutcome, RunSlice, Start, Unpause};
+pub use deletion::{Delete, DeleteRows, DeletionCursor, DeletionProgress};
+pub use error::{ImportedFailure, ProgramError};
+pub use lifecycle::{ExecutionEvent, SliceEnd};
+
+/// The head of an execution.
+#[derive(Entity, Clone, Debug, PartialEq)]
+#[entity(collection = "cvm.executions", version = 2, rename_all = "camelCase")]
+#[index(program_id)]
+#[index("state.status")]
+#[index(started desc)]
+#[index(program_name, started desc)]
+#[index(parent_id)]
+#[index(completed)]
+#[index("wakeAt", when = "exists(wakeAt)")]
+pub struct ExecutionHead {
+    /// Its id.
+    #[entity(id, shard)]
+    pub id: String,
+    /// The program's id.
+    #[entity(references = "cvm.programs")]
+    pub program_id: String,
+    /// The program's name, for queries.
+    pub program_name: String,
+    /// The version that it runs until its end.
+    pub program_version: u32,
+    /// Its state.
+    #[entity(state)]
+    pub state: ExecutionState,
+    /// Program counter.
+    #[entity(path = "state.pc")]
+    pub pc: u32,
+    /// Operand stack and scopes as saved; empty if they are in rows of their own (`PageTable::spill`).
+    #[entity(flatten)]
+    pub(super) frames: Frames,
+    /// The newest lines of output: at most 100 and 16 KiB.
+    #[entity(path = "state.output")]
+    pub output: Vec<String>,
+    /// Number of lines printed so far.
+    #[entity(path = "state.outputCount")]
+    pub output_count: u64,
+    /// Number of output rows so far.
+    #[entity(path = "state.outputRows", default, undeclared)]
+    pub output_rows: u64,
+    /// Running digest of all output.
+    pub output_digest: String,
+    /// When it was started.
+    pub started: Timestamp,
+    /// When it was last written.
+    pub last_modified: Timestamp,
+    /// Counters.
+    #[entity(declared())]
+    pub metrics: Metrics,
+    /// Its input.
+    pub input: Option<Json>,
+    /// The execution that started this one.
+    #[entity(references = "cvm.executions")]
+    pub parent_id: Option<String>,
+    /// State of the program's random source.
+    pub(super) random: Json,
+    /// The current pages of its heap.
+    pub(super) heap: PageTable,
+    /// Overrides the engine's log level.
+    pub log_level: Option<LogLevel>,
+    /// Heap limit in bytes; `None`: that of the engine's settings.
+    pub heap_bytes: Option<u64>,
+    /// Number of calls in the group (`CC.all`) that it made last; 0 after a single call.
+    #[entity(path = "state.together", omit_default, undeclared)]
+    pub(super) group_size: u32,
+    /// Size of the answers to that group so far, in bytes of their JSON.
+    #[entity(path = "state.togetherBytes", omit_default, undeclared)]
+    pub(super) group_answer_bytes: u64,
+    /// The open calls of a program with tasks, in their order. Empty: the program waits for its newest call or group.
+    #[entity(path = "state.openCalls", omit_default, undeclared)]
+    pub(super) open_calls: Vec<AwaitedCall>,
+}
+
+/// Counters of an execution.
+#[derive(Fields, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[entity(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
+pub struct Metrics {
+    /// Instructions run.
+    pub instructions_executed: u64,
+    /// Calls made.
+    pub cc_calls_count: u64,
+    /// Time for which the machine ran, each turn rounded to a millisecond; 0 if the host does not measure it.
+    pub execution_time_ms: i64,
+}
+
+/// The calls that an execution waits for.
+#[derive(Fields, Clone, Debug, PartialEq)]
+#[entity(inside = "ccWaiting", rename_all = "camelCase")]
+pub struct CcWaiting {
+    /// The instruction at which it waits.
+    #[entity(undeclared)]
+    pub instruction_id: u32,
+    /// The prompt of the first open call that is not a timer, or of the first timer.
+    #[entity(undeclared)]
+    pub prompt: String,
+    /// When that call was made.
+    pub requested_at: Timestamp,
+    /// The id of that call.
+    #[entity(undeclared)]
+    pub call_id: String,
+    /// Number of open calls. A paused execution may have none; it then resumes when it is unpaused.
+    #[entity(undeclared)]
+    pub open_calls: u32,
+    /// The earliest deadline of the open calls; a paused execution has none.
+    #[entity(path = "wakeAt")]
+    pub due: Option<Timestamp>,
+}
+
+/// The state of an execution. Terminal states own the time of their end.
+#[derive(State, Clone, Debug, PartialEq)]
+#[state(tag = "state.status", rename_all = "camelCase")]
+pub enum ExecutionState {
+    /// It runs, or the process that ran it has died. After `lease_until` any process may take it over.
+    Running {
+        /// The end of the lease.
+        #[entity(rename = "wakeAt", default)]
+        lease_until: Timestamp,
+    },
+    /// It waits for an answer.
+    #[state(name = "waiting_cc")]
+    Waiting(#[entity(flatten)] CcWaiting),
+    /// It is paused until it is unpaused.
+    Paused(#[entity(rename = "pausedFrom", declared("ccWaiting", "ccWaiting.requestedAt"))] ResumeState),
+    /// It is complete.
+    Complete {
+        /// When it completed.
+        #[entity(rename = "completed")]
+        at: Timestamp,
+        /// The program's value.
+        #[entity(default)]
+        result: Json,
+    },
+    /// It failed. It may be retried at the failing instruction.
+    #[state(name = "error")]
+    Failed {
+        /// When it failed.
+        #[entity(rename = "completed")]
+        at: Timestamp,
+        /// The error.
+        #[entity(declared("timestamp"))]
+        error: ProgramError,
+    },
+    /// It was cancelled.
+    Cancelled {
+        /// When it was cancelled.
+        #[entity(rename = "completed")]
+        at: Timestamp,
+    },
+    /// It is being deleted: its rows are removed, and its head last.
+    #[state(marker = "deleting")]
+    Deleted {
+        /// Its last status.
+        #[entity(path = "state.status")]
+        final_status: Status,
+        /// When it ended.
+        #[entity(rename = "completed")]
+        at: Timestamp,
+        /// The end of the lease of the process that deletes it. Afterwards any process may continue the deletion.
+        #[entity(rename = "wakeAt", default)]
+        lease_until: Timestamp,
+    },
+}
+
+/// The state that a paused execution returns to.
+#[derive(State, Clone, Debug, PartialEq)]
+pub enum ResumeState {
+    /// Running.
+    Running,
+    /// Waiting for these calls.
+    #[state(name = "waiting_cc")]
+    Waiting(#[entity(flatten)] CcWaiting),
+}
+
+/// `cvm.executions`. In version 1, `error.instruction` was an index; documents of version 1 can still be read ([`ProgramError`]).
+pub const EXECUTIONS: Collection = ExecutionHead::COLLECTION;
+
+runstate_core::serialized_field_type!(LogLevel: Text, PageTable: Object);
+
+impl ExecutionState {
+    /// Its status on the wire.
+    pub fn status(&self) -> Status {
+        match self {
+            ExecutionState::Running { .. } => Status::Running,
+            ExecutionState::Waiting(_) => Status::WaitingCc,
+            ExecutionState::Paused(_) => Status::Paused,
+            ExecutionState::Complete { .. } => Status::Complete,
+            ExecutionState::Failed { .. } => Status::Error,
+            ExecutionState::Cancelled { .. } => Status::Cancelled,
+            ExecutionState::Deleted { final_status, .. } => *final_status,
+        }
+    }
+}
+
+fn not_found(id: &str) -> Rejection {
+    Rejection::NotFound { what: "execution", id: id.to_owned(), hint: "; `list` shows all executions".to_owned() }
+}
+
+impl ExecutionHead {
+    /// The execution of that id as it was read. An execution that is being deleted counts as missing.
+    pub(super) fn find<'a>(
+        view: &'a View,
+        id: &str,
+    ) -> Result<(&'a LoadedDocument, Cow<'a, ExecutionHead>), Rejection> {
+        let key = Key::new(&EXECUTIONS, id);
+        let loaded = view.get(&key).ok_or_else(|| not_found(id))?;
+        let execution = match view.cached::<loaded_machine::CachedExecution>(&key) {
+            Some(cached) => Cow::Borrowed(&*cached.execution),
+            None => Cow::Owned(document::read(&key, loaded)?),
+        };
+        match execution.state {
+            ExecutionState::Deleted { .. } => Err(not_found(id)),
+            _ => Ok((loaded, execution)),
+        }
+    }
+
+    /// As [`ExecutionHead::find`], for a command that changes it.
+    pub(super) fn find_owned<'a>(view: &'a View, id: &str) -> Result<(&'a LoadedDocument, ExecutionHead), Rejection> {
+        Self::find(view, id).map(|(loaded, execution)| (loaded, execution.into_owned()))
+    }
+
+    /// The execution of that id, as far as it was read. The decision reports one that is missing or cannot be read.
+    pub(super) fn peek<'a>(view: &'a View, id: &str) -> Option<Cow<'a, ExecutionHead>> {
+        let key = Key::new(&EXECUTIONS, id);
+        let head = view.get(&key)?;
+        match view.cached::<loaded_machine::CachedExecution>(&key) {
+            Some(cached) => Some(Cow::Borrowed(&cached.execution)),
+            None => document::read(&key, head).ok().map(Cow::Owned),
+        }
+    }
+
+    /// Rejects an answer to an open call in a state that does not allow it.
+    pub(super) fn require_waiting(&self) -> Result<(), Rejection> {
+        // The calls of a program with tasks are closed in every state in which it has not ended.
+        if !self.open_calls.is_empty() && self.ended_at().is_none() {
+            return Ok(());
+        }
+        // The remaining open calls are computed later. Whether an answer is legal at all depends on the lifecycle alone.
+        let waiting = self.open_call().cloned().unwrap_or_else(CcWaiting::sample);
+        self.next_state(ExecutionEvent::CallsClosed(waiting)).map(|_| ())
+    }
+
+    /// Step of the first call in the newest group.
+    pub(super) fn first_step(&self) -> u64 {
+        (self.metrics.cc_calls_count + 1).saturating_sub(u64::from(self.group_size.max(1)))
+    }
+
+    /// The result for a caller.
+    pub(super) fn execution_status(&self) -> ExecutionStatus {
+        ExecutionStatus { id: self.id.clone(), status: self.state.status() }
+    }
+
+    /// When it ended.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            ExecutionState::Complete { at, .. }
+            | ExecutionState::Failed { at, .. }
+            | ExecutionState::Cancelled { at }
+            | ExecutionState::Deleted { at, .. } => Some(*at),
+            ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_) => None,
+        }
+    }
+
+    /// The calls that it waits for, also while it is paused.
+    pub fn open_call(&self) -> Option<&CcWaiting> {
+        match &self.state {
+            ExecutionState::Waiting(call) | ExecutionState::Paused(ResumeState::Waiting(call)) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// The call that an answer without a name is for, and the number of calls that it could be for: timers are not answered. The calls of a paused
+    /// program with tasks are open although none of them blocks it.
+    pub(super) fn answerable_call(&self) -> Option<(&str, usize)> {
+        let Some(first) = open_calls::first_answerable(&self.open_calls) else {
+            return self.open_call().map(|waiting| (&*waiting.call_id, waiting.open_calls as usize));
+        };
+        let count = self.open_calls.iter().filter(|call| call.timer == first.timer).count();
+        self.ended_at().is_none().then_some((&*first.call_id, count))
+    }
+
+    /// The decision that rewrites the head when the machine has not moved. The cached machine stays valid.
+    pub(super) fn update_head(
+        mut self,
+        before: &LoadedDocument,
+        view: &View,
+        ctx: &Ctx,
+    ) -> Result<Decision<ExecutionStatus>, Rejection> {
+        self.last_modified = ctx.now;
+        let key = Key::new(&EXECUTIONS, &self.id);
+        let change = Change::Update { key: key.clone(), before: before.clone(), after: document::write(&self)? };
+        let mut decision = Decision::new(self.execution_status()).change(change);
+        if let Some(cached) = view.cached::<loaded_machine::CachedExecution>(&key) {
+            decision.cached.extend(cached.machine.clone().into_cached(key, self));
+        }
+        Ok(decision)
+    }
+}
+
+impl CcWaiting {
+    pub(super) fn sample() -> Self {
+        let at = Timestamp::default();
+        Self {
+            instruction_id: 0,
+            prompt: String::new(),
+            requested_at: at,
+            call_id: "call".into(),
+            open_calls: 1,
+            due: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runstate_core::decision::LifecycleState as _;
+    use runstate_value::Document;
+    use serde_json::json;
+
+    use super::*;
+
+    fn head(state: ExecutionState) -> ExecutionHead {
+        let running = json!({
+            "id": "e", "programId": "p", "programName": "program", "programVersion": 1,
+            "state": {"status": "running", "pc": 3, "stack": [], "scopes": [], "output": ["line"], "outputCount": 1},
+            "started": 1, "lastModified": 2, "metrics": {"instructionsExecuted": 9, "ccCallsCount": 1, "executionTimeMs": 0},
+            "random": [1], "heap": {"pages": [1]}, "outputDigest": "d"
+        });
+        let head = ExecutionHead::from_document(running.as_object().unwrap()).unwrap();
+        ExecutionHead { state, ..head }
+    }
+
+    fn failed() -> Document {
+        let error = ProgramError::sample();
+        head(ExecutionState::Failed { at: Timestamp::from_millis(5), error }).to_document().unwrap()
+    }
+
+    #[test]
+    fn every_state_survives_its_document() {
+        for state in ExecutionState::samples() {
+            let head = head(state);
+            let document = head.to_document().unwrap();
+            assert_eq!(runstate_core::schema::check(&EXECUTIONS, &document), Ok(()));
+            assert_eq!(ExecutionHead::from_document(&document).unwrap(), head);
+        }
+    }
+
+    #[test]
+    fn fields_that_older_versions_lack_have_defaults() {
+        let head = head(ExecutionState::Running { lease_until: Timestamp::default() });
+        assert_eq!((head.output_rows, head.group_size, &head.frames.machine), (0, 0, &Json::Null));
+    }
+
+    #[test]
+    fn a_damaged_document_is_reported_with_its_field() {
+        let problem = |path: &str, value: Json| {
+            let mut document = failed();
+            runstate_core::schema::entity::insert(&mut document, path, value);
+            let loaded = LoadedDocument {
+                revision: runstate_core::id::Revision::parse("1-000000000000").unwrap(),
+                document: document.into(),
+            };
+            document::read::<ExecutionHead>(&Key::new(&EXECUTIONS, "e"), &loaded).unwrap_err().to_string()
+        };
+        let is_damaged = |path: &str, value: Json, reason: &str| {
+            let problem = problem(path, value);
+            assert!(problem.contains(&format!("cvm.executions/e is damaged: {reason}")), "{problem}");
+        };
+        is_damaged("completed", Json::Null, "completed: invalid type: null, expected i64");
+        is_damaged("state.pc", json!("x"), "state.pc: invalid type: string \"x\", expected u32");
+        is_damaged("state.output", json!([1]), "state.output.0: invalid type: integer `1`, expected a string");
+        is_damaged("state.status", json!("odd"), "state.status: is not one of running, waiting_cc, paused");
+        is_damaged("state.status", json!("waiting_cc"), "ccWaiting.instructionId: is missing");
+        is_damaged("error", json!({"message": "m"}), "error.name: is missing");
+    }
+}

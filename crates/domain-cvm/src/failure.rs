@@ -1,0 +1,113 @@
+//! The failure of a worker to complete a call: a retry later, or an error in the program.
+
+use std::any::Any;
+
+use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, Ports, ReadSet, Rejection, View};
+use runstate_core::operation::{Backoff, Operation};
+use runstate_core::schema::Key;
+use runstate_value::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::call::{CC_HISTORY, Call, CallError, CallOutcome};
+use super::claim::{check_name, require_open_claim};
+use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, RunSlice};
+use super::{call_closing, call_cost};
+
+/// Longest message of a failure, in bytes. It is enough to see the cause.
+const MESSAGE_BYTES: usize = 4 * 1024;
+
+/// Reports that a worker failed to complete a call. With a retry policy the call is open again later. Without one, or after the last
+/// attempt, the program gets the error and runs to its next stop.
+///
+/// Errors: `stale_claim`, `not_found`, `deadline_passed`.
+#[derive(Clone, Debug, Serialize, Deserialize, Operation)]
+#[operation(name = "cvm.fail")]
+pub struct Fail {
+    /// The execution.
+    pub execution: String,
+    /// The call.
+    #[operation(subject)]
+    pub call: String,
+    /// The fencing token of the claim.
+    pub token: u64,
+    /// The message, which the program can read.
+    pub message: String,
+    /// The name of the error in the program; by default `CallError`.
+    pub name: Option<String>,
+    /// The retry policy; by default none.
+    pub retry: Option<Backoff>,
+    /// The name of the worker.
+    pub by: Option<String>,
+}
+
+/// The state of a failed call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedCall {
+    /// When it may be claimed again; `None`: it is closed.
+    pub retry_at: Option<Timestamp>,
+    /// The status of its execution, if it is closed.
+    pub reached: Option<ExecutionStatus>,
+}
+
+impl Command for Fail {
+    const NAME: &'static str = "cvm.fail";
+    type Output = FailedCall;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.execution))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        call_closing::reads(view, &self.execution, &Key::new(&CC_HISTORY, &self.call))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>, Rejection> {
+        check_name("name", self.name.as_deref())?;
+        check_name("by", self.by.as_deref())?;
+        let (row, mut call) = Call::find(view, &self.call)?;
+        if call.execution_id != self.execution {
+            let hint = format!(" in execution `{}`; it belongs to `{}`", self.execution, call.execution_id);
+            return Err(Rejection::NotFound { what: "call", id: call.id, hint });
+        }
+        require_open_claim(&call, self.token)?;
+        let (before, execution) = ExecutionHead::find_owned(view, &self.execution)?;
+        execution.require_waiting()?;
+        call.require_before_deadline(ctx.now)?;
+        let message = truncate_message(&self.message);
+        call.error = Some(CallError { name: self.name.clone(), message, timestamp: ctx.now, by: self.by.clone() });
+        let released = call_cost::release(view, ctx, [&mut call], true)?;
+        let attempts = call.claim.as_ref().map_or(0, |claim| claim.attempts);
+        if let Some(at) = self.retry.and_then(|retry| retry.next_attempt_at(attempts, ctx)) {
+            if let Some(claim) = &mut call.claim {
+                claim.owner = None;
+                claim.until = ctx.now;
+            }
+            call.available_at = Some(at);
+            let failed = FailedCall { retry_at: Some(at), reached: None };
+            return Ok(released.map(|()| failed).change(call.update(row)?));
+        }
+        call.close(CallOutcome::Failed);
+        let mut decision = call_closing::close_call(view, ctx, before, execution, row, call)?;
+        decision.include(released);
+        Ok(decision.map(|status| FailedCall { retry_at: None, reached: Some(status) }))
+    }
+
+    fn next(&self, output: &FailedCall, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        output.reached.as_ref().and_then(RunSlice::after)
+    }
+
+    fn absorb(&self, output: &mut FailedCall, part: Box<dyn Any>) {
+        if let Ok(reached) = part.downcast() {
+            output.reached = Some(*reached);
+        }
+    }
+}
+
+fn truncate_message(text: &str) -> String {
+    if text.len() <= MESSAGE_BYTES {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(MESSAGE_BYTES - 4)])
+}

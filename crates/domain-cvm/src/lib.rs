@@ -1,0 +1,180 @@
+//! Programs that make calls. A program runs until it makes a call (`CC`), its whole state is committed, and the answer resumes it. Field
+//! names and statuses are those of the CVM schema, which this domain continues.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `program.rs` | programs, their versions, and the commands that load and remove them |
+//! | `execution/` | executions, their lifecycle, the commands that change them |
+//! | `call.rs` | calls: questions, tools, timers (`cvm.cc_history`) |
+//! | `answer.rs` | answers, and the row of an early answer |
+//! | `claim.rs`, `failure.rs`, `work.rs` | workers: claims and leases; failures and retries; calls as the work of workers |
+//! | `call_cost.rs` | costs of calls: reservations against budgets |
+//! | `call_closing.rs` | the calls that an execution waits for: reading and closing them |
+//! | `answer_schema/` | choices and schemas of answers |
+//! | `import.rs` | the import of programs and executions that another system has recorded |
+//! | `file_layout.rs` | the files of an export that is a folder |
+//! | `child_rows.rs` | rows that grow without limit: output, heap pages, logs |
+//! | `loaded_machine.rs` | the machine of an execution, decoded from rows and saved to them |
+//! | `slice.rs` | running a slice, and the writes that result |
+//! | `inspection.rs` | the variables of an execution, and the check that its rows agree with its head |
+//! | `queries.rs` | queries of an execution, its state hash included |
+//! | `listing/` | lists of programs, executions, calls and logs; statistics |
+//! | `document.rs` | conversion between entities and documents |
+
+// The derive macros name the library by its path.
+extern crate runstate_core as runstate;
+
+mod answer;
+mod answer_schema;
+mod call;
+mod call_closing;
+mod call_cost;
+mod child_rows;
+mod claim;
+pub mod codes;
+mod document;
+mod due;
+mod execution;
+mod failure;
+mod file_layout;
+mod import;
+mod inspection;
+mod listing;
+mod loaded_machine;
+mod open_calls;
+mod port;
+mod program;
+mod queries;
+mod settings;
+mod slice;
+mod verification;
+mod work;
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "compiler")] {
+        mod compilation;
+        pub use compilation::{compile as compile_source, loaded as load_command};
+    } else {
+        /// Loading a program without bytecode is rejected.
+        mod compilation {
+            use runstate_core::decision::Rejection;
+            use runstate_core::error_code::ErrorCode;
+
+            use super::program::{Load, ProgramFile};
+
+            pub fn compile(name: &str, _: &str, _: Option<&str>, _: Vec<ProgramFile>) -> Result<Load, Rejection> {
+                let message =
+                    format!("program `{name}` cannot be compiled: this build has no compiler. Pass its `bytecode`");
+                Err(Rejection::domain(ErrorCode::UNSUPPORTED, message))
+            }
+        }
+    }
+}
+
+use runstate_core::id::{hex, sha256};
+use runstate_core::operation::{Domain, LifecycleDeclaration, Operation};
+use runstate_core::schema::Collection;
+
+pub use answer::{AnswerCall, AnswerParameters, AnswerTarget, CompleteParameters};
+pub use answer_schema::{Schema, ValidationError, coerce_answer};
+pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
+pub use call_cost::REFUSAL_DELAY;
+pub use child_rows::{EXECUTION_LOGS, ExecutionLogRow, HEAP_PAGES, HISTORY, HistoryRow, OUTPUTS};
+pub use claim::{
+    Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, KINDS_PER_CLAIM, LEASE, Release,
+};
+pub use due::RETENTION;
+pub use execution::{
+    Cancel, CcWaiting, Delete, DeleteRows, DeletionCursor, DeletionProgress, EXECUTIONS, ExecutionEvent, ExecutionHead,
+    ExecutionState, ExecutionStatus, ImportedFailure, Metrics, Pause, ProgramError, ResumeState, Retry, RunDue,
+    RunDueOutcome, RunSlice, SliceEnd, Start, Status, Unpause,
+};
+pub use failure::{Fail, FailedCall};
+pub use import::{
+    ImportExecution, ImportProgram, ImportRows, ImportedBytecode, ImportedRow, ImportedState, bytecode_hash,
+};
+pub use inspection::{Inspect, Inspection, Variables, VariablesParameters};
+pub use listing::{
+    ActiveExecutions, CallClaim, CallFailure, CallListing, CallRow, CountFinished, CountStatuses, ExecutionListing,
+    ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogListing, LogRow, MetricStats, NextAvailable,
+    Overview, ProgramHistory, ProgramListing, ProgramSummary, ProgramView, ShowLatency, ShowOverview, ShowProgram,
+    ShowProgramById, ShowStats, ShowSummary, ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionListing,
+    VersionSummary, VersionView,
+};
+pub use program::{
+    DEFAULT_ENTRY, Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramFile,
+    ProgramVersion, RemoveProgram, RemovedProgram,
+};
+pub use queries::{
+    CallDetails, Execution, ExecutionProgress, ExecutionStatusDetails, NO_LINES, OpenCall, PollExecution, Show,
+    ShowCall, ShowOutput, ShowParameters, ShowStatus,
+};
+pub use settings::{LogLevel, Settings};
+pub use work::Work;
+
+/// The collections of this domain.
+pub const COLLECTIONS: &[&Collection] =
+    &[&PROGRAMS, &PROGRAM_VERSIONS, &EXECUTIONS, &OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS, &HISTORY];
+
+/// The domain.
+pub static DOMAIN: Domain = Domain::new("cvm")
+    .collections(COLLECTIONS)
+    .definitions(&[&PROGRAMS, &PROGRAM_VERSIONS])
+    .programs(&port::PROGRAMS)
+    .operations(&[
+        &LoadParameters::OPERATION,
+        &RemoveProgram::OPERATION,
+        &Start::OPERATION,
+        &RunSlice::OPERATION,
+        &AnswerParameters::OPERATION,
+        &Pause::OPERATION,
+        &Unpause::OPERATION,
+        &Cancel::OPERATION,
+        &Retry::OPERATION,
+        &Delete::OPERATION,
+        &RunDue::OPERATION,
+        &ShowParameters::OPERATION,
+        &VariablesParameters::OPERATION,
+        &PollExecution::OPERATION,
+        &ShowOutput::OPERATION,
+        &ShowStatus::OPERATION,
+        &ShowCall::OPERATION,
+        &ClaimParameters::OPERATION,
+        &Heartbeat::OPERATION,
+        &CompleteParameters::OPERATION,
+        &Fail::OPERATION,
+        &Release::OPERATION,
+        &ProgramListing::OPERATION,
+        &ShowProgram::OPERATION,
+        &ShowProgramById::OPERATION,
+        &VersionListing::OPERATION,
+        &ShowVersion::OPERATION,
+        &ShowVersionOf::OPERATION,
+        &ExecutionListing::OPERATION,
+        &ActiveExecutions::OPERATION,
+        &ProgramHistory::OPERATION,
+        &ShowSummary::OPERATION,
+        &ShowOverview::OPERATION,
+        &CountFinished::OPERATION,
+        &CallListing::OPERATION,
+        &SlowestCalls::OPERATION,
+        &NextAvailable::OPERATION,
+        &LogListing::OPERATION,
+        &CountStatuses::OPERATION,
+        &ShowStats::OPERATION,
+        &ShowLatency::OPERATION,
+        &LatencyByProgram::OPERATION,
+        &LatencyByKind::OPERATION,
+    ])
+    .due(&[&due::WAKE, &due::RETENTION, &due::COLLECTION])
+    .checks(&[&verification::EXECUTION_CHECK])
+    .lifecycles(&[LifecycleDeclaration::new::<ExecutionHead>("an execution")])
+    .codes(codes::CODES)
+    .settings(&settings::DECLARATION)
+    .files(&file_layout::FILES);
+
+/// The id of a row that is derived from its content: the same parts give the same row, whichever writer is first.
+fn row_id(parts: &[&str]) -> String {
+    let parts: Vec<&[u8]> = parts.iter().map(|p| p.as_bytes()).collect();
+    hex(&sha256(&parts)[..16])
+}

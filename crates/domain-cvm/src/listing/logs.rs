@@ -1,0 +1,194 @@
+//! Lists of the log of executions.
+
+use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use runstate_core::limits::SAFE_INTEGER;
+use runstate_core::operation::Operation;
+use runstate_core::schema::Direction::Ascending;
+use runstate_core::schema::{Collection, Filter, Page, Query, page_rows};
+use runstate_value::time::Timestamp;
+use runstate_value::{Document, Json, collect_document, json_text, sort_by};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::FieldReader;
+use crate::child_rows::{EXECUTION_LOGS, HISTORY};
+
+/// The events of rows.
+const EVENTS: [&str; 5] = ["instruction", "cc_call", "error", "complete", HISTORY_EVENT];
+
+/// The event of rows of `cvm.history`.
+const HISTORY_EVENT: &str = "history";
+
+/// A row of the log. Rows without a timestamp have no position in it and are left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LogRow {
+    /// Its id.
+    pub id: String,
+    /// The execution.
+    pub execution_id: String,
+    /// Its time.
+    pub timestamp: Timestamp,
+    /// The event: `instruction`, `cc_call`, `error`, `complete`; `history` for an imported entry that an older CVM recorded.
+    pub event: String,
+    /// Details of the event.
+    pub details: Json,
+}
+
+/// Lists the log of one execution or of all page by page, ordered by time, then by id.
+///
+/// The order is the time of the host that wrote a row. A row that is written later with an earlier time, or in the same millisecond as the
+/// last one, may come before rows already read. A caller that must not miss a row reads the change feed (`store.changes`). Without an
+/// execution it reads all rows of the event, or of the log.
+///
+/// Errors: `invalid` (the cursor is not of a log), `usage` (the event is unknown).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
+#[operation(name = "cvm.logs", cli = "logs", query)]
+pub struct LogListing {
+    /// Only rows of this execution; by default of all.
+    pub execution: Option<String>,
+    /// Only this event: `instruction`, `cc_call`, `error`, `complete`, `history`.
+    pub event: Option<String>,
+    /// Only rows at or after this time, in milliseconds since 1970.
+    pub since: Option<Timestamp>,
+    /// Only rows before this time, in milliseconds since 1970.
+    pub before: Option<Timestamp>,
+    /// Maximum number of rows; by default 100, never more than 1,000.
+    pub limit: Option<u32>,
+    /// `next` of the page before, or `timestamp:id` of the last row read, to continue with rows written since; by default the first page.
+    pub cursor: Option<String>,
+}
+
+/// The position of a row in the log.
+struct LogCursor {
+    timestamp: Timestamp,
+    id: String,
+}
+
+impl LogListing {
+    /// The log of one execution.
+    pub fn of_execution(id: &str) -> Self {
+        Self { execution: Some(id.to_owned()), ..Self::default() }
+    }
+
+    /// The collections that contain such rows.
+    fn collections(&self) -> &'static [&'static Collection] {
+        match self.event.as_deref() {
+            None => &[&HISTORY, &EXECUTION_LOGS],
+            Some(HISTORY_EVENT) => &[&HISTORY],
+            Some(_) => &[&EXECUTION_LOGS],
+        }
+    }
+
+    /// The position after which the page begins.
+    fn position(&self) -> Result<Option<LogCursor>, Rejection> {
+        self.cursor.as_deref().map(LogCursor::parse).transpose()
+    }
+
+    pub(super) fn query(&self, collection: &Collection) -> Result<Query, Rejection> {
+        // A row without a timestamp has no position: a cursor after it would start again at the first row.
+        let has_timestamp = || Filter::Gte("timestamp".to_owned(), (-SAFE_INTEGER).into());
+        let position = self.position()?.map_or_else(has_timestamp, |cursor| cursor.rows_after());
+        let millis = |at: Timestamp| Json::from(at.as_millis());
+        let mut query = Query::of(collection);
+        if let Some(execution) = &self.execution {
+            query = query.eq("executionId", execution.as_str());
+        }
+        if let Some(event) = self.event.as_deref().filter(|event| *event != HISTORY_EVENT) {
+            query = query.eq("event", event);
+        }
+        if let Some(since) = self.since {
+            query = query.filter(Filter::Gte("timestamp".to_owned(), millis(since)));
+        }
+        if let Some(before) = self.before {
+            query = query.filter(Filter::Lt("timestamp".to_owned(), millis(before)));
+        }
+        Ok(query.filter(position).sort("timestamp", Ascending).limit(page_rows(self.limit)))
+    }
+}
+
+impl DomainQuery for LogListing {
+    const NAME: &'static str = "cvm.logs";
+    type Output = Page<LogRow>;
+
+    fn check(&self) -> Result<(), Rejection> {
+        if let Some(event) = self.event.as_deref().filter(|event| !EVENTS.contains(event)) {
+            let known = EVENTS.map(|event| format!("`{event}`")).join(", ");
+            return Err(Rejection::Usage(format!(
+                "cvm.logs: `event` must be one of {known}, not {}",
+                json_text(&event.into())
+            )));
+        }
+        self.position().map(drop)
+    }
+
+    fn reads(&self, _: &View) -> ReadSet {
+        let collections = self.collections().iter();
+        let queries = collections.filter_map(|collection| Some((collection.name, self.query(collection).ok()?)));
+        queries.fold(ReadSet::empty(), |reads, (name, query)| reads.query(name, query))
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<LogRow>, Rejection> {
+        let (mut items, mut is_last) = (Vec::new(), true);
+        for collection in self.collections() {
+            let found = view.rows(collection.name).unwrap_or_default();
+            items.extend(found.iter().map(|(key, row)| LogRow::from_document(collection, &key.id, &row.document)));
+            is_last &= view.next_cursor(collection.name).is_none();
+        }
+        sort_by(&mut items, |one: &LogRow, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
+        let limit = page_rows(self.limit) as usize;
+        is_last &= items.len() <= limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| !is_last).map(LogRow::cursor);
+        Ok(Page { items, next })
+    }
+}
+
+impl LogRow {
+    /// Its position in the log, as [`LogListing::cursor`] takes it.
+    pub fn cursor(&self) -> String {
+        format!("{}:{}", self.timestamp.as_millis(), self.id)
+    }
+}
+
+impl LogCursor {
+    fn parse(text: &str) -> Result<Self, Rejection> {
+        let parts = text.split_once(':').and_then(|(time, id)| Some((time.parse().ok()?, id)));
+        let (time, id) = parts.ok_or_else(|| Rejection::Invalid {
+            field: "cursor".to_owned(),
+            reason: "the text is not a cursor of a log; use `next` of the page before".to_owned(),
+        })?;
+        Ok(Self { timestamp: Timestamp::from_millis(time), id: id.to_owned() })
+    }
+
+    /// Matches the rows after it.
+    fn rows_after(&self) -> Filter {
+        let (path, time) = (|| "timestamp".to_owned(), self.timestamp.as_millis());
+        let same_time = vec![Filter::Eq(path(), time.into()), Filter::Gt("id".to_owned(), self.id.as_str().into())];
+        Filter::And(vec![
+            // Redundant, but an index serves it, which it cannot do for the alternatives.
+            Filter::Gte(path(), time.into()),
+            Filter::Or(vec![Filter::Gt(path(), time.into()), Filter::And(same_time)]),
+        ])
+    }
+}
+
+impl LogRow {
+    fn from_document(collection: &Collection, id: &str, document: &Document) -> Self {
+        let fields = FieldReader(document);
+        let (event, details) = if collection.name == HISTORY.name {
+            let names = ["step", "pc", "instruction", "stack", "variables"];
+            let details = names.into_iter().map(|name| (name.to_owned(), fields.json(name).unwrap_or_default()));
+            (HISTORY_EVENT.to_owned(), collect_document(details).into())
+        } else {
+            (fields.text("event").unwrap_or_default(), fields.json("details").unwrap_or_default())
+        };
+        Self {
+            id: id.to_owned(),
+            execution_id: fields.text("executionId").unwrap_or_default(),
+            timestamp: fields.time("timestamp").unwrap_or_default(),
+            event,
+            details,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The programs of this domain for other domains.
+
+use runstate_core::decision::program::{ExecutionEnd, ProgramPort, ProgramStart};
+use runstate_core::decision::{Command, Rejection};
+use runstate_core::error_code::ErrorCode;
+use runstate_core::schema::Fields;
+use runstate_value::Document;
+
+use crate::{EXECUTIONS, ExecutionState, RunSlice, Start, Status};
+
+/// Starts and follows executions in the commits of other domains.
+pub const PROGRAMS: ProgramPort = ProgramPort {
+    executions: &EXECUTIONS,
+    check: |start| to_command(start).check(),
+    reads: |view, start| to_command(start).reads(view),
+    start: |view, ctx, start| to_command(start).decide(view, ctx),
+    next: RunSlice::after,
+    end,
+};
+
+fn to_command(start: &ProgramStart) -> Start {
+    Start { input: start.input.clone(), ..Start::new(&start.program).id(&start.execution) }
+}
+
+fn end(id: &str, document: &Document) -> Result<Option<ExecutionEnd>, Rejection> {
+    let state = ExecutionState::read_fields(document).map_err(|violation| {
+        Rejection::domain(ErrorCode::CORRUPT, format!("execution `{id}` is damaged: {violation}"))
+    })?;
+    Ok(match state {
+        ExecutionState::Complete { .. } | ExecutionState::Deleted { final_status: Status::Complete, .. } => {
+            Some(ExecutionEnd::Complete)
+        }
+        ExecutionState::Failed { error, .. } => Some(ExecutionEnd::Failed(error.message)),
+        ExecutionState::Cancelled { .. } => Some(ExecutionEnd::Cancelled),
+        ExecutionState::Deleted { .. } => Some(ExecutionEnd::Deleted),
+        ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_) => None,
+    })
+}

@@ -1,0 +1,506 @@
+//! Queries of one execution, each as of one moment.
+
+use runstate_core::decision::{Cost, Ctx, DomainQuery, ReadSet, Rejection, View};
+use runstate_core::limits::SAFE_INTEGER;
+use runstate_core::operation::Operation;
+use runstate_core::schema::Direction::Ascending;
+use runstate_core::schema::{Filter, Key, Query};
+use runstate_value::time::Timestamp;
+use runstate_value::{Document, Json};
+use runstate_vm::{InspectBounds, MachineView};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response};
+use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatus, Metrics, ProgramError, Status};
+use super::loaded_machine::{self, LoadedMachine};
+use super::{OUTPUTS, call_closing, child_rows};
+
+/// Returns all data of an execution. Changes nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Show {
+    /// The execution.
+    pub id: String,
+    /// Whether to include the state hash, which requires the whole heap.
+    pub hash: bool,
+    /// Whether to include the machine's position, with the values of its variables up to these limits. That reads the heap. `None`: no.
+    pub machine: Option<InspectBounds>,
+}
+
+/// Returns all data of an execution.
+///
+/// Errors: `not_found`.
+#[derive(Debug, Operation)]
+#[operation(name = "cvm.show", cli = "show", query, command = Show)]
+pub struct ShowParameters {
+    /// The execution.
+    #[operation(subject)]
+    id: String,
+    /// Whether to include the state hash, which reads the whole heap; by default true.
+    #[operation(default = true)]
+    hash: bool,
+    /// Whether to include the machine's call stack with the values of its variables, which reads the heap; by default as `hash`.
+    machine: Option<bool>,
+    /// Whether to include the full values of variables; by default they are cut to a readable length.
+    full: bool,
+}
+
+impl From<ShowParameters> for Show {
+    fn from(parameters: ShowParameters) -> Self {
+        let ShowParameters { id, hash, machine, full } = parameters;
+        let bounds = if full { InspectBounds::full() } else { InspectBounds::default() };
+        Self { id, hash, machine: machine.unwrap_or(hash).then_some(bounds) }
+    }
+}
+
+impl Show {
+    /// Requests the head and the output, and nothing of the heap.
+    pub fn head(id: &str) -> Self {
+        Self { id: id.to_owned(), hash: false, machine: None }
+    }
+
+    /// Requests everything, with the values of variables up to `bounds`.
+    pub fn all(id: &str, bounds: InspectBounds) -> Self {
+        Self { id: id.to_owned(), hash: true, machine: Some(bounds) }
+    }
+}
+
+/// Returns all lines that an execution has printed, without loading its heap.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Operation)]
+#[operation(name = "cvm.output", cli = "output", query)]
+pub struct ShowOutput {
+    /// The execution.
+    #[operation(subject)]
+    pub id: String,
+}
+
+/// Returns the status of an execution, without loading its heap.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Operation)]
+#[operation(name = "cvm.status", query)]
+pub struct ShowStatus {
+    /// The execution.
+    #[operation(subject)]
+    pub id: String,
+}
+
+/// Returns the lines printed since the last poll, and the open calls, without loading the heap or earlier output. The cost of driving an
+/// execution to its end therefore does not grow with its output.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Operation)]
+#[operation(name = "cvm.progress", query)]
+pub struct PollExecution {
+    /// The execution.
+    #[operation(subject)]
+    pub id: String,
+    /// Where to continue: `next` of the last poll; by default the first line. 2^53 - 1 returns no lines.
+    #[operation(default = 0)]
+    pub from: u64,
+}
+
+/// Largest number of output rows that a poll reads, unless one line has more. A row has 256 KiB, or one line.
+const POLL_ROWS: usize = 16;
+
+/// [`PollExecution::from`] of a poll that returns no lines, however many there are.
+pub const NO_LINES: u64 = SAFE_INTEGER.unsigned_abs();
+
+/// The progress of an execution since the last poll.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionProgress {
+    /// Its status.
+    pub status: Status,
+    /// Lines printed since the last poll, at most some megabytes.
+    pub lines: Vec<String>,
+    /// Where the next poll continues.
+    pub next: u64,
+    /// Whether more lines exist already.
+    pub more: bool,
+    /// The open calls.
+    pub calls: Vec<OpenCall>,
+    /// Number of calls made so far, the open ones included.
+    pub asked: u64,
+    /// The program's value, once complete; otherwise null.
+    pub result: Json,
+    /// The error, if it failed.
+    pub error: Option<ProgramError>,
+}
+
+impl DomainQuery for PollExecution {
+    const NAME: &'static str = "cvm.progress";
+    type Output = ExecutionProgress;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let key = Key::new(&EXECUTIONS, &self.id);
+        let new = Query::of(&OUTPUTS)
+            .eq("executionId", self.id.as_str())
+            .filter(Filter::Gte("seq".to_owned(), self.from.into()))
+            .sort("seq", Ascending);
+        // A line that spans more rows is read with everything that follows it.
+        let first = view.rows("output").and_then(|rows| rows.get(..POLL_ROWS)).unwrap_or_default();
+        let unfinished = !first.is_empty() && first.iter().all(|(_, row)| child_rows::is_continued(&row.document));
+        let new = if unfinished { new } else { new.limit(POLL_ROWS as u32) };
+        let reads = call_closing::with_awaited_calls(ReadSet::key(key.clone()), view, &self.id);
+        if view.has_read(&key) { reads.query("output", new) } else { reads }
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionProgress, Rejection> {
+        let (_, execution) = ExecutionHead::find(view, &self.id)?;
+        let is_counted =
+            |row: &&Document| row.get("seq").and_then(Json::as_u64).is_some_and(|seq| seq < execution.output_rows);
+        let mut rows: Vec<&Document> =
+            view.rows("output").unwrap_or_default().iter().map(|(_, row)| &*row.document).filter(is_counted).collect();
+        let new = execution.output_rows.saturating_sub(self.from);
+        let expected = new.min(POLL_ROWS as u64);
+        let (result, error) = match &execution.state {
+            ExecutionState::Complete { result, .. } => (result.clone(), None),
+            ExecutionState::Failed { error, .. } => (Json::Null, Some(error.clone())),
+            _ => (Json::Null, None),
+        };
+        if (rows.len() as u64) < expected {
+            return Err(Rejection::Torn(format!("{} rows of output, {expected} expected", rows.len())));
+        }
+        if (rows.len() as u64) < new {
+            let Some(last) = rows.iter().rposition(|row| !child_rows::is_continued(row)) else {
+                return Err(Rejection::Torn(format!("{} rows of output end within a line", rows.len())));
+            };
+            rows.truncate(last + 1);
+        }
+        let next = execution.output_rows - (new - rows.len() as u64);
+        Ok(ExecutionProgress {
+            status: execution.state.status(),
+            lines: child_rows::output_lines(rows.into_iter()),
+            next,
+            more: next < execution.output_rows,
+            calls: open_calls(view, &execution)?.into_iter().map(OpenCall::from).collect(),
+            asked: execution.metrics.cc_calls_count,
+            result,
+            error,
+        })
+    }
+}
+
+fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Call>, Rejection> {
+    let calls = call_closing::find_awaited_calls(view, execution)?.into_iter().map(|(_, call)| call);
+    Ok(calls.filter(|call| call.outcome.is_none()).collect())
+}
+
+/// The part of the calls that belongs to the state: the requests and, while other calls are open, the outcomes. It has no times and no ids.
+fn calls_of_state(view: &View, execution: &ExecutionHead) -> Result<Json, Rejection> {
+    let calls = call_closing::find_awaited_calls(view, execution)?;
+    let calls = calls.iter().map(|(_, call)| {
+        let mut state = json!({"prompt": call.request.prompt, "choices": call.request.choices});
+        let mut add = |name: &str, value: Option<Json>| {
+            if let (Some(value), Some(state)) = (value, state.as_object_mut()) {
+                state.insert(name.to_owned(), value);
+            }
+        };
+        add("kind", (call.kind != COGNITIVE).then(|| call.kind.clone().into()));
+        add("args", Some(call.request.args.clone()).filter(|args| !args.is_null()));
+        add("schema", call.request.schema.clone());
+        add("default", call.request.default.clone());
+        add("outcome", call.outcome.map(|outcome| json!(outcome)));
+        add("result", call.response.as_ref().map(|response| response.result.clone()));
+        add("error", call.error.as_ref().filter(|_| call.outcome.is_some()).map(|error| json!(error.message)));
+        state
+    });
+    Ok(calls.collect())
+}
+
+/// The status of an execution, and the calls that it waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionStatusDetails {
+    /// The execution and its status.
+    pub reached: ExecutionStatus,
+    /// Id of the first open call, also while the execution is paused.
+    pub call: Option<String>,
+    /// Number of open calls.
+    #[serde(default)]
+    pub open_calls: u32,
+}
+
+impl DomainQuery for ShowStatus {
+    const NAME: &'static str = "cvm.status";
+    type Output = ExecutionStatusDetails;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionStatusDetails, Rejection> {
+        let (_, execution) = ExecutionHead::find(view, &self.id)?;
+        let waiting = execution.open_call();
+        let (call, open_calls) = (waiting.map(|call| call.call_id.clone()), waiting.map_or(0, |call| call.open_calls));
+        Ok(ExecutionStatusDetails { reached: execution.execution_status(), call, open_calls })
+    }
+}
+
+/// An execution as callers see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Execution")]
+pub struct Execution {
+    /// Its id.
+    pub id: String,
+    /// The program.
+    pub program_name: String,
+    /// The version it runs.
+    pub program_version: u32,
+    /// Its status.
+    pub status: Status,
+    /// All lines printed so far.
+    pub output: Vec<String>,
+    /// The program's value, once complete.
+    pub result: Json,
+    /// The error, if it failed.
+    pub error: Option<ProgramError>,
+    /// The open calls.
+    pub calls: Vec<OpenCall>,
+    /// SHA-256 of the execution's state, the same wherever it is loaded; missing if it was not requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_hash: Option<String>,
+    /// The size of its heap, in pages of 64 objects. The cost of the hash grows with it.
+    #[serde(default)]
+    pub heap_pages: u32,
+    /// Its input; missing: none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
+    pub input: Option<Json>,
+    /// The execution that started it, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// The position of its machine, with the values of its variables; missing if it was not requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineView>,
+    /// When it was started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub completed: Option<Timestamp>,
+    /// When it was last written.
+    pub last_modified: Timestamp,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// An open call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenCall {
+    /// Its id.
+    pub call_id: String,
+    /// Number of the call in its execution, from 1.
+    pub step: u64,
+    /// The question; empty for tools and timers.
+    pub prompt: String,
+    /// The arguments of a tool; null: none.
+    pub args: Json,
+    /// The only valid answers; null: any.
+    pub choices: Option<Vec<Json>>,
+    /// The schema of valid answers; null: none.
+    pub schema: Option<Json>,
+    /// The kind: `cc`, the name of a tool, `timer`, `fs.readFile` and others.
+    pub kind: String,
+    /// The key by which it can be answered too.
+    pub key: Option<String>,
+    /// From this time on, answers are rejected.
+    pub deadline: Option<Timestamp>,
+    /// The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
+    pub default: Option<Json>,
+    /// Its cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// Why a budget refused its cost: the call waits until the budget has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<CallError>,
+    /// Name of the worker that has claimed the call and not released it.
+    pub owner: Option<String>,
+    /// The end of that worker's lease, unless a heartbeat extends it. Afterwards other workers may claim the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Timestamp>,
+    /// Line of the source that makes the call.
+    pub line: u32,
+    /// The variables visible there by name, truncated with a mark.
+    #[serde(default)]
+    pub variables: Json,
+    /// The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing: the whole program waits for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stack: Vec<String>,
+    /// When the call was made.
+    pub requested_at: Timestamp,
+}
+
+/// Returns one call.
+///
+/// Errors: `not_found`.
+#[derive(Clone, Debug, Operation)]
+#[operation(name = "cvm.call", query)]
+pub struct ShowCall {
+    /// The call.
+    #[operation(subject)]
+    pub id: String,
+}
+
+/// A call, and its execution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CallDetails {
+    /// The execution that made it.
+    pub execution: String,
+    /// Its program.
+    pub program_name: String,
+    /// The call.
+    pub call: OpenCall,
+    /// Its outcome; null while it is open.
+    pub outcome: Option<CallOutcome>,
+    /// The response.
+    pub response: Option<Response>,
+    /// The newest failure of a worker.
+    pub error: Option<CallError>,
+}
+
+impl DomainQuery for ShowCall {
+    const NAME: &'static str = "cvm.show_call";
+    type Output = CallDetails;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&CC_HISTORY, &self.id))
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<CallDetails, Rejection> {
+        let (_, call) = Call::find(view, &self.id)?;
+        Ok(CallDetails::from(call))
+    }
+}
+
+impl From<Call> for CallDetails {
+    fn from(call: Call) -> Self {
+        Self {
+            execution: call.execution_id.clone(),
+            program_name: call.program_name.clone(),
+            outcome: call.outcome,
+            response: call.response.clone(),
+            error: call.error.clone(),
+            call: OpenCall::from(call),
+        }
+    }
+}
+
+/// Adds the query for an execution's output. Rows are only appended, and lines beyond those that the head counts are cut off. A query that
+/// runs after the head was read therefore finds all lines that the head counts.
+fn output_rows(reads: ReadSet, view: &View, id: &str) -> ReadSet {
+    let lines = Query::of(&OUTPUTS).eq("executionId", id).sort("seq", Ascending);
+    if view.has_read(&Key::new(&EXECUTIONS, id)) { reads.query("output", lines) } else { reads }
+}
+
+fn output(view: &View, execution: &ExecutionHead) -> Result<Vec<String>, Rejection> {
+    let mut lines =
+        child_rows::output_lines(view.rows("output").unwrap_or_default().iter().map(|(_, row)| &*row.document));
+    let count = usize::try_from(execution.output_count).unwrap_or(usize::MAX);
+    if lines.len() < count {
+        return Err(Rejection::Torn(format!("{} lines of output, {count} expected", lines.len())));
+    }
+    lines.truncate(count);
+    Ok(lines)
+}
+
+impl DomainQuery for ShowOutput {
+    const NAME: &'static str = "cvm.lines";
+    type Output = Vec<String>;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        output_rows(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<String>, Rejection> {
+        let (_, execution) = ExecutionHead::find(view, &self.id)?;
+        output(view, &execution)
+    }
+}
+
+impl DomainQuery for Show {
+    const NAME: &'static str = "cvm.show";
+    type Output = Execution;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let heap = self.hash || self.machine.is_some();
+        let head =
+            if heap { loaded_machine::reads(view, &self.id) } else { ReadSet::key(Key::new(&EXECUTIONS, &self.id)) };
+        output_rows(call_closing::with_awaited_calls(head, view, &self.id), view, &self.id)
+    }
+
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Execution, Rejection> {
+        let (_, execution) = ExecutionHead::find_owned(view, &self.id)?;
+        let output = output(view, &execution)?;
+        let open = open_calls(view, &execution)?;
+        let loaded =
+            (self.hash || self.machine.is_some()).then(|| LoadedMachine::load(view, &execution, ctx)).transpose()?;
+        let state_hash = match &loaded {
+            Some(loaded) if self.hash => Some(loaded.state_hash(&execution, &calls_of_state(view, &execution)?)),
+            _ => None,
+        };
+        let machine = loaded.as_ref().zip(self.machine).map(|(loaded, bounds)| loaded.machine.view(bounds));
+        let (result, error, completed) = match &execution.state {
+            ExecutionState::Complete { at, result } => (result.clone(), None, Some(*at)),
+            ExecutionState::Failed { at, error } => (Json::Null, Some(error.clone()), Some(*at)),
+            ExecutionState::Cancelled { at } => (Json::Null, None, Some(*at)),
+            _ => (Json::Null, None, None),
+        };
+        Ok(Execution {
+            status: execution.state.status(),
+            id: execution.id,
+            program_name: execution.program_name,
+            program_version: execution.program_version,
+            output,
+            result,
+            error,
+            calls: open.into_iter().map(OpenCall::from).collect(),
+            state_hash,
+            heap_pages: u32::try_from(execution.heap.pages.len()).unwrap_or(u32::MAX),
+            input: execution.input,
+            parent_id: execution.parent_id,
+            machine,
+            started: execution.started,
+            completed,
+            last_modified: execution.last_modified,
+            metrics: execution.metrics,
+        })
+    }
+}
+
+impl OpenCall {
+    /// Whether a worker holds the call at that time.
+    pub fn is_claimed(&self, now: Timestamp) -> bool {
+        self.owner.is_some() && self.lease_until.is_some_and(|until| until > now)
+    }
+}
+
+impl From<Call> for OpenCall {
+    fn from(call: Call) -> Self {
+        Self {
+            call_id: call.id,
+            step: call.step,
+            prompt: call.request.prompt,
+            args: call.request.args,
+            choices: call.request.choices,
+            schema: call.request.schema,
+            kind: call.kind,
+            key: call.key,
+            deadline: call.request.deadline,
+            lease_until: call.claim.as_ref().filter(|claim| claim.owner.is_some()).map(|claim| claim.until),
+            default: call.request.default,
+            cost: call.request.cost,
+            refusal: call.refusal,
+            owner: call.claim.and_then(|claim| claim.owner),
+            line: call.context.line,
+            variables: call.context.variables,
+            stack: call.context.stack,
+            requested_at: call.request.timestamp,
+        }
+    }
+}

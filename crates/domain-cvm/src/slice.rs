@@ -1,0 +1,454 @@
+//! A slice: the machine runs until it stops or its fuel is used up. All results become changes of one commit.
+
+use runstate_core::decision::{Change, Ctx, Decision, Hint, Lifecycle, LoadedDocument, Rejection, View};
+use runstate_core::id::{Revision, hex, sha256};
+use runstate_core::limits::PLAIN_VALUE_BYTES;
+use runstate_core::schema::Key;
+use runstate_value::time::Millis;
+use runstate_value::{Document, json_bytes};
+use runstate_vm::{CallRequest, Machine, StopReason, TurnContext};
+use serde_json::json;
+
+use super::answer::{CallHistoryRow, EarlyAnswer};
+use super::call::{COGNITIVE, Call, CallError, CallOutcome, Response, TIMER};
+use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError, SliceEnd};
+use super::loaded_machine::LoadedMachine;
+use super::open_calls::{self, OpenCallsOutcome};
+use super::settings::Settings;
+use super::{call_closing, child_rows, document};
+use crate::LogLevel;
+
+/// Largest number of output lines in the head.
+const TAIL_LINES: usize = 100;
+
+/// Largest size of the output lines in the head, in bytes.
+const TAIL_BYTES: usize = 16 * 1024;
+
+/// Largest size of a call's context, in bytes. It is enough to see the program's position, and small enough to keep a turn small.
+pub(super) const CONTEXT_BYTES: usize = 4 * 1024;
+
+/// Instructions of a slice in which each of them has a row in the log.
+const TRACED_SLICE_INSTRUCTIONS: u64 = 256;
+
+/// Instructions between two checks of how much of the heap has changed.
+const LIMIT_CHECK_INTERVAL: u64 = 10_000;
+
+/// Bytes of output after which a slice ends. Rows of output are not staged: as JSON, where a character may take six bytes, they must fit
+/// into one batch.
+const OUTPUT_BYTES: u64 = 1024 * 1024;
+
+/// Largest size of the operands in a log row of an instruction, before and after it, in bytes.
+const TRACED_OPERAND_BYTES: usize = 1024;
+
+/// The writes of a slice besides the head.
+#[derive(Default)]
+pub(super) struct SliceWrites {
+    pub changes: Vec<Change>,
+    pub hints: Vec<Hint>,
+    pub checks: Vec<(Key, Revision)>,
+    /// Whether an early answer was used.
+    took_early_answer: bool,
+}
+
+impl SliceWrites {
+    /// The document that this slice writes under a key.
+    pub(super) fn find_written(&mut self, key: &Key) -> Option<&mut Document> {
+        self.changes.iter_mut().find_map(|change| match change {
+            Change::Insert { key: written, document } | Change::Update { key: written, after: document, .. }
+                if written == key =>
+            {
+                Some(document)
+            }
+            _ => None,
+        })
+    }
+
+    /// Adds what another part of the domain decided.
+    pub(super) fn include(&mut self, decision: Decision<()>) {
+        let Decision { changes, checks, hints, .. } = decision;
+        self.changes.extend(changes);
+        self.checks.extend(checks);
+        self.hints.extend(hints);
+    }
+
+    /// The position of the next row in the log.
+    fn log_position(&self, instructions: u64) -> child_rows::LogPosition {
+        child_rows::LogPosition { instructions, changes: self.changes.len() }
+    }
+}
+
+/// Runs a slice of an execution that was read. The decision updates the head, and has `other_changes` and the writes of the slice.
+pub(super) fn decide_slice(
+    view: &View,
+    before: &LoadedDocument,
+    mut execution: ExecutionHead,
+    mut loaded: LoadedMachine,
+    ctx: &mut Ctx,
+    other_changes: Vec<Change>,
+) -> Result<Decision<ExecutionStatus>, Rejection> {
+    let writes = run_slice(view, &mut execution, &mut loaded, ctx)?;
+    let key = Key::new(&EXECUTIONS, &execution.id);
+    let after = document::write(&execution)?;
+    let mut decision = Decision::new(execution.execution_status()).change(Change::Update {
+        key: key.clone(),
+        before: before.clone(),
+        after,
+    });
+    decision.changes.extend(other_changes);
+    decision.changes.extend(writes.changes);
+    decision.hints = writes.hints;
+    decision.checks = writes.checks;
+    decision.cached.extend(loaded.into_cached(key, execution));
+    Ok(decision)
+}
+
+/// Runs the machine for a slice and updates `execution`.
+pub(super) fn run_slice(
+    view: &View,
+    execution: &mut ExecutionHead,
+    loaded: &mut LoadedMachine,
+    ctx: &mut Ctx,
+) -> Result<SliceWrites, Rejection> {
+    let mut writes = SliceWrites::default();
+    let level = execution.log_level.unwrap_or(Settings::of(ctx).log_level);
+    let started = ctx.stopwatch.map(|stopwatch| stopwatch());
+    let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
+    append_output(execution, &loaded.machine.take_output(), &mut writes)?;
+    execution.state = execution.next_state(ExecutionEvent::SliceEnded(end))?;
+    if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
+        let elapsed_ms = stopwatch().saturating_sub(started).saturating_add(500) / 1_000;
+        execution.metrics.execution_time_ms += i64::try_from(elapsed_ms).unwrap_or_default();
+    }
+    execution.metrics.instructions_executed = loaded.machine.instructions();
+    execution.last_modified = ctx.now;
+    let pages = loaded.save(execution, ctx)?;
+    writes.changes.extend(pages);
+    Ok(writes)
+}
+
+fn run_machine(
+    view: &View,
+    execution: &mut ExecutionHead,
+    loaded: &mut LoadedMachine,
+    ctx: &mut Ctx,
+    writes: &mut SliceWrites,
+    level: LogLevel,
+) -> Result<SliceEnd, Rejection> {
+    let logs = level != LogLevel::Off;
+    let traced = level == LogLevel::Instructions;
+    let instructions = if traced {
+        TRACED_SLICE_INSTRUCTIONS.min(Settings::of(ctx).slice_instructions)
+    } else {
+        Settings::of(ctx).slice_instructions
+    };
+    let until = loaded.machine.instructions().saturating_add(instructions.max(1));
+    let turn = TurnContext { now_ms: ctx.now.as_millis() };
+    // A save takes several times the memory that it writes, so it writes only a part of the allowed heap.
+    let bytes = Settings::of(ctx).slice_bytes.min(execution.heap_bytes.unwrap_or(Settings::of(ctx).heap_bytes) / 4);
+    (execution.group_size, execution.group_answer_bytes) = (0, 0);
+    loop {
+        let fuel = until.saturating_sub(loaded.machine.instructions());
+        let stop = if traced {
+            run_traced(&execution.id, loaded, fuel, &turn, ctx, writes)?
+        } else {
+            run_untraced(&mut loaded.machine, fuel, bytes, &turn)
+        };
+        open_calls::close_cancelled_calls(view, execution, loaded, ctx, writes)?;
+        let (requests, group_size) = match stop {
+            StopReason::Waiting(open) => {
+                execution.group_size = 0;
+                match open_calls::update_open_calls(view, execution, loaded, open, ctx, writes, logs)? {
+                    OpenCallsOutcome::Waiting(waiting) => return Ok(SliceEnd::Waiting(waiting)),
+                    OpenCallsOutcome::Settled => continue,
+                    OpenCallsOutcome::Deferred => {
+                        return Ok(SliceEnd::Unfinished(ctx.now + Settings::of(ctx).run_lease));
+                    }
+                }
+            }
+            StopReason::Call(request) => (vec![request], 0),
+            StopReason::Calls(requests) => {
+                let group_size = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+                (requests, group_size)
+            }
+            stop => {
+                if let StopReason::Failed(_) = stop {
+                    open_calls::close_calls_of_failed(view, ctx, execution, writes)?;
+                }
+                return slice_end(stop, execution, loaded, ctx, writes, logs);
+            }
+        };
+        execution.group_size = group_size;
+        match create_calls(view, execution, loaded, requests, ctx, writes, logs)? {
+            CreateCallsOutcome::Waiting(calls) => {
+                if let Some(waiting) = call_closing::waiting_for(&calls) {
+                    return Ok(SliceEnd::Waiting(waiting));
+                }
+                call_closing::deliver_replies(loaded, &calls)?;
+            }
+            CreateCallsOutcome::Rejected(message) => loaded.machine.reject_call("TypeError", &message),
+            CreateCallsOutcome::Deferred => return Ok(SliceEnd::Unfinished(ctx.now + Settings::of(ctx).run_lease)),
+        }
+    }
+}
+
+/// Runs until the machine stops, the fuel is used up, `bytes` of its heap have changed, or its output exceeds [`OUTPUT_BYTES`]. One commit
+/// writes all of it.
+fn run_untraced(machine: &mut Machine, fuel: u64, bytes: u64, turn: &TurnContext) -> StopReason {
+    let until = machine.instructions().saturating_add(fuel);
+    loop {
+        let remaining = until.saturating_sub(machine.instructions());
+        let stop = machine.run(remaining.min(LIMIT_CHECK_INTERVAL), turn);
+        let is_over_limit = machine.dirty_bytes() > bytes || machine.pending_output_bytes() > OUTPUT_BYTES;
+        if stop != StopReason::Fuel || remaining <= LIMIT_CHECK_INTERVAL || is_over_limit {
+            return stop;
+        }
+    }
+}
+
+/// Runs one instruction at a time, with a row in the log for each.
+fn run_traced(
+    execution: &str,
+    loaded: &mut LoadedMachine,
+    fuel: u64,
+    turn: &TurnContext,
+    ctx: &mut Ctx,
+    writes: &mut SliceWrites,
+) -> Result<StopReason, Rejection> {
+    let machine = &mut loaded.machine;
+    let until = machine.instructions().saturating_add(fuel);
+    while machine.instructions() < until {
+        let (pc, instruction, before) =
+            (machine.pc(), machine.next_instruction_json(), machine.operands(TRACED_OPERAND_BYTES));
+        let started = ctx.stopwatch.map(|stopwatch| stopwatch());
+        // The deferred fuel of built-in functions is used first, and then one instruction runs.
+        let stop = machine.run(1 + machine.deferred_fuel(), turn);
+        let mut details = json!({"pc": pc, "instruction": instruction, "stackBefore": before, "stackAfter": machine.operands(TRACED_OPERAND_BYTES)});
+        if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
+            details["executionTimeUs"] = stopwatch().saturating_sub(started).into();
+        }
+        let order = writes.log_position(machine.instructions());
+        writes.changes.push(child_rows::log_row(execution, order, "instruction", details, ctx)?);
+        if stop != StopReason::Fuel {
+            return Ok(stop);
+        }
+    }
+    Ok(StopReason::Fuel)
+}
+
+/// The end of a slice that did not stop at a call.
+fn slice_end(
+    stop: StopReason,
+    execution: &ExecutionHead,
+    loaded: &LoadedMachine,
+    ctx: &mut Ctx,
+    writes: &mut SliceWrites,
+    logs: bool,
+) -> Result<SliceEnd, Rejection> {
+    let mut log = |event, details, ctx: &mut Ctx| {
+        if logs {
+            let order = writes.log_position(loaded.machine.instructions());
+            writes.changes.push(child_rows::log_row(&execution.id, order, event, details, ctx)?);
+        }
+        Ok::<(), Rejection>(())
+    };
+    Ok(match stop {
+        StopReason::Fuel | StopReason::Call(_) | StopReason::Calls(_) | StopReason::Waiting(_) => {
+            SliceEnd::Unfinished(ctx.now + Settings::of(ctx).run_lease)
+        }
+        StopReason::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
+            let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
+            log("error", error.to_json(), ctx)?;
+            SliceEnd::Failed(error)
+        }
+        StopReason::Complete(result) => {
+            log("complete", json!({"instructionsExecuted": loaded.machine.instructions()}), ctx)?;
+            SliceEnd::Complete(ctx.now, result)
+        }
+        StopReason::Failed(failure) => {
+            let error = ProgramError::from_failure(failure, loaded.machine.next_instruction_json(), ctx.now).bounded();
+            log("error", error.to_json(), ctx)?;
+            SliceEnd::Failed(error)
+        }
+    })
+}
+
+/// The result of making calls.
+enum CreateCallsOutcome {
+    /// The calls as they were written. Those that ended at once are closed already.
+    Waiting(Vec<Call>),
+    /// The request is not valid. The program gets an error at its own line, and may catch it.
+    Rejected(String),
+    /// Early answers must be read first, and this slice has done enough.
+    Deferred,
+}
+
+/// Writes the calls that a program makes, each with its early answer, if there is one.
+fn create_calls(
+    view: &View,
+    execution: &mut ExecutionHead,
+    loaded: &LoadedMachine,
+    requests: Vec<CallRequest>,
+    ctx: &mut Ctx,
+    writes: &mut SliceWrites,
+    logs: bool,
+) -> Result<CreateCallsOutcome, Rejection> {
+    let mut calls = Vec::with_capacity(requests.len());
+    for (index, request) in requests.into_iter().enumerate() {
+        let label = request_label(&request.kind, (execution.group_size > 0).then_some(index));
+        let step = execution.metrics.cc_calls_count + 1 + index as u64;
+        match Call::from_request(execution, request, step, view, ctx) {
+            Ok(call) => calls.push(call),
+            Err(message) => return Ok(CreateCallsOutcome::Rejected(format!("{label}: {message}"))),
+        }
+    }
+    let written = write_calls(view, execution, loaded, calls, ctx, writes, logs)?;
+    let Some(calls) = written else { return Ok(CreateCallsOutcome::Deferred) };
+    execution.metrics.cc_calls_count += calls.len() as u64;
+    Ok(CreateCallsOutcome::Waiting(calls))
+}
+
+/// Writes new calls, each with its early answer, if there is one. `None`: early answers must be read first, and this slice has done enough.
+pub(super) fn write_calls(
+    view: &View,
+    execution: &mut ExecutionHead,
+    loaded: &LoadedMachine,
+    mut calls: Vec<Call>,
+    ctx: &mut Ctx,
+    writes: &mut SliceWrites,
+    logs: bool,
+) -> Result<Option<Vec<Call>>, Rejection> {
+    // In a very large group, only the first calls record the program's variables.
+    let variables = loaded.machine.variables(CONTEXT_BYTES / calls.len().clamp(1, 16));
+    calls.iter_mut().take(16).for_each(|call| call.context.variables.clone_from(&variables));
+    let unread: Vec<Key> =
+        calls.iter().filter(|c| c.key.is_some()).map(Call::key).filter(|k| !view.has_read(k)).collect();
+    if !unread.is_empty() {
+        // Deciding again repeats all work so far, up to the next keyed call each time. One repetition per slice is enough.
+        return if writes.took_early_answer { Ok(None) } else { Err(Rejection::Unread(unread)) };
+    }
+    for call in &mut calls {
+        let key = call.key();
+        let early = match view
+            .get(&key)
+            .map(|found| Ok::<_, Rejection>((found, CallHistoryRow::read(&key, found)?)))
+            .transpose()?
+        {
+            None => None,
+            Some((found, CallHistoryRow::EarlyAnswer(early))) => Some((found, early)),
+            Some((_, CallHistoryRow::Call(_))) => return Err(document::damaged(&key, "the call was made before")),
+        };
+        if let Some((_, early)) = &early {
+            writes.took_early_answer = true;
+            if let Some(why) = apply_early_answer(execution, call, early)
+                && logs
+            {
+                let details = json!({"callId": call.id, "key": call.key, "dropped": "early answer", "message": why});
+                let order = writes.log_position(loaded.machine.instructions());
+                writes.changes.push(child_rows::log_row(&execution.id, order, "error", details, ctx)?);
+            }
+        }
+        if call.outcome.is_none() && call.is_past_deadline(ctx.now) {
+            call.expire(ctx.now);
+        }
+        if logs {
+            let details = json!({"callId": call.id, "pc": call.context.pc, "line": call.context.line});
+            let order = writes.log_position(loaded.machine.instructions());
+            writes.changes.push(child_rows::log_row(&execution.id, order, "cc_call", details, ctx)?);
+        }
+        writes.changes.push(match early {
+            Some((found, _)) => call.update(found)?,
+            None => call.insert()?,
+        });
+        if call.outcome.is_none() {
+            let hint = if call.kind == TIMER { Hint::Due } else { super::call::open_hint(&call.kind) };
+            if !writes.hints.contains(&hint) {
+                writes.hints.push(hint);
+            }
+        }
+    }
+    Ok(Some(calls))
+}
+
+/// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open.
+fn apply_early_answer(execution: &mut ExecutionHead, call: &mut Call, early: &EarlyAnswer) -> Option<String> {
+    let accepted = call.coerce_answer(&early.response.result).and_then(|result| {
+        let (timestamp, latency_ms) = (early.response.timestamp, Millis(0));
+        call.response = Some(Response { result, timestamp, latency_ms, by: early.response.by.clone() });
+        call_closing::group_answer_bytes(execution, call)
+    });
+    match accepted {
+        Ok(bytes) => {
+            execution.group_answer_bytes = if execution.group_size > 1 { bytes } else { 0 };
+            call.close(CallOutcome::Answered);
+            None
+        }
+        Err(why) => {
+            call.response = None;
+            let why = why.to_string().trim_end_matches("; nothing was changed").to_owned();
+            // The call records it too, for readers of the call when nothing is logged.
+            let message = format!("the early answer is not valid and was dropped: {why}");
+            let (timestamp, by) = (early.response.timestamp, early.response.by.clone());
+            call.error = Some(CallError { name: None, message, timestamp, by });
+            Some(why)
+        }
+    }
+}
+
+/// The call in the words of the program, for error messages.
+pub(super) fn request_label(kind: &str, index: Option<usize>) -> String {
+    match (kind, index) {
+        (_, Some(index)) => format!("CC.all, question {index}"),
+        (COGNITIVE, None) => "CC".to_owned(),
+        (TIMER, None) => "sleep".to_owned(),
+        (tool, None) => format!("call of {tool}"),
+    }
+}
+
+/// Appends lines to the output: rows for all of them, the newest ones in the head, all in the digest.
+pub(super) fn append_output(
+    execution: &mut ExecutionHead,
+    lines: &[String],
+    writes: &mut SliceWrites,
+) -> Result<(), Rejection> {
+    let (rows, next) = child_rows::output_rows(&execution.id, execution.output_rows, lines)?;
+    writes.changes.extend(rows);
+    execution.output_rows = next;
+    execution.output_count += lines.len() as u64;
+    for line in lines {
+        execution.output_digest = hex(&sha256(&[execution.output_digest.as_bytes(), line.as_bytes()]));
+    }
+    let tail = &mut execution.output;
+    tail.extend(lines.iter().rev().take(TAIL_LINES).rev().map(|line| truncate_line(line)));
+    let is_too_long =
+        |tail: &[String]| tail.len() > TAIL_LINES || tail.iter().map(String::len).sum::<usize>() > TAIL_BYTES;
+    if is_too_long(tail) {
+        // The list shrinks to half at once. Dropping one line at a time would rewrite the whole list at every turn.
+        let mut bytes = 0;
+        let keep = tail.iter().rev().take(TAIL_LINES / 2).take_while(|line| {
+            bytes += line.len();
+            bytes <= TAIL_BYTES / 2
+        });
+        let keep = keep.count().max(1);
+        tail.drain(..tail.len() - keep);
+    }
+    Ok(())
+}
+
+/// A line as the head shows it.
+pub(super) fn truncate_line(line: &str) -> String {
+    if line.len() <= TAIL_BYTES {
+        return line.to_owned();
+    }
+    format!("{}…", &line[..line.floor_char_boundary(TAIL_BYTES - 4)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_cut_with_a_mark() {
+        let line = truncate_line(&"é".repeat(TAIL_BYTES));
+        assert!(line.len() <= TAIL_BYTES && line.ends_with('…'));
+    }
+}

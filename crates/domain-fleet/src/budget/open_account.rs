@@ -1,0 +1,171 @@
+//! The rule of budgets: a command changes every budget that covers it, in its own commit.
+
+use runstate_core::decision::{Ctx, Decision, ReadSet, Rejection, View};
+use runstate_core::schema::{Entity as _, Key};
+use runstate_value::time::{Date, Timestamp};
+
+use super::{BudgetAccount, BudgetEvent, BudgetEventKind, ResourceBudget};
+use crate::numeric::Amount;
+use crate::project::Project;
+use crate::resource::ResourceType;
+use crate::writable::Writable;
+
+/// Eight tenths are the share at which an event warns.
+const WARNED_TENTHS: rust_decimal::Decimal = rust_decimal::Decimal::from_parts(8, 0, 0, false, 1);
+
+/// An account with budgets, to change them.
+pub struct OpenAccount {
+    /// The account.
+    pub account: BudgetAccount,
+    stored: Writable<BudgetAccount>,
+    budgets: Vec<Writable<ResourceBudget>>,
+}
+
+impl OpenAccount {
+    /// The document for which commands on these budgets contend.
+    pub fn subject(project: &str, resource: ResourceType) -> Option<Key> {
+        Some(Key::new(&BudgetAccount::COLLECTION, &BudgetAccount::id_of(project, resource)))
+    }
+
+    /// The documents that [`OpenAccount::covering`] needs.
+    pub fn reads(view: &View, project: &str, resource: ResourceType) -> ReadSet {
+        let id = BudgetAccount::id_of(project, resource);
+        let reads = ReadSet::entity::<BudgetAccount>(&id);
+        match view.find_entity::<BudgetAccount>(&id) {
+            Ok(Some(account)) => {
+                let budgets = account.entity.covering(Date::of(view.now()));
+                budgets.fold(reads, |reads, (_, id)| reads.with_entity::<ResourceBudget>(&id))
+            }
+            // A project that has an account exists.
+            Ok(None) => reads.with_entity::<Project>(project),
+            Err(_) => reads,
+        }
+    }
+
+    /// The account of a project, with the budgets that cover now. Those that are missing are made.
+    pub fn covering(view: &View, project: &str, resource: ResourceType, now: Timestamp) -> Result<Self, Rejection> {
+        let mut open = Self::load(view, project, resource, now)?;
+        let day = Date::of(now);
+        let Some(unit) = open.account.unit else { return Ok(open) };
+        let covering: Vec<_> = open.account.covering(day).map(|(plan, id)| (plan.clone(), id)).collect();
+        view.require_entities::<ResourceBudget>(covering.iter().map(|(_, id)| id))?;
+        for (plan, id) in covering {
+            match view.find_entity::<ResourceBudget>(&id)? {
+                Some(budget) => open.budgets.push(budget.into()),
+                None if plan.auto_reset => {
+                    let budget = ResourceBudget::of_plan(&open.account, &plan, unit, day, now);
+                    open.budgets.push(Writable::new(budget));
+                }
+                None => {}
+            }
+        }
+        Ok(open)
+    }
+
+    /// The account of a project, with the budgets that a reservation counts against.
+    pub fn pinned(
+        view: &View,
+        project: &str,
+        resource: ResourceType,
+        budgets: &[String],
+        now: Timestamp,
+    ) -> Result<Self, Rejection> {
+        let mut open = Self::load(view, project, resource, now)?;
+        view.require_entities::<ResourceBudget>(budgets)?;
+        for id in budgets {
+            open.budgets.push(view.entity::<ResourceBudget>(id)?.into());
+        }
+        Ok(open)
+    }
+
+    /// The account of a project, without budgets.
+    pub fn load(view: &View, project: &str, resource: ResourceType, now: Timestamp) -> Result<Self, Rejection> {
+        let id = BudgetAccount::id_of(project, resource);
+        if view.find_entity::<BudgetAccount>(&id)?.is_none() {
+            view.entity::<Project>(project)?;
+        }
+        let stored = Writable::load(view, &id, || BudgetAccount::new(project, resource, now))?;
+        Ok(Self { account: stored.entity.clone(), stored, budgets: Vec::new() })
+    }
+
+    /// The ids of the budgets.
+    pub fn ids(&self) -> Vec<String> {
+        self.budgets.iter().map(|budget| budget.entity.uuid.clone()).collect()
+    }
+
+    /// The budgets.
+    pub fn budgets(&self) -> impl Iterator<Item = &ResourceBudget> {
+        self.budgets.iter().map(|budget| &budget.entity)
+    }
+
+    /// Rejects an amount that one of the budgets does not have.
+    fn admit(&self, amount: Amount) -> Result<(), Rejection> {
+        self.budgets().try_for_each(|budget| budget.admit(amount))
+    }
+
+    /// Reserves an amount.
+    pub fn reserve(&mut self, amount: Amount) -> Result<(), Rejection> {
+        self.admit(amount)?;
+        self.change(|_, budget| {
+            budget.reserved_amount = budget.reserved_amount.plus(amount)?;
+            Ok(())
+        })
+    }
+
+    /// Uses an amount that was not reserved.
+    pub fn consume(&mut self, amount: Amount) -> Result<bool, Rejection> {
+        self.admit(amount)?;
+        self.settle(Amount::ZERO, amount)
+    }
+
+    /// Gives back a reserved amount, and records what was used of it, even if it is more. Returns whether a tenth of a budget was completed.
+    pub fn settle(&mut self, reserved: Amount, used: Amount) -> Result<bool, Rejection> {
+        let mut is_tenth = false;
+        self.change(|_, budget| {
+            let tenths = budget.tenths();
+            budget.reserved_amount = budget.reserved_amount.minus(reserved)?;
+            budget.used_amount = budget.used_with(used)?;
+            is_tenth |= budget.tenths() > tenths;
+            Ok(())
+        })?;
+        Ok(is_tenth)
+    }
+
+    /// Changes each budget, and derives its overrun again.
+    pub fn change(
+        &mut self,
+        mut change: impl FnMut(&mut BudgetAccount, &mut ResourceBudget) -> Result<(), Rejection>,
+    ) -> Result<(), Rejection> {
+        for Writable { entity: budget, .. } in &mut self.budgets {
+            change(&mut self.account, budget)?;
+            budget.set_overrun()?;
+        }
+        Ok(())
+    }
+
+    /// Stores the account and its budgets, with the events of the change.
+    pub fn save<O>(self, mut decision: Decision<O>, ctx: &mut Ctx) -> Result<Decision<O>, Rejection> {
+        let Self { account, mut stored, budgets } = self;
+        stored.entity = account;
+        decision = stored.save(decision, ctx.now)?;
+        for mut stored in budgets {
+            let overrun = stored.before().map_or(Amount::ZERO, |before| before.overrun_amount);
+            let budget = &mut stored.entity;
+            let mut kinds = Vec::new();
+            let threshold = budget.allocated_amount.decimal() * WARNED_TENTHS;
+            let taken = budget.sum_taken();
+            if budget.warned_at.is_none() && !taken.is_zero() && taken >= threshold {
+                budget.warned_at = Some(ctx.now);
+                kinds.push(BudgetEventKind::Warning);
+            }
+            if budget.overrun_amount > overrun {
+                kinds.push(BudgetEventKind::Overrun);
+            }
+            for kind in kinds {
+                decision.changes.push(BudgetEvent::record(ctx, budget, kind)?);
+            }
+            decision = stored.save(decision, ctx.now)?;
+        }
+        Ok(decision)
+    }
+}

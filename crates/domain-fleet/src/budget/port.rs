@@ -1,0 +1,133 @@
+//! The budgets as other domains use them.
+
+use runstate_core::decision::{BudgetPort, Change, Cost, Ctx, Decision, ReadSet, Rejection, ReservationTerm, View};
+use runstate_core::operation::Parameter;
+use runstate_core::schema::parse_decimal;
+
+use super::reservation::{give_back, reserve, settle};
+use super::{BudgetAccount, OpenAccount, ReservationEvent, ReservationState, ReservedAmount};
+use super::{ResourceBudget, ResourceReservation};
+use crate::numeric::Amount;
+use crate::resource::{ResourceType, Unit};
+use crate::usage::{ResourceUsage, UsageDetails, UsedAmount, check_rate, rate_reads};
+
+/// The port.
+pub static PORT: BudgetPort = BudgetPort {
+    check: |cost| parse(cost).map(drop),
+    reads: |view, cost| match parse(cost) {
+        Ok(used) => rate_reads(view, used.unit, OpenAccount::reads(view, &cost.project, used.resource_type)),
+        Err(_) => ReadSet::empty(),
+    },
+    reserve: reserve_cost,
+    settle: settle_cost,
+    charge: |view, ctx, cost| record(view, ctx, cost, true),
+    release,
+};
+
+/// Longest part of a resource, in characters: the column `resource_subtype`.
+const SUBTYPE_CHARS: usize = 50;
+
+/// The amount of a cost.
+fn parse(cost: &Cost) -> Result<UsedAmount, Rejection> {
+    fn word<T: Parameter>(field: &str, text: &str) -> Result<T, Rejection> {
+        let reason = |_| format!("must be {}, not `{text}`", T::expected());
+        T::from_json(text.into()).map_err(|problem| invalid(field, reason(problem)))
+    }
+    let resource_type: ResourceType = word("resource", &cost.resource)?;
+    let unit: Unit = word("unit", &cost.unit)?;
+    resource_type.check_unit(unit).map_err(|rejection| match rejection {
+        Rejection::Invalid { field, reason } => invalid(&field, reason),
+        rejection => rejection,
+    })?;
+    let amount = parse_decimal(&cost.amount).and_then(Amount::round);
+    let amount = amount.ok_or_else(|| invalid("amount", format!("must be {}", Amount::expected())))?;
+    match cost.subtype.as_ref().map(|subtype| subtype.chars().count()) {
+        Some(length) if length > SUBTYPE_CHARS => {
+            Err(invalid("subtype", format!("has {length} characters; at most {SUBTYPE_CHARS} are allowed")))
+        }
+        _ => Ok(UsedAmount { resource_type, amount, unit }),
+    }
+}
+
+fn invalid(field: &str, reason: String) -> Rejection {
+    Rejection::Invalid { field: format!("cost.{field}"), reason }
+}
+
+fn reserve_cost(
+    view: &View,
+    ctx: &mut Ctx,
+    cost: &Cost,
+    term: ReservationTerm<'_>,
+) -> Result<Decision<String>, Rejection> {
+    let UsedAmount { resource_type, amount, unit } = parse(cost)?;
+    let earlier = term.earlier.map(|id| view.find_entity::<ResourceReservation>(id)).transpose()?.flatten();
+    if let Some(mut earlier) = earlier {
+        let id = earlier.entity.uuid.clone();
+        match earlier.entity.state {
+            ReservationState::Active => {
+                earlier.entity.expires_at = term.until;
+                return Decision::new(id).save(earlier, ctx.now);
+            }
+            // By a caller, before the end of the work.
+            ReservationState::Committed { .. } if term.renewed => return Ok(Decision::new(id)),
+            _ => {}
+        }
+    }
+    let reserved = ReservedAmount { resource_type, amount, unit, ttl: Some(term.until.since(ctx.now)) };
+    Ok(reserve(view, ctx, &cost.project, &reserved)?.map(|reservation| reservation.uuid))
+}
+
+fn details(cost: &Cost) -> UsageDetails {
+    UsageDetails { resource_subtype: cost.subtype.clone(), ..UsageDetails::default() }
+}
+
+fn settle_cost(view: &View, ctx: &mut Ctx, id: &str, cost: &Cost) -> Result<Decision<()>, Rejection> {
+    match view.find_entity::<ResourceReservation>(id)? {
+        // A caller has recorded it by `reservation commit`.
+        Some(row) if matches!(row.entity.state, ReservationState::Committed { .. }) => Ok(Decision::new(())),
+        Some(row) => {
+            let (decision, ..) = settle(view, ctx, row, (parse(cost)?.amount, false), details(cost))?;
+            Ok(decision.map(drop))
+        }
+        // It ended so long ago that its row was removed.
+        None => record(view, ctx, cost, false),
+    }
+}
+
+/// Records a cost that is not reserved. `admit`: only if the budgets have it.
+fn record(view: &View, ctx: &mut Ctx, cost: &Cost, admit: bool) -> Result<Decision<()>, Rejection> {
+    let used = parse(cost)?;
+    let mut open = OpenAccount::covering(view, &cost.project, used.resource_type, ctx.now)?;
+    open.account.check_unit(used.unit)?;
+    if admit {
+        open.consume(used.amount)?
+    } else {
+        open.settle(Amount::ZERO, used.amount)?
+    };
+    if admit {
+        check_rate(view, used.unit)?;
+    }
+    let row = ResourceUsage::new(view, ctx, &cost.project, used, open.ids(), details(cost));
+    open.save(Decision::new(()).change(Change::append(&row)?), ctx)
+}
+
+fn release(view: &View, ctx: &mut Ctx, ids: &[String], failed: bool) -> Result<Decision<()>, Rejection> {
+    view.require_entities::<ResourceReservation>(ids)?;
+    let mut active = Vec::new();
+    for id in ids {
+        let row = view.find_entity::<ResourceReservation>(id)?;
+        active.extend(row.filter(|row| row.entity.state == ReservationState::Active));
+    }
+    // All are requested at once: one by one, each would be read in a round of its own.
+    let account = |row: &ResourceReservation| BudgetAccount::id_of(&row.project_uuid, row.resource_type);
+    view.require_entities::<BudgetAccount>(active.iter().map(|row| account(&row.entity)))?;
+    view.require_entities::<ResourceBudget>(active.iter().flat_map(|row| &row.entity.budgets))?;
+    let (mut decision, mut after) = (Decision::new(()), view.clone());
+    for row in active {
+        let event = ReservationEvent::Release(ctx.now);
+        let one = give_back(&after, ctx, row, event, failed.then_some(true))?;
+        after = after.after(&one.changes, ctx);
+        decision.follow(one);
+    }
+    Ok(decision)
+}

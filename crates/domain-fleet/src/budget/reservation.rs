@@ -1,0 +1,378 @@
+//! Reservations: amounts that are taken from budgets before they are used.
+
+use runstate_core::decision::{
+    Change, Command, Ctx, Decision, Event, Lifecycle, LoadedEntity, ReadSet, Rejection, View,
+};
+use runstate_core::operation::{Operation, Parameters};
+use runstate_core::schema::{Entity, Key, State};
+use runstate_value::time::{Millis, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::OpenAccount;
+use crate::machine::IntelligentMachine;
+use crate::numeric::{Amount, CadCost};
+use crate::resource::{ResourceType, Unit};
+use crate::settings::FleetSettings;
+use crate::usage::{ResourceUsage, UsageDetails, UsedAmount, rate_reads};
+
+/// How long an amount is reserved, if the caller names no time.
+const TTL: Millis = Millis::minutes(60);
+
+/// An amount that is reserved for a use. It counts against the budgets that covered the moment when it was made.
+#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[entity(
+    collection = "fleet.budget_reservations",
+    version = 1,
+    noun = "reservation",
+    filters(project_uuid, resource_type, state)
+)]
+#[index(state, expires_at)]
+#[index(project_uuid, expires_at)]
+#[index(resource_type)]
+#[index(each(budgets))]
+#[ttl(ended_at, days = 30)]
+pub struct ResourceReservation {
+    /// Its id.
+    #[entity(id, shard, format = uuid)]
+    pub uuid: String,
+    /// The project.
+    #[entity(references = "fleet.projects", format = uuid)]
+    pub project_uuid: String,
+    /// The resource.
+    #[entity(format = varchar(50))]
+    pub resource_type: ResourceType,
+    /// The amount.
+    pub amount: Amount,
+    /// The unit of the amount.
+    #[entity(format = varchar(20))]
+    pub unit: Unit,
+    /// The ids of the budgets that it counts against.
+    pub budgets: Vec<String>,
+    /// When it is given back.
+    pub expires_at: Timestamp,
+    /// Its state.
+    #[entity(state)]
+    #[serde(flatten)]
+    pub state: ReservationState,
+    /// When the document was created.
+    pub created_at: Timestamp,
+}
+
+/// State of a reservation.
+#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[state(tag = "state", status = ReservationStatus)]
+pub enum ReservationState {
+    /// It counts against its budgets.
+    Active,
+    /// The used amount is recorded.
+    Committed {
+        /// When it was recorded.
+        ended_at: Timestamp,
+    },
+    /// It was given back.
+    Released {
+        /// When it was given back.
+        ended_at: Timestamp,
+    },
+    /// It was given back because its time was over.
+    Expired {
+        /// When it was given back.
+        ended_at: Timestamp,
+    },
+}
+
+/// An event of a reservation.
+#[derive(Event, Clone, Copy, Debug, PartialEq)]
+pub enum ReservationEvent {
+    /// See [`CommitReservation`].
+    Commit(Timestamp),
+    /// See [`ReleaseReservation`].
+    Release(Timestamp),
+    /// See [`ExpireReservation`].
+    Expire(Timestamp),
+}
+
+impl Lifecycle for ResourceReservation {
+    type Event = ReservationEvent;
+
+    fn transition(state: ReservationState, event: ReservationEvent) -> Option<ReservationState> {
+        use ReservationState::{Active, Committed, Expired, Released};
+        match (state, event) {
+            // The used amount is always recorded, however late.
+            (Active | Released { .. } | Expired { .. }, ReservationEvent::Commit(ended_at)) => {
+                Some(Committed { ended_at })
+            }
+            (Active, ReservationEvent::Release(ended_at)) => Some(Released { ended_at }),
+            (Active, ReservationEvent::Expire(ended_at)) => Some(Expired { ended_at }),
+            _ => None,
+        }
+    }
+}
+
+/// A reservation after a command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReservationSummary {
+    /// Its id.
+    pub uuid: String,
+    /// Its state.
+    pub state: ReservationStatus,
+    /// The amount.
+    pub amount: Amount,
+    /// When it is given back.
+    pub expires_at: Timestamp,
+    /// The ids of the budgets that it counts against; empty: no budget covers it.
+    pub budgets: Vec<String>,
+}
+
+impl ResourceReservation {
+    fn summary(&self) -> ReservationSummary {
+        ReservationSummary {
+            uuid: self.uuid.clone(),
+            state: self.state.status(),
+            amount: self.amount,
+            expires_at: self.expires_at,
+            budgets: self.budgets.clone(),
+        }
+    }
+
+    /// The reserved amount that is left.
+    fn open_amount(&self) -> Amount {
+        if self.state == ReservationState::Active { self.amount } else { Amount::ZERO }
+    }
+
+    fn open_account(&self, view: &View, now: Timestamp) -> Result<OpenAccount, Rejection> {
+        OpenAccount::pinned(view, &self.project_uuid, self.resource_type, &self.budgets, now)
+    }
+}
+
+/// An amount to reserve.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Parameters)]
+#[serde(rename_all = "camelCase")]
+pub struct ReservedAmount {
+    /// The resource.
+    pub resource_type: ResourceType,
+    /// The amount.
+    pub amount: Amount,
+    /// Its unit.
+    pub unit: Unit,
+    /// After how long it is given back, in milliseconds; by default an hour.
+    #[operation(name = "ttlMs")]
+    #[serde(rename = "ttlMs")]
+    pub ttl: Option<Millis>,
+}
+
+/// The decision to reserve an amount.
+pub fn reserve(
+    view: &View,
+    ctx: &mut Ctx,
+    project: &str,
+    reserved: &ReservedAmount,
+) -> Result<Decision<ReservationSummary>, Rejection> {
+    let ReservedAmount { resource_type, amount, unit, ttl } = *reserved;
+    let mut open = OpenAccount::covering(view, project, resource_type, ctx.now)?;
+    open.account.check_unit(unit)?;
+    let uuid = ctx.new_id();
+    open.account.admit(&uuid, ctx.now, &FleetSettings::of(ctx))?;
+    open.reserve(amount)?;
+    let reservation = ResourceReservation {
+        uuid,
+        project_uuid: project.to_owned(),
+        resource_type,
+        amount,
+        unit,
+        budgets: open.ids(),
+        expires_at: ctx.now + ttl.unwrap_or(TTL),
+        state: ReservationState::Active,
+        created_at: ctx.now,
+    };
+    open.save(Decision::new(reservation.summary()).and_insert(&reservation)?, ctx)
+}
+
+/// The decision to give a reservation back. `failed`: whether what it was for has failed; `None`: it is not known.
+pub fn give_back(
+    view: &View,
+    ctx: &mut Ctx,
+    mut reservation: LoadedEntity<ResourceReservation>,
+    event: ReservationEvent,
+    failed: Option<bool>,
+) -> Result<Decision<ReservationSummary>, Rejection> {
+    let row = &mut reservation.entity;
+    let mut open = row.open_account(view, ctx.now)?;
+    open.settle(row.open_amount(), Amount::ZERO)?;
+    open.account.record_end(&row.uuid, failed, ctx.now, &FleetSettings::of(ctx));
+    row.apply(event)?;
+    let decision = Decision::new(row.summary()).save(reservation, ctx.now)?;
+    open.save(decision, ctx)
+}
+
+/// The decision to record what was used of a reservation for something that has failed or not. Also returns whether a tenth of a budget was
+/// completed.
+pub fn settle(
+    view: &View,
+    ctx: &mut Ctx,
+    mut reservation: LoadedEntity<ResourceReservation>,
+    (actual, failed): (Amount, bool),
+    usage: UsageDetails,
+) -> Result<(Decision<ReservationSummary>, ResourceUsage, bool), Rejection> {
+    let row = &mut reservation.entity;
+    let mut open = row.open_account(view, ctx.now)?;
+    let is_tenth = open.settle(row.open_amount(), actual)?;
+    open.account.record_end(&row.uuid, Some(failed), ctx.now, &FleetSettings::of(ctx));
+    row.apply(ReservationEvent::Commit(ctx.now))?;
+    let used = UsedAmount { resource_type: row.resource_type, amount: actual, unit: row.unit };
+    let recorded = ResourceUsage::new(view, ctx, &row.project_uuid, used, row.budgets.clone(), usage);
+    let mut decision = Decision::new(row.summary()).save(reservation, ctx.now)?;
+    decision.changes.push(Change::append(&recorded)?);
+    Ok((open.save(decision, ctx)?, recorded, is_tenth))
+}
+
+/// Reserves an amount in every budget that covers now. It is given back when its time is over, unless it was committed or released.
+///
+/// Errors: `not_found` (the project), `budget_exceeded`, `circuit_open`, `unit_mismatch`, `invalid` (the unit).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "fleet.budget.reserve")]
+pub struct ReserveBudget {
+    /// The project.
+    #[operation(subject)]
+    pub project_uuid: String,
+    /// The resource.
+    pub resource_type: ResourceType,
+    /// The amount.
+    pub amount: Amount,
+    /// Its unit.
+    pub unit: Unit,
+    /// After how long it is given back, in milliseconds; by default an hour.
+    #[operation(name = "ttlMs")]
+    pub ttl: Option<Millis>,
+}
+
+impl Command for ReserveBudget {
+    const NAME: &'static str = "fleet.budget_reserve";
+    type Output = ReservationSummary;
+
+    fn subject(&self) -> Option<Key> {
+        OpenAccount::subject(&self.project_uuid, self.resource_type)
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        OpenAccount::reads(view, &self.project_uuid, self.resource_type)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>, Rejection> {
+        let Self { resource_type, amount, unit, ttl, .. } = *self;
+        reserve(view, ctx, &self.project_uuid, &ReservedAmount { resource_type, amount, unit, ttl })
+    }
+}
+
+/// Records what was used of a reservation, and gives the rest back. It is recorded even after the reservation has expired, and even if it is more
+/// than was reserved: the excess is the overrun of the budgets, and nothing more is reserved until it is covered. A reservation that has ended is
+/// kept for 30 days; record a later use without it.
+///
+/// Errors: `not_found`, `illegal_transition` (it was committed before), `limit` (a budget would have used 1,000,000,000 or more).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "fleet.reservation.commit")]
+pub struct CommitReservation {
+    /// The reservation.
+    #[operation(subject)]
+    pub uuid: String,
+    /// The amount that was used.
+    pub actual: Amount,
+    /// The part of the resource, such as `claude_api`.
+    pub resource_subtype: Option<String>,
+    /// The machine that used it.
+    pub machine_uuid: Option<String>,
+    /// Its cost in Canadian dollars. That of money is computed.
+    pub cost_cad: Option<CadCost>,
+}
+
+impl Command for CommitReservation {
+    const NAME: &'static str = "fleet.reservation_commit";
+    type Output = ReservationSummary;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let reads = ReadSet::entity::<ResourceReservation>(&self.uuid);
+        let reads = self.machine_uuid.iter().fold(reads, |reads, id| reads.with_entity::<IntelligentMachine>(id));
+        match view.find_entity::<ResourceReservation>(&self.uuid) {
+            Ok(Some(row)) => rate_reads(view, row.entity.unit, reads),
+            _ => reads,
+        }
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>, Rejection> {
+        let machine = self.machine_uuid.as_ref().map(|id| view.entity::<IntelligentMachine>(id)).transpose()?;
+        let details = UsageDetails {
+            machine_uuid: self.machine_uuid.clone(),
+            resource_subtype: self.resource_subtype.clone(),
+            cost_cad: self.cost_cad,
+            ..UsageDetails::default()
+        };
+        let reservation = view.entity::<ResourceReservation>(&self.uuid)?;
+        let (decision, row, is_tenth) = settle(view, ctx, reservation, (self.actual, false), details)?;
+        match machine {
+            Some(mut machine) => {
+                machine.entity.add_usage(&row, is_tenth)?;
+                decision.save(machine, ctx.now)
+            }
+            None => Ok(decision),
+        }
+    }
+}
+
+/// Gives a reserved amount back. Failures of what it was for open the circuit breaker: after three in a row nothing is reserved for five minutes,
+/// and then one reservation tries whether the resource works again.
+///
+/// Errors: `not_found`, `illegal_transition` (it has ended).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "fleet.reservation.release")]
+pub struct ReleaseReservation {
+    /// The reservation.
+    #[operation(subject)]
+    pub uuid: String,
+    /// Whether what it was for has failed.
+    pub failed: bool,
+}
+
+impl Command for ReleaseReservation {
+    const NAME: &'static str = "fleet.reservation_release";
+    type Output = ReservationSummary;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<ResourceReservation>(&self.uuid)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>, Rejection> {
+        let (reservation, event) = (view.entity(&self.uuid)?, ReservationEvent::Release(ctx.now));
+        give_back(view, ctx, reservation, event, self.failed.then_some(true))
+    }
+}
+
+/// Gives back a reservation whose time is over.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExpireReservation {
+    /// The reservation.
+    pub uuid: String,
+}
+
+impl Command for ExpireReservation {
+    const NAME: &'static str = "fleet.reservation_expire";
+    type Output = ReservationSummary;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<ResourceReservation>(&self.uuid)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>, Rejection> {
+        let reservation = view.entity::<ResourceReservation>(&self.uuid)?;
+        if reservation.entity.expires_at > ctx.now {
+            return Err(Rejection::Stale {
+                what: format!("reservation `{}` is not due; nothing was changed", self.uuid),
+            });
+        }
+        // A trial of which nothing is known has not succeeded.
+        let open = reservation.entity.open_account(view, ctx.now)?;
+        let is_trial = open.account.trial_uuid.as_deref() == Some(&*self.uuid);
+        give_back(view, ctx, reservation, ReservationEvent::Expire(ctx.now), is_trial.then_some(true))
+    }
+}

@@ -1,0 +1,338 @@
+//! The command that writes documents, alone or around a command of a domain. Both share one decision, so they share one batch, one command
+//! id and one row of the ledger.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+
+use runstate_core::decision::{
+    AnyCommand, Change, Cost, Ctx, Decision, LoadedDocument, Ports, ReadSet, Rejection, View,
+};
+use runstate_core::id::{self, CommandId, Revision};
+use runstate_core::limits::DOCUMENT_DEPTH;
+use runstate_core::operation::{Mismatch, Parameter};
+use runstate_core::schema::{Collection, Key, Kind};
+use runstate_value::{Document, Json, SortedMap, SortedSet, check_storable, collect_btree_map, from_value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Largest number of writes with [`DocumentExpectation::Any`] of documents that exist. The row of the ledger, which has at most 4 KiB, holds
+/// the revisions of these documents.
+const MAX_UNEXPECTED: usize = 64;
+
+/// One write of one document.
+#[derive(Clone, Debug)]
+pub struct DocumentWrite {
+    collection: &'static Collection,
+    id: String,
+    operation: WriteOperation,
+    expect: DocumentExpectation,
+}
+
+#[derive(Clone, Debug)]
+enum WriteOperation {
+    Put(Document),
+    Patch(Document),
+    Delete,
+}
+
+/// The expectation of a write about the document before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String")]
+pub enum DocumentExpectation {
+    /// Nothing.
+    #[default]
+    Any,
+    /// It does not exist.
+    Absent,
+    /// It has this revision.
+    Revision(Revision),
+}
+
+impl DocumentExpectation {
+    fn as_text(&self) -> String {
+        match self {
+            Self::Any => "any".to_owned(),
+            Self::Absent => "absent".to_owned(),
+            Self::Revision(revision) => revision.to_string(),
+        }
+    }
+}
+
+impl Parameter for DocumentExpectation {
+    fn expected() -> String {
+        "`absent`, `any` or a revision, such as `3-0123456789ab`".to_owned()
+    }
+
+    fn from_json(value: Json) -> Result<Self, Mismatch> {
+        match value.as_str() {
+            Some("any") => Ok(Self::Any),
+            Some("absent") => Ok(Self::Absent),
+            Some(text) if let Some(revision) = Revision::parse(text) => Ok(Self::Revision(revision)),
+            _ => Err(Mismatch::of_type(Self::expected(), value)),
+        }
+    }
+}
+
+impl DocumentWrite {
+    fn new(collection: &'static Collection, id: &str, operation: WriteOperation) -> Self {
+        Self { collection, id: id.to_owned(), operation, expect: DocumentExpectation::Any }
+    }
+
+    /// Writes the whole document.
+    pub fn put(collection: &'static Collection, id: &str, document: Document) -> Self {
+        Self::new(collection, id, WriteOperation::Put(document))
+    }
+
+    /// Changes members of a document that exists, as RFC 7396 (JSON Merge Patch) specifies: null removes a member.
+    pub fn patch(collection: &'static Collection, id: &str, patch: Document) -> Self {
+        Self::new(collection, id, WriteOperation::Patch(patch))
+    }
+
+    /// Deletes the document, if it exists.
+    pub fn delete(collection: &'static Collection, id: &str) -> Self {
+        Self::new(collection, id, WriteOperation::Delete)
+    }
+
+    /// Sets the expectation; without one it is [`DocumentExpectation::Any`].
+    pub fn expect(self, expect: DocumentExpectation) -> Self {
+        Self { expect, ..self }
+    }
+
+    fn key(&self) -> Key {
+        Key::new(self.collection, &self.id)
+    }
+
+    /// Checks what needs no document.
+    fn check(&self) -> Result<(), Rejection> {
+        let invalid = |reason: String| Rejection::Invalid { field: self.key().to_string(), reason };
+        id::check(&self.id).map_err(|why| invalid(why.to_string()))?;
+        if let WriteOperation::Put(document) | WriteOperation::Patch(document) = &self.operation {
+            // Later steps recurse into the values.
+            document
+                .values()
+                .try_for_each(|value| check_storable(value, DOCUMENT_DEPTH - 1))
+                .map_err(|excess| invalid(format!("a value is {excess}")))?;
+        }
+        match (&self.operation, &self.expect) {
+            (WriteOperation::Patch(_) | WriteOperation::Delete, DocumentExpectation::Absent) => {
+                Err(invalid("a patch or a deletion cannot expect that the document does not exist".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The write, for the fingerprint of the command.
+    fn to_json(&self) -> Json {
+        let (operation, document) = match &self.operation {
+            WriteOperation::Put(document) => ("put", document.clone()),
+            WriteOperation::Patch(patch) => ("patch", patch.clone()),
+            WriteOperation::Delete => ("delete", Document::new()),
+        };
+        json!({"key": self.key().to_string(), "expect": self.expect.as_text(), operation: document})
+    }
+
+    /// The change that makes the write; `None`: the document to delete does not exist.
+    fn decide(&self, before: Option<&LoadedDocument>) -> Result<Option<Change>, Rejection> {
+        let key = self.key();
+        let found = before.map(|before| &before.revision);
+        let expected = match &self.expect {
+            DocumentExpectation::Any => None,
+            DocumentExpectation::Absent => Some(None),
+            DocumentExpectation::Revision(revision) => Some(Some(revision)),
+        };
+        if let Some(expected) = expected
+            && expected != found
+        {
+            return Err(Rejection::Conflict { key, expected: expected.cloned(), found: found.cloned() });
+        }
+        let document = match (&self.operation, before) {
+            (WriteOperation::Put(document), _) => document.clone(),
+            (WriteOperation::Patch(patch), Some(before)) => {
+                let mut document = before.document.as_ref().clone();
+                merge(&mut document, patch);
+                document
+            }
+            (WriteOperation::Patch(_), None) => {
+                let hint = "; put it instead of patching it".to_owned();
+                return Err(Rejection::NotFound { what: "document", id: key.to_string(), hint });
+            }
+            (WriteOperation::Delete, Some(before)) => {
+                return Ok(Some(Change::Delete { key, revision: Some(before.revision.clone()) }));
+            }
+            (WriteOperation::Delete, None) => return Ok(None),
+        };
+        let declares_id = self.collection.fields.iter().any(|field| field.name == "id" && field.kind == Kind::Id);
+        if declares_id && document.get("id").and_then(Json::as_str) != Some(&self.id) {
+            let reason = format!("its field `id` must be `{}`", self.id);
+            return Err(Rejection::Invalid { field: key.to_string(), reason });
+        }
+        Ok(Some(match before {
+            Some(before) => Change::Update { key, before: before.clone(), after: document },
+            None => Change::Insert { key, document },
+        }))
+    }
+}
+
+/// Merges a patch into a document (RFC 7396). The depth of both was checked.
+fn merge(document: &mut Document, patch: &Document) {
+    for (name, value) in patch {
+        match value {
+            Json::Null => drop(document.remove(name)),
+            Json::Object(patch) => {
+                let member = document.entry(name.clone()).or_insert_with(|| Json::Object(Document::new()));
+                if !member.is_object() {
+                    *member = Json::Object(Document::new());
+                }
+                if let Json::Object(member) = member {
+                    merge(member, patch);
+                }
+            }
+            value => drop(document.insert(name.clone(), value.clone())),
+        }
+    }
+}
+
+/// Writes documents, with a command of a domain or without.
+pub(super) struct DocumentCommit<'a> {
+    writes: Vec<DocumentWrite>,
+    command: Option<&'a mut dyn AnyCommand>,
+    /// The revisions of documents that existed before a write that expected nothing, by the position of the write. All other revisions
+    /// follow from the writes, so the ledger does not need them.
+    unexpected: SortedMap<usize, Revision>,
+}
+
+/// The result of a [`DocumentCommit`] in the ledger.
+#[derive(Default, Serialize, Deserialize)]
+struct LedgerResult {
+    #[serde(default)]
+    unexpected: BTreeMap<String, Revision>,
+    #[serde(default)]
+    command: Json,
+}
+
+impl<'a> DocumentCommit<'a> {
+    pub(super) fn new(writes: Vec<DocumentWrite>, command: Option<&'a mut dyn AnyCommand>) -> Self {
+        Self { writes, command, unexpected: SortedMap::default() }
+    }
+
+    /// The revisions after the commit under this id, in the order of the writes; `None`: the document is deleted.
+    pub(super) fn revisions(&self, id: &CommandId) -> Vec<Option<Revision>> {
+        let after = |(at, write): (usize, &DocumentWrite)| match (&write.operation, &write.expect) {
+            (WriteOperation::Delete, _) => None,
+            (_, DocumentExpectation::Revision(before)) => Some(before.next()),
+            _ => Some(match self.unexpected.get(&at) {
+                Some(before) => before.next(),
+                None => Revision::first(id, write.collection.name, &write.id),
+            }),
+        };
+        self.writes.iter().enumerate().map(after).collect()
+    }
+}
+
+impl AnyCommand for DocumentCommit<'_> {
+    fn name(&self) -> &'static str {
+        "documents.commit"
+    }
+
+    fn check(&self) -> Result<(), Rejection> {
+        let mut keys = SortedSet::default();
+        for write in &self.writes {
+            write.check()?;
+            if keys.insert(write.key(), ()).is_some() {
+                let reason = "is written twice in one commit; merge the two writes".to_owned();
+                return Err(Rejection::Invalid { field: write.key().to_string(), reason });
+            }
+        }
+        self.command.as_ref().map_or(Ok(()), |command| command.check())
+    }
+
+    fn subject(&self) -> Option<Key> {
+        match &self.command {
+            Some(command) => command.subject(),
+            None => self.writes.first().map(DocumentWrite::key),
+        }
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let reads = self.command.as_ref().map_or_else(ReadSet::empty, |command| command.reads(view));
+        // The command reads as it does alone: an answer without a call id is for the call that was read here last.
+        if !view.missing(reads.clone()).is_empty() {
+            return reads;
+        }
+        self.writes.iter().fold(reads, |reads, write| reads.with_key(write.key()))
+    }
+
+    fn cost(&self, view: &View) -> Option<Cost> {
+        self.command.as_ref()?.cost(view)
+    }
+
+    fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+        ctx.max_writes = ctx.max_writes.saturating_sub(self.writes.len());
+        let mut decision = match &mut self.command {
+            Some(command) => command.decide(view, ctx)?,
+            None => Decision::new(()),
+        };
+        self.unexpected = SortedMap::default();
+        for (at, write) in self.writes.iter().enumerate() {
+            let before = view.get(&write.key());
+            decision.changes.extend(write.decide(before)?);
+            if let (DocumentExpectation::Any, Some(before)) = (&write.expect, before)
+                && !matches!(write.operation, WriteOperation::Delete)
+            {
+                self.unexpected.insert(at, before.revision.clone());
+            }
+        }
+        if self.unexpected.len() > MAX_UNEXPECTED {
+            return Err(Rejection::Limit {
+                what: format!("{} writes of documents that exist, without their revisions", self.unexpected.len()),
+                limit: format!("{MAX_UNEXPECTED} in one commit"),
+                remedy: "pass the revisions as `expect`, or split the commit",
+            });
+        }
+        Ok(decision)
+    }
+
+    fn result(&self) -> Result<Json, String> {
+        let command = self.command.as_ref().map_or(Ok(Json::Null), |command| command.result())?;
+        let unexpected = self.unexpected.iter().map(|(at, revision)| (at.to_string(), revision.clone()));
+        let unexpected = collect_btree_map(unexpected);
+        serde_json::to_value(LedgerResult { unexpected, command }).map_err(|error| error.to_string())
+    }
+
+    fn reply(&self) -> Result<Json, String> {
+        self.command.as_ref().map_or(Ok(Json::Null), |command| command.reply())
+    }
+
+    fn replay_result(&mut self, result: Json) -> Result<(), String> {
+        let LedgerResult { unexpected, command } = from_value(&result).map_err(|error| error.to_string())?;
+        let mut read = SortedMap::default();
+        for (at, revision) in unexpected {
+            read.insert(at.parse::<usize>().map_err(|error| error.to_string())?, revision);
+        }
+        self.unexpected = read;
+        self.command.as_mut().map_or(Ok(()), |inner| inner.replay_result(command))
+    }
+
+    fn to_json(&self) -> Result<Json, String> {
+        let command = match &self.command {
+            Some(command) => json!({"name": command.name(), "parameters": command.to_json()?}),
+            None => Json::Null,
+        };
+        Ok(json!({"writes": self.writes.iter().map(DocumentWrite::to_json).collect::<Vec<_>>(), "command": command}))
+    }
+
+    fn next(&self, ports: &Ports) -> Option<Box<dyn AnyCommand>> {
+        self.command.as_ref()?.next(ports)
+    }
+
+    fn take_output(&mut self) -> Option<Box<dyn Any>> {
+        self.command.as_mut()?.take_output()
+    }
+
+    fn absorb(&mut self, part: Box<dyn Any>) {
+        if let Some(command) = &mut self.command {
+            command.absorb(part);
+        }
+    }
+}

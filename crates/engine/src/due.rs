@@ -1,0 +1,243 @@
+//! Due work of all domains. Each due rule finds entities whose time has come by an index; the host decides when to look. Expired and
+//! abandoned rows are removed too.
+
+use std::sync::{Mutex, PoisonError};
+
+use runstate_core::error_code::ErrorCode;
+use runstate_core::operation::{DueKind, DueRow, DueRule, Parameter};
+use runstate_store::{Freshness, Row};
+use runstate_value::time::{Millis, Timestamp};
+use runstate_value::{self as value, Json, SortedMap};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Engine, Error, STAGED, log};
+
+/// How far a due entity is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Parameter)]
+#[schemars(rename_all = "snake_case")]
+pub enum RunLimit {
+    /// To the end of its work: an execution to its next stop.
+    Stop,
+    /// One commit or a few. The remaining work is due at once, for any process. Suits a host that runs due work between the commands of a
+    /// waiting caller.
+    Slice,
+}
+
+/// The result of running due work.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct DueReport {
+    /// Entities that were resumed.
+    pub woken: u32,
+    /// Entities deleted because their retention ended, or because an earlier deletion was interrupted.
+    pub deleted: u32,
+    /// Rows removed because they expired, or because the command that staged them was abandoned.
+    pub swept: u64,
+    /// Documents whose secrets were encrypted again, because their key is not the current one any more.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub encrypted: u64,
+    /// Whether more may be due than the limit allowed.
+    pub more: bool,
+    /// Entities whose due work failed. They do not delay the others.
+    pub failed: Vec<DueFailure>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// An entity or a collection whose due work failed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DueFailure {
+    /// The id of the entity, or the name of the collection.
+    pub id: String,
+    /// The error.
+    pub error: Error,
+}
+
+impl DueReport {
+    pub(super) fn add_failure(&mut self, id: &str, error: Error) {
+        log::due_failed(id, &error);
+        self.failed.push(DueFailure { id: id.to_owned(), error });
+    }
+
+    /// Whether nothing was due.
+    pub fn is_empty(&self) -> bool {
+        self.woken == 0 && self.deleted == 0 && self.swept == 0 && self.encrypted == 0 && self.failed.is_empty()
+    }
+}
+
+/// Documents that are encrypted again in place of one entity: that takes far less time than to run one.
+const ROTATED_PER_ITEM: u32 = 16;
+
+/// Number of due entities per query.
+const PAGE: u32 = 64;
+
+/// The longest time for which a read of a rule counts. Documents that get an old timestamp, for example by an import, are found after it.
+const MAX_READ_AGE: Millis = Millis::minutes(1);
+
+/// For each rule, when it was last read, and when its next entity is due.
+#[derive(Default)]
+pub(super) struct DueReads(Mutex<SortedMap<&'static str, (Timestamp, Option<Timestamp>)>>);
+
+impl DueReads {
+    fn lock(&self) -> std::sync::MutexGuard<'_, SortedMap<&'static str, (Timestamp, Option<Timestamp>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// Runs the work that is due now, for at most `limit` entities of each rule and as many rows. Several hosts may do so concurrently: each
+    /// item is done once.
+    pub async fn run_due(&self, limit: u32, run_limit: RunLimit) -> Result<DueReport, Error> {
+        let now = self.now();
+        let mut report = DueReport::default();
+        // The first read sees every acknowledged commit, and the others are no older.
+        let mut freshness = Freshness::Linearizable;
+        for rule in self.shared.registry.due_rules() {
+            if let Some(delay) = (rule.delay)(self.settings()) {
+                self.run_rule_from(freshness, rule, now - delay, limit, run_limit, &mut report).await?;
+                freshness = Freshness::Session;
+            }
+        }
+        let expired = self.sweep(now, limit as usize).await?;
+        let removed = match self.remove_abandoned(now, limit).await {
+            Ok(removed) => u64::from(removed),
+            // The caller must still receive the report of the work done so far.
+            Err(error) if error.code == ErrorCode::CORRUPT => {
+                report.add_failure(STAGED.name, error);
+                0
+            }
+            Err(error) => return Err(error),
+        };
+        // A caller that waits gets small steps.
+        let rotated = if run_limit == RunLimit::Slice { limit } else { limit.saturating_mul(ROTATED_PER_ITEM) };
+        self.run_rotation(rotated, &mut report).await?;
+        *self.shared.due_reads.lock() = SortedMap::default();
+        // As many rows of one collection as the limit allows may not be all of them.
+        report.more |= removed.max(expired) >= u64::from(limit.max(1));
+        report.swept = removed + expired;
+        Ok(report)
+    }
+
+    /// Does the work of one rule, for at most `limit` entities whose timestamp is at or before `until`.
+    pub async fn run_rule(
+        &self,
+        rule: &DueRule,
+        until: Timestamp,
+        limit: u32,
+        run_limit: RunLimit,
+        report: &mut DueReport,
+    ) -> Result<(), Error> {
+        self.run_rule_from(Freshness::Linearizable, rule, until, limit, run_limit, report).await
+    }
+
+    /// As [`Engine::run_rule`], with the freshness of its first read.
+    async fn run_rule_from(
+        &self,
+        mut freshness: Freshness,
+        rule: &DueRule,
+        until: Timestamp,
+        limit: u32,
+        run_limit: RunLimit,
+        report: &mut DueReport,
+    ) -> Result<(), Error> {
+        let query = rule.query(Some(until)).limit(PAGE);
+        let (mut cursor, mut done) = (None, 0);
+        loop {
+            let page = self.store().query(&query.clone().after(cursor), freshness).await?;
+            freshness = Freshness::Session;
+            for row in page.items {
+                if done >= limit {
+                    report.more = true;
+                    return Ok(());
+                }
+                let due = DueRow {
+                    id: &row.id,
+                    document: &row.stored.document,
+                    until,
+                    one_part: run_limit == RunLimit::Slice,
+                    refreshed: None,
+                };
+                match self.run_due_row(rule, due).await {
+                    Ok(kind) => {
+                        done += u32::from(kind.is_some());
+                        match kind {
+                            Some(DueKind::Resumed) => report.woken += 1,
+                            Some(DueKind::Deleted) => report.deleted += 1,
+                            None => {}
+                        }
+                    }
+                    Err(error) => report.add_failure(&row.id, error),
+                }
+            }
+            // Entities whose due work failed are still due. The cursor moves past them; a repeated query would not.
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn run_due_row(&self, rule: &DueRule, mut row: DueRow<'_>) -> Result<Option<DueKind>, Error> {
+        if (rule.maintains)(row.document) {
+            row.refreshed = self.store().maintain().await?;
+        }
+        let mut command = (rule.command)(row);
+        let max_parts = row.one_part.then_some(1);
+        match self.execute_any(&mut *command, None, max_parts).await {
+            Ok(_) => {}
+            // Another process was faster.
+            Err(error)
+                if matches!(error.code, ErrorCode::NOT_FOUND | ErrorCode::ILLEGAL_TRANSITION | ErrorCode::STALE) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok((rule.outcome)(&command.result().map_err(Error::internal)?))
+    }
+
+    /// The time at which [`Engine::run_due`] next has work; `None`: not before another command. A time in the past means now.
+    ///
+    /// With [`Freshness::Session`] it may miss recent commits of other processes. That suits a caller that calls it after each of its own
+    /// commands, and with [`Freshness::Linearizable`] from time to time.
+    pub async fn next_due(&self, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
+        let mut next: Option<Timestamp> = self.is_rotating().then(|| Timestamp::from_millis(0));
+        for rule in self.shared.registry.due_rules() {
+            let Some(delay) = (rule.delay)(self.settings()) else { continue };
+            let due = self.next_due_of(rule, freshness).await?.map(|at| at + delay);
+            next = next.into_iter().chain(due).min();
+        }
+        Ok(next)
+    }
+
+    /// As [`Engine::next_due`], for a caller that asks again every second: a rule whose entities are due minutes after their commit is read once
+    /// a minute. [`Engine::run_due`] reads them all again.
+    pub async fn poll_due(&self) -> Result<Option<Timestamp>, Error> {
+        let (mut next, now) = (self.is_rotating().then(|| Timestamp::from_millis(0)), self.now());
+        for rule in self.shared.registry.due_rules() {
+            let Some(delay) = (rule.delay)(self.settings()) else { continue };
+            // Nothing that was committed since the last read is due earlier than this.
+            let lead = Millis(delay.0.saturating_add((rule.lead)(self.settings()).0)).min(MAX_READ_AGE);
+            let last = self.shared.due_reads.lock().get(rule.name).copied();
+            let due = match last {
+                Some((read, due)) if (Millis(0)..lead).contains(&now.since(read)) => due,
+                _ => {
+                    let due = self.next_due_of(rule, Freshness::Linearizable).await?.map(|at| at + delay);
+                    self.shared.due_reads.lock().insert(rule.name, (now, due));
+                    due
+                }
+            };
+            next = next.into_iter().chain(due).min();
+        }
+        Ok(next)
+    }
+
+    /// The earliest timestamp among the entities of a rule.
+    async fn next_due_of(&self, rule: &DueRule, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
+        let page = self.store().query(&rule.query(None).limit(1), freshness).await?;
+        let at = |row: &Row| value::get(&row.stored.document, rule.field).and_then(Json::as_i64);
+        Ok(page.items.first().and_then(at).map(Timestamp::from_millis))
+    }
+}

@@ -1,0 +1,134 @@
+//! Loads the documents that a command reads, in rounds, until the command requests nothing new.
+
+use runstate_core::decision::{AnyCommand, LoadedDocument, ReadSet, View};
+use runstate_core::error_code::ErrorCode;
+use runstate_core::schema::{Key, Page};
+use runstate_store::{Freshness, StoredDocument};
+use runstate_value::time::{Millis, Timestamp};
+
+use super::{Engine, Error};
+
+/// Maximum number of rounds, after which a command counts as one that never has all it needs.
+const MAX_ROUNDS: usize = 32;
+
+/// Maximum number of rounds that find a document changed since it was read; they do not count towards [`MAX_ROUNDS`]. Writers that need no
+/// read, because their documents are cached, can repeatedly be faster than a reader.
+const MAX_OVERTAKEN_ROUNDS: usize = 4_096;
+
+/// For how long a cached row of an insert-only collection counts after it was seen in the store. It never changes, but it may be deleted, and
+/// a domain may insert another under its key an hour later.
+const MAX_IMMUTABLE_AGE: Millis = Millis::minutes(30);
+
+/// Source of documents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadSource {
+    /// The cache, for documents that it has, and session reads of the others. They may be stale.
+    Cache,
+    /// The store only, and linearizable reads.
+    Store,
+}
+
+/// The view for the decision of `command`, with the keys that it requested while it decided (`unread`).
+///
+/// Each round reads all documents from the store again, so that the final view is of one snapshot. Cached documents are used only if
+/// the cache has all that are requested. Beside documents read now, cached ones could be of another moment, and the decision would
+/// depend on both.
+pub(super) async fn load(
+    engine: &Engine,
+    command: &dyn AnyCommand,
+    source: ReadSource,
+    unread: &[Key],
+    now: Timestamp,
+) -> Result<View, Error> {
+    let (spread, can_aggregate) =
+        (engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
+    let view = View::new(now, spread, can_aggregate).with_settings(engine.settings().clone());
+    let mut view = view.with_ports(engine.registry().ports());
+    let mut from = source;
+    let mut fetched: Vec<Key> = Vec::new();
+    let (mut rounds, mut overtaken) = (0, 0);
+    let mut is_fresh = false;
+    while rounds < MAX_ROUNDS && overtaken < MAX_OVERTAKEN_ROUNDS {
+        let mut reads = unread.iter().cloned().fold(command.reads(&view), ReadSet::with_key);
+        if let (Some(cost), Some(budgets)) = (command.cost(&view), engine.registry().ports().budgets) {
+            reads = reads.with((budgets.reads)(&view, &cost));
+        }
+        let missing = view.missing(reads);
+        if missing.is_empty() {
+            return Ok(view);
+        }
+        let ReadSet { keys, queries, aggregates, freshness } = missing;
+        let cached = |key: &Key| {
+            let immutable = is_immutable(engine, key).then(|| now - MAX_IMMUTABLE_AGE);
+            engine.shared.cache.get_seen_since(key, immutable.unwrap_or(Timestamp::from_millis(i64::MIN)))
+        };
+        let is_cached = |key: &Key| cached(key).is_some();
+        let fetched_before = fetched.len();
+        if from == ReadSource::Cache && !(queries.is_empty() && aggregates.is_empty() && keys.iter().all(is_cached)) {
+            fetched.extend(view.keys().filter(|key| !is_immutable(engine, key)).cloned());
+            from = ReadSource::Store;
+        }
+        // No commit checks which rows a query has missed, so it may not be old. Reads after a linearizable one are no older than that.
+        let may_be_old = source == ReadSource::Cache && queries.is_empty() && aggregates.is_empty();
+        let default = if may_be_old { Freshness::Session } else { Freshness::Linearizable };
+        let required = |is_fresh| if is_fresh { Freshness::Session } else { freshness.unwrap_or(default) };
+        for key in keys {
+            let may_be_cached =
+                from == ReadSource::Cache || (source == ReadSource::Cache && is_immutable(engine, &key));
+            match cached(&key).filter(|_| may_be_cached) {
+                Some((loaded, cached)) => view.put(key, Some(loaded), cached),
+                None => fetched.push(key),
+            }
+        }
+        let mut changed = false;
+        if fetched.len() > fetched_before {
+            let freshness = required(is_fresh);
+            changed = fetch(engine, &fetched, freshness, &mut view).await?;
+            is_fresh |= freshness == Freshness::Linearizable;
+        }
+        *(if changed { &mut overtaken } else { &mut rounds }) += 1;
+        for (name, query) in queries {
+            let freshness = required(is_fresh);
+            let page = engine.shared.store.query(&query, freshness).await?;
+            is_fresh |= freshness == Freshness::Linearizable;
+            let row = |row: runstate_store::Row| {
+                (Key { collection: query.collection.clone().into(), id: row.id }, to_loaded_document(row.stored))
+            };
+            let items = page.items.into_iter().map(row).collect();
+            view.put_page(name, query.clone(), Page { items, next: page.next });
+        }
+        for (name, aggregate) in aggregates {
+            let groups = engine.shared.store.aggregate(&aggregate).await?;
+            view.put_groups(name, aggregate, groups);
+        }
+    }
+    if overtaken == MAX_OVERTAKEN_ROUNDS {
+        let message = format!("the documents that {} reads are updated too often. Try again later", command.name());
+        return Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, message) });
+    }
+    Err(Error::internal(format!("{} still requests more documents after {MAX_ROUNDS} rounds", command.name())))
+}
+
+/// Whether a document never changes, so that its cached form cannot be stale.
+fn is_immutable(engine: &Engine, key: &Key) -> bool {
+    engine.catalog().get(&key.collection).is_some_and(|collection| collection.insert_only)
+}
+
+/// Reads all keys in one snapshot. Returns whether a document that had been read before has changed since.
+async fn fetch(engine: &Engine, keys: &[Key], freshness: Freshness, view: &mut View) -> Result<bool, Error> {
+    let found = engine.shared.store.get(keys, freshness).await?;
+    let mut changed = false;
+    for (key, stored) in keys.iter().zip(found) {
+        let found = stored.map(to_loaded_document);
+        let revision = |document: Option<&LoadedDocument>| document.map(|loaded| loaded.revision.clone());
+        changed |= view.has_read(key) && revision(view.get(key)) != revision(found.as_ref());
+        engine.shared.cache.refresh(key, found.as_ref(), engine.now());
+        let cached = found.as_ref().and_then(|found| engine.shared.cache.value_at_revision(key, &found.revision));
+        view.put(key.clone(), found, cached);
+    }
+    Ok(changed)
+}
+
+fn to_loaded_document(stored: StoredDocument) -> LoadedDocument {
+    LoadedDocument { revision: stored.revision, document: stored.document }
+}

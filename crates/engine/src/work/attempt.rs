@@ -1,0 +1,150 @@
+//! One attempt to answer a claimed item: its handler, the heartbeats meanwhile, and the report to the engine.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+
+use runstate_core::error_code::ErrorCode;
+use runstate_core::marker::BoxFuture;
+use runstate_core::operation::{Failure, WorkItem};
+use runstate_store::layer::yield_now;
+use runstate_value::Json;
+use runstate_value::time::Millis;
+
+use super::pool::{Either, race};
+use super::task::TaskHandler;
+use super::{CancellationToken, Task, Worker, WorkerEvent};
+use crate::Error;
+
+/// Number of heartbeats per lease: two of them may be lost.
+const HEARTBEATS_PER_LEASE: i64 = 3;
+
+impl<W: WorkItem> Worker<W> {
+    /// Processes a claimed item. `Err`: the worker cannot continue.
+    pub(super) async fn process_item(&self, work: &W, handler: Arc<dyn TaskHandler<W>>) -> Result<(), Error> {
+        self.emit(&WorkerEvent::Claimed(work));
+        let begun = self.host().now();
+        let attempt = work.attempts();
+        if attempt > self.backoff.attempts {
+            // Earlier workers crashed without reporting a failure. The item would crash this worker too, and the next one.
+            let why = format!("earlier workers tried it {} times, and none reported a result", attempt - 1);
+            return self.fail(work, Failure::permanent(why), Millis(0)).await;
+        }
+        let cancellation = CancellationToken::default();
+        let result = {
+            let _guard = cancellation.guard();
+            let task = Task { work: work.clone(), attempt, cancellation: cancellation.clone() };
+            let handling = catch_panic(Box::pin(async move { handler.answer(task).await }));
+            match race(handling, self.keep_lease(work)).await {
+                Either::Left(result) => result,
+                Either::Right(error) => return self.report_lost(work, error),
+            }
+        };
+        let took = self.host().now().since(begun);
+        match result {
+            Ok(answer) => self.complete(work, answer, took).await,
+            Err(failure) => self.fail(work, failure, took).await,
+        }
+    }
+
+    /// Extends the claim until it is lost. Returns the reason.
+    async fn keep_lease(&self, work: &W) -> Error {
+        let interval = Millis((self.lease.0 / HEARTBEATS_PER_LEASE).max(1));
+        let mut wait = interval;
+        loop {
+            self.host().sleep(wait).await;
+            match self.engine.execute(&work.heartbeat(self.lease)).await {
+                Ok(_) => wait = interval,
+                Err(error) if is_claim_lost::<W>(&error) || error.code == ErrorCode::CLOSED => return error,
+                Err(error) => {
+                    self.emit(&WorkerEvent::Trouble(&error));
+                    wait = Millis((interval.0 / HEARTBEATS_PER_LEASE).max(1));
+                }
+            }
+            // If neither timers nor the store ever wait, the handler must still be polled.
+            yield_now().await;
+        }
+    }
+
+    async fn complete(&self, work: &W, answer: Json, took: Millis) -> Result<(), Error> {
+        let (id, complete) = (self.engine.new_command_id(), work.complete(&self.owner, answer));
+        for failures in 0.. {
+            let error = match self.engine.execute_as(&complete, Some(&id)).await {
+                Ok(result) => {
+                    self.emit(&WorkerEvent::Answered { work, reached: &result.output, took });
+                    break;
+                }
+                Err(error) => error,
+            };
+            if error.code == W::INVALID_ANSWER {
+                return self.fail(work, Failure::new(error.message), took).await;
+            }
+            if is_claim_lost::<W>(&error) || error.code == ErrorCode::CLOSED {
+                return self.report_lost(work, error);
+            }
+            self.emit(&WorkerEvent::Trouble(&error));
+            if !error.retryable {
+                let message = format!("cannot record the answer: {error}");
+                return self.fail(work, Failure::new(message), took).await;
+            }
+            // The answer is kept while it may still be accepted.
+            self.back_off(failures).await;
+        }
+        Ok(())
+    }
+
+    async fn fail(&self, work: &W, failure: Failure, took: Millis) -> Result<(), Error> {
+        let backoff = failure.retry.then_some(self.backoff);
+        let (id, fail) = (self.engine.new_command_id(), work.fail(&self.owner, &failure, backoff));
+        for failures in 0.. {
+            match self.engine.execute_as(&fail, Some(&id)).await {
+                Ok(result) => {
+                    let retry_at = result.output.into();
+                    self.emit(&WorkerEvent::Failed { work, failure: &failure, retry_at, took });
+                    break;
+                }
+                Err(error) if is_claim_lost::<W>(&error) || error.code == ErrorCode::CLOSED => {
+                    return self.report_lost(work, error);
+                }
+                Err(error) => {
+                    self.emit(&WorkerEvent::Trouble(&error));
+                    // The item stays claimed until its lease expires.
+                    if !error.retryable {
+                        break;
+                    }
+                    self.back_off(failures).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn report_lost(&self, work: &W, error: Error) -> Result<(), Error> {
+        if error.code == ErrorCode::CLOSED {
+            return Err(error);
+        }
+        self.emit(&WorkerEvent::Lost { work, why: &error });
+        Ok(())
+    }
+}
+
+/// Whether an error means that the item no longer belongs to the worker, or can no longer be answered.
+fn is_claim_lost<W: WorkItem>(error: &Error) -> bool {
+    matches!(error.code, ErrorCode::ILLEGAL_TRANSITION | ErrorCode::NOT_FOUND) || W::CLAIM_LOST.contains(&error.code)
+}
+
+/// The result of a handler. A panic is a failure of this item alone.
+async fn catch_panic(mut future: BoxFuture<'static, Result<Json, Failure>>) -> Result<Json, Failure> {
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(polled) => polled,
+        Err(panic) => Poll::Ready(Err(Failure::new(format!("the handler panicked: {}", panic_message(&*panic))))),
+    })
+    .await
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}

@@ -1,0 +1,449 @@
+//! The loop of a running worker. It handles one event at a time, while the futures that it started run concurrently.
+//! The handlers of events start the next futures.
+
+use std::collections::HashMap;
+
+use runstate_core::error_code::ErrorCode;
+use runstate_core::marker::BoxFuture;
+use runstate_core::operation::WorkItem;
+use runstate_value::time::{Millis, Timestamp};
+
+use super::idle_state::{IdleOutcome, IdleState};
+use super::pool::{Either, Pool, race};
+use super::task::Signal;
+use super::{Worker, WorkerEvent};
+use crate::{Error, RunLimit};
+
+/// Maximum time to release items after a worker was stopped at once.
+const RELEASE_TIMEOUT: Millis = Millis::seconds(5);
+
+/// When a worker ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopCondition {
+    /// Only on request.
+    Requested,
+    /// When no item is open.
+    Drained,
+}
+
+/// An event of the loop.
+pub(super) enum LoopEvent<W> {
+    /// A claim has completed.
+    Claimed(Result<Option<Box<W>>, Error>),
+    /// An item was processed. `served` is the index of its kind among those that are served.
+    ItemProcessed { item: String, served: usize, result: Result<(), Error> },
+    /// A wait has ended.
+    WaitEnded(IdleState, Result<IdleOutcome, Error>),
+    /// Due work was run. The time until the next check; 0: at once.
+    Due(Result<Millis, Error>),
+    /// Due work must be checked again.
+    CheckDue,
+    /// An item was released.
+    Released,
+    /// The worker was stopped.
+    Stop,
+    /// The worker was stopped at once, or the grace is over.
+    StopNow,
+}
+
+/// An item that is being processed.
+pub(super) struct RunningItem<W> {
+    pub work: Box<W>,
+    /// Its slot in the pool.
+    pub slot: usize,
+}
+
+/// The progress of a shutdown.
+#[derive(PartialEq, Eq)]
+pub(super) enum ShutdownState {
+    Serving,
+    Draining,
+    Aborting,
+}
+
+pub(super) struct WorkerLoop<'a, W: WorkItem> {
+    pub worker: &'a Worker<W>,
+    pub until: StopCondition,
+    pub pool: Pool<'a, LoopEvent<W>>,
+    pub running: HashMap<String, RunningItem<W>>,
+    /// Number of running handlers per kind.
+    pub busy: Vec<usize>,
+    /// Number of claims in progress.
+    pub claims: usize,
+    /// Maximum number of claims in progress.
+    pub max_claims: usize,
+    /// `None`: a wait is in progress.
+    pub idle: Option<IdleState>,
+    /// Ends a wait.
+    pub wake_up: Signal,
+    /// The slot of the future that runs due work; `None`: it is not running.
+    pub due: Option<usize>,
+    /// When expired rows were last removed.
+    pub last_sweep: Option<Timestamp>,
+    /// Ends the wait for due work.
+    pub stop_signal: Signal,
+    pub shutdown: ShutdownState,
+    /// Number of failures of the store in a row.
+    pub failures: u32,
+    /// Which kinds are claimed first, if there are more than fit one claim.
+    pub kind_offset: usize,
+}
+
+impl<'a, W: WorkItem> WorkerLoop<'a, W> {
+    pub fn new(worker: &'a Worker<W>, until: StopCondition) -> Self {
+        Self {
+            worker,
+            until,
+            pool: Pool::new(),
+            running: HashMap::new(),
+            busy: vec![0; worker.served.len()],
+            claims: 0,
+            max_claims: 1,
+            idle: Some(IdleState::default()),
+            wake_up: Signal::default(),
+            due: None,
+            last_sweep: None,
+            stop_signal: Signal::default(),
+            shutdown: ShutdownState::Serving,
+            failures: 0,
+            kind_offset: 0,
+        }
+    }
+
+    pub async fn serve(mut self, mut stop: BoxFuture<'a, ()>, mut now: BoxFuture<'a, ()>) -> Result<(), Error> {
+        if self.worker.runs_due {
+            self.begin_due();
+        }
+        self.begin_claims();
+        // The pool of a worker that is not stopped is never empty.
+        while !self.pool.is_empty() {
+            match race(race(&mut stop, &mut now), self.pool.next()).await {
+                Either::Left(Either::Left(())) => {
+                    stop = Box::pin(std::future::pending());
+                    self.handle_event(LoopEvent::Stop)?;
+                    // The grace begins now; `now` may shorten it.
+                    let (worker, stop_now) = (self.worker, now);
+                    now = Box::pin(async move { _ = race(stop_now, worker.host().sleep(worker.grace)).await });
+                }
+                Either::Left(Either::Right(())) => {
+                    stop = Box::pin(std::future::pending());
+                    now = match self.shutdown {
+                        ShutdownState::Aborting => return Ok(()),
+                        _ => self.worker.host().sleep(RELEASE_TIMEOUT),
+                    };
+                    self.handle_event(LoopEvent::StopNow)?;
+                }
+                Either::Right(event) => self.handle_event(event)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_event(&mut self, event: LoopEvent<W>) -> Result<(), Error> {
+        match event {
+            LoopEvent::Claimed(claimed) => self.on_claim(claimed)?,
+            LoopEvent::ItemProcessed { item, served, result } => self.on_item_processed(&item, served, result)?,
+            LoopEvent::WaitEnded(idle, outcome) => self.on_wait_ended(idle, outcome)?,
+            LoopEvent::Due(wait) => self.on_due_done(wait)?,
+            LoopEvent::CheckDue => self.begin_due(),
+            LoopEvent::Released => {}
+            LoopEvent::Stop => self.stop(ShutdownState::Draining),
+            LoopEvent::StopNow => self.abandon(),
+        }
+        Ok(())
+    }
+
+    /// Claims items up to the free capacity, several at once while claims succeed.
+    pub fn begin_claims(&mut self) {
+        if self.shutdown != ShutdownState::Serving || self.idle.is_none() {
+            return;
+        }
+        if self.worker.served.is_empty() {
+            return self.begin_wait();
+        }
+        while self.claims < self.max_claims {
+            let kinds = self.next_kinds();
+            if kinds.is_empty() {
+                return;
+            }
+            self.claims += 1;
+            let worker = self.worker;
+            self.pool.push(Box::pin(async move { LoopEvent::Claimed(worker.claim(&kinds).await) }));
+        }
+    }
+
+    /// The kinds of which one more item may run, whatever the claims in progress return.
+    fn kinds_with_capacity(&self) -> Vec<String> {
+        let served = self.worker.served.iter().zip(&self.busy);
+        let with_capacity = served.filter(|(served, busy)| **busy + self.claims < served.concurrency);
+        with_capacity.map(|(served, _)| served.kind.clone()).collect()
+    }
+
+    /// As many of these kinds as one claim takes, in rotation.
+    fn next_kinds(&mut self) -> Vec<String> {
+        let mut kinds = self.kinds_with_capacity();
+        if kinds.len() > W::KINDS_PER_CLAIM {
+            self.kind_offset += W::KINDS_PER_CLAIM;
+            let first = self.kind_offset % kinds.len();
+            kinds.rotate_left(first);
+            kinds.truncate(W::KINDS_PER_CLAIM);
+        }
+        kinds
+    }
+
+    pub fn on_claim(&mut self, claimed: Result<Option<Box<W>>, Error>) -> Result<(), Error> {
+        self.claims = self.claims.saturating_sub(1);
+        match claimed {
+            Ok(Some(work)) if self.shutdown != ShutdownState::Serving => self.release(work),
+            Ok(Some(work)) => {
+                self.failures = 0;
+                self.max_claims = (self.max_claims * 2).min(MAX_CLAIMS);
+                if let Some(idle) = &mut self.idle {
+                    idle.reset_delay();
+                }
+                self.begin_item(work);
+                self.begin_claims();
+            }
+            Ok(None) => {
+                self.failures = 0;
+                self.max_claims = 1;
+                if self.claims == 0 {
+                    self.begin_wait();
+                }
+            }
+            Err(error) => {
+                self.max_claims = 1;
+                self.record_error(error)?;
+                if self.claims == 0 {
+                    self.begin_backoff();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_item(&mut self, work: Box<W>) {
+        let kind = |served: &super::ServedKind<W>| served.kind == work.kind();
+        let (worker, Some(served)) = (self.worker, self.worker.served.iter().position(kind)) else {
+            return self.release(work);
+        };
+        let (handler, claimed) = (worker.served[served].handler.clone(), work.clone());
+        let slot = self.pool.push(Box::pin(async move {
+            let result = worker.process_item(&claimed, handler).await;
+            LoopEvent::ItemProcessed { item: claimed.id().to_owned(), served, result }
+        }));
+        self.busy[served] += 1;
+        self.running.insert(work.id().to_owned(), RunningItem { work, slot });
+    }
+
+    pub fn on_item_processed(&mut self, item: &str, served: usize, result: Result<(), Error>) -> Result<(), Error> {
+        self.running.remove(item);
+        self.busy[served] = self.busy[served].saturating_sub(1);
+        result?;
+        // The work that waited for it has run on, and may have made another item.
+        self.check_for_work();
+        Ok(())
+    }
+
+    /// Checks at once whether an item is open.
+    fn check_for_work(&mut self) {
+        match self.idle {
+            Some(_) => self.begin_claims(),
+            None => self.wake_up.set(),
+        }
+    }
+
+    /// Waits until another claim may succeed.
+    fn begin_wait(&mut self) {
+        if self.shutdown != ShutdownState::Serving {
+            return;
+        }
+        let Some(mut idle) = self.idle.take() else { return };
+        let (worker, wake_up) = (self.worker, self.wake_up.clone());
+        let drained = self.is_drained();
+        let kinds = self.kinds_with_capacity();
+        self.pool.push(Box::pin(async move {
+            let outcome = idle.wait_for_work(worker, &kinds, drained, &wake_up).await;
+            LoopEvent::WaitEnded(idle, outcome)
+        }));
+    }
+
+    fn begin_backoff(&mut self) {
+        let Some(idle) = self.idle.take() else { return };
+        let (worker, stop_signal, failures) = (self.worker, self.stop_signal.clone(), self.failures);
+        self.pool.push(Box::pin(async move {
+            race(worker.back_off(failures), stop_signal.wait()).await;
+            LoopEvent::WaitEnded(idle, Ok(IdleOutcome::MayFindWork))
+        }));
+    }
+
+    /// Whether it ends when no item is open, and nothing that it runs can make one.
+    fn is_drained(&self) -> bool {
+        self.until == StopCondition::Drained && self.running.is_empty() && self.claims == 0 && self.due.is_none()
+    }
+
+    pub fn on_wait_ended(&mut self, idle: IdleState, outcome: Result<IdleOutcome, Error>) -> Result<(), Error> {
+        self.wake_up.reset();
+        self.idle = Some(idle);
+        match outcome {
+            Ok(IdleOutcome::NothingOpen) if self.is_drained() => self.stop(ShutdownState::Draining),
+            Ok(_) => self.begin_claims(),
+            Err(error) => {
+                self.record_error(error)?;
+                self.begin_backoff();
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs due work.
+    pub fn begin_due(&mut self) {
+        if self.shutdown != ShutdownState::Serving {
+            return;
+        }
+        let worker = self.worker;
+        let now = worker.host().now();
+        let sweeps = self.last_sweep.is_none_or(|swept| now.since(swept) >= SWEEP_INTERVAL);
+        if sweeps {
+            self.last_sweep = Some(now);
+        }
+        self.due = Some(self.pool.push(Box::pin(async move { LoopEvent::Due(worker.run_due(sweeps).await) })));
+    }
+
+    pub fn on_due_done(&mut self, wait: Result<Millis, Error>) -> Result<(), Error> {
+        self.due = None;
+        let wait = match wait {
+            Ok(Millis(0)) => {
+                self.begin_due();
+                // Due work may have made an item.
+                self.check_for_work();
+                return Ok(());
+            }
+            Ok(wait) => wait,
+            Err(error) => {
+                self.record_error(error)?;
+                DUE_CHECK_INTERVAL
+            }
+        };
+        if self.shutdown == ShutdownState::Serving {
+            let (worker, stop_signal) = (self.worker, self.stop_signal.clone());
+            self.pool.push(Box::pin(async move {
+                race(worker.host().sleep(wait), stop_signal.wait()).await;
+                LoopEvent::CheckDue
+            }));
+        }
+        if self.until == StopCondition::Drained {
+            self.check_for_work();
+        }
+        Ok(())
+    }
+
+    /// Claims nothing more.
+    pub fn stop(&mut self, shutdown: ShutdownState) {
+        self.shutdown = shutdown;
+        self.stop_signal.set();
+        self.wake_up.set();
+    }
+
+    /// Drops everything that runs.
+    pub fn abandon(&mut self) {
+        self.stop(ShutdownState::Aborting);
+        if let Some(due) = self.due.take() {
+            self.pool.remove(due);
+        }
+        for (_, RunningItem { work, slot }) in std::mem::take(&mut self.running) {
+            self.pool.remove(slot);
+            self.release(work);
+        }
+    }
+
+    /// Releases an item, if it still belongs to this worker.
+    fn release(&mut self, work: Box<W>) {
+        let worker = self.worker;
+        self.pool.push(Box::pin(async move {
+            if worker.engine.execute(&work.release()).await.is_ok() {
+                worker.emit(&WorkerEvent::Released(&work));
+            }
+            LoopEvent::Released
+        }));
+    }
+
+    /// Records an error. Fails if the worker cannot continue.
+    fn record_error(&mut self, error: Error) -> Result<(), Error> {
+        if self.worker.is_final(&error) {
+            return Err(error);
+        }
+        self.failures += 1;
+        self.worker.emit(&WorkerEvent::Trouble(&error));
+        Ok(())
+    }
+}
+
+/// Maximum number of claims in progress. Concurrent claims cost little more than one, because the store groups them.
+const MAX_CLAIMS: usize = 8;
+
+/// Maximum number of due rows per pass.
+const DUE_PER_PASS: u32 = 16;
+
+/// Maximum time between two checks for due work: other processes may have set a timer.
+const DUE_CHECK_INTERVAL: Millis = Millis::seconds(1);
+
+/// Time between two removals of expired rows.
+const SWEEP_INTERVAL: Millis = Millis::minutes(10);
+
+/// Jitter for workers that wait for the same time.
+const DUE_JITTER: Millis = Millis(50);
+
+impl<W: WorkItem> Worker<W> {
+    /// Claims an item of these kinds. `None`: none is open.
+    async fn claim(&self, kinds: &[String]) -> Result<Option<Box<W>>, Error> {
+        let claimed = self.engine.execute(&W::claim(kinds, &self.owner, self.lease)).await?;
+        Ok(claimed.into().map(Box::new))
+    }
+
+    /// When an item of these kinds may be claimed next; `None`: none is open.
+    pub(super) async fn next_available(&self, kinds: &[String]) -> Result<Option<Timestamp>, Error> {
+        let mut next: Option<Timestamp> = None;
+        for kinds in kinds.chunks(W::KINDS_PER_CLAIM) {
+            let available = self.engine.query(&W::next_available(kinds)).await?;
+            next = next.into_iter().chain(available).min();
+        }
+        Ok(next)
+    }
+
+    /// Runs due work. Returns the time until the next check; 0: at once.
+    async fn run_due(&self, sweeps: bool) -> Result<Millis, Error> {
+        let until = self.time_until_due().await?;
+        if until > Millis(0) && !sweeps {
+            return Ok(until);
+        }
+        if until <= Millis(0) {
+            self.host().sleep(self.random_up_to(DUE_JITTER)).await;
+        }
+        let due = self.engine.run_due(DUE_PER_PASS, RunLimit::Stop).await?;
+        if !due.is_empty() {
+            self.emit(&WorkerEvent::Due(&due));
+        }
+        // Due work that failed remains due: it is retried, but after a pause.
+        if due.woken > 0 || due.deleted > 0 { Ok(Millis(0)) } else { Ok(self.time_until_due().await?.max(DUE_JITTER)) }
+    }
+
+    /// The time until something is due, at most until the next check.
+    async fn time_until_due(&self) -> Result<Millis, Error> {
+        let longest = self.with_jitter(DUE_CHECK_INTERVAL);
+        Ok(match self.engine.poll_due().await? {
+            Some(at) => at.since(self.host().now()).clamp(Millis(0), longest),
+            None => longest,
+        })
+    }
+
+    /// Whether the error is permanent.
+    fn is_final(&self, error: &Error) -> bool {
+        // A claim that fails otherwise met an item that cannot be claimed. Other items may still be answered.
+        let is_permanent = matches!(
+            error.code,
+            ErrorCode::CLOSED | ErrorCode::READ_ONLY | ErrorCode::NEWER_VERSION | ErrorCode::UNSUPPORTED
+        );
+        is_permanent || self.engine.store().read_only_reason().is_some()
+    }
+}

@@ -1,0 +1,99 @@
+//! The constraints of a table: checks from the declared ranges and orders of fields, and columns that are not null. Each write checks the
+//! declaration anyway; the constraints hold for other programs too. Only a new table has them, and one whose collection has a new version.
+
+use runstate_core::schema::{Collection, Literal, NumberRange, Presence};
+use runstate_value::CRC_32;
+
+use super::layout::{ColumnType, TableLayout, limit_name, split_name};
+use super::statement::{quote, quote_text};
+
+/// A check of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TableConstraint {
+    /// Its name, which ends with the checksum of its condition.
+    pub(super) name: String,
+    condition: String,
+}
+
+impl TableConstraint {
+    fn new(layout: &TableLayout, field: &str, condition: String) -> Self {
+        let (_, table) = split_name(layout.collection.name);
+        let checksum = CRC_32.checksum(condition.as_bytes());
+        Self { name: limit_name(&format!("{table}_{field}_{checksum:08x}")), condition }
+    }
+
+    /// The clause that declares it.
+    pub(super) fn clause(&self) -> String {
+        format!("CONSTRAINT {} CHECK ({})", quote(&self.name), self.condition)
+    }
+}
+
+/// The checks of a table. Fields without a column of numbers, and of days or times, have none.
+pub(super) fn required_constraints(layout: &TableLayout) -> Vec<TableConstraint> {
+    let mut constraints = Vec::new();
+    for field in layout.collection.fields.iter().filter(|field| field.range != NumberRange::ANY) {
+        let column = layout.scalar_column(field.name).map(ColumnType::base);
+        if matches!(column, Some(ColumnType::Int | ColumnType::Decimal)) {
+            let bound = |operator: &str, bound: i64| format!("{} {operator} {bound}", quote(field.name));
+            let least = field.range.min.map(|min| bound(">=", min));
+            let bounds: Vec<String> = least.into_iter().chain(field.range.max.map(|max| bound("<=", max))).collect();
+            constraints.push(TableConstraint::new(layout, field.name, bounds.join(" AND ")));
+        }
+    }
+    for (lesser, greater) in layout.collection.orders {
+        let column = layout.scalar_column(lesser);
+        if column.is_some() && column == layout.scalar_column(greater) {
+            let condition = format!("{} <= {}", quote(lesser), quote(greater));
+            constraints.push(TableConstraint::new(layout, greater, condition));
+        }
+    }
+    constraints
+}
+
+/// Whether the column of a field is never null: every document has the field, and the column holds each of its values.
+pub(super) fn is_never_null(collection: &Collection, field: &str) -> bool {
+    let declared = collection.fields.iter().find(|declared| declared.name == field);
+    declared.is_some_and(|declared| declared.presence == Presence::Required)
+}
+
+/// The end of the definition of a field's column in a new table.
+pub(super) fn column_constraints(collection: &Collection, field: &str) -> String {
+    let declared = collection.fields.iter().find(|declared| declared.name == field);
+    match declared.map(|declared| declared.presence) {
+        Some(Presence::Required) => " NOT NULL".to_owned(),
+        Some(Presence::Default(Literal::Text(text))) => format!(" DEFAULT {}", quote_text(text)),
+        Some(Presence::Default(Literal::Int(number))) => format!(" DEFAULT {number}"),
+        Some(Presence::Default(Literal::Bool(truth))) => format!(" DEFAULT {truth}"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runstate_core::schema::{Field, Format};
+
+    use super::*;
+
+    #[test]
+    fn ranges_and_orders_are_checks_of_their_columns() {
+        const C: Collection = Collection::new("a.b", 1)
+            .fields(&[
+                Field::decimal("share").range(NumberRange { min: Some(0), max: Some(1) }),
+                Field::int("o.n").range(NumberRange::NOT_NEGATIVE).optional(),
+                Field::int("n").range(NumberRange { min: None, max: Some(9) }).format(Format::Integer).optional(),
+                Field::text("first").format(Format::Date),
+                Field::text("last").format(Format::Date),
+            ])
+            .orders(&[("first", "last")]);
+        let clauses = |layout: &TableLayout| -> Vec<String> {
+            let constraints = required_constraints(layout);
+            constraints.iter().map(|one| one.clause().split_once(" CHECK ").unwrap().1.to_owned()).collect()
+        };
+        let mut layout = TableLayout::declared(&C);
+        let expected = [r#"("share" >= 0 AND "share" <= 1)"#, r#"("n" <= 9)"#, r#"("first" <= "last")"#];
+        assert_eq!(clauses(&layout), expected);
+        layout.columns.insert("share".to_owned(), ColumnType::Json);
+        layout.columns.insert("last".to_owned(), ColumnType::Text);
+        assert_eq!(clauses(&layout), expected[1..2]);
+    }
+}

@@ -1,0 +1,303 @@
+//! Tables: a collection `d.c` is the table `c` in the schema `d`. Each declared field at the top level has a column of its kind. `_rest` has
+//! all other fields, nulls, and values that a column cannot hold exactly.
+//!
+//! ```text
+//! _id text, _rev text, _v integer, _rest jsonb     id, revision, schema version, other fields
+//! field                                            one column for each declared field: text, bigint, double precision, boolean, numeric,
+//!                                                  timestamptz or jsonb; by its format uuid, date, integer or numeric(p,s)
+//! "_key:path" bytea                                the sort key (schema/keys.rs) of an indexed path that has no such column
+//! "_words:index" text[]                            the words of a text index
+//! ```
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use runstate_core::schema::{Collection, Field, Format, Index, IndexKind, Kind, Partition};
+use runstate_value::CRC_32;
+
+use super::statement::quote;
+
+/// The column of all fields without a column of their own.
+pub(super) const REST: &str = "_rest";
+/// Names that the server keeps for itself.
+const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+/// The longest name that the server does not truncate, in bytes.
+const MAX_NAME_BYTES: usize = 63;
+/// The most columns that a table gets. The server's own limit is slightly higher than twice this number.
+const MAX_COLUMNS: usize = 700;
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ColumnType {
+    Text,
+    Int,
+    Float,
+    Bool,
+    Decimal,
+    Timestamp,
+    Json,
+    /// A text that is a UUID.
+    Uuid,
+    /// A text that is a day.
+    Date,
+    /// An integer of 32 bits.
+    Integer,
+    /// A decimal of this precision and scale.
+    Number(u32, u32),
+}
+
+impl ColumnType {
+    /// The type of the column of a field in a new table.
+    pub(super) fn for_field(field: &Field) -> Self {
+        match field.format {
+            // A sealed value is an object.
+            _ if field.secret => Self::Json,
+            Some(Format::Uuid) => Self::Uuid,
+            Some(Format::Date) => Self::Date,
+            Some(Format::Integer) => Self::Integer,
+            Some(Format::Decimal(precision, scale)) => Self::Number(precision, scale),
+            // U+0000 takes two letters of a column, so a column of a few letters could not hold it.
+            Some(Format::Varchar(_)) | None => Self::for_kind(field.kind),
+        }
+    }
+
+    /// The type without its format.
+    pub(super) fn base(self) -> Self {
+        match self {
+            Self::Uuid | Self::Date => Self::Text,
+            Self::Integer => Self::Int,
+            Self::Number(..) => Self::Decimal,
+            other => other,
+        }
+    }
+
+    /// Whether a column of this type holds all values of a field whose column in a new table has the type `wanted`.
+    pub(super) fn holds(self, wanted: Self) -> bool {
+        self == wanted || self == wanted.base()
+    }
+
+    fn for_kind(kind: Kind) -> Self {
+        match kind {
+            Kind::Text | Kind::Id => Self::Text,
+            Kind::Int => Self::Int,
+            Kind::Float => Self::Float,
+            Kind::Bool => Self::Bool,
+            Kind::Decimal => Self::Decimal,
+            Kind::Timestamp => Self::Timestamp,
+            Kind::Json | Kind::List | Kind::Object => Self::Json,
+        }
+    }
+
+    /// The type that the server reports under this name.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        if let Some((precision, scale)) =
+            name.strip_prefix("numeric(").and_then(|rest| rest.strip_suffix(')')?.split_once(','))
+        {
+            return Some(Self::Number(precision.parse().ok()?, scale.parse().ok()?));
+        }
+        const ALL: [ColumnType; 10] = [
+            ColumnType::Text,
+            ColumnType::Int,
+            ColumnType::Float,
+            ColumnType::Bool,
+            ColumnType::Decimal,
+            ColumnType::Timestamp,
+            ColumnType::Json,
+            ColumnType::Uuid,
+            ColumnType::Date,
+            ColumnType::Integer,
+        ];
+        ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// The name that the server reports.
+    pub(super) fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Text => "text",
+            Self::Int => "bigint",
+            Self::Float => "double precision",
+            Self::Bool => "boolean",
+            Self::Decimal => "numeric",
+            Self::Timestamp => "timestamp with time zone",
+            Self::Json => "jsonb",
+            Self::Uuid => "uuid",
+            Self::Date => "date",
+            Self::Integer => "integer",
+            Self::Number(precision, scale) => return Cow::Owned(format!("numeric({precision},{scale})")),
+        })
+    }
+
+    /// The definition of a column of this type. Texts compare by their bytes, as in the reference implementation.
+    pub(super) fn definition(self) -> Cow<'static, str> {
+        if self == Self::Text { Cow::Borrowed("text COLLATE \"C\"") } else { self.name() }
+    }
+
+    /// The cast of a parameter, which is sent as a text or a wider number.
+    pub(super) fn cast(self) -> &'static str {
+        match self {
+            Self::Decimal | Self::Number(..) => "::text::numeric",
+            Self::Uuid => "::text::uuid",
+            Self::Date => "::text::date",
+            _ => "",
+        }
+    }
+}
+
+/// The columns of a table, as they exist on the server.
+#[derive(Clone, Debug)]
+pub(super) struct TableLayout {
+    pub(super) collection: &'static Collection,
+    /// The quoted name.
+    pub(super) table: String,
+    pub(super) exists: bool,
+    /// The column of the day by whose month the table is divided; the primary key then includes it.
+    pub(super) partition: Option<String>,
+    /// The columns of fields, by name.
+    pub(super) columns: BTreeMap<String, ColumnType>,
+    /// The paths with a column of sort keys.
+    pub(super) keys: Vec<(&'static str, Kind)>,
+    /// The text indexes, each with a column of words.
+    pub(super) words: Vec<&'static Index>,
+    /// The statements that write a document, once one was needed. Then the columns do not change any more.
+    pub(super) texts: OnceLock<WriteTexts>,
+}
+
+/// The statements that write a document.
+#[derive(Clone, Debug)]
+pub(super) struct WriteTexts {
+    pub(super) insert: Arc<str>,
+    pub(super) update: Arc<str>,
+    /// As `update`, and the schema version stays.
+    pub(super) change: Arc<str>,
+}
+
+impl TableLayout {
+    /// The layout of a declared collection, in a new table.
+    pub(super) fn declared(collection: &'static Collection) -> Self {
+        let fields = collection.fields.iter().filter(|field| may_be_column(field.name)).take(MAX_COLUMNS);
+        let columns = fields.map(|field| (field.name.to_owned(), ColumnType::for_field(field))).collect();
+        let partition = collection.partition.map(|Partition::Month(day)| day.to_owned());
+        Self { partition, ..Self::with_columns(collection, columns) }
+    }
+
+    /// The layout with these columns of fields.
+    pub(super) fn with_columns(collection: &'static Collection, columns: BTreeMap<String, ColumnType>) -> Self {
+        let mut layout = Self {
+            collection,
+            table: quote_table(collection.name),
+            exists: true,
+            partition: None,
+            columns,
+            keys: Vec::new(),
+            words: Vec::new(),
+            texts: OnceLock::new(),
+        };
+        for index in collection.indexes {
+            match index.kind {
+                IndexKind::Ordered => {
+                    for (path, _) in index.fields {
+                        if layout.scalar_column(path).is_none() && !layout.keys.iter().any(|(known, _)| known == path) {
+                            layout.keys.push((path, collection.kind_of(path)));
+                        }
+                    }
+                }
+                IndexKind::Text => layout.words.push(index),
+                IndexKind::Each | IndexKind::Contains => {}
+            }
+        }
+        layout
+    }
+
+    /// The type of the column that holds the values at a path alone. None: there is no such column, or it does not have the declared kind.
+    pub(super) fn scalar_column(&self, path: &str) -> Option<ColumnType> {
+        let declared = self.collection.fields.iter().find(|field| field.name == path)?;
+        let wanted = ColumnType::for_field(declared);
+        let found = *self.columns.get(path)?;
+        (wanted != ColumnType::Json && found.holds(wanted)).then_some(found)
+    }
+
+    /// Whether a path has a column of sort keys.
+    pub(super) fn has_key(&self, path: &str) -> bool {
+        self.keys.iter().any(|(known, _)| *known == path)
+    }
+
+    /// The hidden columns, with their types.
+    pub(super) fn hidden_columns(&self) -> Vec<(String, &'static str)> {
+        let keys = self.keys.iter().map(|(path, _)| (key_column(path), "bytea"));
+        keys.chain(self.words.iter().map(|index| (words_column(index), "text[]"))).collect()
+    }
+}
+
+/// Whether a field can have a column of its name.
+pub(super) fn may_be_column(field: &str) -> bool {
+    field.len() <= MAX_NAME_BYTES && !field.contains('.') && !field.starts_with('_') && !SYSTEM_COLUMNS.contains(&field)
+}
+
+/// The column with the sort keys of a path.
+pub(super) fn key_column(path: &str) -> String {
+    limit_name(&format!("_key:{path}"))
+}
+
+/// The column with the words of a text index.
+pub(super) fn words_column(index: &Index) -> String {
+    limit_name(&format!("_words:{}", index.name()))
+}
+
+/// The name, or a shorter one with its checksum.
+pub(super) fn limit_name(name: &str) -> String {
+    if name.len() <= MAX_NAME_BYTES {
+        return name.to_owned();
+    }
+    let checksum = format!("_{:08x}", CRC_32.checksum(name.as_bytes()));
+    let mut end = MAX_NAME_BYTES - checksum.len();
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{checksum}", &name[..end])
+}
+
+/// The schema and the table of a collection.
+pub(super) fn split_name(collection: &str) -> (&str, &str) {
+    collection.split_once('.').unwrap_or(("runstate", collection))
+}
+
+/// The quoted name of the table of a collection.
+pub(super) fn quote_table(collection: &str) -> String {
+    let (schema, table) = split_name(collection);
+    format!("{}.{}", quote(schema), quote(table))
+}
+
+#[cfg(test)]
+mod tests {
+    use runstate_core::schema::Direction::Ascending;
+
+    use super::*;
+
+    #[test]
+    fn each_declared_field_has_a_column_of_its_kind() {
+        const C: Collection = Collection::new("a.b", 1)
+            .fields(&[
+                Field::text("x"),
+                Field::decimal("cost"),
+                Field::int("o.n"),
+                Field::json("any"),
+                Field::id("xmin"),
+            ])
+            .indexes(&[Index::ordered(&[("x", Ascending), ("o.n", Ascending), ("any", Ascending)])]);
+        let layout = TableLayout::declared(&C);
+        let columns: Vec<_> =
+            layout.columns.iter().map(|(name, column)| (name.as_str(), column.name().into_owned())).collect();
+        let columns: Vec<_> = columns.iter().map(|(name, column)| (*name, column.as_str())).collect();
+        assert_eq!(columns, [("any", "jsonb"), ("cost", "numeric"), ("x", "text")]);
+        assert_eq!(layout.keys, [("o.n", Kind::Int), ("any", Kind::Json)]);
+        assert_eq!(layout.table, "\"a\".\"b\"");
+    }
+
+    #[test]
+    fn long_name_is_shortened_to_a_distinct_one() {
+        let (a, b) = (limit_name(&format!("{}a", "é".repeat(40))), limit_name(&format!("{}b", "é".repeat(40))));
+        assert!(a.len() <= MAX_NAME_BYTES && a != b, "{a} {b}");
+        assert_eq!(limit_name("short"), "short");
+    }
+}

@@ -1,0 +1,270 @@
+//! The changes of tables that a catalog needs. `migration.rs` makes them.
+
+use std::collections::BTreeMap;
+
+use runstate_core::schema::{Catalog, Collection};
+use runstate_store::StoreError;
+use runstate_value::Json;
+
+use super::codec;
+use super::constraints::{column_constraints, is_never_null, required_constraints};
+use super::indexes::{ServerIndex, required_indexes};
+use super::layout::{ColumnType, REST, TableLayout, split_name};
+use super::partitions;
+use super::server_state::{ServerColumns, ServerState, stored};
+use super::statement::{quote, quote_text};
+
+/// The columns that every table has, with their types.
+const OWN_COLUMNS: [(&str, &str); 4] = [("_id", "text"), ("_rev", "text"), ("_v", "integer"), (REST, "jsonb")];
+
+/// Changes that need tables and rights.
+#[derive(Default)]
+pub(super) struct TableMigration {
+    pub(super) scripts: Vec<String>,
+    /// The condition of the documents to rewrite.
+    pub(super) rewrite: Option<String>,
+    indexes: Vec<ServerIndex>,
+    /// Whether the table gets the declared checks.
+    pub(super) constraints: bool,
+    /// Whether columns get another type.
+    pub(super) retypes: bool,
+    /// Whether the present or the next months have no partition.
+    partitions: bool,
+    /// The metadata change.
+    meta: bool,
+}
+
+impl TableMigration {
+    pub(super) fn is_empty(&self) -> bool {
+        self.scripts.is_empty() && self.rewrite.is_none() && self.indexes.is_empty() && !self.partitions && !self.meta
+    }
+}
+
+/// The record of the table of a collection, in the metadata of the store.
+pub(super) struct TableRecord<'a>(pub(super) Option<&'a Json>);
+
+impl TableRecord<'_> {
+    /// The version of the collection.
+    pub(super) fn version(&self) -> Option<u64> {
+        self.0?.get("version")?.as_u64()
+    }
+
+    /// The recorded names: `indexes`, `checks` or `hidden` columns. None: an older program has not recorded them.
+    pub(super) fn names(&self, list: &str) -> Option<Vec<String>> {
+        let names = self.0?.get(list)?.as_array()?;
+        Some(names.iter().filter_map(Json::as_str).map(str::to_owned).collect())
+    }
+
+    /// The types of the columns, by name.
+    fn columns(&self) -> impl Iterator<Item = (&String, &str)> {
+        let columns = self.0.and_then(|meta| meta.get("columns")).and_then(Json::as_object);
+        columns.into_iter().flatten().map(|(name, sql)| (name, sql.as_str().unwrap_or_default()))
+    }
+}
+
+/// The changes that each collection needs.
+pub(super) fn plan(
+    catalog: &Catalog,
+    state: &ServerState,
+) -> Result<BTreeMap<&'static str, TableMigration>, StoreError> {
+    let mut migrations = BTreeMap::new();
+    for collection in stored(catalog) {
+        let migration = match state.table(collection) {
+            None => plan_new_table(collection, state),
+            Some(found) => plan_existing_table(collection, state, found)?,
+        };
+        if !migration.is_empty() {
+            migrations.insert(collection.name, migration);
+        }
+    }
+    Ok(migrations)
+}
+
+fn plan_new_table(collection: &'static Collection, state: &ServerState) -> TableMigration {
+    let layout = TableLayout::declared(collection);
+    let (schema, _) = split_name(collection.name);
+    let fields = layout.columns.iter().map(|(name, column)| {
+        format!("{} {}{}", quote(name), column.definition(), column_constraints(collection, name))
+    });
+    let hidden = layout.hidden_columns();
+    let hidden = hidden.iter().map(|(name, sql)| format!("{} {sql}", quote(name)));
+    let own = [
+        "\"_id\" text COLLATE \"C\" NOT NULL".to_owned(),
+        "\"_rev\" text COLLATE \"C\" NOT NULL".to_owned(),
+        "\"_v\" integer NOT NULL".to_owned(),
+        format!("{} jsonb NOT NULL", quote(REST)),
+    ];
+    let (key, divided) = match &layout.partition {
+        None => ("PRIMARY KEY (\"_id\")".to_owned(), String::new()),
+        Some(day) => {
+            (format!("PRIMARY KEY (\"_id\", {})", quote(day)), format!(" PARTITION BY RANGE ({})", quote(day)))
+        }
+    };
+    let checks = required_constraints(&layout).into_iter().map(|check| check.clause());
+    let columns: Vec<String> = own.into_iter().chain(fields).chain(hidden).chain([key]).chain(checks).collect();
+    let mut migration = TableMigration { meta: true, constraints: true, ..TableMigration::default() };
+    if !state.schemas.contains(schema) {
+        migration.scripts.push(format!("CREATE SCHEMA IF NOT EXISTS {}", quote(schema)));
+    }
+    migration.scripts.push(format!("CREATE TABLE {} ({}){divided}", layout.table, columns.join(", ")));
+    if layout.partition.is_some() {
+        migration.scripts.push(partitions::create_default(&layout));
+    }
+    migration
+}
+
+pub(super) fn plan_existing_table(
+    collection: &'static Collection,
+    state: &ServerState,
+    found: &ServerColumns,
+) -> Result<TableMigration, StoreError> {
+    let unsuitable = |found: String, wanted: &str| StoreError::UnsuitableCollection {
+        collection: collection.name.to_owned(),
+        found,
+        wanted: wanted.to_owned(),
+    };
+    for (name, sql) in OWN_COLUMNS {
+        match found.get(name) {
+            Some(actual) if actual.sql == sql => {}
+            Some(actual) => {
+                return Err(unsuitable(format!("a table whose column `{name}` is {}", actual.sql), sql));
+            }
+            None => return Err(unsuitable(format!("a table without the column `{name}`"), "a table of a store")),
+        }
+    }
+    let record = TableRecord(state.meta.get(collection.name));
+    for (name, sql) in record.columns() {
+        let wanted = format!("one with `{name}` {sql}");
+        match found.get(name) {
+            None => return Err(unsuitable(format!("a table without its column `{name}`"), &wanted)),
+            Some(actual) if actual.sql != sql => {
+                return Err(unsuitable(format!("a table whose column `{name}` is {}", actual.sql), &wanted));
+            }
+            Some(actual) if sql == "text" && actual.collation != "C" => {
+                return Err(unsuitable(
+                    format!("a table whose column `{name}` has the collation {}", actual.collation),
+                    "one with the collation C",
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    let is_new_version = record.version() != Some(u64::from(collection.version));
+    let mut migration = TableMigration::default();
+    let wanted = TableLayout::declared(collection);
+    let (mut conditions, mut retyped) = (Vec::new(), Vec::new());
+    for (name, column) in &wanted.columns {
+        match found.get(name) {
+            // The column is added when it is known which values there are.
+            None => conditions.push(is_in_rest(name)),
+            Some(server) => match ColumnType::parse(&server.sql) {
+                Some(actual) if actual.holds(*column) || actual == ColumnType::Json => {}
+                Some(actual) => {
+                    retyped.push(to_json_column(&wanted.table, name, actual));
+                    // A column of JSON has nulls and the earliest times, too.
+                    conditions.push(is_in_rest(name));
+                }
+                None => {
+                    return Err(unsuitable(format!("a table whose column `{name}` is {}", server.sql), &column.name()));
+                }
+            },
+        }
+    }
+    migration.retypes = !retyped.is_empty();
+    migration.constraints = is_new_version || migration.retypes;
+    if !retyped.is_empty() {
+        // A check of numbers is none of JSON.
+        for check in record.names("checks").unwrap_or_default() {
+            migration.scripts.push(drop_constraint(&wanted.table, &check));
+        }
+        migration.scripts.append(&mut retyped);
+    }
+    let divided_by = state.partitions(collection).map(|partitions| partitions.column.as_str());
+    for (name, _) in found.iter().filter(|(name, column)| column.not_null && Some(name.as_str()) != divided_by) {
+        let is_own = OWN_COLUMNS.iter().any(|(own, _)| own == name);
+        if !is_own && !is_never_null(collection, name) {
+            let script = format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", wanted.table, quote(name));
+            migration.scripts.push(script);
+        }
+    }
+    let mut layout = state.layout(collection);
+    for name in wanted.columns.keys() {
+        if !found.contains_key(name) {
+            layout.columns.insert(name.clone(), ColumnType::Json);
+        }
+    }
+    // Columns of JSON need sort keys in an index. All that may be needed are computed.
+    let full = TableLayout::with_columns(collection, layout.columns.clone());
+    let filled = record.names("hidden");
+    for (name, sql) in full.hidden_columns().into_iter().chain(wanted.hidden_columns()) {
+        let script = add_column(&wanted.table, &name, sql);
+        if !found.contains_key(&name) && !migration.scripts.contains(&script) {
+            migration.scripts.push(script);
+            conditions = vec!["true".to_owned()];
+        } else if filled.as_ref().map_or(is_new_version, |filled| !filled.contains(&name)) {
+            // An earlier version has left it behind.
+            conditions = vec!["true".to_owned()];
+        }
+    }
+    if !conditions.is_empty() {
+        migration.rewrite = Some(conditions.join(" OR "));
+    }
+    let current = state.layout(collection);
+    migration.indexes =
+        required_indexes(&current).into_iter().filter(|index| !state.has_index(collection, &index.name)).collect();
+    migration.meta = is_new_version;
+    migration.partitions = state.partitions(collection).is_some_and(|one| !one.missing_months(state.today).is_empty());
+    Ok(migration)
+}
+
+pub(super) fn add_column(table: &str, name: &str, definition: &str) -> String {
+    format!("ALTER TABLE {table} ADD COLUMN {} {definition}", quote(name))
+}
+
+/// The statement that drops a check.
+pub(super) fn drop_constraint(table: &str, name: &str) -> String {
+    format!("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {}", quote(name))
+}
+
+/// Makes a column hold any value.
+fn to_json_column(table: &str, name: &str, actual: ColumnType) -> String {
+    let column = quote(name);
+    let value = match actual {
+        ColumnType::Decimal => format!("to_jsonb({column}::text)"),
+        // A scale is filled with zeros, which the field does not have.
+        ColumnType::Number(..) => format!("to_jsonb(trim_scale({column})::text)"),
+        ColumnType::Timestamp => format!(
+            "CASE WHEN {column} = '-infinity' THEN {} -> {} ELSE to_jsonb((extract(epoch FROM {column}) * 1000)::bigint) END",
+            quote(REST),
+            quote_text(&codec::escape(name))
+        ),
+        _ => format!("to_jsonb({column})"),
+    };
+    format!("ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT, ALTER COLUMN {column} TYPE jsonb USING {value}")
+}
+
+/// The condition of documents with a field that is not, or not only, in its column.
+fn is_in_rest(name: &str) -> String {
+    format!("t.{} ? {}", quote(REST), quote_text(&codec::escape(name)))
+}
+
+/// The condition of documents whose value of a field does not fit in a column.
+pub(super) fn does_not_fit(name: &str, column: ColumnType) -> String {
+    let value = format!("t.{} -> {}", quote(REST), quote_text(&codec::escape(name)));
+    let is = |kind: &str| format!("jsonb_typeof({value}) <> '{kind}'");
+    let mismatch = match column {
+        ColumnType::Json => return "false".to_owned(),
+        ColumnType::Text | ColumnType::Uuid | ColumnType::Date => is("string"),
+        ColumnType::Bool => is("boolean"),
+        ColumnType::Float => is("number"),
+        ColumnType::Int | ColumnType::Integer | ColumnType::Timestamp => format!(
+            "CASE WHEN jsonb_typeof({value}) = 'number' THEN ({value})::numeric <> trunc(({value})::numeric) \
+             OR abs(({value})::numeric) > 9007199254740991 ELSE true END"
+        ),
+        ColumnType::Decimal | ColumnType::Number(..) => format!(
+            "({} OR ({value}) #>> '{{}}' !~ '^-?(0|[1-9][0-9]*)(\\.[0-9]+)?$' OR length(({value}) #>> '{{}}') > 28)",
+            is("string")
+        ),
+    };
+    format!("jsonb_typeof({value}) <> 'null' AND ({mismatch})")
+}

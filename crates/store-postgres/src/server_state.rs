@@ -1,0 +1,238 @@
+//! The tables, columns, indexes and metadata that a store has on its server.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use runstate_core::schema::{Catalog, Collection};
+use runstate_store::{COMMANDS, StoreError};
+use runstate_value::Json;
+use runstate_value::time::Date;
+
+use super::Postgres;
+use super::connection::{PooledConnection, StatementReply};
+use super::layout::{ColumnType, TableLayout, key_column, split_name, words_column};
+use super::partitions::{ServerPartition, TablePartitions};
+use super::retry::retry;
+use super::statement::{Param, RawColumn, SqlStatement};
+use crate::codec;
+
+/// The collections that have tables: the declared ones and the ledger.
+pub(super) fn stored(catalog: &Catalog) -> impl Iterator<Item = &'static Collection> + '_ {
+    catalog.iter().chain(catalog.get(COMMANDS.name).is_none().then_some(&COMMANDS))
+}
+
+/// A column on the server.
+#[derive(Clone, Debug)]
+pub(super) struct ServerColumn {
+    /// Its type.
+    pub(super) sql: String,
+    pub(super) collation: String,
+    pub(super) not_null: bool,
+}
+
+/// The columns of a table, by name.
+pub(super) type ServerColumns = BTreeMap<String, ServerColumn>;
+
+type TableName = (String, String);
+
+/// The tables, indexes and metadata on the server.
+pub(super) struct ServerState {
+    pub(super) meta: BTreeMap<String, Json>,
+    pub(super) schemas: BTreeSet<String>,
+    /// Those of each table, by schema and table.
+    columns: BTreeMap<TableName, ServerColumns>,
+    /// Names of the valid indexes and of the checks, by schema and table.
+    named: BTreeMap<TableName, BTreeSet<String>>,
+    partitions: BTreeMap<TableName, TablePartitions>,
+    /// The materialized views, and whether this user may refresh them.
+    pub(super) views: BTreeMap<String, bool>,
+    /// The day, by the clock of the server.
+    pub(super) today: Date,
+}
+
+impl ServerState {
+    pub(super) fn table(&self, collection: &Collection) -> Option<&ServerColumns> {
+        self.columns.get(&table_name(collection))
+    }
+
+    /// Whether a table has a valid index or a check of this name.
+    pub(super) fn has_index(&self, collection: &Collection, name: &str) -> bool {
+        self.named.get(&table_name(collection)).is_some_and(|names| names.contains(name))
+    }
+
+    /// The partitions of a table that is divided by a day.
+    pub(super) fn partitions(&self, collection: &Collection) -> Option<&TablePartitions> {
+        self.partitions.get(&table_name(collection))
+    }
+
+    pub(super) fn fingerprint(&self) -> String {
+        self.meta.get("schema").and_then(Json::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// The error if a newer program declared a collection.
+    pub(super) fn newer_version(&self, catalog: &Catalog) -> Option<StoreError> {
+        catalog.iter().find_map(|collection| {
+            let found = self.meta.get(collection.name)?.get("version")?.as_u64()?;
+            (found > u64::from(collection.version))
+                .then(|| StoreError::newer_version_of(collection.name, found, collection.version))
+        })
+    }
+
+    pub(super) fn layout(&self, collection: &'static Collection) -> TableLayout {
+        let Some(found) = self.table(collection) else {
+            return TableLayout { exists: false, ..TableLayout::declared(collection) };
+        };
+        let known = found.iter().filter(|(name, _)| !name.starts_with('_'));
+        let columns =
+            known.filter_map(|(name, column)| Some((name.clone(), ColumnType::parse(&column.sql)?))).collect();
+        let mut layout = TableLayout::with_columns(collection, columns);
+        layout.partition = self.partitions(collection).map(|partitions| partitions.column.clone());
+        // Of the hidden columns, reads use those that exist.
+        layout.keys.retain(|(path, _)| found.contains_key(&key_column(path)));
+        layout.words.retain(|index| found.contains_key(&words_column(index)));
+        layout
+    }
+}
+
+fn table_name(collection: &Collection) -> TableName {
+    let (schema, table) = split_name(collection.name);
+    (schema.to_owned(), table.to_owned())
+}
+
+impl Postgres {
+    pub(super) async fn read_state(&self, catalog: &Catalog) -> Result<ServerState, StoreError> {
+        let statements = state_statements(catalog);
+        let statements = &statements;
+        let doing = "reading the tables of the store";
+        let replies = retry(self, doing, || {
+            Box::pin(async move {
+                let mut connection = self.pool.acquire().await?;
+                let replies = connection.run_reads(statements).await?;
+                connection.release();
+                Ok(replies)
+            })
+        })
+        .await?;
+        parse_state(&replies).map_err(|why| StoreError::Corrupt { at: "runstate.meta".to_owned(), why })
+    }
+
+    pub(super) async fn read_state_on(
+        &self,
+        connection: &mut PooledConnection,
+        catalog: &Catalog,
+    ) -> Result<ServerState, StoreError> {
+        let replies = connection.run_all(&state_statements(catalog)).await;
+        let replies =
+            replies.map_err(|failed| self.preparation_error(&failed.error, "reading the tables of the store"))?;
+        parse_state(&replies).map_err(|why| StoreError::Corrupt { at: "runstate.meta".to_owned(), why })
+    }
+}
+
+fn state_statements(catalog: &Catalog) -> Vec<SqlStatement> {
+    let (schemas, tables): (Vec<String>, Vec<String>) = stored(catalog)
+        .map(|collection| split_name(collection.name))
+        .map(|(schema, table)| (schema.to_owned(), table.to_owned()))
+        .unzip();
+    let names = vec![Param::Texts(schemas), Param::Texts(tables)];
+    let chosen = "(n.nspname::text, c.relname::text) IN (SELECT * FROM unnest($1, $2))";
+    vec![
+        SqlStatement::new("SELECT key, value FROM runstate.meta", Vec::new()),
+        SqlStatement::new("SELECT nspname::text FROM pg_namespace", Vec::new()),
+        SqlStatement::new(
+            format!(
+                "SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), \
+                 coalesce(l.collname::text, ''), a.attnotnull FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+                 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+                 LEFT JOIN pg_collation AS l ON l.oid = a.attcollation WHERE c.relkind IN ('r', 'p') AND {chosen}"
+            ),
+            names.clone(),
+        ),
+        SqlStatement::new(
+            format!(
+                "SELECT n.nspname::text, c.relname::text, i.relname::text FROM pg_index AS x \
+                 JOIN pg_class AS i ON i.oid = x.indexrelid JOIN pg_class AS c ON c.oid = x.indrelid \
+                 JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE x.indisvalid AND {chosen} \
+                 UNION ALL SELECT n.nspname::text, c.relname::text, k.conname::text FROM pg_constraint AS k \
+                 JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+                 WHERE k.contype = 'c' AND {chosen}"
+            ),
+            names.clone(),
+        ),
+        SqlStatement::new(
+            format!(
+                "SELECT n.nspname::text, c.relname::text, a.attname::text, c.relowner::regrole::text, \
+                 pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE'), p.name, p.bound = 'DEFAULT', \
+                 to_char((regexp_match(p.bound, 'FROM \\(''([^'']+)''\\)'))[1]::date, 'YYYY-MM-DD'), \
+                 to_char((regexp_match(p.bound, 'TO \\(''([^'']+)''\\)'))[1]::date, 'YYYY-MM-DD') \
+                 FROM pg_partitioned_table AS t JOIN pg_class AS c ON c.oid = t.partrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+                 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = t.partattrs[0] AND a.atttypid = 'date'::regtype \
+                 JOIN pg_index AS x ON x.indrelid = c.oid AND x.indisprimary AND x.indnkeyatts = 2 \
+                 LEFT JOIN LATERAL (SELECT k.relname::text AS name, pg_get_expr(k.relpartbound, k.oid) AS bound FROM pg_inherits AS i \
+                 JOIN pg_class AS k ON k.oid = i.inhrelid WHERE i.inhparent = c.oid) AS p ON true \
+                 WHERE t.partstrat = 'r' AND t.partnatts = 1 AND {chosen}"
+            ),
+            names,
+        ),
+        SqlStatement::new(
+            "SELECT n.nspname || '.' || c.relname, pg_has_role(c.relowner, 'USAGE') FROM pg_class AS c \
+             JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
+            Vec::new(),
+        ),
+        SqlStatement::new("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')", Vec::new()),
+    ]
+}
+
+fn parse_state(replies: &[StatementReply]) -> Result<ServerState, String> {
+    let [meta, schemas, columns, named, partitions, views, today] = replies else {
+        return Err("replies are missing".to_owned());
+    };
+    let failed = |error: tokio_postgres::Error| error.to_string();
+    let today: String = today.rows.first().ok_or("the day is missing")?.try_get(0).map_err(failed)?;
+    let mut state = ServerState {
+        meta: BTreeMap::new(),
+        schemas: BTreeSet::new(),
+        columns: BTreeMap::new(),
+        named: BTreeMap::new(),
+        partitions: BTreeMap::new(),
+        views: BTreeMap::new(),
+        today: Date::parse(&today).ok_or("the day is not valid")?,
+    };
+    for row in &meta.rows {
+        let value = codec::decode_json(row.try_get::<_, RawColumn<'_>>(1).map_err(failed)?.0)?;
+        state.meta.insert(row.try_get(0).map_err(failed)?, value);
+    }
+    for row in &schemas.rows {
+        state.schemas.insert(row.try_get(0).map_err(failed)?);
+    }
+    for row in &columns.rows {
+        let table = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+        let column = ServerColumn {
+            sql: row.try_get(3).map_err(failed)?,
+            collation: row.try_get(4).map_err(failed)?,
+            not_null: row.try_get(5).map_err(failed)?,
+        };
+        state.columns.entry(table).or_default().insert(row.try_get(2).map_err(failed)?, column);
+    }
+    for row in &named.rows {
+        let table = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+        state.named.entry(table).or_default().insert(row.try_get(2).map_err(failed)?);
+    }
+    for row in &views.rows {
+        state.views.insert(row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    }
+    for row in &partitions.rows {
+        let table = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+        let found = state.partitions.entry(table).or_default();
+        found.column = row.try_get(2).map_err(failed)?;
+        found.owner = row.try_get(3).map_err(failed)?;
+        found.may_change = row.try_get(4).map_err(failed)?;
+        if let Some(name) = row.try_get(5).map_err(failed)? {
+            let (from, to): (Option<String>, Option<String>) =
+                (row.try_get(7).map_err(failed)?, row.try_get(8).map_err(failed)?);
+            let day = |text: Option<String>| text.and_then(|text| Date::parse(&text));
+            let days = (day(from), day(to));
+            let is_default = row.try_get::<_, Option<bool>>(6).map_err(failed)?.unwrap_or(false);
+            found.parts.push(ServerPartition { name, days, is_default });
+        }
+    }
+    Ok(state)
+}

@@ -1,0 +1,127 @@
+//! Materialized views. A migration creates those whose tables have the columns that they read, and replaces those whose query has changed.
+
+use std::collections::BTreeMap;
+
+use runstate_core::schema::{Catalog, MaterializedView};
+use runstate_store::StoreError;
+use runstate_value::{CRC_32, Json};
+
+use super::Postgres;
+use super::connection::PooledConnection;
+use super::layout::{ColumnType, quote_table};
+use super::retry::retry;
+use super::server_state::{ServerState, stored};
+use super::statement::{SqlStatement, quote};
+
+/// The key of the metadata with the checksums of views, by their names.
+const RECORD: &str = "views";
+
+/// The declared views whose tables have all columns that they read.
+pub(super) fn possible_views(catalog: &Catalog, state: &ServerState) -> Vec<&'static MaterializedView> {
+    let is_readable = |(name, fields): &(&str, &[&str])| {
+        catalog.get(name).filter(|collection| state.table(collection).is_some()).is_some_and(|collection| {
+            let layout = state.layout(collection);
+            fields.iter().all(|path| {
+                let declared = collection.fields.iter().find(|field| field.name == *path);
+                let found = layout.columns.get(*path);
+                declared.zip(found).is_some_and(|(field, found)| found.holds(ColumnType::for_field(field)))
+            })
+        })
+    };
+    let views = stored(catalog).flat_map(|collection| collection.views.iter().copied());
+    views.filter(|view| view.reads.iter().all(is_readable)).collect()
+}
+
+/// The possible views that do not exist as declared.
+pub(super) fn pending_views(catalog: &Catalog, state: &ServerState) -> Vec<&'static MaterializedView> {
+    let recorded = recorded_views(state);
+    let is_current = |view: &&'static MaterializedView| {
+        state.views.contains_key(view.name) && recorded.get(view.name) == Some(&checksum(view))
+    };
+    possible_views(catalog, state).into_iter().filter(|view| !is_current(view)).collect()
+}
+
+fn checksum(view: &MaterializedView) -> String {
+    let definition = format!("{} {} {}", view.query, view.index, view.key.join(" "));
+    format!("{:08x}", CRC_32.checksum(definition.as_bytes()))
+}
+
+/// The checksums of the views that this or another program has created, by name.
+fn recorded_views(state: &ServerState) -> BTreeMap<String, String> {
+    let recorded = state.meta.get(RECORD).and_then(Json::as_object).into_iter().flatten();
+    recorded.map(|(name, checksum)| (name.clone(), checksum.as_str().unwrap_or_default().to_owned())).collect()
+}
+
+impl Postgres {
+    /// Drops the recorded views, in the transaction of a migration that changes the type of a column.
+    pub(super) async fn drop_views(
+        &self,
+        connection: &PooledConnection,
+        state: &ServerState,
+    ) -> Result<(), StoreError> {
+        for name in recorded_views(state).keys() {
+            let script = format!("DROP MATERIALIZED VIEW IF EXISTS {}", quote_table(name));
+            let run = connection.run_script(&script).await;
+            run.map_err(|error| self.preparation_error(&error, &format!("dropping the view {name}")))?;
+        }
+        Ok(())
+    }
+
+    /// Creates the views that do not exist as declared, in the transaction of a migration.
+    pub(super) async fn create_views(
+        &self,
+        connection: &mut PooledConnection,
+        catalog: &Catalog,
+        state: &ServerState,
+    ) -> Result<(), StoreError> {
+        let pending = pending_views(catalog, state);
+        let mut recorded = recorded_views(state);
+        for view in &pending {
+            let table = quote_table(view.name);
+            let key: Vec<String> = view.key.iter().map(|column| quote(column)).collect();
+            let script = format!(
+                "DROP MATERIALIZED VIEW IF EXISTS {table}; CREATE MATERIALIZED VIEW {table} AS {}; \
+                 CREATE UNIQUE INDEX {} ON {table} ({})",
+                view.query,
+                quote(view.index),
+                key.join(", ")
+            );
+            let run = connection.run_script(&script).await;
+            run.map_err(|error| self.preparation_error(&error, &format!("creating the view {}", view.name)))?;
+            recorded.insert(view.name.to_owned(), checksum(view));
+        }
+        match pending.is_empty() {
+            true => Ok(()),
+            false => self.record(connection, RECORD, recorded.into_iter().collect()).await,
+        }
+    }
+
+    /// Refreshes the views that belong to this user, while others read them. Returns the number of their rows; `None`: there is none.
+    pub(super) async fn refresh_views(
+        &self,
+        catalog: &Catalog,
+        state: &ServerState,
+    ) -> Result<Option<u64>, StoreError> {
+        let mut rows = None;
+        for view in possible_views(catalog, state) {
+            if state.views.get(view.name) != Some(&true) {
+                continue;
+            }
+            let (table, doing) = (quote_table(view.name), format!("refreshing the view {}", view.name));
+            let failed = |error: tokio_postgres::Error| self.map_error(&error, &doing);
+            let connection = self.pool.acquire().await.map_err(failed)?;
+            let script = format!(
+                "BEGIN READ WRITE; SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = 'warning'; \
+                 REFRESH MATERIALIZED VIEW CONCURRENTLY {table}; COMMIT"
+            );
+            connection.run_script(&script).await.map_err(failed)?;
+            connection.release();
+            let count = SqlStatement::new(format!("SELECT count(*) FROM {table}"), Vec::new());
+            let count = &count;
+            let reply = retry(self, &doing, || Box::pin(self.run_once(count))).await?;
+            let found: i64 = reply.rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(failed)?;
+            rows = Some(rows.unwrap_or(0) + u64::try_from(found).unwrap_or(0));
+        }
+        Ok(rows)
+    }
+}

@@ -1,0 +1,45 @@
+//! The port of a store that encrypts secret fields. The crate `runstate-encryption` implements it.
+
+use std::sync::Arc;
+
+use runstate_core::marker::{BoxFuture, MaybeSync};
+use runstate_core::schema::{Collection, Key};
+use runstate_value::time::Timestamp;
+
+use crate::{Store, StoreError};
+
+/// The fingerprint of rotations in the ledger. No caller repeats them, and these rows have no meaning in another store.
+pub const ROTATION_FINGERPRINT: &str = "runstate.rotation";
+
+/// The encryption of the secret fields of a store, as far as an engine concerns it.
+pub trait Encryption: MaybeSync {
+    /// Returns the store below, whose documents hold encrypted values. Exports and imports use it.
+    fn at_rest(&self) -> Arc<dyn Store>;
+
+    /// Returns the collection as the store below has it; the same one if it has no secrets.
+    fn collection_at_rest(&self, collection: &'static Collection) -> &'static Collection;
+
+    /// Whether keys were given, so that secrets are encrypted.
+    fn has_keys(&self) -> bool;
+
+    /// Returns the fingerprint of a command under the key of hashes, or as it is if there is none.
+    fn fingerprint(&self, fingerprint: String) -> String;
+
+    /// Whether the last run of the rotation has left documents for the next one.
+    fn is_rotating(&self) -> bool;
+
+    /// Encrypts up to `limit` documents again whose secrets are not under the current key. Values under a key that is not given stay as
+    /// they are.
+    fn rotate(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<RotationReport, StoreError>>;
+}
+
+/// The result of one run of a rotation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RotationReport {
+    /// Documents that were encrypted again.
+    pub encrypted: u64,
+    /// Whether there may be more than the limit allowed.
+    pub more: bool,
+    /// Documents that cannot be encrypted again now, with the reason. They stay as they are.
+    pub failed: Vec<(Key, StoreError)>,
+}

@@ -1,0 +1,98 @@
+//! The interface of the compiler to JavaScript: it takes a source, and returns bytecode or diagnostics. On WebAssembly it has the wasm-bindgen
+//! export.
+
+#[cfg(target_family = "wasm")]
+mod binding;
+
+use runstate_core::Error;
+use runstate_domain_cvm::{ProgramFile, compile_source};
+use runstate_vm::Instruction;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A compiled source.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CompiledSource {
+    /// The instructions.
+    pub bytecode: Vec<Instruction>,
+    /// The compiler: `runstate:0.1.0`.
+    pub compiler: String,
+    /// Path of the entry, if it imports files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// The files that are imported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ProgramFile>,
+}
+
+/// Compiles `source`, that of the entry if there are `files`. `name` is the file name in diagnostics of one file. On `compile_error` the error's
+/// details hold all problems as `diagnostics`.
+pub fn compile(
+    name: &str,
+    source: &str,
+    entry: Option<&str>,
+    files: Vec<ProgramFile>,
+) -> Result<CompiledSource, Error> {
+    let load = compile_source(name, source, entry, files)?;
+    Ok(CompiledSource { bytecode: load.bytecode, compiler: load.compiler, entry: load.entry, files: load.files })
+}
+
+#[cfg(test)]
+mod tests {
+    use runstate_core::error_code::ErrorCode;
+    use runstate_lang as lang;
+
+    use super::*;
+
+    #[test]
+    fn a_source_compiles_to_bytecode() {
+        let compiled = compile("hello.ts", "console.log('hello')", None, Vec::new()).unwrap();
+        assert_eq!(compiled.compiler, concat!("runstate:", env!("CARGO_PKG_VERSION")));
+        assert_eq!(compiled.bytecode, lang::compile("hello.ts", "console.log('hello')").unwrap().bytecode);
+    }
+
+    #[test]
+    fn only_imported_files_are_returned() {
+        let file = |path: &str| ProgramFile { path: path.to_owned(), source: "export const a = 1".to_owned() };
+        let files = vec![file("a.ts"), file("b.ts")];
+        let compiled = compile("two", "import { a } from './a'; a", None, files.clone()).unwrap();
+        assert_eq!((compiled.entry.as_deref(), compiled.files), (Some("main.ts"), vec![file("a.ts")]));
+        let compiled = compile("one", "1", Some("index.ts"), files).unwrap();
+        assert_eq!((compiled.entry, compiled.files), (None, Vec::new()));
+    }
+
+    #[test]
+    fn a_compile_error_has_a_message_and_diagnostics() {
+        let error = compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;", None, Vec::new()).unwrap_err();
+        assert_eq!(error.code, ErrorCode::COMPILE_ERROR);
+        insta::assert_snapshot!(error.message, @r#"
+        hello.ts:1:1: consle is not defined
+            consle.log(1);
+            hint: did you mean console?
+        (and 1 more)
+        "#);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&error.details).unwrap(), @r#"
+        {
+          "diagnostics": [
+            {
+              "column": 1,
+              "file": "hello.ts",
+              "hint": "did you mean console?",
+              "kind": "name",
+              "line": 1,
+              "message": "consle is not defined",
+              "sourceLine": "consle.log(1);"
+            },
+            {
+              "column": 16,
+              "file": "hello.ts",
+              "kind": "name",
+              "line": 2,
+              "message": "nowhere is not defined",
+              "sourceLine": "var é = 1, x = nowhere;"
+            }
+          ]
+        }
+        "#);
+    }
+}

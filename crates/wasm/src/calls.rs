@@ -1,0 +1,149 @@
+//! Options and results of the exports that are not operations. Parameters are JSON text: a parser of text has a bound on depth, and accepts nothing that
+//! JSON cannot represent.
+
+use std::collections::BTreeMap;
+
+use runstate::domain;
+use runstate::open::{MissingStore, StoreKeys};
+use runstate_core::decision::EngineSettings;
+use runstate_core::decision::Rejection;
+use runstate_core::error_code::ErrorCode;
+use runstate_core::operation::{Domain, Mismatch, ParameterReader, Parameters};
+use runstate_engine::work::Backoff;
+use runstate_engine::{Engine, Error};
+use runstate_transfer::{ExportSummary, ImportReport};
+use runstate_value::time::Millis;
+use runstate_value::{self as value, Document, Json};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Reads a JSON text that must be an object. `name` names it in errors.
+pub fn object_from_text(name: &str, text: &str) -> Result<Document, Error> {
+    match value::parse(text).map_err(|error| Error::new(ErrorCode::USAGE, format!("{name}: {error}")))? {
+        Json::Object(object) => Ok(object),
+        _ => Err(Error::new(ErrorCode::USAGE, format!("{name} takes an object"))),
+    }
+}
+
+/// Reads options from JSON text.
+pub fn options_from_text<P: Parameters>(name: &str, text: &str) -> Result<P, Error> {
+    Ok(P::read_all(name, object_from_text(name, text)?)?)
+}
+
+/// Turns `not_found` into `corrupt` if the store is read-only because of damage: the document may be in a part that cannot be read. Other
+/// errors are returned unchanged.
+pub fn explain_not_found(engine: &Engine, error: Error) -> Error {
+    match engine.store().read_only_reason() {
+        Some(read_only_reason)
+            if error.code == ErrorCode::NOT_FOUND && read_only_reason.code() == ErrorCode::CORRUPT =>
+        {
+            let hint =
+                "run `runstate verify` to list the damage, and the native `runstate repair` to keep the intact data";
+            let message =
+                format!("{error}, or it is in a part of the store that cannot be read: {read_only_reason}; {hint}");
+            Error { code: ErrorCode::CORRUPT, message, ..error }
+        }
+        _ => error,
+    }
+}
+
+/// Options for opening a store: `mustExist`, and the settings of all domains.
+#[derive(Debug)]
+pub struct OpenOptions {
+    /// The action if the store does not exist.
+    pub missing: MissingStore,
+    /// The settings of the engine.
+    pub settings: EngineSettings,
+    /// The keys of secret fields.
+    pub keys: StoreKeys,
+}
+
+impl OpenOptions {
+    /// Reads options from JSON text.
+    pub fn from_text(text: &str) -> Result<Self, Error> {
+        #[cfg_attr(not(feature = "encryption"), expect(unused_mut, reason = "keys are taken out of it"))]
+        let mut options = object_from_text("open", text)?;
+        #[cfg(feature = "encryption")]
+        let keys = crate::keys::take_keys(&mut options)?;
+        #[cfg(not(feature = "encryption"))]
+        let keys = None;
+        let reader = ParameterReader::new(options);
+        let options = read_open_options(reader, domain::ALL).map_err(|mismatch| mismatch.into_rejection("open"))?;
+        Ok(OpenOptions { keys, ..options })
+    }
+}
+
+fn read_open_options(mut reader: ParameterReader, domains: &[&'static Domain]) -> Result<OpenOptions, Mismatch> {
+    let must_exist: bool = reader.take("mustExist")?;
+    let (mut settings, mut names) = (EngineSettings::default(), vec!["mustExist"]);
+    for declaration in domains.iter().filter_map(|domain| domain.settings) {
+        settings = (declaration.apply)(settings, &mut reader)?;
+        names.extend(declaration.parameters.iter().map(|parameter| parameter.name));
+    }
+    reader.finish(&names)?;
+    let missing = if must_exist { MissingStore::Refuse } else { MissingStore::Create };
+    Ok(OpenOptions { missing, settings, keys: None })
+}
+
+/// Options of a worker.
+#[derive(Debug, Parameters)]
+pub struct WorkerOptions {
+    /// The worker's name, for people; by default a generated name.
+    pub owner: Option<String>,
+    /// The kinds of items to serve, each with its maximum concurrency.
+    pub kinds: BTreeMap<String, u32>,
+    /// How long a claim lasts without a heartbeat, in milliseconds; by default 30 seconds.
+    #[operation(name = "leaseMs")]
+    pub lease: Option<Millis>,
+    /// The retry policy for failed items; by default 5 attempts within some minutes.
+    pub backoff: Option<Backoff>,
+    /// Whether the worker also runs due work; by default true.
+    #[operation(default = true)]
+    pub runs_due: bool,
+    /// How long running handlers may continue after the worker was stopped, in milliseconds; by default 30 seconds.
+    #[operation(name = "graceMs")]
+    pub grace: Option<Millis>,
+}
+
+/// The failure of a handler.
+#[derive(Debug, Parameters)]
+pub struct HandlerFailure {
+    /// The message, which the program can read.
+    pub message: String,
+    /// The name of the error in the program; by default `CallError`.
+    pub name: Option<String>,
+    /// Whether the call is not retried.
+    #[operation(name = "final")]
+    pub is_final: bool,
+}
+
+/// Selects documents for an export.
+#[derive(Debug, Parameters)]
+pub struct ExportOptions {
+    /// The collection of one document.
+    pub collection: Option<String>,
+    /// The id of that document. It is exported with the documents that belong to it and those that it refers to; by default the whole store is.
+    pub id: Option<String>,
+}
+
+/// The result of an import.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ImportResult {
+    /// Counts and hash of the imported data, all of which is in the store now.
+    pub summary: ExportSummary,
+    /// Number of documents and command results that this import wrote.
+    pub written: u64,
+    /// Number of those that were already present.
+    pub there: u64,
+}
+
+impl From<ImportReport> for ImportResult {
+    fn from(ImportReport { summary, written, already_present: there }: ImportReport) -> Self {
+        Self { summary, written, there }
+    }
+}
+
+/// The rejection of an option.
+pub fn usage(message: impl Into<String>) -> Error {
+    Rejection::Usage(message.into()).into()
+}
