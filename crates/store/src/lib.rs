@@ -88,7 +88,7 @@ pub struct Capabilities {
     pub aggregate: bool,
     /// The store supports [`Store::changes`].
     pub change_feed: bool,
-    /// The store supports [`Filter::Text`](runstate_core::schema::Filter::Text).
+    /// The store supports `Filter::Text`.
     pub text: bool,
     /// Size of the largest document, in bytes of its JSON.
     pub document_bytes: usize,

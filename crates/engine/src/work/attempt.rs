@@ -9,11 +9,12 @@ use std::task::Poll;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::marker::BoxFuture;
 use runstate_core::operation::{Failure, WorkItem};
+use futures_util::future::Either;
 use runstate_store::layer::yield_now;
 use runstate_value::Json;
 use runstate_value::time::Millis;
 
-use super::pool::{Either, race};
+use super::race::race;
 use super::task::TaskHandler;
 use super::{CancellationToken, Task, Worker, WorkerEvent};
 use crate::Error;

@@ -1,11 +1,12 @@
 //! The waiting of a worker while no item is open: for a change in the store, for a limited time, and with jitter.
 
+use futures_util::future::Either;
 use runstate_core::operation::WorkItem;
 use runstate_store::{self as store, ChangeEvent, Position};
 use runstate_value::time::{Millis, Timestamp};
 
 use super::Worker;
-use super::pool::{Either, race};
+use super::race::race;
 use super::task::Signal;
 use crate::Error;
 

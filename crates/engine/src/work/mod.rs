@@ -31,7 +31,7 @@
 
 mod attempt;
 mod idle_state;
-mod pool;
+mod race;
 mod task;
 mod worker_loop;
 

@@ -3,13 +3,16 @@
 
 use std::collections::HashMap;
 
+use futures_util::StreamExt as _;
+use futures_util::future::{AbortHandle, Either, abortable};
+use futures_util::stream::FuturesUnordered;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::marker::BoxFuture;
 use runstate_core::operation::WorkItem;
 use runstate_value::time::{Millis, Timestamp};
 
 use super::idle_state::{IdleOutcome, IdleState};
-use super::pool::{Either, Pool, race};
+use super::race::race;
 use super::task::Signal;
 use super::{Worker, WorkerEvent};
 use crate::{Error, RunLimit};
@@ -49,8 +52,8 @@ pub(super) enum LoopEvent<W> {
 /// An item that is being processed.
 pub(super) struct RunningItem<W> {
     pub work: Box<W>,
-    /// Its slot in the pool.
-    pub slot: usize,
+    /// Ends its handler.
+    pub handler: AbortHandle,
 }
 
 /// The progress of a shutdown.
@@ -64,7 +67,7 @@ pub(super) enum ShutdownState {
 pub(super) struct WorkerLoop<'a, W: WorkItem> {
     pub worker: &'a Worker<W>,
     pub until: StopCondition,
-    pub pool: Pool<'a, LoopEvent<W>>,
+    pub pool: FuturesUnordered<BoxFuture<'a, Option<LoopEvent<W>>>>,
     pub running: HashMap<String, RunningItem<W>>,
     /// Number of running handlers per kind.
     pub busy: Vec<usize>,
@@ -76,8 +79,8 @@ pub(super) struct WorkerLoop<'a, W: WorkItem> {
     pub idle: Option<IdleState>,
     /// Ends a wait.
     pub wake_up: Signal,
-    /// The slot of the future that runs due work; `None`: it is not running.
-    pub due: Option<usize>,
+    /// Ends the future that runs due work; `None`: it is not running.
+    pub due: Option<AbortHandle>,
     /// When expired rows were last removed.
     pub last_sweep: Option<Timestamp>,
     /// Ends the wait for due work.
@@ -94,7 +97,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         Self {
             worker,
             until,
-            pool: Pool::new(),
+            pool: FuturesUnordered::new(),
             running: HashMap::new(),
             busy: vec![0; worker.served.len()],
             claims: 0,
@@ -133,10 +136,19 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
                     };
                     self.handle_event(LoopEvent::StopNow)?;
                 }
-                Either::Right(event) => self.handle_event(event)?,
+                Either::Right(Some(Some(event))) => self.handle_event(event)?,
+                // It was aborted.
+                Either::Right(_) => {}
             }
         }
         Ok(())
+    }
+
+    /// Runs a future beside the others. Returns what ends it.
+    fn push(&mut self, future: BoxFuture<'a, LoopEvent<W>>) -> AbortHandle {
+        let (future, handle) = abortable(future);
+        self.pool.push(Box::pin(async move { future.await.ok() }));
+        handle
     }
 
     fn handle_event(&mut self, event: LoopEvent<W>) -> Result<(), Error> {
@@ -168,7 +180,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
             }
             self.claims += 1;
             let worker = self.worker;
-            self.pool.push(Box::pin(async move { LoopEvent::Claimed(worker.claim(&kinds).await) }));
+            self.push(Box::pin(async move { LoopEvent::Claimed(worker.claim(&kinds).await) }));
         }
     }
 
@@ -228,12 +240,12 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
             return self.release(work);
         };
         let (handler, claimed) = (worker.served[served].handler.clone(), work.clone());
-        let slot = self.pool.push(Box::pin(async move {
+        let handler = self.push(Box::pin(async move {
             let result = worker.process_item(&claimed, handler).await;
             LoopEvent::ItemProcessed { item: claimed.id().to_owned(), served, result }
         }));
         self.busy[served] += 1;
-        self.running.insert(work.id().to_owned(), RunningItem { work, slot });
+        self.running.insert(work.id().to_owned(), RunningItem { work, handler });
     }
 
     pub fn on_item_processed(&mut self, item: &str, served: usize, result: Result<(), Error>) -> Result<(), Error> {
@@ -262,7 +274,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         let (worker, wake_up) = (self.worker, self.wake_up.clone());
         let drained = self.is_drained();
         let kinds = self.kinds_with_capacity();
-        self.pool.push(Box::pin(async move {
+        self.push(Box::pin(async move {
             let outcome = idle.wait_for_work(worker, &kinds, drained, &wake_up).await;
             LoopEvent::WaitEnded(idle, outcome)
         }));
@@ -271,7 +283,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     fn begin_backoff(&mut self) {
         let Some(idle) = self.idle.take() else { return };
         let (worker, stop_signal, failures) = (self.worker, self.stop_signal.clone(), self.failures);
-        self.pool.push(Box::pin(async move {
+        self.push(Box::pin(async move {
             race(worker.back_off(failures), stop_signal.wait()).await;
             LoopEvent::WaitEnded(idle, Ok(IdleOutcome::MayFindWork))
         }));
@@ -307,7 +319,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         if sweeps {
             self.last_sweep = Some(now);
         }
-        self.due = Some(self.pool.push(Box::pin(async move { LoopEvent::Due(worker.run_due(sweeps).await) })));
+        self.due = Some(self.push(Box::pin(async move { LoopEvent::Due(worker.run_due(sweeps).await) })));
     }
 
     pub fn on_due_done(&mut self, wait: Result<Millis, Error>) -> Result<(), Error> {
@@ -327,7 +339,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         };
         if self.shutdown == ShutdownState::Serving {
             let (worker, stop_signal) = (self.worker, self.stop_signal.clone());
-            self.pool.push(Box::pin(async move {
+            self.push(Box::pin(async move {
                 race(worker.host().sleep(wait), stop_signal.wait()).await;
                 LoopEvent::CheckDue
             }));
@@ -349,10 +361,10 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     pub fn abandon(&mut self) {
         self.stop(ShutdownState::Aborting);
         if let Some(due) = self.due.take() {
-            self.pool.remove(due);
+            due.abort();
         }
-        for (_, RunningItem { work, slot }) in std::mem::take(&mut self.running) {
-            self.pool.remove(slot);
+        for (_, RunningItem { work, handler }) in std::mem::take(&mut self.running) {
+            handler.abort();
             self.release(work);
         }
     }
@@ -360,7 +372,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     /// Releases an item, if it still belongs to this worker.
     fn release(&mut self, work: Box<W>) {
         let worker = self.worker;
-        self.pool.push(Box::pin(async move {
+        self.push(Box::pin(async move {
             if worker.engine.execute(&work.release()).await.is_ok() {
                 worker.emit(&WorkerEvent::Released(&work));
             }
