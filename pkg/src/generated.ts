@@ -1034,7 +1034,7 @@ export type Capabilities = {
   nativeTtl: boolean;
   /** Several processes or tabs may use the store at the same time. */
   shared: boolean;
-  /** The store supports `Filter::Text`. */
+  /** The store supports `Filter.Text`. */
   text: boolean;
 };
 

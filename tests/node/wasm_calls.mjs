@@ -231,7 +231,7 @@ const tests = {
     const messages = [];
     wasm.onPanic((message) => messages.push(message));
     assert.throws(() => wasm.defect("this is the message"), WebAssembly.RuntimeError);
-    assert.match(messages.join("\n"), /^panicked at src[/\\]testing[/\\]node\.rs:\d+:\d+:\nthis is the message$/);
+    assert.match(messages.join("\n"), /^panicked at crates[/\\]wasm[/\\]src[/\\]testing[/\\]node\.rs:\d+:\d+:\nthis is the message$/);
     assert.equal((await refused(store.call("capabilities", "{}"))).code, "internal");
     assert.equal((await refused(store.close())).code, "internal");
     assert.equal((await refused(wasm.Runstate.open("memory:", "{}"))).code, "internal");

@@ -85,22 +85,22 @@ pub fn check_native_tree(step: &mut StepContext) -> Result<(), XtaskError> {
 /// Checks the layers: pure crates have no runtime, and no domain or store knows another one.
 pub fn check_layers(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     let names = workspace.packages();
-    let others = |kind: &str, name: &str| -> Vec<String> {
-        names.iter().filter(|other| other.starts_with(kind) && *other != name).cloned().collect()
-    };
     for name in &names {
-        let mut absent = match name.as_str() {
-            "runstate-core" | "runstate-value" | "runstate-vm" | "runstate-lang" => vec!["runstate-domain".to_owned()],
-            name if name.starts_with("runstate-domain-") => others("runstate-domain-", name),
-            name if name.starts_with("runstate-store-") => {
-                let mut absent = others("runstate-store-", name);
-                absent.extend(["runstate-domain".to_owned(), "runstate-engine".to_owned()]);
-                check_absent(name, &absent, step)?;
-                continue;
+        let mut absent: Vec<&str> = match name.as_str() {
+            "runstate-core" | "runstate-value" | "runstate-vm" | "runstate-lang" => {
+                vec!["tokio", "runstate-domain", "runstate-store", "runstate-engine"]
             }
+            domain if domain.starts_with("runstate-domain-") => vec!["tokio", "runstate-store", "runstate-engine"],
+            store if store.starts_with("runstate-store-") => vec!["runstate-domain", "runstate-engine"],
             _ => continue,
         };
-        absent.extend(["tokio", "runstate-store", "runstate-engine"].map(str::to_owned));
+        let kind = name.rsplit_once('-').map_or("", |(kind, _)| kind);
+        absent.extend(
+            names
+                .iter()
+                .map(String::as_str)
+                .filter(|other| other.starts_with(kind) && kind != "runstate" && other != name),
+        );
         check_absent(name, &absent, step)?;
     }
     Ok(())

@@ -178,7 +178,9 @@ pub fn run_filtered(
                 });
             }
             let suite = Suite::new(workspace, length, packaged)?;
-            report.step(&format!("tests: {filter}"), |step| suite.run(TestSelection::Named(filter), step));
+            let selection = TestSelection::Named(filter);
+            report.step(TESTS, |step| suite.build(selection, step));
+            report.step(&format!("tests: {filter}"), |step| suite.run(selection, step));
         }
     }
     Ok(())

@@ -60,7 +60,13 @@ impl<'a> Suite<'a> {
             Some(nextest) => nextest.words("run --no-run --cargo-quiet"),
             None => ProgramCall::cargo("test --no-run"),
         };
-        with_lints(call.words(ALL_ARGS).words(selection.executables()), step)?.run(step)
+        with_lints(call.words(ALL_ARGS).words(selection.executables()), step)?.run(step)?;
+        match selection {
+            TestSelection::Quick => Ok(()),
+            // Tests run the program of one example; `cargo xtask generate` that of the other.
+            _ => with_lints(ProgramCall::cargo("build --example own_domain --example describe").words(ALL_ARGS), step)?
+                .run(step),
+        }
     }
 
     /// Runs the tests. Tests that need a server or the npm package report a skip if it is missing.

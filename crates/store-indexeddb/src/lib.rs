@@ -9,11 +9,11 @@
 //!
 //! # Invariants
 //!
-//! - **Results are those of [`tables`](runstate_store::tables), not of the browser.** Index entries are the order-preserving keys that
+//! - **Results are those of `tables`, not of the browser.** Index entries are the order-preserving keys that
 //!   tables keep in memory. Each record lists its entries (`i`), and one browser index covers all entries of a collection. So
 //!   ranges, orders and cursors are the same, and the same code evaluates a query. It records a deferred read for each row that it
 //!   lacks. The row is read in the same transaction, and the query is evaluated again
-//!   ([`tables::deferred`](runstate_store::tables::deferred), `docs/decisions/0008`). Of an index only the needed range is read, twice as
+//!   (`tables::deferred`, `docs/decisions/0008`). Of an index only the needed range is read, twice as
 //!   many rows each round.
 //! - **An index is used only if the same declaration made its entries** (`made_by`). If one is missing, the version of the database
 //!   is raised by one, and the documents of the collection are written again with their entries. This happens in the one
