@@ -30,25 +30,37 @@
 //! | implement another store | [`store::Store`], and the suite in `testing` that checks its contract |
 //! | compile programs | `lang::compile` |
 //!
+//! # Crates
+//!
+//! This crate re-exports the crates of the workspace, and its features select them. `runstate-core` and the domains are pure;
+//! `runstate-store` is the port, with a crate for each backend; `runstate-engine` drives commands against a store.
+//!
+//! # Errors
+//!
+//! | type | of |
+//! |---|---|
+//! | [`engine::Error`] | what callers get: a code, a message, the document, whether a retry may succeed; on every wire |
+//! | [`decision::Rejection`] | a decision that refuses a command; becomes an [`engine::Error`] |
+//! | [`store::StoreError`] | a store; becomes an [`engine::Error`] |
+//! | [`schema::Violation`] | a value that breaks a declaration; becomes a rejection |
+//! | [`operation::RegistryError`] | domains that do not fit together; a defect of the program that opens the engine |
+//!
 //! # Features
 //!
 //! | feature | adds | default |
 //! |---|---|---|
 //! | `apps` | the domain of apps; the small module of pages does not have it | yes |
-//! | `encryption` | encryption of secret fields; the small module of pages does not have it, and in WebAssembly it needs `wasm` | yes |
-//! | `file` | the store on files; in native builds it needs a tokio runtime | yes |
-//! | `fleet` | the domain of fleets; the small module of pages does not have it; turns on `apps` | yes |
+//! | `encryption` | encryption of secret fields; the small module of pages does not have it | yes |
+//! | `file` | the store on files; in native builds it needs a tokio runtime, and in WebAssembly a host with `node:fs` | yes |
+//! | `fleet` | the domain of fleets; the small module of pages does not have it | yes |
 //! | `compiler` | `lang`: a TypeScript subset to bytecode | |
-//! | `wasm` | the wasm-bindgen exports; with `file`, the file store on `node:fs` where the host provides it | |
-//! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly; turns on `wasm` | |
+//! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly | |
 //! | `mongodb` | the store on a MongoDB replica set, in native builds, on a tokio runtime | |
 //! | `postgres` | the store on PostgreSQL 15 or newer, in native builds, on a tokio runtime | |
-//! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly module of its own | |
-//! | `object-store` | bytes of artifacts in directories and on S3, in native builds, on a tokio runtime; turns on `apps` | |
+//! | `object-store` | bytes of artifacts in directories and on S3, in native builds, on a tokio runtime | |
 //! | `webhook` | signed webhooks over HTTP, in native builds, on a tokio runtime | |
 //! | `schema` | documentation and schemas of operations, for tools | |
-//! | `simulation` | simulated time and entropy; in WebAssembly, the simulated worlds of `runstate/testing` | |
-//! | `testing` | the conformance suite for any store, and fault injection; turns on `simulation` | |
+//! | `testing` | the conformance suite for any store, fault injection, simulated time and entropy | |
 //!
 //! The store in memory is always available. Futures are `Send` in native builds, and not in a page.
 
@@ -101,3 +113,8 @@ pub use runstate_vm as vm;
 pub use runstate_webhook as webhook;
 
 pub use client::{Builder, Cvm, open};
+
+// Its code blocks are doc tests.
+#[cfg(all(doctest, feature = "testing", feature = "compiler", not(target_family = "wasm")))]
+#[doc = include_str!("../docs/store-authors.md")]
+mod store_authors {}

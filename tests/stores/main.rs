@@ -12,6 +12,7 @@ mod fleet;
 mod legacy_import;
 mod mirror;
 mod orchestration;
+mod own_field;
 #[path = "../support/settings.rs"]
 mod settings;
 mod sharding;
