@@ -7,8 +7,8 @@ use std::sync::Arc;
 use runstate::vm::{Limits, Machine};
 
 use super::{
-    LanguageCase, LanguageEnd, MOST_INSTRUCTIONS, compile, drive, hostile_generator, is_full_run,
-    save_and_restore_within, seed,
+    LanguageCase, LanguageEnd, MOST_INSTRUCTIONS, cases, compile, drive, hostile_generator, save_and_restore_within,
+    seed,
 };
 
 /// They stop at a limit, whatever they catch, and their state is saved and restored there. Every
@@ -17,7 +17,7 @@ use super::{
 fn hostile_programs_end_within_their_limits() {
     let seed = seed();
     let (mut ends, mut refused) = (BTreeMap::<String, usize>::new(), 0);
-    let programs = if is_full_run() { 10_000 } else { 2_500 };
+    let programs = cases(10_000);
     for number in 0..programs {
         let source = hostile_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number));
         let name = format!("seed {seed} hostile program {number}\n{source}");
