@@ -7,9 +7,8 @@ use mongodb::bson::{Document as BsonDocument, doc};
 use mongodb::error::Error as DriverError;
 use mongodb::options::{ReadConcern, ReturnDocument, WriteConcern};
 use mongodb::{Client, Database};
-use runstate_core::id::uuid_v7;
 use runstate_store::StoreError;
-use runstate_value::time::Timestamp;
+use runstate_store_server::new_id;
 
 use super::{Declarations, Layout, META, Mongo, MongoOptions, Namespace, error_mapping, options};
 
@@ -154,16 +153,4 @@ fn parse_store_id(found: &BsonDocument, namespace: &Namespace) -> Result<String,
 /// The integer in a BSON `int` or `long`.
 pub(super) fn to_integer(value: &mongodb::bson::Bson) -> Option<i64> {
     value.as_i64().or_else(|| value.as_i32().map(i64::from))
-}
-
-fn new_id(doing: &str) -> Result<String, StoreError> {
-    let mut random = [0u8; 10];
-    getrandom::fill(&mut random).map_err(|error| StoreError::Unavailable {
-        what: doing.to_owned(),
-        why: format!(
-            "the operating system returned no random bytes, which the id of a new store needs ({error}); try again"
-        ),
-    })?;
-    let now = mongodb::bson::DateTime::now().timestamp_millis();
-    Ok(uuid_v7(Timestamp::from_millis(now), random))
 }

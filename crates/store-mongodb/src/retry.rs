@@ -1,16 +1,11 @@
 //! Retries idempotent operations after a failover, within the time limit of one call.
 
-use std::time::Duration;
-
 use mongodb::error::Error as DriverError;
 use runstate_core::marker::BoxFuture;
 use runstate_store::StoreError;
-use tokio::time::{Instant, timeout_at};
+use runstate_store_server::{self as server, ReadRefusal};
 
 use super::{Mongo, error_mapping};
-
-/// The longest backoff after a failover.
-pub(super) const MAX_FAILOVER_BACKOFF: Duration = Duration::from_millis(250);
 
 /// Why an attempt failed.
 pub(super) enum AttemptError {
@@ -48,35 +43,18 @@ pub(super) async fn retry<'a, T>(
     doing: &str,
     work: impl Fn() -> BoxFuture<'a, Result<T, AttemptError>>,
 ) -> Result<T, StoreError> {
-    let deadline = Instant::now() + mongo.call_timeout;
-    let (mut attempts, mut last_error) = (0, None);
-    loop {
-        let error = match timeout_at(deadline, work()).await {
-            Ok(Ok(done)) => return Ok(done),
-            Ok(Err(AttemptError::Store(error))) => return Err(error),
-            Ok(Err(AttemptError::Driver(error))) if error_mapping::is_transient_read(&error) => {
-                mongo.map_error(&error, doing)
-            }
-            Ok(Err(AttemptError::Driver(error))) => return Err(mongo.map_error(&error, doing)),
-            Ok(Err(AttemptError::Transient(error))) => error,
-            Err(_) => return Err(last_error.unwrap_or_else(|| mongo.timeout_error(doing))),
-        };
-        if Instant::now() >= deadline {
-            return Err(error);
+    let attempt = |_| {
+        let running = work();
+        async move {
+            running.await.map_err(|failure| match failure {
+                AttemptError::Store(error) => ReadRefusal::Final(error),
+                AttemptError::Transient(error) => ReadRefusal::Transient(error),
+                AttemptError::Driver(error) if error_mapping::is_transient_read(&error) => {
+                    ReadRefusal::Transient(mongo.map_error(&error, doing))
+                }
+                AttemptError::Driver(error) => ReadRefusal::Final(mongo.map_error(&error, doing)),
+            })
         }
-        attempts += 1;
-        last_error = Some(error);
-        back_off(attempts + 2, MAX_FAILOVER_BACKOFF).await;
-    }
-}
-
-/// Waits before the next attempt: exponential backoff with full jitter, at most `max`.
-pub(super) async fn back_off(attempt: u32, max: Duration) {
-    let delay = Duration::from_millis(1 << attempt.min(16)).min(max);
-    let mut random = [0u8; 1];
-    if getrandom::fill(&mut random).is_err() {
-        // Concurrent callers then wait equally long, and collide slightly more often.
-        random = [u8::MAX];
-    }
-    tokio::time::sleep(delay.mul_f64((f64::from(random[0]) + 1.0) / 256.0)).await;
+    };
+    server::retry(mongo.call_timeout, || mongo.timeout_error(doing), attempt).await
 }

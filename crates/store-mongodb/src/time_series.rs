@@ -13,6 +13,7 @@ use runstate_core::id;
 use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Collection, Direction, Key, Query, TimeSeries};
 use runstate_store::{Batch, Freshness, Receipt, StoreError, Write};
+use runstate_store_server::WriteOrder;
 use runstate_value::{Json, is_equal};
 
 use super::codec::CollectionCodec;
@@ -22,7 +23,7 @@ use super::open::to_integer;
 use super::retry::AttemptError;
 use super::sweep::to_bson_date;
 use super::transaction::operation_time;
-use super::write_command::{CurrentRevisions, WriteOrder, write_commands};
+use super::write_command::{CurrentRevisions, write_commands};
 use super::{Declarations, Mongo};
 use crate::{commit, read, read_fence, retry};
 

@@ -8,6 +8,7 @@ use runstate_core::id::Revision;
 use runstate_core::schema::Key;
 use runstate_store::next_revision;
 use runstate_store::{Batch, Check, Expectation, StoreError, Write, WriteOp};
+use runstate_store_server::WriteOrder;
 
 use super::Declarations;
 use super::change_statement::change_statement;
@@ -23,16 +24,6 @@ const ELEMENT_OVERHEAD_BYTES: usize = 8;
 
 /// Revision and version of documents whose writes need them: those that are overwritten at any revision, and those that are deleted first.
 pub(super) type CurrentRevisions = BTreeMap<Key, (Revision, u32)>;
-
-/// The order in which documents are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WriteOrder {
-    /// Each in place. Unique indexes are checked after each document.
-    InPlace,
-    /// Documents that are overwritten are deleted first and inserted again, so that unique indexes are checked against the state after the
-    /// batch.
-    DeleteFirst,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WriteKind {
@@ -116,7 +107,7 @@ struct CollectionStatements<'a> {
 pub(super) fn keys_to_read(batch: &Batch, order: WriteOrder) -> impl Iterator<Item = &Key> {
     let needed = move |write: &&Write| match write.op {
         WriteOp::Put { .. } => write.expect == Expectation::Any,
-        WriteOp::Change { .. } => write.expect == Expectation::Any || order == WriteOrder::DeleteFirst,
+        WriteOp::Change { .. } => write.expect == Expectation::Any || order == WriteOrder::DeletionsFirst,
         // A deletion needs nothing from the stored document.
         WriteOp::Delete => false,
     };
@@ -198,7 +189,7 @@ impl<'a> CollectionStatements<'a> {
             (WriteOp::Change { difference, after }, WriteOrder::InPlace) => {
                 self.updates.push((key, change_statement(codec, key, current, &next, difference, after)?));
             }
-            (WriteOp::Put { document, .. } | WriteOp::Change { after: document, .. }, WriteOrder::DeleteFirst) => {
+            (WriteOp::Put { document, .. } | WriteOp::Change { after: document, .. }, WriteOrder::DeletionsFirst) => {
                 let version = match (&write.op, stored) {
                     (WriteOp::Put { version, .. }, _) => *version,
                     (_, Some((_, version))) => *version,

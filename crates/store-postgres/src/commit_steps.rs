@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use runstate_core::id::Revision;
 use runstate_core::schema::Key;
-use runstate_store::{Batch, COMMANDS, Expectation, StoreError, Write, WriteOp};
+use runstate_store::{Batch, Expectation, StoreError, Write, WriteOp};
+use runstate_store_server::{WriteOrder, any_key};
 use runstate_value::Json;
 
 use super::codec::{self, column_names, placeholder};
@@ -15,14 +16,6 @@ use super::{DeclaredLayouts, ID_LOCK_CLASS};
 
 /// The remainders of hashes of ids are less than this number. The server has memory for some thousands of locks.
 const MAX_ID_LOCKS: u32 = 512;
-
-/// The order of writes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum StatementOrder {
-    ByKey,
-    /// Documents that are overwritten are deleted before any is written, so that documents can exchange unique values.
-    DeletionsFirst,
-}
 
 /// A statement of a batch. It is a conflict if it affects no row.
 pub(super) struct CommitStep {
@@ -110,12 +103,12 @@ pub(super) struct LockedRow {
 /// any revision, and those that are deleted and inserted again with the version that they have.
 pub(super) fn statements_that_lock_first(
     batch: &Batch,
-    order: StatementOrder,
+    order: WriteOrder,
     declarations: &DeclaredLayouts,
 ) -> Vec<SqlStatement> {
     let mut ids: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let keeps_version =
-        |write: &Write| order == StatementOrder::DeletionsFirst && matches!(write.op, WriteOp::Change { .. });
+        |write: &Write| order == WriteOrder::DeletionsFirst && matches!(write.op, WriteOp::Change { .. });
     for write in batch.writes.iter().filter(|write| write.expect == Expectation::Any || keeps_version(write)) {
         ids.entry(&write.key.collection).or_default().push(write.key.id.to_string());
     }
@@ -133,7 +126,7 @@ pub(super) fn statements_that_lock_first(
 /// The statements of the batch, in the order in which they lock rows.
 pub(super) fn commit_steps(
     batch: &Batch,
-    order: StatementOrder,
+    order: WriteOrder,
     declarations: &DeclaredLayouts,
     locked: &BTreeMap<(String, String), LockedRow>,
 ) -> Result<Vec<CommitStep>, StoreError> {
@@ -187,7 +180,7 @@ pub(super) fn commit_steps(
                     codec::encode(layout, &write.key, &next, version, after),
                 ));
             }
-            Some(current) if order == StatementOrder::DeletionsFirst => {
+            Some(current) if order == WriteOrder::DeletionsFirst => {
                 steps.push(delete_step(layout, &write.key, &current));
                 let kept = locked.map_or(layout.collection.version, |row| row.version);
                 let version = version.unwrap_or(kept);
@@ -201,7 +194,7 @@ pub(super) fn commit_steps(
         }
     }
     let lock = lock_of_ids(&inserted, declarations);
-    if order == StatementOrder::ByKey {
+    if order == WriteOrder::InPlace {
         steps.append(&mut inserted);
     }
     steps.sort_by(|a, b| a.key.cmp(&b.key));
@@ -226,11 +219,4 @@ fn lock_of_ids(inserted: &[CommitStep], declarations: &DeclaredLayouts) -> Optio
     );
     let ids = keys.iter().map(|key| key.to_string()).collect();
     keys.first().map(|key| CommitStep::new(key, text, vec![Param::Texts(ids)]))
-}
-
-/// A document of the batch, for errors in which the server does not name one.
-pub(super) fn any_key(batch: &Batch) -> Key {
-    let written = batch.writes.iter().map(|write| &write.key);
-    let first = written.chain(batch.checks.iter().map(|check| &check.key)).next();
-    first.cloned().unwrap_or_else(|| Key::new(&COMMANDS, batch.command.as_str()))
 }

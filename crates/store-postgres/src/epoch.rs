@@ -5,8 +5,8 @@ use runstate_store::StoreError;
 use runstate_value::Json;
 
 use super::Postgres;
-use super::open::new_id;
 use super::statement::SqlStatement;
+use runstate_store_server::new_id;
 
 /// The query of the epoch's id. There is none before the first such restore: the store's own id takes its place.
 pub(super) const EPOCH_ID: &str = "SELECT value #>> '{}' FROM runstate.meta WHERE key = 'epoch'";

@@ -252,12 +252,11 @@ impl Store for Postgres {
             let in_flight = self.in_flight.read_arc().await;
             self.check_open()?;
             let (store, command) = (self.clone(), batch.command.clone());
-            // A task of its own: if the caller drops the future, the transaction still ends.
-            let committing = tokio::spawn(async move {
+            let committing = async move {
                 let _under_way = in_flight;
                 commit::do_commit(&store, &batch).await
-            });
-            committing.await.unwrap_or_else(|error| Err(StoreError::UnknownOutcome { command, why: error.to_string() }))
+            };
+            runstate_store_server::finish(command, committing).await
         })
     }
 

@@ -3,10 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
-use runstate_core::id::uuid_v7;
 use runstate_store::StoreError;
+use runstate_store_server::new_id;
 use runstate_value::Json;
-use runstate_value::time::Timestamp;
 
 use super::connection::{ConnectionPool, PooledConnection};
 use super::epoch::{HAS_FOREIGN_CHANGES, are_foreign};
@@ -163,16 +162,4 @@ async fn read_id(store: &Postgres, connection: &mut PooledConnection) -> Result<
 
 fn corrupt(why: &str) -> StoreError {
     StoreError::Corrupt { at: "runstate.meta".to_owned(), why: why.to_owned() }
-}
-
-pub(super) fn new_id(doing: &str) -> Result<String, StoreError> {
-    let mut random = [0u8; 10];
-    getrandom::fill(&mut random).map_err(|error| StoreError::Unavailable {
-        what: doing.to_owned(),
-        why: format!(
-            "the operating system returned no random bytes, which the id of a new store needs ({error}); try again"
-        ),
-    })?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
-    Ok(uuid_v7(Timestamp::from_millis(i64::try_from(now).unwrap_or(0)), random))
 }
