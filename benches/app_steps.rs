@@ -1,5 +1,5 @@
-//! Steps of apps on files: 16 workers run 1,000 executions of ten steps. A step is two commits, a claim and a completion. Beside it, as many durable
-//! files as those commits, created by 16 threads in the same run.
+//! Steps of apps on files: 16 workers run 1,000 executions of ten steps. A step is two commits, a claim and a
+//! completion. Beside it, as many durable files as those commits, created by 16 threads in the same run.
 
 #[path = "figures/mod.rs"]
 mod figures;

@@ -1,5 +1,5 @@
-//! The cost of opening a store with many documents and of its first reads, compared with reading its file once. A separate process makes the
-//! snapshot, so the resident memory is only that of the open store.
+//! The cost of opening a store with many documents and of its first reads, compared with reading its file once. A
+//! separate process makes the snapshot, so the resident memory is only that of the open store.
 
 #[path = "figures/mod.rs"]
 mod figures;

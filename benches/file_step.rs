@@ -1,5 +1,6 @@
-//! The cost of a durable step on files, compared with the same system calls in the same run: temporary file, fsync, link, removal of the temporary
-//! file, fsync of the folder. Steps and raw puts alternate, so that a slow phase of the disk affects both.
+//! The cost of a durable step on files, compared with the same system calls in the same run: temporary file, fsync,
+//! link, removal of the temporary file, fsync of the folder. Steps and raw puts alternate, so that a slow phase of the
+//! disk affects both.
 
 #[path = "figures/mod.rs"]
 mod figures;

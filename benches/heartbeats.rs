@@ -1,5 +1,6 @@
-//! The cost of heartbeats of sessions on files: their rate beside appends of as many bytes, each synced, in the same run; and the processor time of
-//! 10,000 sessions that each beat once a minute, with the snapshots that the store writes meanwhile, beside the system calls alone.
+//! The cost of heartbeats of sessions on files: their rate beside appends of as many bytes, each synced, in the same
+//! run; and the processor time of 10,000 sessions that each beat once a minute, with the snapshots that the store
+//! writes meanwhile, beside the system calls alone.
 
 #[path = "figures/mod.rs"]
 mod figures;

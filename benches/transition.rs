@@ -1,4 +1,5 @@
-//! The cost of one pure transition of an execution: the lifecycle alone, without a store. The raw cost is that of cloning the state.
+//! The cost of one pure transition of an execution: the lifecycle alone, without a store. The raw cost is that of
+//! cloning the state.
 
 #[path = "figures/mod.rs"]
 mod figures;

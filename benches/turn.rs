@@ -1,6 +1,7 @@
-//! The cost of a turn on files with a cached machine: answering a call of a program with an empty heap, with 1,000 and with 100,000 live objects. The
-//! largest also runs on a store that was compacted after the start. The raw cost is a put_new (temporary file, fsync, link, fsync of the folder) in
-//! the same run. Also counts the bytes that each turn writes.
+//! The cost of a turn on files with a cached machine: answering a call of a program with an empty heap, with 1,000 and
+//! with 100,000 live objects. The largest also runs on a store that was compacted after the start. The raw cost is a
+//! put_new (temporary file, fsync, link, fsync of the folder) in the same run. Also counts the bytes that each turn
+//! writes.
 
 #[path = "figures/mod.rs"]
 mod figures;

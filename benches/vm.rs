@@ -1,5 +1,6 @@
-//! The speed of programs: the machine beside `node --jitless`, which runs the same source in the same run, and beside QuickJS if RUNSTATE_QUICKJS is
-//! a Python with the package `quickjs`. The time is that of `work()`, without start and compilation.
+//! The speed of programs: the machine beside `node --jitless`, which runs the same source in the same run, and beside
+//! QuickJS if RUNSTATE_QUICKJS is a Python with the package `quickjs`. The time is that of `work()`, without start and
+//! compilation.
 
 #[path = "figures/mod.rs"]
 mod figures;

@@ -1,5 +1,5 @@
-//! A domain of your own: one entity, three operations and one due rule. The command line, JSON calls, MCP and all checks are derived.
-//! `cargo run --example own_domain -- reminder add tea --text 'Drink tea' --due +5m`
+//! A domain of your own: one entity, three operations and one due rule. The command line, JSON calls, MCP and all
+//! checks are derived. `cargo run --example own_domain -- reminder add tea --text 'Drink tea' --due +5m`
 #![allow(missing_docs)]
 
 use std::process::ExitCode;
@@ -65,7 +65,8 @@ pub struct AddReminder {
     pub due: Timestamp,
 }
 
-// A command names the documents that it needs, and decides from them alone: no clock, no store. The engine commits the decision.
+// A command names the documents that it needs, and decides from them alone: no clock, no store. The engine commits the
+// decision.
 impl Command for AddReminder {
     const NAME: &'static str = "notes.add";
     type Output = Reminder;

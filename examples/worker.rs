@@ -42,7 +42,8 @@ async fn main() -> Result<(), Error> {
             WorkerEvent::Failed { work, failure, .. } => println!("failed {}: {}", work.call.kind, failure.message),
             _ => {}
         });
-    // A service would call `worker.run(ctrl_c)`, which serves calls until it is stopped and then lets running calls finish.
+    // A service would call `worker.run(ctrl_c)`, which serves calls until it is stopped and then lets running calls
+    // finish.
     worker.drain().await?;
 
     println!("it said: {}", run.output().await?.join("\n"));

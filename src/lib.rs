@@ -1,8 +1,8 @@
-//! A durable-execution engine that you link into a server or embed as WebAssembly. It runs long-lived executions: programs that stop to ask
-//! a model, a tool or a person. It never loses an execution.
+//! A durable-execution engine that you link into a server or embed as WebAssembly. It runs long-lived executions:
+//! programs that stop to ask a model, a tool or a person. It never loses an execution.
 //!
-//! A program makes a call, and its whole state is committed. The answer may come hours later or on another machine. It resumes the program
-//! at exactly that point.
+//! A program makes a call, and its whole state is committed. The answer may come hours later or on another machine. It
+//! resumes the program at exactly that point.
 //!
 //! ```
 //! # #[cfg(not(feature = "compiler"))] fn main() {}
@@ -32,8 +32,9 @@
 //!
 //! # Crates
 //!
-//! This crate re-exports the crates of the workspace, and its features select them. `runstate-core` and the domains are pure;
-//! `runstate-store` is the port, with a crate for each backend; `runstate-engine` drives commands against a store.
+//! This crate re-exports the crates of the workspace, and its features select them. `runstate-core` and the domains are
+//! pure; `runstate-store` is the port, with a crate for each backend; `runstate-engine` drives commands against a
+//! store.
 //!
 //! # Errors
 //!

@@ -1,5 +1,5 @@
-//! The output of benches: a line for each figure, and the same as JSON in the file of RUNSTATE_BENCH_FILE, from which `cargo xtask bench` makes its
-//! table. The benches do the measuring.
+//! The output of benches: a line for each figure, and the same as JSON in the file of RUNSTATE_BENCH_FILE, from which
+//! `cargo xtask bench` makes its table. The benches do the measuring.
 #![allow(dead_code, reason = "no bench uses all of it")]
 
 use std::fs::{self, File};

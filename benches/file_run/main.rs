@@ -25,7 +25,8 @@ use figures::Figures;
 
 type BenchError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs all parts, or only those that are named: `storage`, `resume`, `together`. The parent process uses `make` to have a store made by a child.
+/// Runs all parts, or only those that are named: `storage`, `resume`, `together`. The parent process uses `make` to
+/// have a store made by a child.
 fn main() -> Result<(), BenchError> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -1,6 +1,6 @@
-//! The cost of resuming an execution with a long history: open the store, poll the call, answer it. Nothing is cached except files in the operating
-//! system's cache. Separate processes make the stores. The rows of the history are copies of rows that the execution wrote, put into a snapshot by
-//! the snapshot writer.
+//! The cost of resuming an execution with a long history: open the store, poll the call, answer it. Nothing is cached
+//! except files in the operating system's cache. Separate processes make the stores. The rows of the history are copies
+//! of rows that the execution wrote, put into a snapshot by the snapshot writer.
 
 use std::fs::{self, File};
 use std::io::Write as _;

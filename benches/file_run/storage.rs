@@ -1,13 +1,14 @@
-//! The disk space of a run of 1,000 turns, compared with its unique bytes: the content that had to be stored at least once. They are counted from the
-//! commits, as bytes of JSON:
+//! The disk space of a run of 1,000 turns, compared with its unique bytes: the content that had to be stored at least
+//! once. They are counted from the commits, as bytes of JSON:
 //!
 //! - a new document: all of it, including its row in the ledger;
 //! - a changed document: only the new values, without their paths;
 //! - a heap page that replaces another version of it: the values that differ, as if one document had changed;
 //! - a deletion: nothing. Revisions, hashes, checksums and index entries do not count as content.
 //!
-//! Live bytes are a stricter measure: the JSON of the documents at the end, without replaced versions. Both are reported. The reserve is not counted.
-//! Disk space is the bytes of files, or the blocks that the file system allocated for them.
+//! Live bytes are a stricter measure: the JSON of the documents at the end, without replaced versions. Both are
+//! reported. The reserve is not counted. Disk space is the bytes of files, or the blocks that the file system allocated
+//! for them.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,6 +1,7 @@
-//! The cost of a step on MongoDB, compared with the same rows written directly with the driver in the same run: the row of the ledger, a document
-//! changed under its revision, and two inserted documents, in one transaction. Steps of both alternate, so that a slow phase affects both. Uses the
-//! server of RUNSTATE_TEST_MONGODB, or starts one with RUNSTATE_MONGOD.
+//! The cost of a step on MongoDB, compared with the same rows written directly with the driver in the same run: the row
+//! of the ledger, a document changed under its revision, and two inserted documents, in one transaction. Steps of both
+//! alternate, so that a slow phase affects both. Uses the server of RUNSTATE_TEST_MONGODB, or starts one with
+//! RUNSTATE_MONGOD.
 
 mod command_counter;
 #[path = "../figures/mod.rs"]
@@ -89,8 +90,8 @@ async fn count_commands<S: StepTarget>(counter: &CommandCounter, steps: &S) -> R
     Ok(counted)
 }
 
-/// An execution answered by the process that has it cached, which writes two changes, a row of output and two rows of the log, and by processes
-/// that have nothing cached.
+/// An execution answered by the process that has it cached, which writes two changes, a row of output and two rows of
+/// the log, and by processes that have nothing cached.
 async fn bench_answers(counter: &CommandCounter, url: &str, figures: &mut Figures) -> Result<(), BenchError> {
     let mut answers = library::AnsweredExecution::begin(url).await?;
     for (kind, steps) in [("cached", STEPS), ("cold", COLD_ANSWERS)] {

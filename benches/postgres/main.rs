@@ -1,6 +1,7 @@
-//! The cost of a step on PostgreSQL, compared with the same rows written directly with the driver in the same run: the row of the ledger, a document
-//! changed under its revision, two inserted documents, and the row of the change feed, in one transaction whose statements are sent at once. Uses the
-//! server of RUNSTATE_TEST_POSTGRES, or starts one with RUNSTATE_PGBIN.
+//! The cost of a step on PostgreSQL, compared with the same rows written directly with the driver in the same run: the
+//! row of the ledger, a document changed under its revision, two inserted documents, and the row of the change feed, in
+//! one transaction whose statements are sent at once. Uses the server of RUNSTATE_TEST_POSTGRES, or starts one with
+//! RUNSTATE_PGBIN.
 
 #[path = "../figures/mod.rs"]
 mod figures;

@@ -1,4 +1,5 @@
-//! The same rows written directly with the driver: one transaction of prepared statements, all sent at once, on a connection of each run.
+//! The same rows written directly with the driver: one transaction of prepared statements, all sent at once, on a
+//! connection of each run.
 
 use runstate::id::{CommandId, Revision};
 use tokio_postgres::{Client, NoTls, Statement};

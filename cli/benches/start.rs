@@ -1,5 +1,5 @@
-//! The waits before a program runs: an empty program on a store in memory, and the compilation of 2,000 lines. The raw cost of the former is a process
-//! that does nothing.
+//! The waits before a program runs: an empty program on a store in memory, and the compilation of 2,000 lines. The raw
+//! cost of the former is a process that does nothing.
 
 #[path = "../../benches/figures/mod.rs"]
 mod figures;

@@ -22,8 +22,8 @@ use crate::printer::{Printer, indented};
 use crate::sandbox::FILE_CALL_KINDS;
 use crate::{error, exec, input, prompt};
 
-/// How long to wait for the first line of a pipe. After that the pipe counts as empty: some programs start others with a pipe that they never write
-/// to.
+/// How long to wait for the first line of a pipe. After that the pipe counts as empty: some programs start others with
+/// a pipe that they never write to.
 const FIRST_LINE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest line that a terminal passes on. It drops the end of a longer line without an error.
@@ -93,7 +93,8 @@ impl AnswerSource {
         }
     }
 
-    /// Whether this source answers calls of this kind. Only a list answers tool calls: it has the answers of all calls but timers and files.
+    /// Whether this source answers calls of this kind. Only a list answers tool calls: it has the answers of all calls
+    /// but timers and files.
     pub fn serves(&self, kind: &str) -> bool {
         kind == COGNITIVE || matches!(self, Self::List(_))
     }
@@ -121,8 +122,8 @@ impl AnswerSource {
         }
     }
 
-    /// Handles an answer that the engine rejected. A person and a command get the reason and are asked again. For other sources it is an
-    /// error that names the question.
+    /// Handles an answer that the engine rejected. A person and a command get the reason and are asked again. For other
+    /// sources it is an error that names the question.
     pub fn handle_rejection(&mut self, call: &OpenCall, error: Error, out: Printer) -> Result<(), CliError> {
         match self {
             Self::Command(command) => command.handle_rejection(call, &error.message, out),
@@ -288,7 +289,8 @@ async fn count_calls(cvm: &Cvm, execution: &str, steps: &Range<u64>) -> Result<u
 mod ordinal_tests {
     use super::*;
 
-    /// Returns the ordinals of the calls at the steps `calls`, of which even ones need an answer, and the number of counted rows.
+    /// Returns the ordinals of the calls at the steps `calls`, of which even ones need an answer, and the number of
+    /// counted rows.
     fn ordinals(calls: impl IntoIterator<Item = u64>) -> (Vec<usize>, u64) {
         let (mut ordinals, mut rows) = (Ordinals::default(), 0);
         let found = calls.into_iter().map(|step| {

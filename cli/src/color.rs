@@ -1,5 +1,5 @@
-//! Colors: the role of a text, and whether its reader gets colors. Tables, lines and questions are colored here; clap and the
-//! progress bar follow the same rules by themselves.
+//! Colors: the role of a text, and whether its reader gets colors. Tables, lines and questions are colored here; clap
+//! and the progress bar follow the same rules by themselves.
 
 use std::ffi::OsString;
 

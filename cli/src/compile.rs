@@ -21,8 +21,8 @@ pub fn first_error(diagnostics: &[Diagnostic]) -> String {
     }
 }
 
-/// Returns the command that loads the program at `path` under `name`: a file with the files that it imports, or a folder with its entry.
-/// The name is by default the stem of the file, or the name of the folder.
+/// Returns the command that loads the program at `path` under `name`: a file with the files that it imports, or a
+/// folder with its entry. The name is by default the stem of the file, or the name of the folder.
 pub fn load_from_path(path: &Path, entry: Option<&str>, name: Option<&str>) -> Result<Load, CliError> {
     let files = ProgramFolder::new(path, entry)?;
     let name = name.map_or_else(|| files.default_name(), str::to_owned);
@@ -93,7 +93,8 @@ impl ProgramFolder {
         Ok(load_command(name, &source, &self.entry, compiled))
     }
 
-    /// Reads a file of the program; `None` if it does not exist. Hidden folders, `node_modules` and files outside the root are refused.
+    /// Reads a file of the program; `None` if it does not exist. Hidden folders, `node_modules` and files outside the
+    /// root are refused.
     fn read(&self, relative: &str) -> Result<Option<String>, String> {
         if relative.split('/').any(|part| part.starts_with('.') || part == "node_modules") {
             return Err(format!("{relative} is hidden or in node_modules, which are not read"));

@@ -1,4 +1,5 @@
-//! The help of the whole program, with commands in groups: clap groups only flags. A hand-written command needs a row in
+//! The help of the whole program, with commands in groups: clap groups only flags. A hand-written command needs a row
+//! in
 //! [`GROUPS`]; a test finds commands without one. Commands of operations that have none are listed at the end. Help texts name only the stores that this build can open.
 
 use clap::builder::Styles;

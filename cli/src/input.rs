@@ -1,5 +1,5 @@
-//! Input files and standard input, with size limits. A separate thread reads standard input line by line or in pieces, so that the
-//! process can end while it waits for them.
+//! Input files and standard input, with size limits. A separate thread reads standard input line by line or in pieces,
+//! so that the process can end while it waits for them.
 
 use std::fs::File;
 use std::io;

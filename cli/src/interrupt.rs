@@ -1,5 +1,5 @@
-//! Ctrl-c while an execution is driven. It may arrive during a long computation, so a separate thread waits for it. Committed work is
-//! kept, and the rest is executed again.
+//! Ctrl-c while an execution is driven. It may arrive during a long computation, so a separate thread waits for it.
+//! Committed work is kept, and the rest is executed again.
 
 use std::future::poll_fn;
 use std::io;
@@ -66,8 +66,8 @@ impl Interrupt {
     }
 }
 
-/// Makes ctrl-c end the process with the exit code of an interrupt, even while a write to standard output blocks. For commands that leave no work
-/// half done.
+/// Makes ctrl-c end the process with the exit code of an interrupt, even while a write to standard output blocks. For
+/// commands that leave no work half done.
 pub fn exit_on_ctrl_c() {
     spawn_ctrl_c_thread(|| ());
 }
@@ -98,7 +98,8 @@ async fn wait_for_ctrl_c(registering: mpsc::Sender<()>) -> io::Result<()> {
     .await
 }
 
-/// Ctrl-c, and the signal by which service managers end a process. Signals are received from the registration on, also between two waits.
+/// Ctrl-c, and the signal by which service managers end a process. Signals are received from the registration on, also
+/// between two waits.
 pub struct StopSignals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -135,7 +136,8 @@ impl StopSignals {
     }
 }
 
-/// Runs `work` until it ends or ctrl-c arrives. On ctrl-c it drops `work` where it waits, which undoes unfinished writes.
+/// Runs `work` until it ends or ctrl-c arrives. On ctrl-c it drops `work` where it waits, which undoes unfinished
+/// writes.
 pub async fn run_interruptible<T, E>(
     note: &'static str,
     work: impl Future<Output = Result<T, E>>,

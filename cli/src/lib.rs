@@ -1,5 +1,6 @@
-//! The command line of runstate as a library: it parses arguments, asks questions and prints. The rules are in [`runstate`]. A program with
-//! domains of its own gets every command, and the operations of its domains beside the built-in ones.
+//! The command line of runstate as a library: it parses arguments, asks questions and prints. The rules are in
+//! [`runstate`]. A program with domains of its own gets every command, and the operations of its domains beside the
+//! built-in ones.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -50,11 +51,13 @@ use error::CliError;
 use exit::CliExit;
 use printer::Printer;
 
-/// Runs the command line with the arguments of this process. Returns its exit code, which the help of each command lists.
+/// Runs the command line with the arguments of this process. Returns its exit code, which the help of each command
+/// lists.
 ///
-/// `domains` are added to those of the library ([`runstate::domain::ALL`]). Each of their operations is a command, a tool of `mcp`, and a
-/// part of the help; their due work is done by `tick`, `work` and `mcp`. Help and errors use the name of this program. A domain that
-/// declares something twice, or a command that exists, is refused with exit code 2, whatever the command.
+/// `domains` are added to those of the library ([`runstate::domain::ALL`]). Each of their operations is a command, a
+/// tool of `mcp`, and a part of the help; their due work is done by `tick`, `work` and `mcp`. Help and errors use the
+/// name of this program. A domain that declares something twice, or a command that exists, is refused with exit code 2,
+/// whatever the command.
 pub fn main(domains: &[&'static Domain]) -> ExitCode {
     // A second call in one process keeps the domains of the first.
     _ = DOMAINS.set([domain::ALL, domains].concat());
@@ -62,7 +65,8 @@ pub fn main(domains: &[&'static Domain]) -> ExitCode {
     if let Err(refused) = operations::check_declarations(domains) {
         return Printer::new(false, colors).report_error(&refused).into();
     }
-    // The commands of operations, with their schemas, are hundreds. They are built if no hand-written command takes the arguments.
+    // The commands of operations, with their schemas, are hundreds. They are built if no hand-written command takes the
+    // arguments.
     if let Ok(args) = Cli::try_parse() {
         let out = Printer::new(args.global.json, args.global.color);
         return run(out, commands::execute(args, out));

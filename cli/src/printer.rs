@@ -1,5 +1,5 @@
-//! Printing: results go to standard output, remarks for people to standard error. With `--json`, standard output holds one JSON value
-//! per line and nothing else, errors included.
+//! Printing: results go to standard output, remarks for people to standard error. With `--json`, standard output holds
+//! one JSON value per line and nothing else, errors included.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -69,7 +69,8 @@ impl Printer {
         write(Stream::Stdout, &[&escape_control(&lines.join("\n")), "\n"])
     }
 
-    /// Prints several lines in one write. Their texts went through [`Paint`] or a [`TextTable`](crate::table::TextTable).
+    /// Prints several lines in one write. Their texts went through [`Paint`] or a
+    /// [`TextTable`](crate::table::TextTable).
     pub fn styled_lines(self, lines: &[String]) -> Result<(), CliError> {
         if lines.is_empty() {
             return Ok(());
@@ -77,7 +78,8 @@ impl Printer {
         write(Stream::Stdout, &[&lines.join("\n"), "\n"])
     }
 
-    /// Prints a remark for people: the status, or what to do next. It goes to standard error, so it is never part of piped data.
+    /// Prints a remark for people: the status, or what to do next. It goes to standard error, so it is never part of
+    /// piped data.
     pub fn remark(self, text: &str) {
         if !self.json {
             // A remark is optional, so a failed write is ignored.
@@ -106,12 +108,14 @@ impl Printer {
         write(if self.json { Stream::Stderr } else { Stream::Stdout }, &[text])
     }
 
-    /// Asks a person before an action that cannot be undone. The question goes to standard error, which carries no data.
+    /// Asks a person before an action that cannot be undone. The question goes to standard error, which carries no
+    /// data.
     pub fn ask(self, question: &str) -> Result<(), CliError> {
         write(Stream::Stderr, &[&self.stderr.text(Role::Strong, question), " "])
     }
 
-    /// Prints a text unchanged, without an added line end, so that a pipe gets a copy. On a terminal, control characters are escaped.
+    /// Prints a text unchanged, without an added line end, so that a pipe gets a copy. On a terminal, control
+    /// characters are escaped.
     pub fn raw(self, text: &str) -> Result<(), CliError> {
         if io::stdout().is_terminal() {
             return self.line(text.strip_suffix('\n').unwrap_or(text));
@@ -163,8 +167,8 @@ impl Printer {
     }
 }
 
-/// Escapes control characters and bidirectional overrides, which control a terminal or hide text. All text of programs, models and other people is
-/// escaped before it is printed for people.
+/// Escapes control characters and bidirectional overrides, which control a terminal or hide text. All text of programs,
+/// models and other people is escaped before it is printed for people.
 pub fn escape_control(text: &str) -> Cow<'_, str> {
     let is_control = |c: char| {
         (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')

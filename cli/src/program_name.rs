@@ -10,8 +10,8 @@ use crate::session::shell_quote;
 /// The name of the program of this package.
 pub const BINARY_NAME: &str = "runstate";
 
-/// Returns the words that start this program: its name if a shell found it on PATH, `cargo run --` if cargo started it, else the path
-/// by which it was called.
+/// Returns the words that start this program: its name if a shell found it on PATH, `cargo run --` if cargo started it,
+/// else the path by which it was called.
 pub fn program_name() -> &'static str {
     static NAME: LazyLock<String> =
         LazyLock::new(|| name_for(env::args_os().next().as_deref(), env::var_os("CARGO").is_some()));

@@ -83,8 +83,8 @@ pub fn display_value(value: &Json) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Parses a typed answer. Without choices it is the text itself; a schema checks it, as text or as JSON. With choices it is a choice by
-/// its exact text, its number, or a unique prefix. `Err`: the allowed answers.
+/// Parses a typed answer. Without choices it is the text itself; a schema checks it, as text or as JSON. With choices
+/// it is a choice by its exact text, its number, or a unique prefix. `Err`: the allowed answers.
 pub fn parse_answer(call: &OpenCall, typed: &str) -> Result<Json, String> {
     match &call.choices {
         None => {

@@ -1,4 +1,5 @@
-//! Redacting server URLs in errors: a URL may be in the wrong place on the command line, and the error message repeats it.
+//! Redacting server URLs in errors: a URL may be in the wrong place on the command line, and the error message repeats
+//! it.
 
 use std::borrow::Cow;
 
@@ -19,7 +20,8 @@ fn redact_urls(text: &str, args: impl Iterator<Item = String>) -> Cow<'_, str> {
     text
 }
 
-/// Returns the part of an argument that is a URL with a possible secret, also behind a flag and `=`. Mistyped URLs count.
+/// Returns the part of an argument that is a URL with a possible secret, also behind a flag and `=`. Mistyped URLs
+/// count.
 fn find_secret_url(arg: &str) -> Option<&str> {
     let scheme_start = |at: usize| {
         let is_scheme_char = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);

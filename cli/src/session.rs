@@ -124,7 +124,8 @@ impl Session {
         }
     }
 
-    /// Opens the artifacts of the store, in the storage at `url`, else in the default one. Reads find those in documents of the store besides.
+    /// Opens the artifacts of the store, in the storage at `url`, else in the default one. Reads find those in
+    /// documents of the store besides.
     pub async fn artifacts(&self, url: Option<&str>) -> Result<Artifacts, Error> {
         let home = environment().home;
         let url = url.map(|url| open::expand_home(url, home.as_deref())).transpose()?;
@@ -268,7 +269,8 @@ fn redact_store_url(url: &str) -> String {
     if server && may_hold_secret { "URL".to_owned() } else { shell_quote(url) }
 }
 
-/// Quotes `text` so that a shell reads it as one word. A text with a NUL byte, which no argument can have, is shown escaped.
+/// Quotes `text` so that a shell reads it as one word. A text with a NUL byte, which no argument can have, is shown
+/// escaped.
 pub fn shell_quote(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| format!("{text:?}"), Cow::into_owned)
 }

@@ -1,6 +1,7 @@
 //! Tables that fit the terminal. Piped output is never cut.
 //!
-//! `comfy-table` 7.2 would replace the 50 lines that choose widths and write lines. Measured with the tables of the tests:
+//! `comfy-table` 7.2 would replace the 50 lines that choose widths and write lines. Measured with the tables of the
+//! tests:
 //!
 //! | table | here | `comfy-table` |
 //! |---|---|---|

@@ -1,5 +1,5 @@
-//! The steps that the Rust worker runs: `research`, `illustrate`, `publish`, and `unpublish`, which undoes `publish`. Each of them may run again after
-//! its process has died, and then does the same.
+//! The steps that the Rust worker runs: `research`, `illustrate`, `publish`, and `unpublish`, which undoes `publish`.
+//! Each of them may run again after its process has died, and then does the same.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
-//! Prints all that the library declares as one JSON value: operations, error codes, documents, and the other types of its interface to JavaScript. Types
-//! are JSON Schemas (draft 2020-12). A generator of a client in another language reads it, as `cargo xtask generate` does for TypeScript. With the
-//! word `reference` it prints the reference in Markdown.
+//! Prints all that the library declares as one JSON value: operations, error codes, documents, and the other types of
+//! its interface to JavaScript. Types are JSON Schemas (draft 2020-12). A generator of a client in another language
+//! reads it, as `cargo xtask generate` does for TypeScript. With the word `reference` it prints the reference in
+//! Markdown.
 //!
 //! `cargo run -p runstate --example describe --features schema,compiler,wasm,wasm-compiler`
 

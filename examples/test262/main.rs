@@ -1,8 +1,9 @@
-//! Runs a conformance suite of the language, such as test262, from a copy outside the project: `cargo xtask test262 DIR`.
+//! Runs a conformance suite of the language, such as test262, from a copy outside the project: `cargo xtask test262
+//! DIR`.
 //!
-//! Every test is compiled as a module, with the helpers of `prelude.ts` in place of the suite's. It passes, is refused (the compiler or the machine
-//! names what stays out), or is wrong. With `--node`, Node runs the wrong ones as modules too, and a test that fails there as well is not counted: it
-//! needs a script, or another version of the standard.
+//! Every test is compiled as a module, with the helpers of `prelude.ts` in place of the suite's. It passes, is refused
+//! (the compiler or the machine names what stays out), or is wrong. With `--node`, Node runs the wrong ones as modules
+//! too, and a test that fails there as well is not counted: it needs a script, or another version of the standard.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,7 +1,8 @@
-//! The bodies of the fuzz targets. Each body takes any bytes, and panics only at a defect. `fuzz_targets/` runs them under libFuzzer, and
-//! `tests/fuzz.rs` of the main workspace runs them on random bytes.
+//! The bodies of the fuzz targets. Each body takes any bytes, and panics only at a defect. `fuzz_targets/` runs them
+//! under libFuzzer, and `tests/fuzz.rs` of the main workspace runs them on random bytes.
 //!
-//! The bytes are choices: which fixture, and which of its values are edited how. So most inputs are nearly valid and get past the first checks.
+//! The bytes are choices: which fixture, and which of its values are edited how. So most inputs are nearly valid and
+//! get past the first checks.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,5 +1,5 @@
-//! Bytecode and snapshots of the machine. Both are verified before they run, so no edit may make the machine panic, and a machine that was
-//! saved and restored continues as the one that was not.
+//! Bytecode and snapshots of the machine. Both are verified before they run, so no edit may make the machine panic, and
+//! a machine that was saved and restored continues as the one that was not.
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,5 +1,6 @@
-//! Files of a store. A store with edited files is refused, or it is read-only, or it holds data that it held before. The second kind of edit
-//! has correct checksums, as another program's mistake would: it may change the data, and nothing else.
+//! Files of a store. A store with edited files is refused, or it is read-only, or it holds data that it held before.
+//! The second kind of edit has correct checksums, as another program's mistake would: it may change the data, and
+//! nothing else.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;

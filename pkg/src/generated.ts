@@ -526,7 +526,10 @@ export type AppsStepHeartbeatParams = {
   commandId?: string;
   /** The id of the step. */
   id: string;
-  /** How long the claim lasts from now on, in milliseconds; by default 30 seconds. It ends at the timeout of the step. */
+  /**
+   * How long the claim lasts from now on, in milliseconds; by default 30 seconds. It ends at the timeout of the
+   * step.
+   */
   leaseMs?: number;
   /** The fencing token of the claim. */
   token: number;
@@ -754,8 +757,9 @@ export type AuditRowPage = {
 };
 
 /**
- * When failed work is retried: after `initial`, then after twice as long each time, at most `longest`, until `attempts` attempts were
- * made. Each wait is shortened at random by up to half ("equal jitter": Brooker, "Exponential Backoff And Jitter", 2015).
+ * When failed work is retried: after `initial`, then after twice as long each time, at most `longest`, until
+ * `attempts` attempts were made. Each wait is shortened at random by up to half ("equal jitter": Brooker, "Exponential
+ * Backoff And Jitter", 2015).
  */
 export type Backoff = {
   /** Number of attempts in total. */
@@ -1014,7 +1018,10 @@ export type CallRowPage = {
   next?: string;
 };
 
-/** The features and limits of a store. A missing feature is a typed error (`StoreError.Unsupported`) and never ignored. */
+/**
+ * The features and limits of a store. A missing feature is a typed error (`StoreError.Unsupported`) and never
+ * ignored.
+ */
 export type Capabilities = {
   /** The store supports `Store.aggregate`. */
   aggregate: boolean;
@@ -1160,7 +1167,10 @@ export type ClaimedCall = {
   call: string;
   /** The execution that made it. */
   execution: string;
-  /** The reservation of the call's cost. A worker that has spent it, and whose answer is refused because it is late, commits it. */
+  /**
+   * The reservation of the call's cost. A worker that has spent it, and whose answer is refused because it is late,
+   * commits it.
+   */
   reservation?: string;
   /** The fencing token, which is needed to complete the call. */
   token: number;
@@ -1206,7 +1216,10 @@ export type CollectionDeclaration = {
   insertOnly?: boolean;
   /** When its documents expire; by default never. */
   ttl?: TtlDeclaration;
-  /** Its version; by default 1, and one more for each change. A declaration without a version never changes one that has a version. */
+  /**
+   * Its version; by default 1, and one more for each change. A declaration without a version never changes one that
+   * has a version.
+   */
   version?: number;
 };
 
@@ -1223,7 +1236,8 @@ export type CollectionInfo = {
 /**
  * The id of a command. A repeat of the same id returns the first result.
  *
- * Batches that belong to a command (later slices, staging, deletion) have the ids `id/1`, `id/2`, … (`CommandId.part`).
+ * Batches that belong to a command (later slices, staging, deletion) have the ids `id/1`, `id/2`, …
+ * (`CommandId.part`).
  */
 export type CommandId = string;
 
@@ -1353,7 +1367,10 @@ export type CvmAnswerParams = {
   call?: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** The actual cost of the answer, a decimal number in the unit of the call's cost; by default the cost that the call names. */
+  /**
+   * The actual cost of the answer, a decimal number in the unit of the call's cost; by default the cost that the
+   * call names.
+   */
   cost?: string;
   /** The execution. */
   id: string;
@@ -1535,7 +1552,10 @@ export type CvmLoadParams = {
 export type CvmLogsParams = {
   /** Only rows before this time, in milliseconds since 1970. */
   before?: number;
-  /** `next` of the page before, or `timestamp:id` of the last row read, to continue with rows written since; by default the first page. */
+  /**
+   * `next` of the page before, or `timestamp:id` of the last row read, to continue with rows written since; by
+   * default the first page.
+   */
   cursor?: string;
   /** Only this event: `instruction`, `cc_call`, `error`, `complete`, `history`. */
   event?: string;
@@ -1639,7 +1659,10 @@ export type CvmShowParams = {
   hash?: boolean;
   /** The execution. */
   id: string;
-  /** Whether to include the machine's call stack with the values of its variables, which reads the heap; by default as `hash`. */
+  /**
+   * Whether to include the machine's call stack with the values of its variables, which reads the heap; by default
+   * as `hash`.
+   */
   machine?: boolean;
 };
 
@@ -1750,8 +1773,8 @@ export type DeletedCheckpoint = {
 };
 
 /**
- * Where a batch of a deletion ended, so that the next one does not search among deleted rows again. Correctness does not depend on it: the
- * last search for remaining rows begins at the start.
+ * Where a batch of a deletion ended, so that the next one does not search among deleted rows again. Correctness does
+ * not depend on it: the last search for remaining rows begins at the start.
  */
 export type DeletionCursor = {
   /** Time of the last row of the log. */
@@ -1924,7 +1947,10 @@ export type DocumentsDeclareParams = {
   insertOnly?: boolean;
   /** When its documents expire; by default never. */
   ttl?: TtlDeclaration;
-  /** Its version; by default 1, and one more for each change. A declaration without a version never changes one that has a version. */
+  /**
+   * Its version; by default 1, and one more for each change. A declaration without a version never changes one that
+   * has a version.
+   */
   version?: number;
 };
 
@@ -1946,7 +1972,10 @@ export type DocumentsQueryParams = {
   fields?: string[];
   /** The largest number of documents; by default 100, at most 10,000. */
   limit?: number;
-  /** The fields by which the documents are ordered. A `-` before a name means descending. The id is always the last one. */
+  /**
+   * The fields by which the documents are ordered. A `-` before a name means descending. The id is always the last
+   * one.
+   */
   order?: string[];
   /** The condition, such as `{"eq": ["tag", "home"]}`; by default all documents. */
   where?: Filter;
@@ -2124,7 +2153,8 @@ export type ErrorCode =
   | "not_adoptable";
 
 /**
- * A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its error has the code
+ * A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its
+ * error has the code
  * `ErrorCode.UNKNOWN_OUTCOME`.
  */
 export type ErrorFields = {
@@ -2362,7 +2392,10 @@ export type Failure = {
   message: string;
   /** The name of the error in the program; null: `CallError`. */
   name: string | null;
-  /** Whether another attempt may succeed. The program receives the error after the last attempt, or at once if the call is not retried. */
+  /**
+   * Whether another attempt may succeed. The program receives the error after the last attempt, or at once if the
+   * call is not retried.
+   */
   retry: boolean;
 };
 
@@ -2450,9 +2483,9 @@ export type FileEntry = {
 };
 
 /**
- * A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison holds only between
- * values of one kind. Values of a decimal field are compared as numbers. `Not` matches exactly the documents that its condition does not
- * match.
+ * A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison
+ * holds only between values of one kind. Values of a decimal field are compared as numbers. `Not` matches exactly the
+ * documents that its condition does not match.
  */
 export type Filter =
   /** Every document. */
@@ -2490,8 +2523,8 @@ export type Filter =
     exists: Json[];
   }
   /**
-   * The field contains the value. A list contains an equal element. An object contains all its keys with contained values. Anything else
-   * is equal to it. A missing field contains nothing.
+   * The field contains the value. A list contains an equal element. An object contains all its keys with contained
+   * values. Anything else is equal to it. A missing field contains nothing.
    */
   | {
     contains: Json[];
@@ -3369,7 +3402,10 @@ export type FrameView = {
   line: number;
   /** Its current instruction. */
   pc: number;
-  /** Its variables: `this`, parameters and locals in the order of declaration, then those of functions that have returned. */
+  /**
+   * Its variables: `this`, parameters and locals in the order of declaration, then those of functions that have
+   * returned.
+   */
   variables: VariableView[];
 };
 
@@ -3377,7 +3413,10 @@ export type FrameView = {
 export type GraphProgress = {
   /** The steps that are completed, the earliest first. They are undone in reverse order. */
   completed: number[];
-  /** Its steps, by their ids. A step that waits for others is missing. The step that undoes another one has its negative id. */
+  /**
+   * Its steps, by their ids. A step that waits for others is missing. The step that undoes another one has its
+   * negative id.
+   */
   steps: { [key: string]: StepProgress };
 };
 
@@ -3841,7 +3880,10 @@ export type Kind =
   /** An object. */
   | "object";
 
-/** The outcomes of calls, and the latency of answers in milliseconds. Percentiles are values that occurred (nearest rank). */
+/**
+ * The outcomes of calls, and the latency of answers in milliseconds. Percentiles are values that occurred (nearest
+ * rank).
+ */
 export type Latency = {
   /** Calls that were answered; the latencies are theirs. */
   answered: number;
@@ -3852,8 +3894,8 @@ export type Latency = {
   /** Maximum. */
   maxMs: number | null;
   /**
-   * Number of calls per outcome: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`, and `open` for those without. All of these
-   * are present; an outcome that a newer version adds is present under its own name.
+   * Number of calls per outcome: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`, and `open` for those
+   * without. All of these are present; an outcome that a newer version adds is present under its own name.
    */
   outcomes: { [key: string]: number };
   /** The median: half of the answers took no longer. */
@@ -3887,7 +3929,10 @@ export type LogLevel =
 export type LogRow = {
   /** Details of the event. */
   details: Json;
-  /** The event: `instruction`, `cc_call`, `error`, `complete`; `history` for an imported entry that an older CVM recorded. */
+  /**
+   * The event: `instruction`, `cc_call`, `error`, `complete`; `history` for an imported entry that an older CVM
+   * recorded.
+   */
   event: string;
   /** The execution. */
   executionId: string;
@@ -4045,7 +4090,10 @@ export type MachineView = {
   line: number;
   /** The next instruction; while a call is open, the one that made it; after a failure, the one that failed. */
   pc: number;
-  /** The operands of all calls that have not returned, with the top of the stack last. Those of an open call are not included. */
+  /**
+   * The operands of all calls that have not returned, with the top of the stack last. Those of an open call are not
+   * included.
+   */
   stack: ValueView[];
 };
 
@@ -4154,7 +4202,10 @@ export type OpenCall = {
   requestedAt: number;
   /** The schema of valid answers; null: none. */
   schema: Json;
-  /** The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing: the whole program waits for it. */
+  /**
+   * The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing:
+   * the whole program waits for it.
+   */
   stack?: string[];
   /** Number of the call in its execution, from 1. */
   step: number;
@@ -4405,8 +4456,8 @@ export type OrchestrationSessionRecoverParams = {
   /** The session. */
   sessionId: string;
   /**
-   * A slot of the machine: its number, or `auto` for the lowest free one. By default a session that had a slot when it stalled or failed gets
-   * it again if it is free on the same machine, otherwise the lowest free one.
+   * A slot of the machine: its number, or `auto` for the lowest free one. By default a session that had a slot when
+   * it stalled or failed gets it again if it is free on the same machine, otherwise the lowest free one.
    */
   slot?: SlotChoice;
   /** The task that it runs from now on; by default the one that it ran when it stalled, under the new epoch. */
@@ -4475,7 +4526,10 @@ export type OrchestrationTaskAddParams = {
   input?: Json;
   /** The work to do, for people. */
   name: string;
-  /** The program that it runs, by its name. `start` then starts an execution of it, and the task ends when the execution does. */
+  /**
+   * The program that it runs, by its name. `start` then starts an execution of it, and the task ends when the
+   * execution does.
+   */
   program?: string;
   /** The session. */
   sessionId: string;
@@ -4576,8 +4630,8 @@ export type OrchestrationTaskStartParams = {
 /** The executions of a store. The parts are read one after another, not in one snapshot. */
 export type Overview = {
   /**
-   * Number of executions per status. An execution that is being deleted counts under its last status. Empty if the store does not
-   * count.
+   * Number of executions per status. An execution that is being deleted counts under its last status. Empty if the
+   * store does not count.
    */
   executions: { [key: string]: number };
   /** The execution that was started last; null: there is none. */
@@ -4630,8 +4684,8 @@ export type ProgramError = {
   /** Index of the failing instruction. */
   pc: number;
   /**
-   * The function calls that led there, innermost first: `at f (line:column)`, or `at f (file:line:column)`. For an imported execution, the operands that the older CVM
-   * saved.
+   * The function calls that led there, innermost first: `at f (line:column)`, or `at f (file:line:column)`. For an
+   * imported execution, the operands that the older CVM saved.
    */
   stack: string[];
   /** When the program failed. */
@@ -5074,7 +5128,10 @@ export type ResourceReservationPage = {
   next?: string;
 };
 
-/** The resources that a machine has used. Money is in Canadian dollars, time in minutes, the others in the units that were recorded. */
+/**
+ * The resources that a machine has used. Money is in Canadian dollars, time in minutes, the others in the units that
+ * were recorded.
+ */
 export type ResourceTotals = {
   /** Calls of interfaces. */
   api_calls: string | null;
@@ -5172,8 +5229,8 @@ export type RunLimit =
   /** To the end of its work: an execution to its next stop. */
   | "stop"
   /**
-   * One commit or a few. The remaining work is due at once, for any process. Suits a host that runs due work between the commands of a
-   * waiting caller.
+   * One commit or a few. The remaining work is due at once, for any process. Suits a host that runs due work between
+   * the commands of a waiting caller.
    */
   | "slice";
 
@@ -5412,7 +5469,10 @@ export type Settings = {
   recoveryHistory?: number;
   /** How long a finished execution is kept, in milliseconds; by default forever. */
   retentionMs?: number;
-  /** Approximate bytes of changed heap after which a slice ends early. Writing the default takes about 50 ms in a page. */
+  /**
+   * Approximate bytes of changed heap after which a slice ends early. Writing the default takes about 50 ms in a
+   * page.
+   */
   sliceBytes?: number;
   /** Instructions in a slice. The default takes about 10 ms in a page. */
   sliceInstructions?: number;
@@ -5536,8 +5596,8 @@ export type StepDefaults = {
   /** How an execution continues when a step has failed for the last time; by default it fails at once. */
   on_failure?: FailurePolicy;
   /**
-   * How many days an execution is kept after its end, with its steps and artifacts, at most 365. By default executions are kept for a year,
-   * their steps for half a year, and their artifacts for three months.
+   * How many days an execution is kept after its end, with its steps and artifacts, at most 365. By default
+   * executions are kept for a year, their steps for half a year, and their artifacts for three months.
    */
   retention_days?: number;
   /** The longest time of one attempt, in seconds; by default it is not bounded. */
@@ -5565,8 +5625,8 @@ export type StepDefinition = {
   /** The version of its code, for people. */
   version?: string;
   /**
-   * Whether it runs, decided once the steps that it depends on have ended. By default it runs if all of them are completed, and is
-   * skipped with them.
+   * Whether it runs, decided once the steps that it depends on have ended. By default it runs if all of them are
+   * completed, and is skipped with them.
    */
   when?: Condition;
 };
@@ -5588,8 +5648,8 @@ export type StepDurations = {
 /** The input of a step. */
 export type StepInput =
   /**
-   * A value for each name. A text such as `$.input.url` or `$.steps.2.output.pages.0` is the path of a value; `$$` begins a text with a
-   * dollar sign.
+   * A value for each name. A text such as `$.input.url` or `$.steps.2.output.pages.0` is the path of a value; `$$`
+   * begins a text with a dollar sign.
    */
   | { [key: string]: Json }
   /** Fields by their names, from the outputs of the steps that it depends on or from the input of the execution. */
@@ -5965,12 +6025,14 @@ export type ValueView = {
   /** As Node's `util.inspect` writes it. */
   text: string;
   /**
-   * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
-   * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending: `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`, `{"$date":text}`,
-   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
-   * object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
-   * `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. Keys of the program
-   * that begin with `$` have it twice.
+   * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet
+   * assigned), `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending:
+   * `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`,
+   * `{"$date":text}`, `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`,
+   * `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the object n levels further out,
+   * `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
+   * `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep.
+   * Keys of the program that begin with `$` have it twice.
    */
   value: Json;
 };
@@ -5982,12 +6044,14 @@ export type VariableView = {
   /** As Node's `util.inspect` writes it. */
   text: string;
   /**
-   * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
-   * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending: `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`, `{"$date":text}`,
-   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
-   * object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
-   * `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. Keys of the program
-   * that begin with `$` have it twice.
+   * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet
+   * assigned), `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending:
+   * `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`,
+   * `{"$date":text}`, `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`,
+   * `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the object n levels further out,
+   * `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
+   * `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep.
+   * Keys of the program that begin with `$` have it twice.
    */
   value: Json;
 };
@@ -6071,7 +6135,10 @@ export type VersionView = {
   source: string;
 };
 
-/** The key with which messages to one receiver are signed: `whsec_` and 24 to 64 random bytes in base64. Its debug form does not show it. */
+/**
+ * The key with which messages to one receiver are signed: `whsec_` and 24 to 64 random bytes in base64. Its debug form
+ * does not show it.
+ */
 export type WebhookSecret = string;
 
 /** A call that a worker has claimed, with everything that it needs to complete it. */
@@ -7451,11 +7518,11 @@ export class AppsOperations {
   }
 
   /**
-   * Searches steps and text artifacts for words, page by page, those that changed last first. All words must occur in one step (in its name,
-   * error, output or metadata) or in one artifact (in its name or content).
+   * Searches steps and text artifacts for words, page by page, those that changed last first. All words must occur in
+   * one step (in its name, error, output or metadata) or in one artifact (in its name or content).
    *
-   * Words are runs of letters and digits, and are found whole, in any case. Of each step and artifact the first 256 KiB of text are searched.
-   * Errors: `invalid` (no word, or the cursor is not of this list), `limit` (more than 32 words).
+   * Words are runs of letters and digits, and are found whole, in any case. Of each step and artifact the first 256 KiB
+   * of text are searched. Errors: `invalid` (no word, or the cursor is not of this list), `limit` (more than 32 words).
    */
   search(text: string, options: OptionsOf<"apps.search", "text"> = {}): Promise<SearchHitPage> {
     return this.caller.invoke("apps.search", options, { text });
@@ -7531,8 +7598,8 @@ export class AppsConfigurationOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Activates a version of the configuration of an app. The version that was active until then no longer is. Executions that were started
-   * before keep theirs.
+   * Activates a version of the configuration of an app. The version that was active until then no longer is. Executions
+   * that were started before keep theirs.
    *
    * Errors: `not_found`.
    */
@@ -7552,7 +7619,8 @@ export class AppsConfigurationOperations {
   /**
    * Saves a version of the configuration of an app. A version that no execution uses yet is replaced.
    *
-   * Errors: `invalid` (an unknown step, or an input that nothing produces), `step_cycle`, `version_used`, `limit` (too many steps).
+   * Errors: `invalid` (an unknown step, or an input that nothing produces), `step_cycle`, `version_used`, `limit` (too
+   * many steps).
    */
   save(appId: number, options: OptionsOf<"apps.configuration.save", "appId">): Promise<ConfigurationSummary> {
     return this.caller.invoke("apps.configuration.save", options, { appId });
@@ -7598,7 +7666,8 @@ export class AppsExecutionOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Cancels an execution that runs. Its running steps fail and lose their claims, and the others are skipped. Nothing is undone.
+   * Cancels an execution that runs. Its running steps fail and lose their claims, and the others are skipped. Nothing is
+   * undone.
    *
    * Errors: `not_found`, `illegal_transition` (it has ended).
    */
@@ -7669,8 +7738,8 @@ export class AppsMetricsOperations {
   /**
    * Records samples of the metrics of an execution: one, several, or both. They are kept for 30 days.
    *
-   * A repeat of the command under the same id records nothing more. If the process dies while it records, a repeat completes it; give the
-   * times of the samples, so that the repeat has the same ones.
+   * A repeat of the command under the same id records nothing more. If the process dies while it records, a repeat
+   * completes it; give the times of the samples, so that the repeat has the same ones.
    *
    * Errors: `not_found`, `invalid` (a name, a number or a time), `limit` (more than 500 samples).
    */
@@ -7679,11 +7748,11 @@ export class AppsMetricsOperations {
   }
 
   /**
-   * Returns the least, mean and greatest value and the 95th percentile of each metric, over spans of time: of one execution, or of the newest
-   * 100 executions of an app.
+   * Returns the least, mean and greatest value and the 95th percentile of each metric, over spans of time: of one
+   * execution, or of the newest 100 executions of an app.
    *
-   * Scans their samples in that time. Errors: `invalid` (not one of `executionId` and `appId`, a name, a span), `limit` (more than 20 names
-   * or 1,000 spans), `unsupported` (the store does not count).
+   * Scans their samples in that time. Errors: `invalid` (not one of `executionId` and `appId`, a name, a span), `limit`
+   * (more than 20 names or 1,000 spans), `unsupported` (the store does not count).
    */
   summary(options: OptionsOf<"apps.metrics.summary"> = {}): Promise<MetricSummary[]> {
     return this.caller.invoke("apps.metrics.summary", options);
@@ -7705,7 +7774,8 @@ export class AppsReportOperations {
   }
 
   /**
-   * Returns the number of executions of each app and user, by day, week or month. With `userId` it is the activity of one user.
+   * Returns the number of executions of each app and user, by day, week or month. With `userId` it is the activity of
+   * one user.
    *
    * Scans them. Errors: `unsupported` (the store does not count).
    */
@@ -7729,7 +7799,8 @@ export class AppsStepOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Claims one step of the given names that is ready, for a worker until its lease ends. The result is null if there is none.
+   * Claims one step of the given names that is ready, for a worker until its lease ends. The result is null if there is
+   * none.
    *
    * Errors: `limit` (more than 16 names).
    */
@@ -7747,8 +7818,8 @@ export class AppsStepOperations {
   }
 
   /**
-   * Reports that a worker failed to do a step. It is tried again later as its configuration says. After the last attempt it has failed, and its
-   * execution fails or continues with other steps.
+   * Reports that a worker failed to do a step. It is tried again later as its configuration says. After the last attempt
+   * it has failed, and its execution fails or continues with other steps.
    *
    * Errors: `stale_step_claim`.
    */
@@ -7775,8 +7846,8 @@ export class AppsStepOperations {
   }
 
   /**
-   * Returns the time from which a step of these names may be claimed; null: none is open. A time in the past means now. A claimed step is not
-   * open.
+   * Returns the time from which a step of these names may be claimed; null: none is open. A time in the past means now.
+   * A claimed step is not open.
    *
    * The result may miss recent commits of other processes. Errors: `limit` (more than 16 names).
    */
@@ -7812,8 +7883,8 @@ export class AppsStepOperations {
   }
 
   /**
-   * Skips a step that is pending or has failed. A failed execution continues. The steps that depend on it are skipped too, unless their conditions
-   * say otherwise.
+   * Skips a step that is pending or has failed. A failed execution continues. The steps that depend on it are skipped
+   * too, unless their conditions say otherwise.
    *
    * Errors: `not_found`, `illegal_transition` (the step is running or has ended, or the execution has), `compensated`.
    */
@@ -7848,8 +7919,8 @@ export class AppsSubscriptionOperations {
   }
 
   /**
-   * Pauses a subscription: it receives no event that happens until it is resumed. Deliveries that wait become dead letters when their next attempt is
-   * due, and may be sent again later.
+   * Pauses a subscription: it receives no event that happens until it is resumed. Deliveries that wait become dead
+   * letters when their next attempt is due, and may be sent again later.
    *
    * Errors: `not_found`.
    */
@@ -7858,7 +7929,8 @@ export class AppsSubscriptionOperations {
   }
 
   /**
-   * Sends the dead letters of a subscription again, each under the same message id, with as many attempts as a new delivery.
+   * Sends the dead letters of a subscription again, each under the same message id, with as many attempts as a new
+   * delivery.
    *
    * Errors: `not_found`, `illegal_transition` (the subscription is paused).
    */
@@ -7922,9 +7994,9 @@ export class CvmOperations {
   /**
    * Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
    *
-   * Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema), `ambiguous_call`, `deadline_passed`,
-   * `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost), and those of budgets (`budget_exceeded`) for a call with a cost
-   * that no worker has claimed.
+   * Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema),
+   * `ambiguous_call`, `deadline_passed`, `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost),
+   * and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
    */
   answer(id: string, options: OptionsOf<"cvm.answer", "id">): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.answer", options, { id });
@@ -7948,8 +8020,8 @@ export class CvmOperations {
    * | open calls | by kind, then by the time from which they may be claimed |
    * | all others | newest first |
    *
-   * Early answers are listed with the calls of one execution, before the first step, and after all calls if the newest come first. They are
-   * not open.
+   * Early answers are listed with the calls of one execution, before the first step, and after all calls if the newest
+   * come first. They are not open.
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
@@ -7966,7 +8038,10 @@ export class CvmOperations {
     return this.caller.invoke("cvm.cancel", options, { id });
   }
 
-  /** Claims one open call of the given kinds, or the given call, for a worker until its lease ends. The result is null if there is none. */
+  /**
+   * Claims one open call of the given kinds, or the given call, for a worker until its lease ends. The result is null if
+   * there is none.
+   */
   claim(options: OptionsOf<"cvm.claim">): Promise<Work | null> {
     return this.caller.invoke("cvm.claim", options);
   }
@@ -7974,7 +8049,8 @@ export class CvmOperations {
   /**
    * Completes a claimed call with its answer and runs its execution to its next stop.
    *
-   * Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`, `invalid_answer`.
+   * Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`,
+   * `invalid_answer`.
    */
   complete(call: string, options: OptionsOf<"cvm.complete", "call">): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.complete", options, { call });
@@ -7990,8 +8066,8 @@ export class CvmOperations {
   }
 
   /**
-   * Deletes an execution that has ended, with all its rows. From its first commit on the execution rejects everything else; `DeleteRows`
-   * does the rest.
+   * Deletes an execution that has ended, with all its rows. From its first commit on the execution rejects everything
+   * else; `DeleteRows` does the rest.
    *
    * Errors: `not_found`, `illegal_transition` (it has not ended: cancel it).
    */
@@ -8000,8 +8076,8 @@ export class CvmOperations {
   }
 
   /**
-   * Reports that a worker failed to complete a call. With a retry policy the call is open again later. Without one, or after the last
-   * attempt, the program gets the error and runs to its next stop.
+   * Reports that a worker failed to complete a call. With a retry policy the call is open again later. Without one, or
+   * after the last attempt, the program gets the error and runs to its next stop.
    *
    * Errors: `stale_claim`, `not_found`, `deadline_passed`.
    */
@@ -8012,8 +8088,8 @@ export class CvmOperations {
   /**
    * Reports that a worker still works on a call, and renews its lease.
    *
-   * Errors: `stale_claim` (the worker must stop: another one has claimed the call, it is closed, or its reservation has ended and the budget does not
-   * have its cost any more), `not_found`.
+   * Errors: `stale_claim` (the worker must stop: another one has claimed the call, it is closed, or its reservation has
+   * ended and the budget does not have its cost any more), `not_found`.
    */
   heartbeat(call: string, options: OptionsOf<"cvm.heartbeat", "call">): Promise<Timestamp> {
     return this.caller.invoke("cvm.heartbeat", options, { call });
@@ -8031,7 +8107,8 @@ export class CvmOperations {
   /**
    * Returns the latency of answers, of one program or of all.
    *
-   * An early answer has the latency 0. Timers do not count: they are not answered. Scans all calls of the program, or of all programs.
+   * An early answer has the latency 0. Timers do not count: they are not answered. Scans all calls of the program, or of
+   * all programs.
    *
    * Errors: `unsupported` (the store does not aggregate).
    */
@@ -8042,8 +8119,8 @@ export class CvmOperations {
   /**
    * Returns the latency of answers by the kind of the call, of one program or of all.
    *
-   * Timers are a kind here; they are not answered, and those that are over have the outcome `defaulted`. Scans all calls of the program, or
-   * of all programs.
+   * Timers are a kind here; they are not answered, and those that are over have the outcome `defaulted`. Scans all calls
+   * of the program, or of all programs.
    *
    * Errors: `unsupported` (the store does not aggregate).
    */
@@ -8072,10 +8149,11 @@ export class CvmOperations {
   }
 
   /**
-   * Loads a program under a name. Loading the same source again changes nothing; a changed source, or a changed file, becomes the next version.
+   * Loads a program under a name. Loading the same source again changes nothing; a changed source, or a changed file,
+   * becomes the next version.
    *
-   * Errors: `compile_error` (`details.diagnostics` says where and why), `invalid` (the name, id or files), `invalid_bytecode`, `already_exists` (another
-   * program has the id, or the name belongs to a program with another id).
+   * Errors: `compile_error` (`details.diagnostics` says where and why), `invalid` (the name, id or files),
+   * `invalid_bytecode`, `already_exists` (another program has the id, or the name belongs to a program with another id).
    */
   load(name: string, options: OptionsOf<"cvm.load", "name">): Promise<LoadedProgram> {
     return this.caller.invoke("cvm.load", options, { name });
@@ -8084,9 +8162,9 @@ export class CvmOperations {
   /**
    * Lists the log of one execution or of all page by page, ordered by time, then by id.
    *
-   * The order is the time of the host that wrote a row. A row that is written later with an earlier time, or in the same millisecond as the
-   * last one, may come before rows already read. A caller that must not miss a row reads the change feed (`store.changes`). Without an
-   * execution it reads all rows of the event, or of the log.
+   * The order is the time of the host that wrote a row. A row that is written later with an earlier time, or in the same
+   * millisecond as the last one, may come before rows already read. A caller that must not miss a row reads the change
+   * feed (`store.changes`). Without an execution it reads all rows of the event, or of the log.
    *
    * Errors: `invalid` (the cursor is not of a log), `usage` (the event is unknown).
    */
@@ -8095,7 +8173,8 @@ export class CvmOperations {
   }
 
   /**
-   * Continues an execution that was interrupted and runs it to its next stop. Has no effect on one that waits or has ended.
+   * Continues an execution that was interrupted and runs it to its next stop. Has no effect on one that waits or has
+   * ended.
    *
    * Errors: `not_found`, `illegal_transition` (it is paused: unpause it).
    */
@@ -8106,8 +8185,8 @@ export class CvmOperations {
   /**
    * Returns the time from which an open call of these kinds may be claimed; null: no such call is open.
    *
-   * A time in the past means now. A claimed call is open until it is answered, and may be claimed again when its lease ends. The result may
-   * miss recent commits of other processes. Reads one row for each kind.
+   * A time in the past means now. A claimed call is open until it is answered, and may be claimed again when its lease
+   * ends. The result may miss recent commits of other processes. Reads one row for each kind.
    *
    * Errors: `limit` (more than 16 kinds).
    */
@@ -8170,8 +8249,8 @@ export class CvmOperations {
   }
 
   /**
-   * Returns the lines printed since the last poll, and the open calls, without loading the heap or earlier output. The cost of driving an
-   * execution to its end therefore does not grow with its output.
+   * Returns the lines printed since the last poll, and the open calls, without loading the heap or earlier output. The
+   * cost of driving an execution to its end therefore does not grow with its output.
    *
    * Errors: `not_found`.
    */
@@ -8229,8 +8308,8 @@ export class CvmOperations {
   /**
    * Starts an execution of a program and runs it until it waits for a call, ends or is paused.
    *
-   * Errors: `not_found` (no such program), `already_exists` (the id is in use), `needs_recompile` (an older version of runstate compiled the
-   * program: load it again), `invalid`.
+   * Errors: `not_found` (no such program), `already_exists` (the id is in use), `needs_recompile` (an older version of
+   * runstate compiled the program: load it again), `invalid`.
    */
   start(program: string, options: OptionsOf<"cvm.start", "program"> = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.start", options, { program });
@@ -8259,8 +8338,8 @@ export class CvmOperations {
   /**
    * Returns the number of executions per status, of one program or of all.
    *
-   * All statuses are present, zeros included; a status that a newer version adds is present under its own name. Executions that are being
-   * deleted do not count. Scans all executions of the program, or of all programs.
+   * All statuses are present, zeros included; a status that a newer version adds is present under its own name.
+   * Executions that are being deleted do not count. Scans all executions of the program, or of all programs.
    *
    * Errors: `unsupported` (the store does not aggregate).
    */
@@ -8287,8 +8366,8 @@ export class CvmOperations {
   }
 
   /**
-   * Returns the variables of an execution, also of one that has ended or failed: its active function calls, the innermost first, each with
-   * its variables.
+   * Returns the variables of an execution, also of one that has ended or failed: its active function calls, the
+   * innermost first, each with its variables.
    *
    * Errors: `not_found` (the execution does not exist, or no function call has a variable of that name).
    */
@@ -8326,8 +8405,8 @@ export class CvmOperations {
   }
 
   /**
-   * Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed, and reports an
-   * interrupted deletion. Has no effect if nothing is due.
+   * Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed,
+   * and reports an interrupted deletion. Has no effect if nothing is due.
    */
   wake(id: string, options: OptionsOf<"cvm.wake", "id"> = {}): Promise<RunDueOutcome> {
     return this.caller.invoke("cvm.wake", options, { id });
@@ -8340,13 +8419,15 @@ export class DocumentsOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Declares a collection of documents. The same declaration again has no effect. One that adds fields, indexes or allowed values gets
-   *  the next version; one that stored documents or other programs could not follow is refused. A declaration without a version never
-   *  changes one whose version was given, also by another program. A stored declaration of an earlier program counts as one without
-   *  a version until it is declared with its version.
+   * Declares a collection of documents. The same declaration again has no effect. One that adds fields, indexes
+   *  or allowed values gets the next version; one that stored documents or other programs could not follow is
+   *  refused. A declaration without a version never changes one whose version was given, also by another program.
+   *  A stored declaration of an earlier program counts as one without a version until it is declared with its
+   *  version.
    *
-   *  Errors: `invalid` (not a valid declaration, or one that is not compatible with the stored one), `newer_version` (an older version
-   *  than the stored one; a different declaration without a version, where the stored one has a version), `limit`.
+   *  Errors: `invalid` (not a valid declaration, or one that is not compatible with the stored one),
+   *  `newer_version` (an older version than the stored one; a different declaration without a version, where the
+   *  stored one has a version), `limit`.
    */
   declare(collection: string, options: OptionsOf<"documents.declare", "collection"> = {}): Promise<CollectionDeclaration> {
     return this.caller.invoke("documents.declare", options, { collection });
@@ -8376,21 +8457,23 @@ export class DocumentsOperations {
   }
 
   /**
-   * Writes documents, and a command if one is named, in one commit: all of it happens, or nothing. If the command has further parts, the
-   *  documents are written with the first one.
+   * Writes documents, and a command if one is named, in one commit: all of it happens, or nothing. If the
+   *  command has further parts, the documents are written with the first one.
    *
-   *  Errors: `conflict` (a document does not have the expected revision; `details` has both), `not_found` (the collection is not
-   *  declared, or a patched document does not exist), `invalid`, `unique_violation`, `too_large`, `limit`; those of the command.
+   *  Errors: `conflict` (a document does not have the expected revision; `details` has both), `not_found` (the
+   *  collection is not declared, or a patched document does not exist), `invalid`, `unique_violation`,
+   *  `too_large`, `limit`; those of the command.
    */
   commit(options: OptionsOf<"documents.commit">): Promise<CommitReply> {
     return this.caller.invoke("documents.commit", options);
   }
 
   /**
-   * Committed changes of documents after a position, in commit order, each at least once. If there are none it waits for one.
+   * Committed changes of documents after a position, in commit order, each at least once. If there are none it
+   *  waits for one.
    *
-   *  Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start without a position),
-   *  `invalid` (it is not a position).
+   *  Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
+   *  without a position), `invalid` (it is not a position).
    */
   changes(options: OptionsOf<"documents.changes"> = {}): Promise<DocumentChanges> {
     return this.caller.invoke("documents.changes", options);
@@ -8407,7 +8490,10 @@ export class DueOperations {
     return this.caller.invoke("due.run", options);
   }
 
-  /** The time at which work is next due, in milliseconds since 1970; null: not before another command. A time in the past means now. */
+  /**
+   * The time at which work is next due, in milliseconds since 1970; null: not before another command. A time in
+   *  the past means now.
+   */
   next(options: OptionsOf<"due.next"> = {}): Promise<number | null> {
     return this.caller.invoke("due.next", options);
   }
@@ -8475,8 +8561,9 @@ export class FleetBudgetOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Changes a budget: its amount, and whether the next period has the same one. The amount may be less than what was used: then nothing more is
-   * reserved. The plan of later periods changes too if the budget is that of the current period, or the first one of its plan.
+   * Changes a budget: its amount, and whether the next period has the same one. The amount may be less than what was
+   * used: then nothing more is reserved. The plan of later periods changes too if the budget is that of the current
+   * period, or the first one of its plan.
    *
    * Errors: `not_found`.
    */
@@ -8487,8 +8574,8 @@ export class FleetBudgetOperations {
   /**
    * Creates a budget of a project. Earlier uses are not counted.
    *
-   * Errors: `not_found` (the project), `already_exists` (the period has a budget), `period_overlap` (no period begins on that day), `unit_mismatch`,
-   * `invalid` (the unit).
+   * Errors: `not_found` (the project), `already_exists` (the period has a budget), `period_overlap` (no period begins on
+   * that day), `unit_mismatch`, `invalid` (the unit).
    */
   create(projectUuid: string, options: OptionsOf<"fleet.budget.create", "projectUuid">): Promise<BudgetSummary> {
     return this.caller.invoke("fleet.budget.create", options, { projectUuid });
@@ -8504,7 +8591,8 @@ export class FleetBudgetOperations {
   }
 
   /**
-   * Reserves an amount in every budget that covers now. It is given back when its time is over, unless it was committed or released.
+   * Reserves an amount in every budget that covers now. It is given back when its time is over, unless it was committed
+   * or released.
    *
    * Errors: `not_found` (the project), `budget_exceeded`, `circuit_open`, `unit_mismatch`, `invalid` (the unit).
    */
@@ -8560,11 +8648,11 @@ export class FleetCheckpointOperations {
   /**
    * Creates a checkpoint, which waits for its verification then.
    *
-   * The first one of a project is of type `genesis`, and all others have a parent: by default the newest one of the machine, or else the current
-   * one of the project.
+   * The first one of a project is of type `genesis`, and all others have a parent: by default the newest one of the
+   * machine, or else the current one of the project.
    *
-   * Errors: `not_found`, `already_exists` (the project has a first one), `illegal_transition` (the machine is terminated), `invalid` (the parent or the
-   * machine is of another project; the first one has no parent).
+   * Errors: `not_found`, `already_exists` (the project has a first one), `illegal_transition` (the machine is
+   * terminated), `invalid` (the parent or the machine is of another project; the first one has no parent).
    */
   create(projectUuid: string, options: OptionsOf<"fleet.checkpoint.create", "projectUuid">): Promise<CheckpointSummary> {
     return this.caller.invoke("fleet.checkpoint.create", options, { projectUuid });
@@ -8573,7 +8661,8 @@ export class FleetCheckpointOperations {
   /**
    * Deletes a checkpoint that nothing needs.
    *
-   * Errors: `not_found`, `in_use` (it has checkpoints after it, machines stand on it, or it is the current or first one of its project).
+   * Errors: `not_found`, `in_use` (it has checkpoints after it, machines stand on it, or it is the current or first one
+   * of its project).
    */
   delete(uuid: string, options: OptionsOf<"fleet.checkpoint.delete", "uuid"> = {}): Promise<DeletedCheckpoint> {
     return this.caller.invoke("fleet.checkpoint.delete", options, { uuid });
@@ -8598,8 +8687,8 @@ export class FleetCheckpointOperations {
   }
 
   /**
-   * Returns a checkpoint and those before it, page by page, up to the first one of its project. The cursor of the next page is the id of its first
-   * checkpoint.
+   * Returns a checkpoint and those before it, page by page, up to the first one of its project. The cursor of the next
+   * page is the id of its first checkpoint.
    *
    * Errors: `not_found`, `corrupt` (a checkpoint is before itself: its document was not written by an operation).
    */
@@ -8649,16 +8738,17 @@ export class FleetExperimentOperations {
   /**
    * Makes the experimental hub of an experiment that it has won the active primary hub. The original hub retires.
    *
-   * Errors: `not_found`, `not_adoptable` (it was not won, it was adopted before, or its hub takes part in another one), `primary_exists` (the original hub is not the active primary one
-   * any more), `illegal_transition` (a hub has retired).
+   * Errors: `not_found`, `not_adoptable` (it was not won, it was adopted before, or its hub takes part in another one),
+   * `primary_exists` (the original hub is not the active primary one any more), `illegal_transition` (a hub has
+   * retired).
    */
   adopt(uuid: string, options: OptionsOf<"fleet.experiment.adopt", "uuid"> = {}): Promise<AdoptedHub> {
     return this.caller.invoke("fleet.experiment.adopt", options, { uuid });
   }
 
   /**
-   * Completes a running experiment: Welch's t-test at 5 percent decides on each metric, and the weights of the metrics decide together. It is done
-   * without a caller when the days of the experiment are over.
+   * Completes a running experiment: Welch's t-test at 5 percent decides on each metric, and the weights of the metrics
+   * decide together. It is done without a caller when the days of the experiment are over.
    *
    * Errors: `not_found`, `illegal_transition`.
    */
@@ -8687,7 +8777,8 @@ export class FleetExperimentOperations {
   /**
    * Adds observed values of metrics to a running experiment.
    *
-   * Errors: `not_found`, `illegal_transition` (it does not run), `invalid` (it has no such metric; a value is not finite).
+   * Errors: `not_found`, `illegal_transition` (it does not run), `invalid` (it has no such metric; a value is not
+   * finite).
    */
   observe(uuid: string, options: OptionsOf<"fleet.experiment.observe", "uuid">): Promise<ExperimentSummary> {
     return this.caller.invoke("fleet.experiment.observe", options, { uuid });
@@ -8826,8 +8917,8 @@ export class FleetIntelligentMachineOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Records that a machine is alive. The result says whether it should make a checkpoint: after a response of an interface, after it changed files,
-   * after 5 minutes, and after each tenth of a budget.
+   * Records that a machine is alive. The result says whether it should make a checkpoint: after a response of an
+   * interface, after it changed files, after 5 minutes, and after each tenth of a budget.
    *
    * Errors: `not_found`, `illegal_transition` (it is terminated).
    */
@@ -8845,7 +8936,8 @@ export class FleetIntelligentMachineOperations {
   }
 
   /**
-   * Returns how the machines of each type performed that were spawned in the last 30 days, without hubs: the view `machine_performance_metrics`.
+   * Returns how the machines of each type performed that were spawned in the last 30 days, without hubs: the view
+   * `machine_performance_metrics`.
    *
    * Scans these machines. Errors: `unsupported` (the store does not count).
    */
@@ -8865,8 +8957,9 @@ export class FleetIntelligentMachineOperations {
   /**
    * Spawns a machine from a checkpoint, and reserves its budget, in one commit.
    *
-   * Errors: `not_found`, `illegal_transition` (the project is not active), `not_verified` (the checkpoint), `budget_exceeded`, `circuit_open`,
-   * `unit_mismatch`, `invalid` (the type, the checkpoint is of another project, the hub is not one).
+   * Errors: `not_found`, `illegal_transition` (the project is not active), `not_verified` (the checkpoint),
+   * `budget_exceeded`, `circuit_open`, `unit_mismatch`, `invalid` (the type, the checkpoint is of another project, the
+   * hub is not one).
    */
   spawn(projectUuid: string, options: OptionsOf<"fleet.intelligentMachine.spawn", "projectUuid">): Promise<IntelligentMachineSummary> {
     return this.caller.invoke("fleet.intelligentMachine.spawn", options, { projectUuid });
@@ -8897,8 +8990,9 @@ export class FleetMachineTypeOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Ranks the registered types of machines for a task, the best first: 0.4 × the part of the asked capabilities that the type has, 0.4 × its success
-   * rate of the last 30 days (0.5 if none has ended), and 0.2 × (1 − its cost as a part of the highest cost).
+   * Ranks the registered types of machines for a task, the best first: 0.4 × the part of the asked capabilities that the
+   * type has, 0.4 × its success rate of the last 30 days (0.5 if none has ended), and 0.2 × (1 − its cost as a part of
+   * the highest cost).
    *
    * Errors: `unsupported` (the store does not count).
    */
@@ -8982,7 +9076,8 @@ export class FleetProjectOperations {
   }
 
   /**
-   * Adapts the greediness of a project to its efficiency: 80 percent of the efficiency and 20 percent of what it was, at least 0.01 and at most 1.
+   * Adapts the greediness of a project to its efficiency: 80 percent of the efficiency and 20 percent of what it was, at
+   * least 0.01 and at most 1.
    *
    * Errors: `not_found`, `illegal_transition` (it is not active), `invalid` (the efficiency).
    */
@@ -9024,11 +9119,12 @@ export class FleetReservationOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Records what was used of a reservation, and gives the rest back. It is recorded even after the reservation has expired, and even if it is more
-   * than was reserved: the excess is the overrun of the budgets, and nothing more is reserved until it is covered. A reservation that has ended is
-   * kept for 30 days; record a later use without it.
+   * Records what was used of a reservation, and gives the rest back. It is recorded even after the reservation has
+   * expired, and even if it is more than was reserved: the excess is the overrun of the budgets, and nothing more is
+   * reserved until it is covered. A reservation that has ended is kept for 30 days; record a later use without it.
    *
-   * Errors: `not_found`, `illegal_transition` (it was committed before), `limit` (a budget would have used 1,000,000,000 or more).
+   * Errors: `not_found`, `illegal_transition` (it was committed before), `limit` (a budget would have used 1,000,000,000
+   * or more).
    */
   commit(uuid: string, options: OptionsOf<"fleet.reservation.commit", "uuid">): Promise<ReservationSummary> {
     return this.caller.invoke("fleet.reservation.commit", options, { uuid });
@@ -9044,8 +9140,8 @@ export class FleetReservationOperations {
   }
 
   /**
-   * Gives a reserved amount back. Failures of what it was for open the circuit breaker: after three in a row nothing is reserved for five minutes,
-   * and then one reservation tries whether the resource works again.
+   * Gives a reserved amount back. Failures of what it was for open the circuit breaker: after three in a row nothing is
+   * reserved for five minutes, and then one reservation tries whether the resource works again.
    *
    * Errors: `not_found`, `illegal_transition` (it has ended).
    */
@@ -9080,7 +9176,8 @@ export class FleetUsageOperations {
   /**
    * Records the use of an amount that was not reserved. It counts against every budget that covers now.
    *
-   * Errors: `not_found` (the project, the machine), `budget_exceeded`, `unit_mismatch`, `no_exchange_rate`, `invalid` (the unit).
+   * Errors: `not_found` (the project, the machine), `budget_exceeded`, `unit_mismatch`, `no_exchange_rate`, `invalid`
+   * (the unit).
    */
   record(projectUuid: string, options: OptionsOf<"fleet.usage.record", "projectUuid">): Promise<RecordedUsage> {
     return this.caller.invoke("fleet.usage.record", options, { projectUuid });
@@ -9111,7 +9208,8 @@ export class FleetVerificationOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Claims one checkpoint that waits for its verification, for a worker until its lease ends. The result is null if there is none.
+   * Claims one checkpoint that waits for its verification, for a worker until its lease ends. The result is null if
+   * there is none.
    *
    * Errors: `invalid` (the lease).
    */
@@ -9120,7 +9218,8 @@ export class FleetVerificationOperations {
   }
 
   /**
-   * Records whether a claimed checkpoint is complete. One that is becomes the current one of its project, unless a newer one is.
+   * Records whether a claimed checkpoint is complete. One that is becomes the current one of its project, unless a newer
+   * one is.
    *
    * Errors: `stale_verification_claim`.
    */
@@ -9129,7 +9228,8 @@ export class FleetVerificationOperations {
   }
 
   /**
-   * Reports that a worker could not verify a checkpoint. It may be claimed again after a minute; after five attempts it counts as damaged.
+   * Reports that a worker could not verify a checkpoint. It may be claimed again after a minute; after five attempts it
+   * counts as damaged.
    *
    * Errors: `stale_verification_claim`.
    */
@@ -9198,18 +9298,20 @@ export class OrchestrationMachineOperations {
   /**
    * Assigns a session to a machine, in a slot if the machine has slots.
    *
-   * Errors: `not_found`, `illegal_transition` (the machine is not online; the session has ended), `no_free_slot`, `slot_in_use`,
-   * `already_assigned` (it is on another machine, or in another slot), `invalid` (the machine does not have the slot).
+   * Errors: `not_found`, `illegal_transition` (the machine is not online; the session has ended), `no_free_slot`,
+   * `slot_in_use`, `already_assigned` (it is on another machine, or in another slot), `invalid` (the machine does not
+   * have the slot).
    */
   assign(machineId: string, sessionId: string, options: OptionsOf<"orchestration.machine.assign", "machineId" | "sessionId"> = {}): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.machine.assign", options, { machineId, sessionId });
   }
 
   /**
-   * Begins the maintenance of a machine, so that it takes no new sessions, and returns how many sessions still are on it.
+   * Begins the maintenance of a machine, so that it takes no new sessions, and returns how many sessions still are on
+   * it.
    *
-   * It does not wait for them. Read `active_sessions` of the machine (`machine show`) from time to time, or after each change of the machine
-   * that the change feed reports (`store changes`).
+   * It does not wait for them. Read `active_sessions` of the machine (`machine show`) from time to time, or after each
+   * change of the machine that the change feed reports (`store changes`).
    *
    * Errors: `not_found`.
    */
@@ -9218,7 +9320,8 @@ export class OrchestrationMachineOperations {
   }
 
   /**
-   * Lists online machines with a free slot, page by page. A page may have fewer rows than its limit, and not be the last.
+   * Lists online machines with a free slot, page by page. A page may have fewer rows than its limit, and not be the
+   * last.
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
@@ -9245,8 +9348,8 @@ export class OrchestrationMachineOperations {
   }
 
   /**
-   * Begins or ends the maintenance of a machine, in which it takes no new sessions. Afterwards it is online, or offline if no recent heartbeat
-   * has arrived.
+   * Begins or ends the maintenance of a machine, in which it takes no new sessions. Afterwards it is online, or offline
+   * if no recent heartbeat has arrived.
    *
    * Errors: `not_found`, `illegal_transition` (it is not in maintenance).
    */
@@ -9255,8 +9358,9 @@ export class OrchestrationMachineOperations {
   }
 
   /**
-   * Returns the online machine with the most free slots that meets requirements. A machine without slots takes any number of sessions, and
-   * is picked if no other one has a free slot. Only the first 10,000 such machines are considered, in the order of their ids.
+   * Returns the online machine with the most free slots that meets requirements. A machine without slots takes any
+   * number of sessions, and is picked if no other one has a free slot. Only the first 10,000 such machines are
+   * considered, in the order of their ids.
    *
    * Errors: `no_free_slot` (no online machine meets them and has room).
    */
@@ -9333,8 +9437,8 @@ export class OrchestrationSessionOperations {
   /**
    * Creates a session on a machine. The result has its epoch, which its owner sends with commands.
    *
-   * Errors: `already_exists`, `not_found` (the machine), `illegal_transition` (the machine is offline or in maintenance), `no_free_slot`,
-   * `slot_in_use`, `invalid`, `limit` (metadata).
+   * Errors: `already_exists`, `not_found` (the machine), `illegal_transition` (the machine is offline or in
+   * maintenance), `no_free_slot`, `slot_in_use`, `invalid`, `limit` (metadata).
    */
   create(options: OptionsOf<"orchestration.session.create">): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.create", options);
@@ -9413,11 +9517,11 @@ export class OrchestrationSessionOperations {
   }
 
   /**
-   * Recovers a session that stalled or failed, also on another machine. The result has the epoch of the new owner; that of the owner before
-   * is stale. If it had a slot, its old one is released and it gets one again, in one commit.
+   * Recovers a session that stalled or failed, also on another machine. The result has the epoch of the new owner; that
+   * of the owner before is stale. If it had a slot, its old one is released and it gets one again, in one commit.
    *
-   * Errors: `not_found`, `illegal_transition` (not stalled or failed; the machine is offline or in maintenance), `recovery_exhausted`,
-   * `no_free_slot`, `slot_in_use`, `task_already_running`, `dependencies_open`.
+   * Errors: `not_found`, `illegal_transition` (not stalled or failed; the machine is offline or in maintenance),
+   * `recovery_exhausted`, `no_free_slot`, `slot_in_use`, `task_already_running`, `dependencies_open`.
    */
   recover(sessionId: string, options: OptionsOf<"orchestration.session.recover", "sessionId"> = {}): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.recover", options, { sessionId });
@@ -9477,8 +9581,8 @@ export class OrchestrationTaskOperations {
   /**
    * Adds a task to a session that has not ended.
    *
-   * Errors: `not_found` (the session), `already_exists`, `illegal_transition` (the session has ended), `dependency_cycle`, `invalid` (a
-   * dependency in another session), `stale_owner`.
+   * Errors: `not_found` (the session), `already_exists`, `illegal_transition` (the session has ended),
+   * `dependency_cycle`, `invalid` (a dependency in another session), `stale_owner`.
    */
   add(sessionId: string, options: OptionsOf<"orchestration.task.add", "sessionId">): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.add", options, { sessionId });
@@ -9487,7 +9591,8 @@ export class OrchestrationTaskOperations {
   /**
    * Blocks a task that cannot continue. The session may run another one.
    *
-   * Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended), `stale_owner`.
+   * Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended),
+   * `stale_owner`.
    */
   block(taskId: string, options: OptionsOf<"orchestration.task.block", "taskId"> = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.block", options, { taskId });
@@ -9496,7 +9601,8 @@ export class OrchestrationTaskOperations {
   /**
    * Completes a task that the session runs, or that needs no work.
    *
-   * Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended), `stale_owner`.
+   * Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended),
+   * `stale_owner`.
    */
   complete(taskId: string, options: OptionsOf<"orchestration.task.complete", "taskId"> = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.complete", options, { taskId });
@@ -9532,7 +9638,8 @@ export class OrchestrationTaskOperations {
   /**
    * Returns a task that is in progress or blocked to the pending ones.
    *
-   * Errors: `not_found`, `illegal_transition` (the task is not in progress or blocked; the session has ended), `stale_owner`.
+   * Errors: `not_found`, `illegal_transition` (the task is not in progress or blocked; the session has ended),
+   * `stale_owner`.
    */
   release(taskId: string, options: OptionsOf<"orchestration.task.release", "taskId"> = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.release", options, { taskId });
@@ -9557,10 +9664,11 @@ export class OrchestrationTaskOperations {
   }
 
   /**
-   * Starts a task, which the session runs then. A task with a program starts an execution of it, or continues the one that has not ended.
+   * Starts a task, which the session runs then. A task with a program starts an execution of it, or continues the one
+   * that has not ended.
    *
-   * Errors: `not_found` (also the program), `illegal_transition` (the task is not pending or blocked; the session is not active),
-   * `task_already_running`, `dependencies_open`, `stale_owner`, and those of `cvm.start`.
+   * Errors: `not_found` (also the program), `illegal_transition` (the task is not pending or blocked; the session is not
+   * active), `task_already_running`, `dependencies_open`, `stale_owner`, and those of `cvm.start`.
    */
   start(taskId: string, options: OptionsOf<"orchestration.task.start", "taskId"> = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.start", options, { taskId });
@@ -9587,7 +9695,10 @@ export class StoreOperations {
     return this.caller.invoke("store.capabilities", options);
   }
 
-  /** Checks all that the store holds: documents, indexes, references, and that the documents of each entity agree with each other. */
+  /**
+   * Checks all that the store holds: documents, indexes, references, and that the documents of each entity agree
+   *  with each other.
+   */
   verify(options: OptionsOf<"store.verify"> = {}): Promise<VerifyReport> {
     return this.caller.invoke("store.verify", options);
   }
@@ -9595,8 +9706,8 @@ export class StoreOperations {
   /**
    * Committed changes after a position, in commit order, each at least once. If there are none it waits for one.
    *
-   *  Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start without a position),
-   *  `invalid` (it is not a position).
+   *  Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
+   *  without a position), `invalid` (it is not a position).
    */
   changes(options: OptionsOf<"store.changes"> = {}): Promise<StoreChanges> {
     return this.caller.invoke("store.changes", options);

@@ -28,8 +28,8 @@ impl Answer {
         Self::to(AnswerTarget::Call(id.into()))
     }
 
-    /// An answer to the first call under this key (`CC(prompt, { key })`), also before the program makes it: an early answer is stored, and
-    /// used when the call is made. Its value is null until it is set.
+    /// An answer to the first call under this key (`CC(prompt, { key })`), also before the program makes it: an early
+    /// answer is stored, and used when the call is made. Its value is null until it is set.
     pub fn to_key(key: impl Into<String>) -> Self {
         Self::to(AnswerTarget::Key { key: key.into(), occurrence: 1 })
     }
@@ -58,7 +58,8 @@ impl Answer {
         self
     }
 
-    /// Sets what the answer has cost, as decimal text in the unit of the call's cost. Without it, it has cost what the call names.
+    /// Sets what the answer has cost, as decimal text in the unit of the call's cost. Without it, it has cost what the
+    /// call names.
     pub fn cost(mut self, amount: impl Into<String>) -> Self {
         self.cost = Some(amount.into());
         self

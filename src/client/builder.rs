@@ -9,8 +9,9 @@ use runstate_engine::{Engine, Error, Host, SystemHost};
 use crate::domain;
 use crate::open::{self, MissingStore, StoreKeys};
 
-/// Opens the store that `url` names, and creates it if it does not exist: `memory:`, `file:DIRECTORY`, `mongodb://HOST/DATABASE`,
-/// `indexeddb:NAME`, as far as this build has them. The engine has all domains, the system's host and the default settings.
+/// Opens the store that `url` names, and creates it if it does not exist: `memory:`, `file:DIRECTORY`,
+/// `mongodb://HOST/DATABASE`, `indexeddb:NAME`, as far as this build has them. The engine has all domains, the system's
+/// host and the default settings.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), runstate::engine::Error> {

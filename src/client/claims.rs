@@ -19,8 +19,8 @@ impl Cvm {
         Worker::new(&self.engine, owner)
     }
 
-    /// Claims one open call of these kinds for `owner`. The claim lasts for `lease`, or longer with [`Cvm::heartbeat`]. `None`: no such
-    /// call is open. A repeat under the same command id returns the same claim.
+    /// Claims one open call of these kinds for `owner`. The claim lasts for `lease`, or longer with [`Cvm::heartbeat`].
+    /// `None`: no such call is open. A repeat under the same command id returns the same claim.
     pub async fn claim(&self, kinds: &[String], owner: &str, lease: Millis) -> Result<Option<Work>, Error> {
         self.claim_target(ClaimTarget::Kinds(kinds.to_vec()), owner, lease).await
     }
@@ -35,8 +35,9 @@ impl Cvm {
         Ok(self.execute(&Claim { of, owner: owner.to_owned(), lease }).await?.into())
     }
 
-    /// Reports that the worker still processes the call. Restarts its lease and returns the end of it. On [`codes::STALE_CLAIM`](runstate_domain_cvm::codes::STALE_CLAIM) the
-    /// worker must stop: another worker has claimed the call, or it is closed.
+    /// Reports that the worker still processes the call. Restarts its lease and returns the end of it. On
+    /// [`codes::STALE_CLAIM`](runstate_domain_cvm::codes::STALE_CLAIM) the worker must stop: another worker has claimed
+    /// the call, or it is closed.
     pub async fn heartbeat(&self, claimed: &ClaimedCall, lease: Millis) -> Result<Timestamp, Error> {
         self.execute(&Heartbeat { call: claimed.call.clone(), token: claimed.token, lease }).await
     }
@@ -48,7 +49,8 @@ impl Cvm {
         self.execute(&AnswerCall { execution: claimed.execution.clone(), call, answer, by, cost }).await
     }
 
-    /// Reports that a claimed call failed. Without a retry the call throws an error in the program, which runs to its next stop.
+    /// Reports that a claimed call failed. Without a retry the call throws an error in the program, which runs to its
+    /// next stop.
     pub async fn fail(&self, fail: &Fail) -> Result<FailedCall, Error> {
         self.execute(fail).await
     }

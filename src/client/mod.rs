@@ -51,8 +51,8 @@ impl Cvm {
         &self.engine
     }
 
-    /// A handle whose commands run under this id. A repeat of an id, from any process, has no further effect and returns the first result,
-    /// but continues to run what the first command started. So one handle is for one command.
+    /// A handle whose commands run under this id. A repeat of an id, from any process, has no further effect and
+    /// returns the first result, but continues to run what the first command started. So one handle is for one command.
     ///
     /// ```
     /// # #[cfg(not(feature = "compiler"))] fn main() {}
@@ -76,8 +76,8 @@ impl Cvm {
         self.execute(load).await
     }
 
-    /// Removes a program with its versions. [`ErrorCode::IN_USE`](runstate_core::error_code::ErrorCode::IN_USE): it has executions; delete them
-    /// first.
+    /// Removes a program with its versions. [`ErrorCode::IN_USE`](runstate_core::error_code::ErrorCode::IN_USE): it has
+    /// executions; delete them first.
     pub async fn remove_program(&self, name: &str) -> Result<(), Error> {
         self.execute(&RemoveProgram { name: name.to_owned() }).await.map(drop)
     }
@@ -128,8 +128,9 @@ impl Cvm {
         self.execute(&Delete::new(execution)).await.map(drop)
     }
 
-    /// The whole execution in one snapshot. That includes its state hash, the position of its machine, and the values of its variables, as
-    /// much as a person reads ([`InspectBounds::default`](runstate_vm::InspectBounds::default)). [`Show::all`] with
+    /// The whole execution in one snapshot. That includes its state hash, the position of its machine, and the values
+    /// of its variables, as much as a person reads ([`InspectBounds::default`](runstate_vm::InspectBounds::default)).
+    /// [`Show::all`] with
     /// [`InspectBounds::full`](runstate_vm::InspectBounds::full) has everything.
     pub async fn show(&self, execution: &str) -> Result<Execution, Error> {
         self.engine.query(&Show::all(execution, InspectBounds::default())).await
@@ -140,8 +141,9 @@ impl Cvm {
         self.engine.query(&Show::head(execution)).await
     }
 
-    /// The variables of an execution, also of one that has ended or failed: its frames with their variables, the innermost first. `name`
-    /// selects variables by name. `full` returns all that they hold, otherwise as much as a person reads.
+    /// The variables of an execution, also of one that has ended or failed: its frames with their variables, the
+    /// innermost first. `name` selects variables by name. `full` returns all that they hold, otherwise as much as a
+    /// person reads.
     pub async fn variables(&self, execution: &str, name: Option<&str>, full: bool) -> Result<Vec<FrameView>, Error> {
         let bounds = if full { InspectBounds::full() } else { InspectBounds::default() };
         self.engine.query(&Variables { id: execution.to_owned(), name: name.map(str::to_owned), bounds }).await
@@ -167,8 +169,8 @@ impl Cvm {
         self.engine.run_rule(&RETENTION, before, limit, RunLimit::Stop, report).await
     }
 
-    /// Runs the due work of one execution: applies deadlines that have passed, and drives the execution to its next stop. Does nothing if
-    /// nothing is due.
+    /// Runs the due work of one execution: applies deadlines that have passed, and drives the execution to its next
+    /// stop. Does nothing if nothing is due.
     pub async fn run_due_execution(&self, execution: &str) -> Result<(), Error> {
         self.engine.execute(&RunDue { id: execution.to_owned(), hand_back: false }).await.map(drop)
     }

@@ -28,8 +28,8 @@ impl Cvm {
         self.load_files(name, source, None, Vec::new()).await
     }
 
-    /// Compiles a program of several files and loads it under a name. `source` is that of the entry, whose path is `entry`, by default
-    /// `main.ts`. Files that are not imported are not stored.
+    /// Compiles a program of several files and loads it under a name. `source` is that of the entry, whose path is
+    /// `entry`, by default `main.ts`. Files that are not imported are not stored.
     ///
     /// Errors: `compile_error`, with all problems in `details.diagnostics`; those of [`Cvm::load`].
     pub async fn load_files(

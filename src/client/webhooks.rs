@@ -10,10 +10,11 @@ use runstate_webhook::{WebhookClient, WebhookMessage};
 /// Messages that one worker sends at once. Each waits for its receiver, so they are many.
 const CONCURRENCY: usize = 64;
 
-/// A worker that sends the deliveries of all subscriptions. It also does due work, which makes deliveries of events. Any number of workers
-/// may run, in any processes.
+/// A worker that sends the deliveries of all subscriptions. It also does due work, which makes deliveries of events.
+/// Any number of workers may run, in any processes.
 ///
-/// A message that was received may be sent again, under the same id: if this process dies before it records the response.
+/// A message that was received may be sent again, under the same id: if this process dies before it records the
+/// response.
 ///
 /// ```no_run
 /// use runstate::client::webhook_worker;

@@ -1,4 +1,5 @@
-//! The stores that this build can open. A store that it lacks has a replacement, whose error names a build or a host that has it.
+//! The stores that this build can open. A store that it lacks has a replacement, whose error names a build or a host
+//! that has it.
 
 /// Stores on files.
 #[cfg(all(feature = "file", not(target_family = "wasm")))]

@@ -94,8 +94,8 @@ pub fn store_url(environment: &Environment) -> Result<(String, StoreOrigin), Err
     }
 }
 
-/// Expands the `~` of `file:~` and `file:~/DIR` in a store URL to the home directory, because no shell expands it there. That of `local:~/DIR`
-/// in the URL of a storage too.
+/// Expands the `~` of `file:~` and `file:~/DIR` in a store URL to the home directory, because no shell expands it
+/// there. That of `local:~/DIR` in the URL of a storage too.
 ///
 /// ```
 /// use runstate::open::expand_home;

@@ -169,9 +169,10 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, Error> {
     open_with(url, MissingStore::Create).await
 }
 
-/// The commands that create the roles of least privilege for the store that `url` names, for an engine with these domains: reader, worker,
-/// operator and owner, each with the privileges of those before it. On MongoDB each command is a `createRole` for `admin`, on PostgreSQL a
-/// statement of SQL for the database, whose tables exist. No server is contacted.
+/// The commands that create the roles of least privilege for the store that `url` names, for an engine with these
+/// domains: reader, worker, operator and owner, each with the privileges of those before it. On MongoDB each command is
+/// a `createRole` for `admin`, on PostgreSQL a statement of SQL for the database, whose tables exist. No server is
+/// contacted.
 ///
 /// Errors: `invalid_url`; `unsupported` for a store that has no users of its own.
 pub async fn roles(url: &str, registry: &Registry) -> Result<Vec<Json>, Error> {

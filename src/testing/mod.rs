@@ -1,5 +1,5 @@
-//! Tools for tests of stores and programs: the conformance suite for any store, a simulated clock, repeatable ids, an in-memory disk with
-//! injected faults, and an executor for programs without a runtime.
+//! Tools for tests of stores and programs: the conformance suite for any store, a simulated clock, repeatable ids, an
+//! in-memory disk with injected faults, and an executor for programs without a runtime.
 
 mod script;
 

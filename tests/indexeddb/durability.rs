@@ -1,5 +1,5 @@
-//! Transactions of commits are strictly durable, so that an acknowledged commit is on disk. Commits of several tabs lose no
-//! update.
+//! Transactions of commits are strictly durable, so that an acknowledged commit is on disk. Commits of several tabs
+//! lose no update.
 
 use runstate::schema::Query;
 use runstate::store::indexeddb::IndexedDb;

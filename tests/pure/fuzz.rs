@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets (`fuzz/`) on random bytes: the same bytes in every ordinary run, those of `RUNSTATE_SEED` in a full run. A
-//! failure prints the shortest bytes that fail.
+//! The bodies of the fuzz targets (`fuzz/`) on random bytes: the same bytes in every ordinary run, those of
+//! `RUNSTATE_SEED` in a full run. A failure prints the shortest bytes that fail.
 
 #[path = "../../fuzz/src/lib.rs"]
 mod bodies;

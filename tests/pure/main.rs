@@ -1,4 +1,5 @@
-//! Tests that need neither a store on files nor a server: the language, declarations and wire forms, and work in simulated time.
+//! Tests that need neither a store on files nor a server: the language, declarations and wire forms, and work in
+//! simulated time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod entity;

@@ -1,5 +1,5 @@
-//! Executions far larger than one document of MongoDB may be, on the real server that `RUNSTATE_TEST_MONGODB` names. They run, stop, resume in
-//! another process and are deleted, and no document comes near the server's limit.
+//! Executions far larger than one document of MongoDB may be, on the real server that `RUNSTATE_TEST_MONGODB` names.
+//! They run, stop, resume in another process and are deleted, and no document comes near the server's limit.
 
 use std::io::{BufReader, Cursor};
 use std::sync::Arc;
@@ -156,7 +156,8 @@ fn execution_larger_than_a_document_runs_resumes_and_is_deleted() {
     });
 }
 
-/// A call of `run` whose answer is a list of that many small numbers. It takes six times as many bytes on the server as in an export.
+/// A call of `run` whose answer is a list of that many small numbers. It takes six times as many bytes on the server as
+/// in an export.
 fn call_with(numbers: usize) -> Batch {
     let document = json!({
         "id": "call", "executionId": "run", "programName": "large", "step": 1, "kind": "cognitive", "outcome": "answered",

@@ -1,4 +1,5 @@
-//! `verify` of a store on MongoDB, on the replica set that `RUNSTATE_TEST_MONGODB` names: damage done through the driver is found.
+//! `verify` of a store on MongoDB, on the replica set that `RUNSTATE_TEST_MONGODB` names: damage done through the
+//! driver is found.
 
 #[path = "../stores/verify/damage.rs"]
 mod damage;

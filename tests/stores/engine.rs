@@ -1,5 +1,5 @@
-//! The engine's contract, on a domain with one counter: compare-and-set, repeated commands, fresh reads for replies without a commit, unknown
-//! outcomes, cached values.
+//! The engine's contract, on a domain with one counter: compare-and-set, repeated commands, fresh reads for replies
+//! without a commit, unknown outcomes, cached values.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Tests of stores in this process, and of everything above them: in memory, on files, in object stores and in worker processes.
+//! Tests of stores in this process, and of everything above them: in memory, on files, in object stores and in worker
+//! processes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod apps;

@@ -1,4 +1,5 @@
-//! The recipe "A field" of CONTRIBUTING.md on a domain of its own: one collection as an older and as a newer program declare it.
+//! The recipe "A field" of CONTRIBUTING.md on a domain of its own: one collection as an older and as a newer program
+//! declare it.
 
 use std::sync::Arc;
 

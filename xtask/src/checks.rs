@@ -94,13 +94,12 @@ pub fn check_layers(workspace: &Workspace, step: &mut StepContext) -> Result<(),
             store if store.starts_with("runstate-store-") => vec!["runstate-domain", "runstate-engine"],
             _ => continue,
         };
+        // Both servers share one crate.
         let kind = name.rsplit_once('-').map_or("", |(kind, _)| kind);
-        absent.extend(
-            names
-                .iter()
-                .map(String::as_str)
-                .filter(|other| other.starts_with(kind) && kind != "runstate" && other != name),
-        );
+        let others = names.iter().filter(|other| *other != name && *other != "runstate-store-server");
+        let siblings =
+            others.filter(|other| kind != "runstate" && other.rsplit_once('-').is_some_and(|(of, _)| of == kind));
+        absent.extend(siblings.map(String::as_str));
         check_absent(name, &absent, step)?;
     }
     Ok(())

@@ -12,8 +12,8 @@ use crate::help::ARTIFACTS_HELP;
 pub enum ArtifactCommand {
     /// Store a file, or standard input, as an artifact of a step
     ///
-    /// Prints the id of the artifact, which exists from then on with all its bytes. An interrupted upload leaves no artifact. Equal bytes are
-    /// stored once.
+    /// Prints the id of the artifact, which exists from then on with all its bytes. An interrupted upload leaves no
+    /// artifact. Equal bytes are stored once.
     #[command(after_help = "\
 Examples:
   runstate artifact put e1 1 page.png --type screenshot
@@ -22,7 +22,8 @@ Examples:
     Put(PutArtifactArgs),
     /// Write the bytes of an artifact to a file, or to standard output
     ///
-    /// Checks the bytes against the hashes that were stored with them. The file appears under its name only when it is complete.
+    /// Checks the bytes against the hashes that were stored with them. The file appears under its name only when it is
+    /// complete.
     #[command(after_help = "\
 Examples:
   runstate artifact get A1 --to page.png

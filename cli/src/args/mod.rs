@@ -98,8 +98,8 @@ Examples:
     },
     /// Compile a program and store it under its name
     ///
-    /// Loading the same source again changes nothing. A changed source, or a changed file that it imports, is the next version, which new
-    /// executions use.
+    /// Loading the same source again changes nothing. A changed source, or a changed file that it imports, is the next
+    /// version, which new executions use.
     #[command(after_help = "\
 Examples:
   runstate load review.ts --name review
@@ -189,10 +189,11 @@ Examples:
     },
     /// Serve calls: run a command for each, until stopped
     ///
-    /// The command reads the question from standard input (for a tool: its arguments as JSON) and prints the answer. RUNSTATE_CALL,
-    /// _EXECUTION, _PROGRAM, _KIND, _ATTEMPT, _ARGS, _CHOICES, _SCHEMA and _ERROR (of the last attempt) describe the call to it. If the
-    /// command fails, the call is retried after a delay. Ctrl-c lets running calls finish, a second one releases them. If the worker is
-    /// killed with SIGKILL, its commands may continue, and other workers claim its calls when the lease expires.
+    /// The command reads the question from standard input (for a tool: its arguments as JSON) and prints the answer.
+    /// RUNSTATE_CALL, _EXECUTION, _PROGRAM, _KIND, _ATTEMPT, _ARGS, _CHOICES, _SCHEMA and _ERROR (of the last attempt)
+    /// describe the call to it. If the command fails, the call is retried after a delay. Ctrl-c lets running calls
+    /// finish, a second one releases them. If the worker is killed with SIGKILL, its commands may continue, and other
+    /// workers claim its calls when the lease expires.
     #[command(after_help = "\
 Examples:
   runstate work --kind cc --exec 'model --print' --concurrency 4
@@ -283,14 +284,15 @@ Exit codes: 0 ok, 4 the store cannot be read, or is read-only.")]
     Info,
     /// Create a store if it is missing, with everything that this version needs in it
     ///
-    /// `load`, `run` and `import` do this too. `prepare` is for a server on which the user of these commands may not create collections and
-    /// indexes, and another user may.
+    /// `load`, `run` and `import` do this too. `prepare` is for a server on which the user of these commands may not
+    /// create collections and indexes, and another user may.
     #[command(after_help = PREPARE_HELP)]
     Prepare,
     /// Print a script that creates the roles of a store on MongoDB or PostgreSQL: reader, worker, operator and owner
     ///
-    /// For MongoDB it is a script for `mongosh`, which creates the roles in the database `admin`, or updates them. For PostgreSQL it is one for
-    /// `psql`, to be run once after `prepare`. It creates no users. No server is contacted. With `--json`, the commands are printed.
+    /// For MongoDB it is a script for `mongosh`, which creates the roles in the database `admin`, or updates them. For
+    /// PostgreSQL it is one for `psql`, to be run once after `prepare`. It creates no users. No server is contacted.
+    /// With `--json`, the commands are printed.
     #[command(after_help = "Examples:
   runstate roles --store mongodb://host/app > roles.js
   runstate roles --store 'mongodb://host/?layout=seed' --json
@@ -302,8 +304,9 @@ Then an administrator runs the script:
     Roles,
     /// Export everything in a store to a file, for another store of any kind
     ///
-    /// The export holds every program, execution, answer, line of output and command result, so that an execution continues exactly where
-    /// it was in the store that imports it. The file appears under its name only when it is complete.
+    /// The export holds every program, execution, answer, line of output and command result, so that an execution
+    /// continues exactly where it was in the store that imports it. The file appears under its name only when it is
+    /// complete.
     #[command(after_help = "\
 Examples:
   runstate export backup.jsonl
@@ -313,16 +316,16 @@ Examples:
     Export(ExportArgs),
     /// Import an export into a store, which is created if it is missing
     ///
-    /// Reads files and folders that `export` wrote, and data of the older CVM, whose executions continue where they were. With `--domain` it
-    /// reads collections of that domain that another program has on MongoDB. The whole source is checked before anything is written, and
-    /// nothing is overwritten. Repeat an interrupted import to continue it.
+    /// Reads files and folders that `export` wrote, and data of the older CVM, whose executions continue where they
+    /// were. With `--domain` it reads collections of that domain that another program has on MongoDB. The whole source
+    /// is checked before anything is written, and nothing is overwritten. Repeat an interrupted import to continue it.
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArgs),
     /// Back up a store to a folder or a bucket, and every change of it
     ///
-    /// The first time everything is written, then what has changed. The store can be restored as it was at any of these times. Repeat an
-    /// interrupted command to continue. Secrets stay encrypted. The settings of a bucket are in the environment: AWS_ACCESS_KEY_ID,
-    /// AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT.
+    /// The first time everything is written, then what has changed. The store can be restored as it was at any of these
+    /// times. Repeat an interrupted command to continue. Secrets stay encrypted. The settings of a bucket are in the
+    /// environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT.
     #[command(after_help = "\
 Examples:
   runstate backup --to local:/mnt/backup             what has changed since the last time
@@ -333,7 +336,8 @@ Exit codes: 0 done, 4 the store or the folder failed.")]
     Backup(BackupArgs),
     /// Restore a store from its backup, as it was at a time
     ///
-    /// The store is created if it is missing, and nothing in it is overwritten: name an empty one. Repeat an interrupted command to continue.
+    /// The store is created if it is missing, and nothing in it is overwritten: name an empty one. Repeat an
+    /// interrupted command to continue.
     #[command(after_help = "\
 Examples:
   runstate --store file:new restore --from local:/mnt/backup
@@ -343,8 +347,8 @@ Examples:
     Restore(RestoreArgs),
     /// Keep another store equal to this one, to switch to it
     ///
-    /// Everything is copied once, then every change. Repeat an interrupted command to continue. Documents that only the other store has are
-    /// deleted there, so it must be empty at first, or `--replace` is given.
+    /// Everything is copied once, then every change. Repeat an interrupted command to continue. Documents that only the
+    /// other store has are deleted there, so it must be empty at first, or `--replace` is given.
     #[command(after_help = "\
 Examples:
   runstate mirror --to file:new                 copy what is missing there
@@ -356,15 +360,16 @@ Exit codes: 0 equal or copied, 4 a store failed, 5 the stores differ, or the oth
     Mirror(MirrorArgs),
     /// Check everything in a store
     ///
-    /// Checks every document: its schema, its references, its index entries, executions with their heap, output and calls, and command
-    /// results. On a file store it first checks every file: checksums, the chain of commits, and that each commit makes the changes that it
-    /// records. Changes nothing; other processes may use the store meanwhile.
+    /// Checks every document: its schema, its references, its index entries, executions with their heap, output and
+    /// calls, and command results. On a file store it first checks every file: checksums, the chain of commits, and
+    /// that each commit makes the changes that it records. Changes nothing; other processes may use the store
+    /// meanwhile.
     #[command(after_help = "Example:\n  runstate verify --store file:data\n\nExit codes: 0 ok, 4 damaged.")]
     Verify,
     /// Repair a damaged file store, and list what is lost
     ///
-    /// The undamaged part is kept. Damaged files are moved to the folder `damaged` of the store and never deleted. Commits after a damaged
-    /// one are kept if they touch nothing that was lost.
+    /// The undamaged part is kept. Damaged files are moved to the folder `damaged` of the store and never deleted.
+    /// Commits after a damaged one are kept if they touch nothing that was lost.
     #[command(after_help = "\
 Examples:
   runstate --store file:data repair --dry-run     print what would be done
@@ -381,8 +386,8 @@ Examples:
     Compact,
     /// Serve all operations to a model or an agent, over the Model Context Protocol
     ///
-    /// The client starts this command and writes requests to its standard input. Every operation is a tool. Executions are resources, with
-    /// their output and open calls. Subscribed clients are notified of changes.
+    /// The client starts this command and writes requests to its standard input. Every operation is a tool. Executions
+    /// are resources, with their output and open calls. Subscribed clients are notified of changes.
     #[command(after_help = "\
 Examples:
   runstate mcp --store file:data

@@ -1,5 +1,5 @@
-//! `artifact put`: stores a file as an artifact. `artifact get`: writes its bytes to a file or to standard output. `artifact collect`: removes
-//! bytes that no artifact has.
+//! `artifact put`: stores a file as an artifact. `artifact get`: writes its bytes to a file or to standard output.
+//! `artifact collect`: removes bytes that no artifact has.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -99,8 +99,8 @@ impl NewUpload {
     }
 }
 
-/// Aborts an upload, so that its bytes may be removed at once. A further ctrl-c ends the process: an upload that does not continue is abandoned
-/// anyway.
+/// Aborts an upload, so that its bytes may be removed at once. A further ctrl-c ends the process: an upload that does
+/// not continue is abandoned anyway.
 async fn abort(upload: ArtifactUpload, failure: CliError) -> CliError {
     let aborting = async {
         upload.abort().await;

@@ -33,8 +33,8 @@ pub async fn do_due_work(session: &Session, follow: bool) -> Result<CliExit, Cli
     if follow { run_until_ctrl_c(session).await } else { run_once(session).await }
 }
 
-/// Does the work that is due now, but not work that becomes due meanwhile. Otherwise a program that sets one short timer after another would
-/// keep the command running forever.
+/// Does the work that is due now, but not work that becomes due meanwhile. Otherwise a program that sets one short
+/// timer after another would keep the command running forever.
 async fn run_once(session: &Session) -> Result<CliExit, CliError> {
     let started = session.engine.now();
     let mut total = DueReport::default();

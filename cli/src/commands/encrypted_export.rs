@@ -1,5 +1,6 @@
-//! Encrypted exports, in the format of age (age-encryption.org/v1): for a passphrase, or for the holders of other keys. The program `age`
-//! can decrypt them too. They are written and read in chunks; each is authenticated, and so is the end.
+//! Encrypted exports, in the format of age (age-encryption.org/v1): for a passphrase, or for the holders of other keys.
+//! The program `age` can decrypt them too. They are written and read in chunks; each is authenticated, and so is the
+//! end.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Seek as _, Write};

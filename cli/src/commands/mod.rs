@@ -197,8 +197,8 @@ pub fn settings(running: Option<&RunArgs>) -> Result<Settings, CliError> {
     Ok(settings)
 }
 
-/// Returns `name` if it is the URL of a server instead of a file name. A mistyped URL counts too. It may hold a password, so errors do not repeat
-/// it as a file name.
+/// Returns `name` if it is the URL of a server instead of a file name. A mistyped URL counts too. It may hold a
+/// password, so errors do not repeat it as a file name.
 fn as_server_url(name: &Path) -> Option<&str> {
     let name = name.to_str()?;
     let mistyped = || name.starts_with("mongodb") && (name.contains('@') || name.contains("//"));

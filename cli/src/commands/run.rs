@@ -31,8 +31,8 @@ pub struct RunCommand {
     pub starting: StartArgs,
     /// The source of answers.
     pub answering: AnswerSourceArgs,
-    /// The command id of the start. Loading needs none, because loading the same source again changes nothing. Answers need none, because each
-    /// names its call.
+    /// The command id of the start. Loading needs none, because loading the same source again changes nothing. Answers
+    /// need none, because each names its call.
     pub command: Option<CommandId>,
 }
 
@@ -161,8 +161,8 @@ pub async fn begin_execution(
     mut start: Start,
     command: Option<&CommandId>,
 ) -> Result<ExecutionStatus, CliError> {
-    // The id is generated here, so that ctrl-c can print it before the first stop. With a command id, the engine derives the same id each
-    // time the command is repeated.
+    // The id is generated here, so that ctrl-c can print it before the first stop. With a command id, the engine
+    // derives the same id each time the command is repeated.
     if start.id.is_none() && command.is_none() {
         start.id = Some(session.engine.new_command_id().as_str().to_owned());
     }

@@ -226,7 +226,8 @@ impl ExecutionDriver<'_> {
         Ok(self.program.insert(shown.program_name).clone())
     }
 
-    /// Performs a call, unless another process has claimed it. A refusal completes the call with an error for the program.
+    /// Performs a call, unless another process has claimed it. A refusal completes the call with an error for the
+    /// program.
     pub(super) async fn perform_file_call(&self, call: &OpenCall) -> Result<(), CliError> {
         let cvm = &self.session.cvm;
         let Some(work) = cvm.claim_call(&call.call_id, "files", LEASE).await? else { return Ok(()) };

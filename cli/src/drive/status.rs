@@ -111,7 +111,8 @@ impl Session {
         Ok(CliExit::from_status(view.status))
     }
 
-    /// Prints the status of one of several executions that a command drove: one object for programs, one line for people.
+    /// Prints the status of one of several executions that a command drove: one object for programs, one line for
+    /// people.
     pub async fn print_line(&self, id: &str) -> Result<CliExit, CliError> {
         if self.out.is_json() {
             return self.print_json(id).await;

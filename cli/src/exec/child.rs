@@ -1,7 +1,7 @@
 //! One run of a command: its input, its output, its timeout, and its process group, which is killed as a whole.
 //!
-//! `process-wrap` 10.0 would replace 3 of the 60 lines about groups, those that start one. It neither kills a group when its handle is dropped
-//! nor lists the groups that run, and [`kill_all_groups`] signals them from another thread.
+//! `process-wrap` 10.0 would replace 3 of the 60 lines about groups, those that start one. It neither kills a group
+//! when its handle is dropped nor lists the groups that run, and [`kill_all_groups`] signals them from another thread.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -139,8 +139,8 @@ static RUNNING: Mutex<Option<BTreeSet<u32>>> = Mutex::new(Some(BTreeSet::new()))
 pub(super) struct ProcessGroup(Option<u32>);
 
 impl ProcessGroup {
-    /// Starts `command` as the leader of a new group. The lock is held from the start to the registration, so that [`kill_all_groups`],
-    /// which another thread calls, misses no group.
+    /// Starts `command` as the leader of a new group. The lock is held from the start to the registration, so that
+    /// [`kill_all_groups`], which another thread calls, misses no group.
     pub fn spawn(command: &mut Command) -> io::Result<(Child, Self)> {
         #[cfg(unix)]
         command.process_group(0);

@@ -1,7 +1,8 @@
-//! Commands that answer calls: a model, a tool, a script. They read the question from standard input and print the answer.
+//! Commands that answer calls: a model, a tool, a script. They read the question from standard input and print the
+//! answer.
 //!
-//! Each runs in its own process group: ctrl-c at the terminal does not reach it, and its child processes end with it. If this process
-//! is killed with SIGKILL, such commands continue until they end by themselves.
+//! Each runs in its own process group: ctrl-c at the terminal does not reach it, and its child processes end with it.
+//! If this process is killed with SIGKILL, such commands continue until they end by themselves.
 
 mod child;
 mod request;
@@ -51,8 +52,8 @@ struct ExecOutput {
 }
 
 impl Exec {
-    /// Returns what the command prints for this question, without its last line end. Passes each line of its standard error to
-    /// `on_stderr_line`.
+    /// Returns what the command prints for this question, without its last line end. Passes each line of its standard
+    /// error to `on_stderr_line`.
     pub async fn answer(&self, input: &ExecInput, on_stderr_line: impl FnMut(&str)) -> Result<String, ExecError> {
         let output = child::run(self, input, on_stderr_line).await?;
         let failed = |reason: String| Err(ExecError::Failed(reason + &output.stderr_suffix()));

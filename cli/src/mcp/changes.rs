@@ -1,5 +1,5 @@
-//! Notifications: of resources that a client subscribed to, and of executions that appear and disappear. The change feed also has the
-//! commits of other processes.
+//! Notifications: of resources that a client subscribed to, and of executions that appear and disappear. The change
+//! feed also has the commits of other processes.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

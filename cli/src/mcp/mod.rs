@@ -1,4 +1,5 @@
-//! The Model Context Protocol on standard input and output: every operation a tool, executions as resources, and notifications of changes.
+//! The Model Context Protocol on standard input and output: every operation a tool, executions as resources, and
+//! notifications of changes.
 //!
 //! | file | contents |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! Executions, their output and their open calls as resources: `runstate://executions/ID`, `…/output`, `…/calls`, and `runstate://calls`.
+//! Executions, their output and their open calls as resources: `runstate://executions/ID`, `…/output`, `…/calls`, and
+//! `runstate://calls`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rmcp::ErrorData;

@@ -1,4 +1,5 @@
-//! Operations as tools. A tool's name is that of its operation, with `_` in place of points, which clients do not accept.
+//! Operations as tools. A tool's name is that of its operation, with `_` in place of points, which clients do not
+//! accept.
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};

@@ -1,5 +1,6 @@
-//! JSON-RPC messages on standard input and output, one a line. A line that is not a message for this server is answered with an error:
-//! the transport of `rmcp` drops most such lines, and a client that waits for their answer waits forever.
+//! JSON-RPC messages on standard input and output, one a line. A line that is not a message for this server is answered
+//! with an error: the transport of `rmcp` drops most such lines, and a client that waits for their answer waits
+//! forever.
 #![allow(deprecated, reason = "clients of protocol versions before 2026-07-28 subscribe to one resource at a time")]
 
 use std::io;
@@ -22,7 +23,8 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::input::{StdinLine, read_lines_in_thread, without_line_end};
 
-/// The longest line: the largest document, and as much again for the escapes in its texts and what is around it. Exports have the same limit.
+/// The longest line: the largest document, and as much again for the escapes in its texts and what is around it.
+/// Exports have the same limit.
 const LINE_BYTES: usize = 2 * DOCUMENT_BYTES;
 
 /// The largest part of a client's text in an error, in characters.

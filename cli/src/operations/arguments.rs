@@ -1,5 +1,5 @@
-//! Arguments of operations: declared from the schema of the parameters, and read as JSON. Whether a value is valid is decided by the
-//! operation, so that the message is the same everywhere.
+//! Arguments of operations: declared from the schema of the parameters, and read as JSON. Whether a value is valid is
+//! decided by the operation, so that the message is the same everywhere.
 
 use std::path::Path;
 
@@ -147,7 +147,8 @@ pub fn sentence(documentation: &str) -> String {
     first[..end].trim_end_matches('.').to_owned()
 }
 
-/// The paragraphs of a documentation, each on one line: the help is wrapped to the terminal. Rows of tables keep their lines.
+/// The paragraphs of a documentation, each on one line: the help is wrapped to the terminal. Rows of tables keep their
+/// lines.
 pub fn paragraphs(documentation: &str) -> String {
     let lines = |paragraph: &str| {
         let is_table = paragraph.starts_with('|');

@@ -223,7 +223,8 @@ impl OperationCommand {
         self.face.columns.iter().copied().filter(|column| !is_given(column)).collect()
     }
 
-    /// Prints the selected rows of all pages, or as many as `limit` says. At a terminal without `limit`, the first ones are enough.
+    /// Prints the selected rows of all pages, or as many as `limit` says. At a terminal without `limit`, the first ones
+    /// are enough.
     pub(super) async fn print_pages(
         &self,
         session: &Session,
@@ -291,10 +292,11 @@ fn fill(session: &Session, line: &str, result: &Json, parameters: &Document) -> 
     text
 }
 
-/// For one target, the command id is `name`. For several, each id is derived from `name` and the target, so that the command can be
-/// repeated with the targets in any order.
+/// For one target, the command id is `name`. For several, each id is derived from `name` and the target, so that the
+/// command can be repeated with the targets in any order.
 ///
-/// The ids are not [`CommandId::part`]s: commands that drive or delete an execution derive parts, and a part cannot have parts.
+/// The ids are not [`CommandId::part`]s: commands that drive or delete an execution derive parts, and a part cannot
+/// have parts.
 fn derive_command_ids(name: Option<&str>, targets: &[&String]) -> Result<Vec<Option<CommandId>>, CliError> {
     let Some(name) = name else { return Ok(vec![None; targets.len()]) };
     let whole = CommandId::new(name)?;

@@ -1,5 +1,5 @@
-//! Where the command of an operation differs from what its declaration gives: its columns, its text, its arguments. An operation that is not
-//! here has a command too.
+//! Where the command of an operation differs from what its declaration gives: its columns, its text, its arguments. An
+//! operation that is not here has a command too.
 
 use runstate::error_code::ErrorCode;
 use serde_json::Value as Json;
@@ -15,13 +15,15 @@ pub struct Face {
     pub positional: &'static [&'static str],
     /// The columns of tables: paths in a row, each with its heading if that is not its name.
     pub columns: &'static [&'static str],
-    /// The line that is printed instead of the result. `{name}` is replaced by a property of the result, or by a parameter.
+    /// The line that is printed instead of the result. `{name}` is replaced by a property of the result, or by a
+    /// parameter.
     pub line: Option<&'static str>,
     /// The lines that are printed instead of the result.
     pub text: Option<fn(&Json) -> Vec<String>>,
     /// The remark if there are no rows.
     pub empty: &'static str,
-    /// An optional parameter that must name what exists, and the operation and parameter that find it: a missing one would have no rows.
+    /// An optional parameter that must name what exists, and the operation and parameter that find it: a missing one
+    /// would have no rows.
     pub must_exist: Option<(&'static str, &'static str, &'static str)>,
     /// A command that helps after this rejection: it takes the same subject.
     pub next_step: Option<(ErrorCode, &'static str)>,

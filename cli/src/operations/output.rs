@@ -170,7 +170,8 @@ fn text(value: &Json, kind: ValueKind, now: Option<Timestamp>) -> String {
     }
 }
 
-/// Writes the times of a result as RFC 3339 text, as JSON output shows them. Data of programs and people has no schema, and stays.
+/// Writes the times of a result as RFC 3339 text, as JSON output shows them. Data of programs and people has no schema,
+/// and stays.
 pub fn write_times(value: &mut Json, schema: ValueSchema<'_>) {
     if schema.kind() == ValueKind::Time {
         if let Some(at) = value.as_i64() {

@@ -101,7 +101,8 @@ impl<'a> ValueSchema<'a> {
         lists.into_iter().flatten().flatten().map(move |node| self.at(node))
     }
 
-    /// The properties of an object: the required ones in the order of their declaration, then the others, then those of its variants.
+    /// The properties of an object: the required ones in the order of their declaration, then the others, then those of
+    /// its variants.
     pub fn properties(self) -> Vec<(&'a str, ValueSchema<'a>)> {
         let required: Vec<&str> =
             self.node["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();

@@ -1,4 +1,5 @@
-//! The errors of file calls, with messages for the program. A message contains the path that the program gave, and no other path.
+//! The errors of file calls, with messages for the program. A message contains the path that the program gave, and no
+//! other path.
 
 use std::io::{self, ErrorKind};
 

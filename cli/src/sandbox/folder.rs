@@ -62,10 +62,11 @@ pub(super) struct ListLimits {
 
 const LIST_LIMITS: ListLimits = ListLimits { entries: 10_000, bytes: TEXT_BYTES };
 
-/// Returns the names of files and folders in the folder at `path`, folders with a `/` at the end, sorted as JavaScript sorts.
+/// Returns the names of files and folders in the folder at `path`, folders with a `/` at the end, sorted as JavaScript
+/// sorts.
 ///
-/// It leaves out entries that a program cannot use: links that lead out or are dangling, pipes, sockets and devices, names that are not
-/// Unicode, and drafts.
+/// It leaves out entries that a program cannot use: links that lead out or are dangling, pipes, sockets and devices,
+/// names that are not Unicode, and drafts.
 pub(super) fn list_names(root: &Dir, path: &Path) -> Result<Json, AccessError> {
     list_names_within(&LIST_LIMITS, root, path)
 }
@@ -140,8 +141,8 @@ pub(super) fn read_text(root: &Dir, path: &Path) -> Result<Json, AccessError> {
     }
 }
 
-/// Opens the file at `path` without waiting for the other end of a pipe. Checks the opened file, because it may have replaced the file that was checked
-/// before.
+/// Opens the file at `path` without waiting for the other end of a pipe. Checks the opened file, because it may have
+/// replaced the file that was checked before.
 pub(super) fn open_plain_file(
     root: &Dir,
     path: &Path,

@@ -1,8 +1,9 @@
-//! Files that a program may read and write: the folders that the command line and the environment grant, and the calls `fs.readFile`, `fs.listFiles`
-//! and `fs.writeFile` below them. Nothing is granted by default.
+//! Files that a program may read and write: the folders that the command line and the environment grant, and the calls
+//! `fs.readFile`, `fs.listFiles` and `fs.writeFile` below them. Nothing is granted by default.
 //!
-//! Every file access starts at the open handle of a granted folder and goes through `cap-std`, which follows links only while they stay
-//! below it. No path is checked first and opened later by name, so a checked file cannot be replaced before it is opened.
+//! Every file access starts at the open handle of a granted folder and goes through `cap-std`, which follows links only
+//! while they stay below it. No path is checked first and opened later by name, so a checked file cannot be replaced
+//! before it is opened.
 
 mod error;
 mod folder;
@@ -40,8 +41,8 @@ const READ_FILE: &str = "fs.readFile";
 const LIST_FILES: &str = "fs.listFiles";
 const WRITE_FILE: &str = "fs.writeFile";
 
-/// The most bytes of JSON that a file call takes or returns. It is less than an answer may have, by the size of the other arguments of
-/// `fs.writeFile`, so that a program can read what it wrote.
+/// The most bytes of JSON that a file call takes or returns. It is less than an answer may have, by the size of the
+/// other arguments of `fs.writeFile`, so that a program can read what it wrote.
 const TEXT_BYTES: usize = PLAIN_VALUE_BYTES - 16;
 
 /// The longest path, in bytes. Systems refuse longer ones with a worse message.
@@ -64,9 +65,11 @@ impl Grants {
         task.await.unwrap_or_else(|_| Err(FileCallError::error(format!("{kind} was interrupted"))))
     }
 
-    /// Performs an open call of one of [`FILE_CALL_KINDS`]. Returns the text of a file, the sorted names in a folder, or null after a write.
+    /// Performs an open call of one of [`FILE_CALL_KINDS`]. Returns the text of a file, the sorted names in a folder,
+    /// or null after a write.
     ///
-    /// A call may be performed twice, if a crash lost its first result. Repeating it has no further effect: the same text is written.
+    /// A call may be performed twice, if a crash lost its first result. Repeating it has no further effect: the same
+    /// text is written.
     pub fn perform_blocking(&self, kind: &str, args: &Json) -> Result<Json, FileCallError> {
         match kind {
             READ_FILE => self.lookup(Action::Read, argument(kind, args, "path")?, read_text),
@@ -166,7 +169,8 @@ impl SandboxArgs {
     }
 }
 
-/// Splits a list of folders. An empty entry, as a surplus colon makes, is ignored. In PATH it would mean the current folder.
+/// Splits a list of folders. An empty entry, as a surplus colon makes, is ignored. In PATH it would mean the current
+/// folder.
 fn split_folders(list: OsString) -> Vec<PathBuf> {
     env::split_paths(&list).filter(|folder| !folder.as_os_str().is_empty()).collect()
 }

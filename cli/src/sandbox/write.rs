@@ -141,7 +141,8 @@ impl Drop for Draft<'_> {
 
 /// Gives `file` the owner and permissions of `replaced`.
 ///
-/// Owner and group are kept if the system allows it. The set-user-id and set-group-id bits are dropped, because the program chooses the text.
+/// Owner and group are kept if the system allows it. The set-user-id and set-group-id bits are dropped, because the
+/// program chooses the text.
 #[cfg(unix)]
 pub(super) fn copy_permissions(file: &File, replaced: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::fchown;

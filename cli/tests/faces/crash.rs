@@ -1,5 +1,5 @@
-//! The main promise, tested with real processes and `kill -9`: everything acknowledged is stored exactly once, and the output is that of a
-//! run that was never killed.
+//! The main promise, tested with real processes and `kill -9`: everything acknowledged is stored exactly once, and the
+//! output is that of a run that was never killed.
 
 use std::io::Read;
 use std::path::Path;
@@ -86,7 +86,8 @@ impl CrashFixture {
         names.filter_map(|name| name.strip_suffix(".json")?.parse().ok()).max().unwrap_or(0)
     }
 
-    /// Starts the binary and kills it with -9 at that moment. Returns its exit code, `None` if it was killed, and its output.
+    /// Starts the binary and kills it with -9 at that moment. Returns its exit code, `None` if it was killed, and its
+    /// output.
     fn kill(&self, args: &[&str], moment: KillPoint) -> (Option<i32>, String) {
         let before = self.last_commit();
         let mut child: Child = self.command(args).spawn().unwrap();

@@ -1,5 +1,5 @@
-//! Equivalence of all hosts: one script of a thousand commands, in memory, on files natively, on files in Node, and on IndexedDB in Chromium. Every
-//! step has the same outcome, and the final documents are equal.
+//! Equivalence of all hosts: one script of a thousand commands, in memory, on files natively, on files in Node, and on
+//! IndexedDB in Chromium. Every step has the same outcome, and the final documents are equal.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -39,8 +39,8 @@ fn play_on_memory(script: &Script) -> ScriptOutcome {
     block_on(script.play(Arc::new(Memory::new()))).unwrap()
 }
 
-/// Plays the script on another host, and compares the outcomes. At the first step that differs, it also reports the documents that differ, as a hint
-/// to the cause.
+/// Plays the script on another host, and compares the outcomes. At the first step that differs, it also reports the
+/// documents that differ, as a hint to the cause.
 #[track_caller]
 fn expect_same_outcome(name: &str, script: &Script, play: impl Fn(&Script) -> ScriptOutcome) {
     let (here, played) = (play_on_memory(script), play(script));

@@ -1,4 +1,5 @@
-//! Tests of the real binary on a real PostgreSQL: commands work as on files, and stores are moved between files and a server and back.
+//! Tests of the real binary on a real PostgreSQL: commands work as on files, and stores are moved between files and a
+//! server and back.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

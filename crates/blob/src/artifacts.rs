@@ -22,7 +22,8 @@ use super::{BlobStore, BlobWriter, Chunks};
 /// The time before the end of its lease at which an upload is continued.
 const CONTINUED_BEFORE: Millis = Millis::minutes(40);
 
-/// The artifacts of an engine, in one storage. Those whose bytes are documents of the store can be read besides. Cheap to clone.
+/// The artifacts of an engine, in one storage. Those whose bytes are documents of the store can be read besides. Cheap
+/// to clone.
 #[derive(Clone)]
 pub struct Artifacts {
     engine: Engine,
@@ -113,7 +114,8 @@ impl Artifacts {
 
     /// Reads the bytes of an artifact, or a range of them. A range that ends after the last byte ends with it.
     ///
-    /// Errors: `not_found`; `unsupported` (another program stored it, or its storage is not open); those of [`ArtifactReader::next`].
+    /// Errors: `not_found`; `unsupported` (another program stored it, or its storage is not open); those of
+    /// [`ArtifactReader::next`].
     pub async fn read(&self, id: &str, range: impl RangeBounds<u64>) -> Result<ArtifactReader, Error> {
         let found = self.engine.query(&GetArtifact { id: id.to_owned() }).await?;
         let artifact = found.artifact;
@@ -177,7 +179,8 @@ impl Artifacts {
     }
 }
 
-/// Writes the bytes of a new artifact. One that is dropped leaves no artifact; the bytes written so far are removed an hour later.
+/// Writes the bytes of a new artifact. One that is dropped leaves no artifact; the bytes written so far are removed an
+/// hour later.
 pub struct ArtifactUpload {
     artifacts: Artifacts,
     artifact: NewArtifact,
@@ -214,7 +217,8 @@ impl ArtifactUpload {
 
     /// Completes the artifact, and returns its id. Its bytes are durable then.
     ///
-    /// Errors: `not_found` (the execution), `stale_upload` (nothing was written for an hour), `limit` (more than 48.8 GiB).
+    /// Errors: `not_found` (the execution), `stale_upload` (nothing was written for an hour), `limit` (more than 48.8
+    /// GiB).
     pub async fn finish(mut self) -> Result<String, Error> {
         let done = self.complete().await;
         match &done {
@@ -304,8 +308,8 @@ impl ArtifactReader {
 
     /// The next bytes, at most 5 MiB; `None`: there are no more.
     ///
-    /// Errors: `not_found` (the artifact was removed meanwhile), `corrupt` (the bytes are missing, or are not those that were stored), and those
-    /// of the storage.
+    /// Errors: `not_found` (the artifact was removed meanwhile), `corrupt` (the bytes are missing, or are not those
+    /// that were stored), and those of the storage.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         if self.range.is_empty() {
             return Ok(None);

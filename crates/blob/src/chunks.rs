@@ -14,8 +14,8 @@ use super::{BlobStore, BlobWriter, StorageType};
 /// Largest number of parts of a blob: 100 MiB. Stores on files and in memory have all documents in memory.
 const MAX_CHUNKS: u64 = 20;
 
-/// The storage that every store has: bytes are documents of the store itself, a third larger. An artifact in it has at most
-/// 100 MiB.
+/// The storage that every store has: bytes are documents of the store itself, a third larger. An artifact in it has at
+/// most 100 MiB.
 pub struct Chunks {
     engine: Engine,
 }

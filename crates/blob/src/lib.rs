@@ -30,8 +30,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A row names the place of the bytes before the first of them is written, so bytes without an artifact are always found. Each part of 5 MiB
-//! has a hash, so bytes that were changed are never returned.
+//! A row names the place of the bytes before the first of them is written, so bytes without an artifact are always
+//! found. Each part of 5 MiB has a hash, so bytes that were changed are never returned.
 
 mod artifacts;
 mod chunks;

@@ -28,8 +28,9 @@ const ID_BYTES: usize = 16;
 
 /// Bytes as files in a directory.
 ///
-/// Each blob has a directory of its own, so that what an unfinished upload left there is removed with it. The directory has an id in a file,
-/// and a blob names it: processes with other directories on one store do not take each other's blobs for their own, and a directory may be moved.
+/// Each blob has a directory of its own, so that what an unfinished upload left there is removed with it. The directory
+/// has an id in a file, and a blob names it: processes with other directories on one store do not take each other's
+/// blobs for their own, and a directory may be moved.
 pub struct LocalDirectory {
     directory: PathBuf,
     files: LocalFileSystem,
@@ -148,9 +149,9 @@ pub struct S3Bucket {
 }
 
 impl S3Bucket {
-    /// Opens the bucket and prefix of a URL `s3://BUCKET/PREFIX`. The variables `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
-    /// `AWS_ENDPOINT`, `AWS_ALLOW_HTTP` and others of that kind apply; `AWS_TIMEOUT` is the time for one request, such as `2min`, by default 30
-    /// seconds. No request is sent.
+    /// Opens the bucket and prefix of a URL `s3://BUCKET/PREFIX`. The variables `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT`, `AWS_ALLOW_HTTP` and others of that kind apply;
+    /// `AWS_TIMEOUT` is the time for one request, such as `2min`, by default 30 seconds. No request is sent.
     ///
     /// Errors: `invalid_url`.
     pub fn open(url: &str) -> Result<Self, Error> {
@@ -246,7 +247,8 @@ impl BlobWriter for ObjectWriter {
             let Err(error) = self.bucket.complete_multipart(&self.object, &self.upload, parts).await else {
                 return Ok(());
             };
-            // A request that timed out may have been done, and its repeat is refused. The object, which only this upload writes, exists then.
+            // A request that timed out may have been done, and its repeat is refused. The object, which only this
+            // upload writes, exists then.
             match found(self.bucket.head(&self.object).await) {
                 Ok(Some(_)) => Ok(()),
                 _ => Err(to_error(error, &self.doing)),

@@ -8,8 +8,9 @@ use runstate_engine::{Engine, Error};
 
 use super::{BlobStore, Chunks};
 
-/// Opens the storage that `url` names: `chunks:`, `local:DIRECTORY`, `s3://BUCKET/PREFIX`, `gridfs:`, as far as this build has them. GridFS is in
-/// the database of the store, whose URL is `store_url`. Without a URL it is GridFS for a store on MongoDB, and else `chunks:`.
+/// Opens the storage that `url` names: `chunks:`, `local:DIRECTORY`, `s3://BUCKET/PREFIX`, `gridfs:`, as far as this
+/// build has them. GridFS is in the database of the store, whose URL is `store_url`. Without a URL it is GridFS for a
+/// store on MongoDB, and else `chunks:`.
 ///
 /// Errors: `invalid_url`, `unsupported` (this build lacks it), `io`, `corrupt` (a directory whose id is not one).
 pub async fn open(url: Option<&str>, engine: &Engine, store_url: &str) -> Result<Arc<dyn BlobStore>, Error> {

@@ -11,7 +11,8 @@ use crate::decision::Rejection;
 use crate::error_code::ErrorCode;
 use crate::id::InvalidId;
 
-/// A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its error has the code
+/// A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its
+/// error has the code
 /// [`ErrorCode::UNKNOWN_OUTCOME`].
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "ErrorFields")]

@@ -1,5 +1,6 @@
-//! Error codes. A code is stable: it is never renamed, and its meaning never changes. The text of a message is written where the error is
-//! created. The codes of the library are here; each domain declares its own with [`error_codes!`](crate::error_codes).
+//! Error codes. A code is stable: it is never renamed, and its meaning never changes. The text of a message is written
+//! where the error is created. The codes of the library are here; each domain declares its own with
+//! [`error_codes!`](crate::error_codes).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,7 +25,8 @@ pub struct CodeParts {
 pub enum ErrorCategory {
     /// A command was rejected: nothing was changed.
     Rejected,
-    /// The caller made a mistake that no state of the store can make valid: wrong parameters, a source that does not compile.
+    /// The caller made a mistake that no state of the store can make valid: wrong parameters, a source that does not
+    /// compile.
     Usage,
     /// The store cannot do its work, or the library has a defect.
     Store,

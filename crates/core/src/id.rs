@@ -27,8 +27,8 @@ pub enum InvalidId {
     Control(u32),
 }
 
-/// Checks the rule for every id: 1 to 200 bytes of UTF-8 without control characters. Case is significant, and nothing else is special.
-/// `../x`, `CON` and emoji are ordinary ids, because no store uses an id unchanged as a file name.
+/// Checks the rule for every id: 1 to 200 bytes of UTF-8 without control characters. Case is significant, and nothing
+/// else is special. `../x`, `CON` and emoji are ordinary ids, because no store uses an id unchanged as a file name.
 ///
 /// ```
 /// assert!(runstate::id::check("../CON").is_ok());
@@ -52,13 +52,15 @@ const PART_BYTES: usize = 12;
 
 /// The id of a command. A repeat of the same id returns the first result.
 ///
-/// Batches that belong to a command (later slices, staging, deletion) have the ids `id/1`, `id/2`, … ([`CommandId::part`]).
+/// Batches that belong to a command (later slices, staging, deletion) have the ids `id/1`, `id/2`, …
+/// ([`CommandId::part`]).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CommandId(Arc<str>);
 
 impl CommandId {
-    /// Parses a command id. It follows the rule of every id and is 12 bytes shorter, since the ids of its parts are ids too.
+    /// Parses a command id. It follows the rule of every id and is 12 bytes shorter, since the ids of its parts are ids
+    /// too.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
         check(text)?;
         if text.len() > ID_BYTES - PART_BYTES {
@@ -110,8 +112,8 @@ impl fmt::Display for CommandId {
 
 /// The revision of a document: `n-incarnation`.
 ///
-/// `n` counts the writes since the document was inserted. The incarnation is new at every insert, so a recreated document is never taken
-/// for the deleted one.
+/// `n` counts the writes since the document was inserted. The incarnation is new at every insert, so a recreated
+/// document is never taken for the deleted one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision {
     n: u64,
@@ -170,8 +172,8 @@ impl<'de> Deserialize<'de> for Revision {
     }
 }
 
-/// A UUIDv7 (RFC 9562) whose time is `now` and whose 74 free bits are SHA-256 of `command` and `counter`. A command that is decided again
-/// creates the same ids.
+/// A UUIDv7 (RFC 9562) whose time is `now` and whose 74 free bits are SHA-256 of `command` and `counter`. A command
+/// that is decided again creates the same ids.
 pub fn derive_id(now: Timestamp, command: &CommandId, counter: u64) -> String {
     let digest = sha256(&[b"id", command.as_str().as_bytes(), &counter.to_be_bytes()]);
     let mut random = [0u8; 10];
@@ -200,8 +202,8 @@ pub fn natural_uuid(parts: &[&str]) -> String {
     uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
 }
 
-/// The time with which an id begins, as a UUIDv7 does; `None`: it does not begin so. Of two such ids, the one with the later time is the
-/// greater.
+/// The time with which an id begins, as a UUIDv7 does; `None`: it does not begin so. Of two such ids, the one with the
+/// later time is the greater.
 ///
 /// ```
 /// use runstate::{id, time::Timestamp};

@@ -1,5 +1,5 @@
-//! The pure core of runstate: the schema of documents, decisions on them, and the declarations of operations. Nothing here is async, and nothing
-//! reads a clock or entropy or does I/O. The library `runstate` exports these modules.
+//! The pure core of runstate: the schema of documents, decisions on them, and the declarations of operations. Nothing
+//! here is async, and nothing reads a clock or entropy or does I/O. The library `runstate` exports these modules.
 
 // The derive macros name the library by its path.
 extern crate self as runstate;
@@ -13,7 +13,8 @@ pub mod marker;
 pub mod operation;
 pub mod schema;
 
-/// Whether this build has the documentation and schemas of operations. Constants choose by it, so other builds contain none.
+/// Whether this build has the documentation and schemas of operations. Constants choose by it, so other builds contain
+/// none.
 #[doc(hidden)]
 pub const HAS_SCHEMAS: bool = cfg!(feature = "schema");
 

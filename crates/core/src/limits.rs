@@ -2,24 +2,26 @@
 
 pub use runstate_value::limits::{PLAIN_VALUE_BYTES, SAFE_INTEGER, VALUE_DEPTH};
 
-/// Largest document, in bytes of its JSON. It is half of MongoDB's limit, so that the overhead of its encoding always fits.
+/// Largest document, in bytes of its JSON. It is half of MongoDB's limit, so that the overhead of its encoding always
+/// fits.
 pub const DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
 
-/// Deepest nesting of a document, itself included. It is MongoDB's limit. JSON parsers stop at 128, which leaves some levels for the frame
-/// that a store puts around a document.
+/// Deepest nesting of a document, itself included. It is MongoDB's limit. JSON parsers stop at 128, which leaves some
+/// levels for the frame that a store puts around a document.
 pub const DOCUMENT_DEPTH: usize = 100;
 
 /// Rows in one page of a list, if the caller names no number.
 pub const PAGE_ROWS: u32 = 100;
 
-/// Largest number of rows in one page of a list, whatever the caller requests: rows may be large, and the next page is one call away.
+/// Largest number of rows in one page of a list, whatever the caller requests: rows may be large, and the next page is
+/// one call away.
 pub const MAX_PAGE_ROWS: u32 = 1_000;
 
 /// Longest id, in bytes of UTF-8. It fits every backend's index key beside other fields.
 pub const ID_BYTES: usize = 200;
 
-/// Matcher steps that all patterns of a schema may take together to check one answer, besides eight for every unit of a text. The check
-/// runs within a decision, while other commands wait.
+/// Matcher steps that all patterns of a schema may take together to check one answer, besides eight for every unit of a
+/// text. The check runs within a decision, while other commands wait.
 pub const SCHEMA_PATTERN_STEPS: u64 = 1_000_000;
 
 /// Largest number of characters in one `pattern` of a schema. Each of them may need a table of its own.
@@ -28,8 +30,8 @@ pub const SCHEMA_PATTERN_CHARS: usize = 1_000;
 /// Largest number of characters in all patterns of a schema together.
 pub const SCHEMA_PATTERNS_CHARS: usize = 10_000;
 
-/// Largest total size of the answers to a group of calls (`CC.all`), in bytes of their JSON. The program gets them in one turn, and a page
-/// must be able to hold them too.
+/// Largest total size of the answers to a group of calls (`CC.all`), in bytes of their JSON. The program gets them in
+/// one turn, and a page must be able to hold them too.
 pub const GROUP_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Largest result in the command ledger, in bytes. Ids and a status fit many times over.
@@ -38,8 +40,8 @@ pub const LEDGER_RESULT_BYTES: usize = 4 * 1024;
 /// Days for which the ledger keeps a command. A command that is sent again later than that counts as a new one.
 pub const LEDGER_DAYS: i64 = 7;
 
-/// Largest number of collections that are declared at run time in one store. Every process holds all of them, and every store has objects
-/// of its own for each.
+/// Largest number of collections that are declared at run time in one store. Every process holds all of them, and every
+/// store has objects of its own for each.
 pub const DECLARED_COLLECTIONS: usize = 100;
 
 /// Largest number of fields in one declaration at run time. Each write checks all of them.
@@ -60,8 +62,9 @@ pub const FIELD_NAME_BYTES: usize = 200;
 /// Largest declaration at run time, in bytes of its JSON.
 pub const DECLARATION_BYTES: usize = 64 * 1024;
 
-/// Largest size of all different declarations that one process has met, in bytes of their JSON. They are never freed, and take up to about ten
-/// times as much memory. A process that meets more keeps those that it knows, and fails with the code `limit` for the others until it restarts.
+/// Largest size of all different declarations that one process has met, in bytes of their JSON. They are never freed,
+/// and take up to about ten times as much memory. A process that meets more keeps those that it knows, and fails with
+/// the code `limit` for the others until it restarts.
 pub const DECLARATIONS_BYTES: usize = 16 * 1024 * 1024;
 
 /// Heap limits that an execution may have, in bytes.

@@ -1,5 +1,5 @@
-//! The only types that differ between native and wasm builds. Futures and stores are `Send` in native builds. In a page everything runs on
-//! one thread, so they need not be `Send` there.
+//! The only types that differ between native and wasm builds. Futures and stores are `Send` in native builds. In a page
+//! everything runs on one thread, so they need not be `Send` there.
 
 use std::future::Future;
 use std::pin::Pin;

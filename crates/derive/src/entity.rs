@@ -394,8 +394,8 @@ impl<'a> Struct<'a> {
         self.input.attrs.iter().filter(move |attribute| attribute.path().is_ident(name))
     }
 
-    /// The stored path that `name` means in an index: that of a field of this struct, or else a stored path. The second is checked by
-    /// the compiler, because other types declare such fields.
+    /// The stored path that `name` means in an index: that of a field of this struct, or else a stored path. The second
+    /// is checked by the compiler, because other types declare such fields.
     pub fn resolve(&self, name: &str, span: proc_macro2::Span, checks: &mut Vec<TokenStream>) -> syn::Result<String> {
         if let Some(field) = self.fields.iter().find(|field| field.is_named(name) && !field.attributes.flat) {
             return Ok(field.path.clone());

@@ -21,9 +21,9 @@ pub fn derive_operation(input: TokenStream) -> TokenStream {
     expand(operation::operation(&input))
 }
 
-/// Derives `Parameters` and `Parameter` for a struct that is a parameter. With `#[operation(open)]` it ignores unknown members: a larger
-/// object, such as a row of a list, may be passed in its place. With `#[operation(default)]` it also implements `Default`, from the defaults of
-/// its fields.
+/// Derives `Parameters` and `Parameter` for a struct that is a parameter. With `#[operation(open)]` it ignores unknown
+/// members: a larger object, such as a row of a list, may be passed in its place. With `#[operation(default)]` it also
+/// implements `Default`, from the defaults of its fields.
 #[proc_macro_derive(Parameters, attributes(operation))]
 pub fn derive_parameters(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -1,4 +1,5 @@
-//! `#[derive(State)]`: an enum whose variants own fields of a document. `#[derive(FieldType)]`: an enum without data, stored as text.
+//! `#[derive(State)]`: an enum whose variants own fields of a document. `#[derive(FieldType)]`: an enum without data,
+//! stored as text.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -41,7 +41,8 @@ static BLOB_REVIEW: DueRule = DueRule {
     })
 };
 
-/// Claimed deliveries whose lease has ended. A process that polls may find them later by the lead: nothing depends on the moment.
+/// Claimed deliveries whose lease has ended. A process that polls may find them later by the lead: nothing depends on
+/// the moment.
 static DELIVERY_CLAIM: DueRule = DueRule {
     lead: |_| Millis::seconds(10),
     ..DueRule::new("apps.delivery_claim", &Delivery::COLLECTION, "due_at", |row| {

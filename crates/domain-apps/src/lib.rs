@@ -1,5 +1,5 @@
-//! Apps: executions of several steps that workers run, as a configuration declares them. Field names, statuses and indexes are those of the
-//! schema that this domain continues.
+//! Apps: executions of several steps that workers run, as a configuration declares them. Field names, statuses and
+//! indexes are those of the schema that this domain continues.
 //!
 //! | file | contents |
 //! |---|---|

@@ -38,10 +38,12 @@ pub enum AnswerTarget {
         /// Number of the call among those of the execution under that key, from 1.
         occurrence: u64,
     },
-    /// The only open call, as this process last read or wrote the execution: an answer is meant for the call that its caller has seen. It
-    /// does not change while the command is decided again, so the later of two answers to one call does not answer the next call.
+    /// The only open call, as this process last read or wrote the execution: an answer is meant for the call that its
+    /// caller has seen. It does not change while the command is decided again, so the later of two answers to one call
+    /// does not answer the next call.
     Open {
-        /// Id of the open call, once it is known: the only one when the execution was first read, from the cache if it has it.
+        /// Id of the open call, once it is known: the only one when the execution was first read, from the cache if it
+        /// has it.
         #[serde(skip)]
         seen: OnceLock<String>,
     },
@@ -54,7 +56,8 @@ impl AnswerTarget {
     }
 }
 
-/// Answers a call. With the answer to the last open call, the execution runs to its next stop in the same commit, for at most one slice.
+/// Answers a call. With the answer to the last open call, the execution runs to its next stop in the same commit, for
+/// at most one slice.
 #[derive(Clone, Debug, Serialize)]
 pub struct AnswerCall {
     /// The execution.
@@ -65,7 +68,8 @@ pub struct AnswerCall {
     pub answer: Json,
     /// Name of the answerer, for the record.
     pub by: Option<String>,
-    /// The actual cost of the answer, as decimal text in the unit of the call's cost; `None`: the cost that the call names.
+    /// The actual cost of the answer, as decimal text in the unit of the call's cost; `None`: the cost that the call
+    /// names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
 }
@@ -148,7 +152,8 @@ impl Command for AnswerCall {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        // The call is checked before the execution: an answered call is reported as answered, whatever the execution does by now.
+        // The call is checked before the execution: an answered call is reported as answered, whatever the execution
+        // does by now.
         let Some(key) = self.key(view) else {
             let (_, execution) = ExecutionHead::find(view, &self.execution)?;
             execution.require_waiting()?;
@@ -213,9 +218,9 @@ impl Command for AnswerCall {
 
 /// Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
 ///
-/// Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema), `ambiguous_call`, `deadline_passed`,
-/// `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost), and those of budgets (`budget_exceeded`) for a call with a cost
-/// that no worker has claimed.
+/// Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema),
+/// `ambiguous_call`, `deadline_passed`, `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost),
+/// and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
 #[derive(Debug, Operation)]
 #[operation(name = "cvm.answer", cli = "answer", command = AnswerCall)]
 pub struct AnswerParameters {
@@ -232,7 +237,8 @@ pub struct AnswerParameters {
     occurrence: Option<u64>,
     /// The person, model or worker that answers.
     by: Option<String>,
-    /// The actual cost of the answer, a decimal number in the unit of the call's cost; by default the cost that the call names.
+    /// The actual cost of the answer, a decimal number in the unit of the call's cost; by default the cost that the
+    /// call names.
     cost: Option<String>,
 }
 
@@ -260,7 +266,8 @@ impl TryFrom<AnswerParameters> for AnswerCall {
 
 /// Completes a claimed call with its answer and runs its execution to its next stop.
 ///
-/// Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`, `invalid_answer`.
+/// Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`,
+/// `invalid_answer`.
 #[derive(Debug, Operation)]
 #[operation(name = "cvm.complete", command = AnswerCall)]
 pub struct CompleteParameters {

@@ -38,7 +38,8 @@ pub(super) fn open_hint(kind: &str) -> Hint {
 #[index("request.timestamp" desc)]
 #[index(kind, available_at, when = "missing(outcome)")]
 pub struct Call {
-    /// Its id. The id of a keyed call is derived from execution, key and occurrence, so the call and an early answer use the same row.
+    /// Its id. The id of a keyed call is derived from execution, key and occurrence, so the call and an early answer
+    /// use the same row.
     #[entity(id, shard)]
     pub id: String,
     /// The execution that makes the call.
@@ -54,7 +55,8 @@ pub struct Call {
     pub kind: String,
     /// The key by which it can be answered before it is made.
     pub key: Option<String>,
-    /// When a worker may claim it: at once, when another claim expires, or when a retry is due. Missing for timers and closed calls.
+    /// When a worker may claim it: at once, when another claim expires, or when a retry is due. Missing for timers and
+    /// closed calls.
     pub available_at: Option<Timestamp>,
     /// The request.
     #[entity(optional, declared("prompt", "instructionId", "timestamp", "deadline"))]
@@ -67,7 +69,8 @@ pub struct Call {
     /// The newest failure of a worker.
     #[entity(declared("timestamp"))]
     pub error: Option<CallError>,
-    /// Why a budget refused the cost of the call, whose code is the name: no worker gets it until the budget has the cost.
+    /// Why a budget refused the cost of the call, whose code is the name: no worker gets it until the budget has the
+    /// cost.
     #[entity(declared("timestamp"))]
     pub refusal: Option<CallError>,
     /// The position of the program.
@@ -163,12 +166,14 @@ impl CallOutcome {
     }
 }
 
-/// A worker's claim on a call. While `owner` is set, the claim is exclusive until `until`. After that, the next claim of the call replaces it.
+/// A worker's claim on a call. While `owner` is set, the claim is exclusive until `until`. After that, the next claim
+/// of the call replaces it.
 #[derive(Fields, Clone, Debug, PartialEq)]
 pub struct ClaimState {
     /// Name of the worker; missing: the call was released, or the attempt failed.
     pub owner: Option<String>,
-    /// The fencing token. It is greater than that of every earlier claim of this call, and of every earlier call with this id.
+    /// The fencing token. It is greater than that of every earlier claim of this call, and of every earlier call with
+    /// this id.
     pub token: u64,
     /// The end of the lease.
     pub until: Timestamp,
@@ -199,11 +204,13 @@ impl Context {
     }
 }
 
-/// `cvm.cc_history`. A row without `request` is an early answer: it lacks what only the call knows, so that is declared optional.
+/// `cvm.cc_history`. A row without `request` is an early answer: it lacks what only the call knows, so that is declared
+/// optional.
 pub const CC_HISTORY: Collection = Call::COLLECTION;
 
 impl Call {
-    /// Creates the call that a program makes, its variables still missing. The error describes an invalid request to the program's author.
+    /// Creates the call that a program makes, its variables still missing. The error describes an invalid request to
+    /// the program's author.
     pub(super) fn from_request(
         execution: &ExecutionHead,
         request: CallRequest,
@@ -472,7 +479,8 @@ fn deadline(options: &Json, now: Timestamp) -> Result<Option<Timestamp>, String>
     Ok(Some(Timestamp::from_millis(at.max(0.0) as i64)))
 }
 
-/// Calls that still accept answers at `now`. Calls of paused executions stay open after their deadline, and there may be many of them.
+/// Calls that still accept answers at `now`. Calls of paused executions stay open after their deadline, and there may
+/// be many of them.
 pub(super) fn before_deadline(now: Timestamp) -> Filter {
     let deadline = || "request.deadline".to_owned();
     Filter::Or(vec![Filter::Exists(deadline(), false), Filter::Gt(deadline(), now.as_millis().into())])

@@ -1,6 +1,7 @@
-//! Closing calls: an answer, a failure or a passed deadline closes one of the calls that an execution waits for. Closing the last one also
-//! resumes the execution in the same commit. Closing one of a thousand calls costs the same as closing the only one. The head holds the
-//! number of open calls, the first of them and the earliest deadline. An index finds their successors.
+//! Closing calls: an answer, a failure or a passed deadline closes one of the calls that an execution waits for.
+//! Closing the last one also resumes the execution in the same commit. Closing one of a thousand calls costs the same
+//! as closing the only one. The head holds the number of open calls, the first of them and the earliest deadline. An
+//! index finds their successors.
 //!
 //! The calls that an execution waits for are also read here. A check proves that they and the head are from the same
 //! moment.
@@ -114,7 +115,8 @@ fn waiting_after_close(view: &View, waiting: &CcWaiting, call: &Call) -> Result<
     Ok(remaining)
 }
 
-/// Closes `call`, which already has its outcome and was read as `row`. After the last open call, the execution runs a slice.
+/// Closes `call`, which already has its outcome and was read as `row`. After the last open call, the execution runs a
+/// slice.
 pub(super) fn close_call(
     view: &View,
     ctx: &mut Ctx,
@@ -266,8 +268,8 @@ impl CcWaiting {
     }
 }
 
-/// The decision to cancel open calls when their execution ends. A call that is missing or cannot be read must not prevent the end: it is
-/// deleted with the execution's rows.
+/// The decision to cancel open calls when their execution ends. A call that is missing or cannot be read must not
+/// prevent the end: it is deleted with the execution's rows.
 pub(super) fn cancel_open_calls(
     view: &View,
     ctx: &mut Ctx,
@@ -344,7 +346,8 @@ pub(super) fn find_awaited_calls(
         _ => group_rows(view)?,
     };
     let open = calls.iter().filter(|(_, call)| call.outcome.is_none()).count();
-    // Rows may be read apart from the head, or come from the cache. They are from its moment only if the numbers of open calls agree.
+    // Rows may be read apart from the head, or come from the cache. They are from its moment only if the numbers of
+    // open calls agree.
     if calls.len() != execution.group_size.max(1) as usize || open != waiting.open_calls as usize {
         let (found, expected, expected_open) = (calls.len(), execution.group_size, waiting.open_calls);
         return Err(Rejection::Torn(format!(
@@ -354,8 +357,8 @@ pub(super) fn find_awaited_calls(
     Ok(calls)
 }
 
-/// The one call that the execution waits for. A call that is missing or belongs to another execution is damage, since only the head has
-/// named it.
+/// The one call that the execution waits for. A call that is missing or belongs to another execution is damage, since
+/// only the head has named it.
 fn find_awaited_call(view: &View, execution: &ExecutionHead, id: &str) -> Result<(LoadedDocument, Call), Rejection> {
     let key = Key::new(&EXECUTIONS, &execution.id);
     let damaged = |why: &str| document::damaged(&key, &format!("it waits for call `{id}`, which {why}"));

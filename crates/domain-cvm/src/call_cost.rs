@@ -1,5 +1,6 @@
-//! Costs of calls. A claim reserves the cost of its call against a budget, in its own commit. The answer settles it, and every other end of the claim
-//! gives it back. A call whose cost a budget does not have waits, and is claimed once the budget has it.
+//! Costs of calls. A claim reserves the cost of its call against a budget, in its own commit. The answer settles it,
+//! and every other end of the claim gives it back. A call whose cost a budget does not have waits, and is claimed once
+//! the budget has it.
 
 use runstate_core::decision::{Cost, Ctx, Decision, ReadSet, Rejection, ReservationTerm, View};
 use runstate_core::error_code::ErrorCode;
@@ -9,8 +10,8 @@ use runstate_value::{Document, Json, fixed_text};
 
 use super::call::{Call, CallError};
 
-/// How long a call waits, after a budget refused its cost, until a worker may claim it: an eighth of its age, but at least this time. So many calls
-/// that wait for long do not delay others.
+/// How long a call waits, after a budget refused its cost, until a worker may claim it: an eighth of its age, but at
+/// least this time. So many calls that wait for long do not delay others.
 pub const REFUSAL_DELAY: Millis = Millis::seconds(5);
 
 /// The longest time that a call waits until a worker may claim it.
@@ -98,8 +99,8 @@ fn reservation(call: &Call) -> Option<&str> {
     call.claim.as_ref()?.reservation.as_deref()
 }
 
-/// Reserves the cost of a call until the end of a lease. A reservation that the call has already is extended. `renewed`: by the worker that has the
-/// call. The output is its id; `None`: the call costs nothing.
+/// Reserves the cost of a call until the end of a lease. A reservation that the call has already is extended.
+/// `renewed`: by the worker that has the call. The output is its id; `None`: the call costs nothing.
 pub(super) fn reserve(
     view: &View,
     ctx: &mut Ctx,
@@ -121,8 +122,8 @@ pub(super) fn record_refusal(call: &mut Call, refusal: &Rejection, now: Timestam
     call.available_at = Some(now + delay);
 }
 
-/// Records what the answer to a call has cost: what was reserved, or `actual`. A cost that was not reserved is rejected if a budget does not have
-/// it.
+/// Records what the answer to a call has cost: what was reserved, or `actual`. A cost that was not reserved is rejected
+/// if a budget does not have it.
 pub(super) fn settle(
     view: &View,
     ctx: &mut Ctx,

@@ -1,5 +1,5 @@
-//! The rows of an execution that grow without limit, so that its head does not: output, heap pages, logs, history. All are inserted and
-//! deleted, never updated.
+//! The rows of an execution that grow without limit, so that its head does not: output, heap pages, logs, history. All
+//! are inserted and deleted, never updated.
 
 use std::borrow::Cow;
 
@@ -13,13 +13,15 @@ use super::{document, row_id};
 /// `cvm.outputs`: all lines of output, in order of `seq`.
 pub const OUTPUTS: Collection = OutputRow::COLLECTION;
 
-/// `cvm.heap_pages`: pages of the heap. The head names the current version of each page; rows that it does not name are invisible.
+/// `cvm.heap_pages`: pages of the heap. The head names the current version of each page; rows that it does not name are
+/// invisible.
 pub const HEAP_PAGES: Collection = HeapPageRow::COLLECTION;
 
 /// `cvm.execution_logs`: the log of an execution, kept for 30 days.
 pub const EXECUTION_LOGS: Collection = ExecutionLogRow::COLLECTION;
 
-/// `cvm.history`: the step-by-step record of an older CVM. It is imported, never written here, and kept as long as its execution.
+/// `cvm.history`: the step-by-step record of an older CVM. It is imported, never written here, and kept as long as its
+/// execution.
 pub const HISTORY: Collection = HistoryRow::COLLECTION;
 
 /// Lines of output.
@@ -38,7 +40,8 @@ struct OutputRow {
     continued: bool,
 }
 
-/// A page of the heap, or a part of one that is too large for one row. Page -1 holds stack and scopes if they are too large for the head.
+/// A page of the heap, or a part of one that is too large for one row. Page -1 holds stack and scopes if they are too
+/// large for the head.
 #[derive(Entity)]
 #[entity(collection = "cvm.heap_pages", version = 2, insert_only, rename_all = "camelCase")]
 #[index(execution_id, page)]
@@ -113,8 +116,8 @@ const PART_BYTES: usize = 1024 * 1024;
 /// Bytes of output lines in one row, unless one line alone has more.
 const OUTPUT_ROW_BYTES: usize = 256 * 1024;
 
-/// The rows of `lines`, the first with the number `seq`, and the next free `seq`. A line too long for one row continues in the next row
-/// (`continued`).
+/// The rows of `lines`, the first with the number `seq`, and the next free `seq`. A line too long for one row continues
+/// in the next row (`continued`).
 pub(super) fn output_rows(execution: &str, seq: u64, lines: &[String]) -> Result<(Vec<Change>, u64), Rejection> {
     let mut rows = Vec::new();
     let mut push = |lines: &[&str], continued: bool| {
@@ -225,7 +228,8 @@ pub(super) struct LogPosition {
     pub changes: usize,
 }
 
-/// A row of the log. Rows of one instant are read in the order of their ids. A turn has one instant, so the ids of an execution ascend.
+/// A row of the log. Rows of one instant are read in the order of their ids. A turn has one instant, so the ids of an
+/// execution ascend.
 pub(super) fn log_row(
     execution: &str,
     LogPosition { instructions, changes }: LogPosition,

@@ -1,6 +1,7 @@
-//! Workers claim open calls of the kinds that they serve, for the duration of a lease, and complete or fail them. A worker whose lease has
-//! expired may be replaced. A fencing token, greater with every claim of a call, distinguishes the late worker from the current one
-//! (Kleppmann, "How to do distributed locking", 2016). Failures and retries are in `failure.rs`.
+//! Workers claim open calls of the kinds that they serve, for the duration of a lease, and complete or fail them. A
+//! worker whose lease has expired may be replaced. A fencing token, greater with every claim of a call, distinguishes
+//! the late worker from the current one (Kleppmann, "How to do distributed locking", 2016). Failures and retries are in
+//! `failure.rs`.
 
 use std::any::Any;
 
@@ -50,7 +51,8 @@ pub struct Claim {
     pub lease: Millis,
 }
 
-/// Claims one open call of the given kinds, or the given call, for a worker until its lease ends. The result is null if there is none.
+/// Claims one open call of the given kinds, or the given call, for a worker until its lease ends. The result is null if
+/// there is none.
 #[derive(Debug, Operation)]
 #[operation(name = "cvm.claim", command = Claim, result = Option<Work>)]
 pub struct ClaimParameters {
@@ -138,15 +140,16 @@ pub struct ClaimedCall {
     pub until: Timestamp,
     /// Number of attempts, this one included.
     pub attempts: u32,
-    /// The reservation of the call's cost. A worker that has spent it, and whose answer is refused because it is late, commits it.
+    /// The reservation of the call's cost. A worker that has spent it, and whose answer is refused because it is late,
+    /// commits it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<String>,
 }
 
 /// Reports that a worker still works on a call, and renews its lease.
 ///
-/// Errors: `stale_claim` (the worker must stop: another one has claimed the call, it is closed, or its reservation has ended and the budget does not
-/// have its cost any more), `not_found`.
+/// Errors: `stale_claim` (the worker must stop: another one has claimed the call, it is closed, or its reservation has
+/// ended and the budget does not have its cost any more), `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "cvm.heartbeat")]
 pub struct Heartbeat {
@@ -231,7 +234,8 @@ fn check_lease(lease: Millis) -> Result<(), Rejection> {
 }
 
 impl Claim {
-    /// The calls that may be claimed at `now`. A row that cannot be read is skipped, so that it does not block all others.
+    /// The calls that may be claimed at `now`. A row that cannot be read is skipped, so that it does not block all
+    /// others.
     fn candidates(&self, view: &View, now: Timestamp) -> Vec<(LoadedDocument, Call)> {
         let mut candidates = Vec::new();
         let is_named = matches!(self.of, ClaimTarget::Call(_));
@@ -271,8 +275,8 @@ impl Claim {
         let reserved = call_cost::reserve(view, ctx, &call, until, false)?;
         let claim = ClaimState {
             owner: Some(self.owner.clone()),
-            // The token is never below the time. A keyed call has the same id in a later execution under the id of a deleted one. A worker
-            // that claimed the earlier call must not complete the later one.
+            // The token is never below the time. A keyed call has the same id in a later execution under the id of a
+            // deleted one. A worker that claimed the earlier call must not complete the later one.
             token: (token + 1).max(u64::try_from(ctx.now.as_millis()).unwrap_or_default()),
             until,
             attempts: attempts.saturating_add(1),

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::program::{DEFAULT_ENTRY, Load, ProgramFile};
 
-/// Compiles a program of one file, or of several, to the command that loads it. A program of one file has `name` as the file name in
-/// diagnostics. The command has only the files that are imported. On `compile_error` the rejection's details hold all problems as
-/// `diagnostics`.
+/// Compiles a program of one file, or of several, to the command that loads it. A program of one file has `name` as the
+/// file name in diagnostics. The command has only the files that are imported. On `compile_error` the rejection's
+/// details hold all problems as `diagnostics`.
 pub fn compile(name: &str, source: &str, entry: Option<&str>, files: Vec<ProgramFile>) -> Result<Load, Rejection> {
     let path = entry.unwrap_or(if files.is_empty() { name } else { DEFAULT_ENTRY });
     let mut files: BTreeMap<String, String> = files.into_iter().map(|file| (file.path, file.source)).collect();

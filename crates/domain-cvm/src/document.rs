@@ -1,5 +1,5 @@
-//! Conversion between typed entities and documents, with the rejections of this domain. A document that does not match its type was
-//! changed from outside, and is reported as damaged.
+//! Conversion between typed entities and documents, with the rejections of this domain. A document that does not match
+//! its type was changed from outside, and is reported as damaged.
 
 use runstate_core::decision::{LoadedDocument, Rejection};
 use runstate_core::error_code::ErrorCode;

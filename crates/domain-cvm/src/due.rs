@@ -1,4 +1,5 @@
-//! Due work: executions with an expired timer, deadline, run lease or deletion lease, and executions past their retention.
+//! Due work: executions with an expired timer, deadline, run lease or deletion lease, and executions past their
+//! retention.
 
 use runstate_core::decision::{AnyCommand, TypedCommand};
 use runstate_core::operation::{DueKind, DueRow, DueRule};
@@ -43,8 +44,8 @@ fn delete(row: DueRow<'_>) -> Box<dyn AnyCommand> {
     TypedCommand::boxed(Delete { id: row.id.to_owned(), ended_by: Some(row.until) })
 }
 
-/// Matches executions that no process deletes: one that is being deleted belongs to the deleting process until its lease ends. An older
-/// version, which set no `wakeAt`, may have begun to delete them.
+/// Matches executions that no process deletes: one that is being deleted belongs to the deleting process until its
+/// lease ends. An older version, which set no `wakeAt`, may have begun to delete them.
 fn not_being_deleted() -> Filter {
     let absent = |field: &str| Filter::Exists(field.to_owned(), false);
     Filter::Or(vec![absent("deleting"), absent("wakeAt")])

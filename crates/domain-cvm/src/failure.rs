@@ -17,8 +17,8 @@ use super::{call_closing, call_cost};
 /// Longest message of a failure, in bytes. It is enough to see the cause.
 const MESSAGE_BYTES: usize = 4 * 1024;
 
-/// Reports that a worker failed to complete a call. With a retry policy the call is open again later. Without one, or after the last
-/// attempt, the program gets the error and runs to its next stop.
+/// Reports that a worker failed to complete a call. With a retry policy the call is open again later. Without one, or
+/// after the last attempt, the program gets the error and runs to its next stop.
 ///
 /// Errors: `stale_claim`, `not_found`, `deadline_passed`.
 #[derive(Clone, Debug, Serialize, Deserialize, Operation)]

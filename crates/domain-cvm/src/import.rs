@@ -1,9 +1,10 @@
-//! The import of what another system has recorded, with its ids and times: a program, the rows of an execution, the execution at its
-//! position. Rows are imported before their execution, so that an execution always has all its rows.
+//! The import of what another system has recorded, with its ids and times: a program, the rows of an execution, the
+//! execution at its position. Rows are imported before their execution, so that an execution always has all its rows.
 //!
-//! An execution that had not ended waits for its answer, or runs on, in the bytecode that it began with. The machine of an ended one is
-//! restored where it ended, so a failed execution is retried at the instruction that failed. If no machine of its program can be restored
-//! there, its state is kept for reading, and `retry` is rejected with the reason.
+//! An execution that had not ended waits for its answer, or runs on, in the bytecode that it began with. The machine of
+//! an ended one is restored where it ended, so a failed execution is retried at the instruction that failed. If no
+//! machine of its program can be restored there, its state is kept for reading, and `retry` is rejected with the
+//! reason.
 
 use runstate_core::decision::{Change, Command, Ctx, Decision, Hint, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
@@ -24,8 +25,8 @@ use super::program::{Bytecode, DecodedProgram, LoadedProgram, Metadata, PROGRAMS
 use super::slice::{self, SliceWrites};
 use super::{call_closing, codes, document};
 
-/// Bytecode version of a program without bytecode that runs here. It is older than all others, so that starting the program requires its
-/// source again.
+/// Bytecode version of a program without bytecode that runs here. It is older than all others, so that starting the
+/// program requires its source again.
 const UNRUNNABLE_VERSION: u32 = 0;
 
 /// The whole bytecode of such a program.
@@ -35,8 +36,8 @@ fn invalid(field: &str, reason: impl ToString) -> Rejection {
     Rejection::Invalid { field: field.to_owned(), reason: reason.to_string() }
 }
 
-/// Imports a program with its id and times. A program with the same id and source exists already and stays. If another program has the
-/// name, which the older storage allowed, the name of this program is its id.
+/// Imports a program with its id and times. A program with the same id and source exists already and stays. If another
+/// program has the name, which the older storage allowed, the name of this program is its id.
 #[derive(Clone, Debug, Serialize)]
 pub struct ImportProgram {
     /// Its id.
@@ -45,8 +46,8 @@ pub struct ImportProgram {
     pub name: String,
     /// Its source.
     pub source: String,
-    /// The bytecode that its source compiles to now, verified here. Empty: the source does not compile, and nothing starts until another
-    /// source is loaded.
+    /// The bytecode that its source compiles to now, verified here. Empty: the source does not compile, and nothing
+    /// starts until another source is loaded.
     pub bytecode: Vec<Instruction>,
     /// The compiler.
     pub compiler: String,
@@ -54,7 +55,8 @@ pub struct ImportProgram {
     pub created: Timestamp,
     /// When it was last changed.
     pub modified: Timestamp,
-    /// The bytecode that unfinished executions run, verified here. It becomes version 1, and the bytecode compiled now becomes version 2.
+    /// The bytecode that unfinished executions run, verified here. It becomes version 1, and the bytecode compiled now
+    /// becomes version 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<ImportedBytecode>,
     /// Its purpose.
@@ -319,8 +321,8 @@ pub fn bytecode_hash(bytecode: &[Instruction]) -> Result<String, Rejection> {
 const INSTRUCTION_LEVELS: usize = 64;
 
 impl ImportExecution {
-    /// Checks whether a machine of `bytecode` can be at this position; the error gives the reason. To be called before the rows of the
-    /// execution are written.
+    /// Checks whether a machine of `bytecode` can be at this position; the error gives the reason. To be called before
+    /// the rows of the execution are written.
     pub fn check(&self, bytecode: &[Instruction]) -> Result<(), String> {
         let program = vm::VerifiedProgram::decode(bytecode).map_err(|error| error.to_string())?;
         let (limits, state) = (vm::Limits::default(), self.machine_state());
@@ -343,7 +345,8 @@ impl ImportExecution {
         }
     }
 
-    /// Restores the machine at its position. For an ended execution the machine may also only hold its variables and operands.
+    /// Restores the machine at its position. For an ended execution the machine may also only hold its variables and
+    /// operands.
     fn load_machine(&self, decoded: &DecodedProgram, ctx: &Ctx) -> Result<LoadedMachine, Rejection> {
         if self.state == ImportedState::Ready {
             return LoadedMachine::start(decoded, &Json::Null, None, ctx);

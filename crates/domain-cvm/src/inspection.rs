@@ -16,8 +16,8 @@ use super::loaded_machine::LoadedMachine;
 use super::{call_closing, document, loaded_machine};
 use crate::Settings;
 
-/// Checks the head of an execution: its program exists, its machine can be restored from its heap pages, and it waits for its open calls.
-/// Changes nothing.
+/// Checks the head of an execution: its program exists, its machine can be restored from its heap pages, and it waits
+/// for its open calls. Changes nothing.
 #[derive(Clone, Debug)]
 pub struct Inspect {
     /// The execution.
@@ -158,8 +158,8 @@ pub struct Variables {
     pub bounds: InspectBounds,
 }
 
-/// Returns the variables of an execution, also of one that has ended or failed: its active function calls, the innermost first, each with
-/// its variables.
+/// Returns the variables of an execution, also of one that has ended or failed: its active function calls, the
+/// innermost first, each with its variables.
 ///
 /// Errors: `not_found` (the execution does not exist, or no function call has a variable of that name).
 #[derive(Debug, Operation)]

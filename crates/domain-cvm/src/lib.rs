@@ -1,5 +1,5 @@
-//! Programs that make calls. A program runs until it makes a call (`CC`), its whole state is committed, and the answer resumes it. Field
-//! names and statuses are those of the CVM schema, which this domain continues.
+//! Programs that make calls. A program runs until it makes a call (`CC`), its whole state is committed, and the answer
+//! resumes it. Field names and statuses are those of the CVM schema, which this domain continues.
 //!
 //! | file | contents |
 //! |---|---|

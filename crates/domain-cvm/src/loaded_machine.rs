@@ -1,5 +1,5 @@
-//! The loaded machine of an execution, with its heap. It is decoded from the head and the current page rows, cached between turns, and
-//! saved as the pages that changed. A cached machine and one decoded anew decide the same.
+//! The loaded machine of an execution, with its heap. It is decoded from the head and the current page rows, cached
+//! between turns, and saved as the pages that changed. A cached machine and one decoded anew decide the same.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,8 +25,9 @@ const FRAMES_BYTES: usize = 256 * 1024;
 /// Page number of the rows that hold stack and scopes when the head does not.
 const FRAMES_PAGE: i64 = -1;
 
-/// The version of a page: a counter in its last byte, and above it a number derived from the command that wrote it. Rows that a dead
-/// process staged for another command, or that belonged to an earlier execution of this id, therefore never collide with new ones.
+/// The version of a page: a counter in its last byte, and above it a number derived from the command that wrote it.
+/// Rows that a dead process staged for another command, or that belonged to an earlier execution of this id, therefore
+/// never collide with new ones.
 #[derive(Clone, Copy)]
 struct PageVersions {
     writer: u64,
@@ -193,7 +194,8 @@ const UNRUNNABLE_KEY: &str = "unable";
 
 /// The value that is cached beside an execution's document: its typed form and its machine.
 pub(super) struct CachedExecution {
-    // Allocated apart from the machine: glibc's allocator consolidates all free memory whenever 1 KiB or more is requested.
+    // Allocated apart from the machine: glibc's allocator consolidates all free memory whenever 1 KiB or more is
+    // requested.
     pub execution: Box<ExecutionHead>,
     pub machine: LoadedMachine,
 }
@@ -252,8 +254,8 @@ impl LoadedMachine {
         Self { machine, program_hash, unrunnable_reason: None }
     }
 
-    /// Keeps the variables and operands of an imported execution whose program cannot resume where it ended. The machine that holds them
-    /// runs a program that only halts.
+    /// Keeps the variables and operands of an imported execution whose program cannot resume where it ended. The
+    /// machine that holds them runs a program that only halts.
     pub fn unrunnable(
         program_hash: Arc<str>,
         seed: [u8; 32],
@@ -266,7 +268,8 @@ impl LoadedMachine {
         Ok(Self { machine, program_hash, unrunnable_reason: Some(reason.into()) })
     }
 
-    /// Returns the machine of `execution`, to run it: the cached one for the revision that was read, or else one decoded from rows.
+    /// Returns the machine of `execution`, to run it: the cached one for the revision that was read, or else one
+    /// decoded from rows.
     pub fn load_runnable(view: &View, execution: &ExecutionHead, ctx: &Ctx) -> Result<Self, Rejection> {
         let loaded = Self::load(view, execution, ctx)?;
         if let Some(why) = &loaded.unrunnable_reason {
@@ -318,7 +321,8 @@ impl LoadedMachine {
         self.machine.reply(replies).map_err(|failure| Rejection::domain(codes::INVALID_ANSWER, failure.message))
     }
 
-    /// As [`LoadedMachine::reply`], where no caller can be rejected: a reply that the machine cannot take is thrown in the program.
+    /// As [`LoadedMachine::reply`], where no caller can be rejected: a reply that the machine cannot take is thrown in
+    /// the program.
     pub fn reply_or_throw(&mut self, replies: &[vm::Reply]) {
         if let Err(failure) = self.machine.reply(replies) {
             self.machine.throw("RangeError", &failure.message);
@@ -336,7 +340,8 @@ impl LoadedMachine {
             .then(|| (key, CachedValue::new(CachedExecution { execution: Box::new(execution), machine: self }, bytes)))
     }
 
-    /// Stores the machine's state in the head. Returns the changes of rows: new versions of the changed pages, and the removal of the old ones.
+    /// Stores the machine's state in the head. Returns the changes of rows: new versions of the changed pages, and the
+    /// removal of the old ones.
     pub fn save(&mut self, execution: &mut ExecutionHead, ctx: &Ctx) -> Result<Vec<Change>, Rejection> {
         let saved = self.machine.save();
         let versions = PageVersions::new(ctx);
@@ -380,11 +385,12 @@ impl LoadedMachine {
         Ok(changes)
     }
 
-    /// The state hash: the same wherever the execution is loaded. It covers no times and no ids, but the state of the random source, whose
-    /// seed derives from the command that started the execution. Two starts of one program have the same hash only under the same command
-    /// id.
+    /// The state hash: the same wherever the execution is loaded. It covers no times and no ids, but the state of the
+    /// random source, whose seed derives from the command that started the execution. Two starts of one program have
+    /// the same hash only under the same command id.
     pub fn state_hash(&self, execution: &ExecutionHead, calls: &Json) -> String {
-        // The fields are in canonical order. The machine is written directly, because as JSON values it takes many times the memory.
+        // The fields are in canonical order. The machine is written directly, because as JSON values it takes many
+        // times the memory.
         let mut text = String::from("{\"calls\":");
         write_canonical_json(calls, &mut text);
         text.push_str(",\"machine\":");

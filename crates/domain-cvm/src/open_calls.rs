@@ -1,6 +1,6 @@
-//! The open calls of a program with tasks. Each of them is closed on its own, and its task then continues, whatever the other calls do: the
-//! machine takes the reply at once, also while the execution is paused. The head lists the open calls, because the machine knows them only by
-//! their numbers.
+//! The open calls of a program with tasks. Each of them is closed on its own, and its task then continues, whatever the
+//! other calls do: the machine takes the reply at once, also while the execution is paused. The head lists the open
+//! calls, because the machine knows them only by their numbers.
 
 use std::collections::HashSet;
 
@@ -243,7 +243,8 @@ pub(super) fn close_open_calls(
     }
 }
 
-/// Passes the outcome of a call to the machine, where no caller can be rejected: a value that the machine cannot take is thrown in the program.
+/// Passes the outcome of a call to the machine, where no caller can be rejected: a value that the machine cannot take
+/// is thrown in the program.
 fn settle_or_reject(loaded: &mut LoadedMachine, number: u64, call: &Call) -> Result<(), Rejection> {
     match loaded.machine.settle(number, &call.reply()?) {
         Ok(()) => Ok(()),

@@ -1,9 +1,9 @@
-//! Programs and their versions. A program repeats its newest version, as in the schema that it continues. Executions read only version
-//! rows, which never change.
+//! Programs and their versions. A program repeats its newest version, as in the schema that it continues. Executions
+//! read only version rows, which never change.
 //!
-//! A program without executions can be removed. Its row becomes a tombstone at once: no name finds it. Its versions are collected after a
-//! grace period, once no execution uses them. So a start need not check the program: an execution whose start was decided before the
-//! removal finds its version.
+//! A program without executions can be removed. Its row becomes a tombstone at once: no name finds it. Its versions are
+//! collected after a grace period, once no execution uses them. So a start need not check the program: an execution
+//! whose start was decided before the removal finds its version.
 
 use std::collections::HashSet;
 use std::ops::Deref;
@@ -65,7 +65,8 @@ pub struct Program {
     pub tags: Vec<String>,
     /// Its newest version, from 1.
     pub program_version: u32,
-    /// Whether it was removed. A tombstone has a random name and no source. Loading a program under its id makes it the next version.
+    /// Whether it was removed. A tombstone has a random name and no source. Loading a program under its id makes it the
+    /// next version.
     #[entity(omit_default)]
     pub removing: bool,
     /// When its versions are collected, if no execution uses them; only after its removal.
@@ -145,7 +146,8 @@ runstate_core::serialized_field_type!(Bytecode: List);
 /// Path of the entry of a program of several files, if none is given.
 pub const DEFAULT_ENTRY: &str = "main.ts";
 
-/// Loads a program under a name. Loading the same source again changes nothing; a changed source, or a changed file, becomes the next version.
+/// Loads a program under a name. Loading the same source again changes nothing; a changed source, or a changed file,
+/// becomes the next version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Load {
     /// The name.
@@ -166,16 +168,17 @@ pub struct Load {
     pub description: Option<String>,
     /// Tags to find it by; `None` keeps the current ones.
     pub tags: Option<Vec<String>>,
-    /// The id of a program that is new under its name; `None`: a new id. Error `already_exists`: another program has the id, or the name
-    /// belongs to a program with another id.
+    /// The id of a program that is new under its name; `None`: a new id. Error `already_exists`: another program has
+    /// the id, or the name belongs to a program with another id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
 
-/// Loads a program under a name. Loading the same source again changes nothing; a changed source, or a changed file, becomes the next version.
+/// Loads a program under a name. Loading the same source again changes nothing; a changed source, or a changed file,
+/// becomes the next version.
 ///
-/// Errors: `compile_error` (`details.diagnostics` says where and why), `invalid` (the name, id or files), `invalid_bytecode`, `already_exists` (another
-/// program has the id, or the name belongs to a program with another id).
+/// Errors: `compile_error` (`details.diagnostics` says where and why), `invalid` (the name, id or files),
+/// `invalid_bytecode`, `already_exists` (another program has the id, or the name belongs to a program with another id).
 #[derive(Debug, Operation)]
 #[operation(name = "cvm.load", cli = "load", command = Load)]
 pub struct LoadParameters {
@@ -338,7 +341,8 @@ impl Command for Load {
             collect_at: None,
             ..before.clone()
         };
-        // The versions of a removed program are its own still: numbers are not used twice, since processes cache versions by number.
+        // The versions of a removed program are its own still: numbers are not used twice, since processes cache
+        // versions by number.
         let is_same_source = before.source == self.source && before.entry == self.entry && before.files == self.files;
         let is_new_version = before.removing || !is_same_source || before.metadata.version != metadata.version;
         if is_new_version {
@@ -421,8 +425,8 @@ impl DecodedProgram {
     }
 }
 
-/// The time between the removal of a program and the collection of its versions. A start that was decided before the removal is committed
-/// long before it ends, unless its process was suspended.
+/// The time between the removal of a program and the collection of its versions. A start that was decided before the
+/// removal is committed long before it ends, unless its process was suspended.
 pub(super) const COLLECTION_GRACE: Millis = Millis::minutes(60);
 
 /// Largest number of versions that one commit deletes.
@@ -492,7 +496,8 @@ impl Command for RemoveProgram {
     }
 }
 
-/// Collects the versions of a removed program, and then its tombstone. While executions use them, it is due again after the grace period.
+/// Collects the versions of a removed program, and then its tombstone. While executions use them, it is due again after
+/// the grace period.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct CollectProgram {
     /// The program.

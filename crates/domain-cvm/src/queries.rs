@@ -24,7 +24,8 @@ pub struct Show {
     pub id: String,
     /// Whether to include the state hash, which requires the whole heap.
     pub hash: bool,
-    /// Whether to include the machine's position, with the values of its variables up to these limits. That reads the heap. `None`: no.
+    /// Whether to include the machine's position, with the values of its variables up to these limits. That reads the
+    /// heap. `None`: no.
     pub machine: Option<InspectBounds>,
 }
 
@@ -40,7 +41,8 @@ pub struct ShowParameters {
     /// Whether to include the state hash, which reads the whole heap; by default true.
     #[operation(default = true)]
     hash: bool,
-    /// Whether to include the machine's call stack with the values of its variables, which reads the heap; by default as `hash`.
+    /// Whether to include the machine's call stack with the values of its variables, which reads the heap; by default
+    /// as `hash`.
     machine: Option<bool>,
     /// Whether to include the full values of variables; by default they are cut to a readable length.
     full: bool,
@@ -88,8 +90,8 @@ pub struct ShowStatus {
     pub id: String,
 }
 
-/// Returns the lines printed since the last poll, and the open calls, without loading the heap or earlier output. The cost of driving an
-/// execution to its end therefore does not grow with its output.
+/// Returns the lines printed since the last poll, and the open calls, without loading the heap or earlier output. The
+/// cost of driving an execution to its end therefore does not grow with its output.
 ///
 /// Errors: `not_found`.
 #[derive(Clone, Debug, Operation)]
@@ -190,7 +192,8 @@ fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Call>, Rejec
     Ok(calls.filter(|call| call.outcome.is_none()).collect())
 }
 
-/// The part of the calls that belongs to the state: the requests and, while other calls are open, the outcomes. It has no times and no ids.
+/// The part of the calls that belongs to the state: the requests and, while other calls are open, the outcomes. It has
+/// no times and no ids.
 fn calls_of_state(view: &View, execution: &ExecutionHead) -> Result<Json, Rejection> {
     let calls = call_closing::find_awaited_calls(view, execution)?;
     let calls = calls.iter().map(|(_, call)| {
@@ -328,7 +331,8 @@ pub struct OpenCall {
     /// The variables visible there by name, truncated with a mark.
     #[serde(default)]
     pub variables: Json,
-    /// The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing: the whole program waits for it.
+    /// The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing:
+    /// the whole program waits for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stack: Vec<String>,
     /// When the call was made.
@@ -391,8 +395,8 @@ impl From<Call> for CallDetails {
     }
 }
 
-/// Adds the query for an execution's output. Rows are only appended, and lines beyond those that the head counts are cut off. A query that
-/// runs after the head was read therefore finds all lines that the head counts.
+/// Adds the query for an execution's output. Rows are only appended, and lines beyond those that the head counts are
+/// cut off. A query that runs after the head was read therefore finds all lines that the head counts.
 fn output_rows(reads: ReadSet, view: &View, id: &str) -> ReadSet {
     let lines = Query::of(&OUTPUTS).eq("executionId", id).sort("seq", Ascending);
     if view.has_read(&Key::new(&EXECUTIONS, id)) { reads.query("output", lines) } else { reads }

@@ -24,17 +24,18 @@ pub enum LogLevel {
 /// The settings of programs and their executions. Every setting has a default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Instructions after which a running computation is saved. It is the most work that a crash can cost. The CLI calls it `--save-every`
-    /// and JavaScript `saveEvery`.
+    /// Instructions after which a running computation is saved. It is the most work that a crash can cost. The CLI
+    /// calls it `--save-every` and JavaScript `saveEvery`.
     pub slice_instructions: u64,
-    /// Approximate bytes of changed heap after which the computation is saved sooner. It is about the largest size of one save.
+    /// Approximate bytes of changed heap after which the computation is saved sooner. It is about the largest size of
+    /// one save.
     pub slice_bytes: u64,
     /// Time without a save after which a `running` execution counts as abandoned by a dead process.
     pub run_lease: Millis,
     /// Instructions that one execution may run in total.
     pub execution_instructions: u64,
-    /// Heap limit, in bytes, of an execution that does not set its own. A process that runs one execution at this limit stays below three
-    /// times as much plus 50 MB.
+    /// Heap limit, in bytes, of an execution that does not set its own. A process that runs one execution at this limit
+    /// stays below three times as much plus 50 MB.
     pub heap_bytes: u64,
     /// Log level of executions that do not set their own.
     pub log_level: LogLevel,
@@ -69,8 +70,8 @@ impl DomainSettings for Settings {
     }
 }
 
-/// The options of the settings. Slices are small by default, because a page does nothing else meanwhile. The size of a slice does not change
-/// an execution's state, only how its rows are split.
+/// The options of the settings. Slices are small by default, because a page does nothing else meanwhile. The size of a
+/// slice does not change an execution's state, only how its rows are split.
 #[derive(Parameters)]
 struct SettingsParameters {
     /// How long a finished execution is kept, in milliseconds; by default forever.
@@ -83,7 +84,8 @@ struct SettingsParameters {
     /// Instructions in a slice. The default takes about 10 ms in a page.
     #[operation(default = 250_000)]
     slice_instructions: u64,
-    /// Approximate bytes of changed heap after which a slice ends early. Writing the default takes about 50 ms in a page.
+    /// Approximate bytes of changed heap after which a slice ends early. Writing the default takes about 50 ms in a
+    /// page.
     #[operation(default = 512 * 1024)]
     slice_bytes: u64,
 }

@@ -24,7 +24,8 @@ const TAIL_LINES: usize = 100;
 /// Largest size of the output lines in the head, in bytes.
 const TAIL_BYTES: usize = 16 * 1024;
 
-/// Largest size of a call's context, in bytes. It is enough to see the program's position, and small enough to keep a turn small.
+/// Largest size of a call's context, in bytes. It is enough to see the program's position, and small enough to keep a
+/// turn small.
 pub(super) const CONTEXT_BYTES: usize = 4 * 1024;
 
 /// Instructions of a slice in which each of them has a row in the log.
@@ -33,8 +34,8 @@ const TRACED_SLICE_INSTRUCTIONS: u64 = 256;
 /// Instructions between two checks of how much of the heap has changed.
 const LIMIT_CHECK_INTERVAL: u64 = 10_000;
 
-/// Bytes of output after which a slice ends. Rows of output are not staged: as JSON, where a character may take six bytes, they must fit
-/// into one batch.
+/// Bytes of output after which a slice ends. Rows of output are not staged: as JSON, where a character may take six
+/// bytes, they must fit into one batch.
 const OUTPUT_BYTES: u64 = 1024 * 1024;
 
 /// Largest size of the operands in a log row of an instruction, before and after it, in bytes.
@@ -77,7 +78,8 @@ impl SliceWrites {
     }
 }
 
-/// Runs a slice of an execution that was read. The decision updates the head, and has `other_changes` and the writes of the slice.
+/// Runs a slice of an execution that was read. The decision updates the head, and has `other_changes` and the writes of
+/// the slice.
 pub(super) fn decide_slice(
     view: &View,
     before: &LoadedDocument,
@@ -191,8 +193,8 @@ fn run_machine(
     }
 }
 
-/// Runs until the machine stops, the fuel is used up, `bytes` of its heap have changed, or its output exceeds [`OUTPUT_BYTES`]. One commit
-/// writes all of it.
+/// Runs until the machine stops, the fuel is used up, `bytes` of its heap have changed, or its output exceeds
+/// [`OUTPUT_BYTES`]. One commit writes all of it.
 fn run_untraced(machine: &mut Machine, fuel: u64, bytes: u64, turn: &TurnContext) -> StopReason {
     let until = machine.instructions().saturating_add(fuel);
     loop {
@@ -307,7 +309,8 @@ fn create_calls(
     Ok(CreateCallsOutcome::Waiting(calls))
 }
 
-/// Writes new calls, each with its early answer, if there is one. `None`: early answers must be read first, and this slice has done enough.
+/// Writes new calls, each with its early answer, if there is one. `None`: early answers must be read first, and this
+/// slice has done enough.
 pub(super) fn write_calls(
     view: &View,
     execution: &mut ExecutionHead,
@@ -323,7 +326,8 @@ pub(super) fn write_calls(
     let unread: Vec<Key> =
         calls.iter().filter(|c| c.key.is_some()).map(Call::key).filter(|k| !view.has_read(k)).collect();
     if !unread.is_empty() {
-        // Deciding again repeats all work so far, up to the next keyed call each time. One repetition per slice is enough.
+        // Deciding again repeats all work so far, up to the next keyed call each time. One repetition per slice is
+        // enough.
         return if writes.took_early_answer { Ok(None) } else { Err(Rejection::Unread(unread)) };
     }
     for call in &mut calls {

@@ -1,4 +1,5 @@
-//! Due work: machines without a heartbeat, reservations that expire, budgets that roll, claims that end, experiments that end, and upkeep.
+//! Due work: machines without a heartbeat, reservations that expire, budgets that roll, claims that end, experiments
+//! that end, and upkeep.
 
 use runstate_core::decision::TypedCommand;
 use runstate_core::operation::DueRule;
@@ -43,7 +44,8 @@ static BUDGET_ROLL: DueRule = DueRule {
     })
 };
 
-/// Claimed verifications whose lease has ended. A process that polls may find them later by the lead: nothing depends on the moment.
+/// Claimed verifications whose lease has ended. A process that polls may find them later by the lead: nothing depends
+/// on the moment.
 static VERIFICATION_CLAIM: DueRule = DueRule {
     lead: |_| Millis::seconds(30),
     ..DueRule::new("fleet.verification_claim", &QueuedVerification::COLLECTION, "due_at", |row| {

@@ -1,5 +1,5 @@
-//! Fleets: projects whose intelligent machines are spawned from checkpoints, the budgets that bind them, and the hubs that spawn them. Field names,
-//! values and indexes are those of the schema that this domain continues.
+//! Fleets: projects whose intelligent machines are spawned from checkpoints, the budgets that bind them, and the hubs
+//! that spawn them. Field names, values and indexes are those of the schema that this domain continues.
 //!
 //! | file | contents |
 //! |---|---|
@@ -80,9 +80,9 @@ pub use usage::{
     SetExchangeRate,
 };
 
-/// The collections of which nothing may be lost: their commits wait for a backup
-/// (`BackedUpStore` of the crate `runstate-transfer`). Of checkpoints 15 minutes may be lost, of uses one hour, which a backup that follows the
-/// store keeps.
+/// The collections of which nothing may be lost: their commits wait for a backup (`BackedUpStore` of the crate
+/// `runstate-transfer`). Of checkpoints 15 minutes may be lost, of uses one hour, which a backup that follows the store
+/// keeps.
 pub const LOSSLESS: &[&str] = &[Project::COLLECTION.name];
 
 /// The domain.

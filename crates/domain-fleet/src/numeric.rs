@@ -12,8 +12,8 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A decimal number that is not negative, with at most `SCALE` digits after the point, and `PRECISION` in all. Its text has no trailing zeros:
-/// `12.5`.
+/// A decimal number that is not negative, with at most `SCALE` digits after the point, and `PRECISION` in all. Its text
+/// has no trailing zeros: `12.5`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Numeric<const PRECISION: u32, const SCALE: u32>(Decimal);
 

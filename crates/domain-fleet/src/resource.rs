@@ -99,7 +99,8 @@ impl ResourceType {
     }
 }
 
-/// The resources that a machine has used. Money is in Canadian dollars, time in minutes, the others in the units that were recorded.
+/// The resources that a machine has used. Money is in Canadian dollars, time in minutes, the others in the units that
+/// were recorded.
 #[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceTotals {
     /// Money.

@@ -1,4 +1,5 @@
-//! Verification: the amounts of a budget agree with each other, with its reservations and with its uses; no checkpoint is before itself.
+//! Verification: the amounts of a budget agree with each other, with its reservations and with its uses; no checkpoint
+//! is before itself.
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
 use runstate_core::operation::EntityCheck;

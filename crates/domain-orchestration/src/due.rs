@@ -1,5 +1,5 @@
-//! Due work: sessions and machines without a heartbeat, and sessions that were inactive for too long. Each is found by an index, so a sweep
-//! reads the due ones only.
+//! Due work: sessions and machines without a heartbeat, and sessions that were inactive for too long. Each is found by
+//! an index, so a sweep reads the due ones only.
 
 use runstate_core::decision::{AnyCommand, TypedCommand};
 use runstate_core::operation::{DueRow, DueRule};

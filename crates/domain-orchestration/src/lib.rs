@@ -1,5 +1,5 @@
-//! Sessions of agents, the tasks in them, and the machines with the slots in which they run. Field names, statuses and indexes are those of
-//! the schema that this domain continues.
+//! Sessions of agents, the tasks in them, and the machines with the slots in which they run. Field names, statuses and
+//! indexes are those of the schema that this domain continues.
 //!
 //! | file | contents |
 //! |---|---|

@@ -1,8 +1,9 @@
 //! One value: AES-256-GCM under a key of its own place, and the keyed hash of a searchable value.
 //!
-//! The key of a place is HMAC-SHA-256 of collection, document and field under the key of the provider. So a value that is moved to
-//! another place cannot be decrypted there. Nonces are random. A nonce must not repeat under one key, and these keys are for one field of
-//! one document, which is written far less than the 2^32 times that NIST SP 800-38D allows.
+//! The key of a place is HMAC-SHA-256 of collection, document and field under the key of the provider. So a value that
+//! is moved to another place cannot be decrypted there. Nonces are random. A nonce must not repeat under one key, and
+//! these keys are for one field of one document, which is written far less than the 2^32 times that NIST SP 800-38D
+//! allows.
 
 use aes_gcm::aead::{Aead as _, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
@@ -63,7 +64,8 @@ impl<'a> Cipher<'a> {
         Ok(object)
     }
 
-    /// Decrypts a sealed value. [`StoreError::KeyMissing`]: its key is not given. [`StoreError::Corrupt`]: it was changed or moved.
+    /// Decrypts a sealed value. [`StoreError::KeyMissing`]: its key is not given. [`StoreError::Corrupt`]: it was
+    /// changed or moved.
     pub(super) fn open(&self, key: &Key, field: &Field, sealed: &Json) -> Result<Json, StoreError> {
         let id = key_id(sealed).unwrap_or_default();
         let secret = self.keys.key(id).ok_or_else(|| missing_key(key, field, id))?;

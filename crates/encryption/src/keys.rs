@@ -38,8 +38,8 @@ impl fmt::Debug for SecretKey {
 
 /// Provides keys. It is asked for every value, so a provider that gets its keys from a server keeps them.
 ///
-/// A value holds the id of its key. So the bytes of an id never change, and a key is provided as long as a store, an export or a backup
-/// has a value under it. Its debug output contains no key.
+/// A value holds the id of its key. So the bytes of an id never change, and a key is provided as long as a store, an
+/// export or a backup has a value under it. Its debug output contains no key.
 pub trait KeyProvider: MaybeSync + fmt::Debug {
     /// The id of the key that encrypts now.
     fn current(&self) -> String;
@@ -50,7 +50,8 @@ pub trait KeyProvider: MaybeSync + fmt::Debug {
     /// The key with this id; `None`: it is lost, or was never given.
     fn key(&self, id: &str) -> Option<SecretKey>;
 
-    /// The key of hashes: of searchable values, and of the fingerprints of commands. It is not rotated. `None`: no value is searchable.
+    /// The key of hashes: of searchable values, and of the fingerprints of commands. It is not rotated. `None`: no
+    /// value is searchable.
     fn hash_key(&self) -> Option<SecretKey>;
 }
 

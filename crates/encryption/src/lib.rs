@@ -1,4 +1,5 @@
-//! Encryption of secret fields: a store that encrypts their values before a batch reaches the store below, and decrypts what it reads.
+//! Encryption of secret fields: a store that encrypts their values before a batch reaches the store below, and decrypts
+//! what it reads.
 //!
 //! | file | contents |
 //! |---|---|
@@ -10,7 +11,8 @@
 //! | `rotation.rs` | encrypts again what is not under the current key |
 //! | `entropy*.rs` | random bytes for nonces |
 //!
-//! The form of values at rest is in `schema/sealed.rs`. [`docs/encryption.md`](https://docs.rs/runstate) describes what this protects.
+//! The form of values at rest is in `schema/sealed.rs`. [`docs/encryption.md`](https://docs.rs/runstate) describes what
+//! this protects.
 
 mod batch;
 mod cipher;
@@ -47,8 +49,8 @@ use sealed_collection::sealed_collection;
 
 /// A store that keeps the values of secret fields encrypted in the store below.
 ///
-/// Without keys it cannot read encrypted values ([`StoreError::KeyMissing`]), and writes no secret into a collection that has some.
-/// Collections without secret fields pass through it unchanged.
+/// Without keys it cannot read encrypted values ([`StoreError::KeyMissing`]), and writes no secret into a collection
+/// that has some. Collections without secret fields pass through it unchanged.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -133,8 +135,8 @@ impl EncryptedStore {
         self.catalog().get(name).filter(|collection| secrets(collection).next().is_some())
     }
 
-    /// Decrypts the secrets of a document. `keep`: values whose keys are missing stay sealed, so that the other documents of a list can be
-    /// read.
+    /// Decrypts the secrets of a document. `keep`: values whose keys are missing stay sealed, so that the other
+    /// documents of a list can be read.
     fn open(&self, key: &Key, stored: &mut StoredDocument, missing: MissingKey) -> Result<(), StoreError> {
         let Some(collection) = self.secret_collection(&key.collection) else { return Ok(()) };
         for field in secrets(collection) {

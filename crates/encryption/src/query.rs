@@ -1,4 +1,5 @@
-//! Queries and aggregates as the store below evaluates them: a searchable field is compared by its hash, and nothing else reads a secret.
+//! Queries and aggregates as the store below evaluates them: a searchable field is compared by its hash, and nothing
+//! else reads a secret.
 
 use runstate_core::schema::sealed::{HASH, KEY};
 use runstate_core::schema::{Accumulator, Aggregate, Collection, Field, Filter, Group, Query};

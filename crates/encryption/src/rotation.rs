@@ -1,8 +1,8 @@
 //! Rotation: encrypts again the values that are under an older key or in plain text, a bounded number at a time.
 //!
-//! An index over the ids of keys finds them, so a run costs nothing where there are none. Each batch expects the revisions that it read,
-//! so it loses no concurrent change, and a process that dies between two batches leaves nothing behind. Commands write
-//! under the current key meanwhile.
+//! An index over the ids of keys finds them, so a run costs nothing where there are none. Each batch expects the
+//! revisions that it read, so it loses no concurrent change, and a process that dies between two batches leaves nothing
+//! behind. Commands write under the current key meanwhile.
 
 use std::sync::Arc;
 

@@ -7,7 +7,8 @@ use runstate_core::schema::sealed::{HASH, KEY, is_inside, secrets};
 use runstate_core::schema::{Catalog, Collection, Direction, Field, Index, Kind, NumberRange, Predicate, Ttl};
 use runstate_store::StoreError;
 
-/// The collections that this process has met, by their address. Collections live as long as the process, so these do too.
+/// The collections that this process has met, by their address. Collections live as long as the process, so these do
+/// too.
 static COLLECTIONS: Mutex<BTreeMap<usize, &'static Collection>> = Mutex::new(BTreeMap::new());
 
 /// The catalog of the store below.
@@ -19,8 +20,9 @@ pub(super) fn sealed_catalog(catalog: &Catalog) -> Result<Catalog, StoreError> {
 
 /// The collection as the store below has it; the same one if it has no secrets.
 ///
-/// Each secret field has an index over the ids of keys, by which rotation finds documents. An index over a searchable field is one over
-/// its hashes. Documents that are never updated are encrypted again too, so the store below may update them.
+/// Each secret field has an index over the ids of keys, by which rotation finds documents. An index over a searchable
+/// field is one over its hashes. Documents that are never updated are encrypted again too, so the store below may
+/// update them.
 pub fn sealed_collection(collection: &'static Collection) -> &'static Collection {
     if secrets(collection).next().is_none() {
         return collection;

@@ -1,5 +1,5 @@
-//! The last known state of recently used documents, with their decoded forms. An entry may be stale. A commit checks revisions and detects
-//! it. A read-only reply has no such check, so it reads from the store.
+//! The last known state of recently used documents, with their decoded forms. An entry may be stale. A commit checks
+//! revisions and detects it. A read-only reply has no such check, so it reads from the store.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,8 @@ use runstate_core::schema::Key;
 use runstate_value::time::Timestamp;
 use runstate_value::{memory_bytes, sort_by};
 
-/// Maximum number of cached documents. An execution has a few: its head, its open call and the calls before it, its program.
+/// Maximum number of cached documents. An execution has a few: its head, its open call and the calls before it, its
+/// program.
 const MAX_DOCUMENTS: usize = 8_192;
 
 /// Maximum size in bytes, of documents and decoded forms together.

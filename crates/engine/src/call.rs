@@ -1,5 +1,5 @@
-//! Operations called by name, with JSON parameters and a JSON result: those of the domains, and the engine's own. Every face of the library
-//! but typed Rust goes through here.
+//! Operations called by name, with JSON parameters and a JSON result: those of the domains, and the engine's own. Every
+//! face of the library but typed Rust goes through here.
 
 use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
@@ -43,8 +43,8 @@ type OperationFunction = fn(Engine, Document, Option<CommandId>) -> BoxFuture<'s
 const COMMAND_ID: &str = "commandId";
 
 impl Engine {
-    /// Calls the operation `name`: of a domain, or of the engine ([`ENGINE_OPERATIONS`]). Every command also takes `commandId`: a repeat of
-    /// it returns the first result.
+    /// Calls the operation `name`: of a domain, or of the engine ([`ENGINE_OPERATIONS`]). Every command also takes
+    /// `commandId`: a repeat of it returns the first result.
     ///
     /// Errors: `usage` for an unknown operation and for parameters that it does not take; those of the operation.
     pub async fn call(&self, name: &str, mut parameters: Document) -> Result<Json, Error> {
@@ -82,7 +82,8 @@ impl Engine {
     }
 }
 
-/// Takes the id of a command from its parameters; a query has none. An unknown name is rejected here, because it may be a mistyped `commandId`.
+/// Takes the id of a command from its parameters; a query has none. An unknown name is rejected here, because it may be
+/// a mistyped `commandId`.
 fn take_command_id(signature: &Signature, parameters: &mut Document) -> Result<Option<CommandId>, Error> {
     if signature.kind == OperationKind::Query {
         return Ok(None);
@@ -137,14 +138,15 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         async |engine: Engine, _, _| Ok(engine.store().capabilities())
     ),
     engine_operation!(
-        /// Checks all that the store holds: documents, indexes, references, and that the documents of each entity agree with each other.
+        /// Checks all that the store holds: documents, indexes, references, and that the documents of each entity agree
+        /// with each other.
         "store.verify", "verify", Query, NoParameters => VerifyReport, async |engine: Engine, _, _| engine.verify(|_| {}).await
     ),
     engine_operation!(
         /// Committed changes after a position, in commit order, each at least once. If there are none it waits for one.
         ///
-        /// Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start without a position),
-        /// `invalid` (it is not a position).
+        /// Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
+        /// without a position), `invalid` (it is not a position).
         "store.changes", "store changes", Query, ChangesParameters => StoreChanges, store_changes
     ),
     engine_operation!(
@@ -152,20 +154,23 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         "due.run", "due run", Command, RunDueParameters => DueReport, run_due
     ),
     engine_operation!(
-        /// The time at which work is next due, in milliseconds since 1970; null: not before another command. A time in the past means now.
+        /// The time at which work is next due, in milliseconds since 1970; null: not before another command. A time in
+        /// the past means now.
         "due.next", "due next", Query, NextDueParameters => Option<Timestamp>,
         async |engine: Engine, NextDueParameters { known }, _| {
             engine.next_due(if known { Freshness::Session } else { Freshness::Linearizable }).await
         }
     ),
     engine_operation!(
-        /// Declares a collection of documents. The same declaration again has no effect. One that adds fields, indexes or allowed values gets
-        /// the next version; one that stored documents or other programs could not follow is refused. A declaration without a version never
-        /// changes one whose version was given, also by another program. A stored declaration of an earlier program counts as one without
-        /// a version until it is declared with its version.
+        /// Declares a collection of documents. The same declaration again has no effect. One that adds fields, indexes
+        /// or allowed values gets the next version; one that stored documents or other programs could not follow is
+        /// refused. A declaration without a version never changes one whose version was given, also by another program.
+        /// A stored declaration of an earlier program counts as one without a version until it is declared with its
+        /// version.
         ///
-        /// Errors: `invalid` (not a valid declaration, or one that is not compatible with the stored one), `newer_version` (an older version
-        /// than the stored one; a different declaration without a version, where the stored one has a version), `limit`.
+        /// Errors: `invalid` (not a valid declaration, or one that is not compatible with the stored one),
+        /// `newer_version` (an older version than the stored one; a different declaration without a version, where the
+        /// stored one has a version), `limit`.
         "documents.declare", "documents declare", Command, CollectionDeclaration => CollectionDeclaration,
         async |engine, parameters, _| operations::declare(engine, parameters).await
     )
@@ -190,18 +195,20 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         async |engine, parameters, _| operations::query(engine, parameters).await
     ),
     engine_operation!(
-        /// Writes documents, and a command if one is named, in one commit: all of it happens, or nothing. If the command has further parts, the
-        /// documents are written with the first one.
+        /// Writes documents, and a command if one is named, in one commit: all of it happens, or nothing. If the
+        /// command has further parts, the documents are written with the first one.
         ///
-        /// Errors: `conflict` (a document does not have the expected revision; `details` has both), `not_found` (the collection is not
-        /// declared, or a patched document does not exist), `invalid`, `unique_violation`, `too_large`, `limit`; those of the command.
+        /// Errors: `conflict` (a document does not have the expected revision; `details` has both), `not_found` (the
+        /// collection is not declared, or a patched document does not exist), `invalid`, `unique_violation`,
+        /// `too_large`, `limit`; those of the command.
         "documents.commit", "documents commit", Command, CommitDocuments => CommitReply, operations::commit
     ),
     engine_operation!(
-        /// Committed changes of documents after a position, in commit order, each at least once. If there are none it waits for one.
+        /// Committed changes of documents after a position, in commit order, each at least once. If there are none it
+        /// waits for one.
         ///
-        /// Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start without a position),
-        /// `invalid` (it is not a position).
+        /// Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
+        /// without a position), `invalid` (it is not a position).
         "documents.changes", "documents changes", Query, DocumentChangesParameters => DocumentChanges,
         async |engine, parameters, _| operations::changes(engine, parameters).await
     ),

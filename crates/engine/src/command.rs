@@ -1,5 +1,5 @@
-//! From a decision to one commit: the writes that make its changes, the commit, and the update of the cache. A decision that is too large
-//! for one batch goes through `staging/`.
+//! From a decision to one commit: the writes that make its changes, the commit, and the update of the cache. A decision
+//! that is too large for one batch goes through `staging/`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -96,8 +96,8 @@ impl Engine {
         self.catalog().get(collection).is_some_and(|collection| collection.detached.is_some())
     }
 
-    /// Adds the changes of triggers, those of triggers on these in turn, and the row of the audit log. Rows of a time series are not audited:
-    /// they are committed without other documents.
+    /// Adds the changes of triggers, those of triggers on these in turn, and the row of the audit log. Rows of a time
+    /// series are not audited: they are committed without other documents.
     pub(super) fn run_triggers(
         &self,
         command: &dyn AnyCommand,
@@ -145,8 +145,9 @@ impl Engine {
         if !staging::fits(self, &batch, &staged, &retired) {
             return staging::commit_staged(self, batch, staged, retired, attempt).await;
         }
-        // An earlier attempt at this command may have been too large for one batch. Its staged rows have the same keys as these, so
-        // inserting would fail. If they are gone, its staging records would still name rows that are in use from this commit on.
+        // An earlier attempt at this command may have been too large for one batch. Its staged rows have the same keys
+        // as these, so inserting would fail. If they are gone, its staging records would still name rows that are in
+        // use from this commit on.
         if !staged.is_empty()
             && attempt.may_have_staged_before()
             && marker::find_marker(self, attempt.id).await?.is_some()
@@ -273,8 +274,8 @@ pub(super) fn charge(
     Ok(decision)
 }
 
-/// Whether a commit of this decision fails if the documents in its view are stale. A decision without changes is not committed, and the absence
-/// of a document is checked only if the decision writes it.
+/// Whether a commit of this decision fails if the documents in its view are stale. A decision without changes is not
+/// committed, and the absence of a document is checked only if the decision writes it.
 pub(super) fn is_checked_by_commit(decision: &Decision<()>, view: &View) -> bool {
     let checked: HashSet<&Key> = decision.changes.iter().filter_map(Change::checked_key).collect();
     !decision.changes.is_empty() && view.absent_keys().all(|key| checked.contains(key))

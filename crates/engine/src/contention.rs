@@ -1,5 +1,6 @@
-//! CommandContention between commands that each take any one of many documents, such as the calls that workers claim. After a command lost its
-//! document to another commit, the next commands of its name pick among more; without conflicts the number decreases again.
+//! CommandContention between commands that each take any one of many documents, such as the calls that workers claim.
+//! After a command lost its document to another commit, the next commands of its name pick among more; without
+//! conflicts the number decreases again.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};

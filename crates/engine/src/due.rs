@@ -1,5 +1,5 @@
-//! Due work of all domains. Each due rule finds entities whose time has come by an index; the host decides when to look. Expired and
-//! abandoned rows are removed too.
+//! Due work of all domains. Each due rule finds entities whose time has come by an index; the host decides when to
+//! look. Expired and abandoned rows are removed too.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,8 +19,8 @@ use super::{Engine, Error, STAGED, log};
 pub enum RunLimit {
     /// To the end of its work: an execution to its next stop.
     Stop,
-    /// One commit or a few. The remaining work is due at once, for any process. Suits a host that runs due work between the commands of a
-    /// waiting caller.
+    /// One commit or a few. The remaining work is due at once, for any process. Suits a host that runs due work between
+    /// the commands of a waiting caller.
     Slice,
 }
 
@@ -73,7 +73,8 @@ const ROTATED_PER_ITEM: u32 = 16;
 /// Number of due entities per query.
 const PAGE: u32 = 64;
 
-/// The longest time for which a read of a rule counts. Documents that get an old timestamp, for example by an import, are found after it.
+/// The longest time for which a read of a rule counts. Documents that get an old timestamp, for example by an import,
+/// are found after it.
 const MAX_READ_AGE: Millis = Millis::minutes(1);
 
 /// For each rule, when it was last read, and when its next entity is due.
@@ -87,8 +88,8 @@ impl DueReads {
 }
 
 impl Engine {
-    /// Runs the work that is due now, for at most `limit` entities of each rule and as many rows. Several hosts may do so concurrently: each
-    /// item is done once.
+    /// Runs the work that is due now, for at most `limit` entities of each rule and as many rows. Several hosts may do
+    /// so concurrently: each item is done once.
     pub async fn run_due(&self, limit: u32, run_limit: RunLimit) -> Result<DueReport, Error> {
         let now = self.now();
         let mut report = DueReport::default();
@@ -198,10 +199,11 @@ impl Engine {
         Ok((rule.outcome)(&command.result().map_err(Error::internal)?))
     }
 
-    /// The time at which [`Engine::run_due`] next has work; `None`: not before another command. A time in the past means now.
+    /// The time at which [`Engine::run_due`] next has work; `None`: not before another command. A time in the past
+    /// means now.
     ///
-    /// With [`Freshness::Session`] it may miss recent commits of other processes. That suits a caller that calls it after each of its own
-    /// commands, and with [`Freshness::Linearizable`] from time to time.
+    /// With [`Freshness::Session`] it may miss recent commits of other processes. That suits a caller that calls it
+    /// after each of its own commands, and with [`Freshness::Linearizable`] from time to time.
     pub async fn next_due(&self, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
         let mut next: Option<Timestamp> = self.is_rotating().then(|| Timestamp::from_millis(0));
         for rule in self.shared.registry.due_rules() {
@@ -212,8 +214,8 @@ impl Engine {
         Ok(next)
     }
 
-    /// As [`Engine::next_due`], for a caller that asks again every second: a rule whose entities are due minutes after their commit is read once
-    /// a minute. [`Engine::run_due`] reads them all again.
+    /// As [`Engine::next_due`], for a caller that asks again every second: a rule whose entities are due minutes after
+    /// their commit is read once a minute. [`Engine::run_due`] reads them all again.
     pub async fn poll_due(&self) -> Result<Option<Timestamp>, Error> {
         let (mut next, now) = (self.is_rotating().then(|| Timestamp::from_millis(0)), self.now());
         for rule in self.shared.registry.due_rules() {

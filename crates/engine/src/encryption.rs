@@ -1,4 +1,5 @@
-//! Encryption of secret fields, as far as the engine concerns it: rotation as due work, documents as they are at rest, fingerprints.
+//! Encryption of secret fields, as far as the engine concerns it: rotation as due work, documents as they are at rest,
+//! fingerprints.
 
 use runstate_core::schema::Collection;
 use runstate_core::schema::sealed::find_sealed;
@@ -35,7 +36,8 @@ impl Engine {
         }
     }
 
-    /// Encrypts up to `limit` documents again whose secrets are not under the current key. [`Engine::run_due`] does it too.
+    /// Encrypts up to `limit` documents again whose secrets are not under the current key. [`Engine::run_due`] does it
+    /// too.
     pub async fn rotate(&self, limit: u32) -> Result<RotationReport, Error> {
         match self.store().encryption() {
             Some(encryption) if self.store().read_only_reason().is_none() => {

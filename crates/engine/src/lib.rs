@@ -1,5 +1,6 @@
-//! The asynchronous driver above the stores. It loads the documents that a command reads, lets the command decide, commits its changes, and
-//! only then returns the result. It contains no domain rule and no code for a particular store.
+//! The asynchronous driver above the stores. It loads the documents that a command reads, lets the command decide,
+//! commits its changes, and only then returns the result. It contains no domain rule and no code for a particular
+//! store.
 
 // The derive macros name the library by its path.
 extern crate runstate_core as runstate;
@@ -72,7 +73,8 @@ pub struct Engine {
     shared: Arc<EngineInner>,
 }
 
-/// Receives hints; every `Fn(&Hint)` does. This is a trait of its own because a JavaScript function of a page is not `Send`.
+/// Receives hints; every `Fn(&Hint)` does. This is a trait of its own because a JavaScript function of a page is not
+/// `Send`.
 trait HintListener: MaybeSync {
     fn on_hint(&self, hint: &Hint);
 }
@@ -160,7 +162,8 @@ impl EngineInner {
 }
 
 impl Engine {
-    /// An engine over `store` with the default settings. The store is migrated to the collections of `domains` and the engine's own
+    /// An engine over `store` with the default settings. The store is migrated to the collections of `domains` and the
+    /// engine's own
     /// [`COLLECTIONS`].
     ///
     /// A store that a newer version of runstate has written can be read ([`Engine::query`]); it refuses every write.
@@ -212,7 +215,8 @@ impl Engine {
         &self.shared.registry
     }
 
-    /// The collections of all domains, the engine's own, and those that are declared at run time, as far as this engine knows.
+    /// The collections of all domains, the engine's own, and those that are declared at run time, as far as this engine
+    /// knows.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.shared.collections.catalog()
     }
@@ -232,8 +236,8 @@ impl Engine {
         self.shared.host.now()
     }
 
-    /// Calls `listener` with every hint, after the commit that produced it. Hints may be lost, so correctness must not depend on them. In a
-    /// page the listener need not be `Send`.
+    /// Calls `listener` with every hint, after the commit that produced it. Hints may be lost, so correctness must not
+    /// depend on them. In a page the listener need not be `Send`.
     pub fn on_hint(&self, listener: impl Fn(&Hint) + MaybeSync + 'static) {
         #[allow(clippy::arc_with_non_send_sync, reason = "listeners in a page live on its one thread")]
         let listener: Arc<dyn HintListener> = Arc::new(listener);
@@ -257,14 +261,16 @@ impl Engine {
         Ok(self.execute_as(command, None).await?.output)
     }
 
-    /// Executes `command` with all its parts ([`Command::next`]) under `id`; `None`: under a generated id. A repeat of the id returns the
-    /// first result, whatever has changed since, even if the command changed nothing; and it continues the work that the first one began.
+    /// Executes `command` with all its parts ([`Command::next`]) under `id`; `None`: under a generated id. A repeat of
+    /// the id returns the first result, whatever has changed since, even if the command changed nothing; and it
+    /// continues the work that the first one began.
     ///
-    /// On `Ok` all changes of the command are committed. A rejected command changed nothing, and may be repeated; it is decided anew. The code
-    /// `unknown_outcome` means that the store did not report whether the commit happened: repeat the command under the same id.
+    /// On `Ok` all changes of the command are committed. A rejected command changed nothing, and may be repeated; it is
+    /// decided anew. The code `unknown_outcome` means that the store did not report whether the commit happened: repeat
+    /// the command under the same id.
     ///
-    /// If a later part fails, for example because the store became unavailable, the parts before it stay committed. A repeat under the same
-    /// id continues with that part. Without one, the rest is due work.
+    /// If a later part fails, for example because the store became unavailable, the parts before it stay committed. A
+    /// repeat under the same id continues with that part. Without one, the rest is due work.
     pub async fn execute_as<C: Command>(
         &self,
         command: &C,
@@ -275,7 +281,8 @@ impl Engine {
         Ok(CommandResult { output: output(typed)?, command, replayed })
     }
 
-    /// Executes the first part of `command` alone, under `id` or under a generated one. The rest of the work is due later.
+    /// Executes the first part of `command` alone, under `id` or under a generated one. The rest of the work is due
+    /// later.
     pub async fn execute_part<C: Command>(
         &self,
         command: &C,
@@ -286,7 +293,8 @@ impl Engine {
         Ok(CommandResult { output: output(typed)?, command, replayed })
     }
 
-    /// Executes a command and its further parts, at most `max_parts` of these. Returns its id, and whether it had been committed before.
+    /// Executes a command and its further parts, at most `max_parts` of these. Returns its id, and whether it had been
+    /// committed before.
     async fn execute_any(
         &self,
         command: &mut dyn AnyCommand,
@@ -390,8 +398,8 @@ impl Engine {
                             log::outcome_unknown(&error);
                             match self.replay_from_ledger(command, id, &fingerprint).await {
                                 Ok(true) => return Ok(CommandOutcome::without_hints(true)),
-                                // Absent is not final: the commit may still happen. A new decision under the same id either finds it or
-                                // makes it.
+                                // Absent is not final: the commit may still happen. A new decision under the same id
+                                // either finds it or makes it.
                                 Ok(false) => error.into(),
                                 Err(_) => return Err(error.into()),
                             }
@@ -471,8 +479,8 @@ impl Engine {
         }
     }
 
-    /// Whether every document read by key still has the same incarnation; updates do not matter. Only then do rows found by a query belong
-    /// to it: a document that was deleted and re-created is a different one.
+    /// Whether every document read by key still has the same incarnation; updates do not matter. Only then do rows
+    /// found by a query belong to it: a document that was deleted and re-created is a different one.
     async fn incarnations_unchanged(&self, view: &View) -> Result<bool, Error> {
         let documents: Vec<(&Key, &LoadedDocument)> =
             view.keys().filter_map(|key| Some((key, view.get(key)?))).collect();
@@ -526,8 +534,8 @@ impl Engine {
         queue
     }
 
-    /// Waits for a random time whose mean grows with `attempt`, so that attempts that lost to the same commit spread out. The first retry
-    /// does not wait.
+    /// Waits for a random time whose mean grows with `attempt`, so that attempts that lost to the same commit spread
+    /// out. The first retry does not wait.
     async fn back_off(&self, attempt: u32) {
         let [a, b, ..] = self.shared.host.entropy();
         let max = 1i64 << attempt.min(6);

@@ -1,5 +1,6 @@
-//! Events of the engine for operators: rare events, as sentences. Natively they are events of `tracing`, and records of `log` where no
-//! subscriber is set. In WebAssembly they are records of `log`, because `tracing` would enlarge what every page loads.
+//! Events of the engine for operators: rare events, as sentences. Natively they are events of `tracing`, and records of
+//! `log` where no subscriber is set. In WebAssembly they are records of `log`, because `tracing` would enlarge what
+//! every page loads.
 
 #[cfg(target_family = "wasm")]
 mod events {

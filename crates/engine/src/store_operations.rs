@@ -1,5 +1,5 @@
-//! Operations of the engine on a whole store: information, health, the change feed, removal of expired and abandoned rows, and
-//! verification.
+//! Operations of the engine on a whole store: information, health, the change feed, removal of expired and abandoned
+//! rows, and verification.
 
 use std::collections::HashMap;
 
@@ -46,8 +46,9 @@ pub struct CollectionInfo {
 }
 
 impl Engine {
-    /// The reason why the store cannot be used now: it is closed, unreachable (`unavailable`, `timeout`) or read-only (`corrupt`,
-    /// `newer_version`, `read_only`). `None`: it answers, and can be written. Reads one row, whatever the store holds.
+    /// The reason why the store cannot be used now: it is closed, unreachable (`unavailable`, `timeout`) or read-only
+    /// (`corrupt`, `newer_version`, `read_only`). `None`: it answers, and can be written. Reads one row, whatever the
+    /// store holds.
     pub async fn health(&self) -> Option<Error> {
         if let Some(reason) = self.store().read_only_reason() {
             return Some(reason.into());
@@ -73,8 +74,8 @@ impl Engine {
         })
     }
 
-    /// The collections that have documents and that this program does not know, in ascending order: the domains of another program wrote
-    /// them, or their declaration cannot be read.
+    /// The collections that have documents and that this program does not know, in ascending order: the domains of
+    /// another program wrote them, or their declaration cannot be read.
     pub async fn undeclared_collections(&self) -> Result<Vec<String>, Error> {
         let mut found = self.store().collections().await?;
         let is_unknown =
@@ -90,14 +91,16 @@ impl Engine {
         Ok(found)
     }
 
-    /// Removes the rows of up to `limit` abandoned large commits. Returns the number of these commits. A process that crashed before the
-    /// deciding batch leaves staged rows, which readers do not see; one that crashed after it leaves replaced rows.
+    /// Removes the rows of up to `limit` abandoned large commits. Returns the number of these commits. A process that
+    /// crashed before the deciding batch leaves staged rows, which readers do not see; one that crashed after it leaves
+    /// replaced rows.
     ///
-    /// A commit counts as abandoned when its marker ([`STAGED`](crate::staging::STAGED)) is [`ABANDONED_AFTER`](crate::staging::ABANDONED_AFTER) old at `now`; the oldest come first. A commit that
-    /// is only slow loses nothing: its command is decided again. Each batch is bounded, and the removal may stop at any time.
+    /// A commit counts as abandoned when its marker ([`STAGED`](crate::staging::STAGED)) is
+    /// [`ABANDONED_AFTER`](crate::staging::ABANDONED_AFTER) old at `now`; the oldest come first. A commit that is only
+    /// slow loses nothing: its command is decided again. Each batch is bounded, and the removal may stop at any time.
     ///
-    /// A commit whose rows cannot be removed does not block others, and does not count. Its error is returned when all others have been
-    /// tried ([`ErrorCode::CORRUPT`]: a marker or a record cannot be read).
+    /// A commit whose rows cannot be removed does not block others, and does not count. Its error is returned when all
+    /// others have been tried ([`ErrorCode::CORRUPT`]: a marker or a record cannot be read).
     pub async fn remove_abandoned(&self, now: Timestamp, limit: u32) -> Result<u32, Error> {
         cleanup::remove_abandoned(self, now, limit).await
     }
@@ -121,14 +124,14 @@ impl Engine {
         verify::verify_documents(self, report, progress).await
     }
 
-    /// Committed changes after `from` (`None`: from now on), in commit order, each at least once. If none is selected it waits for one, at
-    /// most for `wait`; other changes do not end the wait.
+    /// Committed changes after `from` (`None`: from now on), in commit order, each at least once. If none is selected
+    /// it waits for one, at most for `wait`; other changes do not end the wait.
     ///
-    /// An empty result does not mean that no change follows: a call examines 10,000 changes, then it returns the position at which to
-    /// continue.
+    /// An empty result does not mean that no change follows: a call examines 10,000 changes, then it returns the
+    /// position at which to continue.
     ///
-    /// Errors: `position_expired` if the store no longer keeps the changes after `from`, or if `from` is of another store. Read the
-    /// documents then, and continue from `None`. `invalid` if `from` is not a position.
+    /// Errors: `position_expired` if the store no longer keeps the changes after `from`, or if `from` is of another
+    /// store. Read the documents then, and continue from `None`. `invalid` if `from` is not a position.
     pub async fn changes(
         &self,
         from: Option<Position>,
@@ -208,7 +211,8 @@ impl Engine {
         Ok(swept)
     }
 
-    /// The rows that [`Engine::sweep`] would remove at `now` without a limit, with their bytes. It reads these rows, a page at a time.
+    /// The rows that [`Engine::sweep`] would remove at `now` without a limit, with their bytes. It reads these rows, a
+    /// page at a time.
     pub async fn measure_expired(&self, now: Timestamp) -> Result<Vec<ExpiredRows>, Error> {
         let mut expired = Vec::new();
         for (collection, ttl) in self.expiring_collections() {
@@ -284,7 +288,8 @@ impl Engine {
 /// The collection with the position of a mirror. It is of one store, and exports do not have it.
 pub const MIRROR: &str = "mirror.positions";
 
-/// All exported collections in the order of exports: by name, then the ledger. The header of an export carries the declarations.
+/// All exported collections in the order of exports: by name, then the ledger. The header of an export carries the
+/// declarations.
 pub fn exported_collections(catalog: &Catalog) -> Vec<&'static Collection> {
     let documents = catalog.iter().filter(|c| ![COMMANDS.name, DECLARATIONS.name, MIRROR].contains(&c.name));
     documents.chain([&COMMANDS as &'static Collection]).collect()
@@ -300,17 +305,19 @@ pub struct ExpiredRows {
     pub collection: &'static str,
     /// Their number.
     pub rows: u64,
-    /// The bytes of their documents as JSON, and the bytes that are stored elsewhere for them, as those of artifacts are.
+    /// The bytes of their documents as JSON, and the bytes that are stored elsewhere for them, as those of artifacts
+    /// are.
     pub bytes: u64,
 }
 
 /// Selects changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeFilter {
-    /// Only changes of these collections; `None`: of all. A name that ends with `*` selects all whose names begin with the rest of it.
+    /// Only changes of these collections; `None`: of all. A name that ends with `*` selects all whose names begin with
+    /// the rest of it.
     pub collections: Option<Vec<String>>,
-    /// Only changes of documents with these ids, and of documents that are parts of them; `None`: of all. A part that has been deleted since
-    /// is not selected, because the document that it was a part of is unknown.
+    /// Only changes of documents with these ids, and of documents that are parts of them; `None`: of all. A part that
+    /// has been deleted since is not selected, because the document that it was a part of is unknown.
     pub subjects: Option<Vec<String>>,
     /// Maximum number per call; `None`: 256. Never more than 10,000.
     pub limit: Option<u32>,
@@ -337,5 +344,6 @@ pub struct EngineChange {
 /// Maximum number of changes per call, if the caller names none.
 const DEFAULT_LIMIT: u32 = 256;
 
-/// Maximum number of changes that one call examines, whether it returns them or not. It bounds a call while other processes keep writing.
+/// Maximum number of changes that one call examines, whether it returns them or not. It bounds a call while other
+/// processes keep writing.
 const MAX_SCANNED: usize = 10_000;

@@ -4,8 +4,9 @@ use runstate_core::Error;
 use runstate_core::error_code::ErrorCode;
 use runstate_store::StoreError;
 
-/// Redacts the URL of a server: removes user, password and options. Everything before the last `@` is removed, because a password may
-/// contain an unencoded `@`. If that `@` may be part of an option, everything after the scheme is removed.
+/// Redacts the URL of a server: removes user, password and options. Everything before the last `@` is removed, because
+/// a password may contain an unencoded `@`. If that `@` may be part of an option, everything after the scheme is
+/// removed.
 ///
 /// ```
 /// use runstate::engine::redact_url;

@@ -11,12 +11,12 @@ use super::{Engine, Error};
 /// Maximum number of rounds, after which a command counts as one that never has all it needs.
 const MAX_ROUNDS: usize = 32;
 
-/// Maximum number of rounds that find a document changed since it was read; they do not count towards [`MAX_ROUNDS`]. Writers that need no
-/// read, because their documents are cached, can repeatedly be faster than a reader.
+/// Maximum number of rounds that find a document changed since it was read; they do not count towards [`MAX_ROUNDS`].
+/// Writers that need no read, because their documents are cached, can repeatedly be faster than a reader.
 const MAX_OVERTAKEN_ROUNDS: usize = 4_096;
 
-/// For how long a cached row of an insert-only collection counts after it was seen in the store. It never changes, but it may be deleted, and
-/// a domain may insert another under its key an hour later.
+/// For how long a cached row of an insert-only collection counts after it was seen in the store. It never changes, but
+/// it may be deleted, and a domain may insert another under its key an hour later.
 const MAX_IMMUTABLE_AGE: Millis = Millis::minutes(30);
 
 /// Source of documents.
@@ -30,9 +30,9 @@ pub(super) enum ReadSource {
 
 /// The view for the decision of `command`, with the keys that it requested while it decided (`unread`).
 ///
-/// Each round reads all documents from the store again, so that the final view is of one snapshot. Cached documents are used only if
-/// the cache has all that are requested. Beside documents read now, cached ones could be of another moment, and the decision would
-/// depend on both.
+/// Each round reads all documents from the store again, so that the final view is of one snapshot. Cached documents are
+/// used only if the cache has all that are requested. Beside documents read now, cached ones could be of another
+/// moment, and the decision would depend on both.
 pub(super) async fn load(
     engine: &Engine,
     command: &dyn AnyCommand,
@@ -68,7 +68,8 @@ pub(super) async fn load(
             fetched.extend(view.keys().filter(|key| !is_immutable(engine, key)).cloned());
             from = ReadSource::Store;
         }
-        // No commit checks which rows a query has missed, so it may not be old. Reads after a linearizable one are no older than that.
+        // No commit checks which rows a query has missed, so it may not be old. Reads after a linearizable one are no
+        // older than that.
         let may_be_old = source == ReadSource::Cache && queries.is_empty() && aggregates.is_empty();
         let default = if may_be_old { Freshness::Session } else { Freshness::Linearizable };
         let required = |is_fresh| if is_fresh { Freshness::Session } else { freshness.unwrap_or(default) };

@@ -1,5 +1,6 @@
-//! Errors as JavaScript exceptions, and panics, which end the WebAssembly instance. A listener receives the message of a panic, because JavaScript
-//! otherwise sees only `unreachable`. After a panic every operation fails, because state may be inconsistent.
+//! Errors as JavaScript exceptions, and panics, which end the WebAssembly instance. A listener receives the message of
+//! a panic, because JavaScript otherwise sees only `unreachable`. After a panic every operation fails, because state
+//! may be inconsistent.
 
 use std::cell::{Cell, RefCell};
 

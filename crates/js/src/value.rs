@@ -1,5 +1,5 @@
-//! Values for JavaScript. They cross as one JSON text. `serde-wasm-bindgen` builds 100 rows of a list in 1.0 ms instead of 1.3 ms, but it sets
-//! members one by one, so a program's member `__proto__` would be lost.
+//! Values for JavaScript. They cross as one JSON text. `serde-wasm-bindgen` builds 100 rows of a list in 1.0 ms instead
+//! of 1.3 ms, but it sets members one by one, so a program's member `__proto__` would be lost.
 
 use js_sys::JSON;
 use runstate_core::Error;

@@ -76,7 +76,8 @@ fn assignment_inner<'a>(compiler: &mut Compiler<'a, '_>, assignment: &'a Assignm
     write_back(compiler, &target, assignment.span, value);
 }
 
-/// The value of a variable that an assignment sets. In parentheses, the variable does not name a function. ECMA-262 §13.15.2 Evaluation.
+/// The value of a variable that an assignment sets. In parentheses, the variable does not name a function. ECMA-262
+/// §13.15.2 Evaluation.
 fn assigned_value<'a>(
     compiler: &mut Compiler<'a, '_>,
     id: &IdentifierReference<'a>,

@@ -1,6 +1,7 @@
 //! `await` and `for await`. ECMA-262 §15.8 Async Function Definitions.
 //!
-//! A program that cannot have a promise compiles `await` to nothing: its host calls block, and no other task could run meanwhile.
+//! A program that cannot have a promise compiles `await` to nothing: its host calls block, and no other task could run
+//! meanwhile.
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{AwaitExpression, CallExpression, Expression};
@@ -12,7 +13,8 @@ use serde_json::json;
 use super::compiler::Compiler;
 use super::{host_call, names};
 
-/// Whether a program may have promises: async functions, `Promise`, `for await`, or an awaited value with a method `then`.
+/// Whether a program may have promises: async functions, `Promise`, `for await`, or an awaited value with a method
+/// `then`.
 pub(super) fn may_have_promises(scoping: &Scoping, nodes: &AstNodes<'_>, has_own_then: bool) -> bool {
     nodes.iter().any(|node| match node.kind() {
         AstKind::Function(function) => function.r#async,
@@ -30,7 +32,8 @@ pub(super) fn may_have_promises(scoping: &Scoping, nodes: &AstNodes<'_>, has_own
     })
 }
 
-/// ECMA-262 §27.7.5.3 Await. A host call that is awaited directly is opened, so that other tasks run until its answer arrives.
+/// ECMA-262 §27.7.5.3 Await. A host call that is awaited directly is opened, so that other tasks run until its answer
+/// arrives.
 pub(super) fn await_expression<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a AwaitExpression<'a>) {
     if !compiler.plan.has_promises {
         return compiler.expression(&expression.argument);

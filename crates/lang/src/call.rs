@@ -23,7 +23,8 @@ pub(super) enum PushedArguments {
     Array,
 }
 
-/// Reads a property. In an optional chain, `nullish` is the target if an object is missing. ECMA-262 §13.3.2 Property Accessors.
+/// Reads a property. In an optional chain, `nullish` is the target if an object is missing. ECMA-262 §13.3.2 Property
+/// Accessors.
 pub(super) fn member<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a Expression<'a>, nullish: Option<Label>) {
     match expression {
         Expression::StaticMemberExpression(member) => {
@@ -125,7 +126,8 @@ pub(super) fn compile_chain<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a Chai
 
 /// ECMA-262 §13.3.6 Function Calls.
 pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>, nullish: Option<Label>) {
-    // Type assertions and parentheses around a callee (`o.f!()`, `(o.f as any)()`) have no effect: `this` is the object.
+    // Type assertions and parentheses around a callee (`o.f!()`, `(o.f as any)()`) have no effect: `this` is the
+    // object.
     match call.callee.get_inner_expression() {
         Expression::Super(_) => compile_super_call(compiler, call),
         Expression::Identifier(id) if compiler.resolve_symbol(id).is_none() => {
@@ -167,7 +169,8 @@ pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallEx
     }
 }
 
-/// Refuses the call of a function as a member of a namespace if it uses `this`, which is then the namespace. ECMA-262 §13.3.6.2 EvaluateCall.
+/// Refuses the call of a function as a member of a namespace if it uses `this`, which is then the namespace. ECMA-262
+/// §13.3.6.2 EvaluateCall.
 pub(super) fn refuse_namespace_this<'a>(compiler: &mut Compiler<'a, '_>, callee: &Expression<'a>) {
     let is_member = matches!(callee, Expression::StaticMemberExpression(_));
     if is_member && compiler.binding(callee).is_some_and(|binding| compiler.graph.uses_this(binding)) {
@@ -354,7 +357,8 @@ pub(super) fn compile_arguments<'a>(compiler: &mut Compiler<'a, '_>, arguments: 
     PushedArguments::Array
 }
 
-/// `(a?.b)()`: calls the result of a chain with its last object as `this`. `( -- this f )`. ECMA-262 §13.3.9 Optional Chains.
+/// `(a?.b)()`: calls the result of a chain with its last object as `this`. `( -- this f )`. ECMA-262 §13.3.9 Optional
+/// Chains.
 pub(super) fn chain_callee<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a ChainExpression<'a>) {
     let member = match &chain.expression {
         ChainElement::TSNonNullExpression(inner) => inner.expression.get_inner_expression().as_member_expression(),

@@ -1,4 +1,5 @@
-//! Classes: constructor, methods, fields, static members, `extends` of a class or of a built-in one. ECMA-262 §15.7 Class Definitions.
+//! Classes: constructor, methods, fields, static members, `extends` of a class or of a built-in one. ECMA-262 §15.7
+//! Class Definitions.
 //!
 //! Private names are in `private_name.rs`.
 
@@ -144,7 +145,8 @@ fn members<'a>(compiler: &mut Compiler<'a, '_>, class: &'a Class<'a>, properties
         return keys;
     }
     function::begin_function(compiler, "", FunctionKind::Function, (false, false));
-    // Node initializes parameter properties before all other fields, with undefined until the body of the constructor runs.
+    // Node initializes parameter properties before all other fields, with undefined until the body of the constructor
+    // runs.
     for name in properties {
         compiler.emit(Op::This);
         compiler.push_undefined();
@@ -172,7 +174,8 @@ fn is_defined(field: &PropertyDefinition<'_>) -> bool {
     !field.declare && !field.r#type.is_abstract()
 }
 
-/// One field, with `this` as the object (for a static field, the class). ECMA-262 §15.7.10 ClassFieldDefinitionEvaluation.
+/// One field, with `this` as the object (for a static field, the class). ECMA-262 §15.7.10
+/// ClassFieldDefinitionEvaluation.
 fn compile_field<'a>(compiler: &mut Compiler<'a, '_>, field: &'a PropertyDefinition<'a>, keys: &FieldKeys) {
     compiler.set_location(field.span);
     compiler.emit(Op::This);
@@ -308,8 +311,8 @@ pub(super) fn define_member<'a>(
     compiler.emit_json(Op::Define, json!({ "kind": kind.name(), "static": is_static, "private": private }));
 }
 
-/// The statements of a function, in which a constructor sets its parameter properties: at the beginning, or in a derived class directly
-/// after `super(…)`. TypeScript, parameter properties.
+/// The statements of a function, in which a constructor sets its parameter properties: at the beginning, or in a
+/// derived class directly after `super(…)`. TypeScript, parameter properties.
 pub(super) fn compile_body<'a>(
     compiler: &mut Compiler<'a, '_>,
     params: &'a FormalParameters<'a>,
@@ -348,8 +351,8 @@ fn assign_parameter_properties<'a>(compiler: &mut Compiler<'a, '_>, params: &'a 
     }
 }
 
-/// Refuses the initial value of a field if it may read a parameter property. Compilers differ: with the fields of JavaScript the
-/// property is undefined then; with fields assigned in the constructor it has its value.
+/// Refuses the initial value of a field if it may read a parameter property. Compilers differ: with the fields of
+/// JavaScript the property is undefined then; with fields assigned in the constructor it has its value.
 fn check_early_this<'a>(compiler: &mut Compiler<'a, '_>, field: &PropertyDefinition<'a>, properties: &[&'a str]) {
     if properties.is_empty() {
         return;
@@ -387,8 +390,8 @@ fn parameter_properties<'a>(
     })
 }
 
-/// Whether `this` below these nodes is the object under construction during its construction. An arrow function that is not
-/// called at once runs later.
+/// Whether `this` below these nodes is the object under construction during its construction. An arrow function that is
+/// not called at once runs later.
 fn runs_with_fields<'k, 'a: 'k>(ancestors: impl Iterator<Item = AstKind<'a>> + 'k) -> bool {
     let mut deferred = false;
     for kind in ancestors {

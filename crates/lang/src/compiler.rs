@@ -42,9 +42,11 @@ pub(super) enum ControlScope<'a> {
     Target { labels: Vec<&'a str>, leave: Label, next: Option<Label>, plain_break: bool },
     /// A hidden slot in use, which an early exit clears.
     Hidden(u16),
-    /// The iterator in a hidden slot, which an exit closes. The code of exits from inner iterators is after its use, once for each.
+    /// The iterator in a hidden slot, which an exit closes. The code of exits from inner iterators is after its use,
+    /// once for each.
     Iterator { slot: u16, is_async: bool, exits: Vec<SharedExit> },
-    /// The block of a `try` with `catch`. The code of exits that may throw is after it, once for each, so that it does not catch their errors.
+    /// The block of a `try` with `catch`. The code of exits that may throw is after it, once for each, so that it does
+    /// not catch their errors.
     Catch(Vec<SharedExit>),
     /// A `try` with `finally`: an exit runs the block first.
     Finally { kind: u16, value: u16, entry: Label, exits: Vec<DeferredExit> },
@@ -266,8 +268,9 @@ impl<'a, 's> Compiler<'a, 's> {
         }
     }
 
-    /// `( -- value )` Reads a member of a namespace. False if the object is not a namespace. ECMA-262 §10.4.6.8 [[Get]].
-    /// Deviation: a member that does not exist is refused, and so is the call of a function that uses `this`, which would be the namespace.
+    /// `( -- value )` Reads a member of a namespace. False if the object is not a namespace. ECMA-262 §10.4.6.8
+    /// [[Get]]. Deviation: a member that does not exist is refused, and so is the call of a function that uses `this`,
+    /// which would be the namespace.
     pub(super) fn namespace_member(&mut self, member: &StaticMemberExpression<'a>) -> bool {
         let Some(module) = self.namespace(&member.object) else { return false };
         let name = member.property.name.as_str();
@@ -301,7 +304,8 @@ impl<'a, 's> Compiler<'a, 's> {
         self.diagnostics.add(span.start, DiagnosticKind::Unsupported, message, hint);
     }
 
-    /// Reports an expression that cannot run here. A placeholder value is pushed, so that the remaining source is compiled too.
+    /// Reports an expression that cannot run here. A placeholder value is pushed, so that the remaining source is
+    /// compiled too.
     pub(super) fn unsupported_value(&mut self, span: Span, message: impl Into<String>, hint: &str) {
         self.unsupported(span, message, hint);
         self.push_undefined();
@@ -366,7 +370,8 @@ impl<'a, 's> Compiler<'a, 's> {
 
     // ---- scopes ----
 
-    /// Creates the variables of a scope, uninitialized where that is observable. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
+    /// Creates the variables of a scope, uninitialized where that is observable. ECMA-262 §14.2.3
+    /// BlockDeclarationInstantiation.
     pub(super) fn enter_scope(&mut self, scope: Option<ScopeId>) {
         let Some(scope) = scope else { return };
         let mut symbols: Vec<SymbolId> = self.semantic.scoping().get_bindings(scope).values().copied().collect();
@@ -417,7 +422,8 @@ impl<'a, 's> Compiler<'a, 's> {
 
     // ---- variables ----
 
-    /// How the current function accesses a variable. Captures are added to all functions in between. ECMA-262 §9.4.2 ResolveBinding.
+    /// How the current function accesses a variable. Captures are added to all functions in between. ECMA-262 §9.4.2
+    /// ResolveBinding.
     pub(super) fn resolve_access(&mut self, symbol: SymbolId) -> Option<VariableAccess> {
         if let Some(storage) = self.current.storage.get(&symbol) {
             return Some(match (*storage, self.enclosing.is_empty()) {

@@ -1,5 +1,5 @@
-//! Loops, and `try` with `catch` and `finally`. The operand stack is empty between statements, so handlers keep no operands. Values
-//! that outlive a statement (iterators, pending exits) are in hidden slots.
+//! Loops, and `try` with `catch` and `finally`. The operand stack is empty between statements, so handlers keep no
+//! operands. Values that outlive a statement (iterators, pending exits) are in hidden slots.
 
 use oxc_ast::ast::{
     CatchClause, DoWhileStatement, Expression, ForInStatement, ForOfStatement, ForStatement, ForStatementInit,
@@ -115,8 +115,8 @@ fn copy_cells<'a>(compiler: &mut Compiler<'a, '_>, cells: &[u16]) {
     }
 }
 
-/// ECMA-262 §14.7.5 The for-in, for-of, and for-await-of Statements. In a program that cannot have async iterators, `for await` awaits the
-/// elements of an iterable.
+/// ECMA-262 §14.7.5 The for-in, for-of, and for-await-of Statements. In a program that cannot have async iterators,
+/// `for await` awaits the elements of an iterable.
 pub(super) fn for_of<'a>(compiler: &mut Compiler<'a, '_>, statement: &'a ForOfStatement<'a>) {
     compiler.expression(&statement.right);
     compiler.set_location(statement.right.span());
@@ -147,7 +147,8 @@ pub(super) fn for_in<'a>(compiler: &mut Compiler<'a, '_>, statement: &'a ForInSt
     iterate(compiler, slot, &statement.left, statement.scope_id.get(), &statement.body, (false, None));
 }
 
-/// ECMA-262 §14.7.5.7 ForIn/OfBodyEvaluation. The elements of the `awaited` expression are awaited. An exit closes the iterator.
+/// ECMA-262 §14.7.5.7 ForIn/OfBodyEvaluation. The elements of the `awaited` expression are awaited. An exit closes the
+/// iterator.
 fn iterate<'a>(
     compiler: &mut Compiler<'a, '_>,
     slot: u16,

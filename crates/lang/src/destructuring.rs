@@ -50,7 +50,8 @@ pub(super) fn default_value<'a>(compiler: &mut Compiler<'a, '_>, default: &'a Ex
     compiler.bind_label(defined);
 }
 
-/// ECMA-262 §14.3.3 Destructuring Binding Patterns, §14.3.3.1 PropertyBindingInitialization, §14.3.3.2 RestBindingInitialization.
+/// ECMA-262 §14.3.3 Destructuring Binding Patterns, §14.3.3.1 PropertyBindingInitialization, §14.3.3.2
+/// RestBindingInitialization.
 fn bind_object<'a>(compiler: &mut Compiler<'a, '_>, pattern: &'a ObjectPattern<'a>, fresh: bool, from: Option<String>) {
     let first = pattern.properties.first().and_then(|property| names::static_name(&property.key));
     let source = store_object(compiler, pattern.span, first.as_deref(), from);

@@ -1,5 +1,6 @@
-//! Enumerations of TypeScript, which are objects: `Color.Red` is a number or a text, and `Color[0]` the name of a numeric member.
-//! TypeScript Handbook, Enums. A `const enum` is such an object too, as a compiler makes it that reads one file at a time.
+//! Enumerations of TypeScript, which are objects: `Color.Red` is a number or a text, and `Color[0]` the name of a
+//! numeric member. TypeScript Handbook, Enums. A `const enum` is such an object too, as a compiler makes it that reads
+//! one file at a time.
 
 use oxc_ast::ast::{BinaryOperator, Expression, TSEnumDeclaration, TSEnumMember, TSEnumMemberName};
 use oxc_semantic::SymbolId;
@@ -9,7 +10,8 @@ use serde_json::json;
 
 use super::compiler::Compiler;
 
-/// `( -- )` Creates the object of an enumeration and stores it in its variable before its members are evaluated, which may use it.
+/// `( -- )` Creates the object of an enumeration and stores it in its variable before its members are evaluated, which
+/// may use it.
 pub(super) fn compile_enum<'a>(compiler: &mut Compiler<'a, '_>, declaration: &'a TSEnumDeclaration<'a>) {
     let Some(symbol) = declaration.id.symbol_id.get() else { return };
     if !compiler.semantic.scoping().symbol_redeclarations(symbol).is_empty() {

@@ -1,5 +1,5 @@
-//! Expressions that read and compute: literals, operators, conditions, properties. Assignments are in `assignment.rs`, calls in
-//! `call.rs`. Each expression leaves exactly one value on the stack.
+//! Expressions that read and compute: literals, operators, conditions, properties. Assignments are in `assignment.rs`,
+//! calls in `call.rs`. Each expression leaves exactly one value on the stack.
 
 use oxc_ast::ast::{
     ArrayExpression, ArrayExpressionElement, BinaryExpression, BinaryOperator, ConditionalExpression, Expression,
@@ -25,8 +25,8 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// ECMA-262 §13.2.1 The this Keyword, §13.2.3 Literals, §13.2.9 The Grouping Operator, §13.16 Comma Operator. The code of TypeScript's
-    /// type assertions is that of the inner expression.
+    /// ECMA-262 §13.2.1 The this Keyword, §13.2.3 Literals, §13.2.9 The Grouping Operator, §13.16 Comma Operator. The
+    /// code of TypeScript's type assertions is that of the inner expression.
     fn expression_inner(&mut self, expression: &'a Expression<'a>) {
         match expression {
             Expression::BooleanLiteral(literal) => self.emit_json(Op::Push, json!(literal.value)),
@@ -101,7 +101,8 @@ impl<'a> Compiler<'a, '_> {
         self.unsupported_value(expression.span(), message, hint);
     }
 
-    /// An expression whose anonymous function or class gets a name: `const f = () => …`. ECMA-262 §8.4.5 NamedEvaluation.
+    /// An expression whose anonymous function or class gets a name: `const f = () => …`. ECMA-262 §8.4.5
+    /// NamedEvaluation.
     pub(super) fn named_expression(&mut self, expression: &'a Expression<'a>, name: &str) {
         match expression.get_inner_expression() {
             Expression::FunctionExpression(function) => function::function_expression(self, function, Some(name)),
@@ -265,7 +266,8 @@ impl<'a> Compiler<'a, '_> {
         class::define_member(self, function, &name, kind, false, false);
     }
 
-    /// ECMA-262 §13.15.4 EvaluateStringOrNumericBinaryExpression, §13.10 Relational Operators, §13.11 Equality Operators.
+    /// ECMA-262 §13.15.4 EvaluateStringOrNumericBinaryExpression, §13.10 Relational Operators, §13.11 Equality
+    /// Operators.
     fn binary(&mut self, binary: &'a BinaryExpression<'a>) {
         // The operands of a long sum are nested to the left; a loop follows them without recursion.
         let mut spine = vec![binary];
@@ -375,7 +377,8 @@ impl<'a> Compiler<'a, '_> {
         self.condition(condition, target, true);
     }
 
-    /// Jumps if the condition is truthy (`when`) or falsy. ECMA-262 §13.13 Binary Logical Operators, §13.5.7 Logical NOT Operator.
+    /// Jumps if the condition is truthy (`when`) or falsy. ECMA-262 §13.13 Binary Logical Operators, §13.5.7 Logical
+    /// NOT Operator.
     fn condition(&mut self, condition: &'a Expression<'a>, target: Label, when: bool) {
         let compiled = self.with_nesting(condition.span(), |this| match condition {
             Expression::ParenthesizedExpression(inner) => this.condition(&inner.expression, target, when),

@@ -60,8 +60,8 @@ pub(super) fn function_expression<'a>(compiler: &mut Compiler<'a, '_>, function:
     compiler.emit_slot(Op::InitCell, slot);
 }
 
-/// `( -- closure )`. ECMA-262 §15.2 Function Definitions, §15.5 Generator Function Definitions, §15.6 Async Generator Function Definitions,
-/// §15.8 Async Function Definitions.
+/// `( -- closure )`. ECMA-262 §15.2 Function Definitions, §15.5 Generator Function Definitions, §15.6 Async Generator
+/// Function Definitions, §15.8 Async Function Definitions.
 pub(super) fn compile_function<'a>(
     compiler: &mut Compiler<'a, '_>,
     function: &'a Function<'a>,
@@ -104,7 +104,8 @@ pub(super) fn arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &'a ArrowFunctio
     end_function(compiler, arrow.span);
 }
 
-/// Refuses an arrow function that captures `this` before `super(…)`. Deviation: the closure captures `this` at its creation.
+/// Refuses an arrow function that captures `this` before `super(…)`. Deviation: the closure captures `this` at its
+/// creation.
 fn check_early_arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &ArrowFunctionExpression<'a>) {
     if compiler.current.kind != FunctionKind::Derived {
         return;
@@ -253,8 +254,8 @@ fn is_read_early<'a>(compiler: &Compiler<'a, '_>, id: &BindingIdentifier<'a>) ->
     id.symbol_id.get().is_some_and(|symbol| compiler.plan.variable(symbol).dead_zone)
 }
 
-/// Refuses a `var` with the name of a parameter if functions in the parameter list use that name: they would see another variable.
-/// ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
+/// Refuses a `var` with the name of a parameter if functions in the parameter list use that name: they would see
+/// another variable. ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
 fn check_body_variables<'a>(compiler: &mut Compiler<'a, '_>, params: &FormalParameters<'a>, scope: Option<ScopeId>) {
     let Some(scope) = scope else { return };
     let (scoping, nodes) = (compiler.semantic.scoping(), compiler.semantic.nodes());

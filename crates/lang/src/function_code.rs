@@ -1,5 +1,5 @@
-//! Code under construction: one list of instructions per function, with labels instead of indexes until the layout of all
-//! functions is known.
+//! Code under construction: one list of instructions per function, with labels instead of indexes until the layout of
+//! all functions is known.
 
 use std::collections::HashSet;
 
@@ -110,8 +110,8 @@ impl FunctionCode {
         }
     }
 
-    /// Adds the handlers of code that uses the iterator in a slot: that of the closing, which keeps the first error, and that of the use,
-    /// which applies while the iterator must be closed.
+    /// Adds the handlers of code that uses the iterator in a slot: that of the closing, which keeps the first error,
+    /// and that of the use, which applies while the iterator must be closed.
     pub(super) fn add_iterator_handlers(&mut self, close: (u32, u32, Label), used: (u32, u32, Label), slot: u16) {
         for ((start, end, target), depth, slot) in [(close, 1, None), (used, 0, Some(slot))] {
             if start < end {
@@ -190,8 +190,8 @@ impl FunctionCode {
     }
 }
 
-/// Lays the functions out one after another, the global frame first, and resolves all labels. If there are several files, the global
-/// frame lists the files of the instructions.
+/// Lays the functions out one after another, the global frame first, and resolves all labels. If there are several
+/// files, the global frame lists the files of the instructions.
 pub(super) fn lay_out(mut codes: Vec<FunctionCode>, paths: &[&str]) -> Vec<Instruction> {
     let mut bases = Vec::with_capacity(codes.len());
     let mut next = 1u32;

@@ -1,5 +1,5 @@
-//! Generators and the closing of iterators. ECMA-262 §15.5 Generator Function Definitions, §15.6 Async Generator Function Definitions,
-//! §7.4 Operations on Iterator Objects.
+//! Generators and the closing of iterators. ECMA-262 §15.5 Generator Function Definitions, §15.6 Async Generator
+//! Function Definitions, §7.4 Operations on Iterator Objects.
 //!
 //! A program without generators and symbols has no iterators of its own, so its loops need no code that closes them.
 
@@ -57,8 +57,8 @@ pub(super) fn yield_expression<'a>(compiler: &mut Compiler<'a, '_>, expression: 
     compiler.bind_label(next);
 }
 
-/// `( iterable -- value )` `yield*`. ECMA-262 §14.4.14 YieldExpression. Deviation: if `return` of an async generator receives a promise that
-/// is rejected, the inner iterator is not notified.
+/// `( iterable -- value )` `yield*`. ECMA-262 §14.4.14 YieldExpression. Deviation: if `return` of an async generator
+/// receives a promise that is rejected, the inner iterator is not notified.
 fn delegate(compiler: &mut Compiler<'_, '_>) {
     let is_async = is_async_generator(compiler);
     let (iterator, mode) = (compiler.current.code.acquire_hidden_slot(), compiler.current.code.acquire_hidden_slot());
@@ -130,7 +130,8 @@ pub(super) fn await_next(compiler: &mut Compiler<'_, '_>, slot: u16, end: Label)
     compiler.emit_json(Op::GetProp, json!("value"));
 }
 
-/// Closes the iterator in a slot. ECMA-262 §7.4.11 IteratorClose, §7.4.13 AsyncIteratorClose, with a completion that is not a throw completion.
+/// Closes the iterator in a slot. ECMA-262 §7.4.11 IteratorClose, §7.4.13 AsyncIteratorClose, with a completion that is
+/// not a throw completion.
 pub(super) fn close_iterator(compiler: &mut Compiler<'_, '_>, slot: u16, is_async: bool) {
     let closed = compiler.new_label();
     emit_return(compiler, slot, is_async, closed);

@@ -66,8 +66,8 @@ fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<
     }
 }
 
-/// A host call by a name that the program does not declare. If it is awaited or its options name a signal, it is opened, and the value is its
-/// promise. False if the name is not a host function.
+/// A host call by a name that the program does not declare. If it is awaited or its options name a signal, it is
+/// opened, and the value is its promise. False if the name is not a host function.
 pub(super) fn host_call<'a>(
     compiler: &mut Compiler<'a, '_>,
     name: &str,
@@ -144,8 +144,8 @@ fn push_arguments<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<
     }
 }
 
-/// Checks options in an object literal, so that an unknown name is found before the program runs. The machine checks all others.
-/// `extra` are names that are also permitted.
+/// Checks options in an object literal, so that an unknown name is found before the program runs. The machine checks
+/// all others. `extra` are names that are also permitted.
 fn check_options<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, options: &Expression<'a>, extra: &[&str]) {
     let Expression::ObjectExpression(object) = options.get_inner_expression() else { return };
     for property in &object.properties {
@@ -165,7 +165,8 @@ fn check_options<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, options: &Exp
     }
 }
 
-/// Checks questions in an array literal. A call among them would run at once, and its answer would be used as a question.
+/// Checks questions in an array literal. A call among them would run at once, and its answer would be used as a
+/// question.
 fn check_questions<'a>(compiler: &mut Compiler<'a, '_>, questions: &Expression<'a>) {
     match questions.get_inner_expression() {
         Expression::ArrayExpression(array) => {

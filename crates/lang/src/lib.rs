@@ -1,5 +1,6 @@
-//! The compiler: a TypeScript subset to bytecode. A program that compiles has the meaning that it has in Node. Every other program is refused
-//! with a location and a hint. The compiler reads only the source and has no access to a running machine.
+//! The compiler: a TypeScript subset to bytecode. A program that compiles has the meaning that it has in Node. Every
+//! other program is refused with a location and a hint. The compiler reads only the source and has no access to a
+//! running machine.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -55,8 +56,8 @@ pub struct CompiledProgram {
     pub files: BTreeMap<String, String>,
 }
 
-/// Reads a file of a program: its source, `None` if the file does not exist, or the reason why it cannot be read. The path is relative
-/// to the root of the program, with `/` and without `..`.
+/// Reads a file of a program: its source, `None` if the file does not exist, or the reason why it cannot be read. The
+/// path is relative to the root of the program, with `/` and without `..`.
 pub type ReadFile<'r> = dyn FnMut(&str) -> Result<Option<String>, String> + 'r;
 
 /// Compiles one source. `file` appears only in diagnostics.
@@ -200,8 +201,8 @@ fn is_types_only(kind: &AstKind<'_>) -> bool {
     )
 }
 
-/// Start offsets of the declarations of names that have at most one declaration at run time. Their other declarations are overloads and
-/// types, which JavaScript's rules would report as redeclarations.
+/// Start offsets of the declarations of names that have at most one declaration at run time. Their other declarations
+/// are overloads and types, which JavaScript's rules would report as redeclarations.
 fn merged_declarations(semantic: &Semantic<'_>) -> HashSet<u32> {
     let (scoping, nodes) = (semantic.scoping(), semantic.nodes());
     let mut starts = HashSet::new();

@@ -1,8 +1,9 @@
 //! The files of a program: what they import and export, and the order of their evaluation. ECMA-262 §16.2 Modules.
 //!
-//! The files become one program. Each top-level variable has a slot of the global frame, and an import is another name for such a slot.
-//! So imports are live, and cycles behave as in ECMA-262: functions exist from the start, other variables once their file has run.
-//! Deviation: a program reads only members of a namespace (`import * as ns`), which is not a value.
+//! The files become one program. Each top-level variable has a slot of the global frame, and an import is another name
+//! for such a slot. So imports are live, and cycles behave as in ECMA-262: functions exist from the start, other
+//! variables once their file has run. Deviation: a program reads only members of a namespace (`import * as ns`), which
+//! is not a value.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -424,8 +425,8 @@ impl<'a> ModuleGraph<'a> {
         found
     }
 
-    /// The function of the program that is called with the input: `main` of the entry, or a function that the entry exports as `main` or as its
-    /// default. `None` if there is none, or if the top level calls it.
+    /// The function of the program that is called with the input: `main` of the entry, or a function that the entry
+    /// exports as `main` or as its default. `None` if there is none, or if the top level calls it.
     pub(super) fn function_to_call(&self) -> Option<Binding> {
         let entry = &self.modules[0];
         let own = entry.semantic.scoping().get_root_binding("main".into()).map(|main| Binding::Variable(0, main));
@@ -647,8 +648,8 @@ impl<'a> ModuleGraph<'a> {
         }
     }
 
-    /// Refuses an `await` outside functions if Node evaluates another file meanwhile. ECMA-262 §16.2.1.6.1.3.2 ExecuteAsyncModule.
-    /// Deviation: files are evaluated one after another.
+    /// Refuses an `await` outside functions if Node evaluates another file meanwhile. ECMA-262 §16.2.1.6.1.3.2
+    /// ExecuteAsyncModule. Deviation: files are evaluated one after another.
     fn check_awaits(&self, diagnostics: &mut [Diagnostics<'_>]) {
         let order = self.evaluation_order();
         for (at, module) in order.iter().enumerate() {
@@ -677,7 +678,8 @@ pub(super) enum SpecifierError {
     Malformed,
 }
 
-/// The paths at which the file of an import may be, the first choice first. TypeScript Handbook, Modules - Theory, module resolution.
+/// The paths at which the file of an import may be, the first choice first. TypeScript Handbook, Modules - Theory,
+/// module resolution.
 pub(super) fn candidate_paths(importer: &str, specifier: &str) -> Result<Vec<String>, SpecifierError> {
     if !specifier.split('/').next().is_some_and(|first| matches!(first, "." | "..")) {
         return Err(SpecifierError::Package);

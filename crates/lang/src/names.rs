@@ -55,7 +55,8 @@ pub(super) struct VariablePlan {
     variables: Vec<Variable>,
     /// Names of properties that the program defines. They may shadow names that the machine lacks.
     pub(super) own_properties: HashSet<String>,
-    /// Whether a read of a property or a conversion may run code of the program: a getter, `toString`, `valueOf`, `join`.
+    /// Whether a read of a property or a conversion may run code of the program: a getter, `toString`, `valueOf`,
+    /// `join`.
     pub(super) reads_have_effects: bool,
     /// Whether the program may have promises. Otherwise `await` has no effect.
     pub(super) has_promises: bool,
@@ -175,7 +176,8 @@ fn in_loop(nodes: &AstNodes<'_>, node: NodeId) -> bool {
     })
 }
 
-/// The name of a member that is known when the program is compiled. ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation, LiteralPropertyName.
+/// The name of a member that is known when the program is compiled. ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation,
+/// LiteralPropertyName.
 pub(super) fn static_name<'k>(key: &'k PropertyKey<'_>) -> Option<Cow<'k, str>> {
     match key {
         PropertyKey::NumericLiteral(literal) => Some(runstate_value::number_text(literal.value).into()),
@@ -315,7 +317,8 @@ fn nearest_name<'a>(compiler: &Compiler<'a, '_>, name: &str) -> Option<String> {
     near.filter(|(distance, _)| *distance <= limit).min().map(|(_, nearest)| nearest.to_owned())
 }
 
-/// Reads a member of a built-in or of a namespace: `Math.PI`, `Number.isInteger`. Returns `false` if the object is neither.
+/// Reads a member of a built-in or of a namespace: `Math.PI`, `Number.isInteger`. Returns `false` if the object is
+/// neither.
 pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &StaticMemberExpression<'a>) -> bool {
     if compiler.namespace_member(member) {
         return true;

@@ -1,5 +1,5 @@
-//! A token scan before parsing. The parser recurses over nested constructs, and no source may overflow the stack of the process.
-//! Where the scan is unsure, it overestimates the nesting.
+//! A token scan before parsing. The parser recurses over nested constructs, and no source may overflow the stack of the
+//! process. Where the scan is unsure, it overestimates the nesting.
 
 /// Most brackets that may be open at once.
 const MAX_BRACKETS: usize = 200;

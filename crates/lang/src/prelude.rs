@@ -1,5 +1,5 @@
-//! Built-ins that are written in the language: a program that uses one of them gets its source as one more file, which is evaluated first.
-//! Its instructions have no lines, so stack traces leave them out.
+//! Built-ins that are written in the language: a program that uses one of them gets its source as one more file, which
+//! is evaluated first. Its instructions have no lines, so stack traces leave them out.
 
 use oxc_ast::AstKind;
 use oxc_semantic::{Semantic, SymbolFlags};

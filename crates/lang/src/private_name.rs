@@ -1,6 +1,7 @@
 //! Private names: `#x` of fields, methods and accessors. ECMA-262 §6.2.12 Private Names.
 //!
-//! Each evaluation of a class creates a new object per name, in a hidden variable that the members of the class capture.
+//! Each evaluation of a class creates a new object per name, in a hidden variable that the members of the class
+//! capture.
 
 use std::collections::HashMap;
 
@@ -81,7 +82,8 @@ fn find<'c>(compiler: &'c Compiler<'_, '_>, name: &str) -> Option<&'c PrivateNam
     compiler.private_scopes.iter().rev().find_map(|names| names.get(name))
 }
 
-/// `object.#name`. In an optional chain, `nullish` is the target if the object is missing. ECMA-262 §13.3.2 Property Accessors.
+/// `object.#name`. In an optional chain, `nullish` is the target if the object is missing. ECMA-262 §13.3.2 Property
+/// Accessors.
 pub(super) fn read<'a>(
     compiler: &mut Compiler<'a, '_>,
     member: &'a PrivateFieldExpression<'a>,

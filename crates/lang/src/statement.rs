@@ -17,7 +17,8 @@ use super::{assignment, class, control, destructuring, diagnostic, enumeration, 
 pub(super) const IMPORT_HINT: &str = "write import { name } from \"./file.ts\"";
 
 impl<'a> Compiler<'a, '_> {
-    /// The statements of one scope. Its functions are initialized before the first statement. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
+    /// The statements of one scope. Its functions are initialized before the first statement. ECMA-262 §14.2.3
+    /// BlockDeclarationInstantiation.
     pub(super) fn statements(&mut self, statements: &'a [Statement<'a>]) {
         self.hoist_functions(statements);
         self.statements_in_order(statements);
@@ -51,8 +52,9 @@ impl<'a> Compiler<'a, '_> {
         self.with_nesting(statement.span(), |this| this.statement_inner(statement));
     }
 
-    /// ECMA-262 §14.2 Block, §14.4 Empty Statement, §14.5 Expression Statement, §14.13 Labelled Statements, §14.14 The throw Statement,
-    /// §14.16 The debugger Statement. Deviation: `debugger` has no effect. §14.11 The with Statement is an early error in strict code.
+    /// ECMA-262 §14.2 Block, §14.4 Empty Statement, §14.5 Expression Statement, §14.13 Labelled Statements, §14.14 The
+    /// throw Statement, §14.16 The debugger Statement. Deviation: `debugger` has no effect. §14.11 The with Statement
+    /// is an early error in strict code.
     fn statement_inner(&mut self, statement: &'a Statement<'a>) {
         self.set_location(statement.span());
         if !matches!(
@@ -357,7 +359,8 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// Emits an exit through every `finally` block in between. A returned value is on the stack. ECMA-262 §14.15 The try Statement.
+    /// Emits an exit through every `finally` block in between. A returned value is on the stack. ECMA-262 §14.15 The
+    /// try Statement.
     pub(super) fn emit_exit(&mut self, exit: DeferredExit) {
         let floor = match exit {
             DeferredExit::Return => 0,

@@ -49,7 +49,8 @@ impl LegacyDirectory {
         root.join("programs").is_dir() && root.join("executions").is_dir() && !is_runstate
     }
 
-    /// Opens the directory `root`. Its folders are listed now, so that one that cannot be read is an error before anything is written.
+    /// Opens the directory `root`. Its folders are listed now, so that one that cannot be read is an error before
+    /// anything is written.
     pub fn open(root: &Path) -> Result<Self, Error> {
         Ok(Self { root: root.to_owned(), name: root.display().to_string(), unknown: unknown_files(root)? })
     }
@@ -132,7 +133,8 @@ impl LegacyDatabase for LegacyDirectory {
     }
 
     fn total(&self) -> Option<u64> {
-        // A folder that cannot be listed leaves the progress without a total. Its error is returned when its rows are read.
+        // A folder that cannot be listed leaves the progress without a total. Its error is returned when its rows are
+        // read.
         let count = |folder| self.json_files(folder).map(|names| names.len() as u64).ok();
         Some(count("programs")? + count("executions")?)
     }
@@ -152,7 +154,8 @@ fn file_component(name: &str) -> Option<&str> {
     Path::new(name).file_name().filter(|component| *component == name).map(|_| name)
 }
 
-/// The order of entries by the time and the step in their file names: `{timestamp}-{step}.json`, including the step -1 of an answer.
+/// The order of entries by the time and the step in their file names: `{timestamp}-{step}.json`, including the step -1
+/// of an answer.
 fn history_order(name: &str) -> (String, i64, String) {
     let stem = name.strip_suffix(JSON).unwrap_or(name);
     let (time, step) = stem.rsplit_once('-').unwrap_or((stem, ""));
@@ -164,7 +167,8 @@ fn history_order(name: &str) -> (String, i64, String) {
     }
 }
 
-/// The contents of a file, or the reason why it is skipped: it is damaged, not a file, a link without a target, or deleted meanwhile.
+/// The contents of a file, or the reason why it is skipped: it is damaged, not a file, a link without a target, or
+/// deleted meanwhile.
 fn skip_unreadable<T>(path: &Path, read: Result<T, Error>) -> Result<Result<T, String>, Error> {
     match read {
         Ok(read) => Ok(Ok(read)),

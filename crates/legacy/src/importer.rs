@@ -46,7 +46,8 @@ struct OriginalBytecode {
 
 /// Imports the data of a database of the older CVM. `compile` compiles a source, or returns why it cannot.
 ///
-/// A repeat has no further effect. [`LegacyImportReport::left`] lists what could not be imported. The database is not changed.
+/// A repeat has no further effect. [`LegacyImportReport::left`] lists what could not be imported. The database is not
+/// changed.
 pub async fn import_legacy(
     engine: &Engine,
     database: &dyn LegacyDatabase,
@@ -188,7 +189,8 @@ impl LegacyImporter<'_> {
         Ok(())
     }
 
-    /// Imports an execution after its rows. Whether one that has not ended can continue is checked before any row is written.
+    /// Imports an execution after its rows. Whether one that has not ended can continue is checked before any row is
+    /// written.
     async fn import_execution(&mut self, execution: LegacyExecution) -> Result<(), Error> {
         let program_id = &execution.command.program_id;
         let Some(LegacyProgramInfo { name, bytecode, is_startable }) = self.programs.get(program_id).cloned() else {
@@ -312,8 +314,8 @@ fn unrunnable(why: &str) -> Error {
     unsupported(format!("its bytecode cannot be run here: {why}; {REMEDY}"))
 }
 
-/// The instruction at which a machine of this program can have failed, and its operands. The older CVM may have advanced already, or popped
-/// operands.
+/// The instruction at which a machine of this program can have failed, and its operands. The older CVM may have
+/// advanced already, or popped operands.
 fn locate_failure(
     original: &OriginalBytecode,
     ended: &ImportExecution,

@@ -1,9 +1,10 @@
-//! Data of the older CVM: the collections `programs`, `executions`, `cc_history` and `execution_logs`, and also `outputs` and `history`, in
-//! a database or in a folder.
+//! Data of the older CVM: the collections `programs`, `executions`, `cc_history` and `execution_logs`, and also
+//! `outputs` and `history`, in a database or in a folder.
 //!
-//! A program is compiled anew for executions that are started later. Its original bytecode becomes its first version. Executions
-//! that have not ended continue in that bytecode where they were: they wait for their answer, or run on from their last save. Each item
-//! that cannot be imported is reported by its id, with the reason. An implementation of [`LegacyDatabase`] provides the documents.
+//! A program is compiled anew for executions that are started later. Its original bytecode becomes its first version.
+//! Executions that have not ended continue in that bytecode where they were: they wait for their answer, or run on from
+//! their last save. Each item that cannot be imported is reported by its id, with the reason. An implementation of
+//! [`LegacyDatabase`] provides the documents.
 
 mod directory;
 mod documents;

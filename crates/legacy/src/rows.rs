@@ -77,7 +77,8 @@ impl LegacyImporter<'_> {
         Ok(None)
     }
 
-    /// Imports the calls, the log and the history of an execution. `program` has its original bytecode, if that runs here.
+    /// Imports the calls, the log and the history of an execution. `program` has its original bytecode, if that runs
+    /// here.
     pub(super) async fn import_rows(
         &mut self,
         execution: &str,
@@ -146,8 +147,8 @@ impl LegacyImporter<'_> {
         Ok(())
     }
 
-    /// Imports the history of an execution that has `closed` calls already. `waits_at` is the instruction of its open call, which is
-    /// imported with the execution. Returns the number of closed calls afterwards.
+    /// Imports the history of an execution that has `closed` calls already. `waits_at` is the instruction of its open
+    /// call, which is imported with the execution. Returns the number of closed calls afterwards.
     async fn import_history(
         &mut self,
         mut history: LegacyHistory<'_>,

@@ -1,5 +1,6 @@
-//! Fields of a document that may contain anything: they are read one by one, and errors name their path, which serde's do not. Values as
-//! the original CVM saved them become JSON. Their arrays and objects have a type tag, and are in its heap if it had one.
+//! Fields of a document that may contain anything: they are read one by one, and errors name their path, which serde's
+//! do not. Values as the original CVM saved them become JSON. Their arrays and objects have a type tag, and are in its
+//! heap if it had one.
 
 use std::collections::HashSet;
 
@@ -126,7 +127,8 @@ pub(super) const CUT: &str = "…";
 /// Maximum nesting, greater than that of any value here.
 const MAX_LEVELS: usize = 100;
 
-/// Maximum number of values that are written of one execution. An object that is shared is written once for each reference.
+/// Maximum number of values that are written of one execution. An object that is shared is written once for each
+/// reference.
 const MAX_VALUES: usize = 1_000_000;
 
 /// The heap of one execution, from which values are written as JSON.

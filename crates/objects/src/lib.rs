@@ -1,4 +1,5 @@
-//! Objects in directories and in buckets of S3, or of a server with its protocol: their clients, their errors, and folders of objects.
+//! Objects in directories and in buckets of S3, or of a server with its protocol: their clients, their errors, and
+//! folders of objects.
 
 use std::error::Error as _;
 use std::path::Path as FilePath;
@@ -29,7 +30,8 @@ const RETRY: RetryConfig = RetryConfig {
     retry_timeout: Duration::from_secs(60),
 };
 
-/// The time to complete an upload. Servers take up to several minutes (`CompleteMultipartUpload` in the reference of S3).
+/// The time to complete an upload. Servers take up to several minutes (`CompleteMultipartUpload` in the reference of
+/// S3).
 const COMPLETION_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A place in a bucket.
@@ -65,8 +67,8 @@ pub struct ObjectFolder {
 }
 
 impl ObjectFolder {
-    /// Opens the folder of a URL, `local:DIRECTORY` or `s3://BUCKET/PREFIX`. A directory is created if it does not exist; settings of S3 are in the
-    /// environment, as `AWS_ACCESS_KEY_ID`.
+    /// Opens the folder of a URL, `local:DIRECTORY` or `s3://BUCKET/PREFIX`. A directory is created if it does not
+    /// exist; settings of S3 are in the environment, as `AWS_ACCESS_KEY_ID`.
     ///
     /// Errors: `invalid_url`, `io`.
     pub fn open(url: &str) -> Result<Self, Error> {

@@ -287,7 +287,8 @@ pub fn read_unchained(bytes: &[u8], seq: u64) -> Result<CommitFile, String> {
     if file.seq == seq { Ok(file) } else { Err(format!("its `seq` is {}: it was renamed or copied", file.seq)) }
 }
 
-/// Returns the ids of the commands in a damaged file, and the keys of the documents that they write, as far as its lines can be read.
+/// Returns the ids of the commands in a damaged file, and the keys of the documents that they write, as far as its
+/// lines can be read.
 pub fn scan(bytes: &[u8]) -> (Vec<String>, Vec<Key>) {
     let text = String::from_utf8_lossy(bytes);
     let (mut commands, mut keys) = (Vec::new(), Vec::new());

@@ -181,7 +181,8 @@ impl LoadStore {
     }
 }
 
-/// The commit files that are applied in one turn of an event loop: some milliseconds. Natively the work has a thread of its own, and does not pause.
+/// The commit files that are applied in one turn of an event loop: some milliseconds. Natively the work has a thread of
+/// its own, and does not pause.
 const FILES_PER_TURN: u64 = 8;
 
 /// A store that is being loaded.

@@ -197,8 +197,8 @@ pub struct CatchUpResult {
 /// Known as: backward validation of optimistic concurrency control.
 pub async fn is_head_intact<F: Fs>(fs: &F, head: &LogHead) -> Result<bool, FsError> {
     match head.base {
-        // Snapshot 0 names the store's identity. That the snapshot exists is not enough: it is removed after the commits
-        // behind it, which this reader has then missed.
+        // Snapshot 0 names the store's identity. That the snapshot exists is not enough: it is removed after the
+        // commits behind it, which this reader has then missed.
         Some(base) if base == head.seq => {
             Ok(highest_snapshot(fs).await? == Some(base) && snapshot_names_head(fs, head, base).await?)
         }

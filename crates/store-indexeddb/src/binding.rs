@@ -1,5 +1,5 @@
-//! Bindings to the browser calls that the store makes. They are structural: they check no class, so pages, workers and test doubles
-//! work alike, and web-sys is not needed. A call that may throw returns the exception.
+//! Bindings to the browser calls that the store makes. They are structural: they check no class, so pages, workers and
+//! test doubles work alike, and web-sys is not needed. A call that may throw returns the exception.
 
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;

@@ -1,9 +1,9 @@
-//! Commits. Commits that arrive during a transaction form a group and go into the next one (group commit). Each is planned on the
-//! state after those before it, and succeeds or fails on its own.
+//! Commits. Commits that arrive during a transaction form a group and go into the next one (group commit). Each is
+//! planned on the state after those before it, and succeeds or fails on its own.
 //!
 //! A transaction has two waves: all reads of the batches are requested at once, then the commits are planned and all
-//! writes are issued at once. Only the end of the transaction is awaited. A commit whose connection was lost is retried.
-//! Its ledger row is read first, so it is applied once.
+//! writes are issued at once. Only the end of the transaction is awaited. A commit whose connection was lost is
+//! retried. Its ledger row is read first, so it is applied once.
 //!
 //! A large batch is checked against the storage quota that the browser reports (Storage Standard,
 //! `navigator.storage.estimate()`).
@@ -364,8 +364,8 @@ impl Connection {
     }
 }
 
-/// Size in bytes from which the quota is checked. A check takes about a millisecond. Writing a batch without space takes many
-/// milliseconds, and uses up more of the remaining space.
+/// Size in bytes from which the quota is checked. A check takes about a millisecond. Writing a batch without space
+/// takes many milliseconds, and uses up more of the remaining space.
 const CHECKED_FROM_BYTES: usize = 1024 * 1024;
 
 /// Rejects a large batch that exceeds the remaining space. Without an estimate of the browser there is no check.

@@ -25,8 +25,8 @@ pub(super) struct DatabaseGuard {
 }
 
 impl DatabaseGuard {
-    /// Creates the guard. Call it in the event in which the database was opened: `versionchange` is sent only once, and its sender
-    /// waits.
+    /// Creates the guard. Call it in the event in which the database was opened: `versionchange` is sent only once, and
+    /// its sender waits.
     pub(super) fn new(database: IdbDatabase) -> Self {
         let lost = Rc::new(Cell::new(false));
         let (raw, is_lost) = (database.clone(), lost.clone());

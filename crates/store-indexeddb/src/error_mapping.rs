@@ -60,17 +60,17 @@ impl From<JsValue> for BrowserError {
 /// The name of the exception for an aborted transaction.
 const ABORTED: &str = "AbortError";
 
-/// Texts by which browsers report a full disk, in lower case. Chromium on a full disk reports
-/// `DataError: Failed to write blobs (IOError)` for large values,
-/// `UnknownError: Connection is closing because of: IO error: … FILE_ERROR_NO_SPACE` for small ones, and
-/// `Encountered full disk while opening backing store`. SQLite, which Firefox and Safari use, reports `database or disk is full`.
+/// Texts by which browsers report a full disk, in lower case. Chromium on a full disk reports `DataError: Failed to
+/// write blobs (IOError)` for large values, `UnknownError: Connection is closing because of: IO error: …
+/// FILE_ERROR_NO_SPACE` for small ones, and `Encountered full disk while opening backing store`. SQLite, which Firefox
+/// and Safari use, reports `database or disk is full`.
 const NO_SPACE: [&str; 5] = ["failed to write blobs", "no_space", "no space", "full disk", "disk is full"];
 
 impl BrowserError {
     /// Returns whether the connection is closed or closing, or the database has changed. A new connection may succeed.
     pub(super) fn is_connection_lost(&self) -> bool {
-        // `InvalidStateError`: a call on a closed connection. `NotFoundError`: a collection that no longer exists. `UnknownError`:
-        // transactions in progress end with it if the browser closes a connection or its storage fails.
+        // `InvalidStateError`: a call on a closed connection. `NotFoundError`: a collection that no longer exists.
+        // `UnknownError`: transactions in progress end with it if the browser closes a connection or its storage fails.
         !self.is_out_of_space()
             && matches!(self.name.as_str(), "InvalidStateError" | "NotFoundError" | "UnknownError" | ABORTED)
     }
@@ -80,7 +80,8 @@ impl BrowserError {
         self.name == "VersionError"
     }
 
-    /// Returns whether there is no space. An exhausted quota has an error name of its own; a full disk shows in the message only.
+    /// Returns whether there is no space. An exhausted quota has an error name of its own; a full disk shows in the
+    /// message only.
     pub(super) fn is_out_of_space(&self) -> bool {
         let message = self.message.to_ascii_lowercase();
         self.name == "QuotaExceededError" || NO_SPACE.iter().any(|words| message.contains(words))

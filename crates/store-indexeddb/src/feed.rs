@@ -1,5 +1,5 @@
-//! The change feed: one record per transaction, under the number of its last change. So a position is a number of changes. Each
-//! commit writes its record in its own transaction, and trims the feed to the last 10,000 changes.
+//! The change feed: one record per transaction, under the number of its last change. So a position is a number of
+//! changes. Each commit writes its record in its own transaction, and trims the feed to the last 10,000 changes.
 //!
 //! A commit notifies the readers that wait for changes, in this tab and in others. A notification may be lost, so no
 //! reader relies on it.
@@ -39,7 +39,8 @@ struct FeedRecord {
     commits: Vec<FeedCommit>,
 }
 
-/// A commit: its command, and for each document the collection, id and new revision. A deleted document has no revision.
+/// A commit: its command, and for each document the collection, id and new revision. A deleted document has no
+/// revision.
 #[derive(Debug, Serialize, Deserialize)]
 struct FeedCommit {
     command: CommandId,
@@ -132,7 +133,8 @@ fn number_key(number: u64) -> JsValue {
     JsValue::from_f64(number as f64)
 }
 
-/// Returns the position after `number` changes. Its prefix is unique to the store, so positions of other stores are rejected.
+/// Returns the position after `number` changes. Its prefix is unique to the store, so positions of other stores are
+/// rejected.
 pub(super) fn position(layout: &DatabaseLayout, number: u64) -> Position {
     Position(format!("{}.{number}", position_prefix(layout)))
 }

@@ -1,6 +1,6 @@
-//! Inspection of the database through rexie, so that independent code reads what the store's own binding wrote. Each record must
-//! have a valid checksum, the key of its id, and the index entries of its document. The browser's index must have as many entries
-//! as the records.
+//! Inspection of the database through rexie, so that independent code reads what the store's own binding wrote. Each
+//! record must have a valid checksum, the key of its id, and the index entries of its document. The browser's index
+//! must have as many entries as the records.
 
 use js_sys::{Array, Reflect};
 use rexie::{KeyRange, Rexie, Store, Transaction, TransactionMode};
@@ -45,8 +45,8 @@ pub(super) async fn inspect(
     Ok(report)
 }
 
-/// rexie does not close its connection when another tab upgrades the database. The store's own connection does, and then the
-/// inspection ends.
+/// rexie does not close its connection when another tab upgrades the database. The store's own connection does, and
+/// then the inspection ends.
 fn ensure_not_lost(connection: &Connection) -> Result<(), BrowserError> {
     if connection.handle.guard.is_lost() { Err(JsValue::NULL.into()) } else { Ok(()) }
 }

@@ -1,5 +1,6 @@
-//! The layout of the database, in the object store `runstate`. The key `store` has its format and id. The key of each collection
-//! has the declared version and the declaration that made each index. The layout and a catalog determine an upgrade.
+//! The layout of the database, in the object store `runstate`. The key `store` has its format and id. The key of each
+//! collection has the declared version and the declaration that made each index. The layout and a catalog determine an
+//! upgrade.
 //!
 //! A document has a record `{ id, rev, v, doc, crc, i }`. `doc` is its JSON. `crc` is a CRC-32 over the collection and
 //! the members before it, so edits by hand are detected. `i` has its entries in all indexes, which the browser
@@ -27,16 +28,16 @@ pub(super) const FEED: &str = "changes";
 /// The key of [`DatabaseIdentity`] in [`META`].
 pub(super) const IDENTITY: &str = "store";
 
-/// The browser index of each object store of documents, over all their entries. Each entry begins with the slot of its declared
-/// index. One browser index costs a third of one browser index per declared index.
+/// The browser index of each object store of documents, over all their entries. Each entry begins with the slot of its
+/// declared index. One browser index costs a third of one browser index per declared index.
 pub(super) const ENTRIES: &str = "i";
 
 /// The object store that format 2 had for the end of the feed. No collection has this name.
 pub(super) const FEED_END: &str = "end";
 
-/// The format that this version writes, and the newest that it reads. In format 1 each declared index was a browser index.
-/// Programs of format 2 commit without reading, and detect each other by a row of [`FEED_END`] that format 3 lacks. So
-/// they must not write to it.
+/// The format that this version writes, and the newest that it reads. In format 1 each declared index was a browser
+/// index. Programs of format 2 commit without reading, and detect each other by a row of [`FEED_END`] that format 3
+/// lacks. So they must not write to it.
 pub(super) const FORMAT: u64 = 3;
 
 /// The identity of the store.
@@ -178,8 +179,8 @@ impl IndexSlot {
     }
 }
 
-/// Returns the first free slot. An upgrade does not reuse slots of dropped indexes: entries with such a slot remain in a record
-/// until the upgrade writes all documents of the collection again.
+/// Returns the first free slot. An upgrade does not reuse slots of dropped indexes: entries with such a slot remain in
+/// a record until the upgrade writes all documents of the collection again.
 fn free_slot(taken: &[u8]) -> u8 {
     // No collection has two hundred indexes. The last slot needs a successor, at which its entries end.
     (b'0'..u8::MAX).find(|slot| !taken.contains(slot)).unwrap_or(b'0')
@@ -206,7 +207,8 @@ pub(super) struct EncodedRecord<'a> {
 /// A document, or what is wrong with its record.
 pub(super) type DecodedRecord = Result<(Arc<str>, StoredDocument), String>;
 
-/// Decodes a record of a collection. Its members are read one by one: a foreign value, for example a cyclic one, is never shown.
+/// Decodes a record of a collection. Its members are read one by one: a foreign value, for example a cyclic one, is
+/// never shown.
 pub(super) fn decode_record(record: JsValue, collection: &str) -> DecodedRecord {
     let member = |name: &str| Reflect::get(&record, &name.into()).unwrap_or_default();
     let invalid = |name: &str, kind: &str| format!("it is not a valid document record: `{name}` is not {kind}");
@@ -226,7 +228,8 @@ pub(super) fn decode_record(record: JsValue, collection: &str) -> DecodedRecord 
 }
 
 impl<'a> EncodedRecord<'a> {
-    /// Creates the record of a document, with its entries by the slots of their indexes. The error: the document cannot be written as JSON.
+    /// Creates the record of a document, with its entries by the slots of their indexes. The error: the document cannot
+    /// be written as JSON.
     pub(super) fn new(
         collection: &str,
         id: &'a str,
@@ -252,7 +255,8 @@ pub(super) fn index_entries<'a>(
     })
 }
 
-/// Returns the CRC-32 of a record. Ids and revisions have no control characters, so no two records have the same checked bytes.
+/// Returns the CRC-32 of a record. Ids and revisions have no control characters, so no two records have the same
+/// checked bytes.
 fn checksum(collection: &str, id: &str, rev: &str, v: u32, doc: &str) -> u32 {
     let mut crc = CRC_32.digest();
     for part in [collection, id, rev, &v.to_string(), doc] {

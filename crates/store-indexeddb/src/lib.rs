@@ -1,5 +1,6 @@
-//! The store in IndexedDB, for pages, workers and web extensions. Several tabs may use one database at the same time. There is
-//! neither a lock nor a leader, because the browser runs transactions that write one after the other (W3C Indexed Database API).
+//! The store in IndexedDB, for pages, workers and web extensions. Several tabs may use one database at the same time.
+//! There is neither a lock nor a leader, because the browser runs transactions that write one after the other (W3C
+//! Indexed Database API).
 //!
 //! ```text
 //! runstate            "store" → { format, store: id }; "d.c" → { version, indexes: [{ slot, name, made_by }] }
@@ -9,26 +10,26 @@
 //!
 //! # Invariants
 //!
-//! - **Results are those of `tables`, not of the browser.** Index entries are the order-preserving keys that
-//!   tables keep in memory. Each record lists its entries (`i`), and one browser index covers all entries of a collection. So
-//!   ranges, orders and cursors are the same, and the same code evaluates a query. It records a deferred read for each row that it
-//!   lacks. The row is read in the same transaction, and the query is evaluated again
-//!   (`tables::deferred`, `docs/decisions/0008`). Of an index only the needed range is read, twice as
-//!   many rows each round.
-//! - **An index is used only if the same declaration made its entries** (`made_by`). If one is missing, the version of the database
-//!   is raised by one, and the documents of the collection are written again with their entries. This happens in the one
-//!   transaction in which the browser allows a change of shape, so it is atomic, and it does not change the documents. If nothing
-//!   is missing, opening changes nothing.
-//! - **A commit is two waves of requests**: all reads at once, then all writes at once. Only the end of the transaction is awaited,
-//!   with strict durability. Commits that arrive meanwhile go into the next transaction (group commit).
-//! - **A transaction that the browser aborts has changed nothing.** A connection that the browser closed is opened again. A commit
-//!   in flight is retried, and its ledger row is read first. The outcome is unknown only if that row cannot be read.
-//! - **A tab does not block other tabs.** If another tab wants to upgrade the database, the connection closes at once, and the next
-//!   call opens it again. If the database is then too new, the store is read-only. The wait for a tab that blocks an upgrade is
-//!   bounded.
-//! - **Records that were edited by hand are not trusted.** A checksum covers collection, id, revision, version and JSON. A wrong
-//!   checksum, or an index entry that its document does not have, is damage that names the document. Only `inspect` detects an
-//!   entry that was removed by hand.
+//! - **Results are those of `tables`, not of the browser.** Index entries are the order-preserving keys that tables
+//!   keep in memory. Each record lists its entries (`i`), and one browser index covers all entries of a collection. So
+//!   ranges, orders and cursors are the same, and the same code evaluates a query. It records a deferred read for each
+//!   row that it lacks. The row is read in the same transaction, and the query is evaluated again (`tables::deferred`,
+//!   `docs/decisions/0008`). Of an index only the needed range is read, twice as many rows each round.
+//! - **An index is used only if the same declaration made its entries** (`made_by`). If one is missing, the version of
+//!   the database is raised by one, and the documents of the collection are written again with their entries. This
+//!   happens in the one transaction in which the browser allows a change of shape, so it is atomic, and it does not
+//!   change the documents. If nothing is missing, opening changes nothing.
+//! - **A commit is two waves of requests**: all reads at once, then all writes at once. Only the end of the transaction
+//!   is awaited, with strict durability. Commits that arrive meanwhile go into the next transaction (group commit).
+//! - **A transaction that the browser aborts has changed nothing.** A connection that the browser closed is opened
+//!   again. A commit in flight is retried, and its ledger row is read first. The outcome is unknown only if that row
+//!   cannot be read.
+//! - **A tab does not block other tabs.** If another tab wants to upgrade the database, the connection closes at once,
+//!   and the next call opens it again. If the database is then too new, the store is read-only. The wait for a tab that
+//!   blocks an upgrade is bounded.
+//! - **Records that were edited by hand are not trusted.** A checksum covers collection, id, revision, version and
+//!   JSON. A wrong checksum, or an index entry that its document does not have, is damage that names the document. Only
+//!   `inspect` detects an entry that was removed by hand.
 //!
 //! # Files
 //!

@@ -1,7 +1,7 @@
 //! Opening the database, upgrading it to a catalog, and opening it again after the connection was lost.
 //!
-//! The database is opened without a version, and its version is raised by one only if something is missing. The browser notifies
-//! other connections, which close and open the database again. The wait for them is bounded.
+//! The database is opened without a version, and its version is raised by one only if something is missing. The browser
+//! notifies other connections, which close and open the database again. The wait for them is bounded.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -52,8 +52,8 @@ impl IndexedDbState {
         }
         let catalog = self.catalog.borrow().clone();
         match self.connect(&catalog).await {
-            // Chromium closes a database whose disk is full. It cannot open it again until there is space, and does not report the
-            // reason.
+            // Chromium closes a database whose disk is full. It cannot open it again until there is space, and does not
+            // report the reason.
             Err(IndexedDbError::Browser(error)) if self.out_of_space.get() && error.is_connection_lost() => {
                 Err(full_error(&self.name).into())
             }
@@ -163,7 +163,8 @@ impl IndexedDbState {
         Ok(Rc::new(DatabaseHandle { guard, layout }))
     }
 
-    /// Raises the version of the database by one, and upgrades it to `catalog`. If another tab was faster, it does nothing.
+    /// Raises the version of the database by one, and upgrades it to `catalog`. If another tab was faster, it does
+    /// nothing.
     async fn upgrade(&self, handle: &DatabaseHandle, catalog: &Catalog) -> Result<(), IndexedDbError> {
         let version = handle.guard.database.version() + 1.0;
         handle.guard.close();
@@ -231,7 +232,8 @@ impl IndexedDbState {
         match (upgraded, event.kind().as_str()) {
             (Ok(()), "success") => Ok(DatabaseGuard::new(request.result().unchecked_into())),
             (Err(error), _) if !error.is_connection_lost() => Err(error),
-            // Other errors say only that the transaction was aborted. The transaction itself has the cause, such as lack of space.
+            // Other errors say only that the transaction was aborted. The transaction itself has the cause, such as
+            // lack of space.
             (upgraded, _) => {
                 let aborted = || upgraded.err().unwrap_or_else(|| BrowserError::from(request.error()).into());
                 Err(tx.abort_cause().map_or_else(aborted, IndexedDbError::Browser))

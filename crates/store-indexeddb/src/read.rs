@@ -1,5 +1,5 @@
-//! Reads by deferred reads: a query is evaluated on the tables, missing rows are fetched in the same transaction, and the query is
-//! evaluated again.
+//! Reads by deferred reads: a query is evaluated on the tables, missing rows are fetched in the same transaction, and
+//! the query is evaluated again.
 //!
 //! If most of many requested documents are new, one list of keys replaces a request for each of them.
 
@@ -154,7 +154,8 @@ impl Connection {
                 let mut count = sizer.next_rows();
                 let mut from = from;
                 if direction == ScanDirection::Backward {
-                    // The browser returns lists in ascending order only, so a cursor finds the beginning of the range first.
+                    // The browser returns lists in ascending order only, so a cursor finds the beginning of the range
+                    // first.
                     from = find_backward_start(&idb_source, source, from, to.as_deref(), count).await?;
                     count = 0;
                 }
@@ -348,7 +349,8 @@ fn add_rows(
     Ok(())
 }
 
-/// Returns the key of the current row of a document. A document occurs once per key in the range, in the order of the keys.
+/// Returns the key of the current row of a document. A document occurs once per key in the range, in the order of the
+/// keys.
 fn next_key(
     extractor: &EntryExtractor,
     id: &str,
@@ -364,8 +366,8 @@ fn corrupt_error(collection: &str, id: &str, why: String) -> StoreError {
     StoreError::Corrupt { at: format!("{collection}/{id}"), why }
 }
 
-/// Number of documents of one collection from which a probe is worth its round. In Chromium 1,000 reads of absent documents take
-/// 67 ms and one list of keys takes 0.5 ms; the writes of as many documents take 144 ms.
+/// Number of documents of one collection from which a probe is worth its round. In Chromium 1,000 reads of absent
+/// documents take 67 ms and one list of keys takes 0.5 ms; the writes of as many documents take 144 ms.
 const MIN_DOCUMENTS: usize = 32;
 
 /// Limit of listed keys per requested document. With more other documents in between, the list is useless.

@@ -1,8 +1,9 @@
-//! A transaction and its completion. Requests of one transaction complete in order, so only the last of several is awaited. Of a
-//! transaction that writes, the transaction itself is awaited, never its requests.
+//! A transaction and its completion. Requests of one transaction complete in order, so only the last of several is
+//! awaited. Of a transaction that writes, the transaction itself is awaited, never its requests.
 //!
-//! The promises here settle inside an event of the transaction, and the task resumes in the same turn, so the transaction is still
-//! active. Awaiting anything else within a transaction ends it (W3C Indexed Database API, transaction lifetime).
+//! The promises here settle inside an event of the transaction, and the task resumes in the same turn, so the
+//! transaction is still active. Awaiting anything else within a transaction ends it (W3C Indexed Database API,
+//! transaction lifetime).
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -69,13 +70,14 @@ impl Tx {
         drop(self.raw.abort());
     }
 
-    /// Commits explicitly. The browser then need not wait for further requests, which saves a round trip to the page. A browser
-    /// without this call commits on its own.
+    /// Commits explicitly. The browser then need not wait for further requests, which saves a round trip to the page. A
+    /// browser without this call commits on its own.
     pub(super) fn commit(&self) {
         drop(self.raw.commit());
     }
 
-    /// Returns the error for which the browser aborted the transaction; `None` if it did not, or if the store aborted it.
+    /// Returns the error for which the browser aborted the transaction; `None` if it did not, or if the store aborted
+    /// it.
     pub(super) fn abort_cause(&self) -> Option<BrowserError> {
         let error = self.raw.error();
         (!error.is_null() && !error.is_undefined()).then(|| error.into())
@@ -105,8 +107,8 @@ pub(super) async fn await_request(request: &IdbRequest) -> Result<JsValue, Brows
     if event.kind() == "success" { Ok(request.result()) } else { Err(request.error().into()) }
 }
 
-/// Converts a stored value, by its JSON text. The deserializer of `serde-wasm-bindgen` would add the code that writes doubles, and
-/// a cyclic value has no text.
+/// Converts a stored value, by its JSON text. The deserializer of `serde-wasm-bindgen` would add the code that writes
+/// doubles, and a cyclic value has no text.
 pub(super) fn from_js<T: DeserializeOwned>(value: &JsValue) -> Result<T, String> {
     let text = js_sys::JSON::stringify(value).ok().and_then(|text| text.as_string());
     let json = parse(&text.ok_or("it cannot be represented as JSON")?).map_err(|error| error.to_string())?;

@@ -1,5 +1,5 @@
-//! The upgrade of the database to a catalog, in one `versionchange` transaction, so it is atomic. Documents are not changed. For a
-//! new index they are written again with their entries, a bounded number at a time.
+//! The upgrade of the database to a catalog, in one `versionchange` transaction, so it is atomic. Documents are not
+//! changed. For a new index they are written again with their entries, a bounded number at a time.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
-//! Aggregates. The server computes what declared queries and reports need: counts, also of documents with a value, sums and means of integers,
-//! extremes of numbers, by scalar values and by spans of time. For all else, for percentiles and decimals among others, it sends the fields
-//! that are read, and the reference implementation (`store::eval`) computes the result.
+//! Aggregates. The server computes what declared queries and reports need: counts, also of documents with a value, sums
+//! and means of integers, extremes of numbers, by scalar values and by spans of time. For all else, for percentiles and
+//! decimals among others, it sends the fields that are read, and the reference implementation (`store::eval`) computes
+//! the result.
 
 use std::collections::BTreeMap;
 
@@ -74,8 +75,8 @@ async fn aggregate_locally(
         let (id, stored) = codec.decode_document(cursor.current())?;
         documents.insert(id, stored.document);
     }
-    // The sum of doubles depends on the order of addition, which is the order of ids. If the server sorted by id, it would rather scan all ids
-    // than use the index for the filter.
+    // The sum of doubles depends on the order of addition, which is the order of ids. If the server sorted by id, it
+    // would rather scan all ids than use the index for the filter.
     Ok(eval::aggregate(codec.collection, aggregate, documents.values().map(|document| &**document))?)
 }
 
@@ -138,7 +139,8 @@ impl AggregatePushdown {
         Some(Self { pipeline, columns })
     }
 
-    /// Decodes a row of the result, with the key that rows are sorted by. `None` if the reference implementation may have a different result.
+    /// Decodes a row of the result, with the key that rows are sorted by. `None` if the reference implementation may
+    /// have a different result.
     fn decode_row(
         &self,
         collection: &Collection,

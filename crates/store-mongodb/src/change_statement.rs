@@ -1,4 +1,5 @@
-//! A change as an update statement: `$set` and `$unset` by path. If a path cannot be addressed that way, the document is replaced.
+//! A change as an update statement: `$set` and `$unset` by path. If a path cannot be addressed that way, the document
+//! is replaced.
 
 use mongodb::bson::RawDocumentBuf;
 use mongodb::bson::raw::{CStr, RawArrayBuf, cstr};
@@ -63,7 +64,8 @@ fn path_steps(path: &FieldPath) -> Option<Vec<String>> {
     path.0.iter().map(step).collect()
 }
 
-/// The steps of a path as declarations name them. Fields within lists are not declared, so an index becomes an empty step.
+/// The steps of a path as declarations name them. Fields within lists are not declared, so an index becomes an empty
+/// step.
 fn declared_steps(path: &FieldPath) -> impl Iterator<Item = &str> {
     path.0.iter().map(|segment| match segment {
         Segment::Key(key) => key.as_str(),

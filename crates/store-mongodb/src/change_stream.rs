@@ -1,5 +1,6 @@
-//! A change stream of the server for one call: reads and decodes events, and keeps the resume point. It reads batches of the driver, since
-//! `watch` does not show where a batch ends: a call that has changes could not return without waiting for more.
+//! A change stream of the server for one call: reads and decodes events, and keeps the resume point. It reads batches
+//! of the driver, since `watch` does not show where a batch ends: a call that has changes could not return without
+//! waiting for more.
 
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
@@ -44,14 +45,15 @@ pub(super) struct ChangeStream {
     pub(super) resume_point: ResumePoint,
     /// The transaction whose ledger row was decoded last.
     current_transaction: Option<(ClusterTime, CommandId)>,
-    /// The documents whose insertion was read, with the time of its transaction. A deletion of one of them in that transaction is the first
-    /// half of a change.
+    /// The documents whose insertion was read, with the time of its transaction. A deletion of one of them in that
+    /// transaction is the first half of a change.
     inserted: HashSet<(ClusterTime, DocumentAddress)>,
     /// Whether the last batch had every event that the server had.
     drained: bool,
 }
 
-/// Opens a change stream for up to `limit` changes, and reads its first batch. For later ones the server waits up to `wait` for an event.
+/// Opens a change stream for up to `limit` changes, and reads its first batch. For later ones the server waits up to
+/// `wait` for an event.
 pub(super) async fn open_stream(
     mongo: &Mongo,
     resume_point: &ResumePoint,
@@ -120,8 +122,8 @@ impl ChangeStream {
         Ok(None)
     }
 
-    /// Whether the next event can be decoded. A deletion may be the first half of a change. The insertion follows in the same transaction and
-    /// must be read first.
+    /// Whether the next event can be decoded. A deletion may be the first half of a change. The insertion follows in
+    /// the same transaction and must be read first.
     fn can_decode_next(&self) -> bool {
         let Some(event) = self.buffered.front().filter(|event| operation_type(event) == "delete") else { return true };
         let last = self.buffered.back().and_then(|last| cluster_time(last));
@@ -129,8 +131,8 @@ impl ChangeStream {
         self.drained || current != last || cluster_time(event) != last
     }
 
-    /// Moves the resume point past events that concern other collections, once the buffer is empty. Otherwise an idle feed would keep a
-    /// position that the oplog loses.
+    /// Moves the resume point past events that concern other collections, once the buffer is empty. Otherwise an idle
+    /// feed would keep a position that the oplog loses.
     fn advance_to_resume_token(&mut self) {
         if self.buffered.is_empty()
             && let Some(token) = self.resume_token.take()

@@ -1,5 +1,5 @@
-//! The feed of committed changes: a MongoDB change stream with resume tokens. In each transaction the ledger row precedes all changes and names
-//! their command. Each call opens a stream, which costs one request.
+//! The feed of committed changes: a MongoDB change stream with resume tokens. In each transaction the ledger row
+//! precedes all changes and names their command. Each call opens a stream, which costs one request.
 //!
 //! A position in the order of commits is a resume point for the server, and a text that callers keep.
 
@@ -35,8 +35,8 @@ pub(super) async fn read_changes(
 ) -> Result<Changes, StoreError> {
     let mut resume_point = match &from {
         Some(from) => ResumePoint::parse(position_prefix(mongo), from)?,
-        // The time must be confirmed by the majority: a write that the server has only applied may be rolled back, and another primary may
-        // have other commits at that time.
+        // The time must be confirmed by the majority: a write that the server has only applied may be rolled back, and
+        // another primary may have other commits at that time.
         None => ResumePoint::Time(retry::retry(mongo, DOING, || Box::pin(read_fence::pass_read_fence(mongo))).await?),
     };
     if let (Some(next), 0) = (from, limit) {
@@ -67,8 +67,8 @@ pub(super) async fn read_changes(
     }
 }
 
-/// Reads what there is after `resume_point`. If that is nothing, waits up to `wait` for one more batch. `resume_point` advances with the events,
-/// so that a retry misses none.
+/// Reads what there is after `resume_point`. If that is nothing, waits up to `wait` for one more batch. `resume_point`
+/// advances with the events, so that a retry misses none.
 async fn read_changes_from(
     mongo: &Mongo,
     resume_point: &mut ResumePoint,
@@ -107,7 +107,8 @@ async fn with_extended_timeout<T>(
 
 /// Whether the stream ended with its server or connection, and can be opened again at its resume point.
 fn is_resumable(error: &DriverError) -> bool {
-    // CursorNotFound, QueryPlanKilled, CursorKilled, RetryChangeStream, Interrupted, StaleShardVersion, FailedToSatisfyReadPreference.
+    // CursorNotFound, QueryPlanKilled, CursorKilled, RetryChangeStream, Interrupted, StaleShardVersion,
+    // FailedToSatisfyReadPreference.
     const RESUMABLE: [i32; 7] = [43, 175, 237, 234, 11_601, 63, 133];
     error_mapping::is_failover(error)
         || error.contains_label("ResumableChangeStreamError")
@@ -116,8 +117,8 @@ fn is_resumable(error: &DriverError) -> bool {
 
 /// Whether the server no longer has the changes after the position, or does not know the position.
 fn is_position_expired(error: &DriverError) -> bool {
-    // CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost. A token that the server cannot decode fails with
-    // Overflow or with a code above 10,000.
+    // CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost. A token that the server
+    // cannot decode fails with Overflow or with a code above 10,000.
     const EXPIRED: [i32; 5] = [15, 136, 260, 280, 286];
     const UNREADABLE: i32 = 10_000;
     let is_unreadable =
@@ -134,13 +135,14 @@ const MAX_SECONDS_AHEAD: u32 = 10;
 pub(super) enum ResumePoint {
     /// A cluster time. Events at exactly that time are included.
     Time(ClusterTime),
-    /// The point after an event, as the server's resume token, with the command of the transaction that the event belongs to.
+    /// The point after an event, as the server's resume token, with the command of the transaction that the event
+    /// belongs to.
     Token(String, Option<(ClusterTime, CommandId)>),
 }
 
 impl ResumePoint {
-    /// Errors: [`StoreError::InvalidPosition`] if no MongoDB store issues such a position. [`StoreError::PositionExpired`] if another store
-    /// issued it.
+    /// Errors: [`StoreError::InvalidPosition`] if no MongoDB store issues such a position.
+    /// [`StoreError::PositionExpired`] if another store issued it.
     pub(super) fn parse(prefix: &str, position: &Position) -> Result<Self, StoreError> {
         let parts = position.0.split_once('.').and_then(|(prefix, text)| {
             let point = match text.split_at_checked(1)? {
@@ -176,8 +178,8 @@ impl ResumePoint {
         }
     }
 
-    /// Whether the server's reply shows an earlier time: the server was restored to an earlier state, or is another one with a copy of this
-    /// store. On an idle server a point is one tick ahead of the time, so some seconds are allowed.
+    /// Whether the server's reply shows an earlier time: the server was restored to an earlier state, or is another one
+    /// with a copy of this store. On an idle server a point is one tick ahead of the time, so some seconds are allowed.
     pub(super) fn is_ahead_of(&self, reply: &RawDocument) -> bool {
         let now = reply.get_document("$clusterTime").and_then(|time| time.get_timestamp("clusterTime"));
         matches!((self.cluster_time(), now), (Some(at), Ok(now)) if at.time > now.time.saturating_add(MAX_SECONDS_AHEAD))

@@ -66,7 +66,8 @@ impl CollectionCodec {
         let is_id = |field: &&Field| field.name == "id" && field.kind == Kind::Id;
         let is_required =
             collection.fields.iter().find(is_id).is_some_and(|field| field.presence == Presence::Required);
-        // A unique index on `id` needs the field in every document, since a document may have an `id` that differs from its key.
+        // A unique index on `id` needs the field in every document, since a document may have an `id` that differs from
+        // its key.
         let is_unique = |index: &Index| index.unique && index.fields.iter().any(|(path, _)| *path == "id");
         let implied_id = is_required && !collection.indexes.iter().any(is_unique);
         Self { collection, implied_id, mapping: Mapping::new(collection.fields) }
@@ -159,7 +160,8 @@ impl CollectionCodec {
         Ok((id, StoredDocument { revision, version, document: Arc::new(document) }))
     }
 
-    /// Decodes the fields of a document of another program, without `_id`. `Err`: why it is not a document of the collection.
+    /// Decodes the fields of a document of another program, without `_id`. `Err`: why it is not a document of the
+    /// collection.
     pub(super) fn decode_foreign(&self, raw: &RawDocument) -> Result<Document, String> {
         let mut document = Document::new();
         for element in raw {
@@ -222,7 +224,8 @@ impl ReservedFields<'_> {
     }
 }
 
-/// Encodes a value for a comparison with fields of this kind. `None` if no stored value can equal it, or no store can hold it.
+/// Encodes a value for a comparison with fields of this kind. `None` if no stored value can equal it, or no store can
+/// hold it.
 pub(super) fn encode_value(kind: Kind, value: &Json) -> Option<Bson> {
     let mapping = Mapping { kind: Some(kind), inner: BTreeMap::new() };
     let fits = match kind {
@@ -298,7 +301,8 @@ fn decode_list(list: &RawArray) -> Result<Json, String> {
     list.into_iter().map(|item| decode(None, item.map_err(|error| error.to_string())?)).collect()
 }
 
-/// Decodes a value of an undeclared field. Dates, ObjectIds and decimals of other programs become what a declared field would hold.
+/// Decodes a value of an undeclared field. Dates, ObjectIds and decimals of other programs become what a declared field
+/// would hold.
 fn decode_undeclared(value: RawBsonRef<'_>) -> Result<Json, String> {
     match value {
         RawBsonRef::Null => Ok(Json::Null),

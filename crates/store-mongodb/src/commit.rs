@@ -1,5 +1,6 @@
-//! Commits. Each commit is one transaction, which is retried if the server aborts it. A row in the command ledger makes it idempotent. If
-//! `commitTransaction` has no answer, it is sent again, and then the ledger decides whether the command was committed (docs/decisions/0012).
+//! Commits. Each commit is one transaction, which is retried if the server aborts it. A row in the command ledger makes
+//! it idempotent. If `commitTransaction` has no answer, it is sent again, and then the ledger decides whether the
+//! command was committed (docs/decisions/0012).
 
 use std::collections::BTreeMap;
 
@@ -19,12 +20,13 @@ use super::write_command::{CurrentRevisions, WriteCommand, check_commands, keys_
 use super::{CAPABILITIES, Declarations, Mongo, sweep};
 use crate::{changes, meta, read, time_series, transaction};
 
-/// How often a transaction is retried after a write conflict that may leave the documents unchanged: the other transaction only checks them, or
-/// is an earlier attempt of this command.
+/// How often a transaction is retried after a write conflict that may leave the documents unchanged: the other
+/// transaction only checks them, or is an earlier attempt of this command.
 const MAX_CONTENTIONS: u32 = 16;
 /// The same if the other transaction most likely changes the documents that the decision rests on.
 const MAX_UPDATE_CONTENTIONS: u32 = 2;
-/// The same for an insert: until the other transaction ends, neither the document nor its unique entries exist. About one second in all.
+/// The same for an insert: until the other transaction ends, neither the document nor its unique entries exist. About
+/// one second in all.
 const MAX_INSERT_CONTENTIONS: u32 = 64;
 /// How often `commitTransaction` is sent again after an error that does not say whether the transaction was committed.
 const MAX_COMMIT_RESENDS: u32 = 4;
@@ -95,8 +97,8 @@ impl ServerCommit for MongoCommit<'_> {
 }
 
 impl MongoCommit<'_> {
-    /// Writes everything in the transaction: checks in collections that the batch does not write, the ledger row, and the batch. Those checks
-    /// come first, since they most likely fail.
+    /// Writes everything in the transaction: checks in collections that the batch does not write, the ledger row, and
+    /// the batch. Those checks come first, since they most likely fail.
     async fn write(&self, transaction: &mut MongoTransaction, order: WriteOrder) -> Result<(), CommitRefusal> {
         for command in check_commands(self.batch) {
             let checked = self.run_command(transaction, &command, MAX_CONTENTIONS).await;

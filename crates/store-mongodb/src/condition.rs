@@ -1,5 +1,5 @@
-//! Filters, paths and values of the server. Its paths lead into lists and the store's do not, so a filter is exact only if no list can be on
-//! the path.
+//! Filters, paths and values of the server. Its paths lead into lists and the store's do not, so a filter is exact only
+//! if no list can be on the path.
 
 use mongodb::bson::{Bson, DateTime, Document as Doc, doc};
 use runstate_core::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
@@ -79,7 +79,8 @@ pub(super) struct ServerPath {
 }
 
 impl ServerPath {
-    /// `None` if the server would read the path differently (a reserved field, an empty step, a `$`), or cannot read it.
+    /// `None` if the server would read the path differently (a reserved field, an empty step, a `$`), or cannot read
+    /// it.
     pub(super) fn resolve(codec: &CollectionCodec, path: &str) -> Option<Self> {
         let collection = codec.collection;
         let steps = path.split('.').count();
@@ -97,8 +98,8 @@ impl ServerPath {
         })
     }
 
-    /// Whether the server compares values of this field as the reference implementation does: it holds a value of one scalar kind, null, or
-    /// nothing.
+    /// Whether the server compares values of this field as the reference implementation does: it holds a value of one
+    /// scalar kind, null, or nothing.
     pub(super) fn is_comparable(&self) -> bool {
         !matches!(self.kind, Kind::Json | Kind::List | Kind::Object) && self.through_objects
     }
@@ -115,7 +116,8 @@ pub(super) fn possible_list_paths<'a>(collection: &'a Collection, path: &'a str)
     parents(path).filter(|parent| !is_object(collection, parent)).chain(itself)
 }
 
-/// Whether only an object can be at `path`: it is declared as one, or a field within it is required. Validation rejects any other value then.
+/// Whether only an object can be at `path`: it is declared as one, or a field within it is required. Validation rejects
+/// any other value then.
 fn is_object(collection: &Collection, path: &str) -> bool {
     let requires = |name: &str, presence| {
         presence == Presence::Required && name.rsplit_once('.').is_some_and(|(parent, _)| parent == path)

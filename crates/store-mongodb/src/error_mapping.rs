@@ -39,7 +39,8 @@ pub(super) fn error_code(error: &DriverError) -> Option<i32> {
     }
 }
 
-/// Whether the connection was lost, or the server stops or is not the primary any more. The same request may succeed on another server.
+/// Whether the connection was lost, or the server stops or is not the primary any more. The same request may succeed on
+/// another server.
 pub(super) fn is_failover(error: &DriverError) -> bool {
     match &*error.kind {
         ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::ServerSelection { .. } => true,
@@ -49,8 +50,8 @@ pub(super) fn is_failover(error: &DriverError) -> bool {
 
 /// Whether a server with this error cannot serve the request, or not at the moment.
 fn is_failover_code(code: i32) -> bool {
-    // Not primary (with and without its former names), stepping down, shutting down, recovering; hosts and networks. Most are the codes of
-    // retryable writes in the drivers' specification.
+    // Not primary (with and without its former names), stepping down, shutting down, recovering; hosts and networks.
+    // Most are the codes of retryable writes in the drivers' specification.
     const FAILOVER: [i32; 15] = [6, 7, 89, 91, 189, 262, 9001, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436, 63, 150];
     FAILOVER.contains(&code)
 }
@@ -85,8 +86,9 @@ pub(super) enum CommitAnswer {
     Unanswered,
     /// The server aborted the transaction.
     Aborted,
-    /// An error that decides neither: the transaction may have been committed. The driver sends `commitTransaction` twice and returns only the
-    /// second answer. A server that does not know the transaction may itself be a former primary whose writes are rolled back.
+    /// An error that decides neither: the transaction may have been committed. The driver sends `commitTransaction`
+    /// twice and returns only the second answer. A server that does not know the transaction may itself be a former
+    /// primary whose writes are rolled back.
     Ambiguous,
 }
 

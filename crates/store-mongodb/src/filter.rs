@@ -1,9 +1,11 @@
-//! Filters in the server's query language, in a form that indexes can serve: the comparisons, containments and words by which declared queries
-//! select. Any other part of a filter selects every document. The reference implementation (`store::eval`) checks each returned document.
+//! Filters in the server's query language, in a form that indexes can serve: the comparisons, containments and words by
+//! which declared queries select. Any other part of a filter selects every document. The reference implementation
+//! (`store::eval`) checks each returned document.
 //!
-//! The server splits a text at other characters than the reference implementation, and folds more letters. So its text index finds too few
-//! documents, such as none with `foo_bar` for the word `bar`. It is used for fields that hold words only ([`Field::words`]): these are split at
-//! their spaces, and further splits and folds are the same for the word in the document and the word that is searched.
+//! The server splits a text at other characters than the reference implementation, and folds more letters. So its text
+//! index finds too few documents, such as none with `foo_bar` for the word `bar`. It is used for fields that hold words
+//! only ([`Field::words`]): these are split at their spaces, and further splits and folds are the same for the word in
+//! the document and the word that is searched.
 //!
 //! [`Field::words`]: runstate_core::schema::Field::words
 
@@ -123,8 +125,9 @@ fn contains(codec: &CollectionCodec, path: &str, wanted: &Json, levels: usize) -
     ServerFilter { exact: false, ..filter }
 }
 
-/// Adds the search of one required word in the text index, if there is one, to the translation of a whole filter. The server accepts one
-/// search in a query, and none within alternatives. Every match is among the documents that it finds.
+/// Adds the search of one required word in the text index, if there is one, to the translation of a whole filter. The
+/// server accepts one search in a query, and none within alternatives. Every match is among the documents that it
+/// finds.
 pub(super) fn add_text_search(codec: &CollectionCodec, filter: &Filter, translation: &mut Doc) -> bool {
     let word = codec.collection.words_index().and_then(|index| {
         let texts = required_texts(filter, index);
@@ -161,7 +164,8 @@ fn has_words(field: &ServerPath, text: &str) -> ServerFilter {
     ServerFilter { exact: false, ..ServerFilter::all(filters) }
 }
 
-/// A word in any case. Any text matches for a word that is not ASCII: its letters may have more cases than the server knows.
+/// A word in any case. Any text matches for a word that is not ASCII: its letters may have more cases than the server
+/// knows.
 fn word_pattern(word: &str) -> Option<Regex> {
     let letters = if word.is_ascii() { word.get(..WORD_CHARS).unwrap_or(word) } else { "" };
     Some(Regex { pattern: letters.try_into().ok()?, options: "i".try_into().ok()? })

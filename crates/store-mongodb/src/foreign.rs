@@ -1,5 +1,5 @@
-//! Documents of other programs on a MongoDB server, as JSON: the source of an import. Any server works, also one that is not in a replica set.
-//! Nothing is written.
+//! Documents of other programs on a MongoDB server, as JSON: the source of an import. Any server works, also one that
+//! is not in a replica set. Nothing is written.
 
 use std::future::Future;
 use std::time::Duration;
@@ -56,8 +56,8 @@ impl ForeignDatabase {
         format!("the database `{}` on MongoDB at {}", self.name, self.hosts)
     }
 
-    /// Finds documents of a collection in the order of the field `order`: all, or those that `reference` selects. `reference` is a field and
-    /// the id that it holds, as text or as an ObjectId.
+    /// Finds documents of a collection in the order of the field `order`: all, or those that `reference` selects.
+    /// `reference` is a field and the id that it holds, as text or as an ObjectId.
     pub async fn find(
         &self,
         collection: &str,
@@ -75,8 +75,8 @@ impl ForeignDatabase {
         Ok(ForeignRows { cursor, codec: None, what, call_timeout: self.call_timeout })
     }
 
-    /// All documents of a collection that another program stores under the name after the dot, each without its `_id`. Values of declared
-    /// fields are decoded as a store decodes them.
+    /// All documents of a collection that another program stores under the name after the dot, each without its `_id`.
+    /// Values of declared fields are decoded as a store decodes them.
     pub async fn find_declared(&self, collection: &'static Collection) -> Result<ForeignRows, StoreError> {
         let (_, name) = collection.name.rsplit_once('.').unwrap_or(("", collection.name));
         let rows = self.find(name, None, "_id").await?;

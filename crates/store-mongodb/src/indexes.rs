@@ -48,8 +48,8 @@ pub(super) fn required_indexes(codec: &CollectionCodec) -> Result<Vec<IndexSpec>
 }
 
 impl IndexSpec {
-    /// `None` if the server needs no such index: it always has one on `_id`. Words in a text of any other kind are searched with regular
-    /// expressions, since the server splits and folds such texts differently.
+    /// `None` if the server needs no such index: it always has one on `_id`. Words in a text of any other kind are
+    /// searched with regular expressions, since the server splits and folds such texts differently.
     fn from_declaration(codec: &CollectionCodec, index: &Index) -> Result<Option<Self>, StoreError> {
         if index.kind == IndexKind::Text {
             let is_native = codec.collection.words_index().is_some_and(|native| native.name() == index.name());
@@ -183,8 +183,8 @@ pub(super) fn expiry_seconds(ttl: &Ttl) -> i32 {
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
-/// How many fields of an index the server accepts. It refuses documents in which two fields of one index are lists. The shortened index serves
-/// the same queries, but slower.
+/// How many fields of an index the server accepts. It refuses documents in which two fields of one index are lists. The
+/// shortened index serves the same queries, but slower.
 fn fields_before_second_list(collection: &Collection, index: &Index) -> usize {
     let mut lists: Vec<&str> = Vec::new();
     for (n, (path, _)) in index.fields.iter().enumerate() {
@@ -236,8 +236,8 @@ fn partial_filter(codec: &CollectionCodec, predicate: &Predicate) -> Option<Spec
     }
 }
 
-/// A condition that covers more documents. A missing field is also null, and that can be expressed. Filters for missing fields state both, so
-/// they can use the index.
+/// A condition that covers more documents. A missing field is also null, and that can be expressed. Filters for missing
+/// fields state both, so they can use the index.
 fn partial_filter_superset(predicate: &Predicate) -> Option<Spec> {
     match predicate {
         Predicate::Missing(path) => Some(doc! {*path: Bson::Null}),

@@ -1,4 +1,5 @@
-//! The store on a MongoDB replica set. Any number of processes may use one database at once, without a lock service or a coordinator.
+//! The store on a MongoDB replica set. Any number of processes may use one database at once, without a lock service or
+//! a coordinator.
 //!
 //! ```text
 //! runstate.meta       { _id: "store", format, store: id }; { _id: "d.c", version, indexes: [{ name, key, options }],
@@ -10,34 +11,41 @@
 //!
 //! # Invariants
 //!
-//! - **A commit is one transaction with write concern `majority`.** Checks in other collections come first, then the ledger row, then the
-//!   writes. Of concurrent repeats of a command one inserts the row; the others return its result. Nothing is read first, except documents
-//!   that are overwritten at any revision. All writes of one kind on one collection are one command (docs/decisions/0012).
-//! - **Rows of a time series are written before the transaction of their ledger row**, since no transaction can write them. A repeat writes
-//!   those that are missing. Concurrent repeats may write one twice; reads return it once (docs/decisions/0019).
-//! - **A check writes.** Snapshot isolation does not detect a change of a document that was only read (write skew). So a check updates the
-//!   document (`_touch`), or one of its stripes if many commits check it. Commits of one process lock the keys that they check
-//!   (docs/decisions/0012).
-//! - **The outcome of a commit is never guessed.** If `commitTransaction` has no answer, it is sent again. If the server does not know the
-//!   transaction any more, the ledger is read. The outcome is unknown only if neither succeeds in time.
-//! - **Linearizable reads are never from a former primary.** A read fence (a small write with write concern `majority`) proves the cluster
-//!   time, and documents are read from one snapshot, no earlier than that time. A user without the right to write does a linearizable read
-//!   instead (docs/decisions/0013).
-//! - **Session reads and `aggregate` have no read fence.** They read one snapshot, no earlier than the latest time that was confirmed to this
-//!   process. They may come from a former primary, and miss a commit that another process made during a failover.
-//! - **Documents have native BSON types.** Dates are dates, decimals are decimals, and indexes have the server's default names. A document that
-//!   cannot be decoded is an error that names it.
-//! - **Every call has a time limit.** Its error says what was tried and on which servers, and never contains a password.
+//! - **A commit is one transaction with write concern `majority`.** Checks in other collections come first, then the
+//!   ledger row, then the writes. Of concurrent repeats of a command one inserts the row; the others return its result.
+//!   Nothing is read first, except documents that are overwritten at any revision. All writes of one kind on one
+//!   collection are one command (docs/decisions/0012).
+//! - **Rows of a time series are written before the transaction of their ledger row**, since no transaction can write
+//!   them. A repeat writes those that are missing. Concurrent repeats may write one twice; reads return it once
+//!   (docs/decisions/0019).
+//! - **A check writes.** Snapshot isolation does not detect a change of a document that was only read (write skew). So
+//!   a check updates the document (`_touch`), or one of its stripes if many commits check it. Commits of one process
+//!   lock the keys that they check (docs/decisions/0012).
+//! - **The outcome of a commit is never guessed.** If `commitTransaction` has no answer, it is sent again. If the
+//!   server does not know the transaction any more, the ledger is read. The outcome is unknown only if neither succeeds
+//!   in time.
+//! - **Linearizable reads are never from a former primary.** A read fence (a small write with write concern `majority`)
+//!   proves the cluster time, and documents are read from one snapshot, no earlier than that time. A user without the
+//!   right to write does a linearizable read instead (docs/decisions/0013).
+//! - **Session reads and `aggregate` have no read fence.** They read one snapshot, no earlier than the latest time that
+//!   was confirmed to this process. They may come from a former primary, and miss a commit that another process made
+//!   during a failover.
+//! - **Documents have native BSON types.** Dates are dates, decimals are decimals, and indexes have the server's
+//!   default names. A document that cannot be decoded is an error that names it.
+//! - **Every call has a time limit.** Its error says what was tried and on which servers, and never contains a
+//!   password.
 //!
 //! # Files
 //!
 //! - Opening: `options` (the URL), `open`, `migration`, `indexes` and `meta`.
 //! - Documents and errors: `codec`, `error_mapping` and `retry`.
-//! - Commits: `commit`, `transaction`, `write_command`, `change_statement`; `time_series` (rows outside of transactions).
+//! - Commits: `commit`, `transaction`, `write_command`, `change_statement`; `time_series` (rows outside of
+//!   transactions).
 //! - Reads: `read`, `read_fence`, `query` and `aggregate`.
 //! - Queries in the server's language: `condition`, `filter` and `sort`, as far as declared queries use it.
 //! - The change feed: `changes` (with its positions) and `change_stream`.
-//! - Other: `sweep` (with the server's time), `properties`, `roles` (of least privilege), and `foreign` (databases to import from).
+//! - Other: `sweep` (with the server's time), `properties`, `roles` (of least privilege), and `foreign` (databases to
+//!   import from).
 
 mod aggregate;
 mod change_statement;
@@ -220,7 +228,8 @@ enum Layout {
         /// The database.
         database: String,
     },
-    /// As in systems before runstate: `d.c` is the collection `c` in the database `d`, whose name begins with this prefix.
+    /// As in systems before runstate: `d.c` is the collection `c` in the database `d`, whose name begins with this
+    /// prefix.
     Seed {
         /// Distinguishes several environments on one cluster; usually empty.
         prefix: String,
@@ -236,7 +245,8 @@ struct Namespace {
     collection: String,
 }
 
-/// The store's metadata: its format and id, and the version and indexes of each collection. No catalog may declare this name.
+/// The store's metadata: its format and id, and the version and indexes of each collection. No catalog may declare this
+/// name.
 const META: &str = "runstate.meta";
 
 impl Layout {

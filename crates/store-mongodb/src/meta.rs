@@ -1,5 +1,6 @@
-//! The store's metadata: the version of each collection and the indexes that the store created. The document of the read fence holds a
-//! fingerprint of all versions. By it a running process notices a newer program, and stops writing (docs/decisions/0013).
+//! The store's metadata: the version of each collection and the indexes that the store created. The document of the
+//! read fence holds a fingerprint of all versions. By it a running process notices a newer program, and stops writing
+//! (docs/decisions/0013).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -152,7 +153,8 @@ async fn read_meta_once(mongo: &Mongo) -> Result<StoreMeta, AttemptError> {
     Ok(store_meta)
 }
 
-/// The collections of the store that have documents, in ascending order. Collections of others in the same database have no metadata.
+/// The collections of the store that have documents, in ascending order. Collections of others in the same database
+/// have no metadata.
 pub(super) async fn collections(mongo: &Mongo) -> Result<Vec<String>, StoreError> {
     let mut found = Vec::new();
     for name in read_meta(mongo).await?.collections.into_keys() {
@@ -172,7 +174,8 @@ pub(super) async fn collections(mongo: &Mongo) -> Result<Vec<String>, StoreError
     Ok(found)
 }
 
-/// Records the indexes that are about to be created. If the process stops halfway, the next one knows that they belong to the store.
+/// Records the indexes that are about to be created. If the process stops halfway, the next one knows that they belong
+/// to the store.
 pub(super) async fn record_pending_indexes(mongo: &Mongo, name: &str, pending: &[Spec]) -> Result<(), StoreError> {
     let update = doc! {"$set": {"making": pending}, "$setOnInsert": {"version": 0i64, "indexes": []}};
     let doing = format!("recording the indexes of {name}");

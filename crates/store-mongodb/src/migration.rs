@@ -1,5 +1,5 @@
-//! Creates collections and indexes as a catalog declares them. Those that exist are only read, so that a user without the right to create
-//! indexes can start on a prepared database.
+//! Creates collections and indexes as a catalog declares them. Those that exist are only read, so that a user without
+//! the right to create indexes can start on a prepared database.
 
 use std::sync::Arc;
 
@@ -65,8 +65,8 @@ impl From<StoreError> for IndexBuildError {
 }
 
 impl Mongo {
-    /// Migrates the store to a catalog. If an index build exceeds the time limit of a call, the error is [`StoreError::Unavailable`]. The server
-    /// continues the build, and the next migration waits for it.
+    /// Migrates the store to a catalog. If an index build exceeds the time limit of a call, the error is
+    /// [`StoreError::Unavailable`]. The server continues the build, and the next migration waits for it.
     pub(super) async fn do_migrate(&self, catalog: &Catalog) -> Result<(), StoreError> {
         let meta = meta::read_meta(self).await?;
         let mut declarations = self.declarations_for(catalog, &meta)?;
@@ -93,7 +93,8 @@ impl Mongo {
         if is_new || !meta.is_published() {
             match meta::publish_fingerprint(self, catalog).await {
                 Ok(fingerprint) => declarations.schema_fingerprint = fingerprint,
-                // A process that stopped before publishing recorded these versions. A process with the privilege publishes them.
+                // A process that stopped before publishing recorded these versions. A process with the privilege
+                // publishes them.
                 Err(StoreError::NotAuthorized { .. }) if !is_new => {}
                 Err(error) => return Err(error),
             }
@@ -158,7 +159,8 @@ impl Mongo {
                     migration
                         .replaced
                         .extend(existing.iter().filter(|found| is_own(found) && index.conflicts_with(found)).cloned());
-                    // An older index of the store with the same name stays until this one exists: uniqueness holds at every moment.
+                    // An older index of the store with the same name stays until this one exists: uniqueness holds at
+                    // every moment.
                     let remains = |found: &&Spec| is_own(found) && !migration.replaced.contains(found);
                     let index =
                         index.with_free_name(|name| existing.iter().filter(remains).any(|found| has_name(found, name)));
@@ -208,7 +210,8 @@ impl Mongo {
         Ok(())
     }
 
-    /// Creates what is missing, in every collection or in none. A build that takes longer than a call is not rolled back.
+    /// Creates what is missing, in every collection or in none. A build that takes longer than a call is not rolled
+    /// back.
     async fn create_missing(&self, migrations: &[CollectionMigration]) -> Result<(), StoreError> {
         for (count, migration) in migrations.iter().enumerate() {
             if let Err(error) = self.create_missing_in(migration).await {
@@ -249,7 +252,8 @@ impl Mongo {
         self.plan_expiry(collection, None).await.map(drop)
     }
 
-    /// The change of the time to live that an existing time series needs. Fails if the existing collection cannot hold its rows.
+    /// The change of the time to live that an existing time series needs. Fails if the existing collection cannot hold
+    /// its rows.
     async fn plan_expiry(
         &self,
         collection: &Collection,
@@ -399,7 +403,8 @@ impl Mongo {
         drop(self.create_indexes(migration.codec.collection.name, migration.replaced.clone()).await);
     }
 
-    /// Clears the pending indexes. If that fails, an index that another program creates later under such a name is taken for the store's.
+    /// Clears the pending indexes. If that fails, an index that another program creates later under such a name is
+    /// taken for the store's.
     async fn clear_pending_indexes(&self, migrations: &[CollectionMigration]) {
         let namespace = self.layout.namespace(META);
         let names: Vec<&str> = migrations.iter().map(|migration| migration.codec.collection.name).collect();
@@ -416,7 +421,8 @@ fn has_name(index: &Spec, name: &str) -> bool {
     index.get_str("name").is_ok_and(|own| own == name)
 }
 
-/// Parses the reply to `listIndexes` with `includeBuildUUIDs`. An index that is being built is nested in `spec`, beside the id of its build.
+/// Parses the reply to `listIndexes` with `includeBuildUUIDs`. An index that is being built is nested in `spec`, beside
+/// the id of its build.
 fn parse_index_listing(reply: &Spec) -> IndexListing {
     let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
     let mut listing = IndexListing::default();

@@ -24,7 +24,8 @@ pub(super) const STORE: &str = "store";
 impl Mongo {
     /// Opens the store at `url`. If there is none, creates it, unless [`MongoOptions::must_exist`] is set.
     ///
-    /// Errors: [`StoreError::InvalidUrl`] if the URL is not valid. [`StoreError::NotAuthorized`], [`StoreError::NotAReplicaSet`] or
+    /// Errors: [`StoreError::InvalidUrl`] if the URL is not valid. [`StoreError::NotAuthorized`],
+    /// [`StoreError::NotAReplicaSet`] or
     /// [`StoreError::Unavailable`] if the server refuses, is not a member of a replica set, or cannot be reached. [`StoreError::NewerVersion`]
     /// if a newer program created the store.
     pub async fn open(url: &str, options: MongoOptions) -> Result<Self, StoreError> {
@@ -67,8 +68,8 @@ impl Mongo {
 /// The bucket of GridFS in the database of the domain `apps`, as the schema of that domain has it.
 pub const ARTIFACTS_BUCKET: &str = "artifacts";
 
-/// The database in which a store at `url` has the collection `name`, with a client of its own, for data beside the documents. No server is
-/// contacted.
+/// The database in which a store at `url` has the collection `name`, with a client of its own, for data beside the
+/// documents. No server is contacted.
 ///
 /// Errors: [`StoreError::InvalidUrl`].
 pub async fn database(url: &str, name: &str) -> Result<Database, StoreError> {

@@ -40,8 +40,8 @@ pub type CommandObserver = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct MongoOptions {
     /// Do not create a store. If there is none, opening fails with [`StoreError::Unavailable`].
     pub must_exist: bool,
-    /// Receives the name of every command that is sent to a server. For tests, and for measuring how many commands a step costs. The observer
-    /// itself costs time.
+    /// Receives the name of every command that is sent to a server. For tests, and for measuring how many commands a
+    /// step costs. The observer itself costs time.
     pub on_command: Option<CommandObserver>,
 }
 
@@ -191,8 +191,8 @@ fn check_database_name(name: &str) -> Result<(), StoreError> {
     Err(invalid_url(format!("the database name `{name}` is not valid: it {why}; choose another name")))
 }
 
-/// The error for a URL that the driver refuses. The driver's message may quote any part of the URL, so it is repeated only if the URL without
-/// its secrets fails too.
+/// The error for a URL that the driver refuses. The driver's message may quote any part of the URL, so it is repeated
+/// only if the URL without its secrets fails too.
 async fn driver_refusal(uri: &str, error: &DriverError) -> StoreError {
     let message = match redact_url(uri) {
         Some(harmless) if harmless == uri => Some(driver_message(error)),
@@ -230,7 +230,8 @@ pub(super) fn driver_message(error: &DriverError) -> String {
     }
 }
 
-/// The URL with a placeholder for user and password, and without secret options. `None` if the secret parts cannot be determined.
+/// The URL with a placeholder for user and password, and without secret options. `None` if the secret parts cannot be
+/// determined.
 fn redact_url(uri: &str) -> Option<String> {
     let (scheme, rest) = uri.split_once("://")?;
     // Everything before the last `@`: a password may hold characters that should have been encoded.

@@ -1,6 +1,6 @@
-//! Queries. The server selects by index, and sorts where its order equals that of the reference implementation. The reference implementation
-//! checks each row, and rows that are equal in the server's sort are ordered here. A linearizable query passes the read fence first
-//! (docs/decisions/0013).
+//! Queries. The server selects by index, and sorts where its order equals that of the reference implementation. The
+//! reference implementation checks each row, and rows that are equal in the server's sort are ordered here. A
+//! linearizable query passes the read fence first (docs/decisions/0013).
 //!
 //! A page has the server's rows that match the filter, ordered by the query's sort and then by id, without those up to
 //! the cursor.
@@ -23,7 +23,8 @@ use super::retry::AttemptError;
 use super::sort::SortPushdown;
 use crate::{read, read_fence, retry, time_series};
 
-/// Rows that are requested beyond a page and one more. As many rows may tie with the last one of a page before all rows must be read.
+/// Rows that are requested beyond a page and one more. As many rows may tie with the last one of a page before all rows
+/// must be read.
 const EXTRA_ROWS: u32 = 16;
 
 /// Runs a query.
@@ -192,8 +193,8 @@ pub(super) fn top_field(path: &str) -> &str {
 /// A document with its id.
 type DocumentWithId = (Arc<str>, StoredDocument);
 
-/// Rows that are equal in the server's sort are pruned to those that can be on the page. That happens when there are more than this many, and
-/// then each time they have doubled.
+/// Rows that are equal in the server's sort are pruned to those that can be on the page. That happens when there are
+/// more than this many, and then each time they have doubled.
 const PRUNE_THRESHOLD: usize = 256;
 
 /// A page that is being built.

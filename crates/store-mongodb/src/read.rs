@@ -1,4 +1,5 @@
-//! Reads documents and ledger rows by key. A linearizable read passes the read fence, so that its result is never that of a former primary.
+//! Reads documents and ledger rows by key. A linearizable read passes the read fence, so that its result is never that
+//! of a former primary.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -117,7 +118,8 @@ fn task_error(mongo: &Mongo, error: &JoinError) -> AttemptError {
     StoreError::Unavailable { what: mongo.describe_operation("reading documents"), why: error.to_string() }.into()
 }
 
-/// Reads a document with read concern `linearizable`, as MongoDB documents it: no commit that was confirmed before this call is missed.
+/// Reads a document with read concern `linearizable`, as MongoDB documents it: no commit that was confirmed before this
+/// call is missed.
 pub(super) async fn find_linearizable(mongo: &Mongo, name: &str, id: &str) -> Result<BsonDocument, DriverError> {
     let find = doc! {
         "find": mongo.layout.namespace(name).collection,

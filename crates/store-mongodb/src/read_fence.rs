@@ -1,5 +1,5 @@
-//! The read fence: a write that the majority confirms proves the cluster time. A former primary cannot confirm a write, so a read at that time
-//! is no older than the call (docs/decisions/0013). Read concern `linearizable` proves the same.
+//! The read fence: a write that the majority confirms proves the cluster time. A former primary cannot confirm a write,
+//! so a read at that time is no older than the call (docs/decisions/0013). Read concern `linearizable` proves the same.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,8 @@ use crate::{meta, read};
 /// The id of the document that every fence writes.
 pub(super) const READ_FENCE: &str = "barrier";
 
-/// The read fences of one process. A call that arrives during a fence waits for the next one, which serves all calls that have arrived by then.
+/// The read fences of one process. A call that arrives during a fence waits for the next one, which serves all calls
+/// that have arrived by then.
 #[derive(Default)]
 pub(super) struct ReadFence {
     begun: AtomicU64,
@@ -46,8 +47,8 @@ pub(super) async fn pass_read_fence(mongo: &Mongo) -> Result<Timestamp, AttemptE
     Ok(at)
 }
 
-/// Writes a fence. A user who may not write does a linearizable read, which proves the same. On a set of one server that read waits for the
-/// next flush, a hundred times as long.
+/// Writes a fence. A user who may not write does a linearizable read, which proves the same. On a set of one server
+/// that read waits for the next flush, a hundred times as long.
 async fn write_read_fence(mongo: &Mongo) -> Result<Timestamp, AttemptError> {
     let command = doc! {
         "findAndModify": mongo.layout.namespace(META).collection,
@@ -74,8 +75,8 @@ async fn write_read_fence(mongo: &Mongo) -> Result<Timestamp, AttemptError> {
     })
 }
 
-/// The time of a snapshot that the majority has, no earlier than the latest confirmed time. It costs a read and no write, and a former
-/// primary may have it.
+/// The time of a snapshot that the majority has, no earlier than the latest confirmed time. It costs a read and no
+/// write, and a former primary may have it.
 pub(super) async fn read_snapshot_time(mongo: &Mongo) -> Result<Timestamp, AttemptError> {
     let find = doc! {
         "find": mongo.layout.namespace(META).collection,
@@ -93,8 +94,8 @@ pub(super) async fn read_snapshot_time(mongo: &Mongo) -> Result<Timestamp, Attem
     })
 }
 
-/// Fails unless the majority confirmed what a reply reports as done. A primary that steps down leaves its last writes unconfirmed; a retry
-/// shows whether they remain.
+/// Fails unless the majority confirmed what a reply reports as done. A primary that steps down leaves its last writes
+/// unconfirmed; a retry shows whether they remain.
 pub(super) fn ensure_majority(mongo: &Mongo, reply: &Reply, doing: &str) -> Result<(), AttemptError> {
     let Some((code, why)) = unconfirmed_reason(reply) else { return Ok(()) };
     let error = StoreError::Unavailable { what: mongo.describe_operation(doing), why };
@@ -115,7 +116,8 @@ fn unconfirmed_reason(reply: &Reply) -> Option<(i32, String)> {
     Some((code, format!("the majority did not confirm the write; try again (the server replied: {message} ({code}))")))
 }
 
-/// The latest cluster time that the majority has confirmed to this process: seconds in the high half, increment in the low half.
+/// The latest cluster time that the majority has confirmed to this process: seconds in the high half, increment in the
+/// low half.
 #[derive(Default)]
 pub(super) struct ConfirmedTime(AtomicU64);
 

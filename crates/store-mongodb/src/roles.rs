@@ -1,5 +1,5 @@
-//! Roles of least privilege. Each one inherits those before it: a reader reads, a worker also changes everything but definitions, an operator
-//! changes those too, and an owner prepares the databases.
+//! Roles of least privilege. Each one inherits those before it: a reader reads, a worker also changes everything but
+//! definitions, an operator changes those too, and an owner prepares the databases.
 
 use std::collections::BTreeSet;
 
@@ -49,8 +49,8 @@ impl Privilege {
     }
 }
 
-/// The commands that create the roles of a store at `url` with these collections. A worker only reads those in `read_only`. No server is
-/// contacted.
+/// The commands that create the roles of a store at `url` with these collections. A worker only reads those in
+/// `read_only`. No server is contacted.
 ///
 /// Errors: [`StoreError::InvalidUrl`].
 pub async fn commands(url: &str, collections: &[&str], read_only: &[&str]) -> Result<Vec<CreateRole>, StoreError> {

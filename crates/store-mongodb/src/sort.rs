@@ -1,5 +1,6 @@
-//! Sorts that the server does as the reference implementation does, and the cursor as a filter. The server does not sort by id after other
-//! fields, since indexes do not end with it. Rows that are equal otherwise are ordered by id here, and so are decimals.
+//! Sorts that the server does as the reference implementation does, and the cursor as a filter. The server does not
+//! sort by id after other fields, since indexes do not end with it. Rows that are equal otherwise are ordered by id
+//! here, and so are decimals.
 
 use mongodb::bson::{Bson, DateTime, Document as Doc, doc};
 use runstate_core::schema::{Direction, Kind, Sort, keys};

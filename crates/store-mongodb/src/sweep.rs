@@ -1,5 +1,6 @@
-//! Deletes expired documents. The server's TTL monitor does so too, once a minute and by the server's clock. A sweep uses the time that its
-//! caller passes. For the ledger it uses the server's time, so that a wrong clock of one host deletes no rows that others need.
+//! Deletes expired documents. The server's TTL monitor does so too, once a minute and by the server's clock. A sweep
+//! uses the time that its caller passes. For the ledger it uses the server's time, so that a wrong clock of one host
+//! deletes no rows that others need.
 //!
 //! A ledger row lives for seven days of the server's time. A host with a wrong clock would otherwise write rows that
 //! the server takes for expired, or sweep the rows of all others. A command without a row can be applied twice
@@ -37,7 +38,8 @@ pub(super) async fn do_sweep(
     let Some(codec) = mongo.codec(collection) else { return Ok(0) };
     let Some(ttl) = &codec.collection.ttl else { return Ok(0) };
     if codec.collection.detached.is_some() {
-        // The server expires the rows of a time series by itself. It deletes them by their source only, whatever their time.
+        // The server expires the rows of a time series by itself. It deletes them by their source only, whatever their
+        // time.
         return Ok(0);
     }
     let doing = format!("sweeping {collection}");
@@ -92,8 +94,8 @@ async fn find_expired(
     Ok(expired)
 }
 
-/// Deletes documents that still have these revisions, and returns how many. On a retry, missing documents are counted: the first
-/// attempt deleted them, and its reply was lost.
+/// Deletes documents that still have these revisions, and returns how many. On a retry, missing documents are counted:
+/// the first attempt deleted them, and its reply was lost.
 async fn delete(
     mongo: &Mongo,
     collection: &str,

@@ -1,9 +1,10 @@
-//! Rows of time series ([`TimeSeries`]), in time-series collections of the server: how they are written, found and counted, and the options of
-//! their collections.
+//! Rows of time series ([`TimeSeries`]), in time-series collections of the server: how they are written, found and
+//! counted, and the options of their collections.
 //!
-//! The server refuses such rows in a transaction, and has no unique index on their `_id`. So a commit inserts the rows with the majority first,
-//! and then the ledger row in a transaction. A process that dies between the two leaves rows of a command that is not committed. A repeat
-//! finds them by their ids, and inserts only those that are missing. Concurrent repeats may insert one twice: reads return it once.
+//! The server refuses such rows in a transaction, and has no unique index on their `_id`. So a commit inserts the rows
+//! with the majority first, and then the ledger row in a transaction. A process that dies between the two leaves rows
+//! of a command that is not committed. A repeat finds them by their ids, and inserts only those that are missing.
+//! Concurrent repeats may insert one twice: reads return it once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -64,8 +65,8 @@ fn with_writes(batch: &Batch, writes: Vec<Write>) -> Batch {
     }
 }
 
-/// Inserts the rows of a batch that the server does not have. A row that it has was inserted by an earlier attempt; a different row under that
-/// id is a conflict. `may_have_written` is set once an insert may have taken effect.
+/// Inserts the rows of a batch that the server does not have. A row that it has was inserted by an earlier attempt; a
+/// different row under that id is a conflict. `may_have_written` is set once an insert may have taken effect.
 async fn insert_missing(
     mongo: &Mongo,
     batch: &Batch,
@@ -122,8 +123,8 @@ pub(super) fn filter_by_ids(codec: &CollectionCodec, ids: &[&str]) -> Spec {
     filter
 }
 
-/// A query for rows in the order of their ids, as the same query in the order of their times, which the server has an index for. `None`: the
-/// query stays as it is.
+/// A query for rows in the order of their ids, as the same query in the order of their times, which the server has an
+/// index for. `None`: the query stays as it is.
 pub(super) fn order_by_time(codec: &CollectionCodec, query: &Query) -> Option<Query> {
     let TimeSeries { time, .. } = codec.collection.detached.filter(|_| query.sort.is_empty())?;
     Some(query.clone().sort(time, Direction::Ascending))
@@ -166,8 +167,8 @@ impl TimeSeriesOptions {
         Some(Self { time: time.to_owned(), meta: Some(meta.to_owned()), expiry })
     }
 
-    /// The options of the command that creates the collection. A bucket has the rows of one source of an hour at most, so rows expire at most
-    /// that much later.
+    /// The options of the command that creates the collection. A bucket has the rows of one source of an hour at most,
+    /// so rows expire at most that much later.
     pub(super) fn creation(&self) -> Spec {
         let mut series = doc! {"timeField": &self.time, "granularity": "seconds"};
         series.extend(self.meta.as_ref().map(|meta| ("metaField".to_owned(), meta.into())));
@@ -176,8 +177,8 @@ impl TimeSeriesOptions {
         options
     }
 
-    /// The change of the time to live that makes a collection of this store fit. `None`: it fits. A collection of another program is not
-    /// changed, since a shorter time deletes its rows.
+    /// The change of the time to live that makes a collection of this store fit. `None`: it fits. A collection of
+    /// another program is not changed, since a shorter time deletes its rows.
     pub(super) fn missing_expiry(
         &self,
         name: &str,

@@ -42,7 +42,8 @@ impl MongoTransaction {
         database: &Database,
         mut command: RawDocumentBuf,
     ) -> Result<BsonDocument, DriverError> {
-        // The server gives up soon after this process. Otherwise the transaction would continue to block the documents that it wrote.
+        // The server gives up soon after this process. Otherwise the transaction would continue to block the documents
+        // that it wrote.
         let time_left = self.deadline.saturating_duration_since(Instant::now()) + SERVER_TIMEOUT_GRACE;
         command.append(cstr!("maxTimeMS"), i64::try_from(time_left.as_millis()).unwrap_or(i64::MAX));
         let reply = database.run_raw_command(command).session(&mut self.session).await?;

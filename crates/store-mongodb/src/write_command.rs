@@ -15,14 +15,15 @@ use super::change_statement::change_statement;
 use super::codec::{CollectionCodec, REV};
 use super::error_mapping::{self, Refusal};
 
-/// The most bytes of statements in a command. A command is one document to the server, with 16 KiB more than stored documents may have. Its
-/// other fields (names, session, times) are far smaller than the margin.
+/// The most bytes of statements in a command. A command is one document to the server, with 16 KiB more than stored
+/// documents may have. Its other fields (names, session, times) are far smaller than the margin.
 const COMMAND_BYTES: usize = 16 * 1024 * 1024 - 64 * 1024;
 
 /// The bytes of a list element beside its value: its type, and its index as text.
 const ELEMENT_OVERHEAD_BYTES: usize = 8;
 
-/// Revision and version of documents whose writes need them: those that are overwritten at any revision, and those that are deleted first.
+/// Revision and version of documents whose writes need them: those that are overwritten at any revision, and those that
+/// are deleted first.
 pub(super) type CurrentRevisions = BTreeMap<Key, (Revision, u32)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,12 +212,13 @@ impl<'a> CollectionStatements<'a> {
         self.updates.push((&check.key, update_statement(selector(&check.key, &check.revision), set)));
     }
 
-    /// Deletions come first, so that inserts can take the entries that they free. Inserts and updates are one command, in which inserts are
-    /// upserts that match nothing.
+    /// Deletions come first, so that inserts can take the entries that they free. Inserts and updates are one command,
+    /// in which inserts are upserts that match nothing.
     fn into_commands(self, collection: &'a str) -> Vec<WriteCommand<'a>> {
         let mut commands = Vec::new();
         split(&mut commands, collection, WriteKind::Delete, self.removals);
-        // Deletions at any revision may miss, so they are not counted. The others must all match, and are separate commands.
+        // Deletions at any revision may miss, so they are not counted. The others must all match, and are separate
+        // commands.
         commands.iter_mut().for_each(|command| command.may_miss = command.statements.len());
         split(&mut commands, collection, WriteKind::Delete, self.deletes);
         if self.updates.is_empty() {

@@ -1,14 +1,16 @@
 //! The feed of committed changes: a table with one row for each commit, under the id of its transaction.
 //!
-//! Ids of transactions grow, but a transaction with a smaller id may commit later. So a reader stops before the smallest id of a commit in
-//! progress. Each commit holds an advisory lock before it has an id. A reader first lists the holders of the lock and the next id of the server,
-//! and then, in a later snapshot, reads the rows below all these ids: their transactions have ended. Transactions of other programs do not
-//! delay readers.
+//! Ids of transactions grow, but a transaction with a smaller id may commit later. So a reader stops before the
+//! smallest id of a commit in progress. Each commit holds an advisory lock before it has an id. A reader first lists
+//! the holders of the lock and the next id of the server, and then, in a later snapshot, reads the rows below all these
+//! ids: their transactions have ended. Transactions of other programs do not delay readers.
 //!
-//! Both are read on one connection. After a crash the server issues ids again that no commit had, so the next id that was read before it does not
-//! hold after it. For the same reason a position is directly after a commit that was read, or before one, and never the next id of the server.
+//! Both are read on one connection. After a crash the server issues ids again that no commit had, so the next id that
+//! was read before it does not hold after it. For the same reason a position is directly after a commit that was read,
+//! or before one, and never the next id of the server.
 //!
-//! A position names the epoch of the feed: the id of the store, or another one that a restore on another server began (`epoch.rs`).
+//! A position names the epoch of the feed: the id of the store, or another one that a restore on another server began
+//! (`epoch.rs`).
 
 use std::time::Duration;
 
@@ -54,7 +56,8 @@ struct FeedPlace {
     anchor: Option<FeedAnchor>,
 }
 
-/// A row that a reader has seen. If the server does not have it, it was restored to an earlier time, and has issued ids of transactions again.
+/// A row that a reader has seen. If the server does not have it, it was restored to an earlier time, and has issued ids
+/// of transactions again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FeedAnchor {
     transaction: i64,
@@ -157,7 +160,8 @@ async fn read_rows(
     for row in &rows {
         let decoded = decode_row(row).map_err(|why| StoreError::Corrupt { at: "runstate.changes".to_owned(), why })?;
         let prefix = position_prefix(store, decoded.epoch.as_deref());
-        // The position is before all rows that are kept, after a part of the history that the server has lost, or of another history.
+        // The position is before all rows that are kept, after a part of the history that the server has lost, or of
+        // another history.
         let is_kept = |transaction| decoded.kept_from.is_none_or(|kept| transaction >= kept);
         let is_lost = from
             .anchor

@@ -1,7 +1,8 @@
-//! Documents as rows. A row is decoded by the columns that it has, so a reader also reads a table that another process migrated meanwhile.
+//! Documents as rows. A row is decoded by the columns that it has, so a reader also reads a table that another process
+//! migrated meanwhile.
 //!
-//! Texts of the server have no U+0000. In stored texts and keys it is U+0001 U+0001, and U+0001 is U+0001 U+0002. That keeps texts distinct and
-//! their order by bytes unchanged.
+//! Texts of the server have no U+0000. In stored texts and keys it is U+0001 U+0001, and U+0001 is U+0001 U+0002. That
+//! keeps texts distinct and their order by bytes unchanged.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ pub(super) const MAX_KEY_BYTES: usize = 1_000;
 /// The longest indexed word, in characters.
 const MAX_WORD_CHARS: usize = 100;
 
-/// A row: the parameters of all columns, in the order of [`column_names`]. A value that its column does not hold exactly is in [`REST`], too.
+/// A row: the parameters of all columns, in the order of [`column_names`]. A value that its column does not hold
+/// exactly is in [`REST`], too.
 pub(super) fn encode(
     layout: &TableLayout,
     key: &Key,

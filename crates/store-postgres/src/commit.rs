@@ -1,9 +1,11 @@
-//! Commits: one transaction for a batch. All statements are sent at once, and `COMMIT` after their replies: two round trips. A batch that
-//! overwrites documents at any revision first locks them, which is a third one, and so is a `BEGIN` through a pooler.
+//! Commits: one transaction for a batch. All statements are sent at once, and `COMMIT` after their replies: two round
+//! trips. A batch that overwrites documents at any revision first locks them, which is a third one, and so is a `BEGIN`
+//! through a pooler.
 //!
-//! The ledger row is inserted first. A repeat of the command waits there for the transaction that inserted it, so the outcome of a commit without
-//! an answer is decided by sending the batch again. Checks lock rows (`FOR SHARE`), updates name the revision, and rows are locked in the order of
-//! their keys. At `READ COMMITTED` a statement that waited for a lock reads the new revision, and changes no row: a conflict.
+//! The ledger row is inserted first. A repeat of the command waits there for the transaction that inserted it, so the
+//! outcome of a commit without an answer is decided by sending the batch again. Checks lock rows (`FOR SHARE`), updates
+//! name the revision, and rows are locked in the order of their keys. At `READ COMMITTED` a statement that waited for a
+//! lock reads the new revision, and changes no row: a conflict.
 
 use std::collections::BTreeMap;
 
@@ -193,7 +195,8 @@ impl PostgresCommit<'_> {
         }
     }
 
-    /// The statement that inserts the ledger row, and returns the fingerprint of the schema, the id of the transaction and the epoch.
+    /// The statement that inserts the ledger row, and returns the fingerprint of the schema, the id of the transaction
+    /// and the epoch.
     fn ledger_statement(&self, declarations: &DeclaredLayouts) -> Result<SqlStatement, StoreError> {
         let (key, row) = self.batch.ledger_row();
         let layout = declarations.layouts.get(COMMANDS.name);
@@ -225,7 +228,8 @@ impl PostgresCommit<'_> {
         Ok(CommitTransaction { id: row.try_get(1).map_err(failed)?, epoch: row.try_get(2).map_err(failed)? })
     }
 
-    /// Why a statement up to that of the ledger failed. A server that is promoted at this moment, as any standby, refuses to begin (`0A000`).
+    /// Why a statement up to that of the ledger failed. A server that is promoted at this moment, as any standby,
+    /// refuses to begin (`0A000`).
     fn opening_refusal(&self, failed: &FailedStatement) -> CommitRefusal {
         match self.refusal_of(&failed.error, None) {
             CommitRefusal::Outdated if failed.begins => {
@@ -271,8 +275,8 @@ impl PostgresCommit<'_> {
     }
 }
 
-/// Whether a statement up to that of the ledger may have failed while it waited for another transaction with the command. The server answers a
-/// statement that follows a failed one at once.
+/// Whether a statement up to that of the ledger may have failed while it waited for another transaction with the
+/// command. The server answers a statement that follows a failed one at once.
 fn may_wait_for_another(failed: &FailedStatement, ledger: usize) -> bool {
     match classify(&failed.error) {
         _ if failed.error.code().is_none() => true,

@@ -42,7 +42,8 @@ pub(super) fn change_entry(key: &Key, revision: Option<&Revision>) -> Json {
     Json::Array(vec![key.collection.as_ref().into(), (&*key.id).into(), revision])
 }
 
-/// The statements that write a document of this table. `_id` is their first parameter; that of the revision before an update is the last.
+/// The statements that write a document of this table. `_id` is their first parameter; that of the revision before an
+/// update is the last.
 pub(super) fn write_texts(layout: &TableLayout) -> &WriteTexts {
     layout.texts.get_or_init(|| {
         let names = column_names(layout);
@@ -99,8 +100,9 @@ pub(super) struct LockedRow {
     pub(super) version: u32,
 }
 
-/// Statements that lock the documents whose rows must be known before they are written, and return those that exist: those that are overwritten at
-/// any revision, and those that are deleted and inserted again with the version that they have.
+/// Statements that lock the documents whose rows must be known before they are written, and return those that exist:
+/// those that are overwritten at any revision, and those that are deleted and inserted again with the version that they
+/// have.
 pub(super) fn statements_that_lock_first(
     batch: &Batch,
     order: WriteOrder,
@@ -209,7 +211,8 @@ pub(super) fn commit_steps(
     Ok(steps)
 }
 
-/// The statement that locks the ids that are inserted into tables with partitions. Several ids may share a lock, so their number is limited.
+/// The statement that locks the ids that are inserted into tables with partitions. Several ids may share a lock, so
+/// their number is limited.
 fn lock_of_ids(inserted: &[CommitStep], declarations: &DeclaredLayouts) -> Option<CommitStep> {
     let is_divided = |collection: &str| declarations.layouts.get(collection).is_some_and(|one| one.partition.is_some());
     let keys: Vec<&Key> = inserted.iter().map(|step| &step.key).filter(|key| is_divided(&key.collection)).collect();

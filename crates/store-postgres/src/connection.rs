@@ -1,11 +1,13 @@
-//! Connections and their pool. A connection returns to the pool only when no transaction is open on it, so a dropped future cannot leave one
-//! to the next caller.
+//! Connections and their pool. A connection returns to the pool only when no transaction is open on it, so a dropped
+//! future cannot leave one to the next caller.
 //!
-//! Statements follow `BEGIN` without waiting for its reply. If `BEGIN` fails, each of them is a transaction of its own. So sessions are read-only by
-//! default, and only `BEGIN … READ WRITE` makes a transaction that writes. A pooler shares sessions, so there the reply of `BEGIN` is awaited.
+//! Statements follow `BEGIN` without waiting for its reply. If `BEGIN` fails, each of them is a transaction of its own.
+//! So sessions are read-only by default, and only `BEGIN … READ WRITE` makes a transaction that writes. A pooler shares
+//! sessions, so there the reply of `BEGIN` is awaited.
 //!
-//! A connection is to a server that accepted writes when it began. Behind a pooler the server may be another one at each transaction. So reads are
-//! transactions there that a standby refuses to begin (`READ WRITE`), in the same round trip.
+//! A connection is to a server that accepted writes when it began. Behind a pooler the server may be another one at
+//! each transaction. So reads are transactions there that a standby refuses to begin (`READ WRITE`), in the same round
+//! trip.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -154,7 +156,8 @@ impl ServerConnection {
         self.statements.clear();
     }
 
-    /// Starts a query, whose rows are read as they arrive. [`DeclaredLayouts::check_current`](super::DeclaredLayouts::check_current) follows them.
+    /// Starts a query, whose rows are read as they arrive.
+    /// [`DeclaredLayouts::check_current`](super::DeclaredLayouts::check_current) follows them.
     pub(super) async fn stream(&mut self, statement: &SqlStatement) -> Result<RowStream, ReadFailure> {
         self.prepare(std::slice::from_ref(statement)).await.map_err(|(_, error)| error)?;
         self.observe(&statement.text);
@@ -306,8 +309,8 @@ impl PooledConnection {
         let mut statements = vec![SqlStatement::begin(ONE_SNAPSHOT)];
         if !self.prepared {
             statements.extend(self.local_time_limits());
-            // A table that a migration rewrites has no rows for an earlier snapshot. Prepared statements notice it. The snapshot is taken after this
-            // statement, which waits for the migration.
+            // A table that a migration rewrites has no rows for an earlier snapshot. Prepared statements notice it. The
+            // snapshot is taken after this statement, which waits for the migration.
             let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", "));
             statements.push(SqlStatement::new(lock, Vec::new()));
         }
@@ -319,7 +322,8 @@ impl PooledConnection {
         limits.split("; ").map(|one| SqlStatement::new(one, Vec::new())).collect()
     }
 
-    /// Returns the connection to the pool: no transaction is open. A connection that is dropped instead is closed, and the server rolls back.
+    /// Returns the connection to the pool: no transaction is open. A connection that is dropped instead is closed, and
+    /// the server rolls back.
     pub(super) fn release(self) {
         let Self { connection, pool, permit } = self;
         if !connection.is_closed() && !pool.closed.load(Ordering::Acquire) {

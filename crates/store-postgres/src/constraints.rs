@@ -1,5 +1,6 @@
-//! The constraints of a table: checks from the declared ranges and orders of fields, and columns that are not null. Each write checks the
-//! declaration anyway; the constraints hold for other programs too. Only a new table has them, and one whose collection has a new version.
+//! The constraints of a table: checks from the declared ranges and orders of fields, and columns that are not null.
+//! Each write checks the declaration anyway; the constraints hold for other programs too. Only a new table has them,
+//! and one whose collection has a new version.
 
 use runstate_core::schema::{Collection, Literal, NumberRange, Presence};
 use runstate_value::CRC_32;

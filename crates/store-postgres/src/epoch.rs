@@ -1,5 +1,6 @@
-//! The epoch of the feed. The changes of a store that a dump brought to another server have transaction ids of the server before it. That server
-//! reaches them later, or never. So opening the store deletes such changes, and begins an epoch: the position of an earlier one has expired.
+//! The epoch of the feed. The changes of a store that a dump brought to another server have transaction ids of the
+//! server before it. That server reaches them later, or never. So opening the store deletes such changes, and begins an
+//! epoch: the position of an earlier one has expired.
 
 use runstate_store::StoreError;
 use runstate_value::Json;

@@ -28,8 +28,8 @@ pub(super) fn classify(error: &DriverError) -> FailureKind {
         // Serialization failure, deadlock, lock timeout.
         "40001" | "40P01" | "55P03" => FailureKind::Contended,
         "23505" => FailureKind::UniqueViolation,
-        // The result type of a cached plan, an unknown statement; a column or table that is not defined; the type of a column, and an operator
-        // that it does not have.
+        // The result type of a cached plan, an unknown statement; a column or table that is not defined; the type of a
+        // column, and an operator that it does not have.
         "0A000" | "26000" | "42703" | "42P01" | "42804" | "42883" => FailureKind::Outdated,
         // Connections, shutdown, crash, start, too many clients, idle transactions.
         "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03" => FailureKind::Disconnected,

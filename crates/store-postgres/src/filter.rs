@@ -1,5 +1,6 @@
-//! Filters as conditions of SQL. A condition selects at least the documents that match; the reference implementation (`store::eval`) checks the
-//! others. Each condition is true or false, or null for false, and is negated by `IS NOT TRUE`.
+//! Filters as conditions of SQL. A condition selects at least the documents that match; the reference implementation
+//! (`store::eval`) checks the others. Each condition is true or false, or null for false, and is negated by `IS NOT
+//! TRUE`.
 
 use runstate_core::schema::{Filter, Index, IndexKind, Kind, Predicate, parse_decimal};
 use runstate_value::{Json, words};

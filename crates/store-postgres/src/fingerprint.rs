@@ -1,5 +1,5 @@
-//! Detects that another process migrated the store after this one read its tables: a transaction that writes, and each query, reads the fingerprint
-//! of the schema.
+//! Detects that another process migrated the store after this one read its tables: a transaction that writes, and each
+//! query, reads the fingerprint of the schema.
 
 use runstate_store::StoreError;
 use runstate_value::Json;
@@ -34,8 +34,9 @@ impl Postgres {
         }
     }
 
-    /// The statement that follows the beginning of a transaction that writes: the lock that readers of changes observe. A migration waits for it, so
-    /// the fingerprint that a later statement reads does not change until the end of the transaction.
+    /// The statement that follows the beginning of a transaction that writes: the lock that readers of changes observe.
+    /// A migration waits for it, so the fingerprint that a later statement reads does not change until the end of the
+    /// transaction.
     pub(super) fn writer_lock_statement() -> SqlStatement {
         let (class, object) = WRITER_LOCK;
         SqlStatement::new(format!("SELECT pg_advisory_xact_lock_shared({class}, {object})"), Vec::new())

@@ -1,4 +1,5 @@
-//! Indexes of a table. The name of an index ends with the checksum of its definition, so that a changed one has another name.
+//! Indexes of a table. The name of an index ends with the checksum of its definition, so that a changed one has another
+//! name.
 
 use runstate_core::schema::{Index, IndexKind};
 use runstate_value::CRC_32;

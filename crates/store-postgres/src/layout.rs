@@ -1,5 +1,5 @@
-//! Tables: a collection `d.c` is the table `c` in the schema `d`. Each declared field at the top level has a column of its kind. `_rest` has
-//! all other fields, nulls, and values that a column cannot hold exactly.
+//! Tables: a collection `d.c` is the table `c` in the schema `d`. Each declared field at the top level has a column of
+//! its kind. `_rest` has all other fields, nulls, and values that a column cannot hold exactly.
 //!
 //! ```text
 //! _id text, _rev text, _v integer, _rest jsonb     id, revision, schema version, other fields
@@ -209,7 +209,8 @@ impl TableLayout {
         layout
     }
 
-    /// The type of the column that holds the values at a path alone. None: there is no such column, or it does not have the declared kind.
+    /// The type of the column that holds the values at a path alone. None: there is no such column, or it does not have
+    /// the declared kind.
     pub(super) fn scalar_column(&self, path: &str) -> Option<ColumnType> {
         let declared = self.collection.fields.iter().find(|field| field.name == path)?;
         let wanted = ColumnType::for_field(declared);

@@ -10,28 +10,36 @@
 //!
 //! # Invariants
 //!
-//! - **A commit is one transaction, and two round trips.** The ledger row comes first: of concurrent repeats of a command one inserts it, and the
-//!   others wait for it and return its result. So a commit whose connection was lost is sent again, and its outcome is never guessed.
-//!   An outcome is returned after a later record of the log is committed, so a synchronous standby has the commit, too.
-//! - **Checked documents are locked.** Transactions run at `READ COMMITTED`. Each update and deletion names the revision that it expects, each check
-//!   locks its row, and each insertion is refused by an existing row. Rows are locked in the order of their keys. Everything that a decision rests
-//!   on is locked until the commit, so no anomaly of that isolation level applies.
-//! - **Every read asks the primary.** Connections are to servers that accept writes, and behind a pooler each read is a transaction that a standby
-//!   refuses. A commit is acknowledged after the primary made it visible, so any later read sees it, and none needs a read fence. A primary that was
-//!   replaced must be stopped (fenced) before another one serves, as PostgreSQL requires.
-//! - **The feed has no gaps.** Readers stop before the first transaction of the store that has not ended (`changes.rs`).
-//! - **Texts compare by their bytes** (`COLLATE "C"`), as in the reference implementation, and orders put null where it does.
-//! - **Rows describe themselves.** A document is decoded by the columns of its row, so a reader needs no declaration, and sees a table that was
-//!   migrated meanwhile. Commits, sweeps and queries, which depend on the columns, also read the fingerprint of the schema.
+//! - **A commit is one transaction, and two round trips.** The ledger row comes first: of concurrent repeats of a
+//!   command one inserts it, and the others wait for it and return its result. So a commit whose connection was lost is
+//!   sent again, and its outcome is never guessed. An outcome is returned after a later record of the log is committed,
+//!   so a synchronous standby has the commit, too.
+//! - **Checked documents are locked.** Transactions run at `READ COMMITTED`. Each update and deletion names the
+//!   revision that it expects, each check locks its row, and each insertion is refused by an existing row. Rows are
+//!   locked in the order of their keys. Everything that a decision rests on is locked until the commit, so no anomaly
+//!   of that isolation level applies.
+//! - **Every read asks the primary.** Connections are to servers that accept writes, and behind a pooler each read is a
+//!   transaction that a standby refuses. A commit is acknowledged after the primary made it visible, so any later read
+//!   sees it, and none needs a read fence. A primary that was replaced must be stopped (fenced) before another one
+//!   serves, as PostgreSQL requires.
+//! - **The feed has no gaps.** Readers stop before the first transaction of the store that has not ended
+//!   (`changes.rs`).
+//! - **Texts compare by their bytes** (`COLLATE "C"`), as in the reference implementation, and orders put null where it
+//!   does.
+//! - **Rows describe themselves.** A document is decoded by the columns of its row, so a reader needs no declaration,
+//!   and sees a table that was migrated meanwhile. Commits, sweeps and queries, which depend on the columns, also read
+//!   the fingerprint of the schema.
 //! - **Every call has a time limit.** Its error says what was tried and on which server, and never contains a password.
 //!
 //! # Files
 //!
-//! - Opening: `options` (the URL), `open`, `migration` with its plan, `server_state`, `layout`, `indexes`, `constraints` and `partitions`.
+//! - Opening: `options` (the URL), `open`, `migration` with its plan, `server_state`, `layout`, `indexes`,
+//!   `constraints` and `partitions`.
 //! - The protocol: `connection` (with the pool), `statement`, `error_mapping` and `retry`.
-//! - Documents: `codec`. Commits: `commit` and `commit_steps`. Reads: `read`, `query` and `aggregate`, with `filter` and `sort`. Migrations by other
-//!   processes: `fingerprint`.
-//! - The change feed: `changes`, `epoch` and `listener`. Other: `sweep`, `maintenance` with `views`, `properties`, and `roles` (of least privilege).
+//! - Documents: `codec`. Commits: `commit` and `commit_steps`. Reads: `read`, `query` and `aggregate`, with `filter`
+//!   and `sort`. Migrations by other processes: `fingerprint`.
+//! - The change feed: `changes`, `epoch` and `listener`. Other: `sweep`, `maintenance` with `views`, `properties`, and
+//!   `roles` (of least privilege).
 
 mod aggregate;
 mod changes;

@@ -1,7 +1,8 @@
-//! Notifications: a commit announces a change, and readers of changes are woken. Each process has at most one listening connection. A notification
-//! is only a hint: readers also poll.
+//! Notifications: a commit announces a change, and readers of changes are woken. Each process has at most one listening
+//! connection. A notification is only a hint: readers also poll.
 //!
-//! `NOTIFY` within a transaction serializes all commits of the server. So it is sent after commits, once for all that ended meanwhile.
+//! `NOTIFY` within a transaction serializes all commits of the server. So it is sent after commits, once for all that
+//! ended meanwhile.
 
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -53,7 +53,8 @@ impl Postgres {
         Ok(false)
     }
 
-    /// Begins a transaction that excludes commits and other migrations. The statements have no time limit, but waiting for a lock has one.
+    /// Begins a transaction that excludes commits and other migrations. The statements have no time limit, but waiting
+    /// for a lock has one.
     pub(super) async fn begin_migration(
         &self,
         connection: &PooledConnection,

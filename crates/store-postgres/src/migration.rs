@@ -1,5 +1,5 @@
-//! Creates schemas, tables, columns and indexes as a catalog declares them, in one transaction. Existing ones are only read, so a user without the
-//! right to create can start on a prepared database.
+//! Creates schemas, tables, columns and indexes as a catalog declares them, in one transaction. Existing ones are only
+//! read, so a user without the right to create can start on a prepared database.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -170,7 +170,8 @@ impl Postgres {
         }))
     }
 
-    /// Drops a hidden column that no index needs any more. One that a view of an operator reads stays, and is filled again when it is needed.
+    /// Drops a hidden column that no index needs any more. One that a view of an operator reads stays, and is filled
+    /// again when it is needed.
     async fn drop_hidden_column(
         &self,
         connection: &PooledConnection,

@@ -28,8 +28,9 @@ const OWN_TABLES: &str = "CREATE SCHEMA IF NOT EXISTS runstate; \
 impl Postgres {
     /// Opens the store at `url`. If there is none, creates it, unless [`PostgresOptions::must_exist`] is set.
     ///
-    /// Errors: [`StoreError::InvalidUrl`] if the URL is not valid. [`StoreError::NotAuthorized`] or [`StoreError::Unavailable`] if the server
-    /// refuses or cannot be reached. [`StoreError::ReadOnly`] if it is a standby, [`StoreError::Unsupported`] if it is older than version 15.
+    /// Errors: [`StoreError::InvalidUrl`] if the URL is not valid. [`StoreError::NotAuthorized`] or
+    /// [`StoreError::Unavailable`] if the server refuses or cannot be reached. [`StoreError::ReadOnly`] if it is a
+    /// standby, [`StoreError::Unsupported`] if it is older than version 15.
     /// [`StoreError::NewerVersion`] if a newer program created the store.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
         let settings = ServerSettings::parse(url)?;

@@ -28,8 +28,8 @@ const MAX_CONNECTIONS: usize = 10_000;
 /// The longest time limit of one call, in milliseconds. Servers accept no longer ones.
 const MAX_TIMEOUT_MS: u64 = 2_147_483_647;
 
-/// A setting of sessions that no server knows. A pooler refuses it, so a session that it shares never gets the settings that a connection of this
-/// store needs.
+/// A setting of sessions that no server knows. A pooler refuses it, so a session that it shares never gets the settings
+/// that a connection of this store needs.
 const SESSION_MARK: &str = "-c runstate.session=on";
 
 /// The options of the driver, for errors.
@@ -58,7 +58,8 @@ pub type RoundTripObserver = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct PostgresOptions {
     /// Do not create a store. If there is none, opening fails with [`StoreError::Unavailable`].
     pub must_exist: bool,
-    /// Is called before each round trip, with the first of the statements that are sent together. For tests, and for measuring the cost of a step.
+    /// Is called before each round trip, with the first of the statements that are sent together. For tests, and for
+    /// measuring the cost of a step.
     pub on_round_trip: Option<RoundTripObserver>,
 }
 

@@ -1,8 +1,9 @@
 //! Partitions by month. A declared collection has them in a new table; a table without them stays as it is.
 //!
-//! The primary key of such a table includes the day, as the server demands. An id is unique in the whole table all the same: an insertion first
-//! locks its id (`commit_steps.rs`), and then looks for it in all partitions. The default partition takes the rows of months that have no partition
-//! yet, so no insertion fails. Their rows move when the partition of the month is created.
+//! The primary key of such a table includes the day, as the server demands. An id is unique in the whole table all the
+//! same: an insertion first locks its id (`commit_steps.rs`), and then looks for it in all partitions. The default
+//! partition takes the rows of months that have no partition yet, so no insertion fails. Their rows move when the
+//! partition of the month is created.
 
 use runstate_store::StoreError;
 use runstate_value::time::Date;
@@ -98,7 +99,8 @@ impl TablePartitions {
         self.parts.iter().find(|part| part.is_default)
     }
 
-    /// The partitions of months before the present one. Those that another program has made under other names are left alone.
+    /// The partitions of months before the present one. Those that another program has made under other names are left
+    /// alone.
     fn past_partitions(&self, layout: &TableLayout, today: Date) -> Vec<&str> {
         let is_past = |part: &&ServerPartition| match part.days {
             (Some(from), Some(to)) => to <= today.month_start() && part.name == partition_name(layout, from),
@@ -109,7 +111,8 @@ impl TablePartitions {
 }
 
 impl Postgres {
-    /// The changes that the partitions of a table need: months ahead, months with rows in the default partition, and empty months of the past.
+    /// The changes that the partitions of a table need: months ahead, months with rows in the default partition, and
+    /// empty months of the past.
     pub(super) async fn plan_partitions(
         &self,
         connection: &mut PooledConnection,

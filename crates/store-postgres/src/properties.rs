@@ -15,7 +15,8 @@ use super::server_state::stored;
 use super::statement::{SqlStatement, quote};
 use super::views::pending_views;
 
-/// The tables of the store: those with its own columns, by schema. The size of a divided table is that of its partitions.
+/// The tables of the store: those with its own columns, by schema. The size of a divided table is that of its
+/// partitions.
 const TABLES: &str = "SELECT n.nspname::text, c.relname::text, coalesce(t.bytes, pg_table_size(c.oid)), \
     coalesce(t.index_bytes, pg_indexes_size(c.oid)) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace, \
     LATERAL (SELECT sum(pg_table_size(relid))::bigint AS bytes, sum(pg_indexes_size(relid))::bigint AS index_bytes \

@@ -1,5 +1,5 @@
-//! Queries. The server selects and sorts where its results equal those of the reference implementation. The reference implementation checks each
-//! row, and sorts all rows if the server cannot.
+//! Queries. The server selects and sorts where its results equal those of the reference implementation. The reference
+//! implementation checks each row, and sorts all rows if the server cannot.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +44,8 @@ pub(super) async fn run_query(store: &Postgres, query: &Query) -> Result<Page<Ro
 }
 
 impl Postgres {
-    /// Returns the server's plan for a query, as `EXPLAIN` prints it. It is for operators and tests: what the text says depends on the server.
+    /// Returns the server's plan for a query, as `EXPLAIN` prints it. It is for operators and tests: what the text says
+    /// depends on the server.
     ///
     /// Errors: those of [`Store::query`](runstate_store::Store::query).
     pub async fn explain(&self, query: &Query) -> Result<String, StoreError> {

@@ -1,5 +1,5 @@
-//! Reads by key, and of the ledger. There is no read fence: a commit is acknowledged by the primary, and every read asks the primary, whose new
-//! snapshots see all that it acknowledged.
+//! Reads by key, and of the ledger. There is no read fence: a commit is acknowledged by the primary, and every read
+//! asks the primary, whose new snapshots see all that it acknowledged.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -110,8 +110,9 @@ pub(super) async fn is_recorded(store: &Postgres, command: &CommandId) -> Result
     Ok(read(store, &[Key::new(&COMMANDS, command.as_str())]).await?.iter().any(Option::is_some))
 }
 
-/// Reads the outcome of a command from the ledger, and commits a record of the log after it. If commits wait for a standby, this one waits until
-/// the standby has the command, too: after a restart of the primary a commit is visible that the standby does not have.
+/// Reads the outcome of a command from the ledger, and commits a record of the log after it. If commits wait for a
+/// standby, this one waits until the standby has the command, too: after a restart of the primary a commit is visible
+/// that the standby does not have.
 pub(super) async fn confirm_outcome(store: &Postgres, command: &CommandId) -> Result<Outcome, StoreError> {
     let doing = format!("reading the outcome of command `{command}`");
     let reply = retry(store, &doing, || Box::pin(read_durable_outcome(store, command))).await?;

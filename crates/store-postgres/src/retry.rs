@@ -22,7 +22,8 @@ pub(super) enum ReadFailure {
 }
 
 impl ReadFailure {
-    /// Why no transaction was begun. A standby, and a server that is promoted at this moment, refuses one that may write (`0A000`).
+    /// Why no transaction was begun. A standby, and a server that is promoted at this moment, refuses one that may
+    /// write (`0A000`).
     pub(super) fn of_beginning(error: DriverError) -> Self {
         match classify(&error) {
             FailureKind::Outdated => Self::Standby(error),

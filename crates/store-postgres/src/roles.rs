@@ -1,5 +1,5 @@
-//! Roles of least privilege, as statements of SQL. Each one inherits those before it: a reader reads, a worker also changes everything but
-//! definitions, an operator changes those too, and an owner creates tables and indexes.
+//! Roles of least privilege, as statements of SQL. Each one inherits those before it: a reader reads, a worker also
+//! changes everything but definitions, an operator changes those too, and an owner creates tables and indexes.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,9 @@ use super::layout::{quote_table, split_name};
 use super::options::ServerSettings;
 use super::statement::{quote, quote_text};
 
-/// The statements that create the roles of a store at `url` with these collections, whose tables exist. A worker only reads those in
-/// `read_only`. A reader reads those of `views` that exist, and an owner refreshes them. No server is contacted.
+/// The statements that create the roles of a store at `url` with these collections, whose tables exist. A worker only
+/// reads those in `read_only`. A reader reads those of `views` that exist, and an owner refreshes them. No server is
+/// contacted.
 ///
 /// Errors: [`StoreError::InvalidUrl`].
 pub fn statements(

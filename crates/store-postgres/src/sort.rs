@@ -1,5 +1,5 @@
-//! Orders that the server computes as the reference implementation does, and cursors as conditions. An index ends with the id, so it serves
-//! an order of its fields without a sort.
+//! Orders that the server computes as the reference implementation does, and cursors as conditions. An index ends with
+//! the id, so it serves an order of its fields without a sort.
 
 use runstate_core::schema::{Direction, Sort, keys};
 use runstate_store::StoredDocument;
@@ -46,7 +46,8 @@ impl ServerOrder {
         each.chain([column("_id")]).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether the server may order two values of this document's fields otherwise: times before all that it stores, and long sort keys.
+    /// Whether the server may order two values of this document's fields otherwise: times before all that it stores,
+    /// and long sort keys.
     pub(super) fn is_inexact_for(&self, stored: &StoredDocument) -> bool {
         self.columns.iter().any(|one| {
             let value = get(&stored.document, &one.path).unwrap_or(&Json::Null);

@@ -1,4 +1,5 @@
-//! Deletes expired documents: exactly those that are expired at the time of the caller, in transactions that also record the deletions in the feed.
+//! Deletes expired documents: exactly those that are expired at the time of the caller, in transactions that also
+//! record the deletions in the feed.
 
 use runstate_core::id::CommandId;
 use runstate_core::limits::LEDGER_DAYS;

@@ -1,4 +1,5 @@
-//! Materialized views. A migration creates those whose tables have the columns that they read, and replaces those whose query has changed.
+//! Materialized views. A migration creates those whose tables have the columns that they read, and replaces those whose
+//! query has changed.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +97,8 @@ impl Postgres {
         }
     }
 
-    /// Refreshes the views that belong to this user, while others read them. Returns the number of their rows; `None`: there is none.
+    /// Refreshes the views that belong to this user, while others read them. Returns the number of their rows; `None`:
+    /// there is none.
     pub(super) async fn refresh_views(
         &self,
         catalog: &Catalog,

@@ -1,5 +1,6 @@
-//! The attempts of one commit. Each is a transaction, which has the row of the command ledger and so is idempotent. An attempt whose outcome is
-//! not known is repeated: the ledger decides. The outcome is unknown only if the ledger does not answer in time.
+//! The attempts of one commit. Each is a transaction, which has the row of the command ledger and so is idempotent. An
+//! attempt whose outcome is not known is repeated: the ledger decides. The outcome is unknown only if the ledger does
+//! not answer in time.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -52,8 +53,8 @@ impl From<StoreError> for CommitRefusal {
 pub enum WriteOrder {
     /// Each in place. Unique indexes are checked after each document.
     InPlace,
-    /// Documents that are overwritten are deleted before any is written, so that unique indexes are checked against the state after the batch:
-    /// documents can exchange unique values.
+    /// Documents that are overwritten are deleted before any is written, so that unique indexes are checked against the
+    /// state after the batch: documents can exchange unique values.
     DeletionsFirst,
 }
 
@@ -98,8 +99,8 @@ pub async fn commit(
     Commit::new(server, batch, time_limit).run().await
 }
 
-/// The receipt of the commit that the ledger records, or the error of a batch that cannot be committed: a repeat of a command returns its first
-/// result, whatever its batch and the store are now.
+/// The receipt of the commit that the ledger records, or the error of a batch that cannot be committed: a repeat of a
+/// command returns its first result, whatever its batch and the store are now.
 pub async fn replay_or(
     server: &mut impl ServerCommit,
     batch: &Batch,
@@ -109,8 +110,8 @@ pub async fn replay_or(
     Commit::new(server, batch, time_limit).replay_or(error).await
 }
 
-/// Runs a commit in a task of its own: if the caller drops the future, the transaction still ends. Otherwise it would block others until the
-/// server aborts it.
+/// Runs a commit in a task of its own: if the caller drops the future, the transaction still ends. Otherwise it would
+/// block others until the server aborts it.
 pub async fn finish(
     command: CommandId,
     committing: impl Future<Output = Result<Receipt, StoreError>> + Send + 'static,
@@ -224,8 +225,8 @@ impl<'a, S: ServerCommit> Commit<'a, S> {
         }
     }
 
-    /// The receipt of the commit that the ledger records, otherwise the error. It is not conclusive: the ledger may not have an attempt so far
-    /// whose outcome is not known.
+    /// The receipt of the commit that the ledger records, otherwise the error. It is not conclusive: the ledger may not
+    /// have an attempt so far whose outcome is not known.
     async fn replay_or(&mut self, error: StoreError) -> Result<Receipt, StoreError> {
         match self.replay().await? {
             Some(receipt) => Ok(receipt),
@@ -234,15 +235,16 @@ impl<'a, S: ServerCommit> Commit<'a, S> {
         }
     }
 
-    /// Whether the index may have refused an intermediate state: the batch also overwrites or deletes other documents of that collection.
+    /// Whether the index may have refused an intermediate state: the batch also overwrites or deletes other documents
+    /// of that collection.
     fn may_depend_on_order(&self, error: &StoreError) -> bool {
         let StoreError::UniqueViolation { key, .. } = error else { return false };
         let mut others = self.batch.writes.iter().filter(|write| write.key != *key);
         others.any(|write| write.key.collection == key.collection && write.expect != Expectation::Absent)
     }
 
-    /// The error to return. While the commit is in doubt it is [`StoreError::UnknownOutcome`], unless the error itself is conclusive: a
-    /// transaction that had inserted the ledger row shows that the command was not committed before.
+    /// The error to return. While the commit is in doubt it is [`StoreError::UnknownOutcome`], unless the error itself
+    /// is conclusive: a transaction that had inserted the ledger row shows that the command was not committed before.
     fn error_or_unknown(&self, error: StoreError) -> StoreError {
         let is_conclusive = matches!(
             error,

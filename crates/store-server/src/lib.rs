@@ -1,4 +1,5 @@
-//! What the stores on database servers share: the attempts of a commit (`commit`), retries of reads (`retry`), and ids of new stores.
+//! What the stores on database servers share: the attempts of a commit (`commit`), retries of reads (`retry`), and ids
+//! of new stores.
 #![cfg(not(target_family = "wasm"))]
 
 mod commit;

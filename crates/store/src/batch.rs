@@ -63,13 +63,14 @@ pub enum WriteOp {
         /// All fields.
         document: Arc<Document>,
     },
-    /// Sets and unsets fields, which gives `after`. It is valid only under [`Expectation::Revision`]; otherwise the batch is
+    /// Sets and unsets fields, which gives `after`. It is valid only under [`Expectation::Revision`]; otherwise the
+    /// batch is
     /// [`StoreError::Invalid`].
     ///
-    /// A store that keeps whole documents stores `after`. A store that writes without reading first (`$set` under the expected
-    /// revision) writes the difference; it takes declarations, sizes and index keys from `after`. A difference that does not give
-    /// `after` is a defect of the caller. A store that detects it returns [`StoreError::Invalid`]. If the files of a file store may have
-    /// been replaced since the decision, it is a [`StoreError::Conflict`].
+    /// A store that keeps whole documents stores `after`. A store that writes without reading first (`$set` under the
+    /// expected revision) writes the difference; it takes declarations, sizes and index keys from `after`. A difference
+    /// that does not give `after` is a defect of the caller. A store that detects it returns [`StoreError::Invalid`].
+    /// If the files of a file store may have been replaced since the decision, it is a [`StoreError::Conflict`].
     Change {
         /// The fields that are set and unset.
         difference: Arc<Difference>,
@@ -91,8 +92,8 @@ pub struct Check {
 }
 
 impl Batch {
-    /// Returns the size of the batch, as [`Capabilities::batch_bytes`](super::Capabilities::batch_bytes) counts it: for each write
-    /// the bytes of its key and of the JSON that it writes, for each check the bytes of its key.
+    /// Returns the size of the batch, as [`Capabilities::batch_bytes`](super::Capabilities::batch_bytes) counts it: for
+    /// each write the bytes of its key and of the JSON that it writes, for each check the bytes of its key.
     pub fn bytes(&self) -> usize {
         let writes = self.writes.iter().map(|write| write.key.bytes() + write.op.bytes());
         writes.chain(self.checks.iter().map(|check| check.key.bytes())).sum()
@@ -107,8 +108,9 @@ impl Batch {
     ///
     /// Errors:
     ///
-    /// - [`StoreError::Invalid`]: a write to the ledger or to an undeclared collection; an invalid id; a key that is written twice,
-    ///   or both written and checked; an operation that its [`Expectation`] does not allow; a document or ledger row that
+    /// - [`StoreError::Invalid`]: a write to the ledger or to an undeclared collection; an invalid id; a key that is
+    ///   written twice, or both written and checked; an operation that its [`Expectation`] does not allow; a document
+    ///   or ledger row that
     ///   [`schema::check`](runstate_core::schema::check) rejects; a row of a time series ([`TimeSeries`](runstate_core::schema::TimeSeries)) beside a check or
     ///   another document, or under an id that does not begin with its time.
     /// - [`StoreError::TooLarge`]: the batch exceeds `limits`.
@@ -218,14 +220,15 @@ impl WriteOp {
     }
 }
 
-/// Returns the revision of a document that replaces `current`. All stores that keep whole documents count revisions here.
+/// Returns the revision of a document that replaces `current`. All stores that keep whole documents count revisions
+/// here.
 pub fn next_revision(key: &Key, current: Option<&StoredDocument>, command: &CommandId) -> Revision {
     current.map_or_else(|| Revision::first(command, &key.collection, &key.id), |current| current.revision.next())
 }
 
 impl Write {
-    /// Returns the document after this write, given the `current` one; `None` means that it does not exist. All stores that read
-    /// before they write check expectations here. [`Batch::validate`] must have accepted the batch.
+    /// Returns the document after this write, given the `current` one; `None` means that it does not exist. All stores
+    /// that read before they write check expectations here. [`Batch::validate`] must have accepted the batch.
     ///
     /// Errors: [`StoreError::Conflict`] if the expectation does not hold.
     pub fn apply_to(
@@ -244,8 +247,8 @@ impl Write {
                 Some(StoredDocument { revision, version: *version, document: document.clone() })
             }
             (WriteOp::Change { difference, after }, Some(current)) => {
-                // This check compares whole documents, so release builds skip it. A file store whose files may have been replaced makes
-                // it before (`Tables::check_changes`).
+                // This check compares whole documents, so release builds skip it. A file store whose files may have
+                // been replaced makes it before (`Tables::check_changes`).
                 if cfg!(debug_assertions) && !difference.transforms(&current.document, after) {
                     let reason = "applying the difference does not give the document after the change".to_owned();
                     return Err(StoreError::Invalid { key: self.key.clone(), reason });
@@ -336,8 +339,8 @@ pub struct BatchLimits {
 }
 
 impl Default for BatchLimits {
-    /// The limits of the memory and file stores, where only time bounds a batch. A turn that changes a whole heap at its limit
-    /// still fits in one batch, however its text is escaped.
+    /// The limits of the memory and file stores, where only time bounds a batch. A turn that changes a whole heap at
+    /// its limit still fits in one batch, however its text is escaped.
     fn default() -> Self {
         Self { document_bytes: DOCUMENT_BYTES, batch_bytes: 64 * DOCUMENT_BYTES, batch_writes: 100_000 }
     }

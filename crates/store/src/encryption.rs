@@ -28,8 +28,8 @@ pub trait Encryption: MaybeSync {
     /// Whether the last run of the rotation has left documents for the next one.
     fn is_rotating(&self) -> bool;
 
-    /// Encrypts up to `limit` documents again whose secrets are not under the current key. Values under a key that is not given stay as
-    /// they are.
+    /// Encrypts up to `limit` documents again whose secrets are not under the current key. Values under a key that is
+    /// not given stay as they are.
     fn rotate(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<RotationReport, StoreError>>;
 }
 

@@ -1,5 +1,5 @@
-//! A bounded change feed in memory, and waiters that work on any executor. It serves stores whose commits all pass through one
-//! process.
+//! A bounded change feed in memory, and waiters that work on any executor. It serves stores whose commits all pass
+//! through one process.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -17,8 +17,8 @@ use super::{ChangeEvent, Changes, Position, StoreError};
 /// Number of changes that the feed retains for later readers.
 const CAPACITY: usize = 10_000;
 
-/// A position in the feed: a commit, and the number of its changes that precede the position. After a whole commit, the text has no
-/// second part.
+/// A position in the feed: a commit, and the number of its changes that precede the position. After a whole commit, the
+/// text has no second part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct MemoryPosition {
     commit: u64,

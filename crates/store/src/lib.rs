@@ -1,32 +1,35 @@
-//! The persistence port: the contract of a store, in terms of documents and revisions. Stores know the schema, but not the
-//! entities. Each adapter is a file or folder beside this file; `tables/` and `eval/` are shared by several adapters.
+//! The persistence port: the contract of a store, in terms of documents and revisions. Stores know the schema, but not
+//! the entities. Each adapter is a file or folder beside this file; `tables/` and `eval/` are shared by several
+//! adapters.
 //!
 //! # Writing an adapter
 //!
-//! Run [`testing::conformance`](crate::testing) first and last. The adapters for IndexedDB and MongoDB led to these rules:
+//! Run [`testing::conformance`](crate::testing) first and last. The adapters for IndexedDB and MongoDB led to these
+//! rules:
 //!
-//! - **Validate before you touch the backend.** [`Batch::validate`] checks everything that needs no reading. Only the ledger,
-//!   expectations, checks and unique indexes remain.
-//! - **The ledger row decides.** Insert [`Batch::ledger_row`] first: of many concurrent repeats one inserts it, and the others find
-//!   it and return its result. Read it before you report any other failure.
-//! - **A transaction that ends when no request is pending** (IndexedDB) needs two waves. Issue all gets at once, plan the commit,
-//!   and issue all puts at once. Await the transaction, not the requests.
-//! - **A read that costs a round trip** (MongoDB) calls for blind writes. An update under `_rev`, with the difference as `$set` and
-//!   `$unset`, either matches one document or is a conflict. If an update cannot address a field (a key with `.` or a leading `$`,
-//!   an element of a list), replace the whole document with `after` of [`WriteOp::Change`].
-//! - **Ids are bytes.** `Key` and `key` are two ids, even if the backend compares texts by a collation, normalizes them, or
-//!   interprets `.` and `$`. Use binary keys.
-//! - **A check contends.** On a backend with snapshot isolation it must write (`_touch`) or lock. So commands that check a hot
-//!   document wait for each other or conflict. Commands check only documents that can change.
-//! - **Map errors by what the caller can do.** A transaction too large for the backend (MongoDB 388, `TransactionTooLarge`) is
+//! - **Validate before you touch the backend.** [`Batch::validate`] checks everything that needs no reading. Only the
+//!   ledger, expectations, checks and unique indexes remain.
+//! - **The ledger row decides.** Insert [`Batch::ledger_row`] first: of many concurrent repeats one inserts it, and the
+//!   others find it and return its result. Read it before you report any other failure.
+//! - **A transaction that ends when no request is pending** (IndexedDB) needs two waves. Issue all gets at once, plan
+//!   the commit, and issue all puts at once. Await the transaction, not the requests.
+//! - **A read that costs a round trip** (MongoDB) calls for blind writes. An update under `_rev`, with the difference
+//!   as `$set` and `$unset`, either matches one document or is a conflict. If an update cannot address a field (a key
+//!   with `.` or a leading `$`, an element of a list), replace the whole document with `after` of [`WriteOp::Change`].
+//! - **Ids are bytes.** `Key` and `key` are two ids, even if the backend compares texts by a collation, normalizes
+//!   them, or interprets `.` and `$`. Use binary keys.
+//! - **A check contends.** On a backend with snapshot isolation it must write (`_touch`) or lock. So commands that
+//!   check a hot document wait for each other or conflict. Commands check only documents that can change.
+//! - **Map errors by what the caller can do.** A transaction too large for the backend (MongoDB 388,
+//!   `TransactionTooLarge`) is
 //!   [`StoreError::TooLarge`], a lost race is [`StoreError::Conflict`], a commit without an answer is
 //!   [`StoreError::UnknownOutcome`].
 //!
 //! # Values
 //!
-//! A store returns a document as it was written, with these exceptions: `1.0` may become `1`, `-0.0` may become `0`, and the order
-//! of keys is lost. A number of 2^53 or more is returned as a float, never as an integer, so that it can be written again
-//! ([`schema::check`](runstate_core::schema::check) rejects such integers).
+//! A store returns a document as it was written, with these exceptions: `1.0` may become `1`, `-0.0` may become `0`,
+//! and the order of keys is lost. A number of 2^53 or more is returned as a float, never as an integer, so that it can
+//! be written again ([`schema::check`](runstate_core::schema::check) rejects such integers).
 
 mod batch;
 mod encryption;
@@ -59,8 +62,8 @@ pub use encryption::{Encryption, ROTATION_FINGERPRINT, RotationReport};
 pub use error::StoreError;
 pub use memory::Memory;
 
-/// The command ledger: one row per committed batch, written in the same commit and kept for 7 days. `id` is the command id;
-/// `fingerprint` distinguishes a repeat from a different command with the same id.
+/// The command ledger: one row per committed batch, written in the same commit and kept for 7 days. `id` is the command
+/// id; `fingerprint` distinguishes a repeat from a different command with the same id.
 pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
     .fields(&[
         Field::id("id"),
@@ -72,7 +75,8 @@ pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
     .shard(ShardKey::HashedId)
     .insert_only();
 
-/// The features and limits of a store. A missing feature is a typed error ([`StoreError::Unsupported`]) and never ignored.
+/// The features and limits of a store. A missing feature is a typed error ([`StoreError::Unsupported`]) and never
+/// ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Capabilities {
@@ -126,8 +130,8 @@ pub struct Position(pub String);
 /// The proof of a commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
-    /// A feed position at or before this commit. A reader that continues from it misses no later change, but may see this commit
-    /// again. For a replayed command, it is a position at or after the first commit.
+    /// A feed position at or before this commit. A reader that continues from it misses no later change, but may see
+    /// this commit again. For a replayed command, it is a position at or after the first commit.
     pub position: Position,
     /// The result in the ledger: of this batch, or of the first commit if the command was replayed.
     pub result: Json,
@@ -145,8 +149,8 @@ pub enum Outcome {
         /// The result of that command.
         result: Json,
     },
-    /// The command is not committed so far. This is not final: a commit in flight may still arrive, so a retry must use the same
-    /// id.
+    /// The command is not committed so far. This is not final: a commit in flight may still arrive, so a retry must use
+    /// the same id.
     Absent,
 }
 
@@ -190,86 +194,90 @@ impl StoreProperty {
 
 /// The contract of every store.
 ///
-/// Several tasks may call all methods at the same time. A method that fails with an error other than [`StoreError::UnknownOutcome`]
-/// has changed nothing.
+/// Several tasks may call all methods at the same time. A method that fails with an error other than
+/// [`StoreError::UnknownOutcome`] has changed nothing.
 pub trait Store: MaybeSync {
     /// Returns the features and limits of this store. They never change.
     fn capabilities(&self) -> Capabilities;
 
-    /// Returns the reason why the store is read-only: damage, or the format of a newer program. Intact documents remain readable. A
-    /// lost document looks like one that never existed, so a caller that reads should report the reason too.
+    /// Returns the reason why the store is read-only: damage, or the format of a newer program. Intact documents remain
+    /// readable. A lost document looks like one that never existed, so a caller that reads should report the reason
+    /// too.
     fn read_only_reason(&self) -> Option<StoreError> {
         None
     }
 
-    /// Creates the collections and indexes of `catalog`, and keeps the declaration. Idempotent; call it before the other methods.
+    /// Creates the collections and indexes of `catalog`, and keeps the declaration. Idempotent; call it before the
+    /// other methods.
     ///
     /// Errors, after which no document has changed and the older declaration still holds:
     ///
-    /// - [`StoreError::newer_version_of`]: a stored version is newer than the declared one. The store may then be read but not written
-    ///   ([`StoreError::ReadOnly`]), until a program that knows the newer version migrates it.
+    /// - [`StoreError::newer_version_of`]: a stored version is newer than the declared one. The store may then be read
+    ///   but not written ([`StoreError::ReadOnly`]), until a program that knows the newer version migrates it.
     /// - [`StoreError::UniqueViolation`]: stored documents share an entry of a new unique index.
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Declares `catalog` for reading, and changes nothing in the store. Reads work without its missing parts; a store that needs
-    /// them migrates instead. Errors are those of [`Store::migrate`].
+    /// Declares `catalog` for reading, and changes nothing in the store. Reads work without its missing parts; a store
+    /// that needs them migrates instead. Errors are those of [`Store::migrate`].
     fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         self.migrate(catalog)
     }
 
-    /// Returns the documents under `keys`, in that order, as of one moment; `None` for a document that does not exist. A store may
-    /// return fresher documents than required.
+    /// Returns the documents under `keys`, in that order, as of one moment; `None` for a document that does not exist.
+    /// A store may return fresher documents than required.
     fn get<'a>(
         &'a self,
         keys: &'a [Key],
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>>;
 
-    /// Returns the documents that match, in a total order: the id is the last sort key, ascending. A store may return fresher documents
-    /// than required.
+    /// Returns the documents that match, in a total order: the id is the last sort key, ascending. A store may return
+    /// fresher documents than required.
     ///
     /// [`StoreError::InvalidQuery`]: the collection is not declared, or the cursor belongs to another query. A cursor is a position
     /// in the order (keyset pagination), so it remains valid after writes between two pages.
     fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>>;
 
-    /// Computes aggregates over the documents that match. The result has one row per group, in the order of the group values.
-    /// Without groups it has exactly one row, even if no document matches. A row has group values under their paths and numbers
-    /// under their names ([`eval::aggregate`]).
+    /// Computes aggregates over the documents that match. The result has one row per group, in the order of the group
+    /// values. Without groups it has exactly one row, even if no document matches. A row has group values under their
+    /// paths and numbers under their names ([`eval::aggregate`]).
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>>;
 
     /// Applies `batch` atomically, together with its row in the ledger ([`COMMANDS`]).
     ///
     /// On `Ok`, every write is durable as far as [`Capabilities::durable`] promises, and visible to the next `get`.
     ///
-    /// The ledger is checked first. If it has the command, nothing is written: with the same fingerprint the first result is
-    /// returned (`replayed`), with another one the error is [`StoreError::CommandIdReused`]. The store then checks what needs no
-    /// reading ([`Batch::validate`]), expectations and checks, and unique indexes against the state after the whole batch. If
-    /// several of these fail, it is not defined which failure is reported.
+    /// The ledger is checked first. If it has the command, nothing is written: with the same fingerprint the first
+    /// result is returned (`replayed`), with another one the error is [`StoreError::CommandIdReused`]. The store then
+    /// checks what needs no reading ([`Batch::validate`]), expectations and checks, and unique indexes against the
+    /// state after the whole batch. If several of these fail, it is not defined which failure is reported.
     ///
-    /// A batch of rows of a time series ([`TimeSeries`](runstate_core::schema::TimeSeries)) may be applied in two steps: the rows, then the ledger row,
-    /// which alone decides whether the command is committed. A repeat then writes only the rows that are missing.
+    /// A batch of rows of a time series ([`TimeSeries`](runstate_core::schema::TimeSeries)) may be applied in two
+    /// steps: the rows, then the ledger row, which alone decides whether the command is committed. A repeat then writes
+    /// only the rows that are missing.
     ///
-    /// After `Conflict` and `UniqueViolation`, nothing was written and the command may be decided again. After `UnknownOutcome`,
-    /// call [`Store::outcome`] first.
+    /// After `Conflict` and `UniqueViolation`, nothing was written and the command may be decided again. After
+    /// `UnknownOutcome`, call [`Store::outcome`] first.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>>;
 
     /// Returns the outcome of a command. A returned [`Outcome::Committed`] is final and durable.
     fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>>;
 
-    /// Returns up to `limit` committed changes after `from` (`None`: from now on), in the order of commits and each at least once.
-    /// If there are none, the call waits up to `wait` for one. Rows of the ledger are not reported; deletions by a sweep are
-    /// ([`CommandId::sweep`]). Rows of time series may be left out.
+    /// Returns up to `limit` committed changes after `from` (`None`: from now on), in the order of commits and each at
+    /// least once. If there are none, the call waits up to `wait` for one. Rows of the ledger are not reported;
+    /// deletions by a sweep are ([`CommandId::sweep`]). Rows of time series may be left out.
     ///
-    /// - [`StoreError::PositionExpired`]: the position is older than the retained changes, or belongs to another store. Reload, and
-    ///   continue from the current position.
+    /// - [`StoreError::PositionExpired`]: the position is older than the retained changes, or belongs to another store.
+    ///   Reload, and continue from the current position.
     /// - [`StoreError::InvalidPosition`]: the text is not a position.
     fn changes(&self, from: Option<Position>, limit: usize, wait: Millis)
     -> BoxFuture<'_, Result<Changes, StoreError>>;
 
-    /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and returns their number. It never
-    /// deletes a document that is not expired, even if the backend deletes expired documents by itself. A sweep is not a command,
-    /// and has no row in the ledger. If the backend expires documents ([`Capabilities::native_ttl`]), ledger rows expire by its
-    /// clock: one host's wrong clock must not delete the rows of all others. Such a backend may expire rows of time series alone, and 0 is returned.
+    /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and returns their
+    /// number. It never deletes a document that is not expired, even if the backend deletes expired documents by
+    /// itself. A sweep is not a command, and has no row in the ledger. If the backend expires documents
+    /// ([`Capabilities::native_ttl`]), ledger rows expire by its clock: one host's wrong clock must not delete the rows
+    /// of all others. Such a backend may expire rows of time series alone, and 0 is returned.
     fn sweep<'a>(
         &'a self,
         collection: &'a str,
@@ -277,26 +285,26 @@ pub trait Store: MaybeSync {
         limit: usize,
     ) -> BoxFuture<'a, Result<usize, StoreError>>;
 
-    /// Does the work that a backend needs from time to time, beside commits and sweeps: PostgreSQL creates partitions, and refreshes
-    /// materialized views ([`MaterializedView`](runstate_core::schema::MaterializedView)). It changes no document. Returns the number of rows of
-    /// the views; `None`: there is none, or this user may not refresh them.
+    /// Does the work that a backend needs from time to time, beside commits and sweeps: PostgreSQL creates partitions,
+    /// and refreshes materialized views ([`MaterializedView`](runstate_core::schema::MaterializedView)). It changes no
+    /// document. Returns the number of rows of the views; `None`: there is none, or this user may not refresh them.
     fn maintain(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>> {
         Box::pin(async { Ok(None) })
     }
 
-    /// Returns the names of the collections that have documents, in ascending order, including the ledger and those that the declared
-    /// catalog does not have: a program with other domains wrote them.
+    /// Returns the names of the collections that have documents, in ascending order, including the ledger and those
+    /// that the declared catalog does not have: a program with other domains wrote them.
     fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
 
-    /// Returns properties for the operator of the store: the server, the contents and their size. A store with nothing beyond its
-    /// capabilities returns none.
+    /// Returns properties for the operator of the store: the server, the contents and their size. A store with nothing
+    /// beyond its capabilities returns none.
     fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Checks backend data that the port does not show, under `catalog`: files, stored index entries, index definitions. It changes
-    /// nothing, runs beside other users of the store, and may be called before [`Store::migrate`].
-    /// `Engine::verify` checks the documents that the port shows.
+    /// Checks backend data that the port does not show, under `catalog`: files, stored index entries, index
+    /// definitions. It changes nothing, runs beside other users of the store, and may be called before
+    /// [`Store::migrate`]. `Engine::verify` checks the documents that the port shows.
     fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         let _ = catalog;
         Box::pin(async { Ok(VerifyReport::default()) })

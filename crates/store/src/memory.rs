@@ -1,4 +1,5 @@
-//! The memory store: fast, and lost with its process. It serves tests and previews, and it is the reference for all other stores.
+//! The memory store: fast, and lost with its process. It serves tests and previews, and it is the reference for all
+//! other stores.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -66,8 +67,8 @@ impl Memory {
         Self::default()
     }
 
-    /// Returns the number of documents that queries have examined. Tests of cost use it: an indexed query examines only the
-    /// documents that it finds.
+    /// Returns the number of documents that queries have examined. Tests of cost use it: an indexed query examines only
+    /// the documents that it finds.
     pub fn documents_examined(&self) -> u64 {
         self.examined.load(Ordering::Relaxed)
     }

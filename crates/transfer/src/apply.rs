@@ -1,5 +1,5 @@
-//! Applies the plan of an import: bounded batches that expect absence, under command ids derived from their documents. If the store
-//! rejects the import halfway, it is rolled back, because no repeat can complete it.
+//! Applies the plan of an import: bounded batches that expect absence, under command ids derived from their documents.
+//! If the store rejects the import halfway, it is rolled back, because no repeat can complete it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,14 +25,16 @@ const BATCH_WRITES: usize = 256;
 /// Maximum number of bytes per batch, unless one document has more.
 const BATCH_BYTES: usize = 1024 * 1024;
 
-/// Number of rows of the ledger that are written concurrently, each in its own commit. A store can combine commits that wait.
+/// Number of rows of the ledger that are written concurrently, each in its own commit. A store can combine commits that
+/// wait.
 pub(super) const CONCURRENT_COMMITS: usize = 64;
 
 /// Number of attempts to write a batch while other processes write too.
 const ATTEMPTS: u32 = 16;
 
-/// Writes the planned documents. Referenced documents come last, so that a partial import shows nothing without its parts; then comes
-/// the ledger. Returns the number of documents written. If one is rejected, the import is rolled back.
+/// Writes the planned documents. Referenced documents come last, so that a partial import shows nothing without its
+/// parts; then comes the ledger. Returns the number of documents written. If one is rejected, the import is rolled
+/// back.
 pub(super) async fn apply<S: ImportSource>(
     engine: &Engine,
     source: &mut S,
@@ -107,8 +109,8 @@ async fn insert(engine: &Engine, records: &[ExportRecord], contents: &str) -> Re
             return Ok(is_written);
         }
         match engine.store().commit(insertion_batch(&absent, contents, incarnation, engine.now())?).await {
-            // Written under this id before, perhaps by another import of this source, and perhaps deleted since: another incarnation has
-            // another id.
+            // Written under this id before, perhaps by another import of this source, and perhaps deleted since:
+            // another incarnation has another id.
             Ok(receipt) if receipt.replayed => incarnation += 1,
             Ok(_) => return Ok(is_written),
             // Another process wrote there.
@@ -158,8 +160,8 @@ fn unknown_outcome(row: &ExportRecord) -> Error {
     Error { retryable: true, ..Error::new(ErrorCode::UNKNOWN_OUTCOME, message) }
 }
 
-/// The batch that inserts `records`. The same documents of the same export have the same command id, so a commit with an unknown outcome is
-/// not repeated.
+/// The batch that inserts `records`. The same documents of the same export have the same command id, so a commit with
+/// an unknown outcome is not repeated.
 pub(super) fn insertion_batch(
     records: &[&ExportRecord],
     contents: &str,
@@ -200,7 +202,8 @@ pub(super) fn ledger_batch(row: &ExportRecord) -> Result<Batch, Error> {
     })
 }
 
-/// The collections in an order in which each comes before those that it refers to. Rows of time series come last: they cannot be removed.
+/// The collections in an order in which each comes before those that it refers to. Rows of time series come last: they
+/// cannot be removed.
 pub(super) fn children_first(catalog: &Catalog) -> Vec<&'static Collection> {
     let mut remaining = exported_collections(catalog);
     remaining.retain(|collection| collection.name != COMMANDS.name);
@@ -241,8 +244,8 @@ fn is_permanent(error: &Error) -> bool {
     !error.retryable && matches!(error.code, ErrorCode::TOO_LARGE | ErrorCode::INVALID | ErrorCode::ALREADY_EXISTS)
 }
 
-/// Removes the documents that this import has written, and returns why it was rejected. Documents that others have changed since
-/// remain.
+/// Removes the documents that this import has written, and returns why it was rejected. Documents that others have
+/// changed since remain.
 async fn roll_back<S: ImportSource>(
     engine: &Engine,
     source: &mut S,

@@ -115,15 +115,16 @@ pub enum Selection {
     /// All documents.
     #[default]
     All,
-    /// One document, with the documents that belong to it and those that it depends on. For an execution these are its rows and the version
-    /// of the program that it runs. Results of commands are not included: they belong to the store.
+    /// One document, with the documents that belong to it and those that it depends on. For an execution these are its
+    /// rows and the version of the program that it runs. Results of commands are not included: they belong to the
+    /// store.
     One(Key),
 }
 
 /// The state of a selection when it was read.
 pub(super) enum ResolvedSelection {
-    /// All documents, at this position of the store, with this number of rows in the ledger. A store without a change feed always has the
-    /// same position.
+    /// All documents, at this position of the store, with this number of rows in the ledger. A store without a change
+    /// feed always has the same position.
     All(Option<Position>, Option<u64>),
     /// One document, at this revision.
     One(Box<ExportRecord>, Revision),
@@ -181,8 +182,8 @@ pub(super) async fn is_unchanged(
     }
 }
 
-/// Whether no document was written since. A position alone does not show that: the position of a server advances with all its writes,
-/// even in other databases.
+/// Whether no document was written since. A position alone does not show that: the position of a server advances with
+/// all its writes, even in other databases.
 async fn has_no_changes_since(engine: &Engine, since: &Position) -> Result<bool, Error> {
     match engine.store().changes(Some(since.clone()), 1, Millis(0)).await {
         Ok(changes) => Ok(changes.events.is_empty()),
@@ -214,7 +215,8 @@ fn children_filter(record: &ExportRecord, collection: &Collection) -> Option<Fil
     Some(Filter::Eq(reference.field.to_owned(), (&*record.id).into()))
 }
 
-/// Matches the document on which a document depends: an immutable one, which fields with the same names identify completely.
+/// Matches the document on which a document depends: an immutable one, which fields with the same names identify
+/// completely.
 fn dependency_filter(record: &ExportRecord, collection: &Collection) -> Option<Filter> {
     let declared = |path: &str| record.collection.fields.iter().any(|field| field.name == path);
     let index = collection.indexes.iter().find(|index| {

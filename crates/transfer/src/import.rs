@@ -1,5 +1,5 @@
-//! The phases of an import: `plan.rs` checks the source and compares it with the store, `apply.rs` writes, and the verification reads
-//! everything again.
+//! The phases of an import: `plan.rs` checks the source and compares it with the store, `apply.rs` writes, and the
+//! verification reads everything again.
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::schema::{Collection, Key};

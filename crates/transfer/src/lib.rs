@@ -1,15 +1,18 @@
-//! Transfer of the contents of a store into another store of any kind, through the [`Store`](runstate_store::Store) interface.
+//! Transfer of the contents of a store into another store of any kind, through the [`Store`](runstate_store::Store)
+//! interface.
 //!
-//! An export is an [`ExportHeader`], which also declares the collections that were declared at run time, then every document of every declared collection, by collection and id, then the
-//! rows of the command ledger, then counts and hashes. Two exports with the same hash have the same contents. Because
-//! of the ledger, a command that is repeated after the transfer still returns its first result. The form is lines of
-//! JSON ([`LineWriter`], [`LineReader`]) or a folder for people, with declared timestamps as RFC 3339 text. Revisions
-//! are not part of it: a document begins a new incarnation where it is imported. The export of one execution contains
-//! the execution, its rows and the version of the program that it runs ([`Selection`]).
+//! An export is an [`ExportHeader`], which also declares the collections that were declared at run time, then every
+//! document of every declared collection, by collection and id, then the rows of the command ledger, then counts and
+//! hashes. Two exports with the same hash have the same contents. Because of the ledger, a command that is repeated
+//! after the transfer still returns its first result. The form is lines of JSON ([`LineWriter`], [`LineReader`]) or a
+//! folder for people, with declared timestamps as RFC 3339 text. Revisions are not part of it: a document begins a new
+//! incarnation where it is imported. The export of one execution contains the execution, its rows and the version of
+//! the program that it runs ([`Selection`]).
 //!
-//! An import has three phases. It *plans*: it reads the whole source once and checks it ([`check`]), and compares the collections of which
-//! the store has documents already. It *applies* the plan: it inserts what the store lacks. It *verifies*: it reads everything again from
-//! the store ([`import()`]). It never overwrites a document. If it was interrupted, a repeat continues it.
+//! An import has three phases. It *plans*: it reads the whole source once and checks it ([`check`]), and compares the
+//! collections of which the store has documents already. It *applies* the plan: it inserts what the store lacks. It
+//! *verifies*: it reads everything again from the store ([`import()`]). It never overwrites a document. If it was
+//! interrupted, a repeat continues it.
 //!
 //! | file | contents |
 //! |---|---|
@@ -71,7 +74,8 @@ pub use record::ExportRecord;
 /// The format of exports that this version writes, and the newest that it reads.
 pub const FORMAT: u64 = 1;
 
-/// Prefix of the fingerprints of imports in the ledger. These rows have no meaning in another store, so they are not exported.
+/// Prefix of the fingerprints of imports in the ledger. These rows have no meaning in another store, so they are not
+/// exported.
 const IMPORT_FINGERPRINT: &str = "runstate.import:";
 
 /// The first part of an export.
@@ -167,12 +171,14 @@ pub async fn export<S: ExportSink>(
     export_selection(engine, &Selection::All, sink, progress).await
 }
 
-/// Writes the selected documents to `sink`, as of one moment. If they are written to meanwhile, the export begins again, a few times.
-/// An import accepts the export of any selection. Encrypted secrets stay encrypted, and need no key.
+/// Writes the selected documents to `sink`, as of one moment. If they are written to meanwhile, the export begins
+/// again, a few times. An import accepts the export of any selection. Encrypted secrets stay encrypted, and need no
+/// key.
 ///
-/// The undamaged part of a damaged store is exported; [`Store::read_only_reason`](runstate_store::Store::read_only_reason) reports the
-/// damage. A store that a newer version wrote is rejected, and so is an export of all documents if the store has documents of a domain
-/// that this program does not have ([`ErrorCode::UNSUPPORTED`]): they would be missing.
+/// The undamaged part of a damaged store is exported;
+/// [`Store::read_only_reason`](runstate_store::Store::read_only_reason) reports the damage. A store that a newer
+/// version wrote is rejected, and so is an export of all documents if the store has documents of a domain that this
+/// program does not have ([`ErrorCode::UNSUPPORTED`]): they would be missing.
 pub async fn export_selection<S: ExportSink>(
     engine: &Engine,
     selection: &Selection,
@@ -194,10 +200,10 @@ pub async fn export_plain_text<S: ExportSink>(
 
 /// Writes the documents of `source` into the store. `checked` is the result of [`check`] on it.
 ///
-/// A document that the store has already is skipped, so a repeat continues an interrupted import. If the store has a different one, the
-/// error is [`ErrorCode::ALREADY_EXISTS`], before anything is written. A document that is too large for the store is also rejected then. If
-/// the store rejects a document only when it is written, the documents written before are removed. At the end all documents are read
-/// again from the store, and their hash is compared.
+/// A document that the store has already is skipped, so a repeat continues an interrupted import. If the store has a
+/// different one, the error is [`ErrorCode::ALREADY_EXISTS`], before anything is written. A document that is too large
+/// for the store is also rejected then. If the store rejects a document only when it is written, the documents written
+/// before are removed. At the end all documents are read again from the store, and their hash is compared.
 pub async fn import<S: ImportSource>(
     engine: &Engine,
     source: &mut S,

@@ -1,4 +1,5 @@
-//! An export as lines of JSON: a header, one document per line, and a closing line with counts and the hash of all lines before it.
+//! An export as lines of JSON: a header, one document per line, and a closing line with counts and the hash of all
+//! lines before it.
 
 use std::io::{BufRead, ErrorKind, Seek, SeekFrom, Write};
 
@@ -26,8 +27,8 @@ pub struct LineWriter<W> {
 }
 
 impl<W: Write> LineWriter<W> {
-    /// Writes to `output`, which has the name `name` in errors. If the store is written to meanwhile, the export fails, because it cannot begin
-    /// again.
+    /// Writes to `output`, which has the name `name` in errors. If the store is written to meanwhile, the export fails,
+    /// because it cannot begin again.
     pub fn new(output: W, name: impl Into<String>) -> Self {
         Self { output, name: name.into(), hash: Sha256::new(), restart: None, begun: false }
     }

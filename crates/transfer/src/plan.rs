@@ -1,4 +1,5 @@
-//! The plan of an import: its source is read once and checked, then compared with the store where that has documents already.
+//! The plan of an import: its source is read once and checked, then compared with the store where that has documents
+//! already.
 
 use std::sync::Arc;
 
@@ -32,7 +33,8 @@ impl CheckedSource {
     }
 }
 
-/// Reads all of `source`, and checks that it is complete, unchanged and not newer, and that every document conforms to its collection.
+/// Reads all of `source`, and checks that it is complete, unchanged and not newer, and that every document conforms to
+/// its collection.
 pub fn check<S: ImportSource>(
     source: &mut S,
     catalog: &Catalog,
@@ -133,15 +135,16 @@ fn damaged<S: ImportSource>(source: &S, why: &str) -> Error {
 /// The documents that an import writes.
 #[derive(Default)]
 pub(super) struct ImportPlan {
-    /// For each compared collection, whether the store lacks each of its documents, in the order of the source. The store lacks all
-    /// documents of the other collections.
+    /// For each compared collection, whether the store lacks each of its documents, in the order of the source. The
+    /// store lacks all documents of the other collections.
     is_absent: SortedMap<&'static str, Vec<bool>>,
     /// Number of documents and rows of the ledger that the store lacks.
     pub(super) absent: u64,
 }
 
 impl ImportPlan {
-    /// Decides what is written. Fails if the store has another document under a key of the source, or would reject a document.
+    /// Decides what is written. Fails if the store has another document under a key of the source, or would reject a
+    /// document.
     pub(super) async fn make<S: ImportSource>(
         engine: &Engine,
         source: &mut S,
@@ -259,7 +262,8 @@ pub(super) fn already_exists(record: &ExportRecord, message: String) -> Error {
     Error { collection, key, ..Error::new(ErrorCode::ALREADY_EXISTS, message) }
 }
 
-/// The query for documents with the same entry in `index`; `None`: only the store can check that, when the document is written.
+/// The query for documents with the same entry in `index`; `None`: only the store can check that, when the document is
+/// written.
 fn same_entry_query(record: &ExportRecord, index: &Index) -> Option<Query> {
     if index.partial.is_some() {
         return None;

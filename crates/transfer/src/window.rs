@@ -35,7 +35,8 @@ pub(super) struct ChangeWindow {
     pub is_last: bool,
 }
 
-/// Reads changes up to a point at which none of their documents has a later change, if there is one nearby. Waits up to `wait` if there is none.
+/// Reads changes up to a point at which none of their documents has a later change, if there is one nearby. Waits up to
+/// `wait` if there is none.
 pub(super) async fn read_window(engine: &Engine, from: &str, wait: Millis) -> Result<ChangeWindow, Error> {
     let mut changes = engine.store().changes(Some(Position(from.to_owned())), WINDOW, wait).await?;
     let mut read = changes.events.len();
@@ -85,7 +86,8 @@ pub(super) async fn read_window(engine: &Engine, from: &str, wait: Millis) -> Re
     }
 }
 
-/// Takes the collections that were declared at run time into the catalog. Fails if the store has documents of others, which a copy would lack.
+/// Takes the collections that were declared at run time into the catalog. Fails if the store has documents of others,
+/// which a copy would lack.
 pub(super) async fn reload_declarations(engine: &Engine) -> Result<(), Error> {
     let undeclared = engine.undeclared_collections().await?;
     engine.reload_collections().await?;

@@ -1,5 +1,5 @@
-//! The bounds of values: what every store can hold, and what may enter an execution. The checks do not recurse, so deep nesting
-//! cannot overflow the stack.
+//! The bounds of values: what every store can hold, and what may enter an execution. The checks do not recurse, so deep
+//! nesting cannot overflow the stack.
 
 use serde::Serialize;
 use serde_json::Number;

@@ -12,7 +12,8 @@ use crate::time::{Millis, Timestamp};
 /// The Julian day of 1970-01-01.
 const EPOCH: i32 = 2_440_588;
 
-/// A day of the years 1 to 9999 (proleptic Gregorian calendar). Its text is `YYYY-MM-DD` (RFC 3339, full-date), and texts are in the order of the days.
+/// A day of the years 1 to 9999 (proleptic Gregorian calendar). Its text is `YYYY-MM-DD` (RFC 3339, full-date), and
+/// texts are in the order of the days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(time::Date);
 

@@ -1,6 +1,7 @@
-//! Exact conversion between doubles and decimal literals. The standard library does the same, and faster for long numbers, but its
-//! tables cost a page 20 KB that compression cannot reduce (`docs/decisions/dependencies.md`). This code has eighteen powers of ten. Parsing
-//! follows Bellerophon (Clinger, "How to Read Floating Point Numbers Accurately", 1990).
+//! Exact conversion between doubles and decimal literals. The standard library does the same, and faster for long
+//! numbers, but its tables cost a page 20 KB that compression cannot reduce (`docs/decisions/dependencies.md`). This
+//! code has eighteen powers of ten. Parsing follows Bellerophon (Clinger, "How to Read Floating Point Numbers
+//! Accurately", 1990).
 //!
 //! Doubles that 64 bits cannot decide are rounded with natural numbers of any size.
 
@@ -35,8 +36,8 @@ const POWERS_OF_TEN: [[(u64, i32); 9]; 2] = [
 /// Number of digits that decide the rounding: no double has more, and no midpoint between two doubles does.
 const MAX_DIGITS: usize = 800;
 
-/// Returns the double nearest to a decimal literal without a sign: digits, optionally with a point and an exponent. It is infinite
-/// if the literal is too large. Of an invalid literal, the valid beginning is parsed.
+/// Returns the double nearest to a decimal literal without a sign: digits, optionally with a point and an exponent. It
+/// is infinite if the literal is too large. Of an invalid literal, the valid beginning is parsed.
 pub fn parse_double(literal: &str) -> f64 {
     let DecimalLiteral { mantissa, exponent, truncated } = DecimalLiteral::parse(literal, 19);
     match exponent {
@@ -70,8 +71,8 @@ impl DecimalLiteral {
     }
 }
 
-/// Passes the first `most` significant digits to `visit`, then `None` for each further digit that is not zero. Returns the power of
-/// ten of the last passed digit.
+/// Passes the first `most` significant digits to `visit`, then `None` for each further digit that is not zero. Returns
+/// the power of ten of the last passed digit.
 fn scan_digits(literal: &str, most: usize, mut visit: impl FnMut(Option<u8>)) -> i64 {
     let (mut exponent, mut count, mut fraction) = (0i64, 0, false);
     for (at, byte) in literal.bytes().enumerate() {
@@ -209,7 +210,8 @@ pub fn exact_digits(number: f64) -> (Vec<u8>, i32) {
     (digits, first)
 }
 
-/// Returns the text of a finite double with `decimals` decimals, at least one, as `std` writes it: rounded to nearest, from the middle to even.
+/// Returns the text of a finite double with `decimals` decimals, at least one, as `std` writes it: rounded to nearest,
+/// from the middle to even.
 ///
 /// ```
 /// assert_eq!(runstate_value::fixed_text(-0.0625, 3), "-0.062");
@@ -242,8 +244,8 @@ pub fn fixed_text(number: f64, decimals: usize) -> String {
     format!("{sign}{whole}.{fraction}")
 }
 
-/// Returns the shortest decimal digits that identify a finite double that is not negative, as text, and the power of ten of the
-/// first one (Ryū).
+/// Returns the shortest decimal digits that identify a finite double that is not negative, as text, and the power of
+/// ten of the first one (Ryū).
 pub fn shortest_digits(number: f64) -> (Vec<u8>, i32) {
     if number == 0.0 {
         return (vec![b'0'], 0);

@@ -1,5 +1,5 @@
-//! Plain values: the JSON trees of documents, inputs and answers, with the operations that do not depend on their meaning:
-//! JSON text, canonical text, deserialization, order, paths, differences, bounds, letter case and words.
+//! Plain values: the JSON trees of documents, inputs and answers, with the operations that do not depend on their
+//! meaning: JSON text, canonical text, deserialization, order, paths, differences, bounds, letter case and words.
 //!
 //! Plain values have a total order: null, booleans, numbers, texts (by bytes), lists, objects. A missing value counts
 //! as null. Index keys (`schema/keys.rs`) have the same order.
@@ -28,8 +28,8 @@ pub use sorted_map::{SortedMap, SortedSet, collect_btree_map, collect_document, 
 pub use strsim::levenshtein;
 pub use text::{lower_case, single_upper_case, single_upper_cases, upper_case, words};
 
-/// The checksum of records in a page: CRC-32 (ISO 3309). `crc32fast`, which checks files, is several times faster, but its tables cost each page
-/// 16 KB.
+/// The checksum of records in a page: CRC-32 (ISO 3309). `crc32fast`, which checks files, is several times faster, but
+/// its tables cost each page 16 KB.
 pub static CRC_32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
 /// A plain value.

@@ -1,4 +1,5 @@
-//! Paths into documents: `state.status`, `heap.pages.17`. On the wire a path is a list, so that a key may contain a dot.
+//! Paths into documents: `state.status`, `heap.pages.17`. On the wire a path is a list, so that a key may contain a
+//! dot.
 //!
 //! The difference between two versions of a document is the paths to set and the paths to unset. The cost of a write
 //! therefore depends on the change and not on the size of the document.
@@ -61,8 +62,8 @@ impl FieldPath {
         })
     }
 
-    /// Sets the value at this path. Returns `false` if a parent is missing or of another kind. Setting the element just after the
-    /// end of a list appends it.
+    /// Sets the value at this path. Returns `false` if a parent is missing or of another kind. Setting the element just
+    /// after the end of a list appends it.
     pub fn set(&self, document: &mut Document, value: Json) -> bool {
         let Some((Segment::Key(first), rest)) = self.0.split_first() else { return false };
         let Some((last, between)) = rest.split_last() else {
@@ -161,8 +162,8 @@ impl Difference {
 
 /// Returns the difference that turns `before` into `after`.
 ///
-/// It descends into objects. It descends into a list only if the list did not shrink and most of its elements are unchanged;
-/// otherwise it sets the whole list.
+/// It descends into objects. It descends into a list only if the list did not shrink and most of its elements are
+/// unchanged; otherwise it sets the whole list.
 pub fn difference(before: &Document, after: &Document) -> Difference {
     let mut changes = Difference::default();
     diff_objects(before, after, &mut Vec::new(), &mut changes);
@@ -185,7 +186,8 @@ fn diff_objects(before: &Document, after: &Document, at: &mut Vec<Segment>, chan
 fn diff_values(old: &Json, new: &Json, at: &mut Vec<Segment>, segment: Segment, changes: &mut Difference) {
     match (old, new) {
         _ if old == new => {}
-        // An object that becomes empty is set whole, so that no store has to distinguish "empty" from "all keys removed".
+        // An object that becomes empty is set whole, so that no store has to distinguish "empty" from "all keys
+        // removed".
         (Json::Object(old), Json::Object(new)) if !new.is_empty() && !old.is_empty() => {
             at.push(segment);
             diff_objects(old, new, at, changes);
@@ -206,7 +208,8 @@ fn diff_values(old: &Json, new: &Json, at: &mut Vec<Segment>, segment: Segment, 
     }
 }
 
-/// Returns whether setting the changed elements of a list is shorter than setting the list. Each element repeats the path.
+/// Returns whether setting the changed elements of a list is shorter than setting the list. Each element repeats the
+/// path.
 fn should_diff_elements(old: &[Json], new: &[Json]) -> bool {
     let changed = old.iter().zip(new).filter(|(a, b)| a != b).count() + new.len().saturating_sub(old.len());
     !old.is_empty() && new.len() >= old.len() && changed * 4 <= new.len()

@@ -1,9 +1,10 @@
-//! A sorted map for few entries: fields, collections, indexes. A sorted list is as fast as a `BTreeMap` there, and its code per
-//! pair of types is a fifth of the size, which every page loads. A map that grows with the data must be a `BTreeMap`.
+//! A sorted map for few entries: fields, collections, indexes. A sorted list is as fast as a `BTreeMap` there, and its
+//! code per pair of types is a fifth of the size, which every page loads. A map that grows with the data must be a
+//! `BTreeMap`.
 //!
 //! The stable sort here is compiled once for all types: it sorts indices, and only the comparison depends on the type.
-//! Pages load one routine instead of 14 (`docs/decisions/dependencies.md`). It is for lists in which the size of the code matters
-//! more than speed.
+//! Pages load one routine instead of 14 (`docs/decisions/dependencies.md`). It is for lists in which the size of the
+//! code matters more than speed.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -158,7 +159,8 @@ impl<K: Serialize, V: Serialize> Serialize for SortedMap<K, V> {
     }
 }
 
-/// Collects entries into a `BTreeMap`. It inserts them one by one: `collect` would first sort them, with code for each type.
+/// Collects entries into a `BTreeMap`. It inserts them one by one: `collect` would first sort them, with code for each
+/// type.
 pub fn collect_btree_map<K: Ord, V>(entries: impl IntoIterator<Item = (K, V)>) -> BTreeMap<K, V> {
     let mut tree = BTreeMap::new();
     tree.extend(entries);

@@ -1,16 +1,17 @@
 //! Letter case and words of texts. Upper and lower case equal those of the standard library (Unicode,
 //! `SpecialCasing.txt`), which costs a page 20 KB of tables. Its Unicode version follows the compiler, and the result
-//! must not depend on the compiler of the host (`docs/decisions/dependencies.md`). Text search and text indexes use the words.
+//! must not depend on the compiler of the host (`docs/decisions/dependencies.md`). Text search and text indexes use the
+//! words.
 
 use std::sync::OnceLock;
 
 /// Lower case, upper case, and the two sets that decide a final sigma (condition `Final_Sigma`): cased characters, and
 /// case-ignorable ones.
 ///
-/// A case has two lists. The first has ranges: the step from the first character of the previous range, the number of characters,
-/// the distance to their mapping (zigzag), and the stride between mapped characters. The second has the characters that map to
-/// several: the step, their number, and the targets. A set is a list of steps from edge to edge. Each list has its length before
-/// it, and all numbers are LEB128.
+/// A case has two lists. The first has ranges: the step from the first character of the previous range, the number of
+/// characters, the distance to their mapping (zigzag), and the stride between mapped characters. The second has the
+/// characters that map to several: the step, their number, and the targets. A set is a list of steps from edge to edge.
+/// Each list has its length before it, and all numbers are LEB128.
 const CASES: &[u8] = include_bytes!("case.bin");
 
 /// Returns `text` in lower case.
@@ -257,7 +258,8 @@ mod tests {
     #[test]
     fn the_table_equals_the_one_generated_from_std() {
         let generated = generate_table();
-        // The standard library has a newer Unicode: replace the table. Existing text indexes were built with the old one.
+        // The standard library has a newer Unicode: replace the table. Existing text indexes were built with the old
+        // one.
         let path = std::env::temp_dir().join("case.bin");
         if generated != CASES {
             std::fs::write(&path, &generated).unwrap();

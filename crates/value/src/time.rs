@@ -64,7 +64,8 @@ impl Timestamp {
         OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1_000)).map_or(1, OffsetDateTime::day)
     }
 
-    /// RFC 3339 text in UTC, as exports and `--json` show it. Outside the years 0 to 9999, which RFC 3339 has, it is the number.
+    /// RFC 3339 text in UTC, as exports and `--json` show it. Outside the years 0 to 9999, which RFC 3339 has, it is
+    /// the number.
     ///
     /// ```
     /// use runstate_value::time::Timestamp;
@@ -79,8 +80,8 @@ impl Timestamp {
             .unwrap_or_else(|| self.0.to_string())
     }
 
-    /// Parses an RFC 3339 text; `None` for any other text, and for one without a zone. A fraction finer than a millisecond is truncated
-    /// towards the epoch.
+    /// Parses an RFC 3339 text; `None` for any other text, and for one without a zone. A fraction finer than a
+    /// millisecond is truncated towards the epoch.
     ///
     /// ```
     /// use runstate_value::time::Timestamp;

@@ -1,5 +1,5 @@
-//! `AbortSignal` as the machine sees it. Its class is part of the compiled program: the compiler adds its source, which has no lines, to
-//! programs that use it. The first private field of a signal is the reason of its abort.
+//! `AbortSignal` as the machine sees it. Its class is part of the compiled program: the compiler adds its source, which
+//! has no lines, to programs that use it. The first private field of a signal is the reason of its abort.
 
 use super::entry::Entry;
 use super::machine::Machine;

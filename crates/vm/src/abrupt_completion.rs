@@ -1,5 +1,5 @@
-//! Abrupt completions and exception handling. The handler is looked up before any state is discarded: an uncaught error leaves the
-//! machine intact at the failing instruction.
+//! Abrupt completions and exception handling. The handler is looked up before any state is discarded: an uncaught error
+//! leaves the machine intact at the failing instruction.
 
 use super::coroutine::Coroutine;
 use super::entry::Entry;
@@ -61,7 +61,8 @@ pub(super) fn handle_abrupt_completion(
                 let failure = match machine.program.code.get(machine.pc as usize) {
                     // The error was thrown before, in the function whose promise is awaited.
                     Some(DecodedInstruction::Await) => rejection_failure(machine, &thrown),
-                    // It was thrown before, in the loop or pattern whose iterator is closed: only there POP precedes THROW.
+                    // It was thrown before, in the loop or pattern whose iterator is closed: only there POP precedes
+                    // THROW.
                     Some(DecodedInstruction::Throw)
                         if machine.program.code.get(machine.pc.wrapping_sub(1) as usize)
                             == Some(&DecodedInstruction::Pop) =>
@@ -76,8 +77,8 @@ pub(super) fn handle_abrupt_completion(
     }
 }
 
-/// Returns to the instruction that called a built-in function which fails between two callbacks: a saved state ends with a frame of the
-/// program. A retry runs the instruction, or the job, again.
+/// Returns to the instruction that called a built-in function which fails between two callbacks: a saved state ends
+/// with a frame of the program. A retry runs the instruction, or the job, again.
 fn leave_native_frames(machine: &mut Machine) {
     let mut spread = None;
     while let Some(Frame::Native(_)) = machine.frames.last() {
@@ -95,8 +96,8 @@ fn leave_native_frames(machine: &mut Machine) {
     fit_operands(machine, spread);
 }
 
-/// Leaves the operands that the current instruction has before it runs. Built-in functions such as `call` put values above them, and a call with
-/// `...` replaces its last one.
+/// Leaves the operands that the current instruction has before it runs. Built-in functions such as `call` put values
+/// above them, and a call with `...` replaces its last one.
 fn fit_operands(machine: &mut Machine, spread: Option<Value>) {
     let Some(Frame::Code(frame)) = machine.frames.last() else { return };
     let (function, pc) = (frame.function as usize, machine.pc as usize);
@@ -310,7 +311,8 @@ pub(super) fn new_error(machine: &mut Machine, kind: ErrorKind, message: &str) -
     new_error_below(machine, kind, message, depth)
 }
 
-/// As [`new_error`]. The stack trace has the calls below a number of frames: as in V8, the constructors of a class of errors are not in it.
+/// As [`new_error`]. The stack trace has the calls below a number of frames: as in V8, the constructors of a class of
+/// errors are not in it.
 pub(super) fn new_error_below(machine: &mut Machine, kind: ErrorKind, message: &str, depth: usize) -> Value {
     let head = if message.is_empty() { kind.name().to_owned() } else { format!("{}: {message}", kind.name()) };
     let lines = stack_trace_below(machine, depth).into_iter().map(|line| format!("    {line}"));
@@ -385,7 +387,8 @@ pub enum AbruptCompletion {
     Error(ErrorKind, String),
     /// An exceeded limit. No handler catches it.
     Limit(ExceededLimit),
-    /// An operation that Node has and this machine lacks. No handler catches it: a handler would run code that Node does not run.
+    /// An operation that Node has and this machine lacks. No handler catches it: a handler would run code that Node
+    /// does not run.
     Unsupported(String),
     /// Methods of the program must convert the operand at this index of the stack. The instruction then runs again.
     ConvertOperand(usize, OperandConversion),

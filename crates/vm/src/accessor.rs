@@ -1,8 +1,9 @@
-//! Getters, setters, computed members and private names of classes and object literals. ECMA-262 §15.4 Method Definitions, §6.2.12
-//! Private Names.
+//! Getters, setters, computed members and private names of classes and object literals. ECMA-262 §15.4 Method
+//! Definitions, §6.2.12 Private Names.
 //!
-//! A private name is an object without properties, which the class stores in a hidden variable. It is a key of the tables of its
-//! objects; methods and accessors with a private name are in the table of the prototype object, or of the class if they are static.
+//! A private name is an object without properties, which the class stores in a hidden variable. It is a key of the
+//! tables of its objects; methods and accessors with a private name are in the table of the prototype object, or of the
+//! class if they are static.
 
 use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::call::{Invocation, InvokeOutcome, ThisLocation};
@@ -272,7 +273,8 @@ pub(super) fn init_private(machine: &mut Machine, text: &str) -> StepResult {
     slow_path::replace_operands(machine, 3, target)
 }
 
-/// `PRIVATE_IN`: `( object name -- bool )`. ECMA-262 §13.10.1 RelationalExpression : PrivateIdentifier in ShiftExpression.
+/// `PRIVATE_IN`: `( object name -- bool )`. ECMA-262 §13.10.1 RelationalExpression : PrivateIdentifier in
+/// ShiftExpression.
 pub(super) fn has_private(machine: &mut Machine, text: &str) -> StepResult {
     let (target, name) = (slow_path::operand(machine, 1), slow_path::operand(machine, 0));
     match target {

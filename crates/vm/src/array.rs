@@ -159,7 +159,8 @@ impl Heap {
         }
     }
 
-    /// Sets the element at `index` and extends the array with holes if needed. ECMA-262 §10.4.2.1 `[[DefineOwnProperty]]`.
+    /// Sets the element at `index` and extends the array with holes if needed. ECMA-262 §10.4.2.1
+    /// `[[DefineOwnProperty]]`.
     #[inline]
     pub fn set_element(&mut self, at: HeapRef, index: usize, value: Value) -> Result<(), ExceededLimit> {
         // A write into a chunk leaves the page of the array clean.

@@ -1,5 +1,6 @@
-//! The steps of the methods that call back for the elements of an array, and of `sort`. They need the heap and the stack only, so a method
-//! whose callback is an ordinary function of the program keeps the frame of the callback from one element to the next.
+//! The steps of the methods that call back for the elements of an array, and of `sort`. They need the heap and the
+//! stack only, so a method whose callback is an ordinary function of the program keeps the frame of the callback from
+//! one element to the next.
 
 use super::abrupt_completion::AbruptCompletion;
 use super::array_sort::check_writable;
@@ -15,7 +16,8 @@ use super::value::{HeapRef, Value};
 use super::{number, object, property};
 
 impl NativeFrame {
-    /// Pushes the arguments for the next element. False if the method ends. `arity` is the number of arguments that the callback can observe.
+    /// Pushes the arguments for the next element. False if the method ends. `arity` is the number of arguments that the
+    /// callback can observe.
     pub(super) fn next_element(
         &mut self,
         heap: &mut Heap,
@@ -69,7 +71,8 @@ impl NativeFrame {
         Ok(false)
     }
 
-    /// The next element of a source of `Array.from` that is not an array: of an iterator, or of an object with a length.
+    /// The next element of a source of `Array.from` that is not an array: of an iterator, or of an object with a
+    /// length.
     fn next_from(&self, heap: &mut Heap, source: HeapRef) -> Option<Value> {
         match heap.get(source) {
             Entry::Iterator(_) => object::iterator_next(heap, source),
@@ -114,7 +117,8 @@ impl NativeFrame {
         if let Value::Ref(out) = self.out {
             let mut values = sorting.take_sorted();
             check_writable(heap, out, &values)?;
-            // The comparator may have changed the length. Sorted elements are written, and places of missing ones are deleted.
+            // The comparator may have changed the length. Sorted elements are written, and places of missing ones are
+            // deleted.
             let elements = heap.elements(out);
             let written = values.iter().filter(|value| !matches!(value, Value::Hole)).count();
             values.truncate(elements.len().max(written));
@@ -161,8 +165,8 @@ impl NativeFrame {
     }
 }
 
-/// Accepts the value on top of the stack from the callback on top, and begins the next call of the same function in the same frame.
-/// `None`: nothing has changed, because the method or the callback needs more than that.
+/// Accepts the value on top of the stack from the callback on top, and begins the next call of the same function in the
+/// same frame. `None`: nothing has changed, because the method or the callback needs more than that.
 pub(super) fn repeat_callback(machine: &mut Machine) -> Result<Option<CallbackStep>, AbruptCompletion> {
     let Machine { frames, stack, heap, linked, limits, .. } = machine;
     let fits = frames.len() <= limits.frames as usize;

@@ -1,4 +1,5 @@
-//! Sorting by a comparator of the program. The state is explicit: one comparison at a time, because a comparator may make a host call.
+//! Sorting by a comparator of the program. The state is explicit: one comparison at a time, because a comparator may
+//! make a host call.
 
 use super::abrupt_completion::{AbruptCompletion, type_error};
 use super::heap::Heap;

@@ -1,4 +1,5 @@
-//! Calls: a function of the program gets a frame, a built-in function runs at once. Classes and `new` are in `class.rs`.
+//! Calls: a function of the program gets a frame, a built-in function runs at once. Classes and `new` are in
+//! `class.rs`.
 
 use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::array::Array;
@@ -71,7 +72,8 @@ pub(super) fn call(
     )
 }
 
-/// Calls a function of the program that needs nothing but a frame. Returns its first instruction. `None`: `call` makes the call.
+/// Calls a function of the program that needs nothing but a frame. Returns its first instruction. `None`: `call` makes
+/// the call.
 #[inline(always)]
 pub(super) fn call_plain(machine: &mut Machine, linked: &LinkedProgram, argc: u16, return_pc: u32) -> Option<usize> {
     let bottom = machine.stack.len().checked_sub(usize::from(argc) + 1)?;
@@ -411,7 +413,8 @@ fn call_async(
     Ok(())
 }
 
-/// Whether the value of the running call is awaited at once: by its caller, or by a caller of the functions that return it.
+/// Whether the value of the running call is awaited at once: by its caller, or by a caller of the functions that return
+/// it.
 fn is_awaited(machine: &Machine) -> bool {
     for (index, pc) in abrupt_completion::frames_with_pc(machine) {
         let Some(Frame::Code(frame)) = machine.frames.get(index) else { return false };
@@ -456,7 +459,8 @@ fn throw_not_a_function<T>(machine: &Machine, callee: &Value) -> Result<T, Abrup
     }
 }
 
-/// Pushes the frame of a function whose arguments are the stack from `base` on. ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
+/// Pushes the frame of a function whose arguments are the stack from `base` on. ECMA-262 §10.2.11
+/// FunctionDeclarationInstantiation.
 fn push_frame(
     machine: &mut Machine,
     closure: HeapRef,

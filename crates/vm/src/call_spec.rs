@@ -1,5 +1,5 @@
-//! Reads the parts of a call from the values of the program, checks them as far as the machine can, and converts them to plain
-//! values. The domain interprets choices and schemas.
+//! Reads the parts of a call from the values of the program, checks them as far as the machine can, and converts them
+//! to plain values. The domain interprets choices and schemas.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Built-in functions that call back into the program (`map`, `sort`, `replace`, …). The program may make a host call within
-//! a callback, so such a function is a frame with explicit state, which a snapshot saves like any other.
+//! Built-in functions that call back into the program (`map`, `sort`, `replace`, …). The program may make a host call
+//! within a callback, so such a function is a frame with explicit state, which a snapshot saves like any other.
 //!
 //! The operands of the call stay on the stack until the function ends. Operands of a callback are above them.
 
@@ -64,9 +64,11 @@ pub enum CallbackMethod {
     Thenable,
     /// A job: a handler of `then`. Its result resolves the promise in `out`.
     Then,
-    /// A job: a handler of `finally`. `item` is the value or, if `len` is 1, the reason that the promise in `out` receives afterwards.
+    /// A job: a handler of `finally`. `item` is the value or, if `len` is 1, the reason that the promise in `out`
+    /// receives afterwards.
     Finally,
-    /// A method of the program gives an iterator over an operand; then the instruction runs again. With `index`, an async iterator.
+    /// A method of the program gives an iterator over an operand; then the instruction runs again. With `index`, an
+    /// async iterator.
     Iterator,
     /// An operand is replaced by an array of the values of its iterator; then the instruction runs again.
     Values,
@@ -74,9 +76,11 @@ pub enum CallbackMethod {
     Rest,
     /// The next value of the iterator in `out`. `len` is the target at the end.
     Next,
-    /// A method of an iterator that is not async, for an async one. `out` is the promise; with `index`, `item` is the argument.
+    /// A method of an iterator that is not async, for an async one. `out` is the promise; with `index`, `item` is the
+    /// argument.
     AsyncNext,
-    /// `Promise.all` and its like over an iterator. `out` is the promise, `item` the kind, and `source` collects the values.
+    /// `Promise.all` and its like over an iterator. `out` is the promise, `item` the kind, and `source` collects the
+    /// values.
     Combine,
 }
 
@@ -469,8 +473,8 @@ pub(super) fn run_promise_callback(
     }
 }
 
-/// Rejects the promise of a callback that threw, unless the callback has resolved it. `Promise.all` and its like react to the elements before the
-/// error, so those that are rejected count as handled.
+/// Rejects the promise of a callback that threw, unless the callback has resolved it. `Promise.all` and its like react
+/// to the elements before the error, so those that are rejected count as handled.
 pub(super) fn reject_native(machine: &mut Machine, frame: &NativeFrame, thrown: Value) -> Result<(), AbruptCompletion> {
     let has_cell = matches!(frame.kind, CallbackMethod::Executor | CallbackMethod::Thenable);
     if let Value::Ref(promise) = frame.out
@@ -517,8 +521,8 @@ fn run_callbacks(machine: &mut Machine) -> Result<Option<NativeReturn>, AbruptCo
     }
 }
 
-/// Calls the callback of the topmost built-in function. `this` and the arguments are on the stack. Breaks if the program runs, or if
-/// the function ends.
+/// Calls the callback of the topmost built-in function. `this` and the arguments are on the stack. Breaks if the
+/// program runs, or if the function ends.
 fn call_prepared(machine: &mut Machine) -> Result<ControlFlow<Option<NativeReturn>>, AbruptCompletion> {
     loop {
         let Some(Frame::Native(frame)) = machine.frames.last() else {
@@ -586,7 +590,8 @@ pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(
     let returned = match frame.accept(machine, result) {
         Ok(returned) => returned,
         Err(completion) => {
-            // The result was not accepted, so the frames are restored, but for that of a function whose values have left the stack.
+            // The result was not accepted, so the frames are restored, but for that of a function whose values have
+            // left the stack.
             let has_left = has_left_stack(machine, &code);
             machine.frames.extend([Frame::Native(frame), code]);
             let is_catchable = matches!(completion, AbruptCompletion::Throw(_) | AbruptCompletion::Error(..));

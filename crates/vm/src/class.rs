@@ -40,8 +40,9 @@ pub(super) fn new_class(machine: &mut Machine, derived: bool) -> Result<Instruct
 /// Built-in classes other than errors that a class may extend.
 const EXTENSIBLE_CLASSES: [&str; 3] = ["Array", "Map", "Set"];
 
-/// The prototype of the class after `extends`; `None` for built-in classes. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
-/// Deviation: null, plain functions and other built-in classes are not supported after `extends`.
+/// The prototype of the class after `extends`; `None` for built-in classes. ECMA-262 §15.7.14
+/// ClassDefinitionEvaluation. Deviation: null, plain functions and other built-in classes are not supported after
+/// `extends`.
 fn parent_prototype(machine: &Machine, parent: &Value) -> Result<Option<HeapRef>, AbruptCompletion> {
     match parent {
         Value::Ref(at) => {
@@ -68,7 +69,8 @@ fn parent_prototype(machine: &Machine, parent: &Value) -> Result<Option<HeapRef>
     type_error(format!("Class extends value {} is not a constructor or null", json::display_text(machine, parent)))
 }
 
-/// Whether Node constructs objects with this value and this machine does not: plain functions, bound functions and wrapper classes.
+/// Whether Node constructs objects with this value and this machine does not: plain functions, bound functions and
+/// wrapper classes.
 fn is_constructor_in_node(machine: &Machine, value: &Value) -> bool {
     match value {
         Value::Ref(at) => match machine.heap.get(*at) {
@@ -258,8 +260,8 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> Result<Instructi
     }
 }
 
-/// Calls the constructor of Array, Map or Set. ECMA-262 §23.1.1.1 Array, §24.1.1.1 Map, §24.2.2.1 Set.
-/// Deviation: a collection is filled without `set` or `add` of the program, so a class that declares it takes no iterable.
+/// Calls the constructor of Array, Map or Set. ECMA-262 §23.1.1.1 Array, §24.1.1.1 Map, §24.2.2.1 Set. Deviation: a
+/// collection is filled without `set` or `add` of the program, so a class that declares it takes no iterable.
 fn new_builtin(
     machine: &mut Machine,
     parent: Builtin,

@@ -106,7 +106,8 @@ pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredTy
             Value::Ref(at) if matches!(machine.heap.get(at), Entry::Closure(_) | Entry::Bound(_)) => {
                 return Some(Value::Ref(at));
             }
-            // The built-in `toString` gives a string. The built-in `valueOf` gives the object, so the other name is tried.
+            // The built-in `toString` gives a string. The built-in `valueOf` gives the object, so the other name is
+            // tried.
             Value::Builtin(_) if name == "toString" => {
                 return own_join(machine, value).unwrap_or(Some(Value::Undefined));
             }
@@ -116,8 +117,8 @@ pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredTy
     None
 }
 
-/// The program's method `join` of an array, which the built-in `toString` calls. ECMA-262 §23.1.3.36 Array.prototype.toString.
-/// Deviation: another value as `join` is not supported.
+/// The program's method `join` of an array, which the built-in `toString` calls. ECMA-262 §23.1.3.36
+/// Array.prototype.toString. Deviation: another value as `join` is not supported.
 pub(super) fn own_join(machine: &Machine, value: &Value) -> Result<Option<Value>, AbruptCompletion> {
     if !matches!(value, Value::Ref(at) if machine.heap.array(*at).is_some()) {
         return Ok(None);
@@ -155,15 +156,16 @@ pub(super) fn to_text(machine: &Machine, value: &Value) -> Result<Str, AbruptCom
 }
 
 /// The string of an object by its built-in `toString`. ECMA-262 §20.1.3.6 Object.prototype.toString, §20.2.3.5
-/// Function.prototype.toString, §20.5.3.4 Error.prototype.toString, §21.4.4.41 Date.prototype.toString, §22.2.6.17 RegExp.prototype.toString, §23.1.3.36
-/// Array.prototype.toString.
-/// Deviation: a method of the program for a nested object, and the source text of a function, are not supported.
+/// Function.prototype.toString, §20.5.3.4 Error.prototype.toString, §21.4.4.41 Date.prototype.toString, §22.2.6.17
+/// RegExp.prototype.toString, §23.1.3.36 Array.prototype.toString. Deviation: a method of the program for a nested
+/// object, and the source text of a function, are not supported.
 pub(super) fn object_to_text(machine: &Machine, value: &Value) -> Result<Str, AbruptCompletion> {
     TextConversion::new(machine).object(value)
 }
 
-/// `array.join(separator)`. ECMA-262 §23.1.3.18 Array.prototype.join. Nested arrays are joined by commas. An array within
-/// itself gives the empty string, as in V8; the standard leaves that open. `operand` is the index of the array on the stack.
+/// `array.join(separator)`. ECMA-262 §23.1.3.18 Array.prototype.join. Nested arrays are joined by commas. An array
+/// within itself gives the empty string, as in V8; the standard leaves that open. `operand` is the index of the array
+/// on the stack.
 pub(super) fn join_array(
     machine: &Machine,
     at: HeapRef,

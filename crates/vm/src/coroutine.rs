@@ -1,5 +1,6 @@
-//! Suspended functions of the program: async functions, and with `generator.rs` generators. `await` runs in the topmost frame, so a suspended function is one frame: its values move into an entry of the heap,
-//! and its caller continues with the promise. A job moves them back.
+//! Suspended functions of the program: async functions, and with `generator.rs` generators. `await` runs in the topmost
+//! frame, so a suspended function is one frame: its values move into an entry of the heap, and its caller continues
+//! with the promise. A job moves them back.
 
 use super::abrupt_completion::AbruptCompletion;
 use super::callback::{self, CallbackMethod};
@@ -120,8 +121,8 @@ pub(super) fn return_from_async(machine: &mut Machine) -> Result<InstructionOutc
     leave_function(machine, &frame, promise)
 }
 
-/// Continues a suspended function, or the program, with the state of the promise that it awaited. ECMA-262 §27.7.5.3 Await,
-/// _fulfilledClosure_ and _rejectedClosure_.
+/// Continues a suspended function, or the program, with the state of the promise that it awaited. ECMA-262 §27.7.5.3
+/// Await, _fulfilledClosure_ and _rejectedClosure_.
 pub(super) fn resume(machine: &mut Machine, job: &Reaction) -> Result<(), AbruptCompletion> {
     let (state, value) = promise::promise_state(machine, job.source)?;
     if job.derived == HeapRef::NONE {

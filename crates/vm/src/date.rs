@@ -1,5 +1,6 @@
-//! Times and dates: the arithmetic, the texts and the parser of `Date`, all in UTC. ECMA-262 §21.4.1 Overview of Date Objects and
-//! Definitions of Abstract Operations. A time value is a double: milliseconds since 1970-01-01T00:00:00Z, or NaN.
+//! Times and dates: the arithmetic, the texts and the parser of `Date`, all in UTC. ECMA-262 §21.4.1 Overview of Date
+//! Objects and Definitions of Abstract Operations. A time value is a double: milliseconds since 1970-01-01T00:00:00Z,
+//! or NaN.
 
 mod format;
 mod parser;

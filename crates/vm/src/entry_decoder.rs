@@ -46,7 +46,8 @@ pub(super) fn number64(json: &Json) -> ReadResult<u64> {
     json.as_u64().filter(|n| *n < 1 << 53).map_or_else(|| unexpected_error("a whole number", json), Ok)
 }
 
-/// Bound of restored counters. The machine adds far less to them than they lack to the greatest integer that a document can hold.
+/// Bound of restored counters. The machine adds far less to them than they lack to the greatest integer that a document
+/// can hold.
 const COUNTER_BOUND: u64 = 1 << 52;
 
 /// A counter, to which the machine adds.

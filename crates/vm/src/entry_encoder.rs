@@ -1,8 +1,8 @@
-//! Encodes values and heap entries in their saved form, which `snapshot.rs` documents. Entries are written directly as text, because a tree
-//! of JSON values takes thirty times the memory.
+//! Encodes values and heap entries in their saved form, which `snapshot.rs` documents. Entries are written directly as
+//! text, because a tree of JSON values takes thirty times the memory.
 //!
-//! The same encoder writes the canonical form for the state hash: references are renumbered in the order of discovery, and
-//! a large container is written with its content and not as chunks.
+//! The same encoder writes the canonical form for the state hash: references are renumbered in the order of discovery,
+//! and a large container is written with its content and not as chunks.
 
 use std::collections::HashMap;
 use std::fmt::{Display, Write};

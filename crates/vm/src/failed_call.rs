@@ -1,5 +1,6 @@
-//! Failed calls whose error ends the program. The machine then fails where the call was made, and not where its error would arrive, so
-//! that a retry repeats the call: a blocking call at its instruction, an open call as a new call that settles the same promise.
+//! Failed calls whose error ends the program. The machine then fails where the call was made, and not where its error
+//! would arrive, so that a retry repeats the call: a blocking call at its instruction, an open call as a new call that
+//! settles the same promise.
 
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ use super::promise::{PromiseObject, PromiseState, ReactionKind};
 use super::value::{HeapRef, Value};
 use super::{conversion, heap};
 
-/// Whether an error that rejects a promise ends the program: each promise on the way has one reaction, and no function on the way
-/// catches the error or runs other code because of it.
+/// Whether an error that rejects a promise ends the program: each promise on the way has one reaction, and no function
+/// on the way catches the error or runs other code because of it.
 pub(super) fn is_fatal_rejection(machine: &Machine, promise: HeapRef) -> bool {
     let mut promise = promise;
     // The links of a damaged state may have a cycle.
@@ -56,8 +57,8 @@ pub(super) fn is_fatal_rejection(machine: &Machine, promise: HeapRef) -> bool {
     false
 }
 
-/// Whether an error at the current instruction ends the program: no frame catches it, and the promise of an async function is awaited
-/// directly by its caller or leads to the end of the program.
+/// Whether an error at the current instruction ends the program: no frame catches it, and the promise of an async
+/// function is awaited directly by its caller or leads to the end of the program.
 pub(super) fn is_fatal_throw(machine: &Machine) -> bool {
     let mut pc = machine.pc;
     for frame in machine.frames.iter().rev() {
@@ -121,7 +122,8 @@ fn find_failed_call(machine: &Machine) -> Option<(usize, Value)> {
     })
 }
 
-/// Ends the failed calls when no job is left: the program fails at them, or a promise is rejected whose error no longer ends it.
+/// Ends the failed calls when no job is left: the program fails at them, or a promise is rejected whose error no longer
+/// ends it.
 pub(super) fn end_failed_calls(machine: &mut Machine) -> Result<Option<MachineFailure>, ExceededLimit> {
     while let Some((index, error)) = find_failed_call(machine) {
         let promise = machine.tasks.open_calls.get(index).map(|call| call.promise).unwrap_or_default();

@@ -5,8 +5,8 @@
 //! not change: the fused form replaces the first instruction of a sequence. The others keep their own form, so that
 //! jumps may target them.
 //!
-//! A fused instruction has either its whole effect or none: where types or fuel do not fit, the single instructions run. Fuel is
-//! counted in instructions of the program, so fusing is not observable.
+//! A fused instruction has either its whole effect or none: where types or fuel do not fit, the single instructions
+//! run. Fuel is counted in instructions of the program, so fusing is not observable.
 
 use super::entry::{Entry, PAIR_BYTES};
 use super::machine::{LinkedProgram, Machine};

@@ -13,8 +13,8 @@ pub enum Frame {
     Native(Box<NativeFrame>),
 }
 
-/// A running function of the program. `this` is on the stack directly below the first slot. In a derived constructor it is
-/// uninitialized before `super`.
+/// A running function of the program. `this` is on the stack directly below the first slot. In a derived constructor it
+/// is uninitialized before `super`.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeFrame {
     /// Index of the function in the program.
@@ -36,15 +36,18 @@ pub struct CodeFrame {
 pub enum CallKind {
     /// As a function. ECMA-262 §10.2.1 `[[Call]]`.
     Plain,
-    /// By `new` of this class: unless the function returns an object, the result is `this`. ECMA-262 §10.2.2 `[[Construct]]`.
+    /// By `new` of this class: unless the function returns an object, the result is `this`. ECMA-262 §10.2.2
+    /// `[[Construct]]`.
     New(HeapRef),
-    /// By `super(…)` for a `new` of this class: the result becomes `this` of the caller. ECMA-262 §13.3.7 The super Keyword.
+    /// By `super(…)` for a `new` of this class: the result becomes `this` of the caller. ECMA-262 §13.3.7 The super
+    /// Keyword.
     Super(HeapRef),
     /// As an async function: this promise is the value of the call. ECMA-262 §27.7.5.1 AsyncFunctionStart.
     Async(HeapRef),
     /// An async function that continues in a job, after its caller received this promise.
     Resumed(HeapRef),
-    /// By a method of this generator: the result of the method is the value of the call. ECMA-262 §27.5.3.3 GeneratorResume.
+    /// By a method of this generator: the result of the method is the value of the call. ECMA-262 §27.5.3.3
+    /// GeneratorResume.
     Generator(HeapRef),
     /// By a method of this async generator, or by a job. ECMA-262 §27.6.3.6 AsyncGeneratorResume.
     AsyncGenerator(HeapRef),

@@ -1,8 +1,8 @@
 //! Generators and async generators. ECMA-262 §27.5 Generator Objects, §27.6 AsyncGenerator Objects.
 //!
-//! `yield` runs in the topmost frame of its generator, so a suspended generator is one frame, as a suspended async function is. Its values
-//! are in the entry of the generator. A method of the generator moves them to the stack, and the generator continues at its YIELD,
-//! which runs again: the state of the generator says how it ends.
+//! `yield` runs in the topmost frame of its generator, so a suspended generator is one frame, as a suspended async
+//! function is. Its values are in the entry of the generator. A method of the generator moves them to the stack, and
+//! the generator continues at its YIELD, which runs again: the state of the generator says how it ends.
 
 use super::abrupt_completion::{AbruptCompletion, has_catcher, thrown_value, type_error};
 use super::coroutine::{self, Coroutine};
@@ -21,8 +21,8 @@ type StepResult = Result<InstructionOutcome, AbruptCompletion>;
 /// A generator or an async generator.
 #[derive(Clone)]
 pub struct Generator {
-    /// The suspended function, without values while it runs. Its promise is the value of the method that started an async generator which
-    /// runs; a job started it if there is none.
+    /// The suspended function, without values while it runs. Its promise is the value of the method that started an
+    /// async generator which runs; a job started it if there is none.
     pub coroutine: Coroutine,
     /// The state.
     pub state: GeneratorState,
@@ -31,7 +31,8 @@ pub struct Generator {
     pub queue: HeapRef,
 }
 
-/// ECMA-262 §27.5.2 Properties of Generator Instances, `[[GeneratorState]]`. §27.6.2 Properties of AsyncGenerator Instances.
+/// ECMA-262 §27.5.2 Properties of Generator Instances, `[[GeneratorState]]`. §27.6.2 Properties of AsyncGenerator
+/// Instances.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GeneratorState {
     /// It has not begun.
@@ -280,7 +281,8 @@ pub(super) fn end_unwound(machine: &mut Machine, from: usize) {
     }
 }
 
-/// Returns from a generator with the value on top of the stack. ECMA-262 §27.5.3.1 GeneratorStart, §27.6.3.2 AsyncGeneratorStart.
+/// Returns from a generator with the value on top of the stack. ECMA-262 §27.5.3.1 GeneratorStart, §27.6.3.2
+/// AsyncGeneratorStart.
 pub(super) fn return_from_generator(machine: &mut Machine, at: HeapRef) -> StepResult {
     let (frame, value) = (running_frame(machine)?, slow_path::operand(machine, 0));
     if let CallKind::AsyncGenerator(_) = frame.call_kind {
@@ -381,7 +383,8 @@ pub(super) fn resume_async(machine: &mut Machine, args: &NativeArgs, mode: Gener
         }
     };
     if let (GeneratorState::Return, Value::Ref(_)) = (mode, &value) {
-        // The generator awaits it later. A getter of `then` is not supported, and fails this call before the state has changed.
+        // The generator awaits it later. A getter of `then` is not supported, and fails this call before the state has
+        // changed.
         property::own_or_inherited(machine, &value, &Value::text("then"))?;
     }
     match (generator_mut(machine, at)?.state, mode) {

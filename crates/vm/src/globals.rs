@@ -1,5 +1,5 @@
-//! The built-ins by name: the names that a program may call, construct or read without declaring them. The compiler refuses
-//! all other names, and the machine implements exactly these.
+//! The built-ins by name: the names that a program may call, construct or read without declaring them. The compiler
+//! refuses all other names, and the machine implements exactly these.
 
 /// Functions called by name (`CALL_NATIVE`) or used as values (`BUILTIN`). `natives` cites the standard for each.
 pub const FUNCTIONS: &[&str] = &[
@@ -110,7 +110,8 @@ pub const FUNCTIONS: &[&str] = &[
     "structuredClone",
 ];
 
-/// Classes: constructed by name (`NEW_NATIVE`), values (`BUILTIN`), right operands of `instanceof`. The errors are also callable.
+/// Classes: constructed by name (`NEW_NATIVE`), values (`BUILTIN`), right operands of `instanceof`. The errors are also
+/// callable.
 pub const CLASSES: &[&str] = &[
     "AggregateError",
     "Array",
@@ -235,8 +236,8 @@ pub const NAMESPACES: &[&str] = &["JSON", "Math", "console"];
 /// Symbols, each also an expression of a program.
 pub const SYMBOLS: &[&str] = &["Symbol.asyncIterator", "Symbol.iterator"];
 
-/// Constants of namespaces and classes. ECMA-262 §19.1 Value Properties of the Global Object, §21.1.2 Properties of the Number
-/// Constructor, §21.3.1 Value Properties of the Math Object.
+/// Constants of namespaces and classes. ECMA-262 §19.1 Value Properties of the Global Object, §21.1.2 Properties of the
+/// Number Constructor, §21.3.1 Value Properties of the Math Object.
 pub const CONSTANTS: &[(&str, f64)] = &[
     ("Infinity", f64::INFINITY),
     ("Math.E", std::f64::consts::E),
@@ -439,7 +440,8 @@ pub const UNSUPPORTED_METHODS: &[&str] = &[
     "trimRight",
 ];
 
-/// Properties that values of a kind have in Node and lack here. A read ends the program. The row "Object" applies to all values.
+/// Properties that values of a kind have in Node and lack here. A read ends the program. The row "Object" applies to
+/// all values.
 pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = &[
     (
         "Object",

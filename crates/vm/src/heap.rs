@@ -62,8 +62,8 @@ pub struct Heap {
     pub(super) allocated: u64,
     /// Bytes that the last collection left in use.
     pub(super) live: u64,
-    /// Bytes of text that concatenations repeated since the last collection. A rope shares them with its left half, but a read
-    /// of its units copies them.
+    /// Bytes of text that concatenations repeated since the last collection. A rope shares them with its left half, but
+    /// a read of its units copies them.
     pub(super) shared_text_bytes: u64,
     /// Most bytes in use.
     pub(super) limit: u64,
@@ -349,11 +349,11 @@ fn make_owned(page: &mut HeapPage, number: u32, owned: &mut Vec<u32>) {
 /// Fewer allocated bytes than this never cause a collection.
 const THRESHOLD: u64 = 8 << 20;
 
-/// Bounds the size of the snapshot at every stop. Memory shares texts and a snapshot does not, so a state can be far larger
-/// than the memory it uses.
+/// Bounds the size of the snapshot at every stop. Memory shares texts and a snapshot does not, so a state can be far
+/// larger than the memory it uses.
 ///
-/// A state above the limit fails. A state above twice the limit could not be saved at all: the machine discards its texts
-/// and its heap, and fails in the same way from then on.
+/// A state above the limit fails. A state above twice the limit could not be saved at all: the machine discards its
+/// texts and its heap, and fails in the same way from then on.
 pub(super) fn enforce_heap_limit(machine: &mut Machine, stop: StopReason) -> StopReason {
     machine.heap.seal();
     let limit = machine.limits.heap_bytes;

@@ -133,7 +133,8 @@ impl Machine {
                 }
             }};
         }
-        // Pushes a copy. Frequent types are written field by field: a copy through memory would stall on store forwarding.
+        // Pushes a copy. Frequent types are written field by field: a copy through memory would stall on store
+        // forwarding.
         macro_rules! push {
             ($source:expr) => {
                 match $source {
@@ -207,7 +208,8 @@ impl Machine {
                 }
                 // Runs a second time if the fused instruction does not apply.
                 loop {
-                    // A fused instruction for `$more + 1` instructions. Where it does not apply, it must not have changed any state.
+                    // A fused instruction for `$more + 1` instructions. Where it does not apply, it must not have
+                    // changed any state.
                     macro_rules! fused {
                         ($more:literal, $pattern:pat = $value:expr => $body:block) => {
                             if left >= $more
@@ -735,7 +737,8 @@ impl Machine {
         }
     }
 
-    /// Returns the value on top of the stack from the running function. ECMA-262 §14.10 The return Statement, §10.2.1 `[[Call]]`.
+    /// Returns the value on top of the stack from the running function. ECMA-262 §14.10 The return Statement, §10.2.1
+    /// `[[Call]]`.
     fn return_from_frame(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
         if self.frames.len() <= 1 {
             return self.complete();
@@ -765,7 +768,8 @@ impl Machine {
         Some(return_pc)
     }
 
-    /// Removes the values from `bottom` on except the one on top. A number is written field by field, as all copies of the loop.
+    /// Removes the values from `bottom` on except the one on top. A number is written field by field, as all copies of
+    /// the loop.
     #[inline(always)]
     fn truncate_to_result(&mut self, bottom: usize) {
         let top = self.stack.len().saturating_sub(1);
@@ -821,7 +825,8 @@ impl Machine {
     }
 }
 
-/// The first instruction of a fused one that does not apply. Not inlined, because its address would be computed for every instruction.
+/// The first instruction of a fused one that does not apply. Not inlined, because its address would be computed for
+/// every instruction.
 #[cold]
 #[inline(never)]
 fn single_instruction(plain: &[FastInstruction], pc: usize) -> &FastInstruction {

@@ -1,8 +1,9 @@
 //! The iterator protocol. ECMA-262 §7.4 Operations on Iterator Objects.
 //!
-//! Built-in collections and their iterators are read directly (`object.rs`). An iterator of the program and a generator are a record: an
-//! iterator entry of the kind "record" or "async", whose source is an array of the iterator and its method `next`; the source is undefined
-//! after the end. Methods of iterators may make host calls, so each call is a frame (`callback.rs`).
+//! Built-in collections and their iterators are read directly (`object.rs`). An iterator of the program and a generator
+//! are a record: an iterator entry of the kind "record" or "async", whose source is an array of the iterator and its
+//! method `next`; the source is undefined after the end. Methods of iterators may make host calls, so each call is a
+//! frame (`callback.rs`).
 
 use super::abrupt_completion::{AbruptCompletion, type_error};
 use super::call::{self, Invocation, InvokeOutcome, ThisLocation};
@@ -53,7 +54,8 @@ fn is_object(value: &Value) -> bool {
     matches!(value, Value::Ref(_) | Value::Builtin(_))
 }
 
-/// A method of an object, or `None` if it is null or undefined. ECMA-262 §7.3.11 GetMethod. Deviation: a getter is not supported.
+/// A method of an object, or `None` if it is null or undefined. ECMA-262 §7.3.11 GetMethod. Deviation: a getter is not
+/// supported.
 fn method(machine: &Machine, value: &Value, key: &Value) -> Result<Option<Value>, AbruptCompletion> {
     match property::property(machine, value, key)? {
         Value::Undefined | Value::Null => Ok(None),
@@ -62,7 +64,8 @@ fn method(machine: &Machine, value: &Value, key: &Value) -> Result<Option<Value>
     }
 }
 
-/// The method of the program that gives an iterator over a value; the built-in ones are `None`. TypeError if it is not a function.
+/// The method of the program that gives an iterator over a value; the built-in ones are `None`. TypeError if it is not
+/// a function.
 pub(super) fn own_method(machine: &Machine, value: &Value, symbol: Symbol) -> Result<Option<Value>, AbruptCompletion> {
     let Value::Ref(at) = value else { return Ok(None) };
     if !matches!(machine.heap.get(*at), Entry::Object(_) | Entry::Closure(_) | Entry::Error(_)) {
@@ -154,8 +157,8 @@ fn throw_not_iterable<T>(machine: &Machine, value: &Value) -> Result<T, AbruptCo
     type_error(format!("{value} is not iterable (cannot read property Symbol(Symbol.iterator))"))
 }
 
-/// All values of the iterable at an index of the stack. ECMA-262 IteratorToList. Iterators of the program run to their end first: then the
-/// operand is an array, and the instruction runs again.
+/// All values of the iterable at an index of the stack. ECMA-262 IteratorToList. Iterators of the program run to their
+/// end first: then the operand is an array, and the instruction runs again.
 pub(super) fn iterate_at(machine: &mut Machine, at: usize) -> Result<Vec<Value>, AbruptCompletion> {
     let value = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
     if is_generator(machine, &value, false) || own_method(machine, &value, Symbol::Iterator)?.is_some() {
@@ -188,8 +191,8 @@ pub(super) fn iterate(machine: &mut Machine, value: &Value) -> Result<Vec<Value>
     }
 }
 
-/// Collects the values of an iterable of the program for `Promise.all` and its like, whose promise receives the errors of the iteration.
-/// `None` for a built-in collection.
+/// Collects the values of an iterable of the program for `Promise.all` and its like, whose promise receives the errors
+/// of the iteration. `None` for a built-in collection.
 pub(super) fn combine_own(
     machine: &mut Machine,
     args: &NativeArgs,
@@ -268,7 +271,8 @@ fn iterator_slot(machine: &Machine, pc: u32) -> Option<u16> {
     }
 }
 
-/// Whether an error at an instruction closes the iterator in a slot of a frame. An error of the iterator itself does not.
+/// Whether an error at an instruction closes the iterator in a slot of a frame. An error of the iterator itself does
+/// not.
 pub(super) fn needs_close(machine: &Machine, base: u32, slot: u16, pc: u32) -> bool {
     let record = machine.stack.get(base as usize + usize::from(slot));
     iterator_slot(machine, pc) != Some(slot) && record.is_some_and(|record| is_open_record(machine, record))
@@ -289,7 +293,8 @@ fn set_slot_value(machine: &mut Machine, slot: u16, value: Value) {
     }
 }
 
-/// `ITER_NEXT` with a target, `ITER_TAKE` without: the next value of the iterator in a slot. ECMA-262 §7.4.10 IteratorStepValue.
+/// `ITER_NEXT` with a target, `ITER_TAKE` without: the next value of the iterator in a slot. ECMA-262 §7.4.10
+/// IteratorStepValue.
 pub(super) fn step(machine: &mut Machine, slot: u16, target: Option<u32>) -> StepResult {
     let record = slot_value(machine, slot);
     let Value::Ref(at) = record else { return Err(AbruptCompletion::Internal("a slot without its iterator")) };
@@ -422,8 +427,9 @@ fn call_return(machine: &mut Machine, record: &Value, target: u32) -> StepResult
     }
 }
 
-/// Calls a method of the iterator of a record: `next`, `throw` or `return`. With `waits`, the result of an iterator that is not async is a
-/// promise. ECMA-262 §14.4.14 YieldExpression, §27.1.6.2 The %AsyncFromSyncIteratorPrototype% Object.
+/// Calls a method of the iterator of a record: `next`, `throw` or `return`. With `waits`, the result of an iterator
+/// that is not async is a promise. ECMA-262 §14.4.14 YieldExpression, §27.1.6.2 The %AsyncFromSyncIteratorPrototype%
+/// Object.
 pub(super) fn call_iterator(
     machine: &mut Machine,
     args: &NativeArgs,
@@ -528,7 +534,8 @@ fn require_callable(machine: &Machine, callback: &Value) -> Result<(), AbruptCom
     }
 }
 
-/// Settles a promise with the result of an iterator, once its value is known. ECMA-262 §27.1.6.4 AsyncFromSyncIteratorContinuation.
+/// Settles a promise with the result of an iterator, once its value is known. ECMA-262 §27.1.6.4
+/// AsyncFromSyncIteratorContinuation.
 fn resolve_result(
     machine: &mut Machine,
     promise: HeapRef,
@@ -553,7 +560,8 @@ fn result_part(machine: &Machine, result: &Value, name: &str) -> Result<Value, A
     Ok(property::own_or_inherited(machine, result, &Value::text(name))?.unwrap_or(Value::Undefined))
 }
 
-/// The value of a result, or `None` at the end. Deviation: getters are not supported. ECMA-262 §7.4.10 IteratorStepValue.
+/// The value of a result, or `None` at the end. Deviation: getters are not supported. ECMA-262 §7.4.10
+/// IteratorStepValue.
 fn result_value(machine: &Machine, result: &Value) -> Result<Option<Value>, AbruptCompletion> {
     require_result(machine, result)?;
     match result_part(machine, result, "done")?.truthy() {

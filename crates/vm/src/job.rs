@@ -1,5 +1,5 @@
-//! Jobs: they run when no function runs, one after another. When none is left, the execution waits for an open call, completes, or
-//! fails. ECMA-262 §9.5 Jobs and Host Operations to Enqueue Jobs, §27.2.2 Promise Jobs.
+//! Jobs: they run when no function runs, one after another. When none is left, the execution waits for an open call,
+//! completes, or fails. ECMA-262 §9.5 Jobs and Host Operations to Enqueue Jobs, §27.2.2 Promise Jobs.
 
 use super::abrupt_completion::{self, AbruptCompletion};
 use super::callback::{self, CallbackMethod, NativeFrame};

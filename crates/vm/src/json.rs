@@ -1,5 +1,5 @@
-//! Values as JSON: plain values at the boundary, `JSON.stringify`, values in error messages, and `JSON.parse`. Nesting that
-//! only a program bounds is processed without recursion.
+//! Values as JSON: plain values at the boundary, `JSON.stringify`, values in error messages, and `JSON.parse`. Nesting
+//! that only a program bounds is processed without recursion.
 //!
 //! A cyclic value has no JSON form. The error names the path through the cycle, worded as V8 does
 //! (`CircularStructureMessageBuilder`).
@@ -85,8 +85,8 @@ fn value_from_json_at(machine: &mut Machine, json: &Json, depth: u32) -> Result<
     })
 }
 
-/// A value as a plain value. `undefined` becomes null and is omitted from objects. An error becomes its name and message, a date its
-/// ISO text, as `JSON.stringify` writes it.
+/// A value as a plain value. `undefined` becomes null and is omitted from objects. An error becomes its name and
+/// message, a date its ISO text, as `JSON.stringify` writes it.
 ///
 /// An object that is referenced several times is written each time, so `bytes` bounds the output.
 pub(super) fn value_to_json(
@@ -212,8 +212,8 @@ pub(super) fn display_text(machine: &Machine, value: &Value) -> String {
     }
 }
 
-/// `JSON.stringify`; `None` for a value without a JSON form. ECMA-262 §25.5.2 JSON.stringify, §25.5.2.5 SerializeJSONObject,
-/// §25.5.2.6 SerializeJSONArray. Methods of the program convert the value before (`json_walk.rs`).
+/// `JSON.stringify`; `None` for a value without a JSON form. ECMA-262 §25.5.2 JSON.stringify, §25.5.2.5
+/// SerializeJSONObject, §25.5.2.6 SerializeJSONArray. Methods of the program convert the value before (`json_walk.rs`).
 pub(super) fn stringify(
     machine: &Machine,
     value: &Value,
@@ -459,7 +459,8 @@ pub(super) struct JsonBudget {
 impl JsonBudget {
     fn charge(&mut self, value: &Value) -> Result<(), ExceededLimit> {
         let text = if let Value::Text(text) = value { text.len() as u64 } else { 0 };
-        // A value takes at least one byte of text. In memory its JSON takes far more, especially an object with few members.
+        // A value takes at least one byte of text. In memory its JSON takes far more, especially an object with few
+        // members.
         let overhead = match (self.limit, value) {
             (ExceededLimit::HeapBytes, Value::Ref(_)) => 400,
             (ExceededLimit::HeapBytes, _) => 32,
@@ -479,7 +480,8 @@ fn new_line(out: &mut StrBuilder, options: &StringifyOptions<'_>, depth: usize) 
     }
 }
 
-/// A number in a plain value. NaN and infinities become null, as in ECMA-262 §25.5.2.2 SerializeJSONProperty; -0 becomes 0.
+/// A number in a plain value. NaN and infinities become null, as in ECMA-262 §25.5.2.2 SerializeJSONProperty; -0
+/// becomes 0.
 fn number_to_json(n: f64) -> Json {
     if !n.is_finite() {
         Json::Null
@@ -549,7 +551,8 @@ impl JsonParser {
         Err(AbruptCompletion::Error(ErrorKind::Syntax, message))
     }
 
-    /// The error at an unexpected character. It quotes the whole text if it is short, else the part around the character.
+    /// The error at an unexpected character. It quotes the whole text if it is short, else the part around the
+    /// character.
     fn unexpected_error<T>(&self) -> Result<T, AbruptCompletion> {
         let Some(unit) = self.unit(self.at) else {
             return self.syntax_error("Unexpected end of JSON input".to_owned());

@@ -1,7 +1,9 @@
-//! `JSON.stringify` and `JSON.parse` where methods of the program take part: `toJSON`, getters, replacers and revivers. Each walk is a
-//! frame with explicit state (`callback.rs`), because these methods may make host calls. ECMA-262 §25.5 The JSON Object.
+//! `JSON.stringify` and `JSON.parse` where methods of the program take part: `toJSON`, getters, replacers and revivers.
+//! Each walk is a frame with explicit state (`callback.rs`), because these methods may make host calls. ECMA-262 §25.5
+//! The JSON Object.
 //!
-//! The walk of `JSON.stringify` copies the value to plain objects and arrays; the built-in function then writes the copy.
+//! The walk of `JSON.stringify` copies the value to plain objects and arrays; the built-in function then writes the
+//! copy.
 
 use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame};
@@ -13,7 +15,8 @@ use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::{conversion, date, natives, number, property, slow_path};
 
-/// Elements of a level in the list of levels: the object, its copy, its keys (undefined for an array), the next position.
+/// Elements of a level in the list of levels: the object, its copy, its keys (undefined for an array), the next
+/// position.
 const LEVEL: usize = 4;
 
 /// The next step of the walk of `JSON.stringify` with the current value. The numbers are part of snapshots.

@@ -1,8 +1,8 @@
-//! Import of executions that an older machine with the same instructions began. The machine is restored from a program counter, operands
-//! and variables as plain values, in a program without ENTER, whose globals have names.
+//! Import of executions that an older machine with the same instructions began. The machine is restored from a program
+//! counter, operands and variables as plain values, in a program without ENTER, whose globals have names.
 //!
-//! No part of that state is omitted. Variables that no instruction names become globals too. Operands below those that the instruction
-//! reaches remain: the older machine left some behind in loops.
+//! No part of that state is omitted. Variables that no instruction names become globals too. Operands below those that
+//! the instruction reaches remain: the older machine left some behind in loops.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -46,8 +46,8 @@ impl VerifiedProgram {
         self.stack_depths.get(pc as usize).copied().flatten().map(|depth| depth as usize)
     }
 
-    /// The prompt of a machine at this instruction with these operands. It is on top of them, or the instruction before pushed it and it is
-    /// already popped. `None` if the instruction is not a call or its prompt is unknown.
+    /// The prompt of a machine at this instruction with these operands. It is on top of them, or the instruction before
+    /// pushed it and it is already popped. `None` if the instruction is not a call or its prompt is unknown.
     #[must_use]
     pub fn prompt_at(&self, pc: u32, stack: &[Json]) -> Option<String> {
         let Some(DecodedInstruction::Cc { options: false }) = self.code.get(pc as usize) else { return None };

@@ -1,4 +1,5 @@
-//! The machine that runs bytecode. It suspends at a call, a snapshot saves its whole state, and any process can resume it.
+//! The machine that runs bytecode. It suspends at a call, a snapshot saves its whole state, and any process can resume
+//! it.
 //!
 //! `program` decodes and verifies a program once. A [`Machine`] runs it in slices of fuel. An execution is a function
 //! of the program, the input, the seed, the answers and the time of each slice.

@@ -1,5 +1,5 @@
-//! The machine's interface: start it with a program and an input, run it for a number of instructions, answer its calls,
-//! save it. `interpreter.rs` and `slow_path.rs` execute instructions; `snapshot.rs` saves the state.
+//! The machine's interface: start it with a program and an input, run it for a number of instructions, answer its
+//! calls, save it. `interpreter.rs` and `slow_path.rs` execute instructions; `snapshot.rs` saves the state.
 
 use std::sync::Arc;
 
@@ -30,7 +30,8 @@ const WORK_UNITS_PER_INSTRUCTION: u64 = 64;
 /// Lines of output above this many bytes count as work.
 const LONG_LINE: usize = 256;
 
-/// Work of a rejected call. Rejecting it reads schemas and their regexps, and a program may repeat the call without end.
+/// Work of a rejected call. Rejecting it reads schemas and their regexps, and a program may repeat the call without
+/// end.
 pub(super) const REJECTION_WORK: u64 = 1_000 * WORK_UNITS_PER_INSTRUCTION;
 
 /// The values from outside the machine that a slice may use.
@@ -270,7 +271,8 @@ pub struct Machine {
     pub(super) tasks: MachineTasks,
     /// A Map in the heap from keys to the number of calls with each. [`HeapRef::NONE`] before the first.
     pub(super) key_counts: HeapRef,
-    /// A Map in the heap with the state of the console: its indentation, counters and timers. [`HeapRef::NONE`] before the first.
+    /// A Map in the heap with the state of the console: its indentation, counters and timers. [`HeapRef::NONE`] before
+    /// the first.
     pub(super) console: HeapRef,
     /// A value that the machine throws when it runs again.
     pub(super) pending: Option<Value>,
@@ -399,12 +401,13 @@ impl Machine {
         self.reply(&[Reply::Value(result.clone())])
     }
 
-    /// Delivers the results of the open calls in their order. [`Machine::run`] continues after them: with the value, with the
-    /// list of values, or with the first error thrown. After a timer and `fs.writeFile` the value is always `undefined`.
+    /// Delivers the results of the open calls in their order. [`Machine::run`] continues after them: with the value,
+    /// with the list of values, or with the first error thrown. After a timer and `fs.writeFile` the value is always
+    /// `undefined`.
     ///
     /// # Errors
-    /// Values that are nested too deep or too large for the limits, or a number of results that differs from the number of open
-    /// calls. The machine is unchanged then.
+    /// Values that are nested too deep or too large for the limits, or a number of results that differs from the number
+    /// of open calls. The machine is unchanged then.
     pub fn reply(&mut self, replies: &[Reply]) -> Result<(), MachineFailure> {
         let is_group = match &self.suspended_call {
             Some(call) if call.count() == replies.len() => matches!(call.requests, SuspendedRequests::All(_)),
@@ -493,8 +496,8 @@ impl Machine {
         self.program.location(self.pc).line
     }
 
-    /// Fuel that pays for earlier work of built-in functions before the next instruction runs: `run(1 + deferred_fuel)` executes
-    /// exactly one instruction.
+    /// Fuel that pays for earlier work of built-in functions before the next instruction runs: `run(1 + deferred_fuel)`
+    /// executes exactly one instruction.
     #[must_use]
     pub fn deferred_fuel(&self) -> u64 {
         self.deferred_work / WORK_UNITS_PER_INSTRUCTION
@@ -506,7 +509,8 @@ impl Machine {
         self.calls
     }
 
-    /// Number of calls that are open until [`Machine::reply`], without those of [`Machine::open_calls`]; 0 if the machine does not wait for it.
+    /// Number of calls that are open until [`Machine::reply`], without those of [`Machine::open_calls`]; 0 if the
+    /// machine does not wait for it.
     #[must_use]
     pub fn open_call_count(&self) -> usize {
         self.suspended_call.as_ref().map_or(0, SuspendedCall::count)
@@ -553,27 +557,30 @@ impl Machine {
         frames::variables_named(self, name, bounds)
     }
 
-    /// The variables in scope at the current instruction by name, innermost first, as plain values. Parts that do not fit into
-    /// `max_bytes` are omitted and marked with `…`. Functions are omitted.
+    /// The variables in scope at the current instruction by name, innermost first, as plain values. Parts that do not
+    /// fit into `max_bytes` are omitted and marked with `…`. Functions are omitted.
     #[must_use]
     pub fn variables(&self, max_bytes: usize) -> Json {
         frames::variables(self, max_bytes)
     }
 
-    /// As [`Machine::variables`], at the function that awaits this open call. A blocking call is made by the running function.
+    /// As [`Machine::variables`], at the function that awaits this open call. A blocking call is made by the running
+    /// function.
     #[must_use]
     pub fn call_variables(&self, number: u64, max_bytes: usize) -> Json {
         frames::call_variables(self, number, max_bytes)
     }
 
-    /// The suspended function that awaits this open call, with its variables. `None` if the program itself or no function awaits it.
+    /// The suspended function that awaits this open call, with its variables. `None` if the program itself or no
+    /// function awaits it.
     #[must_use]
     pub fn awaiting_function(&self, number: u64, bounds: InspectBounds) -> Option<FrameView> {
         frames::awaiting_function(self, number, bounds)
     }
 
-    /// The operands of the running function with the top of the stack last, in the form of [`Machine::variables`]. The operands
-    /// of an open call are not included. Operands that do not fit into `max_bytes` are omitted from the bottom and marked with `…`.
+    /// The operands of the running function with the top of the stack last, in the form of [`Machine::variables`]. The
+    /// operands of an open call are not included. Operands that do not fit into `max_bytes` are omitted from the bottom
+    /// and marked with `…`.
     #[must_use]
     pub fn operands(&self, max_bytes: usize) -> Json {
         frames::operands(self, max_bytes)
@@ -592,7 +599,8 @@ impl Machine {
         legacy::from_legacy_state(program, seed, limits, state)
     }
 
-    /// The next instruction in its wire form: `{"op":n}`, with `"arg"` if it has one. A function is summarized by name and entry.
+    /// The next instruction in its wire form: `{"op":n}`, with `"arg"` if it has one. A function is summarized by name
+    /// and entry.
     #[must_use]
     pub fn next_instruction_json(&self) -> Json {
         wire::next_instruction_json(self)

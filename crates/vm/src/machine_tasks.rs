@@ -1,5 +1,5 @@
-//! The state of tasks in a machine: the queue of jobs, rejected promises without a reaction, open calls, and whether the program itself
-//! awaits or has ended. A program without promises has the default state, which its snapshots omit.
+//! The state of tasks in a machine: the queue of jobs, rejected promises without a reaction, open calls, and whether
+//! the program itself awaits or has ended. A program without promises has the default state, which its snapshots omit.
 
 use serde_json::{Map, Value as Json, json};
 

@@ -4,7 +4,8 @@ use runstate_value::{exact_digits, parse_double, shortest_digits};
 
 use super::text::{Str, Units};
 
-/// `String(number)`. ECMA-262 §6.1.6.1.20 Number::toString with radix 10. The shortest digits come from Ryu (Adams, PLDI 2018).
+/// `String(number)`. ECMA-262 §6.1.6.1.20 Number::toString with radix 10. The shortest digits come from Ryu (Adams,
+/// PLDI 2018).
 pub fn to_text(number: f64) -> Str {
     if number == 0.0 {
         return Str::single(u16::from(b'0'));
@@ -119,7 +120,8 @@ fn literal(text: &str) -> f64 {
 const MAX_PART_FACTOR: u32 = u32::MAX / 36;
 
 /// The value of digits that are valid in `radix`. Where the radix is neither 10 nor a power of two, the value is an
-/// approximation above 2^53, which ECMA-262 §19.2.5 parseInt permits: that of V8, which adds as many digits at once as fit in 32 bits.
+/// approximation above 2^53, which ECMA-262 §19.2.5 parseInt permits: that of V8, which adds as many digits at once as
+/// fit in 32 bits.
 fn digits_value(digits: &[u8], radix: u32) -> f64 {
     let text = String::from_utf8_lossy(digits);
     if radix == 10 {
@@ -227,7 +229,8 @@ pub fn power(base: f64, exponent: f64) -> f64 {
     libm::pow(base, exponent)
 }
 
-/// `count` decimal digits of a positive finite number, rounded half up from its exact value, and the exponent of the first digit.
+/// `count` decimal digits of a positive finite number, rounded half up from its exact value, and the exponent of the
+/// first digit.
 fn decimal_digits(number: f64, count: usize) -> (Vec<u8>, i32) {
     let (all, mut exponent) = exact_digits(number);
     let mut digits = all.get(..count).unwrap_or(&all).to_vec();
@@ -302,7 +305,8 @@ fn scientific(negative: bool, digits: &[u8], exponent: i32) -> Str {
     Str::new(&text)
 }
 
-/// `number.toExponential(digits)`; `None` gives as many digits as needed. ECMA-262 §21.1.3.2 Number.prototype.toExponential.
+/// `number.toExponential(digits)`; `None` gives as many digits as needed. ECMA-262 §21.1.3.2
+/// Number.prototype.toExponential.
 pub fn to_exponential(number: f64, digits: Option<usize>) -> Str {
     if !number.is_finite() {
         return to_text(number);

@@ -3,7 +3,8 @@
 use super::number::to_exponential;
 use super::text::Str;
 
-/// The symbols of currencies that are not their codes, and their digits after the point if not 2. CLDR, locale `en`; ISO 4217.
+/// The symbols of currencies that are not their codes, and their digits after the point if not 2. CLDR, locale `en`;
+/// ISO 4217.
 const CURRENCIES: &[(&str, &str, usize)] = &[
     ("AUD", "A$", 2),
     ("BRL", "R$", 2),

@@ -18,7 +18,8 @@ use super::value::{HeapRef, Value};
 pub struct Object {
     /// Own properties in order of insertion. `property.rs` gives them in the order that a program observes.
     pub table: Table,
-    /// The prototype, if it is an object of the program; otherwise the prototype is a built-in one. A reference to nothing is null.
+    /// The prototype, if it is an object of the program; otherwise the prototype is a built-in one. A reference to
+    /// nothing is null.
     pub proto: Option<HeapRef>,
     /// Whether the object is frozen.
     pub frozen: bool,
@@ -36,8 +37,8 @@ pub const COLLECTION: Value = Value::Null;
 /// ECMA-262 §24.3.4 Properties of WeakMap Instances, §24.4.4 Properties of WeakSet Instances.
 pub const WEAK_COLLECTION: Value = Value::Bool(false);
 
-/// The key of the prototype of an array whose class extends Array, among the properties of the array. No operation of a program
-/// finds it. ECMA-262 §10.4.2.2 ArrayCreate.
+/// The key of the prototype of an array whose class extends Array, among the properties of the array. No operation of a
+/// program finds it. ECMA-262 §10.4.2.2 ArrayCreate.
 pub const ARRAY_PROTOTYPE: Value = Value::Bool(true);
 
 impl Heap {
@@ -142,8 +143,8 @@ pub struct ErrorObject {
     pub object: Object,
 }
 
-/// The built-in error classes. ECMA-262 §20.5.1 The Error Constructor and §20.5.5 Native Error Types Used in This Standard,
-/// and AggregateError. TimeoutError is an addition for calls whose deadline passes.
+/// The built-in error classes. ECMA-262 §20.5.1 The Error Constructor and §20.5.5 Native Error Types Used in This
+/// Standard, and AggregateError. TimeoutError is an addition for calls whose deadline passes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[allow(missing_docs, reason = "each is the error of its name")]
 pub enum ErrorKind {
@@ -307,7 +308,8 @@ pub enum IterationKind {
     Values,
     /// Both, as an array.
     Entries,
-    /// The keys that `for-in` collected in an array, except those that the object (element 0) no longer has or inherits.
+    /// The keys that `for-in` collected in an array, except those that the object (element 0) no longer has or
+    /// inherits.
     Names,
     /// An iterator of the program; the source is an array of the iterator and its `next`.
     Record,

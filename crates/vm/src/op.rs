@@ -1,9 +1,9 @@
-//! The registry of operations: each has a number, a name and a stack effect. A number is never reused for another operation, because
-//! programs of every released version must still run.
+//! The registry of operations: each has a number, a name and a stack effect. A number is never reused for another
+//! operation, because programs of every released version must still run.
 //!
-//! Stack effects have the form `( before -- after )`, with the top of the stack at the right. A slot belongs to the current frame. A cell is
-//! a heap entry with one variable that closures share. `arg:` precedes the wire form of the argument, which `instruction_decoder.rs` decodes.
-//! A sentence that begins with `ECMA-262` cites the 2025 edition.
+//! Stack effects have the form `( before -- after )`, with the top of the stack at the right. A slot belongs to the
+//! current frame. A cell is a heap entry with one variable that closures share. `arg:` precedes the wire form of the
+//! argument, which `instruction_decoder.rs` decodes. A sentence that begins with `ECMA-262` cites the 2025 edition.
 
 macro_rules! registry {
     ($($(#[$doc:meta])* $variant:ident = $code:literal $name:literal,)*) => {
@@ -40,7 +40,8 @@ macro_rules! registry {
 
 registry! {
     // ---- constants and the operand stack ----
-    /// `( -- value )` Pushes a constant. arg: constant (JSON primitive, `{"$undefined":true}`, `{"$number":…}`, `{"$text":…}`).
+    /// `( -- value )` Pushes a constant. arg: constant (JSON primitive, `{"$undefined":true}`, `{"$number":…}`,
+    /// `{"$text":…}`).
     Push = 1 "PUSH",
     /// `( a -- )` Removes the top value.
     Pop = 2 "POP",
@@ -52,8 +53,8 @@ registry! {
     Store = 4 "STORE",
     /// `( a b -- text )` The concatenation of `String(a)` and `String(b)`. ECMA-262 §7.1.17 ToString.
     Concat = 5 "CONCAT",
-    /// `( prompt [options] -- answer )` Opens a cognitive call and suspends. The operands are popped when the call is opened. The answer is
-    /// pushed when it arrives. arg: absent or 1 = prompt only, 2 = with options.
+    /// `( prompt [options] -- answer )` Opens a cognitive call and suspends. The operands are popped when the call is
+    /// opened. The answer is pushed when it arrives. arg: absent or 1 = prompt only, 2 = with options.
     Cc = 6 "CC",
     /// `( value -- )` Prints one value as one line.
     Print = 7 "PRINT",
@@ -75,9 +76,11 @@ registry! {
     JumpIf = 17 "JUMP_IF",
     /// `( a -- )` Jumps if `a` is falsy. ECMA-262 §7.1.2 ToBoolean.
     JumpIfN = 18 "JUMP_IFN",
-    /// If `a` is truthy, jumps, `( a -- a )`. Otherwise falls through, `( a -- )`. Used for `||`. ECMA-262 §13.13 Binary Logical Operators.
+    /// If `a` is truthy, jumps, `( a -- a )`. Otherwise falls through, `( a -- )`. Used for `||`. ECMA-262 §13.13
+    /// Binary Logical Operators.
     JumpIfKeep = 19 "JUMP_IF_KEEP",
-    /// If `a` is falsy, jumps, `( a -- a )`. Otherwise falls through, `( a -- )`. Used for `&&`. ECMA-262 §13.13 Binary Logical Operators.
+    /// If `a` is falsy, jumps, `( a -- a )`. Otherwise falls through, `( a -- )`. Used for `&&`. ECMA-262 §13.13 Binary
+    /// Logical Operators.
     JumpIfNKeep = 20 "JUMP_IFN_KEEP",
     /// If `a` is neither null nor undefined, jumps, `( a -- a )`. Otherwise falls through, `( a -- )`. Used for `??`.
     /// ECMA-262 §13.13 Binary Logical Operators.
@@ -124,12 +127,12 @@ registry! {
     BitOr = 47 "BIT_OR",
 
     // ---- call and return ----
-    /// `( f arg… -- result )` Calls a function. Its `this` is undefined. ECMA-262 §13.3.6.2 EvaluateCall.
-    /// arg: argc, or `{"argc":n,"text":"as written","wait"?:"await"}`: the text is for "… is not a function"; `wait` is the immediate use
-    /// of the value (`PromiseUse`), which every call of the program's functions may have.
+    /// `( f arg… -- result )` Calls a function. Its `this` is undefined. ECMA-262 §13.3.6.2 EvaluateCall. arg: argc, or
+    /// `{"argc":n,"text":"as written","wait"?:"await"}`: the text is for "… is not a function"; `wait` is the immediate
+    /// use of the value (`PromiseUse`), which every call of the program's functions may have.
     Call = 48 "CALL",
-    /// `( result -- )` Leaves the frame and pushes the result in the caller's frame. In the global frame the program completes with the result.
-    /// ECMA-262 §14.10 The return Statement.
+    /// `( result -- )` Leaves the frame and pushes the result in the caller's frame. In the global frame the program
+    /// completes with the result. ECMA-262 §14.10 The return Statement.
     Return = 49 "RETURN",
 
     // ---- operators, continued ----
@@ -165,7 +168,8 @@ registry! {
     // ---- arrays and objects ----
     /// `( v1 … vn -- array )` A new array of the values. ECMA-262 §13.2.4 Array Initializer. arg: n.
     Array = 64 "ARRAY",
-    /// `( k1 v1 … kn vn -- object )` A new object with the properties. ECMA-262 §13.2.5 Object Initializer. arg: n, the number of pairs.
+    /// `( k1 v1 … kn vn -- object )` A new object with the properties. ECMA-262 §13.2.5 Object Initializer. arg: n, the
+    /// number of pairs.
     Map = 65 "MAP",
     /// `( object key -- value )` `object[key]`. ECMA-262 §6.2.5.5 GetValue.
     GetIndex = 66 "GET_INDEX",
@@ -177,86 +181,103 @@ registry! {
     SetProp = 69 "SET_PROP",
     /// `( object key -- bool )` `delete object[key]`. ECMA-262 §13.5.1 The delete Operator.
     Delete = 70 "DELETE",
-    /// `( object value -- object )` Defines an own property of an object literal. ECMA-262 §7.3.6 CreateDataPropertyOrThrow. arg: name.
+    /// `( object value -- object )` Defines an own property of an object literal. ECMA-262 §7.3.6
+    /// CreateDataPropertyOrThrow. arg: name.
     InitProp = 71 "INIT_PROP",
-    /// `( object key value -- object )` Defines an own property with a computed key. ECMA-262 §7.3.6 CreateDataPropertyOrThrow.
+    /// `( object key value -- object )` Defines an own property with a computed key. ECMA-262 §7.3.6
+    /// CreateDataPropertyOrThrow.
     InitIndex = 72 "INIT_INDEX",
     /// `( array value -- array )` Appends to an array literal. ECMA-262 §13.2.4.1 ArrayAccumulation.
     Append = 73 "APPEND",
     /// `( array iterable -- array )` Appends all values of an iterable. ECMA-262 §13.2.4.1 ArrayAccumulation.
     /// arg: absent or `{"text":"as written"}`, in a literal.
     Spread = 74 "SPREAD",
-    /// `( object source -- object )` Copies the own enumerable properties. Null and undefined have none. ECMA-262 §7.3.25 CopyDataProperties.
+    /// `( object source -- object )` Copies the own enumerable properties. Null and undefined have none. ECMA-262
+    /// §7.3.25 CopyDataProperties.
     SpreadProps = 75 "SPREAD_PROPS",
     /// `( source k1 … kn -- object )` A new object with the source's own enumerable properties except those keys.
     /// ECMA-262 §7.3.25 CopyDataProperties. arg: n.
     RestProps = 76 "REST_PROPS",
     /// `( -- regexp )` A new regular expression. ECMA-262 §22.2.3.1 RegExpCreate. arg: `{"pattern":text,"flags":text}`.
     RegExp = 77 "REGEXP",
-    /// `( value -- value )` Throws TypeError if the value is null or undefined, before destructuring by an object pattern.
-    /// ECMA-262 §7.2.1 RequireObjectCoercible. arg: absent or `{"text":"property 'x' of 'y'"}` (for "Cannot destructure … as it is undefined").
+    /// `( value -- value )` Throws TypeError if the value is null or undefined, before destructuring by an object
+    /// pattern. ECMA-262 §7.2.1 RequireObjectCoercible. arg: absent or `{"text":"property 'x' of 'y'"}` (for "Cannot
+    /// destructure … as it is undefined").
     RequireObject = 78 "REQUIRE_OBJECT",
 
     // ---- calls ----
-    /// `( receiver arg… -- result )` Calls a method of the receiver. Its `this` is the receiver. ECMA-262 §13.3.6.2 EvaluateCall.
-    /// arg: `{"name":…,"argc":n,"text"?:"as written"}`.
+    /// `( receiver arg… -- result )` Calls a method of the receiver. Its `this` is the receiver. ECMA-262 §13.3.6.2
+    /// EvaluateCall. arg: `{"name":…,"argc":n,"text"?:"as written"}`.
     CallMethod = 80 "CALL_METHOD",
-    /// `( arg… -- result )` Calls a built-in function by its name (`Math.max`, `console.log`). ECMA-262 §13.3.6.2 EvaluateCall.
-    /// arg: `{"name":…,"argc":n}`.
+    /// `( arg… -- result )` Calls a built-in function by its name (`Math.max`, `console.log`). ECMA-262 §13.3.6.2
+    /// EvaluateCall. arg: `{"name":…,"argc":n}`.
     CallNative = 81 "CALL_NATIVE",
     /// `( this f arg… -- result )` Calls a function with a `this` value. ECMA-262 §13.3.6.2 EvaluateCall.
     /// arg: argc, or `{"argc":n,"text":"as written"}`.
     CallThis = 82 "CALL_THIS",
-    /// `( f array -- result )` As CALL. The array's elements are the arguments. ECMA-262 §13.3.6.2 EvaluateCall. arg: absent or `{"text":…}`.
+    /// `( f array -- result )` As CALL. The array's elements are the arguments. ECMA-262 §13.3.6.2 EvaluateCall. arg:
+    /// absent or `{"text":…}`.
     CallSpread = 83 "CALL_SPREAD",
-    /// `( receiver array -- result )` As CALL_METHOD. The array's elements are the arguments. ECMA-262 §13.3.6.2 EvaluateCall.
-    /// arg: `{"name":…,"text"?:…}`.
+    /// `( receiver array -- result )` As CALL_METHOD. The array's elements are the arguments. ECMA-262 §13.3.6.2
+    /// EvaluateCall. arg: `{"name":…,"text"?:…}`.
     CallMethodSpread = 84 "CALL_METHOD_SPREAD",
-    /// `( this f array -- result )` As CALL_THIS. The array's elements are the arguments. ECMA-262 §13.3.6.2 EvaluateCall.
-    /// arg: absent or `{"text":…}`.
+    /// `( this f array -- result )` As CALL_THIS. The array's elements are the arguments. ECMA-262 §13.3.6.2
+    /// EvaluateCall. arg: absent or `{"text":…}`.
     CallThisSpread = 85 "CALL_THIS_SPREAD",
-    /// `( array -- result )` As CALL_NATIVE. The array's elements are the arguments. ECMA-262 §13.3.6.2 EvaluateCall. arg: `{"name":…}`.
+    /// `( array -- result )` As CALL_NATIVE. The array's elements are the arguments. ECMA-262 §13.3.6.2 EvaluateCall.
+    /// arg: `{"name":…}`.
     CallNativeSpread = 86 "CALL_NATIVE_SPREAD",
-    /// `( class arg… -- object )` `new` of a program's class. ECMA-262 §7.3.14 Construct. arg: argc, or `{"argc":n,"text":"as written"}`.
+    /// `( class arg… -- object )` `new` of a program's class. ECMA-262 §7.3.14 Construct. arg: argc, or
+    /// `{"argc":n,"text":"as written"}`.
     New = 87 "NEW",
-    /// `( class array -- object )` As NEW. The array's elements are the arguments. ECMA-262 §7.3.14 Construct. arg: absent or `{"text":…}`.
+    /// `( class array -- object )` As NEW. The array's elements are the arguments. ECMA-262 §7.3.14 Construct. arg:
+    /// absent or `{"text":…}`.
     NewSpread = 88 "NEW_SPREAD",
-    /// `( arg… -- object )` `new` of a built-in by its name (`Error`, `Map`, `Array`). ECMA-262 §7.3.14 Construct. arg: `{"name":…,"argc":n}`.
+    /// `( arg… -- object )` `new` of a built-in by its name (`Error`, `Map`, `Array`). ECMA-262 §7.3.14 Construct. arg:
+    /// `{"name":…,"argc":n}`.
     NewNative = 89 "NEW_NATIVE",
-    /// `( array -- object )` As NEW_NATIVE. The array's elements are the arguments. ECMA-262 §7.3.14 Construct. arg: `{"name":…}`.
+    /// `( array -- object )` As NEW_NATIVE. The array's elements are the arguments. ECMA-262 §7.3.14 Construct. arg:
+    /// `{"name":…}`.
     NewNativeSpread = 90 "NEW_NATIVE_SPREAD",
-    /// `( -- builtin )` A built-in used as a value (`list.map(String)`, `e instanceof TypeError`). ECMA-262 §6.2.5.5 GetValue. arg: name.
+    /// `( -- builtin )` A built-in used as a value (`list.map(String)`, `e instanceof TypeError`). ECMA-262 §6.2.5.5
+    /// GetValue. arg: name.
     Builtin = 91 "BUILTIN",
-    /// `( arg… -- answer )` Calls a host function and suspends, as CC does: a tool, several calls at once, a timer, files. The arguments are
-    /// popped when the call is opened. The answer is pushed when it arrives. A call with a result that is already known does not suspend.
-    /// arg: `{"name":"call" | "CC.all" | "sleep" | "sleepUntil" | "fs.readFile" | "fs.listFiles" | "fs.writeFile","argc":n}`.
+    /// `( arg… -- answer )` Calls a host function and suspends, as CC does: a tool, several calls at once, a timer,
+    /// files. The arguments are popped when the call is opened. The answer is pushed when it arrives. A call with a
+    /// result that is already known does not suspend. arg: `{"name":"call" | "CC.all" | "sleep" | "sleepUntil" |
+    /// "fs.readFile" | "fs.listFiles" | "fs.writeFile","argc":n}`.
     Ask = 92 "ASK",
 
     // ---- functions and variables ----
-    /// `( -- )` Describes the global frame. It is the first instruction of a compiled program. arg: function description.
+    /// `( -- )` Describes the global frame. It is the first instruction of a compiled program. arg: function
+    /// description.
     Enter = 96 "ENTER",
     /// `( -- closure )` A new closure. ECMA-262 §10.2.3 OrdinaryFunctionCreate. arg: function description.
     Function = 97 "FUNCTION",
-    /// `( -- this )` `this`. A derived constructor throws ReferenceError until `super(…)` has returned. ECMA-262 §9.4.4 ResolveThisBinding.
+    /// `( -- this )` `this`. A derived constructor throws ReferenceError until `super(…)` has returned. ECMA-262 §9.4.4
+    /// ResolveThisBinding.
     This = 98 "THIS",
     /// `( -- )` Stores a new uninitialized cell in a slot. ECMA-262 §9.1.1.1.2 CreateMutableBinding. arg: slot.
     NewCell = 99 "NEW_CELL",
-    /// `( -- value )` Reads the cell in a slot. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.6 GetBindingValue. arg: slot.
+    /// `( -- value )` Reads the cell in a slot. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.6
+    /// GetBindingValue. arg: slot.
     LoadCell = 100 "LOAD_CELL",
-    /// `( value -- )` Assigns the cell in a slot. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.5 SetMutableBinding. arg: slot.
+    /// `( value -- )` Assigns the cell in a slot. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.5
+    /// SetMutableBinding. arg: slot.
     StoreCell = 101 "STORE_CELL",
     /// `( value -- )` Initializes the cell in a slot. ECMA-262 §9.1.1.1.4 InitializeBinding. arg: slot.
     InitCell = 102 "INIT_CELL",
-    /// `( -- value )` Reads a captured cell. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.6 GetBindingValue.
-    /// arg: index in the captures.
+    /// `( -- value )` Reads a captured cell. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.6
+    /// GetBindingValue. arg: index in the captures.
     LoadCapture = 103 "LOAD_CAPTURE",
-    /// `( value -- )` Assigns a captured cell. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.5 SetMutableBinding.
-    /// arg: index in the captures.
+    /// `( value -- )` Assigns a captured cell. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.5
+    /// SetMutableBinding. arg: index in the captures.
     StoreCapture = 104 "STORE_CAPTURE",
-    /// `( -- )` Stores in a slot a new cell with the value of its old one: the `let` of the next iteration of a `for` loop.
-    /// ECMA-262 §14.7.4.4 CreatePerIterationEnvironment. arg: slot.
+    /// `( -- )` Stores in a slot a new cell with the value of its old one: the `let` of the next iteration of a `for`
+    /// loop. ECMA-262 §14.7.4.4 CreatePerIterationEnvironment. arg: slot.
     CopyCell = 105 "COPY_CELL",
-    /// `( value -- )` Assigns a slot. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.5 SetMutableBinding. arg: slot.
+    /// `( value -- )` Assigns a slot. Throws ReferenceError if it is uninitialized. ECMA-262 §9.1.1.1.5
+    /// SetMutableBinding. arg: slot.
     StoreChecked = 106 "STORE_CHECKED",
     /// `( -- )` Makes a slot uninitialized. ECMA-262 §9.1.1.1.2 CreateMutableBinding. arg: slot.
     Uninit = 107 "UNINIT",
@@ -270,12 +291,12 @@ registry! {
     StoreGlobal = 110 "STORE_GLOBAL",
 
     // ---- iteration; the iterator is a heap entry in a hidden slot ----
-    /// `( iterable -- )` Stores an iterator over the iterable in a slot, with `wait` an async one if it has one. An array is read live. Throws
-    /// TypeError "… is not iterable".
-    /// ECMA-262 §7.4.4 GetIterator. arg: slot, or `{"slot":n,"text":"as written","wait"?:"await"}`; `wait`: of `for await`.
+    /// `( iterable -- )` Stores an iterator over the iterable in a slot, with `wait` an async one if it has one. An
+    /// array is read live. Throws TypeError "… is not iterable". ECMA-262 §7.4.4 GetIterator. arg: slot, or
+    /// `{"slot":n,"text":"as written","wait"?:"await"}`; `wait`: of `for await`.
     Iter = 112 "ITER",
-    /// Pushes the next value and falls through, `( -- value )`. At the end jumps, `( -- )`. ECMA-262 §7.4.10 IteratorStepValue.
-    /// arg: `{"slot":n,"target":index}`.
+    /// Pushes the next value and falls through, `( -- value )`. At the end jumps, `( -- )`. ECMA-262 §7.4.10
+    /// IteratorStepValue. arg: `{"slot":n,"target":index}`.
     IterNext = 113 "ITER_NEXT",
     /// `( object -- )` Stores an iterator over the object's keys in a slot, for `for-in`. Null and undefined have none.
     /// ECMA-262 §14.7.5.9 EnumerateObjectProperties. arg: slot.
@@ -288,21 +309,24 @@ registry! {
     // ---- errors ----
     /// `( value -- )` Throws the value. Does not fall through. ECMA-262 §14.14 The throw Statement.
     Throw = 118 "THROW",
-    /// `( -- )` Throws a new error. Does not fall through. ECMA-262 §20.5.6.1.1 NativeError. arg: `{"name":"TypeError","message":text}`.
+    /// `( -- )` Throws a new error. Does not fall through. ECMA-262 §20.5.6.1.1 NativeError. arg:
+    /// `{"name":"TypeError","message":text}`.
     ThrowError = 119 "THROW_ERROR",
 
     // ---- classes ----
-    /// `( [parent] constructor -- class )` Gives the constructor closure a prototype object with `constructor`. If `derived`, that object
-    /// inherits from the parent's prototype object. ECMA-262 §15.7.14 ClassDefinitionEvaluation. arg: `{"derived":bool}`.
+    /// `( [parent] constructor -- class )` Gives the constructor closure a prototype object with `constructor`. If
+    /// `derived`, that object inherits from the parent's prototype object. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
+    /// arg: `{"derived":bool}`.
     Class = 120 "CLASS",
-    /// `( class f -- class )` Defines a non-enumerable method on the class's prototype object, or on the class itself if static. The class becomes
-    /// the home of `f`. The name "constructor" is not allowed. ECMA-262 §10.2.8 DefineMethodProperty. arg: `{"name":text,"static":bool}`.
+    /// `( class f -- class )` Defines a non-enumerable method on the class's prototype object, or on the class itself
+    /// if static. The class becomes the home of `f`. The name "constructor" is not allowed. ECMA-262 §10.2.8
+    /// DefineMethodProperty. arg: `{"name":text,"static":bool}`.
     Method = 121 "METHOD",
-    /// `( class f -- class )` Sets the closure that initializes the fields of a new object. Its `this` is the new object.
-    /// ECMA-262 §15.7.14 ClassDefinitionEvaluation.
+    /// `( class f -- class )` Sets the closure that initializes the fields of a new object. Its `this` is the new
+    /// object. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
     Fields = 122 "FIELDS",
-    /// `( -- undefined )` Calls the field initializer of the running constructor's class, if any, with the current `this`.
-    /// ECMA-262 §7.3.33 InitializeInstanceElements.
+    /// `( -- undefined )` Calls the field initializer of the running constructor's class, if any, with the current
+    /// `this`. ECMA-262 §7.3.33 InitializeInstanceElements.
     InitFields = 123 "INIT_FIELDS",
     /// `( arg… -- this )` `super(…)`: runs the parent's constructor on the new object, which becomes `this`.
     /// ECMA-262 §13.3.7 The super Keyword. arg: argc.
@@ -313,12 +337,14 @@ registry! {
     /// ECMA-262 §13.3.7.3 MakeSuperPropertyReference. arg: name.
     SuperGet = 126 "SUPER_GET",
 
-    /// `( target key f -- target )` Defines a method, a getter or a setter of an object literal, or of a class, which becomes the home of `f`.
-    /// A function without a name is named after the key. ECMA-262 §15.4.5 MethodDefinitionEvaluation.
-    /// arg: `{"kind":"method" | "get" | "set","static":bool,"private":bool}`; `private`: the key is a private name.
+    /// `( target key f -- target )` Defines a method, a getter or a setter of an object literal, or of a class, which
+    /// becomes the home of `f`. A function without a name is named after the key. ECMA-262 §15.4.5
+    /// MethodDefinitionEvaluation. arg: `{"kind":"method" | "get" | "set","static":bool,"private":bool}`; `private`:
+    /// the key is a private name.
     Define = 127 "DEFINE",
-    /// `( object name -- value )` `object.#name`. The private name is an object that the class created. ECMA-262 §7.3.30 PrivateGet.
-    /// arg: `{"name":"#x","text"?:"an instance of class A"}`; `text` is for "Receiver must be …", if the member is a method or accessor.
+    /// `( object name -- value )` `object.#name`. The private name is an object that the class created. ECMA-262
+    /// §7.3.30 PrivateGet. arg: `{"name":"#x","text"?:"an instance of class A"}`; `text` is for "Receiver must be …",
+    /// if the member is a method or accessor.
     PrivateGet = 128 "PRIVATE_GET",
     /// `( object name value -- value )` `object.#name = value`. ECMA-262 §7.3.31 PrivateSet. arg: as PRIVATE_GET.
     PrivateSet = 129 "PRIVATE_SET",
@@ -326,33 +352,39 @@ registry! {
     PrivateInit = 130 "PRIVATE_INIT",
     /// `( object name -- bool )` `#name in object`. ECMA-262 §13.10.1 RelationalExpression. arg: `{"name":"#x"}`.
     PrivateIn = 131 "PRIVATE_IN",
-    /// `( -- class )` `new.target`: the class that `new` was applied to, or undefined. ECMA-262 §13.3.12 Meta Properties.
+    /// `( -- class )` `new.target`: the class that `new` was applied to, or undefined. ECMA-262 §13.3.12 Meta
+    /// Properties.
     NewTarget = 132 "NEW_TARGET",
 
     // ---- promises ----
-    /// `( value -- result )` `await value`. The function is suspended until the promise of the value is settled. Other jobs run meanwhile. A
-    /// rejection is thrown here. Allowed in the global frame and in functions with `promise`. ECMA-262 §27.7.5.3 Await.
+    /// `( value -- result )` `await value`. The function is suspended until the promise of the value is settled. Other
+    /// jobs run meanwhile. A rejection is thrown here. Allowed in the global frame and in functions with `promise`.
+    /// ECMA-262 §27.7.5.3 Await.
     Await = 133 "AWAIT",
-    /// `( arg… -- promise )` Opens a host call without waiting for it. The answer settles the promise. A call with a result that is already
-    /// known is not opened. arg: as ASK; `"CC"` is a name too.
+    /// `( arg… -- promise )` Opens a host call without waiting for it. The answer settles the promise. A call with a
+    /// result that is already known is not opened. arg: as ASK; `"CC"` is a name too.
     Open = 134 "OPEN",
 
     // ---- generators and the iterator protocol ----
-    /// `( -- )` Leaves the function; the value of its call is a new generator. The generator begins at the next instruction. Allowed in
-    /// functions with `generator`. ECMA-262 §27.5.3.1 GeneratorStart, §27.6.3.2 AsyncGeneratorStart.
+    /// `( -- )` Leaves the function; the value of its call is a new generator. The generator begins at the next
+    /// instruction. Allowed in functions with `generator`. ECMA-262 §27.5.3.1 GeneratorStart, §27.6.3.2
+    /// AsyncGeneratorStart.
     Generator = 135 "GENERATOR",
-    /// `( value -- received )` Suspends the generator with a value. `next(x)` continues with x, and `throw(e)` throws e here. `return(x)`
-    /// drops all operands, pushes x and jumps, `( … value -- value )`. ECMA-262 §27.5.3.7 GeneratorYield, §27.6.3.8 AsyncGeneratorYield.
-    /// arg: `{"target":index}`.
+    /// `( value -- received )` Suspends the generator with a value. `next(x)` continues with x, and `throw(e)` throws e
+    /// here. `return(x)` drops all operands, pushes x and jumps, `( … value -- value )`. ECMA-262 §27.5.3.7
+    /// GeneratorYield, §27.6.3.8 AsyncGeneratorYield. arg: `{"target":index}`.
     Yield = 136 "YIELD",
-    /// `( result -- received mode )` For `yield*`: suspends the generator with the result of an inner iterator as it is; an async generator
-    /// with the value in it. Mode: 0 for `next(received)`, 1 for `throw`, 2 for `return`. ECMA-262 §14.4.14 YieldExpression.
+    /// `( result -- received mode )` For `yield*`: suspends the generator with the result of an inner iterator as it
+    /// is; an async generator with the value in it. Mode: 0 for `next(received)`, 1 for `throw`, 2 for `return`.
+    /// ECMA-262 §14.4.14 YieldExpression.
     Delegate = 137 "DELEGATE",
-    /// Closes the iterator in a slot, which becomes undefined. If the iterator has a method `return`, calls it and falls through,
-    /// `( -- result )`. Otherwise jumps, `( -- )`. With `wait`, the result of an iterator that is not async is a promise.
-    /// ECMA-262 §7.4.11 IteratorClose, §7.4.13 AsyncIteratorClose. arg: `{"slot":n,"target":index,"wait"?:"await"}`.
+    /// Closes the iterator in a slot, which becomes undefined. If the iterator has a method `return`, calls it and
+    /// falls through, `( -- result )`. Otherwise jumps, `( -- )`. With `wait`, the result of an iterator that is not
+    /// async is a promise. ECMA-262 §7.4.11 IteratorClose, §7.4.13 AsyncIteratorClose. arg:
+    /// `{"slot":n,"target":index,"wait"?:"await"}`.
     IterReturn = 138 "ITER_RETURN",
-    /// `( … value -- value )` Drops all other operands of the frame and jumps. Does not fall through. arg: instruction index.
+    /// `( … value -- value )` Drops all other operands of the frame and jumps. Does not fall through. arg: instruction
+    /// index.
     Leave = 139 "LEAVE",
 
     // ---- completion ----

@@ -144,8 +144,8 @@ pub(super) fn check_room(machine: &Machine, count: usize, bytes: u64) -> Result<
     Ok(())
 }
 
-/// Opens calls that were counted, with the signals that cancel them. Their promise is settled with the answer, or with the list of answers
-/// of a group.
+/// Opens calls that were counted, with the signals that cancel them. Their promise is settled with the answer, or with
+/// the list of answers of a group.
 pub(super) fn open_calls(
     machine: &mut Machine,
     requests: Vec<CallRequest>,
@@ -197,7 +197,8 @@ pub(super) fn clear_timeout(machine: &mut Machine, number: f64) {
     machine.tasks.due_timeouts.retain(|(due, _)| *due as f64 != number);
 }
 
-/// Closes the calls of a signal that was aborted, and rejects their promises. A group is rejected when its last call is closed.
+/// Closes the calls of a signal that was aborted, and rejects their promises. A group is rejected when its last call is
+/// closed.
 pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Value) -> Result<(), AbruptCompletion> {
     let open = std::mem::take(&mut machine.tasks.open_calls);
     let (cancelled, open) = open.into_iter().partition(|call| call.signal == signal);
@@ -266,7 +267,8 @@ impl Machine {
     /// Delivers the result of one open call. [`Machine::run`] then continues the functions that await it.
     ///
     /// # Errors
-    /// A number that is not open, and a value that is nested too deep or too large for the limits. The machine is unchanged then.
+    /// A number that is not open, and a value that is nested too deep or too large for the limits. The machine is
+    /// unchanged then.
     pub fn settle(&mut self, number: u64, reply: &Reply) -> Result<(), MachineFailure> {
         let Some(position) = self.tasks.open_calls.iter().position(|call| call.is_open() && call.number == number)
         else {
@@ -332,7 +334,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Adds a result to a group. After the last one, returns the list of answers, or the first error in the order of the calls.
+    /// Adds a result to a group. After the last one, returns the list of answers, or the first error in the order of
+    /// the calls.
     fn add_to_group(
         &mut self,
         promise: HeapRef,

@@ -1,6 +1,7 @@
-//! Operands that methods of the program convert: objects to primitives by `toString` and `valueOf`, objects with getters to plain
-//! objects, arrays of objects with their own `toString` to arrays of texts, values for `JSON.stringify` to plain values. The methods may
-//! make host calls, so each conversion is a frame (`callback.rs`). The result replaces the operand, and the instruction runs again.
+//! Operands that methods of the program convert: objects to primitives by `toString` and `valueOf`, objects with
+//! getters to plain objects, arrays of objects with their own `toString` to arrays of texts, values for
+//! `JSON.stringify` to plain values. The methods may make host calls, so each conversion is a frame (`callback.rs`).
+//! The result replaces the operand, and the instruction runs again.
 
 use std::collections::HashMap;
 
@@ -18,9 +19,11 @@ pub enum OperandConversion {
     Primitive(PreferredType),
     /// To an object with the values of its getters. ECMA-262 §7.3.23 EnumerableOwnProperties.
     Properties,
-    /// As `Properties`, with symbols as keys and without the keys that are this number of operands above. ECMA-262 §7.3.25 CopyDataProperties.
+    /// As `Properties`, with symbols as keys and without the keys that are this number of operands above. ECMA-262
+    /// §7.3.25 CopyDataProperties.
     CopiedProperties(usize),
-    /// To undefined, after its properties were assigned to the object at this index of the stack. ECMA-262 §20.1.2.1 Object.assign.
+    /// To undefined, after its properties were assigned to the object at this index of the stack. ECMA-262 §20.1.2.1
+    /// Object.assign.
     Assign(usize),
     /// To an array with the texts of its objects. ECMA-262 §23.1.3.18 Array.prototype.join.
     Texts,
@@ -98,7 +101,8 @@ pub(super) fn start_conversion(
     Ok(matches!(run_native(machine, frame)?, NativeOutcome::FramePushed))
 }
 
-/// Copies an array with the arrays in it. Also lists the elements that methods of the program convert, each as array and index.
+/// Copies an array with the arrays in it. Also lists the elements that methods of the program convert, each as array
+/// and index.
 fn copy_arrays(machine: &mut Machine, root: &Value) -> Result<(Value, Vec<Value>), AbruptCompletion> {
     let Value::Ref(root) = root else {
         return Err(AbruptCompletion::Internal("texts of a value that is not an array"));

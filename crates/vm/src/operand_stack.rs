@@ -1,7 +1,8 @@
 //! Pushing onto the stacks of values and frames. The only unsafe code of this crate.
 //!
-//! In a switch of many cases the compiler takes each call for a rare one and does not inline [`Vec::push`]. The value is then passed through
-//! memory, and the copy waits for the stores before it. Milliseconds of `benches/vm.rs`, by the body of `push_inlined`:
+//! In a switch of many cases the compiler takes each call for a rare one and does not inline [`Vec::push`]. The value
+//! is then passed through memory, and the copy waits for the stores before it. Milliseconds of `benches/vm.rs`, by the
+//! body of `push_inlined`:
 //!
 //! | body | fib(27) | loop of 3 M | closures |
 //! |---|---|---|---|
@@ -26,8 +27,9 @@ impl<T> PushInlined<T> for Vec<T> {
         if len == self.capacity() {
             grow(self);
         }
-        // SAFETY: The capacity exceeds the length: it did, or `grow` has reserved room for one value more. So the place after the last
-        // value belongs to the list and holds no value, and after the write the first `len + 1` places hold values.
+        // SAFETY: The capacity exceeds the length: it did, or `grow` has reserved room for one value more. So the place
+        // after the last value belongs to the list and holds no value, and after the write the first `len + 1` places
+        // hold values.
         unsafe {
             self.as_mut_ptr().add(len).write(value);
             self.set_len(len + 1);

@@ -1,5 +1,6 @@
-//! Bytecode in its wire form and decoded. `instruction_decoder.rs` reads the wire form. Code that passed `VerifiedProgram::decode` cannot jump
-//! out of its function, name a slot that does not exist or underflow the operand stack.
+//! Bytecode in its wire form and decoded. `instruction_decoder.rs` reads the wire form. Code that passed
+//! `VerifiedProgram::decode` cannot jump out of its function, name a slot that does not exist or underflow the operand
+//! stack.
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -169,8 +170,8 @@ pub struct Function {
     pub name: String,
     /// First instruction of the function (of ENTER: the instruction after it).
     pub entry: u32,
-    /// Number of arguments stored in the first slots. Missing ones are undefined; additional ones are dropped unless `rest`.
-    /// The global frame has one parameter: the input.
+    /// Number of arguments stored in the first slots. Missing ones are undefined; additional ones are dropped unless
+    /// `rest`. The global frame has one parameter: the input.
     #[serde(default)]
     pub params: u16,
     /// `f.length`.
@@ -179,8 +180,8 @@ pub struct Function {
     /// Slot `params` receives an array of the arguments after the first `params`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rest: bool,
-    /// Names of the slots, unique within the function. Names of hidden slots begin with `$`; a `$` of the program is doubled.
-    /// All slots after the parameters begin as undefined.
+    /// Names of the slots, unique within the function. Names of hidden slots begin with `$`; a `$` of the program is
+    /// doubled. All slots after the parameters begin as undefined.
     pub slots: Vec<String>,
     /// Cells that the closure captures when it is created.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -194,8 +195,8 @@ pub struct Function {
     /// How it is called.
     #[serde(default)]
     pub kind: FunctionKind,
-    /// Whether a call returns a promise in Node, in bytecode of versions without promises. Such a function runs only where its call is
-    /// awaited at once. Never with `promise`.
+    /// Whether a call returns a promise in Node, in bytecode of versions without promises. Such a function runs only
+    /// where its call is awaited at once. Never with `promise`.
     #[serde(default, rename = "async", skip_serializing_if = "std::ops::Not::not")]
     pub is_async: bool,
     /// Whether a call returns a promise at once, and AWAIT suspends the function. ECMA-262 §27.7 AsyncFunction Objects.
@@ -205,7 +206,8 @@ pub struct Function {
     /// GeneratorFunction Objects, §27.4 AsyncGeneratorFunction Objects.
     #[serde(default, rename = "generator", skip_serializing_if = "std::ops::Not::not")]
     pub is_generator: bool,
-    /// Of ENTER, in a program of several files: the files of the instructions, in the order of their first instructions.
+    /// Of ENTER, in a program of several files: the files of the instructions, in the order of their first
+    /// instructions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<SourceFile>,
     /// Most operands on the stack at once, set by verification.
@@ -390,7 +392,8 @@ pub struct VerifiedProgram {
     pub stack_depths: Vec<Option<u32>>,
     /// The function that each reachable instruction belongs to.
     pub owners: Vec<u32>,
-    /// Whether the program has no ENTER: globals are found by name, and a global that was never stored "is not defined".
+    /// Whether the program has no ENTER: globals are found by name, and a global that was never stored "is not
+    /// defined".
     pub named_globals: bool,
     /// The form that machines run. The first machine creates it.
     pub(super) linked: OnceLock<Arc<LinkedProgram>>,

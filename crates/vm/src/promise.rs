@@ -1,7 +1,8 @@
 //! Promises and their reactions as the heap stores them. ECMA-262 §27.2 Promise Objects.
 //!
-//! A reaction is in the list of its promise until that is settled, then in the queue of jobs (`job.rs`). Reactions of the machine itself
-//! (`await`, `Promise.all`, `finally`, adopting another promise) have kinds of their own and need no functions.
+//! A reaction is in the list of its promise until that is settled, then in the queue of jobs (`job.rs`). Reactions of
+//! the machine itself (`await`, `Promise.all`, `finally`, adopting another promise) have kinds of their own and need no
+//! functions.
 
 use super::abrupt_completion::{self, AbruptCompletion};
 use super::entry::Entry;
@@ -61,7 +62,8 @@ pub struct Reaction {
     pub kind: ReactionKind,
     /// The promise that it reacts to.
     pub source: HeapRef,
-    /// The promise that it settles; for `await`, the suspended function or generator, or nothing for the program itself.
+    /// The promise that it settles; for `await`, the suspended function or generator, or nothing for the program
+    /// itself.
     pub derived: HeapRef,
     /// The next reaction of the promise, or the next job.
     pub next: HeapRef,
@@ -84,7 +86,8 @@ pub enum ReactionKind {
     Constant,
     /// Settles the derived promise in the same way.
     Settle,
-    /// Job: adds a `Settle` to the promise that the derived one was resolved with. ECMA-262 §27.2.2.2 NewPromiseResolveThenableJob.
+    /// Job: adds a `Settle` to the promise that the derived one was resolved with. ECMA-262 §27.2.2.2
+    /// NewPromiseResolveThenableJob.
     Adopt,
     /// Job: calls the method `then` of an object that the derived promise was resolved with. ECMA-262 §27.2.2.2
     /// NewPromiseResolveThenableJob.
@@ -95,7 +98,8 @@ pub enum ReactionKind {
     AllSettled,
     /// An element of `Promise.any`.
     Any,
-    /// A request to return from an async generator, which is the derived entry. ECMA-262 §27.6.3.9 AsyncGeneratorAwaitReturn.
+    /// A request to return from an async generator, which is the derived entry. ECMA-262 §27.6.3.9
+    /// AsyncGeneratorAwaitReturn.
     Return,
     /// The value of a result of an iterator, which the derived promise receives; the last one if the index is 1.
     /// ECMA-262 §27.1.6.4 AsyncFromSyncIteratorContinuation.
@@ -253,7 +257,8 @@ pub(super) fn promise_from(machine: &mut Machine, value: &Value) -> Result<HeapR
     Ok(promise)
 }
 
-/// Adds a reaction to a promise; the reaction of a settled one is a job at once. ECMA-262 §27.2.5.4.1 PerformPromiseThen.
+/// Adds a reaction to a promise; the reaction of a settled one is a job at once. ECMA-262 §27.2.5.4.1
+/// PerformPromiseThen.
 pub(super) fn add_reaction(machine: &mut Machine, at: HeapRef, reaction: Reaction) -> Result<(), AbruptCompletion> {
     let added = machine.heap.allocate(Entry::Reaction(Box::new(Reaction { source: at, ..reaction })));
     let Some(Entry::Promise(promise)) = machine.heap.get_mut(at) else {
@@ -273,8 +278,8 @@ pub(super) fn add_reaction(machine: &mut Machine, at: HeapRef, reaction: Reactio
     Ok(())
 }
 
-/// The functions that settle a promise, of which only the first call has an effect: the cell says whether there was one.
-/// ECMA-262 §27.2.1.3 CreateResolvingFunctions.
+/// The functions that settle a promise, of which only the first call has an effect: the cell says whether there was
+/// one. ECMA-262 §27.2.1.3 CreateResolvingFunctions.
 pub(super) fn resolving_functions(
     machine: &mut Machine,
     promise: HeapRef,

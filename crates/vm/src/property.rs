@@ -1,7 +1,7 @@
 //! Property access: get, set, delete, test and enumerate.
 //!
-//! Property keys are strings and symbols. A table may also have private names as keys (`accessor.rs`), which no operation here
-//! finds. Code is strict.
+//! Property keys are strings and symbols. A table may also have private names as keys (`accessor.rs`), which no
+//! operation here finds. Code is strict.
 
 use std::collections::HashSet;
 
@@ -205,8 +205,9 @@ fn find_symbol(
     })
 }
 
-/// The stack of an error with its current name and message: V8 puts them before a trace when the stack is read, not when the error is
-/// created. `None` for a stack that the program has set. Deviation: V8 does so only for the first time.
+/// The stack of an error with its current name and message: V8 puts them before a trace when the stack is read, not
+/// when the error is created. `None` for a stack that the program has set. Deviation: V8 does so only for the first
+/// time.
 fn format_stack(machine: &Machine, at: HeapRef, kind: ErrorKind, stack: &Str) -> Option<Value> {
     let stack = stack.to_utf8();
     let trace = stack.get(stack.find("\n    at ")?..).filter(|_| stack.starts_with(kind.name()))?;
@@ -224,7 +225,8 @@ pub(super) fn get_from_prototype(machine: &Machine, at: HeapRef, key: &Value) ->
 }
 
 /// An own property of an object, or one inherited from an object of the program. ECMA-262 §10.1.8.1 OrdinaryGet.
-/// Deviation: `name`, `message` and `constructor` of an error and the flags of a regexp are found here, not on prototypes.
+/// Deviation: `name`, `message` and `constructor` of an error and the flags of a regexp are found here, not on
+/// prototypes.
 fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Result<Option<Value>, AbruptCompletion> {
     Ok(match machine.heap.get(at) {
         Entry::Object(object) => get_from_chain(machine, object, key).or_else(|| {
@@ -322,7 +324,8 @@ pub(super) fn find_in_chain<'h>(heap: &'h Heap, object: &'h Object, key: &Value)
     None
 }
 
-/// A property of a function or of the classes that it extends. ECMA-262 §10.1.8.1 OrdinaryGet and §20.2.4 Function Instances.
+/// A property of a function or of the classes that it extends. ECMA-262 §10.1.8.1 OrdinaryGet and §20.2.4 Function
+/// Instances.
 fn closure_property(machine: &Machine, at: HeapRef, closure: &Closure, key: &Value, name: &Str) -> Option<Value> {
     let mut closure = closure;
     for step in 0..MAX_PROTOTYPE_CHAIN {
@@ -617,7 +620,8 @@ pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
     }
 }
 
-/// Whether a function of the program has a property `prototype`. ECMA-262 §10.2.5 MakeConstructor, §15.5.3 InstantiateGeneratorFunctionObject.
+/// Whether a function of the program has a property `prototype`. ECMA-262 §10.2.5 MakeConstructor, §15.5.3
+/// InstantiateGeneratorFunctionObject.
 fn has_prototype_property(machine: &Machine, closure: &Closure) -> bool {
     let function = machine.program.functions.get(closure.function as usize);
     closure.class.is_some()
@@ -639,7 +643,8 @@ pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Res
             if has_own(machine, value, key) || matches!(key, Value::Text(name) if inherits(name)) {
                 return Ok(true);
             }
-            // A property may exist with the value `undefined`, so the chain is searched for the property and not for its value.
+            // A property may exist with the value `undefined`, so the chain is searched for the property and not for
+            // its value.
             if let Value::Ref(at) = value
                 && let Entry::Object(object) = machine.heap.get(*at)
                 && get_from_chain(machine, object, key).is_some()
@@ -659,7 +664,8 @@ pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Res
     }
 }
 
-/// The keys that `for-in` visits: own ones, then inherited ones that no nearer object has. ECMA-262 §14.7.5.9 EnumerateObjectProperties.
+/// The keys that `for-in` visits: own ones, then inherited ones that no nearer object has. ECMA-262 §14.7.5.9
+/// EnumerateObjectProperties.
 // The hash of a text does not depend on whether its parts are joined.
 #[allow(clippy::mutable_key_type)]
 pub(super) fn keys_for_in(machine: &Machine, value: &Value) -> Vec<Value> {
@@ -728,8 +734,9 @@ pub(super) fn own_entries_at(machine: &Machine, at: usize) -> Result<Vec<(Value,
     Ok(entries)
 }
 
-/// The own enumerable properties of a value on the stack that are copied: those whose key is a symbol come last, and those whose key is one of the
-/// `excluded` operands above the value are left out. Getters are called first. ECMA-262 §7.3.25 CopyDataProperties.
+/// The own enumerable properties of a value on the stack that are copied: those whose key is a symbol come last, and
+/// those whose key is one of the `excluded` operands above the value are left out. Getters are called first. ECMA-262
+/// §7.3.25 CopyDataProperties.
 pub(super) fn copied_entries_at(
     machine: &Machine,
     at: usize,

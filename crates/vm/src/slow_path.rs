@@ -1,5 +1,5 @@
-//! Instructions that need more than the state of the interpreter loop. Each reads its operands in place and removes them
-//! only when no step can fail any more.
+//! Instructions that need more than the state of the interpreter loop. Each reads its operands in place and removes
+//! them only when no step can fail any more.
 
 use super::abrupt_completion::{AbruptCompletion, PreferredType, reference_error, type_error};
 use super::class::MUST_CALL_SUPER;
@@ -393,8 +393,8 @@ pub(super) fn frame_this(machine: &Machine, frame: &CodeFrame) -> Value {
     machine.stack.get((frame.base as usize).wrapping_sub(1)).cloned().unwrap_or(Value::Undefined)
 }
 
-/// A binary operator. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator, §7.2.12 IsLessThan, §13.10 Relational Operators,
-/// §7.2.13 IsLooselyEqual.
+/// A binary operator. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator, §7.2.12 IsLessThan, §13.10 Relational
+/// Operators, §7.2.13 IsLooselyEqual.
 pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> StepResult {
     use DecodedInstruction as I;
     let (first, second) = (machine.stack.len().wrapping_sub(2), machine.stack.len().wrapping_sub(1));
@@ -656,7 +656,8 @@ fn set_index(machine: &mut Machine) -> StepResult {
     replace_operands(machine, 3, value)
 }
 
-/// Defines an own enumerable property of a literal, or a field. ECMA-262 §7.3.6 CreateDataPropertyOrThrow, §7.3.32 DefineField.
+/// Defines an own enumerable property of a literal, or a field. ECMA-262 §7.3.6 CreateDataPropertyOrThrow, §7.3.32
+/// DefineField.
 pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Result<(), AbruptCompletion> {
     let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a literal that is not an object")) };
     match machine.heap.get(*at) {
@@ -679,8 +680,9 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: V
     }
 }
 
-/// Makes a hidden property enumerable. It precedes the younger ones, which the constructor did not set.
-/// ECMA-262 §10.1.6.3 ValidateAndApplyPropertyDescriptor. Deviation: methods of a class that become fields are listed in the order of the fields.
+/// Makes a hidden property enumerable. It precedes the younger ones, which the constructor did not set. ECMA-262
+/// §10.1.6.3 ValidateAndApplyPropertyDescriptor. Deviation: methods of a class that become fields are listed in the
+/// order of the fields.
 #[cold]
 fn show_property(machine: &mut Machine, at: HeapRef, key: Value, value: Value) {
     // In the order in which constructors of errors set them.
@@ -754,8 +756,8 @@ fn throw_uninitialized<T>(name: &str) -> Result<T, AbruptCompletion> {
     reference_error(format!("Cannot access '{}' before initialization", source_name(name)))
 }
 
-/// The name of a slot in the source. The slot of a second variable of the same name is `x$1`, and a `$` of the source is
-/// doubled. Empty for hidden slots.
+/// The name of a slot in the source. The slot of a second variable of the same name is `x$1`, and a `$` of the source
+/// is doubled. Empty for hidden slots.
 pub(super) fn source_name(slot: &str) -> String {
     let mut name = String::new();
     let mut rest = slot;

@@ -1,5 +1,5 @@
-//! Saving and restoring a machine. The head (frames, stack, counters) and the pages of the heap are saved separately, so that a
-//! commit writes only the pages that changed.
+//! Saving and restoring a machine. The head (frames, stack, counters) and the pages of the heap are saved separately,
+//! so that a commit writes only the pages that changed.
 //!
 //! | entry | form |
 //! |---|---|
@@ -22,17 +22,17 @@
 //! | suspended function | `["C", number, instruction, [function, promise], [this, slot…, operand…]]` |
 //! | chunk of a table | `["p", [key, value, …], [insertion number…]]` |
 //!
-//! A table is `[key, value, …]` in order of insertion; that of a Map or Set is `{ next, numbers, pairs }`; one with more than 256
-//! entries is `{ len, chunks, next }`. Values have their wire form (`wire.rs`) or one of `{"$ref":n}`,
-//! `{"$builtin":name}`, `{"$uninitialised":true}`, `{"$hole":true}` and `{"$accessor":n}`, which refers to an array of getter and setter.
-//! References are page × 64 + slot. A key that refers to an object is a private name.
+//! A table is `[key, value, …]` in order of insertion; that of a Map or Set is `{ next, numbers, pairs }`; one with
+//! more than 256 entries is `{ len, chunks, next }`. Values have their wire form (`wire.rs`) or one of `{"$ref":n}`,
+//! `{"$builtin":name}`, `{"$uninitialised":true}`, `{"$hole":true}` and `{"$accessor":n}`, which refers to an array of
+//! getter and setter. References are page × 64 + slot. A key that refers to an object is a private name.
 //!
-//! `machine.call` is the open call: one call with all its parts, or `{ together: n }` for n calls that the operands describe.
-//! `machine.tasks` is absent in a program without promises: `awaiting` or `ended`, the promise of the program; `jobs` and `rejections`, each
-//! first and last; `calls`, the open calls with their promises, where
-//! `failed` is the error of one that ends the program, and `repeated` marks one at which it has failed; `acknowledged`, the last number that the host knows.
-//! `machine.keys` is the reference of a Map from keys to the number of calls with each, `machine.console` that of a Map with the
-//! indentation, the counters and the timers of the console.
+//! `machine.call` is the open call: one call with all its parts, or `{ together: n }` for n calls that the operands
+//! describe. `machine.tasks` is absent in a program without promises: `awaiting` or `ended`, the promise of the
+//! program; `jobs` and `rejections`, each first and last; `calls`, the open calls with their promises, where `failed`
+//! is the error of one that ends the program, and `repeated` marks one at which it has failed; `acknowledged`, the last
+//! number that the host knows. `machine.keys` is the reference of a Map from keys to the number of calls with each,
+//! `machine.console` that of a Map with the indentation, the counters and the timers of the console.
 
 use std::sync::Arc;
 
@@ -170,8 +170,8 @@ impl Machine {
         self.heap.page_count()
     }
 
-    /// The JSON text of a page of the heap: an array of entries, with null for free slots. Its row stores the page as one string, because a tree
-    /// of small JSON values takes thirty times the memory of its text.
+    /// The JSON text of a page of the heap: an array of entries, with null for free slots. Its row stores the page as
+    /// one string, because a tree of small JSON values takes thirty times the memory of its text.
     #[must_use]
     pub fn encode_page(&self, page: u32) -> String {
         let mut encoder = EntryEncoder::exact(&self.heap);
@@ -198,8 +198,8 @@ impl Machine {
         self.heap.mark_clean();
     }
 
-    /// A machine from its saved state. `pages` are in order of number, and each is taken after the one before it is read. Null is an empty page;
-    /// an error is the reason why a page is not available.
+    /// A machine from its saved state. `pages` are in order of number, and each is taken after the one before it is
+    /// read. Null is an empty page; an error is the reason why a page is not available.
     ///
     /// # Errors
     /// A state that is damaged or belongs to another program.
@@ -214,8 +214,8 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Writes the input of the state hash as canonical JSON: frames, operands, variables, every entry reachable from them, renumbered in the
-    /// order of discovery, the state of `Math.random` and the open call.
+    /// Writes the input of the state hash as canonical JSON: frames, operands, variables, every entry reachable from
+    /// them, renumbered in the order of discovery, the state of `Math.random` and the open call.
     pub fn write_state(&self, text: &mut String) {
         let mut encoder = EntryEncoder::canonical(&self.heap);
         let (scopes, stack) = self.encode_frames(&mut encoder);
@@ -472,8 +472,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Checks every frame against the verified stack depth of its current instruction. A damaged or foreign state therefore cannot
-    /// make the interpreter access missing slots or operands.
+    /// Checks every frame against the verified stack depth of its current instruction. A damaged or foreign state
+    /// therefore cannot make the interpreter access missing slots or operands.
     pub(super) fn check_frames(&self) -> ReadResult<()> {
         let program = &self.program;
         let Some(Frame::Code(_)) = self.frames.first() else { return Err("there is no global scope".to_owned()) };
@@ -535,7 +535,8 @@ impl Machine {
 }
 
 impl Machine {
-    /// Checks that the frames of promises have their promises, and that those of a job are directly above the global frame.
+    /// Checks that the frames of promises have their promises, and that those of a job are directly above the global
+    /// frame.
     fn check_tasks(&self) -> ReadResult<()> {
         // The promises and generators were discarded with the heap. Such a machine never runs again.
         if self.heap_discarded {

@@ -1,5 +1,5 @@
-//! Programs on the machine: stopped and restored at any instruction, limited, failing, retried. `tests/language.rs` tests the
-//! semantics of the language against Node.
+//! Programs on the machine: stopped and restored at any instruction, limited, failing, retried. `tests/language.rs`
+//! tests the semantics of the language against Node.
 
 mod failed_calls;
 mod failures;
@@ -21,7 +21,8 @@ use super::{Instruction, Limits, Machine, MachineFailure, StopReason, TurnContex
 
 const TURN: TurnContext = TurnContext { now_ms: 1_700_000_000_000 };
 
-/// Compiles a program. The compiler has an `Instruction` of its own build of this crate, so the bytecode is handed over as JSON.
+/// Compiles a program. The compiler has an `Instruction` of its own build of this crate, so the bytecode is handed over
+/// as JSON.
 fn bytecode(source: &str) -> Vec<Instruction> {
     let compiled = runstate_lang::compile("t.ts", source).unwrap_or_else(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -77,8 +78,8 @@ fn restore_copy(machine: &Machine) -> Machine {
     copy
 }
 
-/// Runs to the end, stopped and restored after every `stride` instructions; 0 never stops. Each call is answered with the
-/// length of its prompt.
+/// Runs to the end, stopped and restored after every `stride` instructions; 0 never stops. Each call is answered with
+/// the length of its prompt.
 fn run(source: &str, stride: u64) -> (Vec<String>, StopReason, u64, String) {
     let mut machine = start(source);
     let mut output = Vec::new();
@@ -172,7 +173,8 @@ fn restored_machine_collects_garbage_at_the_same_instructions() {
     assert!(warm.page_count() < 6_000, "garbage was collected: {} pages", warm.page_count());
 }
 
-/// Each field must take several values. A field that is not saved is found because its value differs from the initial one.
+/// Each field must take several values. A field that is not saved is found because its value differs from the initial
+/// one.
 #[test]
 fn every_field_of_a_machine_survives_its_snapshot() {
     let mut values_by_field: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
@@ -225,7 +227,8 @@ fn every_field_of_a_machine_survives_its_snapshot() {
     assert_eq!(constant_fields, [""; 0], "fields with only one value");
 }
 
-/// Runs to the end and passes the machine to `observe` at every stop: at each call, and after `fuel` instructions. Returns the number of instructions.
+/// Runs to the end and passes the machine to `observe` at every stop: at each call, and after `fuel` instructions.
+/// Returns the number of instructions.
 fn run_in_slices(fuel: u64, mut machine: Machine, observe: &mut dyn FnMut(&Machine)) -> u64 {
     loop {
         observe(&machine);

@@ -1,7 +1,8 @@
-//! Strings as JavaScript has them: sequences of UTF-16 code units, lone surrogates included. ECMA-262 §6.1.4 The String Type.
+//! Strings as JavaScript has them: sequences of UTF-16 code units, lone surrogates included. ECMA-262 §6.1.4 The String
+//! Type.
 //!
-//! A long concatenation is a rope, which the first read of its units flattens. Building a string in a loop is therefore not
-//! quadratic. Search, case conversion and splitting are in `natives/string.rs`.
+//! A long concatenation is a rope, which the first read of its units flattens. Building a string in a loop is therefore
+//! not quadratic. Search, case conversion and splitting are in `natives/string.rs`.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -182,7 +183,8 @@ impl Str {
         }
     }
 
-    /// Releases the parts of a concatenation. A text that is appended to repeatedly would otherwise keep a node for each part.
+    /// Releases the parts of a concatenation. A text that is appended to repeatedly would otherwise keep a node for
+    /// each part.
     pub fn release_parts(&self) {
         if let StrBody::Rope(rope) = &self.0.body
             && rope.flat.get().is_none()
@@ -289,7 +291,8 @@ impl Str {
         }
     }
 
-    /// The array index that this text represents canonically ("7", not "07"), below 2^32 - 1. ECMA-262 §6.1.7 The Object Type.
+    /// The array index that this text represents canonically ("7", not "07"), below 2^32 - 1. ECMA-262 §6.1.7 The
+    /// Object Type.
     pub fn array_index(&self) -> Option<u32> {
         if self.len() > 10 {
             return None;
@@ -312,8 +315,8 @@ impl Str {
     }
 }
 
-/// Bytes of units in a snapshot: as a JSON string within the JSON string of a page. Each unit counts separately, so the bytes of a
-/// concatenation are the sum of its parts. Half of a surrogate pair counts as a lone surrogate.
+/// Bytes of units in a snapshot: as a JSON string within the JSON string of a page. Each unit counts separately, so the
+/// bytes of a concatenation are the sum of its parts. Half of a surrogate pair counts as a lone surrogate.
 fn saved_bytes(units: Units<'_>) -> u32 {
     fn narrow(byte: u8) -> u32 {
         match byte {
@@ -439,8 +442,8 @@ impl<'a> Units<'a> {
     }
 }
 
-/// Searches for a text of `len` units in linear time (Knuth, Morris and Pratt, 1977): it never goes back, so a long needle
-/// that almost matches everywhere costs no more than any other.
+/// Searches for a text of `len` units in linear time (Knuth, Morris and Pratt, 1977): it never goes back, so a long
+/// needle that almost matches everywhere costs no more than any other.
 fn find_kmp(
     positions: std::ops::Range<usize>,
     text: impl Fn(usize) -> Option<u16>,
@@ -518,7 +521,8 @@ impl Drop for Rope {
 }
 
 impl PartialEq for Str {
-    /// Names of a program are shared, so an equal name is usually the same allocation, and another one usually has another length.
+    /// Names of a program are shared, so an equal name is usually the same allocation, and another one usually has
+    /// another length.
     #[inline(always)]
     fn eq(&self, other: &Str) -> bool {
         self.ptr_eq(other) || (self.0.len == other.0.len && self.has_units_of(other))

@@ -14,11 +14,11 @@ impl HeapRef {
     pub const NONE: HeapRef = HeapRef(0);
 }
 
-/// A value of the language (ECMA-262 §6.1 ECMAScript Language Types), or one of three internal marks that no program can observe.
-/// BigInt does not exist, and of the symbols only well-known ones.
+/// A value of the language (ECMA-262 §6.1 ECMAScript Language Types), or one of three internal marks that no program
+/// can observe. BigInt does not exist, and of the symbols only well-known ones.
 ///
-/// The tag takes eight bytes, so that a copy is two words. With a smaller one a copy would be several overlapping moves, which a read
-/// that follows at once has to wait for.
+/// The tag takes eight bytes, so that a copy is two words. With a smaller one a copy would be several overlapping
+/// moves, which a read that follows at once has to wait for.
 #[derive(Clone, Debug)]
 #[repr(u64)]
 pub enum Value {
@@ -42,7 +42,8 @@ pub enum Value {
     Uninitialized,
     /// An element that an array does not have.
     Hole,
-    /// A property with a getter and a setter: an array of both. Only tables of properties hold it. ECMA-262 §6.1.7.1 Property Attributes.
+    /// A property with a getter and a setter: an array of both. Only tables of properties hold it. ECMA-262 §6.1.7.1
+    /// Property Attributes.
     Accessor(HeapRef),
 }
 
@@ -143,8 +144,8 @@ impl Value {
         }
     }
 
-    /// Replaces the value by a copy. Numbers and references are written field by field, because a copy through memory waits for the
-    /// stores before it.
+    /// Replaces the value by a copy. Numbers and references are written field by field, because a copy through memory
+    /// waits for the stores before it.
     #[inline]
     pub fn assign(&mut self, source: &Value) {
         match source {
@@ -224,7 +225,8 @@ impl Value {
     }
 }
 
-/// A hash function that multiplies and folds eight bytes at a time. It is fast and gives the same hash on every machine and in every run.
+/// A hash function that multiplies and folds eight bytes at a time. It is fast and gives the same hash on every machine
+/// and in every run.
 #[derive(Default, Clone, Copy)]
 pub struct KeyHasher(u64);
 

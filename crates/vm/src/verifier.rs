@@ -1,5 +1,5 @@
-//! Verification: every path through every function is followed once with the depth of its operand stack. The interpreter
-//! therefore never executes an invalid jump, a missing slot or a stack underflow.
+//! Verification: every path through every function is followed once with the depth of its operand stack. The
+//! interpreter therefore never executes an invalid jump, a missing slot or a stack underflow.
 
 use runstate_value::sort_by;
 

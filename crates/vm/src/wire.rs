@@ -56,7 +56,8 @@ pub fn number(value: f64) -> Json {
     if value == 0.0 && value.is_sign_negative() {
         return json!({ "$number": "-0" });
     }
-    // Whole numbers are integers below 2^53, where every JSON reader reads them exactly. Documents hold no larger integers.
+    // Whole numbers are integers below 2^53, where every JSON reader reads them exactly. Documents hold no larger
+    // integers.
     if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
         return Json::from(value as i64);
     }
@@ -75,8 +76,8 @@ pub fn special_number(text: &str) -> Option<f64> {
     })
 }
 
-/// The wire form of a text: a JSON string if it is valid Unicode without NUL, else `{"$text":…}` with `\uXXXX` for NUL, lone
-/// surrogates and the backslash.
+/// The wire form of a text: a JSON string if it is valid Unicode without NUL, else `{"$text":…}` with `\uXXXX` for NUL,
+/// lone surrogates and the backslash.
 #[must_use]
 pub fn text(units: &[u16]) -> Json {
     match String::from_utf16(units) {

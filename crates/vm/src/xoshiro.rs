@@ -1,5 +1,5 @@
-//! The generator of `Math.random`: xoshiro256** (Blackman and Vigna, 2021), seeded with 32 bytes. A snapshot saves its four
-//! words.
+//! The generator of `Math.random`: xoshiro256** (Blackman and Vigna, 2021), seeded with 32 bytes. A snapshot saves its
+//! four words.
 
 /// The state of the generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +9,8 @@ pub struct Xoshiro256 {
 }
 
 impl Xoshiro256 {
-    /// A generator with this seed: eight bytes per word, little endian. A seed of zeros would repeat itself and is replaced.
+    /// A generator with this seed: eight bytes per word, little endian. A seed of zeros would repeat itself and is
+    /// replaced.
     pub fn from_seed(seed: [u8; 32]) -> Xoshiro256 {
         let mut words = [0u64; 4];
         for (word, bytes) in words.iter_mut().zip(seed.chunks_exact(8)) {

@@ -1,5 +1,5 @@
-//! The interface of the compiler to JavaScript: it takes a source, and returns bytecode or diagnostics. On WebAssembly it has the wasm-bindgen
-//! export.
+//! The interface of the compiler to JavaScript: it takes a source, and returns bytecode or diagnostics. On WebAssembly
+//! it has the wasm-bindgen export.
 
 #[cfg(target_family = "wasm")]
 mod binding;
@@ -25,8 +25,8 @@ pub struct CompiledSource {
     pub files: Vec<ProgramFile>,
 }
 
-/// Compiles `source`, that of the entry if there are `files`. `name` is the file name in diagnostics of one file. On `compile_error` the error's
-/// details hold all problems as `diagnostics`.
+/// Compiles `source`, that of the entry if there are `files`. `name` is the file name in diagnostics of one file. On
+/// `compile_error` the error's details hold all problems as `diagnostics`.
 pub fn compile(
     name: &str,
     source: &str,

@@ -1,5 +1,5 @@
-//! Options and results of the exports that are not operations. Parameters are JSON text: a parser of text has a bound on depth, and accepts nothing that
-//! JSON cannot represent.
+//! Options and results of the exports that are not operations. Parameters are JSON text: a parser of text has a bound
+//! on depth, and accepts nothing that JSON cannot represent.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +30,8 @@ pub fn options_from_text<P: Parameters>(name: &str, text: &str) -> Result<P, Err
     Ok(P::read_all(name, object_from_text(name, text)?)?)
 }
 
-/// Turns `not_found` into `corrupt` if the store is read-only because of damage: the document may be in a part that cannot be read. Other
-/// errors are returned unchanged.
+/// Turns `not_found` into `corrupt` if the store is read-only because of damage: the document may be in a part that
+/// cannot be read. Other errors are returned unchanged.
 pub fn explain_not_found(engine: &Engine, error: Error) -> Error {
     match engine.store().read_only_reason() {
         Some(read_only_reason)
@@ -122,7 +122,8 @@ pub struct HandlerFailure {
 pub struct ExportOptions {
     /// The collection of one document.
     pub collection: Option<String>,
-    /// The id of that document. It is exported with the documents that belong to it and those that it refers to; by default the whole store is.
+    /// The id of that document. It is exported with the documents that belong to it and those that it refers to; by
+    /// default the whole store is.
     pub id: Option<String>,
 }
 

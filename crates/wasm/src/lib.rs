@@ -1,5 +1,5 @@
-//! The interface to JavaScript: conversions only. Parameters are JSON text; results, errors and events are values. On WebAssembly it has the
-//! wasm-bindgen exports.
+//! The interface to JavaScript: conversions only. Parameters are JSON text; results, errors and events are values. On
+//! WebAssembly it has the wasm-bindgen exports.
 
 #[cfg(target_family = "wasm")]
 mod binding;

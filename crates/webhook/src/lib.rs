@@ -1,8 +1,8 @@
 //! Webhooks: messages over HTTP, signed as in [Standard Webhooks] 1.0.0.
 //!
-//! The target of a webhook is data that a caller wrote, so a client refuses every address that is not public: of this machine, of the networks
-//! around it, of a cloud's metadata. It checks the addresses to which a name resolves, and connects to no other. It follows no redirect. Hosts
-//! that the owner names are exempt.
+//! The target of a webhook is data that a caller wrote, so a client refuses every address that is not public: of this
+//! machine, of the networks around it, of a cloud's metadata. It checks the addresses to which a name resolves, and
+//! connects to no other. It follows no redirect. Hosts that the owner names are exempt.
 //!
 //! [Standard Webhooks]: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
@@ -31,7 +31,8 @@ use sha2::Sha256;
 pub struct WebhookSettings {
     /// The time for one delivery, from the resolution of the name to the head of the response; by default 15 seconds.
     pub timeout: Millis,
-    /// Hosts, as `host` or `host:port`, that may have an address that is not public and may be reached without TLS; by default none.
+    /// Hosts, as `host` or `host:port`, that may have an address that is not public and may be reached without TLS; by
+    /// default none.
     pub trusted_hosts: Vec<String>,
 }
 
@@ -89,15 +90,17 @@ impl WebhookClient {
         Ok(Self { client, trusted })
     }
 
-    /// Rejects a URL to which no message can be sent. [`WebhookClient::deliver`] checks the addresses to which its name resolves.
+    /// Rejects a URL to which no message can be sent. [`WebhookClient::deliver`] checks the addresses to which its name
+    /// resolves.
     pub fn check(&self, url: &str) -> Result<(), Failure> {
         self.target(url).map(|_| ())
     }
 
     /// Sends one message. Returns the status of the response, which is a success.
     ///
-    /// Errors: not retried are a URL or an address that is refused, and the status 410 (its name is [`GONE`]). All others are: another status, a redirect, no response in
-    /// time. The text contains no part of the URL but its host, since the path often is a secret.
+    /// Errors: not retried are a URL or an address that is refused, and the status 410 (its name is [`GONE`]). All
+    /// others are: another status, a redirect, no response in time. The text contains no part of the URL but its host,
+    /// since the path often is a secret.
     pub async fn deliver(&self, message: WebhookMessage<'_>) -> Result<u16, Failure> {
         let url = self.target(message.url)?;
         let signature = sign(message.secret, message.id, message.sent_at, message.body)?;
@@ -151,7 +154,8 @@ impl TrustedHosts {
         self.0.iter().any(|trusted| trusted == host || *trusted == with_port)
     }
 
-    /// Whether a URL with this name was let through because of its host. The resolver does not know the port, which was checked before.
+    /// Whether a URL with this name was let through because of its host. The resolver does not know the port, which was
+    /// checked before.
     fn contains_name(&self, name: &str) -> bool {
         self.0.iter().any(|trusted| trusted.split(':').next() == Some(name))
     }
@@ -203,8 +207,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
-    // Global unicast is 2000::/3. Of it, 2001::/23 is for protocols such as Teredo, 2001:db8::/32 and 3fff::/20 are for documentation, and
-    // 2002::/16 contains addresses of version 4.
+    // Global unicast is 2000::/3. Of it, 2001::/23 is for protocols such as Teredo, 2001:db8::/32 and 3fff::/20 are for
+    // documentation, and 2002::/16 contains addresses of version 4.
     let is_protocol = a == 0x2001 && b < 0x200;
     let is_documentation = (a, b) == (0x2001, 0xdb8) || (a == 0x3fff && b < 0x1000);
     a & 0xe000 == 0x2000 && a != 0x2002 && !is_protocol && !is_documentation

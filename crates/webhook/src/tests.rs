@@ -98,7 +98,8 @@ fn urls_that_could_reach_inside_are_refused() {
     }
 }
 
-/// An HTTP receiver on a loopback port. It keeps what it received, and answers each message with the next response. `None`: it never answers.
+/// An HTTP receiver on a loopback port. It keeps what it received, and answers each message with the next response.
+/// `None`: it never answers.
 struct HttpReceiver {
     address: std::net::SocketAddr,
     /// The messages, and the connections that were not answered, which stay open.

@@ -287,7 +287,8 @@ fn to_result<T: Serialize>(result: Result<T, Error>) -> Result<Option<Json>, Err
 }
 
 async fn engine(store: &Arc<dyn Store>, host: &SimHost) -> Result<Engine, Error> {
-    // The host chooses the slice size. All hosts use the same size here, a small one, so that programs need several slices.
+    // The host chooses the slice size. All hosts use the same size here, a small one, so that programs need several
+    // slices.
     let settings = Settings { slice_instructions: 500, retention: Some(Millis::days(1)), ..Settings::default() };
     Engine::with_settings(store.clone(), Arc::new(host.clone()), domain::ALL, settings).await
 }

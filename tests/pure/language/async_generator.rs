@@ -1,6 +1,6 @@
-//! Generates programs from a seed: functions, async or not, that call each other directly, as members, through callbacks and as
-//! values, within `try`, loops and conditions. Their promises are awaited, combined, passed to handlers or ignored, and their calls are
-//! answered in any order. A number that decreases with each call ends them.
+//! Generates programs from a seed: functions, async or not, that call each other directly, as members, through
+//! callbacks and as values, within `try`, loops and conditions. Their promises are awaited, combined, passed to
+//! handlers or ignored, and their calls are answered in any order. A number that decreases with each call ends them.
 
 /// Returns the program of a seed. It has no types, so Node runs it unchanged.
 pub fn program(seed: u64) -> String {

@@ -1,4 +1,5 @@
-//! Generates programs from a seed that never end, or that take memory without end, at a random place: in a getter, a comparator, a generator, a job.
+//! Generates programs from a seed that never end, or that take memory without end, at a random place: in a getter, a
+//! comparator, a generator, a job.
 
 use super::program_generator::SplitMix64;
 

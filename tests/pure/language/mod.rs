@@ -1,6 +1,6 @@
-//! The language compared with Node. The programs of `language/programs` and generated ones run in the machine and in one Node
-//! process. They must print the same lines, make the same calls and end the same way. The same programs also run with saves and
-//! restores every few instructions.
+//! The language compared with Node. The programs of `language/programs` and generated ones run in the machine and in
+//! one Node process. They must print the same lines, make the same calls and end the same way. The same programs also
+//! run with saves and restores every few instructions.
 
 mod async_generator;
 mod date_generator;
@@ -23,7 +23,8 @@ use serde_json::{Value as Json, json};
 
 use crate::settings::{is_full_run, seed};
 
-/// The number of generated programs: `full` in the long form, else a tenth. Fixed seeds find the same in every short run.
+/// The number of generated programs: `full` in the long form, else a tenth. Fixed seeds find the same in every short
+/// run.
 fn cases(full: u64) -> u64 {
     if is_full_run() { full } else { full / 10 }
 }
@@ -63,8 +64,8 @@ fn load_cases() -> Vec<LanguageCase> {
     cases
 }
 
-/// Compares all cases with Node, and reports all differences at once, the first one also shrunk. `excuses` accepts a difference. Returns the
-/// number of equal cases.
+/// Compares all cases with Node, and reports all differences at once, the first one also shrunk. `excuses` accepts a
+/// difference. Returns the number of equal cases.
 fn compare(test: &str, cases: &[LanguageCase], excuses: impl Fn(&LanguageOutcome, &LanguageOutcome) -> bool) -> usize {
     let (mut differences, mut first, mut same) = (Vec::new(), None, 0);
     for part in cases.chunks(PROGRAMS_OF_A_PROCESS) {
@@ -99,7 +100,8 @@ fn compare(test: &str, cases: &[LanguageCase], excuses: impl Fn(&LanguageOutcome
     same
 }
 
-/// The lines of a program that are enough to make it differ from Node. Only a program that compiles, and that ends here, also runs in Node.
+/// The lines of a program that are enough to make it differ from Node. Only a program that compiles, and that ends
+/// here, also runs in Node.
 fn shrink(case: &LanguageCase, excuses: impl Fn(&LanguageOutcome, &LanguageOutcome) -> bool) -> String {
     let with = |source: &String| LanguageCase { source: source.clone(), node_source: None, ..case.clone() };
     let fails = |sources: &[String]| {
@@ -273,7 +275,8 @@ fn program_saved_and_restored_anywhere_behaves_the_same() {
         if matches!(unsliced.end, LanguageEnd::Refused(_)) {
             continue;
         }
-        // After every instruction; in the short form, a long program about 70 and 19 times. Positions differ between programs.
+        // After every instruction; in the short form, a long program about 70 and 19 times. Positions differ between
+        // programs.
         let is_short = unsliced.instructions <= if is_full_run() { MOST_INSTRUCTIONS } else { MOST_SINGLE_STOPS };
         single_stops += usize::from(is_short);
         let parts = [unsliced.instructions / 70 + 1, unsliced.instructions / 19 + 2];
@@ -371,8 +374,8 @@ const MOST_INSTRUCTIONS: u64 = 200_000_000;
 /// The longest program that the short form interrupts after every instruction.
 const MOST_SINGLE_STOPS: u64 = 150;
 
-/// A generated program may double a text in nested loops. One that takes Node longer than this takes the unoptimized machine many minutes, so only
-/// its beginning is compared.
+/// A generated program may double a text in nested loops. One that takes Node longer than this takes the unoptimized
+/// machine many minutes, so only its beginning is compared.
 const LONGEST_IN_NODE: Duration = Duration::from_secs(4);
 
 /// A process of Node keeps what its programs leave behind.
@@ -427,8 +430,8 @@ fn run_in_machine(case: &LanguageCase, most: u64) -> LanguageOutcome {
     drive(&mut machine, case, most / 4, most, |_| None)
 }
 
-/// Runs a program in slices of `fuel` instructions. After each slice the machine is saved, restored, and saved again to the same
-/// bytes.
+/// Runs a program in slices of `fuel` instructions. After each slice the machine is saved, restored, and saved again to
+/// the same bytes.
 fn run_in_slices(case: &LanguageCase, fuel: u64) -> LanguageOutcome {
     let Ok(program) = compile(case) else { panic!("{} compiled before", case.name) };
     let mut machine = Machine::start(Arc::clone(&program), &case.input, [7; 32], Limits::default()).unwrap();
@@ -570,8 +573,8 @@ fn drive(
     LanguageOutcome { lines, end: ending, instructions: machine.instructions() }
 }
 
-/// Returns a printed line without the stack traces of errors (`at f (3:5)`), which differ. Text after a trace on the same line is
-/// kept.
+/// Returns a printed line without the stack traces of errors (`at f (3:5)`), which differ. Text after a trace on the
+/// same line is kept.
 fn without_traces(line: &str) -> String {
     let mut text = String::new();
     for part in line.split_inclusive('\n') {

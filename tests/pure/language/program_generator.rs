@@ -1,5 +1,5 @@
-//! Generates programs from a seed: statements and expressions over a few variables of mixed kinds. Loops count down, so every
-//! program ends. Every statement is in a `try`, so that errors are compared too.
+//! Generates programs from a seed: statements and expressions over a few variables of mixed kinds. Loops count down, so
+//! every program ends. Every statement is in a `try`, so that errors are compared too.
 
 use std::fmt::Write;
 
@@ -420,9 +420,9 @@ impl ProgramGenerator {
         match self.below(14) {
             0..=5 => {
                 let op = self.pick(BINARY);
-                // `a ?? b || c` needs brackets, and so does `-a ** b`. `(a) < (b), (c) > (d)` is a call in TypeScript. ECMAScript
-                // does not define the rounding of powers that are not exactly a double, and Node does not round to the nearest, so
-                // operands of `**` are small.
+                // `a ?? b || c` needs brackets, and so does `-a ** b`. `(a) < (b), (c) > (d)` is a call in TypeScript.
+                // ECMAScript does not define the rounding of powers that are not exactly a double, and Node does not
+                // round to the nearest, so operands of `**` are small.
                 let bound = |most: u32| if op == "**" { format!(") & {most}") } else { ")".to_owned() };
                 self.text("(((");
                 self.expression(depth - 1);

@@ -1,4 +1,5 @@
-//! Shrinks a program that differs from Node to the lines that make it differ (Zeller, "Simplifying and Isolating Failure-Inducing Input", 2002).
+//! Shrinks a program that differs from Node to the lines that make it differ (Zeller, "Simplifying and Isolating
+//! Failure-Inducing Input", 2002).
 
 /// Removes lines while the program fails. `fails` answers for each of several programs.
 pub fn shrink_lines(source: &str, mut fails: impl FnMut(&[String]) -> Vec<bool>) -> String {

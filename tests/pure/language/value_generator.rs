@@ -1,4 +1,5 @@
-//! Generates programs from a seed that print values of all kinds, nested in one another, and texts with format directives.
+//! Generates programs from a seed that print values of all kinds, nested in one another, and texts with format
+//! directives.
 
 use super::program_generator::SplitMix64;
 

@@ -1,4 +1,5 @@
-//! The collections of apps as other programs know them: the indexes of the schema that the domain continues, and documents in its form.
+//! The collections of apps as other programs know them: the indexes of the schema that the domain continues, and
+//! documents in its form.
 
 use std::io::{BufReader, Cursor};
 use std::sync::Arc;

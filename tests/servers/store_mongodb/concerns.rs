@@ -1,4 +1,5 @@
-//! Read and write concerns of all commands: each write waits for the majority, and each read names its snapshot or its time.
+//! Read and write concerns of all commands: each write waits for the majority, and each read names its snapshot or its
+//! time.
 //!
 //! Two tests run commands of other clients between two commands of one call.
 

@@ -1,5 +1,5 @@
-//! Servers that fail at chosen commands, by the server's own failpoints and only for the connections of one test. A server without them
-//! (`enableTestCommands`) skips these tests.
+//! Servers that fail at chosen commands, by the server's own failpoints and only for the connections of one test. A
+//! server without them (`enableTestCommands`) skips these tests.
 
 use std::time::{Duration, Instant};
 
@@ -70,9 +70,9 @@ impl FailpointStore {
         self.configure(doc! {"mode": "off"}).await.unwrap();
     }
 
-    /// Commits while all server commands of this name fail. They still fail when this returns, since a command that was sent may arrive later.
-    /// Checks the code of the error, and returns the command id. On a busy machine the time limit may pass before the failure happens; then
-    /// another commit is made.
+    /// Commits while all server commands of this name fail. They still fail when this returns, since a command that was
+    /// sent may arrive later. Checks the code of the error, and returns the command id. On a busy machine the time
+    /// limit may pass before the failure happens; then another commit is made.
     async fn commit_failing(&self, name: &str, failure: &Document, code: &str) -> String {
         let is_answered = failure.contains_key("errorCode") || failure.contains_key("writeConcernError");
         for n in 0..20 {
@@ -111,7 +111,8 @@ impl FailpointStore {
     }
 }
 
-/// Runs a test on a store with failpoints. Only one such test runs at a time, since a server has one `failCommand` failpoint.
+/// Runs a test on a store with failpoints. Only one such test runs at a time, since a server has one `failCommand`
+/// failpoint.
 fn with_failpoints(test: &str, options: &str, run: impl AsyncFn(FailpointStore)) {
     run_on_server(async {
         // Locked across processes, since each test may have its own.
@@ -175,7 +176,8 @@ fn transaction_aborted_by_the_server_is_retried() {
 #[test]
 fn commit_answered_with_a_transient_error_is_retried() {
     with_failpoints("commit_answered_with_a_transient_error_is_retried", "", async |scene: FailpointStore| {
-        // Committed and then interrupted while waiting for the majority, or the reply of a server that may not know the outcome.
+        // Committed and then interrupted while waiting for the majority, or the reply of a server that may not know the
+        // outcome.
         for (n, failure) in [
             doc! {"writeConcernError": {"code": 11_601, "errmsg": "interrupted"}},
             doc! {"writeConcernError": {"code": 251, "errmsg": "no such transaction"}},
@@ -207,8 +209,8 @@ fn commit_never_confirmed_has_an_unknown_outcome() {
             let command = scene.commit_failing("commitTransaction", &doc! {"errorCode": 225}, "unknown_outcome").await;
             assert_eq!(scene.outcome(&command).await, Outcome::Absent);
             scene.stop_failing().await;
-            // Its transaction is still open and may be committed. The outcome stays unknown until the server ends the transaction, which it
-            // also does if the next one uses the same session.
+            // Its transaction is still open and may be committed. The outcome stays unknown until the server ends the
+            // transaction, which it also does if the next one uses the same session.
             if let Err(error) = scene.commit(&command, &command, Expectation::Absent).await {
                 assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
                 assert!(error.to_string().contains("another transaction of the same command"), "{error}");
@@ -224,7 +226,8 @@ fn dropped_commit_leaves_no_open_transaction() {
         let revision = async || {
             scene.store.get(&[Key::new(&C, "a")], Freshness::Linearizable).await.unwrap().remove(0).unwrap().revision
         };
-        // The caller drops the commit while the server works on it. A busy machine may delay the caller until the server is done.
+        // The caller drops the commit while the server works on it. A busy machine may delay the caller until the
+        // server is done.
         for (n, block) in [300, 3_000, 30_000].into_iter().enumerate() {
             let before = revision().await;
             let count = scene.fail(&["insert"], 1, doc! {"blockConnection": true, "blockTimeMS": block}).await;

@@ -1,4 +1,5 @@
-//! The collections of fleets on MongoDB: the indexes of the schema that the domain continues, and clients that use one budget at once.
+//! The collections of fleets on MongoDB: the indexes of the schema that the domain continues, and clients that use one
+//! budget at once.
 
 use std::sync::Arc;
 

@@ -52,7 +52,8 @@ async fn ok(engine: &Engine, name: &str, parameters: Json) -> Json {
     engine.call(name, parameters.as_object().unwrap().clone()).await.unwrap()
 }
 
-/// Imports the examples into a store on files, moves them to MongoDB with the collections' own names, and compares them there.
+/// Imports the examples into a store on files, moves them to MongoDB with the collections' own names, and compares them
+/// there.
 async fn round_trip(domain: &'static Domain, examples: &[(&'static str, Document)]) -> (Engine, String) {
     let (url, back) = (fresh_url(), fresh_url());
     let source = database(&url).await;

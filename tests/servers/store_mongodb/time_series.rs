@@ -1,4 +1,5 @@
-//! Time series: the collections of the server, their options and those that are refused; rows beside transactions; repeats after a crash.
+//! Time series: the collections of the server, their options and those that are refused; rows beside transactions;
+//! repeats after a crash.
 
 use std::sync::Arc;
 

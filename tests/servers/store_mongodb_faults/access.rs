@@ -1,7 +1,8 @@
-//! Refusals and their reasons: passwords, privileges, servers that cannot be reached or are not in a replica set, stores of newer programs,
-//! documents that were changed by hand.
+//! Refusals and their reasons: passwords, privileges, servers that cannot be reached or are not in a replica set,
+//! stores of newer programs, documents that were changed by hand.
 //!
-//! Each role that `runstate roles` creates suffices for its purpose, on a server with access control. Errors name the missing privilege.
+//! Each role that `runstate roles` creates suffices for its purpose, on a server with access control. Errors name the
+//! missing privilege.
 
 use std::sync::Arc;
 
@@ -150,8 +151,8 @@ async fn store_of_a_newer_program_is_read_and_not_written() {
 
 const SOURCE: &str = r#"console.log("got", CC("what?"), call("search", { of: 1 })); sleep(1); CC("more?");"#;
 
-/// Creates the roles of the store at `url`, and for each one a user of its name with the password `geheim`. Returns the roles from the one with
-/// the fewest privileges.
+/// Creates the roles of the store at `url`, and for each one a user of its name with the password `geheim`. Returns the
+/// roles from the one with the fewest privileges.
 async fn create_roles(servers: &Servers, url: &str) -> [String; 4] {
     let commands = open::roles(url, &Registry::new(runstate::domain::ALL).unwrap()).await.unwrap();
     let mut roles = Vec::new();

@@ -1,4 +1,5 @@
-//! Clients whose operations on one document, and on many, make a history that must be linearizable. Commits with an unknown outcome are part of it.
+//! Clients whose operations on one document, and on many, make a history that must be linearizable. Commits with an
+//! unknown outcome are part of it.
 
 #![allow(dead_code, reason = "no test uses all of it")]
 

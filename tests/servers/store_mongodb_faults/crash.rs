@@ -97,8 +97,8 @@ async fn primaries_killed_and_stepped_down_under_load_lose_and_double_nothing() 
     check(&load::open(&url).await, &report.rows, 0).await;
 }
 
-/// The set takes some ten seconds until it confirms writes again, since its other members still wait for the paused one. Reads continue
-/// earlier.
+/// The set takes some ten seconds until it confirms writes again, since its other members still wait for the paused
+/// one. Reads continue earlier.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paused_and_resumed_primary_serves_no_stale_data() {
     let Some(servers) = Servers::replica_set(3).await else { return };

@@ -131,7 +131,8 @@ fn event_tuples(events: &[ChangeEvent]) -> Vec<(String, String, Option<u64>)> {
 #[tokio::test]
 async fn documents_that_swap_unique_entries_change_once_in_the_feed() {
     let Some(servers) = Servers::replica_set(1).await else { return };
-    // There are twice as many events as documents, in batches of a thousand: the two events of one document are far apart.
+    // There are twice as many events as documents, in batches of a thousand: the two events of one document are far
+    // apart.
     for many in [3, 1_500] {
         let url = servers.direct_url(0, &fresh_database("seats"));
         let [store, other] = [open_seats(&url).await, open_seats(&url).await];

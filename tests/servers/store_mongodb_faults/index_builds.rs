@@ -1,5 +1,5 @@
-//! Indexes that take the server long to build. A process that declares them gets an error in time, and the server continues the build. No
-//! process takes an unfinished index for a finished one.
+//! Indexes that take the server long to build. A process that declares them gets an error in time, and the server
+//! continues the build. No process takes an unfinished index for a finished one.
 
 use mongodb::bson::{Document, doc};
 use runstate::error_code::ErrorCode;
@@ -23,8 +23,8 @@ async fn open_and_declare(url: &str, counters: &'static Collection) -> Result<Mo
     Ok(store)
 }
 
-/// Expects the error for indexes that are being built. On a busy machine the time limit may pass before they are requested. Then a
-/// longer limit is tried.
+/// Expects the error for indexes that are being built. On a busy machine the time limit may pass before they are
+/// requested. Then a longer limit is tried.
 async fn expect_build_reported(url: &str, counters: &'static Collection) {
     let mut last_error = None;
     for millis in [700, 7_000, 70_000] {
@@ -80,7 +80,8 @@ async fn long_index_build_is_reported_and_awaited_by_the_next_open() {
     count(&store, 2, 0, "counter-2").await;
 
     set_build_failpoint(&servers, "off").await;
-    // Four of the counters say 1, so the server finds that the index cannot be unique. The next process that declares it gets that error.
+    // Four of the counters say 1, so the server finds that the index cannot be unique. The next process that declares
+    // it gets that error.
     let declared = wait_until("the building has ended", async || {
         Some(open_and_declare(&url, &LATER).await.map(drop))
             .filter(|declared| declared.as_ref().err().is_none_or(|error| error.code() != ErrorCode::UNAVAILABLE))
@@ -92,7 +93,8 @@ async fn long_index_build_is_reported_and_awaited_by_the_next_open() {
         raw.delete_one(doc! { "_id": format!("counter-{n}") }).await.unwrap();
     }
 
-    // Once more, without a process that waits for it. The next process finds the index, and knows that it is the store's own.
+    // Once more, without a process that waits for it. The next process finds the index, and knows that it is the
+    // store's own.
     set_build_failpoint(&servers, "alwaysOn").await;
     expect_build_reported(&url, &LATER).await;
     set_build_failpoint(&servers, "off").await;

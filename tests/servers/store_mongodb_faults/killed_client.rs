@@ -1,5 +1,5 @@
-//! A client in a process of its own, to be killed with -9 at any moment. The process is the test's own program: an environment variable
-//! makes it a client.
+//! A client in a process of its own, to be killed with -9 at any moment. The process is the test's own program: an
+//! environment variable makes it a client.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,8 @@ use super::load;
 
 const WORKER: &str = "RUNSTATE_TEST_WORKER";
 
-/// Works as a client if this program was started as one: counts from a number on, and prints each number that was acknowledged.
+/// Works as a client if this program was started as one: counts from a number on, and prints each number that was
+/// acknowledged.
 pub async fn run_as_worker() -> bool {
     let Ok(task) = std::env::var(WORKER) else { return false };
     let task: Vec<&str> = task.splitn(3, ' ').collect();

@@ -1,5 +1,6 @@
-//! The operations of many clients on one document are linearizable, while primaries step down, are paused and die. So are insertions and
-//! deletions together with reads of all documents. Commits with an unknown outcome are part of the histories.
+//! The operations of many clients on one document are linearizable, while primaries step down, are paused and die. So
+//! are insertions and deletions together with reads of all documents. Commits with an unknown outcome are part of the
+//! histories.
 
 use std::sync::Arc;
 

@@ -188,7 +188,8 @@ async fn run_task(store: &dyn Store, by: u64, shared: &LoadCounters) -> LoadTask
     report
 }
 
-/// Checks that every acknowledged row of each `by` exists, with at most `more` others, and that counters equal the number of rows.
+/// Checks that every acknowledged row of each `by` exists, with at most `more` others, and that counters equal the
+/// number of rows.
 pub async fn check(store: &dyn Store, acknowledged: &BTreeMap<u64, u64>, more: u64) {
     let rows = store.query(&Query::of(&ROWS), Freshness::Linearizable).await.unwrap().items;
     let counters = store.query(&Query::of(&COUNTERS), Freshness::Linearizable).await.unwrap().items;
@@ -260,7 +261,8 @@ impl Readers {
         Self { stop, committing, reading, last, following }
     }
 
-    /// Stops everything, once the feeds contain the last commit. `rows`: how many commands each task of the load committed.
+    /// Stops everything, once the feeds contain the last commit. `rows`: how many commands each task of the load
+    /// committed.
     pub async fn stop(self, rows: &BTreeMap<u64, u64>) {
         self.stop.store(true, Ordering::SeqCst);
         let many = self.committing.await.unwrap();
@@ -345,7 +347,8 @@ async fn read_repeatedly(
     ReaderStats { query_name, times, longest }
 }
 
-/// Expects the rows that one task inserts one after the other without a gap, page by page, each page of its own snapshot.
+/// Expects the rows that one task inserts one after the other without a gap, page by page, each page of its own
+/// snapshot.
 async fn read_pages(store: &TestedStore) -> Result<(), StoreError> {
     let (mut cursor, mut found) = (None, Vec::new());
     loop {

@@ -1,5 +1,5 @@
-//! The store on MongoDB with servers that are killed, cut off, protected or not in a replica set, and with clients that are killed. Nothing
-//! that was acknowledged is lost, nothing is applied twice, and every error has its proper code.
+//! The store on MongoDB with servers that are killed, cut off, protected or not in a replica set, and with clients that
+//! are killed. Nothing that was acknowledged is lost, nothing is applied twice, and every error has its proper code.
 
 mod access;
 mod clients;

@@ -64,8 +64,8 @@ struct BrokenCommit {
     result: Result<(), StoreError>,
 }
 
-/// Interrupts two commits concurrently, since each waits for the time limit of a call. The `commitTransaction` of one arrives, that of the
-/// other does not. Returns none of them if there is no program of the server.
+/// Interrupts two commits concurrently, since each waits for the time limit of a call. The `commitTransaction` of one
+/// arrives, that of the other does not. Returns none of them if there is no program of the server.
 async fn break_two_commits(revive: bool) -> Vec<BrokenCommit> {
     let (one, other) =
         tokio::join!(break_commit(WatchAction::HoldReply, revive), break_commit(WatchAction::Cut, revive));

@@ -1,5 +1,5 @@
-//! Servers that a test starts itself, with the program that RUNSTATE_MONGOD names: replica sets with and without users, and a standalone
-//! server. They end with the test, even if it is killed.
+//! Servers that a test starts itself, with the program that RUNSTATE_MONGOD names: replica sets with and without users,
+//! and a standalone server. They end with the test, even if it is killed.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use super::wait::{free_port, wait_until};
 
-/// The TTL monitor deletes nothing during a test, transactions of killed clients end soon, and servers keep little in memory.
+/// The TTL monitor deletes nothing during a test, transactions of killed clients end soon, and servers keep little in
+/// memory.
 const SERVER_ARGUMENTS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 \
     --setParameter ttlMonitorEnabled=false --setParameter ttlMonitorSleepSecs=1 --setParameter diagnosticDataCollectionEnabled=false \
     --setParameter transactionLifetimeLimitSeconds=3";
@@ -217,7 +218,8 @@ impl Servers {
     /// Makes the primary step down.
     pub async fn step_down(&self) {
         let primary = self.primary().await;
-        // It closes connections while it answers, so the reply does not matter: the next primary shows whether it stepped down.
+        // It closes connections while it answers, so the reply does not matter: the next primary shows whether it
+        // stepped down.
         let _ = self.command(primary, "admin", doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 2 }).await;
     }
 

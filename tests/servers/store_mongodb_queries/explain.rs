@@ -1,5 +1,6 @@
-//! The plan of every query of `domain/cvm`, and of the due work of `domain/orchestration`: it uses a declared index, sorts by it where
-//! possible, and reads no unnecessary documents. The plans come from the server's profiler, for the very commands that the store sends.
+//! The plan of every query of `domain/cvm`, and of the due work of `domain/orchestration`: it uses a declared index,
+//! sorts by it where possible, and reads no unnecessary documents. The plans come from the server's profiler, for the
+//! very commands that the store sends.
 
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Client, Database};
@@ -108,7 +109,8 @@ fn due_sessions_and_machines_are_found_by_index() {
                 for field in ["last_heartbeat", "created_at", "updated_at"] {
                     document[field] = n.into();
                 }
-                // Some are documents of the older system, which do not say when they are due; some are due, and most are not.
+                // Some are documents of the older system, which do not say when they are due; some are due, and most
+                // are not.
                 match n % 20 {
                     0 => {}
                     1 => document["due_at"] = (n * 10).into(),

@@ -64,7 +64,8 @@ fn a_thousand_documents_have_the_hits_of_memory_in_the_same_order() {
     });
 }
 
-/// Of all letters and digits, the server takes one for what separates words. The store does not search for that one by the index.
+/// Of all letters and digits, the server takes one for what separates words. The store does not search for that one by
+/// the index.
 #[test]
 fn the_text_index_has_an_entry_for_every_letter_but_one() {
     run_on_server(async {

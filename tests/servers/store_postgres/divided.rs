@@ -1,5 +1,5 @@
-//! The conformance suite on tables that are divided, here by a column of an administrator. A table with a unique index cannot be divided by it, and
-//! stays whole.
+//! The conformance suite on tables that are divided, here by a column of an administrator. A table with a unique index
+//! cannot be divided by it, and stays whole.
 
 use std::sync::Arc;
 

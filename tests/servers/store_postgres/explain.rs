@@ -1,5 +1,5 @@
-//! The plan of every query of `domain/cvm`, and of the due work of `domain/orchestration`: a declared index serves it, and where an index has the
-//! order, nothing is sorted but rows that are equal in it.
+//! The plan of every query of `domain/cvm`, and of the due work of `domain/orchestration`: a declared index serves it,
+//! and where an index has the order, nothing is sorted but rows that are equal in it.
 
 use runstate::domain::cvm::COLLECTIONS;
 use runstate::domain::orchestration;

@@ -1,5 +1,5 @@
-//! The tables of `fleet` on a new server have every table, column, type, check and index of the schema that the domain continues. The dump of the
-//! one is compared with the other (`tests/fixtures/fleet_seed.sql`).
+//! The tables of `fleet` on a new server have every table, column, type, check and index of the schema that the domain
+//! continues. The dump of the one is compared with the other (`tests/fixtures/fleet_seed.sql`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

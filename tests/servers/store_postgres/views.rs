@@ -1,4 +1,5 @@
-//! Materialized views: they have the numbers of the queries of `fleet`, a daily job refreshes them, and migrations do not stop at them.
+//! Materialized views: they have the numbers of the queries of `fleet`, a daily job refreshes them, and migrations do
+//! not stop at them.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

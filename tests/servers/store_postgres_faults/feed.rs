@@ -1,4 +1,5 @@
-//! The feed beside transactions of other programs. Their ids are those of the whole server, so the server has no other tests.
+//! The feed beside transactions of other programs. Their ids are those of the whole server, so the server has no other
+//! tests.
 
 use runstate::store::Store;
 use runstate::time::Millis;

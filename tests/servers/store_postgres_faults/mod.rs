@@ -1,5 +1,5 @@
-//! The store on PostgreSQL with servers that are killed or cut off, and with clients that are killed. Nothing that was acknowledged is lost, nothing
-//! is applied twice, and every error has its proper code.
+//! The store on PostgreSQL with servers that are killed or cut off, and with clients that are killed. Nothing that was
+//! acknowledged is lost, nothing is applied twice, and every error has its proper code.
 
 mod access;
 #[path = "../store_mongodb_faults/clients.rs"]

@@ -1,4 +1,5 @@
-//! A server that a test starts itself, with the programs in the folder that RUNSTATE_PGBIN names. It ends with the test, even if it is killed.
+//! A server that a test starts itself, with the programs in the folder that RUNSTATE_PGBIN names. It ends with the
+//! test, even if it is killed.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

@@ -1,12 +1,14 @@
-//! Checks whether a history of overlapping operations is linearizable: each took effect at one moment between its call and its return. The
-//! search is that of Wing and Gong (1993), with Lowe's cache of tried configurations (2017).
+//! Checks whether a history of overlapping operations is linearizable: each took effect at one moment between its call
+//! and its return. The search is that of Wing and Gong (1993), with Lowe's cache of tried configurations (2017).
 //!
-//! The history is a list of calls and returns in the order of time. The first operation is one of the calls before the first return. The
-//! search takes one that the model allows, lifts its call and return out of the list, and continues with the rest. If no call before the
-//! first return is possible, the last lifted operation is put back, and the next call is tried.
+//! The history is a list of calls and returns in the order of time. The first operation is one of the calls before the
+//! first return. The search takes one that the model allows, lifts its call and return out of the list, and continues
+//! with the rest. If no call before the first return is possible, the last lifted operation is put back, and the next
+//! call is tried.
 //!
-//! The lifted operations and the state that they led to are cached, so that no configuration is tried twice. An operation without a return may
-//! have taken effect at any later time, or never. So the search ends when every operation that returned is lifted.
+//! The lifted operations and the state that they led to are cached, so that no configuration is tried twice. An
+//! operation without a return may have taken effect at any later time, or never. So the search ends when every
+//! operation that returned is lifted.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -98,7 +100,8 @@ struct LiftedOperation<S> {
     op: usize,
     /// The state before the operation.
     before: S,
-    /// The operation changed nothing. Taking it later gains nothing, so when it is put back, no other is tried in its place.
+    /// The operation changed nothing. Taking it later gains nothing, so when it is put back, no other is tried in its
+    /// place.
     is_read: bool,
 }
 

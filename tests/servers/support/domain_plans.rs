@@ -1,4 +1,5 @@
-//! Documents for every collection of `domain/cvm`, its queries exactly as they are sent, and the index that serves each of them.
+//! Documents for every collection of `domain/cvm`, its queries exactly as they are sent, and the index that serves each
+//! of them.
 
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, HEAP_PAGES, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS};
 use runstate::schema::Direction::{Ascending, Descending};

@@ -7,7 +7,8 @@ use tokio_postgres::{Client, NoTls};
 
 use super::runtime::{TestResult, run_if_named};
 
-/// Runs a test on a tokio runtime, which a store on PostgreSQL needs. If no server is named, prints that the test is skipped.
+/// Runs a test on a tokio runtime, which a store on PostgreSQL needs. If no server is named, prints that the test is
+/// skipped.
 pub fn run_on_server<T: TestResult>(test: impl Future<Output = T>) -> T {
     run_if_named("RUNSTATE_TEST_POSTGRES", test)
 }

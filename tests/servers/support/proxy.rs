@@ -1,5 +1,5 @@
-//! A proxy between client and server, which cuts connections, holds replies back and releases them late. It runs on its own threads, so that a
-//! busy runtime does not slow it.
+//! A proxy between client and server, which cuts connections, holds replies back and releases them late. It runs on its
+//! own threads, so that a busy runtime does not slow it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};

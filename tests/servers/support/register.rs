@@ -1,12 +1,12 @@
-//! Checks whether a history of one document is linearizable, if every write has its own number. A read then shows which write it read
-//! from, so no search is needed, however many writes overlap (Gibbons and Korach, 1997).
+//! Checks whether a history of one document is linearizable, if every write has its own number. A read then shows which
+//! write it read from, so no search is needed, however many writes overlap (Gibbons and Korach, 1997).
 //!
-//! Each number has one writer, and a swap directly follows the write of the number that it replaces. So the writes form chains. A chain begins
-//! with an unconditional write, or with the missing document, and continues with swaps. A read follows the write of the number that it read. A
-//! chain takes effect without a gap, since any other write ends it.
+//! Each number has one writer, and a swap directly follows the write of the number that it replaces. So the writes form
+//! chains. A chain begins with an unconditional write, or with the missing document, and continues with swaps. A read
+//! follows the write of the number that it read. A chain takes effect without a gap, since any other write ends it.
 //!
-//! One chain must come before another if an operation of the first returned before an operation of the second was called. There is an order if
-//! no two chains must come before each other: of three chains in a cycle, two do.
+//! One chain must come before another if an operation of the first returned before an operation of the second was
+//! called. There is an order if no two chains must come before each other: of three chains in a cycle, two do.
 
 use std::collections::BTreeMap;
 
@@ -76,8 +76,8 @@ pub fn check(history: &[HistoryOperation<RegisterOp>]) -> Result<(), String> {
     check_zones(chains.iter().map(|chain| zone(chain)).collect())
 }
 
-/// The operations that took effect. One with an unknown outcome did so if another that took effect read its number. Otherwise it may as well
-/// never have happened.
+/// The operations that took effect. One with an unknown outcome did so if another that took effect read its number.
+/// Otherwise it may as well never have happened.
 pub fn effective_operations(history: &[HistoryOperation<RegisterOp>]) -> Vec<&HistoryOperation<RegisterOp>> {
     let (mut happened, unknown): (Vec<_>, Vec<_>) = history.iter().partition(|event| event.returned.is_some());
     let mut by_number: BTreeMap<u64, &HistoryOperation<RegisterOp>> =
@@ -139,8 +139,8 @@ fn zone(chain: &[ChainLink]) -> Zone {
     Zone { returned, called: chain.iter().map(|link| link.called).max().unwrap_or_default() }
 }
 
-/// If one of two chains must come before the other, it has the lower sum: its return is before the other's call, and its call is not after the
-/// other's return. So if there is an order, it is that of the sums.
+/// If one of two chains must come before the other, it has the lower sum: its return is before the other's call, and
+/// its call is not after the other's return. So if there is an order, it is that of the sums.
 fn check_zones(mut zones: Vec<Zone>) -> Result<(), String> {
     zones.sort_by_key(|zone| u128::from(zone.returned) + u128::from(zone.called));
     let mut called = 0;

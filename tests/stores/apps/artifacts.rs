@@ -294,9 +294,10 @@ impl Drop for DyingWriter {
     }
 }
 
-/// Kills a process at every call of the store and of the storage, while it stores an artifact, the same bytes again, and removes the first. After
-/// each death another process finds: every artifact has its bytes, and nothing else is left when the time of the abandoned has come. `open` and
-/// `stored_blobs` get the number of the death, which has a storage of its own.
+/// Kills a process at every call of the store and of the storage, while it stores an artifact, the same bytes again,
+/// and removes the first. After each death another process finds: every artifact has its bytes, and nothing else is
+/// left when the time of the abandoned has come. `open` and `stored_blobs` get the number of the death, which has a
+/// storage of its own.
 pub fn no_death_separates_an_artifact_from_its_bytes<S: BlobStore + 'static>(
     open: impl Fn(&Engine, usize) -> S,
     stored_blobs: impl Fn(&AppScene, usize) -> usize,

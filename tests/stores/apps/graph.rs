@@ -1,5 +1,5 @@
-//! Runs random graphs of steps in a process that may die at any call of its store: a step is claimed once at a time, after those that it depends
-//! on, and completed steps are undone in reverse order.
+//! Runs random graphs of steps in a process that may die at any call of its store: a step is claimed once at a time,
+//! after those that it depends on, and completed steps are undone in reverse order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Worker processes on one store of files, killed with SIGKILL repeatedly: every step is completed once, and every execution ends.
+//! Worker processes on one store of files, killed with SIGKILL repeatedly: every step is completed once, and every
+//! execution ends.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! A thousand steps and some artifacts with generated texts, and searches of which every store has the same hits in the same order.
+//! A thousand steps and some artifacts with generated texts, and searches of which every store has the same hits in the
+//! same order.
 
 use runstate::blob::{Artifacts, Chunks, NewArtifact};
 use runstate::domain::apps::DOMAIN;

@@ -246,7 +246,8 @@ fn an_event_for_many_subscriptions_is_published_once_to_each() {
             }
             scene.start(json!({}));
             scene.fail("a");
-            // A commit has five deliveries, so the event of the execution has three parts. The other one has no delivery.
+            // A commit has five deliveries, so the event of the execution has three parts. The other one has no
+            // delivery.
             let limits = BatchLimits { document_bytes: 1 << 20, batch_bytes: 1 << 20, batch_writes: 8 };
             let (dying, store) = with_dying_process(&scene, LimitedStore::new(disk, limits), nth, &fault);
             let _ = block_on(dying.engine.run_due(100, RunLimit::Stop));

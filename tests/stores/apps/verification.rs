@@ -54,7 +54,8 @@ impl AppScene {
     }
 }
 
-/// The execution `e` runs: step 1 is completed, 2 may be claimed, 3 waits for it, and 4 is claimed. `done` is completed, `failed` is failed.
+/// The execution `e` runs: step 1 is completed, 2 may be claimed, 3 waits for it, and 4 is claimed. `done` is
+/// completed, `failed` is failed.
 fn scene() -> AppScene {
     let scene = AppScene::with_steps(json!([
         {"id": 1, "name": "a"}, {"id": 2, "name": "b", "depends_on": [1]}, {"id": 3, "name": "c", "depends_on": [2]},
@@ -249,7 +250,8 @@ fn documents_that_have_expired_are_not_missing() {
     scene.after(Millis::days(184));
     assert_eq!(scene.statuses(), "2 skipped, 3 skipped", "steps that began have expired");
     assert_eq!(scene.findings(), [""; 0]);
-    // A store may delete an expired execution before its due work removes it with the steps that never began. They take space, and nothing else.
+    // A store may delete an expired execution before its due work removes it with the steps that never began. They take
+    // space, and nothing else.
     scene.delete(&EXECUTIONS, "e");
     let report = block_on(scene.engine.verify(|_| {})).unwrap();
     let found: Vec<_> = report.findings.iter().map(|finding| (finding.at.as_str(), finding.severity)).collect();

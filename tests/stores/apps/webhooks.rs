@@ -35,8 +35,8 @@ struct ReceivedMessage {
     body: String,
 }
 
-/// An HTTP receiver. `respond` gets the path and the number of earlier messages to it, and returns the head of the response; `None`: it
-/// never responds.
+/// An HTTP receiver. `respond` gets the path and the number of earlier messages to it, and returns the head of the
+/// response; `None`: it never responds.
 struct WebhookReceiver {
     address: SocketAddr,
     messages: Arc<Mutex<Vec<ReceivedMessage>>>,

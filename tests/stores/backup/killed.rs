@@ -31,7 +31,8 @@ pub const INTERVAL: Duration = Duration::from_millis(100);
 /// The number of lines that are acknowledged before the process is killed.
 const KILLED_AFTER: usize = 400;
 
-/// Writes a note, which waits for its backup, and ten lines, which do not, until it is killed. Prints what is acknowledged, with the time.
+/// Writes a note, which waits for its backup, and ten lines, which do not, until it is killed. Prints what is
+/// acknowledged, with the time.
 async fn write(folder: &Path) {
     let store = FileStore::open(folder.join("store"), FileStoreOptions::default()).await.unwrap();
     let store: Arc<dyn Store> = Arc::new(store);
@@ -61,7 +62,8 @@ async fn write(folder: &Path) {
     tokio::join!(follow, write);
 }
 
-/// Runs this test as a writer in a process, and kills it when so many lines were acknowledged. Returns the kind, the id and the time of each.
+/// Runs this test as a writer in a process, and kills it when so many lines were acknowledged. Returns the kind, the id
+/// and the time of each.
 pub fn kill_after(count: usize, test: &str, variable: &str, folder: &Path) -> Vec<(String, String, i64)> {
     let mut child = child_test(test).env(variable, folder).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let mut acknowledged = Vec::new();

@@ -1,5 +1,5 @@
-//! Backups that follow the change feed: every point is a state of the store, under deaths of the process, two backups at once, positions that
-//! have expired, and damage. The losses of a killed process are measured.
+//! Backups that follow the change feed: every point is a state of the store, under deaths of the process, two backups
+//! at once, positions that have expired, and damage. The losses of a killed process are measured.
 
 mod killed;
 mod recovery_points;

@@ -1,4 +1,5 @@
-//! The recovery points of fleets: of projects nothing is lost, of checkpoints at most 15 minutes, of uses at most one hour.
+//! The recovery points of fleets: of projects nothing is lost, of checkpoints at most 15 minutes, of uses at most one
+//! hour.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +30,8 @@ async fn call(engine: &Engine, name: &str, parameters: Json) -> Json {
     engine.call(&format!("fleet.{name}"), parameters.as_object().unwrap().clone()).await.unwrap()
 }
 
-/// Changes the project, creates a checkpoint and records five uses, until it is killed. Prints what is acknowledged, with the time.
+/// Changes the project, creates a checkpoint and records five uses, until it is killed. Prints what is acknowledged,
+/// with the time.
 async fn write(folder: &Path) {
     let store = FileStore::open(folder.join("store"), FileStoreOptions::default()).await.unwrap();
     let store: Arc<dyn Store> = Arc::new(store);

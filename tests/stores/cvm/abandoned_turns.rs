@@ -83,7 +83,8 @@ fn rows_rewritten_after_a_cleaner_died_are_in_no_marker() {
     panic!("the cleaner did not come to an end");
 }
 
-/// Between the lookup of a marker and the commit of the one batch, another process stages the same turn and dies. Its cleaner dies too.
+/// Between the lookup of a marker and the commit of the one batch, another process stages the same turn and dies. Its
+/// cleaner dies too.
 #[test]
 fn rows_rewritten_beside_a_marker_survive_its_removal() {
     let mut beside = 0;

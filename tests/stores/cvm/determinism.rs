@@ -1,4 +1,5 @@
-//! Determinism: cached or loaded, in slices of any size, in memory or on files, a program has the same documents, output and state hash.
+//! Determinism: cached or loaded, in slices of any size, in memory or on files, a program has the same documents,
+//! output and state hash.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

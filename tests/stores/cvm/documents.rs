@@ -1,5 +1,5 @@
-//! All documents of a store, and the invariants that hold at every moment. They follow from the specification alone, and are checked on the
-//! stored form.
+//! All documents of a store, and the invariants that hold at every moment. They follow from the specification alone,
+//! and are checked on the stored form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -255,7 +255,8 @@ fn call_violation(row: &RevisionedDocument) -> Option<&'static str> {
     (row.has("availableAt") != takable).then_some("whether workers may take it")
 }
 
-/// The fields at and below a path that hold a timestamp and are not declared as one. Stores with a type for dates keep them as numbers.
+/// The fields at and below a path that hold a timestamp and are not declared as one. Stores with a type for dates keep
+/// them as numbers.
 fn undeclared_timestamps(of: &Collection, path: &str, value: &Json) -> Vec<String> {
     if NOT_TIMESTAMPS.contains(&path.rsplit('.').next().unwrap_or(path)) {
         return Vec::new();

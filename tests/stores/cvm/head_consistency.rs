@@ -1,5 +1,5 @@
-//! Several processes on one execution, interleaved at every call to the store, with lost replies to commits. The head always agrees with
-//! the rows of its open calls, and every acknowledged answer is in exactly one row.
+//! Several processes on one execution, interleaved at every call to the store, with lost replies to commits. The head
+//! always agrees with the rows of its open calls, and every acknowledged answer is in exactly one row.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! Every order in which processes can access one store. A process is a future that waits for its turn before each call to the store. Each
-//! turn is a choice, so an order is a list of choices, and all of them can be explored. A gate enforces one order instead: all processes
-//! decide before the first of them commits.
+//! Every order in which processes can access one store. A process is a future that waits for its turn before each call
+//! to the store. Each turn is a choice, so an order is a list of choices, and all of them can be explored. A gate
+//! enforces one order instead: all processes decide before the first of them commits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -38,7 +38,8 @@ impl YieldingStore {
     }
 }
 
-/// A gate where the first commit of a process waits until the other processes have one too. Then the commits pass in a given order.
+/// A gate where the first commit of a process waits until the other processes have one too. Then the commits pass in a
+/// given order.
 pub struct Gate {
     /// The position of this process in that order.
     rank: usize,
@@ -146,7 +147,8 @@ impl ScheduleChoices {
         chosen
     }
 
-    /// Runs all tasks to their end, in each step the chosen one of those that can continue. The first option is the one that ran last.
+    /// Runs all tasks to their end, in each step the chosen one of those that can continue. The first option is the one
+    /// that ran last.
     pub fn run<T>(&mut self, tasks: Vec<BoxFuture<'_, T>>) -> Vec<T> {
         let mut tasks: Vec<InterleavedTask<'_, T>> = tasks.into_iter().map(InterleavedTask::new).collect();
         let mut last = 0;
@@ -213,9 +215,10 @@ impl<'a, T> InterleavedTask<'a, T> {
     }
 }
 
-/// Explores the orders of a race. Orders in which the processes interrupt each other least often come first (Musuvathi and Qadeer,
-/// "Iterative context bounding for systematic testing of multithreaded programs", 2007), with random ones in between. It ends when all were
-/// explored, or after `rounds` rounds (many more in the full run). Returns how often each outcome occurred.
+/// Explores the orders of a race. Orders in which the processes interrupt each other least often come first (Musuvathi
+/// and Qadeer, "Iterative context bounding for systematic testing of multithreaded programs", 2007), with random ones
+/// in between. It ends when all were explored, or after `rounds` rounds (many more in the full run). Returns how often
+/// each outcome occurred.
 pub fn explore<T: Ord + std::fmt::Debug>(
     race: &'static str,
     rounds: usize,

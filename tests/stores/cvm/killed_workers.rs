@@ -1,5 +1,5 @@
-//! Tasks of one program whose calls are answered by worker processes that are killed with SIGKILL repeatedly: every call is answered once, and
-//! the program ends as without any kill.
+//! Tasks of one program whose calls are answered by worker processes that are killed with SIGKILL repeatedly: every
+//! call is answered once, and the program ends as without any kill.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The domain `cvm` from the outside: programs that make calls, answers, lifecycles, written documents. Cached, loaded, sliced and interrupted
-//! executions all have the same result.
+//! The domain `cvm` from the outside: programs that make calls, answers, lifecycles, written documents. Cached, loaded,
+//! sliced and interrupted executions all have the same result.
 
 mod abandoned_turns;
 mod calls;
@@ -236,7 +236,8 @@ fn call_history_matches_its_snapshot() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&calls).unwrap());
 }
 
-/// All rows of a turn have one time, so the stack shows their order: each instruction finds it as the one before left it.
+/// All rows of a turn have one time, so the stack shows their order: each instruction finds it as the one before left
+/// it.
 fn expect_in_order(scene: &Scene) {
     let (mut rows, mut listing) = (Vec::new(), LogListing::of_execution("run"));
     loop {

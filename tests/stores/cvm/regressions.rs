@@ -28,7 +28,8 @@ fn claim(scene: &Scene, kinds: &[&str]) -> Result<Option<Work>, runstate::engine
     block_on(scene.cvm().claim(&kinds, "worker", LEASE))
 }
 
-/// Paused executions keep calls whose deadline has passed at the head of the queue. They cannot be answered, and are not closed.
+/// Paused executions keep calls whose deadline has passed at the head of the queue. They cannot be answered, and are
+/// not closed.
 #[test]
 fn expired_calls_of_paused_executions_do_not_hide_open_calls() {
     let mut scene = Scene::new();
@@ -270,8 +271,8 @@ fn retention_does_not_delete_a_new_execution_of_the_same_id() {
     scene.expect_output(["a result"]);
 }
 
-/// One process claims the call, and so has it cached as open. The other one answers it while the execution is paused. Then the first one
-/// unpauses it, with a new head and the cached call, which is neither written nor checked.
+/// One process claims the call, and so has it cached as open. The other one answers it while the execution is paused.
+/// Then the first one unpauses it, with a new head and the cached call, which is neither written nor checked.
 #[test]
 fn answer_given_while_paused_is_taken_on_unpause_elsewhere() {
     let mut scene = Scene::program(r#"console.log(CC("?"))"#);
@@ -284,8 +285,8 @@ fn answer_given_while_paused_is_taken_on_unpause_elsewhere() {
     scene.expect_output(["taken"]);
 }
 
-/// As above with several calls: a cached call is combined with a newer head. The other process answers `closed` after the first, which
-/// answers call 1, has queried the other open calls, and before it reads them again.
+/// As above with several calls: a cached call is combined with a newer head. The other process answers `closed` after
+/// the first, which answers call 1, has queried the other open calls, and before it reads them again.
 fn scene_answered_concurrently(source: &str, closed: u64) -> Scene {
     let disk = Arc::new(FaultStore::new(Memory::new()));
     let mut scene = Scene::with_store(disk.clone(), Settings::default());

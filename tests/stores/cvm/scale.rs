@@ -28,7 +28,8 @@ use crate::cvm::scene::{Scene, is_full_run, program, seed, start};
 
 type TracedMemory = Arc<CountingStore<Arc<Memory>>>;
 
-/// A store on which many executions wait, each for a day longer than the one before, and a process whose costs are counted.
+/// A store on which many executions wait, each for a day longer than the one before, and a process whose costs are
+/// counted.
 struct ManyExecutions {
     scene: Scene,
     memory: Arc<Memory>,

@@ -1,4 +1,5 @@
-//! Turns larger than one batch of the store: they have the same result as small ones, wherever a process dies, and leave no rows behind.
+//! Turns larger than one batch of the store: they have the same result as small ones, wherever a process dies, and
+//! leave no rows behind.
 
 use std::collections::BTreeMap;
 use std::pin::pin;

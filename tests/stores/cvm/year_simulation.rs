@@ -1,5 +1,5 @@
-//! A year of many executions, driven only by `next_due` and `run_due`, by processes that die. At its end, the documents agree with a model
-//! that knows only their programs and when they were started.
+//! A year of many executions, driven only by `next_due` and `run_due`, by processes that die. At its end, the documents
+//! agree with a model that knows only their programs and when they were started.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -237,7 +237,8 @@ impl YearHost {
         let (program, input) = planned.plan.program();
         let start = Start::new(program).id(&planned.id).input(input);
         let command = CommandId::new(&format!("start {}", planned.id)).unwrap();
-        // A caller that dies does not know whether the start was committed, and starts again. Others continue an execution that has begun.
+        // A caller that dies does not know whether the start was committed, and starts again. Others continue an
+        // execution that has begun.
         for _ in 0..100 {
             let started = block_on(self.process().with_id(&command).start(&start));
             if !self.drop_if_dead() && started.is_ok() {

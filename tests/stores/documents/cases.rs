@@ -1,4 +1,5 @@
-//! Documents of the user's own on any store: each call of `open` returns another handle to one store, as another process or tab has.
+//! Documents of the user's own on any store: each call of `open` returns another handle to one store, as another
+//! process or tab has.
 
 use std::sync::Arc;
 
@@ -47,7 +48,8 @@ fn tags(page: &Json) -> Vec<&str> {
     page["items"].as_array().unwrap().iter().map(|item| item["_id"].as_str().unwrap()).collect()
 }
 
-/// Declares, writes, reads and queries; a process that was opened before meets the new collection; so does the next opening.
+/// Declares, writes, reads and queries; a process that was opened before meets the new collection; so does the next
+/// opening.
 pub async fn declared_collection_is_known_everywhere(open: &Reopen<'_>) {
     let host = SimHost::default();
     let (first, second) =
@@ -173,7 +175,8 @@ pub fn named(mut declaration: Json, collection: &str) -> Json {
     declaration
 }
 
-/// Each engine runs a command of a domain, writes a document and finds it; all know the same declarations, and the store is intact.
+/// Each engine runs a command of a domain, writes a document and finds it; all know the same declarations, and the
+/// store is intact.
 pub async fn expect_all_in_use(engines: &[&Engine], collection: &str) {
     for (at, engine) in engines.iter().enumerate() {
         let id = format!("{collection}{at}");
@@ -195,8 +198,8 @@ pub async fn expect_all_in_use(engines: &[&Engine], collection: &str) {
     assert!(declared.windows(2).all(|two| two[0] == two[1]), "{declared:?}");
 }
 
-/// A process dies at any step of a declaration with a higher version. Processes that are open, and those that open afterwards, write as
-/// before, and the declaration can be repeated, with its version or without.
+/// A process dies at any step of a declaration with a higher version. Processes that are open, and those that open
+/// afterwards, write as before, and the declaration can be repeated, with its version or without.
 pub async fn death_while_a_version_is_raised_harms_no_process(open: &Reopen<'_>) {
     let host = SimHost::default();
     let steps = [(Method::Migrate, 1), (Method::Migrate, 2), (Method::Commit, 1), (Method::Commit, 2)];
@@ -232,8 +235,8 @@ pub async fn death_while_a_version_is_raised_harms_no_process(open: &Reopen<'_>)
     }
 }
 
-/// A store that refuses the next version, such as one of its indexes, leaves the version before it in use. Another declaration of the same
-/// version may follow.
+/// A store that refuses the next version, such as one of its indexes, leaves the version before it in use. Another
+/// declaration of the same version may follow.
 pub async fn refused_version_leaves_the_older_one_in_use(open: &Reopen<'_>) {
     let host = SimHost::default();
     let older = engine_over(open().await.unwrap(), &host).await;

@@ -302,7 +302,8 @@ async fn a_patch_too_large_for_an_older_document_is_decided_on_the_newest() {
 async fn an_answer_in_a_commit_is_for_the_call_that_was_read_here() {
     let (here, there, cvm) = two_processes().await;
     Cvm::new(&there).answer("run", "from there").await.unwrap();
-    // The note is not cached here, so the commit reads the store. The open call is still the one that this process has seen.
+    // The note is not cached here, so the commit reads the store. The open call is still the one that this process has
+    // seen.
     assert_eq!(
         call(&here, "documents.commit", answer_and_note()).await.unwrap_err().code,
         runstate::domain::cvm::codes::ALREADY_ANSWERED

@@ -1,4 +1,5 @@
-//! Documents of the user's own: declarations at run time, generic reads and writes, and commits together with a command.
+//! Documents of the user's own: declarations at run time, generic reads and writes, and commits together with a
+//! command.
 
 mod cases;
 mod commits;

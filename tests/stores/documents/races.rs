@@ -11,8 +11,9 @@ use runstate::testing::SimHost;
 use super::cases::{Reopen, ask, call, engine_over, expect_all_in_use, named, notes, notes_with};
 use super::{files, memory};
 
-/// A process declares a version while another is at any step of declaring a different one, whether the store accepts the later one or not.
-/// One declaration remains, and both processes work with it, as do those that were open before and those that open later.
+/// A process declares a version while another is at any step of declaring a different one, whether the store accepts
+/// the later one or not. One declaration remains, and both processes work with it, as do those that were open before
+/// and those that open later.
 async fn versions_declared_at_the_same_time_leave_one_declaration(open: &Reopen<'_>) {
     let host = SimHost::default();
     let steps = [(Method::Commit, 1), (Method::Migrate, 1), (Method::Commit, 2), (Method::Migrate, 2)];

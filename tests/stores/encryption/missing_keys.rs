@@ -22,7 +22,8 @@ async fn a_lost_key_costs_only_the_values_under_it() {
     let list =
         ask(&engine, "documents.query", json!({"collection": "vault", "where": {"eq": ["tag", "t"]}})).await.unwrap();
     assert_eq!((&list["items"][0]["note"]["key"], &list["items"][1]["note"]), (&json!("k1"), &json!("two")));
-    // Nothing is overwritten: neither by a command that reads the document, nor by one that got the value from a list, nor by rotation.
+    // Nothing is overwritten: neither by a command that reads the document, nor by one that got the value from a list,
+    // nor by rotation.
     expect_missing(&patch(&engine, "a", json!({"tag": "u"})).await.unwrap_err(), "`k1`");
     expect_missing(&put(&engine, "c", json!({"note": list["items"][0]["note"]})).await.unwrap_err(), "still encrypted");
     let rotation = engine.rotate(100).await.unwrap();

@@ -1,4 +1,5 @@
-//! Clients that use one budget at once, on any store. Each client has an engine of its own. Also used by the tests of the store on MongoDB.
+//! Clients that use one budget at once, on any store. Each client has an engine of its own. Also used by the tests of
+//! the store on MongoDB.
 
 use std::sync::Arc;
 
@@ -54,8 +55,8 @@ pub async fn create_budgets(engine: &Engine, records: usize) -> Vec<Json> {
     budgets
 }
 
-/// Makes all records of one of `clients` clients at once. Every third one is a reservation that is committed or released. Returns how many were
-/// used.
+/// Makes all records of one of `clients` clients at once. Every third one is a reservation that is committed or
+/// released. Returns how many were used.
 pub async fn record_all(engine: &Engine, client: usize, clients: usize, records: usize) -> usize {
     let record = |n: usize| {
         let engine = engine.clone();
@@ -125,7 +126,8 @@ fn priced_calls(calls: usize) -> String {
     format!(r#"CC.all(Array.from({{ length: {calls} }}, () => ({{ tool: "draw", cost: {cost} }})))"#)
 }
 
-/// Workers of two engines complete calls whose budget has the cost of half of them; then it is raised, and they complete the others.
+/// Workers of two engines complete calls whose budget has the cost of half of them; then it is raised, and they
+/// complete the others.
 pub async fn calls_at_once_never_overspend(open: &StoreOpener<'_>, calls: usize) {
     use runstate::client::Answer;
     use runstate::domain::cvm::{self, REFUSAL_DELAY, Start, Status};

@@ -1,5 +1,5 @@
-//! Many callers at once: a budget is never overspent. A process is the test program itself; an environment variable makes it a client instead of a
-//! test.
+//! Many callers at once: a budget is never overspent. A process is the test program itself; an environment variable
+//! makes it a client instead of a test.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,8 @@ fn start_client(client: usize, records: usize, folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Runs as a client: prints that it is ready, waits for the end of its standard input, and prints how many records it made.
+/// Runs as a client: prints that it is ready, waits for the end of its standard input, and prints how many records it
+/// made.
 async fn run_as_client(task: &str) {
     let mut words = task.splitn(3, ' ');
     let mut next = || words.next().unwrap();

@@ -1,4 +1,5 @@
-//! Costs: calls that reserve them when they are claimed and settle them when they are answered, and commands of other domains.
+//! Costs: calls that reserve them when they are claimed and settle them when they are answered, and commands of other
+//! domains.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Random commands on calls with costs, by processes that die: whatever happens, no budget is overspent, and none counts an amount twice.
+//! Random commands on calls with costs, by processes that die: whatever happens, no budget is overspent, and none
+//! counts an amount twice.
 
 use std::sync::Arc;
 
@@ -217,7 +218,8 @@ fn millionths(amount: &str) -> i64 {
     format!("{whole}{fraction:0<6}").parse().unwrap()
 }
 
-/// Runs random commands, and checks the budgets after each. Returns how many processes died, and how many amounts were used.
+/// Runs random commands, and checks the budgets after each. Returns how many processes died, and how many amounts were
+/// used.
 fn run(mut process: CostProcess, steps: usize) -> (u32, usize) {
     process.start();
     for step in 0..steps {

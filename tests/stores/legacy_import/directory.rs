@@ -87,7 +87,8 @@ async fn flat_waiting_execution_is_imported_waiting() {
     let variables = json!({"email": "test@example.com", "unused": [1]});
     let waiting = |stack: Json| json!({"pc": 5, "stack": stack, "variables": variables, "output": ["Line 1"]});
     directory.email();
-    // Seed 001 has no field for the prompt. It is still on the stack, or was pushed by the instruction before, or has a field after all.
+    // Seed 001 has no field for the prompt. It is still on the stack, or was pushed by the instruction before, or has a
+    // field after all.
     directory.execution("on_top", "waiting_cc", waiting(json!(["Is this email urgent?"])));
     directory.execution("popped", "waiting_cc", waiting(json!([])));
     let mut with_prompt = waiting(json!([]));
@@ -256,7 +257,8 @@ async fn ids_that_escape_the_directory_read_no_other_files() {
     assert_eq!(Cvm::new(&engine).output("../secret").await.unwrap(), [""; 0]);
 }
 
-/// All files below a folder with their contents. Files of more than a MiB, and entries that are not files, have no contents here.
+/// All files below a folder with their contents. Files of more than a MiB, and entries that are not files, have no
+/// contents here.
 fn file_contents(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {

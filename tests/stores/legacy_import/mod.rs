@@ -1,4 +1,5 @@
-//! Legacy import: a database of the older CVM, written by hand in the shapes of its schema, is imported, listed and continued.
+//! Legacy import: a database of the older CVM, written by hand in the shapes of its schema, is imported, listed and
+//! continued.
 
 mod directory;
 mod fixtures;

@@ -1,4 +1,5 @@
-//! Random commands of the domains `apps` and `cvm`. A command may fail, because the process dies or because it does not fit the state.
+//! Random commands of the domains `apps` and `cvm`. A command may fail, because the process dies or because it does not
+//! fit the state.
 
 use runstate::client::Cvm;
 use runstate::domain::cvm::{Load, Start};

@@ -1,5 +1,5 @@
-//! A second store that is kept equal to a store: under deaths of the process, failures of either store, two mirrors at once, and changes
-//! that the feed does not keep.
+//! A second store that is kept equal to a store: under deaths of the process, failures of either store, two mirrors at
+//! once, and changes that the feed does not keep.
 
 pub mod commands;
 

@@ -1,4 +1,5 @@
-//! Clients that assign sessions to the slots of one machine at once, on any store. Each client has an engine of its own.
+//! Clients that assign sessions to the slots of one machine at once, on any store. Each client has an engine of its
+//! own.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Many callers at once: a slot has one holder, and tasks form no cycle. A process is the test program itself; an environment variable makes it
-//! a client instead of a test.
+//! Many callers at once: a slot has one holder, and tasks form no cycle. A process is the test program itself; an
+//! environment variable makes it a client instead of a test.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -31,7 +31,8 @@ fn start_client(client: usize, folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Runs as a client: prints that it is ready, waits for the end of its standard input, and prints each slot that its sessions hold.
+/// Runs as a client: prints that it is ready, waits for the end of its standard input, and prints each slot that its
+/// sessions hold.
 async fn run_as_client(task: &str) {
     let (client, folder) = task.split_once(' ').unwrap();
     let engine = open_engine(&files(folder.into())).await;

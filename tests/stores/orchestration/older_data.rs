@@ -1,4 +1,5 @@
-//! Documents as the older system wrote them: they lack what this domain added, and optional fields that it always stores.
+//! Documents as the older system wrote them: they lack what this domain added, and optional fields that it always
+//! stores.
 
 use runstate::domain::orchestration::{Machine, Session, Task};
 use runstate::schema::{Collection, Entity, check};

@@ -215,7 +215,8 @@ fn retried_execution_continues_its_task() {
     assert_eq!(scene.state("t"), (json!("in_progress"), json!("t"), json!(1)));
     assert_eq!(scene.task("t")["retry_count"], 0);
     fail_call();
-    // The session runs another task meanwhile, so the execution continues alone, and a start of the task continues with it.
+    // The session runs another task meanwhile, so the execution continues alone, and a start of the task continues with
+    // it.
     scene.ok("task.add", json!({"sessionId": "s", "id": "other", "name": "other"}));
     scene.ok("task.start", json!({"taskId": "other"}));
     scene.cvm("retry", json!({"id": "task:t:0"}));

@@ -92,8 +92,8 @@ async fn damaged_older_store_can_be_read() {
     assert_eq!(error.code.as_str(), "corrupt", "{error}");
 }
 
-/// The execution has the same revision in the original and in the copy, but another answer. The engine has a decoded form
-/// of the original.
+/// The execution has the same revision in the original and in the copy, but another answer. The engine has a decoded
+/// form of the original.
 #[tokio::test]
 async fn execution_continues_from_the_copy_that_replaced_its_store() {
     let source = "function main() { return [CC('a?'), CC('b?'), CC('c?')].join(' '); }";

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-/// A call of this program that runs one test alone. `test` is its path in the program. A path that names no test runs nothing and succeeds,
-/// so a caller that only checks the exit code calls [`expect_passed`].
+/// A call of this program that runs one test alone. `test` is its path in the program. A path that names no test runs
+/// nothing and succeeds, so a caller that only checks the exit code calls [`expect_passed`].
 pub fn child_test(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--nocapture"]);

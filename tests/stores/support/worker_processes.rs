@@ -47,8 +47,8 @@ pub struct WorkerFleet<'a> {
 }
 
 impl WorkerFleet<'_> {
-    /// Lets the processes work until all is done, and kills some of them. Returns how often each piece of work was reported, and the number of
-    /// kills.
+    /// Lets the processes work until all is done, and kills some of them. Returns how often each piece of work was
+    /// reported, and the number of kills.
     pub fn run_and_kill(&self, is_done: impl Fn() -> bool) -> (BTreeMap<String, usize>, usize) {
         let (sender, completed) = channel();
         let start = |number| WorkerProcess::start(self, number, &sender);

@@ -33,7 +33,8 @@ async fn contents_hash_is_over_the_lines_of_all_documents() {
     assert_eq!(exported.contents, hash(&documents.concat()));
 }
 
-/// The export with other lines, including the header. The file's checksum is updated; the counts and the hash of the contents are not.
+/// The export with other lines, including the header. The file's checksum is updated; the counts and the hash of the
+/// contents are not.
 fn alter_export(export: &[u8], alter: impl FnOnce(&mut Vec<String>)) -> Vec<u8> {
     alter_export_with(export, alter, |_, _| {})
 }

@@ -13,8 +13,8 @@ use super::*;
 
 const ROUNDS: usize = 6_000;
 
-/// Returns the result of `operation` in every round, while another thread calls `swap` all the time. In some rounds, `operation` runs right after one
-/// more `swap` and without the other thread, so that every state is certain to occur.
+/// Returns the result of `operation` in every round, while another thread calls `swap` all the time. In some rounds,
+/// `operation` runs right after one more `swap` and without the other thread, so that every state is certain to occur.
 fn while_swapping<T: Send>(swap: impl Fn(usize) + Sync, mut operation: impl FnMut(usize) -> T) -> Vec<T> {
     let (done, swapped) = (AtomicBool::new(false), Mutex::new(0));
     let step = |swapped: &mut usize| {

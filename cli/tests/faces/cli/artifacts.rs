@@ -338,7 +338,8 @@ fn peak_memory(pid: u32) -> u64 {
     peak.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1024
 }
 
-/// Most memory of a process that stores or reads an artifact. One that held 64 MiB beside its own 45 MB would take more.
+/// Most memory of a process that stores or reads an artifact. One that held 64 MiB beside its own 45 MB would take
+/// more.
 const MOST_MEMORY: u64 = 80_000_000;
 
 #[test]

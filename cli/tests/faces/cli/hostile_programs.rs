@@ -33,7 +33,8 @@ fn peak_memory() -> u64 {
     if cfg!(target_os = "macos") { most } else { most * 1024 }
 }
 
-/// The memory of an optimized build with an empty program, its code included. 17 MB were measured; more makes the test stricter.
+/// The memory of an optimized build with an empty program, its code included. 17 MB were measured; more makes the test
+/// stricter.
 const RELEASED_BYTES: u64 = 20_000_000;
 
 /// The bytes by which an unoptimized build exceeds the released one: nearly all of its memory is its code.
@@ -44,7 +45,8 @@ fn unoptimized_bytes(store: &str) -> u64 {
     peak_memory().saturating_sub(RELEASED_BYTES)
 }
 
-/// Runs each program with a limit. It ends with the error of the limit, and the process stays below three times the limit plus 50 MB.
+/// Runs each program with a limit. It ends with the error of the limit, and the process stays below three times the
+/// limit plus 50 MB.
 pub fn run_hostile_programs(store: &str) {
     let unoptimized = unoptimized_bytes(store);
     let heap = if is_full_run() { 64 } else { 8 };

@@ -75,8 +75,8 @@ fn an_answered_call_is_not_answered_again() {
     scene.run(&again).expect_exit(5).expect_stderr(&["was already answered"]);
 }
 
-/// The seed of an execution's random source comes from the command that started it, and is part of its state. The same start gives the
-/// same hash at every stop, however the program is driven.
+/// The seed of an execution's random source comes from the command that started it, and is part of its state. The same
+/// start gives the same hash at every stop, however the program is driven.
 #[test]
 fn the_state_hash_is_the_same_step_by_step_and_in_one_run() {
     let answers = ["Ada", "no"];

@@ -1,5 +1,5 @@
-//! The domain of `examples/own_domain.rs` on every face: typed commands, calls with JSON text, the command line and tools of the example's
-//! program, and its due work.
+//! The domain of `examples/own_domain.rs` on every face: typed commands, calls with JSON text, the command line and
+//! tools of the example's program, and its due work.
 
 use std::path::Path;
 use std::process::Command;

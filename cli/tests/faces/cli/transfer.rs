@@ -269,7 +269,8 @@ fn hostile_ids_stay_in_their_tree() {
     }
 }
 
-/// Starts the import into the named store and kills it after one more commit. Returns whether it was killed before its end.
+/// Starts the import into the named store and kills it after one more commit. Returns whether it was killed before its
+/// end.
 fn kill_import(scene: &CliFixture, store: &str) -> bool {
     let commits = scene.path().join(store).join("commits");
     let count = || match commits.exists() {

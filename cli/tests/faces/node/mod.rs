@@ -1,5 +1,5 @@
-//! The file store in Node, on the same directories as native processes. `cargo xtask test` builds the package with the test exports, runs the
-//! conformance suite in it, and passes its path to these tests.
+//! The file store in Node, on the same directories as native processes. `cargo xtask test` builds the package with the
+//! test exports, runs the conformance suite in it, and passes its path to these tests.
 
 #[cfg(target_os = "linux")]
 mod durability;
@@ -90,7 +90,8 @@ impl NoteWriter {
     }
 }
 
-/// The commands of a store in commit order. The commits must be one chain without gaps that begins at the store's identity.
+/// The commands of a store in commit order. The commits must be one chain without gaps that begins at the store's
+/// identity.
 fn commit_chain(folder: &Path) -> Vec<String> {
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
     let mut before = hex(&Sha256::digest(read("runstate.json")));

@@ -1,4 +1,5 @@
-//! The example in `examples/apps`: its Rust worker and its Node worker run executions together, while the one in Node is killed repeatedly.
+//! The example in `examples/apps`: its Rust worker and its Node worker run executions together, while the one in Node
+//! is killed repeatedly.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -44,7 +44,8 @@ fn the_command_line_and_node_answer_in_turns() {
     runstate(folder.path(), &["load", source.to_str().unwrap()]);
     runstate(folder.path(), &["start", "turns", "--id", "run"]);
 
-    // The package's process stays open meanwhile. It answers its own questions, and prints each one that is left to the command line.
+    // The package's process stays open meanwhile. It answers its own questions, and prints each one that is left to the
+    // command line.
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/node/answer_questions.mjs");
     let mut node = Command::new("node");
     node.arg(script).arg(package).arg(url(folder.path())).stdin(Stdio::null()).stdout(Stdio::piped());

@@ -101,7 +101,8 @@ impl CliFixture {
         path
     }
 
-    /// Returns a command that runs the binary in the folder, found on PATH, with the store `store` and no other setting of the environment.
+    /// Returns a command that runs the binary in the folder, found on PATH, with the store `store` and no other setting
+    /// of the environment.
     pub fn command(&self, args: &[&str]) -> Command {
         self.configure(Command::new("runstate"), args)
     }
@@ -179,7 +180,8 @@ impl CliFixture {
     }
 }
 
-/// Returns PATH with the folder of the binary first. A command then finds the binary by its name, which its hints repeat.
+/// Returns PATH with the folder of the binary first. A command then finds the binary by its name, which its hints
+/// repeat.
 fn path_with_binary() -> OsString {
     let folder = Path::new(env!("CARGO_BIN_EXE_runstate")).parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Commands, with and without their types. The engine receives them without, so that it is compiled once and not once for each command.
-//! All code that depends on the type is in [`TypedCommand`].
+//! Commands, with and without their types. The engine receives them without, so that it is compiled once and not once
+//! for each command. All code that depends on the type is in [`TypedCommand`].
 
 use std::any::Any;
 use std::borrow::Borrow;
@@ -15,13 +15,15 @@ use crate::schema::Key;
 
 /// A request of a caller that changes documents. One that only reads is a [`DomainQuery`](super::DomainQuery).
 ///
-/// The serialized form of a command distinguishes a repeat from another command under the same id. It is stored, so it must not change.
+/// The serialized form of a command distinguishes a repeat from another command under the same id. It is stored, so it
+/// must not change.
 pub trait Command: Serialize + MaybeSync {
     /// The command's name, `domain.verb`, as used by logs and fingerprints. It is stored, so it must not change.
     const NAME: &'static str;
 
-    /// The result for the caller. The ledger keeps it, so a repeat returns the same result. It has at most 4 KiB of JSON: where it holds texts,
-    /// bound them so that it fits. A command whose result is larger is refused as `too_large`.
+    /// The result for the caller. The ledger keeps it, so a repeat returns the same result. It has at most 4 KiB of
+    /// JSON: where it holds texts, bound them so that it fits. A command whose result is larger is refused as
+    /// `too_large`.
     type Output: Serialize + DeserializeOwned + MaybeSync + 'static;
 
     /// Checks the rules that need no document. It is called first, once.
@@ -29,46 +31,51 @@ pub trait Command: Serialize + MaybeSync {
         Ok(())
     }
 
-    /// The document that commands like this one contend for. Within a process, the engine decides one command per subject at a time.
+    /// The document that commands like this one contend for. Within a process, the engine decides one command per
+    /// subject at a time.
     fn subject(&self) -> Option<Key> {
         None
     }
 
-    /// The documents and queries that the decision needs. The engine calls it again with what it has read so far, until nothing new is
-    /// requested. Entities need not be named here: the decision requests those that are missing ([`View::entity`]).
+    /// The documents and queries that the decision needs. The engine calls it again with what it has read so far, until
+    /// nothing new is requested. Entities need not be named here: the decision requests those that are missing
+    /// ([`View::entity`]).
     fn reads(&self, view: &View) -> ReadSet {
         _ = view;
         ReadSet::empty()
     }
 
-    /// The cost of the command, by what was read so far; `None`: it costs nothing. The engine records it against the budgets, in the commit of the
-    /// command. If a budget does not have it, the command is rejected. A command that changes nothing costs nothing. For work that takes longer
-    /// than one commit, a command reserves the cost: [`View::budgets`].
+    /// The cost of the command, by what was read so far; `None`: it costs nothing. The engine records it against the
+    /// budgets, in the commit of the command. If a budget does not have it, the command is rejected. A command that
+    /// changes nothing costs nothing. For work that takes longer than one commit, a command reserves the cost:
+    /// [`View::budgets`].
     fn cost(&self, view: &View) -> Option<Cost> {
         _ = view;
         None
     }
 
-    /// Decides. Total and deterministic: the same view and context give the same decision. The engine may call it again after a conflict.
+    /// Decides. Total and deterministic: the same view and context give the same decision. The engine may call it again
+    /// after a conflict.
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Self::Output>, Rejection>;
 
-    /// The command that continues the work after this one was committed with `output`; `None`: the work is done. Its id is derived from
-    /// the id of the first command. A caller that stops between two parts leaves nothing half done: each part is a commit of its own, and
-    /// a row with a due time represents the rest.
+    /// The command that continues the work after this one was committed with `output`; `None`: the work is done. Its id
+    /// is derived from the id of the first command. A caller that stops between two parts leaves nothing half done:
+    /// each part is a commit of its own, and a row with a due time represents the rest.
     fn next(&self, output: &Self::Output, ports: &Ports) -> Option<Box<dyn AnyCommand>> {
         _ = (output, ports);
         None
     }
 
-    /// Adds the output of a later part to that of this command. By default it replaces this output, if it has the same type.
+    /// Adds the output of a later part to that of this command. By default it replaces this output, if it has the same
+    /// type.
     fn absorb(&self, output: &mut Self::Output, part: Box<dyn Any>) {
         if let Ok(part) = part.downcast() {
             *output = *part;
         }
     }
 
-    /// The output as callers without types receive it. The ledger keeps at most 4 KiB, so a large reply is not a part of the output's
-    /// serialized form.
+    /// The output as callers without types receive it. The ledger keeps at most 4 KiB, so a large reply is not a part
+    /// of the output's serialized form.
     fn reply(&self, output: &Self::Output) -> Result<Json, serde_json::Error> {
         serde_json::to_value(output)
     }
@@ -119,7 +126,8 @@ pub trait AnyCommand: MaybeSync {
     fn absorb(&mut self, part: Box<dyn Any>);
 }
 
-// Not generic and not inlined, so that each command and query has a call of it instead of its code: pages load that code.
+// Not generic and not inlined, so that each command and query has a call of it instead of its code: pages load that
+// code.
 #[inline(never)]
 pub(super) fn describe_failure(json: Result<Json, serde_json::Error>) -> Result<Json, String> {
     json.map_err(|error| error.to_string())

@@ -1,6 +1,6 @@
-//! Costs: amounts that commands take from budgets. One domain keeps the budgets and implements [`BudgetPort`]. Commands of every domain declare costs
-//! ([`Command::cost`](super::Command::cost)), or reserve them for work that takes longer than one commit ([`View::budgets`]). The budgets change in
-//! the commit of the command.
+//! Costs: amounts that commands take from budgets. One domain keeps the budgets and implements [`BudgetPort`]. Commands
+//! of every domain declare costs ([`Command::cost`](super::Command::cost)), or reserve them for work that takes longer
+//! than one commit ([`View::budgets`]). The budgets change in the commit of the command.
 
 use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
@@ -29,7 +29,8 @@ pub struct Cost {
 /// A time-limited reservation of a cost.
 #[derive(Clone, Copy, Debug)]
 pub struct ReservationTerm<'a> {
-    /// The reservation that was made for this cost before, if any. While it is open, it is extended, and nothing more is reserved.
+    /// The reservation that was made for this cost before, if any. While it is open, it is extended, and nothing more
+    /// is reserved.
     pub earlier: Option<&'a str>,
     /// Whether the work for which that one was made continues: if it is committed already, nothing more is reserved.
     pub renewed: bool,
@@ -40,9 +41,9 @@ pub struct ReservationTerm<'a> {
 /// A decision on budgets.
 pub type BudgetDecision<O = ()> = Result<Decision<O>, Rejection>;
 
-/// The budgets of an engine, implemented by the domain that keeps them. Decisions may request documents, as all decisions do. None of them changes
-/// documents of another domain, so a command includes them ([`Decision::include`]); those on the same budgets follow each other
-/// ([`Decision::follow`]).
+/// The budgets of an engine, implemented by the domain that keeps them. Decisions may request documents, as all
+/// decisions do. None of them changes documents of another domain, so a command includes them ([`Decision::include`]);
+/// those on the same budgets follow each other ([`Decision::follow`]).
 #[derive(Debug)]
 pub struct BudgetPort {
     /// Rejects a cost that no budget can have, such as one of an unknown resource.
@@ -51,11 +52,13 @@ pub struct BudgetPort {
     pub reads: fn(&View, &Cost) -> ReadSet,
     /// Reserves a cost. The output is the id of the reservation.
     pub reserve: fn(&View, &mut Ctx, &Cost, ReservationTerm<'_>) -> BudgetDecision<String>,
-    /// Records the cost for which the reservation was made, even if it is more than was reserved, and even if the reservation has ended.
+    /// Records the cost for which the reservation was made, even if it is more than was reserved, and even if the
+    /// reservation has ended.
     pub settle: fn(&View, &mut Ctx, &str, &Cost) -> BudgetDecision,
     /// Records a cost that was not reserved. It is rejected if a budget does not have it.
     pub charge: fn(&View, &mut Ctx, &Cost) -> BudgetDecision,
-    /// Gives reservations back, because their work was not done. `true`: it has failed. Those that have ended are left as they are.
+    /// Gives reservations back, because their work was not done. `true`: it has failed. Those that have ended are left
+    /// as they are.
     pub release: fn(&View, &mut Ctx, &[String], bool) -> BudgetDecision,
 }
 

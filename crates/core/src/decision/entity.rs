@@ -30,12 +30,14 @@ impl ReadSet {
 }
 
 impl View {
-    /// The entity with this id, which must exist. One that was not read yet is requested, and then the engine decides again.
+    /// The entity with this id, which must exist. One that was not read yet is requested, and then the engine decides
+    /// again.
     pub fn entity<E: Entity>(&self, id: &str) -> Result<LoadedEntity<E>, Rejection> {
         self.find_entity(id)?.ok_or_else(|| not_found(E::COLLECTION.name, id))
     }
 
-    /// The entity with this id, if it exists. One that was not read yet is requested, and then the engine decides again.
+    /// The entity with this id, if it exists. One that was not read yet is requested, and then the engine decides
+    /// again.
     pub fn find_entity<E: Entity>(&self, id: &str) -> Result<Option<LoadedEntity<E>>, Rejection> {
         let key = Key::new(&E::COLLECTION, id);
         self.require([key.clone()])?;
@@ -97,8 +99,8 @@ impl<E: Entity> LoadedEntity<E> {
 }
 
 impl<O> Decision<O> {
-    /// Stores an entity as it now is, and sets its time of update ([`Entity::set_updated`]). One that is unchanged is checked: the decision
-    /// relies on it.
+    /// Stores an entity as it now is, and sets its time of update ([`Entity::set_updated`]). One that is unchanged is
+    /// checked: the decision relies on it.
     pub fn save<E: Entity>(mut self, loaded: LoadedEntity<E>, now: Timestamp) -> Result<Self, Rejection> {
         let LoadedEntity { mut entity, key, document } = loaded;
         save_changed(&mut entity, (key, document), now, &mut self.changes, &mut self.checks)?;
@@ -114,10 +116,11 @@ impl<O> Decision<O> {
 
 /// Changes of a decision that are made after it, as by a [`Trigger`](crate::operation::Trigger).
 impl<O> Decision<O> {
-    /// The entity with this id as it is after the changes so far; `None`: it does not exist. One that the command did not read is read, and
-    /// then the command is decided again.
+    /// The entity with this id as it is after the changes so far; `None`: it does not exist. One that the command did
+    /// not read is read, and then the command is decided again.
     ///
-    /// The decision relies on what it finds here: if the entity changes before the commit, the command is decided again too.
+    /// The decision relies on what it finds here: if the entity changes before the commit, the command is decided again
+    /// too.
     pub fn current<E: Entity>(&mut self, view: &View, id: &str) -> Result<Option<E>, Rejection> {
         let key = Key::new(&E::COLLECTION, id);
         if let Some(change) = self.changes.iter().find(|change| *change.key() == key) {

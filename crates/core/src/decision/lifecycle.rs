@@ -1,5 +1,5 @@
-//! Lifecycles: the states of an entity, and the events that change them. The table in the docs is derived by running the transition over
-//! every pair of state and event.
+//! Lifecycles: the states of an entity, and the events that change them. The table in the docs is derived by running
+//! the transition over every pair of state and event.
 
 pub use runstate_derive::Event;
 use runstate_value::SortedSet;
@@ -7,8 +7,8 @@ use runstate_value::SortedSet;
 use super::Rejection;
 use crate::schema::{Key, StatefulEntity};
 
-/// A state of a lifecycle: an enum with data, so that illegal combinations do not compile. `#[state(status = SessionStatus)]` on an enum that
-/// derives [`State`](macro@crate::schema::State) implements it.
+/// A state of a lifecycle: an enum with data, so that illegal combinations do not compile. `#[state(status =
+/// SessionStatus)]` on an enum that derives [`State`](macro@crate::schema::State) implements it.
 pub trait LifecycleState: Clone {
     /// Its name on the wire.
     fn name(&self) -> &'static str;
@@ -17,8 +17,8 @@ pub trait LifecycleState: Clone {
     fn samples() -> Vec<Self>;
 }
 
-/// An event of a lifecycle. `#[derive(Event)]` implements it for an enum whose fields have defaults: the command of an event is its name in
-/// snake case, or that of `#[event(name = "…")]`.
+/// An event of a lifecycle. `#[derive(Event)]` implements it for an enum whose fields have defaults: the command of an
+/// event is its name in snake case, or that of `#[event(name = "…")]`.
 pub trait LifecycleEvent: Sized {
     /// The command that causes it.
     fn command(&self) -> &'static str;
@@ -115,8 +115,8 @@ pub trait Lifecycle: StatefulEntity<State: LifecycleState> {
     }
 }
 
-/// The status × command table of a lifecycle, as Markdown, derived from its transition. A cell lists every status to which the command can
-/// lead; `–` means that it is rejected.
+/// The status × command table of a lifecycle, as Markdown, derived from its transition. A cell lists every status to
+/// which the command can lead; `–` means that it is rejected.
 pub fn transition_table<L: Lifecycle>() -> String {
     let states = L::State::samples().iter().map(L::State::name).collect::<Vec<_>>();
     let events = L::Event::samples().iter().map(L::Event::command).collect::<Vec<_>>();
@@ -126,7 +126,8 @@ pub fn transition_table<L: Lifecycle>() -> String {
     })
 }
 
-/// The table of states, each with its status, and events, each with its command. `next` returns the status after an event, if it is legal.
+/// The table of states, each with its status, and events, each with its command. `next` returns the status after an
+/// event, if it is legal.
 fn format_transitions(
     states: &[&'static str],
     events: &[&'static str],

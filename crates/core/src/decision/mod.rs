@@ -32,7 +32,8 @@ pub use query::{DomainQuery, TypedQuery};
 pub use rejection::Rejection;
 pub use settings::{DomainSettings, EngineSettings};
 
-/// The decoded form of a document, which the engine caches beside it. It equals the result of decoding the document, and it never changes.
+/// The decoded form of a document, which the engine caches beside it. It equals the result of decoding the document,
+/// and it never changes.
 #[derive(Clone)]
 pub struct CachedValue {
     value: Arc<dyn Any + Send + Sync>,
@@ -93,22 +94,22 @@ pub enum Change {
         /// Its fields.
         document: Document,
     },
-    /// A new row of an insert-only collection. It is invisible until another change of this decision references it, so an earlier commit
-    /// may write it. No other command may create a row with its key.
+    /// A new row of an insert-only collection. It is invisible until another change of this decision references it, so
+    /// an earlier commit may write it. No other command may create a row with its key.
     Stage {
         /// The row.
         key: Key,
         /// Its fields.
         document: Document,
     },
-    /// The removal of a row that was staged for an earlier decision. Nothing references it after this decision, so a later commit may
-    /// remove it. Its key must never be used again.
+    /// The removal of a row that was staged for an earlier decision. Nothing references it after this decision, so a
+    /// later commit may remove it. Its key must never be used again.
     Retire {
         /// The row.
         key: Key,
     },
-    /// The deletion of a document. `None` deletes whatever exists under the key, if anything: for rows that only a checked head makes
-    /// meaningful.
+    /// The deletion of a document. `None` deletes whatever exists under the key, if anything: for rows that only a
+    /// checked head makes meaningful.
     Delete {
         /// The document.
         key: Key,
@@ -158,7 +159,8 @@ impl Change {
     }
 }
 
-/// A notification that other parts of a process may want at once. An event that must not be lost is a row with a due time instead.
+/// A notification that other parts of a process may want at once. An event that must not be lost is a row with a due
+/// time instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// The due time of some work has changed.
@@ -210,14 +212,16 @@ impl<O> Decision<O> {
 /// A clock that returns microseconds since an arbitrary moment. Only differences are meaningful.
 pub type Stopwatch = fn() -> u64;
 
-/// The context of one decision. The engine creates it anew for every attempt, so that a repeated decision creates the same ids.
+/// The context of one decision. The engine creates it anew for every attempt, so that a repeated decision creates the
+/// same ids.
 #[derive(Clone, Debug)]
 pub struct Ctx {
     /// The time when the command arrived. It is the same in every attempt.
     pub now: Timestamp,
     /// The settings of the engine.
     pub settings: EngineSettings,
-    /// Largest number of writes and checks in one commit. Commands that do as much as fits and are then repeated use it.
+    /// Largest number of writes and checks in one commit. Commands that do as much as fits and are then repeated use
+    /// it.
     pub max_writes: usize,
     /// Measures how long programs run. No decision may depend on it.
     pub stopwatch: Option<Stopwatch>,
@@ -236,12 +240,14 @@ impl Ctx {
         &self.command
     }
 
-    /// Returns a new id: a UUIDv7 from `now` and the command's id. It differs at every call and is the same in every attempt.
+    /// Returns a new id: a UUIDv7 from `now` and the command's id. It differs at every call and is the same in every
+    /// attempt.
     pub fn new_id(&mut self) -> String {
         self.new_id_at(self.now)
     }
 
-    /// Returns a new id that begins with `at` instead of `now`: for rows of a time series ([`TimeSeries`](crate::schema::TimeSeries)).
+    /// Returns a new id that begins with `at` instead of `now`: for rows of a time series
+    /// ([`TimeSeries`](crate::schema::TimeSeries)).
     pub fn new_id_at(&mut self, at: Timestamp) -> String {
         self.ids += 1;
         derive_id(at, &self.command, self.ids)
@@ -260,11 +266,12 @@ pub struct ReadSet {
     pub keys: Vec<Key>,
     /// Bounded queries, each with the name under which the view returns its result.
     pub queries: Vec<(&'static str, Query)>,
-    /// Aggregates, each with the name under which the view returns its result. Only queries may use them: a commit cannot check that an
-    /// aggregate has not changed.
+    /// Aggregates, each with the name under which the view returns its result. Only queries may use them: a commit
+    /// cannot check that an aggregate has not changed.
     pub aggregates: Vec<(&'static str, Aggregate)>,
-    /// The required freshness of the first read. `None`: the documents of a command may be as old as a session read allows, because its
-    /// commit checks their revisions and a decision without changes is made again on fresh ones. All else is linearizable.
+    /// The required freshness of the first read. `None`: the documents of a command may be as old as a session read
+    /// allows, because its commit checks their revisions and a decision without changes is made again on fresh ones.
+    /// All else is linearizable.
     pub freshness: Option<Freshness>,
 }
 
@@ -376,7 +383,8 @@ impl View {
         &self.settings
     }
 
-    /// Whether the store computes aggregates. A query that requests them from one that does not fails with `unsupported`.
+    /// Whether the store computes aggregates. A query that requests them from one that does not fails with
+    /// `unsupported`.
     pub fn can_aggregate(&self) -> bool {
         self.can_aggregate
     }
@@ -386,8 +394,8 @@ impl View {
         self.now
     }
 
-    /// The number of candidates among which a command that takes any one of many documents should pick at random. It grows while commands
-    /// of its name conflict, so that concurrent ones seldom pick the same document.
+    /// The number of candidates among which a command that takes any one of many documents should pick at random. It
+    /// grows while commands of its name conflict, so that concurrent ones seldom pick the same document.
     pub fn spread(&self) -> u32 {
         self.spread.clamp(*SPREADS.start(), *SPREADS.end())
     }

@@ -1,4 +1,5 @@
-//! Programs: code that one domain runs in executions. Another domain starts and follows them through [`ProgramPort`], in its own commits.
+//! Programs: code that one domain runs in executions. Another domain starts and follows them through [`ProgramPort`],
+//! in its own commits.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,7 +61,8 @@ pub struct ProgramStart {
     pub input: Option<Json>,
 }
 
-/// The programs of an engine, implemented by the domain that runs them. A command includes the decisions ([`Decision::include`]).
+/// The programs of an engine, implemented by the domain that runs them. A command includes the decisions
+/// ([`Decision::include`]).
 #[derive(Debug)]
 pub struct ProgramPort {
     /// The collection of executions.

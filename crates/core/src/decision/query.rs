@@ -1,4 +1,5 @@
-//! Queries: requests that only read. They have no changes, no ledger row and no later parts, so their parameters and results are never stored.
+//! Queries: requests that only read. They have no changes, no ledger row and no later parts, so their parameters and
+//! results are never stored.
 
 use std::any::Any;
 use std::borrow::Borrow;
@@ -25,8 +26,9 @@ pub trait DomainQuery: MaybeSync {
         Ok(())
     }
 
-    /// The documents and queries that the result needs. The engine calls it again with what it has read so far, until nothing new is
-    /// requested. Entities need not be named here: the evaluation requests those that are missing ([`View::entity`]).
+    /// The documents and queries that the result needs. The engine calls it again with what it has read so far, until
+    /// nothing new is requested. Entities need not be named here: the evaluation requests those that are missing
+    /// ([`View::entity`]).
     fn reads(&self, view: &View) -> ReadSet {
         _ = view;
         ReadSet::empty()
@@ -73,7 +75,8 @@ impl<Q: DomainQuery + 'static> TypedQuery<Q> {
     }
 }
 
-/// The engine loads documents for queries as for commands. It never commits a query, so what concerns the ledger has no meaning here.
+/// The engine loads documents for queries as for commands. It never commits a query, so what concerns the ledger has no
+/// meaning here.
 impl<Q: DomainQuery, B: Borrow<Q> + MaybeSync> AnyCommand for TypedQuery<Q, B> {
     fn name(&self) -> &'static str {
         Q::NAME

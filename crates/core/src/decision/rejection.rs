@@ -86,10 +86,12 @@ pub enum Rejection {
         /// The details for programs.
         details: Json,
     },
-    /// The decision needs these documents as well. The engine reads them and decides again. It discards what was decided so far.
+    /// The decision needs these documents as well. The engine reads them and decides again. It discards what was
+    /// decided so far.
     #[error("internal error: a decision requested more documents and was not repeated. Report this")]
     Unread(Vec<Key>),
-    /// The documents that were read do not fit together: some of them changed while they were read. The engine reads again.
+    /// The documents that were read do not fit together: some of them changed while they were read. The engine reads
+    /// again.
     #[error("the documents read are inconsistent ({0}); try again, and if it recurs, run `runstate verify`")]
     Torn(String),
 }

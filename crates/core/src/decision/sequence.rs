@@ -1,4 +1,5 @@
-//! Decisions in sequence: each is made on the documents as those before it leave them, and one commit makes the changes of all.
+//! Decisions in sequence: each is made on the documents as those before it leave them, and one commit makes the changes
+//! of all.
 
 use super::{Change, Ctx, Decision, LoadedDocument, View};
 use crate::id::Revision;
@@ -21,7 +22,8 @@ impl View {
 }
 
 impl<O> Decision<O> {
-    /// Adds what was decided on the view after this decision ([`View::after`]). Returns its output. Two changes of a document become one.
+    /// Adds what was decided on the view after this decision ([`View::after`]). Returns its output. Two changes of a
+    /// document become one.
     pub fn follow<P>(&mut self, later: Decision<P>) -> P {
         let Decision { output, changes, checks, hints, cached } = later;
         for change in changes {

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Parameters;
 use crate::decision::Ctx;
 
-/// When failed work is retried: after `initial`, then after twice as long each time, at most `longest`, until `attempts` attempts were
-/// made. Each wait is shortened at random by up to half ("equal jitter": Brooker, "Exponential Backoff And Jitter", 2015).
+/// When failed work is retried: after `initial`, then after twice as long each time, at most `longest`, until
+/// `attempts` attempts were made. Each wait is shortened at random by up to half ("equal jitter": Brooker, "Exponential
+/// Backoff And Jitter", 2015).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Parameters)]
 #[schemars(deny_unknown_fields)]
 pub struct Backoff {

@@ -1,4 +1,5 @@
-//! Due rules. Work whose time has come is found by an index, in every process alike, so nothing is lost when a process dies.
+//! Due rules. Work whose time has come is found by an index, in every process alike, so nothing is lost when a process
+//! dies.
 
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
@@ -15,18 +16,18 @@ pub struct DueRule {
     pub name: &'static str,
     /// The collection of the entity.
     pub collection: &'static Collection,
-    /// The timestamp from which the entity is due: in an index the first field, or the first after those that `filter` fixes. Documents
-    /// without it are never due.
+    /// The timestamp from which the entity is due: in an index the first field, or the first after those that `filter`
+    /// fixes. Documents without it are never due.
     pub field: &'static str,
     /// The time after that timestamp at which the entity is due; `None`: with these settings the rule does not apply.
     pub delay: fn(&EngineSettings) -> Option<Millis>,
-    /// The least time between a commit that makes an entity due and the timestamp that it sets. While it and the delay last,
-    /// `Engine::poll_due` need not read the store again.
+    /// The least time between a commit that makes an entity due and the timestamp that it sets. While it and the delay
+    /// last, `Engine::poll_due` need not read the store again.
     pub lead: fn(&EngineSettings) -> Millis,
     /// A further condition.
     pub filter: fn() -> Filter,
-    /// The command for an entity that is due. It must find out itself whether the entity still is due, because another process may have
-    /// been faster.
+    /// The command for an entity that is due. It must find out itself whether the entity still is due, because another
+    /// process may have been faster.
     pub command: fn(DueRow<'_>) -> Box<dyn AnyCommand>,
     /// The kind of work that the command has done, from its result; `None`: nothing.
     pub outcome: fn(&Json) -> Option<DueKind>,

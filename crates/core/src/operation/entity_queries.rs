@@ -1,4 +1,5 @@
-//! The queries of an entity that need no code: one of its documents, and a list of them. `#[entity(noun = "…")]` declares both.
+//! The queries of an entity that need no code: one of its documents, and a list of them. `#[entity(noun = "…")]`
+//! declares both.
 
 use std::marker::PhantomData;
 

@@ -1,4 +1,5 @@
-//! The registry: the declarations of domains, from which every face (JSON calls, command line, MCP, JavaScript, documentation) is derived.
+//! The registry: the declarations of domains, from which every face (JSON calls, command line, MCP, JavaScript,
+//! documentation) is derived.
 //!
 //! | file | contents |
 //! |---|---|
@@ -168,7 +169,8 @@ pub struct Domain {
     pub name: &'static str,
     /// Its collections.
     pub collections: &'static [&'static Collection],
-    /// Those of its collections that hold what people define, such as programs and configurations. A worker only reads them.
+    /// Those of its collections that hold what people define, such as programs and configurations. A worker only reads
+    /// them.
     pub definitions: &'static [&'static Collection],
     /// Its operations.
     pub operations: &'static [&'static OperationDeclaration],
@@ -192,7 +194,8 @@ pub struct Domain {
     pub lifecycles: &'static [LifecycleDeclaration],
     /// The bytes that go with a document of a collection when it expires, and are stored elsewhere; by default none.
     pub external_bytes: fn(&str, &Document) -> u64,
-    /// How an export that is a folder shows its documents; by default each collection has a folder, and each document a file named by its id.
+    /// How an export that is a folder shows its documents; by default each collection has a folder, and each document a
+    /// file named by its id.
     pub files: Option<&'static FileLayout>,
 }
 
@@ -212,7 +215,8 @@ impl LifecycleDeclaration {
     }
 }
 
-/// The layout of the documents of a domain in an export that is a folder. Each function gets the name of the collection and the document.
+/// The layout of the documents of a domain in an export that is a folder. Each function gets the name of the collection
+/// and the document.
 #[derive(Debug)]
 pub struct FileLayout {
     /// The folder of the file: its name, and those of the folders above it first.

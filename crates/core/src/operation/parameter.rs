@@ -1,5 +1,5 @@
-//! Parameters: declared by the struct that holds them, read from JSON. An error names the parameter, what it must be and what it is, or the
-//! known name that is nearest to an unknown one.
+//! Parameters: declared by the struct that holds them, read from JSON. An error names the parameter, what it must be
+//! and what it is, or the known name that is nearest to an unknown one.
 
 use std::collections::BTreeMap;
 
@@ -182,7 +182,8 @@ impl ParameterReader {
         Self { values }
     }
 
-    /// A reader of these values. An unknown name is often a mistyped one, so it is reported before a parameter that seems to be missing.
+    /// A reader of these values. An unknown name is often a mistyped one, so it is reported before a parameter that
+    /// seems to be missing.
     pub(super) fn of(values: Document, known: &[ParameterDeclaration]) -> Result<Self, Mismatch> {
         check_names(&values, &names(known))?;
         Ok(Self::new(values))

@@ -15,7 +15,8 @@ pub struct Registry {
     operations: SortedMap<&'static str, &'static OperationDeclaration>,
 }
 
-/// Names that begin the names of the library's own collections and operations, and of collections that are declared at run time.
+/// Names that begin the names of the library's own collections and operations, and of collections that are declared at
+/// run time.
 const RESERVED_DOMAINS: [&str; 4] = ["documents", "due", "runstate", "store"];
 
 /// Domains that do not fit together.

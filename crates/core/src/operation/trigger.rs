@@ -1,5 +1,5 @@
-//! Triggers, as in databases: changes that a domain adds to the commits of other domains, so that its documents agree with theirs. The other
-//! domain does not know of it. Audits add a row to the commit of every command of their domain.
+//! Triggers, as in databases: changes that a domain adds to the commits of other domains, so that its documents agree
+//! with theirs. The other domain does not know of it. Audits add a row to the commit of every command of their domain.
 
 use runstate_value::{self as value, Document, Json};
 
@@ -13,7 +13,8 @@ pub struct Trigger {
     pub collection: &'static str,
     /// Whether the document with this key concerns it. It is called for every change.
     pub concerns: fn(&Key) -> bool,
-    /// Adds changes to the decision. It rejects nothing because of the state of its own documents; its errors are those of documents that cannot be read.
+    /// Adds changes to the decision. It rejects nothing because of the state of its own documents; its errors are those
+    /// of documents that cannot be read.
     pub run: fn(ChangedDocument<'_>, &mut Decision<()>) -> Result<(), Rejection>,
 }
 
@@ -40,8 +41,8 @@ impl<'a> ChangedDocument<'a> {
     }
 }
 
-/// The row of a domain's audit log for a command of this domain. It is written in the same commit, so it exists if the command took effect.
-/// Commands that change nothing have none.
+/// The row of a domain's audit log for a command of this domain. It is written in the same commit, so it exists if the
+/// command took effect. Commands that change nothing have none.
 pub type Audit = fn(AuditedCommand<'_>) -> Result<Change, Rejection>;
 
 /// A command that is about to be committed.

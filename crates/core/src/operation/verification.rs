@@ -1,5 +1,5 @@
-//! Verification of entities: whether the documents of one entity agree with each other. The engine reads rows page by page, so that an entity
-//! of any size is checked in bounded memory.
+//! Verification of entities: whether the documents of one entity agree with each other. The engine reads rows page by
+//! page, so that an entity of any size is checked in bounded memory.
 
 use std::fmt;
 
@@ -14,8 +14,9 @@ use crate::schema::{Collection, Filter};
 pub struct EntityCheck {
     /// The collection of their heads.
     pub collection: &'static Collection,
-    /// The query that inspects the entity with this id. Its result: null if the entity does not exist; otherwise an object with `problems`,
-    /// a list of texts, and `revision`, the revision of the head, which is empty if the head cannot be read.
+    /// The query that inspects the entity with this id. Its result: null if the entity does not exist; otherwise an
+    /// object with `problems`, a list of texts, and `revision`, the revision of the head, which is empty if the head
+    /// cannot be read.
     pub inspect: fn(&str) -> Box<dyn AnyCommand>,
     /// The rows that are compared with that result.
     pub rows: &'static [RowsCheck],

@@ -20,7 +20,8 @@ const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// The name of the failure of a webhook whose receiver answered 410: it wants no further message.
 pub const GONE: &str = "Gone";
 
-/// The key with which messages to one receiver are signed: `whsec_` and 24 to 64 random bytes in base64. Its debug form does not show it.
+/// The key with which messages to one receiver are signed: `whsec_` and 24 to 64 random bytes in base64. Its debug form
+/// does not show it.
 // Its serialized form has the value: by it a repeated command is recognized. So a struct that callers receive skips it.
 #[derive(Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WebhookSecret(String);

@@ -1,4 +1,5 @@
-//! Items that workers claim. A domain declares them by the commands that claim, extend, complete, fail and release them.
+//! Items that workers claim. A domain declares them by the commands that claim, extend, complete, fail and release
+//! them.
 
 use std::fmt;
 
@@ -29,10 +30,12 @@ pub trait WorkItem: Clone + fmt::Debug + Serialize + JsonSchema + MaybeSync + 's
     /// The error of [`WorkItem::complete`] that the handler caused: its answer is not valid.
     const INVALID_ANSWER: ErrorCode;
 
-    /// The errors that mean that the item no longer belongs to the worker, or is closed, besides `illegal_transition` and `not_found`.
+    /// The errors that mean that the item no longer belongs to the worker, or is closed, besides `illegal_transition`
+    /// and `not_found`.
     const CLAIM_LOST: &'static [ErrorCode];
 
-    /// Claims one item of these kinds for `owner`, for the duration of `lease`. The output is `None` if none is open. Its
+    /// Claims one item of these kinds for `owner`, for the duration of `lease`. The output is `None` if none is open.
+    /// Its
     /// [`Command::check`] rejects kinds and leases with which no claim can succeed.
     fn claim(kinds: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>>;
 
@@ -54,8 +57,8 @@ pub trait WorkItem: Clone + fmt::Debug + Serialize + JsonSchema + MaybeSync + 's
     /// Completes the item with the answer of its handler.
     fn complete(&self, owner: &str, answer: Json) -> impl Command<Output = Self::Status>;
 
-    /// Records that the handler failed. The output is the time of the next attempt; `None`: the item is not retried. Without `backoff` it
-    /// never is.
+    /// Records that the handler failed. The output is the time of the next attempt; `None`: the item is not retried.
+    /// Without `backoff` it never is.
     fn fail(
         &self,
         owner: &str,
@@ -83,7 +86,8 @@ pub struct Failure {
     pub message: String,
     /// The name of the error in the program; `None`: `CallError`.
     pub name: Option<String>,
-    /// Whether another attempt may succeed. The program receives the error after the last attempt, or at once if the call is not retried.
+    /// Whether another attempt may succeed. The program receives the error after the last attempt, or at once if the
+    /// call is not retried.
     pub retry: bool,
 }
 

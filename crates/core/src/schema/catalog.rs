@@ -53,8 +53,8 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Whether documents that belong to those of `collection` have parts of their own. An export of one document leaves those of such a
-    /// collection out.
+    /// Whether documents that belong to those of `collection` have parts of their own. An export of one document leaves
+    /// those of such a collection out.
     pub fn has_nested_children(&self, collection: &Collection) -> bool {
         let mut parts = self.iter().filter(|part| part.owner_reference(collection.name).is_some());
         parts.any(|part| self.iter().any(|inner| inner.owner_reference(part.name).is_some()))
@@ -160,7 +160,8 @@ fn verify_detached(collection: &Collection) -> Result<(), String> {
     }
 }
 
-/// The rules of PostgreSQL: a partition is selected by a value that every row has, and an index is unique within a partition only.
+/// The rules of PostgreSQL: a partition is selected by a value that every row has, and an index is unique within a
+/// partition only.
 fn verify_partition(collection: &Collection) -> Result<(), String> {
     let Some(Partition::Month(day)) = collection.partition else { return Ok(()) };
     let is_day = |field: &super::Field| field.format == Some(Format::Date) && field.presence == Presence::Required;

@@ -50,9 +50,10 @@ pub const RESERVED: [&str; 4] = ["_id", "_rev", "_v", "_touch"];
 
 /// Checks `document` against the rules for every document, then against the fields of `collection`.
 ///
-/// The rules for every document: top-level names are not empty, contain no `.`, do not begin with `$` and are not [`RESERVED`]. No key at
-/// any depth contains NUL. Integers are within ±(2^53 - 1). The document is at most [`DOCUMENT_DEPTH`] levels deep, itself included. Each
-/// rule excludes something that some backend cannot store or address.
+/// The rules for every document: top-level names are not empty, contain no `.`, do not begin with `$` and are not
+/// [`RESERVED`]. No key at any depth contains NUL. Integers are within ±(2^53 - 1). The document is at most
+/// [`DOCUMENT_DEPTH`] levels deep, itself included. Each rule excludes something that some backend cannot store or
+/// address.
 pub fn check(collection: &Collection, document: &Document) -> Result<(), Violation> {
     for (name, value) in document {
         let violation = |reason: String| Violation::new(name.clone(), reason);
@@ -80,7 +81,8 @@ pub fn check(collection: &Collection, document: &Document) -> Result<(), Violati
     }
 }
 
-/// Checks a value for the field at `path`, which the collection declares; `Err`: the reason, which follows the name of the value.
+/// Checks a value for the field at `path`, which the collection declares; `Err`: the reason, which follows the name of
+/// the value.
 pub fn check_value(collection: &Collection, path: &str, value: &Json) -> Result<(), String> {
     let field = collection.fields.iter().find(|field| field.name == path);
     field.and_then(|field| field_violation(field, value)).map_or(Ok(()), Err)

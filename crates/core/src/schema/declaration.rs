@@ -1,5 +1,6 @@
-//! The declared fields of a struct, computed by the compiler: fields of objects get the path of their object, fields of a state join those
-//! of the struct, and a path brings the objects that it leads through. `#[derive(Entity)]` writes the [`Part`]s.
+//! The declared fields of a struct, computed by the compiler: fields of objects get the path of their object, fields of
+//! a state join those of the struct, and a path brings the objects that it leads through. `#[derive(Entity)]` writes
+//! the [`Part`]s.
 
 use super::{Field, FieldType, Kind, Presence};
 
@@ -185,7 +186,8 @@ impl<const SIZE: usize> Declaration<SIZE> {
         self.fields.split_at(self.len).0
     }
 
-    /// Adds a field, after the objects on its path. A path that is declared already stays as it is: variants share fields.
+    /// Adds a field, after the objects on its path. A path that is declared already stays as it is: variants share
+    /// fields.
     const fn push(&mut self, field: Field) {
         let bytes = field.name.as_bytes();
         let mut dot = 0;

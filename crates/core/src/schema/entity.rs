@@ -1,6 +1,7 @@
 //! Entities: structs that are stored as documents. Their declaration and their conversion are derived from the struct.
 //!
-//! A document that does not match its type was changed from outside, or a newer version wrote it. Reading it reports the field.
+//! A document that does not match its type was changed from outside, or a newer version wrote it. Reading it reports
+//! the field.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -77,8 +78,9 @@ use super::{Collection, Field, Format, Kind, Literal, NumberRange, Violation, pa
 /// | `#[index(each(a))]`, `text(…)`, `contains(…)` | the other kinds of [`Index`](super::Index) |
 /// | `#[ttl(a, days = 30, when = "…")]` | retention, also in `seconds`, or `after` a [`Millis`] |
 ///
-/// A name in an index is that of a field of the struct or of its state, or a stored path in quotes (`"request.timestamp"`). A condition is
-/// `exists(field)`, `missing(field)`, `field = value` or `field in [value, …]`, joined by `and` and `or`.
+/// A name in an index is that of a field of the struct or of its state, or a stored path in quotes
+/// (`"request.timestamp"`). A condition is `exists(field)`, `missing(field)`, `field = value` or `field in [value, …]`,
+/// joined by `and` and `or`.
 ///
 /// # Attributes of a field
 ///
@@ -109,12 +111,13 @@ use super::{Collection, Field, Format, Kind, Literal, NumberRange, Violation, pa
 ///
 /// # Attributes of a state
 ///
-/// `#[state(tag = "state.status")]` on the enum names the field that holds the variant's name; without it `status`. `#[state(name = "…")]`
-/// on a variant is its stored name; without it the name in snake case. `#[state(marker = "deleting")]` is for a variant that documents
-/// name by a field that is true; its fields may include the tag.
+/// `#[state(tag = "state.status")]` on the enum names the field that holds the variant's name; without it `status`.
+/// `#[state(name = "…")]` on a variant is its stored name; without it the name in snake case. `#[state(marker =
+/// "deleting")]` is for a variant that documents name by a field that is true; its fields may include the tag.
 ///
-/// `#[state(status = ParcelStatus)]` on the enum declares that enum, which has the same variants without data and their documentation. The state
-/// then has `status()`, and is a state of a [`Lifecycle`](crate::decision::Lifecycle). The fields of its variants have defaults.
+/// `#[state(status = ParcelStatus)]` on the enum declares that enum, which has the same variants without data and their
+/// documentation. The state then has `status()`, and is a state of a [`Lifecycle`](crate::decision::Lifecycle). The
+/// fields of its variants have defaults.
 pub trait Entity: Fields {
     /// The collection, as stores interpret it.
     const COLLECTION: Collection;

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::{Kind, parse_decimal};
 
-/// A set of values of one kind, as a column type of SQL has it. A column of that type returns each of them as it was stored.
+/// A set of values of one kind, as a column type of SQL has it. A column of that type returns each of them as it was
+/// stored.
 ///
 /// | format | kinds | values |
 /// |---|---|---|

@@ -1,6 +1,7 @@
 //! Index keys as bytes whose order is the order of the values, so that any ordered map of bytes can be an index.
 //!
-//! A key is the concatenation of its encoded fields, each self-delimiting. The first byte of a field is the rank of the kind as in
+//! A key is the concatenation of its encoded fields, each self-delimiting. The first byte of a field is the rank of the
+//! kind as in
 //! [`runstate_value::compare`]. A descending field has all its bytes inverted.
 //!
 //! | value | bytes |
@@ -21,9 +22,9 @@ use rust_decimal::Decimal;
 
 use super::{Collection, Direction, Index, IndexKind, Kind};
 
-/// The keys of `document` in `index`. A partial index that excludes the document has none, an ordered index one. An `each` index has one
-/// per distinct element, a text index one per distinct word of its fields. A containment index has one for each element of a list and one
-/// for a single value; it has none for an object.
+/// The keys of `document` in `index`. A partial index that excludes the document has none, an ordered index one. An
+/// `each` index has one per distinct element, a text index one per distinct word of its fields. A containment index has
+/// one for each element of a list and one for a single value; it has none for an object.
 pub fn entries(collection: &Collection, index: &Index, document: &Document) -> Vec<Vec<u8>> {
     if !index.partial.as_ref().is_none_or(|p| p.holds(document)) {
         return Vec::new();
@@ -138,8 +139,8 @@ fn encode_double(n: f64) -> [u8; 8] {
     ordered.to_be_bytes()
 }
 
-/// Writes the sign (0 negative, 1 zero, 2 positive), then the magnitude 0.d1d2… × 10^e as e + 128, each digit + 1, a 0. A negative
-/// magnitude is inverted.
+/// Writes the sign (0 negative, 1 zero, 2 positive), then the magnitude 0.d1d2… × 10^e as e + 128, each digit + 1, a 0.
+/// A negative magnitude is inverted.
 fn encode_decimal(number: Decimal, out: &mut Vec<u8>) {
     out.push(0x20);
     let number = number.normalize();
@@ -158,8 +159,8 @@ fn encode_decimal(number: Decimal, out: &mut Vec<u8>) {
     out.extend(magnitude.iter().map(|b| if negative { !b } else { *b }));
 }
 
-/// Decodes the bytes of [`encode_field`] to the value. `None`: they are not a null, a boolean, a number, a decimal or a text. A number of a
-/// timestamp or integer is an integer.
+/// Decodes the bytes of [`encode_field`] to the value. `None`: they are not a null, a boolean, a number, a decimal or a
+/// text. A number of a timestamp or integer is an integer.
 pub fn decode_field(kind: Kind, direction: Direction, key: &[u8]) -> Option<Json> {
     let bytes: Vec<u8> =
         key.iter().map(|byte| if direction == Direction::Descending { !byte } else { *byte }).collect();
@@ -225,8 +226,8 @@ fn decode_text(bytes: &[u8]) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-/// Parses `-?digits[.digits]` with at most 28 significant digits; `None` for anything else, such as an exponent, a leading zero or a zero
-/// with a sign.
+/// Parses `-?digits[.digits]` with at most 28 significant digits; `None` for anything else, such as an exponent, a
+/// leading zero or a zero with a sign.
 ///
 /// ```
 /// use runstate::schema::parse_decimal;

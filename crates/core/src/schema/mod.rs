@@ -1,5 +1,5 @@
-//! Collections, declared once as data and interpreted by every store: fields, indexes, retention, references. Nothing here depends on the
-//! meaning of a document or on where it is stored.
+//! Collections, declared once as data and interpreted by every store: fields, indexes, retention, references. Nothing
+//! here depends on the meaning of a document or on where it is stored.
 
 mod catalog;
 mod check;
@@ -61,7 +61,8 @@ pub struct Collection {
     pub partition: Option<Partition>,
     /// Materialized views that read the documents; see [`MaterializedView`].
     pub views: &'static [&'static MaterializedView],
-    /// The field by which a sharded MongoDB distributes the documents; `None`: the collection is small, and not distributed.
+    /// The field by which a sharded MongoDB distributes the documents; `None`: the collection is small, and not
+    /// distributed.
     pub shard: Option<ShardKey>,
     /// Documents are inserted and deleted, never updated.
     pub insert_only: bool,
@@ -86,12 +87,13 @@ pub struct Field {
     pub presence: Presence,
     /// The allowed values; empty: any value of its kind.
     pub values: &'static [&'static str],
-    /// Largest size in bytes (texts, ids: UTF-8; lists, objects, JSON: of their JSON); 0: only the limit of the document.
+    /// Largest size in bytes (texts, ids: UTF-8; lists, objects, JSON: of their JSON); 0: only the limit of the
+    /// document.
     pub max_bytes: usize,
     /// Whether it holds a secret: a store with keys encrypts its values.
     pub secret: bool,
-    /// Whether its text is words: runs of letters and digits in lower case, with one space between two. A text index over such fields
-    /// is a native one on MongoDB, which splits and folds other texts differently.
+    /// Whether its text is words: runs of letters and digits in lower case, with one space between two. A text index
+    /// over such fields is a native one on MongoDB, which splits and folds other texts differently.
     pub is_words: bool,
     /// Whether a secret can be found by its exact value: a store with keys keeps a keyed hash beside it.
     pub searchable: bool,
@@ -134,7 +136,8 @@ pub enum Presence {
     Required,
     /// The field may be missing or null; these are different states.
     Optional,
-    /// The field may be missing, and the decoded entity then has this value. Queries and indexes use the stored document, without the value.
+    /// The field may be missing, and the decoded entity then has this value. Queries and indexes use the stored
+    /// document, without the value.
     Default(Literal),
 }
 
@@ -170,8 +173,9 @@ pub struct Index {
     pub fields: &'static [(&'static str, Direction)],
     /// How the fields are read.
     pub kind: IndexKind,
-    /// No two documents have the same entry. Null counts as a value here, so two nulls conflict. Only over fields that hold single values
-    /// (not JSON, lists or objects), and not partial by [`Predicate::Missing`]: every backend must be able to express it.
+    /// No two documents have the same entry. Null counts as a value here, so two nulls conflict. Only over fields that
+    /// hold single values (not JSON, lists or objects), and not partial by [`Predicate::Missing`]: every backend must
+    /// be able to express it.
     pub unique: bool,
     /// Only documents for which it holds are in the index.
     pub partial: Option<Predicate>,
@@ -224,11 +228,12 @@ pub enum Partition {
     Month(&'static str),
 }
 
-/// A time series, such as metrics. Its rows are inserted and expire; they are never changed or deleted. A commit with such rows has no
-/// other documents and no checks, so a store may write them where no transaction reaches: a time-series collection of MongoDB.
+/// A time series, such as metrics. Its rows are inserted and expire; they are never changed or deleted. A commit with
+/// such rows has no other documents and no checks, so a store may write them where no transaction reaches: a
+/// time-series collection of MongoDB.
 ///
-/// The id of a row begins with its time, as a UUIDv7 does ([`time_of`](crate::id::time_of)): rows in the order of their ids are in the
-/// order of their times, and a row is found by its id without an index on ids.
+/// The id of a row begins with its time, as a UUIDv7 does ([`time_of`](crate::id::time_of)): rows in the order of their
+/// ids are in the order of their times, and a row is found by its id without an index on ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeSeries {
     /// The timestamp field with the time of a row.
@@ -323,7 +328,8 @@ impl Collection {
         })
     }
 
-    /// The reference by which its documents belong to those of another collection. Belonging requires it: its field is required.
+    /// The reference by which its documents belong to those of another collection. Belonging requires it: its field is
+    /// required.
     pub fn owner_reference(&self, to: &str) -> Option<Reference> {
         let required = |path: &str| self.fields.iter().any(|f| f.name == path && f.presence == Presence::Required);
         self.references().find(|reference| reference.collection == to && required(reference.field))

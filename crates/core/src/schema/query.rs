@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::Direction;
 use crate::limits::{MAX_PAGE_ROWS, PAGE_ROWS};
 
-/// A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison holds only between
-/// values of one kind. Values of a decimal field are compared as numbers. `Not` matches exactly the documents that its condition does not
-/// match.
+/// A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison
+/// holds only between values of one kind. Values of a decimal field are compared as numbers. `Not` matches exactly the
+/// documents that its condition does not match.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
@@ -33,8 +33,8 @@ pub enum Filter {
     Gte(String, Json),
     /// Whether the field exists, null included.
     Exists(String, bool),
-    /// The field contains the value. A list contains an equal element. An object contains all its keys with contained values. Anything else
-    /// is equal to it. A missing field contains nothing.
+    /// The field contains the value. A list contains an equal element. An object contains all its keys with contained
+    /// values. Anything else is equal to it. A missing field contains nothing.
     Contains(String, Json),
     /// All words occur in the field's text (split at non-alphanumerics, lower-cased).
     Text(String, String),
@@ -74,9 +74,9 @@ pub struct Sort {
 pub enum Freshness {
     /// The read sees every commit that was acknowledged before the read began.
     Linearizable,
-    /// The read sees at least the state that the commits and linearizable reads of this store object saw (session consistency). It may
-    /// miss recent commits of other processes. It suits decisions, because their commit checks the revisions, and reads that follow a
-    /// linearizable one.
+    /// The read sees at least the state that the commits and linearizable reads of this store object saw (session
+    /// consistency). It may miss recent commits of other processes. It suits decisions, because their commit checks the
+    /// revisions, and reads that follow a linearizable one.
     Session,
 }
 
@@ -147,7 +147,8 @@ impl Query {
         self
     }
 
-    /// Restricts the query to the page after `cursor`, of `limit` documents; by default [`PAGE_ROWS`], and never more than [`MAX_PAGE_ROWS`].
+    /// Restricts the query to the page after `cursor`, of `limit` documents; by default [`PAGE_ROWS`], and never more
+    /// than [`MAX_PAGE_ROWS`].
     pub fn page(self, limit: Option<u32>, cursor: Option<&String>) -> Self {
         self.limit(page_rows(limit)).after(cursor.cloned())
     }
@@ -214,7 +215,8 @@ pub enum Accumulator {
     Min(String),
     /// Greatest number of a field; null without values.
     Max(String),
-    /// Percentile 0–100 of a field by nearest rank, `ceil(p · n / 100)` of `n` values, the least for 0; null without values.
+    /// Percentile 0–100 of a field by nearest rank, `ceil(p · n / 100)` of `n` values, the least for 0; null without
+    /// values.
     Percentile(String, f64),
 }
 

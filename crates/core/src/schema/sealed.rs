@@ -1,7 +1,8 @@
 //! The form of an encrypted value at rest, and the rules for secret fields. `store/encryption/` encrypts and decrypts.
 //!
-//! A sealed value is an object: `key` is the id of the key, `sealed` the nonce, the ciphertext and the tag in base64, and `hash` the
-//! keyed hash of a searchable value. It takes the place of the value, so every backend can store it and index its members.
+//! A sealed value is an object: `key` is the id of the key, `sealed` the nonce, the ciphertext and the tag in base64,
+//! and `hash` the keyed hash of a searchable value. It takes the place of the value, so every backend can store it and
+//! index its members.
 
 use runstate_value::{Document, Json, get};
 
@@ -14,7 +15,8 @@ pub const SEALED: &str = "sealed";
 /// The member with the hash of a searchable value.
 pub const HASH: &str = "hash";
 
-/// Whether a value has the form of an encrypted one. A store with keys encrypts every value of a secret field, so there no other value has it.
+/// Whether a value has the form of an encrypted one. A store with keys encrypts every value of a secret field, so there
+/// no other value has it.
 pub fn is_sealed(value: &Json) -> bool {
     key_id(value).is_some()
 }

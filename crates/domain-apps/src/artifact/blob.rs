@@ -1,7 +1,8 @@
 //! Blobs: bytes in a storage. A storage has the same bytes once; their SHA-256 hash finds them.
 //!
-//! A blob has its row before its first byte and after its last one, so no bytes are without a row, whatever dies when. Artifacts refer to a
-//! blob only after its upload is complete, so no artifact is without bytes. The place of a blob is used once.
+//! A blob has its row before its first byte and after its last one, so no bytes are without a row, whatever dies when.
+//! Artifacts refer to a blob only after its upload is complete, so no artifact is without bytes. The place of a blob is
+//! used once.
 
 use runstate_core::decision::{Event, Lifecycle};
 use runstate_core::operation::Parameter;
@@ -134,8 +135,8 @@ impl Blob {
     }
 }
 
-/// The storage and the id of the blob at this place. `None` if its last segment cannot be the id of a blob: those become parts of paths, and
-/// rows may come from anywhere.
+/// The storage and the id of the blob at this place. `None` if its last segment cannot be the id of a blob: those
+/// become parts of paths, and rows may come from anywhere.
 pub fn split_path(storage_path: &str) -> Option<(&str, &str)> {
     let base = &storage_path[..=storage_path.rfind('/')?];
     let id = &storage_path[base.len()..];

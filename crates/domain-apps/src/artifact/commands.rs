@@ -1,5 +1,5 @@
-//! Reading and removing artifacts. A blob is removed with its last artifact. Artifacts that expired, or that another program deleted, leave
-//! their blob, which is reviewed when its time has come.
+//! Reading and removing artifacts. A blob is removed with its last artifact. Artifacts that expired, or that another
+//! program deleted, leave their blob, which is reviewed when its time has come.
 
 use runstate_core::decision::{
     Change, Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, ReadSet, Rejection, View,
@@ -114,7 +114,8 @@ impl Command for RemoveArtifact {
     }
 }
 
-/// Reviews a blob whose time has come. An upload that did not continue is abandoned. A stored blob that no artifact has is removed.
+/// Reviews a blob whose time has come. An upload that did not continue is abandoned. A stored blob that no artifact has
+/// is removed.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReviewBlob {
     /// The blob.

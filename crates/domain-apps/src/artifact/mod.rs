@@ -1,5 +1,5 @@
-//! Artifacts: what steps produce that is too large for their output, such as screenshots, logs and reports. A row describes an artifact. Its
-//! bytes are a blob, which artifacts with the same content share.
+//! Artifacts: what steps produce that is too large for their output, such as screenshots, logs and reports. A row
+//! describes an artifact. Its bytes are a blob, which artifacts with the same content share.
 //!
 //! | file | contents |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! The commands of an upload. [`Artifacts`](runstate_blob::Artifacts) calls them around the bytes, which are no part of a command.
+//! The commands of an upload. [`Artifacts`](runstate_blob::Artifacts) calls them around the bytes, which are no part of
+//! a command.
 
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_value::Document;
@@ -124,7 +125,8 @@ impl Command for AbortUpload {
     }
 }
 
-/// Ends an upload: creates the artifact. If the storage has the same bytes already, the artifact has those, and the new ones are removed.
+/// Ends an upload: creates the artifact. If the storage has the same bytes already, the artifact has those, and the new
+/// ones are removed.
 ///
 /// Errors: `stale_upload`, `not_found` (the execution), `limit` (more than 10,000 parts).
 #[derive(Clone, Debug, Serialize)]
@@ -149,7 +151,8 @@ pub struct PutArtifact {
     pub mime_type: String,
     /// Further information.
     pub metadata: Document,
-    /// The beginning of the content, if it is a text. The hash identifies the content, so a repeat may have another one.
+    /// The beginning of the content, if it is a text. The hash identifies the content, so a repeat may have another
+    /// one.
     #[serde(skip_serializing)]
     pub text: Option<String>,
 }

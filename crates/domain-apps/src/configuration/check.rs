@@ -1,4 +1,5 @@
-//! The check of a configuration before it is saved: an execution of it never waits for a step or a value that cannot come.
+//! The check of a configuration before it is saved: an execution of it never waits for a step or a value that cannot
+//! come.
 
 use std::collections::{BTreeMap, BTreeSet};
 

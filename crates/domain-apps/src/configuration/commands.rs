@@ -27,7 +27,8 @@ pub struct ConfigurationSummary {
 
 /// Saves a version of the configuration of an app. A version that no execution uses yet is replaced.
 ///
-/// Errors: `invalid` (an unknown step, or an input that nothing produces), `step_cycle`, `version_used`, `limit` (too many steps).
+/// Errors: `invalid` (an unknown step, or an input that nothing produces), `step_cycle`, `version_used`, `limit` (too
+/// many steps).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "apps.configuration.save", creates)]
 pub struct SaveConfiguration {
@@ -70,8 +71,8 @@ pub fn find_version(view: &View, key: AppKey, version: &str) -> Result<LoadedEnt
     })
 }
 
-/// Adds the changes that make a version the only active one, and the change of the app: each save and each activation writes it, so two of
-/// them at once are a conflict.
+/// Adds the changes that make a version the only active one, and the change of the app: each save and each activation
+/// writes it, so two of them at once are a conflict.
 fn save_app(
     view: &View,
     ctx: &Ctx,
@@ -148,8 +149,8 @@ impl Command for SaveConfiguration {
     }
 }
 
-/// Activates a version of the configuration of an app. The version that was active until then no longer is. Executions that were started
-/// before keep theirs.
+/// Activates a version of the configuration of an app. The version that was active until then no longer is. Executions
+/// that were started before keep theirs.
 ///
 /// Errors: `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]

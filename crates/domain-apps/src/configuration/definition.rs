@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::condition::Condition;
 
-/// The shortest lease, and the shortest timeout of a step. A process that polls for claims that have ended need not read more often.
+/// The shortest lease, and the shortest timeout of a step. A process that polls for claims that have ended need not
+/// read more often.
 pub const SHORTEST_CLAIM: Millis = Millis::seconds(1);
 
 /// The shortest retention.
@@ -59,8 +60,8 @@ pub struct StepDefinition {
     #[operation(name = "timeout_ms")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<Millis>,
-    /// Whether it runs, decided once the steps that it depends on have ended. By default it runs if all of them are completed, and is
-    /// skipped with them.
+    /// Whether it runs, decided once the steps that it depends on have ended. By default it runs if all of them are
+    /// completed, and is skipped with them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<Condition>,
     /// The step that undoes it, if the execution fails after it.
@@ -72,8 +73,8 @@ pub struct StepDefinition {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum StepInput {
-    /// A value for each name. A text such as `$.input.url` or `$.steps.2.output.pages.0` is the path of a value; `$$` begins a text with a
-    /// dollar sign.
+    /// A value for each name. A text such as `$.input.url` or `$.steps.2.output.pages.0` is the path of a value; `$$`
+    /// begins a text with a dollar sign.
     Mapping(Document),
     /// Fields by their names, from the outputs of the steps that it depends on or from the input of the execution.
     Fields(Vec<FieldDefinition>),
@@ -165,8 +166,8 @@ pub struct StepDefaults {
     #[operation(name = "on_failure")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<FailurePolicy>,
-    /// How many days an execution is kept after its end, with its steps and artifacts, at most 365. By default executions are kept for a year,
-    /// their steps for half a year, and their artifacts for three months.
+    /// How many days an execution is kept after its end, with its steps and artifacts, at most 365. By default
+    /// executions are kept for a year, their steps for half a year, and their artifacts for three months.
     #[operation(name = "retention_days")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,

@@ -1,5 +1,6 @@
-//! The commands of workers. A worker claims a delivery for the duration of a lease, and completes or fails it. Its fencing token distinguishes
-//! it from a worker that had claimed the delivery before. Callers by name have none of these commands: a claim holds the secret.
+//! The commands of workers. A worker claims a delivery for the duration of a lease, and completes or fails it. Its
+//! fencing token distinguishes it from a worker that had claimed the delivery before. Callers by name have none of
+//! these commands: a claim holds the secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +16,8 @@ use super::{DELIVERED_KEPT, Delivery, DeliveryState, stale_claim};
 use crate::configuration::SHORTEST_CLAIM;
 use crate::subscription::Subscription;
 
-/// Deliveries of one subscription that run at once, about: workers that claim at the same moment do not see each other. So a receiver that
-/// never responds occupies a few places of the workers, and the others serve other receivers.
+/// Deliveries of one subscription that run at once, about: workers that claim at the same moment do not see each other.
+/// So a receiver that never responds occupies a few places of the workers, and the others serve other receivers.
 const RUNNING_PER_SUBSCRIPTION: usize = 4;
 
 /// Largest number of running deliveries that a claim counts.
@@ -43,7 +44,8 @@ fn queue_reads(view: &View, available: Filter, limit: u32) -> ReadSet {
     reads.query(READY, others.fold(ready, Query::filter))
 }
 
-/// Claims a delivery that is ready, for a worker until its lease ends. Deliveries whose subscription is paused or removed become dead letters.
+/// Claims a delivery that is ready, for a worker until its lease ends. Deliveries whose subscription is paused or
+/// removed become dead letters.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClaimDelivery {
     /// The name of the worker, for people.
@@ -181,7 +183,8 @@ impl Command for CompleteDelivery {
     }
 }
 
-/// Records that an attempt has failed. The next one follows after a wait. After the last one the delivery is a dead letter.
+/// Records that an attempt has failed. The next one follows after a wait. After the last one the delivery is a dead
+/// letter.
 #[derive(Clone, Debug, Serialize)]
 pub struct FailDelivery {
     /// The delivery.
@@ -241,7 +244,8 @@ impl Command for ReleaseDelivery {
     }
 }
 
-/// Ends the claim of a delivery whose lease has ended. It counts as a failed attempt, although the receiver may have got the message.
+/// Ends the claim of a delivery whose lease has ended. It counts as a failed attempt, although the receiver may have
+/// got the message.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExpireDelivery {
     /// The delivery.

@@ -1,5 +1,5 @@
-//! Deliveries: one message to one subscription. A worker claims a delivery, sends it, and completes or fails it, so each is sent at least once.
-//! Their order is not promised.
+//! Deliveries: one message to one subscription. A worker claims a delivery, sends it, and completes or fails it, so
+//! each is sent at least once. Their order is not promised.
 //!
 //! | file | contents |
 //! |---|---|
@@ -22,7 +22,8 @@ pub use claim::{
 };
 pub use work::DeliveryWork;
 
-/// The waits between attempts that Standard Webhooks recommends: three days and three hours in all. Each is longer at random by up to a tenth.
+/// The waits between attempts that Standard Webhooks recommends: three days and three hours in all. Each is longer at
+/// random by up to a tenth.
 const WAITS: [Millis; 9] = [
     Millis::seconds(5),
     Millis::minutes(5),

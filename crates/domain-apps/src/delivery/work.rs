@@ -30,7 +30,8 @@ impl DeliveryWork {
     /// The one kind of deliveries.
     pub const KIND: &'static str = "webhook";
 
-    /// The body of the message, by Standard Webhooks: `{ "type", "timestamp", "data" }`. It is the same in every attempt.
+    /// The body of the message, by Standard Webhooks: `{ "type", "timestamp", "data" }`. It is the same in every
+    /// attempt.
     pub fn body(&self) -> String {
         let Delivery { event, occurred_at, data, .. } = &self.delivery;
         json!({"type": event, "timestamp": occurred_at.to_rfc3339(), "data": data}).to_string()

@@ -141,7 +141,8 @@ impl Command for StartExecution {
     }
 }
 
-/// Cancels an execution that runs. Its running steps fail and lose their claims, and the others are skipped. Nothing is undone.
+/// Cancels an execution that runs. Its running steps fail and lose their claims, and the others are skipped. Nothing is
+/// undone.
 ///
 /// Errors: `not_found`, `illegal_transition` (it has ended).
 #[derive(Clone, Debug, Serialize, Operation)]

@@ -1,5 +1,5 @@
-//! An execution with the documents that change with it. Each command on a step reads its execution, notes the end of the step, and settles
-//! what follows, all in one commit.
+//! An execution with the documents that change with it. Each command on a step reads its execution, notes the end of
+//! the step, and settles what follows, all in one commit.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -205,7 +205,8 @@ impl<'a> ExecutionDocuments<'a> {
         self.resume(had_failed)
     }
 
-    /// Rejects a change of a step whose execution was undone after it, or has ended otherwise. Returns whether the execution had failed.
+    /// Rejects a change of a step whose execution was undone after it, or has ended otherwise. Returns whether the
+    /// execution had failed.
     fn continue_after(&mut self, step_id: i64) -> Result<bool, Rejection> {
         let head = &self.head.entity;
         if step_id > 0 && head.progress.is_compensating() {
@@ -355,7 +356,8 @@ impl<'a> ExecutionDocuments<'a> {
         Ok(())
     }
 
-    /// The decision to change one step and its place in the queue. It does not write the execution: that changes with the end of a step.
+    /// The decision to change one step and its place in the queue. It does not write the execution: that changes with
+    /// the end of a step.
     pub fn decide_step<O>(
         mut self,
         step_id: i64,

@@ -1,5 +1,5 @@
-//! How far an execution is: the status of each step, and which steps it opens next. It is a part of the document of the execution, so every
-//! end of a step writes that document, and two ends at once are a conflict.
+//! How far an execution is: the status of each step, and which steps it opens next. It is a part of the document of the
+//! execution, so every end of a step writes that document, and two ends at once are a conflict.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,8 @@ use crate::configuration::{Configuration, StepDefinition};
 /// How far an execution is.
 #[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GraphProgress {
-    /// Its steps, by their ids. A step that waits for others is missing. The step that undoes another one has its negative id.
+    /// Its steps, by their ids. A step that waits for others is missing. The step that undoes another one has its
+    /// negative id.
     pub steps: BTreeMap<String, StepProgress>,
     /// The steps that are completed, the earliest first. They are undone in reverse order.
     pub completed: Vec<i64>,

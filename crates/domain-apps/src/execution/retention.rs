@@ -1,7 +1,8 @@
 //! How long executions are kept: when one is removed, and its removal with everything that belongs to it.
 //!
-//! An execution with few rows is removed in one commit. Otherwise the first commit marks it, so that it cannot continue, and its document is
-//! deleted with the last rows. A process that dies in between leaves a marked execution that is still due.
+//! An execution with few rows is removed in one commit. Otherwise the first commit marks it, so that it cannot
+//! continue, and its document is deleted with the last rows. A process that dies in between leaves a marked execution
+//! that is still due.
 
 use runstate_core::decision::{
     AnyCommand, Change, Command, Ctx, Decision, Lifecycle as _, LoadedEntity, Ports, ReadSet, Rejection, TypedCommand,
@@ -28,8 +29,8 @@ const WRITES_PER_ROW: usize = 3;
 /// Writes besides those of rows: the execution, the ledger and the audit log.
 const OTHER_WRITES: usize = 3;
 
-/// How long before the end of the default retention an execution with steps that never began is removed. Such steps have no time from which
-/// they could expire by themselves.
+/// How long before the end of the default retention an execution with steps that never began is removed. Such steps
+/// have no time from which they could expire by themselves.
 const BEFORE_EXPIRY: Millis = Millis::days(1);
 
 /// The names of the queries for rows.
@@ -47,8 +48,8 @@ impl AppExecution {
         }
     }
 
-    /// Notes when the execution is removed, if it has ended: after the retention of its configuration. By default it expires by itself, and is
-    /// removed only if steps of it never began.
+    /// Notes when the execution is removed, if it has ended: after the retention of its configuration. By default it
+    /// expires by itself, and is removed only if steps of it never began.
     pub fn set_removal(&mut self, configuration: &Configuration) {
         self.remove_at = self.completed_at().and_then(|ended| {
             let configured = configuration.retention().map(|retention| ended + retention);
@@ -60,8 +61,9 @@ impl AppExecution {
     }
 }
 
-/// Removes an execution whose retention has ended, with its steps, artifacts and search entries. It does as much as one commit allows, and marks
-/// the execution if anything is left. The bytes of artifacts are removed by the review of their blobs, which is due at once.
+/// Removes an execution whose retention has ended, with its steps, artifacts and search entries. It does as much as one
+/// commit allows, and marks the execution if anything is left. The bytes of artifacts are removed by the review of
+/// their blobs, which is due at once.
 #[derive(Clone, Debug, Serialize)]
 pub struct RemoveExecution {
     /// The execution.

@@ -1,5 +1,6 @@
-//! Metrics of executions: samples of numbers, such as the use of memory, with the time of each. They are a time series, so recording them takes
-//! no part in the commits of executions and steps. Their numbers over spans of time are in `summary.rs`.
+//! Metrics of executions: samples of numbers, such as the use of memory, with the time of each. They are a time series,
+//! so recording them takes no part in the commits of executions and steps. Their numbers over spans of time are in
+//! `summary.rs`.
 
 mod summary;
 
@@ -130,8 +131,8 @@ pub struct MetricSample {
 
 /// Records samples of the metrics of an execution: one, several, or both. They are kept for 30 days.
 ///
-/// A repeat of the command under the same id records nothing more. If the process dies while it records, a repeat completes it; give the
-/// times of the samples, so that the repeat has the same ones.
+/// A repeat of the command under the same id records nothing more. If the process dies while it records, a repeat
+/// completes it; give the times of the samples, so that the repeat has the same ones.
 ///
 /// Errors: `not_found`, `invalid` (a name, a number or a time), `limit` (more than 500 samples).
 #[derive(Clone, Debug, Serialize, Operation)]

@@ -27,11 +27,11 @@ const NAMED_SAMPLES: u32 = 100;
 const EXECUTIONS: &str = "executions";
 const NUMBERS: &str = "numbers";
 
-/// Returns the least, mean and greatest value and the 95th percentile of each metric, over spans of time: of one execution, or of the newest
-/// 100 executions of an app.
+/// Returns the least, mean and greatest value and the 95th percentile of each metric, over spans of time: of one
+/// execution, or of the newest 100 executions of an app.
 ///
-/// Scans their samples in that time. Errors: `invalid` (not one of `executionId` and `appId`, a name, a span), `limit` (more than 20 names
-/// or 1,000 spans), `unsupported` (the store does not count).
+/// Scans their samples in that time. Errors: `invalid` (not one of `executionId` and `appId`, a name, a span), `limit`
+/// (more than 20 names or 1,000 spans), `unsupported` (the store does not count).
 #[derive(Clone, Debug, Operation)]
 #[operation(name = "apps.metrics.summary", query)]
 pub struct SummarizeMetrics {

@@ -147,7 +147,8 @@ impl DomainQuery for ShowDurations {
     }
 }
 
-/// Returns the number of executions of each app and user, by day, week or month. With `userId` it is the activity of one user.
+/// Returns the number of executions of each app and user, by day, week or month. With `userId` it is the activity of
+/// one user.
 ///
 /// Scans them. Errors: `unsupported` (the store does not count).
 #[derive(Clone, Debug, Operation)]

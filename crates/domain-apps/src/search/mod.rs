@@ -1,5 +1,5 @@
-//! Full-text search of steps and of artifacts that are texts. Each of them has an entry with its words, which the commit that writes the step or
-//! the artifact writes too. Entries expire with their step or artifact.
+//! Full-text search of steps and of artifacts that are texts. Each of them has an entry with its words, which the
+//! commit that writes the step or the artifact writes too. Entries expire with their step or artifact.
 //!
 //! | file | contents |
 //! |---|---|

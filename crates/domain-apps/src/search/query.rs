@@ -20,11 +20,11 @@ const ROWS_PER_PAGE: (u32, u32) = (20, 100);
 /// The name of the query for the entries.
 const ENTRIES: &str = "entries";
 
-/// Searches steps and text artifacts for words, page by page, those that changed last first. All words must occur in one step (in its name,
-/// error, output or metadata) or in one artifact (in its name or content).
+/// Searches steps and text artifacts for words, page by page, those that changed last first. All words must occur in
+/// one step (in its name, error, output or metadata) or in one artifact (in its name or content).
 ///
-/// Words are runs of letters and digits, and are found whole, in any case. Of each step and artifact the first 256 KiB of text are searched.
-/// Errors: `invalid` (no word, or the cursor is not of this list), `limit` (more than 32 words).
+/// Words are runs of letters and digits, and are found whole, in any case. Of each step and artifact the first 256 KiB
+/// of text are searched. Errors: `invalid` (no word, or the cursor is not of this list), `limit` (more than 32 words).
 #[derive(Clone, Debug, Default, Operation)]
 #[operation(name = "apps.search", query, cli = "search")]
 pub struct Search {

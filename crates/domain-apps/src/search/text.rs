@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
 
-/// How much of the texts of one step or artifact is searched, in bytes. It bounds an entry, whatever the size of an output.
+/// How much of the texts of one step or artifact is searched, in bytes. It bounds an entry, whatever the size of an
+/// output.
 pub const TEXT_BYTES: usize = 256 * 1024;
 
 /// How many bytes an excerpt has before and from the first word that was found.
@@ -87,7 +88,8 @@ fn whole_words(text: &str, bytes: usize) -> usize {
     text[..text.floor_char_boundary(bytes)].trim_end_matches(char::is_alphanumeric).len()
 }
 
-/// Appends the texts and numbers in a value, one in a line. The members of an object are in the order of their names on every store.
+/// Appends the texts and numbers in a value, one in a line. The members of an object are in the order of their names on
+/// every store.
 fn append_texts(value: &Json, text: &mut String) {
     // Every line has at least its end, so a value of any size stops here.
     if text.len() > TEXT_BYTES {
@@ -111,7 +113,8 @@ fn append_texts(value: &Json, text: &mut String) {
     text.push_str(&line[..line.floor_char_boundary(TEXT_BYTES + char::MAX_LEN_UTF8)]);
 }
 
-/// The words of a text. `İ` becomes two characters in lower case, of which one is not a letter, so the words are split again.
+/// The words of a text. `İ` becomes two characters in lower case, of which one is not a letter, so the words are split
+/// again.
 pub fn searched_words(text: &str) -> impl Iterator<Item = String> {
     words(text).flat_map(|word| words(&word).collect::<Vec<_>>())
 }

@@ -1,5 +1,5 @@
-//! The commands of workers. A worker claims a step by its name, for the duration of a lease, and completes or fails it. Its fencing token
-//! distinguishes it from a worker that had claimed the step before.
+//! The commands of workers. A worker claims a step by its name, for the duration of a lease, and completes or fails it.
+//! Its fencing token distinguishes it from a worker that had claimed the step before.
 
 use std::any::Any;
 
@@ -63,7 +63,8 @@ fn execution_of(step: &str) -> Key {
     Key::new(&AppExecution::COLLECTION, parse_id(step).0)
 }
 
-/// The execution and the number of a step. An id that is not one of a step has no documents, so the number does not matter.
+/// The execution and the number of a step. An id that is not one of a step has no documents, so the number does not
+/// matter.
 fn parse_id(step: &str) -> (&str, Option<i64>) {
     let (execution, number) = step.rsplit_once(':').unwrap_or((step, ""));
     (execution, number.parse().ok())
@@ -81,7 +82,8 @@ fn claimed(view: &View, step: &str, token: u64) -> Result<LoadedEntity<QueuedSte
     Ok(queued)
 }
 
-/// Claims one step of the given names that is ready, for a worker until its lease ends. The result is null if there is none.
+/// Claims one step of the given names that is ready, for a worker until its lease ends. The result is null if there is
+/// none.
 ///
 /// Errors: `limit` (more than 16 names).
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -236,7 +238,8 @@ pub struct HeartbeatStep {
     pub id: String,
     /// The fencing token of the claim.
     pub token: u64,
-    /// How long the claim lasts from now on, in milliseconds; by default 30 seconds. It ends at the timeout of the step.
+    /// How long the claim lasts from now on, in milliseconds; by default 30 seconds. It ends at the timeout of the
+    /// step.
     #[operation(name = "leaseMs", default = LEASE)]
     pub lease: Millis,
 }
@@ -309,8 +312,8 @@ impl Command for CompleteStep {
     }
 }
 
-/// Reports that a worker failed to do a step. It is tried again later as its configuration says. After the last attempt it has failed, and its
-/// execution fails or continues with other steps.
+/// Reports that a worker failed to do a step. It is tried again later as its configuration says. After the last attempt
+/// it has failed, and its execution fails or continues with other steps.
 ///
 /// Errors: `stale_step_claim`.
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -465,8 +468,8 @@ impl Command for ReleaseStep {
     }
 }
 
-/// Returns the time from which a step of these names may be claimed; null: none is open. A time in the past means now. A claimed step is not
-/// open.
+/// Returns the time from which a step of these names may be claimed; null: none is open. A time in the past means now.
+/// A claimed step is not open.
 ///
 /// The result may miss recent commits of other processes. Errors: `limit` (more than 16 names).
 #[derive(Clone, Debug, Default, Operation)]

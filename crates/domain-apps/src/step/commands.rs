@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments};
 
-/// Skips a step that is pending or has failed. A failed execution continues. The steps that depend on it are skipped too, unless their conditions
-/// say otherwise.
+/// Skips a step that is pending or has failed. A failed execution continues. The steps that depend on it are skipped
+/// too, unless their conditions say otherwise.
 ///
 /// Errors: `not_found`, `illegal_transition` (the step is running or has ended, or the execution has), `compensated`.
 #[derive(Clone, Debug, Serialize, Operation)]

@@ -1,5 +1,5 @@
-//! The steps that may be claimed or are claimed. A row exists from the commit that makes a step ready until the commit that ends it, so a worker
-//! reads no step that waits or has ended.
+//! The steps that may be claimed or are claimed. A row exists from the commit that makes a step ready until the commit
+//! that ends it, so a worker reads no step that waits or has ended.
 
 use runstate_core::decision::Rejection;
 use runstate_core::schema::Entity;

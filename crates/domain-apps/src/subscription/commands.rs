@@ -70,8 +70,8 @@ fn invalid(field: &str, reason: String) -> Rejection {
     Rejection::Invalid { field: field.to_owned(), reason }
 }
 
-/// Rejects a URL to which no worker could send. The addresses of its host are checked when messages are sent. The reason does not contain the URL,
-/// which may hold a secret.
+/// Rejects a URL to which no worker could send. The addresses of its host are checked when messages are sent. The
+/// reason does not contain the URL, which may hold a secret.
 fn check_url(url: &str) -> Result<(), Rejection> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let authority = rest.and_then(|rest| rest.split(['/', '?', '#', '\\']).next());
@@ -147,8 +147,8 @@ impl Command for CreateSubscription {
     }
 }
 
-/// Pauses a subscription: it receives no event that happens until it is resumed. Deliveries that wait become dead letters when their next attempt is
-/// due, and may be sent again later.
+/// Pauses a subscription: it receives no event that happens until it is resumed. Deliveries that wait become dead
+/// letters when their next attempt is due, and may be sent again later.
 ///
 /// Errors: `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -263,7 +263,8 @@ impl Command for TestSubscription {
     }
 }
 
-/// Sends the dead letters of a subscription again, each under the same message id, with as many attempts as a new delivery.
+/// Sends the dead letters of a subscription again, each under the same message id, with as many attempts as a new
+/// delivery.
 ///
 /// Errors: `not_found`, `illegal_transition` (the subscription is paused).
 #[derive(Clone, Debug, Serialize, Operation)]

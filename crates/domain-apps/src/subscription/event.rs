@@ -1,8 +1,8 @@
-//! Events: changes that subscriptions receive. A trigger records one in the commit of the change; a domain of one's own declares such a trigger
-//! for its own collections, or for those of others.
+//! Events: changes that subscriptions receive. A trigger records one in the commit of the change; a domain of one's own
+//! declares such a trigger for its own collections, or for those of others.
 //!
-//! An event goes to the subscriptions that exist, are active and want it when its deliveries are made. One that was created before the commit
-//! of the event is always among them. One that is created between the two is too.
+//! An event goes to the subscriptions that exist, are active and want it when its deliveries are made. One that was
+//! created before the commit of the event is always among them. One that is created between the two is too.
 
 use std::any::Any;
 
@@ -99,8 +99,8 @@ pub fn record_event(
     Ok(())
 }
 
-/// These fields of a document as the data of an event: times as in RFC 3339, long texts cut off. Left out are fields that hold a secret, and
-/// those that would make the data too large.
+/// These fields of a document as the data of an event: times as in RFC 3339, long texts cut off. Left out are fields
+/// that hold a secret, and those that would make the data too large.
 pub fn event_data(collection: &Collection, document: &Document, fields: &[&str]) -> Document {
     let mut data = Document::new();
     for name in fields {

@@ -1,5 +1,6 @@
-//! Subscriptions: receivers of webhooks, each with the events that it wants. A change that is an event writes one row in its own commit, however
-//! many subscriptions there are. Due work makes a delivery of it for each subscription, and a worker sends the deliveries.
+//! Subscriptions: receivers of webhooks, each with the events that it wants. A change that is an event writes one row
+//! in its own commit, however many subscriptions there are. Due work makes a delivery of it for each subscription, and
+//! a worker sends the deliveries.
 //!
 //! | file | contents |
 //! |---|---|

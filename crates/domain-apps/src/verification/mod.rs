@@ -1,7 +1,8 @@
-//! Verification: executions against their steps and the queue, rows of the queue, the versions of apps, and what the search finds.
+//! Verification: executions against their steps and the queue, rows of the queue, the versions of apps, and what the
+//! search finds.
 //!
-//! Rows that have expired are missing without harm: steps are kept for a shorter time than their execution. Documents of other programs have no
-//! version and no progress, so there is nothing to compare.
+//! Rows that have expired are missing without harm: steps are kept for a shorter time than their execution. Documents
+//! of other programs have no version and no progress, so there is nothing to compare.
 
 mod app;
 mod execution;

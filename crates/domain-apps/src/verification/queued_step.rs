@@ -1,4 +1,5 @@
-//! Verification of the queue: each row is of an open step of an execution that runs, and its claim agrees with the step.
+//! Verification of the queue: each row is of an open step of an execution that runs, and its claim agrees with the
+//! step.
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
 use runstate_core::operation::EntityCheck;

@@ -196,10 +196,10 @@ impl UnsignedDecimal {
 
 /// Returns the program's value for an answer.
 ///
-/// - With choices: the choice that equals the answer. A text may be the JSON of a choice that is not a text (`"3"` for 3). If no choice
-///   equals it, white space around it is ignored.
-/// - With a schema: the answer itself if it matches; otherwise the JSON in a text, within a Markdown fence or without. If the schema has no
-///   `type` but `properties`, `required` or `items`, the JSON in a text is tried first.
+/// - With choices: the choice that equals the answer. A text may be the JSON of a choice that is not a text (`"3"` for
+///   3). If no choice equals it, white space around it is ignored.
+/// - With a schema: the answer itself if it matches; otherwise the JSON in a text, within a Markdown fence or without.
+///   If the schema has no `type` but `properties`, `required` or `items`, the JSON in a text is tried first.
 /// - With both: the choice, if it matches the schema.
 /// - With neither: any plain value.
 ///
@@ -257,7 +257,8 @@ fn choose<'c>(choices: &'c [Json], answer: &Json) -> Option<&'c Json> {
 
 /// Whether `text` is the JSON of a choice that is not a text.
 fn is_json_of(choice: &Json, text: &str) -> bool {
-    // Numbers have two notations: `3` and `3.0`. The depth of choices may be unbounded here, and serializing them is recursive.
+    // Numbers have two notations: `3` and `3.0`. The depth of choices may be unbounded here, and serializing them is
+    // recursive.
     let texts = || [canonical_json(choice), json_text(choice)];
     !choice.is_string() && check_plain(choice).is_ok() && texts().iter().any(|json| json == text)
 }
@@ -300,7 +301,8 @@ fn strip_code_fence(text: &str) -> &str {
     let Some(inside) = content.strip_suffix(fence).filter(|_| ticks >= 3) else { return text };
     let word = inside.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
     let (name, behind) = inside.split_at(inside.len() - word.len());
-    // `json` is the block's language even on the same line as the content. Another word is a language only if its line ends after it.
+    // `json` is the block's language even on the same line as the content. Another word is a language only if its line
+    // ends after it.
     let language = name.eq_ignore_ascii_case("json") || behind.trim_start_matches([' ', '\t', '\r']).starts_with('\n');
     (if language { behind } else { inside }).trim_matches(blank)
 }

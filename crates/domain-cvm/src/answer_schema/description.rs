@@ -344,7 +344,8 @@ pub(super) fn truncate(text: &str, max_chars: usize) -> String {
     }
 }
 
-/// Escapes characters that move a terminal's cursor or change the direction of writing, because messages are shown to people as they are.
+/// Escapes characters that move a terminal's cursor or change the direction of writing, because messages are shown to
+/// people as they are.
 fn escape_invisible(text: &str) -> String {
     let hidden = |c: &char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,4 +1,5 @@
-//! Validation of answers: choices and schemas. The code is pure: a schema and a given value in, the program's value or an error out.
+//! Validation of answers: choices and schemas. The code is pure: a schema and a given value in, the program's value or
+//! an error out.
 //!
 //! | file | contents |
 //! |---|---|
@@ -29,11 +30,12 @@ use description::{quote, truncate};
 
 /// A schema of values: a subset of JSON Schema, checked when it is parsed.
 ///
-/// Keywords: `type`, `properties`, `required`, `items` (one schema), `additionalProperties`, `enum`, `const`, `minimum`, `maximum`,
-/// `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength` (in Unicode code points), `pattern` (ECMAScript with the
-/// flag `u`), `minItems`, `maxItems`, `minProperties`, `maxProperties`. They mean what JSON Schema says: a keyword about objects does not
-/// restrict a text, and a schema for objects needs `type: "object"`. Annotations are ignored: `title`, `description`, `default`,
-/// `examples`, `$schema`, `$id`, `$comment`, `format`, `deprecated`, `readOnly`, `writeOnly`. Any other keyword is an error.
+/// Keywords: `type`, `properties`, `required`, `items` (one schema), `additionalProperties`, `enum`, `const`,
+/// `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength` (in Unicode
+/// code points), `pattern` (ECMAScript with the flag `u`), `minItems`, `maxItems`, `minProperties`, `maxProperties`.
+/// They mean what JSON Schema says: a keyword about objects does not restrict a text, and a schema for objects needs
+/// `type: "object"`. Annotations are ignored: `title`, `description`, `default`, `examples`, `$schema`, `$id`,
+/// `$comment`, `format`, `deprecated`, `readOnly`, `writeOnly`. Any other keyword is an error.
 ///
 /// ```
 /// use runstate::domain::cvm::Schema;
@@ -57,7 +59,8 @@ use description::{quote, truncate};
 #[derive(Clone, Debug)]
 pub struct Schema(SchemaNode);
 
-/// A schema, or one within it. Schemas nest at most [`VALUE_DEPTH`](runstate_core::limits::VALUE_DEPTH) deep, so that recursion over them is safe.
+/// A schema, or one within it. Schemas nest at most [`VALUE_DEPTH`](runstate_core::limits::VALUE_DEPTH) deep, so that
+/// recursion over them is safe.
 #[derive(Clone, Debug)]
 enum SchemaNode {
     /// `true`, or a schema without keywords.
@@ -133,7 +136,8 @@ impl Schema {
     /// Parses a schema.
     ///
     /// # Errors
-    /// The problem, in words for the author of the program, with its path: `schema.properties.age.minimum must be a number`.
+    /// The problem, in words for the author of the program, with its path: `schema.properties.age.minimum must be a
+    /// number`.
     pub fn parse(json: &Json) -> Result<Self, String> {
         parse_node(json).map(Self)
     }
@@ -141,14 +145,15 @@ impl Schema {
     /// Checks whether `value` matches. Nothing is converted: a text stays a text.
     ///
     /// # Errors
-    /// The first mismatch in the order of the value: a list or object itself before its content. A text on which the patterns take more
-    /// than [`SCHEMA_PATTERN_STEPS`](runstate_core::limits::SCHEMA_PATTERN_STEPS) steps does not match either.
+    /// The first mismatch in the order of the value: a list or object itself before its content. A text on which the
+    /// patterns take more than [`SCHEMA_PATTERN_STEPS`](runstate_core::limits::SCHEMA_PATTERN_STEPS) steps does not
+    /// match either.
     pub fn check(&self, value: &Json) -> Result<(), ValidationError> {
         checker::check(&self.0, value)
     }
 
-    /// Describes the schema, in words for a person or a model: `an object with "name" (text) and "age" (integer ≥ 0)`. The description has
-    /// at most 400 characters, and ends in `…` if it was cut.
+    /// Describes the schema, in words for a person or a model: `an object with "name" (text) and "age" (integer ≥ 0)`.
+    /// The description has at most 400 characters, and ends in `…` if it was cut.
     pub fn describe(&self) -> String {
         description::describe(&self.0)
     }

@@ -319,6 +319,7 @@ fn properties_without_a_type_imply_an_object() {
     let schema = Schema::parse(&json!({"properties": {"age": {"type": "integer"}}})).unwrap();
     assert_eq!(coerce_answer(Some(&schema), None, &json!("{\"age\": 3}")).unwrap(), json!({"age": 3}));
     assert!(coerce_answer(Some(&schema), None, &json!("{\"age\": \"old\"}")).is_err());
-    // A value that is neither an object nor a list is handled as JSON Schema says: such a schema does not restrict a text.
+    // A value that is neither an object nor a list is handled as JSON Schema says: such a schema does not restrict a
+    // text.
     assert_eq!(coerce_answer(Some(&schema), None, &json!("three")).unwrap(), json!("three"));
 }

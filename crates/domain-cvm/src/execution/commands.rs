@@ -29,8 +29,8 @@ use crate::settings::{LogLevel, Settings};
 
 /// Starts an execution of a program and runs it until it waits for a call, ends or is paused.
 ///
-/// Errors: `not_found` (no such program), `already_exists` (the id is in use), `needs_recompile` (an older version of runstate compiled the
-/// program: load it again), `invalid`.
+/// Errors: `not_found` (no such program), `already_exists` (the id is in use), `needs_recompile` (an older version of
+/// runstate compiled the program: load it again), `invalid`.
 #[derive(Clone, Debug, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.start", cli = "start")]
 pub struct Start {
@@ -84,7 +84,8 @@ impl From<&Start> for Start {
     }
 }
 
-/// Continues an execution that was interrupted and runs it to its next stop. Has no effect on one that waits or has ended.
+/// Continues an execution that was interrupted and runs it to its next stop. Has no effect on one that waits or has
+/// ended.
 ///
 /// Errors: `not_found`, `illegal_transition` (it is paused: unpause it).
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -93,7 +94,8 @@ pub struct RunSlice {
     /// The execution.
     #[operation(subject)]
     pub id: String,
-    /// The status after the part before this one. An execution that was paused, ended or deleted since then is then not an error.
+    /// The status after the part before this one. An execution that was paused, ended or deleted since then is then not
+    /// an error.
     #[serde(skip)]
     #[operation(skip)]
     pub continues: Option<Status>,
@@ -152,8 +154,8 @@ pub struct Retry {
     pub id: String,
 }
 
-/// Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed, and reports an
-/// interrupted deletion. Has no effect if nothing is due.
+/// Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed,
+/// and reports an interrupted deletion. Has no effect if nothing is due.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "cvm.wake")]
 pub struct RunDue {
@@ -467,7 +469,8 @@ impl Command for RunDue {
                 call_closing::close_overdue_calls(view, ctx, head, execution)?
             }
             ExecutionState::Deleted { lease_until, .. } if *lease_until <= ctx.now => {
-                // The process that began the deletion is gone. This one continues, and the new lease keeps others away for a while.
+                // The process that began the deletion is gone. This one continues, and the new lease keeps others away
+                // for a while.
                 let deleting = Some(head.revision.incarnation().to_owned());
                 if let ExecutionState::Deleted { lease_until, .. } = &mut execution.state {
                     *lease_until = ctx.now + Settings::of(ctx).run_lease;

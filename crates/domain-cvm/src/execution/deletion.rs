@@ -16,8 +16,8 @@ use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, child_rows, document, loaded
 use super::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, not_found};
 use crate::Settings;
 
-/// Deletes an execution that has ended, with all its rows. From its first commit on the execution rejects everything else; [`DeleteRows`]
-/// does the rest.
+/// Deletes an execution that has ended, with all its rows. From its first commit on the execution rejects everything
+/// else; [`DeleteRows`] does the rest.
 ///
 /// Errors: `not_found`, `illegal_transition` (it has not ended: cancel it).
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -31,7 +31,8 @@ pub struct Delete {
     pub ended_by: Option<Timestamp>,
 }
 
-/// Deletes a bounded batch of the rows of an execution that is being deleted, and its head last. The caller repeats it until it is `done`.
+/// Deletes a bounded batch of the rows of an execution that is being deleted, and its head last. The caller repeats it
+/// until it is `done`.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeleteRows {
     /// The execution.
@@ -43,8 +44,8 @@ pub struct DeleteRows {
     pub from: DeletionCursor,
 }
 
-/// Where a batch of a deletion ended, so that the next one does not search among deleted rows again. Correctness does not depend on it: the
-/// last search for remaining rows begins at the start.
+/// Where a batch of a deletion ended, so that the next one does not search among deleted rows again. Correctness does
+/// not depend on it: the last search for remaining rows begins at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeletionCursor {
     /// Step of the last call.
@@ -179,9 +180,9 @@ impl Command for DeleteRows {
         };
         let Some(head) = view.get(&key) else { return Ok(progress(true)) };
         if !matches!(document::read::<ExecutionHead>(&key, head)?.state, ExecutionState::Deleted { .. }) {
-            // Another process finished the deletion, and the id belongs to another execution by now, whose rows must stay. An execution
-            // that is being deleted is deleted under any incarnation: one that was imported has another incarnation than where its deletion
-            // began.
+            // Another process finished the deletion, and the id belongs to another execution by now, whose rows must
+            // stay. An execution that is being deleted is deleted under any incarnation: one that was imported has
+            // another incarnation than where its deletion began.
             if head.revision.incarnation() != self.incarnation {
                 return Ok(progress(true));
             }
@@ -196,8 +197,8 @@ impl Command for DeleteRows {
             .iter()
             .flat_map(|name| view.rows(name).unwrap_or_default())
             .collect();
-        // The head is deleted last: its id becomes free only when no row is left. An earlier commit marked the head, so no process adds
-        // rows while the last ones are searched for.
+        // The head is deleted last: its id becomes free only when no row is left. An earlier commit marked the head, so
+        // no process adds rows while the last ones are searched for.
         if rows.is_empty() && self.from != DeletionCursor::default() {
             // No row is left after the last batch. The next batch searches for rows before it.
             return Ok(progress(false));

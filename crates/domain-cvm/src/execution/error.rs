@@ -14,7 +14,8 @@ use crate::slice;
 /// Largest JSON of an instruction in the head, in bytes. The program has the whole instruction.
 const INSTRUCTION_BYTES: usize = 4 * 1024;
 
-/// Largest number of lines in `stack`. The machine names fewer calls. Imported operands may be more; `state.stack` has all of them.
+/// Largest number of lines in `stack`. The machine names fewer calls. Imported operands may be more; `state.stack` has
+/// all of them.
 const STACK_LINES: usize = 100;
 
 /// The error of a failed program.
@@ -38,8 +39,8 @@ pub struct ProgramError {
     /// The failing instruction: `{"op":n}`, with `"arg"` if it has one; null if it is not known.
     #[entity(default)]
     pub instruction: Json,
-    /// The function calls that led there, innermost first: `at f (line:column)`, or `at f (file:line:column)`. For an imported execution, the operands that the older CVM
-    /// saved.
+    /// The function calls that led there, innermost first: `at f (line:column)`, or `at f (file:line:column)`. For an
+    /// imported execution, the operands that the older CVM saved.
     pub stack: Vec<String>,
     /// When the program failed.
     pub timestamp: Timestamp,

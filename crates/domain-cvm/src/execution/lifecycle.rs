@@ -11,7 +11,8 @@ use super::{CcWaiting, ExecutionHead, ExecutionState, ProgramError, ResumeState,
 pub enum ExecutionEvent {
     /// A slice ended.
     SliceEnded(SliceEnd),
-    /// One or more of its open calls were closed. These are the calls that it waits for now; `open_calls` is 0 if there are none.
+    /// One or more of its open calls were closed. These are the calls that it waits for now; `open_calls` is 0 if there
+    /// are none.
     CallsClosed(CcWaiting),
     /// An early answer arrived.
     AnswerEarly,

@@ -1,6 +1,6 @@
-//! An execution: one run of a program, from start to end. Its head is one document, its growing data is in rows (`child_rows.rs`), and its
-//! calls are in `call.rs`. Its states and fields are in this file, the transitions in `lifecycle.rs`, the commands in `commands.rs`, its
-//! error in `error.rs`, and slices in `slice.rs`.
+//! An execution: one run of a program, from start to end. Its head is one document, its growing data is in rows
+//! (`child_rows.rs`), and its calls are in `call.rs`. Its states and fields are in this file, the transitions in
+//! `lifecycle.rs`, the commands in `commands.rs`, its error in `error.rs`, and slices in `slice.rs`.
 
 mod commands;
 mod deletion;
@@ -200,7 +200,8 @@ pub enum ResumeState {
     Waiting(#[entity(flatten)] CcWaiting),
 }
 
-/// `cvm.executions`. In version 1, `error.instruction` was an index; documents of version 1 can still be read ([`ProgramError`]).
+/// `cvm.executions`. In version 1, `error.instruction` was an index; documents of version 1 can still be read
+/// ([`ProgramError`]).
 pub const EXECUTIONS: Collection = ExecutionHead::COLLECTION;
 
 runstate_core::serialized_field_type!(LogLevel: Text, PageTable: Object);
@@ -263,7 +264,8 @@ impl ExecutionHead {
         if !self.open_calls.is_empty() && self.ended_at().is_none() {
             return Ok(());
         }
-        // The remaining open calls are computed later. Whether an answer is legal at all depends on the lifecycle alone.
+        // The remaining open calls are computed later. Whether an answer is legal at all depends on the lifecycle
+        // alone.
         let waiting = self.open_call().cloned().unwrap_or_else(CcWaiting::sample);
         self.next_state(ExecutionEvent::CallsClosed(waiting)).map(|_| ())
     }
@@ -297,8 +299,8 @@ impl ExecutionHead {
         }
     }
 
-    /// The call that an answer without a name is for, and the number of calls that it could be for: timers are not answered. The calls of a paused
-    /// program with tasks are open although none of them blocks it.
+    /// The call that an answer without a name is for, and the number of calls that it could be for: timers are not
+    /// answered. The calls of a paused program with tasks are open although none of them blocks it.
     pub(super) fn answerable_call(&self) -> Option<(&str, usize)> {
         let Some(first) = open_calls::first_answerable(&self.open_calls) else {
             return self.open_call().map(|waiting| (&*waiting.call_id, waiting.open_calls as usize));

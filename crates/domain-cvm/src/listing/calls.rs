@@ -21,8 +21,8 @@ use crate::claim::{KIND_QUERY_NAMES, require_few_kinds};
 /// | open calls | by kind, then by the time from which they may be claimed |
 /// | all others | newest first |
 ///
-/// Early answers are listed with the calls of one execution, before the first step, and after all calls if the newest come first. They are
-/// not open.
+/// Early answers are listed with the calls of one execution, before the first step, and after all calls if the newest
+/// come first. They are not open.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
@@ -60,8 +60,8 @@ pub struct SlowestCalls {
 
 /// Returns the time from which an open call of these kinds may be claimed; null: no such call is open.
 ///
-/// A time in the past means now. A claimed call is open until it is answered, and may be claimed again when its lease ends. The result may
-/// miss recent commits of other processes. Reads one row for each kind.
+/// A time in the past means now. A claimed call is open until it is answered, and may be claimed again when its lease
+/// ends. The result may miss recent commits of other processes. Reads one row for each kind.
 ///
 /// Errors: `limit` (more than 16 kinds).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
@@ -255,8 +255,8 @@ pub(super) fn asked_non_timer_calls(program: Option<&str>) -> Filter {
 impl CallListing {
     pub(super) fn query(&self) -> Query {
         let equal = |path: &str, value: &String| Filter::Eq(path.to_owned(), value.as_str().into());
-        // An execution has few open calls and a long history. A condition within an `Or` does not select an index, so the index of open
-        // calls is used.
+        // An execution has few open calls and a long history. A condition within an `Or` does not select an index, so
+        // the index of open calls is used.
         let unindexed = |filter: Filter| if self.open { Filter::Or(vec![filter]) } else { filter };
         let mut query = Query::of(&CC_HISTORY);
         if let Some(program) = &self.program {

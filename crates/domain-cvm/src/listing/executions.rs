@@ -123,8 +123,8 @@ pub struct ShowOverview;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Overview {
-    /// Number of executions per status. An execution that is being deleted counts under its last status. Empty if the store does not
-    /// count.
+    /// Number of executions per status. An execution that is being deleted counts under its last status. Empty if the
+    /// store does not count.
     pub executions: BTreeMap<String, u64>,
     /// The execution that was started first; null: there is none.
     pub oldest: Option<ExecutionSummary>,

@@ -29,7 +29,8 @@ pub struct LogRow {
     pub execution_id: String,
     /// Its time.
     pub timestamp: Timestamp,
-    /// The event: `instruction`, `cc_call`, `error`, `complete`; `history` for an imported entry that an older CVM recorded.
+    /// The event: `instruction`, `cc_call`, `error`, `complete`; `history` for an imported entry that an older CVM
+    /// recorded.
     pub event: String,
     /// Details of the event.
     pub details: Json,
@@ -37,9 +38,9 @@ pub struct LogRow {
 
 /// Lists the log of one execution or of all page by page, ordered by time, then by id.
 ///
-/// The order is the time of the host that wrote a row. A row that is written later with an earlier time, or in the same millisecond as the
-/// last one, may come before rows already read. A caller that must not miss a row reads the change feed (`store.changes`). Without an
-/// execution it reads all rows of the event, or of the log.
+/// The order is the time of the host that wrote a row. A row that is written later with an earlier time, or in the same
+/// millisecond as the last one, may come before rows already read. A caller that must not miss a row reads the change
+/// feed (`store.changes`). Without an execution it reads all rows of the event, or of the log.
 ///
 /// Errors: `invalid` (the cursor is not of a log), `usage` (the event is unknown).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
@@ -55,7 +56,8 @@ pub struct LogListing {
     pub before: Option<Timestamp>,
     /// Maximum number of rows; by default 100, never more than 1,000.
     pub limit: Option<u32>,
-    /// `next` of the page before, or `timestamp:id` of the last row read, to continue with rows written since; by default the first page.
+    /// `next` of the page before, or `timestamp:id` of the last row read, to continue with rows written since; by
+    /// default the first page.
     pub cursor: Option<String>,
 }
 

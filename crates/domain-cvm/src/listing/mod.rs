@@ -1,8 +1,8 @@
-//! Queries about programs, executions and calls: rows of lists, logs and statistics. They change nothing, and an empty result is not an
-//! error.
+//! Queries about programs, executions and calls: rows of lists, logs and statistics. They change nothing, and an empty
+//! result is not an error.
 //!
-//! Each field is read on its own. So a document that is damaged elsewhere, or that a newer version wrote, is shown as far as possible, and
-//! hides no other document.
+//! Each field is read on its own. So a document that is damaged elsewhere, or that a newer version wrote, is shown as
+//! far as possible, and hides no other document.
 
 mod calls;
 mod executions;

@@ -18,8 +18,8 @@ use crate::execution::{EXECUTIONS, Status};
 
 /// Returns the number of executions per status, of one program or of all.
 ///
-/// All statuses are present, zeros included; a status that a newer version adds is present under its own name. Executions that are being
-/// deleted do not count. Scans all executions of the program, or of all programs.
+/// All statuses are present, zeros included; a status that a newer version adds is present under its own name.
+/// Executions that are being deleted do not count. Scans all executions of the program, or of all programs.
 ///
 /// Errors: `unsupported` (the store does not aggregate).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
@@ -43,7 +43,8 @@ pub struct ShowStats {
 
 /// Returns the latency of answers, of one program or of all.
 ///
-/// An early answer has the latency 0. Timers do not count: they are not answered. Scans all calls of the program, or of all programs.
+/// An early answer has the latency 0. Timers do not count: they are not answered. Scans all calls of the program, or of
+/// all programs.
 ///
 /// Errors: `unsupported` (the store does not aggregate).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
@@ -64,8 +65,8 @@ pub struct LatencyByProgram;
 
 /// Returns the latency of answers by the kind of the call, of one program or of all.
 ///
-/// Timers are a kind here; they are not answered, and those that are over have the outcome `defaulted`. Scans all calls of the program, or
-/// of all programs.
+/// Timers are a kind here; they are not answered, and those that are over have the outcome `defaulted`. Scans all calls
+/// of the program, or of all programs.
 ///
 /// Errors: `unsupported` (the store does not aggregate).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
@@ -235,7 +236,8 @@ impl MetricStats {
 /// Outcomes of calls; `open`: none yet.
 const OUTCOMES: [&str; 6] = ["answered", "defaulted", "timed_out", "failed", "cancelled", "open"];
 
-/// The outcomes of calls, and the latency of answers in milliseconds. Percentiles are values that occurred (nearest rank).
+/// The outcomes of calls, and the latency of answers in milliseconds. Percentiles are values that occurred (nearest
+/// rank).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Latency {
@@ -251,8 +253,8 @@ pub struct Latency {
     pub p50_ms: Option<Millis>,
     /// Of 20 answers 19 took no longer.
     pub p95_ms: Option<Millis>,
-    /// Number of calls per outcome: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`, and `open` for those without. All of these
-    /// are present; an outcome that a newer version adds is present under its own name.
+    /// Number of calls per outcome: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`, and `open` for those
+    /// without. All of these are present; an outcome that a newer version adds is present under its own name.
     pub outcomes: BTreeMap<String, u64>,
 }
 

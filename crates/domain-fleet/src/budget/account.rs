@@ -1,5 +1,5 @@
-//! The account of a project for one resource: the plans of its budgets, and the circuit breaker. Every command on the budgets reads it, so whether a
-//! period has a budget depends on documents with known ids.
+//! The account of a project for one resource: the plans of its budgets, and the circuit breaker. Every command on the
+//! budgets reads it, so whether a period has a budget depends on documents with known ids.
 
 use runstate_core::decision::Rejection;
 use runstate_core::id::natural_uuid;
@@ -119,8 +119,8 @@ impl BudgetAccount {
         self.plans.iter_mut().find(|plan| plan.budget_period == period && plan.first_start == first)
     }
 
-    /// Plans a budget that a caller creates. A single one leaves the plans of other periods as they are; one that recurs applies from its first day
-    /// on. Plans that apply to no period from today on are removed.
+    /// Plans a budget that a caller creates. A single one leaves the plans of other periods as they are; one that
+    /// recurs applies from its first day on. Plans that apply to no period from today on are removed.
     pub fn add_plan(&mut self, plan: BudgetPlan, today: Date) {
         let period = plan.budget_period;
         match self.plan_mut(period, plan.first_start) {

@@ -54,8 +54,8 @@ impl ResourceBudget {
 
 /// Creates a budget of a project. Earlier uses are not counted.
 ///
-/// Errors: `not_found` (the project), `already_exists` (the period has a budget), `period_overlap` (no period begins on that day), `unit_mismatch`,
-/// `invalid` (the unit).
+/// Errors: `not_found` (the project), `already_exists` (the period has a budget), `period_overlap` (no period begins on
+/// that day), `unit_mismatch`, `invalid` (the unit).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.budget.create")]
 pub struct CreateBudget {
@@ -113,8 +113,9 @@ impl Command for CreateBudget {
     }
 }
 
-/// Changes a budget: its amount, and whether the next period has the same one. The amount may be less than what was used: then nothing more is
-/// reserved. The plan of later periods changes too if the budget is that of the current period, or the first one of its plan.
+/// Changes a budget: its amount, and whether the next period has the same one. The amount may be less than what was
+/// used: then nothing more is reserved. The plan of later periods changes too if the budget is that of the current
+/// period, or the first one of its plan.
 ///
 /// Errors: `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -173,7 +174,8 @@ impl ChangeBudget {
     }
 }
 
-/// Makes the budget of the current period, when that of an earlier one has ended. A completed or archived project gets none.
+/// Makes the budget of the current period, when that of an earlier one has ended. A completed or archived project gets
+/// none.
 #[derive(Clone, Debug, Serialize)]
 pub struct RollBudget {
     /// The budget that has ended.
@@ -194,7 +196,8 @@ impl Command for RollBudget {
             return Err(Rejection::Stale { what: format!("budget `{}` is not due; nothing was changed", self.uuid) });
         }
         ended.entity.roll_at = None;
-        // A project that is done needs no further budgets. If it uses something, the first command of the period makes one.
+        // A project that is done needs no further budgets. If it uses something, the first command of the period makes
+        // one.
         let project = view.entity::<Project>(&ended.entity.project_uuid)?.entity;
         if matches!(project.state, ProjectState::Completed | ProjectState::Archived) {
             return Decision::new(ended.entity.summary()).save(ended, ctx.now);

@@ -138,7 +138,8 @@ impl ResourceBudget {
         self.used_amount.decimal() + self.reserved_amount.decimal()
     }
 
-    /// The used amount with more. Errors: `limit`, because a budget counts what its column holds and never less than was used.
+    /// The used amount with more. Errors: `limit`, because a budget counts what its column holds and never less than
+    /// was used.
     fn used_with(&self, more: Amount) -> Result<Amount, Rejection> {
         self.used_amount.plus(more).map_err(|_| {
             let (period, unit, resource) =

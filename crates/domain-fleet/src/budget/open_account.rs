@@ -118,7 +118,8 @@ impl OpenAccount {
         self.settle(Amount::ZERO, amount)
     }
 
-    /// Gives back a reserved amount, and records what was used of it, even if it is more. Returns whether a tenth of a budget was completed.
+    /// Gives back a reserved amount, and records what was used of it, even if it is more. Returns whether a tenth of a
+    /// budget was completed.
     pub fn settle(&mut self, reserved: Amount, used: Amount) -> Result<bool, Rejection> {
         let mut is_tenth = false;
         self.change(|_, budget| {

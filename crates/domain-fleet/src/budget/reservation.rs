@@ -207,8 +207,8 @@ pub fn give_back(
     open.save(decision, ctx)
 }
 
-/// The decision to record what was used of a reservation for something that has failed or not. Also returns whether a tenth of a budget was
-/// completed.
+/// The decision to record what was used of a reservation for something that has failed or not. Also returns whether a
+/// tenth of a budget was completed.
 pub fn settle(
     view: &View,
     ctx: &mut Ctx,
@@ -228,7 +228,8 @@ pub fn settle(
     Ok((open.save(decision, ctx)?, recorded, is_tenth))
 }
 
-/// Reserves an amount in every budget that covers now. It is given back when its time is over, unless it was committed or released.
+/// Reserves an amount in every budget that covers now. It is given back when its time is over, unless it was committed
+/// or released.
 ///
 /// Errors: `not_found` (the project), `budget_exceeded`, `circuit_open`, `unit_mismatch`, `invalid` (the unit).
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -266,11 +267,12 @@ impl Command for ReserveBudget {
     }
 }
 
-/// Records what was used of a reservation, and gives the rest back. It is recorded even after the reservation has expired, and even if it is more
-/// than was reserved: the excess is the overrun of the budgets, and nothing more is reserved until it is covered. A reservation that has ended is
-/// kept for 30 days; record a later use without it.
+/// Records what was used of a reservation, and gives the rest back. It is recorded even after the reservation has
+/// expired, and even if it is more than was reserved: the excess is the overrun of the budgets, and nothing more is
+/// reserved until it is covered. A reservation that has ended is kept for 30 days; record a later use without it.
 ///
-/// Errors: `not_found`, `illegal_transition` (it was committed before), `limit` (a budget would have used 1,000,000,000 or more).
+/// Errors: `not_found`, `illegal_transition` (it was committed before), `limit` (a budget would have used 1,000,000,000
+/// or more).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.reservation.commit")]
 pub struct CommitReservation {
@@ -320,8 +322,8 @@ impl Command for CommitReservation {
     }
 }
 
-/// Gives a reserved amount back. Failures of what it was for open the circuit breaker: after three in a row nothing is reserved for five minutes,
-/// and then one reservation tries whether the resource works again.
+/// Gives a reserved amount back. Failures of what it was for open the circuit breaker: after three in a row nothing is
+/// reserved for five minutes, and then one reservation tries whether the resource works again.
 ///
 /// Errors: `not_found`, `illegal_transition` (it has ended).
 #[derive(Clone, Debug, Serialize, Operation)]

@@ -1,4 +1,5 @@
-//! The commands of workers that verify checkpoints. A worker claims one for the duration of a lease, and completes or fails it.
+//! The commands of workers that verify checkpoints. A worker claims one for the duration of a lease, and completes or
+//! fails it.
 
 use runstate_core::decision::{Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
@@ -42,7 +43,8 @@ fn claimed(view: &View, checkpoint: &str, token: u64) -> Result<LoadedEntity<Que
     Ok(queued)
 }
 
-/// Claims one checkpoint that waits for its verification, for a worker until its lease ends. The result is null if there is none.
+/// Claims one checkpoint that waits for its verification, for a worker until its lease ends. The result is null if
+/// there is none.
 ///
 /// Errors: `invalid` (the lease).
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -144,7 +146,8 @@ impl Command for HeartbeatVerification {
     }
 }
 
-/// Records whether a claimed checkpoint is complete. One that is becomes the current one of its project, unless a newer one is.
+/// Records whether a claimed checkpoint is complete. One that is becomes the current one of its project, unless a newer
+/// one is.
 ///
 /// Errors: `stale_verification_claim`.
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -194,7 +197,8 @@ impl Command for CompleteVerification {
     }
 }
 
-/// Reports that a worker could not verify a checkpoint. It may be claimed again after a minute; after five attempts it counts as damaged.
+/// Reports that a worker could not verify a checkpoint. It may be claimed again after a minute; after five attempts it
+/// counts as damaged.
 ///
 /// Errors: `stale_verification_claim`.
 #[derive(Clone, Debug, Serialize, Operation)]

@@ -44,11 +44,11 @@ impl Checkpoint {
 
 /// Creates a checkpoint, which waits for its verification then.
 ///
-/// The first one of a project is of type `genesis`, and all others have a parent: by default the newest one of the machine, or else the current
-/// one of the project.
+/// The first one of a project is of type `genesis`, and all others have a parent: by default the newest one of the
+/// machine, or else the current one of the project.
 ///
-/// Errors: `not_found`, `already_exists` (the project has a first one), `illegal_transition` (the machine is terminated), `invalid` (the parent or the
-/// machine is of another project; the first one has no parent).
+/// Errors: `not_found`, `already_exists` (the project has a first one), `illegal_transition` (the machine is
+/// terminated), `invalid` (the parent or the machine is of another project; the first one has no parent).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.checkpoint.create")]
 pub struct CreateCheckpoint {
@@ -200,7 +200,8 @@ impl Command for CreateCheckpoint {
 
 /// Deletes a checkpoint that nothing needs.
 ///
-/// Errors: `not_found`, `in_use` (it has checkpoints after it, machines stand on it, or it is the current or first one of its project).
+/// Errors: `not_found`, `in_use` (it has checkpoints after it, machines stand on it, or it is the current or first one
+/// of its project).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.checkpoint.delete")]
 pub struct DeleteCheckpoint {

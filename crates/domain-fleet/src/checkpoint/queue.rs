@@ -1,5 +1,5 @@
-//! The checkpoints that wait for their verification or are verified. A row exists from the commit that creates a checkpoint until the commit that
-//! ends its verification.
+//! The checkpoints that wait for their verification or are verified. A row exists from the commit that creates a
+//! checkpoint until the commit that ends its verification.
 
 use runstate_core::decision::Rejection;
 use runstate_core::schema::Entity;

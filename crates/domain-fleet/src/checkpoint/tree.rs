@@ -11,8 +11,8 @@ use super::{Checkpoint, FileEntry};
 /// Largest number of checkpoints in one page of a path. Each of them is found by the one after it.
 const PATH_ROWS: usize = 25;
 
-/// Returns a checkpoint and those before it, page by page, up to the first one of its project. The cursor of the next page is the id of its first
-/// checkpoint.
+/// Returns a checkpoint and those before it, page by page, up to the first one of its project. The cursor of the next
+/// page is the id of its first checkpoint.
 ///
 /// Errors: `not_found`, `corrupt` (a checkpoint is before itself: its document was not written by an operation).
 #[derive(Clone, Debug, Operation)]

@@ -1,4 +1,5 @@
-//! Adopting the winner of an experiment: the experimental hub becomes the primary one, and the original one retires, in one commit.
+//! Adopting the winner of an experiment: the experimental hub becomes the primary one, and the original one retires, in
+//! one commit.
 
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
@@ -10,8 +11,9 @@ use crate::codes;
 
 /// Makes the experimental hub of an experiment that it has won the active primary hub. The original hub retires.
 ///
-/// Errors: `not_found`, `not_adoptable` (it was not won, it was adopted before, or its hub takes part in another one), `primary_exists` (the original hub is not the active primary one
-/// any more), `illegal_transition` (a hub has retired).
+/// Errors: `not_found`, `not_adoptable` (it was not won, it was adopted before, or its hub takes part in another one),
+/// `primary_exists` (the original hub is not the active primary one any more), `illegal_transition` (a hub has
+/// retired).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.experiment.adopt")]
 pub struct AdoptExperiment {

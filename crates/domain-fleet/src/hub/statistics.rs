@@ -25,8 +25,8 @@ pub struct WelchTest {
 }
 
 impl WelchTest {
-    /// The test of two samples (B. L. Welch, Biometrika 34, 1947); `None`: one has fewer than two values, or all values are equal. Two samples of equal
-    /// values each, with different ones, differ for certain.
+    /// The test of two samples (B. L. Welch, Biometrika 34, 1947); `None`: one has fewer than two values, or all values
+    /// are equal. Two samples of equal values each, with different ones, differ for certain.
     pub fn of(a: SampleMoments, b: SampleMoments) -> Option<Self> {
         if a.count < 2 || b.count < 2 {
             return None;
@@ -43,7 +43,8 @@ impl WelchTest {
     }
 }
 
-/// The logarithm of the gamma function of a positive number (C. Lanczos, SIAM J. Numer. Anal. 1, 1964; g = 7 and 9 terms).
+/// The logarithm of the gamma function of a positive number (C. Lanczos, SIAM J. Numer. Anal. 1, 1964; g = 7 and 9
+/// terms).
 fn ln_gamma(x: f64) -> f64 {
     const TERMS: [f64; 8] = [
         676.520_368_121_885_1,

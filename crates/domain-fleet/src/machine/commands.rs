@@ -67,8 +67,9 @@ impl IntelligentMachine {
 
 /// Spawns a machine from a checkpoint, and reserves its budget, in one commit.
 ///
-/// Errors: `not_found`, `illegal_transition` (the project is not active), `not_verified` (the checkpoint), `budget_exceeded`, `circuit_open`,
-/// `unit_mismatch`, `invalid` (the type, the checkpoint is of another project, the hub is not one).
+/// Errors: `not_found`, `illegal_transition` (the project is not active), `not_verified` (the checkpoint),
+/// `budget_exceeded`, `circuit_open`, `unit_mismatch`, `invalid` (the type, the checkpoint is of another project, the
+/// hub is not one).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.intelligentMachine.spawn")]
 pub struct SpawnMachine {
@@ -223,8 +224,8 @@ pub enum MachineActivity {
     FileOperation,
 }
 
-/// Records that a machine is alive. The result says whether it should make a checkpoint: after a response of an interface, after it changed files,
-/// after 5 minutes, and after each tenth of a budget.
+/// Records that a machine is alive. The result says whether it should make a checkpoint: after a response of an
+/// interface, after it changed files, after 5 minutes, and after each tenth of a budget.
 ///
 /// Errors: `not_found`, `illegal_transition` (it is terminated).
 #[derive(Clone, Debug, Serialize, Operation)]

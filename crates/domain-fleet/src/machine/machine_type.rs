@@ -99,8 +99,9 @@ impl Command for RegisterMachineType {
 const TYPES: &str = "types";
 const ENDED: &str = "ended";
 
-/// Ranks the registered types of machines for a task, the best first: 0.4 × the part of the asked capabilities that the type has, 0.4 × its success
-/// rate of the last 30 days (0.5 if none has ended), and 0.2 × (1 − its cost as a part of the highest cost).
+/// Ranks the registered types of machines for a task, the best first: 0.4 × the part of the asked capabilities that the
+/// type has, 0.4 × its success rate of the last 30 days (0.5 if none has ended), and 0.2 × (1 − its cost as a part of
+/// the highest cost).
 ///
 /// Errors: `unsupported` (the store does not count).
 #[derive(Clone, Debug, Operation)]

@@ -64,7 +64,8 @@ impl GreedinessChange {
     }
 }
 
-/// Adapts the greediness of a project to its efficiency: 80 percent of the efficiency and 20 percent of what it was, at least 0.01 and at most 1.
+/// Adapts the greediness of a project to its efficiency: 80 percent of the efficiency and 20 percent of what it was, at
+/// least 0.01 and at most 1.
 ///
 /// Errors: `not_found`, `illegal_transition` (it is not active), `invalid` (the efficiency).
 #[derive(Clone, Debug, Serialize, Operation)]

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::{NUMBERS, count, number, since, text};
 use crate::machine::IntelligentMachine;
 
-/// Returns how the machines of each type performed that were spawned in the last 30 days, without hubs: the view `machine_performance_metrics`.
+/// Returns how the machines of each type performed that were spawned in the last 30 days, without hubs: the view
+/// `machine_performance_metrics`.
 ///
 /// Scans these machines. Errors: `unsupported` (the store does not count).
 #[derive(Clone, Debug, Operation)]

@@ -131,7 +131,8 @@ impl ResourceUsage {
 
 /// Records the use of an amount that was not reserved. It counts against every budget that covers now.
 ///
-/// Errors: `not_found` (the project, the machine), `budget_exceeded`, `unit_mismatch`, `no_exchange_rate`, `invalid` (the unit).
+/// Errors: `not_found` (the project, the machine), `budget_exceeded`, `unit_mismatch`, `no_exchange_rate`, `invalid`
+/// (the unit).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.usage.record")]
 pub struct RecordUsage {

@@ -124,8 +124,8 @@ impl Command for MachineHeartbeat {
     }
 }
 
-/// Begins or ends the maintenance of a machine, in which it takes no new sessions. Afterwards it is online, or offline if no recent heartbeat
-/// has arrived.
+/// Begins or ends the maintenance of a machine, in which it takes no new sessions. Afterwards it is online, or offline
+/// if no recent heartbeat has arrived.
 ///
 /// Errors: `not_found`, `illegal_transition` (it is not in maintenance).
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -154,10 +154,11 @@ impl Command for SetMaintenance {
     }
 }
 
-/// Begins the maintenance of a machine, so that it takes no new sessions, and returns how many sessions still are on it.
+/// Begins the maintenance of a machine, so that it takes no new sessions, and returns how many sessions still are on
+/// it.
 ///
-/// It does not wait for them. Read `active_sessions` of the machine (`machine show`) from time to time, or after each change of the machine
-/// that the change feed reports (`store changes`).
+/// It does not wait for them. Read `active_sessions` of the machine (`machine show`) from time to time, or after each
+/// change of the machine that the change feed reports (`store changes`).
 ///
 /// Errors: `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -226,8 +227,9 @@ impl Command for ChangeSlots {
 
 /// Assigns a session to a machine, in a slot if the machine has slots.
 ///
-/// Errors: `not_found`, `illegal_transition` (the machine is not online; the session has ended), `no_free_slot`, `slot_in_use`,
-/// `already_assigned` (it is on another machine, or in another slot), `invalid` (the machine does not have the slot).
+/// Errors: `not_found`, `illegal_transition` (the machine is not online; the session has ended), `no_free_slot`,
+/// `slot_in_use`, `already_assigned` (it is on another machine, or in another slot), `invalid` (the machine does not
+/// have the slot).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "orchestration.machine.assign")]
 pub struct AssignSession {
@@ -318,8 +320,8 @@ impl Command for ReleaseSession {
 /// Largest number of sessions that one commit stalls.
 const SESSIONS_PER_COMMIT: u32 = 500;
 
-/// Marks a machine without a heartbeat as offline, and its sessions as stalled, in as many commits as it takes. The machine is last: until
-/// then it is due, so that nothing is lost with a process.
+/// Marks a machine without a heartbeat as offline, and its sessions as stalled, in as many commits as it takes. The
+/// machine is last: until then it is due, so that nothing is lost with a process.
 #[derive(Clone, Debug, Serialize)]
 pub struct MarkOffline {
     /// The machine.

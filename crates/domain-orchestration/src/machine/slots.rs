@@ -1,8 +1,8 @@
-//! The slots in which sessions run on a machine. The machine's document decides which session holds a slot, so no slot has two holders. The
-//! session's document repeats its slot in the same commit.
+//! The slots in which sessions run on a machine. The machine's document decides which session holds a slot, so no slot
+//! has two holders. The session's document repeats its slot in the same commit.
 //!
-//! In the older system only the sessions say which slot they hold. A machine that names no holders may be such a machine, so commands that
-//! assign its slots read the holders too, and store them with the machine.
+//! In the older system only the sessions say which slot they hold. A machine that names no holders may be such a
+//! machine, so commands that assign its slots read the holders too, and store them with the machine.
 
 use runstate_core::decision::{Lifecycle, ReadSet, Rejection, View};
 use runstate_core::operation::{Mismatch, Parameter};
@@ -80,7 +80,8 @@ impl Machine {
         with_holders(reads.with_entity::<Self>(machine_id), machine.iter().map(|machine| &machine.entity))
     }
 
-    /// Names the sessions in its slots, if it names none. If two sessions of the older system hold one slot, the first has it.
+    /// Names the sessions in its slots, if it names none. If two sessions of the older system hold one slot, the first
+    /// has it.
     pub(crate) fn add_holders(&mut self, view: &View) -> Result<(), Rejection> {
         if !self.names_no_holders() {
             return Ok(());
@@ -107,7 +108,8 @@ impl Machine {
         free.into_iter()
     }
 
-    /// Puts a session on the machine, in a slot if the caller requests one. A session that is there already may get a slot.
+    /// Puts a session on the machine, in a slot if the caller requests one. A session that is there already may get a
+    /// slot.
     pub(crate) fn assign(&mut self, session: &mut Session, slot: Option<SlotChoice>) -> Result<(), Rejection> {
         let status = self.state.status();
         if status != MachineStatus::Online {

@@ -12,7 +12,8 @@ use crate::machine::{Machine, MachineStatus, with_holders};
 /// Largest number of machines among which one is picked.
 const PICKED_MACHINES: u32 = 10_000;
 
-/// Lists online machines with a free slot, page by page. A page may have fewer rows than its limit, and not be the last.
+/// Lists online machines with a free slot, page by page. A page may have fewer rows than its limit, and not be the
+/// last.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
 #[derive(Clone, Debug, Default, Operation)]
@@ -40,8 +41,9 @@ impl DomainQuery for FreeMachines {
     }
 }
 
-/// Returns the online machine with the most free slots that meets requirements. A machine without slots takes any number of sessions, and
-/// is picked if no other one has a free slot. Only the first 10,000 such machines are considered, in the order of their ids.
+/// Returns the online machine with the most free slots that meets requirements. A machine without slots takes any
+/// number of sessions, and is picked if no other one has a free slot. Only the first 10,000 such machines are
+/// considered, in the order of their ids.
 ///
 /// Errors: `no_free_slot` (no online machine meets them and has room).
 #[derive(Clone, Debug, Default, Operation)]

@@ -14,8 +14,8 @@ use crate::{codes, metadata};
 
 /// Creates a session on a machine. The result has its epoch, which its owner sends with commands.
 ///
-/// Errors: `already_exists`, `not_found` (the machine), `illegal_transition` (the machine is offline or in maintenance), `no_free_slot`,
-/// `slot_in_use`, `invalid`, `limit` (metadata).
+/// Errors: `already_exists`, `not_found` (the machine), `illegal_transition` (the machine is offline or in
+/// maintenance), `no_free_slot`, `slot_in_use`, `invalid`, `limit` (metadata).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "orchestration.session.create")]
 pub struct CreateSession {

@@ -1,4 +1,5 @@
-//! Deletion of a session with its tasks, in as many commits as it takes. The session is deleted last, so a repeated command finds the rest.
+//! Deletion of a session with its tasks, in as many commits as it takes. The session is deleted last, so a repeated
+//! command finds the rest.
 
 use runstate_core::decision::{
     AnyCommand, Change, Command, Ctx, Decision, Ports, ReadSet, Rejection, TypedCommand, View,

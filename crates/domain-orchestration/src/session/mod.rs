@@ -184,7 +184,8 @@ impl Session {
         };
     }
 
-    /// Keeps the reason of an event in the metadata, and what else is known. It is bounded by itself: full metadata does not prevent an event.
+    /// Keeps the reason of an event in the metadata, and what else is known. It is bounded by itself: full metadata
+    /// does not prevent an event.
     fn note(
         &mut self,
         event: &str,

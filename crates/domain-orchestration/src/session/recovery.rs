@@ -1,4 +1,5 @@
-//! Recovery: a new owner takes over a session that stalled or failed. The owner before it has an older epoch from then on.
+//! Recovery: a new owner takes over a session that stalled or failed. The owner before it has an older epoch from then
+//! on.
 
 use runstate_core::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
@@ -10,11 +11,11 @@ use crate::machine::{Machine, SlotChoice};
 use crate::settings::OrchestrationSettings;
 use crate::task::{Task, TaskEvent, TaskState, check_dependencies, program_reads, start_program};
 
-/// Recovers a session that stalled or failed, also on another machine. The result has the epoch of the new owner; that of the owner before
-/// is stale. If it had a slot, its old one is released and it gets one again, in one commit.
+/// Recovers a session that stalled or failed, also on another machine. The result has the epoch of the new owner; that
+/// of the owner before is stale. If it had a slot, its old one is released and it gets one again, in one commit.
 ///
-/// Errors: `not_found`, `illegal_transition` (not stalled or failed; the machine is offline or in maintenance), `recovery_exhausted`,
-/// `no_free_slot`, `slot_in_use`, `task_already_running`, `dependencies_open`.
+/// Errors: `not_found`, `illegal_transition` (not stalled or failed; the machine is offline or in maintenance),
+/// `recovery_exhausted`, `no_free_slot`, `slot_in_use`, `task_already_running`, `dependencies_open`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "orchestration.session.recover")]
 pub struct RecoverSession {
@@ -23,8 +24,8 @@ pub struct RecoverSession {
     pub session_id: String,
     /// The machine that it runs on from now on; by default its machine.
     pub machine: Option<String>,
-    /// A slot of the machine: its number, or `auto` for the lowest free one. By default a session that had a slot when it stalled or failed gets
-    /// it again if it is free on the same machine, otherwise the lowest free one.
+    /// A slot of the machine: its number, or `auto` for the lowest free one. By default a session that had a slot when
+    /// it stalled or failed gets it again if it is free on the same machine, otherwise the lowest free one.
     pub slot: Option<SlotChoice>,
     /// The task that it runs from now on; by default the one that it ran when it stalled, under the new epoch.
     pub task: Option<String>,

@@ -16,8 +16,8 @@ use crate::session::{Session, SessionState};
 
 /// Adds a task to a session that has not ended.
 ///
-/// Errors: `not_found` (the session), `already_exists`, `illegal_transition` (the session has ended), `dependency_cycle`, `invalid` (a
-/// dependency in another session), `stale_owner`.
+/// Errors: `not_found` (the session), `already_exists`, `illegal_transition` (the session has ended),
+/// `dependency_cycle`, `invalid` (a dependency in another session), `stale_owner`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "orchestration.task.add")]
 pub struct AddTask {
@@ -32,7 +32,8 @@ pub struct AddTask {
     pub github_issue: Option<String>,
     /// Tasks of the session that must be completed before it can start. They may be added later.
     pub depends_on: Option<Vec<String>>,
-    /// The program that it runs, by its name. `start` then starts an execution of it, and the task ends when the execution does.
+    /// The program that it runs, by its name. `start` then starts an execution of it, and the task ends when the
+    /// execution does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
     /// The input of the program.
@@ -123,10 +124,11 @@ fn decide(
     decision.save(task, ctx.now)?.save(session, ctx.now)
 }
 
-/// Starts a task, which the session runs then. A task with a program starts an execution of it, or continues the one that has not ended.
+/// Starts a task, which the session runs then. A task with a program starts an execution of it, or continues the one
+/// that has not ended.
 ///
-/// Errors: `not_found` (also the program), `illegal_transition` (the task is not pending or blocked; the session is not active),
-/// `task_already_running`, `dependencies_open`, `stale_owner`, and those of `cvm.start`.
+/// Errors: `not_found` (also the program), `illegal_transition` (the task is not pending or blocked; the session is not
+/// active), `task_already_running`, `dependencies_open`, `stale_owner`, and those of `cvm.start`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "orchestration.task.start")]
 pub struct StartTask {
@@ -179,7 +181,8 @@ impl Command for StartTask {
 
 /// Completes a task that the session runs, or that needs no work.
 ///
-/// Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended), `stale_owner`.
+/// Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended),
+/// `stale_owner`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "orchestration.task.complete")]
 pub struct CompleteTask {
@@ -225,7 +228,8 @@ impl Command for FailTask {
 
 /// Blocks a task that cannot continue. The session may run another one.
 ///
-/// Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended), `stale_owner`.
+/// Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended),
+/// `stale_owner`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "orchestration.task.block")]
 pub struct BlockTask {
@@ -247,7 +251,8 @@ impl Command for BlockTask {
 
 /// Returns a task that is in progress or blocked to the pending ones.
 ///
-/// Errors: `not_found`, `illegal_transition` (the task is not in progress or blocked; the session has ended), `stale_owner`.
+/// Errors: `not_found`, `illegal_transition` (the task is not in progress or blocked; the session has ended),
+/// `stale_owner`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "orchestration.task.release")]
 pub struct ReleaseTask {

@@ -1,4 +1,5 @@
-//! Dependencies between the tasks of a session. A task may name one that is added later; a cycle is rejected when it would be closed.
+//! Dependencies between the tasks of a session. A task may name one that is added later; a cycle is rejected when it
+//! would be closed.
 
 use std::collections::HashSet;
 
@@ -13,7 +14,8 @@ use crate::session::Session;
 /// Largest number of tasks of one session whose dependencies are searched for a cycle.
 const SEARCHED_TASKS: u32 = 10_000;
 
-/// Rejects a start before all dependencies are completed. A completed task stays so, hence the commit need not check them.
+/// Rejects a start before all dependencies are completed. A completed task stays so, hence the commit need not check
+/// them.
 pub fn check_dependencies(view: &View, task: &Task) -> Result<(), Rejection> {
     view.require_entities::<Task>(&task.depends_on)?;
     for id in &task.depends_on {
@@ -29,8 +31,8 @@ pub fn check_dependencies(view: &View, task: &Task) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Adds what [`check_cycle`] needs for a new task: its dependencies, tasks that depend on it, and if there are any, all dependencies of the
-/// session.
+/// Adds what [`check_cycle`] needs for a new task: its dependencies, tasks that depend on it, and if there are any, all
+/// dependencies of the session.
 pub fn cycle_reads(view: &View, session: &str, id: &str, depends_on: &[String], reads: ReadSet) -> ReadSet {
     let reads = depends_on.iter().fold(reads, |reads, one| reads.with_entity::<Task>(one));
     let dependents = Query::of(&Task::COLLECTION).filter(Filter::Contains("depends_on".to_owned(), id.into()));
@@ -50,8 +52,8 @@ pub fn cycle_reads(view: &View, session: &str, id: &str, depends_on: &[String], 
     }
 }
 
-/// Rejects dependencies between a new task and those of other sessions, and those through which it would depend on itself. Every addition
-/// writes the session, so two of them do not close a cycle together.
+/// Rejects dependencies between a new task and those of other sessions, and those through which it would depend on
+/// itself. Every addition writes the session, so two of them do not close a cycle together.
 pub fn check_cycle(view: &View, session: &Session, id: &str, depends_on: &[String]) -> Result<(), Rejection> {
     for one in depends_on {
         if let Some(task) = view.find_entity::<Task>(one)? {

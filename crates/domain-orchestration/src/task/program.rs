@@ -1,5 +1,5 @@
-//! Tasks that run a program. Such a task has one execution at a time, whose id follows from the task, and its status follows that of the
-//! execution: the commit that ends the execution ends the task.
+//! Tasks that run a program. Such a task has one execution at a time, whose id follows from the task, and its status
+//! follows that of the execution: the commit that ends the execution ends the task.
 
 use runstate_core::decision::program::{ExecutionEnd, ExecutionStatus, ProgramStart};
 use runstate_core::decision::{Change, Ctx, Decision, ProgramPort, ReadSet, Rejection, View};
@@ -48,8 +48,8 @@ impl Task {
         Some(ProgramStart { program: self.program.clone()?, execution, input: self.input.clone() })
     }
 
-    /// The event with which the execution that it started last has ended; `None`: that has not ended. The decision relies on the execution, so
-    /// its end or retry before the commit is a conflict.
+    /// The event with which the execution that it started last has ended; `None`: that has not ended. The decision
+    /// relies on the execution, so its end or retry before the commit is a conflict.
     fn ending<O>(
         &self,
         view: &View,
@@ -85,8 +85,8 @@ impl Task {
     }
 }
 
-/// Adds the start of the program of a task that the decision starts. An execution that the task started before and that has not ended continues;
-/// one that is complete completes the task.
+/// Adds the start of the program of a task that the decision starts. An execution that the task started before and that
+/// has not ended continues; one that is complete completes the task.
 pub fn start_program<O>(
     view: &View,
     ctx: &mut Ctx,
@@ -158,7 +158,8 @@ fn follow_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) ->
                 task.apply(&mut session, event)?;
             }
         }
-        // The session has ended the task, runs another one, or is not active. A later start of the task continues with the execution.
+        // The session has ended the task, runs another one, or is not active. A later start of the task continues with
+        // the execution.
         _ => return Ok(()),
     }
     decision.write(view, task, ctx.now)?;

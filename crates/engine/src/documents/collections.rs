@@ -1,5 +1,6 @@
-//! The collections of an engine: those of its domains and its own, which never change, and those that are declared at run time. The store
-//! keeps the declarations of the latter, so every process knows them: from its opening on, or when it first meets one.
+//! The collections of an engine: those of its domains and its own, which never change, and those that are declared at
+//! run time. The store keeps the declarations of the latter, so every process knows them: from its opening on, or when
+//! it first meets one.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -18,7 +19,8 @@ use crate::{Engine, Error, log};
 /// Number of attempts to declare a collection while other processes declare it too.
 const ATTEMPTS: u32 = 8;
 
-/// The fingerprint of declarations in the ledger. No caller repeats them, and these rows have no meaning in another store.
+/// The fingerprint of declarations in the ledger. No caller repeats them, and these rows have no meaning in another
+/// store.
 pub const FINGERPRINT: &str = "runstate.declarations";
 
 /// Documents per read.
@@ -80,8 +82,8 @@ impl Collections {
     }
 }
 
-/// Whether a store that gave this error to [`Store::migrate`](runstate_store::Store::migrate) can be read. The store itself rejects writes with
-/// this reason; if its disk is full, documents can be deleted.
+/// Whether a store that gave this error to [`Store::migrate`](runstate_store::Store::migrate) can be read. The store
+/// itself rejects writes with this reason; if its disk is full, documents can be deleted.
 fn is_readable(error: &StoreError) -> bool {
     matches!(
         error,
@@ -101,7 +103,8 @@ impl Engine {
         }
     }
 
-    /// Prepares the store for the collections that the engine knows from the beginning, then for those that the store declares.
+    /// Prepares the store for the collections that the engine knows from the beginning, then for those that the store
+    /// declares.
     pub async fn prepare_collections(&self) -> Result<(), Error> {
         self.prepare_store(&self.shared.collections.base)
             .await
@@ -145,11 +148,11 @@ impl Engine {
         Err(busy())
     }
 
-    /// Prepares the store for `catalog`. If it is prepared for the pending version of a collection already, `catalog` gets that version.
-    /// Returns the writes that complete such declarations.
+    /// Prepares the store for `catalog`. If it is prepared for the pending version of a collection already, `catalog`
+    /// gets that version. Returns the writes that complete such declarations.
     ///
-    /// The store may have been prepared for another declaration, which was pending before and has a lower version or the same. So it may
-    /// refuse this one. The older declaration then gets its version.
+    /// The store may have been prepared for another declaration, which was pending before and has a lower version or
+    /// the same. So it may refuse this one. The older declaration then gets its version.
     async fn prepare_declared(&self, catalog: &mut Catalog, stored: &[StoredDeclaration]) -> Result<Vec<Write>, Error> {
         let mut completed: Vec<(&StoredDeclaration, DeclaredCollection)> = Vec::new();
         let mut refusable = None;
@@ -184,8 +187,8 @@ impl Engine {
         matches!(self.store().read_only_reason(), Some(StoreError::NewerVersion { .. }))
     }
 
-    /// Whether the store refused a write of a command that knew only the collections of `known`, because another process has declared a
-    /// newer version of one, and this engine knows it now.
+    /// Whether the store refused a write of a command that knew only the collections of `known`, because another
+    /// process has declared a newer version of one, and this engine knows it now.
     pub async fn has_met_newer_collections(&self, error: &StoreError, known: &Arc<Catalog>) -> bool {
         if !matches!(error, StoreError::ReadOnly { .. } | StoreError::NewerVersion { .. }) {
             return false;
@@ -201,7 +204,8 @@ impl Engine {
         Ok(page.items.into_iter().map(|row| (row.id.clone(), StoredDeclaration::read(row))).collect())
     }
 
-    /// The declarations of those collections of `catalog` that were declared at run time, in the form in which exports carry them.
+    /// The declarations of those collections of `catalog` that were declared at run time, in the form in which exports
+    /// carry them.
     pub async fn exported_declarations(&self, catalog: &Catalog) -> Result<Vec<Document>, Error> {
         let declared: Vec<_> = CollectionDeclaration::all_of(catalog).collect::<Result<_, _>>()?;
         if declared.is_empty() {
@@ -247,7 +251,8 @@ impl Engine {
         Err(Error::new(ErrorCode::NOT_FOUND, format!("the collection `{name}` is not declared; {hint}")))
     }
 
-    /// The collection that a reader names: one that was declared at run time, or one of a domain by its whole name, `domain.collection`.
+    /// The collection that a reader names: one that was declared at run time, or one of a domain by its whole name,
+    /// `domain.collection`.
     pub(super) async fn readable_collection(&self, name: &str) -> Result<&'static Collection, Error> {
         match self.registry().catalog().get(name) {
             Some(collection) => Ok(collection),
@@ -296,7 +301,8 @@ impl Engine {
         Err(busy())
     }
 
-    /// Declares the collections of an import. A newer declaration in the store remains; the documents are checked against it.
+    /// Declares the collections of an import. A newer declaration in the store remains; the documents are checked
+    /// against it.
     pub async fn declare_imported(&self, declarations: &[(CollectionDeclaration, VersionChoice)]) -> Result<(), Error> {
         for (declaration, choice) in declarations {
             match self.declare_as(declaration, *choice).await {
@@ -309,9 +315,9 @@ impl Engine {
 
     /// Makes one attempt to declare a collection. Returns whether it was declared differently before.
     ///
-    /// A process that only knows an older version than the store is prepared for cannot write to the store at all. So the declaration of a
-    /// version is stored before the store is prepared for it, and remains until it or a newer one is completed. The store comes before
-    /// the completion, because it may refuse an index.
+    /// A process that only knows an older version than the store is prepared for cannot write to the store at all. So
+    /// the declaration of a version is stored before the store is prepared for it, and remains until it or a newer one
+    /// is completed. The store comes before the completion, because it may refuse an index.
     async fn declare_locked(&self, given: &CollectionDeclaration, choice: VersionChoice) -> Result<bool, Error> {
         self.reload_locked(false).await?;
         let mut all = self.stored_declarations().await?;
@@ -357,8 +363,8 @@ impl Engine {
         let catalog = self.catalog().with(&[next.collection]).map_err(invalid_catalog)?;
         if let Err(refusal) = self.prepare_store(&catalog).await {
             if let Some(current) = current {
-                // Another process may be preparing the store for an earlier pending version. So one must remain, but without the refused
-                // changes. If this fails, `prepare_declared` finds out about them.
+                // Another process may be preparing the store for an earlier pending version. So one must remain, but
+                // without the refused changes. If this fails, `prepare_declared` finds out about them.
                 let unchanged = current.with_version(next.collection.version)?;
                 let write = declaration_write(expect, current, Some(unchanged))?;
                 drop(self.store().commit(self.declaration_batch(vec![write])).await);

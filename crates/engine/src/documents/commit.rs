@@ -1,5 +1,5 @@
-//! The command that writes documents, alone or around a command of a domain. Both share one decision, so they share one batch, one command
-//! id and one row of the ledger.
+//! The command that writes documents, alone or around a command of a domain. Both share one decision, so they share one
+//! batch, one command id and one row of the ledger.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// Largest number of writes with [`DocumentExpectation::Any`] of documents that exist. The row of the ledger, which has at most 4 KiB, holds
-/// the revisions of these documents.
+/// Largest number of writes with [`DocumentExpectation::Any`] of documents that exist. The row of the ledger, which has
+/// at most 4 KiB, holds the revisions of these documents.
 const MAX_UNEXPECTED: usize = 64;
 
 /// One write of one document.
@@ -197,8 +197,8 @@ fn merge(document: &mut Document, patch: &Document) {
 pub(super) struct DocumentCommit<'a> {
     writes: Vec<DocumentWrite>,
     command: Option<&'a mut dyn AnyCommand>,
-    /// The revisions of documents that existed before a write that expected nothing, by the position of the write. All other revisions
-    /// follow from the writes, so the ledger does not need them.
+    /// The revisions of documents that existed before a write that expected nothing, by the position of the write. All
+    /// other revisions follow from the writes, so the ledger does not need them.
     unexpected: SortedMap<usize, Revision>,
 }
 

@@ -1,4 +1,5 @@
-//! Which declaration may follow which. Documents are never rewritten, and other programs keep the declaration that they know.
+//! Which declaration may follow which. Documents are never rewritten, and other programs keep the declaration that they
+//! know.
 
 use runstate_core::error_code::ErrorCode;
 use runstate_value::sort_by;
@@ -9,11 +10,12 @@ use crate::Error;
 impl CollectionDeclaration {
     /// The declaration that follows `stored`; `None`: nothing changes.
     ///
-    /// Fields, indexes and allowed values may be added. Nothing that stored documents or other programs rely on may change. A field, an index or
-    /// expiry may be dropped, but only under a higher version that the caller chose.
+    /// Fields, indexes and allowed values may be added. Nothing that stored documents or other programs rely on may
+    /// change. A field, an index or expiry may be dropped, but only under a higher version that the caller chose.
     ///
-    /// Processes may be preparing the store for `pending`, so no version below it may follow. `is_protected`: this declaration has no version
-    /// of its own, and that of `stored` or `pending` was chosen by a program. Then only `pending` may follow.
+    /// Processes may be preparing the store for `pending`, so no version below it may follow. `is_protected`: this
+    /// declaration has no version of its own, and that of `stored` or `pending` was chosen by a program. Then only
+    /// `pending` may follow.
     pub(super) fn successor(
         &self,
         stored: &Self,
@@ -73,7 +75,8 @@ impl CollectionDeclaration {
                     );
                     Error::new(ErrorCode::LIMIT, message)
                 })?;
-                // A program that keeps its version would find the raised one the next time that it starts, and could not use it.
+                // A program that keeps its version would find the raised one the next time that it starts, and could
+                // not use it.
                 match self.version == Some(version) {
                     true => refused(
                         "it has no such field or index".to_owned(),

@@ -29,7 +29,8 @@ pub struct CollectionDeclaration {
     /// Its name: a lower-case letter, then lower-case letters, digits and `_`.
     #[operation(subject)]
     pub collection: String,
-    /// Its version; by default 1, and one more for each change. A declaration without a version never changes one that has a version.
+    /// Its version; by default 1, and one more for each change. A declaration without a version never changes one that
+    /// has a version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
     /// Its fields. Documents may have others, which are not checked.
@@ -53,8 +54,8 @@ pub struct CollectionDeclaration {
 pub enum VersionChoice {
     /// The program that declared the collection.
     Explicit,
-    /// The engine. Rows and exports of earlier programs have no mark and count as this, so every program that declares without a version
-    /// continues to work. The next program that declares the version marks the row.
+    /// The engine. Rows and exports of earlier programs have no mark and count as this, so every program that declares
+    /// without a version continues to work. The next program that declares the version marks the row.
     Automatic,
 }
 
@@ -146,8 +147,8 @@ fn is_zero(after: &Millis) -> bool {
     *after == Millis(0)
 }
 
-/// The outcomes of all declarations that this process has met, by their canonical text. Collections are `&'static` everywhere, so each
-/// distinct declaration is leaked once, and [`DECLARATIONS_BYTES`] bounds all of them.
+/// The outcomes of all declarations that this process has met, by their canonical text. Collections are `&'static`
+/// everywhere, so each distinct declaration is leaked once, and [`DECLARATIONS_BYTES`] bounds all of them.
 static COLLECTIONS: Mutex<BTreeMap<String, Result<&'static Collection, String>>> = Mutex::new(BTreeMap::new());
 
 impl CollectionDeclaration {
@@ -216,7 +217,8 @@ impl CollectionDeclaration {
         Error::new(ErrorCode::INVALID, format!("documents.declare: the collection `{}`: {problem}", self.collection))
     }
 
-    /// Checks that no index has a field twice, and that no two have the same entries. An index is read in both directions.
+    /// Checks that no index has a field twice, and that no two have the same entries. An index is read in both
+    /// directions.
     pub(super) fn check_redundant_indexes(&self) -> Result<(), Error> {
         for (at, index) in self.indexes.iter().enumerate() {
             let name = index.fields.join(", ");

@@ -1,5 +1,6 @@
-//! Documents of the user's own: collections that are declared at run time, and documents in them that generic operations read, query and
-//! change. A commit may hold document writes together with one command of a domain: all of it happens, or nothing.
+//! Documents of the user's own: collections that are declared at run time, and documents in them that generic
+//! operations read, query and change. A commit may hold document writes together with one command of a domain: all of
+//! it happens, or nothing.
 //!
 //! | file | contents |
 //! |---|---|
@@ -98,13 +99,14 @@ impl Engine {
 }
 
 impl Documents {
-    /// Declares a collection, and returns it. The same declaration again has no effect. A declaration that adds fields, indexes or allowed
-    /// values gets the next version. A declaration without a version never changes one whose version was given. A stored declaration of
-    /// an earlier program counts as one without a version until it is declared with its version.
+    /// Declares a collection, and returns it. The same declaration again has no effect. A declaration that adds fields,
+    /// indexes or allowed values gets the next version. A declaration without a version never changes one whose version
+    /// was given. A stored declaration of an earlier program counts as one without a version until it is declared with
+    /// its version.
     ///
-    /// Errors: `invalid` (not a valid declaration; an incompatible one, whose difference is named; stored documents do not match it),
-    /// `newer_version` (an older version than the stored one; a different declaration without a version, where the stored one has a
-    /// version), `limit`.
+    /// Errors: `invalid` (not a valid declaration; an incompatible one, whose difference is named; stored documents do
+    /// not match it), `newer_version` (an older version than the stored one; a different declaration without a version,
+    /// where the stored one has a version), `limit`.
     pub async fn declare(&self, declaration: &CollectionDeclaration) -> Result<&'static Collection, Error> {
         self.engine.declare_collection(declaration).await
     }
@@ -122,8 +124,8 @@ impl Documents {
         CollectionDeclaration::all_of(&self.engine.catalog()).collect()
     }
 
-    /// The documents with these ids, in their order; `None` for a document that does not exist. `collection` may also be one of a domain of
-    /// this engine.
+    /// The documents with these ids, in their order; `None` for a document that does not exist. `collection` may also
+    /// be one of a domain of this engine.
     ///
     /// Errors: `corrupt` (the fields of a document are not those of `T`).
     pub async fn get<T: DeserializeOwned>(
@@ -165,11 +167,11 @@ impl Documents {
         revisions.into_iter().flatten().next().ok_or_else(|| Error::internal("a written document has no revision"))
     }
 
-    /// Writes documents in one commit, under `id` or under a generated command id. Returns their revisions in the order of the writes; `None`
-    /// for a deleted document.
+    /// Writes documents in one commit, under `id` or under a generated command id. Returns their revisions in the order
+    /// of the writes; `None` for a deleted document.
     ///
-    /// Errors: `conflict` (a document does not have the expected revision; the details name both), `not_found` (a patch of a document that
-    /// does not exist), `invalid`, `unique_violation`, `too_large`, `command_id_reused`.
+    /// Errors: `conflict` (a document does not have the expected revision; the details name both), `not_found` (a patch
+    /// of a document that does not exist), `invalid`, `unique_violation`, `too_large`, `command_id_reused`.
     pub async fn commit(
         &self,
         writes: Vec<DocumentWrite>,
@@ -178,8 +180,8 @@ impl Documents {
         self.commit_any(writes, None, id).await
     }
 
-    /// As [`Documents::commit`], in one commit with `command`: all of it happens, or nothing. If the command has further parts
-    /// ([`Command::next`]), the documents are written with the first one.
+    /// As [`Documents::commit`], in one commit with `command`: all of it happens, or nothing. If the command has
+    /// further parts ([`Command::next`]), the documents are written with the first one.
     ///
     /// Errors: also those of the command.
     pub async fn commit_with<C: Command>(

@@ -72,7 +72,8 @@ pub(crate) struct QueryDocuments {
     /// The condition, such as `{"eq": ["tag", "home"]}`; by default all documents.
     #[operation(name = "where")]
     filter: Option<Filter>,
-    /// The fields by which the documents are ordered. A `-` before a name means descending. The id is always the last one.
+    /// The fields by which the documents are ordered. A `-` before a name means descending. The id is always the last
+    /// one.
     order: Option<Vec<String>>,
     /// The cursor of an earlier page of the same query. The reply continues after that page.
     cursor: Option<String>,
@@ -303,8 +304,8 @@ fn reply_document(collection: &Collection, id: &str, stored: &StoredDocument) ->
     DocumentReply(document)
 }
 
-/// Whether a field, or the object that begins its path, holds a secret of a domain. The secrets of collections that were declared at run time
-/// are the caller's own.
+/// Whether a field, or the object that begins its path, holds a secret of a domain. The secrets of collections that
+/// were declared at run time are the caller's own.
 fn is_secret(collection: &Collection, path: &str) -> bool {
     let first = path.split('.').next();
     let is_secret = |field: &Field| field.secret && field.name.split('.').next() == first;

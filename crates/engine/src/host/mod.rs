@@ -31,8 +31,8 @@ pub trait Host: MaybeSync {
     /// Completes after `span`.
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()>;
 
-    /// Lets other tasks of this thread run. The engine awaits it after each command, and between the parts of a long one. `None`: there is
-    /// nothing to yield to now, or tasks have threads.
+    /// Lets other tasks of this thread run. The engine awaits it after each command, and between the parts of a long
+    /// one. `None`: there is nothing to yield to now, or tasks have threads.
     fn yield_now(&self) -> Option<BoxFuture<'_, ()>> {
         None
     }

@@ -9,7 +9,8 @@ use runstate_value::time::{Millis, Timestamp};
 
 use super::Host;
 
-/// The clock and entropy of the operating system, and the timers of tokio (which require a tokio runtime with time enabled).
+/// The clock and entropy of the operating system, and the timers of tokio (which require a tokio runtime with time
+/// enabled).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemHost;
 
@@ -23,7 +24,8 @@ impl Host for SystemHost {
     fn entropy(&self) -> [u8; 10] {
         let mut bytes = [0u8; 10];
         if getrandom::fill(&mut bytes).is_err() {
-            // Without an entropy source, process id, time and thread still distinguish two processes, and ids need no secrecy.
+            // Without an entropy source, process id, time and thread still distinguish two processes, and ids need no
+            // secrecy.
             let process = (std::process::id(), SystemTime::now(), std::thread::current().id());
             bytes.copy_from_slice(&runstate_core::id::sha256(&[format!("{process:?}").as_bytes()])[..10]);
         }

@@ -59,8 +59,8 @@ thread_local! {
     static LAST_YIELD: Cell<f64> = const { Cell::new(0.0) };
 }
 
-/// Waits for one turn of the event loop, so that timers, input and drawing run; settled promises are not enough. Not `setTimeout`, which
-/// browsers delay for longer than a turn, and for a second in hidden pages.
+/// Waits for one turn of the event loop, so that timers, input and drawing run; settled promises are not enough. Not
+/// `setTimeout`, which browsers delay for longer than a turn, and for a second in hidden pages.
 async fn yield_to_event_loop() {
     if let Some(immediate) = SET_IMMEDIATE.with(Clone::clone) {
         await_callback(|resolve| drop(immediate.call1(&JsValue::NULL, resolve))).await;

@@ -53,11 +53,11 @@ async fn clear_row(engine: &Engine, Row { id, stored }: Row) -> Result<(), store
     clear(engine, HeldMarker::read(Key { collection: STAGED.name.into(), id }, stored)?).await
 }
 
-/// Removes the rows that the marker leads to, and last the marker. [`store::StoreError::Conflict`]: another process continues the
-/// commit.
+/// Removes the rows that the marker leads to, and last the marker. [`store::StoreError::Conflict`]: another process
+/// continues the commit.
 ///
-/// The first batch that succeeds takes the marker over. It expects the revision at which the marker was read, so the records read since
-/// are complete. If the holder had staged one more batch, this one would be a conflict.
+/// The first batch that succeeds takes the marker over. It expects the revision at which the marker was read, so the
+/// records read since are complete. If the holder had staged one more batch, this one would be a conflict.
 pub(super) async fn clear(engine: &Engine, mut marker: HeldMarker) -> Result<(), store::StoreError> {
     let attempt = engine.new_command_id();
     let mut batches = (1..).map(|n| attempt.part(n));
@@ -102,9 +102,10 @@ async fn deletions(engine: &Engine, records: &[Row], marker: &HeldMarker) -> Res
     Ok(writes)
 }
 
-/// Deletes those of the rows that are unchanged since they were staged. Rows may be gone: their execution was deleted, or their cleanup
-/// crashed midway. Then a repeat of their command may have inserted them again, in one batch. Such rows are in use, which their
-/// revision shows. Each deletion expects the revision that was read, because such a repeat may happen at any time.
+/// Deletes those of the rows that are unchanged since they were staged. Rows may be gone: their execution was deleted,
+/// or their cleanup crashed midway. Then a repeat of their command may have inserted them again, in one batch. Such
+/// rows are in use, which their revision shows. Each deletion expects the revision that was read, because such a repeat
+/// may happen at any time.
 async fn staged_row_deletions(
     engine: &Engine,
     rows: Vec<Key>,

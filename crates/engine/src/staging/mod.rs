@@ -1,8 +1,9 @@
-//! Commits larger than one batch. Rows that no document refers to yet are staged in batches of their own. Then one small batch decides: it
-//! writes the head that refers to them, and the command's row in the ledger.
+//! Commits larger than one batch. Rows that no document refers to yet are staged in batches of their own. Then one
+//! small batch decides: it writes the head that refers to them, and the command's row in the ledger.
 //!
-//! Meanwhile a **marker** ([`STAGED`]) exists under the command's id, and a **record** ([`STAGED_ROWS`]) for every staging batch, written
-//! in that batch. A record lists the rows that its batch staged, and older rows that the commit replaces.
+//! Meanwhile a **marker** ([`STAGED`]) exists under the command's id, and a **record** ([`STAGED_ROWS`]) for every
+//! staging batch, written in that batch. A record lists the rows that its batch staged, and older rows that the commit
+//! replaces.
 //!
 //! ```text
 //! batch attempt/1   marker is created      + record 1 + rows
@@ -11,19 +12,21 @@
 //! batch other/1…    rows and records are deleted, the marker with the last ones
 //! ```
 //!
-//! - **The marker is the fencing token.** Every batch writes it, and expects the revision that the batch before left. A repeat of the
-//!   command, or a cleanup, takes the marker over in the batch that removes rows. After that each batch of its former holder is a conflict,
-//!   the deciding batch too. If the deciding batch was first, the cleanup is the conflict.
-//! - **Only recorded rows are removed.** A record and its rows are one commit, and rows are inserted with the expectation that they are
-//!   absent. So this attempt wrote every row in its records. The deciding batch changes the marker's state, and with it the rows that
-//!   are removed: staged rows before it, replaced rows after it. A crash at any point leaves rows that readers do not see, and a marker
-//!   that leads to them.
-//! - **A marker that is not adopted leads to no row in use.** The keys of rows derive from the command, so its repeat uses the same keys. A
-//!   repeat that is small enough for one batch looks for a marker first and clears it. A cleanup between that check and the commit removes
-//!   only rows that the command's own batch did not write, each at the revision at which it was read. The first condition holds even after
-//!   an import, where revisions differ.
+//! - **The marker is the fencing token.** Every batch writes it, and expects the revision that the batch before left. A
+//!   repeat of the command, or a cleanup, takes the marker over in the batch that removes rows. After that each batch
+//!   of its former holder is a conflict, the deciding batch too. If the deciding batch was first, the cleanup is the
+//!   conflict.
+//! - **Only recorded rows are removed.** A record and its rows are one commit, and rows are inserted with the
+//!   expectation that they are absent. So this attempt wrote every row in its records. The deciding batch changes the
+//!   marker's state, and with it the rows that are removed: staged rows before it, replaced rows after it. A crash at
+//!   any point leaves rows that readers do not see, and a marker that leads to them.
+//! - **A marker that is not adopted leads to no row in use.** The keys of rows derive from the command, so its repeat
+//!   uses the same keys. A repeat that is small enough for one batch looks for a marker first and clears it. A cleanup
+//!   between that check and the commit removes only rows that the command's own batch did not write, each at the
+//!   revision at which it was read. The first condition holds even after an import, where revisions differ.
 //! - **Batch ids belong to one attempt** (`attempt/n`): the ledger never answers one attempt with the rows of another.
-//! - **All batches are checked before the first is sent**: a commit that is too large is rejected, and nothing is written.
+//! - **All batches are checked before the first is sent**: a commit that is too large is rejected, and nothing is
+//!   written.
 
 pub(super) mod cleanup;
 pub(super) mod marker;
@@ -40,8 +43,8 @@ use super::command::{CommandAttempt, CommitOutcome};
 use super::{DECLARATIONS, Engine, Error, log};
 use marker::{HeldMarker, Marker, StagingRecord, StagingState};
 
-/// `runstate.staged`: one marker for every command whose commit needs more than one batch, from its first batch until its rows are cleaned
-/// up.
+/// `runstate.staged`: one marker for every command whose commit needs more than one batch, from its first batch until
+/// its rows are cleaned up.
 pub const STAGED: Collection = Collection::new("runstate.staged", 1)
     .fields(&[
         Field::id("id"),
@@ -53,7 +56,8 @@ pub const STAGED: Collection = Collection::new("runstate.staged", 1)
     .indexes(&[Index::ordered(&[("at", Ascending)])])
     .shard(ShardKey::HashedId);
 
-/// `runstate.staged_rows`: the rows that a batch has `staged`, and the rows that will be `replaced` by the commit; as `collection/id`.
+/// `runstate.staged_rows`: the rows that a batch has `staged`, and the rows that will be `replaced` by the commit; as
+/// `collection/id`.
 pub const STAGED_ROWS: Collection = Collection::new("runstate.staged_rows", 1)
     .fields(&[
         Field::id("id"),
@@ -71,8 +75,8 @@ pub const COLLECTIONS: &[&Collection] = &[&DECLARATIONS, &STAGED, &STAGED_ROWS];
 /// The age from which [`Engine::remove_abandoned`] treats the marker of a large commit as abandoned.
 pub const ABANDONED_AFTER: Millis = Millis::minutes(60);
 
-/// How long another attempt at the same command may show no progress before it counts as crashed; longer after each conflict. A wrong guess
-/// costs the other attempt a repetition, but never a row.
+/// How long another attempt at the same command may show no progress before it counts as crashed; longer after each
+/// conflict. A wrong guess costs the other attempt a repetition, but never a row.
 const STALL_TIMEOUT: Millis = Millis(200);
 
 /// `catalog` with the engine's own collections: all collections that an engine over `catalog` uses.
@@ -127,8 +131,8 @@ async fn send_all(
     }
 }
 
-/// Removes the rows that this attempt has left, committed or not. If that fails, a repeat of the command or a later cleanup removes
-/// them.
+/// Removes the rows that this attempt has left, committed or not. If that fails, a repeat of the command or a later
+/// cleanup removes them.
 async fn clean_up(engine: &Engine, id: &CommandId, attempt: &CommandId) {
     let cleaned = match marker::find_marker(engine, id).await {
         Ok(Some(held)) if held.is_held_by(attempt) => cleanup::clear(engine, held).await,
@@ -139,7 +143,8 @@ async fn clean_up(engine: &Engine, id: &CommandId, attempt: &CommandId) {
     }
 }
 
-/// Removes the rows that earlier attempts at this command have left, once these count as crashed. `Some`: one of them has committed it.
+/// Removes the rows that earlier attempts at this command have left, once these count as crashed. `Some`: one of them
+/// has committed it.
 pub(super) async fn clear_earlier_attempts(
     engine: &Engine,
     command: &CommandAttempt<'_>,
@@ -233,8 +238,8 @@ pub(crate) fn fits(engine: &Engine, batch: &Batch, staged: &[Write], retired: &[
     writes <= limits.batch_writes && batch.bytes().saturating_add(rows) <= limits.batch_bytes
 }
 
-/// The staging batches in order, then the deciding batch. [`store::StoreError::TooLarge`]: a batch or a row exceeds the limits in any
-/// case.
+/// The staging batches in order, then the deciding batch. [`store::StoreError::TooLarge`]: a batch or a row exceeds the
+/// limits in any case.
 pub(super) fn plan_batches(
     engine: &Engine,
     mut deciding: Batch,

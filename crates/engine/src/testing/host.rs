@@ -17,7 +17,8 @@ use runstate_value::time::{Millis, Timestamp};
 
 use crate::Host;
 
-/// A simulated host: time is that of its clock, entropy comes from a counter, and a sleep advances the clock instead of waiting.
+/// A simulated host: time is that of its clock, entropy comes from a counter, and a sleep advances the clock instead of
+/// waiting.
 ///
 /// ```
 /// use runstate::engine::Host;
@@ -50,8 +51,8 @@ impl Host for SimHost {
     }
 }
 
-/// A simulated host on which a sleep does wait: [`TimedHost::block_on`] moves the clock to the next sleeper when all tasks wait. Hours of simulated
-/// time take no real time, and always in the same order. Clones share one host.
+/// A simulated host on which a sleep does wait: [`TimedHost::block_on`] moves the clock to the next sleeper when all
+/// tasks wait. Hours of simulated time take no real time, and always in the same order. Clones share one host.
 ///
 /// ```
 /// use runstate::engine::Host;

@@ -35,7 +35,8 @@ impl<P: FnMut(Progress)> Verification<P> {
         Ok(())
     }
 
-    /// Checks one entity. It may be written meanwhile, so a problem is a finding only if it is found twice at one revision.
+    /// Checks one entity. It may be written meanwhile, so a problem is a finding only if it is found twice at one
+    /// revision.
     async fn check_entity(&mut self, check: &'static EntityCheck, id: &str) -> Result<(), Error> {
         let mut before: Option<(InspectionResult, Vec<Finding>)> = None;
         for _ in 0..TRIES {

@@ -1,6 +1,6 @@
-//! Checks the entries of each index against the documents. An ordered index is read completely: its order and uniqueness are checked, and
-//! whether its entries are exactly those of the documents. In an index of elements, the elements of each document are looked up; in a text
-//! index, a word of each of the first documents.
+//! Checks the entries of each index against the documents. An ordered index is read completely: its order and
+//! uniqueness are checked, and whether its entries are exactly those of the documents. In an index of elements, the
+//! elements of each document are looked up; in a text index, a word of each of the first documents.
 
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ enum IndexMismatch {
     Wrong,
 }
 
-/// Documents that differ from an index, as of one comparison, with their revisions. `None`: the document does not exist, or cannot be read.
+/// Documents that differ from an index, as of one comparison, with their revisions. `None`: the document does not
+/// exist, or cannot be read.
 type Differences = SortedMap<Arc<str>, (IndexMismatch, Option<String>)>;
 
 impl<P: FnMut(Progress)> Verification<P> {
@@ -98,8 +99,8 @@ impl<P: FnMut(Progress)> Verification<P> {
         Ok(())
     }
 
-    /// Finds the documents of these buckets that differ from the index. A document that is written meanwhile differs for a moment, so a
-    /// mismatch is a finding only if it is found twice at one revision.
+    /// Finds the documents of these buckets that differ from the index. A document that is written meanwhile differs
+    /// for a moment, so a mismatch is a finding only if it is found twice at one revision.
     async fn find_mismatches(
         &mut self,
         collection: &'static Collection,
@@ -172,7 +173,8 @@ impl<P: FnMut(Progress)> Verification<P> {
         Ok(differing)
     }
 
-    /// Looks up the elements and words of documents in the indexes over them, after `scanned` documents of the collection.
+    /// Looks up the elements and words of documents in the indexes over them, after `scanned` documents of the
+    /// collection.
     pub(super) async fn check_elements(
         &mut self,
         collection: &'static Collection,
@@ -252,7 +254,8 @@ fn lookups(index: &Index, row: &Row) -> Vec<Filter> {
 /// Number of buckets.
 pub(super) const BUCKETS: usize = 256;
 
-/// Entries of one index, assigned to buckets by the id of their document. A bucket is the sum of its entries' hashes, in any order.
+/// Entries of one index, assigned to buckets by the id of their document. A bucket is the sum of its entries' hashes,
+/// in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Buckets {
     sums: Vec<u128>,

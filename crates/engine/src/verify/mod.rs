@@ -1,6 +1,6 @@
-//! `verify`: compares the documents of any store with the declarations, through the [`Store`](runstate_store::Store) interface. It changes
-//! nothing, and its memory is bounded whatever the size of the store. Others may write meanwhile: a mismatch is read again before it
-//! becomes a finding.
+//! `verify`: compares the documents of any store with the declarations, through the [`Store`](runstate_store::Store)
+//! interface. It changes nothing, and its memory is bounded whatever the size of the store. Others may write meanwhile:
+//! a mismatch is read again before it becomes a finding.
 //!
 //! | file | comparison |
 //! |---|---|
@@ -8,8 +8,9 @@
 //! | `index.rs` | the entries of each index with the documents |
 //! | `execution.rs` | the document of each execution with its rows |
 //!
-//! A backend checks its own files, records and definitions first, by [`Store::inspect`](runstate_store::Store::inspect).
-//! A scan of a collection by id continues after a document that cannot be read.
+//! A backend checks its own files, records and definitions first, by
+//! [`Store::inspect`](runstate_store::Store::inspect). A scan of a collection by id continues after a document that
+//! cannot be read.
 
 mod entity;
 mod index;
@@ -77,7 +78,8 @@ struct Verification<P> {
 }
 
 impl<P: FnMut(Progress)> Verification<P> {
-    /// Checks a collection. Indexes have entries of documents as they are at rest, so one with encrypted values is read in both forms.
+    /// Checks a collection. Indexes have entries of documents as they are at rest, so one with encrypted values is read
+    /// in both forms.
     async fn check_collection(&mut self, collection: &'static Collection) -> Result<(), Error> {
         let sealed = self.engine.collection_at_rest(collection);
         if std::ptr::eq(sealed, collection) {
@@ -240,7 +242,8 @@ impl<P: FnMut(Progress)> Verification<P> {
         reference: &Reference,
         orphans: Vec<Key>,
     ) -> Result<(), Error> {
-        // A store into which one execution was imported has the version of the program that it runs, but not the program.
+        // A store into which one execution was imported has the version of the program that it runs, but not the
+        // program.
         let catalog = self.engine.catalog();
         let is_not_exported = |target: &Collection| catalog.has_nested_children(target);
         // A document that expires may do so before those that belong to it.
@@ -363,8 +366,8 @@ impl CollectionScan {
         page.items
     }
 
-    /// Skips the document `at`, which cannot be read: the documents before it are read first, then those after it. A collection without the
-    /// field `id` cannot be scanned further.
+    /// Skips the document `at`, which cannot be read: the documents before it are read first, then those after it. A
+    /// collection without the field `id` cannot be scanned further.
     pub(super) fn skip(&mut self, at: &str) {
         self.complete = false;
         let id = at.strip_prefix(self.collection.name).and_then(|rest| rest.strip_prefix('/'));

@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
+use futures_util::future::Either;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::marker::BoxFuture;
 use runstate_core::operation::{Failure, WorkItem};
-use futures_util::future::Either;
 use runstate_store::layer::yield_now;
 use runstate_value::Json;
 use runstate_value::time::Millis;
@@ -29,7 +29,8 @@ impl<W: WorkItem> Worker<W> {
         let begun = self.host().now();
         let attempt = work.attempts();
         if attempt > self.backoff.attempts {
-            // Earlier workers crashed without reporting a failure. The item would crash this worker too, and the next one.
+            // Earlier workers crashed without reporting a failure. The item would crash this worker too, and the next
+            // one.
             let why = format!("earlier workers tried it {} times, and none reported a result", attempt - 1);
             return self.fail(work, Failure::permanent(why), Millis(0)).await;
         }

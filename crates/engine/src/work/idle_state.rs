@@ -10,7 +10,8 @@ use super::race::race;
 use super::task::Signal;
 use crate::Error;
 
-/// Maximum time between two checks. It bounds the delay of what no change reports, such as the end of another worker's lease.
+/// Maximum time between two checks. It bounds the delay of what no change reports, such as the end of another worker's
+/// lease.
 const MAX_WAIT: Millis = Millis::seconds(1);
 
 /// Maximum delay with which a worker lets others claim first, after it repeatedly found nothing.
@@ -81,7 +82,8 @@ impl IdleState {
         Ok(IdleOutcome::MayFindWork)
     }
 
-    /// Delays the claim after a change: if other workers were repeatedly faster, they are likely to be so again. Returns whether it did.
+    /// Delays the claim after a change: if other workers were repeatedly faster, they are likely to be so again.
+    /// Returns whether it did.
     async fn delay_claim<W: WorkItem>(&mut self, worker: &Worker<W>, wake_up: &Signal) -> bool {
         let delays = self.claim_delay > Millis(0);
         let delay = worker.random_up_to(self.claim_delay);
@@ -136,8 +138,8 @@ impl IdleState {
     }
 }
 
-/// Whether an event makes an item. Other changes to an item are irrelevant to idle workers: it was claimed, extended or closed. The few
-/// released items are found by the next check.
+/// Whether an event makes an item. Other changes to an item are irrelevant to idle workers: it was claimed, extended or
+/// closed. The few released items are found by the next check.
 fn is_new_item<W: WorkItem>(event: &ChangeEvent) -> bool {
     event.key.collection == W::COLLECTION.name && event.revision.as_ref().is_some_and(|revision| revision.writes() == 1)
 }

@@ -1,6 +1,6 @@
-//! Workers claim items, pass them to handlers of your code, and continue until they are stopped. They manage claims, leases, heartbeats and
-//! retries; a handler receives an item and returns an answer. The items of `Cvm::worker` are the calls of
-//! executions. A domain of your own declares its items as [`WorkItem`].
+//! Workers claim items, pass them to handlers of your code, and continue until they are stopped. They manage claims,
+//! leases, heartbeats and retries; a handler receives an item and returns an answer. The items of `Cvm::worker` are the
+//! calls of executions. A domain of your own declares its items as [`WorkItem`].
 //!
 //! ```
 //! use runstate::work::{Failure, Task};
@@ -25,9 +25,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Everything runs within the future that [`Worker::run`] and [`Worker::drain`] return, on any executor. A handler that blocks the thread
-//! delays the others and their heartbeats, so a long computation belongs on a thread of its own (`spawn_blocking`). To use several threads,
-//! run several workers.
+//! Everything runs within the future that [`Worker::run`] and [`Worker::drain`] return, on any executor. A handler that
+//! blocks the thread delays the others and their heartbeats, so a long computation belongs on a thread of its own
+//! (`spawn_blocking`). To use several threads, run several workers.
 
 mod attempt;
 mod idle_state;
@@ -79,9 +79,11 @@ struct ServedKind<W> {
 }
 
 impl<W: WorkItem> Worker<W> {
-    /// A worker that serves nothing yet. `owner` is its name, for people, and in the record of the items that it answers.
+    /// A worker that serves nothing yet. `owner` is its name, for people, and in the record of the items that it
+    /// answers.
     ///
-    /// It also runs due work ([`Engine::run_due`](crate::Engine::run_due)), so that timers and deadlines take effect while any worker runs.
+    /// It also runs due work ([`Engine::run_due`](crate::Engine::run_due)), so that timers and deadlines take effect
+    /// while any worker runs.
     pub fn new(engine: &Engine, owner: impl Into<String>) -> Self {
         Self {
             engine: engine.clone(),
@@ -95,8 +97,8 @@ impl<W: WorkItem> Worker<W> {
         }
     }
 
-    /// Serves items of this kind, at most `concurrency` at once. `CC(...)` makes calls of the kind `cc`; `call(tool, …)` makes calls of the
-    /// kind of the tool's name.
+    /// Serves items of this kind, at most `concurrency` at once. `CC(...)` makes calls of the kind `cc`; `call(tool,
+    /// …)` makes calls of the kind of the tool's name.
     ///
     /// An invalid answer and a panic of the handler count as failures that are retried.
     pub fn handle<H, F>(mut self, kind: impl Into<String>, concurrency: usize, handler: H) -> Self
@@ -112,8 +114,8 @@ impl<W: WorkItem> Worker<W> {
         self
     }
 
-    /// Sets how long an item belongs to this worker without a heartbeat; 30 seconds by default. The worker sends three heartbeats in that
-    /// time.
+    /// Sets how long an item belongs to this worker without a heartbeat; 30 seconds by default. The worker sends three
+    /// heartbeats in that time.
     pub fn lease(mut self, lease: Millis) -> Self {
         self.lease = lease;
         self
@@ -145,10 +147,11 @@ impl<W: WorkItem> Worker<W> {
         self
     }
 
-    /// Serves until `stop` completes. Then it claims nothing more, lets running handlers continue for the grace, and releases the remaining
-    /// items.
+    /// Serves until `stop` completes. Then it claims nothing more, lets running handlers continue for the grace, and
+    /// releases the remaining items.
     ///
-    /// Waits out errors of the store. Fails if waiting does not help: the store was closed, is damaged, or is read-only.
+    /// Waits out errors of the store. Fails if waiting does not help: the store was closed, is damaged, or is
+    /// read-only.
     pub async fn run(&self, stop: impl Future<Output = ()> + MaybeSend) -> Result<(), Error> {
         self.run_until(stop, std::future::pending()).await
     }
@@ -162,8 +165,8 @@ impl<W: WorkItem> Worker<W> {
         self.serve(StopCondition::Requested, Box::pin(stop), Box::pin(now)).await
     }
 
-    /// Serves until no item of its kinds is open, and nothing that it started runs any more. An item that waits for a retry is open, and so
-    /// is an item that another worker has claimed.
+    /// Serves until no item of its kinds is open, and nothing that it started runs any more. An item that waits for a
+    /// retry is open, and so is an item that another worker has claimed.
     pub async fn drain(&self) -> Result<(), Error> {
         self.drain_until(std::future::pending(), std::future::pending()).await
     }

@@ -75,8 +75,8 @@ impl Signal {
     }
 }
 
-/// Notifies a handler, and everything that it has started, that its item no longer belongs to it: the claim was lost, or its worker ends.
-/// The handler itself is dropped then. Clones share the state.
+/// Notifies a handler, and everything that it has started, that its item no longer belongs to it: the claim was lost,
+/// or its worker ends. The handler itself is dropped then. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct CancellationToken(Signal);
 

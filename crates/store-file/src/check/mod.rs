@@ -1,5 +1,6 @@
-//! Verify and repair: `survey.rs` reads every file of a store, `damaged_tail.rs` applies what can be kept behind a damaged
-//! commit and names the rest, `repair.rs` writes a snapshot of all that is intact, and this module measures disk usage.
+//! Verify and repair: `survey.rs` reads every file of a store, `damaged_tail.rs` applies what can be kept behind a
+//! damaged commit and names the rest, `repair.rs` writes a snapshot of all that is intact, and this module measures
+//! disk usage.
 
 mod damaged_tail;
 mod identity;
@@ -35,8 +36,8 @@ impl<F: Fn(u64, u64) + MaybeSync> ProgressObserver for F {
 }
 
 /// Reads and checks every file of a store: checksums, the hash chain, and that each commit has its recorded outcome. It
-/// changes nothing, and other processes may use the store meanwhile. Its findings name what [`repair_on`] with the same catalog would
-/// lose.
+/// changes nothing, and other processes may use the store meanwhile. Its findings name what [`repair_on`] with the same
+/// catalog would lose.
 ///
 /// Errors: [`StoreError::Unavailable`] if there is no store or it cannot be read; [`StoreError::NewerVersion`] if a
 /// newer program wrote it.

@@ -195,7 +195,8 @@ async fn preserve_damaged_files<F: Fs>(fs: &F, broken: &[String]) -> Result<Pres
     Ok(Preservation::Complete)
 }
 
-/// Names that one damaged file can get in the folder `damaged`. Only repairs of different damage to one file need several.
+/// Names that one damaged file can get in the folder `damaged`. Only repairs of different damage to one file need
+/// several.
 const PRESERVED_NAMES: usize = 1_000;
 
 /// Links a file into the folder `damaged` and returns its name there. Without hard links the file loses its first name.

@@ -19,8 +19,8 @@ pub mod folder {
         opened.sync_all()
     }
 
-    /// Syncs the folders above `folder`: another process may have just created them without a sync yet. A folder that this
-    /// process may not open was created by another user, long before.
+    /// Syncs the folders above `folder`: another process may have just created them without a sync yet. A folder that
+    /// this process may not open was created by another user, long before.
     pub fn sync_ancestors(folder: &Path) -> io::Result<()> {
         let folder = folder.canonicalize()?;
         for above in folder.ancestors().skip(1) {
@@ -74,8 +74,9 @@ pub mod folder {
     }
 }
 
-/// Rename without replacing (`renameat2` with `RENAME_NOREPLACE`): creates a name only once on file systems without hard
-/// links (vfat, exFAT). `std` lacks the call; `rustix` makes it without `unsafe` here. Record: `docs/decisions/0001`.
+/// Rename without replacing (`renameat2` with `RENAME_NOREPLACE`): creates a name only once on file systems without
+/// hard links (vfat, exFAT). `std` lacks the call; `rustix` makes it without `unsafe` here. Record:
+/// `docs/decisions/0001`.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub mod rename {
     use std::io;
@@ -84,8 +85,8 @@ pub mod rename {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     use rustix::io::Errno;
 
-    /// Renames `from` to `to`. Fails if `to` exists, and with `Unsupported` or `InvalidInput` if the file system lacks the
-    /// call.
+    /// Renames `from` to `to`. Fails if `to` exists, and with `Unsupported` or `InvalidInput` if the file system lacks
+    /// the call.
     pub fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
         renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(|errno| match errno {
             Errno::NOSYS | Errno::NOTSUP => io::ErrorKind::Unsupported.into(),

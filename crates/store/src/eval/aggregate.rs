@@ -13,15 +13,16 @@ use crate::StoreError;
 
 /// An aggregation in progress. It keeps the values that the accumulators need, and no documents.
 ///
-/// A row has the group values under their paths and the numbers under their names. Rows are in the order of the group values.
-/// Without `group_by` there is exactly one row, even if no document matches.
+/// A row has the group values under their paths and the numbers under their names. Rows are in the order of the group
+/// values. Without `group_by` there is exactly one row, even if no document matches.
 pub struct Aggregation<'a> {
     collection: &'a Collection,
     aggregate: &'a Aggregate,
     groups: BTreeMap<Vec<u8>, GroupState>,
 }
 
-/// Computes `aggregate` over `documents`, which are all of `collection` in the order of their ids. Its filter is applied here.
+/// Computes `aggregate` over `documents`, which are all of `collection` in the order of their ids. Its filter is
+/// applied here.
 pub fn aggregate<'a>(
     collection: &Collection,
     aggregate: &Aggregate,
@@ -208,7 +209,8 @@ impl NumericValues {
         })
     }
 
-    /// Sums decimals and integers exactly. With a double among them, the sum is a double. `None`: the sum has too many digits.
+    /// Sums decimals and integers exactly. With a double among them, the sum is a double. `None`: the sum has too many
+    /// digits.
     fn sum(&self) -> Option<Json> {
         match self {
             NumericValues::Decimals(all) => {

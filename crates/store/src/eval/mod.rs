@@ -97,8 +97,9 @@ fn contains(found: &Json, wanted: &Json) -> bool {
     }
 }
 
-/// The values by which a document is sorted, as order-preserving bytes (`schema/keys.rs`), one entry per field of the order. A
-/// missing field is null. Sort keys compare as index entries do, so an index and a sort of results always agree.
+/// The values by which a document is sorted, as order-preserving bytes (`schema/keys.rs`), one entry per field of the
+/// order. A missing field is null. Sort keys compare as index entries do, so an index and a sort of results always
+/// agree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SortKey(Vec<Vec<u8>>);
 
@@ -118,7 +119,8 @@ impl SortKey {
     }
 }
 
-/// The position of one row in an order: its sort key and id (keyset pagination). Writes between two pages do not invalidate it.
+/// The position of one row in an order: its sort key and id (keyset pagination). Writes between two pages do not
+/// invalidate it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// The sort key of the row.
@@ -128,8 +130,8 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Encodes the cursor as opaque text: the checksum of the order of `query` and the fields in hexadecimal, each followed by a dot, then
-    /// a colon and the id.
+    /// Encodes the cursor as opaque text: the checksum of the order of `query` and the fields in hexadecimal, each
+    /// followed by a dot, then a colon and the id.
     pub fn to_text(&self, query: &Query) -> String {
         let fields: String = self.key.0.iter().map(|field| hex(field) + ".").collect();
         format!("{}.{fields}:{}", hex(&order_checksum(query)), self.id)

@@ -1,5 +1,5 @@
-//! A store layer for fault injection. It tests callers of the port with lost answers, failed calls, slow calls, and a process that
-//! dies between two calls.
+//! A store layer for fault injection. It tests callers of the port with lost answers, failed calls, slow calls, and a
+//! process that dies between two calls.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;

@@ -1,6 +1,6 @@
-//! Store layers: stores that wrap another store and pass its calls on ([`StoreLayer`]). One counts calls, documents and bytes of each
-//! method, for tests of cost ("a warm turn is one commit"). One has smaller limits, for tests of callers of the port,
-//! whose large turns then become several batches. Fault injection is in `fault.rs`.
+//! Store layers: stores that wrap another store and pass its calls on ([`StoreLayer`]). One counts calls, documents and
+//! bytes of each method, for tests of cost ("a warm turn is one commit"). One has smaller limits, for tests of callers
+//! of the port, whose large turns then become several batches. Fault injection is in `fault.rs`.
 
 mod fault;
 #[cfg(test)]
@@ -55,8 +55,8 @@ pub enum Method {
     Close,
 }
 
-/// A store that wraps another store. By default every call passes to [`StoreLayer::inner`], so a layer has only the methods that it
-/// changes. Each layer is a [`Store`].
+/// A store that wraps another store. By default every call passes to [`StoreLayer::inner`], so a layer has only the
+/// methods that it changes. Each layer is a [`Store`].
 ///
 /// The methods have the names of those of [`Store`], so name this trait by its path where [`Store`] is imported.
 pub trait StoreLayer: MaybeSync {

@@ -1,6 +1,6 @@
-//! Declaration of a catalog, and the extraction of index entries from documents. A declaration keeps indexes that are declared as
-//! before, and builds the others from the documents. An index of the base is used only if the same declaration made it. The overlay
-//! of the documents then updates its entries.
+//! Declaration of a catalog, and the extraction of index entries from documents. A declaration keeps indexes that are
+//! declared as before, and builds the others from the documents. An index of the base is used only if the same
+//! declaration made it. The overlay of the documents then updates its entries.
 //!
 //! Tables use the extracted entries, and so do stores that keep the entries beside the documents.
 
@@ -29,8 +29,8 @@ impl Tables {
         Ok(tables)
     }
 
-    /// Makes the tables plan and query only. A store that keeps index entries elsewhere does not need the entry changes of a
-    /// commit.
+    /// Makes the tables plan and query only. A store that keeps index entries elsewhere does not need the entry changes
+    /// of a commit.
     pub fn plan_only(mut self) -> Self {
         self.plan_only = true;
         self
@@ -43,8 +43,9 @@ impl Tables {
         self.apply_catalog(catalog, MissingIndexPolicy::Build)
     }
 
-    /// Declares a catalog for reading over a base that another program maintains. An index that the base lacks is left out: results
-    /// are the same, but slower. Do not commit what is planned on such tables, because unique indexes may be left out.
+    /// Declares a catalog for reading over a base that another program maintains. An index that the base lacks is left
+    /// out: results are the same, but slower. Do not commit what is planned on such tables, because unique indexes may
+    /// be left out.
     pub fn declare_for_reading(&mut self, catalog: &Catalog) -> Result<(), StoreError> {
         self.apply_catalog(catalog, MissingIndexPolicy::Skip)
     }

@@ -12,8 +12,9 @@ use super::overlay::{EntrySet, ScanDirection};
 use crate::StoreError;
 use crate::eval::SortKey;
 
-/// The entries of one index. A key is an entry (`schema::keys`) followed by the id, so equal entries are adjacent and in the order
-/// of their ids. Entries are self-delimiting: no entry is a prefix of another, and the id can be stripped again.
+/// The entries of one index. A key is an entry (`schema::keys`) followed by the id, so equal entries are adjacent and
+/// in the order of their ids. Entries are self-delimiting: no entry is a prefix of another, and the id can be stripped
+/// again.
 #[derive(Clone, Debug)]
 pub(super) struct TableIndex {
     pub(super) declared: &'static Index,
@@ -22,7 +23,8 @@ pub(super) struct TableIndex {
     pub(super) keys: EntrySet,
 }
 
-/// A range of keys: from the first (included, or excluded if it was returned before) to `to` (excluded; none: to the end).
+/// A range of keys: from the first (included, or excluded if it was returned before) to `to` (excluded; none: to the
+/// end).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EntryRange {
     pub(super) from: Bound<Vec<u8>>,
@@ -53,8 +55,8 @@ impl TableIndex {
         self.ids(&EntryRange::with_prefix(entry.to_vec())).next().transpose()
     }
 
-    /// Returns the later of the first two documents that share an entry. The entries of the base were checked when it was written,
-    /// so only the overlay is checked.
+    /// Returns the later of the first two documents that share an entry. The entries of the base were checked when it
+    /// was written, so only the overlay is checked.
     pub(super) fn find_duplicate(&self) -> Result<Option<Arc<str>>, StoreError> {
         let mut last: Option<&[u8]> = None;
         for (key, id) in self.keys.overlay_entries() {
@@ -80,8 +82,8 @@ impl TableIndex {
         self.keys.range(range, ScanDirection::Forward).map(|row| row.map(|(_, id)| id))
     }
 
-    /// Returns ids in the reverse order of entries; ids of equal entries stay in ascending order. With `within`, the first group
-    /// begins after that id.
+    /// Returns ids in the reverse order of entries; ids of equal entries stay in ascending order. With `within`, the
+    /// first group begins after that id.
     pub(super) fn ids_backward<'a>(
         &'a self,
         range: &EntryRange,
@@ -252,7 +254,8 @@ impl<'a> IndexScan<'a> {
         Some(Self::scan_entry(index, keys::encode_field(Kind::Json, value, *direction), sort))
     }
 
-    /// Uses the longest required word of one field, which is probably the rarest. A text without words matches every document.
+    /// Uses the longest required word of one field, which is probably the rarest. A text without words matches every
+    /// document.
     fn try_text_index(
         index: &'a TableIndex,
         constraints: &FilterConstraints,
@@ -383,8 +386,8 @@ impl<'f> FilterConstraints<'f> {
         }
     }
 
-    /// Returns whether the field must exist. A field that is compared with a value other than null exists; null also matches a
-    /// missing field.
+    /// Returns whether the field must exist. A field that is compared with a value other than null exists; null also
+    /// matches a missing field.
     fn must_exist(&self, path: &str) -> bool {
         self.exists.get(path) == Some(&true)
             || self.contained.contains_key(path)
@@ -401,8 +404,8 @@ struct ValueRange<'f> {
 }
 
 impl ValueRange<'_> {
-    /// Returns the prefixes of the least and the greatest ascending key of the interval. An interval with ends of two kinds is
-    /// empty.
+    /// Returns the prefixes of the least and the greatest ascending key of the interval. An interval with ends of two
+    /// kinds is empty.
     fn encode(&self, kind: Kind) -> Option<(Vec<u8>, Vec<u8>)> {
         let encode = |value: Option<&Json>| value.map(|v| keys::encode_field(kind, v, Direction::Ascending));
         let (least, greatest) = (encode(self.least), encode(self.greatest));

@@ -28,11 +28,11 @@ pub use declaration::EntryExtractor;
 pub use overlay::{Base, BasePart, EntryKey, RowIter, ScanDirection};
 pub use plan::{BatchPlan, LedgerEntry, LoggedCommit, LoggedOp, PendingCommits, PlannedCommit};
 
-/// Documents, indexes and ledger. They may have a [`Base`]. Memory then holds the changes since the base, and clones are cheap
-/// while these are few.
+/// Documents, indexes and ledger. They may have a [`Base`]. Memory then holds the changes since the base, and clones
+/// are cheap while these are few.
 ///
-/// A commit has two steps. [`Tables::plan`] checks a batch and changes nothing. [`Tables::apply`] applies the plan and cannot fail.
-/// Between the two, a store makes the commit durable.
+/// A commit has two steps. [`Tables::plan`] checks a batch and changes nothing. [`Tables::apply`] applies the plan and
+/// cannot fail. Between the two, a store makes the commit durable.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     tables: SortedMap<Cow<'static, str>, CollectionTable>,
@@ -126,7 +126,8 @@ impl Tables {
         self.len() == 0
     }
 
-    /// Returns up to `limit` documents of `collection` that are expired at `now`, those with the earliest deadline first.
+    /// Returns up to `limit` documents of `collection` that are expired at `now`, those with the earliest deadline
+    /// first.
     pub fn sweep_candidates(&self, collection: &str, now: Timestamp, limit: usize) -> Result<Vec<Key>, StoreError> {
         let Some((name, table)) = self.tables.get_key_value(collection) else { return Ok(Vec::new()) };
         let Some(expiry) = &table.expiry else { return Ok(Vec::new()) };

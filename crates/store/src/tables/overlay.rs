@@ -1,5 +1,5 @@
-//! Sorted rows in two layers, as in a log-structured merge tree: an immutable base, and an overlay of later changes. Without a base
-//! all rows are in the overlay.
+//! Sorted rows in two layers, as in a log-structured merge tree: an immutable base, and an overlay of later changes.
+//! Without a base all rows are in the overlay.
 //!
 //! A base is read piece by piece, as a file is. This module does not know its origin.
 
@@ -258,7 +258,8 @@ impl<K: Ord + Clone, V: Clone> Iterator for MergeIter<'_, K, V> {
 /// Rows in order. After an error the iterator ends.
 pub type RowIter<'a, K, V> = Box<dyn Iterator<Item = Result<(K, V), StoreError>> + 'a>;
 
-/// The key of an entry: its bytes, then the id of its document. The id is kept beside it, so that it can be stripped again.
+/// The key of an entry: its bytes, then the id of its document. The id is kept beside it, so that it can be stripped
+/// again.
 pub type EntryKey = Arc<[u8]>;
 
 /// A sorted part of a base: the documents of a collection, or the entries of one of its indexes.

@@ -45,7 +45,8 @@ impl PlannedCommit {
     }
 }
 
-/// Planned commits that are not applied yet, each planned on the state after those before it. They become durable as one group.
+/// Planned commits that are not applied yet, each planned on the state after those before it. They become durable as
+/// one group.
 #[derive(Clone, Debug, Default)]
 pub struct PendingCommits {
     commits: Vec<PlannedCommit>,
@@ -93,7 +94,8 @@ pub struct LoggedCommit {
     pub ops: Vec<(Key, LoggedOp)>,
 }
 
-/// An operation in a log. Of a change only the difference is stored, because the result follows from the document before it.
+/// An operation in a log. Of a change only the difference is stored, because the result follows from the document
+/// before it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LoggedOp {
     /// The whole document was written under this schema version.
@@ -120,8 +122,8 @@ impl From<&WriteOp> for LoggedOp {
 }
 
 impl LoggedOp {
-    /// Returns the document under `key` after the operation; the inner `None`: it does not exist. The outer `None`: the operation
-    /// does not apply.
+    /// Returns the document under `key` after the operation; the inner `None`: it does not exist. The outer `None`: the
+    /// operation does not apply.
     pub fn apply_to(
         &self,
         key: &Key,
@@ -165,8 +167,8 @@ pub struct LedgerEntry {
 impl Tables {
     /// Plans `batch` on the current state and changes nothing.
     ///
-    /// The checks are made in this order: the ledger; the rules without reading ([`Batch::validate`]); expectations and checks;
-    /// unique indexes against the state after the whole batch.
+    /// The checks are made in this order: the ledger; the rules without reading ([`Batch::validate`]); expectations and
+    /// checks; unique indexes against the state after the whole batch.
     pub fn plan(&self, batch: &Batch) -> Result<BatchPlan, StoreError> {
         self.plan_after(&PendingCommits::default(), batch)
     }
@@ -234,7 +236,8 @@ impl Tables {
         }))
     }
 
-    /// Applies a decided commit as [`Tables::plan_logged`] plans it, and returns it. After an error nothing was applied.
+    /// Applies a decided commit as [`Tables::plan_logged`] plans it, and returns it. After an error nothing was
+    /// applied.
     pub fn apply_logged(&mut self, logged: &LoggedCommit) -> Result<PlannedCommit, StoreError> {
         let commit = self.plan_logged(&mut PendingCommits::default(), logged)?;
         self.apply(commit.clone());
@@ -260,7 +263,8 @@ impl Tables {
         pending.states.get(key).map_or_else(|| self.get(key), |state| Ok(state.clone()))
     }
 
-    /// Plans a sweep of `collection`: the deletion of up to `limit` documents that are expired at `now`. It has no ledger row.
+    /// Plans a sweep of `collection`: the deletion of up to `limit` documents that are expired at `now`. It has no
+    /// ledger row.
     pub fn plan_sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<PlannedCommit, StoreError> {
         let keys = self.sweep_candidates(collection, now, limit)?.into_iter();
         let changes = keys.map(|key| {
@@ -302,8 +306,8 @@ impl Tables {
         Ok(PlannedCommit { command: logged.command.clone(), result, changes })
     }
 
-    /// Checks unique indexes. Entries that the batch removes are free for its other writes, so two documents may swap a unique
-    /// value.
+    /// Checks unique indexes. Entries that the batch removes are free for its other writes, so two documents may swap a
+    /// unique value.
     fn check_unique(&self, changes: &[DocumentChange], pending: &Owners) -> Result<(), StoreError> {
         let mut owners = Owners::new();
         changes.iter().for_each(|change| remove_owners(change, &mut owners));
@@ -326,8 +330,8 @@ impl Tables {
         Ok(())
     }
 
-    /// Returns the base rows that [`Tables::plan`] will need: the ledger row, the written and checked documents, and the owners of
-    /// the unique entries that the batch writes. Some owners may not be needed in the end.
+    /// Returns the base rows that [`Tables::plan`] will need: the ledger row, the written and checked documents, and
+    /// the owners of the unique entries that the batch writes. Some owners may not be needed in the end.
     pub fn prefetch_reads(&self, batch: &Batch) -> Vec<DeferredRead> {
         let (row, _) = batch.ledger_row();
         let keys = batch.writes.iter().map(|write| &write.key).chain(batch.checks.iter().map(|check| &check.key));

@@ -1,5 +1,5 @@
-//! Execution of queries: the matching documents, in the requested order. The filter is applied to every row of an index scan too,
-//! so an index saves work and never changes a result.
+//! Execution of queries: the matching documents, in the requested order. The filter is applied to every row of an index
+//! scan too, so an index saves work and never changes a result.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -136,7 +136,8 @@ impl QueryExecutor<'_> {
         Ok(())
     }
 
-    /// Takes rows that arrive in the order of the first `presorted` fields, and sorts each group of equal ones (incremental sort).
+    /// Takes rows that arrive in the order of the first `presorted` fields, and sorts each group of equal ones
+    /// (incremental sort).
     fn sort_incrementally(
         &mut self,
         presorted: usize,

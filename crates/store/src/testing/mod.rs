@@ -1,4 +1,5 @@
-//! Tools for tests of stores: the conformance suite for any store, batches in one line, and an executor for programs without a runtime.
+//! Tools for tests of stores: the conformance suite for any store, batches in one line, and an executor for programs
+//! without a runtime.
 
 mod batch;
 pub mod conformance;

@@ -1,4 +1,5 @@
-//! The smallest use of a store: notes that are only added, one commit each. Tests of several processes on one directory use them.
+//! The smallest use of a store: notes that are only added, one commit each. Tests of several processes on one directory
+//! use them.
 
 use std::sync::Arc;
 

@@ -11,10 +11,11 @@ use runstate_value::time::Millis;
 
 use super::Backup;
 
-/// A store that acknowledges a commit to some collections only when its backup has it: nothing of them is lost with the store.
+/// A store that acknowledges a commit to some collections only when its backup has it: nothing of them is lost with the
+/// store.
 ///
-/// Commits to other collections do not wait; [`Backup::catch_up`] writes them. If the backup fails, the outcome of a commit is unknown, and can be
-/// asked for until the backup has it.
+/// Commits to other collections do not wait; [`Backup::catch_up`] writes them. If the backup fails, the outcome of a
+/// commit is unknown, and can be asked for until the backup has it.
 pub struct BackedUpStore {
     store: Arc<dyn Store>,
     backup: Arc<Backup>,

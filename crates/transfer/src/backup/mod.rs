@@ -1,18 +1,23 @@
-//! A backup of a store that follows its change feed, in a directory or a bucket, and the state of the store at a point in time.
+//! A backup of a store that follows its change feed, in a directory or a bucket, and the state of the store at a point
+//! in time.
 //!
-//! A backup is a sequence of numbered objects, *segments*, each created once. A segment has documents as they were when it was written, and the
-//! ids of documents that were deleted. The first segments have every document (the *base*); the others have what changed since. Each names
-//! the position in the feed at which the next one continues, so a backup that dies at any point continues there.
+//! A backup is a sequence of numbered objects, *segments*, each created once. A segment has documents as they were when
+//! it was written, and the ids of documents that were deleted. The first segments have every document (the *base*); the
+//! others have what changed since. Each names the position in the feed at which the next one continues, so a backup
+//! that dies at any point continues there.
 //!
 //! # Invariants
 //!
-//! - **A document in a segment is at least as new as in any earlier one.** So the last one of a document, up to a segment, is its state there.
-//! - **A segment that is a *point* is a state in which the store was**: everything was read once, all changes since are there, and no
-//!   document of the segment has a later change. Only points are restored.
+//! - **A document in a segment is at least as new as in any earlier one.** So the last one of a document, up to a
+//!   segment, is its state there.
+//! - **A segment that is a *point* is a state in which the store was**: everything was read once, all changes since are
+//!   there, and no document of the segment has a later change. Only points are restored.
 //! - **Of two backups to one folder one creates a segment.** The other one continues after it.
-//! - **An expired position begins a new base.** So does every [`BackupOptions::segments`]th segment, which bounds the time of a restore.
+//! - **An expired position begins a new base.** So does every [`BackupOptions::segments`]th segment, which bounds the
+//!   time of a restore.
 //! - **Secrets stay encrypted**, as they are at rest.
-//! - **Rows of time series are not in the feed.** They are read every [`SERIES_INTERVAL`], by their time; rows that are later than
+//! - **Rows of time series are not in the feed.** They are read every [`SERIES_INTERVAL`], by their time; rows that are
+//!   later than
 //!   [`SERIES_DELAY`] are in the next base.
 //!
 //! | file | contents |
@@ -131,12 +136,14 @@ impl Backup {
         Ok(Self { engine: engine.at_rest(), folder, options, last: async_lock::Mutex::new(None) })
     }
 
-    /// Writes what the backup lacks. When it returns, the backup has every change that was committed before the call, and ends at a point.
+    /// Writes what the backup lacks. When it returns, the backup has every change that was committed before the call,
+    /// and ends at a point.
     ///
     /// It waits up to `wait` for a change if there is none. If it is dropped or fails, a repeat continues.
     ///
-    /// Errors: `already_exists` if the folder has the backup of another store; `conflict` if other backups keep writing to the folder, or the
-    /// store is written to so often that there is no point; `corrupt`; errors of the store and of the folder.
+    /// Errors: `already_exists` if the folder has the backup of another store; `conflict` if other backups keep writing
+    /// to the folder, or the store is written to so often that there is no point; `corrupt`; errors of the store and of
+    /// the folder.
     pub async fn catch_up(&self, wait: Millis, mut progress: impl FnMut(Progress)) -> Result<BackupReport, Error> {
         let mut last = self.last.lock().await;
         let mut report = BackupReport::default();

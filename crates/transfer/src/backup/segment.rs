@@ -1,4 +1,5 @@
-//! The form of a segment: lines of JSON. The first is a header, the last has the number of lines between them and a hash of all before it.
+//! The form of a segment: lines of JSON. The first is a header, the last has the number of lines between them and a
+//! hash of all before it.
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::schema::{Catalog, Key};

@@ -69,7 +69,8 @@ pub struct BackupSource {
 impl BackupSource {
     /// Reads the last point whose time is not after `until`; `None`: the last point. `catalog` declares the documents.
     ///
-    /// Errors: `not_found` (no such point), `corrupt` (a segment is missing or was changed), `newer_version`; errors of the folder.
+    /// Errors: `not_found` (no such point), `corrupt` (a segment is missing or was changed), `newer_version`; errors of
+    /// the folder.
     pub async fn open(
         folder: &ObjectFolder,
         until: Option<Timestamp>,

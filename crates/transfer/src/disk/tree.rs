@@ -1,8 +1,9 @@
-//! An export as a folder of readable files, one per document. Each collection has a folder, `ledger/` has the rows of the command ledger, and
-//! `runstate-export.json` describes the export. A domain may declare another layout of its files ([`FileLayout`]).
+//! An export as a folder of readable files, one per document. Each collection has a folder, `ledger/` has the rows of
+//! the command ledger, and `runstate-export.json` describes the export. A domain may declare another layout of its
+//! files ([`FileLayout`]).
 //!
-//! A document is a file for people: its fields, and those that the layout adds. The metadata under `runstate` is needed to read it back
-//! exactly. Every id has a file name that all file systems accept, and no name leaves its folder.
+//! A document is a file for people: its fields, and those that the layout adds. The metadata under `runstate` is needed
+//! to read it back exactly. Every id has a file name that all file systems accept, and no name leaves its folder.
 
 use std::fs;
 use std::fs::File;
@@ -207,7 +208,8 @@ impl ImportSource for TreeReader {
     }
 }
 
-/// All files of the export below `root`. Any other file is an error, because it may be one that was meant to be imported.
+/// All files of the export below `root`. Any other file is an error, because it may be one that was meant to be
+/// imported.
 fn list_files(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
@@ -286,8 +288,8 @@ const DEVICES: &[&str] = &[
     "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
-/// The name for `id`: letters, digits, `-`, `_` and inner dots are unchanged, everything else is percent-encoded. A name that is too long
-/// becomes `~` and the first half of the SHA-256 of `id`. The file contains the id itself.
+/// The name for `id`: letters, digits, `-`, `_` and inner dots are unchanged, everything else is percent-encoded. A
+/// name that is too long becomes `~` and the first half of the SHA-256 of `id`. The file contains the id itself.
 fn file_name(id: &str) -> String {
     let mut name = String::new();
     for (at, byte) in id.bytes().enumerate() {

@@ -1,8 +1,8 @@
 //! Documents of another program that has the collections of a domain, as the source of an import.
 //!
 //! Each document is checked as the import checks it, and gets its id from the declaration of its collection
-//! ([`Collection::id_fields`]). Another program may have them in any order, so they are sorted on disk: the memory that is used does not
-//! depend on their number. Nothing is written to a store or to the other program's database.
+//! ([`Collection::id_fields`]). Another program may have them in any order, so they are sorted on disk: the memory that
+//! is used does not depend on their number. Nothing is written to a store or to the other program's database.
 
 #[cfg(feature = "mongodb")]
 mod mongodb;
@@ -110,7 +110,8 @@ impl ForeignDocuments {
         Ok(Self { name: name.into(), header, catalog, sorter: ExternalSorter::default(), invalid: 0 })
     }
 
-    /// Adds a document with its id in the source; `Err`: the reason why it has no JSON form. Returns the document if it cannot be imported.
+    /// Adds a document with its id in the source; `Err`: the reason why it has no JSON form. Returns the document if it
+    /// cannot be imported.
     pub fn add(
         &mut self,
         collection: &'static Collection,

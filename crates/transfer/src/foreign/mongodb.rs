@@ -9,8 +9,9 @@ use runstate_value::time::Timestamp;
 
 use super::{ForeignDocuments, ForeignSource, InvalidDocument};
 
-/// Reads the collections of `domain` from the database in the path of a URL; without one from the database with the name of the domain. They
-/// have their names without that of the domain. Any server works, also one that is not in a replica set. Nothing is written there.
+/// Reads the collections of `domain` from the database in the path of a URL; without one from the database with the
+/// name of the domain. They have their names without that of the domain. Any server works, also one that is not in a
+/// replica set. Nothing is written there.
 ///
 /// Errors: `not_found` if the database has no document of them; `unsupported` if this build has no driver.
 pub async fn read_server(

@@ -1,4 +1,5 @@
-//! An external merge sort (Knuth, The Art of Computer Programming 3, 5.4): sorted runs in temporary files without names, which are merged.
+//! An external merge sort (Knuth, The Art of Computer Programming 3, 5.4): sorted runs in temporary files without
+//! names, which are merged.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -161,7 +161,8 @@ fn differing_fields(ours: &Document, theirs: &Document) -> Vec<String> {
     names.into_iter().cloned().collect()
 }
 
-/// The documents of a collection in two stores, in the order of their ids. Rows of the ledger that belong to one store are left out.
+/// The documents of a collection in two stores, in the order of their ids. Rows of the ledger that belong to one store
+/// are left out.
 pub(super) struct DocumentPairs<'a> {
     theirs: DocumentStream<'a>,
     ours: DocumentStream<'a>,

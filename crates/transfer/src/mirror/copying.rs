@@ -75,7 +75,8 @@ impl Mirror {
         Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, "others keep writing to the mirror") })
     }
 
-    /// Copies rows of time series that the secondary lacks, as a command without anything else. Another mirror may copy them at the same time.
+    /// Copies rows of time series that the secondary lacks, as a command without anything else. Another mirror may copy
+    /// them at the same time.
     pub(super) async fn copy_rows(&self, keys: &[Key]) -> Result<(), Error> {
         let CopyWrites { writes, .. } = self.copy_writes(keys).await?;
         let inserts: Vec<Write> = writes.into_iter().filter(|write| write.op.document_after().is_some()).collect();

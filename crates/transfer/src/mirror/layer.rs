@@ -1,4 +1,5 @@
-//! A store whose commits are in two stores. The primary decides: a commit that the secondary misses is made up for later.
+//! A store whose commits are in two stores. The primary decides: a commit that the secondary misses is made up for
+//! later.
 
 use std::future::Future;
 use std::pin::pin;
@@ -32,8 +33,8 @@ impl Default for MirroringOptions {
     }
 }
 
-/// A store whose commits are in the secondary too when they return, unless the secondary fails or is slow. It never fails a commit. Reads
-/// come from the primary.
+/// A store whose commits are in the secondary too when they return, unless the secondary fails or is slow. It never
+/// fails a commit. Reads come from the primary.
 pub struct MirroredStore {
     primary: Arc<dyn Store>,
     mirror: Arc<Mirror>,
@@ -64,7 +65,8 @@ impl MirroredStore {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Mirrors what was committed, within the time that a commit may be delayed. `row` has no change, so the change feed does not report it.
+    /// Mirrors what was committed, within the time that a commit may be delayed. `row` has no change, so the change
+    /// feed does not report it.
     async fn catch_up(&self, row: Option<Batch>) {
         let now = self.mirror.primary.now();
         let before = self.failure();

@@ -1,18 +1,23 @@
 //! A mirror of a store in another one, of any kind, which is kept equal to it: for a switch to the other store.
 //!
-//! Everything is copied once; then the mirror follows the change feed of the primary. A change event says which document has changed, and
-//! the mirror copies the document as it is now. The position in the feed is a document of the secondary (`mirror.positions`). It is
-//! written in the same batch as the documents, so a mirror that dies at any point continues there. Revisions of the secondary are its own.
+//! Everything is copied once; then the mirror follows the change feed of the primary. A change event says which
+//! document has changed, and the mirror copies the document as it is now. The position in the feed is a document of the
+//! secondary (`mirror.positions`). It is written in the same batch as the documents, so a mirror that dies at any point
+//! continues there. Revisions of the secondary are its own.
 //!
 //! # Invariants
 //!
-//! - **The secondary never becomes older.** Its document is read first, then that of the primary, and the write expects the revision that was
-//!   read. So a mirror that is slow, or the second of two, loses the conflict and reads again.
-//! - **Each batch expects the position that it continues.** So one of two mirrors applies a change, and the other one continues after it.
-//! - **Rows of the ledger follow their documents.** The position names the commands of its batch until their rows are written. Commands
-//!   without changes are not in the feed: [`Mirror::finish`] copies their rows. Each store removes rows that have expired by itself.
-//! - **An expired position leads to a comparison of everything**, as the first copy is one. It copies what differs, and reads the rest.
-//! - **Rows of time series are not in the feed** and are committed alone. The first copy has them, and [`Mirror::finish`] copies those since.
+//! - **The secondary never becomes older.** Its document is read first, then that of the primary, and the write expects
+//!   the revision that was read. So a mirror that is slow, or the second of two, loses the conflict and reads again.
+//! - **Each batch expects the position that it continues.** So one of two mirrors applies a change, and the other one
+//!   continues after it.
+//! - **Rows of the ledger follow their documents.** The position names the commands of its batch until their rows are
+//!   written. Commands without changes are not in the feed: [`Mirror::finish`] copies their rows. Each store removes
+//!   rows that have expired by itself.
+//! - **An expired position leads to a comparison of everything**, as the first copy is one. It copies what differs, and
+//!   reads the rest.
+//! - **Rows of time series are not in the feed** and are committed alone. The first copy has them, and
+//!   [`Mirror::finish`] copies those since.
 //! - **A store with other documents is not overwritten**, unless [`MirrorOptions::replace`] is set.
 //!
 //! | file | contents |
@@ -74,7 +79,8 @@ const POSITION_ID: &str = "position";
 pub struct MirrorOptions {
     /// The name of the primary, such as the id of its store. A secondary is the mirror of one primary.
     pub source: String,
-    /// Make the secondary equal to the primary even if it has documents already. Those that the primary lacks are deleted.
+    /// Make the secondary equal to the primary even if it has documents already. Those that the primary lacks are
+    /// deleted.
     pub replace: bool,
 }
 
@@ -95,10 +101,11 @@ struct StoredPosition {
 }
 
 impl Mirror {
-    /// Opens both stores with the same domains. Nothing is copied yet. If the primary has keys of secrets, the secondary needs keys too; they may
-    /// be others.
+    /// Opens both stores with the same domains. Nothing is copied yet. If the primary has keys of secrets, the
+    /// secondary needs keys too; they may be others.
     ///
-    /// Errors: `unsupported` if the primary has no change feed; `key_missing` if the secondary would get secrets as plain text.
+    /// Errors: `unsupported` if the primary has no change feed; `key_missing` if the secondary would get secrets as
+    /// plain text.
     pub async fn open(
         primary: Arc<dyn Store>,
         secondary: Arc<dyn Store>,
@@ -123,13 +130,13 @@ impl Mirror {
         })
     }
 
-    /// Copies what the secondary lacks. When it returns, the secondary has every change that was committed before the call. Returns the number
-    /// of changes that were applied.
+    /// Copies what the secondary lacks. When it returns, the secondary has every change that was committed before the
+    /// call. Returns the number of changes that were applied.
     ///
     /// It waits up to `wait` for a change if there is none. If it is dropped or fails, a repeat continues.
     ///
-    /// Errors: `already_exists` if the secondary has other documents, or is the mirror of another store; `conflict` if others keep writing to
-    /// the secondary; errors of both stores.
+    /// Errors: `already_exists` if the secondary has other documents, or is the mirror of another store; `conflict` if
+    /// others keep writing to the secondary; errors of both stores.
     pub async fn catch_up(&self, wait: Millis, mut progress: impl FnMut(Progress)) -> Result<u64, Error> {
         let mut position = self.position.lock().await;
         let mut conflict = None;
@@ -151,8 +158,9 @@ impl Mirror {
         }))
     }
 
-    /// Catches up, copies the rest of the ledger, and ends the mirror: it continues no more, and the secondary is a store like any other. Call it
-    /// when nothing writes to the primary any more. Returns a comparison; the mirror ends only if the stores are equal.
+    /// Catches up, copies the rest of the ledger, and ends the mirror: it continues no more, and the secondary is a
+    /// store like any other. Call it when nothing writes to the primary any more. Returns a comparison; the mirror ends
+    /// only if the stores are equal.
     pub async fn finish(&self, listed: usize, mut progress: impl FnMut(Progress)) -> Result<MirrorComparison, Error> {
         self.catch_up(Millis(0), &mut progress).await?;
         let mut position = self.position.lock().await;
@@ -173,8 +181,9 @@ impl Mirror {
         Err(Error::internal("a mirror that has caught up has a position"))
     }
 
-    /// The documents of the two stores that differ, with counts and hashes of each collection. At most `listed` differences are listed. Nothing
-    /// is changed. While the primary is written to, changes that are not mirrored yet are differences too.
+    /// The documents of the two stores that differ, with counts and hashes of each collection. At most `listed`
+    /// differences are listed. Nothing is changed. While the primary is written to, changes that are not mirrored yet
+    /// are differences too.
     pub async fn compare(&self, listed: usize, progress: impl FnMut(Progress)) -> Result<MirrorComparison, Error> {
         compare(&self.primary, &self.secondary, listed, progress).await
     }
@@ -286,7 +295,8 @@ impl Mirror {
         Ok(())
     }
 
-    /// Compares everything, and copies what differs. Changes are applied meanwhile, so that the position does not expire.
+    /// Compares everything, and copies what differs. Changes are applied meanwhile, so that the position does not
+    /// expire.
     async fn copy(&self, stored: &mut StoredPosition, progress: &mut impl FnMut(Progress)) -> Result<(), Error> {
         self.declare_collections().await?;
         let catalog = self.primary.catalog();

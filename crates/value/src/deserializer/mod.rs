@@ -1,6 +1,6 @@
-//! Deserialization of types from borrowed values. `serde_json::from_value` gives each of about 90 types code for record forms that
-//! never occur: structs as lists, field names as numbers (`docs/decisions/dependencies.md`). Here a struct is an object, and pages load only
-//! that code.
+//! Deserialization of types from borrowed values. `serde_json::from_value` gives each of about 90 types code for record
+//! forms that never occur: structs as lists, field names as numbers (`docs/decisions/dependencies.md`). Here a struct
+//! is an object, and pages load only that code.
 //!
 //! Members in which null differs from a missing member are deserialized here too.
 
@@ -438,8 +438,8 @@ impl<'de> VariantAccess<'de> for EnumDeserializer<'de> {
     }
 }
 
-/// For `#[serde(default, deserialize_with = "…")]` on an `Option<Json>`: a present member is `Some`, even if it is null; a missing
-/// one is `None`.
+/// For `#[serde(default, deserialize_with = "…")]` on an `Option<Json>`: a present member is `Some`, even if it is
+/// null; a missing one is `None`.
 pub fn deserialize_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
     Json::deserialize(deserializer).map(Some)
 }

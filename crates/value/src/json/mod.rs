@@ -1,5 +1,5 @@
-//! Reading and writing of JSON text (RFC 8259). Natively it is `serde_json`. Pages have their own code instead, because the tables of
-//! `serde_json` for doubles cost 30 KB (`docs/decisions/dependencies.md`). Tests compare both.
+//! Reading and writing of JSON text (RFC 8259). Natively it is `serde_json`. Pages have their own code instead, because
+//! the tables of `serde_json` for doubles cost 30 KB (`docs/decisions/dependencies.md`). Tests compare both.
 //!
 //! Canonical JSON (RFC 8785) is one text per value, whatever the order of its keys. Fingerprints and state hashes use
 //! it.

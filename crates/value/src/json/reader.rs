@@ -155,8 +155,8 @@ impl JsonReader<'_> {
         self.at += 1;
         let mut out = String::new();
         loop {
-            // A run begins after a quote or an escape, and ends before a quote, a backslash or a control character: at character
-            // boundaries.
+            // A run begins after a quote or an escape, and ends before a quote, a backslash or a control character: at
+            // character boundaries.
             let rest = self.text.get(self.at..).unwrap_or_default();
             let plain = rest.bytes().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..=31)).count();
             out.push_str(rest.get(..plain).unwrap_or_default());

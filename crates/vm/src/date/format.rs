@@ -1,5 +1,5 @@
-//! Dates for people, for `en-US` and UTC: `date.toLocaleString()` with the options that programs use most. The patterns are those
-//! of CLDR, locale `en`.
+//! Dates for people, for `en-US` and UTC: `date.toLocaleString()` with the options that programs use most. The patterns
+//! are those of CLDR, locale `en`.
 
 use super::{DateField, MONTHS, WEEKDAYS, fields, name_at};
 
@@ -34,8 +34,8 @@ pub enum FormatField {
 /// Values of the option `dateStyle` or `timeStyle`.
 const STYLES: [&str; 4] = ["full", "long", "medium", "short"];
 
-/// The fields of a date for a format: those that have a pattern which people read. A bit for each set of weekday (1), year (2),
-/// month (4) and day (8).
+/// The fields of a date for a format: those that have a pattern which people read. A bit for each set of weekday (1),
+/// year (2), month (4) and day (8).
 const DATE_FIELDS: u16 =
     1 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8 | 1 << 9 | 1 << 6 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15;
 
@@ -125,8 +125,8 @@ impl DateFormat {
         true
     }
 
-    /// The text of a time value that is not NaN. `None`: the format lacks a pattern, or the year is before 1, which has an era.
-    /// ECMA-402 §11.5.5 FormatDateTimePattern.
+    /// The text of a time value that is not NaN. `None`: the format lacks a pattern, or the year is before 1, which has
+    /// an era. ECMA-402 §11.5.5 FormatDateTimePattern.
     pub fn text(&self, time: f64) -> Option<String> {
         let values = fields(time).map(|field| field as i64);
         let present = |from: usize, to: usize| {

@@ -1,6 +1,6 @@
-//! Texts as times: the format of ECMA-262 §21.4.1.32 Date Time String Format, and what Node reads beside it. The standard leaves the
-//! latter open; these are the rules of V8 (`dateparser.h`): words before the first number and texts in parentheses are ignored, and a
-//! number is a part of the time if it is beside a colon, else a part of the date.
+//! Texts as times: the format of ECMA-262 §21.4.1.32 Date Time String Format, and what Node reads beside it. The
+//! standard leaves the latter open; these are the rules of V8 (`dateparser.h`): words before the first number and texts
+//! in parentheses are ignored, and a number is a part of the time if it is beside a colon, else a part of the date.
 
 use super::{DateFields, clip, time_of};
 use crate::number::is_space;
@@ -230,7 +230,8 @@ impl<'t> DateParser<'t> {
         matches!(self.current, Token::Number(_, length) if length == digits)
     }
 
-    /// The value of the current token, if it is a number of so many digits within bounds; the next token becomes current.
+    /// The value of the current token, if it is a number of so many digits within bounds; the next token becomes
+    /// current.
     fn take_fixed_number(&mut self, digits: usize, bounds: std::ops::RangeInclusive<i64>) -> Option<i64> {
         match self.current {
             Token::Number(value, length) if length == digits && bounds.contains(&value) => {
@@ -243,8 +244,8 @@ impl<'t> DateParser<'t> {
 
     // ---- the format of the standard ----
 
-    /// Reads as much of the format of the standard as there is. Returns the token at which the rules of V8 continue, or `None` if the text
-    /// has no time.
+    /// Reads as much of the format of the standard as there is. Returns the token at which the rules of V8 continue, or
+    /// `None` if the text has no time.
     fn read_iso(&mut self) -> Option<Token> {
         match self.current {
             Token::Symbol(sign) if matches!(sign, 0x2b | 0x2d) => {

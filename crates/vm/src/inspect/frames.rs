@@ -33,7 +33,8 @@ pub struct MachineView {
     pub line: u32,
     /// Its column in the source, from 1; 0 if unknown.
     pub column: u32,
-    /// The operands of all calls that have not returned, with the top of the stack last. Those of an open call are not included.
+    /// The operands of all calls that have not returned, with the top of the stack last. Those of an open call are not
+    /// included.
     pub stack: Vec<ValueView>,
     /// The calls that have not returned, innermost first; the program itself is the last one.
     pub frames: Vec<FrameView>,
@@ -55,7 +56,8 @@ pub struct FrameView {
     pub line: u32,
     /// Its column in the source, from 1; 0 if unknown.
     pub column: u32,
-    /// Its variables: `this`, parameters and locals in the order of declaration, then those of functions that have returned.
+    /// Its variables: `this`, parameters and locals in the order of declaration, then those of functions that have
+    /// returned.
     pub variables: Vec<VariableView>,
 }
 
@@ -169,8 +171,8 @@ fn frame_name(machine: &Machine, function: u32) -> String {
     }
 }
 
-/// The variables of a frame that have names, with their values. A slot is undefined before its first assignment: variables whose
-/// first assignment comes after `pc` are uninitialized.
+/// The variables of a frame that have names, with their values. A slot is undefined before its first assignment:
+/// variables whose first assignment comes after `pc` are uninitialized.
 fn frame_variables(
     machine: &Machine,
     frame: &CodeFrame,

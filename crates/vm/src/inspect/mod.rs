@@ -55,7 +55,8 @@ impl Default for InspectBounds {
 }
 
 impl InspectBounds {
-    /// Everything that a reader of JSON can handle: 32 levels, and 16 MiB because values may reference one another many times.
+    /// Everything that a reader of JSON can handle: 32 levels, and 16 MiB because values may reference one another many
+    /// times.
     #[must_use]
     pub const fn full() -> Self {
         let bytes = 16 * 1024 * 1024;
@@ -81,12 +82,14 @@ impl InspectBounds {
 /// A view of a value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ValueView {
-    /// As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
-    /// `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending: `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`, `{"$date":text}`,
-    /// `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
-    /// object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
-    /// `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. Keys of the program
-    /// that begin with `$` have it twice.
+    /// As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet
+    /// assigned), `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending:
+    /// `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`,
+    /// `{"$date":text}`, `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`,
+    /// `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the object n levels further out,
+    /// `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
+    /// `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep.
+    /// Keys of the program that begin with `$` have it twice.
     pub value: Json,
     /// As Node's `util.inspect` writes it.
     pub text: String,

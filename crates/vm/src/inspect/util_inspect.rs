@@ -244,8 +244,8 @@ impl OutputLines {
     }
 }
 
-/// Columns of a string on a terminal (`getStringWidth` of lib/internal/util/inspect.js): wide characters take two, and control characters
-/// and combining marks none.
+/// Columns of a string on a terminal (`getStringWidth` of lib/internal/util/inspect.js): wide characters take two, and
+/// control characters and combining marks none.
 pub(crate) fn width(text: &str) -> usize {
     let columns = |one: char| match u32::from(one) {
         0..=0x1f | 0x7f..=0x9f | 0x300..=0x36f | 0x200b..=0x200f | 0x20d0..=0x20ff | 0xfe00..=0xfe0f => 0,
@@ -354,7 +354,8 @@ pub(crate) fn push_values(
     Ok(())
 }
 
-/// Writes the first argument with its directives. Returns the number of arguments used, including the first; 0 without directives.
+/// Writes the first argument with its directives. Returns the number of arguments used, including the first; 0 without
+/// directives.
 fn format_directives(
     machine: &mut Machine,
     first: &Str,
@@ -451,7 +452,8 @@ fn omitted_text(class: &str) -> String {
     if class.starts_with('[') { class.to_owned() } else { format!("[{class}]") }
 }
 
-/// A value in the cell of a table: on one line, with at most three elements. An object with more than two properties is not shown.
+/// A value in the cell of a table: on one line, with at most three elements. An object with more than two properties is
+/// not shown.
 pub(crate) fn inspect_cell(machine: &mut Machine, value: &Value) -> Result<String, AbruptCompletion> {
     let is_array = matches!(value, Value::Ref(at) if machine.heap.array(*at).is_some());
     let bounds = InspectBounds { depth: 0, items: 3, ..InspectBounds::default() };

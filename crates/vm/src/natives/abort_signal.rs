@@ -1,4 +1,5 @@
-//! The parts of `AbortSignal` that its source in the language (`crates/lang`) cannot express. Only the compiler emits these names.
+//! The parts of `AbortSignal` that its source in the language (`crates/lang`) cannot express. Only the compiler emits
+//! these names.
 
 use super::super::value::{HeapRef, Value};
 use super::promise::timeout_ms;
@@ -6,7 +7,8 @@ use super::{BuiltinDefinition, NativeOutcome};
 use crate::{abrupt_completion, open_call};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
-    // DOM Standard (WHATWG) §3.2, signal abort: closes the open calls of the signal, the first argument. The second one is the reason.
+    // DOM Standard (WHATWG) §3.2, signal abort: closes the open calls of the signal, the first argument. The second one
+    // is the reason.
     ("abort calls", 2, |machine, args| {
         if let Value::Ref(signal) = super::arg(machine, args, 0)
             && signal != HeapRef::NONE
@@ -22,7 +24,8 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         abrupt_completion::set_hidden(machine, &error, "code", super::arg(machine, args, 2));
         Ok(NativeOutcome::Value(error))
     }),
-    // DOM Standard §3.2 AbortSignal.timeout: a timer that calls the first argument, and without which the program completes.
+    // DOM Standard §3.2 AbortSignal.timeout: a timer that calls the first argument, and without which the program
+    // completes.
     ("abort timeout", 2, |machine, args| {
         let ms = timeout_ms(machine, args)?;
         open_call::open_timeout(machine, super::arg(machine, args, 0), ms, true)?;

@@ -1,7 +1,8 @@
 //! `Array`: creating, changing and copying arrays, and the methods with callbacks. Searching is in `array_search.rs`.
 //!
-//! Deviations from ECMA-262 §23.1 Array Objects in all methods: `this` must be an array, because array-like objects are not
-//! supported, and results are plain arrays, because arrays have no subclasses (`ArraySpeciesCreate` is `ArrayCreate`).
+//! Deviations from ECMA-262 §23.1 Array Objects in all methods: `this` must be an array, because array-like objects are
+//! not supported, and results are plain arrays, because arrays have no subclasses (`ArraySpeciesCreate` is
+//! `ArrayCreate`).
 
 use std::cmp::Ordering;
 
@@ -162,7 +163,8 @@ pub(super) static ROWS: &[BuiltinDefinition] =
             machine.heap.check_room(16 * values.len() as u64)?;
             Ok(NativeOutcome::Value(Value::Ref(class::new_array_like(machine, at, values)?)))
         }),
-        // ECMA-262 §23.1.3.2 Array.prototype.concat. `Symbol.isConcatSpreadable` does not exist: arrays are spread, all else is not.
+        // ECMA-262 §23.1.3.2 Array.prototype.concat. `Symbol.isConcatSpreadable` does not exist: arrays are spread, all
+        // else is not.
         ("Array.prototype.concat", 1, |machine, args| {
             let at = this_array(machine, args)?;
             let mut values = machine.heap.elements(at);
@@ -389,8 +391,9 @@ fn check_constructor(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptC
     }
 }
 
-/// ECMA-262 §23.1.2.1 Array.from. Deviation: an iterable of the program, a function, an error or a regexp is read completely before
-/// the first call of a mapper. `crates/lang/src/prelude/iterables.ts` maps the values of iterables of the program one by one.
+/// ECMA-262 §23.1.2.1 Array.from. Deviation: an iterable of the program, a function, an error or a regexp is read
+/// completely before the first call of a mapper. `crates/lang/src/prelude/iterables.ts` maps the values of iterables of
+/// the program one by one.
 fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     check_constructor(machine, args)?;
     let source = super::arg(machine, args, 0);

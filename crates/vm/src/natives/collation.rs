@@ -34,8 +34,9 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
 /// The characters with a primary weight of their own, in ascending order.
 const PRIMARIES: &str = "\t\n\u{b}\u{c}\r\u{85}\u{2028}\u{2029} _\u{2017}-\u{2012}\u{2013}\u{2014}\u{2015},;:!¡?¿.·'‹›\"«»()[]{}\u{2016}§¶@*/\\&#%‰‱\u{2020}\u{2021}\u{2022}\u{2023}\u{2027}`´^¯¨¸°©®←→↑↓+±÷×<=>¬|¦~−∞≈≤≥¤¢$£¥₩₪₫€₭₮₱₲₴₵₸₹₺₽₿0123456789abcdefghiıjȷklmnŋopqĸrstuvwxyzþ";
 
-/// The accents in ascending order of their secondary weight. Those of the private use area stand for what no mark does: the stroke of
-/// `đ`, the difference of `ð` from `d`, that of a ligature from its letters, and those of four quotation marks.
+/// The accents in ascending order of their secondary weight. Those of the private use area stand for what no mark does:
+/// the stroke of `đ`, the difference of `ð` from `d`, that of a ligature from its letters, and those of four quotation
+/// marks.
 const ACCENTS: &str = "\u{301}\u{300}\u{306}\u{302}\u{30c}\u{30a}\u{308}\u{30b}\u{303}\u{307}\u{338}\u{327}\u{328}\u{304}\u{e000}\u{309}\u{30f}\u{311}\u{31b}\u{323}\u{324}\u{325}\u{326}\u{32d}\u{32e}\u{330}\u{331}\u{e001}\u{e002}\u{e003}\u{e004}\u{e005}\u{e006}";
 
 /// Characters that are compared like the characters beside them.
@@ -58,7 +59,8 @@ const EXPANSIONS: &[(char, &str)] = &[
     ('\u{201f}', "\"\u{e006}"),
 ];
 
-/// Letters with accents: the accents, the letters with them, and the letters without. Unicode Standard, chapter 3.7 Decomposition.
+/// Letters with accents: the accents, the letters with them, and the letters without. Unicode Standard, chapter 3.7
+/// Decomposition.
 const ACCENTED: &[(&str, &str, &str)] = &[
     ("\u{300}", "àèìòùǹẁỳ", "aeiounwy"),
     ("\u{301}", "áéíóúýćĺńŕśźǵǽǿḱḿṕẃ", "aeiouyclnrszgæøkmpw"),
@@ -258,7 +260,8 @@ impl CollationOptions {
         Ok(read)
     }
 
-    /// Compares by letters, then by accents, then by case. Unicode Technical Standard #10, section 4.4 Compare Sort Keys.
+    /// Compares by letters, then by accents, then by case. Unicode Technical Standard #10, section 4.4 Compare Sort
+    /// Keys.
     fn compare(self, left: &[CollationElement], right: &[CollationElement]) -> Ordering {
         let primaries = |elements: &[CollationElement]| {
             weights(elements, |element| (element.primary > 0).then_some(element.primary))

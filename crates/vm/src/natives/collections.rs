@@ -1,6 +1,7 @@
 //! `Map`, `Set` and iterators. ECMA-262 §24.1 Map Objects, §24.2 Set Objects.
 //!
-//! Deviation: constructors read an iterable completely and add the entries directly, without `set` or `add` of the program.
+//! Deviation: constructors read an iterable completely and add the entries directly, without `set` or `add` of the
+//! program.
 
 use indexmap::IndexSet;
 

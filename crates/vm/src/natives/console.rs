@@ -143,8 +143,8 @@ fn label(machine: &Machine, args: &NativeArgs) -> Result<String, AbruptCompletio
     }
 }
 
-/// Prints the time since a timer began, by the times of the turns, with the other arguments. Returns its key. A timer that was not begun
-/// prints nothing.
+/// Prints the time since a timer began, by the times of the turns, with the other arguments. Returns its key. A timer
+/// that was not begun prints nothing.
 fn print_timer(machine: &mut Machine, args: &NativeArgs) -> Result<String, AbruptCompletion> {
     let label = label(machine, args)?;
     let key = format!("time {label}");

@@ -64,8 +64,8 @@ fn construct_error(
     new_error_from_args(machine, kind, args.base, machine.frames.len()).map(NativeOutcome::Value)
 }
 
-/// A new error whose message and options are the stack from `base` on, and whose stack trace has the calls below `depth`
-/// frames. ECMA-262 §20.5.1.1 Error, §20.5.8.1 InstallErrorCause.
+/// A new error whose message and options are the stack from `base` on, and whose stack trace has the calls below
+/// `depth` frames. ECMA-262 §20.5.1.1 Error, §20.5.8.1 InstallErrorCause.
 pub(in super::super) fn new_error_from_args(
     machine: &mut Machine,
     kind: ErrorKind,

@@ -12,8 +12,8 @@ use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
 use crate::{call, conversion, property};
 
 pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
-    // Only the compiler emits this name. It checks the operand of `await`. ECMA-262 §27.7.5.3 Await.
-    // In bytecode of versions without promises: a value with a callable `then` is not supported and any other value is the result.
+    // Only the compiler emits this name. It checks the operand of `await`. ECMA-262 §27.7.5.3 Await. In bytecode of
+    // versions without promises: a value with a callable `then` is not supported and any other value is the result.
     ("await", 1, |machine, args| {
         let value = super::arg(machine, args, 0);
         let then = match value {

@@ -122,7 +122,8 @@ fn clone_value(
     Ok(Value::Ref(copy))
 }
 
-/// The copy of an error without its cause, as in V8: the stack, the message, and the standard class that its name names, or Error.
+/// The copy of an error without its cause, as in V8: the stack, the message, and the standard class that its name
+/// names, or Error.
 fn clone_error(machine: &Machine, error: &Value) -> Result<Entry, AbruptCompletion> {
     let read = |name: &str| property::property(machine, error, &Value::text(name));
     let kind = ErrorKind::from_name(&conversion::to_text(machine, &read("name")?)?.to_utf8());

@@ -1,5 +1,5 @@
-//! Methods of generators, methods whose key is a symbol, and functions of the compiler for the iterator protocol. ECMA-262 §27.1 Iteration,
-//! §27.5 Generator Objects, §27.6 AsyncGenerator Objects.
+//! Methods of generators, methods whose key is a symbol, and functions of the compiler for the iterator protocol.
+//! ECMA-262 §27.1 Iteration, §27.5 Generator Objects, §27.6 AsyncGenerator Objects.
 
 use super::super::abrupt_completion::type_error;
 use super::super::generator::{self, GeneratorState};

@@ -1,5 +1,5 @@
-//! `Math`. ECMA-262 §21.3 The Math Object. Functions beyond arithmetic come from `libm`: their bits are the same on every target, and
-//! mostly those of V8. The standard permits any approximation. As in V8, `Math.exp(1)` is `Math.E`.
+//! `Math`. ECMA-262 §21.3 The Math Object. Functions beyond arithmetic come from `libm`: their bits are the same on
+//! every target, and mostly those of V8. The standard permits any approximation. As in V8, `Math.exp(1)` is `Math.E`.
 
 use std::f64::consts::E;
 
@@ -140,7 +140,8 @@ fn hypotenuse(machine: &mut Machine, args: &NativeArgs) -> Result<NativeOutcome,
     if numbers.iter().any(|n| n.is_infinite()) {
         return Ok(f64::INFINITY.into());
     }
-    // The numbers are scaled so that squares neither overflow nor underflow. The sum compensates rounding errors (Kahan, 1965).
+    // The numbers are scaled so that squares neither overflow nor underflow. The sum compensates rounding errors
+    // (Kahan, 1965).
     let largest = numbers.iter().fold(0.0f64, |largest, n| if n.is_nan() { f64::NAN } else { largest.max(n.abs()) });
     if largest == 0.0 || largest.is_nan() {
         return Ok(if numbers.iter().any(|n| n.is_nan()) { f64::NAN } else { 0.0 }.into());

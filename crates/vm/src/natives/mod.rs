@@ -106,7 +106,8 @@ pub(super) fn arg_integer(
 }
 
 /// The argument as an integer from 0 to `length`, or `missing` if it is undefined.
-// A conversion to `usize` is bounded by itself. `f64::clamp` brings the code of the standard library that writes doubles.
+// A conversion to `usize` is bounded by itself. `f64::clamp` brings the code of the standard library that writes
+// doubles.
 pub(super) fn arg_length(
     machine: &Machine,
     args: &NativeArgs,
@@ -133,7 +134,8 @@ pub(super) fn arg_index(
     })
 }
 
-/// The argument as an index into something of length `len`: negative values count from the end, and the result is clamped.
+/// The argument as an index into something of length `len`: negative values count from the end, and the result is
+/// clamped.
 pub(super) fn arg_relative_index(
     machine: &Machine,
     args: &NativeArgs,

@@ -1,4 +1,5 @@
-//! `Number`, `Boolean` and the number functions of the global object. ECMA-262 §21.1 Number Objects, §20.3 Boolean Objects.
+//! `Number`, `Boolean` and the number functions of the global object. ECMA-262 §21.1 Number Objects, §20.3 Boolean
+//! Objects.
 
 use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
 use super::super::machine::Machine;
@@ -108,7 +109,8 @@ fn this_number(args: &NativeArgs) -> std::result::Result<f64, AbruptCompletion> 
     }
 }
 
-/// The options of `toLocaleString`. ECMA-402 §15.1.2 InitializeNumberFormat. Options that are not known here end the program.
+/// The options of `toLocaleString`. ECMA-402 §15.1.2 InitializeNumberFormat. Options that are not known here end the
+/// program.
 fn read_number_format(machine: &Machine, args: &NativeArgs) -> Result<NumberFormat, AbruptCompletion> {
     let mut format = NumberFormat::default();
     let mut options = MethodOptions::read(machine, args)?;

@@ -132,7 +132,8 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         let key = key_argument(machine, args, 0)?;
         Ok(property::has_own(machine, &args.this, &key).into())
     }),
-    // ECMA-262 §20.1.3.6 Object.prototype.toString. `Symbol.toStringTag` does not exist; Map, Set and namespaces give its value.
+    // ECMA-262 §20.1.3.6 Object.prototype.toString. `Symbol.toStringTag` does not exist; Map, Set and namespaces give
+    // its value.
     ("Object.prototype.toString", 0, |machine, args| {
         let class = match &args.this {
             Value::Undefined => "Undefined",

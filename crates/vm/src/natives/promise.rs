@@ -1,6 +1,7 @@
 //! `Promise` and its methods. ECMA-262 §27.2 Promise Objects.
 //!
-//! Deviations: promises have no properties of their own and no subclasses, so `constructor` and `then` of a promise are the built-in ones.
+//! Deviations: promises have no properties of their own and no subclasses, so `constructor` and `then` of a promise are
+//! the built-in ones.
 
 use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::super::callback::{self, CallbackMethod, NativeFrame};
@@ -161,8 +162,8 @@ fn require_callback(machine: &Machine, args: &NativeArgs) -> Result<Value, Abrup
     type_error(format!("The \"callback\" argument must be of type function. Received {found}"))
 }
 
-/// Checks that `this` of a method of `Promise` is `Promise`. A call by name has no operand for it. ECMA-262 §27.2.1.5 NewPromiseCapability.
-/// Deviation: other constructors are not supported.
+/// Checks that `this` of a method of `Promise` is `Promise`. A call by name has no operand for it. ECMA-262 §27.2.1.5
+/// NewPromiseCapability. Deviation: other constructors are not supported.
 fn check_constructor(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptCompletion> {
     match &args.this {
         _ if args.base == args.bottom => Ok(()),
@@ -196,8 +197,8 @@ fn then(machine: &mut Machine, args: &NativeArgs, kind: ReactionKind, values: [V
     Ok(NativeOutcome::Value(Value::Ref(derived)))
 }
 
-/// A promise for those of an iterable. An error of the iteration rejects it. ECMA-262 §27.2.4.1.2 PerformPromiseAll, §27.2.4.2.1
-/// PerformPromiseAllSettled, §27.2.4.3.1 PerformPromiseAny, §27.2.4.5.1 PerformPromiseRace.
+/// A promise for those of an iterable. An error of the iteration rejects it. ECMA-262 §27.2.4.1.2 PerformPromiseAll,
+/// §27.2.4.2.1 PerformPromiseAllSettled, §27.2.4.3.1 PerformPromiseAny, §27.2.4.5.1 PerformPromiseRace.
 fn combine(machine: &mut Machine, args: &NativeArgs, kind: ReactionKind) -> NativeResult {
     check_constructor(machine, args)?;
     let combined = promise::new_promise(machine);

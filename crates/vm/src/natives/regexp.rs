@@ -114,8 +114,8 @@ const RECENT_REGEXPS: usize = 8;
 const RECENT_WEIGHT: u64 = 16 << 10;
 
 thread_local! {
-    /// The newest regexps with their flags as they were given. A literal in a loop makes a regexp in each iteration: those share what it compiles
-    /// to, which is larger than they are.
+    /// The newest regexps with their flags as they were given. A literal in a loop makes a regexp in each iteration:
+    /// those share what it compiles to, which is larger than they are.
     static RECENT: RefCell<Vec<(Str, RegExp)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -131,7 +131,8 @@ fn compile(source: &Str, flags: &Str) -> Result<(CompiledRegExp, Str), AbruptCom
     Ok((compiled, flags))
 }
 
-/// The pattern as a literal can hold it: slashes and line terminators are escaped. ECMA-262 §22.2.6.13.1 EscapeRegExpPattern.
+/// The pattern as a literal can hold it: slashes and line terminators are escaped. ECMA-262 §22.2.6.13.1
+/// EscapeRegExpPattern.
 fn escape_pattern(pattern: &Str) -> Str {
     let mut out = Vec::with_capacity(pattern.len());
     let (mut in_class, mut after_backslash) = (false, false);
@@ -234,7 +235,8 @@ fn regexp_at(machine: &Machine, at: HeapRef) -> Result<(RegExp, bool), AbruptCom
     }
 }
 
-/// The next match of `exec`. With `g` or `y` it starts at `lastIndex` and advances it. ECMA-262 §22.2.7.2 RegExpBuiltinExec.
+/// The next match of `exec`. With `g` or `y` it starts at `lastIndex` and advances it. ECMA-262 §22.2.7.2
+/// RegExpBuiltinExec.
 fn next_match(machine: &mut Machine, at: HeapRef, text: &Str) -> Result<Option<TextMatch>, AbruptCompletion> {
     let (regexp, remembers) = regexp_at(machine, at)?;
     let from = if remembers { regexp.last_index.max(0.0) } else { 0.0 };
@@ -305,14 +307,16 @@ fn named_groups(machine: &mut Machine, regexp: &RegExp, groups: &[Value]) -> Val
     if pairs.is_empty() { Value::Undefined } else { slow_path::new_bare_object(machine, pairs) }
 }
 
-/// The result of `exec`: an array with `index`, `input`, `groups` and, with the flag `d`, `indices`; or null. ECMA-262 §22.2.7.2 RegExpBuiltinExec.
+/// The result of `exec`: an array with `index`, `input`, `groups` and, with the flag `d`, `indices`; or null. ECMA-262
+/// §22.2.7.2 RegExpBuiltinExec.
 fn match_array(machine: &mut Machine, text: &Str, found: Option<TextMatch>) -> Value {
     let Some(found) = found else { return Value::Null };
     let mut values = vec![Value::Text(text.slice(found.start, found.end))];
     values.extend(found.groups);
     machine.heap.charge(text.len() as u64);
     let array = machine.heap.new_array(values);
-    // All matches share their names. Weights count on that, and a program may keep as many matches as its heap has room for.
+    // All matches share their names. Weights count on that, and a program may keep as many matches as its heap has room
+    // for.
     static NAMES: OnceLock<[Str; 4]> = OnceLock::new();
     let names = NAMES.get_or_init(|| ["index", "input", "groups", "indices"].map(Str::new));
     let values = [Value::Number(found.start as f64), Value::Text(text.clone()), found.named, found.indices];

@@ -329,11 +329,13 @@ fn build_padding(machine: &Machine, args: &NativeArgs) -> Result<Str, AbruptComp
     Ok(repeat_to_length(&filler, missing as usize))
 }
 
-/// ECMA-262 §22.1.3.28 String.prototype.toLowerCase and §22.1.3.30 String.prototype.toUpperCase, by the mappings of Unicode 17.
+/// ECMA-262 §22.1.3.28 String.prototype.toLowerCase and §22.1.3.30 String.prototype.toUpperCase, by the mappings of
+/// Unicode 17.
 fn change_case(machine: &mut Machine, args: &NativeArgs, change: fn(&str) -> String) -> NativeResult {
     let text = this_text(machine, args)?;
     let mut changed = StrBuilder::default();
-    // Lone surrogates stay unchanged. The text between them is converted as a whole, because mappings use context (final sigma).
+    // Lone surrogates stay unchanged. The text between them is converted as a whole, because mappings use context
+    // (final sigma).
     let mut run = String::new();
     for decoded in char::decode_utf16(text.units().iter()) {
         match decoded {
@@ -349,7 +351,8 @@ fn change_case(machine: &mut Machine, args: &NativeArgs, change: fn(&str) -> Str
     return_text(machine, changed.build())
 }
 
-/// The parts between occurrences of a separator, at most `limit` and the rest. ECMA-262 §22.1.3.23 String.prototype.split.
+/// The parts between occurrences of a separator, at most `limit` and the rest. ECMA-262 §22.1.3.23
+/// String.prototype.split.
 fn split(machine: &Machine, text: &Str, separator: &Str, limit: usize) -> Result<Vec<Value>, AbruptCompletion> {
     if separator.is_empty() {
         let count = text.len().min(limit);
@@ -380,7 +383,8 @@ pub(super) struct TextMatch {
     pub(super) indices: Value,
 }
 
-/// ECMA-262 §22.1.3.19 String.prototype.replace, §22.1.3.20 String.prototype.replaceAll, §22.2.6.11 RegExp.prototype [ %Symbol.replace% ].
+/// ECMA-262 §22.1.3.19 String.prototype.replace, §22.1.3.20 String.prototype.replaceAll, §22.2.6.11 RegExp.prototype [
+/// %Symbol.replace% ].
 fn replace(machine: &mut Machine, args: &NativeArgs, all: bool) -> NativeResult {
     let text = this_text(machine, args)?;
     let pattern = super::arg(machine, args, 0);

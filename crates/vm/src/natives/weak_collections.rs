@@ -1,7 +1,7 @@
 //! `WeakMap` and `WeakSet`. ECMA-262 §24.3 WeakMap Objects, §24.4 WeakSet Objects.
 //!
-//! Deviation: an entry stays as long as its WeakMap or WeakSet, also when the program has no other reference to the key. A program
-//! cannot observe that, except by its use of memory.
+//! Deviation: an entry stays as long as its WeakMap or WeakSet, also when the program has no other reference to the
+//! key. A program cannot observe that, except by its use of memory.
 
 use super::super::abrupt_completion::{AbruptCompletion, type_error};
 use super::super::entry::Entry;

@@ -1,4 +1,5 @@
-//! Reads the parts of a pattern that match one character: escapes and classes. ECMA-262 §22.2.1 Patterns, §B.1.2 Regular Expressions Patterns.
+//! Reads the parts of a pattern that match one character: escapes and classes. ECMA-262 §22.2.1 Patterns, §B.1.2
+//! Regular Expressions Patterns.
 
 use super::Flags;
 use super::unicode::{CodePointSet, close_over_case, property};
@@ -194,8 +195,8 @@ impl PatternReader<'_> {
         })
     }
 
-    /// The set of `\d`, `\p{…}` and similar escapes, after the backslash. `None` if it is another escape; nothing is read then.
-    /// ECMA-262 §22.2.2.9 CompileToCharSet.
+    /// The set of `\d`, `\p{…}` and similar escapes, after the backslash. `None` if it is another escape; nothing is
+    /// read then. ECMA-262 §22.2.2.9 CompileToCharSet.
     fn read_class_escape(&mut self) -> Result<Option<CodePointSet>, String> {
         let letter = self.peek_ascii();
         let set = match letter.to_ascii_lowercase() {
@@ -222,7 +223,8 @@ impl PatternReader<'_> {
         if self.flags.ignore_case && self.flags.unicode { close_over_case(&ascii, true) } else { ascii }
     }
 
-    /// The set of a property escape, after the `\p`. ECMA-262 §22.2.2.9.7 UnicodeMatchProperty, §22.2.2.9.8 UnicodeMatchPropertyValue.
+    /// The set of a property escape, after the `\p`. ECMA-262 §22.2.2.9.7 UnicodeMatchProperty, §22.2.2.9.8
+    /// UnicodeMatchPropertyValue.
     fn read_property(&mut self) -> Result<CodePointSet, String> {
         if !self.eat("{") {
             return syntax_error("Invalid character at property escape start");
@@ -344,7 +346,8 @@ impl PatternReader<'_> {
         })))
     }
 
-    /// The members of a class with `v`, up to its closing bracket, and their case variants. ECMA-262 §22.2.2.9 CompileToCharSet.
+    /// The members of a class with `v`, up to its closing bracket, and their case variants. ECMA-262 §22.2.2.9
+    /// CompileToCharSet.
     fn read_operands(&mut self) -> Result<CodePointSet, String> {
         let mut set = CodePointSet::default();
         // Whether one operand precedes, which is not a range.

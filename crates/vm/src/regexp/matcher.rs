@@ -1,5 +1,5 @@
-//! The matcher: executes instructions and, when one fails, returns to the last choice. Choices and undo records are on one trail
-//! of bounded length. Every step is charged. ECMA-262 §22.2.2 Pattern Semantics.
+//! The matcher: executes instructions and, when one fails, returns to the last choice. Choices and undo records are on
+//! one trail of bounded length. Every step is charged. ECMA-262 §22.2.2 Pattern Semantics.
 
 use super::super::limits::ExceededLimit;
 use super::unicode::{eq_ignore_case, is_word};
@@ -171,8 +171,8 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
         Ok(())
     }
 
-    /// Runs from an instruction to `Match` and returns its position. Afterwards the trail has no open choices: on failure all were tried,
-    /// and on success it holds only the records that undo the match.
+    /// Runs from an instruction to `Match` and returns its position. Afterwards the trail has no open choices: on
+    /// failure all were tried, and on success it holds only the records that undo the match.
     fn run(&mut self, step: usize, at: u32) -> Result<Option<u32>, ExceededLimit> {
         let bottom = self.trail.len();
         let mut next = Some((step, at));
@@ -193,7 +193,8 @@ impl<T: Copy + Into<u16>> Matcher<'_, T> {
                     if bottom == 0 {
                         self.trail.clear();
                     } else {
-                        // A lookaround is never entered again, but its captures must be undone together with the others.
+                        // A lookaround is never entered again, but its captures must be undone together with the
+                        // others.
                         let records = self.trail.split_off(bottom);
                         let is_undo_record =
                             |undo: &TrailEntry| matches!(undo, TrailEntry::Capture { .. } | TrailEntry::Counter { .. });

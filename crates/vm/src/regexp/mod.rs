@@ -1,10 +1,12 @@
-//! Regular expressions with bounded cost. Every step of a match is counted, so that no pattern makes an execution hang or use
-//! memory without bound. ECMA-262 §22.2 RegExp.
+//! Regular expressions with bounded cost. Every step of a match is counted, so that no pattern makes an execution hang
+//! or use memory without bound. ECMA-262 §22.2 RegExp.
 //!
-//! `syntax.rs` checks a pattern, `parser.rs` and `character_class.rs` compile it to instructions, and `matcher.rs` runs these with
-//! the backtracking that JavaScript requires. A match that exceeds its [`MatchBudget`] ends in a limit error.
+//! `syntax.rs` checks a pattern, `parser.rs` and `character_class.rs` compile it to instructions, and `matcher.rs` runs
+//! these with the backtracking that JavaScript requires. A match that exceeds its [`MatchBudget`] ends in a limit
+//! error.
 //!
-//! Deviation: class strings of several characters (`\q{…}` and properties of strings under `v`) are not supported. The tests compare results with the crate `regress`, which is larger and has no limits.
+//! Deviation: class strings of several characters (`\q{…}` and properties of strings under `v`) are not supported. The
+//! tests compare results with the crate `regress`, which is larger and has no limits.
 //!
 //! [`TextRegExp`] is for code outside the machine: it tests ordinary text, by code points.
 
@@ -52,7 +54,8 @@ pub struct CompiledRegExp {
     first: Option<u16>,
 }
 
-/// The flags that affect matching. Modifiers change the first three within a group. ECMA-262 §22.2.2.1.1 RegExp Records.
+/// The flags that affect matching. Modifiers change the first three within a group. ECMA-262 §22.2.2.1.1 RegExp
+/// Records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Flags {
     ignore_case: bool,
@@ -105,7 +108,8 @@ enum RegExpInstruction {
     Split(usize),
     /// Starts a repetition.
     LoopInit(usize),
-    /// Runs another iteration or continues at `exit`. An iteration resets the groups within. ECMA-262 §22.2.2.3.1 RepeatMatcher.
+    /// Runs another iteration or continues at `exit`. An iteration resets the groups within. ECMA-262 §22.2.2.3.1
+    /// RepeatMatcher.
     Repeat {
         counter: usize,
         min: u32,
@@ -114,7 +118,8 @@ enum RegExpInstruction {
         exit: usize,
         groups: (usize, usize),
     },
-    /// Matches the instructions up to `Match` at this position, then continues at `exit`. ECMA-262 §22.2.2.4 CompileAssertion.
+    /// Matches the instructions up to `Match` at this position, then continues at `exit`. ECMA-262 §22.2.2.4
+    /// CompileAssertion.
     Lookaround {
         negative: bool,
         exit: usize,
@@ -165,7 +170,8 @@ impl MatchBudget {
     }
 }
 
-/// The flags of a regexp in order. `None`: one is unknown or repeated, or two exclude each other. ECMA-262 §22.2.3.3 RegExpInitialize.
+/// The flags of a regexp in order. `None`: one is unknown or repeated, or two exclude each other. ECMA-262 §22.2.3.3
+/// RegExpInitialize.
 pub fn order_flags(flags: &Str) -> Option<Str> {
     let mut letters: Vec<u16> = flags.units().iter().collect();
     sort_by(&mut letters, Ord::cmp);

@@ -248,7 +248,8 @@ impl Parser<'_> {
         Ok(RegExpNode::Repeat { node: Box::new(node), min, max, greedy, groups: (before, self.groups) })
     }
 
-    /// `{n}`, `{n,}`, `{n,m}`; any other text is literal and nothing is read. ECMA-262 §22.2.2.6 CompileQuantifierPrefix.
+    /// `{n}`, `{n,}`, `{n,m}`; any other text is literal and nothing is read. ECMA-262 §22.2.2.6
+    /// CompileQuantifierPrefix.
     fn parse_counted_quantifier(&mut self) -> Option<(u32, u32)> {
         let from = self.at;
         self.at += 1;

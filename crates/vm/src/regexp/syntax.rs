@@ -1,11 +1,12 @@
-//! Syntax check of patterns. ECMA-262 §22.2.1 Patterns, §B.1.2 Regular Expressions Patterns. Classes with strings are refused as
-//! unsupported.
+//! Syntax check of patterns. ECMA-262 §22.2.1 Patterns, §B.1.2 Regular Expressions Patterns. Classes with strings are
+//! refused as unsupported.
 
 use super::Flags;
 use super::character_class::PatternReader;
 use super::unicode::property;
 
-/// Checks a pattern. `groups` is the number of its groups, including the whole match; `names` are the names of the groups.
+/// Checks a pattern. `groups` is the number of its groups, including the whole match; `names` are the names of the
+/// groups.
 pub(super) fn check(points: &[u32], flags: Flags, groups: usize, names: &[(String, usize)]) -> Result<(), String> {
     let mut checker = SyntaxChecker { reader: PatternReader { points, at: 0, flags }, groups, names };
     checker.check_alternatives()?;
@@ -33,7 +34,8 @@ impl SyntaxChecker<'_> {
     fn check_alternatives(&mut self) -> Result<Vec<String>, String> {
         let mut names = self.check_sequence()?;
         while self.reader.eat("|") {
-            // Only one alternative takes part in a match, so alternatives may share names. ECMA-262 §22.2.1.4 MightBothParticipate.
+            // Only one alternative takes part in a match, so alternatives may share names. ECMA-262 §22.2.1.4
+            // MightBothParticipate.
             names.extend(self.check_sequence()?);
         }
         Ok(names)

@@ -434,7 +434,8 @@ fn all_matches_share_a_budget_and_cost_eight_steps_a_group() {
         compile(pattern).find_all(&Str::new(text), 0, false, &mut budget).unwrap();
         budget.steps_taken()
     };
-    // Each of a hundred matches takes five steps, and eight for the whole match. A group takes two steps more, and eight.
+    // Each of a hundred matches takes five steps, and eight for the whole match. A group takes two steps more, and
+    // eight.
     let text = "a".repeat(100);
     assert_eq!(cost("[a]", &text) - cost("[a]", ""), 100 * (5 + 8));
     assert_eq!(cost("([a])", &text) - cost("([a])", ""), 100 * (7 + 16));
@@ -507,8 +508,8 @@ fn case_variants_equal_those_of_regress() {
     }
 }
 
-/// The expected form is Canonicalize with the standard library in place of toUppercase. Patterns are not compared with `regress` here:
-/// it uses simple upper case.
+/// The expected form is Canonicalize with the standard library in place of toUppercase. Patterns are not compared with
+/// `regress` here: it uses simple upper case.
 #[test]
 fn case_variants_without_u_have_one_unit_of_upper_case() {
     let canonical = |point: u32| match char::from_u32(point).map(|char| char.to_uppercase().collect::<Vec<_>>()) {

@@ -1,5 +1,6 @@
-//! Unicode 17 data: properties, and characters that differ only in case. `xtask` generates the tables (`unicode.bin`, `folds.bin`) from the
-//! data of the crate `regress`, and a test compares the results. Upper case is that of `String.prototype.toUpperCase`.
+//! Unicode 17 data: properties, and characters that differ only in case. `xtask` generates the tables (`unicode.bin`,
+//! `folds.bin`) from the data of the crate `regress`, and a test compares the results. Upper case is that of
+//! `String.prototype.toUpperCase`.
 //!
 //! The matcher tests sets of code points. They are inversion lists: the code points at which membership alternately
 //! begins and ends.
@@ -9,13 +10,15 @@ use runstate_value::{single_upper_case, single_upper_cases};
 use super::Flags;
 use super::character_class::PatternReader;
 
-/// The properties, one record each. A record begins with a letter for the kind and the names, up to a line feed. The length of the
-/// rest follows, then the number and the indexes of the records that it is based on. Then come the distances between the edges of
-/// the set in which it differs from them. Numbers have seven bits per byte, least significant first.
+/// The properties, one record each. A record begins with a letter for the kind and the names, up to a line feed. The
+/// length of the rest follows, then the number and the indexes of the records that it is based on. Then come the
+/// distances between the edges of the set in which it differs from them. Numbers have seven bits per byte, least
+/// significant first.
 const PROPERTIES: &[u8] = include_bytes!("unicode.bin");
 
-/// Simple case folding, preceded by the number of its rows. A row has the distance from the first character of the previous row, the
-/// number of characters, the distance to their targets (zigzag), and the step between the characters that have one.
+/// Simple case folding, preceded by the number of its rows. A row has the distance from the first character of the
+/// previous row, the number of characters, the distance to their targets (zigzag), and the step between the characters
+/// that have one.
 const FOLDS: &[u8] = include_bytes!("folds.bin");
 
 /// Takes a number from the front.
@@ -116,8 +119,9 @@ fn case_folds() -> impl Iterator<Item = CaseFold> {
     })
 }
 
-/// Whether a pattern without `u` and `v` compares a character by this upper case. A character whose upper case has several code units is
-/// compared by itself, and so is one beyond ASCII whose upper case is ASCII. ECMA-262 §22.2.2.7.3 Canonicalize.
+/// Whether a pattern without `u` and `v` compares a character by this upper case. A character whose upper case has
+/// several code units is compared by itself, and so is one beyond ASCII whose upper case is ASCII. ECMA-262 §22.2.2.7.3
+/// Canonicalize.
 fn is_canonical_upper_case(point: u32, upper: u32) -> bool {
     point <= 0xffff && upper <= 0xffff && (point < 128 || upper >= 128)
 }
@@ -139,8 +143,8 @@ pub(super) fn case_pairs(unicode: bool) -> Vec<(u32, u32)> {
     }
 }
 
-/// A set with all characters that differ from a member only in case. ECMA-262 §22.2.2.7.1 CharacterSetMatcher, §22.2.2.9.5
-/// MaybeSimpleCaseFolding.
+/// A set with all characters that differ from a member only in case. ECMA-262 §22.2.2.7.1 CharacterSetMatcher,
+/// §22.2.2.9.5 MaybeSimpleCaseFolding.
 pub(super) fn close_over_case(set: &CodePointSet, unicode: bool) -> CodePointSet {
     let pairs = case_pairs(unicode);
     let to = pairs.iter().filter(|(from, _)| set.contains(*from)).map(|(_, to)| *to).collect();

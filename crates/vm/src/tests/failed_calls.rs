@@ -1,4 +1,5 @@
-//! Calls that fail in tasks: an error that ends the program leaves the call to be repeated, and one that is caught does not.
+//! Calls that fail in tasks: an error that ends the program leaves the call to be repeated, and one that is caught does
+//! not.
 
 use serde_json::{Value as Json, json};
 

@@ -1,4 +1,5 @@
-//! Programs that fail within built-in functions, jobs and iterators: their states are restored, and fail again in the same way.
+//! Programs that fail within built-in functions, jobs and iterators: their states are restored, and fail again in the
+//! same way.
 
 use super::{Limits, Machine, StopReason, TURN, expect_failure, restore_copy, run_with_limits, start};
 

@@ -1,5 +1,5 @@
-//! Generators and iterators of the program: stopped at any instruction, limited, damaged. `tests/language/programs/generators.ts` and
-//! `async_generators.ts` compare them with Node.
+//! Generators and iterators of the program: stopped at any instruction, limited, damaged.
+//! `tests/language/programs/generators.ts` and `async_generators.ts` compare them with Node.
 
 use serde_json::{Value as Json, json};
 

@@ -1,5 +1,5 @@
-//! Promises, tasks and open calls: answered in any order, stopped at any instruction, limited, damaged. `tests/language/programs/tasks.ts`
-//! compares their order with Node.
+//! Promises, tasks and open calls: answered in any order, stopped at any instruction, limited, damaged.
+//! `tests/language/programs/tasks.ts` compares their order with Node.
 
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ fn reply_to(call: &PendingCall) -> Reply {
     }
 }
 
-/// Runs a program to its end, and answers its calls in the order of a seed. Every `stride` instructions it is saved and restored.
+/// Runs a program to its end, and answers its calls in the order of a seed. Every `stride` instructions it is saved and
+/// restored.
 pub(super) fn run_in_order(source: &str, stride: u64, mut seed: u64) -> (Vec<String>, StopReason, u64) {
     let mut machine = start(source);
     let mut output = Vec::new();

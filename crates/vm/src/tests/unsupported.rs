@@ -1,5 +1,5 @@
-//! Operations that Node has and this machine lacks end the program. No handler of the program runs then: a handler would run code
-//! that Node does not run.
+//! Operations that Node has and this machine lacks end the program. No handler of the program runs then: a handler
+//! would run code that Node does not run.
 
 use super::{MachineFailure, TURN, expect_failure, start};
 

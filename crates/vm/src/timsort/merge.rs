@@ -26,8 +26,8 @@ pub(super) struct RunMerge {
 }
 
 impl Comparisons<'_> {
-    /// The number of elements among the `len` from `base` on that precede the key; equal ones do if `after_equal`. The search
-    /// starts at `hint` and doubles its steps.
+    /// The number of elements among the `len` from `base` on that precede the key; equal ones do if `after_equal`. The
+    /// search starts at `hint` and doubles its steps.
     fn gallop(
         &mut self,
         list: &[Value],
@@ -204,7 +204,8 @@ impl TimSort {
         }
     }
 
-    /// Ends the merge when one run is used up, or when only the last element of the shorter run is left: it follows all others.
+    /// Ends the merge when one run is used up, or when only the last element of the shorter run is left: it follows all
+    /// others.
     fn finish_if_exhausted(&mut self) -> bool {
         let RunMerge { work_left, temp_left, .. } = self.progress.merge;
         if work_left > 0 && temp_left > 1 {

@@ -1,8 +1,8 @@
-//! TimSort (Tim Peters, listsort.txt) as in V8 (`third_party/v8/builtins/array-sort.tq`), one comparison at a time. A comparator
-//! of the program may make a host call. It receives the same pairs in the same order as in Node.
+//! TimSort (Tim Peters, listsort.txt) as in V8 (`third_party/v8/builtins/array-sort.tq`), one comparison at a time. A
+//! comparator of the program may make a host call. It receives the same pairs in the same order as in Node.
 //!
-//! The sort is a sequence of steps with few comparisons each. A step that lacks a result changes no state and runs again when the
-//! result is known.
+//! The sort is a sequence of steps with few comparisons each. A step that lacks a result changes no state and runs
+//! again when the result is known.
 
 mod merge;
 

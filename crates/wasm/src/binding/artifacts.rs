@@ -1,4 +1,5 @@
-//! Artifacts of steps, whose bytes are documents of the store. Bytes cross in pieces, so that neither side holds a whole artifact.
+//! Artifacts of steps, whose bytes are documents of the store. Bytes cross in pieces, so that neither side holds a
+//! whole artifact.
 
 use std::rc::Rc;
 
@@ -39,7 +40,8 @@ struct ReadArtifactOptions {
 
 #[wasm_bindgen]
 impl Runstate {
-    /// Begins to store an artifact; resolves to its upload. `params`: `{ execution, step, type, name, mimeType?, metadata? }`.
+    /// Begins to store an artifact; resolves to its upload. `params`: `{ execution, step, type, name, mimeType?,
+    /// metadata? }`.
     #[wasm_bindgen(js_name = putArtifact, unchecked_return_type = "Promise<ArtifactUploadHandle>")]
     pub fn put_artifact(&self, params: String) -> Promise {
         let (engine, artifacts) = (self.engine.clone(), self.artifacts());

@@ -15,13 +15,15 @@ use wasm_bindgen::prelude::*;
 
 use super::promise::to_promise;
 
-/// Provides the files of this process to `file:` stores: the object of `pkg/src/node/files.ts`. Without it `file:` is unsupported.
+/// Provides the files of this process to `file:` stores: the object of `pkg/src/node/files.ts`. Without it `file:` is
+/// unsupported.
 #[wasm_bindgen(js_name = provideFiles)]
 pub fn provide_files(files: Option<NodeFiles>) {
     NodeFs::set_host_files(files);
 }
 
-/// Reads and checks every file of the store at `url`. If all files are intact, it also verifies the documents. Resolves to the report.
+/// Reads and checks every file of the store at `url`. If all files are intact, it also verifies the documents. Resolves
+/// to the report.
 #[wasm_bindgen(js_name = verifyFiles, unchecked_return_type = "Promise<VerifyReport>")]
 pub fn verify_files(url: String) -> Promise {
     to_promise(async move {

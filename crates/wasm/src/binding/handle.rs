@@ -36,7 +36,8 @@ impl Runstate {
 
 #[wasm_bindgen]
 impl Runstate {
-    /// Opens the store at `url`. `options`: `{ retentionMs?, logLevel?, heapBytes?, sliceInstructions?, sliceBytes?, mustExist?, keys? }`.
+    /// Opens the store at `url`. `options`: `{ retentionMs?, logLevel?, heapBytes?, sliceInstructions?, sliceBytes?,
+    /// mustExist?, keys? }`.
     #[wasm_bindgen(unchecked_return_type = "Promise<Runstate>")]
     pub fn open(url: String, options: String) -> Promise {
         to_promise(async move {
@@ -57,11 +58,12 @@ impl Runstate {
         })
     }
 
-    /// Starts a worker, which serves items of the collection `items` until it is stopped. `options`: `{ owner?, kinds: { name: concurrency }, leaseMs?,
-    /// backoff?, runsDue?, graceMs? }`.
+    /// Starts a worker, which serves items of the collection `items` until it is stopped. `options`: `{ owner?, kinds:
+    /// { name: concurrency }, leaseMs?, backoff?, runsDue?, graceMs? }`.
     ///
-    /// `handler(kind, work, signal)` resolves to the answer as JSON text, or rejects with `{ message, name?, final? }` as JSON text. `signal` is an
-    /// `AbortSignal`; it fires when the handler loses its claim. `listener(event)` receives the worker's events.
+    /// `handler(kind, work, signal)` resolves to the answer as JSON text, or rejects with `{ message, name?, final? }`
+    /// as JSON text. `signal` is an `AbortSignal`; it fires when the handler loses its claim. `listener(event)`
+    /// receives the worker's events.
     pub fn worker(
         &self,
         items: &str,
@@ -74,8 +76,9 @@ impl Runstate {
         worker::start_worker(&self.engine, items, options, handler, listener).map_err(to_js_error)
     }
 
-    /// Calls `sink` with chunks of an export's whole lines; resolves to its summary. `sink(null)` discards all earlier chunks: the store was written
-    /// to meanwhile, and the export starts again. `params`: `{ collection?, id? }`; one document is exported with the documents that it needs.
+    /// Calls `sink` with chunks of an export's whole lines; resolves to its summary. `sink(null)` discards all earlier
+    /// chunks: the store was written to meanwhile, and the export starts again. `params`: `{ collection?, id? }`; one
+    /// document is exported with the documents that it needs.
     #[wasm_bindgen(unchecked_return_type = "Promise<ExportSummary>")]
     pub fn export(
         &self,

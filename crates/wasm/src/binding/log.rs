@@ -30,7 +30,8 @@ impl Log for JavaScriptLog {
     fn flush(&self) {}
 }
 
-/// Calls `sink(level, message)` with the engine's log events of at least `level`: `off`, `error`, `warn`, `info`, `debug`.
+/// Calls `sink(level, message)` with the engine's log events of at least `level`: `off`, `error`, `warn`, `info`,
+/// `debug`.
 #[wasm_bindgen(js_name = logTo)]
 pub fn log_to(
     #[wasm_bindgen(unchecked_param_type = "(level: string, message: string) => void")] sink: Function,

@@ -49,7 +49,8 @@ async fn open_folder(folder: &str) -> Result<FileStore<NodeFs>, StoreError> {
     FileStore::open_on(fs, FileStoreOptions::default()).await
 }
 
-/// Writes a file in pieces in `folder`, and reads parts of it, also after its name was removed. Returns the error, if any.
+/// Writes a file in pieces in `folder`, and reads parts of it, also after its name was removed. Returns the error, if
+/// any.
 #[wasm_bindgen(js_name = tryPieces)]
 pub async fn try_pieces(folder: String, pieces: Vec<js_sys::Uint8Array>) -> Option<String> {
     check_pieces(&folder, pieces.iter().map(js_sys::Uint8Array::to_vec).collect()).await.err()

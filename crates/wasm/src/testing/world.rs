@@ -190,7 +190,8 @@ pub(super) fn method(name: &str) -> Result<Method, Error> {
     method.ok_or_else(|| unknown_name("method of a store", name, "get, query, aggregate, commit, outcome, changes"))
 }
 
-/// Shorter sleeps are those between two attempts at a commit. They pass in real time; otherwise no commit would continue until the clock is set.
+/// Shorter sleeps are those between two attempts at a commit. They pass in real time; otherwise no commit would
+/// continue until the clock is set.
 const REAL_TIME_BELOW: Millis = Millis::seconds(1);
 
 /// Simulated time and entropy, and the timers of JavaScript for short sleeps.

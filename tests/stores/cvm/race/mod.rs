@@ -1,5 +1,5 @@
-//! Two processes that share only the store act on one execution at the same moment, in every order of their calls to the store. Every
-//! acknowledged command is applied once, and no process waits for an event that has happened.
+//! Two processes that share only the store act on one execution at the same moment, in every order of their calls to
+//! the store. Every acknowledged command is applied once, and no process waits for an event that has happened.
 //!
 //! A process that must read is overtaken at every read by one that need not, a hundred times in a row. One race also
 //! runs on threads, in the orders that the machine's scheduler chooses.

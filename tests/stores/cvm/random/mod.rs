@@ -1,5 +1,5 @@
-//! Random sequences of commands on several executions of programs of every kind, by processes that lose their store and die. No sequence
-//! violates an invariant, loses an acknowledged command or applies a command twice.
+//! Random sequences of commands on several executions of programs of every kind, by processes that lose their store and
+//! die. No sequence violates an invariant, loses an acknowledged command or applies a command twice.
 //!
 //! The backends of the processes are a store in memory that they share, files on a disk that fails, or a server.
 
@@ -23,8 +23,8 @@ use crate::cvm::scene::{is_full_run, seed};
 use run::RandomRun;
 use step::{RandomStep, StepAct, StepFault, steps};
 
-/// Runs `cases` sequences of up to `max_steps` steps, each on a new backend, and more if some event of `wanted` has not occurred. Prints how
-/// often each event occurred. If a sequence fails, the shortest part that still fails is reported.
+/// Runs `cases` sequences of up to `max_steps` steps, each on a new backend, and more if some event of `wanted` has not
+/// occurred. Prints how often each event occurred. If a sequence fails, the shortest part that still fails is reported.
 fn explore_sequences(cases: usize, max_steps: usize, wanted: &[String], backend: impl Fn() -> TestBackend) {
     let cases = if is_full_run() { cases * 50 } else { cases };
     let mut seed_bytes = [0; 32];
@@ -147,8 +147,8 @@ impl TestBackend {
         (Arc::new(block_on(FileStore::open_on(fs.clone(), options)).unwrap()), Some(fs))
     }
 
-    /// Injects the backend's own form of that fault. In the next such call the process dies, or all of them do, or a connection is cut.
-    /// Returns `false` if the backend has none.
+    /// Injects the backend's own form of that fault. In the next such call the process dies, or all of them do, or a
+    /// connection is cut. Returns `false` if the backend has none.
     pub fn inject_fault(&self, fs: Option<&FaultFs>, step: &RandomStep, step_fault: StepFault) -> bool {
         match (self, fs) {
             (TestBackend::Files(disk), Some(fs)) => Self::inject_disk_fault(disk, fs, step, step_fault),

@@ -1,5 +1,5 @@
-//! One run: processes on one store take steps, die and are started again. After every step all documents are checked, and compared with a
-//! model that knows only the results of callers.
+//! One run: processes on one store take steps, die and are started again. After every step all documents are checked,
+//! and compared with a model that knows only the results of callers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

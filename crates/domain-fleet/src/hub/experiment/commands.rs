@@ -145,7 +145,8 @@ impl Command for StartExperiment {
 
 /// Adds observed values of metrics to a running experiment.
 ///
-/// Errors: `not_found`, `illegal_transition` (it does not run), `invalid` (it has no such metric; a value is not finite).
+/// Errors: `not_found`, `illegal_transition` (it does not run), `invalid` (it has no such metric; a value is not
+/// finite).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.experiment.observe")]
 pub struct ObserveExperiment {
@@ -189,8 +190,8 @@ impl Command for ObserveExperiment {
     }
 }
 
-/// Completes a running experiment: Welch's t-test at 5 percent decides on each metric, and the weights of the metrics decide together. It is done
-/// without a caller when the days of the experiment are over.
+/// Completes a running experiment: Welch's t-test at 5 percent decides on each metric, and the weights of the metrics
+/// decide together. It is done without a caller when the days of the experiment are over.
 ///
 /// Errors: `not_found`, `illegal_transition`.
 #[derive(Clone, Debug, Serialize, Operation)]

@@ -1,4 +1,5 @@
-//! Experiments: a hub with a changed configuration beside the original one, until their metrics decide. The commands are in `commands.rs`.
+//! Experiments: a hub with a changed configuration beside the original one, until their metrics decide. The commands
+//! are in `commands.rs`.
 
 mod commands;
 
@@ -247,8 +248,8 @@ impl HubExperiment {
         }
     }
 
-    /// The result that the metrics have now: each one whose means differ significantly, and by its least effect, adds its weight to the better
-    /// hub.
+    /// The result that the metrics have now: each one whose means differ significantly, and by its least effect, adds
+    /// its weight to the better hub.
     pub fn evaluate(&self) -> ExperimentResult {
         let mut balance = 0.0;
         for SuccessMetric { name, better, min_effect, weight } in &self.success_metrics {

@@ -419,12 +419,13 @@ macro_rules! covered_by_other_rules {
 }
 
 covered_by_other_rules! {
-    /// Opening gives no reply yet. Every reply and every link checks the head again (4, 7), because the last commit of a
-    /// snapshot stays. A damaged state is loaded again if a higher snapshot exists.
+    /// Opening gives no reply yet. Every reply and every link checks the head again (4, 7), because the last commit of
+    /// a snapshot stays. A damaged state is loaded again if a higher snapshot exists.
     rule_3_is_covered_by_rules_4_and_7: RecheckSnapshots, [one_opens_while_another_compacts(), one_opens_while_another_commits()];
     /// A lower snapshot is one more old one: the higher one is durable before any file is removed, and readers open the
     /// highest.
     rule_8_no_lower_snapshot_saves_work_only: NoLowerSnapshot, [a_lower_snapshot()];
-    /// A process whose snapshot vanishes while it opens starts over, and a process whose base it is looks for a higher one.
+    /// A process whose snapshot vanishes while it opens starts over, and a process whose base it is looks for a higher
+    /// one.
     rule_9_snapshots_last_is_covered_by_rules_2_and_7: SnapshotsLast, [a_process_paused_on_a_snapshot(&[Read]), one_opens_while_another_compacts(), one_compacts_and_the_power_fails_twice()];
 }

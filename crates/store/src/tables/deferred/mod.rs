@@ -1,7 +1,7 @@
-//! A base for an asynchronous backend (deferred reads, `docs/decisions/0008`). Tables evaluate a query synchronously on the rows
-//! that one transaction has fetched so far. A missing row is recorded as a [`DeferredRead`]; the driver of the transaction fetches
-//! it and evaluates the query again. So asynchronous stores share the code of the other stores, and read only the ranges that an
-//! index needs.
+//! A base for an asynchronous backend (deferred reads, `docs/decisions/0008`). Tables evaluate a query synchronously on
+//! the rows that one transaction has fetched so far. A missing row is recorded as a [`DeferredRead`]; the driver of the
+//! transaction fetches it and evaluates the query again. So asynchronous stores share the code of the other stores, and
+//! read only the ranges that an index needs.
 //!
 //! Fetched rows do not outlive their transaction: a [`FetchedRows`] belongs to one transaction.
 
@@ -90,7 +90,8 @@ impl FetchedRows {
         self.entries.or_default(part).rows.insert(key.into(), id.clone());
     }
 
-    /// Marks the documents of a part from one id (included) to another (excluded; none: to the end) as completely fetched.
+    /// Marks the documents of a part from one id (included) to another (excluded; none: to the end) as completely
+    /// fetched.
     pub fn insert_document_range(&mut self, part: usize, from: Vec<u8>, to: Option<Vec<u8>>) {
         self.documents.or_default(part).ranges.insert(from, to);
     }

@@ -197,7 +197,8 @@ impl RangeSet {
         touches.then(|| (first.clone(), end.clone()))
     }
 
-    /// Returns the end (excluded; none: unbounded) of the range that covers `key`. The outer none: no range covers `key`.
+    /// Returns the end (excluded; none: unbounded) of the range that covers `key`. The outer none: no range covers
+    /// `key`.
     pub(super) fn covered_end(&self, key: &[u8]) -> Option<Option<&[u8]>> {
         let (_, end) = self.0.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back()?;
         end.as_ref().is_none_or(|end| end.as_slice() > key).then_some(end.as_deref())

@@ -59,7 +59,8 @@ impl DeferredTables {
         Self { complete, tables, base, extractors, chunk_rows }
     }
 
-    /// Evaluates a query and fetches missing rows until it has a result. Returns the result and the number of fetched rows.
+    /// Evaluates a query and fetches missing rows until it has a result. Returns the result and the number of fetched
+    /// rows.
     fn evaluate<T>(
         &self,
         fetched: &mut FetchedRows,

@@ -232,7 +232,8 @@ pub(super) async fn values_round_trip_unchanged(subject: &Subject) -> Verdict {
     // A value that was read can be written again: a large float is not an integer now.
     s.put(&ITEMS, "again", found).await?;
 
-    // The same values as fields of the document, if their names are allowed at the top level. `id` is a field like any other.
+    // The same values as fields of the document, if their names are allowed at the top level. `id` is a field like any
+    // other.
     let mut fields = into_document(values);
     fields.retain(|name, _| !name.is_empty() && !name.starts_with('$') && !name.contains('.'));
     fields.extend(into_document(json!({"id": "mine", "key": "k", "value": "v", "_ids": "i", "rev": 1, "doc": {}})));

@@ -1,5 +1,5 @@
-//! The contract of a store as a list of cases that any store can run. [`CASES`] is the list, and [`conformance!`](crate::conformance) makes a test of
-//! each case.
+//! The contract of a store as a list of cases that any store can run. [`CASES`] is the list, and
+//! [`conformance!`](crate::conformance) makes a test of each case.
 //!
 //! ```
 //! use runstate::store::Memory;
@@ -46,8 +46,8 @@ pub struct Subject {
     reopener: Option<Box<dyn Reopener>>,
 }
 
-/// Opens the storage of a subject again, as another process or tab would. It holds what the storage needs while the subject exists, for example a
-/// temporary folder.
+/// Opens the storage of a subject again, as another process or tab would. It holds what the storage needs while the
+/// subject exists, for example a temporary folder.
 pub trait Reopener: MaybeSync {
     /// Another store on the same storage.
     fn reopen(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreError>>;
@@ -266,9 +266,10 @@ __conformance_cases!([list_cases] {});
 /// Makes every case of [`testing::conformance`](crate::testing::conformance) a test.
 ///
 /// - `conformance!(fresh)`: one `#[test]` per case. `fresh` is an `async fn() -> Subject` that creates an empty store.
-/// - `conformance!(fresh, block_on = path)`: runs the futures in `path`, a function like [`block_on`](crate::testing::block_on), for a store that
-///   needs a runtime.
-/// - `conformance!(fresh, #[attribute])`: one `async fn` per case with that attribute, for example `#[wasm_bindgen_test]`.
+/// - `conformance!(fresh, block_on = path)`: runs the futures in `path`, a function like
+///   [`block_on`](crate::testing::block_on), for a store that needs a runtime.
+/// - `conformance!(fresh, #[attribute])`: one `async fn` per case with that attribute, for example
+///   `#[wasm_bindgen_test]`.
 #[macro_export]
 macro_rules! conformance {
     ($fresh:expr $(,)?) => {
