@@ -68,22 +68,17 @@ pub fn check_unused(step: &mut StepContext) -> Result<(), XtaskError> {
     ProgramCall::new(tools::subcommand(&SHEAR, step)?).words("shear --deny-warnings --locked --offline").run(step)
 }
 
-/// Checks that the dependency tree of a page contains no command line, compiler or native runtime.
-pub fn check_wasm_tree(step: &mut StepContext) -> Result<(), XtaskError> {
-    let words = format!("{} --target {}", WASM_PACKAGES[0], tools::WASM_TARGET);
-    check_absent(&words, &["clap", "oxc", "tokio"], step)?;
-    // With all features. Rexie uses tokio's channels, not its runtime.
-    let words = format!("{} --target {} --all-features", WASM_PACKAGES[0], tools::WASM_TARGET);
-    check_absent(&words, &["clap", "mio", "mongodb", "socket2", "tokio-postgres"], step)
-}
-
-/// Checks that the dependency tree of a program that links the library contains no command line, compiler or database driver.
-pub fn check_native_tree(step: &mut StepContext) -> Result<(), XtaskError> {
-    check_absent("runstate --no-default-features --features file", &["clap", "oxc", "mongodb", "tokio-postgres"], step)
-}
-
-/// Checks the layers: pure crates have no runtime, and no domain or store knows another one.
+/// Checks the layers: pure crates have no runtime, no domain or store knows another one, and a page and a small library have no driver. Rexie uses
+/// tokio's channels, not its runtime.
 pub fn check_layers(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
+    let page = format!("{} --target {}", WASM_PACKAGES[0], tools::WASM_TARGET);
+    check_absent(&page, &["clap", "oxc", "tokio"], step)?;
+    check_absent(&format!("{page} --all-features"), &["clap", "mio", "mongodb", "socket2", "tokio-postgres"], step)?;
+    check_absent(
+        "runstate --no-default-features --features file",
+        &["clap", "oxc", "mongodb", "tokio-postgres"],
+        step,
+    )?;
     let names = workspace.packages();
     for name in &names {
         let mut absent: Vec<&str> = match name.as_str() {

@@ -86,8 +86,6 @@ fn check_steps<'a>(workspace: &'a Workspace, build: &'static str) -> Vec<Schedul
         ScheduledStep::new("spelling", checks::spelling),
         ScheduledStep::new("generated files", |step| generate::client(workspace, true, step)).after(&[build]).builds(),
         ScheduledStep::new("lock file", checks::lock_file),
-        ScheduledStep::new("dependencies: wasm", checks::check_wasm_tree),
-        ScheduledStep::new("dependencies: library", checks::check_native_tree),
         ScheduledStep::new("dependencies: layers", |step| checks::check_layers(workspace, step)),
         ScheduledStep::new("dependencies: unused", checks::check_unused).after(&[build]),
         ScheduledStep::new("licenses", checks::licenses).after(&[build]),
