@@ -74,6 +74,10 @@ pub(super) async fn run(
         outcome.await.unwrap_or((None, false))
     };
     group.kill();
+    // Ctrl-c has killed the command and ends this process: the command has no result to report.
+    if running().is_none() {
+        std::future::pending::<()>().await;
+    }
     let stderr_tail = String::from_utf8_lossy(&stderr_tail).into_owned();
     Ok(ExecOutput { status, exceeded_limit, stdout: output, stderr_tail })
 }
