@@ -7,7 +7,7 @@ import { withBrowser } from "../../browser/support/chromium.js";
 const SCREENSHOTS = process.env.RUNSTATE_SCREENSHOTS;
 
 /** The timeout of every wait, in milliseconds. */
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 120_000;
 
 /** Runs `act` with a browser. A failure reports what each window shows, and leaves a picture of it. */
 export async function inBrowser(act) {
