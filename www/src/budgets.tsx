@@ -14,8 +14,11 @@ import { BUDGETS, route } from "./state";
 const PROJECT = "00000000-0000-4000-8000-000000000001";
 const MONEY = { resourceType: "money", unit: "CAD" } as const;
 
-/** A call reserves more than it costs on average, because its cost is known only afterwards. */
-const [CALLS, RESERVED, MOST, PAUSE_MS, TTL_MS] = [12, "0.060000", 0.06, 250, 10_000];
+/**
+ * A call reserves more than it costs on average, because its cost is known only afterwards. Each costs at least half of
+ * that, so that all together always reach the first budget.
+ */
+const [CALLS, RESERVED, MOST, PAUSE_MS, TTL_MS] = [16, "0.060000", 0.06, 250, 10_000];
 
 interface BudgetDetails {
   budget: ResourceBudget;
