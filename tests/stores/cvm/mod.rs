@@ -7,7 +7,6 @@ mod changes;
 mod determinism;
 mod documents;
 mod due;
-mod head_consistency;
 mod inspection;
 mod interleaving;
 mod killed_workers;
