@@ -18,7 +18,7 @@ use runstate::store::file::fs::{Fs, Pieces as _};
 use runstate::store::file::snapshot::{SnapshotHeader, open, pieces};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
 use runstate::store::tables::{BatchPlan, Tables};
-use runstate::store::{Batch, BatchLimits, Expectation, Freshness, Store, Write, WriteOp};
+use runstate::store::{Batch, BatchLimits, Expectation, Freshness, Store, StoreAdmin, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json};
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use runstate::id::{CommandId, Revision};
 use runstate::schema::{Catalog, Collection, Field, Key};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
-use runstate::store::{Batch, Expectation, Freshness, Store, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Store, StoreAdmin, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Difference, Document, FieldPath, Json, Segment};
 

@@ -16,8 +16,8 @@ use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost};
 use runstate::open;
-use runstate::store::Store;
 use runstate::store::file::{FileStore, FileStoreOptions};
+use runstate::store::{Store, StoreAdmin};
 use runstate::value::Json;
 
 use figures::{Figure, Figures, median, ms, put_new};

@@ -14,7 +14,7 @@ use runstate::schema::{Catalog, Query};
 use runstate::store::file::check::{repair_on, verify_on};
 use runstate::store::file::fault::{Disk, FaultFs};
 use runstate::store::file::{FileStore, FileStoreOptions, SnapshotPolicy};
-use runstate::store::{Freshness, Store, StoreError};
+use runstate::store::{Freshness, Store, StoreAdmin, StoreError};
 use runstate::testing::{SimHost, block_on};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};

@@ -5,7 +5,7 @@ use runstate::open;
 use runstate::open::MissingStore;
 use runstate::schema::{Accumulator, Aggregate, Filter, Query};
 use runstate::store::indexeddb::{IndexedDb, IndexedDbOptions};
-use runstate::store::{Outcome, Store};
+use runstate::store::{Outcome, Store, StoreAdmin};
 use runstate::time::Millis;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;

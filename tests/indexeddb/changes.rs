@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use runstate::store::{Position, Store};
+use runstate::store::{Position, Store, StoreAdmin};
 use runstate::testing::join_all;
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;

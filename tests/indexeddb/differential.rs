@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runstate::schema::{Accumulator, Aggregate, Direction, Filter, Group, Key, Query, Sort};
-use runstate::store::{Batch, Check, Expectation, Freshness, Memory, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Check, Expectation, Freshness, Memory, Store, StoreAdmin, StoreError, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json, difference};
 use serde_json::json;

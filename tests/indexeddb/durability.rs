@@ -3,7 +3,7 @@
 
 use runstate::schema::Query;
 use runstate::store::indexeddb::IndexedDb;
-use runstate::store::{Expectation, Store, Write};
+use runstate::store::{Expectation, Store, StoreAdmin, Write};
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;

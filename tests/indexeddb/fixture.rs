@@ -8,7 +8,9 @@ use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query, Ttl};
 use runstate::store::indexeddb::IndexedDb;
-use runstate::store::{Batch, Expectation, Freshness, Receipt, Store, StoreError, StoredDocument, Write, WriteOp};
+use runstate::store::{
+    Batch, Expectation, Freshness, Receipt, Store, StoreAdmin, StoreError, StoredDocument, Write, WriteOp,
+};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
 use serde_json::json;

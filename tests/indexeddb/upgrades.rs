@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 
 use runstate::schema::Direction::Descending;
 use runstate::schema::Query;
-use runstate::store::{Position, Store};
+use runstate::store::{Position, Store, StoreAdmin};
 use runstate::time::Millis;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;

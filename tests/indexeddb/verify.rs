@@ -9,7 +9,7 @@ use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::indexeddb::IndexedDb;
-use runstate::store::{Store, VerifyReport};
+use runstate::store::{Store, StoreAdmin, VerifyReport};
 use serde_json::json;
 use wasm_bindgen_futures::spawn_local;
 use wasm_bindgen_test::wasm_bindgen_test;

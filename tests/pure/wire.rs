@@ -9,9 +9,10 @@ use runstate::engine::Engine;
 use runstate::id::CommandId;
 use runstate::schema::{Field, NumberRange, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{BatchLimits, Freshness, Memory, Store};
 use runstate::testing::SimHost;
+use runstate::testing::{Fault, FaultStore, LimitedStore};
 
 const PROGRAM: &str = r#"
 const seen = [{ when: "now", odd: [NaN, -0, undefined, null, "\u0000", "\ud800"], $key: 1 }];

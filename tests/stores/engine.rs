@@ -9,8 +9,9 @@ use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::operation::{AuditedCommand, Domain};
 use runstate::schema::{Collection, Field, Key};
-use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{self, Freshness, Memory, Store};
+use runstate::testing::{CountingStore, Fault, FaultStore};
 use runstate::value::Document;
 use serde::Serialize;
 

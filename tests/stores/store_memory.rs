@@ -1,6 +1,6 @@
 //! The store in memory under the conformance suite.
 
-use runstate::store::{Freshness, Memory};
+use runstate::store::{Freshness, Memory, StoreAdmin};
 use runstate::testing::conformance::Subject;
 
 async fn fresh() -> Subject {

@@ -212,7 +212,7 @@ pub async fn compact_store(global: &GlobalArgs, out: Printer) -> Result<CliExit,
     let store = opened.map_err(named)?;
     let catalog = catalog()?;
     // The snapshot then has the indexes of every collection that this program knows.
-    runstate::store::Store::migrate(&store, &catalog).await.map_err(Error::from)?;
+    runstate::store::StoreAdmin::migrate(&store, &catalog).await.map_err(Error::from)?;
     let before = disk_usage_on(&fs).await.map_err(Error::from)?;
     let compacted = store.compact().await.map_err(Error::from)?;
     let after = disk_usage_on(&fs).await.map_err(Error::from)?;

@@ -1,8 +1,9 @@
-//! The only types that differ between native and wasm builds. Futures and stores are `Send` in native builds. In a page
+//! What is asynchronous and needs no runtime: the only types that differ between native and wasm builds. Futures and stores are `Send` in native builds. In a page
 //! everything runs on one thread, so they need not be `Send` there.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::task::Poll;
 
 /// A future of a store or a host: `Send` in native builds, not in wasm.
 #[cfg(not(target_family = "wasm"))]
@@ -35,3 +36,16 @@ impl<T: Send + Sync + ?Sized> MaybeSync for T {}
 pub trait MaybeSync {}
 #[cfg(target_family = "wasm")]
 impl<T: ?Sized> MaybeSync for T {}
+
+/// Yields once, so that other tasks and other futures of this task can run.
+pub async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

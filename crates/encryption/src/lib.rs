@@ -36,8 +36,8 @@ use runstate_core::schema::{Aggregate, Catalog, Collection, Field, Key, Query};
 use runstate_store::RotationReport;
 use runstate_store::layer::StoreLayer;
 use runstate_store::{
-    Batch, Encryption, Freshness, Outcome, Page, Receipt, Row, Store, StoreError, StoreProperty, StoredDocument,
-    VerifyReport,
+    Batch, Encryption, Freshness, Outcome, Page, Receipt, Row, Store, StoreAdmin, StoreError, StoreProperty,
+    StoredDocument, VerifyReport,
 };
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json, get};
@@ -93,15 +93,15 @@ impl StoreLayer for SealedStore {
     }
 
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { Store::migrate(&*self.inner, &self.set_catalog(catalog)?).await })
+        Box::pin(async move { StoreAdmin::migrate(&*self.inner, &self.set_catalog(catalog)?).await })
     }
 
     fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { Store::declare(&*self.inner, &self.set_catalog(catalog)?).await })
+        Box::pin(async move { StoreAdmin::declare(&*self.inner, &self.set_catalog(catalog)?).await })
     }
 
     fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
-        Box::pin(async move { Store::inspect(&*self.inner, &sealed_catalog(catalog)?).await })
+        Box::pin(async move { StoreAdmin::inspect(&*self.inner, &sealed_catalog(catalog)?).await })
     }
 }
 
@@ -247,7 +247,7 @@ impl StoreLayer for EncryptedStore {
 
     fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
         Box::pin(async move {
-            let mut properties = Store::properties(&*self.at_rest).await?;
+            let mut properties = StoreAdmin::properties(&*self.at_rest).await?;
             properties.extend(self.encryption_properties().await?);
             Ok(properties)
         })

@@ -56,7 +56,7 @@ impl FileStore<NativeFs> {
     /// [`StoreError::Unsupported`] for a network file system without [`FileStoreOptions::single_process`].
     ///
     /// A store that is damaged, or that a newer version wrote, opens read-only. All before the damage can be read;
-    /// [`read_only_reason`](runstate_store::Store::read_only_reason) and every commit return the reason.
+    /// [`read_only_reason`](runstate_store::StoreAdmin::read_only_reason) and every commit return the reason.
     pub async fn open(dir: impl Into<PathBuf>, options: FileStoreOptions) -> Result<Self, StoreError> {
         Self::open_on(NativeFs::new(dir, options.single_process), options).await
     }

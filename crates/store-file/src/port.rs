@@ -12,8 +12,8 @@ use runstate_core::id::CommandId;
 use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Aggregate, Catalog, Key, Query};
 use runstate_store::{
-    Batch, BatchLimits, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError,
-    StoredDocument, VerifyReport,
+    Batch, BatchLimits, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin,
+    StoreError, StoredDocument, VerifyReport,
 };
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
@@ -44,32 +44,6 @@ impl<F: Fs + 'static> Store for FileStore<F> {
             batch_bytes,
             batch_writes,
         }
-    }
-
-    fn read_only_reason(&self) -> Option<StoreError> {
-        self.log().read_only_reason().cloned()
-    }
-
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.inner.check_open()?;
-            // An older program gets its read-only error before anything is written.
-            self.declare(catalog).await?;
-            self.inner.commit_work(CommitWork::Versions(catalog.clone())).await?;
-            self.log().newer_collection.clone().map_or(Ok(()), Err)
-        })
-    }
-
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.inner.check_open()?;
-            {
-                let _guard = self.inner.write_lock.lock().await;
-                self.inner.refresh(RefreshPurpose::Reply).await?;
-                self.inner.log_mut().declare(catalog)?;
-            }
-            self.log().newer_collection.clone().map_or(Ok(()), Err)
-        })
     }
 
     fn get<'a>(
@@ -146,6 +120,45 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         })
     }
 
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.inner.closed.store(true, Ordering::Release);
+            self.inner.changed.notify(usize::MAX);
+            // Work in progress ends first; no data is buffered that would need a flush.
+            drop(self.inner.write_lock.lock().await);
+            drop(self.inner.snapshot_lock.lock().await);
+            Ok(())
+        })
+    }
+}
+
+impl<F: Fs + 'static> StoreAdmin for FileStore<F> {
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.log().read_only_reason().cloned()
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.inner.check_open()?;
+            // An older program gets its read-only error before anything is written.
+            self.declare(catalog).await?;
+            self.inner.commit_work(CommitWork::Versions(catalog.clone())).await?;
+            self.log().newer_collection.clone().map_or(Ok(()), Err)
+        })
+    }
+
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.inner.check_open()?;
+            {
+                let _guard = self.inner.write_lock.lock().await;
+                self.inner.refresh(RefreshPurpose::Reply).await?;
+                self.inner.log_mut().declare(catalog)?;
+            }
+            self.log().newer_collection.clone().map_or(Ok(()), Err)
+        })
+    }
+
     fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
         // The versions of the collections are the store's own.
         let names = |log: &CommitLog| {
@@ -158,17 +171,6 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         Box::pin(async move {
             self.inner.check_open()?;
             verify_on(&self.inner.fs, catalog, None).await
-        })
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.inner.closed.store(true, Ordering::Release);
-            self.inner.changed.notify(usize::MAX);
-            // Work in progress ends first; no data is buffered that would need a flush.
-            drop(self.inner.write_lock.lock().await);
-            drop(self.inner.snapshot_lock.lock().await);
-            Ok(())
         })
     }
 }

@@ -63,7 +63,7 @@ use runstate_store::tables::Tables;
 use runstate_store::tables::deferred::{DeferredRead, FetchedRows};
 use runstate_store::{
     Batch, BatchLimits, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store,
-    StoreError, StoredDocument, VerifyReport,
+    StoreAdmin, StoreError, StoredDocument, VerifyReport,
 };
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, SortedSet};
@@ -219,14 +219,6 @@ impl Store for IndexedDb {
         }
     }
 
-    fn read_only_reason(&self) -> Option<StoreError> {
-        self.inner.connection.borrow().as_ref().and_then(|connection| connection.read_only_reason.clone())
-    }
-
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.inner.migrate(catalog).await.map_err(|error| self.map_error(error)) })
-    }
-
     fn get<'a>(
         &'a self,
         keys: &'a [Key],
@@ -291,17 +283,6 @@ impl Store for IndexedDb {
         Box::pin(async move { self.inner.sweep(collection, now, limit).await.map_err(|error| self.map_error(error)) })
     }
 
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        Box::pin(async move { self.inner.retry(read::collections).await.map_err(|error| self.map_error(error)) })
-    }
-
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
-        Box::pin(async move {
-            let work = async |connection: &Connection| inspect(&self.inner.name, connection, catalog).await;
-            self.inner.retry(work).await.map_err(|error| self.map_error(error))
-        })
-    }
-
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             self.inner.closed.set(true);
@@ -313,6 +294,27 @@ impl Store for IndexedDb {
             }
             self.inner.notifier.close();
             Ok(())
+        })
+    }
+}
+
+impl StoreAdmin for IndexedDb {
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.inner.connection.borrow().as_ref().and_then(|connection| connection.read_only_reason.clone())
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.inner.migrate(catalog).await.map_err(|error| self.map_error(error)) })
+    }
+
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        Box::pin(async move { self.inner.retry(read::collections).await.map_err(|error| self.map_error(error)) })
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+        Box::pin(async move {
+            let work = async |connection: &Connection| inspect(&self.inner.name, connection, catalog).await;
+            self.inner.retry(work).await.map_err(|error| self.map_error(error))
         })
     }
 }

@@ -86,8 +86,8 @@ use runstate_core::id::CommandId;
 use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Aggregate, Catalog, Collection, Key, Query};
 use runstate_store::{
-    Batch, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError,
-    StoreProperty, StoredDocument, VerifyReport,
+    Batch, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin,
+    StoreError, StoreProperty, StoredDocument, VerifyReport,
 };
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
@@ -283,24 +283,6 @@ impl Store for Mongo {
         CAPABILITIES
     }
 
-    fn read_only_reason(&self) -> Option<StoreError> {
-        self.declarations().read_only_reason.clone()
-    }
-
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.do_migrate(catalog).await
-        })
-    }
-
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.with_timeout("reading the declared versions", self.do_declare(catalog)).await
-        })
-    }
-
     fn get<'a>(
         &'a self,
         keys: &'a [Key],
@@ -374,6 +356,35 @@ impl Store for Mongo {
         })
     }
 
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            if !self.closed.swap(true, Ordering::AcqRel) {
+                self.shut_down().await;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl StoreAdmin for Mongo {
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.declarations().read_only_reason.clone()
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.do_migrate(catalog).await
+        })
+    }
+
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.with_timeout("reading the declared versions", self.do_declare(catalog)).await
+        })
+    }
+
     fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
         Box::pin(async move {
             self.check_open()?;
@@ -392,15 +403,6 @@ impl Store for Mongo {
         Box::pin(async move {
             self.check_open()?;
             self.with_timeout("inspecting the indexes", properties::do_inspect(self, catalog)).await
-        })
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            if !self.closed.swap(true, Ordering::AcqRel) {
-                self.shut_down().await;
-            }
-            Ok(())
         })
     }
 }

@@ -82,8 +82,8 @@ use runstate_core::id::CommandId;
 use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Aggregate, Catalog, Key, Query};
 use runstate_store::{
-    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoreProperty,
-    StoredDocument, VerifyReport,
+    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin, StoreError,
+    StoreProperty, StoredDocument, VerifyReport,
 };
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
@@ -212,24 +212,6 @@ impl Store for Postgres {
         CAPABILITIES
     }
 
-    fn read_only_reason(&self) -> Option<StoreError> {
-        self.declarations().read_only_reason.clone()
-    }
-
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.do_migrate(catalog).await
-        })
-    }
-
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.do_declare(catalog).await
-        })
-    }
-
     fn get<'a>(
         &'a self,
         keys: &'a [Key],
@@ -299,6 +281,35 @@ impl Store for Postgres {
         })
     }
 
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            if !self.closed.swap(true, Ordering::AcqRel) {
+                self.shut_down().await;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl StoreAdmin for Postgres {
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.declarations().read_only_reason.clone()
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.do_migrate(catalog).await
+        })
+    }
+
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.do_declare(catalog).await
+        })
+    }
+
     fn maintain(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>> {
         Box::pin(async move {
             self.check_writable()?;
@@ -324,15 +335,6 @@ impl Store for Postgres {
         Box::pin(async move {
             self.check_open()?;
             properties::do_inspect(self, catalog).await
-        })
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            if !self.closed.swap(true, Ordering::AcqRel) {
-                self.shut_down().await;
-            }
-            Ok(())
         })
     }
 }

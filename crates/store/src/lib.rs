@@ -192,36 +192,13 @@ impl StoreProperty {
     }
 }
 
-/// The contract of every store.
+/// The contract of every store: what the engine does with documents. [`StoreAdmin`] has the rest.
 ///
 /// Several tasks may call all methods at the same time. A method that fails with an error other than
 /// [`StoreError::UnknownOutcome`] has changed nothing.
-pub trait Store: MaybeSync {
+pub trait Store: StoreAdmin {
     /// Returns the features and limits of this store. They never change.
     fn capabilities(&self) -> Capabilities;
-
-    /// Returns the reason why the store is read-only: damage, or the format of a newer program. Intact documents remain
-    /// readable. A lost document looks like one that never existed, so a caller that reads should report the reason
-    /// too.
-    fn read_only_reason(&self) -> Option<StoreError> {
-        None
-    }
-
-    /// Creates the collections and indexes of `catalog`, and keeps the declaration. Idempotent; call it before the
-    /// other methods.
-    ///
-    /// Errors, after which no document has changed and the older declaration still holds:
-    ///
-    /// - [`StoreError::newer_version_of`]: a stored version is newer than the declared one. The store may then be read
-    ///   but not written ([`StoreError::ReadOnly`]), until a program that knows the newer version migrates it.
-    /// - [`StoreError::UniqueViolation`]: stored documents share an entry of a new unique index.
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>>;
-
-    /// Declares `catalog` for reading, and changes nothing in the store. Reads work without its missing parts; a store
-    /// that needs them migrates instead. Errors are those of [`Store::migrate`].
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.migrate(catalog)
-    }
 
     /// Returns the documents under `keys`, in that order, as of one moment; `None` for a document that does not exist.
     /// A store may return fresher documents than required.
@@ -285,6 +262,35 @@ pub trait Store: MaybeSync {
         limit: usize,
     ) -> BoxFuture<'a, Result<usize, StoreError>>;
 
+    /// Flushes and closes the store. Later calls return [`StoreError::Closed`]; closing again succeeds.
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// What is done with a store as a whole: it is declared, maintained, inspected. Every store implements it.
+pub trait StoreAdmin: MaybeSync {
+    /// Returns the reason why the store is read-only: damage, or the format of a newer program. Intact documents remain
+    /// readable. A lost document looks like one that never existed, so a caller that reads should report the reason
+    /// too.
+    fn read_only_reason(&self) -> Option<StoreError> {
+        None
+    }
+
+    /// Creates the collections and indexes of `catalog`, and keeps the declaration. Idempotent; call it before the
+    /// other methods.
+    ///
+    /// Errors, after which no document has changed and the older declaration still holds:
+    ///
+    /// - [`StoreError::newer_version_of`]: a stored version is newer than the declared one. The store may then be read
+    ///   but not written ([`StoreError::ReadOnly`]), until a program that knows the newer version migrates it.
+    /// - [`StoreError::UniqueViolation`]: stored documents share an entry of a new unique index.
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Declares `catalog` for reading, and changes nothing in the store. Reads work without its missing parts; a store
+    /// that needs them migrates instead. Errors are those of [`StoreAdmin::migrate`].
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.migrate(catalog)
+    }
+
     /// Does the work that a backend needs from time to time, beside commits and sweeps: PostgreSQL creates partitions,
     /// and refreshes materialized views ([`MaterializedView`](runstate_core::schema::MaterializedView)). It changes no
     /// document. Returns the number of rows of the views; `None`: there is none, or this user may not refresh them.
@@ -304,7 +310,7 @@ pub trait Store: MaybeSync {
 
     /// Checks backend data that the port does not show, under `catalog`: files, stored index entries, index
     /// definitions. It changes nothing, runs beside other users of the store, and may be called before
-    /// [`Store::migrate`]. `Engine::verify` checks the documents that the port shows.
+    /// [`StoreAdmin::migrate`]. `Engine::verify` checks the documents that the port shows.
     fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         let _ = catalog;
         Box::pin(async { Ok(VerifyReport::default()) })
@@ -314,9 +320,6 @@ pub trait Store: MaybeSync {
     fn encryption(&self) -> Option<&dyn Encryption> {
         None
     }
-
-    /// Flushes and closes the store. Later calls return [`StoreError::Closed`]; closing again succeeds.
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
 /// Largest number of findings that a report lists. Further findings are only counted.

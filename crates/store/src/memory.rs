@@ -13,7 +13,8 @@ use runstate_value::{Document, SortedMap};
 use super::feed::{MemoryFeed, Waiters, timer};
 use super::tables::{BatchPlan, Tables, query};
 use super::{
-    Batch, BatchLimits, Capabilities, Changes, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument,
+    Batch, BatchLimits, Capabilities, Changes, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin, StoreError,
+    StoredDocument,
 };
 use crate::Freshness;
 
@@ -180,17 +181,6 @@ impl Store for Memory {
         }
     }
 
-    fn read_only_reason(&self) -> Option<StoreError> {
-        match self.lock_state().as_deref() {
-            Ok(MemoryState { access: MemoryAccess::ReadOnly(reason), .. }) => Some(reason.clone()),
-            _ => None,
-        }
-    }
-
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.lock_state()?.migrate(catalog) })
-    }
-
     fn get<'a>(
         &'a self,
         keys: &'a [Key],
@@ -236,10 +226,6 @@ impl Store for Memory {
         Box::pin(async move { self.sweep_now(collection, now, limit) })
     }
 
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        Box::pin(async move { Ok(self.lock_state()?.tables.collections().map(|(name, _)| name.to_owned()).collect()) })
-    }
-
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             // Closing succeeds for a store that a panic interrupted too, and may be repeated.
@@ -247,6 +233,23 @@ impl Store for Memory {
             self.waiters.wake();
             Ok(())
         })
+    }
+}
+
+impl StoreAdmin for Memory {
+    fn read_only_reason(&self) -> Option<StoreError> {
+        match self.lock_state().as_deref() {
+            Ok(MemoryState { access: MemoryAccess::ReadOnly(reason), .. }) => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.lock_state()?.migrate(catalog) })
+    }
+
+    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        Box::pin(async move { Ok(self.lock_state()?.tables.collections().map(|(name, _)| name.to_owned()).collect()) })
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use runstate::id::{CommandId, Revision};
 use runstate::schema::{Catalog, Collection, Field, Key};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Check, Expectation, Freshness, Receipt, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Check, Expectation, Freshness, Receipt, Store, StoreAdmin, StoreError, Write, WriteOp};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
 use serde_json::json;

@@ -10,7 +10,7 @@ use mongodb::bson::{Timestamp as ClusterTime, doc};
 use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Filter, Index, Key, Query};
-use runstate::store::{Expectation, Freshness, Store};
+use runstate::store::{Expectation, Freshness, Store, StoreAdmin};
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Check, Expectation, Freshness, Store, Write, WriteOp};
+use runstate::store::{Check, Expectation, Freshness, Store, StoreAdmin, Write, WriteOp};
 use runstate::value::{Document, Json, difference};
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use mongodb::bson::{Document, doc};
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Freshness, Store, StoreError};
+use runstate::store::{Batch, Expectation, Freshness, Store, StoreAdmin, StoreError};
 use serde_json::json;
 
 use crate::support::batches::{batch, insert, put};

@@ -8,7 +8,7 @@ use runstate::id::{CommandId, uuid_v7};
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, TimeSeries, Ttl};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Expectation, Freshness, Outcome, Receipt, Store, StoreError};
+use runstate::store::{Batch, Expectation, Freshness, Outcome, Receipt, Store, StoreAdmin, StoreError};
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 

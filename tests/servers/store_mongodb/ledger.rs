@@ -3,7 +3,7 @@
 use mongodb::bson::{DateTime, Document, doc};
 use runstate::schema::{Catalog, Collection, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, COMMANDS, Freshness, Store};
+use runstate::store::{Batch, COMMANDS, Freshness, Store, StoreAdmin};
 use runstate::time::{Millis, Timestamp};
 
 use crate::support::batches::batch;

@@ -9,7 +9,7 @@ use runstate::error_code::ErrorCode;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Expectation, Freshness, Receipt, Store, StoreError};
+use runstate::store::{Expectation, Freshness, Receipt, Store, StoreAdmin, StoreError};
 use runstate::value::Json;
 use serde_json::json;
 

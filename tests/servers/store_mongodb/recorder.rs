@@ -10,7 +10,7 @@ use mongodb::bson::{self, Document};
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Ttl};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Check, Freshness, Store, StoredDocument, Write};
+use runstate::store::{Batch, Check, Freshness, Store, StoreAdmin, StoredDocument, Write};
 use runstate::time::Millis;
 
 use crate::support::batches::batch;

@@ -14,7 +14,7 @@ use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Field, Filte
 use runstate::schema::{Query, Ttl};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Batch, Store};
+use runstate::store::{Batch, Store, StoreAdmin};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 use serde_json::json;

@@ -16,7 +16,7 @@ use runstate::open;
 use runstate::operation::Registry;
 use runstate::schema::{Catalog, Collection, Direction, Field, Index, Key, Query};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Freshness, Store, StoreError};
+use runstate::store::{Freshness, Store, StoreAdmin, StoreError};
 use runstate::time::Millis;
 use runstate::transfer::LineWriter;
 use runstate::value::Json;

@@ -7,7 +7,9 @@ use mongodb::bson::{Document, Timestamp, doc};
 use runstate::error_code::ErrorCode;
 use runstate::schema::{Catalog, Collection, Direction, Field, Index, Key};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{ChangeEvent, Expectation, Freshness, Position, Store, StoredDocument, Write, WriteOp};
+use runstate::store::{
+    ChangeEvent, Expectation, Freshness, Position, Store, StoreAdmin, StoredDocument, Write, WriteOp,
+};
 use runstate::time::Millis;
 use runstate::value::difference;
 

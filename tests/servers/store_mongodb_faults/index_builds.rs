@@ -5,7 +5,7 @@ use mongodb::bson::{Document, doc};
 use runstate::error_code::ErrorCode;
 use runstate::schema::{Catalog, Collection, Direction, Field, Index};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Store, StoreError};
+use runstate::store::{StoreAdmin, StoreError};
 
 use super::load::{COUNTERS, ROWS, count, open};
 use super::server::Servers;

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use runstate::id::CommandId;
 use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Direction, Field, Filter, Group, Key, Query};
-use runstate::store::{Batch, Expectation, Freshness, Outcome, Position, Store, StoreError, Write, WriteOp};
+use runstate::store::{
+    Batch, Expectation, Freshness, Outcome, Position, Store, StoreAdmin, StoreError, Write, WriteOp,
+};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json, difference};
 use tokio::task::{JoinHandle, JoinSet};

@@ -13,7 +13,7 @@ use runstate::domain::cvm::{Load, OUTPUTS, Start, Status};
 use runstate::engine::{Engine, Error, Host, RunLimit, SystemHost};
 use runstate::schema::Query;
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Freshness, Store};
+use runstate::store::{Freshness, Store, StoreAdmin};
 use runstate::testing::SimHost;
 use runstate::time::{Millis, Timestamp};
 use runstate::work::{Failure, Task, WorkerEvent};

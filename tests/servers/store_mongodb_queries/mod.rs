@@ -10,7 +10,7 @@ mod search;
 mod search_documents;
 
 use runstate::schema::Catalog;
-use runstate::store::Store;
+use runstate::store::StoreAdmin;
 use runstate::store::mongodb::{Mongo, MongoOptions};
 
 use crate::support::domain_layout::seed_layout;

@@ -8,7 +8,7 @@ use mongodb::bson::{Document, doc};
 use runstate::domain::apps::{DOMAIN, SearchEntry};
 use runstate::schema::{Catalog, Entity as _};
 use runstate::store::mongodb::{Mongo, MongoOptions};
-use runstate::store::{Memory, Store};
+use runstate::store::{Memory, StoreAdmin};
 use serde_json::json;
 
 use super::explain::{enable_profiling, last_profile, number};
@@ -59,7 +59,7 @@ fn a_thousand_documents_have_the_hits_of_memory_in_the_same_order() {
             assert_eq!(hits(&engine, search.clone()).await, found, "{search}");
         }
         assert_eq!(last_profile(&database, ENTRIES).await.get_str("planSummary").unwrap(), "COLLSCAN");
-        let missing = Store::inspect(&fixture.store, &catalog).await.unwrap().findings;
+        let missing = StoreAdmin::inspect(&fixture.store, &catalog).await.unwrap().findings;
         assert!(missing.len() == 1 && missing[0].at.contains("words_text"), "{missing:?}");
     });
 }

@@ -1,7 +1,7 @@
 //! Declared ranges and orders are checks of their table, and required fields are columns that are not null.
 
 use runstate::schema::{Catalog, Collection, Field, Format, Key, Literal, NumberRange};
-use runstate::store::{Expectation, Freshness, Store, StoreError};
+use runstate::store::{Expectation, Freshness, Store, StoreAdmin, StoreError};
 use serde_json::json;
 
 use super::open;

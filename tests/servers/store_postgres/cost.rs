@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use runstate::schema::{Catalog, Collection, Field, Key, Query};
 use runstate::store::postgres::{Postgres, PostgresOptions, RoundTripObserver};
-use runstate::store::{Check, Expectation, Freshness, Store};
+use runstate::store::{Check, Expectation, Freshness, Store, StoreAdmin};
 use runstate::time::Millis;
 use serde_json::json;
 

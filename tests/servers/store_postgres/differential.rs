@@ -1,7 +1,7 @@
 //! Random batches, queries, aggregates and sweeps: PostgreSQL returns what memory returns.
 
 use runstate::schema::Catalog;
-use runstate::store::Store as _;
+use runstate::store::StoreAdmin as _;
 use runstate::store::postgres::{Postgres, PostgresOptions};
 
 use crate::support::differential::{ITEMS, compare_with_memory};

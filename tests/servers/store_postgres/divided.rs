@@ -7,7 +7,7 @@ use runstate::marker::BoxFuture;
 use runstate::schema::{Catalog, Collection};
 use runstate::store::layer::StoreLayer;
 use runstate::store::postgres::{Postgres, PostgresOptions};
-use runstate::store::{Store, StoreError};
+use runstate::store::{Store, StoreAdmin, StoreError};
 use runstate::testing::conformance::Subject;
 
 use crate::support::postgres::{connect, fresh_url, read_text, run_on_server};

@@ -7,7 +7,7 @@ use runstate::marker::BoxFuture;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key};
 use runstate::store::postgres::{Postgres, PostgresOptions};
-use runstate::store::{Expectation, Freshness, Store, StoreError, Write, WriteOp};
+use runstate::store::{Expectation, Freshness, Store, StoreAdmin, StoreError, Write, WriteOp};
 use runstate::value::difference;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index};
 use runstate::store::postgres::{Postgres, PostgresOptions};
-use runstate::store::{Store, StoreError};
+use runstate::store::{Store, StoreAdmin, StoreError};
 use serde_json::json;
 
 use super::open;

@@ -5,7 +5,7 @@ use runstate::domain::cvm::COLLECTIONS;
 use runstate::domain::orchestration;
 use runstate::schema::{Catalog, Entity as _, Filter, Query};
 use runstate::store::postgres::{Postgres, PostgresOptions};
-use runstate::store::{Freshness, Store, Write};
+use runstate::store::{Freshness, Store, StoreAdmin, Write};
 use runstate::time::Timestamp;
 use serde_json::json;
 

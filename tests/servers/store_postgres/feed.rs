@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use runstate::schema::{Catalog, Collection, Field};
 use runstate::store::postgres::{Postgres, PostgresOptions};
-use runstate::store::{Store, StoreError};
+use runstate::store::{Store, StoreAdmin, StoreError};
 use runstate::time::Millis;
 use serde_json::json;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Field, Filter, Index, Key, Query, Ttl};
 use runstate::store::postgres::Postgres;
-use runstate::store::{Expectation, Freshness, Store, StoreError};
+use runstate::store::{Expectation, Freshness, Store, StoreAdmin, StoreError};
 use runstate::time::{Millis, Timestamp};
 use serde_json::{Value as Json, json};
 

@@ -3,7 +3,7 @@
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Filter, Format, Index, Key, Partition, Query};
 use runstate::store::postgres::{Postgres, PostgresOptions};
-use runstate::store::{Expectation, Freshness, Store, StoreError, Write, WriteOp};
+use runstate::store::{Expectation, Freshness, Store, StoreAdmin, StoreError, Write, WriteOp};
 use runstate::time::{Date, Timestamp};
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use runstate::domain::fleet::DOMAIN;
 use runstate::schema::Catalog;
-use runstate::store::Store;
+use runstate::store::StoreAdmin;
 use runstate::store::postgres::{Postgres, PostgresOptions};
 
 use crate::support::postgres::{connect, fresh_url, run_on_server};

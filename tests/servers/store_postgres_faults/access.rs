@@ -1,7 +1,7 @@
 //! Passwords: the right one opens a store, and the error of a wrong one does not contain it.
 
 use runstate::store::postgres::{Postgres, PostgresOptions};
-use runstate::store::{Store as _, StoreError};
+use runstate::store::{StoreAdmin as _, StoreError};
 
 use super::load;
 use super::server::PostgresNode;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use runstate::store::postgres::{Postgres, PostgresOptions};
-use runstate::store::{Store as _, StoreError};
+use runstate::store::{StoreAdmin as _, StoreError};
 use tempfile::TempDir;
 
 use super::load;

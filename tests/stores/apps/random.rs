@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use runstate::store::layer::{Fault, Method};
+use runstate::store::layer::Method;
 use runstate::store::{Memory, Store};
+use runstate::testing::Fault;
 use runstate::testing::{SimIds, block_on};
 
 use super::graph::{Deaths, RunEnd, run_on};

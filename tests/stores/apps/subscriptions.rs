@@ -12,9 +12,10 @@ use runstate::domain::orchestration::{self, Session};
 use runstate::engine::RunLimit;
 use runstate::operation::{Domain, Trigger, WorkItem as _};
 use runstate::schema::{Entity as _, Query};
-use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{BatchLimits, Freshness, Memory, Store};
 use runstate::testing::{DomainScene, block_on};
+use runstate::testing::{Fault, FaultStore, LimitedStore};
 use runstate::time::Millis;
 use serde_json::{Value as Json, json};
 

@@ -11,9 +11,10 @@ use runstate::domain::cvm::{ExecutionStatus, HEAP_PAGES, Start, Status};
 use runstate::engine::{ABANDONED_AFTER, Engine, Error, STAGED, STAGED_ROWS};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::store::layer::{CountingStore, Fault, FaultStore, LimitedStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{BatchLimits, Memory, Store};
 use runstate::testing::{BatchExt as _, SimHost, batch, block_on};
+use runstate::testing::{CountingStore, Fault, FaultStore, LimitedStore};
 use runstate::time::Millis;
 
 use super::small_batches::{

@@ -15,8 +15,9 @@ use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::store::file::fault::Disk;
 use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::layer::{CountingStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{Batch, Freshness, Memory, Store, layer};
+use runstate::testing::CountingStore;
 use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -309,7 +310,7 @@ fn a_turn_writes_what_changed_and_not_the_state() {
     while (true) { const a = CC("?"); turn += 1; if (items.length > 0) items[turn * 7].answer = a; }
     "#;
     let bytes = |objects: u64| {
-        let traced = std::sync::Arc::new(layer::CountingStore::new(runstate::store::Memory::new()));
+        let traced = std::sync::Arc::new(runstate::testing::CountingStore::new(runstate::store::Memory::new()));
         let store: std::sync::Arc<dyn Store> = traced.clone();
         let mut scene = Scene::with_store(store, runstate::domain::cvm::Settings::default());
         scene.load(source);

@@ -10,8 +10,9 @@ use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, Load, Start}
 use runstate::engine::{COLLECTIONS as STAGING, RunLimit};
 use runstate::id::CommandId;
 use runstate::schema::Query;
-use runstate::store::layer::{Fault, FaultStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{COMMANDS, Freshness, Memory, Store, StoreError};
+use runstate::testing::{Fault, FaultStore};
 use runstate::testing::{SimIds, block_on};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;

@@ -10,9 +10,10 @@ use runstate::limits::{DECLARATION_BYTES, DECLARATIONS_BYTES};
 use runstate::operation::{Domain, Registry};
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Collection, Field, Index, Key, Kind, Predicate};
-use runstate::store::layer::{Fault, FaultStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{Freshness, Memory, Store, StoreError};
 use runstate::testing::{BatchExt as _, SimHost, batch, block_on};
+use runstate::testing::{Fault, FaultStore};
 use runstate::value::{Document, Json};
 use serde_json::json;
 

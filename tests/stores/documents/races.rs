@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use runstate::error_code::ErrorCode;
 use runstate::store::StoreError;
-use runstate::store::layer::{Fault, FaultStore, Method, yield_now};
+use runstate::store::layer::Method;
 use runstate::testing::SimHost;
+use runstate::testing::{Fault, FaultStore, yield_now};
 
 use super::cases::{Reopen, ask, call, engine_over, expect_all_in_use, named, notes, notes_with};
 use super::{files, memory};

@@ -8,7 +8,7 @@ use runstate::engine::{Engine, SystemHost};
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Entity, Field, Key};
 use runstate::store::Encryption as _;
-use runstate::store::{Freshness, Memory, Store, StoreError};
+use runstate::store::{Freshness, Memory, Store, StoreAdmin, StoreError};
 use runstate::testing::{BatchExt as _, batch};
 use serde_json::{Value as Json, json};
 

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use runstate::encryption::EncryptedStore;
 use runstate::engine::{Engine, RunLimit, SystemHost};
-use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{Freshness, Store};
+use runstate::testing::{CountingStore, Fault, FaultStore};
 use serde_json::{Value as Json, json};
 
 use super::scene::{SecretScene, ask, keys, patch, put, read};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use runstate::domain::fleet::BudgetPeriod;
 use runstate::engine::{Error, RunLimit};
-use runstate::store::layer::{Fault, FaultStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{Memory, Store};
+use runstate::testing::{Fault, FaultStore};
 use runstate::testing::{SimIds, block_on};
 use runstate::time::{Date, Millis, Timestamp};
 use serde_json::{Value as Json, json};

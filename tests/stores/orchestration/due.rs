@@ -7,9 +7,10 @@ use runstate::domain::orchestration::{MarkOffline, OrchestrationSettings, Sessio
 use runstate::engine::RunLimit;
 use runstate::id::CommandId;
 use runstate::schema::Entity;
-use runstate::store::layer::{CountingStore, LimitedStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{Batch, BatchLimits, Freshness, Memory, Store as _};
 use runstate::testing::{BatchExt as _, batch, block_on};
+use runstate::testing::{CountingStore, LimitedStore};
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 

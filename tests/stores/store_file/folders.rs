@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use runstate::store::{Freshness, Store, StoreError};
+use runstate::store::{Freshness, Store, StoreAdmin, StoreError};
 
 use super::tasks::{CATALOG, insert};
 use super::{FileStore, FileStoreOptions, block_on_tokio};

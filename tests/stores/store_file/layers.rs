@@ -5,10 +5,10 @@ use std::sync::Arc;
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::layer::{CountingStore, FaultStore, LimitedStore};
 use runstate::store::{BatchLimits, Freshness, Store};
 use runstate::testing::fault::Disk;
 use runstate::testing::{BatchExt as _, batch};
+use runstate::testing::{CountingStore, FaultStore, LimitedStore};
 use serde_json::json;
 
 const C: Collection = Collection::new("t.c", 1);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Field, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs, SnapshotPolicy};
-use runstate::store::{Batch, Expectation, Freshness, Outcome, Store, StoreError, Write, WriteOp};
+use runstate::store::{Batch, Expectation, Freshness, Outcome, Store, StoreAdmin, StoreError, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json, difference};
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Query};
-use runstate::store::{Batch, Freshness, Outcome, Store};
+use runstate::store::{Batch, Freshness, Outcome, Store, StoreAdmin};
 use runstate::testing::{BatchExt as _, batch};
 use runstate::time::Millis;
 use serde_json::json;

@@ -16,9 +16,10 @@ use runstate::id::CommandId;
 use runstate::operation::Domain;
 use runstate::schema::{Collection, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
+use runstate::store::layer::Method;
 use runstate::store::{BatchLimits, COMMANDS, Freshness, Memory, Store, StoreError};
 use runstate::testing::{BatchExt as _, batch};
+use runstate::testing::{Fault, FaultStore, LimitedStore};
 use runstate::time::Millis;
 use runstate::transfer::{
     ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportReport, LineReader, LineWriter, Selection, check,

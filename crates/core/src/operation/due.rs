@@ -31,7 +31,7 @@ pub struct DueRule {
     pub command: fn(DueRow<'_>) -> Box<dyn AnyCommand>,
     /// The kind of work that the command has done, from its result; `None`: nothing.
     pub outcome: fn(&Json) -> Option<DueKind>,
-    /// Whether the store does its own regular work (`Store::maintain`) before the command of such an entity.
+    /// Whether the store does its own regular work (`StoreAdmin::maintain`) before the command of such an entity.
     pub maintains: fn(&Document) -> bool,
     /// Whether it deletes entities that were kept long enough, so that a sweep does its work too.
     pub is_retention: bool,

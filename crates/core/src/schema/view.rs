@@ -4,7 +4,7 @@ use runstate_value::SortedSet;
 
 use super::Catalog;
 
-/// A query whose result PostgreSQL keeps; other stores ignore it. It is as old as the last `Store::maintain`.
+/// A query whose result PostgreSQL keeps; other stores ignore it. It is as old as the last `StoreAdmin::maintain`.
 #[derive(Debug)]
 pub struct MaterializedView {
     /// `domain.name`.

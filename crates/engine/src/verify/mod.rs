@@ -9,7 +9,7 @@
 //! | `execution.rs` | the document of each execution with its rows |
 //!
 //! A backend checks its own files, records and definitions first, by
-//! [`Store::inspect`](runstate_store::Store::inspect). A scan of a collection by id continues after a document that
+//! [`StoreAdmin::inspect`](runstate_store::StoreAdmin::inspect). A scan of a collection by id continues after a document that
 //! cannot be read.
 
 mod entity;

@@ -9,8 +9,8 @@ use std::task::Poll;
 use futures_util::future::Either;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::marker::BoxFuture;
+use runstate_core::marker::yield_now;
 use runstate_core::operation::{Failure, WorkItem};
-use runstate_store::layer::yield_now;
 use runstate_value::Json;
 use runstate_value::time::Millis;
 

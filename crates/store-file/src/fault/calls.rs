@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 
 use runstate_core::id::sha256;
 use runstate_core::marker::BoxFuture;
-use runstate_store::layer::yield_now;
+use runstate_core::marker::yield_now;
 use runstate_value::time::Millis;
 
 use super::contents::{Contents, Inode, STORE, SyncOutcome};

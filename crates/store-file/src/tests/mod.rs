@@ -20,7 +20,7 @@ use runstate_core::id::CommandId;
 use runstate_core::schema::Direction::Ascending;
 use runstate_core::schema::{Catalog, Collection, Field, Index, Key, Query, Ttl};
 use runstate_store::{
-    Batch, Expectation, Freshness, Outcome, Receipt, Store, StoreError, StoredDocument, Write, WriteOp,
+    Batch, Expectation, Freshness, Outcome, Receipt, Store, StoreAdmin, StoreError, StoredDocument, Write, WriteOp,
 };
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json, difference};

@@ -1,8 +1,13 @@
-//! Tools for tests of stores: the conformance suite for any store, batches in one line, and an executor for programs
-//! without a runtime.
+//! Tools for tests of stores: the conformance suite for any store, layers that count, limit and fail, batches in one
+//! line, and an executor for programs without a runtime.
 
 mod batch;
 pub mod conformance;
+mod counting;
+mod fault;
+#[cfg(test)]
+mod layer_tests;
+mod limited;
 mod notes;
 mod simulation;
 
@@ -14,9 +19,12 @@ use std::thread;
 use std::thread::Thread;
 
 use runstate_core::marker::BoxFuture;
+pub use runstate_core::marker::yield_now;
 
-pub use crate::layer::yield_now;
 pub use batch::{BatchExt, batch};
+pub use counting::{CallCounts, CountingStore};
+pub use fault::{Fault, FaultStore};
+pub use limited::LimitedStore;
 pub use notes::Notes;
 pub use simulation::{SimClock, SimIds};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use runstate::error_code::ErrorCode;
 use runstate::schema::{Catalog, Key, Query};
 use runstate::store::{
-    Batch, Check, Expectation, Freshness, Memory, Store, StoreError, StoredDocument, Write, WriteOp,
+    Batch, Check, Expectation, Freshness, Memory, Store, StoreAdmin, StoreError, StoredDocument, Write, WriteOp,
 };
 use runstate::time::Timestamp;
 use runstate::value::{Document, difference, is_equal};

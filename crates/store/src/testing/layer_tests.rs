@@ -7,7 +7,8 @@ use runstate_core::schema::{Catalog, Collection, Key, Query};
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
 
-use super::{CountingStore, Fault, FaultStore, LimitedStore, Method};
+use super::{CountingStore, Fault, FaultStore, LimitedStore};
+use crate::layer::Method;
 use crate::{Batch, BatchLimits, Expectation, Freshness, Memory, Outcome, Store, StoreError, Write, WriteOp};
 
 const C: Collection = Collection::new("t.c", 1);

@@ -2,13 +2,11 @@
 //! process that dies between two calls.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 
-use runstate_core::marker::{BoxFuture, MaybeSend};
+use runstate_core::marker::{BoxFuture, MaybeSend, yield_now};
 
-use super::{Method, StoreLayer};
+use crate::layer::{Method, StoreLayer};
 use crate::{Store, StoreError};
 
 /// The fault of one call.
@@ -32,8 +30,9 @@ pub enum Fault {
 /// A store that injects planned faults.
 ///
 /// ```
-/// use runstate::store::layer::{Fault, FaultStore, Method};
+/// use runstate::store::layer::Method;
 /// use runstate::store::{Memory, StoreError};
+/// use runstate::testing::{Fault, FaultStore};
 /// let store = FaultStore::new(Memory::new());
 /// store.plan(Method::Get, 2, Fault::FailBefore(StoreError::Unavailable { what: "get".into(), why: "the line is cut".into() }));
 /// ```
@@ -148,19 +147,6 @@ impl<S> FaultStore<S> {
         // Calls in flight at the death of the process get no result either.
         if self.is_dead() { Err(StoreError::Closed) } else { result }
     }
-}
-
-/// Yields once, so that other tasks and other futures of this task can run.
-pub async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 impl<S: Store> StoreLayer for FaultStore<S> {
