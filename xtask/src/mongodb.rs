@@ -19,7 +19,7 @@ const KIND: ServerKind = ServerKind { name: "mongod", signal: "KILL", log: "log"
 /// transaction of a test and those of concurrent tests. Failpoints are enabled.
 const MONGOD_ARGS: &str = "--bind_ip 127.0.0.1 --nounixsocket --replSet rs0 --wiredTigerCacheSizeGB 0.5 --oplogSize 256 \
     --setParameter ttlMonitorEnabled=false --setParameter diagnosticDataCollectionEnabled=false \
-    --setParameter transactionLifetimeLimitSeconds=10 --setParameter enableTestCommands=1";
+    --setParameter transactionLifetimeLimitSeconds=10 --setParameter enableTestCommands=1 --journalCommitInterval 2";
 
 /// Time within which the server must become primary.
 const PRIMARY_TIMEOUT: Duration = Duration::from_secs(60);

@@ -112,9 +112,17 @@ impl Drop for Server {
 
 fn create_temporary_folder(name: &str) -> Result<PathBuf, XtaskError> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let folder = std::env::temp_dir().join(format!("runstate-{name}-{}-{now}", std::process::id()));
+    let folder = data_folder().join(format!("runstate-{name}-{}-{now}", std::process::id()));
     fs::create_dir(&folder).map_err(XtaskError::file(&folder))?;
     Ok(folder)
+}
+
+/// The folder of all servers' data: in memory if 8 GiB are free there, because servers wait for the disk at each commit.
+/// A killed server loses nothing there either.
+fn data_folder() -> PathBuf {
+    let free = ProgramCall::new("df").words("--output=avail --block-size=1G /dev/shm").output().unwrap_or_default();
+    let free = free.split_whitespace().last().and_then(|gib| gib.parse().ok()).unwrap_or(0);
+    if free >= 8 { "/dev/shm".into() } else { std::env::temp_dir() }
 }
 
 fn free_port() -> Result<u16, XtaskError> {
@@ -151,6 +159,7 @@ impl TestServers {
     /// Adds to a call the environment to reach the servers, and to start others like them.
     pub fn environment(&self, call: ProgramCall) -> ProgramCall {
         let call = self.mongodb.iter().fold(call, |call, server| server.environment(call));
-        self.postgres.iter().fold(call, |call, server| server.environment(call))
+        let call = self.postgres.iter().fold(call, |call, server| server.environment(call));
+        call.env("RUNSTATE_SERVER_DATA", data_folder())
     }
 }

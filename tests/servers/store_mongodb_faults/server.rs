@@ -12,12 +12,13 @@ use mongodb::bson::{Document, doc};
 use tempfile::TempDir;
 
 use super::wait::{free_port, wait_until};
+use crate::support::data_folder;
 
 /// The TTL monitor deletes nothing during a test, transactions of killed clients end soon, and servers keep little in
-/// memory.
+/// memory. Readers may not write, so that each of their linearizable reads waits for the next write of the journal.
 const SERVER_ARGUMENTS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 \
     --setParameter ttlMonitorEnabled=false --setParameter ttlMonitorSleepSecs=1 --setParameter diagnosticDataCollectionEnabled=false \
-    --setParameter transactionLifetimeLimitSeconds=3";
+    --setParameter transactionLifetimeLimitSeconds=3 --journalCommitInterval 2";
 
 const SET_ARGUMENTS: [&str; 4] = ["--replSet", "rs0", "--oplogSize", "128"];
 
@@ -110,7 +111,7 @@ impl Servers {
         let program = program()?;
         let arguments =
             SERVER_ARGUMENTS.split_whitespace().chain(arguments.iter().copied()).map(str::to_owned).collect();
-        let folder = tempfile::Builder::new().prefix("runstate-mongod-").tempdir().unwrap();
+        let folder = data_folder("mongod");
         let mut servers = Self { nodes: Vec::new(), program, arguments, root: "", folder };
         for _ in 0..size {
             servers.add_node().await;

@@ -12,6 +12,7 @@ use super::is_full_run;
 use super::load::{self, CountingLoad, Readers, check};
 use super::replication::expect_no_late_read;
 use super::server::{PostgresNode, as_system_user, end_kept, give_to_system_user, start_kept};
+use crate::support::data_folder;
 use crate::support::proxy::Proxy;
 use crate::support::wait::{free_port, wait_until};
 
@@ -30,7 +31,7 @@ impl Pooler {
             println!("skipped: RUNSTATE_PGBOUNCER names no program; `cargo xtask test` does");
             return None;
         };
-        let folder = tempfile::Builder::new().prefix("runstate-pooler-").tempdir().unwrap();
+        let folder = data_folder("pooler");
         let mut pooler = Self { port: free_port(), program, folder, keeper: None };
         let config = format!(
             "[databases]\n* = host=127.0.0.1 port={server} user=runstate\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {}\n\

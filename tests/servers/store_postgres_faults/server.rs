@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
 use super::wait::{free_port, fresh_database, wait_until};
+use crate::support::data_folder;
 
 const KEEPER: &str = include_str!("../support/keeper.sh");
 
@@ -129,7 +130,7 @@ impl PostgresNode {
             println!("skipped: {test}: RUNSTATE_PGBIN names no programs of a server; `cargo xtask test` does");
             return None;
         };
-        let folder = tempfile::Builder::new().prefix("runstate-postgres-").tempdir().unwrap();
+        let folder = data_folder("postgres");
         give_to_system_user(folder.path());
         Some(Self { port: free_port(), programs, folder, settings: Vec::new(), keeper: None })
     }
