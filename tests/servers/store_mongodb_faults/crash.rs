@@ -21,7 +21,7 @@ async fn clients_killed_in_turn_lose_and_double_nothing() {
     if run_as_worker().await {
         return;
     }
-    let kills = if is_full_run() { 200 } else { 20 };
+    let kills = if is_full_run() { 200 } else { 8 };
     let Some(servers) = Servers::replica_set(1).await else { return };
     // A transaction of a dead client blocks all others until the server aborts it, by default after a minute.
     let lifetime = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 1 };

@@ -118,8 +118,9 @@ async fn commits_with_unknown_outcome_apply_at_most_once() {
     let mut random = SeededRandom::seeded();
     for _ in 0..if is_full_run() { 10 } else { 1 } {
         let registers =
-            run_with_lost_replies(&servers, &mut random, if is_full_run() { 12 } else { 3 }, run_register_client).await;
-        let sets = run_with_lost_replies(&servers, &mut random, 3, run_set_client).await;
+            run_with_lost_replies(&servers, &mut random, if is_full_run() { 12 } else { 2 }, run_register_client).await;
+        let sets =
+            run_with_lost_replies(&servers, &mut random, if is_full_run() { 3 } else { 2 }, run_set_client).await;
         for unknown in [expect_register_linearizable(&registers), expect_set_linearizable(&sets)] {
             assert!(unknown > 0, "a commit was withheld beyond the time limit of a call");
         }

@@ -23,7 +23,7 @@ const PROJECT: &str = "01900000-0000-7000-8000-000000000002";
 
 /// The number of records: fewer in the short run.
 pub fn records(full: usize) -> usize {
-    if is_full_run() { full.max(10_000) } else { full.min(1_000) }
+    if is_full_run() { full.max(10_000) } else { full.min(1_000) / 4 }
 }
 
 pub async fn open_engine(open: &StoreOpener<'_>) -> Engine {

@@ -24,9 +24,9 @@ use run::RandomRun;
 use step::{RandomStep, StepAct, StepFault, steps};
 
 /// Runs `cases` sequences of up to `max_steps` steps, each on a new backend, and more if some event of `wanted` has not
-/// occurred. Prints how often each event occurred. If a sequence fails, the shortest part that still fails is reported.
+/// occurred; the full run has 250 times as many. Prints how often each event occurred. If a sequence fails, the shortest part that still fails is reported.
 fn explore_sequences(cases: usize, max_steps: usize, wanted: &[String], backend: impl Fn() -> TestBackend) {
-    let cases = if is_full_run() { cases * 50 } else { cases };
+    let cases = if is_full_run() { cases * 250 } else { cases };
     let mut seed_bytes = [0; 32];
     seed_bytes[..8].copy_from_slice(&seed().to_be_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed_bytes);
@@ -40,7 +40,7 @@ fn explore_sequences(cases: usize, max_steps: usize, wanted: &[String], backend:
     };
     let fails = |steps: &[RandomStep]| catch_unwind(AssertUnwindSafe(|| run(steps))).is_err();
     let mut occurred: BTreeMap<String, u32> = BTreeMap::new();
-    for case in 0..cases * 5 {
+    for case in 0..cases * 25 {
         if case >= cases && wanted.iter().all(|event| occurred.contains_key(event)) {
             break;
         }
@@ -104,13 +104,13 @@ fn required_coverage() -> Vec<String> {
 
 #[test]
 fn no_sequence_of_commands_loses_or_doubles_anything() {
-    explore_sequences(40, 90, &required_coverage(), || TestBackend::Memory(Arc::new(Memory::new())));
+    explore_sequences(8, 90, &required_coverage(), || TestBackend::Memory(Arc::new(Memory::new())));
 }
 
 #[test]
 fn no_sequence_on_files_loses_or_doubles_anything() {
     let wanted = ["died", "power failed", "Start", "Complete", "outcome answered", "sent again"].map(str::to_owned);
-    explore_sequences(15, 60, &wanted, || TestBackend::Files(Disk::new()));
+    explore_sequences(3, 60, &wanted, || TestBackend::Files(Disk::new()));
 }
 
 /// The backend of all processes.
