@@ -42,3 +42,6 @@ console.log(new Date(8.64e15).toISOString(), new Date(8.64e15 + 1).getTime(), ne
 const age = (b, n) => { const x = new Date(b), y = new Date(n); let a = y.getUTCFullYear() - x.getUTCFullYear(); if (y.getUTCMonth() < x.getUTCMonth() || (y.getUTCMonth() === x.getUTCMonth() && y.getUTCDate() < x.getUTCDate())) a--; return a; }; console.log(age('2000-05-20', '2024-05-19'), age('2000-05-20', '2024-05-20'));
 //// years of two digits
 console.log(new Date(99, 0).getFullYear(), new Date(100, 0).getFullYear(), new Date(0, 0).getFullYear());
+//// seconds and milliseconds
+const d = new Date(Date.UTC(2024, 1, 29, 23, 59, 58, 7)); console.log(d.getSeconds(), d.getMilliseconds(), d.toTimeString()); for (const f of [() => d.setMilliseconds(1_001), () => d.setSeconds(61, 5), () => d.setUTCMilliseconds(-1), () => d.setUTCSeconds(90), () => d.setUTCMinutes(75, 1, 2), () => d.setSeconds(NaN), () => d.setMilliseconds(1), () => d.getSeconds()]) { const at = f(); console.log(at, Number.isNaN(d.getTime()) || d.toISOString()); }
+console.log(new Date(NaN).toTimeString());

@@ -55,3 +55,9 @@ const [[k1, v1], ...others] = new Map([['a', 1], ['b', 2], ['c', 3]]); console.l
 console.log([...new Set([1, 2]), ...new Map([[3, 4]])], new Set([...'aab', ...[1]]), [...new Set([...new Set([1])])]);
 //// empty and long collections print as in Node
 console.log(new Map(), new Set(), new Set(Array.from({ length: 120 }, (_, i) => i)).size, new Map([[{ a: 1 }, [1]]]), new Set([[1], { b: 2 }]));
+//// set methods
+const a = new Set([1, 2, 3]), b = new Set([4, 3]), like = new Map([[2, 'x'], [9, 'y']]);
+for (const other of [b, like, new Set(), a]) console.log(a.union(other), a.intersection(other), a.difference(other), a.symmetricDifference(other), a.isSubsetOf(other), a.isSupersetOf(other), a.isDisjointFrom(other), new Set([2]).isSubsetOf(other));
+//// node
+const a = new Set([1, 2, 3]), b = new Set([4, 3]), like = new Map([[2, 'x'], [9, 'y']]);
+for (const other of [b, like, new Set(), a]) { const keys = [...other.keys()], all = [...a], both = (keys.length < all.length ? keys : all).filter((x) => a.has(x) && other.has(x)); console.log(new Set([...all, ...keys]), new Set(both), new Set(all.filter((x) => !other.has(x))), new Set([...all.filter((x) => !other.has(x)), ...keys.filter((x) => !a.has(x))]), all.every((x) => other.has(x)), keys.every((x) => a.has(x)), both.length === 0, other.has(2)); }

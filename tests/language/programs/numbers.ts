@@ -74,3 +74,5 @@ console.log(5..toString(), (5).toFixed(1), 5.5.toFixed(0), 1.0.toString(), (-5).
 const toF = (c) => c * 9 / 5 + 32; console.log([0, 37, 100, -40].map(toF), Math.round(toF(36.6) * 10) / 10);
 //// unary plus and minus
 console.log(+true, +'3', -'3', +[], +{}, +null, +undefined, -[], - -1, +'', -true, +new Date(7));
+//// inverse and hyperbolic functions
+for (const f of [Math.acos, Math.atan, Math.atanh, Math.asinh, Math.sinh, Math.tanh]) console.log(f.name, f(0.5).toFixed(12), f(-0), f(NaN), f.length); console.log(Math.acosh(2).toFixed(12), Math.acosh(1), Math.acosh(0.5), Math.atanh(1), Math.tanh(-Infinity), Math.acos(2), Math.sinh('1').toFixed(12));

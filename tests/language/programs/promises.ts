@@ -12,3 +12,8 @@ const t = [async () => { console.log('x'); }]; t[0]();
 start('a');
 async function start(x) { console.log(x, await next(x)); }
 async function next(x) { return x + '!'; }
+//// withResolvers
+const { promise, resolve, reject } = Promise.withResolvers(); resolve(1); reject(2); console.log(await promise, promise instanceof Promise); const other = Promise.withResolvers(); other.reject(new Error('no')); try { await other.promise; } catch (e) { console.log(e.message, Object.keys(other)); }
+//// node
+const make = () => { let resolve, reject; const promise = new Promise((a, b) => { resolve = a; reject = b; }); return { promise, resolve, reject }; };
+const { promise, resolve, reject } = make(); resolve(1); reject(2); console.log(await promise, promise instanceof Promise); const other = make(); other.reject(new Error('no')); try { await other.promise; } catch (e) { console.log(e.message, Object.keys(other)); }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runstate::lang;
+use runstate::vm::globals::{FUNCTIONS, METHODS};
 use runstate::vm::{CallRequest, Limits, Machine, MachineSnapshot, Reply, StopReason, TurnContext, VerifiedProgram};
 use serde_json::{Value as Json, json};
 
@@ -140,6 +141,18 @@ fn difference(case: &LanguageCase, expected: &LanguageOutcome, found: &LanguageO
 #[test]
 fn programs_behave_as_in_node() {
     compare("programs_behave_as_in_node", &load_cases(), is_earlier_stop);
+}
+
+/// The last step of the recipe in CONTRIBUTING.md. What `console.time` prints differs in each run.
+#[test]
+fn every_built_in_occurs_in_a_program() {
+    let programs: String = load_cases().into_iter().map(|case| case.source).collect();
+    let ends = |rest: &str| !rest.starts_with(char::is_alphanumeric);
+    let occurs = |name: &str| programs.match_indices(name).any(|(at, _)| ends(&programs[at + name.len()..]));
+    let methods = METHODS.iter().flat_map(|(_, names)| names.iter().map(|name| format!(".{name}")));
+    let mut missing: Vec<String> = FUNCTIONS.iter().map(|name| (*name).to_owned()).chain(methods).collect();
+    missing.retain(|name| !occurs(name) && !name.starts_with("console.time"));
+    assert_eq!(missing, Vec::<String>::new(), "no program calls them");
 }
 
 /// The programs of `authors`, with the text that Node runs.
