@@ -52,7 +52,8 @@ impl MongodServer {
 
     /// Adds to a call the environment to reach the server, and to start others like it.
     pub fn environment(&self, call: ProgramCall) -> ProgramCall {
-        call.env("RUNSTATE_TEST_MONGODB", self.url()).env("RUNSTATE_MONGOD", &self.program)
+        let call = call.env("RUNSTATE_TEST_MONGODB", self.url()).env("RUNSTATE_MONGOD", &self.program);
+        call.env("RUNSTATE_SERVER_DATA", &self.server.folder)
     }
 }
 

@@ -37,7 +37,8 @@ pub struct ServerKind {
 pub struct Server {
     pub port: u16,
     kind: &'static ServerKind,
-    folder: PathBuf,
+    /// Removed when the server ends.
+    pub folder: PathBuf,
     keeper: Child,
 }
 
@@ -159,7 +160,6 @@ impl TestServers {
     /// Adds to a call the environment to reach the servers, and to start others like them.
     pub fn environment(&self, call: ProgramCall) -> ProgramCall {
         let call = self.mongodb.iter().fold(call, |call, server| server.environment(call));
-        let call = self.postgres.iter().fold(call, |call, server| server.environment(call));
-        call.env("RUNSTATE_SERVER_DATA", data_folder())
+        self.postgres.iter().fold(call, |call, server| server.environment(call))
     }
 }
