@@ -23,10 +23,11 @@ use crate::cvm::scene::{is_full_run, seed};
 use run::RandomRun;
 use step::{RandomStep, StepAct, StepFault, steps};
 
-/// Runs `cases` sequences of up to `max_steps` steps, each on a new backend, and more if some event of `wanted` has not
-/// occurred; the full run has 250 times as many. Prints how often each event occurred. If a sequence fails, the shortest part that still fails is reported.
-fn explore_sequences(cases: usize, max_steps: usize, wanted: &[String], backend: impl Fn() -> TestBackend) {
-    let cases = if is_full_run() { cases * 250 } else { cases };
+/// Runs sequences of up to `max_steps` steps, each on a new backend, and more if some event of `wanted` has not
+/// occurred. `cases` are their numbers in the short and in the full run. Prints how often each event occurred. If a
+/// sequence fails, the shortest part that still fails is reported.
+fn explore_sequences(cases: [usize; 2], max_steps: usize, wanted: &[String], backend: impl Fn() -> TestBackend) {
+    let cases = cases[usize::from(is_full_run())];
     let mut seed_bytes = [0; 32];
     seed_bytes[..8].copy_from_slice(&seed().to_be_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed_bytes);
@@ -104,13 +105,13 @@ fn required_coverage() -> Vec<String> {
 
 #[test]
 fn no_sequence_of_commands_loses_or_doubles_anything() {
-    explore_sequences(8, 90, &required_coverage(), || TestBackend::Memory(Arc::new(Memory::new())));
+    explore_sequences([8, 2_000], 90, &required_coverage(), || TestBackend::Memory(Arc::new(Memory::new())));
 }
 
 #[test]
 fn no_sequence_on_files_loses_or_doubles_anything() {
     let wanted = ["died", "power failed", "Start", "Complete", "outcome answered", "sent again"].map(str::to_owned);
-    explore_sequences(3, 60, &wanted, || TestBackend::Files(Disk::new()));
+    explore_sequences([3, 750], 60, &wanted, || TestBackend::Files(Disk::new()));
 }
 
 /// The backend of all processes.
