@@ -118,8 +118,8 @@ fn create_temporary_folder(name: &str) -> Result<PathBuf, XtaskError> {
     Ok(folder)
 }
 
-/// The folder of all servers' data: in memory if 8 GiB are free there, because servers wait for the disk at each commit.
-/// A killed server loses nothing there either.
+/// The folder of all servers' data: in memory if 8 GiB are free there, because servers wait for the disk at each
+/// commit. A killed server loses nothing there either.
 fn data_folder() -> PathBuf {
     let free = ProgramCall::new("df").words("--output=avail --block-size=1G /dev/shm").output().unwrap_or_default();
     let free = free.split_whitespace().last().and_then(|gib| gib.parse().ok()).unwrap_or(0);

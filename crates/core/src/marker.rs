@@ -1,5 +1,5 @@
-//! What is asynchronous and needs no runtime: the only types that differ between native and wasm builds. Futures and stores are `Send` in native builds. In a page
-//! everything runs on one thread, so they need not be `Send` there.
+//! What is asynchronous and needs no runtime: the only types that differ between native and wasm builds. Futures and
+//! stores are `Send` in native builds. In a page everything runs on one thread, so they need not be `Send` there.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;

@@ -176,9 +176,9 @@ pub async fn export<S: ExportSink>(
 /// key.
 ///
 /// The undamaged part of a damaged store is exported;
-/// [`StoreAdmin::read_only_reason`](runstate_store::StoreAdmin::read_only_reason) reports the damage. A store that a newer
-/// version wrote is rejected, and so is an export of all documents if the store has documents of a domain that this
-/// program does not have ([`ErrorCode::UNSUPPORTED`]): they would be missing.
+/// [`StoreAdmin::read_only_reason`](runstate_store::StoreAdmin::read_only_reason) reports the damage. A store that a
+/// newer version wrote is rejected, and so is an export of all documents if the store has documents of a domain that
+/// this program does not have ([`ErrorCode::UNSUPPORTED`]): they would be missing.
 pub async fn export_selection<S: ExportSink>(
     engine: &Engine,
     selection: &Selection,

@@ -82,8 +82,8 @@ impl Collections {
     }
 }
 
-/// Whether a store that gave this error to [`StoreAdmin::migrate`](runstate_store::StoreAdmin::migrate) can be read. The store
-/// itself rejects writes with this reason; if its disk is full, documents can be deleted.
+/// Whether a store that gave this error to [`StoreAdmin::migrate`](runstate_store::StoreAdmin::migrate) can be read.
+/// The store itself rejects writes with this reason; if its disk is full, documents can be deleted.
 fn is_readable(error: &StoreError) -> bool {
     matches!(
         error,

@@ -9,8 +9,8 @@
 //! | `execution.rs` | the document of each execution with its rows |
 //!
 //! A backend checks its own files, records and definitions first, by
-//! [`StoreAdmin::inspect`](runstate_store::StoreAdmin::inspect). A scan of a collection by id continues after a document that
-//! cannot be read.
+//! [`StoreAdmin::inspect`](runstate_store::StoreAdmin::inspect). A scan of a collection by id continues after a
+//! document that cannot be read.
 
 mod entity;
 mod index;

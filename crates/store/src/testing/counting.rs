@@ -1,4 +1,5 @@
-//! A store layer that counts calls, documents and bytes of each method, for tests of cost ("a warm turn is one commit").
+//! A store layer that counts calls, documents and bytes of each method, for tests of cost ("a warm turn is one
+//! commit").
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
