@@ -11,7 +11,7 @@ import { after, before, test } from "node:test";
 import { kill, launch, newProfile } from "../browser/support/chromium.js";
 import { IN_FULL } from "../browser/support/full.js";
 import { newWorkbench, startServer } from "./support/code-server.js";
-import { Workbench, inBrowser } from "./support/workbench.js";
+import { Workbench, explained, inBrowser } from "./support/workbench.js";
 
 const VSIX = process.env.RUNSTATE_VSIX ?? "";
 const TRIP = await readFile(new URL("../../examples/vscode-extension/programs/trip.run.ts", import.meta.url), "utf8");
@@ -33,7 +33,7 @@ after(async () => {
 
 /** Runs the example to its first question, which is left open. */
 async function startTrip(workbench, file = "trip.run.ts") {
-  await workbench.openFile(file);
+  await workbench.openProgram(file);
   await workbench.showTree();
   await workbench.command("Runstate: Run Current File");
   await workbench.choice("Lisbon").waitFor();
@@ -117,7 +117,7 @@ test("a question that another window has answered says so", IN_FULL, async () =>
 test("compile errors are shown in the editor, and the program is not run", IN_FULL, async () => {
   await inBrowser(async (browser) => {
     const workbench = await Workbench.open(browser, server.url);
-    await workbench.openFile("bad.run.ts");
+    await workbench.openProgram("bad.run.ts");
     await workbench.page.locator(".squiggly-error").first().waitFor();
     await workbench.command("Runstate: Run Current File");
     await workbench.message("bad.run.ts was not run: 1 compile error, the first in line 2.").waitFor();
@@ -178,17 +178,21 @@ test("an execution on the web survives a killed browser", async () => {
   const profile = await newProfile();
   try {
     const browser = await launch(profile);
-    const workbench = await Workbench.open(browser, server.url);
-    await startTrip(workbench);
-    await workbench.choice("Oslo").click();
-    await workbench.quickInput("How many days in Oslo?").waitFor();
-    await workbench.webview().locator("text=A trip to Oslo.").waitFor();
-    await workbench.screenshot("web-light");
+    await explained(browser, async () => {
+      const workbench = await Workbench.open(browser, server.url);
+      await startTrip(workbench);
+      await workbench.choice("Oslo").click();
+      await workbench.quickInput("How many days in Oslo?").waitFor();
+      await workbench.webview().locator("text=A trip to Oslo.").waitFor();
+      await workbench.screenshot("web-light");
+    });
     await kill(profile);
     const restarted = await launch(profile);
-    const again = await Workbench.open(restarted, server.url);
-    await again.showTree();
-    await again.row("How many days in Oslo?").waitFor();
+    await explained(restarted, async () => {
+      const again = await Workbench.open(restarted, server.url);
+      await again.showTree();
+      await again.row("How many days in Oslo?").waitFor();
+    });
     await restarted.close();
   } finally {
     await kill(profile).catch(() => {});

@@ -74,7 +74,7 @@ test("the session of a window that is gone continues in another one", IN_FULL, a
 
     const hosts = await server.extensionHosts();
     const first = await Workbench.open(browser, server.url);
-    await first.openFile("trip.run.ts");
+    await first.openProgram("trip.run.ts");
     await first.showTree();
     await first.command("Runstate: Run Current File");
     await first.choice("Oslo").waitFor();

@@ -11,18 +11,21 @@ const TIMEOUT_MS = 120_000;
 
 /** Runs `act` with a browser. A failure reports what each window shows, and leaves a picture of it. */
 export async function inBrowser(act) {
-  await withBrowser(async (browser) => {
-    try {
-      await act(browser);
-    } catch (error) {
-      const shown = [];
-      for (const [n, page] of browser.pages().entries()) {
-        shown.push(await page.locator(".sidebar .monaco-list-row, .notification-list-item-message").allInnerTexts().catch(String));
-        await new Workbench(page).screenshot(`failure-${n}`).catch(() => {});
-      }
-      throw new Error(`the windows show ${JSON.stringify(shown)}`, { cause: error });
+  await withBrowser((browser) => explained(browser, () => act(browser)));
+}
+
+/** Runs `act` on the windows of a browser. A failure reports what each window shows, and leaves a picture of it. */
+export async function explained(browser, act) {
+  try {
+    await act();
+  } catch (error) {
+    const shown = [];
+    for (const [n, page] of browser.pages().entries()) {
+      shown.push(await page.locator(".sidebar .monaco-list-row, .notification-list-item-message").allInnerTexts().catch(String));
+      await new Workbench(page).screenshot(`failure-${n}`).catch(() => {});
     }
-  });
+    throw new Error(`the windows show ${JSON.stringify(shown)}`, { cause: error });
+  }
 }
 
 export class Workbench {
@@ -69,6 +72,15 @@ export class Workbench {
     await this.page.keyboard.press("Control+Shift+E");
     await this.page.locator(`.explorer-folders-view .monaco-list-row:has-text("${name}")`).dblclick();
     await this.page.waitForSelector(`.tab:has-text("${name}")`);
+  }
+
+  /**
+   * Opens a program and waits until the extension offers to run it: the tab of a file is drawn before the extension host learns of its editor, and a command
+   * in between finds none.
+   */
+  async openProgram(name) {
+    await this.openFile(name);
+    await this.lens("Run").waitFor();
   }
 
   async showTree() {
