@@ -50,6 +50,8 @@ async function readBudget(rs: Runstate): Promise<BudgetDetails | null> {
 }
 
 async function prepare(rs: Runstate): Promise<void> {
+  // The page may not have read the store yet, and another tab may have made the budget.
+  shown.value = await readBudget(rs);
   if (shown.value !== null) return;
   const { items } = await rs.fleet.project.list({});
   if (!items.some(({ uuid }) => uuid === PROJECT)) await rs.fleet.project.create("demo", { greediness: "0.5", uuid: PROJECT });
