@@ -5,7 +5,7 @@
 use super::abrupt_completion::AbruptCompletion;
 use super::array_sort::check_writable;
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame};
-use super::entry::Entry;
+use super::entry::{Entry, VALUE_BYTES};
 use super::frame::{CallKind, Frame};
 use super::heap::Heap;
 use super::limits::ExceededLimit;
@@ -115,13 +115,13 @@ impl NativeFrame {
             return Ok(true);
         }
         if let Value::Ref(out) = self.out {
-            let mut values = sorting.take_sorted();
-            check_writable(heap, out, &values)?;
             // The comparator may have changed the length. Sorted elements are written, and places of missing ones are
             // deleted.
             let elements = heap.elements(out);
-            let written = values.iter().filter(|value| !matches!(value, Value::Hole)).count();
-            values.truncate(elements.len().max(written));
+            let appended = sorting.sorted_len().saturating_sub(elements.len());
+            heap.check_room(VALUE_BYTES * appended as u64)?;
+            let mut values = sorting.take_sorted(elements.len());
+            check_writable(heap, out, &values)?;
             values.extend(elements.into_iter().skip(values.len()));
             heap.set_elements(out, values);
         }

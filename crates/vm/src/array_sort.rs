@@ -48,10 +48,12 @@ impl UncomparedElements {
         (compared, uncompared)
     }
 
-    /// Appends them to the sorted elements.
-    pub fn append_to(self, sorted: &mut Vec<Value>) {
+    /// Appends them to the sorted elements of an array of `len` elements. Missing elements beyond its end are not
+    /// appended.
+    pub fn append_to(self, sorted: &mut Vec<Value>, len: usize) {
         sorted.extend(std::iter::repeat_n(Value::Undefined, self.undefined as usize));
-        sorted.extend(std::iter::repeat_n(Value::Hole, self.holes as usize));
+        let holes = len.saturating_sub(sorted.len()).min(self.holes as usize);
+        sorted.extend(std::iter::repeat_n(Value::Hole, holes));
     }
 }
 
@@ -80,13 +82,22 @@ impl ArraySort {
         }
     }
 
-    /// The sorted elements.
-    pub fn take_sorted(&mut self) -> Vec<Value> {
+    /// Number of the sorted elements, without missing ones.
+    pub fn sorted_len(&self) -> usize {
+        let compared = match &self.order {
+            SortAlgorithm::Tim(sort) => sort.work.len(),
+            SortAlgorithm::Merge(sort) => sort.from.len(),
+        };
+        compared + self.uncompared.undefined as usize
+    }
+
+    /// The sorted elements of an array that has `len` elements now.
+    pub fn take_sorted(&mut self, len: usize) -> Vec<Value> {
         let mut all = std::mem::take(match &mut self.order {
             SortAlgorithm::Tim(sort) => &mut sort.work,
             SortAlgorithm::Merge(sort) => &mut sort.from,
         });
-        self.uncompared.append_to(&mut all);
+        self.uncompared.append_to(&mut all, len);
         all
     }
 

@@ -495,7 +495,7 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
                     _ => false,
                 },
             }),
-            Entry::Bound(bound) => instance_of(machine, value, &bound.target),
+            Entry::Bound(_) => instance_of(machine, value, &property::bound_target(machine, *at)?.0),
             _ => type_error("Right-hand side of 'instanceof' is not callable"),
         },
         Value::Builtin(builtin) if !builtin.is_namespace() => {

@@ -61,7 +61,7 @@ impl Heap {
 
     fn held_collection(&self, object: &Object, key: &Value) -> Option<HeapRef> {
         match self.table_get(&object.table, key) {
-            Some(Value::Ref(collection)) => Some(collection),
+            Some(Value::Ref(at)) if matches!(self.get(at), Entry::Map(_) | Entry::Set(_)) => Some(at),
             _ => None,
         }
     }
@@ -380,8 +380,8 @@ pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
                 let element = heap.element(*source, position as usize).or_undefined();
                 Some((position + 1, Value::Number(f64::from(position)), element))
             }
-            Entry::Map(table) => heap.table_next(table, position).map(|(n, k, v)| (n + 1, k, v)),
-            Entry::Set(table) => heap.table_next(table, position).map(|(n, k, _)| (n + 1, k.clone(), k)),
+            Entry::Map(table) => heap.table_next(table, position),
+            Entry::Set(table) => heap.table_next(table, position).map(|(next, key, _)| (next, key.clone(), key)),
             _ => None,
         },
         _ => None,

@@ -23,6 +23,9 @@ use super::value::{HeapRef, Symbol, Value};
 /// Longest prototype chain that a lookup follows.
 pub(super) const MAX_PROTOTYPE_CHAIN: usize = 10_000;
 
+/// Most times that a function is bound whose name or length is read.
+const MAX_BOUND_CHAIN: usize = 10_000;
+
 /// The accessor that every object inherits. A property of that name is supported only as an own property.
 const PROTO_ACCESSOR: &str = "__proto__";
 
@@ -285,22 +288,43 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> R
         Entry::Bound(bound) if *name == Str::new("name") && super::promise::is_resolving_function(&bound.target) => {
             Some(Value::Text(Str::empty()))
         }
-        Entry::Bound(bound) if *name == Str::new("name") => {
-            let target = match property(machine, &bound.target, key)? {
+        Entry::Bound(_) if *name == Str::new("name") => {
+            let (target, depth, _) = bound_target(machine, at)?;
+            let target = match property(machine, &target, key)? {
                 Value::Text(name) => name.to_utf8(),
                 _ => String::new(),
             };
-            Some(Value::text(&format!("bound {target}")))
+            Some(Value::text(&format!("{}{target}", "bound ".repeat(depth))))
         }
-        Entry::Bound(bound) if *name == Str::new("length") => {
-            let target = match property(machine, &bound.target, key)? {
+        Entry::Bound(_) if *name == Str::new("length") => {
+            let (target, _, args) = bound_target(machine, at)?;
+            let target = match property(machine, &target, key)? {
                 Value::Number(length) => super::number::to_integer(length),
                 _ => 0.0,
             };
-            Some(Value::Number((target - bound.args.len() as f64).max(0.0)))
+            Some(Value::Number((target - args as f64).max(0.0)))
         }
         _ => None,
     })
+}
+
+/// The function that bound functions lead to, with the number of them and that of their arguments. A function that
+/// settles a promise is not one of them. ECMA-262 §10.4.1 Bound Function Exotic Objects.
+pub(super) fn bound_target(machine: &Machine, at: HeapRef) -> Result<(Value, usize, usize), AbruptCompletion> {
+    let (mut target, mut args) = (Value::Ref(at), 0);
+    for depth in 0..MAX_BOUND_CHAIN {
+        match &target {
+            Value::Ref(at) => match machine.heap.get(*at) {
+                Entry::Bound(bound) if depth == 0 || !super::promise::is_resolving_function(&bound.target) => {
+                    args += bound.args.len();
+                    target = bound.target.clone();
+                }
+                _ => return Ok((target, depth, args)),
+            },
+            _ => return Ok((target, depth, args)),
+        }
+    }
+    unsupported(format!("a function that is bound more than {MAX_BOUND_CHAIN} times is not supported here"))
 }
 
 /// Looks up a key in an object and the program's objects on its prototype chain. ECMA-262 §10.1.8.1 OrdinaryGet.

@@ -380,7 +380,7 @@ impl Heap {
                 let place = pairs.len() as u32;
                 if let Some(SmallTableExtras { numbering: Some(numbering), .. }) = extra.as_deref_mut() {
                     numbering.numbers.push(numbering.next);
-                    numbering.next += 1;
+                    numbering.next = numbering.next.saturating_add(1);
                 }
                 let hash = extra.as_ref().and_then(|extra| extra.index.as_ref()).map(|_| key.key_hash());
                 pairs.push((key, value));
@@ -449,7 +449,7 @@ impl Heap {
             large.chunks.push(chunk);
         }
         large.len += 1;
-        large.next = number.map(|n| n + 1);
+        large.next = number.map(|n| n.saturating_add(1));
         if large.len as usize > 2 * SHARD * large.shards.len() {
             let old = std::mem::take(&mut large.shards);
             large.shards = build_shards(old.iter().flat_map(|shard| shard.iter().copied()), 2 * large.len as usize);
@@ -553,13 +553,20 @@ impl Heap {
         }
     }
 
-    /// The first entry whose insertion number is at least `number`, with that number.
+    /// The first entry whose insertion number is at least `number`, with the number after it. There is none after the
+    /// largest number.
     pub fn table_next(&self, table: &Table, number: u32) -> Option<(u32, Value, Value)> {
+        let (found, key, value) = if number == u32::MAX { None } else { self.find_numbered(table, number) }?;
+        Some((found.saturating_add(1), key, value))
+    }
+
+    fn find_numbered(&self, table: &Table, number: u32) -> Option<(u32, Value, Value)> {
         match &table.form {
             TableStorage::Small(pairs, extra) => {
                 let numbers = &extra.as_ref()?.numbering.as_ref()?.numbers;
                 let place = numbers.partition_point(|n| *n < number);
-                pairs.get(place).map(|(key, value)| (numbers[place], key.clone(), value.clone()))
+                let (key, value) = pairs.get(place)?;
+                Some((*numbers.get(place)?, key.clone(), value.clone()))
             }
             TableStorage::Large(large) => {
                 let pairs_of = |chunk: &HeapRef| match self.get(*chunk) {
@@ -657,11 +664,11 @@ mod tests {
             heap.table_remove(at, TableKind::Main, &Value::Number(f64::from(n)));
         }
         let table = heap.table(at, TableKind::Main).unwrap();
-        assert!(matches!(heap.table_next(table, 5), Some((700, Value::Number(n), _)) if n == 700.0));
+        assert!(matches!(heap.table_next(table, 5), Some((701, Value::Number(n), _)) if n == 700.0));
         assert!(heap.table_next(table, 1000).is_none());
         heap.table_clear(at, TableKind::Main);
         heap.table_set(at, TableKind::Main, Value::Null, Value::Null);
-        assert!(matches!(heap.table_next(heap.table(at, TableKind::Main).unwrap(), 0), Some((1000, Value::Null, _))));
+        assert!(matches!(heap.table_next(heap.table(at, TableKind::Main).unwrap(), 0), Some((1001, Value::Null, _))));
     }
 
     #[test]

@@ -292,8 +292,8 @@ impl<'a> Copier<'a> {
     ) {
         let heap = &self.machine.heap;
         let mut next = from;
-        while let Some((number, key, value)) = heap.table_next(table, next) {
-            next = number + 1;
+        while let Some((after, key, value)) = heap.table_next(table, next) {
+            next = after;
             if shown.items.len() < self.bounds.items && self.left > 0 {
                 shown.items.push(item(self, &key, &value));
             } else {

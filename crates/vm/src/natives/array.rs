@@ -537,6 +537,7 @@ fn start_sort(machine: &mut Machine, args: &NativeArgs, elements: Vec<Value>, ou
         };
         return callback::run_native(machine, frame);
     }
+    let len = elements.len();
     let (compared, uncompared) = UncomparedElements::split(elements);
     let mut keyed = Vec::with_capacity(compared.len());
     for value in compared {
@@ -547,7 +548,7 @@ fn start_sort(machine: &mut Machine, args: &NativeArgs, elements: Vec<Value>, ou
     machine.charge_work(units * u64::from(keyed.len().max(2).ilog2()));
     sort_by(&mut keyed, |a, b| a.0.cmp(&b.0));
     let mut sorted = keyed.into_iter().map(|(_, value)| value).collect();
-    uncompared.append_to(&mut sorted);
+    uncompared.append_to(&mut sorted, len);
     if let Value::Ref(out) = out {
         check_writable(&machine.heap, out, &sorted)?;
         machine.heap.set_elements(out, sorted);

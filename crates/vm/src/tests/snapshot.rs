@@ -149,6 +149,43 @@ fn accepted_damaged_snapshot_runs_like_its_restored_copy() {
     }
 }
 
+/// Counters and references that no program makes: the machine must neither panic, nor run for ever, nor take memory
+/// that its limits exclude.
+#[test]
+fn restored_machine_of_an_edited_snapshot_ends() {
+    let map = "const m = new Map([[1, 2]]); CC('a'); CC('b'); for (const [k] of m) m.set(k + 1, 0); console.log(m)";
+    let bound = "const f = (() => 1).bind(null); CC('a'); CC('b'); ";
+    let [name, test, shown] =
+        ["f.name + f.length", "[] instanceof f", "console.log(f)"].map(|read| format!("{bound}{read}"));
+    for (source, edits, expected) in [
+        (map, &[("\"numbers\":[0]", "\"numbers\":[4294967295]")][..], "Complete"),
+        (map, &[("\"next\":1", "\"next\":4294967295")], "Complete"),
+        (SORTS, &[("\"low\":0", "\"low\":1"), ("\"end\":0", "\"end\":3"), ("begin", "insert")], "Complete"),
+        (SORTS, &[("\"holes\":0", "\"holes\":4294967295")], "Complete"),
+        (SORTS, &[("\"undefined\":0", "\"undefined\":4294967295")], "heap limit reached"),
+        (&name, &[("[\"b\",{\"$ref\":1}", "[\"b\",{\"$ref\":2}")], "is bound more than"),
+        (&test, &[("[\"b\",{\"$ref\":1}", "[\"b\",{\"$ref\":2}")], "is bound more than"),
+        (&shown, &[("[\"b\",{\"$ref\":1}", "[\"b\",{\"$ref\":2}")], "Complete"),
+    ] {
+        let machine = machine_at_second_call(source);
+        let mut snapshot = full_snapshot(&machine).to_string();
+        for (part, edited) in edits {
+            assert_eq!(snapshot.matches(part).count(), 1, "{part} in {snapshot}");
+            snapshot = snapshot.replace(part, edited);
+        }
+        let limits = Limits { instructions: 100_000, heap_bytes: 1 << 20, ..Limits::default() };
+        let mut restored = restore(&machine, &serde_json::from_str(&snapshot).unwrap(), limits).unwrap();
+        let stop = loop {
+            restored.answer(&json!("a")).unwrap();
+            match restored.run(u64::MAX, &TURN) {
+                StopReason::Call(_) => {}
+                stop => break format!("{stop:?}"),
+            }
+        };
+        assert!(stop.contains(expected), "{source}: {stop}");
+    }
+}
+
 /// Replaces each part of a saved state in turn.
 fn damage_each_value(source: &str, outcomes: &mut BTreeMap<&str, usize>) {
     let mut machine = start(source);

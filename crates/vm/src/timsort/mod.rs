@@ -228,7 +228,8 @@ impl TimSort {
             let middle = left + (right - left) / 2;
             if comparisons.less(pivot, self.at(middle))? { right = middle } else { left = middle + 1 }
         }
-        if let Some(moved) = self.work.get_mut(left as usize..=start as usize) {
+        // The slice is empty if a saved state was edited: the element is before its run.
+        if let Some(moved @ [_, ..]) = self.work.get_mut(left as usize..=start as usize) {
             moved.rotate_right(1);
         }
         self.progress.start += 1;
