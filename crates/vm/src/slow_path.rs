@@ -288,6 +288,9 @@ pub(super) fn execute_slow(
         I::PrivateIn(name) => accessor::has_private(machine, &private_text(machine, name)),
         I::NewTarget => accessor::push_new_target(machine),
         I::Enter => Ok(InstructionOutcome::FallThrough),
+        I::Halt if !machine.tasks.is_empty() && machine.frames.len() > 1 => {
+            Err(AbruptCompletion::Internal("the end of the program within a function"))
+        }
         I::Halt if !machine.tasks.is_empty() => job::end_program(machine, Value::Null),
         I::Halt => Ok(InstructionOutcome::Stop(Box::new(StopReason::Complete(serde_json::Value::Null)))),
         _ => Err(AbruptCompletion::Internal("an instruction of the interpreter loop outside the loop")),
