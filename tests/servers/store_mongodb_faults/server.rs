@@ -11,8 +11,7 @@ use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use tempfile::TempDir;
 
-use super::wait::{free_port, wait_until};
-use crate::support::data_folder;
+use super::wait::{data_folder, free_port, wait_until};
 
 /// The TTL monitor deletes nothing during a test, transactions of killed clients end soon, and servers keep little in
 /// memory. Readers may not write, so that each of their linearizable reads waits for the next write of the journal.

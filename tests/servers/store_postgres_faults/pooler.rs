@@ -12,9 +12,8 @@ use super::is_full_run;
 use super::load::{self, CountingLoad, Readers, check};
 use super::replication::expect_no_late_read;
 use super::server::{PostgresNode, as_system_user, end_kept, give_to_system_user, start_kept};
-use crate::support::data_folder;
 use crate::support::proxy::Proxy;
-use crate::support::wait::{free_port, wait_until};
+use crate::support::wait::{data_folder, free_port, wait_until};
 
 /// A pooler in front of a server. It has the same port each time it runs.
 struct Pooler {

@@ -8,8 +8,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
-use super::wait::{free_port, fresh_database, wait_until};
-use crate::support::data_folder;
+use super::wait::{data_folder, free_port, fresh_database, wait_until};
 
 const KEEPER: &str = include_str!("../support/keeper.sh");
 

@@ -1,4 +1,4 @@
-//! Waiting, and names and ports that no other test uses.
+//! Waiting, and names, ports and folders that no other test uses.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -37,4 +37,11 @@ pub fn free_port() -> u16 {
         TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
     });
     free.unwrap()
+}
+
+/// A folder for a server that a test starts, in the folder that `RUNSTATE_SERVER_DATA` names. `cargo xtask test` names
+/// one in memory, because servers wait for the disk at each commit, and removes it at the end of the run.
+pub fn data_folder(server: &str) -> tempfile::TempDir {
+    let parent = std::env::var_os("RUNSTATE_SERVER_DATA").map_or_else(std::env::temp_dir, Into::into);
+    tempfile::Builder::new().prefix(&format!("runstate-{server}-")).tempdir_in(parent).unwrap()
 }
