@@ -114,7 +114,7 @@ impl fmt::Display for CommandId {
 ///
 /// `n` counts the writes since the document was inserted. The incarnation is new at every insert, so a recreated
 /// document is never taken for the deleted one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision {
     n: u64,
     incarnation: Arc<str>,

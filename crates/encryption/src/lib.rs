@@ -208,7 +208,7 @@ impl StoreLayer for EncryptedStore {
                 None => Cow::Borrowed(query),
             };
             let mut page = Store::query(&*self.at_rest, &sealed, freshness).await?;
-            for row in &mut page.items {
+            for row in page.items.iter_mut().filter(|row| row.damage.is_none()) {
                 let key = Key { collection: query.collection.clone().into(), id: row.id.clone() };
                 self.open(&key, &mut row.stored, MissingKey::KeepSealed)?;
             }

@@ -85,7 +85,11 @@ async fn fill_page(
     let mut received = 0;
     while !page.is_full() && cursor.advance().await? {
         received += 1;
-        page.push(plan.codec.decode_document(cursor.current())?);
+        match plan.codec.decode_document(cursor.current()) {
+            Ok(row) => page.push(row),
+            Err(error) if plan.query.unreadable => page.unreadable.push(Row::unreadable(&plan.query.collection, error)),
+            Err(error) => return Err(error.into()),
+        }
     }
     let exhausted = limit.is_none_or(|limit| received < limit);
     if exhausted {
@@ -206,12 +210,21 @@ struct PageBuilder<'a> {
     /// Rows that are equal in the server's sort, not in their final order yet.
     group: Vec<(SortKey, DocumentWithId)>,
     prune_above: usize,
+    /// Documents that cannot be read.
+    unreadable: Vec<Row>,
 }
 
 impl<'a> PageBuilder<'a> {
     fn new(plan: &'a QueryPlan<'a>) -> Self {
         let limit = plan.query.limit.map_or(usize::MAX, |limit| limit as usize);
-        Self { plan, limit, ordered: Vec::new(), group: Vec::new(), prune_above: PRUNE_THRESHOLD }
+        Self {
+            plan,
+            limit,
+            ordered: Vec::new(),
+            group: Vec::new(),
+            prune_above: PRUNE_THRESHOLD,
+            unreadable: Vec::new(),
+        }
     }
 
     /// Whether no later row can be on the page.
@@ -264,8 +277,8 @@ impl<'a> PageBuilder<'a> {
         let last = self.ordered.last().filter(|_| has_next);
         let query = self.plan.query;
         let next = last.map(|(key, (id, _))| Cursor { key: key.clone(), id: id.to_string() }.to_text(query));
-        let rows = self.ordered.into_iter().map(|(_, (id, stored))| Row { id, stored: project(query, stored) });
-        Page { items: rows.collect(), next }
+        let rows = self.ordered.into_iter().map(|(_, (id, stored))| Row::new(id, project(query, stored)));
+        Page { items: rows.chain(self.unreadable).collect(), next }
     }
 }
 

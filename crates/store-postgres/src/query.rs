@@ -122,7 +122,7 @@ impl QueryPushdown<'_> {
     async fn read_ordered(&self) -> Result<Option<Page<Row>>, ReadFailure> {
         let Some(OrderedStatement { statement, order, exact }) = self.ordered_statement() else { return Ok(None) };
         let limit = self.limit();
-        let mut rows = Vec::new();
+        let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
         let mut connection = self.store.pool.acquire().await?;
         if exact {
             // The fingerprint is read after the rows, so it is that of their table or of a later one.
@@ -130,13 +130,20 @@ impl QueryPushdown<'_> {
             if !self.declarations.are_current(replies.get(1)) {
                 return Err(ReadFailure::Outdated);
             }
-            for row in replies.iter().take(1).flat_map(|reply| &reply.rows) {
-                rows.push(self.decode(row)?);
+            let found = replies.iter().take(1).flat_map(|reply| &reply.rows);
+            match found.map(|row| self.decode(row)).collect() {
+                Ok(found) => rows = found,
+                // The rows that the server has counted are not enough.
+                Err(_) if self.query.unreadable => {
+                    connection.release();
+                    return Ok(None);
+                }
+                Err(error) => return Err(StoreError::into(error)),
             }
         } else {
             let mut stream = std::pin::pin!(connection.stream(&statement).await?);
             while let Some(row) = stream.try_next().await? {
-                let row = self.decode(&row)?;
+                let Some(row) = self.decode_readable(&row, &mut unreadable)? else { continue };
                 if self.matches(&row) {
                     rows.push(row);
                     if rows.len() > limit {
@@ -159,17 +166,17 @@ impl QueryPushdown<'_> {
             return Ok(None);
         }
         rows.retain(|row| self.matches(row));
-        Ok(Some(self.to_page(rows)))
+        Ok(Some(self.to_page(rows, unreadable)))
     }
 
     /// Reads all rows that the server selects, and sorts them here.
     async fn read_unordered(&self) -> Result<Page<Row>, ReadFailure> {
         let (statement, limit) = (self.unordered_statement(), self.limit());
         let mut connection = self.store.pool.acquire().await?;
-        let mut sorted: BTreeMap<Cursor, IdentifiedDocument> = BTreeMap::new();
+        let (mut sorted, mut unreadable) = (BTreeMap::<Cursor, IdentifiedDocument>::new(), Vec::new());
         let mut stream = std::pin::pin!(connection.stream(&statement).await?);
         while let Some(row) = stream.try_next().await? {
-            let row = self.decode(&row)?;
+            let Some(row) = self.decode_readable(&row, &mut unreadable)? else { continue };
             if !self.matches(&row) {
                 continue;
             }
@@ -184,11 +191,26 @@ impl QueryPushdown<'_> {
         }
         self.declarations.check_current(&mut connection).await?;
         connection.release();
-        Ok(self.to_page(sorted.into_values().collect()))
+        Ok(self.to_page(sorted.into_values().collect(), unreadable))
     }
 
     fn decode(&self, row: &tokio_postgres::Row) -> Result<IdentifiedDocument, StoreError> {
         codec::decode(self.layout.collection.name, row)
+    }
+
+    /// As [`Self::decode`]. If the query returns documents that cannot be read, such a row is added to them.
+    fn decode_readable(
+        &self,
+        row: &tokio_postgres::Row,
+        unreadable: &mut Vec<Row>,
+    ) -> Result<Option<IdentifiedDocument>, StoreError> {
+        match self.decode(row) {
+            Err(error) if self.query.unreadable => {
+                unreadable.push(Row::unreadable(&self.query.collection, error));
+                Ok(None)
+            }
+            decoded => decoded.map(Some),
+        }
     }
 
     fn matches(&self, (_, stored): &IdentifiedDocument) -> bool {
@@ -196,14 +218,14 @@ impl QueryPushdown<'_> {
     }
 
     /// The page of these rows, of which one more than the limit shows that another page follows.
-    fn to_page(&self, mut rows: Vec<IdentifiedDocument>) -> Page<Row> {
+    fn to_page(&self, mut rows: Vec<IdentifiedDocument>, unreadable: Vec<Row>) -> Page<Row> {
         let limit = self.limit();
         let has_next = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| has_next);
         let next = last.map(|(id, stored)| position(self.layout, &self.query.sort, id, stored).to_text(self.query));
-        let items = rows.into_iter().map(|(id, stored)| Row { id, stored: self.project(stored) });
-        Page { items: items.collect(), next }
+        let items = rows.into_iter().map(|(id, stored)| Row::new(id, self.project(stored)));
+        Page { items: items.chain(unreadable).collect(), next }
     }
 
     fn project(&self, stored: StoredDocument) -> StoredDocument {

@@ -103,7 +103,7 @@ pub struct Capabilities {
 }
 
 /// A document with its revision and schema version.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoredDocument {
     /// The write counter of the document.
     pub revision: Revision,
@@ -120,6 +120,22 @@ pub struct Row {
     pub id: Arc<str>,
     /// The document. If the query has a projection, it has only the requested fields.
     pub stored: StoredDocument,
+    /// Why the document cannot be read; it is empty then. Only a query with [`Query::unreadable`] returns such rows.
+    pub damage: Option<StoreError>,
+}
+
+impl Row {
+    /// The row of a document.
+    pub fn new(id: Arc<str>, stored: StoredDocument) -> Self {
+        Self { id, stored, damage: None }
+    }
+
+    /// The row of a document of a collection that cannot be read. The error names it.
+    pub fn unreadable(collection: &str, error: StoreError) -> Self {
+        let at = if let StoreError::Corrupt { at, .. } = &error { at.as_str() } else { "" };
+        let id = at.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')).unwrap_or(at);
+        Self { id: id.into(), stored: StoredDocument::default(), damage: Some(error) }
+    }
 }
 
 /// A position in the change feed. It is opaque: only the store that returned it can compare it.

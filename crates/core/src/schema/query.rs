@@ -102,6 +102,10 @@ pub struct Query {
     pub cursor: Option<String>,
     /// The top-level fields to return; empty: all.
     pub projection: Vec<String>,
+    /// Whether documents that cannot be read are returned too, each by its id alone and beyond the limit. Otherwise one
+    /// of them fails the query.
+    #[serde(default)]
+    pub unreadable: bool,
 }
 
 impl Query {
@@ -114,6 +118,7 @@ impl Query {
             limit: None,
             cursor: None,
             projection: Vec::new(),
+            unreadable: false,
         }
     }
 
@@ -151,6 +156,12 @@ impl Query {
     /// than [`MAX_PAGE_ROWS`].
     pub fn page(self, limit: Option<u32>, cursor: Option<&String>) -> Self {
         self.limit(page_rows(limit)).after(cursor.cloned())
+    }
+
+    /// Returns documents that cannot be read too, each by its id alone.
+    pub fn with_unreadable(mut self) -> Self {
+        self.unreadable = true;
+        self
     }
 
     /// Continues after `cursor`.

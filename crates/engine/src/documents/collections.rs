@@ -409,7 +409,7 @@ impl Engine {
             let mut query = Query::of(before).filter(Filter::Exists(field.name.to_owned(), true)).limit(PAGE);
             loop {
                 let page = self.store().query(&query, Freshness::Linearizable).await?;
-                for Row { id, stored } in &page.items {
+                for Row { id, stored, .. } in &page.items {
                     // Some stores keep these in a type of their own, which an undeclared field does not have.
                     let has_own_type = matches!(field.kind, Kind::Timestamp | Kind::Decimal);
                     let violation = check(after, &stored.document).err().map(|violation| violation.to_string());
@@ -465,7 +465,7 @@ fn declaration_write(
 
 impl StoredDeclaration {
     fn read(row: Row) -> Result<Self, Error> {
-        let Row { id, stored } = row;
+        let Row { id, stored, .. } = row;
         let damaged = |why: Error| match why.code {
             ErrorCode::LIMIT => why,
             _ => Error {

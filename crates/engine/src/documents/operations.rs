@@ -117,6 +117,7 @@ pub(crate) async fn query(engine: Engine, parameters: QueryDocuments) -> Result<
         limit: Some(limit),
         cursor,
         projection: fields.unwrap_or_default(),
+        unreadable: false,
     };
     let page = engine.store().query(&query, Freshness::Linearizable).await?;
     let items = page.items.iter().map(|row| reply_document(collection, &row.id, &row.stored)).collect();

@@ -49,7 +49,7 @@ pub(crate) async fn remove_abandoned(engine: &Engine, now: Timestamp, limit: u32
 }
 
 /// Removes the rows of a marker that a query returned.
-async fn clear_row(engine: &Engine, Row { id, stored }: Row) -> Result<(), store::StoreError> {
+async fn clear_row(engine: &Engine, Row { id, stored, .. }: Row) -> Result<(), store::StoreError> {
     clear(engine, HeldMarker::read(Key { collection: STAGED.name.into(), id }, stored)?).await
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn clear(engine: &Engine, mut marker: HeldMarker) -> Result<(),
 /// The deletions of the removable rows of every record, each followed by the deletion of the record.
 async fn deletions(engine: &Engine, records: &[Row], marker: &HeldMarker) -> Result<Vec<Write>, store::StoreError> {
     let mut writes = Vec::new();
-    for Row { id, stored } in records {
+    for Row { id, stored, .. } in records {
         let key = Key { collection: STAGED_ROWS.name.into(), id: id.clone() };
         let rows = StagingRecord::read(&key, stored)?.removable_rows(marker.is_adopted())?;
         match marker.is_adopted() {

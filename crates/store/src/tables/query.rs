@@ -204,7 +204,7 @@ impl QueryExecutor<'_> {
             key: SortKey::new(self.collection, &self.query.sort, &stored.document),
             id: id.to_string(),
         });
-        let rows = self.found.iter().map(|(id, stored)| Row { id: id.clone(), stored: self.project(stored) });
+        let rows = self.found.iter().map(|(id, stored)| Row::new(id.clone(), self.project(stored)));
         Page { items: rows.collect(), next: last.map(|cursor| cursor.to_text(self.query)) }
     }
 

@@ -324,7 +324,7 @@ impl<P: FnMut(Progress)> BackupRun<'_, P> {
                 Some(Query::of(collection).filter(Filter::Gte(series.time.into(), since.into())).limit(PAGE));
             while let Some(reading) = query.take() {
                 let page = engine.store().query(&reading, Freshness::Linearizable).await?;
-                for Row { id, stored } in page.items {
+                for Row { id, stored, .. } in page.items {
                     segment.push(&engine.catalog(), &Key::new(collection, &id), Some(stored))?;
                 }
                 query = page.next.map(|cursor| reading.after(Some(cursor)));
@@ -348,7 +348,7 @@ impl<P: FnMut(Progress)> BackupRun<'_, P> {
         {
             let query = scan.query.take().unwrap_or_else(|| Query::of(collection).limit(PAGE));
             let page = engine.store().query(&query, Freshness::Linearizable).await?;
-            for Row { id, stored } in page.items {
+            for Row { id, stored, .. } in page.items {
                 bytes += json_bytes(&*stored.document);
                 segment.push(&engine.catalog(), &Key::new(collection, &id), Some(stored))?;
             }

@@ -84,7 +84,7 @@ impl BackupSegment {
         };
         let collection = find_collection(catalog, &key.collection)
             .ok_or_else(|| Error::internal(format!("the collection of {key} is not declared")))?;
-        let record = ExportRecord::from_row(collection, Row { id: key.id.clone(), stored });
+        let record = ExportRecord::from_row(collection, Row::new(key.id.clone(), stored));
         if !record.is_local() {
             self.lines.push(record.line());
         }

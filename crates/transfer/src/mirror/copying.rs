@@ -138,7 +138,7 @@ impl Mirror {
         let keys: Vec<Key> = commands.iter().map(|command| Key::new(&COMMANDS, command)).collect();
         let found = self.primary.store().get(&keys, Freshness::Linearizable).await?;
         // A sweep has no row, and a row may have expired. Rows of imports are of one store.
-        let rows = keys.iter().zip(found).filter_map(|(key, stored)| Some(Row { id: key.id.clone(), stored: stored? }));
+        let rows = keys.iter().zip(found).filter_map(|(key, stored)| Some(Row::new(key.id.clone(), stored?)));
         let rows = rows.map(|row| ExportRecord::from_row(&COMMANDS, row)).filter(|row| !row.is_local());
         self.put_ledger_rows(rows.map(|row| ledger_batch(&row)).collect::<Result<_, _>>()?).await
     }
@@ -161,6 +161,6 @@ impl Mirror {
 
 /// Whether two stores have the same document, apart from the revision.
 fn is_equal(collection: &'static Collection, id: &Arc<str>, ours: &StoredDocument, theirs: &StoredDocument) -> bool {
-    let record = ExportRecord::from_row(collection, Row { id: id.clone(), stored: ours.clone() });
+    let record = ExportRecord::from_row(collection, Row::new(id.clone(), ours.clone()));
     is_same_document(&record, theirs)
 }

@@ -202,7 +202,7 @@ proptest! {
         filter in filter(), sort in order(), limit in 1u32..8, chunk_rows in 1usize..9,
     ) {
         let deferred = DeferredTables::new(tables_with(&rows), &catalog(), chunk_rows);
-        let mut query = Query { collection: C.name.to_owned(), filter: filter.clone(), sort, limit: Some(limit), cursor: None, projection: vec![] };
+        let mut query = Query { collection: C.name.to_owned(), filter: filter.clone(), sort, limit: Some(limit), cursor: None, projection: vec![], unreadable: false };
         for _ in 0..40 {
             let expected = deferred.complete.query(&query).unwrap();
             let (found, _) = deferred.evaluate(&mut FetchedRows::default(), |tables| tables.query(&query));
