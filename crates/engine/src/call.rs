@@ -150,7 +150,8 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         "store.changes", "store changes", Query, ChangesParameters => StoreChanges, store_changes
     ),
     engine_operation!(
-        /// Runs the work that is due now, of all domains.
+        /// Runs the work that is due now, of all domains, and removes the rows that have expired: all of them, or with
+        /// the pace `slice` at most `limit` of each collection.
         "due.run", "due run", Command, RunDueParameters => DueReport, run_due
     ),
     engine_operation!(

@@ -73,6 +73,9 @@ const ROTATED_PER_ITEM: u32 = 16;
 /// Number of due entities per query.
 const PAGE: u32 = 64;
 
+/// Number of expired rows of one collection that are removed at once.
+const SWEPT_AT_ONCE: usize = 1_000;
+
 /// The longest time for which a read of a rule counts. Documents that get an old timestamp, for example by an import,
 /// are found after it.
 const MAX_READ_AGE: Millis = Millis::minutes(1);
@@ -88,8 +91,11 @@ impl DueReads {
 }
 
 impl Engine {
-    /// Runs the work that is due now, for at most `limit` entities of each rule and as many rows. Several hosts may do
-    /// so concurrently: each item is done once.
+    /// Runs the work that is due now, for at most `limit` entities of each rule, and removes all rows that have expired
+    /// or belong to abandoned commits. With [`RunLimit::Slice`] at most `limit` rows of each collection are removed.
+    /// Several hosts may do so concurrently: each item is done once.
+    ///
+    /// A document that cannot be read is among the failures. It delays no other.
     pub async fn run_due(&self, limit: u32, run_limit: RunLimit) -> Result<DueReport, Error> {
         let now = self.now();
         let mut report = DueReport::default();
@@ -101,8 +107,20 @@ impl Engine {
                 freshness = Freshness::Session;
             }
         }
-        let expired = self.sweep(now, limit as usize).await?;
-        let removed = match self.remove_abandoned(now, limit).await {
+        // A caller that waits gets small steps.
+        let is_slice = run_limit == RunLimit::Slice;
+        let (step, most) = if is_slice { (limit as usize, limit) } else { (SWEPT_AT_ONCE, u32::MAX) };
+        let mut expired = 0;
+        loop {
+            let swept = self.sweep(now, step).await?;
+            expired += swept;
+            // As many rows of one collection as the limit allows may not be all of them.
+            report.more |= is_slice && swept >= u64::from(limit.max(1));
+            if is_slice || swept == 0 {
+                break;
+            }
+        }
+        let removed = match self.remove_abandoned(now, most).await {
             Ok(removed) => u64::from(removed),
             // The caller must still receive the report of the work done so far.
             Err(error) if error.code == ErrorCode::CORRUPT => {
@@ -111,12 +129,10 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
-        // A caller that waits gets small steps.
-        let rotated = if run_limit == RunLimit::Slice { limit } else { limit.saturating_mul(ROTATED_PER_ITEM) };
+        let rotated = if is_slice { limit } else { limit.saturating_mul(ROTATED_PER_ITEM) };
         self.run_rotation(rotated, &mut report).await?;
         *self.shared.due_reads.lock() = SortedMap::default();
-        // As many rows of one collection as the limit allows may not be all of them.
-        report.more |= removed.max(expired) >= u64::from(limit.max(1));
+        report.more |= removed >= u64::from(most.max(1));
         report.swept = removed + expired;
         Ok(report)
     }
@@ -143,12 +159,16 @@ impl Engine {
         run_limit: RunLimit,
         report: &mut DueReport,
     ) -> Result<(), Error> {
-        let query = rule.query(Some(until)).limit(PAGE);
-        let (mut cursor, mut done) = (None, 0);
+        let mut query = rule.query(Some(until)).limit(PAGE).with_unreadable();
+        let mut done = 0;
         loop {
-            let page = self.store().query(&query.clone().after(cursor), freshness).await?;
+            let page = self.store().query(&query, freshness).await?;
             freshness = Freshness::Session;
             for row in page.items {
+                if let Some(damage) = row.damage {
+                    report.add_failure(&row.id, damage.into());
+                    continue;
+                }
                 if done >= limit {
                     report.more = true;
                     return Ok(());
@@ -173,8 +193,8 @@ impl Engine {
                 }
             }
             // Entities whose due work failed are still due. The cursor moves past them; a repeated query would not.
-            cursor = page.next;
-            if cursor.is_none() {
+            query.cursor = page.next;
+            if query.cursor.is_none() {
                 return Ok(());
             }
         }
@@ -236,9 +256,9 @@ impl Engine {
         Ok(next)
     }
 
-    /// The earliest timestamp among the entities of a rule.
+    /// The earliest timestamp among the entities of a rule that can be read.
     async fn next_due_of(&self, rule: &DueRule, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
-        let page = self.store().query(&rule.query(None).limit(1), freshness).await?;
+        let page = self.store().query(&rule.query(None).limit(1).with_unreadable(), freshness).await?;
         let at = |row: &Row| value::get(&row.stored.document, rule.field).and_then(Json::as_i64);
         Ok(page.items.first().and_then(at).map(Timestamp::from_millis))
     }

@@ -95,7 +95,7 @@ pub(super) async fn load(
             let row = |row: runstate_store::Row| {
                 (Key { collection: query.collection.clone().into(), id: row.id }, to_loaded_document(row.stored))
             };
-            let items = page.items.into_iter().map(row).collect();
+            let items = page.items.into_iter().filter(|row| row.damage.is_none()).map(row).collect();
             view.put_page(name, query.clone(), Page { items, next: page.next });
         }
         for (name, aggregate) in aggregates {

@@ -11,6 +11,7 @@ mod feed;
 mod fleet;
 mod formats;
 mod migration;
+mod orchestration;
 mod partitions;
 mod seed;
 mod views;

@@ -2,6 +2,7 @@
 
 pub mod batches;
 pub mod checker;
+pub mod damaged_sessions;
 pub mod differential;
 #[path = "../../stores/documents/cases.rs"]
 pub mod document_cases;
@@ -11,6 +12,8 @@ pub mod domain_plans;
 pub mod fleet_cases;
 pub mod ledger;
 pub mod mongodb;
+#[path = "../../stores/orchestration/cases.rs"]
+pub mod orchestration_cases;
 pub mod postgres;
 #[cfg(unix)]
 pub mod proxy;

@@ -8,7 +8,7 @@ use runstate::engine::RunLimit;
 use runstate::id::CommandId;
 use runstate::schema::Entity;
 use runstate::store::layer::Method;
-use runstate::store::{Batch, BatchLimits, Freshness, Memory, Store as _};
+use runstate::store::{Batch, BatchLimits, COMMANDS, Freshness, Memory, Store as _};
 use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::testing::{CountingStore, LimitedStore};
 use runstate::time::{Millis, Timestamp};
@@ -132,6 +132,26 @@ fn ended_sessions_and_tasks_expire_after_thirty_days() {
     // The others were failed by the sweep at that time.
     assert_eq!((scene.status("s"), scene.status("paused")), (json!("stalled"), json!("stalled")));
     scene.check();
+}
+
+#[test]
+fn one_pass_removes_all_rows_that_have_expired() {
+    let scene = SessionScene::session();
+    for _ in 0..1_200 {
+        scene.host.clock.advance(Millis(1));
+        scene.ok("machine.heartbeat", json!({"machineId": "m"}));
+    }
+    let ledger = || block_on(scene.engine.count(&COMMANDS)).unwrap().unwrap();
+    scene.after(Millis::days(1));
+    let before = ledger();
+    assert!(before > 1_200, "{before}");
+    scene.host.clock.advance(Millis::days(7));
+    // A caller that waits gets a small step.
+    let step = block_on(scene.engine.run_due(16, RunLimit::Slice)).unwrap();
+    assert_eq!((step.swept, step.more, ledger() >= before - 16), (16, true, true));
+    let pass = block_on(scene.engine.run_due(16, RunLimit::Stop)).unwrap();
+    assert!(pass.swept > 1_180 && !pass.more, "{pass:?}");
+    assert!(ledger() < 16, "{} rows are left", ledger());
 }
 
 #[test]

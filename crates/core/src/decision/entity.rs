@@ -71,6 +71,15 @@ impl View {
         self.rows(name).unwrap_or_default().iter().map(load).collect()
     }
 
+    /// The entities that these queries returned, each once, to change them. Those that cannot be read are left out:
+    /// verification reports them.
+    pub fn readable_entities<E: Entity>(&self, names: &[&str]) -> Vec<LoadedEntity<E>> {
+        let load = |(key, row): &(Key, LoadedDocument)| {
+            Some(LoadedEntity { entity: read(key, row).ok()?, key: key.clone(), document: row.clone() })
+        };
+        self.all_rows(names).filter_map(load).collect()
+    }
+
     /// The page of entities that the query `name` returned.
     pub fn page<E: Entity>(&self, name: &str) -> Result<Page<E>, Rejection> {
         Ok(Page { items: self.entities(name)?, next: self.next_cursor(name).map(str::to_owned) })

@@ -15,7 +15,7 @@ mod sequence;
 mod settings;
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use runstate_value::time::Timestamp;
@@ -419,6 +419,13 @@ impl View {
     /// The result of the query `name`; `None` before it was run.
     pub fn rows(&self, name: &str) -> Option<&[(Key, LoadedDocument)]> {
         self.query_results.get(name).map(|(_, page)| page.items.as_slice())
+    }
+
+    /// The rows that these queries returned, each once.
+    pub fn all_rows(&self, names: &[&str]) -> impl Iterator<Item = &(Key, LoadedDocument)> {
+        let mut seen = BTreeSet::new();
+        let rows = names.iter().flat_map(|name| self.rows(name).unwrap_or_default());
+        rows.filter(move |(key, _)| seen.insert(key))
     }
 
     /// The cursor of the page that follows the result of the query `name`; `None` if no row follows.

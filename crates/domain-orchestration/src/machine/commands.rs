@@ -337,7 +337,8 @@ impl Command for MarkOffline {
     fn reads(&self, _: &View) -> ReadSet {
         let running = Filter::In("status".to_owned(), vec!["active".into(), "paused".into()]);
         let sessions = Query::of(&Session::COLLECTION).eq("machine_id", &*self.machine_id).filter(running);
-        ReadSet::entity::<Machine>(&self.machine_id).query("sessions", sessions.limit(SESSIONS_PER_COMMIT))
+        ReadSet::entity::<Machine>(&self.machine_id)
+            .query("sessions", sessions.limit(SESSIONS_PER_COMMIT).with_unreadable())
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
@@ -349,15 +350,16 @@ impl Command for MarkOffline {
                 what: format!("machine `{}` is not due; nothing was changed", self.machine_id),
             });
         }
-        let rows = view.rows("sessions").unwrap_or_default();
-        let taken = rows.len().min(ctx.max_writes.saturating_sub(1).max(1));
-        let is_last = taken == rows.len() && view.next_cursor("sessions").is_none();
+        // A session that cannot be read keeps no machine online. Verification reports it.
+        let sessions = view.readable_entities::<Session>(&["sessions"]);
+        let taken = sessions.len().min(ctx.max_writes.saturating_sub(1).max(1));
+        let is_last = taken == sessions.len() && (taken == 0 || view.next_cursor("sessions").is_none());
         if is_last {
             machine.entity.apply(MachineEvent::MarkOffline)?;
         }
         let settings = OrchestrationSettings::of(ctx);
         let mut decision = Decision::new(machine.entity.summary()).save(machine, ctx.now)?;
-        for mut session in view.loaded_entities::<Session>("sessions")?.into_iter().take(taken) {
+        for mut session in sessions.into_iter().take(taken) {
             session.entity.stall(ctx.now, "its machine is offline", &settings)?;
             decision = decision.save(session, ctx.now)?;
         }

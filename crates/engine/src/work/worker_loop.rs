@@ -315,7 +315,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         }
         let worker = self.worker;
         let now = worker.host().now();
-        let sweeps = self.last_sweep.is_none_or(|swept| now.since(swept) >= SWEEP_INTERVAL);
+        let sweeps = self.last_sweep.is_none_or(|swept| !(Millis(0)..SWEEP_INTERVAL).contains(&now.since(swept)));
         if sweeps {
             self.last_sweep = Some(now);
         }
@@ -436,8 +436,12 @@ impl<W: WorkItem> Worker<W> {
         if !due.is_empty() {
             self.emit(&WorkerEvent::Due(&due));
         }
+        if due.woken > 0 || due.deleted > 0 {
+            return Ok(Millis(0));
+        }
         // Due work that failed remains due: it is retried, but after a pause.
-        if due.woken > 0 || due.deleted > 0 { Ok(Millis(0)) } else { Ok(self.time_until_due().await?.max(DUE_JITTER)) }
+        let pause = if due.failed.is_empty() { DUE_JITTER } else { DUE_CHECK_INTERVAL };
+        Ok(self.time_until_due().await?.max(pause))
     }
 
     /// The time until something is due, at most until the next check.

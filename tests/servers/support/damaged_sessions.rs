@@ -1,0 +1,46 @@
+//! Due work beside sessions that another program has damaged so that a server's store cannot decode them.
+
+use std::sync::Arc;
+
+use runstate::domain::orchestration::DOMAIN;
+use runstate::engine::{Engine, Host as _, RunLimit, SystemHost};
+use runstate::store::Freshness;
+use runstate::testing::SimHost;
+use runstate::time::Millis;
+use runstate::value::Json;
+use serde_json::json;
+
+use super::orchestration_cases::{Reopen, call};
+
+/// Creates sessions, damages the second and the fourth, and does due work when all are due. The damaged ones are
+/// reported, and delay neither the other sessions nor the other rules.
+pub async fn expect_no_delay(open: &Reopen<'_>, damage: impl AsyncFn(&str)) {
+    let host = SimHost::default();
+    host.clock.set(SystemHost.now());
+    let engine = Engine::new(open().await.unwrap(), Arc::new(host.clone()), &[&DOMAIN]).await.unwrap();
+    let ok = async |name: &str, parameters: Json| call(&engine, name, parameters).await.unwrap();
+    ok("machine.register", json!({"machineId": "m", "hostname": "h", "slots": [1]})).await;
+    for id in ["s1", "s2", "s3", "s4", "s5"] {
+        ok("session.create", json!({"id": id, "project": "p", "machine": "m"})).await;
+    }
+    for id in ["s4", "s5"] {
+        ok("session.complete", json!({"sessionId": id})).await;
+    }
+    damage("s2").await;
+    damage("s4").await;
+
+    host.clock.advance(Millis::minutes(20));
+    assert!(engine.next_due(Freshness::Linearizable).await.unwrap().is_some_and(|at| at <= host.clock.now()));
+    let report = engine.run_due(100, RunLimit::Stop).await.unwrap();
+    let failed: Vec<_> = report.failed.iter().map(|one| (one.id.as_str(), one.error.code.as_str())).collect();
+    assert_eq!(failed, [("s2", "corrupt")]);
+    for id in ["s1", "s3"] {
+        assert_eq!(ok("session.show", json!({"sessionId": id})).await["status"], "stalled");
+    }
+    assert_eq!(ok("machine.show", json!({"machineId": "m"})).await["status"], "offline");
+
+    host.clock.advance(Millis::days(31));
+    engine.run_due(100, RunLimit::Stop).await.unwrap();
+    assert_eq!(call(&engine, "session.show", json!({"sessionId": "s5"})).await, Err("not_found"));
+    assert_eq!(ok("session.show", json!({"sessionId": "s1"})).await["status"], "failed");
+}
