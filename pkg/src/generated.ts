@@ -480,7 +480,7 @@ export type AppsSearchParams = {
 export type AppsStepClaimParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** How long the claim lasts without a heartbeat, in milliseconds; by default 30 seconds. */
+  /** How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
   leaseMs?: number;
   /** The names of steps, at most 16. */
   names: string[];
@@ -527,8 +527,8 @@ export type AppsStepHeartbeatParams = {
   /** The id of the step. */
   id: string;
   /**
-   * How long the claim lasts from now on, in milliseconds; by default 30 seconds. It ends at the timeout of the
-   * step.
+   * How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. It ends
+   * at the timeout of the step.
    */
   leaseMs?: number;
   /** The fencing token of the claim. */
@@ -1418,7 +1418,7 @@ export type CvmClaimParams = {
   commandId?: string;
   /** The kinds of calls, at most 16: `cc`, the names of tools. */
   kinds?: string[];
-  /** How long the claim lasts without a heartbeat, in milliseconds; by default 30 seconds. */
+  /** How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
   leaseMs?: number;
   /** The name of the worker, for people. */
   owner: string;
@@ -1484,7 +1484,7 @@ export type CvmHeartbeatParams = {
   call: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** How long the claim lasts from now on, in milliseconds; by default 30 seconds. */
+  /** How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
   leaseMs?: number;
   /** The fencing token of the claim. */
   token: number;
@@ -2041,6 +2041,8 @@ export type ErrorCode =
   | "limit"
   /** The caller acts on something that has changed or belongs to another caller now. */
   | "stale"
+  /** The worker has lost its claim: the item was claimed again, released, or is closed. The worker must stop. */
+  | "stale_claim"
   /** Another command was already decided under this command id. */
   | "command_id_reused"
   /** The source does not compile; diagnostics report where and why. */
@@ -2093,8 +2095,6 @@ export type ErrorCode =
   | "ambiguous_call"
   /** The call's deadline has passed: its default is used, or its program gets an error. */
   | "deadline_passed"
-  /** Another worker has claimed the call, or it was closed: this worker can no longer complete it. */
-  | "stale_claim"
   /** The program was compiled for an older bytecode version. */
   | "needs_recompile"
   /** The bytecode does not pass verification. */
@@ -2125,8 +2125,6 @@ export type ErrorCode =
   | "version_used"
   /** No version of the configuration is active. */
   | "no_active_version"
-  /** The step was claimed by another worker, or this claim has ended. */
-  | "stale_step_claim"
   /** The output of the step does not have the declared fields. */
   | "invalid_output"
   /** Steps of the execution were undone, so it does not continue. */
@@ -2145,8 +2143,6 @@ export type ErrorCode =
   | "no_exchange_rate"
   /** The checkpoint is not verified, so no machine is spawned from it. */
   | "not_verified"
-  /** The verification was claimed by another worker, or this claim has ended. */
-  | "stale_verification_claim"
   /** Another hub is the active primary one. */
   | "primary_exists"
   /** The experiment was not won by the experimental hub, so it is not adopted. */
@@ -3324,7 +3320,7 @@ export type FleetUsageSummaryParams = {
 export type FleetVerificationClaimParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** How long the claim lasts without a heartbeat, in milliseconds; by default 30 seconds. */
+  /** How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
   leaseMs?: number;
   /** The name of the worker, for people. */
   owner: string;
@@ -3362,7 +3358,7 @@ export type FleetVerificationHeartbeatParams = {
   checkpointUuid: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** How long the claim lasts from now on, in milliseconds; by default 30 seconds. */
+  /** How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
   leaseMs?: number;
   /** The fencing token of the claim. */
   token: number;
@@ -6429,6 +6425,8 @@ export interface AppsStepQueueDocument {
   execution_id: string;
   id: string;
   owner?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  skipped_since?: number | null;
   step_id: number;
   step_name: string;
   /** Milliseconds since 1970, UTC. */
@@ -7811,7 +7809,7 @@ export class AppsStepOperations {
   /**
    * Completes a claimed step with its output. The steps that depend on it may be claimed then.
    *
-   * Errors: `stale_step_claim`, `invalid_output` (it does not have the declared fields), `limit` (its size).
+   * Errors: `stale_claim`, `invalid_output` (it does not have the declared fields), `limit` (its size).
    */
   complete(id: string, options: OptionsOf<"apps.step.complete", "id">): Promise<AppExecutionSummary> {
     return this.caller.invoke("apps.step.complete", options, { id });
@@ -7821,7 +7819,7 @@ export class AppsStepOperations {
    * Reports that a worker failed to do a step. It is tried again later as its configuration says. After the last attempt
    * it has failed, and its execution fails or continues with other steps.
    *
-   * Errors: `stale_step_claim`.
+   * Errors: `stale_claim`.
    */
   fail(id: string, options: OptionsOf<"apps.step.fail", "id">): Promise<FailedStep> {
     return this.caller.invoke("apps.step.fail", options, { id });
@@ -7830,7 +7828,7 @@ export class AppsStepOperations {
   /**
    * Reports that a worker still works on a step, and renews its lease.
    *
-   * Errors: `stale_step_claim` (the worker must stop: its claim has ended).
+   * Errors: `stale_claim` (the worker must stop: its claim has ended).
    */
   heartbeat(id: string, options: OptionsOf<"apps.step.heartbeat", "id">): Promise<Timestamp> {
     return this.caller.invoke("apps.step.heartbeat", options, { id });
@@ -7858,7 +7856,7 @@ export class AppsStepOperations {
   /**
    * Releases a claimed step, which others may claim at once. The attempt does not count.
    *
-   * Errors: `stale_step_claim`.
+   * Errors: `stale_claim`.
    */
   release(id: string, options: OptionsOf<"apps.step.release", "id">): Promise<null> {
     return this.caller.invoke("apps.step.release", options, { id });
@@ -8485,7 +8483,10 @@ export class DueOperations {
   /** @internal */
   constructor(private readonly caller: OperationCaller) {}
 
-  /** Runs the work that is due now, of all domains. */
+  /**
+   * Runs the work that is due now, of all domains, and removes the rows that have expired: all of them, or with
+   *  the pace `slice` at most `limit` of each collection.
+   */
   run(options: OptionsOf<"due.run"> = {}): Promise<DueReport> {
     return this.caller.invoke("due.run", options);
   }
@@ -9221,7 +9222,7 @@ export class FleetVerificationOperations {
    * Records whether a claimed checkpoint is complete. One that is becomes the current one of its project, unless a newer
    * one is.
    *
-   * Errors: `stale_verification_claim`.
+   * Errors: `stale_claim`.
    */
   complete(checkpointUuid: string, options: OptionsOf<"fleet.verification.complete", "checkpointUuid">): Promise<CheckpointSummary> {
     return this.caller.invoke("fleet.verification.complete", options, { checkpointUuid });
@@ -9231,7 +9232,7 @@ export class FleetVerificationOperations {
    * Reports that a worker could not verify a checkpoint. It may be claimed again after a minute; after five attempts it
    * counts as damaged.
    *
-   * Errors: `stale_verification_claim`.
+   * Errors: `stale_claim`.
    */
   fail(checkpointUuid: string, options: OptionsOf<"fleet.verification.fail", "checkpointUuid">): Promise<FailedVerification> {
     return this.caller.invoke("fleet.verification.fail", options, { checkpointUuid });
@@ -9240,7 +9241,7 @@ export class FleetVerificationOperations {
   /**
    * Reports that a worker still verifies a checkpoint, and renews its lease.
    *
-   * Errors: `stale_verification_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
+   * Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
    */
   heartbeat(checkpointUuid: string, options: OptionsOf<"fleet.verification.heartbeat", "checkpointUuid">): Promise<Timestamp> {
     return this.caller.invoke("fleet.verification.heartbeat", options, { checkpointUuid });
@@ -9263,7 +9264,7 @@ export class FleetVerificationOperations {
   /**
    * Releases a claimed checkpoint, which others may claim at once. The attempt does not count.
    *
-   * Errors: `stale_verification_claim`.
+   * Errors: `stale_claim`.
    */
   release(checkpointUuid: string, options: OptionsOf<"fleet.verification.release", "checkpointUuid">): Promise<null> {
     return this.caller.invoke("fleet.verification.release", options, { checkpointUuid });

@@ -67,7 +67,7 @@ test("a call answered elsewhere aborts its handler", async (t) => {
     await once(signal, "abort");
     throw signal.reason;
   };
-  const stop = rs.cvm.worker({ cc }, { leaseMs: 60 });
+  const stop = rs.cvm.worker({ cc }, { leaseMs: 1_000 });
   await working;
   assert.deepEqual(await run.refresh().then((r) => r.status), "waiting_cc");
   await run.answer("mine");

@@ -35,9 +35,8 @@ impl Cvm {
         Ok(self.execute(&Claim { of, owner: owner.to_owned(), lease }).await?.into())
     }
 
-    /// Reports that the worker still processes the call. Restarts its lease and returns the end of it. On
-    /// [`codes::STALE_CLAIM`](runstate_domain_cvm::codes::STALE_CLAIM) the worker must stop: another worker has claimed
-    /// the call, or it is closed.
+    /// Reports that the worker still processes the call. Restarts its lease and returns the end of it. On `stale_claim`
+    /// the worker must stop: another worker has claimed the call, or it is closed.
     pub async fn heartbeat(&self, claimed: &ClaimedCall, lease: Millis) -> Result<Timestamp, Error> {
         self.execute(&Heartbeat { call: claimed.call.clone(), token: claimed.token, lease }).await
     }

@@ -11,6 +11,7 @@ use runstate::domain::cvm::Work;
 use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{ExecutionProgress, Fail, OpenCall, ShowCall, Status, TIMER};
 use runstate::engine::Error;
+use runstate::error_code::ErrorCode;
 use runstate::time::{Millis, Timestamp};
 use serde_json::Value as Json;
 
@@ -288,7 +289,7 @@ fn failure_of(work: &Work, refusal: FileCallError) -> Fail {
 }
 
 fn is_closed_by_another(error: &Error) -> bool {
-    matches!(error.code, codes::STALE_CLAIM | codes::ALREADY_ANSWERED | codes::DEADLINE_PASSED)
+    matches!(error.code, ErrorCode::STALE_CLAIM | codes::ALREADY_ANSWERED | codes::DEADLINE_PASSED)
 }
 
 /// The interval between two polls while a worker may complete a call.

@@ -117,6 +117,8 @@ core_codes! {
     LIMIT = "limit",
     /// The caller acts on something that has changed or belongs to another caller now.
     STALE = "stale",
+    /// The worker has lost its claim: the item was claimed again, released, or is closed. The worker must stop.
+    STALE_CLAIM = "stale_claim",
     /// Another command was already decided under this command id.
     COMMAND_ID_REUSED = "command_id_reused",
 

@@ -8,6 +8,7 @@ pub mod decision;
 mod error;
 pub mod error_code;
 pub mod id;
+pub mod lease;
 pub mod limits;
 pub mod marker;
 pub mod operation;

@@ -7,8 +7,6 @@ runstate_core::error_codes! {
     VERSION_USED = "version_used",
     /// No version of the configuration is active.
     NO_ACTIVE_VERSION = "no_active_version",
-    /// The step was claimed by another worker, or this claim has ended.
-    STALE_STEP_CLAIM = "stale_step_claim",
     /// The output of the step does not have the declared fields.
     INVALID_OUTPUT = "invalid_output",
     /// Steps of the execution were undone, so it does not continue.

@@ -1,12 +1,13 @@
 //! Due work: claims that have ended, executions to remove, blobs to review, events to publish.
 
 use runstate_core::decision::TypedCommand;
+use runstate_core::lease::SHORTEST_LEASE;
 use runstate_core::operation::DueRule;
 use runstate_core::schema::Entity as _;
 use runstate_value::time::Millis;
 
 use super::artifact::{Blob, ReviewBlob, SHORTEST_REVIEW};
-use super::configuration::{SHORTEST_CLAIM, SHORTEST_RETENTION};
+use super::configuration::SHORTEST_RETENTION;
 use super::delivery::{Delivery, ExpireDelivery};
 use super::execution::{AppExecution, RemoveExecution};
 use super::step::{ExpireStep, QueuedStep};
@@ -17,7 +18,7 @@ pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &RETENTION, &BLOB_REVIEW, 
 
 /// Claimed steps whose lease has ended or whose time is over.
 static STEP_CLAIM: DueRule = DueRule {
-    lead: |_| SHORTEST_CLAIM,
+    lead: |_| SHORTEST_LEASE,
     ..DueRule::new("apps.step_claim", &QueuedStep::COLLECTION, "due_at", |row| {
         TypedCommand::boxed(ExpireStep { id: row.id.to_owned() })
     })

@@ -7,6 +7,7 @@ use runstate_core::decision::{
     AnyCommand, Change, Command, Ctx, Decision, Lifecycle, LoadedDocument, Ports, ReadSet, Rejection, View,
 };
 use runstate_core::id;
+use runstate_core::lease;
 use runstate_core::operation::Operation;
 use runstate_core::schema::{Fields, Freshness, Key};
 use runstate_value::time::Timestamp;
@@ -136,7 +137,7 @@ impl Command for AnswerCall {
             Rejection::domain(codes::INVALID_ANSWER, format!("the answer is {excess}; nothing was changed"))
         })?;
         call_cost::check_amount(self.cost.as_deref())?;
-        claim::check_name("by", self.by.as_deref())
+        lease::check_name("by", self.by.as_deref())
     }
 
     fn subject(&self) -> Option<Key> {

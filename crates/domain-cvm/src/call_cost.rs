@@ -17,9 +17,6 @@ pub const REFUSAL_DELAY: Millis = Millis::seconds(5);
 /// The longest time that a call waits until a worker may claim it.
 const MAX_REFUSAL_DELAY: Millis = Millis::seconds(60);
 
-/// Most calls whose costs one claim finds refused. The next claim continues.
-pub(super) const REFUSALS_PER_CLAIM: usize = 16;
-
 /// Longest text of a cost, in bytes.
 const TEXT_BYTES: usize = 200;
 

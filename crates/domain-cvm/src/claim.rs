@@ -1,14 +1,13 @@
-//! Workers claim open calls of the kinds that they serve, for the duration of a lease, and complete or fail them. A
-//! worker whose lease has expired may be replaced. A fencing token, greater with every claim of a call, distinguishes
-//! the late worker from the current one (Kleppmann, "How to do distributed locking", 2016). Failures and retries are in
-//! `failure.rs`.
+//! Workers claim open calls of the kinds that they serve, for the duration of a lease, and complete or fail them.
+//! Failures and retries are in `failure.rs`.
 
 use std::any::Any;
 
 use runstate_core::decision::{
     AnyCommand, Command, Ctx, Decision, DomainQuery, LoadedDocument, Ports, ReadSet, Rejection, TypedQuery, View,
 };
-use runstate_core::limits::SAFE_INTEGER;
+use runstate_core::error_code::ErrorCode;
+use runstate_core::lease::{self, KIND_QUERIES, LEASE};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
 use runstate_core::schema::{Filter, Key, Query};
@@ -23,22 +22,6 @@ use super::call::{CC_HISTORY, Call, ClaimState, TIMER, before_deadline};
 use super::call_cost;
 use super::queries::CallDetails;
 use super::work::Work;
-use crate::codes;
-
-/// Largest number of kinds in one claim.
-pub const KINDS_PER_CLAIM: usize = 16;
-
-/// Names of the queries for calls that may be claimed, one for each kind.
-pub(super) const KIND_QUERY_NAMES: [&str; KINDS_PER_CLAIM] = [
-    "kind 1", "kind 2", "kind 3", "kind 4", "kind 5", "kind 6", "kind 7", "kind 8", "kind 9", "kind 10", "kind 11",
-    "kind 12", "kind 13", "kind 14", "kind 15", "kind 16",
-];
-
-/// A call under this token cannot be claimed again, because a greater token could not be written.
-const LAST_TOKEN: u64 = SAFE_INTEGER as u64;
-
-/// Longest name of a worker, of an answerer or of an error, in bytes.
-const NAME_BYTES: usize = 200;
 
 /// Claims one open call for a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,7 +45,7 @@ pub struct ClaimParameters {
     call: Option<String>,
     /// The name of the worker, for people.
     owner: String,
-    /// How long the claim lasts without a heartbeat, in milliseconds; by default 30 seconds.
+    /// How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds.
     #[operation(name = "leaseMs", default = LEASE)]
     lease: Millis,
 }
@@ -80,9 +63,6 @@ impl TryFrom<ClaimParameters> for Claim {
         Ok(Self { of, owner, lease })
     }
 }
-
-/// The duration of a lease, if the worker names none.
-pub const LEASE: Millis = Millis::seconds(30);
 
 /// The result of a claim.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -158,7 +138,7 @@ pub struct Heartbeat {
     pub call: String,
     /// The fencing token of the claim.
     pub token: u64,
-    /// How long the claim lasts from now on, in milliseconds; by default 30 seconds.
+    /// How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds.
     #[operation(name = "leaseMs", default = LEASE)]
     pub lease: Millis,
 }
@@ -185,7 +165,7 @@ pub(super) fn require_claim(call: &Call, token: u64) -> Result<(), Rejection> {
         _ => "was never claimed under this token",
     };
     let message = format!("call {} of execution `{}` {problem}; nothing was changed", call.step, call.execution_id);
-    Err(Rejection::Domain { code: codes::STALE_CLAIM, message, details: json!({"token": token}) })
+    Err(Rejection::Domain { code: ErrorCode::STALE_CLAIM, message, details: json!({"token": token}) })
 }
 
 /// As [`require_claim`], and rejects a closed call too: its worker may stop.
@@ -196,41 +176,9 @@ pub(super) fn require_open_claim(call: &Call, token: u64) -> Result<(), Rejectio
         Some(outcome) => {
             let (step, execution) = (call.step, &call.execution_id);
             let message = format!("call {step} of execution `{execution}` is closed; stop working on it");
-            Err(Rejection::Domain { code: codes::STALE_CLAIM, message, details: json!({"outcome": outcome}) })
+            Err(Rejection::Domain { code: ErrorCode::STALE_CLAIM, message, details: json!({"outcome": outcome}) })
         }
     }
-}
-
-/// Checks a name that a row holds beside other fields.
-pub(super) fn check_name(field: &str, name: Option<&str>) -> Result<(), Rejection> {
-    match name.map(str::len) {
-        Some(bytes) if bytes == 0 || bytes > NAME_BYTES => {
-            let reason = format!("{bytes} bytes are not valid; use 1 to {NAME_BYTES} bytes");
-            Err(Rejection::Invalid { field: field.to_owned(), reason })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Rejects more kinds of calls than one command reads.
-pub(super) fn require_few_kinds(kinds: &[String]) -> Result<(), Rejection> {
-    if kinds.len() <= KIND_QUERY_NAMES.len() {
-        return Ok(());
-    }
-    Err(Rejection::Limit {
-        what: format!("{} kinds of calls at once", kinds.len()),
-        limit: format!("at most {}", KIND_QUERY_NAMES.len()),
-        remedy: "pass the other kinds separately",
-    })
-}
-
-/// Checks that a lease is plausible.
-fn check_lease(lease: Millis) -> Result<(), Rejection> {
-    if lease.0 > 0 && lease <= Millis::days(30) {
-        return Ok(());
-    }
-    let reason = format!("{} ms is not valid; use 1 ms to 30 days", lease.0);
-    Err(Rejection::Invalid { field: "lease".to_owned(), reason })
 }
 
 impl Claim {
@@ -244,7 +192,7 @@ impl Claim {
                 && call.outcome.is_none()
                 && !call.is_past_deadline(now)
                 && (call.available_at.is_some_and(|at| at <= now) || is_named && call.refusal.is_some())
-                && call.claim.as_ref().is_none_or(|claim| claim.token < LAST_TOKEN)
+                && call.claim.as_ref().is_none_or(|claim| lease::has_next_token(claim.token))
             {
                 candidates.push((found.clone(), *call));
             }
@@ -255,8 +203,7 @@ impl Claim {
                 view.get(&key).into_iter().for_each(|found| add(&key, found));
             }
             ClaimTarget::Kinds(_) => {
-                let rows = KIND_QUERY_NAMES.iter().flat_map(|name| view.rows(name).unwrap_or_default());
-                rows.for_each(|(key, found)| add(key, found));
+                view.all_rows(&KIND_QUERIES).for_each(|(key, found)| add(key, found));
             }
         }
         candidates
@@ -275,9 +222,7 @@ impl Claim {
         let reserved = call_cost::reserve(view, ctx, &call, until, false)?;
         let claim = ClaimState {
             owner: Some(self.owner.clone()),
-            // The token is never below the time. A keyed call has the same id in a later execution under the id of a
-            // deleted one. A worker that claimed the earlier call must not complete the later one.
-            token: (token + 1).max(u64::try_from(ctx.now.as_millis()).unwrap_or_default()),
+            token: lease::next_token(token, ctx.now),
             until,
             attempts: attempts.saturating_add(1),
             reservation: reserved.output.clone(),
@@ -304,10 +249,10 @@ impl Command for Claim {
     type Output = ClaimResult;
 
     fn check(&self) -> Result<(), Rejection> {
-        check_lease(self.lease)?;
-        check_name("owner", Some(&self.owner))?;
+        lease::check_lease(self.lease)?;
+        lease::check_name("owner", Some(&self.owner))?;
         if let ClaimTarget::Kinds(kinds) = &self.of {
-            require_few_kinds(kinds)?;
+            lease::check_kinds("kinds of calls", kinds)?;
             if kinds.iter().any(|kind| kind == TIMER) {
                 let reason =
                     "`timer` is not a kind that a worker serves; timers complete by themselves. Remove it".to_owned();
@@ -331,21 +276,17 @@ impl Command for Claim {
                 .filter(before_deadline(now))
                 .sort("availableAt", Ascending)
                 .limit(view.spread())
+                .with_unreadable()
         };
-        KIND_QUERY_NAMES
-            .iter()
-            .zip(kinds)
-            .fold(ReadSet::empty(), |reads, (name, kind)| reads.query(name, available(kind)))
+        KIND_QUERIES.iter().zip(kinds).fold(ReadSet::empty(), |reads, (name, kind)| reads.query(name, available(kind)))
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ClaimResult>, Rejection> {
         let now = ctx.now;
         let mut candidates = self.candidates(view, now);
-        let [a, b, c, d, ..] = ctx.seed("claim");
         let mut refused = Decision::new(ClaimResult::default());
-        while !candidates.is_empty() && refused.changes.len() < call_cost::REFUSALS_PER_CLAIM {
-            let picked = u32::from_be_bytes([a, b, c, d]) as usize % candidates.len();
-            let (found, mut call) = candidates.swap_remove(picked);
+        while !candidates.is_empty() && refused.changes.len() < lease::MOST_PASSED_OVER {
+            let (found, mut call) = candidates.swap_remove(lease::pick(ctx, candidates.len()));
             match self.claim_call(view, ctx, &found, call.clone()) {
                 Ok(claimed) => {
                     refused.output = refused.include(claimed);
@@ -385,12 +326,15 @@ impl Command for Heartbeat {
     const NAME: &'static str = "cvm.heartbeat";
     type Output = Timestamp;
 
+    fn check(&self) -> Result<(), Rejection> {
+        lease::check_lease(self.lease)
+    }
+
     fn reads(&self, _: &View) -> ReadSet {
         ReadSet::key(Key::new(&CC_HISTORY, &self.call))
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Timestamp>, Rejection> {
-        check_lease(self.lease)?;
         let (found, mut call) = Call::find(view, &self.call)?;
         require_open_claim(&call, self.token)?;
         let until = ctx.now + self.lease;
@@ -398,7 +342,7 @@ impl Command for Heartbeat {
         let reserved = call_cost::reserve(view, ctx, &call, until, true).map_err(|refusal| match refusal {
             Rejection::Unread(_) | Rejection::Torn(_) => refusal,
             refusal => {
-                Rejection::domain(codes::STALE_CLAIM, format!("the reservation of the call has ended: {refusal}"))
+                Rejection::domain(ErrorCode::STALE_CLAIM, format!("the reservation of the call has ended: {refusal}"))
             }
         })?;
         if let Some(claim) = &mut call.claim {

@@ -9,8 +9,6 @@ runstate_core::error_codes! {
     AMBIGUOUS_CALL = "ambiguous_call",
     /// The call's deadline has passed: its default is used, or its program gets an error.
     DEADLINE_PASSED = "deadline_passed",
-    /// Another worker has claimed the call, or it was closed: this worker can no longer complete it.
-    STALE_CLAIM = "stale_claim",
     /// The program was compiled for an older bytecode version.
     NEEDS_RECOMPILE = "needs_recompile",
     /// The bytecode does not pass verification.

@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, Ports, ReadSet, Rejection, View};
+use runstate_core::lease;
 use runstate_core::operation::{Backoff, Operation};
 use runstate_core::schema::Key;
 use runstate_value::time::Timestamp;
@@ -10,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{CC_HISTORY, Call, CallError, CallOutcome};
-use super::claim::{check_name, require_open_claim};
+use super::claim::require_open_claim;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, RunSlice};
 use super::{call_closing, call_cost};
 
@@ -64,8 +65,8 @@ impl Command for Fail {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>, Rejection> {
-        check_name("name", self.name.as_deref())?;
-        check_name("by", self.by.as_deref())?;
+        lease::check_name("name", self.name.as_deref())?;
+        lease::check_name("by", self.by.as_deref())?;
         let (row, mut call) = Call::find(view, &self.call)?;
         if call.execution_id != self.execution {
             let hint = format!(" in execution `{}`; it belongs to `{}`", self.execution, call.execution_id);

@@ -80,9 +80,7 @@ pub use answer_schema::{Schema, ValidationError, coerce_answer};
 pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
 pub use call_cost::REFUSAL_DELAY;
 pub use child_rows::{EXECUTION_LOGS, ExecutionLogRow, HEAP_PAGES, HISTORY, HistoryRow, OUTPUTS};
-pub use claim::{
-    Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, KINDS_PER_CLAIM, LEASE, Release,
-};
+pub use claim::{Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, Release};
 pub use due::RETENTION;
 pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, DeletionCursor, DeletionProgress, EXECUTIONS, ExecutionEvent, ExecutionHead,

@@ -2,6 +2,7 @@
 
 use runstate_core::decision::{Command, DomainQuery};
 use runstate_core::error_code::ErrorCode;
+use runstate_core::lease::KINDS_PER_CLAIM;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
 use runstate_core::schema::Collection;
 use runstate_value::Json;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{AnswerCall, AnswerTarget};
 use super::call::{CC_HISTORY, CallError};
-use super::claim::{Claim, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, KINDS_PER_CLAIM, Release};
+use super::claim::{Claim, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, Release};
 use super::codes;
 use super::execution::ExecutionStatus;
 use super::failure::{Fail, FailedCall};
@@ -54,7 +55,7 @@ impl WorkItem for Work {
     const COLLECTION: &'static Collection = &CC_HISTORY;
     const KINDS_PER_CLAIM: usize = KINDS_PER_CLAIM;
     const INVALID_ANSWER: ErrorCode = codes::INVALID_ANSWER;
-    const CLAIM_LOST: &'static [ErrorCode] = &[codes::STALE_CLAIM, codes::ALREADY_ANSWERED, codes::DEADLINE_PASSED];
+    const CLAIM_LOST: &'static [ErrorCode] = &[ErrorCode::STALE_CLAIM, codes::ALREADY_ANSWERED, codes::DEADLINE_PASSED];
 
     fn claim(kinds: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>> {
         Claim { of: ClaimTarget::Kinds(kinds.to_vec()), owner: owner.to_owned(), lease }

@@ -13,8 +13,6 @@ runstate_core::error_codes! {
     NO_EXCHANGE_RATE = "no_exchange_rate",
     /// The checkpoint is not verified, so no machine is spawned from it.
     NOT_VERIFIED = "not_verified",
-    /// The verification was claimed by another worker, or this claim has ended.
-    STALE_VERIFICATION_CLAIM = "stale_verification_claim",
     /// Another hub is the active primary one.
     PRIMARY_EXISTS = "primary_exists",
     /// The experiment was not won by the experimental hub, so it is not adopted.

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use mongodb::bson::{DateTime, Document, doc};
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{Load, OUTPUTS, Start, Status};
 use runstate::engine::{Engine, Error, Host, RunLimit, SystemHost};
+use runstate::error_code::ErrorCode;
 use runstate::schema::Query;
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Freshness, Store, StoreAdmin};
@@ -144,7 +144,7 @@ async fn clock_skew_may_cost_a_claim_but_never_an_answer() {
         if let Some(first) = &first {
             assert!(second.claimed.token > first.claimed.token);
             let error = right.complete(&first.claimed, "right").await.unwrap_err();
-            assert_eq!(error.code, codes::STALE_CLAIM);
+            assert_eq!(error.code, ErrorCode::STALE_CLAIM);
         }
         // By the clock that is right, the lease of the other process is far from expired.
         assert!(right.claim(&kinds, "right", LEASE).await.unwrap().is_none());

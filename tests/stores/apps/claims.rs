@@ -1,6 +1,12 @@
 //! Claims of steps: leases, tokens, retries, timeouts.
 
-use runstate::time::Millis;
+use std::collections::BTreeSet;
+
+use runstate::domain::apps::{AppExecution, QueuedStep, Step};
+use runstate::id::CommandId;
+use runstate::schema::Entity as _;
+use runstate::testing::{BatchExt as _, batch, block_on};
+use runstate::time::{Millis, Timestamp};
 use serde_json::{Value as Json, json};
 
 use super::scene::{AppScene, claim_of};
@@ -28,7 +34,7 @@ fn a_step_is_claimed_by_one_worker_until_its_lease_ends() {
     let second = scene.claim("a");
     assert!(second["claimed"]["token"].as_u64() > first["claimed"]["token"].as_u64());
     assert_eq!(second["claimed"]["attempts"], 2);
-    assert_eq!(scene.code("step.complete", late), "stale_step_claim");
+    assert_eq!(scene.code("step.complete", late), "stale_claim");
     scene.ok("step.complete", claim_of(&second, json!({"output": 2})));
     assert_eq!((&scene.step(1)["output"], &scene.step(1)["retry_count"]), (&json!(2), &json!(1)));
     scene.check();
@@ -91,7 +97,7 @@ fn a_step_of_an_unknown_id_has_no_claim() {
     let scene = scene(json!({}));
     for id in ["none", "e:2", "e:x", ":", "x:1"] {
         for name in ["step.heartbeat", "step.complete", "step.release"] {
-            assert_eq!(scene.code(name, json!({"id": id, "token": 1})), "stale_step_claim");
+            assert_eq!(scene.code(name, json!({"id": id, "token": 1})), "stale_claim");
         }
     }
     assert_eq!(scene.code("step.claim", json!({"names": ["a"], "owner": "w", "leaseMs": 0})), "invalid");
@@ -112,4 +118,34 @@ fn each_command_has_a_row_in_the_audit_log() {
     let complete = rows["items"].as_array().unwrap().iter().find(|row| row["command"] == "apps.step_complete").unwrap();
     assert_eq!((&complete["target"], &complete["actor"]), (&json!("apps.executions/e"), &json!("unknown")));
     assert_eq!((&complete["outcome"], &complete["cmd"]), (&json!("ok"), &complete["id"]));
+}
+
+#[test]
+fn steps_whose_executions_are_gone_delay_no_other_and_are_removed() {
+    let scene = scene(json!({}));
+    for n in 0..24 {
+        scene.ok("execution.start", json!({"appId": 1, "userId": "u", "id": format!("e{n}"), "input": {}}));
+    }
+    // Another program deletes twenty executions with their steps.
+    for n in 0..20 {
+        let gone = batch(CommandId::new(&format!("delete {n}")).unwrap())
+            .delete(&AppExecution::COLLECTION, &format!("e{n}"))
+            .delete(&Step::COLLECTION, &format!("e{n}:1"));
+        block_on(scene.engine.store().commit(gone)).unwrap();
+    }
+    let claimed = (0..30).map(|_| scene.claim("a")).filter(|work| !work.is_null());
+    let claimed: BTreeSet<String> = claimed.map(|work| work["claimed"]["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(claimed, ["e20:1", "e21:1", "e22:1", "e23:1", "e:1"].map(str::to_owned).into());
+    let waiting = || block_on(scene.engine.count(&QueuedStep::COLLECTION)).unwrap().unwrap() - 5;
+    assert_eq!(waiting(), 20);
+    // An import inserts a step before its execution, so they wait for a day, ever longer.
+    let mut claims = 0;
+    while waiting() > 0 {
+        let next = scene.ok("step.nextAvailable", json!({"names": ["a"]})).as_i64().unwrap();
+        scene.host.clock.set(Timestamp::from_millis(next));
+        assert!(scene.claim("a").is_null());
+        claims += 1;
+        assert!(claims < 100, "{} of 20 wait after {claims} claims", waiting());
+    }
+    assert!(claims > 10, "removed after {claims} claims");
 }

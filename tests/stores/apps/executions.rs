@@ -90,7 +90,7 @@ fn a_final_failure_ends_the_execution_and_takes_the_claims_of_others() {
     scene.fail("a");
     assert_eq!(scene.statuses(), "1 failed, 2 pending, 3 pending");
     assert_eq!(scene.show()["error"], json!({"message": "a broke", "step_id": 1, "step_name": "a"}));
-    assert_eq!(scene.code("step.complete", claim_of(&other, json!({}))), "stale_step_claim");
+    assert_eq!(scene.code("step.complete", claim_of(&other, json!({}))), "stale_claim");
     assert!(scene.claim("b").is_null());
     // After a retry everything that is ready may be claimed again.
     assert_eq!(scene.ok("step.retry", json!({"executionId": "e", "stepId": 1}))["status"], "running");
@@ -166,7 +166,7 @@ fn a_cancelled_execution_ends_its_steps_and_its_claims() {
     let work = scene.claim("b");
     assert_eq!(scene.ok("execution.cancel", json!({"executionId": "e"}))["status"], "cancelled");
     assert_eq!(scene.statuses(), "1 completed, 2 failed, 3 skipped, 4 skipped");
-    assert_eq!(scene.code("step.heartbeat", claim_of(&work, json!({}))), "stale_step_claim");
+    assert_eq!(scene.code("step.heartbeat", claim_of(&work, json!({}))), "stale_claim");
     for (name, step) in [("step.retry", 2), ("step.skip", 2)] {
         assert_eq!(scene.code(name, json!({"executionId": "e", "stepId": step})), "illegal_transition");
     }

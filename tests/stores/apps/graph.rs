@@ -233,7 +233,7 @@ async fn run(process: &mut Process, ids: &SimIds, steps: usize, rate: usize) -> 
         if !held.is_empty() && ids.below(4) > 0 {
             let step = held[ids.below(held.len())];
             let claim = observed.claims.remove(&step).unwrap();
-            let is_open = |error: &str| error == "stale_step_claim";
+            let is_open = |error: &str| error == "stale_claim";
             let result = match ids.below(rate) {
                 0 => process.command("step.fail", claim_of(&claim, json!({"message": "broken"}))).await,
                 1 => process.command("step.release", claim_of(&claim, json!({}))).await,

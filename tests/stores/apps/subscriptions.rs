@@ -277,7 +277,7 @@ fn a_worker_that_dies_leaves_its_delivery_to_others() {
     scene.after(Millis::seconds(6));
     let second = claim(&scene).unwrap();
     assert_eq!((second.id(), second.body(), second.attempts()), (first.id(), first.body(), 2));
-    assert_eq!(complete(&scene, &first), Err("stale"), "a worker that comes late changes nothing");
+    assert_eq!(complete(&scene, &first), Err("stale_claim"), "a worker that comes late changes nothing");
     assert_eq!(complete(&scene, &second), Ok(()));
     let shown = scene.ok("delivery.show", json!({"id": second.id()}));
     assert_eq!(

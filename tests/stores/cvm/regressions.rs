@@ -7,7 +7,6 @@ use runstate::client::Answer;
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::Work;
-use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{CC_HISTORY, Delete, EXECUTIONS, Load, NextAvailable, Start, Status};
 use runstate::engine::{DueReport, RunLimit, STAGED};
 use runstate::error_code::ErrorCode;
@@ -74,7 +73,7 @@ fn claim_of_a_deleted_execution_is_stale_for_the_next_of_its_id() {
     let work = claim(&scene, &["cc"]).unwrap().unwrap();
     assert_eq!(work.call.prompt, "what of the second");
     let answered = block_on(scene.cvm().complete(&late.claimed, "of the first"));
-    assert_eq!(answered.map_err(|error| error.code), Err(codes::STALE_CLAIM));
+    assert_eq!(answered.map_err(|error| error.code), Err(ErrorCode::STALE_CLAIM));
 }
 
 /// A call that is rejected at once was never made: its early answer is for the next call under the key.

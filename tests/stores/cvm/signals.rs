@@ -3,6 +3,7 @@
 use runstate::client::Answer;
 use runstate::decision::Command as _;
 use runstate::domain::cvm::{AnswerCall, AnswerTarget, Settings, Status, codes};
+use runstate::error_code::ErrorCode;
 use runstate::store::Memory;
 use runstate::testing::block_on;
 use runstate::time::Millis;
@@ -68,7 +69,7 @@ fn a_worker_that_answers_a_cancelled_call_is_refused() {
         let claims = [claim(), claim(), claim()];
         let work = claims.iter().find(|work| work.call.prompt == "one?").unwrap();
         scene.answer_call(3, "yes").expect(Status::WaitingCc);
-        assert_eq!(error_code(block_on(scene.cvm().heartbeat(&work.claimed, LEASE))), codes::STALE_CLAIM);
+        assert_eq!(error_code(block_on(scene.cvm().heartbeat(&work.claimed, LEASE))), ErrorCode::STALE_CLAIM);
         assert_eq!(error_code(block_on(scene.cvm().complete(&work.claimed, "late"))), codes::ALREADY_ANSWERED);
         assert_eq!(prompts(&scene), ["end?"]);
         scene.check();

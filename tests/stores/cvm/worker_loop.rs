@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use runstate::client::{CallWorker, Cvm};
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{Start, Status, Work};
 use runstate::engine::{Engine, Error, Host, RunLimit};
+use runstate::error_code::ErrorCode;
 use runstate::schema::Query;
 use runstate::store::layer::Method;
 use runstate::store::{self, COMMANDS, Freshness, Memory, Store};
@@ -252,7 +252,7 @@ fn call_of_a_dead_worker_is_claimed_again_and_late_claim_is_stale() {
     assert!((Millis::seconds(5)..Millis::seconds(7)).contains(&elapsed), "{elapsed:?}");
     assert_eq!(scene.output("a"), ["the living"]);
     let late = scene.host.block_on(dead.complete(&work.claimed, "the dead"));
-    assert_eq!(late.unwrap_err().code, codes::STALE_CLAIM);
+    assert_eq!(late.unwrap_err().code, ErrorCode::STALE_CLAIM);
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn worker_waits_for_an_unavailable_store_and_ends_when_closed() {
         std::future::pending::<()>().await;
     };
     let ended = scene.host.block_on(worker.run(closing));
-    assert_eq!(ended.unwrap_err().code, runstate::error_code::ErrorCode::CLOSED);
+    assert_eq!(ended.unwrap_err().code, ErrorCode::CLOSED);
 }
 
 #[test]
@@ -429,7 +429,7 @@ fn worker_with_invalid_kind_or_lease_is_rejected_at_start() {
     let lease = scene.worker("w").lease(Millis(0));
     for worker in [timer, lease] {
         let refused = scene.host.block_on(worker.drain()).unwrap_err();
-        assert_eq!(refused.code, runstate::error_code::ErrorCode::INVALID, "{refused}");
+        assert_eq!(refused.code, ErrorCode::INVALID, "{refused}");
     }
 }
 

@@ -45,14 +45,14 @@ fn claimed_call_is_exclusive_until_its_lease_ends() {
     assert_eq!(second.claimed.attempts, 2);
     // The answer of the late worker is stale, and so are all its other commands.
     let before = scene.dump();
-    assert_eq!(error_code(block_on(scene.cvm().complete(&first.claimed, "late"))), codes::STALE_CLAIM);
-    assert_eq!(error_code(block_on(scene.cvm().heartbeat(&first.claimed, LEASE))), codes::STALE_CLAIM);
-    assert_eq!(error_code(block_on(scene.cvm().fail(&fail(&first, None)))), codes::STALE_CLAIM);
-    assert_eq!(error_code(block_on(scene.cvm().release(&first.claimed))), codes::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().complete(&first.claimed, "late"))), ErrorCode::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().heartbeat(&first.claimed, LEASE))), ErrorCode::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().fail(&fail(&first, None)))), ErrorCode::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().release(&first.claimed))), ErrorCode::STALE_CLAIM);
     assert_eq!(before, scene.dump());
     let reached = block_on(scene.cvm().complete(&second.claimed, Answer::from("done").by("two"))).unwrap();
     assert_eq!(reached.status, Status::Complete);
-    assert_eq!(error_code(block_on(scene.cvm().complete(&first.claimed, "late"))), codes::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().complete(&first.claimed, "late"))), ErrorCode::STALE_CLAIM);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_heartbeat_keeps_a_claim_and_ends_with_the_call() {
     }
     // A person was faster: the worker can stop.
     scene.answer("mine").expect(Status::Complete);
-    assert_eq!(error_code(block_on(scene.cvm().heartbeat(&work.claimed, LEASE))), codes::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().heartbeat(&work.claimed, LEASE))), ErrorCode::STALE_CLAIM);
     assert_eq!(error_code(block_on(scene.cvm().complete(&work.claimed, "x"))), codes::ALREADY_ANSWERED);
 }
 
@@ -86,7 +86,7 @@ fn released_call_is_claimable_at_once_and_counts_no_attempt() {
     block_on(scene.cvm().release(&first.claimed)).unwrap();
     let second = claim(&scene, "two").unwrap();
     assert_eq!(second.claimed.attempts, 1);
-    assert_eq!(error_code(block_on(scene.cvm().complete(&first.claimed, "x"))), codes::STALE_CLAIM);
+    assert_eq!(error_code(block_on(scene.cvm().complete(&first.claimed, "x"))), ErrorCode::STALE_CLAIM);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn failed_call_is_retried_later_and_then_throws() {
             let failed = block_on(scene.cvm().fail(&fail(&work, retry))).unwrap();
             let wait = failed.retry_at.unwrap().since(scene.host.clock.now()).0;
             assert!((500..=1_500).contains(&wait), "{wait}");
-            assert_eq!(error_code(block_on(scene.cvm().complete(&work.claimed, 1))), codes::STALE_CLAIM);
+            assert_eq!(error_code(block_on(scene.cvm().complete(&work.claimed, 1))), ErrorCode::STALE_CLAIM);
             assert_eq!(claim(&scene, "two"), None);
             scene.host.clock.advance(Millis(wait));
         }
@@ -228,6 +228,7 @@ fn a_claim_with_bad_kinds_owner_or_lease_is_rejected() {
     let (day, long) = (Millis::days(30), "x".repeat(201));
     for (kinds, owner, lease, code, words) in [
         (&["t"][..], "w", Millis(0), ErrorCode::INVALID, "lease"),
+        (&["t"], "w", Millis(999), ErrorCode::INVALID, "lease"),
         (&["t"], "w", Millis(-1), ErrorCode::INVALID, "lease"),
         (&["t"], "w", Millis(day.0 + 1), ErrorCode::INVALID, "lease"),
         (&["t"], "", LEASE, ErrorCode::INVALID, "owner"),
@@ -238,7 +239,7 @@ fn a_claim_with_bad_kinds_owner_or_lease_is_rejected() {
         let (found, message) = claim(kinds, owner, lease).unwrap_err();
         assert!(found == code && message.contains(words), "{kinds:?}, {owner:?}, {lease:?}: {found} {message}");
     }
-    for (kinds, owner, lease) in [(&["t"; 16][..], "w", Millis(1)), (&["t"], &long[1..], day)] {
+    for (kinds, owner, lease) in [(&["t"; 16][..], "w", Millis(1_000)), (&["t"], &long[1..], day)] {
         assert_eq!(claim(kinds, owner, lease), Ok(None), "{kinds:?}, {owner:?}, {lease:?}");
     }
     assert_eq!(before, scene.dump());

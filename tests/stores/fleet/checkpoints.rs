@@ -62,7 +62,7 @@ fn a_lost_claim_is_refused_and_five_attempts_end_a_verification() {
     let lost = scene.claim();
     scene.ok("verification.heartbeat", claim_of(&lost));
     assert_eq!(scene.after(Millis::seconds(30)).woken, 1);
-    assert_eq!(scene.code("verification.complete", claim_of(&lost)), "stale_verification_claim");
+    assert_eq!(scene.code("verification.complete", claim_of(&lost)), "stale_claim");
     assert!(scene.claim().is_null());
     for attempt in 2..=5 {
         scene.host.clock.advance(Millis::minutes(1));

@@ -146,7 +146,7 @@ fn a_command_that_prints_too_much_is_ended() {
 fn another_worker_takes_over_from_one_that_was_killed() {
     let scene = started(ONE, &["a"]);
     let exec = "echo $$ > begun; exec sleep 1000";
-    let mut first = scene.spawn(&["work", "--kind", "cc", "--lease", "500ms", "--exec", exec], Stdio::null());
+    let mut first = scene.spawn(&["work", "--kind", "cc", "--lease", "1s", "--exec", exec], Stdio::null());
     wait_until("it begins", || !lines(&scene, "begun").is_empty());
     send(Signal::KILL, first.id());
     first.wait().unwrap();

@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use runstate_core::decision::Rejection;
+use runstate_core::lease::SHORTEST_LEASE;
 use runstate_core::schema::Entity as _;
 
-use super::definition::{
-    Configuration, FieldDefinition, SHORTEST_CLAIM, SHORTEST_RETENTION, StepDefinition, StepInput,
-};
+use super::definition::{Configuration, FieldDefinition, SHORTEST_RETENTION, StepDefinition, StepInput};
 use super::mapping::{ValuePath, paths};
 use crate::codes;
 use crate::execution::AppExecution;
@@ -185,8 +184,8 @@ impl StepDefinition {
         if let Some(unknown) = self.depends_on.iter().find(|id| !ids.contains(id)) {
             return reject("depends_on", format!("step {unknown} does not exist"));
         }
-        if let Some(timeout) = self.timeout_ms.filter(|timeout| *timeout < SHORTEST_CLAIM) {
-            return reject("timeout_ms", format!("{} is not valid; use {} or more", timeout.0, SHORTEST_CLAIM.0));
+        if let Some(timeout) = self.timeout_ms.filter(|timeout| *timeout < SHORTEST_LEASE) {
+            return reject("timeout_ms", format!("{} is not valid; use {} or more", timeout.0, SHORTEST_LEASE.0));
         }
         let Some(retry) = &self.retry else { return Ok(()) };
         if retry.max_attempts.is_some_and(|attempts| !(1..=MAX_ATTEMPTS).contains(&attempts)) {

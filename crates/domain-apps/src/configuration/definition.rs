@@ -8,10 +8,6 @@ use serde::Serialize;
 
 use super::condition::Condition;
 
-/// The shortest lease, and the shortest timeout of a step. A process that polls for claims that have ended need not
-/// read more often.
-pub const SHORTEST_CLAIM: Millis = Millis::seconds(1);
-
 /// The shortest retention.
 pub const SHORTEST_RETENTION: Millis = Millis::days(1);
 

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use runstate_core::decision::{Command, Ctx, Decision, DomainQuery, LoadedEntity, ReadSet, Rejection, View};
+use runstate_core::lease;
 use runstate_core::schema::Direction::Ascending;
 use runstate_core::schema::{Entity, Filter, Freshness, Query};
 use runstate_value::Json;
@@ -13,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use super::work::DeliveryWork;
 use super::{DELIVERED_KEPT, Delivery, DeliveryState, stale_claim};
-use crate::configuration::SHORTEST_CLAIM;
 use crate::subscription::Subscription;
 
 /// Deliveries of one subscription that run at once, about: workers that claim at the same moment do not see each other.
@@ -41,6 +41,7 @@ fn queue_reads(view: &View, available: Filter, limit: u32) -> ReadSet {
     let busy = counts.into_iter().filter(|(_, count)| *count >= RUNNING_PER_SUBSCRIPTION);
     let others = busy.map(|(id, _)| Filter::Ne("subscription_id".to_owned(), id.into()));
     let ready = Query::of(&Delivery::COLLECTION).filter(available).sort("available_at", Ascending).limit(limit);
+    let ready = ready.with_unreadable();
     reads.query(READY, others.fold(ready, Query::filter))
 }
 
@@ -74,17 +75,13 @@ impl Command for ClaimDelivery {
     type Output = DeliveryClaim;
 
     fn check(&self) -> Result<(), Rejection> {
-        if self.lease >= SHORTEST_CLAIM {
-            return Ok(());
-        }
-        let reason = format!("{} ms is not valid; use 1 second or more", self.lease.0);
-        Err(Rejection::Invalid { field: "lease".to_owned(), reason })
+        lease::check_lease(self.lease)
     }
 
     fn reads(&self, view: &View) -> ReadSet {
         let now = Filter::Lte("available_at".to_owned(), view.now().as_millis().into());
-        let ready: Vec<Delivery> = view.entities(READY).unwrap_or_default();
-        let subscriptions: BTreeSet<String> = ready.into_iter().map(|delivery| delivery.subscription_id).collect();
+        let ready = view.readable_entities::<Delivery>(&[READY]).into_iter();
+        let subscriptions: BTreeSet<String> = ready.map(|delivery| delivery.entity.subscription_id).collect();
         let reads = queue_reads(view, now, view.spread());
         subscriptions.iter().fold(reads, |reads, id| reads.with_entity::<Subscription>(id))
     }
@@ -92,7 +89,8 @@ impl Command for ClaimDelivery {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeliveryClaim>, Rejection> {
         let mut decision = Decision::new(DeliveryClaim::default());
         let mut ready = Vec::new();
-        for mut delivery in view.loaded_entities::<Delivery>(READY)? {
+        let readable = view.readable_entities::<Delivery>(&[READY]).into_iter();
+        for mut delivery in readable.filter(|delivery| lease::has_next_token(delivery.entity.token)) {
             let found = view.find_entity::<Subscription>(&delivery.entity.subscription_id)?;
             let reason = match found {
                 Some(subscription) if subscription.entity.active => {
@@ -108,10 +106,9 @@ impl Command for ClaimDelivery {
         if ready.is_empty() {
             return Ok(decision);
         }
-        let [a, b, c, d, ..] = ctx.seed("claim");
-        let (mut delivery, subscription) = ready.swap_remove(u32::from_be_bytes([a, b, c, d]) as usize % ready.len());
+        let (mut delivery, subscription) = ready.swap_remove(lease::pick(ctx, ready.len()));
         delivery.entity.attempts = delivery.entity.attempts.saturating_add(1);
-        delivery.entity.token += 1;
+        delivery.entity.token = lease::next_token(delivery.entity.token, ctx.now);
         delivery.entity.state = DeliveryState::Running { due_at: ctx.now + self.lease, owner: self.owner.clone() };
         let Subscription { url, secret, .. } = subscription;
         let work = DeliveryWork { delivery: delivery.entity.clone(), url, secret };
@@ -121,7 +118,7 @@ impl Command for ClaimDelivery {
 
 /// The delivery that a worker has claimed under this token.
 fn claimed(view: &View, id: &str, token: u64) -> Result<LoadedEntity<Delivery>, Rejection> {
-    let delivery = view.find_entity::<Delivery>(id)?.ok_or_else(|| stale_claim(id))?;
+    let delivery = view.find_entity::<Delivery>(id)?.ok_or_else(|| stale_claim(id, token))?;
     delivery.entity.require_claim(token)?;
     Ok(delivery)
 }
@@ -140,6 +137,10 @@ pub struct HeartbeatDelivery {
 impl Command for HeartbeatDelivery {
     const NAME: &'static str = "apps.delivery_heartbeat";
     type Output = ();
+
+    fn check(&self) -> Result<(), Rejection> {
+        lease::check_lease(self.lease)
+    }
 
     fn reads(&self, _: &View) -> ReadSet {
         ReadSet::entity::<Delivery>(&self.id)
@@ -264,7 +265,9 @@ impl Command for ExpireDelivery {
         let is_due =
             |delivery: &Delivery| matches!(delivery.state, DeliveryState::Running { due_at, .. } if due_at <= ctx.now);
         let delivery = view.find_entity::<Delivery>(&self.id)?;
-        let mut delivery = delivery.filter(|found| is_due(&found.entity)).ok_or_else(|| stale_claim(&self.id))?;
+        let mut delivery = delivery.filter(|found| is_due(&found.entity)).ok_or_else(|| Rejection::Stale {
+            what: format!("the claim of delivery `{}` is not due; nothing was changed", self.id),
+        })?;
         delivery.entity.fail(ctx, "its worker sent no heartbeat until the end of its lease", false);
         Decision::new(()).save(delivery, ctx.now)
     }
@@ -284,10 +287,6 @@ impl DomainQuery for NextDelivery {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {
-        let first = view.entities::<Delivery>(READY)?.pop();
-        Ok(first.and_then(|delivery| match delivery.state {
-            DeliveryState::Pending { available_at } => Some(available_at),
-            _ => None,
-        }))
+        Ok(lease::first_available(view, &[READY], "available_at"))
     }
 }

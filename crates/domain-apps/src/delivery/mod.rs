@@ -10,6 +10,7 @@ mod claim;
 mod work;
 
 use runstate_core::decision::{Ctx, Rejection};
+use runstate_core::lease;
 use runstate_core::schema::{Entity, State};
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
@@ -145,7 +146,7 @@ impl Delivery {
     fn require_claim(&self, token: u64) -> Result<(), Rejection> {
         match self.state {
             DeliveryState::Running { .. } if self.token == token => Ok(()),
-            _ => Err(stale_claim(&self.id)),
+            _ => Err(stale_claim(&self.id, token)),
         }
     }
 
@@ -166,6 +167,6 @@ impl Delivery {
 }
 
 /// The rejection of a worker that has lost its claim.
-fn stale_claim(id: &str) -> Rejection {
-    Rejection::Stale { what: format!("the claim of delivery `{id}` has ended; nothing was changed") }
+fn stale_claim(id: &str, token: u64) -> Rejection {
+    lease::stale_claim(&format!("delivery `{id}`"), token)
 }

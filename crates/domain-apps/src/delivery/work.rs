@@ -44,7 +44,7 @@ impl WorkItem for DeliveryWork {
     const COLLECTION: &'static Collection = &Delivery::COLLECTION;
     const KINDS_PER_CLAIM: usize = 1;
     const INVALID_ANSWER: ErrorCode = ErrorCode::INVALID;
-    const CLAIM_LOST: &'static [ErrorCode] = &[ErrorCode::STALE];
+    const CLAIM_LOST: &'static [ErrorCode] = &[ErrorCode::STALE_CLAIM];
 
     fn claim(_: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>> {
         ClaimDelivery { owner: owner.to_owned(), lease }

@@ -7,6 +7,7 @@ use runstate_core::decision::{
     AnyCommand, Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, Ports, ReadSet, Rejection, TypedQuery,
     View,
 };
+use runstate_core::lease::{self, KIND_QUERIES, LEASE};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
 use runstate_core::schema::{Entity, Filter, Freshness, Key, Query};
@@ -16,47 +17,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::queue::stale_claim;
 use super::work::StepWork;
 use super::{QueuedStep, Step, StepEvent};
 use crate::codes;
-use crate::configuration::{FieldDefinition, SHORTEST_CLAIM};
+use crate::configuration::FieldDefinition;
 use crate::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments, check_bytes};
 use crate::settings::AppsSettings;
 
-/// Largest number of names in one claim.
-pub const NAMES_PER_CLAIM: usize = 16;
+/// The kinds of items, in messages.
+const NAMES: &str = "names of steps";
 
-/// Names of the queries for steps that may be claimed, one for each name.
-const QUERY_NAMES: [&str; NAMES_PER_CLAIM] = [
-    "name 1", "name 2", "name 3", "name 4", "name 5", "name 6", "name 7", "name 8", "name 9", "name 10", "name 11",
-    "name 12", "name 13", "name 14", "name 15", "name 16",
-];
-
-/// The duration of a lease, if the worker names none.
-const LEASE: Millis = Millis::seconds(30);
+/// How long a step is kept whose execution is missing.
+const ORPHAN_KEPT: Millis = Millis::days(1);
 
 /// Longest message of an error that is kept, in bytes.
 const MESSAGE_BYTES: usize = 4 * 1024;
-
-fn check_names(names: &[String]) -> Result<(), Rejection> {
-    if names.len() <= NAMES_PER_CLAIM {
-        return Ok(());
-    }
-    Err(Rejection::Limit {
-        what: format!("{} names of steps at once", names.len()),
-        limit: format!("at most {NAMES_PER_CLAIM}"),
-        remedy: "pass the other names separately",
-    })
-}
-
-fn check_lease(lease: Millis) -> Result<(), Rejection> {
-    if lease >= SHORTEST_CLAIM && lease <= Millis::days(30) {
-        return Ok(());
-    }
-    let reason = format!("{} ms is not valid; use 1 second to 30 days", lease.0);
-    Err(Rejection::Invalid { field: "leaseMs".to_owned(), reason })
-}
 
 /// The key of the execution of a step.
 fn execution_of(step: &str) -> Key {
@@ -77,7 +52,7 @@ fn reads(view: &View, step: &str) -> ReadSet {
 
 /// The row of a step that a worker has claimed under this token.
 fn claimed(view: &View, step: &str, token: u64) -> Result<LoadedEntity<QueuedStep>, Rejection> {
-    let queued = view.find_entity::<QueuedStep>(step)?.ok_or_else(|| stale_claim(step, token))?;
+    let queued = view.find_entity::<QueuedStep>(step)?.ok_or_else(|| QueuedStep::stale_claim(step, token))?;
     queued.entity.require_claim(token)?;
     Ok(queued)
 }
@@ -93,7 +68,7 @@ pub struct ClaimStep {
     pub names: Vec<String>,
     /// The name of the worker, for people.
     pub owner: String,
-    /// How long the claim lasts without a heartbeat, in milliseconds; by default 30 seconds.
+    /// How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds.
     #[operation(name = "leaseMs", default = LEASE)]
     pub lease: Millis,
 }
@@ -147,39 +122,31 @@ impl DomainQuery for ClaimedStepDetails {
     }
 }
 
-impl Command for ClaimStep {
-    const NAME: &'static str = "apps.step_claim";
-    type Output = StepClaim;
-
-    fn check(&self) -> Result<(), Rejection> {
-        check_lease(self.lease)?;
-        check_names(&self.names)
+/// Lets a step wait that cannot be claimed, ever longer. One whose execution is missing is removed after a day: an
+/// import inserts it before its execution.
+fn pass_over(
+    decision: Decision<StepClaim>,
+    mut queued: LoadedEntity<QueuedStep>,
+    is_orphan: bool,
+    now: Timestamp,
+) -> Result<Decision<StepClaim>, Rejection> {
+    let row = &mut queued.entity;
+    let since = *row.skipped_since.get_or_insert(now);
+    if is_orphan && now.since(since) >= ORPHAN_KEPT {
+        return Ok(decision.change(queued.delete()));
     }
+    row.available_at = Some(lease::skipped_until(since, now));
+    decision.save(queued, now)
+}
 
-    fn reads(&self, view: &View) -> ReadSet {
-        let available = |name: &str| {
-            Query::of(&QueuedStep::COLLECTION)
-                .eq("step_name", name)
-                .filter(Filter::Lte("available_at".to_owned(), view.now().as_millis().into()))
-                .sort("available_at", Ascending)
-                .limit(view.spread())
-        };
-        QUERY_NAMES
-            .iter()
-            .zip(&self.names)
-            .fold(ReadSet::empty(), |reads, (query, name)| reads.query(query, available(name)))
-    }
-
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<StepClaim>, Rejection> {
-        let mut ready = Vec::new();
-        for query in QUERY_NAMES.iter().take(self.names.len()) {
-            ready.extend(view.loaded_entities::<QueuedStep>(query)?);
-        }
-        if ready.is_empty() {
-            return Ok(Decision::new(StepClaim::default()));
-        }
-        let [a, b, c, d, ..] = ctx.seed("claim");
-        let mut queued = ready.swap_remove(u32::from_be_bytes([a, b, c, d]) as usize % ready.len());
+impl ClaimStep {
+    /// The claim of this step.
+    fn claim_step(
+        &self,
+        view: &View,
+        ctx: &Ctx,
+        mut queued: LoadedEntity<QueuedStep>,
+    ) -> Result<Decision<StepClaim>, Rejection> {
         let mut documents = ExecutionDocuments::load(view, ctx, &queued.entity.execution_id)?;
         let step_id = queued.entity.step_id;
         let input = documents.input(step_id)?;
@@ -193,10 +160,9 @@ impl Command for ClaimStep {
         step.input = Some(input);
         let (row, step) = (&mut queued.entity, step.clone());
         row.attempts = row.attempts.saturating_add(1);
-        // Never below the time: the row of a step that is retried begins with no token.
-        row.token = (row.token + 1).max(u64::try_from(ctx.now.as_millis()).unwrap_or_default());
+        row.token = lease::next_token(row.token, ctx.now);
         row.owner = Some(self.owner.clone());
-        row.available_at = None;
+        (row.available_at, row.skipped_since) = (None, None);
         row.timeout_at = timeout.map(|timeout| ctx.now + timeout);
         let claimed = ClaimedStep {
             id: row.id.clone(),
@@ -209,6 +175,56 @@ impl Command for ClaimStep {
         };
         let result = StepClaim { claimed: Some(claimed), step: Some(Box::new(step)) };
         documents.decide_step(step_id, queued, result)
+    }
+}
+
+impl Command for ClaimStep {
+    const NAME: &'static str = "apps.step_claim";
+    type Output = StepClaim;
+
+    fn check(&self) -> Result<(), Rejection> {
+        lease::check_lease(self.lease)?;
+        lease::check_kinds(NAMES, &self.names)
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let available = |name: &str| {
+            Query::of(&QueuedStep::COLLECTION)
+                .eq("step_name", name)
+                .filter(Filter::Lte("available_at".to_owned(), view.now().as_millis().into()))
+                .sort("available_at", Ascending)
+                .limit(view.spread())
+                .with_unreadable()
+        };
+        KIND_QUERIES
+            .iter()
+            .zip(&self.names)
+            .fold(ReadSet::empty(), |reads, (query, name)| reads.query(query, available(name)))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<StepClaim>, Rejection> {
+        let mut ready = view.readable_entities::<QueuedStep>(&KIND_QUERIES);
+        ready.retain(|queued| lease::has_next_token(queued.entity.token));
+        let mut skipped = Decision::new(StepClaim::default());
+        while !ready.is_empty() && skipped.changes.len() < lease::MOST_PASSED_OVER {
+            let queued = ready.swap_remove(lease::pick(ctx, ready.len()));
+            match self.claim_step(view, ctx, queued.clone()) {
+                Ok(mut claimed) => {
+                    claimed.include(skipped);
+                    return Ok(claimed);
+                }
+                Err(unread @ (Rejection::Unread(_) | Rejection::Torn(_))) => return Err(unread),
+                // Another step may be claimed, and this one later.
+                Err(_) => {
+                    // The executions of the next ones are read at once.
+                    let next = ready.iter().rev().take(lease::MOST_PASSED_OVER);
+                    view.require_entities::<AppExecution>(next.map(|queued| &queued.entity.execution_id))?;
+                    let execution = view.find_entity::<AppExecution>(&queued.entity.execution_id);
+                    skipped = pass_over(skipped, queued, matches!(execution, Ok(None)), ctx.now)?;
+                }
+            }
+        }
+        Ok(skipped)
     }
 
     fn next(&self, output: &StepClaim, _: &Ports) -> Option<Box<dyn AnyCommand>> {
@@ -229,7 +245,7 @@ impl Command for ClaimStep {
 
 /// Reports that a worker still works on a step, and renews its lease.
 ///
-/// Errors: `stale_step_claim` (the worker must stop: its claim has ended).
+/// Errors: `stale_claim` (the worker must stop: its claim has ended).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "apps.step.heartbeat")]
 pub struct HeartbeatStep {
@@ -238,8 +254,8 @@ pub struct HeartbeatStep {
     pub id: String,
     /// The fencing token of the claim.
     pub token: u64,
-    /// How long the claim lasts from now on, in milliseconds; by default 30 seconds. It ends at the timeout of the
-    /// step.
+    /// How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. It ends
+    /// at the timeout of the step.
     #[operation(name = "leaseMs", default = LEASE)]
     pub lease: Millis,
 }
@@ -249,7 +265,7 @@ impl Command for HeartbeatStep {
     type Output = Timestamp;
 
     fn check(&self) -> Result<(), Rejection> {
-        check_lease(self.lease)
+        lease::check_lease(self.lease)
     }
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -265,7 +281,7 @@ impl Command for HeartbeatStep {
 
 /// Completes a claimed step with its output. The steps that depend on it may be claimed then.
 ///
-/// Errors: `stale_step_claim`, `invalid_output` (it does not have the declared fields), `limit` (its size).
+/// Errors: `stale_claim`, `invalid_output` (it does not have the declared fields), `limit` (its size).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "apps.step.complete")]
 pub struct CompleteStep {
@@ -315,7 +331,7 @@ impl Command for CompleteStep {
 /// Reports that a worker failed to do a step. It is tried again later as its configuration says. After the last attempt
 /// it has failed, and its execution fails or continues with other steps.
 ///
-/// Errors: `stale_step_claim`.
+/// Errors: `stale_claim`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "apps.step.fail")]
 pub struct FailStep {
@@ -411,7 +427,7 @@ pub struct ExpireStep {
 
 impl Command for ExpireStep {
     const NAME: &'static str = "apps.step_expire";
-    type Output = FailedStep;
+    type Output = ();
 
     fn subject(&self) -> Option<Key> {
         Some(execution_of(&self.id))
@@ -421,7 +437,7 @@ impl Command for ExpireStep {
         reads(view, &self.id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedStep>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
         let queued = view.find_entity::<QueuedStep>(&self.id)?;
         let Some(queued) = queued.filter(|queued| queued.entity.due_at.is_some_and(|due| due <= ctx.now)) else {
             return Err(Rejection::Stale { what: format!("step `{}` is not due; nothing was changed", self.id) });
@@ -433,13 +449,19 @@ impl Command for ExpireStep {
                 json!({"message": "its worker sent no heartbeat until the end of its lease", "name": "LeaseExpired"})
             }
         };
-        fail(view, ctx, queued, error, None, false)
+        if view.find_entity::<AppExecution>(&queued.entity.execution_id)?.is_none() {
+            // The next claim passes over it.
+            let mut queued = queued;
+            queued.entity.make_available(ctx.now);
+            return Decision::new(()).save(queued, ctx.now);
+        }
+        Ok(fail(view, ctx, queued, error, None, false)?.map(|_| ()))
     }
 }
 
 /// Releases a claimed step, which others may claim at once. The attempt does not count.
 ///
-/// Errors: `stale_step_claim`.
+/// Errors: `stale_claim`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "apps.step.release")]
 pub struct ReleaseStep {
@@ -484,7 +506,7 @@ impl DomainQuery for NextStepAvailable {
     type Output = Option<Timestamp>;
 
     fn check(&self) -> Result<(), Rejection> {
-        check_names(&self.names)
+        lease::check_kinds(NAMES, &self.names)
     }
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -494,18 +516,13 @@ impl DomainQuery for NextStepAvailable {
                 .filter(Filter::Gte("available_at".to_owned(), i64::MIN.into()))
                 .sort("available_at", Ascending)
                 .limit(1)
+                .with_unreadable()
         };
         let reads = ReadSet::empty().with_freshness(Freshness::Session);
-        QUERY_NAMES.iter().zip(&self.names).fold(reads, |reads, (query, name)| reads.query(query, first(name)))
+        KIND_QUERIES.iter().zip(&self.names).fold(reads, |reads, (query, name)| reads.query(query, first(name)))
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {
-        let mut first = None;
-        for query in QUERY_NAMES.iter().take(self.names.len()) {
-            for queued in view.entities::<QueuedStep>(query)? {
-                first = first.into_iter().chain(queued.available_at).min();
-            }
-        }
-        Ok(first)
+        Ok(lease::first_available(view, &KIND_QUERIES, "available_at"))
     }
 }

@@ -2,13 +2,11 @@
 //! that ends it, so a worker reads no step that waits or has ended.
 
 use runstate_core::decision::Rejection;
+use runstate_core::lease;
 use runstate_core::schema::Entity;
 use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-
-use crate::codes;
 
 /// A step that may be claimed or is claimed.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +26,8 @@ pub struct QueuedStep {
     pub step_name: String,
     /// When it may be claimed; missing while it is claimed.
     pub available_at: Option<Timestamp>,
+    /// Since when it cannot be claimed, because its documents are missing or damaged.
+    pub skipped_since: Option<Timestamp>,
     /// When its claim ends: the end of the lease, or its timeout; missing unless it is claimed.
     pub due_at: Option<Timestamp>,
     /// When its attempt times out.
@@ -49,6 +49,7 @@ impl QueuedStep {
             step_id,
             step_name: step_name.to_owned(),
             available_at: Some(at),
+            skipped_since: None,
             due_at: None,
             timeout_at: None,
             owner: None,
@@ -74,15 +75,12 @@ impl QueuedStep {
     pub fn require_claim(&self, token: u64) -> Result<(), Rejection> {
         match self.owner {
             Some(_) if self.token == token => Ok(()),
-            _ => Err(stale_claim(&self.id, token)),
+            _ => Err(Self::stale_claim(&self.id, token)),
         }
     }
-}
 
-/// The rejection of a worker that has lost its claim.
-pub fn stale_claim(id: &str, token: u64) -> Rejection {
-    let message = format!(
-        "the claim of step `{id}` has ended: it was claimed again, released, ended, or its execution has; nothing was changed"
-    );
-    Rejection::Domain { code: codes::STALE_STEP_CLAIM, message, details: json!({"token": token}) }
+    /// The rejection of a worker that has lost its claim.
+    pub fn stale_claim(id: &str, token: u64) -> Rejection {
+        lease::stale_claim(&format!("step `{id}`"), token)
+    }
 }

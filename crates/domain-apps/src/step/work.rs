@@ -2,6 +2,7 @@
 
 use runstate_core::decision::{Command, DomainQuery};
 use runstate_core::error_code::ErrorCode;
+use runstate_core::lease::KINDS_PER_CLAIM;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
 use runstate_core::schema::{Collection, Entity};
 use runstate_value::Json;
@@ -10,8 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::claim::{
-    ClaimStep, ClaimedStep, CompleteStep, FailStep, FailedStep, HeartbeatStep, NAMES_PER_CLAIM, NextStepAvailable,
-    ReleaseStep, StepClaim,
+    ClaimStep, ClaimedStep, CompleteStep, FailStep, FailedStep, HeartbeatStep, NextStepAvailable, ReleaseStep,
+    StepClaim,
 };
 use super::{QueuedStep, Step};
 use crate::codes;
@@ -49,9 +50,9 @@ impl WorkItem for StepWork {
     type Status = AppExecutionSummary;
 
     const COLLECTION: &'static Collection = &QueuedStep::COLLECTION;
-    const KINDS_PER_CLAIM: usize = NAMES_PER_CLAIM;
+    const KINDS_PER_CLAIM: usize = KINDS_PER_CLAIM;
     const INVALID_ANSWER: ErrorCode = codes::INVALID_OUTPUT;
-    const CLAIM_LOST: &'static [ErrorCode] = &[codes::STALE_STEP_CLAIM];
+    const CLAIM_LOST: &'static [ErrorCode] = &[ErrorCode::STALE_CLAIM];
 
     fn claim(kinds: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>> {
         ClaimStep { names: kinds.to_vec(), owner: owner.to_owned(), lease }

@@ -1,6 +1,7 @@
 //! Lists of calls, and the time from which one may be claimed.
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use runstate_core::lease::{self, KIND_QUERIES};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::{Ascending, Descending};
 use runstate_core::schema::{Filter, Freshness, Page, Query};
@@ -9,9 +10,8 @@ use runstate_value::{Document, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FieldReader, ROWS, first_row, page};
+use super::{FieldReader, ROWS, page};
 use crate::call::{CC_HISTORY, TIMER, before_deadline};
-use crate::claim::{KIND_QUERY_NAMES, require_few_kinds};
 
 /// Lists calls page by page.
 ///
@@ -213,19 +213,18 @@ impl DomainQuery for NextAvailable {
     type Output = Option<Timestamp>;
 
     fn check(&self) -> Result<(), Rejection> {
-        require_few_kinds(&self.kinds)
+        lease::check_kinds("kinds of calls", &self.kinds)
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        let queries = KIND_QUERY_NAMES.iter().zip(&self.kinds);
+        let queries = KIND_QUERIES.iter().zip(&self.kinds);
         queries.fold(ReadSet::empty().with_freshness(Freshness::Session), |reads, (name, kind)| {
             reads.query(name, first_available(kind, view.now()))
         })
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {
-        let at = |name: &&'static str| FieldReader(first_row(view, name)?.1).time("availableAt");
-        Ok(KIND_QUERY_NAMES.iter().filter_map(at).min())
+        Ok(lease::first_available(view, &KIND_QUERIES, "availableAt"))
     }
 }
 
@@ -238,6 +237,7 @@ fn first_available(kind: &str, now: Timestamp) -> Query {
         .filter(before_deadline(now))
         .sort("availableAt", Ascending)
         .limit(1)
+        .with_unreadable()
 }
 
 /// Matches calls that were made, as opposed to early answers.

@@ -2,6 +2,7 @@
 //! fails it.
 
 use runstate_core::decision::{Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
+use runstate_core::lease::{self, LEASE};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
 use runstate_core::schema::{Entity, Filter, Freshness, Key, Query};
@@ -13,9 +14,6 @@ use super::queue::stale_claim;
 use super::{Checkpoint, CheckpointSummary, CheckpointWork, QueuedVerification, VerificationEvent};
 use crate::project::Project;
 
-/// The duration of a lease, if the worker names none.
-const LEASE: Millis = Millis::seconds(30);
-
 /// Number of attempts after which a checkpoint counts as damaged.
 const MAX_ATTEMPTS: u32 = 5;
 
@@ -25,20 +23,12 @@ const MESSAGE_BYTES: usize = 4_096;
 /// The name of the query for checkpoints that may be claimed.
 const READY: &str = "ready";
 
-fn check_lease(lease: Millis) -> Result<(), Rejection> {
-    if (Millis::seconds(1)..=Millis::days(1)).contains(&lease) {
-        return Ok(());
-    }
-    let reason = format!("{} ms is not valid; use 1 second to 1 day", lease.0);
-    Err(Rejection::Invalid { field: "leaseMs".to_owned(), reason })
-}
-
 fn shorten(message: &str) -> String {
     message[..message.floor_char_boundary(MESSAGE_BYTES)].to_owned()
 }
 
 fn claimed(view: &View, checkpoint: &str, token: u64) -> Result<LoadedEntity<QueuedVerification>, Rejection> {
-    let queued = view.find_entity::<QueuedVerification>(checkpoint)?.ok_or_else(|| stale_claim(checkpoint))?;
+    let queued = view.find_entity::<QueuedVerification>(checkpoint)?.ok_or_else(|| stale_claim(checkpoint, token))?;
     queued.entity.require_claim(token)?;
     Ok(queued)
 }
@@ -52,7 +42,7 @@ fn claimed(view: &View, checkpoint: &str, token: u64) -> Result<LoadedEntity<Que
 pub struct ClaimVerification {
     /// The name of the worker, for people.
     pub owner: String,
-    /// How long the claim lasts without a heartbeat, in milliseconds; by default 30 seconds.
+    /// How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds.
     #[operation(name = "leaseMs", default = LEASE)]
     pub lease: Millis,
 }
@@ -76,25 +66,25 @@ impl Command for ClaimVerification {
     type Output = VerificationClaim;
 
     fn check(&self) -> Result<(), Rejection> {
-        check_lease(self.lease)
+        lease::check_lease(self.lease)
     }
 
     fn reads(&self, view: &View) -> ReadSet {
         let now = Filter::Lte("available_at".to_owned(), view.now().as_millis().into());
         let ready = Query::of(&QueuedVerification::COLLECTION).filter(now).sort("available_at", Ascending);
-        ReadSet::empty().query(READY, ready.limit(view.spread()))
+        ReadSet::empty().query(READY, ready.limit(view.spread()).with_unreadable())
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<VerificationClaim>, Rejection> {
-        let mut ready = view.loaded_entities::<QueuedVerification>(READY)?;
+        let mut ready = view.readable_entities::<QueuedVerification>(&[READY]);
+        ready.retain(|queued| lease::has_next_token(queued.entity.token));
         if ready.is_empty() {
             return Ok(Decision::new(VerificationClaim::default()));
         }
-        let [a, b, c, d, ..] = ctx.seed("claim");
-        let mut queued = ready.swap_remove(u32::from_be_bytes([a, b, c, d]) as usize % ready.len());
+        let mut queued = ready.swap_remove(lease::pick(ctx, ready.len()));
         let row = &mut queued.entity;
         row.attempts = row.attempts.saturating_add(1);
-        row.token += 1;
+        row.token = lease::next_token(row.token, ctx.now);
         row.owner = Some(self.owner.clone());
         row.available_at = None;
         let until = ctx.now + self.lease;
@@ -112,7 +102,7 @@ impl Command for ClaimVerification {
 
 /// Reports that a worker still verifies a checkpoint, and renews its lease.
 ///
-/// Errors: `stale_verification_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
+/// Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.verification.heartbeat")]
 pub struct HeartbeatVerification {
@@ -121,7 +111,7 @@ pub struct HeartbeatVerification {
     pub checkpoint_uuid: String,
     /// The fencing token of the claim.
     pub token: u64,
-    /// How long the claim lasts from now on, in milliseconds; by default 30 seconds.
+    /// How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds.
     #[operation(name = "leaseMs", default = LEASE)]
     pub lease: Millis,
 }
@@ -131,7 +121,7 @@ impl Command for HeartbeatVerification {
     type Output = Timestamp;
 
     fn check(&self) -> Result<(), Rejection> {
-        check_lease(self.lease)
+        lease::check_lease(self.lease)
     }
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -149,7 +139,7 @@ impl Command for HeartbeatVerification {
 /// Records whether a claimed checkpoint is complete. One that is becomes the current one of its project, unless a newer
 /// one is.
 ///
-/// Errors: `stale_verification_claim`.
+/// Errors: `stale_claim`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.verification.complete")]
 pub struct CompleteVerification {
@@ -200,7 +190,7 @@ impl Command for CompleteVerification {
 /// Reports that a worker could not verify a checkpoint. It may be claimed again after a minute; after five attempts it
 /// counts as damaged.
 ///
-/// Errors: `stale_verification_claim`.
+/// Errors: `stale_claim`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.verification.fail")]
 pub struct FailVerification {
@@ -266,7 +256,7 @@ impl Command for FailVerification {
 
 /// Releases a claimed checkpoint, which others may claim at once. The attempt does not count.
 ///
-/// Errors: `stale_verification_claim`.
+/// Errors: `stale_claim`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.verification.release")]
 pub struct ReleaseVerification {
@@ -331,10 +321,10 @@ impl DomainQuery for NextVerification {
     fn reads(&self, _: &View) -> ReadSet {
         let any = Filter::Gte("available_at".to_owned(), i64::MIN.into());
         let first = Query::of(&QueuedVerification::COLLECTION).filter(any).sort("available_at", Ascending).limit(1);
-        ReadSet::empty().query(READY, first).with_freshness(Freshness::Session)
+        ReadSet::empty().query(READY, first.with_unreadable()).with_freshness(Freshness::Session)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {
-        Ok(view.entities::<QueuedVerification>(READY)?.pop().and_then(|row| row.available_at))
+        Ok(lease::first_available(view, &[READY], "available_at"))
     }
 }

@@ -2,12 +2,11 @@
 //! checkpoint until the commit that ends its verification.
 
 use runstate_core::decision::Rejection;
+use runstate_core::lease;
 use runstate_core::schema::Entity;
 use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::codes;
 
 /// A checkpoint that waits for its verification, or is verified.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,15 +65,12 @@ impl QueuedVerification {
     pub fn require_claim(&self, token: u64) -> Result<(), Rejection> {
         match self.owner {
             Some(_) if self.token == token => Ok(()),
-            _ => Err(stale_claim(&self.checkpoint_uuid)),
+            _ => Err(stale_claim(&self.checkpoint_uuid, token)),
         }
     }
 }
 
 /// The rejection of a worker that has lost its claim.
-pub fn stale_claim(checkpoint: &str) -> Rejection {
-    let message = format!(
-        "the claim of checkpoint `{checkpoint}` has ended: it was claimed again, released, verified or deleted; nothing was changed"
-    );
-    Rejection::domain(codes::STALE_VERIFICATION_CLAIM, message)
+pub fn stale_claim(checkpoint: &str, token: u64) -> Rejection {
+    lease::stale_claim(&format!("checkpoint `{checkpoint}`"), token)
 }

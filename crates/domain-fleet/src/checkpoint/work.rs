@@ -14,7 +14,6 @@ use super::claim::{
     ReleaseVerification,
 };
 use super::{CheckpointSummary, QueuedVerification};
-use crate::codes;
 
 /// A checkpoint that a worker has claimed to verify it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,7 +42,7 @@ impl WorkItem for CheckpointWork {
     const COLLECTION: &'static Collection = &QueuedVerification::COLLECTION;
     const KINDS_PER_CLAIM: usize = 1;
     const INVALID_ANSWER: ErrorCode = ErrorCode::INVALID;
-    const CLAIM_LOST: &'static [ErrorCode] = &[codes::STALE_VERIFICATION_CLAIM];
+    const CLAIM_LOST: &'static [ErrorCode] = &[ErrorCode::STALE_CLAIM];
 
     fn claim(_: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>> {
         ClaimVerification { owner: owner.to_owned(), lease }

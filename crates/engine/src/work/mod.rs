@@ -39,6 +39,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use runstate_core::decision::Command;
+use runstate_core::lease::LEASE;
 use runstate_core::marker::{BoxFuture, MaybeSend, MaybeSync};
 pub use runstate_core::operation::{Backoff, Failure, WorkItem};
 use runstate_value::Json;
@@ -52,9 +53,6 @@ pub use task::Signal;
 use task::TaskHandler;
 pub use task::{CancellationToken, Task};
 use worker_loop::{StopCondition, WorkerLoop};
-
-/// Default lease: how long an item belongs to a worker without a heartbeat.
-const LEASE: Millis = Millis::seconds(30);
 
 /// Default grace: how long running handlers may continue after a worker was stopped.
 const GRACE: Millis = Millis::seconds(30);
@@ -114,8 +112,8 @@ impl<W: WorkItem> Worker<W> {
         self
     }
 
-    /// Sets how long an item belongs to this worker without a heartbeat; 30 seconds by default. The worker sends three
-    /// heartbeats in that time.
+    /// Sets how long an item belongs to this worker without a heartbeat: 1 second to 30 days, 30 seconds by default. The
+    /// worker sends three heartbeats in that time.
     pub fn lease(mut self, lease: Millis) -> Self {
         self.lease = lease;
         self

@@ -3,6 +3,7 @@
 use runstate::client::Cvm;
 use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{Fail, Status};
+use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::time::Millis;
 
@@ -72,7 +73,7 @@ fn late_worker_and_its_successor_never_both_complete() {
         let output = race.scene.check().output("run");
         let taken = taken.into_inner().unwrap();
         match (results, end) {
-            ([Err(codes::STALE_CLAIM), Ok(())], _) => assert_eq!((output, taken), (to_strings(&["new"]), true)),
+            ([Err(ErrorCode::STALE_CLAIM), Ok(())], _) => assert_eq!((output, taken), (to_strings(&["new"]), true)),
             ([Ok(()), Ok(())], 0) => assert_eq!((output, taken), (to_strings(&["late"]), false)),
             // The failure was thrown in the program.
             ([Ok(()), Ok(())], 1) => assert_eq!((output, taken), (Vec::new(), false)),
@@ -106,7 +107,7 @@ fn answer_and_worker_completion_never_both_apply() {
         let results = race.run(choices, [boxed(worker), boxed(answer_call(&race.other, &claimed.call, "person"))]);
         match results {
             [Ok(()), Err(codes::ALREADY_ANSWERED)] => drop(race.expect(Status::WaitingCc, &["worker"])),
-            [Err(codes::ALREADY_ANSWERED | codes::STALE_CLAIM), Ok(())] => {
+            [Err(codes::ALREADY_ANSWERED | ErrorCode::STALE_CLAIM), Ok(())] => {
                 drop(race.expect(Status::WaitingCc, &["person"]));
             }
             other => panic!("{other:?}"),
@@ -137,7 +138,7 @@ fn claim_of_a_deleted_execution_is_stale_for_its_successor() {
     block_on(start(&race.other, "program", "run")).unwrap();
     let next = block_on(race.other.claim(&kinds(), "next", LEASE)).unwrap().unwrap().claimed;
     assert_eq!(next.call, late.call, "the same key");
-    assert_eq!(to_race_result(block_on(race.one.complete(&late, "late"))), Err(codes::STALE_CLAIM));
+    assert_eq!(to_race_result(block_on(race.one.complete(&late, "late"))), Err(ErrorCode::STALE_CLAIM));
     assert_eq!(to_race_result(block_on(race.other.complete(&next, "next"))), Ok(()));
     race.expect(Status::Complete, &["next"]);
 }
