@@ -1,4 +1,4 @@
-// Runs programs in Node as the reference: reads [{ source, input, answers, order }] and writes [{ lines, result?, error?, ms }].
+// Runs programs in Node as the reference: reads [{ source, input, answers, order }] and writes one line { lines, result?, error?, ms } for each.
 // Values are printed by a console of Node. Stack traces differ between the engines, so their lines are removed.
 import { readFileSync } from 'node:fs';
 import { Console } from 'node:console';
@@ -236,14 +236,11 @@ process.on('uncaughtException', (error) => unhandled(error));
 
 // Those handlers would also swallow an error of this script.
 try {
-  let separator = '[';
   for (const program of JSON.parse(readFileSync(0, 'utf8'))) {
     const begun = performance.now();
     const result = { ...(await run(program)), ms: performance.now() - begun };
-    process.stdout.write(separator + JSON.stringify(result));
-    separator = ',';
+    process.stdout.write(`${JSON.stringify(result)}\n`);
   }
-  process.stdout.write(separator === '[' ? '[]' : ']');
 } catch (error) {
   process.stderr.write(`${error?.stack ?? String(error)}\n`);
   process.exit(1);
