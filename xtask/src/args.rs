@@ -19,14 +19,15 @@ pub enum XtaskCommand {
     /// times in target/xtask-times.json.
     Test {
         /// Runs all that a release needs: the long form of random and failover tests (RUNSTATE_FULL=1), lints of benches and examples, single
-        /// features, the shipped package with its size budgets, and the mutations: bugs planted in the code, each of which a test must detect.
+        /// features, the shipped package with its size budgets.
         #[arg(long)]
         full: bool,
         /// Runs the quick checks while you edit: format, lints, unit tests, the memory and file stores.
         #[arg(long, conflicts_with_all = ["full", "filter"])]
         quick: bool,
         /// Part of the name of a test, or with nextest of a test file. Also `chromium` (conformance in it), `package` (the npm package in
-        /// projects of every kind), `browser` (pages in Chromium), `extension` (the example in VS Code) or `mutations`.
+        /// projects of every kind), `browser` (pages in Chromium), `extension` (the example in VS Code) or `mutations` (bugs planted in the code
+        /// one after the other, each of which a test must detect: hours).
         filter: Option<String>,
     },
     /// Checks format, spelling, generated files, lints of all targets with all features, each native feature alone, dependency trees, licenses.

@@ -5,7 +5,7 @@ use super::tools::{DENY, MONGOD, NEXTEST, SHEAR, TYPOS};
 use crate::args::Length;
 use crate::error::XtaskError;
 use crate::package::PackageBuild;
-use crate::report::RunReport;
+use crate::report::{RunReport, StepContext};
 use crate::schedule::ScheduledStep;
 use crate::suite::{Suite, TestSelection};
 use crate::workspace::Workspace;
@@ -60,12 +60,8 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
     ]);
     steps.extend(check_steps(workspace, TESTS));
     if length == Length::Full {
-        steps.extend([
-            ScheduledStep::new(SHIPPED, |step| package::build_shipped(workspace, PackageBuild::Checked, step))
-                .after(&[PACKAGE])
-                .builds(),
-            ScheduledStep::new("mutations", |step| mutations::run(workspace, step)).after(&["tests"]).builds(),
-        ]);
+        let build = |step: &mut StepContext| package::build_shipped(workspace, PackageBuild::Checked, step);
+        steps.push(ScheduledStep::new(SHIPPED, build).after(&[PACKAGE]).builds());
         steps.extend(full_check_steps(workspace));
     }
     schedule::run(steps, &workspace.target().join("xtask"), report)

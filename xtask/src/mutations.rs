@@ -112,7 +112,7 @@ fn copy_tree(tree: &Path) -> Result<(), XtaskError> {
 mod tests {
     use super::*;
 
-    /// `--full` runs the mutations. This test checks quickly that each one still fits the code.
+    /// A release runs the mutations. This test checks quickly that each one still fits the code.
     #[test]
     fn every_mutation_fits_the_code_and_names_a_test_that_exists() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
