@@ -295,9 +295,8 @@ fn program_saved_and_restored_anywhere_behaves_the_same() {
         if matches!(unsliced.end, LanguageEnd::Refused(_)) {
             continue;
         }
-        // After every instruction; in the short form, a long program about 70 and 19 times. Positions differ between
-        // programs.
-        let is_short = unsliced.instructions <= if is_full_run() { MOST_INSTRUCTIONS } else { MOST_SINGLE_STOPS };
+        // After every instruction; a long program about 70 and 19 times. Positions differ between programs.
+        let is_short = unsliced.instructions <= if is_full_run() { 1_600 } else { 150 };
         single_stops += usize::from(is_short);
         let parts = [unsliced.instructions / 70 + 1, unsliced.instructions / 19 + 2];
         for fuel in if is_short { vec![1] } else { parts.to_vec() } {
@@ -311,7 +310,7 @@ fn program_saved_and_restored_anywhere_behaves_the_same() {
         }
     }
     assert!(
-        single_stops >= if is_full_run() { 600 } else { 100 },
+        single_stops >= if is_full_run() { 750 } else { 500 },
         "{single_stops} programs were interrupted after every instruction"
     );
     println!("{single_stops} programs were interrupted after every instruction");
@@ -390,9 +389,6 @@ const TURN: TurnContext = TurnContext { now_ms: 1_790_000_000_000 };
 
 /// Instructions after which a program counts as one that does not end.
 const MOST_INSTRUCTIONS: u64 = 200_000_000;
-
-/// The longest program that the short form interrupts after every instruction.
-const MOST_SINGLE_STOPS: u64 = 150;
 
 /// A generated program may double a text in nested loops. One that takes Node longer than this takes the unoptimized
 /// machine many minutes, so only its beginning is compared.

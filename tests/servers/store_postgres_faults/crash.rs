@@ -20,7 +20,7 @@ async fn clients_killed_in_turn_lose_and_double_nothing() {
     if run_as_worker().await {
         return;
     }
-    let kills = if is_full_run() { 200 } else { 12 };
+    let kills = if is_full_run() { 60 } else { 12 };
     let Some(node) = PostgresNode::start_new().await else { return };
     let url = node.url(&node.create_database("crash").await);
     let store = load::open(&url).await;
@@ -57,7 +57,7 @@ async fn clients_killed_in_turn_lose_and_double_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_crashes_under_load_lose_and_double_nothing() {
-    let (kills, commands) = if is_full_run() { (10, 300) } else { (2, 100) };
+    let (kills, commands) = if is_full_run() { (4, 300) } else { (2, 100) };
     let Some(mut node) = PostgresNode::start_new().await else { return };
     let url = node.url(&node.create_database("restart").await);
     let stores = [Arc::new(load::open(&url).await), Arc::new(load::open(&url).await)];
@@ -82,7 +82,7 @@ async fn server_crashes_under_load_lose_and_double_nothing() {
 async fn sixteen_clients_are_linearizable_while_the_server_crashes() {
     let Some(mut node) = PostgresNode::start_new().await else { return };
     let mut random = SeededRandom::seeded();
-    for round in 0..if is_full_run() { 10 } else { 1 } {
+    for round in 0..if is_full_run() { 4 } else { 1 } {
         let url = node.url(&node.create_database(&format!("linear{round}")).await);
         let registers = Clients::start(&open_two([url.clone(), url]).await, &mut random, run_register_client);
         registers.advance(50 + random.below(100)).await;

@@ -85,7 +85,7 @@ pub async fn expect_no_late_read(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failovers_to_a_synchronous_standby_lose_and_double_nothing() {
-    let (rounds, commands) = if is_full_run() { (5, 300) } else { (1, 100) };
+    let (rounds, commands) = if is_full_run() { (3, 300) } else { (1, 100) };
     let Some(mut primary) = PostgresNode::start_new().await else { return };
     for round in 0..rounds {
         let standby = primary.start_standby().await;
@@ -110,7 +110,7 @@ async fn failovers_to_a_synchronous_standby_lose_and_double_nothing() {
 async fn clients_are_linearizable_across_a_failover() {
     let Some(mut primary) = PostgresNode::start_new().await else { return };
     let mut random = SeededRandom::seeded();
-    for round in 0..if is_full_run() { 5 } else { 1 } {
+    for round in 0..if is_full_run() { 3 } else { 1 } {
         let standby = primary.start_standby().await;
         let url = url_of([&primary, &standby], &primary.create_database(&format!("linear{round}")).await);
         let registers = Clients::start(&open_two([url.clone(), url]).await, &mut random, run_register_client);

@@ -21,9 +21,9 @@ pub type StoreOpener<'a> = dyn Fn() -> StoreFuture + 'a;
 /// The id of the project.
 const PROJECT: &str = "01900000-0000-7000-8000-000000000002";
 
-/// The number of records: fewer in the short run.
-pub fn records(full: usize) -> usize {
-    if is_full_run() { full.max(10_000) } else { full.min(1_000) / 4 }
+/// The number of records in the short and in the full run.
+pub fn records([short, full]: [usize; 2]) -> usize {
+    if is_full_run() { full } else { short }
 }
 
 pub async fn open_engine(open: &StoreOpener<'_>) -> Engine {

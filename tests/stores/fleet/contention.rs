@@ -11,7 +11,7 @@ use crate::support::handles::{files, memory};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_at_once_in_memory_never_overspend() {
-    cases::records_at_once_never_overspend(&memory(), 2, cases::records(10_000)).await;
+    cases::records_at_once_never_overspend(&memory(), 2, cases::records([250, 10_000])).await;
 }
 
 const PROCESSES: usize = 4;
@@ -48,7 +48,7 @@ async fn records_of_four_processes_on_files_never_overspend() {
     if let Ok(task) = std::env::var(CLIENT) {
         return run_as_client(&task).await;
     }
-    let records = cases::records(800);
+    let records = cases::records([200, 2_000]);
     let folder = tempfile::tempdir().unwrap();
     let open = files(folder.path().to_owned());
     let engine = cases::open_engine(&open as &StoreOpener<'_>).await;

@@ -223,7 +223,7 @@ async fn early_answer_racing_with_its_call_on_threads_is_taken() {
     }
     let [asker, answerer] = [&processes[0], &processes[1]];
     asker.load(&program("program", KEYED)).await.unwrap();
-    for n in 0..if is_full_run() { 10_000 } else { 300 } {
+    for n in 0..if is_full_run() { 3_000 } else { 300 } {
         let id = format!("run-{n}");
         asker.start(&Start::new("program").id(&id)).await.unwrap();
         let (asks, answers, of) = (asker.clone(), answerer.clone(), id.clone());
