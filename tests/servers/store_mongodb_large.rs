@@ -62,9 +62,10 @@ impl WorkloadSize {
     }
 }
 
-/// An engine on a store, as in a process of its own.
+/// An engine on a store, as in a process of its own. Its programs may have a gigabyte of heap.
 async fn open_engine(store: Arc<dyn Store>, host: &SimHost) -> Engine {
-    Engine::with_settings(store, Arc::new(host.clone()), runstate::domain::ALL, Settings::default()).await.unwrap()
+    let settings = Settings { heap_bytes: 1 << 30, ..Settings::default() };
+    Engine::with_settings(store, Arc::new(host.clone()), runstate::domain::ALL, settings).await.unwrap()
 }
 
 async fn open_store(url: &str) -> Arc<dyn Store> {
