@@ -94,11 +94,11 @@ impl Command for Find {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<ClaimedChore>>, Rejection> {
         let (Some(first), Some(lease)) = (self.first(view)?, self.lease) else { return Ok(Decision::new(None)) };
-        let found = view.entity::<Chore>(&first.id)?;
-        let attempts = found.entity.attempts + 1;
-        let after = Chore { attempts, available_at: Some(ctx.now + lease), ..found.entity.clone() };
-        let claimed = ClaimedChore { id: first.id, kind: first.kind, attempts };
-        Ok(Decision::new(Some(claimed)).change(found.update(&after)?))
+        let mut found = view.entity::<Chore>(&first.id)?;
+        found.entity.attempts += 1;
+        found.entity.available_at = Some(ctx.now + lease);
+        let claimed = ClaimedChore { id: first.id, kind: first.kind, attempts: found.entity.attempts };
+        Ok(Decision::new(Some(claimed)).change(found.update(ctx.now)?))
     }
 }
 
@@ -143,7 +143,7 @@ impl Command for Report {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Timestamp>>, Rejection> {
-        let found = view.entity::<Chore>(&self.claimed.id)?;
+        let mut found = view.entity::<Chore>(&self.claimed.id)?;
         let (attempts, mut result) = (found.entity.attempts, None);
         if attempts != self.claimed.attempts || found.entity.available_at.is_none() {
             return Err(Rejection::domain(NOT_YOURS, "another worker has claimed the chore, or it is done"));
@@ -157,8 +157,8 @@ impl Command for Report {
             End::Released => Some(ctx.now),
             End::Extended(lease) => Some(ctx.now + *lease),
         };
-        let after = Chore { available_at, result, ..found.entity.clone() };
-        Ok(Decision::new(available_at).change(found.update(&after)?))
+        (found.entity.available_at, found.entity.result) = (available_at, result);
+        Ok(Decision::new(available_at).change(found.update(ctx.now)?))
     }
 }
 

@@ -4,19 +4,19 @@
 use std::sync::OnceLock;
 
 use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, Lifecycle, LoadedDocument, Ports, ReadSet, Rejection, View,
+    AnyCommand, Command, Ctx, Decision, Lifecycle, LoadedDocument, LoadedEntity, Ports, ReadSet, Rejection, View,
 };
 use runstate_core::id;
 use runstate_core::lease;
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Fields, Freshness, Key};
+use runstate_core::schema::{Entity, Fields, Freshness, Key};
 use runstate_value::time::Timestamp;
 use runstate_value::{Json, check_plain};
 use serde::Serialize;
 
 use super::call::{CC_HISTORY, Call, CallOutcome};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice};
-use super::{call_closing, call_cost, claim, document, row_id};
+use super::{call_closing, call_cost, claim, row_id};
 use crate::codes;
 
 /// The call that an answer is for.
@@ -82,7 +82,7 @@ impl AnswerCall {
             AnswerTarget::Call(id) | AnswerTarget::Claimed { call: id, .. } => id.clone(),
             AnswerTarget::Key { key, occurrence } => keyed_id(&self.execution, key, *occurrence),
             AnswerTarget::Open { seen } => {
-                let execution = ExecutionHead::peek(view, &self.execution);
+                let execution = view.peek_entity::<ExecutionHead>(&self.execution);
                 if let Some((call, 1)) = execution.as_deref().and_then(ExecutionHead::answerable_call) {
                     seen.get_or_init(|| call.to_owned());
                 }
@@ -96,11 +96,12 @@ impl AnswerCall {
     fn decide_early_answer(
         &self,
         key: &str,
-        row: Key,
+        id: &str,
         view: &View,
         ctx: &Ctx,
     ) -> Result<Decision<ExecutionStatus>, Rejection> {
-        let (head, execution) = ExecutionHead::find(view, &self.execution)?;
+        let head = ExecutionHead::load(view, &self.execution)?;
+        let execution = &head.entity;
         if self.cost.is_some() {
             let reason = "is not expected: an early answer costs nothing".to_owned();
             return Err(Rejection::Invalid { field: "cost".to_owned(), reason });
@@ -112,18 +113,15 @@ impl AnswerCall {
         }
         execution.next_state(ExecutionEvent::AnswerEarly)?;
         let early = EarlyAnswer {
-            id: row.id.to_string(),
+            id: id.to_owned(),
             execution_id: execution.id.clone(),
             program_name: execution.program_name.clone(),
             key: key.to_owned(),
             response: EarlyResponse { result: self.answer.clone(), timestamp: ctx.now, by: self.by.clone() },
             outcome: CallOutcome::Answered,
         };
-        let insert = Change::Insert { key: row, document: document::write(&early)? };
         // The decision depends on the execution: it must exist, and it must still be able to make calls.
-        Ok(Decision::new(execution.execution_status())
-            .change(insert)
-            .check(Key::new(&EXECUTIONS, &self.execution), head))
+        Decision::new(execution.execution_status()).check_entity(&head).and_insert(&early)
     }
 }
 
@@ -156,17 +154,11 @@ impl Command for AnswerCall {
         // The call is checked before the execution: an answered call is reported as answered, whatever the execution
         // does by now.
         let Some(key) = self.key(view) else {
-            let (_, execution) = ExecutionHead::find(view, &self.execution)?;
+            let execution = ExecutionHead::load(view, &self.execution)?.entity;
             execution.require_waiting()?;
             match execution.answerable_call() {
                 // A paused execution whose call is answered resumes only when it is unpaused.
-                Some((call, 0)) => {
-                    let key = Key::new(&CC_HISTORY, call);
-                    if !view.has_read(&key) {
-                        return Err(Rejection::Unread(vec![key]));
-                    }
-                    Call::find(view, call)?.1.require_open()?;
-                }
+                Some((call, 0)) => Call::load(view, call)?.entity.require_open()?,
                 Some((_, open)) if open > 1 => {
                     let id = &self.execution;
                     let message = format!("execution `{id}` has {open} open calls; name the one to answer");
@@ -182,32 +174,32 @@ impl Command for AnswerCall {
             });
         };
         if let AnswerTarget::Key { key: name, .. } = &self.call {
-            match view.get(&key).map(|found| CallHistoryRow::read(&key, found)).transpose()? {
-                None => return self.decide_early_answer(name, key, view, ctx),
-                Some(CallHistoryRow::EarlyAnswer(_)) => {
-                    let message = format!("call `{name}` already has an early answer; nothing was changed");
-                    return Err(Rejection::domain(codes::ALREADY_ANSWERED, message));
-                }
-                Some(CallHistoryRow::Call(_)) => {}
+            if EarlyAnswer::find(view, &key.id)?.is_some() {
+                let message = format!("call `{name}` already has an early answer; nothing was changed");
+                return Err(Rejection::domain(codes::ALREADY_ANSWERED, message));
+            }
+            if Call::find(view, &key.id)?.is_none() {
+                return self.decide_early_answer(name, &key.id, view, ctx);
             }
         }
-        let (row, mut call) = Call::find(view, &key.id)?;
+        let mut row = Call::load(view, &key.id)?;
+        let call = &mut row.entity;
         if call.execution_id != self.execution {
             let hint = format!(" in execution `{}`; it belongs to `{}`", self.execution, call.execution_id);
-            return Err(Rejection::NotFound { what: "call", id: call.id, hint });
+            return Err(Rejection::NotFound { what: "call", id: call.id.clone(), hint });
         }
         if let AnswerTarget::Claimed { token, .. } = &self.call {
-            claim::require_claim(&call, *token)?;
+            claim::require_claim(call, *token)?;
         }
         call.require_open()?;
-        let (before, execution) = ExecutionHead::find_owned(view, &self.execution)?;
-        execution.require_waiting()?;
+        let head = ExecutionHead::load(view, &self.execution)?;
+        head.entity.require_waiting()?;
         call.require_awaited()?;
         call.require_before_deadline(ctx.now)?;
         let result = call.coerce_answer(&self.answer)?;
-        let settled = call_cost::settle(view, ctx, &mut call, self.cost.as_deref())?;
+        let settled = call_cost::settle(view, ctx, call, self.cost.as_deref())?;
         call.complete(result, self.by.clone(), ctx.now);
-        let mut decision = call_closing::close_call(view, ctx, before, execution, row, call)?;
+        let mut decision = call_closing::close_call(view, ctx, head, row)?;
         decision.include(settled);
         Ok(decision)
     }
@@ -297,9 +289,10 @@ impl TryFrom<CompleteParameters> for AnswerCall {
 }
 
 /// An early answer: the row of a call without the fields that only the call knows.
-#[derive(Fields, Clone, Debug, PartialEq)]
-#[entity(rename_all = "camelCase")]
+#[derive(Entity, Clone, Debug, PartialEq)]
+#[entity(collection = "cvm.cc_history", version = 1, rename_all = "camelCase")]
 pub(super) struct EarlyAnswer {
+    #[entity(id)]
     pub id: String,
     pub execution_id: String,
     pub program_name: String,
@@ -322,19 +315,21 @@ pub(super) fn keyed_id(execution: &str, key: &str, occurrence: u64) -> String {
     row_id(&["call", execution, key, &occurrence.to_string()])
 }
 
-/// The content of a row of `cvm.cc_history`.
-pub(super) enum CallHistoryRow {
-    /// A call that was made.
-    Call(Box<Call>),
-    /// An answer to a call that does not exist yet.
-    EarlyAnswer(Box<EarlyAnswer>),
-}
+impl EarlyAnswer {
+    /// The early answer in the row of this id; `None`: there is none, or the call was made.
+    pub(super) fn find(view: &View, id: &str) -> Result<Option<LoadedEntity<Self>>, Rejection> {
+        let key = Key::new(&CC_HISTORY, id);
+        view.require([key.clone()])?;
+        if Self::is_in(view, &key) { view.find_entity(id) } else { Ok(None) }
+    }
 
-impl CallHistoryRow {
-    pub fn read(key: &Key, found: &LoadedDocument) -> Result<Self, Rejection> {
-        if found.document.contains_key("request") {
-            return Ok(CallHistoryRow::Call(Box::new(document::read(key, found)?)));
-        }
-        Ok(CallHistoryRow::EarlyAnswer(Box::new(document::read(key, found)?)))
+    /// Whether this row, as far as it was read, is an early answer.
+    pub(super) fn is_in(view: &View, key: &Key) -> bool {
+        view.get(key).is_some_and(Self::is)
+    }
+
+    /// Whether a row of `cvm.cc_history` is an early answer.
+    pub(super) fn is(row: &LoadedDocument) -> bool {
+        !row.document.contains_key("request")
     }
 }

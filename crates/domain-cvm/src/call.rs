@@ -2,7 +2,7 @@
 //! `cc_history`, written when it is made and completed when it is closed. `call_closing.rs` closes calls and resumes
 //! their executions. Answers, also early ones, are in `answer.rs`, workers in `claim.rs`.
 
-use runstate_core::decision::{Change, Cost, Ctx, Hint, LoadedDocument, Rejection, View};
+use runstate_core::decision::{Cost, Ctx, Hint, LoadedEntity, Rejection, View};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
 use runstate_core::schema::{Collection, Entity, FieldType, Fields, Filter, Key};
 use runstate_value::time::{Millis, Timestamp};
@@ -12,10 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::answer::{CallHistoryRow, keyed_id};
+use super::answer::{EarlyAnswer, keyed_id};
 use super::answer_schema::{self, Schema};
+use super::call_cost;
 use super::execution::ExecutionHead;
-use super::{call_cost, document};
 use crate::codes;
 
 /// The kind of `CC(...)`.
@@ -269,26 +269,15 @@ impl Call {
         Key::new(&CC_HISTORY, &self.id)
     }
 
-    /// The change that inserts the row of a new call.
-    pub(super) fn insert(&self) -> Result<Change, Rejection> {
-        Ok(Change::Insert { key: self.key(), document: document::write(self)? })
+    /// The call of that id, if it was made. An early answer may be in its place.
+    pub(super) fn find(view: &View, id: &str) -> Result<Option<LoadedEntity<Self>>, Rejection> {
+        if EarlyAnswer::is_in(view, &Key::new(&CC_HISTORY, id)) { Ok(None) } else { view.find_entity(id) }
     }
 
-    /// The change that updates the row that was read.
-    pub(super) fn update(&self, before: &LoadedDocument) -> Result<Change, Rejection> {
-        Ok(Change::Update { key: self.key(), before: before.clone(), after: document::write(self)? })
-    }
-
-    /// The call of that id, as it was read.
-    pub(super) fn find<'a>(view: &'a View, id: &str) -> Result<(&'a LoadedDocument, Self), Rejection> {
-        let key = Key::new(&CC_HISTORY, id);
-        match view.get(&key).map(|found| Ok::<_, Rejection>((found, CallHistoryRow::read(&key, found)?))).transpose()? {
-            Some((found, CallHistoryRow::Call(call))) => Ok((found, *call)),
-            Some((_, CallHistoryRow::EarlyAnswer(_))) | None => {
-                let hint = "; `show` lists the open calls of an execution".to_owned();
-                Err(Rejection::NotFound { what: "call", id: id.to_owned(), hint })
-            }
-        }
+    /// The call of that id, which must have been made.
+    pub(super) fn load(view: &View, id: &str) -> Result<LoadedEntity<Self>, Rejection> {
+        let hint = || "; `show` lists the open calls of an execution".to_owned();
+        Self::find(view, id)?.ok_or_else(|| Rejection::NotFound { what: "call", id: id.to_owned(), hint: hint() })
     }
 
     /// Rejects a closed call. A cancelled call passes here: its execution then rejects the command.
@@ -336,7 +325,7 @@ impl Call {
             return Err(invalid(message, Json::Null));
         }
         // The schema was checked when the call was made.
-        let schema = self.schema().map_err(|why| document::damaged(&self.key(), why.as_str()))?;
+        let schema = self.schema().map_err(|why| Rejection::damaged(&self.key(), &why))?;
         let choices = self.request.choices.as_deref();
         answer_schema::coerce_answer(schema.as_ref(), choices, answer).map_err(|error| {
             let mut details = Document::new();
@@ -387,7 +376,7 @@ impl Call {
     pub(super) fn reply(&self) -> Result<Reply, Rejection> {
         let error = |name: &str, message: String| Reply::Error { name: name.to_owned(), message };
         let response = || {
-            let damaged = || document::damaged(&self.key(), "it has an outcome but no response");
+            let damaged = || Rejection::damaged(&self.key(), &"it has an outcome but no response");
             self.response.as_ref().map(|response| response.result.clone()).ok_or_else(damaged)
         };
         Ok(match self.outcome {

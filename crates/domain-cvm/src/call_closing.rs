@@ -6,7 +6,7 @@
 //! The calls that an execution waits for are also read here. A check proves that they and the head are from the same
 //! moment.
 
-use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedDocument, ReadSet, Rejection, View};
+use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::limits::GROUP_ANSWER_BYTES;
 use runstate_core::schema::Direction::Ascending;
@@ -14,19 +14,16 @@ use runstate_core::schema::{Filter, Key, Query};
 use runstate_value::time::Timestamp;
 use runstate_value::{json_bytes, sort_by};
 
-use super::answer::CallHistoryRow;
 use super::call::{CC_HISTORY, Call};
 use super::execution::{CcWaiting, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus};
 use super::loaded_machine::LoadedMachine;
-use super::{call, call_cost, document, loaded_machine, open_calls, slice};
+use super::{call, call_cost, loaded_machine, open_calls, slice};
 
 /// The read set for closing the call under `key`.
 pub(super) fn reads(view: &View, execution: &str, key: &Key) -> ReadSet {
     let reads = ReadSet::key(Key::new(&EXECUTIONS, execution)).with_key(key.clone());
-    let Some(head) = ExecutionHead::peek(view, execution) else { return reads };
-    let Some(Ok(CallHistoryRow::Call(call))) = view.get(key).map(|found| CallHistoryRow::read(key, found)) else {
-        return reads;
-    };
+    let Some(head) = view.peek_entity::<ExecutionHead>(execution) else { return reads };
+    let Some(call) = view.peek_entity::<Call>(&key.id) else { return reads };
     let costs = call_cost::reads(view, &call);
     reads_of_call(view, reads, &head, &call).with(costs)
 }
@@ -94,8 +91,8 @@ fn waiting_after_close(view: &View, waiting: &CcWaiting, call: &Call) -> Result<
     }
     let still_open = |name: &str| -> Result<Vec<Call>, Rejection> {
         let keys = view.rows(name).unwrap_or_default().iter().map(|(key, _)| key);
-        keys.map(|key| match Call::find(view, &key.id)? {
-            (_, open) if open.outcome.is_none() => Ok(open),
+        keys.map(|key| match Call::load(view, &key.id)?.entity {
+            open if open.outcome.is_none() => Ok(open),
             _ => Err(torn("one of them was closed meanwhile")),
         })
         .collect()
@@ -115,35 +112,33 @@ fn waiting_after_close(view: &View, waiting: &CcWaiting, call: &Call) -> Result<
     Ok(remaining)
 }
 
-/// Closes `call`, which already has its outcome and was read as `row`. After the last open call, the execution runs a
-/// slice.
+/// Closes `row`, which already has its outcome. After the last open call, the execution runs a slice.
 pub(super) fn close_call(
     view: &View,
     ctx: &mut Ctx,
-    before: &LoadedDocument,
-    mut execution: ExecutionHead,
-    row: &LoadedDocument,
-    call: Call,
+    mut head: LoadedEntity<ExecutionHead>,
+    mut row: LoadedEntity<Call>,
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
-    if !execution.open_calls.is_empty() {
-        return open_calls::close_open_calls(view, ctx, before, execution, vec![(row.clone(), call)]);
+    if !head.entity.open_calls.is_empty() {
+        return open_calls::close_open_calls(view, ctx, head, vec![row]);
     }
-    let closed = call.update(row)?;
+    let closed = row.update(ctx.now)?;
+    let (execution, call) = (&mut head.entity, row.entity);
     let waiting = match execution.open_call() {
         Some(waiting) if call.step >= execution.first_step() => waiting.clone(),
         _ => return Err(Rejection::Torn(format!("{} does not wait for call {}", execution.id, call.step))),
     };
     let remaining = waiting_after_close(view, &waiting, &call)?;
     if execution.group_size > 1 {
-        execution.group_answer_bytes = group_answer_bytes(&execution, &call)?;
+        execution.group_answer_bytes = group_answer_bytes(execution, &call)?;
     }
     execution.state = execution.next_state(ExecutionEvent::CallsClosed(remaining))?;
     if !matches!(execution.state, ExecutionState::Running { .. }) {
-        return Ok(execution.update_head(before, view, ctx)?.change(closed));
+        return Ok(ExecutionHead::store(head, view, ctx)?.change(closed));
     }
-    let mut loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+    let mut loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
     if execution.group_size > 1 {
-        let mut calls = group_calls(view, &execution)?;
+        let mut calls = group_calls(view, execution)?;
         match calls.iter_mut().find(|one| one.id == call.id) {
             Some(entry) => *entry = call,
             None => return Err(Rejection::Torn(format!("call {} is not among those of {}", call.step, execution.id))),
@@ -152,7 +147,7 @@ pub(super) fn close_call(
     } else {
         loaded.reply(&[call.reply()?])?;
     }
-    slice::decide_slice(view, before, execution, loaded, ctx, vec![closed])
+    slice::decide_slice(view, head, loaded, ctx, vec![closed])
 }
 
 /// The size in bytes of all answers to a group of calls, with that of `call`. The program gets all of them in one turn.
@@ -175,12 +170,7 @@ fn group_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Call>, Reje
     if rows.len() != execution.group_size as usize {
         return Err(Rejection::Torn(format!("{} calls of {}", rows.len(), execution.group_size)));
     }
-    rows.iter()
-        .map(|(key, found)| match CallHistoryRow::read(key, found)? {
-            CallHistoryRow::Call(call) => Ok(*call),
-            CallHistoryRow::EarlyAnswer(_) => Err(Rejection::Torn(format!("{key} is an early answer"))),
-        })
-        .collect()
+    view.entities("together")
 }
 
 /// Passes the outcomes of calls to the machine. If they exceed its memory, the program gets an error.
@@ -194,30 +184,31 @@ pub(super) fn deliver_replies(loaded: &mut LoadedMachine, calls: &[Call]) -> Res
 pub(super) fn close_overdue_calls(
     view: &View,
     ctx: &mut Ctx,
-    before: &LoadedDocument,
-    mut execution: ExecutionHead,
+    mut head: LoadedEntity<ExecutionHead>,
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
-    let mut calls = find_awaited_calls(view, &execution)?;
+    let mut rows = find_awaited_calls(view, &head.entity)?;
     let is_overdue = |call: &Call, now| call.outcome.is_none() && call.is_past_deadline(now);
-    let overdue = calls.iter_mut().map(|(_, call)| call).filter(|call| is_overdue(call, view.now()));
+    let overdue = rows.iter_mut().map(|row| &mut row.entity).filter(|call| is_overdue(call, view.now()));
     let released = call_cost::release(view, ctx, overdue, false)?;
-    if !execution.open_calls.is_empty() {
-        calls.retain(|(_, call)| is_overdue(call, ctx.now));
+    if !head.entity.open_calls.is_empty() {
+        rows.retain(|row| is_overdue(&row.entity, ctx.now));
         // As in Node, timers end in the order of their times, however late they are.
-        sort_by(&mut calls, |(_, a), (_, b)| (a.request.deadline, a.step).cmp(&(b.request.deadline, b.step)));
-        calls.iter_mut().for_each(|(_, call)| call.expire(ctx.now));
-        let mut decision = open_calls::close_open_calls(view, ctx, before, execution, calls)?;
+        let order = |row: &LoadedEntity<Call>| (row.entity.request.deadline, row.entity.step);
+        sort_by(&mut rows, |a, b| order(a).cmp(&order(b)));
+        rows.iter_mut().for_each(|row| row.entity.expire(ctx.now));
+        let mut decision = open_calls::close_open_calls(view, ctx, head, rows)?;
         decision.include(released);
         return Ok(decision);
     }
     let mut changes = Vec::new();
-    for (row, call) in &mut calls {
-        if is_overdue(call, ctx.now) {
-            call.expire(ctx.now);
-            changes.push(call.update(row)?);
+    for row in &mut rows {
+        if is_overdue(&row.entity, ctx.now) {
+            row.entity.expire(ctx.now);
+            changes.push(row.update(ctx.now)?);
         }
     }
-    let calls: Vec<Call> = calls.into_iter().map(|(_, call)| call).collect();
+    let calls: Vec<Call> = rows.into_iter().map(|row| row.entity).collect();
+    let execution = &mut head.entity;
     let waiting = execution.open_call().cloned();
     execution.state = match (waiting, waiting_for(&calls)) {
         (_, Some(remaining)) => execution.next_state(ExecutionEvent::CallsClosed(remaining))?,
@@ -227,14 +218,14 @@ pub(super) fn close_overdue_calls(
         (None, None) => return Err(Rejection::Torn(format!("{} waits for nothing", execution.id))),
     };
     if !matches!(execution.state, ExecutionState::Running { .. }) {
-        let mut decision = execution.update_head(before, view, ctx)?;
+        let mut decision = ExecutionHead::store(head, view, ctx)?;
         decision.changes.extend(changes);
         decision.include(released);
         return Ok(decision);
     }
-    let mut loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+    let mut loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
     deliver_replies(&mut loaded, &calls)?;
-    let mut decision = slice::decide_slice(view, before, execution, loaded, ctx, changes)?;
+    let mut decision = slice::decide_slice(view, head, loaded, ctx, changes)?;
     decision.include(released);
     Ok(decision)
 }
@@ -283,11 +274,11 @@ pub(super) fn cancel_open_calls(
         }
         calls => calls?,
     };
-    let mut open: Vec<_> = calls.into_iter().filter(|(_, call)| call.outcome.is_none()).collect();
-    let mut decision = call_cost::release(view, ctx, open.iter_mut().map(|(_, call)| call), false)?;
-    for (row, mut call) in open {
-        call.close(call::CallOutcome::Cancelled);
-        decision.changes.push(call.update(&row)?);
+    let mut open: Vec<_> = calls.into_iter().filter(|row| row.entity.outcome.is_none()).collect();
+    let mut decision = call_cost::release(view, ctx, open.iter_mut().map(|row| &mut row.entity), false)?;
+    for mut row in open {
+        row.entity.close(call::CallOutcome::Cancelled);
+        decision.changes.push(row.update(ctx.now)?);
     }
     Ok(decision)
 }
@@ -307,10 +298,7 @@ pub(super) fn group_query(execution: &ExecutionHead) -> Query {
 
 /// Extends `reads` by the rows of the calls that the execution waits for.
 pub(super) fn with_awaited_calls(reads: ReadSet, view: &View, execution: &str) -> ReadSet {
-    let key = Key::new(&EXECUTIONS, execution);
-    let Some(head) = view.get(&key).and_then(|head| document::read::<ExecutionHead>(&key, head).ok()) else {
-        return reads;
-    };
+    let Some(head) = view.peek_entity::<ExecutionHead>(execution) else { return reads };
     if !head.open_calls.is_empty() {
         return with_listed_calls(reads, view, execution);
     }
@@ -323,29 +311,26 @@ pub(super) fn with_awaited_calls(reads: ReadSet, view: &View, execution: &str) -
 
 /// Extends `reads` by the rows of the calls that the head lists.
 pub(super) fn with_listed_calls(reads: ReadSet, view: &View, execution: &str) -> ReadSet {
-    let Some(head) = ExecutionHead::peek(view, execution) else { return reads };
+    let Some(head) = view.peek_entity::<ExecutionHead>(execution) else { return reads };
     head.open_calls.iter().fold(reads, |reads, call| reads.with_key(call.key()))
 }
 
 /// The calls that the execution waits for, in their order, the closed ones included. [`with_awaited_calls`] reads them.
-pub(super) fn find_awaited_calls(
-    view: &View,
-    execution: &ExecutionHead,
-) -> Result<Vec<(LoadedDocument, Call)>, Rejection> {
+pub(super) fn find_awaited_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<LoadedEntity<Call>>, Rejection> {
     if !execution.open_calls.is_empty() && execution.ended_at().is_none() {
         let calls = execution.open_calls.iter().map(|open| find_awaited_call(view, execution, &open.call_id));
         let calls: Vec<_> = calls.collect::<Result<_, _>>()?;
-        return match calls.iter().find(|(_, call)| call.outcome.is_some()) {
+        return match calls.iter().find(|row| row.entity.outcome.is_some()) {
             None => Ok(calls),
-            Some((_, call)) => Err(Rejection::Torn(format!("call {} is closed", call.step))),
+            Some(row) => Err(Rejection::Torn(format!("call {} is closed", row.entity.step))),
         };
     }
     let Some(waiting) = execution.open_call() else { return Ok(Vec::new()) };
     let calls = match execution.group_size {
         0 | 1 => vec![find_awaited_call(view, execution, &waiting.call_id)?],
-        _ => group_rows(view)?,
+        _ => view.loaded_entities("together")?,
     };
-    let open = calls.iter().filter(|(_, call)| call.outcome.is_none()).count();
+    let open = calls.iter().filter(|row| row.entity.outcome.is_none()).count();
     // Rows may be read apart from the head, or come from the cache. They are from its moment only if the numbers of
     // open calls agree.
     if calls.len() != execution.group_size.max(1) as usize || open != waiting.open_calls as usize {
@@ -359,22 +344,12 @@ pub(super) fn find_awaited_calls(
 
 /// The one call that the execution waits for. A call that is missing or belongs to another execution is damage, since
 /// only the head has named it.
-fn find_awaited_call(view: &View, execution: &ExecutionHead, id: &str) -> Result<(LoadedDocument, Call), Rejection> {
+fn find_awaited_call(view: &View, execution: &ExecutionHead, id: &str) -> Result<LoadedEntity<Call>, Rejection> {
     let key = Key::new(&EXECUTIONS, &execution.id);
-    let damaged = |why: &str| document::damaged(&key, &format!("it waits for call `{id}`, which {why}"));
-    match Call::find(view, id) {
-        Ok((found, call)) if call.execution_id == execution.id => Ok((found.clone(), call)),
-        Ok(_) => Err(damaged("belongs to another execution")),
-        Err(Rejection::NotFound { .. }) => Err(damaged("does not exist")),
-        Err(other) => Err(other),
+    let damaged = |why: &str| Rejection::damaged(&key, &format!("it waits for call `{id}`, which {why}"));
+    match Call::find(view, id)? {
+        Some(row) if row.entity.execution_id == execution.id => Ok(row),
+        Some(_) => Err(damaged("belongs to another execution")),
+        None => Err(damaged("does not exist")),
     }
-}
-
-fn group_rows(view: &View) -> Result<Vec<(LoadedDocument, Call)>, Rejection> {
-    let rows = view.rows("together").unwrap_or_default();
-    let calls = rows.iter().map(|(key, found)| match CallHistoryRow::read(key, found)? {
-        CallHistoryRow::Call(call) => Ok((found.clone(), *call)),
-        CallHistoryRow::EarlyAnswer(_) => Err(document::damaged(key, "it has a step but no request")),
-    });
-    calls.collect()
 }

@@ -8,7 +8,7 @@ use runstate_core::schema::{Collection, Entity, Key};
 use runstate_value::time::Timestamp;
 use runstate_value::{self as value, Document, Json};
 
-use super::{document, row_id};
+use super::row_id;
 
 /// `cvm.outputs`: all lines of output, in order of `seq`.
 pub const OUTPUTS: Collection = OutputRow::COLLECTION;
@@ -25,7 +25,7 @@ pub const EXECUTION_LOGS: Collection = ExecutionLogRow::COLLECTION;
 pub const HISTORY: Collection = HistoryRow::COLLECTION;
 
 /// Lines of output.
-#[derive(Entity)]
+#[derive(Clone, Entity)]
 #[entity(collection = "cvm.outputs", version = 1, insert_only, rename_all = "camelCase")]
 #[index(execution_id, seq, unique)]
 struct OutputRow {
@@ -42,7 +42,7 @@ struct OutputRow {
 
 /// A page of the heap, or a part of one that is too large for one row. Page -1 holds stack and scopes if they are too
 /// large for the head.
-#[derive(Entity)]
+#[derive(Clone, Entity)]
 #[entity(collection = "cvm.heap_pages", version = 2, insert_only, rename_all = "camelCase")]
 #[index(execution_id, page)]
 struct HeapPageRow {
@@ -63,7 +63,7 @@ struct HeapPageRow {
 const LOG_EVENTS: &[&str] = &["instruction", "cc_call", "error", "complete"];
 
 /// A row of the log.
-#[derive(Entity)]
+#[derive(Clone, Entity)]
 #[entity(collection = "cvm.execution_logs", version = 1, insert_only, rename_all = "camelCase")]
 #[index(execution_id, timestamp)]
 #[index(event)]
@@ -86,7 +86,7 @@ pub struct ExecutionLogRow {
 }
 
 /// An entry of the history.
-#[derive(Entity)]
+#[derive(Clone, Entity)]
 #[entity(collection = "cvm.history", version = 1, insert_only, rename_all = "camelCase")]
 #[index(execution_id, timestamp)]
 pub struct HistoryRow {
@@ -125,7 +125,7 @@ pub(super) fn output_rows(execution: &str, seq: u64, lines: &[String]) -> Result
         let id = row_id(&["output", execution, &seq.to_string()]);
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
         let row = OutputRow { id, execution_id: execution.to_owned(), seq, lines, continued };
-        rows.push(Change::Append { key: Key::new(&OUTPUTS, &row.id), document: document::write(&row)? });
+        rows.push(Change::append(&row)?);
         Ok::<(), Rejection>(())
     };
     let mut pending: Vec<&str> = Vec::new();
@@ -180,17 +180,15 @@ pub(super) fn page_rows(execution: &str, page: i64, version: u64, text: &str) ->
     let parts = split(text);
     let several = parts.len() > 1;
     let row = |(part, text): (u32, &str)| {
-        let key = page_key(execution, page, version, part);
-        let row = HeapPageRow {
-            id: key.id.to_string(),
+        Change::stage(&HeapPageRow {
+            id: page_key(execution, page, version, part).id.to_string(),
             execution_id: execution.to_owned(),
             page,
             version,
             objects: None,
             part: several.then_some(part),
             text: Some(text.to_owned()),
-        };
-        Ok(Change::Stage { key, document: document::write(&row)? })
+        })
     };
     (0..).zip(parts).map(row).collect()
 }
@@ -240,15 +238,8 @@ pub(super) fn log_row(
     let unique = ctx.new_id();
     // The first part of it is the time, which the row has already.
     let id = format!("{instructions:012x}-{changes:04x}-{}", unique.get(19..).unwrap_or(&unique));
-    ExecutionLogRow { id, execution_id: execution.to_owned(), timestamp: ctx.now, event: event.to_owned(), details }
-        .append()
-}
-
-impl ExecutionLogRow {
-    /// The change that adds the row.
-    fn append(&self) -> Result<Change, Rejection> {
-        Ok(Change::Append { key: Key::new(&EXECUTION_LOGS, &self.id), document: document::write(self)? })
-    }
+    let execution_id = execution.to_owned();
+    Change::append(&ExecutionLogRow { id, execution_id, timestamp: ctx.now, event: event.to_owned(), details })
 }
 
 #[cfg(test)]

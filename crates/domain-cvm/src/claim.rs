@@ -4,7 +4,7 @@
 use std::any::Any;
 
 use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, DomainQuery, LoadedDocument, Ports, ReadSet, Rejection, TypedQuery, View,
+    AnyCommand, Command, Ctx, Decision, DomainQuery, LoadedEntity, Ports, ReadSet, Rejection, TypedQuery, View,
 };
 use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::{self, KIND_QUERIES, LEASE};
@@ -17,7 +17,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::answer::CallHistoryRow;
 use super::call::{CC_HISTORY, Call, ClaimState, TIMER, before_deadline};
 use super::call_cost;
 use super::queries::CallDetails;
@@ -89,11 +88,7 @@ impl DomainQuery for ClaimedDetails {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<CallDetails>, Rejection> {
-        match Call::find(view, &self.call) {
-            Ok((_, call)) => Ok(Some(call.into())),
-            Err(Rejection::NotFound { .. }) => Ok(None),
-            Err(rejection) => Err(rejection),
-        }
+        Ok(Call::find(view, &self.call)?.map(|row| row.entity.into()))
     }
 }
 
@@ -184,29 +179,20 @@ pub(super) fn require_open_claim(call: &Call, token: u64) -> Result<(), Rejectio
 impl Claim {
     /// The calls that may be claimed at `now`. A row that cannot be read is skipped, so that it does not block all
     /// others.
-    fn candidates(&self, view: &View, now: Timestamp) -> Vec<(LoadedDocument, Call)> {
-        let mut candidates = Vec::new();
+    fn candidates(&self, view: &View, now: Timestamp) -> Vec<LoadedEntity<Call>> {
+        let mut rows = match &self.of {
+            ClaimTarget::Call(id) => Call::find(view, id).ok().flatten().into_iter().collect(),
+            ClaimTarget::Kinds(_) => view.readable_entities(&KIND_QUERIES),
+        };
         let is_named = matches!(self.of, ClaimTarget::Call(_));
-        let mut add = |key: &Key, found: &LoadedDocument| {
-            if let Ok(CallHistoryRow::Call(call)) = CallHistoryRow::read(key, found)
-                && call.outcome.is_none()
+        rows.retain(|row: &LoadedEntity<Call>| {
+            let call = &row.entity;
+            call.outcome.is_none()
                 && !call.is_past_deadline(now)
                 && (call.available_at.is_some_and(|at| at <= now) || is_named && call.refusal.is_some())
                 && call.claim.as_ref().is_none_or(|claim| lease::has_next_token(claim.token))
-            {
-                candidates.push((found.clone(), *call));
-            }
-        };
-        match &self.of {
-            ClaimTarget::Call(id) => {
-                let key = Key::new(&CC_HISTORY, id);
-                view.get(&key).into_iter().for_each(|found| add(&key, found));
-            }
-            ClaimTarget::Kinds(_) => {
-                view.all_rows(&KIND_QUERIES).for_each(|(key, found)| add(key, found));
-            }
-        }
-        candidates
+        });
+        rows
     }
 
     /// The claim of this call, which is open. Its cost is reserved.
@@ -214,12 +200,12 @@ impl Claim {
         &self,
         view: &View,
         ctx: &mut Ctx,
-        found: &LoadedDocument,
-        mut call: Call,
+        mut row: LoadedEntity<Call>,
     ) -> Result<Decision<ClaimResult>, Rejection> {
+        let call = &mut row.entity;
         let (token, attempts) = call.claim.as_ref().map_or((0, 0), |claim| (claim.token, claim.attempts));
         let until = ctx.now + self.lease;
-        let reserved = call_cost::reserve(view, ctx, &call, until, false)?;
+        let reserved = call_cost::reserve(view, ctx, call, until, false)?;
         let claim = ClaimState {
             owner: Some(self.owner.clone()),
             token: lease::next_token(token, ctx.now),
@@ -238,8 +224,8 @@ impl Claim {
         call.claim = Some(claim);
         call.available_at = Some(until);
         call.refusal = None;
-        let change = call.update(found)?;
-        let result = ClaimResult { claimed: Some(claimed), details: Some(Box::new(call.into())) };
+        let change = row.update(ctx.now)?;
+        let result = ClaimResult { claimed: Some(claimed), details: Some(Box::new(row.entity.into())) };
         Ok(reserved.map(|_| result).change(change))
     }
 }
@@ -286,8 +272,8 @@ impl Command for Claim {
         let mut candidates = self.candidates(view, now);
         let mut refused = Decision::new(ClaimResult::default());
         while !candidates.is_empty() && refused.changes.len() < lease::MOST_PASSED_OVER {
-            let (found, mut call) = candidates.swap_remove(lease::pick(ctx, candidates.len()));
-            match self.claim_call(view, ctx, &found, call.clone()) {
+            let mut row = candidates.swap_remove(lease::pick(ctx, candidates.len()));
+            match self.claim_call(view, ctx, row.clone()) {
                 Ok(claimed) => {
                     refused.output = refused.include(claimed);
                     return Ok(refused);
@@ -297,8 +283,8 @@ impl Command for Claim {
                     if matches!(self.of, ClaimTarget::Kinds(_))
                         && !matches!(refusal, Rejection::Unread(_) | Rejection::Torn(_)) =>
                 {
-                    call_cost::record_refusal(&mut call, &refusal, now);
-                    refused.changes.push(call.update(&found)?);
+                    call_cost::record_refusal(&mut row.entity, &refusal, now);
+                    refused.changes.push(row.update(now)?);
                 }
                 Err(refusal) => return Err(refusal),
             }
@@ -335,11 +321,12 @@ impl Command for Heartbeat {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Timestamp>, Rejection> {
-        let (found, mut call) = Call::find(view, &self.call)?;
-        require_open_claim(&call, self.token)?;
+        let mut row = Call::load(view, &self.call)?;
+        let call = &mut row.entity;
+        require_open_claim(call, self.token)?;
         let until = ctx.now + self.lease;
         // A worker that is too late must not spend what its budget no longer has.
-        let reserved = call_cost::reserve(view, ctx, &call, until, true).map_err(|refusal| match refusal {
+        let reserved = call_cost::reserve(view, ctx, call, until, true).map_err(|refusal| match refusal {
             Rejection::Unread(_) | Rejection::Torn(_) => refusal,
             refusal => {
                 Rejection::domain(ErrorCode::STALE_CLAIM, format!("the reservation of the call has ended: {refusal}"))
@@ -351,7 +338,7 @@ impl Command for Heartbeat {
         }
         call.available_at = Some(until);
         call.refusal = None;
-        Ok(reserved.map(|_| until).change(call.update(found)?))
+        Ok(reserved.map(|_| until).change(row.update(ctx.now)?))
     }
 }
 
@@ -364,9 +351,10 @@ impl Command for Release {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
-        let (found, mut call) = Call::find(view, &self.call)?;
-        require_open_claim(&call, self.token)?;
-        let released = call_cost::release(view, ctx, [&mut call], false)?;
+        let mut row = Call::load(view, &self.call)?;
+        let call = &mut row.entity;
+        require_open_claim(call, self.token)?;
+        let released = call_cost::release(view, ctx, [&mut *call], false)?;
         if let Some(claim) = &mut call.claim {
             *claim = ClaimState {
                 owner: None,
@@ -377,6 +365,6 @@ impl Command for Release {
             };
         }
         call.available_at = Some(ctx.now);
-        Ok(released.change(call.update(found)?))
+        Ok(released.change(row.update(ctx.now)?))
     }
 }

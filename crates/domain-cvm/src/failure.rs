@@ -67,18 +67,19 @@ impl Command for Fail {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>, Rejection> {
         lease::check_name("name", self.name.as_deref())?;
         lease::check_name("by", self.by.as_deref())?;
-        let (row, mut call) = Call::find(view, &self.call)?;
+        let mut row = Call::load(view, &self.call)?;
+        let call = &mut row.entity;
         if call.execution_id != self.execution {
             let hint = format!(" in execution `{}`; it belongs to `{}`", self.execution, call.execution_id);
-            return Err(Rejection::NotFound { what: "call", id: call.id, hint });
+            return Err(Rejection::NotFound { what: "call", id: call.id.clone(), hint });
         }
-        require_open_claim(&call, self.token)?;
-        let (before, execution) = ExecutionHead::find_owned(view, &self.execution)?;
-        execution.require_waiting()?;
+        require_open_claim(call, self.token)?;
+        let head = ExecutionHead::load(view, &self.execution)?;
+        head.entity.require_waiting()?;
         call.require_before_deadline(ctx.now)?;
         let message = truncate_message(&self.message);
         call.error = Some(CallError { name: self.name.clone(), message, timestamp: ctx.now, by: self.by.clone() });
-        let released = call_cost::release(view, ctx, [&mut call], true)?;
+        let released = call_cost::release(view, ctx, [&mut *call], true)?;
         let attempts = call.claim.as_ref().map_or(0, |claim| claim.attempts);
         if let Some(at) = self.retry.and_then(|retry| retry.next_attempt_at(attempts, ctx)) {
             if let Some(claim) = &mut call.claim {
@@ -87,10 +88,10 @@ impl Command for Fail {
             }
             call.available_at = Some(at);
             let failed = FailedCall { retry_at: Some(at), reached: None };
-            return Ok(released.map(|()| failed).change(call.update(row)?));
+            return Ok(released.map(|()| failed).change(row.update(ctx.now)?));
         }
         call.close(CallOutcome::Failed);
-        let mut decision = call_closing::close_call(view, ctx, before, execution, row, call)?;
+        let mut decision = call_closing::close_call(view, ctx, head, row)?;
         decision.include(released);
         Ok(decision.map(|status| FailedCall { retry_at: None, reached: Some(status) }))
     }

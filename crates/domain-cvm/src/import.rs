@@ -6,7 +6,7 @@
 //! machine of its program can be restored there, its state is kept for reading, and `retry` is rejected with the
 //! reason.
 
-use runstate_core::decision::{Change, Command, Ctx, Decision, Hint, ReadSet, Rejection, View};
+use runstate_core::decision::{Change, Command, Ctx, Decision, Hint, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
 use runstate_core::schema::{Entity, Key, Violation, entity};
@@ -22,8 +22,7 @@ use super::execution::{
 };
 use super::loaded_machine::{self, Frames, LoadedMachine, PageTable};
 use super::program::{Bytecode, DecodedProgram, LoadedProgram, Metadata, PROGRAMS, Program, by_name, version_key};
-use super::slice::{self, SliceWrites};
-use super::{call_closing, codes, document};
+use super::{call_closing, codes, slice};
 
 /// Bytecode version of a program without bytecode that runs here. It is older than all others, so that starting the
 /// program requires its source again.
@@ -89,9 +88,7 @@ impl Command for ImportProgram {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<LoadedProgram>, Rejection> {
         id::check(&self.id).map_err(|why| invalid("id", why))?;
         id::check(&self.name).map_err(|why| invalid("name", why))?;
-        let key = Key::new(&PROGRAMS, &self.id);
-        if let Some(found) = view.get(&key) {
-            let program: Program = document::read(&key, found)?;
+        if let Some(LoadedEntity { entity: program, .. }) = view.find_entity::<Program>(&self.id)? {
             if program.removing {
                 let message = format!(
                     "program `{}` was removed, and its versions are not deleted yet; import it again an hour after the removal",
@@ -136,9 +133,8 @@ impl Command for ImportProgram {
             collect_at: None,
             program_version: if self.kept.is_some() { 2 } else { 1 },
         };
-        let insert = Change::Insert { key, document: document::write(&program)? };
-        let mut decision =
-            Decision::new(program.to_loaded_program(true)).change(insert).change(program.version_row(ctx.now)?);
+        let decision = Decision::new(program.to_loaded_program(true)).and_insert(&program)?;
+        let mut decision = decision.change(program.version_row(ctx.now)?);
         if let Some(ImportedBytecode { bytecode, compiler, compiled }) = self.kept.clone() {
             let metadata = Metadata { compiled, compiler, ..program.metadata };
             let first = Program { bytecode: Bytecode(bytecode), metadata, program_version: 1, ..program };
@@ -436,13 +432,10 @@ impl Command for ImportExecution {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         id::check(&self.id).map_err(|why| invalid("id", why))?;
         require_absent(view, &self.id)?;
-        let program_key = Key::new(&PROGRAMS, &self.program_id);
         let missing = || Rejection::NotFound { what: "program", id: self.program_id.clone(), hint: String::new() };
-        let found = view.get(&program_key).ok_or_else(missing)?;
-        let program: Program = document::read(&program_key, found)?;
-        if program.removing {
-            return Err(missing());
-        }
+        let found = view.find_entity::<Program>(&self.program_id)?.filter(|found| !found.entity.removing);
+        let found = found.ok_or_else(missing)?;
+        let program = found.entity.clone();
         let decoded = DecodedProgram::load(view, &version_key(&program.id, 1))?;
         if self.bytecode.as_ref().is_some_and(|bytecode| **bytecode != *decoded.hash) {
             let reason = "version 1 of its program does not have the bytecode that the execution began with";
@@ -450,7 +443,7 @@ impl Command for ImportExecution {
         }
         let mut execution = self.head(program, &decoded, ctx)?;
         let mut loaded = self.load_machine(&decoded, ctx)?;
-        let mut writes = SliceWrites::default();
+        let mut writes = Decision::new(());
         let hint = match &self.state {
             ImportedState::Ready | ImportedState::Running => Some(Hint::Due),
             ImportedState::Waiting { call, prompt, asked } => {
@@ -464,7 +457,7 @@ impl Command for ImportExecution {
                     outcome: None,
                     ..Call::imported(id, &self.id, &execution.program_name, prompt.clone(), *asked, context)
                 };
-                writes.changes.push(call.insert()?);
+                writes.changes.push(Change::insert(&call)?);
                 execution.state = call_closing::waiting_for(&[call]).map_or(execution.state, ExecutionState::Waiting);
                 Some(open_hint(COGNITIVE))
             }
@@ -472,11 +465,10 @@ impl Command for ImportExecution {
         };
         slice::append_output(&mut execution, &self.output, &mut writes)?;
         let pages = loaded.save(&mut execution, ctx)?;
-        let insert = Change::Insert { key: execution_key(&self.id), document: document::write(&execution)? };
-        let mut decision = Decision::new(execution.execution_status()).change(insert);
+        let decision = Decision::new(execution.execution_status()).and_insert(&execution)?;
         // Another process may be removing the program at this moment.
-        decision.checks.push((program_key, found.revision.clone()));
-        decision.changes.extend(writes.changes);
+        let mut decision = decision.check_entity(&found);
+        decision.include(writes);
         decision.changes.extend(pages);
         decision.hints.extend(hint);
         Ok(decision)

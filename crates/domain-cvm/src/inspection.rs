@@ -6,14 +6,14 @@ use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::id::{hex, sha256};
 use runstate_core::limits::HEAP_BYTES;
 use runstate_core::operation::Operation;
-use runstate_core::schema::Key;
+use runstate_core::schema::{Entity, Key};
 use runstate_value::{Document, Json, get};
 use runstate_vm::{FrameView, InspectBounds};
 use serde::{Deserialize, Serialize};
 
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
 use super::loaded_machine::LoadedMachine;
-use super::{call_closing, document, loaded_machine};
+use super::{call_closing, loaded_machine};
 use crate::Settings;
 
 /// Checks the head of an execution: its program exists, its machine can be restored from its heap pages, and it waits
@@ -59,13 +59,14 @@ impl DomainQuery for Inspect {
         let key = Key::new(&EXECUTIONS, &self.id);
         let Some(head) = view.get(&key) else { return Ok(None) };
         let mut inspection = Inspection::default();
-        match document::read::<ExecutionHead>(&key, head) {
+        // What is stored, and not what is cached.
+        match ExecutionHead::from_document(&head.document) {
             Ok(ExecutionHead { state: ExecutionState::Deleted { .. }, .. }) => return Ok(None),
             Ok(execution) => {
                 inspection.revision = head.revision.to_string();
                 inspection.check(&execution, &head.document, view, &ctx);
             }
-            Err(rejection) => inspection.problems.push(reason(rejection)),
+            Err(violation) => inspection.problems.push(reason(Rejection::damaged(&key, &violation))),
         }
         Ok(Some(inspection))
     }
@@ -190,7 +191,7 @@ impl DomainQuery for Variables {
     }
 
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Vec<FrameView>, Rejection> {
-        let (_, execution) = ExecutionHead::find(view, &self.id)?;
+        let execution = ExecutionHead::load(view, &self.id)?.entity;
         let machine = LoadedMachine::load_runnable(view, &execution, ctx)?.machine;
         let Some(name) = &self.name else { return Ok(machine.view(self.bounds).frames) };
         let found = machine.variables_named(name, self.bounds);

@@ -19,7 +19,6 @@
 //! | `inspection.rs` | the variables of an execution, and the check that its rows agree with its head |
 //! | `queries.rs` | queries of an execution, its state hash included |
 //! | `listing/` | lists of programs, executions, calls and logs; statistics |
-//! | `document.rs` | conversion between entities and documents |
 
 // The derive macros name the library by its path.
 extern crate runstate_core as runstate;
@@ -32,7 +31,6 @@ mod call_cost;
 mod child_rows;
 mod claim;
 pub mod codes;
-mod document;
 mod due;
 mod execution;
 mod failure;

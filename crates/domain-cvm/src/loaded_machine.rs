@@ -13,10 +13,10 @@ use serde::de::{self, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
+use super::child_rows;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
 use super::program::{DecodedProgram, version_key};
 use super::settings::Settings;
-use super::{child_rows, document};
 use crate::codes;
 
 /// Largest JSON of stack and scopes in the head, in bytes. A larger one has rows of its own.
@@ -192,24 +192,14 @@ pub(super) struct LoadedMachine {
 /// The field of a saved machine that holds the reason why it cannot run.
 const UNRUNNABLE_KEY: &str = "unable";
 
-/// The value that is cached beside an execution's document: its typed form and its machine.
-pub(super) struct CachedExecution {
-    // Allocated apart from the machine: glibc's allocator consolidates all free memory whenever 1 KiB or more is
-    // requested.
-    pub execution: Box<ExecutionHead>,
-    pub machine: LoadedMachine,
-}
-
 /// The read set for running an execution: its head and, if no machine is cached, its program and its heap.
 pub(super) fn reads(view: &View, id: &str) -> ReadSet {
     let key = Key::new(&EXECUTIONS, id);
     let mut reads = ReadSet::key(key.clone());
-    let Some(head) = view.get(&key) else { return reads };
-    if view.cached::<CachedExecution>(&key).is_some() {
+    if view.cached::<LoadedMachine>(&key).is_some() {
         return reads;
     }
-    // The decision reports a head that cannot be read.
-    let Ok(execution) = document::read::<ExecutionHead>(&key, head) else { return reads };
+    let Some(execution) = view.peek_entity::<ExecutionHead>(id) else { return reads };
     reads = reads.with_key(version_key(&execution.program_id, execution.program_version));
     for (page, reference) in (0..).zip(&execution.heap.pages) {
         reads.keys.extend(reference.keys(id, page));
@@ -285,8 +275,8 @@ impl LoadedMachine {
     /// As [`LoadedMachine::load_runnable`], for reading only.
     pub fn load(view: &View, execution: &ExecutionHead, ctx: &Ctx) -> Result<Self, Rejection> {
         let key = Key::new(&EXECUTIONS, &execution.id);
-        if let Some(cached) = view.cached::<CachedExecution>(&key) {
-            return Ok(cached.machine.clone());
+        if let Some(cached) = view.cached::<LoadedMachine>(&key) {
+            return Ok(cached.clone());
         }
         let decoded = DecodedProgram::load(view, &version_key(&execution.program_id, execution.program_version))?;
         let pages: Vec<Vec<&Document>> = (0..)
@@ -297,7 +287,7 @@ impl LoadedMachine {
             None => execution.frames.clone(),
             Some(spill) => child_rows::page_json(&spill.rows(view, &execution.id, FRAMES_PAGE)?)
                 .and_then(|frames| value::from_value(&frames).map_err(|e| e.to_string()))
-                .map_err(|why| document::damaged(&key, &why))?,
+                .map_err(|why| Rejection::damaged(&key, &why))?,
         };
         let unrunnable_reason: Option<Arc<str>> =
             frames.machine.get(UNRUNNABLE_KEY).and_then(Json::as_str).map(Arc::from);
@@ -312,7 +302,7 @@ impl LoadedMachine {
         let pages = pages.iter().map(|rows| child_rows::page_json(rows));
         let program = if unrunnable_reason.is_some() { vm::VerifiedProgram::halting() } else { decoded.program };
         let machine = vm::Machine::restore(program, &saved, pages, limits(execution.heap_bytes, ctx))
-            .map_err(|e| document::damaged(&key, &e.to_string()))?;
+            .map_err(|e| Rejection::damaged(&key, &e))?;
         Ok(Self { machine, program_hash: decoded.hash, unrunnable_reason })
     }
 
@@ -330,14 +320,16 @@ impl LoadedMachine {
     }
 
     /// The value for the engine's cache. An ended execution is not cached, since its readers can wait for its rows.
-    pub fn into_cached(self, key: Key, execution: ExecutionHead) -> Option<(Key, CachedValue)> {
+    pub fn into_cached(self, execution: ExecutionHead) -> Option<(Key, CachedValue)> {
         let is_active = matches!(
             execution.state,
             ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_)
         );
         let bytes = self.machine.heap_bytes();
-        is_active
-            .then(|| (key, CachedValue::new(CachedExecution { execution: Box::new(execution), machine: self }, bytes)))
+        is_active.then(|| {
+            let key = Key::new(&EXECUTIONS, &execution.id);
+            (key, CachedValue::new(self, bytes).with_entity(execution))
+        })
     }
 
     /// Stores the machine's state in the head. Returns the changes of rows: new versions of the changed pages, and the

@@ -4,19 +4,16 @@
 
 use std::collections::HashSet;
 
-use runstate_core::decision::{Change, Ctx, Decision, Lifecycle, LoadedDocument, Rejection, View};
+use runstate_core::decision::{Change, Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::schema::{Fields, Key};
 use runstate_value::time::Timestamp;
 use runstate_vm::PendingCall;
 
 use super::call::{CC_HISTORY, Call, CallOutcome, TIMER};
-use super::execution::{
-    CcWaiting, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, ResumeState,
-};
+use super::execution::{CcWaiting, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, ResumeState};
 use super::loaded_machine::LoadedMachine;
-use super::slice::{self, SliceWrites};
-use super::{call_cost, codes, document};
+use super::{call_cost, codes, slice};
 
 /// An open call as the head lists it.
 #[derive(Fields, Clone, Debug, PartialEq, Eq)]
@@ -64,7 +61,7 @@ pub(super) fn update_open_calls(
     loaded: &mut LoadedMachine,
     open: Vec<PendingCall>,
     ctx: &mut Ctx,
-    writes: &mut SliceWrites,
+    writes: &mut Decision<()>,
     logs: bool,
 ) -> Result<OpenCallsOutcome, Rejection> {
     let (mut calls, mut numbers, mut settled) = (Vec::new(), Vec::new(), false);
@@ -127,7 +124,7 @@ pub(super) fn close_cancelled_calls(
     execution: &mut ExecutionHead,
     loaded: &LoadedMachine,
     ctx: &mut Ctx,
-    writes: &mut SliceWrites,
+    writes: &mut Decision<()>,
 ) -> Result<(), Rejection> {
     if execution.open_calls.is_empty() {
         return Ok(());
@@ -143,44 +140,26 @@ pub(super) fn close_calls_of_failed(
     view: &View,
     ctx: &mut Ctx,
     execution: &ExecutionHead,
-    writes: &mut SliceWrites,
+    writes: &mut Decision<()>,
 ) -> Result<(), Rejection> {
     cancel(view, ctx, &execution.open_calls, writes)
 }
 
-/// Closes calls that no task waits for any more.
-fn cancel(view: &View, ctx: &mut Ctx, calls: &[AwaitedCall], writes: &mut SliceWrites) -> Result<(), Rejection> {
-    let mut stored = Vec::new();
+/// Closes calls that no task waits for any more. The slice itself may have made them.
+fn cancel(view: &View, ctx: &mut Ctx, calls: &[AwaitedCall], writes: &mut Decision<()>) -> Result<(), Rejection> {
+    let is_stored = |key: &Key| !writes.changes.iter().any(|change| change.key() == key);
+    view.require(calls.iter().map(AwaitedCall::key).filter(is_stored))?;
+    let mut open: Vec<Call> = Vec::new();
     for awaited in calls {
-        let key = awaited.key();
-        // This slice may have made the call.
-        match writes.find_written(&key) {
-            Some(written) => {
-                let mut call: Call = document::read_document(&key, written)?;
-                call.close(CallOutcome::Cancelled);
-                *written = document::write(&call)?;
-            }
-            None => stored.push(key),
-        }
-    }
-    let unread: Vec<Key> = stored.iter().filter(|key| !view.has_read(key)).cloned().collect();
-    if !unread.is_empty() {
-        return Err(Rejection::Unread(unread));
-    }
-    let mut rows = Vec::new();
-    for key in stored {
         // A row that is missing must not prevent the end of its execution.
-        match Call::find(view, &key.id) {
-            Ok((row, call)) if call.outcome.is_none() => rows.push((row, call)),
-            Ok(_) | Err(Rejection::NotFound { .. }) => {}
-            Err(rejection) => return Err(rejection),
-        }
+        let call: Option<Call> = writes.current(view, &awaited.call_id)?;
+        open.extend(call.filter(|call| call.outcome.is_none()));
     }
-    let released = call_cost::release(view, ctx, rows.iter_mut().map(|(_, call)| call), false)?;
+    let released = call_cost::release(view, ctx, &mut open, false)?;
     writes.include(released);
-    for (row, mut call) in rows {
+    for mut call in open {
         call.close(CallOutcome::Cancelled);
-        writes.changes.push(call.update(row)?);
+        writes.write(view, call, ctx.now)?;
     }
     Ok(())
 }
@@ -189,10 +168,10 @@ fn cancel(view: &View, ctx: &mut Ctx, calls: &[AwaitedCall], writes: &mut SliceW
 pub(super) fn reopen(view: &View, execution: &ExecutionHead, now: Timestamp) -> Result<Vec<Change>, Rejection> {
     let mut changes = Vec::new();
     for awaited in &execution.open_calls {
-        let (row, mut call) = Call::find(view, &awaited.call_id)?;
-        if call.outcome == Some(CallOutcome::Cancelled) {
-            call.reopen(now);
-            changes.push(call.update(row)?);
+        let mut row = Call::load(view, &awaited.call_id)?;
+        if row.entity.outcome == Some(CallOutcome::Cancelled) {
+            row.entity.reopen(now);
+            changes.push(row.update(now)?);
         }
     }
     Ok(changes)
@@ -202,13 +181,15 @@ pub(super) fn reopen(view: &View, execution: &ExecutionHead, now: Timestamp) -> 
 pub(super) fn close_open_calls(
     view: &View,
     ctx: &mut Ctx,
-    before: &LoadedDocument,
-    mut execution: ExecutionHead,
-    closed: Vec<(LoadedDocument, Call)>,
+    mut head: LoadedEntity<ExecutionHead>,
+    closed: Vec<LoadedEntity<Call>>,
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
-    let mut loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+    let execution = &mut head.entity;
+    let mut loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
     let mut changes = Vec::new();
-    for (row, call) in &closed {
+    for mut row in closed {
+        changes.push(row.update(ctx.now)?);
+        let call = &row.entity;
         let Some(at) = execution.open_calls.iter().position(|open| open.call_id == call.id) else {
             return Err(Rejection::Torn(format!("{} does not wait for call {}", execution.id, call.step)));
         };
@@ -219,26 +200,22 @@ pub(super) fn close_open_calls(
         } else {
             settle_or_reject(&mut loaded, number, call)?;
         }
-        changes.push(call.update(row)?);
     }
     match execution.state {
         ExecutionState::Paused(_) => {
             execution.state = ExecutionState::Paused(ResumeState::Running);
-            execution.last_modified = ctx.now;
-            changes.extend(loaded.save(&mut execution, ctx)?);
-            let key = Key::new(&EXECUTIONS, &execution.id);
-            let update =
-                Change::Update { key: key.clone(), before: before.clone(), after: document::write(&execution)? };
-            let mut decision = Decision::new(execution.execution_status()).change(update);
+            let saved = loaded.save(execution, ctx)?;
+            let mut decision = Decision::new(execution.execution_status()).change(head.update(ctx.now)?);
             decision.changes.extend(changes);
-            decision.cached.extend(loaded.into_cached(key, execution));
+            decision.changes.extend(saved);
+            decision.cached.extend(loaded.into_cached(head.entity));
             Ok(decision)
         }
-        ExecutionState::Running { .. } => slice::decide_slice(view, before, execution, loaded, ctx, changes),
+        ExecutionState::Running { .. } => slice::decide_slice(view, head, loaded, ctx, changes),
         _ => {
             let none = CcWaiting { open_calls: 0, ..CcWaiting::sample() };
             execution.state = execution.next_state(ExecutionEvent::CallsClosed(none))?;
-            slice::decide_slice(view, before, execution, loaded, ctx, changes)
+            slice::decide_slice(view, head, loaded, ctx, changes)
         }
     }
 }

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compilation::compile;
 use super::execution::EXECUTIONS;
-use super::{document, row_id};
+use super::row_id;
 use crate::codes;
 
 /// A program under its name.
@@ -59,6 +59,7 @@ pub struct Program {
     /// When it was first loaded.
     pub created: Timestamp,
     /// When its newest version was loaded.
+    #[entity(updated)]
     pub modified: Timestamp,
     /// Tags to find it by.
     #[entity(omit_default)]
@@ -293,13 +294,11 @@ impl Command for Load {
         vm::VerifiedProgram::decode(&self.bytecode)
             .map_err(|e| Rejection::domain(codes::INVALID_BYTECODE, e.to_string()))?;
         let metadata = Metadata { version: BYTECODE_VERSION, compiled: ctx.now, compiler: self.compiler.clone() };
-        let by_id =
-            || own_id.map(|id| Key::new(&PROGRAMS, id)).and_then(|key| view.get(&key).map(|found| (key, found)));
-        let found = match view.rows("program").unwrap_or_default() {
-            [(key, found), ..] => Some((key.clone(), found)),
-            [] => by_id(),
+        let found = match (view.loaded_entities::<Program>("program")?.pop(), own_id) {
+            (None, Some(id)) => view.find_entity(id)?,
+            (found, _) => found,
         };
-        let Some((key, found)) = found else {
+        let Some(mut found) = found else {
             let program = Program {
                 id: own_id.map_or_else(|| ctx.new_id(), str::to_owned),
                 name: self.name.clone(),
@@ -316,13 +315,10 @@ impl Command for Load {
                 removing: false,
                 collect_at: None,
             };
-            let key = Key::new(&PROGRAMS, &program.id);
-            let insert = Change::Insert { key, document: document::write(&program)? };
-            return Ok(Decision::new(program.to_loaded_program(true))
-                .change(insert)
-                .change(program.version_row(ctx.now)?));
+            let decision = Decision::new(program.to_loaded_program(true)).and_insert(&program)?;
+            return Ok(decision.change(program.version_row(ctx.now)?));
         };
-        let before: Program = document::read(&key, found)?;
+        let before = found.entity.clone();
         if before.name != self.name && !before.removing {
             return Err(Rejection::AlreadyExists { what: "program", id: before.id });
         }
@@ -355,10 +351,9 @@ impl Command for Load {
         if after == before {
             return Ok(Decision::new(before.to_loaded_program(false)));
         }
-        after.modified = ctx.now;
-        let change = Change::Update { key, before: found.clone(), after: document::write(&after)? };
-        let decision = Decision::new(after.to_loaded_program(true)).change(change);
-        Ok(if is_new_version { decision.change(after.version_row(ctx.now)?) } else { decision })
+        found.entity = after;
+        let decision = Decision::new(found.entity.to_loaded_program(true)).change(found.update(ctx.now)?);
+        Ok(if is_new_version { decision.change(found.entity.version_row(ctx.now)?) } else { decision })
     }
 }
 
@@ -368,9 +363,8 @@ impl Program {
     }
 
     pub(super) fn version_row(&self, now: Timestamp) -> Result<Change, Rejection> {
-        let key = version_key(&self.id, self.program_version);
-        let version = ProgramVersion {
-            id: key.id.to_string(),
+        Change::append(&ProgramVersion {
+            id: version_key(&self.id, self.program_version).id.to_string(),
             program_id: self.id.clone(),
             program_version: self.program_version,
             source: self.source.clone(),
@@ -379,8 +373,7 @@ impl Program {
             bytecode: self.bytecode.clone(),
             metadata: self.metadata.clone(),
             created: now,
-        };
-        Ok(Change::Append { key, document: document::write(&version)? })
+        })
     }
 }
 
@@ -409,9 +402,8 @@ impl DecodedProgram {
             return Ok(cached.clone());
         }
         let row = view.get(key).ok_or_else(|| Rejection::Torn(format!("{key} is missing")))?;
-        let version: ProgramVersion = document::read(key, row)?;
-        let program =
-            vm::VerifiedProgram::decode(&version.bytecode).map_err(|e| document::damaged(key, &e.to_string()))?;
+        let version = view.entity::<ProgramVersion>(&key.id)?.entity;
+        let program = vm::VerifiedProgram::decode(&version.bytecode).map_err(|e| Rejection::damaged(key, &e))?;
         let bytecode = row.document.get("bytecode").unwrap_or(&Json::Null);
         let hash = hex(&sha256(&[canonical_json(bytecode).as_bytes()]));
         Ok(Self { program: Arc::new(program), hash: hash.into() })
@@ -470,7 +462,7 @@ impl Command for RemoveProgram {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RemovedProgram>, Rejection> {
-        let Some([(key, found), ..]) = view.rows("program") else {
+        let Some(mut found) = view.loaded_entities::<Program>("program")?.pop() else {
             let hint = "; `programs` lists the loaded programs".to_owned();
             return Err(Rejection::NotFound { what: "program", id: self.name.clone(), hint });
         };
@@ -478,7 +470,7 @@ impl Command for RemoveProgram {
             let (code, message) = in_use_error(&self.name, &execution.id);
             return Err(Rejection::domain(code, message));
         }
-        let tombstone = Program {
+        found.entity = Program {
             name: ctx.new_id(),
             description: None,
             source: String::new(),
@@ -486,13 +478,11 @@ impl Command for RemoveProgram {
             files: Vec::new(),
             bytecode: Bytecode::default(),
             tags: Vec::new(),
-            modified: ctx.now,
             removing: true,
             collect_at: Some(ctx.now + COLLECTION_GRACE),
-            ..document::read(key, found)?
+            ..found.entity
         };
-        let change = Change::Update { key: key.clone(), before: found.clone(), after: document::write(&tombstone)? };
-        Ok(Decision::new(RemovedProgram { name: self.name.clone() }).change(change))
+        Ok(Decision::new(RemovedProgram { name: self.name.clone() }).change(found.update(ctx.now)?))
     }
 }
 
@@ -537,25 +527,25 @@ impl Command for CollectProgram {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CollectionProgress>, Rejection> {
-        let key = self.key();
-        let Some(found) = view.get(&key) else { return Ok(Decision::new(CollectionProgress::Kept)) };
-        let mut program: Program = document::read(&key, found)?;
+        let Some(mut found) = view.find_entity::<Program>(&self.id)? else {
+            return Ok(Decision::new(CollectionProgress::Kept));
+        };
+        let program = &mut found.entity;
         if !program.removing || program.collect_at.is_none_or(|due| due > ctx.now) {
             return Ok(Decision::new(CollectionProgress::Kept));
         }
         if view.rows("executions").is_some_and(|executions| !executions.is_empty()) {
             program.collect_at = Some(ctx.now + COLLECTION_GRACE);
-            let change = Change::Update { key, before: found.clone(), after: document::write(&program)? };
-            return Ok(Decision::new(CollectionProgress::Kept).change(change));
+            return Ok(Decision::new(CollectionProgress::Kept).change(found.update(ctx.now)?));
         }
         let versions = view.rows("versions").unwrap_or_default();
         let limit = ctx.max_writes.saturating_sub(1).max(1);
         let deletions = versions.iter().take(limit).map(|(key, _)| Change::Delete { key: key.clone(), revision: None });
         let mut changes: Vec<Change> = deletions.collect();
         let mut decision = if versions.len() >= VERSIONS_PER_COMMIT as usize || changes.len() < versions.len() {
-            Decision::new(CollectionProgress::Part).check(key, found)
+            Decision::new(CollectionProgress::Part).check_entity(&found)
         } else {
-            changes.push(Change::Delete { key, revision: Some(found.revision.clone()) });
+            changes.push(found.delete());
             Decision::new(CollectionProgress::Done)
         };
         decision.changes = changes;

@@ -1,6 +1,6 @@
 //! Queries of one execution, each as of one moment.
 
-use runstate_core::decision::{Cost, Ctx, DomainQuery, ReadSet, Rejection, View};
+use runstate_core::decision::{Cost, Ctx, DomainQuery, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::limits::SAFE_INTEGER;
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
@@ -152,7 +152,7 @@ impl DomainQuery for PollExecution {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionProgress, Rejection> {
-        let (_, execution) = ExecutionHead::find(view, &self.id)?;
+        let execution = ExecutionHead::load(view, &self.id)?.entity;
         let is_counted =
             |row: &&Document| row.get("seq").and_then(Json::as_u64).is_some_and(|seq| seq < execution.output_rows);
         let mut rows: Vec<&Document> =
@@ -188,7 +188,7 @@ impl DomainQuery for PollExecution {
 }
 
 fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Call>, Rejection> {
-    let calls = call_closing::find_awaited_calls(view, execution)?.into_iter().map(|(_, call)| call);
+    let calls = call_closing::find_awaited_calls(view, execution)?.into_iter().map(|row| row.entity);
     Ok(calls.filter(|call| call.outcome.is_none()).collect())
 }
 
@@ -196,7 +196,7 @@ fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Call>, Rejec
 /// no times and no ids.
 fn calls_of_state(view: &View, execution: &ExecutionHead) -> Result<Json, Rejection> {
     let calls = call_closing::find_awaited_calls(view, execution)?;
-    let calls = calls.iter().map(|(_, call)| {
+    let calls = calls.iter().map(|LoadedEntity { entity: call, .. }| {
         let mut state = json!({"prompt": call.request.prompt, "choices": call.request.choices});
         let mut add = |name: &str, value: Option<Json>| {
             if let (Some(value), Some(state)) = (value, state.as_object_mut()) {
@@ -237,7 +237,7 @@ impl DomainQuery for ShowStatus {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionStatusDetails, Rejection> {
-        let (_, execution) = ExecutionHead::find(view, &self.id)?;
+        let execution = ExecutionHead::load(view, &self.id)?.entity;
         let waiting = execution.open_call();
         let (call, open_calls) = (waiting.map(|call| call.call_id.clone()), waiting.map_or(0, |call| call.open_calls));
         Ok(ExecutionStatusDetails { reached: execution.execution_status(), call, open_calls })
@@ -377,8 +377,7 @@ impl DomainQuery for ShowCall {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<CallDetails, Rejection> {
-        let (_, call) = Call::find(view, &self.id)?;
-        Ok(CallDetails::from(call))
+        Ok(CallDetails::from(Call::load(view, &self.id)?.entity))
     }
 }
 
@@ -422,7 +421,7 @@ impl DomainQuery for ShowOutput {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<String>, Rejection> {
-        let (_, execution) = ExecutionHead::find(view, &self.id)?;
+        let execution = ExecutionHead::load(view, &self.id)?.entity;
         output(view, &execution)
     }
 }
@@ -439,7 +438,7 @@ impl DomainQuery for Show {
     }
 
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Execution, Rejection> {
-        let (_, execution) = ExecutionHead::find_owned(view, &self.id)?;
+        let execution = ExecutionHead::load(view, &self.id)?.entity;
         let output = output(view, &execution)?;
         let open = open_calls(view, &execution)?;
         let loaded =

@@ -1,21 +1,20 @@
 //! A slice: the machine runs until it stops or its fuel is used up. All results become changes of one commit.
 
-use runstate_core::decision::{Change, Ctx, Decision, Hint, Lifecycle, LoadedDocument, Rejection, View};
-use runstate_core::id::{Revision, hex, sha256};
+use runstate_core::decision::{Change, Ctx, Decision, Hint, Lifecycle, LoadedEntity, Rejection, View};
+use runstate_core::id::{hex, sha256};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
-use runstate_core::schema::Key;
+use runstate_value::json_bytes;
 use runstate_value::time::Millis;
-use runstate_value::{Document, json_bytes};
 use runstate_vm::{CallRequest, Machine, StopReason, TurnContext};
 use serde_json::json;
 
-use super::answer::{CallHistoryRow, EarlyAnswer};
-use super::call::{COGNITIVE, Call, CallError, CallOutcome, Response, TIMER};
-use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError, SliceEnd};
+use super::answer::EarlyAnswer;
+use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response, TIMER};
+use super::execution::{ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError, SliceEnd};
 use super::loaded_machine::LoadedMachine;
 use super::open_calls::{self, OpenCallsOutcome};
 use super::settings::Settings;
-use super::{call_closing, child_rows, document};
+use super::{call_closing, child_rows};
 use crate::LogLevel;
 
 /// Largest number of output lines in the head.
@@ -41,77 +40,36 @@ const OUTPUT_BYTES: u64 = 1024 * 1024;
 /// Largest size of the operands in a log row of an instruction, before and after it, in bytes.
 const TRACED_OPERAND_BYTES: usize = 1024;
 
-/// The writes of a slice besides the head.
-#[derive(Default)]
-pub(super) struct SliceWrites {
-    pub changes: Vec<Change>,
-    pub hints: Vec<Hint>,
-    pub checks: Vec<(Key, Revision)>,
-    /// Whether an early answer was used.
-    took_early_answer: bool,
-}
-
-impl SliceWrites {
-    /// The document that this slice writes under a key.
-    pub(super) fn find_written(&mut self, key: &Key) -> Option<&mut Document> {
-        self.changes.iter_mut().find_map(|change| match change {
-            Change::Insert { key: written, document } | Change::Update { key: written, after: document, .. }
-                if written == key =>
-            {
-                Some(document)
-            }
-            _ => None,
-        })
-    }
-
-    /// Adds what another part of the domain decided.
-    pub(super) fn include(&mut self, decision: Decision<()>) {
-        let Decision { changes, checks, hints, .. } = decision;
-        self.changes.extend(changes);
-        self.checks.extend(checks);
-        self.hints.extend(hints);
-    }
-
-    /// The position of the next row in the log.
-    fn log_position(&self, instructions: u64) -> child_rows::LogPosition {
-        child_rows::LogPosition { instructions, changes: self.changes.len() }
-    }
+/// The position of the next row in the log.
+fn log_position(writes: &Decision<()>, instructions: u64) -> child_rows::LogPosition {
+    child_rows::LogPosition { instructions, changes: writes.changes.len() }
 }
 
 /// Runs a slice of an execution that was read. The decision updates the head, and has `other_changes` and the writes of
 /// the slice.
 pub(super) fn decide_slice(
     view: &View,
-    before: &LoadedDocument,
-    mut execution: ExecutionHead,
+    mut head: LoadedEntity<ExecutionHead>,
     mut loaded: LoadedMachine,
     ctx: &mut Ctx,
     other_changes: Vec<Change>,
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
-    let writes = run_slice(view, &mut execution, &mut loaded, ctx)?;
-    let key = Key::new(&EXECUTIONS, &execution.id);
-    let after = document::write(&execution)?;
-    let mut decision = Decision::new(execution.execution_status()).change(Change::Update {
-        key: key.clone(),
-        before: before.clone(),
-        after,
-    });
+    let writes = run_slice(view, &mut head.entity, &mut loaded, ctx)?;
+    let mut decision = Decision::new(head.entity.execution_status()).change(head.update(ctx.now)?);
     decision.changes.extend(other_changes);
-    decision.changes.extend(writes.changes);
-    decision.hints = writes.hints;
-    decision.checks = writes.checks;
-    decision.cached.extend(loaded.into_cached(key, execution));
+    decision.include(writes);
+    decision.cached.extend(loaded.into_cached(head.entity));
     Ok(decision)
 }
 
-/// Runs the machine for a slice and updates `execution`.
+/// Runs the machine for a slice and updates `execution`. The result is its other writes.
 pub(super) fn run_slice(
     view: &View,
     execution: &mut ExecutionHead,
     loaded: &mut LoadedMachine,
     ctx: &mut Ctx,
-) -> Result<SliceWrites, Rejection> {
-    let mut writes = SliceWrites::default();
+) -> Result<Decision<()>, Rejection> {
+    let mut writes = Decision::new(());
     let level = execution.log_level.unwrap_or(Settings::of(ctx).log_level);
     let started = ctx.stopwatch.map(|stopwatch| stopwatch());
     let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
@@ -122,7 +80,6 @@ pub(super) fn run_slice(
         execution.metrics.execution_time_ms += i64::try_from(elapsed_ms).unwrap_or_default();
     }
     execution.metrics.instructions_executed = loaded.machine.instructions();
-    execution.last_modified = ctx.now;
     let pages = loaded.save(execution, ctx)?;
     writes.changes.extend(pages);
     Ok(writes)
@@ -133,7 +90,7 @@ fn run_machine(
     execution: &mut ExecutionHead,
     loaded: &mut LoadedMachine,
     ctx: &mut Ctx,
-    writes: &mut SliceWrites,
+    writes: &mut Decision<()>,
     level: LogLevel,
 ) -> Result<SliceEnd, Rejection> {
     let logs = level != LogLevel::Off;
@@ -214,7 +171,7 @@ fn run_traced(
     fuel: u64,
     turn: &TurnContext,
     ctx: &mut Ctx,
-    writes: &mut SliceWrites,
+    writes: &mut Decision<()>,
 ) -> Result<StopReason, Rejection> {
     let machine = &mut loaded.machine;
     let until = machine.instructions().saturating_add(fuel);
@@ -228,7 +185,7 @@ fn run_traced(
         if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
             details["executionTimeUs"] = stopwatch().saturating_sub(started).into();
         }
-        let order = writes.log_position(machine.instructions());
+        let order = log_position(writes, machine.instructions());
         writes.changes.push(child_rows::log_row(execution, order, "instruction", details, ctx)?);
         if stop != StopReason::Fuel {
             return Ok(stop);
@@ -243,12 +200,12 @@ fn slice_end(
     execution: &ExecutionHead,
     loaded: &LoadedMachine,
     ctx: &mut Ctx,
-    writes: &mut SliceWrites,
+    writes: &mut Decision<()>,
     logs: bool,
 ) -> Result<SliceEnd, Rejection> {
     let mut log = |event, details, ctx: &mut Ctx| {
         if logs {
-            let order = writes.log_position(loaded.machine.instructions());
+            let order = log_position(writes, loaded.machine.instructions());
             writes.changes.push(child_rows::log_row(&execution.id, order, event, details, ctx)?);
         }
         Ok::<(), Rejection>(())
@@ -291,7 +248,7 @@ fn create_calls(
     loaded: &LoadedMachine,
     requests: Vec<CallRequest>,
     ctx: &mut Ctx,
-    writes: &mut SliceWrites,
+    writes: &mut Decision<()>,
     logs: bool,
 ) -> Result<CreateCallsOutcome, Rejection> {
     let mut calls = Vec::with_capacity(requests.len());
@@ -317,51 +274,43 @@ pub(super) fn write_calls(
     loaded: &LoadedMachine,
     mut calls: Vec<Call>,
     ctx: &mut Ctx,
-    writes: &mut SliceWrites,
+    writes: &mut Decision<()>,
     logs: bool,
 ) -> Result<Option<Vec<Call>>, Rejection> {
     // In a very large group, only the first calls record the program's variables.
     let variables = loaded.machine.variables(CONTEXT_BYTES / calls.len().clamp(1, 16));
     calls.iter_mut().take(16).for_each(|call| call.context.variables.clone_from(&variables));
-    let unread: Vec<Key> =
-        calls.iter().filter(|c| c.key.is_some()).map(Call::key).filter(|k| !view.has_read(k)).collect();
-    if !unread.is_empty() {
+    let keyed = calls.iter().filter(|call| call.key.is_some()).map(Call::key);
+    if let Err(unread) = view.require(keyed) {
         // Deciding again repeats all work so far, up to the next keyed call each time. One repetition per slice is
         // enough.
-        return if writes.took_early_answer { Ok(None) } else { Err(Rejection::Unread(unread)) };
+        return if took_early_answer(writes) { Ok(None) } else { Err(unread) };
     }
     for call in &mut calls {
-        let key = call.key();
-        let early = match view
-            .get(&key)
-            .map(|found| Ok::<_, Rejection>((found, CallHistoryRow::read(&key, found)?)))
-            .transpose()?
+        // Only a keyed call may have a row already.
+        let early = if call.key.is_some() { EarlyAnswer::find(view, &call.id)? } else { None };
+        if early.is_none() && view.get(&call.key()).is_some() {
+            return Err(Rejection::damaged(&call.key(), &"the call was made before"));
+        }
+        if let Some(early) = &early
+            && let Some(why) = apply_early_answer(execution, call, &early.entity)
+            && logs
         {
-            None => None,
-            Some((found, CallHistoryRow::EarlyAnswer(early))) => Some((found, early)),
-            Some((_, CallHistoryRow::Call(_))) => return Err(document::damaged(&key, "the call was made before")),
-        };
-        if let Some((_, early)) = &early {
-            writes.took_early_answer = true;
-            if let Some(why) = apply_early_answer(execution, call, early)
-                && logs
-            {
-                let details = json!({"callId": call.id, "key": call.key, "dropped": "early answer", "message": why});
-                let order = writes.log_position(loaded.machine.instructions());
-                writes.changes.push(child_rows::log_row(&execution.id, order, "error", details, ctx)?);
-            }
+            let details = json!({"callId": call.id, "key": call.key, "dropped": "early answer", "message": why});
+            let order = log_position(writes, loaded.machine.instructions());
+            writes.changes.push(child_rows::log_row(&execution.id, order, "error", details, ctx)?);
         }
         if call.outcome.is_none() && call.is_past_deadline(ctx.now) {
             call.expire(ctx.now);
         }
         if logs {
             let details = json!({"callId": call.id, "pc": call.context.pc, "line": call.context.line});
-            let order = writes.log_position(loaded.machine.instructions());
+            let order = log_position(writes, loaded.machine.instructions());
             writes.changes.push(child_rows::log_row(&execution.id, order, "cc_call", details, ctx)?);
         }
         writes.changes.push(match early {
-            Some((found, _)) => call.update(found)?,
-            None => call.insert()?,
+            Some(early) => early.replace(call.clone()).update(ctx.now)?,
+            None => Change::insert(call)?,
         });
         if call.outcome.is_none() {
             let hint = if call.kind == TIMER { Hint::Due } else { super::call::open_hint(&call.kind) };
@@ -371,6 +320,12 @@ pub(super) fn write_calls(
         }
     }
     Ok(Some(calls))
+}
+
+/// Whether the slice has used an early answer: it updates the row of one.
+fn took_early_answer(writes: &Decision<()>) -> bool {
+    let mut calls = writes.changes.iter().filter(|change| change.key().collection == CC_HISTORY.name);
+    calls.any(|change| change.before().is_some_and(EarlyAnswer::is))
 }
 
 /// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open.
@@ -412,7 +367,7 @@ pub(super) fn request_label(kind: &str, index: Option<usize>) -> String {
 pub(super) fn append_output(
     execution: &mut ExecutionHead,
     lines: &[String],
-    writes: &mut SliceWrites,
+    writes: &mut Decision<()>,
 ) -> Result<(), Rejection> {
     let (rows, next) = child_rows::output_rows(&execution.id, execution.output_rows, lines)?;
     writes.changes.extend(rows);

@@ -1,5 +1,7 @@
 //! Entities in decisions: reading, inserting and updating them by their type.
 
+use std::borrow::Cow;
+
 use runstate_value::Document;
 use runstate_value::time::Timestamp;
 
@@ -42,7 +44,16 @@ impl View {
         let key = Key::new(&E::COLLECTION, id);
         self.require([key.clone()])?;
         let Some(document) = self.get(&key) else { return Ok(None) };
-        Ok(Some(LoadedEntity { entity: read(&key, document)?, document: document.clone(), key }))
+        let entity = self.cached_entity(&key).cloned().map_or_else(|| read(&key, document), Ok)?;
+        Ok(Some(LoadedEntity { entity, document: document.clone(), key }))
+    }
+
+    /// The entity with this id, as far as it was read, for further reads that depend on it. The decision reports one
+    /// that is missing or cannot be read.
+    pub fn peek_entity<E: Entity>(&self, id: &str) -> Option<Cow<'_, E>> {
+        let key = Key::new(&E::COLLECTION, id);
+        let document = self.get(&key)?;
+        self.cached_entity(&key).map_or_else(|| read(&key, document).ok().map(Cow::Owned), |e| Some(Cow::Borrowed(e)))
     }
 
     /// Requests entities that were not read yet. The engine reads them all at once, and decides again.
@@ -52,10 +63,9 @@ impl View {
 
     /// Rejects an id that an entity has already.
     pub fn check_absent<E: Entity>(&self, id: &str) -> Result<(), Rejection> {
-        match self.find_entity::<E>(id)? {
-            Some(_) => Err(already_exists(E::COLLECTION.name, id)),
-            None => Ok(()),
-        }
+        let key = Key::new(&E::COLLECTION, id);
+        self.require([key.clone()])?;
+        if self.get(&key).is_some() { Err(already_exists(E::COLLECTION.name, id)) } else { Ok(()) }
     }
 
     /// The entities that the query `name` returned.
@@ -87,10 +97,22 @@ impl View {
 }
 
 impl<E: Entity> LoadedEntity<E> {
-    /// The change that replaces the entity.
-    pub fn update(self, after: &E) -> Result<Change, Rejection> {
-        let Self { key, document, .. } = self;
-        Ok(Change::Update { key, before: document, after: valid(after.to_document())? })
+    /// Its key.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The revision at which it was read.
+    pub fn revision(&self) -> &Revision {
+        &self.document.revision
+    }
+
+    /// The change that stores the entity as it now is, with its time of update ([`Entity::set_updated`]). It is for an
+    /// entity that has changed; [`Decision::save`] compares.
+    pub fn update(&mut self, now: Timestamp) -> Result<Change, Rejection> {
+        self.entity.set_updated(now);
+        let after = valid(self.entity.to_document())?;
+        Ok(Change::Update { key: self.key.clone(), before: self.document.clone(), after })
     }
 
     /// The decision to modify the entity. Its output is the entity as it is then.
@@ -99,6 +121,12 @@ impl<E: Entity> LoadedEntity<E> {
         modify(&mut entity);
         let after = valid(entity.to_document())?;
         Ok(Decision::new(entity).change(Change::Update { key, before: document, after }))
+    }
+
+    /// Another entity in the place of this one, under the same key.
+    pub fn replace<T: Entity>(self, entity: T) -> LoadedEntity<T> {
+        let Self { key, document, .. } = self;
+        LoadedEntity { entity, key, document }
     }
 
     /// The change that deletes the entity.
@@ -114,6 +142,12 @@ impl<O> Decision<O> {
         let LoadedEntity { mut entity, key, document } = loaded;
         save_changed(&mut entity, (key, document), now, &mut self.changes, &mut self.checks)?;
         Ok(self)
+    }
+
+    /// Adds a check that the entity still is as it was read.
+    pub fn check_entity<E: Entity>(mut self, loaded: &LoadedEntity<E>) -> Self {
+        self.checks.push((loaded.key.clone(), loaded.document.revision.clone()));
+        self
     }
 
     /// Adds the change that inserts a new entity. Its id must be free.
@@ -183,6 +217,12 @@ impl Change {
         let key = Key::new(&E::COLLECTION, entity.id());
         Ok(Self::Append { key, document: valid(entity.to_document())? })
     }
+
+    /// The change that adds a row of an insert-only collection before it is referenced: [`Change::Stage`].
+    pub fn stage<E: Entity>(entity: &E) -> Result<Self, Rejection> {
+        let key = Key::new(&E::COLLECTION, entity.id());
+        Ok(Self::Stage { key, document: valid(entity.to_document())? })
+    }
 }
 
 fn read<E: Entity>(key: &Key, loaded: &LoadedDocument) -> Result<E, Rejection> {
@@ -190,7 +230,7 @@ fn read<E: Entity>(key: &Key, loaded: &LoadedDocument) -> Result<E, Rejection> {
 }
 
 fn decode<E: Entity>(key: &Key, document: &Document) -> Result<E, Rejection> {
-    let mut entity = E::from_document(document).map_err(|violation| damaged(key, &violation))?;
+    let mut entity = E::from_document(document).map_err(|violation| Rejection::damaged(key, &violation))?;
     if entity.id().is_empty() {
         entity.set_id(&key.id);
     }
@@ -238,12 +278,6 @@ fn valid(document: Result<Document, Violation>) -> Result<Document, Rejection> {
         field: violation.field().to_owned(),
         reason: violation.reason().to_owned(),
     })
-}
-
-#[cold]
-#[inline(never)]
-fn damaged(key: &Key, violation: &Violation) -> Rejection {
-    Rejection::domain(ErrorCode::CORRUPT, format!("{key} is damaged: {violation}"))
 }
 
 #[cold]

@@ -34,7 +34,7 @@ pub trait LifecycleEvent: Sized {
 /// use runstate::schema::{Entity, State};
 /// use runstate::time::Timestamp;
 ///
-/// #[derive(Entity)]
+/// #[derive(Entity, Clone)]
 /// #[entity(collection = "demo.lamps", version = 1)]
 /// struct Lamp {
 ///     #[entity(id)]

@@ -22,7 +22,7 @@ use runstate_value::time::Timestamp;
 use runstate_value::{Document, SortedMap};
 
 use crate::id::{CommandId, Revision, derive_id, sha256};
-use crate::schema::{Aggregate, Freshness, Key, Page, Query};
+use crate::schema::{Aggregate, Entity, Freshness, Key, Page, Query};
 pub use command::{AnyCommand, Command, TypedCommand};
 pub use cost::{BudgetDecision, BudgetPort, Cost, ReservationTerm};
 pub use entity::LoadedEntity;
@@ -37,6 +37,7 @@ pub use settings::{DomainSettings, EngineSettings};
 #[derive(Clone)]
 pub struct CachedValue {
     value: Arc<dyn Any + Send + Sync>,
+    entity: Option<Arc<dyn Any + Send + Sync>>,
     /// Its approximate size in bytes.
     pub bytes: u64,
 }
@@ -44,7 +45,13 @@ pub struct CachedValue {
 impl CachedValue {
     /// Wraps a value of about `bytes` bytes.
     pub fn new<T: Any + Send + Sync>(value: T, bytes: u64) -> Self {
-        Self { value: Arc::new(value), bytes }
+        Self { value: Arc::new(value), entity: None, bytes }
+    }
+
+    /// Adds the entity of the document, so that it is not decoded again ([`View::find_entity`]).
+    #[must_use]
+    pub fn with_entity<E: Entity + Send + Sync>(self, entity: E) -> Self {
+        Self { entity: Some(Arc::new(entity)), ..self }
     }
 
     /// Returns the value if it has this type.
@@ -446,6 +453,10 @@ impl View {
     /// The decoded form of the document under `key`, if one is cached for the revision that was read.
     pub fn cached<T: 'static>(&self, key: &Key) -> Option<&T> {
         self.cached.get(key)?.get()
+    }
+
+    fn cached_entity<E: 'static>(&self, key: &Key) -> Option<&E> {
+        self.cached.get(key)?.entity.as_ref()?.downcast_ref()
     }
 
     /// Adds the document read under `key`. A decoded form of an earlier revision is dropped.

@@ -1,5 +1,7 @@
 //! Rejections: why a command was refused. A rejected command changed nothing.
 
+use std::fmt::Display;
+
 use runstate_value::Json;
 
 use crate::error_code::ErrorCode;
@@ -135,6 +137,14 @@ impl Rejection {
     /// Creates a rejection under a code of its own domain.
     pub fn domain(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::Domain { code, message: message.into(), details: Json::Null }
+    }
+
+    /// Creates the rejection for a document that does not match its type, or contradicts its own rules: it was changed
+    /// from outside.
+    #[cold]
+    #[inline(never)]
+    pub fn damaged(key: &Key, why: &dyn Display) -> Self {
+        Self::domain(ErrorCode::CORRUPT, format!("{key} is damaged: {why}"))
     }
 }
 

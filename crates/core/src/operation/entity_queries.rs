@@ -29,7 +29,7 @@ const COMMON: [&str; 4] = ["sort", "descending", "limit", "cursor"];
 /// # Ok(())
 /// # }
 /// ```
-pub trait EntityQueries: Entity + Serialize + MaybeSync + 'static {
+pub trait EntityQueries: Entity + Serialize + MaybeSync {
     /// The query for one document: `domain.noun.show`.
     const SHOW: OperationDeclaration;
 

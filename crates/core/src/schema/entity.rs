@@ -118,7 +118,7 @@ use super::{Collection, Field, Format, Kind, Literal, NumberRange, Violation, pa
 /// `#[state(status = ParcelStatus)]` on the enum declares that enum, which has the same variants without data and their
 /// documentation. The state then has `status()`, and is a state of a [`Lifecycle`](crate::decision::Lifecycle). The
 /// fields of its variants have defaults.
-pub trait Entity: Fields {
+pub trait Entity: Fields + Clone + 'static {
     /// The collection, as stores interpret it.
     const COLLECTION: Collection;
 

@@ -97,7 +97,10 @@ fn save_app(
         }
     }
     match view.find_entity::<App>(&app.id)? {
-        Some(found) => Ok(decision.change(found.update(&app)?)),
+        Some(mut found) => {
+            found.entity = app;
+            Ok(decision.change(found.update(ctx.now)?))
+        }
         None => decision.and_insert(&app),
     }
 }
@@ -143,7 +146,10 @@ impl Command for SaveConfiguration {
         };
         let decision = save_app(view, ctx, after.summary(), &after)?;
         match found {
-            Some(found) => Ok(decision.change(found.update(&after)?)),
+            Some(mut found) => {
+                found.entity = after;
+                Ok(decision.change(found.update(ctx.now)?))
+            }
             None => decision.and_insert(&after),
         }
     }

@@ -1,10 +1,9 @@
 //! The commands that start, change and end executions. Deletion is in `deletion.rs`.
 
 use std::any::Any;
-use std::borrow::Cow;
 
 use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, Lifecycle, Ports, ReadSet, Rejection, TypedCommand, View,
+    AnyCommand, Command, Ctx, Decision, Lifecycle, Ports, ReadSet, Rejection, TypedCommand, View,
 };
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
@@ -19,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::loaded_machine::{self, Frames, LoadedMachine, PageTable};
 use super::super::program::{self, by_name, version_key};
-use super::super::{call, call_closing, document, open_calls, slice};
+use super::super::{call, call_closing, open_calls, slice};
 use super::{
     CcWaiting, DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, Metrics,
     SliceEnd, Status,
@@ -212,16 +211,14 @@ impl Command for Start {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let id = self.id.clone().unwrap_or_else(|| ctx.new_id());
-        let key = Key::new(&EXECUTIONS, &id);
-        if view.get(&key).is_some() {
+        if view.get(&Key::new(&EXECUTIONS, &id)).is_some() {
             return Err(Rejection::AlreadyExists { what: "execution", id });
         }
-        let Some([(program_key, found), ..]) = view.rows("program") else {
+        // Not checked by the commit: versions are collected long after a removal.
+        let Some(program) = view.entities::<program::Program>("program")?.pop() else {
             let hint = "; load it first (`programs` lists the loaded programs)".to_owned();
             return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
         };
-        // Not checked by the commit: versions are collected long after a removal.
-        let program: program::Program = document::read(program_key, found)?;
         // No name finds a tombstone. An older version was interrupted while it removed this program.
         if program.removing {
             let message = format!("program `{}` is being removed; load its source again to start it", self.program);
@@ -264,13 +261,10 @@ impl Command for Start {
             open_calls: Vec::new(),
         };
         let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx)?;
-        let insert = Change::Insert { key: key.clone(), document: document::write(&execution)? };
-        let mut decision = Decision::new(execution.execution_status()).change(insert);
-        decision.changes.extend(writes.changes);
-        decision.hints = writes.hints;
-        decision.checks = writes.checks;
-        decision.cached = vec![(decoded_key, decoded.into_cached())];
-        decision.cached.extend(loaded.into_cached(key, execution));
+        let mut decision = Decision::new(execution.execution_status()).and_insert(&execution)?;
+        decision.include(writes);
+        decision.cached.push((decoded_key, decoded.into_cached()));
+        decision.cached.extend(loaded.into_cached(execution));
         Ok(decision)
     }
 
@@ -292,16 +286,17 @@ impl Command for RunSlice {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        let (before, execution) = match (ExecutionHead::find_owned(view, &self.id), self.continues) {
+        let head = match (ExecutionHead::load(view, &self.id), self.continues) {
             (Err(Rejection::NotFound { .. }), Some(status)) => {
                 return Ok(Decision::new(ExecutionStatus { id: self.id.clone(), status }));
             }
             (found, _) => found?,
         };
+        let execution = &head.entity;
         match &execution.state {
             ExecutionState::Running { .. } => {
-                let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
-                slice::decide_slice(view, before, execution, loaded, ctx, Vec::new())
+                let loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
+                slice::decide_slice(view, head, loaded, ctx, Vec::new())
             }
             _ if self.continues.is_some() => Ok(Decision::new(execution.execution_status())),
             // The lifecycle decides, so that an illegal transition is reported as such.
@@ -330,13 +325,13 @@ impl Command for Pause {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
-        let after = execution.next_state(ExecutionEvent::Pause)?;
-        if after == execution.state {
-            return Ok(Decision::new(execution.execution_status()));
+        let mut head = ExecutionHead::load(view, &self.id)?;
+        let after = head.entity.next_state(ExecutionEvent::Pause)?;
+        if after == head.entity.state {
+            return Ok(Decision::new(head.entity.execution_status()));
         }
-        execution.state = after;
-        execution.update_head(before, view, ctx)
+        head.entity.state = after;
+        ExecutionHead::store(head, view, ctx)
     }
 }
 
@@ -353,29 +348,30 @@ impl Command for Unpause {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
-        let calls = call_closing::find_awaited_calls(view, &execution)?;
+        let mut head = ExecutionHead::load(view, &self.id)?;
+        let execution = &mut head.entity;
+        let rows = call_closing::find_awaited_calls(view, execution)?;
         execution.state = execution.next_state(ExecutionEvent::Unpause)?;
         let running = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease };
         if !execution.open_calls.is_empty() {
             // The machine got the answers while the execution was paused.
-            let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+            let loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
             execution.state = running;
-            return slice::decide_slice(view, before, execution, loaded, ctx, Vec::new());
+            return slice::decide_slice(view, head, loaded, ctx, Vec::new());
         }
-        if calls.is_empty() {
+        if rows.is_empty() {
             execution.state = running;
-            return execution.update_head(before, view, ctx);
+            return ExecutionHead::store(head, view, ctx);
         }
-        let calls: Vec<call::Call> = calls.into_iter().map(|(_, call)| call).collect();
+        let calls: Vec<call::Call> = rows.into_iter().map(|row| row.entity).collect();
         if let Some(waiting) = call_closing::waiting_for(&calls) {
             execution.state = ExecutionState::Waiting(waiting);
-            return execution.update_head(before, view, ctx);
+            return ExecutionHead::store(head, view, ctx);
         }
-        let mut loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+        let mut loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
         call_closing::deliver_replies(&mut loaded, &calls)?;
         execution.state = running;
-        slice::decide_slice(view, before, execution, loaded, ctx, Vec::new())
+        slice::decide_slice(view, head, loaded, ctx, Vec::new())
     }
 
     fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
@@ -396,12 +392,12 @@ impl Command for Cancel {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
-        let cancelled = execution.next_state(ExecutionEvent::Cancel(ctx.now))?;
-        let calls = call_closing::cancel_open_calls(view, ctx, &execution)?;
-        execution.state = cancelled;
-        execution.open_calls.clear();
-        let mut decision = execution.update_head(before, view, ctx)?;
+        let mut head = ExecutionHead::load(view, &self.id)?;
+        let cancelled = head.entity.next_state(ExecutionEvent::Cancel(ctx.now))?;
+        let calls = call_closing::cancel_open_calls(view, ctx, &head.entity)?;
+        head.entity.state = cancelled;
+        head.entity.open_calls.clear();
+        let mut decision = ExecutionHead::store(head, view, ctx)?;
         decision.include(calls);
         Ok(decision)
     }
@@ -420,18 +416,19 @@ impl Command for Retry {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        let (before, mut execution) = ExecutionHead::find_owned(view, &self.id)?;
+        let mut head = ExecutionHead::load(view, &self.id)?;
+        let execution = &mut head.entity;
         execution.state = execution.next_state(ExecutionEvent::Retry)?;
         if !execution.open_calls.is_empty() {
             // Its calls are open again before it runs, because it may fail again or cancel them.
-            let reopened = open_calls::reopen(view, &execution, ctx.now)?;
+            let reopened = open_calls::reopen(view, execution, ctx.now)?;
             execution.state = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease };
-            let mut decision = execution.update_head(before, view, ctx)?;
+            let mut decision = ExecutionHead::store(head, view, ctx)?;
             decision.changes.extend(reopened);
             return Ok(decision);
         }
-        let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
-        slice::decide_slice(view, before, execution, loaded, ctx, Vec::new())
+        let loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
+        slice::decide_slice(view, head, loaded, ctx, Vec::new())
     }
 
     fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
@@ -452,36 +449,31 @@ impl Command for RunDue {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RunDueOutcome>, Rejection> {
-        let key = Key::new(&EXECUTIONS, &self.id);
         if self.hand_back {
             ctx.settings = ctx.settings.clone().with(Settings { run_lease: Millis(0), ..Settings::of(ctx) });
         }
         let absent = RunDueOutcome { reached: None, was_due: false, deleting: None };
-        let Some(head) = view.get(&key) else { return Ok(Decision::new(absent)) };
-        let execution = ExecutionHead::peek(view, &self.id).map(Cow::into_owned);
-        let mut execution = execution.map_or_else(|| document::read(&key, head), Ok)?;
-        let decision = match &execution.state {
+        let Some(mut head) = view.find_entity::<ExecutionHead>(&self.id)? else { return Ok(Decision::new(absent)) };
+        let decision = match &mut head.entity.state {
             ExecutionState::Running { lease_until } if *lease_until <= ctx.now => {
-                let loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
-                slice::decide_slice(view, head, execution, loaded, ctx, Vec::new())?
+                let loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
+                slice::decide_slice(view, head, loaded, ctx, Vec::new())?
             }
             ExecutionState::Waiting(CcWaiting { due: Some(due), .. }) if *due <= ctx.now => {
-                call_closing::close_overdue_calls(view, ctx, head, execution)?
+                call_closing::close_overdue_calls(view, ctx, head)?
             }
             ExecutionState::Deleted { lease_until, .. } if *lease_until <= ctx.now => {
                 // The process that began the deletion is gone. This one continues, and the new lease keeps others away
                 // for a while.
-                let deleting = Some(head.revision.incarnation().to_owned());
-                if let ExecutionState::Deleted { lease_until, .. } = &mut execution.state {
-                    *lease_until = ctx.now + Settings::of(ctx).run_lease;
-                }
-                let change = Change::Update { key, before: head.clone(), after: document::write(&execution)? };
-                return Ok(Decision::new(RunDueOutcome { reached: None, was_due: true, deleting }).change(change));
+                *lease_until = ctx.now + Settings::of(ctx).run_lease;
+                let deleting = Some(head.revision().incarnation().to_owned());
+                let outcome = RunDueOutcome { reached: None, was_due: true, deleting };
+                return Ok(Decision::new(outcome).change(head.update(ctx.now)?));
             }
             ExecutionState::Deleted { .. } => return Ok(Decision::new(absent)),
             _ => {
                 return Ok(Decision::new(RunDueOutcome {
-                    reached: Some(execution.execution_status()),
+                    reached: Some(head.entity.execution_status()),
                     was_due: false,
                     deleting: None,
                 }));

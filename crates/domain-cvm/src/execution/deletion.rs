@@ -12,7 +12,7 @@ use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, child_rows, document, loaded_machine};
+use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, child_rows, loaded_machine};
 use super::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, not_found};
 use crate::Settings;
 
@@ -111,9 +111,8 @@ impl Command for Delete {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>, Rejection> {
-        let key = Key::new(&EXECUTIONS, &self.id);
-        let before = view.get(&key).ok_or_else(|| not_found(&self.id))?;
-        let mut execution: ExecutionHead = document::read(&key, before)?;
+        let mut head = view.find_entity::<ExecutionHead>(&self.id)?.ok_or_else(|| not_found(&self.id))?;
+        let execution = &mut head.entity;
         let is_marked = matches!(execution.state, ExecutionState::Deleted { .. });
         if let Some(by) = self.ended_by
             && execution.ended_at().is_none_or(|at| at > by)
@@ -122,7 +121,9 @@ impl Command for Delete {
             return Err(Rejection::Stale { what });
         }
         execution.state = execution.next_state(ExecutionEvent::Delete(ctx.now + Settings::of(ctx).run_lease))?;
-        let incarnation = before.revision.incarnation().to_owned();
+        // Some rows are deleted at once: on a full disk, deletions identify a command that frees space.
+        let rows = loaded_machine::heap_rows(execution, max_child_deletes(ctx).min(DELETE_ROWS as usize));
+        let incarnation = head.revision().incarnation().to_owned();
         let decision = Decision::new(DeletionProgress {
             id: self.id.clone(),
             incarnation,
@@ -132,12 +133,8 @@ impl Command for Delete {
         if is_marked {
             return Ok(decision);
         }
-        execution.last_modified = ctx.now;
-        let after = document::write(&execution)?;
-        let mut decision = decision.change(Change::Update { key, before: before.clone(), after });
-        // Some rows are deleted at once: on a full disk, deletions identify a command that frees space.
-        let rows = loaded_machine::heap_rows(&execution, max_child_deletes(ctx).min(DELETE_ROWS as usize)).into_iter();
-        decision.changes.extend(rows.map(|key| Change::Delete { key, revision: None }));
+        let mut decision = decision.change(head.update(ctx.now)?);
+        decision.changes.extend(rows.into_iter().map(|key| Change::Delete { key, revision: None }));
         Ok(decision)
     }
 
@@ -173,17 +170,16 @@ impl Command for DeleteRows {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>, Rejection> {
-        let key = Key::new(&EXECUTIONS, &self.id);
         let progress = |done| {
             let from = DeletionCursor::default();
             Decision::new(DeletionProgress { id: self.id.clone(), incarnation: self.incarnation.clone(), done, from })
         };
-        let Some(head) = view.get(&key) else { return Ok(progress(true)) };
-        if !matches!(document::read::<ExecutionHead>(&key, head)?.state, ExecutionState::Deleted { .. }) {
+        let Some(head) = view.find_entity::<ExecutionHead>(&self.id)? else { return Ok(progress(true)) };
+        if !matches!(head.entity.state, ExecutionState::Deleted { .. }) {
             // Another process finished the deletion, and the id belongs to another execution by now, whose rows must
             // stay. An execution that is being deleted is deleted under any incarnation: one that was imported has
             // another incarnation than where its deletion began.
-            if head.revision.incarnation() != self.incarnation {
+            if head.revision().incarnation() != self.incarnation {
                 return Ok(progress(true));
             }
             return Err(Rejection::Stale {
@@ -204,9 +200,9 @@ impl Command for DeleteRows {
             return Ok(progress(false));
         }
         if rows.is_empty() {
-            return Ok(progress(true).change(Change::Delete { key, revision: Some(head.revision.clone()) }));
+            return Ok(progress(true).change(head.delete()));
         }
-        let mut decision = progress(false).check(key, head);
+        let mut decision = progress(false).check_entity(&head);
         let from = &mut decision.output.from;
         *from = self.from;
         for (key, row) in rows.into_iter().take(max_child_deletes(ctx)) {

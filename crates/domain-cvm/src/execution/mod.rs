@@ -7,17 +7,14 @@ mod deletion;
 mod error;
 mod lifecycle;
 
-use std::borrow::Cow;
-
-use runstate_core::decision::{Change, Ctx, Decision, Lifecycle, LoadedDocument, Rejection, View};
-use runstate_core::schema::{Collection, Entity, Fields, Key, State};
+use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
+use runstate_core::schema::{Collection, Entity, Fields, State};
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::document;
-use super::loaded_machine::{self, Frames, PageTable};
+use super::loaded_machine::{Frames, LoadedMachine, PageTable};
 use super::open_calls::{self, AwaitedCall};
 use crate::LogLevel;
 pub use runstate_core::decision::program::{ExecutionStatus, Status};
@@ -71,6 +68,7 @@ pub struct ExecutionHead {
     /// When it was started.
     pub started: Timestamp,
     /// When it was last written.
+    #[entity(updated)]
     pub last_modified: Timestamp,
     /// Counters.
     #[entity(declared())]
@@ -226,35 +224,11 @@ fn not_found(id: &str) -> Rejection {
 }
 
 impl ExecutionHead {
-    /// The execution of that id as it was read. An execution that is being deleted counts as missing.
-    pub(super) fn find<'a>(
-        view: &'a View,
-        id: &str,
-    ) -> Result<(&'a LoadedDocument, Cow<'a, ExecutionHead>), Rejection> {
-        let key = Key::new(&EXECUTIONS, id);
-        let loaded = view.get(&key).ok_or_else(|| not_found(id))?;
-        let execution = match view.cached::<loaded_machine::CachedExecution>(&key) {
-            Some(cached) => Cow::Borrowed(&*cached.execution),
-            None => Cow::Owned(document::read(&key, loaded)?),
-        };
-        match execution.state {
-            ExecutionState::Deleted { .. } => Err(not_found(id)),
-            _ => Ok((loaded, execution)),
-        }
-    }
-
-    /// As [`ExecutionHead::find`], for a command that changes it.
-    pub(super) fn find_owned<'a>(view: &'a View, id: &str) -> Result<(&'a LoadedDocument, ExecutionHead), Rejection> {
-        Self::find(view, id).map(|(loaded, execution)| (loaded, execution.into_owned()))
-    }
-
-    /// The execution of that id, as far as it was read. The decision reports one that is missing or cannot be read.
-    pub(super) fn peek<'a>(view: &'a View, id: &str) -> Option<Cow<'a, ExecutionHead>> {
-        let key = Key::new(&EXECUTIONS, id);
-        let head = view.get(&key)?;
-        match view.cached::<loaded_machine::CachedExecution>(&key) {
-            Some(cached) => Some(Cow::Borrowed(&cached.execution)),
-            None => document::read(&key, head).ok().map(Cow::Owned),
+    /// The execution of that id. One that is being deleted counts as missing.
+    pub(super) fn load(view: &View, id: &str) -> Result<LoadedEntity<Self>, Rejection> {
+        match view.find_entity::<Self>(id)? {
+            Some(head) if !matches!(head.entity.state, ExecutionState::Deleted { .. }) => Ok(head),
+            _ => Err(not_found(id)),
         }
     }
 
@@ -309,19 +283,15 @@ impl ExecutionHead {
         self.ended_at().is_none().then_some((&*first.call_id, count))
     }
 
-    /// The decision that rewrites the head when the machine has not moved. The cached machine stays valid.
-    pub(super) fn update_head(
-        mut self,
-        before: &LoadedDocument,
+    /// The decision that stores the head when the machine has not moved. The cached machine stays valid.
+    pub(super) fn store(
+        mut head: LoadedEntity<Self>,
         view: &View,
         ctx: &Ctx,
     ) -> Result<Decision<ExecutionStatus>, Rejection> {
-        self.last_modified = ctx.now;
-        let key = Key::new(&EXECUTIONS, &self.id);
-        let change = Change::Update { key: key.clone(), before: before.clone(), after: document::write(&self)? };
-        let mut decision = Decision::new(self.execution_status()).change(change);
-        if let Some(cached) = view.cached::<loaded_machine::CachedExecution>(&key) {
-            decision.cached.extend(cached.machine.clone().into_cached(key, self));
+        let mut decision = Decision::new(head.entity.execution_status()).change(head.update(ctx.now)?);
+        if let Some(machine) = view.cached::<LoadedMachine>(head.key()) {
+            decision.cached.extend(machine.clone().into_cached(head.entity));
         }
         Ok(decision)
     }
@@ -343,7 +313,8 @@ impl CcWaiting {
 
 #[cfg(test)]
 mod tests {
-    use runstate_core::decision::LifecycleState as _;
+    use runstate_core::decision::{CachedValue, LifecycleState as _, LoadedDocument};
+    use runstate_core::schema::Key;
     use runstate_value::Document;
     use serde_json::json;
 
@@ -382,15 +353,27 @@ mod tests {
     }
 
     #[test]
+    fn a_cached_head_is_not_decoded_again() {
+        let cached = head(ExecutionState::Cancelled { at: Timestamp::from_millis(5) });
+        let revision = runstate_core::id::Revision::parse("1-000000000000").unwrap();
+        // A document that cannot be decoded.
+        let loaded = LoadedDocument { revision, document: Document::new().into() };
+        let mut view = View::default();
+        view.put(Key::new(&EXECUTIONS, "e"), Some(loaded), Some(CachedValue::new((), 0).with_entity(cached.clone())));
+        assert_eq!(view.entity::<ExecutionHead>("e").unwrap().entity, cached);
+        assert_eq!(view.peek_entity::<ExecutionHead>("e").unwrap().into_owned(), cached);
+    }
+
+    #[test]
     fn a_damaged_document_is_reported_with_its_field() {
         let problem = |path: &str, value: Json| {
             let mut document = failed();
             runstate_core::schema::entity::insert(&mut document, path, value);
-            let loaded = LoadedDocument {
-                revision: runstate_core::id::Revision::parse("1-000000000000").unwrap(),
-                document: document.into(),
-            };
-            document::read::<ExecutionHead>(&Key::new(&EXECUTIONS, "e"), &loaded).unwrap_err().to_string()
+            let revision = runstate_core::id::Revision::parse("1-000000000000").unwrap();
+            let mut view = View::default();
+            let loaded = LoadedDocument { revision, document: document.into() };
+            view.put(Key::new(&EXECUTIONS, "e"), Some(loaded), None);
+            view.entity::<ExecutionHead>("e").unwrap_err().to_string()
         };
         let is_damaged = |path: &str, value: Json, reason: &str| {
             let problem = problem(path, value);
