@@ -196,6 +196,7 @@ impl TimeSeriesOptions {
                 collection: name.to_owned(),
                 found: found.describe(),
                 wanted: self.describe(),
+                advice: "Copy its documents to another collection, drop it".to_owned(),
             }),
         }
     }

@@ -33,7 +33,7 @@ async fn aggregate_locally(store: &Postgres, aggregate: &Aggregate) -> Result<Ve
     let text = format!("SELECT t.* FROM {} AS t WHERE {text} ORDER BY t.\"_id\"", layout.table);
     let mut stream = std::pin::pin!(connection.stream(&SqlStatement::new(text, params)).await?);
     while let Some(row) = stream.try_next().await? {
-        let (_, stored) = codec::decode(layout.collection.name, &row)?;
+        let (_, stored) = codec::decode(layout.collection.name, Some(layout), &row)?;
         state.add(&stored.document);
     }
     declarations.check_current(&mut connection).await?;

@@ -17,6 +17,7 @@ use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Column, Row as ServerRow};
 
 use super::layout::{ColumnType, REST, TableLayout};
+use super::retry::ReadFailure;
 use super::statement::{MIN_TIMESTAMP_MS, Param, RawColumn, SERVER_EPOCH_MS, decode_numeric, decode_timestamp};
 
 /// The longest sort key in a column, in bytes: indexes have a limit for their entries.
@@ -205,12 +206,29 @@ fn map_texts<'a>(value: &'a Json, map: &impl Fn(&'a str) -> Cow<'a, str>) -> Jso
 /// A document, with its id.
 pub(super) type IdentifiedDocument = (Arc<str>, StoredDocument);
 
-/// Decodes a row of the table of `collection`.
-pub(super) fn decode(collection: &str, row: &ServerRow) -> Result<IdentifiedDocument, StoreError> {
+/// Decodes a row of the table of `collection`. Without a layout, each column is one of a field.
+///
+/// Errors: [`ReadFailure::Outdated`] if the row has a column that the layout does not know, or lacks one. Such a column
+/// may be of a field: its value would be missing in the document, and a later commit would remove it.
+pub(super) fn decode(
+    collection: &str,
+    layout: Option<&TableLayout>,
+    row: &ServerRow,
+) -> Result<IdentifiedDocument, ReadFailure> {
     let (mut id, mut revision, mut version) = (None, None, None);
     let mut document = Document::new();
     let mut columns: Vec<(&str, Json)> = Vec::new();
+    let mut known = 0;
     for (position, column) in row.columns().iter().enumerate() {
+        if let Some(layout) = layout.filter(|_| !column.name().starts_with('_')) {
+            if layout.is_foreign(column) {
+                continue;
+            }
+            if !layout.has_column(column) {
+                return Err(ReadFailure::Outdated);
+            }
+            known += 1;
+        }
         let damaged = |why: String| damage(collection, id.as_deref(), column.name(), &why);
         let raw = row.try_get::<_, Option<RawColumn<'_>>>(position).map_err(|error| damaged(error.to_string()))?;
         let Some(RawColumn(raw)) = raw else { continue };
@@ -220,7 +238,7 @@ pub(super) fn decode(collection: &str, row: &ServerRow) -> Result<IdentifiedDocu
             "_v" => version = <[u8; 4]>::try_from(raw).ok().and_then(|raw| u32::try_from(i32::from_be_bytes(raw)).ok()),
             REST => match decode_json(raw).map_err(damaged)? {
                 Json::Object(rest) => document = rest,
-                other => return Err(damaged(format!("{other} is not an object"))),
+                other => return Err(damaged(format!("{other} is not an object")).into()),
             },
             hidden if hidden.starts_with('_') => {}
             name => {
@@ -230,6 +248,9 @@ pub(super) fn decode(collection: &str, row: &ServerRow) -> Result<IdentifiedDocu
             }
         }
     }
+    if layout.is_some_and(|layout| layout.columns.len() != known) {
+        return Err(ReadFailure::Outdated);
+    }
     for (name, value) in columns {
         document.entry(name).or_insert(value);
     }
@@ -237,7 +258,9 @@ pub(super) fn decode(collection: &str, row: &ServerRow) -> Result<IdentifiedDocu
         (Some(id), Some(revision), Some(version)) => {
             Ok((id.into(), StoredDocument { revision, version, document: Arc::new(document) }))
         }
-        (id, ..) => Err(damage(collection, id.as_deref(), "_rev", "the id, the revision or the version is not valid")),
+        (id, ..) => {
+            Err(damage(collection, id.as_deref(), "_rev", "the id, the revision or the version is not valid").into())
+        }
     }
 }
 

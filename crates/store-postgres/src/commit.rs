@@ -22,6 +22,7 @@ use super::connection::{FailedStatement, PooledConnection, StatementReply};
 use super::epoch::EPOCH_ID;
 use super::error_mapping::{FailureKind, classify, is_canceled, violated_constraint, violated_index};
 use super::fingerprint::FINGERPRINT;
+use super::layout::quote_table;
 use super::statement::SqlStatement;
 use super::{DeclaredLayouts, Postgres, changes, read};
 
@@ -243,6 +244,9 @@ impl PostgresCommit<'_> {
     /// Why an error ends the attempt. `key` is the document whose statement failed.
     fn refusal_of(&self, error: &DriverError, key: Option<(&Key, &DeclaredLayouts)>) -> CommitRefusal {
         let mapped = || self.store.map_error(error, &describe(self.batch));
+        let layout = key.and_then(|(key, declarations)| declarations.layouts.get(key.collection.as_ref()));
+        // Without a key it is the statement of the ledger row.
+        let table = layout.map_or_else(|| quote_table(COMMANDS.name), |layout| layout.table.clone());
         let contended = |key| CommitRefusal::Contended { key, retries: MAX_CONTENTIONS };
         match classify(error) {
             FailureKind::Disconnected => {
@@ -261,8 +265,9 @@ impl PostgresCommit<'_> {
                 },
                 _ => contended(any_key(self.batch)),
             },
-            FailureKind::Refused if let (Some((key, _)), Some(reason)) = (key, violated_constraint(error)) => {
-                CommitRefusal::Store(StoreError::Invalid { key: key.clone(), reason })
+            FailureKind::Refused if let Some(reason) = violated_constraint(error, &table) => {
+                let key = key.map_or_else(|| any_key(self.batch), |(key, _)| key.clone());
+                CommitRefusal::Store(StoreError::Invalid { key, reason })
             }
             FailureKind::Refused => CommitRefusal::Store(match mapped() {
                 StoreError::TooLarge { what, size, limit } => match key {

@@ -26,7 +26,7 @@ use super::retry::ReadFailure;
 use super::statement::{Param, SqlStatement};
 
 /// The mode of transactions that read several tables at one moment. A standby refuses it.
-const ONE_SNAPSHOT: &str = "ISOLATION LEVEL REPEATABLE READ, READ WRITE";
+pub(super) const ONE_SNAPSHOT: &str = "ISOLATION LEVEL REPEATABLE READ, READ WRITE";
 /// The most prepared statements of one connection.
 const MAX_PREPARED: usize = 500;
 /// The longest wait for a lock.

@@ -6,6 +6,8 @@ use runstate_store::StoreError;
 use tokio_postgres::Error as DriverError;
 use tokio_postgres::error::SqlState;
 
+use super::statement::quote;
+
 /// The meaning of a failed statement for its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailureKind {
@@ -59,8 +61,8 @@ pub(super) fn is_dependency(error: &DriverError) -> bool {
     error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST)
 }
 
-/// The reason why a constraint of the table refused a row, other than a unique index.
-pub(super) fn violated_constraint(error: &DriverError) -> Option<String> {
+/// The reason why a constraint of `table` refused a row, other than a unique index.
+pub(super) fn violated_constraint(error: &DriverError, table: &str) -> Option<String> {
     let reason = error.as_db_error()?;
     match *reason.code() {
         SqlState::CHECK_VIOLATION => {
@@ -69,7 +71,11 @@ pub(super) fn violated_constraint(error: &DriverError) -> Option<String> {
         }
         SqlState::NOT_NULL_VIOLATION => {
             let name = reason.column().unwrap_or_default();
-            Some(format!("the column `{name}` of its table must have a value"))
+            Some(format!(
+                "the column `{name}` of its table must have a value; to allow documents without one, run \
+                 `ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL`",
+                quote(name)
+            ))
         }
         _ => None,
     }

@@ -10,11 +10,13 @@
 //! ```
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use runstate_core::schema::{Collection, Field, Format, Index, IndexKind, Kind, Partition};
 use runstate_value::CRC_32;
+use tokio_postgres::Column;
+use tokio_postgres::types::Type;
 
 use super::statement::quote;
 
@@ -128,6 +130,22 @@ impl ColumnType {
         })
     }
 
+    /// The type in the protocol.
+    fn server_type(self) -> Type {
+        match self {
+            Self::Text => Type::TEXT,
+            Self::Int => Type::INT8,
+            Self::Float => Type::FLOAT8,
+            Self::Bool => Type::BOOL,
+            Self::Decimal | Self::Number(..) => Type::NUMERIC,
+            Self::Timestamp => Type::TIMESTAMPTZ,
+            Self::Json => Type::JSONB,
+            Self::Uuid => Type::UUID,
+            Self::Date => Type::DATE,
+            Self::Integer => Type::INT4,
+        }
+    }
+
     /// The definition of a column of this type. Texts compare by their bytes, as in the reference implementation.
     pub(super) fn definition(self) -> Cow<'static, str> {
         if self == Self::Text { Cow::Borrowed("text COLLATE \"C\"") } else { self.name() }
@@ -155,6 +173,9 @@ pub(super) struct TableLayout {
     pub(super) partition: Option<String>,
     /// The columns of fields, by name.
     pub(super) columns: BTreeMap<String, ColumnType>,
+    /// The columns that others have added, each by the object id of its table and its number there. The server uses no
+    /// number twice, so a column that is added later, with the same name or not, is not among them.
+    pub(super) foreign: BTreeSet<(u32, i16)>,
     /// The paths with a column of sort keys.
     pub(super) keys: Vec<(&'static str, Kind)>,
     /// The text indexes, each with a column of words.
@@ -189,6 +210,7 @@ impl TableLayout {
             exists: true,
             partition: None,
             columns,
+            foreign: BTreeSet::new(),
             keys: Vec::new(),
             words: Vec::new(),
             texts: OnceLock::new(),
@@ -216,6 +238,16 @@ impl TableLayout {
         let wanted = ColumnType::for_field(declared);
         let found = *self.columns.get(path)?;
         (wanted != ColumnType::Json && found.holds(wanted)).then_some(found)
+    }
+
+    /// Whether a column of a row is the one that this layout has for a field.
+    pub(super) fn has_column(&self, column: &Column) -> bool {
+        self.columns.get(column.name()).is_some_and(|known| known.server_type() == *column.type_())
+    }
+
+    /// Whether others have added a column of a row.
+    pub(super) fn is_foreign(&self, column: &Column) -> bool {
+        column.table_oid().zip(column.column_id()).is_some_and(|at| self.foreign.contains(&at))
     }
 
     /// Whether a path has a column of sort keys.

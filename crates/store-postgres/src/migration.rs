@@ -80,7 +80,7 @@ impl Postgres {
         state = self.read_state_on(connection, catalog).await?;
         for (name, migration) in &migrations {
             let Some(collection) = stored(catalog).find(|one| one.name == *name) else { continue };
-            let layout = state.layout(collection);
+            let layout = state.migrated_layout(collection);
             if let Some(condition) = &migration.rewrite {
                 self.rewrite(connection, &layout, condition).await?;
             }
@@ -276,7 +276,8 @@ impl Postgres {
             let rows = connection.run(&statement).await.map_err(|error| self.preparation_error(&error, &doing))?.rows;
             let mut updates = Vec::new();
             for row in &rows {
-                let (id, stored) = codec::decode(layout.collection.name, row)?;
+                let decoded = codec::decode(layout.collection.name, Some(layout), row);
+                let (id, stored) = decoded.map_err(|failure| failure.into_store_error(self, &doing))?;
                 let key = Key::new(layout.collection, &id);
                 let mut params = codec::encode(layout, &key, &stored.revision, stored.version, &stored.document);
                 params.push(Param::from(stored.revision.to_string().as_str()));

@@ -9,13 +9,16 @@ use runstate_value::Json;
 use super::codec;
 use super::constraints::{column_constraints, is_never_null, required_constraints};
 use super::indexes::{ServerIndex, required_indexes};
-use super::layout::{ColumnType, REST, TableLayout, split_name};
+use super::layout::{ColumnType, REST, TableLayout, limit_name, split_name};
 use super::partitions;
 use super::server_state::{ServerColumns, ServerState, stored};
 use super::statement::{quote, quote_text};
 
 /// The columns that every table has, with their types.
 const OWN_COLUMNS: [(&str, &str); 4] = [("_id", "text"), ("_rev", "text"), ("_v", "integer"), (REST, "jsonb")];
+
+/// The advice for a table that no single statement mends.
+const COPY: &str = "Copy its documents to another collection, drop it";
 
 /// Changes that need tables and rights.
 #[derive(Default)]
@@ -53,6 +56,12 @@ impl TableRecord<'_> {
     pub(super) fn names(&self, list: &str) -> Option<Vec<String>> {
         let names = self.0?.get(list)?.as_array()?;
         Some(names.iter().filter_map(Json::as_str).map(str::to_owned).collect())
+    }
+
+    /// Whether the table has this column for a field. If nothing is recorded, all columns are for fields.
+    pub(super) fn has_column(&self, name: &str) -> bool {
+        let columns = self.0.and_then(|meta| meta.get("columns")).and_then(Json::as_object);
+        columns.is_none_or(|columns| columns.contains_key(name))
     }
 
     /// The types of the columns, by name.
@@ -118,32 +127,45 @@ pub(super) fn plan_existing_table(
     state: &ServerState,
     found: &ServerColumns,
 ) -> Result<TableMigration, StoreError> {
-    let unsuitable = |found: String, wanted: &str| StoreError::UnsuitableCollection {
+    let unsuitable = |found: String, wanted: &str, advice: String| StoreError::UnsuitableCollection {
         collection: collection.name.to_owned(),
         found,
         wanted: wanted.to_owned(),
+        advice,
     };
     for (name, sql) in OWN_COLUMNS {
         match found.get(name) {
             Some(actual) if actual.sql == sql => {}
             Some(actual) => {
-                return Err(unsuitable(format!("a table whose column `{name}` is {}", actual.sql), sql));
+                return Err(unsuitable(
+                    format!("a table whose column `{name}` is {}", actual.sql),
+                    sql,
+                    COPY.to_owned(),
+                ));
             }
-            None => return Err(unsuitable(format!("a table without the column `{name}`"), "a table of a store")),
+            None => {
+                return Err(unsuitable(
+                    format!("a table without the column `{name}`"),
+                    "a table of a store",
+                    COPY.to_owned(),
+                ));
+            }
         }
     }
     let record = TableRecord(state.meta.get(collection.name));
     for (name, sql) in record.columns() {
         let wanted = format!("one with `{name}` {sql}");
         match found.get(name) {
-            None => return Err(unsuitable(format!("a table without its column `{name}`"), &wanted)),
+            None => return Err(unsuitable(format!("a table without its column `{name}`"), &wanted, COPY.to_owned())),
             Some(actual) if actual.sql != sql => {
-                return Err(unsuitable(format!("a table whose column `{name}` is {}", actual.sql), &wanted));
+                let found = format!("a table whose column `{name}` is {}", actual.sql);
+                return Err(unsuitable(found, &wanted, COPY.to_owned()));
             }
             Some(actual) if sql == "text" && actual.collation != "C" => {
                 return Err(unsuitable(
                     format!("a table whose column `{name}` has the collation {}", actual.collation),
                     "one with the collation C",
+                    COPY.to_owned(),
                 ));
             }
             Some(_) => {}
@@ -157,6 +179,20 @@ pub(super) fn plan_existing_table(
         match found.get(name) {
             // The column is added when it is known which values there are.
             None => conditions.push(is_in_rest(name)),
+            // Its values are not those of a field, and processes that run do not read them.
+            Some(_) if !record.has_column(name) => {
+                let advice = format!(
+                    "Run `ALTER TABLE {} RENAME COLUMN {} TO {}`",
+                    wanted.table,
+                    quote(name),
+                    quote(&limit_name(&format!("other_{name}")))
+                );
+                return Err(unsuitable(
+                    format!("a table with a column `{name}` of another program"),
+                    "one without it",
+                    advice,
+                ));
+            }
             Some(server) => match ColumnType::parse(&server.sql) {
                 Some(actual) if actual.holds(*column) || actual == ColumnType::Json => {}
                 Some(actual) => {
@@ -165,7 +201,8 @@ pub(super) fn plan_existing_table(
                     conditions.push(is_in_rest(name));
                 }
                 None => {
-                    return Err(unsuitable(format!("a table whose column `{name}` is {}", server.sql), &column.name()));
+                    let found = format!("a table whose column `{name}` is {}", server.sql);
+                    return Err(unsuitable(found, &column.name(), COPY.to_owned()));
                 }
             },
         }
@@ -181,8 +218,8 @@ pub(super) fn plan_existing_table(
     }
     let divided_by = state.partitions(collection).map(|partitions| partitions.column.as_str());
     for (name, _) in found.iter().filter(|(name, column)| column.not_null && Some(name.as_str()) != divided_by) {
-        let is_own = OWN_COLUMNS.iter().any(|(own, _)| own == name);
-        if !is_own && !is_never_null(collection, name) {
+        let is_of_field = !OWN_COLUMNS.iter().any(|(own, _)| own == name) && record.has_column(name);
+        if is_of_field && !is_never_null(collection, name) {
             let script = format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", wanted.table, quote(name));
             migration.scripts.push(script);
         }

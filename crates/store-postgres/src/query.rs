@@ -134,11 +134,11 @@ impl QueryPushdown<'_> {
             match found.map(|row| self.decode(row)).collect() {
                 Ok(found) => rows = found,
                 // The rows that the server has counted are not enough.
-                Err(_) if self.query.unreadable => {
+                Err(ReadFailure::Store(_)) if self.query.unreadable => {
                     connection.release();
                     return Ok(None);
                 }
-                Err(error) => return Err(StoreError::into(error)),
+                Err(failure) => return Err(failure),
             }
         } else {
             let mut stream = std::pin::pin!(connection.stream(&statement).await?);
@@ -194,8 +194,8 @@ impl QueryPushdown<'_> {
         Ok(self.to_page(sorted.into_values().collect(), unreadable))
     }
 
-    fn decode(&self, row: &tokio_postgres::Row) -> Result<IdentifiedDocument, StoreError> {
-        codec::decode(self.layout.collection.name, row)
+    fn decode(&self, row: &tokio_postgres::Row) -> Result<IdentifiedDocument, ReadFailure> {
+        codec::decode(self.layout.collection.name, Some(self.layout), row)
     }
 
     /// As [`Self::decode`]. If the query returns documents that cannot be read, such a row is added to them.
@@ -203,9 +203,9 @@ impl QueryPushdown<'_> {
         &self,
         row: &tokio_postgres::Row,
         unreadable: &mut Vec<Row>,
-    ) -> Result<Option<IdentifiedDocument>, StoreError> {
+    ) -> Result<Option<IdentifiedDocument>, ReadFailure> {
         match self.decode(row) {
-            Err(error) if self.query.unreadable => {
+            Err(ReadFailure::Store(error)) if self.query.unreadable => {
                 unreadable.push(Row::unreadable(&self.query.collection, error));
                 Ok(None)
             }

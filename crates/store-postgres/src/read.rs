@@ -51,6 +51,7 @@ async fn read_tables<'a>(
     collections: &[&'a str],
     selects: &[SqlStatement],
 ) -> Result<DocumentsByKey<'a>, ReadFailure> {
+    let declarations = store.declarations();
     let mut connection = store.pool.acquire().await?;
     let replies = if let [select] = selects {
         connection.run_reads(std::slice::from_ref(select)).await?
@@ -66,8 +67,9 @@ async fn read_tables<'a>(
     let mut found = DocumentsByKey::new();
     for (collection, reply) in collections.iter().zip(&replies) {
         let table = found.entry(collection).or_default();
+        let layout = declarations.layouts.get(collection);
         for row in &reply.rows {
-            let (id, stored) = codec::decode(collection, row)?;
+            let (id, stored) = codec::decode(collection, layout.map(|layout| &**layout), row)?;
             table.insert(id.to_string(), stored);
         }
     }
@@ -117,7 +119,8 @@ pub(super) async fn confirm_outcome(store: &Postgres, command: &CommandId) -> Re
     let doing = format!("reading the outcome of command `{command}`");
     let reply = retry(store, &doing, || Box::pin(read_durable_outcome(store, command))).await?;
     let Some(row) = reply.rows.first() else { return Ok(Outcome::Absent) };
-    let (_, row) = codec::decode(COMMANDS.name, row)?;
+    let (_, row) =
+        codec::decode(COMMANDS.name, None, row).map_err(|failure| failure.into_store_error(store, &doing))?;
     Ok(Outcome::Committed {
         fingerprint: row.document.get("fingerprint").and_then(Json::as_str).unwrap_or_default().to_owned(),
         result: row.document.get("result").cloned().unwrap_or_default(),

@@ -22,6 +22,15 @@ pub(super) enum ReadFailure {
 }
 
 impl ReadFailure {
+    /// The error to return where the attempt is not repeated.
+    pub(super) fn into_store_error(self, store: &Postgres, doing: &str) -> StoreError {
+        match self {
+            Self::Store(error) => error,
+            Self::Driver(error) | Self::Standby(error) => store.map_error(&error, doing),
+            Self::Outdated => outdated_error(store, doing),
+        }
+    }
+
     /// Why no transaction was begun. A standby, and a server that is promoted at this moment, refuses one that may
     /// write (`0A000`).
     pub(super) fn of_beginning(error: DriverError) -> Self {
@@ -72,10 +81,7 @@ pub(super) async fn retry<'a, T>(
 async fn recover(store: &Postgres, failure: ReadFailure, attempts: u32, doing: &str) -> ReadRefusal {
     let (error, is_outdated) = match failure {
         ReadFailure::Store(error) => return ReadRefusal::Final(error),
-        ReadFailure::Outdated => {
-            let why = "the tables are altered all the time; try again later".to_owned();
-            (StoreError::Unavailable { what: store.describe_operation(doing), why }, true)
-        }
+        ReadFailure::Outdated => (outdated_error(store, doing), true),
         ReadFailure::Standby(error) => {
             store.pool.discard_idle();
             (store.map_error(&error, doing), false)
@@ -95,4 +101,9 @@ async fn recover(store: &Postgres, failure: ReadFailure, attempts: u32, doing: &
         return ReadRefusal::Final(error);
     }
     ReadRefusal::Transient(error)
+}
+
+fn outdated_error(store: &Postgres, doing: &str) -> StoreError {
+    let why = "the tables are altered all the time; try again later".to_owned();
+    StoreError::Unavailable { what: store.describe_operation(doing), why }
 }

@@ -8,8 +8,9 @@ use runstate_value::Json;
 use runstate_value::time::Date;
 
 use super::Postgres;
-use super::connection::{PooledConnection, StatementReply};
+use super::connection::{ONE_SNAPSHOT, PooledConnection, StatementReply};
 use super::layout::{ColumnType, TableLayout, key_column, split_name, words_column};
+use super::migration_plan::TableRecord;
 use super::partitions::{ServerPartition, TablePartitions};
 use super::retry::retry;
 use super::statement::{Param, RawColumn, SqlStatement};
@@ -27,6 +28,8 @@ pub(super) struct ServerColumn {
     pub(super) sql: String,
     pub(super) collation: String,
     pub(super) not_null: bool,
+    /// The object id of its table, and its number there.
+    at: (u32, i16),
 }
 
 /// The columns of a table, by name.
@@ -77,14 +80,33 @@ impl ServerState {
         })
     }
 
+    /// The record of the table of a collection.
+    pub(super) fn record(&self, collection: &Collection) -> TableRecord<'_> {
+        TableRecord(self.meta.get(collection.name))
+    }
+
+    /// The layout of a table. Only recorded columns are those of fields; others have added the rest.
     pub(super) fn layout(&self, collection: &'static Collection) -> TableLayout {
+        self.layout_of(collection, |name| self.record(collection).has_column(name))
+    }
+
+    /// As [`Self::layout`], in a migration that has added columns and not recorded them yet.
+    pub(super) fn migrated_layout(&self, collection: &'static Collection) -> TableLayout {
+        let declared = TableLayout::declared(collection);
+        self.layout_of(collection, |name| {
+            declared.columns.contains_key(name) || self.record(collection).has_column(name)
+        })
+    }
+
+    fn layout_of(&self, collection: &'static Collection, is_own: impl Fn(&str) -> bool) -> TableLayout {
         let Some(found) = self.table(collection) else {
             return TableLayout { exists: false, ..TableLayout::declared(collection) };
         };
-        let known = found.iter().filter(|(name, _)| !name.starts_with('_'));
-        let columns =
-            known.filter_map(|(name, column)| Some((name.clone(), ColumnType::parse(&column.sql)?))).collect();
+        let fields = || found.iter().filter(|(name, _)| !name.starts_with('_'));
+        let own = fields().filter(|(name, _)| is_own(name));
+        let columns = own.filter_map(|(name, column)| Some((name.clone(), ColumnType::parse(&column.sql)?))).collect();
         let mut layout = TableLayout::with_columns(collection, columns);
+        layout.foreign = fields().filter(|(name, _)| !is_own(name)).map(|(_, column)| column.at).collect();
         layout.partition = self.partitions(collection).map(|partitions| partitions.column.clone());
         // Of the hidden columns, reads use those that exist.
         layout.keys.retain(|(path, _)| found.contains_key(&key_column(path)));
@@ -100,19 +122,22 @@ fn table_name(collection: &Collection) -> TableName {
 
 impl Postgres {
     pub(super) async fn read_state(&self, catalog: &Catalog) -> Result<ServerState, StoreError> {
-        let statements = state_statements(catalog);
+        // As of one moment: a column that a migration adds is not one of others because its record is not read yet.
+        let [begin, end] = [SqlStatement::begin(ONE_SNAPSHOT), SqlStatement::commit()];
+        let statements: Vec<_> = [begin].into_iter().chain(state_statements(catalog)).chain([end]).collect();
         let statements = &statements;
         let doing = "reading the tables of the store";
         let replies = retry(self, doing, || {
             Box::pin(async move {
                 let mut connection = self.pool.acquire().await?;
-                let replies = connection.run_reads(statements).await?;
+                let replies = connection.run_all(statements).await?;
                 connection.release();
                 Ok(replies)
             })
         })
         .await?;
-        parse_state(&replies).map_err(|why| StoreError::Corrupt { at: "runstate.meta".to_owned(), why })
+        let read = if let [_, replies @ .., _] = &*replies { replies } else { &[] };
+        parse_state(read).map_err(|why| StoreError::Corrupt { at: "runstate.meta".to_owned(), why })
     }
 
     pub(super) async fn read_state_on(
@@ -140,7 +165,7 @@ fn state_statements(catalog: &Catalog) -> Vec<SqlStatement> {
         SqlStatement::new(
             format!(
                 "SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), \
-                 coalesce(l.collname::text, ''), a.attnotnull FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+                 coalesce(l.collname::text, ''), a.attnotnull, c.oid, a.attnum FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
                  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
                  LEFT JOIN pg_collation AS l ON l.oid = a.attcollation WHERE c.relkind IN ('r', 'p') AND {chosen}"
             ),
@@ -209,6 +234,7 @@ fn parse_state(replies: &[StatementReply]) -> Result<ServerState, String> {
             sql: row.try_get(3).map_err(failed)?,
             collation: row.try_get(4).map_err(failed)?,
             not_null: row.try_get(5).map_err(failed)?,
+            at: (row.try_get(6).map_err(failed)?, row.try_get(7).map_err(failed)?),
         };
         state.columns.entry(table).or_default().insert(row.try_get(2).map_err(failed)?, column);
     }

@@ -86,7 +86,10 @@ async fn delete_expired(
     let mut expired: Vec<IdentifiedDocument> = Vec::new();
     for row in replies.last().iter().flat_map(|reply| &reply.rows) {
         // A row that cannot be read stays, and keeps no other from being deleted. Verification reports it.
-        let Ok((id, stored)) = codec::decode(layout.collection.name, row) else { continue };
+        let (id, stored) = match codec::decode(layout.collection.name, Some(layout), row) {
+            Err(ReadFailure::Store(_)) => continue,
+            decoded => decoded?,
+        };
         if expired.len() < limit && ttl.expires_at(&stored.document).is_some_and(|at| at <= now) {
             expired.push((id, stored));
         }

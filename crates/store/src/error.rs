@@ -90,8 +90,7 @@ pub enum StoreError {
     },
     /// A collection with the name of a declared one cannot hold its documents. Nothing was changed.
     #[error(
-        "{collection} exists as {found}, and must be {wanted}; nothing was changed. Copy its documents to another collection, drop \
-         it, and open the store again"
+        "{collection} exists as {found}, and must be {wanted}; nothing was changed. {advice}, and open the store again"
     )]
     UnsuitableCollection {
         /// The collection.
@@ -100,6 +99,8 @@ pub enum StoreError {
         found: String,
         /// The required collection.
         wanted: String,
+        /// How to mend it: a sentence without its full stop.
+        advice: String,
     },
     /// The operation took longer than the caller allows. Nothing was written.
     #[error(

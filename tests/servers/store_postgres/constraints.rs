@@ -82,8 +82,10 @@ fn a_check_that_only_the_server_has_is_a_typed_error() {
             assert_eq!(found, key);
             refusals.push(reason);
         }
-        let expected =
-            ["the check `small` of its table does not allow it", "the column `last` of its table must have a value"];
+        let expected = [
+            "the check `small` of its table does not allow it",
+            "the column `last` of its table must have a value; to allow documents without one, run `ALTER TABLE \"t\".\"c\" ALTER COLUMN \"last\" DROP NOT NULL`",
+        ];
         assert_eq!(refusals, expected);
         assert_eq!(store.get(&[key], Freshness::Linearizable).await.unwrap(), [None]);
     });

@@ -1,5 +1,6 @@
 //! The store on PostgreSQL under the conformance suite, on a real server: the one that `RUNSTATE_TEST_POSTGRES` names.
 
+mod altered;
 mod constraints;
 mod cost;
 mod differential;

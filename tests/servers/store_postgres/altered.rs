@@ -1,0 +1,129 @@
+//! Tables that others alter by hand: columns of their own, and columns of the store that they drop, rename or retype.
+
+use runstate::schema::{Catalog, Collection, Field, Key, Query};
+use runstate::store::postgres::Postgres;
+use runstate::store::{Expectation, Freshness, Store, StoreAdmin, StoreError};
+use serde_json::{Value as Json, json};
+
+use super::open;
+use crate::support::batches::{batch, insert, put};
+use crate::support::postgres::{connect, fresh_url, read_text, run_on_server};
+
+const C: Collection =
+    Collection::new("t.c", 1).fields(&[Field::text("a").optional(), Field::timestamp("at").optional()]);
+/// Another program with one more field, and the same version.
+const WITH_N: Collection = Collection::new("t.c", 1).fields(&[
+    Field::text("a").optional(),
+    Field::timestamp("at").optional(),
+    Field::int("n").optional(),
+]);
+
+async fn migrated(url: &str, collection: &'static Collection) -> Postgres {
+    let store = open(url).await;
+    store.migrate(&Catalog::new(&[collection]).unwrap()).await.unwrap();
+    store
+}
+
+async fn alter(url: &str, script: &str) {
+    connect(url).await.batch_execute(script).await.unwrap();
+}
+
+async fn document(store: &Postgres, id: &str) -> Json {
+    let found = store.get(&[Key::new(&C, id)], Freshness::Linearizable).await.unwrap().remove(0).unwrap();
+    Json::Object((*found.document).clone())
+}
+
+async fn queried(store: &Postgres) -> Vec<Json> {
+    let page = store.query(&Query::of(&C).limit(10), Freshness::Linearizable).await.unwrap();
+    page.items.iter().map(|row| Json::Object((*row.stored.document).clone())).collect()
+}
+
+async fn put_again(store: &Postgres, command: &str, id: &str, document: Json) {
+    store.commit(batch(command, vec![put(&C, id, Expectation::Any, document)])).await.unwrap();
+}
+
+/// The statement that an error advises.
+fn statement(message: &str) -> String {
+    message.split('`').find(|part| part.starts_with("ALTER TABLE")).expect(message).to_owned()
+}
+
+#[test]
+fn columns_of_others_are_ignored() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let running = migrated(&url, &C).await;
+        running.commit(batch("a", vec![insert(&C, "a", json!({"a": "x"}))])).await.unwrap();
+        alter(&url, "ALTER TABLE t.c ADD mine text NOT NULL DEFAULT 'x', ADD own jsonb, ADD sum numeric DEFAULT 'NaN'")
+            .await;
+        alter(&url, "UPDATE t.c SET mine = 'kept'").await;
+        for (n, store) in [running.clone(), migrated(&url, &C).await].iter().enumerate() {
+            assert_eq!(document(store, "a").await, json!({"a": "x"}));
+            put_again(store, &format!("change {n}"), "a", json!({"a": "x"})).await;
+            put_again(store, &format!("new {n}"), "b", json!({"a": "y"})).await;
+            assert_eq!(queried(store).await, [json!({"a": "x"}), json!({"a": "y"})]);
+        }
+        assert_eq!(read_text(&url, "SELECT mine FROM t.c WHERE _id = 'a'").await.as_deref(), Some("kept"));
+        let not_null = "SELECT attnotnull FROM pg_attribute WHERE attrelid = 't.c'::regclass AND attname = 'mine'";
+        assert_eq!(read_text(&url, not_null).await.as_deref(), Some("t"));
+        alter(&url, "ALTER TABLE t.c DROP COLUMN mine, DROP COLUMN own").await;
+        for (n, store) in [running, migrated(&url, &C).await].iter().enumerate() {
+            put_again(store, &format!("after {n}"), "a", json!({"a": "z"})).await;
+            assert_eq!(queried(store).await, [json!({"a": "z"}), json!({"a": "y"})]);
+        }
+    });
+}
+
+#[test]
+fn column_of_others_without_default_refuses_insertions_only() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = migrated(&url, &C).await;
+        store.commit(batch("a", vec![insert(&C, "a", json!({"a": "x"}))])).await.unwrap();
+        alter(&url, "ALTER TABLE t.c ADD mine int NOT NULL DEFAULT 1; ALTER TABLE t.c ALTER mine DROP DEFAULT").await;
+        put_again(&store, "change", "a", json!({"a": "y"})).await;
+        assert_eq!(document(&store, "a").await, json!({"a": "y"}));
+        let refused = store.commit(batch("b", vec![insert(&C, "b", json!({}))])).await.unwrap_err();
+        assert_eq!((refused.code().as_str(), refused.key()), ("invalid", Some(&Key::new(&C, "b"))));
+        assert!(refused.to_string().contains("`mine`"), "{refused}");
+        alter(&url, &statement(&refused.to_string())).await;
+        store.commit(batch("b", vec![insert(&C, "b", json!({}))])).await.unwrap();
+    });
+}
+
+#[test]
+fn field_that_another_process_gave_a_column_is_not_lost() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let older = migrated(&url, &C).await;
+        older.commit(batch("a", vec![insert(&C, "a", json!({"n": 7}))])).await.unwrap();
+        // The older process knows a column of others with the name that the field gets.
+        alter(&url, "ALTER TABLE t.c ADD n bigint DEFAULT 1").await;
+        assert_eq!(document(&older, "a").await, json!({"n": 7}));
+        alter(&url, "ALTER TABLE t.c DROP n").await;
+        let newer = migrated(&url, &WITH_N).await;
+        assert_eq!(read_text(&url, "SELECT n FROM t.c").await.as_deref(), Some("7"));
+        let mut read = document(&older, "a").await;
+        assert_eq!(read, json!({"n": 7}));
+        read["a"] = "x".into();
+        put_again(&older, "change", "a", read).await;
+        assert_eq!(document(&newer, "a").await, json!({"a": "x", "n": 7}));
+        assert_eq!(queried(&older).await, [json!({"a": "x", "n": 7})]);
+    });
+}
+
+#[test]
+fn column_of_others_with_the_name_of_a_new_field_is_refused() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = migrated(&url, &C).await;
+        store.commit(batch("a", vec![insert(&C, "a", json!({"n": 7}))])).await.unwrap();
+        alter(&url, "ALTER TABLE t.c ADD n bigint DEFAULT 1").await;
+        let newer = open(&url).await;
+        let catalog = Catalog::new(&[&WITH_N]).unwrap();
+        let refused = newer.migrate(&catalog).await.unwrap_err();
+        assert!(matches!(refused, StoreError::UnsuitableCollection { .. }), "{refused}");
+        alter(&url, &statement(&refused.to_string())).await;
+        newer.migrate(&catalog).await.unwrap();
+        assert_eq!(document(&newer, "a").await, json!({"n": 7}));
+    });
+}
