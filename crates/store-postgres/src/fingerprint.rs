@@ -6,6 +6,7 @@ use runstate_value::Json;
 
 use super::codec;
 use super::connection::{PooledConnection, StatementReply};
+use super::migration_plan::check_tables;
 use super::retry::ReadFailure;
 use super::statement::{RawColumn, SqlStatement};
 use super::{DeclaredLayouts, Postgres, WRITER_LOCK};
@@ -19,11 +20,14 @@ pub(super) fn fingerprint_statement() -> SqlStatement {
 }
 
 impl Postgres {
-    /// Reads the declarations again, after another process migrated the store.
+    /// Reads the declarations again, after another process migrated the store. Fails if a table was altered by hand:
+    /// the declarations stay, so the process continues when the table is mended.
     pub(super) async fn refresh_declarations(&self) -> Result<(), StoreError> {
         self.pool.discard_idle();
         let catalog = self.declarations().catalog.clone();
-        self.do_declare(&catalog).await
+        let state = self.read_state(&catalog).await?;
+        check_tables(&catalog, &state)?;
+        self.declare_state(&catalog, &state)
     }
 
     /// As [`Self::refresh_declarations`], for readers: they also read a store that a newer program has migrated.

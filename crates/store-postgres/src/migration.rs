@@ -295,8 +295,13 @@ impl Postgres {
     /// Declares a catalog without creating anything.
     pub(super) async fn do_declare(&self, catalog: &Catalog) -> Result<(), StoreError> {
         let state = self.read_state(catalog).await?;
-        self.refuse_newer(catalog, &state)?;
-        self.set_declarations(declared_layouts(catalog, &state));
+        self.declare_state(catalog, &state)
+    }
+
+    /// Declares a catalog for these tables.
+    pub(super) fn declare_state(&self, catalog: &Catalog, state: &ServerState) -> Result<(), StoreError> {
+        self.refuse_newer(catalog, state)?;
+        self.set_declarations(declared_layouts(catalog, state));
         Ok(())
     }
 

@@ -9,16 +9,13 @@ use runstate_value::Json;
 use super::codec;
 use super::constraints::{column_constraints, is_never_null, required_constraints};
 use super::indexes::{ServerIndex, required_indexes};
-use super::layout::{ColumnType, REST, TableLayout, limit_name, split_name};
+use super::layout::{ColumnType, REST, TableLayout, limit_name, quote_table, split_name};
 use super::partitions;
 use super::server_state::{ServerColumns, ServerState, stored};
 use super::statement::{quote, quote_text};
 
 /// The columns that every table has, with their types.
 const OWN_COLUMNS: [(&str, &str); 4] = [("_id", "text"), ("_rev", "text"), ("_v", "integer"), (REST, "jsonb")];
-
-/// The advice for a table that no single statement mends.
-const COPY: &str = "Copy its documents to another collection, drop it";
 
 /// Changes that need tables and rights.
 #[derive(Default)]
@@ -122,55 +119,94 @@ fn plan_new_table(collection: &'static Collection, state: &ServerState) -> Table
     migration
 }
 
+/// Fails if a table of the store was altered by hand. The error names the statement that mends it.
+pub(super) fn check_tables(catalog: &Catalog, state: &ServerState) -> Result<(), StoreError> {
+    for collection in stored(catalog) {
+        if let Some(found) = state.table(collection) {
+            check_columns(collection, &state.record(collection), found)?;
+        }
+    }
+    Ok(())
+}
+
+fn unsuitable(
+    collection: &Collection,
+    found: impl Into<String>,
+    wanted: impl Into<String>,
+    advice: String,
+) -> StoreError {
+    StoreError::UnsuitableCollection {
+        collection: collection.name.to_owned(),
+        found: found.into(),
+        wanted: wanted.into(),
+        advice,
+    }
+}
+
+/// Fails if the table lacks a column of the store, or has it with another type.
+fn check_columns(collection: &Collection, record: &TableRecord<'_>, found: &ServerColumns) -> Result<(), StoreError> {
+    let table = quote_table(collection.name);
+    let recorded = record.columns().map(|(name, sql)| (name.as_str(), sql));
+    for (name, sql) in OWN_COLUMNS.into_iter().chain(recorded) {
+        let is_of_field = !name.starts_with('_');
+        let definition = ColumnType::parse(sql).map_or(sql.to_owned(), |column| column.definition().into_owned());
+        let wanted = format!("one with `{name}` {sql}");
+        let Some(actual) = found.get(name) else {
+            let add = is_of_field.then(|| format!("run `{}`", add_column(&table, name, &definition)));
+            let without = match record.0 {
+                Some(_) => "restore the table from a backup",
+                None => "rename this table of another program",
+            };
+            let restored = add.unwrap_or_else(|| without.to_owned());
+            let advice = match renamed_column(record, found, sql) {
+                Some(other) => format!(
+                    "If `{other}` is that column, run `{}`; else {restored}",
+                    rename_column(&table, other, name)
+                ),
+                None => format!("To mend it, {restored}"),
+            };
+            return Err(unsuitable(collection, format!("a table without its column `{name}`"), wanted, advice));
+        };
+        let what = match actual {
+            _ if actual.sql != sql => actual.sql.clone(),
+            _ if is_of_field && definition.contains("COLLATE") && actual.collation != "C" => {
+                format!("of the collation {}", actual.collation)
+            }
+            _ => continue,
+        };
+        let value = if actual.sql == "jsonb" {
+            format!("({} #>> '{{}}')", quote(name))
+        } else {
+            format!("{}::text", quote(name))
+        };
+        let advice =
+            format!("Run `ALTER TABLE {table} ALTER COLUMN {} TYPE {definition} USING {value}::{sql}`", quote(name));
+        return Err(unsuitable(collection, format!("a table whose column `{name}` is {what}"), wanted, advice));
+    }
+    Ok(())
+}
+
+/// The only column of others with this type: it may be one of the store that was renamed.
+fn renamed_column<'a>(record: &TableRecord<'_>, found: &'a ServerColumns, sql: &str) -> Option<&'a str> {
+    let is_own = |name: &str| OWN_COLUMNS.iter().any(|(own, _)| *own == name);
+    let mut others = found.iter().filter(|(name, column)| {
+        column.sql == sql && !is_own(name) && !name.starts_with('_') && !record.has_column(name)
+    });
+    let (first, second) = (others.next(), others.next());
+    first.filter(|_| second.is_none()).map(|(name, _)| name.as_str())
+}
+
+fn rename_column(table: &str, from: &str, to: &str) -> String {
+    format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", quote(from), quote(to))
+}
+
 pub(super) fn plan_existing_table(
     collection: &'static Collection,
     state: &ServerState,
     found: &ServerColumns,
 ) -> Result<TableMigration, StoreError> {
-    let unsuitable = |found: String, wanted: &str, advice: String| StoreError::UnsuitableCollection {
-        collection: collection.name.to_owned(),
-        found,
-        wanted: wanted.to_owned(),
-        advice,
-    };
-    for (name, sql) in OWN_COLUMNS {
-        match found.get(name) {
-            Some(actual) if actual.sql == sql => {}
-            Some(actual) => {
-                return Err(unsuitable(
-                    format!("a table whose column `{name}` is {}", actual.sql),
-                    sql,
-                    COPY.to_owned(),
-                ));
-            }
-            None => {
-                return Err(unsuitable(
-                    format!("a table without the column `{name}`"),
-                    "a table of a store",
-                    COPY.to_owned(),
-                ));
-            }
-        }
-    }
-    let record = TableRecord(state.meta.get(collection.name));
-    for (name, sql) in record.columns() {
-        let wanted = format!("one with `{name}` {sql}");
-        match found.get(name) {
-            None => return Err(unsuitable(format!("a table without its column `{name}`"), &wanted, COPY.to_owned())),
-            Some(actual) if actual.sql != sql => {
-                let found = format!("a table whose column `{name}` is {}", actual.sql);
-                return Err(unsuitable(found, &wanted, COPY.to_owned()));
-            }
-            Some(actual) if sql == "text" && actual.collation != "C" => {
-                return Err(unsuitable(
-                    format!("a table whose column `{name}` has the collation {}", actual.collation),
-                    "one with the collation C",
-                    COPY.to_owned(),
-                ));
-            }
-            Some(_) => {}
-        }
-    }
+    let record = state.record(collection);
+    check_columns(collection, &record, found)?;
     let is_new_version = record.version() != Some(u64::from(collection.version));
     let mut migration = TableMigration::default();
     let wanted = TableLayout::declared(collection);
@@ -181,17 +217,10 @@ pub(super) fn plan_existing_table(
             None => conditions.push(is_in_rest(name)),
             // Its values are not those of a field, and processes that run do not read them.
             Some(_) if !record.has_column(name) => {
-                let advice = format!(
-                    "Run `ALTER TABLE {} RENAME COLUMN {} TO {}`",
-                    wanted.table,
-                    quote(name),
-                    quote(&limit_name(&format!("other_{name}")))
-                );
-                return Err(unsuitable(
-                    format!("a table with a column `{name}` of another program"),
-                    "one without it",
-                    advice,
-                ));
+                let other = limit_name(&format!("other_{name}"));
+                let advice = format!("Run `{}`", rename_column(&wanted.table, name, &other));
+                let found = format!("a table with a column `{name}` of another program");
+                return Err(unsuitable(collection, found, "one without it", advice));
             }
             Some(server) => match ColumnType::parse(&server.sql) {
                 Some(actual) if actual.holds(*column) || actual == ColumnType::Json => {}
@@ -202,7 +231,8 @@ pub(super) fn plan_existing_table(
                 }
                 None => {
                     let found = format!("a table whose column `{name}` is {}", server.sql);
-                    return Err(unsuitable(found, &column.name(), COPY.to_owned()));
+                    let advice = "Copy its documents to another collection, drop it".to_owned();
+                    return Err(unsuitable(collection, found, column.name(), advice));
                 }
             },
         }

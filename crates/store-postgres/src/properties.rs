@@ -82,7 +82,7 @@ pub(super) async fn read_properties(store: &Postgres) -> Result<Vec<StorePropert
     }
     let catalog = store.declarations().catalog.clone();
     let missing = missing_parts(store, &catalog).await?;
-    let missing: Vec<String> = missing.into_iter().map(|(at, why)| format!("{at}: {why}")).collect();
+    let missing: Vec<String> = missing.into_iter().map(|one| format!("{}: {}", one.at, one.why)).collect();
     let mut properties = vec![
         StoreProperty::new("server", format!("PostgreSQL {version}")),
         StoreProperty::new("hosts", store.server.as_str()),
@@ -97,39 +97,51 @@ pub(super) async fn read_properties(store: &Postgres) -> Result<Vec<StorePropert
 /// Compares the tables with a catalog.
 pub(super) async fn do_inspect(store: &Postgres, catalog: &Catalog) -> Result<VerifyReport, StoreError> {
     let mut report = VerifyReport { store: Some(store.id.clone()), ..VerifyReport::default() };
-    for (at, why) in missing_parts(store, catalog).await? {
-        report.add(Finding::harmless(at, format!("{why}; open the store with the right to create it")));
+    for finding in missing_parts(store, catalog).await? {
+        report.add(finding);
     }
     Ok(report)
 }
 
-/// The declared parts that the server does not have, by collection.
-async fn missing_parts(store: &Postgres, catalog: &Catalog) -> Result<Vec<(String, String)>, StoreError> {
+/// The declared parts that the server does not have, and what others have altered so that it does harm.
+async fn missing_parts(store: &Postgres, catalog: &Catalog) -> Result<Vec<Finding>, StoreError> {
+    let missing =
+        |at: &str, what: &str| Finding::harmless(at, format!("{what}; open the store with the right to create it"));
     let state = store.read_state(catalog).await?;
-    let mut missing = Vec::new();
+    let mut findings = Vec::new();
     for collection in stored(catalog) {
         let Some(found) = state.table(collection) else {
-            missing.push((collection.name.to_owned(), "its table does not exist".to_owned()));
+            findings.push(match state.meta.contains_key(collection.name) {
+                true => Finding::damage(collection.name, "its table was dropped; restore it from a backup"),
+                false => missing(collection.name, "its table does not exist"),
+            });
             continue;
         };
         if let Err(error) = plan_existing_table(collection, &state, found) {
-            missing.push((collection.name.to_owned(), error.to_string()));
+            findings.push(Finding::damage(collection.name, error.to_string()));
             continue;
         }
-        let names = column_names(&TableLayout::declared(collection));
-        missing.extend(
-            names
-                .iter()
-                .filter(|name| !found.contains_key(*name))
-                .map(|name| (collection.name.to_owned(), format!("the column `{name}` is missing"))),
-        );
         let layout = state.layout(collection);
+        let names = column_names(&TableLayout::declared(collection));
+        let absent = names.iter().filter(|name| !found.contains_key(*name));
+        findings.extend(absent.map(|name| missing(collection.name, &format!("the column `{name}` is missing"))));
         let indexes = required_indexes(&layout).into_iter().filter(|index| !state.has_index(collection, &index.name));
-        missing.extend(
-            indexes.map(|index| (collection.name.to_owned(), format!("the index `{}` is missing", index.declared))),
+        findings.extend(
+            indexes.map(|index| missing(collection.name, &format!("the index `{}` is missing", index.declared))),
         );
+        let is_foreign = |name: &str| !name.starts_with('_') && !state.record(collection).has_column(name);
+        let blocking = found.iter().filter(|(name, one)| is_foreign(name) && one.not_null && !one.has_default);
+        findings.extend(blocking.map(|(name, _)| {
+            let why = format!(
+                "the column `{name}` of another program has no default, so nothing can be inserted; run \
+                 `ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL`",
+                layout.table,
+                quote(name)
+            );
+            Finding::harmless(collection.name, why)
+        }));
     }
     let views = pending_views(catalog, &state).into_iter();
-    missing.extend(views.map(|view| (view.name.to_owned(), "this view is missing, or has an older query".to_owned())));
-    Ok(missing)
+    findings.extend(views.map(|view| missing(view.name, "this view is missing, or has an older query")));
+    Ok(findings)
 }

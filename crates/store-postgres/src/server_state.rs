@@ -28,6 +28,8 @@ pub(super) struct ServerColumn {
     pub(super) sql: String,
     pub(super) collation: String,
     pub(super) not_null: bool,
+    /// Whether the server gives it a value that an insertion does not name.
+    pub(super) has_default: bool,
     /// The object id of its table, and its number there.
     at: (u32, i16),
 }
@@ -165,7 +167,7 @@ fn state_statements(catalog: &Catalog) -> Vec<SqlStatement> {
         SqlStatement::new(
             format!(
                 "SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), \
-                 coalesce(l.collname::text, ''), a.attnotnull, c.oid, a.attnum FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+                 coalesce(l.collname::text, ''), a.attnotnull, a.atthasdef OR a.attidentity <> '', c.oid, a.attnum FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
                  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
                  LEFT JOIN pg_collation AS l ON l.oid = a.attcollation WHERE c.relkind IN ('r', 'p') AND {chosen}"
             ),
@@ -234,7 +236,8 @@ fn parse_state(replies: &[StatementReply]) -> Result<ServerState, String> {
             sql: row.try_get(3).map_err(failed)?,
             collation: row.try_get(4).map_err(failed)?,
             not_null: row.try_get(5).map_err(failed)?,
-            at: (row.try_get(6).map_err(failed)?, row.try_get(7).map_err(failed)?),
+            has_default: row.try_get(6).map_err(failed)?,
+            at: (row.try_get(7).map_err(failed)?, row.try_get(8).map_err(failed)?),
         };
         state.columns.entry(table).or_default().insert(row.try_get(2).map_err(failed)?, column);
     }

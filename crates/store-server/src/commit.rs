@@ -200,7 +200,11 @@ impl<'a, S: ServerCommit> Commit<'a, S> {
                 CommitRefusal::Outdated if refreshes < MAX_REFRESHES => {
                     refreshes += 1;
                     if let Err(error) = self.server.refresh_declarations().await {
-                        return self.replay_or(StoreError::ReadOnly { why: error.to_string() }).await;
+                        let error = match error {
+                            StoreError::UnsuitableCollection { .. } => error,
+                            error => StoreError::ReadOnly { why: error.to_string() },
+                        };
+                        return self.replay_or(error).await;
                     }
                 }
                 CommitRefusal::Outdated => {

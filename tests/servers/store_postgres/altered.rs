@@ -127,3 +127,68 @@ fn column_of_others_with_the_name_of_a_new_field_is_refused() {
         assert_eq!(document(&newer, "a").await, json!({"n": 7}));
     });
 }
+
+/// Changes of an operator's hand, each with the part of the message that names the column.
+const CHANGES: [(&str, &str); 5] = [
+    ("ALTER TABLE t.c DROP COLUMN at", "`at`"),
+    ("ALTER TABLE t.c RENAME COLUMN a TO b", "`a`"),
+    ("ALTER TABLE t.c ALTER COLUMN at TYPE text", "`at`"),
+    ("ALTER TABLE t.c ALTER COLUMN a TYPE jsonb USING to_jsonb(a)", "`a`"),
+    ("ALTER TABLE t.c ALTER COLUMN a TYPE text COLLATE \"POSIX\"", "`a`"),
+];
+
+#[test]
+fn altered_column_is_named_with_the_statement_that_mends_it() {
+    run_on_server(async {
+        for (change, column) in CHANGES {
+            let url = fresh_url().await;
+            let running = migrated(&url, &C).await;
+            let stored = json!({"a": "x", "at": 1_000, "z": 1});
+            running.commit(batch("a", vec![insert(&C, "a", stored.clone())])).await.unwrap();
+            alter(&url, change).await;
+            let catalog = Catalog::new(&[&C]).unwrap();
+            let opened = open(&url).await;
+            let refused = opened.migrate(&catalog).await.unwrap_err();
+            assert!(matches!(refused, StoreError::UnsuitableCollection { .. }), "{change}: {refused}");
+            assert!(refused.to_string().contains(column), "{change}: {refused}");
+            // Verification opens the store without a migration.
+            opened.declare(&catalog).await.unwrap();
+            let report = opened.inspect(&catalog).await.unwrap();
+            let damage = report.damage().map(|finding| (finding.at.as_str(), finding.why.clone()));
+            assert_eq!(damage, Some(("t.c", refused.to_string())), "{change}");
+            // A process that runs notices a column that is gone or has another type.
+            if !change.contains("COLLATE") {
+                let read = running.get(&[Key::new(&C, "a")], Freshness::Linearizable).await.unwrap_err();
+                assert_eq!(read, refused, "{change}");
+                // Any value can be written to a column of texts.
+                if !change.contains("TYPE text") {
+                    let write = batch("b", vec![put(&C, "a", Expectation::Any, json!({"a": "y", "at": 5}))]);
+                    assert_eq!(running.commit(write).await.unwrap_err(), refused, "{change}");
+                }
+            }
+            alter(&url, &statement(&refused.to_string())).await;
+            let mut expected = stored.clone();
+            if change.contains("DROP") {
+                expected.as_object_mut().unwrap().remove("at");
+            }
+            for store in [&running, &opened] {
+                store.migrate(&catalog).await.unwrap();
+                assert_eq!(document(store, "a").await, expected, "{change}");
+            }
+            assert!(opened.inspect(&catalog).await.unwrap().findings.is_empty(), "{change}");
+            put_again(&running, "c", "a", json!({"a": "y", "at": 5})).await;
+            assert_eq!(document(&opened, "a").await, json!({"a": "y", "at": 5}), "{change}");
+        }
+    });
+}
+
+#[test]
+fn dropped_table_is_damage() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = migrated(&url, &C).await;
+        alter(&url, "DROP TABLE t.c").await;
+        let report = store.inspect(&Catalog::new(&[&C]).unwrap()).await.unwrap();
+        assert_eq!(report.damage().map(|finding| finding.at.as_str()), Some("t.c"));
+    });
+}

@@ -336,7 +336,8 @@ fn rows_of_a_table_that_is_rewritten_meanwhile_are_read() {
             migrating.batch_execute("BEGIN; LOCK TABLE t.d IN ACCESS EXCLUSIVE MODE").await.unwrap();
             let migrate = async {
                 wait_until("the reader waits", async || find_waiting_session(&operator).await).await;
-                let retype = "ALTER TABLE t.d ALTER COLUMN n TYPE jsonb USING to_jsonb(n); COMMIT";
+                let retype = "ALTER TABLE t.d ALTER COLUMN n TYPE jsonb USING to_jsonb(n); \
+                              UPDATE runstate.meta SET value = jsonb_set(value, '{columns,n}', '\"jsonb\"') WHERE key = 't.d'; COMMIT";
                 migrating.batch_execute(retype).await.unwrap();
             };
             let (found, ()) = tokio::join!(read(&store), migrate);
