@@ -4,7 +4,7 @@
 //! ```text
 //! _id text, _rev text, _v integer, _rest jsonb     id, revision, schema version, other fields
 //! field                                            one column for each declared field: text, bigint, double precision, boolean, numeric,
-//!                                                  timestamptz or jsonb; by its format uuid, date, integer or numeric(p,s)
+//!                                                  timestamptz(3) or jsonb; by its format uuid, date, integer or numeric(p,s)
 //! "_key:path" bytea                                the sort key (schema/keys.rs) of an indexed path that has no such column
 //! "_words:index" text[]                            the words of a text index
 //! ```
@@ -37,6 +37,8 @@ pub(super) enum ColumnType {
     Float,
     Bool,
     Decimal,
+    /// With milliseconds, as in documents. The server rounds what SQL writes, so the order of a table is that of its
+    /// documents, and no page of a list begins within a millisecond.
     Timestamp,
     Json,
     /// A text that is a UUID.
@@ -121,7 +123,7 @@ impl ColumnType {
             Self::Float => "double precision",
             Self::Bool => "boolean",
             Self::Decimal => "numeric",
-            Self::Timestamp => "timestamp with time zone",
+            Self::Timestamp => "timestamp(3) with time zone",
             Self::Json => "jsonb",
             Self::Uuid => "uuid",
             Self::Date => "date",

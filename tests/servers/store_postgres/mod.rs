@@ -11,6 +11,7 @@ mod explain;
 mod feed;
 mod fleet;
 mod formats;
+mod microseconds;
 mod migration;
 mod orchestration;
 mod partitions;

@@ -91,6 +91,7 @@ fn dump(url: &str) -> Option<String> {
 fn reason_for_type(seed: &str, found: &str) -> Option<&'static str> {
     match (seed, found) {
         _ if seed == found => Some("equal"),
+        ("timestamp with time zone", "timestamp(3) with time zone") => Some("documents have milliseconds"),
         (seed, "text") if seed.starts_with("character varying") => Some("each write checks the length"),
         _ => None,
     }
