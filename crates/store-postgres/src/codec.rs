@@ -92,9 +92,12 @@ pub(super) fn column_names(layout: &TableLayout) -> Vec<String> {
 fn null_type(column: ColumnType) -> Type {
     match column {
         // Sent as texts, and cast.
-        ColumnType::Text | ColumnType::Decimal | ColumnType::Number(..) | ColumnType::Uuid | ColumnType::Date => {
-            Type::TEXT
-        }
+        ColumnType::Text
+        | ColumnType::Varchar(_)
+        | ColumnType::Decimal
+        | ColumnType::Number(..)
+        | ColumnType::Uuid
+        | ColumnType::Date => Type::TEXT,
         ColumnType::Int | ColumnType::Integer => Type::INT8,
         ColumnType::Float => Type::FLOAT8,
         ColumnType::Bool => Type::BOOL,
@@ -107,7 +110,7 @@ fn null_type(column: ColumnType) -> Type {
 pub(super) fn encode_value(column: ColumnType, value: &Json) -> Option<Param> {
     match (column, value) {
         (ColumnType::Json, value) => Some(encode_json(value)),
-        (ColumnType::Text, Json::String(text)) => Some(Param::Text(escape(text).into_owned())),
+        (ColumnType::Text | ColumnType::Varchar(_), Json::String(text)) => Some(Param::Text(escape(text).into_owned())),
         (ColumnType::Decimal, Json::String(text)) => parse_decimal(text).map(|_| Param::Text(text.clone())),
         (ColumnType::Uuid, value) => as_formatted(Format::Uuid, value),
         (ColumnType::Date, value) => as_formatted(Format::Date, value),
@@ -285,7 +288,7 @@ fn decode_column(described: &Column, raw: &[u8]) -> Result<Option<Json>, String>
     let column = described.type_();
     let failed = |error: Box<dyn std::error::Error + Sync + Send>| error.to_string();
     Ok(match *column {
-        Type::TEXT => Some(Json::String(decode_text(raw)?)),
+        Type::TEXT | Type::VARCHAR => Some(Json::String(decode_text(raw)?)),
         Type::INT8 => Some(i64::from_sql(column, raw).map_err(failed)?.into()),
         Type::FLOAT8 => Some(f64::from_sql(column, raw).map_err(failed)?.into()),
         Type::BOOL => Some(bool::from_sql(column, raw).map_err(failed)?.into()),

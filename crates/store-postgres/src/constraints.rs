@@ -2,7 +2,7 @@
 //! Each write checks the declaration anyway; the constraints hold for other programs too. Only a new table has them,
 //! and one whose collection has a new version.
 
-use runstate_core::schema::{Collection, Literal, NumberRange, Presence};
+use runstate_core::schema::{Collection, Kind, Literal, NumberRange, Presence};
 use runstate_value::CRC_32;
 
 use super::layout::{ColumnType, TableLayout, limit_name, split_name};
@@ -61,6 +61,10 @@ pub(super) fn is_never_null(collection: &Collection, field: &str) -> bool {
 pub(super) fn column_constraints(collection: &Collection, field: &str) -> String {
     let declared = collection.fields.iter().find(|declared| declared.name == field);
     match declared.map(|declared| declared.presence) {
+        // Another program that inserts a row need not name its time.
+        Some(Presence::Required) if declared.is_some_and(|field| field.kind == Kind::Timestamp && !field.secret) => {
+            " NOT NULL DEFAULT now()".to_owned()
+        }
         Some(Presence::Required) => " NOT NULL".to_owned(),
         Some(Presence::Default(Literal::Text(text))) => format!(" DEFAULT {}", quote_text(text)),
         Some(Presence::Default(Literal::Int(number))) => format!(" DEFAULT {number}"),

@@ -69,6 +69,10 @@ pub(super) fn violated_constraint(error: &DriverError, table: &str) -> Option<St
             let name = reason.constraint().unwrap_or_default();
             Some(format!("the check `{name}` of its table does not allow it"))
         }
+        SqlState::STRING_DATA_RIGHT_TRUNCATION => Some(format!(
+            "{}: a text is longer than its column, in which U+0000 and U+0001 count as two characters",
+            reason.message()
+        )),
         SqlState::NOT_NULL_VIOLATION => {
             let name = reason.column().unwrap_or_default();
             Some(format!(

@@ -231,7 +231,10 @@ fn equals(layout: &TableLayout, path: &str, value: &Json, params: &mut Vec<Param
 
 /// One scan of an index for all values.
 fn equals_any(layout: &TableLayout, path: &str, values: &[Json], params: &mut Vec<Param>) -> SqlCondition {
-    if layout.scalar_column(path) == Some(ColumnType::Text) && values.iter().all(Json::is_string) && values.len() > 1 {
+    if layout.scalar_column(path).is_some_and(ColumnType::is_text)
+        && values.iter().all(Json::is_string)
+        && values.len() > 1
+    {
         let texts = values.iter().filter_map(Json::as_str).map(|text| escape(text).into_owned()).collect();
         return SqlCondition::exact(format!("{} = ANY({})", column(path), bind(params, Param::Texts(texts))));
     }
@@ -338,7 +341,7 @@ fn constant_condition(layout: &TableLayout, index: &Index, predicate: &Predicate
     let equal = |path: &str, value: &Json| -> Option<String> {
         match (layout.scalar_column(path), value) {
             (Some(_), Json::Null) => Some(format!("{} IS NULL", column(path))),
-            (Some(ColumnType::Text), Json::String(text)) => {
+            (Some(column_type), Json::String(text)) if column_type.is_text() => {
                 Some(format!("{} = {}", column(path), quote_text(&escape(text))))
             }
             (Some(ColumnType::Bool | ColumnType::Int | ColumnType::Integer), Json::Bool(_) | Json::Number(_)) => {

@@ -4,7 +4,7 @@
 //! ```text
 //! _id text, _rev text, _v integer, _rest jsonb     id, revision, schema version, other fields
 //! field                                            one column for each declared field: text, bigint, double precision, boolean, numeric,
-//!                                                  timestamptz(3) or jsonb; by its format uuid, date, integer or numeric(p,s)
+//!                                                  timestamptz(3) or jsonb; by its format uuid, date, integer, varchar(n) or numeric(p,s)
 //! "_key:path" bytea                                the sort key (schema/keys.rs) of an indexed path that has no such column
 //! "_words:index" text[]                            the words of a text index
 //! ```
@@ -26,6 +26,8 @@ pub(super) const REST: &str = "_rest";
 const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 /// The longest name that the server does not truncate, in bytes.
 const MAX_NAME_BYTES: usize = 63;
+/// The longest text of a column with a limit.
+const MAX_VARCHAR: u32 = 10_485_760;
 /// The most columns that a table gets. The server's own limit is slightly higher than twice this number.
 const MAX_COLUMNS: usize = 700;
 
@@ -41,6 +43,8 @@ pub(super) enum ColumnType {
     /// documents, and no page of a list begins within a millisecond.
     Timestamp,
     Json,
+    /// A text of at most this number of characters, of which U+0000 and U+0001 count as two.
+    Varchar(u32),
     /// A text that is a UUID.
     Uuid,
     /// A text that is a day.
@@ -61,7 +65,7 @@ impl ColumnType {
             Some(Format::Date) => Self::Date,
             Some(Format::Integer) => Self::Integer,
             Some(Format::Decimal(precision, scale)) => Self::Number(precision, scale),
-            // U+0000 takes two letters of a column, so a column of a few letters could not hold it.
+            Some(Format::Varchar(characters)) if (1..=MAX_VARCHAR).contains(&characters) => Self::Varchar(characters),
             Some(Format::Varchar(_)) | None => Self::for_kind(field.kind),
         }
     }
@@ -69,7 +73,7 @@ impl ColumnType {
     /// The type without its format.
     pub(super) fn base(self) -> Self {
         match self {
-            Self::Uuid | Self::Date => Self::Text,
+            Self::Uuid | Self::Date | Self::Varchar(_) => Self::Text,
             Self::Integer => Self::Int,
             Self::Number(..) => Self::Decimal,
             other => other,
@@ -78,7 +82,15 @@ impl ColumnType {
 
     /// Whether a column of this type holds all values of a field whose column in a new table has the type `wanted`.
     pub(super) fn holds(self, wanted: Self) -> bool {
-        self == wanted || self == wanted.base()
+        match (self, wanted) {
+            (Self::Varchar(limit), Self::Varchar(needed)) => limit >= needed,
+            _ => self == wanted || self == wanted.base(),
+        }
+    }
+
+    /// Whether it is a column of texts of any form.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Varchar(_))
     }
 
     fn for_kind(kind: Kind) -> Self {
@@ -99,6 +111,9 @@ impl ColumnType {
             name.strip_prefix("numeric(").and_then(|rest| rest.strip_suffix(')')?.split_once(','))
         {
             return Some(Self::Number(precision.parse().ok()?, scale.parse().ok()?));
+        }
+        if let Some(limit) = name.strip_prefix("character varying(").and_then(|rest| rest.strip_suffix(')')) {
+            return Some(Self::Varchar(limit.parse().ok()?));
         }
         const ALL: [ColumnType; 10] = [
             ColumnType::Text,
@@ -128,6 +143,7 @@ impl ColumnType {
             Self::Uuid => "uuid",
             Self::Date => "date",
             Self::Integer => "integer",
+            Self::Varchar(limit) => return Cow::Owned(format!("character varying({limit})")),
             Self::Number(precision, scale) => return Cow::Owned(format!("numeric({precision},{scale})")),
         })
     }
@@ -136,6 +152,7 @@ impl ColumnType {
     fn server_type(self) -> Type {
         match self {
             Self::Text => Type::TEXT,
+            Self::Varchar(_) => Type::VARCHAR,
             Self::Int => Type::INT8,
             Self::Float => Type::FLOAT8,
             Self::Bool => Type::BOOL,
@@ -150,7 +167,7 @@ impl ColumnType {
 
     /// The definition of a column of this type. Texts compare by their bytes, as in the reference implementation.
     pub(super) fn definition(self) -> Cow<'static, str> {
-        if self == Self::Text { Cow::Borrowed("text COLLATE \"C\"") } else { self.name() }
+        if self.is_text() { Cow::Owned(format!("{} COLLATE \"C\"", self.name())) } else { self.name() }
     }
 
     /// The cast of a parameter, which is sent as a text or a wider number.

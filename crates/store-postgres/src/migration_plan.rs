@@ -224,6 +224,13 @@ pub(super) fn plan_existing_table(
             }
             Some(server) => match ColumnType::parse(&server.sql) {
                 Some(actual) if actual.holds(*column) || actual == ColumnType::Json => {}
+                // The field may have longer texts than before.
+                Some(actual) if actual.is_text() && column.is_text() => retyped.push(format!(
+                    "ALTER TABLE {} ALTER COLUMN {} TYPE {}",
+                    wanted.table,
+                    quote(name),
+                    column.definition()
+                )),
                 Some(actual) => {
                     retyped.push(to_json_column(&wanted.table, name, actual));
                     // A column of JSON has nulls and the earliest times, too.
@@ -321,7 +328,7 @@ pub(super) fn does_not_fit(name: &str, column: ColumnType) -> String {
     let is = |kind: &str| format!("jsonb_typeof({value}) <> '{kind}'");
     let mismatch = match column {
         ColumnType::Json => return "false".to_owned(),
-        ColumnType::Text | ColumnType::Uuid | ColumnType::Date => is("string"),
+        ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Uuid | ColumnType::Date => is("string"),
         ColumnType::Bool => is("boolean"),
         ColumnType::Float => is("number"),
         ColumnType::Int | ColumnType::Integer | ColumnType::Timestamp => format!(

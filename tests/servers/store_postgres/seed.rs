@@ -101,7 +101,7 @@ fn reason_for_default(default: &str, found: &str) -> Option<&'static str> {
     match default {
         "" => Some("a default of the declaration"),
         _ if plain(default) == plain(found) => Some("equal"),
-        "gen_random_uuid()" | "now()" => Some("the host's clock and entropy: a repeated command has the same result"),
+        "gen_random_uuid()" => Some("the host's clock and entropy: a repeated command has the same result"),
         "'{}'::jsonb" => Some("a document lacks the field, or has an object"),
         "0" => Some("a commit writes zero"),
         _ if default.ends_with("::character varying") => Some("the first state of a lifecycle, which a commit writes"),
