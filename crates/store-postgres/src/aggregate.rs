@@ -10,7 +10,7 @@ use super::Postgres;
 use super::codec;
 use super::filter::{self, SqlCondition};
 use super::retry::{ReadFailure, retry};
-use super::statement::SqlStatement;
+use super::statement::{SqlStatement, quote};
 
 /// Computes an aggregate over the matching documents.
 pub(super) async fn run_aggregate(store: &Postgres, aggregate: &Aggregate) -> Result<Vec<Document>, StoreError> {
@@ -30,7 +30,7 @@ async fn aggregate_locally(store: &Postgres, aggregate: &Aggregate) -> Result<Ve
     let mut connection = store.pool.acquire().await?;
     let mut params = Vec::new();
     let SqlCondition { text, .. } = filter::translate(layout, &aggregate.filter, &mut params);
-    let text = format!("SELECT t.* FROM {} AS t WHERE {text} ORDER BY t.\"_id\"", layout.table);
+    let text = format!("SELECT t.* FROM {} AS t WHERE {text} ORDER BY t.{}", layout.table, quote(layout.id));
     let mut stream = std::pin::pin!(connection.stream(&SqlStatement::new(text, params)).await?);
     while let Some(row) = stream.try_next().await? {
         let (_, stored) = codec::decode(layout.collection.name, Some(layout), &row)?;

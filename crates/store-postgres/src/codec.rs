@@ -16,7 +16,7 @@ use runstate_value::{Document, Json, get, words};
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Column, Row as ServerRow};
 
-use super::layout::{ColumnType, REST, TableLayout};
+use super::layout::{ColumnType, ID, REST, TableLayout};
 use super::retry::ReadFailure;
 use super::statement::{MIN_TIMESTAMP_MS, Param, RawColumn, SERVER_EPOCH_MS, decode_numeric, decode_timestamp};
 
@@ -36,7 +36,7 @@ pub(super) fn encode(
 ) -> Vec<Param> {
     let mut rest = Document::new();
     let mut columns = Vec::with_capacity(layout.columns.len());
-    for (name, column) in &layout.columns {
+    for (name, column) in layout.columns.iter().filter(|(name, _)| *name != layout.id) {
         columns.push(
             document
                 .get(name)
@@ -84,8 +84,8 @@ pub(super) fn placeholder(name: &str, layout: &TableLayout, position: usize) -> 
 
 /// The names of the columns that [`encode`] has parameters for.
 pub(super) fn column_names(layout: &TableLayout) -> Vec<String> {
-    let own = ["_id", "_rev", "_v", REST].map(str::to_owned);
-    let fields = layout.columns.keys().cloned();
+    let own = [layout.id, "_rev", "_v", REST].map(str::to_owned);
+    let fields = layout.columns.keys().filter(|name| *name != layout.id).cloned();
     own.into_iter().chain(fields).chain(layout.hidden_columns().into_iter().map(|(name, _)| name)).collect()
 }
 
@@ -209,7 +209,8 @@ fn map_texts<'a>(value: &'a Json, map: &impl Fn(&'a str) -> Cow<'a, str>) -> Jso
 /// A document, with its id.
 pub(super) type IdentifiedDocument = (Arc<str>, StoredDocument);
 
-/// Decodes a row of the table of `collection`. Without a layout, each column is one of a field.
+/// Decodes a row of the table of `collection`. Without a layout, each column is one of a field, and the first one that
+/// of the id.
 ///
 /// Errors: [`ReadFailure::Outdated`] if the row has a column that the layout does not know, or lacks one. Such a column
 /// may be of a field: its value would be missing in the document, and a later commit would remove it.
@@ -222,6 +223,7 @@ pub(super) fn decode(
     let mut document = Document::new();
     let mut columns: Vec<(&str, Json)> = Vec::new();
     let mut known = 0;
+    let id_column = layout.map_or_else(|| row.columns().first().map_or(ID, Column::name), |layout| layout.id);
     for (position, column) in row.columns().iter().enumerate() {
         if let Some(layout) = layout.filter(|_| !column.name().starts_with('_')) {
             if layout.is_foreign(column) {
@@ -236,7 +238,7 @@ pub(super) fn decode(
         let raw = row.try_get::<_, Option<RawColumn<'_>>>(position).map_err(|error| damaged(error.to_string()))?;
         let Some(RawColumn(raw)) = raw else { continue };
         match column.name() {
-            "_id" => id = Some(decode_text(raw).map_err(damaged)?),
+            ID => id = Some(decode_text(raw).map_err(damaged)?),
             "_rev" => revision = Revision::parse(&decode_text(raw).map_err(damaged)?),
             "_v" => version = <[u8; 4]>::try_from(raw).ok().and_then(|raw| u32::try_from(i32::from_be_bytes(raw)).ok()),
             REST => match decode_json(raw).map_err(damaged)? {
@@ -246,6 +248,9 @@ pub(super) fn decode(
             hidden if hidden.starts_with('_') => {}
             name => {
                 if let Some(value) = decode_column(column, raw).map_err(damaged)? {
+                    if name == id_column {
+                        id = value.as_str().map(str::to_owned);
+                    }
                     columns.push((name, value));
                 }
             }

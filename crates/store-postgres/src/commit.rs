@@ -17,7 +17,7 @@ use tokio_postgres::Error as DriverError;
 
 use super::changes::CommitTransaction;
 use super::codec;
-use super::commit_steps::{LockedRow, commit_steps, statements_that_lock_first, write_texts};
+use super::commit_steps::{LockedRow, check_ids, commit_steps, statements_that_lock_first, write_texts};
 use super::connection::{FailedStatement, PooledConnection, StatementReply};
 use super::epoch::EPOCH_ID;
 use super::error_mapping::{FailureKind, classify, is_canceled, violated_constraint, violated_index};
@@ -112,6 +112,7 @@ impl PostgresCommit<'_> {
         connection: &mut PooledConnection,
         declarations: &DeclaredLayouts,
     ) -> Result<CommitTransaction, CommitRefusal> {
+        check_ids(self.batch, declarations)?;
         let begun = connection.begin().await;
         let mut statements = begun.map_err(|failed| self.opening_refusal(&failed))?;
         statements.push(Postgres::writer_lock_statement());

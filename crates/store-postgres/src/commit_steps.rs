@@ -42,7 +42,7 @@ pub(super) fn change_entry(key: &Key, revision: Option<&Revision>) -> Json {
     Json::Array(vec![key.collection.as_ref().into(), (&*key.id).into(), revision])
 }
 
-/// The statements that write a document of this table. `_id` is their first parameter; that of the revision before an
+/// The statements that write a document of this table. The id is their first parameter; that of the revision before an
 /// update is the last.
 pub(super) fn write_texts(layout: &TableLayout) -> &WriteTexts {
     layout.texts.get_or_init(|| {
@@ -52,20 +52,30 @@ pub(super) fn write_texts(layout: &TableLayout) -> &WriteTexts {
         let quoted: Vec<String> = names.iter().map(|name| quote(name)).collect();
         let (columns, inserted) = (quoted.join(", "), values.join(", "));
         let insert = match &layout.partition {
-            None => format!("INSERT INTO {} ({columns}) VALUES ({inserted}) ON CONFLICT (\"_id\") DO NOTHING", layout.table),
+            None => format!(
+                "INSERT INTO {} ({columns}) VALUES ({inserted}) ON CONFLICT ({}) DO NOTHING",
+                layout.table,
+                quote(layout.id)
+            ),
             // No index holds for all partitions. The id is locked.
             Some(_) => format!(
-                "INSERT INTO {0} ({columns}) SELECT {inserted} WHERE NOT EXISTS (SELECT 1 FROM {0} AS t WHERE t.\"_id\" = $1)",
-                layout.table
+                "INSERT INTO {0} ({columns}) SELECT {inserted} WHERE NOT EXISTS (SELECT 1 FROM {0} AS t WHERE {1})",
+                layout.table,
+                layout.has_id("$1")
             ),
         };
         let update = |kept: &[&str]| {
             let set = names.iter().zip(quoted.iter().zip(&values)).filter(|(name, _)| !kept.contains(&name.as_str()));
             let set: Vec<String> = set.map(|(_, (name, value))| format!("{name} = {value}")).collect();
             let before = names.len() + 1;
-            format!("UPDATE {} SET {} WHERE \"_id\" = $1 AND \"_rev\" = ${before}", layout.table, set.join(", "))
+            let id = layout.has_id("$1");
+            format!("UPDATE {} SET {} WHERE {id} AND \"_rev\" = ${before}", layout.table, set.join(", "))
         };
-        WriteTexts { insert: insert.into(), update: update(&["_id"]).into(), change: update(&["_id", "_v"]).into() }
+        WriteTexts {
+            insert: insert.into(),
+            update: update(&[layout.id]).into(),
+            change: update(&[layout.id, "_v"]).into(),
+        }
     })
 }
 
@@ -74,7 +84,7 @@ fn insert_step(layout: &TableLayout, key: &Key, params: Vec<Param>) -> CommitSte
 }
 
 fn delete_step(layout: &TableLayout, key: &Key, current: &Revision) -> CommitStep {
-    let text = format!("DELETE FROM {} WHERE \"_id\" = $1 AND \"_rev\" = $2", layout.table);
+    let text = format!("DELETE FROM {} WHERE {} AND \"_rev\" = $2", layout.table, layout.has_id("$1"));
     CommitStep::new(key, text, vec![Param::from(&*key.id), Param::from(current.to_string().as_str())])
 }
 
@@ -116,9 +126,13 @@ pub(super) fn statements_that_lock_first(
     }
     let lock = |(collection, ids): (&str, Vec<String>)| {
         let layout = declarations.layouts.get(collection)?;
+        let ids: Vec<String> = ids.into_iter().filter(|id| layout.holds_id(id)).collect();
         let text = format!(
-            "SELECT $2::text, t.\"_id\", t.\"_rev\", t.\"_v\" FROM {} AS t WHERE t.\"_id\" = ANY($1) ORDER BY t.\"_id\" FOR UPDATE",
-            layout.table
+            "SELECT $2::text, {}, t.\"_rev\", t.\"_v\" FROM {} AS t WHERE {} ORDER BY t.{} FOR UPDATE",
+            layout.id_text(),
+            layout.table,
+            layout.has_any_id("$1"),
+            quote(layout.id)
         );
         Some(SqlStatement::new(text, vec![Param::Texts(ids), Param::from(collection)]))
     };
@@ -136,7 +150,8 @@ pub(super) fn commit_steps(
     let mut changed: Vec<Json> = Vec::new();
     for check in &batch.checks {
         let layout = require(declarations, &check.key)?;
-        let text = format!("SELECT 1 FROM {} AS t WHERE t.\"_id\" = $1 AND t.\"_rev\" = $2 FOR SHARE", layout.table);
+        let id = layout.has_id("$1");
+        let text = format!("SELECT 1 FROM {} AS t WHERE {id} AND t.\"_rev\" = $2 FOR SHARE", layout.table);
         steps.push(CommitStep::new(
             &check.key,
             text,
@@ -209,6 +224,31 @@ pub(super) fn commit_steps(
         steps.push(CommitStep::new(&any_key(batch), text, params));
     }
     Ok(steps)
+}
+
+/// Fails if the ids of a batch are not possible in tables whose id is a field: no document has an id that is not a UUID,
+/// and each one has its id in the field.
+pub(super) fn check_ids(batch: &Batch, declarations: &DeclaredLayouts) -> Result<(), StoreError> {
+    let of_ids = |key: &Key| declarations.layouts.get(key.collection.as_ref()).filter(|layout| layout.has_id_field());
+    for check in &batch.checks {
+        if of_ids(&check.key).is_some_and(|layout| !layout.holds_id(&check.key.id)) {
+            return Err(StoreError::Conflict { key: check.key.clone() });
+        }
+    }
+    for write in &batch.writes {
+        let Some(layout) = of_ids(&write.key) else { continue };
+        let invalid = |reason| Err(StoreError::Invalid { key: write.key.clone(), reason });
+        let is_uuid = layout.holds_id(&write.key.id);
+        match (write.op.document_after(), &write.expect) {
+            (_, Expectation::Revision(_)) if !is_uuid => return Err(StoreError::Conflict { key: write.key.clone() }),
+            (Some(_), _) if !is_uuid => return invalid("its id must be a UUID in lower case with hyphens".to_owned()),
+            (Some(after), _) if after.get(layout.id).and_then(Json::as_str) != Some(&*write.key.id) => {
+                return invalid(format!("its field `{}` must be its id", layout.id));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The statement that locks the ids that are inserted into tables with partitions. Several ids may share a lock, so

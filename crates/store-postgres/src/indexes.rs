@@ -57,7 +57,7 @@ fn server_index(layout: &TableLayout, index: &Index) -> Option<ServerIndex> {
             let fields =
                 index.fields.iter().map(|(path, direction)| format!("{} {}", column(path), direction_sql(*direction)));
             // With the id the index has the total order of queries.
-            let id = (!index.unique).then(|| quote("_id"));
+            let id = (!index.unique).then(|| quote(layout.id));
             let fields: Vec<String> = fields.chain(id).collect();
             let distinct = if index.unique { " NULLS NOT DISTINCT" } else { "" };
             let partial = partial_condition(layout, index).map(|text| format!(" WHERE {}", unqualify(&text)));
@@ -67,8 +67,9 @@ fn server_index(layout: &TableLayout, index: &Index) -> Option<ServerIndex> {
                 let columns: Vec<String> = index.fields.iter().map(|(path, _)| column(path)).collect();
                 // Nulls are equal in a partition, as in the index.
                 format!(
-                    "SELECT d.\"_id\" FROM (SELECT \"_id\", count(*) OVER (PARTITION BY {}) AS sharing FROM {}{partial}) AS d \
-                     WHERE d.sharing > 1 ORDER BY d.\"_id\" DESC LIMIT 1",
+                    "SELECT d.id::text FROM (SELECT {} AS id, count(*) OVER (PARTITION BY {}) AS sharing FROM {}{partial}) AS d \
+                     WHERE d.sharing > 1 ORDER BY d.id DESC LIMIT 1",
+                    quote(layout.id),
                     columns.join(", "),
                     layout.table
                 )

@@ -2,7 +2,8 @@
 //! its kind. `_rest` has all other fields, nulls, and values that a column cannot hold exactly.
 //!
 //! ```text
-//! _id text, _rev text, _v integer, _rest jsonb     id, revision, schema version, other fields
+//! _id text, _rev text, _v integer, _rest jsonb     id, revision, schema version, other fields; no `_id` if a field is the id, with the format
+//!                                                  uuid
 //! field                                            one column for each declared field: text, bigint, double precision, boolean, numeric,
 //!                                                  timestamptz(3) or jsonb; by its format uuid, date, integer, varchar(n) or numeric(p,s)
 //! "_key:path" bytea                                the sort key (schema/keys.rs) of an indexed path that has no such column
@@ -13,13 +14,15 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use runstate_core::schema::{Collection, Field, Format, Index, IndexKind, Kind, Partition};
+use runstate_core::schema::{Collection, Field, Format, Index, IndexKind, Kind, Partition, Presence};
 use runstate_value::CRC_32;
 use tokio_postgres::Column;
 use tokio_postgres::types::Type;
 
 use super::statement::quote;
 
+/// The column of the id, unless a field with the format of a UUID is the id.
+pub(super) const ID: &str = "_id";
 /// The column of all fields without a column of their own.
 pub(super) const REST: &str = "_rest";
 /// Names that the server keeps for itself.
@@ -188,6 +191,8 @@ pub(super) struct TableLayout {
     /// The quoted name.
     pub(super) table: String,
     pub(super) exists: bool,
+    /// The column of the id: [`ID`], or a field of UUIDs.
+    pub(super) id: &'static str,
     /// The column of the day by whose month the table is divided; the primary key then includes it.
     pub(super) partition: Option<String>,
     /// The columns of fields, by name.
@@ -218,7 +223,7 @@ impl TableLayout {
         let fields = collection.fields.iter().filter(|field| may_be_column(field.name)).take(MAX_COLUMNS);
         let columns = fields.map(|field| (field.name.to_owned(), ColumnType::for_field(field))).collect();
         let partition = collection.partition.map(|Partition::Month(day)| day.to_owned());
-        Self { partition, ..Self::with_columns(collection, columns) }
+        Self { partition, id: id_field(collection).unwrap_or(ID), ..Self::with_columns(collection, columns) }
     }
 
     /// The layout with these columns of fields.
@@ -227,6 +232,7 @@ impl TableLayout {
             collection,
             table: quote_table(collection.name),
             exists: true,
+            id: ID,
             partition: None,
             columns,
             foreign: BTreeSet::new(),
@@ -269,6 +275,34 @@ impl TableLayout {
         column.table_oid().zip(column.column_id()).is_some_and(|at| self.foreign.contains(&at))
     }
 
+    /// Whether a field is the id.
+    pub(super) fn has_id_field(&self) -> bool {
+        self.id != ID
+    }
+
+    /// Whether the column of the id can hold this one.
+    pub(super) fn holds_id(&self, id: &str) -> bool {
+        !self.has_id_field() || Format::Uuid.fits(&id.into())
+    }
+
+    /// The id as a text, of a row of `t`.
+    pub(super) fn id_text(&self) -> String {
+        let cast = if self.has_id_field() { "::text" } else { "" };
+        format!("t.{}{cast}", quote(self.id))
+    }
+
+    /// The condition that the id is the one of this placeholder.
+    pub(super) fn has_id(&self, placeholder: &str) -> String {
+        let cast = if self.has_id_field() { ColumnType::Uuid.cast() } else { "" };
+        format!("{} = {placeholder}{cast}", quote(self.id))
+    }
+
+    /// The condition that the id is one of those of this placeholder.
+    pub(super) fn has_any_id(&self, placeholder: &str) -> String {
+        let cast = if self.has_id_field() { "::uuid[]" } else { "" };
+        format!("{} = ANY({placeholder}{cast})", quote(self.id))
+    }
+
     /// Whether a path has a column of sort keys.
     pub(super) fn has_key(&self, path: &str) -> bool {
         self.keys.iter().any(|(known, _)| *known == path)
@@ -279,6 +313,14 @@ impl TableLayout {
         let keys = self.keys.iter().map(|(path, _)| (key_column(path), "bytea"));
         keys.chain(self.words.iter().map(|index| (words_column(index), "text[]"))).collect()
     }
+}
+
+/// The field that is the id, if all its values are UUIDs: its column is the primary key of a new table.
+pub(super) fn id_field(collection: &Collection) -> Option<&'static str> {
+    let [name] = collection.id_fields else { return None };
+    let field = collection.fields.iter().find(|field| field.name == *name)?;
+    let is_id = field.presence == Presence::Required && ColumnType::for_field(field) == ColumnType::Uuid;
+    (is_id && may_be_column(name)).then_some(name)
 }
 
 /// Whether a field can have a column of its name.

@@ -166,7 +166,7 @@ impl Postgres {
             list.dedup();
         }
         Ok(json!({
-            "version": collection.version, "columns": columns, "indexes": names, "checks": checks, "hidden": hidden,
+            "version": collection.version, "id": layout.id, "columns": columns, "indexes": names, "checks": checks, "hidden": hidden,
         }))
     }
 
@@ -266,13 +266,16 @@ impl Postgres {
     ) -> Result<(), StoreError> {
         let doing = format!("rewriting {}", layout.collection.name);
         let update = &write_texts(layout).update;
-        let mut last = String::new();
+        let mut last: Option<String> = None;
         loop {
+            let (id, params) = (quote(layout.id), last.iter().map(|last| Param::from(last.as_str())).collect());
+            let cast = if layout.has_id_field() { ColumnType::Uuid.cast() } else { "" };
+            let after = last.as_ref().map_or_else(String::new, |_| format!(" AND t.{id} > $1{cast}"));
             let text = format!(
-                "SELECT t.* FROM {} AS t WHERE ({condition}) AND t.\"_id\" > $1 ORDER BY t.\"_id\" LIMIT {REWRITE_BATCH}",
+                "SELECT t.* FROM {} AS t WHERE ({condition}){after} ORDER BY t.{id} LIMIT {REWRITE_BATCH}",
                 layout.table
             );
-            let statement = SqlStatement::new(text, vec![Param::from(last.as_str())]);
+            let statement = SqlStatement::new(text, params);
             let rows = connection.run(&statement).await.map_err(|error| self.preparation_error(&error, &doing))?.rows;
             let mut updates = Vec::new();
             for row in &rows {
@@ -282,7 +285,7 @@ impl Postgres {
                 let mut params = codec::encode(layout, &key, &stored.revision, stored.version, &stored.document);
                 params.push(Param::from(stored.revision.to_string().as_str()));
                 updates.push(SqlStatement::new(update.clone(), params));
-                last = id.to_string();
+                last = Some(id.to_string());
             }
             if updates.is_empty() {
                 return Ok(());

@@ -9,13 +9,13 @@ use runstate_value::Json;
 use super::codec;
 use super::constraints::{column_constraints, is_never_null, required_constraints};
 use super::indexes::{ServerIndex, required_indexes};
-use super::layout::{ColumnType, REST, TableLayout, limit_name, quote_table, split_name};
+use super::layout::{ColumnType, ID, REST, TableLayout, id_field as id_field_of, limit_name, quote_table, split_name};
 use super::partitions;
 use super::server_state::{ServerColumns, ServerState, stored};
 use super::statement::{quote, quote_text};
 
-/// The columns that every table has, with their types.
-const OWN_COLUMNS: [(&str, &str); 4] = [("_id", "text"), ("_rev", "text"), ("_v", "integer"), (REST, "jsonb")];
+/// The columns that every table has, with their types. That of the id is missing if a field is the id.
+const OWN_COLUMNS: [(&str, &str); 4] = [(ID, "text"), ("_rev", "text"), ("_v", "integer"), (REST, "jsonb")];
 
 /// Changes that need tables and rights.
 #[derive(Default)]
@@ -47,6 +47,11 @@ impl TableRecord<'_> {
     /// The version of the collection.
     pub(super) fn version(&self) -> Option<u64> {
         self.0?.get("version")?.as_u64()
+    }
+
+    /// The column of the id.
+    fn id(&self) -> Option<&str> {
+        self.0?.get("id")?.as_str()
     }
 
     /// The recorded names: `indexes`, `checks` or `hidden` columns. None: an older program has not recorded them.
@@ -89,22 +94,27 @@ pub(super) fn plan(
 fn plan_new_table(collection: &'static Collection, state: &ServerState) -> TableMigration {
     let layout = TableLayout::declared(collection);
     let (schema, _) = split_name(collection.name);
-    let fields = layout.columns.iter().map(|(name, column)| {
+    let fields = layout.columns.iter().filter(|(name, _)| *name != layout.id).map(|(name, column)| {
         format!("{} {}{}", quote(name), column.definition(), column_constraints(collection, name))
     });
+    let id = match layout.has_id_field() {
+        true => format!("{} uuid NOT NULL DEFAULT gen_random_uuid()", quote(layout.id)),
+        false => format!("{} text COLLATE \"C\" NOT NULL", quote(ID)),
+    };
     let hidden = layout.hidden_columns();
     let hidden = hidden.iter().map(|(name, sql)| format!("{} {sql}", quote(name)));
     let own = [
-        "\"_id\" text COLLATE \"C\" NOT NULL".to_owned(),
+        id,
         "\"_rev\" text COLLATE \"C\" NOT NULL".to_owned(),
         "\"_v\" integer NOT NULL".to_owned(),
         format!("{} jsonb NOT NULL", quote(REST)),
     ];
     let (key, divided) = match &layout.partition {
-        None => ("PRIMARY KEY (\"_id\")".to_owned(), String::new()),
-        Some(day) => {
-            (format!("PRIMARY KEY (\"_id\", {})", quote(day)), format!(" PARTITION BY RANGE ({})", quote(day)))
-        }
+        None => (format!("PRIMARY KEY ({})", quote(layout.id)), String::new()),
+        Some(day) => (
+            format!("PRIMARY KEY ({}, {})", quote(layout.id), quote(day)),
+            format!(" PARTITION BY RANGE ({})", quote(day)),
+        ),
     };
     let checks = required_constraints(&layout).into_iter().map(|check| check.clause());
     let columns: Vec<String> = own.into_iter().chain(fields).chain(hidden).chain([key]).chain(checks).collect();
@@ -147,7 +157,18 @@ fn unsuitable(
 fn check_columns(collection: &Collection, record: &TableRecord<'_>, found: &ServerColumns) -> Result<(), StoreError> {
     let table = quote_table(collection.name);
     let recorded = record.columns().map(|(name, sql)| (name.as_str(), sql));
-    for (name, sql) in OWN_COLUMNS.into_iter().chain(recorded) {
+    let id_field = record.id().filter(|id| *id != ID);
+    if let Some(id) = id_field.filter(|recorded| id_field_of(collection) != Some(recorded)) {
+        let advice = "Export the store, and import it into a new database".to_owned();
+        return Err(unsuitable(
+            collection,
+            format!("a table whose ids are the UUIDs in `{id}`"),
+            "one with any ids",
+            advice,
+        ));
+    }
+    let own = OWN_COLUMNS.into_iter().filter(|(name, _)| id_field.is_none() || *name != ID);
+    for (name, sql) in own.chain(recorded) {
         let is_of_field = !name.starts_with('_');
         let definition = ColumnType::parse(sql).map_or(sql.to_owned(), |column| column.definition().into_owned());
         let wanted = format!("one with `{name}` {sql}");

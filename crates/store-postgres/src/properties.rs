@@ -21,7 +21,7 @@ const TABLES: &str = "SELECT n.nspname::text, c.relname::text, coalesce(t.bytes,
     coalesce(t.index_bytes, pg_indexes_size(c.oid)) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace, \
     LATERAL (SELECT sum(pg_table_size(relid))::bigint AS bytes, sum(pg_indexes_size(relid))::bigint AS index_bytes \
     FROM pg_partition_tree(c.oid)) AS t WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND (SELECT count(*) FROM pg_attribute AS a \
-    WHERE a.attrelid = c.oid AND a.attname IN ('_id', '_rev', '_v', '_rest')) = 4 ORDER BY 1, 2";
+    WHERE a.attrelid = c.oid AND a.attname IN ('_rev', '_v', '_rest')) = 3 ORDER BY 1, 2";
 
 /// A table of the store.
 struct TableSize {

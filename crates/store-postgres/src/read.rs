@@ -10,9 +10,10 @@ use runstate_value::Json;
 
 use super::codec;
 use super::connection::StatementReply;
+use super::layout::{self, ID, TableLayout};
 use super::retry::{ReadFailure, retry};
-use super::statement::{Param, SqlStatement};
-use super::{Postgres, layout};
+use super::statement::{Param, SqlStatement, quote};
+use super::{DeclaredLayouts, Postgres};
 
 /// Reads the documents under `keys`, as of one moment.
 pub(super) async fn read(store: &Postgres, keys: &[Key]) -> Result<Vec<Option<StoredDocument>>, StoreError> {
@@ -23,83 +24,101 @@ pub(super) async fn read(store: &Postgres, keys: &[Key]) -> Result<Vec<Option<St
             ids.entry(&key.collection).or_default().push(key.id.to_string());
         }
     }
-    let known = known_tables(store, ids.keys().copied()).await?;
-    ids.retain(|collection, _| known.contains(collection));
+    let undeclared = undeclared_tables(store, ids.keys().copied()).await?;
+    let is_known = |name: &str| undeclared.contains_key(name) || store.declarations().is_stored(name);
+    ids.retain(|collection, _| is_known(collection));
     if ids.is_empty() {
         return Ok(vec![None; keys.len()]);
     }
     let collections: Vec<&str> = ids.keys().copied().collect();
-    let selects: Vec<SqlStatement> = ids.iter().map(|(collection, ids)| select_by_id(collection, ids)).collect();
-    let (collections, selects) = (&collections, &selects);
+    let (ids, undeclared) = (&ids, &undeclared);
     let mut found = retry(store, &format!("reading {}", collections.join(", ")), || {
-        Box::pin(async move { read_tables(store, collections, selects).await })
+        Box::pin(async move { read_tables(store, ids, undeclared).await })
     })
     .await?;
     let mut take = |key: &Key| found.get_mut(key.collection.as_ref())?.get(&*key.id).cloned();
     Ok(keys.iter().map(&mut take).collect())
 }
 
-fn select_by_id(collection: &str, ids: &[String]) -> SqlStatement {
-    let text = format!("SELECT t.* FROM {} AS t WHERE t.\"_id\" = ANY($1)", layout::quote_table(collection));
-    SqlStatement::new(text, vec![Param::Texts(ids.to_vec())])
+/// The statement for the documents with these ids. `id` is the first column of a table that is not declared.
+fn select_by_id(collection: &str, layout: Option<&TableLayout>, id: Option<&String>, ids: &[String]) -> SqlStatement {
+    let table = layout::quote_table(collection);
+    let (condition, ids) = match (layout, id) {
+        (Some(layout), _) => (layout.has_any_id("$1"), ids.iter().filter(|id| layout.holds_id(id)).cloned().collect()),
+        (None, Some(id)) if id != ID => (format!("{}::text = ANY($1)", quote(id)), ids.to_vec()),
+        (None, _) => (format!("{} = ANY($1)", quote(ID)), ids.to_vec()),
+    };
+    SqlStatement::new(format!("SELECT t.* FROM {table} AS t WHERE {condition}"), vec![Param::Texts(ids)])
 }
 
 type DocumentsByKey<'a> = HashMap<&'a str, HashMap<String, StoredDocument>>;
 
 async fn read_tables<'a>(
     store: &Postgres,
-    collections: &[&'a str],
-    selects: &[SqlStatement],
+    ids: &BTreeMap<&'a str, Vec<String>>,
+    undeclared: &HashMap<&str, String>,
 ) -> Result<DocumentsByKey<'a>, ReadFailure> {
     let declarations = store.declarations();
+    let layout = |collection: &str| declarations.layouts.get(collection).map(|layout| &**layout);
+    let selects: Vec<SqlStatement> = ids
+        .iter()
+        .map(|(collection, ids)| select_by_id(collection, layout(collection), undeclared.get(collection), ids))
+        .collect();
     let mut connection = store.pool.acquire().await?;
-    let replies = if let [select] = selects {
-        connection.run_reads(std::slice::from_ref(select)).await?
+    let replies = if let [_] = &*selects {
+        connection.run_reads(&selects).await?
     } else {
-        let tables: Vec<String> = collections.iter().map(|collection| layout::quote_table(collection)).collect();
+        let tables: Vec<String> = ids.keys().map(|collection| layout::quote_table(collection)).collect();
         let mut statements = connection.begin_snapshot(&tables);
         let first = statements.len();
-        statements.extend_from_slice(selects);
+        statements.extend(selects);
         statements.push(SqlStatement::commit());
         connection.run_all(&statements).await?.split_off(first)
     };
     connection.release();
     let mut found = DocumentsByKey::new();
-    for (collection, reply) in collections.iter().zip(&replies) {
+    for (collection, reply) in ids.keys().zip(&replies) {
         let table = found.entry(collection).or_default();
-        let layout = declarations.layouts.get(collection);
         for row in &reply.rows {
-            let (id, stored) = codec::decode(collection, layout.map(|layout| &**layout), row)?;
+            let (id, stored) = codec::decode(collection, layout(collection), row)?;
             table.insert(id.to_string(), stored);
         }
     }
     Ok(found)
 }
 
-/// The collections that have a table. An undeclared one is looked up.
-async fn known_tables<'a>(store: &Postgres, names: impl Iterator<Item = &'a str>) -> Result<Vec<&'a str>, StoreError> {
+/// The tables of collections that are not declared with one, each with its first column: that of the id.
+async fn undeclared_tables<'a>(
+    store: &Postgres,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<&'a str, String>, StoreError> {
     let declarations = store.declarations();
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for name in names {
-        match declarations.layouts.get(name) {
-            Some(layout) if layout.exists => known.push(name),
-            _ => unknown.push(name),
-        }
-    }
+    let unknown: Vec<&str> = names.filter(|name| !declarations.is_stored(name)).collect();
     if unknown.is_empty() {
-        return Ok(known);
+        return Ok(HashMap::new());
     }
     let tables: Vec<String> = unknown.iter().map(|name| layout::quote_table(name)).collect();
-    let statement =
-        SqlStatement::new("SELECT to_regclass(name) IS NOT NULL FROM unnest($1) AS name", vec![Param::Texts(tables)]);
+    let text = "SELECT (SELECT a.attname::text FROM pg_attribute AS a WHERE a.attrelid = to_regclass(name) AND a.attnum = 1) \
+                FROM unnest($1) AS name";
+    let statement = SqlStatement::new(text, vec![Param::Texts(tables)]);
     let statement = &statement;
-    let rows = retry(store, "looking up tables", || Box::pin(store.run_once(statement))).await?.rows;
+    let doing = "looking up tables";
+    let rows = retry(store, doing, || Box::pin(store.run_once(statement))).await?.rows;
+    let mut found = HashMap::new();
     for (name, row) in unknown.into_iter().zip(rows) {
-        if row.try_get::<_, bool>(0).unwrap_or(false) {
-            known.push(name);
+        let id: Option<String> = row.try_get(0).map_err(|error| store.map_error(&error, doing))?;
+        if let Some(id) = id {
+            found.insert(name, id);
         }
     }
-    Ok(known)
+    Ok(found)
+}
+
+impl DeclaredLayouts {
+    /// Whether a declared collection has a table.
+    fn is_stored(&self, name: &str) -> bool {
+        self.layouts.get(name).is_some_and(|layout| layout.exists)
+    }
 }
 
 /// Reads the outcome of a command from the ledger.
@@ -131,7 +150,7 @@ async fn read_durable_outcome(store: &Postgres, command: &CommandId) -> Result<S
     let mut connection = store.pool.acquire().await?;
     let mut statements = connection.begin().await?;
     let first = statements.len();
-    statements.push(select_by_id(COMMANDS.name, &[command.as_str().to_owned()]));
+    statements.push(select_by_id(COMMANDS.name, None, None, &[command.as_str().to_owned()]));
     statements.push(SqlStatement::new("SELECT pg_logical_emit_message(true, 'runstate', '')", Vec::new()));
     let replies = connection.run_all(&statements).await?.split_off(first);
     connection.run(&SqlStatement::commit()).await?;

@@ -9,7 +9,7 @@ use runstate_value::time::Date;
 
 use super::Postgres;
 use super::connection::{ONE_SNAPSHOT, PooledConnection, StatementReply};
-use super::layout::{ColumnType, TableLayout, key_column, split_name, words_column};
+use super::layout::{ColumnType, ID, TableLayout, id_field, key_column, split_name, words_column};
 use super::migration_plan::TableRecord;
 use super::partitions::{ServerPartition, TablePartitions};
 use super::retry::retry;
@@ -108,6 +108,8 @@ impl ServerState {
         let own = fields().filter(|(name, _)| is_own(name));
         let columns = own.filter_map(|(name, column)| Some((name.clone(), ColumnType::parse(&column.sql)?))).collect();
         let mut layout = TableLayout::with_columns(collection, columns);
+        // An older table keeps its own column.
+        layout.id = id_field(collection).filter(|_| !found.contains_key(ID)).unwrap_or(ID);
         layout.foreign = fields().filter(|(name, _)| !is_own(name)).map(|(_, column)| column.at).collect();
         layout.partition = self.partitions(collection).map(|partitions| partitions.column.clone());
         // Of the hidden columns, reads use those that exist.

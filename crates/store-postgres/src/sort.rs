@@ -23,6 +23,8 @@ struct SortColumn {
 /// An order by columns.
 pub(super) struct ServerOrder {
     columns: Vec<SortColumn>,
+    /// The column of the id.
+    id: SortColumn,
 }
 
 impl ServerOrder {
@@ -37,13 +39,19 @@ impl ServerOrder {
             };
             Some(SortColumn { name, path: field.clone(), direction: *direction, scalar })
         });
-        Some(Self { columns: columns.collect::<Option<_>>()? })
+        let id = SortColumn {
+            name: column(layout.id),
+            path: layout.id.to_owned(),
+            direction: Direction::Ascending,
+            scalar: layout.has_id_field().then_some(ColumnType::Uuid),
+        };
+        Some(Self { columns: columns.collect::<Option<_>>()?, id })
     }
 
     /// The list after `ORDER BY`.
     pub(super) fn to_sql(&self) -> String {
         let each = self.columns.iter().map(|one| format!("{} {}", one.name, direction_sql(one.direction)));
-        each.chain([column("_id")]).collect::<Vec<_>>().join(", ")
+        each.chain([self.id.name.clone()]).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether the server may order two values of this document's fields otherwise: times before all that it stores,
@@ -68,7 +76,10 @@ impl ServerOrder {
         for (one, key) in self.columns.iter().zip(cursor.key.fields()) {
             values.push(one.cursor_value(key)?);
         }
-        let mut text = format!("{} > {}", column("_id"), bind(params, Param::Text(cursor.id.clone())));
+        // A cursor may have the id of no document.
+        let id = encode_value(self.id.scalar.unwrap_or(ColumnType::Text), &cursor.id.as_str().into())?;
+        let cast = self.id.scalar.map_or("", ColumnType::cast);
+        let mut text = format!("{} > {}{cast}", self.id.name, bind(params, id));
         for (one, value) in self.columns.iter().zip(values).rev() {
             let name = &one.name;
             text = match (one.direction, value) {

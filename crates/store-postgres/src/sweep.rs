@@ -96,7 +96,7 @@ async fn delete_expired(
     }
     let ids: Vec<String> = expired.iter().map(|(id, _)| id.to_string()).collect();
     let mut deletions = vec![SqlStatement::new(
-        format!("DELETE FROM {} WHERE \"_id\" = ANY($1)", layout.table),
+        format!("DELETE FROM {} WHERE {}", layout.table, layout.has_any_id("$1")),
         vec![Param::Texts(ids)],
     )];
     if layout.collection.name != COMMANDS.name && !expired.is_empty() {

@@ -3,11 +3,11 @@
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Catalog, Collection, Field, Filter, Format, Index, Key, Query};
 use runstate::store::postgres::{Postgres, PostgresOptions};
-use runstate::store::{Freshness, Memory, Store};
+use runstate::store::{Expectation, Freshness, Memory, Store, StoreAdmin, StoreError, Write, WriteOp};
 use serde_json::{Value as Json, json};
 
-use crate::support::batches::{batch, insert};
-use crate::support::postgres::{fresh_url, read_text, run_on_server};
+use crate::support::batches::{batch, insert, put};
+use crate::support::postgres::{connect, fresh_url, read_text, run_on_server};
 
 const ROWS: Collection = Collection::new("t.rows", 1)
     .fields(&[
@@ -138,5 +138,82 @@ fn column_of_texts_becomes_as_long_as_its_field() {
             let page = store.query(&query, Freshness::Linearizable).await.unwrap();
             assert_eq!(page.items.len(), 1, "{name}");
         }
+    });
+}
+
+const KEYED: Collection = Collection::new("t.keyed", 1)
+    .fields(&[Field::id("uuid").format(Format::Uuid), Field::int("n").optional()])
+    .indexes(&[Index::ordered(&[("n", Ascending)])])
+    .id_fields(&["uuid"]);
+
+#[test]
+fn field_of_uuids_that_is_the_id_is_the_primary_key() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = Postgres::open(&url, PostgresOptions::default()).await.unwrap();
+        let catalog = Catalog::new(&[&KEYED]).unwrap();
+        store.migrate(&catalog).await.unwrap();
+        let key = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 't.keyed'::regclass AND contype = 'p'";
+        assert_eq!(read_text(&url, key).await.as_deref(), Some("PRIMARY KEY (uuid)"));
+        let uuid = |n: usize| format!("01900000-0000-7000-8000-{:012x}", 0xabc0 + n);
+        let document = |n: usize| json!({"uuid": uuid(n), "n": n % 3});
+        store.commit(batch("fill", (0..9).map(|n| insert(&KEYED, &uuid(n), document(n))).collect())).await.unwrap();
+        // An id in upper case is the same one.
+        let by_hand = format!("UPDATE t.keyed SET n = 7 WHERE uuid = '{}'", uuid(4).to_uppercase());
+        connect(&url).await.batch_execute(&by_hand).await.unwrap();
+        let keys = [Key::new(&KEYED, &uuid(4)), Key::new(&KEYED, &uuid(4).to_uppercase()), Key::new(&KEYED, "4")];
+        let found = store.get(&keys, Freshness::Linearizable).await.unwrap();
+        assert_eq!(found[0].as_ref().map(|row| json!(*row.document)), Some(json!({"uuid": uuid(4), "n": 7})));
+        assert_eq!(found[1..], [None, None]);
+        let mut query = Query::of(&KEYED).sort("n", Descending).limit(2);
+        let mut ids = Vec::new();
+        loop {
+            let page = store.query(&query, Freshness::Linearizable).await.unwrap();
+            ids.extend(page.items.iter().map(|row| row.id.to_string()));
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(ids, [4, 2, 5, 8, 1, 7, 0, 3, 6].map(uuid));
+        let other = json!({"uuid": uuid(90)});
+        for (command, id, document) in [
+            ("no UUID", "a".to_owned(), json!({"uuid": "a"})),
+            ("upper case", uuid(91).to_uppercase(), json!({"uuid": uuid(91)})),
+            ("another", uuid(92), other),
+        ] {
+            let refused = store.commit(batch(command, vec![insert(&KEYED, &id, document)])).await.unwrap_err();
+            assert_eq!(
+                (refused.code().as_str(), refused.key()),
+                ("invalid", Some(&Key::new(&KEYED, &id))),
+                "{command}"
+            );
+        }
+        let twice = store.commit(batch("twice", vec![insert(&KEYED, &uuid(4), document(4))])).await.unwrap_err();
+        assert_eq!(twice.code().as_str(), "conflict");
+        // Overwritten at any revision, and deleted.
+        let delete = |id: &str| Write { key: Key::new(&KEYED, id), expect: Expectation::Any, op: WriteOp::Delete };
+        let writes = vec![put(&KEYED, &uuid(1), Expectation::Any, document(1)), delete(&uuid(2)), delete("absent")];
+        store.commit(batch("change", writes)).await.unwrap();
+        assert_eq!(read_text(&url, "SELECT count(*) FROM t.keyed").await.as_deref(), Some("8"));
+        // A process that does not declare the collection reads it.
+        let stranger = Postgres::open(&url, PostgresOptions::default()).await.unwrap();
+        let keys = [Key::new(&KEYED, &uuid(1)), Key::new(&KEYED, "4")];
+        let found = stranger.get(&keys, Freshness::Linearizable).await.unwrap();
+        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(stranger.collections().await.unwrap(), ["runstate.commands", "t.keyed"]);
+        assert!(store.inspect(&catalog).await.unwrap().findings.is_empty());
+    });
+}
+
+#[test]
+fn ids_that_are_uuids_no_more_need_a_new_table() {
+    const ANY: Collection = Collection::new("t.keyed", 2).fields(&[Field::id("uuid"), Field::int("n").optional()]);
+    run_on_server(async {
+        let store = Postgres::open(&fresh_url().await, PostgresOptions::default()).await.unwrap();
+        store.migrate(&Catalog::new(&[&KEYED]).unwrap()).await.unwrap();
+        let refused = store.migrate(&Catalog::new(&[&ANY]).unwrap()).await.unwrap_err();
+        assert!(matches!(&refused, StoreError::UnsuitableCollection { .. }), "{refused}");
+        assert!(refused.to_string().contains("`uuid`"), "{refused}");
     });
 }

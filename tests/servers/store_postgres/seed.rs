@@ -30,6 +30,10 @@ const INDEXES: &str = "SELECT c.relname, m.amname, x.indisunique::text, (SELECT 
 const CHECKS: &str = "SELECT c.relname, pg_get_constraintdef(k.oid) FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid \
     WHERE c.relnamespace = 'fleet'::regnamespace AND NOT c.relispartition AND k.contype = 'c'";
 
+/// The primary keys: table and columns.
+const KEYS: &str = "SELECT c.relname, pg_get_constraintdef(k.oid) FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid \
+    WHERE c.relnamespace = 'fleet'::regnamespace AND NOT c.relispartition AND k.contype = 'p'";
+
 /// The divided tables: table and key.
 const DIVISIONS: &str = "SELECT oid::regclass::text, pg_get_partkeydef(oid) FROM pg_class WHERE relkind = 'p'";
 
@@ -39,6 +43,7 @@ struct SchemaSummary {
     columns: BTreeMap<String, Vec<String>>,
     indexes: BTreeSet<String>,
     checks: BTreeSet<String>,
+    keys: BTreeSet<String>,
     divisions: BTreeSet<String>,
 }
 
@@ -68,8 +73,13 @@ async fn summarize(url: &str) -> SchemaSummary {
     SchemaSummary {
         columns: columns.collect(),
         // The id makes the order of an index total; texts of any length are `text`, which the domain limits.
-        indexes: texts(INDEXES).await.into_iter().map(|index| index.replace(", _id |", " |")).collect(),
+        indexes: texts(INDEXES)
+            .await
+            .into_iter()
+            .map(|index| index.replace(", uuid |", " |").replace(", _id |", " |"))
+            .collect(),
         checks: texts(CHECKS).await,
+        keys: texts(KEYS).await,
         divisions: texts(DIVISIONS).await,
     }
 }
@@ -101,7 +111,6 @@ fn reason_for_default(default: &str, found: &str) -> Option<&'static str> {
     match default {
         "" => Some("a default of the declaration"),
         _ if plain(default) == plain(found) => Some("equal"),
-        "gen_random_uuid()" => Some("the host's clock and entropy: a repeated command has the same result"),
         "'{}'::jsonb" => Some("a document lacks the field, or has an object"),
         "0" => Some("a commit writes zero"),
         _ if default.ends_with("::character varying") => Some("the first state of a lifecycle, which a commit writes"),
@@ -139,6 +148,7 @@ fn a_dump_has_every_part_of_the_seed() {
         for (list, wanted, actual) in [
             ("index", &seed.indexes, &found.indexes),
             ("check", &seed.checks, &found.checks),
+            ("primary key", &seed.keys, &found.keys),
             ("division", &seed.divisions, &found.divisions),
         ] {
             differences.extend(wanted.difference(actual).map(|missing| format!("the {list} {missing} is missing")));

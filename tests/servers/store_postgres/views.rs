@@ -206,7 +206,7 @@ fn an_export_of_divided_tables_is_imported() {
         let checked = check(&mut source, &catalog, |_| {}).unwrap();
         runstate::transfer::import(&second, &mut source, &checked, |_| {}).await.unwrap();
         // `_rev` begins anew.
-        let documents = "SELECT to_jsonb(u) - '_rev' AS document FROM fleet.resource_usage AS u ORDER BY u._id";
+        let documents = "SELECT to_jsonb(u) - '_rev' AS document FROM fleet.resource_usage AS u ORDER BY u.uuid";
         let found = rows(&other, documents).await;
         assert_eq!(found.len(), 200);
         assert_eq!(found, rows(&url, documents).await);
