@@ -38,8 +38,8 @@
 //! - The protocol: `connection` (with the pool), `statement`, `error_mapping` and `retry`.
 //! - Documents: `codec`. Commits: `commit` and `commit_steps`. Reads: `read`, `query` and `aggregate`, with `filter`
 //!   and `sort`. Migrations by other processes: `fingerprint`.
-//! - The change feed: `changes`, `epoch` and `listener`. Other: `sweep`, `maintenance` with `views`, `properties`, and
-//!   `roles` (of least privilege).
+//! - The change feed: `changes`, `epoch` and `listener`. Other: `sweep`, `maintenance` with `views` and `functions`,
+//!   `properties`, and `roles` (of least privilege).
 
 mod aggregate;
 mod changes;
@@ -52,6 +52,7 @@ mod epoch;
 mod error_mapping;
 mod filter;
 mod fingerprint;
+mod functions;
 mod indexes;
 mod layout;
 mod listener;

@@ -1,6 +1,6 @@
 //! The regular work on a server: partitions of coming months and of late rows, and refreshed views.
 
-use runstate_core::schema::Catalog;
+use runstate_core::schema::{Catalog, Collection};
 use runstate_store::StoreError;
 
 use super::connection::PooledConnection;
@@ -20,37 +20,27 @@ impl Postgres {
 
     async fn maintain_partitions(&self, catalog: &Catalog, state: &ServerState) -> Result<(), StoreError> {
         let failed = |error: tokio_postgres::Error| self.map_error(&error, DOING);
+        let may_maintain =
+            |collection: &&Collection| state.partitions(collection).and_then(|one| one.may_maintain) == Some(true);
+        let layouts: Vec<_> = stored(catalog).filter(may_maintain).map(|collection| state.layout(collection)).collect();
         let mut connection = self.pool.acquire().await.map_err(failed)?;
-        if !self.needs_partitions(&mut connection, catalog, state).await? {
-            connection.release();
-            return Ok(());
-        }
-        self.begin_migration(&connection, "5s").await.map_err(failed)?;
-        // Without writers, no row comes to the default partition meanwhile.
-        let state = self.read_state_on(&mut connection, catalog).await?;
-        for collection in stored(catalog) {
-            let layout = state.layout(collection);
-            let changes = self.plan_partitions(&mut connection, &layout, &state).await?;
-            self.change_partitions(&mut connection, &layout, &state, &changes).await?;
-        }
-        // A connection that is dropped instead ends its transaction.
-        connection.run_script("COMMIT").await.map_err(failed)?;
-        connection.release();
-        Ok(())
-    }
-
-    async fn needs_partitions(
-        &self,
-        connection: &mut PooledConnection,
-        catalog: &Catalog,
-        state: &ServerState,
-    ) -> Result<bool, StoreError> {
-        for collection in stored(catalog) {
-            if !self.plan_partitions(connection, &state.layout(collection), state).await?.is_empty() {
-                return Ok(true);
+        let mut pending = Vec::new();
+        for layout in &layouts {
+            if self.change_partitions(&mut connection, layout, false).await? > 0 {
+                pending.push(layout);
             }
         }
-        Ok(false)
+        if !pending.is_empty() {
+            // Without writers, no row comes to the default partition meanwhile.
+            self.begin_migration(&connection, "5s").await.map_err(failed)?;
+            for layout in pending {
+                self.change_partitions(&mut connection, layout, true).await?;
+            }
+            // A connection that is dropped instead ends its transaction.
+            connection.run_script("COMMIT").await.map_err(failed)?;
+        }
+        connection.release();
+        Ok(())
     }
 
     /// Begins a transaction that excludes commits and other migrations. The statements have no time limit, but waiting

@@ -157,8 +157,7 @@ impl Postgres {
         } else {
             hidden.extend(record.names("hidden").unwrap_or_default());
         }
-        let changes = self.plan_partitions(connection, layout, state).await?;
-        self.change_partitions(connection, layout, state, &changes).await?;
+        self.prepare_partitions(connection, layout, state).await?;
         let columns: BTreeMap<&String, Cow<'static, str>> =
             layout.columns.iter().map(|(name, column)| (name, column.name())).collect();
         for list in [&mut names, &mut hidden] {

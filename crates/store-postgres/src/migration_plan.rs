@@ -10,7 +10,7 @@ use super::codec;
 use super::constraints::{column_constraints, is_never_null, required_constraints};
 use super::indexes::{ServerIndex, required_indexes};
 use super::layout::{ColumnType, ID, REST, TableLayout, id_field as id_field_of, limit_name, quote_table, split_name};
-use super::partitions;
+use super::partitions::{self, TablePartitions};
 use super::server_state::{ServerColumns, ServerState, stored};
 use super::statement::{quote, quote_text};
 
@@ -308,7 +308,11 @@ pub(super) fn plan_existing_table(
     migration.indexes =
         required_indexes(&current).into_iter().filter(|index| !state.has_index(collection, &index.name)).collect();
     migration.meta = is_new_version;
-    migration.partitions = state.partitions(collection).is_some_and(|one| !one.missing_months(state.today).is_empty());
+    let lacks_parts = |partitions: &TablePartitions| {
+        partitions.may_change
+            && (partitions.may_maintain.is_none() || !partitions.missing_months(state.today).is_empty())
+    };
+    migration.partitions = state.partitions(collection).is_some_and(lacks_parts);
     Ok(migration)
 }
 

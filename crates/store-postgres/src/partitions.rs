@@ -3,13 +3,15 @@
 //! The primary key of such a table includes the day, as the server demands. An id is unique in the whole table all the
 //! same: an insertion first locks its id (`commit_steps.rs`), and then looks for it in all partitions. The default
 //! partition takes the rows of months that have no partition yet, so no insertion fails. Their rows move when the
-//! partition of the month is created.
+//! partition of the month is created. A function of the server changes partitions, with the rights of the table's owner.
 
 use runstate_store::StoreError;
+use runstate_value::CRC_32;
 use runstate_value::time::Date;
 
 use super::Postgres;
 use super::connection::PooledConnection;
+use super::functions::{function_name, owner_function};
 use super::layout::{TableLayout, limit_name, split_name};
 use super::server_state::ServerState;
 use super::statement::{SqlStatement, quote, quote_text};
@@ -24,40 +26,33 @@ const MAX_MOVED_MONTHS: u32 = 120;
 pub(super) struct TablePartitions {
     /// The column of the day.
     pub(super) column: String,
-    /// The owner of the table, quoted.
-    pub(super) owner: String,
-    /// Whether this user may create and drop partitions.
+    /// Whether the table belongs to this user.
     pub(super) may_change: bool,
+    /// Whether this user may call the function that changes the partitions. None: there is no such function.
+    pub(super) may_maintain: Option<bool>,
     pub(super) parts: Vec<ServerPartition>,
 }
 
 /// A partition on the server.
 #[derive(Clone, Debug)]
 pub(super) struct ServerPartition {
-    pub(super) name: String,
     /// Its first day, and the first day after it. None: it is the default one, or has no such bound.
     pub(super) days: (Option<Date>, Option<Date>),
     pub(super) is_default: bool,
-}
-
-/// A partition that is created or dropped.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum PartitionChange {
-    /// Creates the partition of the month that begins on this day. Rows of the default partition move to it.
-    Create(Date),
-    /// Drops the empty partition with this name.
-    Drop(String),
 }
 
 fn next_month(month: Date) -> Date {
     month.month_end().plus_days(1)
 }
 
-/// The name of the partition of a month: `resource_usage_2024_08`.
-fn partition_name(layout: &TableLayout, month: Date) -> String {
+/// The names of the partitions of months begin so, and end with a month: `resource_usage_2024_08`.
+fn name_prefix(layout: &TableLayout) -> String {
+    const MONTH: &str = "2024_08";
     let (_, table) = split_name(layout.collection.name);
-    let month = month.to_string();
-    limit_name(&format!("{table}_{}_{}", &month[..4], &month[5..7]))
+    match limit_name(&format!("{table}_{MONTH}")).strip_suffix(MONTH) {
+        Some(prefix) => prefix.to_owned(),
+        None => format!("part_{:08x}_", CRC_32.checksum(table.as_bytes())),
+    }
 }
 
 /// The name of the partition for rows without another one.
@@ -94,101 +89,108 @@ impl TablePartitions {
         }
         missing
     }
-
-    fn default_part(&self) -> Option<&ServerPartition> {
-        self.parts.iter().find(|part| part.is_default)
-    }
-
-    /// The partitions of months before the present one. Those that another program has made under other names are left
-    /// alone.
-    fn past_partitions(&self, layout: &TableLayout, today: Date) -> Vec<&str> {
-        let is_past = |part: &&ServerPartition| match part.days {
-            (Some(from), Some(to)) => to <= today.month_start() && part.name == partition_name(layout, from),
-            _ => false,
-        };
-        self.parts.iter().filter(is_past).map(|part| part.name.as_str()).collect()
-    }
 }
 
 impl Postgres {
-    /// The changes that the partitions of a table need: months ahead, months with rows in the default partition, and
-    /// empty months of the past.
-    pub(super) async fn plan_partitions(
+    /// Creates the function that changes the partitions of a table, and calls it, in the open transaction of a
+    /// migration.
+    pub(super) async fn prepare_partitions(
         &self,
         connection: &mut PooledConnection,
         layout: &TableLayout,
         state: &ServerState,
-    ) -> Result<Vec<PartitionChange>, StoreError> {
+    ) -> Result<(), StoreError> {
         let Some(partitions) = state.partitions(layout.collection).filter(|partitions| partitions.may_change) else {
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let mut months = partitions.missing_months(state.today);
-        let doing = format!("reading the partitions of {}", layout.collection.name);
-        let failed = |error: tokio_postgres::Error| self.map_error(&error, &doing);
-        if let Some(default) = partitions.default_part() {
-            let day = quote(&partitions.column);
-            let text = format!(
-                "SELECT DISTINCT to_char({day}, 'YYYY-MM-01') FROM {} WHERE {day} >= '0001-01-01' AND {day} < '9999-01-01' ORDER BY 1 \
-                 LIMIT {MAX_MOVED_MONTHS}",
-                qualified(layout, &default.name)
-            );
-            for row in connection.run(&SqlStatement::new(text, Vec::new())).await.map_err(failed)?.rows {
-                let month: String = row.try_get(0).map_err(failed)?;
-                // A partition of another span may overlap with the month: then its rows stay in the default one.
-                months.extend(Date::parse(&month).filter(|month| !partitions.covers(*month)));
-            }
-        }
-        months.sort_unstable();
-        months.dedup();
-        let mut changes: Vec<PartitionChange> = months.into_iter().map(PartitionChange::Create).collect();
-        for name in partitions.past_partitions(layout, state.today) {
-            let text = format!("SELECT EXISTS (SELECT 1 FROM {})", qualified(layout, name));
-            let reply = connection.run(&SqlStatement::new(text, Vec::new())).await.map_err(failed)?;
-            if reply.rows.first().is_some_and(|row| !row.try_get(0).unwrap_or(true)) {
-                changes.push(PartitionChange::Drop(name.to_owned()));
-            }
-        }
-        Ok(changes)
+        let doing = format!("preparing the partitions of {}", layout.collection.name);
+        let failed = |error| self.preparation_error(&error, &doing);
+        connection.run_script(&create_function(layout, &partitions.column)).await.map_err(failed)?;
+        self.change_partitions(connection, layout, true).await.map(|_| ())
     }
 
-    /// Changes partitions, in an open transaction that holds the locks of a migration.
+    /// Calls the function that changes the partitions of a table. Returns the number of changes; `apply` makes them. No
+    /// commit may be in flight then: no row comes to the default partition meanwhile.
     pub(super) async fn change_partitions(
         &self,
         connection: &mut PooledConnection,
         layout: &TableLayout,
-        state: &ServerState,
-        changes: &[PartitionChange],
-    ) -> Result<(), StoreError> {
-        let Some(partitions) = state.partitions(layout.collection) else { return Ok(()) };
+        apply: bool,
+    ) -> Result<i32, StoreError> {
         let doing = format!("changing the partitions of {}", layout.collection.name);
-        for change in changes {
-            let script = match change {
-                PartitionChange::Create(month) => create_script(layout, partitions, *month),
-                PartitionChange::Drop(name) => format!("DROP TABLE {}", qualified(layout, name)),
-            };
-            connection.run_script(&script).await.map_err(|error| self.preparation_error(&error, &doing))?;
-        }
-        Ok(())
+        let failed = |error: tokio_postgres::Error| self.preparation_error(&error, &doing);
+        let call = format!("SELECT {}({apply})", partitions_function(&layout.table));
+        let reply = connection.run(&SqlStatement::new(call, Vec::new())).await.map_err(failed)?;
+        reply.rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(failed)
     }
 }
 
-/// The statements that create the partition of a month, with the rows that the default partition has of it.
-fn create_script(layout: &TableLayout, partitions: &TablePartitions, month: Date) -> String {
-    let (from, to) = (quote_text(&month.to_string()), quote_text(&next_month(month).to_string()));
-    let (table, day) = (&layout.table, quote(&partitions.column));
-    let name = qualified(layout, &partition_name(layout, month));
-    let create = match partitions.default_part() {
-        None => format!("CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ({from}) TO ({to})"),
-        Some(default) => {
-            let (default, rows) = (qualified(layout, &default.name), format!("{day} >= {from} AND {day} < {to}"));
-            format!(
-                "CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS); \
-                 INSERT INTO {name} SELECT * FROM {default} WHERE {rows}; DELETE FROM {default} WHERE {rows}; \
-                 ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to})"
-            )
-        }
-    };
-    format!("{create}; ALTER TABLE {name} OWNER TO {}", partitions.owner)
+/// The name of the function that changes the partitions of this table.
+pub(super) fn partitions_function(table: &str) -> String {
+    function_name(table, "_partitions")
+}
+
+/// The statements that create it. It has the rights of its owner: the user of a worker may call it, and cannot alter a
+/// table. It creates partitions of the months ahead and of those with rows in the default partition, which move, and
+/// drops those of past months that are empty. A partition that another program has made is left alone, and so are rows
+/// of its span.
+fn create_function(layout: &TableLayout, day: &str) -> String {
+    let (schema, _) = split_name(layout.collection.name);
+    let (day, table) = (quote(day), quote_text(&layout.table));
+    let (schema, prefix) = (quote_text(schema), quote_text(&name_prefix(layout)));
+    let parts = "SELECT k.oid::regclass AS part, k.relname::text AS part_name, pg_get_expr(k.relpartbound, k.oid) = 'DEFAULT' AS is_rest, \
+                 (regexp_match(pg_get_expr(k.relpartbound, k.oid), 'FROM \\(''([^'']+)''\\)'))[1]::date AS lower, \
+                 (regexp_match(pg_get_expr(k.relpartbound, k.oid), 'TO \\(''([^'']+)''\\)'))[1]::date AS upper \
+                 FROM pg_inherits AS i JOIN pg_class AS k ON k.oid = i.inhrelid WHERE i.inhparent = divided";
+    let body = format!(
+        "DECLARE
+  divided regclass := {table}::regclass;
+  divided_owner text := (SELECT relowner::regrole::text FROM pg_class WHERE oid = divided);
+  this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
+  rest regclass := (SELECT part FROM ({parts}) AS p WHERE is_rest);
+  late date[];
+  first date;
+  following date;
+  part_of_month text;
+  old record;
+  is_filled boolean;
+  changes integer := 0;
+BEGIN
+  IF rest IS NOT NULL THEN
+    EXECUTE format('SELECT array_agg(month) FROM (SELECT DISTINCT date_trunc(''month'', {day}::timestamp)::date AS month FROM %s '
+      'WHERE {day} >= ''0001-01-01'' AND {day} < ''9999-01-01'' ORDER BY month LIMIT {MAX_MOVED_MONTHS}) AS m', rest) INTO late;
+  END IF;
+  FOR first IN SELECT (this_month + make_interval(months => n))::date FROM generate_series(0, {MONTHS_AHEAD}) AS n
+    UNION SELECT unnest(late) ORDER BY 1 LOOP
+    following := (first + interval '1 month')::date;
+    CONTINUE WHEN EXISTS (SELECT FROM ({parts}) AS p
+      WHERE NOT is_rest AND coalesce(lower < following, true) AND coalesce(upper > first, true));
+    changes := changes + 1;
+    CONTINUE WHEN NOT apply;
+    part_of_month := format('%I.%I', {schema}::text, {prefix} || to_char(first, 'YYYY_MM'));
+    IF rest IS NULL THEN
+      EXECUTE format('CREATE TABLE %s PARTITION OF %s FOR VALUES FROM (%L) TO (%L)', part_of_month, divided, first, following);
+    ELSE
+      EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', part_of_month, divided);
+      EXECUTE format('INSERT INTO %s SELECT * FROM %s WHERE {day} >= %L AND {day} < %L', part_of_month, rest, first, following);
+      EXECUTE format('DELETE FROM %s WHERE {day} >= %L AND {day} < %L', rest, first, following);
+      EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', divided, part_of_month, first, following);
+    END IF;
+    EXECUTE format('ALTER TABLE %s OWNER TO %s', part_of_month, divided_owner);
+  END LOOP;
+  FOR old IN SELECT part FROM ({parts}) AS p
+    WHERE upper <= this_month AND part_name = {prefix} || to_char(lower, 'YYYY_MM') LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', old.part) INTO is_filled;
+    CONTINUE WHEN is_filled;
+    changes := changes + 1;
+    IF apply THEN
+      EXECUTE format('DROP TABLE %s', old.part);
+    END IF;
+  END LOOP;
+  RETURN changes;
+END"
+    );
+    owner_function(&partitions_function(&layout.table), "apply boolean", "integer", &body)
 }
 
 #[cfg(test)]
@@ -201,7 +203,7 @@ mod tests {
 
     #[test]
     fn months_without_a_partition_are_missing() {
-        let part = |days, is_default| ServerPartition { name: String::new(), days, is_default };
+        let part = |days, is_default| ServerPartition { days, is_default };
         let months = |parts: Vec<ServerPartition>| {
             let partitions = TablePartitions { may_change: true, parts, ..TablePartitions::default() };
             let months = partitions.missing_months(day("2024-11-30"));

@@ -7,7 +7,9 @@ use runstate_store::StoreError;
 
 use super::layout::{quote_table, split_name};
 use super::options::ServerSettings;
+use super::partitions::partitions_function;
 use super::statement::{quote, quote_text};
+use super::views::refresh_function;
 
 /// The statements that create the roles of a store at `url` with these collections, whose tables exist. A worker only
 /// reads those in `read_only`. A reader reads those of `views` that exist, and an owner refreshes them. No server is
@@ -54,7 +56,7 @@ pub fn statements(
         // Only the owner of a table may change it.
         statements.push(format!("ALTER TABLE {table} OWNER TO {owner}"));
     }
-    statements.push(format!("DO {}", quote_text(&block_for_parts(&all, views, &reader, &owner))));
+    statements.push(format!("DO {}", quote_text(&block_for_parts(&all, views, [&reader, &worker, &owner]))));
     Ok(statements)
 }
 
@@ -62,18 +64,23 @@ fn escape_format(text: &str) -> String {
     text.replace('%', "%%").replace('\'', "''")
 }
 
-/// The block that names what not every server has: the partitions of tables, and views.
-fn block_for_parts(tables: &[String], views: &[&str], reader: &str, owner: &str) -> String {
+/// The block that names what not every server has: the partitions of tables, views, and the functions that change them.
+fn block_for_parts(tables: &[String], views: &[&str], [reader, worker, owner]: [&String; 3]) -> String {
     let list = |names: &mut dyn Iterator<Item = String>| -> String {
         let names: Vec<String> = names.map(|name| quote_text(&name)).collect();
         format!("ARRAY[{}]::text[]", names.join(", "))
     };
     // They are in the text of a format.
-    let (reader, owner) = (escape_format(reader), escape_format(owner));
-    let tables = list(&mut tables.iter().cloned());
-    let views = list(&mut views.iter().map(|name| quote_table(name)));
+    let (reader, worker, owner) = (escape_format(reader), escape_format(worker), escape_format(owner));
+    let views: Vec<String> = views.iter().map(|name| quote_table(name)).collect();
+    let of_tables = tables.iter().map(|table| format!("{}(boolean)", partitions_function(table)));
+    let of_views = views.iter().map(|view| format!("{}()", refresh_function(view)));
+    let functions = list(&mut of_tables.chain(of_views));
+    let (tables, views) = (list(&mut tables.iter().cloned()), list(&mut views.into_iter()));
     format!(
-        "DECLARE part regclass; BEGIN \
+        "DECLARE part regclass; work regprocedure; BEGIN \
+         FOR work IN SELECT to_regprocedure(name) FROM unnest({functions}) AS name WHERE to_regprocedure(name) IS NOT NULL LOOP \
+         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO {worker}; ALTER FUNCTION %s OWNER TO {owner}', work, work); END LOOP; \
          FOR part IN SELECT inhrelid FROM pg_inherits, unnest({tables}) AS name WHERE inhparent = to_regclass(name) LOOP \
          EXECUTE format('ALTER TABLE %s OWNER TO {owner}', part); END LOOP; \
          FOR part IN SELECT to_regclass(name) FROM unnest({views}) AS name WHERE to_regclass(name) IS NOT NULL LOOP \

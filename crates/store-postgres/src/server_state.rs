@@ -188,21 +188,23 @@ fn state_statements(catalog: &Catalog) -> Vec<SqlStatement> {
         ),
         SqlStatement::new(
             format!(
-                "SELECT n.nspname::text, c.relname::text, a.attname::text, c.relowner::regrole::text, \
-                 pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE'), p.name, p.bound = 'DEFAULT', \
+                "SELECT n.nspname::text, c.relname::text, a.attname::text, pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE'), \
+                 (SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc AS f WHERE f.pronamespace = n.oid AND f.proname = c.relname || '_partitions'), \
+                 p.bound = 'DEFAULT', \
                  to_char((regexp_match(p.bound, 'FROM \\(''([^'']+)''\\)'))[1]::date, 'YYYY-MM-DD'), \
                  to_char((regexp_match(p.bound, 'TO \\(''([^'']+)''\\)'))[1]::date, 'YYYY-MM-DD') \
                  FROM pg_partitioned_table AS t JOIN pg_class AS c ON c.oid = t.partrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace \
                  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = t.partattrs[0] AND a.atttypid = 'date'::regtype \
                  JOIN pg_index AS x ON x.indrelid = c.oid AND x.indisprimary AND x.indnkeyatts = 2 \
-                 LEFT JOIN LATERAL (SELECT k.relname::text AS name, pg_get_expr(k.relpartbound, k.oid) AS bound FROM pg_inherits AS i \
+                 LEFT JOIN LATERAL (SELECT pg_get_expr(k.relpartbound, k.oid) AS bound FROM pg_inherits AS i \
                  JOIN pg_class AS k ON k.oid = i.inhrelid WHERE i.inhparent = c.oid) AS p ON true \
                  WHERE t.partstrat = 'r' AND t.partnatts = 1 AND {chosen}"
             ),
             names,
         ),
         SqlStatement::new(
-            "SELECT n.nspname || '.' || c.relname, pg_has_role(c.relowner, 'USAGE') FROM pg_class AS c \
+            "SELECT n.nspname || '.' || c.relname, coalesce((SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc AS f \
+             WHERE f.pronamespace = n.oid AND f.proname = c.relname || '_refresh'), false) FROM pg_class AS c \
              JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
             Vec::new(),
         ),
@@ -254,15 +256,14 @@ fn parse_state(replies: &[StatementReply]) -> Result<ServerState, String> {
         let table = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
         let found = state.partitions.entry(table).or_default();
         found.column = row.try_get(2).map_err(failed)?;
-        found.owner = row.try_get(3).map_err(failed)?;
-        found.may_change = row.try_get(4).map_err(failed)?;
-        if let Some(name) = row.try_get(5).map_err(failed)? {
+        found.may_change = row.try_get(3).map_err(failed)?;
+        found.may_maintain = row.try_get(4).map_err(failed)?;
+        if let Some(is_default) = row.try_get(5).map_err(failed)? {
             let (from, to): (Option<String>, Option<String>) =
-                (row.try_get(7).map_err(failed)?, row.try_get(8).map_err(failed)?);
+                (row.try_get(6).map_err(failed)?, row.try_get(7).map_err(failed)?);
             let day = |text: Option<String>| text.and_then(|text| Date::parse(&text));
             let days = (day(from), day(to));
-            let is_default = row.try_get::<_, Option<bool>>(6).map_err(failed)?.unwrap_or(false);
-            found.parts.push(ServerPartition { name, days, is_default });
+            found.parts.push(ServerPartition { days, is_default });
         }
     }
     Ok(state)

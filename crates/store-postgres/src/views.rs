@@ -9,8 +9,8 @@ use runstate_value::{CRC_32, Json};
 
 use super::Postgres;
 use super::connection::PooledConnection;
+use super::functions::{function_name, owner_function};
 use super::layout::{ColumnType, quote_table};
-use super::retry::retry;
 use super::server_state::{ServerState, stored};
 use super::statement::{SqlStatement, quote};
 
@@ -43,8 +43,19 @@ pub(super) fn pending_views(catalog: &Catalog, state: &ServerState) -> Vec<&'sta
 }
 
 fn checksum(view: &MaterializedView) -> String {
-    let definition = format!("{} {} {}", view.query, view.index, view.key.join(" "));
+    let definition =
+        format!("{} {} {} {}", view.query, view.index, view.key.join(" "), refresh_body(&quote_table(view.name)));
     format!("{:08x}", CRC_32.checksum(definition.as_bytes()))
+}
+
+/// The name of the function that refreshes this view.
+pub(super) fn refresh_function(view: &str) -> String {
+    function_name(view, "_refresh")
+}
+
+/// The body of that function, which returns the number of rows.
+fn refresh_body(view: &str) -> String {
+    format!("BEGIN REFRESH MATERIALIZED VIEW CONCURRENTLY {view}; RETURN (SELECT count(*) FROM {view}); END")
 }
 
 /// The checksums of the views that this or another program has created, by name.
@@ -82,10 +93,11 @@ impl Postgres {
             let key: Vec<String> = view.key.iter().map(|column| quote(column)).collect();
             let script = format!(
                 "DROP MATERIALIZED VIEW IF EXISTS {table}; CREATE MATERIALIZED VIEW {table} AS {}; \
-                 CREATE UNIQUE INDEX {} ON {table} ({})",
+                 CREATE UNIQUE INDEX {} ON {table} ({}); {}",
                 view.query,
                 quote(view.index),
-                key.join(", ")
+                key.join(", "),
+                owner_function(&refresh_function(&table), "", "bigint", &refresh_body(&table))
             );
             let run = connection.run_script(&script).await;
             run.map_err(|error| self.preparation_error(&error, &format!("creating the view {}", view.name)))?;
@@ -97,7 +109,7 @@ impl Postgres {
         }
     }
 
-    /// Refreshes the views that belong to this user, while others read them. Returns the number of their rows; `None`:
+    /// Refreshes the views whose functions this user may call, while others read them. Returns the number of their rows; `None`:
     /// there is none.
     pub(super) async fn refresh_views(
         &self,
@@ -111,17 +123,14 @@ impl Postgres {
             }
             let (table, doing) = (quote_table(view.name), format!("refreshing the view {}", view.name));
             let failed = |error: tokio_postgres::Error| self.map_error(&error, &doing);
-            let connection = self.pool.acquire().await.map_err(failed)?;
-            let script = format!(
-                "BEGIN READ WRITE; SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = 'warning'; \
-                 REFRESH MATERIALIZED VIEW CONCURRENTLY {table}; COMMIT"
-            );
-            connection.run_script(&script).await.map_err(failed)?;
-            connection.release();
-            let count = SqlStatement::new(format!("SELECT count(*) FROM {table}"), Vec::new());
-            let count = &count;
-            let reply = retry(self, &doing, || Box::pin(self.run_once(count))).await?;
+            let mut connection = self.pool.acquire().await.map_err(failed)?;
+            let begin = "BEGIN READ WRITE; SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = 'warning'";
+            connection.run_script(begin).await.map_err(failed)?;
+            let call = SqlStatement::new(format!("SELECT {}()", refresh_function(&table)), Vec::new());
+            let reply = connection.run(&call).await.map_err(failed)?;
             let found: i64 = reply.rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(failed)?;
+            connection.run_script("COMMIT").await.map_err(failed)?;
+            connection.release();
             rows = Some(rows.unwrap_or(0) + u64::try_from(found).unwrap_or(0));
         }
         Ok(rows)

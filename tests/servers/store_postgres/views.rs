@@ -1,7 +1,7 @@
 //! Materialized views: they have the numbers of the queries of `fleet`, a daily job refreshes them, and migrations do
 //! not stop at them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use runstate::domain::fleet::{DOMAIN, IntelligentMachine, Project, ResourceUsage
 use runstate::engine::{Engine, RunLimit};
 use runstate::schema::{Catalog, Collection, Entity, Field, MaterializedView};
 use runstate::store::postgres::Postgres;
+use runstate::store::postgres::roles::statements;
 use runstate::store::{Store, StoreAdmin};
 use runstate::testing::{SimHost, SimIds};
 use runstate::time::{Date, Millis, Timestamp};
@@ -314,6 +315,37 @@ fn a_user_without_rights_works_on_a_prepared_database() {
         store.commit(batch("a", vec![insert(&FIRST, "a", json!({"x": "a", "n": 1}))])).await.unwrap();
         assert_eq!(store.maintain().await.unwrap(), None);
         assert_eq!(open_and_refresh(&url).await, Some(1));
+    });
+}
+
+#[test]
+fn a_worker_refreshes_views_and_moves_rows_to_partitions() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let (owner, _) = fleet(&url, clock()).await;
+        fill(owner.store(), 200).await;
+        let names: Vec<&str> = owner.catalog().iter().map(|collection| collection.name).collect();
+        let names: Vec<&str> =
+            names.into_iter().chain(["runstate.commands"]).collect::<BTreeSet<_>>().into_iter().collect();
+        let views = ["fleet.project_resource_summary", "fleet.machine_performance_metrics"];
+        let mut script = statements(&url, &names, &[], &views).unwrap().join(";");
+        let database = url.rsplit_once('/').unwrap().1;
+        script.push_str(&format!("; CREATE ROLE {database} LOGIN IN ROLE {database}_worker"));
+        connect(&url).await.batch_execute(&script).await.unwrap();
+        let (_, place) = url.split_once('@').unwrap();
+        let (worker, _) = fleet(&format!("postgres://{database}@{place}"), clock()).await;
+        let late = "SELECT count(*) FROM fleet.resource_usage_default";
+        assert_ne!(read_text(&url, late).await.as_deref(), Some("0"));
+        let rows = worker.store().maintain().await.unwrap();
+        let shown = "SELECT (SELECT count(*) FROM fleet.project_resource_summary) + (SELECT count(*) FROM fleet.machine_performance_metrics)";
+        assert_eq!(rows.map(|rows| rows.to_string()), read_text(&url, shown).await);
+        assert!(rows > Some(10), "{rows:?}");
+        assert_eq!(read_text(&url, late).await.as_deref(), Some("0"));
+        // It may not alter them, and nobody else may call the functions.
+        let limited = connect(&format!("postgres://{database}@{place}")).await;
+        assert!(limited.batch_execute("REFRESH MATERIALIZED VIEW fleet.project_resource_summary").await.is_err());
+        let public = "SELECT has_function_privilege('public', 'fleet.project_resource_summary_refresh()', 'EXECUTE')";
+        assert_eq!(read_text(&url, public).await.as_deref(), Some("f"));
     });
 }
 
