@@ -226,7 +226,7 @@ pub(super) fn decode(
     let id_column = layout.map_or_else(|| row.columns().first().map_or(ID, Column::name), |layout| layout.id);
     for (position, column) in row.columns().iter().enumerate() {
         if let Some(layout) = layout.filter(|_| !column.name().starts_with('_')) {
-            if layout.is_foreign(column) {
+            if layout.foreign.contains(column.name()) {
                 continue;
             }
             if !layout.has_column(column) {

@@ -197,9 +197,9 @@ pub(super) struct TableLayout {
     pub(super) partition: Option<String>,
     /// The columns of fields, by name.
     pub(super) columns: BTreeMap<String, ColumnType>,
-    /// The columns that others have added, each by the object id of its table and its number there. The server uses no
-    /// number twice, so a column that is added later, with the same name or not, is not among them.
-    pub(super) foreign: BTreeSet<(u32, i16)>,
+    /// The names of the columns that others have added. A migration may replace one by the column of a field, so a read
+    /// of a table with such columns also reads the fingerprint of the schema.
+    pub(super) foreign: BTreeSet<String>,
     /// The paths with a column of sort keys.
     pub(super) keys: Vec<(&'static str, Kind)>,
     /// The text indexes, each with a column of words.
@@ -268,11 +268,6 @@ impl TableLayout {
     /// Whether a column of a row is the one that this layout has for a field.
     pub(super) fn has_column(&self, column: &Column) -> bool {
         self.columns.get(column.name()).is_some_and(|known| known.server_type() == *column.type_())
-    }
-
-    /// Whether others have added a column of a row.
-    pub(super) fn is_foreign(&self, column: &Column) -> bool {
-        column.table_oid().zip(column.column_id()).is_some_and(|at| self.foreign.contains(&at))
     }
 
     /// Whether a field is the id.

@@ -10,6 +10,7 @@ use runstate_value::Json;
 
 use super::codec;
 use super::connection::StatementReply;
+use super::fingerprint::fingerprint_statement;
 use super::layout::{self, ID, TableLayout};
 use super::retry::{ReadFailure, retry};
 use super::statement::{Param, SqlStatement, quote};
@@ -64,18 +65,24 @@ async fn read_tables<'a>(
         .iter()
         .map(|(collection, ids)| select_by_id(collection, layout(collection), undeclared.get(collection), ids))
         .collect();
+    // The rows of the same columns are decoded in another way after a migration.
+    let has_foreign = ids.keys().any(|collection| layout(collection).is_some_and(|one| !one.foreign.is_empty()));
+    let reads = selects.into_iter().chain(has_foreign.then(fingerprint_statement)).collect::<Vec<_>>();
     let mut connection = store.pool.acquire().await?;
-    let replies = if let [_] = &*selects {
-        connection.run_reads(&selects).await?
+    let replies = if ids.len() == 1 {
+        connection.run_reads(&reads).await?
     } else {
         let tables: Vec<String> = ids.keys().map(|collection| layout::quote_table(collection)).collect();
         let mut statements = connection.begin_snapshot(&tables);
         let first = statements.len();
-        statements.extend(selects);
+        statements.extend(reads);
         statements.push(SqlStatement::commit());
         connection.run_all(&statements).await?.split_off(first)
     };
     connection.release();
+    if has_foreign && !declarations.are_current(replies.get(ids.len())) {
+        return Err(ReadFailure::Outdated);
+    }
     let mut found = DocumentsByKey::new();
     for (collection, reply) in ids.keys().zip(&replies) {
         let table = found.entry(collection).or_default();

@@ -30,8 +30,6 @@ pub(super) struct ServerColumn {
     pub(super) not_null: bool,
     /// Whether the server gives it a value that an insertion does not name.
     pub(super) has_default: bool,
-    /// The object id of its table, and its number there.
-    at: (u32, i16),
 }
 
 /// The columns of a table, by name.
@@ -110,7 +108,7 @@ impl ServerState {
         let mut layout = TableLayout::with_columns(collection, columns);
         // An older table keeps its own column.
         layout.id = id_field(collection).filter(|_| !found.contains_key(ID)).unwrap_or(ID);
-        layout.foreign = fields().filter(|(name, _)| !is_own(name)).map(|(_, column)| column.at).collect();
+        layout.foreign = fields().filter(|(name, _)| !is_own(name)).map(|(name, _)| name.clone()).collect();
         layout.partition = self.partitions(collection).map(|partitions| partitions.column.clone());
         // Of the hidden columns, reads use those that exist.
         layout.keys.retain(|(path, _)| found.contains_key(&key_column(path)));
@@ -169,7 +167,7 @@ fn state_statements(catalog: &Catalog) -> Vec<SqlStatement> {
         SqlStatement::new(
             format!(
                 "SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), \
-                 coalesce(l.collname::text, ''), a.attnotnull, a.atthasdef OR a.attidentity <> '', c.oid, a.attnum FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+                 coalesce(l.collname::text, ''), a.attnotnull, a.atthasdef OR a.attidentity <> '' FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
                  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
                  LEFT JOIN pg_collation AS l ON l.oid = a.attcollation WHERE c.relkind IN ('r', 'p') AND {chosen}"
             ),
@@ -241,7 +239,6 @@ fn parse_state(replies: &[StatementReply]) -> Result<ServerState, String> {
             collation: row.try_get(4).map_err(failed)?,
             not_null: row.try_get(5).map_err(failed)?,
             has_default: row.try_get(6).map_err(failed)?,
-            at: (row.try_get(7).map_err(failed)?, row.try_get(8).map_err(failed)?),
         };
         state.columns.entry(table).or_default().insert(row.try_get(2).map_err(failed)?, column);
     }
