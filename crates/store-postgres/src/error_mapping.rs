@@ -69,6 +69,11 @@ pub(super) fn violated_constraint(error: &DriverError, table: &str) -> Option<St
             let name = reason.constraint().unwrap_or_default();
             Some(format!("the check `{name}` of its table does not allow it"))
         }
+        // Both tables, the constraint and the value.
+        SqlState::FOREIGN_KEY_VIOLATION => {
+            let detail = reason.detail().unwrap_or_default().trim_end_matches('.');
+            Some(format!("{}: {detail}", reason.message()))
+        }
         SqlState::STRING_DATA_RIGHT_TRUNCATION => Some(format!(
             "{}: a text is longer than its column, in which U+0000 and U+0001 count as two characters",
             reason.message()

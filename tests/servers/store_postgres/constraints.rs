@@ -1,7 +1,7 @@
 //! Declared ranges and orders are checks of their table, and required fields are columns that are not null.
 
 use runstate::schema::{Catalog, Collection, Field, Format, Key, Literal, NumberRange};
-use runstate::store::{Expectation, Freshness, Store, StoreAdmin, StoreError};
+use runstate::store::{Expectation, Freshness, Store, StoreAdmin, StoreError, Write, WriteOp};
 use serde_json::json;
 
 use super::open;
@@ -113,5 +113,34 @@ fn a_new_version_replaces_the_checks_of_its_table() {
         let found = store.get(&keys, Freshness::Linearizable).await.unwrap();
         let found: Vec<_> = found.into_iter().map(|one| json!(*one.unwrap().document)).collect();
         assert_eq!(found, [json!({"n": "few"}), json!({"share": "1.5", "n": "many"})]);
+    });
+}
+
+#[test]
+fn foreign_key_of_an_operator_refuses_a_commit_as_invalid() {
+    const PARENT: Collection = Collection::new("t.parents", 1).fields(&[]);
+    const CHILD: Collection =
+        Collection::new("t.children", 1).fields(&[Field::id("parent").references("t.parents").optional()]);
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = open(&url).await;
+        store.migrate(&Catalog::new(&[&PARENT, &CHILD]).unwrap()).await.unwrap();
+        let by_hand = "ALTER TABLE t.children ADD CONSTRAINT mine FOREIGN KEY (parent) REFERENCES t.parents \
+                       DEFERRABLE INITIALLY DEFERRED";
+        connect(&url).await.batch_execute(by_hand).await.unwrap();
+        let child = |id: &str| insert(&CHILD, id, json!({"parent": "p"}));
+        let delete = Write { key: Key::new(&PARENT, "p"), expect: Expectation::Any, op: WriteOp::Delete };
+        let orphan = store.commit(batch("a", vec![child("a")])).await.unwrap_err();
+        // The referenced document is in the same commit.
+        store.commit(batch("b", vec![child("b"), insert(&PARENT, "p", json!({}))])).await.unwrap();
+        let referenced = store.commit(batch("c", vec![delete])).await.unwrap_err();
+        for refused in [orphan, referenced] {
+            assert_eq!(refused.code().as_str(), "invalid", "{refused}");
+            for part in ["\"mine\"", "\"children\"", "\"parents\"", "(p)"] {
+                assert!(refused.to_string().contains(part), "{refused}");
+            }
+        }
+        let children = read_text(&url, "SELECT string_agg(_id, ' ') FROM t.children").await;
+        assert_eq!(children.as_deref(), Some("b"));
     });
 }
