@@ -154,7 +154,7 @@ impl Command for AnswerCall {
         // The call is checked before the execution: an answered call is reported as answered, whatever the execution
         // does by now.
         let Some(key) = self.key(view) else {
-            let execution = ExecutionHead::load(view, &self.execution)?.entity;
+            let execution = ExecutionHead::find(view, &self.execution)?;
             execution.require_waiting()?;
             match execution.answerable_call() {
                 // A paused execution whose call is answered resumes only when it is unpaused.

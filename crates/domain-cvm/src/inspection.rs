@@ -191,7 +191,7 @@ impl DomainQuery for Variables {
     }
 
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Vec<FrameView>, Rejection> {
-        let execution = ExecutionHead::load(view, &self.id)?.entity;
+        let execution = ExecutionHead::find(view, &self.id)?;
         let machine = LoadedMachine::load_runnable(view, &execution, ctx)?.machine;
         let Some(name) = &self.name else { return Ok(machine.view(self.bounds).frames) };
         let found = machine.variables_named(name, self.bounds);

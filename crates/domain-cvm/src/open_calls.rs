@@ -10,6 +10,7 @@ use runstate_core::schema::{Fields, Key};
 use runstate_value::time::Timestamp;
 use runstate_vm::PendingCall;
 
+use super::answer::EarlyAnswer;
 use super::call::{CC_HISTORY, Call, CallOutcome, TIMER};
 use super::execution::{CcWaiting, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, ResumeState};
 use super::loaded_machine::LoadedMachine;
@@ -151,7 +152,11 @@ fn cancel(view: &View, ctx: &mut Ctx, calls: &[AwaitedCall], writes: &mut Decisi
     view.require(calls.iter().map(AwaitedCall::key).filter(is_stored))?;
     let mut open: Vec<Call> = Vec::new();
     for awaited in calls {
-        // A row that is missing must not prevent the end of its execution.
+        // A row that is missing, or has become an early answer, must not prevent the end of its execution.
+        let is_written = writes.changes.iter().any(|change| *change.key() == awaited.key());
+        if !is_written && EarlyAnswer::is_in(view, &awaited.key()) {
+            continue;
+        }
         let call: Option<Call> = writes.current(view, &awaited.call_id)?;
         open.extend(call.filter(|call| call.outcome.is_none()));
     }

@@ -152,7 +152,7 @@ impl DomainQuery for PollExecution {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionProgress, Rejection> {
-        let execution = ExecutionHead::load(view, &self.id)?.entity;
+        let execution = ExecutionHead::find(view, &self.id)?;
         let is_counted =
             |row: &&Document| row.get("seq").and_then(Json::as_u64).is_some_and(|seq| seq < execution.output_rows);
         let mut rows: Vec<&Document> =
@@ -237,7 +237,7 @@ impl DomainQuery for ShowStatus {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionStatusDetails, Rejection> {
-        let execution = ExecutionHead::load(view, &self.id)?.entity;
+        let execution = ExecutionHead::find(view, &self.id)?;
         let waiting = execution.open_call();
         let (call, open_calls) = (waiting.map(|call| call.call_id.clone()), waiting.map_or(0, |call| call.open_calls));
         Ok(ExecutionStatusDetails { reached: execution.execution_status(), call, open_calls })
@@ -421,7 +421,7 @@ impl DomainQuery for ShowOutput {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<String>, Rejection> {
-        let execution = ExecutionHead::load(view, &self.id)?.entity;
+        let execution = ExecutionHead::find(view, &self.id)?;
         output(view, &execution)
     }
 }
@@ -438,7 +438,7 @@ impl DomainQuery for Show {
     }
 
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Execution, Rejection> {
-        let execution = ExecutionHead::load(view, &self.id)?.entity;
+        let execution = ExecutionHead::find(view, &self.id)?.into_owned();
         let output = output(view, &execution)?;
         let open = open_calls(view, &execution)?;
         let loaded =

@@ -7,6 +7,8 @@ mod deletion;
 mod error;
 mod lifecycle;
 
+use std::borrow::Cow;
+
 use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
 use runstate_core::schema::{Collection, Entity, Fields, State};
 use runstate_value::Json;
@@ -229,6 +231,14 @@ impl ExecutionHead {
         match view.find_entity::<Self>(id)? {
             Some(head) if !matches!(head.entity.state, ExecutionState::Deleted { .. }) => Ok(head),
             _ => Err(not_found(id)),
+        }
+    }
+
+    /// As [`ExecutionHead::load`], for those who do not change it.
+    pub(super) fn find<'v>(view: &'v View, id: &str) -> Result<Cow<'v, Self>, Rejection> {
+        match view.peek_entity::<Self>(id) {
+            Some(head) if !matches!(head.state, ExecutionState::Deleted { .. }) => Ok(head),
+            _ => Self::load(view, id).map(|head| Cow::Owned(head.entity)),
         }
     }
 
