@@ -91,6 +91,8 @@ export class ModelAnswering {
     const rs = await this.store.open();
     const work = await rs.cvm.claim({ call: call.id, owner: model.name, leaseMs: LEASE_MS });
     if (work === null) return;
+    // Another window's model failed after the calls were read: it waits for the person.
+    if (work.error !== undefined) return await rs.cvm.release(work);
     const lost = new AbortController();
     const heartbeats = setInterval(() => {
       rs.cvm.heartbeat(work, LEASE_MS).catch((error: unknown) => {
