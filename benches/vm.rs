@@ -169,8 +169,8 @@ fn run_here(source: &str) -> Result<EngineRun, BenchError> {
     loop {
         match machine.run(1_000_000, &TurnContext { now_ms: 0 }) {
             StopReason::Fuel => {}
-            StopReason::Call(_) => {
-                machine.reply(&[runstate::vm::Reply::Value(Json::Null)]).map_err(|failure| failure.message)?;
+            StopReason::Waiting(_) => {
+                machine.answer(&Json::Null).map_err(|failure| failure.message)?;
                 begun = Instant::now();
             }
             StopReason::Complete(result) => return Ok((result.to_string(), begun.elapsed())),

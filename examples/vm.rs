@@ -5,7 +5,7 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use runstate::vm::{CallRequest, Limits, Machine, Reply, StopReason, TurnContext, VerifiedProgram};
+use runstate::vm::{Limits, Machine, Reply, StopReason, TurnContext, VerifiedProgram};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args().nth(1).ok_or("which program?")?;
@@ -25,15 +25,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         match stop {
             StopReason::Fuel => {}
-            stop @ (StopReason::Call(_) | StopReason::Calls(_)) => {
-                let mut replies = Vec::new();
-                for call in requested_calls(stop) {
-                    writeln!(out, "? {} {}{}", call.kind, call.prompt, call.args)?;
-                    let answer = answers.next().ok_or("no more answers")??;
-                    replies.push(Reply::Value(answer.into()));
-                }
-                machine.reply(&replies).map_err(|failure| failure.message)?;
-            }
             StopReason::Waiting(calls) => {
                 let Some(call) = calls.first() else { return Err("it waits for nothing".into()) };
                 writeln!(out, "? {} {}{}", call.request.kind, call.request.prompt, call.request.args)?;
@@ -57,12 +48,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let millions = machine.instructions() as f64 / 1e6;
     eprintln!("{millions:.1} M instructions in {seconds:.3} s, {:.1} M/s", millions / seconds);
     Ok(())
-}
-
-fn requested_calls(stop: StopReason) -> Vec<CallRequest> {
-    match stop {
-        StopReason::Call(call) => vec![call],
-        StopReason::Calls(calls) => calls,
-        _ => Vec::new(),
-    }
 }

@@ -287,13 +287,14 @@ fn run_to_end(bytecode: &[runstate::vm::program::Instruction], lines: &mut Vec<S
             }
             StopReason::Failed(failure) => return RunEnd::Failed(Box::new(failure)),
             StopReason::Waiting(calls) => {
-                // Only timers can be open.
-                let Some(call) = calls.first() else { return RunEnd::Refused("it waits for nothing".to_owned()) };
+                // Only timers can be settled.
+                let Some(call) = calls.iter().find(|call| call.request.kind == "timer") else {
+                    return RunEnd::Refused("a call of the host".to_owned());
+                };
                 if machine.settle(call.number, &runstate::vm::Reply::Nothing).is_err() {
                     return RunEnd::Refused("a call that cannot be settled".to_owned());
                 }
             }
-            StopReason::Call(_) | StopReason::Calls(_) => return RunEnd::Refused("a call of the host".to_owned()),
         }
     }
 }

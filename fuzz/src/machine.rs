@@ -121,16 +121,9 @@ fn run(program: &Arc<VerifiedProgram>, mut machine: Machine) {
 }
 
 fn reply(machine: &mut Machine, stop: &StopReason) {
-    let calls = match stop {
-        StopReason::Call(_) => 1,
-        StopReason::Calls(calls) => calls.len(),
-        StopReason::Waiting(calls) => {
-            machine.acknowledge_calls();
-            return machine.settle(calls[0].number, &Reply::Value(json!("yes"))).unwrap();
-        }
-        _ => return,
-    };
-    machine.reply(&vec![Reply::Value(json!("yes")); calls]).unwrap();
+    if let StopReason::Waiting(calls) = stop {
+        machine.settle(calls[0].number, &Reply::Value(json!("yes"))).unwrap();
+    }
 }
 
 fn save(machine: &Machine) -> Json {

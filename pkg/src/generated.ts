@@ -6504,7 +6504,7 @@ export interface CvmExecutionLogsDocument {
   timestamp: number;
 }
 
-/** A document of `cvm.executions`, version 2 of its schema. */
+/** A document of `cvm.executions`, version 3 of its schema. */
 export interface CvmExecutionsDocument {
   ccWaiting?: {
     /** Milliseconds since 1970, UTC. */
@@ -6535,6 +6535,18 @@ export interface CvmExecutionsDocument {
       requestedAt?: number | null;
       [key: string]: unknown;
     } | null;
+    open?: {
+      ccWaiting?: {
+        /** Milliseconds since 1970, UTC. */
+        requestedAt?: number | null;
+        [key: string]: unknown;
+      } | null;
+      /** Milliseconds since 1970, UTC. */
+      wakeAt?: number | null;
+      [key: string]: unknown;
+    } | null;
+    /** Milliseconds since 1970, UTC. */
+    wakeAt?: number | null;
     [key: string]: unknown;
   } | null;
   programId: string;
@@ -6545,6 +6557,16 @@ export interface CvmExecutionsDocument {
   /** Milliseconds since 1970, UTC. */
   started: number;
   state: {
+    open?: {
+      ccWaiting?: {
+        /** Milliseconds since 1970, UTC. */
+        requestedAt?: number | null;
+        [key: string]: unknown;
+      } | null;
+      /** Milliseconds since 1970, UTC. */
+      wakeAt?: number | null;
+      [key: string]: unknown;
+    } | null;
     output: Json[];
     outputCount: number;
     pc: number;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use runstate_lang::{Diagnostic, MAX_FILES, MAX_SOURCE, compile, compile_modules, compile_with};
-use runstate_vm::{Limits, Machine, MachineFailure, Reply, StopReason, TurnContext, VerifiedProgram};
+use runstate_vm::{Limits, Machine, MachineFailure, StopReason, TurnContext, VerifiedProgram};
 use serde_json::Value as Json;
 
 const TURN: TurnContext = TurnContext { now_ms: 1_700_000_000_000 };
@@ -56,13 +56,12 @@ fn run(program: &Arc<VerifiedProgram>, fuel: u64) -> (Vec<String>, Result<Json, 
         lines.extend(machine.take_output());
         match stop {
             StopReason::Fuel => machine = restore_copy(&machine, program),
-            StopReason::Call(call) => {
+            StopReason::Waiting(calls) => {
                 machine = restore_copy(&machine, program);
-                machine.reply(&[Reply::Value(format!("answer to {}", call.prompt).into())]).unwrap();
+                machine.answer(&format!("answer to {}", calls[0].request.prompt).into()).unwrap();
             }
             StopReason::Complete(result) => return (lines, Ok(result)),
             StopReason::Failed(failure) => return (lines, Err(failure)),
-            other => panic!("{other:?}"),
         }
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::call::{CC_HISTORY, Call, CallOutcome};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice};
-use super::{call_closing, call_cost, claim, row_id};
+use super::{call_cost, claim, row_id, waiting};
 use crate::codes;
 
 /// The call that an answer is for.
@@ -83,8 +83,9 @@ impl AnswerCall {
             AnswerTarget::Key { key, occurrence } => keyed_id(&self.execution, key, *occurrence),
             AnswerTarget::Open { seen } => {
                 let execution = view.peek_entity::<ExecutionHead>(&self.execution);
-                if let Some((call, 1)) = execution.as_deref().and_then(ExecutionHead::answerable_call) {
-                    seen.get_or_init(|| call.to_owned());
+                let waiting = execution.as_deref().and_then(ExecutionHead::waiting);
+                if let Some(waiting) = waiting.filter(|waiting| waiting.answerable_calls() == 1) {
+                    seen.get_or_init(|| waiting.call_id.clone());
                 }
                 seen.get()?.clone()
             }
@@ -144,7 +145,7 @@ impl Command for AnswerCall {
 
     fn reads(&self, view: &View) -> ReadSet {
         match self.key(view) {
-            Some(call) => call_closing::reads(view, &self.execution, &call),
+            Some(call) => waiting::reads(view, &self.execution, &call),
             // The open call of an older state may be one that no caller has read.
             None => ReadSet::key(Key::new(&EXECUTIONS, &self.execution)).with_freshness(Freshness::Linearizable),
         }
@@ -155,11 +156,11 @@ impl Command for AnswerCall {
         // does by now.
         let Some(key) = self.key(view) else {
             let execution = ExecutionHead::find(view, &self.execution)?;
-            execution.require_waiting()?;
-            match execution.answerable_call() {
+            let waiting = execution.require_waiting(ctx.now)?;
+            match waiting.answerable_calls() {
                 // A paused execution whose call is answered resumes only when it is unpaused.
-                Some((call, 0)) => Call::load(view, call)?.entity.require_open()?,
-                Some((_, open)) if open > 1 => {
+                0 => Call::load(view, &waiting.call_id)?.entity.require_open()?,
+                open if open > 1 => {
                     let id = &self.execution;
                     let message = format!("execution `{id}` has {open} open calls; name the one to answer");
                     return Err(Rejection::domain(codes::AMBIGUOUS_CALL, message));
@@ -193,15 +194,13 @@ impl Command for AnswerCall {
         }
         call.require_open()?;
         let head = ExecutionHead::load(view, &self.execution)?;
-        head.entity.require_waiting()?;
+        head.entity.require_waiting(ctx.now)?;
         call.require_awaited()?;
         call.require_before_deadline(ctx.now)?;
         let result = call.coerce_answer(&self.answer)?;
         let settled = call_cost::settle(view, ctx, call, self.cost.as_deref())?;
         call.complete(result, self.by.clone(), ctx.now);
-        let mut decision = call_closing::close_call(view, ctx, head, row)?;
-        decision.include(settled);
-        Ok(decision)
+        waiting::close_call(view, ctx, head, row, settled)
     }
 
     fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {

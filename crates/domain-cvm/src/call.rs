@@ -1,5 +1,5 @@
 //! A call: a question that an execution asks, a tool that it uses or a timer that it sets. A call has one row in
-//! `cc_history`, written when it is made and completed when it is closed. `call_closing.rs` closes calls and resumes
+//! `cc_history`, written when it is made and completed when it is closed. `waiting.rs` closes calls and resumes
 //! their executions. Answers, also early ones, are in `answer.rs`, workers in `claim.rs`.
 
 use runstate_core::decision::{Cost, Ctx, Hint, LoadedEntity, Rejection, View};

@@ -141,6 +141,21 @@ pub(super) fn settle(
     }
 }
 
+/// As [`release`], of a budget to which `writes` may belong. The release becomes a part of them.
+pub(super) fn release_after<'a>(
+    view: &View,
+    ctx: &mut Ctx,
+    calls: impl IntoIterator<Item = &'a mut Call>,
+    writes: &mut Decision<()>,
+) -> Result<(), Rejection> {
+    let reserved: Vec<&mut Call> = calls.into_iter().filter(|call| reservation(call).is_some()).collect();
+    if !reserved.is_empty() {
+        let released = release(&view.clone().after(&writes.changes, ctx), ctx, reserved, false)?;
+        writes.follow(released);
+    }
+    Ok(())
+}
+
 /// Gives back what was reserved for these calls. `failed`: because their workers failed.
 pub(super) fn release<'a>(
     view: &View,

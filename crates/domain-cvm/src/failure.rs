@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::call::{CC_HISTORY, Call, CallError, CallOutcome};
 use super::claim::require_open_claim;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, RunSlice};
-use super::{call_closing, call_cost};
+use super::{call_cost, waiting};
 
 /// Longest message of a failure, in bytes. It is enough to see the cause.
 const MESSAGE_BYTES: usize = 4 * 1024;
@@ -61,7 +61,7 @@ impl Command for Fail {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        call_closing::reads(view, &self.execution, &Key::new(&CC_HISTORY, &self.call))
+        waiting::reads(view, &self.execution, &Key::new(&CC_HISTORY, &self.call))
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>, Rejection> {
@@ -75,7 +75,7 @@ impl Command for Fail {
         }
         require_open_claim(call, self.token)?;
         let head = ExecutionHead::load(view, &self.execution)?;
-        head.entity.require_waiting()?;
+        head.entity.require_waiting(ctx.now)?;
         call.require_before_deadline(ctx.now)?;
         let message = truncate_message(&self.message);
         call.error = Some(CallError { name: self.name.clone(), message, timestamp: ctx.now, by: self.by.clone() });
@@ -91,8 +91,7 @@ impl Command for Fail {
             return Ok(released.map(|()| failed).change(row.update(ctx.now)?));
         }
         call.close(CallOutcome::Failed);
-        let mut decision = call_closing::close_call(view, ctx, head, row)?;
-        decision.include(released);
+        let decision = waiting::close_call(view, ctx, head, row, released)?;
         Ok(decision.map(|status| FailedCall { retry_at: None, reached: Some(status) }))
     }
 

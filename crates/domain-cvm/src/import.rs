@@ -6,7 +6,9 @@
 //! machine of its program can be restored there, its state is kept for reading, and `retry` is rejected with the
 //! reason.
 
-use runstate_core::decision::{Change, Command, Ctx, Decision, Hint, LoadedEntity, ReadSet, Rejection, View};
+use runstate_core::decision::{
+    Change, Command, Ctx, Decision, Hint, Lifecycle, LoadedEntity, ReadSet, Rejection, View,
+};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
 use runstate_core::schema::{Entity, Key, Violation, entity};
@@ -18,11 +20,12 @@ use serde::Serialize;
 
 use super::call::{CC_HISTORY, COGNITIVE, Call, CallOutcome, Context, Request, open_hint};
 use super::execution::{
-    EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatus, ImportedFailure, Metrics, ProgramError,
+    EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, ImportedFailure, Metrics, ProgramError,
 };
-use super::loaded_machine::{self, Frames, LoadedMachine, PageTable};
+use super::loaded_machine::{self, LoadedMachine};
 use super::program::{Bytecode, DecodedProgram, LoadedProgram, Metadata, PROGRAMS, Program, by_name, version_key};
-use super::{call_closing, codes, slice};
+use super::waiting::Waiting;
+use super::{codes, slice};
 
 /// Bytecode version of a program without bytecode that runs here. It is older than all others, so that starting the
 /// program requires its source again.
@@ -368,7 +371,7 @@ impl ImportExecution {
         let at = self.last_modified;
         let state = match &self.state {
             ImportedState::Ready | ImportedState::Running | ImportedState::Waiting { .. } => {
-                ExecutionState::Running { lease_until: ctx.now }
+                ExecutionState::Running { lease_until: ctx.now, open: None }
             }
             ImportedState::Complete(result) => {
                 check_plain(result).map_err(|excess| invalid("result", excess))?;
@@ -385,29 +388,11 @@ impl ImportExecution {
             }
         };
         Ok(ExecutionHead {
-            id: self.id.clone(),
-            program_id: program.id,
-            program_name: program.name,
             program_version: 1,
-            state,
             pc: self.pc,
-            frames: Frames::empty(),
-            output: Vec::new(),
-            output_count: 0,
-            output_rows: 0,
-            output_digest: String::new(),
-            started: self.started,
             last_modified: at,
             metrics: self.metrics,
-            input: None,
-            parent_id: None,
-            random: Json::Null,
-            heap: PageTable::default(),
-            group_size: 0,
-            open_calls: Vec::new(),
-            group_answer_bytes: 0,
-            log_level: None,
-            heap_bytes: None,
+            ..ExecutionHead::new(&self.id, program, state, self.started)
         })
     }
 }
@@ -458,7 +443,12 @@ impl Command for ImportExecution {
                     ..Call::imported(id, &self.id, &execution.program_name, prompt.clone(), *asked, context)
                 };
                 writes.changes.push(Change::insert(&call)?);
-                execution.state = call_closing::waiting_for(&[call]).map_or(execution.state, ExecutionState::Waiting);
+                let record = vm::CallRecord { id: call.id, requested_at: *asked, deadline: None };
+                let pending = loaded.machine.open_calls();
+                pending.iter().for_each(|open| loaded.machine.record_call(open.number, record.clone()));
+                let waiting = Waiting::of_machine(&loaded.machine);
+                let waiting = waiting.ok_or_else(|| invalid("state", "its machine waits for no call"))?;
+                execution.apply(ExecutionEvent::Wait(waiting))?;
                 Some(open_hint(COGNITIVE))
             }
             ImportedState::Complete(_) | ImportedState::Failed(_) => None,

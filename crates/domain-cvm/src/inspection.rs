@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
 use super::loaded_machine::LoadedMachine;
-use super::{call_closing, loaded_machine};
+use super::{loaded_machine, waiting};
 use crate::Settings;
 
 /// Checks the head of an execution: its program exists, its machine can be restored from its heap pages, and it waits
@@ -49,7 +49,7 @@ impl DomainQuery for Inspect {
     type Output = Option<Inspection>;
 
     fn reads(&self, view: &View) -> ReadSet {
-        call_closing::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+        waiting::with_open_calls(loaded_machine::reads(view, &self.id), view, &self.id, false)
     }
 
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Option<Inspection>, Rejection> {
@@ -74,17 +74,16 @@ impl DomainQuery for Inspect {
 
 impl Inspection {
     fn check(&mut self, execution: &ExecutionHead, head: &Document, view: &View, ctx: &Ctx) {
-        self.problems.extend(LoadedMachine::load(view, execution, ctx).err().map(reason));
-        self.problems.extend(call_closing::find_awaited_calls(view, execution).err().map(reason));
+        match LoadedMachine::load(view, execution, ctx) {
+            Ok(loaded) => self.problems.extend(waiting::list_problem(execution, &loaded.machine)),
+            Err(rejection) => self.problems.push(reason(rejection)),
+        }
+        self.problems.extend(waiting::find_open_calls(view, execution).err().map(reason));
         self.pages = loaded_machine::rows_in_use(execution).map(|key| key.id.to_string()).collect();
         self.output_rows = get(head, "state.outputRows").map(|_| execution.output_rows);
         self.output_count = execution.output_count;
         self.output_digest.clone_from(&execution.output_digest);
-        let listed = u32::try_from(execution.open_calls.len()).unwrap_or(u32::MAX);
-        self.open_calls = match execution.open_call() {
-            _ if listed > 0 && execution.ended_at().is_none() => listed,
-            waiting => waiting.map_or(0, |waiting| waiting.open_calls),
-        };
+        self.open_calls = execution.waiting().map_or(0, |waiting| waiting.open_calls);
     }
 }
 

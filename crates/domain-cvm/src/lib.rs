@@ -9,7 +9,7 @@
 //! | `answer.rs` | answers, and the row of an early answer |
 //! | `claim.rs`, `failure.rs`, `work.rs` | workers: claims and leases; failures and retries; calls as the work of workers |
 //! | `call_cost.rs` | costs of calls: reservations against budgets |
-//! | `call_closing.rs` | the calls that an execution waits for: reading and closing them |
+//! | `waiting.rs` | the calls that an execution waits for: reading, closing and cancelling them |
 //! | `answer_schema/` | choices and schemas of answers |
 //! | `import.rs` | the import of programs and executions that another system has recorded |
 //! | `file_layout.rs` | the files of an export that is a folder |
@@ -26,7 +26,6 @@ extern crate runstate_core as runstate;
 mod answer;
 mod answer_schema;
 mod call;
-mod call_closing;
 mod call_cost;
 mod child_rows;
 mod claim;
@@ -39,13 +38,13 @@ mod import;
 mod inspection;
 mod listing;
 mod loaded_machine;
-mod open_calls;
 mod port;
 mod program;
 mod queries;
 mod settings;
 mod slice;
 mod verification;
+mod waiting;
 mod work;
 
 cfg_if::cfg_if! {
@@ -81,9 +80,9 @@ pub use child_rows::{EXECUTION_LOGS, ExecutionLogRow, HEAP_PAGES, HISTORY, Histo
 pub use claim::{Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, Release};
 pub use due::RETENTION;
 pub use execution::{
-    Cancel, CcWaiting, Delete, DeleteRows, DeletionCursor, DeletionProgress, EXECUTIONS, ExecutionEvent, ExecutionHead,
+    Cancel, Delete, DeleteRows, DeletionCursor, DeletionProgress, EXECUTIONS, ExecutionEvent, ExecutionHead,
     ExecutionState, ExecutionStatus, ImportedFailure, Metrics, Pause, ProgramError, ResumeState, Retry, RunDue,
-    RunDueOutcome, RunSlice, SliceEnd, Start, Status, Unpause,
+    RunDueOutcome, RunSlice, Start, Status, Unpause,
 };
 pub use failure::{Fail, FailedCall};
 pub use import::{
@@ -106,6 +105,7 @@ pub use queries::{
     ShowCall, ShowOutput, ShowParameters, ShowStatus,
 };
 pub use settings::{LogLevel, Settings};
+pub use waiting::Waiting;
 pub use work::Work;
 
 /// The collections of this domain.

@@ -17,10 +17,12 @@ use super::child_rows;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
 use super::program::{DecodedProgram, version_key};
 use super::settings::Settings;
-use crate::codes;
 
 /// Largest JSON of stack and scopes in the head, in bytes. A larger one has rows of its own.
 const FRAMES_BYTES: usize = 256 * 1024;
+
+/// Largest size of the open calls in the head, in bytes. Larger ones have rows of their own, with stack and scopes.
+const OPEN_CALL_BYTES: u64 = 16 * 1024;
 
 /// Page number of the rows that hold stack and scopes when the head does not.
 const FRAMES_PAGE: i64 = -1;
@@ -306,19 +308,6 @@ impl LoadedMachine {
         Ok(Self { machine, program_hash: decoded.hash, unrunnable_reason })
     }
 
-    /// Passes the outcomes of the open calls to the machine. An answer that the machine cannot take is rejected.
-    pub fn reply(&mut self, replies: &[vm::Reply]) -> Result<(), Rejection> {
-        self.machine.reply(replies).map_err(|failure| Rejection::domain(codes::INVALID_ANSWER, failure.message))
-    }
-
-    /// As [`LoadedMachine::reply`], where no caller can be rejected: a reply that the machine cannot take is thrown in
-    /// the program.
-    pub fn reply_or_throw(&mut self, replies: &[vm::Reply]) {
-        if let Err(failure) = self.machine.reply(replies) {
-            self.machine.throw("RangeError", &failure.message);
-        }
-    }
-
     /// The value for the engine's cache. An ended execution is not cached, since its readers can wait for its rows.
     pub fn into_cached(self, execution: ExecutionHead) -> Option<(Key, CachedValue)> {
         let is_active = matches!(
@@ -361,7 +350,8 @@ impl LoadedMachine {
             None => execution.pc = saved.pc,
         }
         let text = value::to_json_string(&frames).map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.to_string()))?;
-        if text.len() > FRAMES_BYTES {
+        // The head is written for each call of a group that is closed.
+        if text.len() > FRAMES_BYTES || self.machine.open_call_bytes() > OPEN_CALL_BYTES {
             heap.spilled = versions.after(heap.spilled);
             let rows = child_rows::page_rows(&id, FRAMES_PAGE, heap.spilled, &text)?;
             heap.spill = Some(PageRef::new(heap.spilled, rows.len()));

@@ -1,21 +1,21 @@
 //! Queries of one execution, each as of one moment.
 
-use runstate_core::decision::{Cost, Ctx, DomainQuery, LoadedEntity, ReadSet, Rejection, View};
+use runstate_core::decision::{Cost, Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::limits::SAFE_INTEGER;
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
 use runstate_core::schema::{Filter, Key, Query};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json};
-use runstate_vm::{InspectBounds, MachineView};
+use runstate_vm::{InspectBounds, Machine, MachineView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response};
+use super::call::{CC_HISTORY, Call, CallError, CallOutcome, Response};
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatus, Metrics, ProgramError, Status};
 use super::loaded_machine::{self, LoadedMachine};
-use super::{OUTPUTS, call_closing, child_rows};
+use super::{OUTPUTS, child_rows, waiting};
 
 /// Returns all data of an execution. Changes nothing.
 #[derive(Clone, Debug, Serialize)]
@@ -147,7 +147,7 @@ impl DomainQuery for PollExecution {
         let first = view.rows("output").and_then(|rows| rows.get(..POLL_ROWS)).unwrap_or_default();
         let unfinished = !first.is_empty() && first.iter().all(|(_, row)| child_rows::is_continued(&row.document));
         let new = if unfinished { new } else { new.limit(POLL_ROWS as u32) };
-        let reads = call_closing::with_awaited_calls(ReadSet::key(key.clone()), view, &self.id);
+        let reads = waiting::with_open_calls(ReadSet::key(key.clone()), view, &self.id, false);
         if view.has_read(&key) { reads.query("output", new) } else { reads }
     }
 
@@ -179,7 +179,7 @@ impl DomainQuery for PollExecution {
             lines: child_rows::output_lines(rows.into_iter()),
             next,
             more: next < execution.output_rows,
-            calls: open_calls(view, &execution)?.into_iter().map(OpenCall::from).collect(),
+            calls: open_calls(view, &execution)?,
             asked: execution.metrics.cc_calls_count,
             result,
             error,
@@ -187,32 +187,20 @@ impl DomainQuery for PollExecution {
     }
 }
 
-fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Call>, Rejection> {
-    let calls = call_closing::find_awaited_calls(view, execution)?.into_iter().map(|row| row.entity);
-    Ok(calls.filter(|call| call.outcome.is_none()).collect())
+fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<OpenCall>, Rejection> {
+    let calls = waiting::find_open_calls(view, execution)?;
+    Ok(calls.into_iter().map(|row| OpenCall::from(row.entity)).collect())
 }
 
-/// The part of the calls that belongs to the state: the requests and, while other calls are open, the outcomes. It has
-/// no times and no ids.
-fn calls_of_state(view: &View, execution: &ExecutionHead) -> Result<Json, Rejection> {
-    let calls = call_closing::find_awaited_calls(view, execution)?;
-    let calls = calls.iter().map(|LoadedEntity { entity: call, .. }| {
-        let mut state = json!({"prompt": call.request.prompt, "choices": call.request.choices});
-        let mut add = |name: &str, value: Option<Json>| {
-            if let (Some(value), Some(state)) = (value, state.as_object_mut()) {
-                state.insert(name.to_owned(), value);
-            }
-        };
-        add("kind", (call.kind != COGNITIVE).then(|| call.kind.clone().into()));
-        add("args", Some(call.request.args.clone()).filter(|args| !args.is_null()));
-        add("schema", call.request.schema.clone());
-        add("default", call.request.default.clone());
-        add("outcome", call.outcome.map(|outcome| json!(outcome)));
-        add("result", call.response.as_ref().map(|response| response.result.clone()));
-        add("error", call.error.as_ref().filter(|_| call.outcome.is_some()).map(|error| json!(error.message)));
-        state
+/// The outcomes of calls that the machine has not received. Its state has the requests of all calls that it waits for.
+fn undelivered_outcomes(view: &View, execution: &ExecutionHead, machine: &Machine) -> Result<Json, Rejection> {
+    let count = execution.waiting().map_or(0, |waiting| waiting.closed_calls);
+    let calls = waiting::find_closed_calls(view, execution, machine, count, &[])?;
+    let outcomes = calls.into_iter().map(|call| {
+        let error = call.error.map(|error| error.message);
+        json!([call.step, call.outcome, call.response.map(|response| response.result), error])
     });
-    Ok(calls.collect())
+    Ok(outcomes.collect())
 }
 
 /// The status of an execution, and the calls that it waits for.
@@ -238,7 +226,7 @@ impl DomainQuery for ShowStatus {
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionStatusDetails, Rejection> {
         let execution = ExecutionHead::find(view, &self.id)?;
-        let waiting = execution.open_call();
+        let waiting = execution.waiting();
         let (call, open_calls) = (waiting.map(|call| call.call_id.clone()), waiting.map_or(0, |call| call.open_calls));
         Ok(ExecutionStatusDetails { reached: execution.execution_status(), call, open_calls })
     }
@@ -434,7 +422,7 @@ impl DomainQuery for Show {
         let heap = self.hash || self.machine.is_some();
         let head =
             if heap { loaded_machine::reads(view, &self.id) } else { ReadSet::key(Key::new(&EXECUTIONS, &self.id)) };
-        output_rows(call_closing::with_awaited_calls(head, view, &self.id), view, &self.id)
+        output_rows(waiting::with_open_calls(head, view, &self.id, false), view, &self.id)
     }
 
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Execution, Rejection> {
@@ -444,7 +432,9 @@ impl DomainQuery for Show {
         let loaded =
             (self.hash || self.machine.is_some()).then(|| LoadedMachine::load(view, &execution, ctx)).transpose()?;
         let state_hash = match &loaded {
-            Some(loaded) if self.hash => Some(loaded.state_hash(&execution, &calls_of_state(view, &execution)?)),
+            Some(loaded) if self.hash => {
+                Some(loaded.state_hash(&execution, &undelivered_outcomes(view, &execution, &loaded.machine)?))
+            }
             _ => None,
         };
         let machine = loaded.as_ref().zip(self.machine).map(|(loaded, bounds)| loaded.machine.view(bounds));
@@ -462,7 +452,7 @@ impl DomainQuery for Show {
             output,
             result,
             error,
-            calls: open.into_iter().map(OpenCall::from).collect(),
+            calls: open,
             state_hash,
             heap_pages: u32::try_from(execution.heap.pages.len()).unwrap_or(u32::MAX),
             input: execution.input,

@@ -1,20 +1,21 @@
 //! A slice: the machine runs until it stops or its fuel is used up. All results become changes of one commit.
 
 use runstate_core::decision::{Change, Ctx, Decision, Hint, Lifecycle, LoadedEntity, Rejection, View};
+use runstate_core::error_code::ErrorCode;
 use runstate_core::id::{hex, sha256};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
 use runstate_value::json_bytes;
 use runstate_value::time::Millis;
-use runstate_vm::{CallRequest, Machine, StopReason, TurnContext};
+use runstate_vm::{CallRecord, Machine, PendingCall, StopReason, TurnContext};
 use serde_json::json;
 
 use super::answer::EarlyAnswer;
 use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response, TIMER};
-use super::execution::{ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError, SliceEnd};
+use super::child_rows;
+use super::execution::{ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError};
 use super::loaded_machine::LoadedMachine;
-use super::open_calls::{self, OpenCallsOutcome};
 use super::settings::Settings;
-use super::{call_closing, child_rows};
+use super::waiting::{self, Waiting};
 use crate::LogLevel;
 
 /// Largest number of output lines in the head.
@@ -45,36 +46,34 @@ fn log_position(writes: &Decision<()>, instructions: u64) -> child_rows::LogPosi
     child_rows::LogPosition { instructions, changes: writes.changes.len() }
 }
 
-/// Runs a slice of an execution that was read. The decision updates the head, and has `other_changes` and the writes of
-/// the slice.
+/// Runs a slice of an execution that was read. The decision updates the head, and has `writes` and those of the slice.
 pub(super) fn decide_slice(
     view: &View,
     mut head: LoadedEntity<ExecutionHead>,
     mut loaded: LoadedMachine,
     ctx: &mut Ctx,
-    other_changes: Vec<Change>,
+    writes: Decision<()>,
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
-    let writes = run_slice(view, &mut head.entity, &mut loaded, ctx)?;
+    let writes = run_slice(view, &mut head.entity, &mut loaded, ctx, writes)?;
     let mut decision = Decision::new(head.entity.execution_status()).change(head.update(ctx.now)?);
-    decision.changes.extend(other_changes);
     decision.include(writes);
     decision.cached.extend(loaded.into_cached(head.entity));
     Ok(decision)
 }
 
-/// Runs the machine for a slice and updates `execution`. The result is its other writes.
+/// Runs the machine for a slice and updates `execution`. The result is `writes` with its other writes.
 pub(super) fn run_slice(
     view: &View,
     execution: &mut ExecutionHead,
     loaded: &mut LoadedMachine,
     ctx: &mut Ctx,
+    mut writes: Decision<()>,
 ) -> Result<Decision<()>, Rejection> {
-    let mut writes = Decision::new(());
     let level = execution.log_level.unwrap_or(Settings::of(ctx).log_level);
     let started = ctx.stopwatch.map(|stopwatch| stopwatch());
     let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
     append_output(execution, &loaded.machine.take_output(), &mut writes)?;
-    execution.state = execution.next_state(ExecutionEvent::SliceEnded(end))?;
+    execution.apply(end)?;
     if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
         let elapsed_ms = stopwatch().saturating_sub(started).saturating_add(500) / 1_000;
         execution.metrics.execution_time_ms += i64::try_from(elapsed_ms).unwrap_or_default();
@@ -92,7 +91,7 @@ fn run_machine(
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     level: LogLevel,
-) -> Result<SliceEnd, Rejection> {
+) -> Result<ExecutionEvent, Rejection> {
     let logs = level != LogLevel::Off;
     let traced = level == LogLevel::Instructions;
     let instructions = if traced {
@@ -104,7 +103,6 @@ fn run_machine(
     let turn = TurnContext { now_ms: ctx.now.as_millis() };
     // A save takes several times the memory that it writes, so it writes only a part of the allowed heap.
     let bytes = Settings::of(ctx).slice_bytes.min(execution.heap_bytes.unwrap_or(Settings::of(ctx).heap_bytes) / 4);
-    (execution.group_size, execution.group_answer_bytes) = (0, 0);
     loop {
         let fuel = until.saturating_sub(loaded.machine.instructions());
         let stop = if traced {
@@ -112,42 +110,31 @@ fn run_machine(
         } else {
             run_untraced(&mut loaded.machine, fuel, bytes, &turn)
         };
-        open_calls::close_cancelled_calls(view, execution, loaded, ctx, writes)?;
-        let (requests, group_size) = match stop {
+        let cancelled = loaded.machine.take_cancelled();
+        waiting::cancel(view, ctx, &cancelled, writes)?;
+        match stop {
             StopReason::Waiting(open) => {
-                execution.group_size = 0;
-                match open_calls::update_open_calls(view, execution, loaded, open, ctx, writes, logs)? {
-                    OpenCallsOutcome::Waiting(waiting) => return Ok(SliceEnd::Waiting(waiting)),
-                    OpenCallsOutcome::Settled => continue,
-                    OpenCallsOutcome::Deferred => {
-                        return Ok(SliceEnd::Unfinished(ctx.now + Settings::of(ctx).run_lease));
-                    }
+                let new = open.into_iter().filter(|call| call.record.is_none()).collect();
+                match create_calls(view, execution, loaded, new, ctx, writes, logs)? {
+                    CreateCallsOutcome::Waiting => {}
+                    CreateCallsOutcome::Settled => continue,
+                    CreateCallsOutcome::Deferred => return Ok(unfinished(loaded, ctx)),
                 }
+                let missing = || Rejection::domain(ErrorCode::INTERNAL, "the machine waits for no call".to_owned());
+                let waiting = Waiting::of_machine(&loaded.machine).ok_or_else(missing)?;
+                return Ok(ExecutionEvent::Wait(waiting));
             }
-            StopReason::Call(request) => (vec![request], 0),
-            StopReason::Calls(requests) => {
-                let group_size = u32::try_from(requests.len()).unwrap_or(u32::MAX);
-                (requests, group_size)
-            }
-            stop => {
-                if let StopReason::Failed(_) = stop {
-                    open_calls::close_calls_of_failed(view, ctx, execution, writes)?;
-                }
-                return slice_end(stop, execution, loaded, ctx, writes, logs);
-            }
-        };
-        execution.group_size = group_size;
-        match create_calls(view, execution, loaded, requests, ctx, writes, logs)? {
-            CreateCallsOutcome::Waiting(calls) => {
-                if let Some(waiting) = call_closing::waiting_for(&calls) {
-                    return Ok(SliceEnd::Waiting(waiting));
-                }
-                call_closing::deliver_replies(loaded, &calls)?;
-            }
-            CreateCallsOutcome::Rejected(message) => loaded.machine.reject_call("TypeError", &message),
-            CreateCallsOutcome::Deferred => return Ok(SliceEnd::Unfinished(ctx.now + Settings::of(ctx).run_lease)),
+            StopReason::Failed(_) => waiting::cancel_calls_of_failed(view, ctx, &loaded.machine, writes)?,
+            StopReason::Fuel | StopReason::Complete(_) => {}
         }
+        return slice_end(stop, execution, loaded, ctx, writes, logs);
     }
+}
+
+/// The end of a slice with more to run. The machine gets each outcome at once, also those of a group.
+fn unfinished(loaded: &LoadedMachine, ctx: &Ctx) -> ExecutionEvent {
+    let open = Waiting::of_machine(&loaded.machine).map(|open| Waiting { is_group: false, ..open });
+    ExecutionEvent::Yield(ctx.now + Settings::of(ctx).run_lease, open)
 }
 
 /// Runs until the machine stops, the fuel is used up, `bytes` of its heap have changed, or its output exceeds
@@ -202,7 +189,7 @@ fn slice_end(
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     logs: bool,
-) -> Result<SliceEnd, Rejection> {
+) -> Result<ExecutionEvent, Rejection> {
     let mut log = |event, details, ctx: &mut Ctx| {
         if logs {
             let order = log_position(writes, loaded.machine.instructions());
@@ -211,66 +198,90 @@ fn slice_end(
         Ok::<(), Rejection>(())
     };
     Ok(match stop {
-        StopReason::Fuel | StopReason::Call(_) | StopReason::Calls(_) | StopReason::Waiting(_) => {
-            SliceEnd::Unfinished(ctx.now + Settings::of(ctx).run_lease)
-        }
+        StopReason::Fuel | StopReason::Waiting(_) => unfinished(loaded, ctx),
         StopReason::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
             let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
             log("error", error.to_json(), ctx)?;
-            SliceEnd::Failed(error)
+            ExecutionEvent::Fail(error)
         }
         StopReason::Complete(result) => {
             log("complete", json!({"instructionsExecuted": loaded.machine.instructions()}), ctx)?;
-            SliceEnd::Complete(ctx.now, result)
+            ExecutionEvent::Complete(ctx.now, result)
         }
         StopReason::Failed(failure) => {
             let error = ProgramError::from_failure(failure, loaded.machine.next_instruction_json(), ctx.now).bounded();
             log("error", error.to_json(), ctx)?;
-            SliceEnd::Failed(error)
+            ExecutionEvent::Fail(error)
         }
     })
 }
 
 /// The result of making calls.
 enum CreateCallsOutcome {
-    /// The calls as they were written. Those that ended at once are closed already.
-    Waiting(Vec<Call>),
-    /// The request is not valid. The program gets an error at its own line, and may catch it.
-    Rejected(String),
+    /// All of them wait for their answers.
+    Waiting,
+    /// The program can continue: one of them was closed or refused at once.
+    Settled,
     /// Early answers must be read first, and this slice has done enough.
     Deferred,
 }
 
-/// Writes the calls that a program makes, each with its early answer, if there is one.
+/// Creates the calls that a program has made, each with its early answer, if there is one. The program gets an error in
+/// place of a request that is not valid, and may catch it.
 fn create_calls(
     view: &View,
     execution: &mut ExecutionHead,
-    loaded: &LoadedMachine,
-    requests: Vec<CallRequest>,
+    loaded: &mut LoadedMachine,
+    new: Vec<PendingCall>,
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     logs: bool,
 ) -> Result<CreateCallsOutcome, Rejection> {
-    let mut calls = Vec::with_capacity(requests.len());
-    for (index, request) in requests.into_iter().enumerate() {
-        let label = request_label(&request.kind, (execution.group_size > 0).then_some(index));
-        let step = execution.metrics.cc_calls_count + 1 + index as u64;
-        match Call::from_request(execution, request, step, view, ctx) {
-            Ok(call) => calls.push(call),
-            Err(message) => return Ok(CreateCallsOutcome::Rejected(format!("{label}: {message}"))),
+    let (mut calls, mut made, mut settled) = (Vec::new(), Vec::new(), false);
+    for pending in new {
+        let label = request_label(&pending.request.kind, pending.index);
+        let step = execution.metrics.cc_calls_count + 1 + calls.len() as u64;
+        match Call::from_request(execution, (*pending.request).clone(), step, view, ctx) {
+            Ok(mut call) => {
+                call.context.stack = loaded.machine.list_waiting_functions(pending.number);
+                calls.push(call);
+                made.push(pending);
+            }
+            Err(message) => {
+                let refused = loaded.machine.refuse(pending.number, "TypeError", &format!("{label}: {message}"));
+                refused.map_err(waiting::internal)?;
+                settled = true;
+                if pending.is_blocking {
+                    // The machine has retracted the others of the group. They are the newest calls.
+                    let others = made.iter().filter(|other| other.is_blocking).count();
+                    made.truncate(made.len() - others);
+                    calls.truncate(made.len());
+                    break;
+                }
+            }
         }
     }
-    let written = write_calls(view, execution, loaded, calls, ctx, writes, logs)?;
-    let Some(calls) = written else { return Ok(CreateCallsOutcome::Deferred) };
+    let Some(calls) = write_calls(view, execution, loaded, calls, ctx, writes, logs)? else {
+        return Ok(CreateCallsOutcome::Deferred);
+    };
     execution.metrics.cc_calls_count += calls.len() as u64;
-    Ok(CreateCallsOutcome::Waiting(calls))
+    for (pending, call) in made.iter().zip(calls) {
+        if call.outcome.is_none() {
+            let (requested_at, deadline) = (call.request.timestamp, call.request.deadline);
+            loaded.machine.record_call(pending.number, CallRecord { id: call.id, requested_at, deadline });
+        } else {
+            waiting::settle(loaded, pending.number, &call)?;
+            settled = true;
+        }
+    }
+    Ok(if settled { CreateCallsOutcome::Settled } else { CreateCallsOutcome::Waiting })
 }
 
 /// Writes new calls, each with its early answer, if there is one. `None`: early answers must be read first, and this
 /// slice has done enough.
-pub(super) fn write_calls(
+fn write_calls(
     view: &View,
-    execution: &mut ExecutionHead,
+    execution: &ExecutionHead,
     loaded: &LoadedMachine,
     mut calls: Vec<Call>,
     ctx: &mut Ctx,
@@ -286,6 +297,7 @@ pub(super) fn write_calls(
         // enough.
         return if took_early_answer(writes) { Ok(None) } else { Err(unread) };
     }
+    let mut early_bytes = 0;
     for call in &mut calls {
         // Only a keyed call may have a row already.
         let early = if call.key.is_some() { EarlyAnswer::find(view, &call.id)? } else { None };
@@ -293,7 +305,7 @@ pub(super) fn write_calls(
             return Err(Rejection::damaged(&call.key(), &"the call was made before"));
         }
         if let Some(early) = &early
-            && let Some(why) = apply_early_answer(execution, call, &early.entity)
+            && let Some(why) = apply_early_answer(call, &early.entity, &mut early_bytes)
             && logs
         {
             let details = json!({"callId": call.id, "key": call.key, "dropped": "early answer", "message": why});
@@ -328,21 +340,21 @@ fn took_early_answer(writes: &Decision<()>) -> bool {
     calls.any(|change| change.before().is_some_and(EarlyAnswer::is))
 }
 
-/// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open.
-fn apply_early_answer(execution: &mut ExecutionHead, call: &mut Call, early: &EarlyAnswer) -> Option<String> {
+/// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open. `bytes`: the
+/// size of the early answers that the program gets at once.
+fn apply_early_answer(call: &mut Call, early: &EarlyAnswer, bytes: &mut u64) -> Option<String> {
     let accepted = call.coerce_answer(&early.response.result).and_then(|result| {
-        let (timestamp, latency_ms) = (early.response.timestamp, Millis(0));
-        call.response = Some(Response { result, timestamp, latency_ms, by: early.response.by.clone() });
-        call_closing::group_answer_bytes(execution, call)
+        *bytes = waiting::add_answer_bytes(&call.execution_id, *bytes, &result)?;
+        Ok(result)
     });
     match accepted {
-        Ok(bytes) => {
-            execution.group_answer_bytes = if execution.group_size > 1 { bytes } else { 0 };
+        Ok(result) => {
+            let (timestamp, latency_ms) = (early.response.timestamp, Millis(0));
+            call.response = Some(Response { result, timestamp, latency_ms, by: early.response.by.clone() });
             call.close(CallOutcome::Answered);
             None
         }
         Err(why) => {
-            call.response = None;
             let why = why.to_string().trim_end_matches("; nothing was changed").to_owned();
             // The call records it too, for readers of the call when nothing is logged.
             let message = format!("the early answer is not valid and was dropped: {why}");
@@ -354,7 +366,7 @@ fn apply_early_answer(execution: &mut ExecutionHead, call: &mut Call, early: &Ea
 }
 
 /// The call in the words of the program, for error messages.
-pub(super) fn request_label(kind: &str, index: Option<usize>) -> String {
+fn request_label(kind: &str, index: Option<u32>) -> String {
     match (kind, index) {
         (_, Some(index)) => format!("CC.all, question {index}"),
         (COGNITIVE, None) => "CC".to_owned(),

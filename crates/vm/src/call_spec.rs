@@ -10,7 +10,7 @@ use super::abrupt_completion::{AbruptCompletion, range_error, type_error};
 use super::entry::Entry;
 use super::globals::CALL_OPTIONS;
 use super::json::JsonBudget;
-use super::limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};
+use super::limits::{ExceededLimit, Limits, MAX_OPEN_CALLS};
 use super::machine::Machine;
 use super::object::{ErrorKind, Object};
 use super::text::Str;
@@ -75,11 +75,6 @@ pub(super) struct PayloadBudget {
 impl PayloadBudget {
     pub(super) fn from_limits(limits: &Limits) -> PayloadBudget {
         PayloadBudget::new(limits.call_group_bytes(), u64::from(limits.call_bytes))
-    }
-
-    /// A budget for calls that were already made: a limit that has changed since must not reject them.
-    pub(super) fn for_reread() -> PayloadBudget {
-        PayloadBudget::new(MAX_CALL_GROUP_BYTES, MAX_CALL_GROUP_BYTES)
     }
 
     fn new(total: u64, max_call_bytes: u64) -> PayloadBudget {

@@ -42,7 +42,7 @@ impl<'a> EntryEncoder<'a> {
         EntryEncoder { heap, numbers: Some(HashMap::new()), discovered: Vec::new(), text: String::new() }
     }
 
-    fn is_canonical(&self) -> bool {
+    pub(super) fn is_canonical(&self) -> bool {
         self.numbers.is_some()
     }
 

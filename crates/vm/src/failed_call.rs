@@ -148,7 +148,7 @@ pub(super) fn repeat_failed_calls(machine: &mut Machine) {
     let repeated: Vec<_> = machine.tasks.open_calls.extract_if(.., is_repeated).collect();
     for mut call in repeated {
         machine.calls += 1;
-        (call.number, call.progress) = (machine.calls, CallProgress::Open);
+        (call.number, call.record, call.progress) = (machine.calls, None, CallProgress::Open);
         let mut request = (*call.request).clone();
         if let Some(key) = &mut request.key {
             key.occurrence = host_call::count_key(machine, &key.key);

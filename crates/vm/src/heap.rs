@@ -13,10 +13,10 @@ use super::callback::NativeFrame;
 use super::entry::Entry;
 use super::frame::{CallKind, Frame};
 use super::limits::ExceededLimit;
-use super::machine::{Machine, StopReason, SuspendedRequests};
+use super::machine::{Machine, StopReason};
 use super::machine_tasks::{MachineTasks, ProgramTask};
 use super::value::{HeapRef, Value};
-use super::{abrupt_completion, coroutine, host_call};
+use super::{abrupt_completion, coroutine};
 
 /// Entries per page.
 pub const ENTRIES_PER_PAGE: u32 = 64;
@@ -371,7 +371,6 @@ pub(super) fn enforce_heap_limit(machine: &mut Machine, stop: StopReason) -> Sto
     if is_savable && matches!(stop, StopReason::Failed(_)) {
         return stop;
     }
-    host_call::retract_calls(machine);
     let failure = abrupt_completion::to_failure(machine, &AbruptCompletion::Limit(ExceededLimit::HeapBytes));
     if !is_savable {
         discard_heap(machine);
@@ -398,7 +397,7 @@ fn discard_heap(machine: &mut Machine) {
     }
     machine.heap_discarded = true;
     machine.pending = None;
-    // The promise of a blocking call is discarded too; the instruction gets its operands back.
+    // A blocking call is discarded too; the instruction gets its operands back.
     machine.stack.extend(machine.suspended_call.take().into_iter().flat_map(|call| call.operands));
     (machine.key_counts, machine.console) = (HeapRef::NONE, HeapRef::NONE);
     if machine.tasks.program != ProgramTask::Running {
@@ -408,7 +407,8 @@ fn discard_heap(machine: &mut Machine) {
             machine.program.code.get(machine.pc as usize).map_or(0, |instruction| instruction.stack_effect().0);
         machine.stack.resize(machine.stack.len() + popped as usize, Value::Null);
     }
-    machine.tasks = MachineTasks::default();
+    machine.tasks.cancel_calls(|_| true);
+    machine.tasks = MachineTasks { cancelled: std::mem::take(&mut machine.tasks.cancelled), ..MachineTasks::default() };
     machine.stack.iter_mut().for_each(clear_reference);
     for frame in &mut machine.frames {
         match frame {
@@ -449,9 +449,7 @@ pub(super) fn visit_roots(machine: &Machine, visit: &mut dyn FnMut(&Value)) {
     visit(&Value::Ref(machine.console));
     if let Some(call) = &machine.suspended_call {
         call.operands.iter().for_each(&mut *visit);
-        if let SuspendedRequests::Promise(promise) = call.requests {
-            visit(&Value::Ref(promise));
-        }
+        visit(&Value::Ref(call.answers));
     }
     machine.tasks.visit_values(visit);
     if let Some(pending) = &machine.pending {

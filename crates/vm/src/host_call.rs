@@ -1,8 +1,5 @@
-//! Host calls: `call_spec.rs` reads the calls of an instruction from its operands. The machine counts them by key and
-//! suspends until it receives their results.
-//!
-//! A single call is stored as a request. A group can have many calls, so only their number is stored; they are read
-//! again from the operands when they are needed. A saved open call is checked before it is restored.
+//! Host calls: `call_spec.rs` reads the calls of an instruction from its operands. The machine counts them by key, and
+//! `open_call.rs` keeps them until it receives their results.
 
 use std::collections::HashMap;
 
@@ -10,19 +7,17 @@ use runstate_value::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 use super::abrupt_completion::{AbruptCompletion, range_error, type_error};
-use super::array::Array;
 use super::call_spec::{CENTURY_MS, CallSite, CallSpec, PayloadBudget, truncate_for_message};
 use super::entry::Entry;
 use super::entry_decoder::ReadResult;
-use super::entry_encoder::EntryEncoder;
 use super::globals::HostFunction;
 use super::interpreter::InstructionOutcome;
 use super::json::display_text;
-use super::machine::{CallKey, CallRequest, Machine, StopReason, SuspendedCall, SuspendedRequests};
+use super::machine::{CallKey, CallRequest, Machine};
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
-use super::{abort_signal, abrupt_completion, call_spec, conversion, entry_decoder, open_call, promise, slow_path};
+use super::{abort_signal, call_spec, conversion, entry_decoder, open_call, promise, slow_path};
 
 type HostCallResult = Result<InstructionOutcome, AbruptCompletion>;
 
@@ -159,43 +154,23 @@ fn make_calls(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group
         promise::reject(machine, promise, reason);
         return slow_path::replace_operands(machine, machine.stack.len() - from, Value::Ref(promise));
     }
-    let is_alone = machine.tasks.open_calls.is_empty();
-    if is_open || !is_alone {
-        let size = |spec: &CallSpec| {
-            spec.prompt.len() + runstate_value::json_bytes(&spec.args) + runstate_value::json_bytes(&spec.options)
-        };
-        open_call::check_room(machine, specs.len(), specs.iter().map(size).sum::<usize>() as u64)?;
-    }
+    let size = |spec: &CallSpec| {
+        spec.prompt.len() + runstate_value::json_bytes(&spec.args) + runstate_value::json_bytes(&spec.options)
+    };
+    open_call::check_room(machine, specs.len(), specs.iter().map(size).sum::<usize>() as u64)?;
     machine.calls += specs.len() as u64;
     for spec in &specs {
         if let Some(key) = &spec.key {
             count_key(machine, key);
         }
     }
-    let mut requests = build_requests(machine, specs);
+    let requests = build_requests(machine, specs);
     if is_open {
         let promise = open_call::open_calls(machine, requests, &signals, is_group);
         return slow_path::replace_operands(machine, machine.stack.len() - from, Value::Ref(promise));
     }
     let operands = machine.stack.split_off(from);
-    if !is_alone {
-        let promise = open_call::open_calls(machine, requests, &signals, is_group);
-        // The running function handles a rejection.
-        if let Some(Entry::Promise(promise)) = machine.heap.get_mut(promise) {
-            promise.handled = true;
-        }
-        machine.suspended_call = Some(SuspendedCall { requests: SuspendedRequests::Promise(promise), operands });
-        return Ok(InstructionOutcome::Stop(Box::new(StopReason::Waiting(machine.open_calls()))));
-    }
-    let (suspended, stop) = match requests.pop() {
-        Some(request) if !is_group => (SuspendedRequests::Single(Box::new(request.clone())), StopReason::Call(request)),
-        last => {
-            requests.extend(last);
-            (SuspendedRequests::All(requests.len()), StopReason::Calls(requests))
-        }
-    };
-    machine.suspended_call = Some(SuspendedCall { requests: suspended, operands });
-    Ok(InstructionOutcome::Stop(Box::new(stop)))
+    Ok(InstructionOutcome::Stop(Box::new(open_call::suspend(machine, requests, operands, is_group))))
 }
 
 /// The requests for the host. The keys are already counted.
@@ -217,46 +192,6 @@ fn build_requests(machine: &Machine, specs: Vec<CallSpec>) -> Vec<CallRequest> {
     requests
 }
 
-/// Builds the stop at the open calls again.
-pub(super) fn current_call_stop(machine: &Machine, call: &SuspendedCall) -> StopReason {
-    match call.requests {
-        SuspendedRequests::Single(ref request) => StopReason::Call((**request).clone()),
-        SuspendedRequests::All(count) => match reread_call_specs(machine, call) {
-            Some(specs) if specs.len() == count => StopReason::Calls(build_requests(machine, specs)),
-            _ => StopReason::Failed(abrupt_completion::to_failure(
-                machine,
-                &AbruptCompletion::Internal("open calls that cannot be read again"),
-            )),
-        },
-        SuspendedRequests::Promise(_) => StopReason::Waiting(machine.open_calls()),
-    }
-}
-
-fn reread_call_specs(machine: &Machine, call: &SuspendedCall) -> Option<Vec<CallSpec>> {
-    call_spec::read_call_specs(machine, call.operands.first()?, &mut PayloadBudget::for_reread()).ok()
-}
-
-/// Retracts the calls of this slice, which no reader has seen.
-pub(super) fn retract_calls(machine: &mut Machine) {
-    if machine.open_call_count() == 0 {
-        return;
-    }
-    let Some(call) = machine.suspended_call.take() else { return };
-    let keys: Vec<String> = match &call.requests {
-        SuspendedRequests::Single(request) => request.key.iter().map(|call_key| call_key.key.clone()).collect(),
-        SuspendedRequests::Promise(_) => Vec::new(),
-        SuspendedRequests::All(_) => {
-            reread_call_specs(machine, &call).into_iter().flatten().filter_map(|spec| spec.key).collect()
-        }
-    };
-    for key in keys {
-        let count = key_count(machine, &key).saturating_sub(1);
-        set_key_count(machine, &key, count);
-    }
-    machine.calls = machine.calls.saturating_sub(call.count() as u64);
-    machine.stack.extend(call.operands);
-}
-
 /// The number of calls made with a key.
 fn key_count(machine: &Machine, key: &str) -> u64 {
     let table = machine.heap.table(machine.key_counts, TableKind::Main);
@@ -273,28 +208,17 @@ pub(super) fn count_key(machine: &mut Machine, key: &str) -> u64 {
     count
 }
 
+/// Does not count the newest call with a key.
+pub(super) fn uncount_key(machine: &mut Machine, key: &str) {
+    let count = key_count(machine, key).saturating_sub(1);
+    set_key_count(machine, key, count);
+}
+
 fn set_key_count(machine: &mut Machine, key: &str, count: u64) {
     if machine.key_counts == HeapRef::NONE {
         machine.key_counts = machine.heap.allocate(Entry::Map(Box::new(Table::numbered())));
     }
     machine.heap.table_set(machine.key_counts, TableKind::Main, Value::text(key), Value::Number(count as f64));
-}
-
-/// The saved form of an open call without its operands.
-pub(super) fn encode_suspended_call(
-    machine: &Machine,
-    call: &SuspendedCall,
-    encoder: &mut EntryEncoder<'_>,
-) -> Map<String, Json> {
-    let mut encoded = Map::new();
-    match &call.requests {
-        SuspendedRequests::Single(request) => return encode_request(request),
-        SuspendedRequests::All(count) => encoded.insert("together".to_owned(), json!(count)),
-        SuspendedRequests::Promise(promise) => encoded.insert("promise".to_owned(), encoder.reference(*promise)),
-    };
-    encoded.insert("instruction".to_owned(), json!(machine.pc));
-    encoded.insert("line".to_owned(), json!(machine.line()));
-    encoded
 }
 
 /// The saved form of a request.
@@ -313,44 +237,6 @@ pub(super) fn encode_request(request: &CallRequest) -> Map<String, Json> {
         encoded.insert("occurrence".to_owned(), json!(occurrence));
     }
     encoded
-}
-
-/// Checks an open call against the instruction that made it, and returns the number of operands of that instruction.
-pub(super) fn check_suspended_call(
-    machine: &Machine,
-    call: &SuspendedCall,
-    instruction: DecodedInstruction,
-) -> ReadResult<u32> {
-    let fits = match (&call.requests, instruction) {
-        (SuspendedRequests::Promise(promise), DecodedInstruction::Cc { .. } | DecodedInstruction::Ask { .. }) => {
-            matches!(machine.heap.get(*promise), Entry::Promise(_))
-        }
-        (SuspendedRequests::Single(_), DecodedInstruction::Ask { function: HostFunction::All, .. }) => false,
-        (SuspendedRequests::Single(_), DecodedInstruction::Cc { .. } | DecodedInstruction::Ask { .. }) => true,
-        (SuspendedRequests::All(count), DecodedInstruction::Ask { function: HostFunction::All, .. }) => {
-            match call.operands.as_slice() {
-                [Value::Ref(list)] => *count > 0 && machine.heap.array(*list).map(Array::len) == Some(*count),
-                _ => false,
-            }
-        }
-        _ => false,
-    };
-    let operands = instruction.stack_effect().0;
-    if fits && call.operands.len() == operands as usize {
-        return Ok(operands);
-    }
-    Err("the open call does not match its instruction".to_owned())
-}
-
-/// Reads the requests of an open call from their saved form.
-pub(super) fn read_suspended_requests(call: &Json) -> ReadResult<SuspendedRequests> {
-    if let Some(together) = call.get("together") {
-        return Ok(SuspendedRequests::All(entry_decoder::number(together)? as usize));
-    }
-    if let Some(promise) = call.get("promise") {
-        return Ok(SuspendedRequests::Promise(entry_decoder::reference(promise)?));
-    }
-    Ok(SuspendedRequests::Single(Box::new(read_request(call)?)))
 }
 
 /// Reads a request from its saved form.

@@ -228,7 +228,7 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
     if machine.tasks.open_calls.iter().any(|call| call.is_open() && (is_pending || !call.is_unawaited)) {
         return StopReason::Waiting(machine.open_calls());
     }
-    machine.tasks.open_calls.clear();
+    machine.tasks.cancel_calls(|_| true);
     let result = match ended {
         Ok((PromiseState::Fulfilled, value)) => {
             json::value_to_json(machine, &value, machine.limits.heap_bytes, ExceededLimit::HeapBytes)

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::limits::Limits;
-use super::machine::{CallRequest, Machine, SuspendedCall, SuspendedRequests};
+use super::machine::{CallRequest, Machine};
 use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
 use super::snapshot::RestoreError;
 use super::value::Value;
-use super::{abrupt_completion, json};
+use super::{abrupt_completion, json, open_call};
 
 /// The state of a machine of the older version.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +130,8 @@ fn apply_legacy_state(machine: &mut Machine, state: &LegacyMachineState<'_>) -> 
     machine.instructions = state.instructions;
     machine.calls = state.calls;
     if let Some(prompt) = state.prompt {
-        machine.suspended_call = Some(legacy_call(machine, prompt)?);
+        let request = legacy_call(machine, prompt)?;
+        open_call::suspend(machine, vec![request], vec![Value::text(prompt)], false);
     }
     machine.check_frames()?;
     machine.heap.seal();
@@ -152,7 +153,7 @@ fn import_value(machine: &mut Machine, json: &Json) -> Result<Value, String> {
 }
 
 /// The open call of the current instruction.
-fn legacy_call(machine: &Machine, prompt: &str) -> Result<SuspendedCall, String> {
+fn legacy_call(machine: &Machine, prompt: &str) -> Result<CallRequest, String> {
     match machine.program.code.get(machine.pc as usize) {
         Some(DecodedInstruction::Cc { options: false }) => {}
         Some(DecodedInstruction::Cc { options: true }) => {
@@ -160,7 +161,7 @@ fn legacy_call(machine: &Machine, prompt: &str) -> Result<SuspendedCall, String>
         }
         _ => return Err(format!("it waits at instruction {}, which makes no cognitive call", machine.pc)),
     }
-    let request = CallRequest {
+    Ok(CallRequest {
         kind: "cc".to_owned(),
         prompt: prompt.to_owned(),
         args: Json::Null,
@@ -168,6 +169,5 @@ fn legacy_call(machine: &Machine, prompt: &str) -> Result<SuspendedCall, String>
         options: Json::Null,
         instruction: machine.pc,
         line: machine.line(),
-    };
-    Ok(SuspendedCall { requests: SuspendedRequests::Single(Box::new(request)), operands: vec![Value::text(prompt)] })
+    })
 }

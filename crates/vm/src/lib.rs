@@ -67,7 +67,7 @@ pub use inspect::{FrameView, InspectBounds, MachineView, ValueView, VariableView
 pub use legacy::LegacyMachineState;
 pub use limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};
 pub use machine::{CallKey, CallRequest, Machine, MachineFailure, Reply, StopReason, TurnContext};
-pub use open_call::PendingCall;
+pub use open_call::{CallRecord, PendingCall};
 pub use program::{BYTECODE_VERSION, BytecodeError, Instruction, VerifiedProgram};
 pub use regexp::{STRING_PROPERTIES, TextRegExp};
 pub use snapshot::{MachineSnapshot, RestoreError};

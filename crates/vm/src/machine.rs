@@ -17,7 +17,7 @@ use super::program::{BytecodeConstant, DecodedInstruction, Function, FunctionKin
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::xoshiro::Xoshiro256;
-use super::{abrupt_completion, failed_call, fast_path, heap, host_call, job, json, open_call};
+use super::{abrupt_completion, failed_call, fast_path, heap, job, json};
 use crate::inspect::InspectBounds;
 use crate::inspect::frames::{self, FrameView, MachineView};
 use crate::legacy::{self, LegacyMachineState};
@@ -46,10 +46,6 @@ pub struct TurnContext {
 pub enum StopReason {
     /// The fuel is used up. The caller runs the machine again.
     Fuel,
-    /// The program made a call and waits for [`Machine::answer`].
-    Call(CallRequest),
-    /// The program made several calls at once (`CC.all`) and waits for [`Machine::reply`] with the result of each.
-    Calls(Vec<CallRequest>),
     /// No function can continue until [`Machine::settle`] delivers the result of one of these calls. Never empty.
     Waiting(Vec<PendingCall>),
     /// The program completed with this plain value.
@@ -123,41 +119,13 @@ pub struct MachineFailure {
     pub limit: bool,
 }
 
-/// An open call, or several.
+/// The function that runs and blocks on calls.
 #[derive(Clone, Debug)]
 pub(super) struct SuspendedCall {
-    pub(super) requests: SuspendedRequests,
     /// The operands of the instruction. They are restored when the call fails uncaught, so that it can be repeated.
     pub(super) operands: Vec<Value>,
-}
-
-/// The requests of an open call.
-#[derive(Clone, Debug)]
-pub(super) enum SuspendedRequests {
-    /// One call, whose answer is the value.
-    Single(Box<CallRequest>),
-    /// This many calls at once, described by the operands. The value is the list of their answers.
-    All(usize),
-    /// Open calls that settle this promise. They were made while others were open.
-    Promise(HeapRef),
-}
-
-impl SuspendedCall {
-    pub(super) fn count(&self) -> usize {
-        match self.requests {
-            SuspendedRequests::Single(_) => 1,
-            SuspendedRequests::All(count) => count,
-            SuspendedRequests::Promise(_) => 0,
-        }
-    }
-
-    /// The promise of a blocking call that was made while others were open.
-    pub(super) fn promise(&self) -> Option<HeapRef> {
-        match self.requests {
-            SuspendedRequests::Promise(promise) => Some(promise),
-            _ => None,
-        }
-    }
+    /// The answers to a group of calls, once it has one: those of `open_call.rs`.
+    pub(super) answers: HeapRef,
 }
 
 /// A name of the program with the results of its lookups.
@@ -378,99 +346,25 @@ impl Machine {
             ));
         }
         failed_call::repeat_failed_calls(self);
-        let stop = match &self.suspended_call {
-            Some(SuspendedCall { requests: SuspendedRequests::Promise(promise), .. }) => {
-                open_call::leave_blocking_call(self, *promise)
-            }
-            Some(open) => Some(host_call::current_call_stop(self, open)),
-            // The same stop again, whatever the fuel is.
-            None if self.is_idle() && !self.tasks.has_jobs() && !failed_call::has_failed_call(self) => {
-                Some(job::stop_without_jobs(self))
-            }
-            None => None,
+        // The same stop again, whatever the fuel is.
+        let stop = if self.suspended_call.is_some() {
+            Some(StopReason::Waiting(self.open_calls()))
+        } else if self.is_idle() && !self.tasks.has_jobs() && !failed_call::has_failed_call(self) {
+            Some(job::stop_without_jobs(self))
+        } else {
+            None
         };
         let stop = stop.unwrap_or_else(|| self.interpret(fuel));
         heap::enforce_heap_limit(self, stop)
     }
 
-    /// Answers the open call: the result is pushed, and [`Machine::run`] continues after the call.
+    /// Answers the first open call. [`Machine::run`] then continues.
     ///
     /// # Errors
-    /// As [`Machine::reply`].
+    /// As [`Machine::settle`].
     pub fn answer(&mut self, result: &Json) -> Result<(), MachineFailure> {
-        self.reply(&[Reply::Value(result.clone())])
-    }
-
-    /// Delivers the results of the open calls in their order. [`Machine::run`] continues after them: with the value,
-    /// with the list of values, or with the first error thrown. After a timer and `fs.writeFile` the value is always
-    /// `undefined`.
-    ///
-    /// # Errors
-    /// Values that are nested too deep or too large for the limits, or a number of results that differs from the number
-    /// of open calls. The machine is unchanged then.
-    pub fn reply(&mut self, replies: &[Reply]) -> Result<(), MachineFailure> {
-        let is_group = match &self.suspended_call {
-            Some(call) if call.count() == replies.len() => matches!(call.requests, SuspendedRequests::All(_)),
-            _ => {
-                return Err(abrupt_completion::to_failure(
-                    self,
-                    &AbruptCompletion::Internal("too many or too few call results"),
-                ));
-            }
-        };
-        let error = replies.iter().find_map(|reply| match reply {
-            Reply::Error { name, message } => Some((name, message)),
-            Reply::Value(_) | Reply::Nothing => None,
-        });
-        if let Some((name, message)) = error {
-            self.throw(name, message);
-            return Ok(());
-        }
-        let values = replies.iter().map(|reply| match reply {
-            Reply::Value(value) => json::value_from_json(self, value),
-            Reply::Nothing | Reply::Error { .. } => Ok(Value::Undefined),
-        });
-        let mut values: Vec<Value> = match values.collect() {
-            Ok(values) => values,
-            Err(completion) => return Err(abrupt_completion::to_failure(self, &completion)),
-        };
-        let value = match self.program.code.get(self.pc as usize) {
-            Some(DecodedInstruction::Ask { function, .. }) if function.returns_undefined() => Value::Undefined,
-            _ if is_group => Value::Ref(self.heap.new_array(values)),
-            _ => values.pop().unwrap_or(Value::Undefined),
-        };
-        self.suspended_call = None;
-        self.stack.push(value);
-        self.pc += 1;
-        self.heap.seal();
-        Ok(())
-    }
-
-    /// Fails the open call with an error of this name, which the program may catch.
-    pub fn throw(&mut self, name: &str, message: &str) {
-        if self.open_call_count() == 0 {
-            return;
-        }
-        let Some(open) = self.suspended_call.take() else { return };
-        self.stack.extend(open.operands);
-        self.set_pending_error(name, message);
-    }
-
-    /// Sets an error to be thrown when the machine runs again.
-    fn set_pending_error(&mut self, name: &str, message: &str) {
-        let error = abrupt_completion::new_call_error(self, name, message);
-        self.pending = Some(error);
-        self.heap.seal();
-    }
-
-    /// As [`Machine::throw`], for calls that the host rejected: their keys are not counted.
-    pub fn reject_call(&mut self, name: &str, message: &str) {
-        if self.open_call_count() == 0 {
-            return;
-        }
-        host_call::retract_calls(self);
-        self.charge_work(REJECTION_WORK);
-        self.set_pending_error(name, message);
+        let first = self.open_calls().first().map_or(0, |call| call.number);
+        self.settle(first, &Reply::Value(result.clone()))
     }
 
     /// The lines printed since the last call.
@@ -507,13 +401,6 @@ impl Machine {
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls
-    }
-
-    /// Number of calls that are open until [`Machine::reply`], without those of [`Machine::open_calls`]; 0 if the
-    /// machine does not wait for it.
-    #[must_use]
-    pub fn open_call_count(&self) -> usize {
-        self.suspended_call.as_ref().map_or(0, SuspendedCall::count)
     }
 
     /// Counts work of a built-in function, in units of text processed or an equivalent.

@@ -1,15 +1,20 @@
 //! The state of tasks in a machine: the queue of jobs, rejected promises without a reaction, open calls, and whether
 //! the program itself awaits or has ended. A program without promises has the default state, which its snapshots omit.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::entry::Entry;
 use super::entry_decoder::{self, ReadResult};
 use super::entry_encoder::EntryEncoder;
 use super::machine::Machine;
-use super::open_call::{CallProgress, OpenRequest};
+use super::open_call::{CallProgress, CallRecord, OpenRequest};
 use super::promise::Reaction;
 use super::value::{HeapRef, Value};
+
+/// The reason why a machine of an earlier layout is not restored: its calls were not in the list, or had no records.
+pub(super) const EARLIER_VERSION: &str = "an earlier version of runstate has saved it while a call was open";
 
 /// The state of the tasks of a machine.
 #[derive(Clone, Default)]
@@ -24,8 +29,8 @@ pub(super) struct MachineTasks {
     pub(super) open_calls: Vec<OpenRequest>,
     /// Timers of `setTimeout` that have ended, by number, with the promises that call their functions.
     pub(super) due_timeouts: Vec<(u64, HeapRef)>,
-    /// The number of the last call that the host has created.
-    pub(super) acknowledged: u64,
+    /// The records of calls that were cancelled. The host takes them after each run, so they are not saved.
+    pub(super) cancelled: Vec<Arc<CallRecord>>,
 }
 
 /// The task of the global frame.
@@ -57,6 +62,13 @@ impl MachineTasks {
                 visit(error);
             }
         }
+    }
+
+    /// Removes open calls, and keeps their records for [`Machine::take_cancelled`].
+    pub(super) fn cancel_calls(&mut self, is_cancelled: impl Fn(&OpenRequest) -> bool) -> Vec<OpenRequest> {
+        let cancelled: Vec<_> = self.open_calls.extract_if(.., |call| is_cancelled(call)).collect();
+        self.cancelled.extend(cancelled.iter().filter_map(|call| call.record.clone()));
+        cancelled
     }
 
     /// Whether no task other than the running one has anything to do.
@@ -122,6 +134,9 @@ impl MachineTasks {
                 (entry_decoder::reference(&rejections[0])?, entry_decoder::reference(&rejections[1])?);
         }
         if let Some(calls) = json.get("calls") {
+            if json.get("acknowledged").is_some() {
+                return Err(EARLIER_VERSION.to_owned());
+            }
             let calls = entry_decoder::list(calls)?.iter().map(|call| OpenRequest::decode(machine, call));
             state.open_calls = calls.collect::<ReadResult<_>>()?;
         }
@@ -129,9 +144,6 @@ impl MachineTasks {
             let due = entry_decoder::list(due)?.iter();
             let due = due.map(|due| Ok((entry_decoder::number64(&due[0])?, reference(&due[1], is_promise)?)));
             state.due_timeouts = due.collect::<ReadResult<_>>()?;
-        }
-        if let Some(acknowledged) = json.get("acknowledged") {
-            state.acknowledged = entry_decoder::counter(acknowledged)?;
         }
         Ok(state)
     }

@@ -1,8 +1,10 @@
-//! Open calls: host calls whose answers settle promises, while other tasks run.
+//! Open calls: the host calls that the machine waits for, in the order in which the program made them. The answer of a
+//! call settles a promise, or continues the function that runs and blocks on the call.
 
 use std::sync::Arc;
 
 use runstate_value::json_bytes;
+use runstate_value::time::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::abrupt_completion::{self, AbruptCompletion, range_error};
@@ -14,22 +16,58 @@ use super::globals::HostFunction;
 use super::host_call;
 use super::json as json_conversion;
 use super::limits::{ExceededLimit, MAX_OPEN_CALLS};
-use super::machine::{CallRequest, Machine, MachineFailure, REJECTION_WORK, Reply, StopReason, SuspendedCall};
+use super::machine::{CallKey, CallRequest, Machine, MachineFailure, REJECTION_WORK, Reply, StopReason, SuspendedCall};
+use super::program::DecodedInstruction;
 use super::promise::{self, PromiseState, Reaction, ReactionKind};
 use super::value::{HeapRef, Value};
 
-/// A call that is open while the tasks of the program continue.
+/// A call that the machine waits for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingCall {
     /// [`Machine::calls`] directly after the call was made.
     pub number: u64,
     /// The call.
     pub request: Arc<CallRequest>,
-    /// Whether it was made after the last [`Machine::acknowledge_calls`].
-    pub is_new: bool,
+    /// Its position in the list of a `CC.all`.
+    pub index: Option<u32>,
+    /// The record of the host, once it has created the call.
+    pub record: Option<Arc<CallRecord>>,
     /// Whether the running function waits for it. All others are awaited by suspended functions, or by none.
     pub is_blocking: bool,
 }
+
+/// What the host has stored of a call, so that it finds the call again. The machine keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRecord {
+    /// The id of the call.
+    pub id: String,
+    /// When the call was made.
+    pub requested_at: Timestamp,
+    /// The deadline of the call.
+    pub deadline: Option<Timestamp>,
+}
+
+impl CallRecord {
+    fn encode(&self) -> Json {
+        match self.deadline {
+            Some(deadline) => json!([self.id, self.requested_at.as_millis(), deadline.as_millis()]),
+            None => json!([self.id, self.requested_at.as_millis()]),
+        }
+    }
+
+    fn decode(record: &Json) -> ReadResult<CallRecord> {
+        let time =
+            |json: &Json| json.as_i64().map(Timestamp::from_millis).ok_or("a time of a call is missing".to_owned());
+        Ok(CallRecord {
+            id: entry_decoder::string(&record[0])?.to_owned(),
+            requested_at: time(&record[1])?,
+            deadline: record.get(2).map(time).transpose()?,
+        })
+    }
+}
+
+/// Size of the saved form of a call beside its request, in bytes: numbers, names and the record.
+const CALL_OVERHEAD: u64 = 256;
 
 /// The progress of an open call.
 #[derive(Debug, Clone)]
@@ -42,11 +80,13 @@ pub(super) enum CallProgress {
     Repeated,
 }
 
-/// An open call and the promise that its answer settles.
+/// An open call and the receiver of its answer.
 #[derive(Debug, Clone)]
 pub(super) struct OpenRequest {
     pub(super) number: u64,
     pub(super) request: Arc<CallRequest>,
+    pub(super) record: Option<Arc<CallRecord>>,
+    /// The promise that its answer settles; [`HeapRef::NONE`]: the running function waits for it.
     pub(super) promise: HeapRef,
     /// The position of its answer in the list of a `CC.all`.
     pub(super) index: Option<u32>,
@@ -63,11 +103,18 @@ pub(super) struct OpenRequest {
 
 impl OpenRequest {
     fn new(number: u64, request: CallRequest, promise: HeapRef, index: Option<u32>) -> OpenRequest {
-        let bytes = request_bytes(&request);
-        let signal = HeapRef::NONE;
-        let request = Arc::new(request);
-        let progress = CallProgress::Open;
-        OpenRequest { number, request, promise, index, signal, is_timeout: false, is_unawaited: false, progress, bytes }
+        OpenRequest {
+            number,
+            bytes: request_bytes(&request),
+            request: Arc::new(request),
+            record: None,
+            promise,
+            index,
+            signal: HeapRef::NONE,
+            is_timeout: false,
+            is_unawaited: false,
+            progress: CallProgress::Open,
+        }
     }
 
     /// Whether it waits for its answer.
@@ -75,10 +122,20 @@ impl OpenRequest {
         matches!(self.progress, CallProgress::Open)
     }
 
+    /// Whether the running function waits for it.
+    pub(super) fn is_blocking(&self) -> bool {
+        self.promise == HeapRef::NONE
+    }
+
     pub(super) fn encode(&self, encoder: &mut EntryEncoder<'_>) -> Json {
         let mut encoded = host_call::encode_request(&self.request);
         encoded.insert("number".to_owned(), json!(self.number));
-        encoded.insert("promise".to_owned(), encoder.reference(self.promise));
+        if !self.is_blocking() {
+            encoded.insert("promise".to_owned(), encoder.reference(self.promise));
+        }
+        if let Some(record) = self.record.as_ref().filter(|_| !encoder.is_canonical()) {
+            encoded.insert("record".to_owned(), record.encode());
+        }
         if let Some(index) = self.index {
             encoded.insert("index".to_owned(), json!(index));
         }
@@ -104,10 +161,11 @@ impl OpenRequest {
     }
 
     pub(super) fn decode(machine: &Machine, call: &Json) -> ReadResult<OpenRequest> {
-        let promise = entry_decoder::reference(&call["promise"])?;
-        if !matches!(machine.heap.get(promise), Entry::Promise(_)) {
+        let promise = call.get("promise").map(entry_decoder::reference).transpose()?.unwrap_or_default();
+        if promise != HeapRef::NONE && !matches!(machine.heap.get(promise), Entry::Promise(_)) {
             return Err("an open call without its promise".to_owned());
         }
+        let record = call.get("record").map(CallRecord::decode).transpose()?.map(Arc::new);
         let index = call.get("index").map(entry_decoder::number).transpose()?;
         let number = entry_decoder::number64(&call["number"])?;
         let (is_timeout, is_unawaited) = (call.get("timeout").is_some(), call.get("unawaited").is_some());
@@ -118,6 +176,7 @@ impl OpenRequest {
             None => CallProgress::Open,
         };
         Ok(OpenRequest {
+            record,
             progress,
             signal,
             is_timeout,
@@ -144,8 +203,8 @@ pub(super) fn check_room(machine: &Machine, count: usize, bytes: u64) -> Result<
     Ok(())
 }
 
-/// Opens calls that were counted, with the signals that cancel them. Their promise is settled with the answer, or with
-/// the list of answers of a group.
+/// Opens calls that were counted, with the signals that cancel them, and returns the promise of the answer, or of the
+/// list of answers of a group.
 pub(super) fn open_calls(
     machine: &mut Machine,
     requests: Vec<CallRequest>,
@@ -154,18 +213,47 @@ pub(super) fn open_calls(
 ) -> HeapRef {
     let promise = promise::new_promise(machine);
     if is_group {
-        let answers = machine.heap.new_array(vec![Value::Undefined; requests.len()]);
-        let group = machine.heap.new_array(vec![Value::Ref(answers), Value::Undefined, Value::Undefined]);
+        let group = new_group(machine, requests.len());
         if let Some(Entry::Promise(promise)) = machine.heap.get_mut(promise) {
             promise.value = Value::Ref(group);
         }
     }
+    append_calls(machine, requests, signals, is_group, promise);
+    promise
+}
+
+/// The place of the answers to a group of calls: the list of answers, the index of the first call that failed, and its
+/// error.
+fn new_group(machine: &mut Machine, count: usize) -> HeapRef {
+    let answers = machine.heap.new_array(vec![Value::Undefined; count]);
+    machine.heap.new_array(vec![Value::Ref(answers), Value::Undefined, Value::Undefined])
+}
+
+/// Opens calls that were counted, on which the running function blocks at an instruction with these operands.
+pub(super) fn suspend(
+    machine: &mut Machine,
+    requests: Vec<CallRequest>,
+    operands: Vec<Value>,
+    is_group: bool,
+) -> StopReason {
+    let signals = vec![HeapRef::NONE; requests.len()];
+    append_calls(machine, requests, &signals, is_group, HeapRef::NONE);
+    machine.suspended_call = Some(SuspendedCall { operands, answers: HeapRef::NONE });
+    StopReason::Waiting(machine.open_calls())
+}
+
+fn append_calls(
+    machine: &mut Machine,
+    requests: Vec<CallRequest>,
+    signals: &[HeapRef],
+    is_group: bool,
+    promise: HeapRef,
+) {
     let first = machine.calls.saturating_sub(requests.len() as u64) + 1;
     for ((number, (index, request)), signal) in (first..).zip((0u32..).zip(requests)).zip(signals) {
         let call = OpenRequest::new(number, request, promise, is_group.then_some(index));
         machine.tasks.open_calls.push(OpenRequest { signal: *signal, ..call });
     }
-    promise
 }
 
 /// `setTimeout` and `AbortSignal.timeout`: opens a timer that calls a function, and returns its number.
@@ -193,78 +281,75 @@ pub(super) fn open_timeout(
 
 /// `clearTimeout`: the function of the timer is not called. The call is not open any more.
 pub(super) fn clear_timeout(machine: &mut Machine, number: f64) {
-    machine.tasks.open_calls.retain(|call| !call.is_timeout || call.number as f64 != number);
+    machine.tasks.cancel_calls(|call| call.is_timeout && call.number as f64 == number);
     machine.tasks.due_timeouts.retain(|(due, _)| *due as f64 != number);
 }
 
 /// Closes the calls of a signal that was aborted, and rejects their promises. A group is rejected when its last call is
 /// closed.
 pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Value) -> Result<(), AbruptCompletion> {
-    let open = std::mem::take(&mut machine.tasks.open_calls);
-    let (cancelled, open) = open.into_iter().partition(|call| call.signal == signal);
-    machine.tasks.open_calls = open;
-    let cancelled: Vec<OpenRequest> = cancelled;
-    for call in cancelled {
+    for call in machine.tasks.cancel_calls(|call| call.signal == signal) {
         machine.finish_call(&call, Err(reason.clone()))?;
     }
     Ok(())
 }
 
-/// Continues after a blocking call whose promise is settled. Otherwise the machine stops at all open calls.
-pub(super) fn leave_blocking_call(machine: &mut Machine, promise: HeapRef) -> Option<StopReason> {
-    let (state, value) = match promise::promise_state(machine, promise) {
-        Ok((PromiseState::Pending, _)) if machine.tasks.open_calls.iter().any(OpenRequest::is_open) => {
-            return Some(StopReason::Waiting(machine.open_calls()));
-        }
-        Ok((PromiseState::Pending, _)) => {
-            let completion = AbruptCompletion::Internal("a blocking call that is not open");
-            return Some(StopReason::Failed(abrupt_completion::to_failure(machine, &completion)));
-        }
-        Ok(settled) => settled,
-        Err(completion) => return Some(StopReason::Failed(abrupt_completion::to_failure(machine, &completion))),
-    };
-    let SuspendedCall { operands, .. } = machine.suspended_call.take()?;
-    if state == PromiseState::Rejected {
-        machine.stack.extend(operands);
-        machine.pending = Some(value);
-    } else {
-        machine.stack.push(value);
-        machine.pc += 1;
-    }
-    None
-}
-
 impl Machine {
-    /// The open calls in order of number, without a blocking call that was made while no other was open.
+    /// The open calls in order of number.
     #[must_use]
     pub fn open_calls(&self) -> Vec<PendingCall> {
-        let blocking = self.suspended_call.as_ref().and_then(SuspendedCall::promise).unwrap_or_default();
         let open = self.tasks.open_calls.iter().filter(|call| call.is_open());
         let calls = open.map(|call| PendingCall {
             number: call.number,
             request: Arc::clone(&call.request),
-            is_new: call.number > self.tasks.acknowledged,
-            is_blocking: call.promise == blocking,
+            index: call.index,
+            record: call.record.clone(),
+            is_blocking: call.is_blocking(),
         });
         calls.collect()
+    }
+
+    /// About the size of the saved form of the open calls, in bytes.
+    #[must_use]
+    pub fn open_call_bytes(&self) -> u64 {
+        self.tasks.open_calls.iter().map(|call| call.bytes + CALL_OVERHEAD).sum()
+    }
+
+    /// Whether no function can continue before the last of the open calls is settled: one promise, or the running
+    /// function, waits for all of them.
+    #[must_use]
+    pub fn wakes_at_last_call(&self) -> bool {
+        let mut receivers = self.tasks.open_calls.iter().map(|call| call.promise);
+        let first = receivers.next();
+        receivers.all(|receiver| Some(receiver) == first) && !self.tasks.has_jobs()
     }
 
     /// The functions that await an open call, innermost first, as lines of a stack trace: `at async f (line:column)`.
     #[must_use]
     pub fn list_waiting_functions(&self, number: u64) -> Vec<String> {
         let mut lines = Vec::new();
-        if let Some(call) = self.tasks.open_calls.iter().find(|call| call.number == number) {
+        if let Some(call) = self.tasks.open_calls.iter().find(|call| call.number == number && !call.is_blocking()) {
             abrupt_completion::append_async_lines(self, call.promise, &mut lines);
         }
         lines
     }
 
-    /// Records that the host has created all open calls. They are not new any more.
-    pub fn acknowledge_calls(&mut self) {
-        self.tasks.acknowledged = self.calls;
+    /// Keeps the record of the host of an open call.
+    pub fn record_call(&mut self, number: u64, record: CallRecord) {
+        if let Some(call) = self.tasks.open_calls.iter_mut().find(|call| call.number == number) {
+            call.record = Some(Arc::new(record));
+        }
     }
 
-    /// Delivers the result of one open call. [`Machine::run`] then continues the functions that await it.
+    /// The records of calls that the program has cancelled since the last call of this function, because it no longer
+    /// waits for them.
+    pub fn take_cancelled(&mut self) -> Vec<Arc<CallRecord>> {
+        std::mem::take(&mut self.tasks.cancelled)
+    }
+
+    /// Delivers the result of one open call. [`Machine::run`] then continues the functions that wait for it. A group
+    /// (`CC.all`) has a result after its last call: the list of answers, or the first error in the order of the calls.
+    /// The value of a timer and of `fs.writeFile` is always `undefined`.
     ///
     /// # Errors
     /// A number that is not open, and a value that is nested too deep or too large for the limits. The machine is
@@ -311,12 +396,11 @@ impl Machine {
 
     /// Whether an error of an open call ends the program. The running function receives that of a blocking call.
     fn is_fatal_error(&self, position: usize) -> bool {
-        let blocking = self.suspended_call.as_ref().and_then(SuspendedCall::promise);
         let call = self.tasks.open_calls.get(position);
-        call.is_some_and(|call| Some(call.promise) != blocking && failed_call::is_fatal_rejection(self, call.promise))
+        call.is_some_and(|call| !call.is_blocking() && failed_call::is_fatal_rejection(self, call.promise))
     }
 
-    /// Settles the promise of a call that is not open any more, unless other calls of its group are.
+    /// Passes the result of a call that is not open any more to its receiver, unless other calls of its group are open.
     pub(super) fn finish_call(
         &mut self,
         call: &OpenRequest,
@@ -327,6 +411,7 @@ impl Machine {
             None => Some(result),
         };
         match result {
+            Some(result) if call.is_blocking() => self.leave_blocking_call(result),
             Some(Ok(value)) => promise::fulfill(self, call.promise, value),
             Some(Err(error)) => promise::reject(self, call.promise, error),
             None => {}
@@ -342,8 +427,20 @@ impl Machine {
         index: u32,
         result: Result<Value, Value>,
     ) -> Result<Option<Result<Value, Value>>, ExceededLimit> {
-        let Ok((PromiseState::Pending, Value::Ref(group))) = promise::promise_state(self, promise) else {
-            return Ok(None);
+        let group = match self.suspended_call.as_mut().filter(|_| promise == HeapRef::NONE) {
+            Some(SuspendedCall { answers, .. }) if *answers != HeapRef::NONE => *answers,
+            Some(_) => {
+                // The other calls of the group are still open.
+                let places = self.tasks.open_calls.iter().filter(|other| other.promise == promise);
+                let places = places.filter_map(|other| other.index).chain([index]).max().unwrap_or(index);
+                let group = new_group(self, places as usize + 1);
+                self.suspended_call.iter_mut().for_each(|call| call.answers = group);
+                group
+            }
+            None => match promise::promise_state(self, promise) {
+                Ok((PromiseState::Pending, Value::Ref(group))) => group,
+                _ => return Ok(None),
+            },
         };
         let (answers, failed) = (self.heap.element(group, 0), self.heap.element(group, 1));
         let changes = match (result, &answers) {
@@ -368,13 +465,75 @@ impl Machine {
         }))
     }
 
-    /// As [`Machine::settle`] with an error, for a call that the host refused to create.
+    /// Continues the running function after the calls on which it blocks: with a value, or with an error that it may
+    /// catch.
+    fn leave_blocking_call(&mut self, result: Result<Value, Value>) {
+        let Some(SuspendedCall { operands, .. }) = self.suspended_call.take() else { return };
+        match result {
+            Ok(value) => {
+                self.stack.push(value);
+                self.pc += 1;
+            }
+            // The operands are restored, so that the call can be repeated if the error ends the program.
+            Err(error) => {
+                self.stack.extend(operands);
+                self.pending = Some(error);
+            }
+        }
+    }
+
+    /// As [`Machine::settle`] with an error, for a call that the host refuses to create. The function that blocks on a
+    /// call gets the error as if it had made neither the call nor the others of its group.
     ///
     /// # Errors
     /// As [`Machine::settle`].
-    pub fn reject_open_call(&mut self, number: u64, name: &str, message: &str) -> Result<(), MachineFailure> {
-        self.settle(number, &Reply::Error { name: name.to_owned(), message: message.to_owned() })?;
+    pub fn refuse(&mut self, number: u64, name: &str, message: &str) -> Result<(), MachineFailure> {
+        if self.tasks.open_calls.iter().any(|call| call.number == number && call.is_blocking()) {
+            self.retract_blocking_calls();
+            let error = abrupt_completion::new_call_error(self, name, message);
+            self.leave_blocking_call(Err(error));
+            self.heap.seal();
+        } else {
+            self.settle(number, &Reply::Error { name: name.to_owned(), message: message.to_owned() })?;
+        }
         self.charge_work(REJECTION_WORK);
         Ok(())
     }
+
+    /// Removes the calls on which the running function blocks, and does not count them.
+    fn retract_blocking_calls(&mut self) {
+        let blocking: Vec<_> = self.tasks.open_calls.extract_if(.., |call| call.is_blocking()).collect();
+        for call in blocking.iter().rev() {
+            self.calls = self.calls.saturating_sub(u64::from(self.calls == call.number));
+            if let Some(CallKey { key, .. }) = &call.request.key {
+                host_call::uncount_key(self, key);
+            }
+        }
+    }
+}
+
+/// Checks that a running function with a suspended call has open calls that fit to the instruction of the call, and
+/// returns the number of the operands of that instruction.
+pub(super) fn check_suspended_call(
+    machine: &Machine,
+    call: &SuspendedCall,
+    instruction: DecodedInstruction,
+) -> ReadResult<u32> {
+    let is_group = matches!(instruction, DecodedInstruction::Ask { function: HostFunction::All, .. });
+    let is_call = matches!(instruction, DecodedInstruction::Cc { .. } | DecodedInstruction::Ask { .. });
+    let open: Vec<&OpenRequest> = machine.tasks.open_calls.iter().filter(|call| call.is_blocking()).collect();
+    let has_calls = match open.as_slice() {
+        [] => false,
+        [only] if !is_group => only.index.is_none(),
+        _ => is_group && open.iter().all(|call| call.index.is_some_and(|index| (index as usize) < MAX_OPEN_CALLS)),
+    };
+    let has_answers = match machine.heap.array(call.answers) {
+        Some(group) => is_group && group.len() == 3,
+        None => call.answers == HeapRef::NONE,
+    };
+    let operands = instruction.stack_effect().0;
+    if is_call && has_calls && has_answers && call.operands.len() == operands as usize {
+        return Ok(operands);
+    }
+    Err("the open call does not match its instruction".to_owned())
 }

@@ -27,11 +27,11 @@
 //! `{"$builtin":name}`, `{"$uninitialised":true}`, `{"$hole":true}` and `{"$accessor":n}`, which refers to an array of
 //! getter and setter. References are page × 64 + slot. A key that refers to an object is a private name.
 //!
-//! `machine.call` is the open call: one call with all its parts, or `{ together: n }` for n calls that the operands
-//! describe. `machine.tasks` is absent in a program without promises: `awaiting` or `ended`, the promise of the
-//! program; `jobs` and `rejections`, each first and last; `calls`, the open calls with their promises, where `failed`
-//! is the error of one that ends the program, and `repeated` marks one at which it has failed; `acknowledged`, the last
-//! number that the host knows. `machine.keys` is the reference of a Map from keys to the number of calls with each,
+//! `machine.call` is present while the running function blocks on calls: the operands of its instruction, and the answers
+//! to a group so far. `machine.tasks` is absent in a program without promises and open calls: `awaiting` or `ended`, the
+//! promise of the program; `jobs` and `rejections`, each first and last; `calls`, the open calls, each with its promise
+//! unless the running function blocks on it, and with the record of the host, where `failed` is the error of one that
+//! ends the program, and `repeated` marks one at which it has failed. `machine.keys` is the reference of a Map from keys to the number of calls with each,
 //! `machine.console` that of a Map with the indentation, the counters and the timers of the console.
 
 use std::sync::Arc;
@@ -47,16 +47,15 @@ use super::entry_decoder::{self, EntryDecoder, ReadResult};
 use super::entry_encoder::EntryEncoder;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::heap::{ENTRIES_PER_PAGE, Heap};
-use super::host_call::read_suspended_requests;
 use super::limits::Limits;
-use super::machine::{Machine, SuspendedCall, SuspendedRequests};
-use super::machine_tasks::{MachineTasks, ProgramTask};
+use super::machine::{Machine, SuspendedCall};
+use super::machine_tasks::{EARLIER_VERSION, MachineTasks, ProgramTask};
 use super::program::{DecodedInstruction, VerifiedProgram};
 use super::table::TableKind;
 use super::timsort::TimSort;
 use super::value::{HeapRef, Value};
 use super::xoshiro::Xoshiro256;
-use super::{abrupt_completion, coroutine, generator, host_call, legacy, property};
+use super::{abrupt_completion, coroutine, generator, legacy, open_call, property};
 
 /// A machine without its heap.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,7 +70,7 @@ pub struct MachineSnapshot {
     pub heap: Json,
     /// The state of `Math.random`.
     pub random: Json,
-    /// Counters and the open call.
+    /// Counters and the open calls.
     pub machine: Json,
 }
 
@@ -94,15 +93,9 @@ impl Machine {
         machine.insert("calls".to_owned(), json!(self.calls));
         machine.insert("outputBytes".to_owned(), json!(self.output_bytes));
         if let Some(suspended) = &self.suspended_call {
-            let mut call = host_call::encode_suspended_call(self, suspended, &mut encoder);
-            call.insert("operands".to_owned(), encoder.values(&suspended.operands));
-            machine.insert("call".to_owned(), Json::Object(call));
+            machine.insert("call".to_owned(), encode_suspended_call(suspended, &mut encoder));
         }
-        let mut tasks = self.tasks.encode(&mut encoder);
-        if self.tasks.acknowledged > 0 {
-            tasks.get_or_insert_default().insert("acknowledged".to_owned(), json!(self.tasks.acknowledged));
-        }
-        if let Some(tasks) = tasks {
+        if let Some(tasks) = self.tasks.encode(&mut encoder) {
             machine.insert("tasks".to_owned(), Json::Object(tasks));
         }
         if self.key_counts != HeapRef::NONE {
@@ -220,14 +213,7 @@ impl Machine {
         let mut encoder = EntryEncoder::canonical(&self.heap);
         let (scopes, stack) = self.encode_frames(&mut encoder);
         let pending = self.pending.as_ref().map_or(Json::Null, |value| encoder.value(value));
-        let mut call = self.suspended_call.as_ref().map_or(Json::Null, |suspended| {
-            Json::Object(host_call::encode_suspended_call(self, suspended, &mut encoder))
-        });
-        if let Some(suspended) =
-            self.suspended_call.as_ref().filter(|suspended| matches!(suspended.requests, SuspendedRequests::All(_)))
-        {
-            call["operands"] = encoder.values(&suspended.operands);
-        }
+        let call = self.suspended_call.as_ref().map_or(Json::Null, |call| encode_suspended_call(call, &mut encoder));
         let keys = (self.key_counts != HeapRef::NONE).then(|| encoder.reference(self.key_counts));
         let tasks = self.tasks.encode(&mut encoder);
         let console = (self.console != HeapRef::NONE).then(|| encoder.reference(self.console));
@@ -391,9 +377,13 @@ impl Machine {
                 .collect::<ReadResult<_>>()?;
         }
         if let Some(call) = machine.get("call") {
+            // The call itself was here, and is among the open ones now.
+            if ["kind", "together", "promise"].iter().any(|part| call.get(part).is_some()) {
+                return Err(EARLIER_VERSION.to_owned());
+            }
             self.suspended_call = Some(SuspendedCall {
-                requests: read_suspended_requests(call)?,
                 operands: entry_decoder::values(&call["operands"])?,
+                answers: call.get("answers").map(entry_decoder::reference).transpose()?.unwrap_or_default(),
             });
         }
         if let Some(tasks) = machine.get("tasks") {
@@ -498,7 +488,7 @@ impl Machine {
                     let popped = match callee {
                         _ if index == 0 && self.tasks.program != ProgramTask::Running => instruction.stack_effect().0,
                         None => match &self.suspended_call {
-                            Some(call) => host_call::check_suspended_call(self, call, *instruction)?,
+                            Some(call) => open_call::check_suspended_call(self, call, *instruction)?,
                             None => 0,
                         },
                         Some(Frame::Native(frame)) if frame.reruns_instruction() => 0,
@@ -584,6 +574,14 @@ impl Machine {
         }
         Ok(())
     }
+}
+
+fn encode_suspended_call(call: &SuspendedCall, encoder: &mut EntryEncoder<'_>) -> Json {
+    let mut encoded = json!({ "operands": encoder.values(&call.operands) });
+    if call.answers != HeapRef::NONE {
+        encoded["answers"] = encoder.reference(call.answers);
+    }
+    encoded
 }
 
 fn encode_random(random: &Xoshiro256) -> Json {

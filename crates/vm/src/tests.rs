@@ -17,7 +17,12 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use snapshot::{MachineContents, assert_same_state, machine_state};
 
-use super::{Instruction, Limits, Machine, MachineFailure, StopReason, TurnContext, VerifiedProgram};
+use runstate_value::time::Timestamp;
+
+use super::{
+    CallRecord, CallRequest, Instruction, Limits, Machine, MachineFailure, Reply, StopReason, TurnContext,
+    VerifiedProgram,
+};
 
 const TURN: TurnContext = TurnContext { now_ms: 1_700_000_000_000 };
 
@@ -64,6 +69,42 @@ fn pages(machine: &Machine) -> Vec<String> {
     (0..machine.page_count()).map(|page| machine.encode_page(page)).collect()
 }
 
+/// The requests of the calls that a machine waits for.
+#[track_caller]
+fn expect_calls(stop: StopReason) -> Vec<CallRequest> {
+    match stop {
+        StopReason::Waiting(calls) => calls.iter().map(|call| (*call.request).clone()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn expect_call(stop: StopReason) -> CallRequest {
+    let mut calls = expect_calls(stop);
+    assert_eq!(calls.len(), 1);
+    calls.remove(0)
+}
+
+/// Settles the open calls in their order.
+fn reply(machine: &mut Machine, replies: &[Reply]) {
+    for (call, reply) in machine.open_calls().iter().zip(replies) {
+        machine.settle(call.number, reply).unwrap();
+    }
+}
+
+/// Settles the first open call with an error.
+fn throw(machine: &mut Machine, name: &str, message: &str) {
+    reply(machine, &[Reply::Error { name: name.to_owned(), message: message.to_owned() }]);
+}
+
+/// Records all open calls.
+fn record_calls(machine: &mut Machine) {
+    for call in machine.open_calls() {
+        let (id, requested_at) = (format!("call {}", call.number), Timestamp::from_millis(TURN.now_ms));
+        machine.record_call(call.number, CallRecord { id, requested_at, deadline: None });
+    }
+}
+
 fn restore_copy(machine: &Machine) -> Machine {
     let saved = machine.save();
     let pages = pages(machine);
@@ -88,11 +129,12 @@ fn run(source: &str, stride: u64) -> (Vec<String>, StopReason, u64, String) {
         output.extend(machine.take_output());
         match stop {
             StopReason::Fuel => {}
-            StopReason::Call(call) => {
+            StopReason::Waiting(calls) => {
                 if stride > 0 {
                     machine = restore_copy(&machine);
                 }
-                machine.answer(&json!(format!("{}{}", call.prompt, call.prompt.len()))).unwrap();
+                let prompt = &calls[0].request.prompt;
+                machine.answer(&json!(format!("{prompt}{}", prompt.len()))).unwrap();
             }
             stop => {
                 let end = machine.instructions();
@@ -213,7 +255,7 @@ fn every_field_of_a_machine_survives_its_snapshot() {
     // A pending error, and a discarded heap.
     let mut machine = start("CC('x')");
     machine.run(u64::MAX, &TURN);
-    machine.throw("TimeoutError", "late");
+    throw(&mut machine, "TimeoutError", "late");
     record_state(&machine);
     record_state(
         &run_with_limits(
@@ -236,16 +278,9 @@ fn run_in_slices(fuel: u64, mut machine: Machine, observe: &mut dyn FnMut(&Machi
             StopReason::Fuel => {}
             StopReason::Waiting(calls) => {
                 observe(&machine);
-                machine.acknowledge_calls();
-                machine.settle(calls[0].number, &super::Reply::Value(json!("a"))).unwrap();
-            }
-            StopReason::Call(_) => {
+                record_calls(&mut machine);
                 observe(&machine);
-                machine.answer(&json!("a")).unwrap();
-            }
-            StopReason::Calls(calls) => {
-                observe(&machine);
-                machine.reply(&vec![super::Reply::Value(json!(1)); calls.len()]).unwrap();
+                machine.settle(calls[0].number, &Reply::Value(json!("a"))).unwrap();
             }
             StopReason::Complete(_) | StopReason::Failed(_) => {
                 observe(&machine);
@@ -284,21 +319,21 @@ fn slice_dirties_only_the_pages_it_changes() {
     let mut machine = start(
         "const a: any = []; for (let i = 0; i < 100000; i++) a.push(i); CC('1'); a[50000] = 'x'; a.push(1); CC('2'); CC('3')",
     );
-    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
     machine.mark_clean();
     machine.answer(&json!("")).unwrap();
-    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
     assert!(machine.dirty_pages().len() <= 3, "{:?}", machine.dirty_pages());
     machine.mark_clean();
     machine.answer(&json!("")).unwrap();
-    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
     assert!(machine.dirty_pages().is_empty());
 }
 
 #[test]
 fn machine_copies_are_independent() {
     let mut machine = start("const a: any = [1]; const b = CC('?'); a.push(b); console.log(a)");
-    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
     let mut copy = machine.clone();
     machine.answer(&json!("left")).unwrap();
     copy.answer(&json!({"r": [1, null]})).unwrap();
@@ -361,16 +396,16 @@ fn failed_call_can_be_caught_or_else_retried() {
         "try { CC('a') } catch (e: any) { console.log(e.name, e.message, e instanceof TimeoutError) } CC('b', { choices: ['x'] })",
     );
     machine.run(u64::MAX, &TURN);
-    machine.throw("TimeoutError", "too late");
+    throw(&mut machine, "TimeoutError", "too late");
     let mut machine = restore_copy(&machine);
-    let StopReason::Call(call) = machine.run(u64::MAX, &TURN) else { panic!() };
+    let call = expect_call(machine.run(u64::MAX, &TURN));
     assert_eq!(machine.take_output(), ["TimeoutError too late true"]);
     assert_eq!((call.prompt.as_str(), &call.options), ("b", &json!({"choices": ["x"]})));
-    machine.throw("ToolError", "broken");
+    throw(&mut machine, "ToolError", "broken");
     let failure = expect_failure(machine.run(u64::MAX, &TURN));
     assert_eq!((failure.name.as_str(), failure.message.as_str()), ("ToolError", "broken"));
     let mut machine = restore_copy(&machine);
-    assert_eq!(machine.run(u64::MAX, &TURN), StopReason::Call(call));
+    assert_eq!(expect_call(machine.run(u64::MAX, &TURN)), call);
     machine.answer(&json!("x")).unwrap();
     assert_eq!(machine.run(u64::MAX, &TURN), StopReason::Complete(Json::Null));
     assert_eq!(machine.calls(), 3);
@@ -392,7 +427,7 @@ fn program_without_enter_runs() {
     .unwrap();
     let program = Arc::new(VerifiedProgram::decode(&wire).unwrap());
     let mut machine = Machine::start(program, &Json::Null, [0; 32], Limits::default()).unwrap();
-    let StopReason::Call(call) = machine.run(100, &TURN) else { panic!() };
+    let call = expect_call(machine.run(100, &TURN));
     assert_eq!((call.prompt.as_str(), call.line, machine.pc()), ("What is your name?", 1, 1));
     let saved = machine.save();
     assert_eq!((saved.pc, &saved.stack), (1, &json!([])));
@@ -624,11 +659,11 @@ sleep(60000); console.timeLog('x'); sleep(4000000); console.timeEnd('x'); consol
     let (mut machine, mut output) = (start(source), Vec::new());
     let mut now_ms = TURN.now_ms;
     for slept in [1_500, 60_000, 4_000_000] {
-        assert!(matches!(machine.run(u64::MAX, &TurnContext { now_ms }), StopReason::Call(_)));
+        assert!(matches!(machine.run(u64::MAX, &TurnContext { now_ms }), StopReason::Waiting(_)));
         now_ms += slept;
         output.extend(machine.take_output());
         machine = restore_copy(&machine);
-        machine.reply(&[super::Reply::Nothing]).unwrap();
+        reply(&mut machine, &[Reply::Nothing]);
     }
     assert!(matches!(machine.run(u64::MAX, &TurnContext { now_ms }), StopReason::Complete(_)));
     output.extend(machine.take_output());

@@ -19,8 +19,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use runstate::lang;
+use runstate::time::Timestamp;
 use runstate::vm::globals::{FUNCTIONS, METHODS};
-use runstate::vm::{CallRequest, Limits, Machine, MachineSnapshot, Reply, StopReason, TurnContext, VerifiedProgram};
+use runstate::vm::{
+    CallRecord, CallRequest, Limits, Machine, MachineSnapshot, Reply, StopReason, TurnContext, VerifiedProgram,
+};
 use serde_json::{Value as Json, json};
 
 use crate::settings::{is_full_run, seed};
@@ -583,8 +586,11 @@ fn drive(
                     "{}: it waits otherwise",
                     case.name
                 );
-                lines.extend(calls.iter().filter(|call| call.is_new).map(|call| call_line(&call.request)));
-                machine.acknowledge_calls();
+                for call in calls.iter().filter(|call| call.record.is_none()) {
+                    lines.push(call_line(&call.request));
+                    let (id, requested_at) = (call.number.to_string(), Timestamp::from_millis(TURN.now_ms));
+                    machine.record_call(call.number, CallRecord { id, requested_at, deadline: None });
+                }
                 let blocking = calls.iter().filter(|call| call.is_blocking);
                 let mut chosen: Vec<_> = blocking.collect();
                 if chosen.is_empty() {
@@ -594,20 +600,6 @@ fn drive(
                     let reply = reply(&call.request, &mut answers);
                     machine.settle(call.number, &reply).unwrap();
                 }
-            }
-            stop @ (StopReason::Call(_) | StopReason::Calls(_)) => {
-                if let Some(other) = stopped(machine) {
-                    *machine = other;
-                }
-                assert_eq!(machine.run(fuel, &TURN), stop, "{}: asked once more, it asks something else", case.name);
-                let requests = match stop {
-                    StopReason::Calls(requests) => requests,
-                    StopReason::Call(request) => vec![request],
-                    _ => Vec::new(),
-                };
-                lines.extend(requests.iter().map(call_line));
-                let replies: Vec<Reply> = requests.iter().map(|request| reply(request, &mut answers)).collect();
-                machine.reply(&replies).unwrap();
             }
         }
         if let Some(other) = stopped(machine) {

@@ -1,13 +1,17 @@
 //! Groups of calls, keys, schemas, deadlines, timers and tools: the requests of a program, and the values that it gets.
 
 use runstate::client::Answer;
-use runstate::domain::cvm::Status;
 use runstate::domain::cvm::codes;
+use runstate::domain::cvm::{CC_HISTORY, Settings, Status};
 use runstate::error_code::ErrorCode;
-use runstate::testing::block_on;
+use runstate::id::CommandId;
+use runstate::store::{Batch, Memory};
+use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::Millis;
+use runstate::value::Json;
 use serde_json::json;
 
+use crate::cvm::documents::StoreDump;
 use crate::cvm::scene::test_warm_and_cold;
 use crate::cvm::scene::{Scene, error_code};
 
@@ -52,6 +56,64 @@ fn state_hash_depends_on_the_answers_to_parallel_calls() {
 fn cc_all_of_zero_or_one_call_returns_a_list() {
     let mut scene = Scene::program(r#"console.log(CC.all([])); console.log(CC.all(["x?"]));"#);
     scene.answer("x").expect_output(["[]", "[ 'x' ]"]);
+}
+
+/// The last answer of a group is the one that delivers all of them. Only then does the machine see that they are too
+/// large for its heap.
+#[test]
+fn answers_too_large_for_the_heap_are_an_error_in_the_program() {
+    let source = r#"
+        const lengths = (list) => console.log(list.map((x) => x.length).join());
+        try { lengths(CC.all([{ prompt: "a", key: "k" }, "b", "c"])); } catch (e) { console.log(e.name); }
+        console.log(CC("again", { key: "k" }));
+        try { lengths(await CC.all(["d", "e", "f"])); } catch (e) { console.log(e.name); }"#;
+    // A megabyte of JSON, and eight of the heap, which may have eight of garbage.
+    let long = || json!(vec![0; 520_000]);
+    let settings = Settings { heap_bytes: 1 << 20, ..Settings::default() };
+    let mut scene = Scene::with_store(std::sync::Arc::new(Memory::new()), settings);
+    scene.load(source);
+    scene.start(Json::Null).unwrap();
+    scene.answer_call(1, long()).answer_call(3, long()).answer_call(2, "B");
+    scene.expect(Status::WaitingCc).expect_output(["RangeError"]).check();
+    scene.answer("once more").expect(Status::WaitingCc);
+    scene.answer_call(6, long()).answer_call(5, "D");
+    scene
+        .answer_call(7, long())
+        .expect(Status::Complete)
+        .expect_output(["RangeError", "once more", "RangeError"])
+        .check();
+}
+
+/// The program gets the default beside 67 MB of answers. No caller can shorten a default.
+#[test]
+fn default_at_a_deadline_is_not_limited_by_the_other_answers() {
+    let mut scene = Scene::program(
+        r#"const all = CC.all(Array.from({ length: 68 }, (_, i) => i < 67 ? "q" + i : { prompt: "l", timeoutMs: 1000, default: "x".repeat(200000) }));
+           console.log(all.length);"#,
+    );
+    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+    for call in &calls[..67] {
+        block_on(scene.cvm().answer("run", Answer::to_call(call).value("x".repeat(1_000_000)))).unwrap();
+    }
+    scene.advance(Millis(2_000));
+    let shown = scene.show();
+    // So many answers are more than the heap holds.
+    assert_eq!((shown.status, shown.error.map(|error| error.name)), (Status::Error, Some("LimitError".to_owned())));
+    scene.check();
+}
+
+#[test]
+fn execution_with_a_missing_row_of_a_call_can_be_cancelled() {
+    let scene = Scene::program(
+        r#"const ask = async (q) => await CC(q); console.log(await Promise.all(["a?", "b?", "c?"].map(ask)));"#,
+    );
+    let call = scene.show().calls[1].call_id.clone();
+    let batch = Batch { at: scene.host.clock.now(), ..batch(CommandId::new("loss").unwrap()) };
+    block_on(scene.store.commit(batch.delete(&CC_HISTORY, &call))).unwrap();
+    assert_eq!(block_on(scene.cvm().cancel("run")).unwrap().status, Status::Cancelled);
+    let rows = StoreDump::load(&scene.store);
+    let outcomes: Vec<&str> = rows.calls("run").into_iter().map(|(_, row)| row.text("outcome")).collect();
+    assert_eq!(outcomes, ["cancelled", "cancelled"]);
 }
 
 #[test]

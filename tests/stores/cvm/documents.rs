@@ -168,17 +168,24 @@ impl StoreDump {
         );
 
         let status = head.text("state.status");
-        let waits = |waiting: &str| {
-            let first = open.first().map_or("", |(id, _)| *id);
-            head.number(&format!("{waiting}.openCalls")) == Some(open.len() as i64)
-                && (open.is_empty() || head.text(&format!("{waiting}.callId")) == first)
-        };
-        let due = open.iter().filter_map(|(_, call)| call.number("request.deadline")).min();
+        let deadline = |call: &RevisionedDocument| call.number("request.deadline");
+        let first = open.iter().find(|(_, call)| call.text("kind") != "timer");
+        let first = first.or(open.iter().min_by_key(|(_, call)| deadline(call))).map_or("", |(id, _)| *id);
+        let earliest = open.iter().filter_map(|(_, call)| deadline(call)).min();
         let wake = head.number("wakeAt");
+        // The number of open calls, the first of them and the earliest deadline, wherever a state keeps them.
+        let waits = |inside: &str| {
+            let count = head.number(&format!("{inside}ccWaiting.openCalls")).unwrap_or(0);
+            count == open.len() as i64
+                && (open.is_empty()
+                    || (head.text(&format!("{inside}ccWaiting.callId")) == first
+                        && head.number(&format!("{inside}wakeAt")) == earliest))
+        };
         let (holds, due) = match status {
-            "waiting_cc" => (!open.is_empty() && waits("ccWaiting"), due),
-            "paused" if head.text("pausedFrom.status") == "waiting_cc" => (waits("pausedFrom.ccWaiting"), None),
-            "running" => (open.is_empty(), head.number("lastModified").map(|at| at + settings.run_lease.0)),
+            "waiting_cc" => (!open.is_empty() && waits(""), earliest),
+            "paused" if head.text("pausedFrom.status") == "waiting_cc" => (waits("pausedFrom."), None),
+            "paused" => (waits("pausedFrom.open."), None),
+            "running" => (waits("state.open."), head.number("lastModified").map(|at| at + settings.run_lease.0)),
             _ => (open.is_empty(), None),
         };
         expect(holds, format!("it does not say what it waits for: {open:?}"));

@@ -348,9 +348,9 @@ fn answers_to_parallel_calls_share_one_size_limit() {
     let answer =
         |call: &str, bytes: usize| block_on(scene.cvm().answer("run", Answer::to_call(call).value("x".repeat(bytes))));
     calls[..67].iter().for_each(|call| drop(answer(call, 1_000_000).unwrap()));
-    let before = scene.head("state.togetherBytes");
+    let before = scene.head("ccWaiting.answerBytes");
     assert_eq!(answer(&calls[67], 1_000_000).unwrap_err().code, ErrorCode::LIMIT);
-    assert_eq!((scene.head("state.togetherBytes"), scene.head("ccWaiting.openCalls")), (before, json!(2)));
+    assert_eq!((scene.head("ccWaiting.answerBytes"), scene.head("ccWaiting.openCalls")), (before, json!(2)));
     answer(&calls[67], 10).unwrap();
     assert_eq!(scene.head("ccWaiting.openCalls"), json!(1));
 }

@@ -327,6 +327,36 @@ fn a_turn_writes_what_changed_and_not_the_state() {
 }
 
 #[test]
+fn closing_one_of_many_calls_of_a_group_costs_what_closing_one_of_few_does() {
+    let cost = |source: &str, count: u64| {
+        let traced = Arc::new(CountingStore::new(Memory::new()));
+        let mut scene = Scene::with_store(traced.clone(), Settings::default());
+        scene.load(source);
+        scene.start(Json::from(count)).unwrap();
+        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+        // Not the first and not the last of them.
+        let call = &calls[calls.len() / 2];
+        traced.reset();
+        let answer = runstate::client::Answer::to_call(call).value(json!("x"));
+        block_on(scene.cvm().answer("run", answer)).unwrap();
+        let calls = traced.reset().into_iter().map(|(method, calls)| (method, (calls.calls, calls.rows, calls.bytes)));
+        calls.collect::<BTreeMap<_, _>>()
+    };
+    for source in [
+        r#"CC.all(Array.from({ length: input }, (_, i) => "question " + i));"#,
+        r#"await CC.all(Array.from({ length: input }, (_, i) => "question " + i));"#,
+    ] {
+        let (few, many) = (cost(source, 4), cost(source, 1_000));
+        let count = |cost: &BTreeMap<Method, (u64, u64, u64)>| {
+            cost.iter().map(|(method, (calls, rows, _))| (*method, *calls, *rows)).collect::<Vec<_>>()
+        };
+        assert_eq!(count(&few), count(&many), "{source}");
+        let bytes = |cost: &BTreeMap<Method, (u64, u64, u64)>| cost[&Method::Commit].2;
+        assert!(bytes(&many) < bytes(&few) + 2_048, "{source}: {} bytes, {} of many", bytes(&few), bytes(&many));
+    }
+}
+
+#[test]
 fn oversized_result_error_or_prompt_fails_the_execution() {
     let cases = [
         ("function main() { return \"x\".repeat(9000000); }", "the result has 9000002 bytes"),

@@ -157,6 +157,26 @@ fn calls_that_wait_for_a_budget_block_no_others() {
     assert_eq!((claimed.claimed.execution.as_str(), claimed.call.cost), ("free", None));
 }
 
+/// One commit settles the cost of one call, and gives back that of another, which the program cancels.
+#[test]
+fn call_that_the_program_cancels_at_an_answer_gives_back_its_cost() {
+    let scene = CostScene::new();
+    let budget = scene.fleet.budget("total", "2");
+    let ask =
+        |signal: &str| format!(r#"call("draw", {{}}, {{ {}{signal} }})"#, draw("0.4").replace("tool: \"draw\", ", ""));
+    let (loser, winner) = (ask("signal: c.signal"), ask(""));
+    let source = format!(
+        r#"async function main() {{ const c = new AbortController(); const l = {loser}.catch(() => 1); await {winner}; c.abort(); await l; console.log(await CC("end?")); }}"#
+    );
+    scene.start_source("run", &source);
+    let works = [scene.claimed(), scene.claimed()];
+    assert_eq!(scene.amounts(&budget), ["0", "0.8", "0"]);
+    let calls = block_on(scene.cvm.show("run")).unwrap().calls;
+    let second = works.iter().find(|work| work.claimed.call == calls[1].call_id).unwrap();
+    scene.complete(second, "a");
+    assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
+}
+
 #[test]
 fn what_was_reserved_is_given_back_at_every_other_end() {
     type CallEnd = fn(&CostScene, &Work);

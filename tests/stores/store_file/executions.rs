@@ -36,9 +36,9 @@ async fn older_store_of_commits_opens_and_is_written() {
     assert_eq!(engine.store().read_only_reason(), None);
     let execution = serde_json::to_value(Cvm::new(&engine).show("r1").await.unwrap()).unwrap();
     assert_eq!(execution["status"], "complete");
-    assert_eq!(execution["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
+    assert_eq!(execution["stateHash"], "687dc6cff2bf1b40e4691f0563f834cadc26b789742d844ea22282d06cff942a");
     let execution = serde_json::to_value(Cvm::new(&engine).show("r2").await.unwrap()).unwrap();
-    assert_eq!(execution["stateHash"], "406e74c6714c5a8e07b2e48f507ebe99792e59bd087de0f6aa3c317a710c64a3");
+    assert_eq!(execution["stateHash"], "7f2f9d162566d3956b22f4dc033f70b0b5426bca9904f47cab9c42d511ad564c");
     Cvm::new(&engine).answer("r2", "approve").await.unwrap();
     assert_eq!(serde_json::to_value(Cvm::new(&engine).show("r2").await.unwrap()).unwrap()["status"], "waiting_cc");
 }
@@ -52,8 +52,8 @@ async fn older_store_with_a_snapshot_opens_and_is_written() {
     let engine = engine(folder.path()).await;
     assert_eq!(engine.store().read_only_reason(), None);
     let show = async |id: &str| serde_json::to_value(Cvm::new(&engine).show(id).await.unwrap()).unwrap();
-    assert_eq!(show("r1").await["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
-    assert_eq!(show("r2").await["stateHash"], "6afb71b3a2d09111aea77b0f644b0de716a7728717a968d27ad968981fa40c1c");
+    assert_eq!(show("r1").await["stateHash"], "22677e0ff9481fc38aebb50eaf746fded0d59159377fbe5aa01ad209e93cf637");
+    assert_eq!(show("r2").await["stateHash"], "ccd62c165cd37e19776091eb832a09715d9d64623cc0760dc9bfa932b45b83b6");
     Cvm::new(&engine).answer("r2", "approve").await.unwrap();
     assert_eq!(show("r2").await["status"], "waiting_cc");
 }

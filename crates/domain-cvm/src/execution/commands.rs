@@ -16,13 +16,10 @@ use runstate_vm::BYTECODE_VERSION;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::loaded_machine::{self, Frames, LoadedMachine, PageTable};
+use super::super::loaded_machine::{self, LoadedMachine};
 use super::super::program::{self, by_name, version_key};
-use super::super::{call, call_closing, open_calls, slice};
-use super::{
-    CcWaiting, DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, Metrics,
-    SliceEnd, Status,
-};
+use super::super::{slice, waiting};
+use super::{DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, Status, Waiting};
 use crate::codes;
 use crate::settings::{LogLevel, Settings};
 
@@ -235,32 +232,15 @@ impl Command for Start {
         let decoded = program::DecodedProgram::load(view, &decoded_key)?;
         let input = self.input.clone().unwrap_or(Json::Null);
         let mut loaded = LoadedMachine::start(&decoded, &input, self.heap_bytes, ctx)?;
+        let state = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease, open: None };
         let mut execution = ExecutionHead {
-            id: id.clone(),
-            program_id: program.id,
-            program_name: program.name,
-            program_version: program.program_version,
-            state: ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease },
-            pc: 0,
-            frames: Frames::empty(),
-            output: Vec::new(),
-            output_count: 0,
-            output_rows: 0,
-            output_digest: String::new(),
-            started: ctx.now,
-            last_modified: ctx.now,
-            metrics: Metrics::default(),
             input: self.input.clone(),
             parent_id: self.parent.clone(),
-            random: Json::Null,
-            heap: PageTable::default(),
             log_level: self.log_level,
             heap_bytes: self.heap_bytes,
-            group_size: 0,
-            group_answer_bytes: 0,
-            open_calls: Vec::new(),
+            ..ExecutionHead::new(&id, program, state, ctx.now)
         };
-        let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx)?;
+        let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx, Decision::new(()))?;
         let mut decision = Decision::new(execution.execution_status()).and_insert(&execution)?;
         decision.include(writes);
         decision.cached.push((decoded_key, decoded.into_cached()));
@@ -296,12 +276,12 @@ impl Command for RunSlice {
         match &execution.state {
             ExecutionState::Running { .. } => {
                 let loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
-                slice::decide_slice(view, head, loaded, ctx, Vec::new())
+                slice::decide_slice(view, head, loaded, ctx, Decision::new(()))
             }
             _ if self.continues.is_some() => Ok(Decision::new(execution.execution_status())),
             // The lifecycle decides, so that an illegal transition is reported as such.
             _ => {
-                execution.next_state(ExecutionEvent::SliceEnded(SliceEnd::Unfinished(ctx.now)))?;
+                execution.next_state(ExecutionEvent::Yield(ctx.now, None))?;
                 Ok(Decision::new(execution.execution_status()))
             }
         }
@@ -344,34 +324,23 @@ impl Command for Unpause {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        call_closing::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+        let reads = loaded_machine::reads(view, &self.id);
+        match view.peek_entity::<ExecutionHead>(&self.id) {
+            Some(head) => waiting::with_closed_calls(reads, view, &head),
+            None => reads,
+        }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let mut head = ExecutionHead::load(view, &self.id)?;
-        let execution = &mut head.entity;
-        let rows = call_closing::find_awaited_calls(view, execution)?;
-        execution.state = execution.next_state(ExecutionEvent::Unpause)?;
-        let running = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease };
-        if !execution.open_calls.is_empty() {
-            // The machine got the answers while the execution was paused.
-            let loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
-            execution.state = running;
-            return slice::decide_slice(view, head, loaded, ctx, Vec::new());
-        }
-        if rows.is_empty() {
-            execution.state = running;
+        let closed = head.entity.waiting().filter(|waiting| waiting.wakes()).map_or(0, |waiting| waiting.closed_calls);
+        head.entity.apply(ExecutionEvent::Unpause(ctx.now + Settings::of(ctx).run_lease))?;
+        if closed == 0 {
             return ExecutionHead::store(head, view, ctx);
         }
-        let calls: Vec<call::Call> = rows.into_iter().map(|row| row.entity).collect();
-        if let Some(waiting) = call_closing::waiting_for(&calls) {
-            execution.state = ExecutionState::Waiting(waiting);
-            return ExecutionHead::store(head, view, ctx);
-        }
-        let mut loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
-        call_closing::deliver_replies(&mut loaded, &calls)?;
-        execution.state = running;
-        slice::decide_slice(view, head, loaded, ctx, Vec::new())
+        let mut loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
+        waiting::deliver(view, &head.entity, &mut loaded, closed)?;
+        slice::decide_slice(view, head, loaded, ctx, Decision::new(()))
     }
 
     fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
@@ -388,15 +357,14 @@ impl Command for Cancel {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        call_closing::with_awaited_calls(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
+        waiting::with_open_calls(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id, false)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let mut head = ExecutionHead::load(view, &self.id)?;
-        let cancelled = head.entity.next_state(ExecutionEvent::Cancel(ctx.now))?;
-        let calls = call_closing::cancel_open_calls(view, ctx, &head.entity)?;
-        head.entity.state = cancelled;
-        head.entity.open_calls.clear();
+        head.entity.next_state(ExecutionEvent::Cancel(ctx.now))?;
+        let calls = waiting::cancel_open_calls(view, ctx, &head.entity)?;
+        head.entity.apply(ExecutionEvent::Cancel(ctx.now))?;
         let mut decision = ExecutionHead::store(head, view, ctx)?;
         decision.include(calls);
         Ok(decision)
@@ -412,23 +380,16 @@ impl Command for Retry {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        call_closing::with_listed_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+        loaded_machine::reads(view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let mut head = ExecutionHead::load(view, &self.id)?;
-        let execution = &mut head.entity;
-        execution.state = execution.next_state(ExecutionEvent::Retry)?;
-        if !execution.open_calls.is_empty() {
-            // Its calls are open again before it runs, because it may fail again or cancel them.
-            let reopened = open_calls::reopen(view, execution, ctx.now)?;
-            execution.state = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease };
-            let mut decision = ExecutionHead::store(head, view, ctx)?;
-            decision.changes.extend(reopened);
-            return Ok(decision);
-        }
-        let loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
-        slice::decide_slice(view, head, loaded, ctx, Vec::new())
+        head.entity.apply(ExecutionEvent::Retry(ctx.now + Settings::of(ctx).run_lease))?;
+        let loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
+        let mut writes = Decision::new(());
+        waiting::reopen(view, &loaded.machine, ctx.now, &mut writes)?;
+        slice::decide_slice(view, head, loaded, ctx, writes)
     }
 
     fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
@@ -445,7 +406,13 @@ impl Command for RunDue {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        call_closing::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+        let reads = loaded_machine::reads(view, &self.id);
+        match view.peek_entity::<ExecutionHead>(&self.id) {
+            Some(head) => {
+                waiting::with_open_calls(waiting::with_closed_calls(reads, view, &head), view, &self.id, true)
+            }
+            None => reads,
+        }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RunDueOutcome>, Rejection> {
@@ -454,18 +421,16 @@ impl Command for RunDue {
         }
         let absent = RunDueOutcome { reached: None, was_due: false, deleting: None };
         let Some(mut head) = view.find_entity::<ExecutionHead>(&self.id)? else { return Ok(Decision::new(absent)) };
-        let decision = match &mut head.entity.state {
-            ExecutionState::Running { lease_until } if *lease_until <= ctx.now => {
+        let decision = match &head.entity.state {
+            ExecutionState::Running { lease_until, .. } if *lease_until <= ctx.now => {
                 let loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
-                slice::decide_slice(view, head, loaded, ctx, Vec::new())?
+                slice::decide_slice(view, head, loaded, ctx, Decision::new(()))?
             }
-            ExecutionState::Waiting(CcWaiting { due: Some(due), .. }) if *due <= ctx.now => {
-                call_closing::close_overdue_calls(view, ctx, head)?
+            ExecutionState::Waiting(Waiting { due: Some(due), .. }) if *due <= ctx.now => {
+                waiting::close_overdue_calls(view, ctx, head)?
             }
             ExecutionState::Deleted { lease_until, .. } if *lease_until <= ctx.now => {
-                // The process that began the deletion is gone. This one continues, and the new lease keeps others away
-                // for a while.
-                *lease_until = ctx.now + Settings::of(ctx).run_lease;
+                head.entity.apply(ExecutionEvent::Delete(ctx.now + Settings::of(ctx).run_lease))?;
                 let deleting = Some(head.revision().incarnation().to_owned());
                 let outcome = RunDueOutcome { reached: None, was_due: true, deleting };
                 return Ok(Decision::new(outcome).change(head.update(ctx.now)?));

@@ -120,7 +120,7 @@ impl Command for Delete {
             let what = format!("execution `{}` had not ended by that time; nothing was deleted", self.id);
             return Err(Rejection::Stale { what });
         }
-        execution.state = execution.next_state(ExecutionEvent::Delete(ctx.now + Settings::of(ctx).run_lease))?;
+        execution.apply(ExecutionEvent::Delete(ctx.now + Settings::of(ctx).run_lease))?;
         // Some rows are deleted at once: on a full disk, deletions identify a command that frees space.
         let rows = loaded_machine::heap_rows(execution, max_child_deletes(ctx).min(DELETE_ROWS as usize));
         let incarnation = head.revision().incarnation().to_owned();

@@ -19,7 +19,7 @@ const INSTRUCTION_BYTES: usize = 4 * 1024;
 const STACK_LINES: usize = 100;
 
 /// The error of a failed program.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[entity(upgrade = ProgramError::upgraded)]
 pub struct ProgramError {
     /// The message.
@@ -77,7 +77,7 @@ impl ProgramError {
     /// The error of a program that returns more than a document can hold.
     pub(crate) fn too_large(subject: &str, bytes: usize, timestamp: Timestamp) -> Self {
         let message = format!("{subject} has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed");
-        Self { message, name: "LimitError".to_owned(), line: 0, column: 0, ..Self::sample_at(timestamp) }
+        Self { message, name: "LimitError".to_owned(), timestamp, ..Self::default() }
     }
 
     /// Converts a failure at instruction `pc` that the older CVM saved.
@@ -111,24 +111,6 @@ impl ProgramError {
         self
     }
 
-    pub(crate) fn sample() -> Self {
-        Self::sample_at(Timestamp::default())
-    }
-
-    fn sample_at(timestamp: Timestamp) -> Self {
-        Self {
-            message: String::new(),
-            name: String::new(),
-            file: None,
-            line: 1,
-            column: 1,
-            pc: 0,
-            instruction: Json::Null,
-            stack: vec![],
-            timestamp,
-        }
-    }
-
     /// The form in logs.
     pub(crate) fn to_json(&self) -> Json {
         let mut json = json!({"name": self.name, "message": self.message, "line": self.line, "column": self.column});
@@ -159,7 +141,7 @@ mod tests {
     #[test]
     fn an_instruction_with_a_long_argument_is_cut() {
         let instruction = json!({"op": 1, "arg": "x".repeat(INSTRUCTION_BYTES)});
-        let error = ProgramError { instruction, ..ProgramError::sample() }.bounded();
+        let error = ProgramError { instruction, ..ProgramError::default() }.bounded();
         assert_eq!(error.instruction, json!({"op": 1, "arg": "…"}));
     }
 }

@@ -1,117 +1,108 @@
 //! The lifecycle of an execution: its events and transitions. The table in the docs is derived from it.
 
-use runstate_core::decision::{Lifecycle, LifecycleEvent, LifecycleState};
+use runstate_core::decision::{Event, Lifecycle, LifecycleState};
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
 
-use super::{CcWaiting, ExecutionHead, ExecutionState, ProgramError, ResumeState, Status};
+use super::{ExecutionHead, ExecutionState, ProgramError, ResumeState, Status, Waiting};
 
 /// An event of an execution.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Event, Clone, Debug, PartialEq)]
 pub enum ExecutionEvent {
-    /// A slice ended.
-    SliceEnded(SliceEnd),
-    /// One or more of its open calls were closed. These are the calls that it waits for now; `open_calls` is 0 if there
-    /// are none.
-    CallsClosed(CcWaiting),
+    /// A slice ended with more to run. The time is the end of the lease; calls of its tasks may be open.
+    #[event(name = "run")]
+    Yield(Timestamp, Option<Waiting>),
+    /// A slice ended with open calls.
+    #[event(name = "run")]
+    Wait(Waiting),
+    /// A slice ended with the program's value.
+    #[event(name = "run")]
+    Complete(Timestamp, Json),
+    /// A slice ended with an error.
+    #[event(name = "run")]
+    Fail(ProgramError),
+    /// Open calls were closed, and the program gets their outcomes later. These are the calls that it waits for now.
+    #[event(name = "answer")]
+    CloseCall(Waiting),
+    /// Open calls were closed, and the program gets their outcomes. The time is the end of the lease.
+    #[event(name = "answer")]
+    Wake(Timestamp),
     /// An early answer arrived.
+    #[event(name = "answer")]
     AnswerEarly,
     /// See [`Pause`](super::Pause).
     Pause,
-    /// See [`Unpause`](super::Unpause).
-    Unpause,
+    /// See [`Unpause`](super::Unpause). The time is the end of the lease.
+    Unpause(Timestamp),
     /// See [`Cancel`](super::Cancel).
     Cancel(Timestamp),
-    /// See [`Retry`](super::Retry).
-    Retry,
+    /// See [`Retry`](super::Retry). The time is the end of the lease.
+    Retry(Timestamp),
     /// See [`Delete`](super::Delete). The time is the end of the lease of the process that deletes it.
     Delete(Timestamp),
-}
-
-/// The end of a slice.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SliceEnd {
-    /// With more to run. The time is the end of the lease.
-    Unfinished(Timestamp),
-    /// With open calls.
-    Waiting(CcWaiting),
-    /// With the program's value.
-    Complete(Timestamp, Json),
-    /// With an error.
-    Failed(ProgramError),
 }
 
 impl Lifecycle for ExecutionHead {
     type Event = ExecutionEvent;
 
     fn transition(state: ExecutionState, event: ExecutionEvent) -> Option<ExecutionState> {
-        // An expired lease: the slice that runs the execution sets a new one.
-        let running = ExecutionState::Running { lease_until: Timestamp::default() };
+        use ExecutionEvent as E;
+        use ExecutionState as S;
         Some(match (state, event) {
-            (ExecutionState::Running { .. }, ExecutionEvent::SliceEnded(end)) => match end {
-                SliceEnd::Unfinished(lease_until) => ExecutionState::Running { lease_until },
-                SliceEnd::Waiting(call) => ExecutionState::Waiting(call),
-                SliceEnd::Complete(at, result) => ExecutionState::Complete { at, result },
-                SliceEnd::Failed(error) => ExecutionState::Failed { at: error.timestamp, error },
-            },
+            (S::Running { .. }, E::Yield(lease_until, open)) => S::Running { lease_until, open },
+            (S::Running { .. }, E::Wait(waiting)) => S::Waiting(waiting),
+            (S::Running { .. }, E::Complete(at, result)) => S::Complete { at, result },
+            (S::Running { .. }, E::Fail(error)) => S::Failed { at: error.timestamp, error },
             // A request to run a waiting or finished execution returns its status.
             (
-                state @ (ExecutionState::Waiting(_)
-                | ExecutionState::Complete { .. }
-                | ExecutionState::Failed { .. }
-                | ExecutionState::Cancelled { .. }),
-                ExecutionEvent::SliceEnded(_),
+                state @ (S::Waiting(_) | S::Complete { .. } | S::Failed { .. } | S::Cancelled { .. }),
+                E::Yield(..) | E::Wait(_) | E::Complete(..) | E::Fail(_),
             ) => state,
 
-            (ExecutionState::Waiting(_), ExecutionEvent::CallsClosed(waiting)) if waiting.open_calls == 0 => running,
-            (ExecutionState::Waiting(_), ExecutionEvent::CallsClosed(waiting)) => ExecutionState::Waiting(waiting),
-            (ExecutionState::Paused(ResumeState::Waiting(_)), ExecutionEvent::CallsClosed(waiting)) => {
-                ExecutionState::Paused(ResumeState::Waiting(CcWaiting { due: None, ..waiting }))
+            (S::Waiting(_), E::CloseCall(waiting)) => S::Waiting(waiting),
+            (S::Paused(ResumeState::Waiting(_)), E::CloseCall(waiting)) => S::Paused(ResumeState::Waiting(waiting)),
+            (S::Paused(ResumeState::Running { .. }), E::CloseCall(waiting)) => {
+                S::Paused(ResumeState::Running { open: Some(waiting) })
             }
-            (
-                state @ (ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_)),
-                ExecutionEvent::AnswerEarly,
-            ) => state,
+            (S::Running { open, .. }, E::Wake(lease_until)) => S::Running { lease_until, open },
+            (S::Waiting(_), E::Wake(lease_until)) => S::Running { lease_until, open: None },
+            (state @ (S::Running { .. } | S::Waiting(_) | S::Paused(_)), E::AnswerEarly) => state,
 
-            (ExecutionState::Running { .. }, ExecutionEvent::Pause) => ExecutionState::Paused(ResumeState::Running),
-            (ExecutionState::Waiting(call), ExecutionEvent::Pause) => {
-                ExecutionState::Paused(ResumeState::Waiting(CcWaiting { due: None, ..call }))
-            }
-            (state @ ExecutionState::Paused(_), ExecutionEvent::Pause) => state,
+            (S::Running { open, .. }, E::Pause) => S::Paused(ResumeState::Running { open }),
+            (S::Waiting(waiting), E::Pause) => S::Paused(ResumeState::Waiting(waiting)),
+            (state @ S::Paused(_), E::Pause) => state,
 
-            (ExecutionState::Paused(ResumeState::Running), ExecutionEvent::Unpause) => running,
-            (ExecutionState::Paused(ResumeState::Waiting(call)), ExecutionEvent::Unpause) if call.open_calls == 0 => {
-                running
+            (S::Paused(ResumeState::Running { open }), E::Unpause(lease_until)) => S::Running { lease_until, open },
+            (S::Paused(ResumeState::Waiting(waiting)), E::Unpause(lease_until)) if waiting.wakes() => {
+                S::Running { lease_until, open: None }
             }
-            (ExecutionState::Paused(ResumeState::Waiting(call)), ExecutionEvent::Unpause) => {
-                ExecutionState::Waiting(call)
-            }
+            (S::Paused(ResumeState::Waiting(waiting)), E::Unpause(_)) => S::Waiting(waiting),
 
-            (
-                ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_),
-                ExecutionEvent::Cancel(at),
-            ) => ExecutionState::Cancelled { at },
-            (ExecutionState::Failed { .. }, ExecutionEvent::Retry) => running,
+            (S::Running { .. } | S::Waiting(_) | S::Paused(_), E::Cancel(at)) => S::Cancelled { at },
+            (S::Failed { .. }, E::Retry(lease_until)) => S::Running { lease_until, open: None },
 
-            (ExecutionState::Complete { at, .. }, ExecutionEvent::Delete(lease_until)) => {
-                ExecutionState::Deleted { final_status: Status::Complete, at, lease_until }
+            (S::Complete { at, .. }, E::Delete(lease_until)) => {
+                S::Deleted { final_status: Status::Complete, at, lease_until }
             }
-            (ExecutionState::Failed { at, .. }, ExecutionEvent::Delete(lease_until)) => {
-                ExecutionState::Deleted { final_status: Status::Error, at, lease_until }
+            (S::Failed { at, .. }, E::Delete(lease_until)) => {
+                S::Deleted { final_status: Status::Error, at, lease_until }
             }
-            (ExecutionState::Cancelled { at }, ExecutionEvent::Delete(lease_until)) => {
-                ExecutionState::Deleted { final_status: Status::Cancelled, at, lease_until }
+            (S::Cancelled { at }, E::Delete(lease_until)) => {
+                S::Deleted { final_status: Status::Cancelled, at, lease_until }
             }
-            (state @ ExecutionState::Deleted { .. }, ExecutionEvent::Delete(_)) => state,
+            // The process that began the deletion is gone. The new lease keeps others away for a while.
+            (S::Deleted { final_status, at, .. }, E::Delete(lease_until)) => {
+                S::Deleted { final_status, at, lease_until }
+            }
 
             (
-                ExecutionState::Running { .. }
-                | ExecutionState::Waiting(_)
-                | ExecutionState::Paused(_)
-                | ExecutionState::Complete { .. }
-                | ExecutionState::Failed { .. }
-                | ExecutionState::Cancelled { .. }
-                | ExecutionState::Deleted { .. },
+                S::Running { .. }
+                | S::Waiting(_)
+                | S::Paused(_)
+                | S::Complete { .. }
+                | S::Failed { .. }
+                | S::Cancelled { .. }
+                | S::Deleted { .. },
                 _,
             ) => return None,
         })
@@ -123,10 +114,18 @@ impl Lifecycle for ExecutionHead {
                 ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_),
                 ExecutionEvent::Delete(_),
             ) => Some("cancel"),
-            (ExecutionState::Paused(_), ExecutionEvent::SliceEnded(_)) => Some("unpause"),
-            (ExecutionState::Failed { .. }, ExecutionEvent::CallsClosed(_) | ExecutionEvent::AnswerEarly) => {
-                Some("retry")
-            }
+            (
+                ExecutionState::Paused(_),
+                ExecutionEvent::Yield(..)
+                | ExecutionEvent::Wait(_)
+                | ExecutionEvent::Complete(..)
+                | ExecutionEvent::Fail(_)
+                | ExecutionEvent::Wake(_),
+            ) => Some("unpause"),
+            (
+                ExecutionState::Failed { .. },
+                ExecutionEvent::CloseCall(_) | ExecutionEvent::Wake(_) | ExecutionEvent::AnswerEarly,
+            ) => Some("retry"),
             _ => None,
         }
     }
@@ -143,53 +142,23 @@ impl LifecycleState for ExecutionState {
     fn samples() -> Vec<ExecutionState> {
         let at = Timestamp::default();
         vec![
-            ExecutionState::Running { lease_until: at },
-            ExecutionState::Waiting(CcWaiting::sample()),
-            ExecutionState::Paused(ResumeState::Running),
-            ExecutionState::Paused(ResumeState::Waiting(CcWaiting::sample())),
-            ExecutionState::Paused(ResumeState::Waiting(CcWaiting { open_calls: 0, ..CcWaiting::sample() })),
+            ExecutionState::Running { lease_until: at, open: None },
+            ExecutionState::Waiting(Waiting::default()),
+            ExecutionState::Paused(ResumeState::Running { open: Some(Waiting::default()) }),
+            ExecutionState::Paused(ResumeState::Waiting(Waiting::default())),
+            ExecutionState::Paused(ResumeState::Waiting(Waiting { closed_calls: 1, ..Waiting::default() })),
             ExecutionState::Complete { at, result: Json::Null },
-            ExecutionState::Failed { at, error: ProgramError::sample() },
+            ExecutionState::Failed { at, error: ProgramError::default() },
             ExecutionState::Cancelled { at },
             ExecutionState::Deleted { final_status: Status::Complete, at, lease_until: at },
         ]
     }
 }
 
-impl LifecycleEvent for ExecutionEvent {
-    fn samples() -> Vec<ExecutionEvent> {
-        let at = Timestamp::default();
-        vec![
-            ExecutionEvent::SliceEnded(SliceEnd::Unfinished(at)),
-            ExecutionEvent::SliceEnded(SliceEnd::Waiting(CcWaiting::sample())),
-            ExecutionEvent::SliceEnded(SliceEnd::Complete(at, Json::Null)),
-            ExecutionEvent::SliceEnded(SliceEnd::Failed(ProgramError::sample())),
-            ExecutionEvent::CallsClosed(CcWaiting { open_calls: 0, ..CcWaiting::sample() }),
-            ExecutionEvent::CallsClosed(CcWaiting::sample()),
-            ExecutionEvent::AnswerEarly,
-            ExecutionEvent::Pause,
-            ExecutionEvent::Unpause,
-            ExecutionEvent::Cancel(at),
-            ExecutionEvent::Retry,
-            ExecutionEvent::Delete(at),
-        ]
-    }
-
-    fn command(&self) -> &'static str {
-        match self {
-            ExecutionEvent::SliceEnded(_) => "run",
-            ExecutionEvent::CallsClosed(_) | ExecutionEvent::AnswerEarly => "answer",
-            ExecutionEvent::Pause => "pause",
-            ExecutionEvent::Unpause => "unpause",
-            ExecutionEvent::Cancel(_) => "cancel",
-            ExecutionEvent::Retry => "retry",
-            ExecutionEvent::Delete(_) => "delete",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use runstate_core::decision::LifecycleEvent as _;
+
     use super::*;
 
     #[test]

@@ -17,18 +17,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::loaded_machine::{Frames, LoadedMachine, PageTable};
-use super::open_calls::{self, AwaitedCall};
+use super::program::Program;
+use super::waiting::Waiting;
 use crate::LogLevel;
 pub use runstate_core::decision::program::{ExecutionStatus, Status};
 
 pub use commands::{Cancel, Pause, Retry, RunDue, RunDueOutcome, RunSlice, Start, Unpause};
 pub use deletion::{Delete, DeleteRows, DeletionCursor, DeletionProgress};
 pub use error::{ImportedFailure, ProgramError};
-pub use lifecycle::{ExecutionEvent, SliceEnd};
+pub use lifecycle::ExecutionEvent;
 
 /// The head of an execution.
 #[derive(Entity, Clone, Debug, PartialEq)]
-#[entity(collection = "cvm.executions", version = 2, rename_all = "camelCase")]
+#[entity(collection = "cvm.executions", version = 3, rename_all = "camelCase")]
 #[index(program_id)]
 #[index("state.status")]
 #[index(started desc)]
@@ -88,15 +89,6 @@ pub struct ExecutionHead {
     pub log_level: Option<LogLevel>,
     /// Heap limit in bytes; `None`: that of the engine's settings.
     pub heap_bytes: Option<u64>,
-    /// Number of calls in the group (`CC.all`) that it made last; 0 after a single call.
-    #[entity(path = "state.together", omit_default, undeclared)]
-    pub(super) group_size: u32,
-    /// Size of the answers to that group so far, in bytes of their JSON.
-    #[entity(path = "state.togetherBytes", omit_default, undeclared)]
-    pub(super) group_answer_bytes: u64,
-    /// The open calls of a program with tasks, in their order. Empty: the program waits for its newest call or group.
-    #[entity(path = "state.openCalls", omit_default, undeclared)]
-    pub(super) open_calls: Vec<AwaitedCall>,
 }
 
 /// Counters of an execution.
@@ -112,29 +104,6 @@ pub struct Metrics {
     pub execution_time_ms: i64,
 }
 
-/// The calls that an execution waits for.
-#[derive(Fields, Clone, Debug, PartialEq)]
-#[entity(inside = "ccWaiting", rename_all = "camelCase")]
-pub struct CcWaiting {
-    /// The instruction at which it waits.
-    #[entity(undeclared)]
-    pub instruction_id: u32,
-    /// The prompt of the first open call that is not a timer, or of the first timer.
-    #[entity(undeclared)]
-    pub prompt: String,
-    /// When that call was made.
-    pub requested_at: Timestamp,
-    /// The id of that call.
-    #[entity(undeclared)]
-    pub call_id: String,
-    /// Number of open calls. A paused execution may have none; it then resumes when it is unpaused.
-    #[entity(undeclared)]
-    pub open_calls: u32,
-    /// The earliest deadline of the open calls; a paused execution has none.
-    #[entity(path = "wakeAt")]
-    pub due: Option<Timestamp>,
-}
-
 /// The state of an execution. Terminal states own the time of their end.
 #[derive(State, Clone, Debug, PartialEq)]
 #[state(tag = "state.status", rename_all = "camelCase")]
@@ -144,12 +113,21 @@ pub enum ExecutionState {
         /// The end of the lease.
         #[entity(rename = "wakeAt", default)]
         lease_until: Timestamp,
+        /// The open calls of its tasks.
+        #[entity(path = "state.open", declared("ccWaiting.requestedAt", "wakeAt"))]
+        open: Option<Waiting>,
     },
     /// It waits for an answer.
     #[state(name = "waiting_cc")]
-    Waiting(#[entity(flatten)] CcWaiting),
+    Waiting(#[entity(flatten)] Waiting),
     /// It is paused until it is unpaused.
-    Paused(#[entity(rename = "pausedFrom", declared("ccWaiting", "ccWaiting.requestedAt"))] ResumeState),
+    Paused(
+        #[entity(
+            rename = "pausedFrom",
+            declared("ccWaiting", "ccWaiting.requestedAt", "wakeAt", "open.ccWaiting.requestedAt", "open.wakeAt")
+        )]
+        ResumeState,
+    ),
     /// It is complete.
     Complete {
         /// When it completed.
@@ -194,14 +172,17 @@ pub enum ExecutionState {
 #[derive(State, Clone, Debug, PartialEq)]
 pub enum ResumeState {
     /// Running.
-    Running,
+    Running {
+        /// The open calls of its tasks.
+        open: Option<Waiting>,
+    },
     /// Waiting for these calls.
     #[state(name = "waiting_cc")]
-    Waiting(#[entity(flatten)] CcWaiting),
+    Waiting(#[entity(flatten)] Waiting),
 }
 
-/// `cvm.executions`. In version 1, `error.instruction` was an index; documents of version 1 can still be read
-/// ([`ProgramError`]).
+/// `cvm.executions`. In version 1, `error.instruction` was an index ([`ProgramError`]). In versions 1 and 2 the head
+/// listed open calls. Documents of these versions can still be read, and their machines run if no call was open.
 pub const EXECUTIONS: Collection = ExecutionHead::COLLECTION;
 
 runstate_core::serialized_field_type!(LogLevel: Text, PageTable: Object);
@@ -226,6 +207,32 @@ fn not_found(id: &str) -> Rejection {
 }
 
 impl ExecutionHead {
+    /// An execution of the newest version of a program, before its first instruction.
+    pub(super) fn new(id: &str, program: Program, state: ExecutionState, started: Timestamp) -> Self {
+        Self {
+            id: id.to_owned(),
+            program_id: program.id,
+            program_name: program.name,
+            program_version: program.program_version,
+            state,
+            pc: 0,
+            frames: Frames::empty(),
+            output: Vec::new(),
+            output_count: 0,
+            output_rows: 0,
+            output_digest: String::new(),
+            started,
+            last_modified: started,
+            metrics: Metrics::default(),
+            input: None,
+            parent_id: None,
+            random: Json::Null,
+            heap: PageTable::default(),
+            log_level: None,
+            heap_bytes: None,
+        }
+    }
+
     /// The execution of that id. One that is being deleted counts as missing.
     pub(super) fn load(view: &View, id: &str) -> Result<LoadedEntity<Self>, Rejection> {
         match view.find_entity::<Self>(id)? {
@@ -240,23 +247,6 @@ impl ExecutionHead {
             Some(head) if !matches!(head.state, ExecutionState::Deleted { .. }) => Ok(head),
             _ => Self::load(view, id).map(|head| Cow::Owned(head.entity)),
         }
-    }
-
-    /// Rejects an answer to an open call in a state that does not allow it.
-    pub(super) fn require_waiting(&self) -> Result<(), Rejection> {
-        // The calls of a program with tasks are closed in every state in which it has not ended.
-        if !self.open_calls.is_empty() && self.ended_at().is_none() {
-            return Ok(());
-        }
-        // The remaining open calls are computed later. Whether an answer is legal at all depends on the lifecycle
-        // alone.
-        let waiting = self.open_call().cloned().unwrap_or_else(CcWaiting::sample);
-        self.next_state(ExecutionEvent::CallsClosed(waiting)).map(|_| ())
-    }
-
-    /// Step of the first call in the newest group.
-    pub(super) fn first_step(&self) -> u64 {
-        (self.metrics.cc_calls_count + 1).saturating_sub(u64::from(self.group_size.max(1)))
     }
 
     /// The result for a caller.
@@ -275,22 +265,31 @@ impl ExecutionHead {
         }
     }
 
-    /// The calls that it waits for, also while it is paused.
-    pub fn open_call(&self) -> Option<&CcWaiting> {
+    /// The calls that it waits for, also while it is paused, and those of its tasks while it runs.
+    pub fn waiting(&self) -> Option<&Waiting> {
         match &self.state {
-            ExecutionState::Waiting(call) | ExecutionState::Paused(ResumeState::Waiting(call)) => Some(call),
+            ExecutionState::Waiting(waiting) | ExecutionState::Paused(ResumeState::Waiting(waiting)) => Some(waiting),
+            ExecutionState::Running { open, .. } | ExecutionState::Paused(ResumeState::Running { open }) => {
+                open.as_ref()
+            }
             _ => None,
         }
     }
 
-    /// The call that an answer without a name is for, and the number of calls that it could be for: timers are not
-    /// answered. The calls of a paused program with tasks are open although none of them blocks it.
-    pub(super) fn answerable_call(&self) -> Option<(&str, usize)> {
-        let Some(first) = open_calls::first_answerable(&self.open_calls) else {
-            return self.open_call().map(|waiting| (&*waiting.call_id, waiting.open_calls as usize));
-        };
-        let count = self.open_calls.iter().filter(|call| call.timer == first.timer).count();
-        self.ended_at().is_none().then_some((&*first.call_id, count))
+    /// The calls that it waits for; the rejection of an answer in a state that allows none.
+    pub(super) fn require_waiting(&self, now: Timestamp) -> Result<&Waiting, Rejection> {
+        match self.waiting() {
+            Some(waiting) => Ok(waiting),
+            None => {
+                self.next_state(ExecutionEvent::Wake(now))?;
+                Err(self.illegal("answer", None))
+            }
+        }
+    }
+
+    /// Whether it is paused.
+    pub(super) fn is_paused(&self) -> bool {
+        matches!(self.state, ExecutionState::Paused(_))
     }
 
     /// The decision that stores the head when the machine has not moved. The cached machine stays valid.
@@ -304,20 +303,6 @@ impl ExecutionHead {
             decision.cached.extend(machine.clone().into_cached(head.entity));
         }
         Ok(decision)
-    }
-}
-
-impl CcWaiting {
-    pub(super) fn sample() -> Self {
-        let at = Timestamp::default();
-        Self {
-            instruction_id: 0,
-            prompt: String::new(),
-            requested_at: at,
-            call_id: "call".into(),
-            open_calls: 1,
-            due: None,
-        }
     }
 }
 
@@ -342,7 +327,7 @@ mod tests {
     }
 
     fn failed() -> Document {
-        let error = ProgramError::sample();
+        let error = ProgramError::default();
         head(ExecutionState::Failed { at: Timestamp::from_millis(5), error }).to_document().unwrap()
     }
 
@@ -358,8 +343,8 @@ mod tests {
 
     #[test]
     fn fields_that_older_versions_lack_have_defaults() {
-        let head = head(ExecutionState::Running { lease_until: Timestamp::default() });
-        assert_eq!((head.output_rows, head.group_size, &head.frames.machine), (0, 0, &Json::Null));
+        let head = head(ExecutionState::Running { lease_until: Timestamp::default(), open: None });
+        assert_eq!((head.output_rows, head.waiting(), &head.frames.machine), (0, None, &Json::Null));
     }
 
     #[test]

@@ -3,14 +3,16 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{TURN, expect_failure, restore_copy, start};
+use super::{TURN, expect_failure, record_calls, restore_copy, start, throw};
 use crate::{Machine, PendingCall, Reply, StopReason};
 
 fn expect_open(machine: &mut Machine) -> Vec<PendingCall> {
     let stop = machine.run(u64::MAX, &TURN);
-    machine.acknowledge_calls();
     match stop {
-        StopReason::Waiting(calls) => calls,
+        StopReason::Waiting(calls) => {
+            record_calls(machine);
+            calls
+        }
         stop => panic!("{stop:?}"),
     }
 }
@@ -53,7 +55,7 @@ fn retry_repeats_a_call_whose_error_no_task_catches() {
             assert_eq!(machine.open_calls(), [], "{source}");
             machine = restore_copy(&machine);
             let calls = expect_open(&mut machine);
-            assert_eq!((calls.len(), calls[0].number, calls[0].is_new), (1, occurrence, true), "{source}");
+            assert_eq!((calls.len(), calls[0].number, calls[0].record.is_none()), (1, occurrence, true), "{source}");
             assert_eq!(calls[0].request.key.as_ref().unwrap().occurrence, occurrence, "{source}");
         }
         settle(&mut machine, &[("a", Reply::Value(json!("yes")))]);
@@ -71,7 +73,7 @@ fn retry_repeats_the_failed_calls_of_several_tasks_only() {
     expect_failure(machine.run(u64::MAX, &TURN));
     let mut machine = restore_copy(&machine);
     let calls = expect_open(&mut machine);
-    let shown: Vec<_> = calls.iter().map(|call| (call.request.prompt.as_str(), call.is_new)).collect();
+    let shown: Vec<_> = calls.iter().map(|call| (call.request.prompt.as_str(), call.record.is_none())).collect();
     assert_eq!(shown, [("d", false), ("b", true), ("c", true)]);
     for prompt in ["d", "b", "c"] {
         settle(&mut machine, &[(prompt, Reply::Value(json!(2)))]);
@@ -102,13 +104,13 @@ fn blocking_call_of_an_async_function_is_repeated_in_place() {
     ] {
         let mut machine = start(source);
         for _ in 0..2 {
-            assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)), "{source}");
-            machine.throw("CallError", "no");
+            assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)), "{source}");
+            throw(&mut machine, "CallError", "no");
             let failure = expect_failure(machine.run(u64::MAX, &TURN));
             assert_eq!((failure.name.as_str(), failure.line), ("CallError", 1));
             machine = restore_copy(&machine);
         }
-        assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)), "{source}");
+        assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)), "{source}");
         machine.answer(&json!("yes")).unwrap();
         assert_eq!(machine.run(u64::MAX, &TURN), StopReason::Complete(Json::Null));
         assert_eq!(machine.take_output(), ["yes"], "{source}");
@@ -128,11 +130,8 @@ fn error_that_code_of_the_program_receives_settles_its_promise() {
     ];
     for source in sources {
         let mut machine = start(source);
-        match machine.run(u64::MAX, &TURN) {
-            StopReason::Call(_) => machine.throw("CallError", "no"),
-            StopReason::Waiting(_) => settle(&mut machine, &[("a", call_error())]),
-            stop => panic!("{source}: {stop:?}"),
-        }
+        expect_open(&mut machine);
+        settle(&mut machine, &[("a", call_error())]);
         machine = restore_copy(&machine);
         assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Complete(_)), "{source}");
         assert_eq!(machine.take_output(), ["CallError"], "{source}");

@@ -7,23 +7,10 @@ use serde_json::{Value as Json, json};
 use super::super::{
     CallKey, CallRequest, Instruction, Limits, MAX_OPEN_CALLS, Machine, Reply, StopReason, VerifiedProgram,
 };
-use super::{PROGRAMS, TURN, bytecode, expect_failure, program, restore_copy, run_with_limits, start};
-
-#[track_caller]
-fn expect_call(stop: StopReason) -> CallRequest {
-    match stop {
-        StopReason::Call(call) => call,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[track_caller]
-fn expect_calls(stop: StopReason) -> Vec<CallRequest> {
-    match stop {
-        StopReason::Calls(calls) => calls,
-        other => panic!("{other:?}"),
-    }
-}
+use super::{
+    PROGRAMS, TURN, bytecode, expect_call, expect_calls, expect_failure, program, reply, restore_copy, run_with_limits,
+    start, throw,
+};
 
 /// The output of a program that completes without a host call.
 #[track_caller]
@@ -90,7 +77,7 @@ fn every_form_of_host_call_yields_its_request() {
             "{source}"
         );
         assert_eq!(
-            (request.instruction, request.line, machine.open_call_count(), machine.calls()),
+            (request.instruction, request.line, machine.open_calls().len(), machine.calls()),
             (machine.pc(), 1, 1, 1)
         );
         assert_eq!(
@@ -167,7 +154,7 @@ fn invalid_host_call_throws_an_error_that_can_be_caught() {
         let (mut machine, stop) = run_with_limits(source, Limits::default());
         let failure = expect_failure(stop);
         assert_eq!(vec![format!("{}: {}", failure.name, failure.message)], lines);
-        assert_eq!((machine.calls(), machine.open_call_count()), (0, 0));
+        assert_eq!((machine.calls(), machine.open_calls().len()), (0, 0));
         // It is still at the instruction, and a retry fails in the same way.
         assert_eq!(
             expect_failure(restore_copy(&machine).run(u64::MAX, &TURN)),
@@ -192,7 +179,7 @@ fn sleep_and_write_file_always_return_undefined() {
         start("console.log([fs.writeFile('p', 'x'), sleep(5), fs.readFile('p'), call('t')].map((x) => typeof x))");
     for _ in 0..4 {
         expect_call(machine.run(u64::MAX, &TURN));
-        machine.reply(&[Reply::Value(json!("value"))]).unwrap();
+        reply(&mut machine, &[Reply::Value(json!("value"))]);
     }
     machine.run(u64::MAX, &TURN);
     assert_eq!(machine.take_output(), ["[ 'undefined', 'undefined', 'string', 'string' ]"]);
@@ -211,18 +198,14 @@ fn cc_all_stops_once_and_returns_a_list() {
         [("cc", "a", None), ("cc", "b", None), ("t", "", call_key("k", 1)), ("cc", "c", call_key("k", 2))]
     );
     assert_eq!((&requests[1].options, &requests[2].args), (&json!({"choices": [1, 2]}), &json!([1])));
-    assert_eq!((machine.open_call_count(), machine.calls()), (4, 4));
+    assert_eq!((machine.open_calls().len(), machine.calls()), (4, 4));
 
-    let head = machine.save().machine;
-    assert_eq!(head["call"]["together"], 4);
-    assert!(!head.to_string().contains("choices"), "the head contains a call: {head}");
     let mut machine = restore_copy(&machine);
     assert_eq!(expect_calls(machine.run(u64::MAX, &TURN)), requests);
     assert_eq!(expect_calls(machine.run(u64::MAX, &TURN)), requests);
 
-    assert!(machine.reply(&[Reply::Nothing]).is_err(), "as many answers as questions");
     let replies = [Reply::Value(json!(1)), Reply::Nothing, Reply::Value(json!({"x": []})), Reply::Value(Json::Null)];
-    machine.reply(&replies).unwrap();
+    reply(&mut machine, &replies);
     let mut machine = restore_copy(&machine);
     assert_eq!(machine.run(u64::MAX, &TURN), StopReason::Complete(Json::Null));
     assert_eq!(machine.take_output(), ["[ 1, undefined, { x: [] }, null ] 4"]);
@@ -234,7 +217,7 @@ fn cc_all_throws_the_first_error_and_a_retry_repeats_all_calls() {
         start("const all = CC.all(['a', { prompt: 'b', key: 'k' }, { prompt: 'c', key: 'k' }]); console.log(all)");
     let first = expect_calls(machine.run(u64::MAX, &TURN));
     let error = |name: &str| Reply::Error { name: name.to_owned(), message: "no".to_owned() };
-    machine.reply(&[Reply::Value(json!(1)), error("CallError"), error("TimeoutError")]).unwrap();
+    reply(&mut machine, &[Reply::Value(json!(1)), error("CallError"), error("TimeoutError")]);
     let failure = expect_failure(restore_copy(&machine).run(u64::MAX, &TURN));
     assert_eq!((failure.name.as_str(), failure.message.as_str(), failure.line), ("CallError", "no", 1));
     assert_eq!(expect_failure(machine.run(u64::MAX, &TURN)), failure);
@@ -255,10 +238,10 @@ fn errors_of_failed_calls_keep_their_names() {
         let source = "try { fs.readFile('x') } catch (e: any) { console.log(e.name, String(e), e instanceof Error, e instanceof TypeError) } call('t')";
         let mut machine = start(source);
         expect_call(machine.run(u64::MAX, &TURN));
-        machine.throw(name, "why");
+        throw(&mut machine, name, "why");
         expect_call(machine.run(u64::MAX, &TURN));
         assert_eq!(machine.take_output(), [format!("{name} {name}: why true false")]);
-        machine.throw(name, "why");
+        throw(&mut machine, name, "why");
         let failure = expect_failure(machine.run(u64::MAX, &TURN));
         assert_eq!((failure.name.as_str(), failure.message.as_str()), (name, "why"));
     }
@@ -274,7 +257,7 @@ fn call_keys_are_counted_in_the_heap() {
         if i % 3 == 0 {
             machine.answer(&json!("")).unwrap();
         } else {
-            machine.throw("TypeError", "asked wrongly");
+            throw(&mut machine, "TypeError", "asked wrongly");
         }
         if i % 400 == 0 {
             machine = restore_copy(&machine);
@@ -288,14 +271,47 @@ fn call_keys_are_counted_in_the_heap() {
 }
 
 #[test]
-fn snapshot_of_a_call_has_the_form_of_the_first_version() {
+fn snapshot_has_the_operands_of_a_blocking_call_and_the_list_of_calls() {
     let mut machine = start("console.log(CC('q', { choices: ['a'] }))");
     let request = expect_call(machine.run(u64::MAX, &TURN));
-    let saved = machine.save();
-    let call = json!({"kind": "cc", "prompt": "q", "options": {"choices": ["a"]}, "instruction": request.instruction, "line": 1, "operands": saved.machine["call"]["operands"]});
-    assert_eq!(saved.machine["call"], call);
-    let members: Vec<&String> = saved.machine.as_object().unwrap().keys().collect();
-    assert_eq!(members, ["call", "calls", "instructions", "outputBytes"]);
+    let saved = machine.save().machine;
+    let call = json!({"kind": "cc", "prompt": "q", "options": {"choices": ["a"]}, "instruction": request.instruction, "line": 1, "number": 1});
+    assert_eq!(saved["tasks"], json!({ "calls": [call] }));
+    assert_eq!(saved["call"]["operands"].as_array().map(Vec::len), Some(2));
+    let members: Vec<&String> = saved.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["call", "calls", "instructions", "outputBytes", "tasks"]);
+    super::record_calls(&mut machine);
+    let record = json!(["call 1", TURN.now_ms]);
+    assert_eq!(machine.save().machine["tasks"]["calls"][0]["record"], record);
+    assert!(!super::state_text(&machine).contains("record"), "the hash depends on the host");
+}
+
+#[test]
+fn state_of_an_earlier_version_with_an_open_call_is_refused() {
+    let source = "CC('q')";
+    let mut machine = start(source);
+    machine.run(u64::MAX, &TURN);
+    let mut saved = machine.save();
+    saved.machine["call"] =
+        json!({"kind": "cc", "prompt": "q", "options": null, "instruction": 1, "line": 1, "operands": ["q"]});
+    let refused = Machine::restore(program(source), &saved, [], Limits::default()).unwrap_err();
+    assert!(refused.message.contains("an earlier version of runstate"), "{refused}");
+    let mut saved = machine.save();
+    saved.machine["tasks"]["acknowledged"] = json!(1);
+    let refused = Machine::restore(program(source), &saved, [], Limits::default()).unwrap_err();
+    assert!(refused.message.contains("an earlier version of runstate"), "{refused}");
+}
+
+#[test]
+fn refused_call_of_a_group_leaves_no_call_of_it() {
+    let source = "try { CC.all([{ prompt: 'a', key: 'k' }, { prompt: 'b', key: 'k' }]) } catch (e) { console.log(e.name, e.message) } CC('c', { key: 'k' })";
+    let mut machine = start(source);
+    assert_eq!(expect_calls(machine.run(u64::MAX, &TURN)).len(), 2);
+    machine.refuse(2, "TypeError", "no such schema").unwrap();
+    assert_eq!((machine.open_calls().len(), machine.calls()), (0, 0));
+    let mut machine = restore_copy(&machine);
+    assert_eq!(expect_call(machine.run(u64::MAX, &TURN)).key, call_key("k", 1));
+    assert_eq!(machine.take_output(), ["TypeError no such schema"]);
 }
 
 #[test]
@@ -326,24 +342,21 @@ fn call_payloads_are_limited_singly_and_in_total() {
 }
 
 #[test]
-fn heap_limit_retracts_the_open_call() {
+fn call_above_the_heap_limit_is_made_when_it_is_retried() {
     let limits = Limits { heap_bytes: 1 << 20, ..Limits::default() };
-    for ask in ["CC('x', { key: 'k' })", "CC.all([{ prompt: 'x', key: 'k' }, 'y'])"] {
+    for (ask, count) in [("CC('x', { key: 'k' })", 1), ("CC.all([{ prompt: 'x', key: 'k' }, 'y'])", 2)] {
         let source = format!("const s = 'x'.repeat(1e5); const a = []; for (let i = 0; i < 15; i++) a.push(s); {ask}");
         let (mut machine, stop) = run_with_limits(&source, limits.clone());
         assert!(expect_failure(stop).message.contains("heap limit"));
-        assert_eq!((machine.calls(), machine.open_call_count()), (0, 0));
+        assert!(machine.open_calls().iter().all(|call| call.record.is_none()));
         machine.limits = Limits::default();
-        let request = match machine.run(u64::MAX, &TURN) {
-            StopReason::Call(call) => call,
-            StopReason::Calls(calls) => calls[0].clone(),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(request.key, call_key("k", 1), "the retracted call is not counted");
+        let requests = expect_calls(machine.run(u64::MAX, &TURN));
+        assert_eq!((requests.len(), machine.calls()), (count, count as u64));
+        assert_eq!(requests[0].key, call_key("k", 1), "it is the same call");
     }
 }
 
-/// The heap, with the promise of the blocking call, is above twice its limit and discarded.
+/// The heap, with the open calls, is above twice its limit and discarded.
 #[test]
 fn blocking_call_beside_a_timer_is_restored_without_its_heap() {
     let source = "setTimeout(() => {}, 1); const a = []; for (let i = 0; i < 30; i++) a.push('x'.repeat(1e5)); CC('y')";
@@ -380,18 +393,14 @@ fn snapshot_with_mismatched_open_calls_is_refused() {
         let pages = pages.iter().map(|page| Ok(serde_json::from_str(page).unwrap()));
         Machine::restore(program(source), &saved, pages, Limits::default()).map(|mut machine| machine.run(1, &TURN))
     };
-    assert!(matches!(restore(&|_| ()), Ok(StopReason::Calls(_))));
-    assert!(restore(&|m| m["call"]["together"] = json!(3)).is_err());
-    assert!(restore(&|m| m["call"]["together"] = json!(0)).is_err());
+    assert!(matches!(restore(&|_| ()), Ok(StopReason::Waiting(_))));
+    assert!(restore(&|m| m["tasks"]["calls"] = json!([])).is_err());
+    assert!(restore(&|m| m["tasks"]["calls"][1]["index"] = json!(5000)).is_err());
+    assert!(restore(&|m| m["call"]["answers"] = json!(1)).is_err());
+    assert!(restore(&|m| m["call"] = Json::Null).is_err());
     assert!(restore(&|m| m["call"]["operands"] = json!([])).is_err());
-    assert!(restore(&|m| m["call"]["operands"] = json!(["a"])).is_err());
     assert!(restore(&|m| m["keys"] = json!(0)).is_err());
     assert!(restore(&|m| m["keys"] = json!(9999)).is_err());
-    assert!(
-        restore(&|m| m["call"] =
-            json!({"kind": "cc", "prompt": "", "options": null, "instruction": 1, "line": 1, "operands": [1]}))
-        .is_err()
-    );
 }
 
 #[test]
@@ -429,7 +438,7 @@ fn single_stepping_gives_the_same_state_as_one_run() {
                 }
             };
             assert_eq!((&stop, machine.save()), (&expected_stop, unstepped.save()), "{source}");
-            if machine.open_call_count() == 0 {
+            if machine.open_calls().is_empty() {
                 break;
             }
             machine.answer(&json!("a")).unwrap();

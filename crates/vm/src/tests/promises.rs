@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{TURN, expect_failure, pages, program, restore_copy, start, state_text};
+use super::{TURN, expect_call, expect_failure, pages, program, record_calls, reply, restore_copy, start, state_text};
 use crate::{InspectBounds, Limits, MAX_OPEN_CALLS, Machine, PendingCall, Reply, StopReason, VerifiedProgram};
 
 const FAN_OUT: &str = "async function ask(q, n) { const out = []; for (let i = 0; i < n; i++) { try { out.push(await CC(q + i, { key: q })) } catch (e) { out.push(e.name) } finally { await null } } return out } const results = await Promise.all([ask('a', 3), ask('b', 2), ask('c', 1), CC.all([]), (async () => { for await (const x of [call('t', 1), ask('d', 1)]) console.log('element', x) })()]); console.log(JSON.stringify(results)); class A { #x = 2; async m(...r) { return this.#x + r.length + (await CC('m')).length * (await this.n()) } async n() { await sleep(5); return 3 } } console.log(await new A().m(1, 2), await Promise.race([CC('r1'), ask('r', 1)]), await Promise.allSettled([ask('s', 1), Promise.reject(1)]))";
@@ -33,8 +33,8 @@ pub(super) fn run_in_order(source: &str, stride: u64, mut seed: u64) -> (Vec<Str
             StopReason::Fuel => {}
             StopReason::Waiting(calls) => {
                 assert_eq!(machine.open_calls(), calls);
-                machine.acknowledge_calls();
-                assert!(machine.open_calls().iter().all(|call| !call.is_new));
+                record_calls(&mut machine);
+                assert!(machine.open_calls().iter().all(|call| call.record.is_some()));
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let chosen = calls.iter().find(|call| call.is_blocking);
                 let call = chosen.unwrap_or(&calls[(seed >> 33) as usize % calls.len()]);
@@ -45,7 +45,6 @@ pub(super) fn run_in_order(source: &str, stride: u64, mut seed: u64) -> (Vec<Str
                     machine.settle(other.number, &reply_to(&other)).unwrap();
                 }
             }
-            StopReason::Call(_) => machine.answer(&json!("alone")).unwrap(),
             stop => return (output, stop, machine.instructions()),
         }
     }
@@ -78,13 +77,14 @@ fn open_calls_may_be_answered_in_any_order() {
 fn waiting_machine_waits_for_the_same_calls_until_they_are_settled() {
     let mut machine = start("const t = async (q) => console.log(q, await CC(q)); t('a'); t('b'); console.log('end')");
     let StopReason::Waiting(calls) = machine.run(u64::MAX, &TURN) else { panic!("it does not wait") };
-    let shown: Vec<_> = calls.iter().map(|call| (call.number, call.request.prompt.as_str(), call.is_new)).collect();
+    let shown: Vec<_> =
+        calls.iter().map(|call| (call.number, call.request.prompt.as_str(), call.record.is_none())).collect();
     assert_eq!(shown, [(1, "a", true), (2, "b", true)]);
-    assert_eq!((machine.calls(), machine.open_call_count()), (2, 0));
+    assert_eq!(machine.calls(), 2);
     assert_eq!(restore_copy(&machine).run(1, &TURN), StopReason::Waiting(calls));
-    machine.acknowledge_calls();
+    record_calls(&mut machine);
     let mut copy = restore_copy(&machine);
-    assert!(copy.open_calls().iter().all(|call| !call.is_new));
+    assert_eq!(copy.open_calls(), machine.open_calls());
     let before = state_text(&machine);
     assert!(machine.settle(3, &Reply::Nothing).is_err());
     let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
@@ -95,7 +95,7 @@ fn waiting_machine_waits_for_the_same_calls_until_they_are_settled() {
     assert!(
         matches!(copy.run(u64::MAX, &TURN), StopReason::Waiting(calls) if calls.len() == 1 && calls[0].number == 1)
     );
-    copy.reject_open_call(1, "TypeError", "refused").unwrap();
+    copy.refuse(1, "TypeError", "refused").unwrap();
     let failure = expect_failure(copy.run(u64::MAX, &TURN));
     assert_eq!((failure.name.as_str(), failure.message.as_str()), ("TypeError", "refused"));
     assert_eq!(copy.take_output(), ["end", "b 2"]);
@@ -114,10 +114,9 @@ fn blocking_call_stops_with_the_open_calls() {
     assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(calls) if calls.len() == 1));
     assert!(machine.take_output().is_empty());
     machine.settle(2, &Reply::Error { name: "CallError".to_owned(), message: "failed".to_owned() }).unwrap();
-    // No other call is open now, so the group blocks as it does without tasks.
     let stop = machine.run(u64::MAX, &TURN);
-    assert!(matches!(&stop, StopReason::Calls(calls) if calls.len() == 2), "{stop:?}");
-    machine.reply(&[Reply::Value(json!("C")), Reply::Value(json!("D"))]).unwrap();
+    assert!(matches!(&stop, StopReason::Waiting(calls) if calls.len() == 2), "{stop:?}");
+    reply(&mut machine, &[Reply::Value(json!("C")), Reply::Value(json!("D"))]);
     assert_eq!(machine.run(u64::MAX, &TURN), StopReason::Complete(Json::Null));
     assert_eq!(machine.take_output(), ["failed", "[ 'C', 'D' ]", "last", "a A"]);
 }
@@ -300,9 +299,6 @@ pub(super) fn damage_states(states: &[Machine]) {
                     StopReason::Waiting(calls) => {
                         let _ = restored.settle(calls[0].number, &reply_to(&calls[0]));
                     }
-                    StopReason::Call(_) => {
-                        let _ = restored.answer(&json!(1));
-                    }
                     StopReason::Fuel => {}
                     _ => break,
                 }
@@ -358,42 +354,35 @@ fn long_chain_of_bound_functions_is_limited() {
 #[test]
 fn program_without_promises_has_no_state_of_tasks() {
     let mut machine = start("const a = await CC('q'); await null; console.log(await a, [1].map((x) => x))");
-    let StopReason::Call(_) = machine.run(u64::MAX, &TURN) else { panic!("it does not block") };
+    expect_call(machine.run(u64::MAX, &TURN));
+    machine.answer(&json!("a")).unwrap();
     assert!(machine.save().machine.get("tasks").is_none());
     assert!(!state_text(&machine).contains("tasks"));
 }
 
-/// Programs of the version that ran async functions inline, with the states at which it stopped.
+/// Programs of the version that ran async functions inline.
 #[test]
-fn inline_async_functions_of_older_programs_continue() {
+fn programs_with_inline_async_functions_run() {
     let programs: Vec<Json> = serde_json::from_str(include_str!("inline_async.json")).unwrap();
     for one in programs {
         let wire: Vec<crate::Instruction> = serde_json::from_value(one["bytecode"].clone()).unwrap();
         let program = Arc::new(VerifiedProgram::decode(&wire).unwrap());
-        let started = Machine::start(Arc::clone(&program), &Json::Null, [7; 32], Limits::default()).unwrap();
-        let stops = one["stops"].as_array().unwrap().iter().map(|stop| {
-            let saved = serde_json::from_value(stop["saved"].clone()).unwrap();
-            let pages: Vec<String> = serde_json::from_value(stop["pages"].clone()).unwrap();
-            let parsed = pages.iter().map(|page| Ok(serde_json::from_str(page).unwrap()));
-            let restored = Machine::restore(Arc::clone(&program), &saved, parsed, Limits::default()).unwrap();
-            assert_eq!((restored.save(), super::pages(&restored)), (saved, pages));
-            assert_eq!(json!(state_text(&restored)), stop["state"]);
-            (restored, stop["lines"].as_u64().unwrap() as usize)
-        });
-        let lines: Vec<String> = serde_json::from_value(one["lines"].clone()).unwrap();
-        for (mut machine, printed) in stops.chain([(started, 0)]) {
-            let mut output = Vec::new();
-            let result = loop {
-                let stop = machine.run(u64::MAX, &TURN);
-                output.extend(machine.take_output());
-                match stop {
-                    StopReason::Call(call) => machine.answer(&json!(format!("{}!", call.prompt))).unwrap(),
-                    StopReason::Complete(result) => break result,
-                    other => panic!("{}: {other:?}", one["source"]),
+        let mut machine = Machine::start(program, &Json::Null, [7; 32], Limits::default()).unwrap();
+        let mut output = Vec::new();
+        let result = loop {
+            let stop = machine.run(u64::MAX, &TURN);
+            output.extend(machine.take_output());
+            machine = restore_copy(&machine);
+            match stop {
+                StopReason::Waiting(calls) => {
+                    machine.answer(&json!(format!("{}!", calls[0].request.prompt))).unwrap();
                 }
-            };
-            assert_eq!((&output[..], &result), (&lines[printed..], &one["result"]), "{}", one["source"]);
-            assert_eq!(json!(state_text(&machine)), one["state"]);
-        }
+                StopReason::Complete(result) => break result,
+                other => panic!("{}: {other:?}", one["source"]),
+            }
+        };
+        let lines: Vec<String> = serde_json::from_value(one["lines"].clone()).unwrap();
+        assert_eq!((&output, &result), (&lines, &one["result"]), "{}", one["source"]);
+        assert_eq!(json!(state_text(&machine)), one["state"]);
     }
 }

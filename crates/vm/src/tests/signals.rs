@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{TURN, expect_failure, start};
+use super::{TURN, expect_failure, record_calls, start};
 use crate::{Machine, Reply, StopReason};
 
 fn expect_open(machine: &mut Machine) -> Vec<u64> {
@@ -22,10 +22,14 @@ fn cancelled_call_is_not_open_and_takes_no_result() {
         console.log(await Promise.all(asked), await CC("end?"));"#;
     let mut machine = start(source);
     assert_eq!(expect_open(&mut machine), [1, 2, 3]);
-    machine.acknowledge_calls();
+    record_calls(&mut machine);
     machine.settle(1, &Reply::Value(json!("A"))).unwrap();
     machine.settle(3, &Reply::Value(json!("yes"))).unwrap();
+    assert_eq!(machine.take_cancelled(), []);
     assert_eq!(expect_open(&mut machine), [4]);
+    let cancelled = machine.take_cancelled();
+    assert_eq!(cancelled.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(), ["call 2"]);
+    assert_eq!(machine.take_cancelled(), []);
     assert!(machine.settle(2, &Reply::Value(json!("late"))).is_err());
     machine.settle(4, &Reply::Value(json!("end"))).unwrap();
     assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Complete(_)));

@@ -277,6 +277,29 @@ const SOURCES: &[(&str, &str)] = &[
         "#,
     ),
     (
+        "tasks",
+        r#"
+        async function one(q, options) {
+            try { console.log("got", q, JSON.stringify(await CC(q, options))); } catch (e) { console.log("caught", q, e.name); }
+        }
+        async function rest(ms) { await sleep(ms); console.log("slept"); }
+        const abort = new AbortController();
+        async function group() {
+            try { console.log("got f", JSON.stringify(await CC.all([{ prompt: "f", timeoutMs: 45000 }, { prompt: "f", key: "x" }]))); }
+            catch (e) { console.log("caught f", e.name); }
+        }
+        const all = Promise.all([one("a"), one("b", { timeoutMs: 30000 }), one("c", { key: "k" }), rest(5000)]);
+        await Promise.race([one("d", { timeoutMs: 60000, default: "none" }), one("e", { signal: abort.signal }), rest(90000)]);
+        abort.abort();
+        for (let i = 0; i < 400; i++) { let text = ""; for (let j = 0; j < 30; j++) text += j; }
+        await all;
+        const last = group();
+        await one("h");
+        for (let i = 0; i < 200; i++) { let text = ""; for (let j = 0; j < 30; j++) text += j; }
+        await Promise.all([last, one("g"), rest(20000)]);
+        "#,
+    ),
+    (
         "slow",
         r#"
         const list = [];
@@ -332,8 +355,62 @@ fn expected_line(calls: &[(&str, &RevisionedDocument)], careless: bool) -> Optio
     })
 }
 
+/// Checks that an execution with tasks printed a line for each closed call, and for those of a group together, each
+/// once. The order is that of their ends.
+fn output_mismatch_of_tasks(documents: &StoreDump, id: &str, head: &RevisionedDocument) -> Option<String> {
+    let status = head.text("state.status");
+    let (calls, printed) = (documents.calls(id), documents.output(id));
+    let (mut expected, mut group) = (Vec::new(), Vec::new());
+    for call @ (_, row) in &calls {
+        let outcome = row.text("outcome");
+        match (row.text("request.prompt"), outcome) {
+            // The program has aborted it, or the execution was cancelled.
+            ("e", "cancelled") => {
+                let line = "caught e AbortError".to_owned();
+                expected.extend((status != "cancelled" || printed.contains(&line)).then_some(line));
+            }
+            (_, "" | "cancelled") => {}
+            ("f", _) => group.push(*call),
+            ("", _) => expected.push("slept".to_owned()),
+            (prompt, _) => {
+                let line = expected_line(&[*call], false)?;
+                let (verb, value) = line.split_once(' ').unwrap_or_default();
+                expected.push(format!("{verb} {prompt} {value}"));
+            }
+        }
+    }
+    if let [_, _] = group.as_slice() {
+        let line = expected_line(&group, false)?;
+        let (verb, value) = line.split_once(' ').unwrap_or_default();
+        let value = if verb == "got" { list_of_answers(&group) } else { value.to_owned() };
+        expected.push(format!("{verb} f {value}"));
+    }
+    let mut left = expected.clone();
+    let unexpected: Vec<&String> = printed
+        .iter()
+        .filter(|line| match left.iter().position(|one| one == *line) {
+            Some(at) => {
+                left.remove(at);
+                false
+            }
+            None => true,
+        })
+        .collect();
+    // A paused program, or one that has more to run, prints the results of closed calls later.
+    let may_be_behind = matches!(status, "cancelled" | "paused" | "running");
+    let differs = !unexpected.is_empty() || (!may_be_behind && !left.is_empty());
+    differs.then(|| format!("printed {printed:?}, expected {expected:?} in any order"))
+}
+
+fn list_of_answers(calls: &[(&str, &RevisionedDocument)]) -> String {
+    Json::Array(calls.iter().map(|(_, call)| call.value("response.result").clone()).collect()).to_string()
+}
+
 /// Checks that an execution printed the results in the rows of its calls, each once and in order.
 pub fn output_mismatch(documents: &StoreDump, id: &str, head: &RevisionedDocument) -> Option<String> {
+    if head.text("programName") == "tasks" {
+        return output_mismatch_of_tasks(documents, id, head);
+    }
     let careless = head.text("programName") == "careless";
     let calls = documents.calls(id);
     let mut remaining = calls.as_slice();
