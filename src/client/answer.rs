@@ -1,6 +1,5 @@
 //! An answer, and the call that it is for.
 
-use runstate_domain_cvm::AnswerTarget;
 use runstate_value::Json;
 
 /// An answer to a call of an execution. A plain value answers the only open call.
@@ -14,9 +13,11 @@ use runstate_value::Json;
 /// let one_of_several = Answer::to_call("0198…").value(json!({"approved": true}));
 /// # _ = (only_call, keyed, one_of_several);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Answer {
-    pub(super) target: AnswerTarget,
+    pub(super) call: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) occurrence: Option<u64>,
     pub(super) value: Json,
     pub(super) by: Option<String>,
     pub(super) cost: Option<String>,
@@ -25,24 +26,18 @@ pub struct Answer {
 impl Answer {
     /// An answer to the call with this id. Its value is null until it is set.
     pub fn to_call(id: impl Into<String>) -> Self {
-        Self::to(AnswerTarget::Call(id.into()))
+        Self { call: Some(id.into()), ..Self::default() }
     }
 
     /// An answer to the first call under this key (`CC(prompt, { key })`), also before the program makes it: an early
     /// answer is stored, and used when the call is made. Its value is null until it is set.
     pub fn to_key(key: impl Into<String>) -> Self {
-        Self::to(AnswerTarget::Key { key: key.into(), occurrence: 1 })
-    }
-
-    fn to(target: AnswerTarget) -> Self {
-        Self { target, value: Json::Null, by: None, cost: None }
+        Self { key: Some(key.into()), ..Self::default() }
     }
 
     /// The number of the call among those of the execution under its key, from 1.
     pub fn occurrence(mut self, number: u64) -> Self {
-        if let AnswerTarget::Key { occurrence, .. } = &mut self.target {
-            *occurrence = number;
-        }
+        self.occurrence = Some(number);
         self
     }
 
@@ -71,7 +66,7 @@ macro_rules! answers {
         /// Answers the only open call.
         impl From<$type> for Answer {
             fn from(value: $type) -> Self {
-                Self::to(AnswerTarget::open()).value(value)
+                Self::default().value(value)
             }
         }
     )+};

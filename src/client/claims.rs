@@ -1,8 +1,7 @@
 //! Workers, and their operations: claim calls, extend claims, complete calls or report their failure.
 
 use runstate_domain_cvm::{
-    AnswerCall, AnswerTarget, Claim, ClaimTarget, ClaimedCall, ExecutionStatus, Fail, FailedCall, Heartbeat, Release,
-    Work,
+    Claim, ClaimTarget, ClaimedCall, CompleteCall, ExecutionStatus, Fail, FailedCall, Heartbeat, Release, Work,
 };
 use runstate_engine::Error;
 use runstate_engine::work::Worker;
@@ -44,8 +43,8 @@ impl Cvm {
     /// Answers a claimed call and runs its execution to the next stop.
     pub async fn complete(&self, claimed: &ClaimedCall, answer: impl Into<Answer>) -> Result<ExecutionStatus, Error> {
         let Answer { value: answer, by, cost, .. } = answer.into();
-        let call = AnswerTarget::Claimed { call: claimed.call.clone(), token: claimed.token };
-        self.execute(&AnswerCall { execution: claimed.execution.clone(), call, answer, by, cost }).await
+        let ClaimedCall { call, execution, token, .. } = claimed.clone();
+        self.execute(&CompleteCall { call, execution, token, answer, by, cost }).await
     }
 
     /// Reports that a claimed call failed. Without a retry the call throws an error in the program, which runs to its

@@ -10,6 +10,8 @@ mod source;
 #[cfg(all(feature = "apps", feature = "webhook", not(target_family = "wasm")))]
 mod webhooks;
 
+use std::sync::OnceLock;
+
 use runstate_core::decision::Command;
 use runstate_core::id::CommandId;
 pub use runstate_domain_cvm::ProgramFile;
@@ -20,7 +22,7 @@ use runstate_domain_cvm::{
 };
 use runstate_engine::{DueReport, Engine, Error, RunLimit};
 use runstate_value::time::Timestamp;
-use runstate_vm::{FrameView, InspectBounds};
+use runstate_vm::FrameView;
 
 pub use answer::Answer;
 pub use builder::{Builder, open};
@@ -99,8 +101,10 @@ impl Cvm {
 
     /// Answers a call and runs the execution to its next stop.
     pub async fn answer(&self, execution: &str, answer: impl Into<Answer>) -> Result<ExecutionStatus, Error> {
-        let Answer { target: call, value: answer, by, cost } = answer.into();
-        self.execute(&AnswerCall { execution: execution.to_owned(), call, answer, by, cost }).await
+        let Answer { call, key, occurrence, value: answer, by, cost } = answer.into();
+        let id = execution.to_owned();
+        let seen = OnceLock::new();
+        self.execute(&AnswerCall { id, answer, call, key, occurrence, by, cost, seen }).await
     }
 
     /// Pauses an execution.
@@ -129,11 +133,9 @@ impl Cvm {
     }
 
     /// The whole execution in one snapshot. That includes its state hash, the position of its machine, and the values
-    /// of its variables, as much as a person reads ([`InspectBounds::default`](runstate_vm::InspectBounds::default)).
-    /// [`Show::all`] with
-    /// [`InspectBounds::full`](runstate_vm::InspectBounds::full) has everything.
+    /// of its variables, as much as a person reads. [`Show::all`] has everything.
     pub async fn show(&self, execution: &str) -> Result<Execution, Error> {
-        self.engine.query(&Show::all(execution, InspectBounds::default())).await
+        self.engine.query(&Show::all(execution, false)).await
     }
 
     /// As [`Cvm::show`], without the state hash and the machine: it reads nothing of the heap, whatever its size.
@@ -145,8 +147,7 @@ impl Cvm {
     /// innermost first. `name` selects variables by name. `full` returns all that they hold, otherwise as much as a
     /// person reads.
     pub async fn variables(&self, execution: &str, name: Option<&str>, full: bool) -> Result<Vec<FrameView>, Error> {
-        let bounds = if full { InspectBounds::full() } else { InspectBounds::default() };
-        self.engine.query(&Variables { id: execution.to_owned(), name: name.map(str::to_owned), bounds }).await
+        self.engine.query(&Variables { id: execution.to_owned(), name: name.map(str::to_owned), full }).await
     }
 
     /// The lines that an execution has printed since the poll that returned `from`, and its open calls.

@@ -3,7 +3,7 @@
 use runstate::domain::cvm::{COGNITIVE, CallListing, CallRow, Execution, Show, TIMER};
 use runstate::time::Timestamp;
 use runstate::value::Document;
-use runstate::vm::{InspectBounds, MachineView};
+use runstate::vm::MachineView;
 use serde_json::{Value as Json, json};
 
 use crate::args::{ListArgs, word};
@@ -43,8 +43,7 @@ const LABEL_WIDTH: usize = 13;
 
 /// Prints the execution; `full`: with the full values of its variables.
 pub async fn show_execution(session: &Session, id: &str, full: bool) -> Result<CliExit, CliError> {
-    let bounds = if full { InspectBounds::full() } else { InspectBounds::default() };
-    let view = session.engine.query(&Show::all(id, bounds)).await?;
+    let view = session.engine.query(&Show::all(id, full)).await?;
     if session.out.is_json() {
         session.out.value(&operations::json_result("cvm.show", json!(view))?)?;
         return Ok(CliExit::Done);

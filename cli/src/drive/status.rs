@@ -106,7 +106,7 @@ impl Session {
 
     /// Prints an execution as one object for programs, like `show` but without its machine.
     pub async fn print_json(&self, id: &str) -> Result<CliExit, CliError> {
-        let view = self.engine.query(&Show { id: id.to_owned(), hash: true, machine: None }).await?;
+        let view = self.engine.query(&Show { machine: Some(false), ..Show::all(id, false) }).await?;
         self.out.value(&operations::json_result("cvm.show", json!(view))?)?;
         Ok(CliExit::from_status(view.status))
     }

@@ -19,75 +19,52 @@ use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatu
 use super::{call_cost, claim, row_id, waiting};
 use crate::codes;
 
-/// The call that an answer is for.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AnswerTarget {
-    /// The call with this id.
-    Call(String),
-    /// The call with this id, answered by the worker that claimed it under this fencing token.
-    Claimed {
-        /// The call.
-        call: String,
-        /// The token.
-        token: u64,
-    },
-    /// The call under this key, which may not exist yet.
-    Key {
-        /// The key.
-        key: String,
-        /// Number of the call among those of the execution under that key, from 1.
-        occurrence: u64,
-    },
-    /// The only open call, as this process last read or wrote the execution: an answer is meant for the call that its
-    /// caller has seen. It does not change while the command is decided again, so the later of two answers to one call
-    /// does not answer the next call.
-    Open {
-        /// Id of the open call, once it is known: the only one when the execution was first read, from the cache if it
-        /// has it.
-        #[serde(skip)]
-        seen: OnceLock<String>,
-    },
-}
-
-impl AnswerTarget {
-    /// The only open call.
-    pub fn open() -> Self {
-        Self::Open { seen: OnceLock::new() }
-    }
-}
-
-/// Answers a call. With the answer to the last open call, the execution runs to its next stop in the same commit, for
-/// at most one slice.
-#[derive(Clone, Debug, Serialize)]
+/// Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
+///
+/// Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema),
+/// `ambiguous_call`, `deadline_passed`, `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost),
+/// and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
+#[derive(Clone, Debug, Default, Serialize, Operation)]
+#[operation(name = "cvm.answer", cli = "answer")]
 pub struct AnswerCall {
     /// The execution.
-    pub execution: String,
-    /// The call.
-    pub call: AnswerTarget,
-    /// The answer.
+    #[operation(subject)]
+    pub id: String,
+    /// The answer: a plain value that the call accepts.
     pub answer: Json,
-    /// Name of the answerer, for the record.
+    /// The id of the call; by default the only open one.
+    pub call: Option<String>,
+    /// The key of the call, which may be made later: an early answer is kept until then.
+    pub key: Option<String>,
+    /// The number of the call among those with that key, from 1; by default 1.
+    pub occurrence: Option<u64>,
+    /// The person, model or worker that answers.
     pub by: Option<String>,
-    /// The actual cost of the answer, as decimal text in the unit of the call's cost; `None`: the cost that the call
-    /// names.
+    /// The actual cost of the answer, a decimal number in the unit of the call's cost; by default the cost that the
+    /// call names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
+    /// The only open call as this process last read or wrote the execution, once it is known: an answer without a name
+    /// is meant for the call that its caller has seen. It does not change while the command is decided again, so the
+    /// later of two answers to one call does not answer the next call.
+    #[serde(skip)]
+    #[operation(skip)]
+    pub seen: OnceLock<String>,
 }
 
 impl AnswerCall {
     /// The row of the call; `None`: it is not known which call is open.
     fn key(&self, view: &View) -> Option<Key> {
-        let id = match &self.call {
-            AnswerTarget::Call(id) | AnswerTarget::Claimed { call: id, .. } => id.clone(),
-            AnswerTarget::Key { key, occurrence } => keyed_id(&self.execution, key, *occurrence),
-            AnswerTarget::Open { seen } => {
-                let execution = view.peek_entity::<ExecutionHead>(&self.execution);
+        let id = match (&self.call, &self.key) {
+            (Some(id), _) => id.clone(),
+            (None, Some(key)) => keyed_id(&self.id, key, self.occurrence.unwrap_or(1)),
+            (None, None) => {
+                let execution = view.peek_entity::<ExecutionHead>(&self.id);
                 let waiting = execution.as_deref().and_then(ExecutionHead::waiting);
                 if let Some(waiting) = waiting.filter(|waiting| waiting.answerable_calls() == 1) {
-                    seen.get_or_init(|| waiting.call_id.clone());
+                    self.seen.get_or_init(|| waiting.call_id.clone());
                 }
-                seen.get()?.clone()
+                self.seen.get()?.clone()
             }
         };
         Some(Key::new(&CC_HISTORY, &id))
@@ -101,16 +78,15 @@ impl AnswerCall {
         view: &View,
         ctx: &Ctx,
     ) -> Result<Decision<ExecutionStatus>, Rejection> {
-        let head = ExecutionHead::load(view, &self.execution)?;
+        let head = ExecutionHead::load(view, &self.id)?;
         let execution = &head.entity;
+        let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
         if self.cost.is_some() {
-            let reason = "is not expected: an early answer costs nothing".to_owned();
-            return Err(Rejection::Invalid { field: "cost".to_owned(), reason });
+            return Err(invalid("cost", "is not expected: an early answer costs nothing".to_owned()));
         }
-        id::check(key).map_err(|e| Rejection::Invalid { field: "key".to_owned(), reason: e.to_string() })?;
-        if let AnswerTarget::Key { occurrence: 0, .. } = self.call {
-            let reason = "the first call under a key is occurrence 1".to_owned();
-            return Err(Rejection::Invalid { field: "occurrence".to_owned(), reason });
+        id::check(key).map_err(|e| invalid("key", e.to_string()))?;
+        if self.occurrence == Some(0) {
+            return Err(invalid("occurrence", "the first call under a key is occurrence 1".to_owned()));
         }
         execution.next_state(ExecutionEvent::AnswerEarly)?;
         let early = EarlyAnswer {
@@ -124,6 +100,60 @@ impl AnswerCall {
         // The decision depends on the execution: it must exist, and it must still be able to make calls.
         Decision::new(execution.execution_status()).check_entity(&head).and_insert(&early)
     }
+
+    /// The rejection of an answer without a name, if no call can be the one that its caller has seen.
+    fn refuse_unnamed(&self, view: &View, ctx: &Ctx) -> Result<Rejection, Rejection> {
+        let execution = ExecutionHead::find(view, &self.id)?;
+        let waiting = execution.require_waiting(ctx.now)?;
+        match waiting.answerable_calls() {
+            // A paused execution whose call is answered resumes only when it is unpaused.
+            0 => Call::load(view, &waiting.call_id)?.entity.require_open()?,
+            open if open > 1 => {
+                let message = format!("execution `{}` has {open} open calls; name the one to answer", self.id);
+                return Err(Rejection::domain(codes::AMBIGUOUS_CALL, message));
+            }
+            _ => {}
+        }
+        let what = format!(
+            "the answer was not applied: execution `{}` made a call after it was read; read the execution again, then answer",
+            self.id
+        );
+        Ok(Rejection::Stale { what })
+    }
+}
+
+/// Checks the values of an answer.
+fn check_answer(answer: &Json, cost: Option<&str>, by: Option<&str>) -> Result<(), Rejection> {
+    // First of all, because a value built in memory may be nested deeper than recursive code can handle.
+    check_plain(answer).map_err(|excess| {
+        Rejection::domain(codes::INVALID_ANSWER, format!("the answer is {excess}; nothing was changed"))
+    })?;
+    call_cost::check_amount(cost)?;
+    lease::check_name("by", by)
+}
+
+/// Closes a call with its answer.
+fn answer_call(
+    view: &View,
+    ctx: &mut Ctx,
+    execution: &str,
+    mut row: LoadedEntity<Call>,
+    answer: &Json,
+    by: Option<&String>,
+    cost: Option<&str>,
+) -> Result<Decision<ExecutionStatus>, Rejection> {
+    let call = &mut row.entity;
+    // The call is checked before the execution: an answered call is reported as answered, whatever the execution does
+    // by now.
+    call.require_open()?;
+    let head = ExecutionHead::load(view, execution)?;
+    head.entity.require_waiting(ctx.now)?;
+    call.require_awaited()?;
+    call.require_before_deadline(ctx.now)?;
+    let result = call.coerce_answer(answer)?;
+    let settled = call_cost::settle(view, ctx, call, cost)?;
+    call.complete(result, by.cloned(), ctx.now);
+    waiting::close_call(view, ctx, head, row, settled)
 }
 
 impl Command for AnswerCall {
@@ -131,50 +161,31 @@ impl Command for AnswerCall {
     type Output = ExecutionStatus;
 
     fn check(&self) -> Result<(), Rejection> {
-        // First of all, because a value built in memory may be nested deeper than recursive code can handle.
-        check_plain(&self.answer).map_err(|excess| {
-            Rejection::domain(codes::INVALID_ANSWER, format!("the answer is {excess}; nothing was changed"))
-        })?;
-        call_cost::check_amount(self.cost.as_deref())?;
-        lease::check_name("by", self.by.as_deref())
+        if self.call.is_some() && self.key.is_some() {
+            return Err(Rejection::Usage("cvm.answer: pass either `call` or `key`, not both".to_owned()));
+        }
+        if self.key.is_none() && self.occurrence.is_some() {
+            let message = "cvm.answer: `occurrence` counts the calls with a `key`; pass the key";
+            return Err(Rejection::Usage(message.to_owned()));
+        }
+        check_answer(&self.answer, self.cost.as_deref(), self.by.as_deref())
     }
 
     fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.execution))
+        Some(Key::new(&EXECUTIONS, &self.id))
     }
 
     fn reads(&self, view: &View) -> ReadSet {
         match self.key(view) {
-            Some(call) => waiting::reads(view, &self.execution, &call),
+            Some(call) => waiting::reads(view, &self.id, &call),
             // The open call of an older state may be one that no caller has read.
-            None => ReadSet::key(Key::new(&EXECUTIONS, &self.execution)).with_freshness(Freshness::Linearizable),
+            None => ReadSet::key(Key::new(&EXECUTIONS, &self.id)).with_freshness(Freshness::Linearizable),
         }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        // The call is checked before the execution: an answered call is reported as answered, whatever the execution
-        // does by now.
-        let Some(key) = self.key(view) else {
-            let execution = ExecutionHead::find(view, &self.execution)?;
-            let waiting = execution.require_waiting(ctx.now)?;
-            match waiting.answerable_calls() {
-                // A paused execution whose call is answered resumes only when it is unpaused.
-                0 => Call::load(view, &waiting.call_id)?.entity.require_open()?,
-                open if open > 1 => {
-                    let id = &self.execution;
-                    let message = format!("execution `{id}` has {open} open calls; name the one to answer");
-                    return Err(Rejection::domain(codes::AMBIGUOUS_CALL, message));
-                }
-                _ => {}
-            }
-            return Err(Rejection::Stale {
-                what: format!(
-                    "the answer was not applied: execution `{}` made a call after it was read; read the execution again, then answer",
-                    self.execution
-                ),
-            });
-        };
-        if let AnswerTarget::Key { key: name, .. } = &self.call {
+        let Some(key) = self.key(view) else { return Err(self.refuse_unnamed(view, ctx)?) };
+        if let Some(name) = &self.key {
             if EarlyAnswer::find(view, &key.id)?.is_some() {
                 let message = format!("call `{name}` already has an early answer; nothing was changed");
                 return Err(Rejection::domain(codes::ALREADY_ANSWERED, message));
@@ -183,24 +194,8 @@ impl Command for AnswerCall {
                 return self.decide_early_answer(name, &key.id, view, ctx);
             }
         }
-        let mut row = Call::load(view, &key.id)?;
-        let call = &mut row.entity;
-        if call.execution_id != self.execution {
-            let hint = format!(" in execution `{}`; it belongs to `{}`", self.execution, call.execution_id);
-            return Err(Rejection::NotFound { what: "call", id: call.id.clone(), hint });
-        }
-        if let AnswerTarget::Claimed { token, .. } = &self.call {
-            claim::require_claim(call, *token)?;
-        }
-        call.require_open()?;
-        let head = ExecutionHead::load(view, &self.execution)?;
-        head.entity.require_waiting(ctx.now)?;
-        call.require_awaited()?;
-        call.require_before_deadline(ctx.now)?;
-        let result = call.coerce_answer(&self.answer)?;
-        let settled = call_cost::settle(view, ctx, call, self.cost.as_deref())?;
-        call.complete(result, self.by.clone(), ctx.now);
-        waiting::close_call(view, ctx, head, row, settled)
+        let row = Call::load_of(view, &key.id, &self.id)?;
+        answer_call(view, ctx, &self.id, row, &self.answer, self.by.as_ref(), self.cost.as_deref())
     }
 
     fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
@@ -208,82 +203,53 @@ impl Command for AnswerCall {
     }
 }
 
-/// Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
-///
-/// Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema),
-/// `ambiguous_call`, `deadline_passed`, `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost),
-/// and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
-#[derive(Debug, Operation)]
-#[operation(name = "cvm.answer", cli = "answer", command = AnswerCall)]
-pub struct AnswerParameters {
-    /// The execution.
-    #[operation(subject)]
-    id: String,
-    /// The answer: a plain value that the call accepts.
-    answer: Json,
-    /// The id of the call; by default the only open one.
-    call: Option<String>,
-    /// The key of the call, which may be made later: an early answer is kept until then.
-    key: Option<String>,
-    /// The number of the call among those with that key, from 1; by default 1.
-    occurrence: Option<u64>,
-    /// The person, model or worker that answers.
-    by: Option<String>,
-    /// The actual cost of the answer, a decimal number in the unit of the call's cost; by default the cost that the
-    /// call names.
-    cost: Option<String>,
-}
-
-impl TryFrom<AnswerParameters> for AnswerCall {
-    type Error = Rejection;
-
-    fn try_from(parameters: AnswerParameters) -> Result<Self, Rejection> {
-        let AnswerParameters { id, answer, call, key, occurrence, by, cost } = parameters;
-        let target = match (call, key, occurrence) {
-            (Some(_), Some(_), _) => {
-                return Err(Rejection::Usage("cvm.answer: pass either `call` or `key`, not both".to_owned()));
-            }
-            (_, None, Some(_)) => {
-                return Err(Rejection::Usage(
-                    "cvm.answer: `occurrence` counts the calls with a `key`; pass the key".to_owned(),
-                ));
-            }
-            (Some(call), None, None) => AnswerTarget::Call(call),
-            (None, Some(key), occurrence) => AnswerTarget::Key { key, occurrence: occurrence.unwrap_or(1) },
-            (None, None, None) => AnswerTarget::open(),
-        };
-        Ok(Self { execution: id, call: target, answer, by, cost })
-    }
-}
-
 /// Completes a claimed call with its answer and runs its execution to its next stop.
 ///
 /// Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`,
 /// `invalid_answer`.
-#[derive(Debug, Operation)]
-#[operation(name = "cvm.complete", command = AnswerCall)]
-pub struct CompleteParameters {
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.complete")]
+pub struct CompleteCall {
     /// The call.
     #[operation(subject)]
-    call: String,
+    pub call: String,
     /// The execution.
-    execution: String,
+    pub execution: String,
     /// The fencing token of the claim.
-    token: u64,
+    pub token: u64,
     /// The answer: a plain value that the call accepts.
-    answer: Json,
+    pub answer: Json,
     /// The person, model or worker that answers.
-    by: Option<String>,
+    pub by: Option<String>,
     /// The actual cost of the answer, a decimal number in the unit of the call's cost; by default the reserved amount.
-    cost: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<String>,
 }
 
-impl TryFrom<CompleteParameters> for AnswerCall {
-    type Error = Rejection;
+impl Command for CompleteCall {
+    const NAME: &'static str = "cvm.complete";
+    type Output = ExecutionStatus;
 
-    fn try_from(parameters: CompleteParameters) -> Result<Self, Rejection> {
-        let CompleteParameters { call, execution, token, answer, by, cost } = parameters;
-        Ok(Self { execution, call: AnswerTarget::Claimed { call, token }, answer, by, cost })
+    fn check(&self) -> Result<(), Rejection> {
+        check_answer(&self.answer, self.cost.as_deref(), self.by.as_deref())
+    }
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.execution))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        waiting::reads(view, &self.execution, &Key::new(&CC_HISTORY, &self.call))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+        let row = Call::load_of(view, &self.call, &self.execution)?;
+        claim::require_claim(&row.entity, self.token)?;
+        answer_call(view, ctx, &self.execution, row, &self.answer, self.by.as_ref(), self.cost.as_deref())
+    }
+
+    fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
     }
 }
 

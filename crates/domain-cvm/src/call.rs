@@ -280,6 +280,16 @@ impl Call {
         Self::find(view, id)?.ok_or_else(|| Rejection::NotFound { what: "call", id: id.to_owned(), hint: hint() })
     }
 
+    /// The call of that id, which must have been made by this execution.
+    pub(super) fn load_of(view: &View, id: &str, execution: &str) -> Result<LoadedEntity<Self>, Rejection> {
+        let row = Self::load(view, id)?;
+        if row.entity.execution_id == execution {
+            return Ok(row);
+        }
+        let hint = format!(" in execution `{execution}`; it belongs to `{}`", row.entity.execution_id);
+        Err(Rejection::NotFound { what: "call", id: id.to_owned(), hint })
+    }
+
     /// Rejects a closed call. A cancelled call passes here: its execution then rejects the command.
     pub(super) fn require_open(&self) -> Result<(), Rejection> {
         if self.outcome == Some(CallOutcome::Cancelled) { Ok(()) } else { self.require_awaited() }

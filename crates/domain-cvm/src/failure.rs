@@ -67,12 +67,8 @@ impl Command for Fail {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>, Rejection> {
         lease::check_name("name", self.name.as_deref())?;
         lease::check_name("by", self.by.as_deref())?;
-        let mut row = Call::load(view, &self.call)?;
+        let mut row = Call::load_of(view, &self.call, &self.execution)?;
         let call = &mut row.entity;
-        if call.execution_id != self.execution {
-            let hint = format!(" in execution `{}`; it belongs to `{}`", self.execution, call.execution_id);
-            return Err(Rejection::NotFound { what: "call", id: call.id.clone(), hint });
-        }
         require_open_claim(call, self.token)?;
         let head = ExecutionHead::load(view, &self.execution)?;
         head.entity.require_waiting(ctx.now)?;

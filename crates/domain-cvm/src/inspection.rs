@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
 use super::loaded_machine::LoadedMachine;
-use super::{loaded_machine, waiting};
+use super::{loaded_machine, queries, waiting};
 use crate::Settings;
 
 /// Checks the head of an execution: its program exists, its machine can be restored from its heap pages, and it waits
@@ -145,40 +145,20 @@ impl OutputCheck {
 /// Largest number of names in an error.
 const MAX_LISTED: usize = 10;
 
-/// Returns the active function calls of an execution, the innermost first, with their variables. Changes nothing.
-///
-/// Errors: `not_found` (the execution does not exist, or no function call has a variable of that name).
-#[derive(Clone, Debug)]
-pub struct Variables {
-    /// The execution.
-    pub id: String,
-    /// Only variables of this name, and function calls that have one; `None`: all.
-    pub name: Option<String>,
-    /// Limits of the returned values.
-    pub bounds: InspectBounds,
-}
-
 /// Returns the variables of an execution, also of one that has ended or failed: its active function calls, the
 /// innermost first, each with its variables.
 ///
 /// Errors: `not_found` (the execution does not exist, or no function call has a variable of that name).
-#[derive(Debug, Operation)]
-#[operation(name = "cvm.variables", cli = "variables", query, command = Variables)]
-pub struct VariablesParameters {
+#[derive(Clone, Debug, Operation)]
+#[operation(name = "cvm.variables", cli = "variables", query)]
+pub struct Variables {
     /// The execution.
     #[operation(subject)]
-    id: String,
+    pub id: String,
     /// Only variables of this name, and function calls that have one.
-    name: Option<String>,
+    pub name: Option<String>,
     /// Whether to include full values; by default they are cut to a readable length.
-    full: bool,
-}
-
-impl From<VariablesParameters> for Variables {
-    fn from(parameters: VariablesParameters) -> Self {
-        let VariablesParameters { id, name, full } = parameters;
-        Self { id, name, bounds: if full { InspectBounds::full() } else { InspectBounds::default() } }
-    }
+    pub full: bool,
 }
 
 impl DomainQuery for Variables {
@@ -192,8 +172,9 @@ impl DomainQuery for Variables {
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Vec<FrameView>, Rejection> {
         let execution = ExecutionHead::find(view, &self.id)?;
         let machine = LoadedMachine::load_runnable(view, &execution, ctx)?.machine;
-        let Some(name) = &self.name else { return Ok(machine.view(self.bounds).frames) };
-        let found = machine.variables_named(name, self.bounds);
+        let bounds = queries::bounds(self.full);
+        let Some(name) = &self.name else { return Ok(machine.view(bounds).frames) };
+        let found = machine.variables_named(name, bounds);
         if found.is_empty() {
             return Err(self
                 .not_found(name, &machine.view(InspectBounds { functions: true, ..InspectBounds::default() }).frames));

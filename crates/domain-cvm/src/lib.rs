@@ -72,7 +72,7 @@ use runstate_core::id::{hex, sha256};
 use runstate_core::operation::{Domain, LifecycleDeclaration, Operation};
 use runstate_core::schema::Collection;
 
-pub use answer::{AnswerCall, AnswerParameters, AnswerTarget, CompleteParameters};
+pub use answer::{AnswerCall, CompleteCall};
 pub use answer_schema::{Schema, ValidationError, coerce_answer};
 pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
 pub use call_cost::REFUSAL_DELAY;
@@ -88,7 +88,7 @@ pub use failure::{Fail, FailedCall};
 pub use import::{
     ImportExecution, ImportProgram, ImportRows, ImportedBytecode, ImportedRow, ImportedState, bytecode_hash,
 };
-pub use inspection::{Inspect, Inspection, Variables, VariablesParameters};
+pub use inspection::{Inspect, Inspection, Variables};
 pub use listing::{
     ActiveExecutions, CallClaim, CallFailure, CallListing, CallRow, CountFinished, CountStatuses, ExecutionListing,
     ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogListing, LogRow, MetricStats, NextAvailable,
@@ -102,7 +102,7 @@ pub use program::{
 };
 pub use queries::{
     CallDetails, Execution, ExecutionProgress, ExecutionStatusDetails, NO_LINES, OpenCall, PollExecution, Show,
-    ShowCall, ShowOutput, ShowParameters, ShowStatus,
+    ShowCall, ShowOutput, ShowStatus,
 };
 pub use settings::{LogLevel, Settings};
 pub use waiting::Waiting;
@@ -122,22 +122,22 @@ pub static DOMAIN: Domain = Domain::new("cvm")
         &RemoveProgram::OPERATION,
         &Start::OPERATION,
         &RunSlice::OPERATION,
-        &AnswerParameters::OPERATION,
+        &AnswerCall::OPERATION,
         &Pause::OPERATION,
         &Unpause::OPERATION,
         &Cancel::OPERATION,
         &Retry::OPERATION,
         &Delete::OPERATION,
         &RunDue::OPERATION,
-        &ShowParameters::OPERATION,
-        &VariablesParameters::OPERATION,
+        &Show::OPERATION,
+        &Variables::OPERATION,
         &PollExecution::OPERATION,
         &ShowOutput::OPERATION,
         &ShowStatus::OPERATION,
         &ShowCall::OPERATION,
         &ClaimParameters::OPERATION,
         &Heartbeat::OPERATION,
-        &CompleteParameters::OPERATION,
+        &CompleteCall::OPERATION,
         &Fail::OPERATION,
         &Release::OPERATION,
         &ProgramListing::OPERATION,

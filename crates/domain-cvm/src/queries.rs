@@ -17,55 +17,44 @@ use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatu
 use super::loaded_machine::{self, LoadedMachine};
 use super::{OUTPUTS, child_rows, waiting};
 
-/// Returns all data of an execution. Changes nothing.
-#[derive(Clone, Debug, Serialize)]
-pub struct Show {
-    /// The execution.
-    pub id: String,
-    /// Whether to include the state hash, which requires the whole heap.
-    pub hash: bool,
-    /// Whether to include the machine's position, with the values of its variables up to these limits. That reads the
-    /// heap. `None`: no.
-    pub machine: Option<InspectBounds>,
-}
-
 /// Returns all data of an execution.
 ///
 /// Errors: `not_found`.
-#[derive(Debug, Operation)]
-#[operation(name = "cvm.show", cli = "show", query, command = Show)]
-pub struct ShowParameters {
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "cvm.show", cli = "show", query)]
+pub struct Show {
     /// The execution.
     #[operation(subject)]
-    id: String,
+    pub id: String,
     /// Whether to include the state hash, which reads the whole heap; by default true.
     #[operation(default = true)]
-    hash: bool,
+    pub hash: bool,
     /// Whether to include the machine's call stack with the values of its variables, which reads the heap; by default
     /// as `hash`.
-    machine: Option<bool>,
+    pub machine: Option<bool>,
     /// Whether to include the full values of variables; by default they are cut to a readable length.
-    full: bool,
-}
-
-impl From<ShowParameters> for Show {
-    fn from(parameters: ShowParameters) -> Self {
-        let ShowParameters { id, hash, machine, full } = parameters;
-        let bounds = if full { InspectBounds::full() } else { InspectBounds::default() };
-        Self { id, hash, machine: machine.unwrap_or(hash).then_some(bounds) }
-    }
+    pub full: bool,
 }
 
 impl Show {
     /// Requests the head and the output, and nothing of the heap.
     pub fn head(id: &str) -> Self {
-        Self { id: id.to_owned(), hash: false, machine: None }
+        Self { id: id.to_owned(), hash: false, machine: None, full: false }
     }
 
-    /// Requests everything, with the values of variables up to `bounds`.
-    pub fn all(id: &str, bounds: InspectBounds) -> Self {
-        Self { id: id.to_owned(), hash: true, machine: Some(bounds) }
+    /// Requests everything. `full`: with the full values of variables.
+    pub fn all(id: &str, full: bool) -> Self {
+        Self { id: id.to_owned(), hash: true, machine: None, full }
     }
+
+    fn has_machine(&self) -> bool {
+        self.machine.unwrap_or(self.hash)
+    }
+}
+
+/// The limits of the values of variables in a result.
+pub(super) fn bounds(full: bool) -> InspectBounds {
+    if full { InspectBounds::full() } else { InspectBounds::default() }
 }
 
 /// Returns all lines that an execution has printed, without loading its heap.
@@ -419,7 +408,7 @@ impl DomainQuery for Show {
     type Output = Execution;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let heap = self.hash || self.machine.is_some();
+        let heap = self.hash || self.has_machine();
         let head =
             if heap { loaded_machine::reads(view, &self.id) } else { ReadSet::key(Key::new(&EXECUTIONS, &self.id)) };
         output_rows(waiting::with_open_calls(head, view, &self.id, false), view, &self.id)
@@ -430,14 +419,15 @@ impl DomainQuery for Show {
         let output = output(view, &execution)?;
         let open = open_calls(view, &execution)?;
         let loaded =
-            (self.hash || self.machine.is_some()).then(|| LoadedMachine::load(view, &execution, ctx)).transpose()?;
+            (self.hash || self.has_machine()).then(|| LoadedMachine::load(view, &execution, ctx)).transpose()?;
         let state_hash = match &loaded {
             Some(loaded) if self.hash => {
                 Some(loaded.state_hash(&execution, &undelivered_outcomes(view, &execution, &loaded.machine)?))
             }
             _ => None,
         };
-        let machine = loaded.as_ref().zip(self.machine).map(|(loaded, bounds)| loaded.machine.view(bounds));
+        let machine = loaded.as_ref().filter(|_| self.has_machine());
+        let machine = machine.map(|loaded| loaded.machine.view(bounds(self.full)));
         let (result, error, completed) = match &execution.state {
             ExecutionState::Complete { at, result } => (result.clone(), None, Some(*at)),
             ExecutionState::Failed { at, error } => (Json::Null, Some(error.clone()), Some(*at)),

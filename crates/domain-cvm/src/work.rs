@@ -10,7 +10,7 @@ use runstate_value::time::{Millis, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answer::{AnswerCall, AnswerTarget};
+use super::answer::CompleteCall;
 use super::call::{CC_HISTORY, CallError};
 use super::claim::{Claim, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, Release};
 use super::codes;
@@ -83,8 +83,7 @@ impl WorkItem for Work {
 
     fn complete(&self, owner: &str, answer: Json) -> impl Command<Output = ExecutionStatus> {
         let ClaimedCall { call, execution, token, .. } = self.claimed.clone();
-        let call = AnswerTarget::Claimed { call, token };
-        AnswerCall { execution, call, answer, by: Some(owner.to_owned()), cost: None }
+        CompleteCall { call, execution, token, answer, by: Some(owner.to_owned()), cost: None }
     }
 
     fn fail(

@@ -14,7 +14,7 @@ use runstate::schema::{Catalog, Collection};
 use runstate::store::{Memory, Store};
 use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::value::Json;
-use runstate::vm::{FrameView, InspectBounds};
+use runstate::vm::FrameView;
 use serde_json::json;
 
 use crate::cvm::queries::{answer, count_map, ids, load, on_memory_and_files, scene, start};
@@ -66,7 +66,7 @@ fn show_returns_input_parent_and_machine_position() {
     assert_eq!((shown.input, shown.parent_id.as_deref()), (Some(json!({"n": 7})), Some("parent")));
     let machine = shown.machine.unwrap();
     assert_eq!((machine.line, machine.frames.len(), machine.cut), (2, 1, true));
-    let full = block_on(scene.engine().query(&Show::all("run", InspectBounds::full()))).unwrap().machine.unwrap();
+    let full = block_on(scene.engine().query(&Show::all("run", true))).unwrap().machine.unwrap();
     let list = full.frames[0].variables.iter().find(|variable| variable.name == "list").unwrap();
     assert_eq!((full.cut, list.value.value.as_array().unwrap().len()), (false, 200));
     assert_eq!(block_on(scene.cvm().show_head("run")).unwrap().machine, None);

@@ -2,7 +2,7 @@
 
 use runstate::client::Answer;
 use runstate::decision::Command as _;
-use runstate::domain::cvm::{AnswerCall, AnswerTarget, Settings, Status, codes};
+use runstate::domain::cvm::{AnswerCall, Settings, Status, codes};
 use runstate::error_code::ErrorCode;
 use runstate::store::Memory;
 use runstate::testing::block_on;
@@ -134,11 +134,10 @@ fn a_call_is_closed_by_the_slice_that_cancels_it() {
     scene.start(Json::Null).unwrap();
     let calls = scene.show().calls;
     let answer = |at: usize| AnswerCall {
-        execution: "run".to_owned(),
-        call: AnswerTarget::Call(calls[at].call_id.clone()),
+        id: "run".to_owned(),
+        call: Some(calls[at].call_id.clone()),
         answer: json!("x"),
-        by: None,
-        cost: None,
+        ..AnswerCall::default()
     };
     assert!(answer(0).check().is_ok());
     scene.execute_part(&answer(1));

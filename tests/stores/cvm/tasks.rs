@@ -2,8 +2,9 @@
 
 use runstate::client::Answer;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{Fail, Status};
+use runstate::domain::cvm::{AnswerCall, Fail, Settings, Status};
 use runstate::error_code::ErrorCode;
+use runstate::store::Memory;
 use runstate::testing::{SimIds, block_on};
 use runstate::time::Millis;
 use serde_json::json;
@@ -76,6 +77,43 @@ fn answers_during_a_pause_are_used_after_it() {
         block_on(scene.cvm().unpause("run")).unwrap();
         scene.answer_call(5, "1").answer_call(4, "3").answer_call(6, "2").expect(Status::Complete);
     });
+}
+
+#[test]
+fn answers_to_a_group_are_taken_while_the_program_runs_and_during_a_pause() {
+    let source = r#"
+        const group = async () => console.log(await CC.all(["a?", "b?", "c?"]));
+        const task = group();
+        await CC("go?");
+        for (let i = 0; i < 20000; i++);
+        console.log("counted");
+        await task;"#;
+    let settings = Settings { slice_instructions: 10_000, ..Settings::default() };
+    let answer = |scene: &Scene, at: usize| {
+        let call = Some(scene.show().calls[at].call_id.clone());
+        AnswerCall { id: "run".to_owned(), call, answer: json!(at), ..AnswerCall::default() }
+    };
+    for is_cold in [false, true] {
+        let mut scene = Scene::with_store(std::sync::Arc::new(Memory::new()), settings.clone());
+        scene.load(source);
+        scene.start(json!(null)).unwrap();
+        scene = if is_cold { scene.cold() } else { scene };
+        let go = answer(&scene, 3);
+        scene.execute_part(&go);
+        scene.expect(Status::Running).check();
+        assert_eq!((prompts(&scene).len(), scene.head("state.open.ccWaiting.openCalls")), (3, json!(3)));
+        let second = answer(&scene, 1);
+        scene.execute_part(&second);
+        scene.expect(Status::Running).check();
+        block_on(scene.cvm().pause("run")).unwrap();
+        let first = answer(&scene, 0);
+        scene.execute_part(&first);
+        scene.expect(Status::Paused).check();
+        assert_eq!(prompts(&scene), ["c?"]);
+        // The only one that is open needs no name.
+        block_on(scene.cvm().unpause("run")).unwrap();
+        scene.answer("C").expect(Status::Complete).expect_output(["counted", "[ 0, 1, 'C' ]"]).check();
+    }
 }
 
 #[test]
