@@ -99,9 +99,6 @@ fn declared_collections_match_the_snapshot() {
             let unique = if index.unique { " unique" } else { "" };
             out += &format!("  index {} {:?}{unique} {:?}\n", index.name(), index.kind, index.partial);
         }
-        for (lesser, greater) in collection.orders {
-            out += &format!("  order {lesser} <= {greater}\n");
-        }
         out.extend(collection.partition.map(|partition| format!("  partition {partition:?}\n")));
         for view in collection.views {
             out += &format!("  view {} by {}\n", view.name, view.key.join(", "));

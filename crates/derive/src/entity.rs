@@ -15,7 +15,6 @@ const ENTITY_ATTRIBUTES: &[&str] = &[
     "version",
     "insert_only",
     "detached",
-    "orders",
     "partition_by",
     "views",
     "rename_all",
@@ -45,8 +44,6 @@ struct StructAttributes {
     insert_only: bool,
     /// The fields with the time and the source of a row of a time series.
     detached: Option<[Ident; 2]>,
-    /// Pairs of fields whose values are ordered.
-    orders: Vec<[Ident; 2]>,
     /// The field whose month selects the partition.
     partition_by: Option<Ident>,
     /// The materialized views.
@@ -300,15 +297,6 @@ impl<'a> Struct<'a> {
         if !views.is_empty() {
             tokens.add(quote!(.views(&[#(&#views),*])));
         }
-        let mut orders = Vec::new();
-        for [lesser, greater] in &self.attributes.orders {
-            let mut resolve = |field: &Ident| self.resolve(&name::plain(field), field.span(), &mut tokens.checks);
-            let (lesser, greater) = (resolve(lesser)?, resolve(greater)?);
-            orders.push(quote!((#lesser, #greater)));
-        }
-        if !orders.is_empty() {
-            tokens.add(quote!(.orders(&[#(#orders),*])));
-        }
         let id_fields = self.id_fields(&mut tokens.checks)?;
         tokens.add(quote!(.id_fields(&[#(#id_fields),*])));
         Ok(tokens)
@@ -444,7 +432,6 @@ impl StructAttributes {
             "version" => self.version = Some(version(meta)?),
             "insert_only" => self.insert_only = true,
             "detached" => self.detached = Some(series(meta)?),
-            "orders" => self.orders = orders(meta)?,
             "views" => {
                 return meta.parse_nested_meta(|view| {
                     self.views.push(view.path);
@@ -495,21 +482,6 @@ fn series(attribute: &ParseNestedMeta<'_>) -> syn::Result<[Ident; 2]> {
         (Some(time), Some(meta)) => Ok([time, meta]),
         _ => Err(attribute.error("a time series needs `detached(time = …, meta = …)`")),
     }
-}
-
-/// Parses `orders(first < last, …)`.
-fn orders(attribute: &ParseNestedMeta<'_>) -> syn::Result<Vec<[Ident; 2]>> {
-    let content;
-    syn::parenthesized!(content in attribute.input);
-    let pairs = content.parse_terminated(
-        |pair| {
-            let lesser = pair.parse()?;
-            pair.parse::<Token![<]>()?;
-            Ok([lesser, pair.parse()?])
-        },
-        Token![,],
-    )?;
-    Ok(pairs.into_iter().collect())
 }
 
 /// Parses `partition_by(day, month)`.

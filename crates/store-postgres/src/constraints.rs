@@ -1,4 +1,4 @@
-//! The constraints of a table: checks from the declared ranges and orders of fields, and columns that are not null.
+//! The constraints of a table: checks from the declared ranges of fields, and columns that are not null.
 //! Each write checks the declaration anyway; the constraints hold for other programs too. Only a new table has them,
 //! and one whose collection has a new version.
 
@@ -29,7 +29,7 @@ impl TableConstraint {
     }
 }
 
-/// The checks of a table. Fields without a column of numbers, and of days or times, have none.
+/// The checks of a table. Fields without a column of numbers have none.
 pub(super) fn required_constraints(layout: &TableLayout) -> Vec<TableConstraint> {
     let mut constraints = Vec::new();
     for field in layout.collection.fields.iter().filter(|field| field.range != NumberRange::ANY) {
@@ -39,13 +39,6 @@ pub(super) fn required_constraints(layout: &TableLayout) -> Vec<TableConstraint>
             let least = field.range.min.map(|min| bound(">=", min));
             let bounds: Vec<String> = least.into_iter().chain(field.range.max.map(|max| bound("<=", max))).collect();
             constraints.push(TableConstraint::new(layout, field.name, bounds.join(" AND ")));
-        }
-    }
-    for (lesser, greater) in layout.collection.orders {
-        let column = layout.scalar_column(lesser);
-        if column.is_some() && column == layout.scalar_column(greater) {
-            let condition = format!("{} <= {}", quote(lesser), quote(greater));
-            constraints.push(TableConstraint::new(layout, greater, condition));
         }
     }
     constraints
@@ -80,25 +73,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_and_orders_are_checks_of_their_columns() {
-        const C: Collection = Collection::new("a.b", 1)
-            .fields(&[
-                Field::decimal("share").range(NumberRange { min: Some(0), max: Some(1) }),
-                Field::int("o.n").range(NumberRange::NOT_NEGATIVE).optional(),
-                Field::int("n").range(NumberRange { min: None, max: Some(9) }).format(Format::Integer).optional(),
-                Field::text("first").format(Format::Date),
-                Field::text("last").format(Format::Date),
-            ])
-            .orders(&[("first", "last")]);
+    fn ranges_are_checks_of_their_columns() {
+        const C: Collection = Collection::new("a.b", 1).fields(&[
+            Field::decimal("share").range(NumberRange { min: Some(0), max: Some(1) }),
+            Field::int("o.n").range(NumberRange::NOT_NEGATIVE).optional(),
+            Field::int("n").range(NumberRange { min: None, max: Some(9) }).format(Format::Integer).optional(),
+        ]);
         let clauses = |layout: &TableLayout| -> Vec<String> {
             let constraints = required_constraints(layout);
             constraints.iter().map(|one| one.clause().split_once(" CHECK ").unwrap().1.to_owned()).collect()
         };
         let mut layout = TableLayout::declared(&C);
-        let expected = [r#"("share" >= 0 AND "share" <= 1)"#, r#"("n" <= 9)"#, r#"("first" <= "last")"#];
+        let expected = [r#"("share" >= 0 AND "share" <= 1)"#, r#"("n" <= 9)"#];
         assert_eq!(clauses(&layout), expected);
         layout.columns.insert("share".to_owned(), ColumnType::Json);
-        layout.columns.insert("last".to_owned(), ColumnType::Text);
-        assert_eq!(clauses(&layout), expected[1..2]);
+        assert_eq!(clauses(&layout), expected[1..]);
     }
 }

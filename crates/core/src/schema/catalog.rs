@@ -2,9 +2,7 @@
 
 use runstate_value::{SortedMap, SortedSet};
 
-use super::{
-    Collection, Format, Index, IndexKind, Kind, Partition, Presence, ShardKey, TimeSeries, range, sealed, view,
-};
+use super::{Collection, Format, Index, IndexKind, Kind, Partition, Presence, ShardKey, TimeSeries, sealed, view};
 
 /// A declaration that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +95,9 @@ fn verify(collection: &Collection) -> Result<(), String> {
         {
             return Err(format!("the format {format} of `{}` is not one of its kind", field.name));
         }
+        if !field.range.suits(field.kind) {
+            return Err(format!("the range of `{}` is not one of its kind", field.name));
+        }
         if let (Presence::Default(value), false) = (field.presence, field.values.is_empty())
             && !field.values.iter().any(|v| value.to_json() == *v)
         {
@@ -124,7 +125,6 @@ fn verify(collection: &Collection) -> Result<(), String> {
             .to_owned());
     }
     sealed::verify(collection)?;
-    range::verify(collection)?;
     if let Some(ttl) = &collection.ttl
         && collection.kind_of(ttl.field) != Kind::Timestamp
     {

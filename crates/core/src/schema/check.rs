@@ -2,7 +2,7 @@
 
 use runstate_value::{Document, Json, ValueError, check_storable, get, json_bytes, words};
 
-use super::{Collection, Field, Kind, Presence, parse_decimal, range, sealed};
+use super::{Collection, Field, Kind, Presence, parse_decimal, sealed};
 use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
 
 /// A field that does not match its declaration.
@@ -74,11 +74,7 @@ pub fn check(collection: &Collection, document: &Document) -> Result<(), Violati
                 .then(|| "is missing".to_owned()),
         };
         reason.map_or(Ok(()), |reason| Err(Violation::new(field.name.to_owned(), reason)))
-    })?;
-    match range::find_disorder(collection, document) {
-        Some((lesser, greater)) => Err(Violation::new(greater.to_owned(), format!("is less than `{lesser}`"))),
-        None => Ok(()),
-    }
+    })
 }
 
 /// Checks a value for the field at `path`, which the collection declares; `Err`: the reason, which follows the name of

@@ -68,7 +68,6 @@ use super::{Collection, Field, Format, Kind, Literal, NumberRange, Violation, pa
 /// | `#[entity(insert_only)]` | see [`Collection`] |
 /// | `#[entity(detached(time = at, meta = source))]` | a time series, whose rows are insert-only; see [`TimeSeries`](super::TimeSeries) |
 /// | `#[entity(noun = "parcel", filters(status, depot))]` | the queries `domain.parcel.show` and `domain.parcel.list`, with these filters; see [`EntityQueries`](crate::operation::EntityQueries) |
-/// | `#[entity(orders(first < last))]` | the value of `first` is not greater than that of `last` |
 /// | `#[entity(partition_by(day, month))]` | PostgreSQL divides the table by the month of this day; see [`Partition`](super::Partition) |
 /// | `#[entity(views(SUMMARY))]` | PostgreSQL keeps this [`MaterializedView`](super::MaterializedView) |
 /// | `#[entity(rename_all = "camelCase")]` | stored names in that case; without it as in Rust |

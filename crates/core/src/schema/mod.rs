@@ -53,8 +53,6 @@ pub struct Collection {
     pub fields: &'static [Field],
     /// Declared indexes.
     pub indexes: &'static [Index],
-    /// Pairs of fields: the value of the first is not greater than that of the second.
-    pub orders: &'static [(&'static str, &'static str)],
     /// The rule by which documents expire.
     pub ttl: Option<Ttl>,
     /// How PostgreSQL divides a new table into partitions; other stores ignore it.
@@ -250,7 +248,6 @@ impl Collection {
             version,
             fields: &[],
             indexes: &[],
-            orders: &[],
             ttl: None,
             partition: None,
             views: &[],
@@ -270,12 +267,6 @@ impl Collection {
     /// Sets the indexes.
     pub const fn indexes(mut self, indexes: &'static [Index]) -> Self {
         self.indexes = indexes;
-        self
-    }
-
-    /// Sets the pairs of fields whose values are ordered.
-    pub const fn orders(mut self, orders: &'static [(&'static str, &'static str)]) -> Self {
-        self.orders = orders;
         self
     }
 

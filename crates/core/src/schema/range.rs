@@ -1,11 +1,11 @@
-//! Ranges of numbers, and orders between two fields of a document.
+//! Ranges of numbers.
 
 use std::fmt;
 
-use runstate_value::{Document, Json, get};
+use runstate_value::Json;
 use rust_decimal::Decimal;
 
-use super::{Collection, Field, Format, Kind, parse_decimal};
+use super::{Kind, parse_decimal};
 
 /// The least and the greatest value of a field of numbers, both included.
 ///
@@ -55,94 +55,38 @@ impl fmt::Display for NumberRange {
     }
 }
 
-/// Whether values of this field have an order that every store computes alike.
-fn is_ordered(field: &Field) -> bool {
-    match field.kind {
-        Kind::Int | Kind::Timestamp | Kind::Decimal => !field.secret,
-        Kind::Text => field.format == Some(Format::Date),
-        _ => false,
-    }
-}
-
-/// The rules of the declaration of ranges and orders.
-pub(super) fn verify(collection: &Collection) -> Result<(), String> {
-    if let Some(field) = collection.fields.iter().find(|field| !field.range.suits(field.kind)) {
-        return Err(format!("the range of `{}` is not one of its kind", field.name));
-    }
-    for (lesser, greater) in collection.orders {
-        let find = |name: &str| collection.fields.iter().find(|field| field.name == name);
-        match (find(lesser), find(greater)) {
-            (Some(a), Some(b)) if is_ordered(a) && (a.kind, a.format) == (b.kind, b.format) => {}
-            _ => return Err(format!("`{lesser}` and `{greater}` are not two fields with one order")),
-        }
-    }
-    Ok(())
-}
-
-/// The first pair of fields whose values are not in their declared order.
-pub(super) fn find_disorder(collection: &Collection, document: &Document) -> Option<(&'static str, &'static str)> {
-    let is_greater = |a: &Json, b: &Json| match (a.as_i64(), b.as_i64(), a.as_str(), b.as_str()) {
-        (Some(a), Some(b), ..) => a > b,
-        (.., Some(a), Some(b)) => match (parse_decimal(a), parse_decimal(b)) {
-            (Some(a), Some(b)) => a > b,
-            // Days have four digits for the year.
-            _ => a > b,
-        },
-        _ => false,
-    };
-    let mut orders = collection.orders.iter().copied();
-    orders.find(|(lesser, greater)| match (get(document, lesser), get(document, greater)) {
-        (Some(a), Some(b)) => is_greater(a, b),
-        _ => false,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::schema::{Catalog, check};
+    use crate::schema::{Catalog, Collection, Field, check};
 
-    const C: Collection = Collection::new("t.t", 1)
-        .fields(&[
-            Field::decimal("share").range(NumberRange { min: Some(0), max: Some(1) }).optional(),
-            Field::int("count").range(NumberRange::NOT_NEGATIVE).optional(),
-            Field::text("first").format(Format::Date).optional(),
-            Field::text("last").format(Format::Date).optional(),
-        ])
-        .orders(&[("first", "last")]);
+    const C: Collection = Collection::new("t.t", 1).fields(&[
+        Field::decimal("share").range(NumberRange { min: Some(0), max: Some(1) }).optional(),
+        Field::int("count").range(NumberRange::NOT_NEGATIVE).optional(),
+    ]);
     const TEXT: Collection = Collection::new("t.t", 1).fields(&[Field::text("x").range(NumberRange::NOT_NEGATIVE)]);
-    const MIXED: Collection =
-        Collection::new("t.t", 1).fields(&[Field::int("a"), Field::timestamp("b")]).orders(&[("a", "b")]);
 
     #[test]
-    fn values_outside_of_their_range_or_order_are_rejected() {
+    fn values_outside_of_their_range_are_rejected() {
         assert!(Catalog::new(&[&C]).is_ok());
         let says = |d: Json| check(&C, d.as_object().unwrap()).map_err(|violation| violation.to_string());
-        for valid in [
-            json!({"share": "0"}),
-            json!({"share": "1", "count": 0}),
-            json!({"share": null, "count": null}),
-            json!({"first": "2024-01-31", "last": "2024-01-31"}),
-            json!({"first": "2024-01-31", "last": null}),
-        ] {
+        for valid in [json!({"share": "0"}), json!({"share": "1", "count": 0}), json!({"share": null, "count": null})] {
             assert_eq!(says(valid.clone()), Ok(()), "{valid}");
         }
         for (invalid, expected) in [
             (json!({"share": "1.0001"}), "share: is not a number from 0 to 1"),
             (json!({"share": "-0.1"}), "share: is not a number from 0 to 1"),
             (json!({"count": -1}), "count: is not a number 0 or more"),
-            (json!({"first": "2024-02-01", "last": "2024-01-31"}), "last: is less than `first`"),
         ] {
             assert_eq!(says(invalid), Err(expected.to_owned()));
         }
     }
 
     #[test]
-    fn a_range_or_an_order_of_another_kind_is_not_declared() {
+    fn a_range_of_another_kind_is_not_declared() {
         let problem = |c: &'static Collection| Catalog::new(&[c]).unwrap_err().problem;
         assert_eq!(problem(&TEXT), "the range of `x` is not one of its kind");
-        assert_eq!(problem(&MIXED), "`a` and `b` are not two fields with one order");
     }
 }

@@ -48,7 +48,6 @@ pub(super) use reservation::{give_back, reserve, settle};
     collection = "fleet.resource_budgets",
     version = 1,
     noun = "budget",
-    orders(period_start < period_end),
     filters(project_uuid, resource_type, budget_period)
 )]
 #[index(project_uuid, resource_type, budget_period, period_start, unique)]
