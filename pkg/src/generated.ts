@@ -9074,7 +9074,7 @@ export class FleetProjectOperations {
   /**
    * Changes a project. A parameter that is missing changes nothing.
    *
-   * Errors: `not_found`, `illegal_transition` (it is archived), `invalid` (the greediness).
+   * Errors: `not_found`, `illegal_transition` (it is archived).
    */
   change(uuid: string, options: OptionsOf<"fleet.project.change", "uuid"> = {}): Promise<ProjectSummary> {
     return this.caller.invoke("fleet.project.change", options, { uuid });
@@ -9083,7 +9083,7 @@ export class FleetProjectOperations {
   /**
    * Creates a project, which is active then.
    *
-   * Errors: `already_exists`, `invalid` (the greediness, the id).
+   * Errors: `already_exists`, `invalid` (the id).
    */
   create(name: string, options: OptionsOf<"fleet.project.create", "name">): Promise<ProjectSummary> {
     return this.caller.invoke("fleet.project.create", options, { name });
@@ -9102,7 +9102,7 @@ export class FleetProjectOperations {
    * Adapts the greediness of a project to its efficiency: 80 percent of the efficiency and 20 percent of what it was, at
    * least 0.01 and at most 1.
    *
-   * Errors: `not_found`, `illegal_transition` (it is not active), `invalid` (the efficiency).
+   * Errors: `not_found`, `illegal_transition` (it is not active).
    */
   rebalance(uuid: string, options: OptionsOf<"fleet.project.rebalance", "uuid">): Promise<ProjectSummary> {
     return this.caller.invoke("fleet.project.rebalance", options, { uuid });

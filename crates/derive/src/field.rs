@@ -15,7 +15,6 @@ const ATTRIBUTES: &[&str] = &[
     "composed_of",
     "kind",
     "format",
-    "range",
     "rename",
     "path",
     "max",
@@ -81,8 +80,6 @@ pub struct FieldAttributes {
     kind: Option<Ident>,
     /// The format: `Varchar(50)`.
     format: Option<TokenStream>,
-    /// The range: `NumberRange { … }`.
-    range: Option<TokenStream>,
     rename: Option<LitStr>,
     path: Option<LitStr>,
     max: Option<Expr>,
@@ -167,9 +164,6 @@ impl StoredField {
         }
         if let Some(format) = &attributes.format {
             field = quote!(#field.format(::runstate::schema::Format::#format));
-        }
-        if let Some(range) = &attributes.range {
-            field = quote!(#field.range(#range));
         }
         if let Some(max) = &attributes.max {
             field = quote!(#field.max(#max));
@@ -308,7 +302,6 @@ impl FieldAttributes {
                 self.kind = Some(kind);
             }
             "format" => self.format = Some(format_tokens(meta.value()?)?),
-            "range" => self.range = Some(range_tokens(meta.value()?)?),
             "default" if meta.input.peek(Token![=]) => {
                 self.default = Some(DefaultValue::Literal(literal(meta.value()?)?));
             }
@@ -339,7 +332,6 @@ impl FieldAttributes {
     fn check(&self, field: &syn::Field) -> syn::Result<()> {
         let has_declaration = self.kind.is_some()
             || self.format.is_some()
-            || self.range.is_some()
             || self.max.is_some()
             || self.values.is_some()
             || self.secret
@@ -406,36 +398,7 @@ fn format_tokens(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     Ok(quote!(#variant(#given)))
 }
 
-/// Parses a range: `0..=1`, `0..`, `..=9`.
-fn range_tokens(input: ParseStream<'_>) -> syn::Result<TokenStream> {
-    let bound = || -> syn::Result<Option<TokenStream>> {
-        if !(input.peek(LitInt) || input.peek(Token![-])) {
-            return Ok(None);
-        }
-        let minus = input.parse::<Option<Token![-]>>()?;
-        let value: LitInt = input.parse()?;
-        Ok(Some(quote!(#minus #value)))
-    };
-    let min = bound()?;
-    let (span, closed) = (input.span(), input.peek(Token![..=]));
-    if closed {
-        input.parse::<Token![..=]>()?;
-    } else {
-        input.parse::<Token![..]>()?;
-    }
-    let max = bound()?;
-    if closed != max.is_some() || min.is_none() && max.is_none() {
-        return name::error(span, "a range is `0..=9`, `0..` or `..=9`");
-    }
-    let option = |bound: Option<TokenStream>| match bound {
-        Some(bound) => quote!(::core::option::Option::Some(#bound)),
-        None => quote!(::core::option::Option::None),
-    };
-    let (min, max) = (option(min), option(max));
-    Ok(quote!(::runstate::schema::NumberRange { min: #min, max: #max }))
-}
-
-/// Parses a constant: a boolean, an integer, a text, `null`, `[]` or `{}`.
+/// Parses a constant: a boolean, an integer or a text.
 fn literal(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     let lookahead = input.lookahead1();
     let literal = if lookahead.peek(LitBool) {
@@ -448,19 +411,6 @@ fn literal(input: ParseStream<'_>) -> syn::Result<TokenStream> {
         let minus = input.parse::<Option<Token![-]>>()?;
         let value: LitInt = input.parse()?;
         quote!(Int(#minus #value))
-    } else if lookahead.peek(syn::token::Bracket) {
-        let content;
-        syn::bracketed!(content in input);
-        content.parse::<syn::parse::Nothing>()?;
-        quote!(EmptyList)
-    } else if lookahead.peek(syn::token::Brace) {
-        let content;
-        syn::braced!(content in input);
-        content.parse::<syn::parse::Nothing>()?;
-        quote!(EmptyObject)
-    } else if lookahead.peek(Ident) {
-        expect_word(input, "null")?;
-        quote!(Null)
     } else {
         return Err(lookahead.error());
     };

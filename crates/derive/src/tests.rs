@@ -55,7 +55,6 @@ fn errors_of_fields_point_at_them() {
             "char",
             "`char` is not a valid format; use `uuid`, `date`, `varchar`",
         ),
-        ("#[entity(id)] id: String, #[entity(range = 0..9)] n: u32", ".", "a range is `0..=9`, `0..` or `..=9`"),
         ("#[entity(id)] id: String, #[entity(format = decimal(3))] n: Decimal", "decimal", "`decimal` has 2 numbers"),
         ("#[entity(id)] id: String, #[entity(path = \"a..b\")] n: String", "\"a..b\"", "`a..b` is not a path"),
         ("#[entity(id)] id: String, #[entity(rename = \"_rev\")] n: String", "\"_rev\"", "beginning with _"),

@@ -12,10 +12,10 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A decimal number that is not negative, with at most `SCALE` digits after the point, and `PRECISION` in all. Its text
-/// has no trailing zeros: `12.5`.
+/// A decimal number from 0 to `MAX`, with at most `SCALE` digits after the point, and `PRECISION` in all. Its text has
+/// no trailing zeros: `12.5`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Numeric<const PRECISION: u32, const SCALE: u32>(Decimal);
+pub struct Numeric<const PRECISION: u32, const SCALE: u32, const MAX: i64 = { i64::MAX }>(Decimal);
 
 /// An amount of a resource: up to 999,999,999.999999.
 pub type Amount = Numeric<15, 6>;
@@ -23,15 +23,15 @@ pub type Amount = Numeric<15, 6>;
 /// A cost in Canadian dollars: up to 999,999.9999.
 pub type CadCost = Numeric<10, 4>;
 
-impl<const PRECISION: u32, const SCALE: u32> Numeric<PRECISION, SCALE> {
+impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> Numeric<PRECISION, SCALE, MAX> {
     /// Zero.
     pub const ZERO: Self = Self(Decimal::ZERO);
 
     /// This number; `None`: it is negative, too large, or has more digits after the point.
     pub fn new(number: Decimal) -> Option<Self> {
         let number = number.normalize();
-        let is_valid = !number.is_sign_negative() && number.scale() <= SCALE && number < Self::bound();
-        is_valid.then_some(Self(number))
+        let is_valid = !number.is_sign_negative() && number <= MAX.into() && number < Self::bound();
+        (is_valid && number.scale() <= SCALE).then_some(Self(number))
     }
 
     /// The number nearest to this one; a half is rounded up. `None`: it is negative or too large.
@@ -76,26 +76,26 @@ impl<const PRECISION: u32, const SCALE: u32> Numeric<PRECISION, SCALE> {
     }
 }
 
-impl<const PRECISION: u32, const SCALE: u32> fmt::Display for Numeric<PRECISION, SCALE> {
+impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> fmt::Display for Numeric<PRECISION, SCALE, MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl<const PRECISION: u32, const SCALE: u32> Serialize for Numeric<PRECISION, SCALE> {
+impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> Serialize for Numeric<PRECISION, SCALE, MAX> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de, const PRECISION: u32, const SCALE: u32> Deserialize<'de> for Numeric<PRECISION, SCALE> {
+impl<'de, const PRECISION: u32, const SCALE: u32, const MAX: i64> Deserialize<'de> for Numeric<PRECISION, SCALE, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not {}", Self::expected())))
     }
 }
 
-impl<const PRECISION: u32, const SCALE: u32> JsonSchema for Numeric<PRECISION, SCALE> {
+impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> JsonSchema for Numeric<PRECISION, SCALE, MAX> {
     fn inline_schema() -> bool {
         true
     }
@@ -109,10 +109,10 @@ impl<const PRECISION: u32, const SCALE: u32> JsonSchema for Numeric<PRECISION, S
     }
 }
 
-impl<const PRECISION: u32, const SCALE: u32> FieldType for Numeric<PRECISION, SCALE> {
+impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> FieldType for Numeric<PRECISION, SCALE, MAX> {
     const KIND: Kind = Kind::Decimal;
     const FORMAT: Option<Format> = Some(Format::Decimal(PRECISION, SCALE));
-    const RANGE: NumberRange = NumberRange::NOT_NEGATIVE;
+    const RANGE: NumberRange = NumberRange { min: Some(0), max: if MAX < i64::MAX { Some(MAX) } else { None } };
 
     fn to_json(&self) -> Result<Json, Violation> {
         Ok(self.to_string().into())
@@ -124,12 +124,11 @@ impl<const PRECISION: u32, const SCALE: u32> FieldType for Numeric<PRECISION, SC
     }
 }
 
-impl<const PRECISION: u32, const SCALE: u32> Parameter for Numeric<PRECISION, SCALE> {
+impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> Parameter for Numeric<PRECISION, SCALE, MAX> {
     fn expected() -> String {
-        format!(
-            "a decimal number in text, 0 or more and less than {}, with at most {SCALE} digits after the point",
-            Self::bound()
-        )
+        let range = Self::RANGE;
+        let bound = if range.max.is_none() { format!(" and less than {}", Self::bound()) } else { String::new() };
+        format!("a decimal number in text, {range}{bound}, with at most {SCALE} digits after the point")
     }
 
     fn from_json(value: Json) -> Result<Self, Mismatch> {
@@ -150,6 +149,7 @@ mod tests {
         for text in ["-1", "0.0000001", "1000000000", "1e3", "", "NaN"] {
             assert_eq!(Amount::parse(text), None, "{text}");
         }
+        assert_eq!(["1", "1.0001"].map(|text| Numeric::<5, 4, 1>::parse(text).is_some()), [true, false]);
     }
 
     #[test]

@@ -41,13 +41,13 @@ fn rebalancing_mixes_efficiency_and_greediness_and_is_recorded() {
 fn projects_reject_what_their_declaration_does_not_allow() {
     let scene = FleetScene::new();
     for (name, parameters, code) in [
-        ("project.create", json!({"name": "x", "greediness": "1.5"}), "invalid"),
+        ("project.create", json!({"name": "x", "greediness": "1.5"}), "usage"),
         ("project.create", json!({"name": "x", "greediness": "0.12345"}), "usage"),
         ("project.create", json!({"name": "x", "greediness": "-0.1"}), "usage"),
         ("project.create", json!({"name": "x", "greediness": "1", "uuid": "p1"}), "invalid"),
         ("project.create", json!({"name": "x", "greediness": "1", "uuid": PROJECT}), "already_exists"),
         ("project.create", json!({"name": "x"}), "usage"),
-        ("project.rebalance", json!({"uuid": PROJECT, "efficiency": "2"}), "invalid"),
+        ("project.rebalance", json!({"uuid": PROJECT, "efficiency": "2"}), "usage"),
         ("project.status", json!({"uuid": PROJECT, "status": "active"}), "illegal_transition"),
         ("project.share", json!({"uuid": UNKNOWN}), "not_found"),
     ] {

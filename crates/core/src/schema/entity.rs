@@ -90,7 +90,6 @@ use super::{Collection, Field, Format, Kind, Literal, NumberRange, Violation, pa
 /// | `references = "domain.name"` | holds an id of that collection; also in a state or an object, but not in the elements of a list or map |
 /// | `part_of = "domain.name"` | holds the id of the document that this one is a part of; see [`Reference`](super::Reference) |
 /// | `format = varchar(50)` | the [`Format`]: `uuid`, `date`, `varchar(characters)`, `decimal(precision, scale)` or `integer` |
-/// | `range = 0..=1`, `range = 0..` | the [`NumberRange`] of numbers |
 /// | `kind = id` | the declared kind, if it differs from that of the type |
 /// | `rename = "name"`, `path = "state.pc"` | the stored name; the stored path in an object |
 /// | `max = 200`, `values = LIST` | largest size in bytes; allowed values |

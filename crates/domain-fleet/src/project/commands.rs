@@ -34,20 +34,9 @@ impl Project {
     }
 }
 
-/// Rejects a greediness above 1.
-pub(super) fn check_greediness(greediness: Option<Greediness>) -> Result<(), Rejection> {
-    match greediness {
-        Some(value) if value.decimal() > rust_decimal::Decimal::ONE => {
-            let reason = format!("{value} is not valid; use 0 to 1");
-            Err(Rejection::Invalid { field: "greediness".to_owned(), reason })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Creates a project, which is active then.
 ///
-/// Errors: `already_exists`, `invalid` (the greediness, the id).
+/// Errors: `already_exists`, `invalid` (the id).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.project.create", creates)]
 pub struct CreateProject {
@@ -67,10 +56,6 @@ pub struct CreateProject {
 impl Command for CreateProject {
     const NAME: &'static str = "fleet.project_create";
     type Output = ProjectSummary;
-
-    fn check(&self) -> Result<(), Rejection> {
-        check_greediness(Some(self.greediness))
-    }
 
     fn reads(&self, _: &View) -> ReadSet {
         UpkeepJob::reads(ReadSet::empty())
@@ -97,7 +82,7 @@ impl Command for CreateProject {
 
 /// Changes a project. A parameter that is missing changes nothing.
 ///
-/// Errors: `not_found`, `illegal_transition` (it is archived), `invalid` (the greediness).
+/// Errors: `not_found`, `illegal_transition` (it is archived).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.project.change")]
 pub struct ChangeProject {
@@ -119,10 +104,6 @@ pub struct ChangeProject {
 impl Command for ChangeProject {
     const NAME: &'static str = "fleet.project_change";
     type Output = ProjectSummary;
-
-    fn check(&self) -> Result<(), Rejection> {
-        check_greediness(self.greediness)
-    }
 
     fn reads(&self, _: &View) -> ReadSet {
         ReadSet::entity::<Project>(&self.uuid)

@@ -10,7 +10,6 @@ use rust_decimal::prelude::ToPrimitive as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::commands::check_greediness;
 use super::{Greediness, Project, ProjectState, ProjectStatus, ProjectSummary};
 
 /// A change of a project's greediness, with its reasons.
@@ -67,7 +66,7 @@ impl GreedinessChange {
 /// Adapts the greediness of a project to its efficiency: 80 percent of the efficiency and 20 percent of what it was, at
 /// least 0.01 and at most 1.
 ///
-/// Errors: `not_found`, `illegal_transition` (it is not active), `invalid` (the efficiency).
+/// Errors: `not_found`, `illegal_transition` (it is not active).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.project.rebalance")]
 pub struct RebalanceProject {
@@ -91,10 +90,6 @@ impl RebalanceProject {
 impl Command for RebalanceProject {
     const NAME: &'static str = "fleet.project_rebalance";
     type Output = ProjectSummary;
-
-    fn check(&self) -> Result<(), Rejection> {
-        check_greediness(Some(self.efficiency))
-    }
 
     fn reads(&self, _: &View) -> ReadSet {
         ReadSet::entity::<Project>(&self.uuid)

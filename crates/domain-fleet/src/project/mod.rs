@@ -20,7 +20,7 @@ pub use commands::{ChangeProject, CreateProject, ProjectSummary, SetProjectStatu
 pub use greediness::{GreedinessChange, ProjectShare, RebalanceProject, ShowShare};
 
 /// The share of resources that a project asks for: 0 to 1.
-pub type Greediness = Numeric<5, 4>;
+pub type Greediness = Numeric<5, 4, 1>;
 
 /// A project.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +37,6 @@ pub struct Project {
     #[entity(max = 1_000)]
     pub name: String,
     /// The share of resources that it asks for, from 0 to 1.
-    #[entity(range = 0..=1)]
     pub greediness: Greediness,
     /// Its status.
     #[entity(state)]
