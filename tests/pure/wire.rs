@@ -99,7 +99,7 @@ fn declared_collections_match_the_snapshot() {
             let unique = if index.unique { " unique" } else { "" };
             out += &format!("  index {} {:?}{unique} {:?}\n", index.name(), index.kind, index.partial);
         }
-        out.extend(collection.partition.map(|partition| format!("  partition {partition:?}\n")));
+        out.extend(collection.partition_day.map(|day| format!("  partition by the month of {day}\n")));
         for view in collection.views {
             out += &format!("  view {} by {}\n", view.name, view.key.join(", "));
         }

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Data, DeriveInput, Expr, Ident, LitInt, LitStr, Path, Token};
+use syn::{Attribute, Data, DeriveInput, Expr, Ident, LitInt, LitStr, Path};
 
 use crate::field::StoredField;
 use crate::index::{IndexAttribute, TtlAttribute};
@@ -15,7 +15,7 @@ const ENTITY_ATTRIBUTES: &[&str] = &[
     "version",
     "insert_only",
     "detached",
-    "partition_by",
+    "partition_by_month",
     "views",
     "rename_all",
     "inside",
@@ -44,8 +44,8 @@ struct StructAttributes {
     insert_only: bool,
     /// The fields with the time and the source of a row of a time series.
     detached: Option<[Ident; 2]>,
-    /// The field whose month selects the partition.
-    partition_by: Option<Ident>,
+    /// The field with the day whose month selects the partition.
+    partition_by_month: Option<Ident>,
     /// The materialized views.
     views: Vec<Path>,
     rename_all: Option<Case>,
@@ -289,9 +289,9 @@ impl<'a> Struct<'a> {
             let (time, meta) = (resolve(time)?, resolve(meta)?);
             tokens.add(quote!(.detached(::runstate::schema::TimeSeries { time: #time, meta: #meta })));
         }
-        if let Some(field) = &self.attributes.partition_by {
+        if let Some(field) = &self.attributes.partition_by_month {
             let path = self.resolve(&name::plain(field), field.span(), &mut tokens.checks)?;
-            tokens.add(quote!(.partition(::runstate::schema::Partition::Month(#path))));
+            tokens.add(quote!(.partition_by_month(#path)));
         }
         let views = &self.attributes.views;
         if !views.is_empty() {
@@ -438,7 +438,7 @@ impl StructAttributes {
                     Ok(())
                 });
             }
-            "partition_by" => self.partition_by = Some(partition(meta)?),
+            "partition_by_month" => self.partition_by_month = Some(meta.value()?.parse()?),
             "rename_all" => self.rename_all = Some(Case::parse(meta)?),
             "inside" => self.inside = Some(meta.value()?.parse()?),
             "noun" => self.noun = Some(meta.value()?.parse()?),
@@ -481,19 +481,6 @@ fn series(attribute: &ParseNestedMeta<'_>) -> syn::Result<[Ident; 2]> {
     match (time, meta) {
         (Some(time), Some(meta)) => Ok([time, meta]),
         _ => Err(attribute.error("a time series needs `detached(time = …, meta = …)`")),
-    }
-}
-
-/// Parses `partition_by(day, month)`.
-fn partition(attribute: &ParseNestedMeta<'_>) -> syn::Result<Ident> {
-    let content;
-    syn::parenthesized!(content in attribute.input);
-    let field = content.parse()?;
-    content.parse::<Token![,]>()?;
-    let span: Ident = content.parse()?;
-    match span == "month" {
-        true => Ok(field),
-        false => Err(syn::Error::new_spanned(&span, name::unknown("span", &span.to_string(), &["month"]))),
     }
 }
 

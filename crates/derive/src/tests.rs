@@ -246,8 +246,7 @@ fn errors_of_queries_point_at_their_attributes() {
     assert_error(error("noun = \"note\", filters(status)"), "status", "`status` is not a valid field of `Note`");
     assert_error(error("noun = \"Two Notes\""), "\"Two Notes\"", "one word in camel case");
     assert_error(error("detached(time = at, meta = id)"), "at", "`at` is not a valid field of `Note`");
-    assert_error(error("partition_by(day, month)"), "day", "`day` is not a valid field of `Note`");
-    assert_error(error("partition_by(id, week)"), "week", "use `month`");
+    assert_error(error("partition_by_month = day"), "day", "`day` is not a valid field of `Note`");
     assert_error(error("detached(when = id)"), "when", "use `time`, `meta`");
     assert_error(error("detached(time = id)"), "detached(time = id)", "needs `detached(time = …, meta = …)`");
 }

@@ -64,7 +64,7 @@ fn leak_sealed(collection: &'static Collection) -> &'static Collection {
         fields: fields.leak(),
         indexes: indexes.leak(),
         insert_only: false,
-        partition: None,
+        partition_day: None,
         views: &[],
         ttl: collection.ttl.as_ref().map(|ttl| Ttl { ..*ttl }),
         ..*collection

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use runstate_core::schema::{Collection, Field, Format, Index, IndexKind, Kind, Partition, Presence};
+use runstate_core::schema::{Collection, Field, Format, Index, IndexKind, Kind, Presence};
 use runstate_value::CRC_32;
 use tokio_postgres::Column;
 use tokio_postgres::types::Type;
@@ -222,7 +222,7 @@ impl TableLayout {
     pub(super) fn declared(collection: &'static Collection) -> Self {
         let fields = collection.fields.iter().filter(|field| may_be_column(field.name)).take(MAX_COLUMNS);
         let columns = fields.map(|field| (field.name.to_owned(), ColumnType::for_field(field))).collect();
-        let partition = collection.partition.map(|Partition::Month(day)| day.to_owned());
+        let partition = collection.partition_day.map(str::to_owned);
         Self { partition, id: id_field(collection).unwrap_or(ID), ..Self::with_columns(collection, columns) }
     }
 

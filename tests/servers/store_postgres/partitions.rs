@@ -1,7 +1,7 @@
 //! Tables that are divided by months.
 
 use runstate::schema::Direction::Ascending;
-use runstate::schema::{Catalog, Collection, Field, Filter, Format, Index, Key, Partition, Query};
+use runstate::schema::{Catalog, Collection, Field, Filter, Format, Index, Key, Query};
 use runstate::store::postgres::{Postgres, PostgresOptions};
 use runstate::store::{Expectation, Freshness, Store, StoreAdmin, StoreError, Write, WriteOp};
 use runstate::time::{Date, Timestamp};
@@ -12,7 +12,7 @@ use crate::support::postgres::{connect, fresh_url, read_text, run_on_server};
 
 const FIRST: Collection = Collection::new("t.uses", 1)
     .fields(&[Field::text("day").format(Format::Date), Field::int("n").optional()])
-    .partition(Partition::Month("day"))
+    .partition_by_month("day")
     .insert_only();
 const SECOND: Collection = Collection::new("t.uses", 2)
     .fields(&[
@@ -22,7 +22,7 @@ const SECOND: Collection = Collection::new("t.uses", 2)
         Field::text("o.t").optional(),
     ])
     .indexes(&[Index::ordered(&[("name", Ascending)]), Index::ordered(&[("o.t", Ascending)])])
-    .partition(Partition::Month("day"))
+    .partition_by_month("day")
     .insert_only();
 const WHOLE: Collection =
     Collection::new("t.uses", 1).fields(&[Field::text("day").format(Format::Date), Field::int("n").optional()]);

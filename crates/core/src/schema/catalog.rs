@@ -2,7 +2,7 @@
 
 use runstate_value::{SortedMap, SortedSet};
 
-use super::{Collection, Format, Index, IndexKind, Kind, Partition, Presence, ShardKey, TimeSeries, sealed, view};
+use super::{Collection, Format, Index, IndexKind, Kind, Presence, ShardKey, TimeSeries, sealed, view};
 
 /// A declaration that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -163,7 +163,7 @@ fn verify_detached(collection: &Collection) -> Result<(), String> {
 /// The rules of PostgreSQL: a partition is selected by a value that every row has, and an index is unique within a
 /// partition only.
 fn verify_partition(collection: &Collection) -> Result<(), String> {
-    let Some(Partition::Month(day)) = collection.partition else { return Ok(()) };
+    let Some(day) = collection.partition_day else { return Ok(()) };
     let is_day = |field: &super::Field| field.format == Some(Format::Date) && field.presence == Presence::Required;
     if !collection.fields.iter().any(|field| field.name == day && !day.contains('.') && is_day(field)) {
         return Err(format!("not every document has a day `{day}` that selects its partition"));
@@ -293,9 +293,9 @@ mod tests {
 
     const DIVIDED: Collection = Collection::new("a.b", 1)
         .fields(&[Field::text("day").format(Format::Date), Field::text("x")])
-        .partition(Partition::Month("day"))
+        .partition_by_month("day")
         .insert_only();
-    const TEXTS: Collection = DIVIDED.partition(Partition::Month("x"));
+    const TEXTS: Collection = DIVIDED.partition_by_month("x");
     const MOVING: Collection = Collection { insert_only: false, ..DIVIDED };
     const NATURAL: Collection = DIVIDED.indexes(&[Index::ordered(&[("x", Ascending)]).unique()]);
 

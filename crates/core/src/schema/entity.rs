@@ -68,7 +68,7 @@ use super::{Collection, Field, Format, Kind, Literal, NumberRange, Violation, pa
 /// | `#[entity(insert_only)]` | see [`Collection`] |
 /// | `#[entity(detached(time = at, meta = source))]` | a time series, whose rows are insert-only; see [`TimeSeries`](super::TimeSeries) |
 /// | `#[entity(noun = "parcel", filters(status, depot))]` | the queries `domain.parcel.show` and `domain.parcel.list`, with these filters; see [`EntityQueries`](crate::operation::EntityQueries) |
-/// | `#[entity(partition_by(day, month))]` | PostgreSQL divides the table by the month of this day; see [`Partition`](super::Partition) |
+/// | `#[entity(partition_by_month = day)]` | PostgreSQL divides the table by the months of this day; see [`Collection`] |
 /// | `#[entity(views(SUMMARY))]` | PostgreSQL keeps this [`MaterializedView`](super::MaterializedView) |
 /// | `#[entity(rename_all = "camelCase")]` | stored names in that case; without it as in Rust |
 /// | `#[entity(inside = "state")]` | the fields are stored in that object |

@@ -55,8 +55,9 @@ pub struct Collection {
     pub indexes: &'static [Index],
     /// The rule by which documents expire.
     pub ttl: Option<Ttl>,
-    /// How PostgreSQL divides a new table into partitions; other stores ignore it.
-    pub partition: Option<Partition>,
+    /// The field with a day by whose months PostgreSQL divides a new table; other stores ignore it. Every document has
+    /// the day, is insert-only, and is in no unique index.
+    pub partition_day: Option<&'static str>,
     /// Materialized views that read the documents; see [`MaterializedView`].
     pub views: &'static [&'static MaterializedView],
     /// The field by which a sharded MongoDB distributes the documents; `None`: the collection is small, and not
@@ -219,13 +220,6 @@ pub enum ShardKey {
     Ranged(&'static str),
 }
 
-/// How PostgreSQL divides the table of a collection. Its documents are insert-only and have no unique index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Partition {
-    /// By the month of the day in this field, which every document has.
-    Month(&'static str),
-}
-
 /// A time series, such as metrics. Its rows are inserted and expire; they are never changed or deleted. A commit with
 /// such rows has no other documents and no checks, so a store may write them where no transaction reaches: a
 /// time-series collection of MongoDB.
@@ -249,7 +243,7 @@ impl Collection {
             fields: &[],
             indexes: &[],
             ttl: None,
-            partition: None,
+            partition_day: None,
             views: &[],
             shard: None,
             insert_only: false,
@@ -270,9 +264,9 @@ impl Collection {
         self
     }
 
-    /// Sets how PostgreSQL divides the table.
-    pub const fn partition(mut self, partition: Partition) -> Self {
-        self.partition = Some(partition);
+    /// Sets the field by whose months PostgreSQL divides the table.
+    pub const fn partition_by_month(mut self, day: &'static str) -> Self {
+        self.partition_day = Some(day);
         self
     }
 

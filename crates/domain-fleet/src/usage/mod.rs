@@ -32,7 +32,7 @@ pub(super) use rate::{check as check_rate, rate_reads};
     collection = "fleet.resource_usage",
     version = 1,
     insert_only,
-    partition_by(billing_period, month),
+    partition_by_month = billing_period,
     views(PROJECT_RESOURCE_SUMMARY),
     noun = "usage",
     filters(project_uuid, machine_uuid, resource_type, billing_period)
