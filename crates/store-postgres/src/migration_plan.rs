@@ -28,7 +28,7 @@ pub(super) struct TableMigration {
     pub(super) constraints: bool,
     /// Whether columns get another type.
     pub(super) retypes: bool,
-    /// Whether the present or the next months have no partition.
+    /// Whether the function that creates partitions is missing.
     partitions: bool,
     /// The metadata change.
     meta: bool,
@@ -308,11 +308,8 @@ pub(super) fn plan_existing_table(
     migration.indexes =
         required_indexes(&current).into_iter().filter(|index| !state.has_index(collection, &index.name)).collect();
     migration.meta = is_new_version;
-    let lacks_parts = |partitions: &TablePartitions| {
-        partitions.may_change
-            && (partitions.may_maintain.is_none() || !partitions.missing_months(state.today).is_empty())
-    };
-    migration.partitions = state.partitions(collection).is_some_and(lacks_parts);
+    let lacks_function = |partitions: &TablePartitions| partitions.may_change && partitions.may_maintain.is_none();
+    migration.partitions = state.partitions(collection).is_some_and(lacks_function);
     Ok(migration)
 }
 

@@ -7,7 +7,6 @@
 
 use runstate_store::StoreError;
 use runstate_value::CRC_32;
-use runstate_value::time::Date;
 
 use super::Postgres;
 use super::connection::PooledConnection;
@@ -22,7 +21,7 @@ const MONTHS_AHEAD: u32 = 2;
 const MAX_MOVED_MONTHS: u32 = 120;
 
 /// The partitions of a table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct TablePartitions {
     /// The column of the day.
     pub(super) column: String,
@@ -30,19 +29,6 @@ pub(super) struct TablePartitions {
     pub(super) may_change: bool,
     /// Whether this user may call the function that changes the partitions. None: there is no such function.
     pub(super) may_maintain: Option<bool>,
-    pub(super) parts: Vec<ServerPartition>,
-}
-
-/// A partition on the server.
-#[derive(Clone, Debug)]
-pub(super) struct ServerPartition {
-    /// Its first day, and the first day after it. None: it is the default one, or has no such bound.
-    pub(super) days: (Option<Date>, Option<Date>),
-    pub(super) is_default: bool,
-}
-
-fn next_month(month: Date) -> Date {
-    month.month_end().plus_days(1)
 }
 
 /// The names of the partitions of months begin so, and end with a month: `resource_usage_2024_08`.
@@ -67,28 +53,6 @@ fn qualified(layout: &TableLayout, partition: &str) -> String {
 /// The statement that creates the default partition of a new table.
 pub(super) fn create_default(layout: &TableLayout) -> String {
     format!("CREATE TABLE {} PARTITION OF {} DEFAULT", qualified(layout, &default_name(layout)), layout.table)
-}
-
-impl TablePartitions {
-    /// Whether a partition other than the default one takes rows of this month.
-    fn covers(&self, month: Date) -> bool {
-        self.parts.iter().filter(|part| !part.is_default).any(|ServerPartition { days: (from, to), .. }| {
-            from.is_none_or(|from| from < next_month(month)) && to.is_none_or(|to| to > month)
-        })
-    }
-
-    /// The months that should have a partition, and have none.
-    pub(super) fn missing_months(&self, today: Date) -> Vec<Date> {
-        let mut month = today.month_start();
-        let mut missing = Vec::new();
-        for _ in 0..=MONTHS_AHEAD {
-            if self.may_change && !self.covers(month) {
-                missing.push(month);
-            }
-            month = next_month(month);
-        }
-        missing
-    }
 }
 
 impl Postgres {
@@ -191,29 +155,4 @@ BEGIN
 END"
     );
     owner_function(&partitions_function(&layout.table), "apply boolean", "integer", &body)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn day(text: &str) -> Date {
-        Date::parse(text).unwrap()
-    }
-
-    #[test]
-    fn months_without_a_partition_are_missing() {
-        let part = |days, is_default| ServerPartition { days, is_default };
-        let months = |parts: Vec<ServerPartition>| {
-            let partitions = TablePartitions { may_change: true, parts, ..TablePartitions::default() };
-            let months = partitions.missing_months(day("2024-11-30"));
-            months.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(months(vec![part((None, None), true)]), "2024-11-01 2024-12-01 2025-01-01");
-        let november = part((Some(day("2024-11-01")), Some(day("2024-12-01"))), false);
-        assert_eq!(months(vec![november.clone()]), "2024-12-01 2025-01-01");
-        assert_eq!(months(vec![november, part((Some(day("2025-01-01")), None), false)]), "2024-12-01");
-        // One of another span.
-        assert_eq!(months(vec![part((Some(day("2024-01-01")), Some(day("2025-01-02"))), false)]), "");
-    }
 }

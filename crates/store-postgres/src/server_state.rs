@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use runstate_core::schema::{Catalog, Collection};
 use runstate_store::{COMMANDS, StoreError};
 use runstate_value::Json;
-use runstate_value::time::Date;
 
 use super::Postgres;
 use super::connection::{ONE_SNAPSHOT, PooledConnection, StatementReply};
 use super::layout::{ColumnType, ID, TableLayout, id_field, key_column, split_name, words_column};
 use super::migration_plan::TableRecord;
-use super::partitions::{ServerPartition, TablePartitions};
+use super::partitions::TablePartitions;
 use super::retry::retry;
 use super::statement::{Param, RawColumn, SqlStatement};
 use crate::codec;
@@ -48,8 +47,6 @@ pub(super) struct ServerState {
     partitions: BTreeMap<TableName, TablePartitions>,
     /// The materialized views, and whether this user may refresh them.
     pub(super) views: BTreeMap<String, bool>,
-    /// The day, by the clock of the server.
-    pub(super) today: Date,
 }
 
 impl ServerState {
@@ -187,15 +184,10 @@ fn state_statements(catalog: &Catalog) -> Vec<SqlStatement> {
         SqlStatement::new(
             format!(
                 "SELECT n.nspname::text, c.relname::text, a.attname::text, pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE'), \
-                 (SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc AS f WHERE f.pronamespace = n.oid AND f.proname = c.relname || '_partitions'), \
-                 p.bound = 'DEFAULT', \
-                 to_char((regexp_match(p.bound, 'FROM \\(''([^'']+)''\\)'))[1]::date, 'YYYY-MM-DD'), \
-                 to_char((regexp_match(p.bound, 'TO \\(''([^'']+)''\\)'))[1]::date, 'YYYY-MM-DD') \
+                 (SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc AS f WHERE f.pronamespace = n.oid AND f.proname = c.relname || '_partitions') \
                  FROM pg_partitioned_table AS t JOIN pg_class AS c ON c.oid = t.partrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace \
                  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = t.partattrs[0] AND a.atttypid = 'date'::regtype \
                  JOIN pg_index AS x ON x.indrelid = c.oid AND x.indisprimary AND x.indnkeyatts = 2 \
-                 LEFT JOIN LATERAL (SELECT pg_get_expr(k.relpartbound, k.oid) AS bound FROM pg_inherits AS i \
-                 JOIN pg_class AS k ON k.oid = i.inhrelid WHERE i.inhparent = c.oid) AS p ON true \
                  WHERE t.partstrat = 'r' AND t.partnatts = 1 AND {chosen}"
             ),
             names,
@@ -206,16 +198,14 @@ fn state_statements(catalog: &Catalog) -> Vec<SqlStatement> {
              JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
             Vec::new(),
         ),
-        SqlStatement::new("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')", Vec::new()),
     ]
 }
 
 fn parse_state(replies: &[StatementReply]) -> Result<ServerState, String> {
-    let [meta, schemas, columns, named, partitions, views, today] = replies else {
+    let [meta, schemas, columns, named, partitions, views] = replies else {
         return Err("replies are missing".to_owned());
     };
     let failed = |error: tokio_postgres::Error| error.to_string();
-    let today: String = today.rows.first().ok_or("the day is missing")?.try_get(0).map_err(failed)?;
     let mut state = ServerState {
         meta: BTreeMap::new(),
         schemas: BTreeSet::new(),
@@ -223,7 +213,6 @@ fn parse_state(replies: &[StatementReply]) -> Result<ServerState, String> {
         named: BTreeMap::new(),
         partitions: BTreeMap::new(),
         views: BTreeMap::new(),
-        today: Date::parse(&today).ok_or("the day is not valid")?,
     };
     for row in &meta.rows {
         let value = codec::decode_json(row.try_get::<_, RawColumn<'_>>(1).map_err(failed)?.0)?;
@@ -251,17 +240,12 @@ fn parse_state(replies: &[StatementReply]) -> Result<ServerState, String> {
     }
     for row in &partitions.rows {
         let table = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
-        let found = state.partitions.entry(table).or_default();
-        found.column = row.try_get(2).map_err(failed)?;
-        found.may_change = row.try_get(3).map_err(failed)?;
-        found.may_maintain = row.try_get(4).map_err(failed)?;
-        if let Some(is_default) = row.try_get(5).map_err(failed)? {
-            let (from, to): (Option<String>, Option<String>) =
-                (row.try_get(6).map_err(failed)?, row.try_get(7).map_err(failed)?);
-            let day = |text: Option<String>| text.and_then(|text| Date::parse(&text));
-            let days = (day(from), day(to));
-            found.parts.push(ServerPartition { days, is_default });
-        }
+        let found = TablePartitions {
+            column: row.try_get(2).map_err(failed)?,
+            may_change: row.try_get(3).map_err(failed)?,
+            may_maintain: row.try_get(4).map_err(failed)?,
+        };
+        state.partitions.insert(table, found);
     }
     Ok(state)
 }

@@ -165,6 +165,24 @@ fn upkeep_moves_late_rows_and_drops_empty_months() {
 }
 
 #[test]
+fn a_month_within_a_partition_of_others_gets_none_of_its_own() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = open(&url, &FIRST).await;
+        let span = "CREATE TABLE t.spring PARTITION OF t.uses FOR VALUES FROM ('2020-03-15') TO ('2020-05-15')";
+        connect(&url).await.batch_execute(span).await.unwrap();
+        let days = ["2020-03-14", "2020-03-15", "2020-04-01", "2020-05-15", "2020-06-01"];
+        store.commit(batch("fill", days.iter().map(|day| row(day, day)).collect())).await.unwrap();
+        store.maintain().await.unwrap();
+        assert_eq!(
+            partitions(&url).await,
+            [vec!["spring".to_owned(), "2020_06".to_owned()], list_months_ahead()].concat()
+        );
+        assert_eq!(ids(&store, Query::of(&FIRST)).await, days);
+    });
+}
+
+#[test]
 fn a_migration_reaches_all_partitions() {
     run_on_server(async {
         let url = fresh_url().await;
@@ -227,6 +245,7 @@ fn a_worker_without_the_right_to_create_stores_rows_of_any_month() {
         assert_eq!(ids(&store, Query::of(&FIRST)).await, ["a"]);
         // The owner creates what is missing.
         let owner = open(&url, &FIRST).await;
+        owner.maintain().await.unwrap();
         assert_eq!(ids(&owner, Query::of(&FIRST)).await, ["a"]);
         assert_eq!(partitions(&url).await, list_months_ahead());
         let moved = format!("SELECT count(*) FROM t.uses_{}", list_months_ahead()[0]);
