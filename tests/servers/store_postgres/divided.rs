@@ -64,10 +64,12 @@ async fn divide(url: &str, collection: &Collection) {
         return;
     }
     let (schema, table) = collection.name.split_once('.').unwrap();
+    // In the suite, a field that is the id holds UUIDs, and its column is the key.
+    let id = if let [id] = collection.id_fields { id } else { "_id" };
     let script = format!(
         "ALTER TABLE {schema}.{table} RENAME TO whole; \
          CREATE TABLE {schema}.{table} (LIKE {schema}.whole INCLUDING DEFAULTS INCLUDING CONSTRAINTS, \
-         _day date NOT NULL DEFAULT date '2020-01-15' + (random() * 40)::integer * 30, PRIMARY KEY (_id, _day)) \
+         _day date NOT NULL DEFAULT date '2020-01-15' + (random() * 40)::integer * 30, PRIMARY KEY ({id}, _day)) \
          PARTITION BY RANGE (_day); \
          CREATE TABLE {schema}.{table}_first PARTITION OF {schema}.{table} FOR VALUES FROM (MINVALUE) TO ('2021-06-01'); \
          CREATE TABLE {schema}.{table}_second PARTITION OF {schema}.{table} FOR VALUES FROM ('2021-06-01') TO ('2022-01-01'); \

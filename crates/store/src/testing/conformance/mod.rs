@@ -14,6 +14,7 @@
 //! ```
 
 mod commits;
+mod declarations;
 mod documents;
 mod feed;
 mod fixture;
@@ -199,6 +200,12 @@ macro_rules! __conformance_cases {
             time_series::rows_of_a_time_series_are_committed_alone "rows of a time series are inserted under ids that begin with their time, beside no other document and no check";
             time_series::a_repeated_command_inserts_its_rows_once "a command sent many times inserts its rows of a time series once";
             time_series::a_sweep_deletes_only_expired_rows_of_a_time_series "a sweep deletes expired rows of a time series, or leaves them to the backend";
+
+            declarations::numbers_outside_of_their_range_are_invalid "a number outside of its declared range is invalid, however it is written";
+            declarations::documents_of_any_month_are_one_collection "a collection that is divided by months is one: its ids are unique, and queries find all months";
+            declarations::a_view_changes_no_document "a declared view changes no document, wherever it is kept";
+            declarations::a_secret_is_read_and_found_by_its_value "a secret is read as it was written, and found by its exact value if it is searchable";
+            declarations::documents_are_read_by_the_fields_of_their_id "a field that is the id is read and queried as any other";
 
             ledger::a_repeated_command_returns_its_first_result "a repeated command writes nothing and gets the first result";
             ledger::the_ledger_is_checked_before_expectations "the ledger is checked before any expectation";
