@@ -107,6 +107,95 @@ use super::{Collection, Field, Format, Kind, Literal, NumberRange, Violation, pa
 /// | `state` | an enum with [`State`](macro@super::State): its tag and the fields of its variant are stored at this level |
 /// | `flatten` | a struct with [`Fields`](macro@super::Fields), whose fields are stored at this level |
 ///
+/// # Attributes for special collections
+///
+/// No answer depends on them: each store reads, queries and refuses the same documents. A backend may use them natively.
+/// The conformance suite has a case for each.
+///
+/// | attribute | for | used natively by | on other stores |
+/// |---|---|---|---|
+/// | `detached` | many small rows that are kept for a short time | MongoDB: a time-series collection | documents as others |
+/// | `partition_by_month` | a history that is read and removed by its day | PostgreSQL: a partition for each month | nothing |
+/// | `views` | numbers for programs that read with SQL | PostgreSQL: a materialized view | nothing; an operation computes them |
+/// | `words` | a text that is searched | MongoDB: a text index, with `#[index(text(…))]` | an index over its words |
+/// | `secret`, `searchable` | a credential | a store with keys, on any backend: encryption | a value as others |
+/// | `composed_of` | documents of other programs, which have other ids | the import of such documents | nothing |
+/// | [`FieldType::RANGE`] | the least and the greatest number | PostgreSQL: a check | a check of each write |
+///
+/// Partitions and views need regular work: a [`DueRule`](crate::operation::DueRule) with `maintains`.
+///
+/// ```
+/// use runstate::schema::{
+///     Catalog, Entity, FieldType, Kind, MaterializedView, NumberRange, Violation, check,
+/// };
+/// use runstate::time::{Date, Timestamp};
+/// use runstate::value::Json;
+///
+/// #[derive(Entity, Clone)]
+/// #[entity(collection = "demo.readings", version = 1, detached(time = at, meta = meter))]
+/// #[ttl(at, days = 30)]
+/// struct Reading {
+///     #[entity(id)]
+///     id: String,
+///     at: Timestamp,
+///     meter: String,
+///     level: f64,
+/// }
+///
+/// #[derive(Entity, Clone)]
+/// #[entity(collection = "demo.bills", version = 1, insert_only, partition_by_month = day, views(BY_METER))]
+/// struct Bill {
+///     #[entity(id, default, composed_of(meter, day))]
+///     id: String,
+///     meter: String,
+///     day: Date,
+///     share: Percent,
+/// }
+///
+/// const BY_METER: MaterializedView = MaterializedView {
+///     name: "demo.bills_by_meter",
+///     query: "SELECT meter, avg(share) AS share FROM demo.bills GROUP BY meter",
+///     reads: &[("demo.bills", &["meter", "share"])],
+///     index: "bills_by_meter_key",
+///     key: &["meter"],
+/// };
+///
+/// #[derive(Entity, Clone)]
+/// #[entity(collection = "demo.meters", version = 1)]
+/// #[index(text(words))]
+/// struct Meter {
+///     #[entity(id)]
+///     id: String,
+///     #[entity(words)]
+///     words: String,
+///     #[entity(secret)]
+///     token: String,
+/// }
+///
+/// #[derive(Clone)]
+/// struct Percent(u8);
+///
+/// impl FieldType for Percent {
+///     const KIND: Kind = Kind::Int;
+///     const RANGE: NumberRange = NumberRange { min: Some(0), max: Some(100) };
+///
+///     fn to_json(&self) -> Result<Json, Violation> {
+///         Ok(self.0.into())
+///     }
+///
+///     fn from_json(value: &Json) -> Result<Self, Violation> {
+///         u8::from_json(value).map(Self)
+///     }
+/// }
+///
+/// assert!(Catalog::new(&[&Reading::COLLECTION, &Bill::COLLECTION, &Meter::COLLECTION]).is_ok());
+/// let day = Date::parse("2024-08-01").unwrap();
+/// let bill = Bill { id: "m1:2024-08-01".into(), meter: "m1".into(), day, share: Percent(101) };
+/// let refused = check(&Bill::COLLECTION, &bill.to_document()?).unwrap_err();
+/// assert_eq!(refused.to_string(), "share: is not a number from 0 to 100");
+/// # Ok::<(), Violation>(())
+/// ```
+///
 /// # Attributes of a state
 ///
 /// `#[state(tag = "state.status")]` on the enum names the field that holds the variant's name; without it `status`.
