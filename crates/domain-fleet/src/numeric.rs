@@ -69,11 +69,6 @@ impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> Numeric<PRECISION, 
         difference
             .ok_or_else(|| Rejection::domain(ErrorCode::CORRUPT, format!("{other} of {self} cannot be given back")))
     }
-
-    /// The difference, and zero if the other one is larger.
-    pub fn excess_over(self, other: Self) -> Self {
-        self.0.checked_sub(other.0).and_then(Self::new).unwrap_or_default()
-    }
 }
 
 impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> fmt::Display for Numeric<PRECISION, SCALE, MAX> {
@@ -157,7 +152,6 @@ mod tests {
         let (largest, least) = (Amount::parse("999999999.999999").unwrap(), Amount::parse("0.000001").unwrap());
         assert!(largest.plus(least).is_err());
         assert!(least.minus(largest).is_err());
-        assert_eq!(least.excess_over(largest), Amount::ZERO);
         assert_eq!(CadCost::round(Decimal::new(12_345, 5)).unwrap().to_string(), "0.1235");
     }
 }

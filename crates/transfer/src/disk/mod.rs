@@ -5,17 +5,16 @@ mod tree;
 
 use std::fs;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, Write};
+use std::io::{BufWriter, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::hex;
-use runstate_core::schema::Catalog;
 use runstate_engine::Error;
 use runstate_value::Json;
 
+use super::LineWriter;
 use super::lines::LINE_BYTES;
-use super::{LineReader, LineWriter};
 pub use tree::{MANIFEST, TreeReader, TreeWriter};
 
 /// Files that systems and file managers leave in a folder.
@@ -40,12 +39,6 @@ pub fn file_writer(staged: &StagedExport) -> Result<FileWriter, Error> {
 pub fn finish(writer: FileWriter, staged: &StagedExport) -> Result<(), Error> {
     let written = writer.into_inner().into_inner().map_err(std::io::IntoInnerError::into_error);
     written.and_then(|file| file.sync_all()).map_err(|e| io(staged.path(), "written", &e))
-}
-
-/// Reads the lines of a file.
-pub fn file_reader(path: &Path, catalog: Catalog) -> Result<LineReader<BufReader<File>>, Error> {
-    let file = File::open(path).map_err(|e| io(path, "read", &e))?;
-    Ok(LineReader::new(BufReader::new(file), path.display().to_string(), catalog))
 }
 
 /// The error of a file or folder; `operation` says what failed.
