@@ -112,8 +112,8 @@ impl<W: WorkItem> Worker<W> {
         self
     }
 
-    /// Sets how long an item belongs to this worker without a heartbeat: 1 second to 30 days, 30 seconds by default. The
-    /// worker sends three heartbeats in that time.
+    /// Sets how long an item belongs to this worker without a heartbeat: 1 second to 30 days, 30 seconds by default.
+    /// The worker sends three heartbeats in that time.
     pub fn lease(mut self, lease: Millis) -> Self {
         self.lease = lease;
         self
