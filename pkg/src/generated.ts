@@ -55,6 +55,11 @@ export type AppConfiguration = {
 
 /** One page of a result. */
 export type AppConfigurationPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: AppConfiguration[];
   /** The cursor of the next page; missing on the last page. */
@@ -129,6 +134,11 @@ export type AppExecution = {
 
 /** One page of a result. */
 export type AppExecutionPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: AppExecution[];
   /** The cursor of the next page; missing on the last page. */
@@ -156,6 +166,11 @@ export type AppExecutionSummary = {
 
 /** One page of a result. */
 export type AppPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: App[];
   /** The cursor of the next page; missing on the last page. */
@@ -724,6 +739,11 @@ export type Artifact = {
 
 /** One page of a result. */
 export type ArtifactPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Artifact[];
   /** The cursor of the next page; missing on the last page. */
@@ -750,6 +770,11 @@ export type AuditRow = {
 
 /** One page of a result. */
 export type AuditRowPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: AuditRow[];
   /** The cursor of the next page; missing on the last page. */
@@ -805,6 +830,11 @@ export type BudgetAccount = {
 
 /** One page of a result. */
 export type BudgetAccountPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: BudgetAccount[];
   /** The cursor of the next page; missing on the last page. */
@@ -842,6 +872,11 @@ export type BudgetEventKind =
 
 /** One page of a result. */
 export type BudgetEventPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: BudgetEvent[];
   /** The cursor of the next page; missing on the last page. */
@@ -1012,6 +1047,11 @@ export type CallRow = {
 
 /** One page of a result. */
 export type CallRowPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: CallRow[];
   /** The cursor of the next page; missing on the last page. */
@@ -1101,6 +1141,11 @@ export type Checkpoint = {
 
 /** One page of a result. */
 export type CheckpointPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Checkpoint[];
   /** The cursor of the next page; missing on the last page. */
@@ -1766,6 +1811,14 @@ export type CvmWakeParams = {
   id: string;
 };
 
+/** A document that cannot be read: it was changed from outside, or a newer version wrote it. */
+export type DamagedDocument = {
+  /** Its id. */
+  id: string;
+  /** Why it cannot be read. */
+  reason: string;
+};
+
 /** A checkpoint that was deleted. */
 export type DeletedCheckpoint = {
   /** Its id. */
@@ -1851,6 +1904,11 @@ export type Delivery = {
 
 /** One page of a result. */
 export type DeliveryPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Delivery[];
   /** The cursor of the next page; missing on the last page. */
@@ -2184,6 +2242,11 @@ export type ExchangeRate = {
 
 /** One page of a result. */
 export type ExchangeRatePage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ExchangeRate[];
   /** The cursor of the next page; missing on the last page. */
@@ -2250,6 +2313,11 @@ export type ExecutionMetrics = {
 
 /** One page of a result. */
 export type ExecutionMetricsPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ExecutionMetrics[];
   /** The cursor of the next page; missing on the last page. */
@@ -2316,6 +2384,11 @@ export type ExecutionSummary = {
 
 /** One page of a result. */
 export type ExecutionSummaryPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ExecutionSummary[];
   /** The cursor of the next page; missing on the last page. */
@@ -3436,6 +3509,11 @@ export type GreedinessChange = {
 
 /** One page of a result. */
 export type GreedinessChangePage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: GreedinessChange[];
   /** The cursor of the next page; missing on the last page. */
@@ -3497,6 +3575,11 @@ export type HubCheckpoint = {
 
 /** One page of a result. */
 export type HubCheckpointPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: HubCheckpoint[];
   /** The cursor of the next page; missing on the last page. */
@@ -3597,6 +3680,11 @@ export type HubExperiment = {
 
 /** One page of a result. */
 export type HubExperimentPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: HubExperiment[];
   /** The cursor of the next page; missing on the last page. */
@@ -3649,6 +3737,11 @@ export type HubInstance = {
 
 /** One page of a result. */
 export type HubInstancePage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: HubInstance[];
   /** The cursor of the next page; missing on the last page. */
@@ -3820,6 +3913,11 @@ export type IntelligentMachine = {
 
 /** One page of a result. */
 export type IntelligentMachinePage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: IntelligentMachine[];
   /** The cursor of the next page; missing on the last page. */
@@ -3940,6 +4038,11 @@ export type LogRow = {
 
 /** One page of a result. */
 export type LogRowPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: LogRow[];
   /** The cursor of the next page; missing on the last page. */
@@ -3989,6 +4092,11 @@ export type MachineActivity =
 
 /** One page of a result. */
 export type MachinePage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Machine[];
   /** The cursor of the next page; missing on the last page. */
@@ -4052,6 +4160,11 @@ export type MachineType = {
 
 /** One page of a result. */
 export type MachineTypePage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: MachineType[];
   /** The cursor of the next page; missing on the last page. */
@@ -4107,6 +4220,11 @@ export type MaintenanceRow = {
 
 /** One page of a result. */
 export type MaintenanceRowPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: MaintenanceRow[];
   /** The cursor of the next page; missing on the last page. */
@@ -4720,6 +4838,11 @@ export type ProgramSummary = {
 
 /** One page of a result. */
 export type ProgramSummaryPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ProgramSummary[];
   /** The cursor of the next page; missing on the last page. */
@@ -4816,6 +4939,11 @@ export type ProjectCounts = {
 
 /** One page of a result. */
 export type ProjectPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Project[];
   /** The cursor of the next page; missing on the last page. */
@@ -4905,6 +5033,11 @@ export type QueuedVerification = {
 
 /** One page of a result. */
 export type QueuedVerificationPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: QueuedVerification[];
   /** The cursor of the next page; missing on the last page. */
@@ -5068,6 +5201,11 @@ export type ResourceBudget = {
 
 /** One page of a result. */
 export type ResourceBudgetPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ResourceBudget[];
   /** The cursor of the next page; missing on the last page. */
@@ -5118,6 +5256,11 @@ export type ResourceReservation = {
 
 /** One page of a result. */
 export type ResourceReservationPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ResourceReservation[];
   /** The cursor of the next page; missing on the last page. */
@@ -5192,6 +5335,11 @@ export type ResourceUsage = {
 
 /** One page of a result. */
 export type ResourceUsagePage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ResourceUsage[];
   /** The cursor of the next page; missing on the last page. */
@@ -5276,6 +5424,11 @@ export type SearchHit = {
 
 /** One page of a result. */
 export type SearchHitPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: SearchHit[];
   /** The cursor of the next page; missing on the last page. */
@@ -5396,6 +5549,11 @@ export type SessionHealth = {
 
 /** One page of a result. */
 export type SessionPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Session[];
   /** The cursor of the next page; missing on the last page. */
@@ -5653,6 +5811,11 @@ export type StepInput =
 
 /** One page of a result. */
 export type StepPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Step[];
   /** The cursor of the next page; missing on the last page. */
@@ -5803,6 +5966,11 @@ export type StoredDocument = { [key: string]: Json };
 
 /** One page of a result. */
 export type StoredDocumentPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: StoredDocument[];
   /** The cursor of the next page; missing on the last page. */
@@ -5835,6 +6003,11 @@ export type Subscription = {
 
 /** One page of a result. */
 export type SubscriptionPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Subscription[];
   /** The cursor of the next page; missing on the last page. */
@@ -5933,6 +6106,11 @@ export type TaskClaim = {
 
 /** One page of a result. */
 export type TaskPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Task[];
   /** The cursor of the next page; missing on the last page. */
@@ -6101,6 +6279,11 @@ export type VersionSummary = {
 
 /** One page of a result. */
 export type VersionSummaryPage = {
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: VersionSummary[];
   /** The cursor of the next page; missing on the last page. */

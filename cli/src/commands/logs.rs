@@ -1,8 +1,9 @@
 //! `logs`: prints the log of an execution or of all, and with `--follow` new rows.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use runstate::domain::cvm::{LogListing, LogRow, Status};
+use runstate::schema::DamagedDocument;
 use runstate::time::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -12,6 +13,7 @@ use crate::args::{LogsArgs, word};
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::interrupt;
+use crate::operations::output::damage_line;
 use crate::session::Session;
 use crate::table::{fit_line, terminal_width};
 
@@ -29,7 +31,7 @@ pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, Cl
         limit: Some(PAGE_ROWS),
         ..LogListing::default()
     };
-    let mut reading = LogReader { session, listing };
+    let mut reading = LogReader { session, listing, damaged: BTreeSet::new() };
     let Some(id) = id.filter(|_| follow) else {
         return print_once(session, reading, limit).await;
     };
@@ -57,7 +59,7 @@ async fn print_once(session: &Session, mut reading: LogReader<'_>, limit: Option
         let whose = reading.listing.execution.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
         session.out.remark(&format!("nothing in the log{whose}"));
     }
-    Ok(CliExit::Done)
+    Ok(if reading.damaged.is_empty() { CliExit::Done } else { CliExit::Store })
 }
 
 /// Reads a log from where it stopped.
@@ -65,6 +67,8 @@ struct LogReader<'a> {
     session: &'a Session,
     /// The filter, and the position after the rows that were read.
     listing: LogListing,
+    /// Ids of the rows that cannot be read.
+    damaged: BTreeSet<String>,
 }
 
 impl LogReader<'_> {
@@ -73,6 +77,12 @@ impl LogReader<'_> {
         let (mut newest, mut printed) = (VecDeque::new(), 0);
         loop {
             let page = self.session.cvm.logs(&self.listing).await?;
+            for DamagedDocument { id, reason } in page.damaged {
+                if !self.damaged.contains(&id) {
+                    self.session.out.stderr_line(&damage_line(&id, &reason));
+                    self.damaged.insert(id);
+                }
+            }
             if let Some(last) = page.items.last() {
                 self.listing.cursor = Some(last.cursor());
             }

@@ -100,8 +100,9 @@ async fn call(engine: &Engine, operation: &str, parameters: Json) -> Result<Json
     engine.call(operation, parameters).await
 }
 
+/// The items of a page; the page itself if it also has documents that cannot be read.
 fn items(mut page: Json) -> Json {
-    page["items"].take()
+    if page["damaged"].is_null() { page["items"].take() } else { page }
 }
 
 fn failed(error: &Error) -> ErrorData {

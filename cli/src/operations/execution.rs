@@ -1,6 +1,6 @@
 //! Executing the command of an operation: for one target or for several, each with a command id of its own.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, IsTerminal};
 
 use clap::{ArgMatches, FromArgMatches};
@@ -9,7 +9,7 @@ use runstate::open::MissingStore;
 use runstate::value::Document;
 use serde_json::{Value as Json, json};
 
-use super::output::{Form, lines, write_times};
+use super::output::{Form, damage_line, lines, write_times};
 use super::{OperationCommand, arguments, takes_command_id};
 use crate::args::{GlobalArgs, RunArgs};
 use crate::commands::settings;
@@ -236,7 +236,7 @@ impl OperationCommand {
         let shown = (limit.is_none() && form.room.is_some() && !out.is_json()).then_some(DEFAULT_ROWS);
         // One more than is shown, to detect whether there are more.
         let mut remaining = limit.or(shown.map(|shown| shown + 1)).unwrap_or(usize::MAX);
-        let mut found = Vec::new();
+        let (mut found, mut damaged) = (Vec::new(), BTreeSet::new());
         while remaining > 0 {
             parameters.insert("limit".to_owned(), remaining.min(PAGE_ROWS).into());
             let mut page = session.engine.call(self.signature.name, parameters.clone()).await?;
@@ -251,13 +251,22 @@ impl OperationCommand {
             } else {
                 found.extend(rows)
             }
+            for one in page["damaged"].as_array().into_iter().flatten() {
+                let text = |name: &str| one[name].as_str().unwrap_or_default();
+                // A server may have it on several pages.
+                if damaged.insert(text("id").to_owned()) {
+                    out.stderr_line(&damage_line(text("id"), text("reason")));
+                }
+            }
             match page["next"].take() {
                 Json::Null => break,
                 next => parameters.insert("cursor".to_owned(), next),
             };
         }
+        // The reader of the rows must know that some are missing.
+        let exit = if damaged.is_empty() { CliExit::Done } else { CliExit::Store };
         if out.is_json() {
-            return Ok(CliExit::Done);
+            return Ok(exit);
         }
         let more = shown.filter(|shown| found.len() > *shown);
         found.truncate(more.unwrap_or(usize::MAX));
@@ -269,7 +278,7 @@ impl OperationCommand {
         if let Some(shown) = more {
             out.remark(&format!("showing the first {shown}; use --limit N for more"));
         }
-        Ok(CliExit::Done)
+        Ok(exit)
     }
 }
 

@@ -22,6 +22,11 @@ pub struct Form {
     pub now: Option<Timestamp>,
 }
 
+/// The line about a document that a list leaves out.
+pub fn damage_line(id: &str, reason: &str) -> String {
+    format!("`{}` cannot be read: {}; `verify` reports all damage", escape_control(id), escape_control(reason))
+}
+
 /// Formats a result in lines. `columns`: those of tables; empty: all properties that fit a cell.
 pub fn lines(value: &Json, schema: ValueSchema<'_>, columns: &[&str], form: Form) -> Vec<String> {
     match value {

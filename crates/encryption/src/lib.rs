@@ -210,7 +210,10 @@ impl StoreLayer for EncryptedStore {
             let mut page = Store::query(&*self.at_rest, &sealed, freshness).await?;
             for row in page.items.iter_mut().filter(|row| row.damage.is_none()) {
                 let key = Key { collection: query.collection.clone().into(), id: row.id.clone() };
-                self.open(&key, &mut row.stored, MissingKey::KeepSealed)?;
+                match self.open(&key, &mut row.stored, MissingKey::KeepSealed) {
+                    Err(damage) if query.unreadable => row.damage = Some(damage),
+                    opened => opened?,
+                }
             }
             Ok(page)
         })

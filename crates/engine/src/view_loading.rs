@@ -95,8 +95,9 @@ pub(super) async fn load(
             let row = |row: runstate_store::Row| {
                 (Key { collection: query.collection.clone().into(), id: row.id }, to_loaded_document(row.stored))
             };
+            let damaged = page.items.iter().filter_map(runstate_store::Row::damaged).collect();
             let items = page.items.into_iter().filter(|row| row.damage.is_none()).map(row).collect();
-            view.put_page(name, query.clone(), Page { items, next: page.next });
+            view.put_page(name, query.clone(), Page { items, damaged, next: page.next });
         }
         for (name, aggregate) in aggregates {
             let groups = engine.shared.store.aggregate(&aggregate).await?;

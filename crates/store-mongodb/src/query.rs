@@ -34,7 +34,7 @@ pub(super) async fn run_query(mongo: &Mongo, query: &Query, freshness: Freshness
     let query = by_time.as_ref().unwrap_or(query);
     let plan = QueryPlan::new(&codec, query)?;
     if query.limit == Some(0) {
-        return Ok(Page { items: Vec::new(), next: None });
+        return Ok(Page::new(Vec::new(), None));
     }
     let attempt = || -> BoxFuture<'_, Result<Page<Row>, AttemptError>> {
         Box::pin(async {
@@ -278,7 +278,7 @@ impl<'a> PageBuilder<'a> {
         let query = self.plan.query;
         let next = last.map(|(key, (id, _))| Cursor { key: key.clone(), id: id.to_string() }.to_text(query));
         let rows = self.ordered.into_iter().map(|(_, (id, stored))| Row::new(id, project(query, stored)));
-        Page { items: rows.chain(self.unreadable).collect(), next }
+        Page::new(rows.chain(self.unreadable).collect(), next)
     }
 }
 

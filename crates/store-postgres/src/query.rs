@@ -27,11 +27,11 @@ pub(super) async fn run_query(store: &Postgres, query: &Query) -> Result<Page<Ro
             let layout = declarations.require(&query.collection)?;
             let cursor = Cursor::from_query(layout.collection, query)?;
             if query.limit == Some(0) {
-                return Ok(Page { items: Vec::new(), next: None });
+                return Ok(Page::new(Vec::new(), None));
             }
             if !layout.exists {
                 declarations.check_still_current(store).await?;
-                return Ok(Page { items: Vec::new(), next: None });
+                return Ok(Page::new(Vec::new(), None));
             }
             let plan = QueryPushdown { store, query, declarations: &declarations, layout, cursor };
             match plan.read_ordered().await? {
@@ -54,7 +54,7 @@ impl Postgres {
         let cursor = Cursor::from_query(layout.collection, query)?;
         let plan = QueryPushdown { store: self, query, declarations: &declarations, layout, cursor };
         let statement =
-            plan.ordered_statement().map_or_else(|| plan.unordered_statement(), |ordered| ordered.statement);
+            plan.ordered_statement(None).map_or_else(|| plan.unordered_statement(), |ordered| ordered.statement);
         let statement = SqlStatement { text: format!("EXPLAIN {}", statement.text).into(), ..statement };
         let doing = format!("explaining a query of {}", query.collection);
         let statement = &statement;
@@ -87,23 +87,24 @@ struct QueryPushdown<'a> {
 struct OrderedStatement {
     statement: SqlStatement,
     order: ServerOrder,
-    /// Whether it selects exactly the documents that match, with one more than the limit.
-    exact: bool,
+    /// The largest number of rows that it returns, if it selects exactly the documents that match.
+    count: Option<usize>,
 }
 
 impl QueryPushdown<'_> {
-    /// The statement for a page in the server's order. None: the server cannot sort so, or there is no limit.
-    fn ordered_statement(&self) -> Option<OrderedStatement> {
+    /// The statement for a page in the server's order, of `count` rows; by default one more than the limit. None: the
+    /// server cannot sort so, or there is no limit.
+    fn ordered_statement(&self, count: Option<usize>) -> Option<OrderedStatement> {
         let mut params = Vec::new();
         let (order, limit) = (ServerOrder::new(self.layout, &self.query.sort)?, self.query.limit?);
         let SqlCondition { mut text, exact } = filter::translate(self.layout, &self.query.filter, &mut params);
         if let Some(cursor) = &self.cursor {
             text = format!("{text} AND {}", order.after(cursor, &mut params)?);
         }
-        let count = if exact { format!(" LIMIT {}", u64::from(limit) + 1) } else { String::new() };
-        let text =
-            format!("SELECT t.* FROM {} AS t WHERE {text} ORDER BY {}{count}", self.layout.table, order.to_sql());
-        Some(OrderedStatement { statement: SqlStatement::new(text, params), order, exact })
+        let count = exact.then(|| count.unwrap_or((limit as usize).saturating_add(1)));
+        let most = count.map(|count| format!(" LIMIT {count}")).unwrap_or_default();
+        let text = format!("SELECT t.* FROM {} AS t WHERE {text} ORDER BY {}{most}", self.layout.table, order.to_sql());
+        Some(OrderedStatement { statement: SqlStatement::new(text, params), order, count })
     }
 
     /// The statement for all rows that the server selects.
@@ -120,28 +121,33 @@ impl QueryPushdown<'_> {
 
     /// Reads a page in the server's order. None: the order is not that of the reference implementation.
     async fn read_ordered(&self) -> Result<Option<Page<Row>>, ReadFailure> {
-        let Some(OrderedStatement { statement, order, exact }) = self.ordered_statement() else { return Ok(None) };
+        let Some(mut ordered) = self.ordered_statement(None) else { return Ok(None) };
         let limit = self.limit();
         let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
         let mut connection = self.store.pool.acquire().await?;
-        if exact {
+        while let Some(count) = ordered.count {
             // The fingerprint is read after the rows, so it is that of their table or of a later one.
-            let replies = connection.run_reads(&[statement, fingerprint_statement()]).await?;
+            let replies = connection.run_reads(&[ordered.statement.clone(), fingerprint_statement()]).await?;
             if !self.declarations.are_current(replies.get(1)) {
                 return Err(ReadFailure::Outdated);
             }
-            let found = replies.iter().take(1).flat_map(|reply| &reply.rows);
-            match found.map(|row| self.decode(row)).collect() {
-                Ok(found) => rows = found,
-                // The rows that the server has counted are not enough.
-                Err(ReadFailure::Store(_)) if self.query.unreadable => {
-                    connection.release();
-                    return Ok(None);
-                }
-                Err(failure) => return Err(failure),
+            let found = replies.first().map_or(&[][..], |reply| &reply.rows);
+            unreadable.clear();
+            rows = found
+                .iter()
+                .filter_map(|row| self.decode_readable(row, &mut unreadable).transpose())
+                .collect::<Result<_, _>>()?;
+            if found.len() < count || rows.len() > limit {
+                break;
             }
+            // The server has counted rows that cannot be read.
+            let Some(longer) = self.ordered_statement(Some(count.saturating_mul(2))) else { return Ok(None) };
+            ordered = longer;
+        }
+        if ordered.count.is_some() {
+            connection.release();
         } else {
-            let mut stream = std::pin::pin!(connection.stream(&statement).await?);
+            let mut stream = std::pin::pin!(connection.stream(&ordered.statement).await?);
             while let Some(row) = stream.try_next().await? {
                 let Some(row) = self.decode_readable(&row, &mut unreadable)? else { continue };
                 if self.matches(&row) {
@@ -151,18 +157,16 @@ impl QueryPushdown<'_> {
                     }
                 }
             }
+            if rows.len() <= limit {
+                self.declarations.check_current(&mut connection).await?;
+                connection.release();
+            } else {
+                // A query that is left early still sends its rows, so its connection is closed.
+                drop(connection);
+                self.declarations.check_still_current(self.store).await?;
+            }
         }
-        if exact {
-            connection.release();
-        } else if rows.len() <= limit {
-            self.declarations.check_current(&mut connection).await?;
-            connection.release();
-        } else {
-            // A query that is left early still sends its rows, so its connection is closed.
-            drop(connection);
-            self.declarations.check_still_current(self.store).await?;
-        }
-        if rows.iter().any(|(_, stored)| order.is_inexact_for(stored)) {
+        if rows.iter().any(|(_, stored)| ordered.order.is_inexact_for(stored)) {
             return Ok(None);
         }
         rows.retain(|row| self.matches(row));
@@ -225,7 +229,7 @@ impl QueryPushdown<'_> {
         let last = rows.last().filter(|_| has_next);
         let next = last.map(|(id, stored)| position(self.layout, &self.query.sort, id, stored).to_text(self.query));
         let items = rows.into_iter().map(|(id, stored)| Row::new(id, self.project(stored)));
-        Page { items: items.chain(unreadable).collect(), next }
+        Page::new(items.chain(unreadable).collect(), next)
     }
 
     fn project(&self, stored: StoredDocument) -> StoredDocument {

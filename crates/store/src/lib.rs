@@ -48,7 +48,7 @@ use std::sync::Arc;
 use runstate_core::id::{CommandId, Revision};
 use runstate_core::limits::{LEDGER_DAYS, LEDGER_RESULT_BYTES};
 use runstate_core::marker::{BoxFuture, MaybeSync};
-use runstate_core::schema::{Aggregate, Catalog, Collection, Field, Key, Query, ShardKey, Ttl};
+use runstate_core::schema::{Aggregate, Catalog, Collection, DamagedDocument, Field, Key, Query, ShardKey, Ttl};
 pub use runstate_core::schema::{Freshness, Page};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
@@ -135,6 +135,15 @@ impl Row {
         let at = if let StoreError::Corrupt { at, .. } = &error { at.as_str() } else { "" };
         let id = at.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')).unwrap_or(at);
         Self { id: id.into(), stored: StoredDocument::default(), damage: Some(error) }
+    }
+
+    /// The document that cannot be read, as a list shows it.
+    pub fn damaged(&self) -> Option<DamagedDocument> {
+        let reason = match self.damage.as_ref()? {
+            StoreError::Corrupt { why, .. } => why.clone(),
+            error => error.to_string(),
+        };
+        Some(DamagedDocument { id: self.id.to_string(), reason })
     }
 }
 

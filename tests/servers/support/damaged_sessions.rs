@@ -29,6 +29,20 @@ pub async fn expect_no_delay(open: &Reopen<'_>, damage: impl AsyncFn(&str)) {
     damage("s2").await;
     damage("s4").await;
 
+    // A list shows the others, and names the damaged ones.
+    let first = ok("session.list", json!({"limit": 2})).await;
+    let pages = [ok("session.list", json!({"limit": 2, "cursor": first["next"]})).await, first];
+    let ids = |rows: &str, name: &str| -> Vec<String> {
+        let rows = pages.iter().flat_map(|page| page[rows].as_array().into_iter().flatten());
+        let mut ids: Vec<String> = rows.map(|row| row[name].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        // A damaged document may be on both pages.
+        ids.dedup();
+        ids
+    };
+    assert_eq!(ids("items", "session_id"), ["s1", "s3", "s5"]);
+    assert_eq!(ids("damaged", "id"), ["s2", "s4"]);
+
     host.clock.advance(Millis::minutes(20));
     assert!(engine.next_due(Freshness::Linearizable).await.unwrap().is_some_and(|at| at <= host.clock.now()));
     let report = engine.run_due(100, RunLimit::Stop).await.unwrap();

@@ -312,15 +312,12 @@ fn log_continues_after_any_row_in_order() {
         assert_eq!(block_on(cvm.logs(&listing)).unwrap().items, all[at + 2..at + 3]);
         // No more rows yet; then the rows written since.
         let last = whole.items.last();
-        assert_eq!(logs(last, None), Page { items: vec![], next: None });
+        assert_eq!(logs(last, None), Page::new(vec![], None));
         answer(&scene, "waits", 1_000);
         let rest = logs(last, None).items;
         assert_eq!(rest.last().unwrap().event, "complete");
         assert_eq!(logs(None, None).items, [whole.items, rest].concat());
-        assert_eq!(
-            block_on(cvm.logs(&LogListing::of_execution("missing"))).unwrap(),
-            Page { items: vec![], next: None }
-        );
+        assert_eq!(block_on(cvm.logs(&LogListing::of_execution("missing"))).unwrap(), Page::new(vec![], None));
         let nowhere = LogListing { cursor: Some("nowhere".to_owned()), ..LogListing::default() };
         assert_eq!(error_code(block_on(cvm.logs(&nowhere))), ErrorCode::INVALID);
     });

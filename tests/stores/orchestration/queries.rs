@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use runstate::decision::EngineSettings;
 use runstate::domain::orchestration::OrchestrationSettings;
-use runstate::store::Memory;
+use runstate::id::CommandId;
+use runstate::schema::{Catalog, Collection};
+use runstate::store::{Memory, Store as _, StoreAdmin as _};
+use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::Millis;
 use serde_json::{Value as Json, json};
 
-use super::scene::SessionScene;
+use super::scene::{SessionScene, with};
 
 fn ids(page: &Json) -> Vec<&str> {
     page["items"].as_array().unwrap().iter().map(|row| row["session_id"].as_str().unwrap()).collect()
@@ -31,6 +35,28 @@ fn sessions_are_found_by_project_machine_and_status() {
     assert_eq!(scene.code("session.list", json!({"descending": true})), "usage");
     let counts = scene.ok("project.counts", json!({}));
     assert_eq!(counts[0], json!({"project_id": "p", "sessions": {"active": 1, "paused": 1}, "tasks": {}}));
+}
+
+#[test]
+fn a_session_with_an_unknown_status_hides_no_other_one() {
+    let store = Arc::new(Memory::new());
+    let scene = SessionScene::with_store(store.clone(), EngineSettings::default());
+    for id in ["a", "b", "c"] {
+        scene.create(id, json!({}));
+    }
+    // As a newer version would write it.
+    static UNDECLARED: Collection = Collection::new("orchestration.sessions", 1);
+    block_on(store.migrate(&Catalog::new(&[&UNDECLARED]).unwrap())).unwrap();
+    let sleeping = with(scene.show("b"), json!({"status": "hibernating"}));
+    block_on(store.commit(batch(CommandId::new("newer").unwrap()).put(&UNDECLARED, "b", sleeping))).unwrap();
+
+    let scene = SessionScene::open_beside(&scene, store);
+    let page = scene.ok("session.list", json!({"limit": 2}));
+    assert_eq!((ids(&page), page["damaged"][0]["id"].as_str()), (vec!["a"], Some("b")));
+    assert!(page["damaged"][0]["reason"].as_str().unwrap().starts_with("status: is not one of"), "{page}");
+    let rest = scene.ok("session.list", json!({"limit": 2, "cursor": page["next"]}));
+    assert_eq!((ids(&rest), rest.get("damaged")), (vec!["c"], None));
+    assert_eq!(scene.code("session.show", json!({"sessionId": "b"})), "corrupt");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use runstate_value::time::Timestamp;
 use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
-use crate::schema::{Entity, Key, Page, Violation};
+use crate::schema::{DamagedDocument, Entity, Key, Page, Violation};
 
 /// An entity as it was read.
 #[derive(Clone, Debug)]
@@ -90,9 +90,19 @@ impl View {
         self.all_rows(names).filter_map(load).collect()
     }
 
-    /// The page of entities that the query `name` returned.
-    pub fn page<E: Entity>(&self, name: &str) -> Result<Page<E>, Rejection> {
-        Ok(Page { items: self.entities(name)?, next: self.next_cursor(name).map(str::to_owned) })
+    /// The page of entities that the query `name` returned. One that cannot be read is among the damaged ones.
+    pub fn page<E: Entity>(&self, name: &str) -> Page<E> {
+        let mut page = Page::new(Vec::new(), self.next_cursor(name).map(str::to_owned));
+        page.damaged = self.damaged(name).to_vec();
+        for (key, row) in self.rows(name).unwrap_or_default() {
+            match decode(key, &row.document) {
+                Ok(entity) => page.items.push(entity),
+                Err(damage) => {
+                    page.damaged.push(DamagedDocument { id: key.id.to_string(), reason: damage.to_string() })
+                }
+            }
+        }
+        page
     }
 }
 
@@ -167,14 +177,15 @@ impl<O> Decision<O> {
     pub fn current<E: Entity>(&mut self, view: &View, id: &str) -> Result<Option<E>, Rejection> {
         let key = Key::new(&E::COLLECTION, id);
         if let Some(change) = self.changes.iter().find(|change| *change.key() == key) {
-            return change.document().map(|document| decode(&key, document)).transpose();
+            let decoded = change.document().map(|document| decode(&key, document)).transpose();
+            return decoded.map_err(|violation| Rejection::damaged(&key, &violation));
         }
         view.require([key.clone()])?;
         let Some(read) = view.get(&key) else { return Ok(None) };
         if !self.checks.iter().any(|(checked, _)| *checked == key) {
             self.checks.push((key.clone(), read.revision.clone()));
         }
-        decode(&key, &read.document).map(Some)
+        self::read(&key, read).map(Some)
     }
 
     /// Writes an entity that [`Decision::current`] returned, and sets its time of update.
@@ -226,11 +237,11 @@ impl Change {
 }
 
 fn read<E: Entity>(key: &Key, loaded: &LoadedDocument) -> Result<E, Rejection> {
-    decode(key, &loaded.document)
+    decode(key, &loaded.document).map_err(|violation| Rejection::damaged(key, &violation))
 }
 
-fn decode<E: Entity>(key: &Key, document: &Document) -> Result<E, Rejection> {
-    let mut entity = E::from_document(document).map_err(|violation| Rejection::damaged(key, &violation))?;
+fn decode<E: Entity>(key: &Key, document: &Document) -> Result<E, Violation> {
+    let mut entity = E::from_document(document)?;
     if entity.id().is_empty() {
         entity.set_id(&key.id);
     }

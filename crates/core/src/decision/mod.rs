@@ -22,7 +22,7 @@ use runstate_value::time::Timestamp;
 use runstate_value::{Document, SortedMap};
 
 use crate::id::{CommandId, Revision, derive_id, sha256};
-use crate::schema::{Aggregate, Entity, Freshness, Key, Page, Query};
+use crate::schema::{Aggregate, DamagedDocument, Entity, Freshness, Key, Page, Query};
 pub use command::{AnyCommand, Command, TypedCommand};
 pub use cost::{BudgetDecision, BudgetPort, Cost, ReservationTerm};
 pub use entity::LoadedEntity;
@@ -438,6 +438,11 @@ impl View {
     /// The cursor of the page that follows the result of the query `name`; `None` if no row follows.
     pub fn next_cursor(&self, name: &str) -> Option<&str> {
         self.query_results.get(name)?.1.next.as_deref()
+    }
+
+    /// The documents that the query `name` found and that cannot be read ([`Query::unreadable`]).
+    pub fn damaged(&self, name: &str) -> &[DamagedDocument] {
+        self.query_results.get(name).map_or(&[], |(_, page)| page.damaged.as_slice())
     }
 
     /// The result of the aggregate `name`: one row for each group; `None` before it was run.

@@ -204,7 +204,7 @@ impl<E: EntityQueries> DomainQuery for EntityList<E> {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<E>, Rejection> {
-        view.page(ROWS)
+        Ok(view.page(ROWS))
     }
 }
 

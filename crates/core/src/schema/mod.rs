@@ -30,7 +30,9 @@ pub use entity::{Entity, FieldType, Fields, StatefulEntity};
 pub use format::Format;
 pub use keys::parse_decimal;
 pub use query::page_rows;
-pub use query::{Accumulator, Aggregate, Filter, Freshness, Group, Literal, Page, Predicate, Query, Sort};
+pub use query::{
+    Accumulator, Aggregate, DamagedDocument, Filter, Freshness, Group, Literal, Page, Predicate, Query, Sort,
+};
 pub use range::NumberRange;
 pub use view::MaterializedView;
 

@@ -153,9 +153,9 @@ impl Query {
     }
 
     /// Restricts the query to the page after `cursor`, of `limit` documents; by default [`PAGE_ROWS`], and never more
-    /// than [`MAX_PAGE_ROWS`].
+    /// than [`MAX_PAGE_ROWS`]. A document that cannot be read hides no other one ([`Page::damaged`]).
     pub fn page(self, limit: Option<u32>, cursor: Option<&String>) -> Self {
-        self.limit(page_rows(limit)).after(cursor.cloned())
+        self.limit(page_rows(limit)).after(cursor.cloned()).with_unreadable()
     }
 
     /// Returns documents that cannot be read too, each by its id alone.
@@ -182,9 +182,29 @@ pub fn page_rows(limit: Option<u32>) -> u32 {
 pub struct Page<T> {
     /// The items, in the order of the query.
     pub items: Vec<T>,
+    /// Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+    /// document may be on several pages, and need not match all filters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedDocument>,
     /// The cursor of the next page; missing on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page of which every document could be read.
+    pub fn new(items: Vec<T>, next: Option<String>) -> Self {
+        Self { items, damaged: Vec::new(), next }
+    }
+}
+
+/// A document that cannot be read: it was changed from outside, or a newer version wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DamagedDocument {
+    /// Its id.
+    pub id: String,
+    /// Why it cannot be read.
+    pub reason: String,
 }
 
 /// A query for numbers over documents.

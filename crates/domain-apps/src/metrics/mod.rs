@@ -251,6 +251,6 @@ impl DomainQuery for ListMetrics {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ExecutionMetrics>, Rejection> {
-        view.page(ROWS)
+        Ok(view.page(ROWS))
     }
 }

@@ -75,6 +75,6 @@ impl DomainQuery for FailedExecutions {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<AppExecution>, Rejection> {
-        view.page(ROWS)
+        Ok(view.page(ROWS))
     }
 }

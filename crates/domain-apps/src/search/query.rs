@@ -105,12 +105,12 @@ impl DomainQuery for Search {
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<SearchHit>, Rejection> {
         let words = self.words();
-        let Page { items, next } = view.page::<SearchEntry>(ENTRIES)?;
+        let Page { items, damaged, next } = view.page::<SearchEntry>(ENTRIES);
         let hit = |entry: SearchEntry| {
             let (field, excerpt) = excerpt(&entry.texts, &words)?;
             let SearchEntry { id, kind, app_id, execution_id, step_id, at, .. } = entry;
             Some(SearchHit { id, kind, app_id, execution_id, step_id, field, excerpt, at })
         };
-        Ok(Page { items: items.into_iter().filter_map(hit).collect(), next })
+        Ok(Page { items: items.into_iter().filter_map(hit).collect(), damaged, next })
     }
 }

@@ -105,7 +105,7 @@ impl LogListing {
         if let Some(before) = self.before {
             query = query.filter(Filter::Lt("timestamp".to_owned(), millis(before)));
         }
-        Ok(query.filter(position).sort("timestamp", Ascending).limit(page_rows(self.limit)))
+        Ok(query.filter(position).sort("timestamp", Ascending).page(self.limit, None))
     }
 }
 
@@ -131,10 +131,11 @@ impl DomainQuery for LogListing {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<LogRow>, Rejection> {
-        let (mut items, mut is_last) = (Vec::new(), true);
+        let (mut items, mut damaged, mut is_last) = (Vec::new(), Vec::new(), true);
         for collection in self.collections() {
             let found = view.rows(collection.name).unwrap_or_default();
             items.extend(found.iter().map(|(key, row)| LogRow::from_document(collection, &key.id, &row.document)));
+            damaged.extend_from_slice(view.damaged(collection.name));
             is_last &= view.next_cursor(collection.name).is_none();
         }
         sort_by(&mut items, |one: &LogRow, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
@@ -142,7 +143,7 @@ impl DomainQuery for LogListing {
         is_last &= items.len() <= limit;
         items.truncate(limit);
         let next = items.last().filter(|_| !is_last).map(LogRow::cursor);
-        Ok(Page { items, next })
+        Ok(Page { items, damaged, next })
     }
 }
 

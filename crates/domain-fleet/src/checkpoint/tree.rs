@@ -62,7 +62,7 @@ impl DomainQuery for ShowPath {
         if let Some(id) = path.cycle() {
             return Err(Rejection::Torn(format!("checkpoint `{id}` is before itself")));
         }
-        Ok(Page { items: path.items, next: path.next })
+        Ok(Page::new(path.items, path.next))
     }
 }
 

@@ -35,7 +35,8 @@ impl DomainQuery for FreeMachines {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Machine>, Rejection> {
-        let mut page = Page { items: machines(view)?, next: view.next_cursor(ROWS).map(str::to_owned) };
+        let mut page: Page<Machine> = view.page(ROWS);
+        page.items.iter_mut().try_for_each(|machine| machine.add_holders(view))?;
         page.items.retain(|machine| machine.free_slots().next().is_some());
         Ok(page)
     }
@@ -58,7 +59,10 @@ impl DomainQuery for PickMachine {
     type Output = Machine;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let query = Query::of(&Machine::COLLECTION).eq("status", MachineStatus::Online.as_str()).limit(PICKED_MACHINES);
+        let query = Query::of(&Machine::COLLECTION)
+            .eq("status", MachineStatus::Online.as_str())
+            .limit(PICKED_MACHINES)
+            .with_unreadable();
         let query = match &self.requirements {
             Some(members) => query.filter(Filter::Contains("metadata".to_owned(), members.clone().into())),
             None => query,
@@ -67,9 +71,11 @@ impl DomainQuery for PickMachine {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Machine, Rejection> {
-        let machines = machines(view)?.into_iter();
-        let with_room =
-            machines.filter(|machine| machine.docker_slots.is_empty() || machine.free_slots().next().is_some());
+        // A machine that cannot be read is not picked.
+        let mut machines: Vec<Machine> = view.page(ROWS).items;
+        machines.iter_mut().try_for_each(|machine| machine.add_holders(view))?;
+        let has_room = |machine: &Machine| machine.docker_slots.is_empty() || machine.free_slots().next().is_some();
+        let with_room = machines.into_iter().filter(has_room);
         let none = || Rejection::domain(codes::NO_FREE_SLOT, "no online machine meets the requirements and has room");
         // Of equal machines, the one with the fewest sessions, then the first.
         let rank = |machine: &Machine| {
@@ -84,14 +90,7 @@ impl DomainQuery for PickMachine {
 
 /// Reads machines, and the sessions in slots of those which may be of the older system.
 fn machine_reads(view: &View, query: Query) -> ReadSet {
-    // The result reports a machine that cannot be read.
-    let machines = view.entities::<Machine>(ROWS).unwrap_or_default();
+    let machines = view.page::<Machine>(ROWS).items;
     let busy = machines.iter().filter(|machine| !machine.active_sessions.is_empty());
     with_holders(ReadSet::empty().query(ROWS, query), busy)
-}
-
-fn machines(view: &View) -> Result<Vec<Machine>, Rejection> {
-    let mut machines = view.entities::<Machine>(ROWS)?;
-    machines.iter_mut().try_for_each(|machine| machine.add_holders(view))?;
-    Ok(machines)
 }

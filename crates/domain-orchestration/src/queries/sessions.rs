@@ -43,7 +43,7 @@ impl DomainQuery for StaleSessions {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Session>, Rejection> {
-        view.page(ROWS)
+        Ok(view.page(ROWS))
     }
 }
 
@@ -76,7 +76,7 @@ impl DomainQuery for RecoverableSessions {
 
     fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Page<Session>, Rejection> {
         let attempts = OrchestrationSettings::of(ctx).recovery_attempts;
-        let mut page: Page<Session> = view.page(ROWS)?;
+        let mut page: Page<Session> = view.page(ROWS);
         page.items.retain(|session| session.recovery.attempts < attempts);
         Ok(page)
     }
@@ -111,7 +111,7 @@ impl DomainQuery for FailedSessions {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Session>, Rejection> {
-        view.page(ROWS)
+        Ok(view.page(ROWS))
     }
 }
 

@@ -150,7 +150,11 @@ impl Documents {
     ) -> Result<(Vec<StoredValue<T>>, Option<String>), Error> {
         let page = self.engine.store().query(query, Freshness::Linearizable).await?;
         let key = |id| Key { collection: query.collection.clone().into(), id };
-        let values = page.items.into_iter().map(|row| StoredValue::read(&key(row.id), &row.stored));
+        let values = page.items.into_iter().map(|row| match row.damage {
+            // A page has such rows without their documents.
+            Some(damage) => Err(damage.into()),
+            None => StoredValue::read(&key(row.id), &row.stored),
+        });
         Ok((values.collect::<Result<_, _>>()?, page.next))
     }
 

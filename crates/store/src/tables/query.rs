@@ -205,7 +205,7 @@ impl QueryExecutor<'_> {
             id: id.to_string(),
         });
         let rows = self.found.iter().map(|(id, stored)| Row::new(id.clone(), self.project(stored)));
-        Page { items: rows.collect(), next: last.map(|cursor| cursor.to_text(self.query)) }
+        Page::new(rows.collect(), last.map(|cursor| cursor.to_text(self.query)))
     }
 
     fn project(&self, stored: &StoredDocument) -> StoredDocument {
