@@ -76,13 +76,11 @@ async fn find_expired(
     let partial = ttl.partial.as_ref().map(|partial| translate(codec, &partial.filter()));
     let (field, latest) = (codec.expiry_field(ttl), to_bson_date(now - ttl.after));
     let expired = ServerFilter::exact(doc! {field: {"$lte": latest}});
-    let ServerFilter { filter, exact } = ServerFilter::all([expired].into_iter().chain(partial));
+    let filter = ServerFilter::all([expired].into_iter().chain(partial)).filter;
     let read = ttl.partial.iter().flat_map(Predicate::paths).chain([ttl.field]).map(top_field);
     let batch = u32::try_from(limit).unwrap_or(u32::MAX);
-    let mut command = doc! {"filter": filter, "sort": {field: 1}, "projection": include_fields(read)};
-    if exact {
-        command.insert("limit", batch);
-    }
+    // A limit would count documents that cannot be read.
+    let command = doc! {"filter": filter, "sort": {field: 1}, "projection": include_fields(read)};
     let mut cursor = read::find(mongo, codec.collection.name, command, batch).await?;
     let mut expired = Vec::new();
     while expired.len() < limit && cursor.advance().await? {

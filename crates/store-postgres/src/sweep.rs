@@ -69,31 +69,42 @@ async fn delete_expired(
     }
     let SqlCondition { text, exact } = SqlCondition::all(conditions);
     let order = layout.scalar_column(ttl.field).map(|_| format!(" ORDER BY {}", column(ttl.field))).unwrap_or_default();
-    let count = if exact { format!(" LIMIT {limit}") } else { String::new() };
-    let select = SqlStatement::new(
-        format!("SELECT t.* FROM {} AS t WHERE {text}{order}{count} FOR UPDATE SKIP LOCKED", layout.table),
-        params,
-    );
+    let select = |count: usize| {
+        let most = if exact { format!(" LIMIT {count}") } else { String::new() };
+        let text = format!("SELECT t.* FROM {} AS t WHERE {text}{order}{most} FOR UPDATE SKIP LOCKED", layout.table);
+        SqlStatement::new(text, params.clone())
+    };
     let mut connection = store.pool.acquire().await?;
     let mut statements = connection.begin().await?;
     statements.extend([Postgres::writer_lock_statement(), fingerprint_statement()]);
     let fingerprint = statements.len() - 1;
-    statements.push(select);
-    let replies = connection.run_all(&statements).await?;
+    statements.push(select(limit));
+    let mut replies = connection.run_all(&statements).await?;
     if !declarations.are_current(replies.get(fingerprint)) {
         return Err(ReadFailure::Outdated);
     }
-    let mut expired: Vec<IdentifiedDocument> = Vec::new();
-    for row in replies.last().iter().flat_map(|reply| &reply.rows) {
-        // A row that cannot be read stays, and keeps no other from being deleted. Verification reports it.
-        let (id, stored) = match codec::decode(layout.collection.name, Some(layout), row) {
-            Err(ReadFailure::Store(_)) => continue,
-            decoded => decoded?,
-        };
-        if expired.len() < limit && ttl.expires_at(&stored.document).is_some_and(|at| at <= now) {
-            expired.push((id, stored));
+    let (mut count, mut reply) = (limit, replies.pop());
+    let expired = loop {
+        let rows = reply.iter().flat_map(|reply| &reply.rows);
+        let found = rows.clone().count();
+        let mut expired: Vec<IdentifiedDocument> = Vec::new();
+        for row in rows {
+            // A row that cannot be read stays, and keeps no other from being deleted. Verification reports it.
+            let (id, stored) = match codec::decode(layout.collection.name, Some(layout), row) {
+                Err(ReadFailure::Store(_)) => continue,
+                decoded => decoded?,
+            };
+            if expired.len() < limit && ttl.expires_at(&stored.document).is_some_and(|at| at <= now) {
+                expired.push((id, stored));
+            }
         }
-    }
+        if !exact || expired.len() >= limit || found < count {
+            break expired;
+        }
+        // The server has counted rows that cannot be read.
+        count = count.saturating_mul(2);
+        reply = Some(connection.run(&select(count)).await?);
+    };
     let ids: Vec<String> = expired.iter().map(|(id, _)| id.to_string()).collect();
     let mut deletions = vec![SqlStatement::new(
         format!("DELETE FROM {} WHERE {}", layout.table, layout.has_any_id("$1")),

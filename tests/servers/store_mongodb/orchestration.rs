@@ -38,3 +38,22 @@ async fn expect_no_delay_by(damage: Document) {
     };
     expect_no_delay(&open, damage).await;
 }
+
+#[test]
+fn one_pass_removes_ten_thousand_sessions_beside_damaged_ones() {
+    run_on_server(async {
+        let url = &fresh_url();
+        let store = Mongo::open(url, MongoOptions::default()).await.unwrap();
+        let damage = async |id: &str| {
+            let update = doc! {"q": {"_id": id}, "u": {"$set": {"_rev": "zzz"}}};
+            run_command(url, doc! {"update": "orchestration.sessions", "updates": [update]}).await;
+        };
+        // Rows of the ledger expire by the server's clock.
+        let age = async || {
+            let old = mongodb::bson::DateTime::from_millis(1);
+            let update = doc! {"q": {}, "u": {"$set": {"_kept": old}}, "multi": true};
+            run_command(url, doc! {"update": "runstate.commands", "updates": [update]}).await;
+        };
+        cases::one_pass_removes_all_that_expired(Arc::new(store), 20, damage, age).await;
+    });
+}

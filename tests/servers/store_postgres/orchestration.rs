@@ -7,6 +7,7 @@ use runstate::store::Store;
 use runstate::store::postgres::{Postgres, PostgresOptions};
 
 use crate::support::damaged_sessions::expect_no_delay;
+use crate::support::orchestration_cases::one_pass_removes_all_that_expired;
 use crate::support::postgres::{connect, fresh_url, run_on_server};
 
 #[test]
@@ -26,5 +27,18 @@ fn sessions_that_sql_damaged_delay_no_others() {
             };
             expect_no_delay(&open, damage).await;
         }
+    });
+}
+
+#[test]
+fn one_pass_removes_ten_thousand_sessions_beside_damaged_ones() {
+    run_on_server(async {
+        let url = &fresh_url().await;
+        let store = Postgres::open(url, PostgresOptions::default()).await.unwrap();
+        let damage = async |id: &str| {
+            let update = "UPDATE orchestration.sessions SET _rest = '[]' WHERE _id = $1";
+            assert_eq!(connect(url).await.execute(update, &[&id]).await.unwrap(), 1);
+        };
+        one_pass_removes_all_that_expired(Arc::new(store), 20, damage, async || {}).await;
     });
 }

@@ -1,12 +1,16 @@
 //! Clients that assign sessions to the slots of one machine at once, on any store. Each client has an engine of its
-//! own.
+//! own. Rows that expire, on any store.
 
 use std::sync::Arc;
 
-use runstate::domain::orchestration::DOMAIN;
-use runstate::engine::{Engine, SystemHost};
+use runstate::domain::orchestration::{DOMAIN, Session};
+use runstate::engine::{Engine, Host as _, RunLimit, SystemHost};
+use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
-use runstate::store::{Store, StoreError};
+use runstate::schema::{Entity as _, Query};
+use runstate::store::{Batch, COMMANDS, Freshness, Store, StoreError};
+use runstate::testing::{BatchExt as _, SimHost, batch, join_all};
+use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
 
@@ -82,4 +86,57 @@ pub async fn thousand_assigns_give_ten_holders(open: &Reopen<'_>, clients: usize
         held.extend(task.await.unwrap());
     }
     check_holders(&engines[0], held).await;
+}
+
+/// Ended sessions that expire, in the long form of the tests. There are ten times as many rows of the ledger.
+const ENDED_SESSIONS: usize = 10_000;
+
+/// Number of commits that are sent at once.
+const COMMITS_AT_ONCE: usize = 50;
+
+/// One pass of due work removes all ended sessions and all rows of the ledger that have expired. Before it the first
+/// `damaged` of the sessions to expire are damaged; they stay, and keep no other from removal, not even in a small step.
+/// `age` makes the rows of the ledger old for a store with a clock of its own.
+pub async fn one_pass_removes_all_that_expired(
+    store: Arc<dyn Store>,
+    damaged: usize,
+    damage: impl AsyncFn(&str),
+    age: impl AsyncFn(),
+) {
+    let host = SimHost::default();
+    host.clock.set(SystemHost.now());
+    let engine = Engine::new(store.clone(), Arc::new(host.clone()), &[&DOMAIN]).await.unwrap();
+    let sessions = if crate::settings::is_full_run() { ENDED_SESSIONS } else { ENDED_SESSIONS / 10 };
+    let now = host.clock.now();
+    let insert = |n: usize| {
+        let empty = Batch { at: now, ..batch(CommandId::new(&format!("row-{n}")).unwrap()) };
+        let (id, at) = (format!("s{:05}", n / 10), now.as_millis());
+        let session = json!({
+            "session_id": id, "project_id": "p", "machine_id": "m", "status": "completed",
+            "completed_at": at + (n / 10) as i64, "last_heartbeat": at, "started_at": at, "created_at": at, "updated_at": at,
+        });
+        let batch = match n % 10 {
+            0 => empty.insert(&Session::COLLECTION, &id, session),
+            // No such session exists: the row of the ledger remains.
+            _ => empty.delete(&Session::COLLECTION, &format!("none-{n}")),
+        };
+        store.commit(batch)
+    };
+    for from in (0..sessions * 10).step_by(COMMITS_AT_ONCE) {
+        for committed in join_all((from..from + COMMITS_AT_ONCE).map(insert).collect()).await {
+            committed.unwrap();
+        }
+    }
+    for n in 0..damaged {
+        damage(&format!("s{n:05}")).await;
+    }
+    age().await;
+    host.clock.advance(Millis::days(31));
+    let step = engine.run_due(16, RunLimit::Slice).await.unwrap();
+    assert!(step.swept >= 32 && step.more, "{step:?}");
+    let pass = engine.run_due(16, RunLimit::Stop).await.unwrap();
+    assert!(!pass.more && pass.failed.is_empty(), "{pass:?}");
+    let left = Query::of(&Session::COLLECTION).with_unreadable();
+    assert_eq!(store.query(&left, Freshness::Linearizable).await.unwrap().items.len(), damaged);
+    assert!(engine.count(&COMMANDS).await.unwrap().unwrap() < 16);
 }

@@ -14,7 +14,9 @@ use runstate::testing::{CountingStore, LimitedStore};
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 
+use super::cases::one_pass_removes_all_that_expired;
 use super::scene::SessionScene;
+use crate::support::handles::files;
 
 const MINUTE: Millis = Millis::minutes(1);
 
@@ -152,6 +154,18 @@ fn one_pass_removes_all_rows_that_have_expired() {
     let pass = block_on(scene.engine.run_due(16, RunLimit::Stop)).unwrap();
     assert!(pass.swept > 1_180 && !pass.more, "{pass:?}");
     assert!(ledger() < 16, "{} rows are left", ledger());
+}
+
+#[test]
+fn one_pass_removes_ten_thousand_sessions_in_memory() {
+    block_on(one_pass_removes_all_that_expired(Arc::new(Memory::new()), 0, async |_: &str| {}, async || {}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_pass_removes_ten_thousand_sessions_on_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = files(folder.path().to_path_buf())().await.unwrap();
+    one_pass_removes_all_that_expired(store, 0, async |_: &str| {}, async || {}).await;
 }
 
 #[test]
