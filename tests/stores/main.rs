@@ -7,6 +7,7 @@ mod backup;
 mod conformance;
 mod cvm;
 mod documents;
+mod due;
 mod encryption;
 mod engine;
 mod fleet;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::{DueKind, DueRow, DueRule, Parameter};
-use runstate_store::{Freshness, Row};
+use runstate_store::{Freshness, Row, StoreError};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{self as value, Json, SortedMap};
 use schemars::JsonSchema;
@@ -159,45 +159,54 @@ impl Engine {
         run_limit: RunLimit,
         report: &mut DueReport,
     ) -> Result<(), Error> {
-        let mut query = rule.query(Some(until)).limit(PAGE).with_unreadable();
         let mut done = 0;
-        loop {
-            let page = self.store().query(&query, freshness).await?;
-            freshness = Freshness::Session;
-            for row in page.items {
-                if let Some(damage) = row.damage {
-                    report.add_failure(&row.id, damage.into());
-                    continue;
-                }
-                if done >= limit {
-                    report.more = true;
-                    return Ok(());
-                }
-                let due = DueRow {
-                    id: &row.id,
-                    document: &row.stored.document,
-                    until,
-                    one_part: run_limit == RunLimit::Slice,
-                    refreshed: None,
-                };
-                match self.run_due_row(rule, due).await {
-                    Ok(kind) => {
-                        done += u32::from(kind.is_some());
-                        match kind {
-                            Some(DueKind::Resumed) => report.woken += 1,
-                            Some(DueKind::Deleted) => report.deleted += 1,
-                            None => {}
-                        }
+        for mut query in rule.work_queries(until) {
+            query = query.limit(PAGE).with_unreadable();
+            loop {
+                let page = self.store().query(&query, freshness).await?;
+                freshness = Freshness::Session;
+                for row in page.items {
+                    if let Some(damage) = row.damage {
+                        report.add_failure(&row.id, damage.into());
+                        continue;
                     }
-                    Err(error) => report.add_failure(&row.id, error),
+                    if due_time(rule, &row).is_none() {
+                        let at = format!("{}/{}", rule.collection.name, row.id);
+                        let why = format!("`{}` is not a time", rule.field);
+                        report.add_failure(&row.id, StoreError::Corrupt { at, why }.into());
+                        continue;
+                    }
+                    if done >= limit {
+                        report.more = true;
+                        return Ok(());
+                    }
+                    let due = DueRow {
+                        id: &row.id,
+                        document: &row.stored.document,
+                        until,
+                        one_part: run_limit == RunLimit::Slice,
+                        refreshed: None,
+                    };
+                    match self.run_due_row(rule, due).await {
+                        Ok(kind) => {
+                            done += u32::from(kind.is_some());
+                            match kind {
+                                Some(DueKind::Resumed) => report.woken += 1,
+                                Some(DueKind::Deleted) => report.deleted += 1,
+                                None => {}
+                            }
+                        }
+                        Err(error) => report.add_failure(&row.id, error),
+                    }
                 }
-            }
-            // Entities whose due work failed are still due. The cursor moves past them; a repeated query would not.
-            query.cursor = page.next;
-            if query.cursor.is_none() {
-                return Ok(());
+                // Entities whose due work failed are still due. The cursor moves past them; a repeated query would not.
+                query.cursor = page.next;
+                if query.cursor.is_none() {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 
     async fn run_due_row(&self, rule: &DueRule, mut row: DueRow<'_>) -> Result<Option<DueKind>, Error> {
@@ -259,7 +268,11 @@ impl Engine {
     /// The earliest timestamp among the entities of a rule that can be read.
     async fn next_due_of(&self, rule: &DueRule, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
         let page = self.store().query(&rule.query(None).limit(1).with_unreadable(), freshness).await?;
-        let at = |row: &Row| value::get(&row.stored.document, rule.field).and_then(Json::as_i64);
-        Ok(page.items.first().and_then(at).map(Timestamp::from_millis))
+        Ok(page.items.first().and_then(|row| due_time(rule, row)))
     }
+}
+
+/// The timestamp of an entity of a rule. None: the entity cannot be read, or the field is not a time.
+fn due_time(rule: &DueRule, row: &Row) -> Option<Timestamp> {
+    value::get(&row.stored.document, rule.field).and_then(Json::as_i64).map(Timestamp::from_millis)
 }

@@ -131,6 +131,8 @@ pub(super) fn comparison_value(kind: Kind, operand: &Json) -> Option<Bson> {
     match (kind, operand) {
         (_, Json::Null) => Some(Bson::Null),
         (_, Json::Array(_) | Json::Object(_)) => None,
+        // A document that holds a text there cannot be read. A query for such documents finds them by it.
+        (Kind::Timestamp, Json::String(_)) => encode_value(Kind::Json, operand),
         (Kind::Timestamp, operand) => Some(DateTime::from_millis(operand.as_i64()?).into()),
         (Kind::Decimal, operand) => parse_decimal128(operand.as_str()?).map(Bson::from),
         // The server would compare larger integers more exactly than the reference implementation.

@@ -220,10 +220,14 @@ mod tests {
         // Beyond the safe integers numbers are compared as doubles.
         assert_eq!(translated(Filter::Eq(p("n"), json!(i64::MAX))), (doc! {"n": {"$eq": i64::MAX as f64}}, true));
         // An operand of another kind is left to the reference implementation.
-        for (path, operand) in [("at", json!(5.5)), ("at", json!("5")), ("cost", json!(5)), ("cost", json!("1e3"))] {
+        for (path, operand) in [("at", json!(5.5)), ("cost", json!(5)), ("cost", json!("1e3"))] {
             assert_eq!(translated(Filter::Eq(p(path), operand)), scan());
         }
-        assert_eq!(translated(Filter::In(p("at"), vec![json!(1), json!("x")])), scan());
+        // A text in place of a time is found by the query for documents that cannot be read.
+        assert_eq!(
+            translated(Filter::In(p("at"), vec![json!(1), json!("x")])),
+            (doc! {"at": {"$in": [at(1), Bson::from("x")]}}, true)
+        );
         assert_eq!(translated(Filter::Lt(p("n"), Json::Null)), scan());
     }
 

@@ -61,14 +61,23 @@ impl DueRule {
 
     /// The entities whose timestamp is at or before `until`, or all, the earliest first.
     pub fn query(&self, until: Option<Timestamp>) -> Query {
-        let field = || self.field.to_owned();
-        let bound = match until {
-            Some(until) => Filter::Lte(field(), until.as_millis().into()),
+        let field = self.field.to_owned();
+        self.query_where(match until {
+            Some(until) => Filter::Lte(field, until.as_millis().into()),
             // An index of timestamps is selected by a condition on their order.
-            None => Filter::Gte(field(), i64::MIN.into()),
-        };
+            None => Filter::Gte(field, i64::MIN.into()),
+        })
+    }
+
+    /// The entities that are due at `until`, and those whose field holds a text: no time finds those.
+    pub fn work_queries(&self, until: Timestamp) -> [Query; 2] {
+        let texts = Filter::Gte(self.field.to_owned(), "".into());
+        [self.query(Some(until)), self.query_where(texts)]
+    }
+
+    fn query_where(&self, bound: Filter) -> Query {
         Query::of(self.collection)
-            .filter(Filter::Exists(field(), true))
+            .filter(Filter::Exists(self.field.to_owned(), true))
             .filter(bound)
             .filter((self.filter)())
             .sort(self.field, Ascending)
