@@ -64,6 +64,8 @@ static EXPERIMENT: DueRule = DueRule {
 /// Jobs that run at fixed times.
 static UPKEEP: DueRule = DueRule {
     lead: |_| Millis::minutes(1),
+    // A job is due in the next month at the latest.
+    horizon: Some(Millis::days(32)),
     maintains: UpkeepJob::maintains,
     outcome: UpkeepJob::outcome,
     ..DueRule::new("fleet.upkeep", &UpkeepJob::COLLECTION, "due_at", UpkeepJob::command)

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::usage::CleanUpUsage;
+use super::writable::Writable;
 
 /// A job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType)]
@@ -88,6 +89,9 @@ impl UpkeepJob {
     pub(super) fn command(row: DueRow<'_>) -> Box<dyn AnyCommand> {
         let due_at = row.document.get("due_at").and_then(Json::as_i64).unwrap_or_default();
         let due_at = Timestamp::from_millis(due_at);
+        if due_at > row.until {
+            return TypedCommand::boxed(Reschedule { id: row.id.to_owned() });
+        }
         if Self::maintains(row.document) {
             return TypedCommand::boxed(RecordRefresh { due_at, rows: row.refreshed });
         }
@@ -111,6 +115,28 @@ impl UpkeepJob {
     }
 }
 
+/// Schedules a job again that a clock ahead of time has postponed.
+#[derive(Clone, Debug, Serialize)]
+struct Reschedule {
+    /// The job.
+    id: String,
+}
+
+impl Command for Reschedule {
+    const NAME: &'static str = "fleet.upkeep_reschedule";
+    type Output = ();
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<UpkeepJob>(&self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+        let mut job = view.entity::<UpkeepJob>(&self.id)?;
+        job.entity.due_at = job.entity.due_at.min(job.entity.task.next_after(ctx.now));
+        Decision::new(()).save(job, ctx.now)
+    }
+}
+
 /// Records that the views of the store were refreshed.
 #[derive(Clone, Debug, Serialize)]
 struct RecordRefresh {
@@ -126,7 +152,8 @@ impl Command for RecordRefresh {
     type Output = Option<u64>;
 
     fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<UpkeepJob>(UpkeepTask::RefreshViews.as_str())
+        let reads = ReadSet::entity::<UpkeepJob>(UpkeepTask::RefreshViews.as_str());
+        reads.with_entity::<MaintenanceRow>(&MaintenanceRow::id_of(UpkeepTask::RefreshViews, self.due_at))
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<u64>>, Rejection> {
@@ -135,8 +162,12 @@ impl Command for RecordRefresh {
         job.entity.due_at = task.next_after(ctx.now);
         let decision = Decision::new(self.rows).save(job, ctx.now)?;
         let Some(rows) = self.rows else { return Ok(decision) };
-        let affected_rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        decision.and_insert(&MaintenanceRow { affected_rows, ..MaintenanceRow::new(task, self.due_at, ctx.now) })
+        // A job that was scheduled again may have run at that time before.
+        let row = || MaintenanceRow::new(task, self.due_at, ctx.now);
+        let mut row = Writable::load(view, &MaintenanceRow::id_of(task, self.due_at), row)?;
+        row.entity.affected_rows = u32::try_from(rows).unwrap_or(u32::MAX);
+        row.entity.performed_at = ctx.now;
+        row.save(decision, ctx.now)
     }
 }
 

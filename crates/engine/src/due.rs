@@ -268,7 +268,9 @@ impl Engine {
     /// The earliest timestamp among the entities of a rule that can be read.
     async fn next_due_of(&self, rule: &DueRule, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
         let page = self.store().query(&rule.query(None).limit(1).with_unreadable(), freshness).await?;
-        Ok(page.items.first().and_then(|row| due_time(rule, row)))
+        let (first, now) = (page.items.first().and_then(|row| due_time(rule, row)), self.now());
+        let is_misplaced = |at: &Timestamp| rule.horizon.is_some_and(|horizon| *at > now + horizon);
+        Ok(first.map(|at| if is_misplaced(&at) { now } else { at }))
     }
 }
 

@@ -24,6 +24,9 @@ pub struct DueRule {
     /// The least time between a commit that makes an entity due and the timestamp that it sets. While it and the delay
     /// last, `Engine::poll_due` need not read the store again.
     pub lead: fn(&EngineSettings) -> Millis,
+    /// The longest time ahead that the rule sets; `None`: any. A later timestamp is of a clock that was wrong, so the
+    /// command is executed for that entity too, with [`DueRow::until`] before its timestamp.
+    pub horizon: Option<Millis>,
     /// A further condition.
     pub filter: fn() -> Filter,
     /// The command for an entity that is due. It must find out itself whether the entity still is due, because another
@@ -51,6 +54,7 @@ impl DueRule {
             field,
             delay: |_| Some(Millis(0)),
             lead: |_| Millis(0),
+            horizon: None,
             filter: || Filter::All,
             command,
             outcome: |_| Some(DueKind::Resumed),
@@ -69,10 +73,13 @@ impl DueRule {
         })
     }
 
-    /// The entities that are due at `until`, and those whose field holds a text: no time finds those.
-    pub fn work_queries(&self, until: Timestamp) -> [Query; 2] {
+    /// The entities that have work at `until`, or whose field holds a text: no time finds those.
+    pub fn work_queries(&self, until: Timestamp) -> Vec<Query> {
+        let latest =
+            self.horizon.map(|horizon| Filter::Gt(self.field.to_owned(), (until + horizon).as_millis().into()));
         let texts = Filter::Gte(self.field.to_owned(), "".into());
-        [self.query(Some(until)), self.query_where(texts)]
+        let misplaced = latest.into_iter().chain([texts]).map(|bound| self.query_where(bound));
+        [self.query(Some(until))].into_iter().chain(misplaced).collect()
     }
 
     fn query_where(&self, bound: Filter) -> Query {
