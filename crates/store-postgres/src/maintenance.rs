@@ -3,6 +3,7 @@
 use runstate_core::schema::{Catalog, Collection};
 use runstate_store::StoreError;
 
+use super::READ_COMMITTED;
 use super::connection::PooledConnection;
 use super::server_state::{ServerState, stored};
 use super::{MIGRATION_LOCK, Postgres, WRITER_LOCK};
@@ -31,7 +32,7 @@ impl Postgres {
             }
         }
         if !pending.is_empty() {
-            // Without writers, no row comes to the default partition meanwhile.
+            // Commits end before the first table is locked, so none of them waits in a circle.
             self.begin_migration(&connection, "5s").await.map_err(failed)?;
             for layout in pending {
                 self.change_partitions(&mut connection, layout, true).await?;
@@ -54,7 +55,7 @@ impl Postgres {
         // Commits hold this lock shared. One that has read the schema before the migration ends before it begins.
         let (writers, writer) = WRITER_LOCK;
         let begin = format!(
-            "BEGIN READ WRITE; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{lock_timeout}'; SET LOCAL client_min_messages = 'warning'; \
+            "BEGIN {READ_COMMITTED}; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{lock_timeout}'; SET LOCAL client_min_messages = 'warning'; \
              SELECT pg_advisory_xact_lock({class}, {object}); SELECT pg_advisory_xact_lock({writers}, {writer})"
         );
         connection.run_script(&begin).await

@@ -73,8 +73,7 @@ impl Postgres {
         self.change_partitions(connection, layout, true).await.map(|_| ())
     }
 
-    /// Calls the function that changes the partitions of a table. Returns the number of changes; `apply` makes them. No
-    /// commit may be in flight then: no row comes to the default partition meanwhile.
+    /// Calls the function that changes the partitions of a table. Returns the number of changes; `apply` makes them.
     pub(super) async fn change_partitions(
         &self,
         connection: &mut PooledConnection,
@@ -96,7 +95,8 @@ pub(super) fn partitions_function(table: &str) -> String {
 
 /// The statements that create it. It has the rights of its owner: the user of a worker may call it, and cannot alter a
 /// table. It creates partitions of the months ahead and of those with rows in the default partition, which move, and
-/// drops those of past months that are empty. A partition that another program has made is left alone, and so are rows
+/// drops those of past months that are empty. It locks the table first, so it also waits for rows that other programs
+/// write. A partition that another program has made is left alone, and so are rows
 /// of its span.
 fn create_function(layout: &TableLayout, day: &str) -> String {
     let (schema, _) = split_name(layout.collection.name);
@@ -111,7 +111,7 @@ fn create_function(layout: &TableLayout, day: &str) -> String {
   divided regclass := {table}::regclass;
   divided_owner text := (SELECT relowner::regrole::text FROM pg_class WHERE oid = divided);
   this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
-  rest regclass := (SELECT part FROM ({parts}) AS p WHERE is_rest);
+  rest regclass;
   late date[];
   first date;
   following date;
@@ -120,6 +120,14 @@ fn create_function(layout: &TableLayout, day: &str) -> String {
   is_filled boolean;
   changes integer := 0;
 BEGIN
+  IF apply THEN
+    -- A row of an older snapshot, or one that another program changes meanwhile, would be lost.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+      RAISE 'partitions are changed at READ COMMITTED only' USING ERRCODE = 'feature_not_supported';
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', divided);
+  END IF;
+  rest := (SELECT part FROM ({parts}) AS p WHERE is_rest);
   IF rest IS NOT NULL THEN
     EXECUTE format('SELECT array_agg(month) FROM (SELECT DISTINCT date_trunc(''month'', {day}::timestamp)::date AS month FROM %s '
       'WHERE {day} >= ''0001-01-01'' AND {day} < ''9999-01-01'' ORDER BY month LIMIT {MAX_MOVED_MONTHS}) AS m', rest) INTO late;

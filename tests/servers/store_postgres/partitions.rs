@@ -8,7 +8,9 @@ use runstate::time::{Date, Timestamp};
 use serde_json::json;
 
 use crate::support::batches::{batch, insert};
+use crate::support::ledger::find_waiting_session;
 use crate::support::postgres::{connect, fresh_url, read_text, run_on_server};
+use crate::support::wait::wait_until;
 
 const FIRST: Collection = Collection::new("t.uses", 1)
     .fields(&[Field::text("day").format(Format::Date), Field::int("n").optional()])
@@ -180,6 +182,40 @@ fn a_month_within_a_partition_of_others_gets_none_of_its_own() {
         );
         assert_eq!(ids(&store, Query::of(&FIRST)).await, days);
     });
+}
+
+#[test]
+fn partitions_change_after_the_rows_that_sql_writes_meanwhile() {
+    const WRITES: &str = "BEGIN; UPDATE t.uses SET n = 99 WHERE _id = 'a'; DELETE FROM t.uses WHERE _id = 'b'; \
+                          INSERT INTO t.uses (_id, _rev, _v, _rest, day) SELECT 'c', _rev, _v, _rest, '2020-05-03' FROM t.uses LIMIT 1";
+    // It waits for no partition while another session waits for it.
+    const READS: &str = "BEGIN; LOCK TABLE ONLY t.uses IN ACCESS SHARE MODE";
+    for (begin, expected) in [(WRITES, "a99 c"), (READS, "a1 b1")] {
+        run_on_server(async {
+            let url = fresh_url().await;
+            let store = open(&url, &FIRST).await;
+            store.commit(batch("x", vec![row("x", "2020-05-01")])).await.unwrap();
+            store.maintain().await.unwrap();
+            store
+                .commit(batch("fill", vec![delete("x"), row("a", "2020-02-01"), row("b", "2020-02-02")]))
+                .await
+                .unwrap();
+            let (sql, upkeep, observer) = (connect(&url).await, connect(&url).await, connect(&url).await);
+            sql.batch_execute(begin).await.unwrap();
+            let finish = async {
+                wait_until("the function waits", async || find_waiting_session(&observer).await).await;
+                sql.batch_execute("SELECT count(*) FROM t.uses_default; COMMIT").await
+            };
+            let (changed, finished) = tokio::join!(upkeep.batch_execute("SELECT t.uses_partitions(true)"), finish);
+            changed.unwrap();
+            finished.unwrap();
+            let rows = "SELECT string_agg(_id || coalesce(n::text, ''), ' ' ORDER BY _id) FROM t.uses";
+            assert_eq!(read_text(&url, rows).await.as_deref(), Some(expected));
+            assert_eq!(read_text(&url, "SELECT count(*) FROM t.uses_default").await.as_deref(), Some("0"));
+            let repeatable = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT t.uses_partitions(true)";
+            assert!(sql.batch_execute(repeatable).await.is_err());
+        });
+    }
 }
 
 #[test]
