@@ -238,7 +238,7 @@ pub(super) fn decode(
         let raw = row.try_get::<_, Option<RawColumn<'_>>>(position).map_err(|error| damaged(error.to_string()))?;
         let Some(RawColumn(raw)) = raw else { continue };
         match column.name() {
-            ID => id = Some(decode_text(raw).map_err(damaged)?),
+            ID if id_column == ID => id = Some(decode_text(raw).map_err(damaged)?),
             "_rev" => revision = Revision::parse(&decode_text(raw).map_err(damaged)?),
             "_v" => version = <[u8; 4]>::try_from(raw).ok().and_then(|raw| u32::try_from(i32::from_be_bytes(raw)).ok()),
             REST => match decode_json(raw).map_err(damaged)? {

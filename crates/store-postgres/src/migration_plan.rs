@@ -43,14 +43,14 @@ impl TableMigration {
 /// The record of the table of a collection, in the metadata of the store.
 pub(super) struct TableRecord<'a>(pub(super) Option<&'a Json>);
 
-impl TableRecord<'_> {
+impl<'a> TableRecord<'a> {
     /// The version of the collection.
     pub(super) fn version(&self) -> Option<u64> {
         self.0?.get("version")?.as_u64()
     }
 
     /// The column of the id.
-    fn id(&self) -> Option<&str> {
+    pub(super) fn id(&self) -> Option<&'a str> {
         self.0?.get("id")?.as_str()
     }
 

@@ -103,8 +103,10 @@ impl ServerState {
         let own = fields().filter(|(name, _)| is_own(name));
         let columns = own.filter_map(|(name, column)| Some((name.clone(), ColumnType::parse(&column.sql)?))).collect();
         let mut layout = TableLayout::with_columns(collection, columns);
-        // An older table keeps its own column.
-        layout.id = id_field(collection).filter(|_| !found.contains_key(ID)).unwrap_or(ID);
+        // An older table keeps its own column. That of a table with a recorded one is of another program.
+        let recorded = self.record(collection).id();
+        let is_id = |field: &&str| recorded.map_or(!found.contains_key(ID), |id| id == *field);
+        layout.id = id_field(collection).filter(is_id).unwrap_or(ID);
         layout.foreign = fields().filter(|(name, _)| !is_own(name)).map(|(name, _)| name.clone()).collect();
         layout.partition = self.partitions(collection).map(|partitions| partitions.column.clone());
         // Of the hidden columns, reads use those that exist.

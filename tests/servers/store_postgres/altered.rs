@@ -1,6 +1,6 @@
 //! Tables that others alter by hand: columns of their own, and columns of the store that they drop, rename or retype.
 
-use runstate::schema::{Catalog, Collection, Field, Key, Query};
+use runstate::schema::{Catalog, Collection, Field, Format, Key, Query};
 use runstate::store::postgres::Postgres;
 use runstate::store::{Expectation, Freshness, Store, StoreAdmin, StoreError};
 use serde_json::{Value as Json, json};
@@ -178,6 +178,37 @@ fn altered_column_is_named_with_the_statement_that_mends_it() {
             assert!(opened.inspect(&catalog).await.unwrap().findings.is_empty(), "{change}");
             put_again(&running, "c", "a", json!({"a": "y", "at": 5})).await;
             assert_eq!(document(&opened, "a").await, json!({"a": "y", "at": 5}), "{change}");
+        }
+    });
+}
+
+#[test]
+fn column_of_others_is_not_the_id_of_a_table_of_uuids() {
+    const U: Collection = Collection::new("t.u", 1)
+        .fields(&[Field::id("uuid").format(Format::Uuid), Field::text("a")])
+        .id_fields(&["uuid"]);
+    const OWN: [&str; 3] = ["ADD _id text", "DROP _id, ADD _id text GENERATED ALWAYS AS (a) STORED", "DROP _id"];
+    run_on_server(async {
+        let url = fresh_url().await;
+        let running = migrated(&url, &U).await;
+        let id = |n: usize| format!("01900000-0000-7000-8000-{n:012x}");
+        let write = |n: usize| insert(&U, &id(n), json!({"uuid": id(n), "a": "x"}));
+        running.commit(batch("first", vec![write(9)])).await.unwrap();
+        let record = "SELECT value FROM runstate.meta WHERE key = 't.u'";
+        let before = read_text(&url, record).await;
+        for (n, change) in OWN.iter().enumerate() {
+            alter(&url, &format!("ALTER TABLE t.u {change}")).await;
+            let stores = [running.clone(), migrated(&url, &U).await, open(&url).await];
+            for (m, store) in stores.iter().enumerate() {
+                let keys = [Key::new(&U, &id(9)), Key::new(&U, "x")];
+                let found = store.get(&keys, Freshness::Linearizable).await.unwrap();
+                let found: Vec<_> = found.into_iter().map(|one| one.map(|one| json!(*one.document))).collect();
+                assert_eq!(found, [Some(json!({"uuid": id(9), "a": "x"})), None], "{change} {m}");
+                if m < 2 {
+                    store.commit(batch(&format!("{n} {m}"), vec![write(2 * n + m)])).await.unwrap();
+                }
+            }
+            assert_eq!(read_text(&url, record).await, before, "{change}");
         }
     });
 }
