@@ -155,6 +155,15 @@ impl PostgresCommit<'_> {
             if transaction.is_none() {
                 transaction = Some(check(&replies, failed.as_ref())?);
             }
+            let is_retyped = |key: &Key, reply: &StatementReply| {
+                let layout = declarations.layouts.get(key.collection.as_ref());
+                let row = reply.rows.first();
+                layout.zip(row).is_some_and(|(layout, row)| layout.is_retyped(row.columns()))
+            };
+            let mut written = replies.iter().enumerate().filter_map(|(at, reply)| Some((key_at(at)?, reply)));
+            if written.any(|(key, reply)| is_retyped(key, reply)) {
+                return Err(CommitRefusal::Outdated);
+            }
             let unchanged = replies.iter().enumerate().filter(|(_, reply)| reply.count == 0);
             if let Some(key) = unchanged.filter_map(|(at, _)| key_at(at)).next() {
                 return Err(StoreError::Conflict { key: key.clone() }.into());
@@ -206,7 +215,8 @@ impl PostgresCommit<'_> {
             .ok_or_else(|| StoreError::Invalid { key: key.clone(), reason: "no catalog was declared".to_owned() })?;
         let revision = next_revision(&key, None, &self.batch.command);
         let insert = &write_texts(layout).insert;
-        let text = format!("{insert} RETURNING ({FINGERPRINT}), pg_current_xact_id()::text::bigint, ({EPOCH_ID})");
+        let returned = format!(" RETURNING ({FINGERPRINT}), pg_current_xact_id()::text::bigint, ({EPOCH_ID}), ");
+        let text = insert.replacen(" RETURNING ", &returned, 1);
         Ok(SqlStatement::new(text, codec::encode(layout, &key, &revision, COMMANDS.version, &row)))
     }
 
@@ -223,7 +233,8 @@ impl PostgresCommit<'_> {
         }
         let reply = replies.get(ledger);
         let row = reply.and_then(|reply| reply.rows.first()).ok_or(CommitRefusal::Recorded)?;
-        if !declarations.are_current(reply) {
+        let layout = declarations.layouts.get(COMMANDS.name);
+        if !declarations.are_current(reply) || layout.is_some_and(|layout| layout.is_retyped(&row.columns()[3..])) {
             return Err(CommitRefusal::Outdated);
         }
         let failed = |error| self.refusal_of(&error, None);

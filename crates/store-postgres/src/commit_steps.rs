@@ -51,15 +51,19 @@ pub(super) fn write_texts(layout: &TableLayout) -> &WriteTexts {
         let values: Vec<String> = placeholders.collect();
         let quoted: Vec<String> = names.iter().map(|name| quote(name)).collect();
         let (columns, inserted) = (quoted.join(", "), values.join(", "));
+        let typed = layout.columns.keys().map(String::as_str).chain(["_v"]);
+        let types: Vec<String> = typed.map(|name| format!("(ARRAY[{0}])[2] AS {0}", quote(name))).collect();
+        let types = types.join(", ");
         let insert = match &layout.partition {
             None => format!(
-                "INSERT INTO {} ({columns}) VALUES ({inserted}) ON CONFLICT ({}) DO NOTHING",
+                "INSERT INTO {} ({columns}) VALUES ({inserted}) ON CONFLICT ({}) DO NOTHING RETURNING {types}",
                 layout.table,
-                quote(layout.id)
+                quote(layout.id),
             ),
             // No index holds for all partitions. The id is locked.
             Some(_) => format!(
-                "INSERT INTO {0} ({columns}) SELECT {inserted} WHERE NOT EXISTS (SELECT 1 FROM {0} AS t WHERE {1})",
+                "INSERT INTO {0} ({columns}) SELECT {inserted} WHERE NOT EXISTS (SELECT 1 FROM {0} AS t WHERE {1}) \
+                 RETURNING {types}",
                 layout.table,
                 layout.has_id("$1")
             ),
@@ -69,7 +73,8 @@ pub(super) fn write_texts(layout: &TableLayout) -> &WriteTexts {
             let set: Vec<String> = set.map(|(_, (name, value))| format!("{name} = {value}")).collect();
             let before = names.len() + 1;
             let id = layout.has_id("$1");
-            format!("UPDATE {} SET {} WHERE {id} AND \"_rev\" = ${before}", layout.table, set.join(", "))
+            let set = set.join(", ");
+            format!("UPDATE {} SET {set} WHERE {id} AND \"_rev\" = ${before} RETURNING {types}", layout.table)
         };
         WriteTexts {
             insert: insert.into(),

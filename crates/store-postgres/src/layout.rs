@@ -168,6 +168,18 @@ impl ColumnType {
         }
     }
 
+    /// The modifier of the type in the protocol: its length, or its precision and scale. -1: it has none.
+    fn modifier(self) -> i32 {
+        const HEADER: u32 = 4;
+        let modifier = match self {
+            Self::Timestamp => Some(3),
+            Self::Varchar(limit) => Some(limit + HEADER),
+            Self::Number(precision, scale) => Some(((precision << 16) | scale) + HEADER),
+            _ => None,
+        };
+        modifier.and_then(|modifier| i32::try_from(modifier).ok()).unwrap_or(-1)
+    }
+
     /// The definition of a column of this type. Texts compare by their bytes, as in the reference implementation.
     pub(super) fn definition(self) -> Cow<'static, str> {
         if self.is_text() { Cow::Owned(format!("{} COLLATE \"C\"", self.name())) } else { self.name() }
@@ -208,7 +220,8 @@ pub(super) struct TableLayout {
     pub(super) texts: OnceLock<WriteTexts>,
 }
 
-/// The statements that write a document.
+/// The statements that write a document. They return nulls of the types of its columns: for a column that was altered
+/// the server converts values, and may round them.
 #[derive(Clone, Debug)]
 pub(super) struct WriteTexts {
     pub(super) insert: Arc<str>,
@@ -267,7 +280,14 @@ impl TableLayout {
 
     /// Whether a column of a row is the one that this layout has for a field.
     pub(super) fn has_column(&self, column: &Column) -> bool {
-        self.columns.get(column.name()).is_some_and(|known| known.server_type() == *column.type_())
+        self.columns
+            .get(column.name())
+            .is_some_and(|known| known.server_type() == *column.type_() && known.modifier() == column.type_modifier())
+    }
+
+    /// Whether a column of a field has another type than this layout has for it.
+    pub(super) fn is_retyped(&self, columns: &[Column]) -> bool {
+        columns.iter().any(|column| self.columns.contains_key(column.name()) && !self.has_column(column))
     }
 
     /// Whether a field is the id.
