@@ -170,7 +170,17 @@ fn check_columns(collection: &Collection, record: &TableRecord<'_>, found: &Serv
     let own = OWN_COLUMNS.into_iter().filter(|(name, _)| id_field.is_none() || *name != ID);
     for (name, sql) in own.chain(recorded) {
         let is_of_field = !name.starts_with('_');
-        let definition = ColumnType::parse(sql).map_or(sql.to_owned(), |column| column.definition().into_owned());
+        let Some(column) = ColumnType::parse(sql) else {
+            // It is not part of a statement that the owner runs: others may write the record.
+            let advice = "Restore `runstate.meta` from a backup".to_owned();
+            return Err(unsuitable(
+                collection,
+                "a table with a column recorded as of an unknown type",
+                "one of a known type",
+                advice,
+            ));
+        };
+        let definition = column.definition();
         let wanted = format!("one with `{name}` {sql}");
         let Some(actual) = found.get(name) else {
             let add = is_of_field.then(|| format!("run `{}`", add_column(&table, name, &definition)));

@@ -43,8 +43,12 @@ pub fn statements(
     let written = collections.iter().filter(|name| !read_only.contains(name)).map(|name| quote_table(name));
     statements.push(format!("GRANT INSERT, UPDATE, DELETE ON {} TO {worker}", written.collect::<Vec<_>>().join(", ")));
     statements.push(format!("GRANT INSERT, DELETE ON runstate.changes TO {worker}"));
-    // A sweep records from where on changes are kept.
+    // A sweep records from where on changes are kept, and opening a restored store its epoch. Only an owner records the
+    // definitions of tables.
     statements.push(format!("GRANT INSERT, UPDATE ON runstate.meta TO {worker}"));
+    statements.push("CREATE POLICY readers ON runstate.meta FOR SELECT USING (true)".to_owned());
+    statements.push(format!("CREATE POLICY workers ON runstate.meta TO {worker} USING (key IN ('feed', 'epoch'))"));
+    statements.push("ALTER TABLE runstate.meta ENABLE ROW LEVEL SECURITY".to_owned());
     let definitions: Vec<String> =
         collections.iter().filter(|name| read_only.contains(name)).map(|name| quote_table(name)).collect();
     if !definitions.is_empty() {

@@ -249,6 +249,18 @@ fn column_of_others_is_not_the_id_of_a_table_of_uuids() {
 }
 
 #[test]
+fn recorded_type_is_no_part_of_a_statement() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = migrated(&url, &C).await;
+        let record = r#"value = jsonb_set(value, '{columns,a}', '"text USING NULL; --"') WHERE key = 't.c'"#;
+        alter(&url, &format!("UPDATE runstate.meta SET {record}")).await;
+        let refused = store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap_err().to_string();
+        assert!(refused.contains("Restore `runstate.meta`") && !refused.contains("USING"), "{refused}");
+    });
+}
+
+#[test]
 fn dropped_table_is_damage() {
     run_on_server(async {
         let url = fresh_url().await;

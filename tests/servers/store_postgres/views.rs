@@ -11,7 +11,7 @@ use runstate::engine::{Engine, RunLimit};
 use runstate::schema::{Catalog, Collection, Entity, Field, MaterializedView};
 use runstate::store::postgres::Postgres;
 use runstate::store::postgres::roles::statements;
-use runstate::store::{Store, StoreAdmin};
+use runstate::store::{COMMANDS, Store, StoreAdmin};
 use runstate::testing::{SimHost, SimIds};
 use runstate::time::{Date, Millis, Timestamp};
 use runstate::transfer::{LineReader, LineWriter, check};
@@ -341,9 +341,16 @@ fn a_worker_refreshes_views_and_moves_rows_to_partitions() {
         assert_eq!(rows.map(|rows| rows.to_string()), read_text(&url, shown).await);
         assert!(rows > Some(10), "{rows:?}");
         assert_eq!(read_text(&url, late).await.as_deref(), Some("0"));
-        // It may not alter them, and nobody else may call the functions.
+        // A sweep records from where on changes are kept.
+        connect(&url).await.batch_execute("UPDATE runstate.changes SET at = now() - interval '30 days'").await.unwrap();
+        worker.store().sweep(COMMANDS.name, clock(), 10).await.unwrap();
+        assert_ne!(read_text(&url, "SELECT value FROM runstate.meta WHERE key = 'feed'").await, None);
+        // It may not alter them, nor their records, and nobody else may call the functions.
         let limited = connect(&format!("postgres://{database}@{place}")).await;
         assert!(limited.batch_execute("REFRESH MATERIALIZED VIEW fleet.project_resource_summary").await.is_err());
+        let records = "UPDATE runstate.meta SET value = '{}' WHERE key <> 'feed'";
+        assert_eq!(limited.execute(records, &[]).await.unwrap(), 0);
+        assert!(limited.execute("INSERT INTO runstate.meta VALUES ('x', '{}')", &[]).await.is_err());
         let public = "SELECT has_function_privilege('public', 'fleet.project_resource_summary_refresh()', 'EXECUTE')";
         assert_eq!(read_text(&url, public).await.as_deref(), Some("f"));
     });
