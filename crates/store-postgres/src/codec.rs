@@ -110,7 +110,15 @@ fn null_type(column: ColumnType) -> Type {
 pub(super) fn encode_value(column: ColumnType, value: &Json) -> Option<Param> {
     match (column, value) {
         (ColumnType::Json, value) => Some(encode_json(value)),
-        (ColumnType::Text | ColumnType::Varchar(_), Json::String(text)) => Some(Param::Text(escape(text).into_owned())),
+        (ColumnType::Text, Json::String(text)) => Some(Param::Text(escape(text).into_owned())),
+        (ColumnType::Varchar(limit), Json::String(text)) => {
+            let mut text = escape(text).into_owned();
+            // The server cuts spaces at the end that are too many, and refuses any other character.
+            if text.len() > limit as usize && text.chars().count() > limit as usize {
+                text.push('.');
+            }
+            Some(Param::Text(text))
+        }
         (ColumnType::Decimal, Json::String(text)) => parse_decimal(text).map(|_| Param::Text(text.clone())),
         (ColumnType::Uuid, value) => as_formatted(Format::Uuid, value),
         (ColumnType::Date, value) => as_formatted(Format::Date, value),

@@ -109,7 +109,7 @@ fn text_beyond_its_column_is_invalid() {
         let store = Postgres::open(&fresh_url().await, PostgresOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&ROWS]).unwrap()).await.unwrap();
         // Each of these characters counts as two there.
-        for name in ["123456", "\u{0}\u{0}\u{0}"] {
+        for name in ["123456", "\u{0}\u{0}\u{0}", "\u{1}ab  "] {
             let refused = store.commit(batch("a", vec![insert(&ROWS, "a", json!({"name": name}))])).await.unwrap_err();
             assert_eq!((refused.code().as_str(), refused.key()), ("invalid", Some(&Key::new(&ROWS, "a"))));
         }
