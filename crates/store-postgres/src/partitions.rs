@@ -162,5 +162,5 @@ BEGIN
   RETURN changes;
 END"
     );
-    owner_function(&partitions_function(&layout.table), "apply boolean", "integer", &body)
+    owner_function(&layout.table, &partitions_function(&layout.table), "apply boolean", "integer", &body)
 }

@@ -9,10 +9,10 @@ use runstate_value::{CRC_32, Json};
 
 use super::Postgres;
 use super::connection::PooledConnection;
-use super::functions::{function_name, owner_function};
+use super::functions::{function_name, give_to_owner, owner_function};
 use super::layout::{ColumnType, quote_table};
 use super::server_state::{ServerState, stored};
-use super::statement::{SqlStatement, quote};
+use super::statement::{SqlStatement, quote, quote_text};
 
 /// The key of the metadata with the checksums of views, by their names.
 const RECORD: &str = "views";
@@ -64,6 +64,24 @@ fn recorded_views(state: &ServerState) -> BTreeMap<String, String> {
     recorded.map(|(name, checksum)| (name.clone(), checksum.as_str().unwrap_or_default().to_owned())).collect()
 }
 
+/// The statements that give a new view to the owner of a table that it reads, and let those read it who may read all of
+/// its tables.
+fn grant_to_readers(view: &MaterializedView) -> String {
+    let tables: Vec<String> = view.reads.iter().map(|(name, _)| quote_table(name)).collect();
+    let table = quote_table(view.name);
+    let owner = tables.first().map(|first| give_to_owner(&format!("MATERIALIZED VIEW {table}"), first));
+    let tables: Vec<String> = tables.iter().map(|name| quote_text(name)).collect();
+    let body = format!(
+        "DECLARE reader text; BEGIN FOR reader IN SELECT coalesce(nullif(grantee::regrole::text, '-'), 'PUBLIC') \
+         FROM pg_class, aclexplode(relacl) WHERE oid = ANY (ARRAY[{}]::regclass[]) AND privilege_type = 'SELECT' \
+         GROUP BY grantee HAVING count(DISTINCT oid) = {} LOOP EXECUTE {} || reader; END LOOP; END",
+        tables.join(", "),
+        tables.len(),
+        quote_text(&format!("GRANT SELECT ON {table} TO "))
+    );
+    format!("DO {}; {}", quote_text(&body), owner.unwrap_or_default())
+}
+
 impl Postgres {
     /// Drops the recorded views, in the transaction of a migration that changes the type of a column.
     pub(super) async fn drop_views(
@@ -93,11 +111,12 @@ impl Postgres {
             let key: Vec<String> = view.key.iter().map(|column| quote(column)).collect();
             let script = format!(
                 "DROP MATERIALIZED VIEW IF EXISTS {table}; CREATE MATERIALIZED VIEW {table} AS {}; \
-                 CREATE UNIQUE INDEX {} ON {table} ({}); {}",
+                 CREATE UNIQUE INDEX {} ON {table} ({}); {}; {}",
                 view.query,
                 quote(view.index),
                 key.join(", "),
-                owner_function(&refresh_function(&table), "", "bigint", &refresh_body(&table))
+                grant_to_readers(view),
+                owner_function(&table, &refresh_function(&table), "", "bigint", &refresh_body(&table))
             );
             let run = connection.run_script(&script).await;
             run.map_err(|error| self.preparation_error(&error, &format!("creating the view {}", view.name)))?;

@@ -356,6 +356,34 @@ fn a_worker_refreshes_views_and_moves_rows_to_partitions() {
     });
 }
 
+#[test]
+fn a_view_that_another_owner_replaces_has_its_readers_and_is_refreshed() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = open(&url).await;
+        migrate(&store, &FIRST).await;
+        store.commit(batch("fill", vec![insert(&FIRST, "0", json!({"x": "a", "n": 2}))])).await.unwrap();
+        let (server, database) = url.rsplit_once('/').unwrap();
+        let mut script = statements(&url, &["t.c", "runstate.commands"], &[], &["t.sums"]).unwrap().join(";");
+        for role in ["owner", "worker"] {
+            script.push_str(&format!("; CREATE ROLE {database}_a_{role} LOGIN IN ROLE {database}_{role}"));
+        }
+        // As after a change of its query.
+        script.push_str("; UPDATE runstate.meta SET value = '{}' WHERE key = 'views'");
+        connect(&url).await.batch_execute(&script).await.unwrap();
+        let (_, place) = server.split_once('@').unwrap();
+        let as_role = |role: &str| format!("postgres://{database}_a_{role}@{place}/{database}");
+        migrate(&open(&as_role("owner")).await, &FIRST).await;
+        let owners = "SELECT string_agg(DISTINCT relowner::regrole::text, ' ') FROM pg_class \
+                      WHERE oid IN ('t.c'::regclass, 't.sums'::regclass)";
+        assert_eq!(read_text(&url, owners).await, Some(format!("{database}_owner")));
+        let worker = open(&as_role("worker")).await;
+        migrate(&worker, &FIRST).await;
+        assert_eq!(worker.maintain().await.unwrap(), Some(1));
+        assert_eq!(read_text(&as_role("worker"), "SELECT total FROM t.sums").await.as_deref(), Some("2"));
+    });
+}
+
 async fn open_and_refresh(url: &str) -> Option<u64> {
     let owner = open(url).await;
     migrate(&owner, &FIRST).await;
