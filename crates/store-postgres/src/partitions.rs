@@ -110,6 +110,8 @@ fn create_function(layout: &TableLayout, day: &str) -> String {
         "DECLARE
   divided regclass := {table}::regclass;
   divided_owner text := (SELECT relowner::regrole::text FROM pg_class WHERE oid = divided);
+  columns text := (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+    WHERE attrelid = divided AND attnum > 0 AND NOT attisdropped AND attgenerated = '');
   this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
   rest regclass;
   late date[];
@@ -137,14 +139,18 @@ BEGIN
     following := (first + interval '1 month')::date;
     CONTINUE WHEN EXISTS (SELECT FROM ({parts}) AS p
       WHERE NOT is_rest AND coalesce(lower < following, true) AND coalesce(upper > first, true));
+    part_of_month := format('%I.%I', {schema}::text, {prefix} || to_char(first, 'YYYY_MM'));
+    -- One that was detached has its name.
+    CONTINUE WHEN to_regclass(part_of_month) IS NOT NULL;
     changes := changes + 1;
     CONTINUE WHEN NOT apply;
-    part_of_month := format('%I.%I', {schema}::text, {prefix} || to_char(first, 'YYYY_MM'));
     IF rest IS NULL THEN
       EXECUTE format('CREATE TABLE %s PARTITION OF %s FOR VALUES FROM (%L) TO (%L)', part_of_month, divided, first, following);
     ELSE
-      EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', part_of_month, divided);
-      EXECUTE format('INSERT INTO %s SELECT * FROM %s WHERE {day} >= %L AND {day} < %L', part_of_month, rest, first, following);
+      EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED)',
+        part_of_month, divided);
+      EXECUTE format('INSERT INTO %s (%s) SELECT %s FROM %s WHERE {day} >= %L AND {day} < %L',
+        part_of_month, columns, columns, rest, first, following);
       EXECUTE format('DELETE FROM %s WHERE {day} >= %L AND {day} < %L', rest, first, following);
       EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', divided, part_of_month, first, following);
     END IF;

@@ -219,6 +219,32 @@ fn partitions_change_after_the_rows_that_sql_writes_meanwhile() {
 }
 
 #[test]
+fn upkeep_continues_beside_what_an_operator_did() {
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = open(&url, &FIRST).await;
+        let month = &list_months_ahead()[1];
+        let by_hand = format!(
+            "ALTER TABLE t.uses ADD twice bigint GENERATED ALWAYS AS (2 * n) STORED; \
+             ALTER TABLE t.uses DETACH PARTITION t.uses_{month}; DROP TABLE t.uses_{}",
+            list_months_ahead()[2]
+        );
+        connect(&url).await.batch_execute(&by_hand).await.unwrap();
+        store.commit(batch("fill", vec![row("a", "2020-02-01")])).await.unwrap();
+        for _ in 0..2 {
+            let store = open(&url, &FIRST).await;
+            store.maintain().await.unwrap();
+            assert_eq!(ids(&store, Query::of(&FIRST)).await, ["a"]);
+        }
+        assert_eq!(read_text(&url, "SELECT twice FROM t.uses_2020_02").await.as_deref(), Some("2"));
+        let mut expected = list_months_ahead();
+        expected.remove(1);
+        expected.insert(0, "2020_02".to_owned());
+        assert_eq!(partitions(&url).await, expected);
+    });
+}
+
+#[test]
 fn a_migration_reaches_all_partitions() {
     run_on_server(async {
         let url = fresh_url().await;
