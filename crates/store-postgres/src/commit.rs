@@ -22,7 +22,6 @@ use super::connection::{FailedStatement, PooledConnection, StatementReply};
 use super::epoch::EPOCH_ID;
 use super::error_mapping::{FailureKind, classify, is_canceled, violated_constraint, violated_index};
 use super::fingerprint::FINGERPRINT;
-use super::layout::quote_table;
 use super::statement::SqlStatement;
 use super::{DeclaredLayouts, Postgres, changes, read};
 
@@ -256,9 +255,8 @@ impl PostgresCommit<'_> {
     /// Why an error ends the attempt. `key` is the document whose statement failed.
     fn refusal_of(&self, error: &DriverError, key: Option<(&Key, &DeclaredLayouts)>) -> CommitRefusal {
         let mapped = || self.store.map_error(error, &describe(self.batch));
-        let layout = key.and_then(|(key, declarations)| declarations.layouts.get(key.collection.as_ref()));
         // Without a key it is the statement of the ledger row.
-        let table = layout.map_or_else(|| quote_table(COMMANDS.name), |layout| layout.table.clone());
+        let collection = key.map_or(COMMANDS.name, |(key, _)| key.collection.as_ref());
         let contended = |key| CommitRefusal::Contended { key, retries: MAX_CONTENTIONS };
         match classify(error) {
             FailureKind::Disconnected => {
@@ -277,7 +275,7 @@ impl PostgresCommit<'_> {
                 },
                 _ => contended(any_key(self.batch)),
             },
-            FailureKind::Refused if let Some(reason) = violated_constraint(error, &table) => {
+            FailureKind::Refused if let Some(reason) = violated_constraint(error, collection) => {
                 let key = key.map_or_else(|| any_key(self.batch), |(key, _)| key.clone());
                 CommitRefusal::Store(StoreError::Invalid { key, reason })
             }

@@ -6,6 +6,7 @@ use runstate_store::StoreError;
 use tokio_postgres::Error as DriverError;
 use tokio_postgres::error::SqlState;
 
+use super::layout::{quote_table, split_name};
 use super::statement::quote;
 
 /// The meaning of a failed statement for its transaction.
@@ -61,8 +62,8 @@ pub(super) fn is_dependency(error: &DriverError) -> bool {
     error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST)
 }
 
-/// The reason why a constraint of `table` refused a row, other than a unique index.
-pub(super) fn violated_constraint(error: &DriverError, table: &str) -> Option<String> {
+/// The reason why a constraint refused a row of a collection, other than a unique index.
+pub(super) fn violated_constraint(error: &DriverError, collection: &str) -> Option<String> {
     let reason = error.as_db_error()?;
     match *reason.code() {
         SqlState::CHECK_VIOLATION => {
@@ -80,11 +81,19 @@ pub(super) fn violated_constraint(error: &DriverError, table: &str) -> Option<St
         )),
         SqlState::NOT_NULL_VIOLATION => {
             let name = reason.column().unwrap_or_default();
-            Some(format!(
-                "the column `{name}` of its table must have a value; to allow documents without one, run \
-                 `ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL`",
-                quote(name)
-            ))
+            let (schema, table) = (reason.schema().unwrap_or_default(), reason.table().unwrap_or_default());
+            let (own_schema, own) = split_name(collection);
+            // The table itself, or a partition; else a trigger wrote a row of another table.
+            let is_own = schema == own_schema && (table == own || table.starts_with(&format!("{own}_")));
+            Some(match is_own {
+                true => format!(
+                    "the column `{name}` of its table must have a value; to allow documents without one, run \
+                     `ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL`",
+                    quote_table(collection),
+                    quote(name)
+                ),
+                false => format!("the column `{name}` of {schema}.{table} must have a value"),
+            })
         }
         _ => None,
     }

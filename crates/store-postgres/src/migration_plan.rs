@@ -183,7 +183,9 @@ fn check_columns(collection: &Collection, record: &TableRecord<'_>, found: &Serv
         let definition = column.definition();
         let wanted = format!("one with `{name}` {sql}");
         let Some(actual) = found.get(name) else {
-            let add = is_of_field.then(|| format!("run `{}`", add_column(&table, name, &definition)));
+            // Rows without their ids cannot be mended.
+            let may_add = is_of_field && Some(name) != id_field;
+            let add = may_add.then(|| format!("run `{}`", add_column(&table, name, &definition)));
             let without = match record.0 {
                 Some(_) => "restore the table from a backup",
                 None => "rename this table of another program",
@@ -205,13 +207,19 @@ fn check_columns(collection: &Collection, record: &TableRecord<'_>, found: &Serv
             }
             _ => continue,
         };
-        let value = if actual.sql == "jsonb" {
-            format!("({} #>> '{{}}')", quote(name))
-        } else {
-            format!("{}::text", quote(name))
+        let quoted = quote(name);
+        let (run, value) = match &*actual.sql {
+            // A cast would take them for times of the session's zone.
+            local if column == ColumnType::Timestamp && (local == "date" || local.ends_with(" without time zone")) => {
+                ("If its times are UTC, run", format!("{quoted}::timestamp AT TIME ZONE 'UTC'"))
+            }
+            found => {
+                let text = if found == "jsonb" { format!("({quoted} #>> '{{}}')") } else { format!("{quoted}::text") };
+                // A cast would cut longer texts.
+                ("Run", if column.is_text() { text } else { format!("{text}::{sql}") })
+            }
         };
-        let advice =
-            format!("Run `ALTER TABLE {table} ALTER COLUMN {} TYPE {definition} USING {value}::{sql}`", quote(name));
+        let advice = format!("{run} `ALTER TABLE {table} ALTER COLUMN {quoted} TYPE {definition} USING {value}`");
         return Err(unsuitable(collection, format!("a table whose column `{name}` is {what}"), wanted, advice));
     }
     Ok(())

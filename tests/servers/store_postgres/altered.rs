@@ -249,6 +249,37 @@ fn column_of_others_is_not_the_id_of_a_table_of_uuids() {
 }
 
 #[test]
+fn advised_statement_changes_no_value() {
+    const V: Collection = Collection::new("t.v", 1)
+        .fields(&[
+            Field::id("id").format(Format::Uuid),
+            Field::text("name").format(Format::Varchar(5)),
+            Field::timestamp("at"),
+        ])
+        .id_fields(&["id"]);
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = migrated(&url, &V).await;
+        let id = "01900000-0000-7000-8000-000000000001";
+        store.commit(batch("a", vec![insert(&V, id, json!({"id": id, "name": "x", "at": 1_000}))])).await.unwrap();
+        let advice = async || store.migrate(&Catalog::new(&[&V]).unwrap()).await.unwrap_err().to_string();
+        alter(&url, "ALTER TABLE t.v ALTER at TYPE timestamp USING at AT TIME ZONE 'UTC'").await;
+        let advised = advice().await;
+        assert!(advised.contains("If its times are UTC"), "{advised}");
+        alter(&url, &format!("SET timezone = 'America/New_York'; {}", statement(&advised))).await;
+        assert_eq!(read_text(&url, "SELECT extract(epoch FROM at)::int FROM t.v").await.as_deref(), Some("1"));
+        // A longer text is an error.
+        alter(&url, "ALTER TABLE t.v ALTER name TYPE text; UPDATE t.v SET name = 'longer'").await;
+        assert!(connect(&url).await.batch_execute(&statement(&advice().await)).await.is_err());
+        alter(&url, "UPDATE t.v SET name = 'short'").await;
+        alter(&url, &statement(&advice().await)).await;
+        alter(&url, "ALTER TABLE t.v DROP id").await;
+        let advised = advice().await;
+        assert!(advised.contains("restore the table from a backup") && !advised.contains("ADD COLUMN"), "{advised}");
+    });
+}
+
+#[test]
 fn recorded_type_is_no_part_of_a_statement() {
     run_on_server(async {
         let url = fresh_url().await;

@@ -86,6 +86,22 @@ fn a_check_that_only_the_server_has_is_a_typed_error() {
 }
 
 #[test]
+fn a_column_of_another_table_is_named_with_it() {
+    const TRIGGER: &str = "CREATE TABLE t.audit (share text NOT NULL); \
+        CREATE FUNCTION t.log() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN INSERT INTO t.audit VALUES (NULL); RETURN NULL; END'; \
+        CREATE TRIGGER log AFTER INSERT ON t.c FOR EACH ROW EXECUTE FUNCTION t.log()";
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = open(&url).await;
+        store.migrate(&Catalog::new(&[&FIRST]).unwrap()).await.unwrap();
+        connect(&url).await.batch_execute(TRIGGER).await.unwrap();
+        let refused = store.commit(batch("a", vec![insert(&FIRST, "a", json!({"share": "0"}))])).await.unwrap_err();
+        assert_eq!(refused.to_string(), "t.c/a: the column `share` of t.audit must have a value");
+    });
+}
+
+#[test]
 fn a_new_version_replaces_the_checks_of_its_table() {
     run_on_server(async {
         let url = fresh_url().await;
