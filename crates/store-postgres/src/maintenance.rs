@@ -21,8 +21,7 @@ impl Postgres {
 
     async fn maintain_partitions(&self, catalog: &Catalog, state: &ServerState) -> Result<(), StoreError> {
         let failed = |error: tokio_postgres::Error| self.map_error(&error, DOING);
-        let may_maintain =
-            |collection: &&Collection| state.partitions(collection).and_then(|one| one.may_maintain) == Some(true);
+        let may_maintain = |collection: &&Collection| state.partitions(collection).is_some_and(|one| one.may_maintain);
         let layouts: Vec<_> = stored(catalog).filter(may_maintain).map(|collection| state.layout(collection)).collect();
         let mut connection = self.pool.acquire().await.map_err(failed)?;
         let mut pending = Vec::new();

@@ -326,7 +326,10 @@ pub(super) fn plan_existing_table(
     migration.indexes =
         required_indexes(&current).into_iter().filter(|index| !state.has_index(collection, &index.name)).collect();
     migration.meta = is_new_version;
-    let lacks_function = |partitions: &TablePartitions| partitions.may_change && partitions.may_maintain.is_none();
+    let lacks_function = |partitions: &TablePartitions| {
+        partitions.may_change
+            && partitions.body.as_ref() != Some(&partitions::function_body(&current, &partitions.column))
+    };
     migration.partitions = state.partitions(collection).is_some_and(lacks_function);
     Ok(migration)
 }

@@ -27,8 +27,10 @@ pub(super) struct TablePartitions {
     pub(super) column: String,
     /// Whether the table belongs to this user.
     pub(super) may_change: bool,
-    /// Whether this user may call the function that changes the partitions. None: there is no such function.
-    pub(super) may_maintain: Option<bool>,
+    /// Whether this user may call the function that changes the partitions.
+    pub(super) may_maintain: bool,
+    /// The body of that function. None: there is none.
+    pub(super) body: Option<String>,
 }
 
 /// The names of the partitions of months begin so, and end with a month: `resource_usage_2024_08`.
@@ -69,7 +71,9 @@ impl Postgres {
         };
         let doing = format!("preparing the partitions of {}", layout.collection.name);
         let failed = |error| self.preparation_error(&error, &doing);
-        connection.run_script(&create_function(layout, &partitions.column)).await.map_err(failed)?;
+        let (name, body) = (partitions_function(&layout.table), function_body(layout, &partitions.column));
+        let create = owner_function(&layout.table, &name, "apply boolean", "integer", &body);
+        connection.run_script(&create).await.map_err(failed)?;
         self.change_partitions(connection, layout, true).await.map(|_| ())
     }
 
@@ -93,12 +97,12 @@ pub(super) fn partitions_function(table: &str) -> String {
     function_name(table, "_partitions")
 }
 
-/// The statements that create it. It has the rights of its owner: the user of a worker may call it, and cannot alter a
+/// The body of that function. It has the rights of its owner: the user of a worker may call it, and cannot alter a
 /// table. It creates partitions of the months ahead and of those with rows in the default partition, which move, and
 /// drops those of past months that are empty. It locks the table first, so it also waits for rows that other programs
 /// write. A partition that another program has made is left alone, and so are rows
 /// of its span.
-fn create_function(layout: &TableLayout, day: &str) -> String {
+pub(super) fn function_body(layout: &TableLayout, day: &str) -> String {
     let (schema, _) = split_name(layout.collection.name);
     let (day, table) = (quote(day), quote_text(&layout.table));
     let (schema, prefix) = (quote_text(schema), quote_text(&name_prefix(layout)));
@@ -106,7 +110,7 @@ fn create_function(layout: &TableLayout, day: &str) -> String {
                  (regexp_match(pg_get_expr(k.relpartbound, k.oid), 'FROM \\(''([^'']+)''\\)'))[1]::date AS lower, \
                  (regexp_match(pg_get_expr(k.relpartbound, k.oid), 'TO \\(''([^'']+)''\\)'))[1]::date AS upper \
                  FROM pg_inherits AS i JOIN pg_class AS k ON k.oid = i.inhrelid WHERE i.inhparent = divided";
-    let body = format!(
+    format!(
         "DECLARE
   divided regclass := {table}::regclass;
   divided_owner text := (SELECT relowner::regrole::text FROM pg_class WHERE oid = divided);
@@ -167,6 +171,5 @@ BEGIN
   END LOOP;
   RETURN changes;
 END"
-    );
-    owner_function(&layout.table, &partitions_function(&layout.table), "apply boolean", "integer", &body)
+    )
 }

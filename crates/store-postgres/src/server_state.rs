@@ -186,18 +186,19 @@ fn state_statements(catalog: &Catalog) -> Vec<SqlStatement> {
         SqlStatement::new(
             format!(
                 "SELECT n.nspname::text, c.relname::text, a.attname::text, pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE'), \
-                 (SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc AS f WHERE f.pronamespace = n.oid AND f.proname = c.relname || '_partitions') \
+                 has_function_privilege(f.oid, 'EXECUTE'), f.prosrc \
                  FROM pg_partitioned_table AS t JOIN pg_class AS c ON c.oid = t.partrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace \
                  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = t.partattrs[0] AND a.atttypid = 'date'::regtype \
                  JOIN pg_index AS x ON x.indrelid = c.oid AND x.indisprimary AND x.indnkeyatts = 2 \
+                 LEFT JOIN pg_proc AS f ON f.pronamespace = n.oid AND f.proname = (c.relname || '_partitions')::name AND f.proargtypes = '16' \
                  WHERE t.partstrat = 'r' AND t.partnatts = 1 AND {chosen}"
             ),
             names,
         ),
         SqlStatement::new(
-            "SELECT n.nspname || '.' || c.relname, coalesce((SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc AS f \
-             WHERE f.pronamespace = n.oid AND f.proname = c.relname || '_refresh'), false) FROM pg_class AS c \
-             JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
+            "SELECT n.nspname || '.' || c.relname, coalesce(has_function_privilege(f.oid, 'EXECUTE'), false) FROM pg_class AS c \
+             JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_proc AS f ON f.pronamespace = n.oid \
+             AND f.proname = (c.relname || '_refresh')::name AND f.proargtypes = '' WHERE c.relkind = 'm'",
             Vec::new(),
         ),
     ]
@@ -245,7 +246,8 @@ fn parse_state(replies: &[StatementReply]) -> Result<ServerState, String> {
         let found = TablePartitions {
             column: row.try_get(2).map_err(failed)?,
             may_change: row.try_get(3).map_err(failed)?,
-            may_maintain: row.try_get(4).map_err(failed)?,
+            may_maintain: row.try_get::<_, Option<bool>>(4).map_err(failed)?.unwrap_or(false),
+            body: row.try_get(5).map_err(failed)?,
         };
         state.partitions.insert(table, found);
     }

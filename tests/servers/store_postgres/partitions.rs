@@ -245,6 +245,31 @@ fn upkeep_continues_beside_what_an_operator_did() {
 }
 
 #[test]
+fn a_function_of_an_older_program_is_replaced_beside_others_of_its_name() {
+    const LONG: Collection = Collection::new("t.a_table_whose_name_is_as_long_as_the_server_allows_for_any", 1)
+        .fields(&[Field::text("day").format(Format::Date)])
+        .partition_by_month("day")
+        .insert_only();
+    run_on_server(async {
+        let url = fresh_url().await;
+        let store = open(&url, &FIRST).await;
+        let older = "CREATE FUNCTION t.uses_partitions() RETURNS int LANGUAGE sql AS 'SELECT 1'; \
+                     CREATE OR REPLACE FUNCTION t.uses_partitions(apply boolean) RETURNS int LANGUAGE sql AS 'SELECT 0'";
+        connect(&url).await.batch_execute(older).await.unwrap();
+        store.commit(batch("fill", vec![row("a", "2020-02-01")])).await.unwrap();
+        open(&url, &FIRST).await.maintain().await.unwrap();
+        assert_eq!(partitions(&url).await[0], "2020_02");
+        // Nothing is written if nothing is to be done.
+        open(&url, &LONG).await;
+        let written = "SELECT max(xmin::text::bigint) FROM pg_proc";
+        let before = read_text(&url, written).await;
+        open(&url, &LONG).await;
+        open(&url, &FIRST).await;
+        assert_eq!(read_text(&url, written).await, before);
+    });
+}
+
+#[test]
 fn a_migration_reaches_all_partitions() {
     run_on_server(async {
         let url = fresh_url().await;

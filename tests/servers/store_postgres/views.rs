@@ -368,7 +368,8 @@ fn a_view_that_another_owner_replaces_has_its_readers_and_is_refreshed() {
         for role in ["owner", "worker"] {
             script.push_str(&format!("; CREATE ROLE {database}_a_{role} LOGIN IN ROLE {database}_{role}"));
         }
-        // As after a change of its query.
+        // As after a change of its query, and beside a function of an operator.
+        script.push_str("; CREATE FUNCTION t.sums_refresh(n int) RETURNS int LANGUAGE sql AS 'SELECT 1'");
         script.push_str("; UPDATE runstate.meta SET value = '{}' WHERE key = 'views'");
         connect(&url).await.batch_execute(&script).await.unwrap();
         let (_, place) = server.split_once('@').unwrap();
