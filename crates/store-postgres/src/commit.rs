@@ -257,6 +257,11 @@ impl PostgresCommit<'_> {
         let mapped = || self.store.map_error(error, &describe(self.batch));
         // Without a key it is the statement of the ledger row.
         let collection = key.map_or(COMMANDS.name, |(key, _)| key.collection.as_ref());
+        let declared = || {
+            let (key, declarations) = key?;
+            let index = declarations.index_name(&key.collection, violated_index(error)?)?;
+            Some(StoreError::UniqueViolation { key: key.clone(), index })
+        };
         let contended = |key| CommitRefusal::Contended { key, retries: MAX_CONTENTIONS };
         match classify(error) {
             FailureKind::Disconnected => {
@@ -265,21 +270,21 @@ impl PostgresCommit<'_> {
             }
             FailureKind::Contended => contended(key.map_or_else(|| any_key(self.batch), |(key, _)| key.clone())),
             FailureKind::Outdated => CommitRefusal::Outdated,
-            FailureKind::UniqueViolation => match (key, violated_index(error)) {
-                (Some((key, declarations)), Some(name)) => match declarations.index_name(&key.collection, name) {
-                    Some(index) => {
-                        CommitRefusal::UniqueViolation(StoreError::UniqueViolation { key: key.clone(), index })
-                    }
-                    // The primary key: another transaction inserted the document.
-                    None => CommitRefusal::Store(StoreError::Conflict { key: key.clone() }),
-                },
-                _ => contended(any_key(self.batch)),
-            },
-            FailureKind::Refused if let Some(reason) = violated_constraint(error, collection) => {
+            FailureKind::UniqueViolation if let Some(violated) = declared() => CommitRefusal::UniqueViolation(violated),
+            // The primary key: another transaction inserted the document.
+            FailureKind::UniqueViolation if violated_index(error).is_none_or(|name| name.ends_with("_pkey")) => {
+                match key {
+                    Some((key, _)) => CommitRefusal::Store(StoreError::Conflict { key: key.clone() }),
+                    None => contended(any_key(self.batch)),
+                }
+            }
+            FailureKind::UniqueViolation | FailureKind::Refused
+                if let Some(reason) = violated_constraint(error, collection) =>
+            {
                 let key = key.map_or_else(|| any_key(self.batch), |(key, _)| key.clone());
                 CommitRefusal::Store(StoreError::Invalid { key, reason })
             }
-            FailureKind::Refused => CommitRefusal::Store(match mapped() {
+            FailureKind::UniqueViolation | FailureKind::Refused => CommitRefusal::Store(match mapped() {
                 StoreError::TooLarge { what, size, limit } => match key {
                     Some((key, _)) => StoreError::TooLarge { what: format!("an indexed value of {key}"), size, limit },
                     None => StoreError::TooLarge { what, size, limit },

@@ -62,7 +62,7 @@ pub(super) fn is_dependency(error: &DriverError) -> bool {
     error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST)
 }
 
-/// The reason why a constraint refused a row of a collection, other than a unique index.
+/// The reason why a constraint refused a row of a collection, other than a declared index.
 pub(super) fn violated_constraint(error: &DriverError, collection: &str) -> Option<String> {
     let reason = error.as_db_error()?;
     match *reason.code() {
@@ -70,8 +70,8 @@ pub(super) fn violated_constraint(error: &DriverError, collection: &str) -> Opti
             let name = reason.constraint().unwrap_or_default();
             Some(format!("the check `{name}` of its table does not allow it"))
         }
-        // Both tables, the constraint and the value.
-        SqlState::FOREIGN_KEY_VIOLATION => {
+        // The constraint and the value; the tables of a foreign key.
+        SqlState::FOREIGN_KEY_VIOLATION | SqlState::UNIQUE_VIOLATION | SqlState::EXCLUSION_VIOLATION => {
             let detail = reason.detail().unwrap_or_default().trim_end_matches('.');
             Some(format!("{}: {detail}", reason.message()))
         }

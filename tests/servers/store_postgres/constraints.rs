@@ -127,6 +127,30 @@ fn a_new_version_replaces_the_checks_of_its_table() {
 }
 
 #[test]
+fn unique_constraint_of_an_operator_refuses_a_commit_as_invalid() {
+    const C: Collection = Collection::new("t.c", 1).fields(&[Field::text("name")]);
+    const CONSTRAINTS: [&str; 3] = [
+        "CREATE UNIQUE INDEX mine ON t.c (name)",
+        "ALTER TABLE t.c ADD CONSTRAINT mine UNIQUE (name) DEFERRABLE INITIALLY DEFERRED",
+        "ALTER TABLE t.c ADD CONSTRAINT mine EXCLUDE (name WITH =)",
+    ];
+    for constraint in CONSTRAINTS {
+        run_on_server(async {
+            let url = fresh_url().await;
+            let store = open(&url).await;
+            store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
+            connect(&url).await.batch_execute(constraint).await.unwrap();
+            let write = |id: &str| batch(id, vec![insert(&C, id, json!({"name": "x"}))]);
+            store.commit(write("a")).await.unwrap();
+            let refused = store.commit(write("b")).await.unwrap_err();
+            let StoreError::Invalid { key, reason } = &refused else { panic!("{constraint}: {refused}") };
+            assert_eq!(key, &Key::new(&C, "b"), "{constraint}");
+            assert!(reason.contains("\"mine\": Key (name)=(x)"), "{constraint}: {reason}");
+        });
+    }
+}
+
+#[test]
 fn foreign_key_of_an_operator_refuses_a_commit_as_invalid() {
     const PARENT: Collection = Collection::new("t.parents", 1).fields(&[]);
     const CHILD: Collection =
