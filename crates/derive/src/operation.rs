@@ -2,16 +2,17 @@
 
 use crate::name::{self, Case};
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Attribute, Data, DeriveInput, Error, Expr, Field, Fields, LitStr, Result, Type};
+use quote::{ToTokens, quote};
+use syn::{Attribute, Data, DeriveInput, Error, Expr, Field, Fields, LitStr, Result, Type, parse_quote};
 
-/// The attributes of a struct: `#[operation(name = "cvm.start", query, cli = "start", command = Answer)]`.
+/// The attributes of a struct: `#[operation(name = "cvm.start", query, cli = "start", command = Answer)]`. A generic
+/// struct has constants of its types in place of the texts.
 #[derive(Default)]
 struct OperationAttributes {
-    name: Option<LitStr>,
+    name: Option<Expr>,
     is_query: bool,
     creates: bool,
-    command_line: Option<LitStr>,
+    command_line: Option<Expr>,
     command: Option<Type>,
     result: Option<Type>,
 }
@@ -24,7 +25,7 @@ struct ParameterAttributes {
     is_skipped: bool,
     /// An optional plain value of which null is a value too.
     is_json: bool,
-    name: Option<LitStr>,
+    name: Option<Expr>,
     default: Option<Expr>,
 }
 
@@ -32,7 +33,7 @@ struct ParameterAttributes {
 struct DeclaredParameter<'a> {
     field: &'a Field,
     attributes: ParameterAttributes,
-    name: String,
+    name: Expr,
 }
 
 pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
@@ -62,12 +63,15 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
     let name = attributes.name.ok_or_else(|| {
         Error::new_spanned(&input.ident, "an operation needs a name: `#[operation(name = \"domain.verb\")]`")
     })?;
-    if !is_operation_name(&name.value()) {
-        return Err(Error::new_spanned(
-            &name,
-            "an operation's name is `domain.verb` or `domain.noun.verb`, each word in camel case",
-        ));
-    }
+    let command_line = match (attributes.command_line, text(&name)) {
+        (_, Some(name)) if !is_operation_name(&name.value()) => {
+            let message = "an operation's name is `domain.verb` or `domain.noun.verb`, each word in camel case";
+            return Err(Error::new_spanned(name, message));
+        }
+        (Some(words), _) => quote!(#words),
+        (None, Some(name)) => default_command_line(&name.value()).to_token_stream(),
+        (None, None) => return Err(Error::new_spanned(&name, "a constant as a name needs `cli = …` too")),
+    };
     let parameters = parameters(input)?;
     let implementation = implement_parameters(input, &parameters);
     let ident = &input.ident;
@@ -77,16 +81,15 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
     };
     let creates = attributes.creates;
     let documentation = documentation(&input.attrs);
-    let command_line =
-        attributes.command_line.map_or_else(|| default_command_line(&name.value()), |words| words.value());
-    let command = attributes.command.map_or_else(|| quote!(#ident), |command| quote!(#command));
+    let (generics, types, bounds) = input.generics.split_for_impl();
+    let command = attributes.command.map_or_else(|| quote!(#ident #types), |command| quote!(#command));
     let result = attributes
         .result
         .map_or_else(|| quote!(<#command as ::runstate::decision::#output>::Output), |result| quote!(#result));
     Ok(quote! {
         #implementation
 
-        impl ::runstate::operation::Operation for #ident {
+        impl #generics ::runstate::operation::Operation for #ident #types #bounds {
             const OPERATION: ::runstate::operation::OperationDeclaration = ::runstate::operation::OperationDeclaration {
                 signature: ::runstate::operation::Signature {
                     name: #name,
@@ -195,8 +198,11 @@ fn parameters(input: &DeriveInput) -> Result<Vec<DeclaredParameter<'_>>> {
     for field in fields {
         let attributes = field_attributes(field)?;
         let ident = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
-        let name = attributes.name.as_ref().map_or_else(|| Case::Camel.apply(&ident), LitStr::value);
-        if name == "commandId" {
+        let name = attributes.name.clone().unwrap_or_else(|| {
+            let name = Case::Camel.apply(&ident);
+            parse_quote!(#name)
+        });
+        if text(&name).is_some_and(|name| name.value() == "commandId") {
             return Err(Error::new_spanned(field, "every command has the parameter `commandId`; choose another name"));
         }
         parameters.push(DeclaredParameter { field, attributes, name });
@@ -231,6 +237,7 @@ fn field_attributes(field: &Field) -> Result<ParameterAttributes> {
 
 fn implement_parameters(input: &DeriveInput, parameters: &[DeclaredParameter<'_>]) -> TokenStream {
     let ident = &input.ident;
+    let (generics, types, bounds) = input.generics.split_for_impl();
     let mut declarations = Vec::new();
     let mut described = Vec::new();
     let mut reads = Vec::new();
@@ -259,7 +266,7 @@ fn implement_parameters(input: &DeriveInput, parameters: &[DeclaredParameter<'_>
         });
     }
     quote! {
-        impl ::runstate::operation::Parameters for #ident {
+        impl #generics ::runstate::operation::Parameters for #ident #types #bounds {
             const PARAMETERS: &'static [::runstate::operation::ParameterDeclaration] = &[#(#declarations),*];
 
             const DESCRIBED: &'static [::runstate::operation::DescribedParameter] =
@@ -280,12 +287,20 @@ pub fn documentation(attributes: &[Attribute]) -> String {
     let mut lines = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("doc")) {
         if let syn::Meta::NameValue(meta) = &attribute.meta
-            && let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = &meta.value
+            && let Some(text) = text(&meta.value)
         {
             lines.push(text.value().trim().to_owned());
         }
     }
     lines.join("\n")
+}
+
+/// The text of a literal.
+fn text(name: &Expr) -> Option<&LitStr> {
+    match name {
+        Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text),
+        _ => None,
+    }
 }
 
 fn is_operation_name(name: &str) -> bool {

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
 use crate::condition::{self, Constant, IndexCondition};
-use crate::{entity, event, name, state};
+use crate::{entity, event, name, operation, state};
 
 type Derive = fn(&DeriveInput) -> syn::Result<TokenStream>;
 
@@ -249,4 +249,10 @@ fn errors_of_queries_point_at_their_attributes() {
     assert_error(error("partition_by_month = day"), "day", "`day` is not a valid field of `Note`");
     assert_error(error("detached(when = id)"), "when", "use `time`, `meta`");
     assert_error(error("detached(time = id)"), "detached(time = id)", "needs `detached(time = …, meta = …)`");
+}
+
+#[test]
+fn a_constant_as_the_name_of_an_operation_needs_a_command_line() {
+    let source = "#[operation(name = L::NAME)] struct Touch<L> { id: String }";
+    assert_error(error(operation::operation, source), "L::NAME", "a constant as a name needs `cli = …` too");
 }
