@@ -47,6 +47,18 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// This condition and another one.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::All, one) | (one, Self::All) => one,
+            (Self::And(mut all), one) => {
+                all.push(one);
+                Self::And(all)
+            }
+            (one, other) => Self::And(vec![one, other]),
+        }
+    }
+
     /// The paths of all fields that the condition names.
     pub fn fields(&self) -> Vec<&str> {
         match self {
@@ -124,14 +136,7 @@ impl Query {
 
     /// Restricts the query to documents that also match `filter`.
     pub fn filter(mut self, filter: Filter) -> Self {
-        self.filter = match self.filter {
-            Filter::All => filter,
-            Filter::And(mut all) => {
-                all.push(filter);
-                Filter::And(all)
-            }
-            one => Filter::And(vec![one, filter]),
-        };
+        self.filter = self.filter.and(filter);
         self
     }
 
