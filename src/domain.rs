@@ -12,7 +12,7 @@ pub use runstate_domain_fleet as fleet;
 pub use runstate_domain_orchestration as orchestration;
 
 use crate::operation::{Domain, Registry, RegistryError, WorkItem, WorkItemVisitor};
-use crate::schema::Catalog;
+use crate::schema::{Catalog, Entity as _};
 
 /// Every domain of this build.
 pub static ALL: &[&Domain] = &[
@@ -27,7 +27,7 @@ pub static ALL: &[&Domain] = &[
 /// Calls `visitor` with the type of the items in this collection. `None`: workers claim nothing there.
 pub fn visit_work_items<V: WorkItemVisitor>(collection: &str, visitor: V) -> Option<V::Output> {
     fn holds<T: WorkItem>(collection: &str) -> bool {
-        T::COLLECTION.name == collection
+        T::Row::COLLECTION.name == collection
     }
     match collection {
         _ if holds::<cvm::Work>(collection) => Some(visitor.visit::<cvm::Work>()),

@@ -82,7 +82,7 @@ pub use runstate_blob as blob;
 pub use runstate_core::{HAS_SCHEMAS, described_list, described_parameters, description};
 #[doc(inline)]
 pub use runstate_core::{decision, error_code, id, lease, limits, marker, operation, schema};
-pub use runstate_core::{error_codes, serialized_field_type};
+pub use runstate_core::{error_codes, lease_names, serialized_field_type};
 #[cfg(feature = "encryption")]
 #[doc(inline)]
 pub use runstate_encryption as encryption;

@@ -539,12 +539,9 @@ export type AppsStepFailParams = {
 export type AppsStepHeartbeatParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** The id of the step. */
+  /** The item. */
   id: string;
-  /**
-   * How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. It ends
-   * at the timeout of the step.
-   */
+  /** How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
   leaseMs?: number;
   /** The fencing token of the claim. */
   token: number;
@@ -578,7 +575,7 @@ export type AppsStepNextAvailableParams = {
 export type AppsStepReleaseParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** The id of the step. */
+  /** The item. */
   id: string;
   /** The fencing token of the claim. */
   token: number;
@@ -1525,7 +1522,7 @@ export type CvmFailParams = {
 
 /** The parameters of `cvm.heartbeat`. */
 export type CvmHeartbeatParams = {
-  /** The call. */
+  /** The item. */
   call: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
@@ -1672,7 +1669,7 @@ export type CvmProgressParams = {
 
 /** The parameters of `cvm.release`. */
 export type CvmReleaseParams = {
-  /** The call. */
+  /** The item. */
   call: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
@@ -3427,7 +3424,7 @@ export type FleetVerificationFailParams = {
 
 /** The parameters of `fleet.verification.heartbeat`. */
 export type FleetVerificationHeartbeatParams = {
-  /** The checkpoint. */
+  /** The item. */
   checkpointUuid: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
@@ -3451,7 +3448,7 @@ export type FleetVerificationListParams = {
 
 /** The parameters of `fleet.verification.release`. */
 export type FleetVerificationReleaseParams = {
-  /** The checkpoint. */
+  /** The item. */
   checkpointUuid: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
@@ -5027,6 +5024,8 @@ export type QueuedVerification = {
   project_uuid: string;
   /** When the checkpoint was created. */
   queued_at: number;
+  /** Since when it cannot be claimed, because its documents are missing or damaged. */
+  skipped_since: number | null;
   /** The fencing token of the last claim. */
   token: number;
 };
@@ -6906,6 +6905,8 @@ export interface FleetCheckpointVerificationQueueDocument {
   project_uuid: string;
   /** Milliseconds since 1970, UTC. */
   queued_at: number;
+  /** Milliseconds since 1970, UTC. */
+  skipped_since?: number | null;
   token: number;
 }
 
@@ -8031,9 +8032,9 @@ export class AppsStepOperations {
   }
 
   /**
-   * Reports that a worker still works on a step, and renews its lease.
+   * Reports that a worker still works on an item, and renews its lease.
    *
-   * Errors: `stale_claim` (the worker must stop: its claim has ended).
+   * Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
    */
   heartbeat(id: string, options: OptionsOf<"apps.step.heartbeat", "id">): Promise<Timestamp> {
     return this.caller.invoke("apps.step.heartbeat", options, { id });
@@ -8059,7 +8060,7 @@ export class AppsStepOperations {
   }
 
   /**
-   * Releases a claimed step, which others may claim at once. The attempt does not count.
+   * Releases a claimed item, which others may claim at once. The attempt does not count.
    *
    * Errors: `stale_claim`.
    */
@@ -8282,17 +8283,16 @@ export class CvmOperations {
    * Reports that a worker failed to complete a call. With a retry policy the call is open again later. Without one, or
    * after the last attempt, the program gets the error and runs to its next stop.
    *
-   * Errors: `stale_claim`, `not_found`, `deadline_passed`.
+   * Errors: `stale_claim`, `deadline_passed`.
    */
   fail(call: string, options: OptionsOf<"cvm.fail", "call">): Promise<FailedCall> {
     return this.caller.invoke("cvm.fail", options, { call });
   }
 
   /**
-   * Reports that a worker still works on a call, and renews its lease.
+   * Reports that a worker still works on an item, and renews its lease.
    *
-   * Errors: `stale_claim` (the worker must stop: another one has claimed the call, it is closed, or its reservation has
-   * ended and the budget does not have its cost any more), `not_found`.
+   * Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
    */
   heartbeat(call: string, options: OptionsOf<"cvm.heartbeat", "call">): Promise<Timestamp> {
     return this.caller.invoke("cvm.heartbeat", options, { call });
@@ -8462,9 +8462,9 @@ export class CvmOperations {
   }
 
   /**
-   * Releases a claimed call, which others may claim at once. The attempt does not count.
+   * Releases a claimed item, which others may claim at once. The attempt does not count.
    *
-   * Errors: `stale_claim`, `not_found`.
+   * Errors: `stale_claim`.
    */
   release(call: string, options: OptionsOf<"cvm.release", "call">): Promise<null> {
     return this.caller.invoke("cvm.release", options, { call });
@@ -9444,7 +9444,7 @@ export class FleetVerificationOperations {
   }
 
   /**
-   * Reports that a worker still verifies a checkpoint, and renews its lease.
+   * Reports that a worker still works on an item, and renews its lease.
    *
    * Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
    */
@@ -9467,7 +9467,7 @@ export class FleetVerificationOperations {
   }
 
   /**
-   * Releases a claimed checkpoint, which others may claim at once. The attempt does not count.
+   * Releases a claimed item, which others may claim at once. The attempt does not count.
    *
    * Errors: `stale_claim`.
    */

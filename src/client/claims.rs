@@ -1,8 +1,7 @@
 //! Workers, and their operations: claim calls, extend claims, complete calls or report their failure.
 
-use runstate_domain_cvm::{
-    Claim, ClaimTarget, ClaimedCall, CompleteCall, ExecutionStatus, Fail, FailedCall, Heartbeat, Release, Work,
-};
+use runstate_core::lease::{Claim, ClaimTarget, Heartbeat, Release};
+use runstate_domain_cvm::{Call, ClaimedCall, CompleteCall, ExecutionStatus, Fail, FailedCall, Work};
 use runstate_engine::Error;
 use runstate_engine::work::Worker;
 use runstate_value::time::{Millis, Timestamp};
@@ -26,18 +25,18 @@ impl Cvm {
 
     /// Claims this call for `owner`. `None`: it is closed, or another worker has claimed it.
     pub async fn claim_call(&self, call: &str, owner: &str, lease: Millis) -> Result<Option<Work>, Error> {
-        self.claim_target(ClaimTarget::Call(call.to_owned()), owner, lease).await
+        self.claim_target(ClaimTarget::Item(call.to_owned()), owner, lease).await
     }
 
     /// Claims a call of this target; see [`Cvm::claim`] and [`Cvm::claim_call`].
     pub async fn claim_target(&self, of: ClaimTarget, owner: &str, lease: Millis) -> Result<Option<Work>, Error> {
-        Ok(self.execute(&Claim { of, owner: owner.to_owned(), lease }).await?.into())
+        Ok(self.execute(&Claim::<Call>::new(of, owner, lease)).await?.work.map(|work| *work))
     }
 
     /// Reports that the worker still processes the call. Restarts its lease and returns the end of it. On `stale_claim`
     /// the worker must stop: another worker has claimed the call, or it is closed.
     pub async fn heartbeat(&self, claimed: &ClaimedCall, lease: Millis) -> Result<Timestamp, Error> {
-        self.execute(&Heartbeat { call: claimed.call.clone(), token: claimed.token, lease }).await
+        self.execute(&Heartbeat::<Call>::new(&claimed.call, claimed.token, lease)).await
     }
 
     /// Answers a claimed call and runs its execution to the next stop.
@@ -55,6 +54,6 @@ impl Cvm {
 
     /// Gives up a claimed call, so that another worker may claim it at once. The attempt does not count.
     pub async fn release(&self, claimed: &ClaimedCall) -> Result<(), Error> {
-        self.execute(&Release { call: claimed.call.clone(), token: claimed.token }).await
+        self.execute(&Release::<Call>::new(&claimed.call, claimed.token)).await
     }
 }

@@ -1,12 +1,13 @@
-//! A worker serves the items of a domain other than `cvm`: one entity, three commands, one query.
+//! A worker serves the items of a domain other than `cvm`: one entity, two commands.
 
 use std::sync::{Arc, Mutex};
 
-use runstate::decision::{Change, Command, Ctx, Decision, DomainQuery, ReadSet, Rejection, View};
+use runstate::decision::{Change, Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use runstate::engine::{Engine, Error};
-use runstate::error_code::ErrorCode;
+use runstate::lease::{Claim, ClaimResult, ItemKind, Lease, LeaseNames, Leased, NextAvailable, StoredLease, claimed};
+use runstate::lease_names;
 use runstate::operation::{Domain, WorkItem};
-use runstate::schema::{Collection, Direction::Ascending, Entity, Filter, Query};
+use runstate::schema::Entity;
 use runstate::store::Memory;
 use runstate::testing::TimedHost;
 use runstate::time::{Millis, Timestamp};
@@ -15,34 +16,70 @@ use runstate::work::{Backoff, Failure, Task, Worker, WorkerEvent};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-static CHORES: Collection = Chore::COLLECTION;
-static HOUSE: Domain = Domain::new("house").collections(&[&CHORES]).codes(CODES);
+static HOUSE: Domain = Domain::new("house").collections(&[&Chore::COLLECTION]);
 
-runstate::error_codes! {
-    /// Another worker has claimed the chore, or it is done.
-    NOT_YOURS = "not_yours",
-}
-
-/// A chore.
+/// A chore that is not done.
 #[derive(Entity, Clone, Debug)]
 #[entity(collection = "house.chores", version = 1)]
-#[index(available_at)]
+#[index(kind, available_at)]
 struct Chore {
     #[entity(id)]
     id: String,
     kind: String,
-    /// When it may be claimed; missing when it is done.
-    available_at: Option<Timestamp>,
-    attempts: u32,
-    result: Option<Json>,
+    #[entity(flatten)]
+    lease: StoredLease,
 }
 
-/// A claimed chore. The number of its attempts is its fencing token.
+/// A claimed chore.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 struct ClaimedChore {
     id: String,
     kind: String,
+    token: u64,
     attempts: u32,
+}
+
+impl Leased for Chore {
+    type Work = ClaimedChore;
+    type Claimed = ClaimedChore;
+
+    const NAMES: LeaseNames = lease_names!("house.chore.", "house.chore_", "chore ");
+    const NOUN: &'static str = "chore";
+    const KIND: Option<ItemKind> = Some(ItemKind { field: "kind", plural: "kinds of chores" });
+
+    fn lease(&self) -> Option<Lease> {
+        self.lease.get()
+    }
+
+    fn set_lease(&mut self, lease: Lease) {
+        self.lease.set(lease);
+    }
+
+    fn claim(
+        _: &View,
+        ctx: &mut Ctx,
+        mut row: LoadedEntity<Self>,
+        claim: &Claim<Self>,
+    ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
+        let Lease { token, attempts, .. } = claim.begin(&mut row.entity, ctx.now)?;
+        let work = ClaimedChore { id: row.entity.id.clone(), kind: row.entity.kind.clone(), token, attempts };
+        Decision::new(ClaimResult::new(work.clone(), work)).save(row, ctx.now)
+    }
+
+    fn work(_: &View, claimed: &ClaimedChore) -> Result<Option<ClaimedChore>, Rejection> {
+        Ok(Some(claimed.clone()))
+    }
+
+    fn pass_over<'a>(
+        _: &View,
+        ctx: &Ctx,
+        mut row: LoadedEntity<Self>,
+        _: &Rejection,
+        _: impl Iterator<Item = &'a Self>,
+    ) -> Result<Change, Rejection> {
+        row.entity.lease.skip(false, ctx.now);
+        row.update(ctx.now)
+    }
 }
 
 #[derive(Serialize)]
@@ -61,131 +98,41 @@ impl Command for AddChore {
 
     fn decide(&self, _: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
         let (id, kind) = (self.id.clone(), self.kind.clone());
-        let chore = Chore { id, kind, available_at: Some(ctx.now), attempts: 0, result: None };
-        Ok(Decision::new(()).change(Change::insert(&chore)?))
+        Decision::new(()).and_insert(&Chore { id, kind, lease: StoredLease::available(ctx.now) })
     }
 }
 
-/// Finds the chore that may be claimed first, and claims it for the lease.
-#[derive(Serialize)]
-struct Find {
-    kinds: Vec<String>,
-    lease: Option<Millis>,
-}
-
-impl Find {
-    fn first(&self, view: &View) -> Result<Option<Chore>, Rejection> {
-        Ok(view.entities::<Chore>("open")?.into_iter().find(|chore| self.kinds.contains(&chore.kind)))
-    }
-}
-
-impl Command for Find {
-    const NAME: &'static str = "house.find";
-    type Output = Option<ClaimedChore>;
-
-    fn reads(&self, view: &View) -> ReadSet {
-        let open = Filter::Lte("available_at".to_owned(), view.now().as_millis().into());
-        let reads = ReadSet::empty().query("open", Query::of(&CHORES).filter(open).sort("available_at", Ascending));
-        match self.first(view) {
-            Ok(Some(chore)) => reads.with_key(runstate::schema::Key::new(&CHORES, &chore.id)),
-            _ => reads,
-        }
-    }
-
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<ClaimedChore>>, Rejection> {
-        let (Some(first), Some(lease)) = (self.first(view)?, self.lease) else { return Ok(Decision::new(None)) };
-        let mut found = view.entity::<Chore>(&first.id)?;
-        found.entity.attempts += 1;
-        found.entity.available_at = Some(ctx.now + lease);
-        let claimed = ClaimedChore { id: first.id, kind: first.kind, attempts: found.entity.attempts };
-        Ok(Decision::new(Some(claimed)).change(found.update(ctx.now)?))
-    }
-}
-
-/// When the next chore of these kinds may be claimed.
-struct Next(Vec<String>);
-
-impl DomainQuery for Next {
-    const NAME: &'static str = "house.next";
-    type Output = Option<Timestamp>;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::empty().query("open", Query::of(&CHORES).filter(Filter::Exists("available_at".to_owned(), true)))
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {
-        let open = view.entities::<Chore>("open")?.into_iter().filter(|chore| self.0.contains(&chore.kind));
-        Ok(open.filter_map(|chore| chore.available_at).min())
-    }
-}
-
-/// The report of a worker on a claimed chore. The output is the time of the next attempt.
+/// How an attempt has ended. The output is the time of the next one.
 #[derive(Serialize)]
 struct Report {
     claimed: ClaimedChore,
-    end: End,
-}
-
-#[derive(Serialize)]
-enum End {
-    Completed(Json),
-    Failed(Option<Backoff>),
-    Released,
-    Extended(Millis),
+    retry: Option<Backoff>,
 }
 
 impl Command for Report {
     const NAME: &'static str = "house.report";
     type Output = Option<Timestamp>;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Chore>(&self.claimed.id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Timestamp>>, Rejection> {
-        let mut found = view.entity::<Chore>(&self.claimed.id)?;
-        let (attempts, mut result) = (found.entity.attempts, None);
-        if attempts != self.claimed.attempts || found.entity.available_at.is_none() {
-            return Err(Rejection::domain(NOT_YOURS, "another worker has claimed the chore, or it is done"));
-        }
-        let available_at = match &self.end {
-            End::Completed(answer) => {
-                result = Some(answer.clone());
-                None
-            }
-            End::Failed(backoff) => backoff.and_then(|backoff| backoff.next_attempt_at(attempts, ctx)),
-            End::Released => Some(ctx.now),
-            End::Extended(lease) => Some(ctx.now + *lease),
+        let mut row = claimed::<Chore>(view, &self.claimed.id, self.claimed.token)?;
+        let Some(at) = self.retry.and_then(|backoff| backoff.next_attempt_at(self.claimed.attempts, ctx)) else {
+            return Ok(Decision::new(None).change(row.delete()));
         };
-        (found.entity.available_at, found.entity.result) = (available_at, result);
-        Ok(Decision::new(available_at).change(found.update(ctx.now)?))
-    }
-}
-
-impl ClaimedChore {
-    fn report(&self, end: End) -> Report {
-        Report { claimed: self.clone(), end }
+        row.entity.make_available(at);
+        Decision::new(Some(at)).save(row, ctx.now)
     }
 }
 
 impl WorkItem for ClaimedChore {
+    type Row = Chore;
     type Status = Option<Timestamp>;
-
-    const COLLECTION: &'static Collection = &CHORES;
-    const KINDS_PER_CLAIM: usize = 1;
-    const INVALID_ANSWER: ErrorCode = ErrorCode::INVALID;
-    const CLAIM_LOST: &'static [ErrorCode] = &[NOT_YOURS];
-
-    fn claim(kinds: &[String], _: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>> {
-        Find { kinds: kinds.to_vec(), lease: Some(lease) }
-    }
-
-    fn next_available(kinds: &[String]) -> impl DomainQuery<Output = Option<Timestamp>> {
-        Next(kinds.to_vec())
-    }
 
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn token(&self) -> u64 {
+        self.token
     }
 
     fn kind(&self) -> &str {
@@ -196,20 +143,12 @@ impl WorkItem for ClaimedChore {
         self.attempts
     }
 
-    fn heartbeat(&self, lease: Millis) -> impl Command {
-        self.report(End::Extended(lease))
+    fn complete(&self, _: &str, _: Json) -> impl Command<Output = Self::Status> {
+        Report { claimed: self.clone(), retry: None }
     }
 
-    fn complete(&self, _: &str, answer: Json) -> impl Command<Output = Self::Status> {
-        self.report(End::Completed(answer))
-    }
-
-    fn fail(&self, _: &str, _: &Failure, backoff: Option<Backoff>) -> impl Command<Output: Into<Option<Timestamp>>> {
-        self.report(End::Failed(backoff))
-    }
-
-    fn release(&self) -> impl Command {
-        self.report(End::Released)
+    fn fail(&self, _: &str, _: &Failure, retry: Option<Backoff>) -> impl Command<Output: Into<Option<Timestamp>>> {
+        Report { claimed: self.clone(), retry }
     }
 }
 
@@ -248,7 +187,8 @@ fn a_worker_serves_the_items_of_the_domain() -> Result<(), Error> {
         });
     host.block_on(worker.drain())?;
     assert_eq!(*events.lock().unwrap(), ["a: the water is cold", "a answered", "b answered"]);
-    let taxes = host.block_on(engine.query(&Next(vec!["taxes".to_owned(), "windows".to_owned()])))?;
+    let taxes =
+        host.block_on(engine.query(&NextAvailable::<Chore>::new(&["taxes".to_owned(), "windows".to_owned()])))?;
     assert!(taxes.is_some(), "no handler serves this kind");
     Ok(())
 }

@@ -1,28 +1,23 @@
 //! Due work: claims that have ended, executions to remove, blobs to review, events to publish.
 
 use runstate_core::decision::TypedCommand;
-use runstate_core::lease::SHORTEST_LEASE;
+use runstate_core::lease::Expire;
 use runstate_core::operation::DueRule;
 use runstate_core::schema::Entity as _;
 use runstate_value::time::Millis;
 
 use super::artifact::{Blob, ReviewBlob, SHORTEST_REVIEW};
 use super::configuration::SHORTEST_RETENTION;
-use super::delivery::{Delivery, ExpireDelivery};
+use super::delivery::Delivery;
 use super::execution::{AppExecution, RemoveExecution};
-use super::step::{ExpireStep, QueuedStep};
+use super::step::QueuedStep;
 use super::subscription::{Event, PublishEvent};
 
 /// The due rules.
 pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &RETENTION, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
 
 /// Claimed steps whose lease has ended or whose time is over.
-static STEP_CLAIM: DueRule = DueRule {
-    lead: |_| SHORTEST_LEASE,
-    ..DueRule::new("apps.step_claim", &QueuedStep::COLLECTION, "due_at", |row| {
-        TypedCommand::boxed(ExpireStep { id: row.id.to_owned() })
-    })
-};
+static STEP_CLAIM: DueRule = Expire::<QueuedStep>::RULE;
 
 /// Executions whose retention has ended. The bytes of their artifacts are reviewed after it.
 static RETENTION: DueRule = DueRule {
@@ -44,12 +39,7 @@ static BLOB_REVIEW: DueRule = DueRule {
 
 /// Claimed deliveries whose lease has ended. A process that polls may find them later by the lead: nothing depends on
 /// the moment.
-static DELIVERY_CLAIM: DueRule = DueRule {
-    lead: |_| Millis::seconds(10),
-    ..DueRule::new("apps.delivery_claim", &Delivery::COLLECTION, "due_at", |row| {
-        TypedCommand::boxed(ExpireDelivery { id: row.id.to_owned() })
-    })
-};
+static DELIVERY_CLAIM: DueRule = DueRule { lead: |_| Millis::seconds(10), ..Expire::<Delivery>::RULE };
 
 /// Events whose deliveries are not all made.
 static EVENT: DueRule = DueRule {

@@ -34,6 +34,7 @@ mod step;
 mod subscription;
 mod verification;
 
+use runstate_core::lease::{Heartbeat, Release};
 use runstate_core::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation, SettingsDeclaration};
 use runstate_core::schema::Entity;
 
@@ -49,10 +50,7 @@ pub use configuration::{
     FailurePolicy, FieldDefinition, FieldKind, SaveConfiguration, StepDefaults, StepDefinition, StepInput, StepRetry,
     ValuePath,
 };
-pub use delivery::{
-    ClaimDelivery, CompleteDelivery, Delivery, DeliveryClaim, DeliveryState, DeliveryWork, ExpireDelivery,
-    FailDelivery, HeartbeatDelivery, NextDelivery, ReleaseDelivery,
-};
+pub use delivery::{CompleteDelivery, Delivery, DeliveryState, DeliveryWork, FailDelivery};
 pub use execution::{
     AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, AppExecutionSummary, CancelExecution,
     GraphProgress, Removal, RemoveExecution, StartExecution, StepProgress,
@@ -68,8 +66,8 @@ pub use search::TEXT_BYTES;
 pub use search::{Search, SearchEntry, SearchHit, SearchKind, SearchedField, SearchedText};
 pub use settings::AppsSettings;
 pub use step::{
-    ClaimStep, ClaimedStep, CompleteStep, ExpireStep, FailStep, FailedStep, HeartbeatStep, NextStepAvailable,
-    QueuedStep, ReleaseStep, RetryStep, SkipStep, Step, StepClaim, StepEvent, StepState, StepStatus, StepWork,
+    ClaimStep, ClaimedStep, CompleteStep, FailStep, FailedStep, NextStepAvailable, QueuedStep, RetryStep, SkipStep,
+    Step, StepEvent, StepState, StepStatus, StepWork,
 };
 pub use subscription::{
     CreateSubscription, EVENTS, Event, PauseSubscription, PublishEvent, RedeliverDeadLetters, RedeliveryCount,
@@ -108,10 +106,10 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &AppExecution::LIST,
         &FailedExecutions::OPERATION,
         &ClaimStep::OPERATION,
-        &HeartbeatStep::OPERATION,
+        &Heartbeat::<QueuedStep>::OPERATION,
         &CompleteStep::OPERATION,
         &FailStep::OPERATION,
-        &ReleaseStep::OPERATION,
+        &Release::<QueuedStep>::OPERATION,
         &SkipStep::OPERATION,
         &RetryStep::OPERATION,
         &NextStepAvailable::OPERATION,

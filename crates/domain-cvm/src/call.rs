@@ -283,11 +283,17 @@ impl Call {
     /// The call of that id, which must have been made by this execution.
     pub(super) fn load_of(view: &View, id: &str, execution: &str) -> Result<LoadedEntity<Self>, Rejection> {
         let row = Self::load(view, id)?;
-        if row.entity.execution_id == execution {
-            return Ok(row);
+        row.entity.require_of(execution)?;
+        Ok(row)
+    }
+
+    /// Rejects a call that another execution has made.
+    pub(super) fn require_of(&self, execution: &str) -> Result<(), Rejection> {
+        if self.execution_id == execution {
+            return Ok(());
         }
-        let hint = format!(" in execution `{execution}`; it belongs to `{}`", row.entity.execution_id);
-        Err(Rejection::NotFound { what: "call", id: id.to_owned(), hint })
+        let hint = format!(" in execution `{execution}`; it belongs to `{}`", self.execution_id);
+        Err(Rejection::NotFound { what: "call", id: self.id.clone(), hint })
     }
 
     /// Rejects a closed call. A cancelled call passes here: its execution then rejects the command.

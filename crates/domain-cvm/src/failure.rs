@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, Ports, ReadSet, Rejection, View};
-use runstate_core::lease;
+use runstate_core::lease::{check_name, claimed, shorten_message};
 use runstate_core::operation::{Backoff, Operation};
 use runstate_core::schema::Key;
 use runstate_value::time::Timestamp;
@@ -11,7 +11,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{CC_HISTORY, Call, CallError, CallOutcome};
-use super::claim::require_open_claim;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, RunSlice};
 use super::{call_cost, waiting};
 
@@ -21,7 +20,7 @@ const MESSAGE_BYTES: usize = 4 * 1024;
 /// Reports that a worker failed to complete a call. With a retry policy the call is open again later. Without one, or
 /// after the last attempt, the program gets the error and runs to its next stop.
 ///
-/// Errors: `stale_claim`, `not_found`, `deadline_passed`.
+/// Errors: `stale_claim`, `deadline_passed`.
 #[derive(Clone, Debug, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.fail")]
 pub struct Fail {
@@ -65,15 +64,15 @@ impl Command for Fail {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>, Rejection> {
-        lease::check_name("name", self.name.as_deref())?;
-        lease::check_name("by", self.by.as_deref())?;
-        let mut row = Call::load_of(view, &self.call, &self.execution)?;
+        check_name("name", self.name.as_deref())?;
+        check_name("by", self.by.as_deref())?;
+        let mut row = claimed::<Call>(view, &self.call, self.token)?;
         let call = &mut row.entity;
-        require_open_claim(call, self.token)?;
+        call.require_of(&self.execution)?;
         let head = ExecutionHead::load(view, &self.execution)?;
         head.entity.require_waiting(ctx.now)?;
         call.require_before_deadline(ctx.now)?;
-        let message = truncate_message(&self.message);
+        let message = shorten_message(&self.message, MESSAGE_BYTES);
         call.error = Some(CallError { name: self.name.clone(), message, timestamp: ctx.now, by: self.by.clone() });
         let released = call_cost::release(view, ctx, [&mut *call], true)?;
         let attempts = call.claim.as_ref().map_or(0, |claim| claim.attempts);
@@ -100,11 +99,4 @@ impl Command for Fail {
             output.reached = Some(*reached);
         }
     }
-}
-
-fn truncate_message(text: &str) -> String {
-    if text.len() <= MESSAGE_BYTES {
-        return text.to_owned();
-    }
-    format!("{}…", &text[..text.floor_char_boundary(MESSAGE_BYTES - 4)])
 }

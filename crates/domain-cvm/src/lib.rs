@@ -69,6 +69,7 @@ cfg_if::cfg_if! {
 }
 
 use runstate_core::id::{hex, sha256};
+use runstate_core::lease::{Heartbeat, Release};
 use runstate_core::operation::{Domain, LifecycleDeclaration, Operation};
 use runstate_core::schema::Collection;
 
@@ -77,7 +78,7 @@ pub use answer_schema::{Schema, ValidationError, coerce_answer};
 pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
 pub use call_cost::REFUSAL_DELAY;
 pub use child_rows::{EXECUTION_LOGS, ExecutionLogRow, HEAP_PAGES, HISTORY, HistoryRow, OUTPUTS};
-pub use claim::{Claim, ClaimParameters, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, Release};
+pub use claim::{ClaimParameters, ClaimedCall, NextAvailableParameters};
 pub use due::RETENTION;
 pub use execution::{
     Cancel, Delete, DeleteRows, DeletionCursor, DeletionProgress, EXECUTIONS, ExecutionEvent, ExecutionHead,
@@ -91,8 +92,8 @@ pub use import::{
 pub use inspection::{Inspect, Inspection, Variables};
 pub use listing::{
     ActiveExecutions, CallClaim, CallFailure, CallListing, CallRow, CountFinished, CountStatuses, ExecutionListing,
-    ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogListing, LogRow, MetricStats, NextAvailable,
-    Overview, ProgramHistory, ProgramListing, ProgramSummary, ProgramView, ShowLatency, ShowOverview, ShowProgram,
+    ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogListing, LogRow, MetricStats, Overview,
+    ProgramHistory, ProgramListing, ProgramSummary, ProgramView, ShowLatency, ShowOverview, ShowProgram,
     ShowProgramById, ShowStats, ShowSummary, ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionListing,
     VersionSummary, VersionView,
 };
@@ -136,10 +137,10 @@ pub static DOMAIN: Domain = Domain::new("cvm")
         &ShowStatus::OPERATION,
         &ShowCall::OPERATION,
         &ClaimParameters::OPERATION,
-        &Heartbeat::OPERATION,
+        &Heartbeat::<Call>::OPERATION,
         &CompleteCall::OPERATION,
         &Fail::OPERATION,
-        &Release::OPERATION,
+        &Release::<Call>::OPERATION,
         &ProgramListing::OPERATION,
         &ShowProgram::OPERATION,
         &ShowProgramById::OPERATION,
@@ -154,7 +155,7 @@ pub static DOMAIN: Domain = Domain::new("cvm")
         &CountFinished::OPERATION,
         &CallListing::OPERATION,
         &SlowestCalls::OPERATION,
-        &NextAvailable::OPERATION,
+        &NextAvailableParameters::OPERATION,
         &LogListing::OPERATION,
         &CountStatuses::OPERATION,
         &ShowStats::OPERATION,

@@ -1,22 +1,19 @@
 //! Calls as the work of workers.
 
-use runstate_core::decision::{Command, DomainQuery};
+use runstate_core::decision::Command;
 use runstate_core::error_code::ErrorCode;
-use runstate_core::lease::KINDS_PER_CLAIM;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
-use runstate_core::schema::Collection;
 use runstate_value::Json;
-use runstate_value::time::{Millis, Timestamp};
+use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::CompleteCall;
-use super::call::{CC_HISTORY, CallError};
-use super::claim::{Claim, ClaimResult, ClaimTarget, ClaimedCall, Heartbeat, Release};
+use super::call::{Call, CallError};
+use super::claim::ClaimedCall;
 use super::codes;
 use super::execution::ExecutionStatus;
 use super::failure::{Fail, FailedCall};
-use super::listing::NextAvailable;
 use super::queries::{CallDetails, OpenCall};
 
 /// A call that a worker has claimed, with everything that it needs to complete it.
@@ -34,11 +31,10 @@ pub struct Work {
     pub error: Option<CallError>,
 }
 
-/// The claimed call with its details. `None`: no call was claimed, or the claimed call does not exist any more.
-impl From<ClaimResult> for Option<Work> {
-    fn from(ClaimResult { claimed, details }: ClaimResult) -> Self {
-        let CallDetails { call, program_name, error, .. } = *details?;
-        Some(Work { call, program_name, claimed: claimed?, error })
+impl Work {
+    pub(super) fn new(claimed: ClaimedCall, call: Call) -> Self {
+        let CallDetails { call, program_name, error, .. } = call.into();
+        Self { call, program_name, claimed, error }
     }
 }
 
@@ -50,23 +46,18 @@ impl From<FailedCall> for Option<Timestamp> {
 }
 
 impl WorkItem for Work {
+    type Row = Call;
     type Status = ExecutionStatus;
 
-    const COLLECTION: &'static Collection = &CC_HISTORY;
-    const KINDS_PER_CLAIM: usize = KINDS_PER_CLAIM;
     const INVALID_ANSWER: ErrorCode = codes::INVALID_ANSWER;
-    const CLAIM_LOST: &'static [ErrorCode] = &[ErrorCode::STALE_CLAIM, codes::ALREADY_ANSWERED, codes::DEADLINE_PASSED];
-
-    fn claim(kinds: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>> {
-        Claim { of: ClaimTarget::Kinds(kinds.to_vec()), owner: owner.to_owned(), lease }
-    }
-
-    fn next_available(kinds: &[String]) -> impl DomainQuery<Output = Option<Timestamp>> {
-        NextAvailable { kinds: kinds.to_vec() }
-    }
+    const CLAIM_LOST: &'static [ErrorCode] = &[codes::ALREADY_ANSWERED, codes::DEADLINE_PASSED];
 
     fn id(&self) -> &str {
         &self.claimed.call
+    }
+
+    fn token(&self) -> u64 {
+        self.claimed.token
     }
 
     fn kind(&self) -> &str {
@@ -75,10 +66,6 @@ impl WorkItem for Work {
 
     fn attempts(&self) -> u32 {
         self.claimed.attempts
-    }
-
-    fn heartbeat(&self, lease: Millis) -> impl Command {
-        Heartbeat { call: self.claimed.call.clone(), token: self.claimed.token, lease }
     }
 
     fn complete(&self, owner: &str, answer: Json) -> impl Command<Output = ExecutionStatus> {
@@ -95,9 +82,5 @@ impl WorkItem for Work {
         let (ClaimedCall { call, execution, token, .. }, Failure { message, name, .. }) =
             (self.claimed.clone(), failure.clone());
         Fail { execution, call, token, message, name, retry: backoff, by: Some(owner.to_owned()) }
-    }
-
-    fn release(&self) -> impl Command {
-        Release { call: self.claimed.call.clone(), token: self.claimed.token }
     }
 }

@@ -2,12 +2,13 @@
 //! that end, and upkeep.
 
 use runstate_core::decision::TypedCommand;
+use runstate_core::lease::Expire;
 use runstate_core::operation::DueRule;
 use runstate_core::schema::{Entity as _, Filter};
 use runstate_value::time::Millis;
 
 use super::budget::{ExpireReservation, ReservationStatus, ResourceBudget, ResourceReservation, RollBudget};
-use super::checkpoint::{ExpireVerification, QueuedVerification};
+use super::checkpoint::QueuedVerification;
 use super::hub::{CompleteExperiment, HubExperiment};
 use super::machine::{IntelligentMachine, TerminateSilentMachine};
 use super::settings::FleetSettings;
@@ -46,12 +47,7 @@ static BUDGET_ROLL: DueRule = DueRule {
 
 /// Claimed verifications whose lease has ended. A process that polls may find them later by the lead: nothing depends
 /// on the moment.
-static VERIFICATION_CLAIM: DueRule = DueRule {
-    lead: |_| Millis::seconds(30),
-    ..DueRule::new("fleet.verification_claim", &QueuedVerification::COLLECTION, "due_at", |row| {
-        TypedCommand::boxed(ExpireVerification { checkpoint_uuid: row.id.to_owned() })
-    })
-};
+static VERIFICATION_CLAIM: DueRule = DueRule { lead: |_| Millis::seconds(30), ..Expire::<QueuedVerification>::RULE };
 
 /// Running experiments whose days are over.
 static EXPERIMENT: DueRule = DueRule {

@@ -33,6 +33,7 @@ mod usage;
 mod verification;
 mod writable;
 
+use runstate_core::lease::{Heartbeat, Release};
 use runstate_core::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation, SettingsDeclaration};
 use runstate_core::schema::Entity;
 
@@ -44,10 +45,9 @@ pub use budget::{
 };
 pub use checkpoint::{
     Checkpoint, CheckpointSummary, CheckpointTrigger, CheckpointType, CheckpointWork, ClaimVerification,
-    CompleteVerification, CreateCheckpoint, DeleteCheckpoint, DeletedCheckpoint, DiffCheckpoints, ExpireVerification,
-    FailVerification, FailedVerification, FileChange, FileChangeKind, FileEntry, HeartbeatVerification,
-    NextVerification, QueuedVerification, ReleaseVerification, ShowPath, VerificationClaim, VerificationEvent,
-    VerificationState, VerificationStatus,
+    CompleteVerification, CreateCheckpoint, DeleteCheckpoint, DeletedCheckpoint, DiffCheckpoints, FailVerification,
+    FailedVerification, FileChange, FileChangeKind, FileEntry, NextVerification, QueuedVerification, ShowPath,
+    VerificationEvent, VerificationState, VerificationStatus,
 };
 pub use hub::{
     AdoptExperiment, AdoptedHub, Arm, ArmData, Better, CompleteExperiment, CreateHubCheckpoint, ExperimentEvent,
@@ -135,10 +135,10 @@ pub static DOMAIN: Domain = Domain::new("fleet")
         &Checkpoint::SHOW,
         &Checkpoint::LIST,
         &ClaimVerification::OPERATION,
-        &HeartbeatVerification::OPERATION,
+        &Heartbeat::<QueuedVerification>::OPERATION,
         &CompleteVerification::OPERATION,
         &FailVerification::OPERATION,
-        &ReleaseVerification::OPERATION,
+        &Release::<QueuedVerification>::OPERATION,
         &NextVerification::OPERATION,
         &QueuedVerification::LIST,
         &CreateBudget::OPERATION,

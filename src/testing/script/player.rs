@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::CommandId;
+use runstate_core::lease::ClaimTarget;
 use runstate_core::operation::Backoff;
 use runstate_domain_cvm::Settings;
-use runstate_domain_cvm::{ClaimTarget, ClaimedCall, Fail, Load, OpenCall, Start};
+use runstate_domain_cvm::{ClaimedCall, Fail, Load, OpenCall, Start};
 use runstate_engine::testing::SimHost;
 use runstate_engine::{Engine, Error, RunLimit};
 use runstate_store::Store;

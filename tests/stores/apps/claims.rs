@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use runstate::domain::apps::{AppExecution, QueuedStep, Step};
 use runstate::id::CommandId;
-use runstate::schema::Entity as _;
+use runstate::schema::{Entity as _, Key};
+use runstate::store::Freshness;
 use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::{Millis, Timestamp};
 use serde_json::{Value as Json, json};
@@ -100,7 +101,10 @@ fn a_step_of_an_unknown_id_has_no_claim() {
             assert_eq!(scene.code(name, json!({"id": id, "token": 1})), "stale_claim");
         }
     }
-    assert_eq!(scene.code("step.claim", json!({"names": ["a"], "owner": "w", "leaseMs": 0})), "invalid");
+    for (owner, lease) in [("w", 0), ("w", 999), ("w", Millis::days(31).0), ("", 1_000)] {
+        let claim = json!({"names": ["a"], "owner": owner, "leaseMs": lease});
+        assert_eq!(scene.code("step.claim", claim), "invalid", "{owner:?}, {lease}");
+    }
     let names: Vec<String> = (0..17).map(|n| n.to_string()).collect();
     assert_eq!(scene.code("step.claim", json!({"names": names, "owner": "w"})), "limit");
 }
@@ -118,6 +122,26 @@ fn each_command_has_a_row_in_the_audit_log() {
     let complete = rows["items"].as_array().unwrap().iter().find(|row| row["command"] == "apps.step_complete").unwrap();
     assert_eq!((&complete["target"], &complete["actor"]), (&json!("apps.executions/e"), &json!("unknown")));
     assert_eq!((&complete["outcome"], &complete["cmd"]), (&json!("ok"), &complete["id"]));
+}
+
+/// An import writes a step before its execution, and due work may see the store in between.
+#[test]
+fn a_step_whose_execution_was_missing_at_the_end_of_its_claim_is_claimed_again() {
+    let scene = scene(json!({}));
+    scene.claim("a");
+    let store = scene.engine.store();
+    let key = Key::new(&AppExecution::COLLECTION, "e");
+    let stored = block_on(store.get(&[key], Freshness::Linearizable)).unwrap().remove(0).unwrap();
+    let command = |name: &str| batch(CommandId::new(name).unwrap());
+    block_on(store.commit(command("loss").delete(&AppExecution::COLLECTION, "e"))).unwrap();
+    scene.after(Millis::seconds(60));
+    let document = Json::Object((*stored.document).clone());
+    block_on(store.commit(command("return").put(&AppExecution::COLLECTION, "e", document))).unwrap();
+    scene.after(Millis::minutes(120));
+    let work = scene.claim("a");
+    scene.ok("step.complete", claim_of(&work, json!({"output": 1})));
+    assert_eq!(scene.step(1)["status"], "completed");
+    scene.check();
 }
 
 #[test]

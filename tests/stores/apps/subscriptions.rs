@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use runstate::decision::EngineSettings;
 use runstate::domain::apps::{
-    ClaimDelivery, CompleteDelivery, DOMAIN, DeliveryWork, FailDelivery, HeartbeatDelivery, ReleaseDelivery,
-    event_data, record_event,
+    CompleteDelivery, DOMAIN, Delivery, DeliveryWork, FailDelivery, event_data, record_event,
 };
 use runstate::domain::orchestration::{self, Session};
 use runstate::engine::RunLimit;
+use runstate::id::CommandId;
+use runstate::lease::{Claim, ClaimTarget, Heartbeat, NextAvailable, Release};
 use runstate::operation::{Domain, Trigger, WorkItem as _};
 use runstate::schema::{Entity as _, Query};
 use runstate::store::layer::Method;
@@ -40,8 +41,8 @@ fn status(scene: &DomainScene, id: &str) -> String {
 }
 
 fn claim(scene: &DomainScene) -> Option<DeliveryWork> {
-    let claim = ClaimDelivery { owner: "w".to_owned(), lease: Millis::seconds(30) };
-    block_on(scene.engine.execute(&claim)).unwrap().into()
+    let claim = Claim::<Delivery>::new(ClaimTarget::Kinds(Vec::new()), "w", Millis::seconds(30));
+    block_on(scene.engine.execute(&claim)).unwrap().work.map(|work| *work)
 }
 
 fn complete(scene: &DomainScene, work: &DeliveryWork) -> Result<(), &'static str> {
@@ -268,8 +269,7 @@ fn a_worker_that_dies_leaves_its_delivery_to_others() {
     let first = claim(&scene).unwrap();
     assert!(claim(&scene).is_none());
     scene.after(Millis::seconds(20));
-    let heartbeat =
-        HeartbeatDelivery { id: first.id().to_owned(), token: first.delivery.token, lease: Millis::seconds(30) };
+    let heartbeat = Heartbeat::<Delivery>::new(first.id(), first.token(), Millis::seconds(30));
     block_on(scene.engine.execute(&heartbeat)).unwrap();
     assert_eq!(scene.after(Millis::seconds(29)).woken, 0);
     assert_eq!(scene.after(Millis::seconds(1)).woken, 1, "the lease has ended");
@@ -285,6 +285,21 @@ fn a_worker_that_dies_leaves_its_delivery_to_others() {
         (&json!("delivered"), &json!(204), Some(&Json::Null))
     );
     scene.check();
+}
+
+#[test]
+fn a_repeated_claim_returns_the_same_delivery() {
+    let scene = with_delivery();
+    let id = CommandId::new("claim").unwrap();
+    let claim = || {
+        let claim = Claim::<Delivery>::new(ClaimTarget::Kinds(Vec::new()), "w", Millis::seconds(30));
+        block_on(scene.engine.execute_as(&claim, Some(&id))).unwrap().output.work.map(|work| *work)
+    };
+    let first = claim().unwrap();
+    let again = claim().unwrap();
+    assert_eq!((again.id(), again.token(), &again.url), (first.id(), first.token(), &first.url));
+    complete(&scene, &first).unwrap();
+    assert!(claim().is_none(), "it has ended");
 }
 
 #[test]
@@ -395,9 +410,9 @@ fn a_slow_receiver_leaves_the_workers_to_others() {
     let of = |id: &str| claimed.iter().filter(|work| work.delivery.subscription_id == id).count();
     assert_eq!((of("slow"), of("other")), (4, 3));
     // An idle worker waits until one of them ends.
-    let next = || block_on(scene.engine.query(&DeliveryWork::next_available(&[]))).unwrap();
+    let next = || block_on(scene.engine.query(&NextAvailable::<Delivery>::new(&[]))).unwrap();
     assert_eq!(next(), None);
-    let release = ReleaseDelivery { id: claimed[0].id().to_owned(), token: claimed[0].delivery.token };
+    let release = Release::<Delivery>::new(claimed[0].id(), claimed[0].token());
     block_on(scene.engine.execute(&release)).unwrap();
     assert!(next().is_some() && claim(&scene).is_some() && claim(&scene).is_none());
 }

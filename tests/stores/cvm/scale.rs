@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{CC_HISTORY, EXECUTIONS, NextAvailable, PollExecution, Status};
+use runstate::domain::cvm::{CC_HISTORY, Call, EXECUTIONS, PollExecution, Status};
 use runstate::engine::{Engine, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
+use runstate::lease::NextAvailable;
 use runstate::marker::BoxFuture;
 use runstate::store::file::fault::Disk;
 use runstate::store::file::{FileStore, FileStoreOptions};
@@ -134,7 +135,7 @@ fn cost_of_a_claim_is_independent_of_open_call_count() {
         let executions = ManyExecutions::with_count(many);
         let (work, claimed) = executions.measure(executions.cvm.claim(&kinds(), "worker", Millis::minutes(1)));
         assert!(work.unwrap().is_some());
-        let (next, lookup) = executions.measure(executions.cvm.engine().query(&NextAvailable { kinds: kinds() }));
+        let (next, lookup) = executions.measure(executions.cvm.engine().query(&NextAvailable::<Call>::new(&kinds())));
         assert!(next.unwrap().is_some());
         (claimed, lookup)
     };

@@ -3,7 +3,7 @@
 use runstate::client::Answer;
 use runstate::domain::cvm::Work;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{CC_HISTORY, Fail, Status};
+use runstate::domain::cvm::{CC_HISTORY, ClaimedCall, Fail, Status};
 use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::time::Millis;
@@ -68,6 +68,23 @@ fn a_heartbeat_keeps_a_claim_and_ends_with_the_call() {
     scene.answer("mine").expect(Status::Complete);
     assert_eq!(error_code(block_on(scene.cvm().heartbeat(&work.claimed, LEASE))), ErrorCode::STALE_CLAIM);
     assert_eq!(error_code(block_on(scene.cvm().complete(&work.claimed, "x"))), codes::ALREADY_ANSWERED);
+}
+
+#[test]
+fn the_token_of_another_call_is_stale() {
+    let scene = Scene::program(r#"CC.all(["a", "b"])"#);
+    let first = claim(&scene, "one").unwrap();
+    scene.host.clock.advance(Millis(1));
+    let second = claim(&scene, "one").unwrap();
+    let before = scene.dump();
+    for call in [&first.claimed.call, "no-such-call"] {
+        let mixed = ClaimedCall { call: call.to_owned(), ..second.claimed.clone() };
+        assert_eq!(error_code(block_on(scene.cvm().heartbeat(&mixed, LEASE))), ErrorCode::STALE_CLAIM, "{call}");
+        assert_eq!(error_code(block_on(scene.cvm().release(&mixed))), ErrorCode::STALE_CLAIM, "{call}");
+        let fail = Fail { call: call.to_owned(), ..fail(&second, None) };
+        assert_eq!(error_code(block_on(scene.cvm().fail(&fail))), ErrorCode::STALE_CLAIM, "{call}");
+    }
+    assert_eq!(before, scene.dump());
 }
 
 #[test]
@@ -249,7 +266,7 @@ fn a_claim_with_bad_kinds_owner_or_lease_is_rejected() {
 fn claim_repeated_by_command_id_returns_the_same_claim() {
     let mut scene = Scene::program(r#"CC.all(["a", "b"])"#);
     let id = scene.next_command_id();
-    let of = || runstate::domain::cvm::ClaimTarget::Kinds(vec!["cc".into()]);
+    let of = || runstate::lease::ClaimTarget::Kinds(vec!["cc".into()]);
     let first = block_on(scene.cvm().with_id(&id).claim_target(of(), "one", LEASE)).unwrap();
     scene.host.clock.advance(Millis(5));
     let repeated = block_on(scene.cvm().with_id(&id).claim_target(of(), "one", LEASE)).unwrap();

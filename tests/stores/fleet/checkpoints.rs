@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use runstate::domain::fleet::Checkpoint;
+use runstate::id::CommandId;
 use runstate::schema::{Collection, Entity as _};
-use runstate::time::Millis;
+use runstate::testing::{BatchExt as _, batch, block_on};
+use runstate::time::{Millis, Timestamp};
 use serde_json::{Value as Json, json};
 
 use super::scene::{FleetScene, PROJECT, UNKNOWN, text};
@@ -77,6 +79,53 @@ fn a_lost_claim_is_refused_and_five_attempts_end_a_verification() {
     assert_eq!((&checkpoint["verification_status"], &checkpoint["failure"]), (&json!("failed"), &json!("unreachable")));
     assert!(scene.ok("verification.nextAvailable", json!({})).is_null());
     scene.verify();
+}
+
+#[test]
+fn a_lease_out_of_bounds_and_the_token_of_another_claim_are_refused() {
+    let scene = FleetScene::new();
+    scene.checkpoint(json!({"type": "genesis"}));
+    scene.checkpoint(json!({"type": "manual"}));
+    let days_31 = Millis::days(31).0;
+    for bad in [json!({"leaseMs": 0}), json!({"leaseMs": 999}), json!({"leaseMs": days_31}), json!({"owner": ""})] {
+        let mut claim = json!({"owner": "w"});
+        claim.as_object_mut().unwrap().extend(bad.as_object().unwrap().clone());
+        assert_eq!(scene.code("verification.claim", claim), "invalid", "{bad}");
+    }
+    let first = scene.claim();
+    scene.host.clock.advance(Millis(1));
+    let second = scene.claim();
+    for lease in [0, days_31] {
+        let heartbeat = json!({"checkpointUuid": first["checkpointUuid"], "token": first["token"], "leaseMs": lease});
+        assert_eq!(scene.code("verification.heartbeat", heartbeat), "invalid");
+    }
+    let mixed = json!({"checkpointUuid": first["checkpointUuid"], "token": second["token"]});
+    for name in ["heartbeat", "complete", "release"] {
+        assert_eq!(scene.code(&format!("verification.{name}"), mixed.clone()), "stale_claim");
+    }
+    scene.ok("verification.complete", claim_of(&first));
+    assert_eq!(scene.code("verification.release", claim_of(&first)), "stale_claim", "its row is gone");
+}
+
+#[test]
+fn a_queued_verification_without_its_checkpoint_is_removed_after_a_day() {
+    let scene = FleetScene::new();
+    let first = scene.checkpoint(json!({"type": "genesis"}));
+    let claimed = scene.claim();
+    let gone = batch(CommandId::new("gone").unwrap()).delete(&Checkpoint::COLLECTION, &first);
+    block_on(scene.engine.store().commit(gone)).unwrap();
+    assert_eq!(scene.code("verification.complete", claim_of(&claimed)), "not_found");
+    assert_eq!(scene.after(Millis::seconds(30)).woken, 1);
+    let count = || scene.items("verification.list", json!({})).len();
+    let mut claims = 0;
+    while count() > 0 {
+        let next = scene.ok("verification.nextAvailable", json!({})).as_i64().unwrap();
+        scene.host.clock.set(Timestamp::from_millis(next.max(scene.host.clock.now().as_millis())));
+        assert!(scene.claim().is_null());
+        claims += 1;
+        assert!(claims < 100, "it is never removed");
+    }
+    assert!(claims > 10, "removed after {claims} claims");
 }
 
 #[test]

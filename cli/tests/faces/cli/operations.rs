@@ -9,12 +9,12 @@ use crate::support::{CliFixture, GREET};
 fn the_help_of_an_operation_comes_from_its_declaration() {
     let scene = CliFixture::new();
     assert_snapshot!(scene.run(&["cvm", "heartbeat", "-h"]).expect_exit(0).text().split("      --store").next().unwrap(), @"
-    Reports that a worker still works on a call, and renews its lease
+    Reports that a worker still works on an item, and renews its lease
 
     Usage: runstate cvm heartbeat [OPTIONS] --token <N> <CALL>
 
     Arguments:
-      <CALL>  The call
+      <CALL>  The item
 
     Options:
           --token <N>        The fencing token of the claim

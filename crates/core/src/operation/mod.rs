@@ -7,7 +7,7 @@
 //! | `filter.rs` | conditions as parameters |
 //! | `entity_queries.rs` | the queries of an entity that need no code: one document, and lists |
 //! | `due.rs` | due rules: how work whose time has come is found, and the command that does it |
-//! | `work_item.rs`, `backoff.rs` | items that workers claim, and when failed work is retried |
+//! | `work_item.rs`, `backoff.rs` | items as workers handle them, and when failed work is retried |
 //! | `trigger.rs` | changes that a domain adds to the commits of another one |
 //! | `webhook_secret.rs` | the secret of a webhook |
 //! | `registry.rs` | the domains of one engine, checked once |

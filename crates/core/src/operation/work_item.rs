@@ -1,58 +1,50 @@
-//! Items that workers claim. A domain declares them by the commands that claim, extend, complete, fail and release
-//! them.
+//! Items of workers, as a worker of the engine handles them. Their leases are declared by their rows
+//! ([`Leased`]), and a domain adds how items end.
 
 use std::fmt;
 
 use runstate_value::Json;
-use runstate_value::time::{Millis, Timestamp};
+use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Backoff;
-use crate::decision::{Command, DomainQuery};
+use crate::decision::Command;
 use crate::error_code::ErrorCode;
+use crate::lease::{KINDS_PER_CLAIM, Leased};
 use crate::marker::MaybeSync;
-use crate::schema::Collection;
 
-/// An item that a worker has claimed, with everything that completing it needs, such as the fencing token of the claim.
+/// An item that a worker has claimed, with everything that completing it needs.
 ///
 /// A domain implements it for its queue of work: calls, tasks, steps. A worker of the engine does the rest.
 pub trait WorkItem: Clone + fmt::Debug + Serialize + JsonSchema + MaybeSync + 'static {
+    /// The row of the item. A document that is inserted there may be claimed, so idle workers check for work.
+    type Row: Leased<Work = Self>;
+
     /// The result of a completed item.
     type Status: fmt::Debug + Serialize + JsonSchema + MaybeSync + 'static;
 
-    /// The collection of the items. A document that is inserted there may be claimed, so idle workers check for work.
-    const COLLECTION: &'static Collection;
-
-    /// Largest number of kinds in one [`WorkItem::claim`] and one [`WorkItem::next_available`].
-    const KINDS_PER_CLAIM: usize;
-
     /// The error of [`WorkItem::complete`] that the handler caused: its answer is not valid.
-    const INVALID_ANSWER: ErrorCode;
+    const INVALID_ANSWER: ErrorCode = ErrorCode::INVALID;
 
-    /// The errors that mean that the item no longer belongs to the worker, or is closed, besides `illegal_transition`
-    /// and `not_found`.
-    const CLAIM_LOST: &'static [ErrorCode];
+    /// The errors that mean that the item no longer belongs to the worker, or is closed, besides `stale_claim`,
+    /// `illegal_transition` and `not_found`.
+    const CLAIM_LOST: &'static [ErrorCode] = &[];
 
-    /// Claims one item of these kinds for `owner`, for the duration of `lease`. The output is `None` if none is open.
-    /// Its
-    /// [`Command::check`] rejects kinds and leases with which no claim can succeed.
-    fn claim(kinds: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>>;
-
-    /// Finds when an item of these kinds may be claimed next; `None`: none is open. It is a query.
-    fn next_available(kinds: &[String]) -> impl DomainQuery<Output = Option<Timestamp>>;
+    /// Largest number of kinds in one claim. Workers ask for items without kinds once for each kind of theirs.
+    const KINDS_PER_CLAIM: usize = if Self::Row::KIND.is_some() { KINDS_PER_CLAIM } else { 1 };
 
     /// The id of the item.
     fn id(&self) -> &str;
+
+    /// The fencing token of the claim.
+    fn token(&self) -> u64;
 
     /// Its kind, which selects the handler.
     fn kind(&self) -> &str;
 
     /// Number of attempts, this one included.
     fn attempts(&self) -> u32;
-
-    /// Restarts the lease.
-    fn heartbeat(&self, lease: Millis) -> impl Command;
 
     /// Completes the item with the answer of its handler.
     fn complete(&self, owner: &str, answer: Json) -> impl Command<Output = Self::Status>;
@@ -65,9 +57,6 @@ pub trait WorkItem: Clone + fmt::Debug + Serialize + JsonSchema + MaybeSync + 's
         failure: &Failure,
         backoff: Option<Backoff>,
     ) -> impl Command<Output: Into<Option<Timestamp>>>;
-
-    /// Releases the item, so that another worker may claim it at once. The attempt does not count.
-    fn release(&self) -> impl Command;
 }
 
 /// Code that is generic over the items of workers, for callers that know the items by their collection.

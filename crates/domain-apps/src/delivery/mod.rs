@@ -3,24 +3,23 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `claim.rs` | the commands of workers |
+//! | `lease.rs` | how workers claim deliveries |
+//! | `claim.rs` | the commands of workers that end deliveries |
 //! | `work.rs` | deliveries as the work of workers |
 
 mod claim;
+mod lease;
 mod work;
 
-use runstate_core::decision::{Ctx, Rejection};
-use runstate_core::lease;
+use runstate_core::decision::Ctx;
+use runstate_core::lease::shorten_message;
 use runstate_core::schema::{Entity, State};
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use claim::{
-    ClaimDelivery, CompleteDelivery, DeliveryClaim, ExpireDelivery, FailDelivery, HeartbeatDelivery, NextDelivery,
-    ReleaseDelivery,
-};
+pub use claim::{CompleteDelivery, FailDelivery};
 pub use work::DeliveryWork;
 
 /// The waits between attempts that Standard Webhooks recommends: three days and three hours in all. Each is longer at
@@ -142,17 +141,9 @@ impl Delivery {
         }
     }
 
-    /// Rejects a worker whose claim is not the one with this token.
-    fn require_claim(&self, token: u64) -> Result<(), Rejection> {
-        match self.state {
-            DeliveryState::Running { .. } if self.token == token => Ok(()),
-            _ => Err(stale_claim(&self.id, token)),
-        }
-    }
-
     /// Ends a failed attempt. Returns the time of the next one; `None`: it is a dead letter.
     fn fail(&mut self, ctx: &Ctx, error: &str, permanent: bool) -> Option<Timestamp> {
-        self.error = Some(error[..error.floor_char_boundary(ERROR_BYTES)].to_owned());
+        self.error = Some(shorten_message(error, ERROR_BYTES));
         let attempts = usize::try_from(self.attempts.saturating_sub(1)).unwrap_or(usize::MAX);
         let Some(wait) = WAITS.get(attempts).filter(|_| !permanent) else {
             self.state = DeliveryState::Dead { ended_at: ctx.now, expires_at: ctx.now + DEAD_KEPT };
@@ -164,9 +155,4 @@ impl Delivery {
         self.state = DeliveryState::Pending { available_at };
         Some(available_at)
     }
-}
-
-/// The rejection of a worker that has lost its claim.
-fn stale_claim(id: &str, token: u64) -> Rejection {
-    lease::stale_claim(&format!("delivery `{id}`"), token)
 }

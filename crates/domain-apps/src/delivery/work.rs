@@ -1,17 +1,15 @@
 //! Deliveries as the work of workers.
 
-use runstate_core::decision::{Command, DomainQuery};
-use runstate_core::error_code::ErrorCode;
+use runstate_core::decision::Command;
 use runstate_core::operation::{Backoff, Failure, GONE, WebhookSecret, WorkItem};
-use runstate_core::schema::{Collection, Entity};
 use runstate_value::Json;
-use runstate_value::time::{Millis, Timestamp};
+use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Delivery;
-use super::claim::{ClaimDelivery, CompleteDelivery, FailDelivery, HeartbeatDelivery, NextDelivery, ReleaseDelivery};
+use super::{CompleteDelivery, Delivery, FailDelivery};
+use crate::subscription::Subscription;
 
 /// A delivery that a worker has claimed. Its serialized form has neither the URL nor the secret.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -30,6 +28,10 @@ impl DeliveryWork {
     /// The one kind of deliveries.
     pub const KIND: &'static str = "webhook";
 
+    pub(super) fn new(delivery: Delivery, Subscription { url, secret, .. }: Subscription) -> Self {
+        Self { delivery, url, secret }
+    }
+
     /// The body of the message, by Standard Webhooks: `{ "type", "timestamp", "data" }`. It is the same in every
     /// attempt.
     pub fn body(&self) -> String {
@@ -39,23 +41,15 @@ impl DeliveryWork {
 }
 
 impl WorkItem for DeliveryWork {
+    type Row = Delivery;
     type Status = ();
-
-    const COLLECTION: &'static Collection = &Delivery::COLLECTION;
-    const KINDS_PER_CLAIM: usize = 1;
-    const INVALID_ANSWER: ErrorCode = ErrorCode::INVALID;
-    const CLAIM_LOST: &'static [ErrorCode] = &[ErrorCode::STALE_CLAIM];
-
-    fn claim(_: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>> {
-        ClaimDelivery { owner: owner.to_owned(), lease }
-    }
-
-    fn next_available(_: &[String]) -> impl DomainQuery<Output = Option<Timestamp>> {
-        NextDelivery
-    }
 
     fn id(&self) -> &str {
         &self.delivery.id
+    }
+
+    fn token(&self) -> u64 {
+        self.delivery.token
     }
 
     fn kind(&self) -> &str {
@@ -64,10 +58,6 @@ impl WorkItem for DeliveryWork {
 
     fn attempts(&self) -> u32 {
         self.delivery.attempts
-    }
-
-    fn heartbeat(&self, lease: Millis) -> impl Command {
-        HeartbeatDelivery { id: self.delivery.id.clone(), token: self.delivery.token, lease }
     }
 
     /// The answer is the HTTP status of the response.
@@ -85,9 +75,5 @@ impl WorkItem for DeliveryWork {
         let Delivery { id, token, subscription_id, .. } = self.delivery.clone();
         let gone = (failure.name.as_deref() == Some(GONE)).then_some(subscription_id);
         FailDelivery { id, token, message: failure.message.clone(), permanent: backoff.is_none(), gone }
-    }
-
-    fn release(&self) -> impl Command {
-        ReleaseDelivery { id: self.delivery.id.clone(), token: self.delivery.token }
     }
 }

@@ -308,7 +308,7 @@ impl<'a> ExecutionDocuments<'a> {
         self.require_open(&open)?;
         for id in open {
             if let Some(queued) = self.queued(id)? {
-                if queued.entity.owner.is_some() {
+                if queued.entity.lease.owner.is_some() {
                     self.step(id)?.apply(StepEvent::Release)?;
                 }
                 self.changes.push(queued.delete());

@@ -19,13 +19,10 @@ use runstate_value::{Document, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use claim::{
-    ClaimStep, ClaimedStep, CompleteStep, ExpireStep, FailStep, FailedStep, HeartbeatStep, NextStepAvailable,
-    ReleaseStep, StepClaim,
-};
+pub use claim::{ClaimStep, CompleteStep, FailStep, FailedStep, NextStepAvailable};
 pub use commands::{RetryStep, SkipStep};
 pub use queue::QueuedStep;
-pub use work::StepWork;
+pub use work::{ClaimedStep, StepWork};
 
 /// A step of an execution, or the step that undoes one.
 // Documents of other programs do not repeat their id.
@@ -115,7 +112,7 @@ pub enum StepState {
 /// An event of a step.
 #[derive(Event, Clone, Copy, Debug, PartialEq)]
 pub enum StepEvent {
-    /// See [`ClaimStep`].
+    /// See [`Claim`](runstate_core::lease::Claim).
     Claim(Timestamp),
     /// See [`CompleteStep`].
     Complete(Timestamp),
@@ -124,7 +121,7 @@ pub enum StepEvent {
     FailAttempt,
     /// See [`FailStep`]; also a timeout and the end of a lease. No attempt is left.
     Fail(Timestamp),
-    /// See [`ReleaseStep`]; also the failure of another step.
+    /// See [`Release`](runstate_core::lease::Release); also the failure of another step.
     Release,
     /// See [`SkipStep`]; also the end of the steps that it depends on.
     Skip(Timestamp),

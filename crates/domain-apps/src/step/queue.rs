@@ -1,12 +1,20 @@
 //! The steps that may be claimed or are claimed. A row exists from the commit that makes a step ready until the commit
 //! that ends it, so a worker reads no step that waits or has ended.
 
-use runstate_core::decision::Rejection;
-use runstate_core::lease;
-use runstate_core::schema::Entity;
+use runstate_core::decision::{Change, Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
+use runstate_core::lease::{Claim, ClaimResult, ItemKind, LEASE_EXPIRED, Lease, LeaseNames, Leased, StoredLease};
+use runstate_core::lease_names;
+use runstate_core::schema::{Entity, Key};
 use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::claim::{end_attempt, execution_of};
+use super::work::{ClaimedStep, StepWork};
+use super::{Step, StepEvent, StepStatus};
+use crate::execution::{AppExecution, ExecutionDocuments, check_bytes};
+use crate::settings::AppsSettings;
 
 /// A step that may be claimed or is claimed.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,20 +32,12 @@ pub struct QueuedStep {
     pub step_id: i64,
     /// The name by which workers claim it.
     pub step_name: String,
-    /// When it may be claimed; missing while it is claimed.
-    pub available_at: Option<Timestamp>,
-    /// Since when it cannot be claimed, because its documents are missing or damaged.
-    pub skipped_since: Option<Timestamp>,
-    /// When its claim ends: the end of the lease, or its timeout; missing unless it is claimed.
-    pub due_at: Option<Timestamp>,
+    /// Its lease. A claim ends at its timeout too.
+    #[entity(flatten)]
+    #[serde(flatten)]
+    pub lease: StoredLease,
     /// When its attempt times out.
     pub timeout_at: Option<Timestamp>,
-    /// The worker that has claimed it, for people.
-    pub owner: Option<String>,
-    /// The fencing token of the last claim.
-    pub token: u64,
-    /// Number of attempts.
-    pub attempts: u32,
 }
 
 impl QueuedStep {
@@ -48,39 +48,101 @@ impl QueuedStep {
             execution_id: execution_id.to_owned(),
             step_id,
             step_name: step_name.to_owned(),
-            available_at: Some(at),
-            skipped_since: None,
-            due_at: None,
+            lease: StoredLease::available(at),
             timeout_at: None,
-            owner: None,
-            token: 0,
-            attempts: 0,
         }
     }
+}
 
-    /// Ends the claim. The step may be claimed again from `at` on.
-    pub fn make_available(&mut self, at: Timestamp) {
-        self.available_at = Some(at);
-        (self.due_at, self.timeout_at, self.owner) = (None, None, None);
+impl Leased for QueuedStep {
+    type Work = StepWork;
+    type Claimed = ClaimedStep;
+
+    const NAMES: LeaseNames = lease_names!("apps.step.", "apps.step_", "step ");
+    const NOUN: &'static str = "step";
+    const KIND: Option<ItemKind> = Some(ItemKind { field: "step_name", plural: "names of steps" });
+
+    fn lease(&self) -> Option<Lease> {
+        self.lease.get()
     }
 
-    /// Restarts the lease, which never ends after the timeout.
-    pub fn extend(&mut self, until: Timestamp) -> Timestamp {
-        let until = self.timeout_at.map_or(until, |timeout| until.min(timeout));
-        self.due_at = Some(until);
-        until
+    fn set_lease(&mut self, lease: Lease) {
+        self.lease.set(lease);
+        self.timeout_at = self.timeout_at.filter(|_| self.lease.owner.is_some());
     }
 
-    /// Rejects a worker whose claim is not the one with this token.
-    pub fn require_claim(&self, token: u64) -> Result<(), Rejection> {
-        match self.owner {
-            Some(_) if self.token == token => Ok(()),
-            _ => Err(Self::stale_claim(&self.id, token)),
+    fn latest_end(&self) -> Option<Timestamp> {
+        self.timeout_at
+    }
+
+    fn claim(
+        view: &View,
+        ctx: &mut Ctx,
+        mut row: LoadedEntity<Self>,
+        claim: &Claim<Self>,
+    ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
+        let mut documents = ExecutionDocuments::load(view, ctx, &row.entity.execution_id)?;
+        let step_id = row.entity.step_id;
+        let input = documents.input(step_id)?;
+        let timeout = documents.configuration.timeout(documents.definition(step_id)?);
+        let step = documents.step(step_id)?;
+        if row.entity.lease.owner.is_none() && step.state.status() == StepStatus::Running {
+            // Documents of the step were missing when its last claim ended, so only the row was freed.
+            step.apply(StepEvent::Release)?;
         }
+        step.apply(StepEvent::Claim(ctx.now))?;
+        if let Err(too_large) = check_bytes("an input", &input, &AppsSettings::of(ctx)) {
+            documents.fail(row, json!({"message": too_large.to_string(), "name": "InputTooLarge"}))?;
+            return Ok(documents.decide()?.map(|_| ClaimResult::default()));
+        }
+        step.input = Some(input);
+        row.entity.timeout_at = timeout.map(|timeout| ctx.now + timeout);
+        let (step, lease) = (step.clone(), claim.begin(&mut row.entity, ctx.now)?);
+        let claimed = ClaimedStep {
+            id: row.entity.id.clone(),
+            execution_id: row.entity.execution_id.clone(),
+            step_id,
+            step_name: row.entity.step_name.clone(),
+            token: lease.token,
+            until: lease.available_at,
+            attempts: lease.attempts,
+        };
+        let result = ClaimResult::new(claimed.clone(), StepWork::new(claimed, step));
+        documents.decide_step(step_id, row, result)
     }
 
-    /// The rejection of a worker that has lost its claim.
-    pub fn stale_claim(id: &str, token: u64) -> Rejection {
-        lease::stale_claim(&format!("step `{id}`"), token)
+    fn work(view: &View, claimed: &ClaimedStep) -> Result<Option<StepWork>, Rejection> {
+        let step = view.find_entity::<Step>(&claimed.id)?;
+        Ok(step.map(|step| StepWork::new(claimed.clone(), step.entity)))
+    }
+
+    fn pass_over<'a>(
+        view: &View,
+        ctx: &Ctx,
+        mut row: LoadedEntity<Self>,
+        _: &Rejection,
+        next: impl Iterator<Item = &'a Self>,
+    ) -> Result<Change, Rejection> {
+        view.require_entities::<AppExecution>(next.map(|next| &next.execution_id))?;
+        let is_orphan = matches!(view.find_entity::<AppExecution>(&row.entity.execution_id), Ok(None));
+        if row.entity.lease.skip(is_orphan, ctx.now) { Ok(row.delete()) } else { row.update(ctx.now) }
+    }
+
+    fn release(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+        let mut step = view.entity::<Step>(&row.entity.id)?;
+        step.entity.apply(StepEvent::Release)?;
+        Decision::new(()).save(step, ctx.now)?.save(row, ctx.now)
+    }
+
+    fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+        let error = match row.entity.timeout_at.is_some_and(|timeout| timeout <= ctx.now) {
+            true => json!({"message": "the step took longer than its timeout", "name": "Timeout"}),
+            false => json!({"message": LEASE_EXPIRED, "name": "LeaseExpired"}),
+        };
+        Ok(end_attempt(view, ctx, row, error, None, false)?.map(drop))
+    }
+
+    fn subject(id: &str) -> Option<Key> {
+        Some(execution_of(id))
     }
 }

@@ -1,22 +1,37 @@
 //! Steps as the work of workers.
 
-use runstate_core::decision::{Command, DomainQuery};
+use runstate_core::decision::Command;
 use runstate_core::error_code::ErrorCode;
-use runstate_core::lease::KINDS_PER_CLAIM;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
-use runstate_core::schema::{Collection, Entity};
 use runstate_value::Json;
-use runstate_value::time::{Millis, Timestamp};
+use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::claim::{
-    ClaimStep, ClaimedStep, CompleteStep, FailStep, FailedStep, HeartbeatStep, NextStepAvailable, ReleaseStep,
-    StepClaim,
-};
+use super::claim::{CompleteStep, FailStep, FailedStep};
 use super::{QueuedStep, Step};
 use crate::codes;
 use crate::execution::AppExecutionSummary;
+
+/// A claimed step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimedStep {
+    /// Its id.
+    pub id: String,
+    /// Its execution.
+    pub execution_id: String,
+    /// Its number.
+    pub step_id: i64,
+    /// Its name.
+    pub step_name: String,
+    /// The fencing token, which completing the step needs.
+    pub token: u64,
+    /// The end of the lease.
+    pub until: Timestamp,
+    /// Number of attempts, this one included.
+    pub attempts: u32,
+}
 
 /// A step that a worker has claimed, with everything that it needs to do it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,11 +46,9 @@ pub struct StepWork {
     pub error: Option<Json>,
 }
 
-/// The claimed step. `None`: no step was claimed, or the claimed step does not exist any more.
-impl From<StepClaim> for Option<StepWork> {
-    fn from(StepClaim { claimed, step }: StepClaim) -> Self {
-        let Step { input, error, .. } = *step?;
-        Some(StepWork { claimed: claimed?, input: input.unwrap_or_default(), error })
+impl StepWork {
+    pub(super) fn new(claimed: ClaimedStep, Step { input, error, .. }: Step) -> Self {
+        Self { claimed, input: input.unwrap_or_default(), error }
     }
 }
 
@@ -47,23 +60,17 @@ impl From<FailedStep> for Option<Timestamp> {
 }
 
 impl WorkItem for StepWork {
+    type Row = QueuedStep;
     type Status = AppExecutionSummary;
 
-    const COLLECTION: &'static Collection = &QueuedStep::COLLECTION;
-    const KINDS_PER_CLAIM: usize = KINDS_PER_CLAIM;
     const INVALID_ANSWER: ErrorCode = codes::INVALID_OUTPUT;
-    const CLAIM_LOST: &'static [ErrorCode] = &[ErrorCode::STALE_CLAIM];
-
-    fn claim(kinds: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>> {
-        ClaimStep { names: kinds.to_vec(), owner: owner.to_owned(), lease }
-    }
-
-    fn next_available(kinds: &[String]) -> impl DomainQuery<Output = Option<Timestamp>> {
-        NextStepAvailable { names: kinds.to_vec() }
-    }
 
     fn id(&self) -> &str {
         &self.claimed.id
+    }
+
+    fn token(&self) -> u64 {
+        self.claimed.token
     }
 
     fn kind(&self) -> &str {
@@ -72,10 +79,6 @@ impl WorkItem for StepWork {
 
     fn attempts(&self) -> u32 {
         self.claimed.attempts
-    }
-
-    fn heartbeat(&self, lease: Millis) -> impl Command {
-        HeartbeatStep { id: self.claimed.id.clone(), token: self.claimed.token, lease }
     }
 
     fn complete(&self, _: &str, answer: Json) -> impl Command<Output = AppExecutionSummary> {
@@ -92,9 +95,5 @@ impl WorkItem for StepWork {
     ) -> impl Command<Output: Into<Option<Timestamp>>> {
         let (ClaimedStep { id, token, .. }, Failure { message, name, .. }) = (self.claimed.clone(), failure.clone());
         FailStep { id, token, message, name, output: None, permanent: backoff.is_none() }
-    }
-
-    fn release(&self) -> impl Command {
-        ReleaseStep { id: self.claimed.id.clone(), token: self.claimed.token }
     }
 }

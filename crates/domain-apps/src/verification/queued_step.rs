@@ -52,13 +52,12 @@ impl DomainQuery for InspectQueuedStep {
             }
             Some(_) => {}
         }
-        let is_claimed = queued.owner.is_some();
-        if is_claimed != queued.available_at.is_none() || is_claimed != queued.due_at.is_some() {
+        if !queued.lease.is_consistent() {
             inspection.add("it must have either `available_at`, or `owner` and `due_at`");
         }
         if let Some(step) = view.find_entity::<Step>(&self.id)? {
             let status = step.entity.state.status();
-            let expected = if is_claimed { StepStatus::Running } else { StepStatus::Pending };
+            let expected = if queued.lease.owner.is_some() { StepStatus::Running } else { StepStatus::Pending };
             if status != expected {
                 let (status, expected) = (status.as_str(), expected.as_str());
                 inspection.add(format!("its step is {status} where {expected} is expected"));

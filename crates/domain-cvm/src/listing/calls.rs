@@ -1,17 +1,16 @@
-//! Lists of calls, and the time from which one may be claimed.
+//! Lists of calls.
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::lease::{self, KIND_QUERIES};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Filter, Freshness, Page, Query};
+use runstate_core::schema::{Filter, Page, Query};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{FieldReader, ROWS, page};
-use crate::call::{CC_HISTORY, TIMER, before_deadline};
+use crate::call::{CC_HISTORY, TIMER};
 
 /// Lists calls page by page.
 ///
@@ -56,19 +55,6 @@ pub struct SlowestCalls {
     pub limit: Option<u32>,
     /// `next` of the page before; by default the first page.
     pub cursor: Option<String>,
-}
-
-/// Returns the time from which an open call of these kinds may be claimed; null: no such call is open.
-///
-/// A time in the past means now. A claimed call is open until it is answered, and may be claimed again when its lease
-/// ends. The result may miss recent commits of other processes. Reads one row for each kind.
-///
-/// Errors: `limit` (more than 16 kinds).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
-#[operation(name = "cvm.nextAvailable", query)]
-pub struct NextAvailable {
-    /// The kinds of calls, at most 16: `cc`, the names of tools.
-    pub kinds: Vec<String>,
 }
 
 /// A call in a list. A field is missing if the call does not have it, or if it cannot be read.
@@ -206,38 +192,6 @@ impl DomainQuery for SlowestCalls {
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallRow>, Rejection> {
         Ok(page(view, CallRow::from_document))
     }
-}
-
-impl DomainQuery for NextAvailable {
-    const NAME: &'static str = "cvm.nextAvailable";
-    type Output = Option<Timestamp>;
-
-    fn check(&self) -> Result<(), Rejection> {
-        lease::check_kinds("kinds of calls", &self.kinds)
-    }
-
-    fn reads(&self, view: &View) -> ReadSet {
-        let queries = KIND_QUERIES.iter().zip(&self.kinds);
-        queries.fold(ReadSet::empty().with_freshness(Freshness::Session), |reads, (name, kind)| {
-            reads.query(name, first_available(kind, view.now()))
-        })
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {
-        Ok(lease::first_available(view, &KIND_QUERIES, "availableAt"))
-    }
-}
-
-/// The open call of this kind that may be claimed first. A call past its deadline may not be claimed.
-fn first_available(kind: &str, now: Timestamp) -> Query {
-    Query::of(&CC_HISTORY)
-        .eq("kind", kind)
-        .filter(Filter::Exists("outcome".to_owned(), false))
-        .filter(Filter::Gte("availableAt".to_owned(), i64::MIN.into()))
-        .filter(before_deadline(now))
-        .sort("availableAt", Ascending)
-        .limit(1)
-        .with_unreadable()
 }
 
 /// Matches calls that were made, as opposed to early answers.

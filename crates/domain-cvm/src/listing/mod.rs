@@ -18,7 +18,7 @@ use runstate_core::schema::Page;
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{self as value, Document, Json};
 
-pub use calls::{CallClaim, CallFailure, CallListing, CallRow, NextAvailable, SlowestCalls};
+pub use calls::{CallClaim, CallFailure, CallListing, CallRow, SlowestCalls};
 pub use executions::{
     ActiveExecutions, CountFinished, ExecutionListing, ExecutionSummary, Overview, ProgramHistory, ShowOverview,
     ShowSummary,

@@ -25,10 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codes;
 use super::numeric::Numeric;
-pub use claim::{
-    ClaimVerification, CompleteVerification, ExpireVerification, FailVerification, FailedVerification,
-    HeartbeatVerification, NextVerification, ReleaseVerification, VerificationClaim,
-};
+pub use claim::{ClaimVerification, CompleteVerification, FailVerification, FailedVerification, NextVerification};
 pub use commands::{CheckpointSummary, CreateCheckpoint, DeleteCheckpoint, DeletedCheckpoint};
 pub use queue::QueuedVerification;
 pub(super) use tree::CheckpointPath;

@@ -1,12 +1,16 @@
 //! The checkpoints that wait for their verification or are verified. A row exists from the commit that creates a
 //! checkpoint until the commit that ends its verification.
 
-use runstate_core::decision::Rejection;
-use runstate_core::lease;
+use runstate_core::decision::{Change, Ctx, Decision, LoadedEntity, Rejection, View};
+use runstate_core::lease::{Claim, ClaimResult, LEASE_EXPIRED, Lease, LeaseNames, Leased, StoredLease};
+use runstate_core::lease_names;
 use runstate_core::schema::Entity;
 use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::claim::end_attempt;
+use super::{Checkpoint, CheckpointWork};
 
 /// A checkpoint that waits for its verification, or is verified.
 #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,17 +27,10 @@ pub struct QueuedVerification {
     pub project_uuid: String,
     /// When the checkpoint was created.
     pub queued_at: Timestamp,
-    /// When it may be claimed; missing while it is claimed.
-    pub available_at: Option<Timestamp>,
-    /// When its claim ends; missing unless it is claimed.
-    pub due_at: Option<Timestamp>,
-    /// The worker that has claimed it, for people.
-    #[entity(max = 1_000)]
-    pub owner: Option<String>,
-    /// The fencing token of the last claim.
-    pub token: u64,
-    /// Number of attempts.
-    pub attempts: u32,
+    /// Its lease.
+    #[entity(flatten)]
+    #[serde(flatten)]
+    pub lease: StoredLease,
     /// The error of the last attempt.
     #[entity(max = 4_096)]
     pub error: Option<String>,
@@ -46,31 +43,63 @@ impl QueuedVerification {
             checkpoint_uuid: checkpoint.to_owned(),
             project_uuid: project.to_owned(),
             queued_at: now,
-            available_at: Some(now),
-            due_at: None,
-            owner: None,
-            token: 0,
-            attempts: 0,
+            lease: StoredLease::available(now),
             error: None,
-        }
-    }
-
-    /// Ends the claim. The checkpoint may be claimed again from `at` on.
-    pub fn make_available(&mut self, at: Timestamp) {
-        self.available_at = Some(at);
-        (self.due_at, self.owner) = (None, None);
-    }
-
-    /// Rejects a worker whose claim is not the one with this token.
-    pub fn require_claim(&self, token: u64) -> Result<(), Rejection> {
-        match self.owner {
-            Some(_) if self.token == token => Ok(()),
-            _ => Err(stale_claim(&self.checkpoint_uuid, token)),
         }
     }
 }
 
-/// The rejection of a worker that has lost its claim.
-pub fn stale_claim(checkpoint: &str, token: u64) -> Rejection {
-    lease::stale_claim(&format!("checkpoint `{checkpoint}`"), token)
+impl Leased for QueuedVerification {
+    type Work = CheckpointWork;
+    type Claimed = CheckpointWork;
+
+    const NAMES: LeaseNames = lease_names!("fleet.verification.", "fleet.verification_", "verification ");
+    const NOUN: &'static str = "checkpoint";
+    const ID: &'static str = "checkpointUuid";
+
+    fn lease(&self) -> Option<Lease> {
+        self.lease.get()
+    }
+
+    fn set_lease(&mut self, lease: Lease) {
+        self.lease.set(lease);
+    }
+
+    fn claim(
+        view: &View,
+        ctx: &mut Ctx,
+        mut row: LoadedEntity<Self>,
+        claim: &Claim<Self>,
+    ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
+        _ = view.entity::<Checkpoint>(&row.entity.checkpoint_uuid)?;
+        let lease = claim.begin(&mut row.entity, ctx.now)?;
+        let work = CheckpointWork {
+            checkpoint_uuid: row.entity.checkpoint_uuid.clone(),
+            project_uuid: row.entity.project_uuid.clone(),
+            token: lease.token,
+            until: lease.available_at,
+            attempts: lease.attempts,
+        };
+        Decision::new(ClaimResult::new(work.clone(), work)).save(row, ctx.now)
+    }
+
+    fn work(_: &View, claimed: &CheckpointWork) -> Result<Option<CheckpointWork>, Rejection> {
+        Ok(Some(claimed.clone()))
+    }
+
+    fn pass_over<'a>(
+        view: &View,
+        ctx: &Ctx,
+        mut row: LoadedEntity<Self>,
+        _: &Rejection,
+        next: impl Iterator<Item = &'a Self>,
+    ) -> Result<Change, Rejection> {
+        view.require_entities::<Checkpoint>(next.map(|next| &next.checkpoint_uuid))?;
+        let is_orphan = matches!(view.find_entity::<Checkpoint>(&row.entity.checkpoint_uuid), Ok(None));
+        if row.entity.lease.skip(is_orphan, ctx.now) { Ok(row.delete()) } else { row.update(ctx.now) }
+    }
+
+    fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+        Ok(end_attempt(view, ctx, row, LEASE_EXPIRED, false)?.map(drop))
+    }
 }

@@ -1,18 +1,13 @@
 //! Verifications as the work of workers.
 
-use runstate_core::decision::{Command, DomainQuery};
-use runstate_core::error_code::ErrorCode;
+use runstate_core::decision::Command;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
-use runstate_core::schema::{Collection, Entity};
 use runstate_value::Json;
-use runstate_value::time::{Millis, Timestamp};
+use runstate_value::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::claim::{
-    ClaimVerification, CompleteVerification, FailVerification, HeartbeatVerification, NextVerification,
-    ReleaseVerification,
-};
+use super::claim::{CompleteVerification, FailVerification};
 use super::{CheckpointSummary, QueuedVerification};
 
 /// A checkpoint that a worker has claimed to verify it.
@@ -37,23 +32,15 @@ impl CheckpointWork {
 }
 
 impl WorkItem for CheckpointWork {
+    type Row = QueuedVerification;
     type Status = CheckpointSummary;
-
-    const COLLECTION: &'static Collection = &QueuedVerification::COLLECTION;
-    const KINDS_PER_CLAIM: usize = 1;
-    const INVALID_ANSWER: ErrorCode = ErrorCode::INVALID;
-    const CLAIM_LOST: &'static [ErrorCode] = &[ErrorCode::STALE_CLAIM];
-
-    fn claim(_: &[String], owner: &str, lease: Millis) -> impl Command<Output: Into<Option<Self>>> {
-        ClaimVerification { owner: owner.to_owned(), lease }
-    }
-
-    fn next_available(_: &[String]) -> impl DomainQuery<Output = Option<Timestamp>> {
-        NextVerification {}
-    }
 
     fn id(&self) -> &str {
         &self.checkpoint_uuid
+    }
+
+    fn token(&self) -> u64 {
+        self.token
     }
 
     fn kind(&self) -> &str {
@@ -62,10 +49,6 @@ impl WorkItem for CheckpointWork {
 
     fn attempts(&self) -> u32 {
         self.attempts
-    }
-
-    fn heartbeat(&self, lease: Millis) -> impl Command {
-        HeartbeatVerification { checkpoint_uuid: self.checkpoint_uuid.clone(), token: self.token, lease }
     }
 
     /// The answer is null if the checkpoint is complete, or a text that says why it is damaged.
@@ -87,9 +70,5 @@ impl WorkItem for CheckpointWork {
             message: failure.message.clone(),
             permanent: backoff.is_none(),
         }
-    }
-
-    fn release(&self) -> impl Command {
-        ReleaseVerification { checkpoint_uuid: self.checkpoint_uuid.clone(), token: self.token }
     }
 }

@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use futures_util::future::Either;
 use runstate_core::error_code::ErrorCode;
+use runstate_core::lease::Heartbeat;
 use runstate_core::marker::BoxFuture;
 use runstate_core::marker::yield_now;
 use runstate_core::operation::{Failure, WorkItem};
@@ -57,7 +58,7 @@ impl<W: WorkItem> Worker<W> {
         let mut wait = interval;
         loop {
             self.host().sleep(wait).await;
-            match self.engine.execute(&work.heartbeat(self.lease)).await {
+            match self.engine.execute(&Heartbeat::<W::Row>::new(work.id(), work.token(), self.lease)).await {
                 Ok(_) => wait = interval,
                 Err(error) if is_claim_lost::<W>(&error) || error.code == ErrorCode::CLOSED => return error,
                 Err(error) => {
@@ -134,7 +135,8 @@ impl<W: WorkItem> Worker<W> {
 
 /// Whether an error means that the item no longer belongs to the worker, or can no longer be answered.
 fn is_claim_lost<W: WorkItem>(error: &Error) -> bool {
-    matches!(error.code, ErrorCode::ILLEGAL_TRANSITION | ErrorCode::NOT_FOUND) || W::CLAIM_LOST.contains(&error.code)
+    let of_all = [ErrorCode::STALE_CLAIM, ErrorCode::ILLEGAL_TRANSITION, ErrorCode::NOT_FOUND];
+    of_all.contains(&error.code) || W::CLAIM_LOST.contains(&error.code)
 }
 
 /// The result of a handler. A panic is a failure of this item alone.

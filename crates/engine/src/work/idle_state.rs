@@ -2,6 +2,7 @@
 
 use futures_util::future::Either;
 use runstate_core::operation::WorkItem;
+use runstate_core::schema::Entity;
 use runstate_store::{self as store, ChangeEvent, Position};
 use runstate_value::time::{Millis, Timestamp};
 
@@ -141,5 +142,6 @@ impl IdleState {
 /// Whether an event makes an item. Other changes to an item are irrelevant to idle workers: it was claimed, extended or
 /// closed. The few released items are found by the next check.
 fn is_new_item<W: WorkItem>(event: &ChangeEvent) -> bool {
-    event.key.collection == W::COLLECTION.name && event.revision.as_ref().is_some_and(|revision| revision.writes() == 1)
+    event.key.collection == W::Row::COLLECTION.name
+        && event.revision.as_ref().is_some_and(|revision| revision.writes() == 1)
 }

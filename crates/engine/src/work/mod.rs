@@ -39,7 +39,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use runstate_core::decision::Command;
-use runstate_core::lease::LEASE;
+use runstate_core::lease::{Claim, ClaimTarget, LEASE};
 use runstate_core::marker::{BoxFuture, MaybeSend, MaybeSync};
 pub use runstate_core::operation::{Backoff, Failure, WorkItem};
 use runstate_value::Json;
@@ -188,9 +188,14 @@ impl<W: WorkItem> Worker<W> {
         let kinds: Vec<String> = self.served.iter().map(|served| served.kind.clone()).collect();
         // Without kinds, the owner and the lease are still checked.
         for kinds in std::iter::once(&[][..]).chain(kinds.chunks(W::KINDS_PER_CLAIM)) {
-            W::claim(kinds, &self.owner, self.lease).check()?;
+            self.claim_of(kinds).check()?;
         }
         Ok(())
+    }
+
+    /// The claim of one item of these kinds.
+    fn claim_of(&self, kinds: &[String]) -> Claim<W::Row> {
+        Claim::new(ClaimTarget::Kinds(kinds.to_vec()), &self.owner, self.lease)
     }
 
     fn host(&self) -> &dyn Host {

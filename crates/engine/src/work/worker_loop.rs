@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::{AbortHandle, Either, abortable};
 use futures_util::stream::FuturesUnordered;
 use runstate_core::error_code::ErrorCode;
+use runstate_core::lease::{NextAvailable, Release};
 use runstate_core::marker::BoxFuture;
 use runstate_core::operation::WorkItem;
 use runstate_value::time::{Millis, Timestamp};
@@ -373,7 +374,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     fn release(&mut self, work: Box<W>) {
         let worker = self.worker;
         self.push(Box::pin(async move {
-            if worker.engine.execute(&work.release()).await.is_ok() {
+            if worker.engine.execute(&Release::<W::Row>::new(work.id(), work.token())).await.is_ok() {
                 worker.emit(&WorkerEvent::Released(&work));
             }
             LoopEvent::Released
@@ -409,15 +410,14 @@ const DUE_JITTER: Millis = Millis(50);
 impl<W: WorkItem> Worker<W> {
     /// Claims an item of these kinds. `None`: none is open.
     async fn claim(&self, kinds: &[String]) -> Result<Option<Box<W>>, Error> {
-        let claimed = self.engine.execute(&W::claim(kinds, &self.owner, self.lease)).await?;
-        Ok(claimed.into().map(Box::new))
+        Ok(self.engine.execute(&self.claim_of(kinds)).await?.work)
     }
 
     /// When an item of these kinds may be claimed next; `None`: none is open.
     pub(super) async fn next_available(&self, kinds: &[String]) -> Result<Option<Timestamp>, Error> {
         let mut next: Option<Timestamp> = None;
         for kinds in kinds.chunks(W::KINDS_PER_CLAIM) {
-            let available = self.engine.query(&W::next_available(kinds)).await?;
+            let available = self.engine.query(&NextAvailable::<W::Row>::new(kinds)).await?;
             next = next.into_iter().chain(available).min();
         }
         Ok(next)

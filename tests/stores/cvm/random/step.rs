@@ -4,9 +4,10 @@
 use proptest::prelude::*;
 use runstate::client::Answer;
 use runstate::client::Cvm;
-use runstate::domain::cvm::{CC_HISTORY, ClaimTarget, ClaimedCall, EXECUTIONS, Fail, Start};
+use runstate::domain::cvm::{CC_HISTORY, ClaimedCall, EXECUTIONS, Fail, Start};
 use runstate::engine::{Error, RunLimit};
 use runstate::id::CommandId;
+use runstate::lease::ClaimTarget;
 use runstate::store::layer::Method;
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -287,7 +288,7 @@ impl RandomRun {
                 self.claim(of, step)
             }
             StepAct::ClaimCall => RandomCommand::Claim {
-                of: ClaimTarget::Call(self.pick_call(pick)?.0),
+                of: ClaimTarget::Item(self.pick_call(pick)?.0),
                 owner: "by name".into(),
                 lease: Millis::seconds(20),
             },

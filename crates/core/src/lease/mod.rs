@@ -1,15 +1,24 @@
-//! The rules of leases: a worker claims an item for the duration of a lease, and completes or fails it. A worker whose
+//! Leases: a worker claims an item for the duration of a lease, and completes, fails or releases it. A worker whose
 //! lease has ended may be replaced. A fencing token, greater with every claim of an item, distinguishes the late worker
 //! from the current one (Kleppmann, "How to do distributed locking", 2016).
+//!
+//! | file | contents |
+//! |---|---|
+//! | `item.rs` | what a domain declares: the row of an item, and where its items differ |
+//! | `commands.rs` | the commands that all items have |
 
-use runstate_value::Json;
+mod commands;
+mod item;
+
 use runstate_value::time::{Millis, Timestamp};
 use serde_json::json;
 
-use crate::decision::{Ctx, LoadedDocument, Rejection, View};
+use crate::decision::{Ctx, Rejection};
 use crate::error_code::ErrorCode;
 use crate::limits::SAFE_INTEGER;
-use crate::schema::Key;
+
+pub use commands::{Claim, ClaimResult, ClaimTarget, Expire, Heartbeat, NextAvailable, Release, claimed};
+pub use item::{ItemKind, Lease, LeaseNames, Leased, OperationNames, StoredLease};
 
 /// The duration of a lease, if the worker names none.
 pub const LEASE: Millis = Millis::seconds(30);
@@ -23,29 +32,29 @@ pub const LONGEST_LEASE: Millis = Millis::days(30);
 /// Largest number of kinds in one claim.
 pub const KINDS_PER_CLAIM: usize = 16;
 
-/// Names of the queries for items that may be claimed, one for each kind.
-pub const KIND_QUERIES: [&str; KINDS_PER_CLAIM] = [
-    "kind 1", "kind 2", "kind 3", "kind 4", "kind 5", "kind 6", "kind 7", "kind 8", "kind 9", "kind 10", "kind 11",
-    "kind 12", "kind 13", "kind 14", "kind 15", "kind 16",
-];
-
 /// Most items that one claim passes over because they cannot be claimed. The next claim continues.
-pub const MOST_PASSED_OVER: usize = 16;
+const MOST_PASSED_OVER: usize = 16;
 
 /// The shortest and the longest time that an item waits which cannot be claimed, so that it delays no other.
 const SKIPPED_FOR: (Millis, Millis) = (Millis::minutes(1), Millis::minutes(60));
 
+/// How long a row of a queue is kept whose document is missing: an import may insert it before its document.
+const ORPHAN_KEPT: Millis = Millis::days(1);
+
 /// Longest name of a worker or of an error, in bytes.
 const NAME_BYTES: usize = 200;
 
+/// The error of an attempt whose worker sent no heartbeat until the end of its lease.
+pub const LEASE_EXPIRED: &str = "its worker sent no heartbeat until the end of its lease";
+
 /// The token of the claim that follows the one under `last`. It is never below the time: an item may have the id of one
 /// that was deleted, and a worker that claimed that one must not complete this one.
-pub fn next_token(last: u64, now: Timestamp) -> u64 {
+fn next_token(last: u64, now: Timestamp) -> u64 {
     last.saturating_add(1).max(u64::try_from(now.as_millis()).unwrap_or_default())
 }
 
 /// Whether a greater token than `last` can be written. Otherwise the item cannot be claimed again.
-pub fn has_next_token(last: u64) -> bool {
+fn has_next_token(last: u64) -> bool {
     last < SAFE_INTEGER as u64
 }
 
@@ -75,33 +84,25 @@ pub fn check_name(field: &str, name: Option<&str>) -> Result<(), Rejection> {
     }
 }
 
-/// Rejects more kinds of items than one command reads. `what` names the kinds, such as `kinds of calls`.
-pub fn check_kinds(what: &str, kinds: &[String]) -> Result<(), Rejection> {
-    if kinds.len() <= KINDS_PER_CLAIM {
-        return Ok(());
+/// The beginning of the message of a failure, with a mark where it ends: it is enough to see the cause.
+pub fn shorten_message(message: &str, max_bytes: usize) -> String {
+    if message.len() <= max_bytes {
+        return message.to_owned();
     }
-    Err(Rejection::Limit {
-        what: format!("{} {what} at once", kinds.len()),
-        limit: format!("at most {KINDS_PER_CLAIM}"),
-        remedy: "pass the others separately",
-    })
+    format!("{}…", &message[..message.floor_char_boundary(max_bytes.saturating_sub('…'.len_utf8()))])
 }
 
-/// The rejection of a worker that has lost its claim on `what`, such as "step `e1:2`".
-pub fn stale_claim(what: &str, token: u64) -> Rejection {
-    let message =
-        format!("the claim of {what} has ended: it was claimed again, released or closed; nothing was changed");
+/// The rejection of a worker that has lost its claim on an item.
+pub fn stale_claim<L: Leased>(id: &str, token: u64) -> Rejection {
+    let message = format!(
+        "the claim of {} `{id}` has ended: it was claimed again, released or closed; nothing was changed",
+        L::NOUN
+    );
     Rejection::Domain { code: ErrorCode::STALE_CLAIM, message, details: json!({"token": token}) }
 }
 
 /// One of `count` items that may be claimed: not the first, so that workers which claim at once choose different ones.
-pub fn pick(ctx: &Ctx, count: usize) -> usize {
+fn pick(ctx: &Ctx, count: usize) -> usize {
     let [a, b, c, d, ..] = ctx.seed("claim");
     u32::from_be_bytes([a, b, c, d]) as usize % count.max(1)
-}
-
-/// When the first of the rows of these queries may be claimed; `None`: there are none. `field` has the time.
-pub fn first_available(view: &View, queries: &[&str], field: &str) -> Option<Timestamp> {
-    let at = |(_, row): &(Key, LoadedDocument)| row.document.get(field).and_then(Json::as_i64);
-    view.all_rows(queries).filter_map(at).min().map(Timestamp::from_millis)
 }

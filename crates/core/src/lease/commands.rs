@@ -1,0 +1,383 @@
+//! The commands that all items of workers have.
+
+use std::any::Any;
+use std::marker::PhantomData;
+
+use runstate_value::Json;
+use runstate_value::time::{Millis, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    KINDS_PER_CLAIM, LEASE, Lease, Leased, MOST_PASSED_OVER, SHORTEST_LEASE, check_lease, check_name, next_token, pick,
+    stale_claim,
+};
+use crate::decision::{
+    AnyCommand, Command, Ctx, Decision, DomainQuery, LoadedDocument, LoadedEntity, Ports, ReadSet, Rejection,
+    TypedCommand, TypedQuery, View,
+};
+use crate::operation::{DueRule, Operation};
+use crate::schema::Direction::Ascending;
+use crate::schema::{Filter, Freshness, Key, Query};
+
+/// Names of the queries for items that may be claimed, one for each kind.
+const KIND_QUERIES: [&str; KINDS_PER_CLAIM] = [
+    "kind 1", "kind 2", "kind 3", "kind 4", "kind 5", "kind 6", "kind 7", "kind 8", "kind 9", "kind 10", "kind 11",
+    "kind 12", "kind 13", "kind 14", "kind 15", "kind 16",
+];
+
+/// Rejects more kinds of items than one command reads.
+fn check_kinds<L: Leased>(kinds: &[String]) -> Result<(), Rejection> {
+    let Some(kind) = L::KIND.filter(|_| kinds.len() > KINDS_PER_CLAIM) else { return Ok(()) };
+    Err(Rejection::Limit {
+        what: format!("{} {} at once", kinds.len(), kind.plural),
+        limit: format!("at most {KINDS_PER_CLAIM}"),
+        remedy: "pass the others separately",
+    })
+}
+
+/// Reads the first `limit` items of each of these kinds that are available at this time.
+fn reads_of_kinds<L: Leased>(view: &View, kinds: &[String], available_at: &Filter, limit: u32) -> ReadSet {
+    let (reads, condition) = L::condition(view);
+    let Some(condition) = condition else { return reads };
+    let queries = match L::KIND {
+        Some(kind) => kinds.iter().map(|one| Query::of(&L::COLLECTION).eq(kind.field, one.as_str())).collect(),
+        None => vec![Query::of(&L::COLLECTION)],
+    };
+    let queries = queries.into_iter().map(|query| {
+        let query = query.filter(available_at.clone()).filter(condition.clone());
+        query.sort(L::AVAILABLE_AT, Ascending).limit(limit).with_unreadable()
+    });
+    KIND_QUERIES.iter().zip(queries).fold(reads, |reads, (name, query)| reads.query(name, query))
+}
+
+/// The item that a worker has claimed under this token.
+pub fn claimed<L: Leased>(view: &View, id: &str, token: u64) -> Result<LoadedEntity<L>, Rejection> {
+    let is_held = |row: &LoadedEntity<L>| row.entity.lease().is_some_and(|lease| lease.is_held_with(token));
+    L::find(view, id)?.filter(is_held).ok_or_else(|| stale_claim::<L>(id, token))
+}
+
+/// The items that a worker may claim.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimTarget {
+    /// Any item of one of these kinds, at most 16. Items without kinds: any.
+    Kinds(Vec<String>),
+    /// The item with this id.
+    Item(String),
+}
+
+/// Claims one item for a worker until its lease ends.
+#[derive(Clone, Debug, Serialize)]
+#[serde(bound = "")]
+pub struct Claim<L> {
+    of: ClaimTarget,
+    owner: String,
+    lease: Millis,
+    #[serde(skip)]
+    item: PhantomData<fn() -> L>,
+}
+
+impl<L: Leased> Claim<L> {
+    /// The claim of one of these items for the worker `owner`, whose name is for people.
+    pub fn new(of: ClaimTarget, owner: impl Into<String>, lease: Millis) -> Self {
+        Self { of, owner: owner.into(), lease, item: PhantomData }
+    }
+
+    /// Begins a lease. Returns it.
+    pub fn begin(&self, row: &mut L, now: Timestamp) -> Result<Lease, Rejection> {
+        let earlier = row.lease().ok_or_else(|| stale_claim::<L>(row.id(), 0))?;
+        let until = now + self.lease;
+        let lease = Lease {
+            owner: Some(self.owner.clone()),
+            available_at: row.latest_end().map_or(until, |latest| until.min(latest)),
+            token: next_token(earlier.token, now),
+            attempts: earlier.attempts.saturating_add(1),
+        };
+        row.set_lease(lease.clone());
+        Ok(lease)
+    }
+
+    fn candidates(&self, view: &View, now: Timestamp) -> Vec<LoadedEntity<L>> {
+        let (mut rows, is_named) = match &self.of {
+            ClaimTarget::Item(id) => (L::find(view, id).ok().flatten().into_iter().collect(), true),
+            ClaimTarget::Kinds(_) => (view.readable_entities::<L>(&KIND_QUERIES), false),
+        };
+        rows.retain(|row| row.entity.may_be_claimed(now, is_named));
+        rows
+    }
+}
+
+/// The result of a claim, by default of none. The ledger keeps the claim alone: a repeat reads the work.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent, bound = "")]
+pub struct ClaimResult<L: Leased> {
+    /// The claim; `None`: no item may be claimed.
+    claimed: Option<L::Claimed>,
+    /// The work. `None`: no item was claimed, or the claimed item does not exist any more.
+    #[serde(skip)]
+    pub work: Option<Box<L::Work>>,
+}
+
+impl<L: Leased> Default for ClaimResult<L> {
+    fn default() -> Self {
+        Self { claimed: None, work: None }
+    }
+}
+
+impl<L: Leased> ClaimResult<L> {
+    /// The result for a claimed item.
+    pub fn new(claimed: L::Claimed, work: L::Work) -> Self {
+        Self { claimed: Some(claimed), work: Some(Box::new(work)) }
+    }
+}
+
+impl<L: Leased> Command for Claim<L> {
+    const NAME: &'static str = L::NAMES.claim.command;
+    type Output = ClaimResult<L>;
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_lease(self.lease)?;
+        check_name("owner", Some(&self.owner))?;
+        let ClaimTarget::Kinds(kinds) = &self.of else { return Ok(()) };
+        check_kinds::<L>(kinds)?;
+        kinds.iter().try_for_each(|kind| L::check_kind(kind))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        match &self.of {
+            ClaimTarget::Item(id) => ReadSet::entity::<L>(id),
+            ClaimTarget::Kinds(kinds) => {
+                let now = Filter::Lte(L::AVAILABLE_AT.to_owned(), view.now().as_millis().into());
+                reads_of_kinds::<L>(view, kinds, &now, view.spread())
+            }
+        }
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ClaimResult<L>>, Rejection> {
+        let mut candidates = self.candidates(view, ctx.now);
+        let mut passed_over = Decision::new(ClaimResult::default());
+        while !candidates.is_empty() && passed_over.changes.len() < MOST_PASSED_OVER {
+            let row = candidates.swap_remove(pick(ctx, candidates.len()));
+            match L::claim(view, ctx, row.clone(), self) {
+                Ok(mut claimed) => {
+                    claimed.include(passed_over);
+                    return Ok(claimed);
+                }
+                // Another item may be claimed, and this one later.
+                Err(rejection)
+                    if matches!(self.of, ClaimTarget::Kinds(_))
+                        && !matches!(rejection, Rejection::Unread(_) | Rejection::Torn(_)) =>
+                {
+                    let next = candidates.iter().rev().take(MOST_PASSED_OVER).map(|next| &next.entity);
+                    passed_over.changes.push(L::pass_over(view, ctx, row, &rejection, next)?);
+                }
+                Err(rejection) => return Err(rejection),
+            }
+        }
+        Ok(passed_over)
+    }
+
+    fn next(&self, output: &ClaimResult<L>, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        let ClaimResult { claimed: Some(claimed), work: None } = output else { return None };
+        Some(TypedQuery::boxed(ClaimedWork::<L> { claimed: claimed.clone() }))
+    }
+
+    fn absorb(&self, output: &mut ClaimResult<L>, part: Box<dyn Any>) {
+        if let Ok(work) = part.downcast::<Option<L::Work>>() {
+            output.work = work.map(Box::new);
+        }
+    }
+
+    fn reply(&self, output: &ClaimResult<L>) -> Result<Json, serde_json::Error> {
+        serde_json::to_value(&output.work)
+    }
+}
+
+/// Reads the work of a repeated claim.
+struct ClaimedWork<L: Leased> {
+    claimed: L::Claimed,
+}
+
+impl<L: Leased> DomainQuery for ClaimedWork<L> {
+    const NAME: &'static str = L::NAMES.claim.command;
+    type Output = Option<L::Work>;
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<L::Work>, Rejection> {
+        L::work(view, &self.claimed)
+    }
+}
+
+/// Reports that a worker still works on an item, and renews its lease.
+///
+/// Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = L::NAMES.heartbeat.operation, cli = L::NAMES.heartbeat.command_line)]
+#[serde(bound = "")]
+pub struct Heartbeat<L: Leased> {
+    /// The item.
+    #[operation(subject, name = L::ID)]
+    id: String,
+    /// The fencing token of the claim.
+    token: u64,
+    /// How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds.
+    #[operation(name = "leaseMs", default = LEASE)]
+    lease: Millis,
+    #[operation(skip)]
+    #[serde(skip)]
+    item: PhantomData<fn() -> L>,
+}
+
+impl<L: Leased> Heartbeat<L> {
+    /// The heartbeat of the worker that has claimed the item under this token.
+    pub fn new(id: impl Into<String>, token: u64, lease: Millis) -> Self {
+        Self { id: id.into(), token, lease, item: PhantomData }
+    }
+}
+
+impl<L: Leased> Command for Heartbeat<L> {
+    const NAME: &'static str = L::NAMES.heartbeat.command;
+    type Output = Timestamp;
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_lease(self.lease)
+    }
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<L>(&self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Timestamp>, Rejection> {
+        let mut row = claimed::<L>(view, &self.id, self.token)?;
+        let until = ctx.now + self.lease;
+        let until = row.entity.latest_end().map_or(until, |latest| until.min(latest));
+        if let Some(lease) = row.entity.lease() {
+            row.entity.set_lease(Lease { available_at: until, ..lease });
+        }
+        Ok(L::extend(view, ctx, row)?.map(|()| until))
+    }
+}
+
+/// Releases a claimed item, which others may claim at once. The attempt does not count.
+///
+/// Errors: `stale_claim`.
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = L::NAMES.release.operation, cli = L::NAMES.release.command_line)]
+#[serde(bound = "")]
+pub struct Release<L: Leased> {
+    /// The item.
+    #[operation(subject, name = L::ID)]
+    id: String,
+    /// The fencing token of the claim.
+    token: u64,
+    #[operation(skip)]
+    #[serde(skip)]
+    item: PhantomData<fn() -> L>,
+}
+
+impl<L: Leased> Release<L> {
+    /// The release by the worker that has claimed the item under this token.
+    pub fn new(id: impl Into<String>, token: u64) -> Self {
+        Self { id: id.into(), token, item: PhantomData }
+    }
+}
+
+impl<L: Leased> Command for Release<L> {
+    const NAME: &'static str = L::NAMES.release.command;
+    type Output = ();
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<L>(&self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+        let mut row = claimed::<L>(view, &self.id, self.token)?;
+        if let Some(Lease { token, attempts, .. }) = row.entity.lease() {
+            let attempts = attempts.saturating_sub(1);
+            row.entity.set_lease(Lease { owner: None, available_at: ctx.now, token, attempts });
+        }
+        L::release(view, ctx, row)
+    }
+}
+
+/// Ends the claim of an item whose lease has ended. It counts as a failed attempt.
+#[derive(Clone, Debug, Serialize)]
+#[serde(bound = "")]
+pub struct Expire<L> {
+    id: String,
+    #[serde(skip)]
+    item: PhantomData<fn() -> L>,
+}
+
+impl<L: Leased> Expire<L> {
+    /// The rule for claims that have ended.
+    pub const RULE: DueRule = DueRule {
+        lead: |_| SHORTEST_LEASE,
+        ..DueRule::new(L::NAMES.claim.command, &L::COLLECTION, "due_at", |row| {
+            TypedCommand::boxed(Self { id: row.id.to_owned(), item: PhantomData })
+        })
+    };
+}
+
+impl<L: Leased> Command for Expire<L> {
+    const NAME: &'static str = L::NAMES.expire.command;
+    type Output = ();
+
+    fn subject(&self) -> Option<Key> {
+        L::subject(&self.id)
+    }
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<L>(&self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+        let has_ended = |lease: Lease| lease.owner.is_some() && lease.available_at <= ctx.now;
+        let row = L::find(view, &self.id)?.filter(|row| row.entity.lease().is_some_and(has_ended));
+        let mut row = row.ok_or_else(|| Rejection::Stale {
+            what: format!("the claim of {} `{}` is not due; nothing was changed", L::NOUN, self.id),
+        })?;
+        match L::expire(view, ctx, row.clone()) {
+            // Its document does not exist. The next claim passes over it.
+            Err(Rejection::NotFound { .. }) => {
+                row.entity.make_available(ctx.now);
+                Decision::new(()).save(row, ctx.now)
+            }
+            decision => decision,
+        }
+    }
+}
+
+/// Finds when a worker may claim an item of these kinds next. `None`: none is open. It may miss recent commits of other
+/// processes.
+#[derive(Clone, Debug)]
+pub struct NextAvailable<L> {
+    kinds: Vec<String>,
+    item: PhantomData<fn() -> L>,
+}
+
+impl<L: Leased> NextAvailable<L> {
+    /// The query for items of these kinds; of items without kinds for any.
+    pub fn new(kinds: &[String]) -> Self {
+        Self { kinds: kinds.to_vec(), item: PhantomData }
+    }
+}
+
+impl<L: Leased> DomainQuery for NextAvailable<L> {
+    const NAME: &'static str = L::NAMES.next_available.operation;
+    type Output = Option<Timestamp>;
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_kinds::<L>(&self.kinds)
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        // An index of timestamps is selected by a condition on their order.
+        let any = Filter::Gte(L::AVAILABLE_AT.to_owned(), i64::MIN.into());
+        reads_of_kinds::<L>(view, &self.kinds, &any, 1).with_freshness(Freshness::Session)
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {
+        let at = |(_, row): &(Key, LoadedDocument)| row.document.get(L::AVAILABLE_AT).and_then(Json::as_i64);
+        Ok(view.all_rows(&KIND_QUERIES).filter_map(at).min().map(Timestamp::from_millis))
+    }
+}

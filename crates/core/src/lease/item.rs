@@ -1,0 +1,258 @@
+//! What a domain declares to have items that workers claim.
+
+use runstate_value::time::Timestamp;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::commands::{Claim, ClaimResult};
+use super::{ORPHAN_KEPT, has_next_token, skipped_until};
+use crate::decision::{Change, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use crate::marker::MaybeSync;
+use crate::schema::{Entity, Fields, Filter, Key};
+
+/// The claim of an item, or the time from which it may be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The worker that has claimed it, for people; `None`: it is not claimed.
+    pub owner: Option<String>,
+    /// When a worker may claim it. A claimed item: when its lease ends.
+    pub available_at: Timestamp,
+    /// The fencing token of the last claim.
+    pub token: u64,
+    /// Number of attempts, a current one included.
+    pub attempts: u32,
+}
+
+impl Lease {
+    /// Whether the worker with this token has the claim.
+    pub(super) fn is_held_with(&self, token: u64) -> bool {
+        self.owner.is_some() && self.token == token
+    }
+
+    /// Whether a worker may claim the item.
+    pub fn is_available(&self, now: Timestamp) -> bool {
+        self.available_at <= now && has_next_token(self.token)
+    }
+}
+
+/// The names of an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct OperationNames {
+    /// As callers use it.
+    pub operation: &'static str,
+    /// As the ledger and logs do.
+    pub command: &'static str,
+    /// As a command line does.
+    pub command_line: &'static str,
+}
+
+/// The names of the operations that all items have. [`lease_names!`](crate::lease_names) makes them.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaseNames {
+    /// See [`Claim`].
+    pub claim: OperationNames,
+    /// See [`Heartbeat`](super::Heartbeat).
+    pub heartbeat: OperationNames,
+    /// See [`Release`](super::Release).
+    pub release: OperationNames,
+    /// See [`Expire`](super::Expire).
+    pub expire: OperationNames,
+    /// See [`NextAvailable`](super::NextAvailable).
+    pub next_available: OperationNames,
+}
+
+/// The names of the operations of items, by what they begin with: `lease_names!("apps.step.", "apps.step_", "step ")`.
+#[macro_export]
+macro_rules! lease_names {
+    ($operation:literal, $command:literal, $command_line:literal) => {
+        $crate::lease::LeaseNames {
+            claim: $crate::lease_names!(@ "claim", $operation, $command, $command_line),
+            heartbeat: $crate::lease_names!(@ "heartbeat", $operation, $command, $command_line),
+            release: $crate::lease_names!(@ "release", $operation, $command, $command_line),
+            expire: $crate::lease_names!(@ "expire", $operation, $command, $command_line),
+            next_available: $crate::lease_names!(@ "nextAvailable", $operation, $command, $command_line),
+        }
+    };
+    (@ $verb:literal, $operation:literal, $command:literal, $command_line:literal) => {
+        $crate::lease::OperationNames {
+            operation: concat!($operation, $verb),
+            command: concat!($command, $verb),
+            command_line: concat!($command_line, $verb),
+        }
+    };
+}
+
+/// The kinds among which workers choose items.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemKind {
+    /// The field with the kind. The index of items begins with it.
+    pub field: &'static str,
+    /// Several of them in messages, such as `kinds of calls`.
+    pub plural: &'static str,
+}
+
+/// The row of an item that workers claim. The commands that all items have are those of [`lease`](super).
+pub trait Leased: Entity + MaybeSync {
+    /// A claimed item with all that a worker needs to do it.
+    type Work: Serialize + MaybeSync + 'static;
+
+    /// The part of the work that the ledger keeps, which has no secret. A repeated claim finds the work by it.
+    type Claimed: Clone + Serialize + DeserializeOwned + MaybeSync + 'static;
+
+    /// The names of its operations.
+    const NAMES: LeaseNames;
+
+    /// The word for an item in messages, such as `step`.
+    const NOUN: &'static str;
+
+    /// The parameter that names an item.
+    const ID: &'static str = "id";
+
+    /// The kinds of items; `None`: workers claim any of them.
+    const KIND: Option<ItemKind> = None;
+
+    /// The field with the time from which a worker may claim it; in an index the only field, or the one after the kind.
+    const AVAILABLE_AT: &'static str = "available_at";
+
+    /// Its lease; `None`: it is closed, so no worker may claim it.
+    fn lease(&self) -> Option<Lease>;
+
+    /// Changes its lease.
+    fn set_lease(&mut self, lease: Lease);
+
+    /// The time at which a claim ends at the latest, whatever its lease.
+    fn latest_end(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Ends the claim, if there is one. A worker may claim the item from `at` on.
+    fn make_available(&mut self, at: Timestamp) {
+        if let Some(lease) = self.lease() {
+            self.set_lease(Lease { owner: None, available_at: at, ..lease });
+        }
+    }
+
+    /// The item with this id, if it exists.
+    fn find(view: &View, id: &str) -> Result<Option<LoadedEntity<Self>>, Rejection> {
+        view.find_entity(id)
+    }
+
+    /// Rejects a kind that workers do not serve.
+    fn check_kind(kind: &str) -> Result<(), Rejection> {
+        _ = kind;
+        Ok(())
+    }
+
+    /// A further condition for items that may be claimed, and the reads on which it depends. `None`: these are not done.
+    fn condition(view: &View) -> (ReadSet, Option<Filter>) {
+        _ = view;
+        (ReadSet::empty(), Some(Filter::All))
+    }
+
+    /// Whether a worker may claim the item. `named`: it claims this one, and not any.
+    fn may_be_claimed(&self, now: Timestamp, named: bool) -> bool {
+        _ = named;
+        self.lease().is_some_and(|lease| lease.is_available(now))
+    }
+
+    /// Claims the item ([`Claim::begin`]). If it is rejected, the claim passes over the item.
+    fn claim(
+        view: &View,
+        ctx: &mut Ctx,
+        row: LoadedEntity<Self>,
+        claim: &Claim<Self>,
+    ) -> Result<Decision<ClaimResult<Self>>, Rejection>;
+
+    /// The work of a claim, for a repeated one; `None`: the item does not exist any more.
+    fn work(view: &View, claimed: &Self::Claimed) -> Result<Option<Self::Work>, Rejection>;
+
+    /// Lets an item wait whose claim was rejected, so that it delays no other. `next`: those that are tried after it, to
+    /// read their documents at once.
+    fn pass_over<'a>(
+        view: &View,
+        ctx: &Ctx,
+        row: LoadedEntity<Self>,
+        rejection: &Rejection,
+        next: impl Iterator<Item = &'a Self>,
+    ) -> Result<Change, Rejection>;
+
+    /// Stores an item with a new lease, and what changes with it.
+    fn extend(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+        _ = view;
+        Decision::new(()).save(row, ctx.now)
+    }
+
+    /// Stores an item that its worker has released, and what changes with it.
+    fn release(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+        _ = view;
+        Decision::new(()).save(row, ctx.now)
+    }
+
+    /// Ends the attempt of an item whose lease has ended. Only a domain with [`Expire`](super::Expire) has it: a claim
+    /// may also replace such a worker.
+    fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+        _ = (view, row, ctx);
+        Ok(Decision::new(()))
+    }
+
+    /// The document for which commands on this item contend: [`Command::subject`](crate::decision::Command::subject).
+    fn subject(id: &str) -> Option<Key> {
+        _ = id;
+        None
+    }
+}
+
+/// The fields of a lease in a row of a queue.
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StoredLease {
+    /// When it may be claimed; missing while it is claimed.
+    pub available_at: Option<Timestamp>,
+    /// Since when it cannot be claimed, because its documents are missing or damaged.
+    pub skipped_since: Option<Timestamp>,
+    /// When its claim ends; missing unless it is claimed.
+    pub due_at: Option<Timestamp>,
+    /// The worker that has claimed it, for people.
+    #[entity(max = 1_000)]
+    pub owner: Option<String>,
+    /// The fencing token of the last claim.
+    pub token: u64,
+    /// Number of attempts.
+    pub attempts: u32,
+}
+
+impl StoredLease {
+    /// The lease of an item that may be claimed at once.
+    pub fn available(now: Timestamp) -> Self {
+        Self { available_at: Some(now), skipped_since: None, due_at: None, owner: None, token: 0, attempts: 0 }
+    }
+
+    /// Whether the fields agree: it is claimed until a time, or may be claimed from a time on.
+    pub fn is_consistent(&self) -> bool {
+        let is_claimed = self.owner.is_some();
+        is_claimed == self.available_at.is_none() && is_claimed == self.due_at.is_some()
+    }
+
+    /// See [`Leased::lease`].
+    pub fn get(&self) -> Option<Lease> {
+        let available_at = if self.owner.is_some() { self.due_at } else { self.available_at }?;
+        Some(Lease { owner: self.owner.clone(), available_at, token: self.token, attempts: self.attempts })
+    }
+
+    /// See [`Leased::set_lease`].
+    pub fn set(&mut self, lease: Lease) {
+        let Lease { owner, available_at, token, attempts } = lease;
+        let at = Some(available_at);
+        let (available_at, due_at) = if owner.is_some() { (None, at) } else { (at, None) };
+        let skipped_since = self.skipped_since.filter(|_| owner.is_none());
+        *self = Self { available_at, skipped_since, due_at, owner, token, attempts };
+    }
+
+    /// See [`Leased::pass_over`]: it waits ever longer. If its document is missing for a day, it is to be removed:
+    /// returns whether it is.
+    pub fn skip(&mut self, is_orphan: bool, now: Timestamp) -> bool {
+        let since = *self.skipped_since.get_or_insert(now);
+        self.available_at = Some(skipped_until(since, now));
+        is_orphan && now.since(since) >= ORPHAN_KEPT
+    }
+}
