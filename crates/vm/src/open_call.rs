@@ -8,6 +8,7 @@ use runstate_value::time::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::abrupt_completion::{self, AbruptCompletion, range_error};
+use super::array::Array;
 use super::entry::Entry;
 use super::entry_decoder::{self, ReadResult};
 use super::entry_encoder::EntryEncoder;
@@ -521,11 +522,16 @@ pub(super) fn check_suspended_call(
 ) -> ReadResult<u32> {
     let is_group = matches!(instruction, DecodedInstruction::Ask { function: HostFunction::All, .. });
     let is_call = matches!(instruction, DecodedInstruction::Cc { .. } | DecodedInstruction::Ask { .. });
+    // The operand of a group is the list of its calls.
+    let count = match call.operands.as_slice() {
+        [Value::Ref(list)] if is_group => machine.heap.array(*list).map_or(0, Array::len),
+        _ => 0,
+    };
     let open: Vec<&OpenRequest> = machine.tasks.open_calls.iter().filter(|call| call.is_blocking()).collect();
     let has_calls = match open.as_slice() {
         [] => false,
         [only] if !is_group => only.index.is_none(),
-        _ => is_group && open.iter().all(|call| call.index.is_some_and(|index| (index as usize) < MAX_OPEN_CALLS)),
+        _ => is_group && open.iter().all(|call| call.index.is_some_and(|index| (index as usize) < count)),
     };
     let has_answers = match machine.heap.array(call.answers) {
         Some(group) => is_group && group.len() == 3,

@@ -399,6 +399,8 @@ fn snapshot_with_mismatched_open_calls_is_refused() {
     assert!(restore(&|m| m["call"]["answers"] = json!(1)).is_err());
     assert!(restore(&|m| m["call"] = Json::Null).is_err());
     assert!(restore(&|m| m["call"]["operands"] = json!([])).is_err());
+    assert!(restore(&|m| m["call"]["operands"] = json!(["a"])).is_err());
+    assert!(restore(&|m| m["tasks"]["calls"][1]["index"] = json!(2)).is_err());
     assert!(restore(&|m| m["keys"] = json!(0)).is_err());
     assert!(restore(&|m| m["keys"] = json!(9999)).is_err());
 }
