@@ -85,6 +85,16 @@ const MAX_READ_AGE: Millis = Millis::minutes(1);
 pub(super) struct DueReads(Mutex<SortedMap<&'static str, (Timestamp, Option<Timestamp>)>>);
 
 impl DueReads {
+    /// Forgets the reads of rules whose next entity was due at `now`. Those of others count as before: work that was
+    /// done makes nothing due sooner than any commit does.
+    fn forget_due(&self, now: Timestamp) {
+        let mut reads = self.lock();
+        let is_later = |due: &Option<Timestamp>| due.is_none_or(|due| due > now);
+        let mut later = SortedMap::default();
+        later.extend(reads.iter().filter(|(_, (_, due))| is_later(due)).map(|(rule, read)| (*rule, *read)));
+        *reads = later;
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, SortedMap<&'static str, (Timestamp, Option<Timestamp>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -131,7 +141,7 @@ impl Engine {
         };
         let rotated = if is_slice { limit } else { limit.saturating_mul(ROTATED_PER_ITEM) };
         self.run_rotation(rotated, &mut report).await?;
-        *self.shared.due_reads.lock() = SortedMap::default();
+        self.shared.due_reads.forget_due(now);
         report.more |= removed >= u64::from(most.max(1));
         report.swept = removed + expired;
         Ok(report)
