@@ -345,7 +345,7 @@ fn a_worker_refreshes_views_and_moves_rows_to_partitions() {
         connect(&url).await.batch_execute("UPDATE runstate.changes SET at = now() - interval '30 days'").await.unwrap();
         worker.store().sweep(COMMANDS.name, clock(), 10).await.unwrap();
         assert_ne!(read_text(&url, "SELECT value FROM runstate.meta WHERE key = 'feed'").await, None);
-        // It may not alter them, nor their records, and nobody else may call the functions.
+        // It may not alter them, nor their records, and no other user may call the functions.
         let limited = connect(&format!("postgres://{database}@{place}")).await;
         assert!(limited.batch_execute("REFRESH MATERIALIZED VIEW fleet.project_resource_summary").await.is_err());
         let records = "UPDATE runstate.meta SET value = '{}' WHERE key <> 'feed'";
