@@ -6,10 +6,9 @@ use std::process::ExitCode;
 
 use runstate::decision::{Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, TypedCommand, View};
 use runstate::operation::{Domain, DueRule, EntityQueries, Operation};
-use runstate::schema::{Entity, State};
+use runstate::schema::{Entity, State, Wire};
 use runstate::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 fn main() -> ExitCode {
     runstate_cli::main(&[&NOTES])
@@ -28,7 +27,7 @@ runstate::error_codes! {
 }
 
 /// A reminder. It is deleted 30 days after it was done.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "notes.reminders", version = 1, noun = "reminder", filters(status))]
 #[index(due, when = "exists(due)")]
 #[ttl(done_at, days = 30)]
@@ -40,13 +39,11 @@ pub struct Reminder {
     #[entity(max = 500)]
     pub text: String,
     #[entity(state)]
-    #[serde(flatten)]
     pub state: ReminderState,
 }
 
 /// The status of a reminder. A status owns its fields, so that the two cannot disagree.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 pub enum ReminderState {
     Open { due: Timestamp },
     Done { done_at: Timestamp },

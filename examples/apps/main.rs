@@ -44,8 +44,8 @@ fn invalid(error: serde_json::Error) -> Error {
 async fn print_until_end(engine: &Engine, id: &Json) {
     let mut printed = Vec::new();
     loop {
-        let shown = call(engine, "apps.execution.show", json!({"executionId": id})).await;
-        let steps = call(engine, "apps.execution.steps", json!({"executionId": id})).await;
+        let shown = call(engine, "apps.execution.show", json!({"id": id})).await;
+        let steps = call(engine, "apps.execution.steps", json!({"id": id})).await;
         let (Ok(shown), Ok(Json::Array(steps))) = (shown, steps) else { return };
         for step in steps {
             let line = format!("{} {} {}", step["step_name"], step["status"], step["error"]["message"]);

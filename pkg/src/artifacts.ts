@@ -109,7 +109,7 @@ export class Artifacts {
    * removed meanwhile, and as `closed` after the store is closed.
    *
    * @example
-   * return new Response(await rs.apps.artifacts.read(id), { headers: { "content-type": artifact.mime_type } });
+   * return new Response(await rs.apps.artifacts.read(id), { headers: { "content-type": artifact.mimeType } });
    */
   async read(id: string, options: ReadArtifactOptions = {}): Promise<ReadableStream<Uint8Array>> {
     const method = "apps.artifacts.read";

@@ -14,17 +14,17 @@ export type AdoptedHub = {
 /** An app or a part of one. Every save and activation of a version writes it, so one version is active at a time. */
 export type App = {
   /** The number of the app. */
-  app_id: number;
+  appId: number;
   /** The name of the app. */
-  app_name: string;
+  appName: string;
   /** Its id: the numbers of the app and of its part, such as `1` or `1:2`. */
   id: string;
   /** The number of the part; missing: the whole app. */
-  sub_app_id: number | null;
+  subAppId: number | null;
   /** The name of the part. */
-  sub_app_name: string | null;
+  subAppName: string | null;
   /** When the document was last changed. */
-  updated_at: number;
+  updatedAt: number;
 };
 
 /** One version of the configuration of an app. */
@@ -32,21 +32,21 @@ export type AppConfiguration = {
   /** Whether executions run this version unless they name another one. */
   active: boolean;
   /** The number of the app. */
-  app_id: number;
+  appId: number;
   /** The name of the app. */
-  app_name: string;
+  appName: string;
   /** The steps and their defaults. */
   configuration: { [key: string]: Json };
   /** When it was saved first. */
-  created_at: number;
+  createdAt: number;
   /** The person that saved it. */
-  created_by: string | null;
+  createdBy: string | null;
   /** Its id: that of the app with the version, such as `1:2@1.0.0`. */
   id: string;
   /** The number of the part; missing: the whole app. */
-  sub_app_id: number | null;
+  subAppId: number | null;
   /** The name of the part. */
-  sub_app_name: string | null;
+  subAppName: string | null;
   /** Whether an execution was started with it. It does not change then. */
   used: boolean;
   /** The version. */
@@ -69,17 +69,17 @@ export type AppConfigurationPage = {
 /** An execution of an app. */
 export type AppExecution = {
   /** The number of the app. */
-  app_id: number;
+  appId: number;
   /** The name of the app. */
-  app_name: string;
+  appName: string;
   /** The document of that version. */
-  configuration_id: string | null;
+  configurationId: string | null;
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
   /** The error of the step that failed first: its `message`, its `step_id` and its `step_name`. */
   error: Json;
   /** Its id. */
-  execution_id: string;
+  id: string;
   /** Its input. */
   input: Json;
   /** Further information of the caller. */
@@ -87,19 +87,19 @@ export type AppExecution = {
   /** How far it is. */
   progress: GraphProgress;
   /** When it is removed, with its steps and artifacts; missing: it runs, or it expires by itself. */
-  remove_at?: number;
+  removeAt: number | null;
   /** Whether its removal has begun. It cannot continue then. */
-  removing?: boolean;
+  removing: boolean;
   /** When it was started. */
-  started_at: number;
+  startedAt: number;
   /** The number of the part of the app; missing: the whole app. */
-  sub_app_id: number | null;
+  subAppId: number | null;
   /** The name of that part. */
-  sub_app_name: string | null;
+  subAppName: string | null;
   /** When the document was last changed. */
-  updated_at: number;
+  updatedAt: number;
   /** The user for whom it runs. */
-  user_id: string;
+  userId: string;
   /** The version of the configuration that it runs. */
   version: string | null;
 } & (
@@ -110,25 +110,25 @@ export type AppExecution = {
   /** Every step is completed or skipped. */
   | {
     /** When it ended. Documents of other programs may lack it. */
-    completed_at: number | null;
+    completedAt: number | null;
     /** The time from its start to its end, in milliseconds. */
-    duration_ms: number | null;
+    durationMs: number | null;
     status: "completed";
   }
   /** A step has failed, and what was to be undone is undone. */
   | {
     /** When it ended. Documents of other programs may lack it. */
-    completed_at: number | null;
+    completedAt: number | null;
     /** The time from its start to its end, in milliseconds. */
-    duration_ms: number | null;
+    durationMs: number | null;
     status: "failed";
   }
   /** It was cancelled. */
   | {
     /** When it ended. Documents of other programs may lack it. */
-    completed_at: number | null;
+    completedAt: number | null;
     /** The time from its start to its end, in milliseconds. */
-    duration_ms: number | null;
+    durationMs: number | null;
     status: "cancelled";
   });
 
@@ -159,7 +159,7 @@ export type AppExecutionStatus =
 /** An execution after a command. */
 export type AppExecutionSummary = {
   /** Its id. */
-  execution_id: string;
+  id: string;
   /** Its status. */
   status: AppExecutionStatus;
 };
@@ -180,9 +180,9 @@ export type AppPage = {
 /** How many executions of an app were completed. */
 export type AppSuccess = {
   /** The name of the app. */
-  app_name: string;
+  appName: string;
   /** Their part of all, from 0 to 1. */
-  success_rate: number;
+  successRate: number;
   /** Number of those that are completed. */
   successful: number;
   /** Number of its executions. */
@@ -191,7 +191,7 @@ export type AppSuccess = {
 
 /** The parameters of `apps.app.list`. */
 export type AppsAppListParams = {
-  /** Only those with this `app_id`. */
+  /** Only those with this `appId`. */
   app?: number;
   /** `next` of the page before; by default the first page. */
   cursor?: string;
@@ -200,24 +200,24 @@ export type AppsAppListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "app_id" | "sub_app_id";
+  sort?: "appId" | "subAppId";
 };
 
 /** The parameters of `apps.artifact.list`. */
 export type AppsArtifactListParams = {
-  /** Only those with this `artifact_type`. */
+  /** Only those with this `artifactType`. */
   artifactType?: string;
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
   descending?: boolean;
-  /** Only those with this `execution_id`. */
+  /** Only those with this `executionId`. */
   execution?: string;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "execution_id" | "step_id" | "artifact_type" | "created_at" | "sha256";
-  /** Only those with this `step_id`. */
+  sort?: "executionId" | "stepId" | "artifactType" | "createdAt" | "sha256";
+  /** Only those with this `stepId`. */
   step?: number;
 };
 
@@ -269,7 +269,7 @@ export type AppsConfigurationActivateParams = {
 export type AppsConfigurationListParams = {
   /** Only those with this `active`. */
   active?: boolean;
-  /** Only those with this `app_id`. */
+  /** Only those with this `appId`. */
   app?: number;
   /** `next` of the page before; by default the first page. */
   cursor?: string;
@@ -278,8 +278,8 @@ export type AppsConfigurationListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "app_id" | "sub_app_id" | "version" | "active";
-  /** Only those with this `sub_app_id`. */
+  sort?: "appId" | "subAppId" | "version" | "active";
+  /** Only those with this `subAppId`. */
   subApp?: number;
 };
 
@@ -322,10 +322,10 @@ export type AppsDeliveryListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "available_at" | "due_at" | "subscription_id" | "status" | "event" | "created_at";
+  sort?: "availableAt" | "dueAt" | "subscriptionId" | "status" | "event" | "createdAt";
   /** Only those with this `status`. */
   status?: "pending" | "running" | "delivered" | "dead";
-  /** Only those with this `subscription_id`. */
+  /** Only those with this `subscriptionId`. */
   subscription?: string;
 };
 
@@ -340,7 +340,7 @@ export type AppsExecutionCancelParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The execution. */
-  executionId: string;
+  id: string;
 };
 
 /** The parameters of `apps.execution.failed`. */
@@ -355,7 +355,7 @@ export type AppsExecutionFailedParams = {
 
 /** The parameters of `apps.execution.list`. */
 export type AppsExecutionListParams = {
-  /** Only those with this `app_id`. */
+  /** Only those with this `appId`. */
   app?: number;
   /** `next` of the page before; by default the first page. */
   cursor?: string;
@@ -364,19 +364,19 @@ export type AppsExecutionListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "execution_id" | "app_id" | "sub_app_id" | "user_id" | "status" | "started_at" | "remove_at";
+  sort?: "id" | "appId" | "subAppId" | "userId" | "status" | "startedAt" | "removeAt";
   /** Only those with this `status`. */
   status?: "running" | "completed" | "failed" | "cancelled";
-  /** Only those with this `sub_app_id`. */
+  /** Only those with this `subAppId`. */
   subApp?: number;
-  /** Only those with this `user_id`. */
+  /** Only those with this `userId`. */
   user?: string;
 };
 
 /** The parameters of `apps.execution.show`. */
 export type AppsExecutionShowParams = {
   /** Its id. */
-  executionId: string;
+  id: string;
 };
 
 /** The parameters of `apps.execution.start`. */
@@ -402,7 +402,7 @@ export type AppsExecutionStartParams = {
 /** The parameters of `apps.execution.steps`. */
 export type AppsExecutionStepsParams = {
   /** The execution. */
-  executionId: string;
+  id: string;
 };
 
 /** The parameters of `apps.metrics.list`. */
@@ -553,15 +553,15 @@ export type AppsStepListParams = {
   cursor?: string;
   /** Whether the sort is in descending order. */
   descending?: boolean;
-  /** Only those with this `execution_id`. */
+  /** Only those with this `executionId`. */
   execution?: string;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "execution_id" | "step_id" | "status" | "step_name" | "started_at";
+  sort?: "executionId" | "stepId" | "status" | "stepName" | "startedAt";
   /** Only those with this `status`. */
   status?: "pending" | "running" | "completed" | "failed" | "skipped";
-  /** Only those with this `step_name`. */
+  /** Only those with this `stepName`. */
   stepName?: string;
 };
 
@@ -709,29 +709,29 @@ export type ArmData = {
 /** An artifact of a step. */
 export type Artifact = {
   /** Its name, such as that of a file. */
-  artifact_name: string;
+  artifactName: string;
   /** Its type, such as `screenshot`, `log`, `code` or `report`. */
-  artifact_type: string;
+  artifactType: string;
   /** When it was stored. */
-  created_at: number;
+  createdAt: number;
   /** The execution. */
-  execution_id: string;
+  executionId: string;
   /** Its id. */
   id: string;
   /** Further information of the caller. */
   metadata: { [key: string]: Json };
   /** The media type of its content, such as `image/png` (RFC 6838). */
-  mime_type: string;
+  mimeType: string;
   /** The SHA-256 hash of the bytes, in hexadecimal digits. */
   sha256: string | null;
   /** The number of bytes. */
-  size_bytes: number;
+  sizeBytes: number;
   /** The number of the step. */
-  step_id: number;
+  stepId: number;
   /** The place of the bytes in that storage. */
-  storage_path: string;
+  storagePath: string;
   /** The storage that has the bytes. */
-  storage_type: StorageType;
+  storageType: StorageType;
 };
 
 /** One page of a result. */
@@ -802,27 +802,27 @@ export type Better =
 /** The budgets of a project for one resource. */
 export type BudgetAccount = {
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
   /** Number of budgets that were created by callers. */
-  created_budgets: number;
+  createdBudgets: number;
   /** Number of failures in a row of what amounts were reserved for. */
   failures: number;
+  /** Its id, which follows from project and resource. */
+  id: string;
   /** When the circuit breaker opened; missing while it is closed. */
-  opened_at: number | null;
+  openedAt: number | null;
   /** The plans of each period: the one with the latest first day applies. */
   plans: BudgetPlan[];
   /** The project. */
-  project_uuid: string;
+  projectUuid: string;
   /** The resource. */
-  resource_type: ResourceType;
+  resourceType: ResourceType;
   /** The reservation that tries whether the resource works again. */
-  trial_uuid: string | null;
+  trialUuid: string | null;
   /** The unit of all its budgets; missing while it has none. */
   unit: Unit | null;
   /** When the document was last changed. */
-  updated_at: number;
-  /** Its id, which follows from project and resource. */
-  uuid: string;
+  updatedAt: number;
 };
 
 /** One page of a result. */
@@ -841,23 +841,23 @@ export type BudgetAccountPage = {
 /** Something that a person should know of a budget. */
 export type BudgetEvent = {
   /** The amounts of the budget after it. */
-  allocated_amount: string;
+  allocatedAmount: string;
   /** When it happened. */
   at: number;
   /** The budget. */
-  budget_uuid: string;
+  budgetUuid: string;
+  /** Its id. */
+  id: string;
   /** The kind of the event. */
   kind: BudgetEventKind;
   /** The project. */
-  project_uuid: string;
+  projectUuid: string;
   /** The reserved amount. */
-  reserved_amount: string;
+  reservedAmount: string;
   /** The resource. */
-  resource_type: ResourceType;
+  resourceType: ResourceType;
   /** The used amount. */
-  used_amount: string;
-  /** Its id. */
-  uuid: string;
+  usedAmount: string;
 };
 
 /** A kind of event. */
@@ -894,49 +894,49 @@ export type BudgetPeriod =
 /** The plan by which the budget of a period is made. */
 export type BudgetPlan = {
   /** The amount of a new budget. */
-  allocated_amount: string;
+  allocatedAmount: string;
   /** Whether a period without a budget gets one. */
-  auto_reset: boolean;
+  autoReset: boolean;
   /** The length of the period. */
-  budget_period: BudgetPeriod;
+  budgetPeriod: BudgetPeriod;
   /** The first day of the first period to which it applies. */
-  first_start: string;
+  firstStart: string;
   /** The first day of the last period for which a caller created a budget. Later ones have none without `auto_reset`. */
-  last_start: string;
+  lastStart: string;
 };
 
 /** A budget after a command. */
 export type BudgetSummary = {
   /** The amount that may be used. */
-  allocated_amount: string;
+  allocatedAmount: string;
   /** The length of its period. */
-  budget_period: BudgetPeriod;
+  budgetPeriod: BudgetPeriod;
+  /** Its id. */
+  id: string;
   /** The part of the used and reserved amount that is beyond the allocated one. */
-  overrun_amount: string;
+  overrunAmount: string;
   /** The last day of its period. */
-  period_end: string;
+  periodEnd: string;
   /** The first day of its period. */
-  period_start: string;
+  periodStart: string;
   /** The amount of open reservations. */
-  reserved_amount: string;
+  reservedAmount: string;
   /** The unit of all amounts. */
   unit: Unit;
   /** The amount that was used. */
-  used_amount: string;
-  /** Its id. */
-  uuid: string;
+  usedAmount: string;
 };
 
 /** The claim of a call. */
 export type CallClaim = {
   /** Number of claims, without those that were released. */
-  attempts?: number;
+  attempts: number | null;
   /** The worker; missing between two attempts. */
-  owner?: string;
+  owner: string | null;
   /** The fencing token: greater with every claim of the call. */
-  token?: number;
+  token: number | null;
   /** When the lease ends. */
-  until?: number;
+  until: number | null;
 };
 
 /** A call, and its execution. */
@@ -958,11 +958,11 @@ export type CallDetails = {
 /** The failure of a worker to complete a call. */
 export type CallError = {
   /** Name of the worker, if given. */
-  by?: string;
+  by: string | null;
   /** The message. */
   message: string;
   /** The error's name in the program; missing: `CallError`. */
-  name?: string;
+  name: string | null;
   /** When the attempt failed. */
   timestamp: number;
 };
@@ -970,13 +970,13 @@ export type CallError = {
 /** A failure to complete a call, or the refusal of its cost. */
 export type CallFailure = {
   /** The worker. */
-  by?: string;
+  by: string | null;
   /** The message. */
-  message?: string;
+  message: string | null;
   /** The error's name in the program, if the worker named one. */
-  name?: string;
+  name: string | null;
   /** When it failed. */
-  timestamp?: number;
+  timestamp: number | null;
 };
 
 /** The outcome of a call. */
@@ -1085,55 +1085,55 @@ export type Capabilities = {
 /** A state of a project to which machines can return. */
 export type Checkpoint = {
   /** Its type. */
-  checkpoint_type: CheckpointType;
+  checkpointType: CheckpointType;
   /** Number of checkpoints after it. */
   children: number;
   /** How many times smaller it is than its files. */
-  compression_ratio: string | null;
+  compressionRatio: string | null;
   /** Why it was created. */
   context: string | null;
   /** When it was created. */
-  created_at: number;
+  createdAt: number;
   /** The machine that created it. */
-  created_by_machine_uuid: string | null;
+  createdByMachineUuid: string | null;
   /** Its description. */
   description: string | null;
   /** Its files by their names. */
-  file_manifest: { [key: string]: FileEntry } | null;
+  fileManifest: { [key: string]: FileEntry } | null;
+  /** Its id. */
+  id: string;
   /** Number of machines that were spawned from it, or whose newest one it is. */
   machines: number;
   /** Further information. */
   metadata: { [key: string]: Json };
   /** The checkpoint before it; missing for the first one. */
-  parent_checkpoint_uuid: string | null;
+  parentCheckpointUuid: string | null;
   /** The project. */
-  project_uuid: string;
+  projectUuid: string;
   /** The snapshot of its virtual machine. */
-  proxmox_snapshot_id: string | null;
+  proxmoxSnapshotId: string | null;
   /** Its size in bytes. */
-  size_bytes: number | null;
-  /** Its id. */
-  uuid: string;
+  sizeBytes: number | null;
   /** The virtual machine. */
-  vm_id: string | null;
+  vmId: string | null;
 } & (
   /** It waits for its verification. */
   | {
-    verification_status: "pending";
+    verificationStatus: "pending";
   }
   /** Its contents are complete. */
   | {
-    verification_status: "verified";
+    verificationStatus: "verified";
     /** When it was verified. */
-    verified_at: number;
+    verifiedAt: number;
   }
   /** Its contents are damaged. */
   | {
     /** Why it failed. */
     failure: string;
-    verification_status: "failed";
+    verificationStatus: "failed";
     /** When it was verified. */
-    verified_at: number;
+    verifiedAt: number;
   });
 
 /** One page of a result. */
@@ -1151,14 +1151,14 @@ export type CheckpointPage = {
 
 /** A checkpoint after a command. */
 export type CheckpointSummary = {
-  /** The checkpoint before it. */
-  parent_checkpoint_uuid: string | null;
-  /** The project. */
-  project_uuid: string;
   /** Its id. */
-  uuid: string;
+  id: string;
+  /** The checkpoint before it. */
+  parentCheckpointUuid: string | null;
+  /** The project. */
+  projectUuid: string;
   /** Whether it is verified. */
-  verification_status: VerificationStatus;
+  verificationStatus: VerificationStatus;
 };
 
 /** A reason to create a checkpoint. */
@@ -1213,7 +1213,7 @@ export type ClaimedCall = {
    * The reservation of the call's cost. A worker that has spent it, and whose answer is refused because it is late,
    * commits it.
    */
-  reservation?: string;
+  reservation: string | null;
   /** The fencing token, which is needed to complete the call. */
   token: number;
   /** The end of the lease. */
@@ -1386,7 +1386,7 @@ export type Cost = {
   /** The resource: `money`. */
   resource: string;
   /** The part of the resource, such as `claude_api`. */
-  subtype?: string;
+  subtype: string | null;
   /** The unit of the amount: `USD`. */
   unit: string;
 };
@@ -1819,7 +1819,7 @@ export type DamagedDocument = {
 /** A checkpoint that was deleted. */
 export type DeletedCheckpoint = {
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /**
@@ -1828,9 +1828,9 @@ export type DeletedCheckpoint = {
  */
 export type DeletionCursor = {
   /** Time of the last row of the log. */
-  log?: number;
+  log: number | null;
   /** Step of the last call. */
-  step?: number;
+  step: number | null;
 };
 
 /** The progress of a deletion. */
@@ -1850,7 +1850,7 @@ export type Delivery = {
   /** Number of attempts. */
   attempts: number;
   /** When it was made. */
-  created_at: number;
+  createdAt: number;
   /** The summary of the event for the receiver. */
   data: { [key: string]: Json };
   /** The error of the last attempt. */
@@ -1860,24 +1860,24 @@ export type Delivery = {
   /** Its id: that of the message, in every attempt. */
   id: string;
   /** When the event happened. */
-  occurred_at: number;
+  occurredAt: number;
   /** The HTTP status of the response that confirmed it. */
-  response_status: number | null;
+  responseStatus: number | null;
   /** The subscription. */
-  subscription_id: string;
+  subscriptionId: string;
   /** The fencing token of the last claim. */
   token: number;
 } & (
   /** It waits for a worker or for its next attempt. */
   | {
     /** When it may be claimed. */
-    available_at: number;
+    availableAt: number;
     status: "pending";
   }
   /** A worker has claimed it. */
   | {
     /** When the claim ends. */
-    due_at: number;
+    dueAt: number;
     /** The worker, for people. */
     owner: string;
     status: "running";
@@ -1885,17 +1885,17 @@ export type Delivery = {
   /** The receiver has confirmed it. */
   | {
     /** When it was confirmed. */
-    ended_at: number;
+    endedAt: number;
     /** When its row is removed. */
-    expires_at: number;
+    expiresAt: number;
     status: "delivered";
   }
   /** It is a dead letter: it is not sent again, unless a caller redelivers it. */
   | {
     /** When it was given up. */
-    ended_at: number;
+    endedAt: number;
     /** When its row is removed. */
-    expires_at: number;
+    expiresAt: number;
     status: "dead";
   });
 
@@ -2226,15 +2226,15 @@ export type ErrorFields = {
 /** The price of a currency from a day on. */
 export type ExchangeRate = {
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
   /** The currency. */
   currency: Unit;
-  /** The price of one in Canadian dollars. */
-  price_cad: string;
   /** Its id, which follows from currency and day. */
-  uuid: string;
+  id: string;
+  /** The price of one in Canadian dollars. */
+  priceCad: string;
   /** The first day on which it is valid, UTC. */
-  valid_from: string;
+  validFrom: string;
 };
 
 /** One page of a result. */
@@ -2253,9 +2253,9 @@ export type ExchangeRatePage = {
 /** A rate after a command. */
 export type ExchangeRateSummary = {
   /** Its id. */
-  uuid: string;
+  id: string;
   /** The first day on which it is valid. */
-  valid_from: string;
+  validFrom: string;
 };
 
 /** An execution as callers see it. */
@@ -2299,7 +2299,7 @@ export type Execution = {
 /** A sample of the metrics of an execution. */
 export type ExecutionMetrics = {
   /** The execution. */
-  execution_id: string;
+  executionId: string;
   /** Its id, which begins with its time. */
   id: string;
   /** Its numbers by their names. */
@@ -2414,12 +2414,12 @@ export type ExperimentStatus =
 
 /** An experiment after a command. */
 export type ExperimentSummary = {
+  /** Its id. */
+  id: string;
   /** The result; missing unless it is completed. */
   result: ExperimentResult | null;
   /** Its status. */
   status: ExperimentStatus;
-  /** Its id. */
-  uuid: string;
 };
 
 /** Counts and hash of an export. */
@@ -2541,7 +2541,7 @@ export type FileChangeKind =
 /** A file of a checkpoint. */
 export type FileEntry = {
   /** When it was changed last. */
-  modified_at: number;
+  modifiedAt: number;
   /** The SHA-256 of its bytes, in hexadecimal. */
   sha256: string;
   /** Its size in bytes. */
@@ -2632,12 +2632,12 @@ export type FleetBudgetAccountListParams = {
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `project_uuid`. */
+  /** Only those with this `projectUuid`. */
   projectUuid?: string;
-  /** Only those with this `resource_type`. */
+  /** Only those with this `resourceType`. */
   resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   /** The field by which they are sorted; by default their id. */
-  sort?: "project_uuid" | "resource_type" | "updated_at";
+  sort?: "projectUuid" | "resourceType" | "updatedAt";
 };
 
 /** The parameters of `fleet.budget.change`. */
@@ -2649,7 +2649,7 @@ export type FleetBudgetChangeParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The budget. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.budget.create`. */
@@ -2674,7 +2674,7 @@ export type FleetBudgetCreateParams = {
 
 /** The parameters of `fleet.budgetEvent.list`. */
 export type FleetBudgetEventListParams = {
-  /** Only those with this `budget_uuid`. */
+  /** Only those with this `budgetUuid`. */
   budgetUuid?: string;
   /** `next` of the page before; by default the first page. */
   cursor?: string;
@@ -2684,15 +2684,15 @@ export type FleetBudgetEventListParams = {
   kind?: "warning" | "overrun";
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `project_uuid`. */
+  /** Only those with this `projectUuid`. */
   projectUuid?: string;
   /** The field by which they are sorted; by default their id. */
-  sort?: "project_uuid" | "at" | "budget_uuid" | "kind";
+  sort?: "projectUuid" | "at" | "budgetUuid" | "kind";
 };
 
 /** The parameters of `fleet.budget.list`. */
 export type FleetBudgetListParams = {
-  /** Only those with this `budget_period`. */
+  /** Only those with this `budgetPeriod`. */
   budgetPeriod?: "daily" | "weekly" | "monthly" | "total";
   /** `next` of the page before; by default the first page. */
   cursor?: string;
@@ -2700,12 +2700,12 @@ export type FleetBudgetListParams = {
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `project_uuid`. */
+  /** Only those with this `projectUuid`. */
   projectUuid?: string;
-  /** Only those with this `resource_type`. */
+  /** Only those with this `resourceType`. */
   resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   /** The field by which they are sorted; by default their id. */
-  sort?: "project_uuid" | "resource_type" | "budget_period" | "period_start" | "period_end" | "roll_at" | "updated_at";
+  sort?: "projectUuid" | "resourceType" | "budgetPeriod" | "periodStart" | "periodEnd" | "rollAt" | "updatedAt";
 };
 
 /** The parameters of `fleet.budget.reserve`. */
@@ -2727,7 +2727,7 @@ export type FleetBudgetReserveParams = {
 /** The parameters of `fleet.budget.show`. */
 export type FleetBudgetShowParams = {
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.checkpoint.create`. */
@@ -2740,6 +2740,8 @@ export type FleetCheckpointCreateParams = {
   description?: string;
   /** Its files by their names. */
   fileManifest?: { [key: string]: FileEntry };
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
   /** The machine that creates it. */
   machineUuid?: string;
   /** Further information. */
@@ -2756,8 +2758,6 @@ export type FleetCheckpointCreateParams = {
   trigger?: CheckpointTrigger;
   /** Its type. */
   type: CheckpointType;
-  /** Its id, a UUID; by default a new one. */
-  uuid?: string;
   /** The virtual machine; by default that of the machine. */
   vmId?: string;
 };
@@ -2767,7 +2767,7 @@ export type FleetCheckpointDeleteParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The checkpoint. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.checkpoint.diff`. */
@@ -2780,9 +2780,9 @@ export type FleetCheckpointDiffParams = {
 
 /** The parameters of `fleet.checkpoint.list`. */
 export type FleetCheckpointListParams = {
-  /** Only those with this `checkpoint_type`. */
+  /** Only those with this `checkpointType`. */
   checkpointType?: "genesis" | "automatic" | "manual" | "final" | "hub_daily";
-  /** Only those with this `created_by_machine_uuid`. */
+  /** Only those with this `createdByMachineUuid`. */
   createdByMachineUuid?: string;
   /** `next` of the page before; by default the first page. */
   cursor?: string;
@@ -2790,24 +2790,24 @@ export type FleetCheckpointListParams = {
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `parent_checkpoint_uuid`. */
+  /** Only those with this `parentCheckpointUuid`. */
   parentCheckpointUuid?: string;
-  /** Only those with this `project_uuid`. */
+  /** Only those with this `projectUuid`. */
   projectUuid?: string;
   /** The field by which they are sorted; by default their id. */
-  sort?: "project_uuid" | "parent_checkpoint_uuid" | "created_at" | "checkpoint_type" | "created_by_machine_uuid";
+  sort?: "projectUuid" | "parentCheckpointUuid" | "createdAt" | "checkpointType" | "createdByMachineUuid";
 };
 
 /** The parameters of `fleet.checkpoint.path`. */
 export type FleetCheckpointPathParams = {
   /** The checkpoint. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.checkpoint.show`. */
 export type FleetCheckpointShowParams = {
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.exchangeRate.list`. */
@@ -2821,7 +2821,7 @@ export type FleetExchangeRateListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "currency" | "valid_from";
+  sort?: "currency" | "validFrom";
 };
 
 /** The parameters of `fleet.exchangeRate.set`. */
@@ -2841,7 +2841,7 @@ export type FleetExperimentAdoptParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The experiment. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.experiment.complete`. */
@@ -2849,17 +2849,17 @@ export type FleetExperimentCompleteParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The experiment. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.experiment.fail`. */
 export type FleetExperimentFailParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The experiment. */
+  id: string;
   /** Why. */
   reason: string;
-  /** The experiment. */
-  uuid: string;
 };
 
 /** The parameters of `fleet.experiment.list`. */
@@ -2871,7 +2871,7 @@ export type FleetExperimentListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "status" | "started_at" | "ends_at";
+  sort?: "status" | "startedAt" | "endsAt";
   /** Only those with this `status`. */
   status?: "planned" | "running" | "completed" | "failed";
 };
@@ -2883,7 +2883,7 @@ export type FleetExperimentObserveParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The experiment. */
-  uuid: string;
+  id: string;
   /** The values by the names of the metrics. */
   values: { [key: string]: number };
 };
@@ -2900,20 +2900,20 @@ export type FleetExperimentPlanParams = {
   description?: string;
   /** For how many days it runs; by default 14. */
   durationDays?: number;
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
   /** Further information. */
   metadata?: { [key: string]: Json };
   /** Its name. */
   name: string;
   /** The metrics that decide, at most 20. */
   successMetrics: SuccessMetric[];
-  /** Its id, a UUID; by default a new one. */
-  uuid?: string;
 };
 
 /** The parameters of `fleet.experiment.show`. */
 export type FleetExperimentShowParams = {
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.experiment.start`. */
@@ -2923,7 +2923,7 @@ export type FleetExperimentStartParams = {
   /** The experimental hub. */
   hubUuid: string;
   /** The experiment. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.greedinessChange.list`. */
@@ -2934,10 +2934,10 @@ export type FleetGreedinessChangeListParams = {
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `project_uuid`. */
+  /** Only those with this `projectUuid`. */
   projectUuid?: string;
   /** The field by which they are sorted; by default their id. */
-  sort?: "project_uuid" | "changed_at";
+  sort?: "projectUuid" | "changedAt";
 };
 
 /** The parameters of `fleet.hubCheckpoint.create`. */
@@ -2952,6 +2952,8 @@ export type FleetHubCheckpointCreateParams = {
   commandId?: string;
   /** The hub. */
   hubUuid: string;
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
   /** Further information. */
   metadata?: { [key: string]: Json };
   /** The snapshot of the virtual machine. */
@@ -2962,30 +2964,28 @@ export type FleetHubCheckpointCreateParams = {
   triggerReason?: string;
   /** Its type. */
   type: HubCheckpointType;
-  /** Its id, a UUID; by default a new one. */
-  uuid?: string;
 };
 
 /** The parameters of `fleet.hubCheckpoint.list`. */
 export type FleetHubCheckpointListParams = {
-  /** Only those with this `checkpoint_type`. */
+  /** Only those with this `checkpointType`. */
   checkpointType?: "daily" | "manual" | "pre_experiment" | "recovery";
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
   descending?: boolean;
-  /** Only those with this `hub_uuid`. */
+  /** Only those with this `hubUuid`. */
   hubUuid?: string;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "hub_uuid" | "created_at" | "checkpoint_type";
+  sort?: "hubUuid" | "createdAt" | "checkpointType";
 };
 
 /** The parameters of `fleet.hubCheckpoint.show`. */
 export type FleetHubCheckpointShowParams = {
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.hubCheckpoint.verify`. */
@@ -2995,7 +2995,7 @@ export type FleetHubCheckpointVerifyParams = {
   /** Whether it is damaged. */
   failed?: boolean;
   /** The checkpoint. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.hub.list`. */
@@ -3020,14 +3020,14 @@ export type FleetHubRegisterParams = {
   commandId?: string;
   /** Its configuration. */
   configuration?: { [key: string]: Json };
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
   /** Further information. */
   metadata?: { [key: string]: Json };
   /** The hub from which it was made. */
   parentHubUuid?: string;
   /** Its type. */
   type: HubType;
-  /** Its id, a UUID; by default a new one. */
-  uuid?: string;
   /** Its version. */
   version?: string;
   /** The virtual machine. */
@@ -3039,17 +3039,17 @@ export type FleetHubRegisterParams = {
 /** The parameters of `fleet.hub.show`. */
 export type FleetHubShowParams = {
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.hub.status`. */
 export type FleetHubStatusParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The hub. */
+  id: string;
   /** The new status. */
   status: HubStatus;
-  /** The hub. */
-  uuid: string;
 };
 
 /** The parameters of `fleet.intelligentMachine.heartbeat`. */
@@ -3058,10 +3058,10 @@ export type FleetIntelligentMachineHeartbeatParams = {
   activity?: MachineActivity;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The machine. */
+  id: string;
   /** How far it is, for people. */
   progress?: string;
-  /** The machine. */
-  uuid: string;
 };
 
 /** The parameters of `fleet.intelligentMachine.list`. */
@@ -3072,10 +3072,10 @@ export type FleetIntelligentMachineListParams = {
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `project_uuid`. */
+  /** Only those with this `projectUuid`. */
   projectUuid?: string;
   /** The field by which they are sorted; by default their id. */
-  sort?: "status" | "project_uuid" | "spawned_at" | "type" | "spawned_by_hub_uuid" | "last_heartbeat" | "updated_at";
+  sort?: "status" | "projectUuid" | "spawnedAt" | "type" | "spawnedByHubUuid" | "lastHeartbeat" | "updatedAt";
   /** Only those with this `status`. */
   status?: "spawning" | "active" | "working" | "checkpointing" | "terminated";
   /** Only those with this `type`. */
@@ -3091,7 +3091,7 @@ export type FleetIntelligentMachinePerformanceParams = {
 /** The parameters of `fleet.intelligentMachine.show`. */
 export type FleetIntelligentMachineShowParams = {
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.intelligentMachine.spawn`. */
@@ -3104,6 +3104,8 @@ export type FleetIntelligentMachineSpawnParams = {
   fileModifications?: { [key: string]: Json };
   /** The machine of type `hub` that spawns it. */
   hubUuid?: string;
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
   /** Further information. */
   metadata?: { [key: string]: Json };
   /** The project. */
@@ -3116,8 +3118,6 @@ export type FleetIntelligentMachineSpawnParams = {
   resourceConstraints?: { [key: string]: Json };
   /** The type: `claude_code`, `aider`, `qwen_coder`, `hub`, or one that was registered. */
   type: string;
-  /** Its id, a UUID; by default a new one. */
-  uuid?: string;
   /** The virtual machine. */
   vmId?: string;
   /** The node of the virtual machine. */
@@ -3128,10 +3128,10 @@ export type FleetIntelligentMachineSpawnParams = {
 export type FleetIntelligentMachineStatusParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The machine. */
+  id: string;
   /** The new status. */
   status: WorkingStatus;
-  /** The machine. */
-  uuid: string;
 };
 
 /** The parameters of `fleet.intelligentMachine.terminate`. */
@@ -3142,10 +3142,10 @@ export type FleetIntelligentMachineTerminateParams = {
   commandId?: string;
   /** Why it failed; by default it succeeded. */
   error?: string;
+  /** The machine. */
+  id: string;
   /** The part of the resource, such as `claude_api`. */
   resourceSubtype?: string;
-  /** The machine. */
-  uuid: string;
 };
 
 /** The parameters of `fleet.machineType.choose`. */
@@ -3163,7 +3163,7 @@ export type FleetMachineTypeListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "updated_at";
+  sort?: "updatedAt";
 };
 
 /** The parameters of `fleet.machineType.register`. */
@@ -3181,7 +3181,7 @@ export type FleetMachineTypeRegisterParams = {
 /** The parameters of `fleet.machineType.show`. */
 export type FleetMachineTypeShowParams = {
   /** Its id. */
-  name: string;
+  id: string;
 };
 
 /** The parameters of `fleet.maintenance.list`. */
@@ -3195,7 +3195,7 @@ export type FleetMaintenanceListParams = {
   /** Only those with this `operation`. */
   operation?: "cleanup_resource_usage" | "refresh_views";
   /** The field by which they are sorted; by default their id. */
-  sort?: "operation" | "performed_at";
+  sort?: "operation" | "performedAt";
 };
 
 /** The parameters of `fleet.project.change`. */
@@ -3206,14 +3206,14 @@ export type FleetProjectChangeParams = {
   description?: string;
   /** The share of resources that it asks for, from 0 to 1. */
   greediness?: string;
+  /** The project. */
+  id: string;
   /** Further information, which replaces what there is. */
   metadata?: { [key: string]: Json };
   /** Its name. */
   name?: string;
   /** Why the greediness changes, for people. */
   reason?: string;
-  /** The project. */
-  uuid: string;
 };
 
 /** The parameters of `fleet.project.create`. */
@@ -3224,12 +3224,12 @@ export type FleetProjectCreateParams = {
   description?: string;
   /** The share of resources that it asks for, from 0 to 1. */
   greediness: string;
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
   /** Further information. */
   metadata?: { [key: string]: Json };
   /** Its name. */
   name: string;
-  /** Its id, a UUID; by default a new one. */
-  uuid?: string;
 };
 
 /** The parameters of `fleet.project.list`. */
@@ -3241,7 +3241,7 @@ export type FleetProjectListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "greediness" | "status" | "updated_at";
+  sort?: "greediness" | "status" | "updatedAt";
   /** Only those with this `status`. */
   status?: "active" | "paused" | "completed" | "archived";
 };
@@ -3252,32 +3252,32 @@ export type FleetProjectRebalanceParams = {
   commandId?: string;
   /** How well it uses its resources, from 0 to 1. */
   efficiency: string;
+  /** The project. */
+  id: string;
   /** Why it has this efficiency, for people. */
   reasons?: string[];
-  /** The project. */
-  uuid: string;
 };
 
 /** The parameters of `fleet.project.share`. */
 export type FleetProjectShareParams = {
   /** The project. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.project.show`. */
 export type FleetProjectShowParams = {
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.project.status`. */
 export type FleetProjectStatusParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The project. */
+  id: string;
   /** The new status. */
   status: ProjectStatus;
-  /** The project. */
-  uuid: string;
 };
 
 /** The parameters of `fleet.reservation.commit`. */
@@ -3288,12 +3288,12 @@ export type FleetReservationCommitParams = {
   commandId?: string;
   /** Its cost in Canadian dollars. That of money is computed. */
   costCad?: string;
+  /** The reservation. */
+  id: string;
   /** The machine that used it. */
   machineUuid?: string;
   /** The part of the resource, such as `claude_api`. */
   resourceSubtype?: string;
-  /** The reservation. */
-  uuid: string;
 };
 
 /** The parameters of `fleet.reservation.list`. */
@@ -3304,12 +3304,12 @@ export type FleetReservationListParams = {
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `project_uuid`. */
+  /** Only those with this `projectUuid`. */
   projectUuid?: string;
-  /** Only those with this `resource_type`. */
+  /** Only those with this `resourceType`. */
   resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   /** The field by which they are sorted; by default their id. */
-  sort?: "state" | "expires_at" | "project_uuid" | "resource_type";
+  sort?: "state" | "expiresAt" | "projectUuid" | "resourceType";
   /** Only those with this `state`. */
   state?: "active" | "committed" | "released" | "expired";
 };
@@ -3321,18 +3321,18 @@ export type FleetReservationReleaseParams = {
   /** Whether what it was for has failed. */
   failed?: boolean;
   /** The reservation. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.reservation.show`. */
 export type FleetReservationShowParams = {
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.usage.list`. */
 export type FleetUsageListParams = {
-  /** Only those with this `billing_period`. */
+  /** Only those with this `billingPeriod`. */
   billingPeriod?: string;
   /** `next` of the page before; by default the first page. */
   cursor?: string;
@@ -3340,14 +3340,14 @@ export type FleetUsageListParams = {
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `machine_uuid`. */
+  /** Only those with this `machineUuid`. */
   machineUuid?: string;
-  /** Only those with this `project_uuid`. */
+  /** Only those with this `projectUuid`. */
   projectUuid?: string;
-  /** Only those with this `resource_type`. */
+  /** Only those with this `resourceType`. */
   resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   /** The field by which they are sorted; by default their id. */
-  sort?: "project_uuid" | "billing_period" | "machine_uuid" | "resource_type" | "resource_subtype" | "recorded_at";
+  sort?: "projectUuid" | "billingPeriod" | "machineUuid" | "resourceType" | "resourceSubtype" | "recordedAt";
 };
 
 /** The parameters of `fleet.usage.record`. */
@@ -3375,7 +3375,7 @@ export type FleetUsageRecordParams = {
 /** The parameters of `fleet.usage.show`. */
 export type FleetUsageShowParams = {
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /** The parameters of `fleet.usage.summary`. */
@@ -3443,7 +3443,7 @@ export type FleetVerificationListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "queued_at" | "available_at" | "due_at";
+  sort?: "queuedAt" | "availableAt" | "dueAt";
 };
 
 /** The parameters of `fleet.verification.release`. */
@@ -3493,15 +3493,15 @@ export type GreedinessChange = {
   /** The greediness before. */
   before: string;
   /** When it changed. */
-  changed_at: number;
+  changedAt: number;
   /** The efficiency from which it was computed. */
   efficiency: string | null;
+  /** Its id. */
+  id: string;
   /** The project. */
-  project_uuid: string;
+  projectUuid: string;
   /** Why it changed. */
   reasons: string[];
-  /** Its id. */
-  uuid: string;
 };
 
 /** One page of a result. */
@@ -3531,43 +3531,43 @@ export type Health =
 /** A state of a hub to which it can return. */
 export type HubCheckpoint = {
   /** Number of machines at that time. */
-  active_machines: number;
+  activeMachines: number;
   /** Number of projects at that time. */
-  active_projects: number;
+  activeProjects: number;
   /** Its size in gigabytes. */
-  checkpoint_size_gb: string | null;
+  checkpointSizeGb: string | null;
   /** Its type. */
-  checkpoint_type: HubCheckpointType;
+  checkpointType: HubCheckpointType;
   /** When it was created. */
-  created_at: number;
+  createdAt: number;
   /** The hub. */
-  hub_uuid: string;
+  hubUuid: string;
+  /** Its id. */
+  id: string;
   /** Further information. */
   metadata: { [key: string]: Json };
   /** The snapshot of the virtual machine. */
-  proxmox_snapshot_id: string;
+  proxmoxSnapshotId: string;
   /** Use of processors, memory and disk at that time. */
-  system_metrics: { [key: string]: Json } | null;
+  systemMetrics: { [key: string]: Json } | null;
   /** Why it was created. */
-  trigger_reason: string | null;
-  /** Its id. */
-  uuid: string;
+  triggerReason: string | null;
 } & (
   /** It waits for its verification. */
   | {
-    verification_status: "pending";
+    verificationStatus: "pending";
   }
   /** It is complete. */
   | {
-    verification_status: "verified";
+    verificationStatus: "verified";
     /** When it was verified. */
-    verified_at: number;
+    verifiedAt: number;
   }
   /** It is damaged. */
   | {
-    verification_status: "failed";
+    verificationStatus: "failed";
     /** When it was verified. */
-    verified_at: number;
+    verifiedAt: number;
   });
 
 /** One page of a result. */
@@ -3595,11 +3595,11 @@ export type HubCheckpointStatus =
 /** A checkpoint of a hub after a command. */
 export type HubCheckpointSummary = {
   /** The hub. */
-  hub_uuid: string;
+  hubUuid: string;
   /** Its id. */
-  uuid: string;
+  id: string;
   /** Whether it is verified. */
-  verification_status: HubCheckpointStatus;
+  verificationStatus: HubCheckpointStatus;
 };
 
 /** A type of checkpoints of hubs. */
@@ -3616,31 +3616,31 @@ export type HubCheckpointType =
 /** An experiment with a hub. */
 export type HubExperiment = {
   /** Whether the experimental hub has become the primary one. */
-  adopted_at: number | null;
+  adoptedAt: number | null;
   /** The checkpoint of the original hub from which the experimental one is made. */
-  base_checkpoint_uuid: string;
+  baseCheckpointUuid: string;
   /** The changes of the configuration. */
-  configuration_changes: { [key: string]: Json };
+  configurationChanges: { [key: string]: Json };
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
   /** Its description. */
   description: string | null;
   /** For how many days it runs. */
-  duration_days: number;
+  durationDays: number;
   /** The experimental hub; missing until it is started. */
-  experimental_hub_uuid: string | null;
+  experimentalHubUuid: string | null;
+  /** Its id. */
+  id: string;
   /** Further information. */
   metadata: { [key: string]: Json };
   /** Its name. */
   name: string;
   /** The original hub. */
-  original_hub_uuid: string;
+  originalHubUuid: string;
   /** The observed values, by the names of the metrics. */
-  performance_data: { [key: string]: MetricData };
+  performanceData: { [key: string]: MetricData };
   /** The metrics that decide. */
-  success_metrics: SuccessMetric[];
-  /** Its id. */
-  uuid: string;
+  successMetrics: SuccessMetric[];
 } & (
   /** It has not been started. */
   | {
@@ -3649,29 +3649,29 @@ export type HubExperiment = {
   /** Both hubs work. */
   | {
     /** When it is completed. */
-    ends_at: number;
+    endsAt: number;
     /** When it was started. */
-    started_at: number;
+    startedAt: number;
     status: "running";
   }
   /** Its metrics have decided. */
   | {
     /** When it was completed. */
-    completed_at: number;
+    completedAt: number;
     /** The result. */
     result: ExperimentResult;
     /** When it was started. */
-    started_at: number;
+    startedAt: number;
     status: "completed";
   }
   /** It was given up. */
   | {
     /** When it was given up. */
-    completed_at: number;
+    completedAt: number;
     /** Why. */
     failure: string;
     /** When it was started; missing: it was not. */
-    started_at: number | null;
+    startedAt: number | null;
     status: "failed";
   });
 
@@ -3693,25 +3693,25 @@ export type HubInstance = {
   /** Its configuration. */
   configuration: { [key: string]: Json };
   /** The experiment that it is part of. */
-  experiment_id: string | null;
+  experimentId: string | null;
+  /** Its id. */
+  id: string;
   /** When it made a checkpoint last. */
-  last_checkpoint_at: number | null;
+  lastCheckpointAt: number | null;
   /** Further information. */
   metadata: { [key: string]: Json };
   /** The hub from which it was made. */
-  parent_hub_uuid: string | null;
+  parentHubUuid: string | null;
   /** When it was registered. */
-  spawned_at: number;
+  spawnedAt: number;
   /** Its type. */
   type: HubType;
-  /** Its id. */
-  uuid: string;
   /** Its version. */
   version: string | null;
   /** The virtual machine. */
-  vm_id: string;
+  vmId: string;
   /** The node of the virtual machine. */
-  vm_node: string | null;
+  vmNode: string | null;
 } & (
   /** It works. */
   | {
@@ -3729,7 +3729,7 @@ export type HubInstance = {
   | {
     status: "retiring";
     /** When it was retired. */
-    terminated_at: number;
+    terminatedAt: number;
   });
 
 /** One page of a result. */
@@ -3758,12 +3758,12 @@ export type HubStatus =
 
 /** A hub after a command. */
 export type HubSummary = {
+  /** Its id. */
+  id: string;
   /** Its status. */
   status: HubStatus;
   /** Its type. */
   type: HubType;
-  /** Its id. */
-  uuid: string;
 };
 
 /** A type of hubs. */
@@ -3839,47 +3839,47 @@ export type Instruction = {
 /** An agent in a virtual machine. */
 export type IntelligentMachine = {
   /** Why it should make a checkpoint now. */
-  checkpoint_due: CheckpointTrigger | null;
+  checkpointDue: CheckpointTrigger | null;
   /** Number of checkpoints that it has created. */
-  checkpoints_created: number;
+  checkpointsCreated: number;
   /** Changes of files at its start. */
-  file_modifications: { [key: string]: Json };
+  fileModifications: { [key: string]: Json };
+  /** Its id. */
+  id: string;
   /** When it made a checkpoint last. */
-  last_checkpoint_at: number | null;
+  lastCheckpointAt: number | null;
   /** Its newest checkpoint. */
-  last_checkpoint_uuid: string | null;
+  lastCheckpointUuid: string | null;
   /** The last time at which it was alive; missing once it is terminated. */
-  last_heartbeat: number | null;
+  lastHeartbeat: number | null;
   /** Further information. */
   metadata: { [key: string]: Json };
   /** The checkpoint from which it was spawned. */
-  parent_checkpoint_uuid: string;
+  parentCheckpointUuid: string;
   /** How far it is, for people. */
   progress: string | null;
   /** The project. */
-  project_uuid: string;
+  projectUuid: string;
   /** Its task. */
   prompt: string | null;
   /** The reservation of its budget. It may have been removed. */
-  reservation_uuid: string;
+  reservationUuid: string;
   /** Limits of its resources. */
-  resource_constraints: { [key: string]: Json };
+  resourceConstraints: { [key: string]: Json };
   /** The resources that it has used. */
-  resource_usage: ResourceTotals;
+  resourceUsage: ResourceTotals;
   /** When it was spawned. */
-  spawned_at: number;
+  spawnedAt: number;
   /** The machine of type `hub` that spawned it. */
-  spawned_by_hub_uuid: string | null;
+  spawnedByHubUuid: string | null;
   /** Its type, such as `claude_code`. */
   type: string;
   /** When the document was last changed. */
-  updated_at: number;
-  /** Its id. */
-  uuid: string;
+  updatedAt: number;
   /** The virtual machine. */
-  vm_id: string | null;
+  vmId: string | null;
   /** The node of the virtual machine. */
-  vm_node: string | null;
+  vmNode: string | null;
 } & (
   /** Its virtual machine starts. */
   | {
@@ -3900,12 +3900,12 @@ export type IntelligentMachine = {
   /** It has ended. */
   | {
     /** Why it failed; missing if it succeeded. */
-    error_message: string | null;
+    errorMessage: string | null;
     /** How long it lived, in milliseconds. */
-    runtime_ms: number;
+    runtimeMs: number;
     status: "terminated";
     /** When it ended. */
-    terminated_at: number;
+    terminatedAt: number;
   });
 
 /** One page of a result. */
@@ -3937,15 +3937,15 @@ export type IntelligentMachineStatus =
 /** An intelligent machine after a command. */
 export type IntelligentMachineSummary = {
   /** Why it should make a checkpoint now. */
-  checkpoint_due: CheckpointTrigger | null;
+  checkpointDue: CheckpointTrigger | null;
+  /** Its id. */
+  id: string;
   /** Its newest checkpoint. */
-  last_checkpoint_uuid: string | null;
+  lastCheckpointUuid: string | null;
   /** The reservation of its budget. */
-  reservation_uuid: string;
+  reservationUuid: string;
   /** Its status. */
   status: IntelligentMachineStatus;
-  /** Its id. */
-  uuid: string;
 };
 
 /** The kind of a field's values. */
@@ -4049,36 +4049,30 @@ export type LogRowPage = {
 /** A machine on which sessions run. */
 export type Machine = {
   /** The sessions on it that have not ended. */
-  active_sessions: string[];
+  activeSessions: string[];
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
   /** All its slots. Without slots it takes any number of sessions. */
-  docker_slots: number[];
+  dockerSlots: number[];
   /** Its name in the network. */
   hostname: string;
-  /** The last time at which it was alive. */
-  last_heartbeat: number;
   /** Its id. */
-  machine_id: string;
+  id: string;
+  /** The last time at which it was alive. */
+  lastHeartbeat: number;
   /** Its specification, to pick it by. */
   metadata: { [key: string]: Json };
   /** The session in each slot that is taken. */
   slots: { [key: string]: string };
   /** When the document was last changed. */
-  updated_at: number;
+  updatedAt: number;
 } & (
   /** It takes sessions. */
-  | {
-    status: "online";
-  }
+  | "online"
   /** No heartbeat has arrived. */
-  | {
-    status: "offline";
-  }
+  | "offline"
   /** It takes no new sessions. */
-  | {
-    status: "maintenance";
-  });
+  | "maintenance");
 
 /** An activity of a machine, after which it should make a checkpoint. */
 export type MachineActivity =
@@ -4103,21 +4097,21 @@ export type MachinePage = {
 /** How the machines of a type performed. */
 export type MachinePerformance = {
   /** The mean number of calls of interfaces. */
-  avg_api_calls: number | null;
+  avgApiCalls: number | null;
   /** The mean number of checkpoints. */
-  avg_checkpoints_created: number | null;
+  avgCheckpointsCreated: number | null;
   /** The mean of what they cost, in Canadian dollars. */
-  avg_money_cost: number | null;
+  avgMoneyCost: number | null;
   /** The mean time for which those that have ended lived, in minutes. */
-  avg_runtime_minutes: number | null;
+  avgRuntimeMinutes: number | null;
   /** The type. */
-  machine_type: string;
+  machineType: string;
   /** Their part of all machines in percent, with two digits after the point. */
-  success_rate_percent: number;
+  successRatePercent: number;
   /** Number of machines that ended without an error. */
-  successful_machines: number;
+  successfulMachines: number;
   /** Number of machines. */
-  total_machines: number;
+  totalMachines: number;
 };
 
 /** Status of a machine, without its data. */
@@ -4132,9 +4126,9 @@ export type MachineStatus =
 /** A machine after a command. */
 export type MachineSummary = {
   /** Number of its free slots. */
-  free_slots: number;
+  freeSlots: number;
   /** Its id. */
-  machine_id: string;
+  id: string;
   /** Number of the sessions on it that have not ended. */
   sessions: number;
   /** Its status. */
@@ -4146,13 +4140,13 @@ export type MachineType = {
   /** Its capabilities, such as `refactoring`. */
   capabilities: string[];
   /** The cost of an hour, in Canadian dollars. */
-  cost_cad: string;
+  costCad: string;
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
   /** Its name. */
-  name: string;
+  id: string;
   /** When the document was last changed. */
-  updated_at: number;
+  updatedAt: number;
 };
 
 /** One page of a result. */
@@ -4206,13 +4200,13 @@ export type MachineView = {
 /** The log of one run of a job. */
 export type MaintenanceRow = {
   /** Number of rows that it changed or removed. */
-  affected_rows: number;
+  affectedRows: number;
+  /** Its id, which follows from the job and the time at which it was due. */
+  id: string;
   /** The job. */
   operation: UpkeepTask;
   /** When it ran last. */
-  performed_at: number;
-  /** Its id, which follows from the job and the time at which it was due. */
-  uuid: string;
+  performedAt: number;
 };
 
 /** One page of a result. */
@@ -4329,7 +4323,7 @@ export type OrchestrationMachineAssignParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The machine. */
-  machineId: string;
+  id: string;
   /** The session. */
   sessionId: string;
   /** The number of the slot, or `auto`; by default the lowest free one. */
@@ -4341,7 +4335,7 @@ export type OrchestrationMachineDrainParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The machine. */
-  machineId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.machine.free`. */
@@ -4357,7 +4351,7 @@ export type OrchestrationMachineHeartbeatParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The machine. */
-  machineId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.machine.list`. */
@@ -4369,7 +4363,7 @@ export type OrchestrationMachineListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "machine_id" | "status" | "last_heartbeat";
+  sort?: "id" | "status" | "lastHeartbeat";
   /** Only those with this `status`. */
   status?: "online" | "offline" | "maintenance";
 };
@@ -4379,7 +4373,7 @@ export type OrchestrationMachineMaintenanceParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The machine. */
-  machineId: string;
+  id: string;
   /** Whether its maintenance ends. */
   off?: boolean;
 };
@@ -4397,7 +4391,7 @@ export type OrchestrationMachineRegisterParams = {
   /** Its name in the network. */
   hostname: string;
   /** The id of the machine. */
-  machineId: string;
+  id: string;
   /** Its specification, to pick it by. */
   metadata?: { [key: string]: Json };
   /** Its slots; by default none, so that it takes any number of sessions. */
@@ -4409,7 +4403,7 @@ export type OrchestrationMachineReleaseParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The machine. */
-  machineId: string;
+  id: string;
   /** The session. */
   sessionId: string;
 };
@@ -4417,7 +4411,7 @@ export type OrchestrationMachineReleaseParams = {
 /** The parameters of `orchestration.machine.show`. */
 export type OrchestrationMachineShowParams = {
   /** Its id. */
-  machineId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.machine.slots`. */
@@ -4427,7 +4421,7 @@ export type OrchestrationMachineSlotsParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The machine. */
-  machineId: string;
+  id: string;
   /** The slots to remove. */
   remove?: number[];
 };
@@ -4447,7 +4441,7 @@ export type OrchestrationSessionCompleteParams = {
   /** Whether its open tasks do not matter. The task that it runs fails; the others stay as they are. */
   force?: boolean;
   /** The session. */
-  sessionId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.session.create`. */
@@ -4475,7 +4469,7 @@ export type OrchestrationSessionDeleteParams = {
   /** Whether a session that has not ended is failed first. */
   force?: boolean;
   /** The session. */
-  sessionId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.session.fail`. */
@@ -4486,10 +4480,10 @@ export type OrchestrationSessionFailParams = {
   details?: Json;
   /** The epoch of the owner; by default it is not checked. */
   epoch?: number;
+  /** The session. */
+  id: string;
   /** Why it fails. */
   reason: string;
-  /** The session. */
-  sessionId: string;
 };
 
 /** The parameters of `orchestration.session.failed`. */
@@ -4505,7 +4499,7 @@ export type OrchestrationSessionFailedParams = {
 /** The parameters of `orchestration.session.health`. */
 export type OrchestrationSessionHealthParams = {
   /** The session. */
-  sessionId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.session.heartbeat`. */
@@ -4515,7 +4509,7 @@ export type OrchestrationSessionHeartbeatParams = {
   /** The epoch of the owner; by default it is not checked. */
   epoch?: number;
   /** The session. */
-  sessionId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.session.list`. */
@@ -4526,12 +4520,12 @@ export type OrchestrationSessionListParams = {
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `machine_id`. */
+  /** Only those with this `machineId`. */
   machine?: string;
-  /** Only those with this `project_id`. */
+  /** Only those with this `projectId`. */
   project?: string;
   /** The field by which they are sorted; by default their id. */
-  sort?: "session_id" | "project_id" | "machine_id" | "status" | "last_heartbeat" | "completed_at" | "due_at";
+  sort?: "id" | "projectId" | "machineId" | "status" | "lastHeartbeat" | "completedAt" | "dueAt";
   /** Only those with this `status`. */
   status?: "active" | "paused" | "stalled" | "completed" | "failed";
 };
@@ -4543,7 +4537,7 @@ export type OrchestrationSessionMetadataParams = {
   /** The epoch of the owner; by default it is not checked. */
   epoch?: number;
   /** The session. */
-  sessionId: string;
+  id: string;
   /** The members. */
   set: { [key: string]: Json };
 };
@@ -4555,17 +4549,17 @@ export type OrchestrationSessionPauseParams = {
   /** The epoch of the owner; by default it is not checked. */
   epoch?: number;
   /** The session. */
-  sessionId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.session.recover`. */
 export type OrchestrationSessionRecoverParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The session. */
+  id: string;
   /** The machine that it runs on from now on; by default its machine. */
   machine?: string;
-  /** The session. */
-  sessionId: string;
   /**
    * A slot of the machine: its number, or `auto` for the lowest free one. By default a session that had a slot when
    * it stalled or failed gets it again if it is free on the same machine, otherwise the lowest free one.
@@ -4592,13 +4586,13 @@ export type OrchestrationSessionResumeParams = {
   /** The epoch of the owner; by default it is not checked. */
   epoch?: number;
   /** The session. */
-  sessionId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.session.show`. */
 export type OrchestrationSessionShowParams = {
   /** Its id. */
-  sessionId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.session.stale`. */
@@ -4615,10 +4609,10 @@ export type OrchestrationSessionStaleParams = {
 export type OrchestrationSessionStallParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The session. */
+  id: string;
   /** Why it is stalled. */
   reason: string;
-  /** The session. */
-  sessionId: string;
 };
 
 /** The parameters of `orchestration.task.add`. */
@@ -4653,7 +4647,7 @@ export type OrchestrationTaskBlockParams = {
   /** The epoch of the session's owner; by default it is not checked. */
   epoch?: number;
   /** The task. */
-  taskId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.task.complete`. */
@@ -4663,7 +4657,7 @@ export type OrchestrationTaskCompleteParams = {
   /** The epoch of the session's owner; by default it is not checked. */
   epoch?: number;
   /** The task. */
-  taskId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.task.fail`. */
@@ -4675,7 +4669,7 @@ export type OrchestrationTaskFailParams = {
   /** Why it failed. */
   error?: string;
   /** The task. */
-  taskId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.task.list`. */
@@ -4686,12 +4680,12 @@ export type OrchestrationTaskListParams = {
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `project_id`. */
+  /** Only those with this `projectId`. */
   project?: string;
-  /** Only those with this `session_id`. */
+  /** Only those with this `sessionId`. */
   session?: string;
   /** The field by which they are sorted; by default their id. */
-  sort?: "task_id" | "session_id" | "project_id" | "status";
+  sort?: "id" | "sessionId" | "projectId" | "status";
   /** Only those with this `status`. */
   status?: "pending" | "in_progress" | "blocked" | "completed" | "failed";
 };
@@ -4709,7 +4703,7 @@ export type OrchestrationTaskReleaseParams = {
   /** The epoch of the session's owner; by default it is not checked. */
   epoch?: number;
   /** The task. */
-  taskId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.task.retry`. */
@@ -4719,13 +4713,13 @@ export type OrchestrationTaskRetryParams = {
   /** The epoch of the session's owner; by default it is not checked. */
   epoch?: number;
   /** The task. */
-  taskId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.task.show`. */
 export type OrchestrationTaskShowParams = {
   /** Its id. */
-  taskId: string;
+  id: string;
 };
 
 /** The parameters of `orchestration.task.start`. */
@@ -4735,7 +4729,7 @@ export type OrchestrationTaskStartParams = {
   /** The epoch of the session's owner; by default it is not checked. */
   epoch?: number;
   /** The task. */
-  taskId: string;
+  id: string;
 };
 
 /** The executions of a store. The parts are read one after another, not in one snapshot. */
@@ -4783,7 +4777,7 @@ export type ProgramError = {
   /** Column of the source, from 1. */
   column: number;
   /** File of the source, in a program of several files. */
-  file?: string;
+  file: string | null;
   /** The failing instruction: `{"op":n}`, with `"arg"` if it has one; null if it is not known. */
   instruction: Json;
   /** Line of the source, from 1. */
@@ -4814,21 +4808,21 @@ export type ProgramFile = {
 /** A program in a list. A field is missing if the program does not have it, or if it cannot be read. */
 export type ProgramSummary = {
   /** Bytecode version of its latest version. */
-  bytecodeVersion?: number;
+  bytecodeVersion: number | null;
   /** The compiler. */
-  compiler?: string;
+  compiler: string | null;
   /** When it was first loaded. */
-  created?: number;
+  created: number | null;
   /** Its description. */
-  description?: string;
+  description: string | null;
   /** Its id. */
   id: string;
   /** When its latest version was loaded. */
-  modified?: number;
+  modified: number | null;
   /** Its name. */
   name: string;
   /** Its latest version, from 1. */
-  programVersion?: number;
+  programVersion: number | null;
   /** Its tags. */
   tags: string[];
 };
@@ -4851,13 +4845,13 @@ export type ProgramView = {
   /** Its bytecode, as stored. */
   bytecode: Json;
   /** Bytecode version of its latest version. */
-  bytecodeVersion?: number;
+  bytecodeVersion: number | null;
   /** The compiler. */
-  compiler?: string;
+  compiler: string | null;
   /** When it was first loaded. */
-  created?: number;
+  created: number | null;
   /** Its description. */
-  description?: string;
+  description: string | null;
   /** Path of the entry, if it has several files. */
   entry?: string;
   /** The other files. */
@@ -4865,11 +4859,11 @@ export type ProgramView = {
   /** Its id. */
   id: string;
   /** When its latest version was loaded. */
-  modified?: number;
+  modified: number | null;
   /** Its name. */
   name: string;
   /** Its latest version, from 1. */
-  programVersion?: number;
+  programVersion: number | null;
   /** Its source; of several files, that of the entry. */
   source: string;
   /** Its tags. */
@@ -4889,45 +4883,37 @@ export type Progress = {
 /** A project. */
 export type Project = {
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
   /** The newest checkpoint that is verified; the first one until then. */
-  current_checkpoint_uuid: string | null;
+  currentCheckpointUuid: string | null;
   /** Its description. */
   description: string | null;
   /** The share of resources that it asks for, from 0 to 1. */
   greediness: string;
+  /** Its id. */
+  id: string;
   /** Its first checkpoint. */
-  initial_checkpoint_uuid: string | null;
+  initialCheckpointUuid: string | null;
   /** Further information. */
   metadata: { [key: string]: Json };
   /** Its name. */
   name: string;
   /** When the document was last changed. */
-  updated_at: number;
-  /** Its id. */
-  uuid: string;
+  updatedAt: number;
 } & (
   /** Machines are spawned for it. */
-  | {
-    status: "active";
-  }
+  | "active"
   /** No machines are spawned for it. */
-  | {
-    status: "paused";
-  }
+  | "paused"
   /** It is done. */
-  | {
-    status: "completed";
-  }
+  | "completed"
   /** It is kept, and changes no more. */
-  | {
-    status: "archived";
-  });
+  | "archived");
 
 /** The sessions and tasks of a project. */
 export type ProjectCounts = {
   /** The project. */
-  project_id: string;
+  projectId: string;
   /** Number of its sessions per status. */
   sessions: { [key: string]: number };
   /** Number of its tasks per status. */
@@ -4951,12 +4937,12 @@ export type ProjectPage = {
 export type ProjectShare = {
   /** Its greediness. */
   greediness: string;
+  /** The project. */
+  id: string;
   /** Its part of all, from 0 to 1; 0 unless it is active. */
   share: number;
   /** The greediness of all active projects together, a decimal number. */
   total: string;
-  /** The project. */
-  uuid: string;
 };
 
 /** Status of a project, without its data. */
@@ -4973,37 +4959,37 @@ export type ProjectStatus =
 /** A project after a command. */
 export type ProjectSummary = {
   /** The newest checkpoint that is verified. */
-  current_checkpoint_uuid: string | null;
+  currentCheckpointUuid: string | null;
   /** The share of resources that it asks for. */
   greediness: string;
+  /** Its id. */
+  id: string;
   /** Its status. */
   status: ProjectStatus;
-  /** Its id. */
-  uuid: string;
 };
 
 /** The use of a resource by a project on one day. */
 export type ProjectUsage = {
   /** The mean of the amounts. */
-  avg_amount: number | null;
+  avgAmount: number | null;
   /** The share of resources that it asks for. */
   greediness: string;
   /** Its name. */
-  project_name: string;
+  projectName: string;
   /** The project. */
-  project_uuid: string;
+  projectUuid: string;
   /** The resource. */
-  resource_type: ResourceType;
+  resourceType: ResourceType;
   /** The sum of the amounts, a decimal number. */
-  total_amount: string;
+  totalAmount: string;
   /** The sum of the costs in Canadian dollars, a decimal number; missing if no cost is known. */
-  total_cost_cad: string | null;
+  totalCostCad: string | null;
   /** Number of uses. */
-  transaction_count: number;
+  transactionCount: number;
   /** The unit. */
   unit: Unit;
   /** The day, UTC. */
-  usage_date: string;
+  usageDate: string;
 };
 
 /** A checkpoint that waits for its verification, or is verified. */
@@ -5011,21 +4997,21 @@ export type QueuedVerification = {
   /** Number of attempts. */
   attempts: number;
   /** When it may be claimed; missing while it is claimed. */
-  available_at: number | null;
-  /** The checkpoint. */
-  checkpoint_uuid: string;
+  availableAt: number | null;
   /** When its claim ends; missing unless it is claimed. */
-  due_at: number | null;
+  dueAt: number | null;
   /** The error of the last attempt. */
   error: string | null;
+  /** The checkpoint. */
+  id: string;
   /** The worker that has claimed it, for people. */
   owner: string | null;
   /** The project. */
-  project_uuid: string;
+  projectUuid: string;
   /** When the checkpoint was created. */
-  queued_at: number;
+  queuedAt: number;
   /** Since when it cannot be claimed, because its documents are missing or damaged. */
-  skipped_since: number | null;
+  skippedSince: number | null;
   /** The fencing token of the last claim. */
   token: number;
 };
@@ -5054,11 +5040,11 @@ export type RecordedUsage = {
   /** The budgets that it counts against, as they are then. */
   budgets: BudgetSummary[];
   /** Why the machine should make a checkpoint now. */
-  checkpoint_due: CheckpointTrigger | null;
+  checkpointDue: CheckpointTrigger | null;
   /** Its cost in Canadian dollars. */
-  cost_cad: string | null;
+  costCad: string | null;
   /** Its id. */
-  uuid: string;
+  id: string;
 };
 
 /** The recoveries of a session. */
@@ -5072,13 +5058,13 @@ export type Recovery = {
 /** A recovery: where the session was before it. */
 export type RecoveryRow = {
   /** The slot before. */
-  docker_slot: number | null;
+  dockerSlot: number | null;
   /** The epoch before. */
   epoch: number;
   /** The machine before. */
-  machine_id: string;
+  machineId: string;
   /** When it was recovered. */
-  recovered_at: number;
+  recoveredAt: number;
   /** The status before. */
   status: SessionStatus;
 };
@@ -5086,7 +5072,7 @@ export type RecoveryRow = {
 /** The progress of a `RedeliverDeadLetters`. */
 export type RedeliveryCount = {
   /** The last one, if more may follow. */
-  after?: string;
+  after: string | null;
   /** Number of dead letters that are sent again. */
   deliveries: number;
 };
@@ -5106,13 +5092,13 @@ export type RemovedProgram = {
 /** The executions of one app for one user in one period. */
 export type ReportRow = {
   /** The name of the app. */
-  app_name: string;
+  appName: string;
   /** Number of those that were cancelled. */
   cancelled: number;
   /** Number of those that are completed. */
   completed: number;
   /** Their durations together, in milliseconds. */
-  duration_ms: number;
+  durationMs: number;
   /** Number of those that have failed. */
   failed: number;
   /** The beginning of the period, UTC. */
@@ -5120,7 +5106,7 @@ export type ReportRow = {
   /** Number of executions. */
   total: number;
   /** The user. */
-  user_id: string;
+  userId: string;
 };
 
 /** State of a reservation, without its data. */
@@ -5141,11 +5127,11 @@ export type ReservationSummary = {
   /** The ids of the budgets that it counts against; empty: no budget covers it. */
   budgets: string[];
   /** When it is given back. */
-  expires_at: number;
+  expiresAt: number;
+  /** Its id. */
+  id: string;
   /** Its state. */
   state: ReservationStatus;
-  /** Its id. */
-  uuid: string;
 };
 
 /** An amount to reserve. */
@@ -5163,39 +5149,39 @@ export type ReservedAmount = {
 /** The budget of a project for a resource in one period. Always `used + reserved ≤ allocated + overrun`. */
 export type ResourceBudget = {
   /** The amount that may be used. */
-  allocated_amount: string;
+  allocatedAmount: string;
   /** The part of the used amount whose rows were removed. */
-  archived_amount: string;
+  archivedAmount: string;
   /** Whether the next period has the same budget. */
-  auto_reset: boolean;
+  autoReset: boolean;
   /** The length of its period. */
-  budget_period: BudgetPeriod;
+  budgetPeriod: BudgetPeriod;
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
+  /** Its id, which follows from project, resource, period and first day. */
+  id: string;
   /** The part of the used and reserved amount that is beyond the allocated one. */
-  overrun_amount: string;
+  overrunAmount: string;
   /** The last day of its period. */
-  period_end: string;
+  periodEnd: string;
   /** The first day of its period, UTC. */
-  period_start: string;
+  periodStart: string;
   /** The project. */
-  project_uuid: string;
+  projectUuid: string;
   /** The amount of open reservations. */
-  reserved_amount: string;
+  reservedAmount: string;
   /** The resource. */
-  resource_type: ResourceType;
+  resourceType: ResourceType;
   /** When the budget of the next period is made; missing once it is, and if there is none. */
-  roll_at: number | null;
+  rollAt: number | null;
   /** The unit of all amounts. */
   unit: Unit;
   /** When the document was last changed. */
-  updated_at: number;
+  updatedAt: number;
   /** The amount that was used. */
-  used_amount: string;
-  /** Its id, which follows from project, resource, period and first day. */
-  uuid: string;
+  usedAmount: string;
   /** When 80 percent were used or reserved. */
-  warned_at: number | null;
+  warnedAt: number | null;
 };
 
 /** One page of a result. */
@@ -5218,17 +5204,17 @@ export type ResourceReservation = {
   /** The ids of the budgets that it counts against. */
   budgets: string[];
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
   /** When it is given back. */
-  expires_at: number;
+  expiresAt: number;
+  /** Its id. */
+  id: string;
   /** The project. */
-  project_uuid: string;
+  projectUuid: string;
   /** The resource. */
-  resource_type: ResourceType;
+  resourceType: ResourceType;
   /** The unit of the amount. */
   unit: Unit;
-  /** Its id. */
-  uuid: string;
 } & (
   /** It counts against its budgets. */
   | {
@@ -5237,19 +5223,19 @@ export type ResourceReservation = {
   /** The used amount is recorded. */
   | {
     /** When it was recorded. */
-    ended_at: number;
+    endedAt: number;
     state: "committed";
   }
   /** It was given back. */
   | {
     /** When it was given back. */
-    ended_at: number;
+    endedAt: number;
     state: "released";
   }
   /** It was given back because its time was over. */
   | {
     /** When it was given back. */
-    ended_at: number;
+    endedAt: number;
     state: "expired";
   });
 
@@ -5272,7 +5258,7 @@ export type ResourceReservationPage = {
  */
 export type ResourceTotals = {
   /** Calls of interfaces. */
-  api_calls: string | null;
+  apiCalls: string | null;
   /** Time of processors. */
   cpu: string | null;
   /** Memory over time. */
@@ -5309,27 +5295,27 @@ export type ResourceUsage = {
   /** The amount. */
   amount: string;
   /** The first day of the month in which it was recorded, UTC. */
-  billing_period: string;
+  billingPeriod: string;
   /** The ids of the budgets that it counts against. */
   budgets: string[];
   /** The cost in Canadian dollars, if it is known. */
-  cost_cad: string | null;
+  costCad: string | null;
+  /** Its id. */
+  id: string;
   /** The machine that used it. */
-  machine_uuid: string | null;
+  machineUuid: string | null;
   /** Further information. */
   metadata: { [key: string]: Json };
   /** The project. */
-  project_uuid: string;
+  projectUuid: string;
   /** When it was recorded. */
-  recorded_at: number;
+  recordedAt: number;
   /** The part of the resource, such as `claude_api`. */
-  resource_subtype: string | null;
+  resourceSubtype: string | null;
   /** The resource. */
-  resource_type: ResourceType;
+  resourceType: ResourceType;
   /** The unit of the amount. */
   unit: Unit;
-  /** Its id. */
-  uuid: string;
 };
 
 /** One page of a result. */
@@ -5348,7 +5334,7 @@ export type ResourceUsagePage = {
 /** The response to a call. */
 export type Response = {
   /** Name of the answerer, if given. */
-  by?: string;
+  by: string | null;
   /** Time since the call was made. */
   latencyMs: number;
   /** The answer. */
@@ -5364,7 +5350,7 @@ export type RunDueOutcome = {
   /** The status of the execution; null: it does not exist, or is being deleted. */
   reached: ExecutionStatus | null;
   /** Whether something was due. */
-  was_due: boolean;
+  wasDue: boolean;
 };
 
 /** How far a due entity is driven. */
@@ -5404,13 +5390,13 @@ export const SETTINGS = [
 /** A step or an artifact that has the words. */
 export type SearchHit = {
   /** The number of its app; null if its execution was deleted. */
-  app_id: number | null;
+  appId: number | null;
   /** When its texts changed last. */
   at: number;
   /** The text around the first word in that field. */
   excerpt: string;
   /** Its execution. */
-  execution_id: string;
+  executionId: string;
   /** The field of the excerpt: the one with the most of the words. */
   field: SearchedField;
   /** Its id. */
@@ -5418,7 +5404,7 @@ export type SearchHit = {
   /** Whether it is a step or an artifact. */
   kind: SearchKind;
   /** The number of the step. */
-  step_id: number;
+  stepId: number;
 };
 
 /** One page of a result. */
@@ -5457,35 +5443,35 @@ export type SearchedField =
 /** A session of an agent. */
 export type Session = {
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
   /** The task that it runs. */
-  current_task_id: string | null;
+  currentTaskId: string | null;
   /** Its slot on that machine. */
-  docker_slot: number | null;
+  dockerSlot: number | null;
   /** When it stalls or fails without a heartbeat; missing once it has ended. */
-  due_at: number | null;
+  dueAt: number | null;
   /** Identifies its owner. It grows with every recovery. */
   epoch: number;
+  /** Its id. */
+  id: string;
   /** The last time at which its owner was alive. */
-  last_heartbeat: number;
+  lastHeartbeat: number;
   /** The slot that it had when it failed. A recovery assigns one again. */
-  last_slot: number | null;
+  lastSlot: number | null;
   /** The machine that it runs on. */
-  machine_id: string;
+  machineId: string;
   /** Further information of its owner. */
   metadata: { [key: string]: Json };
   /** Number of its tasks that are not completed or failed. */
-  open_tasks: number;
+  openTasks: number;
   /** The project that it works on. */
-  project_id: string;
+  projectId: string;
   /** Its recoveries. */
   recovery: Recovery;
-  /** Its id. */
-  session_id: string;
   /** When it was started. */
-  started_at: number;
+  startedAt: number;
   /** When the document was last changed. */
-  updated_at: number;
+  updatedAt: number;
 } & (
   /** Its owner is at work. */
   | {
@@ -5494,25 +5480,25 @@ export type Session = {
   /** Its owner has paused it. */
   | {
     /** Since when it has not been active; in documents of the older system, since its last heartbeat. */
-    inactive_since: number;
+    inactiveSince: number;
     status: "paused";
   }
   /** No heartbeat has arrived. It keeps its slot. */
   | {
     /** Since when it has not been active. */
-    inactive_since: number;
+    inactiveSince: number;
     status: "stalled";
   }
   /** It has done its work. */
   | {
     /** When it was completed. Documents of the older system may lack it, and then they do not expire. */
-    completed_at: number | null;
+    completedAt: number | null;
     status: "completed";
   }
   /** It has ended without doing its work. It may be recovered. */
   | {
     /** When it failed. Documents of the older system may lack it, and then they do not expire. */
-    completed_at: number | null;
+    completedAt: number | null;
     status: "failed";
   });
 
@@ -5521,7 +5507,7 @@ export type SessionDeletion = {
   /** Whether nothing is left to do. */
   done: boolean;
   /** The session. */
-  session_id: string;
+  id: string;
   /** Number of deleted tasks. */
   tasks: number;
 };
@@ -5529,19 +5515,19 @@ export type SessionDeletion = {
 /** The health of a session. */
 export type SessionHealth = {
   /** How often it can be recovered. */
-  attempts_left: number;
+  attemptsLeft: number;
   /** The task that it runs. */
-  current_task: Task | null;
+  currentTask: Task | null;
   /** For how long it has been running, or ran until it ended. */
-  duration_ms: number;
+  durationMs: number;
   /** How long ago its owner was alive, in a word; null: the session has ended. */
   health: Health | null;
-  /** The task that was completed last. */
-  last_completed_task: Task | null;
-  /** Seconds since the heartbeat. */
-  seconds_since_heartbeat: number;
   /** The session. */
-  session_id: string;
+  id: string;
+  /** The task that was completed last. */
+  lastCompletedTask: Task | null;
+  /** Seconds since the heartbeat. */
+  secondsSinceHeartbeat: number;
   /** Its status. */
   status: SessionStatus;
 };
@@ -5575,19 +5561,19 @@ export type SessionStatus =
 /** A session after a command. */
 export type SessionSummary = {
   /** The task that it runs. */
-  current_task_id: string | null;
+  currentTaskId: string | null;
   /** Its slot on that machine. */
-  docker_slot: number | null;
+  dockerSlot: number | null;
   /** Identifies its owner, who sends it with commands. */
   epoch: number;
-  /** The last time at which its owner was alive. */
-  last_heartbeat: number;
-  /** Its machine. */
-  machine_id: string;
-  /** Its project. */
-  project_id: string;
   /** Its id. */
-  session_id: string;
+  id: string;
+  /** The last time at which its owner was alive. */
+  lastHeartbeat: number;
+  /** Its machine. */
+  machineId: string;
+  /** Its project. */
+  projectId: string;
   /** Its status. */
   status: SessionStatus;
 };
@@ -5685,7 +5671,7 @@ export type Step = {
   /** The error of its last attempt: its `message` and its `name`. */
   error: Json;
   /** The execution. */
-  execution_id: string;
+  executionId: string;
   /** Its id: that of the execution with the number of the step, such as `e1:2`. */
   id: string;
   /** Its input; missing until it is claimed. */
@@ -5695,13 +5681,13 @@ export type Step = {
   /** Its output. A failed step may have one too. */
   output: Json;
   /** How often it was tried again. */
-  retry_count: number;
+  retryCount: number;
   /** Its number in the configuration. The step that undoes another one has its negative number. */
-  step_id: number;
+  stepId: number;
   /** The name by which workers claim it. */
-  step_name: string;
+  stepName: string;
   /** The version of its code. */
-  step_version: string | null;
+  stepVersion: string | null;
 } & (
   /** It waits for other steps, for a worker, or to be tried again. */
   | {
@@ -5710,35 +5696,35 @@ export type Step = {
   /** A worker has claimed it. */
   | {
     /** When the worker claimed it. */
-    started_at: number;
+    startedAt: number;
     status: "running";
   }
   /** It is completed. */
   | {
     /** When it ended. */
-    completed_at: number | null;
+    completedAt: number | null;
     /** The time of its last attempt, in milliseconds. */
-    duration_ms: number | null;
+    durationMs: number | null;
     /** When its last attempt began. Documents of other programs may lack it. */
-    started_at: number | null;
+    startedAt: number | null;
     status: "completed";
   }
   /** It has failed for the last time. */
   | {
     /** When it ended. */
-    completed_at: number | null;
+    completedAt: number | null;
     /** The time of its last attempt, in milliseconds. */
-    duration_ms: number | null;
+    durationMs: number | null;
     /** When its last attempt began. Documents of other programs may lack it. */
-    started_at: number | null;
+    startedAt: number | null;
     status: "failed";
   }
   /** It was skipped. */
   | {
     /** When it was skipped. */
-    completed_at: number | null;
+    completedAt: number | null;
     /** When its last attempt began, if it failed before. */
-    started_at: number | null;
+    startedAt: number | null;
     status: "skipped";
   });
 
@@ -5791,11 +5777,11 @@ export type StepDurations = {
   /** The beginning of the day, UTC. */
   day: number;
   /** The median of their durations, in milliseconds. */
-  p50_ms: number | null;
+  p50Ms: number | null;
   /** The 95th percentile of their durations, in milliseconds. */
-  p95_ms: number | null;
+  p95Ms: number | null;
   /** The name of the steps. */
-  step_name: string;
+  stepName: string;
 };
 
 /** The input of a step. */
@@ -5849,7 +5835,7 @@ export type StepWork = {
   /** The claim, with the fencing token that completing the step needs. */
   claimed: ClaimedStep;
   /** The error of the last attempt, if there was one. */
-  error?: Json;
+  error: Json;
   /** Its input. */
   input: Json;
 };
@@ -5981,9 +5967,9 @@ export type Subscription = {
   /** Whether it receives events. A paused one does not. */
   active: boolean;
   /** When it was created. */
-  created_at: number;
+  createdAt: number;
   /** The person that created it. */
-  created_by: string | null;
+  createdBy: string | null;
   /** The names of the events that it receives. */
   events: string[];
   /** Only events whose data have these values. */
@@ -5993,9 +5979,9 @@ export type Subscription = {
   /** Its name, for people. */
   name: string | null;
   /** Why it was paused, unless a caller did it. */
-  pause_reason: string | null;
+  pauseReason: string | null;
   /** When it was last changed. */
-  updated_at: number;
+  updatedAt: number;
   /** Where messages are sent. */
   url: string;
 };
@@ -6026,7 +6012,7 @@ export type SuccessMetric = {
   /** Which values are better. */
   better: Better;
   /** The least difference of the means that counts. */
-  min_effect: number;
+  minEffect: number;
   /** Its name. */
   name: string;
   /** Its weight. */
@@ -6036,29 +6022,29 @@ export type SuccessMetric = {
 /** A task in a session. */
 export type Task = {
   /** When the document was created. */
-  created_at: number;
+  createdAt: number;
   /** The tasks of the session that must be completed before it can start. */
-  depends_on: string[];
+  dependsOn: string[];
   /** The execution that it started last. */
-  execution_id: string | null;
+  executionId: string | null;
   /** The issue on GitHub that it solves. */
-  github_issue_id: string | null;
+  githubIssueId: string | null;
+  /** Its id. */
+  id: string;
   /** The input of the program. */
   input: Json;
   /** The program that it runs, by its name; by default the session does the work by itself. */
   program: string | null;
   /** The project of that session. */
-  project_id: string;
+  projectId: string;
   /** How often it was retried. */
-  retry_count: number;
+  retryCount: number;
   /** The session that it belongs to. */
-  session_id: string;
-  /** Its id. */
-  task_id: string;
+  sessionId: string;
   /** The work to do, for people. */
-  task_name: string;
+  taskName: string;
   /** When the document was last changed. */
-  updated_at: number;
+  updatedAt: number;
 } & (
   /** It was not started. */
   | {
@@ -6069,31 +6055,31 @@ export type Task = {
     /** The owner that started it. */
     claim: TaskClaim;
     /** When it was started. Documents of the older system may lack it. */
-    started_at: number | null;
+    startedAt: number | null;
     status: "in_progress";
   }
   /** It cannot continue. */
   | {
     /** When it was started; missing if it never was. */
-    started_at: number | null;
+    startedAt: number | null;
     status: "blocked";
   }
   /** It is done. */
   | {
     /** When it was completed. Documents of the older system may lack it, and then they do not expire. */
-    completed_at: number | null;
+    completedAt: number | null;
     /** When it was started; missing if it never was. */
-    started_at: number | null;
+    startedAt: number | null;
     status: "completed";
   }
   /** It has failed. It may be retried. */
   | {
     /** When it failed. Documents of the older system may lack it, and then they do not expire. */
-    completed_at: number | null;
+    completedAt: number | null;
     /** Why it failed. */
-    error_message: string | null;
+    errorMessage: string | null;
     /** When it was started. Documents of the older system may lack it. */
-    started_at: number | null;
+    startedAt: number | null;
     status: "failed";
   });
 
@@ -6123,7 +6109,7 @@ export type TaskProgress = {
   /** The percentage of its tasks that are completed, rounded down. A session without tasks has 0. */
   percent: number;
   /** The session. */
-  session_id: string;
+  sessionId: string;
   /** Its tasks. */
   tasks: Task[];
   /** Number of its tasks. */
@@ -6146,15 +6132,15 @@ export type TaskStatus =
 /** A task after a command. */
 export type TaskSummary = {
   /** The execution that it started last. */
-  execution?: ExecutionStatus;
+  execution: ExecutionStatus | null;
+  /** Its id. */
+  id: string;
   /** How often it was retried. */
-  retry_count: number;
+  retryCount: number;
   /** Its session. */
-  session_id: string;
+  sessionId: string;
   /** Its status. */
   status: TaskStatus;
-  /** Its id. */
-  task_id: string;
 };
 
 export type Timestamp = number;
@@ -6263,17 +6249,17 @@ export type VerifyReport = {
 /** A version of a program in a list. A field is missing if it cannot be read. */
 export type VersionSummary = {
   /** Bytecode version. */
-  bytecodeVersion?: number;
+  bytecodeVersion: number | null;
   /** The compiler. */
-  compiler?: string;
+  compiler: string | null;
   /** When it was loaded. */
-  created?: number;
+  created: number | null;
   /** Its id. */
   id: string;
   /** The program. */
   programId: string;
   /** Its number, from 1. */
-  programVersion?: number;
+  programVersion: number | null;
 };
 
 /** One page of a result. */
@@ -6294,11 +6280,11 @@ export type VersionView = {
   /** Its bytecode, as stored. */
   bytecode: Json;
   /** Bytecode version. */
-  bytecodeVersion?: number;
+  bytecodeVersion: number | null;
   /** The compiler. */
-  compiler?: string;
+  compiler: string | null;
   /** When it was loaded. */
-  created?: number;
+  created: number | null;
   /** Path of the entry, if it has several files. */
   entry?: string;
   /** The other files. */
@@ -6308,7 +6294,7 @@ export type VersionView = {
   /** The program. */
   programId: string;
   /** Its number, from 1. */
-  programVersion?: number;
+  programVersion: number | null;
   /** Its source; of several files, that of the entry. */
   source: string;
 };
@@ -6326,7 +6312,7 @@ export type Work = {
   /** The claim, with the fencing token that completing the call needs. */
   claimed: ClaimedCall;
   /** The error of the last attempt, if there was one. */
-  error?: CallError;
+  error: CallError | null;
   /** The program that waits for it. */
   programName: string;
 };
@@ -7875,8 +7861,8 @@ export class AppsExecutionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it has ended).
    */
-  cancel(executionId: string, options: OptionsOf<"apps.execution.cancel", "executionId"> = {}): Promise<AppExecutionSummary> {
-    return this.caller.invoke("apps.execution.cancel", options, { executionId });
+  cancel(id: string, options: OptionsOf<"apps.execution.cancel", "id"> = {}): Promise<AppExecutionSummary> {
+    return this.caller.invoke("apps.execution.cancel", options, { id });
   }
 
   /**
@@ -7902,8 +7888,8 @@ export class AppsExecutionOperations {
    *
    * Errors: `not_found`.
    */
-  show(executionId: string, options: OptionsOf<"apps.execution.show", "executionId"> = {}): Promise<AppExecution> {
-    return this.caller.invoke("apps.execution.show", options, { executionId });
+  show(id: string, options: OptionsOf<"apps.execution.show", "id"> = {}): Promise<AppExecution> {
+    return this.caller.invoke("apps.execution.show", options, { id });
   }
 
   /**
@@ -7920,8 +7906,8 @@ export class AppsExecutionOperations {
    *
    * Errors: `not_found`.
    */
-  steps(executionId: string, options: OptionsOf<"apps.execution.steps", "executionId"> = {}): Promise<Step[]> {
-    return this.caller.invoke("apps.execution.steps", options, { executionId });
+  steps(id: string, options: OptionsOf<"apps.execution.steps", "id"> = {}): Promise<Step[]> {
+    return this.caller.invoke("apps.execution.steps", options, { id });
   }
 }
 
@@ -8773,8 +8759,8 @@ export class FleetBudgetOperations {
    *
    * Errors: `not_found`.
    */
-  change(uuid: string, options: OptionsOf<"fleet.budget.change", "uuid"> = {}): Promise<BudgetSummary> {
-    return this.caller.invoke("fleet.budget.change", options, { uuid });
+  change(id: string, options: OptionsOf<"fleet.budget.change", "id"> = {}): Promise<BudgetSummary> {
+    return this.caller.invoke("fleet.budget.change", options, { id });
   }
 
   /**
@@ -8811,8 +8797,8 @@ export class FleetBudgetOperations {
    *
    * Errors: `not_found`.
    */
-  show(uuid: string, options: OptionsOf<"fleet.budget.show", "uuid"> = {}): Promise<ResourceBudget> {
-    return this.caller.invoke("fleet.budget.show", options, { uuid });
+  show(id: string, options: OptionsOf<"fleet.budget.show", "id"> = {}): Promise<ResourceBudget> {
+    return this.caller.invoke("fleet.budget.show", options, { id });
   }
 }
 
@@ -8870,8 +8856,8 @@ export class FleetCheckpointOperations {
    * Errors: `not_found`, `in_use` (it has checkpoints after it, machines stand on it, or it is the current or first one
    * of its project).
    */
-  delete(uuid: string, options: OptionsOf<"fleet.checkpoint.delete", "uuid"> = {}): Promise<DeletedCheckpoint> {
-    return this.caller.invoke("fleet.checkpoint.delete", options, { uuid });
+  delete(id: string, options: OptionsOf<"fleet.checkpoint.delete", "id"> = {}): Promise<DeletedCheckpoint> {
+    return this.caller.invoke("fleet.checkpoint.delete", options, { id });
   }
 
   /**
@@ -8898,8 +8884,8 @@ export class FleetCheckpointOperations {
    *
    * Errors: `not_found`, `corrupt` (a checkpoint is before itself: its document was not written by an operation).
    */
-  path(uuid: string, options: OptionsOf<"fleet.checkpoint.path", "uuid"> = {}): Promise<CheckpointPage> {
-    return this.caller.invoke("fleet.checkpoint.path", options, { uuid });
+  path(id: string, options: OptionsOf<"fleet.checkpoint.path", "id"> = {}): Promise<CheckpointPage> {
+    return this.caller.invoke("fleet.checkpoint.path", options, { id });
   }
 
   /**
@@ -8907,8 +8893,8 @@ export class FleetCheckpointOperations {
    *
    * Errors: `not_found`.
    */
-  show(uuid: string, options: OptionsOf<"fleet.checkpoint.show", "uuid"> = {}): Promise<Checkpoint> {
-    return this.caller.invoke("fleet.checkpoint.show", options, { uuid });
+  show(id: string, options: OptionsOf<"fleet.checkpoint.show", "id"> = {}): Promise<Checkpoint> {
+    return this.caller.invoke("fleet.checkpoint.show", options, { id });
   }
 }
 
@@ -8948,8 +8934,8 @@ export class FleetExperimentOperations {
    * `primary_exists` (the original hub is not the active primary one any more), `illegal_transition` (a hub has
    * retired).
    */
-  adopt(uuid: string, options: OptionsOf<"fleet.experiment.adopt", "uuid"> = {}): Promise<AdoptedHub> {
-    return this.caller.invoke("fleet.experiment.adopt", options, { uuid });
+  adopt(id: string, options: OptionsOf<"fleet.experiment.adopt", "id"> = {}): Promise<AdoptedHub> {
+    return this.caller.invoke("fleet.experiment.adopt", options, { id });
   }
 
   /**
@@ -8958,8 +8944,8 @@ export class FleetExperimentOperations {
    *
    * Errors: `not_found`, `illegal_transition`.
    */
-  complete(uuid: string, options: OptionsOf<"fleet.experiment.complete", "uuid"> = {}): Promise<ExperimentSummary> {
-    return this.caller.invoke("fleet.experiment.complete", options, { uuid });
+  complete(id: string, options: OptionsOf<"fleet.experiment.complete", "id"> = {}): Promise<ExperimentSummary> {
+    return this.caller.invoke("fleet.experiment.complete", options, { id });
   }
 
   /**
@@ -8967,8 +8953,8 @@ export class FleetExperimentOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it has ended).
    */
-  fail(uuid: string, options: OptionsOf<"fleet.experiment.fail", "uuid">): Promise<ExperimentSummary> {
-    return this.caller.invoke("fleet.experiment.fail", options, { uuid });
+  fail(id: string, options: OptionsOf<"fleet.experiment.fail", "id">): Promise<ExperimentSummary> {
+    return this.caller.invoke("fleet.experiment.fail", options, { id });
   }
 
   /**
@@ -8986,8 +8972,8 @@ export class FleetExperimentOperations {
    * Errors: `not_found`, `illegal_transition` (it does not run), `invalid` (it has no such metric; a value is not
    * finite).
    */
-  observe(uuid: string, options: OptionsOf<"fleet.experiment.observe", "uuid">): Promise<ExperimentSummary> {
-    return this.caller.invoke("fleet.experiment.observe", options, { uuid });
+  observe(id: string, options: OptionsOf<"fleet.experiment.observe", "id">): Promise<ExperimentSummary> {
+    return this.caller.invoke("fleet.experiment.observe", options, { id });
   }
 
   /**
@@ -9004,8 +8990,8 @@ export class FleetExperimentOperations {
    *
    * Errors: `not_found`.
    */
-  show(uuid: string, options: OptionsOf<"fleet.experiment.show", "uuid"> = {}): Promise<HubExperiment> {
-    return this.caller.invoke("fleet.experiment.show", options, { uuid });
+  show(id: string, options: OptionsOf<"fleet.experiment.show", "id"> = {}): Promise<HubExperiment> {
+    return this.caller.invoke("fleet.experiment.show", options, { id });
   }
 
   /**
@@ -9013,8 +8999,8 @@ export class FleetExperimentOperations {
    *
    * Errors: `not_found`, `illegal_transition`, `invalid` (the hub has another type, or is the original one).
    */
-  start(uuid: string, options: OptionsOf<"fleet.experiment.start", "uuid">): Promise<ExperimentSummary> {
-    return this.caller.invoke("fleet.experiment.start", options, { uuid });
+  start(id: string, options: OptionsOf<"fleet.experiment.start", "id">): Promise<ExperimentSummary> {
+    return this.caller.invoke("fleet.experiment.start", options, { id });
   }
 }
 
@@ -9061,8 +9047,8 @@ export class FleetHubOperations {
    *
    * Errors: `not_found`.
    */
-  show(uuid: string, options: OptionsOf<"fleet.hub.show", "uuid"> = {}): Promise<HubInstance> {
-    return this.caller.invoke("fleet.hub.show", options, { uuid });
+  show(id: string, options: OptionsOf<"fleet.hub.show", "id"> = {}): Promise<HubInstance> {
+    return this.caller.invoke("fleet.hub.show", options, { id });
   }
 
   /**
@@ -9070,8 +9056,8 @@ export class FleetHubOperations {
    *
    * Errors: `not_found`, `illegal_transition`, `primary_exists`.
    */
-  status(uuid: string, status: HubStatus, options: OptionsOf<"fleet.hub.status", "uuid" | "status"> = {}): Promise<HubSummary> {
-    return this.caller.invoke("fleet.hub.status", options, { uuid, status });
+  status(id: string, status: HubStatus, options: OptionsOf<"fleet.hub.status", "id" | "status"> = {}): Promise<HubSummary> {
+    return this.caller.invoke("fleet.hub.status", options, { id, status });
   }
 }
 
@@ -9103,8 +9089,8 @@ export class FleetHubCheckpointOperations {
    *
    * Errors: `not_found`.
    */
-  show(uuid: string, options: OptionsOf<"fleet.hubCheckpoint.show", "uuid"> = {}): Promise<HubCheckpoint> {
-    return this.caller.invoke("fleet.hubCheckpoint.show", options, { uuid });
+  show(id: string, options: OptionsOf<"fleet.hubCheckpoint.show", "id"> = {}): Promise<HubCheckpoint> {
+    return this.caller.invoke("fleet.hubCheckpoint.show", options, { id });
   }
 
   /**
@@ -9112,8 +9098,8 @@ export class FleetHubCheckpointOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it was verified before).
    */
-  verify(uuid: string, options: OptionsOf<"fleet.hubCheckpoint.verify", "uuid"> = {}): Promise<HubCheckpointSummary> {
-    return this.caller.invoke("fleet.hubCheckpoint.verify", options, { uuid });
+  verify(id: string, options: OptionsOf<"fleet.hubCheckpoint.verify", "id"> = {}): Promise<HubCheckpointSummary> {
+    return this.caller.invoke("fleet.hubCheckpoint.verify", options, { id });
   }
 }
 
@@ -9128,8 +9114,8 @@ export class FleetIntelligentMachineOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is terminated).
    */
-  heartbeat(uuid: string, options: OptionsOf<"fleet.intelligentMachine.heartbeat", "uuid"> = {}): Promise<IntelligentMachineSummary> {
-    return this.caller.invoke("fleet.intelligentMachine.heartbeat", options, { uuid });
+  heartbeat(id: string, options: OptionsOf<"fleet.intelligentMachine.heartbeat", "id"> = {}): Promise<IntelligentMachineSummary> {
+    return this.caller.invoke("fleet.intelligentMachine.heartbeat", options, { id });
   }
 
   /**
@@ -9156,8 +9142,8 @@ export class FleetIntelligentMachineOperations {
    *
    * Errors: `not_found`.
    */
-  show(uuid: string, options: OptionsOf<"fleet.intelligentMachine.show", "uuid"> = {}): Promise<IntelligentMachine> {
-    return this.caller.invoke("fleet.intelligentMachine.show", options, { uuid });
+  show(id: string, options: OptionsOf<"fleet.intelligentMachine.show", "id"> = {}): Promise<IntelligentMachine> {
+    return this.caller.invoke("fleet.intelligentMachine.show", options, { id });
   }
 
   /**
@@ -9176,8 +9162,8 @@ export class FleetIntelligentMachineOperations {
    *
    * Errors: `not_found`, `illegal_transition`.
    */
-  status(uuid: string, status: WorkingStatus, options: OptionsOf<"fleet.intelligentMachine.status", "uuid" | "status"> = {}): Promise<IntelligentMachineSummary> {
-    return this.caller.invoke("fleet.intelligentMachine.status", options, { uuid, status });
+  status(id: string, status: WorkingStatus, options: OptionsOf<"fleet.intelligentMachine.status", "id" | "status"> = {}): Promise<IntelligentMachineSummary> {
+    return this.caller.invoke("fleet.intelligentMachine.status", options, { id, status });
   }
 
   /**
@@ -9185,8 +9171,8 @@ export class FleetIntelligentMachineOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is terminated).
    */
-  terminate(uuid: string, options: OptionsOf<"fleet.intelligentMachine.terminate", "uuid"> = {}): Promise<IntelligentMachineSummary> {
-    return this.caller.invoke("fleet.intelligentMachine.terminate", options, { uuid });
+  terminate(id: string, options: OptionsOf<"fleet.intelligentMachine.terminate", "id"> = {}): Promise<IntelligentMachineSummary> {
+    return this.caller.invoke("fleet.intelligentMachine.terminate", options, { id });
   }
 }
 
@@ -9229,8 +9215,8 @@ export class FleetMachineTypeOperations {
    *
    * Errors: `not_found`.
    */
-  show(name: string, options: OptionsOf<"fleet.machineType.show", "name"> = {}): Promise<MachineType> {
-    return this.caller.invoke("fleet.machineType.show", options, { name });
+  show(id: string, options: OptionsOf<"fleet.machineType.show", "id"> = {}): Promise<MachineType> {
+    return this.caller.invoke("fleet.machineType.show", options, { id });
   }
 }
 
@@ -9259,8 +9245,8 @@ export class FleetProjectOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is archived).
    */
-  change(uuid: string, options: OptionsOf<"fleet.project.change", "uuid"> = {}): Promise<ProjectSummary> {
-    return this.caller.invoke("fleet.project.change", options, { uuid });
+  change(id: string, options: OptionsOf<"fleet.project.change", "id"> = {}): Promise<ProjectSummary> {
+    return this.caller.invoke("fleet.project.change", options, { id });
   }
 
   /**
@@ -9287,8 +9273,8 @@ export class FleetProjectOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is not active).
    */
-  rebalance(uuid: string, options: OptionsOf<"fleet.project.rebalance", "uuid">): Promise<ProjectSummary> {
-    return this.caller.invoke("fleet.project.rebalance", options, { uuid });
+  rebalance(id: string, options: OptionsOf<"fleet.project.rebalance", "id">): Promise<ProjectSummary> {
+    return this.caller.invoke("fleet.project.rebalance", options, { id });
   }
 
   /**
@@ -9296,8 +9282,8 @@ export class FleetProjectOperations {
    *
    * Errors: `not_found`, `unsupported` (the store does not add up).
    */
-  share(uuid: string, options: OptionsOf<"fleet.project.share", "uuid"> = {}): Promise<ProjectShare> {
-    return this.caller.invoke("fleet.project.share", options, { uuid });
+  share(id: string, options: OptionsOf<"fleet.project.share", "id"> = {}): Promise<ProjectShare> {
+    return this.caller.invoke("fleet.project.share", options, { id });
   }
 
   /**
@@ -9305,8 +9291,8 @@ export class FleetProjectOperations {
    *
    * Errors: `not_found`.
    */
-  show(uuid: string, options: OptionsOf<"fleet.project.show", "uuid"> = {}): Promise<Project> {
-    return this.caller.invoke("fleet.project.show", options, { uuid });
+  show(id: string, options: OptionsOf<"fleet.project.show", "id"> = {}): Promise<Project> {
+    return this.caller.invoke("fleet.project.show", options, { id });
   }
 
   /**
@@ -9314,8 +9300,8 @@ export class FleetProjectOperations {
    *
    * Errors: `not_found`, `illegal_transition`.
    */
-  status(uuid: string, status: ProjectStatus, options: OptionsOf<"fleet.project.status", "uuid" | "status"> = {}): Promise<ProjectSummary> {
-    return this.caller.invoke("fleet.project.status", options, { uuid, status });
+  status(id: string, status: ProjectStatus, options: OptionsOf<"fleet.project.status", "id" | "status"> = {}): Promise<ProjectSummary> {
+    return this.caller.invoke("fleet.project.status", options, { id, status });
   }
 }
 
@@ -9332,8 +9318,8 @@ export class FleetReservationOperations {
    * Errors: `not_found`, `illegal_transition` (it was committed before), `limit` (a budget would have used 1,000,000,000
    * or more).
    */
-  commit(uuid: string, options: OptionsOf<"fleet.reservation.commit", "uuid">): Promise<ReservationSummary> {
-    return this.caller.invoke("fleet.reservation.commit", options, { uuid });
+  commit(id: string, options: OptionsOf<"fleet.reservation.commit", "id">): Promise<ReservationSummary> {
+    return this.caller.invoke("fleet.reservation.commit", options, { id });
   }
 
   /**
@@ -9351,8 +9337,8 @@ export class FleetReservationOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it has ended).
    */
-  release(uuid: string, options: OptionsOf<"fleet.reservation.release", "uuid"> = {}): Promise<ReservationSummary> {
-    return this.caller.invoke("fleet.reservation.release", options, { uuid });
+  release(id: string, options: OptionsOf<"fleet.reservation.release", "id"> = {}): Promise<ReservationSummary> {
+    return this.caller.invoke("fleet.reservation.release", options, { id });
   }
 
   /**
@@ -9360,8 +9346,8 @@ export class FleetReservationOperations {
    *
    * Errors: `not_found`.
    */
-  show(uuid: string, options: OptionsOf<"fleet.reservation.show", "uuid"> = {}): Promise<ResourceReservation> {
-    return this.caller.invoke("fleet.reservation.show", options, { uuid });
+  show(id: string, options: OptionsOf<"fleet.reservation.show", "id"> = {}): Promise<ResourceReservation> {
+    return this.caller.invoke("fleet.reservation.show", options, { id });
   }
 }
 
@@ -9394,8 +9380,8 @@ export class FleetUsageOperations {
    *
    * Errors: `not_found`.
    */
-  show(uuid: string, options: OptionsOf<"fleet.usage.show", "uuid"> = {}): Promise<ResourceUsage> {
-    return this.caller.invoke("fleet.usage.show", options, { uuid });
+  show(id: string, options: OptionsOf<"fleet.usage.show", "id"> = {}): Promise<ResourceUsage> {
+    return this.caller.invoke("fleet.usage.show", options, { id });
   }
 
   /**
@@ -9508,8 +9494,8 @@ export class OrchestrationMachineOperations {
    * `slot_in_use`, `already_assigned` (it is on another machine, or in another slot), `invalid` (the machine does not
    * have the slot).
    */
-  assign(machineId: string, sessionId: string, options: OptionsOf<"orchestration.machine.assign", "machineId" | "sessionId"> = {}): Promise<SessionSummary> {
-    return this.caller.invoke("orchestration.machine.assign", options, { machineId, sessionId });
+  assign(id: string, sessionId: string, options: OptionsOf<"orchestration.machine.assign", "id" | "sessionId"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.machine.assign", options, { id, sessionId });
   }
 
   /**
@@ -9521,8 +9507,8 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`.
    */
-  drain(machineId: string, options: OptionsOf<"orchestration.machine.drain", "machineId"> = {}): Promise<MachineSummary> {
-    return this.caller.invoke("orchestration.machine.drain", options, { machineId });
+  drain(id: string, options: OptionsOf<"orchestration.machine.drain", "id"> = {}): Promise<MachineSummary> {
+    return this.caller.invoke("orchestration.machine.drain", options, { id });
   }
 
   /**
@@ -9540,8 +9526,8 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`.
    */
-  heartbeat(machineId: string, options: OptionsOf<"orchestration.machine.heartbeat", "machineId"> = {}): Promise<MachineSummary> {
-    return this.caller.invoke("orchestration.machine.heartbeat", options, { machineId });
+  heartbeat(id: string, options: OptionsOf<"orchestration.machine.heartbeat", "id"> = {}): Promise<MachineSummary> {
+    return this.caller.invoke("orchestration.machine.heartbeat", options, { id });
   }
 
   /**
@@ -9559,8 +9545,8 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is not in maintenance).
    */
-  maintenance(machineId: string, options: OptionsOf<"orchestration.machine.maintenance", "machineId"> = {}): Promise<MachineSummary> {
-    return this.caller.invoke("orchestration.machine.maintenance", options, { machineId });
+  maintenance(id: string, options: OptionsOf<"orchestration.machine.maintenance", "id"> = {}): Promise<MachineSummary> {
+    return this.caller.invoke("orchestration.machine.maintenance", options, { id });
   }
 
   /**
@@ -9579,8 +9565,8 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `already_exists`, `invalid`, `limit` (metadata).
    */
-  register(machineId: string, options: OptionsOf<"orchestration.machine.register", "machineId">): Promise<MachineSummary> {
-    return this.caller.invoke("orchestration.machine.register", options, { machineId });
+  register(id: string, options: OptionsOf<"orchestration.machine.register", "id">): Promise<MachineSummary> {
+    return this.caller.invoke("orchestration.machine.register", options, { id });
   }
 
   /**
@@ -9588,8 +9574,8 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`.
    */
-  release(machineId: string, sessionId: string, options: OptionsOf<"orchestration.machine.release", "machineId" | "sessionId"> = {}): Promise<SessionSummary> {
-    return this.caller.invoke("orchestration.machine.release", options, { machineId, sessionId });
+  release(id: string, sessionId: string, options: OptionsOf<"orchestration.machine.release", "id" | "sessionId"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.machine.release", options, { id, sessionId });
   }
 
   /**
@@ -9597,8 +9583,8 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`.
    */
-  show(machineId: string, options: OptionsOf<"orchestration.machine.show", "machineId"> = {}): Promise<Machine> {
-    return this.caller.invoke("orchestration.machine.show", options, { machineId });
+  show(id: string, options: OptionsOf<"orchestration.machine.show", "id"> = {}): Promise<Machine> {
+    return this.caller.invoke("orchestration.machine.show", options, { id });
   }
 
   /**
@@ -9606,8 +9592,8 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`, `slot_in_use`, `invalid` (it would be left without slots, and so take any number of sessions).
    */
-  slots(machineId: string, options: OptionsOf<"orchestration.machine.slots", "machineId"> = {}): Promise<MachineSummary> {
-    return this.caller.invoke("orchestration.machine.slots", options, { machineId });
+  slots(id: string, options: OptionsOf<"orchestration.machine.slots", "id"> = {}): Promise<MachineSummary> {
+    return this.caller.invoke("orchestration.machine.slots", options, { id });
   }
 }
 
@@ -9636,8 +9622,8 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (not active or paused), `open_tasks`, `stale_owner`.
    */
-  complete(sessionId: string, options: OptionsOf<"orchestration.session.complete", "sessionId"> = {}): Promise<SessionSummary> {
-    return this.caller.invoke("orchestration.session.complete", options, { sessionId });
+  complete(id: string, options: OptionsOf<"orchestration.session.complete", "id"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.complete", options, { id });
   }
 
   /**
@@ -9655,8 +9641,8 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (not completed or failed, and not forced), `stale_owner`.
    */
-  delete(sessionId: string, options: OptionsOf<"orchestration.session.delete", "sessionId"> = {}): Promise<SessionDeletion> {
-    return this.caller.invoke("orchestration.session.delete", options, { sessionId });
+  delete(id: string, options: OptionsOf<"orchestration.session.delete", "id"> = {}): Promise<SessionDeletion> {
+    return this.caller.invoke("orchestration.session.delete", options, { id });
   }
 
   /**
@@ -9664,8 +9650,8 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (completed or failed), `stale_owner`, `limit` (details).
    */
-  fail(sessionId: string, options: OptionsOf<"orchestration.session.fail", "sessionId">): Promise<SessionSummary> {
-    return this.caller.invoke("orchestration.session.fail", options, { sessionId });
+  fail(id: string, options: OptionsOf<"orchestration.session.fail", "id">): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.fail", options, { id });
   }
 
   /**
@@ -9682,8 +9668,8 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`.
    */
-  health(sessionId: string, options: OptionsOf<"orchestration.session.health", "sessionId"> = {}): Promise<SessionHealth> {
-    return this.caller.invoke("orchestration.session.health", options, { sessionId });
+  health(id: string, options: OptionsOf<"orchestration.session.health", "id"> = {}): Promise<SessionHealth> {
+    return this.caller.invoke("orchestration.session.health", options, { id });
   }
 
   /**
@@ -9691,8 +9677,8 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (completed or failed), `stale_owner` (an older epoch).
    */
-  heartbeat(sessionId: string, options: OptionsOf<"orchestration.session.heartbeat", "sessionId"> = {}): Promise<SessionSummary> {
-    return this.caller.invoke("orchestration.session.heartbeat", options, { sessionId });
+  heartbeat(id: string, options: OptionsOf<"orchestration.session.heartbeat", "id"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.heartbeat", options, { id });
   }
 
   /**
@@ -9709,8 +9695,8 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `limit` (the metadata is too large), `stale_owner`.
    */
-  metadata(sessionId: string, options: OptionsOf<"orchestration.session.metadata", "sessionId">): Promise<SessionSummary> {
-    return this.caller.invoke("orchestration.session.metadata", options, { sessionId });
+  metadata(id: string, options: OptionsOf<"orchestration.session.metadata", "id">): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.metadata", options, { id });
   }
 
   /**
@@ -9718,8 +9704,8 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (not active), `stale_owner`.
    */
-  pause(sessionId: string, options: OptionsOf<"orchestration.session.pause", "sessionId"> = {}): Promise<SessionSummary> {
-    return this.caller.invoke("orchestration.session.pause", options, { sessionId });
+  pause(id: string, options: OptionsOf<"orchestration.session.pause", "id"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.pause", options, { id });
   }
 
   /**
@@ -9729,8 +9715,8 @@ export class OrchestrationSessionOperations {
    * Errors: `not_found`, `illegal_transition` (not stalled or failed; the machine is offline or in maintenance),
    * `recovery_exhausted`, `no_free_slot`, `slot_in_use`, `task_already_running`, `dependencies_open`.
    */
-  recover(sessionId: string, options: OptionsOf<"orchestration.session.recover", "sessionId"> = {}): Promise<SessionSummary> {
-    return this.caller.invoke("orchestration.session.recover", options, { sessionId });
+  recover(id: string, options: OptionsOf<"orchestration.session.recover", "id"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.recover", options, { id });
   }
 
   /**
@@ -9747,8 +9733,8 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (not paused), `stale_owner`.
    */
-  resume(sessionId: string, options: OptionsOf<"orchestration.session.resume", "sessionId"> = {}): Promise<SessionSummary> {
-    return this.caller.invoke("orchestration.session.resume", options, { sessionId });
+  resume(id: string, options: OptionsOf<"orchestration.session.resume", "id"> = {}): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.resume", options, { id });
   }
 
   /**
@@ -9756,8 +9742,8 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`.
    */
-  show(sessionId: string, options: OptionsOf<"orchestration.session.show", "sessionId"> = {}): Promise<Session> {
-    return this.caller.invoke("orchestration.session.show", options, { sessionId });
+  show(id: string, options: OptionsOf<"orchestration.session.show", "id"> = {}): Promise<Session> {
+    return this.caller.invoke("orchestration.session.show", options, { id });
   }
 
   /**
@@ -9774,8 +9760,8 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (not active or paused).
    */
-  stall(sessionId: string, options: OptionsOf<"orchestration.session.stall", "sessionId">): Promise<SessionSummary> {
-    return this.caller.invoke("orchestration.session.stall", options, { sessionId });
+  stall(id: string, options: OptionsOf<"orchestration.session.stall", "id">): Promise<SessionSummary> {
+    return this.caller.invoke("orchestration.session.stall", options, { id });
   }
 }
 
@@ -9800,8 +9786,8 @@ export class OrchestrationTaskOperations {
    * Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended),
    * `stale_owner`.
    */
-  block(taskId: string, options: OptionsOf<"orchestration.task.block", "taskId"> = {}): Promise<TaskSummary> {
-    return this.caller.invoke("orchestration.task.block", options, { taskId });
+  block(id: string, options: OptionsOf<"orchestration.task.block", "id"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.block", options, { id });
   }
 
   /**
@@ -9810,8 +9796,8 @@ export class OrchestrationTaskOperations {
    * Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended),
    * `stale_owner`.
    */
-  complete(taskId: string, options: OptionsOf<"orchestration.task.complete", "taskId"> = {}): Promise<TaskSummary> {
-    return this.caller.invoke("orchestration.task.complete", options, { taskId });
+  complete(id: string, options: OptionsOf<"orchestration.task.complete", "id"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.complete", options, { id });
   }
 
   /**
@@ -9819,8 +9805,8 @@ export class OrchestrationTaskOperations {
    *
    * Errors: `not_found`, `illegal_transition` (the task is not in progress), `stale_owner`.
    */
-  fail(taskId: string, options: OptionsOf<"orchestration.task.fail", "taskId"> = {}): Promise<TaskSummary> {
-    return this.caller.invoke("orchestration.task.fail", options, { taskId });
+  fail(id: string, options: OptionsOf<"orchestration.task.fail", "id"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.fail", options, { id });
   }
 
   /**
@@ -9847,8 +9833,8 @@ export class OrchestrationTaskOperations {
    * Errors: `not_found`, `illegal_transition` (the task is not in progress or blocked; the session has ended),
    * `stale_owner`.
    */
-  release(taskId: string, options: OptionsOf<"orchestration.task.release", "taskId"> = {}): Promise<TaskSummary> {
-    return this.caller.invoke("orchestration.task.release", options, { taskId });
+  release(id: string, options: OptionsOf<"orchestration.task.release", "id"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.release", options, { id });
   }
 
   /**
@@ -9856,8 +9842,8 @@ export class OrchestrationTaskOperations {
    *
    * Errors: `not_found`, `illegal_transition` (the task has not failed; the session has ended), `stale_owner`.
    */
-  retry(taskId: string, options: OptionsOf<"orchestration.task.retry", "taskId"> = {}): Promise<TaskSummary> {
-    return this.caller.invoke("orchestration.task.retry", options, { taskId });
+  retry(id: string, options: OptionsOf<"orchestration.task.retry", "id"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.retry", options, { id });
   }
 
   /**
@@ -9865,8 +9851,8 @@ export class OrchestrationTaskOperations {
    *
    * Errors: `not_found`.
    */
-  show(taskId: string, options: OptionsOf<"orchestration.task.show", "taskId"> = {}): Promise<Task> {
-    return this.caller.invoke("orchestration.task.show", options, { taskId });
+  show(id: string, options: OptionsOf<"orchestration.task.show", "id"> = {}): Promise<Task> {
+    return this.caller.invoke("orchestration.task.show", options, { id });
   }
 
   /**
@@ -9876,8 +9862,8 @@ export class OrchestrationTaskOperations {
    * Errors: `not_found` (also the program), `illegal_transition` (the task is not pending or blocked; the session is not
    * active), `task_already_running`, `dependencies_open`, `stale_owner`, and those of `cvm.start`.
    */
-  start(taskId: string, options: OptionsOf<"orchestration.task.start", "taskId"> = {}): Promise<TaskSummary> {
-    return this.caller.invoke("orchestration.task.start", options, { taskId });
+  start(id: string, options: OptionsOf<"orchestration.task.start", "id"> = {}): Promise<TaskSummary> {
+    return this.caller.invoke("orchestration.task.start", options, { id });
   }
 }
 

@@ -28,9 +28,9 @@ test("settings of every domain are options", async (t) => {
   const rs = await open("memory:", { recoveryAttempts: 0 });
   t.after(() => rs.close());
   await rs.orchestration.machine.register("box", { hostname: "box.local" });
-  const { session_id } = await rs.orchestration.session.create({ project: "p", machine: "box" });
-  await rs.orchestration.session.stall(session_id, { reason: "test" });
-  await assertRefused(rs.orchestration.session.recover(session_id, { machine: "box" }), "recovery_exhausted");
+  const { id: sessionId } = await rs.orchestration.session.create({ project: "p", machine: "box" });
+  await rs.orchestration.session.stall(sessionId, { reason: "test" });
+  await assertRefused(rs.orchestration.session.recover(sessionId, { machine: "box" }), "recovery_exhausted");
 });
 
 test("a list continues with its cursor; show without hash has no state hash", async (t) => {

@@ -16,7 +16,7 @@ const STEPS = [
 async function startExecution(t) {
   const rs = await openStore(t);
   await rs.apps.configuration.save(1, { appName: "suite", version: "1", configuration: { steps: STEPS }, activate: true });
-  const { execution_id: id } = await rs.apps.execution.start(1, { userId: "ada", input: { url: "u" } });
+  const { id } = await rs.apps.execution.start(1, { userId: "ada", input: { url: "u" } });
   const ended = async () => {
     for (;;) {
       const execution = await rs.apps.execution.show(id);

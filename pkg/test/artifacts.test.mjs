@@ -26,7 +26,7 @@ async function startExecution(rs) {
 
 const openWithExecution = async (t, url) => startExecution(await openStore(t, url));
 
-const names = async (rs) => (await rs.apps.artifact.list()).items.map((row) => row.artifact_name);
+const names = async (rs) => (await rs.apps.artifact.list()).items.map((row) => row.artifactName);
 
 /** A stream of `count` parts, which records how many were read, and why it was cancelled. */
 function parts(count) {
@@ -54,14 +54,14 @@ test("every kind of content is stored and read back", async (t) => {
     ids.add(id);
   }
   assert.equal(ids.size, contents.length);
-  const { storage_path: _, created_at: __, ...row } = await rs.apps.artifact.show([...ids][0]);
+  const { storagePath: _, createdAt: __, ...row } = await rs.apps.artifact.show([...ids][0]);
   assert.deepEqual(row, {
-    id: [...ids][0], execution_id: "e1", step_id: 1, artifact_type: "log", artifact_name: "make.txt", mime_type: "text/plain",
-    size_bytes: bytes.length, storage_type: "chunks", sha256: createHash("sha256").update(bytes).digest("hex"), metadata: { lines: 1 },
+    id: [...ids][0], executionId: "e1", stepId: 1, artifactType: "log", artifactName: "make.txt", mimeType: "text/plain",
+    sizeBytes: bytes.length, storageType: "chunks", sha256: createHash("sha256").update(bytes).digest("hex"), metadata: { lines: 1 },
   });
   assert.equal((await rs.apps.search("brücken")).items.length, contents.length);
   const empty = await rs.apps.artifacts.put("", BINARY);
-  assert.equal((await rs.apps.artifact.show(empty)).mime_type, "application/octet-stream");
+  assert.equal((await rs.apps.artifact.show(empty)).mimeType, "application/octet-stream");
   assert.equal((await rs.apps.artifacts.bytes(empty)).length, 0);
 });
 

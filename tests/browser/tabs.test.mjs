@@ -50,7 +50,7 @@ test("two tabs assign 1,000 sessions to 10 slots: each has one holder", () =>
     const assignAll = (first) => {
       const assign = async (n) => {
         try {
-          return (await store.orchestration.machine.assign("m", `s${n}`)).docker_slot;
+          return (await store.orchestration.machine.assign("m", `s${n}`)).dockerSlot;
         } catch (error) {
           return error.code;
         }
@@ -62,7 +62,7 @@ test("two tabs assign 1,000 sessions to 10 slots: each has one holder", () =>
     assert.deepEqual(held.sort((a, b) => a - b), slots);
     const holders = await tabs[1].evaluate(async () => {
       const holders = Object.entries((await store.orchestration.machine.show("m")).slots);
-      const slotOf = async (id) => (await store.orchestration.session.show(id)).docker_slot;
+      const slotOf = async (id) => (await store.orchestration.session.show(id)).dockerSlot;
       return Promise.all(holders.map(async ([slot, id]) => [Number(slot), await slotOf(id)]));
     });
     assert.deepEqual(holders.sort(([a], [b]) => a - b), slots.map((slot) => [slot, slot]));

@@ -194,44 +194,44 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
 
 async fn call_orchestration(recorder: &mut RecordedCalls) {
     let calls = [
-        ("machine.register", json!({"machineId": "m", "hostname": "h", "slots": [1, 2], "metadata": {"os": "linux"}})),
-        ("machine.heartbeat", json!({"machineId": "m"})),
-        ("machine.slots", json!({"machineId": "m", "add": [3], "remove": [2]})),
+        ("machine.register", json!({"id": "m", "hostname": "h", "slots": [1, 2], "metadata": {"os": "linux"}})),
+        ("machine.heartbeat", json!({"id": "m"})),
+        ("machine.slots", json!({"id": "m", "add": [3], "remove": [2]})),
         ("machine.pick", json!({"requirements": {"os": "linux"}})),
         ("session.create", json!({"id": "s", "project": "p", "machine": "m", "slot": "auto", "metadata": {"a": [1]}})),
-        ("machine.release", json!({"machineId": "m", "sessionId": "s"})),
-        ("machine.assign", json!({"machineId": "m", "sessionId": "s", "slot": 3})),
-        ("session.heartbeat", json!({"sessionId": "s", "epoch": 1, "commandId": "beat"})),
-        ("session.metadata", json!({"sessionId": "s", "set": {"a": null}})),
+        ("machine.release", json!({"id": "m", "sessionId": "s"})),
+        ("machine.assign", json!({"id": "m", "sessionId": "s", "slot": 3})),
+        ("session.heartbeat", json!({"id": "s", "epoch": 1, "commandId": "beat"})),
+        ("session.metadata", json!({"id": "s", "set": {"a": null}})),
         ("task.add", json!({"sessionId": "s", "id": "t", "name": "n", "githubIssue": "7"})),
         ("task.add", json!({"sessionId": "s", "id": "u", "name": "n", "dependsOn": ["t"]})),
-        ("task.start", json!({"taskId": "t"})),
-        ("session.pause", json!({"sessionId": "s"})),
-        ("session.health", json!({"sessionId": "s"})),
-        ("session.resume", json!({"sessionId": "s"})),
-        ("task.fail", json!({"taskId": "t", "error": "no"})),
+        ("task.start", json!({"id": "t"})),
+        ("session.pause", json!({"id": "s"})),
+        ("session.health", json!({"id": "s"})),
+        ("session.resume", json!({"id": "s"})),
+        ("task.fail", json!({"id": "t", "error": "no"})),
         ("task.list", json!({"session": "s", "status": "failed"})),
-        ("task.retry", json!({"taskId": "t"})),
-        ("task.block", json!({"taskId": "t"})),
-        ("task.release", json!({"taskId": "t"})),
-        ("task.complete", json!({"taskId": "t"})),
+        ("task.retry", json!({"id": "t"})),
+        ("task.block", json!({"id": "t"})),
+        ("task.release", json!({"id": "t"})),
+        ("task.complete", json!({"id": "t"})),
         ("task.progress", json!({"sessionId": "s"})),
-        ("session.stall", json!({"sessionId": "s", "reason": "r"})),
-        ("session.recover", json!({"sessionId": "s", "machine": "m", "slot": "auto", "task": "u"})),
-        ("session.show", json!({"sessionId": "s"})),
-        ("task.show", json!({"taskId": "t"})),
-        ("session.fail", json!({"sessionId": "s", "reason": "r", "details": {"n": 1}})),
+        ("session.stall", json!({"id": "s", "reason": "r"})),
+        ("session.recover", json!({"id": "s", "machine": "m", "slot": "auto", "task": "u"})),
+        ("session.show", json!({"id": "s"})),
+        ("task.show", json!({"id": "t"})),
+        ("session.fail", json!({"id": "s", "reason": "r", "details": {"n": 1}})),
         ("session.failed", json!({"hours": 1})),
         ("session.recoverable", json!({"project": "p"})),
         ("session.stale", json!({"silentForMs": 0})),
         ("session.create", json!({"id": "done", "project": "p", "machine": "m"})),
-        ("session.complete", json!({"sessionId": "done", "force": true})),
+        ("session.complete", json!({"id": "done", "force": true})),
         ("session.list", json!({"project": "p", "machine": "m", "limit": 5})),
         ("project.counts", json!({"project": "p"})),
-        ("session.delete", json!({"sessionId": "s"})),
-        ("machine.maintenance", json!({"machineId": "m"})),
-        ("machine.drain", json!({"machineId": "m"})),
-        ("machine.show", json!({"machineId": "m"})),
+        ("session.delete", json!({"id": "s"})),
+        ("machine.maintenance", json!({"id": "m"})),
+        ("machine.drain", json!({"id": "m"})),
+        ("machine.show", json!({"id": "m"})),
         ("machine.list", json!({"status": "maintenance", "sort": "status", "descending": true})),
         ("machine.free", json!({"limit": 5})),
     ];
@@ -256,7 +256,7 @@ async fn call_apps(recorder: &mut RecordedCalls) {
     let app =
         json!({"appId": 1, "appName": "suite", "version": "1", "configuration": configuration, "createdBy": "ada"});
     recorder.call("apps.configuration.save", app).await;
-    let execution = json!({"executionId": "app"});
+    let execution = json!({"id": "app"});
     let calls = [
         ("apps.configuration.activate", json!({"appId": 1, "version": "1"})),
         ("apps.configuration.show", json!({"id": "1@1"})),
@@ -296,9 +296,9 @@ async fn call_apps(recorder: &mut RecordedCalls) {
         ("apps.step.list", json!({"execution": "app", "status": "completed"})),
         ("apps.execution.start", json!({"appId": 1, "userId": "u", "id": "other", "input": {"url": "x"}})),
         ("apps.step.skip", json!({"executionId": "other", "stepId": 1})),
-        ("apps.execution.cancel", json!({"executionId": "other"})),
+        ("apps.execution.cancel", json!({"id": "other"})),
         ("apps.execution.show", execution),
-        ("apps.execution.list", json!({"user": "u", "sort": "started_at"})),
+        ("apps.execution.list", json!({"user": "u", "sort": "startedAt"})),
         ("apps.search", json!({"text": "a", "appId": 1, "executionId": "app", "kind": "step", "limit": 1})),
         ("apps.report.success", json!({"days": 1})),
         ("apps.report.durations", json!({"stepName": "a"})),
@@ -341,7 +341,7 @@ async fn call_apps(recorder: &mut RecordedCalls) {
     let delivery = recorder.call("apps.subscription.test", hook.clone()).await;
     for (name, parameters) in [
         ("apps.delivery.show", json!({"id": delivery})),
-        ("apps.delivery.list", json!({"subscription": "hook", "status": "pending", "sort": "created_at"})),
+        ("apps.delivery.list", json!({"subscription": "hook", "status": "pending", "sort": "createdAt"})),
         ("apps.subscription.redeliver", hook.clone()),
         ("apps.subscription.pause", hook.clone()),
         ("apps.subscription.show", hook.clone()),
@@ -355,11 +355,11 @@ async fn call_apps(recorder: &mut RecordedCalls) {
 
 async fn call_fleet(recorder: &mut RecordedCalls) {
     const PROJECT: &str = "01900000-0000-7000-8000-000000000001";
-    let project = json!({"uuid": PROJECT});
+    let project = json!({"id": PROJECT});
     for (name, parameters) in [
-        ("fleet.project.create", json!({"name": "p", "greediness": "0.5", "metadata": {"a": 1}, "uuid": PROJECT})),
-        ("fleet.project.change", json!({"uuid": PROJECT, "greediness": "0.6", "reason": "r", "description": "d"})),
-        ("fleet.project.rebalance", json!({"uuid": PROJECT, "efficiency": "1", "reasons": ["r"]})),
+        ("fleet.project.create", json!({"name": "p", "greediness": "0.5", "metadata": {"a": 1}, "id": PROJECT})),
+        ("fleet.project.change", json!({"id": PROJECT, "greediness": "0.6", "reason": "r", "description": "d"})),
+        ("fleet.project.rebalance", json!({"id": PROJECT, "efficiency": "1", "reasons": ["r"]})),
         ("fleet.project.share", project.clone()),
         ("fleet.project.show", project),
         ("fleet.project.list", json!({"status": "active", "sort": "greediness", "descending": true})),
@@ -373,29 +373,29 @@ async fn call_fleet(recorder: &mut RecordedCalls) {
     ] {
         recorder.call(name, parameters).await;
     }
-    let file = json!({"size": 1, "sha256": "ab", "modified_at": 1_700_000_000_000i64});
+    let file = json!({"size": 1, "sha256": "ab", "modifiedAt": 1_700_000_000_000i64});
     let first = json!({"projectUuid": PROJECT, "type": "genesis", "fileManifest": {"a.rs": file}});
-    let first = recorder.call("fleet.checkpoint.create", first).await["uuid"].clone();
+    let first = recorder.call("fleet.checkpoint.create", first).await["id"].clone();
     let budget = json!({
         "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": "weekly", "allocatedAmount": "100", "unit": "CAD",
     });
-    let budget = recorder.call("fleet.budget.create", budget).await["uuid"].clone();
-    recorder.call("fleet.budget.change", json!({"uuid": budget, "allocatedAmount": "200", "autoReset": false})).await;
+    let budget = recorder.call("fleet.budget.create", budget).await["id"].clone();
+    recorder.call("fleet.budget.change", json!({"id": budget, "allocatedAmount": "200", "autoReset": false})).await;
     let reserve = json!({"resourceType": "money", "amount": "5", "unit": "CAD", "ttlMs": 60_000});
     let spawn = json!({"projectUuid": PROJECT, "type": "own", "reserve": reserve, "prompt": "work", "vmId": "v"});
-    let machine = recorder.call("fleet.intelligentMachine.spawn", spawn).await["uuid"].clone();
+    let machine = recorder.call("fleet.intelligentMachine.spawn", spawn).await["id"].clone();
     for status in ["active", "working"] {
-        recorder.call("fleet.intelligentMachine.status", json!({"uuid": machine, "status": status})).await;
+        recorder.call("fleet.intelligentMachine.status", json!({"id": machine, "status": status})).await;
     }
-    let beat = json!({"uuid": machine, "progress": "half", "activity": "api_response"});
+    let beat = json!({"id": machine, "progress": "half", "activity": "api_response"});
     recorder.call("fleet.intelligentMachine.heartbeat", beat).await;
     let next = json!({"projectUuid": PROJECT, "type": "automatic", "machineUuid": machine, "compressionRatio": "1.5"});
-    let next = recorder.call("fleet.checkpoint.create", next).await["uuid"].clone();
+    let next = recorder.call("fleet.checkpoint.create", next).await["id"].clone();
     let unused = json!({"projectUuid": PROJECT, "type": "manual", "parentUuid": first, "trigger": "manual"});
-    let unused = recorder.call("fleet.checkpoint.create", unused).await["uuid"].clone();
+    let unused = recorder.call("fleet.checkpoint.create", unused).await["id"].clone();
     recorder.call("fleet.checkpoint.diff", json!({"fromUuid": first, "toUuid": next})).await;
-    recorder.call("fleet.checkpoint.path", json!({"uuid": next})).await;
-    recorder.call("fleet.checkpoint.show", json!({"uuid": next})).await;
+    recorder.call("fleet.checkpoint.path", json!({"id": next})).await;
+    recorder.call("fleet.checkpoint.show", json!({"id": next})).await;
     recorder.call("fleet.checkpoint.list", json!({"projectUuid": PROJECT, "checkpointType": "manual"})).await;
     recorder.call("fleet.verification.list", json!({})).await;
     recorder.call("fleet.verification.nextAvailable", json!({})).await;
@@ -418,39 +418,38 @@ async fn call_fleet(recorder: &mut RecordedCalls) {
         recorder.call("fleet.verification.complete", failed).await;
     }
     // One of the three is the current one, and the one of the machine is in use.
-    let current =
-        recorder.call("fleet.project.show", json!({"uuid": PROJECT})).await["current_checkpoint_uuid"].clone();
+    let current = recorder.call("fleet.project.show", json!({"id": PROJECT})).await["currentCheckpointUuid"].clone();
     if current == unused {
         let newer = json!({"projectUuid": PROJECT, "type": "manual", "parentUuid": first});
-        let newer = recorder.call("fleet.checkpoint.create", newer).await["uuid"].clone();
-        recorder.call("fleet.checkpoint.delete", json!({"uuid": newer})).await;
+        let newer = recorder.call("fleet.checkpoint.create", newer).await["id"].clone();
+        recorder.call("fleet.checkpoint.delete", json!({"id": newer})).await;
     } else {
-        recorder.call("fleet.checkpoint.delete", json!({"uuid": unused})).await;
+        recorder.call("fleet.checkpoint.delete", json!({"id": unused})).await;
     }
     let money = json!({"projectUuid": PROJECT, "resourceType": "money", "amount": "1.5", "unit": "CAD"});
     let mut used = money.clone();
     (used["machineUuid"], used["resourceSubtype"]) = (machine.clone(), "claude_api".into());
-    let used = recorder.call("fleet.usage.record", used).await["uuid"].clone();
-    let one = recorder.call("fleet.budget.reserve", money.clone()).await["uuid"].clone();
-    let other = recorder.call("fleet.budget.reserve", money).await["uuid"].clone();
+    let used = recorder.call("fleet.usage.record", used).await["id"].clone();
+    let one = recorder.call("fleet.budget.reserve", money.clone()).await["id"].clone();
+    let other = recorder.call("fleet.budget.reserve", money).await["id"].clone();
     for (name, parameters) in [
-        ("fleet.reservation.commit", json!({"uuid": one, "actual": "1", "costCad": "1"})),
-        ("fleet.reservation.release", json!({"uuid": other, "failed": true})),
-        ("fleet.reservation.show", json!({"uuid": one})),
+        ("fleet.reservation.commit", json!({"id": one, "actual": "1", "costCad": "1"})),
+        ("fleet.reservation.release", json!({"id": other, "failed": true})),
+        ("fleet.reservation.show", json!({"id": one})),
         ("fleet.reservation.list", json!({"state": "active", "resourceType": "money"})),
-        ("fleet.intelligentMachine.show", json!({"uuid": machine})),
-        ("fleet.intelligentMachine.terminate", json!({"uuid": machine, "error": "broke", "actual": "0.5"})),
+        ("fleet.intelligentMachine.show", json!({"id": machine})),
+        ("fleet.intelligentMachine.terminate", json!({"id": machine, "error": "broke", "actual": "0.5"})),
         ("fleet.intelligentMachine.list", json!({"type": "own", "status": "terminated"})),
         ("fleet.intelligentMachine.performance", json!({"days": 1})),
-        ("fleet.budget.show", json!({"uuid": budget})),
+        ("fleet.budget.show", json!({"id": budget})),
         ("fleet.budget.list", json!({"projectUuid": PROJECT, "budgetPeriod": "weekly"})),
         ("fleet.budgetAccount.list", json!({"resourceType": "money"})),
         ("fleet.budgetEvent.list", json!({"kind": "warning"})),
-        ("fleet.usage.show", json!({"uuid": used})),
-        ("fleet.usage.list", json!({"projectUuid": PROJECT, "sort": "recorded_at"})),
+        ("fleet.usage.show", json!({"id": used})),
+        ("fleet.usage.list", json!({"projectUuid": PROJECT, "sort": "recordedAt"})),
         ("fleet.usage.summary", json!({"projectUuid": PROJECT, "days": 1})),
         ("fleet.maintenance.list", json!({"operation": "cleanup_resource_usage"})),
-        ("fleet.project.status", json!({"uuid": PROJECT, "status": "completed"})),
+        ("fleet.project.status", json!({"id": PROJECT, "status": "completed"})),
     ] {
         recorder.call(name, parameters).await;
     }
@@ -459,36 +458,36 @@ async fn call_fleet(recorder: &mut RecordedCalls) {
 
 async fn call_hubs(recorder: &mut RecordedCalls) {
     let hub = |hub_type: &str| json!({"type": hub_type, "vmId": "v", "version": "1", "configuration": {"threads": 4}});
-    let original = recorder.call("fleet.hub.register", hub("primary")).await["uuid"].clone();
-    let experimental = recorder.call("fleet.hub.register", hub("experimental")).await["uuid"].clone();
-    recorder.call("fleet.hub.status", json!({"uuid": original, "status": "active"})).await;
+    let original = recorder.call("fleet.hub.register", hub("primary")).await["id"].clone();
+    let experimental = recorder.call("fleet.hub.register", hub("experimental")).await["id"].clone();
+    recorder.call("fleet.hub.status", json!({"id": original, "status": "active"})).await;
     let base = json!({
         "hubUuid": original, "type": "pre_experiment", "proxmoxSnapshotId": "s", "systemMetrics": {"cpu": 0.5},
         "checkpointSizeGb": "1.5", "activeMachines": 1,
     });
-    let base = recorder.call("fleet.hubCheckpoint.create", base).await["uuid"].clone();
-    recorder.call("fleet.hubCheckpoint.verify", json!({"uuid": base})).await;
-    recorder.call("fleet.hubCheckpoint.show", json!({"uuid": base})).await;
+    let base = recorder.call("fleet.hubCheckpoint.create", base).await["id"].clone();
+    recorder.call("fleet.hubCheckpoint.verify", json!({"id": base})).await;
+    recorder.call("fleet.hubCheckpoint.show", json!({"id": base})).await;
     recorder.call("fleet.hubCheckpoint.list", json!({"hubUuid": original})).await;
     let metrics = json!([{"name": "latency", "better": "lower", "min_effect": 0.1, "weight": 1}]);
     let plan = json!({
         "name": "x", "baseCheckpointUuid": base, "configurationChanges": {"threads": 8}, "successMetrics": metrics,
     });
-    let experiment = recorder.call("fleet.experiment.plan", plan.clone()).await["uuid"].clone();
-    let other = recorder.call("fleet.experiment.plan", plan).await["uuid"].clone();
-    recorder.call("fleet.experiment.fail", json!({"uuid": other, "reason": "r"})).await;
-    recorder.call("fleet.experiment.start", json!({"uuid": experiment, "hubUuid": experimental})).await;
+    let experiment = recorder.call("fleet.experiment.plan", plan.clone()).await["id"].clone();
+    let other = recorder.call("fleet.experiment.plan", plan).await["id"].clone();
+    recorder.call("fleet.experiment.fail", json!({"id": other, "reason": "r"})).await;
+    recorder.call("fleet.experiment.start", json!({"id": experiment, "hubUuid": experimental})).await;
     for (arm, mean) in [("original", 10.0), ("experimental", 5.0)] {
         for distance in [0.0, 0.5, 1.0] {
-            let values = json!({"uuid": experiment, "arm": arm, "values": {"latency": mean + distance}});
+            let values = json!({"id": experiment, "arm": arm, "values": {"latency": mean + distance}});
             recorder.call("fleet.experiment.observe", values).await;
         }
     }
     for name in ["fleet.experiment.complete", "fleet.experiment.adopt", "fleet.experiment.show"] {
-        recorder.call(name, json!({"uuid": experiment})).await;
+        recorder.call(name, json!({"id": experiment})).await;
     }
     recorder.call("fleet.experiment.list", json!({"status": "completed"})).await;
-    recorder.call("fleet.hub.show", json!({"uuid": experimental})).await;
+    recorder.call("fleet.hub.show", json!({"id": experimental})).await;
     recorder.call("fleet.hub.list", json!({"type": "primary"})).await;
 }
 

@@ -43,7 +43,7 @@ fn damaged_documents_are_reported_once(store: Arc<dyn Store>) {
     let call = |scene: &DomainScene, name: &str, parameters: Json| {
         block_on(scene.engine.call(name, parameters.as_object().unwrap().clone())).unwrap()
     };
-    call(&scene, "orchestration.machine.register", json!({"machineId": "m", "hostname": "h", "slots": [1]}));
+    call(&scene, "orchestration.machine.register", json!({"id": "m", "hostname": "h", "slots": [1]}));
     call(&scene, "orchestration.session.create", json!({"id": "s", "project": "p", "machine": "m"}));
 
     // As a program writes them that does not know the fields.
@@ -87,7 +87,7 @@ fn damaged_documents_are_reported_once(store: Arc<dyn Store>) {
         }
     }
     assert!(failures.is_empty(), "{failures:?}");
-    assert_eq!(call(&scene, "orchestration.session.show", json!({"sessionId": "s"}))["status"], "stalled");
+    assert_eq!(call(&scene, "orchestration.session.show", json!({"id": "s"}))["status"], "stalled");
 }
 
 #[test]

@@ -7,11 +7,10 @@ use runstate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use runstate::engine::{Engine, SystemHost};
 use runstate::id::CommandId;
 use runstate::operation::{Domain, Operation};
-use runstate::schema::{Entity, Key};
+use runstate::schema::{Entity, Key, Wire};
 use runstate::store::{Freshness, Memory, Store};
 use runstate::testing::block_on;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 mod older {
     use super::*;
@@ -20,7 +19,7 @@ mod older {
         Domain::new("notes").collections(&[&Reminder::COLLECTION]).operations(&[&AddReminder::OPERATION]);
 
     /// A reminder.
-    #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[derive(Entity, Wire, Clone, Debug, PartialEq)]
     #[entity(collection = "notes.reminders", version = 1)]
     pub struct Reminder {
         #[entity(id)]
@@ -61,7 +60,7 @@ mod newer {
         Domain::new("notes").collections(&[&Reminder::COLLECTION]).operations(&[&AddReminder::OPERATION]);
 
     /// A reminder.
-    #[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[derive(Entity, Wire, Clone, Debug, PartialEq)]
     #[entity(collection = "notes.reminders", version = 1)]
     pub struct Reminder {
         #[entity(id)]

@@ -61,9 +61,9 @@ const shown = signal<ExecutionDetails | null>(null);
 export function followApps(rs: Runstate): void {
   let hasWorker = false;
   const refresh = makeRefresh(async () => {
-    const { items } = await rs.apps.execution.list({ sort: "started_at", descending: true, limit: 8 });
+    const { items } = await rs.apps.execution.list({ sort: "startedAt", descending: true, limit: 8 });
     executions.value = items;
-    const id = route.peek().app || items[0]?.execution_id;
+    const id = route.peek().app || items[0]?.id;
     shown.value = id === undefined ? null : await readExecution(rs, id);
   });
   effect(() => {
@@ -87,8 +87,8 @@ async function readExecution(rs: Runstate, id: string): Promise<ExecutionDetails
 async function start(): Promise<void> {
   const rs = engine();
   await rs.apps.configuration.save(APP, { appName: "darts", version: "1", configuration: { steps: STEPS }, activate: true });
-  const { execution_id } = await rs.apps.execution.start(APP, { userId: tabName });
-  location.hash = hrefOfApp(execution_id);
+  const { id } = await rs.apps.execution.start(APP, { userId: tabName });
+  location.hash = hrefOfApp(id);
 }
 
 export function AppsPanel() {
@@ -104,7 +104,7 @@ export function AppsPanel() {
         was running is tried again, and no other.
       </p>
       {executions.value?.length === 0 && <p class="hint">Nothing has run yet.</p>}
-      <ul class="rows app-rows" aria-label="Executions of the app, newest first">{executions.value?.map((one) => <ExecutionRow key={one.execution_id} {...one} />)}</ul>
+      <ul class="rows app-rows" aria-label="Executions of the app, newest first">{executions.value?.map((one) => <ExecutionRow key={one.id} {...one} />)}</ul>
       {shown.value !== null && (
         <div class="app-parts">
           <Panel testid="apps-steps" title="Steps" aside={shown.value.id}>
@@ -119,27 +119,27 @@ export function AppsPanel() {
   );
 }
 
-function ExecutionRow({ execution_id: id, app_name, status, started_at, progress }: AppExecution) {
+function ExecutionRow({ id, appName, status, startedAt, progress }: AppExecution) {
   return (
     <li>
       <a class="row" href={hrefOfApp(id)} aria-current={shown.value?.id === id ? "true" : undefined} data-testid="apps-row" data-id={id} data-status={status}>
         <span class={`mark ${status}`} role="img" aria-label={status} title={status} />
-        <strong class="cut">{app_name}</strong>
-        <span class="hint"><Age at={started_at} /></span>
+        <strong class="cut">{appName}</strong>
+        <span class="hint"><Age at={startedAt} /></span>
         <span class="hint cut">{`${status}, ${progress.completed.length} of ${STEPS.length} steps`}</span>
       </a>
     </li>
   );
 }
 
-function StepRow({ step_name, status, output, retry_count, error, ...times }: Step) {
-  const seconds = "duration_ms" in times && times.duration_ms !== null ? `, ${(times.duration_ms / 1_000).toFixed(1)} s` : "";
-  const retries = retry_count > 0 ? `, tried again ${retry_count} times` : "";
+function StepRow({ stepName, status, output, retryCount, error, ...times }: Step) {
+  const seconds = "durationMs" in times && times.durationMs !== null ? `, ${(times.durationMs / 1_000).toFixed(1)} s` : "";
+  const retries = retryCount > 0 ? `, tried again ${retryCount} times` : "";
   const result = error ?? output;
   return (
     <li class="row" data-testid="apps-step" data-status={status}>
       <span class={`mark ${status}`} aria-hidden="true" />
-      <strong class="cut">{step_name}</strong>
+      <strong class="cut">{stepName}</strong>
       <span class="hint">{status + seconds + retries}</span>
       <code class="cut hint">{result === null ? "" : JSON.stringify(result)}</code>
     </li>

@@ -43,8 +43,8 @@ async function readBudget(rs: Runstate): Promise<BudgetDetails | null> {
   const { items: [budget] } = await rs.fleet.budget.list({ ...own, budgetPeriod: "total" });
   if (budget === undefined) return null;
   const [{ items: reservations }, { items: uses }] = await Promise.all([
-    rs.fleet.reservation.list({ ...own, sort: "expires_at", descending: true, limit: 1_000 }),
-    rs.fleet.usage.list({ projectUuid: PROJECT, sort: "recorded_at", descending: true, limit: 1_000 }),
+    rs.fleet.reservation.list({ ...own, sort: "expiresAt", descending: true, limit: 1_000 }),
+    rs.fleet.usage.list({ projectUuid: PROJECT, sort: "recordedAt", descending: true, limit: 1_000 }),
   ]);
   return { budget, reservations, uses };
 }
@@ -54,7 +54,7 @@ async function prepare(rs: Runstate): Promise<void> {
   shown.value = await readBudget(rs);
   if (shown.value !== null) return;
   const { items } = await rs.fleet.project.list({});
-  if (!items.some(({ uuid }) => uuid === PROJECT)) await rs.fleet.project.create("demo", { greediness: "0.5", uuid: PROJECT });
+  if (!items.some(({ id }) => id === PROJECT)) await rs.fleet.project.create("demo", { greediness: "0.5", id: PROJECT });
   await rs.fleet.budget.create(PROJECT, { ...MONEY, budgetPeriod: "total", allocatedAmount: "0.500000" });
 }
 
@@ -65,10 +65,10 @@ async function makeCalls(): Promise<void> {
   await prepare(rs);
   for (let call = 0; call < CALLS; call++) {
     try {
-      const { uuid } = await rs.fleet.budget.reserve(PROJECT, { ...MONEY, amount: RESERVED, ttlMs: TTL_MS });
+      const { id } = await rs.fleet.budget.reserve(PROJECT, { ...MONEY, amount: RESERVED, ttlMs: TTL_MS });
       shown.value = await readBudget(rs);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-      await rs.fleet.reservation.commit(uuid, { actual: (MOST * (0.5 + Math.random() / 2)).toFixed(6), resourceSubtype: "demo_call" });
+      await rs.fleet.reservation.commit(id, { actual: (MOST * (0.5 + Math.random() / 2)).toFixed(6), resourceSubtype: "demo_call" });
     } catch (error) {
       if (!(error instanceof RunstateError && error.code === "budget_exceeded")) throw error;
       stop.value = error.message;
@@ -82,8 +82,8 @@ async function makeCalls(): Promise<void> {
 async function raise(): Promise<void> {
   const rs = engine();
   if (shown.value === null) return;
-  const { uuid, allocated_amount } = shown.value.budget;
-  await rs.fleet.budget.change(uuid, { allocatedAmount: (Number(allocated_amount) + 0.25).toFixed(6) });
+  const { id, allocatedAmount } = shown.value.budget;
+  await rs.fleet.budget.change(id, { allocatedAmount: (Number(allocatedAmount) + 0.25).toFixed(6) });
   stop.value = "";
   shown.value = await readBudget(rs);
 }
@@ -111,8 +111,8 @@ export function BudgetsPanel() {
 }
 
 function BudgetBox({ budget, reservations, uses }: BudgetDetails) {
-  const { allocated_amount, used_amount, reserved_amount, unit } = budget;
-  const amounts = [["spent", used_amount], ["reserved", reserved_amount], ["allocated", allocated_amount]] as const;
+  const { allocatedAmount, usedAmount, reservedAmount, unit } = budget;
+  const amounts = [["spent", usedAmount], ["reserved", reservedAmount], ["allocated", allocatedAmount]] as const;
   return (
     <div class="app-parts">
       <Panel testid="budgets-plot-box" title="Money" aside={formatCount(uses.length, "call")}>
@@ -128,10 +128,10 @@ function BudgetBox({ budget, reservations, uses }: BudgetDetails) {
 
 /** The spent, reserved and allocated amounts after each change since the first call. */
 function amountsOverTime(budget: ResourceBudget, reservations: ResourceReservation[], uses: ResourceUsage[]) {
-  const changes = uses.map(({ recorded_at, amount }) => ({ at: recorded_at, spent: Number(amount), reserved: 0 }));
-  for (const { created_at, amount, ...state } of reservations) {
-    changes.push({ at: created_at, spent: 0, reserved: Number(amount) });
-    if (state.state !== "active") changes.push({ at: state.ended_at, spent: 0, reserved: -Number(amount) });
+  const changes = uses.map(({ recordedAt, amount }) => ({ at: recordedAt, spent: Number(amount), reserved: 0 }));
+  for (const { createdAt, amount, ...state } of reservations) {
+    changes.push({ at: createdAt, spent: 0, reserved: Number(amount) });
+    if (state.state !== "active") changes.push({ at: state.endedAt, spent: 0, reserved: -Number(amount) });
   }
   changes.sort((a, b) => a.at - b.at);
   const began = changes[0]?.at ?? 0;
@@ -139,7 +139,7 @@ function amountsOverTime(budget: ResourceBudget, reservations: ResourceReservati
   const rows = changes.map((change) => ({ at: (change.at - began) / 1_000, spent: (spent += change.spent), reserved: (reserved += change.reserved) }));
   return {
     seconds: rows.map(({ at }) => at),
-    values: [rows.map(({ spent }) => spent), rows.map(({ reserved }) => Math.max(0, reserved)), rows.map(() => Number(budget.allocated_amount))],
+    values: [rows.map(({ spent }) => spent), rows.map(({ reserved }) => Math.max(0, reserved)), rows.map(() => Number(budget.allocatedAmount))],
   };
 }
 

@@ -114,7 +114,7 @@ fn print_stored(session: &Session, id: &str, artifact: &NewArtifact, bytes: u64)
     if session.out.is_json() {
         session
             .out
-            .value(&json!({"id": id, "artifact_name": artifact_name, "mime_type": mime_type, "size_bytes": bytes}))?;
+            .value(&json!({"id": id, "artifactName": artifact_name, "mimeType": mime_type, "sizeBytes": bytes}))?;
     } else {
         session.out.line(id)?;
         let read = session.next_step(|| format!("read it with: {}", session.invocation("artifact get", id, "")));
@@ -172,9 +172,9 @@ pub async fn get_artifact(session: &Session, args: &GetArtifactArgs) -> Result<C
     if session.out.is_json() {
         let (name, mime) = (&artifact.artifact_name, &artifact.mime_type);
         let to = to.display().to_string();
-        session.out.value(
-            &json!({"id": artifact.id, "artifact_name": name, "mime_type": mime, "size_bytes": bytes, "to": to}),
-        )?;
+        session
+            .out
+            .value(&json!({"id": artifact.id, "artifactName": name, "mimeType": mime, "sizeBytes": bytes, "to": to}))?;
     } else {
         session.out.line(&format!("{name}: {}, {}", format_bytes(bytes), artifact.mime_type))?;
     }

@@ -319,15 +319,17 @@ impl<'a> Struct<'a> {
         }
         let collection = collection.value();
         let (domain, plural) = collection.split_once('.').unwrap_or(("", &collection));
-        let mut list = Vec::new();
+        let (mut list, mut described) = (Vec::new(), Vec::new());
         for filter in filters {
             let path = self.resolve(&name::plain(filter), filter.span(), checks)?;
             // A filter by the id of a session is named by the session.
             let parameter = Case::Camel.apply(path.strip_suffix("_id").unwrap_or(&path));
+            let documentation = format!("Only those with this `{}`.", Case::Camel.apply(&path));
             list.push(quote!((#parameter, #path)));
+            described.push(quote!((#parameter, #path, #documentation)));
         }
         let parameters = filters.len();
-        let id = Case::Camel.apply(&self.id()?.path);
+        let id = if self.id()?.path == "name" { "name" } else { "id" };
         let operation = |verb: &str, result: TokenStream, query: TokenStream, documentation: String| {
             let name = format!("{domain}.{}.{verb}", noun.value());
             let cli = default_command_line(&name);
@@ -372,7 +374,7 @@ impl<'a> Struct<'a> {
                 );
                 const LIST_PARAMETERS: ::runstate::operation::EntityParameters = (
                     &::runstate::operation::list_parameters::<{ #parameters + 4 }>(Self::FILTERS),
-                    ::runstate::described_list!(Self, #(#list),*),
+                    ::runstate::described_list!(Self, #(#described),*),
                 );
             }
         }))

@@ -27,6 +27,7 @@ const ATTRIBUTES: &[&str] = &[
     "undeclared",
     "declared",
     "secret",
+    "hidden",
     "words",
     "searchable",
     "updated",
@@ -77,6 +78,10 @@ pub struct FieldAttributes {
     pub flat: bool,
     /// The field is the state of the entity.
     pub state: bool,
+    /// No result shows the field.
+    pub hidden: bool,
+    /// A document lacks the field if it has its default.
+    pub omit_default: bool,
     kind: Option<Ident>,
     /// The format: `Varchar(50)`.
     format: Option<TokenStream>,
@@ -85,7 +90,6 @@ pub struct FieldAttributes {
     max: Option<Expr>,
     values: Option<Expr>,
     default: Option<DefaultValue>,
-    omit_default: bool,
     optional: bool,
     undeclared: bool,
     declared: Option<Vec<(String, bool)>>,
@@ -254,7 +258,8 @@ impl FieldAttributes {
         self.default.is_some()
     }
 
-    fn parse(field: &syn::Field) -> syn::Result<Self> {
+    /// Reads `#[entity(…)]`.
+    pub fn parse(field: &syn::Field) -> syn::Result<Self> {
         let mut attributes = Self::default();
         for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("entity")) {
             attribute.parse_nested_meta(|meta| attributes.parse_one(&meta))?;
@@ -274,6 +279,7 @@ impl FieldAttributes {
                 });
             }
             "secret" => self.secret = true,
+            "hidden" => self.hidden = true,
             "words" => self.words = true,
             "searchable" => self.searchable = true,
             "updated" => self.updated = true,

@@ -10,6 +10,7 @@ mod operation;
 mod state;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -59,6 +60,17 @@ pub fn derive_state(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(FieldType, attributes(entity))]
 pub fn derive_field_type(input: TokenStream) -> TokenStream {
     expand(state::derive_field_type(&parse_macro_input!(input as DeriveInput)))
+}
+
+/// Implements the JSON of a type in results of operations: `Serialize`, `Deserialize` and `JsonSchema`.
+///
+/// Members are in camel case, whatever the stored names are. The id of the entity itself, which has `#[entity(id)]` or
+/// the name `uuid`, is `id`, unless it is a `name`. A missing value is null. The words of enums are as stored; a state
+/// whose variants own no fields has `#[state(…)]`. `#[entity(flatten)]` and `#[entity(state)]` put the members of a
+/// value in the place of the value. A type with a field `#[entity(hidden)]` is not `Deserialize`.
+#[proc_macro_derive(Wire, attributes(entity, state))]
+pub fn derive_wire(input: TokenStream) -> TokenStream {
+    expand(wire::derive_wire(&parse_macro_input!(input as DeriveInput)))
 }
 
 /// Implements `runstate::decision::LifecycleEvent` for an enum.

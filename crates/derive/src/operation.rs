@@ -72,7 +72,7 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
         (None, Some(name)) => default_command_line(&name.value()).to_token_stream(),
         (None, None) => return Err(Error::new_spanned(&name, "a constant as a name needs `cli = …` too")),
     };
-    let parameters = parameters(input)?;
+    let parameters = parameters(input, text(&name).map(LitStr::value).as_deref())?;
     let implementation = implement_parameters(input, &parameters);
     let ident = &input.ident;
     let (kind, output, parse) = match attributes.is_query {
@@ -118,7 +118,7 @@ pub fn object(input: &DeriveInput) -> Result<TokenStream> {
             if open || default { Ok(()) } else { Err(meta.error("unknown attribute; use `open` or `default`")) }
         })?;
     }
-    let parameters = parameters(input)?;
+    let parameters = parameters(input, None)?;
     let implementation = implement_parameters(input, &parameters);
     let ident = &input.ident;
     let default = has_default.then(|| {
@@ -185,7 +185,9 @@ pub fn word(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
-fn parameters(input: &DeriveInput) -> Result<Vec<DeclaredParameter<'_>>> {
+/// The parameters. The id of the entity that the operation is about is `id`, whatever the field's name is.
+fn parameters<'a>(input: &'a DeriveInput, operation: Option<&str>) -> Result<Vec<DeclaredParameter<'a>>> {
+    let noun = operation.and_then(|name| name.split('.').nth(1)).map(name::snake_case).unwrap_or_default();
     let Data::Struct(data) = &input.data else {
         return Err(Error::new_spanned(&input.ident, "parameters are the fields of a struct"));
     };
@@ -199,7 +201,8 @@ fn parameters(input: &DeriveInput) -> Result<Vec<DeclaredParameter<'_>>> {
         let attributes = field_attributes(field)?;
         let ident = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
         let name = attributes.name.clone().unwrap_or_else(|| {
-            let name = Case::Camel.apply(&ident);
+            let is_own = ident == "uuid" || attributes.is_subject && ident.strip_suffix("_id") == Some(&noun);
+            let name = if is_own { "id".to_owned() } else { Case::Camel.apply(&ident) };
             parse_quote!(#name)
         });
         if text(&name).is_some_and(|name| name.value() == "commandId") {

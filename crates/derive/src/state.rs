@@ -14,9 +14,9 @@ const STATE_ATTRIBUTES: &[&str] = &["tag", "rename_all", "status"];
 const VARIANT_ATTRIBUTES: &[&str] = &["name", "marker"];
 
 /// `#[state(…)]` on an enum.
-struct StateAttributes {
+pub struct StateAttributes {
     /// The path of the field that names the variant.
-    tag: String,
+    pub tag: String,
     case: Case,
     /// The name of the enum that has the variants without data.
     status: Option<Ident>,
@@ -170,7 +170,8 @@ pub fn variants(input: &DeriveInput) -> syn::Result<Vec<&Variant>> {
 }
 
 impl StateAttributes {
-    fn parse(input: &DeriveInput) -> syn::Result<Self> {
+    /// Reads `#[state(…)]`.
+    pub fn parse(input: &DeriveInput) -> syn::Result<Self> {
         let mut attributes = Self { tag: "status".to_owned(), case: Case::Snake, status: None };
         for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("state")) {
             attribute.parse_nested_meta(|meta| {
@@ -252,6 +253,21 @@ impl<'a> StoredVariant<'a> {
     }
 }
 
+/// The stored name of a variant: that of `#[attribute(key = "…")]`, or else its name in snake case.
+pub fn variant_name(variant: &Variant, attribute: &str, key: &str) -> syn::Result<String> {
+    let mut name = name::snake_case(&variant.ident.to_string());
+    for attribute in variant.attrs.iter().filter(|one| one.path().is_ident(attribute)) {
+        attribute.parse_nested_meta(|meta| match meta.path.is_ident(key) {
+            true => {
+                name = meta.value()?.parse::<LitStr>()?.value();
+                Ok(())
+            }
+            false => Err(name::unknown_attribute(&meta.path, &[key])),
+        })?;
+    }
+    Ok(name)
+}
+
 /// Implements `FieldType` for an enum without data, with its names as `ALL` and `as_str`.
 pub fn derive_field_type(input: &DeriveInput) -> syn::Result<TokenStream> {
     let ident = &input.ident;
@@ -262,16 +278,7 @@ pub fn derive_field_type(input: &DeriveInput) -> syn::Result<TokenStream> {
             let message = "`FieldType` is for an enum without data; an enum whose variants own fields derives `State`";
             return Err(syn::Error::new_spanned(variant, message));
         }
-        let mut name = name::snake_case(&variant.ident.to_string());
-        for attribute in variant.attrs.iter().filter(|attribute| attribute.path().is_ident("entity")) {
-            attribute.parse_nested_meta(|meta| match meta.path.is_ident("rename") {
-                true => {
-                    name = meta.value()?.parse::<LitStr>()?.value();
-                    Ok(())
-                }
-                false => Err(name::unknown_attribute(&meta.path, &["rename"])),
-            })?;
-        }
+        let name = variant_name(variant, "entity", "rename")?;
         if names.contains(&name) {
             return Err(syn::Error::new_spanned(variant, format!("another variant is stored as `{name}` too")));
         }

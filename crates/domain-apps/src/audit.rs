@@ -2,15 +2,13 @@
 
 use runstate_core::decision::{Change, Rejection};
 use runstate_core::operation::AuditedCommand;
-use runstate_core::schema::Entity;
+use runstate_core::schema::{Entity, Wire};
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::settings::AppsSettings;
 
 /// A command that took effect.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.audit_log", version = 1, insert_only, noun = "audit", filters(actor, command, target))]
 #[index(at desc)]
 #[index(target, at)]

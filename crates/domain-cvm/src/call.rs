@@ -4,12 +4,10 @@
 
 use runstate_core::decision::{Cost, Ctx, Hint, LoadedEntity, Rejection, View};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
-use runstate_core::schema::{Collection, Entity, FieldType, Fields, Filter, Key};
+use runstate_core::schema::{Collection, Entity, FieldType, Fields, Filter, Key, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json, json_bytes, json_text};
 use runstate_vm::{CallRequest, Reply};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::{EarlyAnswer, keyed_id};
@@ -107,9 +105,8 @@ pub struct Request {
 }
 
 /// The response to a call.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq)]
 #[entity(rename_all = "camelCase")]
-#[serde(rename_all = "camelCase")]
 pub struct Response {
     /// The answer.
     pub result: Json,
@@ -118,28 +115,24 @@ pub struct Response {
     /// Time since the call was made.
     pub latency_ms: Millis,
     /// Name of the answerer, if given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
 /// The failure of a worker to complete a call.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq)]
 pub struct CallError {
     /// The error's name in the program; missing: `CallError`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The message.
     pub message: String,
     /// When the attempt failed.
     pub timestamp: Timestamp,
     /// Name of the worker, if given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
 /// The outcome of a call.
-#[derive(FieldType, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(FieldType, Wire, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
     /// It was answered.
     Answered,

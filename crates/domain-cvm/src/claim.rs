@@ -7,10 +7,8 @@ use runstate_core::lease::{
 };
 use runstate_core::lease_names;
 use runstate_core::operation::Operation;
-use runstate_core::schema::Filter;
+use runstate_core::schema::{Filter, Wire};
 use runstate_value::time::{Millis, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::call::{Call, ClaimState, TIMER, before_deadline};
 use super::call_cost;
@@ -66,7 +64,7 @@ impl From<NextAvailableParameters> for NextAvailable<Call> {
 }
 
 /// A claimed call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedCall {
     /// The call.
     pub call: String,
@@ -80,7 +78,6 @@ pub struct ClaimedCall {
     pub attempts: u32,
     /// The reservation of the call's cost. A worker that has spent it, and whose answer is refused because it is late,
     /// commits it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<String>,
 }
 

@@ -12,7 +12,7 @@ use super::settings::Settings;
 
 /// Executions that are due themselves.
 pub(super) static WAKE: DueRule = DueRule {
-    outcome: |result| match (result.get("deleting"), result.get("was_due")) {
+    outcome: |result| match (result.get("deleting"), result.get("wasDue")) {
         (Some(Json::String(_)), _) => Some(DueKind::Deleted),
         (_, Some(Json::Bool(true))) => Some(DueKind::Resumed),
         _ => None,

@@ -5,9 +5,8 @@ use std::any::Any;
 use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, Ports, ReadSet, Rejection, View};
 use runstate_core::lease::{check_name, claimed, shorten_message};
 use runstate_core::operation::{Backoff, Operation};
-use runstate_core::schema::Key;
+use runstate_core::schema::{Key, Wire};
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{CC_HISTORY, Call, CallError, CallOutcome};
@@ -42,8 +41,7 @@ pub struct Fail {
 }
 
 /// The state of a failed call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct FailedCall {
     /// When it may be claimed again; `None`: it is closed.
     pub retry_at: Option<Timestamp>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use runstate_core::decision::{CachedValue, Change, Ctx, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
-use runstate_core::schema::{Fields, Key};
+use runstate_core::schema::{Fields, Key, Wire};
 use runstate_value::{self as value, DeserializeError, Document, Json, canonical_json, write_canonical_json};
 use runstate_vm as vm;
 use serde::de::{self, SeqAccess, Unexpected, Visitor};
@@ -163,7 +163,7 @@ impl PageRef {
 }
 
 /// Stack, scopes and the rest of the machine's saved state.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq)]
 #[entity(inside = "state")]
 pub(super) struct Frames {
     #[entity(kind = list)]
@@ -171,7 +171,6 @@ pub(super) struct Frames {
     #[entity(kind = list)]
     pub scopes: Json,
     #[entity(default, undeclared)]
-    #[serde(default)]
     pub machine: Json,
 }
 

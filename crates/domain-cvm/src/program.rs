@@ -16,12 +16,11 @@ use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
 use runstate_core::id::{hex, sha256};
 use runstate_core::operation::{Operation, Parameters};
-use runstate_core::schema::{Collection, Entity, Fields, Key, Query};
+use runstate_core::schema::{Collection, Entity, Fields, Key, Query, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{self as value, Json, canonical_json};
 use runstate_vm as vm;
 use runstate_vm::{BYTECODE_VERSION, Instruction};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compilation::compile;
@@ -75,7 +74,7 @@ pub struct Program {
 }
 
 /// A file that a program imports, directly or through other files.
-#[derive(Fields, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Parameters)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq, Eq, Parameters)]
 pub struct ProgramFile {
     /// Its path, relative to the root of the program, with `/` and without `..`.
     pub path: String,
@@ -262,8 +261,7 @@ impl Load {
 }
 
 /// The result of loading.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct LoadedProgram {
     /// Id of the program.
     pub id: String,
@@ -436,7 +434,7 @@ pub struct RemoveProgram {
 }
 
 /// A program that was removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct RemovedProgram {
     /// Its name.
     pub name: String,

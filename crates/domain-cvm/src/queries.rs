@@ -4,7 +4,7 @@ use runstate_core::decision::{Cost, Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::limits::SAFE_INTEGER;
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Filter, Key, Query};
+use runstate_core::schema::{Filter, Key, Query, Wire};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json};
 use runstate_vm::{InspectBounds, Machine, MachineView};
@@ -101,8 +101,7 @@ const POLL_ROWS: usize = 16;
 pub const NO_LINES: u64 = SAFE_INTEGER.unsigned_abs();
 
 /// The progress of an execution since the last poll.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct ExecutionProgress {
     /// Its status.
     pub status: Status,
@@ -193,15 +192,14 @@ fn undelivered_outcomes(view: &View, execution: &ExecutionHead, machine: &Machin
 }
 
 /// The status of an execution, and the calls that it waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionStatusDetails {
     /// The execution and its status.
     pub reached: ExecutionStatus,
     /// Id of the first open call, also while the execution is paused.
     pub call: Option<String>,
     /// Number of open calls.
-    #[serde(default)]
+    #[entity(default)]
     pub open_calls: u32,
 }
 
@@ -328,8 +326,7 @@ pub struct ShowCall {
 }
 
 /// A call, and its execution.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct CallDetails {
     /// The execution that made it.
     pub execution: String,

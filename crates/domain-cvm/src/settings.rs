@@ -4,13 +4,11 @@ use runstate_core::decision::DomainSettings;
 use runstate_core::decision::{Ctx, Rejection};
 use runstate_core::limits::check_heap_bytes;
 use runstate_core::operation::{Parameter, Parameters, SettingsDeclaration};
+use runstate_core::schema::Wire;
 use runstate_value::time::Millis;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 /// The level of detail in an execution's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, Default, Parameter)]
 pub enum LogLevel {
     /// No rows.
     Off,

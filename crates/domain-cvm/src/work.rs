@@ -3,10 +3,9 @@
 use runstate_core::decision::Command;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
+use runstate_core::schema::Wire;
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::answer::CompleteCall;
 use super::call::{Call, CallError};
@@ -17,8 +16,7 @@ use super::failure::{Fail, FailedCall};
 use super::queries::{CallDetails, OpenCall};
 
 /// A call that a worker has claimed, with everything that it needs to complete it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct Work {
     /// The call.
     pub call: OpenCall,
@@ -27,7 +25,6 @@ pub struct Work {
     /// The claim, with the fencing token that completing the call needs.
     pub claimed: ClaimedCall,
     /// The error of the last attempt, if there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<CallError>,
 }
 

@@ -2,18 +2,13 @@
 
 use runstate_core::decision::Rejection;
 use runstate_core::operation::{Mismatch, Parameter, expected_word, read_word};
-use runstate_core::schema::{FieldType, Fields};
+use runstate_core::schema::{FieldType, Fields, Wire};
 use runstate_value::Json;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::numeric::Amount;
 
 /// A kind of resource.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, FieldType, Parameter,
-)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, FieldType, Wire, Parameter)]
 pub enum ResourceType {
     /// Money.
     Money,
@@ -32,16 +27,13 @@ pub enum ResourceType {
 }
 
 /// A unit of resources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FieldType, Wire)]
 pub enum Unit {
     /// Canadian dollars.
     #[entity(rename = "CAD")]
-    #[serde(rename = "CAD")]
     Cad,
     /// US dollars.
     #[entity(rename = "USD")]
-    #[serde(rename = "USD")]
     Usd,
     /// Minutes.
     Minutes,
@@ -101,7 +93,7 @@ impl ResourceType {
 
 /// The resources that a machine has used. Money is in Canadian dollars, time in minutes, the others in the units that
 /// were recorded.
-#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, Default, PartialEq)]
 pub struct ResourceTotals {
     /// Money.
     pub money: Option<Amount>,

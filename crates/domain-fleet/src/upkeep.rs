@@ -5,18 +5,16 @@ use runstate_core::decision::{
 };
 use runstate_core::id::natural_uuid;
 use runstate_core::operation::{DueKind, DueRow};
-use runstate_core::schema::{Entity, FieldType};
+use runstate_core::schema::{Entity, FieldType, Wire};
 use runstate_value::time::{Date, Millis, Timestamp};
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::usage::CleanUpUsage;
 use super::writable::Writable;
 
 /// A job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FieldType, Wire)]
 pub enum UpkeepTask {
     /// Removes uses that are older than a year: on the first of the month at 02:00 UTC.
     CleanupResourceUsage,
@@ -45,7 +43,7 @@ impl UpkeepTask {
 }
 
 /// A job and the time at which it is due.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "fleet.upkeep_jobs", version = 1)]
 #[index(due_at)]
 pub struct UpkeepJob {
@@ -172,7 +170,7 @@ impl Command for RecordRefresh {
 }
 
 /// The log of one run of a job.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "fleet.maintenance_log", version = 1, noun = "maintenance", filters(operation))]
 #[index(operation)]
 #[index(performed_at)]

@@ -44,7 +44,7 @@ export async function replay({ rs, advanceTo }: Scratch, recording: Recording, m
   const { execution, version } = recording;
   const { id, input, programName: name } = execution;
   const { source, entry, files, bytecode, compiler } = version;
-  await rs.cvm.load({ name, source, entry, files, bytecode: bytecode as Json[], compiler });
+  await rs.cvm.load({ name, source, entry, files, bytecode: bytecode as Json[], compiler: compiler ?? undefined });
   const run = await rs.cvm.start(name, { id, input, commandId: startCommandOf(id), logLevel: "off" });
   const states = new Map<Moment, ReplayedState>();
   const output = new OutputReader(run, execution.output);
@@ -115,7 +115,7 @@ async function close(rs: Runstate, run: Run, { callId: call, step }: OpenCall, {
     await run.answer(result ?? null, { call });
   } else if (outcome === "failed") {
     const work = await rs.cvm.claim({ call, owner: by ?? "replay" });
-    if (work !== null) await rs.cvm.fail(work, error?.message ?? "", { name: error?.name });
+    if (work !== null) await rs.cvm.fail(work, error?.message ?? "", { name: error?.name ?? undefined });
   }
   const { outcome: closed } = await rs.cvm.call(call);
   if (closed !== outcome) throw new ReplayDifference(`call ${step} cannot be closed in a replay as it was`);

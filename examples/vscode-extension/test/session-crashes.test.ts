@@ -97,8 +97,8 @@ for (let nth = 1; nth <= RECOVERY_COMMITS; nth++) {
     const mine = async (window: FakeWindow) => (await window.rows()).includes("app [session active mine]");
     await waitUntil(async () => (await mine(first)) !== (await mine(second)));
     const rs = await second.store.open();
-    const app = (await sessionsOf(rs)).filter(({ project_id }) => project_id === "app");
-    assert.deepEqual(app.map(({ epoch, open_tasks }) => [epoch, open_tasks]), [[(await mine(second)) ? 2 : 1, 1]]);
+    const app = (await sessionsOf(rs)).filter(({ projectId }) => projectId === "app");
+    assert.deepEqual(app.map(({ epoch, openTasks }) => [epoch, openTasks]), [[(await mine(second)) ? 2 : 1, 1]]);
     assert.equal((await sessionsOf(rs)).length, 2);
   });
 }

@@ -31,12 +31,12 @@ async function sessionsOf(window: FakeWindow): Promise<Session[]> {
 /** Waits for the only session of a project, or for the one that `fits`. */
 async function session(window: FakeWindow, project: string, fits: (session: Session) => boolean = () => true): Promise<Session> {
   let found: Session[] = [];
-  await waitUntil(async () => (found = (await sessionsOf(window)).filter((one) => one.project_id === project && fits(one))).length === 1);
+  await waitUntil(async () => (found = (await sessionsOf(window)).filter((one) => one.projectId === project && fits(one))).length === 1);
   return found[0] as Session;
 }
 
-async function nodeOf(window: FakeWindow, { session_id }: Session): Promise<TreeNode | undefined> {
-  return (await window.nodes()).find((node) => node instanceof SessionNode && node.session.session_id === session_id);
+async function nodeOf(window: FakeWindow, { id }: Session): Promise<TreeNode | undefined> {
+  return (await window.nodes()).find((node) => node instanceof SessionNode && node.session.id === id);
 }
 
 /**
@@ -57,13 +57,13 @@ async function addSilentSession(url: string, project: string): Promise<void> {
 
 test("a window has a session on the machine of its host, with heartbeats", async () => {
   await using window = new FakeWindow("memory:", inFolder("app"));
-  const { session_id, machine_id, last_heartbeat } = await session(window, "app");
+  const { id: sessionId, machineId, lastHeartbeat } = await session(window, "app");
   const rs = await window.store.open();
-  assert.deepEqual((await rs.orchestration.machine.show(machine_id)).hostname, "box");
-  await waitUntil(async () => (await session(window, "app")).last_heartbeat > last_heartbeat);
+  assert.deepEqual((await rs.orchestration.machine.show(machineId)).hostname, "box");
+  await waitUntil(async () => (await session(window, "app")).lastHeartbeat > lastHeartbeat);
   assert.deepEqual(await window.rows(), ["app [session active mine]", "  No program has run yet [hint]"]);
   assert.match((await window.nodes())[0]?.row.description ?? "", /^healthy · this window$/);
-  assert.equal((await rs.orchestration.session.health(session_id)).health, "healthy");
+  assert.equal((await rs.orchestration.session.health(sessionId)).health, "healthy");
 });
 
 test("a window without a folder has no session", async () => {
@@ -84,7 +84,7 @@ test("a window without trust shows sessions and writes nothing", async (t) => {
   assert.deepEqual(await untrusted.rows(), ["lib [session active]"]);
   await untrusted.run("moveSession", await nodeOf(untrusted, other));
   assert.match(untrusted.editor.messages.at(-1) ?? "", /read-only, because the workspace is not trusted/);
-  assert.deepEqual((await sessionsOf(window)).map(({ project_id, epoch }) => [project_id, epoch]), [["lib", 1]]);
+  assert.deepEqual((await sessionsOf(window)).map(({ projectId, epoch }) => [projectId, epoch]), [["lib", 1]]);
   untrusted.editor.trust();
   await session(untrusted, "app");
 });
@@ -139,7 +139,7 @@ test("a reloaded window continues its session under the same epoch", async (t) =
   await using window = new FakeWindow(url, inFolder("app"));
   await waitUntil(async () => (await window.rows()).includes("app [session active mine]"));
   const after = await session(window, "app");
-  assert.deepEqual([after.session_id, after.epoch], [before.session_id, 1]);
+  assert.deepEqual([after.id, after.epoch], [before.id, 1]);
   assert.deepEqual(window.editor.messages, []);
 });
 
@@ -152,7 +152,7 @@ test("a window whose host was killed continues its session", async (t) => {
   await using window = new FakeWindow(url, inFolder("app"));
   await waitUntil(async () => (await window.rows()).includes("app [session active mine]"));
   const after = await session(window, "app");
-  assert.deepEqual([after.session_id, after.epoch, after.recovery.attempts], [before.session_id, 1, 0]);
+  assert.deepEqual([after.id, after.epoch, after.recovery.attempts], [before.id, 1, 0]);
 });
 
 test("two windows of a workspace have two sessions, also when reopened", async (t) => {
@@ -165,7 +165,7 @@ test("two windows of a workspace have two sessions, also when reopened", async (
     for (const window of [first, second]) {
       await waitUntil(async () => (await rows(window)) === "app [session active mine],app [session active]");
     }
-    (await sessionsOf(first)).forEach(({ session_id }) => ids.add(session_id));
+    (await sessionsOf(first)).forEach(({ id }) => ids.add(id));
   }
   assert.equal(ids.size, 2);
 });
@@ -175,7 +175,7 @@ test("windows of one host share its machine", async (t) => {
   await using first = new FakeWindow(url, inFolder("app"));
   await session(first, "app");
   await using second = new FakeWindow(url, inFolder("lib"));
-  assert.equal((await session(second, "lib")).machine_id, (await session(second, "app")).machine_id);
+  assert.equal((await session(second, "lib")).machineId, (await session(second, "app")).machineId);
 });
 
 test("a session is moved from an open window, which says so once and stops", async (t) => {
@@ -193,7 +193,7 @@ test("a session is moved from an open window, which says so once and stops", asy
   await waitUntil(async () => (await second.rows()).includes("app [session active mine]"));
   await waitUntil(() => first.editor.messages.length > 0);
   assert.deepEqual(first.editor.messages, ["The session “app” continues in another window. This window no longer drives it."]);
-  const beats = async () => (await session(second, "app")).last_heartbeat;
+  const beats = async () => (await session(second, "app")).lastHeartbeat;
   const beat = await beats();
   await waitUntil(async () => (await beats()) > beat);
   assert.equal(first.editor.messages.length, 1);
@@ -205,7 +205,7 @@ test("a session is moved from an open window, which says so once and stops", asy
   await waitUntil(async () => (await second.rows()).includes("  trip [task completed]"));
   // The first window gets a session again when it runs a program.
   await first.runProgram(ASK);
-  assert.equal((await sessionsOf(first)).filter(({ project_id }) => project_id === "app").length, 2);
+  assert.equal((await sessionsOf(first)).filter(({ projectId }) => projectId === "app").length, 2);
 });
 
 test("a window that is reloaded after its session was moved starts another", async (t) => {
@@ -219,7 +219,7 @@ test("a window that is reloaded after its session was moved starts another", asy
   await session(second, "lib");
   await second.run("moveSession", await nodeOf(second, moved));
   await using first = new FakeWindow(url, inFolder("app"));
-  const own = await session(first, "app", ({ session_id }) => session_id !== moved.session_id);
+  const own = await session(first, "app", ({ id }) => id !== moved.id);
   assert.equal(own.epoch, 1);
   assert.match(first.editor.messages.join(), /continues in another window/);
   // The second window continues both of its sessions when it is reloaded.
@@ -243,8 +243,8 @@ test("a session without heartbeats is stalled and recovered with its task", asyn
   await window.run("recoverSession");
   assert.deepEqual(window.editor.messages, []);
   const after = await session(window, "app");
-  assert.deepEqual([after.status, after.epoch, after.current_task_id], ["active", 2, stalled.current_task_id]);
-  assert.equal(after.machine_id, (await session(window, "lib")).machine_id);
+  assert.deepEqual([after.status, after.epoch, after.currentTaskId], ["active", 2, stalled.currentTaskId]);
+  assert.equal(after.machineId, (await session(window, "lib")).machineId);
   assert.ok((await window.rows()).includes("app [session active mine]"));
 });
 
@@ -253,7 +253,7 @@ test("a failed session is recovered with the task whose program waits", async ()
   await window.runProgram(ASK);
   const failed = await session(window, "app");
   const rs = await window.store.open();
-  await rs.orchestration.session.fail(failed.session_id, { reason: "test" });
+  await rs.orchestration.session.fail(failed.id, { reason: "test" });
   await waitUntil(async () => (await window.rows()).includes("app [session failed]"));
   await window.run("recoverSession", await nodeOf(window, failed));
   await waitUntil(async () => (await window.rows()).includes("app [session active mine]"));

@@ -331,10 +331,10 @@ fn copied_documents_keep_every_other_byte_over_files_and_back() {
             database.collection(collection).insert_one(copy).await.unwrap();
         }
         let engine = open_engine(&seed_layout(&url)).await;
-        let execution = json!({"executionId": "7b0c4d1e-58a2-4c0f-9a53-6f5d9a1c2e33"});
+        let execution = json!({"id": "7b0c4d1e-58a2-4c0f-9a53-6f5d9a1c2e33"});
         let shown = call(&engine, "execution.show", execution.clone()).await;
         assert_eq!(
-            (&shown["status"], &shown["started_at"], &shown["duration_ms"]),
+            (&shown["status"], &shown["startedAt"], &shown["durationMs"]),
             (&json!("completed"), &json!(1_704_067_200_000_i64), &json!(300_000))
         );
         let steps = call(&engine, "execution.steps", execution).await;

@@ -65,8 +65,8 @@ async fn round_trip(url: &str, domain_url: &str) {
         ids.push(id);
     }
     let row = call(&engine, "artifact.show", json!({"id": ids[1]})).await;
-    assert_eq!(row["storage_type"], "gridfs");
-    let blob = row["storage_path"].as_str().unwrap().strip_prefix("gridfs://artifacts/").unwrap();
+    assert_eq!(row["storageType"], "gridfs");
+    let blob = row["storagePath"].as_str().unwrap().strip_prefix("gridfs://artifacts/").unwrap();
     // The driver reads what runstate wrote.
     let file = files.find_one(doc! {"_id": blob}).await.unwrap().unwrap();
     assert_eq!(file.get_i64("length").unwrap(), 1);

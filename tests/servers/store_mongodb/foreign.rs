@@ -91,10 +91,10 @@ fn documents_of_apps_are_imported_and_come_back_byte_for_byte() {
     run_on_server(async {
         let (engine, url) = round_trip(&apps::DOMAIN, &examples()).await;
         let execution = "7b0c4d1e-58a2-4c0f-9a53-6f5d9a1c2e33";
-        let shown = ok(&engine, "apps.execution.show", json!({"executionId": execution})).await;
-        assert_eq!((&shown["status"], &shown["duration_ms"]), (&json!("completed"), &json!(300_000)));
+        let shown = ok(&engine, "apps.execution.show", json!({"id": execution})).await;
+        assert_eq!((&shown["status"], &shown["durationMs"]), (&json!("completed"), &json!(300_000)));
         let step = ok(&engine, "apps.step.show", json!({"id": format!("{execution}:1")})).await;
-        assert_eq!((&step["execution_id"], &step["metadata"]["cpu_usage_percent"]), (&json!(execution), &json!(45.2)));
+        assert_eq!((&step["executionId"], &step["metadata"]["cpu_usage_percent"]), (&json!(execution), &json!(45.2)));
         let configuration = ok(&engine, "apps.configuration.show", json!({"id": "03".repeat(12)})).await;
         assert_eq!(configuration["active"], true);
 
@@ -143,10 +143,10 @@ fn tracked() -> [(&'static str, Document); 3] {
 fn sessions_tasks_and_machines_are_imported_and_come_back() {
     run_on_server(async {
         let (engine, _) = round_trip(&orchestration::DOMAIN, &tracked()).await;
-        let session = json!({"sessionId": "0d6e6f2a-1c56-4a8e-9d61-9b3a0f6c1d10"});
-        assert_eq!(ok(&engine, "orchestration.session.show", session).await["docker_slot"], 2);
+        let session = json!({"id": "0d6e6f2a-1c56-4a8e-9d61-9b3a0f6c1d10"});
+        assert_eq!(ok(&engine, "orchestration.session.show", session).await["dockerSlot"], 2);
         let free = ok(&engine, "orchestration.machine.free", json!({})).await;
-        assert_eq!(free["items"][0]["machine_id"], "worker-1");
+        assert_eq!(free["items"][0]["id"], "worker-1");
     });
 }
 

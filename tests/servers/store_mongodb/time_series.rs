@@ -268,7 +268,7 @@ fn metrics_are_recorded_while_commands_change_their_execution() {
             call(&engine, "step.complete", json!({"id": claim["id"], "token": claim["token"]})).await;
         }
         recording.await.unwrap();
-        assert_eq!(call(&engine, "execution.show", json!({"executionId": "e"})).await["status"], "completed");
+        assert_eq!(call(&engine, "execution.show", json!({"id": "e"})).await["status"], "completed");
         let listed = call(&engine, "metrics.list", json!({"executionId": "e"})).await;
         let mut numbers: Vec<i64> =
             listed["items"].as_array().unwrap().iter().map(|one| one["metrics"]["n"].as_i64().unwrap()).collect();

@@ -83,6 +83,13 @@ fn documents(result: Json) -> Vec<Document> {
     serde_json::from_value(result).unwrap()
 }
 
+/// The rows of a result with the names of the columns of its view.
+fn columns_of(result: Json) -> Vec<Document> {
+    let letter = |c: char| if c.is_ascii_uppercase() { format!("_{}", c.to_ascii_lowercase()) } else { c.to_string() };
+    let column = |(name, value): (String, Json)| (name.chars().map(letter).collect::<String>(), value);
+    documents(result).into_iter().map(|row| row.into_iter().map(column).collect()).collect()
+}
+
 /// Fills the tables with random documents, some of them older than the views show.
 async fn fill(store: &dyn Store, uses: usize) {
     let ids = SimIds::new(11);
@@ -162,7 +169,7 @@ fn views_have_the_numbers_of_the_queries() {
         // As of the last refresh.
         assert_eq!(read_text(&url, "SELECT count(*) FROM fleet.project_resource_summary").await.as_deref(), Some("0"));
         let refreshed = engine.store().maintain().await.unwrap();
-        let expected = documents(engine.call("fleet.usage.summary", Document::new()).await.unwrap());
+        let expected = columns_of(engine.call("fleet.usage.summary", Document::new()).await.unwrap());
         let found = rows(
             &url,
             "SELECT project_uuid, project_name, greediness::text, usage_date, resource_type, unit, total_amount::text, \
@@ -175,7 +182,7 @@ fn views_have_the_numbers_of_the_queries() {
         assert!(expected.len() > 300, "{}", expected.len());
         assert_same(&found, &expected, &key, &columns);
         let shown = expected.len();
-        let expected = documents(engine.call("fleet.intelligentMachine.performance", Document::new()).await.unwrap());
+        let expected = columns_of(engine.call("fleet.intelligentMachine.performance", Document::new()).await.unwrap());
         let found = rows(&url, "SELECT * FROM fleet.machine_performance_metrics").await;
         let columns = [
             "total_machines",
@@ -222,7 +229,7 @@ fn a_daily_job_refreshes_the_views_and_records_it() {
         let call = async |name: &str, parameters: Json| {
             engine.call(name, documents(json!([parameters])).remove(0)).await.unwrap()
         };
-        call("fleet.project.create", json!({"name": "p", "uuid": uuid(0, 0), "greediness": "0.5"})).await;
+        call("fleet.project.create", json!({"name": "p", "id": uuid(0, 0), "greediness": "0.5"})).await;
         let used = json!({"projectUuid": uuid(0, 0), "resourceType": "api_calls", "amount": "3", "unit": "calls"});
         call("fleet.usage.record", used.clone()).await;
         let next = Date::of(host.clock.now()).start() + Millis::days(1) + Millis::minutes(60);
@@ -237,7 +244,7 @@ fn a_daily_job_refreshes_the_views_and_records_it() {
         assert_eq!(json!(found), json!([{"total_amount": 3.000_000, "transaction_count": 1}]));
         let log = call("fleet.maintenance.list", json!({"operation": "refresh_views"})).await;
         assert_eq!(log["items"].as_array().unwrap().len(), 1, "{log}");
-        assert_eq!(log["items"][0]["affected_rows"], 1);
+        assert_eq!(log["items"][0]["affectedRows"], 1);
         // It is due the next day again.
         host.clock.advance(Millis::days(1));
         engine.run_due(100, RunLimit::Stop).await.unwrap();

@@ -19,12 +19,12 @@ pub async fn expect_no_delay(open: &Reopen<'_>, damage: impl AsyncFn(&str)) {
     host.clock.set(SystemHost.now());
     let engine = Engine::new(open().await.unwrap(), Arc::new(host.clone()), &[&DOMAIN]).await.unwrap();
     let ok = async |name: &str, parameters: Json| call(&engine, name, parameters).await.unwrap();
-    ok("machine.register", json!({"machineId": "m", "hostname": "h", "slots": [1]})).await;
+    ok("machine.register", json!({"id": "m", "hostname": "h", "slots": [1]})).await;
     for id in ["s1", "s2", "s3", "s4", "s5"] {
         ok("session.create", json!({"id": id, "project": "p", "machine": "m"})).await;
     }
     for id in ["s4", "s5"] {
-        ok("session.complete", json!({"sessionId": id})).await;
+        ok("session.complete", json!({"id": id})).await;
     }
     damage("s2").await;
     damage("s4").await;
@@ -40,7 +40,7 @@ pub async fn expect_no_delay(open: &Reopen<'_>, damage: impl AsyncFn(&str)) {
         ids.dedup();
         ids
     };
-    assert_eq!(ids("items", "session_id"), ["s1", "s3", "s5"]);
+    assert_eq!(ids("items", "id"), ["s1", "s3", "s5"]);
     assert_eq!(ids("damaged", "id"), ["s2", "s4"]);
 
     host.clock.advance(Millis::minutes(20));
@@ -49,12 +49,12 @@ pub async fn expect_no_delay(open: &Reopen<'_>, damage: impl AsyncFn(&str)) {
     let failed: Vec<_> = report.failed.iter().map(|one| (one.id.as_str(), one.error.code.as_str())).collect();
     assert_eq!(failed, [("s2", "corrupt")]);
     for id in ["s1", "s3"] {
-        assert_eq!(ok("session.show", json!({"sessionId": id})).await["status"], "stalled");
+        assert_eq!(ok("session.show", json!({"id": id})).await["status"], "stalled");
     }
-    assert_eq!(ok("machine.show", json!({"machineId": "m"})).await["status"], "offline");
+    assert_eq!(ok("machine.show", json!({"id": "m"})).await["status"], "offline");
 
     host.clock.advance(Millis::days(31));
     engine.run_due(100, RunLimit::Stop).await.unwrap();
-    assert_eq!(call(&engine, "session.show", json!({"sessionId": "s5"})).await, Err("not_found"));
-    assert_eq!(ok("session.show", json!({"sessionId": "s1"})).await["status"], "failed");
+    assert_eq!(call(&engine, "session.show", json!({"id": "s5"})).await, Err("not_found"));
+    assert_eq!(ok("session.show", json!({"id": "s1"})).await["status"], "failed");
 }

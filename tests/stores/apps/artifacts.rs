@@ -92,7 +92,7 @@ fn bytes_are_read_as_they_were_written() {
             assert!(block_on(read(&artifacts, &id, range.clone())).unwrap() == expected, "{bytes} {range:?}");
         }
         let row = scene.ok("artifact.show", json!({"id": id}));
-        assert_eq!((&row["size_bytes"], &row["storage_type"]), (&json!(bytes), &json!("chunks")));
+        assert_eq!((&row["sizeBytes"], &row["storageType"]), (&json!(bytes), &json!("chunks")));
     }
     assert_eq!(scene.ok("artifact.list", json!({"execution": "e", "step": 1}))["items"].as_array().unwrap().len(), 6);
     scene.verify();

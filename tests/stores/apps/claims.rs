@@ -37,7 +37,7 @@ fn a_step_is_claimed_by_one_worker_until_its_lease_ends() {
     assert_eq!(second["claimed"]["attempts"], 2);
     assert_eq!(scene.code("step.complete", late), "stale_claim");
     scene.ok("step.complete", claim_of(&second, json!({"output": 2})));
-    assert_eq!((&scene.step(1)["output"], &scene.step(1)["retry_count"]), (&json!(2), &json!(1)));
+    assert_eq!((&scene.step(1)["output"], &scene.step(1)["retryCount"]), (&json!(2), &json!(1)));
     scene.check();
 }
 
@@ -57,7 +57,7 @@ fn a_failed_step_is_tried_again_after_a_wait_that_grows() {
     let last = scene.claim("a");
     assert_eq!(last["error"], json!({"message": "try later", "name": "Busy"}));
     let failed = scene.ok("step.fail", claim_of(&last, json!({"message": "no more"})));
-    assert_eq!(failed, json!({"retryAt": null, "execution": {"execution_id": "e", "status": "failed"}}));
+    assert_eq!(failed, json!({"retryAt": null, "execution": {"id": "e", "status": "failed"}}));
     assert_eq!(scene.step(1)["output"], json!({"part": 1}), "the output of a failed step is kept");
     scene.check();
 }

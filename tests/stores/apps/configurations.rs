@@ -91,12 +91,12 @@ fn one_version_is_active_and_a_used_one_does_not_change() {
     let active = scene.ok("configuration.list", json!({"active": true}));
     assert_eq!((active["items"].as_array().unwrap().len(), &active["items"][0]["version"]), (1, &json!("2.0.0")));
     let started = scene.ok("execution.start", json!({"appId": 1, "userId": "u"}));
-    let shown = scene.ok("execution.show", json!({"executionId": started["execution_id"]}));
+    let shown = scene.ok("execution.show", json!({"id": started["id"]}));
     assert_eq!(shown["version"], "2.0.0");
     assert_eq!(scene.code("configuration.activate", json!({"appId": 1, "version": "9"})), "not_found");
     assert_eq!(scene.code("execution.start", json!({"appId": 2, "userId": "u"})), "no_active_version");
     // The step of the first execution still has its name.
-    assert_eq!(scene.step(1)["step_name"], "a");
+    assert_eq!(scene.step(1)["stepName"], "a");
     scene.check();
 }
 
@@ -111,8 +111,8 @@ fn versions_of_an_app_and_of_its_parts_are_separate() {
     let active = scene.ok("configuration.list", json!({"active": true}));
     assert_eq!(active["items"].as_array().unwrap().len(), 2);
     let started = scene.ok("execution.start", json!({"appId": 1, "subAppId": 2, "userId": "u"}));
-    let shown = scene.ok("execution.show", json!({"executionId": started["execution_id"]}));
-    assert_eq!((&shown["sub_app_id"], &shown["sub_app_name"]), (&json!(2), &json!("part")));
+    let shown = scene.ok("execution.show", json!({"id": started["id"]}));
+    assert_eq!((&shown["subAppId"], &shown["subAppName"]), (&json!(2), &json!("part")));
     assert_eq!(scene.ok("app.list", json!({"app": 1}))["items"].as_array().unwrap().len(), 2);
 }
 

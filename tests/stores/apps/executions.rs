@@ -25,7 +25,7 @@ fn steps_run_in_the_order_of_their_dependencies_with_mapped_inputs() {
     scene.host.clock.advance(Millis::seconds(5));
     scene.ok("step.complete", claim_of(&work, json!({"output": output, "metadata": {"memory_usage_mb": 256}})));
     let step = scene.step(1);
-    assert_eq!((&step["output"], &step["duration_ms"]), (&output, &json!(5_000)));
+    assert_eq!((&step["output"], &step["durationMs"]), (&output, &json!(5_000)));
     assert_eq!(step["metadata"]["memory_usage_mb"], 256);
     let test = scene.claim("test");
     assert_eq!(test["input"], json!({"first": "elem_1", "all": [output]}));
@@ -36,7 +36,7 @@ fn steps_run_in_the_order_of_their_dependencies_with_mapped_inputs() {
     assert_eq!(report["input"], json!({"test": true, "none": null}));
     let ended = scene.ok("step.complete", claim_of(&report, json!({})));
     assert_eq!(ended["status"], "completed");
-    assert_eq!(scene.show()["duration_ms"], 5_000);
+    assert_eq!(scene.show()["durationMs"], 5_000);
     scene.check();
 }
 
@@ -98,7 +98,7 @@ fn a_final_failure_ends_the_execution_and_takes_the_claims_of_others() {
     for name in ["b", "a", "c"] {
         scene.complete(name, json!({}));
     }
-    assert_eq!((scene.status(), &scene.step(1)["retry_count"]), ("completed".to_owned(), &json!(1)));
+    assert_eq!((scene.status(), &scene.step(1)["retryCount"]), ("completed".to_owned(), &json!(1)));
     scene.check();
 }
 
@@ -164,13 +164,13 @@ fn a_cancelled_execution_ends_its_steps_and_its_claims() {
     scene.start(json!({}));
     scene.complete("a", json!({}));
     let work = scene.claim("b");
-    assert_eq!(scene.ok("execution.cancel", json!({"executionId": "e"}))["status"], "cancelled");
+    assert_eq!(scene.ok("execution.cancel", json!({"id": "e"}))["status"], "cancelled");
     assert_eq!(scene.statuses(), "1 completed, 2 failed, 3 skipped, 4 skipped");
     assert_eq!(scene.code("step.heartbeat", claim_of(&work, json!({}))), "stale_claim");
     for (name, step) in [("step.retry", 2), ("step.skip", 2)] {
         assert_eq!(scene.code(name, json!({"executionId": "e", "stepId": step})), "illegal_transition");
     }
-    assert_eq!(scene.code("execution.cancel", json!({"executionId": "e"})), "illegal_transition");
+    assert_eq!(scene.code("execution.cancel", json!({"id": "e"})), "illegal_transition");
     scene.check();
 }
 

@@ -97,16 +97,16 @@ impl Process {
     }
 
     async fn show(&self) -> Json {
-        self.find("execution.show", json!({"executionId": "e"})).await
+        self.find("execution.show", json!({"id": "e"})).await
     }
 
     async fn steps(&self) -> Vec<Json> {
-        self.find("execution.steps", json!({"executionId": "e"})).await.as_array().unwrap().clone()
+        self.find("execution.steps", json!({"id": "e"})).await.as_array().unwrap().clone()
     }
 
     /// The status of each step: `1 completed, 2 pending`.
     async fn statuses(&self) -> String {
-        let status = |step: &Json| format!("{} {}", step["step_id"], step["status"].as_str().unwrap());
+        let status = |step: &Json| format!("{} {}", step["stepId"], step["status"].as_str().unwrap());
         self.steps().await.iter().map(status).collect::<Vec<_>>().join(", ")
     }
 
@@ -184,7 +184,7 @@ impl Observation {
                 .steps()
                 .await
                 .into_iter()
-                .map(|one| (one["step_id"].as_i64().unwrap(), one["status"].clone()))
+                .map(|one| (one["stepId"].as_i64().unwrap(), one["status"].clone()))
                 .collect();
             for on in configuration["steps"][step as usize - 1]["depends_on"].as_array().unwrap() {
                 let status = statuses[&on.as_i64().unwrap()].as_str().unwrap();
@@ -261,7 +261,7 @@ async fn run(process: &mut Process, ids: &SimIds, steps: usize, rate: usize) -> 
             .await
             .iter()
             .filter(|step| step["status"] == "failed")
-            .map(|step| step["step_id"].as_i64().unwrap())
+            .map(|step| step["stepId"].as_i64().unwrap())
             .collect();
         if status == "failed" && ids.below(3) > 0 && !failed.is_empty() {
             let name = ["step.retry", "step.skip"][ids.below(2)];

@@ -109,10 +109,10 @@ fn killed_workers_complete_every_step_once() {
         );
         for n in 0..scale.executions {
             let id = format!("e{n}");
-            for step in call(&engine, "execution.steps", json!({"executionId": id})).await.as_array().unwrap() {
+            for step in call(&engine, "execution.steps", json!({"id": id})).await.as_array().unwrap() {
                 assert_eq!(
                     (&step["status"], &step["output"]["step"]),
-                    (&json!("completed"), &step["step_id"]),
+                    (&json!("completed"), &step["stepId"]),
                     "{step}"
                 );
             }

@@ -49,7 +49,7 @@ fn samples_of_an_execution_are_listed_by_their_times() {
     let all = samples(&scene, json!({"executionId": "e"}));
     let numbers: Vec<&Json> = all.iter().map(|one| &one["metrics"]).collect();
     assert_eq!(numbers, [&json!({"n": 3}), &json!({"n": 2}), &json!({"n": 1}), &seed]);
-    assert_eq!((&all[3]["timestamp"], &all[3]["execution_id"]), (&json!(start), &json!("e")));
+    assert_eq!((&all[3]["timestamp"], &all[3]["executionId"]), (&json!(start), &json!("e")));
     assert_eq!(all[3].as_object().unwrap().len(), 4, "the fields of the schema, and the id: {}", all[3]);
     let page = scene.ok("metrics.list", json!({"executionId": "e", "descending": true, "limit": 3}));
     assert_eq!(page["items"], json!([all[3], all[2], all[1]]));

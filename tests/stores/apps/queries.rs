@@ -19,7 +19,7 @@ fn scene() -> AppScene {
     start(1, "ada");
     scene.fail("a");
     let last = start(2, "bob");
-    scene.ok("execution.cancel", json!({"executionId": last["execution_id"]}));
+    scene.ok("execution.cancel", json!({"id": last["id"]}));
     scene
 }
 
@@ -30,7 +30,7 @@ fn items(page: &Json, field: &str) -> Vec<Json> {
 #[test]
 fn lists_find_executions_by_user_status_and_time() {
     let scene = scene();
-    let latest = json!({"user": "ada", "sort": "started_at", "descending": true, "limit": 10});
+    let latest = json!({"user": "ada", "sort": "startedAt", "descending": true, "limit": 10});
     assert_eq!(items(&scene.ok("execution.list", latest), "status"), ["failed", "completed"]);
     assert_eq!(items(&scene.ok("execution.failed", json!({})), "user_id"), ["ada"]);
     scene.host.clock.advance(Millis::days(1));
@@ -41,19 +41,19 @@ fn lists_find_executions_by_user_status_and_time() {
 fn rates_durations_and_reports_are_numbers_of_one_call() {
     let scene = scene();
     let success = scene.ok("report.success", json!({}));
-    let suite = json!({"app_name": "suite", "total": 2, "successful": 1, "success_rate": 0.5});
-    let other = json!({"app_name": "other", "total": 1, "successful": 0, "success_rate": 0.0});
+    let suite = json!({"appName": "suite", "total": 2, "successful": 1, "successRate": 0.5});
+    let other = json!({"appName": "other", "total": 1, "successful": 0, "successRate": 0.0});
     assert_eq!(success, json!([other, suite]));
     assert_eq!(scene.ok("report.success", json!({"days": 1}))[1]["total"], 1);
     let durations = scene.ok("report.durations", json!({}));
     assert_eq!(
-        (&durations[0]["p50_ms"], &durations[0]["p95_ms"], &durations[0]["count"]),
+        (&durations[0]["p50Ms"], &durations[0]["p95Ms"], &durations[0]["count"]),
         (&json!(10_000.0), &json!(10_000.0), &json!(1))
     );
     assert_eq!(scene.ok("report.durations", json!({"stepName": "none"})), json!([]));
     let report = scene.ok("report.executions", json!({}));
     assert_eq!(report.as_array().unwrap().len(), 3);
-    assert_eq!((&report[0]["completed"], &report[0]["duration_ms"]), (&json!(1), &json!(10_000)));
+    assert_eq!((&report[0]["completed"], &report[0]["durationMs"]), (&json!(1), &json!(10_000)));
     let month = scene.ok("report.executions", json!({"period": "month", "userId": "ada"}));
     assert_eq!(month.as_array().unwrap().len(), 1);
     assert_eq!((&month[0]["total"], &month[0]["failed"]), (&json!(2), &json!(1)));

@@ -54,7 +54,7 @@ fn an_execution_is_removed_when_its_retention_has_ended() {
     scene.after(Millis::days(30));
     scene.complete("b", json!({}));
     let ended = scene.show();
-    let retention = ended["remove_at"].as_i64().unwrap() - ended["completed_at"].as_i64().unwrap();
+    let retention = ended["removeAt"].as_i64().unwrap() - ended["completedAt"].as_i64().unwrap();
     assert_eq!(retention, Millis::days(7).0);
     // Another one has the same content, and the default retention.
     scene.save("2.0.0", configuration(0, json!({})));
@@ -70,7 +70,7 @@ fn an_execution_is_removed_when_its_retention_has_ended() {
     assert_eq!(scene.show()["status"], "completed");
     let report = scene.after(Millis::days(1));
     assert_eq!(report.deleted, 1, "{report:?}");
-    assert_eq!(scene.code("execution.show", json!({"executionId": "e"})), "not_found");
+    assert_eq!(scene.code("execution.show", json!({"id": "e"})), "not_found");
     block_on(artifacts.collect()).unwrap();
     let [executions, steps, queue, _, artifacts_left, blobs, _] = counts(&scene);
     assert_eq!((executions, steps, queue, artifacts_left, blobs), (1, 1, 0, 1, 1));
@@ -97,9 +97,9 @@ fn a_retried_execution_is_kept_until_it_ends_again() {
     let scene = AppScene::with_configuration(configuration(1, json!({"retention_days": 2})));
     scene.start(json!({}));
     scene.fail("a");
-    assert!(scene.show()["remove_at"].is_i64());
+    assert!(scene.show()["removeAt"].is_i64());
     scene.ok("step.retry", json!({"executionId": "e", "stepId": 1}));
-    assert!(scene.show()["remove_at"].is_null());
+    assert!(scene.show()["removeAt"].is_null());
     scene.after(Millis::days(3));
     scene.complete("a", json!({}));
     scene.complete("b", json!({}));

@@ -81,7 +81,7 @@ impl AppScene {
     }
 
     pub fn show(&self) -> Json {
-        self.ok("execution.show", json!({"executionId": "e"}))
+        self.ok("execution.show", json!({"id": "e"}))
     }
 
     pub fn status(&self) -> String {
@@ -89,16 +89,16 @@ impl AppScene {
     }
 
     pub fn steps(&self) -> Vec<Json> {
-        self.ok("execution.steps", json!({"executionId": "e"})).as_array().unwrap().clone()
+        self.ok("execution.steps", json!({"id": "e"})).as_array().unwrap().clone()
     }
 
     pub fn step(&self, id: i64) -> Json {
-        self.steps().into_iter().find(|step| step["step_id"] == id).unwrap()
+        self.steps().into_iter().find(|step| step["stepId"] == id).unwrap()
     }
 
     /// The status of each step: `1 completed, 2 pending`.
     pub fn statuses(&self) -> String {
-        let status = |step: &Json| format!("{} {}", step["step_id"], step["status"].as_str().unwrap());
+        let status = |step: &Json| format!("{} {}", step["stepId"], step["status"].as_str().unwrap());
         self.steps().iter().map(status).collect::<Vec<_>>().join(", ")
     }
 

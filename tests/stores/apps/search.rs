@@ -29,7 +29,7 @@ fn found(scene: &AppScene, text: &str) -> Vec<String> {
     assert!(page.get("next").is_none());
     let hit = |hit: &Json| {
         let text = |name: &str| hit[name].as_str().unwrap().to_owned();
-        let id = if hit["kind"] == "artifact" { format!("artifact of {}", hit["step_id"]) } else { text("id") };
+        let id = if hit["kind"] == "artifact" { format!("artifact of {}", hit["stepId"]) } else { text("id") };
         format!("{id} {}: {}", text("field"), text("excerpt"))
     };
     page["items"].as_array().unwrap().iter().map(hit).collect()
@@ -72,7 +72,7 @@ fn a_step_is_found_by_what_it_has_at_the_moment() {
     assert_eq!(found(&scene, "broke"), ["e:2 error: write_report broke"]);
     scene.ok("step.retry", json!({"executionId": "e", "stepId": 2}));
     assert!(found(&scene, "broke").is_empty());
-    scene.ok("execution.cancel", json!({"executionId": "e"}));
+    scene.ok("execution.cancel", json!({"id": "e"}));
     assert_eq!(found(&scene, "write"), ["e:2 name: write_report"]);
     scene.check();
 }

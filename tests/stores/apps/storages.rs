@@ -90,7 +90,7 @@ fn a_directory_keeps_bytes() {
         let directory = TempDir::new().unwrap();
         let (scene, artifacts, ids) = round_trip(open(directory.path()));
         let row = scene.ok("artifact.show", json!({"id": ids[1]}));
-        assert_eq!(row["storage_type"], "local");
+        assert_eq!(row["storageType"], "local");
         assert_nothing_is_left(&scene, &artifacts, &ids, || blobs(directory.path()).len());
     });
 }
@@ -233,7 +233,7 @@ fn a_bucket_keeps_bytes() {
         let server = S3Server::start(runtime);
         let (scene, artifacts, ids) = round_trip(open_bucket(&server, "s3://bytes/some/prefix", SECRET).unwrap());
         let row = scene.ok("artifact.show", json!({"id": ids[1]}));
-        assert!(row["storage_path"].as_str().unwrap().starts_with("s3://bytes/some/prefix/"), "{row}");
+        assert!(row["storagePath"].as_str().unwrap().starts_with("s3://bytes/some/prefix/"), "{row}");
         assert_nothing_is_left(&scene, &artifacts, &ids, || server.objects().len());
         assert_eq!(server.parts(), 0);
     });

@@ -78,9 +78,9 @@ fn an_event_reaches_the_active_subscriptions_that_want_it() {
     let failed = || json!(["apps.execution.failed"]);
     subscribe(&scene, "both", json!(["apps.execution.failed", "apps.step.failed"]), json!({}));
     subscribe(&scene, "completed", json!(["apps.execution.completed"]), json!({}));
-    subscribe(&scene, "app", failed(), json!({"filter": {"app_id": 1, "user_id": "u"}}));
-    subscribe(&scene, "other-app", failed(), json!({"filter": {"app_id": 2}}));
-    subscribe(&scene, "other-user", failed(), json!({"filter": {"app_id": 1, "user_id": "v"}}));
+    subscribe(&scene, "app", failed(), json!({"filter": {"appId": 1, "userId": "u"}}));
+    subscribe(&scene, "other-app", failed(), json!({"filter": {"appId": 2}}));
+    subscribe(&scene, "other-user", failed(), json!({"filter": {"appId": 1, "userId": "v"}}));
     subscribe(&scene, "paused", failed(), json!({}));
     scene.ok("subscription.pause", json!({"id": "paused"}));
     scene.start(json!({"password": "hunter2"}));
@@ -88,7 +88,7 @@ fn an_event_reaches_the_active_subscriptions_that_want_it() {
     assert_eq!(scene.after(Millis(0)).woken, 2, "two events");
     let mut received: Vec<_> = deliveries(&scene)
         .iter()
-        .map(|one| format!("{} {}", one["subscription_id"].as_str().unwrap(), one["event"].as_str().unwrap()))
+        .map(|one| format!("{} {}", one["subscriptionId"].as_str().unwrap(), one["event"].as_str().unwrap()))
         .collect();
     received.sort_unstable();
     assert_eq!(received, ["app apps.execution.failed", "both apps.execution.failed", "both apps.step.failed"]);
@@ -100,7 +100,7 @@ fn an_event_reaches_the_active_subscriptions_that_want_it() {
 fn the_body_is_a_bounded_summary_of_the_document() {
     let scene = AppScene::with_steps(json!([{"id": 1, "name": "a"}]));
     subscribe(&scene, "s", json!(["apps.execution.failed"]), json!({}));
-    subscribe(&scene, "t", json!(["apps.step.failed"]), json!({"filter": {"app_id": 1}}));
+    subscribe(&scene, "t", json!(["apps.step.failed"]), json!({"filter": {"appId": 1}}));
     scene.start(json!({"password": "hunter2"}));
     let work = scene.claim("a");
     let long = "é".repeat(4_000);
@@ -118,13 +118,13 @@ fn the_body_is_a_bounded_summary_of_the_document() {
     assert_eq!(
         *of("apps.execution.failed"),
         json!({"type": "apps.execution.failed", "timestamp": "2024-01-20T10:00:00Z", "data": {
-            "execution_id": "e", "app_id": 1, "app_name": "suite", "user_id": "u", "version": "1.0.0", "status": "failed",
-            "started_at": "2024-01-20T10:00:00Z", "completed_at": "2024-01-20T10:00:00Z", "duration_ms": 0,
+            "id": "e", "appId": 1, "appName": "suite", "userId": "u", "version": "1.0.0", "status": "failed",
+            "startedAt": "2024-01-20T10:00:00Z", "completedAt": "2024-01-20T10:00:00Z", "durationMs": 0,
             "error": {"message": message, "step_id": 1, "step_name": "a"}
         }})
     );
     let step = &of("apps.step.failed")["data"];
-    assert_eq!((&step["execution_id"], &step["user_id"], &step["step_name"]), (&json!("e"), &json!("u"), &json!("a")));
+    assert_eq!((&step["executionId"], &step["userId"], &step["stepName"]), (&json!("e"), &json!("u"), &json!("a")));
     assert_eq!(step["error"]["message"], message);
 }
 
@@ -160,7 +160,7 @@ fn each_end_of_an_execution_is_an_event() {
     scene.complete("a", json!({}));
     events(&["apps.execution.completed"]);
     scene.ok("execution.start", json!({"appId": 1, "userId": "u", "id": "f"}));
-    scene.ok("execution.cancel", json!({"executionId": "f"}));
+    scene.ok("execution.cancel", json!({"id": "f"}));
     events(&["apps.execution.cancelled"]);
     scene.check();
 }
@@ -186,13 +186,13 @@ fn changes_of_other_domains_are_events_by_a_trigger() {
     let call = |name: &str, parameters: Json| {
         block_on(scene.engine.call(&format!("orchestration.{name}"), parameters.as_object().unwrap().clone())).unwrap()
     };
-    call("machine.register", json!({"machineId": "m", "hostname": "host", "slots": [1]}));
+    call("machine.register", json!({"id": "m", "hostname": "host", "slots": [1]}));
     call("session.create", json!({"id": "x", "project": "p", "machine": "m"}));
-    call("session.complete", json!({"sessionId": "x"}));
+    call("session.complete", json!({"id": "x"}));
     scene.after(Millis(0));
     let work = claim(&scene).unwrap();
     let body: Json = serde_json::from_str(&work.body()).unwrap();
-    assert_eq!(body["data"], json!({"session_id": "x", "status": "completed"}));
+    assert_eq!(body["data"], json!({"id": "x", "status": "completed"}));
     scene.verify();
 }
 
@@ -256,7 +256,7 @@ fn an_event_for_many_subscriptions_is_published_once_to_each() {
             assert!(store.is_dead());
             scene.after(Millis(0));
             let receivers: Vec<String> =
-                deliveries(&scene).iter().map(|one| one["subscription_id"].as_str().unwrap().to_owned()).collect();
+                deliveries(&scene).iter().map(|one| one["subscriptionId"].as_str().unwrap().to_owned()).collect();
             assert_eq!((receivers.len(), receivers.into_iter().collect::<BTreeSet<_>>().len()), (12, 12));
             assert_eq!(scene.after(Millis(0)).woken, 0);
         }
@@ -281,7 +281,7 @@ fn a_worker_that_dies_leaves_its_delivery_to_others() {
     assert_eq!(complete(&scene, &second), Ok(()));
     let shown = scene.ok("delivery.show", json!({"id": second.id()}));
     assert_eq!(
-        (&shown["status"], &shown["response_status"], shown.get("error")),
+        (&shown["status"], &shown["responseStatus"], shown.get("error")),
         (&json!("delivered"), &json!(204), Some(&Json::Null))
     );
     scene.check();
@@ -324,7 +324,7 @@ fn a_failing_delivery_is_tried_for_three_days_and_then_dead() {
     assert_eq!((&shown["status"], &shown["error"]), (&json!("dead"), &json!("example.com answered 500")));
     assert!(claim(&scene).is_none());
     // Redelivered, it has all attempts again.
-    assert_eq!(scene.ok("subscription.redeliver", json!({"id": "s"})), json!({"deliveries": 1}));
+    assert_eq!(scene.ok("subscription.redeliver", json!({"id": "s"})), json!({"deliveries": 1, "after": null}));
     assert!(fail(&scene, &claim(&scene).unwrap(), false).is_some());
     scene.check();
 }
@@ -359,7 +359,10 @@ fn paused_and_removed_subscriptions_get_nothing() {
     assert_eq!(scene.code("subscription.test", json!({"id": "s"})), "illegal_transition");
     assert_eq!(scene.code("subscription.redeliver", json!({"id": "s"})), "illegal_transition");
     scene.ok("subscription.resume", json!({"id": "s"}));
-    assert_eq!(scene.ok("subscription.redeliver", json!({"id": "s", "delivery": id})), json!({"deliveries": 1}));
+    assert_eq!(
+        scene.ok("subscription.redeliver", json!({"id": "s", "delivery": id})),
+        json!({"deliveries": 1, "after": null})
+    );
     // A claim that is under way when the subscription is removed still ends.
     let work = claim(&scene).unwrap();
     scene.ok("subscription.test", json!({"id": "s"}));
@@ -384,11 +387,11 @@ fn a_receiver_that_is_gone_pauses_its_subscription() {
     let shown = scene.ok("subscription.show", json!({"id": "s"}));
     let reason = json!("its receiver answered 410: it wants no further message");
     assert_eq!(
-        (&shown["active"], &shown["pause_reason"], status(&scene, work.id()).as_str()),
+        (&shown["active"], &shown["pauseReason"], status(&scene, work.id()).as_str()),
         (&json!(false), &reason, "dead")
     );
     scene.ok("subscription.resume", json!({"id": "s"}));
-    assert_eq!(scene.ok("subscription.show", json!({"id": "s"}))["pause_reason"], Json::Null);
+    assert_eq!(scene.ok("subscription.show", json!({"id": "s"}))["pauseReason"], Json::Null);
     scene.check();
 }
 
@@ -432,9 +435,9 @@ fn dead_letters_are_redelivered_in_parts() {
     }
     scene.ok("subscription.resume", json!({"id": "s"}));
     let redeliver = json!({"id": "s", "commandId": "again"});
-    assert_eq!(scene.ok("subscription.redeliver", redeliver), json!({"deliveries": 205}));
+    assert_eq!(scene.ok("subscription.redeliver", redeliver), json!({"deliveries": 205, "after": null}));
     assert!(deliveries(&scene).iter().all(|one| one["status"] == "pending"));
-    assert_eq!(scene.ok("subscription.redeliver", json!({"id": "s"})), json!({"deliveries": 0}));
+    assert_eq!(scene.ok("subscription.redeliver", json!({"id": "s"})), json!({"deliveries": 0, "after": null}));
 }
 
 #[test]
@@ -515,7 +518,7 @@ fn subscriptions_that_could_not_work_are_refused() {
         (json!({"events": ["apps"]}), "is not an event"),
         (json!({"events": ["a..b"]}), "is not an event"),
         (json!({"events": events}), "51 events"),
-        (json!({"filter": {"user_id": "u".repeat(5_000)}}), "filter"),
+        (json!({"filter": {"userId": "u".repeat(5_000)}}), "filter"),
         (json!({"secret": "whsec_c2hvcnQ="}), "24 to 64 bytes"),
         (json!({"id": "a\nb"}), ""),
     ] {

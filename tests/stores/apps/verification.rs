@@ -112,7 +112,7 @@ fn each_damage_of_an_execution_is_found() {
         ),
         (
             |on| {
-                on.ok("execution.cancel", json!({"executionId": "e"}));
+                on.ok("execution.cancel", json!({"id": "e"}));
                 on.set(&STEPS, "e:2", json!({"completed_at": null}));
             },
             "apps.executions/e: of its step 2: it was skipped, but lacks the time",
@@ -246,7 +246,7 @@ fn each_damage_of_an_app_is_found() {
 #[test]
 fn documents_that_have_expired_are_not_missing() {
     let scene = scene();
-    scene.ok("execution.cancel", json!({"executionId": "e"}));
+    scene.ok("execution.cancel", json!({"id": "e"}));
     scene.after(Millis::days(184));
     assert_eq!(scene.statuses(), "2 skipped, 3 skipped", "steps that began have expired");
     assert_eq!(scene.findings(), [""; 0]);

@@ -184,7 +184,7 @@ impl WebhookScene {
 
     /// Moves the clock to the next attempt of the only delivery.
     async fn wait_for_retry(&self) {
-        let at = self.deliveries().await[0]["available_at"].as_i64().unwrap();
+        let at = self.deliveries().await[0]["availableAt"].as_i64().unwrap();
         self.host.clock.set(Timestamp::from_millis(at));
     }
 }
@@ -209,9 +209,9 @@ async fn a_failure_notifies_a_receiver_with_a_signed_message() {
     scene.work_until(TIMEOUT, has_status("delivered")).await;
     let [message] = receiver.messages("/hook").try_into().unwrap();
     let delivery = &scene.deliveries().await[0];
-    assert_eq!((&json!(message.id), &json!(204)), (&delivery["id"], &delivery["response_status"]));
+    assert_eq!((&json!(message.id), &json!(204)), (&delivery["id"], &delivery["responseStatus"]));
     let body: Json = serde_json::from_str(&message.body).unwrap();
-    assert_eq!((&body["type"], &body["data"]["execution_id"]), (&json!("apps.execution.failed"), &json!("e")));
+    assert_eq!((&body["type"], &body["data"]["id"]), (&json!("apps.execution.failed"), &json!("e")));
     assert_eq!(body["data"]["error"], json!({"message": "broken", "step_id": 1, "step_name": "a"}));
 }
 
@@ -299,7 +299,7 @@ async fn private_addresses_are_not_reached() {
     };
     scene.work_until(TIMEOUT, have_ended).await;
     let deliveries = scene.deliveries().await;
-    let of = |id: &str| deliveries.iter().find(|one| one["subscription_id"] == id).unwrap();
+    let of = |id: &str| deliveries.iter().find(|one| one["subscriptionId"] == id).unwrap();
     assert_eq!(of("redirect")["status"], "pending", "a receiver may be corrected");
     let error = of("redirect")["error"].as_str().unwrap();
     assert!(error.contains("a redirect to") && error.ends_with("which is not followed"), "{error}");
@@ -341,7 +341,7 @@ async fn a_receiver_that_hangs_does_not_delay_others() {
     // No request times out within the test.
     scene
         .work_until(Millis::minutes(10), |deliveries| {
-            deliveries.iter().any(|one| one["subscription_id"] == "fast" && one["status"] == "delivered")
+            deliveries.iter().any(|one| one["subscriptionId"] == "fast" && one["status"] == "delivered")
         })
         .await;
     assert_eq!(receiver.messages("/fast").len(), 1);

@@ -44,9 +44,9 @@ fn a_worker_runs_an_execution_to_its_end() {
             async { Ok(Json::Null) }
         });
     host.block_on(worker.drain()).unwrap();
-    let execution = call("execution.show", json!({"executionId": "e"}));
+    let execution = call("execution.show", json!({"id": "e"}));
     assert_eq!(execution["status"], "completed", "{execution}");
     assert_eq!(*published.lock().unwrap(), [json!({"url": "https://example.com"})]);
-    let steps = call("execution.steps", json!({"executionId": "e"}));
-    assert_eq!((&steps[0]["retry_count"], &steps[1]["output"]["words"]), (&json!(2), &json!(2)));
+    let steps = call("execution.steps", json!({"id": "e"}));
+    assert_eq!((&steps[0]["retryCount"], &steps[1]["output"]["words"]), (&json!(2), &json!(2)));
 }

@@ -46,7 +46,7 @@ async fn write(folder: &Path) {
         }
     };
     let write = async {
-        call(&engine, "project.create", json!({"name": "p", "uuid": PROJECT, "greediness": "0.5"})).await;
+        call(&engine, "project.create", json!({"name": "p", "id": PROJECT, "greediness": "0.5"})).await;
         let budget = json!({
             "projectUuid": PROJECT, "resourceType": "api_calls", "budgetPeriod": "total", "allocatedAmount": "1000000",
             "unit": "calls",
@@ -54,16 +54,16 @@ async fn write(folder: &Path) {
         call(&engine, "budget.create", budget).await;
         let mut parent = call(&engine, "checkpoint.create", json!({"projectUuid": PROJECT, "type": "genesis"})).await;
         for n in 0.. {
-            call(&engine, "project.change", json!({"uuid": PROJECT, "description": n.to_string()})).await;
+            call(&engine, "project.change", json!({"id": PROJECT, "description": n.to_string()})).await;
             println!("ack projects {n} {}", engine.now().as_millis());
-            let checkpoint = json!({"projectUuid": PROJECT, "type": "manual", "parentUuid": parent["uuid"]});
+            let checkpoint = json!({"projectUuid": PROJECT, "type": "manual", "parentUuid": parent["id"]});
             parent = call(&engine, "checkpoint.create", checkpoint).await;
-            println!("ack checkpoints {} {}", parent["uuid"].as_str().unwrap(), engine.now().as_millis());
+            println!("ack checkpoints {} {}", parent["id"].as_str().unwrap(), engine.now().as_millis());
             for _ in 0..5 {
                 let usage =
                     json!({"projectUuid": PROJECT, "resourceType": "api_calls", "amount": "1", "unit": "calls"});
                 let recorded = call(&engine, "usage.record", usage).await;
-                println!("ack resource_usage {} {}", recorded["uuid"].as_str().unwrap(), engine.now().as_millis());
+                println!("ack resource_usage {} {}", recorded["id"].as_str().unwrap(), engine.now().as_millis());
             }
         }
     };
@@ -89,7 +89,7 @@ fn losses_of_a_killed_fleet_are_within_its_recovery_points() {
         let mut lost = Vec::new();
         for (kind, id, at) in acknowledged.iter().filter(|(kind, ..)| kind != "projects") {
             let name = if kind == "checkpoints" { "checkpoint.show" } else { "usage.show" };
-            let parameters = json!({"uuid": id}).as_object().unwrap().clone();
+            let parameters = json!({"id": id}).as_object().unwrap().clone();
             match engine.call(&format!("fleet.{name}"), parameters).await {
                 Ok(_) => {}
                 Err(error) => {
@@ -98,7 +98,7 @@ fn losses_of_a_killed_fleet_are_within_its_recovery_points() {
                 }
             }
         }
-        (lost, call(&engine, "project.show", json!({"uuid": PROJECT})).await["description"].clone())
+        (lost, call(&engine, "project.show", json!({"id": PROJECT})).await["description"].clone())
     });
     let of = |wanted: &'static str| lost.iter().filter(move |(kind, _)| kind == wanted).map(|(_, age)| *age);
     let change = acknowledged.iter().rfind(|(kind, ..)| kind == "projects").unwrap().1.parse::<u64>().unwrap();

@@ -17,7 +17,7 @@ fn every_budget_that_covers_now_is_changed() {
     let reserved = scene.ok("budget.reserve", money("4.5"));
     assert_eq!(reserved["budgets"].as_array().unwrap().len(), 4);
     scene.ok("usage.record", money("1"));
-    scene.ok("reservation.commit", json!({"uuid": reserved["uuid"], "actual": "3"}));
+    scene.ok("reservation.commit", json!({"id": reserved["id"], "actual": "3"}));
     for budget in &budgets {
         assert_eq!(scene.amounts(budget)[1..], ["4", "0", "0"]);
     }
@@ -58,16 +58,16 @@ fn a_budget_that_does_not_have_the_amount_rejects_it_with_its_numbers() {
 fn use_beyond_a_reservation_is_recorded_and_blocks_further_ones() {
     let scene = FleetScene::new();
     let daily = scene.budget("daily", "10");
-    let reserved = scene.ok("budget.reserve", money("8"))["uuid"].clone();
-    scene.ok("reservation.commit", json!({"uuid": reserved, "actual": "12.5"}));
+    let reserved = scene.ok("budget.reserve", money("8"))["id"].clone();
+    scene.ok("reservation.commit", json!({"id": reserved, "actual": "12.5"}));
     assert_eq!(scene.amounts(&daily), ["10", "12.5", "0", "2.5"]);
     assert_eq!(scene.code("budget.reserve", money("0.1")), "budget_exceeded");
-    assert_eq!(scene.code("reservation.commit", json!({"uuid": reserved, "actual": "1"})), "illegal_transition");
+    assert_eq!(scene.code("reservation.commit", json!({"id": reserved, "actual": "1"})), "illegal_transition");
     let kinds: Vec<String> =
         scene.items("budgetEvent.list", json!({})).iter().map(|event| text(&event["kind"])).collect();
     assert_eq!(kinds.iter().filter(|kind| *kind == "warning").count(), 1);
     assert_eq!(kinds.iter().filter(|kind| *kind == "overrun").count(), 1);
-    scene.ok("budget.change", json!({"uuid": daily, "allocatedAmount": "20"}));
+    scene.ok("budget.change", json!({"id": daily, "allocatedAmount": "20"}));
     assert_eq!(scene.amounts(&daily), ["20", "12.5", "0", "0"]);
     scene.ok("budget.reserve", money("7.5"));
     scene.verify();
@@ -77,16 +77,16 @@ fn use_beyond_a_reservation_is_recorded_and_blocks_further_ones() {
 fn expired_reservations_are_given_back_and_may_be_committed_late() {
     let scene = FleetScene::new();
     let total = scene.budget("total", "1000");
-    let reserved: Vec<String> = (0..1_000).map(|_| text(&scene.ok("budget.reserve", money("1"))["uuid"])).collect();
+    let reserved: Vec<String> = (0..1_000).map(|_| text(&scene.ok("budget.reserve", money("1"))["id"])).collect();
     assert_eq!(scene.amounts(&total)[2], "1000");
     assert_eq!(scene.code("budget.reserve", money("1")), "budget_exceeded");
     assert_eq!(scene.after(Millis::minutes(59)).woken, 0);
     assert_eq!(scene.after(Millis::minutes(1)).woken, 1_000);
     assert_eq!(scene.amounts(&total), ["1000", "0", "0", "0"]);
     scene.ok("budget.reserve", money("999"));
-    scene.ok("reservation.commit", json!({"uuid": reserved[0], "actual": "3"}));
+    scene.ok("reservation.commit", json!({"id": reserved[0], "actual": "3"}));
     assert_eq!(scene.amounts(&total), ["1000", "3", "999", "2"]);
-    assert_eq!(scene.code("reservation.release", json!({"uuid": reserved[1]}).clone()), "illegal_transition");
+    assert_eq!(scene.code("reservation.release", json!({"id": reserved[1]}).clone()), "illegal_transition");
     scene.verify();
 }
 
@@ -96,10 +96,10 @@ fn a_reservation_counts_against_the_budgets_of_its_moment() {
     let before = scene.budget("daily", "10");
     let mut parameters = money("4");
     parameters["ttlMs"] = Millis::days(3).0.into();
-    let reserved = scene.ok("budget.reserve", parameters)["uuid"].clone();
+    let reserved = scene.ok("budget.reserve", parameters)["id"].clone();
     scene.host.clock.advance(DAY);
     scene.ok("usage.record", money("1"));
-    scene.ok("reservation.commit", json!({"uuid": reserved, "actual": "2"}));
+    scene.ok("reservation.commit", json!({"id": reserved, "actual": "2"}));
     assert_eq!(scene.amounts(&before), ["10", "2", "0", "0"]);
     scene.verify();
 }
@@ -114,7 +114,7 @@ fn a_warning_is_given_once_at_80_percent() {
     scene.ok("usage.record", money("0.000001"));
     scene.ok("usage.record", money("1"));
     assert_eq!(warnings(), 1);
-    scene.ok("budget.change", json!({"uuid": daily, "allocatedAmount": "20"}));
+    scene.ok("budget.change", json!({"id": daily, "allocatedAmount": "20"}));
     scene.ok("usage.record", money("7"));
     assert_eq!(warnings(), 2);
 }
@@ -123,20 +123,20 @@ fn a_warning_is_given_once_at_80_percent() {
 fn three_failures_in_a_row_open_the_circuit_and_a_trial_closes_it() {
     let scene = FleetScene::new();
     scene.budget("total", "100");
-    let reserve = || scene.ok("budget.reserve", money("1"))["uuid"].clone();
-    let release = |uuid: &serde_json::Value| scene.ok("reservation.release", json!({"uuid": uuid, "failed": true}));
+    let reserve = || scene.ok("budget.reserve", money("1"))["id"].clone();
+    let release = |uuid: &serde_json::Value| scene.ok("reservation.release", json!({"id": uuid, "failed": true}));
     for _ in 0..2 {
         release(&reserve());
     }
     // A success between them begins the count again.
-    scene.ok("reservation.commit", json!({"uuid": reserve(), "actual": "1"}));
+    scene.ok("reservation.commit", json!({"id": reserve(), "actual": "1"}));
     let early = reserve();
     for _ in 0..3 {
         release(&reserve());
     }
     assert_eq!(scene.code("budget.reserve", money("1")), "circuit_open");
     // It was reserved before, so it proves nothing.
-    scene.ok("reservation.commit", json!({"uuid": early, "actual": "1"}));
+    scene.ok("reservation.commit", json!({"id": early, "actual": "1"}));
     assert_eq!(scene.code("budget.reserve", money("1")), "circuit_open");
     scene.host.clock.advance(Millis::minutes(5));
     let trial = reserve();
@@ -144,7 +144,7 @@ fn three_failures_in_a_row_open_the_circuit_and_a_trial_closes_it() {
     release(&trial);
     assert_eq!(scene.code("budget.reserve", money("1")), "circuit_open");
     scene.host.clock.advance(Millis::minutes(5));
-    scene.ok("reservation.commit", json!({"uuid": reserve(), "actual": "1"}));
+    scene.ok("reservation.commit", json!({"id": reserve(), "actual": "1"}));
     release(&reserve());
     reserve();
     scene.verify();
@@ -153,9 +153,9 @@ fn three_failures_in_a_row_open_the_circuit_and_a_trial_closes_it() {
 #[test]
 fn a_trial_that_expires_has_failed() {
     let scene = FleetScene::new();
-    let reserve = || scene.ok("budget.reserve", money("1"))["uuid"].clone();
+    let reserve = || scene.ok("budget.reserve", money("1"))["id"].clone();
     for _ in 0..3 {
-        scene.ok("reservation.release", json!({"uuid": reserve(), "failed": true}));
+        scene.ok("reservation.release", json!({"id": reserve(), "failed": true}));
     }
     scene.host.clock.advance(Millis::minutes(5));
     reserve();
@@ -178,9 +178,9 @@ fn periods_roll_once_even_if_the_clock_jumps_a_month() {
     assert_eq!(scene.after(DAY).woken, 1);
     assert_eq!(scene.after(Millis::days(40)).woken, 3);
     let starts: Vec<String> = scene
-        .items("budget.list", json!({"resourceType": "money", "sort": "period_start"}))
+        .items("budget.list", json!({"resourceType": "money", "sort": "periodStart"}))
         .iter()
-        .map(|budget| format!("{} {}", text(&budget["budget_period"]), text(&budget["period_start"])))
+        .map(|budget| format!("{} {}", text(&budget["budgetPeriod"]), text(&budget["periodStart"])))
         .collect();
     let expected =
         ["monthly 2024-01-01", "daily 2024-01-20", "daily 2024-01-21", "daily 2024-03-01", "monthly 2024-03-01"];
@@ -201,7 +201,7 @@ fn a_resource_without_budgets_is_not_bound() {
     let budget = json!({
         "projectUuid": PROJECT, "resourceType": "api_calls", "budgetPeriod": "daily", "allocatedAmount": "5", "unit": "calls",
     });
-    let budget = text(&scene.ok("budget.create", budget)["uuid"]);
+    let budget = text(&scene.ok("budget.create", budget)["id"]);
     assert_eq!(scene.code("usage.record", calls), "budget_exceeded");
     assert_eq!(scene.amounts(&budget), ["5", "0", "0", "0"]);
     scene.verify();
@@ -240,8 +240,8 @@ fn budgets_reject_bad_input_with_a_code() {
         ("budget.create", budget("weekly", "2024-01-15", "CAD"), "already_exists"),
         ("budget.create", budget("daily", "2024-01-20", "USD"), "unit_mismatch"),
         ("budget.create", budget("daily", "2024-02-30", "CAD"), "usage"),
-        ("budget.change", json!({"uuid": UNKNOWN, "allocatedAmount": "1"}), "not_found"),
-        ("reservation.commit", json!({"uuid": UNKNOWN, "actual": "1"}), "not_found"),
+        ("budget.change", json!({"id": UNKNOWN, "allocatedAmount": "1"}), "not_found"),
+        ("reservation.commit", json!({"id": UNKNOWN, "actual": "1"}), "not_found"),
     ] {
         assert_eq!(scene.code(name, parameters.clone()), code, "{name} {parameters}");
     }
@@ -256,10 +256,10 @@ fn costs_are_normalised_by_the_rate_of_the_day() {
     assert_eq!(scene.code("usage.record", dollars.clone()), "no_exchange_rate");
     scene.ok("exchangeRate.set", json!({"currency": "USD", "priceCad": "1.35123", "validFrom": "2024-01-01"}));
     scene.ok("exchangeRate.set", json!({"currency": "USD", "priceCad": "1.5", "validFrom": "2024-01-21"}));
-    assert_eq!(scene.ok("usage.record", dollars.clone())["cost_cad"], "3.3781");
+    assert_eq!(scene.ok("usage.record", dollars.clone())["costCad"], "3.3781");
     scene.host.clock.advance(DAY);
-    assert_eq!(scene.ok("usage.record", dollars)["cost_cad"], "3.75");
-    assert_eq!(scene.ok("usage.record", money("1.00005"))["cost_cad"], "1.0001");
+    assert_eq!(scene.ok("usage.record", dollars)["costCad"], "3.75");
+    assert_eq!(scene.ok("usage.record", money("1.00005"))["costCad"], "1.0001");
     assert_eq!(scene.code("exchangeRate.set", json!({"currency": "CAD", "priceCad": "1"})), "invalid");
 }
 
@@ -272,10 +272,9 @@ fn verification_finds_amounts_that_do_not_agree() {
     let daily = scene.budget("daily", "10");
     scene.ok("usage.record", money("3"));
     scene.verify();
-    let mut budget = scene.ok("budget.show", json!({"uuid": daily}));
+    let mut budget = scene.stored(&BUDGETS, &daily);
     budget["used_amount"] = "12".into();
     budget["reserved_amount"] = "1".into();
-    budget.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     super::upkeep::replace(&scene, &BUDGETS, &daily, budget);
     let findings = runstate::testing::block_on(scene.engine.verify(|_| {})).unwrap().findings;
     let found: Vec<&str> = findings.iter().map(|finding| finding.why.as_str()).collect();
@@ -295,7 +294,7 @@ fn budget_of_day(scene: &FleetScene, day: &str, allocated: &str, once: bool) -> 
         "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": "daily", "allocatedAmount": allocated,
         "unit": "CAD", "periodStart": day, "once": once,
     });
-    text(&scene.ok("budget.create", budget)["uuid"])
+    text(&scene.ok("budget.create", budget)["id"])
 }
 
 #[test]
@@ -320,11 +319,11 @@ fn a_recurring_budget_of_a_later_period_applies_from_then_on() {
     let today = budget_of_day(&scene, "2024-01-20", "5", true);
     budget_of_day(&scene, "2024-01-21", "20", false);
     let later = budget_of_day(&scene, "2024-01-25", "50", true);
-    scene.ok("budget.change", json!({"uuid": today, "allocatedAmount": "12"}));
+    scene.ok("budget.change", json!({"id": today, "allocatedAmount": "12"}));
     scene.ok("usage.record", money("12"));
     assert_eq!(scene.code("usage.record", money("0.000001")), "budget_exceeded");
     for amount in ["60", "70"] {
-        scene.ok("budget.change", json!({"uuid": later, "allocatedAmount": amount}));
+        scene.ok("budget.change", json!({"id": later, "allocatedAmount": amount}));
     }
     for _ in 21..25 {
         scene.after(DAY);
@@ -345,14 +344,14 @@ fn a_use_that_no_budget_can_count_is_rejected_whole() {
     let scene = FleetScene::new();
     let total = scene.budget("total", "10");
     let largest = "999999999.999999";
-    let [first, second] = [(); 2].map(|()| scene.ok("budget.reserve", money("1"))["uuid"].clone());
-    scene.ok("reservation.commit", json!({"uuid": first, "actual": "999999998.5"}));
-    let beyond = json!({"uuid": second, "actual": largest});
+    let [first, second] = [(); 2].map(|()| scene.ok("budget.reserve", money("1"))["id"].clone());
+    scene.ok("reservation.commit", json!({"id": first, "actual": "999999998.5"}));
+    let beyond = json!({"id": second, "actual": largest});
     assert_eq!(scene.code("reservation.commit", beyond.clone()), "limit");
     insta::assert_snapshot!(scene.message("reservation.commit", beyond), @"the total budget of money would count 1999999998.499999 CAD as used: less than 1000000000 CAD are allowed; nothing was changed. Record a smaller part now, and the rest in another period or a larger unit");
     assert_eq!(scene.amounts(&total), ["10", "999999998.5", "1", "999999989.5"]);
     // The column is used to its end, also while more is reserved.
-    scene.ok("reservation.commit", json!({"uuid": second, "actual": "1.499999"}));
+    scene.ok("reservation.commit", json!({"id": second, "actual": "1.499999"}));
     assert_eq!(scene.amounts(&total), ["10", largest, "0", "999999989.999999"]);
     scene.verify();
 }
@@ -369,13 +368,13 @@ fn a_lowered_budget_warns_and_reports_its_overrun() {
         kinds
     };
     assert_eq!(kinds(), Vec::<String>::new());
-    scene.ok("budget.change", json!({"uuid": total, "allocatedAmount": "45"}));
+    scene.ok("budget.change", json!({"id": total, "allocatedAmount": "45"}));
     assert_eq!(kinds(), ["warning"]);
-    scene.ok("budget.change", json!({"uuid": total, "autoReset": false}));
+    scene.ok("budget.change", json!({"id": total, "autoReset": false}));
     assert_eq!(kinds(), ["warning"]);
-    let lowered = scene.ok("budget.change", json!({"uuid": total, "allocatedAmount": "30"}));
+    let lowered = scene.ok("budget.change", json!({"id": total, "allocatedAmount": "30"}));
     assert_eq!(
-        (kinds(), lowered["overrun_amount"].clone()),
+        (kinds(), lowered["overrunAmount"].clone()),
         (vec!["overrun".into(), "warning".into(), "warning".into()], json!("10"))
     );
     scene.verify();
@@ -386,12 +385,12 @@ fn a_project_that_is_done_gets_no_further_budgets() {
     for (status, count) in [("paused", 2), ("completed", 1), ("archived", 1)] {
         let scene = FleetScene::new();
         scene.budget("daily", "10");
-        scene.ok("project.status", json!({"uuid": PROJECT, "status": status}));
+        scene.ok("project.status", json!({"id": PROJECT, "status": status}));
         scene.after(DAY);
         scene.after(DAY);
         let budgets = scene.items("budget.list", json!({"budgetPeriod": "daily"}));
         assert_eq!(budgets.len() > 1, count > 1, "{status}: {budgets:?}");
-        assert_eq!(budgets.iter().all(|budget| budget["roll_at"].is_null()), count == 1, "{status}");
+        assert_eq!(budgets.iter().all(|budget| budget["rollAt"].is_null()), count == 1, "{status}");
     }
 }
 
@@ -399,9 +398,9 @@ fn a_project_that_is_done_gets_no_further_budgets() {
 fn a_budget_without_its_amounts_has_used_nothing() {
     let scene = FleetScene::new();
     let total = scene.budget("total", "10");
-    let mut stored = scene.ok("budget.show", json!({"uuid": total}));
+    let mut stored = scene.stored(&ResourceBudget::COLLECTION, &total);
     let row = stored.as_object_mut().unwrap();
-    row.retain(|name, value| !matches!(name.as_str(), "used_amount" | "reserved_amount" | "uuid") && !value.is_null());
+    row.retain(|name, _| !matches!(name.as_str(), "used_amount" | "reserved_amount" | "uuid"));
     row.insert("budget_period".into(), "daily".into());
     row.insert("uuid".into(), UNKNOWN.into());
     scene.put(&ResourceBudget::COLLECTION, UNKNOWN, stored);
@@ -413,6 +412,6 @@ fn a_cost_beyond_its_column_is_recorded_without_dollars() {
     let scene = FleetScene::new();
     for (amount, cost) in [("999999.9999", json!("999999.9999")), ("1000000", json!(null))] {
         let recorded = scene.ok("usage.record", money(amount));
-        assert_eq!(recorded["cost_cad"], cost, "{amount}");
+        assert_eq!(recorded["costCad"], cost, "{amount}");
     }
 }

@@ -42,7 +42,7 @@ fn admitted(records: usize) -> usize {
 
 /// Creates a project with budgets for three quarters of `records` records of 0.000001 CAD.
 pub async fn create_budgets(engine: &Engine, records: usize) -> Vec<Json> {
-    call(engine, "project.create", json!({"name": "p", "greediness": "0.5", "uuid": PROJECT})).await.unwrap();
+    call(engine, "project.create", json!({"name": "p", "greediness": "0.5", "id": PROJECT})).await.unwrap();
     let mut budgets = Vec::new();
     for (period, spare) in [("monthly", 0), ("total", 1)] {
         let allocated = format!("{}.{:06}", 0, admitted(records) + spare);
@@ -50,7 +50,7 @@ pub async fn create_budgets(engine: &Engine, records: usize) -> Vec<Json> {
             "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": period, "allocatedAmount": allocated,
             "unit": "CAD",
         });
-        budgets.push(call(engine, "budget.create", budget).await.unwrap()["uuid"].clone());
+        budgets.push(call(engine, "budget.create", budget).await.unwrap()["id"].clone());
     }
     budgets
 }
@@ -65,13 +65,13 @@ pub async fn record_all(engine: &Engine, client: usize, clients: usize, records:
             if !n.is_multiple_of(3) {
                 return call(&engine, "usage.record", amount).await.map(|_| true);
             }
-            let reserved = call(&engine, "budget.reserve", amount).await?["uuid"].clone();
+            let reserved = call(&engine, "budget.reserve", amount).await?["id"].clone();
             match n % 2 {
                 0 => {
-                    let commit = json!({"uuid": reserved, "actual": "0.000001"});
+                    let commit = json!({"id": reserved, "actual": "0.000001"});
                     call(&engine, "reservation.commit", commit).await.map(|_| true)
                 }
-                _ => call(&engine, "reservation.release", json!({"uuid": reserved})).await.map(|_| false),
+                _ => call(&engine, "reservation.release", json!({"id": reserved})).await.map(|_| false),
             }
         })
     };
@@ -93,9 +93,9 @@ pub async fn check_budgets(engine: &Engine, budgets: &[Json], made: usize, recor
     assert!(made >= admitted(records) / 2, "only {made} of {records} records were admitted");
     let used = format!("0.{made:06}");
     for budget in budgets {
-        let budget = call(engine, "budget.show", json!({"uuid": budget})).await.unwrap();
-        assert_eq!(budget["used_amount"], used.trim_end_matches('0'));
-        assert_eq!((&budget["reserved_amount"], &budget["overrun_amount"]), (&json!("0"), &json!("0")));
+        let budget = call(engine, "budget.show", json!({"id": budget})).await.unwrap();
+        assert_eq!(budget["usedAmount"], used.trim_end_matches('0'));
+        assert_eq!((&budget["reservedAmount"], &budget["overrunAmount"]), (&json!("0"), &json!("0")));
     }
     let report = engine.verify(|_| {}).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
@@ -141,12 +141,12 @@ pub async fn calls_at_once_never_overspend(open: &StoreOpener<'_>, calls: usize)
         engines.push(Engine::new(open().await.unwrap(), Arc::new(host.clone()), &domains).await.unwrap());
     }
     let engine = &engines[0];
-    call(engine, "project.create", json!({"name": "p", "greediness": "0.5", "uuid": PROJECT})).await.unwrap();
+    call(engine, "project.create", json!({"name": "p", "greediness": "0.5", "id": PROJECT})).await.unwrap();
     let budget = json!({
         "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": "total",
         "allocatedAmount": (calls / 2).to_string(), "unit": "CAD",
     });
-    let budget = call(engine, "budget.create", budget).await.unwrap()["uuid"].clone();
+    let budget = call(engine, "budget.create", budget).await.unwrap()["id"].clone();
     Cvm::new(engine).load_source("p", &priced_calls(calls)).await.unwrap();
     Cvm::new(engine).start(Start::new("p").id("run")).await.unwrap();
     for (expected, status) in [(calls / 2, Status::WaitingCc), (calls, Status::Complete)] {
@@ -165,10 +165,10 @@ pub async fn calls_at_once_never_overspend(open: &StoreOpener<'_>, calls: usize)
         for worker in workers {
             worker.await.unwrap();
         }
-        let shown = call(engine, "budget.show", json!({"uuid": budget})).await.unwrap();
-        assert_eq!((&shown["used_amount"], &shown["reserved_amount"]), (&json!(expected.to_string()), &json!("0")));
+        let shown = call(engine, "budget.show", json!({"id": budget})).await.unwrap();
+        assert_eq!((&shown["usedAmount"], &shown["reservedAmount"]), (&json!(expected.to_string()), &json!("0")));
         assert_eq!(Cvm::new(engine).show("run").await.unwrap().status, status);
-        let raised = json!({"uuid": budget, "allocatedAmount": calls.to_string()});
+        let raised = json!({"id": budget, "allocatedAmount": calls.to_string()});
         call(engine, "budget.change", raised).await.unwrap();
         host.clock.advance(REFUSAL_DELAY);
     }

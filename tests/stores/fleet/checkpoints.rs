@@ -28,7 +28,7 @@ impl FleetScene {
     }
 
     fn current(&self) -> Json {
-        self.ok("project.show", json!({"uuid": PROJECT}))["current_checkpoint_uuid"].clone()
+        self.ok("project.show", json!({"id": PROJECT}))["currentCheckpointUuid"].clone()
     }
 }
 
@@ -75,8 +75,8 @@ fn a_lost_claim_is_refused_and_five_attempts_end_a_verification() {
         failed["message"] = "unreachable".into();
         assert_eq!(scene.ok("verification.fail", failed)["retryAt"].is_null(), attempt == 5);
     }
-    let checkpoint = scene.ok("checkpoint.show", json!({"uuid": first}));
-    assert_eq!((&checkpoint["verification_status"], &checkpoint["failure"]), (&json!("failed"), &json!("unreachable")));
+    let checkpoint = scene.ok("checkpoint.show", json!({"id": first}));
+    assert_eq!((&checkpoint["verificationStatus"], &checkpoint["failure"]), (&json!("failed"), &json!("unreachable")));
     assert!(scene.ok("verification.nextAvailable", json!({})).is_null());
     scene.verify();
 }
@@ -137,9 +137,9 @@ fn released_claims_do_not_count_and_damaged_checkpoints_stay_so() {
     assert_eq!(work["attempts"], 1);
     let mut damaged = claim_of(&work);
     damaged["failure"] = "a file lacks".into();
-    assert_eq!(scene.ok("verification.complete", damaged)["verification_status"], "failed");
+    assert_eq!(scene.ok("verification.complete", damaged)["verificationStatus"], "failed");
     assert_eq!(scene.code("intelligentMachine.spawn", super::scene::spawning("aider")), "not_verified");
-    assert_eq!(scene.ok("checkpoint.show", json!({"uuid": first}))["failure"], "a file lacks");
+    assert_eq!(scene.ok("checkpoint.show", json!({"id": first}))["failure"], "a file lacks");
 }
 
 #[test]
@@ -154,8 +154,8 @@ fn path_leads_to_the_first_checkpoint_page_by_page() {
     let walk = |from: &str| {
         let (mut path, mut next) = (Vec::new(), json!(from));
         while !next.is_null() {
-            let page = scene.ok("checkpoint.path", json!({"uuid": next}));
-            path.extend(page["items"].as_array().unwrap().iter().map(|one| text(&one["uuid"])));
+            let page = scene.ok("checkpoint.path", json!({"id": next}));
+            path.extend(page["items"].as_array().unwrap().iter().map(|one| text(&one["id"])));
             next = page["next"].clone();
         }
         path
@@ -164,13 +164,13 @@ fn path_leads_to_the_first_checkpoint_page_by_page() {
     expected.reverse();
     assert_eq!(walk(&ids[59]), expected);
     assert_eq!(walk(&branch), [&[branch.clone()][..], &expected[56..]].concat());
-    assert_eq!(scene.code("checkpoint.path", json!({"uuid": UNKNOWN})), "not_found");
+    assert_eq!(scene.code("checkpoint.path", json!({"id": UNKNOWN})), "not_found");
 }
 
 #[test]
 fn diff_lists_the_files_that_differ() {
     let scene = FleetScene::new();
-    let file = |size: u64, sha: &str| json!({"size": size, "sha256": sha, "modified_at": 1_700_000_000_000i64});
+    let file = |size: u64, sha: &str| json!({"size": size, "sha256": sha, "modifiedAt": 1_700_000_000_000i64});
     let first = json!({"a": file(1, "x"), "b.rs": file(2, "y"), "same": file(3, "z")});
     let second = json!({"b.rs": file(2, "other"), "c": file(4, "w"), "same": file(3, "z")});
     let first = scene.checkpoint(json!({"type": "genesis", "fileManifest": first}));
@@ -195,9 +195,9 @@ fn checkpoints_that_something_needs_are_not_deleted() {
     let machine = {
         let mut parameters = super::scene::spawning("aider");
         parameters["checkpointUuid"] = json!(leaf);
-        text(&scene.ok("intelligentMachine.spawn", parameters)["uuid"])
+        text(&scene.ok("intelligentMachine.spawn", parameters)["id"])
     };
-    let delete = |uuid: &str| scene.call("checkpoint.delete", json!({"uuid": uuid})).map_err(|error| error.to_string());
+    let delete = |uuid: &str| scene.call("checkpoint.delete", json!({"id": uuid})).map_err(|error| error.to_string());
     let reason = |uuid: &str| delete(uuid).unwrap_err();
     assert!(reason(&inner).contains("1 checkpoints follow it"));
     assert!(reason(&leaf).contains("1 machines stand on it"));
@@ -209,8 +209,8 @@ fn checkpoints_that_something_needs_are_not_deleted() {
     assert!(reason(&one).contains("1 machines stand on it"));
     scene.checkpoint(json!({"type": "automatic", "machineUuid": machine, "parentUuid": first}));
     delete(&one).unwrap();
-    assert_eq!(scene.code("checkpoint.show", json!({"uuid": one})), "not_found");
-    assert!(scene.items("verification.list", json!({})).iter().all(|row| row["checkpoint_uuid"] != one));
+    assert_eq!(scene.code("checkpoint.show", json!({"id": one})), "not_found");
+    assert!(scene.items("verification.list", json!({})).iter().all(|row| row["checkpointUuid"] != one));
     scene.verify();
 }
 
@@ -230,7 +230,7 @@ fn checkpoints_reject_what_does_not_fit_into_the_tree() {
     assert_eq!(create(json!({"type": "genesis"})), "already_exists");
     assert_eq!(create(json!({"type": "manual", "parentUuid": UNKNOWN})), "not_found");
     let machine = scene.spawn("aider");
-    scene.ok("intelligentMachine.terminate", json!({"uuid": machine}));
+    scene.ok("intelligentMachine.terminate", json!({"id": machine}));
     assert_eq!(create(json!({"type": "final", "machineUuid": machine})), "illegal_transition");
 }
 
@@ -240,15 +240,14 @@ fn a_checkpoint_before_itself_is_refused_and_found() {
     let scene = FleetScene::new();
     let first = scene.checkpoint(json!({"type": "genesis"}));
     let second = scene.checkpoint(json!({"type": "manual", "parentUuid": first}));
-    let own = json!({"projectUuid": PROJECT, "type": "manual", "uuid": UNKNOWN, "parentUuid": UNKNOWN});
+    let own = json!({"projectUuid": PROJECT, "type": "manual", "id": UNKNOWN, "parentUuid": UNKNOWN});
     assert_eq!(scene.code("checkpoint.create", own), "not_found");
     scene.verify();
     // No operation can write this.
-    let mut document = scene.ok("checkpoint.show", json!({"uuid": first}));
+    let mut document = scene.stored(&CHECKPOINTS, &first);
     document["parent_checkpoint_uuid"] = json!(second);
-    document.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     super::upkeep::replace(&scene, &CHECKPOINTS, &first, document);
-    assert_eq!(scene.code("checkpoint.path", json!({"uuid": second})), "corrupt");
+    assert_eq!(scene.code("checkpoint.path", json!({"id": second})), "corrupt");
     let findings = runstate::testing::block_on(scene.engine.verify(|_| {})).unwrap().findings;
     let found: BTreeSet<String> = findings.iter().map(|finding| finding.why.clone()).collect();
     let expected = [&first, &second].map(|id| format!("checkpoint `{id}` is before itself"));

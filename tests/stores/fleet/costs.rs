@@ -83,7 +83,7 @@ impl CostScene {
     /// The ids of the active reservations.
     pub fn active(&self) -> Vec<String> {
         let rows = self.fleet.items("reservation.list", json!({"state": "active"}));
-        rows.iter().map(|row| text(&row["uuid"])).collect()
+        rows.iter().map(|row| text(&row["id"])).collect()
     }
 }
 
@@ -122,7 +122,7 @@ fn an_answer_may_cost_more_or_less_than_was_reserved() {
     scene.complete(&second, Answer::from("b").cost("1.5"));
     assert_eq!(scene.amounts(&budget), ["1.6", "0", "0.6"]);
     let usage = scene.fleet.items("usage.list", json!({}));
-    assert_eq!(usage.iter().map(|row| text(&row["cost_cad"])).collect::<Vec<_>>(), ["0.1", "1.5"]);
+    assert_eq!(usage.iter().map(|row| text(&row["costCad"])).collect::<Vec<_>>(), ["0.1", "1.5"]);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_call_waits_for_its_budget_and_is_claimed_when_it_is_raised() {
     assert_eq!(code(block_on(scene.cvm.claim_call(&refused.call_id, "worker", LEASE))), "budget_exceeded");
     assert_eq!(scene.amounts(&budget), ["0", "0.4", "0"]);
     scene.complete(&first, "a");
-    scene.fleet.ok("budget.change", json!({"uuid": budget, "allocatedAmount": "0.8"}));
+    scene.fleet.ok("budget.change", json!({"id": budget, "allocatedAmount": "0.8"}));
     assert_eq!(scene.claim(), None, "it is not looked at again at once");
     scene.fleet.host.clock.advance(REFUSAL_DELAY);
     let second = scene.claimed();
@@ -338,7 +338,7 @@ fn a_reservation_that_a_caller_has_ended_does_not_block_the_answer() {
         let work = scene.claimed();
         let operation = if end["actual"].is_null() { "reservation.release" } else { "reservation.commit" };
         let mut parameters = end;
-        parameters["uuid"] = scene.active().remove(0).into();
+        parameters["id"] = scene.active().remove(0).into();
         scene.fleet.ok(operation, parameters);
         scene.complete(&work, "a");
         assert_eq!(scene.amounts(&budget), [used, "0", "0"], "{operation}");
@@ -445,7 +445,7 @@ fn a_command_of_any_domain_may_have_a_cost() {
     let budget = fleet.ok("budget.create", json!({
         "projectUuid": PROJECT, "resourceType": "api_calls", "budgetPeriod": "daily", "allocatedAmount": "3", "unit": "calls",
     }));
-    let budget = text(&budget["uuid"]);
+    let budget = text(&budget["id"]);
     let write = |title, amount| block_on(fleet.engine.execute(&WriteNote { title, amount }));
     write("a", "2").unwrap();
     assert_eq!(fleet.amounts(&budget), ["3", "2", "0", "0"]);
@@ -454,7 +454,7 @@ fn a_command_of_any_domain_may_have_a_cost() {
     assert_eq!(code(write("b", "2")), "budget_exceeded");
     write("b", "1").unwrap();
     assert_eq!(fleet.amounts(&budget), ["3", "3", "0", "0"]);
-    assert_eq!(fleet.items("usage.list", json!({}))[0]["resource_subtype"], "notes");
+    assert_eq!(fleet.items("usage.list", json!({}))[0]["resourceSubtype"], "notes");
     assert_eq!(code(write("c", "none")), "invalid");
     fleet.verify();
     let alone = block_on(Engine::new(Arc::new(Memory::new()), Arc::new(fleet.host.clone()), &[&PRICED])).unwrap();

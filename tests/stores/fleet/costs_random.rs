@@ -58,7 +58,7 @@ impl CostProcess {
                 "projectUuid": PROJECT, "resourceType": resource, "budgetPeriod": "total", "allocatedAmount": "4",
                 "unit": unit,
             });
-            (text(&scene.fleet.ok("budget.create", budget)["uuid"]), 0)
+            (text(&scene.fleet.ok("budget.create", budget)["id"]), 0)
         };
         let budgets = RESOURCES.into_iter().map(budget).collect();
         let (ids, works) = (SimIds::new(seed), Vec::new());
@@ -160,7 +160,7 @@ impl CostProcess {
     fn raise(&mut self) {
         let (budget, used) = &self.budgets[self.ids.below(2)];
         let allocated = used / 1_000_000 + self.ids.below(8) as i64;
-        let change = json!({"uuid": budget, "allocatedAmount": allocated.to_string()});
+        let change = json!({"id": budget, "allocatedAmount": allocated.to_string()});
         self.scene.fleet.ok("budget.change", change);
     }
 

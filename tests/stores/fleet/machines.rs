@@ -15,11 +15,11 @@ fn spawning_reserves_its_budget_in_the_same_commit() {
     assert_eq!(scene.code("intelligentMachine.spawn", spawning("aider")), "budget_exceeded");
     assert_eq!(scene.items("intelligentMachine.list", json!({})).len(), 2);
     assert_eq!(scene.items("reservation.list", json!({"state": "active"})).len(), 2);
-    scene.ok("intelligentMachine.terminate", json!({"uuid": machine, "actual": "0.75"}));
+    scene.ok("intelligentMachine.terminate", json!({"id": machine, "actual": "0.75"}));
     assert_eq!(scene.amounts(&daily)[1..], ["0.75", "1", "0"]);
     let machine = scene.machine(&machine);
-    assert_eq!(machine["resource_usage"]["money"], "0.75");
-    assert_eq!((&machine["status"], machine["terminated_at"].is_i64()), (&json!("terminated"), true));
+    assert_eq!(machine["resourceUsage"]["money"], "0.75");
+    assert_eq!((&machine["status"], machine["terminatedAt"].is_i64()), (&json!("terminated"), true));
     scene.verify();
 }
 
@@ -29,8 +29,8 @@ fn machines_are_spawned_from_verified_checkpoints_of_active_projects_only() {
     assert_eq!(scene.code("intelligentMachine.spawn", spawning("aider")), "not_found");
     let first = scene.checkpoint(json!({"type": "genesis"}));
     let next = scene.checkpoint(json!({"type": "manual"}));
-    let other = text(&scene.ok("project.create", json!({"name": "q", "greediness": "0.5"}))["uuid"]);
-    let foreign = scene.ok("checkpoint.create", json!({"projectUuid": other, "type": "genesis"}))["uuid"].clone();
+    let other = text(&scene.ok("project.create", json!({"name": "q", "greediness": "0.5"}))["id"]);
+    let foreign = scene.ok("checkpoint.create", json!({"projectUuid": other, "type": "genesis"}))["id"].clone();
     let from = |checkpoint: serde_json::Value| {
         let mut parameters = spawning("aider");
         parameters["checkpointUuid"] = checkpoint;
@@ -46,7 +46,7 @@ fn machines_are_spawned_from_verified_checkpoints_of_active_projects_only() {
     assert_eq!(scene.code("intelligentMachine.spawn", by_hub.clone()), "invalid");
     by_hub["hubUuid"] = scene.spawn("hub").into();
     scene.ok("intelligentMachine.spawn", by_hub);
-    scene.ok("project.status", json!({"uuid": PROJECT, "status": "paused"}));
+    scene.ok("project.status", json!({"id": PROJECT, "status": "paused"}));
     assert_eq!(scene.code("intelligentMachine.spawn", from(json!(first))), "illegal_transition");
     scene.verify();
 }
@@ -57,15 +57,15 @@ fn machines_without_a_heartbeat_are_terminated_after_30_minutes() {
     let total = scene.budget("total", "10");
     let (silent, alive) = (scene.spawn("aider"), scene.spawn("aider"));
     scene.host.clock.advance(Millis::minutes(29));
-    scene.ok("intelligentMachine.heartbeat", json!({"uuid": alive, "progress": "half"}));
+    scene.ok("intelligentMachine.heartbeat", json!({"id": alive, "progress": "half"}));
     assert_eq!(scene.after(Millis::minutes(1)).woken, 1);
     let machine = scene.machine(&silent);
     assert_eq!(
-        (&machine["status"], &machine["error_message"]),
+        (&machine["status"], &machine["errorMessage"]),
         (&json!("terminated"), &json!("no heartbeat for 30 minutes"))
     );
     assert_eq!(scene.machine(&alive)["status"], "spawning");
-    assert_eq!(scene.code("intelligentMachine.heartbeat", json!({"uuid": silent})), "illegal_transition");
+    assert_eq!(scene.code("intelligentMachine.heartbeat", json!({"id": silent})), "illegal_transition");
     // The other reservation is an hour old at the time of the other death.
     assert_eq!(scene.amounts(&total)[2], "1");
     assert_eq!(scene.after(Millis::minutes(29)).woken, 1);
@@ -79,17 +79,16 @@ fn checkpoints_are_due_after_events_five_minutes_and_tenths_of_a_budget() {
     scene.budget("total", "10");
     let machine = scene.spawn("aider");
     let beat = |activity: Option<&str>| {
-        scene.ok("intelligentMachine.heartbeat", json!({"uuid": machine, "activity": activity}))["checkpoint_due"]
-            .clone()
+        scene.ok("intelligentMachine.heartbeat", json!({"id": machine, "activity": activity}))["checkpointDue"].clone()
     };
     let create = || {
         let uuid = scene.checkpoint(json!({"type": "automatic", "machineUuid": machine}));
-        scene.ok("checkpoint.show", json!({"uuid": uuid}))["context"].clone()
+        scene.ok("checkpoint.show", json!({"id": uuid}))["context"].clone()
     };
     let spend = |amount: &str| {
         let mut parameters = money(amount);
         parameters["machineUuid"] = json!(machine);
-        scene.ok("usage.record", parameters)["checkpoint_due"].clone()
+        scene.ok("usage.record", parameters)["checkpointDue"].clone()
     };
     assert!(beat(None).is_null());
     assert_eq!(beat(Some("api_response")), "api_response");
@@ -105,8 +104,8 @@ fn checkpoints_are_due_after_events_five_minutes_and_tenths_of_a_budget() {
     assert!(spend("0.5").is_null());
     assert_eq!(create(), "manual");
     let row = scene.machine(&machine);
-    assert_eq!(row["checkpoints_created"], 4);
-    assert_eq!(row["resource_usage"]["money"], "1.5");
+    assert_eq!(row["checkpointsCreated"], 4);
+    assert_eq!(row["resourceUsage"]["money"], "1.5");
     scene.verify();
 }
 
@@ -122,7 +121,7 @@ fn types_are_ranked_by_capabilities_success_and_cost() {
     }
     for error in [None, None, None, Some("broke")] {
         let machine = scene.spawn("aider");
-        scene.ok("intelligentMachine.terminate", json!({"uuid": machine, "error": error}));
+        scene.ok("intelligentMachine.terminate", json!({"id": machine, "error": error}));
     }
     scene.spawn("tiny");
     let ranked = scene.ok("machineType.choose", json!({"capabilities": ["edit", "plan"]}));
@@ -143,15 +142,15 @@ fn the_amount_of_a_machine_is_recorded_once_and_failures_count() {
     let scene = FleetScene::with_checkpoint();
     let total = scene.budget("total", "100");
     let machine = scene.spawn("aider");
-    let reservation = scene.machine(&machine)["reservation_uuid"].clone();
-    scene.ok("reservation.commit", json!({"uuid": reservation, "actual": "1.5"}));
-    assert_eq!(scene.code("intelligentMachine.terminate", json!({"uuid": machine, "actual": "2"})), "invalid");
-    scene.ok("intelligentMachine.terminate", json!({"uuid": machine}));
+    let reservation = scene.machine(&machine)["reservationUuid"].clone();
+    scene.ok("reservation.commit", json!({"id": reservation, "actual": "1.5"}));
+    assert_eq!(scene.code("intelligentMachine.terminate", json!({"id": machine, "actual": "2"})), "invalid");
+    scene.ok("intelligentMachine.terminate", json!({"id": machine}));
     assert_eq!(scene.amounts(&total), ["100", "1.5", "0", "0"]);
     for _ in 0..3 {
         let machine = scene.spawn("aider");
-        scene.ok("intelligentMachine.terminate", json!({"uuid": machine, "actual": "0.00004", "error": "broke"}));
-        assert_eq!(scene.machine(&machine)["resource_usage"]["money"], "0.00004");
+        scene.ok("intelligentMachine.terminate", json!({"id": machine, "actual": "0.00004", "error": "broke"}));
+        assert_eq!(scene.machine(&machine)["resourceUsage"]["money"], "0.00004");
     }
     assert_eq!(scene.code("budget.reserve", money("1")), "circuit_open");
     scene.verify();

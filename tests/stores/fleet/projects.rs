@@ -7,11 +7,11 @@ use super::scene::{FleetScene, PROJECT, UNKNOWN};
 #[test]
 fn share_is_the_part_of_the_greediness_of_active_projects() {
     let scene = FleetScene::new();
-    let other = scene.ok("project.create", json!({"name": "q", "greediness": "0.3"}))["uuid"].clone();
-    let share = |uuid: &serde_json::Value| scene.ok("project.share", json!({"uuid": uuid}));
-    assert_eq!(share(&json!(PROJECT)), json!({"uuid": PROJECT, "greediness": "0.5", "total": "0.8", "share": 0.625}));
+    let other = scene.ok("project.create", json!({"name": "q", "greediness": "0.3"}))["id"].clone();
+    let share = |uuid: &serde_json::Value| scene.ok("project.share", json!({"id": uuid}));
+    assert_eq!(share(&json!(PROJECT)), json!({"id": PROJECT, "greediness": "0.5", "total": "0.8", "share": 0.625}));
     assert_eq!(share(&other)["share"], 0.375);
-    scene.ok("project.status", json!({"uuid": other, "status": "paused"}));
+    scene.ok("project.status", json!({"id": other, "status": "paused"}));
     assert_eq!(share(&json!(PROJECT))["share"], 1.0);
     assert_eq!(share(&other)["share"], 0.0);
 }
@@ -20,7 +20,7 @@ fn share_is_the_part_of_the_greediness_of_active_projects() {
 fn rebalancing_mixes_efficiency_and_greediness_and_is_recorded() {
     let scene = FleetScene::new();
     let rebalance = |efficiency: &str| {
-        let parameters = json!({"uuid": PROJECT, "efficiency": efficiency, "reasons": ["measured"]});
+        let parameters = json!({"id": PROJECT, "efficiency": efficiency, "reasons": ["measured"]});
         scene.ok("project.rebalance", parameters)["greediness"].clone()
     };
     assert_eq!(rebalance("1"), "0.9");
@@ -29,7 +29,7 @@ fn rebalancing_mixes_efficiency_and_greediness_and_is_recorded() {
         rebalance("0");
     }
     assert_eq!(rebalance("0"), "0.01");
-    let changes = scene.items("greedinessChange.list", json!({"projectUuid": PROJECT, "sort": "changed_at"}));
+    let changes = scene.items("greedinessChange.list", json!({"projectUuid": PROJECT, "sort": "changedAt"}));
     assert_eq!(changes.len(), 8);
     let first = changes.iter().find(|change| change["after"] == "0.9").unwrap();
     assert_eq!((&first["before"], &first["efficiency"]), (&json!("0.5"), &json!("1")));
@@ -44,17 +44,17 @@ fn projects_reject_what_their_declaration_does_not_allow() {
         ("project.create", json!({"name": "x", "greediness": "1.5"}), "usage"),
         ("project.create", json!({"name": "x", "greediness": "0.12345"}), "usage"),
         ("project.create", json!({"name": "x", "greediness": "-0.1"}), "usage"),
-        ("project.create", json!({"name": "x", "greediness": "1", "uuid": "p1"}), "invalid"),
-        ("project.create", json!({"name": "x", "greediness": "1", "uuid": PROJECT}), "already_exists"),
+        ("project.create", json!({"name": "x", "greediness": "1", "id": "p1"}), "invalid"),
+        ("project.create", json!({"name": "x", "greediness": "1", "id": PROJECT}), "already_exists"),
         ("project.create", json!({"name": "x"}), "usage"),
-        ("project.rebalance", json!({"uuid": PROJECT, "efficiency": "2"}), "usage"),
-        ("project.status", json!({"uuid": PROJECT, "status": "active"}), "illegal_transition"),
-        ("project.share", json!({"uuid": UNKNOWN}), "not_found"),
+        ("project.rebalance", json!({"id": PROJECT, "efficiency": "2"}), "usage"),
+        ("project.status", json!({"id": PROJECT, "status": "active"}), "illegal_transition"),
+        ("project.share", json!({"id": UNKNOWN}), "not_found"),
     ] {
         assert_eq!(scene.code(name, parameters.clone()), code, "{name} {parameters}");
     }
-    scene.ok("project.change", json!({"uuid": PROJECT, "greediness": "0.6", "metadata": {"team": {"id": 7}}}));
-    scene.ok("project.status", json!({"uuid": PROJECT, "status": "archived"}));
-    assert_eq!(scene.code("project.change", json!({"uuid": PROJECT, "name": "y"})), "illegal_transition");
+    scene.ok("project.change", json!({"id": PROJECT, "greediness": "0.6", "metadata": {"team": {"id": 7}}}));
+    scene.ok("project.status", json!({"id": PROJECT, "status": "archived"}));
+    assert_eq!(scene.code("project.change", json!({"id": PROJECT, "name": "y"})), "illegal_transition");
     assert_eq!(scene.items("greedinessChange.list", json!({})).len(), 1);
 }

@@ -164,12 +164,12 @@ impl BudgetModel {
 
 fn check(process: &BudgetProcess, model: &BudgetModel) {
     for row in process.items("budget.list", json!({})) {
-        let period = text(&row["budget_period"]);
+        let period = text(&row["budgetPeriod"]);
         let index = BUDGETS.iter().position(|(name, ..)| *name == period).unwrap();
-        let start = Date::parse(row["period_start"].as_str().unwrap()).unwrap();
+        let start = Date::parse(row["periodStart"].as_str().unwrap()).unwrap();
         let expected = model.budgets.get(&(index, start)).copied().unwrap_or_default();
         let overrun = (expected.used + expected.reserved - BUDGETS[index].2).max(0);
-        let found = ["used_amount", "reserved_amount", "overrun_amount"].map(|name| text(&row[name]));
+        let found = ["usedAmount", "reservedAmount", "overrunAmount"].map(|name| text(&row[name]));
         assert_eq!(found, [expected.used, expected.reserved, overrun].map(decimal), "{period} {start}");
     }
     process.verify();
@@ -193,7 +193,7 @@ fn run(process: &mut BudgetProcess, ids: &SimIds, rounds: usize) -> Vec<ModelBud
                         assert!(model.admits(now, amount));
                         let budgets = BudgetModel::covering(now);
                         model.add(&budgets, 0, amount);
-                        let (uuid, expires_at) = (text(&reserved["uuid"]), now + ttl);
+                        let (uuid, expires_at) = (text(&reserved["id"]), now + ttl);
                         model.reservations.push(ModelReservation { uuid, amount, expires_at, budgets, ended_at: None });
                     }
                     Err(error) => {
@@ -214,7 +214,7 @@ fn run(process: &mut BudgetProcess, ids: &SimIds, rounds: usize) -> Vec<ModelBud
                 // Committed ones leave the model: a second commit is rejected.
                 let index = pick(&model);
                 let actual = ids.below(6_000_000) as i64;
-                let commit = json!({"uuid": model.reservations[index].uuid, "actual": decimal(actual)});
+                let commit = json!({"id": model.reservations[index].uuid, "actual": decimal(actual)});
                 process.command("reservation.commit", commit.clone()).unwrap();
                 let again = process.command("reservation.commit", commit).unwrap_err();
                 assert_eq!(again.code.as_str(), "illegal_transition");
@@ -223,7 +223,7 @@ fn run(process: &mut BudgetProcess, ids: &SimIds, rounds: usize) -> Vec<ModelBud
             }
             6 if !model.reservations.is_empty() => {
                 let index = pick(&model);
-                let released = process.command("reservation.release", json!({"uuid": model.reservations[index].uuid}));
+                let released = process.command("reservation.release", json!({"id": model.reservations[index].uuid}));
                 assert_eq!(released.is_ok(), model.reservations[index].ended_at.is_none(), "{released:?}");
                 model.end(index, 0, now);
             }

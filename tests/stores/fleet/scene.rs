@@ -50,7 +50,7 @@ impl FleetScene {
     }
 
     pub fn create_project(&self) {
-        self.ok("project.create", json!({"name": "p", "greediness": "0.5", "uuid": PROJECT, "commandId": "project"}));
+        self.ok("project.create", json!({"name": "p", "greediness": "0.5", "id": PROJECT, "commandId": "project"}));
     }
 
     /// A scene whose project has a checkpoint, from which machines can be spawned.
@@ -63,7 +63,7 @@ impl FleetScene {
     /// Creates a checkpoint, and returns its id.
     pub fn checkpoint(&self, mut parameters: Json) -> String {
         parameters["projectUuid"] = PROJECT.into();
-        text(&self.ok("checkpoint.create", parameters)["uuid"])
+        text(&self.ok("checkpoint.create", parameters)["id"])
     }
 
     /// Creates a budget of money in CAD, and returns its id.
@@ -72,22 +72,22 @@ impl FleetScene {
             "projectUuid": PROJECT, "resourceType": "money", "budgetPeriod": period, "allocatedAmount": allocated,
             "unit": "CAD",
         });
-        text(&self.ok("budget.create", budget)["uuid"])
+        text(&self.ok("budget.create", budget)["id"])
     }
 
     /// Spawns a machine of this type that reserves 1 CAD, and returns its id.
     pub fn spawn(&self, machine_type: &str) -> String {
-        text(&self.ok("intelligentMachine.spawn", spawning(machine_type))["uuid"])
+        text(&self.ok("intelligentMachine.spawn", spawning(machine_type))["id"])
     }
 
     pub fn machine(&self, uuid: &str) -> Json {
-        self.ok("intelligentMachine.show", json!({"uuid": uuid}))
+        self.ok("intelligentMachine.show", json!({"id": uuid}))
     }
 
     /// The allocated, used, reserved and overrun amount of a budget.
     pub fn amounts(&self, budget: &str) -> [String; 4] {
-        let budget = self.ok("budget.show", json!({"uuid": budget}));
-        ["allocated_amount", "used_amount", "reserved_amount", "overrun_amount"].map(|name| text(&budget[name]))
+        let budget = self.ok("budget.show", json!({"id": budget}));
+        ["allocatedAmount", "usedAmount", "reservedAmount", "overrunAmount"].map(|name| text(&budget[name]))
     }
 
     pub fn items(&self, list: &str, mut parameters: Json) -> Vec<Json> {

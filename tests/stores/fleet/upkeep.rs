@@ -39,13 +39,13 @@ fn uses_older_than_a_year_are_removed_on_the_first_of_the_month() {
     assert_eq!(scene.items("usage.list", json!({})).len(), 251);
     scene.after(Millis(1));
     assert_eq!(scene.items("usage.list", json!({})).len(), 1);
-    let budget = scene.ok("budget.show", json!({"uuid": total}));
-    assert_eq!((&budget["used_amount"], &budget["archived_amount"]), (&json!("377"), &json!("375")));
-    let log = scene.items("maintenance.list", json!({"sort": "performed_at"}));
-    let removed: Vec<&Json> = log.iter().filter(|row| row["affected_rows"] != 0).collect();
+    let budget = scene.ok("budget.show", json!({"id": total}));
+    assert_eq!((&budget["usedAmount"], &budget["archivedAmount"]), (&json!("377"), &json!("375")));
+    let log = scene.items("maintenance.list", json!({"sort": "performedAt"}));
+    let removed: Vec<&Json> = log.iter().filter(|row| row["affectedRows"] != 0).collect();
     assert_eq!(removed.len(), 1, "{log:?}");
     assert_eq!(
-        (&removed[0]["operation"], &removed[0]["affected_rows"]),
+        (&removed[0]["operation"], &removed[0]["affectedRows"]),
         (&json!("cleanup_resource_usage"), &json!(250))
     );
     scene.verify();
@@ -95,7 +95,7 @@ fn a_job_that_a_clock_ahead_has_run_runs_again_at_its_time() {
         scene.after(Millis(0));
         assert_eq!(refreshed().len(), rows, "{now}");
     }
-    assert_eq!(refreshed()[0]["performed_at"], json!(at("2024-01-21T01:00:00Z").as_millis()));
+    assert_eq!(refreshed()[0]["performedAt"], json!(at("2024-01-21T01:00:00Z").as_millis()));
     scene.host.clock.set(at("2024-01-22T01:00:00Z"));
     scene.after(Millis(0));
     assert_eq!(refreshed().len(), 2);

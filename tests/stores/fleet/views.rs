@@ -32,32 +32,32 @@ fn summary_adds_up_by_day_resource_and_unit() {
     let rows = scene.ok("usage.summary", json!({"projectUuid": PROJECT}));
     let mut found = BTreeMap::new();
     for row in rows.as_array().unwrap() {
-        assert_eq!((&row["project_name"], &row["greediness"]), (&json!("p"), &json!("0.5")));
-        let total: Decimal = text(&row["total_amount"]).parse().unwrap();
-        let count = row["transaction_count"].as_u64().unwrap();
+        assert_eq!((&row["projectName"], &row["greediness"]), (&json!("p"), &json!("0.5")));
+        let total: Decimal = text(&row["totalAmount"]).parse().unwrap();
+        let count = row["transactionCount"].as_u64().unwrap();
         let mean: f64 = total.to_string().parse::<f64>().unwrap() / count as f64;
-        assert!((row["avg_amount"].as_f64().unwrap() - mean).abs() < 1e-9, "{row}");
-        assert_eq!(row["total_cost_cad"].is_null(), row["resource_type"] != "money", "{row}");
-        let key = (text(&row["usage_date"]), text(&row["resource_type"]), text(&row["unit"]));
+        assert!((row["avgAmount"].as_f64().unwrap() - mean).abs() < 1e-9, "{row}");
+        assert_eq!(row["totalCostCad"].is_null(), row["resourceType"] != "money", "{row}");
+        let key = (text(&row["usageDate"]), text(&row["resourceType"]), text(&row["unit"]));
         found.insert(key, (total.normalize(), count));
     }
     let expected: BTreeMap<_, _> =
         expected.into_iter().map(|(key, (sum, count))| (key, (sum.normalize(), count))).collect();
     assert_eq!(found, expected);
     // 90 days before today are shown, and no more.
-    let first = scene.ok("usage.summary", json!({}))[0]["usage_date"].clone();
+    let first = scene.ok("usage.summary", json!({}))[0]["usageDate"].clone();
     assert_eq!(first, "2024-01-20");
     scene.host.clock.set(runstate::time::Timestamp::from_rfc3339("2024-04-19T23:59:59Z").unwrap());
-    assert_eq!(scene.ok("usage.summary", json!({}))[0]["usage_date"], "2024-01-20");
+    assert_eq!(scene.ok("usage.summary", json!({}))[0]["usageDate"], "2024-01-20");
     scene.host.clock.advance(Millis::seconds(1));
-    assert_ne!(scene.ok("usage.summary", json!({}))[0]["usage_date"], "2024-01-20");
+    assert_ne!(scene.ok("usage.summary", json!({}))[0]["usageDate"], "2024-01-20");
 }
 
 #[test]
 fn performance_counts_machines_of_30_days_without_hubs() {
     let scene = FleetScene::with_checkpoint();
     let end = |machine: &str, error: Option<&str>, actual: Option<&str>| {
-        scene.ok("intelligentMachine.terminate", json!({"uuid": machine, "error": error, "actual": actual}))
+        scene.ok("intelligentMachine.terminate", json!({"id": machine, "error": error, "actual": actual}))
     };
     scene.spawn("hub");
     let (a, b, c) = (scene.spawn("aider"), scene.spawn("aider"), scene.spawn("aider"));
@@ -71,8 +71,8 @@ fn performance_counts_machines_of_30_days_without_hubs() {
     end(&b, Some("broke"), None);
     let rows = scene.ok("intelligentMachine.performance", json!({}));
     let expected = json!([{
-        "machine_type": "aider", "total_machines": 3, "avg_runtime_minutes": 15.0, "successful_machines": 1,
-        "success_rate_percent": 33.33, "avg_money_cost": 0.5, "avg_api_calls": 3.0, "avg_checkpoints_created": 1.0 / 3.0,
+        "machineType": "aider", "totalMachines": 3, "avgRuntimeMinutes": 15.0, "successfulMachines": 1,
+        "successRatePercent": 33.33, "avgMoneyCost": 0.5, "avgApiCalls": 3.0, "avgCheckpointsCreated": 1.0 / 3.0,
     }]);
     assert_eq!(rows, expected);
     end(&c, None, None);

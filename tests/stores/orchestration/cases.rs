@@ -32,7 +32,7 @@ pub async fn call(engine: &Engine, name: &str, parameters: Json) -> Result<Json,
 /// Registers a machine of ten slots, and creates the sessions on it.
 pub async fn create_sessions(engine: &Engine) {
     let slots: Vec<u32> = (1..=10).collect();
-    call(engine, "machine.register", json!({"machineId": "m", "hostname": "h", "slots": slots})).await.unwrap();
+    call(engine, "machine.register", json!({"id": "m", "hostname": "h", "slots": slots})).await.unwrap();
     for n in 0..SESSIONS {
         let session = json!({"id": format!("s{n}"), "project": "p", "machine": "m"});
         call(engine, "session.create", session).await.unwrap();
@@ -42,14 +42,14 @@ pub async fn create_sessions(engine: &Engine) {
 /// Assigns all sessions of one of `clients` clients at once. Returns the slots that they hold.
 pub async fn assign_sessions(engine: &Engine, client: usize, clients: usize) -> Vec<u64> {
     let assign = |n: usize| {
-        let (engine, session) = (engine.clone(), json!({"machineId": "m", "sessionId": format!("s{n}")}));
+        let (engine, session) = (engine.clone(), json!({"id": "m", "sessionId": format!("s{n}")}));
         tokio::spawn(async move { call(&engine, "machine.assign", session).await })
     };
     let tasks: Vec<_> = (client..SESSIONS).step_by(clients).map(assign).collect();
     let mut held = Vec::new();
     for task in tasks {
         match task.await.unwrap() {
-            Ok(session) => held.push(session["docker_slot"].as_u64().unwrap()),
+            Ok(session) => held.push(session["dockerSlot"].as_u64().unwrap()),
             Err(code) => assert_eq!(code, "no_free_slot"),
         }
     }
@@ -60,12 +60,12 @@ pub async fn assign_sessions(engine: &Engine, client: usize, clients: usize) -> 
 pub async fn check_holders(engine: &Engine, mut held: Vec<u64>) {
     held.sort_unstable();
     assert_eq!(held, (1..=10).collect::<Vec<_>>());
-    let machine = call(engine, "machine.show", json!({"machineId": "m"})).await.unwrap();
+    let machine = call(engine, "machine.show", json!({"id": "m"})).await.unwrap();
     let slots = machine["slots"].as_object().unwrap();
     assert_eq!(slots.len(), 10);
     for (slot, session) in slots {
-        let session = call(engine, "session.show", json!({"sessionId": session})).await.unwrap();
-        assert_eq!(session["docker_slot"].to_string(), *slot);
+        let session = call(engine, "session.show", json!({"id": session})).await.unwrap();
+        assert_eq!(session["dockerSlot"].to_string(), *slot);
     }
 }
 

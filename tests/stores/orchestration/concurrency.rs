@@ -69,7 +69,7 @@ async fn a_thousand_assigns_of_four_processes_give_ten_holders() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_tasks_added_at_once_close_no_cycle() {
     let engine = open_engine(&memory()).await;
-    call(&engine, "machine.register", json!({"machineId": "m", "hostname": "h"})).await.unwrap();
+    call(&engine, "machine.register", json!({"id": "m", "hostname": "h"})).await.unwrap();
     for round in 0..20 {
         let (session, a, b) = (format!("s{round}"), format!("a{round}"), format!("b{round}"));
         call(&engine, "session.create", json!({"id": session, "project": "p", "machine": "m"})).await.unwrap();

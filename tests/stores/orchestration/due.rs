@@ -24,19 +24,19 @@ const MINUTE: Millis = Millis::minutes(1);
 fn a_session_without_a_heartbeat_stalls_after_five_minutes() {
     let scene = SessionScene::session();
     scene.create("paused", json!({}));
-    scene.ok("session.pause", json!({"sessionId": "paused"}));
+    scene.ok("session.pause", json!({"id": "paused"}));
     assert_eq!(
         block_on(scene.engine.next_due(Freshness::Linearizable)).unwrap(),
         Some(scene.host.clock.now() + Millis::minutes(5))
     );
     scene.after(Millis(5 * 60_000 - 1));
     assert_eq!(scene.status("s"), "active");
-    scene.ok("session.heartbeat", json!({"sessionId": "s"}));
+    scene.ok("session.heartbeat", json!({"id": "s"}));
     scene.after(MINUTE);
     assert_eq!((scene.status("s"), scene.status("paused")), (json!("active"), json!("stalled")));
     scene.after(Millis::minutes(5));
     assert_eq!(scene.status("s"), "stalled");
-    assert_eq!(scene.ok("session.heartbeat", json!({"sessionId": "s"}))["status"], "active");
+    assert_eq!(scene.ok("session.heartbeat", json!({"id": "s"}))["status"], "active");
     scene.check();
 }
 
@@ -48,9 +48,9 @@ fn a_process_that_asks_when_work_is_due_stalls_sessions_in_time() {
     for second in 0..20 * 60 {
         scene.host.clock.advance(Millis::seconds(1));
         match second {
-            100 | 250 => _ = scene.ok("session.heartbeat", json!({"sessionId": "s"})),
+            100 | 250 => _ = scene.ok("session.heartbeat", json!({"id": "s"})),
             170 => _ = scene.create("late", json!({})),
-            260 => _ = scene.ok("session.pause", json!({"sessionId": "late"})),
+            260 => _ = scene.ok("session.pause", json!({"id": "late"})),
             _ => {}
         }
         let now = scene.host.clock.now();
@@ -71,11 +71,11 @@ fn a_process_that_asks_when_work_is_due_stalls_sessions_in_time() {
 fn a_session_that_stays_inactive_fails_after_seven_days() {
     let scene = SessionScene::session();
     scene.create("paused", json!({"slot": 1}));
-    scene.ok("session.pause", json!({"sessionId": "paused"}));
+    scene.ok("session.pause", json!({"id": "paused"}));
     for _ in 0..7 * 24 * 15 - 1 {
         scene.host.clock.advance(Millis::minutes(4));
-        scene.ok("session.heartbeat", json!({"sessionId": "paused"}));
-        scene.ok("machine.heartbeat", json!({"machineId": "m"}));
+        scene.ok("session.heartbeat", json!({"id": "paused"}));
+        scene.ok("machine.heartbeat", json!({"id": "m"}));
     }
     scene.after(Millis(0));
     assert_eq!((scene.status("s"), scene.status("paused")), (json!("stalled"), json!("paused")));
@@ -95,10 +95,10 @@ fn a_machine_without_a_heartbeat_goes_offline_with_its_sessions() {
         scene.create(&format!("s{n}"), json!({}));
     }
     scene.create("done", json!({}));
-    scene.ok("session.complete", json!({"sessionId": "done"}));
+    scene.ok("session.complete", json!({"id": "done"}));
     for _ in 0..3 {
         scene.host.clock.advance(Millis::minutes(4));
-        (0..40).for_each(|n| _ = scene.ok("session.heartbeat", json!({"sessionId": format!("s{n}")})));
+        (0..40).for_each(|n| _ = scene.ok("session.heartbeat", json!({"id": format!("s{n}")})));
     }
     scene.after(Millis(0));
     assert_eq!(scene.machine("m")["status"], "offline");
@@ -106,7 +106,7 @@ fn a_machine_without_a_heartbeat_goes_offline_with_its_sessions() {
     assert_eq!(stalled["items"].as_array().unwrap().len(), 40);
     assert_eq!(stalled["items"][0]["metadata"]["stalled_reason"], "its machine is offline");
     assert_eq!(scene.code("session.create", json!({"project": "p", "machine": "m"})), "illegal_transition");
-    assert_eq!(scene.ok("machine.heartbeat", json!({"machineId": "m"}))["status"], "online");
+    assert_eq!(scene.ok("machine.heartbeat", json!({"id": "m"}))["status"], "online");
     scene.check();
 }
 
@@ -115,7 +115,7 @@ fn a_machine_that_was_alive_since_stays_online() {
     let scene = SessionScene::session();
     let sweep = MarkOffline { machine_id: "m".to_owned(), silent_since: scene.host.clock.now() };
     scene.host.clock.advance(Millis::minutes(10));
-    scene.ok("machine.heartbeat", json!({"machineId": "m"}));
+    scene.ok("machine.heartbeat", json!({"id": "m"}));
     assert_eq!(block_on(scene.engine.execute(&sweep)).unwrap_err().code.as_str(), "stale");
     assert_eq!((scene.machine("m")["status"].clone(), scene.status("s")), (json!("online"), json!("active")));
 }
@@ -125,12 +125,12 @@ fn ended_sessions_and_tasks_expire_after_thirty_days() {
     let scene = SessionScene::session();
     ["done", "paused"].iter().for_each(|id| _ = scene.create(id, json!({})));
     scene.ok("task.add", json!({"sessionId": "done", "id": "t", "name": "work"}));
-    scene.ok("task.complete", json!({"taskId": "t"}));
-    scene.ok("session.complete", json!({"sessionId": "done"}));
+    scene.ok("task.complete", json!({"id": "t"}));
+    scene.ok("session.complete", json!({"id": "done"}));
     scene.after(Millis(Millis::days(30).0 - 1));
     assert_eq!(scene.status("done"), "completed");
     assert_eq!(scene.after(Millis(1)).swept, 2);
-    assert_eq!(scene.code("session.show", json!({"sessionId": "done"})), "not_found");
+    assert_eq!(scene.code("session.show", json!({"id": "done"})), "not_found");
     // The others were failed by the sweep at that time.
     assert_eq!((scene.status("s"), scene.status("paused")), (json!("stalled"), json!("stalled")));
     scene.check();
@@ -141,7 +141,7 @@ fn one_pass_removes_all_rows_that_have_expired() {
     let scene = SessionScene::session();
     for _ in 0..1_200 {
         scene.host.clock.advance(Millis(1));
-        scene.ok("machine.heartbeat", json!({"machineId": "m"}));
+        scene.ok("machine.heartbeat", json!({"id": "m"}));
     }
     let ledger = || block_on(scene.engine.count(&COMMANDS)).unwrap().unwrap();
     scene.after(Millis::days(1));
@@ -179,7 +179,7 @@ fn times_are_settings() {
     scene.create("s", json!({}));
     scene.after(Millis::seconds(2));
     assert_eq!(scene.status("s"), "stalled");
-    assert_eq!(scene.code("session.recover", json!({"sessionId": "s"})), "recovery_exhausted");
+    assert_eq!(scene.code("session.recover", json!({"id": "s"})), "recovery_exhausted");
 }
 
 /// Inserts sessions that are due a day later.

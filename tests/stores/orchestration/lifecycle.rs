@@ -61,9 +61,9 @@ fn table(
 #[test]
 fn commands_of_a_machine_lead_where_the_specification_says() {
     let commands = [
-        ("heartbeat", json!({"machineId": "m"})),
-        ("maintenance", json!({"machineId": "m"})),
-        ("off", json!({"machineId": "m", "off": true})),
+        ("heartbeat", json!({"id": "m"})),
+        ("maintenance", json!({"id": "m"})),
+        ("off", json!({"id": "m", "off": true})),
         ("sweep", json!({})),
     ];
     let rows: [(&str, &[&str]); 3] = [("online", &[]), ("offline", &["sweep"]), ("maintenance", &["maintenance"])];
@@ -77,16 +77,16 @@ fn commands_of_a_machine_lead_where_the_specification_says() {
 
 #[test]
 fn commands_of_a_session_lead_where_the_specification_says() {
-    let one = || json!({"sessionId": "s"});
+    let one = || json!({"id": "s"});
     let commands = [
         ("heartbeat", one()),
         ("pause", one()),
         ("resume", one()),
-        ("stall", json!({"sessionId": "s", "reason": "test"})),
-        ("complete", json!({"sessionId": "s", "force": true})),
-        ("fail", json!({"sessionId": "s", "reason": "test"})),
+        ("stall", json!({"id": "s", "reason": "test"})),
+        ("complete", json!({"id": "s", "force": true})),
+        ("fail", json!({"id": "s", "reason": "test"})),
         ("recover", one()),
-        ("metadata", json!({"sessionId": "s", "set": {"a": 1}})),
+        ("metadata", json!({"id": "s", "set": {"a": 1}})),
         ("delete", one()),
     ];
     let rows: [(&str, &[&str]); 5] = [
@@ -108,7 +108,7 @@ fn commands_of_a_session_lead_where_the_specification_says() {
 
 #[test]
 fn commands_of_a_task_lead_where_the_specification_says() {
-    let one = || json!({"taskId": "t"});
+    let one = || json!({"id": "t"});
     let commands = ["start", "complete", "fail", "block", "release", "retry"].map(|name| (name, one()));
     let rows: [(&str, &[&str]); 5] = [
         ("pending", &[]),

@@ -95,8 +95,8 @@ fn a_paused_session_counts_from_its_last_heartbeat() {
     scene.put(&SESSIONS, "old", session("paused", scene.now(), json!({})));
     for _ in 0..7 * 24 * 15 - 1 {
         scene.host.clock.advance(Millis::minutes(4));
-        scene.ok("session.heartbeat", json!({"sessionId": "old"}));
-        scene.ok("machine.heartbeat", json!({"machineId": "m"}));
+        scene.ok("session.heartbeat", json!({"id": "old"}));
+        scene.ok("machine.heartbeat", json!({"id": "m"}));
     }
     scene.after(Millis(0));
     assert_eq!(scene.status("old"), "paused");
@@ -125,18 +125,18 @@ fn a_slot_that_only_a_session_names_is_taken() {
     scene.put(&SESSIONS, "ended", session("failed", scene.now(), ended));
     let create = |slot: Json| json!({"id": "new", "project": "p", "machine": "old", "slot": slot});
     assert_eq!(scene.code("session.create", create(json!(1))), "slot_in_use");
-    assert_eq!(scene.code("machine.slots", json!({"machineId": "old", "remove": [1]})), "slot_in_use");
+    assert_eq!(scene.code("machine.slots", json!({"id": "old", "remove": [1]})), "slot_in_use");
     // `m` has three free slots, and this one has one.
     let free = scene.ok("machine.free", json!({}));
     let slots = free["items"].as_array().unwrap().iter().map(|row| row["slots"].clone());
     assert_eq!(slots.collect::<Vec<_>>(), [json!({}), json!({"1": "old"})]);
-    scene.ok("machine.heartbeat", json!({"machineId": "old"}));
-    assert_eq!(scene.ok("session.create", create(json!("auto")))["docker_slot"], 2);
+    scene.ok("machine.heartbeat", json!({"id": "old"}));
+    assert_eq!(scene.ok("session.create", create(json!("auto")))["dockerSlot"], 2);
     assert_eq!(scene.machine("old")["slots"], json!({"1": "old", "2": "new"}));
-    scene.ok("session.stall", json!({"sessionId": "old", "reason": "test"}));
-    assert_eq!(scene.code("session.recover", json!({"sessionId": "ended"})), "no_free_slot");
-    assert_eq!(scene.ok("session.recover", json!({"sessionId": "old"}))["docker_slot"], 1);
-    scene.ok("session.delete", json!({"sessionId": "ended"}));
+    scene.ok("session.stall", json!({"id": "old", "reason": "test"}));
+    assert_eq!(scene.code("session.recover", json!({"id": "ended"})), "no_free_slot");
+    assert_eq!(scene.ok("session.recover", json!({"id": "old"}))["dockerSlot"], 1);
+    scene.ok("session.delete", json!({"id": "ended"}));
     scene.check();
 }
 
@@ -148,13 +148,13 @@ fn two_sessions_that_name_one_slot_do_not_share_it() {
         let fields = json!({"session_id": id, "machine_id": "old", "docker_slot": 1});
         scene.put(&SESSIONS, id, session("active", scene.now(), fields));
     }
-    let assign = |id: &str| json!({"machineId": "old", "sessionId": id});
-    assert_eq!(scene.ok("machine.assign", assign("a"))["docker_slot"], 1);
+    let assign = |id: &str| json!({"id": "old", "sessionId": id});
+    assert_eq!(scene.ok("machine.assign", assign("a"))["dockerSlot"], 1);
     assert_eq!(scene.code("machine.assign", assign("b")), "already_assigned");
     scene.ok("machine.release", assign("b"));
-    assert_eq!(scene.ok("machine.assign", assign("b"))["docker_slot"], 2);
+    assert_eq!(scene.ok("machine.assign", assign("b"))["dockerSlot"], 2);
     for id in ["a", "b"] {
-        scene.ok("session.heartbeat", json!({"sessionId": id}));
+        scene.ok("session.heartbeat", json!({"id": id}));
     }
     scene.check();
 }
@@ -164,7 +164,7 @@ fn a_session_that_names_an_ended_task_can_end() {
     let scene = SessionScene::new();
     scene.put(&SESSIONS, "old", session("active", scene.now(), json!({"current_task_id": "t"})));
     scene.put(&TASKS, "t", task("completed", json!({})));
-    assert_eq!(scene.ok("session.complete", json!({"sessionId": "old"}))["status"], "completed");
+    assert_eq!(scene.ok("session.complete", json!({"id": "old"}))["status"], "completed");
     assert_eq!(scene.task("t")["status"], "completed");
 }
 
@@ -173,8 +173,8 @@ fn ended_sessions_without_a_time_do_not_expire() {
     let scene = SessionScene::new();
     scene.put(&SESSIONS, "old", session("failed", scene.now(), json!({})));
     scene.after(Millis::days(60));
-    let health = scene.ok("session.health", json!({"sessionId": "old"}));
+    let health = scene.ok("session.health", json!({"id": "old"}));
     assert_eq!((&health["status"], &health["health"]), (&json!("failed"), &Json::Null));
-    assert_eq!(health["duration_ms"], 0);
+    assert_eq!(health["durationMs"], 0);
     assert_eq!(scene.ok("session.failed", json!({}))["items"], json!([]));
 }

@@ -41,7 +41,7 @@ impl SessionScene {
     }
 
     fn start(&self, id: &str) -> Json {
-        self.ok("task.start", json!({"taskId": id}))
+        self.ok("task.start", json!({"id": id}))
     }
 
     fn cvm(&self, name: &str, parameters: Json) -> Json {
@@ -51,7 +51,7 @@ impl SessionScene {
     /// The status of a task, and what the session says of it.
     fn state(&self, id: &str) -> (Json, Json, Json) {
         let session = self.show("s");
-        (self.task(id)["status"].clone(), session["current_task_id"].clone(), session["open_tasks"].clone())
+        (self.task(id)["status"].clone(), session["currentTaskId"].clone(), session["openTasks"].clone())
     }
 }
 
@@ -62,7 +62,7 @@ fn task_is_completed_in_the_commit_that_ends_its_execution() {
     let started = scene.start("t");
     assert_eq!(started["status"], "in_progress");
     assert_eq!(started["execution"], json!({"id": "task:t:0", "status": "waiting_cc"}));
-    assert_eq!(scene.task("t")["execution_id"], "task:t:0");
+    assert_eq!(scene.task("t")["executionId"], "task:t:0");
     let from = block_on(scene.engine.store().changes(None, 0, Millis(0))).unwrap().next;
     scene.cvm("answer", json!({"id": "task:t:0", "answer": "well", "commandId": "the answer"}));
     assert_eq!(scene.state("t"), (json!("completed"), Json::Null, json!(0)));
@@ -91,13 +91,13 @@ fn failed_execution_fails_its_task_and_a_retry_continues_either() {
     scene.start("t");
     scene.cvm("answer", json!({"id": "task:t:0", "answer": "badly"}));
     assert_eq!(scene.state("t"), (json!("failed"), Json::Null, json!(0)));
-    assert!(scene.task("t")["error_message"].as_str().unwrap().contains("it went badly"));
+    assert!(scene.task("t")["errorMessage"].as_str().unwrap().contains("it went badly"));
     // A retry of the task is a new execution.
-    scene.ok("task.retry", json!({"taskId": "t"}));
+    scene.ok("task.retry", json!({"id": "t"}));
     assert_eq!(scene.start("t")["execution"]["id"], "task:t:1");
     scene.cvm("cancel", json!({"id": "task:t:1"}));
-    assert_eq!(scene.task("t")["error_message"], "its execution was cancelled");
-    scene.ok("task.retry", json!({"taskId": "t"}));
+    assert_eq!(scene.task("t")["errorMessage"], "its execution was cancelled");
+    scene.ok("task.retry", json!({"id": "t"}));
     scene.start("t");
     scene.cvm("answer", json!({"id": "task:t:2", "answer": "well"}));
     assert_eq!(scene.state("t").0, "completed");
@@ -110,7 +110,7 @@ fn task_cannot_be_parted_from_its_open_execution() {
     scene.add_program("t", "asks");
     scene.start("t");
     for verb in ["complete", "fail", "block", "release"] {
-        assert_eq!(scene.code(&format!("task.{verb}"), json!({"taskId": "t"})), "program_running", "{verb}");
+        assert_eq!(scene.code(&format!("task.{verb}"), json!({"id": "t"})), "program_running", "{verb}");
     }
     scene.cvm("pause", json!({"id": "task:t:0"}));
     assert_eq!(scene.state("t").0, "in_progress");
@@ -126,17 +126,17 @@ fn session_that_fails_keeps_the_execution_for_its_recovery() {
     scene.add_program("u", "asks");
     for (task, ends_meanwhile) in [("t", false), ("u", true)] {
         scene.start(task);
-        scene.ok("session.fail", json!({"sessionId": "s", "reason": "test"}));
+        scene.ok("session.fail", json!({"id": "s", "reason": "test"}));
         assert_eq!(scene.state(task).0, "failed");
         let answer = json!({"id": format!("task:{task}:0"), "answer": "well"});
         if ends_meanwhile {
             scene.cvm("answer", answer.clone());
             assert_eq!(scene.state(task).0, "failed");
         }
-        scene.ok("session.recover", json!({"sessionId": "s", "task": task}));
+        scene.ok("session.recover", json!({"id": "s", "task": task}));
         if !ends_meanwhile {
             assert_eq!(
-                (scene.state(task).0, scene.task(task)["execution_id"].clone()),
+                (scene.state(task).0, scene.task(task)["executionId"].clone()),
                 (json!("in_progress"), json!("task:t:0"))
             );
             scene.cvm("answer", answer);
@@ -150,17 +150,17 @@ fn session_that_fails_keeps_the_execution_for_its_recovery() {
 fn wrong_programs_are_refused_and_change_nothing() {
     let scene = scene();
     scene.add_program("t", "absent");
-    assert_eq!(scene.code("task.start", json!({"taskId": "t"})), "not_found");
+    assert_eq!(scene.code("task.start", json!({"id": "t"})), "not_found");
     assert_eq!(scene.state("t"), (json!("pending"), Json::Null, json!(1)));
     let input = json!({"sessionId": "s", "id": "i", "name": "i", "input": 1});
     assert_eq!(scene.code("task.add", input), "invalid");
     // A task of the same id as a deleted one does not take over its execution.
     scene.add_program("again", "asks");
     scene.start("again");
-    scene.ok("session.delete", json!({"sessionId": "s", "force": true}));
+    scene.ok("session.delete", json!({"id": "s", "force": true}));
     scene.create("s", json!({}));
     scene.add_program("again", "asks");
-    assert_eq!(scene.code("task.start", json!({"taskId": "again"})), "already_exists");
+    assert_eq!(scene.code("task.start", json!({"id": "again"})), "already_exists");
     scene.cvm("answer", json!({"id": "task:again:0", "answer": "well"}));
     assert_eq!(scene.state("again").0, "pending");
     scene.check();
@@ -193,7 +193,7 @@ fn execution_of_a_process_that_died_still_ends_its_task() {
     let started = block_on(scene.engine.execute_part(&start, Some(&CommandId::new("start").unwrap()))).unwrap();
     assert_eq!(started.output.execution.unwrap().status, cvm::Status::Running);
     scene.host.clock.advance(Millis::minutes(2));
-    scene.ok("session.heartbeat", json!({"sessionId": "s"}));
+    scene.ok("session.heartbeat", json!({"id": "s"}));
     block_on(scene.engine.run_due(10, RunLimit::Stop)).unwrap();
     assert_eq!(scene.state("t"), (json!("completed"), Json::Null, json!(0)));
     scene.check();
@@ -214,16 +214,16 @@ fn retried_execution_continues_its_task() {
     fail_call();
     scene.cvm("retry", json!({"id": "task:t:0"}));
     assert_eq!(scene.state("t"), (json!("in_progress"), json!("t"), json!(1)));
-    assert_eq!(scene.task("t")["retry_count"], 0);
+    assert_eq!(scene.task("t")["retryCount"], 0);
     fail_call();
     // The session runs another task meanwhile, so the execution continues alone, and a start of the task continues with
     // it.
     scene.ok("task.add", json!({"sessionId": "s", "id": "other", "name": "other"}));
-    scene.ok("task.start", json!({"taskId": "other"}));
+    scene.ok("task.start", json!({"id": "other"}));
     scene.cvm("retry", json!({"id": "task:t:0"}));
     assert_eq!(scene.state("t"), (json!("failed"), json!("other"), json!(1)));
-    scene.ok("task.complete", json!({"taskId": "other"}));
-    scene.ok("task.retry", json!({"taskId": "t"}));
+    scene.ok("task.complete", json!({"id": "other"}));
+    scene.ok("task.retry", json!({"id": "t"}));
     assert_eq!(scene.start("t").get("execution"), None);
     scene.cvm("answer", json!({"id": "task:t:0", "answer": "well"}));
     assert_eq!(scene.state("t"), (json!("completed"), Json::Null, json!(0)));
@@ -249,9 +249,9 @@ fn start_that_races_with_the_end_of_its_execution_completes_the_task() {
     let scene = scene_on(store.clone());
     scene.add_program("t", "asks");
     scene.start("t");
-    scene.ok("session.fail", json!({"sessionId": "s", "reason": "test"}));
-    scene.ok("session.recover", json!({"sessionId": "s"}));
-    scene.ok("task.retry", json!({"taskId": "t"}));
+    scene.ok("session.fail", json!({"id": "s", "reason": "test"}));
+    scene.ok("session.recover", json!({"id": "s"}));
+    scene.ok("task.retry", json!({"id": "t"}));
     let slow = Arc::new(FaultStore::new(store));
     let engine = block_on(Engine::new(slow.clone(), Arc::new(scene.host.clone()), &[&cvm::DOMAIN, &DOMAIN])).unwrap();
     slow.plan(Method::Commit, slow.calls(Method::Commit) + 1, Fault::Pause);

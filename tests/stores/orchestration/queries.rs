@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 use super::scene::{SessionScene, with};
 
 fn ids(page: &Json) -> Vec<&str> {
-    page["items"].as_array().unwrap().iter().map(|row| row["session_id"].as_str().unwrap()).collect()
+    page["items"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn sessions_are_found_by_project_machine_and_status() {
     let scene = SessionScene::session();
     scene.create("other", json!({"project": "q"}));
     scene.create("paused", json!({}));
-    scene.ok("session.pause", json!({"sessionId": "paused"}));
+    scene.ok("session.pause", json!({"id": "paused"}));
     assert_eq!(ids(&scene.ok("session.list", json!({"project": "p", "status": "active"}))), ["s"]);
     assert_eq!(ids(&scene.ok("session.list", json!({"machine": "m", "status": "active"}))), ["other", "s"]);
     let first = scene.ok("session.list", json!({"limit": 2}));
@@ -34,7 +34,7 @@ fn sessions_are_found_by_project_machine_and_status() {
     assert_eq!(sorted(json!({"sort": "status", "descending": true}))[0], "paused");
     assert_eq!(scene.code("session.list", json!({"descending": true})), "usage");
     let counts = scene.ok("project.counts", json!({}));
-    assert_eq!(counts[0], json!({"project_id": "p", "sessions": {"active": 1, "paused": 1}, "tasks": {}}));
+    assert_eq!(counts[0], json!({"projectId": "p", "sessions": {"active": 1, "paused": 1}, "tasks": {}}));
 }
 
 #[test]
@@ -56,14 +56,14 @@ fn a_session_with_an_unknown_status_hides_no_other_one() {
     assert!(page["damaged"][0]["reason"].as_str().unwrap().starts_with("status: is not one of"), "{page}");
     let rest = scene.ok("session.list", json!({"limit": 2, "cursor": page["next"]}));
     assert_eq!((ids(&rest), rest.get("damaged")), (vec!["c"], None));
-    assert_eq!(scene.code("session.show", json!({"sessionId": "b"})), "corrupt");
+    assert_eq!(scene.code("session.show", json!({"id": "b"})), "corrupt");
 }
 
 #[test]
 fn stale_failed_and_recoverable_sessions_are_found() {
     let scene = SessionScene::session();
     scene.create("failed", json!({}));
-    scene.ok("session.fail", json!({"sessionId": "failed", "reason": "test"}));
+    scene.ok("session.fail", json!({"id": "failed", "reason": "test"}));
     scene.host.clock.advance(Millis::minutes(90));
     scene.create("fresh", json!({}));
     assert_eq!(ids(&scene.ok("session.stale", json!({}))), ["s"]);
@@ -81,7 +81,7 @@ fn a_session_is_listed_as_stale_when_its_health_is() {
         scene.create(&format!("s{n}"), json!({}));
         scene.host.clock.advance(Millis::minutes(5));
     }
-    let health = |id: &str| scene.ok("session.health", json!({"sessionId": id}))["health"].clone();
+    let health = |id: &str| scene.ok("session.health", json!({"id": id}))["health"].clone();
     assert_eq!((health("s2"), health("s3")), (json!("stale"), json!("unresponsive")));
     let stale = |parameters: Json| scene.ok("session.stale", parameters);
     assert_eq!(ids(&stale(json!({}))), ["s0", "s1", "s2"]);
@@ -95,9 +95,9 @@ fn a_session_is_listed_as_stale_when_its_health_is() {
 fn health_follows_the_heartbeat() {
     let scene = SessionScene::session();
     ["a", "b"].iter().for_each(|id| _ = scene.ok("task.add", json!({"sessionId": "s", "id": id, "name": "work"})));
-    scene.ok("task.complete", json!({"taskId": "a"}));
-    scene.ok("task.start", json!({"taskId": "b"}));
-    let health = || scene.ok("session.health", json!({"sessionId": "s"}));
+    scene.ok("task.complete", json!({"id": "a"}));
+    scene.ok("task.start", json!({"id": "b"}));
+    let health = || scene.ok("session.health", json!({"id": "s"}));
     let mut seen = Vec::new();
     for seconds in [59, 1, 59, 1, 179, 1] {
         scene.host.clock.advance(Millis::seconds(seconds));
@@ -105,26 +105,25 @@ fn health_follows_the_heartbeat() {
     }
     assert_eq!(seen, ["healthy", "degraded", "degraded", "unresponsive", "unresponsive", "stale"]);
     let health = health();
-    assert_eq!((&health["seconds_since_heartbeat"], &health["attempts_left"]), (&json!(300), &json!(3)));
-    let tasks = ["current_task", "last_completed_task"].map(|name| &health[name]["task_id"]);
-    assert_eq!((tasks, &health["duration_ms"]), ([&json!("b"), &json!("a")], &json!(300_000)));
+    assert_eq!((&health["secondsSinceHeartbeat"], &health["attemptsLeft"]), (&json!(300), &json!(3)));
+    let tasks = ["currentTask", "lastCompletedTask"].map(|name| &health[name]["id"]);
+    assert_eq!((tasks, &health["durationMs"]), ([&json!("b"), &json!("a")], &json!(300_000)));
 }
 
 #[test]
 fn the_machine_with_the_most_free_slots_is_picked() {
     let scene = SessionScene::new();
     let register = |id: &str, slots: Json, metadata: Json| {
-        scene.ok("machine.register", json!({"machineId": id, "hostname": id, "slots": slots, "metadata": metadata}));
+        scene.ok("machine.register", json!({"id": id, "hostname": id, "slots": slots, "metadata": metadata}));
     };
     register("large", json!([1, 2, 3, 4]), json!({"os": "linux"}));
     register("any", json!([]), json!({"os": "mac", "gpu": true}));
-    let pick =
-        |requirements: Json| scene.ok("machine.pick", json!({"requirements": requirements}))["machine_id"].clone();
-    assert_eq!(scene.ok("machine.pick", json!({}))["machine_id"], "large");
+    let pick = |requirements: Json| scene.ok("machine.pick", json!({"requirements": requirements}))["id"].clone();
+    assert_eq!(scene.ok("machine.pick", json!({}))["id"], "large");
     assert_eq!(pick(json!({"os": "mac"})), "any");
     assert_eq!(scene.code("machine.pick", json!({"requirements": {"os": "plan9"}})), "no_free_slot");
-    scene.ok("machine.maintenance", json!({"machineId": "large"}));
-    assert_eq!(scene.ok("machine.pick", json!({}))["machine_id"], "m");
+    scene.ok("machine.maintenance", json!({"id": "large"}));
+    assert_eq!(scene.ok("machine.pick", json!({}))["id"], "m");
     let free = scene.ok("machine.free", json!({}));
-    assert_eq!(free["items"].as_array().unwrap().iter().map(|row| &row["machine_id"]).collect::<Vec<_>>(), ["m"]);
+    assert_eq!(free["items"].as_array().unwrap().iter().map(|row| &row["id"]).collect::<Vec<_>>(), ["m"]);
 }

@@ -22,12 +22,12 @@ fn random_command(ids: &SimIds) -> (&'static str, Json) {
         3 => ("session.heartbeat", owner),
         4 => ("session.pause", owner),
         5 => ("session.resume", owner),
-        6 => ("session.stall", json!({"sessionId": session, "reason": "test"})),
-        7 if ids.below(3) == 0 => ("session.complete", json!({"sessionId": session, "force": flag})),
-        8 if ids.below(4) == 0 => ("session.fail", json!({"sessionId": session, "reason": "test"})),
-        9..=10 => ("session.recover", json!({"sessionId": session, "machine": machine, "slot": slot})),
-        11 => ("session.recover", json!({"sessionId": session, "task": task})),
-        12 if ids.below(4) == 0 => ("session.delete", json!({"sessionId": session, "force": flag})),
+        6 => ("session.stall", json!({"id": session, "reason": "test"})),
+        7 if ids.below(3) == 0 => ("session.complete", json!({"id": session, "force": flag})),
+        8 if ids.below(4) == 0 => ("session.fail", json!({"id": session, "reason": "test"})),
+        9..=10 => ("session.recover", json!({"id": session, "machine": machine, "slot": slot})),
+        11 => ("session.recover", json!({"id": session, "task": task})),
+        12 if ids.below(4) == 0 => ("session.delete", json!({"id": session, "force": flag})),
         13..=14 => (
             "task.add",
             json!({"sessionId": session, "id": task, "name": "work", "dependsOn": if flag { vec![other] } else { vec![] }}),
@@ -38,10 +38,10 @@ fn random_command(ids: &SimIds) -> (&'static str, Json) {
         19 => ("task.block", worker),
         20 => ("task.release", worker),
         7 | 21 => ("task.retry", worker),
-        22 => ("machine.assign", json!({"machineId": machine, "sessionId": session, "slot": slot})),
-        23 => ("machine.release", json!({"machineId": machine, "sessionId": session})),
-        24 => ("machine.heartbeat", json!({"machineId": machine})),
-        _ => ("machine.maintenance", json!({"machineId": machine, "off": ids.below(3) > 0})),
+        22 => ("machine.assign", json!({"id": machine, "sessionId": session, "slot": slot})),
+        23 => ("machine.release", json!({"id": machine, "sessionId": session})),
+        24 => ("machine.heartbeat", json!({"id": machine})),
+        _ => ("machine.maintenance", json!({"id": machine, "off": ids.below(3) > 0})),
     }
 }
 
@@ -50,8 +50,8 @@ fn random_commands_keep_slots_sessions_and_tasks_in_agreement() {
     let mut accepted = std::collections::BTreeMap::<&str, u32>::new();
     for seed in 0..20 {
         let (scene, ids) = (SessionScene::new(), SimIds::new(seed));
-        scene.ok("machine.register", json!({"machineId": "small", "hostname": "h", "slots": [1]}));
-        scene.ok("machine.register", json!({"machineId": "free", "hostname": "h"}));
+        scene.ok("machine.register", json!({"id": "small", "hostname": "h", "slots": [1]}));
+        scene.ok("machine.register", json!({"id": "free", "hostname": "h"}));
         for _ in 0..300 {
             let (name, parameters) = random_command(&ids);
             match scene.call(name, parameters.clone()) {

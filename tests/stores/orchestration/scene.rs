@@ -38,7 +38,7 @@ impl SessionScene {
 
     pub fn with_domains(store: Arc<dyn Store>, domains: &[&'static Domain], settings: EngineSettings) -> Self {
         let scene = Self(DomainScene::new(store, domains, settings));
-        scene.ok("machine.register", json!({"machineId": "m", "hostname": "host", "slots": [1, 2, 3]}));
+        scene.ok("machine.register", json!({"id": "m", "hostname": "host", "slots": [1, 2, 3]}));
         scene
     }
 
@@ -59,11 +59,11 @@ impl SessionScene {
     }
 
     pub fn show(&self, session: &str) -> Json {
-        self.ok("session.show", json!({"sessionId": session}))
+        self.ok("session.show", json!({"id": session}))
     }
 
     pub fn machine(&self, machine: &str) -> Json {
-        self.ok("machine.show", json!({"machineId": machine}))
+        self.ok("machine.show", json!({"id": machine}))
     }
 
     /// The status of a session.
@@ -73,7 +73,7 @@ impl SessionScene {
 
     pub fn task(&self, task: &str) -> Json {
         let tasks = self.ok("task.list", json!({"limit": 1000}));
-        let found = tasks["items"].as_array().unwrap().iter().find(|one| one["task_id"] == task);
+        let found = tasks["items"].as_array().unwrap().iter().find(|one| one["id"] == task);
         found.unwrap_or_else(|| panic!("no task {task}")).clone()
     }
 
@@ -88,39 +88,39 @@ impl SessionScene {
         let list = |name: &str| self.ok(name, json!({"limit": 1000}))["items"].as_array().unwrap().clone();
         let (sessions, tasks, machines) = (list("session.list"), list("task.list"), list("machine.list"));
         for session in &sessions {
-            let (id, status) = (&session["session_id"], session["status"].as_str().unwrap());
+            let (id, status) = (&session["id"], session["status"].as_str().unwrap());
             let is_over = ["completed", "failed"].contains(&status);
-            assert_eq!(is_over, session["completed_at"].is_i64(), "{session}");
-            assert_eq!(is_over, session["due_at"].is_null(), "{session}");
-            let mine = || tasks.iter().filter(|task| task["session_id"] == *id);
+            assert_eq!(is_over, session["completedAt"].is_i64(), "{session}");
+            assert_eq!(is_over, session["dueAt"].is_null(), "{session}");
+            let mine = || tasks.iter().filter(|task| task["sessionId"] == *id);
             let running: Vec<_> = mine().filter(|task| task["status"] == "in_progress").collect();
-            assert_eq!(running.first().map_or(&Json::Null, |task| &task["task_id"]), &session["current_task_id"]);
+            assert_eq!(running.first().map_or(&Json::Null, |task| &task["id"]), &session["currentTaskId"]);
             assert!(running.len() <= 1, "{running:?}");
-            let open = mine().filter(|task| task["completed_at"].is_null()).count();
-            assert_eq!(session["open_tasks"], open, "{session}");
+            let open = mine().filter(|task| task["completedAt"].is_null()).count();
+            assert_eq!(session["openTasks"], open, "{session}");
             let holders: Vec<_> = machines
                 .iter()
                 .flat_map(|machine| machine["slots"].as_object().unwrap().iter().map(move |slot| (machine, slot)))
                 .filter(|(_, (_, holder))| *holder == id)
-                .map(|(machine, (slot, _))| (machine["machine_id"].clone(), slot.parse::<u32>().unwrap()))
+                .map(|(machine, (slot, _))| (machine["id"].clone(), slot.parse::<u32>().unwrap()))
                 .collect();
-            let held = session["docker_slot"].as_u64().map(|slot| (session["machine_id"].clone(), slot as u32));
+            let held = session["dockerSlot"].as_u64().map(|slot| (session["machineId"].clone(), slot as u32));
             assert_eq!(holders, held.into_iter().collect::<Vec<_>>(), "{session}");
             let present: Vec<_> =
-                machines.iter().filter(|one| one["active_sessions"].as_array().unwrap().contains(id)).collect();
+                machines.iter().filter(|one| one["activeSessions"].as_array().unwrap().contains(id)).collect();
             assert!(present.len() <= usize::from(!is_over), "{session}: {present:?}");
-            assert!(present.iter().all(|machine| machine["machine_id"] == session["machine_id"]), "{session}");
+            assert!(present.iter().all(|machine| machine["id"] == session["machineId"]), "{session}");
         }
         for task in &tasks {
             let is_over = ["completed", "failed"].contains(&task["status"].as_str().unwrap());
-            assert_eq!(is_over, task["completed_at"].is_i64(), "{task}");
+            assert_eq!(is_over, task["completedAt"].is_i64(), "{task}");
         }
         for machine in &machines {
             let slots = machine["slots"].as_object().unwrap();
             let declared: Vec<String> =
-                machine["docker_slots"].as_array().unwrap().iter().map(ToString::to_string).collect();
+                machine["dockerSlots"].as_array().unwrap().iter().map(ToString::to_string).collect();
             assert!(slots.keys().all(|slot| declared.contains(slot)), "{machine}");
-            let active = machine["active_sessions"].as_array().unwrap();
+            let active = machine["activeSessions"].as_array().unwrap();
             assert!(slots.values().all(|holder| active.contains(holder)), "{machine}");
         }
     }

@@ -19,20 +19,20 @@ fn a_session_runs_one_task_at_a_time() {
     let scene = SessionScene::session();
     add(&scene, "a", &[]);
     add(&scene, "b", &[]);
-    scene.ok("task.start", json!({"taskId": "a"}));
-    assert_eq!(scene.show("s")["current_task_id"], "a");
-    assert_eq!(scene.code("task.start", json!({"taskId": "b"})), "task_already_running");
-    assert_eq!(scene.code("session.complete", json!({"sessionId": "s"})), "open_tasks");
-    let started = scene.task("a")["started_at"].clone();
-    scene.ok("task.block", json!({"taskId": "a"}));
-    assert_eq!((scene.task("a")["started_at"].is_i64(), &scene.task("a")["started_at"]), (true, &started));
-    scene.ok("task.start", json!({"taskId": "b"}));
-    scene.ok("task.complete", json!({"taskId": "b"}));
-    assert_eq!(scene.code("session.complete", json!({"sessionId": "s"})), "open_tasks");
-    scene.ok("task.start", json!({"taskId": "a"}));
-    scene.ok("task.complete", json!({"taskId": "a"}));
+    scene.ok("task.start", json!({"id": "a"}));
+    assert_eq!(scene.show("s")["currentTaskId"], "a");
+    assert_eq!(scene.code("task.start", json!({"id": "b"})), "task_already_running");
+    assert_eq!(scene.code("session.complete", json!({"id": "s"})), "open_tasks");
+    let started = scene.task("a")["startedAt"].clone();
+    scene.ok("task.block", json!({"id": "a"}));
+    assert_eq!((scene.task("a")["startedAt"].is_i64(), &scene.task("a")["startedAt"]), (true, &started));
+    scene.ok("task.start", json!({"id": "b"}));
+    scene.ok("task.complete", json!({"id": "b"}));
+    assert_eq!(scene.code("session.complete", json!({"id": "s"})), "open_tasks");
+    scene.ok("task.start", json!({"id": "a"}));
+    scene.ok("task.complete", json!({"id": "a"}));
     scene.check();
-    assert_eq!(scene.ok("session.complete", json!({"sessionId": "s"}))["status"], "completed");
+    assert_eq!(scene.ok("session.complete", json!({"id": "s"}))["status"], "completed");
     assert_eq!(scene.code("task.add", json!({"sessionId": "s", "name": "late"})), "illegal_transition");
 }
 
@@ -40,9 +40,9 @@ fn a_session_runs_one_task_at_a_time() {
 fn a_task_of_a_session_that_is_not_active_does_not_start() {
     let scene = SessionScene::session();
     add(&scene, "a", &[]);
-    scene.ok("session.pause", json!({"sessionId": "s"}));
-    assert_eq!(scene.code("task.start", json!({"taskId": "a"})), "illegal_transition");
-    assert_eq!(scene.code("task.start", json!({"taskId": "none"})), "not_found");
+    scene.ok("session.pause", json!({"id": "s"}));
+    assert_eq!(scene.code("task.start", json!({"id": "a"})), "illegal_transition");
+    assert_eq!(scene.code("task.start", json!({"id": "none"})), "not_found");
 }
 
 #[test]
@@ -50,14 +50,14 @@ fn the_running_task_fails_with_its_session() {
     for command in ["fail", "complete"] {
         let scene = SessionScene::session();
         add(&scene, "a", &[]);
-        scene.ok("task.start", json!({"taskId": "a"}));
+        scene.ok("task.start", json!({"id": "a"}));
         let parameters = match command {
-            "fail" => json!({"sessionId": "s", "reason": "no power"}),
-            _ => json!({"sessionId": "s", "force": true}),
+            "fail" => json!({"id": "s", "reason": "no power"}),
+            _ => json!({"id": "s", "force": true}),
         };
         scene.ok(&format!("session.{command}"), parameters);
         let reason = if command == "fail" { "no power" } else { "the session was completed" };
-        assert_eq!((&scene.task("a")["status"], &scene.task("a")["error_message"]), (&json!("failed"), &json!(reason)));
+        assert_eq!((&scene.task("a")["status"], &scene.task("a")["errorMessage"]), (&json!("failed"), &json!(reason)));
         scene.check();
     }
 }
@@ -66,11 +66,11 @@ fn the_running_task_fails_with_its_session() {
 fn a_retried_task_begins_again() {
     let scene = SessionScene::session();
     add(&scene, "a", &[]);
-    scene.ok("task.start", json!({"taskId": "a"}));
-    scene.ok("task.fail", json!({"taskId": "a", "error": "no network"}));
-    assert_eq!(scene.ok("task.retry", json!({"taskId": "a"}))["retry_count"], 1);
+    scene.ok("task.start", json!({"id": "a"}));
+    scene.ok("task.fail", json!({"id": "a", "error": "no network"}));
+    assert_eq!(scene.ok("task.retry", json!({"id": "a"}))["retryCount"], 1);
     let task = scene.task("a");
-    assert_eq!(["completed_at", "error_message", "started_at"].map(|field| &task[field]), [&Json::Null; 3]);
+    assert_eq!(["completedAt", "errorMessage", "startedAt"].map(|field| &task[field]), [&Json::Null; 3]);
 }
 
 #[test]
@@ -78,12 +78,12 @@ fn a_task_starts_after_its_dependencies() {
     let scene = SessionScene::session();
     add(&scene, "last", &["first", "later"]);
     add(&scene, "first", &[]);
-    assert_eq!(scene.code("task.start", json!({"taskId": "last"})), "dependencies_open");
-    scene.ok("task.complete", json!({"taskId": "first"}));
-    assert_eq!(scene.code("task.start", json!({"taskId": "last"})), "dependencies_open");
+    assert_eq!(scene.code("task.start", json!({"id": "last"})), "dependencies_open");
+    scene.ok("task.complete", json!({"id": "first"}));
+    assert_eq!(scene.code("task.start", json!({"id": "last"})), "dependencies_open");
     add(&scene, "later", &["first"]);
-    scene.ok("task.complete", json!({"taskId": "later"}));
-    scene.ok("task.start", json!({"taskId": "last"}));
+    scene.ok("task.complete", json!({"id": "later"}));
+    scene.ok("task.start", json!({"id": "last"}));
 }
 
 #[test]
@@ -132,8 +132,8 @@ fn a_dependency_that_another_process_added_is_found() {
 fn progress_counts_the_tasks_of_a_session() {
     let scene = SessionScene::session();
     ["a", "b", "c"].iter().for_each(|id| add(&scene, id, &[]));
-    scene.ok("task.complete", json!({"taskId": "a"}));
-    scene.ok("task.start", json!({"taskId": "b"}));
+    scene.ok("task.complete", json!({"id": "a"}));
+    scene.ok("task.start", json!({"id": "b"}));
     let progress = scene.ok("task.progress", json!({"sessionId": "s"}));
     assert_eq!((&progress["total"], &progress["percent"]), (&json!(3), &json!(33)));
     assert_eq!(progress["counts"], json!({"pending": 1, "in_progress": 1, "blocked": 0, "completed": 1, "failed": 0}));

@@ -99,9 +99,9 @@ fn artifacts_come_back_as_they_were_put() {
             assert!(got.status.success() && got.stdout == expected, "{storage} {range}: {got:?}");
         }
         let row = scene.run(&["artifact", "show", &id, "--json"]).expect_exit(0).json();
-        assert_eq!((&row["size_bytes"], &row["metadata"]), (&json!(bytes.len()), &json!({"page": 1})), "{row}");
+        assert_eq!((&row["sizeBytes"], &row["metadata"]), (&json!(bytes.len()), &json!({"page": 1})), "{row}");
     }
-    let listed = scene.run(&["artifact", "list", "--sort", "created_at"]).expect_exit(0);
+    let listed = scene.run(&["artifact", "list", "--sort", "createdAt"]).expect_exit(0);
     assert_snapshot!(listed.text(), @"
     ID                                    EXECUTION  STEP  TYPE  NAME      MEDIA TYPE          BYTES  STORAGE  CREATED
     [id]  e             1  file  a.PNG     image/png         6242883  chunks   [time]
@@ -118,13 +118,13 @@ fn artifacts_go_through_pipes() {
     let get = scene.run(&["artifact", "get", id.out.trim_end()]).expect_exit(0);
     assert_eq!((get.out.as_str(), get.err.as_str()), ("two circles\n", ""));
     let empty = scene.run_with(&[&put[..], &["--json"]].concat(), "").expect_exit(0).json();
-    assert_eq!((&empty["size_bytes"], &empty["mime_type"]), (&json!(0), &json!("text/plain")));
+    assert_eq!((&empty["sizeBytes"], &empty["mimeType"]), (&json!(0), &json!("text/plain")));
     let empty = empty["id"].as_str().unwrap();
     assert_eq!(scene.run(&["artifact", "get", empty, "--to", "-"]).expect_exit(0).out, "");
     scene.run(&put[..5]).expect_exit(2).expect_stderr(&["--name"]);
     scene.run(&["artifact", "get", empty, "--json"]).expect_exit(2).json();
     let written = scene.run(&["artifact", "get", empty, "--to", "empty", "--json"]).expect_exit(0).json();
-    assert_eq!((&written["to"], &written["size_bytes"]), (&json!("empty"), &json!(0)));
+    assert_eq!((&written["to"], &written["sizeBytes"]), (&json!("empty"), &json!(0)));
 }
 
 #[test]

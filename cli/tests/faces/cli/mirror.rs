@@ -21,7 +21,7 @@ fn a_mirror_is_compared_and_takes_over() {
     let compared = mirror(&["--compare", "--json"]).expect_exit(5).json();
     assert_eq!(compared["equal"], false);
     let execution = compared["differences"].as_array().unwrap().iter().find(|one| one["id"] == "g1").unwrap();
-    assert_eq!((&execution["collection"], &execution["found_in"]), (&json!("cvm.executions"), &json!("both")));
+    assert_eq!((&execution["collection"], &execution["foundIn"]), (&json!("cvm.executions"), &json!("both")));
     mirror(&["--finish"]).expect_exit(0);
     mirror(&[]).expect_exit(5).expect_stderr(&["the target is not empty", "--replace"]);
 

@@ -28,7 +28,7 @@ fn sessions_tasks_and_machines_have_commands() {
     s           p           m                     1  [time]  [time]  t                         1      1  [time]  [time]  [time]  active
     ");
     let machine = run("machine show m --json").expect_exit(0).json();
-    assert_eq!((&machine["slots"], &machine["active_sessions"]), (&json!({"1": "s"}), &json!(["s"])));
+    assert_eq!((&machine["slots"], &machine["activeSessions"]), (&json!({"1": "s"}), &json!(["s"])));
     assert_eq!(run("session complete s --json").expect_exit(5).error_code(), "open_tasks");
     let stale = run("session heartbeat s --epoch 0 --json").expect_exit(5);
     assert_eq!(stale.error_code(), "stale_owner");
@@ -62,11 +62,8 @@ fn sixty_processes_that_fight_for_seven_slots_give_seven_holders() {
     for output in losers {
         assert_eq!(output.expect_exit(5).error_code(), "no_free_slot");
     }
-    let holders: Map<_, _> = winners
-        .iter()
-        .map(CliOutput::json)
-        .map(|won| (won["docker_slot"].to_string(), won["session_id"].clone()))
-        .collect();
+    let holders: Map<_, _> =
+        winners.iter().map(CliOutput::json).map(|won| (won["dockerSlot"].to_string(), won["id"].clone())).collect();
     assert_eq!((winners.len(), holders.len()), (7, 7));
     let machine = scene.run(&["machine", "show", "m", "--json"]).expect_exit(0).json();
     assert_eq!(machine["slots"], Json::Object(holders));

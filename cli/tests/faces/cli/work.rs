@@ -318,7 +318,7 @@ fn the_budgeted_example_waits_until_its_budget_is_raised() {
     scene.run(&["budget", "change", &budget, "--allocated-amount", "1"]).expect_exit(0);
     wait_until("the worker gets the last call", || scene.status("b") == "complete");
     let shown = scene.run(&["budget", "show", &budget, "--json"]).expect_exit(0).json();
-    assert_eq!((&shown["used_amount"], &shown["reserved_amount"]), (&"0.15".into(), &"0".into()));
+    assert_eq!((&shown["usedAmount"], &shown["reservedAmount"]), (&"0.15".into(), &"0".into()));
     assert!(scene.run(&["output", "b"]).expect_exit(0).out.contains("3. short"));
 }
 

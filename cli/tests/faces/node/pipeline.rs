@@ -98,11 +98,11 @@ async fn start(engine: &Engine) {
 /// Checks one execution.
 async fn check(engine: &Engine, published: &Path, topic: &str, n: usize) {
     let id = format!("{topic}-{n}");
-    let steps = call(engine, "execution.steps", json!({"executionId": id})).await;
-    let step = |name: &str| steps.as_array().unwrap().iter().find(|step| step["step_name"] == name).unwrap();
-    let execution = call(engine, "execution.show", json!({"executionId": id})).await;
+    let steps = call(engine, "execution.steps", json!({"id": id})).await;
+    let step = |name: &str| steps.as_array().unwrap().iter().find(|step| step["stepName"] == name).unwrap();
+    let execution = call(engine, "execution.show", json!({"id": id})).await;
     let article = fs::read_to_string(published.join(format!("{id}.md")));
-    assert_eq!(step("research")["retry_count"], 1, "{steps}");
+    assert_eq!(step("research")["retryCount"], 1, "{steps}");
     if topic == "secrets" {
         assert_eq!(
             (&execution["status"], &step("unpublish")["status"]),

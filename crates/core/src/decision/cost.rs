@@ -3,15 +3,13 @@
 //! than one commit ([`View::budgets`]). The budgets change in the commit of the command.
 
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::{Ctx, Decision, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
-use crate::schema::Fields;
+use crate::schema::{Fields, Wire};
 
 /// An amount of a resource that something costs. The budgets of the project for the resource have it, or it is refused.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq)]
 pub struct Cost {
     /// The id of the project.
     pub project: String,
@@ -22,7 +20,6 @@ pub struct Cost {
     /// The unit of the amount: `USD`.
     pub unit: String,
     /// The part of the resource, such as `claude_api`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subtype: Option<String>,
 }
 

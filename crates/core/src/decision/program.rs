@@ -7,12 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::{AnyCommand, Ctx, Decision, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::operation::Parameter;
-use crate::schema::{Collection, FieldType};
+use crate::schema::{Collection, FieldType, Wire};
 use runstate_value::{Document, Json};
 
 /// The status of an execution on the wire.
-#[derive(FieldType, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(FieldType, Wire, Clone, Copy, Debug, PartialEq, Eq, Hash, Parameter)]
 pub enum Status {
     /// It runs, or will continue to run.
     Running,

@@ -1,15 +1,14 @@
 //! What a domain declares to have items that workers claim.
 
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::commands::{Claim, ClaimResult};
 use super::{ORPHAN_KEPT, has_next_token, skipped_until};
 use crate::decision::{Change, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use crate::marker::MaybeSync;
-use crate::schema::{Entity, Fields, Filter, Key};
+use crate::schema::{Entity, Fields, Filter, Key, Wire};
 
 /// The claim of an item, or the time from which it may be claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +203,7 @@ pub trait Leased: Entity + MaybeSync {
 }
 
 /// The fields of a lease in a row of a queue.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq)]
 pub struct StoredLease {
     /// When it may be claimed; missing while it is claimed.
     pub available_at: Option<Timestamp>,

@@ -3,6 +3,7 @@
 use runstate_value::Document;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
 
 use super::entity_queries::sort_fields;
 use super::{ParameterDeclaration, Parameters, SettingsDeclaration};
@@ -47,10 +48,10 @@ pub fn filter_schema(collection: &Collection, field: &str) -> Schema {
 /// The schema of the field by which a list is sorted.
 #[doc(hidden)]
 pub fn sort_schema(collection: &Collection) -> Schema {
-    optional_words(&sort_fields(collection))
+    optional_words(&sort_fields(collection).into_iter().map(|(name, _)| name).collect::<Vec<_>>())
 }
 
-fn optional_words(words: &[&str]) -> Schema {
+fn optional_words(words: &[impl Serialize]) -> Schema {
     json_schema!({ "anyOf": [{ "type": "string", "enum": words }, { "type": "null" }] })
 }
 

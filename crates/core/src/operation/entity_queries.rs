@@ -208,13 +208,14 @@ impl<E: EntityQueries> DomainQuery for EntityList<E> {
     }
 }
 
-/// The fields of a collection's ordered indexes, by which a list may be sorted.
-pub(super) fn sort_fields(collection: &Collection) -> Vec<&'static str> {
+/// The fields of a collection's ordered indexes, by which a list may be sorted: each with its name in results.
+pub(super) fn sort_fields(collection: &Collection) -> Vec<(String, &'static str)> {
     let mut fields = Vec::new();
     let ordered = collection.indexes.iter().filter(|index| index.kind == IndexKind::Ordered);
     for (field, _) in ordered.flat_map(|index| index.fields) {
-        if !fields.contains(field) {
-            fields.push(field);
+        let name = collection.member_name(field);
+        if !fields.iter().any(|(known, _)| *known == name) {
+            fields.push((name, *field));
         }
     }
     fields
@@ -222,6 +223,9 @@ pub(super) fn sort_fields(collection: &Collection) -> Vec<&'static str> {
 
 fn read_sort(collection: &Collection, value: Json) -> Result<&'static str, Mismatch> {
     let fields = sort_fields(collection);
-    let found = fields.iter().copied().find(|field| value.as_str() == Some(field));
-    found.ok_or_else(|| Mismatch::of_type(format!("one of {}", fields.join(", ")), value).within("sort"))
+    if let Some((_, field)) = fields.iter().find(|(name, _)| value.as_str() == Some(name)) {
+        return Ok(field);
+    }
+    let names: Vec<String> = fields.into_iter().map(|(name, _)| name).collect();
+    Err(Mismatch::of_type(format!("one of {}", names.join(", ")), value).within("sort"))
 }

@@ -17,9 +17,9 @@ macro_rules! description {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! described_list {
-    ($entity:ty, $(($name:expr, $field:expr)),*) => {
+    ($entity:ty, $(($name:expr, $field:expr, $documentation:expr)),*) => {
         if !$crate::HAS_SCHEMAS { &[] } else { &[
-            $(($name, concat!("Only those with this `", $field, "`."), |_| {
+            $(($name, $documentation, |_| {
                 $crate::operation::filter_schema(&<$entity as $crate::schema::Entity>::COLLECTION, $field)
             }),)*
             ("sort", "The field by which they are sorted; by default their id.", |_| {

@@ -100,6 +100,7 @@ use super::{Collection, Field, Format, Kind, Literal, NumberRange, Violation, pa
 /// | `declared("a", "b" = optional)` | only these fields of the object are declared |
 /// | `undeclared` | stored and read, but not declared |
 /// | `secret` | holds a secret, which a store with keys encrypts |
+/// | `hidden` | no result of an operation shows it; see [`Wire`](macro@super::Wire) |
 /// | `searchable` | a secret that can be found by its exact value |
 /// | `words` | a text of words in lower case, for a text index; see [`Field`] |
 /// | `updated` | the time of the last change; see [`Decision::save`](crate::decision::Decision::save) |

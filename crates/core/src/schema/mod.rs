@@ -17,6 +17,30 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+/// ```
+/// use runstate::schema::Wire;
+///
+/// #[derive(Wire)]
+/// struct Parcel {
+///     #[entity(id)]
+///     parcel_id: String,
+///     sent_at: Option<u64>,
+///     #[entity(flatten)]
+///     state: ParcelState,
+/// }
+///
+/// #[derive(Wire)]
+/// #[state(tag = "parcel_status")]
+/// enum ParcelState {
+///     OnItsWay { lorry_number: u32 },
+/// }
+///
+/// let parcel = Parcel { parcel_id: "p1".to_owned(), sent_at: None, state: ParcelState::OnItsWay { lorry_number: 7 } };
+/// let expected = r#"{"id":"p1","sentAt":null,"parcelStatus":"on_its_way","lorryNumber":7}"#;
+/// assert_eq!(serde_json::to_string(&parcel)?, expected);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub use runstate_derive::Wire;
 pub use runstate_derive::{Entity, FieldType, Fields, State};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, get};
@@ -237,6 +261,19 @@ pub struct TimeSeries {
 }
 
 impl Collection {
+    /// The name of a stored field in results of operations, as [`Wire`](macro@Wire) gives it.
+    pub fn member_name(&self, field: &str) -> String {
+        if self.id_fields == [field] && field != "name" {
+            return "id".to_owned();
+        }
+        let mut words = field.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        words.fold(first, |name, word| {
+            let (initial, rest) = word.split_at(word.len().min(1));
+            name + &initial.to_ascii_uppercase() + rest
+        })
+    }
+
     /// Creates a collection without fields, indexes or retention.
     pub const fn new(name: &'static str, version: u32) -> Self {
         Self {

@@ -6,10 +6,8 @@
 
 use runstate_core::decision::{Event, Lifecycle};
 use runstate_core::operation::Parameter;
-use runstate_core::schema::{Entity, FieldType, Filter, Query, State};
+use runstate_core::schema::{Entity, FieldType, Filter, Query, State, Wire};
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 /// The size of each part of a blob but the last: the smallest that S3 accepts in a multipart upload.
 pub const PART_BYTES: usize = 5 * 1024 * 1024;
@@ -18,7 +16,7 @@ pub const PART_BYTES: usize = 5 * 1024 * 1024;
 pub const MAX_PARTS: usize = 10_000;
 
 /// The bytes of artifacts with the same content, or of an upload.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.blobs", version = 1)]
 #[index(sha256, storage_path, when = "exists(sha256)")]
 #[index(review_at, when = "exists(review_at)")]
@@ -37,13 +35,11 @@ pub struct Blob {
     pub multipart_upload: Option<String>,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: BlobState,
 }
 
 /// A kind of storage for bytes.
-#[derive(FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(FieldType, Wire, Parameter, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageType {
     /// A bucket of GridFS in a MongoDB database.
     Gridfs,
@@ -56,8 +52,7 @@ pub enum StorageType {
 }
 
 /// Status of a blob.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(status = BlobStatus)]
 pub enum BlobState {
     /// Its bytes are being written.

@@ -1,9 +1,8 @@
 //! Blobs as documents, one for each part.
 
 use runstate_core::decision::{Change, Command, Ctx, Decision, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::schema::{Entity, Key, Query};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use runstate_core::schema::{Entity, Key, Query, Wire};
+use serde::Serialize;
 
 use super::Blob;
 use super::upload::uploading;
@@ -15,7 +14,7 @@ const REMOVED_AT_ONCE: u32 = 100;
 const CHUNKS: &str = "chunks";
 
 /// A part of a blob.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.blob_chunks", version = 1, insert_only)]
 #[index(blob)]
 pub struct BlobChunk {

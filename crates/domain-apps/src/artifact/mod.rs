@@ -14,11 +14,9 @@ mod commands;
 mod upload;
 
 use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Entity, Query};
+use runstate_core::schema::{Entity, Query, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub use blob::split_path;
 pub use blob::{Blob, BlobEvent, BlobState, MAX_PARTS, PART_BYTES, StorageType};
@@ -37,7 +35,7 @@ const TEXT_FORMATS: [&str; 6] = ["json", "xml", "javascript", "typescript", "yam
 
 /// An artifact of a step.
 // Documents of other programs do not repeat their id, and lack `sha256`.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "apps.execution_artifacts",
     version = 1,

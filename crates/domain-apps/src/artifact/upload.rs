@@ -2,10 +2,10 @@
 //! a command.
 
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
+use runstate_core::schema::Wire;
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::blob::{MAX_PARTS, PART_BYTES};
 use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW, StorageType};
@@ -36,7 +36,7 @@ pub struct BeginUpload {
 }
 
 /// A blob whose bytes may be written now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct BegunUpload {
     /// The id of the blob.
     pub blob: String,

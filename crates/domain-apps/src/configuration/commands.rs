@@ -2,10 +2,10 @@
 
 use runstate_core::decision::{Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
+use runstate_core::schema::Wire;
 use runstate_core::schema::entity::serialize;
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{App, AppConfiguration, AppKey, Configuration};
 use crate::codes;
@@ -15,7 +15,7 @@ const ACTIVE: &str = "active";
 pub const VERSION: &str = "version";
 
 /// A version after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct ConfigurationSummary {
     /// Its id.
     pub id: String,

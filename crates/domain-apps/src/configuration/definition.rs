@@ -1,6 +1,7 @@
 //! The configuration of an app: its steps, their inputs and outputs, and how they depend on each other.
 
 use runstate_core::operation::{Mismatch, Parameter, Parameters};
+use runstate_core::schema::Wire;
 use runstate_value::time::Millis;
 use runstate_value::{Document, Json};
 use schemars::JsonSchema;
@@ -96,8 +97,7 @@ pub struct FieldDefinition {
 }
 
 /// The type of a value, as in JSON Schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, Parameter)]
 pub enum FieldKind {
     /// A text.
     String,
@@ -170,8 +170,7 @@ pub struct StepDefaults {
 }
 
 /// How an execution continues when a step has failed for the last time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Wire, Clone, Copy, Debug, Default, PartialEq, Eq, Parameter)]
 pub enum FailurePolicy {
     /// No other step begins, and running ones lose their claim.
     #[default]

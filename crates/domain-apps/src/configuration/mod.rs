@@ -17,11 +17,9 @@ use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::limits::MAX_PAGE_ROWS;
 use runstate_core::operation::Parameter;
-use runstate_core::schema::{Entity, Query};
+use runstate_core::schema::{Entity, Query, Wire};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub use commands::{ActivateConfiguration, ConfigurationSummary, SaveConfiguration};
 pub(super) use commands::{VERSION, find_version};
@@ -34,7 +32,7 @@ pub use definition::{
 pub use mapping::ValuePath;
 
 /// An app or a part of one. Every save and activation of a version writes it, so one version is active at a time.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.apps", version = 1, noun = "app", filters(app_id))]
 #[index(app_id, sub_app_id)]
 pub struct App {
@@ -58,7 +56,7 @@ pub struct App {
 
 /// One version of the configuration of an app.
 // Documents of other programs do not repeat their id.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "apps.app_configurations",
     version = 1,
@@ -90,7 +88,6 @@ pub struct AppConfiguration {
     pub active: bool,
     /// Whether an execution was started with it. It does not change then.
     #[entity(omit_default)]
-    #[serde(default)]
     pub used: bool,
     /// When it was saved first.
     pub created_at: Timestamp,

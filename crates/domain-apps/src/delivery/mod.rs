@@ -13,11 +13,9 @@ mod work;
 
 use runstate_core::decision::Ctx;
 use runstate_core::lease::shorten_message;
-use runstate_core::schema::{Entity, State};
+use runstate_core::schema::{Entity, State, Wire};
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub use claim::{CompleteDelivery, FailDelivery};
 pub use work::DeliveryWork;
@@ -47,7 +45,7 @@ const ERROR_BYTES: usize = 1_000;
 
 /// A message to a subscription.
 // It outlives its subscription, so its id is not a reference.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.deliveries", version = 1, noun = "delivery", filters(subscription_id, status, event))]
 #[index(available_at, when = "exists(available_at)")]
 #[index(due_at, when = "exists(due_at)")]
@@ -70,7 +68,6 @@ pub struct Delivery {
     pub data: Document,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: DeliveryState,
     /// Number of attempts.
     pub attempts: u32,
@@ -86,8 +83,7 @@ pub struct Delivery {
 }
 
 /// Status of a delivery.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 pub enum DeliveryState {
     /// It waits for a worker or for its next attempt.
     Pending {

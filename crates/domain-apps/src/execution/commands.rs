@@ -2,11 +2,10 @@
 
 use runstate_core::decision::{Change, Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key};
+use runstate_core::schema::{Entity, Key, Wire};
 use runstate_value::time::Millis;
 use runstate_value::{Document, Json, collect_btree_map, json_bytes};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::progress::{NextStep, StepProgress};
 use super::{
@@ -23,9 +22,10 @@ use crate::step::{QueuedStep, Step, StepEvent};
 const ACTIVE: &str = "active";
 
 /// An execution after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct AppExecutionSummary {
     /// Its id.
+    #[entity(id)]
     pub execution_id: String,
     /// Its status.
     pub status: AppExecutionStatus,

@@ -13,11 +13,9 @@ mod progress;
 mod retention;
 
 use runstate_core::decision::{Event, Lifecycle, Rejection};
-use runstate_core::schema::{Entity, State};
+use runstate_core::schema::{Entity, State, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub(super) use commands::check_bytes;
 pub use commands::{AppExecutionSummary, CancelExecution, StartExecution};
@@ -27,7 +25,7 @@ pub use retention::{Removal, RemoveExecution};
 
 /// An execution of an app.
 // Documents of other programs lack `version`, `configuration_id`, `input` and `progress`.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.executions", version = 1, noun = "execution", filters(app_id, sub_app_id, user_id, status))]
 #[index(execution_id, unique)]
 #[index(app_id, sub_app_id)]
@@ -61,7 +59,6 @@ pub struct AppExecution {
     pub user_id: String,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: AppExecutionState,
     /// When it was started.
     pub started_at: Timestamp,
@@ -76,14 +73,11 @@ pub struct AppExecution {
     pub metadata: Document,
     /// How far it is.
     #[entity(omit_default)]
-    #[serde(default)]
     pub progress: GraphProgress,
     /// When it is removed, with its steps and artifacts; missing: it runs, or it expires by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove_at: Option<Timestamp>,
     /// Whether its removal has begun. It cannot continue then.
     #[entity(omit_default)]
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removing: bool,
     /// When the document was created.
     pub created_at: Timestamp,
@@ -93,8 +87,7 @@ pub struct AppExecution {
 }
 
 /// Status of an execution.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(status = AppExecutionStatus)]
 pub enum AppExecutionState {
     /// Steps of it run, or will.

@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 
 use runstate_core::operation::Parameter;
-use runstate_core::schema::{FieldType, Fields};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use runstate_core::schema::{FieldType, Fields, Wire};
 
 use crate::configuration::{Configuration, StepDefinition};
 
 /// How far an execution is.
-#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, Default, PartialEq)]
 pub struct GraphProgress {
     /// Its steps, by their ids. A step that waits for others is missing. The step that undoes another one has its
     /// negative id.
@@ -21,8 +19,7 @@ pub struct GraphProgress {
 }
 
 /// How far a step is.
-#[derive(FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(FieldType, Wire, Parameter, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepProgress {
     /// A worker may claim it, or has claimed it.
     Open,

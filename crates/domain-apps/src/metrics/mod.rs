@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use runstate_core::decision::{Change, Command, Ctx, Decision, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::{Mismatch, Operation, Parameter, Parameters};
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Entity, Filter, Page, Query};
+use runstate_core::schema::{Entity, Filter, Page, Query, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
 use schemars::JsonSchema;
@@ -38,7 +38,7 @@ const ROWS: &str = "rows";
 
 /// A sample of the metrics of an execution.
 // Documents of other programs do not repeat their id.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.execution_metrics", version = 1, detached(time = timestamp, meta = execution_id))]
 #[index(execution_id, timestamp)]
 #[index(timestamp desc)]
@@ -154,7 +154,7 @@ pub struct RecordMetrics {
 }
 
 /// The samples of a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct RecordedMetrics {
     /// Their number.
     pub samples: u64,

@@ -3,11 +3,9 @@
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Group, Query};
+use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Group, Query, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::{ExecutionMetrics, ROWS, check_name, invalid, within};
 use crate::execution::AppExecution;
@@ -53,7 +51,7 @@ pub struct SummarizeMetrics {
 }
 
 /// A metric in one span of time.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct MetricSummary {
     /// The name of the metric.
     pub name: String,

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::{Operation, Parameter};
-use runstate_core::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Group};
+use runstate_core::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Group, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::execution::{AppExecution, AppExecutionStatus};
 use crate::step::Step;
@@ -57,7 +55,7 @@ pub struct ShowSuccess {
 }
 
 /// How many executions of an app were completed.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct AppSuccess {
     /// The name of the app.
     pub app_name: String,
@@ -107,7 +105,7 @@ pub struct ShowDurations {
 }
 
 /// The durations of the steps of one name on one day.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct StepDurations {
     /// The name of the steps.
     pub step_name: String,
@@ -165,8 +163,7 @@ pub struct ShowReport {
 }
 
 /// The time that one row of a report covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, Parameter)]
 pub enum Period {
     /// A day, UTC.
     Day,
@@ -177,7 +174,7 @@ pub enum Period {
 }
 
 /// The executions of one app for one user in one period.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, Default, PartialEq)]
 pub struct ReportRow {
     /// The beginning of the period, UTC.
     pub from: Timestamp,

@@ -2,11 +2,9 @@
 
 use runstate_core::decision::{Change, Decision, Rejection, View};
 use runstate_core::operation::{ChangedDocument, Parameter, Trigger};
-use runstate_core::schema::{Entity, FieldType, Key};
+use runstate_core::schema::{Entity, FieldType, Key, Wire};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::text::{SearchedText, artifact_texts, joined_words, step_texts};
 use crate::artifact::Artifact;
@@ -44,8 +42,7 @@ pub struct SearchEntry {
 }
 
 /// The kind of a search entry.
-#[derive(FieldType, Parameter, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(FieldType, Wire, Parameter, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchKind {
     /// Steps.
     Step,

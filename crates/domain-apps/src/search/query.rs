@@ -3,10 +3,8 @@
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Entity, Filter, Page, Query};
+use runstate_core::schema::{Entity, Filter, Page, Query, Wire};
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::text::{excerpt, searched_words};
 use super::{SearchEntry, SearchKind, SearchedField};
@@ -44,7 +42,7 @@ pub struct Search {
 }
 
 /// A step or an artifact that has the words.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct SearchHit {
     /// Its id.
     pub id: String,

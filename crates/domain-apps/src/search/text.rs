@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use runstate_core::schema::{Collection, FieldType, Fields};
+use runstate_core::schema::{Collection, FieldType, Fields, Wire};
 use runstate_value::{Document, Json, sort_by, words};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
 
@@ -17,8 +15,7 @@ pub const TEXT_BYTES: usize = 256 * 1024;
 const EXCERPT_BYTES: (usize, usize) = (60, 140);
 
 /// A field whose text is searched.
-#[derive(FieldType, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(FieldType, Wire, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchedField {
     /// The name of a step or an artifact.
     Name,

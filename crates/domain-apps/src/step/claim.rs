@@ -3,11 +3,10 @@
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::lease::{Claim, ClaimTarget, LEASE, Leased, NextAvailable, claimed, shorten_message};
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key};
+use runstate_core::schema::{Entity, Key, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use super::work::StepWork;
@@ -132,8 +131,7 @@ pub struct FailStep {
 }
 
 /// A step after a failed attempt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct FailedStep {
     /// When it may be claimed again; null: it has failed for the last time.
     pub retry_at: Option<Timestamp>,

@@ -13,11 +13,9 @@ mod queue;
 mod work;
 
 use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::schema::{Entity, State};
+use runstate_core::schema::{Entity, State, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub use claim::{ClaimStep, CompleteStep, FailStep, FailedStep, NextStepAvailable};
 pub use commands::{RetryStep, SkipStep};
@@ -26,7 +24,7 @@ pub use work::{ClaimedStep, StepWork};
 
 /// A step of an execution, or the step that undoes one.
 // Documents of other programs do not repeat their id.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.execution_steps", version = 1, noun = "step", filters(execution_id, status, step_name))]
 #[index(execution_id, step_id, unique)]
 #[index(execution_id)]
@@ -51,7 +49,6 @@ pub struct Step {
     pub step_version: Option<String>,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: StepState,
     /// Its input; missing until it is claimed.
     #[entity(kind = json)]
@@ -71,8 +68,7 @@ pub struct Step {
 }
 
 /// Status of a step.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(status = StepStatus)]
 pub enum StepState {
     /// It waits for other steps, for a worker, or to be tried again.

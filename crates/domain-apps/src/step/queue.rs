@@ -4,10 +4,8 @@
 use runstate_core::decision::{Change, Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
 use runstate_core::lease::{Claim, ClaimResult, ItemKind, LEASE_EXPIRED, Lease, LeaseNames, Leased, StoredLease};
 use runstate_core::lease_names;
-use runstate_core::schema::{Entity, Key};
+use runstate_core::schema::{Entity, Key, Wire};
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::claim::{end_attempt, execution_of};
@@ -17,7 +15,7 @@ use crate::execution::{AppExecution, ExecutionDocuments, check_bytes};
 use crate::settings::AppsSettings;
 
 /// A step that may be claimed or is claimed.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.step_queue", version = 1)]
 #[index(step_name, available_at)]
 #[index(due_at)]
@@ -34,7 +32,6 @@ pub struct QueuedStep {
     pub step_name: String,
     /// Its lease. A claim ends at its timeout too.
     #[entity(flatten)]
-    #[serde(flatten)]
     pub lease: StoredLease,
     /// When its attempt times out.
     pub timeout_at: Option<Timestamp>,

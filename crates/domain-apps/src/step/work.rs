@@ -3,10 +3,9 @@
 use runstate_core::decision::Command;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
+use runstate_core::schema::Wire;
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::claim::{CompleteStep, FailStep, FailedStep};
 use super::{QueuedStep, Step};
@@ -14,8 +13,7 @@ use crate::codes;
 use crate::execution::AppExecutionSummary;
 
 /// A claimed step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct ClaimedStep {
     /// Its id.
     pub id: String,
@@ -34,15 +32,13 @@ pub struct ClaimedStep {
 }
 
 /// A step that a worker has claimed, with everything that it needs to do it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct StepWork {
     /// The claim, with the fencing token that completing the step needs.
     pub claimed: ClaimedStep,
     /// Its input.
     pub input: Json,
     /// The error of the last attempt, if there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Json>,
 }
 

@@ -6,10 +6,9 @@ use runstate_core::decision::{
     AnyCommand, Command, Ctx, Decision, LoadedEntity, Ports, ReadSet, Rejection, TypedCommand, View,
 };
 use runstate_core::operation::{Operation, WebhookSecret, nearest_name};
-use runstate_core::schema::{Entity, Filter, Key, Query};
+use runstate_core::schema::{Entity, Filter, Key, Query, Wire};
 use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{EVENTS, Subscription};
 use crate::delivery::{Delivery, DeliveryState};
@@ -27,7 +26,7 @@ const TEST_EVENT: &str = "apps.subscription.test";
 const DEAD: &str = "dead";
 
 /// A subscription after a command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionSummary {
     /// Its id.
     pub id: String,
@@ -282,12 +281,11 @@ pub struct RedeliverDeadLetters {
 }
 
 /// The progress of a [`RedeliverDeadLetters`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedeliveryCount {
     /// Number of dead letters that are sent again.
     pub deliveries: u64,
     /// The last one, if more may follow.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 

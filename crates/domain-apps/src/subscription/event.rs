@@ -11,11 +11,10 @@ use runstate_core::decision::{
 };
 use runstate_core::id::derive_id;
 use runstate_core::operation::{ChangedDocument, Trigger};
-use runstate_core::schema::{Collection, Entity, Filter, Kind, Query};
+use runstate_core::schema::{Collection, Entity, Filter, Kind, Query, Wire};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json, json_bytes};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Subscription;
 use crate::delivery::Delivery;
@@ -39,7 +38,7 @@ const DELIVERIES_PER_COMMIT: u32 = 200;
 const SUBSCRIPTIONS: &str = "subscriptions";
 
 /// A change whose deliveries are not all made.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.events", version = 1)]
 #[index(occurred_at)]
 pub struct Event {
@@ -99,7 +98,7 @@ pub fn record_event(
     Ok(())
 }
 
-/// These fields of a document as the data of an event: times as in RFC 3339, long texts cut off. Left out are fields
+/// These fields of a document as the data of an event, by their names in results: times as in RFC 3339, long texts cut off. Left out are fields
 /// that hold a secret, and those that would make the data too large.
 pub fn event_data(collection: &Collection, document: &Document, fields: &[&str]) -> Document {
     let mut data = Document::new();
@@ -112,7 +111,7 @@ pub fn event_data(collection: &Collection, document: &Document, fields: &[&str])
             None => shorten(value),
         };
         if json_bytes(&value) + json_bytes(&Json::Object(data.clone())) <= DATA_BYTES {
-            data.insert((*name).to_owned(), value);
+            data.insert(collection.member_name(name), value);
         }
     }
     data
@@ -172,10 +171,10 @@ fn record_step(change: ChangedDocument<'_>, decision: &mut Decision<()>) -> Resu
     let execution = change.after.get("execution_id").and_then(Json::as_str).unwrap_or_default();
     if let Some(execution) = decision.current::<AppExecution>(change.view, execution)? {
         let AppExecution { execution_id, app_id, app_name, user_id, .. } = execution;
-        data.insert("execution_id".to_owned(), execution_id.into());
-        data.insert("app_id".to_owned(), app_id.into());
-        data.insert("app_name".to_owned(), shorten(&app_name.into()));
-        data.insert("user_id".to_owned(), shorten(&user_id.into()));
+        data.insert("executionId".to_owned(), execution_id.into());
+        data.insert("appId".to_owned(), app_id.into());
+        data.insert("appName".to_owned(), shorten(&app_name.into()));
+        data.insert("userId".to_owned(), shorten(&user_id.into()));
     }
     record_event(&change, decision, EVENTS[3], data)
 }

@@ -11,11 +11,9 @@ mod commands;
 mod event;
 
 use runstate_core::operation::WebhookSecret;
-use runstate_core::schema::Entity;
+use runstate_core::schema::{Entity, Wire};
 use runstate_value::Document;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 pub use commands::{
     CreateSubscription, PauseSubscription, RedeliverDeadLetters, RedeliveryCount, RemoveSubscription,
@@ -25,7 +23,7 @@ pub use event::{EVENTS, Event, PublishEvent, event_data, record_event};
 pub(super) use event::{EXECUTION_EVENTS, STEP_EVENTS};
 
 /// A receiver of webhooks.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "apps.subscriptions", version = 1, noun = "subscription", filters(active))]
 #[index(each(events))]
 #[index(active)]
@@ -40,8 +38,7 @@ pub struct Subscription {
     #[entity(max = 2_000)]
     pub url: String,
     /// The key with which messages are signed. No operation returns it.
-    #[entity(secret)]
-    #[serde(skip)]
+    #[entity(secret, hidden)]
     pub secret: WebhookSecret,
     /// The names of the events that it receives.
     pub events: Vec<String>,

@@ -9,11 +9,10 @@ use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
 use runstate_core::limits::check_heap_bytes;
 use runstate_core::operation::Operation;
-use runstate_core::schema::Key;
+use runstate_core::schema::{Key, Wire};
 use runstate_value::time::Millis;
 use runstate_value::{Json, check_plain};
 use runstate_vm::BYTECODE_VERSION;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::loaded_machine::{self, LoadedMachine};
@@ -164,7 +163,7 @@ pub struct RunDue {
 }
 
 /// The result of [`RunDue`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct RunDueOutcome {
     /// The status of the execution; `None`: it does not exist, or is being deleted.
     pub reached: Option<ExecutionStatus>,

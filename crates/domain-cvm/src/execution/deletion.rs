@@ -6,11 +6,10 @@ use runstate_core::decision::{
 };
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Collection, Filter, Key, Query};
+use runstate_core::schema::{Collection, Filter, Key, Query, Wire};
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, child_rows, loaded_machine};
 use super::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, not_found};
@@ -46,13 +45,11 @@ pub struct DeleteRows {
 
 /// Where a batch of a deletion ended, so that the next one does not search among deleted rows again. Correctness does
 /// not depend on it: the last search for remaining rows begins at the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeletionCursor {
     /// Step of the last call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
     /// Time of the last row of the log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<i64>,
 }
 
@@ -70,7 +67,7 @@ impl DeleteRows {
 }
 
 /// The progress of a deletion.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct DeletionProgress {
     /// The execution.
     pub id: String,
@@ -79,7 +76,7 @@ pub struct DeletionProgress {
     /// Whether no row is left.
     pub done: bool,
     /// The cursor for the next batch.
-    #[serde(default)]
+    #[entity(default)]
     pub from: DeletionCursor,
 }
 

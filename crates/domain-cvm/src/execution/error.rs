@@ -1,12 +1,11 @@
 //! The error of a failed program.
 
 use runstate_core::limits::PLAIN_VALUE_BYTES;
-use runstate_core::schema::Fields;
+use runstate_core::schema::{Fields, Wire};
 use runstate_value::time::Timestamp;
 use runstate_value::{Json, json_bytes};
 use runstate_vm as vm;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::slice;
@@ -19,7 +18,7 @@ const INSTRUCTION_BYTES: usize = 4 * 1024;
 const STACK_LINES: usize = 100;
 
 /// The error of a failed program.
-#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, Default, PartialEq)]
 #[entity(upgrade = ProgramError::upgraded)]
 pub struct ProgramError {
     /// The message.
@@ -27,7 +26,6 @@ pub struct ProgramError {
     /// The name: `TypeError`, `LimitError`, or that of the value that the program threw.
     pub name: String,
     /// File of the source, in a program of several files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Line of the source, from 1.
     pub line: u32,

@@ -10,11 +10,9 @@ mod lifecycle;
 use std::borrow::Cow;
 
 use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
-use runstate_core::schema::{Collection, Entity, Fields, State};
+use runstate_core::schema::{Collection, Entity, Fields, State, Wire};
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::loaded_machine::{Frames, LoadedMachine, PageTable};
 use super::program::Program;
@@ -92,9 +90,8 @@ pub struct ExecutionHead {
 }
 
 /// Counters of an execution.
-#[derive(Fields, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[entity(rename_all = "camelCase")]
-#[serde(rename_all = "camelCase")]
 pub struct Metrics {
     /// Instructions run.
     pub instructions_executed: u64,

@@ -3,7 +3,7 @@
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Filter, Page, Query};
+use runstate_core::schema::{Filter, Page, Query, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
 use schemars::JsonSchema;
@@ -129,37 +129,28 @@ pub struct CallRow {
 }
 
 /// A failure to complete a call, or the refusal of its cost.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFailure {
     /// The error's name in the program, if the worker named one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The message.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// When it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
     /// The worker.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
 /// The claim of a call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallClaim {
     /// The worker; missing between two attempts.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The fencing token: greater with every claim of the call.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<u64>,
     /// When the lease ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// Number of claims, without those that were released.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u64>,
 }
 

@@ -5,19 +5,16 @@ use std::collections::BTreeMap;
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Accumulator, Aggregate, Direction, Filter, Group, Key, Page, Query};
+use runstate_core::schema::{Accumulator, Aggregate, Direction, Filter, Group, Key, Page, Query, Wire};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, collect_btree_map};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::{FieldReader, ROWS, first_row, malformed_result, page};
 use crate::due::RETENTION;
 use crate::execution::{EXECUTIONS, Status};
 
 /// An execution in a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct ExecutionSummary {
     /// Its id.
     pub id: String,
@@ -120,8 +117,7 @@ pub struct ShowSummary {
 pub struct ShowOverview;
 
 /// The executions of a store. The parts are read one after another, not in one snapshot.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct Overview {
     /// Number of executions per status. An execution that is being deleted counts under its last status. Empty if the
     /// store does not count.

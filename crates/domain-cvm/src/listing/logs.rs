@@ -4,11 +4,9 @@ use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::limits::SAFE_INTEGER;
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Collection, Filter, Page, Query, page_rows};
+use runstate_core::schema::{Collection, Filter, Page, Query, Wire, page_rows};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json, collect_document, json_text, sort_by};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::FieldReader;
 use crate::child_rows::{EXECUTION_LOGS, HISTORY};
@@ -20,8 +18,7 @@ const EVENTS: [&str; 5] = ["instruction", "cc_call", "error", "complete", HISTOR
 const HISTORY_EVENT: &str = "history";
 
 /// A row of the log. Rows without a timestamp have no position in it and are left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, Default, PartialEq)]
 pub struct LogRow {
     /// Its id.
     pub id: String,

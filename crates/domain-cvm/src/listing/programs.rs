@@ -4,7 +4,7 @@ use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::{Ascending, Descending};
 use runstate_core::schema::entity::read_field_or_default;
-use runstate_core::schema::{Filter, Key, Page, Query};
+use runstate_core::schema::{Filter, Key, Page, Query, Wire};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json};
 use schemars::JsonSchema;
@@ -93,32 +93,25 @@ pub struct ShowVersionOf {
 }
 
 /// A program in a list. A field is missing if the program does not have it, or if it cannot be read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, Default, PartialEq)]
 pub struct ProgramSummary {
     /// Its id.
     pub id: String,
     /// Its name.
     pub name: String,
     /// Its latest version, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub program_version: Option<u32>,
     /// Its description.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
     /// When it was first loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
     /// When its latest version was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<Timestamp>,
     /// Bytecode version of its latest version.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub bytecode_version: Option<u32>,
     /// The compiler.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub compiler: Option<String>,
 }
 
@@ -141,24 +134,19 @@ pub struct ProgramView {
 }
 
 /// A version of a program in a list. A field is missing if it cannot be read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, Default, PartialEq)]
 pub struct VersionSummary {
     /// Its id.
     pub id: String,
     /// The program.
     pub program_id: String,
     /// Its number, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub program_version: Option<u32>,
     /// When it was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
     /// Bytecode version.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub bytecode_version: Option<u32>,
     /// The compiler.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub compiler: Option<String>,
 }
 

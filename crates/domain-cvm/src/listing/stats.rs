@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Filter, Group};
+use runstate_core::schema::{Accumulator, Aggregate, Filter, Group, Wire};
 use runstate_value::time::Millis;
 use runstate_value::{Document, collect_btree_map};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::calls::{asked_calls, asked_non_timer_calls};
 use super::executions::{STATUS, count_by_status, not_deleted};
@@ -77,8 +75,7 @@ pub struct LatencyByKind {
 }
 
 /// Statistics of one program or of all. The numbers are read one after another, not in one snapshot.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct Stats {
     /// The name of the program; `None`: all programs.
     pub program: Option<String>,
@@ -95,7 +92,7 @@ pub struct Stats {
 }
 
 /// A metric over executions.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, Default, PartialEq)]
 pub struct MetricStats {
     /// Mean; `None` without executions.
     pub avg: Option<f64>,
@@ -238,8 +235,7 @@ const OUTCOMES: [&str; 6] = ["answered", "defaulted", "timed_out", "failed", "ca
 
 /// The outcomes of calls, and the latency of answers in milliseconds. Percentiles are values that occurred (nearest
 /// rank).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct Latency {
     /// Calls made, open ones included.
     pub calls: u64,

@@ -3,10 +3,8 @@
 
 use runstate_core::decision::Rejection;
 use runstate_core::id::natural_uuid;
-use runstate_core::schema::{Entity, Fields};
+use runstate_core::schema::{Entity, Fields, Wire};
 use runstate_value::time::{Date, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::{BudgetPeriod, ResourceBudget};
 use crate::codes;
@@ -15,7 +13,7 @@ use crate::resource::{ResourceType, Unit};
 use crate::settings::FleetSettings;
 
 /// The budgets of a project for one resource.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "fleet.budget_accounts",
     version = 1,
@@ -57,7 +55,7 @@ pub struct BudgetAccount {
 }
 
 /// The plan by which the budget of a period is made.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq)]
 pub struct BudgetPlan {
     /// The length of the period.
     pub budget_period: BudgetPeriod,

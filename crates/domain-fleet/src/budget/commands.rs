@@ -2,10 +2,9 @@
 
 use runstate_core::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::Key;
+use runstate_core::schema::{Key, Wire};
 use runstate_value::time::Date;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{BudgetAccount, BudgetPeriod, BudgetPlan, OpenAccount, ResourceBudget};
 use crate::numeric::Amount;
@@ -13,7 +12,7 @@ use crate::project::{Project, ProjectState};
 use crate::resource::{ResourceType, Unit};
 
 /// A budget after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct BudgetSummary {
     /// Its id.
     pub uuid: String,

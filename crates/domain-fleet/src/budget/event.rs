@@ -1,17 +1,15 @@
 //! Events of budgets.
 
 use runstate_core::decision::{Change, Ctx, Rejection};
-use runstate_core::schema::{Entity, FieldType};
+use runstate_core::schema::{Entity, FieldType, Wire};
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::ResourceBudget;
 use crate::numeric::Amount;
 use crate::resource::ResourceType;
 
 /// Something that a person should know of a budget.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "fleet.budget_events",
     version = 1,
@@ -49,8 +47,7 @@ pub struct BudgetEvent {
 }
 
 /// A kind of event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FieldType, Wire)]
 pub enum BudgetEventKind {
     /// 80 percent are used or reserved.
     Warning,

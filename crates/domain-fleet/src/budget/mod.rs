@@ -20,11 +20,9 @@ mod reservation;
 
 use runstate_core::decision::Rejection;
 use runstate_core::id::natural_uuid;
-use runstate_core::schema::Entity;
+use runstate_core::schema::{Entity, Wire};
 use runstate_value::time::{Date, Timestamp};
 use rust_decimal::Decimal;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::codes;
@@ -43,7 +41,7 @@ pub use reservation::{
 pub(super) use reservation::{give_back, reserve, settle};
 
 /// The budget of a project for a resource in one period. Always `used + reserved ≤ allocated + overrun`.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "fleet.resource_budgets",
     version = 1,

@@ -2,16 +2,13 @@
 
 use runstate_core::decision::Rejection;
 use runstate_core::operation::Parameter;
-use runstate_core::schema::FieldType;
+use runstate_core::schema::{FieldType, Wire};
 use runstate_value::time::{Date, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::codes;
 
 /// The length of a budget's period. Days, weeks and months are those of UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FieldType, Wire, Parameter)]
 pub enum BudgetPeriod {
     /// A day.
     Daily,

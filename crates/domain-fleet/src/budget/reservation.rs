@@ -4,10 +4,10 @@ use runstate_core::decision::{
     Change, Command, Ctx, Decision, Event, Lifecycle, LoadedEntity, ReadSet, Rejection, View,
 };
 use runstate_core::operation::{Operation, Parameters};
-use runstate_core::schema::{Entity, Key, State};
+use runstate_core::schema::{Entity, Key, State, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::OpenAccount;
 use crate::machine::IntelligentMachine;
@@ -20,7 +20,7 @@ use crate::usage::{ResourceUsage, UsageDetails, UsedAmount, rate_reads};
 const TTL: Millis = Millis::minutes(60);
 
 /// An amount that is reserved for a use. It counts against the budgets that covered the moment when it was made.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "fleet.budget_reservations",
     version = 1,
@@ -53,15 +53,13 @@ pub struct ResourceReservation {
     pub expires_at: Timestamp,
     /// Its state.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: ReservationState,
     /// When the document was created.
     pub created_at: Timestamp,
 }
 
 /// State of a reservation.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(tag = "state", status = ReservationStatus)]
 pub enum ReservationState {
     /// It counts against its budgets.
@@ -112,7 +110,7 @@ impl Lifecycle for ResourceReservation {
 }
 
 /// A reservation after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct ReservationSummary {
     /// Its id.
     pub uuid: String,

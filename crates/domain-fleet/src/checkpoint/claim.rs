@@ -4,10 +4,9 @@
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::lease::{Claim, ClaimTarget, LEASE, Leased, NextAvailable, claimed, shorten_message};
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key};
+use runstate_core::schema::{Entity, Key, Wire};
 use runstate_value::time::{Millis, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Checkpoint, CheckpointSummary, CheckpointWork, QueuedVerification, VerificationEvent};
 use crate::project::Project;
@@ -114,8 +113,7 @@ pub struct FailVerification {
 }
 
 /// When a checkpoint is verified again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct FailedVerification {
     /// When it may be claimed again; missing if it counts as damaged.
     pub retry_at: Option<Timestamp>,

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use runstate_core::decision::{Change, Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key};
+use runstate_core::schema::{Entity, Key, Wire};
 use runstate_value::Document;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Checkpoint, CheckpointTrigger, CheckpointType, FileEntry, QueuedVerification, VerificationState, VerificationStatus,
@@ -18,7 +17,7 @@ use crate::numeric::Numeric;
 use crate::project::Project;
 
 /// A checkpoint after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct CheckpointSummary {
     /// Its id.
     pub uuid: String,
@@ -211,7 +210,7 @@ pub struct DeleteCheckpoint {
 }
 
 /// A checkpoint that was deleted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct DeletedCheckpoint {
     /// Its id.
     pub uuid: String,

@@ -17,11 +17,9 @@ use std::collections::BTreeMap;
 
 use runstate_core::decision::{Event, Lifecycle, Rejection};
 use runstate_core::operation::{Parameter, Parameters};
-use runstate_core::schema::{Entity, FieldType, Fields, State};
+use runstate_core::schema::{Entity, FieldType, Fields, State, Wire};
 use runstate_value::Document;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::codes;
 use super::numeric::Numeric;
@@ -33,7 +31,7 @@ pub use tree::{DiffCheckpoints, FileChange, FileChangeKind, ShowPath};
 pub use work::CheckpointWork;
 
 /// A state of a project to which machines can return.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "fleet.checkpoints",
     version = 1,
@@ -82,7 +80,6 @@ pub struct Checkpoint {
     pub compression_ratio: Option<Numeric<4, 2>>,
     /// Whether it is verified.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: VerificationState,
     /// Number of checkpoints after it.
     pub children: u32,
@@ -96,8 +93,7 @@ pub struct Checkpoint {
 }
 
 /// A type of checkpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FieldType, Wire, Parameter)]
 pub enum CheckpointType {
     /// The first one of a project.
     Genesis,
@@ -112,8 +108,7 @@ pub enum CheckpointType {
 }
 
 /// A reason to create a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FieldType, Wire, Parameter)]
 pub enum CheckpointTrigger {
     /// An interface has responded.
     ApiResponse,
@@ -128,7 +123,7 @@ pub enum CheckpointTrigger {
 }
 
 /// A file of a checkpoint.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Parameters)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq, Parameters)]
 pub struct FileEntry {
     /// Its size in bytes.
     pub size: u64,
@@ -136,13 +131,11 @@ pub struct FileEntry {
     #[entity(max = 64)]
     pub sha256: String,
     /// When it was changed last.
-    #[operation(name = "modified_at")]
     pub modified_at: Timestamp,
 }
 
 /// Whether a checkpoint is verified.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "verification_status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(tag = "verification_status", status = VerificationStatus)]
 pub enum VerificationState {
     /// It waits for its verification.

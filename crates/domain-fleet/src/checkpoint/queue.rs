@@ -4,16 +4,14 @@
 use runstate_core::decision::{Change, Ctx, Decision, LoadedEntity, Rejection, View};
 use runstate_core::lease::{Claim, ClaimResult, LEASE_EXPIRED, Lease, LeaseNames, Leased, StoredLease};
 use runstate_core::lease_names;
-use runstate_core::schema::Entity;
+use runstate_core::schema::{Entity, Wire};
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::claim::end_attempt;
 use super::{Checkpoint, CheckpointWork};
 
 /// A checkpoint that waits for its verification, or is verified.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "fleet.checkpoint_verification_queue", version = 1, noun = "verification")]
 #[index(queued_at)]
 #[index(available_at)]
@@ -29,7 +27,6 @@ pub struct QueuedVerification {
     pub queued_at: Timestamp,
     /// Its lease.
     #[entity(flatten)]
-    #[serde(flatten)]
     pub lease: StoredLease,
     /// The error of the last attempt.
     #[entity(max = 4_096)]

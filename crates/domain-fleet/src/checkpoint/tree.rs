@@ -2,9 +2,7 @@
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::Page;
-use schemars::JsonSchema;
-use serde::Serialize;
+use runstate_core::schema::{Page, Wire};
 
 use super::{Checkpoint, FileEntry};
 
@@ -81,7 +79,7 @@ pub struct DiffCheckpoints {
 }
 
 /// A file that differs.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct FileChange {
     /// Its name.
     pub name: String,
@@ -94,8 +92,7 @@ pub struct FileChange {
 }
 
 /// How a file differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileChangeKind {
     /// Only the newer checkpoint has it.
     Added,

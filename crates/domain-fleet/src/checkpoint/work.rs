@@ -2,17 +2,15 @@
 
 use runstate_core::decision::Command;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
+use runstate_core::schema::Wire;
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::claim::{CompleteVerification, FailVerification};
 use super::{CheckpointSummary, QueuedVerification};
 
 /// A checkpoint that a worker has claimed to verify it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct CheckpointWork {
     /// The checkpoint.
     pub checkpoint_uuid: String,

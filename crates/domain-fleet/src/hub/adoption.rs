@@ -3,8 +3,8 @@
 
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use runstate_core::schema::Wire;
+use serde::Serialize;
 
 use super::{ExperimentResult, HubEvent, HubExperiment, HubInstance, HubSummary, HubType, PrimaryHub};
 use crate::codes;
@@ -23,7 +23,7 @@ pub struct AdoptExperiment {
 }
 
 /// The hubs after an adoption.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct AdoptedHub {
     /// The primary hub.
     pub primary: HubSummary,

@@ -2,17 +2,16 @@
 
 use runstate_core::decision::{Command, Ctx, Decision, Event, Lifecycle, ReadSet, Rejection, View};
 use runstate_core::operation::{Operation, Parameter};
-use runstate_core::schema::{Entity, FieldType, State};
+use runstate_core::schema::{Entity, FieldType, State, Wire};
 use runstate_value::Document;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::HubInstance;
 use crate::numeric::Numeric;
 
 /// A state of a hub to which it can return.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "fleet.hub_checkpoints", version = 1, noun = "hubCheckpoint", filters(hub_uuid, checkpoint_type))]
 #[index(hub_uuid)]
 #[index(created_at desc)]
@@ -45,7 +44,6 @@ pub struct HubCheckpoint {
     pub checkpoint_size_gb: Option<Numeric<10, 3>>,
     /// Whether it is verified.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: HubCheckpointState,
     /// When it was created.
     pub created_at: Timestamp,
@@ -55,8 +53,7 @@ pub struct HubCheckpoint {
 }
 
 /// A type of checkpoints of hubs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FieldType, Wire, Parameter)]
 pub enum HubCheckpointType {
     /// The one of a day.
     Daily,
@@ -69,8 +66,7 @@ pub enum HubCheckpointType {
 }
 
 /// Whether a checkpoint of a hub is verified.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "verification_status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(tag = "verification_status", status = HubCheckpointStatus)]
 pub enum HubCheckpointState {
     /// It waits for its verification.
@@ -113,7 +109,7 @@ impl Lifecycle for HubCheckpoint {
 }
 
 /// A checkpoint of a hub after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct HubCheckpointSummary {
     /// Its id.
     pub uuid: String,

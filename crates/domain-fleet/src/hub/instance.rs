@@ -2,17 +2,16 @@
 
 use runstate_core::decision::{Command, Ctx, Decision, Event, Lifecycle, ReadSet, Rejection, View};
 use runstate_core::operation::{Operation, Parameter};
-use runstate_core::schema::{Entity, FieldType, State};
+use runstate_core::schema::{Entity, FieldType, State, Wire};
 use runstate_value::Document;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::codes;
 use crate::writable::Writable;
 
 /// A hub.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "fleet.hub_instances", version = 1, noun = "hub", filters(status, r#type))]
 #[index(status)]
 #[index(r#type)]
@@ -25,7 +24,6 @@ pub struct HubInstance {
     pub r#type: HubType,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: HubState,
     /// The virtual machine.
     #[entity(format = varchar(100))]
@@ -55,8 +53,7 @@ pub struct HubInstance {
 }
 
 /// A type of hubs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FieldType, Wire, Parameter)]
 pub enum HubType {
     /// The one that does the work.
     Primary,
@@ -69,8 +66,7 @@ pub enum HubType {
 }
 
 /// Status of a hub.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(status = HubStatus)]
 pub enum HubState {
     /// It works.
@@ -115,7 +111,7 @@ impl Lifecycle for HubInstance {
 }
 
 /// The one document that names the active primary hub: a hub becomes it only by a write of this document.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "fleet.hub_primary", version = 1)]
 pub struct PrimaryHub {
     /// Its id: `primary`.
@@ -137,13 +133,12 @@ impl PrimaryHub {
 }
 
 /// A hub after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct HubSummary {
     /// Its id.
     pub uuid: String,
     /// Its type.
-    #[serde(rename = "type")]
-    pub hub_type: HubType,
+    pub r#type: HubType,
     /// Its status.
     pub status: HubStatus,
 }
@@ -151,7 +146,7 @@ pub struct HubSummary {
 impl HubInstance {
     /// The hub as commands return it.
     pub fn summary(&self) -> HubSummary {
-        HubSummary { uuid: self.uuid.clone(), hub_type: self.r#type, status: self.state.status() }
+        HubSummary { uuid: self.uuid.clone(), r#type: self.r#type, status: self.state.status() }
     }
 }
 

@@ -2,11 +2,10 @@
 
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::operation::{Operation, Parameter};
-use runstate_core::schema::Key;
+use runstate_core::schema::{Key, Wire};
 use runstate_value::Document;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::machine_type::check_type;
 use super::{
@@ -23,7 +22,7 @@ use crate::settings::FleetSettings;
 use crate::usage::{UsageDetails, rate_reads};
 
 /// An intelligent machine after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct IntelligentMachineSummary {
     /// Its id.
     pub uuid: String,
@@ -169,8 +168,7 @@ impl Command for SpawnMachine {
 }
 
 /// A status that a machine reports of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, Parameter)]
 pub enum WorkingStatus {
     /// It is ready to work.
     Active,
@@ -215,8 +213,7 @@ impl Command for SetIntelligentMachineStatus {
 }
 
 /// An activity of a machine, after which it should make a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, Parameter)]
 pub enum MachineActivity {
     /// It got a response of an interface.
     ApiResponse,

@@ -2,12 +2,11 @@
 
 use runstate_core::decision::{Command, Ctx, Decision, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Group, Query};
+use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Group, Query, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json, sort_by};
 use rust_decimal::prelude::ToPrimitive as _;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::IntelligentMachine;
 use crate::numeric::CadCost;
@@ -20,7 +19,7 @@ const BUILT_IN: [&str; 4] = ["claude_code", "aider", "qwen_coder", "hub"];
 const MAX_TYPES: u32 = 1_000;
 
 /// A type of machines, with its capabilities and its cost.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "fleet.machine_types", version = 1, noun = "machineType")]
 #[index(each(capabilities))]
 #[index(updated_at)]
@@ -41,7 +40,7 @@ pub struct MachineType {
 }
 
 /// A type after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct RegisteredMachineType {
     /// Its name.
     pub name: String,
@@ -113,7 +112,7 @@ pub struct ChooseMachineType {
 }
 
 /// How well a type suits a task.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct MachineTypeScore {
     /// Its name.
     pub name: String,

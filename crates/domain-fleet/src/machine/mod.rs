@@ -9,11 +9,9 @@ mod commands;
 mod machine_type;
 
 use runstate_core::decision::{Event, Lifecycle, Rejection};
-use runstate_core::schema::{Entity, State};
+use runstate_core::schema::{Entity, State, Wire};
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::checkpoint::CheckpointTrigger;
 use super::numeric::Amount;
@@ -27,7 +25,7 @@ pub use commands::{
 pub use machine_type::{ChooseMachineType, MachineType, MachineTypeScore, RegisterMachineType, RegisteredMachineType};
 
 /// An agent in a virtual machine.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "fleet.intelligent_machines",
     version = 1,
@@ -51,7 +49,6 @@ pub struct IntelligentMachine {
     pub r#type: String,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: IntelligentMachineState,
     /// The project.
     #[entity(references = "fleet.projects", format = uuid)]
@@ -109,8 +106,7 @@ pub struct IntelligentMachine {
 }
 
 /// Status of an intelligent machine.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(status = IntelligentMachineStatus)]
 pub enum IntelligentMachineState {
     /// Its virtual machine starts.

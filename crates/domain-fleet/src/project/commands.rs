@@ -2,15 +2,15 @@
 
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
+use runstate_core::schema::Wire;
 use runstate_value::Document;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Greediness, GreedinessChange, Project, ProjectEvent, ProjectState, ProjectStatus};
 use crate::upkeep::UpkeepJob;
 
 /// A project after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct ProjectSummary {
     /// Its id.
     pub uuid: String,

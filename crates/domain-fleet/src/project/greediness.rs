@@ -2,18 +2,17 @@
 
 use runstate_core::decision::{Change, Command, Ctx, Decision, DomainQuery, Lifecycle, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, parse_decimal};
+use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Wire, parse_decimal};
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Greediness, Project, ProjectState, ProjectStatus, ProjectSummary};
 
 /// A change of a project's greediness, with its reasons.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "fleet.greediness_changes",
     version = 1,
@@ -125,7 +124,7 @@ pub struct ShowShare {
 }
 
 /// The share of a project.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct ProjectShare {
     /// The project.
     pub uuid: String,

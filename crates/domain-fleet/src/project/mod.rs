@@ -9,11 +9,9 @@ mod commands;
 mod greediness;
 
 use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::schema::{Entity, State};
+use runstate_core::schema::{Entity, State, Wire};
 use runstate_value::Document;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::numeric::Numeric;
 pub use commands::{ChangeProject, CreateProject, ProjectSummary, SetProjectStatus};
@@ -23,7 +21,7 @@ pub use greediness::{GreedinessChange, ProjectShare, RebalanceProject, ShowShare
 pub type Greediness = Numeric<5, 4, 1>;
 
 /// A project.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "fleet.projects", version = 1, noun = "project", filters(status))]
 #[index(greediness desc)]
 #[index(status)]
@@ -40,7 +38,6 @@ pub struct Project {
     pub greediness: Greediness,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: ProjectState,
     /// Its description.
     #[entity(max = 65_536)]
@@ -62,8 +59,7 @@ pub struct Project {
 }
 
 /// Status of a project.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(status = ProjectStatus)]
 pub enum ProjectState {
     /// Machines are spawned for it.

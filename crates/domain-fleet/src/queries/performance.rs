@@ -2,9 +2,7 @@
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Group};
-use schemars::JsonSchema;
-use serde::Serialize;
+use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Group, Wire};
 
 use super::{NUMBERS, count, number, since, text};
 use crate::machine::IntelligentMachine;
@@ -22,7 +20,7 @@ pub struct ShowPerformance {
 }
 
 /// How the machines of a type performed.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct MachinePerformance {
     /// The type.
     pub machine_type: String,

@@ -2,11 +2,9 @@
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Entity, FieldType, Filter, Group};
+use runstate_core::schema::{Accumulator, Aggregate, Entity, FieldType, Filter, Group, Wire};
 use runstate_value::time::{Date, Millis, Timestamp};
 use runstate_value::{Json, SortedSet};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::{NUMBERS, count, number, since, text};
 use crate::project::{Greediness, Project};
@@ -27,7 +25,7 @@ pub struct ShowUsageSummary {
 }
 
 /// The use of a resource by a project on one day.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct ProjectUsage {
     /// The project.
     pub project_uuid: String,

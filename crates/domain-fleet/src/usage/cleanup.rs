@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, Ports, ReadSet, Rejection, TypedCommand, View};
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Entity, Filter, Query};
+use runstate_core::schema::{Entity, Filter, Query, Wire};
 use runstate_value::SortedSet;
 use runstate_value::time::{Date, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::ResourceUsage;
 use crate::budget::ResourceBudget;
@@ -33,7 +32,7 @@ pub struct CleanUpUsage {
 }
 
 /// How far the clean-up is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct CleanedUsage {
     /// Number of rows that were removed so far.
     pub removed: u32,

@@ -10,11 +10,10 @@ mod rate;
 
 use runstate_core::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key};
+use runstate_core::schema::{Entity, Key, Wire};
 use runstate_value::Document;
 use runstate_value::time::{Date, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::budget::{BudgetSummary, OpenAccount};
 use super::checkpoint::CheckpointTrigger;
@@ -27,7 +26,7 @@ pub use rate::{ExchangeRate, ExchangeRateSummary, SetExchangeRate};
 pub(super) use rate::{check as check_rate, rate_reads};
 
 /// A use of a resource.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(
     collection = "fleet.resource_usage",
     version = 1,
@@ -156,7 +155,7 @@ pub struct RecordUsage {
 }
 
 /// A recorded use.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct RecordedUsage {
     /// Its id.
     pub uuid: String,

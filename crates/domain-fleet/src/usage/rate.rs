@@ -4,10 +4,9 @@ use runstate_core::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use runstate_core::id::natural_uuid;
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Entity, Filter, Query};
+use runstate_core::schema::{Entity, Filter, Query, Wire};
 use runstate_value::time::{Date, Timestamp};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::codes;
 use crate::numeric::{Amount, CadCost, Numeric};
@@ -18,7 +17,7 @@ use crate::writable::Writable;
 const RATE: &str = "rate";
 
 /// The price of a currency from a day on.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "fleet.exchange_rates", version = 1, noun = "exchangeRate", filters(currency))]
 #[index(currency, valid_from desc, unique)]
 pub struct ExchangeRate {
@@ -37,7 +36,7 @@ pub struct ExchangeRate {
 }
 
 /// A rate after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct ExchangeRateSummary {
     /// Its id.
     pub uuid: String,

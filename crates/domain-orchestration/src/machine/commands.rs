@@ -4,11 +4,10 @@ use runstate_core::decision::{
     AnyCommand, Command, Ctx, Decision, Lifecycle, Ports, ReadSet, Rejection, TypedCommand, View,
 };
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Filter, Key, Query};
+use runstate_core::schema::{Entity, Filter, Key, Query, Wire};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, sort_by};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Machine, MachineEvent, MachineState, MachineStatus, SlotChoice};
 use crate::session::{Session, SessionSummary};
@@ -16,9 +15,10 @@ use crate::settings::OrchestrationSettings;
 use crate::{codes, metadata};
 
 /// A machine after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct MachineSummary {
     /// Its id.
+    #[entity(id)]
     pub machine_id: String,
     /// Its status.
     pub status: MachineStatus,

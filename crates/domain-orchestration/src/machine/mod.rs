@@ -6,11 +6,9 @@ mod slots;
 use std::collections::BTreeMap;
 
 use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::schema::{Entity, State};
+use runstate_core::schema::{Entity, State, Wire};
 use runstate_value::Document;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub use commands::{
     AssignSession, ChangeSlots, DrainMachine, MachineHeartbeat, MachineSummary, MarkOffline, RegisterMachine,
@@ -21,7 +19,7 @@ pub(super) use slots::with_holders;
 
 /// A machine on which sessions run.
 // Documents of the older system lack the fields with a default.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "orchestration.machines", version = 1, noun = "machine", filters(status))]
 #[index(machine_id, unique)]
 #[index(status)]
@@ -36,7 +34,6 @@ pub struct Machine {
     pub hostname: String,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: MachineState,
     /// All its slots. Without slots it takes any number of sessions.
     #[entity(default)]
@@ -60,8 +57,7 @@ pub struct Machine {
 }
 
 /// Status of a machine.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(status = MachineStatus)]
 pub enum MachineState {
     /// It takes sessions.

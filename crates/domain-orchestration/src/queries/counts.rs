@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Group, Query};
+use runstate_core::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Group, Query, Wire};
 use runstate_value::{Json, collect_btree_map};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::ROWS;
 use crate::session::Session;
@@ -28,7 +26,7 @@ pub struct ShowProgress {
 }
 
 /// The progress of a session.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct TaskProgress {
     /// The session.
     pub session_id: String,
@@ -82,7 +80,7 @@ pub struct ShowCounts {
 }
 
 /// The sessions and tasks of a project.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, Default, PartialEq)]
 pub struct ProjectCounts {
     /// The project.
     pub project_id: String,

@@ -3,10 +3,8 @@
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Entity, Filter, Page, Query};
+use runstate_core::schema::{Entity, Filter, Page, Query, Wire};
 use runstate_value::time::Millis;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::{ROWS, is_one_of};
 use crate::session::{Session, SessionStatus};
@@ -127,8 +125,7 @@ pub struct ShowHealth {
 }
 
 /// How long ago the owner of a session was alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     /// Less than 60 seconds.
     Healthy,
@@ -141,9 +138,10 @@ pub enum Health {
 }
 
 /// The health of a session.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct SessionHealth {
     /// The session.
+    #[entity(id)]
     pub session_id: String,
     /// Its status.
     pub status: SessionStatus,

@@ -5,9 +5,8 @@ use runstate_core::decision::{
     AnyCommand, Change, Command, Ctx, Decision, Ports, ReadSet, Rejection, TypedCommand, View,
 };
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Query};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use runstate_core::schema::{Entity, Query, Wire};
+use serde::Serialize;
 
 use super::{Session, SessionDocuments};
 use crate::task::Task;
@@ -35,9 +34,10 @@ pub struct DeleteSession {
 }
 
 /// The progress of a deletion.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct SessionDeletion {
     /// The session.
+    #[entity(id)]
     pub session_id: String,
     /// Number of deleted tasks.
     pub tasks: u64,

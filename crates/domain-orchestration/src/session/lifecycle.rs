@@ -1,16 +1,13 @@
 //! The lifecycle of a session. The table in the docs is derived from it.
 
 use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::schema::State;
+use runstate_core::schema::{State, Wire};
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::Session;
 
 /// Status of a session. A terminal status owns its completion time, so the two cannot disagree.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(status = SessionStatus)]
 pub enum SessionState {
     /// Its owner is at work.

@@ -13,11 +13,9 @@ mod lifecycle;
 mod recovery;
 
 use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
-use runstate_core::schema::{Entity, Fields, Key};
+use runstate_core::schema::{Entity, Fields, Key, Wire};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json, collect_document};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
 use super::settings::OrchestrationSettings;
@@ -33,7 +31,7 @@ pub use recovery::RecoverSession;
 
 /// A session of an agent.
 // Documents of the older system lack the fields with a default, and `due_at`.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "orchestration.sessions", version = 1, noun = "session", filters(project_id, machine_id, status))]
 #[entity(upgrade = Session::upgrade)]
 #[index(session_id, unique)]
@@ -62,7 +60,6 @@ pub struct Session {
     pub last_slot: Option<u32>,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: SessionState,
     /// The last time at which its owner was alive.
     pub last_heartbeat: Timestamp,
@@ -93,7 +90,7 @@ pub struct Session {
 }
 
 /// The recoveries of a session.
-#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, Default, PartialEq)]
 pub struct Recovery {
     /// Their number.
     pub attempts: u32,
@@ -102,7 +99,7 @@ pub struct Recovery {
 }
 
 /// A recovery: where the session was before it.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq)]
 pub struct RecoveryRow {
     /// When it was recovered.
     pub recovered_at: Timestamp,
@@ -117,9 +114,10 @@ pub struct RecoveryRow {
 }
 
 /// A session after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct SessionSummary {
     /// Its id.
+    #[entity(id)]
     pub session_id: String,
     /// Its project.
     pub project_id: String,

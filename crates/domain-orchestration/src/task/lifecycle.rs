@@ -1,16 +1,13 @@
 //! The lifecycle of a task. The table in the docs is derived from it.
 
 use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::schema::{Fields, State};
+use runstate_core::schema::{Fields, State, Wire};
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::Task;
 
 /// Status of a task.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(status = TaskStatus)]
 pub enum TaskState {
     /// It was not started.
@@ -48,7 +45,7 @@ pub enum TaskState {
 }
 
 /// The owner that runs a task.
-#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, Default, PartialEq)]
 pub struct TaskClaim {
     /// The epoch of the session.
     pub epoch: u64,

@@ -7,11 +7,9 @@ mod program;
 
 use runstate_core::decision::program::ExecutionStatus;
 use runstate_core::decision::{Lifecycle, Rejection};
-use runstate_core::schema::Entity;
+use runstate_core::schema::{Entity, Wire};
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::codes;
 use super::session::Session;
@@ -22,7 +20,7 @@ pub(super) use program::{TRIGGER, program_reads, start_program};
 
 /// A task in a session.
 // Its `session_id` is not declared as a reference: a session expires, and tasks of it that were never started may stay.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "orchestration.tasks", version = 1, noun = "task", filters(session_id, project_id, status))]
 #[index(task_id, unique)]
 #[index(session_id)]
@@ -57,7 +55,6 @@ pub struct Task {
     pub execution_id: Option<String>,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: TaskState,
     /// How often it was retried.
     #[entity(default = 0)]
@@ -73,9 +70,10 @@ pub struct Task {
 }
 
 /// A task after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct TaskSummary {
     /// Its id.
+    #[entity(id)]
     pub task_id: String,
     /// Its session.
     pub session_id: String,
@@ -84,7 +82,6 @@ pub struct TaskSummary {
     /// How often it was retried.
     pub retry_count: u32,
     /// The execution that it started last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<ExecutionStatus>,
 }
 

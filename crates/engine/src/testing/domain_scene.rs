@@ -5,9 +5,9 @@ use std::sync::Arc;
 use runstate_core::decision::EngineSettings;
 use runstate_core::id::CommandId;
 use runstate_core::operation::Domain;
-use runstate_core::schema::Collection;
+use runstate_core::schema::{Collection, Key};
 use runstate_store::testing::{BatchExt as _, batch, block_on};
-use runstate_store::{Batch, Store};
+use runstate_store::{Batch, Freshness, Store};
 use runstate_value::time::Millis;
 use runstate_value::{Document, Json};
 
@@ -84,6 +84,13 @@ impl DomainScene {
         let empty = Batch { at: self.host.clock.now(), ..batch(command) };
         block_on(self.engine.store().commit(empty.insert(collection, id, document)))
             .expect("the store takes the document");
+    }
+
+    /// The stored document.
+    pub fn stored(&self, collection: &'static Collection, id: &str) -> Json {
+        let found = block_on(self.engine.store().get(&[Key::new(collection, id)], Freshness::Linearizable));
+        let found = found.expect("the store is read").pop().flatten().expect("the document exists");
+        Json::Object((*found.document).clone())
     }
 
     /// Waits, and does the work that is due then.

@@ -38,7 +38,7 @@ pub struct CollectionComparison {
 
 /// A document that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub struct DocumentDifference {
     /// Its collection.
     pub collection: &'static str,

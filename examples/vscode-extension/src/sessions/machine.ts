@@ -26,5 +26,5 @@ export async function registerMachine(rs: Runstate, hostname: string): Promise<s
  * same host. */
 async function findMachine(rs: Runstate, hostname: string): Promise<string | undefined> {
   const { items } = await rs.orchestration.machine.list({ limit: MACHINES });
-  return items.find((machine) => machine.hostname === hostname && machine.metadata.client === CLIENT)?.machine_id;
+  return items.find((machine) => machine.hostname === hostname && machine.metadata.client === CLIENT)?.id;
 }

@@ -37,19 +37,19 @@ export class SessionCommands {
 
   async #recover(session: Session): Promise<void> {
     const detail = "It becomes active, its task continues, and this window drives it. If its window opens again, that starts a new session.";
-    if (!(await this.editor.confirm(`Recover the session “${session.project_id}” in this window?`, detail, "Recover"))) return;
-    await this.sessions.recover(session.session_id);
+    if (!(await this.editor.confirm(`Recover the session “${session.projectId}” in this window?`, detail, "Recover"))) return;
+    await this.sessions.recover(session.id);
   }
 
   async #move(session: Session): Promise<void> {
     const detail = "The window that drives it now shows a message and stops. The session becomes active, and its task continues.";
-    if (!(await this.editor.confirm(`Move the session “${session.project_id}” to this window?`, detail, "Move"))) return;
-    await this.sessions.recover(session.session_id);
+    if (!(await this.editor.confirm(`Move the session “${session.projectId}” to this window?`, detail, "Move"))) return;
+    await this.sessions.recover(session.id);
   }
 
   async #complete(session: Session): Promise<void> {
-    const open = session.open_tasks === 0 ? "" : `${count(session.open_tasks, "task")} of it did not end. One in progress fails, its execution stays. `;
-    if (!(await this.editor.confirm(`Complete the session “${session.project_id}”?`, `${open}The next program runs in a new session.`, "Complete"))) return;
+    const open = session.openTasks === 0 ? "" : `${count(session.openTasks, "task")} of it did not end. One in progress fails, its execution stays. `;
+    if (!(await this.editor.confirm(`Complete the session “${session.projectId}”?`, `${open}The next program runs in a new session.`, "Complete"))) return;
     await this.#change(complete)(session);
     await this.sessions.beat();
   }
@@ -57,7 +57,7 @@ export class SessionCommands {
   #change(change: Change): (session: Session) => Promise<unknown> {
     return async (session) => {
       const epoch = this.sessions.epochOf(session);
-      if (epoch === undefined) return this.editor.inform(`This window does not drive the session “${session.project_id}”. Move it to this window first.`);
+      if (epoch === undefined) return this.editor.inform(`This window does not drive the session “${session.projectId}”. Move it to this window first.`);
       return change(await this.store.open(), session, epoch);
     };
   }
@@ -71,13 +71,13 @@ export class SessionCommands {
       this.editor.inform("No session has a status for this command.");
       return undefined;
     }
-    const choices = fitting.map((session) => ({ label: session.project_id, description: `${session.status} · ${session.session_id}`, value: session }));
+    const choices = fitting.map((session) => ({ label: session.projectId, description: `${session.status} · ${session.id}`, value: session }));
     return (await this.editor.pick(title, "Choose a session", choices))?.value;
   }
 }
 
-const pause: Change = (rs, { session_id }, epoch) => rs.orchestration.session.pause(session_id, { epoch });
+const pause: Change = (rs, { id }, epoch) => rs.orchestration.session.pause(id, { epoch });
 
-const resume: Change = (rs, { session_id }, epoch) => rs.orchestration.session.resume(session_id, { epoch });
+const resume: Change = (rs, { id }, epoch) => rs.orchestration.session.resume(id, { epoch });
 
-const complete: Change = (rs, { session_id }, epoch) => rs.orchestration.session.complete(session_id, { epoch, force: true });
+const complete: Change = (rs, { id }, epoch) => rs.orchestration.session.complete(id, { epoch, force: true });

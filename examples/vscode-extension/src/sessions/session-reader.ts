@@ -26,11 +26,11 @@ export class SessionReader {
 
   /** Reads the sessions with the latest heartbeats; those that have not ended first. */
   async read(rs: Runstate): Promise<SessionRow[]> {
-    const { items } = await rs.orchestration.session.list({ sort: "last_heartbeat", descending: true, limit: SESSIONS });
-    const shown = items.filter((session) => !hasEnded(session) || (session.completed_at ?? 0) > Date.now() - ENDED_MS);
+    const { items } = await rs.orchestration.session.list({ sort: "lastHeartbeat", descending: true, limit: SESSIONS });
+    const shown = items.filter((session) => !hasEnded(session) || (session.completedAt ?? 0) > Date.now() - ENDED_MS);
     const rows = await Promise.all(shown.map((session) => this.#readRow(rs, session)));
-    this.#rows = new Map(rows.map((row) => [row.session.session_id, row]));
-    return rows.sort((a, b) => rank(a.session) - rank(b.session) || a.session.started_at - b.session.started_at);
+    this.#rows = new Map(rows.map((row) => [row.session.id, row]));
+    return rows.sort((a, b) => rank(a.session) - rank(b.session) || a.session.startedAt - b.session.startedAt);
   }
 
   /** Reads the tasks of all sessions at the next time: one of them has changed. */
@@ -39,10 +39,10 @@ export class SessionReader {
   }
 
   async #readRow(rs: Runstate, session: Session): Promise<SessionRow> {
-    const known = this.#rows.get(session.session_id);
+    const known = this.#rows.get(session.id);
     if (known && JSON.stringify(known.session) === JSON.stringify(session)) return known;
-    const { items, next } = await rs.orchestration.task.list({ session: session.session_id, limit: TASKS });
-    const tasks = items.sort((a, b) => a.created_at - b.created_at);
+    const { items, next } = await rs.orchestration.task.list({ session: session.id, limit: TASKS });
+    const tasks = items.sort((a, b) => a.createdAt - b.createdAt);
     return { session, tasks, moreTasks: next !== undefined };
   }
 }

@@ -76,8 +76,8 @@ export class WindowSessions {
   }
 
   /** The epoch under which this window drives the session; undefined if it does not. */
-  epochOf({ session_id, epoch }: Pick<Session, "session_id" | "epoch">): number | undefined {
-    return this.#window?.sessions.some((driven) => driven.id === session_id && driven.epoch === epoch) ? epoch : undefined;
+  epochOf({ id, epoch }: Pick<Session, "id" | "epoch">): number | undefined {
+    return this.#window?.sessions.some((driven) => driven.id === id && driven.epoch === epoch) ? epoch : undefined;
   }
 
   /**
@@ -98,9 +98,9 @@ export class WindowSessions {
     const task = `vscode-${crypto.randomUUID()}`;
     const epoch = await this.#serially(async () => {
       const session = await this.#ownSession().catch((error: unknown) => this.#log(error));
-      const isBusy = this.#window?.starting !== null || session?.current_task_id !== null;
+      const isBusy = this.#window?.starting !== null || session?.currentTaskId !== null;
       if (isBusy || session?.status !== "active") return undefined;
-      const parameters = { sessionId: session.session_id, id: task, name: program, program, epoch: session.epoch };
+      const parameters = { sessionId: session.id, id: task, name: program, program, epoch: session.epoch };
       const command = { name: "orchestration.task.add", parameters: input === undefined ? parameters : { ...parameters, input } };
       await load();
       await this.#change(() => ({ starting: task }), command);
@@ -117,7 +117,7 @@ export class WindowSessions {
       if (own === undefined) throw new Error("this window has no sessions: open a folder first");
       for (let attempt = 1; ; attempt++) {
         try {
-          return await this.#recover(id, own.machine_id);
+          return await this.#recover(id, own.machineId);
         } catch (error) {
           // A heartbeat of the other window has made the session active again.
           if (codeOf(error) !== "illegal_transition" || attempt === ATTEMPTS) throw error;
@@ -132,7 +132,7 @@ export class WindowSessions {
     // Stalled, its task runs on under the new epoch. It would fail with a session that fails.
     if (!hasEnded(session) && session.status !== "stalled") await rs.orchestration.session.stall(id, { reason: "it was moved to another window" });
     const task = session.status === "failed" ? await findInterruptedTask(rs, id) : undefined;
-    const driven = { id, project: session.project_id, epoch: session.epoch + 1 };
+    const driven = { id, project: session.projectId, epoch: session.epoch + 1 };
     const withDriven = ({ sessions }: WindowDocument) => ({ sessions: [...sessions.filter((other) => other.id !== id), driven] });
     const parameters = { sessionId: id, machine };
     const command = { name: "orchestration.session.recover", parameters: task === undefined ? parameters : { ...parameters, task } };
@@ -190,7 +190,7 @@ export class WindowSessions {
     const gone = new Set<string>();
     for (const driven of window.sessions) {
       try {
-        machines.add((await rs.orchestration.session.heartbeat(driven.id, { epoch: driven.epoch })).machine_id);
+        machines.add((await rs.orchestration.session.heartbeat(driven.id, { epoch: driven.epoch })).machineId);
       } catch (error) {
         if (!GONE.has(codeOf(error) ?? "")) throw error;
         gone.add(driven.id);
@@ -212,7 +212,7 @@ export class WindowSessions {
       // The first execution of a task has this id.
       const { execution } = await rs.orchestration.task.start(task, { epoch, commandId: startCommandOf(`task:${task}:0`) });
       await forget();
-      return execution;
+      return execution ?? undefined;
     } catch (error) {
       const isRejected = REJECTED.has(codeOf(error) ?? "");
       // The task was started before the window was killed, or it cannot start. It stays in the list with its status.
@@ -231,7 +231,7 @@ export class WindowSessions {
       if (codeOf(error) === "not_found") return undefined;
       throw error;
     });
-    const session = task?.status === "pending" ? sessions.find(({ id }) => id === task.session_id) : undefined;
+    const session = task?.status === "pending" ? sessions.find(({ id }) => id === task.sessionId) : undefined;
     if (session === undefined) return void (await this.#change(() => ({ starting: null })));
     this.#isStarting = true;
     void this.#startTask(starting, session.epoch).catch((error: unknown) => this.#log(error));
@@ -272,7 +272,7 @@ export class WindowSessions {
 
   #isSuperseded(): boolean {
     const { sessions = [] } = this.#window ?? {};
-    return this.store.snapshot.sessions.some(({ session }) => sessions.some(({ id, epoch }) => id === session.session_id && epoch < session.epoch));
+    return this.store.snapshot.sessions.some(({ session }) => sessions.some(({ id, epoch }) => id === session.id && epoch < session.epoch));
   }
 
   /** Runs one change after the other. */
@@ -294,10 +294,10 @@ export class WindowSessions {
 /** The task of a failed session whose program has not ended. */
 async function findInterruptedTask(rs: Runstate, session: string): Promise<string | undefined> {
   const { items } = await rs.orchestration.task.list({ session, status: "failed", limit: 1000 });
-  for (const { task_id, execution_id } of items) {
-    if (execution_id === null) continue;
-    const { status } = await rs.cvm.run(execution_id);
-    if (status === "running" || status === "waiting_cc" || status === "paused") return task_id;
+  for (const { id, executionId } of items) {
+    if (executionId === null) continue;
+    const { status } = await rs.cvm.run(executionId);
+    if (status === "running" || status === "waiting_cc" || status === "paused") return id;
   }
   return undefined;
 }

@@ -64,7 +64,7 @@ export class ExecutionsLevel implements Level<string | void> {
   ) {}
 
   nodes(snapshot: Snapshot, task: string | void): TreeNode[] {
-    const shown = new Set(snapshot.sessions.flatMap(({ tasks }) => tasks.map(({ task_id }) => task_id)));
+    const shown = new Set(snapshot.sessions.flatMap(({ tasks }) => tasks.map(({ id }) => id)));
     const fits = (owner: string | undefined) => (task === undefined ? owner === undefined || !shown.has(owner) : owner === task);
     const executions = snapshot.executions.filter(({ id }) => fits(taskOf(id)));
     return executions.map(

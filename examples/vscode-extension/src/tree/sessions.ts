@@ -36,12 +36,12 @@ export class SessionNode implements TreeNode {
   ) {}
 
   get row(): Row {
-    const { session_id, project_id, status } = this.session;
+    const { id, projectId, status } = this.session;
     const { text, color } = healthOf(this.session, this.now);
     const shown = status === "active" ? { icon: "pulse", color } : STATUSES[status];
     return {
-      id: `session ${session_id}`,
-      label: project_id,
+      id: `session ${id}`,
+      label: projectId,
       description: [this.#state(text), this.isMine && "this window", this.progress].filter(Boolean).join(" · "),
       tooltip: this.#tooltip(text),
       ...shown,
@@ -51,23 +51,23 @@ export class SessionNode implements TreeNode {
   }
 
   #state(health: string): string {
-    const { status, last_heartbeat } = this.session;
+    const { status, lastHeartbeat } = this.session;
     if (status === "active") return health;
     if (status === "paused") return health === "healthy" ? "paused" : `paused, ${health}`;
-    return status === "stalled" ? `stalled, silent ${formatAge(this.now - last_heartbeat)}` : status;
+    return status === "stalled" ? `stalled, silent ${formatAge(this.now - lastHeartbeat)}` : status;
   }
 
   #tooltip(health: string): string {
-    const { session_id, status, project_id, machine_id, started_at, last_heartbeat, recovery, epoch, metadata } = this.session;
+    const { id, status, projectId, machineId, startedAt, lastHeartbeat, recovery, epoch, metadata } = this.session;
     const reason = metadata[`${status}_reason`];
     const times = recovery.attempts === 0 ? "" : `, recovered ${count(recovery.attempts, "time")}`;
     const lines = [
-      `${project_id} — ${status}${typeof reason === "string" ? `: ${reason}` : ""}`,
-      `started ${new Date(started_at).toLocaleString()}`,
-      health !== "healthy" && `last heartbeat ${new Date(last_heartbeat).toLocaleString()}`,
+      `${projectId} — ${status}${typeof reason === "string" ? `: ${reason}` : ""}`,
+      `started ${new Date(startedAt).toLocaleString()}`,
+      health !== "healthy" && `last heartbeat ${new Date(lastHeartbeat).toLocaleString()}`,
       !hasEnded(this.session) && `${health}${times}`,
-      `machine ${machine_id}, epoch ${epoch}`,
-      session_id,
+      `machine ${machineId}, epoch ${epoch}`,
+      id,
     ];
     return lines.filter(Boolean).join("\n\n");
   }
@@ -86,8 +86,8 @@ class HintNode implements TreeNode {
   };
 }
 
-function healthOf({ last_heartbeat }: Session, now: number): { text: string; color: string } {
-  return HEALTH.find(({ below }) => now - last_heartbeat < below) ?? { text: "stale", color: "charts.red" };
+function healthOf({ lastHeartbeat }: Session, now: number): { text: string; color: string } {
+  return HEALTH.find(({ below }) => now - lastHeartbeat < below) ?? { text: "stale", color: "charts.red" };
 }
 
 /** Completed tasks and all. */

@@ -23,19 +23,19 @@ export class TaskNode implements TreeNode {
   ) {}
 
   get row(): Row {
-    const { task_id, task_name, status, created_at, retry_count, depends_on } = this.task;
+    const { id, taskName, status, createdAt, retryCount, dependsOn } = this.task;
     const { icon, color, text } = STATUSES[status];
-    const error = this.task.status === "failed" ? this.task.error_message : null;
+    const error = this.task.status === "failed" ? this.task.errorMessage : null;
     const lines = [
-      `${oneLine(task_name)} — ${text}${error === null ? "" : `: ${oneLine(error)}`}`,
-      depends_on.length > 0 && `after ${depends_on.join(", ")}`,
-      retry_count > 0 && `retried ${retry_count} times`,
-      task_id,
+      `${oneLine(taskName)} — ${text}${error === null ? "" : `: ${oneLine(error)}`}`,
+      dependsOn.length > 0 && `after ${dependsOn.join(", ")}`,
+      retryCount > 0 && `retried ${retryCount} times`,
+      id,
     ];
     return {
-      id: `task ${task_id}`,
-      label: oneLine(task_name),
-      description: `${text} · ${formatCoarseAge(this.now - created_at)}`,
+      id: `task ${id}`,
+      label: oneLine(taskName),
+      description: `${text} · ${formatCoarseAge(this.now - createdAt)}`,
       tooltip: lines.filter(Boolean).join("\n\n"),
       icon,
       color,
@@ -52,6 +52,6 @@ export class TasksLevel implements Level<SessionRow> {
   ) {}
 
   nodes(snapshot: Snapshot, { tasks }: SessionRow): TreeNode[] {
-    return tasks.map((task) => new TaskNode(task, this.executions.nodes(snapshot, task.task_id), this.now()));
+    return tasks.map((task) => new TaskNode(task, this.executions.nodes(snapshot, task.id), this.now()));
   }
 }

@@ -7,11 +7,9 @@ use std::collections::BTreeMap;
 
 use runstate_core::decision::{Event, Lifecycle};
 use runstate_core::operation::{Parameter, Parameters};
-use runstate_core::schema::{Entity, FieldType, Fields, State};
+use runstate_core::schema::{Entity, FieldType, Fields, State, Wire};
 use runstate_value::Document;
 use runstate_value::time::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::{SampleMoments, WelchTest};
 pub use commands::{CompleteExperiment, FailExperiment, ObserveExperiment, PlanExperiment, StartExperiment};
@@ -20,7 +18,7 @@ pub use commands::{CompleteExperiment, FailExperiment, ObserveExperiment, PlanEx
 const SIGNIFICANCE: f64 = 0.05;
 
 /// An experiment with a hub.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "fleet.hub_experiments", version = 1, noun = "experiment", filters(status))]
 #[index(status)]
 #[index(started_at)]
@@ -54,7 +52,6 @@ pub struct HubExperiment {
     pub performance_data: BTreeMap<String, MetricData>,
     /// Its status.
     #[entity(state)]
-    #[serde(flatten)]
     pub state: ExperimentState,
     /// For how many days it runs.
     #[entity(default = 14, format = integer)]
@@ -69,7 +66,7 @@ pub struct HubExperiment {
 }
 
 /// A metric that decides an experiment.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Parameters)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq, Parameters)]
 pub struct SuccessMetric {
     /// Its name.
     pub name: String,
@@ -83,8 +80,7 @@ pub struct SuccessMetric {
 }
 
 /// Which values of a metric are better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FieldType, Wire, Parameter)]
 pub enum Better {
     /// Higher ones.
     Higher,
@@ -93,8 +89,7 @@ pub enum Better {
 }
 
 /// One of the two hubs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Parameter)]
-#[serde(rename_all = "snake_case")]
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, Parameter)]
 pub enum Arm {
     /// The original hub.
     Original,
@@ -103,7 +98,7 @@ pub enum Arm {
 }
 
 /// The observed values of a metric.
-#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, Default, PartialEq)]
 pub struct MetricData {
     /// Those of the original hub.
     pub original: ArmData,
@@ -112,7 +107,7 @@ pub struct MetricData {
 }
 
 /// The moments of observed values.
-#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, Default, PartialEq)]
 pub struct ArmData {
     /// Number of values.
     pub count: u64,
@@ -139,8 +134,7 @@ impl ArmData {
 }
 
 /// Status of an experiment.
-#[derive(State, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[derive(State, Wire, Clone, Debug, PartialEq)]
 #[state(status = ExperimentStatus)]
 pub enum ExperimentState {
     /// It has not been started.
@@ -175,8 +169,7 @@ pub enum ExperimentState {
 }
 
 /// The result of an experiment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, FieldType)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FieldType, Wire)]
 pub enum ExperimentResult {
     /// The experimental hub is better.
     ExperimentalWins,
@@ -225,7 +218,7 @@ impl Lifecycle for HubExperiment {
 }
 
 /// An experiment after a command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Wire, Clone, Debug, PartialEq)]
 pub struct ExperimentSummary {
     /// Its id.
     pub uuid: String,
