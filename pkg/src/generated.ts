@@ -62,6 +62,8 @@ export type AppConfigurationPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: AppConfiguration[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -141,6 +143,8 @@ export type AppExecutionPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: AppExecution[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -173,6 +177,8 @@ export type AppPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: App[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -743,6 +749,8 @@ export type ArtifactPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Artifact[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -774,6 +782,8 @@ export type AuditRowPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: AuditRow[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -834,6 +844,8 @@ export type BudgetAccountPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: BudgetAccount[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -876,6 +888,8 @@ export type BudgetEventPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: BudgetEvent[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -1051,6 +1065,8 @@ export type CallRowPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: CallRow[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -1145,6 +1161,8 @@ export type CheckpointPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Checkpoint[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -1908,6 +1926,8 @@ export type DeliveryPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Delivery[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -2246,6 +2266,8 @@ export type ExchangeRatePage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ExchangeRate[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -2317,6 +2339,8 @@ export type ExecutionMetricsPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ExecutionMetrics[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -2388,6 +2412,8 @@ export type ExecutionSummaryPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ExecutionSummary[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -3513,6 +3539,8 @@ export type GreedinessChangePage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: GreedinessChange[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -3579,6 +3607,8 @@ export type HubCheckpointPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: HubCheckpoint[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -3684,6 +3714,8 @@ export type HubExperimentPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: HubExperiment[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -3741,6 +3773,8 @@ export type HubInstancePage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: HubInstance[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -3917,6 +3951,8 @@ export type IntelligentMachinePage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: IntelligentMachine[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -4042,6 +4078,8 @@ export type LogRowPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: LogRow[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -4090,6 +4128,8 @@ export type MachinePage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Machine[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -4158,6 +4198,8 @@ export type MachineTypePage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: MachineType[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -4218,6 +4260,8 @@ export type MaintenanceRowPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: MaintenanceRow[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -4836,6 +4880,8 @@ export type ProgramSummaryPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ProgramSummary[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -4929,6 +4975,8 @@ export type ProjectPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Project[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -5025,6 +5073,8 @@ export type QueuedVerificationPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: QueuedVerification[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -5193,6 +5243,8 @@ export type ResourceBudgetPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ResourceBudget[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -5248,6 +5300,8 @@ export type ResourceReservationPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ResourceReservation[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -5327,6 +5381,8 @@ export type ResourceUsagePage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: ResourceUsage[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -5416,6 +5472,8 @@ export type SearchHitPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: SearchHit[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -5541,6 +5599,8 @@ export type SessionPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Session[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -5803,6 +5863,8 @@ export type StepPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Step[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -5958,6 +6020,8 @@ export type StoredDocumentPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: StoredDocument[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -5995,6 +6059,8 @@ export type SubscriptionPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Subscription[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -6098,6 +6164,8 @@ export type TaskPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: Task[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
@@ -6271,6 +6339,8 @@ export type VersionSummaryPage = {
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
   items: VersionSummary[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };

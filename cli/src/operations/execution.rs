@@ -236,7 +236,7 @@ impl OperationCommand {
         let shown = (limit.is_none() && form.room.is_some() && !out.is_json()).then_some(DEFAULT_ROWS);
         // One more than is shown, to detect whether there are more.
         let mut remaining = limit.or(shown.map(|shown| shown + 1)).unwrap_or(usize::MAX);
-        let (mut found, mut damaged) = (Vec::new(), BTreeSet::new());
+        let (mut found, mut damaged, mut more_damaged) = (Vec::new(), BTreeSet::new(), false);
         while remaining > 0 {
             parameters.insert("limit".to_owned(), remaining.min(PAGE_ROWS).into());
             let mut page = session.engine.call(self.signature.name, parameters.clone()).await?;
@@ -258,10 +258,14 @@ impl OperationCommand {
                     out.stderr_line(&damage_line(text("id"), text("reason")));
                 }
             }
+            more_damaged |= page["moreDamaged"] == true;
             match page["next"].take() {
                 Json::Null => break,
                 next => parameters.insert("cursor".to_owned(), next),
             };
+        }
+        if more_damaged {
+            out.stderr_line("more documents cannot be read; `verify` reports all damage");
         }
         // The reader of the rows must know that some are missing.
         let exit = if damaged.is_empty() { CliExit::Done } else { CliExit::Store };

@@ -17,6 +17,10 @@ pub const PAGE_ROWS: u32 = 100;
 /// one call away.
 pub const MAX_PAGE_ROWS: u32 = 1_000;
 
+/// Largest number of documents that one page of a list names because they cannot be read. A server's store finds them
+/// beside its rows, and a whole collection may be of a newer version.
+pub const PAGE_DAMAGED: usize = 100;
+
 /// Longest id, in bytes of UTF-8. It fits every backend's index key beside other fields.
 pub const ID_BYTES: usize = 200;
 

@@ -208,11 +208,11 @@ impl StoreLayer for EncryptedStore {
                 None => Cow::Borrowed(query),
             };
             let mut page = Store::query(&*self.at_rest, &sealed, freshness).await?;
-            for row in page.items.iter_mut().filter(|row| row.damage.is_none()) {
+            for mut row in std::mem::take(&mut page.items) {
                 let key = Key { collection: query.collection.clone().into(), id: row.id.clone() };
                 match self.open(&key, &mut row.stored, MissingKey::KeepSealed) {
-                    Err(damage) if query.unreadable => row.damage = Some(damage),
-                    opened => opened?,
+                    Err(damage) if query.unreadable => page.add_damaged(damage.into_damaged(&query.collection)),
+                    opened => opened.map(|()| page.items.push(row))?,
                 }
             }
             Ok(page)

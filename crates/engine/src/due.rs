@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::{DueKind, DueRow, DueRule, Parameter};
+use runstate_core::schema::DamagedDocument;
 use runstate_store::{Freshness, Row, StoreError};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{self as value, Json, SortedMap};
@@ -175,11 +176,11 @@ impl Engine {
             loop {
                 let page = self.store().query(&query, freshness).await?;
                 freshness = Freshness::Session;
+                for DamagedDocument { id, reason: why } in page.damaged {
+                    let at = format!("{}/{id}", rule.collection.name);
+                    report.add_failure(&id, StoreError::Corrupt { at, why }.into());
+                }
                 for row in page.items {
-                    if let Some(damage) = row.damage {
-                        report.add_failure(&row.id, damage.into());
-                        continue;
-                    }
                     if due_time(rule, &row).is_none() {
                         let at = format!("{}/{}", rule.collection.name, row.id);
                         let why = format!("`{}` is not a time", rule.field);

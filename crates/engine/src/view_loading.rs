@@ -2,7 +2,7 @@
 
 use runstate_core::decision::{AnyCommand, LoadedDocument, ReadSet, View};
 use runstate_core::error_code::ErrorCode;
-use runstate_core::schema::{Key, Page};
+use runstate_core::schema::Key;
 use runstate_store::{Freshness, StoredDocument};
 use runstate_value::time::{Millis, Timestamp};
 
@@ -95,9 +95,8 @@ pub(super) async fn load(
             let row = |row: runstate_store::Row| {
                 (Key { collection: query.collection.clone().into(), id: row.id }, to_loaded_document(row.stored))
             };
-            let damaged = page.items.iter().filter_map(runstate_store::Row::damaged).collect();
-            let items = page.items.into_iter().filter(|row| row.damage.is_none()).map(row).collect();
-            view.put_page(name, query.clone(), Page { items, damaged, next: page.next });
+            let page = page.map_items(|rows| rows.into_iter().map(row).collect());
+            view.put_page(name, query.clone(), page);
         }
         for (name, aggregate) in aggregates {
             let groups = engine.shared.store.aggregate(&aggregate).await?;

@@ -87,7 +87,9 @@ async fn fill_page(
         received += 1;
         match plan.codec.decode_document(cursor.current()) {
             Ok(row) => page.push(row),
-            Err(error) if plan.query.unreadable => page.unreadable.push(Row::unreadable(&plan.query.collection, error)),
+            Err(error) if plan.query.unreadable => {
+                page.unreadable.add_damaged(error.into_damaged(&plan.query.collection))
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -210,8 +212,8 @@ struct PageBuilder<'a> {
     /// Rows that are equal in the server's sort, not in their final order yet.
     group: Vec<(SortKey, DocumentWithId)>,
     prune_above: usize,
-    /// Documents that cannot be read.
-    unreadable: Vec<Row>,
+    /// A page with the documents that cannot be read.
+    unreadable: Page<Row>,
 }
 
 impl<'a> PageBuilder<'a> {
@@ -223,7 +225,7 @@ impl<'a> PageBuilder<'a> {
             ordered: Vec::new(),
             group: Vec::new(),
             prune_above: PRUNE_THRESHOLD,
-            unreadable: Vec::new(),
+            unreadable: Page::default(),
         }
     }
 
@@ -278,7 +280,7 @@ impl<'a> PageBuilder<'a> {
         let query = self.plan.query;
         let next = last.map(|(key, (id, _))| Cursor { key: key.clone(), id: id.to_string() }.to_text(query));
         let rows = self.ordered.into_iter().map(|(_, (id, stored))| Row::new(id, project(query, stored)));
-        Page::new(rows.chain(self.unreadable).collect(), next)
+        Page { items: rows.collect(), next, ..self.unreadable }
     }
 }
 

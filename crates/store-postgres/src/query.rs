@@ -91,6 +91,13 @@ struct OrderedStatement {
     count: Option<usize>,
 }
 
+/// The rows of a page as they are found, and a page with the documents that cannot be read.
+#[derive(Default)]
+struct FoundRows {
+    rows: Vec<IdentifiedDocument>,
+    unreadable: Page<Row>,
+}
+
 impl QueryPushdown<'_> {
     /// The statement for a page in the server's order, of `count` rows; by default one more than the limit. None: the
     /// server cannot sort in that order, or there is no limit.
@@ -121,69 +128,59 @@ impl QueryPushdown<'_> {
 
     /// Reads a page in the server's order. None: the order is not that of the reference implementation.
     async fn read_ordered(&self) -> Result<Option<Page<Row>>, ReadFailure> {
-        let Some(mut ordered) = self.ordered_statement(None) else { return Ok(None) };
-        let limit = self.limit();
-        let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
-        let mut connection = self.store.pool.acquire().await?;
-        while let Some(count) = ordered.count {
-            // The fingerprint is read after the rows, so it is that of their table or of a later one.
-            let replies = connection.run_reads(&[ordered.statement.clone(), fingerprint_statement()]).await?;
-            if !self.declarations.are_current(replies.get(1)) {
-                return Err(ReadFailure::Outdated);
-            }
-            let found = replies.first().map_or(&[][..], |reply| &reply.rows);
-            unreadable.clear();
-            rows = found
-                .iter()
-                .filter_map(|row| self.decode_readable(row, &mut unreadable).transpose())
-                .collect::<Result<_, _>>()?;
-            if found.len() < count || rows.len() > limit {
-                break;
-            }
-            // The server has counted rows that cannot be read.
-            let Some(longer) = self.ordered_statement(Some(count.saturating_mul(2))) else { return Ok(None) };
-            ordered = longer;
-        }
-        if ordered.count.is_some() {
-            connection.release();
-        } else {
-            let mut stream = std::pin::pin!(connection.stream(&ordered.statement).await?);
-            while let Some(row) = stream.try_next().await? {
-                let Some(row) = self.decode_readable(&row, &mut unreadable)? else { continue };
-                if self.matches(&row) {
-                    rows.push(row);
-                    if rows.len() > limit {
-                        break;
-                    }
+        let (limit, mut longer) = (self.limit(), None);
+        loop {
+            let Some(OrderedStatement { statement, order, count }) = self.ordered_statement(longer) else {
+                return Ok(None);
+            };
+            let mut connection = self.store.pool.acquire().await?;
+            let (mut found, mut received) = (FoundRows::default(), 0);
+            if longer.is_none() && count.is_some() {
+                // The fingerprint is read after the rows, so it is that of their table or of a later one.
+                let replies = connection.run_reads(&[statement, fingerprint_statement()]).await?;
+                if !self.declarations.are_current(replies.get(1)) {
+                    return Err(ReadFailure::Outdated);
                 }
-            }
-            if rows.len() <= limit {
-                self.declarations.check_current(&mut connection).await?;
+                for row in replies.first().into_iter().flat_map(|reply| &reply.rows) {
+                    received += 1;
+                    self.add_row(row, &mut found)?;
+                }
                 connection.release();
             } else {
-                // A query that is left early still sends its rows, so its connection is closed.
-                drop(connection);
-                self.declarations.check_still_current(self.store).await?;
+                let mut stream = std::pin::pin!(connection.stream(&statement).await?);
+                while found.rows.len() <= limit
+                    && let Some(row) = stream.try_next().await?
+                {
+                    received += 1;
+                    self.add_row(&row, &mut found)?;
+                }
+                if found.rows.len() <= limit {
+                    self.declarations.check_current(&mut connection).await?;
+                    connection.release();
+                } else {
+                    // A query that is left early still sends its rows, so its connection is closed.
+                    drop(connection);
+                    self.declarations.check_still_current(self.store).await?;
+                }
             }
+            if found.rows.len() > limit || count.is_none_or(|count| received < count) {
+                let is_exact = !found.rows.iter().any(|(_, stored)| order.is_inexact_for(stored));
+                return Ok(is_exact.then(|| self.to_page(found.rows, found.unreadable)));
+            }
+            // The server has counted rows that cannot be read. There may be any number, so the next ones are streamed.
+            longer = Some((limit + 1).saturating_add((received - found.rows.len()).saturating_mul(2)));
         }
-        if rows.iter().any(|(_, stored)| ordered.order.is_inexact_for(stored)) {
-            return Ok(None);
-        }
-        rows.retain(|row| self.matches(row));
-        Ok(Some(self.to_page(rows, unreadable)))
     }
 
     /// Reads all rows that the server selects, and sorts them here.
     async fn read_unordered(&self) -> Result<Page<Row>, ReadFailure> {
         let (statement, limit) = (self.unordered_statement(), self.limit());
         let mut connection = self.store.pool.acquire().await?;
-        let (mut sorted, mut unreadable) = (BTreeMap::<Cursor, IdentifiedDocument>::new(), Vec::new());
+        let (mut sorted, mut found) = (BTreeMap::<Cursor, IdentifiedDocument>::new(), FoundRows::default());
         let mut stream = std::pin::pin!(connection.stream(&statement).await?);
         while let Some(row) = stream.try_next().await? {
-            let Some(row) = self.decode_readable(&row, &mut unreadable)? else { continue };
-            if !self.matches(&row) {
-                continue;
-            }
+            self.add_row(&row, &mut found)?;
+            let Some(row) = found.rows.pop() else { continue };
             let at = position(self.layout, &self.query.sort, &row.0, &row.1);
             if self.cursor.as_ref().is_some_and(|cursor| at <= *cursor) {
                 continue;
@@ -195,26 +192,19 @@ impl QueryPushdown<'_> {
         }
         self.declarations.check_current(&mut connection).await?;
         connection.release();
-        Ok(self.to_page(sorted.into_values().collect(), unreadable))
+        Ok(self.to_page(sorted.into_values().collect(), found.unreadable))
     }
 
-    fn decode(&self, row: &tokio_postgres::Row) -> Result<IdentifiedDocument, ReadFailure> {
-        codec::decode(self.layout.collection.name, Some(self.layout), row)
-    }
-
-    /// As [`Self::decode`]. If the query returns documents that cannot be read, such a row is added to them.
-    fn decode_readable(
-        &self,
-        row: &tokio_postgres::Row,
-        unreadable: &mut Vec<Row>,
-    ) -> Result<Option<IdentifiedDocument>, ReadFailure> {
-        match self.decode(row) {
+    /// Adds a row of the server if it matches. If the query returns documents that cannot be read, such a row is added
+    /// to them.
+    fn add_row(&self, row: &tokio_postgres::Row, found: &mut FoundRows) -> Result<(), ReadFailure> {
+        match codec::decode(self.layout.collection.name, Some(self.layout), row) {
             Err(ReadFailure::Store(error)) if self.query.unreadable => {
-                unreadable.push(Row::unreadable(&self.query.collection, error));
-                Ok(None)
+                found.unreadable.add_damaged(error.into_damaged(&self.query.collection));
             }
-            decoded => decoded.map(Some),
+            decoded => found.rows.extend(Some(decoded?).filter(|row| self.matches(row))),
         }
+        Ok(())
     }
 
     fn matches(&self, (_, stored): &IdentifiedDocument) -> bool {
@@ -222,14 +212,14 @@ impl QueryPushdown<'_> {
     }
 
     /// The page of these rows, of which one more than the limit shows that another page follows.
-    fn to_page(&self, mut rows: Vec<IdentifiedDocument>, unreadable: Vec<Row>) -> Page<Row> {
+    fn to_page(&self, mut rows: Vec<IdentifiedDocument>, unreadable: Page<Row>) -> Page<Row> {
         let limit = self.limit();
         let has_next = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| has_next);
         let next = last.map(|(id, stored)| position(self.layout, &self.query.sort, id, stored).to_text(self.query));
-        let items = rows.into_iter().map(|(id, stored)| Row::new(id, self.project(stored)));
-        Page::new(items.chain(unreadable).collect(), next)
+        let items = rows.into_iter().map(|(id, stored)| Row::new(id, self.project(stored))).collect();
+        Page { items, next, ..unreadable }
     }
 
     fn project(&self, stored: StoredDocument) -> StoredDocument {

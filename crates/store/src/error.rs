@@ -3,7 +3,7 @@
 use runstate_core::Error;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::CommandId;
-use runstate_core::schema::Key;
+use runstate_core::schema::{DamagedDocument, Key};
 use runstate_value::Json;
 
 use super::Position;
@@ -199,6 +199,16 @@ const MAX_SHOWN_CHARS: usize = 60;
 const COLLECTION: &str = "collection ";
 
 impl StoreError {
+    /// The document of a collection that cannot be read by this error, as a list shows it.
+    pub fn into_damaged(self, collection: &str) -> DamagedDocument {
+        let (at, reason) = match self {
+            Self::Corrupt { at, why } => (at, why),
+            error => (String::new(), error.to_string()),
+        };
+        let id = at.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&at).to_owned();
+        DamagedDocument { id, reason }
+    }
+
     /// Returns the error for a text that is not a position of the store `by`.
     pub fn invalid_position(position: &Position, by: &'static str) -> Self {
         StoreError::InvalidPosition { position: position.0.chars().take(MAX_SHOWN_CHARS).collect(), by }

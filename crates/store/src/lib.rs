@@ -48,7 +48,7 @@ use std::sync::Arc;
 use runstate_core::id::{CommandId, Revision};
 use runstate_core::limits::{LEDGER_DAYS, LEDGER_RESULT_BYTES};
 use runstate_core::marker::{BoxFuture, MaybeSync};
-use runstate_core::schema::{Aggregate, Catalog, Collection, DamagedDocument, Field, Key, Query, ShardKey, Ttl};
+use runstate_core::schema::{Aggregate, Catalog, Collection, Field, Key, Query, ShardKey, Ttl};
 pub use runstate_core::schema::{Freshness, Page};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
@@ -120,30 +120,12 @@ pub struct Row {
     pub id: Arc<str>,
     /// The document. If the query has a projection, it has only the requested fields.
     pub stored: StoredDocument,
-    /// Why the document cannot be read; it is empty then. Only a query with [`Query::unreadable`] returns such rows.
-    pub damage: Option<StoreError>,
 }
 
 impl Row {
     /// The row of a document.
     pub fn new(id: Arc<str>, stored: StoredDocument) -> Self {
-        Self { id, stored, damage: None }
-    }
-
-    /// The row of a document of a collection that cannot be read. The error names it.
-    pub fn unreadable(collection: &str, error: StoreError) -> Self {
-        let at = if let StoreError::Corrupt { at, .. } = &error { at.as_str() } else { "" };
-        let id = at.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')).unwrap_or(at);
-        Self { id: id.into(), stored: StoredDocument::default(), damage: Some(error) }
-    }
-
-    /// The document that cannot be read, as a list shows it.
-    pub fn damaged(&self) -> Option<DamagedDocument> {
-        let reason = match self.damage.as_ref()? {
-            StoreError::Corrupt { why, .. } => why.clone(),
-            error => error.to_string(),
-        };
-        Some(DamagedDocument { id: self.id.to_string(), reason })
+        Self { id, stored }
     }
 }
 

@@ -7,7 +7,7 @@ use runstate::store::Store;
 use runstate::store::mongodb::{Mongo, MongoOptions};
 
 use super::documents::reopener;
-use crate::support::damaged_sessions::expect_no_delay;
+use crate::support::damaged_sessions::{expect_bounded_damage, expect_no_delay};
 use crate::support::mongodb::{fresh_url, run_command, run_on_server};
 use crate::support::orchestration_cases as cases;
 
@@ -37,6 +37,22 @@ async fn expect_no_delay_by(damage: Document) {
         assert_eq!(reply.get_i32("nModified").unwrap(), 1);
     };
     expect_no_delay(&open, damage).await;
+}
+
+#[test]
+fn a_page_of_sessions_that_the_driver_damaged_is_bounded() {
+    run_on_server(async {
+        let url = &fresh_url();
+        let open = || -> runstate::marker::BoxFuture<'static, _> {
+            let url = url.clone();
+            Box::pin(async move { Ok(Arc::new(Mongo::open(&url, MongoOptions::default()).await?) as Arc<dyn Store>) })
+        };
+        let damage_all = async |but: &str| {
+            let update = doc! {"q": {"_id": {"$ne": but}}, "u": {"$set": {"_rev": "zzz"}}, "multi": true};
+            run_command(url, doc! {"update": "orchestration.sessions", "updates": [update]}).await;
+        };
+        expect_bounded_damage(&open, damage_all).await;
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use runstate::marker::BoxFuture;
 use runstate::store::Store;
 use runstate::store::postgres::{Postgres, PostgresOptions};
 
-use crate::support::damaged_sessions::expect_no_delay;
+use crate::support::damaged_sessions::{expect_bounded_damage, expect_no_delay};
 use crate::support::orchestration_cases::one_pass_removes_all_that_expired;
 use crate::support::postgres::{connect, fresh_url, run_on_server};
 
@@ -27,6 +27,24 @@ fn sessions_that_sql_damaged_delay_no_others() {
             };
             expect_no_delay(&open, damage).await;
         }
+    });
+}
+
+#[test]
+fn a_page_of_sessions_that_sql_damaged_is_bounded() {
+    run_on_server(async {
+        let url = &fresh_url().await;
+        let open = || -> BoxFuture<'static, _> {
+            let url = url.clone();
+            Box::pin(
+                async move { Ok(Arc::new(Postgres::open(&url, PostgresOptions::default()).await?) as Arc<dyn Store>) },
+            )
+        };
+        let damage_all = async |but: &str| {
+            let update = "UPDATE orchestration.sessions SET _rest = '[]' WHERE _id <> $1";
+            connect(url).await.execute(update, &[&but]).await.unwrap();
+        };
+        expect_bounded_damage(&open, damage_all).await;
     });
 }
 

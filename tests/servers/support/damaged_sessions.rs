@@ -58,3 +58,34 @@ pub async fn expect_no_delay(open: &Reopen<'_>, damage: impl AsyncFn(&str)) {
     assert_eq!(call(&engine, "session.show", json!({"id": "s5"})).await, Err("not_found"));
     assert_eq!(ok("session.show", json!({"id": "s1"})).await["status"], "failed");
 }
+
+/// Sessions, of which all but the last are damaged.
+const DAMAGED: usize = 250;
+
+/// A page and a report of due work name some of the documents of a collection that cannot be read, and find the one
+/// that can.
+pub async fn expect_bounded_damage(open: &Reopen<'_>, damage_all: impl AsyncFn(&str)) {
+    let host = SimHost::default();
+    host.clock.set(SystemHost.now());
+    let engine = Engine::new(open().await.unwrap(), Arc::new(host.clone()), &[&DOMAIN]).await.unwrap();
+    let ok = async |name: &str, parameters: Json| {
+        let called = engine.call(&format!("orchestration.{name}"), parameters.as_object().unwrap().clone()).await;
+        called.unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    ok("machine.register", json!({"machineId": "m", "hostname": "h", "slots": [1]})).await;
+    for n in 0..=DAMAGED {
+        ok("session.create", json!({"id": format!("s{n:03}"), "project": "p", "machine": "m"})).await;
+    }
+    damage_all("s250").await;
+    for sort in ["last_heartbeat", "project_id"] {
+        let page = ok("session.list", json!({"limit": 2, "sort": sort})).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), 1, "{sort}");
+        assert_eq!(page["items"][0]["session_id"], "s250");
+        assert_eq!((page["damaged"].as_array().unwrap().len(), &page["moreDamaged"]), (100, &json!(true)), "{sort}");
+        assert!(page["next"].is_null());
+    }
+    host.clock.advance(Millis::minutes(20));
+    let report = engine.run_due(1_000, RunLimit::Stop).await.unwrap();
+    assert!(report.failed.len() <= DAMAGED + 1, "{}", report.failed.len());
+    assert_eq!(ok("session.show", json!({"sessionId": "s250"})).await["status"], "stalled");
+}

@@ -92,14 +92,11 @@ impl View {
 
     /// The page of entities that the query `name` returned. One that cannot be read is among the damaged ones.
     pub fn page<E: Entity>(&self, name: &str) -> Page<E> {
-        let mut page = Page::new(Vec::new(), self.next_cursor(name).map(str::to_owned));
-        page.damaged = self.damaged(name).to_vec();
+        let mut page = self.page_of(name, Vec::new());
         for (key, row) in self.rows(name).unwrap_or_default() {
             match decode(key, &row.document) {
                 Ok(entity) => page.items.push(entity),
-                Err(damage) => {
-                    page.damaged.push(DamagedDocument { id: key.id.to_string(), reason: damage.to_string() })
-                }
+                Err(damage) => page.add_damaged(DamagedDocument { id: key.id.to_string(), reason: damage.to_string() }),
             }
         }
         page

@@ -22,7 +22,7 @@ use runstate_value::time::Timestamp;
 use runstate_value::{Document, SortedMap};
 
 use crate::id::{CommandId, Revision, derive_id, sha256};
-use crate::schema::{Aggregate, DamagedDocument, Entity, Freshness, Key, Page, Query};
+use crate::schema::{Aggregate, Entity, Freshness, Key, Page, Query};
 pub use command::{AnyCommand, Command, TypedCommand};
 pub use cost::{BudgetDecision, BudgetPort, Cost, ReservationTerm};
 pub use entity::LoadedEntity;
@@ -440,9 +440,10 @@ impl View {
         self.query_results.get(name)?.1.next.as_deref()
     }
 
-    /// The documents that the query `name` found and that cannot be read ([`Query::unreadable`]).
-    pub fn damaged(&self, name: &str) -> &[DamagedDocument] {
-        self.query_results.get(name).map_or(&[], |(_, page)| page.damaged.as_slice())
+    /// A page with these items, and with all else that the page of the query `name` has.
+    pub fn page_of<T>(&self, name: &str, items: Vec<T>) -> Page<T> {
+        let Some((_, page)) = self.query_results.get(name) else { return Page::new(items, None) };
+        Page { items, damaged: page.damaged.clone(), more_damaged: page.more_damaged, next: page.next.clone() }
     }
 
     /// The result of the aggregate `name`: one row for each group; `None` before it was run.

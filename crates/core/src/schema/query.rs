@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Direction;
-use crate::limits::{MAX_PAGE_ROWS, PAGE_ROWS};
+use crate::limits::{MAX_PAGE_ROWS, PAGE_DAMAGED, PAGE_ROWS};
 
 /// A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison
 /// holds only between values of one kind. Values of a decimal field are compared as numbers. `Not` matches exactly the
@@ -114,8 +114,8 @@ pub struct Query {
     pub cursor: Option<String>,
     /// The top-level fields to return; empty: all.
     pub projection: Vec<String>,
-    /// Whether documents that cannot be read are returned too, each by its id alone and beyond the limit. Otherwise one
-    /// of them fails the query.
+    /// Whether documents that cannot be read are returned too, each by its id alone and beyond the limit
+    /// ([`Page::damaged`]). Otherwise one of them fails the query.
     #[serde(default)]
     pub unreadable: bool,
 }
@@ -191,15 +191,38 @@ pub struct Page<T> {
     /// document may be on several pages, and need not match all filters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<DamagedDocument>,
+    /// Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them.
+    #[serde(default, rename = "moreDamaged", skip_serializing_if = "std::ops::Not::not")]
+    pub more_damaged: bool,
     /// The cursor of the next page; missing on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self::new(Vec::new(), None)
+    }
+}
+
 impl<T> Page<T> {
     /// A page of which every document could be read.
     pub fn new(items: Vec<T>, next: Option<String>) -> Self {
-        Self { items, damaged: Vec::new(), next }
+        Self { items, damaged: Vec::new(), more_damaged: false, next }
+    }
+
+    /// Adds a document that cannot be read. After [`PAGE_DAMAGED`] of them the page has only that there are more.
+    pub fn add_damaged(&mut self, document: DamagedDocument) {
+        self.more_damaged |= self.damaged.len() >= PAGE_DAMAGED;
+        if !self.more_damaged {
+            self.damaged.push(document);
+        }
+    }
+
+    /// The page with other items in the place of these.
+    pub fn map_items<U>(self, map: impl FnOnce(Vec<T>) -> Vec<U>) -> Page<U> {
+        let Self { items, damaged, more_damaged, next } = self;
+        Page { items: map(items), damaged, more_damaged, next }
     }
 }
 

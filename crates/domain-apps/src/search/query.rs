@@ -103,12 +103,12 @@ impl DomainQuery for Search {
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<SearchHit>, Rejection> {
         let words = self.words();
-        let Page { items, damaged, next } = view.page::<SearchEntry>(ENTRIES);
         let hit = |entry: SearchEntry| {
             let (field, excerpt) = excerpt(&entry.texts, &words)?;
             let SearchEntry { id, kind, app_id, execution_id, step_id, at, .. } = entry;
             Some(SearchHit { id, kind, app_id, execution_id, step_id, field, excerpt, at })
         };
-        Ok(Page { items: items.into_iter().filter_map(hit).collect(), damaged, next })
+        let page = view.page::<SearchEntry>(ENTRIES);
+        Ok(page.map_items(|entries| entries.into_iter().filter_map(hit).collect()))
     }
 }

@@ -1,10 +1,10 @@
 //! Lists of the log of executions.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use runstate_core::decision::{Ctx, DomainQuery, LoadedDocument, ReadSet, Rejection, View};
 use runstate_core::limits::SAFE_INTEGER;
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Collection, Filter, Page, Query, Wire, page_rows};
+use runstate_core::schema::{Collection, Filter, Page, Query, Wire, page_rows, Key};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json, collect_document, json_text, sort_by};
 
@@ -128,19 +128,22 @@ impl DomainQuery for LogListing {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<LogRow>, Rejection> {
-        let (mut items, mut damaged, mut is_last) = (Vec::new(), Vec::new(), true);
+        let (mut page, mut is_last) = (Page::default(), true);
         for collection in self.collections() {
             let found = view.rows(collection.name).unwrap_or_default();
-            items.extend(found.iter().map(|(key, row)| LogRow::from_document(collection, &key.id, &row.document)));
-            damaged.extend_from_slice(view.damaged(collection.name));
-            is_last &= view.next_cursor(collection.name).is_none();
+            let row = |(key, row): &(Key, LoadedDocument)| LogRow::from_document(collection, &key.id, &row.document);
+            let found = view.page_of(collection.name, found.iter().map(row).collect());
+            page.items.extend(found.items);
+            page.more_damaged |= found.more_damaged;
+            found.damaged.into_iter().for_each(|one| page.add_damaged(one));
+            is_last &= found.next.is_none();
         }
-        sort_by(&mut items, |one: &LogRow, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
+        sort_by(&mut page.items, |one: &LogRow, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
         let limit = page_rows(self.limit) as usize;
-        is_last &= items.len() <= limit;
-        items.truncate(limit);
-        let next = items.last().filter(|_| !is_last).map(LogRow::cursor);
-        Ok(Page { items, damaged, next })
+        is_last &= page.items.len() <= limit;
+        page.items.truncate(limit);
+        page.next = page.items.last().filter(|_| !is_last).map(LogRow::cursor);
+        Ok(page)
     }
 }
 

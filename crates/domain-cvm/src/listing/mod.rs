@@ -37,7 +37,7 @@ const ROWS: &str = "rows";
 fn page<T>(view: &View, row: impl Fn(&str, &Document) -> T) -> Page<T> {
     let rows = view.rows(ROWS).unwrap_or_default();
     let items = rows.iter().map(|(key, found)| row(&key.id, &found.document)).collect();
-    Page { items, damaged: view.damaged(ROWS).to_vec(), next: view.next_cursor(ROWS).map(str::to_owned) }
+    view.page_of(ROWS, items)
 }
 
 /// The first row of the query `name`.

@@ -19,8 +19,8 @@ pub(super) mod operations;
 use runstate_core::decision::{AnyCommand, Command, TypedCommand};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::{CommandId, Revision};
-use runstate_core::schema::{Collection, Field, Key, Query};
-use runstate_store::{Freshness, StoredDocument};
+use runstate_core::schema::{Collection, DamagedDocument, Field, Key, Query};
+use runstate_store::{Freshness, StoreError, StoredDocument};
 use runstate_value::{Document, Json, from_document};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -149,12 +149,11 @@ impl Documents {
         query: &Query,
     ) -> Result<(Vec<StoredValue<T>>, Option<String>), Error> {
         let page = self.engine.store().query(query, Freshness::Linearizable).await?;
+        if let Some(DamagedDocument { id, reason: why }) = page.damaged.into_iter().next() {
+            return Err(StoreError::Corrupt { at: format!("{}/{id}", query.collection), why }.into());
+        }
         let key = |id| Key { collection: query.collection.clone().into(), id };
-        let values = page.items.into_iter().map(|row| match row.damage {
-            // A page has such rows without their documents.
-            Some(damage) => Err(damage.into()),
-            None => StoredValue::read(&key(row.id), &row.stored),
-        });
+        let values = page.items.into_iter().map(|row| StoredValue::read(&key(row.id), &row.stored));
         Ok((values.collect::<Result<_, _>>()?, page.next))
     }
 

@@ -7,7 +7,7 @@ use runstate_core::id::{CommandId, Revision};
 use runstate_core::operation::{OperationKind, Parameters, nearest_name};
 use runstate_core::schema::Direction::{Ascending, Descending};
 use runstate_core::schema::{Collection, Field, Filter, Key, Page, Query, Sort};
-use runstate_store::{Freshness, Position, Row, StoredDocument};
+use runstate_store::{Freshness, Position, StoredDocument};
 use runstate_value::time::Millis;
 use runstate_value::{Document, Json, collect_document};
 use schemars::JsonSchema;
@@ -120,10 +120,7 @@ pub(crate) async fn query(engine: Engine, parameters: QueryDocuments) -> Result<
         unreadable: true,
     };
     let page = engine.store().query(&query, Freshness::Linearizable).await?;
-    let damaged = page.items.iter().filter_map(Row::damaged).collect();
-    let readable = page.items.iter().filter(|row| row.damage.is_none());
-    let items = readable.map(|row| reply_document(collection, &row.id, &row.stored)).collect();
-    Ok(Page { items, damaged, next: page.next })
+    Ok(page.map_items(|rows| rows.iter().map(|row| reply_document(collection, &row.id, &row.stored)).collect()))
 }
 
 /// Writes documents.
