@@ -87,6 +87,7 @@ fn damaged_documents_are_reported_once(store: Arc<dyn Store>) {
         }
     }
     assert!(failures.is_empty(), "{failures:?}");
+    assert!(block_on(scene.engine.run_due(1, RunLimit::Stop)).unwrap().failed.is_empty(), "reported twice");
     assert_eq!(call(&scene, "orchestration.session.show", json!({"id": "s"}))["status"], "stalled");
 }
 

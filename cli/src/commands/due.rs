@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use runstate::domain::cvm::{RETENTION, Settings};
 use runstate::engine::{DueFailure, DueReport, Error, ExpiredRows, RunLimit};
+use runstate::error_code::ErrorCode;
 use runstate::operation::DueRule;
 use runstate::store::Freshness;
 use runstate::time::Timestamp;
@@ -45,7 +46,9 @@ async fn run_once(session: &Session) -> Result<CliExit, CliError> {
         total.deleted += due.deleted;
         total.swept += due.swept;
         total.encrypted += due.encrypted;
-        total.failed = due.failed;
+        // A damaged entity is in the first report only. What fails otherwise may be done in a later pass.
+        total.failed.retain(|failure| failure.error.code == ErrorCode::CORRUPT);
+        total.failed.extend(due.failed);
         let next = session.engine.next_due(Freshness::Linearizable).await?;
         if !progress || next.is_none_or(|at| at > started) {
             break;

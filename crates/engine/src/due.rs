@@ -39,8 +39,11 @@ pub struct DueReport {
     pub encrypted: u64,
     /// Whether more may be due than the limit allowed.
     pub more: bool,
-    /// Entities whose due work failed. They do not delay the others.
+    /// Entities whose due work failed. They do not delay the others. A damaged one is among them once for each engine.
     pub failed: Vec<DueFailure>,
+    /// Number of damaged entities that an earlier report has.
+    #[serde(skip)]
+    pub(super) known_damage: u32,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -57,6 +60,11 @@ pub struct DueFailure {
 }
 
 impl DueReport {
+    /// Whether something is due that cannot be done.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.failed.is_empty() || self.known_damage > 0
+    }
+
     pub(super) fn add_failure(&mut self, id: &str, error: Error) {
         log::due_failed(id, &error);
         self.failed.push(DueFailure { id: id.to_owned(), error });
@@ -76,6 +84,9 @@ const PAGE: u32 = 64;
 
 /// Number of expired rows of one collection that are removed at once.
 const SWEPT_AT_ONCE: usize = 1_000;
+
+/// The reason of a failure that stands for all that a page of a query does not name.
+const MORE_DAMAGED: &str = "more of its documents cannot be read; `verify` reports all damage";
 
 /// The longest time for which a read of a rule counts. Documents that get an old timestamp, for example by an import,
 /// are found after it.
@@ -106,7 +117,7 @@ impl Engine {
     /// or belong to abandoned commits. With [`RunLimit::Slice`] at most `limit` rows of each collection are removed.
     /// Several hosts may do so concurrently: each item is done once.
     ///
-    /// A document that cannot be read is among the failures. It delays no other.
+    /// A document that cannot be read is among the failures, in one report of this engine. It delays no other.
     pub async fn run_due(&self, limit: u32, run_limit: RunLimit) -> Result<DueReport, Error> {
         let now = self.now();
         let mut report = DueReport::default();
@@ -176,15 +187,16 @@ impl Engine {
             loop {
                 let page = self.store().query(&query, freshness).await?;
                 freshness = Freshness::Session;
-                for DamagedDocument { id, reason: why } in page.damaged {
-                    let at = format!("{}/{id}", rule.collection.name);
-                    report.add_failure(&id, StoreError::Corrupt { at, why }.into());
+                for DamagedDocument { id, reason } in page.damaged {
+                    self.add_damage(rule, &id, reason, report);
+                }
+                if page.more_damaged {
+                    let (at, why) = (rule.collection.name.to_owned(), MORE_DAMAGED.to_owned());
+                    self.add_damaged_failure(rule, &at.clone(), StoreError::Corrupt { at, why }.into(), report);
                 }
                 for row in page.items {
                     if due_time(rule, &row).is_none() {
-                        let at = format!("{}/{}", rule.collection.name, row.id);
-                        let why = format!("`{}` is not a time", rule.field);
-                        report.add_failure(&row.id, StoreError::Corrupt { at, why }.into());
+                        self.add_damage(rule, &row.id, format!("`{}` is not a time", rule.field), report);
                         continue;
                     }
                     if done >= limit {
@@ -207,6 +219,9 @@ impl Engine {
                                 None => {}
                             }
                         }
+                        Err(error) if error.code == ErrorCode::CORRUPT => {
+                            self.add_damaged_failure(rule, &row.id, error, report)
+                        }
                         Err(error) => report.add_failure(&row.id, error),
                     }
                 }
@@ -218,6 +233,19 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    fn add_damage(&self, rule: &DueRule, id: &str, why: String, report: &mut DueReport) {
+        let at = format!("{}/{id}", rule.collection.name);
+        self.add_damaged_failure(rule, id, StoreError::Corrupt { at, why }.into(), report);
+    }
+
+    /// Adds the failure of a damaged document, unless this engine has reported it before.
+    fn add_damaged_failure(&self, rule: &DueRule, id: &str, error: Error, report: &mut DueReport) {
+        match self.shared.reported_damage.is_new(rule.name, id) {
+            true => report.add_failure(id, error),
+            false => report.known_damage += 1,
+        }
     }
 
     async fn run_due_row(&self, rule: &DueRule, mut row: DueRow<'_>) -> Result<Option<DueKind>, Error> {
@@ -276,10 +304,19 @@ impl Engine {
         Ok(next)
     }
 
-    /// The earliest timestamp among the entities of a rule that can be read.
+    /// The earliest timestamp among the entities of a rule that are not known to be damaged.
     async fn next_due_of(&self, rule: &DueRule, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
-        let page = self.store().query(&rule.query(None).limit(1).with_unreadable(), freshness).await?;
-        let (first, now) = (page.items.first().and_then(|row| due_time(rule, row)), self.now());
+        let is_known = |id: &str| self.shared.reported_damage.contains(rule.name, id);
+        let mut query = rule.query(None).limit(1).with_unreadable();
+        let first = loop {
+            let page = self.store().query(&query, freshness).await?;
+            let mut rows = page.items.iter().filter(|row| !is_known(&row.id));
+            match (rows.find_map(|row| due_time(rule, row)), page.next) {
+                (None, Some(next)) => query = query.limit(PAGE).after(Some(next)),
+                (first, _) => break first,
+            }
+        };
+        let now = self.now();
         let is_misplaced = |at: &Timestamp| rule.horizon.is_some_and(|horizon| *at > now + horizon);
         Ok(first.map(|at| if is_misplaced(&at) { now } else { at }))
     }

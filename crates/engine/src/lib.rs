@@ -9,6 +9,7 @@ mod cache;
 mod call;
 mod command;
 mod contention;
+mod damage;
 mod documents;
 mod due;
 mod encryption;
@@ -96,6 +97,7 @@ struct EngineInner {
     hint_listeners: Mutex<Vec<Arc<dyn HintListener>>>,
     contention: CommandContention,
     due_reads: due::DueReads,
+    reported_damage: damage::ReportedDamage,
 }
 
 /// The result of a command.
@@ -156,8 +158,20 @@ impl EngineInner {
         collections: Arc<Collections>,
         settings: EngineSettings,
     ) -> Self {
-        let (cache, queues, hint_listeners, contention, due_reads) = Default::default();
-        Self { store, host, registry, collections, settings, cache, queues, hint_listeners, contention, due_reads }
+        let (cache, queues, hint_listeners, contention, due_reads, reported_damage) = Default::default();
+        Self {
+            store,
+            host,
+            registry,
+            collections,
+            settings,
+            cache,
+            queues,
+            hint_listeners,
+            contention,
+            due_reads,
+            reported_damage,
+        }
     }
 }
 

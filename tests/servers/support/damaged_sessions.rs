@@ -53,8 +53,12 @@ pub async fn expect_no_delay(open: &Reopen<'_>, damage: impl AsyncFn(&str)) {
     }
     assert_eq!(ok("machine.show", json!({"id": "m"})).await["status"], "offline");
 
+    // Neither reports it again, nor is it due for ever.
+    assert!(engine.run_due(100, RunLimit::Stop).await.unwrap().failed.is_empty());
+    assert!(engine.next_due(Freshness::Linearizable).await.unwrap().is_some_and(|at| at > host.clock.now()));
+
     host.clock.advance(Millis::days(31));
-    engine.run_due(100, RunLimit::Stop).await.unwrap();
+    assert!(engine.run_due(100, RunLimit::Stop).await.unwrap().failed.is_empty());
     assert_eq!(call(&engine, "session.show", json!({"id": "s5"})).await, Err("not_found"));
     assert_eq!(ok("session.show", json!({"id": "s1"})).await["status"], "failed");
 }
@@ -86,6 +90,7 @@ pub async fn expect_bounded_damage(open: &Reopen<'_>, damage_all: impl AsyncFn(&
     }
     host.clock.advance(Millis::minutes(20));
     let report = engine.run_due(1_000, RunLimit::Stop).await.unwrap();
+    assert_eq!(report.failed.last().unwrap().id, "orchestration.sessions");
     assert!(report.failed.len() <= DAMAGED + 1, "{}", report.failed.len());
-    assert_eq!(ok("session.show", json!({"sessionId": "s250"})).await["status"], "stalled");
+    assert_eq!(ok("session.show", json!({"id": "s250"})).await["status"], "stalled");
 }

@@ -440,7 +440,7 @@ impl<W: WorkItem> Worker<W> {
             return Ok(Millis(0));
         }
         // Due work that failed remains due: it is retried, but after a pause.
-        let pause = if due.failed.is_empty() { DUE_JITTER } else { DUE_CHECK_INTERVAL };
+        let pause = if due.has_failed() { DUE_CHECK_INTERVAL } else { DUE_JITTER };
         Ok(self.time_until_due().await?.max(pause))
     }
 
