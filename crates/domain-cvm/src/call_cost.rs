@@ -96,8 +96,8 @@ fn reservation(call: &Call) -> Option<&str> {
     call.claim.as_ref()?.reservation.as_deref()
 }
 
-/// Reserves the cost of a call until the end of a lease. A reservation that the call has already is extended.
-/// `renewed`: by the worker that has the call. The output is its id; `None`: the call costs nothing.
+/// Reserves the cost of a call until the end of a lease. `renewed`: for the worker that has the call, whose reservation
+/// is extended. Each claim has a reservation of its own. The output is its id; `None`: the call costs nothing.
 pub(super) fn reserve(
     view: &View,
     ctx: &mut Ctx,

@@ -223,14 +223,16 @@ fn what_was_reserved_is_given_back_at_every_other_end() {
 
 #[test]
 fn a_claim_after_an_expired_one_has_one_reservation() {
-    let (scene, budget) = CostScene::start_waiting("1", &[""]);
+    let (scene, budget) = CostScene::start_waiting("0.4", &[""]);
     let first = scene.claimed();
     let reservation = scene.active();
-    // The reservation has not expired yet: it is extended.
+    // The reservation has not expired yet: it is given back.
     scene.fleet.host.clock.advance(LEASE);
     let second = scene.claimed();
-    assert_eq!((scene.active(), scene.amounts(&budget)), (reservation.clone(), amounts_of("0", "0.4", "0")));
-    // It has expired: another one is made.
+    assert_eq!((scene.active().len(), scene.amounts(&budget)), (1, amounts_of("0", "0.4", "0")));
+    assert_ne!(scene.active(), reservation);
+    let reservation = scene.active();
+    // It has expired.
     scene.fleet.after(LEASE);
     assert_eq!(scene.amounts(&budget), ["0", "0", "0"]);
     let third = scene.claimed();
@@ -241,6 +243,42 @@ fn a_claim_after_an_expired_one_has_one_reservation() {
     }
     scene.complete(&third, "a");
     assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
+}
+
+/// A late worker has spent its cost too, and records it by the reservation of its own claim.
+#[test]
+fn both_answers_of_a_call_that_was_taken_over_are_recorded() {
+    for late_first in [true, false] {
+        let (scene, budget) = CostScene::start_waiting("1", &[""]);
+        let late = scene.claimed();
+        scene.fleet.host.clock.advance(LEASE);
+        let current = scene.claimed();
+        assert_ne!(late.claimed.reservation, current.claimed.reservation);
+        let commit_late =
+            || scene.fleet.ok("reservation.commit", json!({"uuid": late.claimed.reservation, "actual": "0.3"}));
+        if late_first {
+            commit_late();
+            assert_eq!(scene.amounts(&budget), ["0.3", "0.4", "0"]);
+        }
+        scene.complete(&current, "a");
+        if !late_first {
+            commit_late();
+        }
+        assert_eq!(scene.amounts(&budget), ["0.7", "0", "0"]);
+        assert_eq!(scene.active(), [""; 0]);
+    }
+}
+
+/// The take-over of a call never needs more than its cost, and a refused one leaves the budget to due work.
+#[test]
+fn a_take_over_that_a_budget_refuses_leaves_nothing_reserved() {
+    let (scene, budget) = CostScene::start_waiting("1", &[""]);
+    let late = scene.claimed();
+    scene.fleet.host.clock.advance(LEASE);
+    scene.fleet.ok("reservation.commit", json!({"uuid": late.claimed.reservation, "actual": "0.9"}));
+    assert_eq!(scene.claim(), None, "the budget has 0.1");
+    scene.fleet.after(LEASE);
+    assert_eq!((scene.active().len(), scene.amounts(&budget)), (0, amounts_of("0.9", "0", "0")));
 }
 
 pub fn amounts_of(used: &str, reserved: &str, overrun: &str) -> [String; 3] {

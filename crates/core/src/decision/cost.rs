@@ -26,10 +26,11 @@ pub struct Cost {
 /// A time-limited reservation of a cost.
 #[derive(Clone, Copy, Debug)]
 pub struct ReservationTerm<'a> {
-    /// The reservation that was made for this cost before, if any. While it is open, it is extended, and nothing more
-    /// is reserved.
+    /// The reservation that was made for this cost before, if any.
     pub earlier: Option<&'a str>,
-    /// Whether the work for which that one was made continues: if it is committed already, nothing more is reserved.
+    /// Whether the work for which that one was made continues: an open one is extended, and after a committed one
+    /// nothing more is reserved. Otherwise other work begins, and an open one is given back: who has it may still
+    /// commit what was spent.
     pub renewed: bool,
     /// When it is given back, unless it is settled, released or extended before.
     pub until: Timestamp,

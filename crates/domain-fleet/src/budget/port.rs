@@ -4,7 +4,7 @@ use runstate_core::decision::{BudgetPort, Change, Cost, Ctx, Decision, ReadSet, 
 use runstate_core::operation::Parameter;
 use runstate_core::schema::parse_decimal;
 
-use super::reservation::{give_back, reserve, settle};
+use super::reservation::{expire, give_back, reserve, settle};
 use super::{BudgetAccount, OpenAccount, ReservationEvent, ReservationState, ReservedAmount};
 use super::{ResourceBudget, ResourceReservation};
 use crate::numeric::Amount;
@@ -61,20 +61,26 @@ fn reserve_cost(
 ) -> Result<Decision<String>, Rejection> {
     let UsedAmount { resource_type, amount, unit } = parse(cost)?;
     let earlier = term.earlier.map(|id| view.find_entity::<ResourceReservation>(id)).transpose()?.flatten();
+    let mut expired = Decision::new(());
     if let Some(mut earlier) = earlier {
         let id = earlier.entity.uuid.clone();
         match earlier.entity.state {
-            ReservationState::Active => {
+            ReservationState::Active if term.renewed => {
                 earlier.entity.expires_at = term.until;
                 return Decision::new(id).save(earlier, ctx.now);
             }
             // By a caller, before the end of the work.
             ReservationState::Committed { .. } if term.renewed => return Ok(Decision::new(id)),
+            // Its worker is late, and may still record what it has spent.
+            ReservationState::Active => expired = expire(view, ctx, earlier)?.map(drop),
             _ => {}
         }
     }
     let reserved = ReservedAmount { resource_type, amount, unit, ttl: Some(term.until.since(ctx.now)) };
-    Ok(reserve(view, ctx, &cost.project, &reserved)?.map(|reservation| reservation.uuid))
+    let reserved = reserve(&view.clone().after(&expired.changes, ctx), ctx, &cost.project, &reserved)?;
+    let uuid = reserved.output.uuid.clone();
+    expired.follow(reserved.map(drop));
+    Ok(expired.map(|()| uuid))
 }
 
 fn details(cost: &Cost) -> UsageDetails {

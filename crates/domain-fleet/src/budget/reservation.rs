@@ -205,6 +205,18 @@ pub fn give_back(
     open.save(decision, ctx)
 }
 
+/// The decision to give back a reservation whose time is over, or whose worker was replaced.
+pub fn expire(
+    view: &View,
+    ctx: &mut Ctx,
+    reservation: LoadedEntity<ResourceReservation>,
+) -> Result<Decision<ReservationSummary>, Rejection> {
+    // A trial of which nothing is known has not succeeded.
+    let open = reservation.entity.open_account(view, ctx.now)?;
+    let is_trial = open.account.trial_uuid.as_deref() == Some(&*reservation.entity.uuid);
+    give_back(view, ctx, reservation, ReservationEvent::Expire(ctx.now), is_trial.then_some(true))
+}
+
 /// The decision to record what was used of a reservation for something that has failed or not. Also returns whether a
 /// tenth of a budget was completed.
 pub fn settle(
@@ -370,9 +382,6 @@ impl Command for ExpireReservation {
                 what: format!("reservation `{}` is not due; nothing was changed", self.uuid),
             });
         }
-        // A trial of which nothing is known has not succeeded.
-        let open = reservation.entity.open_account(view, ctx.now)?;
-        let is_trial = open.account.trial_uuid.as_deref() == Some(&*self.uuid);
-        give_back(view, ctx, reservation, ReservationEvent::Expire(ctx.now), is_trial.then_some(true))
+        expire(view, ctx, reservation)
     }
 }
