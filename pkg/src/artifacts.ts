@@ -4,7 +4,7 @@ import { untilAborted } from "./abort.js";
 import type { Engine } from "./engine.js";
 import { RunstateError, usageError } from "./errors.js";
 import type { RawRunstate } from "./instance.js";
-import { encodeParams, rejectLoneSurrogates } from "./json-validation.js";
+import { encodeParams, rejectLoneSurrogates } from "./json-encoding.js";
 import type { JsonInput } from "./json.js";
 import { WAIT, type WaitOptions, requireText } from "./options.js";
 import { type OptionValidators, anything, validateOptions } from "./validation.js";

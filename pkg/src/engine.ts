@@ -4,7 +4,7 @@
 import { untilAborted } from "./abort.js";
 import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";
-import { encodeParams } from "./json-validation.js";
+import { encodeParams } from "./json-encoding.js";
 import { checkOptions, signal as signalValidator, validate } from "./validation.js";
 import type { CompiledSource, ImportResult, OperationName, Operations, ProgramFile, Progress } from "./wire.js";
 

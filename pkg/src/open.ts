@@ -5,7 +5,7 @@ import { Driver } from "./driver.js";
 import { type CompileFunction, Engine } from "./engine.js";
 import { DueOperations, SETTINGS, type Settings } from "./generated.js";
 import type { Glue, Instance, RawRunstate } from "./instance.js";
-import { encodeParams } from "./json-validation.js";
+import { encodeParams } from "./json-encoding.js";
 import { WAIT, requireText } from "./options.js";
 import { Runstate } from "./runstate.js";
 import { type OptionValidators, anything, flag, objectOf, oneOf, validateOptions } from "./validation.js";

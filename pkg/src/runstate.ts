@@ -9,7 +9,7 @@ import type { Engine } from "./engine.js";
 import { RunstateError, usageError } from "./errors.js";
 import { ChangeFeed, iterate } from "./feed.js";
 import { DocumentsOperations, Domains, DueOperations, StoreOperations } from "./generated.js";
-import { rejectLoneSurrogates } from "./json-validation.js";
+import { rejectLoneSurrogates } from "./json-encoding.js";
 import { WAIT, type WaitOptions } from "./options.js";
 import { callback, checkOptions, text, validateOptions } from "./validation.js";
 import type { ImportResult, Info, Json, OperationName, Operations, Overview, Progress, StoreChange, VerifyReport } from "./wire.js";

@@ -2,7 +2,7 @@
 // operations.
 
 import { usageError } from "./errors.js";
-import { rejectLoneSurrogates } from "./json-validation.js";
+import { rejectLoneSurrogates } from "./json-encoding.js";
 
 /** A check of one value. */
 export interface Validator {

@@ -3,7 +3,7 @@
 
 import type { Engine } from "./engine.js";
 import { CallFailure, usageError } from "./errors.js";
-import { encodeParams, toWellFormed, validateJson } from "./json-validation.js";
+import { encodeAnswer, encodeParams, toWellFormed } from "./json-encoding.js";
 import type { Json, JsonInput } from "./json.js";
 import { WAIT } from "./options.js";
 import type { RawHandler, RawWorkerHandle } from "./instance.js";
@@ -158,7 +158,7 @@ function createHandle(engine: Engine, serving: RawWorkerHandle, signal: AbortSig
 /** Runs a handler and encodes its answer for the engine. */
 async function encodeResult(run: () => unknown): Promise<string> {
   try {
-    return JSON.stringify(validateJson(await run(), "", "answer"));
+    return encodeAnswer(await run());
   } catch (thrown) {
     throw encodeFailure(thrown);
   }

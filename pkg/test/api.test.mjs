@@ -109,10 +109,10 @@ test("values that JSON cannot represent are rejected with their path", async (t)
 test("JSON values of every kind round-trip", async (t) => {
   const input = { nothing: null, yes: true, n: -1.5, text: "\u{1f600} é", list: [[], {}], left: undefined };
   const shared = { a: 1 };
-  const bare = Object.assign(Object.create(null), { twice: [shared, shared] });
+  const bare = Object.assign(Object.create(null), { twice: [shared, shared], list: Object.assign([1], { toJSON: () => "replaced" }) });
   const { run } = await startProgram(t, "function main() { return JSON.stringify(input) }", { input: { ...input, bare } });
   const { left: _, ...expected } = input;
-  assert.deepEqual(JSON.parse(await run.result()), { ...expected, bare: { twice: [shared, shared] } });
+  assert.deepEqual(JSON.parse(await run.result()), { ...expected, bare: { twice: [shared, shared], list: [1] } });
 });
 
 test("a member named __proto__ is a member like any other", async (t) => {
