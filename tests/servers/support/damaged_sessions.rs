@@ -76,7 +76,7 @@ pub async fn expect_bounded_damage(open: &Reopen<'_>, damage_all: impl AsyncFn(&
         let called = engine.call(&format!("orchestration.{name}"), parameters.as_object().unwrap().clone()).await;
         called.unwrap_or_else(|error| panic!("{name}: {error}"))
     };
-    ok("machine.register", json!({"machineId": "m", "hostname": "h", "slots": [1]})).await;
+    ok("machine.register", json!({"id": "m", "hostname": "h", "slots": [1]})).await;
     for n in 0..=DAMAGED {
         ok("session.create", json!({"id": format!("s{n:03}"), "project": "p", "machine": "m"})).await;
     }
@@ -84,7 +84,7 @@ pub async fn expect_bounded_damage(open: &Reopen<'_>, damage_all: impl AsyncFn(&
     for sort in ["last_heartbeat", "project_id"] {
         let page = ok("session.list", json!({"limit": 2, "sort": sort})).await;
         assert_eq!(page["items"].as_array().unwrap().len(), 1, "{sort}");
-        assert_eq!(page["items"][0]["session_id"], "s250");
+        assert_eq!(page["items"][0]["id"], "s250");
         assert_eq!((page["damaged"].as_array().unwrap().len(), &page["moreDamaged"]), (100, &json!(true)), "{sort}");
         assert!(page["next"].is_null());
     }

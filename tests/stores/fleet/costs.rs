@@ -255,7 +255,7 @@ fn both_answers_of_a_call_that_was_taken_over_are_recorded() {
         let current = scene.claimed();
         assert_ne!(late.claimed.reservation, current.claimed.reservation);
         let commit_late =
-            || scene.fleet.ok("reservation.commit", json!({"uuid": late.claimed.reservation, "actual": "0.3"}));
+            || scene.fleet.ok("reservation.commit", json!({"id": late.claimed.reservation, "actual": "0.3"}));
         if late_first {
             commit_late();
             assert_eq!(scene.amounts(&budget), ["0.3", "0.4", "0"]);
@@ -275,7 +275,7 @@ fn a_take_over_that_a_budget_refuses_leaves_nothing_reserved() {
     let (scene, budget) = CostScene::start_waiting("1", &[""]);
     let late = scene.claimed();
     scene.fleet.host.clock.advance(LEASE);
-    scene.fleet.ok("reservation.commit", json!({"uuid": late.claimed.reservation, "actual": "0.9"}));
+    scene.fleet.ok("reservation.commit", json!({"id": late.claimed.reservation, "actual": "0.9"}));
     assert_eq!(scene.claim(), None, "the budget has 0.1");
     scene.fleet.after(LEASE);
     assert_eq!((scene.active().len(), scene.amounts(&budget)), (0, amounts_of("0.9", "0", "0")));

@@ -4,7 +4,7 @@ use runstate_core::decision::{Ctx, DomainQuery, LoadedDocument, ReadSet, Rejecti
 use runstate_core::limits::SAFE_INTEGER;
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Collection, Filter, Page, Query, Wire, page_rows, Key};
+use runstate_core::schema::{Collection, Filter, Key, Page, Query, Wire, page_rows};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json, collect_document, json_text, sort_by};
 
