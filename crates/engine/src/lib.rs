@@ -64,7 +64,7 @@ pub use store_operations::MIRROR;
 pub use store_operations::exported_collections;
 pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineChanges, ExpiredRows, Info};
 pub use url::{invalid_url_message, is_scheme, name_invalid_url, redact_rest, redact_url};
-use view_loading::ReadSource;
+use view_loading::{ReadSource, ViewLoader};
 
 /// Drives commands against one store.
 ///
@@ -374,21 +374,17 @@ impl Engine {
         let mut unread: Vec<Key> = Vec::new();
         loop {
             let known = self.catalog();
-            let view = view_loading::load(self, command, from, &unread, now).await?;
-            let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
-            ctx.stopwatch = self.shared.host.stopwatch();
-            ctx.max_writes = self.shared.store.capabilities().batch_writes;
-            let decision = command.decide(&view, &mut ctx);
-            let decision = decision.and_then(|decision| command::charge(command, decision, &view, &mut ctx));
-            let decision = decision.and_then(|decision| self.run_triggers(command, decision, &view, &ctx));
-            let decision = match decision {
-                // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
-                Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
-                    unread.extend(keys);
-                    continue;
-                }
-                decision => decision,
+            let mut loader = ViewLoader::new(self, command, from, now);
+            let decide = |command: &mut dyn AnyCommand, view: &View| {
+                let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
+                ctx.stopwatch = self.shared.host.stopwatch();
+                ctx.max_writes = self.shared.store.capabilities().batch_writes;
+                let decision = command.decide(view, &mut ctx)?;
+                let decision = command::charge(command, decision, view, &mut ctx)?;
+                self.run_triggers(command, decision, view, &ctx)
             };
+            let decision = loader.decide(command, &mut unread, decide).await?;
+            let view = loader.view;
             // Documents may be stale at first.
             let may_be_stale = from == ReadSource::Cache;
             from = ReadSource::Store;
@@ -458,7 +454,12 @@ impl Engine {
         let mut attempt = 0;
         let mut unread: Vec<Key> = Vec::new();
         loop {
-            let view = view_loading::load(self, command, ReadSource::Store, &unread, now).await?;
+            let mut loader = ViewLoader::new(self, command, ReadSource::Store, now);
+            let decide = |command: &mut dyn AnyCommand, view: &View| {
+                command.decide(view, &mut Ctx::new(self.new_command_id(), now, self.shared.settings.clone()))
+            };
+            let decision = loader.decide(command, &mut unread, decide).await?;
+            let view = loader.view;
             if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
                 attempt += 1;
                 if attempt >= DECIDE_ATTEMPTS {
@@ -471,12 +472,7 @@ impl Engine {
                 self.back_off(attempt).await;
                 continue;
             }
-            let mut ctx = Ctx::new(self.new_command_id(), now, self.shared.settings.clone());
-            match command.decide(&view, &mut ctx) {
-                Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
-                    unread.extend(keys);
-                    continue;
-                }
+            match decision {
                 Err(Rejection::Torn(_)) if attempt < DECIDE_ATTEMPTS => attempt += 1,
                 Ok(decision) if !decision.changes.is_empty() => {
                     return Err(Error::internal(format!(

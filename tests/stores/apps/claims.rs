@@ -1,12 +1,14 @@
 //! Claims of steps: leases, tokens, retries, timeouts.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use runstate::domain::apps::{AppExecution, QueuedStep, Step};
 use runstate::id::CommandId;
 use runstate::schema::{Entity as _, Key};
-use runstate::store::Freshness;
-use runstate::testing::{BatchExt as _, batch, block_on};
+use runstate::store::layer::Method;
+use runstate::store::{Freshness, Memory};
+use runstate::testing::{BatchExt as _, CountingStore, batch, block_on};
 use runstate::time::{Millis, Timestamp};
 use serde_json::{Value as Json, json};
 
@@ -172,4 +174,16 @@ fn steps_whose_executions_are_gone_delay_no_other_and_are_removed() {
         assert!(claims < 100, "{} of 20 wait after {claims} claims", waiting());
     }
     assert!(claims > 10, "removed after {claims} claims");
+}
+
+/// Repeated queries would find another head of a busy queue each time.
+#[test]
+fn a_claim_reads_the_documents_of_its_item_without_another_query() {
+    let store = Arc::new(CountingStore::new(Memory::new()));
+    let scene = AppScene::with_store(store.clone());
+    scene.save("1.0.0", json!({"steps": [{"id": 1, "name": "a"}]}));
+    scene.start(json!({}));
+    store.reset();
+    assert_eq!(scene.claim("a")["claimed"]["id"], "e:1");
+    assert_eq!(store.calls(Method::Query).calls, 1);
 }
