@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use runstate::decision::{Change, Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use runstate::decision::{Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use runstate::engine::{Engine, Error};
 use runstate::lease::{Claim, ClaimResult, ItemKind, Lease, LeaseNames, Leased, NextAvailable, StoredLease, claimed};
 use runstate::lease_names;
 use runstate::operation::{Domain, WorkItem};
-use runstate::schema::Entity;
+use runstate::schema::{Entity, Key};
 use runstate::store::Memory;
 use runstate::testing::TimedHost;
 use runstate::time::{Millis, Timestamp};
@@ -70,15 +70,16 @@ impl Leased for Chore {
         Ok(Some(claimed.clone()))
     }
 
-    fn pass_over<'a>(
-        _: &View,
-        ctx: &Ctx,
-        mut row: LoadedEntity<Self>,
-        _: &Rejection,
-        _: impl Iterator<Item = &'a Self>,
-    ) -> Result<Change, Rejection> {
-        row.entity.lease.skip(false, ctx.now);
-        row.update(ctx.now)
+    fn document(&self) -> Key {
+        Key::new(&Self::COLLECTION, &self.id)
+    }
+
+    fn skip(&mut self, ctx: &Ctx, _: &Rejection, is_orphan: bool) -> bool {
+        self.lease.skip(is_orphan, ctx.now)
+    }
+
+    fn claim_of(claimed: &ClaimedChore) -> (&str, u64) {
+        (&claimed.id, claimed.token)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use runstate_core::decision::{Cost, Ctx, Decision, ReadSet, Rejection, ReservationTerm, View};
 use runstate_core::error_code::ErrorCode;
+use runstate_core::lease::{is_abandoned, skipped_until};
 use runstate_core::schema::parse_decimal;
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json, fixed_text};
@@ -110,13 +111,17 @@ pub(super) fn reserve(
     Ok((view.budgets()?.reserve)(view, ctx, cost, term)?.map(Some))
 }
 
-/// Records why the cost of a call was refused, and lets it wait.
-pub(super) fn record_refusal(call: &mut Call, refusal: &Rejection, now: Timestamp) {
+/// Records why the claim of a call was refused, and lets it wait. `is_orphan`: because its execution does not exist;
+/// after a day the call is to be removed. Returns whether it is.
+pub(super) fn record_refusal(call: &mut Call, refusal: &Rejection, is_orphan: bool, now: Timestamp) -> bool {
     let message = refusal.to_string().replace("; nothing was changed", "");
     let name = Some(refusal.code().as_str().to_owned());
-    call.refusal = Some(CallError { name, message, timestamp: now, by: None });
+    let earlier = call.refusal.take().filter(|earlier| is_orphan && earlier.name == name);
+    let since = earlier.map_or(now, |earlier| earlier.timestamp);
+    call.refusal = Some(CallError { name, message, timestamp: since, by: None });
     let delay = Millis(now.since(call.request.timestamp).0 / 8).clamp(REFUSAL_DELAY, MAX_REFUSAL_DELAY);
-    call.available_at = Some(now + delay);
+    call.available_at = Some(if is_orphan { skipped_until(since, now) } else { now + delay });
+    is_orphan && is_abandoned(since, now)
 }
 
 /// Records what the answer to a call has cost: what was reserved, or `actual`. A cost that was not reserved is rejected

@@ -1,17 +1,18 @@
 //! How workers claim open calls of the kinds that they serve. Failures and retries are in `failure.rs`.
 
-use runstate_core::decision::{Change, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use runstate_core::decision::{Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::{
     Claim, ClaimResult, ClaimTarget, ItemKind, LEASE, Lease, LeaseNames, Leased, NextAvailable, stale_claim,
 };
 use runstate_core::lease_names;
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Filter, Wire};
+use runstate_core::schema::{Filter, Wire, Key};
 use runstate_value::time::{Millis, Timestamp};
 
 use super::call::{Call, ClaimState, TIMER, before_deadline};
 use super::call_cost;
+use super::execution::{self, EXECUTIONS};
 use super::work::Work;
 
 /// Claims one open call of the given kinds, or the given call, for a worker until its lease ends. The result is null if
@@ -147,6 +148,11 @@ impl Leased for Call {
         mut row: LoadedEntity<Self>,
         claim: &Claim<Self>,
     ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
+        let execution = row.entity.document();
+        view.require([execution.clone()])?;
+        if view.get(&execution).is_none() {
+            return Err(execution::not_found(&row.entity.execution_id));
+        }
         let lease = claim.begin(&mut row.entity, ctx.now)?;
         let reserved = reserve(view, ctx, &mut row.entity, false)?;
         let claimed = ClaimedCall {
@@ -167,15 +173,16 @@ impl Leased for Call {
         Ok(call.map(|row| Work::new(claimed.clone(), row.entity)))
     }
 
-    fn pass_over<'a>(
-        _: &View,
-        ctx: &Ctx,
-        mut row: LoadedEntity<Self>,
-        rejection: &Rejection,
-        _: impl Iterator<Item = &'a Self>,
-    ) -> Result<Change, Rejection> {
-        call_cost::record_refusal(&mut row.entity, rejection, ctx.now);
-        row.update(ctx.now)
+    fn document(&self) -> Key {
+        Key::new(&EXECUTIONS, &self.execution_id)
+    }
+
+    fn skip(&mut self, ctx: &Ctx, rejection: &Rejection, is_orphan: bool) -> bool {
+        call_cost::record_refusal(self, rejection, is_orphan, ctx.now)
+    }
+
+    fn claim_of(claimed: &ClaimedCall) -> (&str, u64) {
+        (&claimed.call, claimed.token)
     }
 
     /// A worker that is too late must not spend what its budget no longer has.

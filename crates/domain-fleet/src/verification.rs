@@ -2,6 +2,7 @@
 //! is before itself.
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::lease::lease_check;
 use runstate_core::operation::EntityCheck;
 use runstate_core::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Key, parse_decimal};
 use runstate_value::Json;
@@ -9,11 +10,11 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::budget::{ReservationStatus, ResourceBudget, ResourceReservation};
-use super::checkpoint::{Checkpoint, CheckpointPath};
+use super::checkpoint::{Checkpoint, CheckpointPath, QueuedVerification};
 use super::usage::ResourceUsage;
 
 /// The checks.
-pub(super) static CHECKS: &[&EntityCheck] = &[&BUDGET, &CHECKPOINT];
+pub(super) static CHECKS: &[&EntityCheck] = &[&BUDGET, &CHECKPOINT, &lease_check::<QueuedVerification>()];
 
 /// Budgets.
 static BUDGET: EntityCheck = EntityCheck {

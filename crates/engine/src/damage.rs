@@ -1,28 +1,76 @@
 //! The damaged documents that an engine has met. Each is reported once: it stays as it is until somebody mends it, and
 //! `verify` finds all of them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use runstate_core::id::Revision;
+use runstate_core::schema::Key;
+use runstate_store::StoreError;
 use runstate_value::{SortedMap, SortedSet};
 
-/// Most documents of one due rule that are known. Further ones are not reported.
+use super::{DueFailure, Engine, log};
+
+/// Most documents of one due rule or command that are known. Further ones are not reported.
 const MOST_KNOWN: usize = 1_000;
 
-/// The ids of the damaged documents that were reported, by due rule.
+/// What is known, by the name of a due rule or a command.
 #[derive(Default)]
-pub(super) struct ReportedDamage(Mutex<SortedMap<&'static str, SortedSet<String>>>);
+struct Known {
+    reported: SortedSet<String>,
+    /// Entities that were due although their command found nothing to do.
+    idle: SortedMap<String, Revision>,
+}
+
+/// The damaged documents that were reported, and failures for the next report of due work.
+#[derive(Default)]
+pub(super) struct ReportedDamage {
+    known: Mutex<SortedMap<&'static str, Known>>,
+    failures: Mutex<Vec<DueFailure>>,
+}
 
 impl ReportedDamage {
     /// Whether a damaged document is to be reported. Later calls return `false`.
     pub fn is_new(&self, of: &'static str, id: &str) -> bool {
-        let mut reported = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let ids = reported.or_default(of);
-        ids.len() < MOST_KNOWN && ids.insert(id.to_owned(), ()).is_none()
+        let mut known = self.lock();
+        let reported = &mut known.or_default(of).reported;
+        reported.len() < MOST_KNOWN && reported.insert(id.to_owned(), ()).is_none()
     }
 
     /// Whether a damaged document was reported.
     pub fn contains(&self, of: &str, id: &str) -> bool {
-        let reported = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reported.get(of).is_some_and(|ids| ids.contains_key(id))
+        self.lock().get(of).is_some_and(|known| known.reported.contains_key(id))
+    }
+
+    /// Whether the command of a due entity has found nothing to do before at this revision.
+    pub fn was_idle(&self, of: &'static str, id: &str, revision: &Revision) -> bool {
+        let mut known = self.lock();
+        let idle = &mut known.or_default(of).idle;
+        if idle.len() >= MOST_KNOWN {
+            *idle = SortedMap::default();
+        }
+        idle.insert(id.to_owned(), revision.clone()).is_some_and(|before| before == *revision)
+    }
+
+    /// The failures that no report of due work has.
+    pub fn take_failures(&self) -> Vec<DueFailure> {
+        std::mem::take(&mut *self.failures.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SortedMap<&'static str, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// Reports damaged documents that a command has passed over, as due work does: in the log, and in its next report.
+    pub(super) fn report_damage(&self, command: &'static str, damaged: Vec<(Key, String)>) {
+        for (key, why) in damaged {
+            if self.shared.reported_damage.is_new(command, &key.id) {
+                let error = StoreError::Corrupt { at: key.to_string(), why }.into();
+                log::due_failed(&key.id, &error);
+                let mut failures = self.shared.reported_damage.failures.lock().unwrap_or_else(PoisonError::into_inner);
+                failures.push(DueFailure { id: key.id.to_string(), error });
+            }
+        }
     }
 }

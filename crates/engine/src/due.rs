@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use runstate_core::error_code::ErrorCode;
+use runstate_core::id::Revision;
 use runstate_core::operation::{DueKind, DueRow, DueRule, Parameter};
 use runstate_core::schema::DamagedDocument;
 use runstate_store::{Freshness, Row, StoreError};
@@ -120,7 +121,7 @@ impl Engine {
     /// A document that cannot be read is among the failures, in one report of this engine. It delays no other.
     pub async fn run_due(&self, limit: u32, run_limit: RunLimit) -> Result<DueReport, Error> {
         let now = self.now();
-        let mut report = DueReport::default();
+        let mut report = DueReport { failed: self.shared.reported_damage.take_failures(), ..DueReport::default() };
         // The first read sees every acknowledged commit, and the others are no older.
         let mut freshness = Freshness::Linearizable;
         for rule in self.shared.registry.due_rules() {
@@ -210,7 +211,7 @@ impl Engine {
                         one_part: run_limit == RunLimit::Slice,
                         refreshed: None,
                     };
-                    match self.run_due_row(rule, due).await {
+                    match self.run_due_row(rule, due, &row.stored.revision).await {
                         Ok(kind) => {
                             done += u32::from(kind.is_some());
                             match kind {
@@ -248,7 +249,13 @@ impl Engine {
         }
     }
 
-    async fn run_due_row(&self, rule: &DueRule, mut row: DueRow<'_>) -> Result<Option<DueKind>, Error> {
+    async fn run_due_row(
+        &self,
+        rule: &DueRule,
+        mut row: DueRow<'_>,
+        revision: &Revision,
+    ) -> Result<Option<DueKind>, Error> {
+        let id = row.id.to_owned();
         if (rule.maintains)(row.document) {
             row.refreshed = self.store().maintain().await?;
         }
@@ -256,11 +263,16 @@ impl Engine {
         let max_parts = row.one_part.then_some(1);
         match self.execute_any(&mut *command, None, max_parts).await {
             Ok(_) => {}
-            // Another process was faster.
             Err(error)
                 if matches!(error.code, ErrorCode::NOT_FOUND | ErrorCode::ILLEGAL_TRANSITION | ErrorCode::STALE) =>
             {
-                return Ok(None);
+                // Another process was faster, unless the entity is as it was: its due time contradicts the rest of it.
+                if !self.shared.reported_damage.was_idle(rule.name, &id, revision) {
+                    return Ok(None);
+                }
+                let at = format!("{}/{id}", rule.collection.name);
+                let why = format!("it is due by its `{}`, and cannot be: {}", rule.field, error.message);
+                return Err(StoreError::Corrupt { at, why }.into());
             }
             Err(error) => return Err(error),
         }

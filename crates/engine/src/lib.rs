@@ -383,8 +383,11 @@ impl Engine {
                 let decision = command::charge(command, decision, view, &mut ctx)?;
                 self.run_triggers(command, decision, view, &ctx)
             };
-            let decision = loader.decide(command, &mut unread, decide).await?;
+            let mut decision = loader.decide(command, &mut unread, decide).await?;
             let view = loader.view;
+            if let Ok(decision) = &mut decision {
+                self.report_damage(command.name(), std::mem::take(&mut decision.damaged));
+            }
             // Documents may be stale at first.
             let may_be_stale = from == ReadSource::Cache;
             from = ReadSource::Store;

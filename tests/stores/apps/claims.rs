@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use runstate::domain::apps::{AppExecution, QueuedStep, Step};
+use runstate::domain::apps::{AppExecution, Delivery, QueuedStep, Step};
+use runstate::engine::{DueReport, RunLimit};
 use runstate::id::CommandId;
 use runstate::schema::{Entity as _, Key};
 use runstate::store::layer::Method;
@@ -174,6 +175,82 @@ fn steps_whose_executions_are_gone_delay_no_other_and_are_removed() {
         assert!(claims < 100, "{} of 20 wait after {claims} claims", waiting());
     }
     assert!(claims > 10, "removed after {claims} claims");
+}
+
+/// The ids of failed entities.
+fn failures(report: &DueReport) -> Vec<&str> {
+    report
+        .failed
+        .iter()
+        .inspect(|failed| assert_eq!(failed.error.code.as_str(), "corrupt"))
+        .map(|one| &*one.id)
+        .collect()
+}
+
+/// Inserts rows of the queue that another program has changed, before all others of the name `a`.
+fn insert_queued(scene: &AppScene, count: usize, lease: &Json) -> Vec<String> {
+    let ids: Vec<String> = (0..count).map(|n| format!("bad{n:03}:1")).collect();
+    for (n, id) in ids.iter().enumerate() {
+        let mut row =
+            json!({"id": id, "execution_id": format!("bad{n:03}"), "step_id": 1, "step_name": "a", "attempts": 0});
+        row.as_object_mut().unwrap().extend(lease.as_object().unwrap().clone());
+        let insert = batch(CommandId::new(&format!("insert {id}")).unwrap()).insert(&QueuedStep::COLLECTION, id, row);
+        block_on(scene.engine.store().commit(insert)).unwrap();
+    }
+    ids
+}
+
+#[test]
+fn queued_steps_with_a_contradictory_lease_delay_no_other_and_are_reported_once() {
+    let both = json!({"available_at": 1, "owner": "x", "due_at": 9_000_000_000_000_000_i64, "token": 1});
+    let last_token = json!({"available_at": 1, "token": 9_007_199_254_740_991_i64});
+    for lease in [both, last_token] {
+        let scene = scene(json!({}));
+        let ids = insert_queued(&scene, 70, &lease);
+        assert_eq!(scene.claim("a")["claimed"]["id"], "e:1", "{lease}");
+        assert!(scene.claim("a").is_null());
+        let run = || block_on(scene.engine.run_due(100, RunLimit::Stop)).unwrap();
+        let report = run();
+        let mut failed = failures(&report);
+        failed.sort_unstable();
+        assert_eq!(failed, ids, "{lease}");
+        assert!(run().failed.is_empty(), "{lease}");
+        let verified = block_on(scene.engine.verify(|_| {})).unwrap();
+        let named: BTreeSet<&str> = verified.findings.iter().map(|finding| finding.at.as_str()).collect();
+        for id in &ids {
+            assert!(named.contains(&*format!("apps.step_queue/{id}")), "{lease}");
+        }
+    }
+}
+
+#[test]
+fn an_item_that_is_due_but_not_claimed_is_not_due_for_ever() {
+    let scene = scene(json!({}));
+    insert_queued(&scene, 1, &json!({"due_at": 1, "token": 1}));
+    // It can be decoded, but only a running delivery has `due_at`.
+    let delivery = json!({
+        "id": "d", "subscription_id": "s", "event": "e", "occurred_at": 1, "data": {}, "status": "pending",
+        "available_at": 9_000_000_000_000_i64, "due_at": 1, "attempts": 0, "token": 0, "created_at": 1
+    });
+    let insert = batch(CommandId::new("insert").unwrap()).insert(&Delivery::COLLECTION, "d", delivery);
+    block_on(scene.engine.store().commit(insert)).unwrap();
+    let reports = [(); 3].map(|()| block_on(scene.engine.run_due(100, RunLimit::Stop)).unwrap());
+    // Another process may have been faster, so it is damaged only if it is met again as it was.
+    assert_eq!(reports.iter().map(failures).collect::<Vec<_>>(), [vec!["bad000:1"], vec!["d"], vec![]]);
+    let next = block_on(scene.engine.next_due(Freshness::Linearizable)).unwrap();
+    assert!(next.is_none_or(|at| at > scene.host.clock.now()), "{next:?}");
+}
+
+#[test]
+fn a_repeated_claim_whose_claim_has_ended_returns_nothing() {
+    let scene = scene(json!({"retry": {"max_attempts": 5, "backoff_ms": 0}}));
+    let claim = |id: &str| scene.ok("step.claim", json!({"names": ["a"], "owner": "w", "commandId": id}));
+    let first = claim("c1");
+    scene.ok("step.release", claim_of(&first, json!({})));
+    assert!(claim("c1").is_null());
+    let second = claim("c2");
+    assert!(claim("c1").is_null(), "another worker has it");
+    assert_eq!(claim("c2"), second);
 }
 
 /// Repeated queries would find another head of a busy queue each time.

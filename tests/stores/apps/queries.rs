@@ -32,9 +32,9 @@ fn lists_find_executions_by_user_status_and_time() {
     let scene = scene();
     let latest = json!({"user": "ada", "sort": "startedAt", "descending": true, "limit": 10});
     assert_eq!(items(&scene.ok("execution.list", latest), "status"), ["failed", "completed"]);
-    assert_eq!(items(&scene.ok("execution.failed", json!({})), "user_id"), ["ada"]);
+    assert_eq!(items(&scene.ok("execution.failed", json!({})), "userId"), ["ada"]);
     scene.host.clock.advance(Millis::days(1));
-    assert_eq!(items(&scene.ok("execution.failed", json!({"hours": 23})), "user_id"), Vec::<Json>::new());
+    assert_eq!(items(&scene.ok("execution.failed", json!({"hours": 23})), "userId"), Vec::<Json>::new());
 }
 
 #[test]

@@ -224,7 +224,7 @@ fn retried_execution_continues_its_task() {
     assert_eq!(scene.state("t"), (json!("failed"), json!("other"), json!(1)));
     scene.ok("task.complete", json!({"id": "other"}));
     scene.ok("task.retry", json!({"id": "t"}));
-    assert_eq!(scene.start("t").get("execution"), None);
+    assert_eq!(scene.start("t")["execution"], Json::Null);
     scene.cvm("answer", json!({"id": "task:t:0", "answer": "well"}));
     assert_eq!(scene.state("t"), (json!("completed"), Json::Null, json!(0)));
     scene.check();

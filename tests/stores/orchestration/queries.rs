@@ -47,7 +47,7 @@ fn a_session_with_an_unknown_status_hides_no_other_one() {
     // As a newer version would write it.
     static UNDECLARED: Collection = Collection::new("orchestration.sessions", 1);
     block_on(store.migrate(&Catalog::new(&[&UNDECLARED]).unwrap())).unwrap();
-    let sleeping = with(scene.show("b"), json!({"status": "hibernating"}));
+    let sleeping = with(scene.stored(&Session::COLLECTION, "b"), json!({"status": "hibernating"}));
     block_on(store.commit(batch(CommandId::new("newer").unwrap()).put(&UNDECLARED, "b", sleeping))).unwrap();
 
     let scene = SessionScene::open_beside(&scene, store);

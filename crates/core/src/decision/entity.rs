@@ -81,13 +81,19 @@ impl View {
         self.rows(name).unwrap_or_default().iter().map(load).collect()
     }
 
-    /// The entities that these queries returned, each once, to change them. Those that cannot be read are left out:
-    /// verification reports them.
-    pub fn readable_entities<E: Entity>(&self, names: &[&str]) -> Vec<LoadedEntity<E>> {
-        let load = |(key, row): &(Key, LoadedDocument)| {
-            Some(LoadedEntity { entity: read(key, row).ok()?, key: key.clone(), document: row.clone() })
+    /// The entities that these queries returned, each once, to change them. An error is a document that cannot be read,
+    /// with the reason ([`Decision::damaged`]).
+    pub fn each_entity<E: Entity>(
+        &self,
+        names: &'static [&'static str],
+    ) -> impl Iterator<Item = Result<LoadedEntity<E>, (Key, String)>> {
+        let load = |(key, row): &(Key, LoadedDocument)| match decode(key, &row.document) {
+            Ok(entity) => Ok(LoadedEntity { entity, key: key.clone(), document: row.clone() }),
+            Err(violation) => Err((key.clone(), violation.to_string())),
         };
-        self.all_rows(names).filter_map(load).collect()
+        let pages = names.iter().flat_map(|name| self.page_of::<()>(name, Vec::new()).damaged);
+        let unreadable = pages.map(|one| Err((Key::new(&E::COLLECTION, &one.id), one.reason)));
+        self.all_rows(names).map(load).chain(unreadable)
     }
 
     /// The page of entities that the query `name` returned. One that cannot be read is among the damaged ones.

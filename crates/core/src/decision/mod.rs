@@ -73,6 +73,8 @@ pub struct Decision<O> {
     pub hints: Vec<Hint>,
     /// The decoded forms of documents as they are after this decision.
     pub cached: Vec<(Key, CachedValue)>,
+    /// Damaged documents that the decision has passed over, with the reasons. The engine reports each once.
+    pub damaged: Vec<(Key, String)>,
 }
 
 /// One change to a document.
@@ -184,13 +186,20 @@ pub enum Hint {
 impl<O> Decision<O> {
     /// Creates a decision without changes.
     pub fn new(output: O) -> Self {
-        Self { output, changes: Vec::new(), checks: Vec::new(), hints: Vec::new(), cached: Vec::new() }
+        Self {
+            output,
+            changes: Vec::new(),
+            checks: Vec::new(),
+            hints: Vec::new(),
+            cached: Vec::new(),
+            damaged: Vec::new(),
+        }
     }
 
     /// Replaces the output.
     pub fn map<P>(self, output: impl FnOnce(O) -> P) -> Decision<P> {
-        let Self { output: value, changes, checks, hints, cached } = self;
-        Decision { output: output(value), changes, checks, hints, cached }
+        let Self { output: value, changes, checks, hints, cached, damaged } = self;
+        Decision { output: output(value), changes, checks, hints, cached, damaged }
     }
 
     /// Adds a change.
@@ -201,11 +210,12 @@ impl<O> Decision<O> {
 
     /// Adds what another command decided on the same view, so that both are committed together. Returns its output.
     pub fn include<P>(&mut self, other: Decision<P>) -> P {
-        let Decision { output, changes, checks, hints, cached } = other;
+        let Decision { output, changes, checks, hints, cached, damaged } = other;
         self.changes.extend(changes);
         self.checks.extend(checks);
         self.hints.extend(hints);
         self.cached.extend(cached);
+        self.damaged.extend(damaged);
         output
     }
 
@@ -433,6 +443,11 @@ impl View {
         let mut seen = BTreeSet::new();
         let rows = names.iter().flat_map(|name| self.rows(name).unwrap_or_default());
         rows.filter(move |(key, _)| seen.insert(key))
+    }
+
+    /// The limit of the query `name`; `None` before it was run.
+    pub fn limit(&self, name: &str) -> Option<u32> {
+        self.query_results.get(name)?.0.limit
     }
 
     /// The cursor of the page that follows the result of the query `name`; `None` if no row follows.

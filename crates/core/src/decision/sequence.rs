@@ -25,7 +25,7 @@ impl<O> Decision<O> {
     /// Adds what was decided on the view after this decision ([`View::after`]). Returns its output. Two changes of a
     /// document become one.
     pub fn follow<P>(&mut self, later: Decision<P>) -> P {
-        let Decision { output, changes, checks, hints, cached } = later;
+        let Decision { output, changes, checks, hints, cached, damaged } = later;
         for change in changes {
             let earlier = self.changes.iter_mut().find(|earlier| earlier.key() == change.key());
             match (earlier, change) {
@@ -46,6 +46,7 @@ impl<O> Decision<O> {
         checks.retain(|(key, _)| !changes.iter().any(|change| change.key() == key));
         self.hints.extend(hints);
         self.cached.extend(cached);
+        self.damaged.extend(damaged);
         output
     }
 }

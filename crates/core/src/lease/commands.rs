@@ -1,21 +1,24 @@
 //! The commands that all items of workers have.
 
 use std::any::Any;
+use std::cell::LazyCell;
 use std::marker::PhantomData;
 
 use runstate_value::Json;
 use runstate_value::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{
-    KINDS_PER_CLAIM, LEASE, Lease, Leased, MOST_PASSED_OVER, SHORTEST_LEASE, check_lease, check_name, next_token, pick,
-    stale_claim,
+    KINDS_PER_CLAIM, LEASE, Lease, Leased, MOST_PASSED_OVER, SHORTEST_LEASE, check_lease, check_name, has_next_token,
+    next_token, pick, stale_claim,
 };
 use crate::decision::{
-    AnyCommand, Command, Ctx, Decision, DomainQuery, LoadedDocument, LoadedEntity, Ports, ReadSet, Rejection,
+    AnyCommand, Change, Command, Ctx, Decision, DomainQuery, LoadedDocument, LoadedEntity, Ports, ReadSet, Rejection,
     TypedCommand, TypedQuery, View,
 };
-use crate::operation::{DueRule, Operation};
+use crate::limits::MAX_PAGE_ROWS;
+use crate::operation::{DueRule, EntityCheck, Operation};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Freshness, Key, Query};
 
@@ -35,19 +38,40 @@ fn check_kinds<L: Leased>(kinds: &[String]) -> Result<(), Rejection> {
     })
 }
 
-/// Reads the first `limit` items of each of these kinds that are available at this time.
-fn reads_of_kinds<L: Leased>(view: &View, kinds: &[String], available_at: &Filter, limit: u32) -> ReadSet {
+/// Reads the first items of each of these kinds that are available at this time, as many as `limit` says for the query.
+fn reads_of_kinds<L: Leased>(
+    view: &View,
+    kinds: &[String],
+    available_at: &Filter,
+    limit: impl Fn(&'static str) -> u32,
+) -> ReadSet {
     let (reads, condition) = L::condition(view);
     let Some(condition) = condition else { return reads };
     let queries = match L::KIND {
         Some(kind) => kinds.iter().map(|one| Query::of(&L::COLLECTION).eq(kind.field, one.as_str())).collect(),
         None => vec![Query::of(&L::COLLECTION)],
     };
-    let queries = queries.into_iter().map(|query| {
+    KIND_QUERIES.iter().zip(queries).fold(reads, |reads, (name, query)| {
         let query = query.filter(available_at.clone()).filter(condition.clone());
-        query.sort(L::AVAILABLE_AT, Ascending).limit(limit).with_unreadable()
-    });
-    KIND_QUERIES.iter().zip(queries).fold(reads, |reads, (name, query)| reads.query(name, query))
+        reads.query(name, query.sort(L::AVAILABLE_AT, Ascending).limit(limit(name)).with_unreadable())
+    })
+}
+
+/// The items that the queries for kinds have found. An error is one that is damaged, with the reason.
+fn found_items<L: Leased>(view: &View) -> impl Iterator<Item = Result<LoadedEntity<L>, (Key, String)>> {
+    view.each_entity::<L>(&KIND_QUERIES).map(|row| {
+        let row = row?;
+        match lease_problem(&row.entity) {
+            Some(problem) => Err((row.key().clone(), problem.to_owned())),
+            None => Ok(row),
+        }
+    })
+}
+
+/// Why no claim of the item can begin or end: another program has changed its lease.
+fn lease_problem<L: Leased>(row: &L) -> Option<&'static str> {
+    let is_last = row.lease().is_some_and(|lease| !has_next_token(lease.token));
+    row.contradiction().or_else(|| is_last.then_some("no token is greater than its `token`"))
 }
 
 /// The item that a worker has claimed under this token.
@@ -96,15 +120,21 @@ impl<L: Leased> Claim<L> {
         row.set_lease(lease.clone());
         Ok(lease)
     }
+}
 
-    fn candidates(&self, view: &View, now: Timestamp) -> Vec<LoadedEntity<L>> {
-        let (mut rows, is_named) = match &self.of {
-            ClaimTarget::Item(id) => (L::find(view, id).ok().flatten().into_iter().collect(), true),
-            ClaimTarget::Kinds(_) => (view.readable_entities::<L>(&KIND_QUERIES), false),
-        };
-        rows.retain(|row| row.entity.may_be_claimed(now, is_named));
-        rows
-    }
+/// Lets an item wait whose claim was rejected, so that it delays no other, or removes it. `next`: those that are tried
+/// after it, to read their documents at once.
+fn pass_over<'a, L: Leased>(
+    view: &View,
+    ctx: &Ctx,
+    mut row: LoadedEntity<L>,
+    rejection: &Rejection,
+    next: impl Iterator<Item = &'a L>,
+) -> Result<Change, Rejection> {
+    let document = row.entity.document();
+    view.require(next.map(Leased::document).chain([document.clone()]))?;
+    let is_orphan = view.get(&document).is_none();
+    if row.entity.skip(ctx, rejection, is_orphan) { Ok(row.delete()) } else { row.update(ctx.now) }
 }
 
 /// The result of a claim, by default of none. The ledger keeps the claim alone: a repeat reads the work.
@@ -113,7 +143,7 @@ impl<L: Leased> Claim<L> {
 pub struct ClaimResult<L: Leased> {
     /// The claim; `None`: no item may be claimed.
     claimed: Option<L::Claimed>,
-    /// The work. `None`: no item was claimed, or the claimed item does not exist any more.
+    /// The work. `None`: no item was claimed, or the claim of a repeat has ended.
     #[serde(skip)]
     pub work: Option<Box<L::Work>>,
 }
@@ -148,14 +178,30 @@ impl<L: Leased> Command for Claim<L> {
             ClaimTarget::Item(id) => ReadSet::entity::<L>(id),
             ClaimTarget::Kinds(kinds) => {
                 let now = Filter::Lte(L::AVAILABLE_AT.to_owned(), view.now().as_millis().into());
-                reads_of_kinds::<L>(view, kinds, &now, view.spread())
+                // Damaged items keep their places, so it reads on behind them.
+                let is_behind = LazyCell::new(|| !found_items::<L>(view).any(|row| row.is_ok()));
+                reads_of_kinds::<L>(view, kinds, &now, |name| match view.limit(name) {
+                    Some(limit) if view.next_cursor(name).is_some() && *is_behind => (limit * 2).min(MAX_PAGE_ROWS),
+                    limit => limit.unwrap_or_else(|| view.spread()),
+                })
             }
         }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ClaimResult<L>>, Rejection> {
-        let mut candidates = self.candidates(view, ctx.now);
-        let mut passed_over = Decision::new(ClaimResult::default());
+        let (mut candidates, mut passed_over) = (Vec::new(), Decision::new(ClaimResult::default()));
+        let is_named = match &self.of {
+            ClaimTarget::Item(id) => {
+                candidates.extend(L::find(view, id)?);
+                true
+            }
+            ClaimTarget::Kinds(_) => {
+                let damaged = found_items::<L>(view).filter_map(|row| row.map(|row| candidates.push(row)).err());
+                passed_over.damaged.extend(damaged);
+                false
+            }
+        };
+        candidates.retain(|row| row.entity.may_be_claimed(ctx.now, is_named));
         while !candidates.is_empty() && passed_over.changes.len() < MOST_PASSED_OVER {
             let row = candidates.swap_remove(pick(ctx, candidates.len()));
             match L::claim(view, ctx, row.clone(), self) {
@@ -164,12 +210,9 @@ impl<L: Leased> Command for Claim<L> {
                     return Ok(claimed);
                 }
                 // Another item may be claimed, and this one later.
-                Err(rejection)
-                    if matches!(self.of, ClaimTarget::Kinds(_))
-                        && !matches!(rejection, Rejection::Unread(_) | Rejection::Torn(_)) =>
-                {
+                Err(rejection) if !is_named && !matches!(rejection, Rejection::Unread(_) | Rejection::Torn(_)) => {
                     let next = candidates.iter().rev().take(MOST_PASSED_OVER).map(|next| &next.entity);
-                    passed_over.changes.push(L::pass_over(view, ctx, row, &rejection, next)?);
+                    passed_over.changes.push(pass_over(view, ctx, row, &rejection, next)?);
                 }
                 Err(rejection) => return Err(rejection),
             }
@@ -203,7 +246,9 @@ impl<L: Leased> DomainQuery for ClaimedWork<L> {
     type Output = Option<L::Work>;
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<L::Work>, Rejection> {
-        L::work(view, &self.claimed)
+        let (id, token) = L::claim_of(&self.claimed);
+        let is_held = |row: &LoadedEntity<L>| row.entity.lease().is_some_and(|lease| lease.is_held_with(token));
+        if L::find(view, id)?.is_some_and(|row| is_held(&row)) { L::work(view, &self.claimed) } else { Ok(None) }
     }
 }
 
@@ -332,7 +377,11 @@ impl<L: Leased> Command for Expire<L> {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
         let has_ended = |lease: Lease| lease.owner.is_some() && lease.available_at <= ctx.now;
-        let row = L::find(view, &self.id)?.filter(|row| row.entity.lease().is_some_and(has_ended));
+        let row = L::find(view, &self.id)?;
+        if let Some((row, problem)) = row.as_ref().and_then(|row| Some((row, row.entity.contradiction()?))) {
+            return Err(Rejection::damaged(row.key(), &problem));
+        }
+        let row = row.filter(|row| row.entity.lease().is_some_and(has_ended));
         let mut row = row.ok_or_else(|| Rejection::Stale {
             what: format!("the claim of {} `{}` is not due; nothing was changed", L::NOUN, self.id),
         })?;
@@ -344,6 +393,35 @@ impl<L: Leased> Command for Expire<L> {
             }
             decision => decision,
         }
+    }
+}
+
+/// Verifies the lease of an item. Changes nothing.
+struct InspectLease<L> {
+    id: String,
+    item: PhantomData<fn() -> L>,
+}
+
+/// The check of the leases of items.
+pub const fn lease_check<L: Leased>() -> EntityCheck {
+    EntityCheck {
+        collection: &L::COLLECTION,
+        inspect: |id| TypedQuery::boxed(InspectLease::<L> { id: id.to_owned(), item: PhantomData }),
+        rows: &[],
+    }
+}
+
+impl<L: Leased> DomainQuery for InspectLease<L> {
+    const NAME: &'static str = "inspect_lease";
+    /// `None`: the item does not exist.
+    type Output = Option<Json>;
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Json>, Rejection> {
+        let inspect = |row: LoadedEntity<L>| {
+            let problems: Vec<&str> = lease_problem(&row.entity).into_iter().collect();
+            json!({"revision": row.revision().to_string(), "problems": problems})
+        };
+        Ok(L::find(view, &self.id)?.map(inspect))
     }
 }
 
@@ -373,7 +451,7 @@ impl<L: Leased> DomainQuery for NextAvailable<L> {
     fn reads(&self, view: &View) -> ReadSet {
         // An index of timestamps is selected by a condition on their order.
         let any = Filter::Gte(L::AVAILABLE_AT.to_owned(), i64::MIN.into());
-        reads_of_kinds::<L>(view, &self.kinds, &any, 1).with_freshness(Freshness::Session)
+        reads_of_kinds::<L>(view, &self.kinds, &any, |_| 1).with_freshness(Freshness::Session)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::commands::{Claim, ClaimResult};
-use super::{ORPHAN_KEPT, has_next_token, skipped_until};
-use crate::decision::{Change, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use super::{has_next_token, is_abandoned, skipped_until};
+use crate::decision::{Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use crate::marker::MaybeSync;
 use crate::schema::{Entity, Fields, Filter, Key, Wire};
 
@@ -132,6 +132,14 @@ pub trait Leased: Entity + MaybeSync {
         }
     }
 
+    /// The document without which it cannot be done.
+    fn document(&self) -> Key;
+
+    /// Why the fields of its lease cannot all be true; `None`: they can.
+    fn contradiction(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The item with this id, if it exists.
     fn find(view: &View, id: &str) -> Result<Option<LoadedEntity<Self>>, Rejection> {
         view.find_entity(id)
@@ -163,18 +171,15 @@ pub trait Leased: Entity + MaybeSync {
         claim: &Claim<Self>,
     ) -> Result<Decision<ClaimResult<Self>>, Rejection>;
 
-    /// The work of a claim, for a repeated one; `None`: the item does not exist any more.
+    /// The id of a claimed item, and the token of its claim.
+    fn claim_of(claimed: &Self::Claimed) -> (&str, u64);
+
+    /// The work of a claim that has not ended, for a repeated one; `None`: it cannot be done any more.
     fn work(view: &View, claimed: &Self::Claimed) -> Result<Option<Self::Work>, Rejection>;
 
-    /// Lets an item wait whose claim was rejected, so that it delays no other. `next`: those that are tried after it, to
-    /// read their documents at once.
-    fn pass_over<'a>(
-        view: &View,
-        ctx: &Ctx,
-        row: LoadedEntity<Self>,
-        rejection: &Rejection,
-        next: impl Iterator<Item = &'a Self>,
-    ) -> Result<Change, Rejection>;
+    /// Lets the item wait, because its claim was rejected. `is_orphan`: its document does not exist. Returns whether it
+    /// is to be removed.
+    fn skip(&mut self, ctx: &Ctx, rejection: &Rejection, is_orphan: bool) -> bool;
 
     /// Stores an item with a new lease, and what changes with it.
     fn extend(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
@@ -226,10 +231,11 @@ impl StoredLease {
         Self { available_at: Some(now), skipped_since: None, due_at: None, owner: None, token: 0, attempts: 0 }
     }
 
-    /// Whether the fields agree: it is claimed until a time, or may be claimed from a time on.
-    pub fn is_consistent(&self) -> bool {
+    /// See [`Leased::contradiction`]: it is claimed until a time, or may be claimed from a time on.
+    pub fn contradiction(&self) -> Option<&'static str> {
         let is_claimed = self.owner.is_some();
-        is_claimed == self.available_at.is_none() && is_claimed == self.due_at.is_some()
+        let is_consistent = is_claimed == self.available_at.is_none() && is_claimed == self.due_at.is_some();
+        (!is_consistent).then_some("it must have either `available_at`, or `owner` and `due_at`")
     }
 
     /// See [`Leased::lease`].
@@ -247,11 +253,10 @@ impl StoredLease {
         *self = Self { available_at, skipped_since, due_at, owner, token, attempts };
     }
 
-    /// See [`Leased::pass_over`]: it waits ever longer. If its document is missing for a day, it is to be removed:
-    /// returns whether it is.
+    /// See [`Leased::skip`]: it waits ever longer. Without its document it is to be removed after a day.
     pub fn skip(&mut self, is_orphan: bool, now: Timestamp) -> bool {
         let since = *self.skipped_since.get_or_insert(now);
         self.available_at = Some(skipped_until(since, now));
-        is_orphan && now.since(since) >= ORPHAN_KEPT
+        is_orphan && is_abandoned(since, now)
     }
 }

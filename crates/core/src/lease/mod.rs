@@ -17,7 +17,7 @@ use crate::decision::{Ctx, Rejection};
 use crate::error_code::ErrorCode;
 use crate::limits::SAFE_INTEGER;
 
-pub use commands::{Claim, ClaimResult, ClaimTarget, Expire, Heartbeat, NextAvailable, Release, claimed};
+pub use commands::{Claim, ClaimResult, ClaimTarget, Expire, Heartbeat, NextAvailable, Release, claimed, lease_check};
 pub use item::{ItemKind, Lease, LeaseNames, Leased, OperationNames, StoredLease};
 
 /// The duration of a lease, if the worker names none.
@@ -62,6 +62,11 @@ fn has_next_token(last: u64) -> bool {
 pub fn skipped_until(since: Timestamp, now: Timestamp) -> Timestamp {
     let (shortest, longest) = SKIPPED_FOR;
     now + now.since(since).clamp(shortest, longest)
+}
+
+/// Whether an item is to be removed whose document is missing since `since`.
+pub fn is_abandoned(since: Timestamp, now: Timestamp) -> bool {
+    now.since(since) >= ORPHAN_KEPT
 }
 
 /// Rejects a lease that is too short or too long.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Change, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use runstate_core::decision::{Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::{Claim, ClaimResult, LEASE_EXPIRED, Lease, LeaseNames, Leased, skipped_until};
 use runstate_core::lease_names;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Entity, Filter, Query};
+use runstate_core::schema::{Entity, Filter, Key, Query};
 
 use super::work::DeliveryWork;
 use super::{Delivery, DeliveryState};
@@ -84,30 +84,28 @@ impl Leased for Delivery {
         Decision::new(ClaimResult::new(claimed, work)).save(row, ctx.now)
     }
 
-    fn work(view: &View, (id, token): &(String, u64)) -> Result<Option<DeliveryWork>, Rejection> {
-        let is_held = |row: &Self| matches!(row.state, DeliveryState::Running { .. }) && row.token == *token;
-        let delivery = view.find_entity::<Self>(id)?.filter(|row| is_held(&row.entity));
-        let Some(delivery) = delivery else { return Ok(None) };
+    fn document(&self) -> Key {
+        Key::new(&Subscription::COLLECTION, &self.subscription_id)
+    }
+
+    fn claim_of((id, token): &(String, u64)) -> (&str, u64) {
+        (id, *token)
+    }
+
+    fn work(view: &View, (id, _): &(String, u64)) -> Result<Option<DeliveryWork>, Rejection> {
+        let Some(delivery) = view.find_entity::<Self>(id)? else { return Ok(None) };
         let subscription = view.find_entity::<Subscription>(&delivery.entity.subscription_id)?;
         Ok(subscription.map(|subscription| DeliveryWork::new(delivery.entity, subscription.entity)))
     }
 
-    /// Without an active subscription it is a dead letter.
-    fn pass_over<'a>(
-        view: &View,
-        ctx: &Ctx,
-        mut row: LoadedEntity<Self>,
-        rejection: &Rejection,
-        next: impl Iterator<Item = &'a Self>,
-    ) -> Result<Change, Rejection> {
-        view.require_entities::<Subscription>(next.map(|next| &next.subscription_id))?;
+    /// Without an active subscription it is a dead letter. A caller may send it again.
+    fn skip(&mut self, ctx: &Ctx, rejection: &Rejection, _: bool) -> bool {
         if rejection.code() == ErrorCode::ILLEGAL_TRANSITION {
-            row.entity.fail(ctx, &rejection.to_string(), true);
+            self.fail(ctx, &rejection.to_string(), true);
         } else {
-            let available_at = skipped_until(row.entity.created_at, ctx.now);
-            row.entity.make_available(available_at);
+            self.make_available(skipped_until(self.created_at, ctx.now));
         }
-        row.update(ctx.now)
+        false
     }
 
     /// The receiver may have got the message.

@@ -1,7 +1,7 @@
 //! The steps that may be claimed or are claimed. A row exists from the commit that makes a step ready until the commit
 //! that ends it, so a worker reads no step that waits or has ended.
 
-use runstate_core::decision::{Change, Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
+use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
 use runstate_core::lease::{Claim, ClaimResult, ItemKind, LEASE_EXPIRED, Lease, LeaseNames, Leased, StoredLease};
 use runstate_core::lease_names;
 use runstate_core::schema::{Entity, Key, Wire};
@@ -113,16 +113,20 @@ impl Leased for QueuedStep {
         Ok(step.map(|step| StepWork::new(claimed.clone(), step.entity)))
     }
 
-    fn pass_over<'a>(
-        view: &View,
-        ctx: &Ctx,
-        mut row: LoadedEntity<Self>,
-        _: &Rejection,
-        next: impl Iterator<Item = &'a Self>,
-    ) -> Result<Change, Rejection> {
-        view.require_entities::<AppExecution>(next.map(|next| &next.execution_id))?;
-        let is_orphan = matches!(view.find_entity::<AppExecution>(&row.entity.execution_id), Ok(None));
-        if row.entity.lease.skip(is_orphan, ctx.now) { Ok(row.delete()) } else { row.update(ctx.now) }
+    fn document(&self) -> Key {
+        Key::new(&AppExecution::COLLECTION, &self.execution_id)
+    }
+
+    fn contradiction(&self) -> Option<&'static str> {
+        self.lease.contradiction()
+    }
+
+    fn skip(&mut self, ctx: &Ctx, _: &Rejection, is_orphan: bool) -> bool {
+        self.lease.skip(is_orphan, ctx.now)
+    }
+
+    fn claim_of(claimed: &ClaimedStep) -> (&str, u64) {
+        (&claimed.id, claimed.token)
     }
 
     fn release(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {

@@ -10,13 +10,24 @@ mod queued_step;
 mod search_entry;
 
 use runstate_core::decision::View;
+use runstate_core::lease::lease_check;
 use runstate_core::operation::EntityCheck;
 use runstate_core::schema::Key;
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::Delivery;
+use crate::step::QueuedStep;
+
 /// The checks.
-pub(super) static CHECKS: &[&EntityCheck] =
-    &[&execution::CHECK, &queued_step::CHECK, &app::APP_CHECK, &app::CONFIGURATION_CHECK, &search_entry::CHECK];
+pub(super) static CHECKS: &[&EntityCheck] = &[
+    &execution::CHECK,
+    &queued_step::CHECK,
+    &lease_check::<QueuedStep>(),
+    &lease_check::<Delivery>(),
+    &app::APP_CHECK,
+    &app::CONFIGURATION_CHECK,
+    &search_entry::CHECK,
+];
 
 /// The result of an inspection.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -52,9 +52,6 @@ impl DomainQuery for InspectQueuedStep {
             }
             Some(_) => {}
         }
-        if !queued.lease.is_consistent() {
-            inspection.add("it must have either `available_at`, or `owner` and `due_at`");
-        }
         if let Some(step) = view.find_entity::<Step>(&self.id)? {
             let status = step.entity.state.status();
             let expected = if queued.lease.owner.is_some() { StepStatus::Running } else { StepStatus::Pending };

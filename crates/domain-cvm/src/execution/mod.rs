@@ -199,7 +199,7 @@ impl ExecutionState {
     }
 }
 
-fn not_found(id: &str) -> Rejection {
+pub(super) fn not_found(id: &str) -> Rejection {
     Rejection::NotFound { what: "execution", id: id.to_owned(), hint: "; `list` shows all executions".to_owned() }
 }
 

@@ -1,10 +1,10 @@
 //! The checkpoints that wait for their verification or are verified. A row exists from the commit that creates a
 //! checkpoint until the commit that ends its verification.
 
-use runstate_core::decision::{Change, Ctx, Decision, LoadedEntity, Rejection, View};
+use runstate_core::decision::{Ctx, Decision, LoadedEntity, Rejection, View};
 use runstate_core::lease::{Claim, ClaimResult, LEASE_EXPIRED, Lease, LeaseNames, Leased, StoredLease};
 use runstate_core::lease_names;
-use runstate_core::schema::{Entity, Wire};
+use runstate_core::schema::{Entity, Wire, Key};
 use runstate_value::time::Timestamp;
 
 use super::claim::end_attempt;
@@ -84,16 +84,20 @@ impl Leased for QueuedVerification {
         Ok(Some(claimed.clone()))
     }
 
-    fn pass_over<'a>(
-        view: &View,
-        ctx: &Ctx,
-        mut row: LoadedEntity<Self>,
-        _: &Rejection,
-        next: impl Iterator<Item = &'a Self>,
-    ) -> Result<Change, Rejection> {
-        view.require_entities::<Checkpoint>(next.map(|next| &next.checkpoint_uuid))?;
-        let is_orphan = matches!(view.find_entity::<Checkpoint>(&row.entity.checkpoint_uuid), Ok(None));
-        if row.entity.lease.skip(is_orphan, ctx.now) { Ok(row.delete()) } else { row.update(ctx.now) }
+    fn document(&self) -> Key {
+        Key::new(&Checkpoint::COLLECTION, &self.checkpoint_uuid)
+    }
+
+    fn contradiction(&self) -> Option<&'static str> {
+        self.lease.contradiction()
+    }
+
+    fn skip(&mut self, ctx: &Ctx, _: &Rejection, is_orphan: bool) -> bool {
+        self.lease.skip(is_orphan, ctx.now)
+    }
+
+    fn claim_of(claimed: &CheckpointWork) -> (&str, u64) {
+        (&claimed.checkpoint_uuid, claimed.token)
     }
 
     fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {

@@ -351,7 +351,7 @@ impl Command for MarkOffline {
             });
         }
         // A session that cannot be read keeps no machine online. Verification reports it.
-        let sessions = view.readable_entities::<Session>(&["sessions"]);
+        let sessions: Vec<_> = view.each_entity::<Session>(&["sessions"]).filter_map(Result::ok).collect();
         let taken = sessions.len().min(ctx.max_writes.saturating_sub(1).max(1));
         let is_last = taken == sessions.len() && (taken == 0 || view.next_cursor("sessions").is_none());
         if is_last {
