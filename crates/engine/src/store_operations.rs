@@ -212,13 +212,13 @@ impl Engine {
     }
 
     /// The rows that [`Engine::sweep`] would remove at `now` without a limit, with their bytes. It reads these rows, a
-    /// page at a time.
+    /// page at a time. It passes over rows that cannot be read, as a sweep does.
     pub async fn measure_expired(&self, now: Timestamp) -> Result<Vec<ExpiredRows>, Error> {
         let mut expired = Vec::new();
         for (collection, ttl) in self.expiring_collections() {
             let latest = (now - ttl.after).as_millis();
             let query = Query::of(collection).filter(Filter::Lte(ttl.field.to_owned(), latest.into()));
-            let query = query.sort(ttl.field, Direction::Ascending).limit(MEASURED_ROWS);
+            let query = query.sort(ttl.field, Direction::Ascending).limit(MEASURED_ROWS).with_unreadable();
             let (mut cursor, mut found) = (None, ExpiredRows { collection: collection.name, rows: 0, bytes: 0 });
             loop {
                 let page = self.store().query(&query.clone().after(cursor), Freshness::Session).await?;

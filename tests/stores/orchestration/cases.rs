@@ -132,6 +132,9 @@ pub async fn one_pass_removes_all_that_expired(
     }
     age().await;
     host.clock.advance(Millis::days(31));
+    let expired = engine.measure_expired(host.clock.now()).await.unwrap();
+    let measured = expired.iter().find(|one| one.collection == Session::COLLECTION.name).unwrap();
+    assert_eq!(measured.rows, (sessions - damaged) as u64);
     let step = engine.run_due(16, RunLimit::Slice).await.unwrap();
     assert!(step.swept >= 32 && step.more, "{step:?}");
     let pass = engine.run_due(16, RunLimit::Stop).await.unwrap();
