@@ -7,7 +7,7 @@ use runstate_core::lease::{
 };
 use runstate_core::lease_names;
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Filter, Wire, Key};
+use runstate_core::schema::{Filter, Key, Wire};
 use runstate_value::time::{Millis, Timestamp};
 
 use super::call::{Call, ClaimState, TIMER, before_deadline};

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use runstate_core::decision::{CachedValue, Change, Ctx, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::schema::{Fields, Key, Wire};
-use runstate_value::{self as value, DeserializeError, Document, Json, canonical_json, write_canonical_json};
+use runstate_value::{
+    self as value, DeserializeError, Document, Json, canonical_json, json_bytes, write_canonical_json,
+};
 use runstate_vm as vm;
 use serde::de::{self, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -348,9 +350,11 @@ impl LoadedMachine {
             Some(why) => frames.machine[UNRUNNABLE_KEY] = Json::from(&**why),
             None => execution.pc = saved.pc,
         }
-        let text = value::to_json_string(&frames).map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.to_string()))?;
+        let bytes: usize = [&frames.stack, &frames.scopes, &frames.machine].into_iter().map(json_bytes).sum();
         // The head is written for each call of a group that is closed.
-        if text.len() > FRAMES_BYTES || self.machine.open_call_bytes() > OPEN_CALL_BYTES {
+        if bytes > FRAMES_BYTES || self.machine.open_call_bytes() > OPEN_CALL_BYTES {
+            let text =
+                value::to_json_string(&frames).map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.to_string()))?;
             heap.spilled = versions.after(heap.spilled);
             let rows = child_rows::page_rows(&id, FRAMES_PAGE, heap.spilled, &text)?;
             heap.spill = Some(PageRef::new(heap.spilled, rows.len()));

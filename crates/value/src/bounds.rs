@@ -1,9 +1,9 @@
 //! The bounds of values: what every store can hold, and what may enter an execution. The checks do not recurse, so deep
 //! nesting cannot overflow the stack.
 
-use serde::Serialize;
 use serde_json::Number;
 
+use super::json::escape_bytes;
 use super::{Document, Json, json_text};
 use crate::limits::{PLAIN_VALUE_BYTES, SAFE_INTEGER, VALUE_DEPTH};
 
@@ -67,19 +67,6 @@ fn is_exact(number: &Number) -> bool {
     number.is_f64() || number.as_i64().is_some_and(|i| (-SAFE_INTEGER..=SAFE_INTEGER).contains(&i))
 }
 
-struct ByteCounter(usize);
-
-impl std::io::Write for ByteCounter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Returns the approximate size of a document in memory. A small map has a node for eleven entries.
 pub fn memory_bytes(document: &Document) -> u64 {
     const NODE: usize = 640;
@@ -99,15 +86,60 @@ pub fn memory_bytes(document: &Document) -> u64 {
     map(document) as u64
 }
 
+/// A value whose JSON is measured without writing it.
+pub trait JsonSize {
+    /// Returns the size of the JSON, in bytes.
+    fn json_size(&self) -> usize;
+}
+
 /// Returns the size of the JSON of `value`, in bytes.
 ///
 /// ```
 /// assert_eq!(runstate_value::json_bytes(&serde_json::json!({"a": "é\n"})), r#"{"a":"é\n"}"#.len());
 /// ```
-pub fn json_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
-    let mut counter = ByteCounter(0);
-    // A value that cannot be written as JSON is too large for every store.
-    super::json::write_json(value, &mut counter).map_or(usize::MAX, |()| counter.0)
+pub fn json_bytes<T: JsonSize + ?Sized>(value: &T) -> usize {
+    value.json_size()
+}
+
+/// The size of a list or object: brackets, a comma between two entries, and the entries.
+pub(super) fn entries_size(entries: impl ExactSizeIterator<Item = usize>) -> usize {
+    2 + entries.len().saturating_sub(1) + entries.sum::<usize>()
+}
+
+impl JsonSize for str {
+    fn json_size(&self) -> usize {
+        2 + self.len() + self.bytes().map(escape_bytes).sum::<usize>()
+    }
+}
+
+impl JsonSize for String {
+    fn json_size(&self) -> usize {
+        self.as_str().json_size()
+    }
+}
+
+impl JsonSize for Document {
+    fn json_size(&self) -> usize {
+        entries_size(self.iter().map(|(key, value)| key.json_size() + 1 + value.json_size()))
+    }
+}
+
+impl JsonSize for Json {
+    fn json_size(&self) -> usize {
+        let digits = |number: u64| number.checked_ilog10().unwrap_or_default() as usize + 1;
+        match self {
+            Json::Null | Json::Bool(true) => 4,
+            Json::Bool(false) => 5,
+            Json::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(number), _) => digits(number),
+                (None, Some(number)) => 1 + digits(number.unsigned_abs()),
+                (None, None) => json_text(self).len(),
+            },
+            Json::String(text) => text.json_size(),
+            Json::Array(items) => entries_size(items.iter().map(Json::json_size)),
+            Json::Object(object) => object.json_size(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +177,15 @@ mod tests {
             [json!(9_007_199_254_740_992i64), json!(-9_007_199_254_740_992i64), json!(u64::MAX), json!(i64::MIN)]
         {
             assert_eq!(check_storable(&json!({"a": [wrong]}), 9), Err(ValueError::Integer(wrong.to_string())));
+        }
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_text() {
+        let texts: String = (0..0x900).filter_map(char::from_u32).collect();
+        let numbers = json!([0, 9, 10, 99, 100, -1, -10, i64::MIN, i64::MAX, u64::MAX, 1.0, -0.0, 1e300, 5e-324, 0.1]);
+        for value in [json!({texts.clone(): [texts, {}, []], "a": null, "b": [true, false]}), numbers] {
+            assert_eq!(json_bytes(&value), value.to_string().len());
         }
     }
 

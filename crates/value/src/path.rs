@@ -9,6 +9,7 @@ use std::fmt;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::bounds::{JsonSize, entries_size};
 use super::{Document, Json};
 
 /// One step of a path: a key of an object or an index of a list.
@@ -160,6 +161,25 @@ impl Difference {
     }
 }
 
+impl JsonSize for Difference {
+    fn json_size(&self) -> usize {
+        let index_size = |index: u32| Json::from(index).json_size();
+        let segment_size = |segment: &Segment| match segment {
+            Segment::Index(index) => index_size(*index),
+            Segment::Key(key) => key.json_size(),
+        };
+        let path_size = |path: &FieldPath| entries_size(path.0.iter().map(segment_size));
+        let set = self.set.iter().map(|(path, value)| 3 + path_size(path) + value.json_size());
+        let unset = self.unset.iter().map(path_size);
+        // The names with quotes and a colon, and brackets.
+        let lists = [
+            (!self.set.is_empty()).then(|| r#""set":"#.len() + entries_size(set)),
+            (!self.unset.is_empty()).then(|| r#""unset":"#.len() + entries_size(unset)),
+        ];
+        entries_size(lists.into_iter().flatten().collect::<Vec<_>>().into_iter())
+    }
+}
+
 /// Returns the difference that turns `before` into `after`.
 ///
 /// It descends into objects. It descends into a list only if the list did not shrink and most of its elements are
@@ -252,6 +272,7 @@ mod tests {
             let wire = serde_json::to_string(&found).unwrap();
             let mut changed = before.clone();
             prop_assert!(serde_json::from_str::<Difference>(&wire).unwrap().apply(&mut changed));
+            prop_assert_eq!(found.json_size(), wire.len());
             prop_assert_eq!(&changed, &after);
             prop_assert!(found.transforms(&before, &after) && found.is_consistent_with(&after));
             prop_assert_eq!(found.is_empty(), before == after);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use runstate::decision::EngineSettings;
-use runstate::domain::orchestration::OrchestrationSettings;
+use runstate::domain::orchestration::{OrchestrationSettings, Session};
 use runstate::id::CommandId;
-use runstate::schema::{Catalog, Collection};
+use runstate::schema::{Catalog, Collection, Entity as _};
 use runstate::store::{Memory, Store as _, StoreAdmin as _};
 use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::Millis;

@@ -4,7 +4,7 @@
 use runstate_core::decision::{Ctx, Decision, LoadedEntity, Rejection, View};
 use runstate_core::lease::{Claim, ClaimResult, LEASE_EXPIRED, Lease, LeaseNames, Leased, StoredLease};
 use runstate_core::lease_names;
-use runstate_core::schema::{Entity, Wire, Key};
+use runstate_core::schema::{Entity, Key, Wire};
 use runstate_value::time::Timestamp;
 
 use super::claim::end_attempt;

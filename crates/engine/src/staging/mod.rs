@@ -305,7 +305,7 @@ fn split_rows(
     };
     let largest = Marker { batches: u32::MAX, ..marker.clone() };
     let (marker_bytes, record_bytes) =
-        (json_bytes(&largest) + STAGED.name.len() + largest.id.len(), json_bytes(&record));
+        (json_bytes(&largest.document()) + STAGED.name.len() + largest.id.len(), json_bytes(&record.document()));
     let empty = || BatchCapacity {
         writes: limits.batch_writes.saturating_sub(2).min(RECORD_ROWS),
         bytes: limits.batch_bytes.saturating_sub(marker_bytes + record_bytes + record.key().bytes()),

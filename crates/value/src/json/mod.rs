@@ -101,8 +101,7 @@ pub fn write_canonical_json(value: &Json, out: &mut String) {
             Some(i) => out.push_str(&i.to_string()),
             None => out.push_str(&n.as_f64().map(number_text).unwrap_or_default()),
         },
-        // serde_json makes the escapes that RFC 8785 requires, in the required short forms.
-        Json::String(s) => out.push_str(&quote(s)),
+        Json::String(s) => write_quoted(s, out),
         Json::Array(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
@@ -121,7 +120,7 @@ pub fn write_canonical_json(value: &Json, out: &mut String) {
                 if i > 0 {
                     out.push(',');
                 }
-                out.push_str(&quote(key));
+                write_quoted(key, out);
                 out.push(':');
                 write_canonical_json(&map[key], out);
             }
@@ -130,9 +129,37 @@ pub fn write_canonical_json(value: &Json, out: &mut String) {
     }
 }
 
-fn quote(text: &str) -> String {
-    // Every text can be written as JSON.
-    to_json_string(text).unwrap_or_default()
+/// Appends a text with the escapes of RFC 8785, which are those of `serde_json`.
+fn write_quoted(text: &str, out: &mut String) {
+    out.push('"');
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| escape_bytes(byte) > 0) {
+        let (plain, escaped) = rest.split_at(at);
+        out.push_str(plain);
+        // The escaped bytes are ASCII.
+        let (byte, after) = escaped.split_at(1);
+        match byte {
+            "\"" | "\\" => out.extend(["\\", byte]),
+            "\u{8}" => out.push_str("\\b"),
+            "\t" => out.push_str("\\t"),
+            "\n" => out.push_str("\\n"),
+            "\u{c}" => out.push_str("\\f"),
+            "\r" => out.push_str("\\r"),
+            _ => byte.bytes().for_each(|byte| out.push_str(&format!("\\u{byte:04x}"))),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+/// Returns the number of bytes that JSON adds to a byte of a text.
+pub(super) const fn escape_bytes(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' | 8 | b'\t' | b'\n' | 12 | b'\r' => 1,
+        0..=31 => 5,
+        _ => 0,
+    }
 }
 
 /// Returns the text of a double (ECMA-262, Number::toString).
@@ -157,6 +184,13 @@ mod tests {
             canonical_json(&value),
             r#"{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\u000f\nA'B\"\\\\\"/"}"#
         );
+    }
+
+    #[test]
+    fn each_character_is_quoted_as_serde_json_does() {
+        for text in (0..0x800).filter_map(char::from_u32).map(|c| format!("{c}a{c}{c}")) {
+            assert_eq!(canonical_json(&json!(text)), serde_json::to_string(&text).unwrap());
+        }
     }
 
     #[test]
