@@ -44,7 +44,6 @@ impl Leased for Chore {
     type Claimed = ClaimedChore;
 
     const NAMES: LeaseNames = lease_names!("house.chore.", "house.chore_", "chore ");
-    const NOUN: &'static str = "chore";
     const KIND: Option<ItemKind> = Some(ItemKind { field: "kind", plural: "kinds of chores" });
 
     fn lease(&self) -> Option<Lease> {

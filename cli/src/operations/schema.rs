@@ -37,7 +37,7 @@ impl<'a> ValueSchema<'a> {
         Self { node, ..self }.resolve()
     }
 
-    /// Follows references, and looks through `or null`.
+    /// Follows references, and looks through `or null` and `or a list of them`.
     fn resolve(mut self) -> Self {
         loop {
             if let Some(path) = self.node["$ref"].as_str().and_then(|path| path.strip_prefix('#')) {
@@ -48,6 +48,7 @@ impl<'a> ValueSchema<'a> {
             let Some(variants) = self.node["anyOf"].as_array() else { return self };
             match variants.iter().filter(|one| one["type"] != "null").collect::<Vec<_>>().as_slice() {
                 [only] => self.node = only,
+                [one, list] if list["type"] == "array" && list["items"] == **one => self.node = one,
                 _ => return self,
             }
         }

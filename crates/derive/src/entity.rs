@@ -6,7 +6,7 @@ use syn::meta::ParseNestedMeta;
 use syn::{Attribute, Data, DeriveInput, Expr, Ident, LitInt, LitStr, Path};
 
 use crate::field::StoredField;
-use crate::index::{IndexAttribute, TtlAttribute};
+use crate::index::{IndexAttribute, IndexField, TtlAttribute, parse_condition};
 use crate::name::{self, Case};
 use crate::operation::default_command_line;
 
@@ -22,9 +22,15 @@ const ENTITY_ATTRIBUTES: &[&str] = &[
     "upgrade",
     "noun",
     "filters",
+    "when",
+    "show",
+    "list",
 ];
 /// The fields of a time series.
 const SERIES_FIELDS: &[&str] = &["time", "meta"];
+/// How a query of one document differs from what the noun gives, and how a list does.
+const SHOW_ATTRIBUTES: &[&str] = &["name", "cli", "row"];
+const LIST_ATTRIBUTES: &[&str] = &["name", "cli", "row", "sort"];
 const FIELDS_ATTRIBUTES: &[&str] = &["rename_all", "inside", "upgrade"];
 
 /// A struct with stored fields.
@@ -53,10 +59,27 @@ struct StructAttributes {
     inside: Option<LitStr>,
     /// The word for an entity in the names of its queries.
     noun: Option<LitStr>,
-    /// The fields by which its list can be filtered.
-    filters: Vec<Ident>,
+    /// The fields by which its list can be filtered: the parameter, and the field if it has another name.
+    filters: Vec<(Ident, Option<LitStr>)>,
+    /// The condition of the documents that its queries find.
+    when: Option<LitStr>,
+    show: QueryAttributes,
+    list: QueryAttributes,
     /// A function that corrects a value read from a document of an older version.
     upgrade: Option<Path>,
+}
+
+/// `#[entity(show(…), list(…))]`.
+#[derive(Default)]
+struct QueryAttributes {
+    /// The name of the operation.
+    name: Option<LitStr>,
+    /// Its words on the command line.
+    cli: Option<LitStr>,
+    /// The fields that it returns of a document.
+    row: Option<Path>,
+    /// The order by default.
+    sort: Option<LitStr>,
 }
 
 /// Implements `Fields` and `Entity`.
@@ -64,7 +87,6 @@ pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
     let entity = Struct::parse(input, ENTITY_ATTRIBUTES)?;
     let (fields, mut collection) = (entity.fields_impl(), entity.collection()?);
     let name = &input.ident;
-    let id = &entity.id()?.member;
     let (queries, checks) = (entity.queries(&mut collection.checks)?, collection.checks);
     let state = entity.state()?;
     let collection = collection.declaration;
@@ -75,26 +97,21 @@ pub fn derive_entity(input: &DeriveInput) -> syn::Result<TokenStream> {
             }
         }
     });
-    let set_id = (entity.id()?.attributes.has_default()).then(|| {
-        quote! {
-            fn set_id(&mut self, id: &str) {
-                self.#id = ::core::convert::From::from(id);
-            }
-        }
-    });
+    let id = &entity.id()?.member;
+    let noun = entity.noun();
     Ok(quote! {
         #fields
         #[automatically_derived]
         impl ::runstate::schema::Entity for #name {
             const COLLECTION: ::runstate::schema::Collection = #collection;
 
+            #noun
+
             fn id(&self) -> &str {
                 ::core::convert::AsRef::<str>::as_ref(&self.#id)
             }
 
             #updated
-
-            #set_id
         }
         #state
         #queries
@@ -176,10 +193,22 @@ impl<'a> Struct<'a> {
             Some(upgrade) => quote!(#upgrade(#entity)),
             None => entity,
         };
+        let id = self.fields.iter().find(|field| field.attributes.id && field.attributes.has_default());
+        let set_missing_id = id.map(|StoredField { member, .. }| {
+            quote! {
+                fn set_missing_id(&mut self, id: &str) {
+                    if ::core::convert::AsRef::<str>::as_ref(&self.#member).is_empty() {
+                        self.#member = ::core::convert::From::from(id);
+                    }
+                }
+            }
+        });
         quote! {
             #[automatically_derived]
             impl ::runstate::schema::Fields for #name {
                 #declaration
+
+                #set_missing_id
 
                 fn write_fields(
                     &self,
@@ -302,12 +331,26 @@ impl<'a> Struct<'a> {
         Ok(tokens)
     }
 
+    /// What errors call the entity, and the operation that lists its documents.
+    fn noun(&self) -> Option<TokenStream> {
+        let StructAttributes { noun, collection, list, .. } = &self.attributes;
+        let (noun, domain) = (noun.as_ref()?, collection.as_ref()?.value());
+        let words = name::snake_case(&noun.value()).replace('_', " ");
+        let list = list.operation(domain.split('.').next()?, noun, "list");
+        Some(quote! {
+            const NOUN: &'static str = #words;
+            const LISTED_BY: ::core::option::Option<&'static str> = ::core::option::Option::Some(#list);
+        })
+    }
+
     /// The queries of the entity, if it has a noun.
     fn queries(&self, checks: &mut Vec<TokenStream>) -> syn::Result<Option<TokenStream>> {
         let StructAttributes { noun, collection, filters, .. } = &self.attributes;
         let (Some(noun), Some(collection)) = (noun, collection) else {
             return match filters.first() {
-                Some(filter) => name::error(filter.span(), "filters need a `noun`, which names the list that has them"),
+                Some((filter, _)) => {
+                    name::error(filter.span(), "filters need a `noun`, which names the list that has them")
+                }
                 None => Ok(None),
             };
         };
@@ -320,19 +363,52 @@ impl<'a> Struct<'a> {
         let collection = collection.value();
         let (domain, plural) = collection.split_once('.').unwrap_or(("", &collection));
         let (mut list, mut described) = (Vec::new(), Vec::new());
-        for filter in filters {
-            let path = self.resolve(&name::plain(filter), filter.span(), checks)?;
-            // A filter by the id of a session is named by the session.
-            let parameter = Case::Camel.apply(path.strip_suffix("_id").unwrap_or(&path));
-            let documentation = format!("Only those with this `{}`.", Case::Camel.apply(&path));
+        for (filter, field) in filters {
+            let (plain, span) = (name::plain(filter), filter.span());
+            let named = field.as_ref().map(|field| (field.value(), field.span()));
+            let (field, span) = named.clone().unwrap_or((plain.clone(), span));
+            let path = self.resolve(&field, span, checks)?;
+            let (parameter, word) = match named {
+                Some(_) => (Case::Camel.apply(&plain), plain),
+                // A filter by the id of a session is named by the session.
+                None => (Case::Camel.apply(path.strip_suffix("_id").unwrap_or(&path)), path.clone()),
+            };
             list.push(quote!((#parameter, #path)));
+            let documentation = format!("Only those with this `{}`.", Case::Camel.apply(&word));
             described.push(quote!((#parameter, #path, #documentation)));
         }
         let parameters = filters.len();
+        let none = quote!(::core::option::Option::None);
+        let (sort, order) = match &self.attributes.list.sort {
+            Some(sort) => {
+                let field = sort.parse_with(<IndexField as syn::parse::Parse>::parse)?;
+                let (path, direction) = (field.path(self, checks)?, field.direction());
+                let order =
+                    format!("`{}`{}", Case::Camel.apply(&path), if field.descending { ", descending" } else { "" });
+                (quote!(::core::option::Option::Some((#path, #direction))), order)
+            }
+            None => (none.clone(), "their id".to_owned()),
+        };
+        let condition = match &self.attributes.when {
+            Some(when) => {
+                let condition = parse_condition(when, self, checks)?;
+                quote!(::core::option::Option::Some(#condition))
+            }
+            None => none,
+        };
+        let form = |query: &QueryAttributes| query.row.as_ref().map_or_else(|| quote!(Self), |row| quote!(#row));
+        let (shown, row) = (form(&self.attributes.show), form(&self.attributes.list));
+        let row_fields = self
+            .attributes
+            .list
+            .row
+            .as_ref()
+            .map_or_else(|| quote!(&[]), |row| quote!(<#row as ::runstate::schema::Fields>::FIELDS));
         let id = if self.id()?.path == "name" { "name" } else { "id" };
         let operation = |verb: &str, result: TokenStream, query: TokenStream, documentation: String| {
-            let name = format!("{domain}.{}.{verb}", noun.value());
-            let cli = default_command_line(&name);
+            let attributes = if verb == "list" { &self.attributes.list } else { &self.attributes.show };
+            let name = attributes.operation(domain, noun, verb);
+            let cli = attributes.cli.as_ref().map_or_else(|| default_command_line(&name), LitStr::value);
             quote! {
                 ::runstate::operation::OperationDeclaration {
                     signature: ::runstate::operation::Signature {
@@ -349,13 +425,13 @@ impl<'a> Struct<'a> {
         let noun = noun.value();
         let show = operation(
             "show",
-            quote!(Self),
+            shown.clone(),
             quote!(::runstate::operation::ShowEntity<Self>),
             format!("Returns one {noun}.\n\nErrors: `not_found`."),
         );
         let list_operation = operation(
             "list",
-            quote!(::runstate::schema::Page<Self>),
+            quote!(::runstate::schema::Page<#row>),
             quote!(::runstate::operation::EntityList<Self>),
             format!(
                 "Lists {plural} page by page: those that match all filters.\n\nErrors: `invalid` (the cursor is not of this list)."
@@ -365,6 +441,11 @@ impl<'a> Struct<'a> {
         Ok(Some(quote! {
             #[automatically_derived]
             impl ::runstate::operation::EntityQueries for #name {
+                type Shown = #shown;
+                type Row = #row;
+                const SORT: ::core::option::Option<(&'static str, ::runstate::schema::Direction)> = #sort;
+                const CONDITION: ::core::option::Option<::runstate::schema::Predicate> = #condition;
+                const ROW_FIELDS: &'static [::runstate::schema::Field] = #row_fields;
                 const SHOW: ::runstate::operation::OperationDeclaration = #show;
                 const LIST: ::runstate::operation::OperationDeclaration = #list_operation;
                 const FILTERS: &'static [(&'static str, &'static str)] = &[#(#list),*];
@@ -374,7 +455,7 @@ impl<'a> Struct<'a> {
                 );
                 const LIST_PARAMETERS: ::runstate::operation::EntityParameters = (
                     &::runstate::operation::list_parameters::<{ #parameters + 4 }>(Self::FILTERS),
-                    ::runstate::described_list!(Self, #(#described),*),
+                    ::runstate::described_list!(Self, #order, #(#described),*),
                 );
             }
         }))
@@ -446,13 +527,40 @@ impl StructAttributes {
             "noun" => self.noun = Some(meta.value()?.parse()?),
             "filters" => {
                 return meta.parse_nested_meta(|field| {
-                    self.filters.push(field.path.require_ident()?.clone());
+                    let path = field.input.peek(syn::Token![=]).then(|| field.value().and_then(|path| path.parse()));
+                    self.filters.push((field.path.require_ident()?.clone(), path.transpose()?));
                     Ok(())
                 });
             }
+            "when" => self.when = Some(meta.value()?.parse()?),
+            "show" => return self.show.parse(meta, SHOW_ATTRIBUTES),
+            "list" => return self.list.parse(meta, LIST_ATTRIBUTES),
             _ => self.upgrade = Some(meta.value()?.parse()?),
         }
         Ok(())
+    }
+}
+
+impl QueryAttributes {
+    /// The name of the operation.
+    fn operation(&self, domain: &str, noun: &LitStr, verb: &str) -> String {
+        self.name.as_ref().map_or_else(|| format!("{domain}.{}.{verb}", noun.value()), LitStr::value)
+    }
+
+    fn parse(&mut self, meta: &ParseNestedMeta<'_>, allowed: &[&str]) -> syn::Result<()> {
+        meta.parse_nested_meta(|one| {
+            let name = one.path.get_ident().map(ToString::to_string).unwrap_or_default();
+            if !allowed.contains(&name.as_str()) {
+                return Err(name::unknown_attribute(&one.path, allowed));
+            }
+            match name.as_str() {
+                "name" => self.name = Some(one.value()?.parse()?),
+                "cli" => self.cli = Some(one.value()?.parse()?),
+                "row" => self.row = Some(one.value()?.parse()?),
+                _ => self.sort = Some(one.value()?.parse()?),
+            }
+            Ok(())
+        })
     }
 }
 

@@ -12,11 +12,25 @@ use crate::name;
 
 const KINDS: &[&str] = &["each", "text", "contains"];
 
-/// A field in an index: `started desc`, `"request.timestamp"`.
-struct IndexField {
+/// A field in an index or in the order of a list: `started desc`, `"request.timestamp"`.
+pub struct IndexField {
     name: String,
     span: Span,
-    descending: bool,
+    pub descending: bool,
+}
+
+impl IndexField {
+    /// Its path in the document.
+    pub fn path(&self, entity: &Struct<'_>, checks: &mut Vec<TokenStream>) -> syn::Result<String> {
+        entity.resolve(&self.name, self.span, checks)
+    }
+
+    pub fn direction(&self) -> TokenStream {
+        match self.descending {
+            true => quote!(::runstate::schema::Direction::Descending),
+            false => quote!(::runstate::schema::Direction::Ascending),
+        }
+    }
 }
 
 /// `#[index(program_name, started desc, unique, when = "…")]`.
@@ -49,9 +63,8 @@ impl IndexAttribute {
     pub fn tokens(&self, entity: &Struct<'_>, checks: &mut Vec<TokenStream>) -> syn::Result<TokenStream> {
         let mut fields = Vec::new();
         for field in &self.fields {
-            let path = entity.resolve(&field.name, field.span, checks)?;
-            let direction = Ident::new(if field.descending { "Descending" } else { "Ascending" }, Span::call_site());
-            fields.push(quote!((#path, ::runstate::schema::Direction::#direction)));
+            let (path, direction) = (field.path(entity, checks)?, field.direction());
+            fields.push(quote!((#path, #direction)));
         }
         let constructor = &self.constructor;
         let mut index = quote!(::runstate::schema::Index::#constructor(&[#(#fields),*]));
@@ -135,7 +148,7 @@ impl TtlAttribute {
     }
 
     pub fn tokens(&self, entity: &Struct<'_>, checks: &mut Vec<TokenStream>) -> syn::Result<TokenStream> {
-        let path = entity.resolve(&self.field.name, self.field.span, checks)?;
+        let path = self.field.path(entity, checks)?;
         let after = &self.after;
         let partial = match &self.when {
             Some(when) => {
@@ -182,7 +195,7 @@ fn when(input: ParseStream<'_>) -> syn::Result<LitStr> {
     input.parse()
 }
 
-fn parse_condition(when: &LitStr, entity: &Struct<'_>, checks: &mut Vec<TokenStream>) -> syn::Result<TokenStream> {
+pub fn parse_condition(when: &LitStr, entity: &Struct<'_>, checks: &mut Vec<TokenStream>) -> syn::Result<TokenStream> {
     let condition: IndexCondition =
         condition::parse(&when.value()).map_err(|problem| syn::Error::new_spanned(when, problem))?;
     condition.tokens(&mut |name| entity.resolve(name, when.span(), checks))

@@ -95,7 +95,6 @@ impl Leased for Call {
     type Claimed = ClaimedCall;
 
     const NAMES: LeaseNames = lease_names!("cvm.", "cvm.", "cvm ");
-    const NOUN: &'static str = "call";
     const ID: &'static str = "call";
     const KIND: Option<ItemKind> = Some(ItemKind { field: "kind", plural: "kinds of calls" });
     const AVAILABLE_AT: &'static str = "availableAt";

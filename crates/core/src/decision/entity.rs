@@ -8,7 +8,7 @@ use runstate_value::time::Timestamp;
 use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
-use crate::schema::{DamagedDocument, Entity, Key, Page, Violation};
+use crate::schema::{DamagedDocument, Entity, Fields, Key, Page, Violation};
 
 /// An entity as it was read.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl View {
     /// The entity with this id, which must exist. One that was not read yet is requested, and then the engine decides
     /// again.
     pub fn entity<E: Entity>(&self, id: &str) -> Result<LoadedEntity<E>, Rejection> {
-        self.find_entity(id)?.ok_or_else(|| not_found(E::COLLECTION.name, id))
+        self.find_entity(id)?.ok_or_else(|| Rejection::not_found::<E>(id))
     }
 
     /// The entity with this id, if it exists. One that was not read yet is requested, and then the engine decides
@@ -65,11 +65,11 @@ impl View {
     pub fn check_absent<E: Entity>(&self, id: &str) -> Result<(), Rejection> {
         let key = Key::new(&E::COLLECTION, id);
         self.require([key.clone()])?;
-        if self.get(&key).is_some() { Err(already_exists(E::COLLECTION.name, id)) } else { Ok(()) }
+        if self.get(&key).is_some() { Err(already_exists(E::NOUN, id)) } else { Ok(()) }
     }
 
-    /// The entities that the query `name` returned.
-    pub fn entities<E: Entity>(&self, name: &str) -> Result<Vec<E>, Rejection> {
+    /// The entities that the query `name` returned, or a part of their fields.
+    pub fn entities<F: Fields>(&self, name: &str) -> Result<Vec<F>, Rejection> {
         self.rows(name).unwrap_or_default().iter().map(|(key, row)| read(key, row)).collect()
     }
 
@@ -96,12 +96,20 @@ impl View {
         self.all_rows(names).map(load).chain(unreadable)
     }
 
-    /// The page of entities that the query `name` returned. One that cannot be read is among the damaged ones.
-    pub fn page<E: Entity>(&self, name: &str) -> Page<E> {
+    /// The fields `F` of the document of the entity with this id, which must exist.
+    pub fn fields<E: Entity, F: Fields>(&self, id: &str) -> Result<F, Rejection> {
+        let key = Key::new(&E::COLLECTION, id);
+        self.require([key.clone()])?;
+        read(&key, self.get(&key).ok_or_else(|| Rejection::not_found::<E>(id))?)
+    }
+
+    /// The page of the query `name`: entities, or a part of their fields. One that cannot be read is among the damaged
+    /// ones.
+    pub fn page<F: Fields>(&self, name: &str) -> Page<F> {
         let mut page = self.page_of(name, Vec::new());
         for (key, row) in self.rows(name).unwrap_or_default() {
             match decode(key, &row.document) {
-                Ok(entity) => page.items.push(entity),
+                Ok(fields) => page.items.push(fields),
                 Err(damage) => page.add_damaged(DamagedDocument { id: key.id.to_string(), reason: damage.to_string() }),
             }
         }
@@ -118,6 +126,11 @@ impl<E: Entity> LoadedEntity<E> {
     /// The revision at which it was read.
     pub fn revision(&self) -> &Revision {
         &self.document.revision
+    }
+
+    /// The fields `F` of its document, as it was read.
+    pub fn fields<F: Fields>(&self) -> Result<F, Rejection> {
+        read(&self.key, &self.document)
     }
 
     /// The change that stores the entity as it now is, with its time of update ([`Entity::set_updated`]). It is for an
@@ -239,16 +252,14 @@ impl Change {
     }
 }
 
-fn read<E: Entity>(key: &Key, loaded: &LoadedDocument) -> Result<E, Rejection> {
+fn read<F: Fields>(key: &Key, loaded: &LoadedDocument) -> Result<F, Rejection> {
     decode(key, &loaded.document).map_err(|violation| Rejection::damaged(key, &violation))
 }
 
-fn decode<E: Entity>(key: &Key, document: &Document) -> Result<E, Violation> {
-    let mut entity = E::from_document(document)?;
-    if entity.id().is_empty() {
-        entity.set_id(&key.id);
-    }
-    Ok(entity)
+fn decode<F: Fields>(key: &Key, document: &Document) -> Result<F, Violation> {
+    let mut fields = F::read_fields(document)?;
+    fields.set_missing_id(&key.id);
+    Ok(fields)
 }
 
 /// An entity without its type. Functions on it are compiled once, and not once for each entity.
@@ -294,10 +305,18 @@ fn valid(document: Result<Document, Violation>) -> Result<Document, Rejection> {
     })
 }
 
+impl Rejection {
+    /// The rejection of an id, or of a name, that no such entity has.
+    pub fn not_found<E: Entity>(id: &str) -> Self {
+        not_found(E::NOUN, E::LISTED_BY, id)
+    }
+}
+
 #[cold]
 #[inline(never)]
-fn not_found(what: &'static str, id: &str) -> Rejection {
-    Rejection::NotFound { what, id: id.to_owned(), hint: String::new() }
+fn not_found(what: &'static str, listed_by: Option<&str>, id: &str) -> Rejection {
+    let hint = listed_by.map(|list| format!("; `{list}` lists them")).unwrap_or_default();
+    Rejection::NotFound { what, id: id.to_owned(), hint }
 }
 
 #[cold]

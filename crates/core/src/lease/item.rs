@@ -102,9 +102,6 @@ pub trait Leased: Entity + MaybeSync {
     /// The names of its operations.
     const NAMES: LeaseNames;
 
-    /// The word for an item in messages, such as `step`.
-    const NOUN: &'static str;
-
     /// The parameter that names an item.
     const ID: &'static str = "id";
 

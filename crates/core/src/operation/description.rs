@@ -32,17 +32,19 @@ pub fn parameter_schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schem
     generator.subschema_for::<T>()
 }
 
-/// The schema of a list's filter by `field`.
+/// The schema of a list's filter by `field`: a value, or a list of them.
 #[doc(hidden)]
 pub fn filter_schema(collection: &Collection, field: &str) -> Schema {
     let declared = collection.fields.iter().find(|declared| declared.name == field);
-    match declared {
-        Some(Field { values: words @ [_, ..], .. }) => optional_words(words),
-        Some(Field { kind: Kind::Text | Kind::Id | Kind::Decimal, .. }) => json_schema!({ "type": ["string", "null"] }),
-        Some(Field { kind: Kind::Int, .. }) => json_schema!({ "type": ["integer", "null"] }),
-        Some(Field { kind: Kind::Bool, .. }) => json_schema!({ "type": ["boolean", "null"] }),
-        _ => true.into(),
-    }
+    let one = match declared {
+        Some(Field { values: words @ [_, ..], .. }) => json_schema!({ "type": "string", "enum": words }),
+        Some(Field { kind: Kind::Text | Kind::Id | Kind::Decimal, .. }) => json_schema!({ "type": "string" }),
+        Some(Field { kind: Kind::Int, .. }) => json_schema!({ "type": "integer" }),
+        Some(Field { kind: Kind::List, .. }) => return json_schema!({ "type": ["string", "null"] }),
+        Some(Field { kind: Kind::Bool, .. }) => return json_schema!({ "type": ["boolean", "null"] }),
+        _ => return true.into(),
+    };
+    json_schema!({ "anyOf": [one, { "type": "array", "items": one }, { "type": "null" }] })
 }
 
 /// The schema of the field by which a list is sorted.

@@ -7,9 +7,11 @@ use runstate_value::Json;
 use serde::Serialize;
 
 use super::{DescribedParameter, Mismatch, OperationDeclaration, ParameterDeclaration, ParameterReader, Parameters};
-use crate::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use crate::decision::{Ctx, DomainQuery, LoadedDocument, ReadSet, Rejection, View};
 use crate::marker::MaybeSync;
-use crate::schema::{Collection, Direction, Entity, IndexKind, Page, Query, check_value};
+use crate::schema::{
+    Collection, Direction, Entity, Field, Fields, Filter, IndexKind, Key, Kind, Page, Predicate, Query, check_value,
+};
 
 /// The name of the query that reads the rows of a list.
 const ROWS: &str = "rows";
@@ -29,7 +31,13 @@ const COMMON: [&str; 4] = ["sort", "descending", "limit", "cursor"];
 /// # Ok(())
 /// # }
 /// ```
-pub trait EntityQueries: Entity + Serialize + MaybeSync {
+pub trait EntityQueries: Entity + MaybeSync {
+    /// What [`EntityQueries::SHOW`] returns of a document: by default the entity.
+    type Shown: Fields + Serialize + MaybeSync + 'static;
+
+    /// What [`EntityQueries::LIST`] returns of a document: by default the entity.
+    type Row: Fields + Serialize + MaybeSync + 'static;
+
     /// The query for one document: `domain.noun.show`.
     const SHOW: OperationDeclaration;
 
@@ -38,6 +46,16 @@ pub trait EntityQueries: Entity + Serialize + MaybeSync {
 
     /// The parameters of the list that are filters, each with its field.
     const FILTERS: &'static [(&'static str, &'static str)];
+
+    /// The order of the list by default; `None`: by id.
+    const SORT: Option<(&'static str, Direction)>;
+
+    /// The condition of the documents that the queries find.
+    const CONDITION: Option<Predicate>;
+
+    /// The fields that the list reads; none: all.
+    #[doc(hidden)]
+    const ROW_FIELDS: &'static [Field];
 
     /// The parameters of [`EntityQueries::SHOW`].
     #[doc(hidden)]
@@ -52,9 +70,9 @@ pub trait EntityQueries: Entity + Serialize + MaybeSync {
         ShowEntity { id: id.to_owned(), entity: PhantomData }
     }
 
-    /// The query for all documents, in the order of their ids.
+    /// The query for all documents in the order of the list.
     fn list() -> EntityList<Self> {
-        EntityList { list: DocumentList::default(), entity: PhantomData }
+        EntityList::default()
     }
 }
 
@@ -101,8 +119,15 @@ struct DocumentList {
     cursor: Option<String>,
 }
 
+impl<E> Default for EntityList<E> {
+    fn default() -> Self {
+        Self { list: DocumentList::default(), entity: PhantomData }
+    }
+}
+
 impl<E> EntityList<E> {
-    /// Only documents whose field has this value.
+    /// Only documents whose field has this value, or one of these values if it is a list. A field that is a list must
+    /// contain the value.
     pub fn filter(mut self, field: &'static str, value: impl Into<Json>) -> Self {
         self.list.filters.push((field, value.into()));
         self
@@ -127,6 +152,14 @@ impl<E> EntityList<E> {
     }
 }
 
+impl<E: EntityQueries> EntityList<E> {
+    /// The query for the page.
+    pub fn query(&self) -> Query {
+        let declaration = ListDeclaration { condition: E::CONDITION, sort: E::SORT, fields: E::ROW_FIELDS };
+        self.list.query(&E::COLLECTION, &declaration)
+    }
+}
+
 impl<E: EntityQueries> Parameters for ShowEntity<E> {
     const PARAMETERS: &'static [ParameterDeclaration] = E::SHOW_PARAMETERS.0;
     const DESCRIBED: &'static [DescribedParameter] = E::SHOW_PARAMETERS.1;
@@ -139,14 +172,19 @@ impl<E: EntityQueries> Parameters for ShowEntity<E> {
 
 impl<E: EntityQueries> DomainQuery for ShowEntity<E> {
     const NAME: &'static str = E::SHOW.signature.name;
-    type Output = E;
+    type Output = E::Shown;
 
     fn reads(&self, _: &View) -> ReadSet {
         ReadSet::entity::<E>(&self.id)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<E, Rejection> {
-        Ok(view.entity(&self.id)?.entity)
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<E::Shown, Rejection> {
+        let shown = view.fields::<E, _>(&self.id)?;
+        let is_found = |found: &LoadedDocument| E::CONDITION.is_none_or(|condition| condition.holds(&found.document));
+        match view.get(&Key::new(&E::COLLECTION, &self.id)).is_some_and(is_found) {
+            true => Ok(shown),
+            false => Err(Rejection::not_found::<E>(&self.id)),
+        }
     }
 }
 
@@ -169,7 +207,12 @@ impl DocumentList {
         for (name, field) in filters {
             if let Some(value) = reader.take::<Option<Json>>(name)? {
                 let rejected = |reason| Mismatch::of_rule(reason).within(name);
-                check_value(collection, field, &value).map_err(rejected)?;
+                let values = match &value {
+                    Json::Array(values) => values,
+                    _ if is_list(collection, field) => &Vec::new(),
+                    one => std::slice::from_ref(one),
+                };
+                values.iter().try_for_each(|one| check_value(collection, field, one)).map_err(rejected)?;
                 list.filters.push((field, value));
             }
         }
@@ -184,26 +227,43 @@ impl DocumentList {
         Ok(list)
     }
 
-    fn reads(&self, collection: &Collection) -> ReadSet {
+    fn query(&self, collection: &Collection, declaration: &ListDeclaration) -> Query {
+        let filters = self.filters.iter().map(|(field, value)| match value {
+            value if is_list(collection, field) => Filter::Contains((*field).to_owned(), value.clone()),
+            Json::Array(values) => Filter::In((*field).to_owned(), values.clone()),
+            value => Filter::Eq((*field).to_owned(), value.clone()),
+        });
         let query =
-            self.filters.iter().fold(Query::of(collection), |query, (field, value)| query.eq(field, value.clone()));
-        let query = match &self.sort {
-            Some((field, direction)) => query.sort(field, *direction),
+            filters.chain(declaration.condition.map(|one| one.filter())).fold(Query::of(collection), Query::filter);
+        let query = match self.sort.or(declaration.sort) {
+            Some((field, direction)) => query.sort(field, direction),
             None => query,
         };
-        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
+        query.project(declaration.fields).page(self.limit, self.cursor.as_ref())
     }
+}
+
+/// What the declaration of an entity says of its list.
+struct ListDeclaration {
+    condition: Option<Predicate>,
+    sort: Option<(&'static str, Direction)>,
+    fields: &'static [Field],
+}
+
+/// Whether a field is a list.
+fn is_list(collection: &Collection, field: &str) -> bool {
+    collection.fields.iter().any(|declared| declared.name == field && declared.kind == Kind::List)
 }
 
 impl<E: EntityQueries> DomainQuery for EntityList<E> {
     const NAME: &'static str = E::LIST.signature.name;
-    type Output = Page<E>;
+    type Output = Page<E::Row>;
 
     fn reads(&self, _: &View) -> ReadSet {
-        self.list.reads(&E::COLLECTION)
+        ReadSet::empty().query(ROWS, self.query())
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<E>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<E::Row>, Rejection> {
         Ok(view.page(ROWS))
     }
 }

@@ -17,12 +17,12 @@ macro_rules! description {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! described_list {
-    ($entity:ty, $(($name:expr, $field:expr, $documentation:expr)),*) => {
+    ($entity:ty, $order:expr, $(($name:expr, $field:expr, $documentation:expr)),*) => {
         if !$crate::HAS_SCHEMAS { &[] } else { &[
             $(($name, $documentation, |_| {
                 $crate::operation::filter_schema(&<$entity as $crate::schema::Entity>::COLLECTION, $field)
             }),)*
-            ("sort", "The field by which they are sorted; by default their id.", |_| {
+            ("sort", concat!("The field by which they are sorted; by default ", $order, "."), |_| {
                 $crate::operation::sort_schema(&<$entity as $crate::schema::Entity>::COLLECTION)
             }),
             ("descending", "Whether the sort is in descending order.", $crate::operation::parameter_schema::<bool>),

@@ -67,7 +67,9 @@ use super::{Collection, Field, Format, Kind, Literal, NumberRange, Violation, pa
 /// | `#[entity(collection = "domain.name", version = 1)]` | name and schema version |
 /// | `#[entity(insert_only)]` | see [`Collection`] |
 /// | `#[entity(detached(time = at, meta = source))]` | a time series, whose rows are insert-only; see [`TimeSeries`](super::TimeSeries) |
-/// | `#[entity(noun = "parcel", filters(status, depot))]` | the queries `domain.parcel.show` and `domain.parcel.list`, with these filters; see [`EntityQueries`](crate::operation::EntityQueries) |
+/// | `#[entity(noun = "parcel", filters(status, to = "depot.city"))]` | the queries `domain.parcel.show` and `domain.parcel.list`, with these filters; see [`EntityQueries`](crate::operation::EntityQueries) |
+/// | `#[entity(when = "missing(removed)")]` | a document for which it does not hold is missing for these queries |
+/// | `#[entity(list(row = ParcelRow, sort = "sent desc"))]` | what the list returns of a document, and its order by default; `show` has `row` too; both may have another `name` and `cli` |
 /// | `#[entity(partition_by_month = day)]` | PostgreSQL divides the table by the months of this day; see [`Collection`] |
 /// | `#[entity(views(SUMMARY))]` | PostgreSQL keeps this [`MaterializedView`](super::MaterializedView) |
 /// | `#[entity(rename_all = "camelCase")]` | stored names in that case; without it as in Rust |
@@ -210,13 +212,14 @@ pub trait Entity: Fields + Clone + 'static {
     /// The collection, as stores interpret it.
     const COLLECTION: Collection;
 
+    /// What errors call it: `session`.
+    const NOUN: &'static str = Self::COLLECTION.name;
+
+    /// The operation that lists the documents, if there is one.
+    const LISTED_BY: Option<&'static str> = None;
+
     /// The id of the document.
     fn id(&self) -> &str;
-
-    /// Sets the id of an entity whose document does not repeat it: its field has `#[entity(id, default)]`.
-    fn set_id(&mut self, id: &str) {
-        _ = id;
-    }
 
     /// Sets the field with `#[entity(updated)]`, if there is one.
     fn set_updated(&mut self, now: Timestamp) {
@@ -258,6 +261,11 @@ pub trait Fields: Sized {
 
     /// Reads its fields from an object.
     fn read_fields(document: &Document) -> Result<Self, Violation>;
+
+    /// Sets the id of an entity whose document does not repeat it: its field has `#[entity(id, default)]`.
+    fn set_missing_id(&mut self, id: &str) {
+        _ = id;
+    }
 }
 
 /// A type of a stored field.

@@ -6,7 +6,7 @@ use runstate_value::{Document, Json, get, is_equal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Direction;
+use super::{Direction, Field};
 use crate::limits::{MAX_PAGE_ROWS, PAGE_DAMAGED, PAGE_ROWS};
 
 /// A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison
@@ -169,6 +169,17 @@ impl Query {
         self
     }
 
+    /// Returns only these fields; none: all.
+    pub fn project(mut self, fields: &[Field]) -> Self {
+        for field in fields {
+            let name = field.name.split('.').next().unwrap_or(field.name);
+            if !self.projection.iter().any(|known| known == name) {
+                self.projection.push(name.to_owned());
+            }
+        }
+        self
+    }
+
     /// Continues after `cursor`.
     pub fn after(mut self, cursor: Option<String>) -> Self {
         self.cursor = cursor;
@@ -223,6 +234,11 @@ impl<T> Page<T> {
     pub fn map_items<U>(self, map: impl FnOnce(Vec<T>) -> Vec<U>) -> Page<U> {
         let Self { items, damaged, more_damaged, next } = self;
         Page { items: map(items), damaged, more_damaged, next }
+    }
+
+    /// The page with each item converted.
+    pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {
+        self.map_items(|items| items.into_iter().map(convert).collect())
     }
 }
 

@@ -29,7 +29,6 @@ impl Leased for Delivery {
     type Claimed = (String, u64);
 
     const NAMES: LeaseNames = lease_names!("apps.delivery.", "apps.delivery_", "delivery ");
-    const NOUN: &'static str = "delivery";
 
     fn lease(&self) -> Option<Lease> {
         let (owner, available_at) = match &self.state {

@@ -56,7 +56,6 @@ impl Leased for QueuedStep {
     type Claimed = ClaimedStep;
 
     const NAMES: LeaseNames = lease_names!("apps.step.", "apps.step_", "step ");
-    const NOUN: &'static str = "step";
     const KIND: Option<ItemKind> = Some(ItemKind { field: "step_name", plural: "names of steps" });
 
     fn lease(&self) -> Option<Lease> {

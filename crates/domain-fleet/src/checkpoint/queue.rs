@@ -51,7 +51,6 @@ impl Leased for QueuedVerification {
     type Claimed = CheckpointWork;
 
     const NAMES: LeaseNames = lease_names!("fleet.verification.", "fleet.verification_", "verification ");
-    const NOUN: &'static str = "checkpoint";
     const ID: &'static str = "checkpointUuid";
 
     fn lease(&self) -> Option<Lease> {
