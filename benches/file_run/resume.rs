@@ -128,7 +128,7 @@ async fn resume(folder: &Path, times: &mut ResumeTimes) -> Result<(), BenchError
     times.poll.push(looking.elapsed());
     let answering = Instant::now();
     let call = calls.first().ok_or("the execution has no open call")?;
-    Cvm::new(&engine).answer("run", Answer::to_call(&call.call_id).value("whatever comes next")).await?;
+    Cvm::new(&engine).answer("run", Answer::to_call(&call.id).value("whatever comes next")).await?;
     times.answer.push(answering.elapsed());
     times.all.push(begun.elapsed());
     Ok(store.close().await?)

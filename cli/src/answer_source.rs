@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use runstate::client::Cvm;
-use runstate::domain::cvm::{CC_HISTORY, COGNITIVE, OpenCall, TIMER};
+use runstate::domain::cvm::{CC_HISTORY, COGNITIVE, CallView, TIMER};
 use runstate::engine::Error;
 use runstate::schema::{Accumulator, Aggregate, Filter};
 use serde_json::Value as Json;
@@ -36,11 +36,7 @@ const MAX_REJECTIONS: u32 = 3;
 #[derive(Clone, Copy)]
 pub struct AnswerRequest<'a> {
     /// The question.
-    pub call: &'a OpenCall,
-    /// The id of the execution that asks.
-    pub execution: &'a str,
-    /// The name of its program.
-    pub program: &'a str,
+    pub call: &'a CallView,
     /// The index of the call among those that a list answers, from 0.
     pub ordinal: usize,
     /// How to answer with more than a line.
@@ -124,7 +120,7 @@ impl AnswerSource {
 
     /// Handles an answer that the engine rejected. A person and a command get the reason and are asked again. For other
     /// sources it is an error that names the question.
-    pub fn handle_rejection(&mut self, call: &OpenCall, error: Error, out: Printer) -> Result<(), CliError> {
+    pub fn handle_rejection(&mut self, call: &CallView, error: Error, out: Printer) -> Result<(), CliError> {
         match self {
             Self::Command(command) => command.handle_rejection(call, &error.message, out),
             Self::Terminal(_) => out.say(&format!("{error}\n")),
@@ -138,12 +134,10 @@ impl AnswerSource {
 
 impl CommandSource {
     async fn answer(&mut self, request: AnswerRequest<'_>, out: Printer) -> Result<Json, CliError> {
-        let AnswerRequest { call, execution, program, .. } = request;
-        let rejected = self.rejected.as_ref().filter(|rejected| rejected.call == call.call_id);
+        let call = request.call;
+        let rejected = self.rejected.as_ref().filter(|rejected| rejected.call == call.id);
         let request = ExecRequest {
             call,
-            execution,
-            program,
             attempt: rejected.map_or(1, |rejected| rejected.times + 1),
             error: rejected.map(|rejected| rejected.reason.as_str()),
             plain: self.plain,
@@ -152,7 +146,7 @@ impl CommandSource {
         if let Some(rejected) = rejected {
             input.stdin += &format!("\nYour last answer was rejected: {}\n", rejected.reason);
         }
-        let on_stderr_line = |line: &str| out.stderr_line(&format!("{execution} call {} | {line}", call.step));
+        let on_stderr_line = |line: &str| out.stderr_line(&format!("{} | {line}", call.label()));
         let answer = self.exec.answer(&input, on_stderr_line).await.map_err(|failure| {
             let (ExecError::Failed(reason) | ExecError::CannotRun(reason)) = failure;
             error::usage(format!("--answer-with: {reason}; the question was `{}`", call.prompt))
@@ -162,8 +156,8 @@ impl CommandSource {
         Ok(answer)
     }
 
-    fn handle_rejection(&mut self, call: &OpenCall, reason: &str, out: Printer) -> Result<(), CliError> {
-        let previous = self.rejected.take().filter(|rejected| rejected.call == call.call_id);
+    fn handle_rejection(&mut self, call: &CallView, reason: &str, out: Printer) -> Result<(), CliError> {
+        let previous = self.rejected.take().filter(|rejected| rejected.call == call.id);
         let times = previous.map_or(0, |rejected| rejected.times) + 1;
         if times > MAX_REJECTIONS {
             let failure = format!(
@@ -172,12 +166,12 @@ impl CommandSource {
             return Err(error::usage(format!("{failure}; {}", rejection_message(call, reason))));
         }
         out.remark(&format!("{reason}; the command is asked again"));
-        self.rejected = Some(RejectedAnswer { call: call.call_id.clone(), reason: reason.to_owned(), times });
+        self.rejected = Some(RejectedAnswer { call: call.id.clone(), reason: reason.to_owned(), times });
         Ok(())
     }
 }
 
-fn rejection_message(call: &OpenCall, reason: &str) -> String {
+fn rejection_message(call: &CallView, reason: &str) -> String {
     format!("the question was `{}`: {reason}", call.prompt)
 }
 
@@ -213,7 +207,7 @@ async fn ask_at_terminal(
 }
 
 /// Prints a question together with its answer from another source. Programs read answers from the history instead.
-fn show_exchange(call: &OpenCall, answer: &Json, out: Printer) -> Result<(), CliError> {
+fn show_exchange(call: &CallView, answer: &Json, out: Printer) -> Result<(), CliError> {
     if out.is_json() {
         return Ok(());
     }
@@ -244,8 +238,8 @@ pub struct Ordinals {
 
 impl Ordinals {
     /// Returns the ordinal of `call` among the calls that need an answer, from 0.
-    pub async fn ordinal(&mut self, cvm: &Cvm, execution: &str, call: &OpenCall) -> Result<usize, Error> {
-        let steps = self.take_uncounted(call.step);
+    pub async fn ordinal(&mut self, cvm: &Cvm, execution: &str, call: &CallView) -> Result<usize, Error> {
+        let steps = self.take_uncounted(call.step.unwrap_or_default());
         let uncounted = if steps.is_empty() { 0 } else { count_calls(cvm, execution, &steps).await? };
         Ok(self.add(&steps, uncounted))
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
-use runstate::domain::cvm::{DEFAULT_ENTRY, Load, ProgramView, load_command};
+use runstate::domain::cvm::{DEFAULT_ENTRY, Load, Program, load_command};
 use runstate::lang::{Diagnostic, DiagnosticKind, MAX_SOURCE, compile_with};
 
 use crate::error::{self, CliError};
@@ -35,12 +35,12 @@ pub fn load_from_path(path: &Path, entry: Option<&str>, name: Option<&str>) -> R
 }
 
 /// Returns the command that loads a stored program again. Diagnostics name its source `file`, if it has only one.
-pub fn load_from_stored(program: ProgramView, file: &str) -> Result<Load, CliError> {
+pub fn load_from_stored(program: Program, file: &str) -> Result<Load, CliError> {
     let path = program.entry.as_deref().unwrap_or(file);
     let files = &program.files;
     let stored = |path: &str| files.iter().find(|file| file.path == path).map(|file| file.source.clone());
     let compiled = compile_with(path, &program.source, &mut |path| Ok(stored(path))).map_err(CliError::Compile)?;
-    Ok(load_command(&program.summary.name, &program.source, path, compiled))
+    Ok(load_command(&program.name, &program.source, path, compiled))
 }
 
 /// The folder that holds the files of a program.

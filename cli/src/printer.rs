@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use clap::ColorChoice;
-use runstate::domain::cvm::OpenCall;
+use runstate::domain::cvm::CallView;
 use runstate::engine::{Host, SystemHost};
 use runstate::lang::{Diagnostic, DiagnosticKind};
 use serde::Serialize;
@@ -99,7 +99,7 @@ impl Printer {
     }
 
     /// Prints a question, in bold.
-    pub fn question(self, call: &OpenCall) -> Result<(), CliError> {
+    pub fn question(self, call: &CallView) -> Result<(), CliError> {
         let now = SystemHost.now();
         self.converse(&prompt::format_question(call, now, |text| self.stdout.text(Role::Strong, text)))
     }

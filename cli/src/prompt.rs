@@ -1,6 +1,6 @@
 //! Questions as people see them, and the answers that they may type.
 
-use runstate::domain::cvm::{COGNITIVE, OpenCall, Schema, TIMER, coerce_answer};
+use runstate::domain::cvm::{COGNITIVE, CallView, Schema, TIMER, coerce_answer};
 use runstate::time::Timestamp;
 use serde_json::Value as Json;
 
@@ -8,7 +8,7 @@ use crate::printer::{escape_control, indented};
 use crate::time_format::{deadline_text, format_seconds};
 
 /// Formats the question, its numbered choices, the expected answer and the deadline as lines.
-pub fn format_question(call: &OpenCall, now: Timestamp, bold: impl Fn(&str) -> String) -> String {
+pub fn format_question(call: &CallView, now: Timestamp, bold: impl Fn(&str) -> String) -> String {
     if call.kind == TIMER {
         let until = call.deadline.map(|at| format!(" until {}", deadline_text(at, now))).unwrap_or_default();
         return format!("  sleeps{until}\n");
@@ -25,7 +25,7 @@ pub fn format_question(call: &OpenCall, now: Timestamp, bold: impl Fn(&str) -> S
 }
 
 /// Returns the text of a question; for a tool its name and arguments.
-fn question_text(call: &OpenCall) -> String {
+fn question_text(call: &CallView) -> String {
     match (call.kind == COGNITIVE, call.args.is_null()) {
         (true, _) => call.prompt.clone(),
         (false, true) => call.kind.clone(),
@@ -34,7 +34,7 @@ fn question_text(call: &OpenCall) -> String {
 }
 
 /// Describes an open call in one line, with its key.
-pub fn question_line(call: &OpenCall) -> String {
+pub fn question_line(call: &CallView) -> String {
     let key = call.key.as_ref().map(|key| format!(" (key {key})")).unwrap_or_default();
     match call.deadline {
         Some(at) if call.kind == TIMER => format!("sleeps until {}", format_seconds(at)),
@@ -43,7 +43,7 @@ pub fn question_line(call: &OpenCall) -> String {
 }
 
 /// Returns the flag of `answer` that fits the call.
-pub fn answer_flag(call: &OpenCall) -> String {
+pub fn answer_flag(call: &CallView) -> String {
     match call.choices.iter().flatten().next() {
         Some(choice) if !choice.is_string() => format!("--json-value {choice}"),
         None if schema(call).is_some() && !takes_text(call) => "--json-value …".to_owned(),
@@ -52,25 +52,25 @@ pub fn answer_flag(call: &OpenCall) -> String {
 }
 
 /// Describes the expected answer of a question with a schema.
-fn expected_line(call: &OpenCall) -> Option<String> {
+fn expected_line(call: &CallView) -> Option<String> {
     // A list of choices says it already.
     let schema = schema(call).filter(|_| call.choices.is_none())?;
     let form = if takes_text(call) { "" } else { ", as JSON" };
     Some(format!("expected: {}{form}", schema.describe()))
 }
 
-fn schema(call: &OpenCall) -> Option<Schema> {
+fn schema(call: &CallView) -> Option<Schema> {
     // The engine reports a schema that cannot be parsed here.
     Schema::parse(call.schema.as_ref()?).ok()
 }
 
 /// Whether the expected answer is text, which is used as typed.
-fn takes_text(call: &OpenCall) -> bool {
+fn takes_text(call: &CallView) -> bool {
     call.schema.as_ref().is_some_and(|schema| schema["type"] == "string")
 }
 
 /// Describes the deadline, and the effect of a missed deadline.
-fn deadline_line(call: &OpenCall, now: Timestamp) -> Option<String> {
+fn deadline_line(call: &CallView, now: Timestamp) -> Option<String> {
     let at = deadline_text(call.deadline?, now);
     Some(match &call.default {
         Some(default) => format!("until {at}, then {default}"),
@@ -85,7 +85,7 @@ pub fn display_value(value: &Json) -> String {
 
 /// Parses a typed answer. Without choices it is the text itself; a schema checks it, as text or as JSON. With choices
 /// it is a choice by its exact text, its number, or a unique prefix. `Err`: the allowed answers.
-pub fn parse_answer(call: &OpenCall, typed: &str) -> Result<Json, String> {
+pub fn parse_answer(call: &CallView, typed: &str) -> Result<Json, String> {
     match &call.choices {
         None => {
             let answer = Json::String(typed.to_owned());

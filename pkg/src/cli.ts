@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
-import { ExecutionError, type OpenCall, type Run, type Runstate, RunstateError, open, version } from "./node.js";
+import { ExecutionError, type CallView, type Run, type Runstate, RunstateError, open, version } from "./node.js";
 
 const HELP = `npx runstate run FILE     starts a program, prints its output and asks you its questions
 npx runstate resume ID    continues an execution, also after a crash
@@ -55,7 +55,7 @@ async function drive(rs: Runstate, run: Run): Promise<number> {
     from = next;
     if (more) continue;
     if (run.ended) break;
-    const unclaimed = calls.filter(({ owner, leaseUntil }) => owner === null || (leaseUntil ?? 0) <= Date.now());
+    const unclaimed = calls.filter(({ claim }) => claim?.owner === undefined || claim.until <= Date.now());
     const question = unclaimed.find(({ kind }) => kind === "cc");
     const mustWait = status === "paused" || (question ? !(await ask(run, question)) : unclaimed.some(({ kind }) => kind !== "timer"));
     if (mustWait) return print(`${run.id} waits; continue it with: npx runstate resume ${run.id} --store ${rs.url}`, console.error) ?? 3;
@@ -69,7 +69,7 @@ async function drive(rs: Runstate, run: Run): Promise<number> {
 const answers = (async function* () { yield* createInterface({ input: process.stdin, crlfDelay: Infinity }); })();
 
 /** Asks a question. Returns false if there is no further line. */
-async function ask(run: Run, { callId: call, prompt, choices }: OpenCall): Promise<boolean> {
+async function ask(run: Run, { id: call, prompt, choices }: CallView): Promise<boolean> {
   const labels = (choices ?? []).map(format);
   print(`? ${prompt}${labels.map((label, at) => `\n  ${at + 1}) ${label}`).join("")}`);
   if (process.stdin.isTTY) process.stderr.write("> ");

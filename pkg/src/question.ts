@@ -4,16 +4,16 @@ import type { Json, JsonInput, JsonInputOf } from "./json.js";
 import type { CommandOptions } from "./options.js";
 import type { Run } from "./run.js";
 import type { FromSchema, JsonSchema } from "./schema.js";
-import type { OpenCall } from "./wire.js";
+import type { CallView } from "./wire.js";
 
 /** An open question of an execution. `A` is the type of its answers. */
 export class Question<A extends JsonInput = JsonInput> {
   readonly #run: Run;
   /** The call as the engine reports it. */
-  readonly call: OpenCall;
+  readonly call: CallView;
 
   /** @internal */
-  constructor(run: Run, call: OpenCall) {
+  constructor(run: Run, call: CallView) {
     this.#run = run;
     this.call = call;
   }
@@ -25,7 +25,7 @@ export class Question<A extends JsonInput = JsonInput> {
 
   /** The id of the call. An answer applies to this call and to no later one. */
   get callId(): string {
-    return this.call.callId;
+    return this.call.id;
   }
 
   /** The text of the question. */
@@ -35,12 +35,12 @@ export class Question<A extends JsonInput = JsonInput> {
 
   /** The allowed answers; null if any answer is allowed. */
   get choices(): Json[] | null {
-    return this.call.choices;
+    return this.call.choices ?? null;
   }
 
   /** The JSON Schema of the answer; null if there is none. */
   get schema(): JsonSchema | null {
-    return this.call.schema as JsonSchema | null;
+    return (this.call.schema ?? null) as JsonSchema | null;
   }
 
   /** The kind of the call, which is `cc` for a question. */
@@ -50,12 +50,12 @@ export class Question<A extends JsonInput = JsonInput> {
 
   /** The key of the call, by which it can also be answered before it is asked; null if it has none. */
   get key(): string | null {
-    return this.call.key;
+    return this.call.key ?? null;
   }
 
   /** The time from which answers are rejected, in milliseconds since 1970; null if the question waits forever. */
   get deadline(): number | null {
-    return this.call.deadline;
+    return this.call.deadline ?? null;
   }
 
   /** The line of the source that asks, from 1. */

@@ -10,7 +10,7 @@ import { type CommandOptions, SUBJECTS, WAIT, type WaitOptions } from "./options
 import { Question } from "./question.js";
 import { interruptible } from "./stream.js";
 import { text, validateOptions } from "./validation.js";
-import type { DeletionProgress, Execution, ExecutionProgress, ExecutionStatus, FrameView, LogRowPage, OpenCall, Status, VersionView } from "./wire.js";
+import type { DeletionProgress, Execution, ExecutionProgress, ExecutionStatus, FrameView, LogRowPage, CallView, Status, ProgramVersion } from "./wire.js";
 
 export type AnswerOptions = OptionsOf<"cvm.answer", "id" | "answer">;
 
@@ -118,7 +118,7 @@ export class Run {
   }
 
   /** Reads the program version that the execution runs, with its source. */
-  program(options: WaitOptions = {}): Promise<VersionView> {
+  program(options: WaitOptions = {}): Promise<ProgramVersion> {
     return this.#engine.invoke("cvm.versionOf", options, { id: this.id });
   }
 
@@ -170,9 +170,9 @@ export class Run {
     const feed = await this.#openFeed(signal);
     for (;;) {
       const progress = await this.#readProgressIfExists(NO_LINES, signal);
-      const open = progress?.calls.find((call) => isUnclaimedQuestion(call, this.#engine.now()) && !yielded.has(call.callId));
+      const open = progress?.calls.find((call) => isUnclaimedQuestion(call, this.#engine.now()) && !yielded.has(call.id));
       if (open !== undefined) {
-        yielded.add(open.callId);
+        yielded.add(open.id);
         yield new Question(this, open);
       } else if (progress === null || TERMINAL_STATUSES.has(progress.status)) {
         return;
@@ -249,10 +249,10 @@ export class Run {
 }
 
 /** Whether a call is a question without a valid claim. */
-function isUnclaimedQuestion(call: OpenCall, now: number): boolean {
+function isUnclaimedQuestion(call: CallView, now: number): boolean {
   return call.kind === "cc" && !isClaimed(call, now);
 }
 
-function isClaimed(call: OpenCall, now: number): boolean {
-  return call.owner !== null && (call.leaseUntil ?? 0) > now;
+function isClaimed(call: CallView, now: number): boolean {
+  return call.claim?.owner !== undefined && call.claim.until > now;
 }

@@ -8,11 +8,11 @@ import type { Json, JsonInput } from "./json.js";
 import { WAIT } from "./options.js";
 import type { RawHandler, RawWorkerHandle } from "./instance.js";
 import { type OptionValidators, anyOf, anything, callback, fillRecord, objectByKind, positiveInteger, required, validateOptions } from "./validation.js";
-import type { Backoff, OpenCall, Work, WorkerEvent } from "./wire.js";
+import type { Backoff, CallView, Work, WorkerEvent } from "./wire.js";
 
 /** A claimed call that a handler must answer. */
 export interface Task {
-  readonly call: OpenCall;
+  readonly call: CallView;
   /** The id of the execution that made the call. */
   readonly execution: string;
   /** The name of its program. */
@@ -30,7 +30,7 @@ export interface Task {
 export type HandlerResult = JsonInput | (object & { readonly [Symbol.toStringTag]?: never; readonly getTime?: never; readonly apply?: never });
 
 /** Answers questions (`CC(...)`). */
-export type QuestionHandler = (question: OpenCall, task: Task) => HandlerResult | Promise<HandlerResult>;
+export type QuestionHandler = (question: CallView, task: Task) => HandlerResult | Promise<HandlerResult>;
 
 /**
  * Answers the calls of a tool (`call(tool, args)`). `args` are the arguments that the program passes; their type may
@@ -104,9 +104,9 @@ export interface WorkerItems<W> {
 export const CALLS: WorkerItems<Work> = {
   method: "cvm.worker",
   items: "cvm.cc_history",
-  run: async (handler, kind, { call, programName, claimed }, signal) => {
-    const task: Task = { call, execution: claimed.execution, program: programName, attempt: claimed.attempts, signal };
-    const answer = await handler(kind === "cc" ? call : call.args, task);
+  run: async (handler, kind, { call, claimed }, signal) => {
+    const task: Task = { call, execution: claimed.execution, program: call.programName, attempt: claimed.attempts, signal };
+    const answer = await handler(kind === "cc" ? call : (call.args ?? null), task);
     // A tool may return nothing. A question needs an answer, so undefined (a forgotten `return`) fails its validation.
     return answer === undefined && kind !== "cc" ? null : answer;
   },

@@ -17,8 +17,8 @@ test("a program asks and is answered", async (t) => {
   const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
   assert.deepEqual([run.id, run.status, run.ended], ["r1", "waiting_cc", false]);
   const [call] = (await run.show()).calls;
-  assert.deepEqual([call.prompt, call.choices, call.line], ["your name?", null, 1]);
-  assert.equal(await run.answer("Ada", { call: call.callId }), run);
+  assert.deepEqual([call.prompt, call.choices, call.line], ["your name?", undefined, 1]);
+  assert.equal(await run.answer("Ada", { call: call.id }), run);
   assert.deepEqual([run.status, await run.output()], ["complete", ["hello Ada"]]);
   assert.equal((await rs.cvm.list()).items[0].id, "r1");
   assert.ok((await rs.cvm.run("r1")) instanceof Run);
@@ -149,11 +149,11 @@ test("a closed store rejects every call, and closing twice is allowed", async ()
 test("several calls at once on one handle do not disturb each other", async (t) => {
   const { rs, run } = await startProgram(t, `function main() { return CC.all(["a?", "b?", "c?", "d?"]).join("") }`);
   const { calls } = await run.show();
-  const answers = calls.map(({ callId }, at) => run.answer("abcd"[at], { call: callId }));
+  const answers = calls.map(({ id }, at) => run.answer("abcd"[at], { call: id }));
   const others = Array.from({ length: 8 }, (_, at) => rs.cvm.start("program", { id: `other-${at}` }));
   await Promise.all([...answers, ...others]);
   assert.equal(await run.result(), "abcd");
-  assert.equal((await rs.cvm.active()).items.length, 8);
+  assert.equal((await rs.cvm.list({ status: ["running", "waiting_cc", "paused"] })).items.length, 8);
   const twice = await Promise.allSettled([rs.cvm.start("program", { id: "same" }), rs.cvm.start("program", { id: "same" })]);
   assert.deepEqual(twice.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
 });

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use runstate_core::operation::{EntityList, EntityQueries as _};
 use runstate_core::schema::Page;
 use runstate_domain_cvm::{
-    ActiveExecutions, CallListing, CallRow, CountFinished, CountStatuses, ExecutionListing, ExecutionSummary, Latency,
-    LatencyByKind, LatencyByProgram, LogListing, LogRow, Overview, ProgramHistory, ProgramListing, ProgramSummary,
-    ProgramView, ShowLatency, ShowOverview, ShowProgram, ShowProgramById, ShowStats, ShowSummary, ShowVersion,
-    ShowVersionOf, SlowestCalls, Stats, VersionListing, VersionSummary, VersionView,
+    CallListing, CallView, CountFinished, CountStatuses, ExecutionHead, ExecutionSummary, Latency, LatencyByKind,
+    LatencyByProgram, LogListing, LogRow, Overview, Program, ProgramSummary, ProgramVersion, ShowLatency, ShowOverview,
+    ShowProgram, ShowStats, ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionListing, VersionSummary,
 };
 use runstate_engine::Error;
 use runstate_value::time::Timestamp;
@@ -16,34 +16,34 @@ use super::Cvm;
 
 impl Cvm {
     /// See [`CallListing`].
-    pub async fn calls(&self, listing: &CallListing) -> Result<Page<CallRow>, Error> {
+    pub async fn calls(&self, listing: &CallListing) -> Result<Page<CallView>, Error> {
         self.engine.query(listing).await
     }
 
     /// See [`SlowestCalls`].
-    pub async fn slowest(&self, program: Option<&str>, limit: u32) -> Result<Page<CallRow>, Error> {
+    pub async fn slowest(&self, program: Option<&str>, limit: u32) -> Result<Page<CallView>, Error> {
         let program = program.map(str::to_owned);
         self.engine.query(&SlowestCalls { program, limit: Some(limit), cursor: None }).await
     }
 
-    /// See [`ExecutionListing`].
-    pub async fn list(&self, listing: &ExecutionListing) -> Result<Page<ExecutionSummary>, Error> {
+    /// Lists executions, newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(cvm: &runstate::client::Cvm) -> Result<(), runstate::engine::Error> {
+    /// use runstate::domain::cvm::ExecutionHead;
+    /// use runstate::operation::EntityQueries;
+    ///
+    /// let waiting = cvm.list(&ExecutionHead::list().filter("state.status", "waiting_cc").limit(20)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn list(&self, listing: &EntityList<ExecutionHead>) -> Result<Page<ExecutionSummary>, Error> {
         self.engine.query(listing).await
     }
 
-    /// See [`ShowSummary`].
+    /// Returns one execution as a row of a list.
     pub async fn summary(&self, execution: &str) -> Result<ExecutionSummary, Error> {
-        self.engine.query(&ShowSummary { id: execution.to_owned() }).await
-    }
-
-    /// See [`ActiveExecutions`].
-    pub async fn active(&self, limit: u32) -> Result<Page<ExecutionSummary>, Error> {
-        self.engine.query(&ActiveExecutions { limit: Some(limit), cursor: None }).await
-    }
-
-    /// See [`ProgramHistory`].
-    pub async fn history(&self, program: &str, limit: u32) -> Result<Page<ExecutionSummary>, Error> {
-        self.engine.query(&ProgramHistory { program: program.to_owned(), limit: Some(limit), cursor: None }).await
+        self.engine.query(&ExecutionHead::show(execution)).await
     }
 
     /// See [`ShowOverview`].
@@ -61,19 +61,19 @@ impl Cvm {
         self.engine.query(listing).await
     }
 
-    /// See [`ProgramListing`].
-    pub async fn programs(&self, listing: &ProgramListing) -> Result<Page<ProgramSummary>, Error> {
+    /// Lists programs by name, without sources and bytecode.
+    pub async fn programs(&self, listing: &EntityList<Program>) -> Result<Page<ProgramSummary>, Error> {
         self.engine.query(listing).await
     }
 
     /// See [`ShowProgram`].
-    pub async fn program(&self, name: &str) -> Result<ProgramView, Error> {
+    pub async fn program(&self, name: &str) -> Result<Program, Error> {
         self.engine.query(&ShowProgram { name: name.to_owned() }).await
     }
 
-    /// See [`ShowProgramById`].
-    pub async fn program_by_id(&self, id: &str) -> Result<ProgramView, Error> {
-        self.engine.query(&ShowProgramById { id: id.to_owned() }).await
+    /// Returns the program with this id.
+    pub async fn program_by_id(&self, id: &str) -> Result<Program, Error> {
+        self.engine.query(&Program::show(id)).await
     }
 
     /// See [`VersionListing`].
@@ -82,12 +82,12 @@ impl Cvm {
     }
 
     /// See [`ShowVersion`].
-    pub async fn version(&self, name: &str, version: u32) -> Result<VersionView, Error> {
+    pub async fn version(&self, name: &str, version: u32) -> Result<ProgramVersion, Error> {
         self.engine.query(&ShowVersion { name: name.to_owned(), version }).await
     }
 
     /// See [`ShowVersionOf`].
-    pub async fn version_of(&self, execution: &str) -> Result<VersionView, Error> {
+    pub async fn version_of(&self, execution: &str) -> Result<ProgramVersion, Error> {
         self.engine.query(&ShowVersionOf { id: execution.to_owned() }).await
     }
 

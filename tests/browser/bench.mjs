@@ -141,7 +141,7 @@ async function steps(page) {
     const [step, raw] = [[], []];
     for (let i = 0; i < warm + rounds; i++) {
       // A caller that has received the question knows its call id, so reading it is not measured.
-      const [{ callId: call }] = (await run.show()).calls;
+      const [{ id: call }] = (await run.show()).calls;
       await timed(step, () => run.answer("a", { call }));
       await timed(raw, () => put(1, text));
     }
@@ -216,7 +216,7 @@ async function startAsking(open, url) {
   const run = await store.cvm.start("ask");
   const turn = async () => {
     const { calls } = await run.progress(Number.MAX_SAFE_INTEGER);
-    await run.answer("yes", { call: calls[0].callId });
+    await run.answer("yes", { call: calls[0].id });
   };
   for (let n = 0; n < TURNS / 2; n++) await turn();
   return { store, turn };

@@ -11,7 +11,7 @@ await rs.cvm.load(withoutNulls(load));
 const run = await rs.cvm.start(start.program, { id: start.id ?? undefined, input: start.input ?? undefined });
 for (const answer of answers) {
   const { calls } = await run.show();
-  await run.answer(answer, { call: calls[0].callId });
+  await run.answer(answer, { call: calls[0].id });
 }
 console.log(JSON.stringify({ status: run.status, shown: await run.show() }));
 await rs.close();

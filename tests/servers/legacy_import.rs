@@ -89,7 +89,7 @@ async fn execution_on_mongodb_is_imported_to_memory_and_mongodb() {
         let expected = [("compilation", PAIR), ("log rows", WAITING), ("calls", "65abcdef00000000000000ff")];
         assert_eq!(skipped(&first), expected);
         let cvm = Cvm::new(&engine);
-        assert_eq!(cvm.show(WAITING).await.unwrap().calls[0].call_id, OPEN_CALL);
+        assert_eq!(cvm.show(WAITING).await.unwrap().calls[0].id, OPEN_CALL);
         assert_eq!(cvm.answer(WAITING, json!("very")).await.unwrap().status, Status::Complete);
         assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: very"]);
         assert_eq!(cvm.list(&Default::default()).await.unwrap().items.len(), 5);

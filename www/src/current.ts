@@ -1,7 +1,7 @@
 // The execution that the page shows, read in one consistent view and updated with the changes of every tab.
 
 import { effect, signal } from "@preact/signals";
-import { RunstateError, type CallRow, type Execution, type Run, type Runstate } from "runstate/full";
+import { RunstateError, type CallView, type Execution, type Run, type Runstate } from "runstate/full";
 
 import { changedIds, makeRefresh } from "./engine";
 import { explain, hasCode, type Explanation } from "./notices";
@@ -9,7 +9,7 @@ import { route } from "./state";
 
 export type CurrentExecution =
   | { state: "loading"; id: string }
-  | { state: "loaded"; id: string; execution: Execution; calls: CallRow[]; source: string | null }
+  | { state: "loaded"; id: string; execution: Execution; calls: CallView[]; source: string | null }
   | { state: "missing"; id: string; explanation: Explanation };
 
 export const currentExecution = signal<CurrentExecution>({ state: "loading", id: "" });
@@ -51,8 +51,8 @@ async function readExecution(rs: Runstate, id: string): Promise<CurrentExecution
 }
 
 /** Lists the calls of an execution in the order in which they were made. */
-export async function listCalls(rs: Runstate, execution: string): Promise<CallRow[]> {
-  const calls: CallRow[] = [];
+export async function listCalls(rs: Runstate, execution: string): Promise<CallView[]> {
+  const calls: CallView[] = [];
   let cursor: string | undefined;
   do {
     const { items, next } = await rs.cvm.calls({ execution, limit: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) });

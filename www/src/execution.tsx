@@ -1,6 +1,6 @@
 // An execution: its status, commands, questions, outcome, source, state, variables, output and calls.
 
-import type { CallRow, Execution, Json, Run } from "runstate/full";
+import type { CallView, Execution, Json, Run } from "runstate/full";
 
 import { Age, Button, Panel, useCommand } from "./controls";
 import { currentExecution, type CurrentExecution } from "./current";
@@ -186,7 +186,7 @@ function Output({ lines }: { lines: string[] }) {
 const OUTCOMES: Record<string, string> = { answered: "", defaulted: "no answer in time, default", timed_out: "no answer in time" };
 
 /** The calls of an execution in the order in which they were made, with questions, answers, authors and durations. */
-function Timeline({ calls }: { calls: CallRow[] }) {
+function Timeline({ calls }: { calls: CallView[] }) {
   const omitted = Math.max(0, calls.length - MAX_SHOWN);
   return (
     <Panel testid="timeline" title="Calls" aside={calls.length === 0 ? "" : formatCount(calls.length, "call")}>
@@ -201,8 +201,9 @@ function Timeline({ calls }: { calls: CallRow[] }) {
   );
 }
 
-function TimelineRow({ call }: { call: CallRow }) {
-  const { id, kind, prompt = "", args, step = "early", outcome, result, error, by = "", latencyMs } = call;
+function TimelineRow({ call }: { call: CallView }) {
+  const { id, kind, prompt, args, step = "early", outcome, response, error } = call;
+  const { result, by = "", latencyMs } = response ?? {};
   const title = kind === "cc" ? prompt : kind === "timer" ? "sleep" : `${kind}(${formatValue(args)})`;
   const value = result === undefined ? (error?.message ?? "") : formatValue(result);
   const answered = joinTexts(": ", OUTCOMES[outcome ?? ""] ?? outcome ?? "", value);

@@ -2,7 +2,7 @@
 // only a time.
 
 import { useSignal } from "@preact/signals";
-import type { Execution, Json, OpenCall } from "runstate/full";
+import type { Execution, Json, CallView } from "runstate/full";
 
 import { Button, now, useCommand } from "./controls";
 import { choicesOf, describeBounds, fieldKind, memberOf, membersOf, parseDraft, toSchema, type Draft } from "./draft";
@@ -28,7 +28,7 @@ export function Questions({ execution: { id, calls, status } }: { execution: Exe
       </h3>
       <ol class={`cards stack ${calls.length > 2 ? "many" : ""}`}>
         {calls.slice(0, MAX_CARDS).map((call) => (
-          <li key={call.callId}><Card execution={id} call={call} /></li>
+          <li key={call.id}><Card execution={id} call={call} /></li>
         ))}
       </ol>
       {calls.length > MAX_CARDS && <p class="hint">{calls.length - MAX_CARDS} more follow.</p>}
@@ -36,10 +36,10 @@ export function Questions({ execution: { id, calls, status } }: { execution: Exe
   );
 }
 
-function Card({ execution, call }: { execution: string; call: OpenCall }) {
+function Card({ execution, call }: { execution: string; call: CallView }) {
   const wrong = useSignal("");
   const { busy, run } = useCommand(showError);
-  const { callId, kind, line, key, owner, args, deadline, choices, stack } = call;
+  const { id: callId, kind, line, key, claim, args, deadline, choices, stack } = call;
   const id = `q-${callId}`;
 
   function answer(value: Json): void {
@@ -64,14 +64,14 @@ function Card({ execution, call }: { execution: string; call: OpenCall }) {
         <h4 id={id} data-testid="prompt">{titleOf(call)}</h4>
         <p class="bar hint">
           <Button class="link" onClick={() => revealLine(line)}>line {line}</Button>
-          {key !== null && <span>key {key}</span>}
-          {owner !== null && <span>claimed by {owner}</span>}
-          {deadline !== null && <Deadline at={deadline} call={call} />}
+          {key !== undefined && <span>key {key}</span>}
+          {claim?.owner !== undefined && <span>claimed by {claim.owner}</span>}
+          {deadline !== undefined && <Deadline at={deadline} call={call} />}
         </p>
       </header>
       {stack && <pre class="hint" aria-label="Waiting functions" data-testid="stack">{stack.join("\n")}</pre>}
-      {args !== null && <pre class="scroll" tabIndex={0}>{JSON.stringify(args, null, 2)}</pre>}
-      {choices !== null ? (
+      {args !== undefined && <pre class="scroll" tabIndex={0}>{JSON.stringify(args, null, 2)}</pre>}
+      {choices !== undefined ? (
         <div class="bar" role="group" aria-label="Answers">
           {choices.map((choice, index) => (
             <Button key={index} class="choice" busy={busy} onClick={() => answer(choice)} testid="choice">{formatValue(choice) || "(empty)"}</Button>
@@ -85,14 +85,14 @@ function Card({ execution, call }: { execution: string; call: OpenCall }) {
   );
 }
 
-function titleOf({ kind, prompt, args }: OpenCall): string {
+function titleOf({ kind, prompt, args }: CallView): string {
   if (kind === "timer") return "Sleeping";
   if (kind === "cc") return prompt;
-  return prompt === "" ? `Tool ${kind}${args === null ? "" : "(…)"}` : `${kind}: ${prompt}`;
+  return prompt === "" ? `Tool ${kind}${args === undefined ? "" : "(…)"}` : `${kind}: ${prompt}`;
 }
 
 /** The time until the deadline of a call, and what happens then. */
-function Deadline({ at, call }: { at: number; call: OpenCall }) {
+function Deadline({ at, call }: { at: number; call: CallView }) {
   const expiry = call.default === undefined ? "the deadline passes" : `the answer is “${formatValue(call.default)}”`;
   const time = at > now.value ? formatRelative(at, now.value) : "now";
   return (
@@ -102,10 +102,10 @@ function Deadline({ at, call }: { at: number; call: OpenCall }) {
   );
 }
 
-const draftName = ({ callId }: OpenCall) => `draft.${callId}`;
+const draftName = ({ id }: CallView) => `draft.${id}`;
 
 interface AnswerFormProps {
-  call: OpenCall;
+  call: CallView;
   busy: boolean;
   onAnswer(value: Json): void;
 }
@@ -114,7 +114,7 @@ interface AnswerFormProps {
  * reload loses no typed text. */
 function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
   const draft = useSignal<Draft>(texts.read<Draft>(draftName(call)) ?? "");
-  const id = `f-${call.callId}`;
+  const id = `f-${call.id}`;
   // The result of a tool is a JSON value, not a text.
   const isText = call.schema === null && call.kind === "cc";
 
@@ -138,7 +138,7 @@ function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
       {isText ? (
         <textarea
           rows={Math.min(8, String(draft.value).split("\n").length + 1)}
-          aria-labelledby={`q-${call.callId}`}
+          aria-labelledby={`q-${call.id}`}
           placeholder="Your answer. Enter sends it, Shift+Enter starts a new line."
           value={String(draft.value)}
           onInput={(event) => handleDraft(event.currentTarget.value)}

@@ -1,6 +1,6 @@
 //! `list`: lists executions, newest first. `show`: prints all parts of an execution.
 
-use runstate::domain::cvm::{COGNITIVE, CallListing, CallRow, Execution, Show, TIMER};
+use runstate::domain::cvm::{COGNITIVE, CallView, Execution, Show, TIMER};
 use runstate::time::Timestamp;
 use runstate::value::Document;
 use runstate::vm::MachineView;
@@ -17,26 +17,22 @@ use crate::prompt;
 use crate::session::Session;
 use crate::time_format::{format_seconds, time_ago, time_until};
 
+/// The statuses of executions that have not ended.
+pub const ACTIVE: [&str; 3] = ["running", "waiting_cc", "paused"];
+
 /// Lists executions.
 pub async fn list_executions(session: &Session, list: ListArgs) -> Result<CliExit, CliError> {
     let ListArgs { status, active, program, limit } = list;
     let mut parameters = Document::new();
     parameters.extend(limit.map(|limit| ("limit".to_owned(), json!(limit))));
-    if active {
-        // Few executions are active, so they are filtered by program here.
-        let selected = |row: &Json| program.as_ref().is_none_or(|program| row["programName"] == program.as_str());
-        return operations::print_pages(session, "cvm.active", parameters, selected).await;
-    }
-    parameters.extend(status.map(|status| ("status".to_owned(), json!(word(&status)))));
+    let status = if active { Some(json!(ACTIVE)) } else { status.map(|status| json!(word(&status))) };
+    parameters.extend(status.map(|status| ("status".to_owned(), status)));
     parameters.extend(program.map(|program| ("program".to_owned(), json!(program))));
-    operations::print_pages(session, "cvm.list", parameters, |_| true).await
+    operations::print_pages(session, "cvm.list", parameters).await
 }
 
 /// The number of output lines that are shown.
 const OUTPUT_LINES: usize = 20;
-
-/// The largest number of open calls whose workers are read.
-const MAX_CALLS: u32 = 1_000;
 
 /// The column in which values begin.
 const LABEL_WIDTH: usize = 13;
@@ -60,27 +56,19 @@ pub async fn show_execution(session: &Session, id: &str, full: bool) -> Result<C
     if let Some(machine) = &view.machine {
         session.out.styled_lines(&machine_lines(machine, &session.invocation("show", id, " --full")))?;
     }
-    print_open_calls(session, &view).await
+    print_open_calls(session, &view)
 }
 
 /// Prints each open call and its worker.
-async fn print_open_calls(session: &Session, view: &Execution) -> Result<CliExit, CliError> {
-    if view.calls.is_empty() {
-        return Ok(CliExit::Done);
-    }
-    let listing =
-        CallListing { execution: Some(view.id.clone()), open: true, limit: Some(MAX_CALLS), ..CallListing::default() };
-    // This is read after the execution: a call that was completed in between has no worker.
-    let rows = session.cvm.calls(&listing).await?.items;
+fn print_open_calls(session: &Session, view: &Execution) -> Result<CliExit, CliError> {
     let clock = TimeReference { now: session.engine.now(), relative: true };
     for call in &view.calls {
         let kind = if call.kind == COGNITIVE { String::new() } else { format!("{}, ", call.kind) };
-        session.out.line(&format!("call         {} ({kind}line {})", call.call_id, call.line))?;
+        session.out.line(&format!("call         {} ({kind}line {})", call.id, call.line))?;
         session.out.question(call)?;
-        let row = rows.iter().find(|row| row.id == call.call_id && row.claim.is_some());
         let mut details: Vec<String> = call.key.iter().map(|key| format!("  key {key}")).collect();
         details.extend(call.stack.iter().map(|line| format!("  {line}")));
-        details.extend(row.map(|row| format!("  {}", open_call_status(row, clock))));
+        details.extend(call.claim.iter().map(|_| format!("  {}", open_call_status(call, clock))));
         session.out.lines(&details)?;
     }
     Ok(CliExit::Done)
@@ -179,11 +167,11 @@ impl TimeReference {
 }
 
 /// Describes an open call: its claim, the time of its next attempt, or when it was made.
-fn open_call_status(call: &CallRow, clock: TimeReference) -> String {
+fn open_call_status(call: &CallView, clock: TimeReference) -> String {
     let claim = call.claim.as_ref();
-    let tried = claim.and_then(|claim| claim.attempts).filter(|n| *n > 0);
-    let held = claim.and_then(|claim| Some((claim.owner.as_deref()?, claim.until?)));
-    match (held, call.available_at, call.asked_at) {
+    let tried = claim.map(|claim| claim.attempts).filter(|n| *n > 0);
+    let held = claim.and_then(|claim| Some((claim.owner.as_deref()?, claim.until)));
+    match (held, call.available_at, call.requested_at) {
         _ if call.kind == TIMER => {
             call.deadline.map(|at| format!("ends {}", clock.format_until(at))).unwrap_or_default()
         }
@@ -199,7 +187,7 @@ fn open_call_status(call: &CallRow, clock: TimeReference) -> String {
     }
 }
 
-fn times_text(n: Option<u64>) -> String {
+fn times_text(n: Option<u32>) -> String {
     match n {
         Some(1) | None => "once".to_owned(),
         Some(n) => format!("{n} times"),
@@ -208,31 +196,30 @@ fn times_text(n: Option<u64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use runstate::domain::cvm::CallClaim;
+    use runstate::domain::cvm::ClaimState;
     use runstate::time::Millis;
 
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_705_744_800_000);
 
-    fn open(kind: &str) -> CallRow {
-        let asked_at = Some(NOW + Millis::seconds(-90));
-        CallRow { kind: kind.to_owned(), step: Some(1), asked_at, available_at: asked_at, ..CallRow::default() }
+    fn open(kind: &str) -> CallView {
+        let at = Some(NOW + Millis::seconds(-90));
+        CallView { kind: kind.to_owned(), step: Some(1), requested_at: at, available_at: at, ..CallView::default() }
     }
 
-    fn claimed(owner: Option<&str>, ahead: i64, attempts: u64) -> CallRow {
-        let until = Some(NOW + Millis::seconds(ahead));
-        let claim =
-            CallClaim { owner: owner.map(str::to_owned), until, attempts: Some(attempts), ..CallClaim::default() };
-        CallRow { claim: Some(claim), available_at: until, ..open("mail") }
+    fn claimed(owner: Option<&str>, ahead: i64, attempts: u32) -> CallView {
+        let until = NOW + Millis::seconds(ahead);
+        let claim = ClaimState { owner: owner.map(str::to_owned), until, attempts, ..ClaimState::default() };
+        CallView { claim: Some(claim), available_at: Some(until), ..open("mail") }
     }
 
     #[test]
     fn an_open_call_names_its_claimant() {
-        let status = |call: &CallRow| {
+        let status = |call: &CallView| {
             [true, false].map(|near| open_call_status(call, TimeReference { now: NOW, relative: near })).join(" / ")
         };
-        let timer = CallRow { deadline: Some(NOW + Millis::minutes(3)), ..open("timer") };
+        let timer = CallView { deadline: Some(NOW + Millis::minutes(3)), ..open("timer") };
         let lines = [
             status(&open("cc")),
             status(&timer),

@@ -19,7 +19,7 @@ pub async fn show_program(session: &Session, args: &ShowProgramArgs) -> Result<C
     let out = session.out;
     let name = match (&args.name, &args.id) {
         (Some(name), _) => name.clone(),
-        (None, id) => session.cvm.program_by_id(id.as_deref().unwrap_or_default()).await?.summary.name,
+        (None, id) => session.cvm.program_by_id(id.as_deref().unwrap_or_default()).await?.name,
     };
     let (operation, parameters) = match args.version {
         Some(version) => (

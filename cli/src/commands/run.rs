@@ -4,7 +4,7 @@
 
 use runstate::client::Answer;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{CallListing, ExecutionStatus, Load, OpenCall, Start};
+use runstate::domain::cvm::{CallListing, CallView, ExecutionStatus, Load, Start};
 use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
@@ -122,12 +122,11 @@ async fn remark_if_early(session: &Session, id: &str, key: &str) -> Result<(), C
 async fn list_open_calls(session: &Session, id: &str, position: u64, mut error: Error) -> Result<Error, CliError> {
     let open = session.cvm.progress(id, position).await?.calls;
     for call in &open {
-        let answer = format!(" --call {} {}", call.call_id, prompt::answer_flag(call));
+        let answer = format!(" --call {} {}", call.id, prompt::answer_flag(call));
         let asked = fit_line(&prompt::question_line(call), Some(QUESTION_WIDTH));
         error.message += &format!("\n  {asked}\n    {}", session.invocation("answer", id, &answer));
     }
-    let named =
-        |call: &OpenCall| json!({"callId": call.call_id, "kind": call.kind, "prompt": call.prompt, "key": call.key});
+    let named = |call: &CallView| json!({"id": call.id, "kind": call.kind, "prompt": call.prompt, "key": call.key});
     let calls: Vec<Json> = open.iter().map(named).collect();
     Ok(error.details(json!({ "calls": calls })))
 }
@@ -190,7 +189,7 @@ pub async fn begin_execution(
 /// Compiles the stored source for the current machine, and loads it as the next version.
 async fn recompile(session: &Session, name: &str, error: Error) -> Result<(), CliError> {
     let program = session.cvm.program(name).await?;
-    let version = program.summary.program_version.unwrap_or_default();
+    let version = program.program_version;
     // Programs of other compilers may have no source.
     if program.source.is_empty() {
         return Err(error.into());

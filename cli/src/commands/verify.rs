@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use bytesize::ByteSize;
 use runstate::client::Cvm;
-use runstate::domain::cvm::{ExecutionListing, Settings, Status};
+use runstate::domain::cvm::{ExecutionHead, Settings};
 use runstate::engine::{Engine, Error, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::open::{self, MissingStore, OpenedStore, StoreUrl};
+use runstate::operation::EntityQueries as _;
 use runstate::store::file::check::{ProgressObserver, disk_usage_on, plan_repair_on, repair_on, verify_on};
 use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
 use runstate::store::{Finding, Severity, VerifyReport};
 use serde_json::json;
 
+use super::executions::ACTIVE;
 use crate::args::GlobalArgs;
 use crate::error::CliError;
 use crate::exit::CliExit;
@@ -182,19 +184,17 @@ pub async fn repair_store(global: &GlobalArgs, dry: bool, out: Printer) -> Resul
 async fn unrecoverable_executions(engine: Engine) -> Result<Vec<(String, String)>, Error> {
     let cvm = Cvm::new(&engine);
     let mut stranded = Vec::new();
-    for status in [Status::WaitingCc, Status::Running, Status::Paused] {
-        let mut listing = ExecutionListing { status: Some(status), ..ExecutionListing::default() };
-        loop {
-            let page = cvm.list(&listing).await?;
-            for execution in page.items {
-                if let Err(error) = cvm.show(&execution.id).await {
-                    stranded.push((execution.id, error.message));
-                }
+    let mut listing = ExecutionHead::list().filter("state.status", ACTIVE.to_vec());
+    loop {
+        let page = cvm.list(&listing).await?;
+        for execution in page.items {
+            if let Err(error) = cvm.show(&execution.id).await {
+                stranded.push((execution.id, error.message));
             }
-            match page.next {
-                Some(next) => listing.cursor = Some(next),
-                None => break,
-            }
+        }
+        match page.next {
+            Some(next) => listing = listing.after(&next),
+            None => break,
         }
     }
     engine.store().close().await?;

@@ -121,17 +121,13 @@ struct CommandHandler {
 impl CommandHandler {
     async fn answer(&self, task: Task<Work>) -> Result<Json, TaskFailure> {
         let work = &task.work;
-        let execution = &work.claimed.execution;
         let request = ExecRequest {
             call: &work.call,
-            execution,
-            program: &work.program_name,
             attempt: task.attempt,
-            error: work.error.as_ref().map(|error| error.message.as_str()),
+            error: work.call.error.as_ref().map(|error| error.message.as_str()),
             plain: self.plain,
         };
-        let on_stderr_line =
-            |line: &str| self.out.stderr_line(&format!("{execution} call {} | {line}", work.call.step));
+        let on_stderr_line = |line: &str| self.out.stderr_line(&format!("{} | {line}", work.call.label()));
         match self.exec.answer(&request.input(), on_stderr_line).await {
             Ok(text) if work.call.kind == COGNITIVE => Ok(text.into()),
             Ok(text) => Ok(exec::parse_value(text)),
@@ -233,7 +229,7 @@ fn report_event(worker_event: &WorkerEvent<'_, Work>, reporter: &WorkerReporter,
         WorkerEvent::Lost { why, .. } => format!(": {}", why.message),
         _ => String::new(),
     };
-    out.remark(&format!("{event} {} call {} ({}){took}{detail}", claimed.execution, call.step, call.kind));
+    out.remark(&format!("{event} {} ({}){took}{detail}", call.label(), call.kind));
 }
 
 /// Returns the name of this machine.

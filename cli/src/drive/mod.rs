@@ -9,7 +9,7 @@ use std::time::Duration;
 use runstate::client::Answer;
 use runstate::domain::cvm::Work;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{ExecutionProgress, Fail, OpenCall, ShowCall, Status, TIMER};
+use runstate::domain::cvm::{CallView, ExecutionProgress, Fail, Status, TIMER};
 use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
 use runstate::time::{Millis, Timestamp};
@@ -33,8 +33,6 @@ pub struct ExecutionDriver<'a> {
     id: &'a str,
     answers: &'a mut AnswerSource,
     grants: &'a Grants,
-    /// The program's name, read at the first use.
-    program: Option<String>,
     /// The last remark about what the execution waits for.
     wait_remark: Option<String>,
     ordinals: Ordinals,
@@ -73,15 +71,8 @@ impl Session {
         grants: &Grants,
         position: u64,
     ) -> Result<CliExit, CliError> {
-        let driver = ExecutionDriver {
-            session: self,
-            id,
-            answers,
-            grants,
-            program: None,
-            wait_remark: None,
-            ordinals: Ordinals::default(),
-        };
+        let driver =
+            ExecutionDriver { session: self, id, answers, grants, wait_remark: None, ordinals: Ordinals::default() };
         driver.drive_to_end(position).await.map_err(|failure| failure.while_driving(id, self.resume_hint(id)))
     }
 
@@ -157,31 +148,30 @@ impl ExecutionDriver<'_> {
             return NextAction::Wake;
         }
         let files =
-            || calls.iter().position(|call| FILE_CALL_KINDS.contains(&call.kind.as_str()) && !call.is_claimed(now));
+            || calls.iter().position(|call| FILE_CALL_KINDS.contains(&call.kind.as_str()) && call.owner(now).is_none());
         let asks = || calls.iter().position(|call| needs_answer(call) && self.answers.serves(&call.kind));
         if let Some(at) = files() {
             return NextAction::File(at);
         }
         match asks() {
             Some(at) => NextAction::Ask(at),
-            None if calls.iter().all(|call| call.kind == TIMER || call.is_claimed(now)) => NextAction::Wait,
+            None if calls.iter().all(|call| call.kind == TIMER || call.owner(now).is_some()) => NextAction::Wait,
             None => NextAction::Stop,
         }
     }
 
     /// Gets a question answered.
-    async fn ask(&mut self, call: &OpenCall, progress: &ExecutionProgress) -> Result<QuestionOutcome, CliError> {
+    async fn ask(&mut self, call: &CallView, progress: &ExecutionProgress) -> Result<QuestionOutcome, CliError> {
         let session = self.session;
         let file_hint = match session.resume_command(self.id) {
             Some(_) => session.invocation("answer", self.id, " --file F"),
             None => "a shorter text, or use a file store: --store file:DIR".to_owned(),
         };
-        let program = self.program(call).await?;
         let ordinal = match self.answers {
             AnswerSource::List(_) => self.ordinals.ordinal(&session.cvm, self.id, call).await?,
             _ => 0,
         };
-        let request = AnswerRequest { call, execution: self.id, program: &program, ordinal, file_hint: &file_hint };
+        let request = AnswerRequest { call, ordinal, file_hint: &file_hint };
         let due = progress.calls.iter().filter_map(|call| call.deadline).min();
         let answer = tokio::select! {
             answer = self.answers.answer(request, session.out) => answer?,
@@ -194,9 +184,9 @@ impl ExecutionDriver<'_> {
         self.answer(call, answer).await
     }
 
-    async fn answer(&mut self, call: &OpenCall, answer: Json) -> Result<QuestionOutcome, CliError> {
+    async fn answer(&mut self, call: &CallView, answer: Json) -> Result<QuestionOutcome, CliError> {
         let out = self.session.out;
-        match self.session.cvm.answer(self.id, Answer::to_call(&call.call_id).value(answer)).await {
+        match self.session.cvm.answer(self.id, Answer::to_call(&call.id).value(answer)).await {
             Ok(_) => return Ok(QuestionOutcome::Answered),
             Err(error) if error.code == codes::ALREADY_ANSWERED => {
                 out.remark("the question was already answered elsewhere; continuing");
@@ -211,7 +201,7 @@ impl ExecutionDriver<'_> {
         Ok(QuestionOutcome::Open)
     }
 
-    async fn report_unanswered(&self, call: &OpenCall, progress: &ExecutionProgress) -> Result<CliExit, CliError> {
+    async fn report_unanswered(&self, call: &CallView, progress: &ExecutionProgress) -> Result<CliExit, CliError> {
         // A person at the terminal has already read it.
         if !matches!(self.answers, AnswerSource::Terminal(_)) {
             self.session.show_question(call)?;
@@ -219,19 +209,11 @@ impl ExecutionDriver<'_> {
         self.session.print_result(self.id, progress).await
     }
 
-    async fn program(&mut self, call: &OpenCall) -> Result<String, CliError> {
-        if let Some(program) = &self.program {
-            return Ok(program.clone());
-        }
-        let shown = self.session.engine.query(&ShowCall { id: call.call_id.clone() }).await?;
-        Ok(self.program.insert(shown.program_name).clone())
-    }
-
     /// Performs a call, unless another process has claimed it. A refusal completes the call with an error for the
     /// program.
-    pub(super) async fn perform_file_call(&self, call: &OpenCall) -> Result<(), CliError> {
+    pub(super) async fn perform_file_call(&self, call: &CallView) -> Result<(), CliError> {
         let cvm = &self.session.cvm;
-        let Some(work) = cvm.claim_call(&call.call_id, "files", LEASE).await? else { return Ok(()) };
+        let Some(work) = cvm.claim_call(&call.id, "files", LEASE).await? else { return Ok(()) };
         let result = match self.grants.perform(&call.kind, &call.args).await {
             Ok(value) => cvm.complete(&work.claimed, value).await.map(|_| ()),
             Err(refusal) => cvm.fail(&failure_of(&work, refusal)).await.map(|_| ()),
@@ -247,7 +229,7 @@ impl ExecutionDriver<'_> {
         let session = self.session;
         let now = session.engine.now();
         let deadline = progress.calls.iter().filter_map(|call| call.deadline).min();
-        let owner = progress.calls.iter().filter(|call| call.is_claimed(now)).find_map(|call| call.owner.as_deref());
+        let owner = progress.calls.iter().find_map(|call| call.owner(now));
         let remark = match (owner, deadline) {
             (Some(owner), _) => format!("{owner} works on a call of {}", self.id),
             (None, Some(deadline)) => {
@@ -268,7 +250,7 @@ impl ExecutionDriver<'_> {
 }
 
 /// Whether a person, a model or a tool must answer the call.
-fn needs_answer(call: &OpenCall) -> bool {
+fn needs_answer(call: &CallView) -> bool {
     call.kind != TIMER && !FILE_CALL_KINDS.contains(&call.kind.as_str())
 }
 

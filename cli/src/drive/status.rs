@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use runstate::domain::cvm::{COGNITIVE, ExecutionProgress, NO_LINES, OpenCall, ProgramError, Show, Status, TIMER};
+use runstate::domain::cvm::{COGNITIVE, CallView, ExecutionProgress, NO_LINES, ProgramError, Show, Status, TIMER};
 use serde_json::json;
 
 use crate::error::CliError;
@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Prints an open question for people.
-    pub(super) fn show_question(&self, call: &OpenCall) -> Result<(), CliError> {
+    pub(super) fn show_question(&self, call: &CallView) -> Result<(), CliError> {
         if self.out.is_json() { Ok(()) } else { self.out.question(call) }
     }
 
@@ -119,7 +119,7 @@ impl Session {
         }
         let progress = self.status(id).await?;
         let detail = match (progress.status, progress.calls.first(), &progress.error) {
-            (Status::WaitingCc, Some(OpenCall { refusal: Some(refusal), .. }), _) => format!(": {}", refusal.message),
+            (Status::WaitingCc, Some(CallView { refusal: Some(refusal), .. }), _) => format!(": {}", refusal.message),
             (Status::WaitingCc, Some(call), _) => format!(": {}", call.prompt),
             (Status::Error, _, Some(error)) => {
                 format!(" at {}: {}: {}", format_location(error), error.name, error.message)
@@ -173,15 +173,15 @@ impl Session {
     }
 
     /// Returns a hint how to answer a call from a script.
-    fn answer_hint(&self, id: &str, progress: &ExecutionProgress, call: &OpenCall) -> String {
-        let selector = if progress.calls.len() > 1 { format!(" --call {}", call.call_id) } else { String::new() };
+    fn answer_hint(&self, id: &str, progress: &ExecutionProgress, call: &CallView) -> String {
+        let selector = if progress.calls.len() > 1 { format!(" --call {}", call.id) } else { String::new() };
         let flags = format!("{selector} {}", prompt::answer_flag(call));
         format!("\n  or answer it with: {}", self.invocation("answer", id, &flags))
     }
 }
 
 /// Returns the first open question.
-fn open_question(progress: &ExecutionProgress) -> Option<&OpenCall> {
+fn open_question(progress: &ExecutionProgress) -> Option<&CallView> {
     let waits = progress.status == Status::WaitingCc;
     progress.calls.iter().find(|call| waits && call.kind == COGNITIVE)
 }

@@ -1,6 +1,6 @@
 //! The input of a command for a call: standard input and environment variables.
 
-use runstate::domain::cvm::{COGNITIVE, OpenCall, Schema};
+use runstate::domain::cvm::{COGNITIVE, CallView, Schema};
 use serde_json::Value as Json;
 use tokio::process::Command;
 
@@ -34,11 +34,7 @@ pub struct ExecInput {
 /// A call that a command answers.
 pub struct ExecRequest<'a> {
     /// The call.
-    pub call: &'a OpenCall,
-    /// The id of the execution that made the call.
-    pub execution: &'a str,
-    /// The name of its program.
-    pub program: &'a str,
+    pub call: &'a CallView,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// Why the last attempt failed.
@@ -65,9 +61,9 @@ impl ExecRequest<'_> {
         let json = |value: Option<&Json>| value.map(Json::to_string);
         let choices = call.choices.as_ref().map(|choices| Json::from(choices.clone()));
         let env = [
-            Some(call.call_id.clone()),
-            Some(self.execution.to_owned()),
-            Some(self.program.to_owned()),
+            Some(call.id.clone()),
+            Some(call.execution_id.clone()),
+            Some(call.program_name.clone()),
             Some(call.kind.clone()),
             Some(self.attempt.to_string()),
             json(Some(&call.args).filter(|args| !args.is_null())),
@@ -94,7 +90,7 @@ impl ExecRequest<'_> {
 }
 
 /// Describes the expected answer for models.
-fn expected_answer(call: &OpenCall) -> String {
+fn expected_answer(call: &CallView) -> String {
     let choices = call.choices.as_ref().map(|choices| {
         let choices: Vec<String> = choices.iter().map(prompt::display_value).collect();
         format!("\nAnswer with one of: {}\n", choices.join(", "))
@@ -107,36 +103,23 @@ fn expected_answer(call: &OpenCall) -> String {
 
 #[cfg(test)]
 mod tests {
-    use runstate::time::Timestamp;
     use serde_json::json;
 
     use super::*;
 
-    fn call(kind: &str) -> OpenCall {
-        OpenCall {
-            call_id: "c1".into(),
-            step: 3,
+    fn call(kind: &str) -> CallView {
+        CallView {
+            id: "c1".into(),
+            step: Some(3),
             prompt: "which?".into(),
-            args: Json::Null,
-            choices: None,
-            schema: None,
             kind: kind.into(),
-            key: None,
-            deadline: None,
-            default: None,
-            cost: None,
-            refusal: None,
-            owner: None,
-            lease_until: None,
             line: 1,
-            variables: Json::Null,
-            stack: Vec::new(),
-            requested_at: Timestamp::default(),
+            ..CallView::default()
         }
     }
 
-    fn input(call: &OpenCall, plain: bool) -> ExecInput {
-        ExecRequest { call, execution: "r1", program: "p", attempt: 2, error: None, plain }.input()
+    fn input(call: &CallView, plain: bool) -> ExecInput {
+        ExecRequest { call, attempt: 2, error: None, plain }.input()
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl OperationCommand {
             session.engine.call(operation, Document::from_iter([(subject.to_owned(), id.clone())])).await?;
         }
         if self.is_listing() {
-            return self.print_pages(session, target.parameters, |_| true).await;
+            return self.print_pages(session, target.parameters).await;
         }
         let result = self.call(session, &target).await?;
         self.print(session, &target, result)
@@ -225,12 +225,7 @@ impl OperationCommand {
 
     /// Prints the selected rows of all pages, or as many as `limit` says. At a terminal without `limit`, the first ones
     /// are enough.
-    pub(super) async fn print_pages(
-        &self,
-        session: &Session,
-        mut parameters: Document,
-        selected: impl Fn(&Json) -> bool,
-    ) -> Result<CliExit, CliError> {
+    pub(super) async fn print_pages(&self, session: &Session, mut parameters: Document) -> Result<CliExit, CliError> {
         let (out, form, columns) = (session.out, form(session), self.columns(&parameters));
         let limit = parameters.get("limit").and_then(Json::as_u64).and_then(|limit| usize::try_from(limit).ok());
         let shown = (limit.is_none() && form.room.is_some() && !out.is_json()).then_some(DEFAULT_ROWS);
@@ -243,8 +238,7 @@ impl OperationCommand {
             if out.is_json() {
                 write_times(&mut page, self.result_schema());
             }
-            let Json::Array(mut rows) = page["items"].take() else { break };
-            rows.retain(&selected);
+            let Json::Array(rows) = page["items"].take() else { break };
             remaining = remaining.saturating_sub(rows.len());
             if out.is_json() {
                 out.values(&rows)?

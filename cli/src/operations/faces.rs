@@ -96,8 +96,6 @@ impl Face {
     }
 }
 
-const EXECUTION_COLUMNS: &[&str] = &["id", "programName PROGRAM", "status", "started", "prompt QUESTION"];
-
 /// The operations that differ.
 const FACES: &[Face] = &[
     face("cvm.next").drives().example("r1"),
@@ -111,8 +109,9 @@ const FACES: &[Face] = &[
         .next_step(ErrorCode::ILLEGAL_TRANSITION, "cancel")
         .example("r1 r2 --yes"),
     Face { text: Some(frames_text), ..face("cvm.variables").positional(&["name"]).example("r1 total --full") },
-    face("cvm.list").columns(EXECUTION_COLUMNS).empty("no executions"),
-    face("cvm.active").columns(EXECUTION_COLUMNS).empty("no executions"),
+    face("cvm.list")
+        .columns(&["id", "programName PROGRAM", "status", "started", "prompt QUESTION"])
+        .empty("no executions"),
     face("cvm.calls")
         .positional(&["execution"])
         .empty("no calls")
@@ -121,10 +120,10 @@ const FACES: &[Face] = &[
             "executionId EXECUTION",
             "step",
             "kind",
-            "askedAt ASKED",
+            "requestedAt REQUESTED",
             "outcome",
-            "latencyMs LATENCY",
-            "by",
+            "response/latencyMs LATENCY",
+            "response/by BY",
             "claim/owner WORKER",
             "claim/until LEASE",
             "error/name ERROR",
@@ -137,8 +136,8 @@ const FACES: &[Face] = &[
         "executionId EXECUTION",
         "step",
         "kind",
-        "latencyMs LATENCY",
-        "by",
+        "response/latencyMs LATENCY",
+        "response/by BY",
         "prompt QUESTION",
     ]),
     face("cvm.programs")
@@ -146,12 +145,12 @@ const FACES: &[Face] = &[
         .columns(&["name", "programVersion VERSION", "modified", "tags", "description"])
         .example("--tag review --json"),
     face("cvm.versions")
-        .columns(&["programVersion VERSION", "created", "compiler", "bytecodeVersion BYTECODE"])
+        .columns(&["programVersion VERSION", "created", "metadata/compiler COMPILER", "metadata/version BYTECODE"])
         .example("review"),
     face("cvm.removeProgram")
         .deletes("with all versions")
         .line("{name} is removed")
-        .next_step(ErrorCode::IN_USE, "cvm history")
+        .next_step(ErrorCode::IN_USE, "list --program")
         .example("review draft --yes"),
     face("apps.artifact.list").empty("no artifacts").example("--execution e1 --step 1").columns(&[
         "id",

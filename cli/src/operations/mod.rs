@@ -107,13 +107,8 @@ pub fn result_lines(session: &Session, operation: &str, result: &Json) -> Result
 }
 
 /// Prints the selected rows of an operation whose results are pages.
-pub async fn print_pages(
-    session: &Session,
-    operation: &str,
-    parameters: Document,
-    selected: impl Fn(&Json) -> bool,
-) -> Result<CliExit, CliError> {
-    named(operation)?.print_pages(session, parameters, selected).await
+pub async fn print_pages(session: &Session, operation: &str, parameters: Document) -> Result<CliExit, CliError> {
+    named(operation)?.print_pages(session, parameters).await
 }
 
 fn named(operation: &str) -> Result<OperationCommand, CliError> {

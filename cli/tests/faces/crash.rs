@@ -202,7 +202,7 @@ fn an_acknowledged_answer_is_kept_and_no_answer_applies_twice() {
         let (code, mut view) = scene.run(&["start", "ask", "--id", &id]);
         assert_eq!(code, 3, "{view}");
         for i in 0..QUESTIONS {
-            let call = view["calls"][0]["callId"].as_str().unwrap().to_owned();
+            let call = view["calls"][0]["id"].as_str().unwrap().to_owned();
             let text = answer(i);
             // The first attempt is killed before or after its commit. The next one runs to its end.
             for attempt in 0.. {
@@ -213,7 +213,7 @@ fn an_acknowledged_answer_is_kept_and_no_answer_applies_twice() {
                 let acknowledged =
                     printed.lines().last().is_some_and(|line| serde_json::from_str::<Json>(line).is_ok());
                 view = scene.run(&["show", &id]).1;
-                let there = view["calls"][0]["callId"].as_str() != Some(call.as_str());
+                let there = view["calls"][0]["id"].as_str() != Some(call.as_str());
                 match (acknowledged, there) {
                     (true, false) => panic!("the answer to question {i} was acknowledged and is gone: {printed}"),
                     (false, true) => arrived += 1,
@@ -248,7 +248,7 @@ fn eight_processes_answer_each_question_once() {
                 let mut wins = Vec::new();
                 for n in 0.. {
                     let (_, view) = scene.run(&["show", "shared"]);
-                    let Some(call) = view["calls"][0]["callId"].as_str() else { break };
+                    let Some(call) = view["calls"][0]["id"].as_str() else { break };
                     let text = format!("{k}-{n}");
                     match scene.run(&["answer", "shared", "--call", call, "--text", &text]) {
                         (0 | 3, _) => wins.push((call.to_owned(), text)),

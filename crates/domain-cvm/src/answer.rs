@@ -9,12 +9,11 @@ use runstate_core::decision::{
 use runstate_core::id;
 use runstate_core::lease;
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Fields, Freshness, Key};
-use runstate_value::time::Timestamp;
+use runstate_core::schema::{Entity, Freshness, Key};
 use runstate_value::{Json, check_plain};
 use serde::Serialize;
 
-use super::call::{CC_HISTORY, Call, CallOutcome};
+use super::call::{CC_HISTORY, Call, CallOutcome, Response};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice};
 use super::{call_cost, claim, row_id, waiting};
 use crate::codes;
@@ -94,7 +93,12 @@ impl AnswerCall {
             execution_id: execution.id.clone(),
             program_name: execution.program_name.clone(),
             key: key.to_owned(),
-            response: EarlyResponse { result: self.answer.clone(), timestamp: ctx.now, by: self.by.clone() },
+            response: Response {
+                result: self.answer.clone(),
+                timestamp: ctx.now,
+                latency_ms: None,
+                by: self.by.clone(),
+            },
             outcome: CallOutcome::Answered,
         };
         // The decision depends on the execution: it must exist, and it must still be able to make calls.
@@ -262,17 +266,9 @@ pub(super) struct EarlyAnswer {
     pub execution_id: String,
     pub program_name: String,
     pub key: String,
-    pub response: EarlyResponse,
+    pub response: Response,
     /// Always [`CallOutcome::Answered`], so that no worker claims it.
     pub outcome: CallOutcome,
-}
-
-/// As [`Response`](super::call::Response), without the latency, which is not known yet.
-#[derive(Fields, Clone, Debug, PartialEq)]
-pub(super) struct EarlyResponse {
-    pub result: Json,
-    pub timestamp: Timestamp,
-    pub by: Option<String>,
 }
 
 /// The id of a keyed call.

@@ -8,6 +8,8 @@ use runstate_core::schema::{Collection, Entity, FieldType, Fields, Filter, Key, 
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json, json_bytes, json_text};
 use runstate_vm::{CallRequest, Reply};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::{EarlyAnswer, keyed_id};
@@ -28,8 +30,16 @@ pub(super) fn open_hint(kind: &str) -> Hint {
 }
 
 /// A call.
-#[derive(Entity, Clone, Debug, PartialEq)]
-#[entity(collection = "cvm.cc_history", version = 1, rename_all = "camelCase")]
+#[derive(Entity, Clone, Debug, Default, PartialEq)]
+#[entity(
+    collection = "cvm.cc_history",
+    version = 1,
+    rename_all = "camelCase",
+    noun = "call",
+    when = "exists(request)",
+    show(name = "cvm.call", row = CallView),
+    list(name = "cvm.calls", row = CallView)
+)]
 #[index(execution_id, step)]
 #[index(execution_id, "request.deadline", when = "missing(outcome)")]
 #[index(program_name)]
@@ -80,7 +90,7 @@ pub struct Call {
 }
 
 /// The request of a call.
-#[derive(Fields, Clone, Debug, PartialEq)]
+#[derive(Fields, Clone, Debug, Default, PartialEq)]
 #[entity(rename_all = "camelCase")]
 pub struct Request {
     /// The question in words; empty for tools.
@@ -112,8 +122,8 @@ pub struct Response {
     pub result: Json,
     /// When it was given.
     pub timestamp: Timestamp,
-    /// Time since the call was made.
-    pub latency_ms: Millis,
+    /// Time since the call was made; missing for an early answer until then.
+    pub latency_ms: Option<Millis>,
     /// Name of the answerer, if given.
     pub by: Option<String>,
 }
@@ -129,6 +139,101 @@ pub struct CallError {
     pub timestamp: Timestamp,
     /// Name of the worker, if given.
     pub by: Option<String>,
+}
+
+/// A call as callers see it.
+#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[entity(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
+pub struct CallView {
+    /// Its id.
+    pub id: String,
+    /// The execution that makes it.
+    pub execution_id: String,
+    /// The name of the execution's program.
+    pub program_name: String,
+    /// Its number among the calls of the execution, from 1. An early answer has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// The kind: `cc`, the name of a tool, `timer`, `fs.readFile` and others.
+    #[entity(default)]
+    pub kind: String,
+    /// The key by which it can be answered before it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The question; empty for tools and timers.
+    #[entity(path = "request.prompt", default)]
+    pub prompt: String,
+    /// The arguments of a tool.
+    #[entity(path = "request.args", default)]
+    #[serde(default, skip_serializing_if = "Json::is_null")]
+    pub args: Json,
+    /// The only valid answers; missing: any.
+    #[entity(path = "request.choices")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choices: Option<Vec<Json>>,
+    /// The schema of valid answers; missing: any.
+    #[entity(path = "request.schema")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Json>,
+    /// The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`.
+    #[entity(path = "request.default")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
+    pub default: Option<Json>,
+    /// Its cost.
+    #[entity(path = "request.cost")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// When it was made. An early answer waits for that.
+    #[entity(path = "request.timestamp")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<Timestamp>,
+    /// When a worker may claim it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available_at: Option<Timestamp>,
+    /// From this time on, answers are rejected.
+    #[entity(path = "request.deadline")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// The claim of a worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimState>,
+    /// Why a budget refused its cost, with the code as its name: the call waits until the budget has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<CallError>,
+    /// The newest failure of a worker. The call may still be open, to be retried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<CallError>,
+    /// The outcome; missing while it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<CallOutcome>,
+    /// The response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response>,
+    /// Line of the source that makes it.
+    #[entity(path = "context.line", default)]
+    pub line: u32,
+    /// The variables visible there by name, truncated with a mark.
+    #[entity(path = "context.variables", default)]
+    #[serde(default, skip_serializing_if = "Json::is_null")]
+    pub variables: Json,
+    /// The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing:
+    /// the whole program waits for it.
+    #[entity(path = "context.stack", default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stack: Vec<String>,
+}
+
+impl CallView {
+    /// Names it for people: `run call 2`.
+    pub fn label(&self) -> String {
+        format!("{} call {}", self.execution_id, self.step.unwrap_or_default())
+    }
+
+    /// The worker that holds the call at that time.
+    pub fn owner(&self, now: Timestamp) -> Option<&str> {
+        self.claim.as_ref().filter(|claim| claim.until > now)?.owner.as_deref()
+    }
 }
 
 /// The outcome of a call.
@@ -161,9 +266,10 @@ impl CallOutcome {
 
 /// A worker's claim on a call. While `owner` is set, the claim is exclusive until `until`. After that, the next claim
 /// of the call replaces it.
-#[derive(Fields, Clone, Debug, PartialEq)]
+#[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimState {
     /// Name of the worker; missing: the call was released, or the attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The fencing token. It is greater than that of every earlier claim of this call, and of every earlier call with
     /// this id.
@@ -173,11 +279,12 @@ pub struct ClaimState {
     /// Number of attempts, this one included.
     pub attempts: u32,
     /// The open reservation of the call's cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<String>,
 }
 
 /// The position of a program when it made a call.
-#[derive(Fields, Clone, Debug, PartialEq)]
+#[derive(Fields, Clone, Debug, Default, PartialEq)]
 pub struct Context {
     /// Program counter.
     pub pc: u32,
@@ -239,12 +346,8 @@ impl Call {
             },
             kind: request.kind,
             key: request.key.map(|keyed| keyed.key),
-            response: None,
-            outcome: None,
-            error: None,
-            refusal: None,
             context: Context::new(request.instruction, request.line, json!({})),
-            claim: None,
+            ..Self::default()
         };
         let schema = call.schema()?;
         if let Some(default) = &mut call.request.default {
@@ -269,8 +372,7 @@ impl Call {
 
     /// The call of that id, which must have been made.
     pub(super) fn load(view: &View, id: &str) -> Result<LoadedEntity<Self>, Rejection> {
-        let hint = || "; `show` lists the open calls of an execution".to_owned();
-        Self::find(view, id)?.ok_or_else(|| Rejection::NotFound { what: "call", id: id.to_owned(), hint: hint() })
+        Self::find(view, id)?.ok_or_else(|| Rejection::not_found::<Self>(id))
     }
 
     /// The call of that id, which must have been made by this execution.
@@ -346,8 +448,7 @@ impl Call {
 
     /// Closes the call with an answer.
     pub(super) fn complete(&mut self, result: Json, by: Option<String>, now: Timestamp) {
-        let latency_ms = self.latency(now);
-        self.response = Some(Response { result, timestamp: now, latency_ms, by });
+        self.respond(result, by, now);
         self.close(CallOutcome::Answered);
     }
 
@@ -359,14 +460,14 @@ impl Call {
             (None, _) => None,
         };
         let Some(result) = result else { return self.close(CallOutcome::TimedOut) };
-        let latency_ms = self.latency(now);
-        self.response = Some(Response { result, timestamp: now, latency_ms, by: None });
+        self.respond(result, None, now);
         self.close(CallOutcome::Defaulted);
     }
 
-    /// Time since the call was made. The clock of another host may be behind.
-    fn latency(&self, now: Timestamp) -> Millis {
-        now.since(self.request.timestamp).max(Millis(0))
+    /// The clock of another host may be behind.
+    fn respond(&mut self, result: Json, by: Option<String>, now: Timestamp) {
+        let latency_ms = Some(now.since(self.request.timestamp).max(Millis(0)));
+        self.response = Some(Response { result, timestamp: now, latency_ms, by });
     }
 
     /// Closes the call without an answer.

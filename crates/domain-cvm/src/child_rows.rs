@@ -7,6 +7,8 @@ use runstate_core::decision::{Change, Ctx, Rejection};
 use runstate_core::schema::{Collection, Entity, Key};
 use runstate_value::time::Timestamp;
 use runstate_value::{self as value, Document, Json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::row_id;
 
@@ -18,7 +20,7 @@ pub const OUTPUTS: Collection = OutputRow::COLLECTION;
 pub const HEAP_PAGES: Collection = HeapPageRow::COLLECTION;
 
 /// `cvm.execution_logs`: the log of an execution, kept for 30 days.
-pub const EXECUTION_LOGS: Collection = ExecutionLogRow::COLLECTION;
+pub const EXECUTION_LOGS: Collection = LogRow::COLLECTION;
 
 /// `cvm.history`: the step-by-step record of an older CVM. It is imported, never written here, and kept as long as its
 /// execution.
@@ -63,12 +65,13 @@ struct HeapPageRow {
 const LOG_EVENTS: &[&str] = &["instruction", "cc_call", "error", "complete"];
 
 /// A row of the log.
-#[derive(Clone, Entity)]
+#[derive(Entity, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[entity(collection = "cvm.execution_logs", version = 1, insert_only, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 #[index(execution_id, timestamp)]
 #[index(event)]
 #[ttl(timestamp, days = 30)]
-pub struct ExecutionLogRow {
+pub struct LogRow {
     /// Its id.
     #[entity(id)]
     pub id: String,
@@ -77,7 +80,8 @@ pub struct ExecutionLogRow {
     pub execution_id: String,
     /// When the event happened.
     pub timestamp: Timestamp,
-    /// `instruction`, `cc_call`, `error` or `complete`.
+    /// The event: `instruction`, `cc_call`, `error`, `complete`; in lists also `history`, for an imported entry that an
+    /// older CVM recorded.
     #[entity(values = LOG_EVENTS)]
     pub event: String,
     /// The details of the event.
@@ -239,7 +243,7 @@ pub(super) fn log_row(
     // The first part of it is the time, which the row has already.
     let id = format!("{instructions:012x}-{changes:04x}-{}", unique.get(19..).unwrap_or(&unique));
     let execution_id = execution.to_owned();
-    Change::append(&ExecutionLogRow { id, execution_id, timestamp: ctx.now, event: event.to_owned(), details })
+    Change::append(&LogRow { id, execution_id, timestamp: ctx.now, event: event.to_owned(), details })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use runstate_value::time::{Millis, Timestamp};
 
 use super::call::{Call, ClaimState, TIMER, before_deadline};
 use super::call_cost;
-use super::execution::{self, EXECUTIONS};
+use super::execution::{EXECUTIONS, ExecutionHead};
 use super::work::Work;
 
 /// Claims one open call of the given kinds, or the given call, for a worker until its lease ends. The result is null if
@@ -150,7 +150,7 @@ impl Leased for Call {
         let execution = row.entity.document();
         view.require([execution.clone()])?;
         if view.get(&execution).is_none() {
-            return Err(execution::not_found(&row.entity.execution_id));
+            return Err(Rejection::not_found::<ExecutionHead>(&row.entity.execution_id));
         }
         let lease = claim.begin(&mut row.entity, ctx.now)?;
         let reserved = reserve(view, ctx, &mut row.entity, false)?;
@@ -163,13 +163,12 @@ impl Leased for Call {
             reservation: reserved.output.clone(),
         };
         let change = row.update(ctx.now)?;
-        let result = ClaimResult::new(claimed.clone(), Work::new(claimed, row.entity));
+        let result = ClaimResult::new(claimed.clone(), Work::new(claimed, &row.entity)?);
         Ok(reserved.map(|_| result).change(change))
     }
 
     fn work(view: &View, claimed: &ClaimedCall) -> Result<Option<Work>, Rejection> {
-        let call = Self::find(view, &claimed.call)?;
-        Ok(call.map(|row| Work::new(claimed.clone(), row.entity)))
+        Self::find(view, &claimed.call)?.map(|row| Work::new(claimed.clone(), &row.entity)).transpose()
     }
 
     fn document(&self) -> Key {

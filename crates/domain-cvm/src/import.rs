@@ -233,27 +233,11 @@ impl Call {
             id,
             execution_id: execution_id.to_owned(),
             program_name: program_name.to_owned(),
-            step: 0,
             kind: COGNITIVE.to_owned(),
-            key: None,
-            available_at: None,
-            request: Request {
-                prompt,
-                args: Json::Null,
-                instruction_id: context.pc,
-                timestamp: asked,
-                choices: None,
-                schema: None,
-                deadline: None,
-                default: None,
-                cost: None,
-            },
-            response: None,
+            request: Request { prompt, instruction_id: context.pc, timestamp: asked, ..Request::default() },
             outcome: Some(CallOutcome::Cancelled),
-            error: None,
-            refusal: None,
             context,
-            claim: None,
+            ..Self::default()
         }
     }
 }

@@ -70,14 +70,16 @@ cfg_if::cfg_if! {
 
 use runstate_core::id::{hex, sha256};
 use runstate_core::lease::{Heartbeat, Release};
-use runstate_core::operation::{Domain, LifecycleDeclaration, Operation};
+use runstate_core::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation};
 use runstate_core::schema::Collection;
 
 pub use answer::{AnswerCall, CompleteCall};
 pub use answer_schema::{Schema, ValidationError, coerce_answer};
-pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
+pub use call::{
+    CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, CallView, ClaimState, Context, Request, Response, TIMER,
+};
 pub use call_cost::REFUSAL_DELAY;
-pub use child_rows::{EXECUTION_LOGS, ExecutionLogRow, HEAP_PAGES, HISTORY, HistoryRow, OUTPUTS};
+pub use child_rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, HistoryRow, LogRow, OUTPUTS};
 pub use claim::{ClaimParameters, ClaimedCall, NextAvailableParameters};
 pub use due::RETENTION;
 pub use execution::{
@@ -91,19 +93,16 @@ pub use import::{
 };
 pub use inspection::{Inspect, Inspection, Variables};
 pub use listing::{
-    ActiveExecutions, CallClaim, CallFailure, CallListing, CallRow, CountFinished, CountStatuses, ExecutionListing,
-    ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogListing, LogRow, MetricStats, Overview,
-    ProgramHistory, ProgramListing, ProgramSummary, ProgramView, ShowLatency, ShowOverview, ShowProgram,
-    ShowProgramById, ShowStats, ShowSummary, ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionListing,
-    VersionSummary, VersionView,
+    CallListing, CountFinished, CountStatuses, ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogListing,
+    MetricStats, Overview, ProgramSummary, ShowLatency, ShowOverview, ShowProgram, ShowStats, ShowVersion,
+    ShowVersionOf, SlowestCalls, Stats, VersionListing, VersionSummary,
 };
 pub use program::{
     DEFAULT_ENTRY, Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramFile,
     ProgramVersion, RemoveProgram, RemovedProgram,
 };
 pub use queries::{
-    CallDetails, Execution, ExecutionProgress, ExecutionStatusDetails, NO_LINES, OpenCall, PollExecution, Show,
-    ShowCall, ShowOutput, ShowStatus,
+    Execution, ExecutionProgress, ExecutionStatusDetails, NO_LINES, PollExecution, Show, ShowOutput, ShowStatus,
 };
 pub use settings::{LogLevel, Settings};
 pub use waiting::Waiting;
@@ -135,22 +134,20 @@ pub static DOMAIN: Domain = Domain::new("cvm")
         &PollExecution::OPERATION,
         &ShowOutput::OPERATION,
         &ShowStatus::OPERATION,
-        &ShowCall::OPERATION,
+        &Call::SHOW,
         &ClaimParameters::OPERATION,
         &Heartbeat::<Call>::OPERATION,
         &CompleteCall::OPERATION,
         &Fail::OPERATION,
         &Release::<Call>::OPERATION,
-        &ProgramListing::OPERATION,
+        &Program::LIST,
         &ShowProgram::OPERATION,
-        &ShowProgramById::OPERATION,
+        &Program::SHOW,
         &VersionListing::OPERATION,
         &ShowVersion::OPERATION,
         &ShowVersionOf::OPERATION,
-        &ExecutionListing::OPERATION,
-        &ActiveExecutions::OPERATION,
-        &ProgramHistory::OPERATION,
-        &ShowSummary::OPERATION,
+        &ExecutionHead::LIST,
+        &ExecutionHead::SHOW,
         &ShowOverview::OPERATION,
         &CountFinished::OPERATION,
         &CallListing::OPERATION,

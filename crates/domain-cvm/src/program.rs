@@ -5,6 +5,7 @@
 //! collected after a grace period, once no execution uses them. So a start need not check the program: an execution
 //! whose start was decided before the removal finds its version.
 
+use schemars::JsonSchema;
 use std::collections::HashSet;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -25,12 +26,23 @@ use serde::{Deserialize, Serialize};
 
 use super::compilation::compile;
 use super::execution::EXECUTIONS;
+use super::listing::ProgramSummary;
 use super::row_id;
 use crate::codes;
 
 /// A program under its name.
-#[derive(Entity, Clone, Debug, PartialEq)]
-#[entity(collection = "cvm.programs", version = 2, rename_all = "camelCase")]
+#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[entity(
+    collection = "cvm.programs",
+    version = 2,
+    rename_all = "camelCase",
+    noun = "program",
+    filters(tag = "tags"),
+    when = "missing(collect_at)",
+    show(name = "cvm.programById"),
+    list(name = "cvm.programs", cli = "programs", row = ProgramSummary, sort = "name")
+)]
+#[serde(rename_all = "camelCase")]
 #[index(name, unique)]
 #[index(each(tags))]
 #[index(created desc)]
@@ -43,13 +55,16 @@ pub struct Program {
     #[entity(max = runstate_core::limits::ID_BYTES)]
     pub name: String,
     /// Its purpose.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Source of the newest version; of several files, that of the entry.
     pub source: String,
     /// Path of the entry, if the newest version has several files.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,
     /// The other files of the newest version.
     #[entity(omit_default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ProgramFile>,
     /// Bytecode of the newest version.
     pub bytecode: Bytecode,
@@ -68,8 +83,10 @@ pub struct Program {
     /// Whether it was removed. A tombstone has a random name and no source. Loading a program under its id makes it the
     /// next version.
     #[entity(omit_default)]
+    #[serde(skip)]
     pub removing: bool,
     /// When its versions are collected, if no execution uses them; only after its removal.
+    #[serde(skip)]
     pub collect_at: Option<Timestamp>,
 }
 
@@ -83,7 +100,7 @@ pub struct ProgramFile {
 }
 
 /// How a version was compiled.
-#[derive(Fields, Clone, Debug, PartialEq)]
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Metadata {
     /// Version of the bytecode.
     pub version: u32,
@@ -94,8 +111,9 @@ pub struct Metadata {
 }
 
 /// One version of a program. It never changes: an execution keeps the version that it started with.
-#[derive(Entity, Clone, Debug, PartialEq)]
+#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[entity(collection = "cvm.program_versions", version = 1, insert_only, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 #[index(program_id, program_version, unique)]
 pub struct ProgramVersion {
     /// Derived from program and version.
@@ -109,9 +127,11 @@ pub struct ProgramVersion {
     /// Its source; of several files, that of the entry.
     pub source: String,
     /// Path of the entry, if it has several files.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,
     /// The other files.
     #[entity(omit_default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ProgramFile>,
     /// Its bytecode.
     pub bytecode: Bytecode,
@@ -129,9 +149,9 @@ pub const PROGRAMS: Collection = Program::COLLECTION;
 pub const PROGRAM_VERSIONS: Collection = ProgramVersion::COLLECTION;
 
 /// The instructions of a program, as documents hold them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Bytecode(pub Vec<Instruction>);
+pub struct Bytecode(#[schemars(with = "Vec<Json>")] pub Vec<Instruction>);
 
 impl Deref for Bytecode {
     type Target = [Instruction];
@@ -461,8 +481,7 @@ impl Command for RemoveProgram {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RemovedProgram>, Rejection> {
         let Some(mut found) = view.loaded_entities::<Program>("program")?.pop() else {
-            let hint = "; `programs` lists the loaded programs".to_owned();
-            return Err(Rejection::NotFound { what: "program", id: self.name.clone(), hint });
+            return Err(Rejection::not_found::<Program>(&self.name));
         };
         if let Some([(execution, _), ..]) = view.rows("executions") {
             let (code, message) = in_use_error(&self.name, &execution.id);

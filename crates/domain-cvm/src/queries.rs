@@ -1,10 +1,10 @@
 //! Queries of one execution, each as of one moment.
 
-use runstate_core::decision::{Cost, Ctx, DomainQuery, ReadSet, Rejection, View};
+use runstate_core::decision::{Ctx, DomainQuery, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::limits::SAFE_INTEGER;
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Filter, Key, Query, Wire};
+use runstate_core::schema::{Filter, Key, Query};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json};
 use runstate_vm::{InspectBounds, Machine, MachineView};
@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::call::{CC_HISTORY, Call, CallError, CallOutcome, Response};
+use super::call::CallView;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatus, Metrics, ProgramError, Status};
 use super::loaded_machine::{self, LoadedMachine};
 use super::{OUTPUTS, child_rows, waiting};
@@ -101,7 +101,8 @@ const POLL_ROWS: usize = 16;
 pub const NO_LINES: u64 = SAFE_INTEGER.unsigned_abs();
 
 /// The progress of an execution since the last poll.
-#[derive(Wire, Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ExecutionProgress {
     /// Its status.
     pub status: Status,
@@ -112,7 +113,7 @@ pub struct ExecutionProgress {
     /// Whether more lines exist already.
     pub more: bool,
     /// The open calls.
-    pub calls: Vec<OpenCall>,
+    pub calls: Vec<CallView>,
     /// Number of calls made so far, the open ones included.
     pub asked: u64,
     /// The program's value, once complete; otherwise null.
@@ -147,11 +148,7 @@ impl DomainQuery for PollExecution {
             view.rows("output").unwrap_or_default().iter().map(|(_, row)| &*row.document).filter(is_counted).collect();
         let new = execution.output_rows.saturating_sub(self.from);
         let expected = new.min(POLL_ROWS as u64);
-        let (result, error) = match &execution.state {
-            ExecutionState::Complete { result, .. } => (result.clone(), None),
-            ExecutionState::Failed { error, .. } => (Json::Null, Some(error.clone())),
-            _ => (Json::Null, None),
-        };
+        let (result, error) = result(&execution.state);
         if (rows.len() as u64) < expected {
             return Err(Rejection::Torn(format!("{} rows of output, {expected} expected", rows.len())));
         }
@@ -175,9 +172,17 @@ impl DomainQuery for PollExecution {
     }
 }
 
-fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<OpenCall>, Rejection> {
-    let calls = waiting::find_open_calls(view, execution)?;
-    Ok(calls.into_iter().map(|row| OpenCall::from(row.entity)).collect())
+/// The value of a program that is complete, and the error of one that failed.
+fn result(state: &ExecutionState) -> (Json, Option<ProgramError>) {
+    match state {
+        ExecutionState::Complete { result, .. } => (result.clone(), None),
+        ExecutionState::Failed { error, .. } => (Json::Null, Some(error.clone())),
+        _ => (Json::Null, None),
+    }
+}
+
+fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<CallView>, Rejection> {
+    waiting::find_open_calls(view, execution)?.iter().map(LoadedEntity::fields).collect()
 }
 
 /// The outcomes of calls that the machine has not received. Its state has the requests of all calls that it waits for.
@@ -192,14 +197,15 @@ fn undelivered_outcomes(view: &View, execution: &ExecutionHead, machine: &Machin
 }
 
 /// The status of an execution, and the calls that it waits for.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ExecutionStatusDetails {
     /// The execution and its status.
     pub reached: ExecutionStatus,
     /// Id of the first open call, also while the execution is paused.
     pub call: Option<String>,
     /// Number of open calls.
-    #[entity(default)]
+    #[serde(default)]
     pub open_calls: u32,
 }
 
@@ -239,7 +245,7 @@ pub struct Execution {
     /// The error, if it failed.
     pub error: Option<ProgramError>,
     /// The open calls.
-    pub calls: Vec<OpenCall>,
+    pub calls: Vec<CallView>,
     /// SHA-256 of the execution's state, the same wherever it is loaded; missing if it was not requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_hash: Option<String>,
@@ -263,109 +269,6 @@ pub struct Execution {
     pub last_modified: Timestamp,
     /// Counters.
     pub metrics: Metrics,
-}
-
-/// An open call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct OpenCall {
-    /// Its id.
-    pub call_id: String,
-    /// Number of the call in its execution, from 1.
-    pub step: u64,
-    /// The question; empty for tools and timers.
-    pub prompt: String,
-    /// The arguments of a tool; null: none.
-    pub args: Json,
-    /// The only valid answers; null: any.
-    pub choices: Option<Vec<Json>>,
-    /// The schema of valid answers; null: none.
-    pub schema: Option<Json>,
-    /// The kind: `cc`, the name of a tool, `timer`, `fs.readFile` and others.
-    pub kind: String,
-    /// The key by which it can be answered too.
-    pub key: Option<String>,
-    /// From this time on, answers are rejected.
-    pub deadline: Option<Timestamp>,
-    /// The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
-    pub default: Option<Json>,
-    /// Its cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost: Option<Cost>,
-    /// Why a budget refused its cost: the call waits until the budget has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refusal: Option<CallError>,
-    /// Name of the worker that has claimed the call and not released it.
-    pub owner: Option<String>,
-    /// The end of that worker's lease, unless a heartbeat extends it. Afterwards other workers may claim the call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease_until: Option<Timestamp>,
-    /// Line of the source that makes the call.
-    pub line: u32,
-    /// The variables visible there by name, truncated with a mark.
-    #[serde(default)]
-    pub variables: Json,
-    /// The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing:
-    /// the whole program waits for it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stack: Vec<String>,
-    /// When the call was made.
-    pub requested_at: Timestamp,
-}
-
-/// Returns one call.
-///
-/// Errors: `not_found`.
-#[derive(Clone, Debug, Operation)]
-#[operation(name = "cvm.call", query)]
-pub struct ShowCall {
-    /// The call.
-    #[operation(subject)]
-    pub id: String,
-}
-
-/// A call, and its execution.
-#[derive(Wire, Clone, Debug, PartialEq)]
-pub struct CallDetails {
-    /// The execution that made it.
-    pub execution: String,
-    /// Its program.
-    pub program_name: String,
-    /// The call.
-    pub call: OpenCall,
-    /// Its outcome; null while it is open.
-    pub outcome: Option<CallOutcome>,
-    /// The response.
-    pub response: Option<Response>,
-    /// The newest failure of a worker.
-    pub error: Option<CallError>,
-}
-
-impl DomainQuery for ShowCall {
-    const NAME: &'static str = "cvm.show_call";
-    type Output = CallDetails;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::key(Key::new(&CC_HISTORY, &self.id))
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<CallDetails, Rejection> {
-        Ok(CallDetails::from(Call::load(view, &self.id)?.entity))
-    }
-}
-
-impl From<Call> for CallDetails {
-    fn from(call: Call) -> Self {
-        Self {
-            execution: call.execution_id.clone(),
-            program_name: call.program_name.clone(),
-            outcome: call.outcome,
-            response: call.response.clone(),
-            error: call.error.clone(),
-            call: OpenCall::from(call),
-        }
-    }
 }
 
 /// Adds the query for an execution's output. Rows are only appended, and lines beyond those that the head counts are
@@ -425,14 +328,10 @@ impl DomainQuery for Show {
         };
         let machine = loaded.as_ref().filter(|_| self.has_machine());
         let machine = machine.map(|loaded| loaded.machine.view(bounds(self.full)));
-        let (result, error, completed) = match &execution.state {
-            ExecutionState::Complete { at, result } => (result.clone(), None, Some(*at)),
-            ExecutionState::Failed { at, error } => (Json::Null, Some(error.clone()), Some(*at)),
-            ExecutionState::Cancelled { at } => (Json::Null, None, Some(*at)),
-            _ => (Json::Null, None, None),
-        };
+        let (result, error) = result(&execution.state);
         Ok(Execution {
             status: execution.state.status(),
+            completed: execution.ended_at(),
             id: execution.id,
             program_name: execution.program_name,
             program_version: execution.program_version,
@@ -446,41 +345,8 @@ impl DomainQuery for Show {
             parent_id: execution.parent_id,
             machine,
             started: execution.started,
-            completed,
             last_modified: execution.last_modified,
             metrics: execution.metrics,
         })
-    }
-}
-
-impl OpenCall {
-    /// Whether a worker holds the call at that time.
-    pub fn is_claimed(&self, now: Timestamp) -> bool {
-        self.owner.is_some() && self.lease_until.is_some_and(|until| until > now)
-    }
-}
-
-impl From<Call> for OpenCall {
-    fn from(call: Call) -> Self {
-        Self {
-            call_id: call.id,
-            step: call.step,
-            prompt: call.request.prompt,
-            args: call.request.args,
-            choices: call.request.choices,
-            schema: call.request.schema,
-            kind: call.kind,
-            key: call.key,
-            deadline: call.request.deadline,
-            lease_until: call.claim.as_ref().filter(|claim| claim.owner.is_some()).map(|claim| claim.until),
-            default: call.request.default,
-            cost: call.request.cost,
-            refusal: call.refusal,
-            owner: call.claim.and_then(|claim| claim.owner),
-            line: call.context.line,
-            variables: call.context.variables,
-            stack: call.context.stack,
-            requested_at: call.request.timestamp,
-        }
     }
 }

@@ -349,7 +349,7 @@ fn apply_early_answer(call: &mut Call, early: &EarlyAnswer, bytes: &mut u64) -> 
     });
     match accepted {
         Ok(result) => {
-            let (timestamp, latency_ms) = (early.response.timestamp, Millis(0));
+            let (timestamp, latency_ms) = (early.response.timestamp, Some(Millis(0)));
             call.response = Some(Response { result, timestamp, latency_ms, by: early.response.by.clone() });
             call.close(CallOutcome::Answered);
             None

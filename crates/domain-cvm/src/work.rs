@@ -1,37 +1,35 @@
 //! Calls as the work of workers.
 
-use runstate_core::decision::Command;
+use runstate_core::decision::{Command, Rejection};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
-use runstate_core::schema::Wire;
+use runstate_core::schema::{Entity as _, Fields as _};
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::answer::CompleteCall;
-use super::call::{Call, CallError};
+use super::call::{Call, CallView};
 use super::claim::ClaimedCall;
 use super::codes;
 use super::execution::ExecutionStatus;
 use super::failure::{Fail, FailedCall};
-use super::queries::{CallDetails, OpenCall};
 
 /// A call that a worker has claimed, with everything that it needs to complete it.
-#[derive(Wire, Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Work {
-    /// The call.
-    pub call: OpenCall,
-    /// The program that waits for it.
-    pub program_name: String,
+    /// The call. Its error is that of the last attempt.
+    pub call: CallView,
     /// The claim, with the fencing token that completing the call needs.
     pub claimed: ClaimedCall,
-    /// The error of the last attempt, if there was one.
-    pub error: Option<CallError>,
 }
 
 impl Work {
-    pub(super) fn new(claimed: ClaimedCall, call: Call) -> Self {
-        let CallDetails { call, program_name, error, .. } = call.into();
-        Self { call, program_name, claimed, error }
+    pub(super) fn new(claimed: ClaimedCall, call: &Call) -> Result<Self, Rejection> {
+        let view = call.to_document().and_then(|document| CallView::read_fields(&document));
+        let call = view.map_err(|violation| Rejection::damaged(&call.key(), &violation))?;
+        Ok(Self { call, claimed })
     }
 }
 

@@ -3,8 +3,8 @@
 use runstate_core::id;
 use runstate_core::limits::DOCUMENT_DEPTH;
 use runstate_domain_cvm::{
-    Call, CallOutcome, Context, ExecutionLogRow, HistoryRow, ImportExecution, ImportProgram, ImportedFailure,
-    ImportedState, Metrics, Response,
+    Call, CallOutcome, Context, HistoryRow, ImportExecution, ImportProgram, ImportedFailure, ImportedState, LogRow,
+    Metrics, Response,
 };
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json, check_plain, check_storable, json_bytes};
@@ -386,18 +386,18 @@ pub(super) fn read_call(source: &LegacyDocument, execution: &str, program: &str)
 /// Adds the answer to a call.
 pub(super) fn close_call(call: &mut Call, result: Json, at: Timestamp, latency: Option<Millis>) {
     let latency_ms = latency.unwrap_or(Millis(at.since(call.request.timestamp).0.max(0)));
-    call.response = Some(Response { result, timestamp: at, latency_ms, by: None });
+    call.response = Some(Response { result, timestamp: at, latency_ms: Some(latency_ms), by: None });
     call.outcome = Some(CallOutcome::Answered);
 }
 
 /// A row of the log.
-pub(super) fn read_log(source: &LegacyDocument, execution: &str) -> FieldResult<ExecutionLogRow> {
+pub(super) fn read_log(source: &LegacyDocument, execution: &str) -> FieldResult<LogRow> {
     let fields = row_fields(source)?;
     let event = fields.text("event")?;
     if !matches!(event, "instruction" | "cc_call" | "error" | "complete") {
         return Err(format!("`event` is `{}`, which is not an event", truncate(event)));
     }
-    Ok(ExecutionLogRow {
+    Ok(LogRow {
         id: source.id.clone(),
         execution_id: execution.to_owned(),
         timestamp: fields.time("timestamp")?,

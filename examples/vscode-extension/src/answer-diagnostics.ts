@@ -4,7 +4,7 @@
 import type { Json, Runstate } from "runstate";
 
 import { isConnected, parseAnswer } from "./answer-form.ts";
-import { ANSWER_SCHEME, type Call, toCall } from "./answering.ts";
+import { ANSWER_SCHEME, type Call } from "./answering.ts";
 import type { Editor, Problem, TextFile } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
 import { problemIn } from "./json-pointer.ts";
@@ -49,8 +49,8 @@ export class AnswerDiagnostics {
     const { uri, text } = file;
     try {
       const rs = await this.store.open();
-      const details = await rs.call("cvm.call", { id: uri.split("/")[1] ?? "" });
-      const problem = details.outcome === null ? await this.#check(toCall(details), text) : undefined;
+      const call = await rs.call("cvm.call", { id: uri.split("/")[1] ?? "" });
+      const problem = call.outcome === undefined ? await this.#check(call, text) : undefined;
       // A text that changed meanwhile is checked again.
       if (file.text === text && this.#timers.has(uri)) this.editor.problems(uri, problem === undefined ? [] : [problem]);
     } catch (error) {

@@ -1,6 +1,6 @@
 // How a call is answered: by choosing, in an input box, or in an editor; and how texts become answers.
 
-import type { CallRow, Json } from "runstate";
+import type { CallView, Json } from "runstate";
 
 import { toolOf } from "./agent/tool-kind.ts";
 import type { Choice } from "./editor.ts";
@@ -26,11 +26,11 @@ export type AnswerForm =
 export const SCHEMA_SCHEME = "runstate-schema";
 
 /** Whether a person can answer the call. The windows of a workspace answer the calls of its tools. */
-export function isAnswerable({ kind }: Pick<CallRow, "kind">): boolean {
+export function isAnswerable({ kind }: Pick<CallView, "kind">): boolean {
   return kind !== "timer" && !kind.startsWith("fs.") && toolOf(kind) === undefined;
 }
 
-export function formOf(call: Pick<CallRow, "kind" | "choices" | "schema">): AnswerForm {
+export function formOf(call: Pick<CallView, "kind" | "choices" | "schema">): AnswerForm {
   const schema = schemaOf(call);
   const listed = Array.isArray(call.choices) ? call.choices : Array.isArray(schema?.enum) ? schema.enum : undefined;
   if (listed !== undefined) return { kind: "choices", choices: listed.map(toChoice) };
@@ -41,12 +41,12 @@ export function formOf(call: Pick<CallRow, "kind" | "choices" | "schema">): Answ
 }
 
 /** Whether answers are written as JSON in an editor, rather than as plain text. */
-export function usesJsonEditor(call: Pick<CallRow, "kind" | "choices" | "schema">): boolean {
+export function usesJsonEditor(call: Pick<CallView, "kind" | "choices" | "schema">): boolean {
   const form = formOf(call);
   return form.kind !== "text" || form.parse("1") !== "1";
 }
 
-function schemaOf({ schema }: Pick<CallRow, "schema">): Schema | undefined {
+function schemaOf({ schema }: Pick<CallView, "schema">): Schema | undefined {
   return typeof schema === "object" && schema !== null && !Array.isArray(schema) ? (schema as Schema) : undefined;
 }
 
@@ -62,7 +62,7 @@ function parseNumber(text: string): number {
 }
 
 /** The text with which an editor begins: for JSON the required members of the schema. */
-export function template(call: Pick<CallRow, "id" | "kind" | "choices" | "schema">): string {
+export function template(call: Pick<CallView, "id" | "kind" | "choices" | "schema">): string {
   if (!usesJsonEditor(call)) return "";
   const value = call.choices === undefined ? example(schemaOf(call) ?? {}) : null;
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
@@ -86,7 +86,7 @@ function example(schema: Schema): Json {
 }
 
 /** The schema as the JSON editor needs it: it also allows the member `$schema`. */
-export function editorSchema(call: Pick<CallRow, "schema" | "choices">): Json {
+export function editorSchema(call: Pick<CallView, "schema" | "choices">): Json {
   const schema = schemaOf(call);
   if (schema === undefined) return call.choices === undefined ? {} : { enum: call.choices };
   if (schema.properties === undefined) return schema as Json;
@@ -94,7 +94,7 @@ export function editorSchema(call: Pick<CallRow, "schema" | "choices">): Json {
 }
 
 /** Whether the JSON editor checks a text by itself, because the text names the schema of its call. */
-export function isConnected(call: Pick<CallRow, "kind" | "choices" | "schema">, text: string): boolean {
+export function isConnected(call: Pick<CallView, "kind" | "choices" | "schema">, text: string): boolean {
   if (!usesJsonEditor(call)) return false;
   const value = JSON.parse(text) as Json;
   return typeof value === "object" && value !== null && "$schema" in value && isOurs(value.$schema);
@@ -109,7 +109,7 @@ function isOurs(schema: Json | undefined): boolean {
  *
  * @throws SyntaxError if JSON is expected and the text is not valid JSON
  */
-export function parseAnswer(call: Pick<CallRow, "kind" | "choices" | "schema">, text: string): Json {
+export function parseAnswer(call: Pick<CallView, "kind" | "choices" | "schema">, text: string): Json {
   if (!usesJsonEditor(call)) return text.replace(/\n$/, "");
   const value = JSON.parse(text) as Json;
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;

@@ -1,6 +1,6 @@
 // Answering calls: asks the person in the form that suits the call, keeps drafts, and sends the answer once.
 
-import type { CallDetails, CallRow, Json } from "runstate";
+import type { CallView, Json } from "runstate";
 
 import { SCHEMA_SCHEME, editorSchema, formOf, parseAnswer, template, usesJsonEditor } from "./answer-form.ts";
 import type { Draft, Drafts } from "./drafts.ts";
@@ -23,7 +23,7 @@ const TITLE_LENGTH = 300;
 const CLOSED: ReadonlySet<string> = new Set(["already_answered", "deadline_passed", "illegal_transition", "not_found"]);
 
 /** An open call, as far as it is needed to answer it. */
-export type Call = Pick<CallRow, "id" | "executionId" | "programName" | "kind" | "prompt" | "choices" | "schema" | "step">;
+export type Call = Pick<CallView, "id" | "executionId" | "programName" | "kind" | "prompt" | "choices" | "schema" | "step">;
 
 export class Answering implements VirtualFiles {
   constructor(
@@ -161,25 +161,21 @@ export class Answering implements VirtualFiles {
 
   /** The call, unless it is closed, which is explained to the person. */
   async #readOpen(id: string): Promise<Call | undefined> {
-    const details = await this.#details(id);
-    if (details.outcome === null) return toCall(details);
-    this.#explainClosed(details);
+    const call = await this.#read(id);
+    if (call.outcome === undefined) return call;
+    this.#explainClosed(call);
     return undefined;
   }
 
-  async #read(id: string): Promise<Call> {
-    return toCall(await this.#details(id));
-  }
-
-  async #details(id: string): Promise<CallDetails> {
+  async #read(id: string): Promise<CallView> {
     const rs = await this.store.open();
     return rs.call("cvm.call", { id });
   }
 
-  #explainClosed({ call, outcome, response }: CallDetails): void {
+  #explainClosed({ prompt, kind, outcome, response }: CallView): void {
     const by = response?.by ? ` by ${response.by}` : "";
     const how = outcome === "answered" ? `was already answered${by}: ${JSON.stringify(response?.result)}` : `is already closed (${outcome})`;
-    this.editor.inform(`“${oneLine(call.prompt, 60) || call.kind}” ${how}. Nothing was changed.`);
+    this.editor.inform(`“${oneLine(prompt, 60) || kind}” ${how}. Nothing was changed.`);
   }
 }
 
@@ -213,11 +209,6 @@ function explain(parse: () => unknown): string | undefined {
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-export function toCall({ call, execution, programName }: CallDetails): Call {
-  const { callId, kind, prompt, choices, schema, step } = call;
-  return { id: callId, executionId: execution, programName, kind, prompt, step, choices: choices ?? undefined, schema: schema ?? undefined };
 }
 
 function pathOf(call: Call): string {

@@ -2,7 +2,7 @@
 // execution as it is now; its program is deterministic, so a replay gives every earlier state. Each step is compared
 // with the record, and the replay ends at a difference.
 
-import type { CallRow, Execution, ExecutionProgress, FrameView, Json, OpenCall, Run, Runstate, VersionView } from "runstate";
+import type { CallView, Execution, ExecutionProgress, FrameView, Json, Run, Runstate, ProgramVersion } from "runstate";
 
 /** A store in memory with a clock of its own. */
 export interface Scratch {
@@ -17,9 +17,9 @@ export type Moment = number | "end";
 /** All that a replay needs. */
 export interface Recording {
   execution: Execution;
-  version: VersionView;
+  version: ProgramVersion;
   /** By their numbers. */
-  calls: Map<number, CallRow>;
+  calls: Map<number, CallView>;
 }
 
 /** The state at a moment: how many lines are printed, and the variables. */
@@ -43,8 +43,8 @@ export class ReplayDifference extends Error {}
 export async function replay({ rs, advanceTo }: Scratch, recording: Recording, moments: Moment[]): Promise<Map<Moment, ReplayedState>> {
   const { execution, version } = recording;
   const { id, input, programName: name } = execution;
-  const { source, entry, files, bytecode, compiler } = version;
-  await rs.cvm.load({ name, source, entry, files, bytecode: bytecode as Json[], compiler: compiler ?? undefined });
+  const { source, entry, files, bytecode, metadata } = version;
+  await rs.cvm.load({ name, source, entry, files, bytecode, compiler: metadata.compiler });
   const run = await rs.cvm.start(name, { id, input, commandId: startCommandOf(id), logLevel: "off" });
   const states = new Map<Moment, ReplayedState>();
   const output = new OutputReader(run, execution.output);
@@ -58,8 +58,9 @@ export async function replay({ rs, advanceTo }: Scratch, recording: Recording, m
       if (progress.status !== execution.status) throw new ReplayDifference("the end differs in a replay");
       return states.set("end", { lines: output.lines, frames: await run.variables({ full: true }) });
     }
-    const pairs = progress.calls.map((call) => ({ call, recorded: checkCall(call, recording.calls.get(call.step)) }));
-    for (const { step, variables } of progress.calls.filter((call) => moments.includes(call.step))) {
+    const pairs = progress.calls.map((call) => ({ call, recorded: checkCall(call, recording.calls.get(call.step ?? 0)) }));
+    for (const { step = 0, variables } of progress.calls) {
+      if (!moments.includes(step)) continue;
       states.set(step, { lines: output.lines, frames: await run.variables({ full: true }), recorded: variables });
     }
     if (moments.every((moment) => states.has(moment))) return states;
@@ -94,8 +95,8 @@ class OutputReader {
 }
 
 /** Returns the record of a call that the replay makes. */
-function checkCall({ kind, prompt, args, line, step }: OpenCall, recorded: CallRow | undefined): CallRow {
-  const isRecorded = recorded?.kind === kind && (recorded.prompt ?? "") === prompt && recorded.line === line && isSame(recorded.args ?? null, args);
+function checkCall({ kind, prompt, args, line, step }: CallView, recorded: CallView | undefined): CallView {
+  const isRecorded = recorded?.kind === kind && recorded.prompt === prompt && recorded.line === line && isSame(recorded.args, args);
   if (!isRecorded) throw new ReplayDifference(`call ${step} differs in a replay`);
   return recorded;
 }
@@ -105,17 +106,17 @@ export function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-function closedAt({ answeredAt, askedAt }: CallRow): number {
-  return answeredAt ?? askedAt ?? 0;
+function closedAt({ response, requestedAt }: CallView): number {
+  return response?.timestamp ?? requestedAt ?? 0;
 }
 
 /** Closes a call as it was closed. The clock closes timers, and calls whose deadline passes. */
-async function close(rs: Runstate, run: Run, { callId: call, step }: OpenCall, { outcome, result, by, error }: CallRow): Promise<void> {
+async function close(rs: Runstate, run: Run, { id: call, step }: CallView, { outcome, response, error }: CallView): Promise<void> {
   if (outcome === "answered") {
-    await run.answer(result ?? null, { call });
+    await run.answer(response?.result ?? null, { call });
   } else if (outcome === "failed") {
-    const work = await rs.cvm.claim({ call, owner: by ?? "replay" });
-    if (work !== null) await rs.cvm.fail(work, error?.message ?? "", { name: error?.name ?? undefined });
+    const work = await rs.cvm.claim({ call, owner: error?.by ?? "replay" });
+    if (work !== null) await rs.cvm.fail(work, error?.message ?? "", { name: error?.name });
   }
   const { outcome: closed } = await rs.cvm.call(call);
   if (closed !== outcome) throw new ReplayDifference(`call ${step} cannot be closed in a replay as it was`);

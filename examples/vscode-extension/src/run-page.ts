@@ -1,6 +1,6 @@
 // The page of one execution: its calls in order, its output, its variables, and its program with the line that waits.
 
-import type { CallRow, FrameView, ProgramError, Runstate, Status } from "runstate";
+import type { CallView, FrameView, Json, ProgramError, Runstate, Status } from "runstate";
 
 import { toolOf } from "./agent/tool-kind.ts";
 import { isAnswerable } from "./answer-form.ts";
@@ -49,7 +49,7 @@ interface PageCall {
   step: number;
   kind: string;
   text: string;
-  askedAt: number | null;
+  requestedAt: number | null;
   /** Missing while it is open. */
   outcome?: string;
   answer: string | null;
@@ -84,23 +84,24 @@ export async function readRunPage(rs: Runstate, id: string, mayAnswer: boolean):
   };
 }
 
-function toPageCall(call: CallRow, mayAnswer: boolean): PageCall {
-  const { id, step = 0, kind, prompt, args, askedAt, outcome, result, by, latencyMs, error } = call;
+function toPageCall(call: CallView, mayAnswer: boolean): PageCall {
+  const { id, step = 0, kind, prompt, args, requestedAt = null, outcome, response, error } = call;
+  const { result, by = null, latencyMs = null } = response ?? {};
   const answer = outcome === "failed" ? (error?.message ?? null) : formatAnswer(result);
   const tool = toolOf(kind) ?? kind;
   const text = prompt || (args === undefined ? tool : `${tool} ${JSON.stringify(args)}`);
   const open = outcome === undefined && mayAnswer && isAnswerable(call);
-  return { id, step, kind: tool, text, askedAt: askedAt ?? null, outcome, answer, by: by ?? null, latencyMs: latencyMs ?? null, open };
+  return { id, step, kind: tool, text, requestedAt, outcome, answer, by, latencyMs, open };
 }
 
-function formatAnswer(result: CallRow["result"]): string | null {
+function formatAnswer(result: Json | undefined): string | null {
   if (result === undefined) return null;
   return typeof result === "string" ? result : JSON.stringify(result);
 }
 
-function markedLines(calls: CallRow[], error: ProgramError | null): RunPageData["lines"] {
-  const waiting = calls.filter(({ outcome, line }) => outcome === undefined && line !== undefined);
-  const marked: RunPageData["lines"] = waiting.map(({ line = 0, prompt, kind }) => ({ line, text: oneLine(prompt) || (toolOf(kind) ?? kind), kind: "waiting" }));
+function markedLines(calls: CallView[], error: ProgramError | null): RunPageData["lines"] {
+  const waiting = calls.filter(({ outcome }) => outcome === undefined);
+  const marked: RunPageData["lines"] = waiting.map(({ line, prompt, kind }) => ({ line, text: oneLine(prompt) || (toolOf(kind) ?? kind), kind: "waiting" }));
   if (error !== null) marked.push({ line: error.line, text: `${error.name}: ${error.message}`, kind: "error" });
   return marked;
 }

@@ -1,7 +1,7 @@
 // The store of the extension: it is opened at the first use, and followed as long as the window lives. The lists that
 // views show are read again after changes, those of other windows and of the command line included.
 
-import type { CallRow, CompiledSource, ExecutionSummary, OpenOptions, Runstate, Status, StoreChange } from "runstate";
+import type { CallView, CompiledSource, ExecutionSummary, OpenOptions, Runstate, Status, StoreChange } from "runstate";
 import type { SourceFiles } from "runstate/compiler";
 
 import type { Editor } from "./editor.ts";
@@ -27,7 +27,7 @@ export interface Snapshot {
   /** Those that have not ended, then recent ones; each newest first. */
   executions: ExecutionSummary[];
   /** Open calls of all executions. */
-  calls: CallRow[];
+  calls: CallView[];
   /** Whether more calls are open than these. */
   hasMoreCalls: boolean;
 }
@@ -47,8 +47,8 @@ const SHOWN = 500;
 /** The largest number of changed executions that are read one by one. */
 const UPDATED = 50;
 
-/** The statuses of executions that have ended. */
-const ENDED: ReadonlySet<string> = new Set<Status>(["complete", "error", "cancelled"]);
+/** The statuses of executions that have not ended. */
+const ACTIVE: Status[] = ["running", "waiting_cc", "paused"];
 
 /** How long changes are collected before the lists are read again, in milliseconds. */
 const SETTLE_MS = 100;
@@ -160,16 +160,16 @@ export class Store {
 
   /** Reads the snapshot. */
   refresh(): Promise<void> {
-    return this.#inTurn(async (rs) => this.#show(rs, (await rs.cvm.active({ limit: SHOWN })).items));
+    return this.#inTurn(async (rs) => this.#show(rs, (await rs.cvm.list({ status: ACTIVE, limit: SHOWN })).items));
   }
 
-  /** Updates the snapshot after changes of these executions. `cvm.active` reads all that have not ended, which would
+  /** Updates the snapshot after changes of these executions. A list reads all that have not ended, which would
    * block the thread. */
   #update(changed: string[]): Promise<void> {
     return this.#inTurn(async (rs) => {
       const summaries = await Promise.all(changed.map((id) => readSummary(rs, id)));
       const others = this.#snapshot.executions.filter(({ id }) => !changed.includes(id));
-      const active = [...others, ...summaries.filter((summary) => summary !== undefined)].filter(({ status }) => !ENDED.has(status));
+      const active = [...others, ...summaries.filter((summary) => summary !== undefined)].filter(({ status }) => ACTIVE.includes(status));
       await this.#show(rs, active.sort(compareAsListed).slice(0, SHOWN));
     });
   }

@@ -1,6 +1,6 @@
 // Compares an execution at two moments: the lines printed between them, and the variables at each.
 
-import type { CallRow, FrameView, Json, Runstate, VariableView } from "runstate";
+import type { CallView, FrameView, Json, Runstate, VariableView } from "runstate";
 
 import { messageOf } from "./errors.ts";
 import { type Moment, type Recording, type ReplayedState, type Scratch, ReplayDifference, isSame, replay } from "./replay.ts";
@@ -46,8 +46,8 @@ export async function compareTurns(rs: Runstate, scratch: (now: number) => Promi
 }
 
 /** Reads all calls of an execution, in the order of their numbers. */
-export async function readCalls(rs: Runstate, execution: string): Promise<CallRow[]> {
-  const calls: CallRow[] = [];
+export async function readCalls(rs: Runstate, execution: string): Promise<CallView[]> {
+  const calls: CallView[] = [];
   for (let cursor: string | undefined; ; ) {
     const page = await rs.cvm.calls({ execution, limit: 1000, cursor });
     calls.push(...page.items);
@@ -68,7 +68,7 @@ async function replayed(scratch: (now: number) => Promise<Scratch>, recording: R
 /** The variables that a call recorded when it was made: at most a few kilobytes, and without what JSON lacks. */
 async function readRecorded(rs: Runstate, moment: Moment, calls: Recording["calls"]): Promise<Json | undefined> {
   const id = moment === "end" ? undefined : calls.get(moment)?.id;
-  return id === undefined ? undefined : (await rs.cvm.call(id)).call.variables;
+  return id === undefined ? undefined : (await rs.cvm.call(id)).variables;
 }
 
 function checkState(moment: Moment, state: ReplayedState | undefined, recorded: Json | undefined): ReplayedState {

@@ -8,8 +8,9 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use runstate_core::error_code::ErrorCode;
+use runstate_core::operation::EntityQueries as _;
 use runstate_core::schema::{Collection, Query};
-use runstate_domain_cvm::{CallListing, ExecutionListing, Load, ProgramListing, Status};
+use runstate_domain_cvm::{CallListing, ExecutionHead, Load, Program, Status};
 use runstate_engine::Error;
 use runstate_store::testing::SimIds;
 use runstate_store::{COMMANDS, Freshness, Store};
@@ -83,13 +84,13 @@ pub const QUERIES: usize = 8;
 /// Runs one of the queries, over all data.
 pub async fn run_query(cvm: &Cvm, number: usize) -> Result<Json, Error> {
     match number % QUERIES {
-        0 => to_json(cvm.list(&ExecutionListing { limit: Some(10), ..ExecutionListing::default() }).await),
-        1 => to_json(cvm.active(100).await),
+        0 => to_json(cvm.list(&ExecutionHead::list().limit(10)).await),
+        1 => to_json(cvm.list(&ExecutionHead::list().filter("state.status", vec!["running", "waiting_cc"])).await),
         2 => to_json(cvm.stats(None).await),
         3 => to_json(cvm.latency_by_program().await),
         4 => to_json(cvm.calls(&CallListing { open: true, limit: Some(7), ..CallListing::default() }).await),
         5 => to_json(cvm.slowest(None, 9).await),
-        6 => to_json(cvm.programs(&ProgramListing { limit: Some(3), ..ProgramListing::default() }).await),
+        6 => to_json(cvm.programs(&Program::list().limit(3)).await),
         _ => to_json(cvm.engine().next_due(Freshness::Linearizable).await),
     }
 }

@@ -7,7 +7,7 @@ use runstate_core::id::CommandId;
 use runstate_core::lease::ClaimTarget;
 use runstate_core::operation::Backoff;
 use runstate_domain_cvm::Settings;
-use runstate_domain_cvm::{ClaimedCall, Fail, Load, OpenCall, Start};
+use runstate_domain_cvm::{CallView, ClaimedCall, Fail, Load, Start};
 use runstate_engine::testing::SimHost;
 use runstate_engine::{Engine, Error, RunLimit};
 use runstate_store::Store;
@@ -110,7 +110,7 @@ impl<'a> Player<'a> {
                 self.send(RepeatableCommand::AnswerKey { execution, key, answer }).await
             }
             ScriptAction::AnswerWrong => {
-                let call = self.random_call().await?.map(|call| call.call_id);
+                let call = self.random_call().await?.map(|call| call.id);
                 to_result(
                     cvm.with_id(id).answer(&execution, answer_to(call.as_deref(), json!({"no": ["answer"]}))).await,
                 )
@@ -176,7 +176,7 @@ impl<'a> Player<'a> {
     /// Answers a random call with a valid answer.
     async fn answer_random_call(&mut self) -> Result<Option<Json>, Error> {
         let (call, answer) = match self.random_call().await? {
-            Some(call) => (Some(call.call_id.clone()), self.valid_answer(&call)),
+            Some(call) => (Some(call.id.clone()), self.valid_answer(&call)),
             None => (None, self.random_value()),
         };
         self.send(RepeatableCommand::Answer { execution: self.execution.clone(), call, answer }).await
@@ -229,7 +229,7 @@ impl<'a> Player<'a> {
             ScriptAction::Release => to_result(self.cvm.release(&claimed).await),
             ScriptAction::Complete => {
                 let calls = self.cvm.show(&self.execution).await?.calls;
-                let call = calls.into_iter().find(|call| call.call_id == claimed.call);
+                let call = calls.into_iter().find(|call| call.id == claimed.call);
                 let answer = call.map_or(Json::Null, |call| self.valid_answer(&call));
                 to_result(self.cvm.with_id(id).complete(&claimed, Answer::from(answer).by("worker".to_owned())).await)
             }
@@ -249,7 +249,7 @@ impl<'a> Player<'a> {
     }
 
     /// A random open call of the execution.
-    async fn random_call(&self) -> Result<Option<OpenCall>, Error> {
+    async fn random_call(&self) -> Result<Option<CallView>, Error> {
         let mut calls = match self.cvm.show(&self.execution).await {
             Ok(view) => view.calls,
             Err(error) if error.code == ErrorCode::NOT_FOUND => return Ok(None),
@@ -259,7 +259,7 @@ impl<'a> Player<'a> {
         Ok((index < calls.len()).then(|| calls.swap_remove(index)))
     }
 
-    fn valid_answer(&self, call: &OpenCall) -> Json {
+    fn valid_answer(&self, call: &CallView) -> Json {
         match &call.choices {
             Some(choices) => choices.get(self.random.below(choices.len())).cloned().unwrap_or_default(),
             None if call.schema.is_some() => json!(self.random.below(1_000)),

@@ -27,7 +27,7 @@ fn parallel_calls_are_answered_in_any_order_each_once() {
         assert_eq!(error_code(scene.try_answer("which?")), codes::AMBIGUOUS_CALL);
         let kinds: Vec<String> = scene.show().calls.into_iter().map(|call| call.kind).collect();
         assert_eq!(kinds, ["cc", "cc", "search"]);
-        let last = scene.show().calls[2].call_id.clone();
+        let last = scene.show().calls[2].id.clone();
         scene.answer_call(3, json!({"hits": 1})).expect(Status::WaitingCc).expect_output([]);
         let twice = block_on(scene.cvm().answer("run", Answer::to_call(&last).value(json!(0))));
         assert_eq!(error_code(twice), codes::ALREADY_ANSWERED);
@@ -91,7 +91,7 @@ fn default_at_a_deadline_is_not_limited_by_the_other_answers() {
         r#"const all = CC.all(Array.from({ length: 68 }, (_, i) => i < 67 ? "q" + i : { prompt: "l", timeoutMs: 1000, default: "x".repeat(200000) }));
            console.log(all.length);"#,
     );
-    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
     for call in &calls[..67] {
         block_on(scene.cvm().answer("run", Answer::to_call(call).value("x".repeat(1_000_000)))).unwrap();
     }
@@ -107,7 +107,7 @@ fn execution_with_a_missing_row_of_a_call_can_be_cancelled() {
     let scene = Scene::program(
         r#"const ask = async (q) => await CC(q); console.log(await Promise.all(["a?", "b?", "c?"].map(ask)));"#,
     );
-    let call = scene.show().calls[1].call_id.clone();
+    let call = scene.show().calls[1].id.clone();
     let batch = Batch { at: scene.host.clock.now(), ..batch(CommandId::new("loss").unwrap()) };
     block_on(scene.store.commit(batch.delete(&CC_HISTORY, &call))).unwrap();
     assert_eq!(block_on(scene.cvm().cancel("run")).unwrap().status, Status::Cancelled);
@@ -124,7 +124,7 @@ fn ten_thousand_parallel_calls_are_a_catchable_error() {
     );
     assert_eq!(scene.head("ccWaiting.openCalls"), json!(1_000));
     assert!(scene.show().output[0].starts_with("RangeError"), "{:?}", scene.show().output);
-    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
     for n in 0..1_000 {
         // Answers come from both ends, so that only every other one changes the first open call.
         let call = &calls[if n % 2 == 0 { n / 2 } else { 999 - n / 2 }];
@@ -152,7 +152,7 @@ fn answers_to_parallel_calls_are_kept_while_paused() {
 #[test]
 fn cancelling_closes_all_open_calls_and_late_answers_change_nothing() {
     test_warm_and_cold(THREE, |mut scene| {
-        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
         scene.answer_call(1, "A");
         block_on(scene.cvm().cancel("run")).unwrap();
         let before = scene.dump();

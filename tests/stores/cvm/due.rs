@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{
-    Delete, ExecutionStatus, Load, PROGRAMS, ProgramListing, RunDue, RunDueOutcome, Start, Status,
-};
+use runstate::domain::cvm::{Delete, ExecutionStatus, Load, PROGRAMS, RunDue, RunDueOutcome, Start, Status};
 use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
 use runstate::store::Memory;
@@ -183,7 +181,7 @@ fn a_program_is_removed_when_nothing_runs_it() {
     block_on(scene.cvm().with_id(&id).remove_program("program")).unwrap();
     assert_eq!(error_code(block_on(scene.cvm().remove_program("program"))), ErrorCode::NOT_FOUND);
     assert_eq!(error_code(scene.start(Json::Null)), ErrorCode::NOT_FOUND);
-    assert!(block_on(scene.cvm().programs(&ProgramListing::default())).unwrap().items.is_empty());
+    assert!(block_on(scene.cvm().programs(&Default::default())).unwrap().items.is_empty());
     assert_eq!(scene.row_count("program_versions"), 1, "until the grace period ends");
     assert_eq!(scene.advance(Millis::minutes(59)).deleted, 0);
     assert_eq!(scene.advance(Millis::minutes(1)).deleted, 1);

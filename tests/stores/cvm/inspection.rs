@@ -1,23 +1,23 @@
 //! Data of an execution besides its head: the machine's position, its variables; programs by id; the log of all
-//! executions. Rows that are damaged, unusual or from a newer version show their readable fields, and hide no other
-//! rows.
+//! executions. Rows that are damaged or from a newer version are listed as damaged, and hide no other rows.
 
 use std::sync::Arc;
 
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, Load, PROGRAMS, Show, Start};
-use runstate::domain::cvm::{CallListing, LogListing, ProgramListing};
+use runstate::domain::cvm::{CallListing, ExecutionHead, LogListing, Program};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::schema::{Catalog, Collection};
+use runstate::operation::EntityQueries as _;
+use runstate::schema::{Catalog, Collection, Page};
 use runstate::store::{Memory, Store};
 use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::value::Json;
 use runstate::vm::FrameView;
 use serde_json::json;
 
-use crate::cvm::queries::{answer, count_map, ids, load, on_memory_and_files, scene, start};
+use crate::cvm::queries::{active, answer, count_map, history, ids, load, on_memory_and_files, scene, start};
 use crate::cvm::scene::{Scene, error_code};
 
 const ORDER: &str = r#"
@@ -87,7 +87,7 @@ fn a_program_is_loaded_under_an_id_of_its_own_and_found_by_it() {
         assert!(!load(of("one", "1", Some("p1"))).unwrap().changed);
         assert_eq!(load(of("one", "2", None)).unwrap().program_version, 2);
         let found = block_on(cvm.program_by_id("p1")).unwrap();
-        assert_eq!((found.summary.name.as_str(), found.source.as_str()), ("one", "2"));
+        assert_eq!((found.name.as_str(), found.source.as_str()), ("one", "2"));
         assert_eq!(error_code(block_on(cvm.program_by_id("p2"))), ErrorCode::NOT_FOUND);
         assert_eq!(error_code(load(of("two", "1", Some("p1")))), ErrorCode::ALREADY_EXISTS);
         let other = load(of("one", "1", Some("p2"))).unwrap_err();
@@ -180,8 +180,15 @@ fn write_undeclared(store: &dyn Store, rows: Vec<(&'static Collection, &str, Jso
     block_on(store.commit(batch)).unwrap();
 }
 
+/// The ids of the rows that cannot be read, in order.
+fn damaged<T>(page: &Page<T>) -> Vec<&str> {
+    let mut ids: Vec<&str> = page.damaged.iter().map(|row| row.id.as_str()).collect();
+    ids.sort_unstable();
+    ids
+}
+
 #[test]
-fn damaged_or_newer_rows_are_shown_partly_and_hide_no_others() {
+fn damaged_or_newer_rows_are_listed_as_damaged_and_hide_no_others() {
     on_memory_and_files(|store| {
         write_undeclared(
             &*store,
@@ -201,19 +208,23 @@ fn damaged_or_newer_rows_are_shown_partly_and_hide_no_others() {
         );
         let scene = scene(store);
         let cvm = scene.cvm();
-        assert_eq!(ids(&block_on(cvm.active(9)).unwrap()), ["rests", "waits", "bare"]);
-        assert_eq!(block_on(cvm.history("asks", 9)).unwrap().items.len(), 5);
+        let found = block_on(cvm.list(&active())).unwrap();
+        assert_eq!((ids(&found), damaged(&found)), (vec!["rests", "waits"], vec!["bare"]));
+        let found = block_on(cvm.list(&history("asks"))).unwrap();
+        assert_eq!((found.items.len(), damaged(&found)), (4, vec!["naps"]));
+        assert_eq!(damaged(&block_on(cvm.list(&ExecutionHead::list())).unwrap()), ["bare", "empty", "naps"]);
         let statuses = block_on(cvm.statuses(None)).unwrap();
         assert_eq!((statuses["waiting_cc"], statuses["napping"], statuses["unknown"]), (2, 1, 1));
         assert_eq!(block_on(cvm.stats(None)).unwrap().executions, 9);
         let latency = block_on(cvm.latency(None)).unwrap();
         assert_eq!((latency.calls, latency.avg_ms, latency.outcomes["shrugged"]), (8, Some(6_500.0), 1));
-        assert_eq!(block_on(cvm.calls(&CallListing::default())).unwrap().items.len(), 8);
-        let open = block_on(cvm.calls(&CallListing { open: true, ..CallListing::default() })).unwrap().items;
-        assert_eq!(open.iter().map(|row| row.id == "bare").collect::<Vec<_>>(), [true, false, false]);
-        let programs = block_on(cvm.programs(&ProgramListing::default())).unwrap().items;
-        assert_eq!((programs.len(), programs[1].name.as_str(), programs[1].created), (4, "bare", None));
-        assert_eq!(block_on(cvm.program("bare")).unwrap().bytecode, Json::Null);
+        let calls = block_on(cvm.calls(&CallListing::default())).unwrap();
+        assert_eq!((calls.items.len(), damaged(&calls)), (6, vec!["bare", "odd"]));
+        let open = block_on(cvm.calls(&CallListing { open: true, ..CallListing::default() })).unwrap();
+        assert_eq!((open.items.len(), damaged(&open)), (2, vec!["bare"]));
+        let programs = block_on(cvm.programs(&Program::list())).unwrap();
+        assert_eq!((programs.items.len(), damaged(&programs)), (3, vec!["bare"]));
+        assert_eq!(error_code(block_on(cvm.program("bare"))), ErrorCode::CORRUPT);
         assert!(
             block_on(cvm.logs(&LogListing::of_execution("waits"))).unwrap().items.iter().all(|row| row.id != "bare")
         );
@@ -224,19 +235,19 @@ fn damaged_or_newer_rows_are_shown_partly_and_hide_no_others() {
 fn call_rows_show_all_fields_and_early_answers_are_not_open() {
     on_memory_and_files(|store| {
         let full = json!({
-            "executionId": "e", "programName": "p", "step": 1, "kind": "mail", "key": "k", "availableAt": 7,
+            "id": "full", "executionId": "e", "programName": "p", "step": 1, "kind": "mail", "key": "k", "availableAt": 7,
             "request": {"prompt": "?", "instructionId": 0, "timestamp": 5, "args": [null], "schema": {"type": "string"},
                 "deadline": 9, "default": null},
             "claim": {"owner": "w", "token": 3, "until": 7, "attempts": 2}, "context": {"line": 4},
         });
-        let early = json!({"executionId": "e", "programName": "p", "kind": "mail", "key": "next",
+        let early = json!({"id": "early", "executionId": "e", "programName": "p", "kind": "mail", "key": "next",
             "response": {"result": null, "timestamp": 6}});
-        let failed = json!({"executionId": "e", "programName": "p", "step": 2, "kind": "mail", "outcome": "failed",
+        let failed = json!({"id": "failed", "executionId": "e", "programName": "p", "step": 2, "kind": "mail", "outcome": "failed",
             "request": {"prompt": "!", "timestamp": 6}, "error": {"message": "no such address", "timestamp": 8}});
-        let slept = json!({"executionId": "e", "programName": "p", "step": 3, "kind": "timer", "outcome": "defaulted",
-            "request": {"prompt": "", "timestamp": 6}, "response": {"result": null, "latencyMs": 86_400_000}});
-        let late = json!({"executionId": "e", "programName": "p", "step": 4, "kind": "mail", "outcome": "defaulted",
-            "request": {"prompt": "", "timestamp": 6}, "response": {"result": 1, "latencyMs": 60_000}});
+        let slept = json!({"id": "slept", "executionId": "e", "programName": "p", "step": 3, "kind": "timer", "outcome": "defaulted",
+            "request": {"prompt": "", "timestamp": 6}, "response": {"result": null, "timestamp": 7, "latencyMs": 86_400_000}});
+        let late = json!({"id": "late", "executionId": "e", "programName": "p", "step": 4, "kind": "mail", "outcome": "defaulted",
+            "request": {"prompt": "", "timestamp": 6}, "response": {"result": 1, "timestamp": 7, "latencyMs": 60_000}});
         let rows = [("full", full), ("early", early), ("failed", failed), ("slept", slept), ("late", late)];
         write_undeclared(&*store, rows.into_iter().map(|(id, row)| (&CC_HISTORY, id, row)).collect());
         let cvm = Scene::with_store(store, Settings::default()).cvm();
@@ -249,13 +260,15 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
         assert_eq!(
             serde_json::to_value(&rows[..3]).unwrap(),
             json!([
-                {"id": "early", "executionId": "e", "programName": "p", "kind": "mail", "key": "next", "result": null,
-                    "answeredAt": 6},
+                {"id": "early", "executionId": "e", "programName": "p", "kind": "mail", "key": "next", "prompt": "",
+                    "line": 0, "response": {"result": null, "timestamp": 6}},
                 {"id": "full", "executionId": "e", "programName": "p", "step": 1, "kind": "mail", "key": "k",
-                    "prompt": "?", "args": [null], "schema": {"type": "string"}, "default": null, "line": 4, "askedAt": 5,
-                    "availableAt": 7, "deadline": 9, "claim": {"owner": "w", "token": 3, "until": 7, "attempts": 2}},
+                    "prompt": "?", "args": [null], "schema": {"type": "string"}, "default": null, "line": 4,
+                    "requestedAt": 5, "availableAt": 7, "deadline": 9,
+                    "claim": {"owner": "w", "token": 3, "until": 7, "attempts": 2}},
                 {"id": "failed", "executionId": "e", "programName": "p", "step": 2, "kind": "mail", "prompt": "!",
-                    "askedAt": 6, "outcome": "failed", "error": {"message": "no such address", "timestamp": 8}},
+                    "line": 0, "requestedAt": 6, "outcome": "failed",
+                    "error": {"message": "no such address", "timestamp": 8}},
             ])
         );
         let open = block_on(cvm.calls(&CallListing { open: true, ..of_one })).unwrap().items;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use runstate::client::Cvm;
-use runstate::domain::cvm::{CallListing, Start, Status, Work};
+use runstate::domain::cvm::{CallListing, CallOutcome, Start, Status, Work};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{Memory, Store};
@@ -114,7 +114,7 @@ fn killed_workers_answer_every_call_of_all_tasks_once() {
             }
         }
         assert_eq!(rows.len(), calls);
-        assert!(rows.iter().all(|row| row.outcome.as_deref() == Some("answered")), "{rows:?}");
+        assert!(rows.iter().all(|row| row.outcome == Some(CallOutcome::Answered)), "{rows:?}");
         let calm = open(Arc::new(Memory::new())).await;
         scale.start(&calm).await;
         calm.worker("calm").handle("cc", 1, answer).drain().await.unwrap();

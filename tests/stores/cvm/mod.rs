@@ -12,7 +12,7 @@ mod interleaving;
 mod killed_workers;
 mod lifecycle;
 mod listing;
-mod queries;
+pub mod queries;
 mod race;
 mod random;
 mod regressions;

@@ -7,12 +7,13 @@ use runstate::client::Answer;
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{
-    CallListing, CallRow, Execution, ExecutionListing, ExecutionSummary, Fail, HEAP_PAGES, Load, LogListing, LogRow,
-    ProgramFile, ProgramListing, Start, Status, VersionListing, compile_source,
+    CallListing, CallOutcome, CallView, Execution, ExecutionHead, ExecutionSummary, Fail, HEAP_PAGES, Load, LogListing,
+    LogRow, Program, ProgramFile, ProgramSummary, Start, Status, VersionListing, VersionSummary, compile_source,
 };
 use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
+use runstate::operation::{EntityList, EntityQueries as _};
 use runstate::schema::{Page, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{Freshness, Memory, Store};
@@ -77,6 +78,16 @@ pub fn ids(found: &Page<ExecutionSummary>) -> Vec<&str> {
     found.items.iter().map(|summary| summary.id.as_str()).collect()
 }
 
+/// The list of executions that have not ended.
+pub fn active() -> EntityList<ExecutionHead> {
+    ExecutionHead::list().filter("state.status", vec!["running", "waiting_cc", "paused"])
+}
+
+/// The list of the executions of a program.
+pub fn history(program: &str) -> EntityList<ExecutionHead> {
+    ExecutionHead::list().filter("programName", program)
+}
+
 /// Names with their counts.
 pub fn count_map<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
     expected.into_iter().map(|(name, n)| (name.to_owned(), n)).collect()
@@ -86,15 +97,15 @@ pub fn count_map<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String,
 fn active_and_history_are_listed_newest_first() {
     on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
-        let active = block_on(cvm.active(10)).unwrap();
+        let active = block_on(cvm.list(&self::active())).unwrap();
         assert_eq!(ids(&active), ["rests", "waits"]);
         assert_eq!((active.items[0].status.as_str(), active.items[0].prompt.as_deref()), ("paused", Some("one?")));
         assert_eq!((active.items[1].status.as_str(), active.items[1].prompt.as_deref()), ("waiting_cc", Some("two?")));
-        assert_eq!(ids(&block_on(cvm.active(1)).unwrap()), ["rests"]);
-        let history = block_on(cvm.history("asks", 3)).unwrap();
-        assert_eq!(ids(&history), ["stopped", "rests", "waits"]);
-        assert_eq!(history.items[0].program_version, 2);
-        assert_eq!(block_on(cvm.history("missing", 3)).unwrap().items, []);
+        assert_eq!(ids(&block_on(cvm.list(&self::active().limit(1))).unwrap()), ["rests"]);
+        let found = block_on(cvm.list(&history("asks").limit(3))).unwrap();
+        assert_eq!(ids(&found), ["stopped", "rests", "waits"]);
+        assert_eq!(found.items[0].program_version, 2);
+        assert_eq!(block_on(cvm.list(&history("missing"))).unwrap().items, []);
     });
 }
 
@@ -111,7 +122,7 @@ fn every_status_is_counted_zeros_included() {
         // An execution that is being deleted does not count, though its rows still exist.
         scene.execute_part(&runstate::domain::cvm::Delete::new("ended"));
         assert_eq!(block_on(cvm.statuses(Some("asks"))).unwrap()["complete"], 0);
-        assert_eq!(ids(&block_on(cvm.history("asks", 9)).unwrap()), ["stopped", "rests", "waits"]);
+        assert_eq!(ids(&block_on(cvm.list(&history("asks"))).unwrap()), ["stopped", "rests", "waits"]);
     });
 }
 
@@ -160,11 +171,13 @@ fn slowest_answers_are_listed_with_their_prompts() {
     on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
         let slowest = block_on(cvm.slowest(Some("asks"), 2)).unwrap().items;
-        let cells = |row: &CallRow| (row.execution_id.clone(), row.prompt.clone().unwrap(), row.latency_ms.unwrap().0);
+        let latency = |row: &CallView| row.response.as_ref().unwrap().latency_ms.unwrap();
+        let cells = |row: &CallView| (row.execution_id.clone(), row.prompt.clone(), latency(row).0);
         let expected = [("waits", "one?", 9_500), ("ended", "one?", 6_000)];
         assert!(slowest.iter().map(cells).eq(expected.map(|(id, prompt, ms)| (id.to_owned(), prompt.to_owned(), ms))));
-        assert_eq!((slowest[0].by.as_deref(), slowest[0].kind.as_str()), (Some("waits's friend"), "cc"));
-        assert_eq!(slowest[0].answered_at, slowest[0].asked_at.map(|asked| asked + Millis(9_500)));
+        let response = slowest[0].response.as_ref().unwrap();
+        assert_eq!((response.by.as_deref(), slowest[0].kind.as_str()), (Some("waits's friend"), "cc"));
+        assert_eq!(Some(response.timestamp), slowest[0].requested_at.map(|requested| requested + Millis(9_500)));
         assert_eq!(block_on(cvm.slowest(None, 100)).unwrap().items.len(), 3);
         assert_eq!(block_on(cvm.slowest(Some("quick"), 100)).unwrap().items, []);
     });
@@ -174,8 +187,8 @@ fn slowest_answers_are_listed_with_their_prompts() {
 fn calls_are_listed_by_filter_and_page() {
     on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
-        let cells = |rows: Vec<CallRow>| {
-            let cell = |row: CallRow| format!("{} {}", row.execution_id, row.step.unwrap());
+        let cells = |rows: Vec<CallView>| {
+            let cell = |row: CallView| format!("{} {}", row.execution_id, row.step.unwrap());
             rows.into_iter().map(cell).collect::<Vec<_>>().join(", ")
         };
         let list_calls = |listing: CallListing| {
@@ -208,8 +221,8 @@ fn calls_are_listed_by_filter_and_page() {
         assert_eq!(error_code(block_on(cvm.calls(&paged))), ErrorCode::INVALID);
 
         let row = block_on(cvm.calls(&of("ended"))).unwrap().items.remove(1);
-        assert_eq!((row.choices, row.outcome.as_deref()), (Some(json!(["yes", "no"])), Some("answered")));
-        assert_eq!((row.result, row.line, row.program_name.as_str()), (Some(json!("yes")), Some(1), "asks"));
+        assert_eq!((row.choices, row.outcome), (Some(vec![json!("yes"), json!("no")]), Some(CallOutcome::Answered)));
+        assert_eq!((row.response.unwrap().result, row.line, row.program_name.as_str()), (json!("yes"), 1, "asks"));
     });
 }
 
@@ -232,14 +245,14 @@ fn calls_are_distinguished_by_their_outcome() {
         block_on(cvm.answer("run", Answer::to_key("known").value("early"))).unwrap();
         let of_run = CallListing { execution: Some("run".to_owned()), ..CallListing::default() };
         let rows = block_on(cvm.calls(&of_run)).unwrap().items;
-        let cells = rows.iter().map(|row| (row.key.as_deref(), row.step, row.prompt.as_deref()));
-        assert_eq!(cells.collect::<Vec<_>>(), [(Some("known"), None, None), (None, Some(1), Some("one?"))]);
+        let cells = rows.iter().map(|row| (row.key.as_deref(), row.step, row.prompt.as_str()));
+        assert_eq!(cells.collect::<Vec<_>>(), [(Some("known"), None, ""), (None, Some(1), "one?")]);
         answer(&scene, "run", 3_000);
         let claimed =
             block_on(cvm.claim(&["mail".to_owned()], "postman", Millis::seconds(30))).unwrap().unwrap().claimed;
         let mail = CallListing { kind: Some("mail".to_owned()), open: true, ..CallListing::default() };
         let row = block_on(cvm.calls(&mail)).unwrap().items.remove(0);
-        assert_eq!((row.args, row.claim.unwrap().owner.as_deref()), (Some(json!({"to": "ada"})), Some("postman")));
+        assert_eq!((row.args, row.claim.unwrap().owner.as_deref()), (json!({"to": "ada"}), Some("postman")));
         let fail = Fail {
             execution: "run".to_owned(),
             call: claimed.call,
@@ -255,11 +268,13 @@ fn calls_are_distinguished_by_their_outcome() {
             assert_eq!(block_on(cvm.engine().run_due(9, RunLimit::Stop)).unwrap().woken, 1);
         }
         let rows = block_on(cvm.calls(&of_run)).unwrap().items;
-        let cells = rows.iter().map(|row| format!("{} {}", row.kind, row.outcome.as_deref().unwrap_or("open")));
+        let cells = rows.iter().map(|row| {
+            format!("{} {}", row.kind, row.outcome.map_or(json!("open"), |outcome| json!(outcome)).as_str().unwrap())
+        });
         let expected =
             "cc answered, cc answered, mail failed, cc defaulted, cc timed_out, timer defaulted, cc open, cc open";
         assert_eq!(cells.collect::<Vec<_>>().join(", "), expected);
-        assert_eq!(rows[2].error.as_ref().and_then(|error| error.message.as_deref()), Some("unknown here"));
+        assert_eq!(rows[2].error.as_ref().map(|error| error.message.as_str()), Some("unknown here"));
         let open = block_on(cvm.calls(&CallListing { open: true, ..of_run })).unwrap().items;
         assert_eq!(open, rows[6..]);
         let latency = block_on(cvm.latency(Some("ends"))).unwrap();
@@ -327,33 +342,33 @@ fn log_continues_after_any_row_in_order() {
 fn programs_and_their_versions_are_listed() {
     on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
-        let mut paging = ProgramListing { limit: Some(2), ..ProgramListing::default() };
-        let first = block_on(cvm.programs(&paging)).unwrap();
+        let first = block_on(cvm.programs(&Program::list().limit(2))).unwrap();
         assert_eq!(first.items.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["asks", "fails"]);
         let asks = &first.items[0];
-        assert_eq!((asks.program_version, asks.tags.as_slice()), (Some(2), ["test".to_owned()].as_slice()));
-        assert!(asks.bytecode_version.is_some() && asks.compiler.is_some() && asks.created <= asks.modified);
-        paging.cursor = first.next.clone();
-        let second = block_on(cvm.programs(&paging)).unwrap();
+        assert_eq!((asks.program_version, asks.tags.as_slice()), (2, ["test".to_owned()].as_slice()));
+        assert!(asks.metadata.version > 0 && !asks.metadata.compiler.is_empty() && asks.created <= asks.modified);
+        let next = Program::list().limit(2).after(first.next.as_deref().unwrap());
+        let second = block_on(cvm.programs(&next)).unwrap();
         assert_eq!((second.items.len(), second.items[0].name.as_str(), second.next), (1, "quick", None));
 
-        let of_tag = |tag: &str| ProgramListing { tag: Some(tag.to_owned()), ..ProgramListing::default() };
-        let tagged = |tag: &str| block_on(cvm.programs(&of_tag(tag))).unwrap().items;
+        let tagged = |tag: &str| block_on(cvm.programs(&Program::list().filter("tags", tag))).unwrap().items;
         assert_eq!((tagged("test").len(), tagged("test")[0] == *asks, tagged("tes").len()), (3, true, 0));
 
         let program = block_on(cvm.program("asks")).unwrap();
-        assert_eq!((&program.summary, program.source.as_str()), (asks, ASKS));
-        assert!(program.bytecode.as_array().is_some_and(|bytecode| !bytecode.is_empty()));
+        let summary: ProgramSummary = runstate::value::from_value(&json!(program)).unwrap();
+        assert_eq!((&summary, program.source.as_str()), (asks, ASKS));
+        assert!(!program.bytecode.is_empty());
         let of_program = |name: &str| VersionListing { name: name.to_owned(), ..VersionListing::default() };
         let versions = block_on(cvm.versions(&of_program("asks"))).unwrap().items;
-        assert_eq!(versions.iter().map(|v| v.program_version).collect::<Vec<_>>(), [Some(2), Some(1)]);
+        assert_eq!(versions.iter().map(|v| v.program_version).collect::<Vec<_>>(), [2, 1]);
         let old = block_on(cvm.version("asks", 1)).unwrap();
-        assert_eq!((&old.summary, old.source.as_str()), (&versions[1], "CC(\"never asked\")"));
+        let summary: VersionSummary = runstate::value::from_value(&json!(old)).unwrap();
+        assert_eq!((&summary, old.source.as_str()), (&versions[1], "CC(\"never asked\")"));
         assert_ne!(old.bytecode, program.bytecode);
 
         let gone = block_on(cvm.version("asks", 9)).unwrap_err();
         assert_eq!((gone.code, gone.message.contains("newest version is 2")), (ErrorCode::NOT_FOUND, true), "{gone}");
-        let running = &block_on(cvm.history("asks", 1)).unwrap().items[0].id;
+        let running = &block_on(cvm.list(&history("asks").limit(1))).unwrap().items[0].id;
         assert_eq!(block_on(cvm.version_of(running)).unwrap(), block_on(cvm.version("asks", 2)).unwrap());
         assert_eq!(error_code(block_on(cvm.version_of("missing"))), ErrorCode::NOT_FOUND);
         assert_eq!(error_code(block_on(cvm.program("missing"))), ErrorCode::NOT_FOUND);
@@ -373,7 +388,8 @@ fn a_list_is_read_page_by_page() {
         start(&scene, "asks", "later");
         start(&scene, "asks", "latest");
         let page = |status: Option<Status>, cursor: Option<String>| {
-            let listing = ExecutionListing { status, limit: Some(2), cursor, ..ExecutionListing::default() };
+            let listing = cursor.iter().fold(ExecutionHead::list().limit(2), |list, cursor| list.after(cursor));
+            let listing = status.iter().fold(listing, |list, status| list.filter("state.status", status.as_str()));
             let page = block_on(scene.cvm().list(&listing)).unwrap();
             (page.items.into_iter().map(|row| row.id).collect::<Vec<_>>(), page.next)
         };

@@ -331,7 +331,7 @@ fn scene_answered_concurrently(source: &str, closed: u64) -> Scene {
     let mut scene = Scene::with_store(disk.clone(), Settings::default());
     scene.load(source);
     scene.start(Json::Null).unwrap();
-    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
     let of = |step: u64| calls[step as usize - 1].as_str();
     let one = Cvm::new(&scene.cold_engine());
     block_on(one.claim_call(of(closed), "worker", LEASE)).unwrap().unwrap();
@@ -383,7 +383,7 @@ fn rejected_calls_consume_instruction_fuel() {
 #[test]
 fn answers_to_parallel_calls_share_one_size_limit() {
     let scene = Scene::program(r#"CC.all(Array.from({ length: 69 }, (_, i) => "q" + i));"#);
-    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
     let answer =
         |call: &str, bytes: usize| block_on(scene.cvm().answer("run", Answer::to_call(call).value("x".repeat(bytes))));
     calls[..67].iter().for_each(|call| drop(answer(call, 1_000_000).unwrap()));

@@ -334,7 +334,7 @@ fn closing_one_of_many_calls_of_a_group_costs_what_closing_one_of_few_does() {
         let mut scene = Scene::with_store(traced.clone(), Settings::default());
         scene.load(source);
         scene.start(Json::from(count)).unwrap();
-        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
         // Not the first and not the last of them.
         let call = &calls[calls.len() / 2];
         traced.reset();

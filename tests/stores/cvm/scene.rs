@@ -127,7 +127,7 @@ impl Scene {
     pub fn try_answer_call(&mut self, step: u64, answer: impl Into<Json>) -> Result<ExecutionStatus, Error> {
         let id = self.next_command_id();
         let calls = self.show().calls;
-        let call = &calls.iter().find(|call| call.step == step).expect("an open call of that step").call_id;
+        let call = &calls.iter().find(|call| call.step == Some(step)).expect("an open call of that step").id;
         block_on(self.cvm().with_id(&id).answer("run", Answer::to_call(call).value(answer)))
     }
 
@@ -157,7 +157,7 @@ impl Scene {
     }
 
     pub fn call_id(&self) -> String {
-        self.show().calls[0].call_id.clone()
+        self.show().calls[0].id.clone()
     }
 
     pub fn show(&self) -> Execution {

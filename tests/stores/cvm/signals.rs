@@ -35,7 +35,7 @@ fn outcomes(scene: &Scene) -> Vec<Json> {
 #[test]
 fn an_aborted_signal_cancels_its_calls_before_their_answers() {
     test_warm_and_cold(SHARED, |mut scene| {
-        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
         scene.answer_call(3, "yes").expect(Status::WaitingCc);
         scene.expect_output([
             "[\n  'AbortError: This operation was aborted',\n  'AbortError: This operation was aborted'\n]",
@@ -101,7 +101,7 @@ fn the_timeout_of_a_signal_cancels_a_call_and_needs_no_end() {
         assert_eq!((scene.head("wakeAt"), scene.head("ccWaiting.openCalls")), (json!(start + 5_000), json!(2)));
         scene.advance(Millis(5_000));
         scene.expect(Status::WaitingCc).expect_output(["TimeoutError: The operation was aborted due to timeout"]);
-        let call = scene.show().calls.iter().find(|call| call.prompt == "q?").unwrap().step;
+        let call = scene.show().calls.iter().find(|call| call.prompt == "q?").unwrap().step.unwrap();
         scene.answer_call(call, "in time").expect(Status::Complete).check();
         assert_eq!(outcomes(&scene), [json!("defaulted"), json!("cancelled"), json!("cancelled"), json!("answered")]);
     });
@@ -135,7 +135,7 @@ fn a_call_is_closed_by_the_slice_that_cancels_it() {
     let calls = scene.show().calls;
     let answer = |at: usize| AnswerCall {
         id: "run".to_owned(),
-        call: Some(calls[at].call_id.clone()),
+        call: Some(calls[at].id.clone()),
         answer: json!("x"),
         ..AnswerCall::default()
     };
@@ -143,7 +143,7 @@ fn a_call_is_closed_by_the_slice_that_cancels_it() {
     scene.execute_part(&answer(1));
     scene.expect(Status::Running);
     assert_eq!(outcomes(&scene), [json!("cancelled"), json!("answered")]);
-    let late = block_on(scene.cvm().answer("run", Answer::to_call(&calls[0].call_id).value(json!("late"))));
+    let late = block_on(scene.cvm().answer("run", Answer::to_call(&calls[0].id).value(json!("late"))));
     assert!(late.is_err());
     while scene.show().status == Status::Running {
         block_on(scene.cvm().resume("run")).unwrap();

@@ -23,7 +23,7 @@ fn each_answer_continues_its_own_task() {
         assert_eq!(prompts(&scene), ["a?", "b?", "c?"]);
         assert_eq!((scene.head("ccWaiting.openCalls"), scene.head("ccWaiting.prompt")), (json!(3), json!("a?")));
         assert_eq!(error_code(scene.try_answer("which?")), codes::AMBIGUOUS_CALL);
-        let second = scene.show().calls[1].call_id.clone();
+        let second = scene.show().calls[1].id.clone();
         scene.answer_call(2, "B").expect(Status::WaitingCc).expect_output(["b B"]);
         assert_eq!(prompts(&scene), ["a?", "c?", "b again?"]);
         let twice = block_on(scene.cvm().answer("run", Answer::to_call(&second).value(json!("twice"))));
@@ -90,7 +90,7 @@ fn answers_to_a_group_are_taken_while_the_program_runs_and_during_a_pause() {
         await task;"#;
     let settings = Settings { slice_instructions: 10_000, ..Settings::default() };
     let answer = |scene: &Scene, at: usize| {
-        let call = Some(scene.show().calls[at].call_id.clone());
+        let call = Some(scene.show().calls[at].id.clone());
         AnswerCall { id: "run".to_owned(), call, answer: json!(at), ..AnswerCall::default() }
     };
     for is_cold in [false, true] {
@@ -192,7 +192,7 @@ fn a_failed_program_closes_its_open_calls_and_a_retry_opens_them() {
         const other = async () => console.log("other", await CC("other?"));
         async function main() { const task = other(); if ((await CC("fail?")) === "yes") throw new RangeError("failed"); await task; }"#;
     test_warm_and_cold(source, |mut scene| {
-        let other = scene.show().calls[0].call_id.clone();
+        let other = scene.show().calls[0].id.clone();
         scene.answer_call(2, "yes").expect(Status::Error);
         scene.check();
         let refused = block_on(scene.cvm().answer("run", Answer::to_call(&other).value(json!("late"))));
@@ -235,7 +235,7 @@ fn retry_makes_the_call_again_that_failed_in_a_task() {
 #[test]
 fn cancelling_closes_all_calls_of_tasks() {
     test_warm_and_cold(FAN_OUT, |mut scene| {
-        let first = scene.show().calls[0].call_id.clone();
+        let first = scene.show().calls[0].id.clone();
         scene.answer_call(2, "B");
         block_on(scene.cvm().cancel("run")).unwrap();
         scene.expect(Status::Cancelled).check();
@@ -331,8 +331,7 @@ fn a_hundred_tasks_are_answered_in_random_orders_with_the_same_result() {
             let call = &open[ids.below(open.len())];
             let (n, i) = call.prompt.split_once(' ').unwrap();
             let value = n.parse::<u64>().unwrap() * 100 + i.parse::<u64>().unwrap();
-            block_on(scene.cvm().answer("run", Answer::to_call(&call.call_id).value(json!(value.to_string()))))
-                .unwrap();
+            block_on(scene.cvm().answer("run", Answer::to_call(&call.id).value(json!(value.to_string())))).unwrap();
         }
         scene.expect(Status::Complete).check();
         assert_eq!(scene.show().result, json!(expected.join(",")));

@@ -84,14 +84,14 @@ impl WorkerScene {
 /// An event in a line, without times and names.
 fn event_line(event: &WorkerEvent<'_, Work>) -> Option<String> {
     Some(match event {
-        WorkerEvent::Claimed(work) => format!("claimed {} attempt {}", work.call.step, work.claimed.attempts),
-        WorkerEvent::Answered { work, .. } => format!("answered {}", work.call.step),
+        WorkerEvent::Claimed(work) => format!("claimed {} attempt {}", work.call.step.unwrap(), work.claimed.attempts),
+        WorkerEvent::Answered { work, .. } => format!("answered {}", work.call.step.unwrap()),
         WorkerEvent::Failed { work, failure, retry_at, .. } => {
             let then = if retry_at.is_some() { "again later" } else { "for good" };
-            format!("failed {} {then}: {}", work.call.step, failure.message)
+            format!("failed {} {then}: {}", work.call.step.unwrap(), failure.message)
         }
-        WorkerEvent::Lost { work, why } => format!("lost {}: {}", work.call.step, why.code),
-        WorkerEvent::Released(work) => format!("released {}", work.call.step),
+        WorkerEvent::Lost { work, why } => format!("lost {}: {}", work.call.step.unwrap(), why.code),
+        WorkerEvent::Released(work) => format!("released {}", work.call.step.unwrap()),
         WorkerEvent::Trouble(why) => format!("trouble: {}", why.code),
         _ => return None,
     })

@@ -151,7 +151,7 @@ fn a_claim_takes_only_an_open_call_that_no_worker_holds() {
         r#"CC.all(["a", { prompt: "b", timeoutMs: 60000, default: "late" }, { tool: "other" }]); sleep(60000)"#,
     );
     let calls = scene.show().calls;
-    let [a, b, other] = [0, 1, 2].map(|n| calls[n].call_id.as_str());
+    let [a, b, other] = [0, 1, 2].map(|n| calls[n].id.as_str());
     assert_eq!(claim_call(&scene, "no-such-call", "one"), None);
 
     // Another worker holds the call until its lease expires.
@@ -183,7 +183,7 @@ fn a_claim_takes_only_an_open_call_that_no_worker_holds() {
     let timer = scene.show().calls.remove(0);
     assert_eq!(timer.kind, "timer");
     scene.host.clock.advance(Millis::seconds(59));
-    for call in [a, b, &timer.call_id] {
+    for call in [a, b, &timer.id] {
         assert_eq!(claim_call(&scene, call, "seven"), None, "{call}");
     }
 }

@@ -135,14 +135,14 @@ fn a_call_waits_for_its_budget_and_is_claimed_when_it_is_raised() {
     let refusal = refused.refusal.as_ref().unwrap();
     assert_eq!(refusal.name.as_deref(), Some("budget_exceeded"));
     insta::assert_snapshot!(refusal.message, @"the total budget of money does not have 0.4 CAD: of 0.5, 0 are used and 0.4 reserved. Raise it with `budget change`, or wait for the next period");
-    assert_eq!(code(block_on(scene.cvm.claim_call(&refused.call_id, "worker", LEASE))), "budget_exceeded");
+    assert_eq!(code(block_on(scene.cvm.claim_call(&refused.id, "worker", LEASE))), "budget_exceeded");
     assert_eq!(scene.amounts(&budget), ["0", "0.4", "0"]);
     scene.complete(&first, "a");
     scene.fleet.ok("budget.change", json!({"id": budget, "allocatedAmount": "0.8"}));
     assert_eq!(scene.claim(), None, "it is not looked at again at once");
     scene.fleet.host.clock.advance(REFUSAL_DELAY);
     let second = scene.claimed();
-    assert_eq!((second.error.clone(), second.call.refusal.clone()), (None, None));
+    assert_eq!((second.call.error.clone(), second.call.refusal.clone()), (None, None));
     assert_eq!(scene.amounts(&budget), ["0.4", "0.4", "0"]);
     scene.complete(&second, "b");
     assert_eq!(scene.status("run"), Status::Complete);
@@ -172,7 +172,7 @@ fn call_that_the_program_cancels_at_an_answer_gives_back_its_cost() {
     let works = [scene.claimed(), scene.claimed()];
     assert_eq!(scene.amounts(&budget), ["0", "0.8", "0"]);
     let calls = block_on(scene.cvm.show("run")).unwrap().calls;
-    let second = works.iter().find(|work| work.claimed.call == calls[1].call_id).unwrap();
+    let second = works.iter().find(|work| work.claimed.call == calls[1].id).unwrap();
     scene.complete(second, "a");
     assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
 }
@@ -309,8 +309,8 @@ fn a_late_answer_is_recorded_after_its_reservation_has_expired() {
         assert_eq!((rows.len(), scene.amounts(&budget)), (usize::from(days == 1), amounts_of("0", "0", "0")));
         // The other call takes what was given back.
         let calls = block_on(scene.cvm.show("run")).unwrap().calls;
-        let other = calls.iter().find(|call| call.call_id != late.claimed.call).unwrap();
-        assert!(block_on(scene.cvm.claim_call(&other.call_id, "worker", LEASE)).unwrap().is_some());
+        let other = calls.iter().find(|call| call.id != late.claimed.call).unwrap();
+        assert!(block_on(scene.cvm.claim_call(&other.id, "worker", LEASE)).unwrap().is_some());
         scene.complete(&late, "late");
         assert_eq!(scene.amounts(&budget), ["0.4", "0.4", "0.3"]);
     }
@@ -321,7 +321,7 @@ fn an_answer_without_a_claim_is_charged_or_rejected() {
     let (scene, budget) = CostScene::start_waiting("0.5", &["", ""]);
     let calls = block_on(scene.cvm.show("run")).unwrap().calls;
     let answer = |call: usize, cost: Option<&str>| {
-        let answer = Answer::to_call(&calls[call].call_id).value("a");
+        let answer = Answer::to_call(&calls[call].id).value("a");
         block_on(scene.cvm.answer("run", cost.into_iter().fold(answer, Answer::cost)))
     };
     assert_eq!(code(answer(0, Some("0.6"))), "budget_exceeded");
@@ -430,7 +430,7 @@ fn a_cost_is_unsupported_without_a_domain_that_keeps_budgets() {
     let cvm = Cvm::new(&engine.unwrap());
     block_on(cvm.load_source("p", &format!("console.log(CC.all([{{ {} }}]))", draw("1")))).unwrap();
     block_on(cvm.start(Start::new("p").id("run"))).unwrap();
-    let call = block_on(cvm.show("run")).unwrap().calls[0].call_id.clone();
+    let call = block_on(cvm.show("run")).unwrap().calls[0].id.clone();
     assert_eq!(code(block_on(cvm.claim_call(&call, "worker", LEASE))), "unsupported");
     assert_eq!(code(block_on(cvm.answer("run", "a"))), "unsupported");
     assert_eq!(block_on(cvm.claim(&["draw".to_owned()], "worker", LEASE)).unwrap(), None);

@@ -137,7 +137,7 @@ impl CostProcess {
         }
         let call = &calls[self.ids.below(calls.len())];
         let cost = call.cost.clone().unwrap();
-        if self.command(|cvm| block_on(cvm.answer(&id, Answer::to_call(&call.call_id).value("p")))).is_ok() {
+        if self.command(|cvm| block_on(cvm.answer(&id, Answer::to_call(&call.id).value("p")))).is_ok() {
             self.add_used(&cost.resource, &cost.amount);
         }
     }

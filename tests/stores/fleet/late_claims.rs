@@ -64,7 +64,7 @@ fn a_refusal_does_not_hide_the_error_of_a_worker() {
     scene.fleet.ok("budget.change", json!({"id": budget, "allocatedAmount": "0.4"}));
     scene.fleet.host.clock.advance(Millis::minutes(1));
     let work = scene.claimed();
-    assert_eq!((work.error.unwrap().message, work.call.refusal), ("no".to_owned(), None));
+    assert_eq!((work.call.error.unwrap().message, work.call.refusal), ("no".to_owned(), None));
 }
 
 #[test]

@@ -77,7 +77,9 @@ async fn calls(engine: &Engine, id: &str) -> Vec<(u64, String, String)> {
     calls.sort_by_key(|call| call.step);
     calls
         .into_iter()
-        .map(|call| (call.step.unwrap_or_default(), call.prompt.unwrap_or_default(), call.outcome.unwrap_or_default()))
+        .map(|call| {
+            (call.step.unwrap_or_default(), call.prompt, json!(call.outcome).as_str().unwrap_or_default().to_owned())
+        })
         .collect()
 }
 

@@ -34,10 +34,10 @@ async fn imported_waiting_execution_is_answered_and_completes() {
     assert!(report.left[1].why.contains("1 of 1 are older than 30 days"), "{:?}", report.left);
     let cvm = Cvm::new(&engine);
 
-    let waiting = cvm.active(10).await.unwrap();
+    let waiting = cvm.list(&crate::cvm::queries::active()).await.unwrap();
     assert_eq!(waiting.items.iter().map(|summary| summary.id.as_str()).filter(|id| *id != RUNNING).count(), 2);
     let view = cvm.show(WAITING).await.unwrap();
-    assert_eq!((view.status, view.calls[0].call_id.as_str(), view.calls[0].step), (Status::WaitingCc, OPEN_CALL, 2));
+    assert_eq!((view.status, view.calls[0].id.as_str(), view.calls[0].step), (Status::WaitingCc, OPEN_CALL, Some(2)));
     assert_eq!(view.calls[0].prompt, "Is this email urgent?");
     assert_eq!(cvm.answer(WAITING, json!("very")).await.unwrap().status, Status::Complete);
     assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: very"]);
@@ -185,17 +185,14 @@ async fn starts_after_an_import_use_the_recompiled_source() {
     import_legacy(&engine, fixtures::data()).await.unwrap();
     let cvm = Cvm::new(&engine);
     let program = cvm.program("email_processor").await.unwrap();
-    assert_eq!((program.summary.id.as_str(), program.summary.program_version), (EMAIL, Some(2)));
+    assert_eq!((program.id.as_str(), program.program_version), (EMAIL, 2));
     let (old, new) =
         (cvm.version("email_processor", 1).await.unwrap(), cvm.version("email_processor", 2).await.unwrap());
-    assert_eq!(
-        (old.bytecode.as_array().unwrap().len(), old.summary.compiler.as_deref()),
-        (14, Some("cvm-compiler:1.0"))
-    );
-    assert_eq!(new.summary.compiler.as_deref(), Some("test"));
-    assert_eq!(cvm.version_of(WAITING).await.unwrap().summary.program_version, Some(1));
+    assert_eq!((old.bytecode.len(), old.metadata.compiler.as_str()), (14, "cvm-compiler:1.0"));
+    assert_eq!(new.metadata.compiler, "test");
+    assert_eq!(cvm.version_of(WAITING).await.unwrap().program_version, 1);
     // A program whose source does not compile runs the bytecode that it was imported with.
-    assert_eq!(cvm.program("pair").await.unwrap().summary.program_version, Some(1));
+    assert_eq!(cvm.program("pair").await.unwrap().program_version, 1);
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ async fn moved_calls_keep_their_answers_claims_and_deadlines() {
         cvm.answer("run", Answer::to_key(key).value(key)).await.unwrap();
     }
     let calls = cvm.show("run").await.unwrap().calls;
-    cvm.answer("run", Answer::to_call(&calls[0].call_id).value("a")).await.unwrap();
+    cvm.answer("run", Answer::to_call(&calls[0].id).value("a")).await.unwrap();
     let work = cvm.claim(&["t".into()], "worker", Millis::minutes(5)).await.unwrap().unwrap();
 
     let folder = tempfile::tempdir().unwrap();

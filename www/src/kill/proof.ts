@@ -1,6 +1,6 @@
 // The proof after a kill: every acknowledged answer is in the store, and none was applied twice.
 
-import type { CallRow } from "runstate/full";
+import type { CallView } from "runstate/full";
 
 import { formatCount } from "../format";
 
@@ -16,7 +16,7 @@ export interface Ledger {
 
 /** The stored state of a burst's execution. */
 export interface StoredState {
-  calls: Pick<CallRow, "key" | "result">[];
+  calls: Pick<CallView, "key" | "response">[];
   output: string[];
 }
 
@@ -42,7 +42,7 @@ export const answerTo = (question: number) => `answer ${question}`;
 export function prove({ sent, acknowledged }: Ledger, { calls, output }: StoredState): Proof {
   const isStored = (question: number) => {
     const found = calls.filter(({ key }) => key === keyOf(question));
-    return found.length === 1 && found[0]?.result === answerTo(question);
+    return found.length === 1 && found[0]?.response?.result === answerTo(question);
   };
   const underWay = sent.filter((question) => !acknowledged.includes(question));
   return {

@@ -140,7 +140,7 @@ fn an_unreadable_source_is_an_io_error() {
 fn an_answer_to_the_wrong_call_is_refused() {
     let scene = CliFixture::greeting("g1");
     scene.run(&["start", "greet", "--id", "g2"]).expect_exit(3);
-    let other = scene.show("g2")["calls"][0]["callId"].as_str().unwrap().to_owned();
+    let other = scene.show("g2")["calls"][0]["id"].as_str().unwrap().to_owned();
     scene.run(&["answer", "g1", "--call", &other, "--text", "x"]).expect_exit(5).expect_stderr(&["belongs to `g2`"]);
     scene
         .run(&["answer", "g1", "--call", "nothing", "--text", "x"])

@@ -24,7 +24,7 @@ fn a_paused_execution_uses_its_stored_answer_after_unpause() {
     let scene = waiting_executions(&["a"]);
     let paused = scene.run(&["pause", "a"]).expect_exit(0);
     assert_eq!((paused.out.as_str(), paused.err.as_str()), ("a is paused\n", ""));
-    let call = scene.run(&["show", "a", "--json"]).json()["calls"][0]["callId"].as_str().unwrap().to_owned();
+    let call = scene.run(&["show", "a", "--json"]).json()["calls"][0]["id"].as_str().unwrap().to_owned();
     scene.run(&["answer", "a", "--call", &call, "--text", "yes"]).expect_exit(3);
     assert_eq!(scene.status("a"), "paused");
     assert_snapshot!(scene.run(&["unpause", "a"]).expect_exit(0).text(), @"
@@ -45,7 +45,7 @@ fn each_target_of_a_bulk_command_succeeds_or_fails_alone() {
     c is paused
     --- stderr
     error: `b` is cancelled: `pause` is not possible now; nothing was changed
-    error: execution `missing` does not exist; `list` shows all executions
+    error: execution `missing` does not exist; `cvm.list` lists them
     ");
     assert_snapshot!(scene.run(&["unpause", "c", "a"]).expect_exit(3).text(), @"
     c is waiting_cc: Well?

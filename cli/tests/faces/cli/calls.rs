@@ -32,7 +32,7 @@ fn waiting_calls() -> CliFixture {
 /// Returns the ids of the open calls.
 fn open_call_ids(scene: &CliFixture) -> Vec<String> {
     let calls = scene.show("m")["calls"].clone();
-    calls.as_array().unwrap().iter().map(|call| call["callId"].as_str().unwrap().to_owned()).collect()
+    calls.as_array().unwrap().iter().map(|call| call["id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn an_ambiguous_answer_lists_every_open_call() {
         &format!("How large?\n    runstate answer m --call {second} --json-value …"),
     ]);
     let error = scene.run(&["answer", "m", "--text", "yes", "--json"]).expect_exit(5).json()["error"].clone();
-    assert_eq!((&error["code"], &error["details"]["calls"][1]["callId"]), (&json!("ambiguous_call"), &json!(second)));
+    assert_eq!((&error["code"], &error["details"]["calls"][1]["id"]), (&json!("ambiguous_call"), &json!(second)));
     scene.run(&["answer", "m", "--call", &first, "--text", "yes"]).expect_exit(3);
     // One open call is left, so the answer need not name it.
     let output = scene.run(&["answer", "m", "--json-value", r#"{"n": 3}"#]).expect_exit(3);
@@ -124,7 +124,7 @@ fn calls_are_listed_with_their_outcome() {
         (&opened["id"], &opened["default"], &opened["executionId"]),
         (&json!(second), &json!({"n": 0}), &json!("m"))
     );
-    for time in ["askedAt", "deadline", "availableAt"] {
+    for time in ["requestedAt", "deadline", "availableAt"] {
         assert!(opened[time].as_str().is_some_and(|at| at.ends_with('Z')), "{time}: {opened}");
     }
     assert_eq!(scene.run(&["calls", "--limit", "1", "--json"]).expect_exit(0).values().len(), 1);

@@ -8,7 +8,7 @@ use crate::support::{CliFixture, CliOutput, GREET};
 fn of_two_concurrent_answers_one_wins_and_one_is_rejected() {
     for round in 0..5 {
         let scene = CliFixture::greeting("g1");
-        let call = scene.show("g1")["calls"][0]["callId"].as_str().unwrap().to_owned();
+        let call = scene.show("g1")["calls"][0]["id"].as_str().unwrap().to_owned();
         let answers = ["Ada", "Bob"]
             .map(|name| scene.spawn(&["answer", "g1", "--call", &call, "--text", name, "--json"], Stdio::null()));
         let outputs = answers.map(|child| CliOutput::from(child.wait_with_output().unwrap()));
@@ -67,7 +67,7 @@ fn a_command_id_is_not_used_for_two_commands() {
 #[test]
 fn an_answered_call_is_not_answered_again() {
     let scene = CliFixture::greeting("g1");
-    let call = scene.show("g1")["calls"][0]["callId"].as_str().unwrap().to_owned();
+    let call = scene.show("g1")["calls"][0]["id"].as_str().unwrap().to_owned();
     scene.run(&["answer", "g1", "--call", &call, "--text", "Ada"]).expect_exit(3);
     let again = ["answer", "g1", "--call", &call, "--text", "Bob"];
     scene.run(&again).expect_exit(5).expect_stderr(&["was already answered", "runstate show g1"]);

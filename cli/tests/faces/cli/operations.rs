@@ -81,9 +81,9 @@ fn results_are_lines_tables_and_json() {
     started          [time]
     last modified    [time]
     ");
-    assert_snapshot!(scene.run(&["cvm", "history", "greet"]).expect_exit(0).text(), @"
-    ID  PROGRAM NAME  PROGRAM VERSION  STATUS      PROMPT         OPEN CALLS  STARTED               LAST MODIFIED
-    g   greet                       1  waiting_cc  Who is there?           1  [time]  [time]
+    assert_snapshot!(scene.run(&["list", "--program", "greet"]).expect_exit(0).text(), @"
+    ID  PROGRAM  STATUS      STARTED               QUESTION
+    g   greet    waiting_cc  [time]  Who is there?
     ");
     let next = scene.run(&["cvm", "next-available", "--kinds", "cc", "--json"]).expect_exit(0).json();
     assert!(next.as_str().is_some_and(|at| at.ends_with('Z')), "{next}");
@@ -123,8 +123,8 @@ fn a_limit_counts_rows_over_all_pages() {
     for n in 0..3 {
         scene.run(&["start", "greet", "--id", &format!("e{n}")]).expect_exit(3);
     }
-    assert_eq!(scene.run(&["cvm", "active", "--limit", "2", "--json"]).expect_exit(0).values().len(), 2);
-    assert_eq!(scene.run(&["cvm", "active", "--json"]).expect_exit(0).values().len(), 3);
+    assert_eq!(scene.run(&["list", "--active", "--limit", "2", "--json"]).expect_exit(0).values().len(), 2);
+    assert_eq!(scene.run(&["list", "--active", "--json"]).expect_exit(0).values().len(), 3);
 }
 
 #[test]

@@ -71,10 +71,10 @@ fn a_program_shows_what_it_is_its_source_and_its_bytecode() {
     scene.run(&["start", "sum", "--id", "s", "--input", r#"{"a": 1, "b": 2}"#]).expect_exit(0);
     let output = scene.run(&["program", "show", "sum"]).expect_exit(0).out;
     for fact in [
-        "program version   2",
-        "description       adds",
-        "tags              maths, daily",
-        "source            1 line, ",
+        "program version  2",
+        "description      adds",
+        "tags             maths, daily",
+        "source           1 line, ",
         "1 complete",
     ] {
         assert!(output.contains(fact), "`{fact}` is missing in: {output}");
@@ -127,7 +127,7 @@ fn a_program_is_removed_when_nothing_runs_it() {
     let scene = two_programs();
     scene.run(&["start", "greet", "--id", "g"]).expect_exit(3);
     let refused = scene.run(&["program", "rm", "greet"]).expect_exit(5);
-    refused.expect_stderr(&["for example `g`", "delete them first", "runstate cvm history greet"]);
+    refused.expect_stderr(&["for example `g`", "delete them first", "runstate list --program greet"]);
     let output = scene.run(&["program", "rm", "sum", "greet", "missing", "--json"]).expect_exit(5).values();
     assert_eq!(output[0], json!({"name": "sum", "deleted": true}));
     let codes: Vec<_> = output[1..].iter().map(|v| (&v["error"]["code"], &v["error"]["program"])).collect();
@@ -168,7 +168,7 @@ fn stats_count_executions_calls_and_latency() {
     assert_eq!((&stats["executions"], &stats["latency"]["outcomes"]["answered"]), (&json!(2), &json!(2)));
     assert!(scene.run(&["stats", "sum"]).expect_exit(0).out.contains("statuses           none"));
     let slowest = scene.run(&["slowest", "--program", "greet", "--json"]).expect_exit(0).values();
-    assert!(slowest.len() == 2 && slowest.iter().all(|call| call["askedAt"].is_string()), "{slowest:?}");
+    assert!(slowest.len() == 2 && slowest.iter().all(|call| call["requestedAt"].is_string()), "{slowest:?}");
     assert_eq!(scene.run(&["stats", "missing", "--json"]).expect_exit(5).error_code(), "not_found");
 }
 

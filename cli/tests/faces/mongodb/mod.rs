@@ -273,7 +273,7 @@ fn fill_store(scene: &CliFixture, run: &dyn Fn(&[&str]) -> CliOutput) {
     run(&["answer", "d1", "--json-value", r#"{"deep":[1,2.5,-0.0,1e300,"\ud83e\udd80"]}"#]).expect_exit(3);
     // Answers one of three calls, and one later call early.
     let asked = run(&["show", "c1", "--json"]).expect_exit(0).json();
-    run(&["answer", "c1", "--call", asked["calls"][0]["callId"].as_str().unwrap(), "--text", "a"]).expect_exit(3);
+    run(&["answer", "c1", "--call", asked["calls"][0]["id"].as_str().unwrap(), "--text", "a"]).expect_exit(3);
     run(&["answer", "c1", "--key", "d", "--text", "early"]).expect_exit(3);
     run(&["pause", "paused"]).expect_exit(0);
     run(&["answer", "paused", "--text", "kept"]).expect_exit(3);

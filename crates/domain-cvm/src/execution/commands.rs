@@ -15,6 +15,7 @@ use runstate_value::{Json, check_plain};
 use runstate_vm::BYTECODE_VERSION;
 use serde::{Deserialize, Serialize};
 
+use super::super::listing::ProgramSummary;
 use super::super::loaded_machine::{self, LoadedMachine};
 use super::super::program::{self, by_name, version_key};
 use super::super::{slice, waiting};
@@ -194,13 +195,8 @@ impl Command for Start {
         if let Some(id) = &self.id {
             reads = reads.with_key(Key::new(&EXECUTIONS, id));
         }
-        if let Some([(_, found), ..]) = view.rows("program")
-            && let (Some(id), Some(version)) = (
-                found.document.get("id").and_then(Json::as_str),
-                found.document.get("programVersion").and_then(Json::as_u64),
-            )
-        {
-            reads = reads.with_key(version_key(id, u32::try_from(version).unwrap_or(0)));
+        for program in view.entities::<ProgramSummary>("program").unwrap_or_default() {
+            reads = reads.with_key(version_key(&program.id, program.program_version));
         }
         reads
     }

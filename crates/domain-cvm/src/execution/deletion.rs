@@ -12,7 +12,7 @@ use runstate_value::time::Timestamp;
 use serde::Serialize;
 
 use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, child_rows, loaded_machine};
-use super::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, not_found};
+use super::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState};
 use crate::Settings;
 
 /// Deletes an execution that has ended, with all its rows. From its first commit on the execution rejects everything
@@ -108,7 +108,7 @@ impl Command for Delete {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>, Rejection> {
-        let mut head = view.find_entity::<ExecutionHead>(&self.id)?.ok_or_else(|| not_found(&self.id))?;
+        let mut head = view.entity::<ExecutionHead>(&self.id)?;
         let execution = &mut head.entity;
         let is_marked = matches!(execution.state, ExecutionState::Deleted { .. });
         if let Some(by) = self.ended_by

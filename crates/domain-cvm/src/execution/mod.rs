@@ -14,6 +14,7 @@ use runstate_core::schema::{Collection, Entity, Fields, State, Wire};
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
 
+use super::listing::ExecutionSummary;
 use super::loaded_machine::{Frames, LoadedMachine, PageTable};
 use super::program::Program;
 use super::waiting::Waiting;
@@ -27,7 +28,16 @@ pub use lifecycle::ExecutionEvent;
 
 /// The head of an execution.
 #[derive(Entity, Clone, Debug, PartialEq)]
-#[entity(collection = "cvm.executions", version = 3, rename_all = "camelCase")]
+#[entity(
+    collection = "cvm.executions",
+    version = 3,
+    rename_all = "camelCase",
+    noun = "execution",
+    filters(status = "state.status", program = "program_name"),
+    when = "missing(deleting)",
+    show(name = "cvm.summary", row = ExecutionSummary),
+    list(name = "cvm.list", cli = "list", row = ExecutionSummary, sort = "started desc")
+)]
 #[index(program_id)]
 #[index("state.status")]
 #[index(started desc)]
@@ -199,10 +209,6 @@ impl ExecutionState {
     }
 }
 
-pub(super) fn not_found(id: &str) -> Rejection {
-    Rejection::NotFound { what: "execution", id: id.to_owned(), hint: "; `list` shows all executions".to_owned() }
-}
-
 impl ExecutionHead {
     /// An execution of the newest version of a program, before its first instruction.
     pub(super) fn new(id: &str, program: Program, state: ExecutionState, started: Timestamp) -> Self {
@@ -234,7 +240,7 @@ impl ExecutionHead {
     pub(super) fn load(view: &View, id: &str) -> Result<LoadedEntity<Self>, Rejection> {
         match view.find_entity::<Self>(id)? {
             Some(head) if !matches!(head.entity.state, ExecutionState::Deleted { .. }) => Ok(head),
-            _ => Err(not_found(id)),
+            _ => Err(Rejection::not_found::<Self>(id)),
         }
     }
 

@@ -3,14 +3,10 @@
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Filter, Page, Query, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use runstate_core::schema::{Filter, Page, Query};
 
-use super::{FieldReader, ROWS, page};
-use crate::call::{CC_HISTORY, TIMER};
+use super::ROWS;
+use crate::call::{CC_HISTORY, CallView, TIMER};
 
 /// Lists calls page by page.
 ///
@@ -57,119 +53,22 @@ pub struct SlowestCalls {
     pub cursor: Option<String>,
 }
 
-/// A call in a list. A field is missing if the call does not have it, or if it cannot be read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CallRow {
-    /// Its id.
-    pub id: String,
-    /// The execution that made it.
-    pub execution_id: String,
-    /// The name of the execution's program.
-    pub program_name: String,
-    /// Its number among the calls of the execution, from 1. An early answer has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step: Option<u64>,
-    /// Its kind: `cc`, a tool's name, `timer`, ….
-    pub kind: String,
-    /// The key under which it may be answered before it is made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// The prompt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<String>,
-    /// The arguments of a tool.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
-    pub args: Option<Json>,
-    /// The only answers that it accepts.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
-    pub choices: Option<Json>,
-    /// The schema that an answer must match.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
-    pub schema: Option<Json>,
-    /// The answer that it gets if its deadline passes.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
-    pub default: Option<Json>,
-    /// The source line that made it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
-    /// When it was made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub asked_at: Option<Timestamp>,
-    /// The time from which it may be claimed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub available_at: Option<Timestamp>,
-    /// The time until which it may be answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<Timestamp>,
-    /// Its outcome: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`. Missing while it is open.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<String>,
-    /// The answer, null included.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
-    pub result: Option<Json>,
-    /// When it was answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub answered_at: Option<Timestamp>,
-    /// The time between the call and its answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency_ms: Option<Millis>,
-    /// The person, model or worker that answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// The claim of a worker.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub claim: Option<CallClaim>,
-    /// The last failure of a worker. The call may still be open, to be retried.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<CallFailure>,
-    /// Why a budget refused its cost: no worker gets it until the budget has it. The name is the code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refusal: Option<CallFailure>,
-}
-
-/// A failure to complete a call, or the refusal of its cost.
-#[derive(Wire, Clone, Debug, Default, PartialEq, Eq)]
-pub struct CallFailure {
-    /// The error's name in the program, if the worker named one.
-    pub name: Option<String>,
-    /// The message.
-    pub message: Option<String>,
-    /// When it failed.
-    pub timestamp: Option<Timestamp>,
-    /// The worker.
-    pub by: Option<String>,
-}
-
-/// The claim of a call.
-#[derive(Wire, Clone, Debug, Default, PartialEq, Eq)]
-pub struct CallClaim {
-    /// The worker; missing between two attempts.
-    pub owner: Option<String>,
-    /// The fencing token: greater with every claim of the call.
-    pub token: Option<u64>,
-    /// When the lease ends.
-    pub until: Option<Timestamp>,
-    /// Number of claims, without those that were released.
-    pub attempts: Option<u64>,
-}
-
 impl DomainQuery for CallListing {
     const NAME: &'static str = "cvm.calls";
-    type Output = Page<CallRow>;
+    type Output = Page<CallView>;
 
     fn reads(&self, _: &View) -> ReadSet {
         ReadSet::empty().query(ROWS, self.query())
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallRow>, Rejection> {
-        Ok(page(view, CallRow::from_document))
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallView>, Rejection> {
+        Ok(view.page(ROWS))
     }
 }
 
 impl DomainQuery for SlowestCalls {
     const NAME: &'static str = "cvm.slowest";
-    type Output = Page<CallRow>;
+    type Output = Page<CallView>;
 
     fn reads(&self, _: &View) -> ReadSet {
         let query = Query::of(&CC_HISTORY)
@@ -180,8 +79,8 @@ impl DomainQuery for SlowestCalls {
         ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallRow>, Rejection> {
-        Ok(page(view, CallRow::from_document))
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallView>, Rejection> {
+        Ok(view.page(ROWS))
     }
 }
 
@@ -228,60 +127,5 @@ impl CallListing {
             None => query.sort("request.timestamp", Descending),
         };
         query.page(self.limit, self.cursor.as_ref())
-    }
-}
-
-impl CallRow {
-    fn from_document(id: &str, document: &Document) -> Self {
-        let fields = FieldReader(document);
-        Self {
-            id: id.to_owned(),
-            execution_id: fields.text("executionId").unwrap_or_default(),
-            program_name: fields.text("programName").unwrap_or_default(),
-            step: fields.count("step"),
-            kind: fields.text("kind").unwrap_or_default(),
-            key: fields.text("key"),
-            prompt: fields.text("request.prompt"),
-            args: fields.json("request.args"),
-            choices: fields.json("request.choices"),
-            schema: fields.json("request.schema"),
-            default: fields.json("request.default"),
-            line: fields.count_u32("context.line"),
-            asked_at: fields.time("request.timestamp"),
-            available_at: fields.time("availableAt"),
-            deadline: fields.time("request.deadline"),
-            outcome: fields.text("outcome"),
-            result: fields.json("response.result"),
-            answered_at: fields.time("response.timestamp"),
-            latency_ms: fields.duration("response.latencyMs"),
-            by: fields.text("response.by"),
-            claim: CallClaim::from_document(document),
-            error: CallFailure::from_field(document, "error"),
-            refusal: CallFailure::from_field(document, "refusal"),
-        }
-    }
-}
-
-impl CallClaim {
-    fn from_document(call: &Document) -> Option<Self> {
-        let fields = FieldReader(call.get("claim")?.as_object()?);
-        Some(Self {
-            owner: fields.text("owner"),
-            token: fields.count("token"),
-            until: fields.time("until"),
-            attempts: fields.count("attempts"),
-        })
-    }
-}
-
-impl CallFailure {
-    fn from_field(call: &Document, name: &str) -> Option<Self> {
-        let fields = FieldReader(call.get(name)?.as_object()?);
-        Some(Self {
-            name: fields.text("name"),
-            message: fields.text("message"),
-            timestamp: fields.time("timestamp"),
-            by: fields.text("by"),
-        })
     }
 }

@@ -1,20 +1,24 @@
-//! Lists of executions, and numbers of a whole store.
+//! The rows of lists of executions, and numbers of a whole store.
 
 use std::collections::BTreeMap;
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Accumulator, Aggregate, Direction, Filter, Group, Key, Page, Query, Wire};
+use runstate_core::schema::{Accumulator, Aggregate, Direction, Fields, Filter, Group, Query};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, collect_btree_map};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{FieldReader, ROWS, first_row, malformed_result, page};
+use super::stats::{count, malformed_result};
 use crate::due::RETENTION;
-use crate::execution::{EXECUTIONS, Status};
+use crate::execution::{EXECUTIONS, ResumeState, Status};
 
 /// An execution in a list.
-#[derive(Wire, Clone, Debug, PartialEq)]
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[entity(rename_all = "camelCase", upgrade = ExecutionSummary::with_paused_calls)]
+#[serde(rename_all = "camelCase")]
 pub struct ExecutionSummary {
     /// Its id.
     pub id: String,
@@ -22,91 +26,30 @@ pub struct ExecutionSummary {
     pub program_name: String,
     /// The version it runs.
     pub program_version: u32,
-    /// Its status; see [`Status`].
-    pub status: String,
-    /// The prompt of the call that it waits for.
+    /// Its status.
+    #[entity(path = "state.status")]
+    pub status: Status,
+    /// The prompt of the call that it waits for, also while it is paused.
+    #[entity(path = "ccWaiting.prompt")]
     pub prompt: Option<String>,
     /// Number of open calls, also while it is paused.
+    #[entity(path = "ccWaiting.openCalls", default)]
     pub open_calls: u32,
     /// When it was started.
     pub started: Timestamp,
     /// When it was last written.
     pub last_modified: Timestamp,
+    #[serde(skip)]
+    paused_from: Option<ResumeState>,
 }
 
 impl ExecutionSummary {
-    fn from_document(id: &str, document: &Document) -> Self {
-        let fields = FieldReader(document);
-        let prompt = fields.text("ccWaiting.prompt").or_else(|| fields.text("pausedFrom.ccWaiting.prompt"));
-        let open_calls =
-            fields.count_u32("ccWaiting.openCalls").or_else(|| fields.count_u32("pausedFrom.ccWaiting.openCalls"));
-        Self {
-            id: id.to_owned(),
-            program_name: fields.text("programName").unwrap_or_default(),
-            program_version: fields.count_u32("programVersion").unwrap_or_default(),
-            status: fields.text(STATUS).unwrap_or_default(),
-            prompt,
-            open_calls: open_calls.unwrap_or_default(),
-            started: fields.time("started").unwrap_or_default(),
-            last_modified: fields.time("lastModified").unwrap_or_default(),
+    fn with_paused_calls(mut self) -> Self {
+        if let Some(ResumeState::Waiting(waiting)) = self.paused_from.take() {
+            (self.prompt, self.open_calls) = (Some(waiting.prompt), waiting.open_calls);
         }
+        self
     }
-}
-
-/// Lists executions page by page, newest first, without those that are being deleted.
-///
-/// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Operation)]
-#[operation(name = "cvm.list", cli = "list", query)]
-pub struct ExecutionListing {
-    /// Only executions with this status.
-    pub status: Option<Status>,
-    /// Only executions of this program.
-    pub program: Option<String>,
-    /// Maximum number of rows; by default 100, never more than 1,000.
-    pub limit: Option<u32>,
-    /// `next` of the page before; by default the first page.
-    pub cursor: Option<String>,
-}
-
-/// Lists executions that have not ended, page by page, newest first: running, waiting for an answer, paused.
-///
-/// Reads active executions only, however many have ended.
-///
-/// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
-#[operation(name = "cvm.active", query)]
-pub struct ActiveExecutions {
-    /// Maximum number of rows; by default 100, never more than 1,000.
-    pub limit: Option<u32>,
-    /// `next` of the page before; by default the first page.
-    pub cursor: Option<String>,
-}
-
-/// Lists the executions of a program page by page, newest first, without those that are being deleted.
-///
-/// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
-#[operation(name = "cvm.history", query)]
-pub struct ProgramHistory {
-    /// The name of the program.
-    #[operation(subject)]
-    pub program: String,
-    /// Maximum number of rows; by default 100, never more than 1,000.
-    pub limit: Option<u32>,
-    /// `next` of the page before; by default the first page.
-    pub cursor: Option<String>,
-}
-
-/// Returns one execution as a row of a list.
-///
-/// Errors: `not_found`.
-#[derive(Clone, Debug, PartialEq, Eq, Operation)]
-#[operation(name = "cvm.summary", query)]
-pub struct ShowSummary {
-    /// The execution.
-    #[operation(subject)]
-    pub id: String,
 }
 
 /// Returns the number of executions per status, and the oldest and newest ones.
@@ -117,7 +60,8 @@ pub struct ShowSummary {
 pub struct ShowOverview;
 
 /// The executions of a store. The parts are read one after another, not in one snapshot.
-#[derive(Wire, Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Overview {
     /// Number of executions per status. An execution that is being deleted counts under its last status. Empty if the
     /// store does not count.
@@ -140,103 +84,6 @@ pub struct CountFinished {
     pub before: Timestamp,
 }
 
-/// Statuses of executions that have not ended.
-const ACTIVE_STATUSES: [Status; 3] = [Status::Running, Status::WaitingCc, Status::Paused];
-
-impl DomainQuery for ExecutionListing {
-    const NAME: &'static str = "cvm.list";
-    type Output = Page<ExecutionSummary>;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::empty().query(ROWS, self.query())
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ExecutionSummary>, Rejection> {
-        Ok(page(view, ExecutionSummary::from_document))
-    }
-}
-
-impl ExecutionListing {
-    pub(super) fn query(&self) -> Query {
-        let mut query = Query::of(&EXECUTIONS).sort("started", Descending);
-        if let Some(status) = self.status {
-            query = query.eq("state.status", status.as_str());
-        }
-        if let Some(program) = &self.program {
-            query = query.eq("programName", program.as_str());
-        }
-        query = query.filter(Filter::Exists("deleting".to_owned(), false));
-        query.page(self.limit, self.cursor.as_ref())
-    }
-}
-
-impl DomainQuery for ActiveExecutions {
-    const NAME: &'static str = "cvm.active";
-    type Output = Page<ExecutionSummary>;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::empty().query(ROWS, self.query())
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ExecutionSummary>, Rejection> {
-        Ok(page(view, ExecutionSummary::from_document))
-    }
-}
-
-impl ActiveExecutions {
-    pub(super) fn query(&self) -> Query {
-        let statuses = ACTIVE_STATUSES.iter().map(|status| status.as_str().into()).collect();
-        let active = Filter::In("state.status".to_owned(), statuses);
-        let query = Query::of(&EXECUTIONS).filter(active).sort("started", Descending);
-        query.page(self.limit, self.cursor.as_ref())
-    }
-}
-
-impl DomainQuery for ProgramHistory {
-    const NAME: &'static str = "cvm.history";
-    type Output = Page<ExecutionSummary>;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::empty().query(ROWS, self.query())
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ExecutionSummary>, Rejection> {
-        Ok(page(view, ExecutionSummary::from_document))
-    }
-}
-
-impl ProgramHistory {
-    pub(super) fn query(&self) -> Query {
-        let program = self.program.as_str();
-        let query = Query::of(&EXECUTIONS).eq("programName", program).filter(not_deleted()).sort("started", Descending);
-        query.page(self.limit, self.cursor.as_ref())
-    }
-}
-
-impl DomainQuery for ShowSummary {
-    const NAME: &'static str = "cvm.summary";
-    type Output = ExecutionSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::key(Key::new(&EXECUTIONS, &self.id))
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionSummary, Rejection> {
-        let found = find_document(view, &self.id)?;
-        Ok(ExecutionSummary::from_document(&self.id, found))
-    }
-}
-
-/// The document of an execution that was read by key. Unlike its decoded form it may be damaged.
-pub(super) fn find_document<'a>(view: &'a View, id: &str) -> Result<&'a Document, Rejection> {
-    let missing = || Rejection::NotFound {
-        what: "execution",
-        id: id.to_owned(),
-        hint: "; `list` shows all executions".to_owned(),
-    };
-    Ok(&view.get(&Key::new(&EXECUTIONS, id)).ok_or_else(missing)?.document)
-}
-
 impl DomainQuery for ShowOverview {
     const NAME: &'static str = "cvm.overview";
     type Output = Overview;
@@ -254,8 +101,8 @@ impl DomainQuery for ShowOverview {
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Overview, Rejection> {
-        let first = |name| first_row(view, name).map(|(id, document)| ExecutionSummary::from_document(id, document));
-        let count = |row: &Document| Some((row.get(STATUS)?.as_str()?.to_owned(), FieldReader(row).count("n")?));
+        let first = |name| view.page(name).items.pop();
+        let count = |row: &Document| Some((row.get(STATUS)?.as_str()?.to_owned(), count(row, "n")?));
         Ok(Overview {
             executions: collect_btree_map(view.groups("statuses").unwrap_or_default().iter().filter_map(count)),
             oldest: first("oldest"),
@@ -281,8 +128,7 @@ impl DomainQuery for CountFinished {
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<u64, Rejection> {
         let row = view.groups("finished").and_then(<[_]>::first);
-        let count = row.and_then(|row| FieldReader(row).count("n"));
-        count.ok_or_else(|| malformed_result("number of executions"))
+        row.and_then(|row| count(row, "n")).ok_or_else(|| malformed_result("number of executions"))
     }
 }
 

@@ -1,37 +1,21 @@
 //! Lists of the log of executions.
 
-use runstate_core::decision::{Ctx, DomainQuery, LoadedDocument, ReadSet, Rejection, View};
+use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::limits::SAFE_INTEGER;
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Collection, Filter, Key, Page, Query, Wire, page_rows};
+use runstate_core::schema::{Collection, Filter, Page, Query, page_rows};
 use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json, collect_document, json_text, sort_by};
+use runstate_value::{Json, json_text, sort_by};
+use serde_json::json;
 
-use super::FieldReader;
-use crate::child_rows::{EXECUTION_LOGS, HISTORY};
+use crate::child_rows::{EXECUTION_LOGS, HISTORY, HistoryRow, LogRow};
 
 /// The events of rows.
 const EVENTS: [&str; 5] = ["instruction", "cc_call", "error", "complete", HISTORY_EVENT];
 
 /// The event of rows of `cvm.history`.
 const HISTORY_EVENT: &str = "history";
-
-/// A row of the log. Rows without a timestamp have no position in it and are left out.
-#[derive(Wire, Clone, Debug, Default, PartialEq)]
-pub struct LogRow {
-    /// Its id.
-    pub id: String,
-    /// The execution.
-    pub execution_id: String,
-    /// Its time.
-    pub timestamp: Timestamp,
-    /// The event: `instruction`, `cc_call`, `error`, `complete`; `history` for an imported entry that an older CVM
-    /// recorded.
-    pub event: String,
-    /// Details of the event.
-    pub details: Json,
-}
 
 /// Lists the log of one execution or of all page by page, ordered by time, then by id.
 ///
@@ -130,9 +114,10 @@ impl DomainQuery for LogListing {
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<LogRow>, Rejection> {
         let (mut page, mut is_last) = (Page::default(), true);
         for collection in self.collections() {
-            let found = view.rows(collection.name).unwrap_or_default();
-            let row = |(key, row): &(Key, LoadedDocument)| LogRow::from_document(collection, &key.id, &row.document);
-            let found = view.page_of(collection.name, found.iter().map(row).collect());
+            let found: Page<LogRow> = match collection.name == HISTORY.name {
+                true => view.page::<HistoryRow>(collection.name).map(LogRow::from),
+                false => view.page(collection.name),
+            };
             page.items.extend(found.items);
             page.more_damaged |= found.more_damaged;
             found.damaged.into_iter().for_each(|one| page.add_damaged(one));
@@ -176,22 +161,11 @@ impl LogCursor {
     }
 }
 
-impl LogRow {
-    fn from_document(collection: &Collection, id: &str, document: &Document) -> Self {
-        let fields = FieldReader(document);
-        let (event, details) = if collection.name == HISTORY.name {
-            let names = ["step", "pc", "instruction", "stack", "variables"];
-            let details = names.into_iter().map(|name| (name.to_owned(), fields.json(name).unwrap_or_default()));
-            (HISTORY_EVENT.to_owned(), collect_document(details).into())
-        } else {
-            (fields.text("event").unwrap_or_default(), fields.json("details").unwrap_or_default())
-        };
-        Self {
-            id: id.to_owned(),
-            execution_id: fields.text("executionId").unwrap_or_default(),
-            timestamp: fields.time("timestamp").unwrap_or_default(),
-            event,
-            details,
-        }
+impl From<HistoryRow> for LogRow {
+    fn from(row: HistoryRow) -> Self {
+        let HistoryRow { id, execution_id, step, pc, instruction, stack, variables, timestamp } = row;
+        let details =
+            json!({"step": step, "pc": pc, "instruction": instruction, "stack": stack, "variables": variables});
+        Self { id, execution_id, timestamp, event: HISTORY_EVENT.to_owned(), details }
     }
 }

@@ -1,33 +1,16 @@
-//! Lists of programs and of their versions.
+//! Programs by their names, and their versions.
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
-use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::entity::read_field_or_default;
-use runstate_core::schema::{Filter, Key, Page, Query, Wire};
+use runstate_core::schema::Direction::Descending;
+use runstate_core::schema::{Fields, Page, Query};
 use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::executions::find_document;
-use super::{FieldReader, ROWS, first_row, page};
-use crate::execution::EXECUTIONS;
-use crate::program::{PROGRAM_VERSIONS, PROGRAMS, ProgramFile};
-
-/// Lists programs page by page, by name, without sources and bytecode.
-///
-/// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
-#[operation(name = "cvm.programs", cli = "programs", query)]
-pub struct ProgramListing {
-    /// Only programs with this tag.
-    pub tag: Option<String>,
-    /// Maximum number of rows; by default 100, never more than 1,000.
-    pub limit: Option<u32>,
-    /// `next` of the page before; by default the first page.
-    pub cursor: Option<String>,
-}
+use super::ROWS;
+use crate::execution::ExecutionHead;
+use crate::program::{Metadata, PROGRAM_VERSIONS, Program, ProgramVersion, by_name, version_key};
 
 /// Returns a program with its latest version.
 ///
@@ -38,17 +21,6 @@ pub struct ShowProgram {
     /// Its name.
     #[operation(subject)]
     pub name: String,
-}
-
-/// Returns the program with this id, with its latest version.
-///
-/// Errors: `not_found`.
-#[derive(Clone, Debug, PartialEq, Eq, Operation)]
-#[operation(name = "cvm.programById", query)]
-pub struct ShowProgramById {
-    /// Its id.
-    #[operation(subject)]
-    pub id: String,
 }
 
 /// Lists the versions of a program page by page, newest first, without sources and bytecode.
@@ -92,129 +64,58 @@ pub struct ShowVersionOf {
     pub id: String,
 }
 
-/// A program in a list. A field is missing if the program does not have it, or if it cannot be read.
-#[derive(Wire, Clone, Debug, Default, PartialEq)]
+/// A program in a list.
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[entity(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct ProgramSummary {
     /// Its id.
     pub id: String,
     /// Its name.
     pub name: String,
     /// Its latest version, from 1.
-    pub program_version: Option<u32>,
+    pub program_version: u32,
     /// Its description.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Its tags.
+    #[entity(default)]
     pub tags: Vec<String>,
     /// When it was first loaded.
-    pub created: Option<Timestamp>,
+    pub created: Timestamp,
     /// When its latest version was loaded.
-    pub modified: Option<Timestamp>,
-    /// Bytecode version of its latest version.
-    pub bytecode_version: Option<u32>,
-    /// The compiler.
-    pub compiler: Option<String>,
+    pub modified: Timestamp,
+    /// How its latest version was compiled.
+    pub metadata: Metadata,
 }
 
-/// A program with its latest version.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ProgramView {
-    /// The fields that a list has.
-    #[serde(flatten)]
-    pub summary: ProgramSummary,
-    /// Its source; of several files, that of the entry.
-    pub source: String,
-    /// Path of the entry, if it has several files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entry: Option<String>,
-    /// The other files.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<ProgramFile>,
-    /// Its bytecode, as stored.
-    pub bytecode: Json,
-}
-
-/// A version of a program in a list. A field is missing if it cannot be read.
-#[derive(Wire, Clone, Debug, Default, PartialEq)]
+/// A version of a program in a list.
+#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[entity(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct VersionSummary {
     /// Its id.
     pub id: String,
     /// The program.
     pub program_id: String,
     /// Its number, from 1.
-    pub program_version: Option<u32>,
+    pub program_version: u32,
     /// When it was loaded.
-    pub created: Option<Timestamp>,
-    /// Bytecode version.
-    pub bytecode_version: Option<u32>,
-    /// The compiler.
-    pub compiler: Option<String>,
-}
-
-/// A version of a program.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct VersionView {
-    /// The fields that a list has.
-    #[serde(flatten)]
-    pub summary: VersionSummary,
-    /// Its source; of several files, that of the entry.
-    pub source: String,
-    /// Path of the entry, if it has several files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entry: Option<String>,
-    /// The other files.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<ProgramFile>,
-    /// Its bytecode, as stored.
-    pub bytecode: Json,
-}
-
-impl DomainQuery for ProgramListing {
-    const NAME: &'static str = "cvm.programs";
-    type Output = Page<ProgramSummary>;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        let fields = ["name", "programVersion", "description", "tags", "created", "modified", "metadata"];
-        let mut query =
-            Query::of(&PROGRAMS).filter(Filter::Exists(TOMBSTONE.to_owned(), false)).sort("name", Ascending);
-        if let Some(tag) = &self.tag {
-            query = query.filter(Filter::Contains("tags".to_owned(), tag.as_str().into()));
-        }
-        query.projection = fields.map(str::to_owned).into();
-        ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ProgramSummary>, Rejection> {
-        Ok(page(view, ProgramSummary::from_document))
-    }
+    pub created: Timestamp,
+    /// How it was compiled.
+    pub metadata: Metadata,
 }
 
 impl DomainQuery for ShowProgram {
     const NAME: &'static str = "cvm.program";
-    type Output = ProgramView;
+    type Output = Program;
 
     fn reads(&self, _: &View) -> ReadSet {
-        read_program(&self.name, &[])
+        ReadSet::empty().query(PROGRAM, by_name(&self.name))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramView, Rejection> {
-        let (id, document) = find_program(view, &self.name)?;
-        Ok(ProgramView::from_document(id, document))
-    }
-}
-
-impl DomainQuery for ShowProgramById {
-    const NAME: &'static str = "cvm.programById";
-    type Output = ProgramView;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::key(Key::new(&PROGRAMS, &self.id))
-    }
-
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramView, Rejection> {
-        let missing = || Rejection::NotFound { what: "program with the id", id: self.id.clone(), hint: String::new() };
-        let found = view.get(&Key::new(&PROGRAMS, &self.id));
-        let found = found.filter(|found| !found.document.contains_key(TOMBSTONE)).ok_or_else(missing)?;
-        Ok(ProgramView::from_document(&self.id, &found.document))
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Program, Rejection> {
+        find_program(view, &self.name)
     }
 }
 
@@ -223,154 +124,77 @@ impl DomainQuery for VersionListing {
     type Output = Page<VersionSummary>;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let reads = read_program(&self.name, &["name"]);
-        match first_row(view, PROGRAM) {
-            Some((program, _)) => reads.query(ROWS, self.query(program)),
-            None => reads,
+        let reads = read_summary(&self.name);
+        match view.rows(PROGRAM) {
+            Some([(program, _), ..]) => reads.query(ROWS, self.query(&program.id)),
+            _ => reads,
         }
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<VersionSummary>, Rejection> {
-        find_program(view, &self.name)?;
-        Ok(page(view, VersionSummary::from_document))
+        find_program::<ProgramSummary>(view, &self.name)?;
+        Ok(view.page(ROWS))
     }
 }
 
 impl VersionListing {
     /// The versions of the program with this id.
     pub(super) fn query(&self, program: &str) -> Query {
-        let fields = ["programId", "programVersion", "created", "metadata"];
-        let mut query = Query::of(&PROGRAM_VERSIONS).eq("programId", program).sort("programVersion", Descending);
-        query.projection = fields.map(str::to_owned).into();
-        query.page(self.limit, self.cursor.as_ref())
+        let query = Query::of(&PROGRAM_VERSIONS).eq("programId", program).sort("programVersion", Descending);
+        query.project(VersionSummary::FIELDS).page(self.limit, self.cursor.as_ref())
     }
 }
 
 impl DomainQuery for ShowVersion {
     const NAME: &'static str = "cvm.version";
-    type Output = VersionView;
+    type Output = ProgramVersion;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let reads = read_program(&self.name, &["name", "programVersion"]);
-        match first_row(view, PROGRAM) {
-            Some((program, _)) => reads.query(ROWS, version_query(program, self.version)),
-            None => reads,
+        let reads = read_summary(&self.name);
+        let version =
+            |program| Query::of(&PROGRAM_VERSIONS).eq("programId", program).eq("programVersion", self.version);
+        match view.rows(PROGRAM) {
+            Some([(program, _), ..]) => reads.query(ROWS, version(&*program.id).limit(1)),
+            _ => reads,
         }
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<VersionView, Rejection> {
-        let (_, program) = find_program(view, &self.name)?;
-        let (id, document) = first_row(view, ROWS).ok_or_else(|| {
-            let newest = FieldReader(program).count_u32("programVersion");
-            let hint = newest.map(|newest| format!("; its newest version is {newest}")).unwrap_or_default();
-            Rejection::NotFound { what: "version", id: format!("{} of program {}", self.version, self.name), hint }
-        })?;
-        Ok(VersionView::from_document(id, document))
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramVersion, Rejection> {
+        let program: ProgramSummary = find_program(view, &self.name)?;
+        view.entities(ROWS)?.pop().ok_or_else(|| Rejection::NotFound {
+            what: "version",
+            id: format!("{} of program {}", self.version, self.name),
+            hint: format!("; its newest version is {}", program.program_version),
+        })
     }
 }
 
 impl DomainQuery for ShowVersionOf {
     const NAME: &'static str = "cvm.versionOf";
-    type Output = VersionView;
+    type Output = ProgramVersion;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let key = Key::new(&EXECUTIONS, &self.id);
-        let version = view.get(&key).and_then(|head| {
-            let fields = FieldReader(&head.document);
-            fields.text("programId").zip(fields.count_u32("programVersion"))
-        });
-        match version {
-            Some((program, version)) => ReadSet::key(key).query(ROWS, version_query(&program, version)),
-            None => ReadSet::key(key),
+        let reads = ReadSet::entity::<ExecutionHead>(&self.id);
+        match view.peek_entity::<ExecutionHead>(&self.id) {
+            Some(head) => reads.with_key(version_key(&head.program_id, head.program_version)),
+            None => reads,
         }
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<VersionView, Rejection> {
-        find_document(view, &self.id)?;
-        let missing = || Rejection::NotFound { what: "program of execution", id: self.id.clone(), hint: String::new() };
-        let (id, document) = first_row(view, ROWS).ok_or_else(missing)?;
-        Ok(VersionView::from_document(id, document))
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramVersion, Rejection> {
+        let execution = ExecutionHead::find(view, &self.id)?;
+        let key = version_key(&execution.program_id, execution.program_version);
+        Ok(view.entity(&key.id)?.entity)
     }
 }
-
-/// The field that only a removed program has.
-const TOMBSTONE: &str = "collectAt";
 
 /// The name of the query for a program by its name.
 const PROGRAM: &str = "program";
 
-/// Reads these fields of a program by its name; none: all.
-fn read_program(name: &str, fields: &[&str]) -> ReadSet {
-    let mut query = Query::of(&PROGRAMS).eq("name", name).limit(1);
-    query.projection = fields.iter().map(|field| (*field).to_owned()).collect();
-    ReadSet::empty().query(PROGRAM, query)
+fn read_summary(name: &str) -> ReadSet {
+    ReadSet::empty().query(PROGRAM, by_name(name).project(ProgramSummary::FIELDS))
 }
 
-fn find_program<'a>(view: &'a View, name: &str) -> Result<(&'a str, &'a Document), Rejection> {
-    let missing = || Rejection::NotFound {
-        what: "program",
-        id: name.to_owned(),
-        hint: "; `programs` lists the loaded programs".to_owned(),
-    };
-    first_row(view, PROGRAM).ok_or_else(missing)
-}
-
-fn version_query(program: &str, version: u32) -> Query {
-    Query::of(&PROGRAM_VERSIONS).eq("programId", program).eq("programVersion", version).limit(1)
-}
-
-/// The source, the entry with the other files, and the bytecode.
-fn contents(document: &Document) -> (String, Option<String>, Vec<ProgramFile>, Json) {
-    let fields = FieldReader(document);
-    (
-        fields.text("source").unwrap_or_default(),
-        fields.text("entry"),
-        read_field_or_default(document, "files").unwrap_or_default(),
-        fields.json("bytecode").unwrap_or_default(),
-    )
-}
-
-impl ProgramSummary {
-    fn from_document(id: &str, document: &Document) -> Self {
-        let fields = FieldReader(document);
-        Self {
-            id: id.to_owned(),
-            name: fields.text("name").unwrap_or_default(),
-            program_version: fields.count_u32("programVersion"),
-            description: fields.text("description"),
-            tags: fields.texts("tags"),
-            created: fields.time("created"),
-            modified: fields.time("modified"),
-            bytecode_version: fields.count_u32("metadata.version"),
-            compiler: fields.text("metadata.compiler"),
-        }
-    }
-}
-
-impl ProgramView {
-    fn from_document(id: &str, document: &Document) -> Self {
-        let (source, entry, files, bytecode) = contents(document);
-        Self { summary: ProgramSummary::from_document(id, document), source, entry, files, bytecode }
-    }
-}
-
-impl VersionView {
-    fn from_document(id: &str, document: &Document) -> Self {
-        let (source, entry, files, bytecode) = contents(document);
-        Self { summary: VersionSummary::from_document(id, document), source, entry, files, bytecode }
-    }
-}
-
-impl VersionSummary {
-    fn from_document(id: &str, document: &Document) -> Self {
-        let fields = FieldReader(document);
-        Self {
-            id: id.to_owned(),
-            program_id: fields.text("programId").unwrap_or_default(),
-            program_version: fields.count_u32("programVersion"),
-            created: fields.time("created"),
-            bytecode_version: fields.count_u32("metadata.version"),
-            compiler: fields.text("metadata.compiler"),
-        }
-    }
+fn find_program<F: Fields>(view: &View, name: &str) -> Result<F, Rejection> {
+    view.entities(PROGRAM)?.pop().ok_or_else(|| Rejection::not_found::<Program>(name))
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::Operation;
 use runstate_core::schema::{Accumulator, Aggregate, Filter, Group, Wire};
 use runstate_value::time::Millis;
-use runstate_value::{Document, collect_btree_map};
+use runstate_value::{Document, Json, collect_btree_map};
 
 use super::calls::{asked_calls, asked_non_timer_calls};
 use super::executions::{STATUS, count_by_status, not_deleted};
-use super::{FieldReader, malformed_result};
 use crate::call::CC_HISTORY;
 use crate::execution::{EXECUTIONS, Status};
 
@@ -121,7 +121,7 @@ impl DomainQuery for CountStatuses {
 fn statuses(view: &View) -> Result<BTreeMap<String, u64>, Rejection> {
     let mut statuses = collect_btree_map(Status::ALL.iter().map(|name| ((*name).to_owned(), 0)));
     for row in view.groups(STATUSES).unwrap_or_default() {
-        let count = FieldReader(row).count("n").ok_or_else(|| malformed_result("number of executions"))?;
+        let count = count(row, "n").ok_or_else(|| malformed_result("number of executions"))?;
         *statuses.entry(group_value(row, STATUS)).or_default() += count;
     }
     Ok(statuses)
@@ -156,7 +156,7 @@ impl DomainQuery for ShowStats {
         let row = view.groups(NUMBERS).and_then(<[_]>::first).ok_or_else(|| malformed_result("row"))?;
         Ok(Stats {
             program: self.program.clone(),
-            executions: FieldReader(row).count("n").ok_or_else(|| malformed_result("number of executions"))?,
+            executions: count(row, "n").ok_or_else(|| malformed_result("number of executions"))?,
             statuses: statuses(view)?,
             instructions: MetricStats::from_row(row, "avgInstructions", "maxInstructions"),
             execution_time_ms: MetricStats::from_row(row, "avgTime", "maxTime"),
@@ -226,7 +226,7 @@ fn existing_executions(program: Option<&str>) -> Filter {
 
 impl MetricStats {
     fn from_row(row: &Document, avg: &str, max: &str) -> Self {
-        Self { avg: FieldReader(row).double(avg), max: FieldReader(row).integer(max) }
+        Self { avg: double(row, avg), max: integer(row, max) }
     }
 }
 
@@ -278,6 +278,27 @@ fn latency_query(filter: Filter, by: Option<&str>) -> Aggregate {
     }
 }
 
+/// The rejection of a result that a store must not return.
+pub(super) fn malformed_result(what: &str) -> Rejection {
+    Rejection::domain(ErrorCode::INTERNAL, format!("the result of the store has no {what}"))
+}
+
+/// A count in a row.
+pub(super) fn count(row: &Document, name: &str) -> Option<u64> {
+    row.get(name)?.as_u64()
+}
+
+fn double(row: &Document, name: &str) -> Option<f64> {
+    row.get(name)?.as_f64()
+}
+
+/// An integer in a row. A double is rounded to the nearest one, because stores may return doubles.
+fn integer(row: &Document, name: &str) -> Option<i64> {
+    let number = row.get(name)?;
+    // The cast saturates.
+    number.as_i64().or_else(|| number.as_f64().map(|double| double.round() as i64))
+}
+
 /// The group that a row belongs to. The row has the value under the whole path as one name.
 fn group_value(row: &Document, path: &str) -> String {
     row.get(path).and_then(|value| value.as_str()).unwrap_or("unknown").to_owned()
@@ -286,19 +307,18 @@ fn group_value(row: &Document, path: &str) -> String {
 impl Latency {
     /// Adds the calls of one outcome.
     fn add(&mut self, row: &Document) -> Result<(), Rejection> {
-        let fields = FieldReader(row);
-        let calls = fields.count("calls").ok_or_else(|| malformed_result("number of calls"))?;
+        let calls = count(row, "calls").ok_or_else(|| malformed_result("number of calls"))?;
         let outcome = match row.get("outcome") {
-            None | Some(serde_json::Value::Null) => "open".to_owned(),
+            None | Some(Json::Null) => "open".to_owned(),
             Some(_) => group_value(row, "outcome"),
         };
         self.calls += calls;
         if outcome == "answered" {
             self.answered += calls;
-            self.avg_ms = fields.double("avg");
-            self.max_ms = fields.duration("max");
-            self.p50_ms = fields.duration("p50");
-            self.p95_ms = fields.duration("p95");
+            self.avg_ms = double(row, "avg");
+            self.max_ms = integer(row, "max").map(Millis);
+            self.p50_ms = integer(row, "p50").map(Millis);
+            self.p95_ms = integer(row, "p95").map(Millis);
         }
         *self.outcomes.entry(outcome).or_default() += calls;
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runstate_core::decision::{Ctx, DomainQuery, EngineSettings, View};
 use runstate_core::id::CommandId;
-use runstate_core::operation::Registry;
+use runstate_core::operation::{EntityQueries as _, Registry};
 use runstate_core::schema::{Collection, Key, Query};
 use runstate_store::tables::query::query_counted;
 use runstate_store::tables::{BatchPlan, Tables};
@@ -13,10 +13,8 @@ use runstate_value::Json;
 use runstate_value::time::Timestamp;
 use serde_json::json;
 
-use super::{
-    ActiveExecutions, CallListing, ExecutionListing, LogListing, ProgramHistory, ShowOverview, VersionListing,
-};
-use crate::{CC_HISTORY, DOMAIN, EXECUTION_LOGS, EXECUTIONS, PROGRAM_VERSIONS};
+use super::{CallListing, LogListing, ShowOverview, VersionListing};
+use crate::{CC_HISTORY, DOMAIN, EXECUTION_LOGS, EXECUTIONS, ExecutionHead, PROGRAM_VERSIONS};
 
 /// Number of executions, of calls, and of log rows of execution `e7`.
 const ROWS: usize = 300;
@@ -82,17 +80,17 @@ fn run_query(tables: &Tables, query: &Query) -> (Vec<String>, usize) {
 #[test]
 fn a_later_page_of_a_list_reads_only_its_own_rows() {
     let tables = populated_tables();
-    let mut listing = ExecutionListing { limit: Some(200), ..Default::default() };
-    let (first, _) = query_counted(&tables, &listing.query()).unwrap();
-    (listing.limit, listing.cursor) = (Some(2), first.next);
-    let (found, examined) = run_query(&tables, &listing.query());
+    let (first, _) = query_counted(&tables, &ExecutionHead::list().limit(200).query()).unwrap();
+    let next = ExecutionHead::list().limit(2).after(&first.next.unwrap());
+    let (found, examined) = run_query(&tables, &next.query());
     assert_eq!(found, ["e99", "e98"]);
     assert!(examined <= 4, "{examined}");
 }
 
 #[test]
 fn listing_active_executions_skips_ended_ones() {
-    let (found, examined) = run_query(&populated_tables(), &ActiveExecutions { limit: Some(2), cursor: None }.query());
+    let active = ExecutionHead::list().filter("state.status", vec!["running", "waiting_cc", "paused"]).limit(2);
+    let (found, examined) = run_query(&populated_tables(), &active.query());
     assert_eq!((found, examined), (vec!["e8".to_owned(), "e7".to_owned()], 9));
 }
 
@@ -104,7 +102,7 @@ fn a_page_examines_its_rows_and_one_more() {
     let of_a_kind = CallListing { kind: Some("cc".to_owned()), open: true, limit, ..CallListing::default() };
     let of_all = CallListing { open: true, limit, ..CallListing::default() };
     let newest = CallListing { limit, ..CallListing::default() };
-    let history = ProgramHistory { program: "even".to_owned(), limit, cursor: None };
+    let history = ExecutionHead::list().filter("programName", "even").limit(5);
     let versions = VersionListing { limit, ..VersionListing::default() };
     let log = LogListing { execution: Some("e7".to_owned()), limit, ..LogListing::default() };
     let cases = [

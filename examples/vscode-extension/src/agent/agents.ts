@@ -2,7 +2,7 @@
 // questions, so every window knows both. The windows of that workspace serve its tools as workers: one of them claims
 // each call, and another one takes over after the lease.
 
-import type { CallRow, Json, Task } from "runstate";
+import type { CallView, Json, Task } from "runstate";
 
 import type { Answering } from "../answering.ts";
 import type { Choice, Editor, LanguageModel } from "../editor.ts";
@@ -132,7 +132,7 @@ export class Agents {
     return id === undefined ? undefined : (await digestOf(id)).slice(0, 16);
   }
 
-  async #modelOf({ executionId, programName }: CallRow): Promise<string | undefined> {
+  async #modelOf({ executionId, programName }: CallView): Promise<string | undefined> {
     if (programName !== AGENT) return undefined;
     const input = await this.#readInput(executionId);
     return input?.workspace === (await this.#workspace()) ? input?.model?.id : undefined;

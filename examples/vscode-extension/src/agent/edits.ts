@@ -44,11 +44,11 @@ export class EditTool {
     const edit = toEdit(args);
     const current = await this.files.find(edit.path);
     const digest = await digestOf(current);
-    let decision = await this.#decisions.get(call.callId);
+    let decision = await this.#decisions.get(call.id);
     if (decision === undefined) {
       const after = changed(current, edit);
-      const applies = await this.#ask(call.callId, edit, current !== undefined, signal);
-      decision = await this.#decisions.decide({ call: call.callId, execution, applies, before: digest, after: await digestOf(after) });
+      const applies = await this.#ask(call.id, edit, current !== undefined, signal);
+      decision = await this.#decisions.decide({ call: call.id, execution, applies, before: digest, after: await digestOf(after) });
     }
     if (!decision.applies) return REFUSED;
     const isApplied = digest === decision.after;
@@ -96,8 +96,8 @@ export class EditTool {
     if (id === undefined || name === undefined) return "";
     try {
       const rs = await this.store.open();
-      const { call } = await rs.call("cvm.call", { id });
-      const edit = toEdit(call.args as ToolArguments);
+      const { args } = await rs.call("cvm.call", { id });
+      const edit = toEdit(args as ToolArguments);
       return changed(await this.files.find(edit.path), edit);
     } catch (error) {
       // The tab of an edit that is decided may be restored with its window.

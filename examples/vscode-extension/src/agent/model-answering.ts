@@ -1,7 +1,7 @@
 // Answers the questions of agents by the language model that the person chose for the execution. A question that the
 // model fails to answer is left to the person: the reason is stored with the call, so no window asks the model again.
 
-import type { CallRow, Json, Runstate, Work } from "runstate";
+import type { CallView, Json, Runstate, Work } from "runstate";
 
 import { formOf } from "../answer-form.ts";
 import type { Editor, LanguageModel } from "../editor.ts";
@@ -26,7 +26,7 @@ const LOST: ReadonlySet<string> = new Set(["stale_claim", "already_answered", "d
 const STAYS_OPEN = { attempts: 1_000_000, initialMs: 0, longestMs: 0 };
 
 /** An open call, as far as it is needed to answer it. */
-type Call = Pick<CallRow, "id" | "prompt" | "choices" | "schema" | "kind">;
+type Call = Pick<CallView, "id" | "prompt" | "choices" | "schema" | "kind">;
 
 export class ModelAnswering {
   /** The calls that are being answered. */
@@ -45,7 +45,7 @@ export class ModelAnswering {
     private readonly editor: Editor,
     private readonly store: Store,
     private readonly program: string,
-    private readonly modelOf: (call: CallRow) => Promise<string | undefined>,
+    private readonly modelOf: (call: CallView) => Promise<string | undefined>,
   ) {}
 
   start(): void {
@@ -82,7 +82,7 @@ export class ModelAnswering {
     }
   }
 
-  async #answer(call: CallRow): Promise<void> {
+  async #answer(call: CallView): Promise<void> {
     const id = await this.modelOf(call);
     if (id === undefined) return;
     const model = (await this.editor.models.list()).find((listed) => listed.id === id);
@@ -92,7 +92,7 @@ export class ModelAnswering {
     const work = await rs.cvm.claim({ call: call.id, owner: model.name, leaseMs: LEASE_MS });
     if (work === null) return;
     // Another window's model failed after the calls were read: it waits for the person.
-    if (work.error !== undefined) return await rs.cvm.release(work);
+    if (work.call.error !== undefined) return await rs.cvm.release(work);
     const lost = new AbortController();
     const heartbeats = setInterval(() => {
       rs.cvm.heartbeat(work, LEASE_MS).catch((error: unknown) => {

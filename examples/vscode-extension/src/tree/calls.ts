@@ -1,6 +1,6 @@
 // The level of open calls below their execution.
 
-import type { CallRow } from "runstate";
+import type { CallView } from "runstate";
 
 import { EDIT_TOOL, toolOf } from "../agent/tool-kind.ts";
 import { isAnswerable } from "../answer-form.ts";
@@ -17,7 +17,7 @@ export class CallNode implements TreeNode {
   readonly children: TreeNode[] = [];
 
   constructor(
-    readonly call: CallRow,
+    readonly call: CallView,
     private readonly now: number,
   ) {}
 
