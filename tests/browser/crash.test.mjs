@@ -87,7 +87,7 @@ async function loadAnswers([program]) {
   let page = { next: undefined };
   do {
     page = await cvm.calls({ execution: "run", limit: 500, cursor: page.next });
-    for (const call of page.items) if (call.outcome !== undefined && call.outcome !== null) answers.push([call.step, call.result]);
+    for (const call of page.items) if (call.outcome !== undefined && call.outcome !== null) answers.push([call.step, call.response?.result]);
   } while (page.next);
   return answers.sort(([a], [b]) => a - b).map(([, answer]) => answer);
 }

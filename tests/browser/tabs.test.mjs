@@ -30,7 +30,7 @@ test("two tabs send 200 commands each to one execution, and none is lost", () =>
     const [result, calls] = await tabs[1].evaluate(async () => {
       const run = await store.cvm.run("run");
       const { items: rows } = await store.cvm.calls({ execution: "run", limit: 1000 });
-      return [await run.result(), rows.filter((call) => call.outcome === "answered").map((call) => call.result)];
+      return [await run.result(), rows.filter((call) => call.outcome === "answered").map((call) => call.response.result)];
     });
     const all = Array.from({ length: 2 * EACH }, (_, i) => i + 1);
     assert.equal(result, all.reduce((a, b) => a + b));

@@ -244,6 +244,13 @@ fn errors_of_queries_point_at_their_attributes() {
     };
     assert_error(error("filters(id)"), "id", "filters need a `noun`");
     assert_error(error("noun = \"note\", filters(status)"), "status", "`status` is not a valid field of `Note`");
+    assert_error(error("noun = \"note\", list(order = \"at\")"), "order", "`order`");
+    assert_error(
+        error("noun = \"note\", list(sort = \"status desc\")"),
+        "\"status desc\"",
+        "`status` is not a valid field",
+    );
+    assert_error(error("noun = \"note\", filters(kind = \"status\")"), "\"status\"", "`status` is not a valid field");
     assert_error(error("noun = \"Two Notes\""), "\"Two Notes\"", "one word in camel case");
     assert_error(error("detached(time = at, meta = id)"), "at", "`at` is not a valid field of `Note`");
     assert_error(error("partition_by_month = day"), "day", "`day` is not a valid field of `Note`");

@@ -140,7 +140,7 @@ export class Answering implements VirtualFiles {
     } catch (error) {
       if (CLOSED.has(codeOf(error) ?? "")) {
         await this.drafts.discard(call.id);
-        this.#explainClosed(await this.#details(call.id));
+        this.#explainClosed(await this.#read(call.id));
         return undefined;
       }
       // The outcome of other failures may be unknown: `sent` is then kept, and sent again with the same command id.

@@ -51,7 +51,7 @@ test("hostile paths, links, excluded, huge and binary files are refused", async 
   const second = await ended(window, id);
   const printed = [...first.output.slice(0, -1), ...second.output];
   for (const [n, [path, reason]] of paths.entries()) assert.match(printed[n] ?? "", reason, path);
-  const results = (await calls(window, id)).filter(({ kind }) => kind !== "cc").map(({ result }) => result);
+  const results = (await calls(window, id)).filter(({ kind }) => kind !== "cc").map(({ response }) => response?.result);
   assert.deepEqual(results.slice(1), [
     { text: "two\n", line: 2, lines: 3, more: false },
     { error: '"out" is a symbolic link, which is not followed' },

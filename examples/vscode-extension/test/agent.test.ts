@@ -27,7 +27,7 @@ test("a model reads, searches, edits and summarizes", async (t) => {
     "a is two",
   ]);
   assert.equal(await read("src/a.ts"), "const a = 2;\n");
-  assert.deepEqual(new Set((await calls(window, id)).map(({ by }) => by)), new Set(["Fake", "VS Code"]));
+  assert.deepEqual(new Set((await calls(window, id)).map(({ response }) => response?.by)), new Set(["Fake", "VS Code"]));
   assert.match(window.editor.models.asked[2]?.[0] ?? "", /"line":1,"path":"src\/a\.ts"/, "results are in the next question");
   assert.deepEqual(window.editor.offered, ["An agent wants to edit src/a.ts."]);
   assert.equal(window.editor.workspace.shown.size, 0, "the difference is closed");
@@ -215,7 +215,7 @@ test("a call of a window that was killed is claimed after its lease", async (t) 
   await assert.rejects(rs.cvm.complete(dead, { text: "late" }), { code: "stale_claim" });
   rs.close();
   const [, read, next] = await calls(second, id);
-  assert.equal((read?.result as { text: string }).text, "# B\n");
+  assert.equal((read?.response?.result as { text: string }).text, "# B\n");
   assert.match(next?.prompt ?? "", /Step 2 of at most 25/);
 });
 

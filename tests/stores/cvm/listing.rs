@@ -138,7 +138,7 @@ fn lists_read_no_document_twice_and_check_no_incarnation() {
         ("cvm.versions", json!({"name": "asks"}), [0, 2, 0]),
         ("cvm.version", json!({"name": "asks", "version": 1}), [0, 2, 0]),
         // Its version belongs to the execution that was read only if that execution still exists.
-        ("cvm.versionOf", json!({"id": "ended"}), [3, 0, 0]),
+        ("cvm.versionOf", json!({"id": "ended"}), [2, 0, 0]),
         ("cvm.statuses", json!({}), [0, 0, 1]),
         ("cvm.stats", json!({"program": "asks"}), [0, 0, 3]),
         ("cvm.latency", json!({}), [0, 0, 1]),

@@ -72,7 +72,7 @@ fn an_answer_by_key_may_come_before_its_question() {
     let calls = scene.run(&["calls", "m", "--json"]).expect_exit(0).values();
     let verdict = calls.iter().find(|call| call["prompt"] == "Your verdict?").unwrap();
     assert_eq!(
-        (&verdict["by"], &verdict["result"], &verdict["key"]),
+        (&verdict["response"]["by"], &verdict["response"]["result"], &verdict["key"]),
         (&json!("ada"), &json!("fine"), &json!("verdict"))
     );
     scene.run(&["answer", "m", "--call", "c", "--key", "k", "--text", "x"]).expect_exit(2).expect_stderr(&["--key"]);
@@ -99,7 +99,8 @@ fn show_lists_open_calls_and_their_workers() {
     let output = scene.run(&["show", "m"]).expect_exit(0).out;
     assert!(output.contains("(mail, line 9)\n? mail {\"to\":\"ada\"}\n  claimed by w1, lease ends in "), "{output}");
     let call = scene.show("m")["calls"][0].clone();
-    assert_eq!((&call["kind"], &call["args"], &call["owner"]), (&json!("mail"), &json!({"to": "ada"}), &json!("w1")));
+    assert_eq!((&call["kind"], &call["args"]), (&json!("mail"), &json!({"to": "ada"})));
+    assert_eq!(call["claim"]["owner"], "w1");
     scene.run(&["answer", "m", "--text", "sent"]).expect_exit(3);
     let output = scene.run(&["show", "m"]).expect_exit(0).out;
     assert!(output.contains("(timer, line 10)\n  sleeps until ") && output.contains(" (in 10m)\n"), "{output}");
