@@ -160,8 +160,7 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
     recorder.call("store.info", json!({})).await;
     recorder.call("cvm.overview", json!({})).await;
     recorder.call("cvm.list", json!({"status": "complete", "program": "p", "limit": 5})).await;
-    recorder.call("cvm.active", json!({})).await;
-    recorder.call("cvm.history", json!({"program": "p"})).await;
+    recorder.call("cvm.list", json!({"status": ["running", "paused"], "sort": "started"})).await;
     recorder.call("cvm.logs", json!({"execution": "e", "limit": 2})).await;
     recorder.call("cvm.logs", json!({"event": "cc_call", "since": 0, "before": i64::MAX >> 12})).await;
     recorder.call("cvm.slowest", json!({})).await;
