@@ -65,7 +65,6 @@ pub struct AddReminder {
 // A command names the documents that it needs, and decides from them alone: no clock, no store. The engine commits the
 // decision.
 impl Command for AddReminder {
-    const NAME: &'static str = "notes.add";
     type Output = Reminder;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -91,7 +90,6 @@ pub struct Snooze {
 }
 
 impl Command for Snooze {
-    const NAME: &'static str = "notes.snooze";
     type Output = Reminder;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -116,7 +114,6 @@ pub struct Finish {
 }
 
 impl Command for Finish {
-    const NAME: &'static str = "notes.finish";
     type Output = Reminder;
 
     fn reads(&self, _: &View) -> ReadSet {

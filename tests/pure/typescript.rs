@@ -308,7 +308,7 @@ async fn call_apps(recorder: &mut RecordedCalls) {
         ),
         ("apps.metrics.list", json!({"executionId": "app", "since": 0, "descending": true, "limit": 5})),
         ("apps.metrics.summary", json!({"appId": 1, "names": ["cpu"], "hours": 1, "spanSeconds": 60})),
-        ("apps.audit.list", json!({"command": "apps.step_claim"})),
+        ("apps.audit.list", json!({"command": "apps.step.claim"})),
     ];
     for (name, parameters) in calls {
         recorder.call(name, parameters).await;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use runstate::decision::{Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
+use runstate::decision::{Command, Ctx, Decision, LoadedEntity, OperationName, ReadSet, Rejection, View};
 use runstate::engine::{Engine, Error};
 use runstate::lease::{Claim, ClaimResult, ItemKind, Lease, LeaseNames, Leased, NextAvailable, StoredLease, claimed};
 use runstate::lease_names;
@@ -43,7 +43,7 @@ impl Leased for Chore {
     type Work = ClaimedChore;
     type Claimed = ClaimedChore;
 
-    const NAMES: LeaseNames = lease_names!("house.chore.", "house.chore_", "chore ");
+    const NAMES: LeaseNames = lease_names!("house.chore");
     const KIND: Option<ItemKind> = Some(ItemKind { field: "kind", plural: "kinds of chores" });
 
     fn lease(&self) -> Option<Lease> {
@@ -82,14 +82,14 @@ impl Leased for Chore {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, OperationName)]
+#[operation(name = "house.chore.add")]
 struct AddChore {
     id: String,
     kind: String,
 }
 
 impl Command for AddChore {
-    const NAME: &'static str = "house.add";
     type Output = ();
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -103,14 +103,14 @@ impl Command for AddChore {
 }
 
 /// How an attempt has ended. The output is the time of the next one.
-#[derive(Serialize)]
+#[derive(Serialize, OperationName)]
+#[operation(name = "house.chore.report")]
 struct Report {
     claimed: ClaimedChore,
     retry: Option<Backoff>,
 }
 
 impl Command for Report {
-    const NAME: &'static str = "house.report";
     type Output = Option<Timestamp>;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Timestamp>>, Rejection> {

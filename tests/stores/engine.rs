@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use runstate::decision::{CachedValue, Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use runstate::decision::{CachedValue, Change, Command, Ctx, Decision, OperationName, ReadSet, Rejection, View};
 use runstate::engine::{Engine, Error, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
@@ -29,7 +29,8 @@ fn audit(command: AuditedCommand<'_>) -> Result<Change, Rejection> {
 }
 
 /// Adds to a counter, up to a limit.
-#[derive(Serialize)]
+#[derive(Serialize, OperationName)]
+#[operation(name = "test.row.add")]
 struct Add {
     id: &'static str,
     by: i64,
@@ -39,7 +40,6 @@ struct Add {
 const ADD: Add = Add { id: "c", by: 1, most: i64::MAX };
 
 impl Command for Add {
-    const NAME: &'static str = "test.add";
     type Output = i64;
 
     fn subject(&self) -> Option<Key> {

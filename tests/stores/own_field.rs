@@ -39,7 +39,6 @@ mod older {
     }
 
     impl Command for AddReminder {
-        const NAME: &'static str = "notes.add";
         type Output = Reminder;
 
         fn reads(&self, _: &View) -> ReadSet {
@@ -85,7 +84,6 @@ mod newer {
     }
 
     impl Command for AddReminder {
-        const NAME: &'static str = "notes.add";
         type Output = Reminder;
 
         fn reads(&self, _: &View) -> ReadSet {

@@ -33,7 +33,7 @@ use schema::ValueSchema;
 pub struct OperationCommand {
     signature: &'static Signature,
     /// The words of the command. If a hand-written command has them, it is the command of the operation.
-    words: &'static str,
+    words: String,
     face: Face,
     documentation: String,
     parameters: Json,
@@ -56,8 +56,10 @@ pub fn check_declarations(domains: &[&'static Domain]) -> Result<(), CliError> {
         return Ok(());
     }
     Registry::new(&[domain::ALL, domains].concat()).map_err(|refused| usage(refused.to_string()))?;
-    let words = |signature: &Signature| Some((signature.description?)().command_line.split(' ').collect::<Vec<_>>());
-    let mut known: Vec<Vec<&str>> = signatures_of(domain::ALL).filter_map(words).collect();
+    let words = |signature: &Signature| {
+        Some((signature.description?)().command_line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    };
+    let mut known: Vec<Vec<String>> = signatures_of(domain::ALL).filter_map(words).collect();
     for signature in domains.iter().flat_map(|domain| domain.operations).map(|operation| &operation.signature) {
         let Some(words) = words(signature) else { continue };
         let is_taken = words.first().is_none_or(|word| help::is_grouped(word))
@@ -151,7 +153,7 @@ impl OperationCommand {
         })
     }
 
-    fn words(&self) -> Vec<&'static str> {
+    fn words(&self) -> Vec<&str> {
         self.words.split(' ').collect()
     }
 
@@ -182,7 +184,7 @@ impl OperationCommand {
 
     fn command(&self) -> Command {
         let name = self.words().pop().unwrap_or_default();
-        let mut command = Command::new(name)
+        let mut command = Command::new(name.to_owned())
             // A parameter may be a version.
             .disable_version_flag(true);
         for parameter in self.arguments() {
@@ -255,10 +257,12 @@ mod tests {
 
     #[test]
     fn a_domain_whose_operation_has_the_command_of_another_is_refused() {
-        static LIST: OperationDeclaration = operation("a.list", || Description::new::<NoParameters, bool>("", "list"));
+        static LIST: OperationDeclaration =
+            operation("a.list", || Description::new::<NoParameters, bool>("a.list", "", Some("list")));
         static GROUP: OperationDeclaration =
-            operation("b.due", || Description::new::<NoParameters, bool>("", "due run x"));
-        static FREE: OperationDeclaration = operation("c.free", || Description::new::<NoParameters, bool>("", "free"));
+            operation("b.due", || Description::new::<NoParameters, bool>("b.due", "", Some("due run x")));
+        static FREE: OperationDeclaration =
+            operation("c.free", || Description::new::<NoParameters, bool>("c.free", "", Some("free")));
         static DOMAINS: [Domain; 3] = [
             Domain::new("a").operations(&[&LIST]),
             Domain::new("b").operations(&[&GROUP]),

@@ -8,7 +8,6 @@ use syn::{Attribute, Data, DeriveInput, Expr, Ident, LitInt, LitStr, Path};
 use crate::field::StoredField;
 use crate::index::{IndexAttribute, IndexField, TtlAttribute, parse_condition};
 use crate::name::{self, Case};
-use crate::operation::default_command_line;
 
 const ENTITY_ATTRIBUTES: &[&str] = &[
     "collection",
@@ -408,7 +407,7 @@ impl<'a> Struct<'a> {
         let operation = |verb: &str, result: TokenStream, query: TokenStream, documentation: String| {
             let attributes = if verb == "list" { &self.attributes.list } else { &self.attributes.show };
             let name = attributes.operation(domain, noun, verb);
-            let cli = attributes.cli.as_ref().map_or_else(|| default_command_line(&name), LitStr::value);
+            let cli = attributes.cli.as_ref().map_or_else(|| quote!(None), |cli| quote!(Some(#cli)));
             quote! {
                 ::runstate::operation::OperationDeclaration {
                     signature: ::runstate::operation::Signature {
@@ -416,9 +415,9 @@ impl<'a> Struct<'a> {
                         kind: ::runstate::operation::OperationKind::Query,
                         creates: false,
                         parameters: <#query as ::runstate::operation::Parameters>::PARAMETERS,
-                        description: ::runstate::description!(#documentation, #cli, #query, #result),
+                        description: ::runstate::description!(#name, #documentation, #cli, #query, #result),
                     },
-                    parse: |parameters| ::runstate::operation::parse_query::<#query, #query>(#name, parameters),
+                    parse: ::runstate::operation::parse_query::<#query, #query>,
                 }
             }
         };

@@ -15,11 +15,17 @@ mod wire;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Derives `Operation` and `Parameters` for the struct of an operation's parameters.
+/// Derives `Operation`, `OperationName` and `Parameters` for the struct of an operation's parameters.
 #[proc_macro_derive(Operation, attributes(operation))]
 pub fn derive_operation(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand(operation::operation(&input))
+}
+
+/// Derives `OperationName` for a command or query that callers cannot invoke by name.
+#[proc_macro_derive(OperationName, attributes(operation))]
+pub fn derive_operation_name(input: TokenStream) -> TokenStream {
+    expand(operation::operation_name(&parse_macro_input!(input as DeriveInput)))
 }
 
 /// Derives `Parameters` and `Parameter` for a struct that is a parameter. With `#[operation(open)]` it ignores unknown

@@ -2,7 +2,7 @@
 
 use crate::name::{self, Case};
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::{Attribute, Data, DeriveInput, Error, Expr, Field, Fields, LitStr, Result, Type, parse_quote};
 
 /// The attributes of a struct: `#[operation(name = "cvm.start", query, cli = "start", command = Answer)]`. A generic
@@ -36,7 +36,7 @@ struct DeclaredParameter<'a> {
     name: Expr,
 }
 
-pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
+fn attributes(input: &DeriveInput) -> Result<OperationAttributes> {
     let mut attributes = OperationAttributes::default();
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("operation")) {
         attribute.parse_nested_meta(|meta| {
@@ -60,19 +60,40 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
             Ok(())
         })?;
     }
-    let name = attributes.name.ok_or_else(|| {
+    Ok(attributes)
+}
+
+/// `OperationName` of a command or query.
+pub fn operation_name(input: &DeriveInput) -> Result<TokenStream> {
+    implement_name(input, attributes(input)?.name)
+}
+
+fn implement_name(input: &DeriveInput, name: Option<Expr>) -> Result<TokenStream> {
+    let name = name.ok_or_else(|| {
         Error::new_spanned(&input.ident, "an operation needs a name: `#[operation(name = \"domain.verb\")]`")
     })?;
-    let command_line = match (attributes.command_line, text(&name)) {
-        (_, Some(name)) if !is_operation_name(&name.value()) => {
-            let message = "an operation's name is `domain.verb` or `domain.noun.verb`, each word in camel case";
-            return Err(Error::new_spanned(name, message));
+    if text(&name).is_some_and(|name| !is_operation_name(&name.value())) {
+        let message = "an operation's name is `domain.verb` or `domain.noun.verb`, each word in camel case";
+        return Err(Error::new_spanned(name, message));
+    }
+    let ident = &input.ident;
+    let (generics, types, bounds) = input.generics.split_for_impl();
+    Ok(quote! {
+        impl #generics ::runstate::decision::OperationName for #ident #types #bounds {
+            const NAME: &'static str = #name;
         }
-        (Some(words), _) => quote!(#words),
-        (None, Some(name)) => default_command_line(&name.value()).to_token_stream(),
-        (None, None) => return Err(Error::new_spanned(&name, "a constant as a name needs `cli = …` too")),
+    })
+}
+
+pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
+    let attributes = attributes(input)?;
+    let own_name = attributes.name.as_ref().and_then(text).map(LitStr::value);
+    let name = implement_name(input, attributes.name)?;
+    let command_line = match attributes.command_line {
+        Some(words) => quote!(::std::option::Option::Some(#words)),
+        None => quote!(::std::option::Option::None),
     };
-    let parameters = parameters(input, text(&name).map(LitStr::value).as_deref())?;
+    let parameters = parameters(input, own_name.as_deref())?;
     let implementation = implement_parameters(input, &parameters);
     let ident = &input.ident;
     let (kind, output, parse) = match attributes.is_query {
@@ -87,23 +108,26 @@ pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
         .result
         .map_or_else(|| quote!(<#command as ::runstate::decision::#output>::Output), |result| quote!(#result));
     Ok(quote! {
+        #name
+
         #implementation
 
         impl #generics ::runstate::operation::Operation for #ident #types #bounds {
             const OPERATION: ::runstate::operation::OperationDeclaration = ::runstate::operation::OperationDeclaration {
                 signature: ::runstate::operation::Signature {
-                    name: #name,
+                    name: <Self as ::runstate::decision::OperationName>::NAME,
                     kind: ::runstate::operation::OperationKind::#kind,
                     creates: #creates,
                     parameters: <Self as ::runstate::operation::Parameters>::PARAMETERS,
                     description: ::runstate::description!(
+                        <Self as ::runstate::decision::OperationName>::NAME,
                         #documentation,
                         #command_line,
                         Self,
                         #result
                     ),
                 },
-                parse: |parameters| ::runstate::operation::#parse::<Self, #command>(#name, parameters),
+                parse: ::runstate::operation::#parse::<Self, #command>,
             };
         }
     })
@@ -308,13 +332,4 @@ fn text(name: &Expr) -> Option<&LitStr> {
 
 fn is_operation_name(name: &str) -> bool {
     (2..=3).contains(&name.split('.').count()) && name.split('.').all(name::is_camel_case_word)
-}
-
-/// `session heartbeat` of `orchestration.session.heartbeat`, `cvm remove-program` of `cvm.removeProgram`.
-pub fn default_command_line(name: &str) -> String {
-    let mut words: Vec<String> = name.split('.').map(|word| name::snake_case(word).replace('_', "-")).collect();
-    if words.len() > 2 {
-        words.remove(0);
-    }
-    words.join(" ")
 }

@@ -259,7 +259,9 @@ fn errors_of_queries_point_at_their_attributes() {
 }
 
 #[test]
-fn a_constant_as_the_name_of_an_operation_needs_a_command_line() {
-    let source = "#[operation(name = L::NAME)] struct Touch<L> { id: String }";
-    assert_error(error(operation::operation, source), "L::NAME", "a constant as a name needs `cli = …` too");
+fn names_of_operations_are_checked() {
+    let named = |attribute: &str| error(operation::operation_name, &format!("#[operation({attribute})] struct Touch;"));
+    assert_error(named("name = \"touch\""), "\"touch\"", "`domain.verb` or `domain.noun.verb`");
+    assert_error(named("name = \"a.touch_it\""), "\"a.touch_it\"", "each word in camel case");
+    assert_error(named("query"), "Touch", "an operation needs a name");
 }

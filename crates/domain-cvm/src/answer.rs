@@ -161,7 +161,6 @@ fn answer_call(
 }
 
 impl Command for AnswerCall {
-    const NAME: &'static str = "cvm.answer";
     type Output = ExecutionStatus;
 
     fn check(&self) -> Result<(), Rejection> {
@@ -231,7 +230,6 @@ pub struct CompleteCall {
 }
 
 impl Command for CompleteCall {
-    const NAME: &'static str = "cvm.complete";
     type Output = ExecutionStatus;
 
     fn check(&self) -> Result<(), Rejection> {

@@ -18,7 +18,7 @@ use super::work::Work;
 /// Claims one open call of the given kinds, or the given call, for a worker until its lease ends. The result is null if
 /// there is none.
 #[derive(Debug, Operation)]
-#[operation(name = "cvm.claim", command = Claim<Call>, result = Option<Work>)]
+#[operation(name = Call::NAMES.claim, command = Claim<Call>, result = Option<Work>)]
 pub struct ClaimParameters {
     /// The kinds of calls, at most 16: `cc`, the names of tools.
     kinds: Option<Vec<String>>,
@@ -52,7 +52,7 @@ impl TryFrom<ClaimParameters> for Claim<Call> {
 ///
 /// Errors: `limit` (more than 16 kinds).
 #[derive(Debug, Operation)]
-#[operation(name = "cvm.nextAvailable", query, command = NextAvailable<Call>)]
+#[operation(name = Call::NAMES.next_available, query, command = NextAvailable<Call>)]
 pub struct NextAvailableParameters {
     /// The kinds of calls, at most 16: `cc`, the names of tools.
     kinds: Vec<String>,
@@ -94,7 +94,7 @@ impl Leased for Call {
     type Work = Work;
     type Claimed = ClaimedCall;
 
-    const NAMES: LeaseNames = lease_names!("cvm.", "cvm.", "cvm ");
+    const NAMES: LeaseNames = lease_names!("cvm");
     const ID: &'static str = "call";
     const KIND: Option<ItemKind> = Some(ItemKind { field: "kind", plural: "kinds of calls" });
     const AVAILABLE_AT: &'static str = "availableAt";

@@ -50,7 +50,6 @@ pub struct FailedCall {
 }
 
 impl Command for Fail {
-    const NAME: &'static str = "cvm.fail";
     type Output = FailedCall;
 
     fn subject(&self) -> Option<Key> {

@@ -7,7 +7,7 @@
 //! reason.
 
 use runstate_core::decision::{
-    Change, Command, Ctx, Decision, Hint, Lifecycle, LoadedEntity, ReadSet, Rejection, View,
+    Change, Command, Ctx, Decision, Hint, Lifecycle, LoadedEntity, OperationName, ReadSet, Rejection, View,
 };
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
@@ -40,7 +40,8 @@ fn invalid(field: &str, reason: impl ToString) -> Rejection {
 
 /// Imports a program with its id and times. A program with the same id and source exists already and stays. If another
 /// program has the name, which the older storage allowed, the name of this program is its id.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "cvm.importProgram")]
 pub struct ImportProgram {
     /// Its id.
     pub id: String,
@@ -81,7 +82,6 @@ pub struct ImportedBytecode {
 }
 
 impl Command for ImportProgram {
-    const NAME: &'static str = "cvm.carry_program";
     type Output = LoadedProgram;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -160,7 +160,8 @@ fn require_absent(view: &View, id: &str) -> Result<(), Rejection> {
 }
 
 /// Imports rows of an execution that does not exist yet. Rows that exist already stay as they are.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "cvm.importRows")]
 pub struct ImportRows {
     /// The execution.
     pub execution: String,
@@ -193,7 +194,6 @@ impl ImportedRow {
 }
 
 impl Command for ImportRows {
-    const NAME: &'static str = "cvm.carry_rows";
     type Output = u64;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -243,7 +243,8 @@ impl Call {
 }
 
 /// Imports an execution on version 1 of its program.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "cvm.importExecution")]
 pub struct ImportExecution {
     /// Its id.
     pub id: String,
@@ -382,7 +383,6 @@ impl ImportExecution {
 }
 
 impl Command for ImportExecution {
-    const NAME: &'static str = "cvm.carry_execution";
     type Output = ExecutionStatus;
 
     fn subject(&self) -> Option<Key> {

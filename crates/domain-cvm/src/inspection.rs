@@ -2,7 +2,7 @@
 //! it checks the head against its child rows: heap and calls in one decision ([`Inspect`]), the output row by row
 //! ([`OutputCheck`]).
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
+use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, View};
 use runstate_core::id::{hex, sha256};
 use runstate_core::limits::HEAP_BYTES;
 use runstate_core::operation::Operation;
@@ -18,7 +18,8 @@ use crate::Settings;
 
 /// Checks the head of an execution: its program exists, its machine can be restored from its heap pages, and it waits
 /// for its open calls. Changes nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, OperationName)]
+#[operation(name = "cvm.inspect")]
 pub struct Inspect {
     /// The execution.
     pub id: String,
@@ -44,7 +45,6 @@ pub struct Inspection {
 }
 
 impl DomainQuery for Inspect {
-    const NAME: &'static str = "cvm.inspect";
     /// `None`: the execution does not exist, or is being deleted.
     type Output = Option<Inspection>;
 
@@ -162,7 +162,6 @@ pub struct Variables {
 }
 
 impl DomainQuery for Variables {
-    const NAME: &'static str = "cvm.variables";
     type Output = Vec<FrameView>;
 
     fn reads(&self, view: &View) -> ReadSet {

@@ -11,7 +11,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use runstate_core::decision::{
-    AnyCommand, CachedValue, Change, Command, Ctx, Decision, Ports, ReadSet, Rejection, TypedCommand, View,
+    AnyCommand, CachedValue, Change, Command, Ctx, Decision, OperationName, Ports, ReadSet, Rejection, TypedCommand,
+    View,
 };
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
@@ -168,7 +169,8 @@ pub const DEFAULT_ENTRY: &str = "main.ts";
 
 /// Loads a program under a name. Loading the same source again changes nothing; a changed source, or a changed file,
 /// becomes the next version.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, OperationName)]
+#[operation(name = LoadParameters::NAME)]
 pub struct Load {
     /// The name.
     pub name: String,
@@ -294,7 +296,6 @@ pub struct LoadedProgram {
 }
 
 impl Command for Load {
-    const NAME: &'static str = "cvm.load";
     type Output = LoadedProgram;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -468,7 +469,6 @@ pub fn in_use_error(name: &str, execution: &str) -> (ErrorCode, String) {
 }
 
 impl Command for RemoveProgram {
-    const NAME: &'static str = "cvm.remove_program";
     type Output = RemovedProgram;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -505,7 +505,8 @@ impl Command for RemoveProgram {
 
 /// Collects the versions of a removed program, and then its tombstone. While executions use them, it is due again after
 /// the grace period.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "cvm.collectProgram")]
 pub(super) struct CollectProgram {
     /// The program.
     pub id: String,
@@ -529,7 +530,6 @@ impl CollectProgram {
 }
 
 impl Command for CollectProgram {
-    const NAME: &'static str = "cvm.collect_program";
     type Output = CollectionProgress;
 
     fn reads(&self, view: &View) -> ReadSet {

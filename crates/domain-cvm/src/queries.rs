@@ -123,7 +123,6 @@ pub struct ExecutionProgress {
 }
 
 impl DomainQuery for PollExecution {
-    const NAME: &'static str = "cvm.progress";
     type Output = ExecutionProgress;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -210,7 +209,6 @@ pub struct ExecutionStatusDetails {
 }
 
 impl DomainQuery for ShowStatus {
-    const NAME: &'static str = "cvm.status";
     type Output = ExecutionStatusDetails;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -290,7 +288,6 @@ fn output(view: &View, execution: &ExecutionHead) -> Result<Vec<String>, Rejecti
 }
 
 impl DomainQuery for ShowOutput {
-    const NAME: &'static str = "cvm.lines";
     type Output = Vec<String>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -304,7 +301,6 @@ impl DomainQuery for ShowOutput {
 }
 
 impl DomainQuery for Show {
-    const NAME: &'static str = "cvm.show";
     type Output = Execution;
 
     fn reads(&self, view: &View) -> ReadSet {

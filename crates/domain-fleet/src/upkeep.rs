@@ -1,7 +1,7 @@
 //! Jobs that run at fixed times, and the log of what they did.
 
 use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, TypedCommand, View,
+    AnyCommand, Command, Ctx, Decision, LoadedEntity, OperationName, ReadSet, Rejection, TypedCommand, View,
 };
 use runstate_core::id::natural_uuid;
 use runstate_core::operation::{DueKind, DueRow};
@@ -114,14 +114,14 @@ impl UpkeepJob {
 }
 
 /// Schedules a job again that a clock ahead of time has postponed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "fleet.upkeep.reschedule")]
 struct Reschedule {
     /// The job.
     id: String,
 }
 
 impl Command for Reschedule {
-    const NAME: &'static str = "fleet.upkeep_reschedule";
     type Output = ();
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -136,7 +136,8 @@ impl Command for Reschedule {
 }
 
 /// Records that the views of the store were refreshed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "fleet.upkeep.recordRefresh")]
 struct RecordRefresh {
     /// When the job was due.
     due_at: Timestamp,
@@ -145,7 +146,6 @@ struct RecordRefresh {
 }
 
 impl Command for RecordRefresh {
-    const NAME: &'static str = "fleet.views_refresh";
     /// As `rows`.
     type Output = Option<u64>;
 

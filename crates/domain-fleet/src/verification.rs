@@ -1,7 +1,7 @@
 //! Verification: the amounts of a budget agree with each other, with its reservations and with its uses; no checkpoint
 //! is before itself.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, TypedQuery, View};
 use runstate_core::lease::lease_check;
 use runstate_core::operation::EntityCheck;
 use runstate_core::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Key, parse_decimal};
@@ -35,6 +35,8 @@ const USED: &str = "used";
 const RESERVED: &str = "reserved";
 
 /// Checks a budget with its reservations and uses. Changes nothing.
+#[derive(OperationName)]
+#[operation(name = "fleet.budget.inspect")]
 struct InspectBudget {
     id: String,
 }
@@ -66,7 +68,6 @@ fn sum(view: &View, name: &str) -> Option<Decimal> {
 }
 
 impl DomainQuery for InspectBudget {
-    const NAME: &'static str = "fleet.inspect_budget";
     /// `None`: the budget does not exist.
     type Output = Option<FleetInspection>;
 
@@ -116,12 +117,13 @@ impl DomainQuery for InspectBudget {
 }
 
 /// Checks the tree above a checkpoint. Changes nothing.
+#[derive(OperationName)]
+#[operation(name = "fleet.checkpoint.inspect")]
 struct InspectCheckpoint {
     id: String,
 }
 
 impl DomainQuery for InspectCheckpoint {
-    const NAME: &'static str = "fleet.inspect_checkpoint";
     /// `None`: the checkpoint does not exist.
     type Output = Option<FleetInspection>;
 

@@ -102,14 +102,23 @@ fn take_command_id(signature: &Signature, parameters: &mut Document) -> Result<O
 
 /// Declares an operation of the engine.
 macro_rules! engine_operation {
-    ($(#[doc = $doc:literal])+ $name:literal, $cli:literal, $kind:ident, $parameters:ty => $result:ty, $run:expr) => {
+    (
+        $(#[doc = $doc:literal])+
+        $name:literal $(as $cli:literal)?, $kind:ident, $parameters:ty => $result:ty, $run:expr
+    ) => {
         EngineOperation {
             signature: Signature {
                 name: $name,
                 kind: OperationKind::$kind,
                 creates: false,
                 parameters: <$parameters as Parameters>::PARAMETERS,
-                description: runstate_core::description!(concat!($($doc, "\n"),+), $cli, $parameters, $result),
+                description: runstate_core::description!(
+                    $name,
+                    concat!($($doc, "\n"),+),
+                    None$(.or(Some($cli)))?,
+                    $parameters,
+                    $result
+                ),
             },
             run: |engine, parameters, id| {
                 Box::pin(async move {
@@ -126,38 +135,40 @@ macro_rules! engine_operation {
 pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
     engine_operation!(
         /// Information about the store: capabilities, health, and the number of documents in each collection.
-        "store.info", "info", Query, NoParameters => Info, async |engine: Engine, _, _| engine.info().await
+        "store.info" as "info", Query, NoParameters => Info, async |engine: Engine, _, _| engine.info().await
     ),
     engine_operation!(
         /// The reason why the store cannot be used now; null if it can. Reads one row, whatever the store holds.
-        "store.health", "health", Query, NoParameters => Option<Error>, async |engine: Engine, _, _| Ok(engine.health().await)
+        "store.health" as "health", Query, NoParameters => Option<Error>,
+        async |engine: Engine, _, _| Ok(engine.health().await)
     ),
     engine_operation!(
         /// The capabilities of the store.
-        "store.capabilities", "store capabilities", Query, NoParameters => Capabilities,
+        "store.capabilities", Query, NoParameters => Capabilities,
         async |engine: Engine, _, _| Ok(engine.store().capabilities())
     ),
     engine_operation!(
         /// Checks all that the store holds: documents, indexes, references, and that the documents of each entity agree
         /// with each other.
-        "store.verify", "verify", Query, NoParameters => VerifyReport, async |engine: Engine, _, _| engine.verify(|_| {}).await
+        "store.verify" as "verify", Query, NoParameters => VerifyReport,
+        async |engine: Engine, _, _| engine.verify(|_| {}).await
     ),
     engine_operation!(
         /// Committed changes after a position, in commit order, each at least once. If there are none it waits for one.
         ///
         /// Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
         /// without a position), `invalid` (it is not a position).
-        "store.changes", "store changes", Query, ChangesParameters => StoreChanges, store_changes
+        "store.changes", Query, ChangesParameters => StoreChanges, store_changes
     ),
     engine_operation!(
         /// Runs the work that is due now, of all domains, and removes the rows that have expired: all of them, or with
         /// the pace `slice` at most `limit` of each collection.
-        "due.run", "due run", Command, RunDueParameters => DueReport, run_due
+        "due.run", Command, RunDueParameters => DueReport, run_due
     ),
     engine_operation!(
         /// The time at which work is next due, in milliseconds since 1970; null: not before another command. A time in
         /// the past means now.
-        "due.next", "due next", Query, NextDueParameters => Option<Timestamp>,
+        "due.next", Query, NextDueParameters => Option<Timestamp>,
         async |engine: Engine, NextDueParameters { known }, _| {
             engine.next_due(if known { Freshness::Session } else { Freshness::Linearizable }).await
         }
@@ -172,27 +183,27 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         /// Errors: `invalid` (not a valid declaration, or one that is not compatible with the stored one),
         /// `newer_version` (an older version than the stored one; a different declaration without a version, where the
         /// stored one has a version), `limit`.
-        "documents.declare", "documents declare", Command, CollectionDeclaration => CollectionDeclaration,
+        "documents.declare", Command, CollectionDeclaration => CollectionDeclaration,
         async |engine, parameters, _| operations::declare(engine, parameters).await
     )
     .creating(),
     engine_operation!(
         /// The declared collections of documents, by name.
-        "documents.collections", "documents collections", Query, NoParameters => Vec<CollectionDeclaration>,
+        "documents.collections", Query, NoParameters => Vec<CollectionDeclaration>,
         async |engine, _, _| operations::collections(engine).await
     ),
     engine_operation!(
         /// The documents with these ids, in their order; null for a document that does not exist.
         ///
         /// Errors: `not_found` (the collection is not declared), `limit`.
-        "documents.get", "documents get", Query, GetDocuments => Vec<Option<DocumentReply>>,
+        "documents.get", Query, GetDocuments => Vec<Option<DocumentReply>>,
         async |engine, parameters, _| operations::get(engine, parameters).await
     ),
     engine_operation!(
         /// Documents that match a condition, in order, page by page.
         ///
         /// Errors: `not_found` (the collection is not declared), `limit`, `invalid` (the cursor is of another query).
-        "documents.query", "documents query", Query, QueryDocuments => Page<DocumentReply>,
+        "documents.query", Query, QueryDocuments => Page<DocumentReply>,
         async |engine, parameters, _| operations::query(engine, parameters).await
     ),
     engine_operation!(
@@ -202,7 +213,7 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         /// Errors: `conflict` (a document does not have the expected revision; `details` has both), `not_found` (the
         /// collection is not declared, or a patched document does not exist), `invalid`, `unique_violation`,
         /// `too_large`, `limit`; those of the command.
-        "documents.commit", "documents commit", Command, CommitDocuments => CommitReply, operations::commit
+        "documents.commit", Command, CommitDocuments => CommitReply, operations::commit
     ),
     engine_operation!(
         /// Committed changes of documents after a position, in commit order, each at least once. If there are none it
@@ -210,7 +221,7 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         ///
         /// Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
         /// without a position), `invalid` (it is not a position).
-        "documents.changes", "documents changes", Query, DocumentChangesParameters => DocumentChanges,
+        "documents.changes", Query, DocumentChangesParameters => DocumentChanges,
         async |engine, parameters, _| operations::changes(engine, parameters).await
     ),
 ];

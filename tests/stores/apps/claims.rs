@@ -121,8 +121,8 @@ fn each_command_has_a_row_in_the_audit_log() {
     let mut commands: Vec<_> =
         rows["items"].as_array().unwrap().iter().map(|row| row["command"].as_str().unwrap()).collect();
     commands.sort_unstable();
-    assert_eq!(commands, ["apps.configuration_save", "apps.execution_start", "apps.step_claim", "apps.step_complete"]);
-    let complete = rows["items"].as_array().unwrap().iter().find(|row| row["command"] == "apps.step_complete").unwrap();
+    assert_eq!(commands, ["apps.configuration.save", "apps.execution.start", "apps.step.claim", "apps.step.complete"]);
+    let complete = rows["items"].as_array().unwrap().iter().find(|row| row["command"] == "apps.step.complete").unwrap();
     assert_eq!((&complete["target"], &complete["actor"]), (&json!("apps.executions/e"), &json!("unknown")));
     assert_eq!((&complete["outcome"], &complete["cmd"]), (&json!("ok"), &complete["id"]));
 }

@@ -118,7 +118,7 @@ fn killed_workers_complete_every_step_once() {
             }
             // Each commit that completed a step has a row.
             let filter =
-                json!({"target": format!("apps.executions/{id}"), "command": "apps.step_complete", "limit": 1_000});
+                json!({"target": format!("apps.executions/{id}"), "command": "apps.step.complete", "limit": 1_000});
             let rows = call(&engine, "audit.list", filter).await;
             assert_eq!(rows["items"].as_array().unwrap().len(), STEPS as usize, "{id}");
         }

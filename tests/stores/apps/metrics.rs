@@ -70,7 +70,7 @@ fn a_repeat_records_nothing_and_another_command_is_refused() {
     scene.ok("metrics.record", record(1));
     assert_eq!(scene.code("metrics.record", record(2)), "command_id_reused");
     assert_eq!(samples(&scene, json!({"executionId": "e"})).len(), 1);
-    let audited = scene.ok("audit.list", json!({"command": "apps.metrics_record"}));
+    let audited = scene.ok("audit.list", json!({"command": "apps.metrics.record"}));
     assert_eq!(audited["items"], json!([]), "rows of a time series are committed alone");
 }
 

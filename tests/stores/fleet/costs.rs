@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use runstate::client::{Answer, Cvm};
-use runstate::decision::{Change, Command, Cost, Ctx, Decision, Rejection, View};
+use runstate::decision::{Change, Command, Cost, Ctx, Decision, OperationName, Rejection, View};
 use runstate::domain::cvm::{self, Fail, REFUSAL_DELAY, Start, Status, Work};
 use runstate::domain::fleet;
 use runstate::engine::{Engine, Error};
@@ -443,14 +443,14 @@ static NOTES: Collection = Collection::new("priced.notes", 1).fields(&[Field::te
 static PRICED: Domain = Domain::new("priced").collections(&[&NOTES]);
 
 /// A command of another domain, with a cost.
-#[derive(Serialize)]
+#[derive(Serialize, OperationName)]
+#[operation(name = "priced.note.write")]
 struct WriteNote {
     title: &'static str,
     amount: &'static str,
 }
 
 impl Command for WriteNote {
-    const NAME: &'static str = "priced.write";
     type Output = String;
 
     fn cost(&self, _: &View) -> Option<Cost> {

@@ -149,7 +149,7 @@ fn a_domain_is_described_like_the_built_in_ones() {
     let engine = open();
     let signature = engine.signatures().find(|signature| signature.name == "notes.reminder.add").unwrap();
     let description = (signature.description.unwrap())();
-    assert_eq!((description.documentation, description.command_line), ("Adds a reminder.", "reminder add"));
+    assert_eq!((description.documentation, &*description.command_line), ("Adds a reminder.", "reminder add"));
     assert_eq!(description.parameters.get("required"), Some(&json!(["id", "text", "due"])));
     assert_eq!(description.parameters.pointer("/properties/due/description"), Some(&json!("When it is due.")));
 }

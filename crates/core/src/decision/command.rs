@@ -13,14 +13,19 @@ use super::{Cost, Ctx, Decision, Ports, ReadSet, Rejection, View};
 use crate::marker::MaybeSync;
 use crate::schema::Key;
 
+/// The name of a command or query. `#[derive(Operation)]` implements it, and `#[derive(OperationName)]` for one that
+/// callers cannot invoke by name; both read `#[operation(name = "…")]`.
+pub trait OperationName {
+    /// `domain.verb` or `domain.noun.verb`, as used by callers, logs, audits and fingerprints. It is stored, so it must
+    /// not change.
+    const NAME: &'static str;
+}
+
 /// A request of a caller that changes documents. One that only reads is a [`DomainQuery`](super::DomainQuery).
 ///
 /// The serialized form of a command distinguishes a repeat from another command under the same id. It is stored, so it
 /// must not change.
-pub trait Command: Serialize + MaybeSync {
-    /// The command's name, `domain.verb`, as used by logs and fingerprints. It is stored, so it must not change.
-    const NAME: &'static str;
-
+pub trait Command: OperationName + Serialize + MaybeSync {
     /// The result for the caller. The ledger keeps it, so a repeat returns the same result. It has at most 4 KiB of
     /// JSON: where it holds texts, bound them so that it fits. A command whose result is larger is refused as
     /// `too_large`.
@@ -83,7 +88,7 @@ pub trait Command: Serialize + MaybeSync {
 
 /// The operations of a command that the engine needs.
 pub trait AnyCommand: MaybeSync {
-    /// [`Command::NAME`].
+    /// See [`OperationName::NAME`].
     fn name(&self) -> &'static str;
 
     /// See [`Command::check`].

@@ -23,13 +23,14 @@ use runstate_value::{Document, SortedMap};
 
 use crate::id::{CommandId, Revision, derive_id, sha256};
 use crate::schema::{Aggregate, Entity, Freshness, Key, Page, Query};
-pub use command::{AnyCommand, Command, TypedCommand};
+pub use command::{AnyCommand, Command, OperationName, TypedCommand};
 pub use cost::{BudgetDecision, BudgetPort, Cost, ReservationTerm};
 pub use entity::LoadedEntity;
 pub use lifecycle::{Event, Lifecycle, LifecycleEvent, LifecycleState, transition_table};
 pub use program::ProgramPort;
 pub use query::{DomainQuery, TypedQuery};
 pub use rejection::Rejection;
+pub use runstate_derive::OperationName;
 pub use settings::{DomainSettings, EngineSettings};
 
 /// The decoded form of a document, which the engine caches beside it. It equals the result of decoding the document,

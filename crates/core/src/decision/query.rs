@@ -9,15 +9,12 @@ use runstate_value::Json;
 use serde::Serialize;
 
 use super::command::describe_failure;
-use super::{AnyCommand, Ctx, Decision, Ports, ReadSet, Rejection, View};
+use super::{AnyCommand, Ctx, Decision, OperationName, Ports, ReadSet, Rejection, View};
 use crate::marker::MaybeSync;
 use crate::schema::Key;
 
 /// A request that only reads.
-pub trait DomainQuery: MaybeSync {
-    /// Its name, `domain.verb`, as used by logs and errors.
-    const NAME: &'static str;
-
+pub trait DomainQuery: OperationName + MaybeSync {
     /// The result for the caller.
     type Output: Serialize + MaybeSync + 'static;
 

@@ -14,8 +14,8 @@ use super::{
     next_token, pick, stale_claim,
 };
 use crate::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, DomainQuery, LoadedDocument, LoadedEntity, Ports, ReadSet, Rejection,
-    TypedCommand, TypedQuery, View,
+    AnyCommand, Change, Command, Ctx, Decision, DomainQuery, LoadedDocument, LoadedEntity, OperationName, Ports,
+    ReadSet, Rejection, TypedCommand, TypedQuery, View,
 };
 use crate::limits::MAX_PAGE_ROWS;
 use crate::operation::{DueRule, EntityCheck, Operation};
@@ -91,9 +91,10 @@ pub enum ClaimTarget {
 }
 
 /// Claims one item for a worker until its lease ends.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = L::NAMES.claim)]
 #[serde(bound = "")]
-pub struct Claim<L> {
+pub struct Claim<L: Leased> {
     of: ClaimTarget,
     owner: String,
     lease: Millis,
@@ -162,7 +163,6 @@ impl<L: Leased> ClaimResult<L> {
 }
 
 impl<L: Leased> Command for Claim<L> {
-    const NAME: &'static str = L::NAMES.claim.command;
     type Output = ClaimResult<L>;
 
     fn check(&self) -> Result<(), Rejection> {
@@ -237,12 +237,13 @@ impl<L: Leased> Command for Claim<L> {
 }
 
 /// Reads the work of a repeated claim.
+#[derive(OperationName)]
+#[operation(name = L::NAMES.claim)]
 struct ClaimedWork<L: Leased> {
     claimed: L::Claimed,
 }
 
 impl<L: Leased> DomainQuery for ClaimedWork<L> {
-    const NAME: &'static str = L::NAMES.claim.command;
     type Output = Option<L::Work>;
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<L::Work>, Rejection> {
@@ -256,7 +257,7 @@ impl<L: Leased> DomainQuery for ClaimedWork<L> {
 ///
 /// Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = L::NAMES.heartbeat.operation, cli = L::NAMES.heartbeat.command_line)]
+#[operation(name = L::NAMES.heartbeat)]
 #[serde(bound = "")]
 pub struct Heartbeat<L: Leased> {
     /// The item.
@@ -280,7 +281,6 @@ impl<L: Leased> Heartbeat<L> {
 }
 
 impl<L: Leased> Command for Heartbeat<L> {
-    const NAME: &'static str = L::NAMES.heartbeat.command;
     type Output = Timestamp;
 
     fn check(&self) -> Result<(), Rejection> {
@@ -306,7 +306,7 @@ impl<L: Leased> Command for Heartbeat<L> {
 ///
 /// Errors: `stale_claim`.
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = L::NAMES.release.operation, cli = L::NAMES.release.command_line)]
+#[operation(name = L::NAMES.release)]
 #[serde(bound = "")]
 pub struct Release<L: Leased> {
     /// The item.
@@ -327,7 +327,6 @@ impl<L: Leased> Release<L> {
 }
 
 impl<L: Leased> Command for Release<L> {
-    const NAME: &'static str = L::NAMES.release.command;
     type Output = ();
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -345,9 +344,10 @@ impl<L: Leased> Command for Release<L> {
 }
 
 /// Ends the claim of an item whose lease has ended. It counts as a failed attempt.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = L::NAMES.expire)]
 #[serde(bound = "")]
-pub struct Expire<L> {
+pub struct Expire<L: Leased> {
     id: String,
     #[serde(skip)]
     item: PhantomData<fn() -> L>,
@@ -357,14 +357,13 @@ impl<L: Leased> Expire<L> {
     /// The rule for claims that have ended.
     pub const RULE: DueRule = DueRule {
         lead: |_| SHORTEST_LEASE,
-        ..DueRule::new(L::NAMES.claim.command, &L::COLLECTION, "due_at", |row| {
+        ..DueRule::new(L::NAMES.expire, &L::COLLECTION, "due_at", |row| {
             TypedCommand::boxed(Self { id: row.id.to_owned(), item: PhantomData })
         })
     };
 }
 
 impl<L: Leased> Command for Expire<L> {
-    const NAME: &'static str = L::NAMES.expire.command;
     type Output = ();
 
     fn subject(&self) -> Option<Key> {
@@ -397,7 +396,9 @@ impl<L: Leased> Command for Expire<L> {
 }
 
 /// Verifies the lease of an item. Changes nothing.
-struct InspectLease<L> {
+#[derive(OperationName)]
+#[operation(name = L::NAMES.claim)]
+struct InspectLease<L: Leased> {
     id: String,
     item: PhantomData<fn() -> L>,
 }
@@ -412,7 +413,6 @@ pub const fn lease_check<L: Leased>() -> EntityCheck {
 }
 
 impl<L: Leased> DomainQuery for InspectLease<L> {
-    const NAME: &'static str = "inspect_lease";
     /// `None`: the item does not exist.
     type Output = Option<Json>;
 
@@ -427,8 +427,9 @@ impl<L: Leased> DomainQuery for InspectLease<L> {
 
 /// Finds when a worker may claim an item of these kinds next. `None`: none is open. It may miss recent commits of other
 /// processes.
-#[derive(Clone, Debug)]
-pub struct NextAvailable<L> {
+#[derive(Clone, Debug, OperationName)]
+#[operation(name = L::NAMES.next_available)]
+pub struct NextAvailable<L: Leased> {
     kinds: Vec<String>,
     item: PhantomData<fn() -> L>,
 }
@@ -441,7 +442,6 @@ impl<L: Leased> NextAvailable<L> {
 }
 
 impl<L: Leased> DomainQuery for NextAvailable<L> {
-    const NAME: &'static str = L::NAMES.next_available.operation;
     type Output = Option<Timestamp>;
 
     fn check(&self) -> Result<(), Rejection> {

@@ -35,49 +35,31 @@ impl Lease {
     }
 }
 
-/// The names of an operation.
-#[derive(Clone, Copy, Debug)]
-pub struct OperationNames {
-    /// As callers use it.
-    pub operation: &'static str,
-    /// As the ledger and logs do.
-    pub command: &'static str,
-    /// As a command line does.
-    pub command_line: &'static str,
-}
-
 /// The names of the operations that all items have. [`lease_names!`](crate::lease_names) makes them.
 #[derive(Clone, Copy, Debug)]
 pub struct LeaseNames {
     /// See [`Claim`].
-    pub claim: OperationNames,
+    pub claim: &'static str,
     /// See [`Heartbeat`](super::Heartbeat).
-    pub heartbeat: OperationNames,
+    pub heartbeat: &'static str,
     /// See [`Release`](super::Release).
-    pub release: OperationNames,
+    pub release: &'static str,
     /// See [`Expire`](super::Expire).
-    pub expire: OperationNames,
+    pub expire: &'static str,
     /// See [`NextAvailable`](super::NextAvailable).
-    pub next_available: OperationNames,
+    pub next_available: &'static str,
 }
 
-/// The names of the operations of items, by what they begin with: `lease_names!("apps.step.", "apps.step_", "step ")`.
+/// The names of the operations of items, by what they begin with: `lease_names!("apps.step")`.
 #[macro_export]
 macro_rules! lease_names {
-    ($operation:literal, $command:literal, $command_line:literal) => {
+    ($item:literal) => {
         $crate::lease::LeaseNames {
-            claim: $crate::lease_names!(@ "claim", $operation, $command, $command_line),
-            heartbeat: $crate::lease_names!(@ "heartbeat", $operation, $command, $command_line),
-            release: $crate::lease_names!(@ "release", $operation, $command, $command_line),
-            expire: $crate::lease_names!(@ "expire", $operation, $command, $command_line),
-            next_available: $crate::lease_names!(@ "nextAvailable", $operation, $command, $command_line),
-        }
-    };
-    (@ $verb:literal, $operation:literal, $command:literal, $command_line:literal) => {
-        $crate::lease::OperationNames {
-            operation: concat!($operation, $verb),
-            command: concat!($command, $verb),
-            command_line: concat!($command_line, $verb),
+            claim: concat!($item, ".claim"),
+            heartbeat: concat!($item, ".heartbeat"),
+            release: concat!($item, ".release"),
+            expire: concat!($item, ".expire"),
+            next_available: concat!($item, ".nextAvailable"),
         }
     };
 }

@@ -18,7 +18,7 @@ use crate::error_code::ErrorCode;
 use crate::limits::SAFE_INTEGER;
 
 pub use commands::{Claim, ClaimResult, ClaimTarget, Expire, Heartbeat, NextAvailable, Release, claimed, lease_check};
-pub use item::{ItemKind, Lease, LeaseNames, Leased, OperationNames, StoredLease};
+pub use item::{ItemKind, Lease, LeaseNames, Leased, StoredLease};
 
 /// The duration of a lease, if the worker names none.
 pub const LEASE: Millis = Millis::seconds(30);

@@ -15,7 +15,7 @@ pub struct Description {
     /// Its documentation, in Markdown: the first paragraph is one sentence.
     pub documentation: &'static str,
     /// The words of its command line, without the program's name: `session heartbeat`.
-    pub command_line: &'static str,
+    pub command_line: String,
     /// The schema of its parameters.
     pub parameters: Schema,
     /// The schema of its result.
@@ -58,11 +58,31 @@ fn optional_words(words: &[impl Serialize]) -> Schema {
 }
 
 impl Description {
-    /// Describes an operation with the parameters `P` and the result `R`.
-    pub fn new<P: Parameters, R: JsonSchema>(documentation: &'static str, command_line: &'static str) -> Self {
+    /// Describes an operation with the parameters `P` and the result `R`. By default its command line follows from its
+    /// name.
+    pub fn new<P: Parameters, R: JsonSchema>(
+        name: &str,
+        documentation: &'static str,
+        command_line: Option<&str>,
+    ) -> Self {
+        let command_line = command_line.map_or_else(|| default_command_line(name), str::to_owned);
         let result = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<R>();
         Self { documentation, command_line, parameters: object_schema(P::DESCRIBED, P::PARAMETERS), result }
     }
+}
+
+/// `session heartbeat` of `orchestration.session.heartbeat`, `cvm remove-program` of `cvm.removeProgram`.
+fn default_command_line(name: &str) -> String {
+    let words = name.split_once('.').map(|(_, words)| words).filter(|words| words.contains('.'));
+    let mut line = String::new();
+    for char in words.unwrap_or(name).chars() {
+        match char {
+            '.' => line.push(' '),
+            char if char.is_ascii_uppercase() => line.extend(['-', char.to_ascii_lowercase()]),
+            char => line.push(char),
+        }
+    }
+    line
 }
 
 impl SettingsDeclaration {

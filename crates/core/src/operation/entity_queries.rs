@@ -7,7 +7,7 @@ use runstate_value::Json;
 use serde::Serialize;
 
 use super::{DescribedParameter, Mismatch, OperationDeclaration, ParameterDeclaration, ParameterReader, Parameters};
-use crate::decision::{Ctx, DomainQuery, LoadedDocument, ReadSet, Rejection, View};
+use crate::decision::{Ctx, DomainQuery, LoadedDocument, OperationName, ReadSet, Rejection, View};
 use crate::marker::MaybeSync;
 use crate::schema::{
     Collection, Direction, Entity, Field, Fields, Filter, IndexKind, Key, Kind, Page, Predicate, Query, check_value,
@@ -95,8 +95,9 @@ pub type EntityParameters = (&'static [ParameterDeclaration], &'static [Describe
 /// Returns one document of an entity.
 ///
 /// Errors: `not_found`.
-#[derive(Clone, Debug)]
-pub struct ShowEntity<E> {
+#[derive(Clone, Debug, OperationName)]
+#[operation(name = E::SHOW.signature.name)]
+pub struct ShowEntity<E: EntityQueries> {
     id: String,
     entity: PhantomData<fn() -> E>,
 }
@@ -104,8 +105,9 @@ pub struct ShowEntity<E> {
 /// Lists documents of an entity page by page.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
-#[derive(Clone, Debug)]
-pub struct EntityList<E> {
+#[derive(Clone, Debug, OperationName)]
+#[operation(name = E::LIST.signature.name)]
+pub struct EntityList<E: EntityQueries> {
     list: DocumentList,
     entity: PhantomData<fn() -> E>,
 }
@@ -119,13 +121,13 @@ struct DocumentList {
     cursor: Option<String>,
 }
 
-impl<E> Default for EntityList<E> {
+impl<E: EntityQueries> Default for EntityList<E> {
     fn default() -> Self {
         Self { list: DocumentList::default(), entity: PhantomData }
     }
 }
 
-impl<E> EntityList<E> {
+impl<E: EntityQueries> EntityList<E> {
     /// Only documents whose field has this value, or one of these values if it is a list. A field that is a list must
     /// contain the value.
     pub fn filter(mut self, field: &'static str, value: impl Into<Json>) -> Self {
@@ -171,7 +173,6 @@ impl<E: EntityQueries> Parameters for ShowEntity<E> {
 }
 
 impl<E: EntityQueries> DomainQuery for ShowEntity<E> {
-    const NAME: &'static str = E::SHOW.signature.name;
     type Output = E::Shown;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -256,7 +257,6 @@ fn is_list(collection: &Collection, field: &str) -> bool {
 }
 
 impl<E: EntityQueries> DomainQuery for EntityList<E> {
-    const NAME: &'static str = E::LIST.signature.name;
     type Output = Page<E::Row>;
 
     fn reads(&self, _: &View) -> ReadSet {

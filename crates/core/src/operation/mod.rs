@@ -31,8 +31,8 @@ pub use runstate_derive::{Operation, Parameter, Parameters};
 use runstate_value::{Document, Json};
 
 use crate::decision::{
-    AnyCommand, BudgetPort, Command, DomainQuery, DomainSettings, EngineSettings, Lifecycle, ProgramPort, Rejection,
-    TypedCommand, TypedQuery, transition_table,
+    AnyCommand, BudgetPort, Command, DomainQuery, DomainSettings, EngineSettings, Lifecycle, OperationName,
+    ProgramPort, Rejection, TypedCommand, TypedQuery, transition_table,
 };
 use crate::error_code::CodeDeclaration;
 use crate::schema::Collection;
@@ -90,20 +90,20 @@ pub struct OperationDeclaration {
 }
 
 /// An operation, declared by the struct of its parameters. `#[derive(Operation)]` implements it.
-pub trait Operation: Parameters {
+pub trait Operation: Parameters + OperationName {
     /// The declaration.
     const OPERATION: OperationDeclaration;
 }
 
 /// Reads parameters and makes the command that they are converted to. For `#[derive(Operation)]`.
 #[doc(hidden)]
-pub fn parse_command<P, C>(name: &'static str, parameters: Document) -> Result<Box<dyn AnyCommand>, Rejection>
+pub fn parse_command<P, C>(parameters: Document) -> Result<Box<dyn AnyCommand>, Rejection>
 where
-    P: Parameters + TryInto<C>,
+    P: Parameters + OperationName + TryInto<C>,
     P::Error: Into<Rejection>,
     C: Command + 'static,
 {
-    parse(name, P::PARAMETERS, parameters, |reader| {
+    parse(P::NAME, P::PARAMETERS, parameters, |reader| {
         let command = P::read(reader)?.try_into().map_err(|error| ParameterError::Rejection(Box::new(error.into())))?;
         Ok(TypedCommand::boxed(command))
     })
@@ -111,13 +111,13 @@ where
 
 /// Reads parameters and makes the query that they are converted to. For `#[derive(Operation)]`.
 #[doc(hidden)]
-pub fn parse_query<P, Q>(name: &'static str, parameters: Document) -> Result<Box<dyn AnyCommand>, Rejection>
+pub fn parse_query<P, Q>(parameters: Document) -> Result<Box<dyn AnyCommand>, Rejection>
 where
-    P: Parameters + TryInto<Q>,
+    P: Parameters + OperationName + TryInto<Q>,
     P::Error: Into<Rejection>,
     Q: DomainQuery + 'static,
 {
-    parse(name, P::PARAMETERS, parameters, |reader| {
+    parse(P::NAME, P::PARAMETERS, parameters, |reader| {
         let query = P::read(reader)?.try_into().map_err(|error| ParameterError::Rejection(Box::new(error.into())))?;
         Ok(TypedQuery::boxed(query))
     })

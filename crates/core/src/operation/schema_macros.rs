@@ -4,9 +4,9 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! description {
-    ($documentation:expr, $command_line:expr, $parameters:ty, $result:ty) => {
+    ($name:expr, $documentation:expr, $command_line:expr, $parameters:ty, $result:ty) => {
         if $crate::HAS_SCHEMAS {
-            Some(|| $crate::operation::Description::new::<$parameters, $result>($documentation, $command_line))
+            Some(|| $crate::operation::Description::new::<$parameters, $result>($name, $documentation, $command_line))
         } else {
             None
         }

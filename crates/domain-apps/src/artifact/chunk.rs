@@ -1,6 +1,6 @@
 //! Blobs as documents, one for each part.
 
-use runstate_core::decision::{Change, Command, Ctx, Decision, DomainQuery, ReadSet, Rejection, View};
+use runstate_core::decision::{Change, Command, Ctx, Decision, DomainQuery, OperationName, ReadSet, Rejection, View};
 use runstate_core::schema::{Entity, Key, Query, Wire};
 use serde::Serialize;
 
@@ -37,7 +37,8 @@ impl BlobChunk {
 /// Writes a part of an upload.
 ///
 /// Errors: `stale_upload`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.chunk.put")]
 pub struct PutChunk {
     /// The blob.
     pub blob: String,
@@ -48,7 +49,6 @@ pub struct PutChunk {
 }
 
 impl Command for PutChunk {
-    const NAME: &'static str = "apps.chunk_put";
     type Output = ();
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -65,7 +65,8 @@ impl Command for PutChunk {
 }
 
 /// Reads a part of a blob, in base64; `None`: there is none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, OperationName)]
+#[operation(name = "apps.chunk.get")]
 pub struct GetChunk {
     /// The blob.
     pub blob: String,
@@ -74,7 +75,6 @@ pub struct GetChunk {
 }
 
 impl DomainQuery for GetChunk {
-    const NAME: &'static str = "apps.chunk_get";
     type Output = Option<String>;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -88,14 +88,14 @@ impl DomainQuery for GetChunk {
 }
 
 /// Removes parts of a blob. Returns whether some may be left.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.chunk.remove")]
 pub struct RemoveChunks {
     /// The blob.
     pub blob: String,
 }
 
 impl Command for RemoveChunks {
-    const NAME: &'static str = "apps.chunks_remove";
     type Output = bool;
 
     fn reads(&self, _: &View) -> ReadSet {

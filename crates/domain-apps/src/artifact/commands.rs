@@ -2,7 +2,7 @@
 //! program deleted, leave their blob, which is reviewed when its time has come.
 
 use runstate_core::decision::{
-    Change, Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, ReadSet, Rejection, View,
+    Change, Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, OperationName, ReadSet, Rejection, View,
 };
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
@@ -35,7 +35,8 @@ pub struct StoredArtifact {
 }
 
 /// Reads an artifact with the place of its bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, OperationName)]
+#[operation(name = "apps.artifact.get")]
 pub struct GetArtifact {
     /// The artifact.
     pub id: String,
@@ -61,7 +62,6 @@ fn blob_of(artifact: &Artifact, view: &View) -> Result<Option<LoadedEntity<Blob>
 }
 
 impl DomainQuery for GetArtifact {
-    const NAME: &'static str = "apps.artifact_get";
     type Output = StoredArtifact;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -87,7 +87,6 @@ pub struct RemoveArtifact {
 }
 
 impl Command for RemoveArtifact {
-    const NAME: &'static str = "apps.artifact_remove";
     type Output = ();
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -116,14 +115,14 @@ impl Command for RemoveArtifact {
 
 /// Reviews a blob whose time has come. An upload that did not continue is abandoned. A stored blob that no artifact has
 /// is removed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.blob.review")]
 pub struct ReviewBlob {
     /// The blob.
     pub id: String,
 }
 
 impl Command for ReviewBlob {
-    const NAME: &'static str = "apps.blob_review";
     type Output = ();
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -159,11 +158,11 @@ impl Command for ReviewBlob {
 }
 
 /// Lists blobs whose bytes may be removed now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, OperationName)]
+#[operation(name = "apps.blob.removed")]
 pub struct RemovedBlobs;
 
 impl DomainQuery for RemovedBlobs {
-    const NAME: &'static str = "apps.removed_blobs";
     type Output = Vec<Blob>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -178,14 +177,14 @@ impl DomainQuery for RemovedBlobs {
 }
 
 /// Deletes the row of a blob whose bytes are removed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.blob.forget")]
 pub struct ForgetBlob {
     /// The blob.
     pub id: String,
 }
 
 impl Command for ForgetBlob {
-    const NAME: &'static str = "apps.blob_forget";
     type Output = ();
 
     fn reads(&self, _: &View) -> ReadSet {

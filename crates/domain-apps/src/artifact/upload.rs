@@ -1,7 +1,9 @@
 //! The commands of an upload. [`Artifacts`](runstate_blob::Artifacts) calls them around the bytes, which are no part of
 //! a command.
 
-use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
+use runstate_core::decision::{
+    Command, Ctx, Decision, Lifecycle, LoadedEntity, OperationName, ReadSet, Rejection, View,
+};
 use runstate_core::schema::Wire;
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
@@ -25,7 +27,8 @@ const SAME: &str = "same content";
 /// Begins an upload: creates the row of a blob.
 ///
 /// Errors: `not_found` (the execution).
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.upload.begin")]
 pub struct BeginUpload {
     /// The execution that is to have the artifact.
     pub execution_id: String,
@@ -45,7 +48,6 @@ pub struct BegunUpload {
 }
 
 impl Command for BeginUpload {
-    const NAME: &'static str = "apps.upload_begin";
     type Output = BegunUpload;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -78,7 +80,8 @@ pub(super) fn uploading(view: &View, id: &str) -> Result<LoadedEntity<Blob>, Rej
 }
 
 /// Continues an upload for another hour.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.upload.continue")]
 pub struct ContinueUpload {
     /// The id of the blob.
     pub blob: String,
@@ -87,7 +90,6 @@ pub struct ContinueUpload {
 }
 
 impl Command for ContinueUpload {
-    const NAME: &'static str = "apps.upload_continue";
     type Output = Timestamp;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -104,14 +106,14 @@ impl Command for ContinueUpload {
 }
 
 /// Ends an upload without an artifact. One that has ended is left as it is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.upload.abort")]
 pub struct AbortUpload {
     /// The id of the blob.
     pub blob: String,
 }
 
 impl Command for AbortUpload {
-    const NAME: &'static str = "apps.upload_abort";
     type Output = ();
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -129,7 +131,8 @@ impl Command for AbortUpload {
 /// ones are removed.
 ///
 /// Errors: `stale_upload`, `not_found` (the execution), `limit` (more than 10,000 parts).
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.artifact.put")]
 pub struct PutArtifact {
     /// The id of the blob. All its bytes are in the storage.
     pub blob: String,
@@ -158,7 +161,6 @@ pub struct PutArtifact {
 }
 
 impl Command for PutArtifact {
-    const NAME: &'static str = "apps.artifact_put";
     type Output = String;
 
     fn check(&self) -> Result<(), Rejection> {

@@ -106,7 +106,6 @@ fn save_app(
 }
 
 impl Command for SaveConfiguration {
-    const NAME: &'static str = "apps.configuration_save";
     type Output = ConfigurationSummary;
 
     fn check(&self) -> Result<(), Rejection> {
@@ -172,7 +171,6 @@ pub struct ActivateConfiguration {
 }
 
 impl Command for ActivateConfiguration {
-    const NAME: &'static str = "apps.configuration_activate";
     type Output = ConfigurationSummary;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -1,6 +1,6 @@
 //! The commands of workers that end deliveries.
 
-use runstate_core::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use runstate_core::decision::{Command, Ctx, Decision, OperationName, ReadSet, Rejection, View};
 use runstate_core::lease::claimed;
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
@@ -10,7 +10,8 @@ use super::{DELIVERED_KEPT, Delivery, DeliveryState};
 use crate::subscription::Subscription;
 
 /// Records that the receiver has confirmed a claimed delivery.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.delivery.complete")]
 pub struct CompleteDelivery {
     /// The delivery.
     pub id: String,
@@ -21,7 +22,6 @@ pub struct CompleteDelivery {
 }
 
 impl Command for CompleteDelivery {
-    const NAME: &'static str = "apps.delivery_complete";
     type Output = ();
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -40,7 +40,8 @@ impl Command for CompleteDelivery {
 
 /// Records that an attempt has failed. The next one follows after a wait. After the last one the delivery is a dead
 /// letter.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.delivery.fail")]
 pub struct FailDelivery {
     /// The delivery.
     pub id: String,
@@ -55,7 +56,6 @@ pub struct FailDelivery {
 }
 
 impl Command for FailDelivery {
-    const NAME: &'static str = "apps.delivery_fail";
     type Output = Option<Timestamp>;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -28,7 +28,7 @@ impl Leased for Delivery {
     /// Its id, and the token of the claim.
     type Claimed = (String, u64);
 
-    const NAMES: LeaseNames = lease_names!("apps.delivery.", "apps.delivery_", "delivery ");
+    const NAMES: LeaseNames = lease_names!("apps.delivery");
 
     fn lease(&self) -> Option<Lease> {
         let (owner, available_at) = match &self.state {

@@ -87,7 +87,6 @@ impl StartExecution {
 }
 
 impl Command for StartExecution {
-    const NAME: &'static str = "apps.execution_start";
     type Output = AppExecutionSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -154,7 +153,6 @@ pub struct CancelExecution {
 }
 
 impl Command for CancelExecution {
-    const NAME: &'static str = "apps.execution_cancel";
     type Output = AppExecutionSummary;
 
     fn subject(&self) -> Option<Key> {

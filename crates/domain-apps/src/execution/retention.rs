@@ -5,8 +5,8 @@
 //! that is still due.
 
 use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, Lifecycle as _, LoadedEntity, Ports, ReadSet, Rejection, TypedCommand,
-    View,
+    AnyCommand, Change, Command, Ctx, Decision, Lifecycle as _, LoadedEntity, OperationName, Ports, ReadSet, Rejection,
+    TypedCommand, View,
 };
 use runstate_core::operation::DueKind;
 use runstate_core::schema::{Entity, Key, Query};
@@ -64,7 +64,8 @@ impl AppExecution {
 /// Removes an execution whose retention has ended, with its steps, artifacts and search entries. It does as much as one
 /// commit allows, and marks the execution if anything is left. The bytes of artifacts are removed by the review of
 /// their blobs, which is due at once.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.execution.remove")]
 pub struct RemoveExecution {
     /// The execution.
     pub execution_id: String,
@@ -90,7 +91,6 @@ impl RemoveExecution {
 }
 
 impl Command for RemoveExecution {
-    const NAME: &'static str = "apps.execution_remove";
     type Output = Removal;
 
     fn subject(&self) -> Option<Key> {

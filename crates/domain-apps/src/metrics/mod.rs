@@ -174,7 +174,6 @@ impl RecordMetrics {
 }
 
 impl Command for RecordMetrics {
-    const NAME: &'static str = "apps.metrics_record";
     type Output = RecordedMetrics;
 
     fn check(&self) -> Result<(), Rejection> {
@@ -240,7 +239,6 @@ fn within(since: Option<Timestamp>, before: Option<Timestamp>) -> Filter {
 }
 
 impl DomainQuery for ListMetrics {
-    const NAME: &'static str = "apps.metrics_list";
     type Output = Page<ExecutionMetrics>;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -127,7 +127,6 @@ const COLUMNS: [(&str, FieldAccumulator); 4] = [
 ];
 
 impl DomainQuery for SummarizeMetrics {
-    const NAME: &'static str = "apps.metrics_summary";
     type Output = Vec<MetricSummary>;
 
     fn check(&self) -> Result<(), Rejection> {

@@ -28,7 +28,6 @@ pub struct ShowSteps {
 }
 
 impl DomainQuery for ShowSteps {
-    const NAME: &'static str = "apps.execution_steps";
     type Output = Vec<Step>;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -62,7 +61,6 @@ pub struct FailedExecutions {
 }
 
 impl DomainQuery for FailedExecutions {
-    const NAME: &'static str = "apps.execution_failed";
     type Output = Page<AppExecution>;
 
     fn reads(&self, view: &View) -> ReadSet {

@@ -68,7 +68,6 @@ pub struct AppSuccess {
 }
 
 impl DomainQuery for ShowSuccess {
-    const NAME: &'static str = "apps.report_success";
     type Output = Vec<AppSuccess>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -120,7 +119,6 @@ pub struct StepDurations {
 }
 
 impl DomainQuery for ShowDurations {
-    const NAME: &'static str = "apps.report_durations";
     type Output = Vec<StepDurations>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -210,7 +208,6 @@ impl Period {
 }
 
 impl DomainQuery for ShowReport {
-    const NAME: &'static str = "apps.report_executions";
     type Output = Vec<ReportRow>;
 
     fn reads(&self, view: &View) -> ReadSet {

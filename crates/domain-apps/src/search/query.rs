@@ -69,7 +69,6 @@ impl Search {
 }
 
 impl DomainQuery for Search {
-    const NAME: &'static str = "apps.search";
     type Output = Page<SearchHit>;
 
     fn check(&self) -> Result<(), Rejection> {

@@ -41,7 +41,7 @@ fn reads(view: &View, step: &str) -> ReadSet {
 ///
 /// Errors: `limit` (more than 16 names).
 #[derive(Debug, Operation)]
-#[operation(name = "apps.step.claim", command = Claim<QueuedStep>, result = Option<StepWork>)]
+#[operation(name = QueuedStep::NAMES.claim, command = Claim<QueuedStep>, result = Option<StepWork>)]
 pub struct ClaimStep {
     /// The names of steps, at most 16.
     names: Vec<String>,
@@ -77,7 +77,6 @@ pub struct CompleteStep {
 }
 
 impl Command for CompleteStep {
-    const NAME: &'static str = "apps.step_complete";
     type Output = AppExecutionSummary;
 
     fn subject(&self) -> Option<Key> {
@@ -171,7 +170,6 @@ pub(super) fn end_attempt(
 }
 
 impl Command for FailStep {
-    const NAME: &'static str = "apps.step_fail";
     type Output = FailedStep;
 
     fn subject(&self) -> Option<Key> {
@@ -200,7 +198,7 @@ impl Command for FailStep {
 ///
 /// The result may miss recent commits of other processes. Errors: `limit` (more than 16 names).
 #[derive(Debug, Operation)]
-#[operation(name = "apps.step.nextAvailable", query, command = NextAvailable<QueuedStep>)]
+#[operation(name = QueuedStep::NAMES.next_available, query, command = NextAvailable<QueuedStep>)]
 pub struct NextStepAvailable {
     /// The names of steps, at most 16.
     names: Vec<String>,

@@ -22,7 +22,6 @@ pub struct SkipStep {
 }
 
 impl Command for SkipStep {
-    const NAME: &'static str = "apps.step_skip";
     type Output = AppExecutionSummary;
 
     fn subject(&self) -> Option<Key> {
@@ -54,7 +53,6 @@ pub struct RetryStep {
 }
 
 impl Command for RetryStep {
-    const NAME: &'static str = "apps.step_retry";
     type Output = AppExecutionSummary;
 
     fn subject(&self) -> Option<Key> {

@@ -55,7 +55,7 @@ impl Leased for QueuedStep {
     type Work = StepWork;
     type Claimed = ClaimedStep;
 
-    const NAMES: LeaseNames = lease_names!("apps.step.", "apps.step_", "step ");
+    const NAMES: LeaseNames = lease_names!("apps.step");
     const KIND: Option<ItemKind> = Some(ItemKind { field: "step_name", plural: "names of steps" });
 
     fn lease(&self) -> Option<Lease> {

@@ -103,7 +103,6 @@ fn check_event(name: &str) -> Result<(), Rejection> {
 }
 
 impl Command for CreateSubscription {
-    const NAME: &'static str = "apps.subscription_create";
     type Output = SubscriptionSummary;
 
     fn check(&self) -> Result<(), Rejection> {
@@ -159,7 +158,6 @@ pub struct PauseSubscription {
 }
 
 impl Command for PauseSubscription {
-    const NAME: &'static str = "apps.subscription_pause";
     type Output = SubscriptionSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -185,7 +183,6 @@ pub struct ResumeSubscription {
 }
 
 impl Command for ResumeSubscription {
-    const NAME: &'static str = "apps.subscription_resume";
     type Output = SubscriptionSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -211,7 +208,6 @@ pub struct RemoveSubscription {
 }
 
 impl Command for RemoveSubscription {
-    const NAME: &'static str = "apps.subscription_remove";
     type Output = SubscriptionSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -247,7 +243,6 @@ pub struct TestSubscription {
 }
 
 impl Command for TestSubscription {
-    const NAME: &'static str = "apps.subscription_test";
     type Output = String;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -290,7 +285,6 @@ pub struct RedeliveryCount {
 }
 
 impl Command for RedeliverDeadLetters {
-    const NAME: &'static str = "apps.subscription_redeliver";
     type Output = RedeliveryCount;
 
     fn reads(&self, _: &View) -> ReadSet {

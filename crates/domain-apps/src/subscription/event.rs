@@ -7,7 +7,7 @@
 use std::any::Any;
 
 use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, Ports, ReadSet, Rejection, TypedCommand, View,
+    AnyCommand, Change, Command, Ctx, Decision, OperationName, Ports, ReadSet, Rejection, TypedCommand, View,
 };
 use runstate_core::id::derive_id;
 use runstate_core::operation::{ChangedDocument, Trigger};
@@ -180,14 +180,14 @@ fn record_step(change: ChangedDocument<'_>, decision: &mut Decision<()>) -> Resu
 }
 
 /// Makes the deliveries of an event, in as many commits as it takes, and removes the event with the last one.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.event.publish")]
 pub struct PublishEvent {
     /// The event.
     pub id: String,
 }
 
 impl Command for PublishEvent {
-    const NAME: &'static str = "apps.event_publish";
     /// Whether more deliveries are to be made.
     type Output = bool;
 

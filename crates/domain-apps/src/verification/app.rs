@@ -1,6 +1,6 @@
 //! Verification of apps: one version of each is active, and the document of the app agrees with its versions.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, TypedQuery, View};
 use runstate_core::operation::EntityCheck;
 use runstate_core::schema::{Entity, Key};
 use runstate_value::Json;
@@ -27,12 +27,13 @@ const ACTIVE: &str = "active";
 const NAMED: &str = "named";
 
 /// Checks an app with its versions. Changes nothing.
+#[derive(OperationName)]
+#[operation(name = "apps.app.inspect")]
 struct InspectApp {
     id: String,
 }
 
 impl DomainQuery for InspectApp {
-    const NAME: &'static str = "apps.inspect_app";
     /// `None`: the app does not exist.
     type Output = Option<AppsInspection>;
 
@@ -68,12 +69,13 @@ impl DomainQuery for InspectApp {
 }
 
 /// Checks a version. Changes nothing.
+#[derive(OperationName)]
+#[operation(name = "apps.configuration.inspect")]
 struct InspectConfiguration {
     id: String,
 }
 
 impl DomainQuery for InspectConfiguration {
-    const NAME: &'static str = "apps.inspect_configuration";
     /// `None`: the version does not exist.
     type Output = Option<AppsInspection>;
 

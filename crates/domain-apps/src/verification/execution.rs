@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, TypedQuery, View};
 use runstate_core::operation::{EntityCheck, RowsCheck, RowsComparison};
 use runstate_core::schema::{Entity, Fields, Filter, Key};
 use runstate_value::time::{Millis, Timestamp};
@@ -29,6 +29,8 @@ pub static CHECK: EntityCheck = EntityCheck {
 };
 
 /// Checks the document of an execution, and that each of its open steps is in the queue. Changes nothing.
+#[derive(OperationName)]
+#[operation(name = "apps.execution.inspect")]
 struct InspectExecution {
     id: String,
 }
@@ -49,7 +51,6 @@ impl InspectExecution {
 }
 
 impl DomainQuery for InspectExecution {
-    const NAME: &'static str = "apps.inspect_execution";
     /// `None`: the execution does not exist.
     type Output = Option<AppsInspection<ExpectedSteps>>;
 

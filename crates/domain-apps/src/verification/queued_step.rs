@@ -1,7 +1,7 @@
 //! Verification of the queue: each row is of an open step of an execution that runs, and its claim agrees with the
 //! step.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, TypedQuery, View};
 use runstate_core::operation::EntityCheck;
 use runstate_core::schema::{Entity, Key};
 
@@ -17,12 +17,13 @@ pub static CHECK: EntityCheck = EntityCheck {
 };
 
 /// Checks a row of the queue. Changes nothing.
+#[derive(OperationName)]
+#[operation(name = "apps.step.inspect")]
 struct InspectQueuedStep {
     id: String,
 }
 
 impl DomainQuery for InspectQueuedStep {
-    const NAME: &'static str = "apps.inspect_queued_step";
     /// `None`: the row does not exist.
     type Output = Option<AppsInspection>;
 

@@ -1,6 +1,6 @@
 //! Verification of the search: each entry has the words of the step that it is of, or of an artifact that exists.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, TypedQuery, View};
 use runstate_core::operation::EntityCheck;
 use runstate_core::schema::{Entity, Key};
 
@@ -17,12 +17,13 @@ pub static CHECK: EntityCheck = EntityCheck {
 };
 
 /// Checks an entry. Changes nothing.
+#[derive(OperationName)]
+#[operation(name = "apps.searchEntry.inspect")]
 struct InspectSearchEntry {
     id: String,
 }
 
 impl DomainQuery for InspectSearchEntry {
-    const NAME: &'static str = "apps.inspect_search_entry";
     /// `None`: the entry does not exist.
     type Output = Option<AppsInspection>;
 

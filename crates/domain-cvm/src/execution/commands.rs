@@ -175,7 +175,6 @@ pub struct RunDueOutcome {
 }
 
 impl Command for Start {
-    const NAME: &'static str = "cvm.start";
     type Output = ExecutionStatus;
 
     fn check(&self) -> Result<(), Rejection> {
@@ -249,7 +248,6 @@ impl Command for Start {
 }
 
 impl Command for RunSlice {
-    const NAME: &'static str = "cvm.run";
     type Output = ExecutionStatus;
 
     fn subject(&self) -> Option<Key> {
@@ -288,7 +286,6 @@ impl Command for RunSlice {
 }
 
 impl Command for Pause {
-    const NAME: &'static str = "cvm.pause";
     type Output = ExecutionStatus;
 
     fn subject(&self) -> Option<Key> {
@@ -311,7 +308,6 @@ impl Command for Pause {
 }
 
 impl Command for Unpause {
-    const NAME: &'static str = "cvm.unpause";
     type Output = ExecutionStatus;
 
     fn subject(&self) -> Option<Key> {
@@ -344,7 +340,6 @@ impl Command for Unpause {
 }
 
 impl Command for Cancel {
-    const NAME: &'static str = "cvm.cancel";
     type Output = ExecutionStatus;
 
     fn subject(&self) -> Option<Key> {
@@ -367,7 +362,6 @@ impl Command for Cancel {
 }
 
 impl Command for Retry {
-    const NAME: &'static str = "cvm.retry";
     type Output = ExecutionStatus;
 
     fn subject(&self) -> Option<Key> {
@@ -393,7 +387,6 @@ impl Command for Retry {
 }
 
 impl Command for RunDue {
-    const NAME: &'static str = "cvm.wake";
     type Output = RunDueOutcome;
 
     fn subject(&self) -> Option<Key> {

@@ -1,8 +1,8 @@
 //! Deleting an execution: its head is marked first, then its rows are deleted in bounded batches, and its head last.
 
 use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, Lifecycle, LoadedDocument, Ports, ReadSet, Rejection, TypedCommand,
-    View,
+    AnyCommand, Change, Command, Ctx, Decision, Lifecycle, LoadedDocument, OperationName, Ports, ReadSet, Rejection,
+    TypedCommand, View,
 };
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::Ascending;
@@ -32,7 +32,8 @@ pub struct Delete {
 
 /// Deletes a bounded batch of the rows of an execution that is being deleted, and its head last. The caller repeats it
 /// until it is `done`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "cvm.deleteRows")]
 pub struct DeleteRows {
     /// The execution.
     pub id: String,
@@ -96,7 +97,6 @@ fn max_child_deletes(ctx: &Ctx) -> usize {
 }
 
 impl Command for Delete {
-    const NAME: &'static str = "cvm.delete";
     type Output = DeletionProgress;
 
     fn subject(&self) -> Option<Key> {
@@ -141,7 +141,6 @@ impl Command for Delete {
 }
 
 impl Command for DeleteRows {
-    const NAME: &'static str = "cvm.delete_rows";
     type Output = DeletionProgress;
 
     fn subject(&self) -> Option<Key> {

@@ -54,7 +54,6 @@ pub struct SlowestCalls {
 }
 
 impl DomainQuery for CallListing {
-    const NAME: &'static str = "cvm.calls";
     type Output = Page<CallView>;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -67,7 +66,6 @@ impl DomainQuery for CallListing {
 }
 
 impl DomainQuery for SlowestCalls {
-    const NAME: &'static str = "cvm.slowest";
     type Output = Page<CallView>;
 
     fn reads(&self, _: &View) -> ReadSet {

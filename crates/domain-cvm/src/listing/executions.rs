@@ -85,7 +85,6 @@ pub struct CountFinished {
 }
 
 impl DomainQuery for ShowOverview {
-    const NAME: &'static str = "cvm.overview";
     type Output = Overview;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -113,7 +112,6 @@ impl DomainQuery for ShowOverview {
 }
 
 impl DomainQuery for CountFinished {
-    const NAME: &'static str = "cvm.countFinished";
     type Output = u64;
 
     fn reads(&self, _: &View) -> ReadSet {

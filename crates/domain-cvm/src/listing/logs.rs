@@ -91,7 +91,6 @@ impl LogListing {
 }
 
 impl DomainQuery for LogListing {
-    const NAME: &'static str = "cvm.logs";
     type Output = Page<LogRow>;
 
     fn check(&self) -> Result<(), Rejection> {

@@ -107,7 +107,6 @@ pub struct VersionSummary {
 }
 
 impl DomainQuery for ShowProgram {
-    const NAME: &'static str = "cvm.program";
     type Output = Program;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -120,7 +119,6 @@ impl DomainQuery for ShowProgram {
 }
 
 impl DomainQuery for VersionListing {
-    const NAME: &'static str = "cvm.versions";
     type Output = Page<VersionSummary>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -146,7 +144,6 @@ impl VersionListing {
 }
 
 impl DomainQuery for ShowVersion {
-    const NAME: &'static str = "cvm.version";
     type Output = ProgramVersion;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -170,7 +167,6 @@ impl DomainQuery for ShowVersion {
 }
 
 impl DomainQuery for ShowVersionOf {
-    const NAME: &'static str = "cvm.versionOf";
     type Output = ProgramVersion;
 
     fn reads(&self, view: &View) -> ReadSet {

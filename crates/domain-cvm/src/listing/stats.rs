@@ -106,7 +106,6 @@ const NUMBERS: &str = "numbers";
 const LATENCY: &str = "latency";
 
 impl DomainQuery for CountStatuses {
-    const NAME: &'static str = "cvm.statuses";
     type Output = BTreeMap<String, u64>;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -128,7 +127,6 @@ fn statuses(view: &View) -> Result<BTreeMap<String, u64>, Rejection> {
 }
 
 impl DomainQuery for ShowStats {
-    const NAME: &'static str = "cvm.stats";
     type Output = Stats;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -166,7 +164,6 @@ impl DomainQuery for ShowStats {
 }
 
 impl DomainQuery for ShowLatency {
-    const NAME: &'static str = "cvm.latency";
     type Output = Latency;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -179,7 +176,6 @@ impl DomainQuery for ShowLatency {
 }
 
 impl DomainQuery for LatencyByProgram {
-    const NAME: &'static str = "cvm.latencyByProgram";
     type Output = BTreeMap<String, Latency>;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -192,7 +188,6 @@ impl DomainQuery for LatencyByProgram {
 }
 
 impl DomainQuery for LatencyByKind {
-    const NAME: &'static str = "cvm.latencyByKind";
     type Output = BTreeMap<String, Latency>;
 
     fn reads(&self, _: &View) -> ReadSet {

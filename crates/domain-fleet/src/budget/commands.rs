@@ -1,6 +1,6 @@
 //! Creating, changing and rolling budgets.
 
-use runstate_core::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use runstate_core::decision::{Command, Ctx, Decision, OperationName, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::{Key, Wire};
 use runstate_value::time::Date;
@@ -76,7 +76,6 @@ pub struct CreateBudget {
 }
 
 impl Command for CreateBudget {
-    const NAME: &'static str = "fleet.budget_create";
     type Output = BudgetSummary;
 
     fn subject(&self) -> Option<Key> {
@@ -130,7 +129,6 @@ pub struct ChangeBudget {
 }
 
 impl Command for ChangeBudget {
-    const NAME: &'static str = "fleet.budget_change";
     type Output = BudgetSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -175,14 +173,14 @@ impl ChangeBudget {
 
 /// Makes the budget of the current period, when that of an earlier one has ended. A completed or archived project gets
 /// none.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "fleet.budget.roll")]
 pub struct RollBudget {
     /// The budget that has ended.
     pub uuid: String,
 }
 
 impl Command for RollBudget {
-    const NAME: &'static str = "fleet.budget_roll";
     type Output = BudgetSummary;
 
     fn reads(&self, _: &View) -> ReadSet {

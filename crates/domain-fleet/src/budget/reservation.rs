@@ -1,7 +1,7 @@
 //! Reservations: amounts that are taken from budgets before they are used.
 
 use runstate_core::decision::{
-    Change, Command, Ctx, Decision, Event, Lifecycle, LoadedEntity, ReadSet, Rejection, View,
+    Change, Command, Ctx, Decision, Event, Lifecycle, LoadedEntity, OperationName, ReadSet, Rejection, View,
 };
 use runstate_core::operation::{Operation, Parameters};
 use runstate_core::schema::{Entity, Key, State, Wire};
@@ -260,7 +260,6 @@ pub struct ReserveBudget {
 }
 
 impl Command for ReserveBudget {
-    const NAME: &'static str = "fleet.budget_reserve";
     type Output = ReservationSummary;
 
     fn subject(&self) -> Option<Key> {
@@ -300,7 +299,6 @@ pub struct CommitReservation {
 }
 
 impl Command for CommitReservation {
-    const NAME: &'static str = "fleet.reservation_commit";
     type Output = ReservationSummary;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -347,7 +345,6 @@ pub struct ReleaseReservation {
 }
 
 impl Command for ReleaseReservation {
-    const NAME: &'static str = "fleet.reservation_release";
     type Output = ReservationSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -361,14 +358,14 @@ impl Command for ReleaseReservation {
 }
 
 /// Gives back a reservation whose time is over.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "fleet.reservation.expire")]
 pub struct ExpireReservation {
     /// The reservation.
     pub uuid: String,
 }
 
 impl Command for ExpireReservation {
-    const NAME: &'static str = "fleet.reservation_expire";
     type Output = ReservationSummary;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -23,7 +23,7 @@ const MESSAGE_BYTES: usize = 4_096;
 /// Errors: `invalid` (the lease).
 #[derive(Debug, Operation)]
 #[operation(
-    name = "fleet.verification.claim",
+    name = QueuedVerification::NAMES.claim,
     command = Claim<QueuedVerification>,
     result = Option<CheckpointWork>
 )]
@@ -58,7 +58,6 @@ pub struct CompleteVerification {
 }
 
 impl Command for CompleteVerification {
-    const NAME: &'static str = "fleet.verification_complete";
     type Output = CheckpointSummary;
 
     fn subject(&self) -> Option<Key> {
@@ -147,7 +146,6 @@ pub(super) fn end_attempt(
 }
 
 impl Command for FailVerification {
-    const NAME: &'static str = "fleet.verification_fail";
     type Output = FailedVerification;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -162,7 +160,7 @@ impl Command for FailVerification {
 
 /// Finds when a checkpoint may be claimed next; null: none waits. It may miss recent commits of other processes.
 #[derive(Debug, Operation)]
-#[operation(name = "fleet.verification.nextAvailable", query, command = NextAvailable<QueuedVerification>)]
+#[operation(name = QueuedVerification::NAMES.next_available, query, command = NextAvailable<QueuedVerification>)]
 pub struct NextVerification {}
 
 impl From<NextVerification> for NextAvailable<QueuedVerification> {

@@ -121,7 +121,6 @@ impl CreateCheckpoint {
 }
 
 impl Command for CreateCheckpoint {
-    const NAME: &'static str = "fleet.checkpoint_create";
     type Output = CheckpointSummary;
 
     fn subject(&self) -> Option<Key> {
@@ -217,7 +216,6 @@ pub struct DeletedCheckpoint {
 }
 
 impl Command for DeleteCheckpoint {
-    const NAME: &'static str = "fleet.checkpoint_delete";
     type Output = DeletedCheckpoint;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -50,7 +50,7 @@ impl Leased for QueuedVerification {
     type Work = CheckpointWork;
     type Claimed = CheckpointWork;
 
-    const NAMES: LeaseNames = lease_names!("fleet.verification.", "fleet.verification_", "verification ");
+    const NAMES: LeaseNames = lease_names!("fleet.verification");
     const ID: &'static str = "checkpointUuid";
 
     fn lease(&self) -> Option<Lease> {

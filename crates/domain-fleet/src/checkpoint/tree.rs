@@ -52,7 +52,6 @@ fn contains(items: &[Checkpoint], id: &str) -> bool {
 }
 
 impl DomainQuery for ShowPath {
-    const NAME: &'static str = "fleet.checkpoint_path";
     type Output = Page<Checkpoint>;
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Checkpoint>, Rejection> {
@@ -103,7 +102,6 @@ pub enum FileChangeKind {
 }
 
 impl DomainQuery for DiffCheckpoints {
-    const NAME: &'static str = "fleet.checkpoint_diff";
     type Output = Vec<FileChange>;
 
     fn reads(&self, _: &View) -> ReadSet {

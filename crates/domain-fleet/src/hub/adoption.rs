@@ -32,7 +32,6 @@ pub struct AdoptedHub {
 }
 
 impl Command for AdoptExperiment {
-    const NAME: &'static str = "fleet.experiment_adopt";
     type Output = AdoptedHub;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -162,7 +162,6 @@ pub struct CreateHubCheckpoint {
 }
 
 impl Command for CreateHubCheckpoint {
-    const NAME: &'static str = "fleet.hub_checkpoint_create";
     type Output = HubCheckpointSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -206,7 +205,6 @@ pub struct VerifyHubCheckpoint {
 }
 
 impl Command for VerifyHubCheckpoint {
-    const NAME: &'static str = "fleet.hub_checkpoint_verify";
     type Output = HubCheckpointSummary;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -176,7 +176,6 @@ pub struct RegisterHub {
 }
 
 impl Command for RegisterHub {
-    const NAME: &'static str = "fleet.hub_register";
     type Output = HubSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubSummary>, Rejection> {
@@ -218,7 +217,6 @@ pub struct SetHubStatus {
 }
 
 impl Command for SetHubStatus {
-    const NAME: &'static str = "fleet.hub_status";
     type Output = HubSummary;
 
     fn reads(&self, _: &View) -> ReadSet {

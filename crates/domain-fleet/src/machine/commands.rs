@@ -1,6 +1,8 @@
 //! The commands on machines.
 
-use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
+use runstate_core::decision::{
+    Command, Ctx, Decision, Lifecycle, LoadedEntity, OperationName, ReadSet, Rejection, View,
+};
 use runstate_core::operation::{Operation, Parameter};
 use runstate_core::schema::{Key, Wire};
 use runstate_value::Document;
@@ -101,7 +103,6 @@ pub struct SpawnMachine {
 }
 
 impl Command for SpawnMachine {
-    const NAME: &'static str = "fleet.machine_spawn";
     type Output = IntelligentMachineSummary;
 
     fn subject(&self) -> Option<Key> {
@@ -193,7 +194,6 @@ pub struct SetIntelligentMachineStatus {
 }
 
 impl Command for SetIntelligentMachineStatus {
-    const NAME: &'static str = "fleet.machine_status";
     type Output = IntelligentMachineSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -238,7 +238,6 @@ pub struct IntelligentMachineHeartbeat {
 }
 
 impl Command for IntelligentMachineHeartbeat {
-    const NAME: &'static str = "fleet.machine_heartbeat";
     type Output = IntelligentMachineSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -287,7 +286,6 @@ fn reservation(
 }
 
 impl Command for TerminateMachine {
-    const NAME: &'static str = "fleet.machine_terminate";
     type Output = IntelligentMachineSummary;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -330,7 +328,8 @@ impl Command for TerminateMachine {
 }
 
 /// Terminates a machine that has sent no heartbeat for too long, and gives its reservation back.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "fleet.intelligentMachine.terminateSilent")]
 pub struct TerminateSilentMachine {
     /// The machine.
     pub uuid: String,
@@ -339,7 +338,6 @@ pub struct TerminateSilentMachine {
 }
 
 impl Command for TerminateSilentMachine {
-    const NAME: &'static str = "fleet.machine_silent";
     type Output = IntelligentMachineSummary;
 
     fn reads(&self, _: &View) -> ReadSet {

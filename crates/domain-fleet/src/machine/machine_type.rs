@@ -72,7 +72,6 @@ pub struct RegisterMachineType {
 }
 
 impl Command for RegisterMachineType {
-    const NAME: &'static str = "fleet.machine_type_register";
     type Output = RegisteredMachineType;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -127,7 +126,6 @@ pub struct MachineTypeScore {
 }
 
 impl DomainQuery for ChooseMachineType {
-    const NAME: &'static str = "fleet.machine_type_choose";
     type Output = Vec<MachineTypeScore>;
 
     fn reads(&self, view: &View) -> ReadSet {

@@ -54,7 +54,6 @@ pub struct CreateProject {
 }
 
 impl Command for CreateProject {
-    const NAME: &'static str = "fleet.project_create";
     type Output = ProjectSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -102,7 +101,6 @@ pub struct ChangeProject {
 }
 
 impl Command for ChangeProject {
-    const NAME: &'static str = "fleet.project_change";
     type Output = ProjectSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -149,7 +147,6 @@ pub struct SetProjectStatus {
 }
 
 impl Command for SetProjectStatus {
-    const NAME: &'static str = "fleet.project_status";
     type Output = ProjectSummary;
 
     fn reads(&self, _: &View) -> ReadSet {

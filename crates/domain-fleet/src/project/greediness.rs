@@ -87,7 +87,6 @@ impl RebalanceProject {
 }
 
 impl Command for RebalanceProject {
-    const NAME: &'static str = "fleet.project_rebalance";
     type Output = ProjectSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -137,7 +136,6 @@ pub struct ProjectShare {
 }
 
 impl DomainQuery for ShowShare {
-    const NAME: &'static str = "fleet.project_share";
     type Output = ProjectShare;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -41,7 +41,6 @@ pub struct MachinePerformance {
 }
 
 impl DomainQuery for ShowPerformance {
-    const NAME: &'static str = "fleet.machine_performance";
     type Output = Vec<MachinePerformance>;
 
     fn reads(&self, view: &View) -> ReadSet {

@@ -50,7 +50,6 @@ pub struct ProjectUsage {
 }
 
 impl DomainQuery for ShowUsageSummary {
-    const NAME: &'static str = "fleet.usage_summary";
     type Output = Vec<ProjectUsage>;
 
     fn reads(&self, view: &View) -> ReadSet {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, Ports, ReadSet, Rejection, TypedCommand, View};
+use runstate_core::decision::{
+    AnyCommand, Command, Ctx, Decision, OperationName, Ports, ReadSet, Rejection, TypedCommand, View,
+};
 use runstate_core::schema::Direction::Ascending;
 use runstate_core::schema::{Entity, Filter, Query, Wire};
 use runstate_value::SortedSet;
@@ -25,7 +27,8 @@ const WRITES_PER_ROW: usize = 5;
 const OLD: &str = "old";
 
 /// Removes the uses that are older than a year, in as many commits as it takes. The job is last: until then it is due.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "fleet.usage.cleanUp")]
 pub struct CleanUpUsage {
     /// When the job was due.
     pub due_at: Timestamp,
@@ -58,7 +61,6 @@ impl CleanUpUsage {
 }
 
 impl Command for CleanUpUsage {
-    const NAME: &'static str = "fleet.usage_clean_up";
     type Output = CleanedUsage;
 
     fn reads(&self, view: &View) -> ReadSet {

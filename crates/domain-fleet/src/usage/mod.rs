@@ -168,7 +168,6 @@ pub struct RecordedUsage {
 }
 
 impl Command for RecordUsage {
-    const NAME: &'static str = "fleet.usage_record";
     type Output = RecordedUsage;
 
     fn check(&self) -> Result<(), Rejection> {

@@ -97,7 +97,6 @@ pub struct SetExchangeRate {
 }
 
 impl Command for SetExchangeRate {
-    const NAME: &'static str = "fleet.exchange_rate_set";
     type Output = ExchangeRateSummary;
 
     fn check(&self) -> Result<(), Rejection> {

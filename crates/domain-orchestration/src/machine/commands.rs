@@ -1,7 +1,7 @@
 //! The commands on machines and their slots, and the sweep of machines without a heartbeat.
 
 use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, Lifecycle, Ports, ReadSet, Rejection, TypedCommand, View,
+    AnyCommand, Command, Ctx, Decision, Lifecycle, OperationName, Ports, ReadSet, Rejection, TypedCommand, View,
 };
 use runstate_core::operation::Operation;
 use runstate_core::schema::{Entity, Filter, Key, Query, Wire};
@@ -75,7 +75,6 @@ pub struct RegisterMachine {
 }
 
 impl Command for RegisterMachine {
-    const NAME: &'static str = "orchestration.machine_register";
     type Output = MachineSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
@@ -113,7 +112,6 @@ pub struct MachineHeartbeat {
 }
 
 impl Command for MachineHeartbeat {
-    const NAME: &'static str = "orchestration.machine_heartbeat";
     type Output = MachineSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
@@ -139,7 +137,6 @@ pub struct SetMaintenance {
 }
 
 impl Command for SetMaintenance {
-    const NAME: &'static str = "orchestration.machine_maintenance";
     type Output = MachineSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
@@ -170,7 +167,6 @@ pub struct DrainMachine {
 }
 
 impl Command for DrainMachine {
-    const NAME: &'static str = "orchestration.machine_drain";
     type Output = MachineSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
@@ -194,7 +190,6 @@ pub struct ChangeSlots {
 }
 
 impl Command for ChangeSlots {
-    const NAME: &'static str = "orchestration.machine_slots";
     type Output = MachineSummary;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -244,7 +239,6 @@ pub struct AssignSession {
 }
 
 impl Command for AssignSession {
-    const NAME: &'static str = "orchestration.machine_assign";
     type Output = SessionSummary;
 
     fn subject(&self) -> Option<Key> {
@@ -298,7 +292,6 @@ pub struct ReleaseSession {
 }
 
 impl Command for ReleaseSession {
-    const NAME: &'static str = "orchestration.machine_release";
     type Output = SessionSummary;
 
     fn subject(&self) -> Option<Key> {
@@ -322,7 +315,8 @@ const SESSIONS_PER_COMMIT: u32 = 500;
 
 /// Marks a machine without a heartbeat as offline, and its sessions as stalled, in as many commits as it takes. The
 /// machine is last: until then it is due, so that nothing is lost with a process.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "orchestration.machine.markOffline")]
 pub struct MarkOffline {
     /// The machine.
     pub machine_id: String,
@@ -331,7 +325,6 @@ pub struct MarkOffline {
 }
 
 impl Command for MarkOffline {
-    const NAME: &'static str = "orchestration.machine_offline";
     type Output = MachineSummary;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -41,7 +41,6 @@ pub struct TaskProgress {
 }
 
 impl DomainQuery for ShowProgress {
-    const NAME: &'static str = "orchestration.task_progress";
     type Output = TaskProgress;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -91,7 +90,6 @@ pub struct ProjectCounts {
 }
 
 impl DomainQuery for ShowCounts {
-    const NAME: &'static str = "orchestration.project_counts";
     type Output = Vec<ProjectCounts>;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -26,7 +26,6 @@ pub struct FreeMachines {
 }
 
 impl DomainQuery for FreeMachines {
-    const NAME: &'static str = "orchestration.machine_free";
     type Output = Page<Machine>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -55,7 +54,6 @@ pub struct PickMachine {
 }
 
 impl DomainQuery for PickMachine {
-    const NAME: &'static str = "orchestration.machine_pick";
     type Output = Machine;
 
     fn reads(&self, view: &View) -> ReadSet {

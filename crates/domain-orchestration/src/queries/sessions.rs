@@ -27,7 +27,6 @@ pub struct StaleSessions {
 }
 
 impl DomainQuery for StaleSessions {
-    const NAME: &'static str = "orchestration.session_stale";
     type Output = Page<Session>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -60,7 +59,6 @@ pub struct RecoverableSessions {
 }
 
 impl DomainQuery for RecoverableSessions {
-    const NAME: &'static str = "orchestration.session_recoverable";
     type Output = Page<Session>;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -96,7 +94,6 @@ pub struct FailedSessions {
 }
 
 impl DomainQuery for FailedSessions {
-    const NAME: &'static str = "orchestration.session_failed";
     type Output = Page<Session>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -160,7 +157,6 @@ pub struct SessionHealth {
 }
 
 impl DomainQuery for ShowHealth {
-    const NAME: &'static str = "orchestration.session_health";
     type Output = SessionHealth;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -1,6 +1,6 @@
 //! The commands of a session's owner, and the sweep of sessions without a heartbeat.
 
-use runstate_core::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use runstate_core::decision::{Command, Ctx, Decision, OperationName, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::{Entity, Key};
 use runstate_value::time::Timestamp;
@@ -32,7 +32,6 @@ pub struct CreateSession {
 }
 
 impl Command for CreateSession {
-    const NAME: &'static str = "orchestration.session_create";
     type Output = SessionSummary;
 
     fn subject(&self) -> Option<Key> {
@@ -94,7 +93,6 @@ pub struct SessionHeartbeat {
 }
 
 impl Command for SessionHeartbeat {
-    const NAME: &'static str = "orchestration.session_heartbeat";
     type Output = SessionSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
@@ -119,7 +117,6 @@ pub struct PauseSession {
 }
 
 impl Command for PauseSession {
-    const NAME: &'static str = "orchestration.session_pause";
     type Output = SessionSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
@@ -142,7 +139,6 @@ pub struct ResumeSession {
 }
 
 impl Command for ResumeSession {
-    const NAME: &'static str = "orchestration.session_resume";
     type Output = SessionSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
@@ -165,7 +161,6 @@ pub struct StallSession {
 }
 
 impl Command for StallSession {
-    const NAME: &'static str = "orchestration.session_stall";
     type Output = SessionSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
@@ -204,7 +199,6 @@ pub struct CompleteSession {
 }
 
 impl Command for CompleteSession {
-    const NAME: &'static str = "orchestration.session_complete";
     type Output = SessionSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
@@ -246,7 +240,6 @@ pub struct FailSession {
 }
 
 impl Command for FailSession {
-    const NAME: &'static str = "orchestration.session_fail";
     type Output = SessionSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
@@ -268,14 +261,14 @@ impl SessionDocuments {
 }
 
 /// Stalls or fails a session whose time has come.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "orchestration.session.sweep")]
 pub struct SweepSession {
     /// The session.
     pub session_id: String,
 }
 
 impl Command for SweepSession {
-    const NAME: &'static str = "orchestration.session_sweep";
     type Output = SessionSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
@@ -315,7 +308,6 @@ pub struct UpdateMetadata {
 }
 
 impl Command for UpdateMetadata {
-    const NAME: &'static str = "orchestration.session_metadata";
     type Output = SessionSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {

@@ -46,7 +46,6 @@ pub struct SessionDeletion {
 }
 
 impl Command for DeleteSession {
-    const NAME: &'static str = "orchestration.session_delete";
     type Output = SessionDeletion;
 
     fn reads(&self, _: &View) -> ReadSet {

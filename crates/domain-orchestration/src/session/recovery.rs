@@ -32,7 +32,6 @@ pub struct RecoverSession {
 }
 
 impl Command for RecoverSession {
-    const NAME: &'static str = "orchestration.session_recover";
     type Output = SessionSummary;
 
     fn reads(&self, view: &View) -> ReadSet {

@@ -51,7 +51,6 @@ impl AddTask {
 }
 
 impl Command for AddTask {
-    const NAME: &'static str = "orchestration.task_add";
     type Output = TaskSummary;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -140,7 +139,6 @@ pub struct StartTask {
 }
 
 impl Command for StartTask {
-    const NAME: &'static str = "orchestration.task_start";
     type Output = TaskSummary;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -194,7 +192,6 @@ pub struct CompleteTask {
 }
 
 impl Command for CompleteTask {
-    const NAME: &'static str = "orchestration.task_complete";
     type Output = TaskSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
@@ -218,7 +215,6 @@ pub struct FailTask {
 }
 
 impl Command for FailTask {
-    const NAME: &'static str = "orchestration.task_fail";
     type Output = TaskSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
@@ -241,7 +237,6 @@ pub struct BlockTask {
 }
 
 impl Command for BlockTask {
-    const NAME: &'static str = "orchestration.task_block";
     type Output = TaskSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
@@ -264,7 +259,6 @@ pub struct ReleaseTask {
 }
 
 impl Command for ReleaseTask {
-    const NAME: &'static str = "orchestration.task_release";
     type Output = TaskSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
@@ -286,7 +280,6 @@ pub struct RetryTask {
 }
 
 impl Command for RetryTask {
-    const NAME: &'static str = "orchestration.task_retry";
     type Output = TaskSummary;
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {

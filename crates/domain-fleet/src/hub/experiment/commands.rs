@@ -45,7 +45,6 @@ pub struct PlanExperiment {
 }
 
 impl Command for PlanExperiment {
-    const NAME: &'static str = "fleet.experiment_plan";
     type Output = ExperimentSummary;
 
     fn check(&self) -> Result<(), Rejection> {
@@ -117,7 +116,6 @@ pub struct StartExperiment {
 }
 
 impl Command for StartExperiment {
-    const NAME: &'static str = "fleet.experiment_start";
     type Output = ExperimentSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -160,7 +158,6 @@ pub struct ObserveExperiment {
 }
 
 impl Command for ObserveExperiment {
-    const NAME: &'static str = "fleet.experiment_observe";
     type Output = ExperimentSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -203,7 +200,6 @@ pub struct CompleteExperiment {
 }
 
 impl Command for CompleteExperiment {
-    const NAME: &'static str = "fleet.experiment_complete";
     type Output = ExperimentSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -232,7 +228,6 @@ pub struct FailExperiment {
 }
 
 impl Command for FailExperiment {
-    const NAME: &'static str = "fleet.experiment_fail";
     type Output = ExperimentSummary;
 
     fn reads(&self, _: &View) -> ReadSet {
