@@ -55,11 +55,14 @@ impl Engine {
         let operation = self.registry().operation(name).ok_or_else(|| self.unknown_operation(name))?;
         let id = take_command_id(&operation.signature, &mut parameters)?;
         let mut command = (operation.parse)(parameters)?;
-        match operation.signature.kind {
-            OperationKind::Command => _ = self.execute_any(&mut *command, id.as_ref(), None).await?,
-            OperationKind::Query => self.query_any(&mut *command).await?,
-        }
-        command.reply().map_err(Error::internal)
+        let result = match operation.signature.kind {
+            OperationKind::Command => self.execute_any(&mut *command, id.as_ref(), None).await?.result,
+            OperationKind::Query => {
+                self.query_any(&mut *command).await?;
+                None
+            }
+        };
+        command.reply(result).map_err(Error::internal)
     }
 
     /// The names, kinds, parameters and documentation of all operations that [`Engine::call`] accepts.

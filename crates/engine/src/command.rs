@@ -49,8 +49,8 @@ pub(super) struct DecisionWrites {
 
 /// The result of a commit.
 pub(super) enum CommitOutcome {
-    /// The batch was committed now.
-    Committed,
+    /// The batch was committed now, with this result.
+    Committed(Json),
     /// The command had been committed before, with this result.
     Replayed(Json),
 }
@@ -80,13 +80,13 @@ impl Engine {
         let batch = Batch { command: id.clone(), fingerprint, at: attempt.now, result, writes: atomic, checks };
         let outcome = self.commit_batch(batch, staged, retired, attempt).await;
         match outcome.map_err(|error| with_command_id(id, error))? {
-            CommitOutcome::Committed => {
+            CommitOutcome::Committed(result) => {
                 self.update_cache(documents_after, decision.cached, view);
-                Ok(CommandOutcome { replayed: false, hints: decision.hints })
+                Ok(CommandOutcome { replayed: false, hints: decision.hints, result: Some(result) })
             }
             CommitOutcome::Replayed(result) => {
                 command.replay_result(result).map_err(|why| invalid_result(id, &why))?;
-                Ok(CommandOutcome::without_hints(true))
+                Ok(CommandOutcome::without_commit(true))
             }
         }
     }
@@ -163,7 +163,8 @@ impl Engine {
 
     pub(super) async fn send(&self, batch: Batch) -> Result<CommitOutcome, store::StoreError> {
         let receipt = self.shared.store.commit(batch).await?;
-        Ok(if receipt.replayed { CommitOutcome::Replayed(receipt.result) } else { CommitOutcome::Committed })
+        let outcome = if receipt.replayed { CommitOutcome::Replayed } else { CommitOutcome::Committed };
+        Ok(outcome(receipt.result))
     }
 
     /// The writes that make `changes`.

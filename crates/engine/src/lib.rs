@@ -40,6 +40,7 @@ use runstate_core::marker::MaybeSync;
 use runstate_core::operation::{Domain, Registry};
 use runstate_core::schema::{Catalog, Key};
 use runstate_store::{self as store, Freshness, Outcome, Store};
+use runstate_value::Json;
 use runstate_value::time::{Millis, Timestamp};
 
 use cache::DocumentCache;
@@ -111,16 +112,28 @@ pub struct CommandResult<O> {
     pub replayed: bool,
 }
 
-/// Whether a command was replayed, and the hints to send to listeners once its queue is free.
+/// A command that was executed with its parts.
+struct Execution {
+    command: CommandId,
+    replayed: bool,
+    /// The result that its commit wrote to the ledger; `None`: there was no commit, or a later part has changed the
+    /// output.
+    result: Option<Json>,
+}
+
+/// Whether a command was replayed, the hints to send to listeners once its queue is free, and the result that this
+/// commit wrote to the ledger.
+#[derive(Default)]
 struct CommandOutcome {
     replayed: bool,
     hints: Vec<Hint>,
+    result: Option<Json>,
 }
 
 impl CommandOutcome {
-    /// The outcome of a command without hints: it was replayed, or it changed nothing.
-    fn without_hints(replayed: bool) -> Self {
-        Self { replayed, hints: Vec::new() }
+    /// The outcome of a command that was replayed, or changed nothing.
+    fn without_commit(replayed: bool) -> Self {
+        Self { replayed, ..Self::default() }
     }
 }
 
@@ -291,7 +304,7 @@ impl Engine {
         id: Option<&CommandId>,
     ) -> Result<CommandResult<C::Output>, Error> {
         let mut typed = TypedCommand::<C, &C>::new(command);
-        let (command, replayed) = self.execute_any(&mut typed, id, None).await?;
+        let Execution { command, replayed, .. } = self.execute_any(&mut typed, id, None).await?;
         Ok(CommandResult { output: output(typed)?, command, replayed })
     }
 
@@ -303,24 +316,23 @@ impl Engine {
         id: Option<&CommandId>,
     ) -> Result<CommandResult<C::Output>, Error> {
         let mut typed = TypedCommand::<C, &C>::new(command);
-        let (command, replayed) = self.execute_any(&mut typed, id, Some(0)).await?;
+        let Execution { command, replayed, .. } = self.execute_any(&mut typed, id, Some(0)).await?;
         Ok(CommandResult { output: output(typed)?, command, replayed })
     }
 
-    /// Executes a command and its further parts, at most `max_parts` of these. Returns its id, and whether it had been
-    /// committed before.
+    /// Executes a command and its further parts, at most `max_parts` of these.
     async fn execute_any(
         &self,
         command: &mut dyn AnyCommand,
         id: Option<&CommandId>,
         max_parts: Option<u32>,
-    ) -> Result<(CommandId, bool), Error> {
+    ) -> Result<Execution, Error> {
         command.check()?;
         let (id, origin, origin_of_parts) = match id {
             Some(id) => (id.clone(), Origin::Caller, Origin::DerivedFromCaller),
             None => (self.new_command_id(), Origin::Engine, Origin::Engine),
         };
-        let replayed = self.drive(command, &id, origin).await?;
+        let CommandOutcome { replayed, mut result, .. } = self.drive(command, &id, origin).await?;
         let ports = self.registry().ports();
         let mut next = command.next(&ports);
         for number in 1.. {
@@ -332,14 +344,20 @@ impl Engine {
             next = part.next(&ports);
             if let Some(output) = part.take_output() {
                 command.absorb(output);
+                result = None;
             }
         }
-        Ok((id, replayed))
+        Ok(Execution { command: id, replayed, result })
     }
 
-    /// Executes a command. Returns whether it had been committed before.
-    async fn drive(&self, command: &mut dyn AnyCommand, id: &CommandId, origin: Origin) -> Result<bool, Error> {
-        let CommandOutcome { replayed, hints } = {
+    /// Executes a command, and sends its hints.
+    async fn drive(
+        &self,
+        command: &mut dyn AnyCommand,
+        id: &CommandId,
+        origin: Origin,
+    ) -> Result<CommandOutcome, Error> {
+        let outcome = {
             let queue = command.subject().map(|key| self.queue(key));
             let _turn = match &queue {
                 Some(queue) => Some(queue.lock().await),
@@ -348,10 +366,10 @@ impl Engine {
             self.decide(command, id, origin).await?
         };
         // Outside of the queue: a listener may command the same execution.
-        self.notify_listeners(&hints);
+        self.notify_listeners(&outcome.hints);
         // Yield only now, so that commands start in the order in which they were submitted.
         self.yield_now().await;
-        Ok(replayed)
+        Ok(outcome)
     }
 
     /// Lets other tasks run, if the host has only one thread.
@@ -410,7 +428,7 @@ impl Engine {
                         Err(error @ store::StoreError::UnknownOutcome { .. }) => {
                             log::outcome_unknown(&error);
                             match self.replay_from_ledger(command, id, &fingerprint).await {
-                                Ok(true) => return Ok(CommandOutcome::without_hints(true)),
+                                Ok(true) => return Ok(CommandOutcome::without_commit(true)),
                                 // Absent is not final: the commit may still happen. A new decision under the same id
                                 // either finds it or makes it.
                                 Ok(false) => error.into(),
@@ -428,9 +446,9 @@ impl Engine {
                     // The ledger is read before any reply without a commit: the command may repeat a committed one.
                     let replayed = self.replay_from_ledger(command, id, &fingerprint).await?;
                     return if replayed {
-                        Ok(CommandOutcome::without_hints(true))
+                        Ok(CommandOutcome::without_commit(true))
                     } else {
-                        Ok(reply.map(|_| CommandOutcome::without_hints(false))?)
+                        Ok(reply.map(|_| CommandOutcome::without_commit(false))?)
                     };
                 }
             };

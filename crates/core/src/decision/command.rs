@@ -79,10 +79,11 @@ pub trait Command: OperationName + Serialize + MaybeSync {
         }
     }
 
-    /// The output as callers without types receive it. The ledger keeps at most 4 KiB, so a large reply is not a part
-    /// of the output's serialized form.
-    fn reply(&self, output: &Self::Output) -> Result<Json, serde_json::Error> {
-        serde_json::to_value(output)
+    /// The output as callers without types receive it, if that is not its serialized form. The ledger keeps at most
+    /// 4 KiB, so a large reply is not a part of that form.
+    fn reply(&self, output: &Self::Output) -> Option<Result<Json, serde_json::Error>> {
+        _ = output;
+        None
     }
 }
 
@@ -112,8 +113,9 @@ pub trait AnyCommand: MaybeSync {
     /// The output of the last decision as JSON, for the ledger.
     fn result(&self) -> Result<Json, String>;
 
-    /// The output as JSON, for callers without types. See [`Command::reply`].
-    fn reply(&self) -> Result<Json, String>;
+    /// The output as JSON, for callers without types. See [`Command::reply`]. `result` is the result in the ledger, if
+    /// the output is still the same; it is not serialized again.
+    fn reply(&self, result: Option<Json>) -> Result<Json, String>;
 
     /// Sets the output to a result from the ledger.
     fn replay_result(&mut self, result: Json) -> Result<(), String>;
@@ -206,10 +208,11 @@ impl<C: Command, B: Borrow<C> + MaybeSync> AnyCommand for TypedCommand<C, B> {
         describe_failure(serde_json::to_value(&self.output))
     }
 
-    fn reply(&self) -> Result<Json, String> {
-        match &self.output {
-            Some(output) => describe_failure(self.command.borrow().reply(output)),
-            None => Err(undecided(C::NAME)),
+    fn reply(&self, result: Option<Json>) -> Result<Json, String> {
+        let Some(output) = &self.output else { return Err(undecided(C::NAME)) };
+        match self.command.borrow().reply(output) {
+            Some(reply) => describe_failure(reply),
+            None => result.map_or_else(|| self.result(), Ok),
         }
     }
 

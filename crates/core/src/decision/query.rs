@@ -103,7 +103,7 @@ impl<Q: DomainQuery, B: Borrow<Q> + MaybeSync> AnyCommand for TypedQuery<Q, B> {
         describe_failure(serde_json::to_value(&self.output))
     }
 
-    fn reply(&self) -> Result<Json, String> {
+    fn reply(&self, _: Option<Json>) -> Result<Json, String> {
         self.result()
     }
 

@@ -231,8 +231,8 @@ impl<L: Leased> Command for Claim<L> {
         }
     }
 
-    fn reply(&self, output: &ClaimResult<L>) -> Result<Json, serde_json::Error> {
-        serde_json::to_value(&output.work)
+    fn reply(&self, output: &ClaimResult<L>) -> Option<Result<Json, serde_json::Error>> {
+        Some(serde_json::to_value(&output.work))
     }
 }
 

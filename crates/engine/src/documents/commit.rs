@@ -300,8 +300,9 @@ impl AnyCommand for DocumentCommit<'_> {
         serde_json::to_value(LedgerResult { unexpected, command }).map_err(|error| error.to_string())
     }
 
-    fn reply(&self) -> Result<Json, String> {
-        self.command.as_ref().map_or(Ok(Json::Null), |command| command.reply())
+    fn reply(&self, mut result: Option<Json>) -> Result<Json, String> {
+        let result = result.as_mut().and_then(|result| result.get_mut("command")).map(Json::take);
+        self.command.as_ref().map_or(Ok(Json::Null), |command| command.reply(result))
     }
 
     fn replay_result(&mut self, result: Json) -> Result<(), String> {

@@ -25,7 +25,7 @@ use runstate_value::{Document, Json, from_document};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{CommandResult, Engine, Error};
+use super::{CommandResult, Engine, Error, Execution};
 pub use collections::FINGERPRINT;
 pub(super) use collections::{Collections, declaration_problem};
 use commit::DocumentCommit;
@@ -207,7 +207,7 @@ impl Documents {
         id: Option<&CommandId>,
     ) -> Result<CommandResult<Vec<Option<Revision>>>, Error> {
         let mut commit = DocumentCommit::new(writes, command);
-        let (command, replayed) = self.engine.execute_any(&mut commit, id, None).await?;
+        let Execution { command, replayed, .. } = self.engine.execute_any(&mut commit, id, None).await?;
         Ok(CommandResult { output: commit.revisions(&command), command, replayed })
     }
 }

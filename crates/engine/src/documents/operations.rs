@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{CollectionDeclaration, DocumentCommit, DocumentExpectation, DocumentWrite, PREFIX};
-use crate::{ChangeFilter, Engine, EngineChange, Error};
+use crate::{ChangeFilter, Engine, EngineChange, Error, Execution};
 
 /// Largest number of documents in one reply.
 const MAX_DOCUMENTS: u32 = 10_000;
@@ -201,8 +201,8 @@ pub(crate) async fn commit(
     };
     let inner = command.as_mut().map(|command| &mut **command as &mut dyn AnyCommand);
     let mut commit = DocumentCommit::new(prepared, inner);
-    let (id, replayed) = engine.execute_any(&mut commit, id.as_ref(), None).await?;
-    let result = commit.reply().map_err(Error::internal)?;
+    let Execution { command: id, replayed, result } = engine.execute_any(&mut commit, id.as_ref(), None).await?;
+    let result = commit.reply(result).map_err(Error::internal)?;
     let text = |revision: Option<Revision>| revision.map(|revision| revision.to_string());
     Ok(CommitReply { revisions: commit.revisions(&id).into_iter().map(text).collect(), result, replayed })
 }

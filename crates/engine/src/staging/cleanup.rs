@@ -134,7 +134,7 @@ async fn send_cleanup(engine: &Engine, command: CommandId, writes: Vec<Write>) -
     let conflict = store::StoreError::Conflict { key: Key::new(&STAGED, command.as_str()) };
     let (fingerprint, result, at) = (FINGERPRINT.to_owned(), Json::Null, engine.shared.host.now());
     match engine.send(Batch { command, fingerprint, at, result, writes, checks: Vec::new() }).await? {
-        CommitOutcome::Committed => Ok(()),
+        CommitOutcome::Committed(_) => Ok(()),
         CommitOutcome::Replayed(_) => Err(conflict),
     }
 }

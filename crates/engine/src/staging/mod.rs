@@ -117,7 +117,7 @@ async fn send_all(
     let deciding = batches.pop();
     for batch in batches {
         match engine.send(batch).await {
-            Ok(CommitOutcome::Committed) => {}
+            Ok(CommitOutcome::Committed(_)) => {}
             // The id of this attempt is not unique; the next attempt generates another one.
             Ok(CommitOutcome::Replayed(_)) => {
                 return Err(store::StoreError::Conflict { key: marker::marker_key(id) });
