@@ -9,16 +9,16 @@ import type { StoreChange } from "./wire.js";
 export type ChangeSubject = "program" | "version" | "execution" | "call" | "output" | "log";
 
 /** A committed change of a program, an execution or one of its rows. */
-export interface CvmChange extends Omit<StoreChange, "collection" | "whole" | "revision"> {
+export interface CvmChange extends Omit<StoreChange, "collection" | "document" | "revision"> {
   /** The kind of document that changed. */
-  thing: ChangeSubject;
+  kind: ChangeSubject;
   /** The execution it belongs to. Undefined for a row that was deleted, because only its id is known. */
   executionId: string | undefined;
   deleted: boolean;
 }
 
 /** The collections whose changes are reported. */
-const COLLECTIONS: { readonly [thing in ChangeSubject]: string } = {
+const COLLECTIONS: { readonly [kind in ChangeSubject]: string } = {
   program: "cvm.programs",
   version: "cvm.program_versions",
   execution: "cvm.executions",
@@ -27,7 +27,7 @@ const COLLECTIONS: { readonly [thing in ChangeSubject]: string } = {
   log: "cvm.execution_logs",
 };
 
-const SUBJECT_OF = new Map(Object.entries(COLLECTIONS).map(([thing, collection]) => [collection, thing as ChangeSubject]));
+const SUBJECT_OF = new Map(Object.entries(COLLECTIONS).map(([kind, collection]) => [collection, kind as ChangeSubject]));
 
 /** Documents that are parts of an execution. */
 const PARTS: ReadonlySet<ChangeSubject> = new Set<ChangeSubject>(["call", "output", "log"]);
@@ -35,9 +35,9 @@ const PARTS: ReadonlySet<ChangeSubject> = new Set<ChangeSubject>(["call", "outpu
 /** Creates a feed of the changes of these kinds of documents, of all executions or of some. */
 export function createFeed(
   engine: OperationCaller,
-  { things, executions, from, signal }: { things?: ChangeSubject[]; executions?: string[]; from?: string } & WaitOptions,
+  { kinds, executions, from, signal }: { kinds?: ChangeSubject[]; executions?: string[]; from?: string } & WaitOptions,
 ): ChangeFeed<CvmChange> {
-  const collections = (things ?? [...SUBJECT_OF.values()]).map((thing) => COLLECTIONS[thing]);
+  const collections = (kinds ?? [...SUBJECT_OF.values()]).map((kind) => COLLECTIONS[kind]);
   const readPage = async (at: string | undefined, waitMs: number) => {
     const { events, next } = await engine.invoke("store.changes", { signal }, { from: at, collections, subjects: executions, waitMs });
     return { events: events.map(describeChange), next };
@@ -45,8 +45,8 @@ export function createFeed(
   return new ChangeFeed(readPage, from);
 }
 
-function describeChange({ collection, id, whole, revision, command, position }: StoreChange): CvmChange {
-  const thing = SUBJECT_OF.get(collection) ?? "execution";
-  const executionId = thing === "execution" ? id : PARTS.has(thing) ? (whole ?? undefined) : undefined;
-  return { thing, id, executionId, deleted: revision === null, command, position };
+function describeChange({ collection, id, document, revision, command, position }: StoreChange): CvmChange {
+  const kind = SUBJECT_OF.get(collection) ?? "execution";
+  const executionId = kind === "execution" ? id : PARTS.has(kind) ? (document ?? undefined) : undefined;
+  return { kind, id, executionId, deleted: revision === null, command, position };
 }

@@ -108,9 +108,9 @@ export class Cvm extends Operations {
    * position.
    */
   changes(
-    options: { things?: ChangeSubject[]; executions?: string[]; from?: string } & WaitOptions = {},
+    options: { kinds?: ChangeSubject[]; executions?: string[]; from?: string } & WaitOptions = {},
   ): AsyncIterable<CvmChange> {
-    return iterate(createFeed(this.#engine, validateOptions("cvm.changes", options, { things: SUBJECTS, executions: texts, from: text, ...WAIT })));
+    return iterate(createFeed(this.#engine, validateOptions("cvm.changes", options, { kinds: SUBJECTS, executions: texts, from: text, ...WAIT })));
   }
 
   /**

@@ -71,7 +71,7 @@ export class DuePoller {
       let due = await this.operations.next({ known: useCache });
       while (this.#on && due !== null && due <= this.now()) {
         const done = await this.operations.run();
-        if (!done.more && done.woken + done.deleted + done.swept === 0) {
+        if (!done.more && done.resumed + done.deleted + done.swept === 0) {
           // The due work cannot be done: others have claimed it, or it is damaged.
           due = null;
           break;

@@ -198,7 +198,7 @@ export type AppSuccess = {
 /** The parameters of `apps.app.list`. */
 export type AppsAppListParams = {
   /** Only those with this `appId`. */
-  app?: number;
+  app?: number | number[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
@@ -212,19 +212,19 @@ export type AppsAppListParams = {
 /** The parameters of `apps.artifact.list`. */
 export type AppsArtifactListParams = {
   /** Only those with this `artifactType`. */
-  artifactType?: string;
+  artifactType?: string | string[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Only those with this `executionId`. */
-  execution?: string;
+  execution?: string | string[];
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
   sort?: "executionId" | "stepId" | "artifactType" | "createdAt" | "sha256";
   /** Only those with this `stepId`. */
-  step?: number;
+  step?: number | number[];
 };
 
 /** The parameters of `apps.artifact.remove`. */
@@ -244,9 +244,9 @@ export type AppsArtifactShowParams = {
 /** The parameters of `apps.audit.list`. */
 export type AppsAuditListParams = {
   /** Only those with this `actor`. */
-  actor?: string;
+  actor?: string | string[];
   /** Only those with this `command`. */
-  command?: string;
+  command?: string | string[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
@@ -256,7 +256,7 @@ export type AppsAuditListParams = {
   /** The field by which they are sorted; by default their id. */
   sort?: "at" | "target" | "actor";
   /** Only those with this `target`. */
-  target?: string;
+  target?: string | string[];
 };
 
 /** The parameters of `apps.configuration.activate`. */
@@ -276,7 +276,7 @@ export type AppsConfigurationListParams = {
   /** Only those with this `active`. */
   active?: boolean;
   /** Only those with this `appId`. */
-  app?: number;
+  app?: number | number[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
@@ -286,7 +286,7 @@ export type AppsConfigurationListParams = {
   /** The field by which they are sorted; by default their id. */
   sort?: "appId" | "subAppId" | "version" | "active";
   /** Only those with this `subAppId`. */
-  subApp?: number;
+  subApp?: number | number[];
 };
 
 /** The parameters of `apps.configuration.save`. */
@@ -324,15 +324,15 @@ export type AppsDeliveryListParams = {
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Only those with this `event`. */
-  event?: string;
+  event?: string | string[];
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
   sort?: "availableAt" | "dueAt" | "subscriptionId" | "status" | "event" | "createdAt";
   /** Only those with this `status`. */
-  status?: "pending" | "running" | "delivered" | "dead";
+  status?: "pending" | "running" | "delivered" | "dead" | ("pending" | "running" | "delivered" | "dead")[];
   /** Only those with this `subscriptionId`. */
-  subscription?: string;
+  subscription?: string | string[];
 };
 
 /** The parameters of `apps.delivery.show`. */
@@ -362,7 +362,7 @@ export type AppsExecutionFailedParams = {
 /** The parameters of `apps.execution.list`. */
 export type AppsExecutionListParams = {
   /** Only those with this `appId`. */
-  app?: number;
+  app?: number | number[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
@@ -372,11 +372,11 @@ export type AppsExecutionListParams = {
   /** The field by which they are sorted; by default their id. */
   sort?: "id" | "appId" | "subAppId" | "userId" | "status" | "startedAt" | "removeAt";
   /** Only those with this `status`. */
-  status?: "running" | "completed" | "failed" | "cancelled";
+  status?: "running" | "completed" | "failed" | "cancelled" | ("running" | "completed" | "failed" | "cancelled")[];
   /** Only those with this `subAppId`. */
-  subApp?: number;
+  subApp?: number | number[];
   /** Only those with this `userId`. */
-  user?: string;
+  user?: string | string[];
 };
 
 /** The parameters of `apps.execution.show`. */
@@ -560,15 +560,15 @@ export type AppsStepListParams = {
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Only those with this `executionId`. */
-  execution?: string;
+  execution?: string | string[];
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
   sort?: "executionId" | "stepId" | "status" | "stepName" | "startedAt";
   /** Only those with this `status`. */
-  status?: "pending" | "running" | "completed" | "failed" | "skipped";
+  status?: "pending" | "running" | "completed" | "failed" | "skipped" | ("pending" | "running" | "completed" | "failed" | "skipped")[];
   /** Only those with this `stepName`. */
-  stepName?: string;
+  stepName?: string | string[];
 };
 
 /** The parameters of `apps.step.nextAvailable`. */
@@ -941,33 +941,8 @@ export type BudgetSummary = {
   usedAmount: string;
 };
 
-/** The claim of a call. */
-export type CallClaim = {
-  /** Number of claims, without those that were released. */
-  attempts: number | null;
-  /** The worker; missing between two attempts. */
-  owner: string | null;
-  /** The fencing token: greater with every claim of the call. */
-  token: number | null;
-  /** When the lease ends. */
-  until: number | null;
-};
-
-/** A call, and its execution. */
-export type CallDetails = {
-  /** The call. */
-  call: OpenCall;
-  /** The newest failure of a worker. */
-  error: CallError | null;
-  /** The execution that made it. */
-  execution: string;
-  /** Its outcome; null while it is open. */
-  outcome: CallOutcome | null;
-  /** Its program. */
-  programName: string;
-  /** The response. */
-  response: Response | null;
-};
+/** The instructions of a program, as documents hold them. */
+export type Bytecode = Json[];
 
 /** The failure of a worker to complete a call. */
 export type CallError = {
@@ -979,18 +954,6 @@ export type CallError = {
   name: string | null;
   /** When the attempt failed. */
   timestamp: number;
-};
-
-/** A failure to complete a call, or the refusal of its cost. */
-export type CallFailure = {
-  /** The worker. */
-  by: string | null;
-  /** The message. */
-  message: string | null;
-  /** The error's name in the program, if the worker named one. */
-  name: string | null;
-  /** When it failed. */
-  timestamp: number | null;
 };
 
 /** The outcome of a call. */
@@ -1006,65 +969,68 @@ export type CallOutcome =
   /** Its execution was cancelled. */
   | "cancelled";
 
-/** A call in a list. A field is missing if the call does not have it, or if it cannot be read. */
-export type CallRow = {
-  /** When it was answered. */
-  answeredAt?: number;
+/** A call as callers see it. */
+export type CallView = {
   /** The arguments of a tool. */
   args?: Json;
-  /** When it was made. */
-  askedAt?: number;
-  /** The time from which it may be claimed. */
+  /** When a worker may claim it. */
   availableAt?: number;
-  /** The person, model or worker that answered. */
-  by?: string;
-  /** The only answers that it accepts. */
-  choices?: Json;
+  /** The only valid answers; missing: any. */
+  choices?: Json[];
   /** The claim of a worker. */
-  claim?: CallClaim;
-  /** The time until which it may be answered. */
+  claim?: ClaimState;
+  /** Its cost. */
+  cost?: Cost;
+  /** From this time on, answers are rejected. */
   deadline?: number;
-  /** The answer that it gets if its deadline passes. */
+  /** The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`. */
   default?: Json;
-  /** The last failure of a worker. The call may still be open, to be retried. */
-  error?: CallFailure;
-  /** The execution that made it. */
+  /** The newest failure of a worker. The call may still be open, to be retried. */
+  error?: CallError;
+  /** The execution that makes it. */
   executionId: string;
   /** Its id. */
   id: string;
-  /** The key under which it may be answered before it is made. */
+  /** The key by which it can be answered before it is made. */
   key?: string;
-  /** Its kind: `cc`, a tool's name, `timer`, …. */
+  /** The kind: `cc`, the name of a tool, `timer`, `fs.readFile` and others. */
   kind: string;
-  /** The time between the call and its answer. */
-  latencyMs?: number;
-  /** The source line that made it. */
-  line?: number;
-  /** Its outcome: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`. Missing while it is open. */
-  outcome?: string;
+  /** Line of the source that makes it. */
+  line: number;
+  /** The outcome; missing while it is open. */
+  outcome?: CallOutcome;
   /** The name of the execution's program. */
   programName: string;
-  /** The prompt. */
-  prompt?: string;
-  /** Why a budget refused its cost: no worker gets it until the budget has it. The name is the code. */
-  refusal?: CallFailure;
-  /** The answer, null included. */
-  result?: Json;
-  /** The schema that an answer must match. */
+  /** The question; empty for tools and timers. */
+  prompt: string;
+  /** Why a budget refused its cost, with the code as its name: the call waits until the budget has it. */
+  refusal?: CallError;
+  /** When it was made. An early answer waits for that. */
+  requestedAt?: number;
+  /** The response. */
+  response?: Response;
+  /** The schema of valid answers; missing: any. */
   schema?: Json;
+  /**
+   * The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing:
+   * the whole program waits for it.
+   */
+  stack?: string[];
   /** Its number among the calls of the execution, from 1. An early answer has none. */
   step?: number;
+  /** The variables visible there by name, truncated with a mark. */
+  variables?: Json;
 };
 
 /** One page of a result. */
-export type CallRowPage = {
+export type CallViewPage = {
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
   /** The items, in the order of the query. */
-  items: CallRow[];
+  items: CallView[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -1214,6 +1180,26 @@ export type CheckpointWork = {
   /** Its project. */
   projectUuid: string;
   /** The fencing token, which completing it needs. */
+  token: number;
+  /** The end of the lease. */
+  until: number;
+};
+
+/**
+ * A worker's claim on a call. While `owner` is set, the claim is exclusive until `until`. After that, the next claim
+ * of the call replaces it.
+ */
+export type ClaimState = {
+  /** Number of attempts, this one included. */
+  attempts: number;
+  /** Name of the worker; missing: the call was released, or the attempt failed. */
+  owner?: string;
+  /** The open reservation of the call's cost. */
+  reservation?: string;
+  /**
+   * The fencing token. It is greater than that of every earlier claim of this call, and of every earlier call with
+   * this id.
+   */
   token: number;
   /** The end of the lease. */
   until: number;
@@ -1409,14 +1395,6 @@ export type Cost = {
   unit: string;
 };
 
-/** The parameters of `cvm.active`. */
-export type CvmActiveParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
-};
-
 /** The parameters of `cvm.answer`. */
 export type CvmAnswerParams = {
   /** The answer: a plain value that the call accepts. */
@@ -1442,7 +1420,7 @@ export type CvmAnswerParams = {
 
 /** The parameters of `cvm.call`. */
 export type CvmCallParams = {
-  /** The call. */
+  /** Its id. */
   id: string;
 };
 
@@ -1550,16 +1528,6 @@ export type CvmHeartbeatParams = {
   token: number;
 };
 
-/** The parameters of `cvm.history`. */
-export type CvmHistoryParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
-  /** The name of the program. */
-  program: string;
-};
-
 /** The parameters of `cvm.latencyByKind`. */
 export type CvmLatencyByKindParams = {
   /** The name of the program; by default all programs. */
@@ -1576,12 +1544,16 @@ export type CvmLatencyParams = {
 export type CvmListParams = {
   /** `next` of the page before; by default the first page. */
   cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only executions of this program. */
-  program?: string;
-  /** Only executions with this status. */
-  status?: Status;
+  /** Only those with this `program`. */
+  program?: string | string[];
+  /** The field by which they are sorted; by default `started`, descending. */
+  sort?: "programId" | "state.status" | "started" | "programName" | "parentId" | "completed" | "wakeAt";
+  /** Only those with this `status`. */
+  status?: "running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled" | ("running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled")[];
 };
 
 /** The parameters of `cvm.load`. */
@@ -1671,9 +1643,13 @@ export type CvmProgramParams = {
 export type CvmProgramsParams = {
   /** `next` of the page before; by default the first page. */
   cursor?: string;
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only programs with this tag. */
+  /** The field by which they are sorted; by default `name`. */
+  sort?: "name" | "created" | "collectAt";
+  /** Only those with this `tag`. */
   tag?: string;
 };
 
@@ -1772,7 +1748,7 @@ export type CvmStatusesParams = {
 
 /** The parameters of `cvm.summary`. */
 export type CvmSummaryParams = {
-  /** The execution. */
+  /** Its id. */
   id: string;
 };
 
@@ -2076,14 +2052,14 @@ export type DueReport = {
   deleted: number;
   /** Documents whose secrets were encrypted again, because their key is not the current one any more. */
   encrypted?: number;
-  /** Entities whose due work failed. They do not delay the others. */
+  /** Entities whose due work failed. They do not delay the others. A damaged one is among them once for each engine. */
   failed: DueFailure[];
   /** Whether more may be due than the limit allowed. */
   more: boolean;
+  /** Entities that were resumed. */
+  resumed: number;
   /** Rows removed because they expired, or because the command that staged them was abandoned. */
   swept: number;
-  /** Entities that were resumed. */
-  woken: number;
 };
 
 /** The parameters of `due.run`. */
@@ -2094,10 +2070,10 @@ export type DueRunParams = {
   commandId?: string;
   /** The largest number of entities of each due rule; by default 1,000. */
   limit?: number;
-  /** How far each entity is driven; by default to the end of its work. */
-  pace?: RunLimit;
   /** Only this rule; it needs `before`. */
   rule?: string;
+  /** How far each entity is driven; by default to the end of its work. */
+  runLimit?: RunLimit;
 };
 
 /** Identifies an error. A code is never renamed or given another meaning. */
@@ -2283,7 +2259,7 @@ export type ExchangeRateSummary = {
 /** An execution as callers see it. */
 export type Execution = {
   /** The open calls. */
-  calls: OpenCall[];
+  calls: CallView[];
   /** When it ended. */
   completed: number | null;
   /** The error, if it failed. */
@@ -2347,10 +2323,10 @@ export type ExecutionMetricsPage = {
 
 /** The progress of an execution since the last poll. */
 export type ExecutionProgress = {
-  /** Number of calls made so far, the open ones included. */
-  asked: number;
   /** The open calls. */
-  calls: OpenCall[];
+  calls: CallView[];
+  /** Number of calls made so far, the open ones included. */
+  callsMade: number;
   /** The error, if it failed. */
   error: ProgramError | null;
   /** Lines printed since the last poll, at most some megabytes. */
@@ -2377,10 +2353,10 @@ export type ExecutionStatus = {
 export type ExecutionStatusDetails = {
   /** Id of the first open call, also while the execution is paused. */
   call: string | null;
+  /** The execution and its status. */
+  execution: ExecutionStatus;
   /** Number of open calls. */
   openCalls: number;
-  /** The execution and its status. */
-  reached: ExecutionStatus;
 };
 
 /** An execution in a list. */
@@ -2395,12 +2371,12 @@ export type ExecutionSummary = {
   programName: string;
   /** The version it runs. */
   programVersion: number;
-  /** The prompt of the call that it waits for. */
+  /** The prompt of the call that it waits for, also while it is paused. */
   prompt: string | null;
   /** When it was started. */
   started: number;
-  /** Its status; see `Status`. */
-  status: string;
+  /** Its status. */
+  status: Status;
 };
 
 /** One page of a result. */
@@ -2459,7 +2435,7 @@ export type ExportSummary = {
 /** The state of a failed call. */
 export type FailedCall = {
   /** The status of its execution, if it is closed. */
-  reached: ExecutionStatus | null;
+  execution: ExecutionStatus | null;
   /** When it may be claimed again; null: it is closed. */
   retryAt: number | null;
 };
@@ -2643,7 +2619,7 @@ export type Finding = {
   /** The file, the document (`collection/id`) or the collection. */
   at: string;
   /** Commands, documents (at most 100 by name) and ranges of documents that a repair would lose. */
-  gone: string[];
+  lost: string[];
   /** The severity. */
   severity: Severity;
   /** The problem. */
@@ -2659,9 +2635,9 @@ export type FleetBudgetAccountListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `projectUuid`. */
-  projectUuid?: string;
+  projectUuid?: string | string[];
   /** Only those with this `resourceType`. */
-  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
   /** The field by which they are sorted; by default their id. */
   sort?: "projectUuid" | "resourceType" | "updatedAt";
 };
@@ -2701,17 +2677,17 @@ export type FleetBudgetCreateParams = {
 /** The parameters of `fleet.budgetEvent.list`. */
 export type FleetBudgetEventListParams = {
   /** Only those with this `budgetUuid`. */
-  budgetUuid?: string;
+  budgetUuid?: string | string[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Only those with this `kind`. */
-  kind?: "warning" | "overrun";
+  kind?: "warning" | "overrun" | ("warning" | "overrun")[];
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `projectUuid`. */
-  projectUuid?: string;
+  projectUuid?: string | string[];
   /** The field by which they are sorted; by default their id. */
   sort?: "projectUuid" | "at" | "budgetUuid" | "kind";
 };
@@ -2719,7 +2695,7 @@ export type FleetBudgetEventListParams = {
 /** The parameters of `fleet.budget.list`. */
 export type FleetBudgetListParams = {
   /** Only those with this `budgetPeriod`. */
-  budgetPeriod?: "daily" | "weekly" | "monthly" | "total";
+  budgetPeriod?: "daily" | "weekly" | "monthly" | "total" | ("daily" | "weekly" | "monthly" | "total")[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
@@ -2727,9 +2703,9 @@ export type FleetBudgetListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `projectUuid`. */
-  projectUuid?: string;
+  projectUuid?: string | string[];
   /** Only those with this `resourceType`. */
-  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
   /** The field by which they are sorted; by default their id. */
   sort?: "projectUuid" | "resourceType" | "budgetPeriod" | "periodStart" | "periodEnd" | "rollAt" | "updatedAt";
 };
@@ -2807,9 +2783,9 @@ export type FleetCheckpointDiffParams = {
 /** The parameters of `fleet.checkpoint.list`. */
 export type FleetCheckpointListParams = {
   /** Only those with this `checkpointType`. */
-  checkpointType?: "genesis" | "automatic" | "manual" | "final" | "hub_daily";
+  checkpointType?: "genesis" | "automatic" | "manual" | "final" | "hub_daily" | ("genesis" | "automatic" | "manual" | "final" | "hub_daily")[];
   /** Only those with this `createdByMachineUuid`. */
-  createdByMachineUuid?: string;
+  createdByMachineUuid?: string | string[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
@@ -2817,9 +2793,9 @@ export type FleetCheckpointListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `parentCheckpointUuid`. */
-  parentCheckpointUuid?: string;
+  parentCheckpointUuid?: string | string[];
   /** Only those with this `projectUuid`. */
-  projectUuid?: string;
+  projectUuid?: string | string[];
   /** The field by which they are sorted; by default their id. */
   sort?: "projectUuid" | "parentCheckpointUuid" | "createdAt" | "checkpointType" | "createdByMachineUuid";
 };
@@ -2839,7 +2815,7 @@ export type FleetCheckpointShowParams = {
 /** The parameters of `fleet.exchangeRate.list`. */
 export type FleetExchangeRateListParams = {
   /** Only those with this `currency`. */
-  currency?: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
+  currency?: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours" | ("CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours")[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
@@ -2899,7 +2875,7 @@ export type FleetExperimentListParams = {
   /** The field by which they are sorted; by default their id. */
   sort?: "status" | "startedAt" | "endsAt";
   /** Only those with this `status`. */
-  status?: "planned" | "running" | "completed" | "failed";
+  status?: "planned" | "running" | "completed" | "failed" | ("planned" | "running" | "completed" | "failed")[];
 };
 
 /** The parameters of `fleet.experiment.observe`. */
@@ -2961,7 +2937,7 @@ export type FleetGreedinessChangeListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `projectUuid`. */
-  projectUuid?: string;
+  projectUuid?: string | string[];
   /** The field by which they are sorted; by default their id. */
   sort?: "projectUuid" | "changedAt";
 };
@@ -2995,13 +2971,13 @@ export type FleetHubCheckpointCreateParams = {
 /** The parameters of `fleet.hubCheckpoint.list`. */
 export type FleetHubCheckpointListParams = {
   /** Only those with this `checkpointType`. */
-  checkpointType?: "daily" | "manual" | "pre_experiment" | "recovery";
+  checkpointType?: "daily" | "manual" | "pre_experiment" | "recovery" | ("daily" | "manual" | "pre_experiment" | "recovery")[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Only those with this `hubUuid`. */
-  hubUuid?: string;
+  hubUuid?: string | string[];
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
@@ -3035,9 +3011,9 @@ export type FleetHubListParams = {
   /** The field by which they are sorted; by default their id. */
   sort?: "status" | "type";
   /** Only those with this `status`. */
-  status?: "active" | "inactive" | "experimental" | "retiring";
+  status?: "active" | "inactive" | "experimental" | "retiring" | ("active" | "inactive" | "experimental" | "retiring")[];
   /** Only those with this `type`. */
-  type?: "primary" | "development" | "experimental" | "domain_specific";
+  type?: "primary" | "development" | "experimental" | "domain_specific" | ("primary" | "development" | "experimental" | "domain_specific")[];
 };
 
 /** The parameters of `fleet.hub.register`. */
@@ -3099,13 +3075,13 @@ export type FleetIntelligentMachineListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `projectUuid`. */
-  projectUuid?: string;
+  projectUuid?: string | string[];
   /** The field by which they are sorted; by default their id. */
   sort?: "status" | "projectUuid" | "spawnedAt" | "type" | "spawnedByHubUuid" | "lastHeartbeat" | "updatedAt";
   /** Only those with this `status`. */
-  status?: "spawning" | "active" | "working" | "checkpointing" | "terminated";
+  status?: "spawning" | "active" | "working" | "checkpointing" | "terminated" | ("spawning" | "active" | "working" | "checkpointing" | "terminated")[];
   /** Only those with this `type`. */
-  type?: string;
+  type?: string | string[];
 };
 
 /** The parameters of `fleet.intelligentMachine.performance`. */
@@ -3207,7 +3183,7 @@ export type FleetMachineTypeRegisterParams = {
 /** The parameters of `fleet.machineType.show`. */
 export type FleetMachineTypeShowParams = {
   /** Its id. */
-  id: string;
+  name: string;
 };
 
 /** The parameters of `fleet.maintenance.list`. */
@@ -3219,7 +3195,7 @@ export type FleetMaintenanceListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `operation`. */
-  operation?: "cleanup_resource_usage" | "refresh_views";
+  operation?: "cleanup_resource_usage" | "refresh_views" | ("cleanup_resource_usage" | "refresh_views")[];
   /** The field by which they are sorted; by default their id. */
   sort?: "operation" | "performedAt";
 };
@@ -3269,7 +3245,7 @@ export type FleetProjectListParams = {
   /** The field by which they are sorted; by default their id. */
   sort?: "greediness" | "status" | "updatedAt";
   /** Only those with this `status`. */
-  status?: "active" | "paused" | "completed" | "archived";
+  status?: "active" | "paused" | "completed" | "archived" | ("active" | "paused" | "completed" | "archived")[];
 };
 
 /** The parameters of `fleet.project.rebalance`. */
@@ -3331,13 +3307,13 @@ export type FleetReservationListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `projectUuid`. */
-  projectUuid?: string;
+  projectUuid?: string | string[];
   /** Only those with this `resourceType`. */
-  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
   /** The field by which they are sorted; by default their id. */
   sort?: "state" | "expiresAt" | "projectUuid" | "resourceType";
   /** Only those with this `state`. */
-  state?: "active" | "committed" | "released" | "expired";
+  state?: "active" | "committed" | "released" | "expired" | ("active" | "committed" | "released" | "expired")[];
 };
 
 /** The parameters of `fleet.reservation.release`. */
@@ -3359,7 +3335,7 @@ export type FleetReservationShowParams = {
 /** The parameters of `fleet.usage.list`. */
 export type FleetUsageListParams = {
   /** Only those with this `billingPeriod`. */
-  billingPeriod?: string;
+  billingPeriod?: string | string[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
@@ -3367,11 +3343,11 @@ export type FleetUsageListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `machineUuid`. */
-  machineUuid?: string;
+  machineUuid?: string | string[];
   /** Only those with this `projectUuid`. */
-  projectUuid?: string;
+  projectUuid?: string | string[];
   /** Only those with this `resourceType`. */
-  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
   /** The field by which they are sorted; by default their id. */
   sort?: "projectUuid" | "billingPeriod" | "machineUuid" | "resourceType" | "resourceSubtype" | "recordedAt";
 };
@@ -3813,10 +3789,10 @@ export type HubType =
 
 /** The result of an import. */
 export type ImportResult = {
+  /** Number of those that were already present. */
+  alreadyPresent: number;
   /** Counts and hash of the imported data, all of which is in the store now. */
   summary: ExportSummary;
-  /** Number of those that were already present. */
-  there: number;
   /** Number of documents and command results that this import wrote. */
   written: number;
 };
@@ -4052,20 +4028,20 @@ export type LogLevel =
   /** Every instruction as well. */
   | "instructions";
 
-/** A row of the log. Rows without a timestamp have no position in it and are left out. */
+/** A row of the log. */
 export type LogRow = {
-  /** Details of the event. */
+  /** The details of the event. */
   details: Json;
   /**
-   * The event: `instruction`, `cc_call`, `error`, `complete`; `history` for an imported entry that an older CVM
-   * recorded.
+   * The event: `instruction`, `cc_call`, `error`, `complete`; in lists also `history`, for an imported entry that an
+   * older CVM recorded.
    */
   event: string;
   /** The execution. */
   executionId: string;
   /** Its id. */
   id: string;
-  /** Its time. */
+  /** When the event happened. */
   timestamp: number;
 };
 
@@ -4106,11 +4082,17 @@ export type Machine = {
   updatedAt: number;
 } & (
   /** It takes sessions. */
-  | "online"
+  | {
+    status: "online";
+  }
   /** No heartbeat has arrived. */
-  | "offline"
+  | {
+    status: "offline";
+  }
   /** It takes no new sessions. */
-  | "maintenance");
+  | {
+    status: "maintenance";
+  });
 
 /** An activity of a machine, after which it should make a checkpoint. */
 export type MachineActivity =
@@ -4184,7 +4166,7 @@ export type MachineType = {
   /** When the document was created. */
   createdAt: number;
   /** Its name. */
-  id: string;
+  name: string;
   /** When the document was last changed. */
   updatedAt: number;
 };
@@ -4266,6 +4248,16 @@ export type MaintenanceRowPage = {
   next?: string;
 };
 
+/** How a version was compiled. */
+export type Metadata = {
+  /** When it was compiled. */
+  compiled: number;
+  /** The compiler: `runstate:0.1.0`. */
+  compiler: string;
+  /** Version of the bytecode. */
+  version: number;
+};
+
 /** The observed values of a metric. */
 export type MetricData = {
   /** Those of the experimental hub. */
@@ -4319,49 +4311,6 @@ export type Metrics = {
   instructionsExecuted: number;
 };
 
-/** An open call. */
-export type OpenCall = {
-  /** The arguments of a tool; null: none. */
-  args: Json;
-  /** Its id. */
-  callId: string;
-  /** The only valid answers; null: any. */
-  choices: Json[] | null;
-  /** Its cost. */
-  cost?: Cost;
-  /** From this time on, answers are rejected. */
-  deadline: number | null;
-  /** The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`. */
-  default?: Json;
-  /** The key by which it can be answered too. */
-  key: string | null;
-  /** The kind: `cc`, the name of a tool, `timer`, `fs.readFile` and others. */
-  kind: string;
-  /** The end of that worker's lease, unless a heartbeat extends it. Afterwards other workers may claim the call. */
-  leaseUntil?: number;
-  /** Line of the source that makes the call. */
-  line: number;
-  /** Name of the worker that has claimed the call and not released it. */
-  owner: string | null;
-  /** The question; empty for tools and timers. */
-  prompt: string;
-  /** Why a budget refused its cost: the call waits until the budget has it. */
-  refusal?: CallError;
-  /** When the call was made. */
-  requestedAt: number;
-  /** The schema of valid answers; null: none. */
-  schema: Json;
-  /**
-   * The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing:
-   * the whole program waits for it.
-   */
-  stack?: string[];
-  /** Number of the call in its execution, from 1. */
-  step: number;
-  /** The variables visible there by name, truncated with a mark. */
-  variables: Json;
-};
-
 /** The parameters of `orchestration.machine.assign`. */
 export type OrchestrationMachineAssignParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
@@ -4409,7 +4358,7 @@ export type OrchestrationMachineListParams = {
   /** The field by which they are sorted; by default their id. */
   sort?: "id" | "status" | "lastHeartbeat";
   /** Only those with this `status`. */
-  status?: "online" | "offline" | "maintenance";
+  status?: "online" | "offline" | "maintenance" | ("online" | "offline" | "maintenance")[];
 };
 
 /** The parameters of `orchestration.machine.maintenance`. */
@@ -4565,13 +4514,13 @@ export type OrchestrationSessionListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `machineId`. */
-  machine?: string;
+  machine?: string | string[];
   /** Only those with this `projectId`. */
-  project?: string;
+  project?: string | string[];
   /** The field by which they are sorted; by default their id. */
   sort?: "id" | "projectId" | "machineId" | "status" | "lastHeartbeat" | "completedAt" | "dueAt";
   /** Only those with this `status`. */
-  status?: "active" | "paused" | "stalled" | "completed" | "failed";
+  status?: "active" | "paused" | "stalled" | "completed" | "failed" | ("active" | "paused" | "stalled" | "completed" | "failed")[];
 };
 
 /** The parameters of `orchestration.session.metadata`. */
@@ -4725,13 +4674,13 @@ export type OrchestrationTaskListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** Only those with this `projectId`. */
-  project?: string;
+  project?: string | string[];
   /** Only those with this `sessionId`. */
-  session?: string;
+  session?: string | string[];
   /** The field by which they are sorted; by default their id. */
   sort?: "id" | "sessionId" | "projectId" | "status";
   /** Only those with this `status`. */
-  status?: "pending" | "in_progress" | "blocked" | "completed" | "failed";
+  status?: "pending" | "in_progress" | "blocked" | "completed" | "failed" | ("pending" | "in_progress" | "blocked" | "completed" | "failed")[];
 };
 
 /** The parameters of `orchestration.task.progress`. */
@@ -4816,6 +4765,34 @@ export type Phase =
 /** A position in the change feed. It is opaque: only the store that returned it can compare it. */
 export type Position = string;
 
+/** A program under its name. */
+export type Program = {
+  /** Bytecode of the newest version. */
+  bytecode: Bytecode;
+  /** When it was first loaded. */
+  created: number;
+  /** Its purpose. */
+  description?: string;
+  /** Path of the entry, if the newest version has several files. */
+  entry?: string;
+  /** The other files of the newest version. */
+  files?: ProgramFile[];
+  /** Its id. */
+  id: string;
+  /** How the newest version was compiled. */
+  metadata: Metadata;
+  /** When its newest version was loaded. */
+  modified: number;
+  /** Unique name. */
+  name: string;
+  /** Its newest version, from 1. */
+  programVersion: number;
+  /** Source of the newest version; of several files, that of the entry. */
+  source: string;
+  /** Tags to find it by. */
+  tags: string[];
+};
+
 /** The error of a failed program. */
 export type ProgramError = {
   /** Column of the source, from 1. */
@@ -4849,24 +4826,22 @@ export type ProgramFile = {
   source: string;
 };
 
-/** A program in a list. A field is missing if the program does not have it, or if it cannot be read. */
+/** A program in a list. */
 export type ProgramSummary = {
-  /** Bytecode version of its latest version. */
-  bytecodeVersion: number | null;
-  /** The compiler. */
-  compiler: string | null;
   /** When it was first loaded. */
-  created: number | null;
+  created: number;
   /** Its description. */
-  description: string | null;
+  description?: string;
   /** Its id. */
   id: string;
+  /** How its latest version was compiled. */
+  metadata: Metadata;
   /** When its latest version was loaded. */
-  modified: number | null;
+  modified: number;
   /** Its name. */
   name: string;
   /** Its latest version, from 1. */
-  programVersion: number | null;
+  programVersion: number;
   /** Its tags. */
   tags: string[];
 };
@@ -4886,34 +4861,26 @@ export type ProgramSummaryPage = {
   next?: string;
 };
 
-/** A program with its latest version. */
-export type ProgramView = {
-  /** Its bytecode, as stored. */
-  bytecode: Json;
-  /** Bytecode version of its latest version. */
-  bytecodeVersion: number | null;
-  /** The compiler. */
-  compiler: string | null;
-  /** When it was first loaded. */
-  created: number | null;
-  /** Its description. */
-  description: string | null;
+/** One version of a program. It never changes: an execution keeps the version that it started with. */
+export type ProgramVersion = {
+  /** Its bytecode. */
+  bytecode: Bytecode;
+  /** When it was loaded. */
+  created: number;
   /** Path of the entry, if it has several files. */
   entry?: string;
   /** The other files. */
   files?: ProgramFile[];
-  /** Its id. */
+  /** Derived from program and version. */
   id: string;
-  /** When its latest version was loaded. */
-  modified: number | null;
-  /** Its name. */
-  name: string;
-  /** Its latest version, from 1. */
-  programVersion: number | null;
+  /** How it was compiled. */
+  metadata: Metadata;
+  /** The program. */
+  programId: string;
+  /** The version, from 1. */
+  programVersion: number;
   /** Its source; of several files, that of the entry. */
   source: string;
-  /** Its tags. */
-  tags: string[];
 };
 
 /** Progress of a transfer. */
@@ -4948,13 +4915,21 @@ export type Project = {
   updatedAt: number;
 } & (
   /** Machines are spawned for it. */
-  | "active"
+  | {
+    status: "active";
+  }
   /** No machines are spawned for it. */
-  | "paused"
+  | {
+    status: "paused";
+  }
   /** It is done. */
-  | "completed"
+  | {
+    status: "completed";
+  }
   /** It is kept, and changes no more. */
-  | "archived");
+  | {
+    status: "archived";
+  });
 
 /** The sessions and tasks of a project. */
 export type ProjectCounts = {
@@ -5391,8 +5366,8 @@ export type ResourceUsagePage = {
 export type Response = {
   /** Name of the answerer, if given. */
   by: string | null;
-  /** Time since the call was made. */
-  latencyMs: number;
+  /** Time since the call was made; missing for an early answer until then. */
+  latencyMs: number | null;
   /** The answer. */
   result: Json;
   /** When it was given. */
@@ -5404,7 +5379,7 @@ export type RunDueOutcome = {
   /** The incarnation for `DeleteRows`(super.DeleteRows), if its deletion must be continued. */
   deleting: string | null;
   /** The status of the execution; null: it does not exist, or is being deleted. */
-  reached: ExecutionStatus | null;
+  execution: ExecutionStatus | null;
   /** Whether something was due. */
   wasDue: boolean;
 };
@@ -5912,7 +5887,7 @@ export type StepWorkerEvent =
   | {
     event: "answered";
     /** The result. Of a call, the status of its execution, which has run to its next stop. */
-    reached: AppExecutionSummary;
+    execution: AppExecutionSummary;
     /** How long its handler took. */
     took: number;
     /** The item. */
@@ -5968,14 +5943,14 @@ export type StoreChange = {
   collection: string;
   /** The command that changed it. */
   command: CommandId;
+  /** The id of the document that it is a part of; null: none, or the document was deleted. */
+  document: string | null;
   /** Its id. */
   id: string;
   /** The position of the commit. */
   position: Position;
   /** Its new revision; null: the document was deleted. */
   revision: string | null;
-  /** The id of the document that it is a part of; null: none, or the document was deleted. */
-  whole: string | null;
 };
 
 /** Committed changes. */
@@ -6314,20 +6289,18 @@ export type VerifyReport = {
   store: string | null;
 };
 
-/** A version of a program in a list. A field is missing if it cannot be read. */
+/** A version of a program in a list. */
 export type VersionSummary = {
-  /** Bytecode version. */
-  bytecodeVersion: number | null;
-  /** The compiler. */
-  compiler: string | null;
   /** When it was loaded. */
-  created: number | null;
+  created: number;
   /** Its id. */
   id: string;
+  /** How it was compiled. */
+  metadata: Metadata;
   /** The program. */
   programId: string;
   /** Its number, from 1. */
-  programVersion: number | null;
+  programVersion: number;
 };
 
 /** One page of a result. */
@@ -6345,30 +6318,6 @@ export type VersionSummaryPage = {
   next?: string;
 };
 
-/** A version of a program. */
-export type VersionView = {
-  /** Its bytecode, as stored. */
-  bytecode: Json;
-  /** Bytecode version. */
-  bytecodeVersion: number | null;
-  /** The compiler. */
-  compiler: string | null;
-  /** When it was loaded. */
-  created: number | null;
-  /** Path of the entry, if it has several files. */
-  entry?: string;
-  /** The other files. */
-  files?: ProgramFile[];
-  /** Its id. */
-  id: string;
-  /** The program. */
-  programId: string;
-  /** Its number, from 1. */
-  programVersion: number | null;
-  /** Its source; of several files, that of the entry. */
-  source: string;
-};
-
 /**
  * The key with which messages to one receiver are signed: `whsec_` and 24 to 64 random bytes in base64. Its debug form
  * does not show it.
@@ -6377,14 +6326,10 @@ export type WebhookSecret = string;
 
 /** A call that a worker has claimed, with everything that it needs to complete it. */
 export type Work = {
-  /** The call. */
-  call: OpenCall;
+  /** The call. Its error is that of the last attempt. */
+  call: CallView;
   /** The claim, with the fencing token that completing the call needs. */
   claimed: ClaimedCall;
-  /** The error of the last attempt, if there was one. */
-  error: CallError | null;
-  /** The program that waits for it. */
-  programName: string;
 };
 
 /** An event of a worker. */
@@ -6397,7 +6342,7 @@ export type WorkerEvent =
   | {
     event: "answered";
     /** The result. Of a call, the status of its execution, which has run to its next stop. */
-    reached: ExecutionStatus;
+    execution: ExecutionStatus;
     /** How long its handler took. */
     took: number;
     /** The item. */
@@ -7460,10 +7405,9 @@ export interface Operations {
   "apps.subscription.resume": { params: AppsSubscriptionResumeParams; result: SubscriptionSummary };
   "apps.subscription.show": { params: AppsSubscriptionShowParams; result: Subscription };
   "apps.subscription.test": { params: AppsSubscriptionTestParams; result: string };
-  "cvm.active": { params: CvmActiveParams; result: ExecutionSummaryPage };
   "cvm.answer": { params: CvmAnswerParams; result: ExecutionStatus };
-  "cvm.call": { params: CvmCallParams; result: CallDetails };
-  "cvm.calls": { params: CvmCallsParams; result: CallRowPage };
+  "cvm.call": { params: CvmCallParams; result: CallView };
+  "cvm.calls": { params: CvmCallsParams; result: CallViewPage };
   "cvm.cancel": { params: CvmCancelParams; result: ExecutionStatus };
   "cvm.claim": { params: CvmClaimParams; result: Work | null };
   "cvm.complete": { params: CvmCompleteParams; result: ExecutionStatus };
@@ -7471,7 +7415,6 @@ export interface Operations {
   "cvm.delete": { params: CvmDeleteParams; result: DeletionProgress };
   "cvm.fail": { params: CvmFailParams; result: FailedCall };
   "cvm.heartbeat": { params: CvmHeartbeatParams; result: Timestamp };
-  "cvm.history": { params: CvmHistoryParams; result: ExecutionSummaryPage };
   "cvm.latency": { params: CvmLatencyParams; result: Latency };
   "cvm.latencyByKind": { params: CvmLatencyByKindParams; result: { [key: string]: Latency } };
   "cvm.latencyByProgram": { params: object; result: { [key: string]: Latency } };
@@ -7483,15 +7426,15 @@ export interface Operations {
   "cvm.output": { params: CvmOutputParams; result: string[] };
   "cvm.overview": { params: object; result: Overview };
   "cvm.pause": { params: CvmPauseParams; result: ExecutionStatus };
-  "cvm.program": { params: CvmProgramParams; result: ProgramView };
-  "cvm.programById": { params: CvmProgramByIdParams; result: ProgramView };
+  "cvm.program": { params: CvmProgramParams; result: Program };
+  "cvm.programById": { params: CvmProgramByIdParams; result: Program };
   "cvm.programs": { params: CvmProgramsParams; result: ProgramSummaryPage };
   "cvm.progress": { params: CvmProgressParams; result: ExecutionProgress };
   "cvm.release": { params: CvmReleaseParams; result: null };
   "cvm.removeProgram": { params: CvmRemoveProgramParams; result: RemovedProgram };
   "cvm.retry": { params: CvmRetryParams; result: ExecutionStatus };
   "cvm.show": { params: CvmShowParams; result: Execution };
-  "cvm.slowest": { params: CvmSlowestParams; result: CallRowPage };
+  "cvm.slowest": { params: CvmSlowestParams; result: CallViewPage };
   "cvm.start": { params: CvmStartParams; result: ExecutionStatus };
   "cvm.stats": { params: CvmStatsParams; result: Stats };
   "cvm.status": { params: CvmStatusParams; result: ExecutionStatusDetails };
@@ -7499,8 +7442,8 @@ export interface Operations {
   "cvm.summary": { params: CvmSummaryParams; result: ExecutionSummary };
   "cvm.unpause": { params: CvmUnpauseParams; result: ExecutionStatus };
   "cvm.variables": { params: CvmVariablesParams; result: FrameView[] };
-  "cvm.version": { params: CvmVersionParams; result: VersionView };
-  "cvm.versionOf": { params: CvmVersionOfParams; result: VersionView };
+  "cvm.version": { params: CvmVersionParams; result: ProgramVersion };
+  "cvm.versionOf": { params: CvmVersionOfParams; result: ProgramVersion };
   "cvm.versions": { params: CvmVersionsParams; result: VersionSummaryPage };
   "cvm.wake": { params: CvmWakeParams; result: RunDueOutcome };
   "fleet.budget.change": { params: FleetBudgetChangeParams; result: BudgetSummary };
@@ -8241,17 +8184,6 @@ export class CvmOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Lists executions that have not ended, page by page, newest first: running, waiting for an answer, paused.
-   *
-   * Reads active executions only, however many have ended.
-   *
-   * Errors: `invalid` (the cursor is not of this list).
-   */
-  active(options: OptionsOf<"cvm.active"> = {}): Promise<ExecutionSummaryPage> {
-    return this.caller.invoke("cvm.active", options);
-  }
-
-  /**
    * Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
    *
    * Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema),
@@ -8267,7 +8199,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  call(id: string, options: OptionsOf<"cvm.call", "id"> = {}): Promise<CallDetails> {
+  call(id: string, options: OptionsOf<"cvm.call", "id"> = {}): Promise<CallView> {
     return this.caller.invoke("cvm.call", options, { id });
   }
 
@@ -8285,7 +8217,7 @@ export class CvmOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  calls(options: OptionsOf<"cvm.calls"> = {}): Promise<CallRowPage> {
+  calls(options: OptionsOf<"cvm.calls"> = {}): Promise<CallViewPage> {
     return this.caller.invoke("cvm.calls", options);
   }
 
@@ -8355,15 +8287,6 @@ export class CvmOperations {
   }
 
   /**
-   * Lists the executions of a program page by page, newest first, without those that are being deleted.
-   *
-   * Errors: `invalid` (the cursor is not of this list).
-   */
-  history(program: string, options: OptionsOf<"cvm.history", "program"> = {}): Promise<ExecutionSummaryPage> {
-    return this.caller.invoke("cvm.history", options, { program });
-  }
-
-  /**
    * Returns the latency of answers, of one program or of all.
    *
    * An early answer has the latency 0. Timers do not count: they are not answered. Scans all calls of the program, or of
@@ -8399,7 +8322,7 @@ export class CvmOperations {
   }
 
   /**
-   * Lists executions page by page, newest first, without those that are being deleted.
+   * Lists executions page by page: those that match all filters.
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
@@ -8485,21 +8408,21 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  program(name: string, options: OptionsOf<"cvm.program", "name"> = {}): Promise<ProgramView> {
+  program(name: string, options: OptionsOf<"cvm.program", "name"> = {}): Promise<Program> {
     return this.caller.invoke("cvm.program", options, { name });
   }
 
   /**
-   * Returns the program with this id, with its latest version.
+   * Returns one program.
    *
    * Errors: `not_found`.
    */
-  programById(id: string, options: OptionsOf<"cvm.programById", "id"> = {}): Promise<ProgramView> {
+  programById(id: string, options: OptionsOf<"cvm.programById", "id"> = {}): Promise<Program> {
     return this.caller.invoke("cvm.programById", options, { id });
   }
 
   /**
-   * Lists programs page by page, by name, without sources and bytecode.
+   * Lists programs page by page: those that match all filters.
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
@@ -8560,7 +8483,7 @@ export class CvmOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  slowest(options: OptionsOf<"cvm.slowest"> = {}): Promise<CallRowPage> {
+  slowest(options: OptionsOf<"cvm.slowest"> = {}): Promise<CallViewPage> {
     return this.caller.invoke("cvm.slowest", options);
   }
 
@@ -8607,7 +8530,7 @@ export class CvmOperations {
   }
 
   /**
-   * Returns one execution as a row of a list.
+   * Returns one execution.
    *
    * Errors: `not_found`.
    */
@@ -8639,7 +8562,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  version(name: string, options: OptionsOf<"cvm.version", "name">): Promise<VersionView> {
+  version(name: string, options: OptionsOf<"cvm.version", "name">): Promise<ProgramVersion> {
     return this.caller.invoke("cvm.version", options, { name });
   }
 
@@ -8650,7 +8573,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  versionOf(id: string, options: OptionsOf<"cvm.versionOf", "id"> = {}): Promise<VersionView> {
+  versionOf(id: string, options: OptionsOf<"cvm.versionOf", "id"> = {}): Promise<ProgramVersion> {
     return this.caller.invoke("cvm.versionOf", options, { id });
   }
 
@@ -8746,7 +8669,7 @@ export class DueOperations {
 
   /**
    * Runs the work that is due now, of all domains, and removes the rows that have expired: all of them, or with
-   *  the pace `slice` at most `limit` of each collection.
+   *  the run limit `slice` at most `limit` of each collection.
    */
   run(options: OptionsOf<"due.run"> = {}): Promise<DueReport> {
     return this.caller.invoke("due.run", options);
@@ -9285,8 +9208,8 @@ export class FleetMachineTypeOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"fleet.machineType.show", "id"> = {}): Promise<MachineType> {
-    return this.caller.invoke("fleet.machineType.show", options, { id });
+  show(name: string, options: OptionsOf<"fleet.machineType.show", "name"> = {}): Promise<MachineType> {
+    return this.caller.invoke("fleet.machineType.show", options, { name });
   }
 }
 

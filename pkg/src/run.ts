@@ -148,8 +148,8 @@ export class Run {
 
   /** Follows committed changes of the execution, from now on or after the position `from`. The iteration continues
    * until you leave the loop. */
-  changes(options: { things?: ChangeSubject[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
-    const valid = validateOptions("run.changes", options, { things: SUBJECTS, from: text, ...WAIT });
+  changes(options: { kinds?: ChangeSubject[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
+    const valid = validateOptions("run.changes", options, { kinds: SUBJECTS, from: text, ...WAIT });
     return iterate(createFeed(this.#engine, { ...valid, executions: [this.id] }));
   }
 
@@ -219,7 +219,7 @@ export class Run {
   /** Opens a feed of all changes that affect the progress. It must be ready before the progress is first read, or
    * changes in between are missed. */
   async #openFeed(signal: AbortSignal | undefined): Promise<ChangeFeed<CvmChange>> {
-    const feed = createFeed(this.#engine, { things: ["execution", "call", "output"], executions: [this.id], signal });
+    const feed = createFeed(this.#engine, { kinds: ["execution", "call", "output"], executions: [this.id], signal });
     await feed.ready();
     return feed;
   }

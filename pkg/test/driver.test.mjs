@@ -21,7 +21,7 @@ test("with timers off nothing is driven until due work is run", async (t) => {
   assert.ok(due <= Date.now() + 1);
   while (Date.now() <= due) await new Promise((done) => setImmediate(done));
   assert.equal((await run.refresh()).status, "waiting_cc");
-  assert.equal((await rs.due.run()).woken, 1);
+  assert.equal((await rs.due.run()).resumed, 1);
   assert.equal(await run.result(), "rested");
 });
 

@@ -101,7 +101,7 @@ test("a result is waited for, and a failure is thrown", async (t) => {
 test("changes start when requested and resume from a position", async (t) => {
   const { rs, run } = await startProgram(t, `CC("a?"); CC("b?")`);
   const changes = rs.changes({ collection: "cvm.executions", id: run.id });
-  const others = rs.cvm.changes({ things: ["call"], executions: [run.id] });
+  const others = rs.cvm.changes({ kinds: ["call"], executions: [run.id] });
   // Both feeds need the reply of one call to know their first position.
   await rs.info();
   await rs.cvm.start("program");
@@ -110,7 +110,7 @@ test("changes start when requested and resume from a position", async (t) => {
   assert.deepEqual([change.collection, change.id, change.deleted], ["cvm.executions", run.id, false]);
   assert.match(change.revision, /^\d+-/);
   const [call] = await first(1, others);
-  assert.deepEqual([call.thing, call.executionId, call.deleted], ["call", run.id, false]);
+  assert.deepEqual([call.kind, call.executionId, call.deleted], ["call", run.id, false]);
   await run.cancel();
   await run.delete();
   for await (const later of rs.changes({ collection: "cvm.executions", id: run.id, from: change.position })) {

@@ -206,7 +206,7 @@ test("due work runs when it is due, until none is left", async (t) => {
     next: async () => due[0] ?? null,
     run: async () => {
       done.push([now, due.shift()]);
-      return { woken: 1, deleted: 0, swept: 0, more: false };
+      return { resumed: 1, deleted: 0, swept: 0, more: false };
     },
   };
   const poller = new DuePoller(operations, () => now, assert.fail);

@@ -129,9 +129,9 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   for await (const question of run.questions({ signal })) holds<Equals<typeof question, Question<JsonInput>>>();
   for await (const line of run.lines()) holds<Equals<typeof line, string>>();
   for await (const change of rs.changes({ collection: "cvm.executions" })) holds<Equals<typeof change.revision, string | null>>();
-  for await (const change of rs.cvm.changes({ things: ["call"] })) holds<Equals<typeof change.deleted, boolean>>();
+  for await (const change of rs.cvm.changes({ kinds: ["call"] })) holds<Equals<typeof change.deleted, boolean>>();
   // @ts-expect-error not a subject of changes
-  rs.cvm.changes({ things: ["weather"] });
+  rs.cvm.changes({ kinds: ["weather"] });
 
   // Results and errors.
   holds<Equals<Awaited<ReturnType<Run["result"]>>, Json>>();

@@ -87,7 +87,7 @@ test("a usage error names the called method and changes nothing", async (t) => {
   ];
   for (const [promise, message] of invalid) assert.match((await assertRefused(promise, "invalid")).message, message);
   assert.throws(() => rs.changes({ colection: "x" }), { code: "usage", message: /did you mean `collection`\?$/ });
-  assert.throws(() => rs.cvm.changes({ things: "call" }), { code: "usage", message: /`things` must be a list, each `program`, / });
+  assert.throws(() => rs.cvm.changes({ kinds: "call" }), { code: "usage", message: /`kinds` must be a list, each `program`, / });
   assert.throws(() => run.questions({ signals: 1 }), { code: "usage", message: /did you mean `signal`\?$/ });
   assert.equal((await rs.cvm.list()).items.length, 1, "nothing was started");
   assert.equal((await run.refresh()).status, "waiting_cc");

@@ -98,7 +98,7 @@ test("calls can be claimed, extended, released and completed by hand", async (t)
   await assertRefused(rs.cvm.complete(first, 4), "stale_claim");
   await rs.cvm.complete(again, 3, { by: "node" });
   const other = await rs.cvm.claim({ kinds: ["fetch"], owner: "node" });
-  const { reached } = await rs.cvm.fail(other, "no network");
-  assert.equal(reached.status, "error");
+  const { execution } = await rs.cvm.fail(other, "no network");
+  assert.equal(execution.status, "error");
   assert.equal((await run.refresh()).status, "error");
 });

@@ -91,7 +91,7 @@ impl Cvm {
 
     /// A handle on an execution that exists.
     pub async fn run(&self, execution: &str) -> Result<Run, Error> {
-        Ok(Run::new(self, self.status(execution).await?.reached))
+        Ok(Run::new(self, self.status(execution).await?.execution))
     }
 
     /// Continues an interrupted execution to its next stop.

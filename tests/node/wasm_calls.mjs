@@ -130,7 +130,7 @@ const tests = {
     });
     assert.equal(shown.result, 3);
     const failed = (await call("cvm.start", { program: "fail" })).id;
-    await waitUntil(async () => (await call("cvm.status", { id: failed })).reached.status === "complete");
+    await waitUntil(async () => (await call("cvm.status", { id: failed })).execution.status === "complete");
     assert.deepEqual((await call("cvm.show", { id: failed })).result, "NoWay: never");
     await call("cvm.start", { program: "hang" });
     await waitUntil(() => signals.hang);
@@ -140,8 +140,8 @@ const tests = {
     assert.equal(signals.hang.aborted, true);
     const kinds = events.map(({ event }) => event);
     for (const event of ["claimed", "answered", "failed", "released"]) assert.ok(kinds.includes(event), event);
-    const { work, took, reached } = events.find(({ event }) => event === "answered");
-    assert.deepEqual([work.claimed.attempts, typeof took, reached.status], [1, "number", "complete"]);
+    const { work, took, execution } = events.find(({ event }) => event === "answered");
+    assert.deepEqual([work.claimed.attempts, typeof took, execution.status], [1, "number", "complete"]);
     assert.throws(() => store.worker(CALLS, `{"kinds":[]}`, handler), (thrown) => thrown.code === "usage");
     assert.throws(() => store.worker("cvm.programs", `{"kinds":{}}`, handler), (thrown) => thrown.code === "unsupported");
     const refuses = store.worker(CALLS, JSON.stringify({ kinds: { timer: 1 } }), handler);
@@ -160,7 +160,7 @@ const tests = {
     const backoff = { attempts: 5, initialMs: 1, longestMs: 1 };
     const serving = store.worker(CALLS, JSON.stringify({ kinds: { add: 1 }, backoff }), handler);
     const { id } = await call("cvm.start", { program: "add" });
-    await waitUntil(async () => (await call("cvm.status", { id })).reached.status === "complete");
+    await waitUntil(async () => (await call("cvm.status", { id })).execution.status === "complete");
     assert.equal(attempts, 3);
     await serving.stop();
   },
@@ -202,7 +202,7 @@ const tests = {
     const endless = call("cvm.start", { program: "endless", id: "endless" });
     await waitUntil(async () => turns >= 3);
     // Queries and commands are executed while the program runs.
-    assert.equal((await call("cvm.status", { id: "endless" })).reached.status, "running");
+    assert.equal((await call("cvm.status", { id: "endless" })).execution.status, "running");
     assert.equal((await call("cvm.start", { program: "ask" })).status, "waiting_cc");
     assert.equal((await call("cvm.pause", { id: "endless" })).status, "paused");
     assert.equal((await endless).status, "paused");

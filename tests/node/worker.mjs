@@ -28,15 +28,15 @@ const again = await cvm.claim({ call: first.claimed.call, owner });
 await assert.rejects(cvm.complete(first, 4), { code: "stale_claim" });
 await cvm.complete(again, again.call.args[0] + again.call.args[1], { by: owner });
 const other = await cvm.claim({ kinds: ["fetch"], owner });
-const { reached } = await cvm.fail(other, "no network");
-assert.equal(reached.status, "waiting_cc");
+const { execution } = await cvm.fail(other, "no network");
+assert.equal(execution.status, "waiting_cc");
 
 // A timer is due at its time and not before.
 const dueAt = await due.next();
 const soon = await due.run();
 assert.deepEqual([soon.failed, soon.more], [[], false]);
 // On a busy machine its time may have passed already.
-if (Date.now() < dueAt) assert.equal(soon.woken, 0);
+if (Date.now() < dueAt) assert.equal(soon.resumed, 0);
 for (let left = dueAt - Date.now(); left >= 0; left = dueAt - Date.now()) await wait(left + 1);
 await due.run();
 

@@ -187,7 +187,7 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
     recorder.call("cvm.delete", json!({"id": "f"})).await;
     recorder.call("due.run", json!({"rule": "cvm.retention", "before": before, "limit": 5})).await;
     recorder.call("store.changes", json!({"from": from, "waitMs": 0})).await;
-    recorder.call("due.run", json!({"limit": 5, "pace": "slice"})).await;
+    recorder.call("due.run", json!({"limit": 5, "runLimit": "slice"})).await;
     recorder.call("due.next", json!({"known": true})).await;
 }
 

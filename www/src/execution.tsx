@@ -203,12 +203,12 @@ function Timeline({ calls }: { calls: CallView[] }) {
 
 function TimelineRow({ call }: { call: CallView }) {
   const { id, kind, prompt, args, step = "early", outcome, response, error } = call;
-  const { result, by = "", latencyMs } = response ?? {};
+  const { result, by, latencyMs } = response ?? {};
   const title = kind === "cc" ? prompt : kind === "timer" ? "sleep" : `${kind}(${formatValue(args)})`;
   const value = result === undefined ? (error?.message ?? "") : formatValue(result);
   const answered = joinTexts(": ", OUTCOMES[outcome ?? ""] ?? outcome ?? "", value);
   const answer = outcome === undefined ? "waiting" : kind === "timer" && outcome !== "cancelled" ? "elapsed" : answered;
-  const took = latencyMs === undefined ? "" : `after ${formatDuration(latencyMs)}`;
+  const took = typeof latencyMs !== "number" ? "" : `after ${formatDuration(latencyMs)}`;
   return (
     <li class={`call ${outcome ?? "open"}`} data-testid="call-row" data-outcome={outcome ?? "open"} data-call={id}>
       <span class="hint">{step}</span>
@@ -216,7 +216,7 @@ function TimelineRow({ call }: { call: CallView }) {
         <p title={title} class="cut">{title}</p>
         <p class="bar apart">
           <strong class="cut" title={answer}>{answer}</strong>
-          <span class="hint">{joinTexts(" · ", by === tabName ? "this tab" : by, took)}</span>
+          <span class="hint">{joinTexts(" · ", by === tabName ? "this tab" : (by ?? ""), took)}</span>
         </p>
       </div>
     </li>

@@ -116,7 +116,7 @@ function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
   const draft = useSignal<Draft>(texts.read<Draft>(draftName(call)) ?? "");
   const id = `f-${call.id}`;
   // The result of a tool is a JSON value, not a text.
-  const isText = call.schema === null && call.kind === "cc";
+  const isText = call.schema === undefined && call.kind === "cc";
 
   function handleDraft(next: Draft): void {
     draft.value = next;
@@ -125,7 +125,7 @@ function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
 
   function send(event: Event): void {
     event.preventDefault();
-    const parsed = parseDraft(isText ? { type: "string" } : call.schema, draft.value, id, "This");
+    const parsed = parseDraft(isText ? { type: "string" } : (call.schema ?? null), draft.value, id, "This");
     if ("value" in parsed) return onAnswer(parsed.value);
     // The browser shows the message at the input and moves the focus there.
     const input = document.getElementById(parsed.at) as HTMLInputElement | null;
@@ -147,7 +147,7 @@ function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
           data-testid="text-answer"
         />
       ) : (
-        <Field schema={call.schema} draft={draft.value} id={id} label="Your answer" required={true} onDraft={handleDraft} />
+        <Field schema={call.schema ?? null} draft={draft.value} id={id} label="Your answer" required={true} onDraft={handleDraft} />
       )}
       <Button type="submit" class="primary" busy={busy} testid="send">Answer</Button>
     </form>

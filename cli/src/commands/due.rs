@@ -41,8 +41,8 @@ async fn run_once(session: &Session) -> Result<CliExit, CliError> {
     let mut total = DueReport::default();
     loop {
         let due = session.engine.run_due(DUE_LIMIT, RunLimit::Stop).await?;
-        let progress = due.encrypted + u64::from(due.woken + due.deleted) > 0;
-        total.woken += due.woken;
+        let progress = due.encrypted + u64::from(due.resumed + due.deleted) > 0;
+        total.resumed += due.resumed;
         total.deleted += due.deleted;
         total.swept += due.swept;
         total.encrypted += due.encrypted;
@@ -137,7 +137,7 @@ fn due_text(due: &DueReport) -> Option<String> {
     let rows = if due.swept == 1 { "expired row removed" } else { "expired rows removed" };
     let encrypted = if due.encrypted == 1 { "document encrypted again" } else { "documents encrypted again" };
     let parts = [
-        counted(due.woken.into(), "continued"),
+        counted(due.resumed.into(), "continued"),
         counted(due.deleted.into(), "deleted"),
         counted(due.swept, rows),
         counted(due.encrypted, encrypted),
@@ -148,7 +148,7 @@ fn due_text(due: &DueReport) -> Option<String> {
 
 fn due_json(due: &DueReport) -> Json {
     let mut json =
-        json!({"woken": due.woken, "deleted": due.deleted, "swept": due.swept, "failed": failures_json(due)});
+        json!({"resumed": due.resumed, "deleted": due.deleted, "swept": due.swept, "failed": failures_json(due)});
     if due.encrypted > 0 {
         json["encrypted"] = due.encrypted.into();
     }

@@ -40,7 +40,7 @@ pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, Cl
     let (mut position, mut limit) = (current_position(session).await?, limit);
     loop {
         // The status is read before the rows: the row about the end is then among them.
-        let status = session.cvm.status(&id).await?.reached.status;
+        let status = session.cvm.status(&id).await?.execution.status;
         reading.print(limit.take()).await?;
         if matches!(status, Status::Complete | Status::Error | Status::Cancelled) {
             session.out.remark(&format!("{id} is {}", status.as_str()));

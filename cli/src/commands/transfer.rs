@@ -366,7 +366,7 @@ fn import_json(report: &ImportReport) -> Json {
         "documents": summary.documents(),
         "commands": summary.ledger(),
         "written": written,
-        "there": already_present,
+        "alreadyPresent": already_present,
         "counts": summary.counts,
         "contents": summary.contents,
     })

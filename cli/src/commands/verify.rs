@@ -248,7 +248,7 @@ fn findings(report: &VerifyReport) -> Vec<String> {
             Severity::Harmless => "harmless",
         };
         lines.push(format!("{severity}: {}: {}", finding.at, finding.why));
-        lines.extend(finding.gone.iter().map(|gone| format!("  gone: {gone}")));
+        lines.extend(finding.lost.iter().map(|lost| format!("  lost: {lost}")));
     }
     if report.omitted > 0 {
         lines.push(format!("{} more findings", report.omitted));

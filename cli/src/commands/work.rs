@@ -189,8 +189,8 @@ impl StopRequests {
 /// Reports what the worker does, in one line for each call.
 fn report_event(worker_event: &WorkerEvent<'_, Work>, reporter: &WorkerReporter, out: Printer) {
     let (event, work, took, fields) = match worker_event {
-        WorkerEvent::Answered { work, reached, took } => {
-            ("answered", *work, Some(*took), json!({"status": reached.status}))
+        WorkerEvent::Answered { work, execution, took } => {
+            ("answered", *work, Some(*took), json!({"status": execution.status}))
         }
         WorkerEvent::Failed { work, failure, retry_at, took } => {
             let retry_at = retry_at.map(|at| at.to_rfc3339());

@@ -73,9 +73,9 @@ pub async fn watch(engine: Engine, listener: Listener) {
 impl Notifications {
     fn of_changes(changes: &[EngineChange]) -> Self {
         let mut notifications = Self::default();
-        for EngineChange { event, whole } in changes {
+        for EngineChange { event, document } in changes {
             let collection = event.key.collection.as_ref();
-            let execution = if collection == EXECUTIONS.name { Some(&*event.key.id) } else { whole.as_deref() };
+            let execution = if collection == EXECUTIONS.name { Some(&*event.key.id) } else { document.as_deref() };
             let Some(uri) = execution.map(execution_uri) else { continue };
             if collection == EXECUTIONS.name {
                 // A first revision is a new execution.

@@ -46,7 +46,7 @@ pub struct FailedCall {
     /// When it may be claimed again; `None`: it is closed.
     pub retry_at: Option<Timestamp>,
     /// The status of its execution, if it is closed.
-    pub reached: Option<ExecutionStatus>,
+    pub execution: Option<ExecutionStatus>,
 }
 
 impl Command for Fail {
@@ -79,21 +79,21 @@ impl Command for Fail {
                 claim.until = ctx.now;
             }
             call.available_at = Some(at);
-            let failed = FailedCall { retry_at: Some(at), reached: None };
+            let failed = FailedCall { retry_at: Some(at), execution: None };
             return Ok(released.map(|()| failed).change(row.update(ctx.now)?));
         }
         call.close(CallOutcome::Failed);
         let decision = waiting::close_call(view, ctx, head, row, released)?;
-        Ok(decision.map(|status| FailedCall { retry_at: None, reached: Some(status) }))
+        Ok(decision.map(|status| FailedCall { retry_at: None, execution: Some(status) }))
     }
 
     fn next(&self, output: &FailedCall, _: &Ports) -> Option<Box<dyn AnyCommand>> {
-        output.reached.as_ref().and_then(RunSlice::after)
+        output.execution.as_ref().and_then(RunSlice::after)
     }
 
     fn absorb(&self, output: &mut FailedCall, part: Box<dyn Any>) {
-        if let Ok(reached) = part.downcast() {
-            output.reached = Some(*reached);
+        if let Ok(execution) = part.downcast() {
+            output.execution = Some(*execution);
         }
     }
 }

@@ -115,7 +115,7 @@ pub struct ExecutionProgress {
     /// The open calls.
     pub calls: Vec<CallView>,
     /// Number of calls made so far, the open ones included.
-    pub asked: u64,
+    pub calls_made: u64,
     /// The program's value, once complete; otherwise null.
     pub result: Json,
     /// The error, if it failed.
@@ -164,7 +164,7 @@ impl DomainQuery for PollExecution {
             next,
             more: next < execution.output_rows,
             calls: open_calls(view, &execution)?,
-            asked: execution.metrics.cc_calls_count,
+            calls_made: execution.metrics.cc_calls_count,
             result,
             error,
         })
@@ -200,7 +200,7 @@ fn undelivered_outcomes(view: &View, execution: &ExecutionHead, machine: &Machin
 #[serde(rename_all = "camelCase")]
 pub struct ExecutionStatusDetails {
     /// The execution and its status.
-    pub reached: ExecutionStatus,
+    pub execution: ExecutionStatus,
     /// Id of the first open call, also while the execution is paused.
     pub call: Option<String>,
     /// Number of open calls.
@@ -219,7 +219,7 @@ impl DomainQuery for ShowStatus {
         let execution = ExecutionHead::find(view, &self.id)?;
         let waiting = execution.waiting();
         let (call, open_calls) = (waiting.map(|call| call.call_id.clone()), waiting.map_or(0, |call| call.open_calls));
-        Ok(ExecutionStatusDetails { reached: execution.execution_status(), call, open_calls })
+        Ok(ExecutionStatusDetails { execution: execution.execution_status(), call, open_calls })
     }
 }
 

@@ -165,7 +165,7 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
     ),
     engine_operation!(
         /// Runs the work that is due now, of all domains, and removes the rows that have expired: all of them, or with
-        /// the pace `slice` at most `limit` of each collection.
+        /// the run limit `slice` at most `limit` of each collection.
         "due.run", Command, RunDueParameters => DueReport, run_due
     ),
     engine_operation!(
@@ -262,7 +262,7 @@ pub struct StoreChange {
     /// Its id.
     pub id: String,
     /// The id of the document that it is a part of; null: none, or the document was deleted.
-    pub whole: Option<String>,
+    pub document: Option<String>,
     /// Its new revision; null: the document was deleted.
     pub revision: Option<String>,
     /// The command that changed it.
@@ -279,8 +279,8 @@ async fn store_changes(
     let ChangesParameters { from, collections, subjects, limit, wait } = parameters;
     let from = from.map(Position);
     let changes = engine.changes(from, &ChangeFilter { collections, subjects, limit }, wait).await?;
-    let events = changes.events.into_iter().map(|EngineChange { event, whole }| StoreChange {
-        whole,
+    let events = changes.events.into_iter().map(|EngineChange { event, document }| StoreChange {
+        document,
         collection: event.key.collection.into_owned(),
         id: event.key.id.to_string(),
         revision: event.revision.map(|revision| revision.to_string()),
@@ -297,7 +297,7 @@ struct RunDueParameters {
     #[operation(default = 1_000)]
     limit: u32,
     /// How far each entity is driven; by default to the end of its work.
-    pace: Option<RunLimit>,
+    run_limit: Option<RunLimit>,
     /// Only this rule; it needs `before`.
     rule: Option<String>,
     /// Entities of that rule whose time is before this one, in milliseconds since 1970, whatever the settings say.
@@ -305,10 +305,10 @@ struct RunDueParameters {
 }
 
 async fn run_due(engine: Engine, parameters: RunDueParameters, _: Option<CommandId>) -> Result<DueReport, Error> {
-    let RunDueParameters { limit, pace, rule, before } = parameters;
-    let pace = pace.unwrap_or(RunLimit::Stop);
+    let RunDueParameters { limit, run_limit, rule, before } = parameters;
+    let run_limit = run_limit.unwrap_or(RunLimit::Stop);
     let (name, before) = match (rule, before) {
-        (None, None) => return engine.run_due(limit, pace).await,
+        (None, None) => return engine.run_due(limit, run_limit).await,
         (Some(name), Some(before)) => (name, before),
         _ => return Err(Rejection::Usage("due.run: pass `rule` and `before` together, or neither".to_owned()).into()),
     };
@@ -318,7 +318,7 @@ async fn run_due(engine: Engine, parameters: RunDueParameters, _: Option<Command
         return Err(Rejection::Usage(message).into());
     };
     let mut report = DueReport::default();
-    engine.run_rule(rule, before, limit, pace, &mut report).await?;
+    engine.run_rule(rule, before, limit, run_limit, &mut report).await?;
     Ok(report)
 }
 

@@ -30,7 +30,7 @@ pub enum RunLimit {
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct DueReport {
     /// Entities that were resumed.
-    pub woken: u32,
+    pub resumed: u32,
     /// Entities deleted because their retention ended, or because an earlier deletion was interrupted.
     pub deleted: u32,
     /// Rows removed because they expired, or because the command that staged them was abandoned.
@@ -73,7 +73,7 @@ impl DueReport {
 
     /// Whether nothing was due.
     pub fn is_empty(&self) -> bool {
-        self.woken == 0 && self.deleted == 0 && self.swept == 0 && self.encrypted == 0 && self.failed.is_empty()
+        self.resumed == 0 && self.deleted == 0 && self.swept == 0 && self.encrypted == 0 && self.failed.is_empty()
     }
 }
 
@@ -215,7 +215,7 @@ impl Engine {
                         Ok(kind) => {
                             done += u32::from(kind.is_some());
                             match kind {
-                                Some(DueKind::Resumed) => report.woken += 1,
+                                Some(DueKind::Resumed) => report.resumed += 1,
                                 Some(DueKind::Deleted) => report.deleted += 1,
                                 None => {}
                             }

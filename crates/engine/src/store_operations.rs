@@ -181,18 +181,18 @@ impl Engine {
         let found = if keys.is_empty() { Vec::new() } else { self.store().get(&keys, Freshness::Linearizable).await? };
         let documents: HashMap<&Key, &StoredDocument> =
             keys.iter().zip(&found).filter_map(|(key, found)| Some((key, found.as_ref()?))).collect();
-        let with_whole = |event: ChangeEvent| {
+        let with_document = |event: ChangeEvent| {
             let field = part_of(&event);
-            let whole = field
+            let document = field
                 .and_then(|field| value::get(&documents.get(&event.key)?.document, field)?.as_str().map(str::to_owned));
-            EngineChange { event, whole }
+            EngineChange { event, document }
         };
         let is_selected = |change: &EngineChange| {
-            let EngineChange { event, whole } = change;
+            let EngineChange { event, document } = change;
             let names = |id: &str| filter.subjects.as_ref().is_none_or(|ids| ids.iter().any(|subject| subject == id));
-            names(&event.key.id) || whole.as_deref().is_some_and(names)
+            names(&event.key.id) || document.as_deref().is_some_and(names)
         };
-        Ok(events.iter().cloned().map(with_whole).filter(is_selected).collect())
+        Ok(events.iter().cloned().map(with_document).filter(is_selected).collect())
     }
 
     /// Removes up to `limit` expired rows of each collection. Returns the number of removed rows.
@@ -338,7 +338,7 @@ pub struct EngineChange {
     /// The change.
     pub event: ChangeEvent,
     /// The id of the document that this one is a part of. `None`: it is a part of none, or it was deleted since.
-    pub whole: Option<String>,
+    pub document: Option<String>,
 }
 
 /// Maximum number of changes per call, if the caller names none.

@@ -367,7 +367,7 @@ pub struct Finding {
     /// The problem.
     pub why: String,
     /// Commands, documents (at most 100 by name) and ranges of documents that a repair would lose.
-    pub gone: Vec<String>,
+    pub lost: Vec<String>,
 }
 
 /// The severity of a finding.
@@ -383,12 +383,12 @@ pub enum Severity {
 impl Finding {
     /// Creates a finding of damage.
     pub fn damage(at: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { at: at.into(), severity: Severity::Damage, why: why.into(), gone: Vec::new() }
+        Self { at: at.into(), severity: Severity::Damage, why: why.into(), lost: Vec::new() }
     }
 
     /// Creates a harmless finding.
     pub fn harmless(at: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { at: at.into(), severity: Severity::Harmless, why: why.into(), gone: Vec::new() }
+        Self { at: at.into(), severity: Severity::Harmless, why: why.into(), lost: Vec::new() }
     }
 }
 

@@ -129,18 +129,19 @@ pub struct ExportOptions {
 
 /// The result of an import.
 #[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ImportResult {
     /// Counts and hash of the imported data, all of which is in the store now.
     pub summary: ExportSummary,
     /// Number of documents and command results that this import wrote.
     pub written: u64,
     /// Number of those that were already present.
-    pub there: u64,
+    pub already_present: u64,
 }
 
 impl From<ImportReport> for ImportResult {
-    fn from(ImportReport { summary, written, already_present: there }: ImportReport) -> Self {
-        Self { summary, written, there }
+    fn from(ImportReport { summary, written, already_present }: ImportReport) -> Self {
+        Self { summary, written, already_present }
     }
 }
 

@@ -150,8 +150,8 @@ export class Commands {
     const isOfWindow = CONTINUED.some((collection) => text.includes(`"${collection}"`));
     if (isOfWindow && !(await this.editor.confirm("Import what other windows had begun?", IMPORT_WARNING, "Import"))) return;
     const rs = await this.store.open();
-    const { written, there } = await this.editor.withProgress("Importing…", () => rs.import(contents));
-    this.editor.inform(`Imported ${count(written, "document")}; ${there} were there already.`);
+    const { written, alreadyPresent } = await this.editor.withProgress("Importing…", () => rs.import(contents));
+    this.editor.inform(`Imported ${count(written, "document")}; ${alreadyPresent} were already present.`);
   }
 
   async #verify(): Promise<void> {

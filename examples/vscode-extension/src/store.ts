@@ -137,8 +137,8 @@ export class Store {
     }
   }
 
-  #report({ collection, id, whole }: StoreChange): void {
-    const execution = collection === "cvm.executions" ? id : collection.startsWith("cvm.") ? whole : null;
+  #report({ collection, id, document }: StoreChange): void {
+    const execution = collection === "cvm.executions" ? id : collection.startsWith("cvm.") ? document : null;
     if (execution !== null) this.#executionListeners.forEach((listener) => listener(execution));
     this.#documentListeners.forEach((listener) => listener(collection, id));
     if (collection === "orchestration.tasks") this.#sessions.forgetTasks();

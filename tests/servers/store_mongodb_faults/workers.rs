@@ -162,7 +162,7 @@ async fn clock_skew_may_cost_a_claim_but_never_an_answer() {
         assert!(output == ["ahead"] || output == ["ahead", "woke"], "{output:?}");
         assert_eq!(right.output(run).await.unwrap(), output);
     }
-    let status = ahead.status("run-0").await.unwrap().reached.status;
+    let status = ahead.status("run-0").await.unwrap().execution.status;
     assert!(matches!(status, Status::Complete | Status::WaitingCc), "{status:?}");
 }
 

@@ -32,8 +32,8 @@ fn a_step_is_claimed_by_one_worker_until_its_lease_ends() {
     let late = claim_of(&first, json!({"output": 1}));
     scene.after(Millis::seconds(20));
     scene.ok("step.heartbeat", claim_of(&first, json!({})));
-    assert_eq!(scene.after(Millis::seconds(29)).woken, 0);
-    assert_eq!(scene.after(Millis::seconds(1)).woken, 1, "the lease has ended");
+    assert_eq!(scene.after(Millis::seconds(29)).resumed, 0);
+    assert_eq!(scene.after(Millis::seconds(1)).resumed, 1, "the lease has ended");
     assert_eq!(scene.step(1)["error"]["name"], "LeaseExpired");
     let second = scene.claim("a");
     assert!(second["claimed"]["token"].as_u64() > first["claimed"]["token"].as_u64());

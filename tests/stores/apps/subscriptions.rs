@@ -52,7 +52,8 @@ fn complete(scene: &DomainScene, work: &DeliveryWork) -> Result<(), &'static str
 
 fn fail(scene: &DomainScene, work: &DeliveryWork, permanent: bool) -> Option<i64> {
     let (id, token) = (work.id().to_owned(), work.delivery.token);
-    let fail = FailDelivery { id, token, message: "example.com answered 500".to_owned(), permanent, gone: None };
+    let fail =
+        FailDelivery { id, token, message: "example.com answered 500".to_owned(), permanent, ended_subscription: None };
     block_on(scene.engine.execute(&fail)).unwrap().map(|at| at.as_millis())
 }
 
@@ -68,7 +69,7 @@ fn with_delivery() -> AppScene {
     let scene = subscribed();
     scene.start(json!({}));
     scene.fail("a");
-    assert_eq!(scene.after(Millis(0)).woken, 2, "the events of the step and of the execution");
+    assert_eq!(scene.after(Millis(0)).resumed, 2, "the events of the step and of the execution");
     scene
 }
 
@@ -85,14 +86,14 @@ fn an_event_reaches_the_active_subscriptions_that_want_it() {
     scene.ok("subscription.pause", json!({"id": "paused"}));
     scene.start(json!({"password": "hunter2"}));
     scene.fail("a");
-    assert_eq!(scene.after(Millis(0)).woken, 2, "two events");
+    assert_eq!(scene.after(Millis(0)).resumed, 2, "two events");
     let mut received: Vec<_> = deliveries(&scene)
         .iter()
         .map(|one| format!("{} {}", one["subscriptionId"].as_str().unwrap(), one["event"].as_str().unwrap()))
         .collect();
     received.sort_unstable();
     assert_eq!(received, ["app apps.execution.failed", "both apps.execution.failed", "both apps.step.failed"]);
-    assert_eq!(scene.after(Millis(0)).woken, 0, "published events are removed");
+    assert_eq!(scene.after(Millis(0)).resumed, 0, "published events are removed");
     scene.check();
 }
 
@@ -230,7 +231,7 @@ fn the_change_and_its_event_are_one_commit() {
             assert_eq!(has_failed, nth == 3 || (nth == 2 && fault == Fault::DieAfter));
             scene.after(Millis(0));
             assert_eq!(deliveries(&scene).len(), usize::from(has_failed), "{fault:?} {nth}");
-            assert_eq!(scene.after(Millis(0)).woken, 0);
+            assert_eq!(scene.after(Millis(0)).resumed, 0);
             scene.check();
         }
     }
@@ -258,7 +259,7 @@ fn an_event_for_many_subscriptions_is_published_once_to_each() {
             let receivers: Vec<String> =
                 deliveries(&scene).iter().map(|one| one["subscriptionId"].as_str().unwrap().to_owned()).collect();
             assert_eq!((receivers.len(), receivers.into_iter().collect::<BTreeSet<_>>().len()), (12, 12));
-            assert_eq!(scene.after(Millis(0)).woken, 0);
+            assert_eq!(scene.after(Millis(0)).resumed, 0);
         }
     }
 }
@@ -271,8 +272,8 @@ fn a_worker_that_dies_leaves_its_delivery_to_others() {
     scene.after(Millis::seconds(20));
     let heartbeat = Heartbeat::<Delivery>::new(first.id(), first.token(), Millis::seconds(30));
     block_on(scene.engine.execute(&heartbeat)).unwrap();
-    assert_eq!(scene.after(Millis::seconds(29)).woken, 0);
-    assert_eq!(scene.after(Millis::seconds(1)).woken, 1, "the lease has ended");
+    assert_eq!(scene.after(Millis::seconds(29)).resumed, 0);
+    assert_eq!(scene.after(Millis::seconds(1)).resumed, 1, "the lease has ended");
     assert!(claim(&scene).is_none(), "the next attempt follows after a wait");
     scene.after(Millis::seconds(6));
     let second = claim(&scene).unwrap();
@@ -382,7 +383,13 @@ fn a_receiver_that_is_gone_pauses_its_subscription() {
     let scene = with_delivery();
     let work = claim(&scene).unwrap();
     let (id, token) = (work.id().to_owned(), work.delivery.token);
-    let gone = FailDelivery { id, token, message: "410".to_owned(), permanent: true, gone: Some("s".to_owned()) };
+    let gone = FailDelivery {
+        id,
+        token,
+        message: "410".to_owned(),
+        permanent: true,
+        ended_subscription: Some("s".to_owned()),
+    };
     block_on(scene.engine.execute(&gone)).unwrap();
     let shown = scene.ok("subscription.show", json!({"id": "s"}));
     let reason = json!("its receiver answered 410: it wants no further message");

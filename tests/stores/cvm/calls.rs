@@ -271,8 +271,11 @@ fn a_passed_deadline_takes_the_default_or_throws() {
            CC("c?", { timeoutMs: 5000 });"#,
         |mut scene| {
             scene.host.clock.advance(Millis(4_999));
-            assert_eq!(block_on(scene.cvm().engine().run_due(10, runstate::engine::RunLimit::Stop)).unwrap().woken, 0);
-            assert_eq!(scene.advance(Millis(1)).woken, 1);
+            assert_eq!(
+                block_on(scene.cvm().engine().run_due(10, runstate::engine::RunLimit::Stop)).unwrap().resumed,
+                0
+            );
+            assert_eq!(scene.advance(Millis(1)).resumed, 1);
             scene.expect(Status::WaitingCc).expect_output(["none"]);
             scene.advance(Millis(5_000));
             scene.expect_output(["none", "TimeoutError true `b?` was not answered within 5000 ms"]);

@@ -48,7 +48,7 @@ fn is_head(change: &EngineChange) -> bool {
 
 /// Whether the document is the execution, or was found to be a part of it.
 fn belongs_to(change: &EngineChange, execution: &str) -> bool {
-    if is_head(change) { *change.event.key.id == *execution } else { change.whole.as_deref() == Some(execution) }
+    if is_head(change) { *change.event.key.id == *execution } else { change.document.as_deref() == Some(execution) }
 }
 
 /// All documents of an execution that waits.
@@ -164,7 +164,7 @@ fn deletion_is_reported_for_the_execution_but_not_for_its_rows() {
         let all = changes_after(&scene.engine(), &from, &ChangeFilter::default()).events;
         assert_eq!(joined_collections(&all), PARTS);
         let mut rows = all.iter().filter(|change| !is_head(change));
-        assert!(rows.all(|change| change.event.revision.is_none() && change.whole.is_none()), "{all:?}");
+        assert!(rows.all(|change| change.event.revision.is_none() && change.document.is_none()), "{all:?}");
     });
 }
 

@@ -27,8 +27,8 @@ fn execution_of_a_dead_process_resumes_after_its_lease() {
     // Only the first slice, as if the process had died after it.
     let start = Start::new("program").id("run");
     assert_eq!(scene.execute_part(&start).status, Status::Running);
-    assert_eq!(scene.advance(Millis(29_999)).woken, 0);
-    assert_eq!(scene.advance(Millis(1)).woken, 1);
+    assert_eq!(scene.advance(Millis(29_999)).resumed, 0);
+    assert_eq!(scene.advance(Millis(1)).resumed, 1);
     scene.expect(Status::Complete).expect_output(["1999000"]);
     assert!(scene.advance(Millis(0)).is_empty());
 }
@@ -46,14 +46,14 @@ fn wake_leaves_an_execution_alone_while_its_lease_lasts() {
     for elapsed in [0, 15_000, 14_999] {
         scene.host.clock.advance(Millis(elapsed));
         for hand_back in [false, true] {
-            let left_alone = RunDueOutcome { reached: Some(running.clone()), was_due: false, deleting: None };
+            let left_alone = RunDueOutcome { execution: Some(running.clone()), was_due: false, deleting: None };
             assert_eq!(run_due(hand_back), left_alone);
         }
         block_on(scene.cvm().run_due_execution("run")).unwrap();
         assert_eq!(before, scene.dump());
     }
     scene.host.clock.advance(Millis(1));
-    assert_eq!(run_due(false), RunDueOutcome { reached: Some(running), was_due: true, deleting: None });
+    assert_eq!(run_due(false), RunDueOutcome { execution: Some(running), was_due: true, deleting: None });
     assert!(scene.show().metrics.instructions_executed >= 2_000);
     // The process that took it over has a lease of its own.
     scene.host.clock.advance(Millis(29_999));
@@ -91,7 +91,7 @@ fn run_due_changes_nothing_when_nothing_is_due() {
         let reached = status.map(|status| ExecutionStatus { id: "run".to_owned(), status });
         let run_due = RunDue { id: "run".to_owned(), hand_back: false };
         let outcome = scene.execute_part(&run_due);
-        assert_eq!(outcome, RunDueOutcome { reached, was_due: false, deleting: None }, "{case}");
+        assert_eq!(outcome, RunDueOutcome { execution: reached, was_due: false, deleting: None }, "{case}");
         assert_eq!(before, scene.dump(), "{case}");
     }
 }
@@ -103,12 +103,12 @@ fn run_due_in_slices_runs_one_slice_per_call() {
     scene.execute_part(&Start::new("program").id("run"));
     scene.host.clock.advance(Millis::seconds(30));
     let before = scene.show().metrics.instructions_executed;
-    assert_eq!(block_on(scene.cvm().engine().run_due(16, RunLimit::Slice)).unwrap().woken, 1);
+    assert_eq!(block_on(scene.cvm().engine().run_due(16, RunLimit::Slice)).unwrap().resumed, 1);
     scene.expect(Status::Running);
     let after = scene.show().metrics.instructions_executed;
     assert!((before + 1_000..before + 1_200).contains(&after), "{before} {after}");
     // The rest is due at once, for any process.
-    assert_eq!(block_on(scene.cvm().engine().run_due(16, RunLimit::Stop)).unwrap().woken, 1);
+    assert_eq!(block_on(scene.cvm().engine().run_due(16, RunLimit::Stop)).unwrap().resumed, 1);
     scene.expect(Status::Complete);
 }
 
@@ -165,7 +165,7 @@ fn damaged_execution_does_not_block_other_due_work() {
     broken["wakeAt"] = json!(1);
     scene.put(&runstate::domain::cvm::EXECUTIONS, "broken", &broken);
     let due = scene.advance(Millis(1_000));
-    assert_eq!((due.woken, due.failed.len(), due.failed[0].id.as_str()), (1, 1, "broken"));
+    assert_eq!((due.resumed, due.failed.len(), due.failed[0].id.as_str()), (1, 1, "broken"));
     scene.expect(Status::Complete);
 }
 

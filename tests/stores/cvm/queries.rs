@@ -265,7 +265,7 @@ fn calls_are_distinguished_by_their_outcome() {
         block_on(cvm.fail(&fail)).unwrap();
         for _ in 0..3 {
             scene.host.clock.advance(Millis::seconds(1));
-            assert_eq!(block_on(cvm.engine().run_due(9, RunLimit::Stop)).unwrap().woken, 1);
+            assert_eq!(block_on(cvm.engine().run_due(9, RunLimit::Stop)).unwrap().resumed, 1);
         }
         let rows = block_on(cvm.calls(&of_run)).unwrap().items;
         let cells = rows.iter().map(|row| {

@@ -166,7 +166,7 @@ fn damaged_staging_marker_does_not_block_the_sweep() {
     scene.host.clock.advance(Millis::days(40));
     let due: Result<DueReport, _> = block_on(scene.cvm().engine().run_due(1_000, RunLimit::Stop));
     scene.expect_output(["1"]);
-    assert!(due.is_ok_and(|due| due.woken == 1 && due.swept > 0));
+    assert!(due.is_ok_and(|due| due.resumed == 1 && due.swept > 0));
 }
 
 /// A call that cannot be read must not keep an execution from being cancelled and deleted.

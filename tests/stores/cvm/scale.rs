@@ -118,7 +118,7 @@ fn cost_of_due_work_is_independent_of_execution_count() {
         let (_, query_cost) = executions.measure(engine.poll_due());
         assert!(query_cost.rows_examined <= 2 && query_cost.calls[&Method::Query] == (1, 1), "{query_cost:?}");
         let (due, done) = executions.measure(executions.cvm.engine().run_due(100, RunLimit::Stop));
-        assert_eq!(due.unwrap().woken, 3);
+        assert_eq!(due.unwrap().resumed, 3);
         let (second, idle) = executions.measure(executions.cvm.engine().run_due(100, RunLimit::Stop));
         assert!(second.unwrap().is_empty() && idle.rows_examined <= 1, "{idle:?}");
         (query_cost, done, idle)

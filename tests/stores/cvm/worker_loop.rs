@@ -67,7 +67,7 @@ impl WorkerScene {
     }
 
     fn status(&self, id: &str) -> Status {
-        self.host.block_on(self.cvm().status(id)).unwrap().reached.status
+        self.host.block_on(self.cvm().status(id)).unwrap().execution.status
     }
 
     fn drain(&self, worker: &CallWorker) {
@@ -139,7 +139,7 @@ fn calls_made_while_a_worker_waits_are_answered_soon() {
         host.sleep(Millis::minutes(5)).await;
         cvm.start(&Start::new("program").id("late")).await.unwrap();
         let started = host.now();
-        while cvm.status("late").await.unwrap().reached.status != Status::Complete {
+        while cvm.status("late").await.unwrap().execution.status != Status::Complete {
             host.sleep(Millis(1)).await;
         }
         assert!(host.now().since(started) < Millis(50), "{:?}", host.now().since(started));
@@ -391,7 +391,7 @@ fn running_worker_completes_timers_and_deadlines() {
     assert_eq!(scene.output("a"), [] as [&str; 0]);
     let (cvm, host) = (scene.cvm(), scene.host.clone());
     let complete = async {
-        while cvm.status("a").await.unwrap().reached.status != Status::Complete {
+        while cvm.status("a").await.unwrap().execution.status != Status::Complete {
             host.sleep(Millis(10)).await;
         }
     };

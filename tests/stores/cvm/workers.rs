@@ -125,7 +125,7 @@ fn failed_call_is_retried_later_and_then_throws() {
         }
         let work = claim(&scene, "one").unwrap();
         let failed = block_on(scene.cvm().fail(&fail(&work, retry))).unwrap();
-        assert_eq!(failed.reached.unwrap().status, Status::Complete);
+        assert_eq!(failed.execution.unwrap().status, Status::Complete);
         scene.expect_output(["CallError no network true"]);
     }
 }

@@ -127,7 +127,7 @@ async fn a_turn_larger_than_one_batch_shares_its_deciding_batch() {
     ask(&engine, "documents.commit", answer_and_note()).await;
     assert!(store.calls(Method::Commit) - before > 4, "the turn was staged");
     assert_eq!(note(&engine).await["tag"], "answered");
-    assert_eq!(Cvm::new(&engine).status("run").await.unwrap().reached.status, Status::WaitingCc);
+    assert_eq!(Cvm::new(&engine).status("run").await.unwrap().execution.status, Status::WaitingCc);
 }
 
 #[tokio::test]

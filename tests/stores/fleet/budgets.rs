@@ -80,8 +80,8 @@ fn expired_reservations_are_given_back_and_may_be_committed_late() {
     let reserved: Vec<String> = (0..1_000).map(|_| text(&scene.ok("budget.reserve", money("1"))["id"])).collect();
     assert_eq!(scene.amounts(&total)[2], "1000");
     assert_eq!(scene.code("budget.reserve", money("1")), "budget_exceeded");
-    assert_eq!(scene.after(Millis::minutes(59)).woken, 0);
-    assert_eq!(scene.after(Millis::minutes(1)).woken, 1_000);
+    assert_eq!(scene.after(Millis::minutes(59)).resumed, 0);
+    assert_eq!(scene.after(Millis::minutes(1)).resumed, 1_000);
     assert_eq!(scene.amounts(&total), ["1000", "0", "0", "0"]);
     scene.ok("budget.reserve", money("999"));
     scene.ok("reservation.commit", json!({"id": reserved[0], "actual": "3"}));
@@ -175,8 +175,8 @@ fn periods_roll_once_even_if_the_clock_jumps_a_month() {
         "once": true,
     });
     scene.ok("budget.create", once);
-    assert_eq!(scene.after(DAY).woken, 1);
-    assert_eq!(scene.after(Millis::days(40)).woken, 3);
+    assert_eq!(scene.after(DAY).resumed, 1);
+    assert_eq!(scene.after(Millis::days(40)).resumed, 3);
     let starts: Vec<String> = scene
         .items("budget.list", json!({"resourceType": "money", "sort": "periodStart"}))
         .iter()

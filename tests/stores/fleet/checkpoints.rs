@@ -63,7 +63,7 @@ fn a_lost_claim_is_refused_and_five_attempts_end_a_verification() {
     let first = scene.checkpoint(json!({"type": "genesis"}));
     let lost = scene.claim();
     scene.ok("verification.heartbeat", claim_of(&lost));
-    assert_eq!(scene.after(Millis::seconds(30)).woken, 1);
+    assert_eq!(scene.after(Millis::seconds(30)).resumed, 1);
     assert_eq!(scene.code("verification.complete", claim_of(&lost)), "stale_claim");
     assert!(scene.claim().is_null());
     for attempt in 2..=5 {
@@ -115,7 +115,7 @@ fn a_queued_verification_without_its_checkpoint_is_removed_after_a_day() {
     let gone = batch(CommandId::new("gone").unwrap()).delete(&Checkpoint::COLLECTION, &first);
     block_on(scene.engine.store().commit(gone)).unwrap();
     assert_eq!(scene.code("verification.complete", claim_of(&claimed)), "not_found");
-    assert_eq!(scene.after(Millis::seconds(30)).woken, 1);
+    assert_eq!(scene.after(Millis::seconds(30)).resumed, 1);
     let count = || scene.items("verification.list", json!({})).len();
     let mut claims = 0;
     while count() > 0 {

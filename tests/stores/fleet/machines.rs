@@ -58,7 +58,7 @@ fn machines_without_a_heartbeat_are_terminated_after_30_minutes() {
     let (silent, alive) = (scene.spawn("aider"), scene.spawn("aider"));
     scene.host.clock.advance(Millis::minutes(29));
     scene.ok("intelligentMachine.heartbeat", json!({"id": alive, "progress": "half"}));
-    assert_eq!(scene.after(Millis::minutes(1)).woken, 1);
+    assert_eq!(scene.after(Millis::minutes(1)).resumed, 1);
     let machine = scene.machine(&silent);
     assert_eq!(
         (&machine["status"], &machine["errorMessage"]),
@@ -68,7 +68,7 @@ fn machines_without_a_heartbeat_are_terminated_after_30_minutes() {
     assert_eq!(scene.code("intelligentMachine.heartbeat", json!({"id": silent})), "illegal_transition");
     // The other reservation is an hour old at the time of the other death.
     assert_eq!(scene.amounts(&total)[2], "1");
-    assert_eq!(scene.after(Millis::minutes(29)).woken, 1);
+    assert_eq!(scene.after(Millis::minutes(29)).resumed, 1);
     assert_eq!(scene.amounts(&total)[2], "0");
     scene.verify();
 }

@@ -49,7 +49,7 @@ fn uses_older_than_a_year_are_removed_on_the_first_of_the_month() {
         (&json!("cleanup_resource_usage"), &json!(250))
     );
     scene.verify();
-    assert!(scene.after(Millis::days(27)).woken == 0);
+    assert!(scene.after(Millis::days(27)).resumed == 0);
 }
 
 #[test]

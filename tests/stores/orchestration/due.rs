@@ -209,7 +209,7 @@ fn a_sweep_of_100_000_sessions_reads_due_ones_only() {
         insert_later_sessions(&memory, scene.host.clock.now(), count);
         store.reset();
         let examined = memory.documents_examined();
-        assert_eq!(scene.after(Millis::minutes(5)).woken, 3);
+        assert_eq!(scene.after(Millis::minutes(5)).resumed, 3);
         let rows = [Method::Query, Method::Get, Method::Commit].map(|method| store.calls(method).rows);
         (memory.documents_examined() - examined, rows)
     };

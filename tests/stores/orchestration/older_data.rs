@@ -81,7 +81,7 @@ fn a_session_without_additions_is_found_by_the_sweep() {
         scene.put(&SESSIONS, "old", session(status, scene.now(), json!({})));
         scene.after(Millis(time.0 - 1));
         assert_eq!(scene.status("old"), status);
-        assert_eq!(scene.after(Millis(1)).woken, 1);
+        assert_eq!(scene.after(Millis(1)).resumed, 1);
         assert_eq!(scene.status("old"), then);
         scene.after(Millis::days(7));
         assert_eq!(scene.status("old"), "failed");

@@ -26,7 +26,7 @@ fn a_tick_does_what_is_due() {
     assert_eq!(scene.status("n"), "complete");
     assert_eq!(scene.run(&["tick"]).expect_exit(0).out, "nothing is due\n");
     let output = scene.run(&["tick", "--json"]).expect_exit(0).json();
-    assert_eq!(output, serde_json::json!({"woken": 0, "deleted": 0, "swept": 0, "failed": []}));
+    assert_eq!(output, serde_json::json!({"resumed": 0, "deleted": 0, "swept": 0, "failed": []}));
 }
 
 #[test]

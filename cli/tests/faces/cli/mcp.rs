@@ -149,7 +149,7 @@ fn every_operation_is_a_tool_and_read_only_serves_queries() {
         let queries = client.tools().await;
         assert!(!queries.iter().any(|tool| writes(&tool)));
         assert_eq!(names(&queries).len(), all.len() - all.iter().filter(writes).count());
-        assert_eq!(client.result("cvm_status", json!({ "id": "g" })).await["reached"]["status"], "waiting_cc");
+        assert_eq!(client.result("cvm_status", json!({ "id": "g" })).await["execution"]["status"], "waiting_cc");
         let refused = client.call("cvm_cancel", json!({ "id": "g" })).await.unwrap_err();
         assert!(refused.to_string().contains("`cvm_cancel` is not a tool"), "{refused}");
         client.close().await;

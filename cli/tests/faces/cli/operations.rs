@@ -104,7 +104,7 @@ fn parameters_that_do_not_fit_are_explained() {
     assert!(refused(&["cvm", "heartbeat", "c"]).contains("--token <N>"));
     assert!(refused(&["cvm", "heartbeet", "c"]).contains("'heartbeat'"));
     assert!(refused(&["list", "--status", "waitin"]).contains("waiting"));
-    assert!(refused(&["due", "run", "--pace", "fast"]).contains("[possible values: stop, slice]"));
+    assert!(refused(&["due", "run", "--run-limit", "fast"]).contains("[possible values: stop, slice]"));
     assert!(refused(&["cvm", "count-finished", "--before", "yesterday"]).contains("--before"));
     scene.run(&["cvm", "call", "missing"]).expect_exit(5).expect_stderr(&["call `missing` does not exist"]);
 }

@@ -86,7 +86,7 @@ fn due_work_of_a_domain_is_done_by_the_engine() {
     block_on(engine.execute(&add("cake", due + Millis::days(1)))).unwrap();
     assert_eq!(block_on(engine.next_due(Freshness::Linearizable)).unwrap(), Some(due));
     let report = block_on(engine.run_due(10, RunLimit::Stop)).unwrap();
-    assert_eq!((report.woken, report.failed.len()), (1, 0));
+    assert_eq!((report.resumed, report.failed.len()), (1, 0));
     let done = json!({"collection": "notes.reminders", "where": {"eq": ["status", "done"]}}).to_string();
     let found = call(&engine, "documents.query", &done).unwrap();
     assert_eq!((&found["items"][0]["id"], found["items"].as_array().unwrap().len()), (&json!("tea"), 1));

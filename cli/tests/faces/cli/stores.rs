@@ -266,14 +266,14 @@ fn a_damaged_store_is_repaired_and_what_is_gone_is_named() {
     bytes[200] ^= 1;
     fs::write(&damaged, &bytes).unwrap();
     let dry = scene.run(&["repair", "--dry-run"]).expect_exit(0).text();
-    assert!(dry.contains("gone: command lost") && !dry.contains("gone: command kept"), "{dry}");
-    assert!(dry.contains("gone: changes of document cvm.executions/g1 after revision"), "{dry}");
+    assert!(dry.contains("lost: command lost") && !dry.contains("lost: command kept"), "{dry}");
+    assert!(dry.contains("lost: changes of document cvm.executions/g1 after revision"), "{dry}");
     let found = scene.run(&["verify"]).expect_exit(4).out;
     let planned = scene.run(&["repair", "--dry-run", "--json"]).json();
     let repaired = scene.run(&["repair"]).expect_exit(0).text();
     // All three name the same losses, and the repaired store has as many documents as they say.
     let losses =
-        |text: &str| text.lines().filter(|line| line.contains("gone: ")).map(str::to_owned).collect::<Vec<_>>();
+        |text: &str| text.lines().filter(|line| line.contains("lost: ")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!((losses(&dry), losses(&found)), (losses(&repaired), losses(&repaired)));
     let verified = scene.run(&["verify", "--json"]).json();
     assert_eq!(planned["repaired"]["report"]["documents"], verified["report"]["documents"]);

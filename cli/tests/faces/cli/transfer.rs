@@ -63,7 +63,7 @@ fn a_waiting_execution_continues_in_another_store() {
     let exported = scene.run(&["export", "all.jsonl", "--json"]).expect_exit(0);
     let imported = scene.run(&in_store("file:new", &["import", "all.jsonl", "--json"])).expect_exit(0);
     assert_eq!(contents(&imported), contents(&exported));
-    assert_eq!(imported.json()["there"], 0);
+    assert_eq!(imported.json()["alreadyPresent"], 0);
     let again = scene.run(&in_store("file:new", &["export", "again.jsonl", "--json"])).expect_exit(0);
     assert_eq!(contents(&again), contents(&exported), "the contents exclude the records of the import itself");
     // The export holds the command ledger: the command has no further effect, and returns the execution's status.
@@ -304,7 +304,7 @@ fn a_killed_import_can_be_repeated() {
         let url = format!("file:{store}");
         let imported = scene.run(&in_store(&url, &["import", "all.jsonl", "--json"])).expect_exit(0);
         assert_eq!(contents(&imported), contents(&exported));
-        assert!(imported.json()["there"].as_u64().unwrap() > 0, "{}", imported.out);
+        assert!(imported.json()["alreadyPresent"].as_u64().unwrap() > 0, "{}", imported.out);
         let shown = scene.run(&in_store(&url, &["show", "m1", "--json"])).expect_exit(0).json();
         return assert_eq!(shown, scene.show("m1"));
     }

@@ -60,7 +60,10 @@ fn collections_of_another_program_are_imported() {
     on.scene.run(&["--store", "file:new", "session", "show", "s4"]).expect_exit(5);
     let values = import_into("file:other", &["--skip-invalid", "--json"]).expect_exit(0).values();
     assert_eq!(values[0]["invalid"]["collection"], "orchestration.sessions");
-    assert_eq!((&values[1]["written"], &values[1]["there"], &values[1]["skipped"]), (&json!(4), &json!(0), &json!(1)));
+    assert_eq!(
+        (&values[1]["written"], &values[1]["alreadyPresent"], &values[1]["skipped"]),
+        (&json!(4), &json!(0), &json!(1))
+    );
     assert_eq!(values[1]["collections"][1]["documents"], 3);
 }
 

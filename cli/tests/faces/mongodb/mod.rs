@@ -305,7 +305,7 @@ fn expect_identity(scene: &CliFixture, stores: &[&str]) {
     for (n, store) in stores.iter().enumerate().skip(1) {
         let imported =
             scene.run(&["--store", store, "import", &format!("{}.jsonl", n - 1), "--json"]).expect_exit(0).json();
-        assert_eq!((&imported["contents"], &imported["there"]), (&contents, &0.into()), "{store}");
+        assert_eq!((&imported["contents"], &imported["alreadyPresent"]), (&contents, &0.into()), "{store}");
         let (there, hash) = export_lines(scene, store, &format!("{n}.jsonl"));
         assert!(there == lines, "{store} holds other lines: {:?}", there.iter().find(|line| !lines.contains(line)));
         assert_eq!(hash, contents, "{store}");

@@ -52,7 +52,7 @@ pub struct FailDelivery {
     /// Whether another attempt is useless.
     pub permanent: bool,
     /// The subscription, if its receiver wants no further message. It is paused.
-    pub gone: Option<String>,
+    pub ended_subscription: Option<String>,
 }
 
 impl Command for FailDelivery {
@@ -60,14 +60,14 @@ impl Command for FailDelivery {
 
     fn reads(&self, _: &View) -> ReadSet {
         let reads = ReadSet::entity::<Delivery>(&self.id);
-        self.gone.iter().fold(reads, |reads, id| reads.with_entity::<Subscription>(id))
+        self.ended_subscription.iter().fold(reads, |reads, id| reads.with_entity::<Subscription>(id))
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Timestamp>>, Rejection> {
         let mut delivery = claimed::<Delivery>(view, &self.id, self.token)?;
         let retry_at = delivery.entity.fail(ctx, &self.message, self.permanent);
         let decision = Decision::new(retry_at).save(delivery, ctx.now)?;
-        let Some(id) = &self.gone else { return Ok(decision) };
+        let Some(id) = &self.ended_subscription else { return Ok(decision) };
         let Some(mut subscription) = view.find_entity::<Subscription>(id)? else { return Ok(decision) };
         subscription.entity.pause(Some("its receiver answered 410: it wants no further message".to_owned()));
         decision.save(subscription, ctx.now)

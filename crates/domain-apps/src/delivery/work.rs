@@ -73,7 +73,7 @@ impl WorkItem for DeliveryWork {
         backoff: Option<Backoff>,
     ) -> impl Command<Output: Into<Option<Timestamp>>> {
         let Delivery { id, token, subscription_id, .. } = self.delivery.clone();
-        let gone = (failure.name.as_deref() == Some(GONE)).then_some(subscription_id);
-        FailDelivery { id, token, message: failure.message.clone(), permanent: backoff.is_none(), gone }
+        let ended_subscription = (failure.name.as_deref() == Some(GONE)).then_some(subscription_id);
+        FailDelivery { id, token, message: failure.message.clone(), permanent: backoff.is_none(), ended_subscription }
     }
 }

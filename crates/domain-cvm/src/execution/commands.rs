@@ -167,7 +167,7 @@ pub struct RunDue {
 #[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct RunDueOutcome {
     /// The status of the execution; `None`: it does not exist, or is being deleted.
-    pub reached: Option<ExecutionStatus>,
+    pub execution: Option<ExecutionStatus>,
     /// Whether something was due.
     pub was_due: bool,
     /// The incarnation for [`DeleteRows`](super::DeleteRows), if its deletion must be continued.
@@ -407,7 +407,7 @@ impl Command for RunDue {
         if self.hand_back {
             ctx.settings = ctx.settings.clone().with(Settings { run_lease: Millis(0), ..Settings::of(ctx) });
         }
-        let absent = RunDueOutcome { reached: None, was_due: false, deleting: None };
+        let absent = RunDueOutcome { execution: None, was_due: false, deleting: None };
         let Some(mut head) = view.find_entity::<ExecutionHead>(&self.id)? else { return Ok(Decision::new(absent)) };
         let decision = match &head.entity.state {
             ExecutionState::Running { lease_until, .. } if *lease_until <= ctx.now => {
@@ -420,33 +420,33 @@ impl Command for RunDue {
             ExecutionState::Deleted { lease_until, .. } if *lease_until <= ctx.now => {
                 head.entity.apply(ExecutionEvent::Delete(ctx.now + Settings::of(ctx).run_lease))?;
                 let deleting = Some(head.revision().incarnation().to_owned());
-                let outcome = RunDueOutcome { reached: None, was_due: true, deleting };
+                let outcome = RunDueOutcome { execution: None, was_due: true, deleting };
                 return Ok(Decision::new(outcome).change(head.update(ctx.now)?));
             }
             ExecutionState::Deleted { .. } => return Ok(Decision::new(absent)),
             _ => {
                 return Ok(Decision::new(RunDueOutcome {
-                    reached: Some(head.entity.execution_status()),
+                    execution: Some(head.entity.execution_status()),
                     was_due: false,
                     deleting: None,
                 }));
             }
         };
-        Ok(decision.map(|status| RunDueOutcome { reached: Some(status), was_due: true, deleting: None }))
+        Ok(decision.map(|status| RunDueOutcome { execution: Some(status), was_due: true, deleting: None }))
     }
 
     fn next(&self, output: &RunDueOutcome, _: &Ports) -> Option<Box<dyn AnyCommand>> {
-        let RunDueOutcome { reached, was_due, deleting } = output;
-        match (deleting, reached) {
+        let RunDueOutcome { execution, was_due, deleting } = output;
+        match (deleting, execution) {
             (Some(incarnation), _) => Some(TypedCommand::boxed(DeleteRows::new(&self.id, incarnation.clone()))),
-            (None, Some(reached)) if *was_due && !self.hand_back => RunSlice::after(reached),
+            (None, Some(execution)) if *was_due && !self.hand_back => RunSlice::after(execution),
             _ => None,
         }
     }
 
     fn absorb(&self, output: &mut RunDueOutcome, part: Box<dyn Any>) {
-        if let Ok(reached) = part.downcast() {
-            output.reached = Some(*reached);
+        if let Ok(execution) = part.downcast() {
+            output.execution = Some(*execution);
         }
     }
 }

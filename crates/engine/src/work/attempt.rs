@@ -76,7 +76,7 @@ impl<W: WorkItem> Worker<W> {
         for failures in 0.. {
             let error = match self.engine.execute_as(&complete, Some(&id)).await {
                 Ok(result) => {
-                    self.emit(&WorkerEvent::Answered { work, reached: &result.output, took });
+                    self.emit(&WorkerEvent::Answered { work, execution: &result.output, took });
                     break;
                 }
                 Err(error) => error,

@@ -245,7 +245,7 @@ pub enum WorkerEvent<'a, W: WorkItem> {
         /// The item.
         work: &'a W,
         /// The result. Of a call, the status of its execution, which has run to its next stop.
-        reached: &'a W::Status,
+        execution: &'a W::Status,
         /// How long its handler took.
         took: Millis,
     },

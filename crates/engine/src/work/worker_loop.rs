@@ -436,7 +436,7 @@ impl<W: WorkItem> Worker<W> {
         if !due.is_empty() {
             self.emit(&WorkerEvent::Due(&due));
         }
-        if due.woken > 0 || due.deleted > 0 {
+        if due.resumed > 0 || due.deleted > 0 {
             return Ok(Millis(0));
         }
         // Due work that failed remains due: it is retried, but after a pause.

@@ -365,7 +365,7 @@ impl<'a, F: Fs> Surveyor<'a, F> {
         // If the report lists no damaged commit, the first damage names the lost commands.
         let first = of_commit.or_else(|| findings.iter().position(is_damage));
         if let Some(finding) = first.and_then(|first| findings.get_mut(first)) {
-            finding.gone.extend(lost);
+            finding.lost.extend(lost);
         }
         Ok(())
     }
@@ -376,7 +376,7 @@ impl<'a, F: Fs> Surveyor<'a, F> {
         let tables = &self.result.tables;
         let lost = Losses::of_snapshot(documents, tables)?.describe(tables)?;
         if let Some(finding) = self.result.report.findings.iter_mut().find(|finding| finding.at == path) {
-            finding.gone.extend(lost);
+            finding.lost.extend(lost);
         }
         Ok(())
     }
@@ -442,6 +442,6 @@ impl<'a, F: Fs> Surveyor<'a, F> {
     }
 
     pub(super) fn add_damage(&mut self, at: &str, why: String, lost: Vec<String>) {
-        self.result.report.add(Finding { gone: lost, ..Finding::damage(at, why) });
+        self.result.report.add(Finding { lost, ..Finding::damage(at, why) });
     }
 }

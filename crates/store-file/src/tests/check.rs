@@ -55,7 +55,7 @@ fn repair_as_planned(disk: &Disk) -> RepairReport {
 }
 
 fn lost_items(report: &VerifyReport) -> Vec<String> {
-    report.findings.iter().flat_map(|finding| finding.gone.clone()).collect()
+    report.findings.iter().flat_map(|finding| finding.lost.clone()).collect()
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn repair(disk: &Disk) -> Result<RepairReport, StoreError> {
 }
 
 fn lost_items(report: &VerifyReport) -> Vec<String> {
-    report.findings.iter().flat_map(|finding| finding.gone.clone()).collect()
+    report.findings.iter().flat_map(|finding| finding.lost.clone()).collect()
 }
 
 fn flip_bit(disk: &Disk, path: &str) {

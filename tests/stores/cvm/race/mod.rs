@@ -234,7 +234,7 @@ async fn early_answer_racing_with_its_call_on_threads_is_taken() {
         let answering = tokio::spawn(async move { answers.answer(&of, Answer::to_key("k").value("early")).await });
         let (asked, answered) = (asking.await.unwrap(), answering.await.unwrap());
         assert!(asked.is_ok() && answered.is_ok(), "round {n}: {asked:?} {answered:?}");
-        assert_eq!(asker.status(&id).await.unwrap().reached.status, Status::Complete, "round {n}");
+        assert_eq!(asker.status(&id).await.unwrap().execution.status, Status::Complete, "round {n}");
         assert_eq!(answerer.output(&id).await.unwrap(), ["go early"], "round {n}");
     }
 }

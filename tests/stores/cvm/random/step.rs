@@ -226,7 +226,7 @@ impl RandomCommand {
                 let due = cvm.engine().run_due(1_000, *limit).await?;
                 match due.failed.into_iter().next() {
                     Some(failure) => Err(failure.error),
-                    None => Ok(json!(due.woken + due.deleted)),
+                    None => Ok(json!(due.resumed + due.deleted)),
                 }
             }
         }
