@@ -76,10 +76,6 @@ impl Leased for Chore {
     fn skip(&mut self, ctx: &Ctx, _: &Rejection, is_orphan: bool) -> bool {
         self.lease.skip(is_orphan, ctx.now)
     }
-
-    fn claim_of(claimed: &ClaimedChore) -> (&str, u64) {
-        (&claimed.id, claimed.token)
-    }
 }
 
 #[derive(Serialize, OperationName)]

@@ -179,10 +179,6 @@ impl Leased for Call {
         call_cost::record_refusal(self, rejection, is_orphan, ctx.now)
     }
 
-    fn claim_of(claimed: &ClaimedCall) -> (&str, u64) {
-        (&claimed.call, claimed.token)
-    }
-
     /// A worker that is too late must not spend what its budget no longer has.
     fn extend(view: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
         let reserved = reserve(view, ctx, &mut row.entity, true).map_err(|refusal| match refusal {

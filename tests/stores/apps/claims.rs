@@ -241,18 +241,6 @@ fn an_item_that_is_due_but_not_claimed_is_not_due_for_ever() {
     assert!(next.is_none_or(|at| at > scene.host.clock.now()), "{next:?}");
 }
 
-#[test]
-fn a_repeated_claim_whose_claim_has_ended_returns_nothing() {
-    let scene = scene(json!({"retry": {"max_attempts": 5, "backoff_ms": 0}}));
-    let claim = |id: &str| scene.ok("step.claim", json!({"names": ["a"], "owner": "w", "commandId": id}));
-    let first = claim("c1");
-    scene.ok("step.release", claim_of(&first, json!({})));
-    assert!(claim("c1").is_null());
-    let second = claim("c2");
-    assert!(claim("c1").is_null(), "another worker has it");
-    assert_eq!(claim("c2"), second);
-}
-
 /// Repeated queries would find another head of a busy queue each time.
 #[test]
 fn a_claim_reads_the_documents_of_its_item_without_another_query() {

@@ -129,17 +129,6 @@ fn a_queued_verification_without_its_checkpoint_is_removed_after_a_day() {
 }
 
 #[test]
-fn a_repeated_claim_of_a_verification_that_has_ended_returns_nothing() {
-    let scene = FleetScene::new();
-    scene.checkpoint(json!({"type": "genesis"}));
-    let claim = || scene.ok("verification.claim", json!({"owner": "w", "commandId": "c1"}));
-    let first = claim();
-    assert_eq!(claim(), first);
-    scene.ok("verification.complete", claim_of(&first));
-    assert!(claim().is_null());
-}
-
-#[test]
 fn released_claims_do_not_count_and_damaged_checkpoints_stay_so() {
     let scene = FleetScene::new();
     let first = scene.checkpoint(json!({"type": "genesis"}));

@@ -150,10 +150,7 @@ pub trait Leased: Entity + MaybeSync {
         claim: &Claim<Self>,
     ) -> Result<Decision<ClaimResult<Self>>, Rejection>;
 
-    /// The id of a claimed item, and the token of its claim.
-    fn claim_of(claimed: &Self::Claimed) -> (&str, u64);
-
-    /// The work of a claim that has not ended, for a repeated one; `None`: it cannot be done any more.
+    /// The work of a claim, for a repeated one; `None`: it cannot be done any more.
     fn work(view: &View, claimed: &Self::Claimed) -> Result<Option<Self::Work>, Rejection>;
 
     /// Lets the item wait, because its claim was rejected. `is_orphan`: its document does not exist. Returns whether it

@@ -87,12 +87,10 @@ impl Leased for Delivery {
         Key::new(&Subscription::COLLECTION, &self.subscription_id)
     }
 
-    fn claim_of((id, token): &(String, u64)) -> (&str, u64) {
-        (id, *token)
-    }
-
-    fn work(view: &View, (id, _): &(String, u64)) -> Result<Option<DeliveryWork>, Rejection> {
-        let Some(delivery) = view.find_entity::<Self>(id)? else { return Ok(None) };
+    fn work(view: &View, (id, token): &(String, u64)) -> Result<Option<DeliveryWork>, Rejection> {
+        let is_held = |row: &Self| matches!(row.state, DeliveryState::Running { .. }) && row.token == *token;
+        let delivery = view.find_entity::<Self>(id)?.filter(|row| is_held(&row.entity));
+        let Some(delivery) = delivery else { return Ok(None) };
         let subscription = view.find_entity::<Subscription>(&delivery.entity.subscription_id)?;
         Ok(subscription.map(|subscription| DeliveryWork::new(delivery.entity, subscription.entity)))
     }

@@ -124,10 +124,6 @@ impl Leased for QueuedStep {
         self.lease.skip(is_orphan, ctx.now)
     }
 
-    fn claim_of(claimed: &ClaimedStep) -> (&str, u64) {
-        (&claimed.id, claimed.token)
-    }
-
     fn release(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
         let mut step = view.entity::<Step>(&row.entity.id)?;
         step.entity.apply(StepEvent::Release)?;

@@ -95,10 +95,6 @@ impl Leased for QueuedVerification {
         self.lease.skip(is_orphan, ctx.now)
     }
 
-    fn claim_of(claimed: &CheckpointWork) -> (&str, u64) {
-        (&claimed.checkpoint_uuid, claimed.token)
-    }
-
     fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
         Ok(end_attempt(view, ctx, row, LEASE_EXPIRED, false)?.map(drop))
     }
