@@ -468,7 +468,7 @@ async fn call_hubs(recorder: &mut RecordedCalls) {
     recorder.call("fleet.hubCheckpoint.verify", json!({"id": base})).await;
     recorder.call("fleet.hubCheckpoint.show", json!({"id": base})).await;
     recorder.call("fleet.hubCheckpoint.list", json!({"hubUuid": original})).await;
-    let metrics = json!([{"name": "latency", "better": "lower", "min_effect": 0.1, "weight": 1}]);
+    let metrics = json!([{"name": "latency", "better": "lower", "minEffect": 0.1, "weight": 1}]);
     let plan = json!({
         "name": "x", "baseCheckpointUuid": base, "configurationChanges": {"threads": 8}, "successMetrics": metrics,
     });

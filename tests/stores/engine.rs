@@ -213,5 +213,8 @@ async fn each_command_that_takes_effect_has_one_row_in_the_audit_log() {
         let found = store.get(&[Key::new(&AUDIT_LOG, command)], Freshness::Linearizable).await.unwrap();
         targets.push(found[0].as_ref().map(|row| row.document["target"].clone()));
     }
-    assert_eq!(targets, [Some("test.add test.counters/c".into()), Some("test.add test.counters/c".into()), None]);
+    assert_eq!(
+        targets,
+        [Some("test.row.add test.counters/c".into()), Some("test.row.add test.counters/c".into()), None]
+    );
 }

@@ -261,14 +261,14 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
             serde_json::to_value(&rows[..3]).unwrap(),
             json!([
                 {"id": "early", "executionId": "e", "programName": "p", "kind": "mail", "key": "next", "prompt": "",
-                    "line": 0, "response": {"result": null, "timestamp": 6}},
+                    "line": 0, "response": {"result": null, "timestamp": 6, "latencyMs": null, "by": null}},
                 {"id": "full", "executionId": "e", "programName": "p", "step": 1, "kind": "mail", "key": "k",
                     "prompt": "?", "args": [null], "schema": {"type": "string"}, "default": null, "line": 4,
                     "requestedAt": 5, "availableAt": 7, "deadline": 9,
                     "claim": {"owner": "w", "token": 3, "until": 7, "attempts": 2}},
                 {"id": "failed", "executionId": "e", "programName": "p", "step": 2, "kind": "mail", "prompt": "!",
                     "line": 0, "requestedAt": 6, "outcome": "failed",
-                    "error": {"message": "no such address", "timestamp": 8}},
+                    "error": {"name": null, "message": "no such address", "timestamp": 8, "by": null}},
             ])
         );
         let open = block_on(cvm.calls(&CallListing { open: true, ..of_one })).unwrap().items;

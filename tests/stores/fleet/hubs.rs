@@ -36,7 +36,7 @@ impl FleetScene {
 }
 
 fn metric(name: &str, better: &str, min_effect: f64, weight: f64) -> Json {
-    json!({"name": name, "better": better, "min_effect": min_effect, "weight": weight})
+    json!({"name": name, "better": better, "minEffect": min_effect, "weight": weight})
 }
 
 #[test]

@@ -15,8 +15,8 @@ fn random_command(ids: &SimIds) -> (&'static str, Json) {
     let (task, other) = (TASKS[ids.below(12)], TASKS[ids.below(12)]);
     let slot = [json!("auto"), json!(1), json!(2), Json::Null][ids.below(4)].clone();
     let (flag, epoch) = (ids.below(2) == 0, [Json::Null, Json::Null, json!(1), json!(2)][ids.below(4)].clone());
-    let owner = json!({"sessionId": session, "epoch": epoch});
-    let worker = json!({"taskId": task, "epoch": epoch});
+    let owner = json!({"id": session, "epoch": epoch});
+    let worker = json!({"id": task, "epoch": epoch});
     match ids.below(26) {
         0..=2 => ("session.create", json!({"id": session, "project": "p", "machine": machine, "slot": slot})),
         3 => ("session.heartbeat", owner),

@@ -13,7 +13,7 @@ fn sessions_tasks_and_machines_have_commands() {
     let run = |line: &str| scene.run(&line.split(' ').collect::<Vec<_>>());
     run("machine register m --hostname box --slots 1,2,3").expect_exit(0);
     assert_snapshot!(run("session create --id s --project p --machine m --slot auto").expect_exit(0).text(), @"
-    session id      s
+    id              s
     project id      p
     machine id      m
     docker slot     1
@@ -24,8 +24,8 @@ fn sessions_tasks_and_machines_have_commands() {
     run("task add s --id t --name work").expect_exit(0);
     run("task start t --epoch 1").expect_exit(0);
     assert_snapshot!(run("session list --project p").expect_exit(0).text(), @"
-    SESSION ID  PROJECT ID  MACHINE ID  DOCKER SLOT  LAST HEARTBEAT        DUE AT                CURRENT TASK ID  OPEN TASKS  EPOCH  STARTED AT            CREATED AT            UPDATED AT            STATUS
-    s           p           m                     1  [time]  [time]  t                         1      1  [time]  [time]  [time]  active
+    ID  PROJECT ID  MACHINE ID  DOCKER SLOT  LAST HEARTBEAT        DUE AT                CURRENT TASK ID  OPEN TASKS  EPOCH  STARTED AT            CREATED AT            UPDATED AT            STATUS
+    s   p           m                     1  [time]  [time]  t                         1      1  [time]  [time]  [time]  active
     ");
     let machine = run("machine show m --json").expect_exit(0).json();
     assert_eq!((&machine["slots"], &machine["activeSessions"]), (&json!({"1": "s"}), &json!(["s"])));
@@ -39,8 +39,8 @@ fn sessions_tasks_and_machines_have_commands() {
     counts      1 completed
     percent     100
     tasks
-      TASK ID  SESSION ID  PROJECT ID  TASK NAME  RETRY COUNT  CREATED AT            UPDATED AT            STATUS     STARTED AT            COMPLETED AT
-      t        s           p           work                 0  [time]  [time]  completed  [time]  [time]
+      ID  SESSION ID  PROJECT ID  TASK NAME  RETRY COUNT  CREATED AT            UPDATED AT            STATUS     STARTED AT            COMPLETED AT
+      t   s           p           work                 0  [time]  [time]  completed  [time]  [time]
     ");
     run("session complete s").expect_exit(0);
     let retried = run("task retry t").expect_exit(5);

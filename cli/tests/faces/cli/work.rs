@@ -297,10 +297,10 @@ fn the_examples_come_to_their_end_with_their_answers() {
 fn the_budgeted_example_waits_until_its_budget_is_raised() {
     let scene = CliFixture::new();
     let project = scene.run(&["project", "create", "demo", "--greediness", "0.5", "--json"]).expect_exit(0).json();
-    let project = project["uuid"].as_str().unwrap().to_owned();
+    let project = project["id"].as_str().unwrap().to_owned();
     let of_project = [project.as_str(), "--resource-type", "money", "--budget-period", "total", "--unit", "USD"];
     let create = [&["budget", "create"], &of_project[..], &["--allocated-amount", "0.1", "--json"]].concat();
-    let budget = scene.run(&create).expect_exit(0).json()["uuid"].as_str().unwrap().to_owned();
+    let budget = scene.run(&create).expect_exit(0).json()["id"].as_str().unwrap().to_owned();
     let example = format!("{}/../examples/budgeted.ts", env!("CARGO_MANIFEST_DIR"));
     let input = format!(r#"{{"project": "{project}"}}"#);
     scene.run(&["run", &example, "--id", "b", "--input", &input]).expect_exit(3);

@@ -66,7 +66,7 @@ impl Command for PlanExperiment {
             if !is_number(metric.min_effect) || !is_number(metric.weight) {
                 return Err(invalid(
                     "successMetrics",
-                    format!("`{}`: min_effect and weight must be 0 or more", metric.name),
+                    format!("`{}`: minEffect and weight must be 0 or more", metric.name),
                 ));
             }
             names.push(&metric.name);

@@ -73,7 +73,6 @@ pub struct SuccessMetric {
     /// Which values are better.
     pub better: Better,
     /// The least difference of the means that counts.
-    #[operation(name = "min_effect")]
     pub min_effect: f64,
     /// Its weight.
     pub weight: f64,
