@@ -81,7 +81,7 @@ pub async fn expect_bounded_damage(open: &Reopen<'_>, damage_all: impl AsyncFn(&
         ok("session.create", json!({"id": format!("s{n:03}"), "project": "p", "machine": "m"})).await;
     }
     damage_all("s250").await;
-    for sort in ["last_heartbeat", "project_id"] {
+    for sort in ["lastHeartbeat", "projectId"] {
         let page = ok("session.list", json!({"limit": 2, "sort": sort})).await;
         assert_eq!(page["items"].as_array().unwrap().len(), 1, "{sort}");
         assert_eq!(page["items"][0]["id"], "s250");
