@@ -8,7 +8,7 @@ import { isSound, prove, verdict, type Ledger } from "../src/kill/proof";
 /** Two answers are acknowledged; a third one was sent. */
 const ledger: Ledger = { store: "indexeddb:x", execution: "e", sent: [1, 2, 3], acknowledged: [1, 2] };
 
-const row = (n: number) => ({ key: `q-${n}`, result: `answer ${n}` });
+const row = (n: number, result = `answer ${n}`) => ({ key: `q-${n}`, response: { result, timestamp: 0, by: null, latencyMs: null } });
 const output = ["answer 1", "answer 2"];
 
 test("every acknowledged answer is stored, none twice", () => {
@@ -24,7 +24,7 @@ test("unacknowledged answers may be stored or not", () => {
 });
 
 test("a missing or different acknowledged answer fails the proof", () => {
-  for (const calls of [[row(1)], [row(1), { ...row(2), result: "other" }], [row(1), row(2), row(2)]]) {
+  for (const calls of [[row(1)], [row(1), row(2, "other")], [row(1), row(2), row(2)]]) {
     const proof = prove(ledger, { calls, output });
     assert.deepEqual(proof.lost, [2]);
     assert.ok(!isSound(proof));

@@ -1,4 +1,4 @@
-//! The damaged documents that an engine has met. Each is reported once: it stays as it is until somebody mends it, and
+//! The damaged documents that an engine has met. Each is reported once: it stays as it is until a write mends it, and
 //! `verify` finds all of them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

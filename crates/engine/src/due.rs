@@ -86,7 +86,7 @@ const PAGE: u32 = 64;
 /// Number of expired rows of one collection that are removed at once.
 const SWEPT_AT_ONCE: usize = 1_000;
 
-/// The reason of a failure that stands for all that a page of a query does not name.
+/// The reason of a failure that is reported for all that a page of a query does not name.
 const MORE_DAMAGED: &str = "more of its documents cannot be read; `verify` reports all damage";
 
 /// The longest time for which a read of a rule counts. Documents that get an old timestamp, for example by an import,
