@@ -134,7 +134,7 @@ export class WindowSessions {
     const task = session.status === "failed" ? await findInterruptedTask(rs, id) : undefined;
     const driven = { id, project: session.projectId, epoch: session.epoch + 1 };
     const withDriven = ({ sessions }: WindowDocument) => ({ sessions: [...sessions.filter((other) => other.id !== id), driven] });
-    const parameters = { sessionId: id, machine };
+    const parameters = { id, machine };
     const command = { name: "orchestration.session.recover", parameters: task === undefined ? parameters : { ...parameters, task } };
     const { epoch } = (await this.#change(withDriven, command)) as unknown as SessionSummary;
     if (epoch === driven.epoch) return;
