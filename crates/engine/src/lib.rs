@@ -65,7 +65,7 @@ pub use store_operations::MIRROR;
 pub use store_operations::exported_collections;
 pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineChanges, ExpiredRows, Info};
 pub use url::{invalid_url_message, is_scheme, name_invalid_url, redact_rest, redact_url};
-use view_loading::{ReadSource, ViewLoader};
+use view_loading::ReadSource;
 
 /// Drives commands against one store.
 ///
@@ -392,17 +392,21 @@ impl Engine {
         let mut unread: Vec<Key> = Vec::new();
         loop {
             let known = self.catalog();
-            let mut loader = ViewLoader::new(self, command, from, now);
-            let decide = |command: &mut dyn AnyCommand, view: &View| {
-                let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
-                ctx.stopwatch = self.shared.host.stopwatch();
-                ctx.max_writes = self.shared.store.capabilities().batch_writes;
-                let decision = command.decide(view, &mut ctx)?;
-                let decision = command::charge(command, decision, view, &mut ctx)?;
-                self.run_triggers(command, decision, view, &ctx)
+            let view = view_loading::load(self, command, from, &unread, now).await?;
+            let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
+            ctx.stopwatch = self.shared.host.stopwatch();
+            ctx.max_writes = self.shared.store.capabilities().batch_writes;
+            let decision = command.decide(&view, &mut ctx);
+            let decision = decision.and_then(|decision| command::charge(command, decision, &view, &mut ctx));
+            let decision = decision.and_then(|decision| self.run_triggers(command, decision, &view, &ctx));
+            let mut decision = match decision {
+                // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
+                Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
+                    unread.extend(keys);
+                    continue;
+                }
+                decision => decision,
             };
-            let mut decision = loader.decide(command, &mut unread, decide).await?;
-            let view = loader.view;
             if let Ok(decision) = &mut decision {
                 self.report_damage(command.name(), std::mem::take(&mut decision.damaged));
             }
@@ -475,12 +479,7 @@ impl Engine {
         let mut attempt = 0;
         let mut unread: Vec<Key> = Vec::new();
         loop {
-            let mut loader = ViewLoader::new(self, command, ReadSource::Store, now);
-            let decide = |command: &mut dyn AnyCommand, view: &View| {
-                command.decide(view, &mut Ctx::new(self.new_command_id(), now, self.shared.settings.clone()))
-            };
-            let decision = loader.decide(command, &mut unread, decide).await?;
-            let view = loader.view;
+            let view = view_loading::load(self, command, ReadSource::Store, &unread, now).await?;
             if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
                 attempt += 1;
                 if attempt >= DECIDE_ATTEMPTS {
@@ -493,7 +492,12 @@ impl Engine {
                 self.back_off(attempt).await;
                 continue;
             }
-            match decision {
+            let mut ctx = Ctx::new(self.new_command_id(), now, self.shared.settings.clone());
+            match command.decide(&view, &mut ctx) {
+                Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
+                    unread.extend(keys);
+                    continue;
+                }
                 Err(Rejection::Torn(_)) if attempt < DECIDE_ATTEMPTS => attempt += 1,
                 Ok(decision) if !decision.changes.is_empty() => {
                     return Err(Error::internal(format!(

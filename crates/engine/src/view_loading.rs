@@ -1,6 +1,6 @@
 //! Loads the documents that a command reads, in rounds, until the command requests nothing new.
 
-use runstate_core::decision::{AnyCommand, Decision, LoadedDocument, ReadSet, Rejection, View};
+use runstate_core::decision::{AnyCommand, LoadedDocument, ReadSet, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::schema::Key;
 use runstate_store::{Freshness, StoredDocument};
@@ -28,86 +28,45 @@ pub(super) enum ReadSource {
     Store,
 }
 
-/// Loads the view for the decision of one command.
+/// The view for the decision of `command`, with the keys that it requested while it decided (`unread`).
 ///
 /// Each round reads all documents from the store again, so that the final view is of one snapshot. Cached documents are
 /// used only if the cache has all that are requested. Beside documents read now, cached ones could be of another
 /// moment, and the decision would depend on both.
-pub(super) struct ViewLoader<'a> {
-    engine: &'a Engine,
-    pub(super) view: View,
-    /// Where it was asked to read.
+pub(super) async fn load(
+    engine: &Engine,
+    command: &dyn AnyCommand,
     source: ReadSource,
-    /// Where it reads now.
-    from: ReadSource,
-    fetched: Vec<Key>,
-    is_fresh: bool,
-    rounds: usize,
-    overtaken: usize,
-}
-
-impl<'a> ViewLoader<'a> {
-    pub(super) fn new(engine: &'a Engine, command: &dyn AnyCommand, source: ReadSource, now: Timestamp) -> Self {
-        let (spread, can_aggregate) =
-            (engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
-        let view = View::new(now, spread, can_aggregate).with_settings(engine.settings().clone());
-        let view = view.with_ports(engine.registry().ports());
-        Self { engine, view, source, from: source, fetched: Vec::new(), is_fresh: false, rounds: 0, overtaken: 0 }
-    }
-
-    /// Decides, and again while the decision requests more documents, on the rows that its queries have found. In a
-    /// busy queue, repeated queries would find other rows each time. `unread`: the keys that were requested so.
-    pub(super) async fn decide(
-        &mut self,
-        command: &mut dyn AnyCommand,
-        unread: &mut Vec<Key>,
-        mut decide: impl FnMut(&mut dyn AnyCommand, &View) -> Result<Decision<()>, Rejection>,
-    ) -> Result<Result<Decision<()>, Rejection>, Error> {
-        loop {
-            self.load(command, unread).await?;
-            match decide(command, &self.view) {
-                // Each asks for at least one new key, so this ends; `load` bounds the rounds.
-                Err(Rejection::Unread(keys)) if keys.iter().any(|key| !self.view.has_read(key)) => unread.extend(keys),
-                decision => return Ok(decision),
-            }
+    unread: &[Key],
+    now: Timestamp,
+) -> Result<View, Error> {
+    let (spread, can_aggregate) =
+        (engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
+    let view = View::new(now, spread, can_aggregate).with_settings(engine.settings().clone());
+    let mut view = view.with_ports(engine.registry().ports());
+    let mut from = source;
+    let mut fetched: Vec<Key> = Vec::new();
+    let (mut rounds, mut overtaken) = (0, 0);
+    let mut is_fresh = false;
+    while rounds < MAX_ROUNDS && overtaken < MAX_OVERTAKEN_ROUNDS {
+        let mut reads = unread.iter().cloned().fold(command.reads(&view), ReadSet::with_key);
+        if let (Some(cost), Some(budgets)) = (command.cost(&view), engine.registry().ports().budgets) {
+            reads = reads.with((budgets.reads)(&view, &cost));
         }
-    }
-
-    /// Reads what `command` requests, and `unread`.
-    async fn load(&mut self, command: &dyn AnyCommand, unread: &[Key]) -> Result<(), Error> {
-        while self.rounds < MAX_ROUNDS && self.overtaken < MAX_OVERTAKEN_ROUNDS {
-            let mut reads = unread.iter().cloned().fold(command.reads(&self.view), ReadSet::with_key);
-            if let (Some(cost), Some(budgets)) = (command.cost(&self.view), self.engine.registry().ports().budgets) {
-                reads = reads.with((budgets.reads)(&self.view, &cost));
-            }
-            let missing = self.view.missing(reads);
-            if missing.is_empty() {
-                return Ok(());
-            }
-            self.read(missing).await?;
+        let missing = view.missing(reads);
+        if missing.is_empty() {
+            return Ok(view);
         }
-        if self.overtaken == MAX_OVERTAKEN_ROUNDS {
-            let message = format!("the documents that {} reads are updated too often. Try again later", command.name());
-            return Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, message) });
-        }
-        Err(Error::internal(format!("{} still requests more documents after {MAX_ROUNDS} rounds", command.name())))
-    }
-
-    /// One round.
-    async fn read(&mut self, missing: ReadSet) -> Result<(), Error> {
-        let Self { engine, view, source, from, fetched, is_fresh, rounds, overtaken } = self;
-        let (engine, source) = (*engine, *source);
         let ReadSet { keys, queries, aggregates, freshness } = missing;
-        let now = view.now();
         let cached = |key: &Key| {
             let immutable = is_immutable(engine, key).then(|| now - MAX_IMMUTABLE_AGE);
             engine.shared.cache.get_seen_since(key, immutable.unwrap_or(Timestamp::from_millis(i64::MIN)))
         };
         let is_cached = |key: &Key| cached(key).is_some();
         let fetched_before = fetched.len();
-        if *from == ReadSource::Cache && !(queries.is_empty() && aggregates.is_empty() && keys.iter().all(is_cached)) {
+        if from == ReadSource::Cache && !(queries.is_empty() && aggregates.is_empty() && keys.iter().all(is_cached)) {
             fetched.extend(view.keys().filter(|key| !is_immutable(engine, key)).cloned());
-            *from = ReadSource::Store;
+            from = ReadSource::Store;
         }
         // No commit checks which rows a query has missed, so it may not be old. Reads after a linearizable one are no
         // older than that.
@@ -116,7 +75,7 @@ impl<'a> ViewLoader<'a> {
         let required = |is_fresh| if is_fresh { Freshness::Session } else { freshness.unwrap_or(default) };
         for key in keys {
             let may_be_cached =
-                *from == ReadSource::Cache || (source == ReadSource::Cache && is_immutable(engine, &key));
+                from == ReadSource::Cache || (source == ReadSource::Cache && is_immutable(engine, &key));
             match cached(&key).filter(|_| may_be_cached) {
                 Some((loaded, cached)) => view.put(key, Some(loaded), cached),
                 None => fetched.push(key),
@@ -124,15 +83,15 @@ impl<'a> ViewLoader<'a> {
         }
         let mut changed = false;
         if fetched.len() > fetched_before {
-            let freshness = required(*is_fresh);
-            changed = fetch(engine, fetched, freshness, view).await?;
-            *is_fresh |= freshness == Freshness::Linearizable;
+            let freshness = required(is_fresh);
+            changed = fetch(engine, &fetched, freshness, &mut view).await?;
+            is_fresh |= freshness == Freshness::Linearizable;
         }
-        *(if changed { overtaken } else { rounds }) += 1;
+        *(if changed { &mut overtaken } else { &mut rounds }) += 1;
         for (name, query) in queries {
-            let freshness = required(*is_fresh);
+            let freshness = required(is_fresh);
             let page = engine.shared.store.query(&query, freshness).await?;
-            *is_fresh |= freshness == Freshness::Linearizable;
+            is_fresh |= freshness == Freshness::Linearizable;
             let row = |row: runstate_store::Row| {
                 (Key { collection: query.collection.clone().into(), id: row.id }, to_loaded_document(row.stored))
             };
@@ -143,8 +102,12 @@ impl<'a> ViewLoader<'a> {
             let groups = engine.shared.store.aggregate(&aggregate).await?;
             view.put_groups(name, aggregate, groups);
         }
-        Ok(())
     }
+    if overtaken == MAX_OVERTAKEN_ROUNDS {
+        let message = format!("the documents that {} reads are updated too often. Try again later", command.name());
+        return Err(Error { retryable: true, ..Error::new(ErrorCode::CONFLICT, message) });
+    }
+    Err(Error::internal(format!("{} still requests more documents after {MAX_ROUNDS} rounds", command.name())))
 }
 
 /// Whether a document never changes, so that its cached form cannot be stale.

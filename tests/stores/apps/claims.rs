@@ -1,15 +1,13 @@
 //! Claims of steps: leases, tokens, retries, timeouts.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use runstate::domain::apps::{AppExecution, Delivery, QueuedStep, Step};
 use runstate::engine::{DueReport, RunLimit};
 use runstate::id::CommandId;
 use runstate::schema::{Entity as _, Key};
-use runstate::store::layer::Method;
-use runstate::store::{Freshness, Memory};
-use runstate::testing::{BatchExt as _, CountingStore, batch, block_on};
+use runstate::store::Freshness;
+use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::{Millis, Timestamp};
 use serde_json::{Value as Json, json};
 
@@ -239,16 +237,4 @@ fn an_item_that_is_due_but_not_claimed_is_not_due_for_ever() {
     assert_eq!(reports.iter().map(failures).collect::<Vec<_>>(), [vec!["bad000:1"], vec!["d"], vec![]]);
     let next = block_on(scene.engine.next_due(Freshness::Linearizable)).unwrap();
     assert!(next.is_none_or(|at| at > scene.host.clock.now()), "{next:?}");
-}
-
-/// Repeated queries would find another head of a busy queue each time.
-#[test]
-fn a_claim_reads_the_documents_of_its_item_without_another_query() {
-    let store = Arc::new(CountingStore::new(Memory::new()));
-    let scene = AppScene::with_store(store.clone());
-    scene.save("1.0.0", json!({"steps": [{"id": 1, "name": "a"}]}));
-    scene.start(json!({}));
-    store.reset();
-    assert_eq!(scene.claim("a")["claimed"]["id"], "e:1");
-    assert_eq!(store.calls(Method::Query).calls, 1);
 }

@@ -47,7 +47,7 @@ fn collections_of_another_program_are_imported() {
     assert!(printed.out.ends_with("3 documents and the results of 0 commands imported: all new\n"), "{printed:?}");
     assert!(printed.err.contains("verified by reading the store"), "{printed:?}");
     let shown = on.scene.run(&["--store", "file:new", "session", "show", "s2", "--json"]).expect_exit(0).json();
-    assert_eq!((&shown["status"], &shown["last_heartbeat"]), (&json!("failed"), &json!("2023-11-14T22:13:20Z")));
+    assert_eq!((&shown["status"], &shown["lastHeartbeat"]), (&json!("failed"), &json!("2023-11-14T22:13:20Z")));
     on.scene.run(&["--store", "file:new", "verify"]).expect_exit(0);
 
     // A document that is not valid is named, and nothing is written, or the others are.
