@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use runstate_core::id::Revision;
 use runstate_core::schema::Key;
 use runstate_store::StoreError;
-use runstate_value::{SortedMap, SortedSet};
+use runstate_value::SortedMap;
 
 use super::{DueFailure, Engine, log};
 
@@ -16,7 +16,8 @@ const MOST_KNOWN: usize = 1_000;
 /// What is known, by the name of a due rule or a command.
 #[derive(Default)]
 struct Known {
-    reported: SortedSet<String>,
+    /// The revision at which it was read; `None`: it is not known.
+    reported: SortedMap<String, Option<Revision>>,
     /// Entities that were due although their command found nothing to do.
     idle: SortedMap<String, Revision>,
 }
@@ -29,16 +30,20 @@ pub(super) struct ReportedDamage {
 }
 
 impl ReportedDamage {
-    /// Whether a damaged document is to be reported. Later calls return `false`.
-    pub fn is_new(&self, of: &'static str, id: &str) -> bool {
+    /// Whether a damaged document is to be reported. Later calls with the same revision return `false`.
+    pub fn is_new(&self, of: &'static str, id: &str, revision: Option<&Revision>) -> bool {
         let mut known = self.lock();
         let reported = &mut known.or_default(of).reported;
-        reported.len() < MOST_KNOWN && reported.insert(id.to_owned(), ()).is_none()
+        if reported.len() >= MOST_KNOWN && !reported.contains_key(id) {
+            return false;
+        }
+        reported.insert(id.to_owned(), revision.cloned()).is_none_or(|known| known.as_ref() != revision)
     }
 
-    /// Whether a damaged document was reported.
-    pub fn contains(&self, of: &str, id: &str) -> bool {
-        self.lock().get(of).is_some_and(|known| known.reported.contains_key(id))
+    /// Whether a damaged document was reported at this revision. A write may have mended it since.
+    pub fn contains(&self, of: &str, id: &str, revision: &Revision) -> bool {
+        let lock = self.lock();
+        lock.get(of).and_then(|known| known.reported.get(id)).is_some_and(|known| known.as_ref() == Some(revision))
     }
 
     /// Whether the command of a due entity has found nothing to do before at this revision.
@@ -65,7 +70,7 @@ impl Engine {
     /// Reports damaged documents that a command has passed over, as due work does: in the log, and in its next report.
     pub(super) fn report_damage(&self, command: &'static str, damaged: Vec<(Key, String)>) {
         for (key, why) in damaged {
-            if self.shared.reported_damage.is_new(command, &key.id) {
+            if self.shared.reported_damage.is_new(command, &key.id, None) {
                 let error = StoreError::Corrupt { at: key.to_string(), why }.into();
                 log::due_failed(&key.id, &error);
                 let mut failures = self.shared.reported_damage.failures.lock().unwrap_or_else(PoisonError::into_inner);

@@ -189,15 +189,16 @@ impl Engine {
                 let page = self.store().query(&query, freshness).await?;
                 freshness = Freshness::Session;
                 for DamagedDocument { id, reason } in page.damaged {
-                    self.add_damage(rule, &id, reason, report);
+                    self.add_damage(rule, &id, None, reason, report);
                 }
                 if page.more_damaged {
                     let (at, why) = (rule.collection.name.to_owned(), MORE_DAMAGED.to_owned());
-                    self.add_damaged_failure(rule, &at.clone(), StoreError::Corrupt { at, why }.into(), report);
+                    self.add_damaged_failure(rule, &at.clone(), None, StoreError::Corrupt { at, why }.into(), report);
                 }
                 for row in page.items {
                     if due_time(rule, &row).is_none() {
-                        self.add_damage(rule, &row.id, format!("`{}` is not a time", rule.field), report);
+                        let why = format!("`{}` is not a time", rule.field);
+                        self.add_damage(rule, &row.id, Some(&row.stored.revision), why, report);
                         continue;
                     }
                     if done >= limit {
@@ -221,7 +222,7 @@ impl Engine {
                             }
                         }
                         Err(error) if error.code == ErrorCode::CORRUPT => {
-                            self.add_damaged_failure(rule, &row.id, error, report)
+                            self.add_damaged_failure(rule, &row.id, Some(&row.stored.revision), error, report)
                         }
                         Err(error) => report.add_failure(&row.id, error),
                     }
@@ -236,14 +237,21 @@ impl Engine {
         Ok(())
     }
 
-    fn add_damage(&self, rule: &DueRule, id: &str, why: String, report: &mut DueReport) {
+    fn add_damage(&self, rule: &DueRule, id: &str, revision: Option<&Revision>, why: String, report: &mut DueReport) {
         let at = format!("{}/{id}", rule.collection.name);
-        self.add_damaged_failure(rule, id, StoreError::Corrupt { at, why }.into(), report);
+        self.add_damaged_failure(rule, id, revision, StoreError::Corrupt { at, why }.into(), report);
     }
 
     /// Adds the failure of a damaged document, unless this engine has reported it before.
-    fn add_damaged_failure(&self, rule: &DueRule, id: &str, error: Error, report: &mut DueReport) {
-        match self.shared.reported_damage.is_new(rule.name, id) {
+    fn add_damaged_failure(
+        &self,
+        rule: &DueRule,
+        id: &str,
+        revision: Option<&Revision>,
+        error: Error,
+        report: &mut DueReport,
+    ) {
+        match self.shared.reported_damage.is_new(rule.name, id, revision) {
             true => report.add_failure(id, error),
             false => report.known_damage += 1,
         }
@@ -256,6 +264,7 @@ impl Engine {
         revision: &Revision,
     ) -> Result<Option<DueKind>, Error> {
         let id = row.id.to_owned();
+        let is_due = row.until <= self.now();
         if (rule.maintains)(row.document) {
             row.refreshed = self.store().maintain().await?;
         }
@@ -267,7 +276,7 @@ impl Engine {
                 if matches!(error.code, ErrorCode::NOT_FOUND | ErrorCode::ILLEGAL_TRANSITION | ErrorCode::STALE) =>
             {
                 // Another process was faster, unless the entity is as it was: its due time contradicts the rest of it.
-                if !self.shared.reported_damage.was_idle(rule.name, &id, revision) {
+                if !is_due || !self.shared.reported_damage.was_idle(rule.name, &id, revision) {
                     return Ok(None);
                 }
                 let at = format!("{}/{id}", rule.collection.name);
@@ -318,11 +327,11 @@ impl Engine {
 
     /// The earliest timestamp among the entities of a rule that are not known to be damaged.
     async fn next_due_of(&self, rule: &DueRule, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
-        let is_known = |id: &str| self.shared.reported_damage.contains(rule.name, id);
+        let is_known = |row: &Row| self.shared.reported_damage.contains(rule.name, &row.id, &row.stored.revision);
         let mut query = rule.query(None).limit(1).with_unreadable();
         let first = loop {
             let page = self.store().query(&query, freshness).await?;
-            let mut rows = page.items.iter().filter(|row| !is_known(&row.id));
+            let mut rows = page.items.iter().filter(|row| !is_known(row));
             match (rows.find_map(|row| due_time(rule, row)), page.next) {
                 (None, Some(next)) => query = query.limit(PAGE).after(Some(next)),
                 (first, _) => break first,
