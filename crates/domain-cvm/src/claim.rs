@@ -12,7 +12,7 @@ use runstate_value::time::{Millis, Timestamp};
 
 use super::call::{Call, ClaimState, TIMER, before_deadline};
 use super::call_cost;
-use super::execution::{EXECUTIONS, ExecutionHead};
+use super::execution::EXECUTIONS;
 use super::work::Work;
 
 /// Claims one open call of the given kinds, or the given call, for a worker until its lease ends. The result is null if
@@ -147,11 +147,6 @@ impl Leased for Call {
         mut row: LoadedEntity<Self>,
         claim: &Claim<Self>,
     ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
-        let execution = row.entity.document();
-        view.require([execution.clone()])?;
-        if view.get(&execution).is_none() {
-            return Err(Rejection::not_found::<ExecutionHead>(&row.entity.execution_id));
-        }
         let lease = claim.begin(&mut row.entity, ctx.now)?;
         let reserved = reserve(view, ctx, &mut row.entity, false)?;
         let claimed = ClaimedCall {

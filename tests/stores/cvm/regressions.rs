@@ -10,11 +10,10 @@ use runstate::domain::cvm::Work;
 use runstate::domain::cvm::{CC_HISTORY, Call, Delete, EXECUTIONS, Load, Start, Status};
 use runstate::engine::{DueReport, RunLimit, STAGED};
 use runstate::error_code::ErrorCode;
-use runstate::id::CommandId;
 use runstate::lease::NextAvailable;
 use runstate::store::layer::Method;
 use runstate::store::{BatchLimits, Memory};
-use runstate::testing::{BatchExt as _, batch, block_on};
+use runstate::testing::block_on;
 use runstate::testing::{Fault, FaultStore, LimitedStore, yield_now};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
@@ -66,37 +65,6 @@ fn damaged_calls_do_not_block_other_claims() {
     assert_eq!(kinds, ["cc", "search"]);
     let reported = || block_on(scene.cvm().engine().run_due(100, RunLimit::Stop)).unwrap().failed.len();
     assert_eq!([reported(), reported()], [70, 0]);
-}
-
-/// An import inserts calls before their executions, so a call without one waits for a day.
-#[test]
-fn calls_whose_executions_are_gone_are_not_handed_out_and_are_removed() {
-    let mut scene = Scene::new();
-    scene.load(r#"CC("who?")"#);
-    for n in 0..20 {
-        let id = format!("gone-{n}");
-        block_on(scene.cvm().start(&Start::new("program").id(&id))).unwrap();
-    }
-    scene.start(Json::Null).unwrap();
-    for n in 0..20 {
-        let id = format!("gone-{n}");
-        let gone = batch(CommandId::new(&id).unwrap()).delete(&EXECUTIONS, &id);
-        block_on(scene.cvm().engine().store().commit(gone)).unwrap();
-    }
-    let claimed: Vec<Work> = (0..4).filter_map(|_| claim(&scene, &["cc"]).unwrap()).collect();
-    assert_eq!(claimed.iter().map(|work| &*work.claimed.execution).collect::<Vec<_>>(), ["run"]);
-    block_on(scene.cvm().complete(&claimed[0].claimed, "me")).unwrap();
-    let waiting = || block_on(scene.cvm().engine().count(&CC_HISTORY)).unwrap().unwrap() - 1;
-    assert_eq!(waiting(), 20);
-    let mut claims = 0;
-    while waiting() > 0 {
-        let next = block_on(scene.cvm().engine().query(&NextAvailable::<Call>::new(&["cc".to_owned()]))).unwrap();
-        scene.host.clock.set(next.unwrap());
-        assert_eq!(claim(&scene, &["cc"]).unwrap(), None);
-        claims += 1;
-        assert!(claims < 100, "{} of 20 wait after {claims} claims", waiting());
-    }
-    assert!(claims > 10, "removed after {claims} claims");
 }
 
 /// The row of a keyed call has the same id in every execution of that id, so its tokens must not begin again.
