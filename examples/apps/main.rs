@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let version = json!({"appName": "content", "version": "1.0.0", "configuration": configuration, "activate": true, "appId": APP});
     call(&engine, "apps.configuration.save", version).await?;
     let start = json!({"appId": APP, "userId": "ada", "input": {"topic": topic, "illustrated": true}});
-    let id = call(&engine, "apps.execution.start", start).await?["execution_id"].clone();
+    let id = call(&engine, "apps.execution.start", start).await?["id"].clone();
     println!("execution {id} started; the steps draft, review and announce wait for: node worker.mjs {store}");
 
     let worker = steps::worker(&engine, PathBuf::from("published"));
@@ -48,7 +48,7 @@ async fn print_until_end(engine: &Engine, id: &Json) {
         let steps = call(engine, "apps.execution.steps", json!({"id": id})).await;
         let (Ok(shown), Ok(Json::Array(steps))) = (shown, steps) else { return };
         for step in steps {
-            let line = format!("{} {} {}", step["step_name"], step["status"], step["error"]["message"]);
+            let line = format!("{} {} {}", step["stepName"], step["status"], step["error"]["message"]);
             if !printed.contains(&line) {
                 println!("  {line}");
                 printed.push(line);

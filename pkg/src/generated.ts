@@ -621,7 +621,7 @@ export type AppsSubscriptionCreateParams = {
   createdBy?: string;
   /** The names of events, such as `apps.execution.failed`. */
   events: string[];
-  /** Only events whose data have these values, such as `{"app_id": 1}`. */
+  /** Only events whose data have these values, such as `{"appId": 1}`. */
   filter?: { [key: string]: Json };
   /** The id of the subscription; by default a new one. */
   id?: string;

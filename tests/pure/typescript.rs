@@ -332,7 +332,7 @@ async fn call_apps(recorder: &mut RecordedCalls) {
     recorder.call("apps.step.retry", json!({"executionId": "plain", "stepId": 1})).await;
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let subscription = json!({
-        "url": "https://example.com", "secret": secret, "events": ["apps.execution.failed"], "filter": {"app_id": 1},
+        "url": "https://example.com", "secret": secret, "events": ["apps.execution.failed"], "filter": {"appId": 1},
         "name": "hook", "createdBy": "ada", "id": "hook"
     });
     recorder.call("apps.subscription.create", subscription).await;

@@ -55,7 +55,7 @@ pub struct CreateSubscription {
     pub secret: WebhookSecret,
     /// The names of events, such as `apps.execution.failed`.
     pub events: Vec<String>,
-    /// Only events whose data have these values, such as `{"app_id": 1}`.
+    /// Only events whose data have these values, such as `{"appId": 1}`.
     pub filter: Option<Document>,
     /// A name for people.
     pub name: Option<String>,
