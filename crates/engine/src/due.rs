@@ -121,7 +121,7 @@ impl Engine {
     /// A document that cannot be read is among the failures, in one report of this engine. It delays no other.
     pub async fn run_due(&self, limit: u32, run_limit: RunLimit) -> Result<DueReport, Error> {
         let now = self.now();
-        let mut report = DueReport { failed: self.shared.reported_damage.take_failures(), ..DueReport::default() };
+        let mut report = DueReport::default();
         // The first read sees every acknowledged commit, and the others are no older.
         let mut freshness = Freshness::Linearizable;
         for rule in self.shared.registry.due_rules() {
@@ -157,6 +157,8 @@ impl Engine {
         self.shared.due_reads.forget_due(now);
         report.more |= removed >= u64::from(most.max(1));
         report.swept = removed + expired;
+        // Last, so that a pass that fails keeps them for the next one.
+        report.failed.extend(self.shared.reported_damage.take_failures());
         Ok(report)
     }
 
