@@ -100,7 +100,7 @@ struct FoundRows {
 
 impl QueryPushdown<'_> {
     /// The statement for a page in the server's order, of `count` rows; by default one more than the limit. None: the
-    /// server cannot sort in that order, or there is no limit.
+    /// server cannot sort in that order, or the query has no limit.
     fn ordered_statement(&self, count: Option<usize>) -> Option<OrderedStatement> {
         let mut params = Vec::new();
         let (order, limit) = (ServerOrder::new(self.layout, &self.query.sort)?, self.query.limit?);

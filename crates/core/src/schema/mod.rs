@@ -35,7 +35,8 @@ use std::sync::Arc;
 ///     OnItsWay { lorry_number: u32 },
 /// }
 ///
-/// let parcel = Parcel { parcel_id: "p1".to_owned(), sent_at: None, state: ParcelState::OnItsWay { lorry_number: 7 } };
+/// let state = ParcelState::OnItsWay { lorry_number: 7 };
+/// let parcel = Parcel { parcel_id: "p1".to_owned(), sent_at: None, state };
 /// let expected = r#"{"id":"p1","sentAt":null,"parcelStatus":"on_its_way","lorryNumber":7}"#;
 /// assert_eq!(serde_json::to_string(&parcel)?, expected);
 /// # Ok::<(), serde_json::Error>(())

@@ -98,8 +98,8 @@ pub fn record_event(
     Ok(())
 }
 
-/// These fields of a document as the data of an event, by their names in results: times as in RFC 3339, long texts cut off. Left out are fields
-/// that hold a secret, and those that would make the data too large.
+/// These fields of a document as the data of an event, by their names in results: times as in RFC 3339, long texts cut
+/// off. Left out are fields that hold a secret, and those that would make the data too large.
 pub fn event_data(collection: &Collection, document: &Document, fields: &[&str]) -> Document {
     let mut data = Document::new();
     for name in fields {
