@@ -87,6 +87,10 @@ pub(super) async fn load(
             changed = fetch(engine, &fetched, freshness, &mut view).await?;
             is_fresh |= freshness == Freshness::Linearizable;
         }
+        if changed {
+            // The commit checks the documents of now. Rows that were added before them would be missed.
+            view.forget_results();
+        }
         *(if changed { &mut overtaken } else { &mut rounds }) += 1;
         for (name, query) in queries {
             let freshness = required(is_fresh);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use runstate::decision::EngineSettings;
+use runstate::store::Memory;
 use runstate::store::file::fault::Disk;
 use runstate::store::file::{FileStore, FileStoreOptions};
-use runstate::testing::block_on;
+use runstate::store::layer::Method;
+use runstate::testing::{Fault, FaultStore, block_on, yield_now};
 use serde_json::{Value as Json, json};
 
 use super::scene::SessionScene;
@@ -138,4 +140,33 @@ fn progress_counts_the_tasks_of_a_session() {
     assert_eq!((&progress["total"], &progress["percent"]), (&json!(3), &json!(33)));
     assert_eq!(progress["counts"], json!({"pending": 1, "in_progress": 1, "blocked": 0, "completed": 1, "failed": 0}));
     assert_eq!(progress["tasks"].as_array().unwrap().len(), 3);
+}
+
+/// A commit of documents reads them after the queries of its command, and the session again with them. Between the two
+/// another process adds the task that closes the cycle.
+#[test]
+fn a_task_added_with_documents_closes_no_cycle() {
+    let store = Arc::new(Memory::new());
+    let scene = SessionScene::with_store(store.clone(), EngineSettings::default());
+    scene.create("s", json!({}));
+    let slow = Arc::new(FaultStore::new(store));
+    let other = SessionScene::open_beside(&scene, slow.clone());
+    let declare = json!({"collection": "notes", "fields": []});
+    let call = |name, parameters: Json| other.engine.call(name, parameters.as_object().cloned().unwrap());
+    block_on(call("documents.declare", declare)).unwrap();
+    let task = json!({"sessionId": "s", "id": "b", "name": "work", "dependsOn": ["a"]});
+    let write = json!({"collection": "notes", "id": "n", "put": {}});
+    let commit = json!({"writes": [write], "command": {"name": "orchestration.task.add", "parameters": task}});
+    slow.plan(Method::Get, slow.calls(Method::Get) + 2, Fault::Pause);
+    let committed = call("documents.commit", commit);
+    let added = async {
+        while !slow.is_paused() {
+            yield_now().await;
+        }
+        let task = json!({"sessionId": "s", "id": "a", "name": "work", "dependsOn": ["b"]});
+        scene.engine.call("orchestration.task.add", task.as_object().cloned().unwrap()).await.unwrap();
+        slow.resume();
+    };
+    let (committed, ()) = block_on(async { tokio::join!(committed, added) });
+    assert_eq!(committed.unwrap_err().code.as_str(), "dependency_cycle");
 }

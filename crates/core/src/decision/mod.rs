@@ -500,6 +500,12 @@ impl View {
         self.aggregates.insert(name, (aggregate, rows));
     }
 
+    /// Drops the results of queries and aggregates: a document that was read before them has changed since.
+    pub fn forget_results(&mut self) {
+        self.query_results = SortedMap::default();
+        self.aggregates = SortedMap::default();
+    }
+
     /// The part of `reads` that was not read yet.
     pub fn missing(&self, reads: ReadSet) -> ReadSet {
         let new_query = |name: &str, query: &Query| self.query_results.get(name).is_none_or(|(read, _)| read != query);
