@@ -75,7 +75,8 @@ fn an_execution_is_removed_when_its_retention_has_ended() {
     let [executions, steps, queue, _, artifacts_left, blobs, _] = counts(&scene);
     assert_eq!((executions, steps, queue, artifacts_left, blobs), (1, 1, 0, 1, 1));
     let removals = |row: &&Json| row["command"] == "apps.execution.remove";
-    assert_eq!(rows(&scene, &AuditRow::COLLECTION).iter().filter(removals).count(), 1);
+    // Its mark and its deletion.
+    assert_eq!(rows(&scene, &AuditRow::COLLECTION).iter().filter(removals).count(), 2);
     scene.verify();
 }
 
@@ -199,4 +200,35 @@ fn a_removal_continues_after_the_death_of_its_process() {
             assert!(dies(Arc::new(disk), nth, fault.clone()));
         }
     }
+}
+
+/// A removal has read that no artifact is there; another process puts one before the removal commits.
+#[test]
+fn an_artifact_that_is_put_during_the_removal_of_its_execution_does_not_stay() {
+    let store = Arc::new(FaultStore::new(Memory::new()));
+    let scene = AppScene::with_store(store.clone());
+    scene.save("1.0.0", configuration(0, json!({"retention_days": 1})));
+    scene.start(json!({}));
+    scene.complete("a", json!({}));
+    let other = scene.open_beside(store.clone());
+    let artifacts = Artifacts::new(&other.engine, Chunks::new(&other.engine));
+    let report = runstate::blob::NewArtifact::of_step("e", 1).named("report", "r.txt", "text/plain");
+    let mut upload = block_on(artifacts.put(report)).unwrap();
+    block_on(upload.write(b"late")).unwrap();
+    scene.host.clock.advance(Millis::days(1));
+    store.plan(Method::Commit, 1, Fault::Pause);
+    let remove = scene.engine.run_due(1_000, RunLimit::Stop);
+    let put = async {
+        while !store.is_paused() {
+            runstate::testing::yield_now().await;
+        }
+        upload.finish().await.unwrap();
+        store.resume();
+    };
+    let (report, ()) = block_on(async { tokio::join!(remove, put) });
+    assert!(report.unwrap().failed.is_empty());
+    scene.after(Millis(0));
+    block_on(artifacts.collect()).unwrap();
+    assert_eq!(counts(&scene), [0; 7]);
+    scene.verify();
 }

@@ -1,8 +1,7 @@
 //! How long executions are kept: when one is removed, and its removal with everything that belongs to it.
 //!
-//! An execution with few rows is removed in one commit. Otherwise the first commit marks it, so that it cannot
-//! continue, and its document is deleted with the last rows. A process that dies in between leaves a marked execution
-//! that is still due.
+//! The first commit marks the execution, so that it cannot continue and no artifact is put beside its removal. Its
+//! document is deleted with the last rows. A process that dies in between leaves a marked execution that is still due.
 
 use runstate_core::decision::{
     AnyCommand, Change, Command, Ctx, Decision, Lifecycle as _, LoadedEntity, OperationName, Ports, ReadSet, Rejection,
@@ -61,8 +60,8 @@ impl AppExecution {
     }
 }
 
-/// Removes an execution whose retention has ended, with its steps, artifacts and search entries. It does as much as one
-/// commit allows, and marks the execution if anything is left. The bytes of artifacts are removed by the review of
+/// Removes an execution whose retention has ended, with its steps, artifacts and search entries, in two commits or as
+/// many as its rows need. The bytes of artifacts are removed by the review of
 /// their blobs, which is due at once.
 #[derive(Clone, Debug, Serialize, OperationName)]
 #[operation(name = "apps.execution.remove")]
@@ -114,7 +113,10 @@ impl Command for RemoveExecution {
         let rows_of = |name| view.rows(name).unwrap_or_default();
         let found = rows_of(STEPS).len() + rows_of(ARTIFACTS).len();
         let most = (ctx.max_writes.saturating_sub(OTHER_WRITES) / WRITES_PER_ROW).max(1);
-        let is_last = found <= most && [STEPS, ARTIFACTS].iter().all(|name| view.next_cursor(name).is_none());
+        // An artifact that is put meanwhile only checks the head, so the head is deleted only after a commit that marks it.
+        let is_marked = head.entity.removing;
+        let is_last =
+            is_marked && found <= most && [STEPS, ARTIFACTS].iter().all(|name| view.next_cursor(name).is_none());
 
         let mut decision = Decision::new(if is_last { Removal::Done } else { Removal::Begun });
         let delete = |key: Key| Change::Delete { key, revision: None };
