@@ -3,7 +3,6 @@
 //! the budget has it.
 
 use runstate_core::decision::{Cost, Ctx, Decision, ReadSet, Rejection, ReservationTerm, View};
-use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::{is_abandoned, skipped_until};
 use runstate_core::schema::parse_decimal;
 use runstate_value::time::{Millis, Timestamp};
@@ -174,9 +173,7 @@ pub(super) fn release<'a>(
     let (false, Ok(budgets)) = (reservations.is_empty(), view.budgets()) else { return Ok(Decision::new(())) };
     match (budgets.release)(view, ctx, &reservations, failed) {
         // A damaged budget must not keep an execution from its end. Verification reports it.
-        Err(rejection) if rejection.code() == ErrorCode::CORRUPT && !matches!(rejection, Rejection::Torn(_)) => {
-            Ok(Decision::new(()))
-        }
+        Err(rejection) if rejection.is_damage() => Ok(Decision::new(())),
         decision => decision,
     }
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use runstate::client::{Answer, Cvm};
 use runstate::decision::{Change, Command, Cost, Ctx, Decision, OperationName, Rejection, View};
 use runstate::domain::cvm::{self, Fail, REFUSAL_DELAY, Start, Status, Work};
-use runstate::domain::fleet;
+use runstate::domain::fleet::{self, ResourceBudget};
 use runstate::engine::{Engine, Error};
+use runstate::id::CommandId;
 use runstate::operation::{Backoff, Domain, Registry};
-use runstate::schema::{Collection, Field, Key};
+use runstate::schema::{Catalog, Collection, Entity as _, Field, Key};
 use runstate::store::{Memory, Store};
-use runstate::testing::block_on;
+use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::time::Millis;
 use serde::Serialize;
 use serde_json::json;
@@ -279,6 +280,27 @@ fn a_take_over_that_a_budget_refuses_leaves_nothing_reserved() {
     assert_eq!(scene.claim(), None, "the budget has 0.1");
     scene.fleet.after(LEASE);
     assert_eq!((scene.active().len(), scene.amounts(&budget)), (0, amounts_of("0.9", "0", "0")));
+}
+
+/// A worker that replaces one of yesterday does not need yesterday's budget, which is damaged.
+#[test]
+fn a_damaged_earlier_budget_does_not_keep_a_call_from_being_claimed() {
+    let scene = CostScene::new();
+    let budget = scene.fleet.budget("daily", "1");
+    scene.start("run", &[""]);
+    scene.claimed();
+    let mut document = scene.fleet.stored(&ResourceBudget::COLLECTION, &budget);
+    document["allocated_amount"] = json!("much");
+    // As a program writes it that does not know the fields.
+    let (engine, declared) = (&scene.fleet.engine, &ResourceBudget::COLLECTION);
+    let undeclared: &'static Collection = Box::leak(Box::new(Collection::new(declared.name, declared.version)));
+    block_on(engine.store().migrate(&Catalog::new(&[undeclared]).unwrap())).unwrap();
+    let delete = batch(CommandId::new("delete").unwrap()).delete(undeclared, &budget);
+    block_on(engine.store().commit(delete)).unwrap();
+    scene.fleet.put(undeclared, &budget, document);
+    block_on(engine.store().migrate(&engine.catalog())).unwrap();
+    scene.fleet.host.clock.advance(Millis::days(1));
+    assert!(scene.claim().is_some());
 }
 
 pub fn amounts_of(used: &str, reserved: &str, overrun: &str) -> [String; 3] {

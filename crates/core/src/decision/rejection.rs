@@ -134,6 +134,11 @@ impl Rejection {
         }
     }
 
+    /// Whether a document that was read is damaged.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Rejection::Domain { code: ErrorCode::CORRUPT, .. })
+    }
+
     /// Creates a rejection under a code of its own domain.
     pub fn domain(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::Domain { code, message: message.into(), details: Json::Null }

@@ -60,7 +60,10 @@ fn reserve_cost(
     term: ReservationTerm<'_>,
 ) -> Result<Decision<String>, Rejection> {
     let UsedAmount { resource_type, amount, unit } = parse(cost)?;
-    let earlier = term.earlier.map(|id| view.find_entity::<ResourceReservation>(id)).transpose()?.flatten();
+    let earlier = match term.earlier.map(|id| view.find_entity::<ResourceReservation>(id)).transpose() {
+        Err(rejection) if rejection.is_damage() && !term.renewed => None,
+        earlier => earlier?.flatten(),
+    };
     let mut expired = Decision::new(());
     if let Some(mut earlier) = earlier {
         let id = earlier.entity.uuid.clone();
@@ -72,7 +75,11 @@ fn reserve_cost(
             // By a caller, before the end of the work.
             ReservationState::Committed { .. } if term.renewed => return Ok(Decision::new(id)),
             // Its worker is late, and may still record what it has spent.
-            ReservationState::Active => expired = expire(view, ctx, earlier)?.map(drop),
+            ReservationState::Active => match expire(view, ctx, earlier) {
+                // A damaged budget of an earlier period must not keep the item from its next worker.
+                Err(rejection) if rejection.is_damage() => {}
+                ended => expired = ended?.map(drop),
+            },
             _ => {}
         }
     }
