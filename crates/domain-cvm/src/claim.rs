@@ -163,7 +163,11 @@ impl Leased for Call {
     }
 
     fn work(view: &View, claimed: &ClaimedCall) -> Result<Option<Work>, Rejection> {
-        Self::find(view, &claimed.call)?.map(|row| Work::new(claimed.clone(), &row.entity)).transpose()
+        // Another execution may have the id of one that was deleted, and so its call.
+        let is_claimed =
+            |row: &LoadedEntity<Self>| row.entity.claim.as_ref().is_some_and(|one| one.token == claimed.token);
+        let row = Self::find(view, &claimed.call)?.filter(is_claimed);
+        row.map(|row| Work::new(claimed.clone(), &row.entity)).transpose()
     }
 
     fn document(&self) -> Key {

@@ -192,7 +192,7 @@ impl<L: Leased> Command for Claim<L> {
         let (mut candidates, mut passed_over) = (Vec::new(), Decision::new(ClaimResult::default()));
         let is_named = match &self.of {
             ClaimTarget::Item(id) => {
-                candidates.extend(L::find(view, id).ok().flatten());
+                candidates.extend(L::find(view, id)?);
                 true
             }
             ClaimTarget::Kinds(_) => {
