@@ -8,6 +8,7 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document as Spec, RawArray, RawBsonRef, RawDocument, RawDocumentBuf, doc};
 use mongodb::error::Error as DriverError;
 use mongodb::{Client, Cursor, Database};
+use runstate_core::limits::SAFE_INTEGER;
 use runstate_core::schema::{Collection, Kind};
 use runstate_store::StoreError;
 use runstate_value::time::Timestamp;
@@ -105,12 +106,36 @@ impl ForeignRows {
             return Ok(None);
         }
         let document = self.cursor.current();
-        let decoded = match &self.codec {
-            Some(codec) => codec.decode_foreign(document),
-            None => decode_object(document, 0),
+        let decoded = match (inexact_field(document), &self.codec) {
+            (Some((field, number)), _) => {
+                Err(format!("`{field}` holds {number}, which would be rounded: integers reach to 2^53"))
+            }
+            (None, Some(codec)) => codec.decode_foreign(document),
+            (None, None) => decode_object(document, 0),
         };
         Ok(Some((id_text(document), decoded)))
     }
+}
+
+/// The path of an integer that no JSON number holds exactly, and the integer. What is not readable is reported later.
+fn inexact_field(document: &RawDocument) -> Option<(String, i64)> {
+    document.into_iter().flatten().find_map(|(name, value)| {
+        let name = name.as_str();
+        match value {
+            RawBsonRef::Int64(number) if !(-SAFE_INTEGER..=SAFE_INTEGER).contains(&number) => {
+                Some((name.to_owned(), number))
+            }
+            RawBsonRef::Document(object) => {
+                inexact_field(object).map(|(path, number)| (format!("{name}.{path}"), number))
+            }
+            // An array is a document whose names are its indexes.
+            RawBsonRef::Array(items) => {
+                let items = RawDocument::from_bytes(items.as_bytes()).ok()?;
+                inexact_field(items).map(|(path, number)| (format!("{name}.{path}"), number))
+            }
+            _ => None,
+        }
+    })
 }
 
 async fn with_timeout<T>(
@@ -206,6 +231,14 @@ mod tests {
         });
         assert_eq!(document.map(Json::Object), Ok(expected));
         assert!(document_of(6.0).is_i64());
+    }
+
+    #[test]
+    fn an_integer_that_would_be_rounded_is_named() {
+        let exact = rawdoc! {"n": 9_007_199_254_740_991_i64, "x": 1e300};
+        assert_eq!(inexact_field(&exact), None);
+        let inexact = rawdoc! {"a": {"list": [1_i64, {"n": -9_007_199_254_740_993_i64}]}};
+        assert_eq!(inexact_field(&inexact), Some(("a.list.1.n".to_owned(), -9_007_199_254_740_993)));
     }
 
     fn document_of(number: f64) -> Json {

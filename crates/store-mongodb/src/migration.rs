@@ -15,7 +15,7 @@ use super::meta::{CollectionMeta, StoreMeta};
 use super::retry::AttemptError;
 use super::time_series::TimeSeriesOptions;
 use super::{Declarations, META, Mongo, error_mapping};
-use crate::{meta, read_fence, retry, time_series};
+use crate::{meta, read, read_fence, retry, time_series};
 
 /// The collection does not exist.
 const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -135,6 +135,9 @@ impl Mongo {
         let expiry = self.plan_expiry(codec.collection, recorded).await?;
         let existing = self.list_indexes(name).await?;
         let missing = existing.is_none();
+        if !missing && recorded.is_none() {
+            self.reject_foreign_documents(codec.collection).await?;
+        }
         // A missing index that is already being built is requested again, which waits for the build.
         let existing = existing.unwrap_or_default().finished;
         let is_own = |found: &Spec| recorded.is_some_and(|recorded| recorded.has_index(found));
@@ -180,6 +183,31 @@ impl Mongo {
             .is_some_and(|recorded| (recorded.version, &recorded.indexes) == (planned.version, &planned.indexes));
         migration.meta = (!is_recorded).then_some(planned);
         Ok(migration)
+    }
+
+    /// Rejects a collection that this store has not made, and that has documents of another program: an index with a
+    /// time to live would delete them, and a unique one would refuse its writes.
+    async fn reject_foreign_documents(&self, collection: &Collection) -> Result<(), StoreError> {
+        if collection.detached.is_some() {
+            return Ok(());
+        }
+        let find = || -> BoxFuture<'_, Result<Option<String>, AttemptError>> {
+            Box::pin(async {
+                let options = doc! {"filter": {"_rev": {"$exists": false}}, "projection": {"_id": 1}, "limit": 1};
+                let mut cursor = read::find(self, collection.name, options, 1).await?;
+                let Some(found) = cursor.advance().await?.then(|| cursor.current().get("_id")) else { return Ok(None) };
+                Ok(Some(found.ok().flatten().map_or_else(String::new, |id| format!("{id:?}"))))
+            })
+        };
+        match retry::retry(self, &format!("reading {}", collection.name), find).await? {
+            None => Ok(()),
+            Some(id) => Err(StoreError::UnsuitableCollection {
+                collection: collection.name.to_owned(),
+                found: format!("a collection with documents of another program, such as {id}"),
+                wanted: "empty, or written by runstate".to_owned(),
+                advice: "Name another database, and `import` these documents there".to_owned(),
+            }),
+        }
     }
 
     /// The indexes of a collection. `None` if the collection does not exist.

@@ -170,6 +170,7 @@ fn invalid_documents_of_another_program_are_reported_one_by_one() {
                 with(4, doc! {"metadata": {"score": f64::NAN}}),
                 with(5, doc! {"execution_id": "twin"}),
                 with(6, doc! {"execution_id": "twin"}),
+                with(9, doc! {"metadata": {"order": {"snowflake": 1_795_759_492_759_123_457_i64}}}),
                 with(7, doc! {"_rev": "1-000000000000", "_v": 1}),
                 // A reference by ObjectId, numbers of other types, a date that is not declared.
                 with(
@@ -183,13 +184,14 @@ fn invalid_documents_of_another_program_are_reported_one_by_one() {
             .await
             .unwrap();
         let (ForeignSource { mut source, collections, invalid }, reported) = read(&url, &apps::DOMAIN).await.unwrap();
-        assert_eq!((collections[0].documents, invalid), (2, 6));
+        assert_eq!((collections[0].documents, invalid), (2, 7));
         let reported: Vec<String> =
             reported.iter().map(|one| format!("{}/{}: {}", one.collection, one.id, one.reason)).collect();
         insta::assert_snapshot!(reported.join("\n"), @r"
         apps.executions/020202020202020202020202: status: is not one of running, completed, failed, cancelled
         apps.executions/030303030303030303030303: `started_at` is declared as a timestamp and holds String
         apps.executions/040404040404040404040404: `metadata` in `score` holds NaN, which is not a finite number
+        apps.executions/090909090909090909090909: `metadata.order.snowflake` holds 1795759492759123457, which would be rounded: integers reach to 2^53
         apps.executions/070707070707070707070707: it was written by runstate; `export` its store instead
         apps.executions/twin: 2 documents have this id
         ");

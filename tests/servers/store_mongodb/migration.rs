@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use mongodb::bson::doc;
 use runstate::error_code::ErrorCode;
 use runstate::schema::Direction::Ascending;
-use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query};
+use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query, Ttl};
 use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Expectation, Freshness, Receipt, Store, StoreAdmin, StoreError};
+use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
 
@@ -208,5 +209,34 @@ fn open_older_program_becomes_read_only_after_an_upgrade() {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    });
+}
+
+/// Its documents would be deleted by an index with a time to live.
+#[test]
+fn nothing_is_created_beside_documents_of_another_program() {
+    run_on_server(async {
+        const EXPIRING: Collection = Collection::new("t.c", 1).fields(&[Field::timestamp("at")]).ttl(Ttl {
+            field: "at",
+            after: Millis::days(1),
+            partial: None,
+        });
+        let url = fresh_url();
+        let at = mongodb::bson::DateTime::from_millis(0);
+        run_command(&url, doc! {"insert": "t.c", "documents": [{"_id": "theirs", "at": at}]}).await;
+        let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
+        let catalog = Catalog::new(&[&EXPIRING, &LISTS]).unwrap();
+        let refused = store.migrate(&catalog).await.unwrap_err();
+        assert!(matches!(refused, StoreError::UnsuitableCollection { .. }), "{refused:?}");
+        assert!(refused.to_string().contains("theirs"), "{refused}");
+        assert_eq!(index_names(&url, "t.c").await, ["_id_"]);
+        let collections = run_command(&url, doc! {"listCollections": 1, "nameOnly": true}).await;
+        let names = collections.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
+        assert_eq!(names.len(), 1, "{names:?}");
+        // A store that was made before is opened whatever others write to it.
+        run_command(&url, doc! {"delete": "t.c", "deletes": [{"q": {}, "limit": 0}]}).await;
+        store.migrate(&catalog).await.unwrap();
+        run_command(&url, doc! {"insert": "t.c", "documents": [{"_id": "theirs", "note": "n"}]}).await;
+        store.migrate(&catalog).await.unwrap();
     });
 }
