@@ -127,10 +127,7 @@ impl Session {
     /// Opens the artifacts of the store, in the storage at `url`, else in the default one. Reads find those in
     /// documents of the store besides.
     pub async fn artifacts(&self, url: Option<&str>) -> Result<Artifacts, Error> {
-        let home = environment().home;
-        let url = url.map(|url| open::expand_home(url, home.as_deref())).transpose()?;
-        let storage = blob::open(url.as_deref(), &self.engine, &self.url).await?;
-        Ok(Artifacts::with_storage(&self.engine, storage))
+        open_artifacts(&self.engine, &self.url, url).await
     }
 
     /// Returns the store's URL; the URL of a server without user, password and options.
@@ -241,6 +238,13 @@ pub async fn open_engine(
 ) -> Result<(Engine, Option<String>), Error> {
     let OpenedStore { store, id } = open::open_with_keys(url, missing, keys_from_environment()?).await?;
     Ok((Engine::with_settings(store, Arc::new(SystemHost), crate::domains(), settings).await?, id))
+}
+
+/// Opens the artifacts of a store, in the storage with this URL.
+pub async fn open_artifacts(engine: &Engine, store: &str, url: Option<&str>) -> Result<Artifacts, Error> {
+    let home = environment().home;
+    let url = url.map(|url| open::expand_home(url, home.as_deref())).transpose()?;
+    Ok(Artifacts::with_storage(engine, blob::open(url.as_deref(), engine, store).await?))
 }
 
 fn environment() -> Environment {

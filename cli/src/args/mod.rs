@@ -364,8 +364,19 @@ Exit codes: 0 equal or copied, 4 a store failed, 5 the stores differ, or the oth
     /// calls, and command results. On a file store it first checks every file: checksums, the chain of commits, and
     /// that each commit makes the changes that it records. Changes nothing; other processes may use the store
     /// meanwhile.
-    #[command(after_help = "Example:\n  runstate verify --store file:data\n\nExit codes: 0 ok, 4 damaged.")]
-    Verify,
+    #[command(after_help = "\
+Examples:
+  runstate verify --store file:data
+  runstate verify --artifacts                  read the bytes of all artifacts too
+  runstate verify --artifacts local:/mnt/data  where they are in that folder
+
+Exit codes: 0 ok, 4 damaged.")]
+    Verify {
+        /// Read the bytes of all artifacts, in the storage with this URL (see `artifact put --help`), by default that of
+        /// RUNSTATE_ARTIFACTS
+        #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+        artifacts: Option<String>,
+    },
     /// Repair a damaged file store, and list what is lost
     ///
     /// The undamaged part is kept. Damaged files are moved to the folder `damaged` of the store and never deleted.

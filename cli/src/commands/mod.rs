@@ -164,7 +164,7 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         }
         CliCommand::Restore(restore) => backup::restore_store(&global, &restore, out).await,
         CliCommand::Mirror(mirror) => mirror::mirror_store(&global, &mirror, out).await,
-        CliCommand::Verify => verify::verify_store(&global, out).await,
+        CliCommand::Verify { artifacts } => verify::verify_store(&global, artifacts, out).await,
         CliCommand::Repair { dry_run } => verify::repair_store(&global, dry_run, out).await,
         CliCommand::Compact => verify::compact_store(&global, out).await,
         CliCommand::Mcp { read_only, domain, running } => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytesize::ByteSize;
+use runstate::blob::ArtifactReport;
 use runstate::client::Cvm;
 use runstate::domain::cvm::{ExecutionHead, Settings};
 use runstate::engine::{Engine, Error, SystemHost};
@@ -21,7 +22,7 @@ use crate::exit::CliExit;
 use crate::keys::keys_from_environment;
 use crate::printer::Printer;
 use crate::progress::Bar;
-use crate::session::{catalog, command_line, explain_open_error, open_engine, resolve_store_url};
+use crate::session::{catalog, command_line, explain_open_error, open_artifacts, open_engine, resolve_store_url};
 
 /// The folder of a file store, as its URL names it.
 struct FileStoreLocation {
@@ -49,19 +50,31 @@ impl FileStoreLocation {
 }
 
 /// Checks the whole store: on a file store first every file, then on every store its documents, indexes and executions.
-pub async fn verify_store(global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
+/// `artifacts`: also the bytes of artifacts, in this storage; an empty text: in that of the environment.
+pub async fn verify_store(global: &GlobalArgs, artifacts: Option<String>, out: Printer) -> Result<CliExit, CliError> {
     let url = resolve_store_url(global)?;
     let bar = Arc::new(Bar::new(out));
-    let checked = check(&url, &bar).await;
+    let checked = check(&url, artifacts, &bar).await;
     bar.clear();
-    let (report, damage) = checked.map_err(|error| explain_open_error(global, &url, error))?;
+    let (report, artifacts, damage) = checked.map_err(|error| explain_open_error(global, &url, error))?;
     let shown = open::redact_url(&url);
     if out.is_json() {
         let ok = damage.is_none();
-        out.value(&json!({"ok": ok, "url": shown, "store": report.store, "error": damage, "report": report}))?;
+        let mut result = json!({"ok": ok, "url": shown, "store": report.store, "error": damage, "report": report});
+        if let Some(artifacts) = artifacts {
+            result["artifacts"] = json!(artifacts);
+        }
+        out.value(&result)?;
         return Ok(if ok { CliExit::Done } else { CliExit::Store });
     }
     out.lines(&findings(&report))?;
+    if let Some(ArtifactReport { read, bytes, elsewhere }) = artifacts {
+        let elsewhere = match elsewhere {
+            0 => String::new(),
+            n => format!("; {n} in other storages were not read"),
+        };
+        out.line(&format!("contents of artifacts: {read} intact, {}{elsewhere}", format_bytes(bytes)))?;
+    }
     if let Some(damage) = damage {
         return Err(damage.into());
     }
@@ -80,14 +93,18 @@ pub async fn verify_store(global: &GlobalArgs, out: Printer) -> Result<CliExit, 
 }
 
 /// Checks the store. Returns the report, and the first damage with advice.
-async fn check(url: &str, bar: &Arc<Bar>) -> Result<(VerifyReport, Option<Error>), Error> {
+async fn check(
+    url: &str,
+    artifacts: Option<String>,
+    bar: &Arc<Bar>,
+) -> Result<(VerifyReport, Option<ArtifactReport>, Option<Error>), Error> {
     let mut files = None;
     if let StoreUrl::File { directory, single_process } = StoreUrl::parse(url)? {
         let folder = FileStoreLocation { url: url.to_owned(), directory, single_process };
         let report = verify_on(&folder.fs(), &catalog()?, Some(watch(bar))).await?;
         if let Some(first) = report.damage() {
             let damage = file_damage(&folder, &report, first);
-            return Ok((report, Some(damage)));
+            return Ok((report, None, Some(damage)));
         }
         files = Some(report);
     }
@@ -98,12 +115,31 @@ async fn check(url: &str, bar: &Arc<Bar>) -> Result<(VerifyReport, Option<Error>
         Some(report) => engine.verify_documents(report, progress).await,
         None => engine.verify(progress).await,
     };
+    let checked = match (checked, artifacts) {
+        (Ok(mut report), Some(storage)) => {
+            verify_artifacts(&engine, url, &storage, &mut report, bar).await.map(|artifacts| (report, Some(artifacts)))
+        }
+        (checked, _) => checked.map(|report| (report, None)),
+    };
     let closed = engine.store().close().await;
-    let mut report = checked?;
+    let (mut report, artifacts) = checked?;
     closed?;
     report.store = report.store.or(id);
     let damage = report.damage().map(|first| document_damage(url, first));
-    Ok((report, damage))
+    Ok((report, artifacts, damage))
+}
+
+async fn verify_artifacts(
+    engine: &Engine,
+    store: &str,
+    storage: &str,
+    report: &mut VerifyReport,
+    bar: &Arc<Bar>,
+) -> Result<ArtifactReport, Error> {
+    let of_environment = || std::env::var("RUNSTATE_ARTIFACTS").ok().filter(|url| !url.is_empty());
+    let storage = Some(storage.to_owned()).filter(|url| !url.is_empty()).or_else(of_environment);
+    let artifacts = open_artifacts(engine, store, storage.as_deref()).await?;
+    artifacts.verify(report, |bytes| bar.bytes("reading artifacts", bytes, None)).await
 }
 
 /// Returns the error for a damaged file.

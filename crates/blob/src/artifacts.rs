@@ -1,18 +1,20 @@
 //! Writing, reading and removing artifacts: commands around the bytes.
 
+use std::collections::HashSet;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::hex;
-use runstate_core::schema::Entity as _;
+use runstate_core::schema::{Entity as _, Key, Query};
 use runstate_domain_apps::{
-    AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobState, ContinueUpload, ForgetBlob, GetArtifact,
-    PART_BYTES, PutArtifact, RemoveArtifact, RemovedBlobs, TEXT_BYTES, split_path,
+    AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobState, ContinueUpload, FindBlob, ForgetBlob,
+    GetArtifact, PART_BYTES, PutArtifact, RemoveArtifact, RemovedBlobs, ReplaceBlob, TEXT_BYTES, split_path,
 };
 use runstate_engine::{Engine, Error};
-use runstate_value::Document;
+use runstate_store::{Finding, Freshness, VerifyReport};
 use runstate_value::time::Millis;
+use runstate_value::{Document, Json};
 use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -21,6 +23,12 @@ use super::{BlobStore, BlobWriter, Chunks};
 
 /// The time before the end of its lease at which an upload is continued.
 const CONTINUED_BEFORE: Millis = Millis::minutes(40);
+
+/// Artifacts that [`Artifacts::verify`] finds with one query.
+const VERIFIED_PER_PAGE: u32 = 500;
+
+/// Most places of bytes that [`Artifacts::verify`] knows it has read.
+const MOST_SEEN: usize = 100_000;
 
 /// The artifacts of an engine, in one storage. Those whose bytes are documents of the store can be read besides. Cheap
 /// to clone.
@@ -75,6 +83,17 @@ pub struct CollectReport {
     pub removed: u32,
     /// Blobs in other storages than the one that is open. A process that has those open removes them.
     pub elsewhere: u32,
+}
+
+/// What [`Artifacts::verify`] has read.
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+pub struct ArtifactReport {
+    /// Number of contents that were read.
+    pub read: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Contents in storages that are not open, or that another program stored.
+    pub elsewhere: u64,
 }
 
 impl Artifacts {
@@ -172,6 +191,74 @@ impl Artifacts {
         Ok(collected)
     }
 
+    /// Reads all artifacts to their ends; those with the same bytes once. Adds those whose bytes are missing, or are not
+    /// those that were stored, to the findings. `progress` gets the number of bytes.
+    pub async fn verify(
+        &self,
+        findings: &mut VerifyReport,
+        mut progress: impl FnMut(u64),
+    ) -> Result<ArtifactReport, Error> {
+        let mut report = ArtifactReport::default();
+        let mut seen = HashSet::new();
+        let mut query = Query::of(&Artifact::COLLECTION).limit(VERIFIED_PER_PAGE);
+        loop {
+            let page = self.engine.store().query(&query, Freshness::Linearizable).await?;
+            for row in page.items {
+                let path = row.stored.document.get("storage_path").and_then(Json::as_str).unwrap_or_default();
+                if seen.len() >= MOST_SEEN {
+                    seen.clear();
+                }
+                if !seen.insert(path.to_owned()) {
+                    continue;
+                }
+                match self.read_to_end(&row.id).await {
+                    Ok(bytes) => {
+                        report.read += 1;
+                        report.bytes += bytes;
+                    }
+                    // It was removed meanwhile.
+                    Err(error) if error.code == ErrorCode::NOT_FOUND => {}
+                    Err(error) if error.code == ErrorCode::UNSUPPORTED => report.elsewhere += 1,
+                    Err(error) if error.code == ErrorCode::CORRUPT => {
+                        let at = Key::new(&Artifact::COLLECTION, &row.id).to_string();
+                        findings.add(Finding::damage(at, error.message));
+                    }
+                    Err(error) => return Err(error),
+                }
+                progress(report.bytes);
+            }
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn read_to_end(&self, id: &str) -> Result<u64, Error> {
+        let mut reader = self.read(id, ..).await?;
+        let mut bytes = 0;
+        while let Some(part) = reader.next().await? {
+            bytes += part.len() as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// The blob in the storage with these bytes, if they are there; else the one that should have them.
+    async fn find_same(&self, sha256: &str) -> Result<(Option<String>, Option<String>), Error> {
+        let find = FindBlob { storage_base: self.storage.base().to_owned(), sha256: sha256.to_owned() };
+        let Some(Blob { id, state: BlobState::Stored { parts, size_bytes, .. }, .. }) =
+            self.engine.query(&find).await?
+        else {
+            return Ok((None, None));
+        };
+        for number in 0..parts.len() as u64 {
+            if read_part(&*self.storage, &id, &parts, size_bytes, number).await?.is_err() {
+                return Ok((None, Some(id)));
+            }
+        }
+        Ok((Some(id), None))
+    }
+
     /// The open storage with this blob.
     fn storage_of(&self, path: &str, blob: &str) -> Option<&Arc<dyn BlobStore>> {
         let (base, _) = split_path(path).filter(|(_, id)| *id == blob)?;
@@ -246,11 +333,14 @@ impl ArtifactUpload {
         }
         let NewArtifact { execution_id, step_id, artifact_type, artifact_name, mime_type, metadata } =
             std::mem::take(&mut self.artifact);
+        let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
+        let (same, lost) = self.artifacts.find_same(&sha256).await?;
         let put = PutArtifact {
             blob: self.begun.blob.clone(),
-            sha256: hex(&std::mem::take(&mut self.hash).finalize()),
+            sha256,
             size_bytes: self.bytes,
             parts: std::mem::take(&mut self.parts),
+            same,
             execution_id,
             step_id,
             artifact_type,
@@ -259,7 +349,11 @@ impl ArtifactUpload {
             metadata,
             text: self.text.take().map(|text| String::from_utf8_lossy(&text).into_owned()),
         };
-        self.artifacts.engine.execute(&put).await
+        let id = self.artifacts.engine.execute(&put).await?;
+        if let Some(lost) = lost {
+            self.artifacts.engine.execute(&ReplaceBlob { lost, by: put.blob }).await?;
+        }
+        Ok(id)
     }
 
     /// Writes the buffer, which is a whole part, and not the last one.
@@ -314,23 +408,18 @@ impl ArtifactReader {
         if self.range.is_empty() {
             return Ok(None);
         }
-        let part_bytes = PART_BYTES as u64;
-        let number = self.range.start / part_bytes;
-        let part = number * part_bytes..((number + 1) * part_bytes).min(self.size);
-        let found =
-            self.storage.read(&self.blob, part.clone()).await.map_err(|error| of_artifact(error, &self.artifact.id))?;
-        let expected = usize::try_from(number).ok().and_then(|number| self.parts.get(number));
-        let why = match &found {
-            None => "are missing",
-            Some(bytes) if bytes.len() as u64 != part.end - part.start => "are not those that were stored",
-            Some(bytes) if Some(&hex(&Sha256::digest(bytes))) != expected => "are not those that were stored",
-            Some(_) => "",
-        };
-        let Some(mut bytes) = found.filter(|_| why.is_empty()) else {
-            let Artifact { id, storage_path, .. } = &self.artifact;
-            self.engine.query(&GetArtifact { id: id.clone() }).await?;
-            let message = format!("bytes {} to {} of artifact `{id}`, at {storage_path}, {why}", part.start, part.end);
-            return Err(of_artifact(Error::new(ErrorCode::CORRUPT, message), id));
+        let number = self.range.start / PART_BYTES as u64;
+        let part = range_of_part(number, self.size);
+        let found = read_part(&*self.storage, &self.blob, &self.parts, self.size, number).await;
+        let mut bytes = match found.map_err(|error| of_artifact(error, &self.artifact.id))? {
+            Ok(bytes) => bytes,
+            Err(why) => {
+                let Artifact { id, storage_path, .. } = &self.artifact;
+                self.engine.query(&GetArtifact { id: id.clone() }).await?;
+                let message =
+                    format!("bytes {} to {} of artifact `{id}`, at {storage_path}, {why}", part.start, part.end);
+                return Err(of_artifact(Error::new(ErrorCode::CORRUPT, message), id));
+            }
         };
         let end = self.range.end.min(part.end);
         bytes.truncate((end - part.start) as usize);
@@ -338,6 +427,32 @@ impl ArtifactReader {
         self.range.start = end;
         Ok(Some(bytes))
     }
+}
+
+/// The bytes of a part of a blob.
+fn range_of_part(number: u64, size: u64) -> Range<u64> {
+    let part_bytes = PART_BYTES as u64;
+    let start = (number * part_bytes).min(size);
+    start..(start + part_bytes).min(size)
+}
+
+/// Reads a part of a blob. The inner error says why it is not what was stored.
+async fn read_part(
+    storage: &dyn BlobStore,
+    blob: &str,
+    parts: &[String],
+    size: u64,
+    number: u64,
+) -> Result<Result<Vec<u8>, &'static str>, Error> {
+    let expected = usize::try_from(number).ok().and_then(|number| parts.get(number));
+    let range = range_of_part(number, size);
+    let length = range.end - range.start;
+    let is_stored = |bytes: &[u8]| bytes.len() as u64 == length && Some(&hex(&Sha256::digest(bytes))) == expected;
+    Ok(match storage.read(blob, range).await? {
+        None => Err("are missing"),
+        Some(bytes) if is_stored(&bytes) => Ok(bytes),
+        Some(_) => Err("are not those that were stored"),
+    })
 }
 
 /// Names the artifact that an error is about.

@@ -47,7 +47,7 @@ use runstate_core::marker::{BoxFuture, MaybeSend, MaybeSync};
 pub use runstate_domain_apps::StorageType;
 use runstate_engine::Error;
 
-pub use artifacts::{ArtifactReader, ArtifactUpload, Artifacts, CollectReport, NewArtifact};
+pub use artifacts::{ArtifactReader, ArtifactReport, ArtifactUpload, Artifacts, CollectReport, NewArtifact};
 pub use chunks::Chunks;
 #[cfg(all(feature = "mongodb", not(target_family = "wasm")))]
 pub use gridfs::GridFs;

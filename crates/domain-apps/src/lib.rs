@@ -40,9 +40,9 @@ use runstate_core::schema::Entity;
 
 pub use artifact::split_path;
 pub use artifact::{
-    AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobChunk, BlobEvent, BlobState, ContinueUpload, ForgetBlob,
-    GetArtifact, GetChunk, MAX_PARTS, PART_BYTES, PutArtifact, PutChunk, RemoveArtifact, RemoveChunks, RemovedBlobs,
-    ReviewBlob, StorageType, StoredArtifact,
+    AbortUpload, Artifact, BeginUpload, BegunUpload, Blob, BlobChunk, BlobEvent, BlobState, ContinueUpload, FindBlob,
+    ForgetBlob, GetArtifact, GetChunk, MAX_PARTS, PART_BYTES, PutArtifact, PutChunk, RemoveArtifact, RemoveChunks,
+    RemovedBlobs, ReplaceBlob, ReviewBlob, StorageType, StoredArtifact,
 };
 pub use audit::AuditRow;
 pub use configuration::{

@@ -12,7 +12,7 @@ use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Collection, Entity as _, Freshness, Query};
 use runstate::store::layer::Method;
-use runstate::store::{Memory, Store};
+use runstate::store::{Memory, Store, VerifyReport};
 use runstate::testing::{BatchExt as _, batch, block_on};
 use runstate::testing::{Fault, FaultStore};
 use runstate::time::Millis;
@@ -115,6 +115,46 @@ fn equal_bytes_are_stored_once_and_removed_with_the_last_artifact() {
     }
     assert_eq!((count(&scene, &Blob::COLLECTION), count(&scene, &BlobChunk::COLLECTION)), (0, 0));
     assert_eq!(block_on(artifacts.remove(&ids[0])).unwrap_err().code, ErrorCode::NOT_FOUND);
+}
+
+/// The bytes of an older artifact were lost, or changed. Those that are put again replace them for both.
+#[test]
+fn equal_bytes_that_were_lost_are_stored_again() {
+    for damage in [None, Some(json!("AAAA"))] {
+        let scene = scene_with_execution(Arc::new(Memory::new()));
+        let artifacts = Artifacts::new(&scene.engine, Chunks::new(&scene.engine));
+        let bytes = content(PART_BYTES + 1);
+        let older: Vec<String> = (0..2).map(|_| block_on(put(&artifacts, &bytes)).unwrap()).collect();
+        block_on(artifacts.collect()).unwrap();
+        let id_of = |row: &Json| row["id"].as_str().unwrap().to_owned();
+        let mut chunks = rows(&scene, &BlobChunk::COLLECTION).into_iter();
+        let mut chunk = chunks.find(|row| id_of(row).ends_with(":00001")).unwrap();
+        let id = id_of(&chunk);
+        let delete = batch(CommandId::new("lose").unwrap()).delete(&BlobChunk::COLLECTION, &id);
+        block_on(scene.engine.store().commit(delete)).unwrap();
+        if let Some(data) = damage {
+            chunk["data"] = data;
+            scene.put(&BlobChunk::COLLECTION, &id, chunk);
+        }
+        let verify = || {
+            let mut report = VerifyReport::default();
+            let read = block_on(artifacts.verify(&mut report, |_| {})).unwrap();
+            (read.read, report.findings.len())
+        };
+        assert_eq!(block_on(read(&artifacts, &older[0], 0..u64::MAX)).unwrap_err().code, ErrorCode::CORRUPT);
+        assert_eq!(verify(), (0, 1));
+        let newer = block_on(put(&artifacts, &bytes)).unwrap();
+        for id in older.iter().chain([&newer]) {
+            assert!(block_on(read(&artifacts, id, 0..u64::MAX)).unwrap() == bytes, "{id}");
+        }
+        assert_eq!(verify(), (1, 0));
+        // The lost blob is removed, and the next equal artifact has the new one.
+        block_on(artifacts.collect()).unwrap();
+        block_on(put(&artifacts, &bytes)).unwrap();
+        block_on(artifacts.collect()).unwrap();
+        assert_eq!((count(&scene, &Blob::COLLECTION), count(&scene, &BlobChunk::COLLECTION)), (1, 2));
+        scene.verify();
+    }
 }
 
 #[test]

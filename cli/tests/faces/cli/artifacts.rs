@@ -162,6 +162,18 @@ fn changed_bytes_are_corrupt_and_leave_no_file() {
     assert_eq!(run_binary(&scene, &undamaged).stdout, &changed[..9]);
     std::fs::remove_file(&file).unwrap();
     scene.run(&undamaged).expect_exit(4).expect_stderr(&["are missing"]);
+    // A plain verification does not read them.
+    scene.run(&["verify"]).expect_exit(0);
+    let verify = |storage: &[&str], exit: i32, words: &[&str]| {
+        let out = scene.run(&[&["verify", "--artifacts"], storage].concat()).expect_exit(exit).out;
+        assert!(words.iter().all(|word| out.contains(word)), "{out}");
+    };
+    verify(&[], 0, &["0 intact", "1 in other storages were not read"]);
+    verify(&["local:artifacts"], 4, &["damaged: apps.execution_artifacts/", "are missing"]);
+    // The same bytes, put again, mend it.
+    changed[PART_BYTES + 3] ^= 1;
+    put(&scene, &changed, &local);
+    verify(&["local:artifacts"], 0, &["1 intact"]);
 }
 
 #[test]

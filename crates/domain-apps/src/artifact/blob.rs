@@ -6,6 +6,7 @@
 
 use runstate_core::decision::{Event, Lifecycle};
 use runstate_core::operation::Parameter;
+use runstate_core::schema::Direction::Descending;
 use runstate_core::schema::{Entity, FieldType, Filter, Query, State, Wire};
 use runstate_value::time::Timestamp;
 
@@ -121,12 +122,21 @@ impl Lifecycle for Blob {
 }
 
 impl Blob {
-    /// The query for a stored blob with this content in the storage of this blob.
-    pub(super) fn same_content(&self, sha256: &str) -> Query {
-        let base = self.storage_path.strip_suffix(&self.id).unwrap_or(&self.storage_path);
+    /// The query for the newest stored blob with this content in the storage with this base.
+    pub(super) fn of_content(base: &str, sha256: &str) -> Query {
         let from = Filter::Gte("storage_path".to_owned(), base.into());
         let until = Filter::Lt("storage_path".to_owned(), format!("{base}{}", char::MAX).into());
-        Query::of(&Self::COLLECTION).eq("sha256", sha256).filter(from).filter(until).limit(1)
+        let query = Query::of(&Self::COLLECTION).eq("sha256", sha256).filter(from).filter(until);
+        // Ids grow with time.
+        query.sort("storage_path", Descending).limit(1)
+    }
+
+    /// The SHA-256 hash of its bytes, if they are stored.
+    pub fn sha256(&self) -> Option<&str> {
+        match &self.state {
+            BlobState::Stored { sha256, .. } => Some(sha256),
+            _ => None,
+        }
     }
 }
 

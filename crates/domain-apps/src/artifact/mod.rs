@@ -22,7 +22,7 @@ pub use blob::split_path;
 pub use blob::{Blob, BlobEvent, BlobState, MAX_PARTS, PART_BYTES, StorageType};
 pub use chunk::{BlobChunk, GetChunk, PutChunk, RemoveChunks};
 pub use commands::{ForgetBlob, GetArtifact, RemoveArtifact, RemovedBlobs, ReviewBlob, StoredArtifact};
-pub use upload::{AbortUpload, BeginUpload, BegunUpload, ContinueUpload, PutArtifact};
+pub use upload::{AbortUpload, BeginUpload, BegunUpload, ContinueUpload, FindBlob, PutArtifact, ReplaceBlob};
 
 /// The time until a blob that seems to be in use is reviewed again, and the least time until any review.
 pub(super) const SHORTEST_REVIEW: Millis = Millis::minutes(60);

@@ -2,7 +2,8 @@
 //! a command.
 
 use runstate_core::decision::{
-    Command, Ctx, Decision, Lifecycle, LoadedEntity, OperationName, ReadSet, Rejection, View,
+    AnyCommand, Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, OperationName, Ports, ReadSet, Rejection,
+    TypedCommand, View,
 };
 use runstate_core::schema::Wire;
 use runstate_value::Document;
@@ -23,6 +24,37 @@ const MARGIN: Millis = Millis::days(1);
 
 /// The name of the query for the blob with the content of the upload.
 const SAME: &str = "same content";
+
+/// The name of the query for the artifacts of a blob.
+const ARTIFACTS: &str = "artifacts";
+
+/// Writes besides those of artifacts: two blobs, the ledger and the audit log.
+const OTHER_WRITES: usize = 4;
+
+/// Most artifacts of a lost blob that one commit changes.
+const REPLACED_PER_COMMIT: u32 = 100;
+
+/// Finds the newest blob with these bytes in a storage. Its caller reads them before it has an artifact of them.
+#[derive(Clone, Debug, OperationName)]
+#[operation(name = "apps.blob.find")]
+pub struct FindBlob {
+    /// The place of all blobs in that storage.
+    pub storage_base: String,
+    /// The SHA-256 hash of the bytes.
+    pub sha256: String,
+}
+
+impl DomainQuery for FindBlob {
+    type Output = Option<Blob>;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::empty().query(SAME, Blob::of_content(&self.storage_base, &self.sha256))
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Blob>, Rejection> {
+        Ok(view.entities::<Blob>(SAME)?.pop())
+    }
+}
 
 /// Begins an upload: creates the row of a blob.
 ///
@@ -127,8 +159,8 @@ impl Command for AbortUpload {
     }
 }
 
-/// Ends an upload: creates the artifact. If the storage has the same bytes already, the artifact has those, and the new
-/// ones are removed.
+/// Ends an upload: creates the artifact. If an older blob has the same bytes, the artifact has those, and the new ones
+/// are removed.
 ///
 /// Errors: `stale_upload`, `not_found` (the execution), `limit` (more than 10,000 parts).
 #[derive(Clone, Debug, Serialize, OperationName)]
@@ -142,6 +174,8 @@ pub struct PutArtifact {
     pub size_bytes: u64,
     /// The SHA-256 hash of each part.
     pub parts: Vec<String>,
+    /// The older blob whose bytes were read, and are the same.
+    pub same: Option<String>,
     /// The execution.
     pub execution_id: String,
     /// The number of the step.
@@ -174,12 +208,9 @@ impl Command for PutArtifact {
         })
     }
 
-    fn reads(&self, view: &View) -> ReadSet {
+    fn reads(&self, _: &View) -> ReadSet {
         let reads = ReadSet::entity::<Blob>(&self.blob).with_entity::<AppExecution>(&self.execution_id);
-        match view.find_entity::<Blob>(&self.blob) {
-            Ok(Some(blob)) => reads.query(SAME, blob.entity.same_content(&self.sha256)),
-            _ => reads,
-        }
+        self.same.iter().fold(reads, |reads, same| reads.with_entity::<Blob>(same))
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
@@ -188,7 +219,10 @@ impl Command for PutArtifact {
         let execution = view.entity::<AppExecution>(&self.execution_id)?;
         execution.entity.check_kept()?;
         let review_at = ctx.now + KEPT + MARGIN;
-        let mut same = view.loaded_entities::<Blob>(SAME)?.pop();
+        let mut same = match &self.same {
+            Some(same) => stored(view, same, &self.sha256)?,
+            None => None,
+        };
         match &mut same {
             Some(same) => {
                 same.entity.keep_until(review_at)?;
@@ -224,5 +258,59 @@ impl Command for PutArtifact {
             Some(same) => decision.save(same, ctx.now),
             None => Ok(decision),
         }
+    }
+}
+
+/// The stored blob with this id, if it has these bytes.
+fn stored(view: &View, id: &str, sha256: &str) -> Result<Option<LoadedEntity<Blob>>, Rejection> {
+    Ok(view.find_entity::<Blob>(id)?.filter(|blob| blob.entity.sha256() == Some(sha256)))
+}
+
+/// Gives the artifacts of a blob whose bytes are lost the same bytes of another one, and removes the lost blob after the
+/// last of them. The output is whether artifacts are left.
+#[derive(Clone, Debug, Serialize, OperationName)]
+#[operation(name = "apps.blob.replace")]
+pub struct ReplaceBlob {
+    /// The lost blob.
+    pub lost: String,
+    /// The blob with its bytes.
+    pub by: String,
+}
+
+impl Command for ReplaceBlob {
+    type Output = bool;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let reads = ReadSet::entity::<Blob>(&self.lost).with_entity::<Blob>(&self.by);
+        match view.find_entity::<Blob>(&self.lost) {
+            Ok(Some(LoadedEntity {
+                entity: Blob { state: BlobState::Stored { sha256, .. }, storage_path, .. },
+                ..
+            })) => reads.query(ARTIFACTS, Artifact::of_blob(&sha256, &storage_path, REPLACED_PER_COMMIT)),
+            _ => reads,
+        }
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<bool>, Rejection> {
+        let by = view.entity::<Blob>(&self.by)?;
+        let sha256 = by.entity.sha256().unwrap_or_default();
+        let Some(mut lost) = stored(view, &self.lost, sha256)? else { return Ok(Decision::new(false)) };
+        let artifacts = view.loaded_entities::<Artifact>(ARTIFACTS)?;
+        let most = ctx.max_writes.saturating_sub(OTHER_WRITES).max(1);
+        let are_left = view.next_cursor(ARTIFACTS).is_some() || artifacts.len() > most;
+        let mut decision = Decision::new(are_left);
+        for mut artifact in artifacts.into_iter().take(most) {
+            artifact.entity.storage_path.clone_from(&by.entity.storage_path);
+            artifact.entity.storage_type = by.entity.storage_type;
+            decision = decision.save(artifact, ctx.now)?;
+        }
+        let event = if are_left { BlobEvent::Keep(ctx.now + SHORTEST_REVIEW) } else { BlobEvent::Remove(ctx.now) };
+        lost.entity.apply(event)?;
+        // The other one is only checked.
+        decision.save(lost, ctx.now)?.save(by, ctx.now)
+    }
+
+    fn next(&self, are_left: &bool, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        are_left.then(|| TypedCommand::boxed(self.clone()))
     }
 }
