@@ -1,8 +1,15 @@
 //! The graph of steps: order, inputs, conditions, failures, compensation, skip, retry, cancel.
 
+use std::sync::Arc;
+
 use runstate::decision::transition_table;
 use runstate::domain::apps::{AppExecution, Blob, Step};
+use runstate::schema::Entity as _;
+use runstate::store::Memory;
+use runstate::store::layer::Method;
+use runstate::testing::{DomainScene, Fault, FaultStore, block_on, yield_now};
 use runstate::time::Millis;
+use runstate::value::Json;
 use serde_json::json;
 
 use super::scene::{AppScene, claim_of};
@@ -80,26 +87,114 @@ fn an_execution_of_which_no_step_runs_is_completed_at_once() {
     scene.check();
 }
 
+/// What a worker does may have effects, so it may report them.
 #[test]
-fn a_final_failure_ends_the_execution_and_takes_the_claims_of_others() {
+fn a_final_failure_lets_no_step_begin_and_waits_for_those_that_run() {
     let scene = AppScene::with_steps(json!([
-        {"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 3, "name": "c", "depends_on": [1]}
+        {"id": 1, "name": "a"}, {"id": 2, "name": "b", "compensate": {"name": "undo"}}, {"id": 3, "name": "c"},
+        {"id": 4, "name": "d", "depends_on": [2]}
     ]));
     scene.start(json!({}));
     let other = scene.claim("b");
     scene.fail("a");
-    assert_eq!(scene.statuses(), "1 failed, 2 pending, 3 pending");
+    assert_eq!(
+        (scene.status(), scene.statuses()),
+        ("running".to_owned(), "1 failed, 2 running, 3 pending, 4 pending".to_owned())
+    );
     assert_eq!(scene.show()["error"], json!({"message": "a broke", "step_id": 1, "step_name": "a"}));
-    assert_eq!(scene.code("step.complete", claim_of(&other, json!({}))), "stale_claim");
-    assert!(scene.claim("b").is_null());
-    // After a retry everything that is ready may be claimed again.
-    assert_eq!(scene.ok("step.retry", json!({"executionId": "e", "stepId": 1}))["status"], "running");
-    assert!(scene.show()["error"].is_null());
-    for name in ["b", "a", "c"] {
-        scene.complete(name, json!({}));
-    }
-    assert_eq!((scene.status(), &scene.step(1)["retryCount"]), ("completed".to_owned(), &json!(1)));
+    assert!(scene.claim("c").is_null());
     scene.check();
+    // It succeeds late, and is undone.
+    assert_eq!(scene.ok("step.complete", claim_of(&other, json!({"output": 1})))["status"], "running");
+    assert!(scene.claim("d").is_null());
+    assert_eq!(scene.complete("undo", json!({}))["status"], "failed");
+    assert_eq!(scene.statuses(), "1 failed, 2 completed, 3 pending, 4 pending, -2 completed");
+    scene.check();
+}
+
+/// However the attempt ends, no other one begins.
+#[test]
+fn a_step_that_runs_when_another_one_fails_has_no_further_attempt() {
+    let steps = json!([{"id": 1, "name": "a"}, {"id": 2, "name": "b", "retry": {"max_attempts": 5}}]);
+    for end in ["fail", "release", "expire"] {
+        let scene = AppScene::with_steps(steps.clone());
+        scene.start(json!({}));
+        let other = scene.claim("b");
+        scene.fail("a");
+        match end {
+            "fail" => assert!(scene.ok("step.fail", claim_of(&other, json!({"message": "no"})))["retryAt"].is_null()),
+            "release" => drop(scene.ok("step.release", claim_of(&other, json!({})))),
+            _ => drop(scene.after(Millis::minutes(1))),
+        }
+        assert_eq!(
+            (scene.status(), scene.statuses()),
+            ("failed".to_owned(), "1 failed, 2 pending".to_owned()),
+            "{end}"
+        );
+        assert!(scene.claim("b").is_null());
+        scene.check();
+        // After a retry everything that is ready may be claimed again.
+        assert_eq!(scene.ok("step.retry", json!({"executionId": "e", "stepId": 1}))["status"], "running");
+        assert!(scene.show()["error"].is_null());
+        for name in ["b", "a"] {
+            scene.complete(name, json!({}));
+        }
+        assert_eq!((scene.status(), &scene.step(1)["retryCount"]), ("completed".to_owned(), &json!(1)));
+        scene.check();
+    }
+}
+
+/// One of the two is decided before the other is committed.
+#[test]
+fn a_step_whose_attempt_ends_during_the_failure_of_another_one_is_closed() {
+    let steps = json!([{"id": 1, "name": "a"}, {"id": 2, "name": "b", "retry": {"max_attempts": 5}}]);
+    let call = async |scene: &DomainScene, work: &Json, end: &str| {
+        let parameters = match end {
+            "release" => claim_of(work, json!({})),
+            _ => claim_of(work, json!({"message": "no", "permanent": end == "fail for good"})),
+        };
+        let name = if end == "release" { "apps.step.release" } else { "apps.step.fail" };
+        scene.engine.call(name, parameters.as_object().cloned().unwrap()).await.unwrap()
+    };
+    for (end, fails_first) in [("release", false), ("release", true), ("fail", false), ("fail", true)] {
+        let store = Arc::new(FaultStore::new(Memory::new()));
+        let scene = AppScene::with_store(store.clone());
+        scene.save("1.0.0", json!({"steps": steps}));
+        scene.start(json!({}));
+        let (a, b) = (scene.claim("a"), scene.claim("b"));
+        let (slow, fast) = match fails_first {
+            true => ((&b, end), (&a, "fail for good")),
+            false => ((&a, "fail for good"), (&b, end)),
+        };
+        let other = scene.open_beside(store.clone());
+        store.plan(Method::Commit, 1, Fault::Pause);
+        let fast = async {
+            while !store.is_paused() {
+                yield_now().await;
+            }
+            call(&other, fast.0, fast.1).await;
+            store.resume();
+        };
+        block_on(async { tokio::join!(call(&scene, slow.0, slow.1), fast) });
+        let end = format!("{end} {fails_first}");
+        assert_eq!(
+            (scene.status(), scene.statuses()),
+            ("failed".to_owned(), "1 failed, 2 pending".to_owned()),
+            "{end}"
+        );
+        scene.check();
+    }
+}
+
+/// Another program has started it, so its steps are not run here.
+#[test]
+fn a_running_execution_without_a_configuration_is_cancelled() {
+    let scene = AppScene::new();
+    let document = json!({"execution_id": "e", "app_id": 1, "app_name": "suite", "user_id": "u", "status": "running", "started_at": 0, "created_at": 0, "updated_at": 0});
+    scene.put(&AppExecution::COLLECTION, "e", document);
+    assert_eq!(scene.ok("execution.cancel", json!({"id": "e"}))["status"], "cancelled");
+    assert_eq!(scene.code("execution.cancel", json!({"id": "e"})), "illegal_transition");
+    scene.verify();
 }
 
 #[test]

@@ -164,6 +164,12 @@ impl Command for CancelExecution {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
+        let mut head: LoadedEntity<AppExecution> = view.entity(&self.execution_id)?;
+        if head.entity.configuration_id.is_none() {
+            // Another program started it, and its steps are not run here.
+            head.entity.apply(AppExecutionEvent::Cancel(ctx.now, ctx.now.since(head.entity.started_at)))?;
+            return Decision::new(head.entity.summary()).save(head, ctx.now);
+        }
         let mut documents = ExecutionDocuments::load(view, ctx, &self.execution_id)?;
         documents.cancel()?;
         documents.decide()

@@ -26,6 +26,8 @@ pub struct ExecutionDocuments<'a> {
     /// The configuration that it runs.
     pub configuration: Arc<Configuration>,
     steps: BTreeMap<i64, LoadedEntity<Step>>,
+    /// Steps of other workers, which the commit only checks.
+    claimed: Vec<LoadedEntity<QueuedStep>>,
     changes: Vec<Change>,
 }
 
@@ -61,6 +63,7 @@ impl<'a> ExecutionDocuments<'a> {
             configuration: Arc::new(configuration.entity.parse()?),
             head,
             steps: BTreeMap::new(),
+            claimed: Vec::new(),
             changes: Vec::new(),
         })
     }
@@ -245,10 +248,8 @@ impl<'a> ExecutionDocuments<'a> {
     pub fn settle(&mut self) -> Result<(), Rejection> {
         let configuration = self.configuration.clone();
         if !self.head.entity.progress.is_compensating() {
-            let is_over =
-                self.head.entity.progress.has_failed() && configuration.on_failure() == FailurePolicy::FailFast;
-            if is_over {
-                self.close_open()?;
+            if self.is_over() {
+                self.close_unclaimed()?;
             } else {
                 self.open_next(&configuration)?;
             }
@@ -302,20 +303,38 @@ impl<'a> ExecutionDocuments<'a> {
         Ok(when.holds(&|path| self.value(&values, path)))
     }
 
-    /// Closes the steps that are open: their workers lose their claims, and they wait again.
-    fn close_open(&mut self) -> Result<(), Rejection> {
+    /// Whether no further step begins, because one has failed for the last time.
+    pub fn is_over(&self) -> bool {
+        let progress = &self.head.entity.progress;
+        !progress.is_compensating()
+            && progress.has_failed()
+            && self.configuration.on_failure() == FailurePolicy::FailFast
+    }
+
+    /// Closes the open steps that no worker has: they wait again. What the others do may have effects, so their workers
+    /// report it, and the execution waits for them.
+    fn close_unclaimed(&mut self) -> Result<(), Rejection> {
         let open: Vec<i64> = self.head.entity.progress.with(StepProgress::Open).collect();
         self.require_open(&open)?;
         for id in open {
-            if let Some(queued) = self.queued(id)? {
-                if queued.entity.lease.owner.is_some() {
-                    self.step(id)?.apply(StepEvent::Release)?;
+            match self.queued(id)? {
+                Some(queued) if queued.entity.lease.owner.is_some() => self.claimed.push(queued),
+                Some(queued) => {
+                    self.changes.push(queued.delete());
+                    self.head.entity.progress.reset(id);
                 }
-                self.changes.push(queued.delete());
+                None => self.head.entity.progress.reset(id),
             }
-            self.head.entity.progress.reset(id);
         }
         Ok(())
+    }
+
+    /// Notes that the attempt of a claimed step has ended without a result, after the execution [is over](Self::is_over):
+    /// the step waits again.
+    pub fn close(&mut self, queued: LoadedEntity<QueuedStep>) -> Result<(), Rejection> {
+        self.head.entity.progress.reset(queued.entity.step_id);
+        self.changes.push(queued.delete());
+        self.settle()
     }
 
     fn require_open(&self, open: &[i64]) -> Result<(), Rejection> {
@@ -371,12 +390,26 @@ impl<'a> ExecutionDocuments<'a> {
         }
     }
 
+    /// As [`ExecutionDocuments::decide_step`], if no commit has changed the execution meanwhile.
+    pub fn decide_free_step<O>(
+        self,
+        step_id: i64,
+        queued: LoadedEntity<QueuedStep>,
+        output: O,
+    ) -> Result<Decision<O>, Rejection> {
+        let (head, now) = (self.head.clone(), self.now);
+        self.decide_step(step_id, queued, output)?.save(head, now)
+    }
+
     /// The decision, with the execution as its output.
     pub fn decide(mut self) -> Result<Decision<AppExecutionSummary>, Rejection> {
         self.head.entity.set_removal(&self.configuration);
         let mut decision = Decision::new(self.head.entity.summary()).save(self.head, self.now)?;
         for step in self.steps.into_values() {
             decision = decision.save(step, self.now)?;
+        }
+        for queued in self.claimed {
+            decision = decision.save(queued, self.now)?;
         }
         decision.changes.extend(self.changes);
         Ok(decision)

@@ -150,10 +150,18 @@ pub(super) fn end_attempt(
     let (step_id, attempts) = (queued.entity.step_id, queued.entity.lease.attempts);
     let mut documents = ExecutionDocuments::load(view, ctx, &queued.entity.execution_id)?;
     let retry = documents.configuration.retry(documents.definition(step_id)?);
-    let step = documents.step(step_id)?;
     if let Some(output) = output {
-        step.output = Some(output.clone());
+        documents.step(step_id)?.output = Some(output.clone());
     }
+    if documents.is_over() {
+        let step = documents.step(step_id)?;
+        step.apply(StepEvent::FailAttempt)?;
+        step.error = Some(error);
+        step.retry_count += 1;
+        documents.close(queued)?;
+        return Ok(documents.decide()?.map(|execution| FailedStep { retry_at: None, execution }));
+    }
+    let step = documents.step(step_id)?;
     if permanent || retry.max_attempts.is_some_and(|most| attempts >= most) {
         documents.fail(queued, error)?;
         return Ok(documents.decide()?.map(|execution| FailedStep { retry_at: None, execution }));
@@ -166,7 +174,7 @@ pub(super) fn end_attempt(
     let retry_at = ctx.now + retry.wait(attempts, random);
     queued.entity.make_available(retry_at);
     let execution = documents.head.entity.summary();
-    documents.decide_step(step_id, queued, FailedStep { retry_at: Some(retry_at), execution })
+    documents.decide_free_step(step_id, queued, FailedStep { retry_at: Some(retry_at), execution })
 }
 
 impl Command for FailStep {

@@ -125,9 +125,14 @@ impl Leased for QueuedStep {
     }
 
     fn release(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
-        let mut step = view.entity::<Step>(&row.entity.id)?;
-        step.entity.apply(StepEvent::Release)?;
-        Decision::new(()).save(step, ctx.now)?.save(row, ctx.now)
+        let mut documents = ExecutionDocuments::load(view, ctx, &row.entity.execution_id)?;
+        let step_id = row.entity.step_id;
+        documents.step(step_id)?.apply(StepEvent::Release)?;
+        if documents.is_over() {
+            documents.close(row)?;
+            return Ok(documents.decide()?.map(drop));
+        }
+        documents.decide_free_step(step_id, row, ())
     }
 
     fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
