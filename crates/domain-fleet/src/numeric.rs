@@ -39,6 +39,12 @@ impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> Numeric<PRECISION, 
         Self::new(number.round_dp_with_strategy(SCALE, RoundingStrategy::MidpointAwayFromZero))
     }
 
+    /// The least number that is not smaller than this one: what is used counts, however little it is. `None`: it is
+    /// negative or too large.
+    pub fn round_up(number: Decimal) -> Option<Self> {
+        Self::new(number.round_dp_with_strategy(SCALE, RoundingStrategy::AwayFromZero))
+    }
+
     /// The least number that is too large.
     pub(super) fn bound() -> Decimal {
         Decimal::from(10u64.pow(PRECISION - SCALE))

@@ -405,6 +405,21 @@ fn a_reservation_that_a_caller_has_ended_does_not_block_the_answer() {
     }
 }
 
+/// Whatever is used counts, by the smallest amount at least.
+#[test]
+fn a_cost_below_the_smallest_amount_counts() {
+    for amount in ["0.0000004", "4e-10", "\"0.000000000001\""] {
+        let scene = CostScene::new();
+        let budget = scene.fleet.budget("total", "0.000002");
+        scene.start_source("run", &format!("for (let i = 0; i < 3; i++) CC.all([{{ {} }}])", draw(amount)));
+        for used in ["0.000001", "0.000002"] {
+            scene.complete(&scene.claimed(), "a");
+            assert_eq!(scene.amounts(&budget), [used, "0", "0"], "{amount}");
+        }
+        assert_eq!(scene.claim(), None);
+    }
+}
+
 #[test]
 fn failures_of_workers_open_the_circuit_breaker() {
     let (scene, _) = CostScene::start_waiting("2", &["", "", ""]);

@@ -73,6 +73,28 @@ fn machines_without_a_heartbeat_are_terminated_after_30_minutes() {
     scene.verify();
 }
 
+/// It ends with the silence of its machine, not by the time for which it was made.
+#[test]
+fn a_machine_that_sends_heartbeats_keeps_its_reservation() {
+    let scene = FleetScene::with_checkpoint();
+    let total = scene.budget("total", "1");
+    let mut spawn = spawning("aider");
+    spawn["reserve"]["ttlMs"] = json!(2_500);
+    let machine = text(&scene.ok("intelligentMachine.spawn", spawn)["id"]);
+    let statuses = ["active", "working", "checkpointing", "working"];
+    for status in statuses.iter().chain(&["checkpointing", "working"].repeat(5)) {
+        scene.after(Millis::minutes(5));
+        scene.ok("intelligentMachine.status", json!({"id": machine, "status": status}));
+        scene.after(Millis::minutes(5));
+        scene.ok("intelligentMachine.heartbeat", json!({"id": machine}));
+        assert_eq!(scene.amounts(&total)[2], "1");
+    }
+    assert_eq!(scene.code("usage.record", money("1")), "budget_exceeded");
+    scene.after(Millis::minutes(31));
+    assert_eq!((&scene.machine(&machine)["status"], &*scene.amounts(&total)[2]), (&json!("terminated"), "0"));
+    scene.verify();
+}
+
 #[test]
 fn checkpoints_are_due_after_events_five_minutes_and_tenths_of_a_budget() {
     let scene = FleetScene::with_checkpoint();

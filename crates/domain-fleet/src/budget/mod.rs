@@ -38,7 +38,7 @@ pub use reservation::{
     CommitReservation, ExpireReservation, ReleaseReservation, ReservationEvent, ReservationState, ReservationStatus,
     ReservationSummary, ReserveBudget, ReservedAmount, ResourceReservation,
 };
-pub(super) use reservation::{give_back, reserve, settle};
+pub(super) use reservation::{TTL, give_back, reserve, settle};
 
 /// The budget of a project for a resource in one period. Always `used + reserved ≤ allocated + overrun`.
 #[derive(Entity, Wire, Clone, Debug, PartialEq)]

@@ -39,7 +39,7 @@ fn parse(cost: &Cost) -> Result<UsedAmount, Rejection> {
         Rejection::Invalid { field, reason } => invalid(&field, reason),
         rejection => rejection,
     })?;
-    let amount = parse_decimal(&cost.amount).and_then(Amount::round);
+    let amount = parse_decimal(&cost.amount).and_then(Amount::round_up);
     let amount = amount.ok_or_else(|| invalid("amount", format!("must be {}", Amount::expected())))?;
     match cost.subtype.as_ref().map(|subtype| subtype.chars().count()) {
         Some(length) if length > SUBTYPE_CHARS => {

@@ -17,7 +17,7 @@ use crate::settings::FleetSettings;
 use crate::usage::{ResourceUsage, UsageDetails, UsedAmount, rate_reads};
 
 /// How long an amount is reserved, if the caller names no time.
-const TTL: Millis = Millis::minutes(60);
+pub const TTL: Millis = Millis::minutes(60);
 
 /// An amount that is reserved for a use. It counts against the budgets that covered the moment when it was made.
 #[derive(Entity, Wire, Clone, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use runstate_core::decision::{
 use runstate_core::operation::{Operation, Parameter};
 use runstate_core::schema::{Key, Wire};
 use runstate_value::Document;
-use runstate_value::time::Timestamp;
+use runstate_value::time::{Millis, Timestamp};
 use serde::Serialize;
 
 use super::machine_type::check_type;
@@ -14,7 +14,8 @@ use super::{
     IntelligentMachine, IntelligentMachineEvent, IntelligentMachineState, IntelligentMachineStatus, MachineType,
 };
 use crate::budget::{
-    OpenAccount, ReservationEvent, ReservationState, ReservedAmount, ResourceReservation, give_back, reserve, settle,
+    OpenAccount, ReservationEvent, ReservationState, ReservedAmount, ResourceReservation, TTL, give_back, reserve,
+    settle,
 };
 use crate::checkpoint::{Checkpoint, CheckpointTrigger};
 use crate::numeric::Amount;
@@ -56,6 +57,21 @@ impl IntelligentMachine {
         if ctx.now.since(last) >= FleetSettings::of(ctx).checkpoint_interval {
             self.checkpoint_due.get_or_insert(CheckpointTrigger::Interval);
         }
+    }
+
+    /// Its reservation, if a heartbeat of now must extend it: it lives as long as the machine, and half of the time to the
+    /// next one longer, so that few heartbeats write it.
+    fn extend_reservation(
+        &self,
+        view: &View,
+        ctx: &Ctx,
+    ) -> Result<Option<LoadedEntity<ResourceReservation>>, Rejection> {
+        let until = ctx.now + FleetSettings::of(ctx).terminate_after;
+        let found = reservation(view, self)?.filter(|found| found.entity.state == ReservationState::Active);
+        Ok(found.filter(|found| found.entity.expires_at < until).map(|mut found| {
+            found.entity.expires_at = until + Millis(until.since(ctx.now).0 / 2);
+            found
+        }))
     }
 
     fn terminate(&mut self, now: Timestamp, error: Option<String>) -> Result<(), Rejection> {
@@ -138,7 +154,10 @@ impl Command for SpawnMachine {
         }
         let uuid = self.uuid.clone().unwrap_or_else(|| ctx.new_id());
         view.check_absent::<IntelligentMachine>(&uuid)?;
-        let reserved = reserve(view, ctx, &self.project_uuid, &self.reserve)?;
+        // Heartbeats extend the reservation, so it lives until the first one is due at least.
+        let ttl = self.reserve.ttl.unwrap_or(TTL).max(FleetSettings::of(ctx).terminate_after);
+        let reserved = ReservedAmount { ttl: Some(ttl), ..self.reserve.clone() };
+        let reserved = reserve(view, ctx, &self.project_uuid, &reserved)?;
         let machine = IntelligentMachine {
             uuid,
             r#type: self.machine_type.clone(),
@@ -196,8 +215,8 @@ pub struct SetIntelligentMachineStatus {
 impl Command for SetIntelligentMachineStatus {
     type Output = IntelligentMachineSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<IntelligentMachine>(&self.uuid)
+    fn reads(&self, view: &View) -> ReadSet {
+        machine_reads(view, &self.uuid)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>, Rejection> {
@@ -208,7 +227,9 @@ impl Command for SetIntelligentMachineStatus {
             WorkingStatus::Checkpointing => IntelligentMachineEvent::Checkpoint,
         })?;
         machine.entity.beat(ctx);
-        Decision::new(machine.entity.summary()).save(machine, ctx.now)
+        let reservation = machine.entity.extend_reservation(view, ctx)?;
+        let decision = Decision::new(machine.entity.summary()).save(machine, ctx.now)?;
+        reservation.into_iter().try_fold(decision, |decision, row| decision.save(row, ctx.now))
     }
 }
 
@@ -240,8 +261,8 @@ pub struct IntelligentMachineHeartbeat {
 impl Command for IntelligentMachineHeartbeat {
     type Output = IntelligentMachineSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<IntelligentMachine>(&self.uuid)
+    fn reads(&self, view: &View) -> ReadSet {
+        machine_reads(view, &self.uuid)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>, Rejection> {
@@ -256,7 +277,9 @@ impl Command for IntelligentMachineHeartbeat {
             MachineActivity::FileOperation => CheckpointTrigger::FileOperation,
         }));
         machine.beat(ctx);
-        Decision::new(machine.summary()).save(loaded, ctx.now)
+        let reservation = machine.extend_reservation(view, ctx)?;
+        let decision = Decision::new(machine.summary()).save(loaded, ctx.now)?;
+        reservation.into_iter().try_fold(decision, |decision, row| decision.save(row, ctx.now))
     }
 }
 
@@ -277,6 +300,15 @@ pub struct TerminateMachine {
     pub resource_subtype: Option<String>,
 }
 
+/// The reads of a machine and its reservation.
+fn machine_reads(view: &View, uuid: &str) -> ReadSet {
+    let reads = ReadSet::entity::<IntelligentMachine>(uuid);
+    match view.find_entity::<IntelligentMachine>(uuid) {
+        Ok(Some(machine)) => reads.with_entity::<ResourceReservation>(&machine.entity.reservation_uuid),
+        _ => reads,
+    }
+}
+
 /// The open reservation of a machine, if it has one.
 fn reservation(
     view: &View,
@@ -289,11 +321,9 @@ impl Command for TerminateMachine {
     type Output = IntelligentMachineSummary;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let reads = ReadSet::entity::<IntelligentMachine>(&self.uuid);
+        let reads = machine_reads(view, &self.uuid);
         let Ok(Some(machine)) = view.find_entity::<IntelligentMachine>(&self.uuid) else { return reads };
-        let id = &machine.entity.reservation_uuid;
-        let reads = reads.with_entity::<ResourceReservation>(id);
-        match view.find_entity::<ResourceReservation>(id) {
+        match view.find_entity::<ResourceReservation>(&machine.entity.reservation_uuid) {
             Ok(Some(row)) if self.actual.is_some() => rate_reads(view, row.entity.unit, reads),
             _ => reads,
         }
