@@ -74,7 +74,7 @@ pub struct CallSelector {
     /// Key of the call to answer, which may not be open yet
     #[arg(long, value_name = "K", allow_hyphen_values = true)]
     pub key: Option<String>,
-    /// Number of the call among the execution's calls with that key [default: 1]
+    /// Number of the call among the execution's calls with that key, from 1 [default: the first open one, else the next]
     #[arg(long, value_name = "N", requires = "key", value_parser = clap::value_parser!(u64).range(1..))]
     pub occurrence: Option<u64>,
 }

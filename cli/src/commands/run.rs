@@ -84,7 +84,7 @@ impl AnswerCommand {
         let position = session.output_position(id).await?;
         let Self { call, value, by, cost, command } = self;
         let target = match (&call.key, &call.call) {
-            (Some(key), _) => Answer::to_key(key).occurrence(call.occurrence.unwrap_or(1)),
+            (Some(key), _) => call.occurrence.into_iter().fold(Answer::to_key(key), Answer::occurrence),
             (None, Some(call)) => Answer::to_call(call),
             (None, None) => Answer::from(Json::Null),
         };

@@ -9,7 +9,8 @@ use runstate_core::decision::{
 use runstate_core::id;
 use runstate_core::lease;
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Freshness, Key};
+use runstate_core::schema::Direction::Descending;
+use runstate_core::schema::{Entity, Freshness, Key, Query};
 use runstate_value::{Json, check_plain};
 use serde::Serialize;
 
@@ -35,7 +36,8 @@ pub struct AnswerCall {
     pub call: Option<String>,
     /// The key of the call, which may be made later: an early answer is kept until then.
     pub key: Option<String>,
-    /// The number of the call among those with that key, from 1; by default 1.
+    /// The number of the call among those with that key, from 1; by default the first one that is open, else the next
+    /// one that is made and has no answer.
     pub occurrence: Option<u64>,
     /// The person, model or worker that answers.
     pub by: Option<String>,
@@ -52,28 +54,31 @@ pub struct AnswerCall {
 }
 
 impl AnswerCall {
-    /// The row of the call; `None`: it is not known which call is open.
-    fn key(&self, view: &View) -> Option<Key> {
-        let id = match (&self.call, &self.key) {
-            (Some(id), _) => id.clone(),
-            (None, Some(key)) => keyed_id(&self.id, key, self.occurrence.unwrap_or(1)),
+    /// The row of the call, and its occurrence if it has a key; `None`: it is not known which call is open.
+    fn key(&self, view: &View) -> Option<(Key, u64)> {
+        let (id, occurrence) = match (&self.call, &self.key) {
+            (Some(id), _) => (id.clone(), 0),
+            (None, Some(key)) => {
+                let occurrence = self.occurrence.unwrap_or_else(|| next_occurrence(view));
+                (keyed_id(&self.id, key, occurrence), occurrence)
+            }
             (None, None) => {
                 let execution = view.peek_entity::<ExecutionHead>(&self.id);
                 let waiting = execution.as_deref().and_then(ExecutionHead::waiting);
                 if let Some(waiting) = waiting.filter(|waiting| waiting.answerable_calls() == 1) {
                     self.seen.get_or_init(|| waiting.call_id.clone());
                 }
-                self.seen.get()?.clone()
+                (self.seen.get()?.clone(), 0)
             }
         };
-        Some(Key::new(&CC_HISTORY, &id))
+        Some((Key::new(&CC_HISTORY, &id), occurrence))
     }
 
     /// Stores an answer to a call that does not exist yet.
     fn decide_early_answer(
         &self,
         key: &str,
-        id: &str,
+        (id, occurrence): (&str, u64),
         view: &View,
         ctx: &Ctx,
     ) -> Result<Decision<ExecutionStatus>, Rejection> {
@@ -93,6 +98,7 @@ impl AnswerCall {
             execution_id: execution.id.clone(),
             program_name: execution.program_name.clone(),
             key: key.to_owned(),
+            occurrence,
             response: Response {
                 result: self.answer.clone(),
                 timestamp: ctx.now,
@@ -124,6 +130,26 @@ impl AnswerCall {
         );
         Ok(Rejection::Stale { what })
     }
+}
+
+/// The name of the query for the newest calls and early answers under a key.
+const NEWEST: &str = "newest";
+
+/// Among how many of the newest calls under a key an answer finds an open one.
+const NEWEST_CALLS: u32 = 32;
+
+fn newest_calls(execution: &str, key: &str) -> Query {
+    let query = Query::of(&CC_HISTORY).eq("executionId", execution).eq("key", key);
+    query.sort("occurrence", Descending).limit(NEWEST_CALLS)
+}
+
+/// The occurrence that an answer to a key is for: of the first open call, else the one after the newest.
+fn next_occurrence(view: &View) -> u64 {
+    let rows = view.rows(NEWEST).unwrap_or_default();
+    let occurrence = |row: &LoadedDocument| row.document.get("occurrence").and_then(Json::as_u64).unwrap_or_default();
+    let open = rows.iter().rev().find(|(_, row)| !row.document.contains_key("outcome"));
+    let next = || rows.first().map_or(1, |(_, row)| occurrence(row).saturating_add(1));
+    open.map_or_else(next, |(_, row)| occurrence(row))
 }
 
 /// Checks the values of an answer.
@@ -179,22 +205,29 @@ impl Command for AnswerCall {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
+        let newest = match (&self.key, self.occurrence) {
+            (Some(key), None) => ReadSet::empty().query(NEWEST, newest_calls(&self.id, key)),
+            _ => ReadSet::empty(),
+        };
+        if !view.missing(newest.clone()).is_empty() {
+            return newest;
+        }
         match self.key(view) {
-            Some(call) => waiting::reads(view, &self.id, &call),
+            Some((call, _)) => newest.with(waiting::reads(view, &self.id, &call)),
             // The open call of an older state may be one that no caller has read.
             None => ReadSet::key(Key::new(&EXECUTIONS, &self.id)).with_freshness(Freshness::Linearizable),
         }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
-        let Some(key) = self.key(view) else { return Err(self.refuse_unnamed(view, ctx)?) };
+        let Some((key, occurrence)) = self.key(view) else { return Err(self.refuse_unnamed(view, ctx)?) };
         if let Some(name) = &self.key {
             if EarlyAnswer::find(view, &key.id)?.is_some() {
                 let message = format!("call `{name}` already has an early answer; nothing was changed");
                 return Err(Rejection::domain(codes::ALREADY_ANSWERED, message));
             }
             if Call::find(view, &key.id)?.is_none() {
-                return self.decide_early_answer(name, &key.id, view, ctx);
+                return self.decide_early_answer(name, (&key.id, occurrence), view, ctx);
             }
         }
         let row = Call::load_of(view, &key.id, &self.id)?;
@@ -264,6 +297,7 @@ pub(super) struct EarlyAnswer {
     pub execution_id: String,
     pub program_name: String,
     pub key: String,
+    pub occurrence: u64,
     pub response: Response,
     /// Always [`CallOutcome::Answered`], so that no worker claims it.
     pub outcome: CallOutcome,

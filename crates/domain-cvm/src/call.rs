@@ -45,6 +45,7 @@ pub(super) fn open_hint(kind: &str) -> Hint {
 #[index(program_name)]
 #[index("request.timestamp" desc)]
 #[index(kind, available_at, when = "missing(outcome)")]
+#[index(execution_id, key, occurrence, when = "exists(key)")]
 pub struct Call {
     /// Its id. The id of a keyed call is derived from execution, key and occurrence, so the call and an early answer
     /// use the same row.
@@ -63,6 +64,8 @@ pub struct Call {
     pub kind: String,
     /// The key by which it can be answered before it is made.
     pub key: Option<String>,
+    /// Its number among the calls of the execution under its key, from 1.
+    pub occurrence: Option<u64>,
     /// When a worker may claim it: at once, when another claim expires, or when a retry is due. Missing for timers and
     /// closed calls.
     pub available_at: Option<Timestamp>,
@@ -345,6 +348,7 @@ impl Call {
                 args: request.args,
             },
             kind: request.kind,
+            occurrence: request.key.as_ref().map(|keyed| keyed.occurrence),
             key: request.key.map(|keyed| keyed.key),
             context: Context::new(request.instruction, request.line, json!({})),
             ..Self::default()

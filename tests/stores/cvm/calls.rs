@@ -1,12 +1,15 @@
 //! Groups of calls, keys, schemas, deadlines, timers and tools: the requests of a program, and the values that it gets.
 
+use std::sync::Arc;
+
 use runstate::client::Answer;
 use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{CC_HISTORY, Settings, Status};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
+use runstate::store::layer::Method;
 use runstate::store::{Batch, Memory};
-use runstate::testing::{BatchExt as _, batch, block_on};
+use runstate::testing::{BatchExt as _, Fault, FaultStore, batch, block_on, yield_now};
 use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
@@ -182,14 +185,60 @@ const KEYED: &str = r#"
 fn early_answer_is_taken_when_its_call_is_made() {
     test_warm_and_cold(KEYED, |mut scene| {
         assert_eq!(scene.try_answer_key("size", "large").unwrap().status, Status::WaitingCc);
-        assert_eq!(error_code(scene.try_answer_key("size", "small")), codes::ALREADY_ANSWERED);
+        let first = || Answer::to_key("size").occurrence(1).value("small");
+        assert_eq!(error_code(block_on(scene.cvm().answer("run", first()))), codes::ALREADY_ANSWERED);
         scene.answer("go").expect(Status::WaitingCc).expect_output(["large"]);
         // The second call under the key is another one; the first stays answered.
-        assert_eq!(error_code(scene.try_answer_key("size", "small")), codes::ALREADY_ANSWERED);
+        assert_eq!(error_code(block_on(scene.cvm().answer("run", first()))), codes::ALREADY_ANSWERED);
         let id = scene.next_command_id();
         block_on(scene.cvm().with_id(&id).answer("run", Answer::to_key("size").occurrence(2).value("huge"))).unwrap();
         scene.expect(Status::Complete).expect_output(["large", "huge"]);
     });
+}
+
+/// Messages of a webhook: some come while the program waits, others before it does.
+#[test]
+fn answers_to_a_key_are_taken_in_their_order() {
+    let source = r#"
+        for (let i = 0; i < 3; i++) console.log(CC("event?", { key: "event" }));
+        CC("go on?");
+        const [a, b] = [CC("event?", { key: "event" }), CC("event?", { key: "event" })];
+        console.log(a, b, CC("event?", { key: "event" }));
+    "#;
+    test_warm_and_cold(source, |mut scene| {
+        // The first call is open.
+        for answer in ["1", "2", "3"] {
+            scene.try_answer_key("event", answer).unwrap();
+        }
+        scene.expect_output(["1", "2", "3"]);
+        for answer in ["4", "5"] {
+            scene.try_answer_key("event", answer).unwrap();
+        }
+        scene.answer("go").expect(Status::WaitingCc);
+        scene.try_answer_key("event", "6").unwrap();
+        scene.expect(Status::Complete).expect_output(["1", "2", "3", "4 5 6"]);
+    });
+}
+
+/// Two messages arrive at once: both find the same open call.
+#[test]
+fn two_answers_to_one_key_at_once_are_both_taken() {
+    let source = r#"console.log(CC("event?", { key: "event" }), CC("event?", { key: "event" }))"#;
+    let scene = Scene::program(source);
+    let store = Arc::new(FaultStore::new(scene.store.clone()));
+    store.plan(Method::Commit, 1, Fault::Pause);
+    let (slow, fast) = (scene.process_over(store.clone()), scene.process());
+    let first = slow.answer("run", Answer::to_key("event").value("slow"));
+    let second = async {
+        while !store.is_paused() {
+            yield_now().await;
+        }
+        fast.answer("run", Answer::to_key("event").value("fast")).await.unwrap();
+        store.resume();
+    };
+    let (first, ()) = block_on(async { tokio::join!(first, second) });
+    assert_eq!(first.unwrap().status, Status::Complete);
+    assert_eq!(scene.show().output, ["fast slow"]);
 }
 
 #[test]

@@ -60,10 +60,11 @@ fn an_answer_by_key_may_come_before_its_question() {
     let scene = waiting_calls();
     let early = scene.run(&["answer", "m", "--key", "verdict", "--text", "fine", "--by", "ada"]).expect_exit(3);
     early.expect_stderr(&["the answer under `verdict` is stored until m asks for it"]);
-    let again = scene.run(&["answer", "m", "--key", "verdict", "--text", "other", "--json"]).expect_exit(5);
-    assert_eq!(again.error_code(), "already_answered");
-    let other = ["answer", "m", "--key", "verdict", "--occurrence", "2", "--text", "more"];
-    scene.run(&other).expect_exit(3);
+    let again = ["answer", "m", "--key", "verdict", "--occurrence", "1", "--text", "other", "--json"];
+    assert_eq!(scene.run(&again).expect_exit(5).error_code(), "already_answered");
+    // Without a number it is for the next call.
+    scene.run(&["answer", "m", "--key", "verdict", "--text", "more"]).expect_exit(3);
+    assert_eq!(scene.run(&again).expect_exit(5).error_code(), "already_answered");
     let [first, second] = open_call_ids(&scene).try_into().unwrap();
     scene.run(&["answer", "m", "--call", &first, "--text", "yes"]).expect_exit(3);
     let output = scene.run(&["answer", "m", "--call", &second, "--json-value", r#"{"n": 3}"#]).expect_exit(3);

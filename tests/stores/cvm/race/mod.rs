@@ -137,7 +137,7 @@ async fn answer_call(cvm: &Cvm, call: &str, text: &str) -> RaceResult {
 }
 
 async fn answer_key(cvm: &Cvm, text: &str) -> RaceResult {
-    to_race_result(cvm.answer("run", Answer::to_key("k").value(text)).await)
+    to_race_result(cvm.answer("run", Answer::to_key("k").occurrence(1).value(text)).await)
 }
 
 async fn tick(cvm: &Cvm) -> RaceResult {
