@@ -16,7 +16,8 @@ use rmcp::transport::Transport;
 use rmcp::{ErrorData, RoleServer};
 use runstate::limits::DOCUMENT_BYTES;
 use runstate::operation::nearest_name;
-use serde::de::{Deserialize, DeserializeOwned};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncWriteExt, Stdout};
 use tokio::sync::{Mutex, mpsc};
@@ -126,12 +127,23 @@ fn parse(line: Vec<u8>) -> Result<Option<ClientJsonRpcMessage>, Json> {
         let message = format!(
             "the line cannot be read as JSON: {error}; write one message a line, in UTF-8, at most 127 levels deep"
         );
-        refusal(&Json::Null, ErrorData::parse_error(message, None))
+        refusal(&id_of(text), ErrorData::parse_error(message, None))
     })?;
     let id = message.get("id").filter(|id| id.is_string() || id.is_number());
     check(&message).map_err(|error| refusal(id.unwrap_or(&Json::Null), error))?;
     // A notification or a response that does not fit is never answered.
     Ok(ClientJsonRpcMessage::deserialize(&message).ok())
+}
+
+/// The id of a message that cannot be read: a client waits for it. What is skipped may have a lone surrogate, any depth
+/// and any number.
+fn id_of(text: &[u8]) -> Json {
+    #[derive(Deserialize)]
+    struct Identified {
+        id: Json,
+    }
+    let found = Identified::deserialize(&mut serde_json::Deserializer::from_slice(text));
+    found.ok().map(|message| message.id).filter(|id| id.is_string() || id.is_number()).unwrap_or_default()
 }
 
 /// Checks that a message is a notification, a response, or a request of a method with its parameters.

@@ -100,11 +100,10 @@ fn request(method: &str, params: Json) -> String {
 fn a_line_that_is_not_json_is_answered_without_an_id() {
     let mut pipes = McpPipes::open();
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-    let lines: [(&[u8], &str); 5] = [
+    let lines: [(&[u8], &str); 4] = [
         (b"hello", "the line cannot be read as JSON: expected value at line 1 column 1"),
         (br#"{"jsonrpc":"2.0","id":1,"method":"#, "EOF while parsing"),
         (br#""\ud800""#, "hex escape"),
-        (br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\ud800"}}"#, "hex escape"),
         (b"\"\xff\"", "in UTF-8"),
     ];
     for (line, words) in lines {
@@ -113,6 +112,13 @@ fn a_line_that_is_not_json_is_answered_without_an_id() {
     for levels in [128, 1_000] {
         pipes.expect_refused(nested(levels), Json::Null, PARSE_ERROR, "at most 127 levels deep");
     }
+    // A client waits for the id of its request.
+    let ping = |value: &str| format!(r#"{{"method":"ping","params":{{"a":{value}}},"jsonrpc":"2.0","id":"a 1"}}"#);
+    let deep = nested(128);
+    for (value, words) in [(r#""\ud800""#, "hex escape"), (&*deep, "127 levels"), ("1e400", "out of range")] {
+        pipes.expect_refused(ping(value), json!("a 1"), PARSE_ERROR, words);
+    }
+    pipes.expect_refused(ping("1") + "}", json!("a 1"), PARSE_ERROR, "trailing characters");
     pipes.expect_refused(nested(127), Json::Null, INVALID_REQUEST, "a batch is not supported");
 }
 
