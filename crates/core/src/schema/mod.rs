@@ -145,7 +145,7 @@ pub enum Kind {
     Decimal,
     /// Milliseconds since the epoch, UTC.
     Timestamp,
-    /// An id: text under the rule of [`crate::id::check`].
+    /// An id: text of 1 to 200 bytes, without control characters.
     Id,
     /// Any plain value.
     Json,

@@ -16,7 +16,7 @@ use super::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState};
 use crate::Settings;
 
 /// Deletes an execution that has ended, with all its rows. From its first commit on the execution rejects everything
-/// else; [`DeleteRows`] does the rest.
+/// else, and its rows are deleted in as many commits as they need.
 ///
 /// Errors: `not_found`, `illegal_transition` (it has not ended: cancel it).
 #[derive(Clone, Debug, Serialize, Operation)]
