@@ -258,6 +258,14 @@ impl FieldAttributes {
         self.default.is_some()
     }
 
+    /// The value of a field that a document lacks, if it has one of its own.
+    pub fn default_literal(&self) -> Option<&TokenStream> {
+        match &self.default {
+            Some(DefaultValue::Literal(literal)) => Some(literal),
+            _ => None,
+        }
+    }
+
     /// Reads `#[entity(…)]`.
     pub fn parse(field: &syn::Field) -> syn::Result<Self> {
         let mut attributes = Self::default();

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
 use crate::condition::{self, Constant, IndexCondition};
-use crate::{entity, event, name, operation, state};
+use crate::{entity, event, name, operation, state, wire};
 
 type Derive = fn(&DeriveInput) -> syn::Result<TokenStream>;
 
@@ -264,4 +264,22 @@ fn names_of_operations_are_checked() {
     assert_error(named("name = \"touch\""), "\"touch\"", "`domain.verb` or `domain.noun.verb`");
     assert_error(named("name = \"a.touch_it\""), "\"a.touch_it\"", "each word in camel case");
     assert_error(named("query"), "Touch", "an operation needs a name");
+}
+
+#[test]
+fn members_of_results_have_names_of_their_own() {
+    let cases = [
+        ("struct Note { #[entity(id)] note_id: String, uuid: String }", "uuid", "another member is `id`"),
+        ("struct Note { id: String, #[entity(id)] key: String }", "key", "another member is `id`"),
+        ("#[state(tag = \"state.kind\")] enum Note { A { at: u32, kind: u32 } }", "kind", "another member is `kind`"),
+    ];
+    for (source, at, message) in cases {
+        assert_error(error(wire::derive_wire, source), at, message);
+    }
+    for allowed in [
+        "struct Note { id: String, #[entity(hidden)] uuid: String }",
+        "struct Note { #[entity(id)] name: String, id: u32 }",
+    ] {
+        assert!(wire::derive_wire(&syn::parse_str(allowed).unwrap()).is_ok());
+    }
 }

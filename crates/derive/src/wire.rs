@@ -2,13 +2,23 @@
 //! names are, and the id of an entity is `id`. A value that is missing is null.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
+use syn::spanned::Spanned as _;
 use syn::{Attribute, Data, DeriveInput, Fields};
 
 use crate::entity::reject_generics;
 use crate::field::FieldAttributes;
-use crate::name::Case;
+use crate::name::{self, Case};
 use crate::state::{StateAttributes, variant_name};
+
+/// What the fields of a type mean for the whole derive.
+#[derive(Default)]
+struct WireParts {
+    /// A type with a hidden field is not read.
+    has_hidden: bool,
+    /// The functions that return the defaults of fields.
+    defaults: Vec<TokenStream>,
+}
 
 /// Implements serde's traits and `JsonSchema` by those of a type with the same fields and serde's attributes.
 pub fn derive_wire(input: &DeriveInput) -> syn::Result<TokenStream> {
@@ -16,14 +26,14 @@ pub fn derive_wire(input: &DeriveInput) -> syn::Result<TokenStream> {
     let ident = &input.ident;
     let name = ident.to_string();
     let documentation = documentation(&input.attrs);
-    let mut is_readable = true;
+    let mut parts = WireParts::default();
     let is_state = input.attrs.iter().any(|attribute| attribute.path().is_ident("state"));
     let body = match &input.data {
         Data::Struct(data) => {
             let Fields::Named(_) = &data.fields else {
                 return Err(syn::Error::new_spanned(ident, "this derive needs named fields"));
             };
-            let fields = fields(&data.fields, &mut is_readable)?;
+            let fields = fields(&data.fields, None, &mut parts)?;
             quote!(#[serde(rename_all = "camelCase")] struct Wire { #fields })
         }
         Data::Enum(data) if !is_state && data.variants.iter().all(|variant| variant.fields.is_empty()) => {
@@ -43,7 +53,7 @@ pub fn derive_wire(input: &DeriveInput) -> syn::Result<TokenStream> {
                 let name = variant_name(variant, "state", "name")?;
                 let fields = match &variant.fields {
                     Fields::Unit => None,
-                    Fields::Named(_) => Some(fields(&variant.fields, &mut is_readable)).transpose()?,
+                    Fields::Named(_) => Some(fields(&variant.fields, Some(&tag), &mut parts)).transpose()?,
                     Fields::Unnamed(_) => {
                         return Err(syn::Error::new_spanned(variant, "this derive needs named fields"));
                     }
@@ -56,8 +66,8 @@ pub fn derive_wire(input: &DeriveInput) -> syn::Result<TokenStream> {
         }
         Data::Union(_) => return Err(syn::Error::new_spanned(ident, "this derive needs a struct or an enum")),
     };
-    let (derive, deserialize) = match is_readable {
-        true => (
+    let (derive, deserialize) = match parts.has_hidden {
+        false => (
             Some(quote!(::serde::Deserialize,)),
             Some(quote! {
                 #[automatically_derived]
@@ -68,8 +78,9 @@ pub fn derive_wire(input: &DeriveInput) -> syn::Result<TokenStream> {
                 }
             }),
         ),
-        false => (None, None),
+        true => (None, None),
     };
+    let defaults = parts.defaults;
     Ok(quote! {
         const _: () = {
             #documentation
@@ -77,6 +88,8 @@ pub fn derive_wire(input: &DeriveInput) -> syn::Result<TokenStream> {
             #[serde(remote = #name, rename = #name)]
             #[allow(dead_code)]
             #body
+
+            #(#defaults)*
 
             #[automatically_derived]
             impl ::serde::Serialize for #ident {
@@ -101,23 +114,42 @@ pub fn derive_wire(input: &DeriveInput) -> syn::Result<TokenStream> {
     })
 }
 
-/// The fields with serde's attributes. A hidden one is not written, and a type that has one is not read.
-fn fields(fields: &Fields, is_readable: &mut bool) -> syn::Result<TokenStream> {
+/// The fields with serde's attributes. A hidden one is not written. `tag`: the name of a member beside them.
+fn fields(fields: &Fields, tag: Option<&str>, parts: &mut WireParts) -> syn::Result<TokenStream> {
+    let mut names: Vec<String> = tag.map(str::to_owned).into_iter().collect();
     let fields = fields.iter().map(|field| {
         let attributes = FieldAttributes::parse(field)?;
         let (documentation, ident, ty) = (documentation(&field.attrs), &field.ident, &field.ty);
-        *is_readable &= !attributes.hidden;
+        let plain = ident.as_ref().map(name::plain).unwrap_or_default();
+        let is_id = plain == "uuid" || attributes.id && plain != "name";
+        let name = if is_id { "id".to_owned() } else { Case::Camel.apply(&plain) };
+        parts.has_hidden |= attributes.hidden;
         let serde = if attributes.hidden {
             quote!(#[serde(skip)])
         } else if attributes.flat {
             quote!(#[serde(flatten)])
-        } else if ident.as_ref().is_some_and(|ident| ident == "uuid" || attributes.id && ident != "name") {
+        } else if names.contains(&name) {
+            return name::error(field.ident.span(), format!("another member is `{name}` in results too"));
+        } else if is_id {
             quote!(#[serde(rename = "id")])
+        } else if let Some(literal) = attributes.default_literal() {
+            let function = format_ident!("default_{}", parts.defaults.len());
+            let path = function.to_string();
+            parts.defaults.push(quote! {
+                fn #function() -> #ty {
+                    let missing = ::runstate::value::Document::new();
+                    ::runstate::schema::entity::read_field_or_literal(&missing, #name, #literal).unwrap_or_default()
+                }
+            });
+            quote!(#[serde(default = #path)])
         } else if attributes.has_default() || attributes.omit_default {
             quote!(#[serde(default)])
         } else {
             quote!()
         };
+        if !(attributes.hidden || attributes.flat) {
+            names.push(name);
+        }
         Ok(quote!(#documentation #serde #ident: #ty))
     });
     let fields = fields.collect::<syn::Result<Vec<_>>>()?;
