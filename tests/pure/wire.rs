@@ -6,7 +6,7 @@ use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::Engine;
-use runstate::id::CommandId;
+use runstate::id::{CommandId, hex, sha256};
 use runstate::schema::{Field, NumberRange, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::Method;
@@ -45,6 +45,13 @@ async fn files_of_a_small_run_match_the_snapshot() {
     // 1 is the migration, 2 the program. The chain begins with the store's random id, so the links are redacted.
     let shown: Vec<String> = [3, 4].map(|seq| redact(&read(seq))).into();
     insta::assert_snapshot!(shown.join("\n"));
+
+    // A fingerprint has the name of the operation and the command as JSON. If one of them changes, a repeat of a command
+    // of an older version is refused.
+    let start = serde_json::to_value(Start::new("program").id("run")).unwrap().to_string();
+    let fingerprint = hex(&sha256(&[b"cvm.start", start.as_bytes()])[..16]);
+    assert!(shown[0].contains(&fingerprint));
+    insta::assert_snapshot!(format!("cvm.start{start}\n{fingerprint}"), @"");
 }
 
 /// The process dies before the deciding batch: it leaves a marker, and a ledger row for every batch.
