@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::operation::{EntityList, EntityQueries as _};
+use runstate_core::operation::{EntityQueries as _, ListEntities};
 use runstate_core::schema::Page;
 use runstate_domain_cvm::{
-    CallListing, CallView, CountFinished, CountStatuses, ExecutionHead, ExecutionSummary, Latency, LatencyByKind,
-    LatencyByProgram, LogListing, LogRow, Overview, Program, ProgramSummary, ProgramVersion, ShowLatency, ShowOverview,
-    ShowProgram, ShowStats, ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionListing, VersionSummary,
+    CallView, CountFinished, CountStatuses, ExecutionHead, ExecutionSummary, Latency, LatencyByKind, LatencyByProgram,
+    ListCalls, ListLogs, ListVersions, LogRow, Overview, Program, ProgramSummary, ProgramVersion, ShowLatency,
+    ShowOverview, ShowProgram, ShowStats, ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionSummary,
 };
 use runstate_engine::Error;
 use runstate_value::time::Timestamp;
@@ -15,8 +15,8 @@ use runstate_value::time::Timestamp;
 use super::Cvm;
 
 impl Cvm {
-    /// See [`CallListing`].
-    pub async fn calls(&self, listing: &CallListing) -> Result<Page<CallView>, Error> {
+    /// See [`ListCalls`].
+    pub async fn calls(&self, listing: &ListCalls) -> Result<Page<CallView>, Error> {
         self.engine.query(listing).await
     }
 
@@ -37,7 +37,7 @@ impl Cvm {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn list(&self, listing: &EntityList<ExecutionHead>) -> Result<Page<ExecutionSummary>, Error> {
+    pub async fn list(&self, listing: &ListEntities<ExecutionHead>) -> Result<Page<ExecutionSummary>, Error> {
         self.engine.query(listing).await
     }
 
@@ -56,13 +56,13 @@ impl Cvm {
         self.engine.query(&CountFinished { before }).await
     }
 
-    /// See [`LogListing`].
-    pub async fn logs(&self, listing: &LogListing) -> Result<Page<LogRow>, Error> {
+    /// See [`ListLogs`].
+    pub async fn logs(&self, listing: &ListLogs) -> Result<Page<LogRow>, Error> {
         self.engine.query(listing).await
     }
 
     /// Lists programs by name, without sources and bytecode.
-    pub async fn programs(&self, listing: &EntityList<Program>) -> Result<Page<ProgramSummary>, Error> {
+    pub async fn programs(&self, listing: &ListEntities<Program>) -> Result<Page<ProgramSummary>, Error> {
         self.engine.query(listing).await
     }
 
@@ -76,8 +76,8 @@ impl Cvm {
         self.engine.query(&Program::show(id)).await
     }
 
-    /// See [`VersionListing`].
-    pub async fn versions(&self, listing: &VersionListing) -> Result<Page<VersionSummary>, Error> {
+    /// See [`ListVersions`].
+    pub async fn versions(&self, listing: &ListVersions) -> Result<Page<VersionSummary>, Error> {
         self.engine.query(listing).await
     }
 

@@ -12,7 +12,7 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Binary, Bson, DateTime, Document as BsonDocument, doc};
 use mongodb::{Client, Database};
 use runstate::client::Cvm;
-use runstate::domain::cvm::{LogListing, Settings, Status};
+use runstate::domain::cvm::{ListLogs, Settings, Status};
 use runstate::engine::{Engine, SystemHost};
 use runstate::legacy::{self, LegacyImportReport, LegacyMongoDb};
 use runstate::open::open;
@@ -94,7 +94,7 @@ async fn execution_on_mongodb_is_imported_to_memory_and_mongodb() {
         assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: very"]);
         assert_eq!(cvm.list(&Default::default()).await.unwrap().items.len(), 5);
         assert_eq!(
-            cvm.logs(&LogListing::of_execution(WAITING)).await.unwrap().items.len(),
+            cvm.logs(&ListLogs::of_execution(WAITING)).await.unwrap().items.len(),
             2,
             "its own, and that of its end"
         );
@@ -165,10 +165,7 @@ async fn database_of_the_last_version_is_imported() {
     assert_eq!(cvm.output("ended").await.unwrap(), ["Ada", ""]);
     assert_eq!(head(&engine, "ended").await["state"]["scopes"][0]["variables"]["name"], "Ada");
     assert_eq!(cvm.latency(Some("greet")).await.unwrap().answered, 1);
-    assert_eq!(
-        cvm.logs(&LogListing::of_execution("ended")).await.unwrap().items[0].details["instruction"],
-        "CC_RESULT"
-    );
+    assert_eq!(cvm.logs(&ListLogs::of_execution("ended")).await.unwrap().items[0].details["instruction"], "CC_RESULT");
     cvm.answer("asks", json!("Bob")).await.unwrap();
     assert_eq!(cvm.output("asks").await.unwrap(), ["Bob"]);
     database.drop().await.unwrap();

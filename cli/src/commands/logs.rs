@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use runstate::domain::cvm::{LogListing, LogRow, Status};
+use runstate::domain::cvm::{ListLogs, LogRow, Status};
 use runstate::schema::DamagedDocument;
 use runstate::time::Timestamp;
 use serde_json::{Value as Json, json};
@@ -23,13 +23,13 @@ const PAGE_ROWS: u32 = 1_000;
 /// Prints the log.
 pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, CliError> {
     let LogsArgs { id, limit, event, since, before, follow } = logs;
-    let listing = LogListing {
+    let listing = ListLogs {
         execution: id.clone(),
         event: event.as_ref().map(word),
         since,
         before,
         limit: Some(PAGE_ROWS),
-        ..LogListing::default()
+        ..ListLogs::default()
     };
     let mut reading = LogReader { session, listing, damaged: BTreeSet::new() };
     let Some(id) = id.filter(|_| follow) else {
@@ -66,7 +66,7 @@ async fn print_once(session: &Session, mut reading: LogReader<'_>, limit: Option
 struct LogReader<'a> {
     session: &'a Session,
     /// The filter, and the position after the rows that were read.
-    listing: LogListing,
+    listing: ListLogs,
     /// Ids of the rows that cannot be read.
     damaged: BTreeSet<String>,
 }

@@ -4,7 +4,7 @@
 
 use runstate::client::Answer;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{CallListing, CallView, ExecutionStatus, Load, Start};
+use runstate::domain::cvm::{CallView, ExecutionStatus, ListCalls, Load, Start};
 use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
@@ -110,7 +110,7 @@ impl AnswerCommand {
 /// Remarks that an answer arrived before its question and is stored.
 async fn remark_if_early(session: &Session, id: &str, key: &str) -> Result<(), CliError> {
     // The list begins with early answers.
-    let listing = CallListing { execution: Some(id.to_owned()), ..CallListing::default() };
+    let listing = ListCalls { execution: Some(id.to_owned()), ..ListCalls::default() };
     let first = session.cvm.calls(&listing).await?.items;
     if first.iter().any(|call| call.step.is_none() && call.key.as_deref() == Some(key)) {
         session.out.remark(&format!("the answer under `{key}` is stored until {id} asks for it"));

@@ -431,7 +431,7 @@ impl<'a> Struct<'a> {
         let list_operation = operation(
             "list",
             quote!(::runstate::schema::Page<#row>),
-            quote!(::runstate::operation::EntityList<Self>),
+            quote!(::runstate::operation::ListEntities<Self>),
             format!(
                 "Lists {plural} page by page: those that match all filters.\n\nErrors: `invalid` (the cursor is not of this list)."
             ),

@@ -66,7 +66,7 @@ pub use search::TEXT_BYTES;
 pub use search::{Search, SearchEntry, SearchHit, SearchKind, SearchedField, SearchedText};
 pub use settings::AppsSettings;
 pub use step::{
-    ClaimStep, ClaimedStep, CompleteStep, FailStep, FailedStep, NextStepAvailable, QueuedStep, RetryStep, SkipStep,
+    ClaimStep, ClaimedStep, CompleteStep, FailStep, FailedStep, NextAvailableStep, QueuedStep, RetryStep, SkipStep,
     Step, StepEvent, StepState, StepStatus, StepWork,
 };
 pub use subscription::{
@@ -112,7 +112,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &Release::<QueuedStep>::OPERATION,
         &SkipStep::OPERATION,
         &RetryStep::OPERATION,
-        &NextStepAvailable::OPERATION,
+        &NextAvailableStep::OPERATION,
         &Step::SHOW,
         &Step::LIST,
         &ShowSteps::OPERATION,

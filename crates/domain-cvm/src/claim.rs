@@ -53,13 +53,13 @@ impl TryFrom<ClaimParameters> for Claim<Call> {
 /// Errors: `limit` (more than 16 kinds).
 #[derive(Debug, Operation)]
 #[operation(name = Call::NAMES.next_available, query, command = NextAvailable<Call>)]
-pub struct NextAvailableParameters {
+pub struct NextAvailableCall {
     /// The kinds of calls, at most 16: `cc`, the names of tools.
     kinds: Vec<String>,
 }
 
-impl From<NextAvailableParameters> for NextAvailable<Call> {
-    fn from(parameters: NextAvailableParameters) -> Self {
+impl From<NextAvailableCall> for NextAvailable<Call> {
+    fn from(parameters: NextAvailableCall) -> Self {
         Self::new(&parameters.kinds)
     }
 }

@@ -80,7 +80,7 @@ pub use call::{
 };
 pub use call_cost::REFUSAL_DELAY;
 pub use child_rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, HistoryRow, LogRow, OUTPUTS};
-pub use claim::{ClaimParameters, ClaimedCall, NextAvailableParameters};
+pub use claim::{ClaimParameters, ClaimedCall, NextAvailableCall};
 pub use due::RETENTION;
 pub use execution::{
     Cancel, Delete, DeleteRows, DeletionCursor, DeletionProgress, EXECUTIONS, ExecutionEvent, ExecutionHead,
@@ -93,9 +93,9 @@ pub use import::{
 };
 pub use inspection::{Inspect, Inspection, Variables};
 pub use listing::{
-    CallListing, CountFinished, CountStatuses, ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, LogListing,
-    MetricStats, Overview, ProgramSummary, ShowLatency, ShowOverview, ShowProgram, ShowStats, ShowVersion,
-    ShowVersionOf, SlowestCalls, Stats, VersionListing, VersionSummary,
+    CountFinished, CountStatuses, ExecutionSummary, Latency, LatencyByKind, LatencyByProgram, ListCalls, ListLogs,
+    ListVersions, MetricStats, Overview, ProgramSummary, ShowLatency, ShowOverview, ShowProgram, ShowStats,
+    ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionSummary,
 };
 pub use program::{
     DEFAULT_ENTRY, Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramFile,
@@ -143,17 +143,17 @@ pub static DOMAIN: Domain = Domain::new("cvm")
         &Program::LIST,
         &ShowProgram::OPERATION,
         &Program::SHOW,
-        &VersionListing::OPERATION,
+        &ListVersions::OPERATION,
         &ShowVersion::OPERATION,
         &ShowVersionOf::OPERATION,
         &ExecutionHead::LIST,
         &ExecutionHead::SHOW,
         &ShowOverview::OPERATION,
         &CountFinished::OPERATION,
-        &CallListing::OPERATION,
+        &ListCalls::OPERATION,
         &SlowestCalls::OPERATION,
-        &NextAvailableParameters::OPERATION,
-        &LogListing::OPERATION,
+        &NextAvailableCall::OPERATION,
+        &ListLogs::OPERATION,
         &CountStatuses::OPERATION,
         &ShowStats::OPERATION,
         &ShowLatency::OPERATION,

@@ -46,7 +46,7 @@ pub use budget::{
 pub use checkpoint::{
     Checkpoint, CheckpointSummary, CheckpointTrigger, CheckpointType, CheckpointWork, ClaimVerification,
     CompleteVerification, CreateCheckpoint, DeleteCheckpoint, DeletedCheckpoint, DiffCheckpoints, FailVerification,
-    FailedVerification, FileChange, FileChangeKind, FileEntry, NextVerification, QueuedVerification, ShowPath,
+    FailedVerification, FileChange, FileChangeKind, FileEntry, NextAvailableVerification, QueuedVerification, ShowPath,
     VerificationEvent, VerificationState, VerificationStatus,
 };
 pub use hub::{
@@ -139,7 +139,7 @@ pub static DOMAIN: Domain = Domain::new("fleet")
         &CompleteVerification::OPERATION,
         &FailVerification::OPERATION,
         &Release::<QueuedVerification>::OPERATION,
-        &NextVerification::OPERATION,
+        &NextAvailableVerification::OPERATION,
         &QueuedVerification::LIST,
         &CreateBudget::OPERATION,
         &ChangeBudget::OPERATION,

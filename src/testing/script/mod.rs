@@ -10,7 +10,7 @@ use std::sync::Arc;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::EntityQueries as _;
 use runstate_core::schema::{Collection, Query};
-use runstate_domain_cvm::{CallListing, ExecutionHead, Load, Program, Status};
+use runstate_domain_cvm::{ExecutionHead, ListCalls, Load, Program, Status};
 use runstate_engine::Error;
 use runstate_store::testing::SimIds;
 use runstate_store::{COMMANDS, Freshness, Store};
@@ -88,7 +88,7 @@ pub async fn run_query(cvm: &Cvm, number: usize) -> Result<Json, Error> {
         1 => to_json(cvm.list(&ExecutionHead::list().filter("state.status", vec!["running", "waiting_cc"])).await),
         2 => to_json(cvm.stats(None).await),
         3 => to_json(cvm.latency_by_program().await),
-        4 => to_json(cvm.calls(&CallListing { open: true, limit: Some(7), ..CallListing::default() }).await),
+        4 => to_json(cvm.calls(&ListCalls { open: true, limit: Some(7), ..ListCalls::default() }).await),
         5 => to_json(cvm.slowest(None, 9).await),
         6 => to_json(cvm.programs(&Program::list().limit(3)).await),
         _ => to_json(cvm.engine().next_due(Freshness::Linearizable).await),

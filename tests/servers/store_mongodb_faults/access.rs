@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mongodb::bson::{Document, doc};
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{Load, LogListing, Start, Status};
+use runstate::domain::cvm::{ListLogs, Load, Start, Status};
 use runstate::engine::{ChangeFilter, Engine, Error, Host as _, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::open;
@@ -215,7 +215,7 @@ async fn exercise_reading(engine: &Engine) {
     assert_eq!(cvm.list(&Default::default()).await.unwrap().items.len(), 1);
     assert_eq!(cvm.show("run").await.unwrap().output, ["got this found"]);
     assert!(!cvm.calls(&Default::default()).await.unwrap().items.is_empty());
-    assert!(!cvm.logs(&LogListing::of_execution("run")).await.unwrap().items.is_empty());
+    assert!(!cvm.logs(&ListLogs::of_execution("run")).await.unwrap().items.is_empty());
     assert_eq!(cvm.programs(&Default::default()).await.unwrap().items.len(), 1);
     let info = engine.info().await.unwrap();
     assert!(!format!("{:?}", info.properties).contains("geheim"));

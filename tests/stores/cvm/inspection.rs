@@ -6,7 +6,7 @@ use std::sync::Arc;
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, Load, PROGRAMS, Show, Start};
-use runstate::domain::cvm::{CallListing, ExecutionHead, LogListing, Program};
+use runstate::domain::cvm::{ExecutionHead, ListCalls, ListLogs, Program};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::operation::EntityQueries as _;
@@ -102,20 +102,20 @@ fn the_log_of_all_executions_is_read_by_event_and_time() {
     on_memory_and_files(|store| {
         let scene = scene(store);
         let cvm = scene.cvm();
-        let logs = |listing: &LogListing| block_on(cvm.logs(listing)).unwrap();
-        let all = logs(&LogListing::default()).items;
+        let logs = |listing: &ListLogs| block_on(cvm.logs(listing)).unwrap();
+        let all = logs(&ListLogs::default()).items;
         assert!(all.is_sorted_by_key(|row| (row.timestamp, row.id.clone())));
         assert!(["ended", "waits", "fails", "quick"].iter().all(|id| all.iter().any(|row| row.execution_id == *id)));
-        let of = |event: &str| LogListing { event: Some(event.to_owned()), ..LogListing::default() };
+        let of = |event: &str| ListLogs { event: Some(event.to_owned()), ..ListLogs::default() };
         let errors = logs(&of("error")).items;
         assert_eq!(errors.iter().map(|row| row.execution_id.as_str()).collect::<Vec<_>>(), ["fails"]);
         assert_eq!(logs(&of("complete")).items.len(), all.iter().filter(|row| row.event == "complete").count());
 
         let middle = all[all.len() / 2].timestamp;
-        let since = logs(&LogListing { since: Some(middle), ..LogListing::default() }).items;
-        let before = logs(&LogListing { before: Some(middle), ..LogListing::default() }).items;
+        let since = logs(&ListLogs { since: Some(middle), ..ListLogs::default() }).items;
+        let before = logs(&ListLogs { before: Some(middle), ..ListLogs::default() }).items;
         assert_eq!([before, since].concat(), all);
-        let mut listing = LogListing { limit: Some(2), ..LogListing::default() };
+        let mut listing = ListLogs { limit: Some(2), ..ListLogs::default() };
         let mut paged = Vec::new();
         loop {
             let page = logs(&listing);
@@ -127,7 +127,7 @@ fn the_log_of_all_executions_is_read_by_event_and_time() {
         }
         assert_eq!(paged, all);
         answer(&scene, "waits", 1_000);
-        assert_eq!(logs(&LogListing { execution: Some("waits".to_owned()), ..of("complete") }).items.len(), 1);
+        assert_eq!(logs(&ListLogs { execution: Some("waits".to_owned()), ..of("complete") }).items.len(), 1);
     });
 }
 
@@ -218,16 +218,14 @@ fn damaged_or_newer_rows_are_listed_as_damaged_and_hide_no_others() {
         assert_eq!(block_on(cvm.stats(None)).unwrap().executions, 9);
         let latency = block_on(cvm.latency(None)).unwrap();
         assert_eq!((latency.calls, latency.avg_ms, latency.outcomes["shrugged"]), (8, Some(6_500.0), 1));
-        let calls = block_on(cvm.calls(&CallListing::default())).unwrap();
+        let calls = block_on(cvm.calls(&ListCalls::default())).unwrap();
         assert_eq!((calls.items.len(), damaged(&calls)), (6, vec!["bare", "odd"]));
-        let open = block_on(cvm.calls(&CallListing { open: true, ..CallListing::default() })).unwrap();
+        let open = block_on(cvm.calls(&ListCalls { open: true, ..ListCalls::default() })).unwrap();
         assert_eq!((open.items.len(), damaged(&open)), (2, vec!["bare"]));
         let programs = block_on(cvm.programs(&Program::list())).unwrap();
         assert_eq!((programs.items.len(), damaged(&programs)), (3, vec!["bare"]));
         assert_eq!(error_code(block_on(cvm.program("bare"))), ErrorCode::CORRUPT);
-        assert!(
-            block_on(cvm.logs(&LogListing::of_execution("waits"))).unwrap().items.iter().all(|row| row.id != "bare")
-        );
+        assert!(block_on(cvm.logs(&ListLogs::of_execution("waits"))).unwrap().items.iter().all(|row| row.id != "bare"));
     });
 }
 
@@ -251,7 +249,7 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
         let rows = [("full", full), ("early", early), ("failed", failed), ("slept", slept), ("late", late)];
         write_undeclared(&*store, rows.into_iter().map(|(id, row)| (&CC_HISTORY, id, row)).collect());
         let cvm = Scene::with_store(store, Settings::default()).cvm();
-        let of_one = CallListing { execution: Some("e".to_owned()), ..CallListing::default() };
+        let of_one = ListCalls { execution: Some("e".to_owned()), ..ListCalls::default() };
         let rows = block_on(cvm.calls(&of_one)).unwrap().items;
         assert_eq!(
             rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
@@ -271,7 +269,7 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
                     "error": {"name": null, "message": "no such address", "timestamp": 8, "by": null}},
             ])
         );
-        let open = block_on(cvm.calls(&CallListing { open: true, ..of_one })).unwrap().items;
+        let open = block_on(cvm.calls(&ListCalls { open: true, ..of_one })).unwrap().items;
         assert_eq!(open.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["full"]);
         // Neither a timer nor a call without an answer counts in the latency.
         let latency = block_on(cvm.latency(Some("p"))).unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use runstate::client::Cvm;
-use runstate::domain::cvm::{CallListing, CallOutcome, Start, Status, Work};
+use runstate::domain::cvm::{CallOutcome, ListCalls, Start, Status, Work};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{Memory, Store};
@@ -103,7 +103,7 @@ fn killed_workers_answer_every_call_of_all_tasks_once() {
     let repeated: Vec<_> = reports.iter().filter(|(_, times)| **times > 1).collect();
     assert!(repeated.is_empty(), "answered more than once: {repeated:?}");
     block_on(async {
-        let mut of_run = CallListing { execution: Some("run".to_owned()), ..CallListing::default() };
+        let mut of_run = ListCalls { execution: Some("run".to_owned()), ..ListCalls::default() };
         let mut rows = Vec::new();
         loop {
             let page = cvm.calls(&of_run).await.unwrap();

@@ -28,7 +28,7 @@ mod year_simulation;
 
 use runstate::client::Answer;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{LogListing, Status};
+use runstate::domain::cvm::{ListLogs, Status};
 use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::value::Json;
@@ -238,7 +238,7 @@ fn call_history_matches_its_snapshot() {
 /// All rows of a turn have one time, so the stack shows their order: each instruction finds it as the one before left
 /// it.
 fn expect_in_order(scene: &Scene) {
-    let (mut rows, mut listing) = (Vec::new(), LogListing::of_execution("run"));
+    let (mut rows, mut listing) = (Vec::new(), ListLogs::of_execution("run"));
     loop {
         let page = block_on(scene.cvm().logs(&listing)).unwrap();
         rows.extend(page.items);

@@ -7,13 +7,13 @@ use runstate::client::Answer;
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{
-    CallListing, CallOutcome, CallView, Execution, ExecutionHead, ExecutionSummary, Fail, HEAP_PAGES, Load, LogListing,
-    LogRow, Program, ProgramFile, ProgramSummary, Start, Status, VersionListing, VersionSummary, compile_source,
+    CallOutcome, CallView, Execution, ExecutionHead, ExecutionSummary, Fail, HEAP_PAGES, ListCalls, ListLogs,
+    ListVersions, Load, LogRow, Program, ProgramFile, ProgramSummary, Start, Status, VersionSummary, compile_source,
 };
 use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
-use runstate::operation::{EntityList, EntityQueries as _};
+use runstate::operation::{EntityQueries as _, ListEntities};
 use runstate::schema::{Page, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{Freshness, Memory, Store};
@@ -79,12 +79,12 @@ pub fn ids(found: &Page<ExecutionSummary>) -> Vec<&str> {
 }
 
 /// The list of executions that have not ended.
-pub fn active() -> EntityList<ExecutionHead> {
+pub fn active() -> ListEntities<ExecutionHead> {
     ExecutionHead::list().filter("state.status", vec!["running", "waiting_cc", "paused"])
 }
 
 /// The list of the executions of a program.
-pub fn history(program: &str) -> EntityList<ExecutionHead> {
+pub fn history(program: &str) -> ListEntities<ExecutionHead> {
     ExecutionHead::list().filter("programName", program)
 }
 
@@ -191,28 +191,28 @@ fn calls_are_listed_by_filter_and_page() {
             let cell = |row: CallView| format!("{} {}", row.execution_id, row.step.unwrap());
             rows.into_iter().map(cell).collect::<Vec<_>>().join(", ")
         };
-        let list_calls = |listing: CallListing| {
+        let list_calls = |listing: ListCalls| {
             let page = block_on(cvm.calls(&listing)).unwrap();
             (cells(page.items), page.next.is_some())
         };
-        let of = |execution: &str| CallListing { execution: Some(execution.to_owned()), ..CallListing::default() };
+        let of = |execution: &str| ListCalls { execution: Some(execution.to_owned()), ..ListCalls::default() };
         assert_eq!(list_calls(of("ended")), ("ended 1, ended 2".to_owned(), false));
         assert_eq!(list_calls(of("missing")), (String::new(), false));
-        assert_eq!(list_calls(CallListing { open: true, ..of("waits") }), ("waits 2".to_owned(), false));
-        let open = CallListing { open: true, ..CallListing::default() };
+        assert_eq!(list_calls(ListCalls { open: true, ..of("waits") }), ("waits 2".to_owned(), false));
+        let open = ListCalls { open: true, ..ListCalls::default() };
         assert_eq!(list_calls(open.clone()), ("rests 1, waits 2".to_owned(), false));
-        let of_kind = |kind: &str| CallListing { kind: Some(kind.to_owned()), ..open.clone() };
+        let of_kind = |kind: &str| ListCalls { kind: Some(kind.to_owned()), ..open.clone() };
         assert_eq!(
             (list_calls(of_kind("cc")).0, list_calls(of_kind("mail")).0),
             ("rests 1, waits 2".to_owned(), String::new())
         );
-        let of_program = |name: &str| CallListing { program: Some(name.to_owned()), ..open.clone() };
+        let of_program = |name: &str| ListCalls { program: Some(name.to_owned()), ..open.clone() };
         assert_eq!(
             (list_calls(of_program("asks")).0.as_str(), list_calls(of_program("quick")).0.as_str()),
             ("rests 1, waits 2", "")
         );
 
-        let mut paged = CallListing { program: Some("asks".to_owned()), limit: Some(4), ..CallListing::default() };
+        let mut paged = ListCalls { program: Some("asks".to_owned()), limit: Some(4), ..ListCalls::default() };
         let page = block_on(cvm.calls(&paged)).unwrap();
         assert_eq!(cells(page.items), "waits 2, ended 2, stopped 1, rests 1");
         paged.cursor = page.next;
@@ -243,14 +243,14 @@ fn calls_are_distinguished_by_their_outcome() {
         load(&scene, "ends", EVERY_END);
         start(&scene, "ends", "run");
         block_on(cvm.answer("run", Answer::to_key("known").value("early"))).unwrap();
-        let of_run = CallListing { execution: Some("run".to_owned()), ..CallListing::default() };
+        let of_run = ListCalls { execution: Some("run".to_owned()), ..ListCalls::default() };
         let rows = block_on(cvm.calls(&of_run)).unwrap().items;
         let cells = rows.iter().map(|row| (row.key.as_deref(), row.step, row.prompt.as_str()));
         assert_eq!(cells.collect::<Vec<_>>(), [(Some("known"), None, ""), (None, Some(1), "one?")]);
         answer(&scene, "run", 3_000);
         let claimed =
             block_on(cvm.claim(&["mail".to_owned()], "postman", Millis::seconds(30))).unwrap().unwrap().claimed;
-        let mail = CallListing { kind: Some("mail".to_owned()), open: true, ..CallListing::default() };
+        let mail = ListCalls { kind: Some("mail".to_owned()), open: true, ..ListCalls::default() };
         let row = block_on(cvm.calls(&mail)).unwrap().items.remove(0);
         assert_eq!((row.args, row.claim.unwrap().owner.as_deref()), (json!({"to": "ada"}), Some("postman")));
         let fail = Fail {
@@ -275,7 +275,7 @@ fn calls_are_distinguished_by_their_outcome() {
             "cc answered, cc answered, mail failed, cc defaulted, cc timed_out, timer defaulted, cc open, cc open";
         assert_eq!(cells.collect::<Vec<_>>().join(", "), expected);
         assert_eq!(rows[2].error.as_ref().map(|error| error.message.as_str()), Some("unknown here"));
-        let open = block_on(cvm.calls(&CallListing { open: true, ..of_run })).unwrap().items;
+        let open = block_on(cvm.calls(&ListCalls { open: true, ..of_run })).unwrap().items;
         assert_eq!(open, rows[6..]);
         let latency = block_on(cvm.latency(Some("ends"))).unwrap();
         let outcomes =
@@ -300,13 +300,13 @@ fn log_continues_after_any_row_in_order() {
         let cvm = scene.cvm();
         let logs = |after: Option<&LogRow>, limit| {
             let cursor = after.map(LogRow::cursor);
-            block_on(cvm.logs(&LogListing { cursor, limit, ..LogListing::of_execution("waits") })).unwrap()
+            block_on(cvm.logs(&ListLogs { cursor, limit, ..ListLogs::of_execution("waits") })).unwrap()
         };
         let whole = logs(None, None);
         assert!(whole.items.is_sorted_by_key(|row| (row.timestamp, row.id.clone())));
         assert_eq!((whole.items.is_empty(), &whole.next), (false, &None));
         // Page by page, with the cursor of the page before or after its last row.
-        let mut listing = LogListing { limit: Some(1), ..LogListing::of_execution("waits") };
+        let mut listing = ListLogs { limit: Some(1), ..ListLogs::of_execution("waits") };
         let (mut paged, mut after_rows) = (Vec::new(), Vec::new());
         loop {
             let page = block_on(cvm.logs(&listing)).unwrap();
@@ -320,9 +320,9 @@ fn log_continues_after_any_row_in_order() {
         }
         assert_eq!((&paged, paged.len() > 1), (&whole.items, true));
         // The cursor of a list that begins after a row continues after its own page.
-        listing = LogListing { cursor: paged.first().map(LogRow::cursor), limit: Some(1), ..LogListing::default() };
+        listing = ListLogs { cursor: paged.first().map(LogRow::cursor), limit: Some(1), ..ListLogs::default() };
         listing.cursor = block_on(cvm.logs(&listing)).unwrap().next;
-        let all = block_on(cvm.logs(&LogListing::default())).unwrap().items;
+        let all = block_on(cvm.logs(&ListLogs::default())).unwrap().items;
         let at = all.iter().position(|row| row.id == paged[0].id).unwrap();
         assert_eq!(block_on(cvm.logs(&listing)).unwrap().items, all[at + 2..at + 3]);
         // No more rows yet; then the rows written since.
@@ -332,8 +332,8 @@ fn log_continues_after_any_row_in_order() {
         let rest = logs(last, None).items;
         assert_eq!(rest.last().unwrap().event, "complete");
         assert_eq!(logs(None, None).items, [whole.items, rest].concat());
-        assert_eq!(block_on(cvm.logs(&LogListing::of_execution("missing"))).unwrap(), Page::new(vec![], None));
-        let nowhere = LogListing { cursor: Some("nowhere".to_owned()), ..LogListing::default() };
+        assert_eq!(block_on(cvm.logs(&ListLogs::of_execution("missing"))).unwrap(), Page::new(vec![], None));
+        let nowhere = ListLogs { cursor: Some("nowhere".to_owned()), ..ListLogs::default() };
         assert_eq!(error_code(block_on(cvm.logs(&nowhere))), ErrorCode::INVALID);
     });
 }
@@ -358,7 +358,7 @@ fn programs_and_their_versions_are_listed() {
         let summary: ProgramSummary = runstate::value::from_value(&json!(program)).unwrap();
         assert_eq!((&summary, program.source.as_str()), (asks, ASKS));
         assert!(!program.bytecode.is_empty());
-        let of_program = |name: &str| VersionListing { name: name.to_owned(), ..VersionListing::default() };
+        let of_program = |name: &str| ListVersions { name: name.to_owned(), ..ListVersions::default() };
         let versions = block_on(cvm.versions(&of_program("asks"))).unwrap().items;
         assert_eq!(versions.iter().map(|v| v.program_version).collect::<Vec<_>>(), [2, 1]);
         let old = block_on(cvm.version("asks", 1)).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use runstate::client::Cvm;
 use runstate::domain::cvm::HISTORY;
-use runstate::domain::cvm::{CallListing, LogListing, LogRow};
+use runstate::domain::cvm::{ListCalls, ListLogs, LogRow};
 use runstate::legacy::LegacyDirectory;
 use runstate::schema::Query;
 use runstate::store::Freshness;
@@ -72,7 +72,7 @@ impl LegacyDirectoryBuilder {
 
 /// The calls of an execution: step, prompt, outcome.
 async fn calls(engine: &Engine, id: &str) -> Vec<(u64, String, String)> {
-    let listing = CallListing { execution: Some(id.to_owned()), ..CallListing::default() };
+    let listing = ListCalls { execution: Some(id.to_owned()), ..ListCalls::default() };
     let mut calls = Cvm::new(engine).calls(&listing).await.unwrap().items;
     calls.sort_by_key(|call| call.step);
     calls
@@ -181,14 +181,14 @@ async fn history_is_imported_and_its_answers_become_calls() {
     let report = directory.import_into(&engine).await;
     assert_eq!(skipped(&report), [("history entry", "torn"), ("history", "gone")]);
     engine.sweep(engine.now(), 100).await.unwrap();
-    let rows = Cvm::new(&engine).logs(&LogListing::of_execution("ended")).await.unwrap().items;
+    let rows = Cvm::new(&engine).logs(&ListLogs::of_execution("ended")).await.unwrap().items;
     let steps: Vec<&Json> = rows.iter().map(|row| &row.details["step"]).collect();
     assert_eq!(steps, [8, 9, 10]);
     assert!(rows.iter().all(|row| row.event == "history"), "{rows:?}");
-    let two = LogListing { limit: Some(2), ..LogListing::of_execution("ended") };
+    let two = ListLogs { limit: Some(2), ..ListLogs::of_execution("ended") };
     let first = Cvm::new(&engine).logs(&two).await.unwrap();
     let cursor = first.items.last().map(LogRow::cursor);
-    let second = Cvm::new(&engine).logs(&LogListing { cursor, ..two }).await.unwrap();
+    let second = Cvm::new(&engine).logs(&ListLogs { cursor, ..two }).await.unwrap();
     assert_eq!((&[first.items, second.items].concat(), first.next.is_some(), second.next), (&rows, true, None));
     assert_eq!(rows[1].details["variables"], json!({"email": "e"}));
     assert_eq!(rows[1].details["stack"], json!(["Is this email urgent?"]));

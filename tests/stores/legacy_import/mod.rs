@@ -7,7 +7,7 @@ mod scene;
 
 use runstate::client::Cvm;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{LogListing, Start, Status};
+use runstate::domain::cvm::{ListLogs, Start, Status};
 use runstate::engine::{Engine, Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::legacy::{self, LegacyImportReport};
@@ -175,7 +175,7 @@ async fn calls_and_logs_are_imported() {
     let cvm = Cvm::new(&engine);
     let latency = cvm.latency(Some("email_processor")).await.unwrap();
     assert_eq!((latency.answered, latency.max_ms), (2, Some(Millis(2000))));
-    let logs = cvm.logs(&LogListing::of_execution(WAITING)).await.unwrap();
+    let logs = cvm.logs(&ListLogs::of_execution(WAITING)).await.unwrap();
     assert_eq!(logs.items.len(), 1);
 }
 

@@ -71,8 +71,8 @@ pub trait EntityQueries: Entity + MaybeSync {
     }
 
     /// The query for all documents in the order of the list.
-    fn list() -> EntityList<Self> {
-        EntityList::default()
+    fn list() -> ListEntities<Self> {
+        ListEntities::default()
     }
 }
 
@@ -107,7 +107,7 @@ pub struct ShowEntity<E: EntityQueries> {
 /// Errors: `invalid` (the cursor is not of this list).
 #[derive(Clone, Debug, OperationName)]
 #[operation(name = E::LIST.signature.name)]
-pub struct EntityList<E: EntityQueries> {
+pub struct ListEntities<E: EntityQueries> {
     list: DocumentList,
     entity: PhantomData<fn() -> E>,
 }
@@ -121,13 +121,13 @@ struct DocumentList {
     cursor: Option<String>,
 }
 
-impl<E: EntityQueries> Default for EntityList<E> {
+impl<E: EntityQueries> Default for ListEntities<E> {
     fn default() -> Self {
         Self { list: DocumentList::default(), entity: PhantomData }
     }
 }
 
-impl<E: EntityQueries> EntityList<E> {
+impl<E: EntityQueries> ListEntities<E> {
     /// Only documents whose field has this value, or one of these values if it is a list. A field that is a list must
     /// contain the value.
     pub fn filter(mut self, field: &'static str, value: impl Into<Json>) -> Self {
@@ -154,7 +154,7 @@ impl<E: EntityQueries> EntityList<E> {
     }
 }
 
-impl<E: EntityQueries> EntityList<E> {
+impl<E: EntityQueries> ListEntities<E> {
     /// The query for the page.
     pub fn query(&self) -> Query {
         let declaration = ListDeclaration { condition: E::CONDITION, sort: E::SORT, fields: E::ROW_FIELDS };
@@ -189,7 +189,7 @@ impl<E: EntityQueries> DomainQuery for ShowEntity<E> {
     }
 }
 
-impl<E: EntityQueries> Parameters for EntityList<E> {
+impl<E: EntityQueries> Parameters for ListEntities<E> {
     const PARAMETERS: &'static [ParameterDeclaration] = E::LIST_PARAMETERS.0;
     const DESCRIBED: &'static [DescribedParameter] = E::LIST_PARAMETERS.1;
 
@@ -256,7 +256,7 @@ fn is_list(collection: &Collection, field: &str) -> bool {
     collection.fields.iter().any(|declared| declared.name == field && declared.kind == Kind::List)
 }
 
-impl<E: EntityQueries> DomainQuery for EntityList<E> {
+impl<E: EntityQueries> DomainQuery for ListEntities<E> {
     type Output = Page<E::Row>;
 
     fn reads(&self, _: &View) -> ReadSet {

@@ -43,6 +43,7 @@ pub use description::{DescribedParameter, filter_schema, parameter_schema, sort_
 pub use due::{DueKind, DueRow, DueRule};
 pub use entity_queries::{EntityList, EntityQueries, ShowEntity};
 #[doc(hidden)]
+pub use entity_queries::{EntityQueries, ListEntities, ShowEntity};
 pub use entity_queries::{EntityParameters, list_parameters};
 pub use parameter::check_names;
 pub use parameter::{

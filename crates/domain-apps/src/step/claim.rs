@@ -207,13 +207,13 @@ impl Command for FailStep {
 /// The result may miss recent commits of other processes. Errors: `limit` (more than 16 names).
 #[derive(Debug, Operation)]
 #[operation(name = QueuedStep::NAMES.next_available, query, command = NextAvailable<QueuedStep>)]
-pub struct NextStepAvailable {
+pub struct NextAvailableStep {
     /// The names of steps, at most 16.
     names: Vec<String>,
 }
 
-impl From<NextStepAvailable> for NextAvailable<QueuedStep> {
-    fn from(parameters: NextStepAvailable) -> Self {
+impl From<NextAvailableStep> for NextAvailable<QueuedStep> {
+    fn from(parameters: NextAvailableStep) -> Self {
         Self::new(&parameters.names)
     }
 }

@@ -17,7 +17,7 @@ use runstate_core::schema::{Entity, State, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
 
-pub use claim::{ClaimStep, CompleteStep, FailStep, FailedStep, NextStepAvailable};
+pub use claim::{ClaimStep, CompleteStep, FailStep, FailedStep, NextAvailableStep};
 pub use commands::{RetryStep, SkipStep};
 pub use queue::QueuedStep;
 pub use work::{ClaimedStep, StepWork};

@@ -22,7 +22,7 @@ use crate::call::{CC_HISTORY, CallView, TIMER};
 /// Errors: `invalid` (the cursor is not of this list).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.calls", cli = "calls", query)]
-pub struct CallListing {
+pub struct ListCalls {
     /// Only calls of this execution.
     pub execution: Option<String>,
     /// Only calls of executions of this program.
@@ -53,7 +53,7 @@ pub struct SlowestCalls {
     pub cursor: Option<String>,
 }
 
-impl DomainQuery for CallListing {
+impl DomainQuery for ListCalls {
     type Output = Page<CallView>;
 
     fn reads(&self, _: &View) -> ReadSet {
@@ -94,7 +94,7 @@ pub(super) fn asked_non_timer_calls(program: Option<&str>) -> Filter {
     Filter::And(vec![asked_calls(program), Filter::Ne("kind".to_owned(), TIMER.into())])
 }
 
-impl CallListing {
+impl ListCalls {
     pub(super) fn query(&self) -> Query {
         let equal = |path: &str, value: &String| Filter::Eq(path.to_owned(), value.as_str().into());
         // An execution has few open calls and a long history. A condition within an `Or` does not select an index, so

@@ -26,7 +26,7 @@ const HISTORY_EVENT: &str = "history";
 /// Errors: `invalid` (the cursor is not of a log), `usage` (the event is unknown).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.logs", cli = "logs", query)]
-pub struct LogListing {
+pub struct ListLogs {
     /// Only rows of this execution; by default of all.
     pub execution: Option<String>,
     /// Only this event: `instruction`, `cc_call`, `error`, `complete`, `history`.
@@ -48,7 +48,7 @@ struct LogCursor {
     id: String,
 }
 
-impl LogListing {
+impl ListLogs {
     /// The log of one execution.
     pub fn of_execution(id: &str) -> Self {
         Self { execution: Some(id.to_owned()), ..Self::default() }
@@ -90,7 +90,7 @@ impl LogListing {
     }
 }
 
-impl DomainQuery for LogListing {
+impl DomainQuery for ListLogs {
     type Output = Page<LogRow>;
 
     fn check(&self) -> Result<(), Rejection> {
@@ -132,7 +132,7 @@ impl DomainQuery for LogListing {
 }
 
 impl LogRow {
-    /// Its position in the log, as [`LogListing::cursor`] takes it.
+    /// Its position in the log, as [`ListLogs::cursor`] takes it.
     pub fn cursor(&self) -> String {
         format!("{}:{}", self.timestamp.as_millis(), self.id)
     }

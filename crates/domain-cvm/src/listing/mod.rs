@@ -9,10 +9,10 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{CallListing, SlowestCalls};
+pub use calls::{ListCalls, SlowestCalls};
 pub use executions::{CountFinished, ExecutionSummary, Overview, ShowOverview};
-pub use logs::LogListing;
-pub use programs::{ProgramSummary, ShowProgram, ShowVersion, ShowVersionOf, VersionListing, VersionSummary};
+pub use logs::ListLogs;
+pub use programs::{ListVersions, ProgramSummary, ShowProgram, ShowVersion, ShowVersionOf, VersionSummary};
 pub use stats::{CountStatuses, Latency, LatencyByKind, LatencyByProgram, MetricStats, ShowLatency, ShowStats, Stats};
 
 /// The name of the query that reads the rows of a list.

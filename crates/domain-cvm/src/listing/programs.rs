@@ -28,7 +28,7 @@ pub struct ShowProgram {
 /// Errors: `not_found` (the program), `invalid` (the cursor is not of this list).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.versions", cli = "program history", query)]
-pub struct VersionListing {
+pub struct ListVersions {
     /// The name of the program.
     #[operation(subject)]
     pub name: String,
@@ -118,7 +118,7 @@ impl DomainQuery for ShowProgram {
     }
 }
 
-impl DomainQuery for VersionListing {
+impl DomainQuery for ListVersions {
     type Output = Page<VersionSummary>;
 
     fn reads(&self, view: &View) -> ReadSet {
@@ -135,7 +135,7 @@ impl DomainQuery for VersionListing {
     }
 }
 
-impl VersionListing {
+impl ListVersions {
     /// The versions of the program with this id.
     pub(super) fn query(&self, program: &str) -> Query {
         let query = Query::of(&PROGRAM_VERSIONS).eq("programId", program).sort("programVersion", Descending);

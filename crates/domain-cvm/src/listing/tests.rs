@@ -13,7 +13,7 @@ use runstate_value::Json;
 use runstate_value::time::Timestamp;
 use serde_json::json;
 
-use super::{CallListing, LogListing, ShowOverview, VersionListing};
+use super::{ListCalls, ListLogs, ListVersions, ShowOverview};
 use crate::{CC_HISTORY, DOMAIN, EXECUTION_LOGS, EXECUTIONS, ExecutionHead, PROGRAM_VERSIONS};
 
 /// Number of executions, of calls, and of log rows of execution `e7`.
@@ -98,13 +98,13 @@ fn listing_active_executions_skips_ended_ones() {
 fn a_page_examines_its_rows_and_one_more() {
     let tables = populated_tables();
     let limit = Some(5);
-    let of_one = CallListing { execution: Some("e7".to_owned()), limit, ..CallListing::default() };
-    let of_a_kind = CallListing { kind: Some("cc".to_owned()), open: true, limit, ..CallListing::default() };
-    let of_all = CallListing { open: true, limit, ..CallListing::default() };
-    let newest = CallListing { limit, ..CallListing::default() };
+    let of_one = ListCalls { execution: Some("e7".to_owned()), limit, ..ListCalls::default() };
+    let of_a_kind = ListCalls { kind: Some("cc".to_owned()), open: true, limit, ..ListCalls::default() };
+    let of_all = ListCalls { open: true, limit, ..ListCalls::default() };
+    let newest = ListCalls { limit, ..ListCalls::default() };
     let history = ExecutionHead::list().filter("programName", "even").limit(5);
-    let versions = VersionListing { limit, ..VersionListing::default() };
-    let log = LogListing { execution: Some("e7".to_owned()), limit, ..LogListing::default() };
+    let versions = ListVersions { limit, ..ListVersions::default() };
+    let log = ListLogs { execution: Some("e7".to_owned()), limit, ..ListLogs::default() };
     let cases = [
         ("history", history.query(), "e298 e296 e294 e292 e290"),
         ("calls of an execution", of_one.query(), "c0 c1 c2 c3 c4"),
@@ -119,7 +119,7 @@ fn a_page_examines_its_rows_and_one_more() {
         assert_eq!((found.join(" "), examined), (expected.to_owned(), 6), "{name}");
     }
     // After a cursor within one millisecond, the rows of that millisecond are examined again, ten here.
-    let rest = LogListing { cursor: Some("20:l204".to_owned()), ..log };
+    let rest = ListLogs { cursor: Some("20:l204".to_owned()), ..log };
     let (found, examined) = run_query(&tables, &rest.query(&EXECUTION_LOGS).unwrap());
     assert_eq!((found.join(" "), examined <= 11), ("l205 l206 l207 l208 l209".to_owned(), true), "{examined}");
 }
@@ -127,7 +127,7 @@ fn a_page_examines_its_rows_and_one_more() {
 #[test]
 fn the_next_page_continues_at_the_same_cost() {
     let tables = populated_tables();
-    let mut listing = CallListing { open: true, limit: Some(5), ..CallListing::default() };
+    let mut listing = ListCalls { open: true, limit: Some(5), ..ListCalls::default() };
     let (first, _) = query_counted(&tables, &listing.query()).unwrap();
     listing.cursor = first.next;
     let (found, examined) = run_query(&tables, &listing.query());
@@ -136,15 +136,14 @@ fn the_next_page_continues_at_the_same_cost() {
 
 #[test]
 fn open_calls_of_a_program_examine_only_open_calls() {
-    let listing =
-        CallListing { program: Some("even".to_owned()), open: true, limit: Some(50), ..CallListing::default() };
+    let listing = ListCalls { program: Some("even".to_owned()), open: true, limit: Some(50), ..ListCalls::default() };
     let (found, examined) = run_query(&populated_tables(), &listing.query());
     assert_eq!((found.len(), examined), (12, 12));
 }
 
 #[test]
 fn open_calls_of_an_execution_skip_its_closed_calls() {
-    let mut listing = CallListing { execution: Some("e7".to_owned()), open: true, ..CallListing::default() };
+    let mut listing = ListCalls { execution: Some("e7".to_owned()), open: true, ..ListCalls::default() };
     let (found, examined) = run_query(&populated_tables(), &listing.query());
     assert_eq!((found.join(" "), examined), ("c0 c1 c2 c3 c4 c5 c6 c7".to_owned(), 8));
     (listing.kind, listing.program) = (Some("mail".to_owned()), Some("even".to_owned()));
@@ -153,9 +152,9 @@ fn open_calls_of_an_execution_skip_its_closed_calls() {
 
 #[test]
 fn page_size_is_capped() {
-    let listing = CallListing { limit: Some(u32::MAX), ..CallListing::default() };
+    let listing = ListCalls { limit: Some(u32::MAX), ..ListCalls::default() };
     assert_eq!(listing.query().limit, Some(runstate_core::limits::MAX_PAGE_ROWS));
-    assert_eq!(CallListing::default().query().limit, Some(runstate_core::limits::PAGE_ROWS));
+    assert_eq!(ListCalls::default().query().limit, Some(runstate_core::limits::PAGE_ROWS));
 }
 
 #[test]

@@ -161,10 +161,10 @@ impl Command for FailVerification {
 /// Finds when a checkpoint may be claimed next; null: none waits. It may miss recent commits of other processes.
 #[derive(Debug, Operation)]
 #[operation(name = QueuedVerification::NAMES.next_available, query, command = NextAvailable<QueuedVerification>)]
-pub struct NextVerification {}
+pub struct NextAvailableVerification {}
 
-impl From<NextVerification> for NextAvailable<QueuedVerification> {
-    fn from(_: NextVerification) -> Self {
+impl From<NextAvailableVerification> for NextAvailable<QueuedVerification> {
+    fn from(_: NextAvailableVerification) -> Self {
         Self::new(&[])
     }
 }

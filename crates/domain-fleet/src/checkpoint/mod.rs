@@ -23,7 +23,9 @@ use runstate_value::time::Timestamp;
 
 use super::codes;
 use super::numeric::Numeric;
-pub use claim::{ClaimVerification, CompleteVerification, FailVerification, FailedVerification, NextVerification};
+pub use claim::{
+    ClaimVerification, CompleteVerification, FailVerification, FailedVerification, NextAvailableVerification,
+};
 pub use commands::{CheckpointSummary, CreateCheckpoint, DeleteCheckpoint, DeletedCheckpoint};
 pub use queue::QueuedVerification;
 pub(super) use tree::CheckpointPath;
