@@ -400,7 +400,7 @@ async fn call_fleet(recorder: &mut RecordedCalls) {
     recorder.call("fleet.verification.nextAvailable", json!({})).await;
     for end in ["release", "fail", "complete"] {
         let work = recorder.call("fleet.verification.claim", json!({"owner": "w", "leaseMs": 60_000})).await;
-        let mut claim = json!({"checkpointUuid": work["checkpointUuid"], "token": work["token"]});
+        let mut claim = json!({"id": work["id"], "token": work["token"]});
         recorder.call("fleet.verification.heartbeat", claim.clone()).await;
         let name = match end {
             "release" => "fleet.verification.release",
@@ -413,7 +413,7 @@ async fn call_fleet(recorder: &mut RecordedCalls) {
         recorder.call(name, claim).await;
     }
     while let work @ Json::Object(_) = recorder.call("fleet.verification.claim", json!({"owner": "w"})).await {
-        let failed = json!({"checkpointUuid": work["checkpointUuid"], "token": work["token"], "failure": "damaged"});
+        let failed = json!({"id": work["id"], "token": work["token"], "failure": "damaged"});
         recorder.call("fleet.verification.complete", failed).await;
     }
     // One of the three is the current one, and the one of the machine is in use.

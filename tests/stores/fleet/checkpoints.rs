@@ -33,7 +33,7 @@ impl FleetScene {
 }
 
 fn claim_of(work: &Json) -> Json {
-    json!({"checkpointUuid": work["checkpointUuid"], "token": work["token"]})
+    json!({"id": work["id"], "token": work["token"]})
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn verified_checkpoints_become_current_unless_a_newer_one_is() {
     }
     let mut claims: Vec<Json> = (0..3).map(|_| scene.claim()).collect();
     assert!(scene.claim().is_null());
-    claims.sort_by_key(|claim| claim["checkpointUuid"] != ids[1]);
+    claims.sort_by_key(|claim| claim["id"] != ids[1]);
     for claim in claims {
         scene.ok("verification.complete", claim_of(&claim));
         assert_eq!(scene.current(), ids[1]);
@@ -96,10 +96,10 @@ fn a_lease_out_of_bounds_and_the_token_of_another_claim_are_refused() {
     scene.host.clock.advance(Millis(1));
     let second = scene.claim();
     for lease in [0, days_31] {
-        let heartbeat = json!({"checkpointUuid": first["checkpointUuid"], "token": first["token"], "leaseMs": lease});
+        let heartbeat = json!({"id": first["id"], "token": first["token"], "leaseMs": lease});
         assert_eq!(scene.code("verification.heartbeat", heartbeat), "invalid");
     }
-    let mixed = json!({"checkpointUuid": first["checkpointUuid"], "token": second["token"]});
+    let mixed = json!({"id": first["id"], "token": second["token"]});
     for name in ["heartbeat", "complete", "release"] {
         assert_eq!(scene.code(&format!("verification.{name}"), mixed.clone()), "stale_claim");
     }
@@ -210,7 +210,7 @@ fn checkpoints_that_something_needs_are_not_deleted() {
     scene.checkpoint(json!({"type": "automatic", "machineUuid": machine, "parentUuid": first}));
     delete(&one).unwrap();
     assert_eq!(scene.code("checkpoint.show", json!({"id": one})), "not_found");
-    assert!(scene.items("verification.list", json!({})).iter().all(|row| row["checkpointUuid"] != one));
+    assert!(scene.items("verification.list", json!({})).iter().all(|row| row["id"] != one));
     scene.verify();
 }
 

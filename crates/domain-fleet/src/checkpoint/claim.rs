@@ -50,7 +50,7 @@ impl From<ClaimVerification> for Claim<QueuedVerification> {
 pub struct CompleteVerification {
     /// The checkpoint.
     #[operation(subject)]
-    pub checkpoint_uuid: String,
+    pub uuid: String,
     /// The fencing token of the claim.
     pub token: u64,
     /// Why it is damaged; by default it is complete.
@@ -61,17 +61,17 @@ impl Command for CompleteVerification {
     type Output = CheckpointSummary;
 
     fn subject(&self) -> Option<Key> {
-        Some(Key::new(&Checkpoint::COLLECTION, &self.checkpoint_uuid))
+        Some(Key::new(&Checkpoint::COLLECTION, &self.uuid))
     }
 
     fn reads(&self, _: &View) -> ReadSet {
-        let reads = ReadSet::entity::<QueuedVerification>(&self.checkpoint_uuid);
-        reads.with_entity::<Checkpoint>(&self.checkpoint_uuid)
+        let reads = ReadSet::entity::<QueuedVerification>(&self.uuid);
+        reads.with_entity::<Checkpoint>(&self.uuid)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CheckpointSummary>, Rejection> {
-        let queued = claimed::<QueuedVerification>(view, &self.checkpoint_uuid, self.token)?;
-        let mut checkpoint = view.entity::<Checkpoint>(&self.checkpoint_uuid)?;
+        let queued = claimed::<QueuedVerification>(view, &self.uuid, self.token)?;
+        let mut checkpoint = view.entity::<Checkpoint>(&self.uuid)?;
         let mut decision = Decision::new(()).change(queued.delete());
         match &self.failure {
             Some(failure) => {
@@ -83,7 +83,7 @@ impl Command for CompleteVerification {
                 let current = project.entity.current_checkpoint_uuid.as_deref();
                 let current = current.map(|id| view.entity::<Checkpoint>(id)).transpose()?;
                 if current.is_none_or(|current| current.entity.created_at <= checkpoint.entity.created_at) {
-                    project.entity.current_checkpoint_uuid = Some(self.checkpoint_uuid.clone());
+                    project.entity.current_checkpoint_uuid = Some(self.uuid.clone());
                 }
                 decision = decision.save(project, ctx.now)?;
             }
@@ -102,7 +102,7 @@ impl Command for CompleteVerification {
 pub struct FailVerification {
     /// The checkpoint.
     #[operation(subject)]
-    pub checkpoint_uuid: String,
+    pub uuid: String,
     /// The fencing token of the claim.
     pub token: u64,
     /// The message of the error.
@@ -149,11 +149,11 @@ impl Command for FailVerification {
     type Output = FailedVerification;
 
     fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<QueuedVerification>(&self.checkpoint_uuid)
+        ReadSet::entity::<QueuedVerification>(&self.uuid)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedVerification>, Rejection> {
-        let queued = claimed::<QueuedVerification>(view, &self.checkpoint_uuid, self.token)?;
+        let queued = claimed::<QueuedVerification>(view, &self.uuid, self.token)?;
         end_attempt(view, ctx, queued, &self.message, self.permanent)
     }
 }

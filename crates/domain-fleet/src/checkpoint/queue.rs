@@ -51,7 +51,6 @@ impl Leased for QueuedVerification {
     type Claimed = CheckpointWork;
 
     const NAMES: LeaseNames = lease_names!("fleet.verification");
-    const ID: &'static str = "checkpointUuid";
 
     fn lease(&self) -> Option<Lease> {
         self.lease.get()
@@ -70,7 +69,7 @@ impl Leased for QueuedVerification {
         _ = view.entity::<Checkpoint>(&row.entity.checkpoint_uuid)?;
         let lease = claim.begin(&mut row.entity, ctx.now)?;
         let work = CheckpointWork {
-            checkpoint_uuid: row.entity.checkpoint_uuid.clone(),
+            uuid: row.entity.checkpoint_uuid.clone(),
             project_uuid: row.entity.project_uuid.clone(),
             token: lease.token,
             until: lease.available_at,

@@ -13,7 +13,7 @@ use super::{CheckpointSummary, QueuedVerification};
 #[derive(Wire, Clone, Debug, PartialEq)]
 pub struct CheckpointWork {
     /// The checkpoint.
-    pub checkpoint_uuid: String,
+    pub uuid: String,
     /// Its project.
     pub project_uuid: String,
     /// The fencing token, which completing it needs.
@@ -34,7 +34,7 @@ impl WorkItem for CheckpointWork {
     type Status = CheckpointSummary;
 
     fn id(&self) -> &str {
-        &self.checkpoint_uuid
+        &self.uuid
     }
 
     fn token(&self) -> u64 {
@@ -52,7 +52,7 @@ impl WorkItem for CheckpointWork {
     /// The answer is null if the checkpoint is complete, or a text that says why it is damaged.
     fn complete(&self, _: &str, answer: Json) -> impl Command<Output = CheckpointSummary> {
         let failure = (!answer.is_null()).then(|| answer.as_str().map_or_else(|| answer.to_string(), str::to_owned));
-        CompleteVerification { checkpoint_uuid: self.checkpoint_uuid.clone(), token: self.token, failure }
+        CompleteVerification { uuid: self.uuid.clone(), token: self.token, failure }
     }
 
     /// All verifications are tried as often, so the numbers of `backoff` are not used.
@@ -63,7 +63,7 @@ impl WorkItem for CheckpointWork {
         backoff: Option<Backoff>,
     ) -> impl Command<Output: Into<Option<Timestamp>>> {
         FailVerification {
-            checkpoint_uuid: self.checkpoint_uuid.clone(),
+            uuid: self.uuid.clone(),
             token: self.token,
             message: failure.message.clone(),
             permanent: backoff.is_none(),
