@@ -53,7 +53,7 @@ pub use configuration::{
 pub use delivery::{CompleteDelivery, Delivery, DeliveryState, DeliveryWork, FailDelivery};
 pub use execution::{
     AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, AppExecutionSummary, CancelExecution,
-    GraphProgress, Removal, RemoveExecution, StartExecution, StepProgress,
+    ExecutionError, GraphProgress, Removal, RemoveExecution, StartExecution, StepProgress,
 };
 pub use metrics::{
     ExecutionMetrics, ListMetrics, MetricSample, MetricSummary, MetricValues, RecordMetrics, RecordedMetrics,

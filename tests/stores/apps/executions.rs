@@ -101,7 +101,7 @@ fn a_final_failure_lets_no_step_begin_and_waits_for_those_that_run() {
         (scene.status(), scene.statuses()),
         ("running".to_owned(), "1 failed, 2 running, 3 pending, 4 pending".to_owned())
     );
-    assert_eq!(scene.show()["error"], json!({"message": "a broke", "step_id": 1, "step_name": "a"}));
+    assert_eq!(scene.show()["error"], json!({"message": "a broke", "stepId": 1, "stepName": "a"}));
     assert!(scene.claim("c").is_null());
     scene.check();
     // It succeeds late, and is undone.
@@ -242,7 +242,7 @@ fn completed_steps_are_undone_in_reverse_order() {
     // A step that undoes another one fails: the execution has failed, and it may be retried.
     scene.ok("step.fail", claim_of(&cancel, json!({"message": "no network", "permanent": true})));
     assert_eq!(scene.status(), "failed");
-    assert_eq!(scene.show()["error"]["step_name"], "ship");
+    assert_eq!(scene.show()["error"]["stepName"], "ship");
     assert_eq!(scene.statuses(), "1 completed, 2 completed, 3 completed, 4 failed, -1 failed, -2 completed");
     assert_eq!(scene.code("step.retry", json!({"executionId": "e", "stepId": 4})), "compensated");
     scene.check();

@@ -121,7 +121,7 @@ fn the_body_is_a_bounded_summary_of_the_document() {
         json!({"type": "apps.execution.failed", "timestamp": "2024-01-20T10:00:00Z", "data": {
             "id": "e", "appId": 1, "appName": "suite", "userId": "u", "version": "1.0.0", "status": "failed",
             "startedAt": "2024-01-20T10:00:00Z", "completedAt": "2024-01-20T10:00:00Z", "durationMs": 0,
-            "error": {"message": message, "step_id": 1, "step_name": "a"}
+            "error": {"message": message, "stepId": 1, "stepName": "a"}
         }})
     );
     let step = &of("apps.step.failed")["data"];
@@ -338,6 +338,7 @@ fn ended_deliveries_expire() {
     let test = scene.ok("subscription.test", json!({"id": "s"}));
     let dead = claim(&scene).unwrap();
     assert_eq!((&json!(dead.id()), &*dead.delivery.event), (&test, "apps.subscription.test"));
+    assert_eq!(dead.delivery.data, *json!({"subscriptionId": "s"}).as_object().unwrap());
     assert_eq!(fail(&scene, &dead, true), None);
     scene.after(Millis(Millis::days(7).0 - 1));
     assert_eq!(deliveries(&scene).len(), 2);

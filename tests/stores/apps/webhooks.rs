@@ -212,7 +212,7 @@ async fn a_failure_notifies_a_receiver_with_a_signed_message() {
     assert_eq!((&json!(message.id), &json!(204)), (&delivery["id"], &delivery["responseStatus"]));
     let body: Json = serde_json::from_str(&message.body).unwrap();
     assert_eq!((&body["type"], &body["data"]["id"]), (&json!("apps.execution.failed"), &json!("e")));
-    assert_eq!(body["data"]["error"], json!({"message": "broken", "step_id": 1, "step_name": "a"}));
+    assert_eq!(body["data"]["error"], json!({"message": "broken", "stepId": 1, "stepName": "a"}));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use runstate_value::time::Timestamp;
 use serde_json::json;
 
 use super::progress::{NextStep, StepProgress};
-use super::{AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionSummary};
+use super::{AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionSummary, ExecutionError};
 use crate::codes;
 use crate::configuration::{AppConfiguration, Configuration, FailurePolicy, StepDefinition, StepInput, ValuePath};
 use crate::search::SearchEntry;
@@ -171,9 +171,7 @@ impl<'a> ExecutionDocuments<'a> {
         step.error = Some(error.clone());
         let head = &mut self.head.entity;
         if step_id > 0 && head.error.is_none() {
-            head.error = Some(json!({
-                "message": error.get("message"), "step_id": step_id, "step_name": queued.entity.step_name
-            }));
+            head.error = Some(ExecutionError::of_step(step_id, &queued.entity.step_name, &error));
         }
         self.end(queued, StepProgress::Failed)
     }

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `progress.rs` | how far an execution is, and which steps it opens next |
 //! | `documents.rs` | an execution with the documents that change with it |
+//! | `error.rs` | the error of an execution |
 //! | `commands.rs` | start and cancel |
 //! | `retention.rs` | when an execution is removed, and its removal |
 
 mod commands;
 mod documents;
+mod error;
 mod progress;
 mod retention;
 
@@ -20,6 +22,7 @@ use runstate_value::{Document, Json};
 pub(super) use commands::check_bytes;
 pub use commands::{AppExecutionSummary, CancelExecution, StartExecution};
 pub(super) use documents::ExecutionDocuments;
+pub use error::ExecutionError;
 pub use progress::{GraphProgress, StepProgress};
 pub use retention::{Removal, RemoveExecution};
 
@@ -65,9 +68,8 @@ pub struct AppExecution {
     /// Its input.
     #[entity(kind = json)]
     pub input: Option<Json>,
-    /// The error of the step that failed first: its `message`, its `step_id` and its `step_name`.
-    #[entity(kind = json)]
-    pub error: Option<Json>,
+    /// The error of the step that failed first: its `message`, its `stepId` and its `stepName`.
+    pub error: Option<ExecutionError>,
     /// Further information of the caller.
     #[entity(default)]
     pub metadata: Document,

@@ -251,7 +251,7 @@ impl Command for TestSubscription {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
         let subscription = require_active(view, &self.id)?;
-        let data = Document::from_iter([("subscription_id".to_owned(), Json::from(&*self.id))]);
+        let data = Document::from_iter([("subscriptionId".to_owned(), Json::from(&*self.id))]);
         let delivery = Delivery::new(ctx, &self.id, TEST_EVENT, ctx.now, data);
         Decision::new(delivery.id.clone()).and_insert(&delivery)?.save(subscription, ctx.now)
     }

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::Subscription;
 use crate::delivery::Delivery;
-use crate::execution::AppExecution;
+use crate::execution::{AppExecution, ExecutionError};
 use crate::step::Step;
 
 /// The events of this domain.
@@ -161,7 +161,11 @@ fn record_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) ->
         Some("cancelled") => EVENTS[2],
         _ => return Ok(()),
     };
-    record_event(&change, decision, name, event_data(&AppExecution::COLLECTION, change.after, EXECUTION_DATA))
+    let mut data = event_data(&AppExecution::COLLECTION, change.after, EXECUTION_DATA);
+    if let Some(error) = data.get_mut("error") {
+        *error = ExecutionError(error.take()).into();
+    }
+    record_event(&change, decision, name, data)
 }
 
 /// The data of a step are those of its execution too, so that a subscription may filter by app and user.
