@@ -47,10 +47,10 @@ pub fn filter_schema(collection: &Collection, field: &str) -> Schema {
     json_schema!({ "anyOf": [one, { "type": "array", "items": one }, { "type": "null" }] })
 }
 
-/// The schema of the field by which a list is sorted.
+/// The schema of the field by which a list is sorted, whose rows have the fields `row`.
 #[doc(hidden)]
-pub fn sort_schema(collection: &Collection) -> Schema {
-    optional_words(&sort_fields(collection).into_iter().map(|(name, _)| name).collect::<Vec<_>>())
+pub fn sort_schema(collection: &Collection, row: &[Field]) -> Schema {
+    optional_words(&sort_fields(collection, row).into_iter().map(|(name, _)| name).collect::<Vec<_>>())
 }
 
 fn optional_words(words: &[impl Serialize]) -> Schema {

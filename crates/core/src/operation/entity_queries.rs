@@ -194,7 +194,7 @@ impl<E: EntityQueries> Parameters for ListEntities<E> {
     const DESCRIBED: &'static [DescribedParameter] = E::LIST_PARAMETERS.1;
 
     fn read(reader: &mut ParameterReader) -> Result<Self, Mismatch> {
-        Ok(Self { list: DocumentList::read(reader, &E::COLLECTION, E::FILTERS)?, entity: PhantomData })
+        Ok(Self { list: DocumentList::read(reader, &E::COLLECTION, E::FILTERS, E::ROW_FIELDS)?, entity: PhantomData })
     }
 }
 
@@ -203,6 +203,7 @@ impl DocumentList {
         reader: &mut ParameterReader,
         collection: &Collection,
         filters: &[(&'static str, &'static str)],
+        row: &[Field],
     ) -> Result<Self, Mismatch> {
         let mut list = Self::default();
         for (name, field) in filters {
@@ -217,7 +218,7 @@ impl DocumentList {
                 list.filters.push((field, value));
             }
         }
-        let sort = reader.take::<Option<Json>>("sort")?.map(|value| read_sort(collection, value)).transpose()?;
+        let sort = reader.take::<Option<Json>>("sort")?.map(|value| read_sort(collection, row, value)).transpose()?;
         let descending = reader.take("descending")?;
         if descending && sort.is_none() {
             return Err(Mismatch::of_rule("needs `sort`, the field by which the rows are sorted").within("descending"));
@@ -268,12 +269,16 @@ impl<E: EntityQueries> DomainQuery for ListEntities<E> {
     }
 }
 
-/// The fields of a collection's ordered indexes, by which a list may be sorted: each with its name in results.
-pub(super) fn sort_fields(collection: &Collection) -> Vec<(String, &'static str)> {
+/// The fields of a collection's ordered indexes, by which a list may be sorted: each with its name in the list's rows,
+/// which have the fields `row`; empty: all.
+pub(super) fn sort_fields(collection: &Collection, row: &[Field]) -> Vec<(String, &'static str)> {
     let mut fields = Vec::new();
     let ordered = collection.indexes.iter().filter(|index| index.kind == IndexKind::Ordered);
     for (field, _) in ordered.flat_map(|index| index.fields) {
-        let name = collection.member_name(field);
+        if !row.is_empty() && !row.iter().any(|shown| shown.name == *field) {
+            continue;
+        }
+        let name = collection.member_name(field.rsplit('.').next().unwrap_or(field));
         if !fields.iter().any(|(known, _)| *known == name) {
             fields.push((name, *field));
         }
@@ -281,8 +286,8 @@ pub(super) fn sort_fields(collection: &Collection) -> Vec<(String, &'static str)
     fields
 }
 
-fn read_sort(collection: &Collection, value: Json) -> Result<&'static str, Mismatch> {
-    let fields = sort_fields(collection);
+fn read_sort(collection: &Collection, row: &[Field], value: Json) -> Result<&'static str, Mismatch> {
+    let fields = sort_fields(collection, row);
     if let Some((_, field)) = fields.iter().find(|(name, _)| value.as_str() == Some(name)) {
         return Ok(field);
     }

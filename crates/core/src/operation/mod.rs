@@ -41,10 +41,9 @@ pub use description::Description;
 #[doc(hidden)]
 pub use description::{DescribedParameter, filter_schema, parameter_schema, sort_schema};
 pub use due::{DueKind, DueRow, DueRule};
-pub use entity_queries::{EntityList, EntityQueries, ShowEntity};
 #[doc(hidden)]
-pub use entity_queries::{EntityQueries, ListEntities, ShowEntity};
 pub use entity_queries::{EntityParameters, list_parameters};
+pub use entity_queries::{EntityQueries, ListEntities, ShowEntity};
 pub use parameter::check_names;
 pub use parameter::{
     Mismatch, NoParameters, Parameter, ParameterDeclaration, ParameterReader, Parameters, nearest_name,

@@ -23,7 +23,10 @@ macro_rules! described_list {
                 $crate::operation::filter_schema(&<$entity as $crate::schema::Entity>::COLLECTION, $field)
             }),)*
             ("sort", concat!("The field by which they are sorted; by default ", $order, "."), |_| {
-                $crate::operation::sort_schema(&<$entity as $crate::schema::Entity>::COLLECTION)
+                $crate::operation::sort_schema(
+                    &<$entity as $crate::schema::Entity>::COLLECTION,
+                    <$entity as $crate::operation::EntityQueries>::ROW_FIELDS,
+                )
             }),
             ("descending", "Whether the sort is in descending order.", $crate::operation::parameter_schema::<bool>),
             (
