@@ -19,7 +19,7 @@ const limit = signal(PAGE_SIZE);
 const words = signal("");
 
 /** The listed executions; null until they are read. */
-const list = signal<{ items: ExecutionSummary[]; isComplete: boolean } | null>(null);
+const list = signal<{ items: ExecutionSummary[]; damaged: number; isComplete: boolean } | null>(null);
 
 /** Why the list cannot be read; "" if it can. */
 const failure = signal("");
@@ -29,8 +29,8 @@ export function followExecutions(rs: Runstate): void {
   const refresh = makeRefresh(async () => {
     const started = performance.now();
     try {
-      const { items, next } = await rs.cvm.list({ limit: limit.peek() });
-      list.value = { items, isComplete: next === undefined };
+      const { items, damaged = [], next } = await rs.cvm.list({ limit: limit.peek() });
+      list.value = { items, damaged: damaged.length, isComplete: next === undefined };
       failure.value = "";
     } catch (error) {
       failure.value = explain(error).text;
@@ -58,7 +58,7 @@ function moveFocus(event: KeyboardEvent): void {
 }
 
 export function ExecutionList() {
-  const { items = [], isComplete = true } = list.value ?? {};
+  const { items = [], damaged = 0, isComplete = true } = list.value ?? {};
   const shown = items.filter(matchesWords);
   return (
     <nav class="executions" aria-labelledby="executions-title" data-testid="executions">
@@ -78,6 +78,7 @@ export function ExecutionList() {
       {failure.value !== "" && (
         <p class="wrong" role="alert">The executions cannot be listed: {failure.value}</p>
       )}
+      {damaged > 0 && <p class="wrong">{formatCount(damaged, "damaged execution")} cannot be shown.</p>}
       <ul class="rows" onKeyDown={moveFocus} aria-label="Executions, newest first" data-testid="execution-list">
         {shown.map((summary) => <ExecutionRow key={summary.id} {...summary} />)}
       </ul>

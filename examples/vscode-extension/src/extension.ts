@@ -36,6 +36,18 @@ class FailureNode implements TreeNode {
   }
 }
 
+/** The number of documents that the rows below it lack. */
+class DamageNode implements TreeNode {
+  readonly children: TreeNode[] = [];
+  readonly row: Row;
+
+  constructor(damaged: string[]) {
+    const ids = [...new Set(damaged)];
+    const label = `Not shown: ${count(ids.length, "damaged document")}`;
+    this.row = { id: "damage", context: "damage", label, tooltip: ids.join("\n\n"), icon: "warning", color: "charts.red" };
+  }
+}
+
 /** The tree: the nodes of its topmost levels, one after the other. */
 class Tree implements TreeSource {
   constructor(
@@ -64,6 +76,7 @@ class Tree implements TreeSource {
   #nodes(): TreeNode[] {
     const { snapshot, failure } = this.store;
     const nodes = this.levels.flatMap((level) => level.nodes(snapshot));
+    if (snapshot.damaged.length > 0) nodes.unshift(new DamageNode(snapshot.damaged));
     return failure === undefined ? nodes : [new FailureNode(failure), ...nodes];
   }
 }

@@ -30,6 +30,8 @@ export interface Snapshot {
   calls: CallView[];
   /** Whether more calls are open than these. */
   hasMoreCalls: boolean;
+  /** Documents that the lists leave out, because they cannot be read. */
+  damaged: string[];
 }
 
 /** The collections whose changes are followed. */
@@ -58,7 +60,7 @@ const LONGEST_PAUSE_MS = 30_000;
 
 export class Store {
   #opening: Promise<Runstate> | undefined;
-  #snapshot: Snapshot = { sessions: [], executions: [], calls: [], hasMoreCalls: false };
+  #snapshot: Snapshot = { sessions: [], executions: [], calls: [], hasMoreCalls: false, damaged: [] };
   readonly #sessions = new SessionReader();
   #failure: string | undefined;
   #listeners: (() => void)[] = [];
@@ -184,14 +186,15 @@ export class Store {
   /** Shows these executions, which have not ended, and what is quick to read. */
   async #show(rs: Runstate, active: ExecutionSummary[]): Promise<void> {
     const finished = this.editor.setting("finishedExecutions");
-    const [recent, calls, sessions] = await Promise.all([
-      finished === 0 ? { items: [] } : rs.cvm.list({ limit: finished }),
+    const [recent, calls, { sessions, damaged }] = await Promise.all([
+      finished === 0 ? { items: [], damaged: [] } : rs.cvm.list({ limit: finished }),
       rs.cvm.calls({ open: true, limit: SHOWN }),
       this.#sessions.read(rs),
     ]);
     const shown = new Set(active.map(({ id }) => id));
     const executions = [...active, ...recent.items.filter(({ id }) => !shown.has(id))];
-    this.#snapshot = { sessions, executions, calls: calls.items, hasMoreCalls: calls.next !== undefined };
+    const lost = [...(recent.damaged ?? []), ...(calls.damaged ?? []), ...damaged].map(({ id }) => id);
+    this.#snapshot = { sessions, executions, calls: calls.items, hasMoreCalls: calls.next !== undefined, damaged: lost };
     this.#failure = undefined;
     this.#listeners.forEach((listener) => listener());
   }

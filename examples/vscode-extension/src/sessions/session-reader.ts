@@ -1,6 +1,6 @@
 // Reads the sessions that views show, with their tasks.
 
-import type { Runstate, Session, TaskPage } from "runstate";
+import type { DamagedDocument, Runstate, Session, TaskPage } from "runstate";
 
 /** A task of a session. The package exports another type under the name `Task`. */
 export type SessionTask = TaskPage["items"][number];
@@ -25,12 +25,13 @@ export class SessionReader {
   #rows = new Map<string, SessionRow>();
 
   /** Reads the sessions with the latest heartbeats; those that have not ended first. */
-  async read(rs: Runstate): Promise<SessionRow[]> {
-    const { items } = await rs.orchestration.session.list({ sort: "lastHeartbeat", descending: true, limit: SESSIONS });
+  async read(rs: Runstate): Promise<{ sessions: SessionRow[]; damaged: DamagedDocument[] }> {
+    const { items, damaged = [] } = await rs.orchestration.session.list({ sort: "lastHeartbeat", descending: true, limit: SESSIONS });
     const shown = items.filter((session) => !hasEnded(session) || (session.completedAt ?? 0) > Date.now() - ENDED_MS);
     const rows = await Promise.all(shown.map((session) => this.#readRow(rs, session)));
     this.#rows = new Map(rows.map((row) => [row.session.id, row]));
-    return rows.sort((a, b) => rank(a.session) - rank(b.session) || a.session.startedAt - b.session.startedAt);
+    const sessions = rows.sort((a, b) => rank(a.session) - rank(b.session) || a.session.startedAt - b.session.startedAt);
+    return { sessions, damaged };
   }
 
   /** Reads the tasks of all sessions at the next time: one of them has changed. */
