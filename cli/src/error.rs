@@ -9,6 +9,7 @@ use runstate::id::InvalidId;
 use runstate::lang::Diagnostic;
 
 use crate::exit::CliExit;
+use crate::operations::rename_operations;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -63,7 +64,9 @@ impl CliError {
 }
 
 impl From<Error> for CliError {
-    fn from(error: Error) -> Self {
+    /// A hint names the command of an operation, which is what the person can type.
+    fn from(mut error: Error) -> Self {
+        error.message = rename_operations(&error.message, |operation| operation.words.clone());
         CliError::Error(Box::new(error))
     }
 }

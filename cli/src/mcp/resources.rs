@@ -9,6 +9,8 @@ use runstate::error_code::{ErrorCategory, ErrorCode};
 use runstate::value::Document;
 use serde_json::{Value as Json, json};
 
+use crate::operations;
+
 /// The open calls of all executions.
 pub const OPEN_CALLS: &str = "runstate://calls";
 
@@ -56,6 +58,14 @@ pub async fn list(engine: &Engine, cursor: Option<String>) -> Result<ListResourc
         let resource = Resource::new(execution_uri(text("id")), text("id")).with_mime_type("application/json");
         resources.push(resource.with_description(format!("{} is {}{question}", text("programName"), text("status"))));
     }
+    for one in page["damaged"].as_array().into_iter().flatten() {
+        let text = |name: &str| one[name].as_str().unwrap_or_default();
+        let resource = Resource::new(execution_uri(text("id")), text("id"));
+        resources.push(resource.with_description(format!("It cannot be read: {}", text("reason"))));
+    }
+    if let (true, Some(last)) = (page["moreDamaged"] == true, resources.last_mut()) {
+        last.description = last.description.take().map(|text| text + "; more executions cannot be read");
+    }
     let mut result = ListResourcesResult::with_all_items(resources);
     result.next_cursor = page["next"].as_str().map(str::to_owned);
     Ok(result)
@@ -96,8 +106,10 @@ pub async fn read(engine: &Engine, uri: &str) -> Result<ReadResourceResult, Erro
 }
 
 async fn call(engine: &Engine, operation: &str, parameters: Json) -> Result<Json, Error> {
-    let Json::Object(parameters) = parameters else { return engine.call(operation, Document::new()).await };
-    engine.call(operation, parameters).await
+    let Json::Object(parameters) = parameters else {
+        return operations::call(engine, operation, Document::new()).await;
+    };
+    operations::call(engine, operation, parameters).await
 }
 
 /// The items of a page; the page itself if it also has documents that cannot be read.

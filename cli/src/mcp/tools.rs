@@ -9,7 +9,8 @@ use serde_json::{Value as Json, json};
 
 use crate::error::{CliError, usage};
 use crate::operations::arguments::paragraphs;
-use crate::operations::takes_command_id;
+use crate::operations::times::declare_as_text;
+use crate::operations::{self, rename_operations, takes_command_id};
 
 /// The operations that are served.
 pub struct ToolList(Vec<&'static Signature>);
@@ -50,9 +51,12 @@ impl ToolList {
             let hint = nearest_name(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(ErrorData::invalid_params(format!("`{name}` is not a tool{hint}"), None));
         };
-        Ok(match engine.call(signature.name, arguments).await {
+        Ok(match operations::call(engine, signature.name, arguments).await {
             Ok(result) => CallToolResult::structured(result),
-            Err(error) => CallToolResult::structured_error(json!(error)),
+            Err(mut error) => {
+                error.message = rename_operations(&error.message, |operation| tool_name(operation.signature));
+                CallToolResult::structured_error(json!(error))
+            }
         })
     }
 }
@@ -68,6 +72,7 @@ fn tool_name(signature: &Signature) -> String {
 fn tool(signature: &Signature) -> Option<Tool> {
     let description = signature.description?();
     let mut parameters = description.parameters.to_value();
+    declare_as_text(&mut parameters);
     if takes_command_id(signature) {
         parameters["properties"]["commandId"] = json!({
             "type": "string",

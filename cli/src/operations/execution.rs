@@ -9,7 +9,8 @@ use runstate::open::MissingStore;
 use runstate::value::Document;
 use serde_json::{Value as Json, json};
 
-use super::output::{Form, damage_line, lines, write_times};
+use super::output::{Form, damage_line, lines};
+use super::times::write_times;
 use super::{OperationCommand, arguments, takes_command_id};
 use crate::args::{GlobalArgs, RunArgs};
 use crate::commands::settings;

@@ -6,6 +6,7 @@
 //! | `arguments.rs` | positional arguments and flags from the schema of the parameters |
 //! | `execution.rs` | calling the operation, for one target or several, and printing its result |
 //! | `output.rs` | tables and lines from the schema of the result |
+//! | `times.rs` | times as text |
 //! | `faces.rs` | the commands that differ from what their declarations give |
 
 pub mod arguments;
@@ -13,10 +14,11 @@ mod execution;
 mod faces;
 pub mod output;
 pub mod schema;
+pub mod times;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory};
 use runstate::domain;
-use runstate::engine::{ENGINE_OPERATIONS, Error};
+use runstate::engine::{ENGINE_OPERATIONS, Engine, Error};
 use runstate::operation::{Domain, OperationKind, ParameterDeclaration, Registry, Signature};
 use runstate::value::Document;
 use serde_json::Value as Json;
@@ -31,9 +33,9 @@ use schema::ValueSchema;
 
 /// The command of an operation.
 pub struct OperationCommand {
-    signature: &'static Signature,
+    pub signature: &'static Signature,
     /// The words of the command. If a hand-written command has them, it is the command of the operation.
-    words: String,
+    pub words: String,
     face: Face,
     documentation: String,
     parameters: Json,
@@ -98,9 +100,15 @@ pub fn find(mut matches: &ArgMatches) -> Option<(OperationCommand, &ArgMatches)>
 }
 
 /// Returns a result of an operation as JSON output shows it: with times as text.
-pub fn json_result(operation: &str, mut result: Json) -> Result<Json, CliError> {
-    output::write_times(&mut result, named(operation)?.result_schema());
+pub fn json_result(operation: &str, mut result: Json) -> Result<Json, Error> {
+    times::write_times(&mut result, named(operation)?.result_schema());
     Ok(result)
+}
+
+/// Calls an operation with times as text, in its parameters and in its result.
+pub async fn call(engine: &Engine, operation: &str, mut parameters: Document) -> Result<Json, Error> {
+    times::read_times(&mut parameters, ValueSchema::new(&named(operation)?.parameters))?;
+    json_result(operation, engine.call(operation, parameters).await?)
 }
 
 /// Returns a result of an operation in lines for people.
@@ -113,9 +121,20 @@ pub async fn print_pages(session: &Session, operation: &str, parameters: Documen
     named(operation)?.print_pages(session, parameters).await
 }
 
-fn named(operation: &str) -> Result<OperationCommand, CliError> {
+/// Replaces the operations that the end of a message names, after `; `, by other names of them.
+pub fn rename_operations(message: &str, name: impl Fn(&OperationCommand) -> String) -> String {
+    let Some((problem, hint)) = message.split_once("; ") else { return message.to_owned() };
+    // The texts in backticks have the odd places.
+    let parts = hint.split('`').enumerate().map(|(place, text)| match named(text) {
+        Ok(operation) if place % 2 == 1 => name(&operation),
+        _ => text.to_owned(),
+    });
+    format!("{problem}; {}", parts.collect::<Vec<_>>().join("`"))
+}
+
+fn named(operation: &str) -> Result<OperationCommand, Error> {
     let found = signatures().find(|signature| signature.name == operation).and_then(OperationCommand::new);
-    found.ok_or_else(|| Error::internal(format!("`{operation}` is not an operation")).into())
+    found.ok_or_else(|| Error::internal(format!("`{operation}` is not an operation")))
 }
 
 /// The operations without a hand-written command.
@@ -289,5 +308,19 @@ mod tests {
             let found = operation.words().iter().try_fold(&root, |command, word| command.find_subcommand(word));
             assert!(found.is_some(), "{} has no command `{}`", signature.name, operation.words);
         }
+    }
+
+    #[test]
+    fn hints_name_commands() {
+        let named = |message: &str| rename_operations(message, |operation| operation.words.clone());
+        assert_eq!(
+            named("machine `m` does not exist; `orchestration.machine.list` lists them"),
+            "machine `m` does not exist; `machine list` lists them"
+        );
+        assert_eq!(
+            named("execution `cvm.list` does not exist; `cvm.list` lists them"),
+            "execution `cvm.list` does not exist; `list` lists them"
+        );
+        assert_eq!(named("it is not declared; did you mean `a.b`?"), "it is not declared; did you mean `a.b`?");
     }
 }

@@ -174,30 +174,3 @@ fn text(value: &Json, kind: ValueKind, now: Option<Timestamp>) -> String {
         _ => display_value(value),
     }
 }
-
-/// Writes the times of a result as RFC 3339 text, as JSON output shows them. Data of programs and people has no schema,
-/// and stays.
-pub fn write_times(value: &mut Json, schema: ValueSchema<'_>) {
-    if schema.kind() == ValueKind::Time {
-        if let Some(at) = value.as_i64() {
-            *value = Timestamp::from_millis(at).to_rfc3339().into();
-        }
-        return;
-    }
-    match value {
-        Json::Array(items) => {
-            if let Some(schema) = schema.items() {
-                items.iter_mut().for_each(|item| write_times(item, schema));
-            }
-        }
-        Json::Object(members) => {
-            for (name, member) in members {
-                if let Some(schema) = schema.property(name).or_else(|| schema.members()) {
-                    write_times(member, schema);
-                }
-            }
-        }
-        _ => return,
-    }
-    schema.variants().for_each(|variant| write_times(value, variant));
-}

@@ -64,7 +64,7 @@ impl<'a> ValueSchema<'a> {
             other => other.as_str(),
         };
         match (named, self.node["format"].as_str()) {
-            (_, Some("epoch-ms")) => ValueKind::Time,
+            _ if is_time(self.node) => ValueKind::Time,
             (_, Some("duration-ms")) => ValueKind::Duration,
             (Some("string"), _) => ValueKind::Text,
             (Some("integer" | "number"), _) => ValueKind::Number,
@@ -142,6 +142,11 @@ impl<'a> ValueSchema<'a> {
         self.property("next")?;
         self.property("items")?.items()
     }
+}
+
+/// Whether the values of a schema are times.
+pub fn is_time(schema: &Json) -> bool {
+    schema["format"] == "epoch-ms"
 }
 
 /// The documentation of a property; references have theirs beside them.

@@ -169,8 +169,7 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         "due.run", Command, RunDueParameters => DueReport, run_due
     ),
     engine_operation!(
-        /// The time at which work is next due, in milliseconds since 1970; null: not before another command. A time in
-        /// the past means now.
+        /// The time at which work is next due; null: not before another command. A time in the past means now.
         "due.next", Query, NextDueParameters => Option<Timestamp>,
         async |engine: Engine, NextDueParameters { known }, _| {
             engine.next_due(if known { Freshness::Session } else { Freshness::Linearizable }).await
@@ -300,7 +299,7 @@ struct RunDueParameters {
     run_limit: Option<RunLimit>,
     /// Only this rule; it needs `before`.
     rule: Option<String>,
-    /// Entities of that rule whose time is before this one, in milliseconds since 1970, whatever the settings say.
+    /// Entities of that rule whose time is before this one, whatever the settings say.
     before: Option<Timestamp>,
 }
 

@@ -45,7 +45,7 @@ fn each_target_of_a_bulk_command_succeeds_or_fails_alone() {
     c is paused
     --- stderr
     error: `b` is cancelled: `pause` is not possible now; nothing was changed
-    error: execution `missing` does not exist; `cvm.list` lists them
+    error: execution `missing` does not exist; `list` lists them
     ");
     assert_snapshot!(scene.run(&["unpause", "c", "a"]).expect_exit(3).text(), @"
     c is waiting_cc: Well?
@@ -66,7 +66,7 @@ fn json_output_has_one_value_per_target() {
     assert_eq!(pause, [json!({"id": "a", "status": "paused"}), json!({"id": "b", "status": "paused"})]);
     let unpause = scene.run(&["unpause", "a", "b", "--json"]).expect_exit(3).values();
     let mut shown = scene.show("b");
-    shown.as_object_mut().unwrap().remove("machine");
+    shown["machine"].take();
     assert_eq!(unpause[1], shown);
     scene.run(&["cancel", "a", "b"]).expect_exit(0);
     let deleted = scene.run(&["delete", "a", "b", "--json"]).expect_exit(0).values();

@@ -13,6 +13,11 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RunningService, ServiceError};
 use rmcp::transport::TokioChildProcess;
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
+use runstate::id::CommandId;
+use runstate::schema::{Catalog, Collection};
+use runstate::store::file::{FileStore, FileStoreOptions};
+use runstate::store::{Store as _, StoreAdmin as _};
+use runstate::testing::{BatchExt as _, batch};
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -110,6 +115,17 @@ fn a_client_loads_starts_reads_and_answers() {
         let view: Json = serde_json::from_str(&client.read(&execution.uri).await).unwrap();
         assert_eq!((&view["status"], &view["calls"][0]["prompt"]), (&json!("waiting_cc"), &json!("All fine?")));
 
+        let started = view["started"].as_str().unwrap();
+        assert!(started.ends_with('Z'), "{started}");
+        for (since, has_rows) in [(started, true), ("2999-01-01T00:00:00Z", false)] {
+            let logs = client.result("cvm_logs", json!({ "since": since })).await;
+            assert_eq!(logs["items"][0]["timestamp"].is_string(), has_rows, "{logs}");
+        }
+        let error = client.error("cvm_logs", json!({ "since": "noon" })).await;
+        assert_eq!(error["message"], "since: `noon` is not a time in RFC 3339, such as 2024-01-20T10:00:00Z");
+        let error = client.error("cvm_show", json!({ "id": "none" })).await;
+        assert_eq!(error["message"], "execution `none` does not exist; `cvm_list` lists them");
+
         let error = client.error("cvm_answer", json!({ "id": "g 1/ä", "answer": "maybe" })).await;
         assert_eq!((&error["code"], &error["details"]["choices"]), (&json!("invalid_answer"), &json!(["yes", "no"])));
         let error = client.error("cvm_start", json!({ "progam": "greet" })).await;
@@ -131,6 +147,24 @@ fn a_call_that_another_process_opens_is_notified() {
 }
 
 #[test]
+fn a_damaged_execution_is_listed_with_its_reason() {
+    static UNDECLARED: Collection = Collection::new("cvm.executions", 1);
+    let scene = CliFixture::greeting("g");
+    block_on(async {
+        let store = FileStore::open(scene.path().join("store"), FileStoreOptions::default()).await.unwrap();
+        store.migrate(&Catalog::new(&[&UNDECLARED]).unwrap()).await.unwrap();
+        store.commit(batch(CommandId::new("by hand").unwrap()).insert(&UNDECLARED, "bad", json!({}))).await.unwrap();
+        drop(store);
+        let client = McpConnection::open(&scene, &[]).await;
+        let resources = client.service.list_all_resources().await.unwrap();
+        let listed: Vec<_> = resources.iter().map(|one| (one.name.as_str(), one.description.as_deref())).collect();
+        let reason = Some("It cannot be read: programName: is missing");
+        assert_eq!(listed[1..], [("g", Some("greet is waiting_cc: Who is there?")), ("bad", reason)]);
+        client.close().await;
+    });
+}
+
+#[test]
 fn every_operation_is_a_tool_and_read_only_serves_queries() {
     let scene = CliFixture::greeting("g");
     block_on(async {
@@ -142,6 +176,9 @@ fn every_operation_is_a_tool_and_read_only_serves_queries() {
         assert!(all.iter().any(|tool| tool.name == "cvm_load") && all.iter().any(|tool| tool.name == "store_info"));
         let start = all.iter().find(|tool| tool.name == "cvm_start").unwrap();
         assert_eq!(start.input_schema["required"], json!(["program"]));
+        let logs = all.iter().find(|tool| tool.name == "cvm_logs").unwrap();
+        let since = &logs.input_schema["properties"]["since"];
+        assert_eq!((&since["type"], &since["format"]), (&json!(["string", "null"]), &json!("date-time")));
         assert_eq!(start.input_schema["properties"]["commandId"]["type"], "string");
         client.close().await;
 

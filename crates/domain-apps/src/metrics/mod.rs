@@ -122,7 +122,7 @@ fn invalid(field: &str, reason: impl Into<String>) -> Rejection {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Parameters)]
 #[schemars(deny_unknown_fields)]
 pub struct MetricSample {
-    /// When it was measured, in milliseconds since 1970; by default when the command arrives.
+    /// When it was measured; by default when the command arrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
     /// Its numbers by their names, at most 100.
@@ -144,7 +144,7 @@ pub struct RecordMetrics {
     /// The numbers of one sample by their names, at most 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricValues>,
-    /// When that sample was measured, in milliseconds since 1970; by default when the command arrives.
+    /// When that sample was measured; by default when the command arrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
     /// Further samples.
@@ -199,7 +199,7 @@ impl Command for RecordMetrics {
         for (timestamp, metrics) in self.all() {
             let timestamp = timestamp.unwrap_or(ctx.now);
             if timestamp <= ctx.now - KEPT || timestamp > ctx.now + LONGEST_LEAD {
-                let reason = "is 30 days old, or more than a day ahead; samples are kept for 30 days. Give it in milliseconds since 1970";
+                let reason = "is 30 days old, or more than a day ahead; samples are kept for 30 days. A number is in milliseconds since 1970";
                 return Err(invalid("timestamp", reason));
             }
             let (id, execution_id) = (ctx.new_id_at(timestamp), self.execution_id.clone());
@@ -219,9 +219,9 @@ pub struct ListMetrics {
     /// The execution.
     #[operation(subject)]
     pub execution_id: String,
-    /// Only samples at or after this time, in milliseconds since 1970.
+    /// Only samples at or after this time.
     pub since: Option<Timestamp>,
-    /// Only samples before this time, in milliseconds since 1970.
+    /// Only samples before this time.
     pub before: Option<Timestamp>,
     /// Whether the newest sample comes first.
     pub descending: bool,

@@ -80,7 +80,7 @@ pub struct Overview {
 #[derive(Clone, Debug, PartialEq, Eq, Operation)]
 #[operation(name = "cvm.countFinished", query)]
 pub struct CountFinished {
-    /// The time, in milliseconds since 1970.
+    /// The time.
     pub before: Timestamp,
 }
 

@@ -31,9 +31,9 @@ pub struct ListLogs {
     pub execution: Option<String>,
     /// Only this event: `instruction`, `cc_call`, `error`, `complete`, `history`.
     pub event: Option<String>,
-    /// Only rows at or after this time, in milliseconds since 1970.
+    /// Only rows at or after this time.
     pub since: Option<Timestamp>,
-    /// Only rows before this time, in milliseconds since 1970.
+    /// Only rows before this time.
     pub before: Option<Timestamp>,
     /// Maximum number of rows; by default 100, never more than 1,000.
     pub limit: Option<u32>,

@@ -96,7 +96,7 @@ pub(crate) async fn query(engine: Engine, parameters: QueryDocuments) -> Result<
     for name in filter.fields().into_iter().chain(sorted) {
         let message = match name {
             "_id" | "_rev" => format!(
-                "documents.query: `{name}` is not a field of documents. `documents.get` reads documents by their ids"
+                "documents.query: `{name}` is not a field of documents; `documents.get` reads documents by their ids"
             ),
             // A condition on a secret, or an order by it, would reveal it bit by bit.
             name if is_secret(collection, name) => {
