@@ -55,7 +55,7 @@ async function drive(rs: Runstate, run: Run): Promise<number> {
     from = next;
     if (more) continue;
     if (run.ended) break;
-    const unclaimed = calls.filter(({ claim }) => claim?.owner === undefined || claim.until <= Date.now());
+    const unclaimed = calls.filter(({ claim }) => claim?.owner == null || claim.until <= Date.now());
     const question = unclaimed.find(({ kind }) => kind === "cc");
     const mustWait = status === "paused" || (question ? !(await ask(run, question)) : unclaimed.some(({ kind }) => kind !== "timer"));
     if (mustWait) return print(`${run.id} waits; continue it with: npx runstate resume ${run.id} --store ${rs.url}`, console.error) ?? 3;

@@ -78,7 +78,7 @@ export type AppExecution = {
   configurationId: string | null;
   /** When the document was created. */
   createdAt: number;
-  /** The error of the step that failed first: its `message`, its `step_id` and its `step_name`. */
+  /** The error of the step that failed first: its `message`, its `stepId` and its `stepName`. */
   error: Json;
   /** Its id. */
   id: string;
@@ -413,7 +413,7 @@ export type AppsExecutionStepsParams = {
 
 /** The parameters of `apps.metrics.list`. */
 export type AppsMetricsListParams = {
-  /** Only samples before this time, in milliseconds since 1970. */
+  /** Only samples before this time. */
   before?: number;
   /** `next` of the page before; by default the first page. */
   cursor?: string;
@@ -423,7 +423,7 @@ export type AppsMetricsListParams = {
   executionId: string;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only samples at or after this time, in milliseconds since 1970. */
+  /** Only samples at or after this time. */
   since?: number;
 };
 
@@ -437,7 +437,7 @@ export type AppsMetricsRecordParams = {
   metrics?: MetricValues;
   /** Further samples. */
   samples?: MetricSample[];
-  /** When that sample was measured, in milliseconds since 1970; by default when the command arrives. */
+  /** When that sample was measured; by default when the command arrives. */
   timestamp?: number;
 };
 
@@ -972,54 +972,54 @@ export type CallOutcome =
 /** A call as callers see it. */
 export type CallView = {
   /** The arguments of a tool. */
-  args?: Json;
+  args: Json;
   /** When a worker may claim it. */
-  availableAt?: number;
+  availableAt: number | null;
   /** The only valid answers; missing: any. */
-  choices?: Json[];
+  choices: Json[] | null;
   /** The claim of a worker. */
-  claim?: ClaimState;
+  claim: ClaimState | null;
   /** Its cost. */
-  cost?: Cost;
+  cost: Cost | null;
   /** From this time on, answers are rejected. */
-  deadline?: number;
+  deadline: number | null;
   /** The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`. */
   default?: Json;
   /** The newest failure of a worker. The call may still be open, to be retried. */
-  error?: CallError;
+  error: CallError | null;
   /** The execution that makes it. */
   executionId: string;
   /** Its id. */
   id: string;
   /** The key by which it can be answered before it is made. */
-  key?: string;
+  key: string | null;
   /** The kind: `cc`, the name of a tool, `timer`, `fs.readFile` and others. */
   kind: string;
   /** Line of the source that makes it. */
   line: number;
   /** The outcome; missing while it is open. */
-  outcome?: CallOutcome;
+  outcome: CallOutcome | null;
   /** The name of the execution's program. */
   programName: string;
   /** The question; empty for tools and timers. */
   prompt: string;
   /** Why a budget refused its cost, with the code as its name: the call waits until the budget has it. */
-  refusal?: CallError;
+  refusal: CallError | null;
   /** When it was made. An early answer waits for that. */
-  requestedAt?: number;
+  requestedAt: number | null;
   /** The response. */
-  response?: Response;
+  response: Response | null;
   /** The schema of valid answers; missing: any. */
-  schema?: Json;
+  schema: Json;
   /**
    * The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing:
    * the whole program waits for it.
    */
-  stack?: string[];
+  stack: string[];
   /** Its number among the calls of the execution, from 1. An early answer has none. */
-  step?: number;
+  step: number | null;
   /** The variables visible there by name, truncated with a mark. */
-  variables?: Json;
+  variables: Json;
 };
 
 /** One page of a result. */
@@ -1176,7 +1176,7 @@ export type CheckpointWork = {
   /** Number of attempts, this one included. */
   attempts: number;
   /** The checkpoint. */
-  checkpointUuid: string;
+  id: string;
   /** Its project. */
   projectUuid: string;
   /** The fencing token, which completing it needs. */
@@ -1193,9 +1193,9 @@ export type ClaimState = {
   /** Number of attempts, this one included. */
   attempts: number;
   /** Name of the worker; missing: the call was released, or the attempt failed. */
-  owner?: string;
+  owner: string | null;
   /** The open reservation of the call's cost. */
-  reservation?: string;
+  reservation: string | null;
   /**
    * The fencing token. It is greater than that of every earlier claim of this call, and of every earlier call with
    * this id.
@@ -1482,7 +1482,7 @@ export type CvmCompleteParams = {
 
 /** The parameters of `cvm.countFinished`. */
 export type CvmCountFinishedParams = {
-  /** The time, in milliseconds since 1970. */
+  /** The time. */
   before: number;
 };
 
@@ -1551,7 +1551,7 @@ export type CvmListParams = {
   /** Only those with this `program`. */
   program?: string | string[];
   /** The field by which they are sorted; by default `started`, descending. */
-  sort?: "programId" | "state.status" | "started" | "programName" | "parentId" | "completed" | "wakeAt";
+  sort?: "status" | "started" | "programName";
   /** Only those with this `status`. */
   status?: "running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled" | ("running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled")[];
 };
@@ -1582,7 +1582,7 @@ export type CvmLoadParams = {
 
 /** The parameters of `cvm.logs`. */
 export type CvmLogsParams = {
-  /** Only rows before this time, in milliseconds since 1970. */
+  /** Only rows before this time. */
   before?: number;
   /**
    * `next` of the page before, or `timestamp:id` of the last row read, to continue with rows written since; by
@@ -1595,7 +1595,7 @@ export type CvmLogsParams = {
   execution?: string;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only rows at or after this time, in milliseconds since 1970. */
+  /** Only rows at or after this time. */
   since?: number;
 };
 
@@ -1648,7 +1648,7 @@ export type CvmProgramsParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default `name`. */
-  sort?: "name" | "created" | "collectAt";
+  sort?: "name" | "created";
   /** Only those with this `tag`. */
   tag?: string;
 };
@@ -2064,7 +2064,7 @@ export type DueReport = {
 
 /** The parameters of `due.run`. */
 export type DueRunParams = {
-  /** Entities of that rule whose time is before this one, in milliseconds since 1970, whatever the settings say. */
+  /** Entities of that rule whose time is before this one, whatever the settings say. */
   before?: number;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
@@ -2273,13 +2273,13 @@ export type Execution = {
   /** When it was last written. */
   lastModified: number;
   /** The position of its machine, with the values of its variables; missing if it was not requested. */
-  machine?: MachineView;
+  machine: MachineView | null;
   /** Counters. */
   metrics: Metrics;
   /** All lines printed so far. */
   output: string[];
   /** The execution that started it, if any. */
-  parentId?: string;
+  parentId: string | null;
   /** The program. */
   programName: string;
   /** The version it runs. */
@@ -2289,7 +2289,7 @@ export type Execution = {
   /** When it was started. */
   started: number;
   /** SHA-256 of the execution's state, the same wherever it is loaded; missing if it was not requested. */
-  stateHash?: string;
+  stateHash: string | null;
   /** Its status. */
   status: Status;
 };
@@ -3400,22 +3400,22 @@ export type FleetVerificationClaimParams = {
 
 /** The parameters of `fleet.verification.complete`. */
 export type FleetVerificationCompleteParams = {
-  /** The checkpoint. */
-  checkpointUuid: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** Why it is damaged; by default it is complete. */
   failure?: string;
+  /** The checkpoint. */
+  id: string;
   /** The fencing token of the claim. */
   token: number;
 };
 
 /** The parameters of `fleet.verification.fail`. */
 export type FleetVerificationFailParams = {
-  /** The checkpoint. */
-  checkpointUuid: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The checkpoint. */
+  id: string;
   /** The message of the error. */
   message: string;
   /** Whether another attempt is useless. */
@@ -3426,10 +3426,10 @@ export type FleetVerificationFailParams = {
 
 /** The parameters of `fleet.verification.heartbeat`. */
 export type FleetVerificationHeartbeatParams = {
-  /** The item. */
-  checkpointUuid: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The item. */
+  id: string;
   /** How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
   leaseMs?: number;
   /** The fencing token of the claim. */
@@ -3450,10 +3450,10 @@ export type FleetVerificationListParams = {
 
 /** The parameters of `fleet.verification.release`. */
 export type FleetVerificationReleaseParams = {
-  /** The item. */
-  checkpointUuid: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The item. */
+  id: string;
   /** The fencing token of the claim. */
   token: number;
 };
@@ -3463,7 +3463,7 @@ export type FrameView = {
   /** Its column in the source, from 1; 0 if unknown. */
   column: number;
   /** Its file, in a program of several files. */
-  file?: string;
+  file: string | null;
   /** The name of the function; `<program>` for the program itself, `<anonymous>` if it has none. */
   function: string;
   /** Its line in the source, from 1; 0 if unknown. */
@@ -4207,7 +4207,7 @@ export type MachineView = {
   /** Whether parts are omitted. */
   cut: boolean;
   /** Its file, in a program of several files. */
-  file?: string;
+  file: string | null;
   /** The calls that have not returned, innermost first; the program itself is the last one. */
   frames: FrameView[];
   /** Its line in the source, from 1; 0 if unknown. */
@@ -4270,7 +4270,7 @@ export type MetricData = {
 export type MetricSample = {
   /** Its numbers by their names, at most 100. */
   metrics: MetricValues;
-  /** When it was measured, in milliseconds since 1970; by default when the command arrives. */
+  /** When it was measured; by default when the command arrives. */
   timestamp?: number;
 };
 
@@ -4772,11 +4772,11 @@ export type Program = {
   /** When it was first loaded. */
   created: number;
   /** Its purpose. */
-  description?: string;
+  description: string | null;
   /** Path of the entry, if the newest version has several files. */
-  entry?: string;
+  entry: string | null;
   /** The other files of the newest version. */
-  files?: ProgramFile[];
+  files: ProgramFile[];
   /** Its id. */
   id: string;
   /** How the newest version was compiled. */
@@ -4831,7 +4831,7 @@ export type ProgramSummary = {
   /** When it was first loaded. */
   created: number;
   /** Its description. */
-  description?: string;
+  description: string | null;
   /** Its id. */
   id: string;
   /** How its latest version was compiled. */
@@ -4868,9 +4868,9 @@ export type ProgramVersion = {
   /** When it was loaded. */
   created: number;
   /** Path of the entry, if it has several files. */
-  entry?: string;
+  entry: string | null;
   /** The other files. */
-  files?: ProgramFile[];
+  files: ProgramFile[];
   /** Derived from program and version. */
   id: string;
   /** How it was compiled. */
@@ -8675,10 +8675,7 @@ export class DueOperations {
     return this.caller.invoke("due.run", options);
   }
 
-  /**
-   * The time at which work is next due, in milliseconds since 1970; null: not before another command. A time in
-   *  the past means now.
-   */
+  /** The time at which work is next due; null: not before another command. A time in the past means now. */
   next(options: OptionsOf<"due.next"> = {}): Promise<number | null> {
     return this.caller.invoke("due.next", options);
   }
@@ -9408,8 +9405,8 @@ export class FleetVerificationOperations {
    *
    * Errors: `stale_claim`.
    */
-  complete(checkpointUuid: string, options: OptionsOf<"fleet.verification.complete", "checkpointUuid">): Promise<CheckpointSummary> {
-    return this.caller.invoke("fleet.verification.complete", options, { checkpointUuid });
+  complete(id: string, options: OptionsOf<"fleet.verification.complete", "id">): Promise<CheckpointSummary> {
+    return this.caller.invoke("fleet.verification.complete", options, { id });
   }
 
   /**
@@ -9418,8 +9415,8 @@ export class FleetVerificationOperations {
    *
    * Errors: `stale_claim`.
    */
-  fail(checkpointUuid: string, options: OptionsOf<"fleet.verification.fail", "checkpointUuid">): Promise<FailedVerification> {
-    return this.caller.invoke("fleet.verification.fail", options, { checkpointUuid });
+  fail(id: string, options: OptionsOf<"fleet.verification.fail", "id">): Promise<FailedVerification> {
+    return this.caller.invoke("fleet.verification.fail", options, { id });
   }
 
   /**
@@ -9427,8 +9424,8 @@ export class FleetVerificationOperations {
    *
    * Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
    */
-  heartbeat(checkpointUuid: string, options: OptionsOf<"fleet.verification.heartbeat", "checkpointUuid">): Promise<Timestamp> {
-    return this.caller.invoke("fleet.verification.heartbeat", options, { checkpointUuid });
+  heartbeat(id: string, options: OptionsOf<"fleet.verification.heartbeat", "id">): Promise<Timestamp> {
+    return this.caller.invoke("fleet.verification.heartbeat", options, { id });
   }
 
   /**
@@ -9450,8 +9447,8 @@ export class FleetVerificationOperations {
    *
    * Errors: `stale_claim`.
    */
-  release(checkpointUuid: string, options: OptionsOf<"fleet.verification.release", "checkpointUuid">): Promise<null> {
-    return this.caller.invoke("fleet.verification.release", options, { checkpointUuid });
+  release(id: string, options: OptionsOf<"fleet.verification.release", "id">): Promise<null> {
+    return this.caller.invoke("fleet.verification.release", options, { id });
   }
 }
 

@@ -35,12 +35,12 @@ export class Question<A extends JsonInput = JsonInput> {
 
   /** The allowed answers; null if any answer is allowed. */
   get choices(): Json[] | null {
-    return this.call.choices ?? null;
+    return this.call.choices;
   }
 
   /** The JSON Schema of the answer; null if there is none. */
   get schema(): JsonSchema | null {
-    return (this.call.schema ?? null) as JsonSchema | null;
+    return this.call.schema as JsonSchema | null;
   }
 
   /** The kind of the call, which is `cc` for a question. */
@@ -50,12 +50,12 @@ export class Question<A extends JsonInput = JsonInput> {
 
   /** The key of the call, by which it can also be answered before it is asked; null if it has none. */
   get key(): string | null {
-    return this.call.key ?? null;
+    return this.call.key;
   }
 
   /** The time from which answers are rejected, in milliseconds since 1970; null if the question waits forever. */
   get deadline(): number | null {
-    return this.call.deadline ?? null;
+    return this.call.deadline;
   }
 
   /** The line of the source that asks, from 1. */

@@ -254,5 +254,5 @@ function isUnclaimedQuestion(call: CallView, now: number): boolean {
 }
 
 function isClaimed(call: CallView, now: number): boolean {
-  return call.claim?.owner !== undefined && call.claim.until > now;
+  return call.claim?.owner != null && call.claim.until > now;
 }

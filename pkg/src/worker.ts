@@ -106,7 +106,7 @@ export const CALLS: WorkerItems<Work> = {
   items: "cvm.cc_history",
   run: async (handler, kind, { call, claimed }, signal) => {
     const task: Task = { call, execution: claimed.execution, program: call.programName, attempt: claimed.attempts, signal };
-    const answer = await handler(kind === "cc" ? call : (call.args ?? null), task);
+    const answer = await handler(kind === "cc" ? call : call.args, task);
     // A tool may return nothing. A question needs an answer, so undefined (a forgotten `return`) fails its validation.
     return answer === undefined && kind !== "cc" ? null : answer;
   },

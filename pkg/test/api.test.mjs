@@ -17,7 +17,7 @@ test("a program asks and is answered", async (t) => {
   const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
   assert.deepEqual([run.id, run.status, run.ended], ["r1", "waiting_cc", false]);
   const [call] = (await run.show()).calls;
-  assert.deepEqual([call.prompt, call.choices, call.line], ["your name?", undefined, 1]);
+  assert.deepEqual([call.prompt, call.choices, call.line], ["your name?", null, 1]);
   assert.equal(await run.answer("Ada", { call: call.id }), run);
   assert.deepEqual([run.status, await run.output()], ["complete", ["hello Ada"]]);
   assert.equal((await rs.cvm.list()).items[0].id, "r1");

@@ -43,8 +43,8 @@ test("show includes input and, unless excluded, the machine", async (t) => {
   const { run } = await startProgram(t, `CC("?" + input.n)`, { input: { n: 7 } });
   const all = await run.show();
   assert.deepEqual([all.input, all.machine.line, all.machine.frames.length], [{ n: 7 }, 1, 1]);
-  assert.equal((await run.show({ hash: false })).machine, undefined);
-  assert.equal((await run.show({ machine: false })).machine, undefined);
+  assert.equal((await run.show({ hash: false })).machine, null);
+  assert.equal((await run.show({ machine: false })).machine, null);
   const machine = (await run.show({ hash: false, machine: true, full: true })).machine;
   assert.deepEqual([machine.cut, machine.pc], [false, all.machine.pc]);
 });

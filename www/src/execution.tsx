@@ -94,8 +94,8 @@ function Actions({ execution: { id, status, completed } }: { execution: Executio
 
   /** Hashing a large heap blocks the page, so the hash is not always shown. */
   async function copyHash(): Promise<void> {
-    const { stateHash = "" } = await (await engine().cvm.run(id)).show();
-    await copy(stateHash, "state hash");
+    const { stateHash } = await (await engine().cvm.run(id)).show();
+    await copy(stateHash ?? "", "state hash");
   }
 
   function remove(): void {
@@ -202,16 +202,16 @@ function Timeline({ calls }: { calls: CallView[] }) {
 }
 
 function TimelineRow({ call }: { call: CallView }) {
-  const { id, kind, prompt, args, step = "early", outcome, response, error } = call;
+  const { id, kind, prompt, args, step, outcome, response, error } = call;
   const { result, by, latencyMs } = response ?? {};
-  const title = kind === "cc" ? prompt : kind === "timer" ? "sleep" : `${kind}(${formatValue(args)})`;
+  const title = kind === "cc" ? prompt : kind === "timer" ? "sleep" : `${kind}(${formatValue(args ?? undefined)})`;
   const value = result === undefined ? (error?.message ?? "") : formatValue(result);
   const answered = joinTexts(": ", OUTCOMES[outcome ?? ""] ?? outcome ?? "", value);
-  const answer = outcome === undefined ? "waiting" : kind === "timer" && outcome !== "cancelled" ? "elapsed" : answered;
+  const answer = outcome === null ? "waiting" : kind === "timer" && outcome !== "cancelled" ? "elapsed" : answered;
   const took = typeof latencyMs !== "number" ? "" : `after ${formatDuration(latencyMs)}`;
   return (
     <li class={`call ${outcome ?? "open"}`} data-testid="call-row" data-outcome={outcome ?? "open"} data-call={id}>
-      <span class="hint">{step}</span>
+      <span class="hint">{step ?? "early"}</span>
       <div>
         <p title={title} class="cut">{title}</p>
         <p class="bar apart">

@@ -64,14 +64,14 @@ function Card({ execution, call }: { execution: string; call: CallView }) {
         <h4 id={id} data-testid="prompt">{titleOf(call)}</h4>
         <p class="bar hint">
           <Button class="link" onClick={() => revealLine(line)}>line {line}</Button>
-          {key !== undefined && <span>key {key}</span>}
-          {claim?.owner !== undefined && <span>claimed by {claim.owner}</span>}
-          {deadline !== undefined && <Deadline at={deadline} call={call} />}
+          {key !== null && <span>key {key}</span>}
+          {claim?.owner != null && <span>claimed by {claim.owner}</span>}
+          {deadline !== null && <Deadline at={deadline} call={call} />}
         </p>
       </header>
-      {stack && <pre class="hint" aria-label="Waiting functions" data-testid="stack">{stack.join("\n")}</pre>}
-      {args !== undefined && <pre class="scroll" tabIndex={0}>{JSON.stringify(args, null, 2)}</pre>}
-      {choices !== undefined ? (
+      {stack.length > 0 && <pre class="hint" aria-label="Waiting functions" data-testid="stack">{stack.join("\n")}</pre>}
+      {args !== null && <pre class="scroll" tabIndex={0}>{JSON.stringify(args, null, 2)}</pre>}
+      {choices !== null ? (
         <div class="bar" role="group" aria-label="Answers">
           {choices.map((choice, index) => (
             <Button key={index} class="choice" busy={busy} onClick={() => answer(choice)} testid="choice">{formatValue(choice) || "(empty)"}</Button>
@@ -88,7 +88,7 @@ function Card({ execution, call }: { execution: string; call: CallView }) {
 function titleOf({ kind, prompt, args }: CallView): string {
   if (kind === "timer") return "Sleeping";
   if (kind === "cc") return prompt;
-  return prompt === "" ? `Tool ${kind}${args === undefined ? "" : "(…)"}` : `${kind}: ${prompt}`;
+  return prompt === "" ? `Tool ${kind}${args === null ? "" : "(…)"}` : `${kind}: ${prompt}`;
 }
 
 /** The time until the deadline of a call, and what happens then. */
@@ -116,7 +116,7 @@ function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
   const draft = useSignal<Draft>(texts.read<Draft>(draftName(call)) ?? "");
   const id = `f-${call.id}`;
   // The result of a tool is a JSON value, not a text.
-  const isText = call.schema === undefined && call.kind === "cc";
+  const isText = call.schema === null && call.kind === "cc";
 
   function handleDraft(next: Draft): void {
     draft.value = next;
@@ -147,7 +147,7 @@ function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
           data-testid="text-answer"
         />
       ) : (
-        <Field schema={call.schema ?? null} draft={draft.value} id={id} label="Your answer" required={true} onDraft={handleDraft} />
+        <Field schema={call.schema} draft={draft.value} id={id} label="Your answer" required={true} onDraft={handleDraft} />
       )}
       <Button type="submit" class="primary" busy={busy} testid="send">Answer</Button>
     </form>

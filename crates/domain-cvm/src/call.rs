@@ -156,28 +156,23 @@ pub struct CallView {
     /// The name of the execution's program.
     pub program_name: String,
     /// Its number among the calls of the execution, from 1. An early answer has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
     /// The kind: `cc`, the name of a tool, `timer`, `fs.readFile` and others.
     #[entity(default)]
     pub kind: String,
     /// The key by which it can be answered before it is made.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The question; empty for tools and timers.
     #[entity(path = "request.prompt", default)]
     pub prompt: String,
     /// The arguments of a tool.
     #[entity(path = "request.args", default)]
-    #[serde(default, skip_serializing_if = "Json::is_null")]
     pub args: Json,
     /// The only valid answers; missing: any.
     #[entity(path = "request.choices")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub choices: Option<Vec<Json>>,
     /// The schema of valid answers; missing: any.
     #[entity(path = "request.schema")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<Json>,
     /// The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`.
     #[entity(path = "request.default")]
@@ -185,45 +180,34 @@ pub struct CallView {
     pub default: Option<Json>,
     /// Its cost.
     #[entity(path = "request.cost")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// When it was made. An early answer waits for that.
     #[entity(path = "request.timestamp")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<Timestamp>,
     /// When a worker may claim it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Timestamp>,
     /// From this time on, answers are rejected.
     #[entity(path = "request.deadline")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// The claim of a worker.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimState>,
     /// Why a budget refused its cost, with the code as its name: the call waits until the budget has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<CallError>,
     /// The newest failure of a worker. The call may still be open, to be retried.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<CallError>,
     /// The outcome; missing while it is open.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<CallOutcome>,
     /// The response.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<Response>,
     /// Line of the source that makes it.
     #[entity(path = "context.line", default)]
     pub line: u32,
     /// The variables visible there by name, truncated with a mark.
     #[entity(path = "context.variables", default)]
-    #[serde(default, skip_serializing_if = "Json::is_null")]
     pub variables: Json,
     /// The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing:
     /// the whole program waits for it.
     #[entity(path = "context.stack", default)]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stack: Vec<String>,
 }
 
@@ -272,7 +256,6 @@ impl CallOutcome {
 #[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimState {
     /// Name of the worker; missing: the call was released, or the attempt failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The fencing token. It is greater than that of every earlier claim of this call, and of every earlier call with
     /// this id.
@@ -282,7 +265,6 @@ pub struct ClaimState {
     /// Number of attempts, this one included.
     pub attempts: u32,
     /// The open reservation of the call's cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<String>,
 }
 

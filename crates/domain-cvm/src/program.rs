@@ -56,16 +56,13 @@ pub struct Program {
     #[entity(max = runstate_core::limits::ID_BYTES)]
     pub name: String,
     /// Its purpose.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Source of the newest version; of several files, that of the entry.
     pub source: String,
     /// Path of the entry, if the newest version has several files.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,
     /// The other files of the newest version.
     #[entity(omit_default)]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ProgramFile>,
     /// Bytecode of the newest version.
     pub bytecode: Bytecode,
@@ -101,7 +98,7 @@ pub struct ProgramFile {
 }
 
 /// How a version was compiled.
-#[derive(Fields, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Fields, Wire, Clone, Debug, PartialEq)]
 pub struct Metadata {
     /// Version of the bytecode.
     pub version: u32,
@@ -112,9 +109,8 @@ pub struct Metadata {
 }
 
 /// One version of a program. It never changes: an execution keeps the version that it started with.
-#[derive(Entity, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "cvm.program_versions", version = 1, insert_only, rename_all = "camelCase")]
-#[serde(rename_all = "camelCase")]
 #[index(program_id, program_version, unique)]
 pub struct ProgramVersion {
     /// Derived from program and version.
@@ -128,11 +124,9 @@ pub struct ProgramVersion {
     /// Its source; of several files, that of the entry.
     pub source: String,
     /// Path of the entry, if it has several files.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,
     /// The other files.
     #[entity(omit_default)]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ProgramFile>,
     /// Its bytecode.
     pub bytecode: Bytecode,

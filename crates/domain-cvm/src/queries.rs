@@ -245,19 +245,15 @@ pub struct Execution {
     /// The open calls.
     pub calls: Vec<CallView>,
     /// SHA-256 of the execution's state, the same wherever it is loaded; missing if it was not requested.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_hash: Option<String>,
     /// The size of its heap, in pages of 64 objects. The cost of the hash grows with it.
-    #[serde(default)]
     pub heap_pages: u32,
     /// Its input; missing: none.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "runstate_value::deserialize_some")]
     pub input: Option<Json>,
     /// The execution that started it, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<String>,
     /// The position of its machine, with the values of its variables; missing if it was not requested.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<MachineView>,
     /// When it was started.
     pub started: Timestamp,

@@ -24,7 +24,7 @@ function header({ program, version, status, statusText, started, id: execution }
 const MARKS = { answered: "✓", defaulted: "⏱", timed_out: "⏱", failed: "✗", cancelled: "–" };
 
 function call(item) {
-  const waits = item.outcome === undefined;
+  const waits = item.outcome === null;
   const mark = element("span", `mark ${item.outcome ?? "open"}`, waits ? "" : (MARKS[item.outcome] ?? "•"));
   mark.setAttribute("aria-label", item.outcome ?? "open");
   const details = [item.kind === "cc" ? null : item.kind, item.by && `by ${item.by}`, item.latencyMs !== null && `after ${duration(item.latencyMs)}`];

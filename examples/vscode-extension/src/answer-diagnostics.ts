@@ -50,7 +50,7 @@ export class AnswerDiagnostics {
     try {
       const rs = await this.store.open();
       const call = await rs.call("cvm.call", { id: uri.split("/")[1] ?? "" });
-      const problem = call.outcome === undefined ? await this.#check(call, text) : undefined;
+      const problem = call.outcome === null ? await this.#check(call, text) : undefined;
       // A text that changed meanwhile is checked again.
       if (file.text === text && this.#timers.has(uri)) this.editor.problems(uri, problem === undefined ? [] : [problem]);
     } catch (error) {

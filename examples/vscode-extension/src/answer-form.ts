@@ -64,10 +64,10 @@ function parseNumber(text: string): number {
 /** The text with which an editor begins: for JSON the required members of the schema. */
 export function template(call: Pick<CallView, "id" | "kind" | "choices" | "schema">): string {
   if (!usesJsonEditor(call)) return "";
-  const value = call.choices === undefined ? example(schemaOf(call) ?? {}) : null;
+  const value = call.choices === null ? example(schemaOf(call) ?? {}) : null;
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
   // `$schema` connects the editor's own completion and validation; only objects have a place for it.
-  const withSchema = isObject && call.schema !== undefined ? { $schema: `${SCHEMA_SCHEME}:/${call.id}.json`, ...value } : value;
+  const withSchema = isObject && call.schema !== null ? { $schema: `${SCHEMA_SCHEME}:/${call.id}.json`, ...value } : value;
   return `${JSON.stringify(withSchema, null, 2)}\n`;
 }
 
@@ -88,7 +88,7 @@ function example(schema: Schema): Json {
 /** The schema as the JSON editor needs it: it also allows the member `$schema`. */
 export function editorSchema(call: Pick<CallView, "schema" | "choices">): Json {
   const schema = schemaOf(call);
-  if (schema === undefined) return call.choices === undefined ? {} : { enum: call.choices };
+  if (schema === undefined) return call.choices === null ? {} : { enum: call.choices };
   if (schema.properties === undefined) return schema as Json;
   return { ...schema, properties: { ...schema.properties, $schema: { type: "string" } } } as Json;
 }

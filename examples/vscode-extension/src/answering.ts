@@ -125,7 +125,7 @@ export class Answering implements VirtualFiles {
     if ((await this.#send(call, answer, text)) !== undefined) return false;
     const rs = await this.store.open();
     const { items } = await rs.cvm.calls({ execution: call.executionId, open: true, kind: "cc" });
-    const next = items.find(({ step = 0 }) => step > (call.step ?? 0));
+    const next = items.find(({ step }) => (step ?? 0) > (call.step ?? 0));
     if (next !== undefined) await this.answer(next.id);
     return true;
   }
@@ -162,7 +162,7 @@ export class Answering implements VirtualFiles {
   /** The call, unless it is closed, which is explained to the person. */
   async #readOpen(id: string): Promise<Call | undefined> {
     const call = await this.#read(id);
-    if (call.outcome === undefined) return call;
+    if (call.outcome === null) return call;
     this.#explainClosed(call);
     return undefined;
   }

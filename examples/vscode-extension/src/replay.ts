@@ -44,7 +44,7 @@ export async function replay({ rs, advanceTo }: Scratch, recording: Recording, m
   const { execution, version } = recording;
   const { id, input, programName: name } = execution;
   const { source, entry, files, bytecode, metadata } = version;
-  await rs.cvm.load({ name, source, entry, files, bytecode, compiler: metadata.compiler });
+  await rs.cvm.load({ name, source, entry: entry ?? undefined, files, bytecode, compiler: metadata.compiler });
   const run = await rs.cvm.start(name, { id, input, commandId: startCommandOf(id), logLevel: "off" });
   const states = new Map<Moment, ReplayedState>();
   const output = new OutputReader(run, execution.output);
@@ -59,8 +59,8 @@ export async function replay({ rs, advanceTo }: Scratch, recording: Recording, m
       return states.set("end", { lines: output.lines, frames: await run.variables({ full: true }) });
     }
     const pairs = progress.calls.map((call) => ({ call, recorded: checkCall(call, recording.calls.get(call.step ?? 0)) }));
-    for (const { step = 0, variables } of progress.calls) {
-      if (!moments.includes(step)) continue;
+    for (const { step, variables } of progress.calls) {
+      if (step === null || !moments.includes(step)) continue;
       states.set(step, { lines: output.lines, frames: await run.variables({ full: true }), recorded: variables });
     }
     if (moments.every((moment) => states.has(moment))) return states;

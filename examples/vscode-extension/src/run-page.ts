@@ -50,8 +50,8 @@ interface PageCall {
   kind: string;
   text: string;
   requestedAt: number | null;
-  /** Missing while it is open. */
-  outcome?: string;
+  /** Null while it is open. */
+  outcome: string | null;
   answer: string | null;
   by: string | null;
   latencyMs: number | null;
@@ -85,13 +85,13 @@ export async function readRunPage(rs: Runstate, id: string, mayAnswer: boolean):
 }
 
 function toPageCall(call: CallView, mayAnswer: boolean): PageCall {
-  const { id, step = 0, kind, prompt, args, requestedAt = null, outcome, response, error } = call;
+  const { id, kind, prompt, args, requestedAt, outcome, response, error } = call;
   const { result, by = null, latencyMs = null } = response ?? {};
   const answer = outcome === "failed" ? (error?.message ?? null) : formatAnswer(result);
   const tool = toolOf(kind) ?? kind;
-  const text = prompt || (args === undefined ? tool : `${tool} ${JSON.stringify(args)}`);
-  const open = outcome === undefined && mayAnswer && isAnswerable(call);
-  return { id, step, kind: tool, text, requestedAt, outcome, answer, by, latencyMs, open };
+  const text = prompt || (args === null ? tool : `${tool} ${JSON.stringify(args)}`);
+  const open = outcome === null && mayAnswer && isAnswerable(call);
+  return { id, step: call.step ?? 0, kind: tool, text, requestedAt, outcome, answer, by, latencyMs, open };
 }
 
 function formatAnswer(result: Json | undefined): string | null {
@@ -100,7 +100,7 @@ function formatAnswer(result: Json | undefined): string | null {
 }
 
 function markedLines(calls: CallView[], error: ProgramError | null): RunPageData["lines"] {
-  const waiting = calls.filter(({ outcome }) => outcome === undefined);
+  const waiting = calls.filter(({ outcome }) => outcome === null);
   const marked: RunPageData["lines"] = waiting.map(({ line, prompt, kind }) => ({ line, text: oneLine(prompt) || (toolOf(kind) ?? kind), kind: "waiting" }));
   if (error !== null) marked.push({ line: error.line, text: `${error.name}: ${error.message}`, kind: "error" });
   return marked;

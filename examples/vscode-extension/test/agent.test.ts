@@ -52,7 +52,7 @@ test("a question that the model fails to answer waits for the person", async (t)
     }),
   );
   const id = await ask(window, "Fake");
-  await waitUntil(async () => (await calls(window, id))[0]?.error !== undefined);
+  await waitUntil(async () => (await calls(window, id))[0]?.error != null);
   const [node] = await window.nodes();
   assert.equal(node?.children[0]?.row.description, "Fake failed: the quota is used up (Blocked)");
   assert.equal(node?.children[0]?.row.context, "call answerable");
@@ -60,7 +60,7 @@ test("a question that the model fails to answer waits for the person", async (t)
   await using second = open((editor) => editor.models.offer("Fake", () => assert.fail("the model is not asked again")));
   await second.store.refresh();
   await answerStep(second, id, { tool: "listFiles" });
-  await waitUntil(async () => (await calls(window, id)).filter(({ kind, error }) => kind === "cc" && error !== undefined).length === 2);
+  await waitUntil(async () => (await calls(window, id)).filter(({ kind, error }) => kind === "cc" && error !== null).length === 2);
   await answerStep(window, id, FINISH);
   assert.equal((await ended(window, id)).status, "complete");
   assert.equal(window.editor.models.asked.length + second.editor.models.asked.length, 2);
@@ -78,7 +78,7 @@ test("a model whose answers never fit is asked twice, then the person", async (t
   const { window: open } = await scene(t);
   await using window = open((editor) => editor.models.offer("Fake", () => '{ "tool": "format the disk" }'));
   const id = await ask(window, "Fake");
-  await waitUntil(async () => (await calls(window, id))[0]?.error !== undefined);
+  await waitUntil(async () => (await calls(window, id))[0]?.error != null);
   assert.match((await calls(window, id))[0]?.error?.message ?? "", /\/tool.*invalid_answer/);
   assert.equal(window.editor.models.asked.length, 2);
 });
@@ -284,7 +284,7 @@ test("a window without trust starts no agent and serves none", async (t) => {
   assert.match(window.editor.messages.at(-1) ?? "", /read-only/);
   await answerStep(window, id, { tool: "listFiles" });
   await window.store.refresh();
-  assert.equal((await calls(window, id))[1]?.claim, undefined);
+  assert.equal((await calls(window, id))[1]?.claim, null);
   window.editor.trust();
   await waitUntil(async () => (await calls(window, id))[1]?.outcome === "answered");
 });

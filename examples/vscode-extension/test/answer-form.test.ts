@@ -5,7 +5,7 @@ import type { Json } from "runstate";
 
 import { editorSchema, formOf, isAnswerable, parseAnswer, template, usesJsonEditor } from "../src/answer-form.ts";
 
-const call = (fields: { kind?: string; choices?: Json[]; schema?: Json } = {}) => ({ id: "1", kind: "cc", ...fields });
+const call = (fields: { kind?: string; choices?: Json[]; schema?: Json } = {}) => ({ id: "1", kind: "cc", choices: null, schema: null, ...fields });
 const PERSON = { type: "object", required: ["name"], properties: { name: { type: "string" }, age: { type: "integer" } } };
 
 test("a call is answered in the form that suits it", () => {

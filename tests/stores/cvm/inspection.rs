@@ -255,18 +255,28 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
             rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
             ["early", "full", "failed", "slept", "late"]
         );
+        let row = |own: Json| {
+            let mut row = json!({
+                "executionId": "e", "programName": "p", "step": null, "kind": "mail", "key": null, "prompt": "",
+                "args": null, "choices": null, "schema": null, "cost": null, "requestedAt": null, "availableAt": null,
+                "deadline": null, "claim": null, "refusal": null, "error": null, "outcome": null, "response": null,
+                "line": 0, "variables": null, "stack": [],
+            });
+            row.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+            row
+        };
         assert_eq!(
             serde_json::to_value(&rows[..3]).unwrap(),
             json!([
-                {"id": "early", "executionId": "e", "programName": "p", "kind": "mail", "key": "next", "prompt": "",
-                    "line": 0, "response": {"result": null, "timestamp": 6, "latencyMs": null, "by": null}},
-                {"id": "full", "executionId": "e", "programName": "p", "step": 1, "kind": "mail", "key": "k",
-                    "prompt": "?", "args": [null], "schema": {"type": "string"}, "default": null, "line": 4,
-                    "requestedAt": 5, "availableAt": 7, "deadline": 9,
-                    "claim": {"owner": "w", "token": 3, "until": 7, "attempts": 2}},
-                {"id": "failed", "executionId": "e", "programName": "p", "step": 2, "kind": "mail", "prompt": "!",
-                    "line": 0, "requestedAt": 6, "outcome": "failed",
-                    "error": {"name": null, "message": "no such address", "timestamp": 8, "by": null}},
+                row(json!({"id": "early", "key": "next",
+                    "response": {"result": null, "timestamp": 6, "latencyMs": null, "by": null}})),
+                row(
+                    json!({"id": "full", "step": 1, "key": "k", "prompt": "?", "args": [null], "schema": {"type": "string"},
+                    "default": null, "line": 4, "requestedAt": 5, "availableAt": 7, "deadline": 9,
+                    "claim": {"owner": "w", "token": 3, "until": 7, "attempts": 2, "reservation": null}})
+                ),
+                row(json!({"id": "failed", "step": 2, "prompt": "!", "requestedAt": 6, "outcome": "failed",
+                    "error": {"name": null, "message": "no such address", "timestamp": 8, "by": null}})),
             ])
         );
         let open = block_on(cvm.calls(&ListCalls { open: true, ..of_one })).unwrap().items;

@@ -76,7 +76,6 @@ pub struct ProgramSummary {
     /// Its latest version, from 1.
     pub program_version: u32,
     /// Its description.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Its tags.
     #[entity(default)]

@@ -27,7 +27,6 @@ pub struct MachineView {
     /// The next instruction; while a call is open, the one that made it; after a failure, the one that failed.
     pub pc: u32,
     /// Its file, in a program of several files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Its line in the source, from 1; 0 if unknown.
     pub line: u32,
@@ -50,7 +49,6 @@ pub struct FrameView {
     /// Its current instruction.
     pub pc: u32,
     /// Its file, in a program of several files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Its line in the source, from 1; 0 if unknown.
     pub line: u32,

@@ -73,8 +73,8 @@ export class ModelAnswering {
     if (this.#stopped.signal.aborted) return;
     const rs = await this.store.open();
     for (const call of (await rs.cvm.calls({ open: true, program: this.program, kind: "cc", limit: 1000 })).items) {
-      const { id, error, availableAt = 0 } = call;
-      if (error !== undefined || availableAt > Date.now() || this.#answering.has(id)) continue;
+      const { id, error, availableAt } = call;
+      if (error !== null || (availableAt ?? 0) > Date.now() || this.#answering.has(id)) continue;
       const answering = this.#answer(call)
         .catch((failure: unknown) => this.editor.log("error", `${nameOf(call)} was not answered by a model: ${messageOf(failure)}`))
         .finally(() => this.#answering.delete(id));
@@ -92,7 +92,7 @@ export class ModelAnswering {
     const work = await rs.cvm.claim({ call: call.id, owner: model.name, leaseMs: LEASE_MS });
     if (work === null) return;
     // Another window's model failed after the calls were read: it waits for the person.
-    if (work.call.error !== undefined) return await rs.cvm.release(work);
+    if (work.call.error !== null) return await rs.cvm.release(work);
     const lost = new AbortController();
     const heartbeats = setInterval(() => {
       rs.cvm.heartbeat(work, LEASE_MS).catch((error: unknown) => {
@@ -154,14 +154,14 @@ function nameOf({ prompt, kind }: Call): string {
 /** The question with the form of its answer. */
 function promptOf(call: Call): string {
   const { prompt = "", choices, schema } = call;
-  if (choices !== undefined) return `${prompt}\n\nAnswer with exactly one of these values, as JSON: ${JSON.stringify(choices)}`;
-  if (formOf(call).kind === "text" && schema === undefined) return prompt;
+  if (choices !== null) return `${prompt}\n\nAnswer with exactly one of these values, as JSON: ${JSON.stringify(choices)}`;
+  if (formOf(call).kind === "text" && schema === null) return prompt;
   return `${prompt}\n\nAnswer only with JSON that is valid by this JSON Schema, without explanations:\n${JSON.stringify(schema ?? {})}`;
 }
 
 /** The answer in a response, which may be in a fenced block. */
 function parseResponse(call: Call, response: string): Json {
-  if (call.choices === undefined && call.schema === undefined) return response.trim();
+  if (call.choices === null && call.schema === null) return response.trim();
   const text = /```(?:json)?\s*\n([\s\S]*?)\n\s*```/.exec(response)?.[1] ?? response;
   if (Array.isArray(call.choices) && call.choices.includes(text.trim())) return text.trim();
   return JSON.parse(text) as Json;

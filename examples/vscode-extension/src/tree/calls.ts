@@ -26,7 +26,7 @@ export class CallNode implements TreeNode {
     const tool = toolOf(kind);
     const path = tool && (args as { path?: string } | undefined)?.path;
     const owner = (claim?.until ?? 0) > this.now ? claim?.owner : undefined;
-    const left = deadline === undefined ? undefined : `${formatAge(deadline - this.now)} left`;
+    const left = deadline === null ? undefined : `${formatAge(deadline - this.now)} left`;
     const failure = error && `${error.by ?? "a worker"} failed: ${oneLine(error.message ?? "")}`;
     const action = tool === EDIT_TOOL ? REVIEW : isAnswerable(this.call) ? ANSWER : undefined;
     return {
