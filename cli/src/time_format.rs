@@ -68,8 +68,9 @@ fn unit_text(seconds: i64) -> String {
 
 /// Parses a duration.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let hint = |_| "write a number and a unit: 500ms, 30s, 10m, 2h, 30d".to_owned();
-    let duration = humantime::parse_duration(text).map_err(hint)?;
+    let hint = "write a number and a unit: 500ms, 30s, 10m, 2h, 30d";
+    let Millis(ms) = Millis::from_text(text).ok_or(hint)?;
+    let duration = Duration::from_millis(ms.unsigned_abs());
     // More than a hundred years is a mistake.
     if !(Duration::from_millis(1)..=Duration::from_secs(100 * 366 * 86_400)).contains(&duration) {
         return Err("it must be from 1ms to 100 years".to_owned());

@@ -40,6 +40,16 @@ macro_rules! schema_with_format {
     };
 }
 
+/// The names of the units of a duration, with their milliseconds.
+const UNITS: [(&[&str], i64); 6] = [
+    (&["ms", "msec", "millis"], 1),
+    (&["s", "sec", "secs", "second", "seconds"], 1_000),
+    (&["m", "min", "mins", "minute", "minutes"], 60_000),
+    (&["h", "hr", "hrs", "hour", "hours"], 3_600_000),
+    (&["d", "day", "days"], 86_400_000),
+    (&["w", "week", "weeks"], 604_800_000),
+];
+
 schema_with_format!(Timestamp, "epoch-ms");
 schema_with_format!(Millis, "duration-ms");
 
@@ -102,6 +112,34 @@ impl Timestamp {
 }
 
 impl Millis {
+    /// Reads numbers with their units. Programs and the command line write durations so. A part of a millisecond is
+    /// rounded up.
+    ///
+    /// ```
+    /// use runstate_value::time::Millis;
+    /// assert_eq!(Millis::from_text("1h 30m"), Some(Millis(5_400_000)));
+    /// assert_eq!(Millis::from_text("1.5s"), Some(Millis(1_500)));
+    /// assert_eq!(Millis::from_text("5"), None);
+    /// ```
+    pub fn from_text(text: &str) -> Option<Millis> {
+        let (mut rest, mut total) = (text.trim(), 0i64);
+        loop {
+            let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+            let after = after.trim_start();
+            let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+            let ms = UNITS.iter().find(|(names, _)| names.contains(&&after[..end]))?.1;
+            let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+            // Nine digits of a week fit into 64 bits.
+            let scale = 10i64.checked_pow(u32::try_from(part.len()).ok().filter(|digits| *digits <= 9)?)?;
+            let part = (part.parse::<i64>().ok()? * ms + scale - 1) / scale;
+            total = whole.parse::<i64>().ok()?.checked_mul(ms)?.checked_add(part)?.checked_add(total)?;
+            rest = after[end..].trim_start();
+            if rest.is_empty() {
+                return Some(Millis(total));
+            }
+        }
+    }
+
     /// `n` seconds.
     pub const fn seconds(n: i64) -> Self {
         Self(n * 1_000)
@@ -142,7 +180,7 @@ impl fmt::Display for Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::Timestamp;
+    use super::{Millis, Timestamp};
     use proptest::prelude::*;
 
     fn read(text: &str) -> Option<i64> {
@@ -170,6 +208,42 @@ mod tests {
         ] {
             assert_eq!(Timestamp::from_millis(ms).to_rfc3339(), text);
             assert_eq!(read(text), text.ends_with('Z').then_some(ms));
+        }
+    }
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        for (text, ms) in [
+            ("5s", 5_000),
+            ("250ms", 250),
+            ("0s", 0),
+            ("1h", 3_600_000),
+            ("1.5h", 5_400_000),
+            ("2d", 172_800_000),
+            (" 1h 30 min", 5_400_000),
+            ("1w2d", 777_600_000),
+            ("0.0001s", 1),
+        ] {
+            assert_eq!(Millis::from_text(text), Some(Millis(ms)), "{text}");
+        }
+        let invalid = [
+            "",
+            " ",
+            "5",
+            "s",
+            "-1s",
+            "+1s",
+            ".5s",
+            "1.s",
+            "1e9d",
+            "1.2.3s",
+            "5 parsecs",
+            "1h 5",
+            "9999999999999999999s",
+            "99999999999999d",
+        ];
+        for text in invalid {
+            assert_eq!(Millis::from_text(text), None, "{text}");
         }
     }
 
