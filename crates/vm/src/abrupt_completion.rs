@@ -15,6 +15,9 @@ use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
 use super::{conversion, coroutine, generator, iteration, job, json, operand_conversion, property};
 
+/// The name of the error of an operation that Node has and this machine lacks.
+const UNSUPPORTED_ERROR: &str = "UnsupportedError";
+
 /// Most calls in a stack trace.
 const MAX_TRACE_FRAMES: usize = 10;
 
@@ -26,6 +29,7 @@ pub(super) fn handle_abrupt_completion(
 ) -> Result<(), Box<StopReason>> {
     let mut completion = completion;
     loop {
+        let limit = if let AbruptCompletion::Limit(limit) = completion { Some(limit) } else { None };
         if let AbruptCompletion::ConvertOperand(at, conversion) = completion {
             match operand_conversion::start_conversion(machine, at, conversion) {
                 Ok(_) => return Ok(()),
@@ -69,7 +73,7 @@ pub(super) fn handle_abrupt_completion(
                     {
                         rejection_failure(machine, &thrown)
                     }
-                    _ => to_failure(machine, &AbruptCompletion::Throw(thrown)),
+                    _ => to_failure(machine, &limit.map_or(AbruptCompletion::Throw(thrown), AbruptCompletion::Limit)),
                 };
                 return Err(Box::new(StopReason::Failed(failure)));
             }
@@ -124,6 +128,16 @@ pub(super) fn thrown_value(machine: &mut Machine, completion: AbruptCompletion) 
     match completion {
         AbruptCompletion::Throw(value) => Ok(value),
         AbruptCompletion::Error(kind, message) => Ok(new_error(machine, kind, &message)),
+        AbruptCompletion::Unsupported(message) => {
+            let error = new_error(machine, ErrorKind::Type, &message);
+            set_hidden(machine, &error, "name", Value::text(UNSUPPORTED_ERROR));
+            Ok(error)
+        }
+        // A job that begins has no function that could catch it.
+        AbruptCompletion::Limit(limit) if limit.is_catchable() && !machine.is_idle() => {
+            let message = limit.message(&machine.limits);
+            Ok(new_error(machine, ErrorKind::Range, &message))
+        }
         uncatchable => Err(uncatchable),
     }
 }
@@ -335,8 +349,11 @@ pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> Ma
     let pc = traced_pc(machine);
     let location = machine.program.location(pc);
     let (name, message, limit) = match completion {
-        AbruptCompletion::Limit(limit) => ("LimitError".to_owned(), limit.message(&machine.limits), true),
-        AbruptCompletion::Unsupported(message) => ("UnsupportedError".to_owned(), message.clone(), false),
+        AbruptCompletion::Limit(limit) => {
+            let name = if limit.is_catchable() { ErrorKind::Range.name() } else { "LimitError" };
+            (name.to_owned(), limit.message(&machine.limits), true)
+        }
+        AbruptCompletion::Unsupported(message) => (UNSUPPORTED_ERROR.to_owned(), message.clone(), false),
         AbruptCompletion::Internal(detail) => {
             ("InternalError".to_owned(), format!("the machine's state is inconsistent: {detail}"), false)
         }
@@ -385,10 +402,10 @@ pub enum AbruptCompletion {
     Throw(Value),
     /// An error that the machine throws. It becomes an object only when the heap is available, so creating it is free.
     Error(ErrorKind, String),
-    /// An exceeded limit. No handler catches it.
+    /// An exceeded limit: a RangeError, unless the machine itself must enforce it.
     Limit(ExceededLimit),
-    /// An operation that Node has and this machine lacks. No handler catches it: a handler would run code that Node
-    /// does not run.
+    /// An operation that Node has and this machine lacks: a TypeError with the name `UnsupportedError`. A program may
+    /// catch it, because data may decide which operation it is.
     Unsupported(String),
     /// Methods of the program must convert the operand at this index of the stack. The instruction then runs again.
     ConvertOperand(usize, OperandConversion),
@@ -407,13 +424,24 @@ pub enum PreferredType {
     Default,
 }
 
+impl AbruptCompletion {
+    /// Whether a handler of the program may catch it.
+    pub(super) fn is_catchable(&self) -> bool {
+        match self {
+            AbruptCompletion::Throw(_) | AbruptCompletion::Error(..) | AbruptCompletion::Unsupported(_) => true,
+            AbruptCompletion::Limit(limit) => limit.is_catchable(),
+            AbruptCompletion::ConvertOperand(..) | AbruptCompletion::Internal(_) => false,
+        }
+    }
+}
+
 impl From<ExceededLimit> for AbruptCompletion {
     fn from(limit: ExceededLimit) -> AbruptCompletion {
         AbruptCompletion::Limit(limit)
     }
 }
 
-/// Ends the execution, because the program uses an operation that only Node has.
+/// An UnsupportedError: the program uses an operation that only Node has.
 pub fn unsupported<T>(message: impl Into<String>) -> Result<T, AbruptCompletion> {
     Err(AbruptCompletion::Unsupported(message.into()))
 }

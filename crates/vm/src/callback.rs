@@ -594,9 +594,8 @@ pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(
             // left the stack.
             let has_left = has_left_stack(machine, &code);
             machine.frames.extend([Frame::Native(frame), code]);
-            let is_catchable = matches!(completion, AbruptCompletion::Throw(_) | AbruptCompletion::Error(..));
             // The callee has ended and cannot catch the error.
-            if has_left || (is_catchable && abrupt_completion::has_catcher(machine)) {
+            if has_left || (completion.is_catchable() && abrupt_completion::has_catcher(machine)) {
                 machine.frames.pop();
                 machine.stack.truncate(bottom);
             }

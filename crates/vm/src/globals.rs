@@ -346,7 +346,7 @@ pub const METHODS: &[(&str, &[&str])] = &[
     ),
     ("Number", &["toExponential", "toFixed", "toLocaleString", "toPrecision", "toString", "valueOf"]),
     ("Boolean", &["toString", "valueOf"]),
-    ("Object", &["hasOwnProperty", "toString", "valueOf"]),
+    ("Object", &["hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf"]),
     ("Function", &["apply", "bind", "call", "length", "name"]),
     ("Map", &["clear", "delete", "entries", "forEach", "get", "has", "keys", "set", "size", "values"]),
     (
@@ -434,27 +434,14 @@ pub const UNSUPPORTED_METHODS: &[&str] = &[
     "__lookupSetter__",
     "__proto__",
     "getOwnPropertyDescriptor",
-    "isPrototypeOf",
-    "propertyIsEnumerable",
     "trimLeft",
     "trimRight",
 ];
 
-/// Properties that values of a kind have in Node and lack here. A read ends the program. The row "Object" applies to
+/// Properties that values of a kind have in Node and lack here. A read throws. The row "Object" applies to
 /// all values.
 pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = &[
-    (
-        "Object",
-        &[
-            "__defineGetter__",
-            "__defineSetter__",
-            "__lookupGetter__",
-            "__lookupSetter__",
-            "isPrototypeOf",
-            "propertyIsEnumerable",
-            "toLocaleString",
-        ],
-    ),
+    ("Object", &["__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"]),
     ("Date", &["getYear", "setYear", "toGMTString", "toTemporalInstant"]),
     ("Function", &["constructor"]),
     (

@@ -366,9 +366,8 @@ fn restore_record_source(machine: &mut Machine, record: &Value, source: Value, c
 /// Whether a completion ends the program at the current instruction.
 fn is_uncaught(machine: &Machine, completion: &AbruptCompletion) -> bool {
     match completion {
-        AbruptCompletion::Throw(_) | AbruptCompletion::Error(..) => !abrupt_completion::has_catcher(machine),
         AbruptCompletion::ConvertOperand(..) => false,
-        _ => true,
+        completion => !completion.is_catchable() || !abrupt_completion::has_catcher(machine),
     }
 }
 

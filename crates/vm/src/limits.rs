@@ -1,4 +1,5 @@
-//! Limits of one execution. A failure names the limit that stopped the program. A program cannot catch it.
+//! Limits of one execution. A limit of a value is a RangeError, since data may exceed it. What the machine must enforce
+//! ends the program, and no handler catches it: instructions, heap and output.
 
 /// Most calls that `CC.all` opens at once. Each is a row in one commit, and all answers arrive in one slice.
 pub const MAX_OPEN_CALLS: usize = 1_000;
@@ -56,7 +57,7 @@ impl Default for Limits {
     }
 }
 
-/// The limit that stopped a program.
+/// A limit that a program exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExceededLimit {
     /// [`Limits::instructions`]
@@ -84,6 +85,12 @@ pub enum ExceededLimit {
 }
 
 impl ExceededLimit {
+    /// Whether it is an error that the program may catch.
+    #[must_use]
+    pub fn is_catchable(self) -> bool {
+        !matches!(self, ExceededLimit::Instructions | ExceededLimit::HeapBytes | ExceededLimit::OutputBytes)
+    }
+
     /// The message of the failure.
     pub fn message(self, limits: &Limits) -> String {
         match self {

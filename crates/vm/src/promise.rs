@@ -213,7 +213,8 @@ fn settle(machine: &mut Machine, at: HeapRef, state: PromiseState, value: Value)
 }
 
 /// Resolves a promise: with the state of another promise, through a method `then`, or with the value itself.
-/// ECMA-262 §27.2.1.3.2 Promise Resolve Functions. Deviation: a getter of `then` is not supported.
+/// ECMA-262 §27.2.1.3.2 Promise Resolve Functions. Deviation: a getter of `then` is not called, and
+/// rejects the promise.
 pub(super) fn resolve(machine: &mut Machine, at: HeapRef, value: Value) -> Result<(), AbruptCompletion> {
     let Value::Ref(resolution) = value else {
         fulfill(machine, at, value);

@@ -74,7 +74,7 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
 }
 
 /// `value[key]` for a string key, where no getter can be called. ECMA-262 §7.3.3 GetV.
-/// Deviation: a getter ends the execution as unsupported.
+/// Deviation: a getter is an UnsupportedError.
 pub(super) fn property(machine: &Machine, value: &Value, key: &Value) -> Result<Value, AbruptCompletion> {
     lookup(machine, value, key).and_then(|found| refuse_getter(found, key))
 }
@@ -113,7 +113,7 @@ fn symbol_method(receiver: Receiver, symbol: Symbol) -> Value {
 }
 
 /// `value[key]` for a string key, or the accessor. ECMA-262 §7.3.3 GetV and §10.1.8.1 OrdinaryGet.
-/// Deviation: where Node has a property that this machine lacks, the execution ends as unsupported.
+/// Deviation: where Node has a property that this machine lacks, it is an UnsupportedError.
 pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Value, AbruptCompletion> {
     if let Some(found) = find_property(machine, value, key)? {
         return Ok(found);
@@ -136,8 +136,9 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Va
 
 /// A property of the built-in prototype of a kind of values. ECMA-262 §10.1.8.1 OrdinaryGet.
 pub(super) fn inherited_property(receiver: Receiver, name: &str) -> Result<Value, AbruptCompletion> {
+    // Deviation: a prototype is no value. The name may be data, as a word that a program counts.
     if name == PROTO_ACCESSOR {
-        return unsupported("a prototype as a value is not supported");
+        return Ok(Value::Undefined);
     }
     if receiver == Receiver::Function && POISONED_ACCESSORS.contains(&name) {
         return type_error(POISONED_MESSAGE);
@@ -786,6 +787,14 @@ pub(super) fn find_copied_entries(
     entries.extend(symbol_entries(&machine.heap, value));
     entries.retain(|(key, _)| !keys.iter().any(|excluded| excluded.strict_equals(key)));
     Ok(entries)
+}
+
+/// Whether a value has an own enumerable property. ECMA-262 §20.1.3.4 Object.prototype.propertyIsEnumerable.
+pub(super) fn is_enumerable(machine: &mut Machine, value: &Value, key: &Value) -> bool {
+    let mut entries = own_entries(&machine.heap, value);
+    entries.extend(symbol_entries(&machine.heap, value));
+    machine.charge_work(entries.len() as u64);
+    entries.iter().any(|(own, _)| own.strict_equals(key))
 }
 
 /// The own enumerable properties whose key is a symbol.

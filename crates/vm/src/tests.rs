@@ -344,7 +344,7 @@ fn machine_copies_are_independent() {
 }
 
 #[test]
-fn limit_failure_names_the_limit_and_cannot_be_caught() {
+fn limit_failure_names_the_limit() {
     let small = Limits {
         instructions: 1_000_000,
         frames: 500,
@@ -356,18 +356,53 @@ fn limit_failure_names_the_limit_and_cannot_be_caught() {
     };
     for (source, limit) in [
         ("while (true) {}", "instruction limit"),
-        ("function f() { return f() } try { f() } catch (e) { console.log('caught') }", "call depth limit"),
+        ("function f() { return f() } f()", "call depth limit"),
         ("let s = 'ab'; while (true) s = s + s", "string length limit"),
         ("const a: any = []; while (true) a.push([1, 2, 3])", "heap limit"),
         ("new Array(60000000)", "heap limit"),
-        ("try { 'x'.repeat(1e9) } catch (e) { console.log('caught') }", "string length limit"),
+        ("'x'.repeat(1e9)", "string length limit"),
         ("while (true) console.log('x')", "output limit"),
+        ("try { while (true) {} } catch { console.log('caught') }", "instruction limit"),
+        ("const a: any = []; try { while (true) a.push([1, 2, 3]) } catch { console.log('caught') }", "heap limit"),
+        ("try { while (true) console.log('x') } finally { console.log('y') }", "output limit"),
         ("CC('x'.repeat(101))", "call payload limit"),
         ("const f: any = []; f.map(x => x); [1].map(function g(x) { return [x].map(g) })", "call depth limit"),
     ] {
         let (machine, stop) = run_with_limits(source, small.clone());
         let failure = expect_failure(stop);
         assert!(failure.limit && failure.message.contains(limit), "{source}: {failure:?}");
+        assert!(!machine.output.iter().any(|line| line == "caught"), "{source}");
+        restore_copy(&machine);
+    }
+}
+
+#[test]
+fn limit_of_a_value_is_a_range_error_that_can_be_caught() {
+    let small = Limits { frames: 500, stack: 2_000, text_units: 100_000, match_steps: 10_000, ..Limits::default() };
+    for (source, limit) in [
+        ("function f() { return f() } f()", "call depth limit"),
+        ("async function f() { return await f() } await f()", "call depth limit"),
+        ("[1].map(function g(x) { return [x].map(g) })", "call depth limit"),
+        ("Math.max(...new Array(3000).fill(1))", "stack limit"),
+        ("'x'.repeat(1e9)", "string length limit"),
+        ("let s = 'ab'; while (true) s = s + s", "string length limit"),
+        ("new Array(1e9).fill(0)", "array length limit"),
+        ("/(a+)+$/.test('a'.repeat(18) + 'b')", "regular expression limit"),
+        ("await Promise.resolve('a'.repeat(18) + 'b').then((s) => /(a+)+$/.test(s))", "regular expression limit"),
+        ("CC('x'.repeat(2 ** 20)), CC('x'.repeat(2 ** 20 + 1))", "string length limit"),
+        ("call('t', new Array(2 ** 20).fill(1))", "call payload limit"),
+        ("CC.all(new Array(90).fill('x'.repeat(99_000)))", "call payload limit"),
+    ] {
+        let source = format!(
+            "try {{ {source} }} catch (e: any) {{ console.log(e instanceof RangeError, e.name, e.message) }} CC('next')"
+        );
+        let (mut machine, stop) = run_with_limits(&source, small.clone());
+        assert_eq!(expect_call(stop).prompt, "next", "{source}");
+        let output = machine.take_output();
+        assert!(
+            output.len() == 1 && output[0].starts_with(&format!("true RangeError {limit}")),
+            "{source}: {output:?}"
+        );
         restore_copy(&machine);
     }
 }
@@ -560,17 +595,16 @@ fn oversized_values_are_refused_before_allocation() {
 }
 
 #[test]
-fn catastrophic_backtracking_hits_a_limit_that_cannot_be_caught() {
+fn catastrophic_backtracking_hits_a_limit() {
     // Without the limit each match ends after some million steps.
     let limits = Limits { match_steps: 10_000, ..Limits::default() };
     for call in
         ["/(a+)+$/.test(s)", "s.replace(/(a|a)*$/g, '')", "s.split(/(a|aa)+$/)", "s.match(new RegExp('(a+)+$'))"]
     {
-        let source = format!("const s = 'a'.repeat(18) + 'b'; try {{ {call} }} catch (e) {{ console.log('caught') }}");
-        let (mut machine, stop) = run_with_limits(&source, limits.clone());
+        let source = format!("const s = 'a'.repeat(18) + 'b'; {call}");
+        let (machine, stop) = run_with_limits(&source, limits.clone());
         let failure = expect_failure(stop);
         assert!(failure.limit && failure.message.contains("regular expression limit"), "{source}: {failure:?}");
-        assert!(machine.take_output().is_empty());
         let mut restored = restore_copy(&machine);
         assert_eq!(expect_failure(restored.run(u64::MAX, &TURN)), failure);
     }
@@ -640,13 +674,13 @@ fn set_methods_combine_sets() {
 console.log(a.union(b), a.intersection(b), a.difference(b), a.symmetricDifference(b));
 console.log(a.isSubsetOf(b), new Set([3]).isSubsetOf(a), a.isSupersetOf(new Set([1])), a.isDisjointFrom(new Set(['y'])));
 console.log(a.union(m), a.intersection(m), a.difference(m), new Set().isSubsetOf(b), a.size, a === a.union(a));
-try { a.union([1]); } catch (error) { console.log('caught'); }";
-    let (mut machine, stop) = run_with_limits(source, Limits::default());
-    assert_eq!(expect_failure(stop).message, "a method of a Set takes a Set or a Map here");
+try { a.union([1]); } catch (error) { console.log(error.message); }";
+    let (mut machine, _) = run_with_limits(source, Limits::default());
     let expected = [
         "Set(6) { 1, 2, 3, NaN, 0, 'x' } Set(3) { 3, NaN, 0 } Set(2) { 1, 2 } Set(3) { 1, 2, 'x' }",
         "false true true true",
         "Set(6) { 1, 2, 3, NaN, 0, 'k' } Set(1) { 2 } Set(4) { 1, 3, NaN, 0 } true 5 false",
+        "a method of a Set takes a Set or a Map here",
     ];
     assert_eq!(machine.take_output(), expected);
 }

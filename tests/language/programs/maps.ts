@@ -24,6 +24,10 @@ console.log(new Set('hello'), [...new Set('hello')].join(''), new Set([[1], [1]]
 const a = new Set([1, 2, 3]), b = new Set([2, 3, 4]); console.log([...a].filter((x) => b.has(x)), [...a].filter((x) => !b.has(x)), new Set([...a, ...b]));
 //// counting with a map
 const count = new Map(); for (const w of 'a b a c a b'.split(' ')) count.set(w, (count.get(w) ?? 0) + 1); console.log(count, [...count].sort((x, y) => y[1] - x[1])[0]);
+//// words of a text as keys of an object
+const count = {}, seen = {}; for (const w of ['a', '__proto__', 'toLocaleString', 'isPrototypeOf', 'propertyIsEnumerable', 'constructor', 'a']) { count[w] = (count[w] || 0) + 1; seen[w] = typeof seen[w]; } console.log(Object.keys(count), count.a, count.isPrototypeOf, count.toLocaleString, Object.keys(seen), seen.propertyIsEnumerable); const p = JSON.parse('{"__proto__":{"x":1},"b":2}'); console.log(Object.keys(p), p['__proto__'].x, p.x, { ...p }.x);
+//// methods of all objects
+class A { get g() { return 1; } m() {} } class B extends A { x = 1; } const b = new B(), o = { a: 1 }; console.log(A.isPrototypeOf(B), B.isPrototypeOf(A), A.isPrototypeOf(b), o.isPrototypeOf({}), o.isPrototypeOf(1), o.propertyIsEnumerable('a'), o.propertyIsEnumerable('b'), b.propertyIsEnumerable('x'), b.propertyIsEnumerable('m'), [1].propertyIsEnumerable(0), [1].propertyIsEnumerable('length'), 'ab'.propertyIsEnumerable(1), o.toLocaleString(), 'x'.toLocaleString(), true.toLocaleString(), new Map().toLocaleString(), new Error('e').toLocaleString()); try { o.isPrototypeOf.call(null, o); } catch (e) { console.log(e.name); }
 //// grouping with a map
 const g = new Map(); for (const n of [1, 2, 3, 4]) { const k = n % 2 ? 'odd' : 'even'; if (!g.has(k)) g.set(k, []); g.get(k).push(n); } console.log(g, Object.fromEntries(g));
 //// map to object and back

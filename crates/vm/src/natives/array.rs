@@ -227,6 +227,10 @@ pub(super) static ROWS: &[BuiltinDefinition] =
             };
             join(machine, args, this_array(machine, args)?, &separator)
         }),
+        // ECMA-262 §23.1.3.32 Array.prototype.toLocaleString. It hides that of Object.prototype, which would be wrong here.
+        ("Array.prototype.toLocaleString", 0, |_, _| {
+            unsupported("`Array.prototype.toLocaleString` is not supported; map the elements and join them")
+        }),
         // ECMA-262 §23.1.3.36 Array.prototype.toString.
         ("Array.prototype.toString", 0, |machine, args| {
             let own_join = conversion::own_join(machine, &args.this)?;

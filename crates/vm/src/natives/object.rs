@@ -132,6 +132,35 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         let key = key_argument(machine, args, 0)?;
         Ok(property::has_own(machine, &args.this, &key).into())
     }),
+    // ECMA-262 §20.1.3.3 Object.prototype.isPrototypeOf. Deviation: built-in prototypes are no values.
+    ("Object.prototype.isPrototypeOf", 1, |machine, args| {
+        let Value::Ref(of) = super::arg(machine, args, 0) else { return Ok(false.into()) };
+        Ok(match args.this {
+            Value::Undefined | Value::Null => return type_error("Cannot convert undefined or null to object"),
+            Value::Ref(this) => machine.heap.prototype_chain(of).skip(1).any(|at| at == this),
+            _ => false,
+        }
+        .into())
+    }),
+    // ECMA-262 §20.1.3.4 Object.prototype.propertyIsEnumerable.
+    ("Object.prototype.propertyIsEnumerable", 1, |machine, args| {
+        let key = key_argument(machine, args, 0)?;
+        if args.this.is_nullish() {
+            return type_error("Cannot convert undefined or null to object");
+        }
+        let is_enumerable = property::is_enumerable(machine, &args.this, &key);
+        Ok(is_enumerable.into())
+    }),
+    // ECMA-262 §20.1.3.5 Object.prototype.toLocaleString. Deviation: the program's own `toString` is not called.
+    ("Object.prototype.toLocaleString", 0, |machine, args| {
+        match property::property(machine, &args.this, &Value::text("toString"))? {
+            Value::Builtin(method) => match machine.registry.native(method) {
+                Some(native) => native(machine, &NativeArgs { builtin: Some(method), count: 0, ..args.clone() }),
+                None => Err(AbruptCompletion::Internal("a missing built-in")),
+            },
+            _ => unsupported("toLocaleString of an object with its own toString is not supported; call toString()"),
+        }
+    }),
     // ECMA-262 §20.1.3.6 Object.prototype.toString. `Symbol.toStringTag` does not exist; Map, Set and namespaces give
     // its value.
     ("Object.prototype.toString", 0, |machine, args| {

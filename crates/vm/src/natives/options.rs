@@ -6,7 +6,8 @@ use super::super::value::Value;
 use super::NativeArgs;
 use crate::{conversion, property};
 
-/// The options of one call that are not undefined. A method takes those it knows; any other ends the program.
+/// The options of one call that are not undefined. A method takes those it knows; any other
+/// is an UnsupportedError.
 pub(super) struct MethodOptions(Vec<(String, Value)>);
 
 impl MethodOptions {
