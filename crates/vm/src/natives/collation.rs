@@ -1,9 +1,13 @@
-//! `String.prototype.localeCompare` for English: the collation of CLDR's root locale, which `en-US` uses, for Latin
-//! letters, digits and common punctuation. A string with any other character ends the program, because its order here
-//! could differ from Node's.
+//! `String.prototype.localeCompare` for English: the collation of CLDR's root locale, which `en-US` uses. It orders all
+//! texts: white space, punctuation, symbols, currencies, digits, then letters.
 //!
-//! The tables are the orders of Node 20 (ICU 78). They take 4 KB, and the tests compare all pairs of their characters
-//! with Node. The data of the crate `icu_collator` for the root locale alone takes more than 100 KB of a page's module.
+//! Latin, Greek and Cyrillic letters, digits and common punctuation have the order of Node 20 (ICU 78). The tables take
+//! 5 KB, and the tests compare all pairs of their characters with Node. The data of the crate `icu_collator` for the
+//! root locale alone takes more than 100 KB of a page's module.
+//!
+//! The limit: any other character has the order of its code point among the symbols or, if it is a letter or a number,
+//! among the letters, with Hangul before kana. It is compared neither by its decomposition nor in a contraction, and
+//! several accents of a letter have the order in which the text has them.
 
 use std::cmp::Ordering;
 use std::sync::OnceLock;
@@ -26,13 +30,26 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
             return Ok(0.0.into());
         }
         machine.charge_work((left.len() + right.len()) as u64);
-        let [left, right] = [left, right].map(|text| elements(&text.to_utf8(), options.numeric));
-        Ok(f64::from(options.compare(&left?, &right?) as i8).into())
+        Ok(f64::from(options.compare(&left.to_utf8(), &right.to_utf8()) as i8).into())
     }),
 ];
 
-/// The characters with a primary weight of their own, in ascending order.
-const PRIMARIES: &str = "\t\n\u{b}\u{c}\r\u{85}\u{2028}\u{2029} _\u{2017}-\u{2012}\u{2013}\u{2014}\u{2015},;:!¡?¿.·'‹›\"«»()[]{}\u{2016}§¶@*/\\&#%‰‱\u{2020}\u{2021}\u{2022}\u{2023}\u{2027}`´^¯¨¸°©®←→↑↓+±÷×<=>¬|¦~−∞≈≤≥¤¢$£¥₩₪₫€₭₮₱₲₴₵₸₹₺₽₿0123456789abcdefghiıjȷklmnŋopqĸrstuvwxyzþ";
+/// The white space, punctuation and symbols with a primary weight of their own, in ascending order. All other symbols
+/// follow.
+const BEFORE_SYMBOLS: &str = "\t\n\u{b}\u{c}\r\u{85}\u{2028}\u{2029} _\u{2017}-\u{2010}\u{2012}\u{2013}\u{2014}\u{2015}\u{301c}\u{30fb},、;:!¡?¿.。·'‹›\"«»()[]{}「」『』【】\u{2016}§¶@*/\\&#%‰‱\u{2020}\u{2021}\u{2022}\u{2023}\u{2027}`´^¯¨¸°©®←→↑↓+±÷×<=>¬|¦~−\u{2044}∞≈≤≥";
+
+/// The currencies, digits and letters with a primary weight of their own, in ascending order. They follow the symbols,
+/// and all other letters follow them.
+const AFTER_SYMBOLS: &str = "¤¢$£¥₩₪₫€₭₮₱₲₴₵₸₹₺₽₿0123456789abcdefghiıjȷklmnŋopqĸrstŧuvwxyzþαβγδεζηθικλμνξοπρστυφχψωабвгґдђеєжзѕиійјклљмнњопрстћуфхцчџшщъыьэюя";
+
+/// The primary weight of the symbol U+0000, were it one.
+const SYMBOLS: u32 = 0x1000;
+
+/// The first primary weight of [`AFTER_SYMBOLS`].
+const CURRENCIES: u32 = SYMBOLS + 0x11_0000;
+
+/// The primary weight of the letter U+0000, were it one of the other letters.
+const LETTERS: u32 = CURRENCIES + 0x1000;
 
 /// The accents in ascending order of their secondary weight. Those of the private use area stand for what no mark does:
 /// the stroke of `đ`, the difference of `ð` from `d`, that of a ligature from its letters, and those of four quotation
@@ -48,6 +65,8 @@ const EXPANSIONS: &[(char, &str)] = &[
     ('ø', "o\u{338}"),
     ('æ', "a\u{e002}e"),
     ('œ', "o\u{e002}e"),
+    ('ſ', "s\u{e002}"),
+    ('ŀ', "l·"),
     ('ß', "s\u{e002}s"),
     ('\u{2018}', "'\u{e003}"),
     ('\u{2019}', "'\u{e004}"),
@@ -59,11 +78,42 @@ const EXPANSIONS: &[(char, &str)] = &[
     ('\u{201f}', "\"\u{e006}"),
 ];
 
+/// Characters that are compared like others, and only then follow them. Unicode Standard, chapter 3.7, compatibility
+/// decomposition.
+const COMPATIBLE: &[(char, &str)] = &[
+    ('\u{a0}', " "),
+    ('\u{2011}', "\u{2010}"),
+    ('…', "..."),
+    ('‥', ".."),
+    ('″', "′′"),
+    ('ª', "a"),
+    ('º', "o"),
+    ('¹', "1"),
+    ('²', "2"),
+    ('³', "3"),
+    ('¼', "1\u{2044}4"),
+    ('½', "1\u{2044}2"),
+    ('¾', "3\u{2044}4"),
+    ('⅓', "1\u{2044}3"),
+    ('⅔', "2\u{2044}3"),
+    ('ĳ', "ij"),
+    ('Ĳ', "IJ"),
+    ('ŉ', "\u{2bc}n"),
+    ('ﬁ', "fi"),
+    ('ﬂ', "fl"),
+    ('µ', "μ"),
+    ('ς', "σ"),
+    ('℃', "°C"),
+    ('№', "No"),
+    ('℠', "sm"),
+    ('™', "tm"),
+];
+
 /// Letters with accents: the accents, the letters with them, and the letters without. Unicode Standard, chapter 3.7
 /// Decomposition.
 const ACCENTED: &[(&str, &str, &str)] = &[
-    ("\u{300}", "àèìòùǹẁỳ", "aeiounwy"),
-    ("\u{301}", "áéíóúýćĺńŕśźǵǽǿḱḿṕẃ", "aeiouyclnrszgæøkmpw"),
+    ("\u{300}", "àèìòùǹẁỳѐѝ", "aeiounwyеи"),
+    ("\u{301}", "áéíóúýćĺńŕśźǵǽǿḱḿṕẃάέήίόύώѓќ", "aeiouyclnrszgæøkmpwαεηιουωгк"),
     ("\u{301}\u{307}", "ṥ", "s"),
     ("\u{302}", "âêîôûĉĝĥĵŝŵŷẑ", "aeioucghjswyz"),
     ("\u{302}\u{300}", "ầềồ", "aeo"),
@@ -78,16 +128,16 @@ const ACCENTED: &[(&str, &str, &str)] = &[
     ("\u{304}\u{300}", "ḕṑ", "eo"),
     ("\u{304}\u{301}", "ḗṓ", "eo"),
     ("\u{304}\u{308}", "ṻ", "u"),
-    ("\u{306}", "ăĕğĭŏŭ", "aegiou"),
+    ("\u{306}", "ăĕğĭŏŭў", "aegiouу"),
     ("\u{306}\u{300}", "ằ", "a"),
     ("\u{306}\u{301}", "ắ", "a"),
     ("\u{306}\u{303}", "ẵ", "a"),
     ("\u{306}\u{309}", "ẳ", "a"),
     ("\u{307}", "ċėġżȧȯḃḋḟḣṁṅṗṙṡṫẇẋẏ", "cegzaobdfhmnprstwxy"),
     ("\u{307}\u{304}", "ǡȱ", "ao"),
-    ("\u{308}", "äëïöüÿḧẅẍẗ", "aeiouyhwxt"),
+    ("\u{308}", "äëïöüÿḧẅẍẗϊϋёї", "aeiouyhwxtιυеі"),
     ("\u{308}\u{300}", "ǜ", "u"),
-    ("\u{308}\u{301}", "ǘḯ", "ui"),
+    ("\u{308}\u{301}", "ǘḯΐΰ", "uiιυ"),
     ("\u{308}\u{304}", "ǖǟȫ", "uao"),
     ("\u{308}\u{30c}", "ǚ", "u"),
     ("\u{309}", "ảẻỉỏủỷ", "aeiouy"),
@@ -123,9 +173,6 @@ const ACCENTED: &[(&str, &str, &str)] = &[
     ("\u{331}", "ḇḏḵḻṉṟṯẕẖ", "bdklnrtzh"),
 ];
 
-/// The longest number that is compared by its value. The order of longer ones is not defined by the standard.
-const MAX_DIGITS: usize = 200;
-
 /// The weights of a character, or of a part of one. Unicode Technical Standard #10, section 3.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct CollationElement {
@@ -133,7 +180,7 @@ struct CollationElement {
     primary: u32,
     /// The accent; 0: a letter.
     secondary: u32,
-    /// Whether it is of an upper-case letter.
+    /// Bit 0: it is of an upper-case letter. 2: of a wide character or of katakana; 4: of a compatible character.
     tertiary: u32,
 }
 
@@ -142,7 +189,8 @@ fn tables() -> &'static SortedMap<char, Vec<CollationElement>> {
     static TABLES: OnceLock<SortedMap<char, Vec<CollationElement>>> = OnceLock::new();
     TABLES.get_or_init(|| {
         let mut tables = SortedMap::default();
-        for (primary, character) in (1..).zip(PRIMARIES.chars()) {
+        let before = (1..).zip(BEFORE_SYMBOLS.chars());
+        for (primary, character) in before.chain((CURRENCIES..).zip(AFTER_SYMBOLS.chars())) {
             tables.insert(character, vec![CollationElement { primary, secondary: 0, tertiary: 0 }]);
         }
         for (secondary, accent) in (1..).zip(ACCENTS.chars()) {
@@ -163,62 +211,98 @@ fn tables() -> &'static SortedMap<char, Vec<CollationElement>> {
     })
 }
 
-/// Whether the collation ignores a character: those of category Cc that are no white space, and the soft hyphen.
+/// Whether the collation ignores a character: those of category Cc that are no white space, and characters without a
+/// form of their own, such as joiners, marks of direction and variation selectors.
 fn is_ignored(character: char) -> bool {
-    character == '\u{ad}' || (character.is_control() && !matches!(character, '\t'..='\r' | '\u{85}'))
-}
-
-/// The elements of a text.
-fn elements(text: &str, numeric: bool) -> Result<Vec<CollationElement>, AbruptCompletion> {
-    let mut elements = Vec::with_capacity(text.len());
-    let mut rest = text;
-    let mut follows_accent = false;
-    while let Some(character) = rest.chars().next() {
-        if numeric && character.is_ascii_digit() {
-            let digits = &rest[..rest.find(|one: char| !one.is_ascii_digit()).unwrap_or(rest.len())];
-            push_number(digits, &mut elements)?;
-            rest = &rest[digits.len()..];
-            follows_accent = false;
-            continue;
-        }
-        rest = &rest[character.len_utf8()..];
-        if is_ignored(character) {
-            continue;
-        }
-        let lower = lower_case(character.encode_utf8(&mut [0; 4]));
-        let mut lower = lower.chars();
-        let found = match (lower.next(), lower.next()) {
-            (Some(lower), None) => tables().get(&lower).map(|found| (found, u32::from(lower != character))),
-            _ => None,
-        };
-        // The order of several accents needs their normalization.
-        let is_accent = ACCENTS.contains(character);
-        let Some((found, tertiary)) = found.filter(|_| !(is_accent && follows_accent)) else {
-            return unsupported(format!(
-                "localeCompare of the character `{character}` is not supported: only of Latin letters, digits and punctuation"
-            ));
-        };
-        follows_accent = found.last().is_some_and(|last| last.primary == 0);
-        elements.extend(found.iter().map(|element| match element.primary {
-            0 => *element,
-            _ => CollationElement { tertiary, ..*element },
-        }));
+    match character {
+        '\t'..='\r' | '\u{85}' => false,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
+        '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}' => true,
+        character => character.is_control(),
     }
-    Ok(elements)
 }
 
-/// Pushes the elements of a number, which is compared by its value: its digits follow their number.
-fn push_number(digits: &str, elements: &mut Vec<CollationElement>) -> Result<(), AbruptCompletion> {
+/// The elements of a text, in order.
+struct Elements<'t> {
+    rest: &'t str,
+    numeric: bool,
+    /// The next elements, in reverse order.
+    pending: Vec<CollationElement>,
+}
+
+impl Iterator for Elements<'_> {
+    type Item = CollationElement;
+
+    fn next(&mut self) -> Option<CollationElement> {
+        while self.pending.is_empty() {
+            let character = self.rest.chars().next()?;
+            if self.numeric && character.is_ascii_digit() {
+                let end = self.rest.find(|one: char| !one.is_ascii_digit()).unwrap_or(self.rest.len());
+                push_number(&self.rest[..end], &mut self.pending);
+                self.rest = &self.rest[end..];
+            } else {
+                push_character(character, 0, &mut self.pending);
+                self.rest = &self.rest[character.len_utf8()..];
+            }
+            self.pending.reverse();
+        }
+        self.pending.pop()
+    }
+}
+
+/// Pushes the elements of a character, or of a compatible one.
+fn push_character(character: char, compatible: u32, elements: &mut Vec<CollationElement>) {
+    if is_ignored(character) {
+        return;
+    }
+    let narrow = match character {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(character as u32 - 0xfee0),
+        'ァ'..='ヶ' => char::from_u32(character as u32 - 0x60),
+        _ => None,
+    };
+    if let Some(narrow) = narrow {
+        return push_character(narrow, 2, elements);
+    }
+    if let Some((_, like)) = COMPATIBLE.iter().find(|(one, _)| *one == character) {
+        return like.chars().for_each(|one| push_character(one, 4, elements));
+    }
+    for lower in lower_case(character.encode_utf8(&mut [0; 4])).chars() {
+        let tertiary = compatible + u32::from(lower != character);
+        match tables().get(&lower) {
+            Some(found) => elements.extend(found.iter().map(|element| match element.primary {
+                0 => *element,
+                _ => CollationElement { tertiary, ..*element },
+            })),
+            None => elements.push(other_element(lower, tertiary)),
+        }
+    }
+}
+
+/// The element of a character that no table has.
+fn other_element(character: char, tertiary: u32) -> CollationElement {
+    let code = character as u32;
+    let primary = match character {
+        // Combining marks.
+        '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' => {
+            return CollationElement { primary: 0, secondary: SYMBOLS + code, tertiary: 0 };
+        }
+        // Hangul syllables are before the kana, which begin at U+3041.
+        '\u{ac00}'..='\u{d7a3}' => LETTERS + 0x3041 + code - 0xac00,
+        '\u{3041}'.. if character.is_alphanumeric() => LETTERS + 0x3000 + code,
+        _ if character.is_alphanumeric() => LETTERS + code,
+        _ => SYMBOLS + code,
+    };
+    CollationElement { primary, secondary: 0, tertiary }
+}
+
+/// Pushes the elements of a number, which is compared by its value: the number of its digits, then these.
+fn push_number(digits: &str, elements: &mut Vec<CollationElement>) {
     let significant = digits.trim_start_matches('0');
-    if significant.len() > MAX_DIGITS {
-        return unsupported(format!("localeCompare of a number of more than {MAX_DIGITS} digits is not supported"));
-    }
     let zero = tables().get(&'0').and_then(|elements| elements.first()).map_or(0, |element| element.primary);
     let digit = |primary| CollationElement { primary, secondary: 0, tertiary: 0 };
     elements.push(digit(zero));
     elements.push(digit(1 + significant.len() as u32));
     elements.extend(significant.bytes().map(|byte| digit(u32::from(byte))));
-    Ok(())
 }
 
 /// The options of a comparison. ECMA-402 §10.1.2 InitializeCollator.
@@ -262,24 +346,25 @@ impl CollationOptions {
 
     /// Compares by letters, then by accents, then by case. Unicode Technical Standard #10, section 4.4 Compare Sort
     /// Keys.
-    fn compare(self, left: &[CollationElement], right: &[CollationElement]) -> Ordering {
-        let primaries = |elements: &[CollationElement]| {
-            weights(elements, |element| (element.primary > 0).then_some(element.primary))
+    fn compare(self, left: &str, right: &str) -> Ordering {
+        let primary = |element: CollationElement| (element.primary > 0).then_some(element.primary);
+        let case = |element: CollationElement| match self.accents {
+            true => Some(element.tertiary),
+            false => (element.primary > 0).then_some(element.tertiary & 1),
         };
-        let cases = |element: CollationElement| (self.accents || element.primary > 0).then_some(element.tertiary);
-        let mut order = primaries(left).cmp(&primaries(right));
+        let mut order = self.compare_weights(left, right, primary);
         if self.accents {
-            order =
-                order.then_with(|| weights(left, |e| Some(e.secondary)).cmp(&weights(right, |e| Some(e.secondary))));
+            order = order.then_with(|| self.compare_weights(left, right, |element| Some(element.secondary)));
         }
         if self.cases {
-            order = order.then_with(|| weights(left, cases).cmp(&weights(right, cases)));
+            order = order.then_with(|| self.compare_weights(left, right, case));
         }
         order
     }
-}
 
-/// The weights of one level.
-fn weights(elements: &[CollationElement], weight: impl Fn(CollationElement) -> Option<u32>) -> Vec<u32> {
-    elements.iter().filter_map(|element| weight(*element)).collect()
+    /// Compares by the weights of one level.
+    fn compare_weights(self, left: &str, right: &str, weight: impl Fn(CollationElement) -> Option<u32>) -> Ordering {
+        let weights = |rest| Elements { rest, numeric: self.numeric, pending: Vec::new() }.filter_map(&weight);
+        weights(left).cmp(weights(right))
+    }
 }

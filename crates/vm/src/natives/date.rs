@@ -217,7 +217,12 @@ fn locale_text(machine: &Machine, args: &NativeArgs, method: &str, has_date: boo
     // Node counts hours to 24 for a `hour12` that is false.
     format.last_hour = options.take("hour12").map_or(last_hour, |hour12| if hour12.truthy() { 12 } else { 24 });
     match options.take_text(machine, "timeZone")? {
-        Some(zone) if !zone.eq_ignore_ascii_case("UTC") => {
+        Some(zone)
+            if zone.len() < 3 || zone.bytes().any(|byte| !byte.is_ascii_alphanumeric() && !b"/_+-".contains(&byte)) =>
+        {
+            return range_error(format!("Invalid time zone specified: {zone}"));
+        }
+        Some(zone) if !["UTC", "Etc/UTC", "GMT", "Etc/GMT"].iter().any(|utc| zone.eq_ignore_ascii_case(utc)) => {
             return unsupported(format!("the time zone `{zone}` is not supported; use UTC"));
         }
         _ => {}

@@ -33,7 +33,7 @@ mod weak_collections;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
 use super::machine::Machine;
 use super::number::to_integer;
 use super::text::Str;
@@ -148,23 +148,39 @@ pub(super) fn arg_relative_index(
     Ok(position as usize)
 }
 
-/// Refuses a locale other than `en-US` as argument number `index`. ECMA-402 §9.2.1 CanonicalizeLocaleList.
+/// Refuses a locale other than `en-US` as argument number `index`. ECMA-402 §9.2.1 CanonicalizeLocaleList. Deviation: of
+/// an object only the elements of an array are read.
 pub(super) fn check_language(machine: &Machine, args: &NativeArgs, index: usize) -> Result<(), AbruptCompletion> {
-    let locale = match arg(machine, args, index) {
-        Value::Ref(list) if machine.heap.array(list).is_some() => {
-            if machine.heap.array_len(list) == 0 {
-                Value::Undefined
-            } else {
-                machine.heap.element(list, 0)
-            }
-        }
-        locale => locale,
+    let locales = match arg(machine, args, index) {
+        Value::Ref(list) if machine.heap.array(list).is_some() => machine.heap.elements(list),
+        Value::Null => return type_error("Cannot convert undefined or null to object"),
+        locale @ Value::Text(_) => vec![locale],
+        _ => Vec::new(),
     };
-    match locale {
-        Value::Undefined => Ok(()),
-        Value::Text(locale) if ["en-US", "en"].iter().any(|known| locale == Str::new(known)) => Ok(()),
-        _ => unsupported("locales other than en-US are not supported"),
+    let mut unknown = None;
+    for (position, locale) in locales.iter().enumerate() {
+        let Value::Text(tag) = locale else { return type_error("Language ID should be string or object.") };
+        let tag = tag.to_utf8();
+        if !is_language_tag(&tag) {
+            return range_error(format!("Incorrect locale information provided: {tag:?}"));
+        }
+        if position == 0 && !["en-US", "en"].iter().any(|known| known.eq_ignore_ascii_case(&tag)) {
+            unknown = Some(tag);
+        }
     }
+    match unknown {
+        None => Ok(()),
+        Some(tag) => unsupported(format!("locales other than en-US are not supported: {tag}")),
+    }
+}
+
+/// Whether a text has the form of a language tag: a language of letters, then parts of one to eight letters and digits.
+fn is_language_tag(tag: &str) -> bool {
+    let mut parts = tag.split('-');
+    let language = parts.next().unwrap_or_default();
+    matches!(language.len(), 2 | 3 | 5..=8)
+        && language.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && parts.all(|part| matches!(part.len(), 1..=8) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// The error of a method whose `this` has another type, as V8 words it.

@@ -109,12 +109,17 @@ fn this_number(args: &NativeArgs) -> std::result::Result<f64, AbruptCompletion> 
     }
 }
 
-/// The options of `toLocaleString`. ECMA-402 §15.1.2 InitializeNumberFormat. Options that are not known here end the
-/// program.
+/// The options of `toLocaleString`. ECMA-402 §15.1.2 InitializeNumberFormat. Options that are not known here are
+/// an UnsupportedError.
 fn read_number_format(machine: &Machine, args: &NativeArgs) -> Result<NumberFormat, AbruptCompletion> {
     let mut format = NumberFormat::default();
     let mut options = MethodOptions::read(machine, args)?;
     let (style, currency) = (options.take_text(machine, "style")?, options.take_text(machine, "currency")?);
+    if let Some(code) =
+        currency.as_deref().filter(|code| code.len() != 3 || !code.bytes().all(|b| b.is_ascii_alphabetic()))
+    {
+        return range_error(format!("Invalid currency code : {code}"));
+    }
     let (min_default, max_default) = match style.as_deref() {
         None | Some("decimal") => (0, 3),
         Some("percent") => {
@@ -129,7 +134,12 @@ fn read_number_format(machine: &Machine, args: &NativeArgs) -> Result<NumberForm
             format.style = style;
             (digits, digits)
         }
-        Some(style) => return unsupported(format!("the style `{style}` of a number is not supported")),
+        Some("unit") => return unsupported("the style `unit` of a number is not supported"),
+        Some(style) => {
+            return range_error(format!(
+                "Value {style} out of range for Number.prototype.toLocaleString options property style"
+            ));
+        }
     };
     if let Some(groups) = options.take("useGrouping") {
         let Value::Bool(groups) = groups else { return unsupported("`useGrouping` must be true or false here") };
