@@ -5,6 +5,8 @@ use oxc_ast::ast::{
     Statement,
 };
 use oxc_span::{GetSpan, Span, min_edit_distance};
+use runstate_value::time::Millis;
+use runstate_vm::PROMPT_FORM;
 use runstate_vm::globals::{CALL_OPTIONS, HostFunction};
 use runstate_vm::op::Op;
 use serde_json::json;
@@ -29,7 +31,7 @@ fn usage(function: HostFunction) -> (&'static str, &'static str) {
             "call(\"tool\", { name: value }, { timeoutMs: 1000 })",
         ),
         HostFunction::All => ("an array of questions", "CC.all([{ prompt: \"a\" }, { prompt: \"b\" }])"),
-        HostFunction::Sleep => ("milliseconds", "sleep(1000)"),
+        HostFunction::Sleep => ("milliseconds or a text such as \"5s\"", "sleep(\"5s\")"),
         HostFunction::SleepUntil => ("a time", "sleepUntil(\"2030-01-31T09:00:00Z\")"),
         HostFunction::ReadFile => ("a path; the content is read as text", "fs.readFile(\"notes.txt\")"),
         HostFunction::ListFiles => ("a path", "fs.listFiles(\"folder\")"),
@@ -53,7 +55,14 @@ fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<
     if !check_arity(compiler, call, 1..=2, "CC takes a prompt and, if wanted, options", CC_FORM) {
         return;
     }
-    if let Some(options) = call.arguments.get(1).and_then(|argument| argument.as_expression()) {
+    let argument = |index: usize| call.arguments.get(index).and_then(|argument| argument.as_expression());
+    if let Some(prompt) = argument(0)
+        && let Some(literal) = Literal::of(compiler, prompt)
+        && !matches!(literal, Literal::Text(_))
+    {
+        compiler.unsupported(prompt.span(), "CC has no text as its prompt".to_owned(), PROMPT_FORM);
+    }
+    if let Some(options) = argument(1) {
         check_options(compiler, "CC", options, &[]);
     }
     push_arguments(compiler, call);
@@ -88,6 +97,7 @@ pub(super) fn host_call<'a>(
     match (function, argument(0), argument(2)) {
         (HostFunction::Call, _, Some(options)) => check_options(compiler, name, options, &[]),
         (HostFunction::All, Some(questions), _) => check_questions(compiler, questions),
+        (HostFunction::Sleep, Some(time), _) => check_duration(compiler, "sleep", time),
         _ => {}
     }
     push_arguments(compiler, call);
@@ -144,6 +154,39 @@ fn push_arguments<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<
     }
 }
 
+/// A value that is written where it is used, if it is not a number.
+enum Literal {
+    Text(String),
+    /// An object, an array, a boolean, null or undefined.
+    Other,
+}
+
+impl Literal {
+    fn of<'a>(compiler: &Compiler<'a, '_>, value: &Expression<'a>) -> Option<Literal> {
+        match value.get_inner_expression() {
+            Expression::StringLiteral(text) => Some(Literal::Text(text.value.to_string())),
+            Expression::ObjectExpression(_)
+            | Expression::ArrayExpression(_)
+            | Expression::BooleanLiteral(_)
+            | Expression::NullLiteral(_) => Some(Literal::Other),
+            value => names::builtin_root(compiler, value).filter(|name| *name == "undefined").map(|_| Literal::Other),
+        }
+    }
+}
+
+/// Checks a duration that is written as a literal.
+fn check_duration<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, time: &Expression<'a>) {
+    let is_valid = match Literal::of(compiler, time) {
+        Some(Literal::Text(text)) => Millis::from_text(&text).is_some(),
+        Some(Literal::Other) => false,
+        None => true,
+    };
+    if !is_valid {
+        let message = format!("{owner} takes milliseconds or a text such as \"5s\"");
+        compiler.unsupported(time.span(), message, "write a number and a unit: 250ms, 5s, 10m, 1.5h, 2d");
+    }
+}
+
 /// Checks options in an object literal, so that an unknown name is found before the program runs. The machine checks
 /// all others. `extra` are names that are also permitted.
 fn check_options<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, options: &Expression<'a>, extra: &[&str]) {
@@ -153,6 +196,15 @@ fn check_options<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, options: &Exp
         let Some(name) = names::static_name(&property.key).filter(|_| !property.computed) else { continue };
         let names = || CALL_OPTIONS.iter().chain(extra).copied();
         if names().any(|one| one == name) {
+            match (name.as_ref(), property.value.get_inner_expression()) {
+                ("timeoutMs", Expression::Identifier(_)) => {}
+                ("timeoutMs", time) => check_duration(compiler, "timeoutMs", time),
+                ("choices", Expression::ArrayExpression(choices)) if choices.elements.is_empty() => {
+                    let message = format!("{owner} has no choice in `choices`");
+                    compiler.unsupported(property.span, message, "leave choices out if any text is an answer");
+                }
+                _ => {}
+            }
             continue;
         }
         let nearest =

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use runstate_value::time::Millis;
 use serde_json::{Map, Value as Json};
 
 use super::abrupt_completion::{AbruptCompletion, range_error, type_error};
@@ -100,6 +101,15 @@ impl PayloadBudget {
         self.total = self.total.saturating_sub(bytes);
         self.visited += bytes;
         Ok(())
+    }
+}
+
+/// A time in milliseconds, as a number or as a text such as `5s`.
+pub(super) fn read_duration(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(ms) if !ms.is_nan() => Some(*ms),
+        Value::Text(text) => Millis::from_text(&text.to_utf8()).map(|ms| ms.0 as f64),
+        _ => None,
     }
 }
 
@@ -230,6 +240,8 @@ fn read_option(
         let options = CALL_OPTIONS.join(", ");
         return type_error(format!("{site} has no option `{}`; there are {options}", truncate_for_message(&name)));
     }
+    let timeout = read_duration(value).filter(|_| name == "timeoutMs").map(Value::Number);
+    let value = timeout.as_ref().unwrap_or(value);
     match (name.as_str(), value) {
         ("key", Value::Text(text)) => spec.key = Some(read_identifier(&format!("key of {site}"), text, KEY_BYTES)?),
         ("key", other) => {
@@ -251,8 +263,13 @@ fn read_option(
             return range_error(format!("timeoutMs of {site} must be above 0 and at most 100 years, not {shown}"));
         }
         ("timeoutMs", other) => {
-            let found = describe_kind(machine, other);
-            return type_error(format!("timeoutMs of {site} must be a number of milliseconds, not {found}"));
+            let found = match other {
+                Value::Text(_) => truncate_for_message(&json::display_text(machine, other)),
+                other => describe_kind(machine, other).to_owned(),
+            };
+            return type_error(format!(
+                "timeoutMs of {site} must be milliseconds or a text such as \"5s\", not {found}"
+            ));
         }
         _ => {}
     }

@@ -19,6 +19,10 @@ use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
 use super::{abort_signal, call_spec, conversion, entry_decoder, open_call, promise, slow_path};
 
+/// The form of a cognitive call, for messages.
+pub const PROMPT_FORM: &str =
+    "the prompt of CC is a text; options are the second argument: CC(\"Merge?\", { choices })";
+
 type HostCallResult = Result<InstructionOutcome, AbruptCompletion>;
 
 /// Runs an instruction that makes a host call. Its operands stay on the stack until no step can fail any more.
@@ -57,7 +61,7 @@ fn prepare_host_call(
             }
             Some(spec)
         }
-        Some(HostFunction::Sleep) => read_sleep(machine, from)?,
+        Some(HostFunction::Sleep) => read_sleep(machine, &operand(0))?,
         Some(HostFunction::SleepUntil) => read_sleep_until(machine, &operand(0))?,
         Some(function) => {
             let mut args = json!({ "path": call_spec::read_text(machine, &format!("the path of {}", function.name()), &operand(0), budget)? });
@@ -68,7 +72,11 @@ fn prepare_host_call(
         }
         None => {
             let mut spec = CallSpec::new("cc");
-            spec.prompt = call_spec::read_prompt(&conversion::to_text_at(machine, from)?, budget)?;
+            let prompt = match operand(0) {
+                prompt @ (Value::Text(_) | Value::Number(_)) => conversion::to_text(machine, &prompt)?,
+                _ => return type_error(PROMPT_FORM),
+            };
+            spec.prompt = call_spec::read_prompt(&prompt, budget)?;
             if argc > 1 {
                 call_spec::read_options(machine, CallSite::Cc, &operand(1), &mut spec, budget)?;
             }
@@ -107,18 +115,16 @@ fn is_open_instruction(machine: &Machine) -> bool {
     matches!(machine.program.code.get(machine.pc as usize), Some(DecodedInstruction::Open { .. }))
 }
 
-/// `sleep(ms)`; `None` where no wait is needed.
-fn read_sleep(machine: &Machine, from: usize) -> Result<Option<CallSpec>, AbruptCompletion> {
-    let ms = conversion::to_number_at(machine, from)?;
-    if ms.is_nan() || ms <= 0.0 {
-        return Ok(None);
+/// `sleep(time)`; `None` where no wait is needed.
+fn read_sleep(machine: &Machine, time: &Value) -> Result<Option<CallSpec>, AbruptCompletion> {
+    let given = || truncate_for_message(&display_text(machine, time));
+    match call_spec::read_duration(time) {
+        None => type_error(format!("sleep takes milliseconds or a text such as \"5s\", not {}", given())),
+        Some(ms) if ms <= 0.0 => Ok(None),
+        Some(ms) if ms > CENTURY_MS => range_error(format!("sleep takes at most 100 years, not {} ms", given())),
+        // Rounded up: a timer never ends early.
+        Some(ms) => Ok(Some(CallSpec { options: json!({ "timeoutMs": ms.ceil() as i64 }), ..CallSpec::new("timer") })),
     }
-    if ms > CENTURY_MS {
-        let given = display_text(machine, &Value::Number(ms));
-        return range_error(format!("sleep takes at most 100 years, not {given} ms"));
-    }
-    // Rounded up: a timer never ends early.
-    Ok(Some(CallSpec { options: json!({ "timeoutMs": ms.ceil() as i64 }), ..CallSpec::new("timer") }))
 }
 
 /// `sleepUntil(time)`; `None` for a time that has passed.

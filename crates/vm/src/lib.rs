@@ -63,6 +63,7 @@ mod verifier;
 pub mod wire;
 mod xoshiro;
 
+pub use host_call::PROMPT_FORM;
 pub use inspect::{FrameView, InspectBounds, MachineView, ValueView, VariableView};
 pub use legacy::LegacyMachineState;
 pub use limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};

@@ -15,7 +15,7 @@ function ask() { try { const a = CC('first'); if (a === 'x') throw new Error(a);
 class Agent { log = []; constructor(name) { this.name = name; } ask(q) { const a = CC(`${this.name}: ${q}`); this.log.push(a); return a; } } const ag = new Agent('bob'); const r = ((f) => f(1))((x) => ag.ask('n' + x) + ag.ask('m')); console.log(r, ag.log, ag);
 //// prompts of other kinds
 //// answers: ["1"]
-CC(5); CC(null); CC([1, 2]); CC({}); CC(true); const f = async () => { const a = await CC('awaited'); return a; }; console.log(await f());
+CC(5); CC(-0.5); CC(''); const f = async () => { const a = await CC('awaited'); return a; }; console.log(await f());
 //// adventure
 //// answers: ["Mira", "north", "take", "north", "quit"]
 const state = { room: 'cave', items: [], turns: 0 }; const rooms = { cave: { text: 'dark', north: 'hall' }, hall: { text: 'bright', south: 'cave' } }; const who = CC('name'); for (;;) { const cmd = CC(`${who} in ${state.room}: ${rooms[state.room].text}`); state.turns += 1; if (cmd === 'quit') break; else if (cmd === 'take') { state.items.push('lamp'); console.log('took'); } else { const next = rooms[state.room][cmd]; if (next) state.room = next; else console.log('no way', cmd); } } console.log(state);

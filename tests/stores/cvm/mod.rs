@@ -91,8 +91,9 @@ fn an_answer_outside_the_choices_changes_nothing_and_says_what_fits() {
 
 #[test]
 fn empty_choices_are_a_catchable_error() {
-    let mut scene =
-        Scene::program(r#"try { CC("ok?", { choices: [] }); } catch (e) { console.log(e.name + ": " + e.message); }"#);
+    let mut scene = Scene::program(
+        r#"try { CC("ok?", { choices: Array.of() }); } catch (e) { console.log(e.name + ": " + e.message); }"#,
+    );
     scene.expect(Status::Complete).expect_output(["TypeError: CC: choices may not be empty"]);
 }
 

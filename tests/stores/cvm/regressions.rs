@@ -88,7 +88,7 @@ fn claim_of_a_deleted_execution_is_stale_for_the_next_of_its_id() {
 fn rejected_call_does_not_consume_its_early_answer() {
     let mut scene = Scene::program(
         r#"CC("go?");
-           try { CC("size?", { key: "size", choices: [] }); } catch (e) { console.log(e.name); }
+           try { CC("size?", { key: "size", choices: Array.of() }); } catch (e) { console.log(e.name); }
            console.log(CC("size?", { key: "size" }));"#,
     );
     scene.try_answer_key("size", "large").unwrap();
@@ -339,7 +339,7 @@ fn rejected_calls_consume_instruction_fuel() {
     let settings = Settings { slice_instructions: 20_000, ..Settings::default() };
     let mut scene = Scene::with_store(Arc::new(Memory::new()), settings);
     scene
-        .load(r#"let n = 0; while (n < 100) { try { CC("?", { choices: [] }); } catch (e) { n++; } } console.log(n);"#);
+        .load(r#"let n = 0; while (n < 100) { try { CC("?", { choices: Array.of() }); } catch (e) { n++; } } console.log(n);"#);
     let first = scene.execute_part(&Start::new("program").id("run"));
     assert_eq!(first.status, Status::Running, "one slice is not enough");
     block_on(scene.cvm().resume("run")).unwrap();

@@ -32,7 +32,8 @@ fn every_form_of_host_call_yields_its_request() {
     let now = TURN.now_ms;
     for (source, kind, prompt, args, options, key) in [
         ("CC('q')".to_owned(), "cc", "q", Json::Null, Json::Null, None),
-        ("CC(['q', 1], undefined)".to_owned(), "cc", "q,1", Json::Null, Json::Null, None),
+        ("CC(5, undefined)".to_owned(), "cc", "5", Json::Null, Json::Null, None),
+        ("CC('q', { timeoutMs: '1.5h' })".to_owned(), "cc", "q", Json::Null, json!({"timeoutMs": 5_400_000}), None),
         ("CC('q', {})".to_owned(), "cc", "q", Json::Null, json!({}), None),
         (format!("CC('q', {options_source})"), "cc", "q", Json::Null, options.clone(), call_key("k", 1)),
         (
@@ -56,6 +57,8 @@ fn every_form_of_host_call_yields_its_request() {
             call_key("k", 1),
         ),
         ("sleep(1.5)".to_owned(), "timer", "", Json::Null, json!({"timeoutMs": 2}), None),
+        ("sleep('250ms')".to_owned(), "timer", "", Json::Null, json!({"timeoutMs": 250}), None),
+        ("sleep('2d')".to_owned(), "timer", "", Json::Null, json!({"timeoutMs": 172_800_000}), None),
         (format!("sleepUntil({now} + 1)"), "timer", "", Json::Null, json!({"until": now + 1}), None),
         (
             "sleepUntil('2024-01-01T01:00:00+01:00')".to_owned(),
@@ -93,6 +96,11 @@ fn invalid_host_call_throws_an_error_that_can_be_caught() {
     let cyclic = "const o: any = {}; o.o = [o]; ";
     let deep = "let o: any = 1; for (let i = 0; i < 70; i++) o = [o]; ";
     let invalid_calls = [
+        "const p: any = { prompt: 'q' }; CC(p)",
+        "const p: any = ['q']; CC(p)",
+        "const p: any = null; CC(p)",
+        "let p: any; CC(p)",
+        "let p: any = true; CC(p)",
         "const o: any = { timeout: 1 }; CC('q', o)",
         "CC('q', 'now' as any)",
         "CC('q', [])",
@@ -101,7 +109,7 @@ fn invalid_host_call_throws_an_error_that_can_be_caught() {
         "CC('q', { key: 'a\\n' })",
         "CC('q', { key: '\\ud800' })",
         "CC('q', { key: 5 as any })",
-        "CC('q', { timeoutMs: '5' as any })",
+        "const t: any = '5'; CC('q', { timeoutMs: t })",
         "CC('q', { timeoutMs: 0 })",
         "CC('q', { timeoutMs: NaN })",
         "CC('q', { timeoutMs: 4e12 })",
@@ -123,6 +131,13 @@ fn invalid_host_call_throws_an_error_that_can_be_caught() {
         "call('t', {}, { ['x'.repeat(1e6)]: 1 })",
         "const o: any = { retries: 1 }; call('t', {}, o)",
         "sleep(Infinity)",
+        "sleep(NaN)",
+        "let t: any; sleep(t)",
+        "const t: any = null; sleep(t)",
+        "const t: any = {}; sleep(t)",
+        "const t: any = true; sleep(t)",
+        "const t: any = '5'; sleep(t)",
+        "const t: any = 'soon'; sleep(t)",
         "sleep(3155760000001)",
         "sleepUntil(Infinity)",
         "sleepUntil(NaN)",
@@ -167,7 +182,7 @@ fn invalid_host_call_throws_an_error_that_can_be_caught() {
 #[test]
 fn host_call_without_a_wait_returns_immediately() {
     let source = format!(
-        "console.log(sleep(0), sleep(-5), sleep('x'), sleepUntil({}), sleepUntil('2001-01-01T00:00:00Z'), CC.all([]))",
+        "console.log(sleep(0), sleep(-5), sleep('0s'), sleepUntil({}), sleepUntil('2001-01-01T00:00:00Z'), CC.all([]))",
         TURN.now_ms
     );
     assert_eq!(run_and_take_output(&source), ["undefined undefined undefined undefined undefined []"]);
@@ -328,8 +343,7 @@ fn call_payloads_are_limited_singly_and_in_total() {
         ("let o: any = 1; for (let i = 0; i < 60; i++) o = [o, o]; call('t', o)", "100 bytes"),
         ("CC.all(new Array(9).fill('x'.repeat(90)))", "800 bytes in all questions of CC.all"),
     ] {
-        let source = format!("try {{ {source} }} catch (e) {{ console.log('caught') }}");
-        let (machine, stop) = run_with_limits(&source, small.clone());
+        let (machine, stop) = run_with_limits(source, small.clone());
         let failure = expect_failure(stop);
         assert!(
             failure.limit
