@@ -1,6 +1,9 @@
 //! Jobs: they run when no function runs, one after another. When none is left, the execution waits for an open call,
 //! completes, or fails. ECMA-262 §9.5 Jobs and Host Operations to Enqueue Jobs, §27.2.2 Promise Jobs.
 
+use std::collections::HashSet;
+
+use super::abandoned_call::is_abandoned;
 use super::abrupt_completion::{self, AbruptCompletion};
 use super::callback::{self, CallbackMethod, NativeFrame};
 use super::coroutine;
@@ -225,6 +228,11 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
         _ => Ok((PromiseState::Pending, Value::Undefined)),
     };
     let is_pending = matches!(ended, Ok((PromiseState::Pending, _)));
+    if !is_pending {
+        let promises = machine.tasks.open_calls.iter().map(|call| call.promise);
+        let abandoned: HashSet<_> = promises.filter(|promise| is_abandoned(machine, *promise)).collect();
+        machine.tasks.cancel_calls(|call| abandoned.contains(&call.promise));
+    }
     if machine.tasks.open_calls.iter().any(|call| call.is_open() && (is_pending || !call.is_unawaited)) {
         return StopReason::Waiting(machine.open_calls());
     }

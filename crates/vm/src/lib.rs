@@ -4,6 +4,7 @@
 //! `program` decodes and verifies a program once. A [`Machine`] runs it in slices of fuel. An execution is a function
 //! of the program, the input, the seed, the answers and the time of each slice.
 
+mod abandoned_call;
 mod abort_signal;
 mod abrupt_completion;
 mod accessor;

@@ -156,9 +156,24 @@ fn an_answer_without_a_name_is_never_for_a_timer() {
         scene.answer("yes").expect_output(["yes"]);
         assert_eq!(error_code(scene.try_answer("which?")), codes::AMBIGUOUS_CALL);
         scene.advance(Millis(1_000));
-        scene.expect(Status::WaitingCc).expect_output(["yes", "nothing"]);
-        // The program ends with its last timer.
-        scene.advance(Millis(9_000));
+        // Nothing waits for the timers that have lost.
+        scene.expect(Status::Complete).expect_output(["yes", "nothing"]).check();
+    });
+}
+
+#[test]
+fn call_that_lost_a_race_is_cancelled_when_the_program_ends() {
+    let source = r#"
+        const ask = async () => await CC("q"), slow = async () => await call("slow");
+        const timer = (ms) => new Promise((resolve) => setTimeout(resolve, ms, "late"));
+        async function main() { return await Promise.race([ask(), timer(3600000), slow()]); }"#;
+    test_warm_and_cold(source, |mut scene| {
+        scene.answer_call(1, "yes").expect(Status::Complete);
+        assert_eq!((scene.show().result, scene.show().calls.len()), (json!("yes"), 0));
+        scene.check();
+    });
+    test_warm_and_cold(source, |mut scene| {
+        scene.advance(Millis(3_600_000));
         scene.expect(Status::Complete).check();
     });
 }
@@ -249,7 +264,7 @@ fn cancelling_closes_all_calls_of_tasks() {
 fn early_answers_and_refused_requests_continue_their_tasks_at_once() {
     let source = r#"
         const keyed = async (n) => { try { return await CC("k" + n, { key: "k", choices: ["x", "y"] }); } catch (e) { return e.name; } };
-        const refused = async () => { try { return await CC("?", { choices: [] }); } catch (e) { return e.name + ": " + e.message; } };
+        const refused = async () => { try { return await CC("?", { choices: Array.of() }); } catch (e) { return e.name + ": " + e.message; } };
         console.log(await CC("begin?")); console.log(await Promise.all([keyed(1), refused(), keyed(2)]));"#;
     test_warm_and_cold(source, |mut scene| {
         scene.try_answer_key("k", "x").unwrap();
@@ -264,7 +279,7 @@ fn early_answers_and_refused_requests_continue_their_tasks_at_once() {
 fn calls_of_the_slice_in_which_the_program_fails_are_closed() {
     let source = r#"
         const ask = async (options) => await CC("asked?", options);
-        await Promise.all([ask(), ask({ key: "k", choices: ["x"] }), ask({ choices: [] })]);"#;
+        await Promise.all([ask(), ask({ key: "k", choices: ["x"] }), ask({ choices: Array.of() })]);"#;
     let mut scene = Scene::program(source);
     scene.expect(Status::Error).check();
     let source = format!(r#"console.log(CC("begin?")); {source}"#);
@@ -286,7 +301,7 @@ fn cleared_timers_are_closed_whatever_the_program_does_next() {
         if (answer === "fail") throw new RangeError("failed");
         if (answer === "ask") console.log(CC("more?"));
         const quick = setTimeout(() => console.log("never"), 60000);
-        try { await CC("refused", { choices: [] }); } catch { clearTimeout(quick); }"#;
+        try { await CC("refused", { choices: Array.of() }); } catch { clearTimeout(quick); }"#;
     test_warm_and_cold(source, |mut scene| {
         scene.answer_call(2, "end").expect(Status::Complete).expect_output([]).check();
     });

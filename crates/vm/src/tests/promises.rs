@@ -151,6 +151,57 @@ fn open_call_shows_the_function_that_awaits_it() {
     assert!(machine.call_variables(4, 1_000).get("own").is_none());
 }
 
+const RACE: &str = "async function ask() { return await CC('q') } async function late(ms) { await sleep(ms); return 'late' } const timer = (ms) => new Promise((resolve) => setTimeout(resolve, ms, 'timer'));";
+
+#[test]
+fn call_that_lost_a_race_does_not_keep_the_execution_open() {
+    for (result, winner) in [
+        ("Promise.race([ask(), late(5)])", 2),
+        ("Promise.race([ask(), late('1h')])", 1),
+        ("Promise.race([ask(), timer(5)])", 2),
+        ("Promise.race([ask(), timer(5)])", 1),
+        ("Promise.race([ask().then(undefined), Promise.race([late(5)])])", 2),
+        ("Promise.any([ask(), late(5)])", 2),
+        ("Promise.race([Promise.all([ask(), ask()]), Promise.allSettled([late(5)])])", 3),
+        ("Promise.all([ask(), late(5).then(() => Promise.reject(new Error('e')))]).catch(() => 1)", 2),
+    ] {
+        let mut machine = start(&format!("{RACE} async function main() {{ return await {result} }}"));
+        let StopReason::Waiting(calls) = machine.run(u64::MAX, &TURN) else { panic!("{result}") };
+        super::record_calls(&mut machine);
+        machine.settle(winner, &Reply::Value(json!("a"))).unwrap();
+        let mut machine = restore_copy(&machine);
+        assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Complete(_)), "{result}");
+        assert!(machine.open_calls().is_empty(), "{result}");
+        assert_eq!(machine.take_cancelled().len(), calls.len() - 1, "{result}");
+    }
+}
+
+#[test]
+fn call_that_has_lost_before_the_program_waits_is_cancelled() {
+    let mut machine = start(&format!("{RACE} async function main() {{ return await Promise.any([ask(), 'first']) }}"));
+    assert_eq!(machine.run(u64::MAX, &TURN), StopReason::Complete(json!("first")));
+    assert!(machine.open_calls().is_empty());
+}
+
+#[test]
+fn call_with_effects_keeps_the_execution_open() {
+    for result in [
+        "(ask(), late(5))",
+        "Promise.race([(async () => { const a = await CC('q'); console.log(a); return a })(), late(5)])",
+        "Promise.race([(async () => { try { return await CC('q') } finally { console.log('end') } })(), late(5)])",
+        "Promise.race([ask().then((a) => console.log(a)), late(5)])",
+        "Promise.race([(async () => { const p = ask(); p.finally(() => console.log('done')); return await p })(), late(5)])",
+    ] {
+        let mut machine = start(&format!("{RACE} async function main() {{ return await {result} }}"));
+        assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)), "{result}");
+        machine.settle(2, &Reply::Nothing).unwrap();
+        let StopReason::Waiting(calls) = machine.run(u64::MAX, &TURN) else { panic!("{result}") };
+        assert_eq!(calls.iter().map(|call| call.number).collect::<Vec<_>>(), [1], "{result}");
+        machine.settle(1, &Reply::Value(json!("a"))).unwrap();
+        assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Complete(_)), "{result}");
+    }
+}
+
 #[test]
 fn deadlock_names_the_pending_awaits() {
     let source = "async function waits() {\n  await new Promise(() => {});\n}\nasync function main() {\n  await Promise.all([waits(), 1]);\n}";
