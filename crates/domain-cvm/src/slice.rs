@@ -200,7 +200,9 @@ fn slice_end(
     Ok(match stop {
         StopReason::Fuel | StopReason::Waiting(_) => unfinished(loaded, ctx),
         StopReason::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
+            let (file, line, column) = loaded.machine.location();
             let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
+            let error = ProgramError { file, line, column, ..error };
             log("error", error.to_json(), ctx)?;
             ExecutionEvent::Fail(error)
         }

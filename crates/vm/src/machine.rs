@@ -390,6 +390,13 @@ impl Machine {
         self.program.location(self.pc).line
     }
 
+    /// File, line and column of [`Machine::pc`].
+    #[must_use]
+    pub fn location(&self) -> (Option<String>, u32, u32) {
+        let location = self.program.location(self.pc);
+        (self.program.file(self.pc).map(str::to_owned), location.line, location.column)
+    }
+
     /// Fuel that pays for earlier work of built-in functions before the next instruction runs: `run(1 + deferred_fuel)`
     /// executes exactly one instruction.
     #[must_use]

@@ -369,6 +369,7 @@ fn oversized_result_error_or_prompt_fails_the_execution() {
         let mut scene = Scene::program(source);
         scene.expect(Status::Error);
         let error = scene.show().error.unwrap();
+        assert_eq!(error.line, 1, "{source}: {error:?}");
         assert!(error.message.contains(expected), "{source}: {}", &error.message[..200.min(error.message.len())]);
         let (_, head) = &scene.dump()["cvm.executions/run"];
         assert!(head.to_string().len() < 64 * 1024);
