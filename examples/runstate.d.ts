@@ -31,10 +31,10 @@ interface AskOptions {
    */
   key?: string;
   /**
-   * Milliseconds until the call is closed, at most 100 years. Then `default` is the answer; without a default, the
+   * Milliseconds until the call is closed, or a text such as `"5s"` or `"1.5h"`; at most 100 years. Then `default` is the answer; without a default, the
    * call throws a {@link TimeoutError}.
    */
-  timeoutMs?: number;
+  timeoutMs?: number | string;
   /** The answer if none arrived in time. */
   default?: unknown;
   /**
@@ -103,7 +103,7 @@ type Answer<Q> = Q extends string
  * meanwhile: `await Promise.all(names.map(async (name) => greet(await CC(name))))` asks all questions at once. Without
  * `await` the whole program waits.
  *
- * @param prompt The question.
+ * @param prompt The question: a text or a number.
  * @returns The answer: text; one of the choices, if there are any; a value that fits the schema, if there is one.
  * @throws {TimeoutError} if no answer arrived in time and there is no default.
  *
@@ -113,12 +113,12 @@ type Answer<Q> = Q extends string
  * const order = CC("What does this order say?", { schema: { type: "object" } });
  * const go = CC("Publish?", { choices: ["yes", "no"], timeoutMs: 86_400_000, default: "no" });
  */
-declare function CC(prompt: string, options: TextOptions & { signal: AbortSignal | undefined }): Promise<string>;
-declare function CC<const T extends Choice>(prompt: string, options: ChoiceOptions<T> & { signal: AbortSignal | undefined }): Promise<T>;
-declare function CC(prompt: string, options: SchemaOptions & { signal: AbortSignal | undefined }): Promise<any>;
-declare function CC(prompt: string, options?: TextOptions): string;
-declare function CC<const T extends Choice>(prompt: string, options: ChoiceOptions<T>): T;
-declare function CC(prompt: string, options: SchemaOptions): any;
+declare function CC(prompt: string | number, options: TextOptions & { signal: AbortSignal | undefined }): Promise<string>;
+declare function CC<const T extends Choice>(prompt: string | number, options: ChoiceOptions<T> & { signal: AbortSignal | undefined }): Promise<T>;
+declare function CC(prompt: string | number, options: SchemaOptions & { signal: AbortSignal | undefined }): Promise<any>;
+declare function CC(prompt: string | number, options?: TextOptions): string;
+declare function CC<const T extends Choice>(prompt: string | number, options: ChoiceOptions<T>): T;
+declare function CC(prompt: string | number, options: SchemaOptions): any;
 
 declare namespace CC {
   /**
@@ -152,12 +152,13 @@ declare function call(tool: string, args: unknown, options: ToolOptions & { sign
 declare function call(tool: string, args?: unknown, options?: ToolOptions): any;
 
 /**
- * Waits. The program is saved meanwhile, and continues after that time in any process that has the store open. With 0,
- * a negative number or NaN it continues at once.
+ * Waits. The program is saved meanwhile, and continues after that time in any process that has the store open. With 0 or
+ * a negative number it continues at once.
  *
- * @param ms Milliseconds, at most 100 years.
+ * @param time Milliseconds, or a text such as `"250ms"`, `"5s"`, `"1.5h"` or `"2d"`; at most 100 years.
+ * @throws {TypeError} for any other value.
  */
-declare function sleep(ms: number): void;
+declare function sleep(time: number | string): void;
 
 /**
  * Waits until a point in time. If it has passed, the program continues at once.
@@ -175,6 +176,15 @@ declare function sleepUntil(moment: number | string): void;
  * @returns The number of the timer, for {@link clearTimeout}.
  */
 declare function setTimeout(callback: (...args: any[]) => unknown, ms?: number, ...args: any[]): number;
+
+/** Copies a value with everything in it; shared parts stay shared. Functions are not copied. */
+declare function structuredClone<T = any>(value: T, options?: any): T;
+
+/** The Base64 text of a text of bytes (U+0000 to U+00FF). */
+declare function btoa(data: string): string;
+
+/** The text of bytes of a Base64 text. */
+declare function atob(data: string): string;
 
 /** Calls a function as the next job, before any timer or answer. */
 declare function queueMicrotask(callback: () => unknown): void;
