@@ -227,7 +227,7 @@ pub(super) static ROWS: &[BuiltinDefinition] =
             };
             join(machine, args, this_array(machine, args)?, &separator)
         }),
-        // ECMA-262 §23.1.3.32 Array.prototype.toLocaleString. It hides that of Object.prototype, which would be wrong here.
+        // ECMA-262 §23.1.3.32 Array.prototype.toLocaleString. It hides that of Object.prototype.
         ("Array.prototype.toLocaleString", 0, |_, _| {
             unsupported("`Array.prototype.toLocaleString` is not supported; map the elements and join them")
         }),
