@@ -1414,7 +1414,10 @@ export type CvmAnswerParams = {
   id: string;
   /** The key of the call, which may be made later: an early answer is kept until then. */
   key?: string;
-  /** The number of the call among those with that key, from 1; by default 1. */
+  /**
+   * The number of the call among those with that key, from 1; by default the first one that is open, else the next
+   * one that is made and has no answer.
+   */
   occurrence?: number;
 };
 
@@ -3974,7 +3977,7 @@ export type Kind =
   | "decimal"
   /** Milliseconds since the epoch, UTC. */
   | "timestamp"
-  /** An id: text under the rule of `crate.id.check`. */
+  /** An id: text of 1 to 200 bytes, without control characters. */
   | "id"
   /** Any plain value. */
   | "json"
@@ -6653,6 +6656,7 @@ export interface CvmCcHistoryDocument {
   id: string;
   key?: string | null;
   kind?: string | null;
+  occurrence?: number | null;
   outcome?: "answered" | "defaulted" | "timed_out" | "failed" | "cancelled" | null;
   programName: string;
   refusal?: {
@@ -8259,7 +8263,7 @@ export class CvmOperations {
 
   /**
    * Deletes an execution that has ended, with all its rows. From its first commit on the execution rejects everything
-   * else; `DeleteRows` does the rest.
+   * else, and its rows are deleted in as many commits as they need.
    *
    * Errors: `not_found`, `illegal_transition` (it has not ended: cancel it).
    */
