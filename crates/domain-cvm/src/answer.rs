@@ -9,8 +9,8 @@ use runstate_core::decision::{
 use runstate_core::id;
 use runstate_core::lease;
 use runstate_core::operation::Operation;
-use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Entity, Freshness, Key, Query};
+use runstate_core::schema::Direction::{Ascending, Descending};
+use runstate_core::schema::{Entity, Filter, Freshness, Key, Query};
 use runstate_value::{Json, check_plain};
 use serde::Serialize;
 
@@ -58,10 +58,10 @@ impl AnswerCall {
     fn key(&self, view: &View) -> Option<(Key, u64)> {
         let (id, occurrence) = match (&self.call, &self.key) {
             (Some(id), _) => (id.clone(), 0),
-            (None, Some(key)) => {
-                let occurrence = self.occurrence.unwrap_or_else(|| next_occurrence(view));
-                (keyed_id(&self.id, key, occurrence), occurrence)
-            }
+            (None, Some(key)) => match self.occurrence {
+                Some(occurrence) => (keyed_id(&self.id, key, occurrence), occurrence),
+                None => return Some(next_call(view, &self.id, key)),
+            },
             (None, None) => {
                 let execution = view.peek_entity::<ExecutionHead>(&self.id);
                 let waiting = execution.as_deref().and_then(ExecutionHead::waiting);
@@ -135,21 +135,54 @@ impl AnswerCall {
 /// The name of the query for the newest calls and early answers under a key.
 const NEWEST: &str = "newest";
 
-/// Among how many of the newest calls under a key an answer finds an open one.
+/// How many of the newest rows under a key are read at once. An older call under it is seldom open.
 const NEWEST_CALLS: u32 = 32;
 
-fn newest_calls(execution: &str, key: &str) -> Query {
-    let query = Query::of(&CC_HISTORY).eq("executionId", execution).eq("key", key);
-    query.sort("occurrence", Descending).limit(NEWEST_CALLS)
+/// The name of the query for the first open call under a key, where it is none of the newest.
+const FIRST_OPEN: &str = "first open";
+
+type Row = (Key, LoadedDocument);
+
+fn calls_under(execution: &str, key: &str) -> Query {
+    Query::of(&CC_HISTORY).eq("executionId", execution).eq("key", key)
 }
 
-/// The occurrence that an answer to a key is for: of the first open call, else the one after the newest.
-fn next_occurrence(view: &View) -> u64 {
+fn is_open((_, row): &&Row) -> bool {
+    !row.document.contains_key("outcome")
+}
+
+/// Reads the rows under a key by which [`next_call`] finds a call.
+fn reads_of_key(view: &View, execution: &str, key: &str) -> ReadSet {
+    let newest = calls_under(execution, key).sort("occurrence", Descending).limit(NEWEST_CALLS);
+    let reads = ReadSet::empty().query(NEWEST, newest);
+    match view.rows(NEWEST) {
+        Some(rows) if view.next_cursor(NEWEST).is_some() && !rows.iter().any(|row| is_open(&row)) => {
+            let is_open = Filter::Exists("outcome".to_owned(), false);
+            let open = calls_under(execution, key).filter(is_open).sort("occurrence", Ascending).limit(1);
+            reads.query(FIRST_OPEN, open)
+        }
+        _ => reads,
+    }
+}
+
+/// The row that an answer to a key is for, and its occurrence: the first open call, else the next one that is made and
+/// has no answer.
+fn next_call(view: &View, execution: &str, key: &str) -> (Key, u64) {
     let rows = view.rows(NEWEST).unwrap_or_default();
-    let occurrence = |row: &LoadedDocument| row.document.get("occurrence").and_then(Json::as_u64).unwrap_or_default();
-    let open = rows.iter().rev().find(|(_, row)| !row.document.contains_key("outcome"));
-    let next = || rows.first().map_or(1, |(_, row)| occurrence(row).saturating_add(1));
-    open.map_or_else(next, |(_, row)| occurrence(row))
+    let occurrence = |(_, row): &Row| row.document.get("occurrence").and_then(Json::as_u64).unwrap_or_default();
+    let open = rows.iter().rev().find(is_open).or_else(|| view.rows(FIRST_OPEN)?.first());
+    if let Some(row) = open {
+        return (row.0.clone(), occurrence(row));
+    }
+    let made = match rows.iter().find(|(_, row)| !EarlyAnswer::is(row)) {
+        Some(row) => occurrence(row),
+        // All of them are early answers.
+        None if view.next_cursor(NEWEST).is_none() => 0,
+        None => rows.last().map(occurrence).unwrap_or_default().saturating_sub(1),
+    };
+    let taken: Vec<u64> = rows.iter().map(occurrence).collect();
+    let next = (made.saturating_add(1)..).find(|number| !taken.contains(number)).unwrap_or(u64::MAX);
+    (Key::new(&CC_HISTORY, &keyed_id(execution, key, next)), next)
 }
 
 /// Checks the values of an answer.
@@ -205,15 +238,15 @@ impl Command for AnswerCall {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        let newest = match (&self.key, self.occurrence) {
-            (Some(key), None) => ReadSet::empty().query(NEWEST, newest_calls(&self.id, key)),
+        let of_key = match (&self.key, self.occurrence) {
+            (Some(key), None) => reads_of_key(view, &self.id, key),
             _ => ReadSet::empty(),
         };
-        if !view.missing(newest.clone()).is_empty() {
-            return newest;
+        if !view.missing(of_key.clone()).is_empty() {
+            return of_key;
         }
         match self.key(view) {
-            Some((call, _)) => newest.with(waiting::reads(view, &self.id, &call)),
+            Some((call, _)) => of_key.with(waiting::reads(view, &self.id, &call)),
             // The open call of an older state may be one that no caller has read.
             None => ReadSet::key(Key::new(&EXECUTIONS, &self.id)).with_freshness(Freshness::Linearizable),
         }
@@ -221,8 +254,15 @@ impl Command for AnswerCall {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let Some((key, occurrence)) = self.key(view) else { return Err(self.refuse_unnamed(view, ctx)?) };
+        // Another answer may take the call between the read of the rows under the key and that of the call.
+        let is_taken = |call: &LoadedEntity<Call>| {
+            self.key.is_some() && self.occurrence.is_none() && call.entity.outcome.is_some()
+        };
         if let Some(name) = &self.key {
             if EarlyAnswer::find(view, &key.id)?.is_some() {
+                if self.occurrence.is_none() {
+                    return Err(Rejection::Torn(format!("call `{name}` has an early answer")));
+                }
                 let message = format!("call `{name}` already has an early answer; nothing was changed");
                 return Err(Rejection::domain(codes::ALREADY_ANSWERED, message));
             }
@@ -231,6 +271,9 @@ impl Command for AnswerCall {
             }
         }
         let row = Call::load_of(view, &key.id, &self.id)?;
+        if is_taken(&row) {
+            return Err(Rejection::Torn(format!("call {} is answered", key.id)));
+        }
         answer_call(view, ctx, &self.id, row, &self.answer, self.by.as_ref(), self.cost.as_deref())
     }
 
@@ -297,6 +340,7 @@ pub(super) struct EarlyAnswer {
     pub execution_id: String,
     pub program_name: String,
     pub key: String,
+    #[entity(default)]
     pub occurrence: u64,
     pub response: Response,
     /// Always [`CallOutcome::Answered`], so that no worker claims it.
