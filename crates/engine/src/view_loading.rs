@@ -90,8 +90,10 @@ pub(super) async fn load(
         if changed {
             // The commit checks the documents of now. Rows that were added before them would be missed.
             view.forget_results();
+            (rounds, overtaken) = (0, overtaken + 1);
+        } else {
+            rounds += 1;
         }
-        *(if changed { &mut overtaken } else { &mut rounds }) += 1;
         for (name, query) in queries {
             let freshness = required(is_fresh);
             let page = engine.shared.store.query(&query, freshness).await?;
