@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::work::StepWork;
-use super::{QueuedStep, StepEvent};
+use super::{QueuedStep, Step, StepEvent};
 use crate::codes;
 use crate::configuration::FieldDefinition;
 use crate::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments, check_bytes};
@@ -154,10 +154,13 @@ pub(super) fn end_attempt(
         documents.step(step_id)?.output = Some(output.clone());
     }
     if documents.is_over() {
-        let step = documents.step(step_id)?;
-        step.apply(StepEvent::FailAttempt)?;
-        step.error = Some(error);
-        step.retry_count += 1;
+        // Without the row of the step the execution must end too.
+        if view.find_entity::<Step>(&queued.entity.id)?.is_some() {
+            let step = documents.step(step_id)?;
+            step.apply(StepEvent::FailAttempt)?;
+            step.error = Some(error);
+            step.retry_count += 1;
+        }
         documents.close(queued)?;
         return Ok(documents.decide()?.map(|execution| FailedStep { retry_at: None, execution }));
     }

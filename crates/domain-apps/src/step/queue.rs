@@ -79,6 +79,11 @@ impl Leased for QueuedStep {
     ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
         let mut documents = ExecutionDocuments::load(view, ctx, &row.entity.execution_id)?;
         let step_id = row.entity.step_id;
+        if documents.is_over() {
+            // Only a row that was restored without its execution can be free then.
+            documents.close(row)?;
+            return Ok(documents.decide()?.map(|_| ClaimResult::default()));
+        }
         let input = documents.input(step_id)?;
         let timeout = documents.configuration.timeout(documents.definition(step_id)?);
         let step = documents.step(step_id)?;
