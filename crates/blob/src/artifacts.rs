@@ -243,22 +243,6 @@ impl Artifacts {
         Ok(bytes)
     }
 
-    /// The blob in the storage with these bytes, if they are there; else the one that should have them.
-    async fn find_same(&self, sha256: &str) -> Result<(Option<String>, Option<String>), Error> {
-        let find = FindBlob { storage_base: self.storage.base().to_owned(), sha256: sha256.to_owned() };
-        let Some(Blob { id, state: BlobState::Stored { parts, size_bytes, .. }, .. }) =
-            self.engine.query(&find).await?
-        else {
-            return Ok((None, None));
-        };
-        for number in 0..parts.len() as u64 {
-            if read_part(&*self.storage, &id, &parts, size_bytes, number).await?.is_err() {
-                return Ok((None, Some(id)));
-            }
-        }
-        Ok((Some(id), None))
-    }
-
     /// The open storage with this blob.
     fn storage_of(&self, path: &str, blob: &str) -> Option<&Arc<dyn BlobStore>> {
         let (base, _) = split_path(path).filter(|(_, id)| *id == blob)?;
@@ -334,7 +318,7 @@ impl ArtifactUpload {
         let NewArtifact { execution_id, step_id, artifact_type, artifact_name, mime_type, metadata } =
             std::mem::take(&mut self.artifact);
         let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
-        let (same, lost) = self.artifacts.find_same(&sha256).await?;
+        let (same, lost) = self.find_same(&sha256).await?;
         let put = PutArtifact {
             blob: self.begun.blob.clone(),
             sha256,
@@ -351,9 +335,31 @@ impl ArtifactUpload {
         };
         let id = self.artifacts.engine.execute(&put).await?;
         if let Some(lost) = lost {
-            self.artifacts.engine.execute(&ReplaceBlob { lost, by: put.blob }).await?;
+            // The artifact is stored. If this fails, the older ones are replaced by the next equal artifact.
+            _ = self.artifacts.engine.execute(&ReplaceBlob { lost, by: put.blob }).await;
         }
         Ok(id)
+    }
+
+    /// The blob in the storage with these bytes, if they are there; else the one that should have them. The upload is
+    /// continued meanwhile.
+    async fn find_same(&mut self, sha256: &str) -> Result<(Option<String>, Option<String>), Error> {
+        let Artifacts { engine, storage, .. } = &self.artifacts;
+        let find = FindBlob { storage_base: storage.base().to_owned(), sha256: sha256.to_owned() };
+        let Some(Blob { id, state: BlobState::Stored { parts, size_bytes, .. }, .. }) = engine.query(&find).await?
+        else {
+            return Ok((None, None));
+        };
+        for number in 0..parts.len() as u64 {
+            if engine.now() > self.begun.until - CONTINUED_BEFORE {
+                let blob = self.begun.blob.clone();
+                self.begun.until = engine.execute(&ContinueUpload { blob, multipart_upload: None }).await?;
+            }
+            if read_part(&**storage, &id, &parts, size_bytes, number).await?.is_err() {
+                return Ok((None, Some(id)));
+            }
+        }
+        Ok((Some(id), None))
     }
 
     /// Writes the buffer, which is a whole part, and not the last one.

@@ -201,10 +201,11 @@ impl Command for ForgetBlob {
 }
 
 impl Blob {
-    /// Keeps a stored blob until this time at least.
+    /// Keeps a stored blob until this time at least. It always changes the blob: a command that found its last artifact
+    /// meanwhile, and would remove it, is decided again.
     pub(super) fn keep_until(&mut self, time: Timestamp) -> Result<(), Rejection> {
         let review_at = match self.state {
-            BlobState::Stored { review_at, .. } => review_at.max(time),
+            BlobState::Stored { review_at, .. } => (review_at + Millis(1)).max(time),
             _ => time,
         };
         self.apply(BlobEvent::Keep(review_at))

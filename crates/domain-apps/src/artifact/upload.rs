@@ -292,9 +292,10 @@ impl Command for ReplaceBlob {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<bool>, Rejection> {
-        let by = view.entity::<Blob>(&self.by)?;
-        let sha256 = by.entity.sha256().unwrap_or_default();
-        let Some(mut lost) = stored(view, &self.lost, sha256)? else { return Ok(Decision::new(false)) };
+        let mut by = view.entity::<Blob>(&self.by)?;
+        let sha256 = by.entity.sha256().unwrap_or_default().to_owned();
+        by.entity.keep_until(ctx.now + KEPT + MARGIN)?;
+        let Some(mut lost) = stored(view, &self.lost, &sha256)? else { return Ok(Decision::new(false)) };
         let artifacts = view.loaded_entities::<Artifact>(ARTIFACTS)?;
         let most = ctx.max_writes.saturating_sub(OTHER_WRITES).max(1);
         let are_left = view.next_cursor(ARTIFACTS).is_some() || artifacts.len() > most;
@@ -306,7 +307,6 @@ impl Command for ReplaceBlob {
         }
         let event = if are_left { BlobEvent::Keep(ctx.now + SHORTEST_REVIEW) } else { BlobEvent::Remove(ctx.now) };
         lost.entity.apply(event)?;
-        // The other one is only checked.
         decision.save(lost, ctx.now)?.save(by, ctx.now)
     }
 
