@@ -6,7 +6,7 @@ use runstate_core::decision::{Cost, Ctx, Decision, ReadSet, Rejection, Reservati
 use runstate_core::lease::{is_abandoned, skipped_until};
 use runstate_core::schema::parse_decimal;
 use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json};
+use runstate_value::{Document, Json, fixed_text};
 
 use super::call::{Call, CallError};
 
@@ -57,8 +57,8 @@ fn text(cost: &Document, name: &str) -> Result<String, String> {
 /// An amount as decimal text; `None`: it is not one.
 fn amount(value: Option<&Json>) -> Option<String> {
     let text = match value? {
-        // The shortest digits that are this number, without an exponent.
-        Json::Number(number) => number.as_f64()?.to_string(),
+        // Without an exponent, and without the noise of sums such as 0.1 + 0.2.
+        Json::Number(number) => fixed_text(number.as_f64()?, 12).trim_end_matches('0').trim_end_matches('.').to_owned(),
         Json::String(text) => text.clone(),
         _ => return None,
     };
