@@ -7,7 +7,7 @@ use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::Engine;
 use runstate::id::{CommandId, hex, sha256};
-use runstate::schema::{Field, NumberRange, Query};
+use runstate::schema::{Field, NumberRange, Query, Wire};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::Method;
 use runstate::store::{BatchLimits, Freshness, Memory, Store};
@@ -51,7 +51,10 @@ async fn files_of_a_small_run_match_the_snapshot() {
     let start = serde_json::to_value(Start::new("program").id("run")).unwrap().to_string();
     let fingerprint = hex(&sha256(&[b"cvm.start", start.as_bytes()])[..16]);
     assert!(shown[0].contains(&fingerprint));
-    insta::assert_snapshot!(format!("cvm.start{start}\n{fingerprint}"), @"");
+    insta::assert_snapshot!(format!("cvm.start{start}\n{fingerprint}"), @r#"
+    cvm.start{"id":"run","input":null,"log_level":null,"parent":null,"program":"program"}
+    5ece60347ebecc23ca5b814aaec08e2e
+    "#);
 }
 
 /// The process dies before the deciding batch: it leaves a marker, and a ledger row for every batch.
@@ -85,6 +88,21 @@ fn redact(text: &str) -> String {
         }
     }
     out
+}
+
+#[test]
+fn a_result_without_a_member_has_its_declared_default() {
+    #[derive(Wire, Debug, PartialEq)]
+    struct Trial {
+        #[entity(default = 14)]
+        duration_days: u32,
+        #[entity(default = true)]
+        is_open: bool,
+        #[entity(default)]
+        runs: u32,
+    }
+    let expected = Trial { duration_days: 14, is_open: true, runs: 0 };
+    assert_eq!(serde_json::from_str::<Trial>("{}").unwrap(), expected);
 }
 
 #[test]

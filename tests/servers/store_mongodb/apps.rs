@@ -8,6 +8,7 @@ use mongodb::bson::{Bson, DateTime, Document, doc, oid::ObjectId};
 use mongodb::{Client, Database};
 use runstate::domain::apps::DOMAIN;
 use runstate::engine::{Engine, SystemHost};
+use runstate::error_code::ErrorCode;
 use runstate::schema::Catalog;
 use runstate::store::Store;
 use runstate::store::file::{FileStore, FileStoreOptions};
@@ -302,14 +303,17 @@ fn documents_of_another_program_are_refused_until_they_are_copied() {
         for (collection, document) in examples() {
             database.collection(collection).insert_one(document).await.unwrap();
         }
-        let engine = open_engine(&seed_layout(&url)).await;
-        for name in ["execution.list", "step.list", "configuration.list"] {
-            let page = engine.call(&format!("apps.{name}"), Default::default()).await.unwrap();
-            assert_eq!(page["items"], json!([]), "{name}");
-            let reason = page["damaged"][0]["reason"].as_str().unwrap();
-            assert!(reason.contains("it was not written by runstate"), "{name}: {reason}");
-        }
+        let store = Mongo::open(&seed_layout(&url), MongoOptions::default()).await.unwrap();
+        let refused = Engine::new(Arc::new(store), Arc::new(SystemHost), &[&DOMAIN]).await.err().unwrap();
+        assert_eq!(refused.code, ErrorCode::UNSUPPORTED);
+        assert!(refused.message.contains("documents of another program"), "{refused}");
+        assert!(refused.message.contains("`import`"), "{refused}");
         // Nothing was changed.
+        for ExpectedIndexes { collection, .. } in EXPECTED_INDEXES {
+            if examples().iter().any(|(name, _)| name == collection) {
+                assert_eq!(indexes(&domain_database(&url, "apps"), collection).await.len(), 1, "{collection}");
+            }
+        }
         for (collection, document) in examples() {
             let found = database.collection::<Document>(collection).find_one(doc! {}).await.unwrap();
             assert_eq!(found, Some(document));

@@ -191,8 +191,8 @@ fn invalid_documents_of_another_program_are_reported_one_by_one() {
         apps.executions/020202020202020202020202: status: is not one of running, completed, failed, cancelled
         apps.executions/030303030303030303030303: `started_at` is declared as a timestamp and holds String
         apps.executions/040404040404040404040404: `metadata` in `score` holds NaN, which is not a finite number
-        apps.executions/090909090909090909090909: `metadata.order.snowflake` holds 1795759492759123457, which would be rounded: integers reach to 2^53
         apps.executions/070707070707070707070707: it was written by runstate; `export` its store instead
+        apps.executions/090909090909090909090909: `metadata.order.snowflake` holds 1795759492759123457, which would be rounded: integers reach to 2^53
         apps.executions/twin: 2 documents have this id
         ");
         let engine = engine_over(Memory::new()).await;

@@ -26,7 +26,7 @@ fn json_of_a_waiting_execution() {
     }
     // `show` adds the state of the machine.
     let mut shown = scene.show("g1");
-    let machine = shown.as_object_mut().unwrap().remove("machine").unwrap();
+    let machine = shown["machine"].take();
     assert_eq!(shown, output.json());
     assert!(machine["pc"].is_u64() && machine["frames"][0]["variables"].is_array(), "{machine}");
 }

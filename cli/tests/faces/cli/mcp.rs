@@ -148,7 +148,7 @@ fn a_call_that_another_process_opens_is_notified() {
 
 #[test]
 fn a_damaged_execution_is_listed_with_its_reason() {
-    static UNDECLARED: Collection = Collection::new("cvm.executions", 1);
+    static UNDECLARED: Collection = Collection::new("cvm.executions", 3);
     let scene = CliFixture::greeting("g");
     block_on(async {
         let store = FileStore::open(scene.path().join("store"), FileStoreOptions::default()).await.unwrap();
@@ -158,7 +158,7 @@ fn a_damaged_execution_is_listed_with_its_reason() {
         let client = McpConnection::open(&scene, &[]).await;
         let resources = client.service.list_all_resources().await.unwrap();
         let listed: Vec<_> = resources.iter().map(|one| (one.name.as_str(), one.description.as_deref())).collect();
-        let reason = Some("It cannot be read: programName: is missing");
+        let reason = Some("It cannot be read: id: is missing");
         assert_eq!(listed[1..], [("g", Some("greet is waiting_cc: Who is there?")), ("bad", reason)]);
         client.close().await;
     });
