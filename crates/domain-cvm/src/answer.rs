@@ -154,9 +154,11 @@ fn is_open((_, row): &&Row) -> bool {
 /// Reads the rows under a key by which [`next_call`] finds a call.
 fn reads_of_key(view: &View, execution: &str, key: &str) -> ReadSet {
     let newest = calls_under(execution, key).sort("occurrence", Descending).limit(NEWEST_CALLS);
-    let reads = ReadSet::empty().query(NEWEST, newest);
+    let reads = ReadSet::entity::<ExecutionHead>(execution).query(NEWEST, newest);
+    let head = view.peek_entity::<ExecutionHead>(execution);
+    let open_calls = head.as_deref().and_then(ExecutionHead::waiting).map_or(usize::MAX, |one| one.open_calls as usize);
     match view.rows(NEWEST) {
-        Some(rows) if view.next_cursor(NEWEST).is_some() && !rows.iter().any(|row| is_open(&row)) => {
+        Some(rows) if view.next_cursor(NEWEST).is_some() && rows.iter().filter(is_open).count() < open_calls => {
             let is_open = Filter::Exists("outcome".to_owned(), false);
             let open = calls_under(execution, key).filter(is_open).sort("occurrence", Ascending).limit(1);
             reads.query(FIRST_OPEN, open)
@@ -170,7 +172,8 @@ fn reads_of_key(view: &View, execution: &str, key: &str) -> ReadSet {
 fn next_call(view: &View, execution: &str, key: &str) -> (Key, u64) {
     let rows = view.rows(NEWEST).unwrap_or_default();
     let occurrence = |(_, row): &Row| row.document.get("occurrence").and_then(Json::as_u64).unwrap_or_default();
-    let open = rows.iter().rev().find(is_open).or_else(|| view.rows(FIRST_OPEN)?.first());
+    let first = view.rows(FIRST_OPEN).and_then(<[Row]>::first);
+    let open = first.or_else(|| rows.iter().rev().find(is_open));
     if let Some(row) = open {
         return (row.0.clone(), occurrence(row));
     }

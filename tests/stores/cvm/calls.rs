@@ -220,6 +220,23 @@ fn answers_to_a_key_are_taken_in_their_order() {
     });
 }
 
+/// More calls under one key than the newest rows that an answer reads first.
+#[test]
+fn a_large_group_under_one_key_is_answered_in_its_order() {
+    let source = r#"console.log(CC.all(Array.from({ length: 40 }, () => ({ prompt: "?", key: "k" }))).join())"#;
+    let mut scene = Scene::program(source);
+    let calls = scene.show().calls;
+    for call in [39, 40] {
+        let id = calls[call - 1].id.clone();
+        block_on(scene.cvm().answer("run", Answer::to_call(id).value(call.to_string()))).unwrap();
+    }
+    for number in 1..=38 {
+        scene.try_answer_key("k", number.to_string()).unwrap();
+    }
+    let expected = (1..=40).map(|number: i32| number.to_string()).collect::<Vec<_>>().join(",");
+    scene.expect(Status::Complete).expect_output([&*expected]);
+}
+
 /// Two messages arrive at once: both find the same open call.
 #[test]
 fn two_answers_to_one_key_at_once_are_both_taken() {
