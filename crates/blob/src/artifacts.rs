@@ -191,8 +191,8 @@ impl Artifacts {
         Ok(collected)
     }
 
-    /// Reads all artifacts to their ends; those with the same bytes once. Adds those whose bytes are missing, or are not
-    /// those that were stored, to the findings. `progress` gets the number of bytes.
+    /// Reads all artifacts to their ends; those with the same bytes once. Adds those whose bytes are missing or are not
+    /// those that were stored to the findings. `progress` gets the number of bytes.
     pub async fn verify(
         &self,
         findings: &mut VerifyReport,

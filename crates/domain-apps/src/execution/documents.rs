@@ -327,8 +327,8 @@ impl<'a> ExecutionDocuments<'a> {
         Ok(())
     }
 
-    /// Notes that the attempt of a claimed step has ended without a result, after the execution [is over](Self::is_over):
-    /// the step waits again.
+    /// Notes that the attempt of a claimed step has ended without a result, after the execution
+    /// [is over](Self::is_over): the step waits again.
     pub fn close(&mut self, queued: LoadedEntity<QueuedStep>) -> Result<(), Rejection> {
         self.head.entity.progress.reset(queued.entity.step_id);
         self.changes.push(queued.delete());

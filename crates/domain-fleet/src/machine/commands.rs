@@ -59,8 +59,8 @@ impl IntelligentMachine {
         }
     }
 
-    /// Its reservation, if a heartbeat of now must extend it: it lives as long as the machine, and half of the time to the
-    /// next one longer, so that few heartbeats write it.
+    /// Its reservation, if a heartbeat of now must extend it: it lives as long as the machine, and half of the time to
+    /// the next one longer, so that few heartbeats write it.
     fn extend_reservation(
         &self,
         view: &View,
