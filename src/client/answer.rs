@@ -29,9 +29,9 @@ impl Answer {
         Self { call: Some(id.into()), ..Self::default() }
     }
 
-    /// An answer to the first open call under this key (`CC(prompt, { key })`). Without one it is for the next call that
-    /// the program makes under it: an early answer is stored until then. Each answer is another one, so a message that
-    /// is delivered twice needs a command id. Its value is null until it is set.
+    /// An answer to the first open call under this key (`CC(prompt, { key })`). Without one it is for the next call
+    /// that the program makes under it: an early answer is stored until then. Each answer is another one, so a message
+    /// that is delivered twice needs a command id. Its value is null until it is set.
     pub fn to_key(key: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..Self::default() }
     }

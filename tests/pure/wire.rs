@@ -46,8 +46,8 @@ async fn files_of_a_small_run_match_the_snapshot() {
     let shown: Vec<String> = [3, 4].map(|seq| redact(&read(seq))).into();
     insta::assert_snapshot!(shown.join("\n"));
 
-    // A fingerprint has the name of the operation and the command as JSON. If one of them changes, a repeat of a command
-    // of an older version is refused.
+    // A fingerprint has the name of the operation and the command as JSON. If one of them changes, a repeat of a
+    // command of an older version is refused.
     let start = serde_json::to_value(Start::new("program").id("run")).unwrap().to_string();
     let fingerprint = hex(&sha256(&[b"cvm.start", start.as_bytes()])[..16]);
     assert!(shown[0].contains(&fingerprint));

@@ -372,8 +372,8 @@ Examples:
 
 Exit codes: 0 ok, 4 damaged.")]
     Verify {
-        /// Read the bytes of all artifacts, in the storage with this URL (see `artifact put --help`), by default that of
-        /// RUNSTATE_ARTIFACTS
+        /// Read the bytes of all artifacts, in the storage with this URL (see `artifact put --help`), by default that
+        /// of RUNSTATE_ARTIFACTS
         #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
         artifacts: Option<String>,
     },

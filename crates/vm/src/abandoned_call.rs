@@ -10,9 +10,9 @@ use super::promise::{self, PromiseObject, PromiseState, ReactionKind};
 use super::value::{HeapRef, Value};
 use super::{conversion, property};
 
-/// Whether each path of reactions from a promise ends at a promise that is settled. A handler of the program on the way,
-/// a function that does more than return, or a promise without a reaction may be there for its effects: then the call
-/// is kept, as in Node.
+/// Whether each path of reactions from a promise ends at a promise that is settled. A handler of the program on the
+/// way, a function that does more than return, or a promise without a reaction may be there for its effects: then the
+/// call is kept, as in Node.
 pub(super) fn is_abandoned(machine: &Machine, promise: HeapRef) -> bool {
     let (mut pending, mut seen) = (vec![promise], HashSet::new());
     while let Some(at) = pending.pop() {

@@ -136,7 +136,7 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Va
 
 /// A property of the built-in prototype of a kind of values. ECMA-262 §10.1.8.1 OrdinaryGet.
 pub(super) fn inherited_property(receiver: Receiver, name: &str) -> Result<Value, AbruptCompletion> {
-    // Deviation: a prototype is no value. The name may be data, as a word that a program counts.
+    // Deviation: prototypes are not values. The name may come from data.
     if name == PROTO_ACCESSOR {
         return Ok(Value::Undefined);
     }

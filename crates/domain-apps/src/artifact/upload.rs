@@ -266,8 +266,8 @@ fn stored(view: &View, id: &str, sha256: &str) -> Result<Option<LoadedEntity<Blo
     Ok(view.find_entity::<Blob>(id)?.filter(|blob| blob.entity.sha256() == Some(sha256)))
 }
 
-/// Gives the artifacts of a blob whose bytes are lost the same bytes of another one, and removes the lost blob after the
-/// last of them. The output is whether artifacts are left.
+/// Gives the artifacts of a blob whose bytes are lost the same bytes of another one, and removes the lost blob after
+/// the last of them. The output is whether artifacts are left.
 #[derive(Clone, Debug, Serialize, OperationName)]
 #[operation(name = "apps.blob.replace")]
 pub struct ReplaceBlob {

@@ -113,7 +113,7 @@ impl Command for RemoveExecution {
         let rows_of = |name| view.rows(name).unwrap_or_default();
         let found = rows_of(STEPS).len() + rows_of(ARTIFACTS).len();
         let most = (ctx.max_writes.saturating_sub(OTHER_WRITES) / WRITES_PER_ROW).max(1);
-        // An artifact that is put meanwhile only checks the head, so the head is deleted only after a commit that marks it.
+        // An artifact that is put meanwhile only checks the head. So the head is deleted after a commit that marks it.
         let is_marked = head.entity.removing;
         let is_last =
             is_marked && found <= most && [STEPS, ARTIFACTS].iter().all(|name| view.next_cursor(name).is_none());

@@ -148,8 +148,8 @@ pub(super) fn arg_relative_index(
     Ok(position as usize)
 }
 
-/// Refuses a locale other than `en-US` as argument number `index`. ECMA-402 §9.2.1 CanonicalizeLocaleList. Deviation: of
-/// an object only the elements of an array are read.
+/// Refuses a locale other than `en-US` as argument number `index`. ECMA-402 §9.2.1 CanonicalizeLocaleList. Deviation:
+/// of an object only the elements of an array are read.
 pub(super) fn check_language(machine: &Machine, args: &NativeArgs, index: usize) -> Result<(), AbruptCompletion> {
     let locales = match arg(machine, args, index) {
         Value::Ref(list) if machine.heap.array(list).is_some() => machine.heap.elements(list),
