@@ -14,7 +14,7 @@ await cvm.load(withoutNulls(load));
 const run = await cvm.start(start.program, { id: start.id });
 
 await run.answer("small", { key: "size", by: "Ada" });
-await assert.rejects(run.answer("large", { key: "size" }), { code: "already_answered" });
+await assert.rejects(run.answer("large", { key: "size", occurrence: 1 }), { code: "already_answered" });
 await assert.rejects(run.answer("?"), { code: "ambiguous_call" });
 
 const owner = "node";

@@ -311,11 +311,13 @@ impl RandomRun {
             return;
         }
         let (id, command, mut result) = (id.clone(), command.clone(), result.clone());
-        // A claim of a call that is gone returns null.
-        if let Ok(claimed) = serde_json::from_value::<ClaimedCall>(result.clone())
-            && !self.documents.collection(&CC_HISTORY).get(&claimed.call).is_some_and(|row| row.has("request"))
-        {
-            result = Json::Null;
+        // A claim that its call no longer has returns null: the call is gone, or it was claimed again.
+        if let Ok(claimed) = serde_json::from_value::<ClaimedCall>(result.clone()) {
+            let row = self.documents.collection(&CC_HISTORY).get(&claimed.call);
+            let token = row.and_then(|row| row.value("claim.token").as_u64());
+            if token != Some(claimed.token) {
+                result = Json::Null;
+            }
         }
         self.repeat_and_compare(step, &command, &id, &result);
         self.count("RepeatOld");
