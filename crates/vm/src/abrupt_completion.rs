@@ -37,7 +37,12 @@ pub(super) fn handle_abrupt_completion(
             }
             continue;
         }
-        let thrown = match thrown_value(machine, completion) {
+        let thrown = match completion {
+            // A job that begins has no function that could catch it: the handlers are those of the awaiting program.
+            AbruptCompletion::Limit(_) if machine.is_idle() => Err(completion),
+            completion => thrown_value(machine, completion),
+        };
+        let thrown = match thrown {
             Ok(thrown) => thrown,
             Err(uncatchable) => {
                 leave_native_frames(machine);
@@ -133,8 +138,7 @@ pub(super) fn thrown_value(machine: &mut Machine, completion: AbruptCompletion) 
             set_hidden(machine, &error, "name", Value::text(UNSUPPORTED_ERROR));
             Ok(error)
         }
-        // A job that begins has no function that could catch it.
-        AbruptCompletion::Limit(limit) if limit.is_catchable() && !machine.is_idle() => {
+        AbruptCompletion::Limit(limit) if limit.is_catchable() => {
             let message = limit.message(&machine.limits);
             Ok(new_error(machine, ErrorKind::Range, &message))
         }
