@@ -77,7 +77,7 @@ impl LogReader<'_> {
         let (mut newest, mut printed) = (VecDeque::new(), 0);
         loop {
             let page = self.session.cvm.logs(&self.listing).await?;
-            for DamagedDocument { id, reason } in page.damaged {
+            for DamagedDocument { id, reason, .. } in page.damaged {
                 if !self.damaged.contains(&id) {
                     self.session.out.stderr_line(&damage_line(&id, &reason));
                     self.damaged.insert(id);

@@ -190,7 +190,7 @@ impl Engine {
             loop {
                 let page = self.store().query(&query, freshness).await?;
                 freshness = Freshness::Session;
-                for DamagedDocument { id, reason } in page.damaged {
+                for DamagedDocument { id, reason, .. } in page.damaged {
                     self.add_damage(rule, &id, None, reason, report);
                 }
                 if page.more_damaged {
@@ -223,7 +223,7 @@ impl Engine {
                                 None => {}
                             }
                         }
-                        Err(error) if error.code == ErrorCode::CORRUPT => {
+                        Err(error) if matches!(error.code, ErrorCode::CORRUPT | ErrorCode::KEY_MISSING) => {
                             self.add_damaged_failure(rule, &row.id, Some(&row.stored.revision), error, report)
                         }
                         Err(error) => report.add_failure(&row.id, error),

@@ -3,7 +3,7 @@
 use runstate_core::Error;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::CommandId;
-use runstate_core::schema::{DamagedDocument, Key};
+use runstate_core::schema::{DamageCode, DamagedDocument, Key};
 use runstate_value::Json;
 
 use super::Position;
@@ -201,12 +201,13 @@ const COLLECTION: &str = "collection ";
 impl StoreError {
     /// The document of a collection that cannot be read by this error, as a list shows it.
     pub fn into_damaged(self, collection: &str) -> DamagedDocument {
-        let (at, reason) = match self {
-            Self::Corrupt { at, why } => (at, why),
-            error => (String::new(), error.to_string()),
+        let (at, code, reason) = match self {
+            Self::Corrupt { at, why } => (at, DamageCode::Corrupt, why),
+            Self::KeyMissing { at, why } => (at, DamageCode::KeyMissing, why),
+            error => (String::new(), DamageCode::Corrupt, error.to_string()),
         };
         let id = at.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&at).to_owned();
-        DamagedDocument { id, reason }
+        DamagedDocument { id, code, reason }
     }
 
     /// Returns the error for a text that is not a position of the store `by`.

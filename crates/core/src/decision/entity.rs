@@ -8,7 +8,7 @@ use runstate_value::{Document, Json};
 use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
-use crate::schema::{DamagedDocument, Entity, Field, Fields, Key, Page, Violation};
+use crate::schema::{DamagedDocument, Entity, Field, Fields, Key, Page, Violation, sealed};
 
 /// An entity as it was read.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ impl View {
         for (key, row) in self.rows(name).unwrap_or_default() {
             match decode(key, &row.document) {
                 Ok(fields) => page.items.push(fields),
-                Err(damage) => page.add_damaged(DamagedDocument { id: key.id.to_string(), reason: damage.to_string() }),
+                Err(damage) => page.add_damaged(DamagedDocument::new(key.id.to_string(), &damage)),
             }
         }
         page
@@ -194,7 +194,7 @@ impl<O> Decision<O> {
         let key = Key::new(&E::COLLECTION, id);
         if let Some(change) = self.changes.iter().find(|change| *change.key() == key) {
             let decoded = change.document().map(|document| decode(&key, document)).transpose();
-            return decoded.map_err(|violation| Rejection::damaged(&key, &violation));
+            return decoded.map_err(|violation| Rejection::unreadable(&key, &violation));
         }
         view.require([key.clone()])?;
         let Some(read) = view.get(&key) else { return Ok(None) };
@@ -256,11 +256,12 @@ impl Change {
 }
 
 fn read<F: Fields>(key: &Key, loaded: &LoadedDocument) -> Result<F, Rejection> {
-    decode(key, &loaded.document).map_err(|violation| Rejection::damaged(key, &violation))
+    decode(key, &loaded.document).map_err(|violation| Rejection::unreadable(key, &violation))
 }
 
 fn decode<F: Fields>(key: &Key, document: &Document) -> Result<F, Violation> {
-    let mut fields = F::read_fields(document)?;
+    let sealed = || sealed::find(F::FIELDS, document).map(|(field, id)| Violation::sealed(field, id));
+    let mut fields = F::read_fields(document).map_err(|violation| sealed().unwrap_or(violation))?;
     fields.set_missing_id(&key.id);
     Ok(fields)
 }

@@ -6,7 +6,7 @@ use runstate_value::Json;
 
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
-use crate::schema::Key;
+use crate::schema::{Key, Violation};
 
 /// A rejection, with the details that its reader needs.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -134,9 +134,9 @@ impl Rejection {
         }
     }
 
-    /// Whether a document that was read is damaged.
+    /// Whether a document cannot be read: it is damaged, or encrypted under a key that was not given.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Rejection::Domain { code: ErrorCode::CORRUPT, .. })
+        matches!(self, Rejection::Domain { code: ErrorCode::CORRUPT | ErrorCode::KEY_MISSING, .. })
     }
 
     /// Creates a rejection under a code of its own domain.
@@ -150,6 +150,18 @@ impl Rejection {
     #[inline(never)]
     pub fn damaged(key: &Key, why: &dyn Display) -> Self {
         Self::domain(ErrorCode::CORRUPT, format!("{key} is damaged: {why}"))
+    }
+
+    /// Creates the rejection for a document that cannot be read: `key_missing` if a value is encrypted under a key that
+    /// was not given, else [`Rejection::damaged`].
+    #[cold]
+    #[inline(never)]
+    pub fn unreadable(key: &Key, violation: &Violation) -> Self {
+        if !violation.is_sealed() {
+            return Self::damaged(key, violation);
+        }
+        let message = format!("{key} cannot be read: {violation}. Open the store with that key");
+        Self::domain(ErrorCode::KEY_MISSING, message)
     }
 }
 

@@ -15,6 +15,7 @@ pub struct Violation(Box<ViolationParts>);
 struct ViolationParts {
     field: String,
     reason: String,
+    is_sealed: bool,
 }
 
 impl Violation {
@@ -22,7 +23,22 @@ impl Violation {
     #[cold]
     #[inline(never)]
     pub fn new(field: String, reason: String) -> Self {
-        Self(Box::new(ViolationParts { field, reason }))
+        Self(Box::new(ViolationParts { field, reason, is_sealed: false }))
+    }
+
+    /// The violation of a secret field whose value is encrypted under the key `key`, which was not given.
+    #[cold]
+    #[inline(never)]
+    pub fn sealed(field: &str, key: &str) -> Self {
+        let mut violation =
+            Self::new(field.to_owned(), format!("is encrypted under the key `{key}`, which was not given"));
+        violation.0.is_sealed = true;
+        violation
+    }
+
+    /// Whether the value is encrypted under a key that was not given.
+    pub fn is_sealed(&self) -> bool {
+        self.0.is_sealed
     }
 
     /// The dotted path of the field.

@@ -56,7 +56,8 @@ pub use format::Format;
 pub use keys::parse_decimal;
 pub use query::page_rows;
 pub use query::{
-    Accumulator, Aggregate, DamagedDocument, Filter, Freshness, Group, Literal, Page, Predicate, Query, Sort,
+    Accumulator, Aggregate, DamageCode, DamagedDocument, Filter, Freshness, Group, Literal, Page, Predicate, Query,
+    Sort,
 };
 pub use range::NumberRange;
 pub use view::MaterializedView;

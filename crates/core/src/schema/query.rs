@@ -6,7 +6,7 @@ use runstate_value::{Document, Json, get, is_equal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Field};
+use super::{Direction, Field, Violation};
 use crate::limits::{MAX_PAGE_ROWS, PAGE_DAMAGED, PAGE_ROWS};
 
 /// A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison
@@ -242,13 +242,34 @@ impl<T> Page<T> {
     }
 }
 
-/// A document that cannot be read: it was changed from outside, or a newer version wrote it.
+/// A document that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DamagedDocument {
     /// Its id.
     pub id: String,
+    /// Whether it is damaged, or its key is missing.
+    pub code: DamageCode,
     /// Why it cannot be read.
     pub reason: String,
+}
+
+/// The code of a document that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DamageCode {
+    /// It was changed from outside, or a newer version wrote it.
+    Corrupt,
+    /// One of its values is encrypted under a key that was not given.
+    KeyMissing,
+}
+
+impl DamagedDocument {
+    /// The document with this id, which breaks a rule of its declaration.
+    #[cold]
+    pub fn new(id: String, violation: &Violation) -> Self {
+        let code = if violation.is_sealed() { DamageCode::KeyMissing } else { DamageCode::Corrupt };
+        Self { id, code, reason: violation.to_string() }
+    }
 }
 
 /// A query for numbers over documents.

@@ -31,7 +31,13 @@ pub fn key_id(value: &Json) -> Option<&str> {
 
 /// The first secret field of a document whose value is sealed, and the id of its key.
 pub fn find_sealed<'a>(collection: &'static Collection, document: &'a Document) -> Option<(&'static str, &'a str)> {
-    secrets(collection).find_map(|field| Some((field.name, key_id(get(document, field.name)?)?)))
+    find(collection.fields, document)
+}
+
+/// As [`find_sealed`], among these fields.
+pub fn find<'a>(fields: &'static [Field], document: &'a Document) -> Option<(&'static str, &'a str)> {
+    let mut secrets = fields.iter().filter(|field| field.secret);
+    secrets.find_map(|field| Some((field.name, key_id(get(document, field.name)?)?)))
 }
 
 /// The secret fields of a collection.

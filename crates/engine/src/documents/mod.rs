@@ -149,7 +149,7 @@ impl Documents {
         query: &Query,
     ) -> Result<(Vec<StoredValue<T>>, Option<String>), Error> {
         let page = self.engine.store().query(query, Freshness::Linearizable).await?;
-        if let Some(DamagedDocument { id, reason: why }) = page.damaged.into_iter().next() {
+        if let Some(DamagedDocument { id, reason: why, .. }) = page.damaged.into_iter().next() {
             return Err(StoreError::Corrupt { at: format!("{}/{id}", query.collection), why }.into());
         }
         let key = |id| Key { collection: query.collection.clone().into(), id };
