@@ -97,6 +97,13 @@ impl<'a> Cipher<'a> {
     }
 }
 
+/// The check value of a key: it tells two keys apart, and nothing else about them.
+pub(super) fn key_check(key: &SecretKey) -> Result<String, StoreError> {
+    let digest = mac(key, &[b"runstate key check"]);
+    let digest = digest.map_err(|why| StoreError::Unavailable { what: "the check value of a key".to_owned(), why })?;
+    Ok(STANDARD.encode(&digest[..]))
+}
+
 /// The fingerprint of a command under the key of hashes. Without it, a reader of the ledger could guess short secrets.
 pub(super) fn fingerprint(keys: &dyn KeyProvider, fingerprint: String) -> String {
     let Some(key) = keys.hash_key() else { return fingerprint };

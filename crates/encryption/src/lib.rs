@@ -7,6 +7,7 @@
 //! | `cipher.rs` | one value: AES-256-GCM bound to its place, and keyed hashes |
 //! | `sealed_collection.rs` | the collections as the store below has them |
 //! | `batch.rs` | the batch that the store below commits |
+//! | `key_check.rs` | refuses another key under a known id |
 //! | `query.rs` | queries and aggregates as the store below evaluates them |
 //! | `rotation.rs` | encrypts again what is not under the current key |
 //! | `entropy*.rs` | random bytes for nonces |
@@ -21,6 +22,7 @@ mod entropy;
 #[cfg(target_family = "wasm")]
 #[path = "entropy_web.rs"]
 mod entropy;
+mod key_check;
 mod keys;
 mod query;
 mod rotation;
@@ -185,6 +187,14 @@ impl StoreLayer for EncryptedStore {
         &self.at_rest
     }
 
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { StoreAdmin::migrate(&*self.at_rest, &self.with_key_checks(catalog)?).await })
+    }
+
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { StoreAdmin::declare(&*self.at_rest, &self.with_key_checks(catalog)?).await })
+    }
+
     fn get<'a>(
         &'a self,
         keys: &'a [Key],
@@ -272,6 +282,10 @@ impl Encryption for EncryptedStore {
 
     fn has_keys(&self) -> bool {
         self.keys.is_some()
+    }
+
+    fn check_keys(&self, now: Timestamp, read_only: bool) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.compare_keys(now, read_only))
     }
 
     fn fingerprint(&self, fingerprint: String) -> String {

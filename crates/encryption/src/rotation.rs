@@ -163,7 +163,7 @@ fn replace(key: Key, row: Row, document: Document) -> Write {
     Write { key, expect: Expectation::Revision(row.stored.revision), op }
 }
 
-fn rotation_batch(writes: Vec<Write>, now: Timestamp) -> Result<Batch, StoreError> {
+pub(super) fn rotation_batch(writes: Vec<Write>, now: Timestamp) -> Result<Batch, StoreError> {
     let mut entropy = [0; 10];
     let failed = |why| StoreError::Unavailable { what: "a command id".to_owned(), why };
     entropy::fill(&mut entropy).map_err(failed)?;

@@ -23,6 +23,14 @@ impl Engine {
         }
     }
 
+    /// Refuses a store that was opened before with another key under an id that is given.
+    pub(super) async fn check_keys(&self) -> Result<(), Error> {
+        match self.store().encryption() {
+            Some(encryption) => Ok(encryption.check_keys(self.now(), self.shared.collections.only_reads).await?),
+            None => Ok(()),
+        }
+    }
+
     /// The collection as the store below has it.
     pub(super) fn collection_at_rest(&self, collection: &'static Collection) -> &'static Collection {
         self.store().encryption().map_or(collection, |encryption| encryption.collection_at_rest(collection))

@@ -223,6 +223,7 @@ impl Engine {
         #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
         let engine = Self { shared: Arc::new(shared) };
         engine.prepare_collections().await?;
+        engine.check_keys().await?;
         log::store_opened(engine.store());
         Ok(engine)
     }

@@ -7,7 +7,8 @@ use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::DueRule;
 use runstate_core::schema::{Accumulator, Aggregate, Catalog, Collection, Direction, Filter, Key, Query, Ttl};
 use runstate_store::{
-    COMMANDS, Capabilities, ChangeEvent, Freshness, Position, Row, StoreProperty, StoredDocument, VerifyReport,
+    COMMANDS, Capabilities, ChangeEvent, Freshness, KEY_CHECKS, Position, Row, StoreProperty, StoredDocument,
+    VerifyReport,
 };
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{self as value, Json, json_bytes};
@@ -78,8 +79,9 @@ impl Engine {
     /// another program wrote them, or their declaration cannot be read.
     pub async fn undeclared_collections(&self) -> Result<Vec<String>, Error> {
         let mut found = self.store().collections().await?;
-        let is_unknown =
-            |name: &String| ![COMMANDS.name, MIRROR].contains(&name.as_str()) && self.catalog().get(name).is_none();
+        let is_unknown = |name: &String| {
+            ![COMMANDS.name, MIRROR, KEY_CHECKS].contains(&name.as_str()) && self.catalog().get(name).is_none()
+        };
         if found.iter().any(|name| name.starts_with(PREFIX) && is_unknown(name)) {
             // Another process has declared it. If its declaration cannot be read, it stays unknown.
             self.reload_collections().await.or_else(|error| match error.code {

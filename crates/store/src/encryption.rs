@@ -11,6 +11,9 @@ use crate::{Store, StoreError};
 /// The fingerprint of rotations in the ledger. No caller repeats them, and these rows have no meaning in another store.
 pub const ROTATION_FINGERPRINT: &str = "runstate.rotation";
 
+/// The collection with the check values of keys. It belongs to one store, so exports and copies are without it.
+pub const KEY_CHECKS: &str = "runstate.keys";
+
 /// The encryption of the secret fields of a store, as far as an engine concerns it.
 pub trait Encryption: MaybeSync {
     /// Returns the store below, whose documents hold encrypted values. Exports and imports use it.
@@ -21,6 +24,10 @@ pub trait Encryption: MaybeSync {
 
     /// Whether keys were given, so that secrets are encrypted.
     fn has_keys(&self) -> bool;
+
+    /// Compares the keys with those that the store was opened with before, by their check values. It stores the missing
+    /// ones, unless `read_only`. [`StoreError::KeyMissing`]: another key was given under a known id.
+    fn check_keys(&self, now: Timestamp, read_only: bool) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Returns the fingerprint of a command under the key of hashes, or as it is if there is none.
     fn fingerprint(&self, fingerprint: String) -> String;

@@ -58,7 +58,7 @@ use serde::{Deserialize, Serialize};
 pub use batch::{Batch, BatchLimits, Check, Expectation, Write, WriteOp};
 #[doc(hidden)]
 pub use batch::{is_row, next_revision};
-pub use encryption::{Encryption, ROTATION_FINGERPRINT, RotationReport};
+pub use encryption::{Encryption, KEY_CHECKS, ROTATION_FINGERPRINT, RotationReport};
 pub use error::StoreError;
 pub use memory::Memory;
 

@@ -1,9 +1,14 @@
 //! Lost keys, and stores that are opened without keys.
 
-use runstate::engine::Error;
+use std::sync::Arc;
+
+use runstate::decision::EngineSettings;
+use runstate::domain::apps;
+use runstate::encryption::{EncryptedStore, Keys, SecretKey};
+use runstate::engine::{Engine, Error, SystemHost};
 use serde_json::json;
 
-use super::scene::{SECRET, SecretScene, ask, find, patch, put, read};
+use super::scene::{SECRET, SecretScene, ask, find, keys, patch, put, read, vault};
 
 fn expect_missing(error: &Error, text: &str) {
     assert!(error.code.as_str() == "key_missing" && error.message.contains(text), "{error}");
@@ -80,4 +85,54 @@ async fn a_field_becomes_secret_and_its_older_values_are_encrypted() {
     assert_eq!(read(&engine, "b").await.unwrap()["note"], SECRET);
     let public = ask(&engine, "documents.declare", declare(3, false)).await.unwrap_err();
     assert!(public.message.contains("is secret"), "{public}");
+}
+
+#[tokio::test]
+async fn another_key_under_a_known_id_is_refused_when_a_store_is_opened() {
+    let scene = SecretScene::on_memory();
+    let key = |byte| SecretKey::new([byte; 32]);
+    let open = async |keys: Keys| {
+        let store = Arc::new(EncryptedStore::new(scene.backend.clone(), Some(Arc::new(keys))));
+        Engine::new(store, Arc::new(SystemHost), &[]).await
+    };
+    let first = || Keys::new("k1", key(1)).with_hash_key(key(9));
+    ask(&open(first()).await.unwrap(), "documents.declare", vault()).await.unwrap();
+    let before = scene.dump().await;
+    for (keys, named) in [
+        (Keys::new("k1", key(2)), "key `k1`"),
+        (Keys::new("k2", key(3)).with_older("k1", key(2)), "key `k1`"),
+        (Keys::new("k1", key(1)).with_hash_key(key(8)), "key of hashes"),
+    ] {
+        let store = Arc::new(EncryptedStore::new(scene.backend.clone(), Some(Arc::new(keys.clone()))));
+        expect_missing(
+            &Engine::for_reading(store, Arc::new(SystemHost), &[], EngineSettings::default()).await.err().unwrap(),
+            named,
+        );
+        expect_missing(&open(keys).await.err().unwrap(), named);
+        assert_eq!(scene.dump().await, before);
+    }
+    open(first()).await.unwrap();
+    open(Keys::new("k1", key(1))).await.unwrap();
+    assert_eq!(scene.dump().await, before);
+    // A new key of hashes comes with a new key.
+    open(Keys::new("k2", key(3)).with_older("k1", key(1)).with_hash_key(key(8))).await.unwrap();
+    expect_missing(&open(Keys::new("k2", key(4))).await.err().unwrap(), "key `k2`");
+}
+
+#[tokio::test]
+async fn a_list_names_the_key_that_is_missing() {
+    let scene = SecretScene::on_memory();
+    let open = async |keys| {
+        let store = Arc::new(EncryptedStore::new(scene.backend.clone(), keys));
+        Engine::new(store, Arc::new(SystemHost), &[&apps::DOMAIN]).await.unwrap()
+    };
+    let secret = format!("whsec_{}", "A".repeat(32));
+    let parameters =
+        json!({"id": "s", "url": "https://example.com/", "secret": secret, "events": ["apps.execution.failed"]});
+    ask(&open(Some(keys("k1"))).await, "apps.subscription.create", parameters).await.unwrap();
+    let engine = open(None).await;
+    let list = ask(&engine, "apps.subscription.list", json!({})).await.unwrap();
+    let reason = "secret: is encrypted under the key `k1`, which was not given";
+    assert_eq!(list["damaged"], json!([{"id": "s", "code": "key_missing", "reason": reason}]));
+    expect_missing(&ask(&engine, "apps.subscription.show", json!({"id": "s"})).await.unwrap_err(), "`k1`");
 }

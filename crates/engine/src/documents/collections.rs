@@ -35,7 +35,7 @@ pub struct Collections {
     /// One task at a time prepares the store for other collections.
     lock: async_lock::Mutex<()>,
     /// The engine only reads, and creates nothing in the store.
-    only_reads: bool,
+    pub only_reads: bool,
 }
 
 /// A declaration that the store keeps.
