@@ -7,11 +7,13 @@ use runstate::decision::{CachedValue, Change, Command, Ctx, Decision, OperationN
 use runstate::engine::{Engine, Error, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
+use runstate::limits::LEDGER_DAYS;
 use runstate::operation::{AuditedCommand, Domain};
 use runstate::schema::{Collection, Field, Key};
 use runstate::store::layer::Method;
-use runstate::store::{self, Freshness, Memory, Store};
-use runstate::testing::{CountingStore, Fault, FaultStore};
+use runstate::store::{self, COMMANDS, Freshness, Memory, Store};
+use runstate::testing::{CountingStore, Fault, FaultStore, SimHost};
+use runstate::time::Millis;
 use runstate::value::Document;
 use serde::Serialize;
 
@@ -93,6 +95,25 @@ async fn the_same_command_id_gives_the_first_result() {
     assert_eq!((first.output, first.replayed), (1, false));
     assert_eq!((repeated.output, repeated.replayed), (1, true));
     assert_eq!(count(&*store).await, 2);
+}
+
+#[tokio::test]
+async fn a_command_that_is_older_than_the_ledger_is_refused() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let host = Arc::new(SimHost::default());
+    let engine = Engine::new(store.clone(), host.clone(), &[&TEST]).await.unwrap();
+    let id = CommandId::generate(host.clock.now(), [7; 10]);
+    assert_eq!(engine.execute_as(&ADD, Some(&id)).await.unwrap().output, 1);
+    host.clock.advance(Millis::days(LEDGER_DAYS));
+    assert!(engine.execute_as(&ADD, Some(&id)).await.unwrap().replayed);
+    host.clock.advance(Millis(1));
+    // Its row has not been swept yet.
+    assert!(engine.execute_as(&ADD, Some(&id)).await.unwrap().replayed);
+    store.sweep(COMMANDS.name, host.clock.now(), 100).await.unwrap();
+    let error = engine.execute_as(&ADD, Some(&id)).await.unwrap_err();
+    assert_eq!((error.code, count(&*store).await), (ErrorCode::STALE, 1), "{error}");
+    let fresh = CommandId::generate(host.clock.now(), [7; 10]);
+    assert_eq!(engine.execute_as(&ADD, Some(&fresh)).await.unwrap().output, 2);
 }
 
 #[tokio::test]

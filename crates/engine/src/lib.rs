@@ -34,8 +34,8 @@ use runstate_core::decision::{
     View,
 };
 use runstate_core::error_code::ErrorCode;
-use runstate_core::id::CommandId;
-use runstate_core::limits::DECIDE_ATTEMPTS;
+use runstate_core::id::{CommandId, time_of};
+use runstate_core::limits::{DECIDE_ATTEMPTS, LEDGER_DAYS};
 use runstate_core::marker::MaybeSync;
 use runstate_core::operation::{Domain, Registry};
 use runstate_core::schema::{Catalog, Key};
@@ -299,6 +299,9 @@ impl Engine {
     ///
     /// If a later part fails, for example because the store became unavailable, the parts before it stay committed. A
     /// repeat under the same id continues with that part. Without one, the rest is due work.
+    ///
+    /// An id that is a UUIDv7 has the time of the command. If that is longer ago than the ledger keeps results, and the
+    /// ledger does not have it, the command is refused as `stale`.
     pub async fn execute_as<C: Command>(
         &self,
         command: &C,
@@ -333,6 +336,9 @@ impl Engine {
             Some(id) => (id.clone(), Origin::Caller, Origin::DerivedFromCaller),
             None => (self.new_command_id(), Origin::Engine, Origin::Engine),
         };
+        if origin == Origin::Caller {
+            self.refuse_expired(&id).await?;
+        }
         let CommandOutcome { replayed, mut result, .. } = self.drive(command, &id, origin).await?;
         let ports = self.registry().ports();
         let mut next = command.next(&ports);
@@ -349,6 +355,20 @@ impl Engine {
             }
         }
         Ok(Execution { command: id, replayed, result })
+    }
+
+    /// Refuses a command that may have been applied so long ago that the ledger has no row of it any more.
+    async fn refuse_expired(&self, id: &CommandId) -> Result<(), Error> {
+        let kept = Millis::days(LEDGER_DAYS);
+        let is_old = |made: Timestamp| self.now().since(made) > kept;
+        if !time_of(id.as_str()).is_some_and(is_old) || self.store().outcome(id).await? != Outcome::Absent {
+            return Ok(());
+        }
+        let message = format!(
+            "command `{id}` is older than {LEDGER_DAYS} days, for which results are kept, so it may have been applied before; nothing was \
+             changed. Read what it changes; if it was not applied, send it under a new id"
+        );
+        Err(Error::new(ErrorCode::STALE, message))
     }
 
     /// Executes a command, and sends its hints.
