@@ -155,7 +155,7 @@ pub(super) fn release_after<'a>(
     let reserved: Vec<&mut Call> = calls.into_iter().filter(|call| reservation(call).is_some()).collect();
     if !reserved.is_empty() {
         let released = release(&view.clone().after(&writes.changes, ctx), ctx, reserved, false)?;
-        writes.follow(released);
+        writes.follow(released)?;
     }
     Ok(())
 }

@@ -442,7 +442,7 @@ impl Command for ImportExecution {
         let decision = Decision::new(execution.execution_status()).and_insert(&execution)?;
         // Another process may be removing the program at this moment.
         let mut decision = decision.check_entity(&found);
-        decision.include(writes);
+        decision.include(writes)?;
         decision.changes.extend(pages);
         decision.hints.extend(hint);
         Ok(decision)

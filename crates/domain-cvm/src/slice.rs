@@ -56,7 +56,7 @@ pub(super) fn decide_slice(
 ) -> Result<Decision<ExecutionStatus>, Rejection> {
     let writes = run_slice(view, &mut head.entity, &mut loaded, ctx, writes)?;
     let mut decision = Decision::new(head.entity.execution_status()).change(head.update(ctx.now)?);
-    decision.include(writes);
+    decision.include(writes)?;
     decision.cached.extend(loaded.into_cached(head.entity));
     Ok(decision)
 }

@@ -245,7 +245,7 @@ fn close(
         set_first(&mut waiting, &closed)?;
         execution.apply(ExecutionEvent::CloseCall(waiting))?;
         let mut decision = ExecutionHead::store(head, view, ctx)?;
-        decision.include(writes);
+        decision.include(writes)?;
         return Ok(decision);
     }
     let earlier = before.closed_calls;

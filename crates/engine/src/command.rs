@@ -270,7 +270,7 @@ pub(super) fn charge(
     {
         let after = view.clone().after(&decision.changes, ctx);
         let charged = (view.budgets()?.charge)(&after, ctx, &cost)?;
-        decision.follow(charged);
+        decision.follow(charged)?;
     }
     Ok(decision)
 }

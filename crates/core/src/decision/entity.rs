@@ -6,7 +6,6 @@ use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json};
 
 use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
-use crate::error_code::ErrorCode;
 use crate::id::Revision;
 use crate::schema::{DamagedDocument, Entity, Field, Fields, Key, Page, Violation, sealed};
 
@@ -210,12 +209,9 @@ impl<O> Decision<O> {
         let key = Key::new(&E::COLLECTION, entity.id());
         self.checks.retain(|(checked, _)| *checked != key);
         match self.changes.iter_mut().find(|change| *change.key() == key) {
-            Some(Change::Insert { document: after, .. } | Change::Update { after, .. }) => {
-                *after = updated(&entity, after)?;
-            }
-            Some(_) => {
-                let why = format!("{key} is removed by the same command, or its rows never change");
-                return Err(Rejection::domain(ErrorCode::INTERNAL, why));
+            Some(change) => {
+                let after = updated(&entity, change.document().unwrap_or(&Document::new()))?;
+                change.set_document(after)?;
             }
             None => {
                 let before = view.get(&key).cloned().ok_or_else(|| Rejection::Unread(vec![key.clone()]))?;

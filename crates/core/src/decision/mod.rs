@@ -209,17 +209,6 @@ impl<O> Decision<O> {
         self
     }
 
-    /// Adds what another command decided on the same view, so that both are committed together. Returns its output.
-    pub fn include<P>(&mut self, other: Decision<P>) -> P {
-        let Decision { output, changes, checks, hints, cached, damaged } = other;
-        self.changes.extend(changes);
-        self.checks.extend(checks);
-        self.hints.extend(hints);
-        self.cached.extend(cached);
-        self.damaged.extend(damaged);
-        output
-    }
-
     /// Adds a check that `key` still is as it was read.
     pub fn check(mut self, key: Key, read: &LoadedDocument) -> Self {
         self.checks.push((key, read.revision.clone()));

@@ -206,7 +206,7 @@ impl<L: Leased> Command for Claim<L> {
             let row = candidates.swap_remove(pick(ctx, candidates.len()));
             match L::claim(view, ctx, row.clone(), self) {
                 Ok(mut claimed) => {
-                    claimed.include(passed_over);
+                    claimed.include(passed_over)?;
                     return Ok(claimed);
                 }
                 // Another item may be claimed, and this one later.

@@ -236,7 +236,7 @@ impl Command for Start {
         };
         let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx, Decision::new(()))?;
         let mut decision = Decision::new(execution.execution_status()).and_insert(&execution)?;
-        decision.include(writes);
+        decision.include(writes)?;
         decision.cached.push((decoded_key, decoded.into_cached()));
         decision.cached.extend(loaded.into_cached(execution));
         Ok(decision)
@@ -356,7 +356,7 @@ impl Command for Cancel {
         let calls = waiting::cancel_open_calls(view, ctx, &head.entity)?;
         head.entity.apply(ExecutionEvent::Cancel(ctx.now))?;
         let mut decision = ExecutionHead::store(head, view, ctx)?;
-        decision.include(calls);
+        decision.include(calls)?;
         Ok(decision)
     }
 }

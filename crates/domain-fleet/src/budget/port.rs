@@ -86,7 +86,7 @@ fn reserve_cost(
     let reserved = ReservedAmount { resource_type, amount, unit, ttl: Some(term.until.since(ctx.now)) };
     let reserved = reserve(&view.clone().after(&expired.changes, ctx), ctx, &cost.project, &reserved)?;
     let uuid = reserved.output.uuid.clone();
-    expired.follow(reserved.map(drop));
+    expired.follow(reserved.map(drop))?;
     Ok(expired.map(|()| uuid))
 }
 
@@ -140,7 +140,7 @@ fn release(view: &View, ctx: &mut Ctx, ids: &[String], failed: bool) -> Result<D
         let event = ReservationEvent::Release(ctx.now);
         let one = give_back(&after, ctx, row, event, failed.then_some(true))?;
         after = after.after(&one.changes, ctx);
-        decision.follow(one);
+        decision.follow(one)?;
     }
     Ok(decision)
 }

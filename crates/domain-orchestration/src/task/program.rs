@@ -99,7 +99,7 @@ pub fn start_program<O>(
     let (mut started, mut event) = (None, task.ending(view, ctx.now, decision)?);
     if let Some(TaskEvent::Fail(..)) = event {
         (programs.check)(&start)?;
-        let status = decision.include((programs.start)(view, ctx, &start)?);
+        let status = decision.include((programs.start)(view, ctx, &start)?)?;
         let key = Key::new(programs.executions, &status.id);
         let document = decision.changes.iter().find(|change| *change.key() == key).and_then(Change::document);
         event = document.map_or(Ok(None), |document| ending(programs, &status.id, document, ctx.now))?;
