@@ -132,7 +132,7 @@ export class Cvm extends Operations {
 
   /** Reports that a claimed call failed. With `retry` the call is retried later; without it the program gets
    * an error. */
-  async fail(work: Work, message: string, options: Pick<OptionsOf<"cvm.fail">, "name" | "by" | "retry"> & CommandOptions = {}): Promise<FailedCall> {
+  async fail(work: Work, message: string, options: Pick<OptionsOf<"cvm.fail">, "name" | "by" | "retry" | "cost"> & CommandOptions = {}): Promise<FailedCall> {
     const { call, execution, token } = requireClaim(work);
     return this.#engine.invoke("cvm.fail", options, { call, execution, token, message });
   }

@@ -58,11 +58,14 @@ export class CallFailure extends Error {
   readonly as: string | undefined;
   /** Whether the call is not retried. */
   readonly final: boolean;
+  /** What the attempt has cost, a decimal number in the unit of the call's cost. Default: nothing. */
+  readonly cost: string | undefined;
 
-  constructor(message: string, { name, final = false }: { name?: string; final?: boolean } = {}) {
+  constructor(message: string, { name, final = false, cost }: { name?: string; final?: boolean; cost?: string } = {}) {
     super(message);
     this.as = name;
     this.final = final;
+    this.cost = cost;
   }
 }
 

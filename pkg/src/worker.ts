@@ -168,5 +168,5 @@ async function encodeResult(run: () => unknown): Promise<string> {
 function encodeFailure(thrown: unknown): string {
   const message = toWellFormed(thrown instanceof Error ? thrown.message : String(thrown));
   if (!(thrown instanceof CallFailure)) return JSON.stringify({ message });
-  return JSON.stringify({ message, name: thrown.as && toWellFormed(thrown.as), final: thrown.final });
+  return JSON.stringify({ message, name: thrown.as && toWellFormed(thrown.as), final: thrown.final, cost: thrown.cost });
 }

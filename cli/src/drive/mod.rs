@@ -267,6 +267,7 @@ fn failure_of(work: &Work, refusal: FileCallError) -> Fail {
         name: Some(refusal.name.as_str().to_owned()),
         retry: None,
         by: None,
+        cost: None,
     }
 }
 

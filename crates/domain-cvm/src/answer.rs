@@ -15,7 +15,8 @@ use runstate_value::{Json, check_plain};
 use serde::Serialize;
 
 use super::call::{CC_HISTORY, Call, CallOutcome, Response};
-use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice};
+use super::call_cost::LateReport;
+use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice, Status};
 use super::{call_cost, claim, row_id, waiting};
 use crate::codes;
 
@@ -217,7 +218,7 @@ fn answer_call(
     call.require_awaited()?;
     call.require_before_deadline(ctx.now)?;
     let result = call.coerce_answer(answer)?;
-    let settled = call_cost::settle(view, ctx, call, cost)?;
+    let settled = call_cost::settle(view, ctx, call, cost, false)?;
     call.complete(result, by.cloned(), ctx.now);
     waiting::close_call(view, ctx, head, row, settled)
 }
@@ -287,8 +288,11 @@ impl Command for AnswerCall {
 
 /// Completes a claimed call with its answer and runs its execution to its next stop.
 ///
+/// If the call has a cost and has ended without its worker, because the program has cancelled it or its deadline has
+/// passed, the answer is rejected, and its cost is recorded.
+///
 /// Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`,
-/// `invalid_answer`.
+/// `deadline_passed`, `invalid_answer`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "cvm.complete")]
 pub struct CompleteCall {
@@ -326,10 +330,19 @@ impl Command for CompleteCall {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let row = Call::load_of(view, &self.call, &self.execution)?;
         claim::require_claim(&row.entity, self.token)?;
+        let cost = self.cost.as_deref();
+        let recorded = call_cost::settle_late(&row, ctx, |ctx, call| call_cost::settle(view, ctx, call, cost, false))?;
+        if let Some(recorded) = recorded {
+            return Ok(recorded.map(|()| ExecutionStatus { id: String::new(), status: Status::Cancelled }));
+        }
         answer_call(view, ctx, &self.execution, row, &self.answer, self.by.as_ref(), self.cost.as_deref())
     }
 
     fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        // Its cost alone was recorded.
+        if output.id.is_empty() {
+            return Some(LateReport::boxed(&self.call, self.token, true));
+        }
         RunSlice::after(output)
     }
 }

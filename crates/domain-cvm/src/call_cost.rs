@@ -1,9 +1,15 @@
-//! Costs of calls. A claim reserves the cost of its call against a budget, in its own commit. The answer settles it,
-//! and every other end of the claim gives it back. A call whose cost a budget does not have waits, and is claimed once
-//! the budget has it.
+//! Costs of calls. A claim reserves the cost of its call against a budget, in its own commit. The answer settles it. A
+//! worker that fails or releases the call gives it back. A call that ends without its worker, because its program has
+//! cancelled it or its deadline has passed, keeps the reservation until the end of the lease: the worker may have spent
+//! it, and records that by its late answer or failure. A call whose cost a budget does not have waits, and is claimed
+//! once the budget has it.
 
-use runstate_core::decision::{Cost, Ctx, Decision, ReadSet, Rejection, ReservationTerm, View};
-use runstate_core::lease::{is_abandoned, skipped_until};
+use runstate_core::decision::{
+    AnyCommand, Cost, Ctx, Decision, DomainQuery, LoadedEntity, OperationName, ReadSet, Rejection, ReservationTerm,
+    TypedQuery, View,
+};
+use runstate_core::error_code::ErrorCode;
+use runstate_core::lease::{is_abandoned, skipped_until, stale_claim};
 use runstate_core::schema::parse_decimal;
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json, fixed_text};
@@ -123,13 +129,14 @@ pub(super) fn record_refusal(call: &mut Call, refusal: &Rejection, is_orphan: bo
     is_orphan && is_abandoned(since, now)
 }
 
-/// Records what the answer to a call has cost: what was reserved, or `actual`. A cost that was not reserved is rejected
-/// if a budget does not have it.
+/// Records what a call has cost: what was reserved, or `actual`. A cost that was not reserved is rejected if a budget
+/// does not have it. `failed`: its worker has failed.
 pub(super) fn settle(
     view: &View,
     ctx: &mut Ctx,
     call: &mut Call,
     actual: Option<&str>,
+    failed: bool,
 ) -> Result<Decision<()>, Rejection> {
     let Some(cost) = &call.request.cost else {
         return match actual {
@@ -140,40 +147,81 @@ pub(super) fn settle(
     let amount = actual.unwrap_or(&cost.amount).to_owned();
     let cost = Cost { amount, ..cost.clone() };
     match call.claim.as_mut().and_then(|claim| claim.reservation.take()) {
-        Some(reservation) => (view.budgets()?.settle)(view, ctx, &reservation, &cost),
+        Some(reservation) => (view.budgets()?.settle)(view, ctx, &reservation, &cost, failed),
         None => (view.budgets()?.charge)(view, ctx, &cost),
     }
 }
 
-/// As [`release`], of a budget to which `writes` may belong. The release becomes a part of them.
-pub(super) fn release_after<'a>(
+/// Records what a failed attempt has cost, and gives the rest back; `None`: all of it.
+pub(super) fn settle_failure(
     view: &View,
     ctx: &mut Ctx,
-    calls: impl IntoIterator<Item = &'a mut Call>,
-    writes: &mut Decision<()>,
-) -> Result<(), Rejection> {
-    let reserved: Vec<&mut Call> = calls.into_iter().filter(|call| reservation(call).is_some()).collect();
-    if !reserved.is_empty() {
-        let released = release(&view.clone().after(&writes.changes, ctx), ctx, reserved, false)?;
-        writes.follow(released)?;
-    }
-    Ok(())
+    call: &mut Call,
+    actual: Option<&str>,
+) -> Result<Decision<()>, Rejection> {
+    if actual.is_some() { settle(view, ctx, call, actual, true) } else { release(view, ctx, call, true) }
 }
 
-/// Gives back what was reserved for these calls. `failed`: because their workers failed.
-pub(super) fn release<'a>(
-    view: &View,
-    ctx: &mut Ctx,
-    calls: impl IntoIterator<Item = &'a mut Call>,
-    failed: bool,
-) -> Result<Decision<()>, Rejection> {
-    let claims = calls.into_iter().filter_map(|call| call.claim.as_mut());
-    let reservations: Vec<String> = claims.filter_map(|claim| claim.reservation.take()).collect();
-    // Without budgets in this engine, the reservations end by their time.
-    let (false, Ok(budgets)) = (reservations.is_empty(), view.budgets()) else { return Ok(Decision::new(())) };
-    match (budgets.release)(view, ctx, &reservations, failed) {
-        // A damaged budget must not keep an execution from its end. Verification reports it.
+/// Gives back what was reserved for a call. `failed`: because its worker has failed.
+pub(super) fn release(view: &View, ctx: &mut Ctx, call: &mut Call, failed: bool) -> Result<Decision<()>, Rejection> {
+    let reservation = call.claim.as_mut().and_then(|claim| claim.reservation.take());
+    // Without budgets in this engine, the reservation ends by its time.
+    let (Some(reservation), Ok(budgets)) = (reservation, view.budgets()) else { return Ok(Decision::new(())) };
+    match (budgets.release)(view, ctx, &[reservation], failed) {
+        // A damaged budget must not keep a call from its end. Verification reports it.
         Err(rejection) if rejection.is_damage() => Ok(Decision::new(())),
         decision => decision,
+    }
+}
+
+/// The decision on the report of a worker whose call has ended without it: `settle` records its cost, once, and nothing
+/// else changes. The command continues with a [`LateReport`]. `None`: the report is not late, or there is nothing to
+/// record.
+pub(super) fn settle_late(
+    row: &LoadedEntity<Call>,
+    ctx: &mut Ctx,
+    settle: impl FnOnce(&mut Ctx, &mut Call) -> Result<Decision<()>, Rejection>,
+) -> Result<Option<Decision<()>>, Rejection> {
+    let is_late = row.entity.outcome.is_some() || row.entity.is_past_deadline(ctx.now);
+    if !is_late || reservation(&row.entity).is_none() {
+        return Ok(None);
+    }
+    let mut row = row.clone();
+    let settled = settle(ctx, &mut row.entity)?;
+    Ok(Some(settled.change(row.update(ctx.now)?)))
+}
+
+/// Rejects the report of a worker whose cost alone was recorded ([`settle_late`]): the call has ended without it.
+#[derive(OperationName)]
+#[operation(name = "cvm.lateReport")]
+pub(super) struct LateReport {
+    call: String,
+    token: u64,
+    /// The report is an answer, not a failure.
+    is_answer: bool,
+}
+
+impl LateReport {
+    pub(super) fn boxed(call: &str, token: u64, is_answer: bool) -> Box<dyn AnyCommand> {
+        TypedQuery::boxed(Self { call: call.to_owned(), token, is_answer })
+    }
+}
+
+impl DomainQuery for LateReport {
+    type Output = ();
+
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<(), Rejection> {
+        let call = Call::load(view, &self.call)?.entity;
+        // A call that its execution has opened again is another worker's.
+        let refused = call.require_awaited().and_then(|()| call.require_before_deadline(ctx.now));
+        let Err(Rejection::Domain { code, message, details }) = refused else {
+            return Err(stale_claim::<Call>(&self.call, self.token));
+        };
+        let is_stale = call.outcome.is_some() && !self.is_answer;
+        Err(Rejection::Domain {
+            code: if is_stale { ErrorCode::STALE_CLAIM } else { code },
+            message: message.replace("nothing was changed", "only the cost was recorded"),
+            details,
+        })
     }
 }

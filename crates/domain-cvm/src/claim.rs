@@ -77,8 +77,8 @@ pub struct ClaimedCall {
     pub until: Timestamp,
     /// Number of attempts, this one included.
     pub attempts: u32,
-    /// The reservation of the call's cost. A worker that has spent it, and whose answer is refused because it is late,
-    /// commits it.
+    /// The reservation of the call's cost. A worker that has spent it, and whose answer is refused because another
+    /// worker has the call, commits it.
     pub reservation: Option<String>,
 }
 
@@ -190,7 +190,7 @@ impl Leased for Call {
     }
 
     fn release(view: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
-        call_cost::release(view, ctx, [&mut row.entity], false)?.save(row, ctx.now)
+        call_cost::release(view, ctx, &mut row.entity, false)?.save(row, ctx.now)
     }
 }
 

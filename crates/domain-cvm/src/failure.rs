@@ -10,6 +10,8 @@ use runstate_value::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::call::{CC_HISTORY, Call, CallError, CallOutcome};
+use super::call_cost::LateReport;
+use super::claim::require_claim;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, RunSlice};
 use super::{call_cost, waiting};
 
@@ -19,7 +21,8 @@ const MESSAGE_BYTES: usize = 4 * 1024;
 /// Reports that a worker failed to complete a call. With a retry policy the call is open again later. Without one, or
 /// after the last attempt, the program gets the error and runs to its next stop.
 ///
-/// Errors: `stale_claim`, `deadline_passed`.
+/// Errors: `stale_claim` (another worker has claimed the call since, or it has ended: if the call has a cost, that of
+/// the attempt is recorded), `deadline_passed` (as well), `invalid` (the cost).
 #[derive(Clone, Debug, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.fail")]
 pub struct Fail {
@@ -38,6 +41,9 @@ pub struct Fail {
     pub retry: Option<Backoff>,
     /// The name of the worker.
     pub by: Option<String>,
+    /// What the attempt has cost, a decimal number in the unit of the call's cost; by default nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<String>,
 }
 
 /// The state of a failed call.
@@ -52,6 +58,12 @@ pub struct FailedCall {
 impl Command for Fail {
     type Output = FailedCall;
 
+    fn check(&self) -> Result<(), Rejection> {
+        check_name("name", self.name.as_deref())?;
+        check_name("by", self.by.as_deref())?;
+        call_cost::check_amount(self.cost.as_deref())
+    }
+
     fn subject(&self) -> Option<Key> {
         Some(Key::new(&EXECUTIONS, &self.execution))
     }
@@ -61,8 +73,14 @@ impl Command for Fail {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>, Rejection> {
-        check_name("name", self.name.as_deref())?;
-        check_name("by", self.by.as_deref())?;
+        let cost = self.cost.as_deref();
+        let late = Call::find(view, &self.call)?.filter(|row| require_claim(&row.entity, self.token).is_ok());
+        if let Some(row) = late.filter(|row| row.entity.execution_id == self.execution)
+            && let Some(recorded) =
+                call_cost::settle_late(&row, ctx, |ctx, call| call_cost::settle_failure(view, ctx, call, cost))?
+        {
+            return Ok(recorded.map(|()| FailedCall { retry_at: None, execution: None }));
+        }
         let mut row = claimed::<Call>(view, &self.call, self.token)?;
         let call = &mut row.entity;
         call.require_of(&self.execution)?;
@@ -71,7 +89,7 @@ impl Command for Fail {
         call.require_before_deadline(ctx.now)?;
         let message = shorten_message(&self.message, MESSAGE_BYTES);
         call.error = Some(CallError { name: self.name.clone(), message, timestamp: ctx.now, by: self.by.clone() });
-        let released = call_cost::release(view, ctx, [&mut *call], true)?;
+        let settled = call_cost::settle_failure(view, ctx, call, cost)?;
         let attempts = call.claim.as_ref().map_or(0, |claim| claim.attempts);
         if let Some(at) = self.retry.and_then(|retry| retry.next_attempt_at(attempts, ctx)) {
             if let Some(claim) = &mut call.claim {
@@ -80,15 +98,19 @@ impl Command for Fail {
             }
             call.available_at = Some(at);
             let failed = FailedCall { retry_at: Some(at), execution: None };
-            return Ok(released.map(|()| failed).change(row.update(ctx.now)?));
+            return Ok(settled.map(|()| failed).change(row.update(ctx.now)?));
         }
         call.close(CallOutcome::Failed);
-        let decision = waiting::close_call(view, ctx, head, row, released)?;
+        let decision = waiting::close_call(view, ctx, head, row, settled)?;
         Ok(decision.map(|status| FailedCall { retry_at: None, execution: Some(status) }))
     }
 
     fn next(&self, output: &FailedCall, _: &Ports) -> Option<Box<dyn AnyCommand>> {
-        output.execution.as_ref().and_then(RunSlice::after)
+        match output {
+            // Its cost alone was recorded.
+            FailedCall { retry_at: None, execution: None } => Some(LateReport::boxed(&self.call, self.token, false)),
+            failed => failed.execution.as_ref().and_then(RunSlice::after),
+        }
     }
 
     fn absorb(&self, output: &mut FailedCall, part: Box<dyn Any>) {

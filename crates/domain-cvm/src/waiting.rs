@@ -433,9 +433,8 @@ pub(super) fn close_overdue_calls(
     // As in Node, timers end in the order of their times, however late they are.
     let order = |row: &LoadedEntity<Call>| (row.entity.request.deadline, row.entity.step);
     sort_by(&mut rows, |a, b| order(a).cmp(&order(b)));
-    let released = call_cost::release(view, ctx, rows.iter_mut().map(|row| &mut row.entity), false)?;
     rows.iter_mut().for_each(|row| row.entity.expire(ctx.now));
-    close(view, ctx, head, rows, released, |waiting, _| {
+    close(view, ctx, head, rows, Decision::new(()), |waiting, _| {
         waiting.due = remaining_due();
         remaining.first().into_iter().for_each(|first| waiting.set_first(&first.entity));
         Ok(())
@@ -464,16 +463,12 @@ fn correct_due(
 
 /// The decision to cancel open calls when their execution ends. A call that is missing or cannot be read must not
 /// prevent the end: it is deleted with the execution's rows.
-pub(super) fn cancel_open_calls(
-    view: &View,
-    ctx: &mut Ctx,
-    execution: &ExecutionHead,
-) -> Result<Decision<()>, Rejection> {
-    let mut open = match find_read_calls(view, execution) {
+pub(super) fn cancel_open_calls(view: &View, ctx: &Ctx, execution: &ExecutionHead) -> Result<Decision<()>, Rejection> {
+    let open = match find_read_calls(view, execution) {
         Err(rejection) if matches!(rejection.code(), ErrorCode::CORRUPT | ErrorCode::NOT_FOUND) => Vec::new(),
         open => open?,
     };
-    let mut decision = call_cost::release(view, ctx, open.iter_mut().map(|row| &mut row.entity), false)?;
+    let mut decision = Decision::new(());
     for mut row in open {
         row.entity.close(CallOutcome::Cancelled);
         decision.changes.push(row.update(ctx.now)?);
@@ -484,7 +479,7 @@ pub(super) fn cancel_open_calls(
 /// Closes calls that no function waits for any more. The slice itself may have made them.
 pub(super) fn cancel(
     view: &View,
-    ctx: &mut Ctx,
+    ctx: &Ctx,
     calls: &[Arc<CallRecord>],
     writes: &mut Decision<()>,
 ) -> Result<(), Rejection> {
@@ -499,7 +494,6 @@ pub(super) fn cancel(
         let call: Option<Call> = writes.current(view, &key.id)?;
         open.extend(call.filter(|call| call.outcome.is_none()));
     }
-    call_cost::release_after(view, ctx, &mut open, writes)?;
     for mut call in open {
         call.close(CallOutcome::Cancelled);
         writes.write(view, call, ctx.now)?;
@@ -515,7 +509,7 @@ fn open_records(machine: &Machine) -> Vec<Arc<CallRecord>> {
 /// Closes the open calls of a program that has failed. The machine keeps them, so that a retry opens them again.
 pub(super) fn cancel_calls_of_failed(
     view: &View,
-    ctx: &mut Ctx,
+    ctx: &Ctx,
     machine: &Machine,
     writes: &mut Decision<()>,
 ) -> Result<(), Rejection> {

@@ -74,8 +74,10 @@ impl WorkItem for Work {
         failure: &Failure,
         backoff: Option<Backoff>,
     ) -> impl Command<Output: Into<Option<Timestamp>>> {
-        let (ClaimedCall { call, execution, token, .. }, Failure { message, name, .. }) =
+        let (ClaimedCall { call, execution, token, .. }, Failure { message, name, cost, .. }) =
             (self.claimed.clone(), failure.clone());
-        Fail { execution, call, token, message, name, retry: backoff, by: Some(owner.to_owned()) }
+        // A failure must reach its call, even with a cost that no budget is for.
+        let cost = cost.filter(|_| self.call.cost.is_some());
+        Fail { execution, call, token, message, name, retry: backoff, by: Some(owner.to_owned()), cost }
     }
 }

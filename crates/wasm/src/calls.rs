@@ -115,6 +115,8 @@ pub struct HandlerFailure {
     /// Whether the call is not retried.
     #[operation(name = "final")]
     pub is_final: bool,
+    /// What the attempt has cost.
+    pub cost: Option<String>,
 }
 
 /// Selects documents for an export.

@@ -261,6 +261,7 @@ fn calls_are_distinguished_by_their_outcome() {
             name: None,
             retry: None,
             by: None,
+            cost: None,
         };
         block_on(cvm.fail(&fail)).unwrap();
         for _ in 0..3 {

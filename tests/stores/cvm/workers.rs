@@ -28,6 +28,7 @@ fn fail(work: &Work, retry: Option<Backoff>) -> Fail {
         name: None,
         retry,
         by: Some("worker".into()),
+        cost: None,
     }
 }
 

@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::scene::{FleetScene, PROJECT, text};
+use crate::support::handles::simulated_files;
 
 /// The lease of every claim.
 pub const LEASE: Millis = Millis::seconds(30);
@@ -95,7 +96,7 @@ pub fn draw(amount: &str) -> String {
 
 pub fn fail(work: &Work, retry: Option<Backoff>) -> Fail {
     let (execution, call) = (work.claimed.execution.clone(), work.claimed.call.clone());
-    Fail { execution, call, token: work.claimed.token, message: "no".into(), name: None, retry, by: None }
+    Fail { execution, call, token: work.claimed.token, message: "no".into(), name: None, retry, by: None, cost: None }
 }
 
 pub fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
@@ -158,29 +159,127 @@ fn calls_that_wait_for_a_budget_block_no_others() {
     assert_eq!((claimed.claimed.execution.as_str(), claimed.call.cost), ("free", None));
 }
 
-/// One commit settles the cost of one call, and gives back that of another, which the program cancels.
-#[test]
-fn call_that_the_program_cancels_at_an_answer_gives_back_its_cost() {
-    let scene = CostScene::new();
-    let budget = scene.fleet.budget("total", "2");
-    let ask =
-        |signal: &str| format!(r#"call("draw", {{}}, {{ {}{signal} }})"#, draw("0.4").replace("tool: \"draw\", ", ""));
+/// Two claimed calls with a cost, the loser and the winner of a race. `end`: what the program does then.
+fn race(scene: &CostScene, end: &str) -> [Work; 2] {
+    let ask = |signal: &str| format!(r#"call("draw", {{}}, {{ {}{signal} }})"#, cost_option("0.4"));
     let (loser, winner) = (ask("signal: c.signal"), ask(""));
     let source = format!(
-        r#"async function main() {{ const c = new AbortController(); const l = {loser}.catch(() => 1); await {winner}; c.abort(); await l; console.log(await CC("end?")); }}"#
+        "async function main() {{ const c = new AbortController(); const l = {loser}.catch(() => 1); await {winner}; {end} }}"
     );
     scene.start_source("run", &source);
-    let works = [scene.claimed(), scene.claimed()];
-    assert_eq!(scene.amounts(&budget), ["0", "0.8", "0"]);
     let calls = block_on(scene.cvm.show("run")).unwrap().calls;
-    let second = works.iter().find(|work| work.claimed.call == calls[1].id).unwrap();
-    scene.complete(second, "a");
-    assert_eq!(scene.amounts(&budget), ["0.4", "0", "0"]);
+    let mut works = [scene.claimed(), scene.claimed()];
+    works.sort_by_key(|work| work.claimed.call != calls[0].id);
+    works
+}
+
+/// What a program does with the loser of a race.
+const RACE_ENDS: [(&str, Status); 3] = [
+    (r#"c.abort(); await l; console.log(await CC("end?"));"#, Status::WaitingCc),
+    (r#"throw new Error("enough")"#, Status::Error),
+    ("c.abort();", Status::Complete),
+];
+
+/// One commit settles the cost of one call in all budgets, and ends another one. Its worker has spent its cost all the
+/// same, and records it by its late answer, once.
+#[test]
+fn the_loser_of_a_race_records_what_it_has_cost() {
+    for store in [|| Arc::new(Memory::new()) as Arc<dyn Store>, simulated_files] {
+        for ((end, status), by_person) in RACE_ENDS.into_iter().flat_map(|end| [(end, false), (end, true)]) {
+            let scene = CostScene::with_store(store());
+            let budgets = ["total", "daily"].map(|period| scene.fleet.budget(period, "2"));
+            let expect =
+                |amounts: [&str; 3]| budgets.iter().for_each(|one| assert_eq!(scene.amounts(one), amounts, "{end}"));
+            let [loser, winner] = race(&scene, end);
+            expect(["0", "0.8", "0"]);
+            if by_person {
+                let answer = Answer::to_call(&winner.claimed.call).value("a");
+                block_on(scene.cvm.answer("run", answer)).unwrap();
+            } else {
+                scene.complete(&winner, "a");
+            }
+            assert_eq!(scene.status("run"), status, "{end}");
+            // The budgets count what the loser may be spending.
+            expect(["0.4", "0.4", "0"]);
+            let id = CommandId::new("late").unwrap();
+            let cvm = scene.cvm.with_id(&id);
+            for late in [&cvm, &cvm, &scene.cvm] {
+                let late = block_on(late.complete(&loser.claimed, Answer::from("late").cost("0.3")));
+                assert!(["already_answered", "illegal_transition"].contains(&code(late)), "{end}");
+                expect(["0.7", "0", "0"]);
+            }
+            assert_eq!((scene.status("run"), scene.active().len()), (status, 0));
+        }
+    }
+}
+
+#[test]
+fn the_failure_of_a_call_that_has_ended_records_what_it_has_cost() {
+    for (cost, used) in [(Some("0.1"), "0.5"), (None, "0.4")] {
+        let scene = CostScene::new();
+        let budget = scene.fleet.budget("total", "2");
+        let [loser, winner] = race(&scene, RACE_ENDS[0].0);
+        scene.complete(&winner, "a");
+        let late = Fail { cost: cost.map(str::to_owned), ..fail(&loser, None) };
+        for _ in 0..2 {
+            let error = block_on(scene.cvm.fail(&late)).unwrap_err();
+            assert_eq!((error.code.as_str(), scene.amounts(&budget)), ("stale_claim", amounts_of(used, "0", "0")));
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_opened_again_is_paid_once_by_each_worker() {
+    let scene = CostScene::new();
+    let budget = scene.fleet.budget("total", "2");
+    let [loser, winner] = race(&scene, RACE_ENDS[1].0);
+    scene.complete(&winner, "a");
+    assert_eq!((scene.status("run"), scene.amounts(&budget)), (Status::Error, amounts_of("0.4", "0.4", "0")));
+    assert!(block_on(scene.cvm.complete(&loser.claimed, Answer::from("b").cost("0.2"))).is_err());
+    assert_eq!(scene.amounts(&budget), ["0.6", "0", "0"]);
+    block_on(scene.cvm.retry("run")).unwrap();
+    assert_eq!((scene.status("run"), scene.amounts(&budget)), (Status::Error, amounts_of("0.6", "0", "0")));
+}
+
+#[test]
+fn an_answer_after_the_deadline_records_what_it_has_cost() {
+    for is_closed in [false, true] {
+        let (scene, budget) = CostScene::start_waiting("1", &[r#"timeoutMs: 20000, default: "d""#]);
+        let late = scene.claimed();
+        match is_closed {
+            true => drop(scene.fleet.after(Millis::seconds(20))),
+            false => _ = scene.fleet.host.clock.advance(Millis::seconds(20)),
+        }
+        let error = block_on(scene.cvm.complete(&late.claimed, Answer::from("late").cost("0.3"))).unwrap_err();
+        assert_eq!(error.code.as_str(), if is_closed { "already_answered" } else { "deadline_passed" });
+        assert!(error.message.ends_with("only the cost was recorded"), "{error}");
+        assert_eq!(scene.amounts(&budget), ["0.3", "0", "0"]);
+        scene.fleet.after(LEASE);
+        assert_eq!((scene.status("run"), scene.amounts(&budget)), (Status::Complete, amounts_of("0.3", "0", "0")));
+    }
+}
+
+#[test]
+fn a_failed_attempt_may_have_a_cost() {
+    let (scene, budget) = CostScene::start_waiting("1", &[""]);
+    let attempt = |cost: &str| Fail { cost: Some(cost.to_owned()), ..fail(&scene.claimed(), Some(Backoff::default())) };
+    block_on(scene.cvm.fail(&attempt("0.1"))).unwrap();
+    assert_eq!(scene.amounts(&budget), ["0.1", "0", "0"]);
+    scene.fleet.host.clock.advance(Millis::minutes(1));
+    let invalid = attempt("much");
+    assert_eq!(code(block_on(scene.cvm.fail(&invalid))), "invalid");
+    block_on(scene.cvm.fail(&Fail { cost: None, ..invalid })).unwrap();
+    scene.fleet.host.clock.advance(Millis::minutes(1));
+    scene.complete(&scene.claimed(), "a");
+    assert_eq!(scene.amounts(&budget), ["0.5", "0", "0"]);
+    scene.start_source("free", r#"console.log(call("draw"))"#);
+    assert_eq!(code(block_on(scene.cvm.fail(&attempt("0.1")))), "invalid");
 }
 
 #[test]
 fn what_was_reserved_is_given_back_at_every_other_end() {
     type CallEnd = fn(&CostScene, &Work);
+    // The worker may have spent what is reserved, until its lease ends.
     let ends: [(&str, CallEnd, Status); 7] = [
         ("released", |scene, work| block_on(scene.cvm.release(&work.claimed)).unwrap(), Status::WaitingCc),
         (
@@ -216,9 +315,11 @@ fn what_was_reserved_is_given_back_at_every_other_end() {
         let works = [scene.claimed(), scene.claimed(), scene.claimed()];
         assert_eq!(scene.amounts(&budget), ["0", "1.2", "0"], "{name}");
         end(&scene, &works[0]);
-        let rest = if name.starts_with("released") || name.starts_with("failed") { "0.8" } else { "0" };
+        let rest = if name.starts_with("released") || name.starts_with("failed") { "0.8" } else { "1.2" };
         assert_eq!(scene.amounts(&budget), ["0", rest, "0"], "{name}");
         assert_eq!(scene.status("run"), status, "{name}");
+        scene.fleet.after(LEASE);
+        assert_eq!(scene.amounts(&budget), ["0", "0", "0"], "{name}");
     }
 }
 
@@ -551,11 +652,13 @@ fn two_domains_of_an_engine_cannot_both_keep_budgets() {
 }
 
 #[test]
-fn a_reservation_of_a_group_is_released_in_one_commit() {
+fn the_reservations_of_a_cancelled_group_end_with_their_leases() {
     let (scene, budget) = CostScene::start_waiting("1000", &[""; 200]);
     let works: Vec<Work> = (0..200).map(|_| scene.claimed()).collect();
     assert_eq!(works.len(), 200);
     assert_eq!(scene.fleet.amounts(&budget)[2], "80");
     block_on(scene.cvm.cancel("run")).unwrap();
+    assert_eq!(scene.amounts(&budget), ["0", "80", "0"]);
+    scene.fleet.after(LEASE);
     assert_eq!((scene.amounts(&budget), scene.active().len()), (amounts_of("0", "0", "0"), 0));
 }

@@ -51,8 +51,8 @@ pub struct BudgetPort {
     /// Reserves a cost. The output is the id of the reservation.
     pub reserve: fn(&View, &mut Ctx, &Cost, ReservationTerm<'_>) -> BudgetDecision<String>,
     /// Records the cost for which the reservation was made, even if it is more than was reserved, and even if the
-    /// reservation has ended.
-    pub settle: fn(&View, &mut Ctx, &str, &Cost) -> BudgetDecision,
+    /// reservation has ended. `true`: its work has failed.
+    pub settle: fn(&View, &mut Ctx, &str, &Cost, bool) -> BudgetDecision,
     /// Records a cost that was not reserved. It is rejected if a budget does not have it.
     pub charge: fn(&View, &mut Ctx, &Cost) -> BudgetDecision,
     /// Gives reservations back, because their work was not done. `true`: it has failed. Those that have ended are left

@@ -78,22 +78,32 @@ pub struct Failure {
     /// Whether another attempt may succeed. The program receives the error after the last attempt, or at once if the
     /// call is not retried.
     pub retry: bool,
+    /// What the attempt has cost, a decimal number in the unit of the cost that the call names; `None`: nothing. Items
+    /// without a cost ignore it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<String>,
 }
 
 impl Failure {
     /// A failure that is retried.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), name: None, retry: true }
+        Self { message: message.into(), name: None, retry: true, cost: None }
     }
 
     /// A failure that is not retried.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), name: None, retry: false }
+        Self { message: message.into(), name: None, retry: false, cost: None }
     }
 
     /// Sets the name that the error has in the program.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Sets what the attempt has cost, as decimal text in the unit of the call's cost.
+    pub fn with_cost(mut self, amount: impl Into<String>) -> Self {
+        self.cost = Some(amount.into());
         self
     }
 }

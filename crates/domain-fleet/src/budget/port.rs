@@ -94,12 +94,12 @@ fn details(cost: &Cost) -> UsageDetails {
     UsageDetails { resource_subtype: cost.subtype.clone(), ..UsageDetails::default() }
 }
 
-fn settle_cost(view: &View, ctx: &mut Ctx, id: &str, cost: &Cost) -> Result<Decision<()>, Rejection> {
+fn settle_cost(view: &View, ctx: &mut Ctx, id: &str, cost: &Cost, failed: bool) -> Result<Decision<()>, Rejection> {
     match view.find_entity::<ResourceReservation>(id)? {
         // A caller has recorded it by `reservation commit`.
         Some(row) if matches!(row.entity.state, ReservationState::Committed { .. }) => Ok(Decision::new(())),
         Some(row) => {
-            let (decision, ..) = settle(view, ctx, row, (parse(cost)?.amount, false), details(cost))?;
+            let (decision, ..) = settle(view, ctx, row, (parse(cost)?.amount, failed), details(cost))?;
             Ok(decision.map(drop))
         }
         // It ended so long ago that its row was removed.

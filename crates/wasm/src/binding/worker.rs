@@ -163,7 +163,7 @@ fn read_answer(answer: &JsValue) -> Result<Json, Failure> {
 fn failure(thrown: &JsValue) -> Failure {
     let Some(text) = thrown.as_string() else { return Failure::new(format!("the handler failed: {thrown:?}")) };
     match calls::options_from_text("the handler", &text) {
-        Ok(HandlerFailure { message, name, is_final }) => Failure { message, name, retry: !is_final },
+        Ok(HandlerFailure { message, name, is_final, cost }) => Failure { message, name, retry: !is_final, cost },
         Err(_) => Failure::new(text),
     }
 }

@@ -218,7 +218,16 @@ impl RandomCommand {
                 let (message, name, retry) = ("it broke".to_owned(), name.clone(), *retry);
                 to_json(
                     cvm.with_id(id)
-                        .fail(&Fail { execution, call, token: claimed.token, message, name, retry, by: None })
+                        .fail(&Fail {
+                            execution,
+                            call,
+                            token: claimed.token,
+                            message,
+                            name,
+                            retry,
+                            by: None,
+                            cost: None,
+                        })
                         .await,
                 )
             }
