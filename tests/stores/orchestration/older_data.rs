@@ -194,6 +194,55 @@ fn a_session_that_names_an_ended_task_can_end() {
     assert_eq!(scene.task("t")["status"], "completed");
 }
 
+/// The older system does not count open tasks, and an earlier version has stored 0 for its sessions.
+#[test]
+fn a_session_that_does_not_count_its_tasks_is_not_completed_over_them() {
+    for stored in [json!({}), json!({"open_tasks": 0})] {
+        let scene = SessionScene::new();
+        scene.put(&SESSIONS, "old", session("active", scene.now(), stored));
+        for (id, status) in [("t", "pending"), ("u", "blocked"), ("v", "failed"), ("w", "completed")] {
+            scene.put(&TASKS, id, task(status, json!({"task_id": id})));
+        }
+        let complete = || json!({"id": "old"});
+        assert_eq!(scene.code("session.complete", complete()), "open_tasks");
+        let open = || scene.show("old")["openTasks"].clone();
+        scene.ok("task.retry", json!({"id": "v"}));
+        assert_eq!(open(), 3);
+        scene.ok("task.add", json!({"sessionId": "old", "name": "new", "id": "x"}));
+        scene.ok("task.complete", json!({"id": "t"}));
+        assert_eq!(open(), 3);
+        for id in ["v", "x"] {
+            scene.ok("task.complete", json!({"id": id}));
+        }
+        assert_eq!(scene.code("session.complete", complete()), "open_tasks");
+        scene.ok("task.start", json!({"id": "u"}));
+        scene.ok("task.fail", json!({"id": "u"}));
+        assert_eq!(
+            (open(), scene.ok("session.complete", complete())["status"].clone()),
+            (json!(0), json!("completed"))
+        );
+        scene.verify();
+    }
+}
+
+#[test]
+fn the_first_task_command_counts_the_others() {
+    for (command, parameters, open) in [
+        ("task.add", json!({"sessionId": "old", "name": "new"}), 3),
+        ("task.complete", json!({"id": "t"}), 1),
+        ("session.complete", json!({"id": "old", "force": true}), 2),
+    ] {
+        let scene = SessionScene::new();
+        scene.put(&SESSIONS, "old", session("active", scene.now(), json!({})));
+        for id in ["t", "u"] {
+            scene.put(&TASKS, id, task("pending", json!({"task_id": id})));
+        }
+        scene.ok(command, parameters);
+        assert_eq!(scene.show("old")["openTasks"], open, "{command}");
+        scene.verify();
+    }
+}
+
 #[test]
 fn ended_sessions_without_a_time_do_not_expire() {
     let scene = SessionScene::new();

@@ -201,9 +201,14 @@ pub struct CompleteSession {
 impl Command for CompleteSession {
     type Output = SessionSummary;
 
+    fn reads(&self, view: &View) -> ReadSet {
+        Session::count_reads(view, &self.session_id, ReadSet::empty())
+    }
+
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
         documents.session.entity.check_owner(self.epoch)?;
+        documents.session.entity.count_tasks(view);
         let open = documents.session.entity.open_tasks;
         documents.end(
             SessionEvent::Complete(ctx.now),

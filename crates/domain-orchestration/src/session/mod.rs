@@ -12,14 +12,15 @@ mod deletion;
 mod lifecycle;
 mod recovery;
 
-use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
-use runstate_core::schema::{Entity, Fields, Key, Wire};
+use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
+use runstate_core::limits::MAX_PAGE_ROWS;
+use runstate_core::schema::{Entity, Fields, Filter, Key, Query, Wire};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json, collect_document};
 
 use super::machine::Machine;
 use super::settings::OrchestrationSettings;
-use super::task::{Task, TaskEvent};
+use super::task::{Task, TaskEvent, TaskStatus};
 use super::{codes, metadata};
 pub use commands::{
     CompleteSession, CreateSession, FailSession, PauseSession, ResumeSession, SessionHeartbeat, StallSession,
@@ -28,6 +29,9 @@ pub use commands::{
 pub use deletion::{DeleteSession, SessionDeletion};
 pub use lifecycle::{SessionEvent, SessionState, SessionStatus};
 pub use recovery::RecoverSession;
+
+/// The name of the query for the open tasks of a session that counts none.
+const OPEN_TASKS: &str = "open tasks";
 
 /// A session of an agent.
 // Documents of the older system lack the fields with a default, and `due_at`.
@@ -68,7 +72,8 @@ pub struct Session {
     /// The task that it runs.
     #[entity(references = "orchestration.tasks")]
     pub current_task_id: Option<String>,
-    /// Number of its tasks that are not completed or failed.
+    /// Number of its tasks that are not completed or failed. A session of the older system does not count them until
+    /// one of them is added, ends or is retried.
     #[entity(default = 0)]
     pub open_tasks: u32,
     /// Identifies its owner. It grows with every recovery.
@@ -151,6 +156,28 @@ impl Session {
                 Err(Rejection::Invalid { field: "epoch".to_owned(), reason })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Extends `reads` by the open tasks of a session that counts none, as those of the older system do.
+    pub(super) fn count_reads(view: &View, session_id: &str, reads: ReadSet) -> ReadSet {
+        let reads = reads.with_entity::<Self>(session_id);
+        match view.peek_entity::<Self>(session_id) {
+            Some(session) if session.open_tasks == 0 => {
+                let open = [TaskStatus::Pending, TaskStatus::InProgress, TaskStatus::Blocked];
+                let is_open = Filter::In("status".to_owned(), open.map(|status| status.as_str().into()).into());
+                let tasks = Query::of(&Task::COLLECTION).eq("session_id", session_id).filter(is_open);
+                reads.query(OPEN_TASKS, tasks.limit(MAX_PAGE_ROWS))
+            }
+            _ => reads,
+        }
+    }
+
+    /// Counts the open tasks, if it counts none and [`Session::count_reads`] has read them. A command that opens a task
+    /// changes the session, so none is missed.
+    pub(super) fn count_tasks(&mut self, view: &View) {
+        if let (0, Some(rows)) = (self.open_tasks, view.rows(OPEN_TASKS)) {
+            self.open_tasks = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         }
     }
 

@@ -55,7 +55,8 @@ impl Command for AddTask {
 
     fn reads(&self, view: &View) -> ReadSet {
         // The dependencies are not checked by the commit.
-        let reads = ReadSet::entity::<Session>(&self.session_id).with_freshness(Freshness::Linearizable);
+        let reads = ReadSet::empty().with_freshness(Freshness::Linearizable);
+        let reads = Session::count_reads(view, &self.session_id, reads);
         // No task can name an id that is generated.
         let Some(id) = &self.id else {
             return self.depends_on().iter().fold(reads, |reads, one| reads.with_entity::<Task>(one));
@@ -93,8 +94,18 @@ impl Command for AddTask {
             return Err(Rejection::Invalid { field: "input".to_owned(), reason });
         }
         task.check_program(view)?;
+        session.entity.count_tasks(view);
         session.entity.open_tasks += 1;
         Decision::new(task.summary()).and_insert(&task)?.save(session, ctx.now)
+    }
+}
+
+/// The reads of a command that may change the number of open tasks.
+fn event_reads(view: &View, task_id: &str) -> ReadSet {
+    let reads = ReadSet::entity::<Task>(task_id);
+    match view.peek_entity::<Task>(task_id) {
+        Some(task) => Session::count_reads(view, &task.session_id, reads),
+        None => reads,
     }
 }
 
@@ -115,6 +126,7 @@ fn decide(
     }
     let parts = !matches!(event, TaskEvent::Start(..) | TaskEvent::Retry);
     let before = task.entity.clone();
+    session.entity.count_tasks(view);
     task.entity.apply(&mut session.entity, event)?;
     let mut decision = Decision::new(task.entity.summary());
     if parts {
@@ -194,6 +206,10 @@ pub struct CompleteTask {
 impl Command for CompleteTask {
     type Output = TaskSummary;
 
+    fn reads(&self, view: &View) -> ReadSet {
+        event_reads(view, &self.task_id)
+    }
+
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Complete(ctx.now)))
     }
@@ -216,6 +232,10 @@ pub struct FailTask {
 
 impl Command for FailTask {
     type Output = TaskSummary;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        event_reads(view, &self.task_id)
+    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Fail(ctx.now, self.error.clone())))
@@ -281,6 +301,10 @@ pub struct RetryTask {
 
 impl Command for RetryTask {
     type Output = TaskSummary;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        event_reads(view, &self.task_id)
+    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Retry))
