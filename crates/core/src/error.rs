@@ -74,6 +74,10 @@ impl From<Rejection> for Error {
                 error.key = Some(key.id.to_string());
             }
             Rejection::NotFound { id, .. } | Rejection::AlreadyExists { id, .. } => error.key = Some(id),
+            Rejection::NotYet { id, .. } => {
+                error.key = Some(id);
+                error.retryable = true;
+            }
             Rejection::Domain { details, .. } => error.details = details,
             _ => {}
         }

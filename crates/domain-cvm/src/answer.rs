@@ -22,7 +22,8 @@ use crate::codes;
 
 /// Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
 ///
-/// Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema),
+/// Errors: `not_found` (retryable for an answer to a key: the execution may be started soon), `already_answered`,
+/// `invalid_answer` (`details` has the choices or the schema),
 /// `ambiguous_call`, `deadline_passed`, `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost),
 /// and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
 #[derive(Clone, Debug, Default, Serialize, Operation)]
@@ -83,6 +84,11 @@ impl AnswerCall {
         view: &View,
         ctx: &Ctx,
     ) -> Result<Decision<ExecutionStatus>, Rejection> {
+        if view.find_entity::<ExecutionHead>(&self.id)?.is_none() {
+            // A message may arrive before the start is committed of which it is a consequence.
+            let remedy = "Send the answer again after its start";
+            return Err(Rejection::NotYet { what: ExecutionHead::NOUN, id: self.id.clone(), remedy });
+        }
         let head = ExecutionHead::load(view, &self.id)?;
         let execution = &head.entity;
         let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runstate::client::Answer;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{CC_HISTORY, Settings, Status};
+use runstate::domain::cvm::{CC_HISTORY, Settings, Start, Status};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::store::layer::Method;
@@ -284,6 +284,27 @@ fn many_early_answers_are_taken_in_call_order() {
         scene.answer("go").expect(Status::Complete);
         assert_eq!(scene.show().output, (0..100).map(|i| format!("a{i}")).collect::<Vec<_>>());
     });
+}
+
+/// As a webhook does whose message overtakes the start: it sends the message again, under the same id.
+#[test]
+fn answer_by_key_before_the_start_may_be_retried() {
+    let scene = Scene::program(r#"CC("one?")"#);
+    block_on(scene.cvm().load_source("keyed", r#"console.log(CC("q", { key: "k" }))"#)).unwrap();
+    let id = CommandId::new("delivery").unwrap();
+    let cvm = scene.cvm().with_id(&id);
+    let answer = || block_on(cvm.answer("later", Answer::to_key("k").value("x")));
+    let early = answer().unwrap_err();
+    assert_eq!((early.code, early.retryable, early.key.as_deref()), (ErrorCode::NOT_FOUND, true, Some("later")));
+    let numbered = block_on(scene.cvm().answer("later", Answer::to_key("k").occurrence(2).value("x"))).unwrap_err();
+    assert!(numbered.retryable, "{numbered}");
+    for unnamed in [Answer::from("x"), Answer::to_call("c").value("x")] {
+        let error = block_on(scene.cvm().answer("later", unnamed)).unwrap_err();
+        assert_eq!((error.code, error.retryable), (ErrorCode::NOT_FOUND, false));
+    }
+    block_on(scene.cvm().start(Start::new("keyed").id("later"))).unwrap();
+    answer().unwrap();
+    assert_eq!(block_on(scene.cvm().show("later")).unwrap().output, ["x"]);
 }
 
 #[test]

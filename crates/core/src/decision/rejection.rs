@@ -33,6 +33,17 @@ pub enum Rejection {
         /// The end of the message: a remedy after `; `, a restriction, or nothing.
         hint: String,
     },
+    /// No document exists under that key yet. Another command may create it soon, and then this one succeeds: the same
+    /// code as [`Rejection::NotFound`], and the caller may retry.
+    #[error("{what} `{id}` does not exist, or not yet; nothing was changed. {remedy}")]
+    NotYet {
+        /// The kind of entity: `execution`.
+        what: &'static str,
+        /// The id in the request.
+        id: String,
+        /// The action that succeeds later.
+        remedy: &'static str,
+    },
     /// The key is in use, or its document is still being deleted.
     #[error("{what} `{id}` already exists; nothing was changed. Choose another id")]
     AlreadyExists {
@@ -121,7 +132,7 @@ impl Rejection {
     pub fn code(&self) -> ErrorCode {
         match self {
             Rejection::IllegalTransition { .. } => ErrorCode::ILLEGAL_TRANSITION,
-            Rejection::NotFound { .. } => ErrorCode::NOT_FOUND,
+            Rejection::NotFound { .. } | Rejection::NotYet { .. } => ErrorCode::NOT_FOUND,
             Rejection::AlreadyExists { .. } => ErrorCode::ALREADY_EXISTS,
             Rejection::Invalid { .. } => ErrorCode::INVALID,
             Rejection::Usage(_) => ErrorCode::USAGE,
