@@ -190,5 +190,6 @@ fn batch(rows: std::ops::Range<usize>) -> Result<Batch, BenchError> {
         result: Json::Null,
         writes: writes.collect(),
         checks: Vec::new(),
+        frees_space: false,
     })
 }

@@ -148,5 +148,6 @@ fn batch(command: &str, write: Write) -> Result<Batch, BenchError> {
         result: Json::Null,
         writes: vec![write],
         checks: Vec::new(),
+        frees_space: false,
     })
 }

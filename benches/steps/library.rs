@@ -84,5 +84,6 @@ fn batch(command: &str, writes: Vec<Write>) -> Result<Batch, BenchError> {
         result: Json::Null,
         writes,
         checks: Vec::new(),
+        frees_space: false,
     })
 }

@@ -73,6 +73,7 @@ pub fn batch(command: &str, writes: Vec<Write>) -> Batch {
         result: format!("result of {command}").into(),
         writes,
         checks: vec![],
+        frees_space: false,
     }
 }
 

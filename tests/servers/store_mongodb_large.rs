@@ -167,7 +167,7 @@ fn call_with(numbers: usize) -> Batch {
     let op = WriteOp::Put { version: CC_HISTORY.version, document: Arc::new(document.as_object().unwrap().clone()) };
     let writes = vec![Write { key: Key::new(&CC_HISTORY, "call"), expect: Expectation::Absent, op }];
     let (command, fingerprint, at) = (id("call"), "call".to_owned(), Timestamp::from_millis(0));
-    Batch { command, fingerprint, at, result: json!(null), writes, checks: Vec::new() }
+    Batch { command, fingerprint, at, result: json!(null), writes, checks: Vec::new(), frees_space: false }
 }
 
 #[test]

@@ -473,6 +473,10 @@ impl Command for RemoveProgram {
         }
     }
 
+    fn frees_space(&self) -> bool {
+        true
+    }
+
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RemovedProgram>, Rejection> {
         let Some(mut found) = view.loaded_entities::<Program>("program")?.pop() else {
             return Err(Rejection::not_found::<Program>(&self.name));
@@ -535,6 +539,10 @@ impl Command for CollectProgram {
             Some([]) => reads.query("versions", versions),
             _ => reads,
         }
+    }
+
+    fn frees_space(&self) -> bool {
+        true
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CollectionProgress>, Rejection> {

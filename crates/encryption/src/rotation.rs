@@ -169,5 +169,5 @@ pub(super) fn rotation_batch(writes: Vec<Write>, now: Timestamp) -> Result<Batch
     entropy::fill(&mut entropy).map_err(failed)?;
     let result = json!({ "documents": writes.len() });
     let (command, fingerprint) = (CommandId::generate(now, entropy), ROTATION_FINGERPRINT.to_owned());
-    Ok(Batch { command, fingerprint, at: now, result, writes, checks: Vec::new() })
+    Ok(Batch { command, fingerprint, at: now, result, writes, checks: Vec::new(), frees_space: false })
 }

@@ -141,7 +141,8 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         "store.info" as "info", Query, NoParameters => Info, async |engine: Engine, _, _| engine.info().await
     ),
     engine_operation!(
-        /// The reason why the store cannot be used now; null if it can. Reads one row, whatever the store holds.
+        /// The reason why the store cannot be used now; null if it can. Reads one row, whatever the store holds, and a
+        /// file store writes a file and removes it.
         "store.health" as "health", Query, NoParameters => Option<Error>,
         async |engine: Engine, _, _| Ok(engine.health().await)
     ),

@@ -77,7 +77,8 @@ impl Engine {
         let checks = decision.checks.into_iter().map(|(key, revision)| Check { key, revision }).collect();
         let DecisionWrites { atomic, staged, retired, documents_after } = self.writes(decision.changes, id);
         let fingerprint = attempt.fingerprint.to_owned();
-        let batch = Batch { command: id.clone(), fingerprint, at: attempt.now, result, writes: atomic, checks };
+        let (command_id, at, frees_space) = (id.clone(), attempt.now, command.frees_space());
+        let batch = Batch { command: command_id, fingerprint, at, result, writes: atomic, checks, frees_space };
         let outcome = self.commit_batch(batch, staged, retired, attempt).await;
         match outcome.map_err(|error| with_command_id(id, error))? {
             CommitOutcome::Committed(result) => {

@@ -25,7 +25,7 @@ use crate::verify;
 pub struct Info {
     /// The capabilities of the store.
     pub capabilities: Capabilities,
-    /// The reason why the store is read-only, if it is.
+    /// The reason why the store cannot be written, if it cannot.
     pub health: Option<Error>,
     /// The declared collections by name, then the command ledger.
     pub collections: Vec<CollectionInfo>,
@@ -47,15 +47,20 @@ pub struct CollectionInfo {
 }
 
 impl Engine {
-    /// The reason why the store cannot be used now: it is closed, unreachable (`unavailable`, `timeout`) or read-only
-    /// (`corrupt`, `newer_version`, `read_only`). `None`: it answers, and can be written. Reads one row, whatever the
-    /// store holds.
+    /// The reason why the store cannot be used now: it is closed, unreachable (`unavailable`, `timeout`), read-only
+    /// (`corrupt`, `newer_version`, `read_only`) or full (`full`). `None`: it answers, and can be written. Reads one
+    /// row, whatever the store holds; a file store writes a file and removes it.
     pub async fn health(&self) -> Option<Error> {
         if let Some(reason) = self.store().read_only_reason() {
             return Some(reason.into());
         }
         // Every store can look up a command id in its ledger.
-        self.store().outcome(&self.new_command_id()).await.err().map(Error::from)
+        let answer = self.store().outcome(&self.new_command_id()).await.map(drop);
+        let usable = match answer {
+            Ok(()) => self.store().probe_write().await,
+            unreachable => unreachable,
+        };
+        usable.err().map(Error::from)
     }
 
     /// Reads the information. The numbers are read one after another, not in one snapshot.
@@ -68,7 +73,7 @@ impl Engine {
         }
         Ok(Info {
             capabilities: self.store().capabilities(),
-            health: self.store().read_only_reason().map(Error::from),
+            health: self.health().await,
             collections,
             undeclared,
             properties: self.store().properties().await?,

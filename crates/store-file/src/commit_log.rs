@@ -43,6 +43,8 @@ pub struct CommitLog {
     /// The state was once reloaded from files that may not continue it, as after the folder was replaced by a copy. A
     /// document that was read before may then have other contents at the same revision.
     pub may_be_replaced: bool,
+    /// A commit of this handle has used the reserve, so a snapshot is due that frees the space of older commits.
+    pub reserve_released: bool,
     /// The error of the last automatic snapshot, if it failed.
     pub snapshot_error: Option<StoreError>,
     catalog: Option<Catalog>,
@@ -73,6 +75,7 @@ impl CommitLog {
             size,
             needs_cleanup,
             may_be_replaced: false,
+            reserve_released: false,
             snapshot_error: None,
             catalog: None,
         }

@@ -10,6 +10,7 @@ use runstate_core::marker::BoxFuture;
 use runstate_store::StoreError;
 use runstate_store::tables::Tables;
 
+use super::commit_log::CommitLog;
 use super::error_mapping::map_write_error;
 use super::format::{
     COMMITS, RESERVE, SNAPSHOTS, commit_path, commit_seq, is_backoff_request, is_temp, snapshot_path, snapshot_seq,
@@ -51,9 +52,11 @@ impl<F: Fs + 'static> FileStore<F> {
 }
 
 impl SnapshotPolicy {
-    /// Whether the commits since the last snapshot justify a new one.
-    fn is_due(&self, size: LogSize) -> bool {
-        size.commit_bytes > size.snapshot_bytes && (size.commit_files >= self.files || size.commit_bytes >= self.bytes)
+    /// Whether the commits since the last snapshot justify a new one, or a full disk does.
+    fn is_due(&self, log: &CommitLog) -> bool {
+        let LogSize { commit_bytes, commit_files, snapshot_bytes } = log.size;
+        let is_large = commit_bytes > snapshot_bytes && (commit_files >= self.files || commit_bytes >= self.bytes);
+        is_large || log.reserve_released && *self != Self::NEVER
     }
 }
 
@@ -61,19 +64,20 @@ impl SnapshotPolicy {
 pub(super) async fn snapshot_when_due<F: Fs + 'static>(inner: &Arc<FileStoreInner<F>>) {
     let due = {
         let log = inner.log();
-        inner.options.snapshots.is_due(log.size) || log.needs_cleanup
+        inner.options.snapshots.is_due(&log) || log.needs_cleanup
     };
     let due = due && inner.check_open().is_ok();
     let Some(guard) = due.then(|| inner.snapshot_lock.try_lock_arc()).flatten() else { return };
     let shared = Arc::clone(inner);
     let work: BoxFuture<'static, ()> = Box::pin(async move {
         // No caller waits for this snapshot, so its error is recorded, not returned. Later commits try again.
-        let result = if shared.options.snapshots.is_due(shared.log().size) {
-            snapshot(&shared).await.map(|_| ())
-        } else {
-            clean(&shared).await.map(|_| ())
-        };
-        shared.log_mut().record_snapshot_result(result);
+        let is_due = shared.options.snapshots.is_due(&shared.log());
+        let result = if is_due { snapshot(&shared).await } else { clean(&shared).await };
+        // On a disk that is still full, the next command that frees space has none to release, and is refused.
+        if std::mem::take(&mut shared.log_mut().reserve_released) {
+            ensure_reserve(&shared.fs, shared.options.reserve_bytes).await;
+        }
+        shared.log_mut().record_snapshot_result(result.map(|_| ()));
         drop(guard);
     });
     if let Some(work) = inner.fs.spawn(work) {

@@ -169,12 +169,13 @@ impl CommitWork {
         !matches!(self, CommitWork::Batch { .. })
     }
 
-    /// Whether the work only removes data, so that the reserve may be released for it.
+    /// Whether the work removes data, so that the reserve may be released for it.
     fn frees_space(&self) -> bool {
         match self {
             CommitWork::Batch { batch, .. } => {
                 let deletes = batch.writes.iter().any(|write| matches!(write.op, WriteOp::Delete));
-                deletes && !batch.writes.iter().any(|write| matches!(write.op, WriteOp::Put { .. }))
+                let inserts = batch.writes.iter().any(|write| matches!(write.op, WriteOp::Put { .. }));
+                batch.frees_space || deletes && !inserts
             }
             CommitWork::Sweep { .. } => true,
             CommitWork::Versions(_) => false,
@@ -405,12 +406,13 @@ impl<F: Fs + 'static> FileStoreInner<F> {
         }
     }
 
-    /// Handles a failure that wrote nothing. On a full disk each commit is tried alone, and one that only removes data
-    /// may release the reserve.
+    /// Handles a failure that wrote nothing. On a full disk each commit is tried alone, and one that removes data may
+    /// release the reserve.
     async fn handle_refusal(&self, group: &CommitGroup, e: &FsError, leader: &mut LeaderState) {
         if e.reason == Reason::Full {
             if group.frees_space() && !leader.reserve_released && compaction::release_reserve(&self.fs).await {
                 leader.reserve_released = true;
+                self.log_mut().reserve_released = true;
                 return;
             }
             if group.writers.len() > 1 {

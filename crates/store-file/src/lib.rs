@@ -125,7 +125,8 @@ pub struct FileStoreOptions {
     pub single_process: bool,
     /// A missing store is an error, [`StoreError::Unavailable`]; it is not created.
     pub must_exist: bool,
-    /// Size of the reserve in bytes. The reserve is released if the disk is full, so that deletions can still commit.
+    /// Size of the reserve in bytes. The reserve is released if the disk is full, so that cancellations and deletions
+    /// can still commit.
     /// Default: 1 MiB.
     pub reserve_bytes: u64,
     /// When to take a snapshot automatically.

@@ -20,11 +20,17 @@ use runstate_value::time::{Millis, Timestamp};
 
 use super::check::verify_on;
 use super::commit_log::{ApplyOutcome, CommitLog, VERSIONS};
+use super::compaction::reserve_bytes;
+use super::error_mapping::map_write_error;
+use super::format::temp_path;
 use super::fs::Fs;
 use super::group_commit::CommitWork;
 use super::load::LoadStore;
-use super::protocol::{CatchUp, DirtyFolders, highest_snapshot};
+use super::protocol::{CatchUp, DirtyFolders, drop_temp, highest_snapshot};
 use super::{FileStore, FileStoreInner, RefreshPurpose};
+
+/// Bytes of a probe: as many as a turn may write whose machine is not large.
+const PROBE_BYTES: u64 = 64 * 1024;
 
 /// First and longest pause between two polls of the folder for commits of other processes, in milliseconds.
 const POLL_INTERVAL_MS: (i64, i64) = (25, 250);
@@ -156,6 +162,18 @@ impl<F: Fs + 'static> StoreAdmin for FileStore<F> {
                 self.inner.log_mut().declare(catalog)?;
             }
             self.log().newer_collection.clone().map_or(Ok(()), Err)
+        })
+    }
+
+    /// Writes a temp, as a commit does, and removes it.
+    fn probe_write(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.inner.check_open()?;
+            let fs = &self.inner.fs;
+            let temp = temp_path(fs.entropy().map_err(self.inner.fs_error_mapper())?);
+            let written = fs.put_temp(&temp, &reserve_bytes(PROBE_BYTES)).await;
+            drop_temp(fs, &temp).await;
+            written.map_err(|e| map_write_error(&e, &fs.root()))
         })
     }
 

@@ -62,6 +62,7 @@ fn with_writes(batch: &Batch, writes: Vec<Write>) -> Batch {
         result: result.clone(),
         writes,
         checks: Vec::new(),
+        frees_space: batch.frees_space,
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Batch {
     pub writes: Vec<Write>,
     /// Documents that the decision read and that must be unchanged at the commit.
     pub checks: Vec<Check>,
+    /// The batch removes data, or ends what keeps data in use. A store may use space for it that it reserves for a full
+    /// disk.
+    pub frees_space: bool,
 }
 
 /// One change of one document.
@@ -127,6 +130,7 @@ impl Batch {
     ///     result: Json::Null,
     ///     writes: vec![Write { key: Key::new(&NOTES, "a"), expect: Expectation::Absent, op: WriteOp::Delete }],
     ///     checks: vec![],
+    ///     frees_space: false,
     /// };
     /// assert!(matches!(batch.validate(&catalog, BatchLimits::default()), Err(StoreError::Invalid { .. })));
     /// ```

@@ -16,6 +16,8 @@ use super::{
 /// A method of the port, for counts and faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
+    /// [`StoreAdmin::probe_write`].
+    ProbeWrite,
     /// [`StoreAdmin::migrate`].
     Migrate,
     /// [`StoreAdmin::declare`].
@@ -75,6 +77,11 @@ pub trait StoreLayer: MaybeSync {
     /// Defaults to the wrapped store's [`StoreAdmin::read_only_reason`].
     fn read_only_reason(&self) -> Option<StoreError> {
         self.inner().read_only_reason()
+    }
+
+    /// Defaults to the wrapped store's [`StoreAdmin::probe_write`].
+    fn probe_write(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.call(Method::ProbeWrite, self.inner().probe_write())
     }
 
     /// Defaults to the wrapped store's [`StoreAdmin::migrate`].
@@ -222,6 +229,10 @@ impl<L: StoreLayer> Store for L {
 impl<L: StoreLayer> StoreAdmin for L {
     fn read_only_reason(&self) -> Option<StoreError> {
         StoreLayer::read_only_reason(self)
+    }
+
+    fn probe_write(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        StoreLayer::probe_write(self)
     }
 
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -282,6 +282,15 @@ pub trait StoreAdmin: MaybeSync {
         None
     }
 
+    /// Checks that a commit could be written now, where only a write shows it: a file store writes a file and removes
+    /// it. It changes no document.
+    ///
+    /// Errors: those of [`Store::commit`] that do not depend on the batch ([`StoreError::Full`],
+    /// [`StoreError::ReadOnly`]).
+    fn probe_write(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Creates the collections and indexes of `catalog`, and keeps the declaration. Idempotent; call it before the
     /// other methods.
     ///

@@ -186,6 +186,7 @@ pub(super) fn insertion_batch(
         result: json!({"documents": records.len()}),
         writes: records.iter().map(write).collect(),
         checks: Vec::new(),
+        frees_space: false,
     })
 }
 
@@ -199,6 +200,7 @@ pub(super) fn ledger_batch(row: &ExportRecord) -> Result<Batch, Error> {
         result: row.document.get("result").cloned().unwrap_or_default(),
         writes: Vec::new(),
         checks: Vec::new(),
+        frees_space: false,
     })
 }
 
@@ -293,7 +295,8 @@ async fn remove_unchanged(engine: &Engine, records: &[ExportRecord]) -> Result<(
         }
         let (command, fingerprint, at) =
             (engine.new_command_id(), format!("{IMPORT_FINGERPRINT}taken back"), engine.now());
-        let batch = Batch { command, fingerprint, at, result: Json::Null, writes, checks: Vec::new() };
+        let (checks, frees_space) = (Vec::new(), true);
+        let batch = Batch { command, fingerprint, at, result: Json::Null, writes, checks, frees_space };
         match engine.store().commit(batch).await {
             Ok(_) => return Ok(()),
             // The next attempt reads the documents again.

@@ -30,7 +30,9 @@ fn document(value: Json) -> Arc<Document> {
 
 async fn commit(store: &Mongo, command: &str, writes: Vec<Write>, checks: Vec<Check>) -> Result<Receipt, StoreError> {
     let (command, at) = (CommandId::new(command).unwrap(), Timestamp::from_millis(0));
-    store.commit(Batch { command, fingerprint: "f".into(), at, result: Json::Null, writes, checks }).await
+    store
+        .commit(Batch { command, fingerprint: "f".into(), at, result: Json::Null, writes, checks, frees_space: false })
+        .await
 }
 
 fn put(collection: &Collection, id: &str, expect: Expectation, value: Json) -> Write {

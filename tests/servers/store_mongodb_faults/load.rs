@@ -52,7 +52,15 @@ pub fn command_id(by: u64, n: u64) -> CommandId {
 
 pub fn batch(command: CommandId, writes: Vec<Write>) -> Batch {
     let at = Timestamp::from_millis(1_705_744_800_000);
-    Batch { command, fingerprint: "load".into(), at, result: Json::Null, writes, checks: Vec::new() }
+    Batch {
+        command,
+        fingerprint: "load".into(),
+        at,
+        result: Json::Null,
+        writes,
+        checks: Vec::new(),
+        frees_space: false,
+    }
 }
 
 /// The command that inserts row `n` of `by` and increments `counter`, decided on the stored counter.

@@ -16,6 +16,7 @@ pub fn batch(command: &str, writes: Vec<Write>) -> Batch {
         result: Json::Null,
         writes,
         checks: vec![],
+        frees_space: false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use runstate::client::Cvm;
-use runstate::domain::cvm::{Load, Start};
+use runstate::domain::cvm::{Load, Start, Status};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::file::fs::Reason;
 use runstate::store::file::{FileStore, FileStoreOptions};
@@ -151,7 +151,7 @@ fn full_disk_allows_reads_and_deletions_and_resumes_with_space() {
         let execution = serde_json::to_value(cvm.show("waits").await.unwrap()).unwrap();
         assert_eq!(execution["status"], "waiting_cc", "it waits as before");
 
-        // The release of the reserve makes space, but only for deletions.
+        // The release of the reserve makes space, but only for cancellations and deletions.
         let disk_clone = disk.clone();
         disk.run_before(&fs, "remove", "reserve", move || disk_clone.refuse(None));
         cvm.delete("done").await.unwrap();
@@ -160,5 +160,51 @@ fn full_disk_allows_reads_and_deletions_and_resumes_with_space() {
         cvm.answer("waits", "yes").await.unwrap();
         let execution = serde_json::to_value(cvm.show("waits").await.unwrap()).unwrap();
         assert_eq!((&execution["status"], &execution["result"]), (&"complete".into(), &3.into()));
+    });
+}
+
+/// A store on a full disk whose executions all wait is emptied.
+#[test]
+fn full_disk_allows_cancellations_and_deletions_of_what_waits() {
+    let disk = Disk::new();
+    let fs = disk.process();
+    block_on(async {
+        let store = FileStore::open_on(fs.clone(), FileStoreOptions::default()).await.unwrap();
+        let engine = Engine::new(Arc::new(store), Arc::new(SimHost::default()), runstate::domain::ALL).await.unwrap();
+        let cvm = Cvm::new(&engine);
+        let bytecode = runstate::lang::compile("p.ts", PROGRAM).unwrap().bytecode;
+        cvm.load(&Load::new("p", PROGRAM, bytecode)).await.unwrap();
+        cvm.start(&Start::new("p").id("waits")).await.unwrap();
+        disk.refuse(Some(Reason::Full));
+        for error in [cvm.pause("waits").await.unwrap_err(), cvm.answer("waits", "yes").await.unwrap_err()] {
+            assert_eq!(error.code.as_str(), "full");
+        }
+        let disk_clone = disk.clone();
+        disk.run_before(&fs, "remove", "reserve", move || disk_clone.refuse(None));
+        cvm.cancel("waits").await.unwrap();
+        assert_eq!(cvm.show("waits").await.unwrap().status, Status::Cancelled);
+        cvm.delete("waits").await.unwrap();
+        assert_eq!(cvm.show("waits").await.unwrap_err().code.as_str(), "not_found");
+        // A snapshot has freed the space of older commits, and the reserve is there for the next ones.
+        assert_eq!((disk.names("snapshots").len(), disk.file("reserve").is_some()), (1, true));
+        assert!(disk.file("commits/0000000000000001.json").is_none());
+    });
+}
+
+#[test]
+fn health_reports_a_disk_that_cannot_be_written() {
+    let disk = Disk::new();
+    block_on(async {
+        let store = FileStore::open_on(disk.process(), FileStoreOptions::default()).await.unwrap();
+        let engine = Engine::new(Arc::new(store), Arc::new(SimHost::default()), runstate::domain::ALL).await.unwrap();
+        let files = disk.names("commits");
+        for (reason, code) in [(Reason::Full, "full"), (Reason::Denied, "read_only"), (Reason::ReadOnly, "read_only")] {
+            disk.refuse(Some(reason));
+            let health = engine.health().await.expect("it cannot be written");
+            assert_eq!(health.code.as_str(), code, "{health}");
+            assert_eq!(engine.info().await.unwrap().health.map(|health| health.code.as_str()), Some(code));
+        }
+        disk.refuse(None);
+        assert_eq!((engine.health().await, disk.names("commits")), (None, files));
     });
 }

@@ -65,7 +65,15 @@ async fn count(store: &FileStore<NativeFs>, by: u64, n: u64) {
         };
         let writes = vec![row, Write { key: counter.clone(), expect, op }];
         let (at, fingerprint) = (Timestamp::from_millis(1), String::from("count"));
-        let batch = Batch { command: command.clone(), fingerprint, at, result: n.into(), writes, checks: vec![] };
+        let batch = Batch {
+            command: command.clone(),
+            fingerprint,
+            at,
+            result: n.into(),
+            writes,
+            checks: vec![],
+            frees_space: false,
+        };
         match store.commit(batch).await {
             Ok(_) => return,
             Err(StoreError::Conflict { .. }) => {

@@ -302,6 +302,7 @@ fn hasten(scene: &CliFixture, collection: &'static Collection, field: &str, by: 
             result: Json::Null,
             writes: vec![StoreWrite { key: Key::new(collection, &row.id), expect: Expectation::Any, op }],
             checks: Vec::new(),
+            frees_space: false,
         };
         engine.store().commit(batch).await.unwrap();
         engine.store().close().await.unwrap();

@@ -195,6 +195,7 @@ fn mark_as_older(scene: &CliFixture, name: &str, source: &str) {
             result: Json::Null,
             writes: vec![write],
             checks: vec![],
+            frees_space: false,
         };
         engine.store().commit(batch).await.unwrap();
         engine.store().close().await.unwrap();

@@ -395,6 +395,7 @@ fn delete_call(scene: &CliFixture, id: &str) {
             result: Json::Null,
             writes: calls.iter().map(|call| delete(&call.id)).collect(),
             checks: vec![],
+            frees_space: false,
         };
         engine.store().commit(batch).await.unwrap();
         engine.store().close().await.unwrap();

@@ -59,6 +59,12 @@ pub trait Command: OperationName + Serialize + MaybeSync {
         None
     }
 
+    /// Whether the command removes data, or ends what keeps data in use: a cancellation, a deletion. A file store on a
+    /// full disk makes room for it, so that the store can be emptied.
+    fn frees_space(&self) -> bool {
+        false
+    }
+
     /// Decides. Total and deterministic: the same view and context give the same decision. The engine may call it again
     /// after a conflict.
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Self::Output>, Rejection>;
@@ -105,6 +111,11 @@ pub trait AnyCommand: MaybeSync {
     fn cost(&self, view: &View) -> Option<Cost> {
         _ = view;
         None
+    }
+
+    /// See [`Command::frees_space`].
+    fn frees_space(&self) -> bool {
+        false
     }
 
     /// Decides, and keeps the output.
@@ -197,6 +208,10 @@ impl<C: Command, B: Borrow<C> + MaybeSync> AnyCommand for TypedCommand<C, B> {
 
     fn cost(&self, view: &View) -> Option<Cost> {
         self.command.borrow().cost(view)
+    }
+
+    fn frees_space(&self) -> bool {
+        self.command.borrow().frees_space()
     }
 
     fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {

@@ -350,6 +350,10 @@ impl Command for Cancel {
         waiting::with_open_calls(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id, false)
     }
 
+    fn frees_space(&self) -> bool {
+        true
+    }
+
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let mut head = ExecutionHead::load(view, &self.id)?;
         head.entity.next_state(ExecutionEvent::Cancel(ctx.now))?;

@@ -107,6 +107,10 @@ impl Command for Delete {
         ReadSet::key(Key::new(&EXECUTIONS, &self.id))
     }
 
+    fn frees_space(&self) -> bool {
+        true
+    }
+
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>, Rejection> {
         let mut head = view.entity::<ExecutionHead>(&self.id)?;
         let execution = &mut head.entity;
@@ -163,6 +167,10 @@ impl Command for DeleteRows {
             .query("calls", calls)
             .query("logs", logs)
             .query("history", rows(&child_rows::HISTORY))
+    }
+
+    fn frees_space(&self) -> bool {
+        true
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>, Rejection> {

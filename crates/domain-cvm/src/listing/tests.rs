@@ -30,6 +30,7 @@ fn put(tables: &mut Tables, collection: &Collection, id: &str, document: Json) {
         result: Json::Null,
         writes: vec![write],
         checks: vec![],
+        frees_space: false,
     };
     match tables.plan(&batch).unwrap() {
         BatchPlan::PlannedCommit(commit) => tables.apply(commit),

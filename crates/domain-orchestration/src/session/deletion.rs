@@ -53,6 +53,10 @@ impl Command for DeleteSession {
         ReadSet::entity::<Session>(&self.session_id).query("tasks", tasks)
     }
 
+    fn frees_space(&self) -> bool {
+        true
+    }
+
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionDeletion>, Rejection> {
         let progress = |tasks, done| SessionDeletion { session_id: self.session_id.clone(), tasks, done };
         if self.continues && view.find_entity::<Session>(&self.session_id)?.is_none() {

@@ -400,6 +400,7 @@ impl Engine {
             result: Json::Null,
             writes,
             checks: Vec::new(),
+            frees_space: false,
         }
     }
 

@@ -254,6 +254,10 @@ impl AnyCommand for DocumentCommit<'_> {
         }
     }
 
+    fn frees_space(&self) -> bool {
+        self.command.as_ref().is_some_and(|command| command.frees_space())
+    }
+
     fn reads(&self, view: &View) -> ReadSet {
         let reads = self.command.as_ref().map_or_else(ReadSet::empty, |command| command.reads(view));
         // The command reads as it does alone: an answer without a call id is for the call that was read here last.

@@ -133,7 +133,8 @@ async fn staged_row_deletions(
 async fn send_cleanup(engine: &Engine, command: CommandId, writes: Vec<Write>) -> Result<(), store::StoreError> {
     let conflict = store::StoreError::Conflict { key: Key::new(&STAGED, command.as_str()) };
     let (fingerprint, result, at) = (FINGERPRINT.to_owned(), Json::Null, engine.shared.host.now());
-    match engine.send(Batch { command, fingerprint, at, result, writes, checks: Vec::new() }).await? {
+    let batch = Batch { command, fingerprint, at, result, writes, checks: Vec::new(), frees_space: true };
+    match engine.send(batch).await? {
         CommitOutcome::Committed(_) => Ok(()),
         CommitOutcome::Replayed(_) => Err(conflict),
     }

@@ -287,7 +287,8 @@ fn staging_batch(engine: &Engine, rows: BatchRows, command: CommandId, marker: W
     let mut writes = vec![marker, engine.insert(record.key(), record.document().into())];
     writes.extend(staged);
     let (fingerprint, result) = (FINGERPRINT.to_owned(), Json::Null);
-    Batch { command, fingerprint, at: deciding.at, result, writes, checks: Vec::new() }
+    let frees_space = deciding.frees_space;
+    Batch { command, fingerprint, at: deciding.at, result, writes, checks: Vec::new(), frees_space }
 }
 
 /// Splits the rows into batches. A row that fits into no batch gets one of its own, which is rejected afterwards.

@@ -86,7 +86,15 @@ fn batch(command: &str, writes: Vec<Write>) -> Batch {
     let command = CommandId::new(command).unwrap();
     let fingerprint = format!("print of {command}");
     let result = Json::from(format!("result of {command}"));
-    Batch { command, fingerprint, at: Timestamp::from_millis(1_000), result, writes, checks: Vec::new() }
+    Batch {
+        command,
+        fingerprint,
+        at: Timestamp::from_millis(1_000),
+        result,
+        writes,
+        checks: Vec::new(),
+        frees_space: false,
+    }
 }
 
 fn insert(id: &str, title: &str) -> Write {

@@ -50,6 +50,7 @@ fn batch(command: &str, writes: Vec<Write>) -> Batch {
         result: Json::Null,
         writes,
         checks: vec![],
+        frees_space: false,
     }
 }
 

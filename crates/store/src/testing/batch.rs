@@ -27,6 +27,7 @@ pub fn batch(command: CommandId) -> Batch {
         command,
         writes: Vec::new(),
         checks: Vec::new(),
+        frees_space: false,
     }
 }
 

@@ -31,6 +31,7 @@ fn batch(command: &str) -> Batch {
             op: WriteOp::Put { version: 1, document },
         }],
         checks: vec![],
+        frees_space: false,
     }
 }
 

@@ -409,6 +409,7 @@ impl Mirror {
             result: Json::Null,
             writes,
             checks: Vec::new(),
+            frees_space: false,
         }
     }
 }

@@ -84,6 +84,7 @@ fn batch(command: &str, writes: Vec<Write>) -> Batch {
         result: Json::Null,
         writes,
         checks: vec![],
+        frees_space: false,
     }
 }
 

@@ -144,7 +144,7 @@ fn put(collection: &Collection, id: &str, document: Json) -> Write {
 
 fn batch(command: &str, writes: Vec<Write>) -> Batch {
     let (command, at) = (CommandId::new(command).unwrap(), Timestamp::from_millis(0));
-    Batch { command, fingerprint: String::new(), at, result: Json::Null, writes, checks: vec![] }
+    Batch { command, fingerprint: String::new(), at, result: Json::Null, writes, checks: vec![], frees_space: false }
 }
 
 fn apply(tables: &mut Tables, batch: &Batch) {
