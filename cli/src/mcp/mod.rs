@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `tools.rs` | operations as tools |
 //! | `resources.rs` | executions, their output and their open calls as resources |
+//! | `leniency.rs` | arguments as models write them |
 //! | `changes.rs` | notifications of changed executions and new calls, from the change feed |
 
 mod changes;
+mod leniency;
 mod resources;
 mod tools;
 mod transport;

@@ -7,8 +7,10 @@ use runstate::engine::Engine;
 use runstate::operation::{OperationKind, Signature, nearest_name};
 use serde_json::{Value as Json, json};
 
+use super::leniency;
 use crate::error::{CliError, usage};
 use crate::operations::arguments::paragraphs;
+use crate::operations::schema::ValueSchema;
 use crate::operations::times::declare_as_text;
 use crate::operations::{self, rename_operations, takes_command_id};
 
@@ -44,13 +46,21 @@ impl ToolList {
     }
 
     /// Calls a tool. An error of the operation is a result, which the model reads.
-    pub async fn call(&self, engine: &Engine, name: &str, arguments: JsonObject) -> Result<CallToolResult, ErrorData> {
+    pub async fn call(
+        &self,
+        engine: &Engine,
+        name: &str,
+        mut arguments: JsonObject,
+    ) -> Result<CallToolResult, ErrorData> {
         let Some(signature) = self.0.iter().find(|signature| tool_name(signature) == name) else {
             let names: Vec<String> = self.0.iter().map(|signature| tool_name(signature)).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let hint = nearest_name(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(ErrorData::invalid_params(format!("`{name}` is not a tool{hint}"), None));
         };
+        if let Some((_, schema)) = describe(signature) {
+            leniency::read_members(&mut arguments, ValueSchema::new(&schema));
+        }
         Ok(match operations::call(engine, signature.name, arguments).await {
             Ok(result) => CallToolResult::structured(result),
             Err(mut error) => {
@@ -69,7 +79,8 @@ fn tool_name(signature: &Signature) -> String {
     signature.name.replace('.', "_")
 }
 
-fn tool(signature: &Signature) -> Option<Tool> {
+/// The documentation of a tool, and the schema of its arguments.
+fn describe(signature: &Signature) -> Option<(&'static str, Json)> {
     let description = signature.description?();
     let mut parameters = description.parameters.to_value();
     declare_as_text(&mut parameters);
@@ -79,9 +90,13 @@ fn tool(signature: &Signature) -> Option<Tool> {
             "description": "Id of this command: a repeat of it has no further effect and returns the first result.",
         });
     }
-    let Json::Object(schema) = parameters else { return None };
+    Some((description.documentation, parameters))
+}
+
+fn tool(signature: &Signature) -> Option<Tool> {
+    let (documentation, Json::Object(schema)) = describe(signature)? else { return None };
     let annotations = ToolAnnotations::new().read_only(signature.kind == OperationKind::Query).open_world(false);
-    Some(Tool::new(tool_name(signature), paragraphs(description.documentation), schema).with_annotations(annotations))
+    Some(Tool::new(tool_name(signature), paragraphs(documentation), schema).with_annotations(annotations))
 }
 
 #[cfg(test)]

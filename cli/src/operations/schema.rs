@@ -127,6 +127,21 @@ impl<'a> ValueSchema<'a> {
         })
     }
 
+    /// Whether an object must have the property of this name.
+    pub fn requires(self, name: &str) -> bool {
+        self.node["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name))
+    }
+
+    /// Whether the values may be any text.
+    pub fn takes_text(self) -> bool {
+        let names_text = match &self.node["type"] {
+            Json::Array(types) => types.iter().any(|name| name == "string"),
+            name => name == "string",
+        };
+        (names_text && self.words().is_none() && self.node["const"].is_null())
+            || self.variants().any(ValueSchema::takes_text)
+    }
+
     /// The schema of the elements of a list.
     pub fn items(self) -> Option<ValueSchema<'a>> {
         self.node.get("items").map(|node| self.at(node))

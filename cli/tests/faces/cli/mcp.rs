@@ -147,6 +147,54 @@ fn a_call_that_another_process_opens_is_notified() {
 }
 
 #[test]
+fn arguments_are_read_as_models_write_them() {
+    let scene = CliFixture::new();
+    let source = "function main() { return [CC('a?'), CC('b?', { schema: { type: 'object' } })]; }";
+    block_on(async {
+        let client = McpConnection::open(&scene, &[]).await;
+        let load =
+            json!({ "name": "ask", "source": source, "tags": r#"["x", "1"]"#, "description": "", "files": null });
+        client.result("cvm_load", load).await;
+        let programs = client.result("cvm_programs", json!({ "limit": "10", "tag": "" })).await;
+        assert_eq!(programs["items"][0]["tags"], json!(["x", "1"]));
+        client.result("cvm_start", json!({ "program": "ask", "id": "e1", "input": "", "commandId": "" })).await;
+        for limit in [json!("10"), json!(""), json!(null)] {
+            let listed = client.result("cvm_list", json!({ "limit": limit, "program": "", "status": null })).await;
+            assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{limit}");
+        }
+        // An answer is any JSON, so a text stays a text.
+        client.result("cvm_answer", json!({ "id": "e1", "answer": "10", "call": "", "by": null })).await;
+        client.result("cvm_answer", json!({ "id": "e1", "answer": { "n": "1" } })).await;
+        let shown = client.result("cvm_show", json!({ "id": "e1", "machine": "false" })).await;
+        assert_eq!((&shown["result"], &shown["input"]), (&json!(["10", { "n": "1" }]), &json!("")));
+
+        let fields = r#"[{ "name": "text", "kind": "text", "required": "true" }]"#;
+        client.result("documents_declare", json!({ "collection": "notes", "fields": fields })).await;
+        let put = r#"[{ "collection": "notes", "id": "1", "put": "{\"text\": \"5\"}" }]"#;
+        client.result("documents_commit", json!({ "writes": put })).await;
+        let all = json!({ "collection": "notes", "where": r#"{"eq": ["text", "5"]}"#, "order": "" });
+        assert_eq!(client.result("documents_query", all).await["items"][0]["text"], "5");
+
+        for (tool, arguments, message) in [
+            (
+                "cvm_list",
+                json!({ "limit": "ten" }),
+                "cvm.list: `limit` must be a whole number from 0 to 4294967295, not \"ten\"",
+            ),
+            ("cvm_programs", json!({ "tag": 5 }), "`tag` must be a string, not 5"),
+            ("cvm_claim", json!({ "worker": "w", "kinds": "cc" }), "`kinds` must be a list, each a string, not \"cc\""),
+            ("cvm_show", json!({ "id": "" }), "execution `` does not exist"),
+            ("cvm_show", json!({ "id": null }), "`id` must be a string, not null"),
+            ("cvm_show", json!({ "id": "e1", "full": "yes" }), "`full` must be true or false, not \"yes\""),
+        ] {
+            let refused = client.error(tool, arguments.clone()).await;
+            assert!(refused["message"].as_str().unwrap().contains(message), "{tool} {arguments}: {refused}");
+        }
+        client.close().await;
+    });
+}
+
+#[test]
 fn a_damaged_execution_is_listed_with_its_reason() {
     static UNDECLARED: Collection = Collection::new("cvm.executions", 3);
     let scene = CliFixture::greeting("g");

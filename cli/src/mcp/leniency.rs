@@ -1,0 +1,121 @@
+//! Arguments as models write them: a number, a list or an object as JSON in a text, and `null` or an empty text for what
+//! is not given. The schema of the tool says what is meant. Values that may be any text, or any JSON, stay as they are,
+//! and what does not fit is left for the operation to refuse by its name.
+
+use runstate::value::Document;
+use serde_json::Value as Json;
+
+use crate::operations::schema::{ValueKind, ValueSchema};
+
+/// Reads the members of an object that `schema` describes.
+pub fn read_members(members: &mut Document, schema: ValueSchema<'_>) {
+    members.retain(|name, value| {
+        let Some(member) = schema.property(name) else {
+            schema.members().into_iter().for_each(|member| read_value(value, member));
+            return true;
+        };
+        if !schema.requires(name) && !is_any(member) && (value.is_null() || value == "") {
+            return false;
+        }
+        read_value(value, member);
+        true
+    });
+}
+
+fn read_value(value: &mut Json, schema: ValueSchema<'_>) {
+    if let Some(meant) = value.as_str().and_then(|text| read_text(text, schema)) {
+        *value = meant;
+    }
+    // Which of several forms a value has is not known.
+    if schema.variants().next().is_some() {
+        return;
+    }
+    match value {
+        Json::Array(items) => {
+            if let Some(schema) = schema.items() {
+                items.iter_mut().for_each(|item| read_value(item, schema));
+            }
+        }
+        Json::Object(members) => read_members(members, schema),
+        _ => {}
+    }
+}
+
+/// The value that a text has as JSON, if the schema has no text but such a value.
+fn read_text(text: &str, schema: ValueSchema<'_>) -> Option<Json> {
+    if schema.takes_text() {
+        return None;
+    }
+    let value: Json = serde_json::from_str(text).ok()?;
+    let fits = |kind: ValueKind| match kind {
+        ValueKind::Number | ValueKind::Duration => value.is_number(),
+        ValueKind::Flag => value.is_boolean(),
+        ValueKind::List => value.is_array(),
+        ValueKind::Object => value.is_object(),
+        ValueKind::Text | ValueKind::Time | ValueKind::Words(_) | ValueKind::Any => false,
+    };
+    let is_meant = fits(schema.kind()) || schema.variants().any(|form| fits(form.kind()));
+    is_meant.then_some(value)
+}
+
+/// Whether null and an empty text are values of their own.
+fn is_any(schema: ValueSchema<'_>) -> bool {
+    schema.kind() == ValueKind::Any && schema.variants().next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_schema_says_what_a_text_means() {
+        let filter = json!({ "oneOf": [{ "const": "all", "type": "string" }, { "type": "object" }] });
+        let point = json!({ "type": "object", "properties": { "x": { "type": "number" } }, "required": ["x"] });
+        let schema = json!({ "properties": {
+            "limit": { "type": ["integer", "null"] }, "full": { "type": "boolean" }, "text": { "type": "string" },
+            "tags": { "type": ["array", "null"], "items": { "type": "string" } }, "point": point,
+            "path": { "type": "array", "items": point }, "where": { "anyOf": [filter, { "type": "null" }] },
+            "slot": { "type": ["integer", "string"] }, "answer": true, "map": { "type": "object" },
+            "sums": { "type": "object", "additionalProperties": { "type": "number" } },
+            "id": { "type": "string" },
+        }, "required": ["id"] });
+        let read = |mut value: Json| {
+            read_members(value.as_object_mut().unwrap(), ValueSchema::new(&schema));
+            value
+        };
+        let cases = [
+            (json!({ "limit": "10", "full": "true" }), json!({ "limit": 10, "full": true })),
+            (json!({ "limit": " 1.5 " }), json!({ "limit": 1.5 })),
+            (json!({ "limit": "", "full": null, "text": "", "tags": null, "where": "" }), json!({})),
+            (
+                json!({ "tags": "[\"a\", \"1\"]", "point": "{\"x\": \"2\"}" }),
+                json!({ "tags": ["a", "1"], "point": { "x": 2 } }),
+            ),
+            (json!({ "path": ["{\"x\":1}", { "x": "2" }] }), json!({ "path": [{ "x": 1 }, { "x": 2 }] })),
+            (json!({ "where": "{\"eq\": [\"a\", \"1\"]}" }), json!({ "where": { "eq": ["a", "1"] } })),
+            (
+                json!({ "sums": { "a": "2", "b": "" }, "map": "{\"n\":\"1\"}" }),
+                json!({ "sums": { "a": 2, "b": "" }, "map": { "n": "1" } }),
+            ),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(read(given.clone()), expected, "{given}");
+        }
+        let unchanged = [
+            json!({ "answer": "10" }),
+            json!({ "answer": "" }),
+            json!({ "answer": null }),
+            json!({ "id": "" }),
+            json!({ "id": null }),
+            json!({ "id": "7", "text": "{}", "slot": "3" }),
+            json!({ "where": "all" }),
+            json!({ "limit": "ten", "full": "yes", "tags": "a", "point": "[]", "path": "{}" }),
+            json!({ "limit": "true", "full": "1", "unknown": "1" }),
+        ];
+        for value in unchanged {
+            assert_eq!(read(value.clone()), value);
+        }
+    }
+}
