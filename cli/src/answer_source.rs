@@ -18,6 +18,7 @@ use super::input::StdinLines;
 use crate::args::AnswerSourceArgs;
 use crate::error::CliError;
 use crate::exec::{Exec, ExecError, ExecRequest};
+use crate::line_editor::{LineEditor, Typed};
 use crate::printer::{Printer, indented};
 use crate::sandbox::FILE_CALL_KINDS;
 use crate::{error, exec, input, prompt};
@@ -50,7 +51,7 @@ pub enum AnswerSource {
     /// A command.
     Command(CommandSource),
     /// A person.
-    Terminal(StdinLines),
+    Terminal(LineEditor),
     /// Lines of standard input.
     Pipe {
         /// The lines.
@@ -84,7 +85,7 @@ impl AnswerSource {
         }
         match &args.answers {
             Some(file) => read_answer_list(file).map(Self::List),
-            None if io::stdin().is_terminal() => Ok(Self::Terminal(StdinLines::default())),
+            None if io::stdin().is_terminal() => Ok(Self::Terminal(LineEditor::default())),
             None => Ok(Self::Pipe { lines: StdinLines::default(), received_any: false }),
         }
     }
@@ -105,7 +106,7 @@ impl AnswerSource {
                 show_exchange(call, answer, out)?;
                 Ok(Some(answer.clone()))
             }
-            Self::Terminal(lines) => ask_at_terminal(lines, request, out).await,
+            Self::Terminal(editor) => ask_at_terminal(editor, request, out).await,
             Self::Pipe { lines, received_any } => {
                 let line = if *received_any { lines.next().await? } else { first_line(lines).await? };
                 let Some(line) = line else { return Ok(None) };
@@ -115,6 +116,13 @@ impl AnswerSource {
                 show_exchange(call, &answer, out)?;
                 Ok(Some(answer))
             }
+        }
+    }
+
+    /// Stops asking: the question has ended without an answer.
+    pub async fn end_question(&mut self) {
+        if let Self::Terminal(editor) = self {
+            editor.end_question().await;
         }
     }
 
@@ -182,18 +190,25 @@ async fn first_line(lines: &mut StdinLines) -> Result<Option<String>, CliError> 
 
 /// Asks a person until the answer is valid.
 async fn ask_at_terminal(
-    lines: &mut StdinLines,
+    editor: &mut LineEditor,
     AnswerRequest { call, file_hint, .. }: AnswerRequest<'_>,
     out: Printer,
 ) -> Result<Option<Json>, CliError> {
+    editor.begin_question(out).await?;
     out.question(call)?;
     loop {
-        out.say("> ")?;
-        let Some(line) = lines.next().await? else {
-            out.say("\n")?;
-            return Ok(None);
+        if editor.is_plain() {
+            out.say("> ")?;
+        }
+        let line = match editor.read("> ").await? {
+            Typed::Text(line) => line,
+            Typed::End => {
+                out.say("\n")?;
+                return Ok(None);
+            }
+            Typed::Interrupted => return Err(CliError::Interrupted("saved work is kept")),
         };
-        if line.len() >= TERMINAL_LINE_BYTES {
+        if editor.is_plain() && line.len() >= TERMINAL_LINE_BYTES {
             out.say(&format!(
                 "nothing was sent: the terminal cuts lines at {TERMINAL_LINE_BYTES} bytes; answer with {file_hint}\n"
             ))?;

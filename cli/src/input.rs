@@ -87,17 +87,27 @@ pub struct StdinLines {
 impl StdinLines {
     /// Returns the next line without its end; `None`: there are no more.
     pub async fn next(&mut self) -> Result<Option<String>, CliError> {
-        const SOURCE: &str = "standard input";
         let Some(line) = self.receiver.get_or_insert_with(|| read_lines_in_thread(PLAIN_VALUE_BYTES)).recv().await
         else {
             return Ok(None);
         };
-        let bytes = without_line_end(line.map_err(|error| error::io("standard input cannot be read", &error))?);
-        if bytes.len() > PLAIN_VALUE_BYTES {
-            return Err(answer_too_large(SOURCE));
-        }
-        String::from_utf8(bytes).map(Some).map_err(|error| answer_not_utf8(SOURCE, error.utf8_error().valid_up_to()))
+        line_text(line).map(Some)
     }
+}
+
+/// Reads one line of a terminal, and no other: the terminal keeps the next one. `None`: there are no more.
+pub fn read_stdin_line() -> Result<Option<String>, CliError> {
+    read_line(&mut io::stdin().lock(), PLAIN_VALUE_BYTES).transpose().map(line_text).transpose()
+}
+
+/// The text of a line, without its end.
+fn line_text(line: StdinLine) -> Result<String, CliError> {
+    const SOURCE: &str = "standard input";
+    let bytes = without_line_end(line.map_err(|error| error::io("standard input cannot be read", &error))?);
+    if bytes.len() > PLAIN_VALUE_BYTES {
+        return Err(answer_too_large(SOURCE));
+    }
+    String::from_utf8(bytes).map_err(|error| answer_not_utf8(SOURCE, error.utf8_error().valid_up_to()))
 }
 
 /// Starts the thread, which reads one line ahead. The rest of a line that is longer than `limit` is skipped.

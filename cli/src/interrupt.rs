@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::error::CliError;
 use crate::exec;
 use crate::exit::CliExit;
+use crate::line_editor::restore_terminal;
 use crate::printer::Printer;
 use crate::session::Session;
 
@@ -58,12 +59,13 @@ impl Interrupt {
         let Some(driven) = driven.as_ref() else {
             return out.remark(&format!("\ninterrupted. {hint}"));
         };
-        if out.is_json() {
-            // The process ends here, so a failed write cannot be reported.
-            let _ = out.value(&json!({"id": driven.id, "interrupted": true, "resume": driven.resume}));
-        }
-        out.remark(&format!("\ninterrupted; {}", driven.resume_notice()));
+        driven.report(out);
     }
+}
+
+/// Reports that a person has interrupted `id` while it was driven. `resume` is the command line that continues it.
+pub fn report_driven(out: Printer, id: &str, resume: Option<String>) {
+    DrivenExecution { id: id.to_owned(), resume, committed: true }.report(out);
 }
 
 /// Makes ctrl-c end the process with the exit code of an interrupt, even while a write to standard output blocks. For
@@ -78,6 +80,7 @@ fn spawn_ctrl_c_thread(notify: impl FnOnce() + Send + 'static) {
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         if runtime.block_on(wait_for_ctrl_c(registering)).is_ok() {
+            restore_terminal();
             notify();
             exec::kill_all_groups();
             std::process::exit(CliExit::Interrupted.code().into());
@@ -154,6 +157,14 @@ where
 }
 
 impl DrivenExecution {
+    fn report(&self, out: Printer) {
+        if out.is_json() {
+            // The process ends here, so a failed write cannot be reported.
+            let _ = out.value(&json!({"id": self.id, "interrupted": true, "resume": self.resume}));
+        }
+        out.remark(&format!("\ninterrupted; {}", self.resume_notice()));
+    }
+
     /// Describes what is kept of the execution, and how to continue it.
     fn resume_notice(&self) -> String {
         match (&self.resume, self.committed) {

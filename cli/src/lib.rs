@@ -27,6 +27,7 @@ mod help;
 mod input;
 mod interrupt;
 mod keys;
+mod line_editor;
 mod mcp;
 mod operations;
 mod printer;

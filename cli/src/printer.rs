@@ -111,7 +111,12 @@ impl Printer {
     /// Asks a person before an action that cannot be undone. The question goes to standard error, which carries no
     /// data.
     pub fn ask(self, question: &str) -> Result<(), CliError> {
-        write(Stream::Stderr, &[&self.stderr.text(Role::Strong, question), " "])
+        write(Stream::Stderr, &[&self.strong(question), " "])
+    }
+
+    /// A text in bold, for standard error.
+    pub fn strong(self, text: &str) -> String {
+        self.stderr.text(Role::Strong, text)
     }
 
     /// Prints a text unchanged, without an added line end, so that a pipe gets a copy. On a terminal, control

@@ -65,7 +65,8 @@ pub struct GlobalArgs {
 pub enum CliCommand {
     /// Compile a program, start it, and run it to its end
     ///
-    /// Asks at the terminal. Answers can also come from a file, from a command, or from a pipe, one per line.
+    /// Asks at the terminal, where an answer may have several lines: Alt-Enter begins a new one, and a pasted text is
+    /// one answer. Answers can also come from a file, from a command, or from a pipe, one per line.
     #[command(after_help = "\
 Examples:
   runstate run review.ts

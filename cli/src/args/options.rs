@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
-use runstate::domain::cvm::LogLevel;
-use runstate::domain::cvm::Start;
+use runstate::domain::cvm::{CallView, LogLevel, Start, TIMER};
 use runstate::time::Timestamp;
 use serde_json::Value as Json;
 
@@ -77,6 +76,21 @@ pub struct CallSelector {
     /// Number of the call among the execution's calls with that key, from 1 [default: the first open one, else the next]
     #[arg(long, value_name = "N", requires = "key", value_parser = clap::value_parser!(u64).range(1..))]
     pub occurrence: Option<u64>,
+}
+
+impl CallSelector {
+    /// The call among those that are open; `None`: it is not open, or not known before the answer.
+    pub fn find<'a>(&self, open: &'a [CallView]) -> Option<&'a CallView> {
+        match (&self.call, &self.key) {
+            (Some(id), _) => open.iter().find(|call| call.id == *id),
+            (None, Some(_)) if self.occurrence.is_some() => None,
+            (None, Some(key)) => open.iter().find(|call| call.key.as_ref() == Some(key)),
+            (None, None) => {
+                let mut answerable = open.iter().filter(|call| call.kind != TIMER);
+                answerable.next().filter(|_| answerable.next().is_none())
+            }
+        }
+    }
 }
 
 /// Selects the executions to list.

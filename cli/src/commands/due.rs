@@ -19,9 +19,9 @@ use super::verify::format_bytes;
 use crate::args::SweepArgs;
 use crate::error::{CliError, usage};
 use crate::exit::CliExit;
-use crate::input::StdinLines;
 use crate::interrupt;
 use crate::interrupt::StopSignals;
+use crate::line_editor::confirm;
 use crate::printer::Printer;
 use crate::session::Session;
 use crate::time_format::format_seconds;
@@ -244,9 +244,7 @@ async fn confirm_deletion(session: &Session, before: Timestamp) -> Result<bool, 
         return Ok(true);
     }
     let question = format!("Permanently delete {finished} executions that ended before {}", format_seconds(before));
-    session.out.ask(&format!("{question}, with all output, questions and answers? [y/N]"))?;
-    let answer = StdinLines::default().next().await?.unwrap_or_default();
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    confirm(session.out, &format!("{question}, with all output, questions and answers?")).await
 }
 
 async fn delete_expired(session: &Session, now: Timestamp, before: Option<Timestamp>) -> Result<CliExit, CliError> {

@@ -15,6 +15,7 @@ use crate::args::{AnswerSourceArgs, AnswerValueArgs, CallSelector, StartArgs};
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::interrupt::Interrupt;
+use crate::printer::{escape_control, indented};
 use crate::session::Session;
 use crate::table::fit_line;
 use crate::{compile, error, input, prompt};
@@ -81,8 +82,11 @@ impl AnswerCommand {
     pub async fn execute(self, session: &Session, id: &str) -> Result<CliExit, CliError> {
         let interrupt = Interrupt::watch(session);
         interrupt.set_driving(id, session.resume_command(id));
-        let position = session.output_position(id).await?;
+        let before = session.status(id).await?;
+        let position = before.next;
         let Self { call, value, by, cost, command } = self;
+        let asked = call.find(&before.calls).cloned();
+        let answered = value.clone();
         let target = match (&call.key, &call.call) {
             (Some(key), _) => call.occurrence.into_iter().fold(Answer::to_key(key), Answer::occurrence),
             (None, Some(call)) => Answer::to_call(call),
@@ -98,6 +102,14 @@ impl AnswerCommand {
             Err(error) => {
                 let show = || format!("; to see the execution: {}", session.invocation("show", id, ""));
                 return Err(CliError::from(error).explain(codes::ALREADY_ANSWERED, show));
+            }
+        }
+        if let Some(asked) = asked.filter(|_| !session.out.is_json()) {
+            // A command id that is repeated answers nothing.
+            if !session.status(id).await?.calls.iter().any(|call| call.id == asked.id) {
+                let (question, answer) = (prompt::question_line(&asked), prompt::display_value(&answered));
+                let exchange = format!("? {}\n> {}", indented(&question, 2), indented(&answer, 2));
+                session.out.remark(&escape_control(&exchange));
             }
         }
         if let Some(key) = &call.key {

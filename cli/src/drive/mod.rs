@@ -19,6 +19,7 @@ use super::answer_source::Ordinals;
 use crate::answer_source::{AnswerRequest, AnswerSource};
 use crate::error::CliError;
 use crate::exit::CliExit;
+use crate::interrupt;
 use crate::sandbox::{FILE_CALL_KINDS, FileCallError, Grants};
 use crate::session::Session;
 use crate::time_format::format_seconds;
@@ -73,7 +74,14 @@ impl Session {
     ) -> Result<CliExit, CliError> {
         let driver =
             ExecutionDriver { session: self, id, answers, grants, wait_remark: None, ordinals: Ordinals::default() };
-        driver.drive_to_end(position).await.map_err(|failure| failure.while_driving(id, self.resume_hint(id)))
+        match driver.drive_to_end(position).await {
+            // A person has pressed ctrl-c instead of answering.
+            Err(CliError::Interrupted(_)) => {
+                interrupt::report_driven(self.out, id, self.resume_command(id));
+                Ok(CliExit::Interrupted)
+            }
+            result => result.map_err(|failure| failure.while_driving(id, self.resume_hint(id))),
+        }
     }
 
     /// Sleeps until that time; forever if there is none.
@@ -164,7 +172,7 @@ impl ExecutionDriver<'_> {
     async fn ask(&mut self, call: &CallView, progress: &ExecutionProgress) -> Result<QuestionOutcome, CliError> {
         let session = self.session;
         let file_hint = match session.resume_command(self.id) {
-            Some(_) => session.invocation("answer", self.id, " --file F"),
+            Some(_) => session.invocation("answer", self.id, &format!(" --call {} --file F", call.id)),
             None => "a shorter text, or use a file store: --store file:DIR".to_owned(),
         };
         let ordinal = match self.answers {
@@ -176,6 +184,7 @@ impl ExecutionDriver<'_> {
         let answer = tokio::select! {
             answer = self.answers.answer(request, session.out) => answer?,
             () = session.sleep_until(due) => {
+                self.answers.end_question().await;
                 session.out.remark("\nthe deadline of the question has passed; continuing");
                 return Ok(QuestionOutcome::Open);
             }

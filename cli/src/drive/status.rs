@@ -149,7 +149,7 @@ impl Session {
 
     fn waiting_hint(&self, id: &str, progress: &ExecutionProgress) -> String {
         if let Some(call) = open_question(progress) {
-            let next = self.next_step(|| format!("{}{}", self.resume_hint(id), self.answer_hint(id, progress, call)));
+            let next = self.next_step(|| format!("{}{}", self.resume_hint(id), self.answer_hint(id, call)));
             return format!("{id} waits for an answer. {next}");
         }
         let calls = || progress.calls.iter();
@@ -173,9 +173,9 @@ impl Session {
     }
 
     /// Returns a hint how to answer a call from a script.
-    fn answer_hint(&self, id: &str, progress: &ExecutionProgress, call: &CallView) -> String {
-        let selector = if progress.calls.len() > 1 { format!(" --call {}", call.id) } else { String::new() };
-        let flags = format!("{selector} {}", prompt::answer_flag(call));
+    fn answer_hint(&self, id: &str, call: &CallView) -> String {
+        // Without the call, a second person would answer the next question.
+        let flags = format!(" --call {} {}", shell_quote(&call.id), prompt::answer_flag(call));
         format!("\n  or answer it with: {}", self.invocation("answer", id, &flags))
     }
 }

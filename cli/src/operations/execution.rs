@@ -16,8 +16,8 @@ use crate::args::{GlobalArgs, RunArgs};
 use crate::commands::settings;
 use crate::error::{CliError, usage};
 use crate::exit::CliExit;
-use crate::input::StdinLines;
 use crate::interrupt::{self, Interrupt};
+use crate::line_editor::confirm;
 use crate::printer::{Printer, escape_control};
 use crate::progress::Bar;
 use crate::session::Session;
@@ -121,9 +121,7 @@ impl OperationCommand {
             0 => String::new(),
             others => format!(" and {others} more"),
         };
-        session.out.ask(&format!("Delete {}{others} permanently, {loss}? [y/N]", named.join(", ")))?;
-        let answer = StdinLines::default().next().await?.unwrap_or_default();
-        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+        confirm(session.out, &format!("Delete {}{others} permanently, {loss}?", named.join(", "))).await
     }
 
     /// Calls the operation once and prints its result.

@@ -62,7 +62,7 @@ fn run_without_answers_exits_waiting_with_a_resume_hint() {
     --- stderr
     execution g1 of greet
     g1 waits for an answer. Continue with: runstate resume g1
-      or answer it with: runstate answer g1 --text …
+      or answer it with: runstate answer g1 --call [id] --text …
     ");
     scene.run_with(&["resume", "g1"], "Ada\n").expect_exit(3).expect_stderr(&["runstate resume g1"]);
     scene.run_with(&["resume", "g1"], "no\n").expect_exit(0);

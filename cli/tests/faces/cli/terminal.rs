@@ -1,29 +1,63 @@
 //! A person at a terminal, simulated with `script`. Tables and colors, on terminals and in pipes.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+
+use serde_json::json;
 
 use crate::support::{CliFixture, CliOutput, GREET};
 
-/// Runs `runstate` with `args` on a terminal where `typed` is typed. `None`: no terminal is available.
+/// Runs `runstate` with `args` on a terminal where each line of `typed` is typed when the program asks. `None`: no
+/// terminal is available.
 pub fn run_at_terminal(test: &str, scene: &CliFixture, args: &str, typed: &str) -> Option<CliOutput> {
     run_shell_at_terminal(test, scene, &format!("runstate {args}"), typed)
 }
 
-/// Runs a shell command line on a terminal where `typed` is typed.
+/// Runs a shell command line on a terminal where each line of `typed` is typed when a program asks.
 pub fn run_shell_at_terminal(test: &str, scene: &CliFixture, line: &str, typed: &str) -> Option<CliOutput> {
+    let lines: Vec<&str> = typed.split_inclusive('\n').collect();
+    type_at_terminal(test, scene, line, &lines)
+}
+
+/// What a program writes when it lets a person edit a line.
+const ASKS: &str = "\u{1b}[?2004h";
+
+/// A question about the place of the cursor, and a terminal's answer.
+const CURSOR: [&str; 2] = ["\u{1b}[6n", "\u{1b}[1;1R"];
+
+/// Runs a shell command line on a terminal. Each time a program asks, the next keys are typed, and in the end ctrl-d.
+fn type_at_terminal(test: &str, scene: &CliFixture, line: &str, keys: &[&str]) -> Option<CliOutput> {
     if Command::new("script").arg("--version").stdout(Stdio::null()).status().is_err() {
         println!("skipped: {test}: `script` is not installed");
         return None;
     }
     let mut command = scene.configure(Command::new("script"), &["--quiet", "--return", "--command", line, "/dev/null"]);
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let command = command.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut keyboard = child.stdin.take().unwrap();
-    keyboard.write_all(typed.as_bytes()).unwrap();
-    // `script` sends ctrl-d when its own input ends.
-    drop(keyboard);
-    Some(child.wait_with_output().unwrap().into())
+    let (mut keyboard, mut screen) = (child.stdin.take(), child.stdout.take().unwrap());
+    let (mut shown, mut piece, mut keys) = (Vec::new(), [0; 4096], keys.iter());
+    let asks = if line.contains("TERM=dumb") { "\n> " } else { ASKS };
+    loop {
+        let read = screen.read(&mut piece).unwrap();
+        if read == 0 {
+            break;
+        }
+        for byte in &piece[..read] {
+            shown.push(*byte);
+            if shown.ends_with(CURSOR[0].as_bytes()) {
+                keyboard.iter_mut().for_each(|keyboard| keyboard.write_all(CURSOR[1].as_bytes()).unwrap());
+            } else if shown.ends_with(asks.as_bytes()) {
+                match keys.next() {
+                    Some(next) => keyboard.as_mut().unwrap().write_all(next.as_bytes()).unwrap(),
+                    // `script` sends ctrl-d when its own input ends.
+                    None => keyboard = None,
+                }
+            }
+        }
+    }
+    let mut output: CliOutput = child.wait_with_output().unwrap().into();
+    output.out = String::from_utf8(shown).unwrap();
+    Some(output)
 }
 
 #[test]
@@ -53,11 +87,63 @@ fn ctrl_d_leaves_the_execution_waiting() {
 fn an_answer_that_the_terminal_cut_is_not_sent() {
     let scene = CliFixture::new();
     scene.file("greet.ts", GREET);
-    let keys = format!("{}\nAda\nyes\n", "x".repeat(5000));
-    let Some(output) = run_at_terminal("terminal", &scene, "run greet.ts --id g", &keys) else { return };
+    let keys = [&*"x".repeat(5000), "\n"].concat();
+    let line = "env TERM=dumb runstate run greet.ts --id g";
+    let Some(output) = type_at_terminal("terminal", &scene, line, &[&keys, "Ada\n", "yes\n"]) else { return };
     let output = output.expect_exit(0);
-    assert!(output.out.contains("cuts lines at 4095 bytes; answer with runstate answer g --file F"), "{}", output.out);
+    assert!(output.out.contains("cuts lines at 4095 bytes; answer with runstate answer g --call "), "{}", output.out);
     assert_eq!(scene.show("g")["result"]["name"], "Ada");
+    let pasted = format!("\u{1b}[200~{}\u{1b}[201~\r", "x".repeat(5000));
+    let line = "runstate run greet.ts --id h";
+    type_at_terminal("terminal", &scene, line, &[&pasted, "yes\r"]).unwrap().expect_exit(0);
+    assert_eq!(scene.show("h")["result"]["name"], "x".repeat(5000), "a line that is edited has no such limit");
+}
+
+#[test]
+fn what_was_typed_before_a_question_is_not_its_answer() {
+    for terminal in ["xterm", "dumb"] {
+        let scene = CliFixture::new();
+        scene.file("greet.ts", GREET);
+        let line = format!("env TERM={terminal} runstate run greet.ts --id g");
+        let Some(output) = type_at_terminal("terminal", &scene, &line, &["Ada\ryes\r", "no\r"]) else { return };
+        let output = output.expect_exit(0);
+        assert!(output.out.contains("was dropped: it is not its answer"), "{terminal}: {}", output.out);
+        assert_eq!(scene.show("g")["result"], json!({ "name": "Ada", "fine": "no" }), "{terminal}");
+    }
+}
+
+#[test]
+fn a_pasted_text_is_one_answer_and_a_line_is_edited() {
+    let scene = CliFixture::new();
+    scene.file("three.ts", "function main() { return [CC('a?'), CC('b?'), CC('c?')]; }");
+    let keys = ["\u{1b}[200~first line\r\nsecond: é\u{1b}[201~\r", "Adx\u{7f}a\r", "one\u{1b}\rtwo\r"];
+    let Some(output) = type_at_terminal("terminal", &scene, "runstate run three.ts --id t", &keys) else { return };
+    output.expect_exit(0);
+    assert_eq!(scene.show("t")["result"], json!(["first line\nsecond: é", "Ada", "one\ntwo"]));
+}
+
+#[test]
+fn a_line_that_a_deadline_ends_is_not_the_next_answer() {
+    let scene = CliFixture::new();
+    scene.file("late.ts", "function main() { return [CC('a?', { timeoutMs: 300, default: 'late' }), CC('b?')]; }");
+    let line = "runstate run late.ts --id l; stty -a";
+    let Some(output) = type_at_terminal("terminal", &scene, line, &["abc", "b\r"]) else { return };
+    let output = output.expect_exit(0);
+    assert!(output.out.contains("the deadline of the question has passed"), "{}", output.out);
+    assert_eq!(scene.show("l")["result"], json!(["late", "b"]));
+    assert!(output.out.contains(" icanon") && output.out.contains(" echo "), "{}", output.out);
+}
+
+#[test]
+fn ctrl_c_at_a_question_says_how_to_continue() {
+    let scene = CliFixture::new();
+    scene.file("greet.ts", GREET);
+    let line = "runstate run greet.ts --id g; echo exit $?; stty -a";
+    let Some(output) = type_at_terminal("terminal", &scene, line, &["Ad\u{3}"]) else { return };
+    let shown = output.expect_exit(0).out;
+    assert!(shown.contains("interrupted; saved work is kept. Continue with: runstate resume g"), "{shown}");
+    assert!(shown.contains("exit 130") && shown.contains(" icanon"), "{shown}");
+    assert_eq!(scene.status("g"), "waiting_cc");
 }
 
 /// Runs `runstate` with `args` on a terminal of this width that has colors.
