@@ -2,6 +2,7 @@
 // (runstate.ts, cvm.ts, run.ts) is built on it.
 
 import { untilAborted } from "./abort.js";
+import { ExecutionFollower } from "./follower.js";
 import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";
 import { encodeParams } from "./json-encoding.js";
@@ -23,6 +24,8 @@ export interface SourceFiles {
 export class Engine implements OperationCaller {
   /** Called after every command, which may have changed the next due time. */
   onDueChange: () => void = () => {};
+  /** The changes of executions, for all that wait for one. */
+  readonly follower = new ExecutionFollower(this);
 
   constructor(
     private readonly instance: Instance,

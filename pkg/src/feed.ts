@@ -1,4 +1,4 @@
-// The change feed under `changes()`, `questions()` and `lines()`.
+// The change feed under `changes()` and the waits for executions (follower.ts).
 //
 // There are no subscriptions: a reader polls for the changes after its position, and each poll waits briefly for new
 // ones. An abandoned reader costs nothing; a slow reader continues at its position.
@@ -7,7 +7,7 @@ import { RunstateError } from "./errors.js";
 import { interruptible } from "./stream.js";
 
 /** How long one poll waits for changes, in milliseconds. The last poll of a stopped reader ends within this time. */
-const WAIT_MS = 1000;
+export const WAIT_MS = 1000;
 
 /** Reads a page of the changes after a position. It waits up to `waitMs` for the first change and otherwise returns an
  * empty page. */
@@ -37,18 +37,16 @@ export class ChangeFeed<E> {
     return events;
   }
 
-  /**
-   * Waits briefly for a change; returns whether there may be one. For readers that read everything anew after each
-   * change: an expired position counts as a change and is replaced by the newest one.
-   */
-  async waitForChange(): Promise<boolean> {
+  /** Like {@link ChangeFeed.next}, but an expired position is replaced by the newest one. It then returns null: any
+   * document may have changed. */
+  async nextUnlessExpired(): Promise<E[] | null> {
     try {
-      return (await this.next()).length > 0;
+      return await this.next();
     } catch (error) {
       if (!(error instanceof RunstateError) || error.code !== "position_expired") throw error;
       this.#from = this.#now();
       await this.#from;
-      return true;
+      return null;
     }
   }
 

@@ -3,7 +3,8 @@
 import type { Engine } from "./engine.js";
 import { ExecutionError, RunstateError } from "./errors.js";
 import { type ChangeSubject, type CvmChange, createFeed } from "./changes.js";
-import { type ChangeFeed, iterate } from "./feed.js";
+import { iterate } from "./feed.js";
+import type { Watch } from "./follower.js";
 import type { OptionsOf } from "./generated.js";
 import type { Json, JsonInputOf } from "./json.js";
 import { type CommandOptions, SUBJECTS, WAIT, type WaitOptions } from "./options.js";
@@ -162,12 +163,12 @@ export class Run {
    * for await (const q of run.questions()) await q.answer(prompt(q.prompt) ?? "");
    */
   questions(options: WaitOptions = {}): AsyncGenerator<Question, void, void> {
-    return interruptible(this.#questions(validateOptions("run.questions", options, WAIT)));
+    const { signal } = validateOptions("run.questions", options, WAIT);
+    return this.#watched(signal, (watch) => this.#questions(watch, signal));
   }
 
-  async *#questions({ signal }: WaitOptions): AsyncGenerator<Question, void, void> {
+  async *#questions(watch: Watch, signal: AbortSignal | undefined): AsyncGenerator<Question, void, void> {
     const yielded = new Set<string>();
-    const feed = await this.#openFeed(signal);
     for (;;) {
       const progress = await this.#readProgressIfExists(NO_LINES, signal);
       const open = progress?.calls.find((call) => isUnclaimedQuestion(call, this.#engine.now()) && !yielded.has(call.id));
@@ -176,19 +177,19 @@ export class Run {
         yield new Question(this, open);
       } else if (progress === null || TERMINAL_STATUSES.has(progress.status)) {
         return;
-      } else {
-        await this.#waitForChange(feed, progress);
+      } else if (!(await this.#waitForChange(watch, progress))) {
+        return;
       }
     }
   }
 
   /** Iterates over the lines that the program prints, from the first one, until the execution has ended. */
   lines(options: WaitOptions = {}): AsyncGenerator<string, void, void> {
-    return interruptible(this.#lines(validateOptions("run.lines", options, WAIT)));
+    const { signal } = validateOptions("run.lines", options, WAIT);
+    return this.#watched(signal, (watch) => this.#lines(watch, signal));
   }
 
-  async *#lines({ signal }: WaitOptions): AsyncGenerator<string, void, void> {
-    const feed = await this.#openFeed(signal);
+  async *#lines(watch: Watch, signal: AbortSignal | undefined): AsyncGenerator<string, void, void> {
     for (let from = 0; ; ) {
       const progress = await this.#readProgressIfExists(from, signal);
       if (progress === null) return;
@@ -196,7 +197,7 @@ export class Run {
       from = progress.next;
       if (progress.more) continue;
       if (TERMINAL_STATUSES.has(progress.status)) return;
-      await this.#waitForChange(feed, progress);
+      if (!(await this.#waitForChange(watch, progress))) return;
     }
   }
 
@@ -206,29 +207,44 @@ export class Run {
    */
   async result(options: WaitOptions = {}): Promise<Json> {
     const { signal } = validateOptions("run.result", options, WAIT);
-    const feed = await this.#openFeed(signal);
-    for (;;) {
-      const progress = await this.progress(NO_LINES, { signal });
-      const { status, result, error } = progress;
-      if (status === "complete") return result;
-      if (TERMINAL_STATUSES.has(status)) throw new ExecutionError(this.id, status === "cancelled" ? "cancelled" : "error", error);
-      await this.#waitForChange(feed, progress);
+    const watch = this.#engine.follower.watch(this.id, signal);
+    try {
+      await watch.open();
+      // Most executions that are waited for run. Their status alone costs a third of the progress.
+      this.#updateStatus((await this.#engine.invoke("cvm.status", { signal }, { id: this.id })).execution);
+      if (!this.ended) await watch.change();
+      for (;;) {
+        const { status, result, error } = await this.progress(NO_LINES, { signal });
+        if (status === "complete") return result;
+        if (TERMINAL_STATUSES.has(status)) throw new ExecutionError(this.id, status === "cancelled" ? "cancelled" : "error", error);
+        await watch.change();
+      }
+    } finally {
+      watch.close();
     }
   }
 
-  /** Opens a feed of all changes that affect the progress. It must be ready before the progress is first read, or
-   * changes in between are missed. */
-  async #openFeed(signal: AbortSignal | undefined): Promise<ChangeFeed<CvmChange>> {
-    const feed = createFeed(this.#engine, { kinds: ["execution", "call", "output"], executions: [this.id], signal });
-    await feed.ready();
-    return feed;
+  /** Iterates with a watch, which is opened by the first read and closed when the reader leaves. */
+  #watched<E>(signal: AbortSignal | undefined, read: (watch: Watch) => AsyncGenerator<E, void, void>): AsyncGenerator<E, void, void> {
+    const watch = this.#engine.follower.watch(this.id, signal);
+    async function* readWatched(): AsyncGenerator<E, void, void> {
+      try {
+        await watch.open();
+        yield* read(watch);
+      } finally {
+        watch.close();
+      }
+    }
+    return interruptible(readWatched(), () => watch.close());
   }
 
-  /** Waits until the progress may have changed. The end of a lease commits nothing, so claimed calls require regular
-   * reads. */
-  async #waitForChange(feed: ChangeFeed<CvmChange>, progress: ExecutionProgress): Promise<void> {
-    while (!(await feed.waitForChange())) {
-      if (progress.calls.some((call) => isClaimed(call, this.#engine.now()))) return;
+  /** Waits until the progress may have changed; returns false if the reader has left. The end of a lease commits
+   * nothing, so claimed calls require regular reads. */
+  async #waitForChange(watch: Watch, progress: ExecutionProgress): Promise<boolean> {
+    for (;;) {
+      const result = await watch.wait();
+      if (result !== "unchanged") return result === "changed";
+      if (progress.calls.some((call) => isClaimed(call, this.#engine.now()))) return true;
     }
   }
 

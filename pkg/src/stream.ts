@@ -4,10 +4,10 @@ const DONE = { done: true, value: undefined } as const;
 
 /**
  * Wraps a generator so that leaving it during a wait ends it at once. An async generator by itself ends only after the
- * wait. The pending read is not cancelled; its result is dropped.
+ * wait. `onLeave` may end the wait; otherwise it ends by itself, and its result is dropped.
  */
-export function interruptible<E>(inner: AsyncGenerator<E, void, void>): AsyncGenerator<E, void, void> {
-  return new InterruptibleGenerator(inner);
+export function interruptible<E>(inner: AsyncGenerator<E, void, void>, onLeave: () => void = () => {}): AsyncGenerator<E, void, void> {
+  return new InterruptibleGenerator(inner, onLeave);
 }
 
 type StreamResult<E> = IteratorResult<E, void>;
@@ -17,7 +17,10 @@ class InterruptibleGenerator<E> implements AsyncGenerator<E, void, void> {
   /** The resolve functions of pending reads. */
   readonly #pendingReads = new Set<(step: StreamResult<E>) => void>();
 
-  constructor(private readonly inner: AsyncGenerator<E, void, void>) {}
+  constructor(
+    private readonly inner: AsyncGenerator<E, void, void>,
+    private readonly onLeave: () => void,
+  ) {}
 
   next(): Promise<StreamResult<E>> {
     if (this.#closed) return Promise.resolve(DONE);
@@ -42,6 +45,7 @@ class InterruptibleGenerator<E> implements AsyncGenerator<E, void, void> {
     this.#closed = true;
     for (const end of this.#pendingReads) end(DONE);
     this.#pendingReads.clear();
+    this.onLeave();
     // The inner generator returns after its pending read; no caller waits for that.
     this.inner.return().catch(() => {});
   }

@@ -16,6 +16,12 @@ async function startInWorld(source, options) {
   return { world, rs, run: await rs.cvm.start("program") };
 }
 
+async function collect(stream) {
+  const items = [];
+  for await (const item of stream) items.push(item);
+  return items;
+}
+
 test("the clock changes only when the test advances it", async () => {
   const now = Date.UTC(2026, 0, 1);
   const { world, run } = await startInWorld(`function main() {
@@ -68,6 +74,51 @@ test("a process that dies keeps what was committed", async () => {
   await assert.rejects(run.refresh(), { code: "closed" });
   world.heal();
   assert.deepEqual((await run.show()).calls.map(({ prompt }) => prompt), ["b?"]);
+});
+
+test("all waits of a store share one reader of its changes", async () => {
+  const { world, rs } = await startInWorld(`function main() { console.log("asks"); return CC("n?") }`);
+  const before = world.calls("changes");
+  const count = 40;
+  const waits = [];
+  const runs = [];
+  for (let n = 0; n < count; n += 1) {
+    const run = await rs.cvm.start("program");
+    runs.push(run);
+    waits.push(Promise.all([run.result(), collect(run.lines())]));
+  }
+  for (const [n, run] of runs.entries()) await run.answer(n);
+  assert.deepEqual(await Promise.all(waits), runs.map((_, n) => [n, ["asks"]]));
+  const reads = world.calls("changes") - before;
+  assert.ok(reads < 5 * count, `${reads} reads of changes for ${2 * count} commits and ${2 * count} waits`);
+});
+
+test("an aborted wait does not end the waits of others", async () => {
+  const { rs, run } = await startInWorld(`function main() { return CC("a?") }`);
+  const leaving = new AbortController();
+  const aborted = assert.rejects(run.result({ signal: leaving.signal }), { name: "AbortError" });
+  const [result, lines] = [run.result(), run.lines()];
+  const end = lines.next();
+  await rs.info();
+  leaving.abort();
+  await aborted;
+  await run.answer("x");
+  assert.equal(await result, "x");
+  assert.equal((await end).done, true);
+});
+
+test("changes that cannot be read reject a wait, and later waits read again", async () => {
+  const { world, rs, run } = await startInWorld(`function main() { return CC("a?") }`);
+  const other = await rs.cvm.start("program");
+  const wait = assert.rejects(run.result(), { code: "unavailable" });
+  world.fail({ on: "changes", fault: "unavailable" });
+  // The commit ends a read in progress. The next one fails.
+  await rs.cvm.start("program");
+  await wait;
+  const results = [run, other].map((each) => each.result());
+  await run.answer("x");
+  await other.answer("y");
+  assert.deepEqual(await Promise.all(results), ["x", "y"]);
 });
 
 test("an unknown fault is rejected", async () => {

@@ -1,0 +1,161 @@
+// Waits for changes of executions: `result()`, `questions()` and `lines()`. All waits of a store share one reader of
+// its change feed. With a reader for each wait, every commit would cost as many reads as executions are awaited.
+
+import { untilAborted } from "./abort.js";
+import { type CvmChange, createFeed } from "./changes.js";
+import { type ChangeFeed, WAIT_MS } from "./feed.js";
+import type { OperationCaller } from "./generated.js";
+
+/** The end of a wait: a change, a second without one, or {@link Watch.close}. */
+export type WaitResult = "changed" | "unchanged" | "closed";
+
+/** Reads the changes of a store while there are waits, and hands each to the watches of its execution. */
+export class ExecutionFollower {
+  readonly #engine: OperationCaller;
+  /** The open watches by execution. */
+  readonly #watches = new Map<string, Set<Watch>>();
+  readonly #waiting = new Set<Watch>();
+  #feed: ChangeFeed<CvmChange> | undefined;
+  #isReading = false;
+
+  constructor(engine: OperationCaller) {
+    this.#engine = engine;
+  }
+
+  /** Creates a watch of an execution. It is open after {@link Watch.open}. */
+  watch(execution: string, signal: AbortSignal | undefined): Watch {
+    return new Watch(this, execution, signal);
+  }
+
+  /** Adds a watch. When this resolves, the watch gets every change that is committed afterwards. */
+  async add(watch: Watch): Promise<void> {
+    // Changes since the last read are of no use to the first watch.
+    if (this.#watches.size === 0 && !this.#isReading) this.#feed = undefined;
+    const watches = this.#watches.get(watch.execution) ?? new Set();
+    this.#watches.set(watch.execution, watches.add(watch));
+    const feed = (this.#feed ??= this.#openFeed());
+    await feed.ready().catch((error: unknown) => {
+      if (this.#feed === feed) this.#feed = undefined;
+      throw error;
+    });
+  }
+
+  remove(watch: Watch): void {
+    const watches = this.#watches.get(watch.execution);
+    watches?.delete(watch);
+    if (watches?.size === 0) this.#watches.delete(watch.execution);
+    this.#waiting.delete(watch);
+  }
+
+  #openFeed(): ChangeFeed<CvmChange> {
+    return createFeed(this.#engine, { kinds: ["execution", "call", "output"] });
+  }
+
+  /** Reads changes until `watch` no longer waits. */
+  read(watch: Watch): void {
+    this.#waiting.add(watch);
+    if (!this.#isReading) void this.#read();
+  }
+
+  async #read(): Promise<void> {
+    this.#isReading = true;
+    let lastTick = performance.now();
+    try {
+      while (this.#waiting.size > 0) {
+        const changes = await this.#readPage();
+        const watches = changes === null ? this.#watches.values() : this.#watchesOf(changes);
+        for (const ofExecution of watches) for (const watch of ofExecution) this.#end(watch, "changed");
+        // A store that is never quiet must not keep others from their regular reads.
+        if (changes?.length === 0 || performance.now() - lastTick >= WAIT_MS) {
+          lastTick = performance.now();
+          for (const watch of this.#waiting) this.#end(watch, "unchanged");
+        }
+      }
+    } catch (error) {
+      this.#feed = undefined;
+      const failed = [...this.#waiting];
+      this.#waiting.clear();
+      for (const watch of failed) watch.fail(error);
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  /** Reads the next changes. Null: any execution may have changed, because changes were not read. */
+  async #readPage(): Promise<CvmChange[] | null> {
+    if (this.#feed !== undefined) return this.#feed.nextUnlessExpired();
+    this.#feed = this.#openFeed();
+    await this.#feed.ready();
+    return null;
+  }
+
+  *#watchesOf(changes: CvmChange[]): Generator<Set<Watch>> {
+    for (const execution of new Set(changes.map(({ executionId }) => executionId))) {
+      const watches = execution === undefined ? undefined : this.#watches.get(execution);
+      if (watches !== undefined) yield watches;
+    }
+  }
+
+  #end(watch: Watch, result: WaitResult): void {
+    this.#waiting.delete(watch);
+    watch.end(result);
+  }
+}
+
+/** Waits for changes of one execution. One wait at a time. */
+export class Watch {
+  /** Whether there was a change since the last wait. */
+  #changed = false;
+  #closed = false;
+  #settle: { resolve: (result: WaitResult) => void; reject: (error: unknown) => void } | undefined;
+
+  constructor(
+    private readonly follower: ExecutionFollower,
+    readonly execution: string,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
+
+  /** Begins to follow the execution. It must be open before the progress is first read, or changes in between are
+   * missed. */
+  async open(): Promise<void> {
+    this.signal?.throwIfAborted();
+    await untilAborted(this.follower.add(this), this.signal);
+  }
+
+  /** Waits for a change since the last wait, for about a second. */
+  wait(): Promise<WaitResult> {
+    if (this.#closed) return Promise.resolve("closed");
+    if (this.#changed) {
+      this.#changed = false;
+      return Promise.resolve("changed");
+    }
+    const wait = new Promise<WaitResult>((resolve, reject) => (this.#settle = { resolve, reject }));
+    this.follower.read(this);
+    return untilAborted(wait, this.signal);
+  }
+
+  /** Waits for a change since the last wait, however long. Returns early if the watch is closed. */
+  async change(): Promise<void> {
+    while ((await this.wait()) === "unchanged");
+  }
+
+  /** Ends the watch, and its wait. */
+  close(): void {
+    this.#closed = true;
+    this.follower.remove(this);
+    this.end("closed");
+  }
+
+  /** @internal Ends the wait. A change without a wait ends the next one. */
+  end(result: WaitResult): void {
+    if (this.#settle === undefined) this.#changed ||= result === "changed";
+    else this.#settle.resolve(result);
+    this.#settle = undefined;
+  }
+
+  /** @internal */
+  fail(error: unknown): void {
+    this.#settle?.reject(error);
+    this.#settle = undefined;
+  }
+}
