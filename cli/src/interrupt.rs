@@ -74,6 +74,28 @@ pub fn exit_on_ctrl_c() {
     spawn_ctrl_c_thread(|| ());
 }
 
+/// What ctrl-c leaves behind, for commands of which a part may take long without a pause. Ctrl-c ends the process in any
+/// part; what was committed is kept.
+#[derive(Clone)]
+pub struct InterruptNote(Arc<Mutex<&'static str>>);
+
+impl InterruptNote {
+    /// Starts to wait for ctrl-c, which prints the note.
+    pub fn watch(out: Printer, note: &'static str) -> Self {
+        let this = Self(Arc::new(Mutex::new(note)));
+        let shared = this.clone();
+        spawn_ctrl_c_thread(move || {
+            _ = out.report_error(&CliError::Interrupted(*shared.0.lock().unwrap_or_else(PoisonError::into_inner)));
+        });
+        this
+    }
+
+    /// Changes the note, when the next part begins.
+    pub fn set(&self, note: &'static str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    }
+}
+
 /// Starts a thread that waits for ctrl-c, calls `notify` and ends the process. The thread is waiting when this returns.
 fn spawn_ctrl_c_thread(notify: impl FnOnce() + Send + 'static) {
     let (registering, registered) = mpsc::channel::<()>();

@@ -129,8 +129,37 @@ impl TextTable {
         self.rows.push(cells.into());
     }
 
-    /// Returns its lines, the headings first, cut to `room` columns if there is a limit.
-    pub fn lines(&self, room: Option<usize>, paint: Paint) -> Vec<String> {
+    /// Returns its lines, the headings first, cut to `room` columns if there is a limit. Columns for which there is no
+    /// room are named in the last line.
+    pub fn lines(mut self, room: Option<usize>, paint: Paint) -> Vec<String> {
+        let omitted = room.map(|room| self.omit_columns(room)).unwrap_or_default();
+        let mut lines = self.all_lines(room, paint);
+        if !omitted.is_empty() {
+            let note = format!("no room for {}; --json shows all", omitted.join(", "));
+            lines.push(paint.text(Role::Faint, &fit_line(&note, room)));
+        }
+        lines
+    }
+
+    /// Removes the columns before the last one that do not fit even if they shrink, and returns their headings.
+    fn omit_columns(&mut self, room: usize) -> Vec<String> {
+        let mut omitted = Vec::new();
+        while self.columns.len() > 2 && self.smallest_width() > room {
+            let at = self.columns.len() - 2;
+            omitted.insert(0, self.columns.remove(at).head.into_owned());
+            self.rows.iter_mut().filter(|row| at < row.len()).for_each(|row| _ = row.remove(at));
+        }
+        omitted
+    }
+
+    fn smallest_width(&self) -> usize {
+        let cells = |at: usize| self.rows.iter().filter_map(move |row| row.get(at));
+        let smallest = |(at, column): (usize, &TableColumn)| column.widths(cells(at)).0.min(column.limits.min);
+        let widths: usize = self.columns.iter().enumerate().map(smallest).sum();
+        widths + GAP * self.columns.len().saturating_sub(1)
+    }
+
+    fn all_lines(&self, room: Option<usize>, paint: Paint) -> Vec<String> {
         let widths = self.widths(room);
         let heads: Vec<Cell> =
             self.columns.iter().map(|column| Cell::from(&*column.head).role(Role::Heading)).collect();
@@ -266,6 +295,18 @@ mod tests {
                 assert!(line.chars().count() < 8 * room + 64, "{room}: {} characters", line.chars().count());
             }
         }
+    }
+
+    #[test]
+    fn columns_without_room_are_named() {
+        let heads = ["EXECUTION", "KIND", "WORKER", "LEASE", "QUESTION"];
+        let mut table = TextTable::new(heads.map(|head| TableColumn::text(head).shrinkable(8, 12)));
+        table.push_row(["e1", "cc", "w1", "in 3m", "Is it ready to be merged?"].map(Cell::from));
+        insta::assert_snapshot!(table.lines(Some(30), plain()).join("\n"), @"
+        EXECUTION  KIND  QUESTION
+        e1         cc    Is it ready …
+        no room for WORKER, LEASE; --…
+        ");
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub struct PutArtifactArgs {
     /// Media type of the bytes [default: by the extension of the name, else application/octet-stream]
     #[arg(long, value_name = "M")]
     pub mime: Option<String>,
-    /// Further information, as a JSON object
+    /// Further information: a JSON object, or `@FILE` with it
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     pub metadata: Option<String>,
     #[command(flatten)]

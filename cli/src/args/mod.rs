@@ -85,7 +85,7 @@ Examples:
         /// Id of the execution [default: a new id, which is printed]
         #[arg(long, allow_hyphen_values = true)]
         id: Option<String>,
-        /// The program's `input`, as JSON
+        /// The program's `input`: JSON, `@FILE` with it, or `-` for standard input
         #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
         input: Option<String>,
         #[command(flatten)]
@@ -115,7 +115,7 @@ Examples:
         /// Name of the program [default: the file's stem, or the folder's name]
         #[arg(long)]
         name: Option<String>,
-        /// Tag to find the program by (repeatable); the tags of this command replace the stored ones
+        /// Tags to find the program by, joined by commas (repeatable); they replace the stored ones, and `''` clears them
         #[arg(long, value_name = "T")]
         tag: Vec<String>,
         /// Description of the program
@@ -135,7 +135,7 @@ Examples:
         /// Id of the execution [default: a new id, which is printed]
         #[arg(long, allow_hyphen_values = true)]
         id: Option<String>,
-        /// The program's `input`, as JSON
+        /// The program's `input`: JSON, `@FILE` with it, or `-` for standard input
         #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
         input: Option<String>,
         #[command(flatten)]

@@ -324,7 +324,7 @@ pub struct AnswerValueArgs {
     /// The answer as text
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub text: Option<String>,
-    /// The answer as a JSON value
+    /// The answer as JSON: a value, `@FILE` with it, or `-` for standard input
     #[arg(long, value_name = "J", allow_hyphen_values = true)]
     pub json_value: Option<String>,
     /// The answer as the text of a file, without its last line end (`-`: standard input)

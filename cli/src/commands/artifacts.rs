@@ -13,7 +13,7 @@ use runstate::value::Document;
 use serde_json::{Value as Json, json};
 
 use super::verify::format_bytes;
-use super::{is_stdio, parse_json};
+use super::{is_stdio, read_json};
 use crate::args::{GetArtifactArgs, PutArtifactArgs, StorageArgs};
 use crate::error::{CliError, usage};
 use crate::exit::CliExit;
@@ -54,7 +54,7 @@ impl NewUpload {
         let file_name = file.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.or(file_name).ok_or_else(|| usage(format!("{} is not the name of a file", file.display())))?;
         let mime = mime.unwrap_or_else(|| media_type(&name).to_owned());
-        let metadata = match metadata.map(|text| parse_json("--metadata", &text)).transpose()? {
+        let metadata = match metadata.map(|text| read_json("--metadata", &text)).transpose()? {
             None => Document::new(),
             Some(Json::Object(metadata)) => metadata,
             Some(_) => return Err(usage("--metadata is not a JSON object, such as '{\"page\": 1}'")),

@@ -12,7 +12,7 @@ use super::transfer::{import_from, print_import};
 use crate::args::{BackupArgs, GlobalArgs, RestoreArgs};
 use crate::error::CliError;
 use crate::exit::CliExit;
-use crate::interrupt;
+use crate::interrupt::{self, InterruptNote};
 use crate::printer::Printer;
 use crate::progress::Bar;
 use crate::session::{Session, catalog};
@@ -90,5 +90,6 @@ pub async fn restore_store(global: &GlobalArgs, args: &RestoreArgs, out: Printer
     bar.clear();
     let source = source?;
     out.remark(&format!("the store as it was at {}", source.point().at.to_rfc3339()));
-    import_from(global, source, &catalog, out, print_import).await
+    let note = InterruptNote::watch(out, "nothing was changed");
+    import_from(global, source, &catalog, &note, out, print_import).await
 }

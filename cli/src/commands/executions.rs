@@ -34,6 +34,9 @@ pub async fn list_executions(session: &Session, list: ListArgs) -> Result<CliExi
 /// The number of output lines that are shown.
 const OUTPUT_LINES: usize = 20;
 
+/// The number of open calls that are shown.
+pub const OPEN_CALLS: usize = 20;
+
 /// The column in which values begin.
 const LABEL_WIDTH: usize = 13;
 
@@ -62,7 +65,7 @@ pub async fn show_execution(session: &Session, id: &str, full: bool) -> Result<C
 /// Prints each open call and its worker.
 fn print_open_calls(session: &Session, view: &Execution) -> Result<CliExit, CliError> {
     let clock = TimeReference { now: session.engine.now(), relative: true };
-    for call in &view.calls {
+    for call in view.calls.iter().take(OPEN_CALLS) {
         let kind = if call.kind == COGNITIVE { String::new() } else { format!("{}, ", call.kind) };
         session.out.line(&format!("call         {} ({kind}line {})", call.id, call.line))?;
         session.out.question(call)?;
@@ -70,6 +73,10 @@ fn print_open_calls(session: &Session, view: &Execution) -> Result<CliExit, CliE
         details.extend(call.stack.iter().map(|line| format!("  {line}")));
         details.extend(call.claim.iter().map(|_| format!("  {}", open_call_status(call, clock))));
         session.out.lines(&details)?;
+    }
+    if view.calls.len() > OPEN_CALLS {
+        let all = session.invocation("calls", &view.id, " --open");
+        session.out.remark(&format!("{} more calls are open; to see them: {all}", view.calls.len() - OPEN_CALLS));
     }
     Ok(CliExit::Done)
 }

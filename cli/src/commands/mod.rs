@@ -41,7 +41,7 @@ use crate::mcp;
 use crate::printer::Printer;
 use crate::program_name::binary_name;
 use crate::session::{Session, retention};
-use crate::{error, help};
+use crate::{error, help, input};
 #[cfg(not(feature = "object-store"))]
 use absent::backup;
 #[cfg(not(feature = "age"))]
@@ -215,11 +215,20 @@ fn command_id(writing: &crate::args::WriteArgs) -> Result<Option<CommandId>, Cli
 }
 
 fn parse_input(text: Option<&str>) -> Result<Option<Json>, CliError> {
-    text.map(|text| parse_json("--input", text)).transpose()
+    text.map(|text| read_json("--input", text)).transpose()
+}
+
+/// Reads the JSON value of a flag: `@FILE` is the file with it, `-` standard input.
+pub fn read_json(flag: &str, text: &str) -> Result<Json, CliError> {
+    match text.strip_prefix('@') {
+        Some(file) => parse_json(flag, &input::read_answer(Path::new(file))?),
+        None if text == "-" => parse_json(flag, &input::read_answer(Path::new("-"))?),
+        None => parse_json(flag, text),
+    }
 }
 
 /// Parses the JSON value of a flag.
-pub fn parse_json(flag: &str, text: &str) -> Result<Json, CliError> {
+fn parse_json(flag: &str, text: &str) -> Result<Json, CliError> {
     serde_json::from_str(text).map_err(|error| {
         let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
         let excerpt: String = line.chars().take(120).collect();

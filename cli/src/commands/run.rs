@@ -10,6 +10,7 @@ use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use serde_json::{Value as Json, json};
 
+use super::executions::OPEN_CALLS;
 use crate::answer_source::AnswerSource;
 use crate::args::{AnswerSourceArgs, AnswerValueArgs, CallSelector, StartArgs};
 use crate::error::CliError;
@@ -57,7 +58,7 @@ const QUESTION_WIDTH: usize = 100;
 pub fn answer_value(answer: &AnswerValueArgs) -> Result<Json, CliError> {
     match answer {
         AnswerValueArgs { text: Some(text), .. } => Ok(Json::String(text.clone())),
-        AnswerValueArgs { json_value: Some(text), .. } => super::parse_json("--json-value", text),
+        AnswerValueArgs { json_value: Some(text), .. } => super::read_json("--json-value", text),
         AnswerValueArgs { file: Some(file), .. } => input::read_answer(file).map(Json::String),
         AnswerValueArgs { .. } => Err(error::usage("the answer is missing: use --text, --json-value or --file")),
     }
@@ -133,10 +134,14 @@ async fn remark_if_early(session: &Session, id: &str, key: &str) -> Result<(), C
 /// Adds the open calls to the error, each with the command line that answers it.
 async fn list_open_calls(session: &Session, id: &str, position: u64, mut error: Error) -> Result<Error, CliError> {
     let open = session.cvm.progress(id, position).await?.calls;
-    for call in &open {
+    for call in open.iter().take(OPEN_CALLS) {
         let answer = format!(" --call {} {}", call.id, prompt::answer_flag(call));
         let asked = fit_line(&prompt::question_line(call), Some(QUESTION_WIDTH));
         error.message += &format!("\n  {asked}\n    {}", session.invocation("answer", id, &answer));
+    }
+    if open.len() > OPEN_CALLS {
+        let all = session.invocation("calls", id, " --open");
+        error.message += &format!("\n  and {} more; to see them: {all}", open.len() - OPEN_CALLS);
     }
     let named = |call: &CallView| json!({"id": call.id, "kind": call.kind, "prompt": call.prompt, "key": call.key});
     let calls: Vec<Json> = open.iter().map(named).collect();

@@ -26,15 +26,17 @@ use runstate::vm::Instruction;
 use serde_json::{Value as Json, json};
 
 use super::encrypted_export::{decrypting_reader, export_encrypted};
+use super::verify::snapshot_file_store;
 use super::{as_server_url, is_stdio};
 use crate::args::{ExportArgs, GlobalArgs, ImportArgs};
+use crate::error;
 use crate::error::CliError;
 use crate::exit::CliExit;
+use crate::interrupt::{self, InterruptNote};
 use crate::printer::{Printer, indented};
 use crate::program_name::program_name;
 use crate::progress::Bar;
 use crate::session::{Session, catalog, command_line};
-use crate::{error, interrupt};
 
 /// The state after an interrupted export.
 const EXPORT_INTERRUPTED_NOTE: &str = "nothing was exported";
@@ -137,6 +139,20 @@ const IMPORT_INTERRUPTED_NOTE: &str = "what was written is kept; repeat the impo
 
 /// Imports from a file, a folder or a server.
 pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer) -> Result<CliExit, CliError> {
+    let note = InterruptNote::watch(out, "nothing was written; repeat the import");
+    let exit = import_source(global, import, &note, out).await?;
+    // The commits of the import are many, and each open reads them.
+    note.set("the import is complete, but not its snapshot; `compact` writes it");
+    snapshot_file_store(global, out).await?;
+    Ok(exit)
+}
+
+async fn import_source(
+    global: &GlobalArgs,
+    import: &ImportArgs,
+    note: &InterruptNote,
+    out: Printer,
+) -> Result<CliExit, CliError> {
     let catalog = catalog()?;
     let from = &import.from;
     let is_foreign = |domain: &&&'static Domain| import.domain.as_deref() == Some(domain.name) && domain.name != LEGACY;
@@ -146,20 +162,20 @@ pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer
                 "--domain reads a database on MongoDB (mongodb://HOST/DATABASE), but the source is a file or a folder",
             )
         })?;
-        return import_foreign(global, url, domain, import.skip_invalid, out).await;
+        return import_foreign(global, url, domain, import.skip_invalid, note, out).await;
     }
     if is_stdio(from) {
         if import.tree {
             return Err(error::usage("--tree reads a folder; name one instead of `-`"));
         }
-        return import_file(global, import, buffer_stdin()?, "standard input", &catalog, out).await;
+        return import_file(global, import, buffer_stdin()?, "standard input", &catalog, note, out).await;
     }
     if let Some(url) = server_url(from)? {
         if import.tree {
             return Err(error::usage("--tree reads a folder, but the source is the URL of a server"));
         }
         // The connection is opened before the store, so a failed connection creates no store.
-        return import_legacy(global, &*legacy::open_server(url).await?, out).await;
+        return import_legacy(global, &*legacy::open_server(url).await?, note, out).await;
     }
     if !from.is_dir() {
         if import.tree {
@@ -167,14 +183,14 @@ pub async fn import_store(global: &GlobalArgs, import: &ImportArgs, out: Printer
         }
         let name = from.display().to_string();
         let file = File::open(from).map_err(|error| error::io(format!("{name} cannot be read"), &error))?;
-        return import_file(global, import, file, &name, &catalog, out).await;
+        return import_file(global, import, file, &name, &catalog, note, out).await;
     }
     if from.join(MANIFEST).exists() || import.tree {
         let tree = TreeReader::open(from, catalog.clone(), domain::ALL)?;
-        return import_from(global, tree, &catalog, out, print_import).await;
+        return import_from(global, tree, &catalog, note, out, print_import).await;
     }
     if LegacyDirectory::detect(from) {
-        import_legacy(global, &LegacyDirectory::open(from)?, out).await
+        import_legacy(global, &LegacyDirectory::open(from)?, note, out).await
     } else {
         Err(unknown_folder(from))
     }
@@ -198,13 +214,16 @@ async fn import_file(
     mut file: File,
     name: &str,
     catalog: &Catalog,
+    note: &InterruptNote,
     out: Printer,
 ) -> Result<CliExit, CliError> {
     if is_encrypted(&mut file).map_err(|error| error::io(format!("{name} cannot be read"), &error))? {
         let reader = decrypting_reader(file, name, &import.decryption)?;
-        return import_from(global, LineReader::new(reader, name, catalog.clone()), catalog, out, print_import).await;
+        return import_from(global, LineReader::new(reader, name, catalog.clone()), catalog, note, out, print_import)
+            .await;
     }
-    import_from(global, LineReader::new(BufReader::new(file), name, catalog.clone()), catalog, out, print_import).await
+    import_from(global, LineReader::new(BufReader::new(file), name, catalog.clone()), catalog, note, out, print_import)
+        .await
 }
 
 /// Returns the URL of a server, if `from` is one.
@@ -223,11 +242,17 @@ fn server_url(from: &Path) -> Result<Option<&str>, CliError> {
 }
 
 /// Imports the data of an older CVM.
-async fn import_legacy(global: &GlobalArgs, database: &dyn LegacyDatabase, out: Printer) -> Result<CliExit, CliError> {
+async fn import_legacy(
+    global: &GlobalArgs,
+    database: &dyn LegacyDatabase,
+    note: &InterruptNote,
+    out: Printer,
+) -> Result<CliExit, CliError> {
     let bar = Bar::new(out);
     let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
+    note.set(IMPORT_INTERRUPTED_NOTE);
     let importing = legacy::import_legacy(&session.engine, database, compile_bytecode, |progress| bar.show(progress));
-    let imported = interrupt::run_interruptible(IMPORT_INTERRUPTED_NOTE, importing).await;
+    let imported = importing.await.map_err(CliError::from);
     bar.clear();
     session.finish(imported.and_then(|report| print_legacy_import(&session, &report))).await
 }
@@ -263,6 +288,7 @@ async fn import_foreign(
     url: &str,
     domain: &Domain,
     skip_invalid: bool,
+    note: &InterruptNote,
     out: Printer,
 ) -> Result<CliExit, CliError> {
     let (bar, mut printed) = (Bar::new(out), Ok(()));
@@ -272,7 +298,7 @@ async fn import_foreign(
         }
     };
     let reading = foreign::read_server(url, domain, SystemHost.now(), print_invalid, |progress| bar.show(progress));
-    let found = interrupt::run_interruptible("nothing was imported", reading).await;
+    let found = reading.await;
     bar.clear();
     printed?;
     let ForeignSource { source, collections, invalid } = found?;
@@ -283,7 +309,7 @@ async fn import_foreign(
         return Err(Error::new(ErrorCode::INVALID, message).into());
     }
     let print = |session: &Session, report: &ImportReport| print_foreign_import(session, report, &collections, invalid);
-    import_from(global, source, &catalog()?, out, print).await
+    import_from(global, source, &catalog()?, note, out, print).await
 }
 
 fn print_invalid(out: Printer, invalid: &InvalidDocument) -> Result<(), CliError> {
@@ -329,6 +355,7 @@ pub(super) async fn import_from<S: ImportSource>(
     global: &GlobalArgs,
     mut source: S,
     catalog: &Catalog,
+    note: &InterruptNote,
     out: Printer,
     print: impl FnOnce(&Session, &ImportReport) -> Result<CliExit, CliError>,
 ) -> Result<CliExit, CliError> {
@@ -336,8 +363,9 @@ pub(super) async fn import_from<S: ImportSource>(
     // The export is checked before the store is opened, so a file that is not an export creates no store.
     let checked = check(&mut source, catalog, |progress| bar.show(progress))?;
     let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
+    note.set(IMPORT_INTERRUPTED_NOTE);
     let importing = transfer::import(&session.engine, &mut source, &checked, |progress| bar.show(progress));
-    let imported = interrupt::run_interruptible(IMPORT_INTERRUPTED_NOTE, importing).await;
+    let imported = importing.await.map_err(CliError::from);
     bar.clear();
     session.finish(imported.and_then(|report| print(&session, &report))).await
 }

@@ -11,7 +11,7 @@ use runstate::error_code::ErrorCode;
 use runstate::open::{self, MissingStore, OpenedStore, StoreUrl};
 use runstate::operation::EntityQueries as _;
 use runstate::store::file::check::{ProgressObserver, disk_usage_on, plan_repair_on, repair_on, verify_on};
-use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
+use runstate::store::file::{CompactionResult, FileStore, FileStoreOptions, NativeFs};
 use runstate::store::{Finding, Severity, VerifyReport};
 use serde_json::json;
 
@@ -19,6 +19,7 @@ use super::executions::ACTIVE;
 use crate::args::GlobalArgs;
 use crate::error::CliError;
 use crate::exit::CliExit;
+use crate::interrupt::InterruptNote;
 use crate::keys::keys_from_environment;
 use crate::printer::Printer;
 use crate::progress::Bar;
@@ -52,6 +53,7 @@ impl FileStoreLocation {
 /// Checks the whole store: on a file store first every file, then on every store its documents, indexes and executions.
 /// `artifacts`: also the bytes of artifacts, in this storage; an empty text: in that of the environment.
 pub async fn verify_store(global: &GlobalArgs, artifacts: Option<String>, out: Printer) -> Result<CliExit, CliError> {
+    InterruptNote::watch(out, "nothing was changed, and the rest was not checked; repeat the command");
     let url = resolve_store_url(global)?;
     let bar = Arc::new(Bar::new(out));
     let checked = check(&url, artifacts, &bar).await;
@@ -164,6 +166,8 @@ fn document_damage(url: &str, first: &Finding) -> Error {
 
 /// Repairs a file store from its undamaged part.
 pub async fn repair_store(global: &GlobalArgs, dry: bool, out: Printer) -> Result<CliExit, CliError> {
+    let repairing = "the damaged files are kept, in the store or in its folder `damaged`; repeat the command";
+    InterruptNote::watch(out, if dry { "nothing was changed; repeat the command" } else { repairing });
     let folder = FileStoreLocation::from_args(global, "repair")?;
     let catalog = catalog()?;
     let bar = Arc::new(Bar::new(out));
@@ -239,18 +243,11 @@ async fn unrecoverable_executions(engine: Engine) -> Result<Vec<(String, String)
 
 /// Writes a snapshot and removes the files that it replaces.
 pub async fn compact_store(global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
+    InterruptNote::watch(out, "no data is lost, but the snapshot may be missing; repeat the command");
     let folder = FileStoreLocation::from_args(global, "compact")?;
     let fs = folder.fs();
-    let options =
-        FileStoreOptions { single_process: folder.single_process, must_exist: true, ..FileStoreOptions::default() };
-    let opened = FileStore::open(&folder.directory, options).await;
-    let named = |error: runstate::store::StoreError| explain_open_error(global, &folder.url, error.into());
-    let store = opened.map_err(named)?;
-    let catalog = catalog()?;
-    // The snapshot then has the indexes of every collection that this program knows.
-    runstate::store::StoreAdmin::migrate(&store, &catalog).await.map_err(Error::from)?;
     let before = disk_usage_on(&fs).await.map_err(Error::from)?;
-    let compacted = store.compact().await.map_err(Error::from)?;
+    let compacted = compact(&folder).await.map_err(|error| explain_open_error(global, &folder.url, error))?;
     let after = disk_usage_on(&fs).await.map_err(Error::from)?;
     if out.is_json() {
         out.value(&json!({
@@ -268,6 +265,28 @@ pub async fn compact_store(global: &GlobalArgs, out: Printer) -> Result<CliExit,
         ))?;
     }
     Ok(CliExit::Done)
+}
+
+/// Writes a snapshot of a file store; a store of another kind needs none.
+pub async fn snapshot_file_store(global: &GlobalArgs, out: Printer) -> Result<(), CliError> {
+    if !matches!(StoreUrl::parse(&resolve_store_url(global)?)?, StoreUrl::File { .. }) {
+        return Ok(());
+    }
+    if let Err(error) = compact(&FileStoreLocation::from_args(global, "compact")?).await {
+        // What was written is complete without it.
+        let retry = command_line(global.store.as_deref(), "compact");
+        out.remark(&format!("its snapshot cannot be written: {}. To write it: {retry}", error.message));
+    }
+    Ok(())
+}
+
+async fn compact(folder: &FileStoreLocation) -> Result<CompactionResult, Error> {
+    let options =
+        FileStoreOptions { single_process: folder.single_process, must_exist: true, ..FileStoreOptions::default() };
+    let store = FileStore::open(&folder.directory, options).await?;
+    // The snapshot then has the indexes of every collection that this program knows.
+    runstate::store::StoreAdmin::migrate(&store, &catalog()?).await?;
+    Ok(store.compact().await?)
 }
 
 fn watch(bar: &Arc<Bar>) -> Arc<dyn ProgressObserver> {

@@ -150,7 +150,7 @@ impl Session {
     fn waiting_hint(&self, id: &str, progress: &ExecutionProgress) -> String {
         if let Some(call) = open_question(progress) {
             let next = self.next_step(|| format!("{}{}", self.resume_hint(id), self.answer_hint(id, call)));
-            return format!("{id} waits for an answer. {next}");
+            return format!("{id} waits for an answer{}. {next}", open_questions(progress));
         }
         let calls = || progress.calls.iter();
         if let Some(refusal) = calls().find_map(|call| call.refusal.as_ref()) {
@@ -177,6 +177,14 @@ impl Session {
         // Without the call, a second person would answer the next question.
         let flags = format!(" --call {} {}", shell_quote(&call.id), prompt::answer_flag(call));
         format!("\n  or answer it with: {}", self.invocation("answer", id, &flags))
+    }
+}
+
+/// Says how many questions are open, if that is not one.
+fn open_questions(progress: &ExecutionProgress) -> String {
+    match progress.calls.iter().filter(|call| call.kind == COGNITIVE).count() {
+        0 | 1 => String::new(),
+        questions => format!(" to the first of {questions} questions that are open"),
     }
 }
 

@@ -1,8 +1,6 @@
 //! Arguments of operations: declared from the schema of the parameters, and read as JSON. Whether a value is valid is
 //! decided by the operation, so that the message is the same everywhere.
 
-use std::path::Path;
-
 use clap::builder::PossibleValue;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches};
@@ -10,9 +8,8 @@ use runstate::operation::ParameterDeclaration;
 use serde_json::{Number, Value as Json};
 
 use super::schema::{ValueKind, ValueSchema, split_words};
-use crate::commands::parse_json;
+use crate::commands::read_json;
 use crate::error::{CliError, usage};
-use crate::input;
 use crate::time_format::parse_time;
 
 /// The flags of every command, which no parameter can have.
@@ -126,11 +123,7 @@ fn read_value(parameter: &ParameterDeclaration, kind: ValueKind, text: &str) -> 
             let at = parse_time(text).map_err(|reason| usage(format!("{}: {reason}", flag())))?;
             at.as_millis().into()
         }
-        ValueKind::List | ValueKind::Object | ValueKind::Any => match text.strip_prefix('@') {
-            Some(file) => parse_json(&flag(), &input::read_answer(Path::new(file))?)?,
-            None if text == "-" => parse_json(&flag(), &input::read_answer(Path::new("-"))?)?,
-            None => parse_json(&flag(), text)?,
-        },
+        ValueKind::List | ValueKind::Object | ValueKind::Any => read_json(&flag(), text)?,
     })
 }
 

@@ -30,7 +30,7 @@ const INTERRUPTED_NOTE: &str = "what was deleted stays deleted; repeat the comma
 const MAX_TARGETS_SHOWN: usize = 5;
 
 /// How many rows a terminal shows without `--limit`.
-const DEFAULT_ROWS: usize = 50;
+pub(super) const DEFAULT_ROWS: usize = 50;
 
 /// Rows per page.
 const PAGE_ROWS: usize = 500;
@@ -205,11 +205,23 @@ impl OperationCommand {
             out.remark("none");
             return Ok(CliExit::Done);
         }
+        let form = form(session);
+        let rows = match &mut result {
+            Json::Array(rows) if form.room.is_some() && rows.len() > DEFAULT_ROWS => {
+                let all = rows.len();
+                rows.truncate(DEFAULT_ROWS);
+                Some(all)
+            }
+            _ => None,
+        };
         let lines = match self.face.text {
             Some(text) => text(&result),
-            None => lines(&result, schema, self.face.columns, form(session)),
+            None => lines(&result, schema, self.face.columns, form),
         };
         out.styled_lines(&lines)?;
+        if let Some(all) = rows {
+            out.remark(&format!("showing the first {DEFAULT_ROWS} of {all}; use --json, or a pipe, for all"));
+        }
         Ok(CliExit::Done)
     }
 

@@ -13,7 +13,8 @@ pub struct Face {
     operation: &'static str,
     /// Optional parameters that have no flag: they follow the subject.
     pub positional: &'static [&'static str],
-    /// The columns of tables: paths in a row, each with its heading if that is not its name.
+    /// The columns of tables: paths in a row, each with its heading if that is not its name. A `+` before a number: the
+    /// column is shown if a row has more than one.
     pub columns: &'static [&'static str],
     /// The line that is printed instead of the result. `{name}` is replaced by a property of the result, or by a
     /// parameter.
@@ -110,7 +111,7 @@ const FACES: &[Face] = &[
         .example("r1 r2 --yes"),
     Face { text: Some(frames_text), ..face("cvm.variables").positional(&["name"]).example("r1 total --full") },
     face("cvm.list")
-        .columns(&["id", "programName PROGRAM", "status", "started", "prompt QUESTION"])
+        .columns(&["id", "programName PROGRAM", "status", "started", "+openCalls OPEN", "prompt QUESTION"])
         .empty("no executions"),
     face("cvm.calls")
         .positional(&["execution"])
@@ -120,14 +121,17 @@ const FACES: &[Face] = &[
             "executionId EXECUTION",
             "step",
             "kind",
-            "requestedAt REQUESTED",
             "outcome",
+            "requestedAt REQUESTED",
+            "args ARGUMENTS",
+            "response/result ANSWER",
+            "error/name ERROR",
+            "error/message MESSAGE",
+            "refusal/name REFUSAL",
             "response/latencyMs LATENCY",
             "response/by BY",
             "claim/owner WORKER",
             "claim/until LEASE",
-            "error/name ERROR",
-            "refusal/name REFUSAL",
             "key",
             "prompt QUESTION",
         ])

@@ -103,8 +103,17 @@ pub fn table(rows: &[Json], schema: ValueSchema<'_>, columns: &[&str], form: For
     };
     let at = |row: &Json, path: &str| row.pointer(&format!("/{path}")).cloned().unwrap_or_default();
     let is_empty = |value: &Json| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+    let is_shown = |column: &&str| match column.strip_prefix('+') {
+        Some(column) => {
+            let path = column.split(' ').next().unwrap_or_default();
+            rows.iter().any(|row| at(row, path).as_u64().is_some_and(|number| number > 1))
+        }
+        None => true,
+    };
     let chosen: Vec<(&str, ValueKind, String)> = chosen
         .into_iter()
+        .filter(is_shown)
+        .map(|column| column.strip_prefix('+').unwrap_or(column))
         .map(|column| match column.split_once(' ') {
             Some((path, heading)) => (path, heading.to_owned()),
             None => (column, split_words(column, ' ').trim().to_uppercase()),

@@ -213,7 +213,7 @@ pub struct LoadParameters {
     compiler: Option<String>,
     /// Its purpose; by default the current one is kept.
     description: Option<String>,
-    /// Tags to find it by; by default the current ones are kept.
+    /// Tags to find it by; by default the current ones are kept. An empty tag is none, so a list of it clears them.
     tags: Option<Vec<String>>,
     /// The id of a program that is new under its name; by default a new id.
     id: Option<String>,
@@ -266,6 +266,12 @@ impl Load {
             }
         }
         Ok(())
+    }
+
+    /// The requested tags, without empty ones.
+    fn tags(&self) -> Option<Vec<String>> {
+        let tags = self.tags.as_ref()?;
+        Some(tags.iter().filter(|tag| !tag.is_empty()).cloned().collect())
     }
 
     /// The id requested for a new program.
@@ -323,7 +329,7 @@ impl Command for Load {
                 metadata,
                 created: ctx.now,
                 modified: ctx.now,
-                tags: self.tags.clone().unwrap_or_default(),
+                tags: self.tags().unwrap_or_default(),
                 program_version: 1,
                 removing: false,
                 collect_at: None,
@@ -345,7 +351,7 @@ impl Command for Load {
         let mut after = Program {
             name: self.name.clone(),
             description: self.description.clone().or(before.description.clone()),
-            tags: self.tags.clone().unwrap_or(before.tags.clone()),
+            tags: self.tags().unwrap_or(before.tags.clone()),
             removing: false,
             collect_at: None,
             ..before.clone()

@@ -29,6 +29,21 @@ fn invalid_json_input_is_shown_with_its_position() {
 }
 
 #[test]
+fn json_is_read_from_a_file_or_standard_input() {
+    let scene = CliFixture::with("echo", "function main(input) { return [input, CC('?')]; }");
+    scene.file("in.json", "{\"a\": 1}\n");
+    scene.run(&["start", "echo", "--id", "f", "--input", "@in.json"]).expect_exit(3);
+    scene.run_with(&["start", "echo", "--id", "s", "--input", "-"], "[2]").expect_exit(3);
+    scene.run(&["answer", "f", "--json-value", "@in.json"]).expect_exit(0);
+    scene.run_with(&["answer", "s", "--json-value", "-"], "{}\n").expect_exit(0);
+    assert_eq!(scene.show("f")["result"], serde_json::json!([{ "a": 1 }, { "a": 1 }]));
+    assert_eq!(scene.show("s")["result"], serde_json::json!([[2], {}]));
+    scene.run(&["start", "echo", "--input", "@none.json"]).expect_exit(2).expect_stderr(&["none.json cannot be read"]);
+    scene.file("bad.json", "{a");
+    scene.run(&["start", "echo", "--input", "@bad.json"]).expect_exit(2).expect_stderr(&["--input is not JSON"]);
+}
+
+#[test]
 fn an_invalid_answers_file_is_refused_before_the_run_starts() {
     let scene = CliFixture::new();
     scene.file("greet.ts", GREET);

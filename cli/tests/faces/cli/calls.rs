@@ -56,6 +56,38 @@ fn an_ambiguous_answer_lists_every_open_call() {
 }
 
 #[test]
+fn open_questions_are_counted_and_calls_show_arguments_and_answers() {
+    let scene = waiting_calls();
+    scene.run(&["resume", "m"]).expect_exit(3).expect_stderr(&["to the first of 2 questions that are open"]);
+    let list = scene.run(&["list"]).expect_exit(0).out;
+    assert!(list.contains("  OPEN  QUESTION\n") && list.contains("   2  Ready?\n"), "{list}");
+    let [first, _] = open_call_ids(&scene).try_into().unwrap();
+    let answered = scene.run(&["answer", "m", "--call", &first, "--text", "yes"]).expect_exit(3);
+    answered.expect_stderr(&["? Ready?\n> yes\n"]);
+    assert!(!scene.run(&["list"]).expect_exit(0).out.contains("OPEN"), "one question is shown");
+    scene.run(&["answer", "m", "--json-value", r#"{"n": 3}"#]).expect_exit(3);
+    let calls = scene.run(&["calls", "m"]).expect_exit(0).out;
+    assert!(calls.contains(" ANSWER ") && calls.contains(" yes ") && calls.contains("{\"n\":3}"), "{calls}");
+}
+
+#[test]
+fn many_open_calls_are_not_all_listed() {
+    let source = "async function main() { await Promise.all(Array.from({ length: 60 }, (_, n) => ask(n))); } \
+                  async function ask(n) { return await CC(`question ${n}?`); }";
+    let scene = CliFixture::with("many", source);
+    scene.run(&["start", "many", "--id", "m"]).expect_exit(3);
+    if scene.show("m")["calls"].as_array().unwrap().len() < 60 {
+        panic!("{}", scene.show("m")["calls"]);
+    }
+    let shown = scene.run(&["show", "m"]).expect_exit(0);
+    assert_eq!(shown.out.matches("\n? question ").count(), 20);
+    shown.expect_stderr(&["40 more calls are open; to see them: runstate calls m --open"]);
+    let refused = scene.run(&["answer", "m", "--text", "x"]).expect_exit(5);
+    assert_eq!(refused.err.matches("runstate answer m --call ").count(), 20);
+    refused.expect_stderr(&["and 40 more; to see them: runstate calls m --open"]);
+}
+
+#[test]
 fn an_answer_by_key_may_come_before_its_question() {
     let scene = waiting_calls();
     let early = scene.run(&["answer", "m", "--key", "verdict", "--text", "fine", "--by", "ada"]).expect_exit(3);

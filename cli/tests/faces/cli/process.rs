@@ -70,3 +70,27 @@ fn hostile_programs_stay_within_their_memory_on_files() {
 fn hostile_programs_stay_within_their_memory_in_memory() {
     run_hostile_programs("memory:");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ctrl_c_during_an_import_says_what_was_written() {
+    let scene = CliFixture::new();
+    // The rest of the export never arrives.
+    let running = scene.spawn_running(&["import", "-"], Stdio::piped());
+    wait_for_handler(running.pid());
+    send(Signal::INT, running.pid());
+    let output = running.wait().expect_exit(130);
+    output.expect_stderr(&["interrupted; nothing was written; repeat the import"]);
+    assert!(!scene.path().join("store").exists());
+}
+
+/// Waits until the process handles ctrl-c.
+#[cfg(target_os = "linux")]
+fn wait_for_handler(pid: u32) {
+    wait_until("it handles ctrl-c", || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default().trim().to_owned();
+        // Bit 1 is signal 2.
+        u64::from_str_radix(&caught, 16).is_ok_and(|caught| caught & 2 != 0)
+    });
+}

@@ -109,6 +109,19 @@ fn a_source_is_copied_to_pipes_and_escaped_on_terminals() {
 }
 
 #[test]
+fn an_empty_tag_clears_the_tags() {
+    let scene = two_programs();
+    let tags = |args: &[&str]| {
+        scene.run(&[&["load", "sum.ts"], args].concat()).expect_exit(0);
+        let programs = scene.run(&["programs", "--json"]).values();
+        programs.into_iter().find(|program| program["name"] == "sum").unwrap()["tags"].clone()
+    };
+    assert_eq!(tags(&["--tag", "daily", "--tag", "a"]), json!(["daily", "a"]));
+    assert_eq!(tags(&[]), json!(["daily", "a"]), "they are kept");
+    assert_eq!(tags(&["--tag", ""]), json!([]));
+}
+
+#[test]
 fn the_versions_of_a_program_are_its_history() {
     let scene = two_programs();
     let output = scene.run(&["program", "history", "sum"]).expect_exit(0);

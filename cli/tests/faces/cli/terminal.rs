@@ -243,7 +243,7 @@ fn all_that_is_listed_fits_the_terminal() {
     for args in
         ["programs", "calls", "calls logged", "program history ask", "program show ask --bytecode", "logs logged"]
     {
-        for columns in [72, 100] {
+        for columns in [60, 72, 100] {
             let Some(output) = run_at_width(columns, &scene, args) else { return };
             let shown = uncolored(&output.expect_exit(0).out).replace('\r', "");
             let wide: Vec<&str> = shown.lines().filter(|line| line.chars().count() > columns as usize).collect();

@@ -511,3 +511,14 @@ fn one_exported_execution_continues_in_another_store() {
         "complete"
     );
 }
+
+#[test]
+fn an_import_ends_with_a_snapshot() {
+    let scene = CliFixture::greeting("g");
+    scene.run(&["export", "all.jsonl"]).expect_exit(0);
+    scene.run(&["import", "all.jsonl", "--store", "file:new"]).expect_exit(0);
+    let verified = scene.run(&["verify", "--json", "--store", "file:new"]).expect_exit(0).json();
+    let report = &verified["report"];
+    assert!(report["snapshot"].as_u64().is_some_and(|snapshot| snapshot > 0), "{report}");
+    assert_eq!(report["commits"], 0, "{report}");
+}
