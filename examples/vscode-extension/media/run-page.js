@@ -33,9 +33,10 @@ function call(item) {
   else if (!waits) body.append(element("p", "answer", item.outcome.replace("_", " ")));
   const line = details.filter(Boolean).join(" · ");
   if (line) body.append(element("p", "quiet", line));
-  if (item.open) {
-    const button = element("button", "", "Answer…");
-    button.addEventListener("click", () => vscode.postMessage({ type: "answer", call: item.id }));
+  if (item.action === "review") body.append(element("p", "quiet", "waits for your consent"));
+  if (item.action !== null) {
+    const button = element("button", "", item.action === "review" ? "Review…" : "Answer…");
+    button.addEventListener("click", () => vscode.postMessage({ type: item.action, call: item.id }));
     body.append(button);
   } else if (waits) {
     body.append(element("p", "quiet", "waiting"));

@@ -53,7 +53,7 @@ export class Commands {
     this.#register("answerInEditor", (node) => this.#answerInEditor(callOf(node)));
     this.#register("sendAnswer", () => answering.sendActive());
     this.#register("askAgent", () => agents.ask());
-    this.#register("reviewEdit", (node) => agents.reviewEdit(callOf(node) ?? ""));
+    this.#register("reviewEdit", (node) => agents.reviewEdit(callOf(node)));
     this.#register("pause", this.#onExecution("Pause", ["running", "waiting_cc"], (run) => run.pause()));
     this.#register("resume", this.#onExecution("Resume", ["paused"], (run) => run.unpause()));
     this.#register("retry", this.#onExecution("Retry", ["error"], (run) => run.retry()));

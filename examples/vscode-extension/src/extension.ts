@@ -3,6 +3,7 @@
 import type { Session } from "runstate";
 
 import { Agents } from "./agent/agents.ts";
+import { waitsForConsent } from "./agent/tool-kind.ts";
 import { AnswerDiagnostics } from "./answer-diagnostics.ts";
 import { Answering } from "./answering.ts";
 import { Commands } from "./commands.ts";
@@ -96,7 +97,7 @@ export function startExtension(editor: Editor, host: Host, timing?: SessionTimin
   new SessionCommands(editor, store, sessions);
   new LanguageHelp(editor, store);
   new AnswerDiagnostics(editor, store);
-  new RunPages(editor, store, answering);
+  new RunPages(editor, store, answering, (call) => agents.reviewEdit(call));
   const executions = new ExecutionsLevel(new CallsLevel(Date.now), Date.now, (id) => agents.noteOf(id));
   const isMine = (session: Session) => sessions.epochOf(session) !== undefined;
   const levels = [new SessionsLevel(new TasksLevel(executions, Date.now), isMine, Date.now), executions];
@@ -121,6 +122,10 @@ function showCount(editor: Editor, store: Store): void {
   const open = store.snapshot.calls.filter(({ kind }) => kind === "cc").length;
   if (store.failure !== undefined) return editor.status("$(warning) Runstate", `Runstate: ${store.failure}`, "runstate.showLog");
   const more = store.snapshot.hasMoreCalls ? " or more" : "";
-  const text = open === 0 ? "$(comment)" : `$(comment-unresolved) ${open}${more && "+"}`;
-  editor.status(text, open === 0 ? "Runstate: no open questions" : `Runstate: ${count(open, "open question")}${more}`, "runstate.answer");
+  const questions = open === 0 ? "$(comment)" : `$(comment-unresolved) ${open}${more && "+"}`;
+  const about = open === 0 ? "no open questions" : `${count(open, "open question")}${more}`;
+  const consents = store.snapshot.calls.filter(({ kind }) => waitsForConsent(kind)).length;
+  if (consents === 0) return editor.status(questions, `Runstate: ${about}`, "runstate.answer");
+  const tooltip = `Runstate: ${about}, ${count(consents, "edit")} waiting for your consent`;
+  editor.status(`${questions} $(edit) ${consents}`, tooltip, open === 0 ? "runstate.reviewEdit" : "runstate.answer");
 }

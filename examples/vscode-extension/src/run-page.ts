@@ -2,7 +2,7 @@
 
 import type { CallView, FrameView, Json, ProgramError, Runstate, Status } from "runstate";
 
-import { toolOf } from "./agent/tool-kind.ts";
+import { toolOf, waitsForConsent } from "./agent/tool-kind.ts";
 import { isAnswerable } from "./answer-form.ts";
 import type { Answering } from "./answering.ts";
 import type { Editor, Page, PageSource } from "./editor.ts";
@@ -55,8 +55,8 @@ interface PageCall {
   answer: string | null;
   by: string | null;
   latencyMs: number | null;
-  /** Whether the page offers to answer it. */
-  open: boolean;
+  /** What the page offers the person to do with the call. */
+  action: "answer" | "review" | null;
 }
 
 /** Reads what the page draws. */
@@ -90,8 +90,9 @@ function toPageCall(call: CallView, mayAnswer: boolean): PageCall {
   const answer = outcome === "failed" ? (error?.message ?? null) : formatAnswer(result);
   const tool = toolOf(kind) ?? kind;
   const text = prompt || (args === null ? tool : `${tool} ${JSON.stringify(args)}`);
-  const open = outcome === null && mayAnswer && isAnswerable(call);
-  return { id, step: call.step ?? 0, kind: tool, text, requestedAt, outcome, answer, by, latencyMs, open };
+  const offered = waitsForConsent(kind) ? "review" : isAnswerable(call) ? "answer" : null;
+  const action = outcome === null && mayAnswer ? offered : null;
+  return { id, step: call.step ?? 0, kind: tool, text, requestedAt, outcome, answer, by, latencyMs, action };
 }
 
 function formatAnswer(result: Json | undefined): string | null {
@@ -120,6 +121,7 @@ export class RunPages implements PageSource {
     private readonly editor: Editor,
     private readonly store: Store,
     private readonly answering: Answering,
+    private readonly reviewEdit: (call: string) => void,
   ) {
     editor.pages(RUN_PAGE, this);
   }
@@ -149,7 +151,9 @@ export class RunPages implements PageSource {
     const { type, call, from, to } = message as { type?: unknown; call?: unknown; from?: unknown; to?: unknown };
     if (type === "ready") return this.#draw(id, page);
     if (type === "compare" && isMoment(from) && isMoment(to)) return this.#compare(id, from, to, page);
-    if (type !== "answer" || typeof call !== "string" || !this.editor.isTrusted) return;
+    if (typeof call !== "string" || !this.editor.isTrusted) return;
+    if (type === "review") return this.reviewEdit(call);
+    if (type !== "answer") return;
     await this.answering.answer(call).catch((error: unknown) => this.editor.fail(messageOf(error)));
   }
 

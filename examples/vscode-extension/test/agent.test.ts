@@ -7,6 +7,7 @@ import { open } from "runstate";
 
 import { EDIT, FINISH, answerStep, ask, calls, ended, scene, steps } from "./agent-scene.ts";
 import { type FakeEditor, FakeWindow, waitUntil } from "./fake-editor.ts";
+import { readRunPage } from "../src/run-page.ts";
 import { FakeWorkspace } from "./fake-workspace.ts";
 
 test("a model reads, searches, edits and summarizes", async (t) => {
@@ -126,13 +127,51 @@ test("a dismissed question about an edit stays open and is asked again", async (
   const row = async () => (await window.nodes())[0]?.children[0];
   await waitUntil(async () => (await row())?.row.context === "call edit");
   assert.equal((await row())?.row.label, "applyEdit");
-  assert.equal((await row())?.row.description, "src/a.ts");
+  assert.equal((await row())?.row.description, "src/a.ts · waits for your consent");
+  assert.equal(window.editor.statusText, "$(comment) $(edit) 1");
+  const rs = await window.store.open();
+  assert.equal((await readRunPage(rs, id, true)).calls.at(-1)?.action, "review");
   window.editor.onOffer = () => "Apply";
   await window.run("reviewEdit", await row());
   await ended(window, id);
   assert.equal(await read("src/a.ts"), "const a = 2;\n");
   await window.run("reviewEdit", "another");
   assert.match(window.editor.messages.at(-1) ?? "", /does not ask about that edit/);
+  await waitUntil(() => window.editor.statusText === "$(comment)");
+});
+
+test("an edit whose question windows that close interrupt waits for the person", async (t) => {
+  const { window: open, read } = await scene(t);
+  let id = "";
+  for (let reload = 0; reload < 4; reload += 1) {
+    await using window = open((editor) => {
+      editor.models.offer("Fake", steps(EDIT));
+      editor.onOffer = () => Promise.reject(Object.assign(new Error("Canceled"), { name: "Canceled" }));
+    });
+    if (id === "") id = await ask(window, "Fake");
+    await waitUntil(() => window.editor.logged.some((line) => line.includes("interrupted")));
+    const [call] = (await calls(window, id)).filter(({ kind }) => kind !== "cc");
+    assert.deepEqual([call?.outcome, call?.response], [null, null]);
+  }
+  await using last = open((editor) => {
+    editor.models.offer("Fake", steps(FINISH));
+    editor.onOffer = () => "Apply";
+  });
+  assert.equal((await ended(last, id)).status, "complete");
+  assert.equal(await read("src/a.ts"), "const a = 2;\n");
+});
+
+test("an interrupted tool is tried again, however often", async (t) => {
+  const { window: open } = await scene(t);
+  let reads = 0;
+  await using window = open((editor) => {
+    editor.models.offer("Fake", steps({ tool: "readFile", path: "b.md" }, FINISH));
+    const { workspace } = editor;
+    const read = workspace.read.bind(workspace);
+    workspace.read = (path) => (++reads < 4 ? Promise.reject(Object.assign(new Error("Canceled"), { name: "Canceled" })) : read(path));
+  });
+  const { output } = await ended(window, await ask(window, "Fake"));
+  assert.match(output[0] ?? "", /^1\. readFile b\.md → \d+ lines$/);
 });
 
 test("an edit of a window that died before its answer is applied once", async (t) => {

@@ -131,7 +131,7 @@ test("the page shows calls, output, variables and the line that waits", async ()
   await waitUntil(() => page.data() !== undefined);
   const data = page.data();
   assert.deepEqual(data?.output, ["hi"]);
-  assert.deepEqual(data?.calls.map(({ text, open }) => [text, open]), [["Continue?", true]]);
+  assert.deepEqual(data?.calls.map(({ text, action }) => [text, action]), [["Continue?", "answer"]]);
   assert.deepEqual(data?.lines, [{ line: 1, text: "Continue?", kind: "waiting" }]);
   assert.ok(data?.frames.some(({ variables }) => variables.some(({ name }) => name === "a")));
   window.editor.onPick = () => "yes";

@@ -6,7 +6,7 @@ import type { CallView, Json, Task } from "runstate";
 
 import type { Answering } from "../answering.ts";
 import type { Choice, Editor, LanguageModel } from "../editor.ts";
-import { codeOf, messageOf } from "../errors.ts";
+import { codeOf, isInterruption, messageOf } from "../errors.ts";
 import { RUN_PAGE } from "../run-page.ts";
 import type { WindowSessions } from "../sessions/window-sessions.ts";
 import type { Store } from "../store.ts";
@@ -36,9 +36,9 @@ const LEASE_MS = 20_000;
  * left to the next window. */
 const GRACE_MS = 500;
 
-/** Claims that end with their window count as attempts too, and an edit may wait for the person through many
+/** Claims that end with their window count as attempts too, and an edit may wait for the person through any number of
  * windows. */
-const BACKOFF = { attempts: 50, initialMs: 1000, longestMs: 10_000 };
+const BACKOFF = { attempts: 1_000_000, initialMs: 1000, longestMs: 10_000 };
 
 /** After how many attempts an error is the answer. */
 const TRIES = 3;
@@ -101,8 +101,8 @@ export class Agents {
     if (items[0] !== undefined) await this.answering.answer(items[0].id);
   }
 
-  /** Asks again about an edit. */
-  reviewEdit(call: string): void {
+  /** Asks again about an edit; without a call, about the first one that waits. */
+  reviewEdit(call?: string): void {
     this.#edits.review(call);
   }
 
@@ -185,7 +185,7 @@ export class Agents {
 }
 
 /** A handler that answers with the reason if the tool refuses. Other errors are retried by the engine, and are the
- * answer if they persist. */
+ * answer if they persist. An interruption never is one. */
 function answers(tool: (args: ToolArguments, task: Task) => Promise<Json>) {
   return async (args: Json, task: Task): Promise<Json> => {
     try {
@@ -194,7 +194,7 @@ function answers(tool: (args: ToolArguments, task: Task) => Promise<Json>) {
       return await tool(args, task);
     } catch (error) {
       if (error instanceof ToolRefusal) return { error: error.message };
-      if (task.signal.aborted || task.attempt < TRIES) throw error;
+      if (task.signal.aborted || isInterruption(error) || task.attempt < TRIES) throw error;
       return { error: messageOf(error) };
     }
   };

@@ -59,14 +59,15 @@ export class EditTool {
     return isWritten ? { applied: true } : conflict(edit);
   }
 
-  /** Asks again about an edit, whose question the person had dismissed. */
-  review(call: string): void {
-    const ask = this.#asking.get(call);
+  /** Asks again about an edit, whose question the person had dismissed; without a call, about the first one. */
+  review(call?: string): void {
+    const ask = call === undefined ? this.#asking.values().next().value : this.#asking.get(call);
     if (ask === undefined) this.editor.inform("This window does not ask about that edit. Another window does, or it was decided.");
     ask?.();
   }
 
-  /** Shows the edit until the person decides. A dismissed question stays open, and `review` asks it again. */
+  /** Shows the edit until the person decides. A dismissed question stays open, and `review` asks it again. So does one
+   * that could not be asked: no failure is a decision of the person. */
   async #ask(call: string, edit: Edit, exists: boolean, signal: AbortSignal): Promise<boolean> {
     const name = edit.path.split("/").at(-1) ?? edit.path;
     const shown = { scheme: EDIT_SCHEME, path: `/${call}/${name}` };
@@ -80,7 +81,8 @@ export class EditTool {
           const answer = await this.editor.offer(`An agent wants to ${exists ? "edit" : "create"} ${edit.path}.`, [APPLY, REFUSE]);
           if (answer !== undefined) resolve(answer === APPLY);
         };
-        const start = () => void ask().catch(reject);
+        const log = (error: unknown) => this.editor.log("warn", `the question about ${edit.path} was interrupted: ${messageOf(error)}`);
+        const start = () => void ask().catch(log);
         this.#asking.set(call, start);
         start();
       });

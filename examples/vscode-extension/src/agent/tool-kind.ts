@@ -4,6 +4,11 @@
 /** The tool whose calls wait for the person. */
 export const EDIT_TOOL = "applyEdit";
 
+/** Whether an open call of this kind waits for the person's consent. */
+export function waitsForConsent(kind: string): boolean {
+  return toolOf(kind) === EDIT_TOOL;
+}
+
 export function kindOf(tool: string, workspace: string): string {
   return `${tool}@${workspace}`;
 }

@@ -2,7 +2,7 @@
 
 import type { CallView } from "runstate";
 
-import { EDIT_TOOL, toolOf } from "../agent/tool-kind.ts";
+import { toolOf, waitsForConsent } from "../agent/tool-kind.ts";
 import { isAnswerable } from "../answer-form.ts";
 import type { Row, TreeNode } from "../editor.ts";
 import { formatAge, oneLine } from "../format.ts";
@@ -28,11 +28,12 @@ export class CallNode implements TreeNode {
     const owner = (claim?.until ?? 0) > this.now ? claim?.owner : undefined;
     const left = deadline === null ? undefined : `${formatAge(deadline - this.now)} left`;
     const failure = error && `${error.by ?? "a worker"} failed: ${oneLine(error.message ?? "")}`;
-    const action = tool === EDIT_TOOL ? REVIEW : isAnswerable(this.call) ? ANSWER : undefined;
+    const consent = waitsForConsent(kind);
+    const action = consent ? REVIEW : isAnswerable(this.call) ? ANSWER : undefined;
     return {
       id: `call ${id}`,
       label: oneLine(prompt) || (tool ?? kind),
-      description: [path, owner && tool === undefined && `answered by ${owner}…`, failure, left].filter(Boolean).join(" · "),
+      description: [path, consent && "waits for your consent", owner && tool === undefined && `answered by ${owner}…`, failure, left].filter(Boolean).join(" · "),
       tooltip: `${prompt ?? tool ?? kind}\n\n${kind === "cc" ? "question" : (tool ?? kind)}, line ${line ?? "?"}`,
       icon: kind === "cc" ? "question" : kind === "timer" ? "watch" : "tools",
       context: "call",
