@@ -1,8 +1,9 @@
-// The links above the entry of a program: "Run", and "Resume" where an execution of it waits or is paused.
+// The links above the entry of a program: "Run", and "Resume" where an execution of it waits or is paused. The link
+// above an answer that is written in an editor: "Send".
 
 import type { ExecutionSummary, Status } from "runstate";
 
-import type { Answering } from "./answering.ts";
+import { ANSWER_SCHEME, type Answering } from "./answering.ts";
 import type { Editor, Lens, TextFile } from "./editor.ts";
 import { formatCoarseAge, oneLine } from "./format.ts";
 import { entryLine, isProgram, programName } from "./programs.ts";
@@ -38,6 +39,7 @@ export class Lenses {
   }
 
   #lenses(file: TextFile): Lens[] {
+    if (file.uri.startsWith(`${ANSWER_SCHEME}:`)) return [{ line: 1, title: "$(send) Send", command: "runstate.sendAnswer" }];
     if (!isProgram(file, this.editor.setting("programFiles"))) return [];
     const line = entryLine(file.text);
     const program = programName(file.name);

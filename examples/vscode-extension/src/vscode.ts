@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 
 import type { Choice, Editor, Lens, LensSource, Page, PageSource, Problem, Row, Settings } from "./editor.ts";
 import type { TextFile, TextInput, TextInputResult, TreeNode, TreeSource, VirtualFiles } from "./editor.ts";
+import { ANSWER_SCHEME } from "./answering.ts";
 import { startExtension } from "./extension.ts";
 import { messageOf } from "./errors.ts";
 import { runPageHtml } from "./run-page-html.ts";
@@ -293,7 +294,7 @@ class VsCodeEditor implements Editor {
       onDidChangeCodeLenses: changes.event,
       provideCodeLenses: (document) => source.lenses(toFile(document)).map(toLens),
     };
-    this.#keep(changes, vscode.languages.registerCodeLensProvider([{ language: "typescript" }, { language: "javascript" }], provider));
+    this.#keep(changes, vscode.languages.registerCodeLensProvider([{ language: "typescript" }, { language: "javascript" }, { scheme: ANSWER_SCHEME }], provider));
   }
 
   pages(kind: string, source: PageSource): void {

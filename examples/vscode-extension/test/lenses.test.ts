@@ -33,6 +33,13 @@ test("resume is offered above main while an execution of the program waits", asy
   assert.deepEqual(titles(window), ["2 $(play) Run"]);
 });
 
+test("an answer in an editor has a link that sends it", async () => {
+  await using window = new FakeWindow();
+  const answer = { ...file("a.json", "{}", "json"), uri: "runstate-answer:/call/a.json" };
+  const lenses = window.editor.lensSource?.lenses(answer);
+  assert.deepEqual(lenses, [{ line: 1, title: "$(send) Send", command: "runstate.sendAnswer" }]);
+});
+
 test("resume shows the page of the execution and asks its question", async () => {
   await using window = new FakeWindow();
   const id = await window.runProgram(ASK);
