@@ -36,6 +36,8 @@ export class Engine implements OperationCaller {
     readonly compile: CompileFunction | undefined,
     /** The current time, in milliseconds since 1970. */
     readonly now: () => number,
+    /** Logs a warning with its cause. */
+    readonly warn: (message: string, cause: unknown) => void,
   ) {}
 
   /** Calls an operation. Every failure is a `RunstateError`, or the reason of the signal. */

@@ -22,7 +22,8 @@ export interface OpenOptions extends Omit<Settings, "sliceInstructions" | "slice
    * executions of dead processes. `off`: you call `rs.due.run()`.
    */
   timers?: "auto" | "off";
-  /** Writes the log of the engine to the console, from this level on. Default: `warn`. */
+  /** Writes the log of the engine, and what handlers of workers throw, to the console, from this level on. Default:
+   * `warn`. */
   log?: "off" | "error" | "warn" | "info" | "debug";
   /**
    * In Node and by `runstate/full`: the keys of secret fields, `ID:BASE64,…`, the current one first; `hash:BASE64` is
@@ -95,7 +96,7 @@ export function encodeOpenOptions(url: string, options: OpenOptions): string {
 /** Creates the public handle of a store that the WebAssembly has opened. */
 export function createRunstate(host: Host, raw: RawRunstate, url: string, options: OpenOptions): Runstate {
   const now = host.now ?? Date.now;
-  const engine = new Engine(host.instance, raw, url, host.compile, now);
+  const engine = new Engine(host.instance, raw, url, host.compile, now, warnFrom(options.log));
   const driver = new Driver(new DueOperations(engine), url, now, options.timers ?? "auto");
   engine.onDueChange = () => driver.nudge();
   if (options.requestPersistence !== false) requestPersistence(url);
@@ -106,6 +107,12 @@ export function createRunstate(host: Host, raw: RawRunstate, url: string, option
 function requestPersistence(url: string): void {
   if (!url.startsWith("indexeddb:") || typeof document === "undefined") return;
   globalThis.navigator?.storage?.persist?.().catch(() => {});
+}
+
+/** Writes warnings of this package to the console, unless `level` is above them. */
+function warnFrom(level: OpenOptions["log"]): (message: string, cause: unknown) => void {
+  if (level === "off" || level === "error") return () => {};
+  return (message, cause) => console.warn(`runstate: ${message}`, cause);
 }
 
 function logToConsole(level: string, message: string): void {

@@ -123,7 +123,16 @@ export function startWorker<W, E>(
   signal?.throwIfAborted();
   // The driver does due work, once for all tabs of a page.
   const json = encodeParams(method, { owner, kinds, leaseMs, backoff, graceMs, runsDue: false });
-  const runRaw: RawHandler = (kind, work, handlerSignal) => encodeResult(() => run(handlers[kind] as never, kind, work as W, handlerSignal));
+  const runRaw: RawHandler = async (kind, work, handlerSignal) => {
+    try {
+      return encodeAnswer(await run(handlers[kind] as never, kind, work as W, handlerSignal));
+    } catch (thrown) {
+      // A handler chooses a `CallFailure`, and one that must stop may throw anything.
+      const isExpected = thrown instanceof CallFailure || handlerSignal.aborted;
+      if (!isExpected) engine.warn(`${method}: the handler of \`${kind}\` failed`, thrown);
+      throw encodeFailure(thrown);
+    }
+  };
   return createHandle(engine, engine.worker(items, json, runRaw, onEvent as (event: unknown) => void), signal);
 }
 
@@ -153,15 +162,6 @@ function createHandle(engine: Engine, serving: RawWorkerHandle, signal: AbortSig
   // A worker that ended by itself must not stay referenced by the signal.
   done.catch(() => {}).finally(() => signal?.removeEventListener("abort", stopOnAbort));
   return Object.assign(stop, { done, [Symbol.asyncDispose]: stop });
-}
-
-/** Runs a handler and encodes its answer for the engine. */
-async function encodeResult(run: () => unknown): Promise<string> {
-  try {
-    return encodeAnswer(await run());
-  } catch (thrown) {
-    throw encodeFailure(thrown);
-  }
 }
 
 /** Encodes the failure of a handler as JSON text. */

@@ -42,6 +42,25 @@ test("a failed handler is retried unless the failure is final", async (t) => {
   assert.deepEqual(events.filter((event) => event === "failed").length, 3);
 });
 
+test("what a handler throws is logged, unless it is chosen or the log is off", async (t) => {
+  const warn = t.mock.method(console, "warn", () => {});
+  const source = `function main() { try { return call("tool", {}) } catch (error) { return error.message } }`;
+  const backoff = { attempts: 2, initialMs: 1, longestMs: 2 };
+  for (const log of [undefined, "off"]) {
+    const { rs, run } = await startProgram(t, source, { rs: await openStore(t, "memory:", { log }) });
+    let attempts = 0;
+    const tool = () => {
+      attempts += 1;
+      throw attempts === 1 ? new RangeError("a slip") : new CallFailure("chosen");
+    };
+    const stop = rs.cvm.worker({ tool }, { backoff });
+    assert.equal(await run.result(), "chosen");
+    await stop();
+  }
+  const [logged, ...others] = warn.mock.calls.map(({ arguments: [message, error] }) => [message, error.name, error.message]);
+  assert.deepEqual([logged, others], [["runstate: cvm.worker: the handler of `tool` failed", "RangeError", "a slip"], []]);
+});
+
 test("a tool may return undefined, a question handler may not", async (t) => {
   const { rs, run } = await startProgram(t, `function main() { return [call("notify", {}), CC("well?")] }`);
   let asked = 0;
