@@ -19,6 +19,15 @@ const fsync = promisify(fs.fsync);
 /** Windows cannot open folders for syncing; the journal of NTFS orders names there. */
 const SYNCS_FOLDERS = platform !== "win32";
 
+/** Errors of Windows while a virus scanner or an indexer has a file open. They end within milliseconds. On other
+ * systems they are permanent, except the last one, which no call here causes. */
+const BUSY_CODES = new Set(["EPERM", "EACCES", "EBUSY"]);
+const MAY_BE_BUSY = platform === "win32";
+
+/** How long a call is tried again while a file is busy, and the longest pause in between, in milliseconds. */
+const BUSY_MS = 1000;
+const LONGEST_PAUSE_MS = 100;
+
 /** Errors of parent folders that belong to others or to special file systems. The store did not create them, so it
  * need not sync them. */
 const UNSYNCABLE_CODES = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP", "EOPNOTSUPP"]);
@@ -70,12 +79,12 @@ export interface OpenFile {
 
 /** The files of this process. */
 export const files: NodeFiles = {
-  async makeFolder(path) {
-    await makeFolders(path);
+  makeFolder(path) {
+    return retry(() => makeFolders(path));
   },
 
   create(path) {
-    return new DescriptorFile(openSync(path, "wx"), 0);
+    return new DescriptorFile(retrySync(() => openSync(path, "wx")), 0);
   },
 
   async syncFolder(path, andAbove) {
@@ -90,27 +99,27 @@ export const files: NodeFiles = {
   },
 
   link(from, to) {
-    linkSync(from, to);
+    retrySync(() => linkSync(from, to));
   },
 
-  async rename(from, to) {
-    await rename(from, to);
+  rename(from, to) {
+    return retry(() => rename(from, to));
   },
 
   list(path) {
-    return readdirSync(path);
+    return retrySync(() => readdirSync(path));
   },
 
   remove(path) {
-    unlinkSync(path);
+    retrySync(() => unlinkSync(path));
   },
 
   size(path) {
-    return statSync(path).size;
+    return retrySync(() => statSync(path).size);
   },
 
   open(path) {
-    const fd = openSync(path, "r");
+    const fd = retrySync(() => openSync(path, "r"));
     return new DescriptorFile(fd, fstatSync(fd).size);
   },
 
@@ -177,6 +186,44 @@ class DescriptorFile implements OpenFile {
       });
     });
   }
+}
+
+/** Repeats a call while a file is busy. */
+async function retry<T>(call: () => Promise<T>): Promise<T> {
+  for (const pauses = busyPauses(); ; ) {
+    try {
+      return await call();
+    } catch (error) {
+      await new Promise((resolve) => setTimeout(resolve, nextPause(pauses, error)));
+    }
+  }
+}
+
+/** Like {@link retry}. It blocks the thread, as the call itself does. */
+function retrySync<T>(call: () => T): T {
+  for (const pauses = busyPauses(); ; ) {
+    try {
+      return call();
+    } catch (error) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, nextPause(pauses, error));
+    }
+  }
+}
+
+/** The pauses between the attempts of a call, in milliseconds. */
+function* busyPauses(): Generator<number, void> {
+  for (let [pause, all] = [1, 0]; all + pause <= BUSY_MS; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    all += pause;
+    yield pause;
+  }
+}
+
+/** The pause before the next attempt. Throws the error if it is another one, or if the attempts are used up. */
+function nextPause(pauses: Generator<number, void>, error: unknown): number {
+  const isBusy = MAY_BE_BUSY && BUSY_CODES.has((error as NodeJS.ErrnoException).code ?? "");
+  const pause = isBusy ? pauses.next().value : undefined;
+  if (pause === undefined) throw error;
+  return pause;
 }
 
 /**
