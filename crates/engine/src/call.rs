@@ -161,7 +161,7 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         /// Committed changes after a position, in commit order, each at least once. If there are none it waits for one.
         ///
         /// Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
-        /// without a position), `invalid` (it is not a position).
+        /// without a position), `invalid` (it is not a position), `not_found` (a collection is not declared).
         "store.changes", Query, ChangesParameters => StoreChanges, store_changes
     ),
     engine_operation!(
@@ -223,7 +223,7 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         /// waits for one.
         ///
         /// Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
-        /// without a position), `invalid` (it is not a position).
+        /// without a position), `invalid` (it is not a position), `not_found` (a collection is not declared).
         "documents.changes", Query, DocumentChangesParameters => DocumentChanges,
         async |engine, parameters, _| operations::changes(engine, parameters).await
     ),
@@ -234,7 +234,7 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
 struct ChangesParameters {
     /// Only changes after this position; by default changes from now on.
     from: Option<String>,
-    /// Only changes of these collections.
+    /// Only changes of these collections: of your own, or `domain.collection`.
     collections: Option<Vec<String>>,
     /// Only changes of these documents and of documents that refer to them.
     subjects: Option<Vec<String>>,
@@ -278,6 +278,7 @@ async fn store_changes(
 ) -> Result<StoreChanges, Error> {
     let ChangesParameters { from, collections, subjects, limit, wait } = parameters;
     let from = from.map(Position);
+    let collections = engine.readable_collections(collections).await?;
     let changes = engine.changes(from, &ChangeFilter { collections, subjects, limit }, wait).await?;
     let events = changes.events.into_iter().map(|EngineChange { event, document }| StoreChange {
         document,

@@ -34,8 +34,8 @@ export interface Snapshot {
   damaged: string[];
 }
 
-/** The collections whose changes are followed. */
-const FOLLOWED = ["cvm.executions", "cvm.cc_history", "cvm.outputs", "orchestration.sessions", "orchestration.tasks", WINDOWS];
+/** The collections whose changes are followed, and {@link WINDOWS} as soon as it is declared. */
+const FOLLOWED = ["cvm.executions", "cvm.cc_history", "cvm.outputs", "orchestration.sessions", "orchestration.tasks"];
 
 /** Those that views do not list. */
 const UNLISTED: ReadonlySet<string> = new Set(["cvm.outputs", WINDOWS]);
@@ -122,8 +122,13 @@ export class Store {
         const rs = await this.open();
         let { next: from } = await rs.call("store.changes", { waitMs: 0 });
         await this.refresh();
-        for (;;) {
-          const page = await rs.call("store.changes", { from, collections: FOLLOWED, waitMs: POLL_MS }, { signal });
+        for (let collections = FOLLOWED; ; ) {
+          const page = await rs.call("store.changes", { from, collections, waitMs: POLL_MS }, { signal });
+          if (collections === FOLLOWED && (await isDeclared(rs, WINDOWS))) {
+            // The page may lack its first changes, so it is read again.
+            collections = [...FOLLOWED, WINDOWS];
+            continue;
+          }
           from = page.next;
           pause = 500;
           page.events.forEach((change) => this.#report(change));
@@ -227,6 +232,11 @@ export class Store {
     this.#stopped.abort();
     await this.reopen();
   }
+}
+
+/** Whether a collection of the extension, by its whole name, is declared. Without trust this window declares none. */
+async function isDeclared(rs: Runstate, name: string): Promise<boolean> {
+  return (await rs.documents.collections()).some(({ collection }) => `documents.${collection}` === name);
 }
 
 /** Newest first, then by id, as the package lists executions. */

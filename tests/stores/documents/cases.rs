@@ -161,6 +161,17 @@ pub async fn changes_of_documents_are_in_the_feed(open: &Reopen<'_>) {
         events.iter().map(|event| (&event["collection"], &event["id"], event["revision"].is_null())).collect();
     assert_eq!(shown, [(&json!("notes"), &json!("a"), false), (&json!("notes"), &json!("a"), true)]);
     assert_eq!(events[0]["command"], "c");
+    // The feed of the store knows the collection by both of its names.
+    for name in ["notes", "documents.notes"] {
+        let changes = ask(&engine, "store.changes", json!({"from": from, "collections": [name]})).await;
+        let events = changes["events"].as_array().unwrap();
+        assert_eq!((events.len(), &events[0]["collection"]), (2, &json!("documents.notes")), "{name}");
+    }
+    for operation in ["store.changes", "documents.changes"] {
+        let error = call(&engine, operation, json!({"collections": ["nots"]})).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::NOT_FOUND, "{operation}: {error}");
+        assert!(error.message.contains("did you mean `notes`?"), "{operation}: {error}");
+    }
 }
 
 /// The second version of `notes`, with this field and its index.

@@ -251,13 +251,23 @@ impl Engine {
         Err(Error::new(ErrorCode::NOT_FOUND, format!("the collection `{name}` is not declared; {hint}")))
     }
 
-    /// The collection that a reader names: one that was declared at run time, or one of a domain by its whole name,
-    /// `domain.collection`.
+    /// The collection that a reader names: one that was declared at run time, by its name or its whole name
+    /// `documents.name`, or one of a domain by its whole name, `domain.collection`.
     pub(super) async fn readable_collection(&self, name: &str) -> Result<&'static Collection, Error> {
         match self.registry().catalog().get(name) {
             Some(collection) => Ok(collection),
-            None => self.declared_collection(name).await,
+            None => self.declared_collection(name.strip_prefix(PREFIX).unwrap_or(name)).await,
         }
+    }
+
+    /// The whole names of the collections that a reader of changes names, as [`Engine::readable_collection`] reads them.
+    pub(crate) async fn readable_collections(&self, names: Option<Vec<String>>) -> Result<Option<Vec<String>>, Error> {
+        let Some(names) = names else { return Ok(None) };
+        let mut whole = Vec::with_capacity(names.len());
+        for name in names {
+            whole.push(self.readable_collection(&name).await?.name.to_owned());
+        }
+        Ok(Some(whole))
     }
 
     /// Declares a collection, and returns it. See [`Documents::declare`](super::Documents::declare).

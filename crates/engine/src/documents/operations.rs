@@ -279,7 +279,13 @@ pub struct DocumentEvent {
 pub(crate) async fn changes(engine: Engine, parameters: DocumentChangesParameters) -> Result<DocumentChanges, Error> {
     let DocumentChangesParameters { from, collections, ids, limit, wait } = parameters;
     let collections = match collections {
-        Some(names) => names.iter().map(|name| format!("{PREFIX}{name}")).collect(),
+        Some(names) => {
+            let mut whole = Vec::with_capacity(names.len());
+            for name in names {
+                whole.push(engine.declared_collection(&name).await?.name.to_owned());
+            }
+            whole
+        }
         None => vec![format!("{PREFIX}*")],
     };
     let filter = ChangeFilter { collections: Some(collections), subjects: ids, limit };
