@@ -42,17 +42,19 @@ fn check_kinds<L: Leased>(kinds: &[String]) -> Result<(), Rejection> {
 fn reads_of_kinds<L: Leased>(
     view: &View,
     kinds: &[String],
+    only: Option<&Filter>,
     available_at: &Filter,
     limit: impl Fn(&'static str) -> u32,
 ) -> ReadSet {
     let (reads, condition) = L::condition(view);
     let Some(condition) = condition else { return reads };
+    let only = only.unwrap_or(&Filter::All);
     let queries = match L::KIND {
         Some(kind) => kinds.iter().map(|one| Query::of(&L::COLLECTION).eq(kind.field, one.as_str())).collect(),
         None => vec![Query::of(&L::COLLECTION)],
     };
     KIND_QUERIES.iter().zip(queries).fold(reads, |reads, (name, query)| {
-        let query = query.filter(available_at.clone()).filter(condition.clone());
+        let query = query.filter(available_at.clone()).filter(condition.clone()).filter(only.clone());
         reads.query(name, query.sort(L::AVAILABLE_AT, Ascending).limit(limit(name)).with_unreadable())
     })
 }
@@ -90,6 +92,18 @@ pub enum ClaimTarget {
     Item(String),
 }
 
+/// Which items of its kinds a claim takes, and in which order; by default any.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ClaimSelection {
+    /// Only items that match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<Filter>,
+    /// Whether it takes the item that has been available for the longest time. By default it takes one of the oldest at
+    /// random, so that workers hinder each other less.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub oldest_first: bool,
+}
+
 /// Claims one item for a worker until its lease ends.
 #[derive(Clone, Debug, Serialize, OperationName)]
 #[operation(name = L::NAMES.claim)]
@@ -98,6 +112,8 @@ pub struct Claim<L: Leased> {
     of: ClaimTarget,
     owner: String,
     lease: Millis,
+    #[serde(flatten)]
+    selection: ClaimSelection,
     #[serde(skip)]
     item: PhantomData<fn() -> L>,
 }
@@ -105,7 +121,12 @@ pub struct Claim<L: Leased> {
 impl<L: Leased> Claim<L> {
     /// The claim of one of these items for the worker `owner`, whose name is for people.
     pub fn new(of: ClaimTarget, owner: impl Into<String>, lease: Millis) -> Self {
-        Self { of, owner: owner.into(), lease, item: PhantomData }
+        Self { of, owner: owner.into(), lease, selection: ClaimSelection::default(), item: PhantomData }
+    }
+
+    /// The claim of one of the selected items.
+    pub fn select(self, selection: ClaimSelection) -> Self {
+        Self { selection, ..self }
     }
 
     /// Begins a lease. Returns it.
@@ -180,7 +201,7 @@ impl<L: Leased> Command for Claim<L> {
                 let now = Filter::Lte(L::AVAILABLE_AT.to_owned(), view.now().as_millis().into());
                 // Damaged items keep their places, so it reads on behind them.
                 let is_behind = LazyCell::new(|| !found_items::<L>(view).any(|row| row.is_ok()));
-                reads_of_kinds::<L>(view, kinds, &now, |name| match view.limit(name) {
+                reads_of_kinds::<L>(view, kinds, self.selection.only.as_ref(), &now, |name| match view.limit(name) {
                     Some(limit) if view.next_cursor(name).is_some() && *is_behind => (limit * 2).min(MAX_PAGE_ROWS),
                     limit => limit.unwrap_or_else(|| view.spread()),
                 })
@@ -203,7 +224,12 @@ impl<L: Leased> Command for Claim<L> {
         };
         candidates.retain(|row| row.entity.may_be_claimed(ctx.now, is_named));
         while !candidates.is_empty() && passed_over.changes.len() < MOST_PASSED_OVER {
-            let row = candidates.swap_remove(pick(ctx, candidates.len()));
+            let available_at = |row: &LoadedEntity<L>| row.entity.lease().map(|lease| lease.available_at);
+            let row = match self.selection.oldest_first {
+                true => (0..candidates.len()).min_by_key(|at| available_at(&candidates[*at])).unwrap_or_default(),
+                false => pick(ctx, candidates.len()),
+            };
+            let row = candidates.swap_remove(row);
             match L::claim(view, ctx, row.clone(), self) {
                 Ok(mut claimed) => {
                     claimed.include(passed_over)?;
@@ -429,13 +455,19 @@ impl<L: Leased> DomainQuery for InspectLease<L> {
 #[operation(name = L::NAMES.next_available)]
 pub struct NextAvailable<L: Leased> {
     kinds: Vec<String>,
+    only: Option<Filter>,
     item: PhantomData<fn() -> L>,
 }
 
 impl<L: Leased> NextAvailable<L> {
     /// The query for items of these kinds; of items without kinds for any.
     pub fn new(kinds: &[String]) -> Self {
-        Self { kinds: kinds.to_vec(), item: PhantomData }
+        Self { kinds: kinds.to_vec(), only: None, item: PhantomData }
+    }
+
+    /// The query for items that match.
+    pub fn only(self, only: Option<Filter>) -> Self {
+        Self { only, ..self }
     }
 }
 
@@ -449,7 +481,7 @@ impl<L: Leased> DomainQuery for NextAvailable<L> {
     fn reads(&self, view: &View) -> ReadSet {
         // An index of timestamps is selected by a condition on their order.
         let any = Filter::Gte(L::AVAILABLE_AT.to_owned(), i64::MIN.into());
-        reads_of_kinds::<L>(view, &self.kinds, &any, |_| 1).with_freshness(Freshness::Session)
+        reads_of_kinds::<L>(view, &self.kinds, self.only.as_ref(), &any, |_| 1).with_freshness(Freshness::Session)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {

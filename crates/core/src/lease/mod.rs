@@ -17,7 +17,9 @@ use crate::decision::{Ctx, Rejection};
 use crate::error_code::ErrorCode;
 use crate::limits::SAFE_INTEGER;
 
-pub use commands::{Claim, ClaimResult, ClaimTarget, Expire, Heartbeat, NextAvailable, Release, claimed, lease_check};
+pub use commands::{
+    Claim, ClaimResult, ClaimSelection, ClaimTarget, Expire, Heartbeat, NextAvailable, Release, claimed, lease_check,
+};
 pub use item::{ItemKind, Lease, LeaseNames, Leased, StoredLease};
 
 /// The duration of a lease, if the worker names none.

@@ -39,6 +39,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use runstate_core::decision::Command;
+pub use runstate_core::lease::ClaimSelection;
 use runstate_core::lease::{Claim, ClaimTarget, LEASE};
 use runstate_core::marker::{BoxFuture, MaybeSend, MaybeSync};
 pub use runstate_core::operation::{Backoff, Failure, WorkItem};
@@ -66,6 +67,7 @@ pub struct Worker<W> {
     backoff: Backoff,
     grace: Millis,
     runs_due: bool,
+    selection: ClaimSelection,
     listener: Option<Arc<dyn WorkerEventListener<W>>>,
 }
 
@@ -91,6 +93,7 @@ impl<W: WorkItem> Worker<W> {
             backoff: Backoff::default(),
             grace: GRACE,
             runs_due: true,
+            selection: ClaimSelection::default(),
             listener: None,
         }
     }
@@ -134,6 +137,12 @@ impl<W: WorkItem> Worker<W> {
     /// Leaves due work to other processes.
     pub fn without_due(mut self) -> Self {
         self.runs_due = false;
+        self
+    }
+
+    /// Serves only the selected items, in their order.
+    pub fn select(mut self, selection: ClaimSelection) -> Self {
+        self.selection = selection;
         self
     }
 
@@ -195,7 +204,7 @@ impl<W: WorkItem> Worker<W> {
 
     /// The claim of one item of these kinds.
     fn claim_of(&self, kinds: &[String]) -> Claim<W::Row> {
-        Claim::new(ClaimTarget::Kinds(kinds.to_vec()), &self.owner, self.lease)
+        Claim::new(ClaimTarget::Kinds(kinds.to_vec()), &self.owner, self.lease).select(self.selection.clone())
     }
 
     fn host(&self) -> &dyn Host {

@@ -417,7 +417,8 @@ impl<W: WorkItem> Worker<W> {
     pub(super) async fn next_available(&self, kinds: &[String]) -> Result<Option<Timestamp>, Error> {
         let mut next: Option<Timestamp> = None;
         for kinds in kinds.chunks(W::KINDS_PER_CLAIM) {
-            let available = self.engine.query(&NextAvailable::<W::Row>::new(kinds)).await?;
+            let query = NextAvailable::<W::Row>::new(kinds);
+            let available = self.engine.query(&query.only(self.selection.only.clone())).await?;
             next = next.into_iter().chain(available).min();
         }
         Ok(next)
