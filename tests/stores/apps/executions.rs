@@ -78,6 +78,40 @@ fn conditions_choose_a_branch_and_skipped_steps_skip_what_depends_on_them() {
 }
 
 #[test]
+fn conditions_compare_numbers_and_texts_in_their_order() {
+    let when = |condition: Json| {
+        let mut condition = condition;
+        condition["value"] = json!("$.input.n");
+        let scene = AppScene::with_steps(json!([{"id": 1, "name": "a", "when": condition}]));
+        move |n: Json| {
+            let started = scene.ok("execution.start", json!({"appId": 1, "userId": "u", "input": {"n": n}}));
+            started["status"] == "running"
+        }
+    };
+    let (less, greater) = (when(json!({"lt": 5})), when(json!({"gt": 5})));
+    for (n, is_less, is_greater) in [
+        (json!(4), true, false),
+        (json!(5), false, false),
+        (json!(5.0), false, false),
+        (json!(5.5), false, true),
+        (json!(9_007_199_254_740_991_i64), false, true),
+        (json!("4"), false, false),
+        (json!(null), false, false),
+        (json!([]), false, false),
+    ] {
+        assert_eq!((less(n.clone()), greater(n.clone())), (is_less, is_greater), "{n}");
+    }
+    let (early, late) = (when(json!({"lt": "m"})), when(json!({"gt": "m"})));
+    for (n, is_less, is_greater) in [(json!("a"), true, false), (json!("z"), false, true), (json!(1), false, false)] {
+        assert_eq!((early(n.clone()), late(n.clone())), (is_less, is_greater), "{n}");
+    }
+    let one_of = when(json!({"in": ["a", 1, null]}));
+    for (n, is_in) in [(json!("a"), true), (json!(1.0), true), (json!(null), true), (json!("b"), false)] {
+        assert_eq!(one_of(n.clone()), is_in, "{n}");
+    }
+}
+
+#[test]
 fn an_execution_of_which_no_step_runs_is_completed_at_once() {
     let scene = AppScene::with_steps(json!([
         {"id": 1, "name": "a", "when": {"value": "$.input.run", "equals": true}}, {"id": 2, "name": "b", "depends_on": [1]}

@@ -1,7 +1,9 @@
 //! Conditions on the input of an execution and the outputs of its steps.
 
+use std::cmp::Ordering;
+
 use runstate_core::operation::{Mismatch, Parameter};
-use runstate_value::{Json, from_value, is_equal};
+use runstate_value::{Json, compare, from_value, is_equal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,28 @@ pub enum Condition {
         value: String,
         /// The other value.
         equals: Json,
+    },
+    /// Whether the value at a path is less than another one: a smaller number, or an earlier text in the order of its
+    /// code points. A value of another type is not.
+    Less {
+        /// The path.
+        value: String,
+        /// The other value.
+        lt: Operand,
+    },
+    /// Whether the value at a path is greater than another one, as with `lt`.
+    Greater {
+        /// The path.
+        value: String,
+        /// The other value.
+        gt: Operand,
+    },
+    /// Whether the value at a path equals one of these. A missing value is null.
+    In {
+        /// The path.
+        value: String,
+        /// The other values.
+        r#in: Vec<Json>,
     },
     /// Whether there is a value at a path that is not null.
     Exists {
@@ -44,12 +68,37 @@ pub enum Condition {
     },
 }
 
+/// A value with an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Operand {
+    /// A number.
+    Number(serde_json::Number),
+    /// A text.
+    Text(String),
+}
+
+impl Operand {
+    /// The order of a value against this one; `None`: it has another type.
+    fn compare(&self, value: &Json) -> Option<Ordering> {
+        let own = match self {
+            Self::Number(number) => Json::Number(number.clone()),
+            Self::Text(text) => Json::String(text.clone()),
+        };
+        (value.is_number() == own.is_number() && value.is_string() == own.is_string()).then(|| compare(value, &own))
+    }
+}
+
 impl Condition {
     /// The texts of all paths.
     pub fn paths(&self) -> Vec<&str> {
         match self {
             Self::Constant(_) => Vec::new(),
-            Self::Equals { value, .. } | Self::Exists { value, .. } => vec![value],
+            Self::Equals { value, .. }
+            | Self::Less { value, .. }
+            | Self::Greater { value, .. }
+            | Self::In { value, .. }
+            | Self::Exists { value, .. } => vec![value],
             Self::All { all: conditions } | Self::Any { any: conditions } => {
                 conditions.iter().flat_map(Self::paths).collect()
             }
@@ -63,6 +112,12 @@ impl Condition {
         match self {
             Self::Constant(constant) => *constant,
             Self::Equals { value: path, equals } => is_equal(&value(path), equals),
+            Self::Less { value: path, lt } => lt.compare(&value(path)) == Some(Ordering::Less),
+            Self::Greater { value: path, gt } => gt.compare(&value(path)) == Some(Ordering::Greater),
+            Self::In { value: path, r#in: others } => {
+                let value = value(path);
+                others.iter().any(|other| is_equal(&value, other))
+            }
             Self::Exists { value: path, exists } => value(path).is_null() != *exists,
             Self::All { all } => all.iter().all(|one| one.holds(get)),
             Self::Any { any } => any.iter().any(|one| one.holds(get)),
@@ -73,7 +128,8 @@ impl Condition {
 
 impl Parameter for Condition {
     fn expected() -> String {
-        "a condition: true, { value, equals }, { value, exists }, { all }, { any } or { not }".to_owned()
+        let with_value = "{ value, equals }, { value, lt }, { value, gt }, { value, in }, { value, exists }";
+        format!("a condition: true, {with_value}, {{ all }}, {{ any }} or {{ not }}")
     }
 
     fn from_json(value: Json) -> Result<Self, Mismatch> {
