@@ -1,7 +1,7 @@
-//! Due work: claims that have ended, executions to remove, blobs to review, events to publish.
+//! Due work: claims that have ended, deadlines that have passed, executions to remove, blobs to review, events to publish.
 
 use runstate_core::decision::TypedCommand;
-use runstate_core::lease::Expire;
+use runstate_core::lease::{Expire, SHORTEST_LEASE};
 use runstate_core::operation::DueRule;
 use runstate_core::schema::Entity as _;
 use runstate_value::time::Millis;
@@ -9,15 +9,23 @@ use runstate_value::time::Millis;
 use super::artifact::{Blob, ReviewBlob, SHORTEST_REVIEW};
 use super::configuration::SHORTEST_RETENTION;
 use super::delivery::Delivery;
-use super::execution::{AppExecution, RemoveExecution};
+use super::execution::{AppExecution, PassDeadline, RemoveExecution};
 use super::step::QueuedStep;
 use super::subscription::{Event, PublishEvent};
 
 /// The due rules.
-pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &RETENTION, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
+pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &DEADLINE, &RETENTION, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
 
 /// Claimed steps whose lease has ended or whose time is over.
 static STEP_CLAIM: DueRule = Expire::<QueuedStep>::RULE;
+
+/// Executions whose deadline has passed.
+static DEADLINE: DueRule = DueRule {
+    lead: |_| SHORTEST_LEASE,
+    ..DueRule::new("apps.deadline", &AppExecution::COLLECTION, "deadline_at", |row| {
+        TypedCommand::boxed(PassDeadline { execution_id: row.id.to_owned() })
+    })
+};
 
 /// Executions whose retention has ended. The bytes of their artifacts are reviewed after it.
 static RETENTION: DueRule = DueRule {

@@ -12,7 +12,7 @@
 //! | `search/` | full-text search of steps and artifacts |
 //! | `metrics/` | metrics of executions, a time series |
 //! | `audit.rs` | the row of each command in the audit log |
-//! | `due.rs` | claims that have ended, executions to remove, blobs to review, events to publish |
+//! | `due.rs` | claims that have ended, deadlines that have passed, executions to remove, blobs to review, events to publish |
 //! | `queries/` | steps in order, failures, rates, durations, reports |
 //! | `verification/` | whether the documents agree with each other |
 
@@ -53,7 +53,8 @@ pub use configuration::{
 pub use delivery::{CompleteDelivery, Delivery, DeliveryState, DeliveryWork, FailDelivery};
 pub use execution::{
     AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, AppExecutionSummary, CancelExecution,
-    ExecutionError, GraphProgress, Removal, RemoveExecution, StartExecution, StepProgress,
+    Ending, ExecutionError, GraphProgress, PassDeadline, Removal, RemoveExecution, StartExecution,
+    StepProgress,
 };
 pub use metrics::{
     ExecutionMetrics, ListMetrics, MetricSample, MetricSummary, MetricValues, RecordMetrics, RecordedMetrics,

@@ -111,6 +111,35 @@ fn a_step_of_an_unknown_id_has_no_claim() {
 }
 
 #[test]
+fn a_claim_takes_steps_of_one_app_and_the_oldest_first() {
+    let scene = AppScene::with_steps(json!([{"id": 1, "name": "a"}]));
+    let other = json!({"appId": 2, "appName": "other", "version": "1", "activate": true, "configuration": {"steps": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]}});
+    scene.ok("configuration.save", other);
+    for n in 0..40 {
+        scene.ok("execution.start", json!({"appId": 1 + n % 2, "userId": "u", "id": format!("e{n:02}")}));
+        scene.host.clock.advance(Millis(1));
+    }
+    let next = |app: i64| scene.ok("step.nextAvailable", json!({"names": ["a"], "appId": app}));
+    assert!(next(2).as_i64() > next(1).as_i64());
+    assert!(next(3).is_null());
+    let claim = |parameters: Json| {
+        let mut parameters = parameters;
+        parameters["owner"] = "w".into();
+        let work = scene.ok("step.claim", parameters);
+        work["claimed"]["executionId"].as_str().map(str::to_owned)
+    };
+    for n in 0..20 {
+        let execution = claim(json!({"names": ["b", "a"], "appId": 2, "oldestFirst": true}));
+        assert_eq!(execution, Some(format!("e{:02}", 2 * (n / 2) + 1)));
+    }
+    for _ in 0..20 {
+        assert!(claim(json!({"names": ["a", "b"], "appId": 2})).is_some());
+    }
+    assert_eq!(claim(json!({"names": ["a", "b"], "appId": 2})), None);
+    assert_eq!(claim(json!({"names": ["a"], "oldestFirst": true})), Some("e00".to_owned()));
+}
+
+#[test]
 fn each_command_has_a_row_in_the_audit_log() {
     let scene = scene(json!({}));
     scene.complete("a", json!({}));

@@ -32,9 +32,13 @@ fn a_configuration_that_cannot_run_is_refused_with_the_reason() {
         json!([{"id": 1, "name": "a", "input": {"x": "$url"}}]),
         json!([{"id": 1, "name": "a", "when": {"value": "input.x", "equals": 1}}]),
         json!([{"id": 1, "name": "a", "when": {"equals": 1}}]),
+        json!([{"id": 1, "name": "a", "when": {"value": "$.input.n", "lt": null}}]),
         json!([{"id": 1, "name": "a", "retyr": {}}]),
         json!([{"id": 1, "name": "a", "retry": {"factor": 0}}]),
         json!([{"id": 1, "name": ""}]),
+        json!([{"id": 1, "name": "a", "always": true, "compensate": {"name": "undo"}}]),
+        json!([{"id": 1, "name": "a", "compensate": {"name": "undo", "retry": {"max_attempts": 0}}}]),
+        json!([{"id": 1, "name": "a", "compensate": {"name": "undo", "timeout_ms": 1}}]),
         (1..=10_000).map(|id| json!({"id": id, "name": "a"})).collect(),
     ];
     let messages: Vec<String> = refused.into_iter().map(|steps| save(&scene, "1", steps).unwrap_err()).collect();
@@ -49,10 +53,14 @@ invalid: configuration.steps[1].input.x: `$.steps.1.output` names step 1, on whi
 invalid: configuration.steps[1].input.x: `$.steps.1.output.uri` names `uri`, which the output of step 1 does not declare
 invalid: configuration.steps[0].input.x: `$url` is not a path; use `$.input.name` or `$.steps.2.output.name`, and `$$` for a text that begins with a dollar sign
 invalid: configuration.steps[0].when: `input.x` is not a path; use `$.input.name` or `$.steps.2.output.name`, and `$$` for a text that begins with a dollar sign
-usage: apps.configuration.save: `configuration.steps[0].when` must be a condition: true, { value, equals }, { value, exists }, { all }, { any } or { not }, not {"equals":1}
-usage: apps.configuration.save has no option `configuration.steps[0].retyr`; its options are `id`, `name`, `version`, `input`, `output`, `depends_on`, `retry`, `timeout_ms`, `when`, `compensate`
+usage: apps.configuration.save: `configuration.steps[0].when` must be a condition: true, { value, equals }, { value, lt }, { value, gt }, { value, in }, { value, exists }, { all }, { any } or { not }, not {"equals":1}
+usage: apps.configuration.save: `configuration.steps[0].when` must be a condition: true, { value, equals }, { value, lt }, { value, gt }, { value, in }, { value, exists }, { all }, { any } or { not }, not {"lt":null,"value":"$.input.n"}
+usage: apps.configuration.save has no option `configuration.steps[0].retyr`; its options are `id`, `name`, `version`, `input`, `output`, `depends_on`, `retry`, `timeout_ms`, `when`, `always`, `compensate`
 invalid: configuration.steps[0].retry.factor: 0 is not valid; use 1 to 100
 invalid: configuration.steps[0].name: 0 bytes are not valid; use 1 to 200 bytes
+invalid: configuration.steps[0].compensate: a step with `always` is not undone; remove one of both
+invalid: configuration.steps[0].compensate.retry.max_attempts: use 1 to 1000
+invalid: configuration.steps[0].compensate.timeout_ms: 1 is not valid; use 1000 or more
 limit: 10000 steps: 250 steps are allowed; split the app into several
 "#);
     assert_eq!(scene.ok("configuration.list", json!({}))["items"], json!([]));

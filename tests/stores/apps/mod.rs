@@ -11,6 +11,7 @@ mod metrics;
 mod queries;
 mod random;
 mod retention;
+mod sagas;
 mod scene;
 mod search;
 mod search_documents;

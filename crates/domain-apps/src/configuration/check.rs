@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use runstate_core::decision::Rejection;
 use runstate_core::lease::SHORTEST_LEASE;
 use runstate_core::schema::Entity as _;
+use runstate_value::time::Millis;
 
-use super::definition::{Configuration, FieldDefinition, SHORTEST_RETENTION, StepDefinition, StepInput};
+use super::definition::{Configuration, FieldDefinition, SHORTEST_RETENTION, StepDefinition, StepInput, StepRetry};
 use super::mapping::{ValuePath, paths};
 use crate::codes;
 use crate::execution::AppExecution;
@@ -23,6 +24,9 @@ const NAME_BYTES: usize = 200;
 
 /// Largest number of attempts.
 const MAX_ATTEMPTS: u32 = 1_000;
+
+/// The longest time of an execution that may be bounded.
+const LONGEST_DEADLINE: Millis = Millis::days(3_650);
 
 /// The steps that each step depends on, directly or not.
 type Ancestors = BTreeMap<i64, BTreeSet<i64>>;
@@ -46,6 +50,9 @@ impl Configuration {
         }
         if self.settings.as_ref().is_some_and(|settings| settings.timeout_seconds == Some(0)) {
             return Err(invalid("configuration.settings.timeout_seconds".to_owned(), "0 is not valid; use 1 or more"));
+        }
+        if let Some(deadline) = self.deadline() {
+            check_deadline("configuration.settings.deadline_ms", deadline)?;
         }
         let longest = AppExecution::COLLECTION.ttl.map_or(SHORTEST_RETENTION, |ttl| ttl.after);
         if self.retention().is_some_and(|retention| !(SHORTEST_RETENTION..=longest).contains(&retention)) {
@@ -167,6 +174,32 @@ fn declares(fields: Option<&[FieldDefinition]>, name: &str) -> bool {
     fields.is_none_or(|fields| fields.iter().any(|field| field.name == name))
 }
 
+/// Rejects a time from the start of an execution that it cannot have.
+pub fn check_deadline(field: &str, deadline: Millis) -> Result<(), Rejection> {
+    match (SHORTEST_LEASE..=LONGEST_DEADLINE).contains(&deadline) {
+        true => Ok(()),
+        false => {
+            let reason = format!("{} is not valid; use {} to {}", deadline.0, SHORTEST_LEASE.0, LONGEST_DEADLINE.0);
+            Err(invalid(field.to_owned(), reason))
+        }
+    }
+}
+
+impl StepRetry {
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.max_attempts.is_some_and(|attempts| !(1..=MAX_ATTEMPTS).contains(&attempts)) {
+            return Err(("max_attempts", format!("use 1 to {MAX_ATTEMPTS}")));
+        }
+        if !(1.0..=100.0).contains(&self.factor) {
+            return Err(("factor", format!("{} is not valid; use 1 to 100", self.factor)));
+        }
+        if !(0.0..=1.0).contains(&self.jitter) {
+            return Err(("jitter", format!("{} is not valid; use 0 to 1", self.jitter)));
+        }
+        Ok(())
+    }
+}
+
 impl StepDefinition {
     fn check(&self, ids: &BTreeSet<i64>) -> Result<(), (String, String)> {
         let reject = |field: &str, reason: String| Err((field.to_owned(), reason));
@@ -184,18 +217,22 @@ impl StepDefinition {
         if let Some(unknown) = self.depends_on.iter().find(|id| !ids.contains(id)) {
             return reject("depends_on", format!("step {unknown} does not exist"));
         }
-        if let Some(timeout) = self.timeout_ms.filter(|timeout| *timeout < SHORTEST_LEASE) {
-            return reject("timeout_ms", format!("{} is not valid; use {} or more", timeout.0, SHORTEST_LEASE.0));
+        if self.always && self.compensate.is_some() {
+            let reason = "a step with `always` is not undone; remove one of both";
+            return reject("compensate", reason.to_owned());
         }
-        let Some(retry) = &self.retry else { return Ok(()) };
-        if retry.max_attempts.is_some_and(|attempts| !(1..=MAX_ATTEMPTS).contains(&attempts)) {
-            return reject("retry.max_attempts", format!("use 1 to {MAX_ATTEMPTS}"));
-        }
-        if !(1.0..=100.0).contains(&retry.factor) {
-            return reject("retry.factor", format!("{} is not valid; use 1 to 100", retry.factor));
-        }
-        if !(0.0..=1.0).contains(&retry.jitter) {
-            return reject("retry.jitter", format!("{} is not valid; use 0 to 1", retry.jitter));
+        let undo = self.compensate.as_ref();
+        for (prefix, timeout, retry) in [
+            ("", self.timeout_ms, self.retry),
+            ("compensate.", undo.and_then(|undo| undo.timeout_ms), undo.and_then(|undo| undo.retry)),
+        ] {
+            if let Some(timeout) = timeout.filter(|timeout| *timeout < SHORTEST_LEASE) {
+                let reason = format!("{} is not valid; use {} or more", timeout.0, SHORTEST_LEASE.0);
+                return reject(&format!("{prefix}timeout_ms"), reason);
+            }
+            if let Some((field, reason)) = retry.and_then(|retry| retry.check().err()) {
+                return reject(&format!("{prefix}retry.{field}"), reason);
+            }
         }
         Ok(())
     }

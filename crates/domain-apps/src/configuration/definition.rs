@@ -61,6 +61,11 @@ pub struct StepDefinition {
     /// completed, and is skipped with them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<Condition>,
+    /// Whether it runs whatever became of the steps that it depends on, also after a failure and after a cancel: as the
+    /// last of all then, after what is undone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    pub always: bool,
     /// The step that undoes it, if the execution fails after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compensate: Option<Compensation>,
@@ -144,6 +149,13 @@ pub struct Compensation {
     /// Its input; by default an object with the `input` and the `output` of the step that it undoes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<StepInput>,
+    /// When it is tried again; by default as the step that it undoes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<StepRetry>,
+    /// The longest time of one attempt, in milliseconds; by default that of the step that it undoes.
+    #[operation(name = "timeout_ms")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<Millis>,
 }
 
 /// The defaults of the steps of an app.
@@ -162,6 +174,11 @@ pub struct StepDefaults {
     #[operation(name = "on_failure")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<FailurePolicy>,
+    /// The longest time of an execution from its start, in milliseconds; by default it is not bounded. When it is over,
+    /// the execution fails, and its completed steps are undone.
+    #[operation(name = "deadline_ms")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<Millis>,
     /// How many days an execution is kept after its end, with its steps and artifacts, at most 365. By default
     /// executions are kept for a year, their steps for half a year, and their artifacts for three months.
     #[operation(name = "retention_days")]
@@ -172,7 +189,7 @@ pub struct StepDefaults {
 /// How an execution continues when a step has failed for the last time.
 #[derive(Wire, Clone, Copy, Debug, Default, PartialEq, Eq, Parameter)]
 pub enum FailurePolicy {
-    /// No other step begins, and running ones lose their claim.
+    /// No other step begins, and running ones end their attempt.
     #[default]
     FailFast,
     /// The steps that do not depend on it still run.
@@ -195,6 +212,13 @@ impl StepRetry {
     }
 }
 
+impl StepDefinition {
+    /// What undoes it, if the number is that of the step that does so.
+    pub fn undo(&self, step_id: i64) -> Option<&Compensation> {
+        self.compensate.as_ref().filter(|_| step_id < 0)
+    }
+}
+
 impl Configuration {
     /// How the execution continues when a step has failed for the last time.
     pub fn on_failure(&self) -> FailurePolicy {
@@ -212,18 +236,24 @@ impl Configuration {
         self.steps.iter().find(|step| step.id == id)
     }
 
-    /// The retries of a step.
-    pub fn retry(&self, step: &StepDefinition) -> StepRetry {
-        let retry = step.retry.unwrap_or(StepRetry::DEFAULT);
+    /// The longest time of an execution; `None`: it is not bounded.
+    pub fn deadline(&self) -> Option<Millis> {
+        self.settings.as_ref().and_then(|settings| settings.deadline_ms)
+    }
+
+    /// The retries of a step, or of the one that undoes it.
+    pub fn retry(&self, step: &StepDefinition, undo: Option<&Compensation>) -> StepRetry {
+        let retry = undo.and_then(|undo| undo.retry).or(step.retry).unwrap_or(StepRetry::DEFAULT);
         let max_retries = self.settings.as_ref().and_then(|settings| settings.max_retries);
         let attempts = retry.max_attempts.unwrap_or_else(|| max_retries.unwrap_or_default().saturating_add(1));
         StepRetry { max_attempts: Some(attempts), ..retry }
     }
 
-    /// The longest time of one attempt of a step.
-    pub fn timeout(&self, step: &StepDefinition) -> Option<Millis> {
+    /// The longest time of one attempt of a step, or of the one that undoes it.
+    pub fn timeout(&self, step: &StepDefinition, undo: Option<&Compensation>) -> Option<Millis> {
         let seconds = self.settings.as_ref().and_then(|settings| settings.timeout_seconds);
-        step.timeout_ms.or_else(|| seconds.map(|seconds| Millis::seconds(i64::from(seconds))))
+        let own = undo.and_then(|undo| undo.timeout_ms).or(step.timeout_ms);
+        own.or_else(|| seconds.map(|seconds| Millis::seconds(i64::from(seconds))))
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, ExecutionDocuments, GraphProgress,
 };
 use crate::codes;
+use crate::configuration::check::check_deadline;
 use crate::configuration::{
     AppConfiguration, AppKey, Configuration, FieldDefinition, StepDefinition, VERSION, ValuePath, find_version,
 };
@@ -66,6 +67,10 @@ pub struct StartExecution {
     pub metadata: Option<Document>,
     /// The id of the execution; by default a new one.
     pub id: Option<String>,
+    /// The longest time of the execution, in milliseconds, from 1 second to 10 years; by default as its configuration
+    /// says. When it is over, the execution fails, and its completed steps are undone.
+    #[operation(name = "deadlineMs")]
+    pub deadline: Option<Millis>,
 }
 
 impl StartExecution {
@@ -104,6 +109,9 @@ impl Command for StartExecution {
         }
         let configuration = version.entity.parse()?;
         configuration.check()?;
+        if let Some(deadline) = self.deadline {
+            check_deadline("deadlineMs", deadline)?;
+        }
         let input = self.input.clone().unwrap_or_else(|| Document::new().into());
         check_bytes("an input", &input, &AppsSettings::of(ctx))?;
         let fields = configuration.input.as_deref();
@@ -125,6 +133,8 @@ impl Command for StartExecution {
             error: None,
             metadata: self.metadata.clone().unwrap_or_default(),
             progress: GraphProgress::default(),
+            deadline_at: self.deadline.or_else(|| configuration.deadline()).map(|deadline| ctx.now + deadline),
+            ending: None,
             remove_at: None,
             removing: false,
             created_at: ctx.now,
@@ -141,7 +151,8 @@ impl Command for StartExecution {
 }
 
 /// Cancels an execution that runs. Its running steps fail and lose their claims, and the others are skipped. Nothing is
-/// undone.
+/// undone. An execution that has failed already is undone to the end first. Steps with `always` run in each case. The
+/// execution is running until then.
 ///
 /// Errors: `not_found`, `illegal_transition` (it has ended).
 #[derive(Clone, Debug, Serialize, Operation)]
@@ -180,19 +191,17 @@ impl AppExecution {
     /// The decision to create it with its steps. Those that wait for no other are open.
     fn create(mut self, configuration: &Configuration) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let now = self.started_at;
-        let new =
-            |step: &StepDefinition| (step.id, Step::new(&self.execution_id, step.id, &step.name, step.version.clone()));
+        let new = |step: &StepDefinition| (step.id, Step::new(&self, step.id, &step.name, step.version.clone()));
         let mut steps = collect_btree_map(configuration.steps.iter().map(new));
         let mut changes = Vec::new();
         let input = self.input.clone().unwrap_or_default();
         // No step has an output yet.
         let value = |path: &ValuePath| if path.step.is_none() { path.get(&input) } else { Json::Null };
         let mut holds = |step: &StepDefinition| Ok(step.when.as_ref().is_none_or(|when| when.holds(&value)));
-        while let Some(next) = self.progress.next::<Rejection>(configuration, &mut holds)? {
+        while let Some(next) = self.progress.next::<Rejection>(configuration, false, &mut holds)? {
             match next {
                 NextStep::Open(step) => {
-                    let id = Step::id_of(&self.execution_id, step.id);
-                    changes.push(Change::insert(&QueuedStep::new(id, &self.execution_id, step.id, &step.name, now))?);
+                    changes.push(Change::insert(&QueuedStep::new(&self, step.id, &step.name, now))?);
                     self.progress.set(step.id, StepProgress::Open);
                 }
                 NextStep::Skip(step) => {
@@ -206,7 +215,7 @@ impl AppExecution {
         if self.progress.is_complete(configuration) {
             self.apply(AppExecutionEvent::Complete(now, Millis(0)))?;
         }
-        self.set_removal(configuration);
+        self.note_end(configuration);
         let mut decision = Decision::new(self.summary()).and_insert(&self)?;
         for step in steps.values() {
             decision = decision.and_insert(step)?;

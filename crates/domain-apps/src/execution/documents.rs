@@ -11,9 +11,9 @@ use runstate_value::time::Timestamp;
 use serde_json::json;
 
 use super::progress::{NextStep, StepProgress};
-use super::{AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionSummary, ExecutionError};
+use super::{AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionSummary, Ending, ExecutionError};
 use crate::codes;
-use crate::configuration::{AppConfiguration, Configuration, FailurePolicy, StepDefinition, StepInput, ValuePath};
+use crate::configuration::{AppConfiguration, Configuration, StepDefinition, StepInput, ValuePath};
 use crate::search::SearchEntry;
 use crate::step::{QueuedStep, Step, StepEvent, StepState, StepStatus};
 
@@ -116,8 +116,7 @@ impl<'a> ExecutionDocuments<'a> {
     /// The input of a step that begins.
     pub fn input(&self, step_id: i64) -> Result<Json, Rejection> {
         let definition = self.definition(step_id)?;
-        let compensation = definition.compensate.as_ref().filter(|_| step_id < 0);
-        let input = compensation.map_or(&definition.input, |compensation| &compensation.input);
+        let input = definition.undo(step_id).map_or(&definition.input, |compensation| &compensation.input);
         let nearest = self.nearest_first(definition, step_id < 0);
         let (steps, sources) = match input {
             Some(StepInput::Mapping(_)) => (input.as_ref().map(StepInput::steps).unwrap_or_default(), Vec::new()),
@@ -209,14 +208,29 @@ impl<'a> ExecutionDocuments<'a> {
     /// Rejects a change of a step whose execution was undone after it, or has ended otherwise. Returns whether the
     /// execution had failed.
     fn continue_after(&mut self, step_id: i64) -> Result<bool, Rejection> {
-        let head = &self.head.entity;
-        if step_id > 0 && head.progress.is_compensating() {
+        let begins = self.begins_while_ending(step_id)?;
+        let head = &mut self.head.entity;
+        if !begins && head.progress.is_compensating() {
             let id = &head.execution_id;
             let message = format!("steps of execution `{id}` were undone after it failed; start another one");
             return Err(Rejection::domain(codes::COMPENSATED, message));
         }
         head.check_continues()?;
-        Ok(head.state != AppExecutionState::Running)
+        let had_failed = head.state != AppExecutionState::Running;
+        if !begins && head.ending.is_some() {
+            if !had_failed {
+                return Err(head.illegal("step retry", None));
+            }
+            // Nothing was undone, so it continues.
+            head.ending = None;
+        }
+        Ok(had_failed)
+    }
+
+    /// Whether a step also begins after the execution has failed or was cancelled: it undoes another one, or has
+    /// `always`.
+    fn begins_while_ending(&self, step_id: i64) -> Result<bool, Rejection> {
+        Ok(step_id < 0 || self.definition(step_id)?.always)
     }
 
     /// Continues the execution after a failed step was changed by hand.
@@ -225,7 +239,7 @@ impl<'a> ExecutionDocuments<'a> {
         if had_failed {
             head.apply(AppExecutionEvent::Continue)?;
         }
-        if !head.progress.has_failed() {
+        if !head.progress.has_failed() && head.ending.is_none() {
             head.error = None;
         }
         self.settle()
@@ -234,9 +248,8 @@ impl<'a> ExecutionDocuments<'a> {
     /// Opens a step: a worker may claim it.
     fn open(&mut self, step_id: i64) -> Result<(), Rejection> {
         let definition = self.definition(step_id)?;
-        let name = definition.compensate.as_ref().filter(|_| step_id < 0).map_or(&definition.name, |undo| &undo.name);
-        let head = &self.head.entity;
-        let row = QueuedStep::new(self.id_of(step_id), &head.execution_id, step_id, name, self.now);
+        let name = definition.undo(step_id).map_or(&definition.name, |undo| &undo.name);
+        let row = QueuedStep::new(&self.head.entity, step_id, name, self.now);
         self.changes.push(Change::insert(&row)?);
         self.head.entity.progress.set(step_id, StepProgress::Open);
         Ok(())
@@ -245,38 +258,54 @@ impl<'a> ExecutionDocuments<'a> {
     /// Opens and skips the steps that need not wait any longer, and ends the execution after the last one.
     pub fn settle(&mut self) -> Result<(), Rejection> {
         let configuration = self.configuration.clone();
-        if !self.head.entity.progress.is_compensating() {
-            if self.is_over() {
-                self.close_unclaimed()?;
-            } else {
-                self.open_next(&configuration)?;
-            }
-            if self.head.entity.progress.is_complete(&configuration) {
-                let head = &mut self.head.entity;
+        if self.is_over() {
+            self.close_unclaimed()?;
+        } else {
+            self.open_next(&configuration, false)?;
+            let head = &mut self.head.entity;
+            if head.progress.is_complete(&configuration) {
                 return head.apply(AppExecutionEvent::Complete(self.now, self.now.since(head.started_at)));
             }
         }
-        if self.head.entity.progress.with(StepProgress::Open).next().is_some() {
+        if self.is_open() {
             return Ok(());
         }
-        // Nothing is left to do but to undo what is completed.
-        if let Some(step) = self.head.entity.progress.next_compensation(&configuration)
+        // Nothing is left to do but to undo what is completed, and what runs always.
+        if self.head.entity.ending != Some(Ending::Cancelled)
+            && let Some(step) = self.head.entity.progress.next_compensation(&configuration)
             && let Some(undo) = &step.compensate
         {
             let id = -step.id;
-            self.changes.push(Change::insert(&Step::new(&self.head.entity.execution_id, id, &undo.name, None))?);
+            self.changes.push(Change::insert(&Step::new(&self.head.entity, id, &undo.name, None))?);
             return self.open(id);
         }
+        self.open_next(&configuration, true)?;
+        let is_open = self.is_open();
         let head = &mut self.head.entity;
-        head.apply(AppExecutionEvent::Fail(self.now, self.now.since(head.started_at)))
+        if is_open {
+            head.ending.get_or_insert(Ending::Failed);
+            return Ok(());
+        }
+        let duration = self.now.since(head.started_at);
+        // What was not undone can be retried, unless it is cancelled.
+        head.apply(match head.ending {
+            Some(Ending::Cancelled) => AppExecutionEvent::Cancel(self.now, duration),
+            Some(Ending::Undone) if head.progress.is_undone() => AppExecutionEvent::Cancel(self.now, duration),
+            _ => AppExecutionEvent::Fail(self.now, duration),
+        })
     }
 
-    fn open_next(&mut self, configuration: &Configuration) -> Result<(), Rejection> {
+    /// Whether a worker has a step, or may claim one.
+    fn is_open(&self) -> bool {
+        self.head.entity.progress.with(StepProgress::Open).next().is_some()
+    }
+
+    fn open_next(&mut self, configuration: &Configuration, ending: bool) -> Result<(), Rejection> {
         // The conditions are decided first, so that the steps that are skipped are read at once.
         let mut skipped = Vec::new();
         loop {
             let mut holds = |step: &StepDefinition| self.holds(step);
-            match self.head.entity.progress.next(configuration, &mut holds)? {
+            match self.head.entity.progress.next(configuration, ending, &mut holds)? {
                 None => break,
                 Some(NextStep::Open(step)) => self.open(step.id)?,
                 Some(NextStep::Skip(step)) => {
@@ -301,18 +330,20 @@ impl<'a> ExecutionDocuments<'a> {
         Ok(when.holds(&|path| self.value(&values, path)))
     }
 
-    /// Whether no further step begins, because one has failed for the last time.
-    pub fn is_over(&self) -> bool {
-        let progress = &self.head.entity.progress;
-        !progress.is_compensating()
-            && progress.has_failed()
-            && self.configuration.on_failure() == FailurePolicy::FailFast
+    /// Whether no further step begins, but those that undo others and those with `always`.
+    fn is_over(&self) -> bool {
+        self.head.entity.is_over(&self.configuration)
+    }
+
+    /// Whether no further attempt of this step begins.
+    pub fn is_closed(&self, step_id: i64) -> Result<bool, Rejection> {
+        Ok(self.is_over() && !self.begins_while_ending(step_id)?)
     }
 
     /// Closes the open steps that no worker has: they wait again. What the others do may have effects, so their workers
     /// report it, and the execution waits for them.
     fn close_unclaimed(&mut self) -> Result<(), Rejection> {
-        let open: Vec<i64> = self.head.entity.progress.with(StepProgress::Open).collect();
+        let open = self.open_ordinary();
         self.require_open(&open)?;
         for id in open {
             match self.queued(id)? {
@@ -327,8 +358,14 @@ impl<'a> ExecutionDocuments<'a> {
         Ok(())
     }
 
-    /// Notes that the attempt of a claimed step has ended without a result, after the execution
-    /// [is over](Self::is_over): the step waits again.
+    /// The open steps that do not begin once the execution has failed or was cancelled.
+    fn open_ordinary(&self) -> Vec<i64> {
+        let open = self.head.entity.progress.with(StepProgress::Open);
+        open.filter(|id| self.configuration.step(*id).is_some_and(|step| !step.always)).collect()
+    }
+
+    /// Notes that the attempt of a claimed step has ended without a result, after the step
+    /// [was closed](Self::is_closed): it waits again.
     pub fn close(&mut self, queued: LoadedEntity<QueuedStep>) -> Result<(), Rejection> {
         self.head.entity.progress.reset(queued.entity.step_id);
         self.changes.push(queued.delete());
@@ -340,14 +377,34 @@ impl<'a> ExecutionDocuments<'a> {
         self.view.require_entities::<Step>(open.iter().map(|id| self.id_of(*id)))
     }
 
-    /// Cancels the execution: running steps fail, and those that wait are skipped.
-    pub fn cancel(&mut self) -> Result<(), Rejection> {
+    /// Fails the execution, because its deadline has passed.
+    pub fn pass_deadline(&mut self) -> Result<(), Rejection> {
         let head = &mut self.head.entity;
-        head.apply(AppExecutionEvent::Cancel(self.now, self.now.since(head.started_at)))?;
+        head.deadline_at = None;
+        if head.state != AppExecutionState::Running || head.ending.is_some() {
+            return Ok(());
+        }
+        head.ending = Some(Ending::Failed);
+        head.error.get_or_insert_with(ExecutionError::deadline_passed);
+        self.settle()
+    }
+
+    /// Cancels the execution: running steps fail, and those that wait are skipped. One that has failed already is
+    /// undone first. Steps with `always` run in each case.
+    pub fn cancel(&mut self) -> Result<(), Rejection> {
+        let is_over = self.is_over();
+        let head = &mut self.head.entity;
+        head.next_state(AppExecutionEvent::Cancel(self.now, self.now.since(head.started_at)))?;
+        if is_over {
+            let is_cancelled = head.ending == Some(Ending::Cancelled);
+            head.ending = Some(if is_cancelled { Ending::Cancelled } else { Ending::Undone });
+            return Ok(());
+        }
+        head.ending = Some(Ending::Cancelled);
+        let open = self.open_ordinary();
         let progress = &self.head.entity.progress;
-        let open: Vec<i64> = progress.with(StepProgress::Open).collect();
-        let ids = self.configuration.steps.iter().map(|step| step.id);
-        let waiting: Vec<i64> = ids.filter(|id| progress.get(*id).is_none()).collect();
+        let ordinary = self.configuration.steps.iter().filter(|step| !step.always).map(|step| step.id);
+        let waiting: Vec<i64> = ordinary.filter(|id| progress.get(*id).is_none()).collect();
         self.require_open(&open)?;
         self.view.require_entities::<Step>(waiting.iter().map(|id| self.id_of(*id)))?;
         for id in open.iter().chain(&waiting).copied() {
@@ -370,7 +427,7 @@ impl<'a> ExecutionDocuments<'a> {
             let queued = self.queued(id)?;
             self.changes.extend(queued.map(LoadedEntity::delete));
         }
-        Ok(())
+        self.settle()
     }
 
     /// The decision to change one step and its place in the queue. It does not write the execution: that changes with
@@ -401,7 +458,7 @@ impl<'a> ExecutionDocuments<'a> {
 
     /// The decision, with the execution as its output.
     pub fn decide(mut self) -> Result<Decision<AppExecutionSummary>, Rejection> {
-        self.head.entity.set_removal(&self.configuration);
+        self.head.entity.note_end(&self.configuration);
         let mut decision = Decision::new(self.head.entity.summary()).save(self.head, self.now)?;
         for step in self.steps.into_values() {
             decision = decision.save(step, self.now)?;
@@ -416,10 +473,11 @@ impl<'a> ExecutionDocuments<'a> {
 
 impl Step {
     /// A step that waits.
-    pub(crate) fn new(execution_id: &str, step_id: i64, name: &str, version: Option<String>) -> Self {
+    pub(crate) fn new(execution: &AppExecution, step_id: i64, name: &str, version: Option<String>) -> Self {
         Self {
-            id: Self::id_of(execution_id, step_id),
-            execution_id: execution_id.to_owned(),
+            id: Self::id_of(&execution.execution_id, step_id),
+            execution_id: execution.execution_id.clone(),
+            app_id: Some(execution.app_id),
             step_id,
             step_name: name.to_owned(),
             step_version: version,

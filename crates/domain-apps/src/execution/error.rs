@@ -9,8 +9,8 @@ use serde_json::json;
 /// The members that have two names: in documents and in results.
 const MEMBERS: [(&str, &str); 2] = [("step_id", "stepId"), ("step_name", "stepName")];
 
-/// The error of the step that failed first: its `message`, its `stepId` and its `stepName`. Documents of other programs
-/// may hold any value.
+/// The error of the step that failed first: its `message`, its `stepId` and its `stepName`. If the deadline passed first:
+/// a `message`, and `deadline_passed` as its `name`. Documents of other programs may hold any value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Json", into = "Json")]
 #[schemars(inline)]
@@ -20,6 +20,11 @@ impl ExecutionError {
     /// The error of a step.
     pub(super) fn of_step(step_id: i64, step_name: &str, error: &Json) -> Self {
         Self(json!({ "message": error.get("message"), "step_id": step_id, "step_name": step_name }))
+    }
+
+    /// The error of an execution whose deadline has passed.
+    pub(super) fn deadline_passed() -> Self {
+        Self(json!({ "message": "the deadline of the execution has passed", "name": "deadline_passed" }))
     }
 }
 

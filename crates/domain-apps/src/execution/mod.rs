@@ -6,21 +6,27 @@
 //! | `documents.rs` | an execution with the documents that change with it |
 //! | `error.rs` | the error of an execution |
 //! | `commands.rs` | start and cancel |
+//! | `deadline.rs` | the end of an execution whose deadline has passed |
 //! | `retention.rs` | when an execution is removed, and its removal |
 
 mod commands;
+mod deadline;
 mod documents;
 mod error;
 mod progress;
 mod retention;
 
 use runstate_core::decision::{Event, Lifecycle, Rejection};
-use runstate_core::schema::{Entity, State, Wire};
+use runstate_core::operation::Parameter;
+use runstate_core::schema::{Entity, FieldType, State, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
 
+use crate::configuration::{Configuration, FailurePolicy};
+
 pub(super) use commands::check_bytes;
 pub use commands::{AppExecutionSummary, CancelExecution, StartExecution};
+pub use deadline::PassDeadline;
 pub(super) use documents::ExecutionDocuments;
 pub use error::ExecutionError;
 pub use progress::{GraphProgress, StepProgress};
@@ -36,6 +42,7 @@ pub use retention::{Removal, RemoveExecution};
 #[index(status)]
 #[index(started_at desc)]
 #[index(remove_at, when = "exists(remove_at)")]
+#[index(deadline_at, when = "exists(deadline_at)")]
 #[ttl(started_at, days = 365, when = "status in ['completed', 'failed', 'cancelled']")]
 pub struct AppExecution {
     /// Its id.
@@ -76,6 +83,10 @@ pub struct AppExecution {
     /// How far it is.
     #[entity(omit_default)]
     pub progress: GraphProgress,
+    /// When it fails, unless it has ended; missing: it has no deadline, or has ended or is to end.
+    pub deadline_at: Option<Timestamp>,
+    /// How it ends once the steps that still run are over; missing: as its steps do.
+    pub ending: Option<Ending>,
     /// When it is removed, with its steps and artifacts; missing: it runs, or it expires by itself.
     pub remove_at: Option<Timestamp>,
     /// Whether its removal has begun. It cannot continue then.
@@ -115,6 +126,18 @@ pub enum AppExecutionState {
         /// The time from its start to its end, in milliseconds.
         duration_ms: Option<Millis>,
     },
+}
+
+/// How an execution ends that runs on only to clean up. No step begins then but those that undo others, and those with
+/// `always`.
+#[derive(FieldType, Wire, Parameter, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A step has failed, or its deadline has passed. It is undone, and has failed then.
+    Failed,
+    /// It was cancelled after its failure. It is undone, and is cancelled then.
+    Undone,
+    /// It was cancelled. Nothing is undone.
+    Cancelled,
 }
 
 /// An event of an execution.
@@ -157,13 +180,19 @@ impl Lifecycle for AppExecution {
 impl AppExecution {
     /// Rejects an execution whose removal has begun.
     pub(super) fn check_kept(&self) -> Result<(), Rejection> {
-        let hint = ": its retention has ended, and its removal has begun";
+        let hint = ": its removal has begun";
         match self.removing {
             true => {
                 Err(Rejection::NotFound { what: "execution", id: self.execution_id.clone(), hint: hint.to_owned() })
             }
             false => Ok(()),
         }
+    }
+
+    /// Whether no further step begins, but those that undo others and those with `always`.
+    pub(super) fn is_over(&self, configuration: &Configuration) -> bool {
+        let fails = || self.progress.has_failed() && configuration.on_failure() == FailurePolicy::FailFast;
+        self.ending.is_some() || self.progress.is_compensating() || fails()
     }
 
     /// Rejects an execution that does not continue.

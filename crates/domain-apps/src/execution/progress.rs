@@ -84,6 +84,11 @@ impl GraphProgress {
         self.steps.keys().any(|id| id.starts_with('-'))
     }
 
+    /// Whether no step failed to undo another one.
+    pub fn is_undone(&self) -> bool {
+        self.with(StepProgress::Failed).all(|step| step > 0)
+    }
+
     /// Whether all steps are completed or skipped.
     pub fn is_complete(&self, configuration: &Configuration) -> bool {
         let is_done =
@@ -91,21 +96,30 @@ impl GraphProgress {
         configuration.steps.iter().all(is_done)
     }
 
-    /// A step that waits and need not wait any longer. `holds` decides its condition.
+    /// A step that waits and need not wait any longer. `holds` decides its condition. `ending`: the execution has failed
+    /// or is cancelled, and only the steps with `always` are left.
     pub fn next<'a, E>(
         &self,
         configuration: &'a Configuration,
+        ending: bool,
         holds: &mut dyn FnMut(&StepDefinition) -> Result<bool, E>,
     ) -> Result<Option<NextStep<'a>>, E> {
-        for step in configuration.steps.iter().filter(|step| self.get(step.id).is_none()) {
-            let ended = |id: &i64| self.get(*id);
-            let is_ready = |progress| matches!(progress, Some(StepProgress::Completed | StepProgress::Skipped));
-            if !step.depends_on.iter().map(ended).all(is_ready) {
+        let is_over = |id: &i64| match self.get(*id) {
+            Some(StepProgress::Completed | StepProgress::Skipped) => true,
+            Some(StepProgress::Failed) => ending,
+            Some(StepProgress::Open) => false,
+            // It does not begin any more.
+            None => ending && configuration.step(*id).is_none_or(|step| !step.always),
+        };
+        let waits = |step: &&StepDefinition| self.get(step.id).is_none() && (step.always || !ending);
+        for step in configuration.steps.iter().filter(waits) {
+            if !step.depends_on.iter().all(is_over) {
                 continue;
             }
+            let is_completed = |id: &i64| self.get(*id) == Some(StepProgress::Completed);
             let runs = match step.when {
                 Some(_) => holds(step)?,
-                None => step.depends_on.iter().all(|id| ended(id) == Some(StepProgress::Completed)),
+                None => step.always || step.depends_on.iter().all(is_completed),
             };
             return Ok(Some(if runs { NextStep::Open(step) } else { NextStep::Skip(step) }));
         }

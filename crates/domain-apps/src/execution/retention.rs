@@ -48,8 +48,9 @@ impl AppExecution {
     }
 
     /// Notes when the execution is removed, if it has ended: after the retention of its configuration. By default it
-    /// expires by itself, and is removed only if steps of it never began.
-    pub fn set_removal(&mut self, configuration: &Configuration) {
+    /// expires by itself, and is removed only if steps of it never began. Its deadline cannot pass any more.
+    pub fn note_end(&mut self, configuration: &Configuration) {
+        self.deadline_at = self.deadline_at.filter(|_| self.state == AppExecutionState::Running);
         self.remove_at = self.completed_at().and_then(|ended| {
             let configured = configuration.retention().map(|retention| ended + retention);
             let may_never_begin = |progress| matches!(progress, None | Some(StepProgress::Skipped));

@@ -1,7 +1,9 @@
 //! The commands of workers. A worker claims a step by its name, for the duration of a lease, and completes or fails it.
 
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
-use runstate_core::lease::{Claim, ClaimTarget, LEASE, Leased, NextAvailable, claimed, shorten_message};
+use runstate_core::lease::{
+    Claim, ClaimSelection, ClaimTarget, LEASE, Leased, NextAvailable, claimed, shorten_message,
+};
 use runstate_core::operation::Operation;
 use runstate_core::schema::{Entity, Key, Wire};
 use runstate_value::time::{Millis, Timestamp};
@@ -50,11 +52,17 @@ pub struct ClaimStep {
     /// How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds.
     #[operation(name = "leaseMs", default = LEASE)]
     lease: Millis,
+    /// Only steps of the app with this number.
+    app_id: Option<i64>,
+    /// Whether to take the step that may be claimed for the longest time. By default it is one of the oldest, so that
+    /// workers hinder each other less.
+    oldest_first: bool,
 }
 
 impl From<ClaimStep> for Claim<QueuedStep> {
-    fn from(ClaimStep { names, owner, lease }: ClaimStep) -> Self {
-        Self::new(ClaimTarget::Kinds(names), owner, lease)
+    fn from(ClaimStep { names, owner, lease, app_id, oldest_first }: ClaimStep) -> Self {
+        let selection = ClaimSelection { only: app_id.map(QueuedStep::of_app), oldest_first };
+        Self::new(ClaimTarget::Kinds(names), owner, lease).select(selection)
     }
 }
 
@@ -149,11 +157,12 @@ pub(super) fn end_attempt(
 ) -> Result<Decision<FailedStep>, Rejection> {
     let (step_id, attempts) = (queued.entity.step_id, queued.entity.lease.attempts);
     let mut documents = ExecutionDocuments::load(view, ctx, &queued.entity.execution_id)?;
-    let retry = documents.configuration.retry(documents.definition(step_id)?);
+    let definition = documents.definition(step_id)?;
+    let retry = documents.configuration.retry(definition, definition.undo(step_id));
     if let Some(output) = output {
         documents.step(step_id)?.output = Some(output.clone());
     }
-    if documents.is_over() {
+    if documents.is_closed(step_id)? {
         // Without the row of the step the execution must end too.
         if view.find_entity::<Step>(&queued.entity.id)?.is_some() {
             let step = documents.step(step_id)?;
@@ -213,10 +222,12 @@ impl Command for FailStep {
 pub struct NextAvailableStep {
     /// The names of steps, at most 16.
     names: Vec<String>,
+    /// Only steps of the app with this number.
+    app_id: Option<i64>,
 }
 
 impl From<NextAvailableStep> for NextAvailable<QueuedStep> {
     fn from(parameters: NextAvailableStep) -> Self {
-        Self::new(&parameters.names)
+        Self::new(&parameters.names).only(parameters.app_id.map(QueuedStep::of_app))
     }
 }

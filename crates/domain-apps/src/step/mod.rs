@@ -25,7 +25,12 @@ pub use work::{ClaimedStep, StepWork};
 /// A step of an execution, or the step that undoes one.
 // Documents of other programs do not repeat their id.
 #[derive(Entity, Wire, Clone, Debug, PartialEq)]
-#[entity(collection = "apps.execution_steps", version = 1, noun = "step", filters(execution_id, status, step_name))]
+#[entity(
+    collection = "apps.execution_steps",
+    version = 1,
+    noun = "step",
+    filters(execution_id, app_id, status, step_name)
+)]
 #[index(execution_id, step_id, unique)]
 #[index(execution_id)]
 #[index(status)]
@@ -39,6 +44,8 @@ pub struct Step {
     /// The execution.
     #[entity(part_of = "apps.executions")]
     pub execution_id: String,
+    /// The number of the app. Documents of earlier versions lack it.
+    pub app_id: Option<i64>,
     /// Its number in the configuration. The step that undoes another one has its negative number.
     pub step_id: i64,
     /// The name by which workers claim it.

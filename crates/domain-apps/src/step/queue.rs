@@ -4,7 +4,7 @@
 use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
 use runstate_core::lease::{Claim, ClaimResult, ItemKind, LEASE_EXPIRED, Lease, LeaseNames, Leased, StoredLease};
 use runstate_core::lease_names;
-use runstate_core::schema::{Entity, Key, Wire};
+use runstate_core::schema::{Entity, Filter, Key, Wire};
 use runstate_value::time::Timestamp;
 use serde_json::json;
 
@@ -26,6 +26,8 @@ pub struct QueuedStep {
     /// The execution.
     #[entity(part_of = "apps.executions")]
     pub execution_id: String,
+    /// The number of the app. Rows of earlier versions lack it.
+    pub app_id: Option<i64>,
     /// The number of the step.
     pub step_id: i64,
     /// The name by which workers claim it.
@@ -38,16 +40,22 @@ pub struct QueuedStep {
 }
 
 impl QueuedStep {
-    /// A step that may be claimed from `at` on.
-    pub fn new(id: String, execution_id: &str, step_id: i64, step_name: &str, at: Timestamp) -> Self {
+    /// A step of an execution that may be claimed from `at` on.
+    pub fn new(execution: &AppExecution, step_id: i64, step_name: &str, at: Timestamp) -> Self {
         Self {
-            id,
-            execution_id: execution_id.to_owned(),
+            id: Step::id_of(&execution.execution_id, step_id),
+            execution_id: execution.execution_id.clone(),
+            app_id: Some(execution.app_id),
             step_id,
             step_name: step_name.to_owned(),
             lease: StoredLease::available(at),
             timeout_at: None,
         }
+    }
+
+    /// The condition for the steps of an app, for [`ClaimSelection`](runstate_core::lease::ClaimSelection).
+    pub fn of_app(app_id: i64) -> Filter {
+        Filter::Eq("app_id".to_owned(), app_id.into())
     }
 }
 
@@ -79,13 +87,14 @@ impl Leased for QueuedStep {
     ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
         let mut documents = ExecutionDocuments::load(view, ctx, &row.entity.execution_id)?;
         let step_id = row.entity.step_id;
-        if documents.is_over() {
+        if documents.is_closed(step_id)? {
             // Only a row that was restored without its execution can be free then.
             documents.close(row)?;
             return Ok(documents.decide()?.map(|_| ClaimResult::default()));
         }
         let input = documents.input(step_id)?;
-        let timeout = documents.configuration.timeout(documents.definition(step_id)?);
+        let definition = documents.definition(step_id)?;
+        let timeout = documents.configuration.timeout(definition, definition.undo(step_id));
         let step = documents.step(step_id)?;
         if row.entity.lease.owner.is_none() && step.state.status() == StepStatus::Running {
             // Documents of the step were missing when its last claim ended, so only the row was freed.
@@ -133,7 +142,7 @@ impl Leased for QueuedStep {
         let mut documents = ExecutionDocuments::load(view, ctx, &row.entity.execution_id)?;
         let step_id = row.entity.step_id;
         documents.step(step_id)?.apply(StepEvent::Release)?;
-        if documents.is_over() {
+        if documents.is_closed(step_id)? {
             documents.close(row)?;
             return Ok(documents.decide()?.map(drop));
         }

@@ -10,7 +10,7 @@ use runstate_value::{Document, Json, from_value};
 use serde::{Deserialize, Serialize};
 
 use super::{AppsInspection, phrase};
-use crate::configuration::{AppConfiguration, Configuration, FailurePolicy};
+use crate::configuration::{AppConfiguration, Configuration};
 use crate::execution::{AppExecution, AppExecutionState, AppExecutionStatus, StepProgress};
 use crate::step::{QueuedStep, Step, StepState, StepStatus};
 
@@ -102,14 +102,13 @@ impl AppsInspection<ExpectedSteps> {
             AppExecutionStatus::Completed if !is_complete => {
                 self.add("it is completed, but not all of its steps are completed or skipped");
             }
-            AppExecutionStatus::Failed if !progress.has_failed() => {
+            AppExecutionStatus::Failed if !progress.has_failed() && head.ending.is_none() => {
                 self.add("it is failed, but none of its steps is");
             }
             _ => {}
         }
-        let is_over = progress.has_failed() && configuration.on_failure() == FailurePolicy::FailFast;
-        if is_running && !is_over && !progress.is_compensating() {
-            let next = progress.next::<Rejection>(configuration, &mut |_| Ok(true));
+        if is_running && !head.is_over(configuration) {
+            let next = progress.next::<Rejection>(configuration, false, &mut |_| Ok(true));
             if let Ok(Some(next)) = next {
                 self.add(format!("its step {} waits, although those that it depends on have ended", next.step().id));
             }
