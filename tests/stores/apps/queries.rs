@@ -1,5 +1,7 @@
 //! The questions about executions and steps, each one operation.
 
+use runstate::domain::apps::AppExecution;
+use runstate::schema::Entity as _;
 use runstate::time::Millis;
 use serde_json::{Value as Json, json};
 
@@ -35,6 +37,44 @@ fn lists_find_executions_by_user_status_and_time() {
     assert_eq!(items(&scene.ok("execution.failed", json!({})), "userId"), ["ada"]);
     scene.host.clock.advance(Millis::days(1));
     assert_eq!(items(&scene.ok("execution.failed", json!({"hours": 23})), "userId"), Vec::<Json>::new());
+}
+
+#[test]
+fn failures_are_found_by_the_time_at_which_they_happened() {
+    let scene = AppScene::with_steps(json!([{"id": 1, "name": "a"}]));
+    let users = |hours: u32| items(&scene.ok("execution.failed", json!({"hours": hours})), "userId");
+    scene.ok("execution.start", json!({"appId": 1, "userId": "slow"}));
+    let slow = scene.claim("a");
+    scene.host.clock.advance(Millis::days(3));
+    scene.ok("execution.start", json!({"appId": 1, "userId": "fast"}));
+    scene.fail("a");
+    scene.host.clock.advance(Millis::seconds(1));
+    // Its lease has ended, and no other worker has claimed it.
+    scene.ok("step.fail", claim_of(&slow, json!({"message": "no", "permanent": true})));
+    assert_eq!(users(1), ["slow", "fast"]);
+    // Another program has not stored the end.
+    let document = json!({"execution_id": "x", "app_id": 1, "app_name": "suite", "user_id": "other", "status": "failed", "started_at": scene.host.clock.now().as_millis(), "created_at": 0, "updated_at": 0});
+    scene.put(&AppExecution::COLLECTION, "x", document);
+    assert_eq!(users(1).len(), 3);
+    scene.host.clock.advance(Millis::days(1));
+    assert!(users(1).is_empty());
+}
+
+#[test]
+fn durations_are_those_of_each_app() {
+    let scene = scene();
+    scene.ok("execution.start", json!({"appId": 2, "userId": "bob"}));
+    let work = scene.claim("b");
+    scene.host.clock.advance(Millis::seconds(20));
+    scene.ok("step.complete", claim_of(&work, json!({})));
+    let rows = |parameters: Json| {
+        let row = |row: &Json| format!("{} {} {}", row["appId"], row["stepName"], row["p50Ms"]);
+        let rows = scene.ok("report.durations", parameters);
+        rows.as_array().unwrap().iter().map(row).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(rows(json!({})), "1 \"a\" 10000.0, 2 \"b\" 20000.0");
+    assert_eq!(rows(json!({"appId": 2})), "2 \"b\" 20000.0");
+    assert_eq!(rows(json!({"appId": 3})), "");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::operation::Operation;
 use runstate_core::schema::Direction::{Ascending, Descending};
 use runstate_core::schema::{Entity, Filter, Page, Query};
+use runstate_value::Json;
 use runstate_value::time::Millis;
 
 use crate::configuration::check::MAX_STEPS;
@@ -45,7 +46,7 @@ impl DomainQuery for ShowSteps {
     }
 }
 
-/// Lists executions that failed recently, page by page, newest first: those that were started in the last hours.
+/// Lists executions that failed in the last hours, page by page, the latest failure first.
 ///
 /// Errors: `invalid` (the cursor is not of this list).
 #[derive(Clone, Debug, Operation)]
@@ -65,10 +66,13 @@ impl DomainQuery for FailedExecutions {
 
     fn reads(&self, view: &View) -> ReadSet {
         let since = view.now() - Millis::minutes(60 * i64::from(self.hours));
+        let after = |field: &str| Filter::Gte(field.to_owned(), since.as_millis().into());
+        // Executions of other programs may lack the time of their end.
+        let without_end = Filter::And(vec![Filter::Eq("completed_at".to_owned(), Json::Null), after("started_at")]);
         let query = Query::of(&AppExecution::COLLECTION)
             .eq("status", AppExecutionStatus::Failed.as_str())
-            .filter(Filter::Gte("started_at".to_owned(), since.as_millis().into()))
-            .sort("started_at", Descending);
+            .filter(Filter::Or(vec![after("completed_at"), without_end]))
+            .sort("completed_at", Descending);
         ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 

@@ -90,7 +90,7 @@ impl DomainQuery for ShowSuccess {
     }
 }
 
-/// Returns the durations of the completed steps of each name and day: the median and the 95th percentile.
+/// Returns the durations of the completed steps of each app, name and day: the median and the 95th percentile.
 ///
 /// Scans them. Errors: `unsupported` (the store does not count).
 #[derive(Clone, Debug, Operation)]
@@ -101,11 +101,15 @@ pub struct ShowDurations {
     pub days: u32,
     /// Only steps of this name.
     pub step_name: Option<String>,
+    /// Only steps of the app with this number.
+    pub app_id: Option<i64>,
 }
 
-/// The durations of the steps of one name on one day.
+/// The durations of the steps of one app and name on one day.
 #[derive(Wire, Clone, Debug, PartialEq)]
 pub struct StepDurations {
+    /// The number of the app; null: an earlier version or another program has stored the steps.
+    pub app_id: Option<i64>,
     /// The name of the steps.
     pub step_name: String,
     /// The beginning of the day, UTC.
@@ -124,15 +128,17 @@ impl DomainQuery for ShowDurations {
     fn reads(&self, view: &View) -> ReadSet {
         let mut conditions = vec![since(Some(self.days), view), Filter::Eq("status".to_owned(), "completed".into())];
         conditions.extend(self.step_name.as_deref().map(|name| Filter::Eq("step_name".to_owned(), name.into())));
+        conditions.extend(self.app_id.map(|app_id| Filter::Eq("app_id".to_owned(), app_id.into())));
         let percentile = |percent| Accumulator::Percentile("duration_ms".to_owned(), percent);
         let numbers = [("count", Accumulator::Count), ("p50", percentile(50.0)), ("p95", percentile(95.0))];
         let day = Group::Bucket("started_at".to_owned(), Millis::days(1));
-        let groups = vec![Group::Field("step_name".to_owned()), day];
+        let groups = vec![Group::Field("app_id".to_owned()), Group::Field("step_name".to_owned()), day];
         aggregate(&Step::COLLECTION, Filter::And(conditions), groups, &numbers)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<StepDurations>, Rejection> {
         let rows = view.groups(NUMBERS).unwrap_or_default().iter().map(|row| StepDurations {
+            app_id: row.get("app_id").and_then(Json::as_i64),
             step_name: text(row, "step_name"),
             day: Timestamp::from_millis(row.get("started_at").and_then(Json::as_i64).unwrap_or_default()),
             count: number(row, "count"),
