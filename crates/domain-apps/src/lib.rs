@@ -53,7 +53,7 @@ pub use configuration::{
 pub use delivery::{CompleteDelivery, Delivery, DeliveryState, DeliveryWork, FailDelivery};
 pub use execution::{
     AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionStatus, AppExecutionSummary, CancelExecution,
-    Ending, ExecutionError, GraphProgress, PassDeadline, Removal, RemoveExecution, StartExecution,
+    DeleteExecution, Ending, ExecutionError, GraphProgress, PassDeadline, Removal, RemoveExecution, StartExecution,
     StepProgress,
 };
 pub use metrics::{
@@ -103,6 +103,7 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &App::LIST,
         &StartExecution::OPERATION,
         &CancelExecution::OPERATION,
+        &DeleteExecution::OPERATION,
         &AppExecution::SHOW,
         &AppExecution::LIST,
         &FailedExecutions::OPERATION,

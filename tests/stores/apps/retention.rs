@@ -43,6 +43,46 @@ fn configuration(others: i64, settings: Json) -> Json {
 }
 
 #[test]
+fn a_person_deletes_an_execution_that_has_ended() {
+    let scene = AppScene::with_configuration(configuration(200, json!({})));
+    let artifacts = Artifacts::new(&scene.engine, Chunks::new(&scene.engine));
+    scene.start(json!({}));
+    block_on(put(&artifacts, b"a report")).unwrap();
+    let message = scene.message("execution.delete", json!({"id": "e"}));
+    insta::assert_snapshot!(message, @"`e` is running: `delete` is not possible now, cancel it first; nothing was changed");
+    scene.fail("a");
+    assert_eq!(scene.ok("execution.delete", json!({"id": "e"})), json!({"id": "e", "status": "failed"}));
+    assert_eq!(counts(&scene)[..5], [0; 5]);
+    // The bytes follow, when they are reviewed.
+    block_on(artifacts.collect()).unwrap();
+    assert_eq!(counts(&scene), [0; 7]);
+    assert_eq!(scene.code("execution.delete", json!({"id": "e"})), "not_found");
+    scene.check();
+}
+
+/// The rest is due work of any process.
+#[test]
+fn a_deletion_that_was_interrupted_is_ended_by_due_work() {
+    for nth in 1..=3 {
+        let store = Arc::new(FaultStore::new(Memory::new()));
+        let scene = AppScene::with_store(store.clone());
+        scene.save("1.0.0", configuration(200, json!({})));
+        scene.start(json!({}));
+        scene.fail("a");
+        store.plan(Method::Commit, nth, Fault::DieAfter);
+        assert!(scene.call("execution.delete", json!({"id": "e"})).is_err());
+        store.heal();
+        let scene = scene.reopen(store.clone());
+        if nth < 3 {
+            assert_eq!(scene.code("step.retry", json!({"executionId": "e", "stepId": 1})), "not_found");
+        }
+        scene.after(Millis(0));
+        assert_eq!(counts(&scene)[..5], [0; 5], "{nth}");
+        scene.check();
+    }
+}
+
+#[test]
 fn an_execution_is_removed_when_its_retention_has_ended() {
     let scene = AppScene::with_configuration(configuration(1, json!({"retention_days": 7})));
     let artifacts = Artifacts::new(&scene.engine, Chunks::new(&scene.engine));

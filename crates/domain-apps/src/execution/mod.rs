@@ -30,7 +30,7 @@ pub use deadline::PassDeadline;
 pub(super) use documents::ExecutionDocuments;
 pub use error::ExecutionError;
 pub use progress::{GraphProgress, StepProgress};
-pub use retention::{Removal, RemoveExecution};
+pub use retention::{DeleteExecution, Removal, RemoveExecution};
 
 /// An execution of an app.
 // Documents of other programs lack `version`, `configuration_id`, `input` and `progress`.

@@ -7,13 +7,13 @@ use runstate_core::decision::{
     AnyCommand, Change, Command, Ctx, Decision, Lifecycle as _, LoadedEntity, OperationName, Ports, ReadSet, Rejection,
     TypedCommand, View,
 };
-use runstate_core::operation::DueKind;
+use runstate_core::operation::{DueKind, Operation};
 use runstate_core::schema::{Entity, Key, Query};
 use runstate_value::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{AppExecution, AppExecutionState, StepProgress};
+use super::{AppExecution, AppExecutionState, AppExecutionSummary, StepProgress};
 use crate::artifact::{Artifact, Blob, BlobEvent, BlobState};
 use crate::configuration::Configuration;
 use crate::search::SearchEntry;
@@ -81,6 +81,44 @@ pub enum Removal {
     Begun,
     /// Nothing is left.
     Done,
+}
+
+/// Deletes an execution that has ended, with its steps, artifacts and search entries, before its retention has ended.
+///
+/// Errors: `not_found`, `illegal_transition` (it runs).
+#[derive(Clone, Debug, Serialize, Operation)]
+#[operation(name = "apps.execution.delete")]
+pub struct DeleteExecution {
+    /// The execution.
+    #[operation(subject)]
+    pub execution_id: String,
+}
+
+impl Command for DeleteExecution {
+    type Output = AppExecutionSummary;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
+    }
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::entity::<AppExecution>(&self.execution_id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
+        let mut head: LoadedEntity<AppExecution> = view.entity(&self.execution_id)?;
+        if head.entity.state == AppExecutionState::Running {
+            return Err(head.entity.illegal("delete", Some("cancel")));
+        }
+        // From this commit on it is removed, also if this process dies: it is due.
+        head.entity.remove_at = head.entity.remove_at.into_iter().chain([ctx.now]).min();
+        head.entity.removing = true;
+        Decision::new(head.entity.summary()).save(head, ctx.now)
+    }
+
+    fn next(&self, _: &AppExecutionSummary, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        Some(TypedCommand::boxed(RemoveExecution { execution_id: self.execution_id.clone() }))
+    }
 }
 
 impl RemoveExecution {
