@@ -298,6 +298,7 @@ async fn call_apps(recorder: &mut RecordedCalls) {
         ("apps.execution.cancel", json!({"id": "other"})),
         ("apps.execution.show", execution),
         ("apps.execution.list", json!({"user": "u", "sort": "startedAt"})),
+        ("apps.execution.delete", json!({"id": "other"})),
         ("apps.search", json!({"text": "a", "appId": 1, "executionId": "app", "kind": "step", "limit": 1})),
         ("apps.report.success", json!({"days": 1})),
         ("apps.report.durations", json!({"stepName": "a"})),

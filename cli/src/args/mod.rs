@@ -188,19 +188,23 @@ Examples:
         #[command(flatten)]
         running: RunArgs,
     },
-    /// Serve calls: run a command for each, until stopped
+    /// Serve calls or steps of apps: run a command for each, until stopped
     ///
     /// The command reads the question from standard input (for a tool: its arguments as JSON) and prints the answer.
     /// RUNSTATE_CALL, _EXECUTION, _PROGRAM, _KIND, _ATTEMPT, _ARGS, _CHOICES, _SCHEMA and _ERROR (of the last attempt)
     /// describe the call to it. If the command fails, the call is retried after a delay. Ctrl-c lets running calls
     /// finish, a second one releases them. If the worker is killed with SIGKILL, its commands may continue, and other
     /// workers claim its calls when the lease expires.
+    ///
+    /// The command of a step reads its input as JSON and prints its output: JSON, or else a text. RUNSTATE_STEP, _KIND
+    /// (its name), _EXECUTION, _ATTEMPT and _ERROR describe it. The configuration of the app says how often it is tried.
     #[command(after_help = "\
 Examples:
   runstate work --kind cc --exec 'model --print' --concurrency 4
   runstate work --kind search --kind fetch --exec ./tools.sh --timeout 1m
   runstate work --kind cc --exec 'model --print' --drain       exit when no call is open
   runstate work --kind fs.readFile --allow-read data
+  runstate work --step fetch --step publish --exec ./steps.sh  steps of apps
   runstate work --webhooks                                     send the messages of subscriptions
 
 Exit codes: 0 stopped, or no call is open; 2 the command cannot be run; 130 stopped twice.")]

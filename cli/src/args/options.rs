@@ -134,8 +134,17 @@ pub struct AnswerSourceArgs {
 #[derive(Debug, clap::Args)]
 pub struct WorkArgs {
     /// Kind of calls to serve: `cc` for `CC(…)`, a tool's name for `call(tool, …)` (repeatable)
-    #[arg(long, required_unless_present = "webhooks", value_name = "K")]
+    #[arg(long, required_unless_present_any = ["step", "webhooks"], value_name = "K")]
     pub kind: Vec<String>,
+    /// Name of steps of apps to serve instead of calls (repeatable)
+    #[arg(long, value_name = "NAME", requires = "exec", conflicts_with_all = ["kind", "webhooks", "attempts", "plain", "allow_read"])]
+    pub step: Vec<String>,
+    /// Number of the app whose steps are served [default: all]
+    #[arg(long, value_name = "N", requires = "step")]
+    pub app: Option<i64>,
+    /// Serve the step first that may be claimed for the longest time
+    #[arg(long, requires = "step")]
+    pub oldest_first: bool,
     /// Send the messages of subscriptions instead of serving calls
     #[arg(long, conflicts_with_all = ["kind", "exec", "concurrency", "attempts", "timeout", "plain", "allow_read"])]
     pub webhooks: bool,

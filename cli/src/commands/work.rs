@@ -1,11 +1,13 @@
-//! `work`: a worker that serves calls with a command, or sends webhooks.
+//! `work`: a worker that serves calls or steps with a command, or sends webhooks.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use runstate::client::CallWorker;
+use runstate::domain::apps::{QueuedStep, StepWork};
 use runstate::domain::cvm::{COGNITIVE, TIMER, Work};
 use runstate::engine::Error;
-use runstate::work::{Backoff, Failure as TaskFailure, Task, WorkItem, Worker, WorkerEvent};
+use runstate::value::Document;
+use runstate::work::{Backoff, ClaimSelection, Failure as TaskFailure, Task, WorkItem, Worker, WorkerEvent};
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 
@@ -13,7 +15,7 @@ use super::due::WorkerReporter;
 use super::webhooks::webhook_worker;
 use crate::args::WorkArgs;
 use crate::error::{self, CliError};
-use crate::exec::{self, Exec, ExecError, ExecRequest};
+use crate::exec::{self, Exec, ExecError, ExecInput, ExecRequest};
 use crate::exit::CliExit;
 use crate::interrupt::StopSignals;
 use crate::printer::Printer;
@@ -24,7 +26,7 @@ use crate::time_format::{duration_millis, format_seconds};
 /// The number of stop requests after an abort: the worker cannot continue.
 const ABORTED: u32 = u32::MAX;
 
-/// Serves calls, or sends webhooks, until it is stopped, or with `--drain` until none is open.
+/// Serves calls or steps, or sends webhooks, until it is stopped, or with `--drain` until none is open.
 pub async fn run_worker(session: &Session, args: WorkArgs) -> Result<CliExit, CliError> {
     check(&args)?;
     let requests = StopRequests::watch(session.out);
@@ -32,6 +34,10 @@ pub async fn run_worker(session: &Session, args: WorkArgs) -> Result<CliExit, Cl
     let ended = if args.webhooks {
         let worker = webhook_worker(session, &args, &owner)?;
         session.out.remark(&format!("{owner} sends webhooks; ctrl-c stops it"));
+        run(&worker, &requests, args.drain).await
+    } else if !args.step.is_empty() {
+        let worker = step_worker(session, &args, &owner, &requests);
+        session.out.remark(&format!("{owner} serves steps {}; ctrl-c stops it", args.step.join(", ")));
         run(&worker, &requests, args.drain).await
     } else {
         let worker = worker(session, &args, &owner, &requests)?;
@@ -72,36 +78,120 @@ fn is_file(kind: &str) -> bool {
 
 fn worker(session: &Session, args: &WorkArgs, owner: &str, requests: &StopRequests) -> Result<CallWorker, CliError> {
     let grants = args.allow.open_grants()?;
-    let concurrency = usize::try_from(args.concurrency).unwrap_or(1);
-    let (out, reporter) = (session.out, WorkerReporter::default());
-    let mut worker = session
-        .cvm
-        .worker(owner)
-        .lease(duration_millis(args.lease))
-        // A second stop request ends the worker sooner.
-        .grace(duration_millis(args.timeout))
-        .backoff(Backoff { attempts: args.attempts, ..Backoff::default() })
-        .on_event(move |event| report_event(event, &reporter, out));
-    if args.no_due {
-        worker = worker.without_due();
-    }
+    let backoff = Backoff { attempts: args.attempts, ..Backoff::default() };
+    let mut worker = configure(session.cvm.worker(owner).backoff(backoff), session, args);
     for kind in &args.kind {
         worker = match &args.exec {
-            Some(line) if !is_file(kind) => {
-                let exec = Exec { line: line.clone(), timeout: args.timeout };
-                let handler = Arc::new(CommandHandler { exec, plain: args.plain, requests: requests.clone(), out });
-                worker.handle(kind, concurrency, move |task| {
-                    let handler = handler.clone();
-                    async move { handler.answer(task).await }
-                })
-            }
+            Some(line) if !is_file(kind) => serve_by_command(worker, kind, line, session, args, requests),
             _ => {
                 let grants = grants.clone();
-                worker.handle(kind, concurrency, move |task| perform_file_call(grants.clone(), task))
+                worker.handle(kind, concurrency(args), move |task| perform_file_call(grants.clone(), task))
             }
         };
     }
     Ok(worker)
+}
+
+/// The worker for steps of apps. The configuration of an app says how often its steps are tried.
+fn step_worker(session: &Session, args: &WorkArgs, owner: &str, requests: &StopRequests) -> Worker<StepWork> {
+    let selection = ClaimSelection { only: args.app.map(QueuedStep::of_app), oldest_first: args.oldest_first };
+    let worker = configure(Worker::new(&session.engine, owner).select(selection), session, args);
+    let serve = |worker, name: &String| match &args.exec {
+        Some(line) => serve_by_command(worker, name, line, session, args, requests),
+        None => worker,
+    };
+    args.step.iter().fold(worker, serve)
+}
+
+fn concurrency(args: &WorkArgs) -> usize {
+    usize::try_from(args.concurrency).unwrap_or(1)
+}
+
+/// Sets what the workers of all items have in common.
+fn configure<W: ExecItem>(worker: Worker<W>, session: &Session, args: &WorkArgs) -> Worker<W> {
+    let (out, reporter) = (session.out, WorkerReporter::default());
+    let worker = worker
+        .lease(duration_millis(args.lease))
+        // A second stop request ends the worker sooner.
+        .grace(duration_millis(args.timeout))
+        .on_event(move |event| report_event(event, &reporter, out));
+    if args.no_due { worker.without_due() } else { worker }
+}
+
+fn serve_by_command<W: ExecItem + Send + Sync>(
+    worker: Worker<W>,
+    kind: &str,
+    line: &str,
+    session: &Session,
+    args: &WorkArgs,
+    requests: &StopRequests,
+) -> Worker<W> {
+    let exec = Exec { line: line.to_owned(), timeout: args.timeout };
+    let (requests, out) = (requests.clone(), session.out);
+    let handler = Arc::new(CommandHandler { exec, plain: args.plain, requests, out });
+    worker.handle(kind, concurrency(args), move |task: Task<W>| {
+        let handler = handler.clone();
+        async move { handler.answer(task).await }
+    })
+}
+
+/// An item that a command does.
+trait ExecItem: WorkItem {
+    /// The event of an item that is done.
+    const DONE: &'static str;
+
+    /// The input of the command.
+    fn input(&self, plain: bool) -> ExecInput;
+
+    /// The answer that the command has printed.
+    fn answer(&self, output: String) -> Json;
+
+    /// Its name in a line for people.
+    fn label(&self) -> String;
+
+    /// Its members in a line of JSON, besides the kind.
+    fn members(&self) -> Json;
+}
+
+impl ExecItem for Work {
+    const DONE: &'static str = "answered";
+
+    fn input(&self, plain: bool) -> ExecInput {
+        let error = self.call.error.as_ref().map(|error| error.message.as_str());
+        ExecRequest { call: &self.call, attempt: self.claimed.attempts, error, plain }.input()
+    }
+
+    fn answer(&self, output: String) -> Json {
+        if self.call.kind == COGNITIVE { output.into() } else { exec::parse_value(output) }
+    }
+
+    fn label(&self) -> String {
+        self.call.label()
+    }
+
+    fn members(&self) -> Json {
+        json!({"execution": self.claimed.execution, "call": self.claimed.call, "step": self.call.step})
+    }
+}
+
+impl ExecItem for StepWork {
+    const DONE: &'static str = "completed";
+
+    fn input(&self, _: bool) -> ExecInput {
+        ExecInput::of_step(self)
+    }
+
+    fn answer(&self, output: String) -> Json {
+        exec::parse_value(output)
+    }
+
+    fn label(&self) -> String {
+        format!("{} step {}", self.claimed.execution_id, self.claimed.step_id)
+    }
+
+    fn members(&self) -> Json {
+        json!({"execution": self.claimed.execution_id, "step": self.claimed.step_id})
+    }
 }
 
 async fn perform_file_call(grants: Grants, task: Task<Work>) -> Result<Json, TaskFailure> {
@@ -110,7 +200,7 @@ async fn perform_file_call(grants: Grants, task: Task<Work>) -> Result<Json, Tas
     result.map_err(|refusal| TaskFailure::permanent(refusal.message).with_name(refusal.name.as_str()))
 }
 
-/// The command that answers.
+/// The command that does items.
 struct CommandHandler {
     exec: Exec,
     plain: bool,
@@ -119,20 +209,13 @@ struct CommandHandler {
 }
 
 impl CommandHandler {
-    async fn answer(&self, task: Task<Work>) -> Result<Json, TaskFailure> {
+    async fn answer<W: ExecItem>(&self, task: Task<W>) -> Result<Json, TaskFailure> {
         let work = &task.work;
-        let request = ExecRequest {
-            call: &work.call,
-            attempt: task.attempt,
-            error: work.call.error.as_ref().map(|error| error.message.as_str()),
-            plain: self.plain,
-        };
-        let on_stderr_line = |line: &str| self.out.stderr_line(&format!("{} | {line}", work.call.label()));
-        match self.exec.answer(&request.input(), on_stderr_line).await {
-            Ok(text) if work.call.kind == COGNITIVE => Ok(text.into()),
-            Ok(text) => Ok(exec::parse_value(text)),
+        let on_stderr_line = |line: &str| self.out.stderr_line(&format!("{} | {line}", work.label()));
+        match self.exec.answer(&work.input(self.plain), on_stderr_line).await {
+            Ok(text) => Ok(work.answer(text)),
             Err(ExecError::Failed(why)) => Err(TaskFailure::new(why)),
-            // The command is wrong, not the call. The call is released for workers that can answer it.
+            // The command is wrong, not the item. The item is released for workers that can do it.
             Err(ExecError::CannotRun(why)) => {
                 self.requests.abort(why);
                 std::future::pending().await
@@ -186,11 +269,12 @@ impl StopRequests {
     }
 }
 
-/// Reports what the worker does, in one line for each call.
-fn report_event(worker_event: &WorkerEvent<'_, Work>, reporter: &WorkerReporter, out: Printer) {
+/// Reports what the worker does, in one line for each item.
+fn report_event<W: ExecItem>(worker_event: &WorkerEvent<'_, W>, reporter: &WorkerReporter, out: Printer) {
     let (event, work, took, fields) = match worker_event {
         WorkerEvent::Answered { work, execution, took } => {
-            ("answered", *work, Some(*took), json!({"status": execution.status}))
+            let result = serde_json::to_value(execution).unwrap_or_default();
+            (W::DONE, *work, Some(*took), json!({"status": result.get("status")}))
         }
         WorkerEvent::Failed { work, failure, retry_at, took } => {
             let retry_at = retry_at.map(|at| at.to_rfc3339());
@@ -202,20 +286,10 @@ fn report_event(worker_event: &WorkerEvent<'_, Work>, reporter: &WorkerReporter,
         WorkerEvent::Trouble(error) => return reporter.report_error(error, out),
         _ => return,
     };
-    let (claimed, call) = (&work.claimed, &work.call);
     if out.is_json() {
-        let mut line = json!({
-            "event": event,
-            "execution": claimed.execution,
-            "call": claimed.call,
-            "step": call.step,
-            "kind": call.kind,
-            "attempt": claimed.attempts,
-            "tookMs": took,
-        });
-        if let (Some(line), Json::Object(fields)) = (line.as_object_mut(), fields) {
-            line.extend(fields);
-        }
+        let common = json!({"kind": work.kind(), "attempt": work.attempts(), "tookMs": took});
+        let parts = [json!({"event": event}), work.members(), common, fields];
+        let line: Document = parts.into_iter().filter_map(|part| part.as_object().cloned()).flatten().collect();
         // If standard output is closed, the worker continues.
         let _ = out.value(&line);
         return;
@@ -223,13 +297,13 @@ fn report_event(worker_event: &WorkerEvent<'_, Work>, reporter: &WorkerReporter,
     let took = took.map(|took| format!(" in {:.1} s", took.0 as f64 / 1_000.0)).unwrap_or_default();
     let detail = match worker_event {
         WorkerEvent::Failed { failure, retry_at: Some(at), .. } => {
-            format!(", attempt {}, next attempt at {}: {}", claimed.attempts, format_seconds(*at), failure.message)
+            format!(", attempt {}, next attempt at {}: {}", work.attempts(), format_seconds(*at), failure.message)
         }
         WorkerEvent::Failed { failure, .. } => format!(", no further attempt: {}", failure.message),
         WorkerEvent::Lost { why, .. } => format!(": {}", why.message),
         _ => String::new(),
     };
-    out.remark(&format!("{event} {} ({}){took}{detail}", call.label(), call.kind));
+    out.remark(&format!("{event} {} ({}){took}{detail}", work.label(), work.kind()));
 }
 
 /// Returns the name of this machine.

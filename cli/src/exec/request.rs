@@ -1,13 +1,14 @@
-//! The input of a command for a call: standard input and environment variables.
+//! The input of a command for a call or a step: standard input and environment variables.
 
+use runstate::domain::apps::StepWork;
 use runstate::domain::cvm::{COGNITIVE, CallView, Schema};
 use serde_json::Value as Json;
 use tokio::process::Command;
 
 use crate::prompt;
 
-/// The environment variables that describe a call to a command.
-const ENV_NAMES: [&str; 9] = [
+/// The environment variables that describe a call or a step to a command.
+const ENV_NAMES: [&str; 10] = [
     "RUNSTATE_CALL",
     "RUNSTATE_EXECUTION",
     "RUNSTATE_PROGRAM",
@@ -17,6 +18,7 @@ const ENV_NAMES: [&str; 9] = [
     "RUNSTATE_CHOICES",
     "RUNSTATE_SCHEMA",
     "RUNSTATE_ERROR",
+    "RUNSTATE_STEP",
 ];
 
 /// The longest value in the environment. Systems refuse to start commands with longer ones (128 KiB on Linux).
@@ -44,6 +46,26 @@ pub struct ExecRequest<'a> {
 }
 
 impl ExecInput {
+    /// The input of a command. A value that the environment cannot hold is left out.
+    fn new(stdin: String, env: impl IntoIterator<Item = (&'static str, Option<String>)>) -> Self {
+        let fits = |value: &String| value.len() <= ENV_BYTES && !value.contains('\0');
+        let env = env.into_iter().filter_map(|(name, value)| Some((name, value.filter(fits)?)));
+        Self { stdin, env: env.collect() }
+    }
+
+    /// The input of the command for a step.
+    pub fn of_step(StepWork { claimed, input, error }: &StepWork) -> Self {
+        let message = error.as_ref().and_then(|error| error.get("message")).and_then(Json::as_str);
+        let env = [
+            ("RUNSTATE_EXECUTION", Some(claimed.execution_id.clone())),
+            ("RUNSTATE_STEP", Some(claimed.step_id.to_string())),
+            ("RUNSTATE_KIND", Some(claimed.step_name.clone())),
+            ("RUNSTATE_ATTEMPT", Some(claimed.attempts.to_string())),
+            ("RUNSTATE_ERROR", message.map(str::to_owned)),
+        ];
+        Self::new(format!("{input}\n"), env)
+    }
+
     pub(super) fn apply_to(&self, command: &mut Command) {
         for name in ENV_NAMES {
             match self.env.iter().find(|(other, _)| *other == name) {
@@ -70,10 +92,9 @@ impl ExecRequest<'_> {
             json(choices.as_ref()),
             json(call.schema.as_ref()),
             self.error.map(str::to_owned),
+            None,
         ];
-        let fits = |value: &String| value.len() <= ENV_BYTES && !value.contains('\0');
-        let env = ENV_NAMES.into_iter().zip(env).filter_map(|(name, value)| Some((name, value.filter(fits)?)));
-        ExecInput { stdin: self.stdin(), env: env.collect() }
+        ExecInput::new(self.stdin(), ENV_NAMES.into_iter().zip(env))
     }
 
     fn stdin(&self) -> String {

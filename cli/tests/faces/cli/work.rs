@@ -54,6 +54,53 @@ fn a_worker_answers_until_nothing_is_open_and_says_what_it_did() {
 }
 
 #[test]
+fn a_worker_serves_steps_of_apps() {
+    let scene = CliFixture::new();
+    let steps = r#"{"steps": [{"id": 1, "name": "fetch", "retry": {"max_attempts": 2, "backoff_ms": 0}}, {"id": 2, "name": "count", "depends_on": [1], "input": {"text": "$.steps.1.output.url"}}]}"#;
+    for app in ["1", "2"] {
+        let save = [
+            "configuration",
+            "save",
+            app,
+            "--app-name",
+            "suite",
+            "--version",
+            "1",
+            "--configuration",
+            steps,
+            "--activate",
+        ];
+        scene.run(&save).expect_exit(0);
+        let start =
+            ["execution", "start", app, "--user-id", "ada", "--id", &format!("e{app}"), "--input", r#"{"url": "u"}"#];
+        scene.run(&start).expect_exit(0);
+    }
+    let exec = "read input; env | grep ^RUNSTATE_ | grep -v STORE | sort >> env; test $RUNSTATE_KIND$RUNSTATE_ATTEMPT = fetch1 && { echo busy >&2; exit 1; }; echo $input";
+    let work = ["work", "--step", "fetch", "--step", "count", "--app", "1", "--drain", "--owner", "w", "--exec", exec];
+    let output = scene.run(&work).expect_exit(0);
+    output.expect_stderr(&[
+        "w serves steps fetch, count",
+        "failed e1 step 1 (fetch)",
+        "completed e1 step 1 (fetch) in ",
+        "completed e1 step 2 (count) in ",
+    ]);
+    let steps = scene.run(&["execution", "steps", "e1", "--json"]).expect_exit(0).json();
+    assert_eq!(steps[1]["output"], serde_json::json!({"text": "u"}));
+    let env = lines(&scene, "env");
+    for set in ["RUNSTATE_EXECUTION=e1", "RUNSTATE_STEP=1", "RUNSTATE_KIND=fetch", "RUNSTATE_ATTEMPT=2"] {
+        assert!(env.contains(&set.to_owned()), "{set} is missing in {env:?}");
+    }
+    assert!(env.iter().any(|line| line.starts_with("RUNSTATE_ERROR=") && line.ends_with("busy")), "{env:?}");
+    // The other app is left to other workers.
+    let status = |id: &str| scene.run(&["execution", "show", id, "--json"]).expect_exit(0).json()["status"].clone();
+    assert_eq!((status("e1"), status("e2")), ("completed".into(), "running".into()));
+    scene.run(&["work", "--step", "fetch"]).expect_exit(2);
+    scene.run(&["work", "--step", "fetch", "--kind", "cc", "--exec", "true"]).expect_exit(2);
+    let output = scene.run(&["work", "--step", "fetch", "--drain", "--json", "--exec", "no-such-command-anywhere"]);
+    output.expect_exit(2);
+}
+
+#[test]
 fn json_output_has_one_line_per_call() {
     let scene = started(ONE, &["a"]);
     let line = scene.work("echo hi", &["--json"]).expect_exit(0).json();
