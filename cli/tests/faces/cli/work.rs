@@ -84,8 +84,8 @@ fn a_worker_serves_steps_of_apps() {
         "completed e1 step 1 (fetch) in ",
         "completed e1 step 2 (count) in ",
     ]);
-    let steps = scene.run(&["execution", "steps", "e1", "--json"]).expect_exit(0).json();
-    assert_eq!(steps[1]["output"], serde_json::json!({"text": "u"}));
+    let step = scene.run(&["step", "show", "e1:2", "--json"]).expect_exit(0).json();
+    assert_eq!(step["output"], serde_json::json!({"text": "u"}));
     let env = lines(&scene, "env");
     for set in ["RUNSTATE_EXECUTION=e1", "RUNSTATE_STEP=1", "RUNSTATE_KIND=fetch", "RUNSTATE_ATTEMPT=2"] {
         assert!(env.contains(&set.to_owned()), "{set} is missing in {env:?}");
