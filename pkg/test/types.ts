@@ -2,6 +2,9 @@
 
 import { type FromSchema, type Json, type JsonInput, type Question, type Run, type Runstate, CallFailure, RunstateError, open } from "runstate";
 import { compile, type Diagnostic } from "runstate/compiler";
+import compilerWasm from "runstate/compiler.wasm";
+import nodeWasm from "runstate/node.wasm";
+import runtimeWasm from "runstate/runstate.wasm";
 import { init } from "runstate/slim";
 import { simulated } from "runstate/testing";
 
@@ -157,3 +160,6 @@ export async function entries(): Promise<void> {
   await using disposed = await open("memory:");
   await disposed.info();
 }
+
+/** Whatever a bundler gives for an import of WebAssembly, `init` takes it. */
+export const initialized = [init(runtimeWasm, { compilerWasm }), init(nodeWasm)];
