@@ -72,6 +72,11 @@ export interface WorkerOptions<K extends string = string, E = WorkerEvent> {
   backoff?: Backoff;
   /** How long running handlers may continue after the worker was stopped, in milliseconds. Default: 30,000. */
   graceMs?: number;
+  /**
+   * How long one handler may take, in milliseconds. A handler that takes longer is aborted, and its item fails and is
+   * retried. Default: no limit.
+   */
+  maxHandlerMs?: number;
   onEvent?: (event: E) => void;
   /** Stops the worker. */
   signal?: AbortSignal;
@@ -87,7 +92,7 @@ export interface WorkerHandle extends AsyncDisposable {
 }
 
 const WORKER: OptionValidators<WorkerOptions> = {
-  owner: anything, concurrency: anyOf(positiveInteger, objectByKind), leaseMs: anything, backoff: anything, graceMs: anything, onEvent: callback, ...WAIT,
+  owner: anything, concurrency: anyOf(positiveInteger, objectByKind), leaseMs: anything, backoff: anything, graceMs: anything, maxHandlerMs: anything, onEvent: callback, ...WAIT,
 };
 
 /** The differences between workers for different kinds of items. */
@@ -118,11 +123,11 @@ export function startWorker<W, E>(
   handlers: Record<string, unknown>,
   options: WorkerOptions<string, E> = {},
 ): WorkerHandle {
-  const { owner, concurrency = 1, leaseMs, backoff, graceMs, onEvent, signal } = validateOptions(method, options, WORKER) as WorkerOptions<string, E>;
+  const { owner, concurrency = 1, leaseMs, backoff, graceMs, maxHandlerMs, onEvent, signal } = validateOptions(method, options, WORKER) as WorkerOptions<string, E>;
   const kinds = concurrencyByKind(method, handlers, concurrency);
   signal?.throwIfAborted();
   // The driver does due work, once for all tabs of a page.
-  const json = encodeParams(method, { owner, kinds, leaseMs, backoff, graceMs, runsDue: false });
+  const json = encodeParams(method, { owner, kinds, leaseMs, backoff, graceMs, maxHandlerMs, runsDue: false });
   const runRaw: RawHandler = async (kind, work, handlerSignal) => {
     try {
       return encodeAnswer(await run(handlers[kind] as never, kind, work as W, handlerSignal));

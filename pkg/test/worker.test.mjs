@@ -94,6 +94,20 @@ test("a call answered elsewhere aborts its handler", async (t) => {
   await stop();
 });
 
+test("a handler that takes too long is aborted, and its call is retried", async (t) => {
+  const { rs, run } = await startProgram(t, `function main() { return CC("a?") }`);
+  const failures = [];
+  const onEvent = ({ event, failure }) => event === "failed" && failures.push(failure.message);
+  const cc = async (_, { signal, attempt }) => {
+    if (attempt === 1) await once(signal, "abort");
+    return "in time";
+  };
+  const stop = rs.cvm.worker({ cc }, { maxHandlerMs: 50, backoff: { attempts: 3, initialMs: 1, longestMs: 2 }, onEvent });
+  assert.equal(await run.result(), "in time");
+  await stop();
+  assert.deepEqual(failures, ["the handler did not end within 50 ms"]);
+});
+
 test("a worker stops with its signal and rejects invalid handlers", async (t) => {
   const rs = await openStore(t);
   const ends = new AbortController();

@@ -103,6 +103,9 @@ pub struct WorkerOptions {
     /// How long running handlers may continue after the worker was stopped, in milliseconds; by default 30 seconds.
     #[operation(name = "graceMs")]
     pub grace: Option<Millis>,
+    /// How long one handler may take, in milliseconds; by default there is no limit.
+    #[operation(name = "maxHandlerMs")]
+    pub max_handler: Option<Millis>,
 }
 
 /// The failure of a handler.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use runstate::client::{CallWorker, Cvm};
@@ -277,6 +278,43 @@ fn call_that_outlives_the_grace_is_released_untried() {
     scene.drain(&next);
     assert_eq!(scene.take_events(), ["claimed 1 attempt 1", "released 1", "claimed 1 attempt 1", "answered 1"]);
     assert_eq!(scene.host.now().since(began), Millis::seconds(8));
+}
+
+#[test]
+fn handler_that_takes_too_long_is_cancelled_and_its_call_is_retried() {
+    let scene = WorkerScene::with_program(r#"console.log(CC("one?"))"#);
+    scene.start("a", Json::Null);
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let backoff = Backoff { attempts: 3, initial: Millis::seconds(1), longest: Millis::seconds(1) };
+    let seen = Arc::clone(&cancelled);
+    let handler = move |task: Task<_>| {
+        let seen = Arc::clone(&seen);
+        async move {
+            if task.attempt == 1 {
+                let _on_drop = SetOnDrop(seen);
+                std::future::pending::<()>().await;
+            }
+            Ok("at last".into())
+        }
+    };
+    let worker = scene.worker("w").backoff(backoff).max_handler(Millis::minutes(2)).handle("cc", 1, handler);
+    let began = scene.host.now();
+    scene.drain(&worker);
+    assert_eq!(scene.output("a"), ["at last"]);
+    assert!(cancelled.load(Ordering::Relaxed));
+    let events = scene.take_events();
+    assert!(events.iter().any(|event| event.contains("the handler did not end within 120000 ms")), "{events:?}");
+    let elapsed = scene.host.now().since(began);
+    assert!((Millis::minutes(2)..Millis::seconds(125)).contains(&elapsed), "{elapsed:?}");
+}
+
+/// Sets its flag when it is dropped.
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

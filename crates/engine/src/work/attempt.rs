@@ -1,7 +1,7 @@
 //! One attempt to answer a claimed item: its handler, the heartbeats meanwhile, and the report to the engine.
 
 use std::any::Any;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
@@ -40,6 +40,7 @@ impl<W: WorkItem> Worker<W> {
             let _guard = cancellation.guard();
             let task = Task { work: work.clone(), attempt, cancellation: cancellation.clone() };
             let handling = catch_panic(Box::pin(async move { handler.answer(task).await }));
+            let handling = self.limit_time(handling);
             match race(handling, self.keep_lease(work)).await {
                 Either::Left(result) => result,
                 Either::Right(error) => return self.report_lost(work, error),
@@ -49,6 +50,23 @@ impl<W: WorkItem> Worker<W> {
         match result {
             Ok(answer) => self.complete(work, answer, took).await,
             Err(failure) => self.fail(work, failure, took).await,
+        }
+    }
+
+    /// The result of a handler, or a failure after the time that one may take.
+    async fn limit_time(&self, handling: impl Future<Output = Result<Json, Failure>>) -> Result<Json, Failure> {
+        let limit = async {
+            match self.max_handler {
+                Some(limit) => {
+                    self.host().sleep(limit).await;
+                    limit
+                }
+                None => pending().await,
+            }
+        };
+        match race(handling, limit).await {
+            Either::Left(result) => result,
+            Either::Right(limit) => Err(Failure::new(format!("the handler did not end within {} ms", limit.0))),
         }
     }
 

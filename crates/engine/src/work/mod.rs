@@ -66,6 +66,7 @@ pub struct Worker<W> {
     lease: Millis,
     backoff: Backoff,
     grace: Millis,
+    max_handler: Option<Millis>,
     runs_due: bool,
     selection: ClaimSelection,
     listener: Option<Arc<dyn WorkerEventListener<W>>>,
@@ -92,6 +93,7 @@ impl<W: WorkItem> Worker<W> {
             lease: LEASE,
             backoff: Backoff::default(),
             grace: GRACE,
+            max_handler: None,
             runs_due: true,
             selection: ClaimSelection::default(),
             listener: None,
@@ -131,6 +133,13 @@ impl<W: WorkItem> Worker<W> {
     /// Sets how long running handlers may continue after [`Worker::run`] was stopped; 30 seconds by default.
     pub fn grace(mut self, grace: Millis) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Limits how long one handler may take; by default there is no limit. A handler that takes longer is cancelled,
+    /// and its item fails and is retried as the backoff says.
+    pub fn max_handler(mut self, limit: Millis) -> Self {
+        self.max_handler = Some(limit);
         self
     }
 

@@ -96,7 +96,7 @@ fn build_worker<W: WorkItem>(
     handler: &Function,
     listener: Option<Function>,
 ) -> Worker<W> {
-    let WorkerOptions { owner, kinds, lease, backoff, runs_due, grace } = options;
+    let WorkerOptions { owner, kinds, lease, backoff, runs_due, grace, max_handler } = options;
     let owner = owner.unwrap_or_else(|| format!("worker-{}", engine.new_command_id()));
     let mut worker = Worker::new(engine, owner);
     for (kind, concurrency) in kinds {
@@ -111,6 +111,9 @@ fn build_worker<W: WorkItem>(
     }
     if let Some(grace) = grace {
         worker = worker.grace(grace);
+    }
+    if let Some(limit) = max_handler {
+        worker = worker.max_handler(limit);
     }
     if !runs_due {
         worker = worker.without_due();
