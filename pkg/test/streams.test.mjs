@@ -119,6 +119,16 @@ test("changes start when requested and resume from a position", async (t) => {
   }
 });
 
+test("changes of own collections are followed by their name, and unknown ones are refused", async (t) => {
+  const rs = await openStore(t);
+  await rs.documents.declare("notes");
+  const changes = first(1, rs.changes({ collection: "notes" }));
+  await rs.info();
+  await rs.documents.commit({ writes: [{ collection: "notes", id: "a", put: {} }] });
+  assert.deepEqual((await changes).map(({ collection, id }) => [collection, id]), [["documents.notes", "a"]]);
+  await assertRefused(first(1, rs.changes({ collection: "nots" })), "not_found");
+});
+
 test("an unread iterator over a closed store raises no rejection", async () => {
   const { open } = await import("runstate");
   const rs = await open("memory:");
