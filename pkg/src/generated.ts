@@ -78,6 +78,10 @@ export type AppExecution = {
   configurationId: string | null;
   /** When the document was created. */
   createdAt: number;
+  /** When it fails, unless it has ended; missing: it has no deadline, or has ended or is to end. */
+  deadlineAt: number | null;
+  /** How it ends once the steps that still run are over; missing: as its steps do. */
+  ending: Ending | null;
   /** The error of the step that failed first: its `message`, its `stepId` and its `stepName`. */
   error: Json;
   /** Its id. */
@@ -349,6 +353,14 @@ export type AppsExecutionCancelParams = {
   id: string;
 };
 
+/** The parameters of `apps.execution.delete`. */
+export type AppsExecutionDeleteParams = {
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+  /** The execution. */
+  id: string;
+};
+
 /** The parameters of `apps.execution.failed`. */
 export type AppsExecutionFailedParams = {
   /** `next` of the page before; by default the first page. */
@@ -370,7 +382,7 @@ export type AppsExecutionListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "id" | "appId" | "subAppId" | "userId" | "status" | "startedAt" | "removeAt";
+  sort?: "id" | "appId" | "subAppId" | "userId" | "status" | "startedAt" | "removeAt" | "deadlineAt";
   /** Only those with this `status`. */
   status?: "running" | "completed" | "failed" | "cancelled" | ("running" | "completed" | "failed" | "cancelled")[];
   /** Only those with this `subAppId`. */
@@ -391,6 +403,11 @@ export type AppsExecutionStartParams = {
   appId: number;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /**
+   * The longest time of the execution, in milliseconds, from 1 second to 10 years; by default as its configuration
+   * says. When it is over, the execution fails, and its completed steps are undone.
+   */
+  deadlineMs?: number;
   /** The id of the execution; by default a new one. */
   id?: string;
   /** Its input; by default an empty object. */
@@ -459,6 +476,8 @@ export type AppsMetricsSummaryParams = {
 
 /** The parameters of `apps.report.durations`. */
 export type AppsReportDurationsParams = {
+  /** Only steps of the app with this number. */
+  appId?: number;
   /** Only steps that were started in this number of days; by default 30. */
   days?: number;
   /** Only steps of this name. */
@@ -499,12 +518,19 @@ export type AppsSearchParams = {
 
 /** The parameters of `apps.step.claim`. */
 export type AppsStepClaimParams = {
+  /** Only steps of the app with this number. */
+  appId?: number;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
   leaseMs?: number;
   /** The names of steps, at most 16. */
   names: string[];
+  /**
+   * Whether to take the step that may be claimed for the longest time. By default it is one of the oldest, so that
+   * workers hinder each other less.
+   */
+  oldestFirst?: boolean;
   /** The name of the worker, for people. */
   owner: string;
 };
@@ -555,6 +581,8 @@ export type AppsStepHeartbeatParams = {
 
 /** The parameters of `apps.step.list`. */
 export type AppsStepListParams = {
+  /** Only those with this `appId`. */
+  app?: number | number[];
   /** `next` of the page before; by default the first page. */
   cursor?: string;
   /** Whether the sort is in descending order. */
@@ -573,6 +601,8 @@ export type AppsStepListParams = {
 
 /** The parameters of `apps.step.nextAvailable`. */
 export type AppsStepNextAvailableParams = {
+  /** Only steps of the app with this number. */
+  appId?: number;
   /** The names of steps, at most 16. */
   names: string[];
 };
@@ -1214,8 +1244,8 @@ export type ClaimedCall = {
   /** The execution that made it. */
   execution: string;
   /**
-   * The reservation of the call's cost. A worker that has spent it, and whose answer is refused because it is late,
-   * commits it.
+   * The reservation of the call's cost. A worker that has spent it, and whose answer is refused because another
+   * worker has the call, commits it.
    */
   reservation: string | null;
   /** The fencing token, which is needed to complete the call. */
@@ -1311,6 +1341,10 @@ export type Compensation = {
   input?: StepInput;
   /** The name by which workers claim it. */
   name: string;
+  /** When it is tried again; by default as the step that it undoes. */
+  retry?: StepRetry;
+  /** The longest time of one attempt, in milliseconds; by default that of the step that it undoes. */
+  timeout_ms?: number;
 };
 
 /** A compiled source. */
@@ -1334,6 +1368,30 @@ export type Condition =
     /** The other value. */
     equals: Json;
     /** The path: `$.steps.2.output.valid`. */
+    value: string;
+  }
+  /**
+   * Whether the value at a path is less than another one: a smaller number, or an earlier text in the order of its
+   * code points. A value of another type is not.
+   */
+  | {
+    /** The other value. */
+    lt: Operand;
+    /** The path. */
+    value: string;
+  }
+  /** Whether the value at a path is greater than another one, as with `lt`. */
+  | {
+    /** The other value. */
+    gt: Operand;
+    /** The path. */
+    value: string;
+  }
+  /** Whether the value at a path equals one of these. A missing value is null. */
+  | {
+    /** The other values. */
+    in: Json[];
+    /** The path. */
     value: string;
   }
   /** Whether there is a value at a path that is not null. */
@@ -1507,6 +1565,8 @@ export type CvmFailParams = {
   call: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** What the attempt has cost, a decimal number in the unit of the call's cost; by default nothing. */
+  cost?: string;
   /** The execution. */
   execution: string;
   /** The message, which the program can read. */
@@ -1579,7 +1639,7 @@ export type CvmLoadParams = {
   name: string;
   /** The source, in TypeScript; of several files, that of the entry. */
   source: string;
-  /** Tags to find it by; by default the current ones are kept. */
+  /** Tags to find it by; by default the current ones are kept. An empty tag is none, so a list of it clears them. */
   tags?: string[];
 };
 
@@ -1805,8 +1865,17 @@ export type CvmWakeParams = {
   id: string;
 };
 
-/** A document that cannot be read: it was changed from outside, or a newer version wrote it. */
+/** The code of a document that cannot be read. */
+export type DamageCode =
+  /** It was changed from outside, or a newer version wrote it. */
+  | "corrupt"
+  /** One of its values is encrypted under a key that was not given. */
+  | "key_missing";
+
+/** A document that cannot be read. */
 export type DamagedDocument = {
+  /** Whether it is damaged, or its key is missing. */
+  code: DamageCode;
   /** Its id. */
   id: string;
   /** Why it cannot be read. */
@@ -2078,6 +2147,18 @@ export type DueRunParams = {
   /** How far each entity is driven; by default to the end of its work. */
   runLimit?: RunLimit;
 };
+
+/**
+ * How an execution ends that runs on only to clean up. No step begins then but those that undo others, and those with
+ * `always`.
+ */
+export type Ending =
+  /** A step has failed, or its deadline has passed. It is undone, and has failed then. */
+  | "failed"
+  /** It was cancelled after its failure. It is undone, and is cancelled then. */
+  | "undone"
+  /** It was cancelled. Nothing is undone. */
+  | "cancelled";
 
 /** Identifies an error. A code is never renamed or given another meaning. */
 export type ErrorCode =
@@ -2459,6 +2540,11 @@ export type FailedVerification = {
 
 /** Why a handler could not answer. Any error converts to a failure that is retried, so `?` works in handlers. */
 export type Failure = {
+  /**
+   * What the attempt has cost, a decimal number in the unit of the cost that the call names; null: nothing. Items
+   * without a cost ignore it.
+   */
+  cost?: string;
   /** The message, which the program can read. */
   message: string;
   /** The name of the error in the program; null: `CallError`. */
@@ -2472,7 +2558,7 @@ export type Failure = {
 
 /** How an execution continues when a step has failed for the last time. */
 export type FailurePolicy =
-  /** No other step begins, and running ones lose their claim. */
+  /** No other step begins, and running ones end their attempt. */
   | "fail_fast"
   /** The steps that do not depend on it still run. */
   | "continue";
@@ -3829,7 +3915,7 @@ export type Info = {
   capabilities: Capabilities;
   /** The declared collections by name, then the command ledger. */
   collections: CollectionInfo[];
-  /** The reason why the store is read-only, if it is. */
+  /** The reason why the store cannot be written, if it cannot. */
   health: ErrorFields | null;
   /** Further properties that the store reports. */
   properties: StoreProperty[];
@@ -4313,6 +4399,13 @@ export type Metrics = {
   /** Instructions run. */
   instructionsExecuted: number;
 };
+
+/** A value with an order. */
+export type Operand =
+  /** A number. */
+  | number
+  /** A text. */
+  | string;
 
 /** The parameters of `orchestration.machine.assign`. */
 export type OrchestrationMachineAssignParams = {
@@ -5498,7 +5591,10 @@ export type Session = {
   machineId: string;
   /** Further information of its owner. */
   metadata: { [key: string]: Json };
-  /** Number of its tasks that are not completed or failed. */
+  /**
+   * Number of its tasks that are not completed or failed. A session of the older system does not count them until
+   * one of them is added, ends or is retried.
+   */
   openTasks: number;
   /** The project that it works on. */
   projectId: string;
@@ -5706,6 +5802,8 @@ export type Status =
 
 /** A step of an execution, or the step that undoes one. */
 export type Step = {
+  /** The number of the app. Documents of earlier versions lack it. */
+  appId: number | null;
   /** The error of its last attempt: its `message` and its `name`. */
   error: Json;
   /** The execution. */
@@ -5768,6 +5866,11 @@ export type Step = {
 
 /** The defaults of the steps of an app. */
 export type StepDefaults = {
+  /**
+   * The longest time of an execution from its start, in milliseconds; by default it is not bounded. When it is over,
+   * the execution fails, and its completed steps are undone.
+   */
+  deadline_ms?: number;
   /** How often a failed step is tried again; by default never. */
   max_retries?: number;
   /** How an execution continues when a step has failed for the last time; by default it fails at once. */
@@ -5783,6 +5886,11 @@ export type StepDefaults = {
 
 /** One step of an app. */
 export type StepDefinition = {
+  /**
+   * Whether it runs whatever became of the steps that it depends on, also after a failure and after a cancel: as the
+   * last of all then, after what is undone.
+   */
+  always?: boolean;
   /** The step that undoes it, if the execution fails after it. */
   compensate?: Compensation;
   /** The steps that must end before it begins. */
@@ -5808,8 +5916,10 @@ export type StepDefinition = {
   when?: Condition;
 };
 
-/** The durations of the steps of one name on one day. */
+/** The durations of the steps of one app and name on one day. */
 export type StepDurations = {
+  /** The number of the app; null: an earlier version or another program has stored the steps. */
+  appId: number | null;
   /** Number of the steps. */
   count: number;
   /** The beginning of the day, UTC. */
@@ -5966,7 +6076,7 @@ export type StoreChanges = {
 
 /** The parameters of `store.changes`. */
 export type StoreChangesParams = {
-  /** Only changes of these collections. */
+  /** Only changes of these collections: of your own, or `domain.collection`. */
   collections?: string[];
   /** Only changes after this position; by default changes from now on. */
   from?: string;
@@ -6535,6 +6645,7 @@ export interface AppsExecutionMetricsDocument {
 
 /** A document of `apps.execution_steps`, version 1 of its schema. */
 export interface AppsExecutionStepsDocument {
+  app_id?: number | null;
   /** Milliseconds since 1970, UTC. */
   completed_at?: number | null;
   duration_ms?: number | null;
@@ -6562,7 +6673,10 @@ export interface AppsExecutionsDocument {
   configuration_id?: string | null;
   /** Milliseconds since 1970, UTC. */
   created_at: number;
+  /** Milliseconds since 1970, UTC. */
+  deadline_at?: number | null;
   duration_ms?: number | null;
+  ending?: "failed" | "undone" | "cancelled" | null;
   error?: Json;
   execution_id: string;
   input?: Json;
@@ -6603,6 +6717,7 @@ export interface AppsSearchEntriesDocument {
 
 /** A document of `apps.step_queue`, version 1 of its schema. */
 export interface AppsStepQueueDocument {
+  app_id?: number | null;
   attempts: number;
   /** Milliseconds since 1970, UTC. */
   available_at?: number | null;
@@ -7379,6 +7494,7 @@ export interface Operations {
   "apps.delivery.list": { params: AppsDeliveryListParams; result: DeliveryPage };
   "apps.delivery.show": { params: AppsDeliveryShowParams; result: Delivery };
   "apps.execution.cancel": { params: AppsExecutionCancelParams; result: AppExecutionSummary };
+  "apps.execution.delete": { params: AppsExecutionDeleteParams; result: AppExecutionSummary };
   "apps.execution.failed": { params: AppsExecutionFailedParams; result: AppExecutionPage };
   "apps.execution.list": { params: AppsExecutionListParams; result: AppExecutionPage };
   "apps.execution.show": { params: AppsExecutionShowParams; result: AppExecution };
@@ -7580,6 +7696,7 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "apps.configuration.activate",
   "apps.configuration.save",
   "apps.execution.cancel",
+  "apps.execution.delete",
   "apps.execution.start",
   "apps.metrics.record",
   "apps.step.claim",
@@ -7874,7 +7991,8 @@ export class AppsExecutionOperations {
 
   /**
    * Cancels an execution that runs. Its running steps fail and lose their claims, and the others are skipped. Nothing is
-   * undone.
+   * undone. An execution that has failed already is undone to the end first. Steps with `always` run in each case. The
+   * execution is running until then.
    *
    * Errors: `not_found`, `illegal_transition` (it has ended).
    */
@@ -7883,7 +8001,16 @@ export class AppsExecutionOperations {
   }
 
   /**
-   * Lists executions that failed recently, page by page, newest first: those that were started in the last hours.
+   * Deletes an execution that has ended, with its steps, artifacts and search entries, before its retention has ended.
+   *
+   * Errors: `not_found`, `illegal_transition` (it runs).
+   */
+  delete(id: string, options: OptionsOf<"apps.execution.delete", "id"> = {}): Promise<AppExecutionSummary> {
+    return this.caller.invoke("apps.execution.delete", options, { id });
+  }
+
+  /**
+   * Lists executions that failed in the last hours, page by page, the latest failure first.
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
@@ -7972,7 +8099,7 @@ export class AppsReportOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /**
-   * Returns the durations of the completed steps of each name and day: the median and the 95th percentile.
+   * Returns the durations of the completed steps of each app, name and day: the median and the 95th percentile.
    *
    * Scans them. Errors: `unsupported` (the store does not count).
    */
@@ -8190,7 +8317,8 @@ export class CvmOperations {
   /**
    * Answers a call and runs its execution to its next stop. If several calls are open, `call` or `key` names one.
    *
-   * Errors: `not_found`, `already_answered`, `invalid_answer` (`details` has the choices or the schema),
+   * Errors: `not_found` (retryable for an answer to a key: the execution may be started soon), `already_answered`,
+   * `invalid_answer` (`details` has the choices or the schema),
    * `ambiguous_call`, `deadline_passed`, `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost),
    * and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
    */
@@ -8245,8 +8373,11 @@ export class CvmOperations {
   /**
    * Completes a claimed call with its answer and runs its execution to its next stop.
    *
+   * If the call has a cost and has ended without its worker, because the program has cancelled it or its deadline has
+   * passed, the answer is rejected, and its cost is recorded.
+   *
    * Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`,
-   * `invalid_answer`.
+   * `deadline_passed`, `invalid_answer`.
    */
   complete(call: string, options: OptionsOf<"cvm.complete", "call">): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.complete", options, { call });
@@ -8275,7 +8406,8 @@ export class CvmOperations {
    * Reports that a worker failed to complete a call. With a retry policy the call is open again later. Without one, or
    * after the last attempt, the program gets the error and runs to its next stop.
    *
-   * Errors: `stale_claim`, `deadline_passed`.
+   * Errors: `stale_claim` (another worker has claimed the call since, or it has ended: if the call has a cost, that of
+   * the attempt is recorded), `deadline_passed` (as well), `invalid` (the cost).
    */
   fail(call: string, options: OptionsOf<"cvm.fail", "call">): Promise<FailedCall> {
     return this.caller.invoke("cvm.fail", options, { call });
@@ -8659,7 +8791,7 @@ export class DocumentsOperations {
    *  waits for one.
    *
    *  Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
-   *  without a position), `invalid` (it is not a position).
+   *  without a position), `invalid` (it is not a position), `not_found` (a collection is not declared).
    */
   changes(options: OptionsOf<"documents.changes"> = {}): Promise<DocumentChanges> {
     return this.caller.invoke("documents.changes", options);
@@ -9871,7 +10003,10 @@ export class StoreOperations {
     return this.caller.invoke("store.info", options);
   }
 
-  /** The reason why the store cannot be used now; null if it can. Reads one row, whatever the store holds. */
+  /**
+   * The reason why the store cannot be used now; null if it can. Reads one row, whatever the store holds, and a
+   *  file store writes a file and removes it.
+   */
   health(options: OptionsOf<"store.health"> = {}): Promise<ErrorFields | null> {
     return this.caller.invoke("store.health", options);
   }
@@ -9893,7 +10028,7 @@ export class StoreOperations {
    * Committed changes after a position, in commit order, each at least once. If there are none it waits for one.
    *
    *  Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
-   *  without a position), `invalid` (it is not a position).
+   *  without a position), `invalid` (it is not a position), `not_found` (a collection is not declared).
    */
   changes(options: OptionsOf<"store.changes"> = {}): Promise<StoreChanges> {
     return this.caller.invoke("store.changes", options);
