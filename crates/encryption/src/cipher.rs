@@ -97,7 +97,7 @@ impl<'a> Cipher<'a> {
     }
 }
 
-/// The check value of a key: it tells two keys apart, and nothing else about them.
+/// The check value of a key: two keys have different ones, and it says nothing else about them.
 pub(super) fn key_check(key: &SecretKey) -> Result<String, StoreError> {
     let digest = mac(key, &[b"runstate key check"]);
     let digest = digest.map_err(|why| StoreError::Unavailable { what: "the check value of a key".to_owned(), why })?;
