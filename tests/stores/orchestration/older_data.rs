@@ -105,32 +105,6 @@ fn a_paused_session_counts_from_its_last_heartbeat() {
 }
 
 #[test]
-fn members_of_another_program_survive_our_writes() {
-    let scene = SessionScene::new();
-    let theirs = json!({"__v": 3, "labels": {"team": "a", "tags": ["x"]}, "nothing": null});
-    scene.put(&SESSIONS, "old", session("active", scene.now(), theirs.clone()));
-    scene.put(&MACHINES, "old", machine(scene.now(), theirs.clone()));
-    let stored = |of| scene.stored(of, "old");
-    for (command, parameters) in [
-        ("session.heartbeat", json!({"id": "old"})),
-        ("session.stall", json!({"id": "old", "reason": "test"})),
-        ("session.recover", json!({"id": "old"})),
-        ("session.complete", json!({"id": "old"})),
-        ("machine.heartbeat", json!({"id": "old"})),
-        ("machine.slots", json!({"id": "old", "add": [7]})),
-    ] {
-        let before = (stored(&SESSIONS), stored(&MACHINES));
-        scene.ok(command, parameters);
-        let after = (stored(&SESSIONS), stored(&MACHINES));
-        assert_ne!(before, after, "{command}");
-        for (name, value) in theirs.as_object().unwrap() {
-            assert_eq!((&after.0[name], &after.1[name]), (value, value), "{name} after {command}");
-        }
-    }
-    assert!(stored(&SESSIONS).get("stalled_at").is_none(), "a member of a state that is over is removed");
-}
-
-#[test]
 fn a_machine_without_additions_goes_offline() {
     let scene = SessionScene::new();
     scene.put(&MACHINES, "old", machine(scene.now(), json!({})));

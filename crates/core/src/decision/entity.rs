@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
+use runstate_value::Document;
 use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json};
 
 use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::id::Revision;
-use crate::schema::{DamagedDocument, Entity, Field, Fields, Key, Page, Violation, sealed};
+use crate::schema::{DamagedDocument, Entity, Fields, Key, Page, Violation, sealed};
 
 /// An entity as it was read.
 #[derive(Clone, Debug)]
@@ -136,7 +136,7 @@ impl<E: Entity> LoadedEntity<E> {
     /// entity that has changed; [`Decision::save`] compares.
     pub fn update(&mut self, now: Timestamp) -> Result<Change, Rejection> {
         self.entity.set_updated(now);
-        let after = updated(&self.entity, &self.document.document)?;
+        let after = valid(self.entity.to_document())?;
         Ok(Change::Update { key: self.key.clone(), before: self.document.clone(), after })
     }
 
@@ -144,7 +144,7 @@ impl<E: Entity> LoadedEntity<E> {
     pub fn modify(self, modify: impl FnOnce(&mut E)) -> Result<Decision<E>, Rejection> {
         let Self { mut entity, key, document } = self;
         modify(&mut entity);
-        let after = updated(&entity, &document.document)?;
+        let after = valid(entity.to_document())?;
         Ok(Decision::new(entity).change(Change::Update { key, before: document, after }))
     }
 
@@ -206,17 +206,13 @@ impl<O> Decision<O> {
     /// Writes an entity that [`Decision::current`] returned, and sets its time of update.
     pub fn write<E: Entity>(&mut self, view: &View, mut entity: E, now: Timestamp) -> Result<(), Rejection> {
         entity.set_updated(now);
-        let key = Key::new(&E::COLLECTION, entity.id());
+        let (key, document) = (Key::new(&E::COLLECTION, entity.id()), valid(entity.to_document())?);
         self.checks.retain(|(checked, _)| *checked != key);
         match self.changes.iter_mut().find(|change| *change.key() == key) {
-            Some(change) => {
-                let after = updated(&entity, change.document().unwrap_or(&Document::new()))?;
-                change.set_document(after)?;
-            }
+            Some(change) => change.set_document(document)?,
             None => {
                 let before = view.get(&key).cloned().ok_or_else(|| Rejection::Unread(vec![key.clone()]))?;
-                let after = updated(&entity, &before.document)?;
-                self.changes.push(Change::Update { key, before, after });
+                self.changes.push(Change::Update { key, before, after: document });
             }
         }
         Ok(())
@@ -266,8 +262,6 @@ fn decode<F: Fields>(key: &Key, document: &Document) -> Result<F, Violation> {
 trait AnyEntity {
     fn document(&self) -> Result<Document, Violation>;
 
-    fn fields(&self) -> &'static [Field];
-
     fn update(&mut self, now: Timestamp);
 }
 
@@ -276,44 +270,9 @@ impl<E: Entity> AnyEntity for E {
         self.to_document()
     }
 
-    fn fields(&self) -> &'static [Field] {
-        E::FIELDS
-    }
-
     fn update(&mut self, now: Timestamp) {
         self.set_updated(now);
     }
-}
-
-/// The document of an entity that was read as `before`, with the fields in `before` that no entity declares: another
-/// program may keep them there.
-fn updated(entity: &dyn AnyEntity, before: &Document) -> Result<Document, Rejection> {
-    let mut after = valid(entity.document())?;
-    keep_undeclared(entity.fields(), "", before, &mut after);
-    Ok(after)
-}
-
-/// Copies the members of the object at `path` that `fields` does not declare. A list or a JSON value is replaced whole.
-fn keep_undeclared(fields: &[Field], path: &str, before: &Document, after: &mut Document) {
-    for (name, earlier) in before {
-        match (earlier, after.get_mut(name)) {
-            (Json::Object(earlier), Some(Json::Object(later)))
-                if members(fields, path, name).any(|member| !member.is_empty()) =>
-            {
-                keep_undeclared(fields, &format!("{path}{name}."), earlier, later);
-            }
-            (_, None) if members(fields, path, name).next().is_none() => {
-                after.insert(name.clone(), earlier.clone());
-            }
-            _ => {}
-        }
-    }
-}
-
-/// What `fields` declares of the member `name` of the object at `path`: itself (empty), and its own members.
-fn members<'a>(fields: &'a [Field], path: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let rest = move |field: &'a Field| field.name.strip_prefix(path)?.strip_prefix(name);
-    fields.iter().filter_map(rest).filter(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// See [`Decision::save`].
@@ -324,12 +283,11 @@ fn save_changed(
     changes: &mut Vec<Change>,
     checks: &mut Vec<(Key, Revision)>,
 ) -> Result<(), Rejection> {
-    if updated(entity, &before.document)? == *before.document {
+    if valid(entity.document())? == *before.document {
         checks.push((key, before.revision));
     } else {
         entity.update(now);
-        let after = updated(entity, &before.document)?;
-        changes.push(Change::Update { key, before, after });
+        changes.push(Change::Update { key, before, after: valid(entity.document())? });
     }
     Ok(())
 }
@@ -361,32 +319,4 @@ fn not_found(what: &'static str, listed_by: Option<&str>, id: &str) -> Rejection
 #[inline(never)]
 fn already_exists(what: &'static str, id: &str) -> Rejection {
     Rejection::AlreadyExists { what, id: id.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn undeclared_members_are_kept_at_every_depth() {
-        let fields = [
-            Field::text("name"),
-            Field::text("state.status"),
-            Field::text("state.reason").optional(),
-            Field::json("data").optional(),
-            Field::json("gone").optional(),
-        ];
-        let before = json!({
-            "name": "a", "names": 1, "state": {"status": "x", "reason": "y", "theirs": {"n": 1}}, "data": {"old": 1},
-            "gone": 1, "theirs": null,
-        });
-        let mut after = json!({"name": "b", "state": {"status": "z"}, "data": {"new": 1}});
-        keep_undeclared(&fields, "", before.as_object().unwrap(), after.as_object_mut().unwrap());
-        let expected = json!({
-            "name": "b", "names": 1, "state": {"status": "z", "theirs": {"n": 1}}, "data": {"new": 1}, "theirs": null,
-        });
-        assert_eq!(after, expected);
-    }
 }
