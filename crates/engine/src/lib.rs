@@ -359,13 +359,14 @@ impl Engine {
 
     /// Refuses a command that may have been applied so long ago that the ledger has no row of it any more.
     async fn refuse_expired(&self, id: &CommandId) -> Result<(), Error> {
-        let kept = Millis::days(LEDGER_DAYS);
+        // A row may be swept while the command waits, or by a host whose clock is ahead.
+        let kept = Millis(Millis::days(LEDGER_DAYS).0 - Millis::minutes(60).0);
         let is_old = |made: Timestamp| self.now().since(made) > kept;
         if !time_of(id.as_str()).is_some_and(is_old) || self.store().outcome(id).await? != Outcome::Absent {
             return Ok(());
         }
         let message = format!(
-            "command `{id}` is older than {LEDGER_DAYS} days, for which results are kept, so it may have been applied before; nothing was \
+            "command `{id}` was made {LEDGER_DAYS} days ago, as long as results are kept, so it may have been applied before; nothing was \
              changed. Read what it changes; if it was not applied, send it under a new id"
         );
         Err(Error::new(ErrorCode::STALE, message))
