@@ -344,9 +344,13 @@ impl Command for CompleteCall {
         answer_call(view, ctx, &self.execution, row, &self.answer, self.by.as_ref(), self.cost.as_deref())
     }
 
+    fn is_refusal(&self, output: &ExecutionStatus) -> bool {
+        output.id.is_empty()
+    }
+
     fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
         // Its cost alone was recorded.
-        if output.id.is_empty() {
+        if self.is_refusal(output) {
             return Some(LateReport::boxed(&self.call, self.token, true));
         }
         RunSlice::after(output)

@@ -188,6 +188,10 @@ pub(super) fn settle_late(
     }
     let mut row = row.clone();
     let settled = settle(ctx, &mut row.entity)?;
+    // No heartbeat reserves again for this claim, and no later report of it is charged.
+    if let Some(claim) = &mut row.entity.claim {
+        claim.owner = None;
+    }
     Ok(Some(settled.change(row.update(ctx.now)?)))
 }
 

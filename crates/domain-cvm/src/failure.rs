@@ -105,12 +105,16 @@ impl Command for Fail {
         Ok(decision.map(|status| FailedCall { retry_at: None, execution: Some(status) }))
     }
 
+    fn is_refusal(&self, output: &FailedCall) -> bool {
+        output.retry_at.is_none() && output.execution.is_none()
+    }
+
     fn next(&self, output: &FailedCall, _: &Ports) -> Option<Box<dyn AnyCommand>> {
-        match output {
-            // Its cost alone was recorded.
-            FailedCall { retry_at: None, execution: None } => Some(LateReport::boxed(&self.call, self.token, false)),
-            failed => failed.execution.as_ref().and_then(RunSlice::after),
+        // Its cost alone was recorded.
+        if self.is_refusal(output) {
+            return Some(LateReport::boxed(&self.call, self.token, false));
         }
+        output.execution.as_ref().and_then(RunSlice::after)
     }
 
     fn absorb(&self, output: &mut FailedCall, part: Box<dyn Any>) {

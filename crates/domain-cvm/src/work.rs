@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::CompleteCall;
 use super::call::{Call, CallView};
+use super::call_cost::check_amount;
 use super::claim::ClaimedCall;
 use super::codes;
 use super::execution::ExecutionStatus;
@@ -76,8 +77,9 @@ impl WorkItem for Work {
     ) -> impl Command<Output: Into<Option<Timestamp>>> {
         let (ClaimedCall { call, execution, token, .. }, Failure { message, name, cost, .. }) =
             (self.claimed.clone(), failure.clone());
-        // A failure must reach its call, even with a cost that no budget is for.
-        let cost = cost.filter(|_| self.call.cost.is_some());
+        // A failure must reach its call, even with a cost that no budget is for, or that is no number.
+        let is_known = |cost: &String| self.call.cost.is_some() && check_amount(Some(cost)).is_ok();
+        let cost = cost.filter(is_known);
         Fail { execution, call, token, message, name, retry: backoff, by: Some(owner.to_owned()), cost }
     }
 }

@@ -65,6 +65,13 @@ pub trait Command: OperationName + Serialize + MaybeSync {
         false
     }
 
+    /// Whether `output` records a refusal alone, with which [`Command::next`] ends: the documents of a caller are not
+    /// written with it.
+    fn is_refusal(&self, output: &Self::Output) -> bool {
+        _ = output;
+        false
+    }
+
     /// Decides. Total and deterministic: the same view and context give the same decision. The engine may call it again
     /// after a conflict.
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Self::Output>, Rejection>;
@@ -115,6 +122,11 @@ pub trait AnyCommand: MaybeSync {
 
     /// See [`Command::frees_space`].
     fn frees_space(&self) -> bool {
+        false
+    }
+
+    /// See [`Command::is_refusal`]. It follows [`AnyCommand::decide`].
+    fn is_refusal(&self) -> bool {
         false
     }
 
@@ -212,6 +224,10 @@ impl<C: Command, B: Borrow<C> + MaybeSync> AnyCommand for TypedCommand<C, B> {
 
     fn frees_space(&self) -> bool {
         self.command.borrow().frees_space()
+    }
+
+    fn is_refusal(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| self.command.borrow().is_refusal(output))
     }
 
     fn decide(&mut self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {

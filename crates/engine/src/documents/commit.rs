@@ -278,6 +278,9 @@ impl AnyCommand for DocumentCommit<'_> {
             None => Decision::new(()),
         };
         self.unexpected = SortedMap::default();
+        if self.command.as_ref().is_some_and(|command| command.is_refusal()) {
+            return Ok(decision);
+        }
         for (at, write) in self.writes.iter().enumerate() {
             let before = view.get(&write.key());
             decision.changes.extend(write.decide(before)?);
