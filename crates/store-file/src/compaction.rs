@@ -73,8 +73,8 @@ pub(super) async fn snapshot_when_due<F: Fs + 'static>(inner: &Arc<FileStoreInne
         // No caller waits for this snapshot, so its error is recorded, not returned. Later commits try again.
         let is_due = shared.options.snapshots.is_due(&shared.log());
         let result = if is_due { snapshot(&shared).await } else { clean(&shared).await };
-        // On a disk that is still full, the next command that frees space has none to release, and is refused.
-        if std::mem::take(&mut shared.log_mut().reserve_released) {
+        // On a disk that is still full, the next command that frees space has less to release.
+        if std::mem::take(&mut shared.log_mut().reserve_released) || result.is_ok() {
             ensure_reserve(&shared.fs, shared.options.reserve_bytes).await;
         }
         shared.log_mut().record_snapshot_result(result.map(|_| ()));
@@ -252,13 +252,19 @@ impl Clean {
     }
 }
 
-/// Creates the reserve if it is missing. Without space or permission the store works without it.
+/// The smallest reserve that is made where there is no space for all of it.
+const MIN_RESERVE: u64 = 64 * 1024;
+
+/// Creates the reserve if it is missing, a smaller one on a disk that is almost full. Without space or permission the
+/// store works without it.
 pub(super) async fn ensure_reserve<F: Fs>(fs: &F, bytes: u64) {
-    let size = optional(fs.size(RESERVE).await);
-    if bytes == 0 || !matches!(size, Ok(None)) {
-        return;
+    let mut bytes = bytes;
+    while bytes > 0 && matches!(optional(fs.size(RESERVE).await), Ok(None)) {
+        match put_new(fs, RESERVE, &reserve_bytes(bytes)).await {
+            Err(error) if error.reason == Reason::Full && bytes / 2 >= MIN_RESERVE => bytes /= 2,
+            _ => return,
+        }
     }
-    drop(put_new(fs, RESERVE, &reserve_bytes(bytes)).await);
 }
 
 /// Deletes the reserve; returns `false` if it could not.
