@@ -61,11 +61,12 @@ export class CallFailure extends Error {
   /** What the attempt has cost, a decimal number in the unit of the call's cost. Default: nothing. */
   readonly cost: string | undefined;
 
-  constructor(message: string, { name, final = false, cost }: { name?: string; final?: boolean; cost?: string } = {}) {
+  constructor(message: string, { name, final = false, cost }: { name?: string; final?: boolean; cost?: string | number } = {}) {
     super(message);
     this.as = name;
     this.final = final;
-    this.cost = cost;
+    // Without an exponent.
+    this.cost = typeof cost === "number" ? cost.toFixed(12).replace(/\.?0+$/, "") : cost;
   }
 }
 

@@ -33,11 +33,15 @@ export class ExecutionFollower {
     if (this.#watches.size === 0 && !this.#isReading) this.#feed = undefined;
     const watches = this.#watches.get(watch.execution) ?? new Set();
     this.#watches.set(watch.execution, watches.add(watch));
+    const isNew = this.#feed === undefined;
     const feed = (this.#feed ??= this.#openFeed());
     await feed.ready().catch((error: unknown) => {
       if (this.#feed === feed) this.#feed = undefined;
       throw error;
     });
+    if (!isNew) return;
+    // The feed before it has failed, and may have missed changes of the others.
+    for (const others of this.#watches.values()) for (const other of others) if (other !== watch) this.#end(other, "changed");
   }
 
   remove(watch: Watch): void {

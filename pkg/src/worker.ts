@@ -92,7 +92,7 @@ export interface WorkerHandle extends AsyncDisposable {
 }
 
 const WORKER: OptionValidators<WorkerOptions> = {
-  owner: anything, concurrency: anyOf(positiveInteger, objectByKind), leaseMs: anything, backoff: anything, graceMs: anything, maxHandlerMs: anything, onEvent: callback, ...WAIT,
+  owner: anything, concurrency: anyOf(positiveInteger, objectByKind), leaseMs: anything, backoff: anything, graceMs: anything, maxHandlerMs: positiveInteger, onEvent: callback, ...WAIT,
 };
 
 /** The differences between workers for different kinds of items. */
