@@ -76,12 +76,14 @@ export class EditTool {
         const abort = () => reject(signal.reason);
         if (signal.aborted) return abort();
         signal.addEventListener("abort", abort, { once: true });
+        const log = (error: unknown) => this.editor.log("warn", `the question about ${edit.path} was interrupted: ${messageOf(error)}`);
         const ask = async () => {
-          await this.editor.workspace.showDifference(exists ? edit.path : undefined, shown, `${name} (proposed edit)`);
+          // An edit that cannot be shown can be refused.
+          const difference = this.editor.workspace.showDifference(exists ? edit.path : undefined, shown, `${name} (proposed edit)`);
+          await difference.catch(log);
           const answer = await this.editor.offer(`An agent wants to ${exists ? "edit" : "create"} ${edit.path}.`, [APPLY, REFUSE]);
           if (answer !== undefined) resolve(answer === APPLY);
         };
-        const log = (error: unknown) => this.editor.log("warn", `the question about ${edit.path} was interrupted: ${messageOf(error)}`);
         const start = () => void ask().catch(log);
         this.#asking.set(call, start);
         start();
