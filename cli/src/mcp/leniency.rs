@@ -7,14 +7,21 @@ use serde_json::Value as Json;
 
 use crate::operations::schema::{ValueKind, ValueSchema};
 
-/// Reads the members of an object that `schema` describes.
-pub fn read_members(members: &mut Document, schema: ValueSchema<'_>) {
+/// Reads the arguments of a tool that `schema` describes.
+pub fn read_arguments(arguments: &mut Document, schema: ValueSchema<'_>) {
+    read_members(arguments, schema, true);
+}
+
+/// Reads the members of an object. `is_whole`: they are the arguments of a tool, where an empty text is not given; inside
+/// of one it is a text.
+fn read_members(members: &mut Document, schema: ValueSchema<'_>, is_whole: bool) {
     members.retain(|name, value| {
         let Some(member) = schema.property(name) else {
             schema.members().into_iter().for_each(|member| read_value(value, member));
             return true;
         };
-        if !schema.requires(name) && !is_any(member) && (value.is_null() || value == "") {
+        let is_absent = value.is_null() || value == "" && (is_whole || !member.takes_text());
+        if !schema.requires(name) && !is_any(member) && is_absent {
             return false;
         }
         read_value(value, member);
@@ -36,7 +43,7 @@ fn read_value(value: &mut Json, schema: ValueSchema<'_>) {
                 items.iter_mut().for_each(|item| read_value(item, schema));
             }
         }
-        Json::Object(members) => read_members(members, schema),
+        Json::Object(members) => read_members(members, schema, false),
         _ => {}
     }
 }
@@ -82,7 +89,7 @@ mod tests {
             "id": { "type": "string" },
         }, "required": ["id"] });
         let read = |mut value: Json| {
-            read_members(value.as_object_mut().unwrap(), ValueSchema::new(&schema));
+            read_arguments(value.as_object_mut().unwrap(), ValueSchema::new(&schema));
             value
         };
         let cases = [

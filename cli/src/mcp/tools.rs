@@ -59,7 +59,7 @@ impl ToolList {
             return Err(ErrorData::invalid_params(format!("`{name}` is not a tool{hint}"), None));
         };
         if let Some((_, schema)) = describe(signature) {
-            leniency::read_members(&mut arguments, ValueSchema::new(&schema));
+            leniency::read_arguments(&mut arguments, ValueSchema::new(&schema));
         }
         Ok(match operations::call(engine, signature.name, arguments).await {
             Ok(result) => CallToolResult::structured(result),
