@@ -265,7 +265,9 @@ impl Engine {
         let Some(names) = names else { return Ok(None) };
         let mut whole = Vec::with_capacity(names.len());
         for name in names {
-            whole.push(self.readable_collection(&name).await?.name.to_owned());
+            // All collections whose names begin so.
+            let is_prefix = name.ends_with('*');
+            whole.push(if is_prefix { name } else { self.readable_collection(&name).await?.name.to_owned() });
         }
         Ok(Some(whole))
     }
