@@ -1,13 +1,13 @@
 //! Due work: claims that have ended, deadlines that have passed, executions to remove, blobs to review, events to publish.
 
 use runstate_core::decision::TypedCommand;
-use runstate_core::lease::{Expire, SHORTEST_LEASE};
+use runstate_core::lease::Expire;
 use runstate_core::operation::DueRule;
 use runstate_core::schema::Entity as _;
 use runstate_value::time::Millis;
 
 use super::artifact::{Blob, ReviewBlob, SHORTEST_REVIEW};
-use super::configuration::SHORTEST_RETENTION;
+use super::configuration::{SHORTEST_DEADLINE, SHORTEST_RETENTION};
 use super::delivery::Delivery;
 use super::execution::{AppExecution, PassDeadline, RemoveExecution};
 use super::step::QueuedStep;
@@ -21,7 +21,7 @@ static STEP_CLAIM: DueRule = Expire::<QueuedStep>::RULE;
 
 /// Executions whose deadline has passed.
 static DEADLINE: DueRule = DueRule {
-    lead: |_| SHORTEST_LEASE,
+    lead: |_| SHORTEST_DEADLINE,
     ..DueRule::new("apps.deadline", &AppExecution::COLLECTION, "deadline_at", |row| {
         TypedCommand::boxed(PassDeadline { execution_id: row.id.to_owned() })
     })

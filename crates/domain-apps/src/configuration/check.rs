@@ -8,7 +8,9 @@ use runstate_core::lease::SHORTEST_LEASE;
 use runstate_core::schema::Entity as _;
 use runstate_value::time::Millis;
 
-use super::definition::{Configuration, FieldDefinition, SHORTEST_RETENTION, StepDefinition, StepInput, StepRetry};
+use super::definition::{
+    Configuration, FieldDefinition, SHORTEST_DEADLINE, SHORTEST_RETENTION, StepDefinition, StepInput, StepRetry,
+};
 use super::mapping::{ValuePath, paths};
 use crate::codes;
 use crate::execution::AppExecution;
@@ -176,10 +178,10 @@ fn declares(fields: Option<&[FieldDefinition]>, name: &str) -> bool {
 
 /// Rejects a time from the start of an execution that it cannot have.
 pub fn check_deadline(field: &str, deadline: Millis) -> Result<(), Rejection> {
-    match (SHORTEST_LEASE..=LONGEST_DEADLINE).contains(&deadline) {
+    match (SHORTEST_DEADLINE..=LONGEST_DEADLINE).contains(&deadline) {
         true => Ok(()),
         false => {
-            let reason = format!("{} is not valid; use {} to {}", deadline.0, SHORTEST_LEASE.0, LONGEST_DEADLINE.0);
+            let reason = format!("{} is not valid; use {} to {}", deadline.0, SHORTEST_DEADLINE.0, LONGEST_DEADLINE.0);
             Err(invalid(field.to_owned(), reason))
         }
     }

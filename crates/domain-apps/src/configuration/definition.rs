@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use super::condition::Condition;
 
+/// The shortest deadline of an execution. An idle process looks that often for those that have passed.
+pub const SHORTEST_DEADLINE: Millis = Millis::seconds(30);
+
 /// The shortest retention.
 pub const SHORTEST_RETENTION: Millis = Millis::days(1);
 

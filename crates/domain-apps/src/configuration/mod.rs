@@ -24,11 +24,11 @@ use runstate_value::{Document, Json};
 pub use commands::{ActivateConfiguration, ConfigurationSummary, SaveConfiguration};
 pub(super) use commands::{VERSION, find_version};
 pub use condition::Condition;
-pub(super) use definition::SHORTEST_RETENTION;
 pub use definition::{
     Compensation, Configuration, FailurePolicy, FieldDefinition, FieldKind, StepDefaults, StepDefinition, StepInput,
     StepRetry,
 };
+pub(super) use definition::{SHORTEST_DEADLINE, SHORTEST_RETENTION};
 pub use mapping::ValuePath;
 
 /// An app or a part of one. Every save and activation of a version writes it, so one version is active at a time.

@@ -169,7 +169,8 @@ impl<'a> ExecutionDocuments<'a> {
         step.apply(StepEvent::Fail(now))?;
         step.error = Some(error.clone());
         let head = &mut self.head.entity;
-        if step_id > 0 && head.error.is_none() {
+        // A step that runs always after a cancel changes nothing of the execution.
+        if step_id > 0 && head.error.is_none() && head.ending != Some(Ending::Cancelled) {
             head.error = Some(ExecutionError::of_step(step_id, &queued.entity.step_name, &error));
         }
         self.end(queued, StepProgress::Failed)
@@ -239,7 +240,7 @@ impl<'a> ExecutionDocuments<'a> {
         if had_failed {
             head.apply(AppExecutionEvent::Continue)?;
         }
-        if !head.progress.has_failed() && head.ending.is_none() {
+        if !head.progress.has_failed() && head.ending.is_none() && !head.progress.is_compensating() {
             head.error = None;
         }
         self.settle()

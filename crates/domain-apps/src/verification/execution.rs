@@ -102,7 +102,9 @@ impl AppsInspection<ExpectedSteps> {
             AppExecutionStatus::Completed if !is_complete => {
                 self.add("it is completed, but not all of its steps are completed or skipped");
             }
-            AppExecutionStatus::Failed if !progress.has_failed() && head.ending.is_none() => {
+            AppExecutionStatus::Failed
+                if !progress.has_failed() && head.ending.is_none() && !progress.is_compensating() =>
+            {
                 self.add("it is failed, but none of its steps is");
             }
             _ => {}
