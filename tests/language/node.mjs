@@ -93,14 +93,18 @@ async function run({ source, input, answers, order }) {
   };
   // Open calls in order of number. Their lines are written when no task can run.
   const open = [];
+  let shown = 0;
   const showNew = () => {
     for (const call of open.filter((call) => call.line !== undefined)) {
+      call.place = shown++;
+      if (call.hasAnswer) call.reply = next();
       end ?? lines.push(call.line);
       call.line = undefined;
     }
   };
   const ask = (what, options) => {
     showNew();
+    shown++;
     end ?? lines.push(describe(what, options));
   };
   /** Adds an open call; its signal removes it. */
@@ -116,16 +120,15 @@ async function run({ source, input, answers, order }) {
     const line = describe(what, options == null ? options : others);
     return new Promise((resolve, reject) => push({ line, resolve, reject, hasAnswer }, signal));
   };
-  const settle = ({ resolve, reject, hasAnswer }) => {
-    const { answer, error } = hasAnswer ? next() : {};
+  const settle = ({ resolve, reject, reply }) => {
+    const { answer, error } = reply ?? {};
     error ? reject(error) : resolve(answer);
   };
-  // The same numbers as in the test of the machine.
-  let state = order ?? 0;
+  // As in the test of the machine: which of two calls is first depends on no other call.
+  const rank = ({ place }) => Math.imul(order ^ place, 2_654_435_761) >>> 0;
   const choose = () => {
     if (order === undefined || order === null) return 0;
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    return (state >>> 8) % open.length;
+    return open.reduce((first, call, at) => (rank(call) < rank(open[first]) ? at : first), 0);
   };
   // The answer `!Name: message` is an error.
   const next = () => {
