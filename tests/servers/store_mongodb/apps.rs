@@ -43,6 +43,7 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         // The schema keeps executions for a year. Those with a shorter retention have the time of their removal.
         added: &[
             r#"{"remove_at":1} {"partialFilterExpression":{"remove_at":{"$exists":true}}}"#,
+            r#"{"deadline_at":1} {"partialFilterExpression":{"deadline_at":{"$exists":true}}}"#,
             r#"{"started_at":1} {"expireAfterSeconds":31536000,"partialFilterExpression":{"status":{"$in":["completed","failed","cancelled"]}}}"#,
         ],
     },
