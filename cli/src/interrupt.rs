@@ -74,8 +74,8 @@ pub fn exit_on_ctrl_c() {
     spawn_ctrl_c_thread(|| ());
 }
 
-/// What ctrl-c leaves behind, for commands of which a part may take long without a pause. Ctrl-c ends the process in any
-/// part; what was committed is kept.
+/// What ctrl-c leaves behind, for commands of which a part may take long without a pause. Ctrl-c ends the process in
+/// any part; what was committed is kept.
 #[derive(Clone)]
 pub struct InterruptNote(Arc<Mutex<&'static str>>);
 

@@ -1,5 +1,5 @@
-//! Arguments as models write them: a number, a list or an object as JSON in a text, and `null` or an empty text for what
-//! is not given. The schema of the tool says what is meant. Values that may be any text, or any JSON, stay as they are,
+//! Arguments as models write them: a number, a list or an object as JSON in a text, and `null` or an empty text for
+//! what is not given. The schema of the tool says what is meant. Values that may be any text, or any JSON, stay as they are,
 //! and what does not fit is left for the operation to refuse by its name.
 
 use runstate::value::Document;
@@ -12,8 +12,8 @@ pub fn read_arguments(arguments: &mut Document, schema: ValueSchema<'_>) {
     read_members(arguments, schema, true);
 }
 
-/// Reads the members of an object. `is_whole`: they are the arguments of a tool, where an empty text is not given; inside
-/// of one it is a text.
+/// Reads the members of an object. `is_whole`: they are the arguments of a tool, where an empty text is not given;
+/// inside of one it is a text.
 fn read_members(members: &mut Document, schema: ValueSchema<'_>, is_whole: bool) {
     members.retain(|name, value| {
         let Some(member) = schema.property(name) else {

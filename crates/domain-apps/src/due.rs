@@ -1,4 +1,5 @@
-//! Due work: claims that have ended, deadlines that have passed, executions to remove, blobs to review, events to publish.
+//! Due work: claims that have ended, deadlines that have passed, executions to remove, blobs to review,
+//! events to publish.
 
 use runstate_core::decision::TypedCommand;
 use runstate_core::lease::Expire;

@@ -77,7 +77,7 @@ impl WorkItem for Work {
     ) -> impl Command<Output: Into<Option<Timestamp>>> {
         let (ClaimedCall { call, execution, token, .. }, Failure { message, name, cost, .. }) =
             (self.claimed.clone(), failure.clone());
-        // A failure must reach its call, even with a cost that no budget is for, or that is no number.
+        // A failure is recorded, even with a cost that is no number, or of a call without one.
         let is_known = |cost: &String| self.call.cost.is_some() && check_amount(Some(cost)).is_ok();
         let cost = cost.filter(is_known);
         Fail { execution, call, token, message, name, retry: backoff, by: Some(owner.to_owned()), cost }

@@ -252,7 +252,7 @@ impl Clean {
     }
 }
 
-/// The smallest reserve that is made where there is no space for all of it.
+/// The size of the smallest reserve, for a disk that is almost full.
 const MIN_RESERVE: u64 = 64 * 1024;
 
 /// Creates the reserve if it is missing, a smaller one on a disk that is almost full. Without space or permission the

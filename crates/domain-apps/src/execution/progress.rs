@@ -96,8 +96,8 @@ impl GraphProgress {
         configuration.steps.iter().all(is_done)
     }
 
-    /// A step that waits and need not wait any longer. `holds` decides its condition. `ending`: the execution has failed
-    /// or is cancelled, and only the steps with `always` are left.
+    /// A step that waits and need not wait any longer. `holds` decides its condition. `ending`: the execution has
+    /// failed or is cancelled, and only the steps with `always` are left.
     pub fn next<'a, E>(
         &self,
         configuration: &'a Configuration,
