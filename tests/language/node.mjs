@@ -82,7 +82,8 @@ async function run({ source, input, answers, order }) {
   let end;
   // The output of a program is well-formed Unicode: a lone surrogate becomes U+FFFD. A program that has ended prints nothing.
   let left = MOST_OUTPUT;
-  const write = (text, _, done) => { if (!end && (left -= text.length) >= 0) lines.push(untraced(text.slice(0, -1)).toWellFormed()); done(); };
+  let isSettled = false;
+  const write = (text, _, done) => { isSettled ||= text === 'settled\n'; if (!end && (left -= text.length) >= 0) lines.push(untraced(text.slice(0, -1)).toWellFormed()); done(); };
   const console = new Console({ stdout: new Writable({ decodeStrings: false, write }), colorMode: false });
   class TimeoutError extends Error { constructor(message) { super(message); this.name = 'TimeoutError'; } }
   const counts = new Map();
@@ -124,15 +125,15 @@ async function run({ source, input, answers, order }) {
     const { answer, error } = reply ?? {};
     error ? reject(error) : resolve(answer);
   };
-  // As in the test of the machine: which of two calls is first depends on no other call.
+  // As in the test of the machine. After the end the oldest call is first: calls that only Node makes then change nothing.
   const rank = ({ place }) => Math.imul(order ^ place, 2_654_435_761) >>> 0;
   const choose = () => {
-    if (order === undefined || order === null) return 0;
+    if (order === undefined || order === null || isSettled) return 0;
     return open.reduce((first, call, at) => (rank(call) < rank(open[first]) ? at : first), 0);
   };
   // The answer `!Name: message` is an error.
   const next = () => {
-    const answer = answers.length > 0 ? answers.shift() : 'no answer';
+    const answer = answers.length > 0 && !isSettled ? answers.shift() : 'no answer';
     const [, name, message] = /^!(\w+): (.*)$/s.exec(answer) ?? [];
     if (name === undefined) return { answer };
     return { error: name === 'TimeoutError' ? new TimeoutError(message) : Object.assign(new Error(message), { name }) };

@@ -139,19 +139,16 @@ fn is_earlier_stop(expected: &LanguageOutcome, found: &LanguageOutcome) -> bool 
     limit && expected.lines.starts_with(&found.lines)
 }
 
-/// A program whose result is settled leaves out the calls that nothing awaits any more. Node still makes them, and
-/// nothing else, so what other calls print then may come in another order.
+/// A program that has settled its result leaves out the calls whose answers change nothing any more. Node makes them.
 fn leaves_out_calls(expected: &LanguageOutcome, found: &LanguageOutcome) -> bool {
-    let same = expected.lines.iter().zip(&found.lines).take_while(|(a, b)| a == b).count();
-    let is_settled = found.lines[..same].iter().any(|line| line.starts_with("r ") || line.starts_with("x "));
-    let mut rest: Vec<&String> = expected.lines[same..].iter().collect();
-    let is_in_node = |line: &String| {
-        let at = rest.iter().position(|one| *one == line);
-        at.map(|at| rest.swap_remove(at)).is_some()
+    let mut rest = found.lines.iter().peekable();
+    let mut is_settled = false;
+    let is_excused = |line: &String| {
+        let is_equal = rest.next_if_eq(&line).is_some();
+        is_settled |= is_equal && line == SETTLED;
+        is_equal || (is_settled && line.starts_with("CC "))
     };
-    let all_in_node = found.lines[same..].iter().all(is_in_node);
-    let others_are_calls = rest.iter().all(|line| line.starts_with("CC "));
-    expected.end == found.end && all_in_node && others_are_calls && (is_settled || same == found.lines.len())
+    expected.end == found.end && expected.lines.iter().all(is_excused) && rest.next().is_none()
 }
 
 fn difference(case: &LanguageCase, expected: &LanguageOutcome, found: &LanguageOutcome) -> String {
@@ -382,9 +379,19 @@ struct LanguageCase {
     order: Option<u32>,
 }
 
+/// The last line of a program with an order of answers. From then on the oldest call is answered first and has no answer
+/// of its own, so that the calls that only Node makes change nothing for the others.
+const SETTLED: &str = "settled";
+
+impl LanguageCase {
+    /// The program with the line that tells when it settles.
+    fn with_end(&self, source: &str) -> String {
+        let end = self.order.map_or_else(String::new, |_| format!("\nconsole.log('{SETTLED}');"));
+        format!("{source}{end}")
+    }
+}
+
 /// Chooses the open call that is answered next, as the program for Node does.
-/// Which of two calls is first depends on no other call: here those that nothing can await are cancelled, and Node
-/// answers them.
 struct AnswerOrder {
     order: Option<u32>,
     /// The numbers of all calls, in the order of their lines.
@@ -392,8 +399,8 @@ struct AnswerOrder {
 }
 
 impl AnswerOrder {
-    fn choose<'a>(&self, calls: &'a [PendingCall]) -> Option<&'a PendingCall> {
-        let Some(order) = self.order else { return calls.first() };
+    fn choose<'a>(&self, calls: &'a [PendingCall], is_settled: bool) -> Option<&'a PendingCall> {
+        let Some(order) = self.order.filter(|_| !is_settled) else { return calls.first() };
         let place = |call: &PendingCall| self.shown.iter().position(|number| *number == call.number);
         let rank = |place: usize| (order ^ place as u32).wrapping_mul(2_654_435_761);
         calls.iter().min_by_key(|call| place(call).map(rank))
@@ -444,7 +451,7 @@ fn run_in_node(cases: &[LanguageCase]) -> Option<Vec<Option<(LanguageOutcome, Du
     while outcomes.len() < cases.len() {
         let list: Vec<Json> = cases[outcomes.len()..]
             .iter()
-            .map(|case| json!({ "source": case.node_source.as_ref().unwrap_or(&case.source), "input": case.input, "answers": case.answers, "order": case.order }))
+            .map(|case| json!({ "source": case.with_end(case.node_source.as_ref().unwrap_or(&case.source)), "input": case.input, "answers": case.answers, "order": case.order }))
             .collect();
         let mut node = start_script("node.mjs", &json!(list))?;
         let stdout = BufReader::new(node.stdout.take().unwrap());
@@ -565,7 +572,7 @@ fn run_with_limits(case: &LanguageCase) -> LanguageOutcome {
 }
 
 fn compile(case: &LanguageCase) -> Result<Arc<VerifiedProgram>, LanguageOutcome> {
-    let compiled = match lang::compile("case.ts", &case.source) {
+    let compiled = match lang::compile("case.ts", &case.with_end(&case.source)) {
         Ok(compiled) => compiled,
         Err(found) => {
             let all: Vec<String> =
@@ -621,6 +628,10 @@ fn drive(
                     "{}: it waits otherwise",
                     case.name
                 );
+                let is_settled = lines.iter().any(|line| line == SETTLED);
+                if is_settled {
+                    answers = [].iter();
+                }
                 for call in calls.iter().filter(|call| call.record.is_none()) {
                     lines.push(call_line(&call.request));
                     order.shown.push(call.number);
@@ -631,7 +642,7 @@ fn drive(
                 let blocking = calls.iter().filter(|call| call.is_blocking);
                 let mut chosen: Vec<_> = blocking.collect();
                 if chosen.is_empty() {
-                    chosen.extend(order.choose(&calls));
+                    chosen.extend(order.choose(&calls, is_settled));
                 }
                 for call in chosen {
                     machine.settle(call.number, &replies[&call.number]).unwrap();
