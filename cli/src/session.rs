@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use runstate::blob::{self, Artifacts};
 use runstate::client::Cvm;
-use runstate::domain::cvm::Settings;
+use runstate::decision::EngineSettings;
+use runstate::domain::apps::AppsSettings;
 use runstate::engine::{DueFailure, Engine, Error, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::open::{self, Environment, MissingStore, OpenedStore, StoreOrigin, store_url};
 use runstate::operation::Registry;
-use runstate::schema::Catalog;
+use runstate::schema::{Catalog, Filter, Freshness, Key, Query};
 use runstate::store;
 use runstate::time::Millis;
 
@@ -25,6 +26,15 @@ use crate::program_name::program_name;
 
 /// The environment variable for the number of days that finished executions are kept.
 const RETENTION_ENV: &str = "RUNSTATE_RETENTION_DAYS";
+
+/// The shortest beginning that names an id, in bytes.
+const SHORTEST_ID_BEGIN: usize = 4;
+
+/// The largest number of ids that are compared with a beginning.
+const ID_CANDIDATES: u32 = 20;
+
+/// The environment variable for the name in audit logs.
+const ACTOR_ENV: &str = "RUNSTATE_ACTOR";
 
 /// The largest number of due executions that are run before a command: its caller waits.
 const DUE_LIMIT: u32 = 16;
@@ -52,9 +62,10 @@ impl Session {
     pub async fn open(
         global: &GlobalArgs,
         missing: MissingStore,
-        settings: Settings,
+        settings: impl Into<EngineSettings>,
         out: Printer,
     ) -> Result<Self, CliError> {
+        let settings = with_actor(settings.into());
         let url = resolve_store_url(global)?;
         // The remark about the default store is printed only when this process creates it.
         let created = (missing == MissingStore::Create && !store_exists(&url)).then(|| store_origin(global)).flatten();
@@ -82,6 +93,49 @@ impl Session {
         let Ok(due) = self.cvm.engine().run_due(DUE_LIMIT, RunLimit::Slice).await else { return };
         for DueFailure { id, error } in due.failed {
             self.out.remark(&format!("due work of {id} failed: {error}"));
+        }
+    }
+
+    /// The execution whose id is, or begins with, what was typed.
+    pub async fn execution_id(&self, typed: &str) -> Result<String, CliError> {
+        self.full_id("cvm.executions", typed).await
+    }
+
+    /// The id of a document that is, or begins with, what was typed. A beginning that several ids have is refused; one
+    /// that no id has stays, and the command says that it does not exist. A table ends a beginning with `…`.
+    pub async fn full_id(&self, collection: &str, typed: &str) -> Result<String, CliError> {
+        let begin = typed.strip_suffix('…').unwrap_or(typed);
+        let store = self.engine.store();
+        let key = Key { collection: Cow::Owned(collection.to_owned()), id: typed.into() };
+        // The command itself reports a store that cannot be read.
+        let exists =
+            store.get(&[key], Freshness::Linearizable).await.is_ok_and(|found| found.iter().any(Option::is_some));
+        if exists || begin.len() < SHORTEST_ID_BEGIN {
+            return Ok(typed.to_owned());
+        }
+        let query = Query {
+            collection: collection.to_owned(),
+            filter: Filter::And(vec![
+                Filter::Gte("id".to_owned(), begin.into()),
+                Filter::Lt("id".to_owned(), format!("{begin}\u{10FFFF}").into()),
+            ]),
+            sort: Vec::new(),
+            limit: Some(ID_CANDIDATES),
+            cursor: None,
+            projection: vec!["id".to_owned()],
+            unreadable: false,
+        };
+        let Ok(page) = store.query(&query, Freshness::Linearizable).await else { return Ok(typed.to_owned()) };
+        let found: Vec<&str> = page.items.iter().map(|row| &*row.id).filter(|id| is_begin(begin, id)).collect();
+        match found.as_slice() {
+            [] => Ok(typed.to_owned()),
+            [only] => Ok((*only).to_owned()),
+            several => {
+                let more = if page.next.is_some() { ", …" } else { "" };
+                let ids: Vec<String> = several.iter().map(|id| format!("`{id}`")).collect();
+                let message = format!("`{typed}` begins several ids: {}{more}; type more of it", ids.join(", "));
+                Err(Error::new(ErrorCode::USAGE, message).into())
+            }
         }
     }
 
@@ -178,6 +232,25 @@ pub fn command_line(store: Option<&str>, words: &str) -> String {
     format!("{} {store}{words}", program_name())
 }
 
+/// Whether `begin` can stand for `id`: `job-1` is not `job-10`, which a person may have meant to be another job.
+fn is_begin(begin: &str, id: &str) -> bool {
+    let is_digit = |text: Option<char>| text.is_some_and(|one| one.is_ascii_digit());
+    let is_generated = id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    id.strip_prefix(begin)
+        .is_some_and(|rest| is_generated || !(is_digit(begin.chars().next_back()) && is_digit(rest.chars().next())))
+}
+
+/// Adds the name in audit logs, if the settings have none: that of the environment, else that of the user.
+fn with_actor(settings: EngineSettings) -> EngineSettings {
+    let apps = settings.get::<AppsSettings>();
+    let names = [ACTOR_ENV, "USER", "LOGNAME", "USERNAME"];
+    let actor = names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.trim().is_empty()));
+    match actor {
+        Some(actor) if apps.actor == AppsSettings::default().actor => settings.with(AppsSettings { actor, ..apps }),
+        _ => settings,
+    }
+}
+
 /// Returns how long finished executions are kept, from the environment.
 pub fn retention() -> Result<Option<Millis>, CliError> {
     let Some(days) = env::var_os(RETENTION_ENV).filter(|days| !days.is_empty()) else { return Ok(None) };
@@ -234,7 +307,7 @@ pub fn catalog() -> Result<Catalog, Error> {
 pub async fn open_engine(
     url: &str,
     missing: MissingStore,
-    settings: Settings,
+    settings: impl Into<EngineSettings>,
 ) -> Result<(Engine, Option<String>), Error> {
     let OpenedStore { store, id } = open::open_with_keys(url, missing, keys_from_environment()?).await?;
     Ok((Engine::with_settings(store, Arc::new(SystemHost), crate::domains(), settings).await?, id))

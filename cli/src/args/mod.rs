@@ -10,8 +10,8 @@ pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageAr
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 pub use options::{
-    AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, ExportArgs, ImportArgs, ListArgs,
-    MirrorArgs, RestoreArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
+    ActorArgs, AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, ExportArgs, ImportArgs,
+    ListArgs, MirrorArgs, RestoreArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
 };
 pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};
 
@@ -116,7 +116,7 @@ Examples:
         #[arg(long)]
         name: Option<String>,
         /// Tags to find the program by, joined by commas (repeatable); they replace the stored ones, and `''` clears them
-        #[arg(long, value_name = "T")]
+        #[arg(long, value_name = "T", value_delimiter = ',')]
         tag: Vec<String>,
         /// Description of the program
         #[arg(long, value_name = "D", allow_hyphen_values = true)]
@@ -414,7 +414,7 @@ Examples:
         #[arg(long)]
         read_only: bool,
         /// Serve only operations of this domain: the first word of their names (repeatable)
-        #[arg(long, value_name = "D")]
+        #[arg(long, value_name = "D", value_delimiter = ',')]
         domain: Vec<String>,
         #[command(flatten)]
         running: RunArgs,

@@ -23,6 +23,14 @@ pub struct WriteArgs {
     pub command_id: Option<String>,
 }
 
+/// The options of operations that change documents.
+#[derive(Debug, clap::Args)]
+pub struct ActorArgs {
+    /// Name under which this command appears in an audit log [default: RUNSTATE_ACTOR, else the name of the user]
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+}
+
 /// The options of commands that run programs.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
@@ -134,10 +142,10 @@ pub struct AnswerSourceArgs {
 #[derive(Debug, clap::Args)]
 pub struct WorkArgs {
     /// Kind of calls to serve: `cc` for `CC(…)`, a tool's name for `call(tool, …)` (repeatable)
-    #[arg(long, required_unless_present_any = ["step", "webhooks"], value_name = "K")]
+    #[arg(long, required_unless_present_any = ["step", "webhooks"], value_name = "K", value_delimiter = ',')]
     pub kind: Vec<String>,
     /// Name of steps of apps to serve instead of calls (repeatable)
-    #[arg(long, value_name = "NAME", requires = "exec", conflicts_with_all = ["kind", "webhooks", "attempts", "plain", "allow_read"])]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "exec", conflicts_with_all = ["kind", "webhooks", "attempts", "plain", "allow_read"])]
     pub step: Vec<String>,
     /// Number of the app whose steps are served [default: all]
     #[arg(long, value_name = "N", requires = "step")]
@@ -149,7 +157,7 @@ pub struct WorkArgs {
     #[arg(long, conflicts_with_all = ["kind", "exec", "concurrency", "attempts", "timeout", "plain", "allow_read"])]
     pub webhooks: bool,
     /// Host, or HOST:PORT, of a receiver that may have an address that is not public and no TLS (repeatable)
-    #[arg(long, value_name = "HOST", requires = "webhooks")]
+    #[arg(long, value_name = "HOST", requires = "webhooks", value_delimiter = ',')]
     pub webhook_trusted_host: Vec<String>,
     /// Shell command that answers; `fs.readFile`, `fs.listFiles` and `fs.writeFile` need none
     #[arg(long, value_name = "CMD")]
@@ -226,7 +234,7 @@ pub struct ExportArgs {
 #[group(multiple = false)]
 pub struct BackupRecipientArgs {
     /// Encrypt the file for this public key of age, `age1…` (repeatable)
-    #[arg(long, value_name = "KEY", conflicts_with = "tree")]
+    #[arg(long, value_name = "KEY", conflicts_with = "tree", value_delimiter = ',')]
     pub encrypt_to: Vec<String>,
     /// Encrypt the file with the passphrase in the first line of this file
     #[arg(long, value_name = "FILE", conflicts_with = "tree")]

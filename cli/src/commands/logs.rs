@@ -23,6 +23,10 @@ const PAGE_ROWS: u32 = 1_000;
 /// Prints the log.
 pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, CliError> {
     let LogsArgs { id, limit, event, since, before, follow } = logs;
+    let id = match id {
+        Some(id) => Some(session.execution_id(&id).await?),
+        None => None,
+    };
     let listing = ListLogs {
         execution: id.clone(),
         event: event.as_ref().map(word),

@@ -86,12 +86,19 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let (value, command) = (run::answer_value(&answer)?, command_id(&writing)?);
             let answer = run::AnswerCommand { call, value, by, cost, command };
             let session = open(MissingStore::Refuse, Some(&running)).await?;
-            session.finish(answer.execute(&session, &id).await).await
+            session.finish(async { answer.execute(&session, &session.execution_id(&id).await?).await }.await).await
         }
         CliCommand::Resume { id, answering, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(MissingStore::Refuse, Some(&running)).await?;
-            session.finish(run::resume_execution(&session, &id, &answering, command).await).await
+            session
+                .finish(
+                    async {
+                        run::resume_execution(&session, &session.execution_id(&id).await?, &answering, command).await
+                    }
+                    .await,
+                )
+                .await
         }
         CliCommand::Work(working) => {
             let session = Session::open(&global, MissingStore::Refuse, settings(Some(&working.running))?, out).await?;
@@ -107,11 +114,17 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         }
         CliCommand::Show { id, full } => {
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(executions::show_execution(&session, &id, full).await).await
+            session
+                .finish(
+                    async { executions::show_execution(&session, &session.execution_id(&id).await?, full).await }.await,
+                )
+                .await
         }
         CliCommand::Output { id, follow } => {
             let session = open(MissingStore::Refuse, None).await?;
-            session.finish(output::print_output(&session, &id, follow).await).await
+            session
+                .finish(async { output::print_output(&session, &session.execution_id(&id).await?, follow).await }.await)
+                .await
         }
         CliCommand::List(list) => {
             let session = open(MissingStore::Refuse, None).await?;

@@ -85,7 +85,10 @@ impl AnswerCommand {
         interrupt.set_driving(id, session.resume_command(id));
         let before = session.status(id).await?;
         let position = before.next;
-        let Self { call, value, by, cost, command } = self;
+        let Self { mut call, value, by, cost, command } = self;
+        if let Some(typed) = &mut call.call {
+            *typed = session.full_id("cvm.cc_history", typed).await?;
+        }
         let asked = call.find(&before.calls).cloned();
         let answered = value.clone();
         let target = match (&call.key, &call.call) {

@@ -96,8 +96,10 @@ pub(super) async fn write_export(
     sink: &mut impl ExportSink,
     bar: &Bar,
 ) -> Result<ExportSummary, CliError> {
-    let execution = |id: &String| Selection::One(Key::new(&EXECUTIONS, id));
-    let selection = export.execution.as_ref().map_or(Selection::All, execution);
+    let selection = match &export.execution {
+        Some(id) => Selection::One(Key::new(&EXECUTIONS, &session.execution_id(id).await?)),
+        None => Selection::All,
+    };
     let progress = |progress| bar.show(progress);
     let summary = match export.plain_text {
         true => {

@@ -21,17 +21,19 @@ pub fn flag(parameter: &ParameterDeclaration) -> String {
     if TAKEN.contains(&flag.as_str()) { format!("{flag}-value") } else { flag }
 }
 
-/// Declares the argument of a parameter. `position`: it has no flag; `several`: the subject may be repeated.
+/// Declares the argument of a parameter. `position`: it has no flag; `several`: the subject may be repeated; `splits`:
+/// the texts of a list are names.
 pub fn declare(
     parameter: &ParameterDeclaration,
     schema: ValueSchema<'_>,
     help: &str,
     position: bool,
     several: bool,
+    splits: bool,
 ) -> Arg {
     let position = position || parameter.subject;
     let value_name = split_words(parameter.name, '_').to_uppercase();
-    let help = format!("{}{}", help.trim_end_matches('.'), forms(schema));
+    let help = format!("{}{}", help.trim_end_matches('.'), forms(schema, splits));
     let arg = Arg::new(flag(parameter)).required(parameter.required).help(help);
     let arg = if position {
         arg.value_name(value_name).action(if several { ArgAction::Append } else { ArgAction::Set })
@@ -50,13 +52,14 @@ pub fn declare(
 }
 
 /// The forms of a value that its schema does not show, for the end of the help of a flag.
-fn forms(schema: ValueSchema<'_>) -> &'static str {
+fn forms(schema: ValueSchema<'_>, splits: bool) -> &'static str {
     match (schema.kind(), schema.items().map(ValueSchema::kind)) {
         (ValueKind::Time, _) | (ValueKind::List, Some(ValueKind::Time)) => ": `5m` ago, `+5m` from now, or RFC 3339",
         (ValueKind::Object | ValueKind::Any, _)
         | (ValueKind::List, None | Some(ValueKind::Object | ValueKind::Any | ValueKind::List)) => {
             ": JSON, `@FILE` with it, or `-` for standard input"
         }
+        (ValueKind::List, Some(ValueKind::Text)) if splits => ", joined by commas",
         _ => "",
     }
 }
@@ -82,17 +85,22 @@ fn value_form(arg: Arg, kind: ValueKind, subject: bool) -> Arg {
     arg.value_name(name)
 }
 
-/// Reads the argument of a parameter; `None`: it was not given.
+/// Reads the argument of a parameter; `None`: it was not given. `splits`: the texts of a list are names.
 pub fn read(
     matches: &ArgMatches,
     parameter: &ParameterDeclaration,
     schema: ValueSchema<'_>,
+    splits: bool,
 ) -> Result<Option<Json>, CliError> {
     let Some(mut texts) = matches.get_many::<String>(&flag(parameter)) else { return Ok(None) };
     let value = |schema: ValueSchema<'_>, text: &str| read_value(parameter, schema.kind(), text);
     if let (ValueKind::List, Some(items)) = (schema.kind(), schema.items()) {
         let mut list = Vec::new();
         for text in texts {
+            if splits && items.kind() == ValueKind::Text {
+                list.extend(read_names(parameter, text)?);
+                continue;
+            }
             match value(items, text)? {
                 // Several elements in one text, as in a file.
                 Json::Array(several) if matches!(items.kind(), ValueKind::Object) => list.extend(several),
@@ -102,6 +110,17 @@ pub fn read(
         return Ok(Some(Json::Array(list)));
     }
     texts.next().map(|text| value(schema, text)).transpose()
+}
+
+/// Reads names that commas join. A name with a comma is written in a JSON list.
+fn read_names(parameter: &ParameterDeclaration, text: &str) -> Result<Vec<Json>, CliError> {
+    if text.starts_with('[') {
+        return match read_value(parameter, ValueKind::List, text)? {
+            Json::Array(names) => Ok(names),
+            other => Ok(vec![other]),
+        };
+    }
+    Ok(text.split(',').map(|name| name.trim().into()).collect())
 }
 
 /// Whether the argument is a time that depends on when it is read: `5m`, `+5m`.

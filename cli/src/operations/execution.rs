@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::io::{self, IsTerminal};
 
 use clap::{ArgMatches, FromArgMatches};
+use runstate::decision::EngineSettings;
+use runstate::domain::apps::AppsSettings;
 use runstate::id::{CommandId, hex, sha256};
 use runstate::open::MissingStore;
 use runstate::value::Document;
@@ -54,7 +56,12 @@ impl OperationCommand {
         let targets = self.targets(matches)?;
         let running = if self.face.drives { RunArgs::from_arg_matches(matches).ok() } else { None };
         let missing = if self.signature.creates { MissingStore::Create } else { MissingStore::Refuse };
-        let session = Session::open(global, missing, settings(running.as_ref())?, out).await?;
+        let mut settings = EngineSettings::from(settings(running.as_ref())?);
+        let actor = if self.takes_actor() { matches.get_one::<String>("actor") } else { None };
+        if let Some(actor) = actor {
+            settings = settings.with(AppsSettings { actor: actor.clone(), ..AppsSettings::default() });
+        }
+        let session = Session::open(global, missing, settings, out).await?;
         session.run_due().await;
         session.finish(self.run(&session, matches, targets).await).await
     }
@@ -71,7 +78,7 @@ impl OperationCommand {
                     "--{flag}: a repeat of a command id must have the same time: with --command-id, pass it as RFC 3339"
                 )));
             }
-            if let Some(value) = arguments::read(matches, parameter, schema)? {
+            if let Some(value) = arguments::read(matches, parameter, schema, self.splits(parameter))? {
                 parameters.insert(parameter.name.to_owned(), value);
             }
         }
@@ -92,12 +99,29 @@ impl OperationCommand {
         Ok(named.iter().zip(ids).map(target).collect())
     }
 
+    /// Replaces unique prefixes of ids by the ids.
+    async fn complete_ids(&self, session: &Session, target: &mut Target) -> Result<(), CliError> {
+        for parameter in self.signature.parameters {
+            let typed = target.parameters.get(parameter.name).and_then(Json::as_str);
+            let (Some(typed), Some(collection)) = (typed, self.id_collection(parameter)) else { continue };
+            let id = session.full_id(&collection, typed).await?;
+            if let Some((_, subject)) = target.subject.as_mut().filter(|(name, _)| *name == parameter.name) {
+                subject.clone_from(&id);
+            }
+            target.parameters.insert(parameter.name.to_owned(), id.into());
+        }
+        Ok(())
+    }
+
     async fn run(
         &self,
         session: &Session,
         matches: &ArgMatches,
         mut targets: Vec<Target>,
     ) -> Result<CliExit, CliError> {
+        for target in &mut targets {
+            self.complete_ids(session, target).await?;
+        }
         if let Some(loss) = self.face.loss {
             if !matches.get_flag("yes") && io::stdin().is_terminal() && !self.confirm(session, &targets, loss).await? {
                 session.out.remark("nothing was deleted");

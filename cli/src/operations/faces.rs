@@ -13,6 +13,8 @@ pub struct Face {
     operation: &'static str,
     /// Optional parameters that have no flag: they follow the subject.
     pub positional: &'static [&'static str],
+    /// Lists whose texts are sentences, which may have commas.
+    pub sentences: &'static [&'static str],
     /// The columns of tables: paths in a row, each with its heading if that is not its name. A `+` before a number: the
     /// column is shown if a row has more than one.
     pub columns: &'static [&'static str],
@@ -42,6 +44,7 @@ const fn face(operation: &'static str) -> Face {
     Face {
         operation,
         positional: &[],
+        sentences: &[],
         columns: &[],
         line: None,
         text: None,
@@ -187,6 +190,7 @@ const FACES: &[Face] = &[
         "progress",
         "spawnedAt SPAWNED",
     ]),
+    Face { sentences: &["reasons"], ..face("fleet.project.rebalance") },
     face("fleet.checkpoint.list").empty("no checkpoints").columns(&[
         "id",
         "checkpointType TYPE",

@@ -23,7 +23,7 @@ use runstate::operation::{Domain, OperationKind, ParameterDeclaration, Registry,
 use runstate::value::Document;
 use serde_json::Value as Json;
 
-use crate::args::{Cli, RunArgs, WriteArgs};
+use crate::args::{ActorArgs, Cli, RunArgs, WriteArgs};
 use crate::error::{CliError, usage};
 use crate::exit::CliExit;
 use crate::help;
@@ -193,6 +193,40 @@ impl OperationCommand {
         self.signature.parameters.iter().filter(move |parameter| !(is_listing && parameter.name == "cursor"))
     }
 
+    /// Whether it takes a name for the audit log of its domain.
+    fn takes_actor(&self) -> bool {
+        let is_audited = |domain: &&Domain| domain.audit.is_some() && domain.owns(self.signature.name);
+        takes_command_id(self.signature)
+            && crate::domains().iter().any(is_audited)
+            && !self.signature.parameters.iter().any(|parameter| parameter.name == "actor")
+    }
+
+    /// The collection of the documents that a parameter names by their ids: the subject `id` of `domain.noun.verb` is in
+    /// `domain.nouns`, a `nounId` too. `None`: the document may be new.
+    fn id_collection(&self, parameter: &ParameterDeclaration) -> Option<String> {
+        if self.signature.creates {
+            return None;
+        }
+        let words: Vec<&str> = self.signature.name.split('.').collect();
+        let noun = parameter.name.strip_suffix("Id").or_else(|| parameter.name.strip_suffix("Uuid"));
+        Some(match (words.as_slice(), parameter.name) {
+            (["cvm", ..], "id") if parameter.subject => "cvm.executions".to_owned(),
+            (["cvm", ..], "execution") => "cvm.executions".to_owned(),
+            (["cvm", ..], "call") => "cvm.cc_history".to_owned(),
+            (["apps", "artifact", _], "id") if parameter.subject => "apps.execution_artifacts".to_owned(),
+            ([domain, noun, _], "id" | "uuid") if parameter.subject => {
+                format!("{domain}.{}s", schema::split_words(noun, '_'))
+            }
+            ([domain, ..], _) => format!("{domain}.{}s", schema::split_words(noun?, '_')),
+            _ => return None,
+        })
+    }
+
+    /// Whether the texts of a list are names, which commas join, and no sentences.
+    fn splits(&self, parameter: &ParameterDeclaration) -> bool {
+        !self.face.sentences.contains(&parameter.name)
+    }
+
     fn parameter_schema(&self, name: &str) -> Option<ValueSchema<'_>> {
         ValueSchema::new(&self.parameters).property(name)
     }
@@ -215,12 +249,15 @@ impl OperationCommand {
             let help = arguments::paragraphs(documentation);
             let several = parameter.subject && self.takes_several();
             let position = self.face.positional.contains(&parameter.name);
-            let arg = arguments::declare(parameter, schema, &help, position, several);
+            let arg = arguments::declare(parameter, schema, &help, position, several, self.splits(parameter));
             let is_limit = parameter.name == "limit" && self.is_listing();
             command = command.arg(if is_limit { arg.value_parser(arguments::parse_limit) } else { arg });
         }
         if takes_command_id(self.signature) {
             command = WriteArgs::augment_args(command);
+            if self.takes_actor() {
+                command = ActorArgs::augment_args(command);
+            }
         }
         if self.face.drives {
             command = RunArgs::augment_args(command);

@@ -226,3 +226,30 @@ fn a_pipe_answers_with_json_where_that_is_expected() {
     scene.file("greet.ts", GREET);
     assert!(!scene.run(&["run", "greet.ts"]).expect_exit(3).out.contains("expected"));
 }
+
+#[test]
+fn an_id_is_named_by_its_beginning() {
+    let scene = CliFixture::with("greet", GREET);
+    for id in ["review-1", "review-10", "review-2", "abcd"] {
+        scene.run(&["start", "greet", "--id", id]).expect_exit(3);
+    }
+    for (words, id) in [("show revi", "several"), ("show abc", "none"), ("cancel review", "several")] {
+        let output = scene.run(&words.split(' ').collect::<Vec<_>>()).expect_exit(if id == "several" { 2 } else { 5 });
+        let several = ["begins several ids: `review-1`, `review-10`, `review-2`; type more of it"];
+        output.expect_stderr(if id == "several" { &several } else { &["execution `abc` does not exist"] });
+    }
+    scene.run(&["start", "greet", "--id", "report-10"]).expect_exit(3);
+    assert_eq!(scene.run(&["show", "repo", "--json"]).expect_exit(0).json()["id"], "report-10");
+    scene.run(&["delete", "report-1"]).expect_exit(5).expect_stderr(&["`report-1` does not exist"]);
+    scene.run(&["cancel", "report-…"]).expect_exit(0);
+    assert_eq!(scene.status("report-10"), "cancelled");
+    let call = scene.show("abcd")["calls"][0]["id"].as_str().unwrap().to_owned();
+    scene.run(&["answer", "abcd", "--call", &call[..30], "--text", "Ada"]).expect_exit(3);
+    let generated = scene.run(&["start", "greet", "--json"]).expect_exit(3).json()["id"].as_str().unwrap().to_owned();
+    let begin = &generated[..24];
+    assert_eq!(scene.run(&["resume", begin, "--json"]).expect_exit(3).json()["id"], *generated);
+    assert!(scene.run(&["calls", begin]).expect_exit(0).out.contains("Who is there?"));
+    scene.run(&["output", begin]).expect_exit(0);
+    scene.run(&["logs", begin]).expect_exit(0);
+    scene.run(&["export", "one.jsonl", "--execution", begin]).expect_exit(0);
+}

@@ -8,6 +8,26 @@ use serde_json::{Map, Value as Json, json};
 use crate::support::{CliFixture, CliOutput};
 
 #[test]
+fn names_in_lists_are_joined_by_commas() {
+    let scene = CliFixture::new();
+    let run = |args: &[&str]| scene.run(args).expect_exit(0);
+    run(&["machine", "register", "m", "--hostname", "box", "--slots", "1"]);
+    run(&["session", "create", "--id", "s", "--project", "p", "--machine", "m"]);
+    let added = |id: &str, on: &[&str]| -> Json {
+        run(&[&["task", "add", "s", "--id", id, "--name", "work"], on].concat());
+        run(&["task", "show", id, "--json"]).json()["dependsOn"].clone()
+    };
+    for id in ["a", "b", "c,d"] {
+        added(id, &[]);
+    }
+    assert_eq!(added("t1", &["--depends-on", "a,b"]), json!(["a", "b"]));
+    assert_eq!(added("t2", &["--depends-on", "a", "--depends-on", " b"]), json!(["a", "b"]));
+    assert_eq!(added("t3", &["--depends-on", r#"["a", "c,d"]"#]), json!(["a", "c,d"]), "a name with a comma");
+    let help = run(&["task", "add", "--help"]).out;
+    assert!(help.split_whitespace().collect::<Vec<_>>().join(" ").contains("joined by commas"), "{help}");
+}
+
+#[test]
 fn sessions_tasks_and_machines_have_commands() {
     let scene = CliFixture::new();
     let run = |line: &str| scene.run(&line.split(' ').collect::<Vec<_>>());

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread;
 
-use crate::support::CliFixture;
+use crate::support::{CliFixture, CliOutput};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -46,4 +46,23 @@ fn a_worker_sends_the_messages_of_subscriptions() {
     assert!(!format!("{}{}{}{}", shown.out, refused.err, sent.out, sent.err).contains(&SECRET[6..]));
     scene.run(&["work", "--webhooks", "--kind", "cc"]).expect_exit(2).expect_stderr(&["--kind"]);
     scene.run(&["work", "--webhook-trusted-host", "a"]).expect_exit(2);
+}
+
+#[test]
+fn the_audit_log_knows_who_ran_a_command() {
+    let scene = CliFixture::new();
+    let create = |id: &str, flags: &[&str], set: &[(&str, &str)]| {
+        let url = "https://example.com/hook";
+        let args = ["subscription", "create", url, "--id", id, "--secret", SECRET, "--events", "apps.execution.failed"];
+        let mut command = scene.command(&[&args, flags].concat());
+        command.env_remove("RUNSTATE_ACTOR").env("USER", "ada").envs(set.iter().copied());
+        CliOutput::from(command.output().unwrap()).expect_exit(0);
+        let rows = scene.run(&["audit", "list", "--json"]).expect_exit(0).values();
+        let row = rows.into_iter().find(|row| row["target"].as_str().unwrap().ends_with(id)).unwrap();
+        row["actor"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(create("s1", &[], &[]), "ada");
+    assert_eq!(create("s2", &[], &[("RUNSTATE_ACTOR", "ci")]), "ci");
+    assert_eq!(create("s3", &["--actor", "deploy"], &[("RUNSTATE_ACTOR", "ci")]), "deploy");
+    assert_eq!(scene.run(&["audit", "list", "--actor", "ci", "--json"]).expect_exit(0).values().len(), 1);
 }
