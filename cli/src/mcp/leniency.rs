@@ -1,5 +1,5 @@
 //! Arguments as models write them: a number, a list or an object as JSON in a text, and `null` or an empty text for
-//! what is not given. The schema of the tool says what is meant. Values that may be any text, or any JSON, stay as they are,
+//! what is not given. The schema of the tool says what is meant. Values that may be any text, or any JSON, stay,
 //! and what does not fit is left for the operation to refuse by its name.
 
 use runstate::value::Document;

@@ -201,7 +201,7 @@ impl OperationCommand {
             && !self.signature.parameters.iter().any(|parameter| parameter.name == "actor")
     }
 
-    /// The collection of the documents that a parameter names by their ids: the subject `id` of `domain.noun.verb` is in
+    /// The collection of the documents that a parameter names by their ids: a subject `id` of `domain.noun.verb` is in
     /// `domain.nouns`, a `nounId` too. `None`: the document may be new.
     fn id_collection(&self, parameter: &ParameterDeclaration) -> Option<String> {
         if self.signature.creates {
