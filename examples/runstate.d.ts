@@ -45,7 +45,7 @@ interface AskOptions {
   /**
    * Cancels the call: when the signal is aborted, the call is closed, and its promise is rejected with the reason. A
    * signal that is aborted already opens no call. The value of a call whose options are written with a signal is a
-   * promise; other options with a signal need an `await` directly before the call.
+   * promise; other options with a signal need a place that takes a promise, such as `await` before the call.
    */
   signal?: AbortSignal;
 }
@@ -99,9 +99,11 @@ type Answer<Q> = Q extends string
  * Asks, and waits for the answer: for seconds or for months. The whole state of the program is saved meanwhile. The
  * answer, of a person or a model, continues the program here.
  *
- * With `await` directly before it, as before every other call, the other async functions of the program continue
- * meanwhile: `await Promise.all(names.map(async (name) => greet(await CC(name))))` asks all questions at once. Without
- * `await` the whole program waits.
+ * This and every other call blocks the whole program, and its value is the answer. It opens instead and gives a
+ * promise, so that many calls are open at once, where the syntax takes a promise: after `await`; before `.then`; in the
+ * list of `Promise.all`, `race`, `any` or `allSettled`, also by a callback of `map` there; in what an async function
+ * returns; in a variable or list that is only used so. Where both could be meant the call blocks, and `load` and `start`
+ * warn of its line. For the type of `.then`, write `Promise.resolve(CC("Name?")).then(greet)`.
  *
  * @param prompt The question: a text or a number.
  * @returns The answer: text; one of the choices, if there are any; a value that fits the schema, if there is one.
@@ -112,6 +114,8 @@ type Answer<Q> = Q extends string
  * const size = CC("Which size?", { choices: ["small", "large"] });
  * const order = CC("What does this order say?", { schema: { type: "object" } });
  * const go = CC("Publish?", { choices: ["yes", "no"], timeoutMs: 86_400_000, default: "no" });
+ * const [title, tone] = await Promise.all([CC("A title?"), CC("Which tone?")]);
+ * const first = await Promise.race([CC("Now?"), sleep("1h")]);
  */
 declare function CC(prompt: string | number, options: TextOptions & { signal: AbortSignal | undefined }): Promise<string>;
 declare function CC<const T extends Choice>(prompt: string | number, options: ChoiceOptions<T> & { signal: AbortSignal | undefined }): Promise<T>;

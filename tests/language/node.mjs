@@ -1,4 +1,4 @@
-// Runs programs in Node as the reference: reads [{ source, input, answers, order }] and writes one line { lines, result?, error?, ms } for each.
+// Runs programs in Node as the reference: reads [{ source, opened, input, answers, order }] and writes one line { lines, result?, error?, ms } for each.
 // Values are printed by a console of Node. Stack traces differ between the engines, so their lines are removed.
 import { readFileSync } from 'node:fs';
 import { Console } from 'node:console';
@@ -18,22 +18,19 @@ const sorted = (value) =>
       : inner,
   );
 
-// A host call that is awaited directly, which opens without blocking.
-const AWAITED = /\bawait\s+(CC\.all|CC|call|sleepUntil|sleep|fs\.\w+)(?=\()/g;
+// A host call at the start of a text.
+const HOST_CALL = /^(CC\.all|CC|call|sleepUntil|sleep|fs\.\w+)(?=[^\w.])/;
 
-/** Whether the text at a parenthesis ends with the matching one, and no member or call of the result follows. */
-function endsWithCall(text) {
-  let depth = 0;
-  const parts = text.matchAll(/'[^']*'|"[^"]*"|[()]/g);
-  for (const { 0: part, index } of parts) {
-    if (part === '(') depth++;
-    if (part === ')' && --depth === 0) return !/^\s*(\.(?!\.)|\[|\(|\?\.)/.test(text.slice(index + 1));
+/** The source with the calls that the compiler opens, as [line, column, whether they are awaited there]. */
+function openCalls(source, calls) {
+  const lines = source.split(/\r\n|\n|\r/);
+  for (const [line, column, awaits] of calls.toReversed()) {
+    const [before, after] = [lines[line - 1].slice(0, column - 1), lines[line - 1].slice(column - 1)];
+    const start = awaits && !/\bawait[\s(]*$/.test(before) ? 'await ' : '';
+    lines[line - 1] = before + after.replace(HOST_CALL, (name) => `${start}$open['${name}']`);
   }
-  return true;
+  return lines.join('\n');
 }
-
-const openAwaited = (source) =>
-  source.replace(AWAITED, (match, name, at) => (endsWithCall(source.slice(at + match.length)) ? `await $open['${name}']` : match));
 
 // Functions of ECMA-262 that Node has from version 21 and 22 on.
 const methods = {
@@ -77,7 +74,7 @@ const macrotask = () => new Promise((resolve) => setImmediate(resolve));
 /** Ends the running program, if it has not ended: `(error) => void`. */
 let unhandled = () => {};
 
-async function run({ source, input, answers, order }) {
+async function run({ source, opened, input, answers, order }) {
   const lines = [];
   let end;
   // The output of a program is well-formed Unicode: a lone surrogate becomes U+FFFD. A program that has ended prints nothing.
@@ -216,7 +213,7 @@ async function run({ source, input, answers, order }) {
   const outside = { CC, call, sleep, sleepUntil, fs, console, input, TimeoutError, setTimeout, clearTimeout, $open, $fail };
   let result;
   try {
-    const text = openAwaited(source);
+    const text = openCalls(source, opened);
     const program = new AsyncFunction(...Object.keys(outside), `"use strict";try{${text}${tail}\n}catch($error){$fail($error)}`);
     program(...Object.values(outside)).then((value) => { result = { lines, result: value === undefined ? null : JSON.parse(JSON.stringify(value)) }; }).catch($fail);
   } catch (error) {

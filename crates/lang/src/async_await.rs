@@ -4,14 +4,14 @@
 //! meanwhile.
 
 use oxc_ast::AstKind;
-use oxc_ast::ast::{AwaitExpression, CallExpression, Expression};
+use oxc_ast::ast::{AwaitExpression, Expression};
 use oxc_semantic::{AstNodes, Scoping};
 use oxc_span::GetSpan;
 use runstate_vm::op::Op;
 use serde_json::json;
 
 use super::compiler::Compiler;
-use super::{host_call, names};
+use super::host_call;
 
 /// Whether a program may have promises: async functions, `Promise`, `for await`, or an awaited value with a method
 /// `then`.
@@ -32,34 +32,15 @@ pub(super) fn may_have_promises(scoping: &Scoping, nodes: &AstNodes<'_>, has_own
     })
 }
 
-/// ECMA-262 §27.7.5.3 Await. A host call that is awaited directly is opened, so that other tasks run until its answer
+/// ECMA-262 §27.7.5.3 Await. The plan of the calls opens a host call here, so that other tasks run until its answer
 /// arrives.
 pub(super) fn await_expression<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a AwaitExpression<'a>) {
     if !compiler.plan.has_promises {
         return compiler.expression(&expression.argument);
     }
-    match expression.argument.get_inner_expression() {
-        Expression::CallExpression(call) if let Some(name) = host_function(compiler, call) => {
-            host_call::host_call(compiler, &name, call, true);
-        }
-        _ => compiler.expression(&expression.argument),
-    }
+    compiler.expression(&expression.argument);
     compiler.set_location(expression.span);
     compiler.emit(Op::Await);
-}
-
-/// The host function that a call names.
-fn host_function<'a>(compiler: &Compiler<'a, '_>, call: &CallExpression<'a>) -> Option<String> {
-    if call.optional {
-        return None;
-    }
-    let name = match call.callee.get_inner_expression() {
-        Expression::StaticMemberExpression(member) if !member.optional => {
-            format!("{}.{}", names::builtin_root(compiler, &member.object)?, member.property.name)
-        }
-        callee => names::builtin_root(compiler, callee)?.to_owned(),
-    };
-    host_call::is_host_function(&name).then_some(name)
 }
 
 /// `( value -- value )` The element of an iterator that is not async, for `for await`. ECMA-262 §27.1.6.4

@@ -187,7 +187,7 @@ pub(super) fn builtin_call<'a>(
     call: &'a CallExpression<'a>,
 ) {
     let path = format!("{root}.{}", member.property.name);
-    if host_call::host_call(compiler, &path, call, false) {
+    if host_call::host_call(compiler, &path, call) {
         return;
     }
     if is_host_name(root) {
@@ -248,7 +248,7 @@ fn call_builtin<'a>(
 
 /// A call of a name that the program does not declare. ECMA-262 §13.3.6 Function Calls.
 fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call: &'a CallExpression<'a>) {
-    if host_call::host_call(compiler, name, call, false) {
+    if host_call::host_call(compiler, name, call) {
         return;
     }
     if let Some(native) = prelude::native_name(compiler, name) {

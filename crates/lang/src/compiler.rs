@@ -111,11 +111,11 @@ impl<'a, 's> Compiler<'a, 's> {
     pub(super) fn new(graph: &'s ModuleGraph<'a>, diagnostics: Vec<Diagnostics<'s>>) -> Self {
         let plans = VariablePlan::of_modules(&graph.modules);
         let states = graph.modules.iter().zip(plans).zip(diagnostics);
-        let mut states = states.map(|((module, plan), diagnostics)| ModuleState {
-            plan,
-            diagnostics,
-            storage: HashMap::new(),
-            semantic: &module.semantic,
+        let mut states = states.map(|((module, plan), mut diagnostics)| {
+            for warning in &plan.calls.warnings {
+                diagnostics.warn(warning.span.start, &warning.message, warning.hint);
+            }
+            ModuleState { plan, diagnostics, storage: HashMap::new(), semantic: &module.semantic }
         });
         // The entry is always there.
         let entry = states.next().unwrap_or_else(|| ModuleState {
@@ -513,11 +513,13 @@ impl<'a, 's> Compiler<'a, 's> {
         }
     }
 
-    /// Lays out the code, or returns the diagnostics.
-    pub(super) fn finish(mut self) -> Result<Vec<Instruction>, Vec<Diagnostic>> {
+    /// Lays out the code with the warnings, or returns the diagnostics.
+    pub(super) fn finish(mut self) -> Result<(Vec<Instruction>, Vec<Diagnostic>), Vec<Diagnostic>> {
         self.enter_module(0);
         let others = self.other_modules.into_iter().flatten().map(|state| state.diagnostics);
-        let diagnostics = diagnostic::into_list(std::iter::once(self.diagnostics).chain(others).collect());
+        let found: Vec<Diagnostics<'_>> = std::iter::once(self.diagnostics).chain(others).collect();
+        let warnings = found.iter().flat_map(Diagnostics::warnings).collect();
+        let diagnostics = diagnostic::into_list(found);
         if !diagnostics.is_empty() {
             return Err(diagnostics);
         }
@@ -529,6 +531,6 @@ impl<'a, 's> Compiler<'a, 's> {
             1 => Vec::new(),
             _ => modules.iter().map(|module| module.path).collect(),
         };
-        Ok(function_code::lay_out(codes, &paths))
+        Ok((function_code::lay_out(codes, &paths), warnings))
     }
 }

@@ -5,7 +5,7 @@ use oxc_ast::ast::{Expression, UnaryOperator};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The reason why a source was refused.
+/// The reason why a source was refused, or is warned of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "DiagnosticKind")]
@@ -16,6 +16,8 @@ pub enum DiagnosticKind {
     Unsupported,
     /// The source uses an undefined name.
     Name,
+    /// The source compiles, but may mean something else than it seems to.
+    Warning,
 }
 
 /// One diagnostic. All diagnostics of a file are returned at once, in source order.
@@ -49,6 +51,9 @@ impl std::fmt::Display for Diagnostic {
         }
     }
 }
+
+/// Most warnings of a file that are kept.
+const MOST_WARNINGS: usize = 100;
 
 /// Maps byte offsets to lines and columns.
 pub(super) struct LineIndex<'a> {
@@ -105,11 +110,12 @@ pub(super) struct Diagnostics<'a> {
     file: &'a str,
     lines: LineIndex<'a>,
     list: Vec<(u32, Diagnostic)>,
+    warnings: Vec<(u32, Diagnostic)>,
 }
 
 impl<'a> Diagnostics<'a> {
     pub(super) fn new(file: &'a str, source: &'a str) -> Self {
-        Diagnostics { file, lines: LineIndex::new(source), list: Vec::new() }
+        Diagnostics { file, lines: LineIndex::new(source), list: Vec::new(), warnings: Vec::new() }
     }
 
     pub(super) fn location(&self, offset: u32) -> (u32, u32) {
@@ -117,23 +123,32 @@ impl<'a> Diagnostics<'a> {
     }
 
     pub(super) fn add(&mut self, offset: u32, kind: DiagnosticKind, message: impl Into<String>, hint: Option<String>) {
-        let (line, column) = self.lines.location(offset);
-        let diagnostic = Diagnostic {
-            file: self.file.to_owned(),
-            line,
-            column,
-            kind,
-            message: message.into(),
-            hint,
-            source_line: self.lines.line_text(line),
-        };
+        let diagnostic = self.diagnostic(offset, kind, message.into(), hint);
         if !self.list.iter().any(|(_, other)| *other == diagnostic) {
             self.list.push((offset, diagnostic));
         }
     }
 
+    pub(super) fn warn(&mut self, offset: u32, message: &str, hint: &str) {
+        let warning = self.diagnostic(offset, DiagnosticKind::Warning, message.to_owned(), Some(hint.to_owned()));
+        self.warnings.push((offset, warning));
+    }
+
+    fn diagnostic(&self, offset: u32, kind: DiagnosticKind, message: String, hint: Option<String>) -> Diagnostic {
+        let (line, column) = self.lines.location(offset);
+        let source_line = self.lines.line_text(line);
+        Diagnostic { file: self.file.to_owned(), line, column, kind, message, hint, source_line }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// The first warnings, in source order.
+    pub(super) fn warnings(&self) -> Vec<Diagnostic> {
+        let mut warnings: Vec<&(u32, Diagnostic)> = self.warnings.iter().collect();
+        warnings.sort_by_key(|(offset, _)| *offset);
+        warnings.into_iter().take(MOST_WARNINGS).map(|(_, warning)| warning.clone()).collect()
     }
 
     /// All diagnostics, in source order.

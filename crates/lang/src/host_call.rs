@@ -11,6 +11,7 @@ use runstate_vm::globals::{CALL_OPTIONS, HostFunction};
 use runstate_vm::op::Op;
 use serde_json::json;
 
+use super::call_form::CallForm;
 use super::compiler::Compiler;
 use super::names;
 
@@ -75,19 +76,31 @@ fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<
     }
 }
 
-/// A host call by a name that the program does not declare. If it is awaited or its options name a signal, it is
-/// opened, and the value is its promise. False if the name is not a host function.
-pub(super) fn host_call<'a>(
+/// A host call by a name that the program does not declare. If its place means a promise, or its options name a signal,
+/// it is opened, and the value is its promise. False if the name is not a host function.
+pub(super) fn host_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, call: &'a CallExpression<'a>) -> bool {
+    let form = compiler.plan.calls.forms.get(&call.span).copied();
+    let is_open = form.is_some() || (compiler.plan.has_promises && has_signal(name, call));
+    let is_host = match name {
+        "CC" => {
+            cognitive_call(compiler, call, is_open);
+            true
+        }
+        _ => named_host_call(compiler, name, call, is_open),
+    };
+    if form == Some(CallForm::Awaited) {
+        compiler.set_location(call.span);
+        compiler.emit(Op::Await);
+    }
+    is_host
+}
+
+fn named_host_call<'a>(
     compiler: &mut Compiler<'a, '_>,
     name: &str,
     call: &'a CallExpression<'a>,
-    is_awaited: bool,
+    is_open: bool,
 ) -> bool {
-    let is_open = is_awaited || (compiler.plan.has_promises && has_signal(name, call));
-    if name == "CC" {
-        cognitive_call(compiler, call, is_open);
-        return true;
-    }
     let Some(function) = HostFunction::from_name(name) else { return false };
     let (takes, form) = usage(function);
     if !check_arity(compiler, call, function.arity(), &format!("{name} takes {takes}"), &format!("write {form}")) {

@@ -17,6 +17,7 @@ use runstate_vm::program::Instruction;
 mod assignment;
 mod async_await;
 mod call;
+mod call_form;
 mod class;
 mod compiler;
 mod control;
@@ -54,6 +55,8 @@ pub struct CompiledProgram {
     pub bytecode: Vec<Instruction>,
     /// The sources of the files that the entry imports, directly or through others, by their paths.
     pub files: BTreeMap<String, String>,
+    /// What compiles, but may mean something else than it seems to; in source order.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Reads a file of a program: its source, `None` if the file does not exist, or the reason why it cannot be read. The
@@ -114,14 +117,14 @@ pub fn compile_with(entry: &str, source: &str, read: &mut ReadFile<'_>) -> Resul
     let main = graph.function_to_call();
     let mut compiler = Compiler::new(&graph, diagnostics);
     function::program(&mut compiler, main);
-    let bytecode = compiler.finish()?;
+    let (bytecode, warnings) = compiler.finish()?;
     let imported = graph
         .modules
         .iter()
         .skip(1)
         .filter(|module| !module.is_prelude)
         .map(|module| (module.path.to_owned(), module.source.to_owned()));
-    Ok(CompiledProgram { bytecode, files: imported.collect() })
+    Ok(CompiledProgram { bytecode, files: imported.collect(), warnings })
 }
 
 /// Parses a file and analyzes its names.

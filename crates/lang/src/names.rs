@@ -18,13 +18,14 @@ use runstate_vm::globals::{
 use runstate_vm::op::Op;
 use serde_json::json;
 
+use super::call_form::CallForms;
 use super::compiler::Compiler;
 use super::diagnostic::DiagnosticKind;
 use super::host_call::is_host_name;
 use super::modules::{Binding, Module};
 use super::prelude::is_prelude_name;
 use super::statement::IMPORT_HINT;
-use super::{async_await, generator, host_call};
+use super::{async_await, call_form, generator, host_call};
 
 /// The storage class of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub(super) struct VariablePlan {
     pub(super) has_promises: bool,
     /// Whether the program may have iterators of its own.
     pub(super) has_iterators: bool,
+    /// The host calls that do not block, if the program has promises.
+    pub(super) calls: CallForms,
 }
 
 impl VariablePlan {
@@ -72,10 +75,13 @@ impl VariablePlan {
             .filter(|module| !module.is_prelude)
             .flat_map(|module| own_properties(module.semantic.nodes()))
             .collect();
+        let calls = call_form::of_modules(modules, &own_properties);
         let has_then = own_properties.contains("then");
-        let has_promises = modules
-            .iter()
-            .any(|module| async_await::may_have_promises(module.semantic.scoping(), module.semantic.nodes(), has_then));
+        let may_have_promises = |module: &Module<'_>| {
+            async_await::may_have_promises(module.semantic.scoping(), module.semantic.nodes(), has_then)
+        };
+        let has_promises =
+            modules.iter().any(may_have_promises) || calls.iter().any(|calls: &CallForms| calls.makes_promises);
         let reads_have_effects = ["join", "toString", "valueOf"].iter().any(|name| own_properties.contains(*name))
             || modules.iter().flat_map(|module| module.semantic.nodes().iter()).any(|node| match node.kind() {
                 AstKind::ObjectProperty(property) => property.kind != PropertyKind::Init || property.computed,
@@ -85,7 +91,7 @@ impl VariablePlan {
         let has_iterators = modules
             .iter()
             .any(|module| generator::may_have_iterators(module.semantic.scoping(), module.semantic.nodes()));
-        let plan = |module: &Module<'_>| {
+        let plan = |(module, calls): (&Module<'_>, CallForms)| {
             let (scoping, nodes) = (module.semantic.scoping(), module.semantic.nodes());
             let variable = |symbol| {
                 let mut variable = variable(scoping, nodes, symbol);
@@ -103,9 +109,10 @@ impl VariablePlan {
                 own_properties: own_properties.clone(),
                 has_promises,
                 has_iterators,
+                calls: if has_promises { calls } else { CallForms::default() },
             }
         };
-        modules.iter().map(plan).collect()
+        modules.iter().zip(calls).map(plan).collect()
     }
 
     pub(super) fn variable(&self, symbol: SymbolId) -> Variable {

@@ -393,3 +393,97 @@ fn sources_of_built_ins_are_no_files_of_a_program() {
     let alone = compile("t.ts", "new AbortController()").unwrap();
     assert_eq!(VerifiedProgram::decode(&alone.bytecode).unwrap().file(5), None);
 }
+
+/// The calls of a source that are opened, by their lines, with those that are awaited there.
+fn opened(source: &str) -> Vec<(u32, bool)> {
+    let code = assert_compiles(source);
+    let is = |one: &Instruction, op: runstate_vm::op::Op| one.op == u64::from(op.code());
+    let awaits = |at: usize| code.get(at + 1).is_some_and(|next| is(next, runstate_vm::op::Op::Await));
+    let opens = code.iter().enumerate().filter(|(_, one)| is(one, runstate_vm::op::Op::Open));
+    opens.map(|(at, one)| (one.line, awaits(at))).collect()
+}
+
+#[track_caller]
+fn warned(source: &str) -> Vec<u32> {
+    let compiled = compile("t.ts", source).unwrap();
+    assert!(compiled.warnings.iter().all(|one| one.kind == DiagnosticKind::Warning && one.hint.is_some()));
+    compiled.warnings.iter().map(|one| one.line).collect()
+}
+
+#[test]
+fn calls_open_where_the_syntax_means_a_promise() {
+    let (promise, awaited) = (vec![(1, false)], vec![(1, true)]);
+    let cases: &[(&str, &Vec<(u32, bool)>)] = &[
+        ("await Promise.race([CC('a'), 1])", &promise),
+        ("await Promise.all([...[1].map((id) => call('t', id))])", &promise),
+        ("await Promise.any([1].map(function (id) { return CC('a') }))", &promise),
+        ("await Promise.all(Array.from([1], () => sleep(1)))", &promise),
+        ("const p = CC('a'); await p", &promise),
+        ("let p; if (input) p = CC('a'); await p", &promise),
+        ("try { const p = CC('a'); await p } catch {}", &promise),
+        ("const p = (CC('a') as any)!; const q = p; export const f = async () => await q", &promise),
+        ("const all = []; all.push(CC('a')); await Promise.all(all)", &promise),
+        ("CC('a').then(console.log)", &promise),
+        ("Promise.resolve(1).then(() => CC('a'))", &promise),
+        ("new Promise((ok) => { ok(CC('a')) })", &promise),
+        ("async function f() { try { return CC('a') } catch {} } f()", &awaited),
+        ("const f = async () => CC('a'); f()", &awaited),
+        ("async function* f() { yield CC('a') } f()", &awaited),
+        ("await (async () => 1)(); await CC('a')", &awaited),
+    ];
+    for (source, expected) in cases {
+        assert_eq!(opened(source), **expected, "{source}");
+        assert_eq!(warned(source), [0; 0], "{source}");
+    }
+    let blocking = [
+        "await CC('a')",
+        "const a = CC('a'); console.log(a); Promise.resolve(1)",
+        "function f() { return CC('a') } console.log(f()); Promise.resolve(1)",
+        "const unused = CC('a'); Promise.resolve(unused1()); function unused1() {}",
+        "const Promise = { all(list) { return list } }; Promise.all([CC('a')])",
+        "for (const a of [CC('a')]) console.log(a); Promise.resolve(1)",
+        "const { a } = CC('a', { schema: {} }); Promise.resolve(a)",
+    ];
+    for source in blocking {
+        assert_eq!(opened(source), [], "{source}");
+        assert_eq!(warned(source), [0; 0], "{source}");
+    }
+}
+
+#[test]
+fn warnings_name_the_line_of_calls_that_may_be_meant_as_promises() {
+    let cases: &[(&str, &[u32])] = &[
+        ("\nconst p = CC('a');\nconsole.log(p); await p; Promise.resolve(1)", &[2]),
+        ("\n\nconst all = [1].map((id) => CC(`${id}`));\nawait Promise.all(all); console.log(all[0])", &[3]),
+        ("await Promise.all([1].map(async (id) => {\n const a = CC('a');\n return a.length }))", &[2]),
+        ("await Promise.all([1].map((id) => { try {\n return CC('a') } catch { return 1 } }))", &[2]),
+        ("let p;\ntry { p = CC('a') } catch {}\nawait p; Promise.resolve(1)", &[2]),
+        ("const ask = (q) => CC(q);\nawait Promise.all([ask('a'),\n ask('b')])", &[2, 3]),
+        ("function ask(q) { return CC(q) }\nconst twice = (q) => ask(q);\nawait Promise.all(['a'].map(twice))", &[3]),
+        ("const api = { ask(q) { return CC(q) } }; async function f() {\n await api.ask('a') } f()", &[2]),
+        ("export const p = CC('a'); await p; Promise.resolve(1)", &[1]),
+        ("class L { map(f) { return [f(1)] } }\nPromise.all(new L().map((n) => CC('a')))", &[2]),
+        ("Promise.all(\n CC('a'), CC('b'))", &[2, 2]),
+    ];
+    for (source, lines) in cases {
+        assert_eq!(opened(source), [], "{source}");
+        assert_eq!(warned(source), *lines, "{source}");
+    }
+    let files = [
+        ("main.ts", "import { ask } from './ask';\nawait Promise.all([ask('a')])"),
+        ("ask.ts", "export const ask = (q) => CC(q)"),
+    ];
+    let files = files.map(|(path, source)| (path.to_owned(), source.to_owned())).into();
+    let compiled = compile_modules("main.ts", &files).unwrap();
+    let [warning] = &compiled.warnings[..] else { panic!("{:?}", compiled.warnings) };
+    assert_eq!((warning.file.as_str(), warning.line), ("main.ts", 2));
+}
+
+#[test]
+fn many_uses_and_aliases_of_variables_are_examined_in_bounded_time() {
+    let pushes: String = (0..20_000).map(|n| format!("l.push(CC('{n}'));")).collect();
+    assert_eq!(opened(&format!("const l=[];{pushes}await Promise.all(l)")).len(), 20_000);
+    assert_eq!(warned(&format!("const l=[];{pushes}await Promise.all(l); l.sort()")).len(), 100);
+    let aliases: String = (1..20_000).map(|n| format!("const a{n}=a{};", n - 1)).collect();
+    warned(&format!("const a0=CC('a');{aliases}await a19999; Promise.resolve(1)"));
+}

@@ -153,7 +153,7 @@ fn make_calls(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group
     let is_open = is_open_instruction(machine);
     let signals: Vec<HeapRef> = specs.iter().map(|spec| spec.signal).collect();
     if !is_open && signals.iter().any(|signal| *signal != HeapRef::NONE) {
-        return type_error("a call with a signal must be awaited directly: write await CC(prompt, { signal })");
+        return type_error("a call with a signal gives a promise: write await CC(prompt, { signal })");
     }
     if let Some(reason) = signals.iter().find_map(|signal| abort_signal::abort_reason(machine, *signal)) {
         let promise = promise::new_promise(machine);

@@ -22,8 +22,9 @@ use std::time::Duration;
 use runstate::lang;
 use runstate::time::Timestamp;
 use runstate::vm::globals::{FUNCTIONS, METHODS};
+use runstate::vm::op::Op;
 use runstate::vm::{
-    CallRecord, CallRequest, Limits, Machine, MachineSnapshot, PendingCall, Reply, StopReason, TurnContext,
+    CallRecord, CallRequest, Instruction, Limits, Machine, MachineSnapshot, PendingCall, Reply, StopReason, TurnContext,
     VerifiedProgram,
 };
 use serde_json::{Value as Json, json};
@@ -451,7 +452,10 @@ fn run_in_node(cases: &[LanguageCase]) -> Option<Vec<Option<(LanguageOutcome, Du
     while outcomes.len() < cases.len() {
         let list: Vec<Json> = cases[outcomes.len()..]
             .iter()
-            .map(|case| json!({ "source": case.with_end(case.node_source.as_ref().unwrap_or(&case.source)), "input": case.input, "answers": case.answers, "order": case.order }))
+            .map(|case| {
+                let source = case.with_end(case.node_source.as_ref().unwrap_or(&case.source));
+                json!({ "source": source, "opened": opened_calls(&source), "input": case.input, "answers": case.answers, "order": case.order })
+            })
             .collect();
         let mut node = start_script("node.mjs", &json!(list))?;
         let stdout = BufReader::new(node.stdout.take().unwrap());
@@ -475,6 +479,24 @@ fn run_in_node(cases: &[LanguageCase]) -> Option<Vec<Option<(LanguageOutcome, Du
         node.wait().unwrap();
     }
     Some(outcomes)
+}
+
+/// The calls of a program that give promises: line, column, and whether the promise is awaited at once.
+fn opened_calls(source: &str) -> Vec<(u32, u32, bool)> {
+    let bytecode = lang::compile("case.ts", source).map(|compiled| compiled.bytecode).unwrap_or_default();
+    let is = |instruction: &Instruction, op: Op| instruction.op == u64::from(op.code());
+    let mut calls: Vec<(u32, u32, bool)> = bytecode
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| is(one, Op::Open))
+        .map(|(at, one)| {
+            let is_awaited = bytecode.get(at + 1).is_some_and(|next| is(next, Op::Await));
+            (one.line, one.column.unwrap_or_default(), is_awaited)
+        })
+        .collect();
+    calls.sort_unstable();
+    calls.dedup();
+    calls
 }
 
 /// Runs a script of the folder in Node, from JSON to JSON. Returns `None` if there is no Node.
