@@ -48,6 +48,10 @@ pub use modules::MAX_FILES;
 /// Maximum length of the sources of a program, in bytes.
 pub const MAX_SOURCE: usize = 1 << 20;
 
+/// Maximum size of a compiled program with its sources, in bytes of their JSON. A store keeps them in one document,
+/// which has at most 8 MiB; the rest is for its name, purpose and tags.
+pub const MAX_COMPILED: usize = (8 << 20) - (64 << 10);
+
 /// A compiled program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompiledProgram {
@@ -124,7 +128,25 @@ pub fn compile_with(entry: &str, source: &str, read: &mut ReadFile<'_>) -> Resul
         .skip(1)
         .filter(|module| !module.is_prelude)
         .map(|module| (module.path.to_owned(), module.source.to_owned()));
-    Ok(CompiledProgram { bytecode, files: imported.collect(), warnings })
+    let compiled = CompiledProgram { bytecode, files: imported.collect(), warnings };
+    check_size(entry, source, &compiled)?;
+    Ok(compiled)
+}
+
+/// Refuses a program that no store could keep.
+fn check_size(entry: &str, source: &str, compiled: &CompiledProgram) -> Result<(), Vec<Diagnostic>> {
+    let text = runstate_value::json_bytes::<str>;
+    let files: usize = compiled.files.iter().map(|(path, source)| text(path) + text(source) + 32).sum();
+    let instructions = compiled.bytecode.iter().map(|one| serde_json::to_string(one).map_or(0, |json| json.len() + 1));
+    let bytes = text(source) + files + instructions.sum::<usize>();
+    if bytes <= MAX_COMPILED {
+        return Ok(());
+    }
+    let mut diagnostics = Diagnostics::new(entry, source);
+    let message = format!("the compiled program has {bytes} bytes with its sources; at most {MAX_COMPILED} are loaded");
+    let hint = "move data into `input`, or split the work into several programs".to_owned();
+    diagnostics.add(0, DiagnosticKind::Unsupported, message, Some(hint));
+    Err(diagnostics.into_list())
 }
 
 /// Parses a file and analyzes its names.

@@ -487,3 +487,13 @@ fn many_uses_and_aliases_of_variables_are_examined_in_bounded_time() {
     let aliases: String = (1..20_000).map(|n| format!("const a{n}=a{};", n - 1)).collect();
     warned(&format!("const a0=CC('a');{aliases}await a19999; Promise.resolve(1)"));
 }
+
+#[test]
+fn program_whose_bytecode_is_too_large_does_not_compile() {
+    let lists = |count: usize| format!("const o = {{}};{}", "o.a=[1,2,3,4,5,6,7,8];".repeat(count));
+    assert!(compile("t.ts", &lists(10_000)).is_ok());
+    let found = compile("t.ts", &lists(40_000)).unwrap_err();
+    let [one] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((one.kind, one.line), (DiagnosticKind::Unsupported, 1));
+    assert!(one.message.ends_with("bytes with its sources; at most 8323072 are loaded"), "{}", one.message);
+}
