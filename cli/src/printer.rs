@@ -78,6 +78,13 @@ impl Printer {
         write(Stream::Stdout, &[&lines.join("\n"), "\n"])
     }
 
+    /// Prints the warnings of the compiler as remarks.
+    pub fn warnings(self, warnings: &[String]) {
+        for warning in warnings {
+            self.remark(&format!("warning: {warning}"));
+        }
+    }
+
     /// Prints a remark for people: the status, or what to do next. It goes to standard error, so it is never part of
     /// piped data.
     pub fn remark(self, text: &str) {
@@ -272,6 +279,7 @@ fn format_diagnostics(diagnostics: &[Diagnostic]) -> String {
             DiagnosticKind::Syntax => "syntax error",
             DiagnosticKind::Unsupported => "not supported",
             DiagnosticKind::Name => "unknown name",
+            DiagnosticKind::Warning => "warning",
         };
         let gutter = d.line.to_string();
         let margin = " ".repeat(gutter.len());

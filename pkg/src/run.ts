@@ -33,12 +33,15 @@ export class Run {
   readonly #engine: Engine;
   #status: Status;
   readonly id: string;
+  /** After a start: what the compiler warned of when the program was loaded. */
+  readonly warnings: readonly string[];
 
   /** @internal */
-  constructor(engine: Engine, { id, status }: ExecutionStatus) {
+  constructor(engine: Engine, { id, status, warnings = [] }: ExecutionStatus) {
     this.#engine = engine;
     this.id = id;
     this.#status = status;
+    this.warnings = warnings;
   }
 
   /** The last known status. {@link Run.refresh} reads it anew. */

@@ -96,7 +96,7 @@ impl Cvm {
 
     /// Continues an interrupted execution to its next stop.
     pub async fn resume(&self, execution: &str) -> Result<ExecutionStatus, Error> {
-        self.execute(&RunSlice { id: execution.to_owned(), continues: None }).await
+        self.execute(&RunSlice { id: execution.to_owned(), continues: None, warnings: Vec::new() }).await
     }
 
     /// Answers a call and runs the execution to its next stop.

@@ -13,13 +13,15 @@ pub struct Run {
     pub id: String,
     /// Its status when this handle last commanded it.
     pub status: Status,
+    /// After a start: what the compiler warned of when the program was loaded.
+    pub warnings: Vec<String>,
     cvm: Cvm,
 }
 
 impl Run {
-    pub(super) fn new(cvm: &Cvm, ExecutionStatus { id, status }: ExecutionStatus) -> Self {
+    pub(super) fn new(cvm: &Cvm, ExecutionStatus { id, status, warnings }: ExecutionStatus) -> Self {
         // Only the command that made the handle runs under its id.
-        Self { id, status, cvm: cvm.with_id(None) }
+        Self { id, status, warnings, cvm: cvm.with_id(None) }
     }
 
     /// A handle whose commands run under this id; see [`Cvm::with_id`].
@@ -90,8 +92,8 @@ impl Run {
 }
 
 impl From<Run> for ExecutionStatus {
-    fn from(Run { id, status, .. }: Run) -> Self {
-        Self { id, status }
+    fn from(Run { id, status, warnings, .. }: Run) -> Self {
+        Self { id, status, warnings }
     }
 }
 

@@ -113,6 +113,7 @@ pub async fn load_program(session: &Session, load: &Load, command: Option<&Comma
         session.out.value(&loaded)?;
     } else {
         session.out.line(&format!("{} (version {})", loaded.name, loaded.program_version))?;
+        session.out.warnings(&loaded.warnings);
         let hint = || format!("start it with: {}", session.invocation("start", &loaded.name, ""));
         session.out.remark(&session.next_step(hint));
     }

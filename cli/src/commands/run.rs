@@ -203,6 +203,7 @@ pub async fn begin_execution(
     })?;
     interrupt.set_driving(&started.id, session.resume_command(&started.id));
     session.out.remark(&format!("execution {} of {}", started.id, start.program));
+    session.out.warnings(&started.warnings);
     Ok(started.into())
 }
 

@@ -339,7 +339,11 @@ impl Command for CompleteCall {
         let cost = self.cost.as_deref();
         let recorded = call_cost::settle_late(&row, ctx, |ctx, call| call_cost::settle(view, ctx, call, cost, false))?;
         if let Some(recorded) = recorded {
-            return Ok(recorded.map(|()| ExecutionStatus { id: String::new(), status: Status::Cancelled }));
+            return Ok(recorded.map(|()| ExecutionStatus {
+                id: String::new(),
+                status: Status::Cancelled,
+                warnings: Vec::new(),
+            }));
         }
         answer_call(view, ctx, &self.execution, row, &self.answer, self.by.as_ref(), self.cost.as_deref())
     }

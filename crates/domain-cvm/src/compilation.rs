@@ -7,7 +7,7 @@ use runstate_core::error_code::ErrorCode;
 use runstate_lang::{self as lang, CompiledProgram, Diagnostic};
 use serde_json::json;
 
-use super::program::{DEFAULT_ENTRY, Load, ProgramFile};
+use super::program::{DEFAULT_ENTRY, Load, ProgramFile, WARNINGS_BYTES};
 
 /// Compiles a program of one file, or of several, to the command that loads it. A program of one file has `name` as the
 /// file name in diagnostics. The command has only the files that are imported. On `compile_error` the rejection's
@@ -22,7 +22,26 @@ pub fn compile(name: &str, source: &str, entry: Option<&str>, files: Vec<Program
 /// The command that loads a compiled program, whose entry is at `path`.
 pub fn loaded(name: &str, source: &str, path: &str, compiled: CompiledProgram) -> Load {
     let files = compiled.files.into_iter().map(|(path, source)| ProgramFile { path, source }).collect();
-    Load::new(name, source, compiled.bytecode).with_files(Some(path), files)
+    let warnings = warning_texts(&compiled.warnings);
+    Load { warnings, ..Load::new(name, source, compiled.bytecode).with_files(Some(path), files) }
+}
+
+/// The first warnings in words, and the number of the others.
+fn warning_texts(found: &[Diagnostic]) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    let mut room = WARNINGS_BYTES - 40;
+    for Diagnostic { file, line, column, message, hint, .. } in found {
+        let text = format!("{file}:{line}:{column}: {message}; {}", hint.as_deref().unwrap_or_default());
+        match room.checked_sub(text.len()) {
+            Some(left) => room = left,
+            None => break,
+        }
+        texts.push(text);
+    }
+    if texts.len() < found.len() {
+        texts.push(format!("{} more warnings", found.len() - texts.len()));
+    }
+    texts
 }
 
 fn compile_error(diagnostics: &[Diagnostic]) -> Rejection {

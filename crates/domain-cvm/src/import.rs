@@ -128,7 +128,7 @@ impl Command for ImportProgram {
             entry: None,
             files: Vec::new(),
             bytecode: Bytecode(bytecode),
-            metadata: Metadata { version, compiled: ctx.now, compiler: self.compiler.clone() },
+            metadata: Metadata { version, compiled: ctx.now, compiler: self.compiler.clone(), warnings: Vec::new() },
             created: self.created,
             modified: self.modified,
             tags: self.tags.clone(),

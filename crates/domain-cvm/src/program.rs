@@ -106,6 +106,9 @@ pub struct Metadata {
     pub compiled: Timestamp,
     /// The compiler: `runstate:0.1.0`.
     pub compiler: String,
+    /// What it warned of.
+    #[entity(omit_default)]
+    pub warnings: Vec<String>,
 }
 
 /// One version of a program. It never changes: an execution keeps the version that it started with.
@@ -158,6 +161,9 @@ impl Deref for Bytecode {
 
 runstate_core::serialized_field_type!(Bytecode: List);
 
+/// Most bytes of the warnings of a program. The ledger keeps results of commands, which have at most 4 KiB.
+pub(super) const WARNINGS_BYTES: usize = 2_000;
+
 /// Path of the entry of a program of several files, if none is given.
 pub const DEFAULT_ENTRY: &str = "main.ts";
 
@@ -180,6 +186,9 @@ pub struct Load {
     pub bytecode: Vec<Instruction>,
     /// The compiler.
     pub compiler: String,
+    /// What the compiler warned of, at most 2,000 bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its purpose; `None` keeps the current one.
     pub description: Option<String>,
     /// Tags to find it by; `None` keeps the current ones.
@@ -211,6 +220,8 @@ pub struct LoadParameters {
     bytecode: Option<Vec<Json>>,
     /// The compiler and version that made `bytecode`.
     compiler: Option<String>,
+    /// What that compiler warned of, at most 2,000 bytes.
+    warnings: Option<Vec<String>>,
     /// Its purpose; by default the current one is kept.
     description: Option<String>,
     /// Tags to find it by; by default the current ones are kept. An empty tag is none, so a list of it clears them.
@@ -223,7 +234,8 @@ impl TryFrom<LoadParameters> for Load {
     type Error = Rejection;
 
     fn try_from(parameters: LoadParameters) -> Result<Self, Rejection> {
-        let LoadParameters { name, source, entry, files, bytecode, compiler, description, tags, id } = parameters;
+        let LoadParameters { name, source, entry, files, bytecode, compiler, warnings, description, tags, id } =
+            parameters;
         let files = files.unwrap_or_default();
         let load = match bytecode {
             None => compile(&name, &source, entry.as_deref(), files)?,
@@ -232,7 +244,8 @@ impl TryFrom<LoadParameters> for Load {
                     |error: value::DeserializeError| Rejection::domain(codes::INVALID_BYTECODE, error.to_string());
                 let bytecode = value::from_value(&Json::Array(instructions)).map_err(invalid)?;
                 let compiler = compiler.unwrap_or("unknown".to_owned());
-                Self { compiler, ..Self::new(&name, &source, bytecode).with_files(entry.as_deref(), files) }
+                let warnings = warnings.unwrap_or_default();
+                Self { compiler, warnings, ..Self::new(&name, &source, bytecode).with_files(entry.as_deref(), files) }
             }
         };
         Ok(Self { description, tags, id, ..load })
@@ -244,8 +257,9 @@ impl Load {
     pub fn new(name: &str, source: &str, bytecode: Vec<Instruction>) -> Self {
         let compiler = concat!("runstate:", env!("CARGO_PKG_VERSION")).to_owned();
         let (name, source) = (name.to_owned(), source.to_owned());
-        let files = Vec::new();
-        Self { name, source, entry: None, files, bytecode, compiler, description: None, tags: None, id: None }
+        let (files, warnings) = (Vec::new(), Vec::new());
+        let (description, tags, id) = (None, None, None);
+        Self { name, source, entry: None, files, bytecode, compiler, warnings, description, tags, id }
     }
 
     /// The program with these files besides its entry, whose path is `main.ts` by default.
@@ -274,6 +288,16 @@ impl Load {
         Some(tags.iter().filter(|tag| !tag.is_empty()).cloned().collect())
     }
 
+    /// Checks that the result of the command, which has the warnings, is small.
+    fn check_warnings(&self) -> Result<(), Rejection> {
+        let bytes: usize = self.warnings.iter().map(String::len).sum();
+        if bytes > WARNINGS_BYTES {
+            let reason = format!("the warnings have {bytes} bytes; at most {WARNINGS_BYTES} are kept");
+            return Err(Rejection::Invalid { field: "warnings".to_owned(), reason });
+        }
+        Ok(())
+    }
+
     /// The id requested for a new program.
     fn own_id(&self) -> Result<Option<&str>, Rejection> {
         let Some(id) = &self.id else { return Ok(None) };
@@ -293,6 +317,9 @@ pub struct LoadedProgram {
     pub program_version: u32,
     /// Whether loading changed anything.
     pub changed: bool,
+    /// What the compiler warned of: each with its file, line and column.
+    #[entity(omit_default)]
+    pub warnings: Vec<String>,
 }
 
 impl Command for Load {
@@ -310,9 +337,19 @@ impl Command for Load {
         let own_id = self.own_id()?;
         id::check(&self.name).map_err(|e| Rejection::Invalid { field: "name".to_owned(), reason: e.to_string() })?;
         self.check_files()?;
+        self.check_warnings()?;
         vm::VerifiedProgram::decode(&self.bytecode)
             .map_err(|e| Rejection::domain(codes::INVALID_BYTECODE, e.to_string()))?;
-        let metadata = Metadata { version: BYTECODE_VERSION, compiled: ctx.now, compiler: self.compiler.clone() };
+        let metadata = Metadata {
+            version: BYTECODE_VERSION,
+            compiled: ctx.now,
+            compiler: self.compiler.clone(),
+            warnings: self.warnings.clone(),
+        };
+        let loaded = |program: &Program, changed| LoadedProgram {
+            warnings: self.warnings.clone(),
+            ..program.to_loaded_program(changed)
+        };
         let found = match (view.loaded_entities::<Program>("program")?.pop(), own_id) {
             (None, Some(id)) => view.find_entity(id)?,
             (found, _) => found,
@@ -334,7 +371,7 @@ impl Command for Load {
                 removing: false,
                 collect_at: None,
             };
-            let decision = Decision::new(program.to_loaded_program(true)).and_insert(&program)?;
+            let decision = Decision::new(loaded(&program, true)).and_insert(&program)?;
             return Ok(decision.change(program.version_row(ctx.now)?));
         };
         let before = found.entity.clone();
@@ -368,17 +405,18 @@ impl Command for Load {
             after.program_version += 1;
         }
         if after == before {
-            return Ok(Decision::new(before.to_loaded_program(false)));
+            return Ok(Decision::new(loaded(&before, false)));
         }
         found.entity = after;
-        let decision = Decision::new(found.entity.to_loaded_program(true)).change(found.update(ctx.now)?);
+        let decision = Decision::new(loaded(&found.entity, true)).change(found.update(ctx.now)?);
         Ok(if is_new_version { decision.change(found.entity.version_row(ctx.now)?) } else { decision })
     }
 }
 
 impl Program {
     pub(super) fn to_loaded_program(&self, changed: bool) -> LoadedProgram {
-        LoadedProgram { id: self.id.clone(), name: self.name.clone(), program_version: self.program_version, changed }
+        let (id, name, warnings) = (self.id.clone(), self.name.clone(), Vec::new());
+        LoadedProgram { id, name, program_version: self.program_version, changed, warnings }
     }
 
     pub(super) fn version_row(&self, now: Timestamp) -> Result<Change, Rejection> {

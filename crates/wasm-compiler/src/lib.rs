@@ -5,7 +5,7 @@
 mod binding;
 
 use runstate_core::Error;
-use runstate_domain_cvm::{ProgramFile, compile_source};
+use runstate_domain_cvm::{Load, ProgramFile, compile_source};
 use runstate_vm::Instruction;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,6 +23,9 @@ pub struct CompiledSource {
     /// The files that are imported.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ProgramFile>,
+    /// What may mean something else than it seems to: each with its file, line and column.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Compiles `source`, that of the entry if there are `files`. `name` is the file name in diagnostics of one file. On
@@ -33,8 +36,8 @@ pub fn compile(
     entry: Option<&str>,
     files: Vec<ProgramFile>,
 ) -> Result<CompiledSource, Error> {
-    let load = compile_source(name, source, entry, files)?;
-    Ok(CompiledSource { bytecode: load.bytecode, compiler: load.compiler, entry: load.entry, files: load.files })
+    let Load { bytecode, compiler, entry, files, warnings, .. } = compile_source(name, source, entry, files)?;
+    Ok(CompiledSource { bytecode, compiler, entry, files, warnings })
 }
 
 #[cfg(test)]

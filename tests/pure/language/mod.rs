@@ -24,8 +24,8 @@ use runstate::time::Timestamp;
 use runstate::vm::globals::{FUNCTIONS, METHODS};
 use runstate::vm::op::Op;
 use runstate::vm::{
-    CallRecord, CallRequest, Instruction, Limits, Machine, MachineSnapshot, PendingCall, Reply, StopReason, TurnContext,
-    VerifiedProgram,
+    CallRecord, CallRequest, Instruction, Limits, Machine, MachineSnapshot, PendingCall, Reply, StopReason,
+    TurnContext, VerifiedProgram,
 };
 use serde_json::{Value as Json, json};
 

@@ -41,7 +41,7 @@ fn wake_leaves_an_execution_alone_while_its_lease_lasts() {
     // Another process runs it, and has saved its first slice.
     block_on(scene.cold_engine().execute_part(&Start::new("program").id("run"), None)).unwrap();
     let run_due = |hand_back| scene.execute_part(&RunDue { id: "run".to_owned(), hand_back });
-    let running = ExecutionStatus { id: "run".to_owned(), status: Status::Running };
+    let running = ExecutionStatus { id: "run".to_owned(), status: Status::Running, warnings: Vec::new() };
     let before = scene.dump();
     for elapsed in [0, 15_000, 14_999] {
         scene.host.clock.advance(Millis(elapsed));
@@ -88,7 +88,7 @@ fn run_due_changes_nothing_when_nothing_is_due() {
     ] {
         scene.host.clock.advance(Millis(29_999));
         let before = scene.dump();
-        let reached = status.map(|status| ExecutionStatus { id: "run".to_owned(), status });
+        let reached = status.map(|status| ExecutionStatus { id: "run".to_owned(), status, warnings: Vec::new() });
         let run_due = RunDue { id: "run".to_owned(), hand_back: false };
         let outcome = scene.execute_part(&run_due);
         assert_eq!(outcome, RunDueOutcome { execution: reached, was_due: false, deleting: None }, "{case}");

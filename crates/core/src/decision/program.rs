@@ -34,6 +34,9 @@ pub struct ExecutionStatus {
     pub id: String,
     /// Its status after the command.
     pub status: Status,
+    /// After a start: what the compiler warned of when the program was loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The end of an execution.

@@ -95,13 +95,17 @@ pub struct RunSlice {
     #[serde(skip)]
     #[operation(skip)]
     pub continues: Option<Status>,
+    /// The warnings of the start that it continues.
+    #[serde(skip)]
+    #[operation(skip)]
+    pub warnings: Vec<String>,
 }
 
 impl RunSlice {
     /// The command that continues an execution, if it has more to run.
     pub fn after(execution: &ExecutionStatus) -> Option<Box<dyn AnyCommand>> {
-        let ExecutionStatus { id, status } = execution;
-        let run = || TypedCommand::boxed(Self { id: id.clone(), continues: Some(*status) });
+        let ExecutionStatus { id, status, warnings } = execution;
+        let run = || TypedCommand::boxed(Self { id: id.clone(), continues: Some(*status), warnings: warnings.clone() });
         (*status == Status::Running).then(run)
     }
 }
@@ -227,6 +231,7 @@ impl Command for Start {
         let input = self.input.clone().unwrap_or(Json::Null);
         let mut loaded = LoadedMachine::start(&decoded, &input, self.heap_bytes, ctx)?;
         let state = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease, open: None };
+        let warnings = program.metadata.warnings.clone();
         let mut execution = ExecutionHead {
             input: self.input.clone(),
             parent_id: self.parent.clone(),
@@ -235,7 +240,8 @@ impl Command for Start {
             ..ExecutionHead::new(&id, program, state, ctx.now)
         };
         let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx, Decision::new(()))?;
-        let mut decision = Decision::new(execution.execution_status()).and_insert(&execution)?;
+        let status = ExecutionStatus { warnings, ..execution.execution_status() };
+        let mut decision = Decision::new(status).and_insert(&execution)?;
         decision.include(writes)?;
         decision.cached.push((decoded_key, decoded.into_cached()));
         decision.cached.extend(loaded.into_cached(execution));
@@ -261,23 +267,26 @@ impl Command for RunSlice {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let head = match (ExecutionHead::load(view, &self.id), self.continues) {
             (Err(Rejection::NotFound { .. }), Some(status)) => {
-                return Ok(Decision::new(ExecutionStatus { id: self.id.clone(), status }));
+                let (id, warnings) = (self.id.clone(), self.warnings.clone());
+                return Ok(Decision::new(ExecutionStatus { id, status, warnings }));
             }
             (found, _) => found?,
         };
         let execution = &head.entity;
-        match &execution.state {
+        let mut decision = match &execution.state {
             ExecutionState::Running { .. } => {
                 let loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
-                slice::decide_slice(view, head, loaded, ctx, Decision::new(()))
+                slice::decide_slice(view, head, loaded, ctx, Decision::new(()))?
             }
-            _ if self.continues.is_some() => Ok(Decision::new(execution.execution_status())),
+            _ if self.continues.is_some() => Decision::new(execution.execution_status()),
             // The lifecycle decides, so that an illegal transition is reported as such.
             _ => {
                 execution.next_state(ExecutionEvent::Yield(ctx.now, None))?;
-                Ok(Decision::new(execution.execution_status()))
+                Decision::new(execution.execution_status())
             }
-        }
+        };
+        decision.output.warnings.clone_from(&self.warnings);
+        Ok(decision)
     }
 
     fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {

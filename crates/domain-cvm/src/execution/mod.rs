@@ -254,7 +254,7 @@ impl ExecutionHead {
 
     /// The result for a caller.
     pub(super) fn execution_status(&self) -> ExecutionStatus {
-        ExecutionStatus { id: self.id.clone(), status: self.state.status() }
+        ExecutionStatus { id: self.id.clone(), status: self.state.status(), warnings: Vec::new() }
     }
 
     /// When it ended.

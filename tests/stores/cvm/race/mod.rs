@@ -170,7 +170,8 @@ impl OutrunningStore {
             is_overtaken
         };
         if is_overtaken {
-            self.other.engine().execute_part(&RunSlice { id: "run".to_owned(), continues: None }, None).await.unwrap();
+            let run = RunSlice { id: "run".to_owned(), continues: None, warnings: Vec::new() };
+            self.other.engine().execute_part(&run, None).await.unwrap();
         }
     }
 }
