@@ -1357,6 +1357,8 @@ export type CompiledSource = {
   entry?: string;
   /** The files that are imported. */
   files?: ProgramFile[];
+  /** What may mean something else than it seems to: each with its file, line and column. */
+  warnings?: string[];
 };
 
 /** Decides whether a step runs. */
@@ -1641,6 +1643,8 @@ export type CvmLoadParams = {
   source: string;
   /** Tags to find it by; by default the current ones are kept. An empty tag is none, so a list of it clears them. */
   tags?: string[];
+  /** What that compiler warned of, at most 2,000 bytes. */
+  warnings?: string[];
 };
 
 /** The parameters of `cvm.logs`. */
@@ -1998,14 +2002,16 @@ export type Diagnostic = {
   sourceLine: string;
 };
 
-/** The reason why a source was refused. */
+/** The reason why a source was refused, or is warned of. */
 export type DiagnosticKind =
   /** The source is not TypeScript. */
   | "syntax"
   /** The source is TypeScript that cannot run here with its meaning in Node. */
   | "unsupported"
   /** The source uses an undefined name. */
-  | "name";
+  | "name"
+  /** The source compiles, but may mean something else than it seems to. */
+  | "warning";
 
 /** Committed changes of documents. */
 export type DocumentChanges = {
@@ -2431,6 +2437,8 @@ export type ExecutionStatus = {
   id: string;
   /** Its status after the command. */
   status: Status;
+  /** After a start: what the compiler warned of when the program was loaded. */
+  warnings?: string[];
 };
 
 /** The status of an execution, and the calls that it waits for. */
@@ -4106,6 +4114,8 @@ export type LoadedProgram = {
   name: string;
   /** Its newest version. */
   programVersion: number;
+  /** What the compiler warned of: each with its file, line and column. */
+  warnings: string[];
 };
 
 /** The level of detail in an execution's log. */
@@ -4345,6 +4355,8 @@ export type Metadata = {
   compiler: string;
   /** Version of the bytecode. */
   version: number;
+  /** What it warned of. */
+  warnings: string[];
 };
 
 /** The observed values of a metric. */
@@ -6948,6 +6960,7 @@ export interface CvmProgramsDocument {
     compiled: number;
     compiler: string;
     version: number;
+    warnings?: Json[] | null;
     [key: string]: unknown;
   };
   /** Milliseconds since 1970, UTC. */
