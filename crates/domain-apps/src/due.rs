@@ -48,7 +48,7 @@ static BLOB_REVIEW: DueRule = DueRule {
 
 /// Claimed deliveries whose lease has ended. A process that polls may find them later by the lead: nothing depends on
 /// the moment.
-static DELIVERY_CLAIM: DueRule = DueRule { lead: |_| Millis::seconds(10), ..Expire::<Delivery>::RULE };
+static DELIVERY_CLAIM: DueRule = DueRule { lead: |_| Millis::seconds(30), ..Expire::<Delivery>::RULE };
 
 /// Events whose deliveries are not all made.
 static EVENT: DueRule = DueRule {
