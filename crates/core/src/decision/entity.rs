@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use runstate_value::Document;
 use runstate_value::time::Timestamp;
 
+use super::foreign::DocumentForm;
 use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::id::Revision;
 use crate::schema::{DamagedDocument, Entity, Fields, Key, Page, Violation, sealed};
@@ -16,6 +17,8 @@ pub struct LoadedEntity<E> {
     pub entity: E,
     key: Key,
     document: LoadedDocument,
+    /// That of the entity that was read.
+    form: DocumentForm,
 }
 
 impl ReadSet {
@@ -44,7 +47,7 @@ impl View {
         self.require([key.clone()])?;
         let Some(document) = self.get(&key) else { return Ok(None) };
         let entity = self.cached_entity(&key).cloned().map_or_else(|| read(&key, document), Ok)?;
-        Ok(Some(LoadedEntity { entity, document: document.clone(), key }))
+        Ok(Some(LoadedEntity::new(entity, key, document)))
     }
 
     /// The entity with this id, as far as it was read, for further reads that depend on it. The decision reports one
@@ -74,9 +77,7 @@ impl View {
 
     /// The entities that the query `name` returned, to change them.
     pub fn loaded_entities<E: Entity>(&self, name: &str) -> Result<Vec<LoadedEntity<E>>, Rejection> {
-        let load = |(key, row): &(Key, LoadedDocument)| {
-            Ok(LoadedEntity { entity: read(key, row)?, key: key.clone(), document: row.clone() })
-        };
+        let load = |(key, row): &(Key, LoadedDocument)| Ok(LoadedEntity::new(read(key, row)?, key.clone(), row));
         self.rows(name).unwrap_or_default().iter().map(load).collect()
     }
 
@@ -87,7 +88,7 @@ impl View {
         names: &'static [&'static str],
     ) -> impl Iterator<Item = Result<LoadedEntity<E>, (Key, String)>> {
         let load = |(key, row): &(Key, LoadedDocument)| match decode(key, &row.document) {
-            Ok(entity) => Ok(LoadedEntity { entity, key: key.clone(), document: row.clone() }),
+            Ok(entity) => Ok(LoadedEntity::new(entity, key.clone(), row)),
             Err(violation) => Err((key.clone(), violation.to_string())),
         };
         let pages = names.iter().flat_map(|name| self.page_of::<()>(name, Vec::new()).damaged);
@@ -117,6 +118,10 @@ impl View {
 }
 
 impl<E: Entity> LoadedEntity<E> {
+    fn new(entity: E, key: Key, document: &LoadedDocument) -> Self {
+        Self { entity, key, document: document.clone(), form: DocumentForm::of::<E>() }
+    }
+
     /// Its key.
     pub fn key(&self) -> &Key {
         &self.key
@@ -136,22 +141,22 @@ impl<E: Entity> LoadedEntity<E> {
     /// entity that has changed; [`Decision::save`] compares.
     pub fn update(&mut self, now: Timestamp) -> Result<Change, Rejection> {
         self.entity.set_updated(now);
-        let after = valid(self.entity.to_document())?;
+        let after = written(self.entity.to_document(), self.form, &self.document)?;
         Ok(Change::Update { key: self.key.clone(), before: self.document.clone(), after })
     }
 
     /// The decision to modify the entity. Its output is the entity as it is then.
     pub fn modify(self, modify: impl FnOnce(&mut E)) -> Result<Decision<E>, Rejection> {
-        let Self { mut entity, key, document } = self;
+        let Self { mut entity, key, document, form } = self;
         modify(&mut entity);
-        let after = valid(entity.to_document())?;
+        let after = written(entity.to_document(), form, &document)?;
         Ok(Decision::new(entity).change(Change::Update { key, before: document, after }))
     }
 
     /// Another entity in the place of this one, under the same key.
     pub fn replace<T: Entity>(self, entity: T) -> LoadedEntity<T> {
-        let Self { key, document, .. } = self;
-        LoadedEntity { entity, key, document }
+        let Self { key, document, form, .. } = self;
+        LoadedEntity { entity, key, document, form }
     }
 
     /// The change that deletes the entity.
@@ -164,8 +169,8 @@ impl<O> Decision<O> {
     /// Stores an entity as it now is, and sets its time of update ([`Entity::set_updated`]). One that is unchanged is
     /// checked: the decision relies on it.
     pub fn save<E: Entity>(mut self, loaded: LoadedEntity<E>, now: Timestamp) -> Result<Self, Rejection> {
-        let LoadedEntity { mut entity, key, document } = loaded;
-        save_changed(&mut entity, (key, document), now, &mut self.changes, &mut self.checks)?;
+        let LoadedEntity { mut entity, key, document, form } = loaded;
+        save_changed(&mut entity, (key, document, form), now, &mut self.changes, &mut self.checks)?;
         Ok(self)
     }
 
@@ -206,14 +211,17 @@ impl<O> Decision<O> {
     /// Writes an entity that [`Decision::current`] returned, and sets its time of update.
     pub fn write<E: Entity>(&mut self, view: &View, mut entity: E, now: Timestamp) -> Result<(), Rejection> {
         entity.set_updated(now);
-        let (key, document) = (Key::new(&E::COLLECTION, entity.id()), valid(entity.to_document())?);
+        let key = Key::new(&E::COLLECTION, entity.id());
         self.checks.retain(|(checked, _)| *checked != key);
-        match self.changes.iter_mut().find(|change| *change.key() == key) {
-            Some(change) => change.set_document(document)?,
-            None => {
-                let before = view.get(&key).cloned().ok_or_else(|| Rejection::Unread(vec![key.clone()]))?;
-                self.changes.push(Change::Update { key, before, after: document });
+        let (document, form) = (entity.to_document(), DocumentForm::of::<E>());
+        match (self.changes.iter_mut().find(|change| *change.key() == key), view.get(&key)) {
+            (Some(change), Some(before)) => change.set_document(written(document, form, before)?)?,
+            (Some(change), None) => change.set_document(valid(document)?)?,
+            (None, Some(before)) => {
+                let after = written(document, form, before)?;
+                self.changes.push(Change::Update { key, before: before.clone(), after });
             }
+            (None, None) => return Err(Rejection::Unread(vec![key])),
         }
         Ok(())
     }
@@ -278,18 +286,30 @@ impl<E: Entity> AnyEntity for E {
 /// See [`Decision::save`].
 fn save_changed(
     entity: &mut dyn AnyEntity,
-    (key, before): (Key, LoadedDocument),
+    (key, before, form): (Key, LoadedDocument, DocumentForm),
     now: Timestamp,
     changes: &mut Vec<Change>,
     checks: &mut Vec<(Key, Revision)>,
 ) -> Result<(), Rejection> {
-    if valid(entity.document())? == *before.document {
+    if written(entity.document(), form, &before)? == *before.document {
         checks.push((key, before.revision));
     } else {
         entity.update(now);
-        changes.push(Change::Update { key, before, after: valid(entity.document())? });
+        let after = written(entity.document(), form, &before)?;
+        changes.push(Change::Update { key, before, after });
     }
     Ok(())
+}
+
+/// The document of an entity in the place of `before`.
+fn written(
+    document: Result<Document, Violation>,
+    form: DocumentForm,
+    before: &LoadedDocument,
+) -> Result<Document, Rejection> {
+    let mut document = valid(document)?;
+    form.keep_foreign(&before.document, &mut document);
+    Ok(document)
 }
 
 /// Rejects a value that the entity's declaration does not allow.

@@ -7,6 +7,7 @@
 mod command;
 mod cost;
 mod entity;
+mod foreign;
 mod lifecycle;
 pub mod program;
 mod query;
