@@ -7,7 +7,7 @@
 //! such an array; in a variable, or a list with `push`, all of whose uses are of these kinds. A call that an async
 //! function returns, or an async generator yields, is awaited there, so that `try` around it catches its error.
 //!
-//! Where a blocking call and a promise would be told apart by more than the syntax, the call blocks and is warned of:
+//! Where a blocking call and a promise would differ by more than the syntax, the call blocks and is warned of:
 //! other uses of the variable, a callback with `try`, a function that is not async and whose result is awaited.
 
 use std::collections::{HashMap, HashSet};

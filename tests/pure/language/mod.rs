@@ -385,7 +385,7 @@ struct LanguageCase {
 const SETTLED: &str = "settled";
 
 impl LanguageCase {
-    /// The program with the line that tells when it settles.
+    /// The program with the line that shows when it settles.
     fn with_end(&self, source: &str) -> String {
         let end = self.order.map_or_else(String::new, |_| format!("\nconsole.log('{SETTLED}');"));
         format!("{source}{end}")
