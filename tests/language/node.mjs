@@ -1,4 +1,5 @@
-// Runs programs in Node as the reference: reads [{ source, opened, input, answers, order }] and writes one line { lines, result?, error?, ms } for each.
+// Runs programs in Node as the reference: reads [{ source, opened, input, answers, order }] and writes one line
+// { lines, result?, error?, ms } for each.
 // Values are printed by a console of Node. Stack traces differ between the engines, so their lines are removed.
 import { readFileSync } from 'node:fs';
 import { Console } from 'node:console';
@@ -122,7 +123,7 @@ async function run({ source, opened, input, answers, order }) {
     const { answer, error } = reply ?? {};
     error ? reject(error) : resolve(answer);
   };
-  // As in the test of the machine. After the end the oldest call is first: calls that only Node makes then change nothing.
+  // As in the test of the machine. After the end the oldest call is first; those that only Node makes change nothing.
   const rank = ({ place }) => Math.imul(order ^ place, 2_654_435_761) >>> 0;
   const choose = () => {
     if (order === undefined || order === null || isSettled) return 0;

@@ -380,8 +380,8 @@ struct LanguageCase {
     order: Option<u32>,
 }
 
-/// The last line of a program with an order of answers. From then on the oldest call is answered first and has no answer
-/// of its own, so that the calls that only Node makes change nothing for the others.
+/// The last line of a program with an order of answers. From then on the oldest call is answered first, and has no
+/// answer of its own, so that the calls that only Node makes change nothing for the others.
 const SETTLED: &str = "settled";
 
 impl LanguageCase {
