@@ -97,6 +97,27 @@ test("an execution survives a reload and a killed extension host", async () => {
   });
 });
 
+test("the page of a killed extension host goes on with the next host", async () => {
+  await inBrowser(async (browser) => {
+    const workbench = await Workbench.open(browser, server.url);
+    const { page } = workbench;
+    await startTrip(workbench);
+    await workbench.webview().locator(".line.waiting").waitFor();
+    await page.keyboard.press("Escape");
+    await workbench.row("Where do you want to go?").waitFor();
+    assert.equal(await server.killExtensionHosts(), 1);
+    // The tree is empty until the window has started another host.
+    await page.locator(".sidebar .monaco-list-row").first().waitFor({ state: "detached" });
+    assert.equal(await page.locator(".sidebar :text('No program has run yet')").count(), 0);
+    await workbench.screenshot("killed-host");
+    await workbench.openRow("Where do you want to go?", workbench.choice("Oslo"));
+    await workbench.choice("Oslo").click();
+    await workbench.webview().locator('.prompt:has-text("How many days in Oslo?")').waitFor();
+    assert.equal(await page.locator('.tab:has-text("trip —")').count(), 1, "the page of the dead host is closed");
+    await workbench.screenshot("next-host");
+  });
+});
+
 test("a question that another window has answered says so", IN_FULL, async () => {
   await inBrowser(async (browser) => {
     const first = await Workbench.open(browser, server.url);

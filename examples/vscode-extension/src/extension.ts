@@ -58,6 +58,8 @@ class Tree implements TreeSource {
   ) {}
 
   async roots(): Promise<TreeNode[]> {
+    // Until then it is not known whether the tree is empty.
+    await this.store.wasRead;
     return this.#nodes();
   }
 

@@ -63,6 +63,9 @@ export class Store {
   #snapshot: Snapshot = { sessions: [], executions: [], calls: [], hasMoreCalls: false, damaged: [] };
   readonly #sessions = new SessionReader();
   #failure: string | undefined;
+  #reportRead: () => void = () => {};
+  /** Fulfilled as soon as the snapshot, or the reason why it cannot be read, is known. */
+  readonly wasRead = new Promise<void>((resolve) => (this.#reportRead = resolve));
   #listeners: (() => void)[] = [];
   #executionListeners: ((execution: string) => void)[] = [];
   #documentListeners: ((collection: string, id: string) => void)[] = [];
@@ -201,6 +204,7 @@ export class Store {
     const lost = [...(recent.damaged ?? []), ...(calls.damaged ?? []), ...damaged].map(({ id }) => id);
     this.#snapshot = { sessions, executions, calls: calls.items, hasMoreCalls: calls.next !== undefined, damaged: lost };
     this.#failure = undefined;
+    this.#reportRead();
     this.#listeners.forEach((listener) => listener());
   }
 
@@ -209,6 +213,7 @@ export class Store {
     const failure = messageOf(error);
     if (failure !== this.#failure) this.editor.log("error", `the store cannot be read: ${failure}`);
     this.#failure = failure;
+    this.#reportRead();
     this.#listeners.forEach((listener) => listener());
   }
 

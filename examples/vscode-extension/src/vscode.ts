@@ -226,7 +226,13 @@ class VsCodeEditor implements Editor {
     source.onChange(() => changes.fire());
     const provider: vscode.TreeDataProvider<TreeNode> = {
       onDidChangeTreeData: changes.event,
-      getChildren: (node) => (node === undefined ? source.roots() : node.children),
+      getChildren: async (node) => {
+        if (node !== undefined) return node.children;
+        const roots = await source.roots();
+        // The welcome of an empty tree needs it, because the editor also shows that of a tree whose host has died.
+        void vscode.commands.executeCommand("setContext", "runstate.empty", roots.length === 0);
+        return roots;
+      },
       getTreeItem: (node) => toTreeItem(node),
     };
     this.#keep(changes, vscode.window.createTreeView(view, { treeDataProvider: provider }));
@@ -299,14 +305,20 @@ class VsCodeEditor implements Editor {
 
   pages(kind: string, source: PageSource): void {
     const open = new Map<string, vscode.WebviewPanel>();
+    const key = `pages ${kind}`;
+    const remember = (ids: string[]) => this.#context.workspaceState.update(key, ids);
     const media = vscode.Uri.joinPath(this.#context.extensionUri, "media");
     const options = { enableScripts: true, localResourceRoots: [media] };
     const show = (id: string, restored?: vscode.WebviewPanel) => {
       const shown = open.get(id);
-      if (shown !== undefined) return shown.reveal(undefined, true);
+      if (shown !== undefined) {
+        restored?.dispose();
+        return shown.reveal(undefined, true);
+      }
       const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
       const panel = restored ?? vscode.window.createWebviewPanel(kind, source.title(id), column, options);
       open.set(id, panel);
+      remember([...open.keys()]);
       panel.webview.options = options;
       panel.iconPath = vscode.Uri.joinPath(media, "runstate-tab.svg");
       let isOpen = true;
@@ -320,6 +332,7 @@ class VsCodeEditor implements Editor {
       page.onClose(() => {
         isOpen = false;
         open.delete(id);
+        remember([...open.keys()]);
       });
       source.attach(id, page);
       const uriOf = (name: string) => panel.webview.asWebviewUri(vscode.Uri.joinPath(media, name)).toString();
@@ -333,11 +346,21 @@ class VsCodeEditor implements Editor {
       },
     };
     this.#keep(vscode.window.registerWebviewPanelSerializer(kind, serializer));
+    // The pages of a host that was killed stay open and show old data; nothing connects them to another host.
+    const left = this.#context.workspaceState.get<string[]>(key, []);
+    if (left.length > 0) void closePages(kind).then(() => left.forEach((id) => show(id)));
+    this.onClose(() => remember([]));
   }
 
   showPage(kind: string, id: string): void {
     this.#panels.get(kind)?.(id);
   }
+}
+
+/** Closes all pages of a kind, also those that this host has not made. */
+async function closePages(kind: string): Promise<void> {
+  const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
+  await vscode.window.tabGroups.close(tabs.filter(({ input }) => input instanceof vscode.TabInputWebview && input.viewType.endsWith(kind)), true);
 }
 
 function toFile(document: vscode.TextDocument): TextFile {
