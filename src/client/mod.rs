@@ -124,7 +124,12 @@ impl Cvm {
 
     /// Resumes a failed execution at the failing instruction, and runs it to its next stop.
     pub async fn retry(&self, execution: &str) -> Result<ExecutionStatus, Error> {
-        self.execute(&Retry { id: execution.to_owned() }).await
+        self.retry_with(&Retry::new(execution)).await
+    }
+
+    /// As [`Cvm::retry`], with higher limits.
+    pub async fn retry_with(&self, retry: &Retry) -> Result<ExecutionStatus, Error> {
+        self.execute(retry).await
     }
 
     /// Deletes a finished execution with all its rows.

@@ -34,7 +34,8 @@ pub struct ActorArgs {
 /// The options of commands that run programs.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
-    /// Fail an execution after this many instructions in total
+    /// Fail an execution that has no limit of its own after this many instructions from one answer to the next, and
+    /// after a thousand times as many in total [default: 10000000000]
     #[arg(long, value_name = "N", env = "RUNSTATE_MAX_INSTRUCTIONS", hide_env_values = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub max_instructions: Option<u64>,
@@ -54,8 +55,18 @@ pub struct StartArgs {
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<LogLevelArg>,
     /// Fail if its objects, arrays and strings take more memory, such as 16MiB [default: 64MiB]
-    #[arg(long, value_name = "SIZE")]
-    pub heap_limit: Option<bytesize::ByteSize>,
+    #[arg(long = "heap", alias = "heap-limit", value_name = "SIZE")]
+    pub heap: Option<bytesize::ByteSize>,
+    /// Fail if it runs more instructions from one answer to the next, or a thousand times as many in total [default:
+    /// that of the process, --max-instructions]
+    #[arg(long, value_name = "N")]
+    pub instructions: Option<u64>,
+    /// Fail if it prints more from one answer to the next, or a thousand times as much in total [default: 64MiB]
+    #[arg(long = "output", value_name = "SIZE")]
+    pub output: Option<bytesize::ByteSize>,
+    /// Take the answers that this execution of the program has got: calls that ask the same are answered at once
+    #[arg(long, value_name = "ID")]
+    pub answers_from: Option<String>,
 }
 
 impl StartArgs {
@@ -66,7 +77,10 @@ impl StartArgs {
             program,
             input,
             log_level: self.log_level.map(LogLevel::from),
-            heap_bytes: self.heap_limit.map(|size| size.as_u64()),
+            heap_bytes: self.heap.map(|size| size.as_u64()),
+            instructions: self.instructions,
+            output_bytes: self.output.map(|size| size.as_u64()),
+            answers_from: self.answers_from.clone(),
             parent: None,
         }
     }

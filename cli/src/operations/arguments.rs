@@ -33,12 +33,16 @@ pub fn declare(
 ) -> Arg {
     let position = position || parameter.subject;
     let value_name = split_words(parameter.name, '_').to_uppercase();
-    let help = format!("{}{}", help.trim_end_matches('.'), forms(schema, splits));
+    let help = format!("{}{}", help.trim_end_matches('.'), forms(parameter, schema, splits));
     let arg = Arg::new(flag(parameter)).required(parameter.required).help(help);
     let arg = if position {
         arg.value_name(value_name).action(if several { ArgAction::Append } else { ArgAction::Set })
     } else {
-        arg.long(flag(parameter)).allow_hyphen_values(true)
+        let flag = flag(parameter);
+        // A size has its unit: `--heap 64MiB`.
+        let short = flag.strip_suffix("-bytes").filter(|_| is_size(parameter, &schema.kind())).map(str::to_owned);
+        let arg = short.into_iter().fold(arg, Arg::alias);
+        arg.long(flag).allow_hyphen_values(true)
     };
     match schema.kind() {
         ValueKind::List => {
@@ -51,8 +55,13 @@ pub fn declare(
     }
 }
 
+/// Whether a number is one of bytes, which may be written with its unit.
+fn is_size(parameter: &ParameterDeclaration, kind: &ValueKind) -> bool {
+    *kind == ValueKind::Number && parameter.name.ends_with("Bytes")
+}
+
 /// The forms of a value that its schema does not show, for the end of the help of a flag.
-fn forms(schema: ValueSchema<'_>, splits: bool) -> &'static str {
+fn forms(parameter: &ParameterDeclaration, schema: ValueSchema<'_>, splits: bool) -> &'static str {
     match (schema.kind(), schema.items().map(ValueSchema::kind)) {
         (ValueKind::Time, _) | (ValueKind::List, Some(ValueKind::Time)) => ": `5m` ago, `+5m` from now, or RFC 3339",
         (ValueKind::Object | ValueKind::Any, _)
@@ -60,6 +69,7 @@ fn forms(schema: ValueSchema<'_>, splits: bool) -> &'static str {
             ": JSON, `@FILE` with it, or `-` for standard input"
         }
         (ValueKind::List, Some(ValueKind::Text)) if splits => ", joined by commas",
+        (kind, _) if is_size(parameter, &kind) => ": `64MiB`, or a number",
         _ => "",
     }
 }
@@ -134,6 +144,10 @@ fn read_value(parameter: &ParameterDeclaration, kind: ValueKind, text: &str) -> 
     let flag = || if parameter.subject { parameter.name.to_owned() } else { format!("--{}", flag(parameter)) };
     let number = || serde_json::from_str::<Number>(text).map_or_else(|_| text.into(), Json::Number);
     Ok(match kind {
+        kind if is_size(parameter, &kind) => {
+            // What is no size is refused by the operation.
+            text.parse::<bytesize::ByteSize>().map_or_else(|_| text.into(), |size| size.as_u64().into())
+        }
         ValueKind::Text | ValueKind::Words(_) => text.into(),
         ValueKind::Flag => (text == "true").into(),
         ValueKind::Number | ValueKind::Duration => number(),

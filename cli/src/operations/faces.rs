@@ -106,7 +106,7 @@ const FACES: &[Face] = &[
     face("cvm.pause").line("{id} is {status}").example("r1 r2 r3 --command-id night"),
     face("cvm.unpause").drives().example("r1"),
     face("cvm.cancel").line("{id} is {status}").example("r1 r2"),
-    face("cvm.retry").drives().example("r1 --max-instructions 1000000000"),
+    face("cvm.retry").drives().example("r1 --heap 128MiB --instructions 20000000000"),
     face("cvm.delete")
         .deletes("with all output, questions and answers")
         .line("{id} is deleted")

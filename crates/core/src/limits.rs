@@ -76,11 +76,20 @@ pub const HEAP_BYTES: std::ops::RangeInclusive<u64> = 1024 * 1024..=4 * 1024 * 1
 
 /// Checks a heap limit. The error gives the reason.
 pub fn check_heap_bytes(bytes: u64) -> Result<(), String> {
-    if HEAP_BYTES.contains(&bytes) {
+    check_range(bytes, HEAP_BYTES)
+}
+
+/// Checks a number against its range. The error gives the reason.
+pub fn check_range(number: u64, range: std::ops::RangeInclusive<u64>) -> Result<(), String> {
+    if range.contains(&number) {
         return Ok(());
     }
-    Err(format!("it is {bytes}, expected {} to {}", HEAP_BYTES.start(), HEAP_BYTES.end()))
+    Err(format!("it is {number}, expected {} to {}", range.start(), range.end()))
 }
+
+/// Limits that an execution may have for the instructions, and for the bytes of output, from one answer to the next. A
+/// thousand times the greatest is still an exact number of JSON.
+pub const PER_TURN: std::ops::RangeInclusive<u64> = 1..=1_000_000_000_000;
 
 /// How often a command is decided before its caller gets the conflict.
 pub const DECIDE_ATTEMPTS: u32 = 64;

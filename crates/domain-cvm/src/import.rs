@@ -20,7 +20,8 @@ use serde::Serialize;
 
 use super::call::{CC_HISTORY, COGNITIVE, Call, CallOutcome, Context, Request, open_hint};
 use super::execution::{
-    EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, ImportedFailure, Metrics, ProgramError,
+    EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionLimits, ExecutionState, ExecutionStatus, ImportedFailure,
+    Metrics, ProgramError,
 };
 use super::loaded_machine::{self, LoadedMachine};
 use super::program::{Bytecode, DecodedProgram, LoadedProgram, Metadata, PROGRAMS, Program, by_name, version_key};
@@ -333,11 +334,11 @@ impl ImportExecution {
     /// operands.
     fn load_machine(&self, decoded: &DecodedProgram, ctx: &Ctx) -> Result<LoadedMachine, Rejection> {
         if self.state == ImportedState::Ready {
-            return LoadedMachine::start(decoded, &Json::Null, None, ctx);
+            return LoadedMachine::start(decoded, &Json::Null, &ExecutionLimits::default(), ctx);
         }
         let DecodedProgram { program, hash } = decoded;
         let (seed, state) = (ctx.seed("random"), self.machine_state());
-        let limits = || loaded_machine::limits(None, ctx);
+        let limits = || loaded_machine::limits(&ExecutionLimits::default(), ctx);
         let restored = match &self.unable {
             Some(why) => Err(why.clone()),
             None => vm::Machine::from_legacy_state(program.clone(), seed, limits(), &state).map_err(|e| e.message),

@@ -17,6 +17,7 @@
 //! | `loaded_machine.rs` | the machine of an execution, decoded from rows and saved to them |
 //! | `slice.rs` | running a slice, and the writes that result |
 //! | `inspection.rs` | the variables of an execution, and the check that its rows agree with its head |
+//! | `recorded_answers.rs` | answers of another execution, for one that is started again |
 //! | `queries.rs` | queries of an execution, its state hash included |
 //! | `listing/` | lists of programs, executions, calls and logs; statistics |
 
@@ -41,6 +42,7 @@ mod loaded_machine;
 mod port;
 mod program;
 mod queries;
+mod recorded_answers;
 mod settings;
 mod slice;
 mod verification;
@@ -84,8 +86,8 @@ pub use claim::{ClaimParameters, ClaimedCall, NextAvailableCall};
 pub use due::RETENTION;
 pub use execution::{
     Cancel, Delete, DeleteRows, DeletionCursor, DeletionProgress, EXECUTIONS, ExecutionEvent, ExecutionHead,
-    ExecutionState, ExecutionStatus, ImportedFailure, Metrics, Pause, ProgramError, ResumeState, Retry, RunDue,
-    RunDueOutcome, RunSlice, Start, Status, Unpause,
+    ExecutionLimits, ExecutionState, ExecutionStatus, ImportedFailure, Metrics, Pause, ProgramError, ResumeState,
+    Retry, RunDue, RunDueOutcome, RunSlice, Start, Status, Unpause,
 };
 pub use failure::{Fail, FailedCall};
 pub use import::{

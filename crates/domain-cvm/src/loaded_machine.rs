@@ -15,10 +15,10 @@ use serde::de::{self, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use super::child_rows;
-use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
+use super::execution::{EXECUTIONS, ExecutionHead, ExecutionLimits, ExecutionState};
 use super::program::{DecodedProgram, version_key};
 use super::settings::Settings;
+use super::{child_rows, recorded_answers};
 
 /// Largest JSON of stack and scopes in the head, in bytes. A larger one has rows of its own.
 const FRAMES_BYTES: usize = 256 * 1024;
@@ -199,10 +199,11 @@ const UNRUNNABLE_KEY: &str = "unable";
 pub(super) fn reads(view: &View, id: &str) -> ReadSet {
     let key = Key::new(&EXECUTIONS, id);
     let mut reads = ReadSet::key(key.clone());
+    let Some(execution) = view.peek_entity::<ExecutionHead>(id) else { return reads };
+    reads = reads.with(recorded_answers::reads(&execution));
     if view.cached::<LoadedMachine>(&key).is_some() {
         return reads;
     }
-    let Some(execution) = view.peek_entity::<ExecutionHead>(id) else { return reads };
     reads = reads.with_key(version_key(&execution.program_id, execution.program_version));
     for (page, reference) in (0..).zip(&execution.heap.pages) {
         reads.keys.extend(reference.keys(id, page));
@@ -233,10 +234,10 @@ impl LoadedMachine {
     pub fn start(
         decoded: &DecodedProgram,
         input: &Json,
-        heap_bytes: Option<u64>,
+        own_limits: &ExecutionLimits,
         ctx: &Ctx,
     ) -> Result<Self, Rejection> {
-        let limits = limits(heap_bytes, ctx);
+        let limits = limits(own_limits, ctx);
         let machine = vm::Machine::start(decoded.program.clone(), input, ctx.seed("random"), limits)
             .map_err(|failure| Rejection::Invalid { field: "input".to_owned(), reason: failure.message })?;
         Ok(Self::new(machine, decoded.hash.clone()))
@@ -304,7 +305,7 @@ impl LoadedMachine {
         };
         let pages = pages.iter().map(|rows| child_rows::page_json(rows));
         let program = if unrunnable_reason.is_some() { vm::VerifiedProgram::halting() } else { decoded.program };
-        let machine = vm::Machine::restore(program, &saved, pages, limits(execution.heap_bytes, ctx))
+        let machine = vm::Machine::restore(program, &saved, pages, limits(&execution.limits, ctx))
             .map_err(|e| Rejection::damaged(&key, &e))?;
         Ok(Self { machine, program_hash: decoded.hash, unrunnable_reason })
     }
@@ -392,11 +393,13 @@ impl LoadedMachine {
     }
 }
 
-/// The limits of a machine under these settings. `heap_bytes` is the limit of its execution.
-pub(super) fn limits(heap_bytes: Option<u64>, ctx: &Ctx) -> vm::Limits {
+/// The limits of a machine under these settings. `own` are those of its execution.
+pub(super) fn limits(own: &ExecutionLimits, ctx: &Ctx) -> vm::Limits {
+    let (settings, default) = (Settings::of(ctx), vm::Limits::default());
     vm::Limits {
-        instructions: Settings::of(ctx).execution_instructions,
-        heap_bytes: heap_bytes.unwrap_or(Settings::of(ctx).heap_bytes),
-        ..vm::Limits::default()
+        instructions: own.instructions.unwrap_or(settings.execution_instructions),
+        heap_bytes: own.heap_bytes.unwrap_or(settings.heap_bytes),
+        output_bytes: own.output_bytes.unwrap_or(default.output_bytes),
+        ..default
     }
 }

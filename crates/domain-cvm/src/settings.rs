@@ -30,7 +30,8 @@ pub struct Settings {
     pub slice_bytes: u64,
     /// Time without a save after which a `running` execution counts as abandoned by a dead process.
     pub run_lease: Millis,
-    /// Instructions that one execution may run in total.
+    /// Instructions that an execution which sets no limit of its own may run from one answer to the next; a thousand
+    /// times as many in total.
     pub execution_instructions: u64,
     /// Heap limit, in bytes, of an execution that does not set its own. A process that runs one execution at this limit
     /// stays below three times as much plus 50 MB.

@@ -102,7 +102,8 @@ fn run_machine(
     let until = loaded.machine.instructions().saturating_add(instructions.max(1));
     let turn = TurnContext { now_ms: ctx.now.as_millis() };
     // A save takes several times the memory that it writes, so it writes only a part of the allowed heap.
-    let bytes = Settings::of(ctx).slice_bytes.min(execution.heap_bytes.unwrap_or(Settings::of(ctx).heap_bytes) / 4);
+    let bytes =
+        Settings::of(ctx).slice_bytes.min(execution.limits.heap_bytes.unwrap_or(Settings::of(ctx).heap_bytes) / 4);
     loop {
         let fuel = until.saturating_sub(loaded.machine.instructions());
         let stop = if traced {
@@ -283,7 +284,7 @@ fn create_calls(
 /// slice has done enough.
 fn write_calls(
     view: &View,
-    execution: &ExecutionHead,
+    execution: &mut ExecutionHead,
     loaded: &LoadedMachine,
     mut calls: Vec<Call>,
     ctx: &mut Ctx,
@@ -293,8 +294,13 @@ fn write_calls(
     // In a very large group, only the first calls record the program's variables.
     let variables = loaded.machine.variables(CONTEXT_BYTES / calls.len().clamp(1, 16));
     calls.iter_mut().take(16).for_each(|call| call.context.variables.clone_from(&variables));
-    let keyed = calls.iter().filter(|call| call.key.is_some()).map(Call::key);
-    if let Err(unread) = view.require(keyed) {
+    let recorded = execution.answers_from.as_ref();
+    let keyed = calls.iter().filter(|call| call.key.is_some());
+    let rows = keyed.flat_map(|call| std::iter::once(call.key()).chain(recorded.and_then(|from| from.keyed(call))));
+    if recorded.is_some_and(|from| from.are_used_up(view)) {
+        return Ok(None);
+    }
+    if let Err(unread) = view.require(rows) {
         // Deciding again repeats all work so far, up to the next keyed call each time. One repetition per slice is
         // enough.
         return if took_early_answer(writes) { Ok(None) } else { Err(unread) };
@@ -305,6 +311,15 @@ fn write_calls(
         let early = if call.key.is_some() { EarlyAnswer::find(view, &call.id)? } else { None };
         if early.is_none() && view.get(&call.key()).is_some() {
             return Err(Rejection::damaged(&call.key(), &"the call was made before"));
+        }
+        if let (None, Some(from)) = (&early, &mut execution.answers_from)
+            && let Some(response) = from.take(view, call)?
+        {
+            match call.kind.as_str() {
+                TIMER => call.expire(ctx.now),
+                // A call whose recorded answer is no valid one any more is asked.
+                _ => drop(accept_response(call, &response, &mut early_bytes)),
+            }
         }
         if let Some(early) = &early
             && let Some(why) = apply_early_answer(call, &early.entity, &mut early_bytes)
@@ -342,20 +357,21 @@ fn took_early_answer(writes: &Decision<()>) -> bool {
     calls.any(|change| change.before().is_some_and(EarlyAnswer::is))
 }
 
+/// Gives a call a response that is there when it is made. `bytes`: the size of the answers that the program gets at once.
+fn accept_response(call: &mut Call, response: &Response, bytes: &mut u64) -> Result<(), Rejection> {
+    let result = call.coerce_answer(&response.result)?;
+    *bytes = waiting::add_answer_bytes(&call.execution_id, *bytes, &result)?;
+    let (timestamp, latency_ms, by) = (response.timestamp, Some(Millis(0)), response.by.clone());
+    call.response = Some(Response { result, timestamp, latency_ms, by });
+    call.close(CallOutcome::Answered);
+    Ok(())
+}
+
 /// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open. `bytes`: the
 /// size of the early answers that the program gets at once.
 fn apply_early_answer(call: &mut Call, early: &EarlyAnswer, bytes: &mut u64) -> Option<String> {
-    let accepted = call.coerce_answer(&early.response.result).and_then(|result| {
-        *bytes = waiting::add_answer_bytes(&call.execution_id, *bytes, &result)?;
-        Ok(result)
-    });
-    match accepted {
-        Ok(result) => {
-            let (timestamp, latency_ms) = (early.response.timestamp, Some(Millis(0)));
-            call.response = Some(Response { result, timestamp, latency_ms, by: early.response.by.clone() });
-            call.close(CallOutcome::Answered);
-            None
-        }
+    match accept_response(call, &early.response, bytes) {
+        Ok(()) => None,
         Err(why) => {
             let why = why.to_string().trim_end_matches("; nothing was changed").to_owned();
             // The call records it too, for readers of the call when nothing is logged.

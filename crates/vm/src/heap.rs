@@ -371,7 +371,8 @@ pub(super) fn enforce_heap_limit(machine: &mut Machine, stop: StopReason) -> Sto
     if is_savable && matches!(stop, StopReason::Failed(_)) {
         return stop;
     }
-    let failure = abrupt_completion::to_failure(machine, &AbruptCompletion::Limit(ExceededLimit::HeapBytes));
+    let exceeded = if is_savable { ExceededLimit::HeapBytes } else { ExceededLimit::SavedBytes };
+    let failure = abrupt_completion::to_failure(machine, &AbruptCompletion::Limit(exceeded));
     if !is_savable {
         discard_heap(machine);
     }

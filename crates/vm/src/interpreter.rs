@@ -33,8 +33,7 @@ pub(super) enum InstructionOutcome {
 impl Machine {
     pub(super) fn interpret(&mut self, fuel: u64) -> StopReason {
         let program = Arc::clone(&self.program);
-        let left = self.limits.instructions.saturating_sub(self.instructions);
-        let mut budget = fuel.min(left);
+        let mut budget = fuel.min(self.instructions.left(self.limits.instructions));
         if let Some(error) = self.pending.take() {
             let thrown = AbruptCompletion::Throw(error);
             if failed_call::is_fatal_throw(self) {
@@ -51,13 +50,13 @@ impl Machine {
                 true => job::run_jobs(self),
                 false => self.run_until_interrupted(&program, &mut budget),
             };
-            self.instructions += before - budget;
+            self.instructions.total += before - budget;
             match result {
                 Ok(InstructionOutcome::Stop(stop)) => return *stop,
                 Ok(InstructionOutcome::Idle | InstructionOutcome::Jumped) => {}
                 Ok(InstructionOutcome::FallThrough) => {
                     // The fuel is used up.
-                    if self.instructions >= self.limits.instructions {
+                    if self.instructions.left(self.limits.instructions) == 0 {
                         return abrupt_completion::handle_abrupt_completion(
                             self,
                             AbruptCompletion::Limit(ExceededLimit::Instructions),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::limits::Limits;
+use super::limits::{Limits, TurnCount};
 use super::machine::{CallRequest, Machine};
 use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
 use super::snapshot::RestoreError;
@@ -127,7 +127,7 @@ fn apply_legacy_state(machine: &mut Machine, state: &LegacyMachineState<'_>) -> 
         machine.stack.push(value);
     }
     machine.pc = state.pc;
-    machine.instructions = state.instructions;
+    machine.instructions = TurnCount { total: state.instructions, before_turn: state.instructions };
     machine.calls = state.calls;
     if let Some(prompt) = state.prompt {
         let request = legacy_call(machine, prompt)?;

@@ -1,5 +1,6 @@
 //! Limits of one execution. A limit of a value is a RangeError, since data may exceed it. What the machine must enforce
-//! ends the program, and no handler catches it: instructions, heap and output.
+//! ends the program, and no handler catches it: instructions, heap and output. Instructions and output are counted from
+//! one answer to the next, so that a program may run for years, and in total, so that it ends.
 
 /// Most calls that `CC.all` opens at once. Each is a row in one commit, and all answers arrive in one slice.
 pub const MAX_OPEN_CALLS: usize = 1_000;
@@ -10,10 +11,13 @@ pub const MAX_CALL_GROUP_BYTES: u64 = 8 << 20;
 /// Number of calls of the largest size [`Limits::call_bytes`] that fit into one `CC.all`.
 const LARGEST_CALLS_PER_GROUP: u64 = 8;
 
-/// Limits of one machine.
+/// A program may use this many times the instructions and the output of a turn in total.
+pub const TOTAL_TURNS: u64 = 1_000;
+
+/// Limits of one machine. A turn is what it runs from one answer to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Instructions in total.
+    /// Instructions of a turn; [`TOTAL_TURNS`] times as many in total.
     pub instructions: u64,
     /// Depth of nested calls.
     pub frames: u32,
@@ -23,7 +27,7 @@ pub struct Limits {
     pub heap_bytes: u64,
     /// UTF-16 code units of one string.
     pub text_units: u32,
-    /// Bytes printed in total.
+    /// Bytes printed in a turn; [`TOTAL_TURNS`] times as many in total.
     pub output_bytes: u64,
     /// Bytes of one call's prompt, arguments and options.
     pub call_bytes: u32,
@@ -57,6 +61,26 @@ impl Default for Limits {
     }
 }
 
+/// What a machine has used of something that is limited for a turn and in total.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct TurnCount {
+    pub total: u64,
+    /// The total when the turn began.
+    pub before_turn: u64,
+}
+
+impl TurnCount {
+    /// What may still be used if `limit` is that of a turn.
+    pub fn left(self, limit: u64) -> u64 {
+        let of_turn = limit.saturating_sub(self.total - self.before_turn);
+        of_turn.min(limit.saturating_mul(TOTAL_TURNS).saturating_sub(self.total))
+    }
+
+    pub fn begin_turn(&mut self) {
+        self.before_turn = self.total;
+    }
+}
+
 /// A limit that a program exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExceededLimit {
@@ -68,6 +92,8 @@ pub enum ExceededLimit {
     Stack,
     /// [`Limits::heap_bytes`]
     HeapBytes,
+    /// Twice [`Limits::heap_bytes`]: the heap was discarded.
+    SavedBytes,
     /// [`Limits::text_units`]
     TextUnits,
     /// [`Limits::output_bytes`]
@@ -88,7 +114,8 @@ impl ExceededLimit {
     /// Whether it is an error that the program may catch.
     #[must_use]
     pub fn is_catchable(self) -> bool {
-        !matches!(self, ExceededLimit::Instructions | ExceededLimit::HeapBytes | ExceededLimit::OutputBytes)
+        use ExceededLimit::{HeapBytes, Instructions, OutputBytes, SavedBytes};
+        !matches!(self, Instructions | HeapBytes | SavedBytes | OutputBytes)
     }
 
     /// The message of the failure.
@@ -96,7 +123,7 @@ impl ExceededLimit {
         match self {
             ExceededLimit::Instructions => {
                 format!(
-                    "instruction limit reached: {} instructions in total; raise the limit in the settings (CLI: --max-instructions)",
+                    "instruction limit reached: {} since the last answer, or {TOTAL_TURNS} times as many in total; retry with a higher limit (CLI: retry ID --instructions N)",
                     limits.instructions
                 )
             }
@@ -108,13 +135,20 @@ impl ExceededLimit {
             }
             ExceededLimit::Stack => format!("stack limit reached: {} values", limits.stack),
             ExceededLimit::HeapBytes => format!(
-                "heap limit reached: {} bytes; start the execution with a higher limit (CLI: --heap-limit)",
+                "heap limit reached: {} bytes; retry with a higher limit (CLI: retry ID --heap 128MiB)",
+                limits.heap_bytes
+            ),
+            ExceededLimit::SavedBytes => format!(
+                "heap limit reached: more than twice {} bytes, which cannot be kept; start the program again with a higher limit (CLI: --heap 256MiB --answers-from ID)",
                 limits.heap_bytes
             ),
             ExceededLimit::TextUnits => {
                 format!("string length limit reached: {} UTF-16 code units", limits.text_units)
             }
-            ExceededLimit::OutputBytes => format!("output limit reached: {} bytes in total", limits.output_bytes),
+            ExceededLimit::OutputBytes => format!(
+                "output limit reached: {} bytes since the last answer, or {TOTAL_TURNS} times as many in total; retry with a higher limit (CLI: retry ID --output 128MiB)",
+                limits.output_bytes
+            ),
             ExceededLimit::CallBytes => format!("call payload limit reached: {} bytes", limits.call_bytes),
             ExceededLimit::CallGroupBytes => {
                 format!("call payload limit reached: {} bytes in all questions of CC.all", limits.call_group_bytes())

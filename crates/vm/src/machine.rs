@@ -9,7 +9,7 @@ use super::abrupt_completion::AbruptCompletion;
 use super::fast_path::FastInstruction;
 use super::frame::{CodeFrame, Frame};
 use super::heap::Heap;
-use super::limits::{ExceededLimit, Limits};
+use super::limits::{ExceededLimit, Limits, TurnCount};
 use super::machine_tasks::MachineTasks;
 use super::natives::{Builtin, Methods, NativeRegistry, methods_by_name};
 use super::open_call::PendingCall;
@@ -231,10 +231,10 @@ pub struct Machine {
     pub(super) base: usize,
     pub(super) heap: Heap,
     pub(super) random: Xoshiro256,
-    pub(super) instructions: u64,
+    pub(super) instructions: TurnCount,
     pub(super) calls: u64,
     pub(super) output: Vec<String>,
-    pub(super) output_bytes: u64,
+    pub(super) output_bytes: TurnCount,
     pub(super) suspended_call: Option<SuspendedCall>,
     pub(super) tasks: MachineTasks,
     /// A Map in the heap from keys to the number of calls with each. [`HeapRef::NONE`] before the first.
@@ -257,7 +257,7 @@ impl std::fmt::Debug for Machine {
             .field("pc", &self.pc)
             .field("stack", &self.stack.len())
             .field("frames", &self.frames.len())
-            .field("instructions", &self.instructions)
+            .field("instructions", &self.instructions.total)
             .finish_non_exhaustive()
     }
 }
@@ -276,10 +276,10 @@ impl Machine {
             base: 0,
             heap: Heap::default(),
             random: Xoshiro256::from_seed([0; 32]),
-            instructions: 0,
+            instructions: TurnCount::default(),
             calls: 0,
             output: Vec::new(),
-            output_bytes: 0,
+            output_bytes: TurnCount::default(),
             suspended_call: None,
             tasks: MachineTasks::default(),
             key_counts: HeapRef::NONE,
@@ -342,7 +342,7 @@ impl Machine {
         if self.heap_discarded {
             return StopReason::Failed(abrupt_completion::to_failure(
                 self,
-                &AbruptCompletion::Limit(ExceededLimit::HeapBytes),
+                &AbruptCompletion::Limit(ExceededLimit::SavedBytes),
             ));
         }
         failed_call::repeat_failed_calls(self);
@@ -356,6 +356,12 @@ impl Machine {
         };
         let stop = stop.unwrap_or_else(|| self.interpret(fuel));
         heap::enforce_heap_limit(self, stop)
+    }
+
+    /// Counts the limits of a turn from here.
+    pub(super) fn begin_turn(&mut self) {
+        self.instructions.begin_turn();
+        self.output_bytes.begin_turn();
     }
 
     /// Answers the first open call. [`Machine::run`] then continues.
@@ -375,7 +381,7 @@ impl Machine {
     /// Instructions executed in total.
     #[must_use]
     pub fn instructions(&self) -> u64 {
-        self.instructions
+        self.instructions.total
     }
 
     /// The next instruction; while a call is open, the instruction that made it.
@@ -426,11 +432,11 @@ impl Machine {
 
     /// Prints a line.
     pub(super) fn print(&mut self, line: String) -> Result<(), AbruptCompletion> {
-        self.output_bytes += line.len() as u64 + 1;
-        if self.output_bytes > self.limits.output_bytes {
-            self.output_bytes -= line.len() as u64 + 1;
+        let bytes = line.len() as u64 + 1;
+        if bytes > self.output_bytes.left(self.limits.output_bytes) {
             return Err(ExceededLimit::OutputBytes.into());
         }
+        self.output_bytes.total += bytes;
         // A slice must end before its output exceeds the size of one commit.
         if line.len() > LONG_LINE {
             self.charge_work(line.len() as u64);

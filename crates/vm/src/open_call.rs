@@ -361,6 +361,7 @@ impl Machine {
             let completion = AbruptCompletion::Internal("the result of a call that is not open");
             return Err(abrupt_completion::to_failure(self, &completion));
         };
+        self.begin_turn();
         let request = self.tasks.open_calls.get(position).map(|call| Arc::clone(&call.request));
         let has_value = request.as_ref().is_some_and(|request| !HostFunction::is_without_value(&request.kind));
         let value = match reply {

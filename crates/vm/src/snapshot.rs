@@ -47,7 +47,7 @@ use super::entry_decoder::{self, EntryDecoder, ReadResult};
 use super::entry_encoder::EntryEncoder;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::heap::{ENTRIES_PER_PAGE, Heap};
-use super::limits::Limits;
+use super::limits::{Limits, TurnCount};
 use super::machine::{Machine, SuspendedCall};
 use super::machine_tasks::{EARLIER_VERSION, MachineTasks, ProgramTask};
 use super::program::{DecodedInstruction, VerifiedProgram};
@@ -82,6 +82,10 @@ pub struct RestoreError {
     pub message: String,
 }
 
+/// The counts of turns: the names of the total and of the total when the turn began.
+const INSTRUCTIONS: (&str, &str) = ("instructions", "instructionsBeforeTurn");
+const OUTPUT_BYTES: (&str, &str) = ("outputBytes", "outputBytesBeforeTurn");
+
 impl Machine {
     /// The state of the machine without its heap.
     #[must_use]
@@ -89,9 +93,13 @@ impl Machine {
         let mut encoder = EntryEncoder::exact(&self.heap);
         let (scopes, stack) = self.encode_frames(&mut encoder);
         let mut machine = Map::new();
-        machine.insert("instructions".to_owned(), json!(self.instructions));
+        for ((name, before), count) in [(INSTRUCTIONS, self.instructions), (OUTPUT_BYTES, self.output_bytes)] {
+            machine.insert(name.to_owned(), json!(count.total));
+            if count.before_turn > 0 {
+                machine.insert(before.to_owned(), json!(count.before_turn));
+            }
+        }
         machine.insert("calls".to_owned(), json!(self.calls));
-        machine.insert("outputBytes".to_owned(), json!(self.output_bytes));
         if let Some(suspended) = &self.suspended_call {
             machine.insert("call".to_owned(), encode_suspended_call(suspended, &mut encoder));
         }
@@ -362,9 +370,9 @@ impl Machine {
     }
 
     fn read_counters(&mut self, machine: &Json) -> ReadResult<()> {
-        self.instructions = entry_decoder::counter(&machine["instructions"])?;
+        self.instructions = turn_count(machine, INSTRUCTIONS)?;
         self.calls = entry_decoder::counter(&machine["calls"])?;
-        self.output_bytes = entry_decoder::counter(&machine["outputBytes"])?;
+        self.output_bytes = turn_count(machine, OUTPUT_BYTES)?;
         self.heap_discarded = machine.get("spent").is_some();
         self.deferred_work = machine.get("owed").map_or(Ok(0), entry_decoder::counter)?;
         if let Some(pending) = machine.get("pending") {
@@ -574,6 +582,16 @@ impl Machine {
         }
         Ok(())
     }
+}
+
+/// Reads a count. One that was saved before turns were counted began its turn at 0.
+fn turn_count(machine: &Json, (name, before): (&str, &str)) -> ReadResult<TurnCount> {
+    let total = entry_decoder::counter(&machine[name])?;
+    let before_turn = machine.get(before).map_or(Ok(0), entry_decoder::counter)?;
+    if before_turn > total {
+        return Err(format!("`{before}` is {before_turn}, more than `{name}`"));
+    }
+    Ok(TurnCount { total, before_turn })
 }
 
 fn encode_suspended_call(call: &SuspendedCall, encoder: &mut EntryEncoder<'_>) -> Json {

@@ -1,12 +1,14 @@
 //! Pause, cancel, retry, delete and limits: the effects of commands on an execution, besides answers.
 
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::Status;
 use runstate::domain::cvm::codes;
+use runstate::domain::cvm::{Retry, Start, Status};
 use runstate::error_code::ErrorCode;
 use runstate::store::Memory;
 use runstate::testing::block_on;
+use runstate::time::Millis;
 use runstate::value::Json;
+use serde_json::json;
 
 use crate::cvm::scene::{Scene, error_code};
 
@@ -76,6 +78,113 @@ fn retry_under_a_higher_limit_resumes_a_stopped_execution() {
     let mut scene = Scene::with_store(store, Settings::default());
     block_on(scene.cvm().retry("run")).unwrap();
     scene.expect(Status::Complete).expect_output(["1999000"]);
+}
+
+#[test]
+fn retry_raises_the_limits_of_one_execution() {
+    let settings = Settings { execution_instructions: 5_000, slice_instructions: 1_000, ..Settings::default() };
+    let store = std::sync::Arc::new(Memory::new());
+    let mut scene = Scene::with_store(store.clone(), settings.clone());
+    scene.load(
+        "CC('go?'); let n = 0; for (let i = 0; i < 2000; i++) n += i; CC(n); for (let i = 0; i < 2000; i++) n++;",
+    );
+    scene.start(Json::Null).unwrap();
+    scene.answer("").expect(Status::Error);
+    assert_eq!(block_on(scene.cvm().retry("run")).unwrap().status, Status::Error);
+    let retry = |limit| Retry { instructions: Some(limit), ..Retry::new("run") };
+    let before = scene.dump();
+    for refused in [0, 1_000_000_000_001] {
+        assert_eq!(error_code(block_on(scene.cvm().retry_with(&retry(refused)))), ErrorCode::INVALID);
+    }
+    let heap = Retry { heap_bytes: Some(1), ..Retry::new("run") };
+    assert_eq!(error_code(block_on(scene.cvm().retry_with(&heap))), ErrorCode::INVALID);
+    assert_eq!(before, scene.dump());
+    assert_eq!(block_on(scene.cvm().retry_with(&retry(200_000))).unwrap().status, Status::WaitingCc);
+    // The limit stays with the execution, in a process with a lower one too.
+    let mut scene = Scene::with_store(store, settings);
+    block_on(scene.cvm().answer("run", "")).unwrap();
+    scene.expect(Status::Complete);
+}
+
+#[test]
+fn limits_count_from_one_answer_to_the_next() {
+    for cold in [false, true] {
+        let settings = Settings { execution_instructions: 20_000, slice_instructions: 3_000, ..Settings::default() };
+        let mut scene = Scene::with_store(std::sync::Arc::new(Memory::new()), settings);
+        let line = "x".repeat(1_000);
+        scene.load(&format!("for (;;) {{ for (let i = 0; i < 1000; i++) {{}} console.log('{line}'); if (CC('?') === 'end') break; }} while (true) {{}}"));
+        let start = Start { output_bytes: Some(2_000), ..Start::new("program").id("run") };
+        block_on(scene.cvm().start(&start)).unwrap();
+        for _ in 0..20 {
+            assert_eq!(scene.show().error, None);
+            scene.answer("");
+            if cold {
+                scene = scene.cold();
+            }
+        }
+        // More than one turn may run, in total. One turn alone may not.
+        let spent = scene.expect(Status::WaitingCc).show().metrics.instructions_executed;
+        assert!(spent > 60_000, "{spent}");
+        scene.answer("end").expect(Status::Error);
+        let error = scene.show().error.unwrap();
+        assert!(error.message.contains("retry ID --instructions"), "{error:?}");
+    }
+}
+
+#[test]
+fn recorded_answers_are_given_to_the_next_version() {
+    for cold in [false, true] {
+        let mut scene = Scene::new();
+        let asks = r#"const a = CC("one?"), b = CC("two?", { key: "k" }); sleep(1000); const c = CC("three?");"#;
+        scene.load(&format!("{asks} null.x;"));
+        scene.start(Json::Null).unwrap();
+        scene.answer("1").answer(json!({"n": 2}));
+        scene.advance(Millis::seconds(1));
+        scene.answer("3").expect(Status::Error);
+        // A call is added, one is asked in other words, and all but it get their answers, the timer too.
+        scene.load(&format!(
+            r#"const added = CC("added?"); {} const d = CC("four?"); console.log(a, JSON.stringify(b), c, d, added);"#,
+            asks.replace("two?", "What is two?")
+        ));
+        let other = Start { answers_from: Some("run".to_owned()), ..Start::new("program").id("again") };
+        let scene = if cold { scene.cold() } else { scene };
+        block_on(scene.cvm().start(&other)).unwrap();
+        let open = |scene: &Scene| block_on(scene.cvm().show("again")).unwrap().calls;
+        assert_eq!(open(&scene)[0].prompt, "added?");
+        let mut scene = if cold { scene.cold() } else { scene };
+        block_on(scene.cvm().answer("again", "5")).unwrap();
+        assert_eq!(open(&scene)[0].prompt, "four?");
+        block_on(scene.cvm().answer("again", "4")).unwrap();
+        let output = block_on(scene.cvm().show("again")).unwrap().output;
+        assert_eq!(output, [r#"1 {"n":2} 3 4 5"#]);
+        scene.load("CC('?')");
+    }
+}
+
+#[test]
+fn many_recorded_answers_are_read_in_bounded_parts() {
+    let source = "for (let i = 0; i < 500; i++) console.log(CC(`${i % 7}?`));";
+    let mut scene = Scene::program(source);
+    for number in 0..500 {
+        scene.answer(number.to_string());
+    }
+    scene.expect(Status::Complete);
+    let other = Start { answers_from: Some("run".to_owned()), ..Start::new("program").id("again") };
+    assert_eq!(block_on(scene.cvm().start(&other)).unwrap().status, Status::Complete);
+    let digest = |id: &str| scene.dump()[&format!("cvm.executions/{id}")].1["outputDigest"].clone();
+    assert_eq!(digest("run"), digest("again"));
+}
+
+#[test]
+fn answers_of_another_program_are_refused() {
+    let scene = Scene::program("CC('?')");
+    let load = |scene: &Scene| {
+        block_on(scene.cvm().load(&runstate::domain::cvm::compile_source("other", "CC('?')", None, vec![]).unwrap()))
+    };
+    load(&scene).unwrap();
+    let start = |from: &str| Start { answers_from: Some(from.to_owned()), ..Start::new("other").id("again") };
+    assert_eq!(error_code(block_on(scene.cvm().start(&start("run")))), ErrorCode::INVALID);
+    assert_eq!(error_code(block_on(scene.cvm().start(&start("missing")))), ErrorCode::NOT_FOUND);
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub fn run_hostile_programs(store: &str) {
         let limit = if reached == "output limit" { 64 } else { heap };
         let scene = CliFixture::new();
         scene.file("hostile.ts", source);
-        let output = scene.run(&["--store", store, "run", "hostile.ts", "--heap-limit", &format!("{limit}MiB")]);
+        let output = scene.run(&["--store", store, "run", "hostile.ts", "--heap", &format!("{limit}MiB")]);
         assert_eq!(output.code, Some(1), "{name}: {output:?}");
         assert!(output.err.contains(reached), "{name}: {}", output.err);
         let (peak, most) = (peak_memory().saturating_sub(unoptimized), 3 * limit * (1 << 20) + 50_000_000);

@@ -7,7 +7,6 @@ use runstate_core::decision::{
 };
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
-use runstate_core::limits::check_heap_bytes;
 use runstate_core::operation::Operation;
 use runstate_core::schema::{Key, Wire};
 use runstate_value::time::Millis;
@@ -18,8 +17,12 @@ use serde::{Deserialize, Serialize};
 use super::super::listing::ProgramSummary;
 use super::super::loaded_machine::{self, LoadedMachine};
 use super::super::program::{self, by_name, version_key};
+use super::super::recorded_answers::RecordedAnswers;
 use super::super::{slice, waiting};
-use super::{DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus, Status, Waiting};
+use super::{
+    DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionLimits, ExecutionState, ExecutionStatus, Status,
+    Waiting,
+};
 use crate::codes;
 use crate::settings::{LogLevel, Settings};
 
@@ -44,6 +47,18 @@ pub struct Start {
     // Omitted if it is `None`, so that the fingerprint of such a start is the same as before this field existed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heap_bytes: Option<u64>,
+    /// Most instructions from one answer to the next, at most 10^12, and a thousand times as many in total; by default
+    /// that of the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<u64>,
+    /// Most bytes that it prints from one answer to the next, at most 10^12, and a thousand times as many in total; by
+    /// default 64 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+    /// An execution of the same program whose answers it gets: a call that asks the same as a recorded one (by its key,
+    /// else by kind, prompt and arguments, in the same order) is answered at once, at no cost; others are asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers_from: Option<String>,
     /// The execution that starts this one.
     #[operation(skip)]
     pub parent: Option<String>,
@@ -52,7 +67,17 @@ pub struct Start {
 impl Start {
     /// Starts the newest version of `program`, under a new id, without input.
     pub fn new(program: &str) -> Self {
-        Self { id: None, program: program.to_owned(), input: None, log_level: None, heap_bytes: None, parent: None }
+        Self {
+            id: None,
+            program: program.to_owned(),
+            input: None,
+            log_level: None,
+            heap_bytes: None,
+            instructions: None,
+            output_bytes: None,
+            answers_from: None,
+            parent: None,
+        }
     }
 
     /// Sets the id.
@@ -65,6 +90,11 @@ impl Start {
     pub fn input(mut self, input: Json) -> Self {
         self.input = Some(input);
         self
+    }
+
+    fn limits(&self) -> ExecutionLimits {
+        let Self { heap_bytes, instructions, output_bytes, .. } = *self;
+        ExecutionLimits { heap_bytes, instructions, output_bytes }
     }
 }
 
@@ -143,15 +173,39 @@ pub struct Cancel {
     pub id: String,
 }
 
-/// Resumes a failed execution at the failing instruction and runs it to its next stop.
+/// Resumes a failed execution at the failing instruction and runs it to its next stop. One that reached a limit needs a
+/// higher one, which stays with it.
 ///
-/// Errors: `not_found`, `illegal_transition` (it has not failed).
-#[derive(Clone, Debug, Serialize, Operation)]
+/// Errors: `not_found`, `illegal_transition` (it has not failed), `invalid`.
+#[derive(Clone, Debug, Default, Serialize, Operation)]
 #[operation(name = "cvm.retry", cli = "retry")]
 pub struct Retry {
     /// The execution.
     #[operation(subject)]
     pub id: String,
+    /// The limit of its heap in bytes from now on, 1 MiB to 4 GiB; by default it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heap_bytes: Option<u64>,
+    /// Most instructions from one answer to the next from now on, at most 10^12, and a thousand times as many in total;
+    /// by default it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<u64>,
+    /// Most bytes that it prints from one answer to the next from now on, at most 10^12, and a thousand times as many in
+    /// total; by default it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+}
+
+impl Retry {
+    /// Retries this execution under its limits.
+    pub fn new(id: &str) -> Self {
+        Self { id: id.to_owned(), ..Self::default() }
+    }
+
+    fn limits(&self) -> ExecutionLimits {
+        let Self { heap_bytes, instructions, output_bytes, .. } = *self;
+        ExecutionLimits { heap_bytes, instructions, output_bytes }
+    }
 }
 
 /// Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed,
@@ -186,7 +240,7 @@ impl Command for Start {
         let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
         check_plain(self.input.as_ref().unwrap_or(&Json::Null)).map_err(|e| invalid("input", e.to_string()))?;
         self.id.as_deref().map_or(Ok(()), id::check).map_err(|e| invalid("id", e.to_string()))?;
-        self.heap_bytes.map_or(Ok(()), check_heap_bytes).map_err(|reason| invalid("heapBytes", reason))
+        self.limits().check()
     }
 
     fn subject(&self) -> Option<Key> {
@@ -197,6 +251,9 @@ impl Command for Start {
         let mut reads = ReadSet::empty().query("program", by_name(&self.program));
         if let Some(id) = &self.id {
             reads = reads.with_key(Key::new(&EXECUTIONS, id));
+        }
+        if let Some(from) = &self.answers_from {
+            reads = reads.with_key(Key::new(&EXECUTIONS, from)).with(RecordedAnswers::of(from).reads());
         }
         for program in view.entities::<ProgramSummary>("program").unwrap_or_default() {
             reads = reads.with_key(version_key(&program.id, program.program_version));
@@ -226,17 +283,26 @@ impl Command for Start {
             );
             return Err(Rejection::domain(codes::NEEDS_RECOMPILE, message));
         }
+        if let Some(from) = &self.answers_from {
+            let other = ExecutionHead::load(view, from)?.entity;
+            if other.program_id != program.id {
+                let reason =
+                    format!("is `{from}`, an execution of program `{}`, not of `{}`", other.program_name, program.name);
+                return Err(Rejection::Invalid { field: "answersFrom".to_owned(), reason });
+            }
+        }
         let decoded_key = version_key(&program.id, program.program_version);
         let decoded = program::DecodedProgram::load(view, &decoded_key)?;
         let input = self.input.clone().unwrap_or(Json::Null);
-        let mut loaded = LoadedMachine::start(&decoded, &input, self.heap_bytes, ctx)?;
+        let mut loaded = LoadedMachine::start(&decoded, &input, &self.limits(), ctx)?;
         let state = ExecutionState::Running { lease_until: ctx.now + Settings::of(ctx).run_lease, open: None };
         let warnings = program.metadata.warnings.clone();
         let mut execution = ExecutionHead {
             input: self.input.clone(),
             parent_id: self.parent.clone(),
             log_level: self.log_level,
-            heap_bytes: self.heap_bytes,
+            limits: self.limits(),
+            answers_from: self.answers_from.as_deref().map(RecordedAnswers::of),
             ..ExecutionHead::new(&id, program, state, ctx.now)
         };
         let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx, Decision::new(()))?;
@@ -377,6 +443,10 @@ impl Command for Cancel {
 impl Command for Retry {
     type Output = ExecutionStatus;
 
+    fn check(&self) -> Result<(), Rejection> {
+        self.limits().check()
+    }
+
     fn subject(&self) -> Option<Key> {
         Some(Key::new(&EXECUTIONS, &self.id))
     }
@@ -387,6 +457,7 @@ impl Command for Retry {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let mut head = ExecutionHead::load(view, &self.id)?;
+        head.entity.limits = self.limits().or(head.entity.limits);
         head.entity.apply(ExecutionEvent::Retry(ctx.now + Settings::of(ctx).run_lease))?;
         let loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
         let mut writes = Decision::new(());

@@ -10,6 +10,7 @@ mod lifecycle;
 use std::borrow::Cow;
 
 use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
+use runstate_core::limits::{HEAP_BYTES, PER_TURN, check_range};
 use runstate_core::schema::{Collection, Entity, Fields, State, Wire};
 use runstate_value::Json;
 use runstate_value::time::Timestamp;
@@ -17,6 +18,7 @@ use runstate_value::time::Timestamp;
 use super::listing::ExecutionSummary;
 use super::loaded_machine::{Frames, LoadedMachine, PageTable};
 use super::program::Program;
+use super::recorded_answers::RecordedAnswers;
 use super::waiting::Waiting;
 use crate::LogLevel;
 pub use runstate_core::decision::program::{ExecutionStatus, Status};
@@ -95,8 +97,50 @@ pub struct ExecutionHead {
     pub(super) heap: PageTable,
     /// Overrides the engine's log level.
     pub log_level: Option<LogLevel>,
-    /// Heap limit in bytes; `None`: that of the engine's settings.
+    /// Its own limits.
+    #[entity(flatten)]
+    pub limits: ExecutionLimits,
+    /// The execution whose recorded answers it gets.
+    #[entity(declared())]
+    pub answers_from: Option<RecordedAnswers>,
+}
+
+/// The limits of one execution; `None`: that of the engine's settings.
+#[derive(Fields, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[entity(rename_all = "camelCase")]
+pub struct ExecutionLimits {
+    /// Heap limit in bytes.
     pub heap_bytes: Option<u64>,
+    /// Most instructions of a turn: from one answer to the next.
+    #[entity(rename = "maxInstructions")]
+    pub instructions: Option<u64>,
+    /// Most bytes printed in a turn.
+    #[entity(rename = "maxOutputBytes")]
+    pub output_bytes: Option<u64>,
+}
+
+impl ExecutionLimits {
+    pub(super) fn check(&self) -> Result<(), Rejection> {
+        let limits = [
+            ("heapBytes", self.heap_bytes, HEAP_BYTES),
+            ("instructions", self.instructions, PER_TURN),
+            ("outputBytes", self.output_bytes, PER_TURN),
+        ];
+        for (field, limit, range) in limits {
+            let checked = limit.map_or(Ok(()), |limit| check_range(limit, range));
+            checked.map_err(|reason| Rejection::Invalid { field: field.to_owned(), reason })?;
+        }
+        Ok(())
+    }
+
+    /// These limits, and `others` where there is none.
+    pub(super) fn or(self, others: Self) -> Self {
+        Self {
+            heap_bytes: self.heap_bytes.or(others.heap_bytes),
+            instructions: self.instructions.or(others.instructions),
+            output_bytes: self.output_bytes.or(others.output_bytes),
+        }
+    }
 }
 
 /// Counters of an execution.
@@ -232,7 +276,8 @@ impl ExecutionHead {
             random: Json::Null,
             heap: PageTable::default(),
             log_level: None,
-            heap_bytes: None,
+            limits: ExecutionLimits::default(),
+            answers_from: None,
         }
     }
 

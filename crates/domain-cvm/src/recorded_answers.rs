@@ -1,0 +1,109 @@
+//! The answers that another execution has recorded, for an execution that was started with them. A call that asks the
+//! same gets the recorded answer when it is made, as it gets an early one: in the same commit, at no cost, and once.
+//!
+//! A call with a key asks the same as the other's call with that key and occurrence. One without a key is compared with
+//! the other's calls in the order in which they were made: kind, prompt and arguments must be equal. Calls that the new
+//! program lacks are passed over, and calls that it adds are asked, as are those that have failed or timed out.
+
+use runstate_core::decision::{LoadedDocument, ReadSet, Rejection, View};
+use runstate_core::schema::Direction::Ascending;
+use runstate_core::schema::{Entity, Fields, Filter, Key, Query};
+use runstate_value::Json;
+
+use super::answer::{EarlyAnswer, keyed_id};
+use super::call::{CC_HISTORY, Call, CallOutcome, Response, TIMER};
+use super::execution::ExecutionHead;
+
+/// Whose answers an execution gets.
+#[derive(Fields, Clone, Debug, Default, PartialEq)]
+#[entity(rename_all = "camelCase")]
+pub struct RecordedAnswers {
+    /// The other execution.
+    pub execution: String,
+    /// The number of its newest call without a key that was passed.
+    pub step: u64,
+}
+
+/// The name of the query for the next calls of the other execution.
+const RECORDED: &str = "recorded calls";
+
+/// How many of them are read at once.
+const WINDOW: u32 = 64;
+
+/// Among how many of them a call is looked for: the program may lack some of them.
+const LOOKAHEAD: usize = 16;
+
+impl RecordedAnswers {
+    /// All answers of an execution.
+    pub fn of(execution: &str) -> Self {
+        Self { execution: execution.to_owned(), step: 0 }
+    }
+
+    /// The read set for running an execution with these answers.
+    pub fn reads(&self) -> ReadSet {
+        let later = Filter::Gt("step".to_owned(), self.step.into());
+        let calls = Query::of(&CC_HISTORY).eq("executionId", self.execution.as_str()).filter(later);
+        ReadSet::empty().query(RECORDED, calls.sort("step", Ascending).limit(WINDOW))
+    }
+
+    /// The row of the other's call with the key of `call`.
+    pub fn keyed(&self, call: &Call) -> Option<Key> {
+        let (key, occurrence) = (call.key.as_ref()?, call.occurrence?);
+        Some(Key::new(&CC_HISTORY, &keyed_id(&self.execution, key, occurrence)))
+    }
+
+    /// Whether this slice has passed so many of the rows that it must end, and the next one read further ones.
+    pub fn are_used_up(&self, view: &View) -> bool {
+        let read = view.rows(RECORDED).unwrap_or_default().len();
+        let left = self.left(view).count();
+        view.next_cursor(RECORDED).is_some() && left < LOOKAHEAD && left < read
+    }
+
+    /// The rows that were not passed.
+    fn left<'a>(&self, view: &'a View) -> impl Iterator<Item = &'a LoadedDocument> {
+        let passed = self.step;
+        let step = |row: &LoadedDocument| row.document.get("step").and_then(Json::as_u64);
+        let rows = view.rows(RECORDED).unwrap_or_default().iter().map(|(_, row)| row);
+        rows.skip_while(move |row| step(row).is_none_or(|step| step <= passed))
+    }
+
+    /// The response to the same call; `None`: the call must be asked.
+    pub fn take(&mut self, view: &View, call: &Call) -> Result<Option<Response>, Rejection> {
+        if let Some(key) = self.keyed(call) {
+            let early = EarlyAnswer::find(view, &key.id)?.map(|early| early.entity.response);
+            let made = || Ok::<_, Rejection>(Call::find(view, &key.id)?.map(|row| row.entity));
+            return match early {
+                Some(response) => Ok(Some(response)),
+                None => Ok(made()?.filter(|other| other.kind == call.kind).and_then(recorded_response)),
+            };
+        }
+        // A row that cannot be read is asked again.
+        let others = self.left(view).take(LOOKAHEAD).filter_map(|row| Call::from_document(&row.document).ok());
+        let same = others.into_iter().find(|other| other.key.is_none() && asks_the_same(other, call));
+        Ok(same.and_then(|other| {
+            self.step = other.step;
+            recorded_response(other)
+        }))
+    }
+}
+
+/// The answer of a call, or the end of a timer.
+fn recorded_response(call: Call) -> Option<Response> {
+    let has_ended = call.outcome == Some(CallOutcome::Defaulted) && call.kind == TIMER;
+    call.response.filter(|_| has_ended || call.outcome == Some(CallOutcome::Answered))
+}
+
+fn asks_the_same(other: &Call, call: &Call) -> bool {
+    let (before, now) = (&other.request, &call.request);
+    if other.kind != call.kind || before.prompt != now.prompt || before.args != now.args {
+        return false;
+    }
+    // A timer is named by its duration, or by its end.
+    let duration = |one: &Call| one.request.deadline.map(|at| at.since(one.request.timestamp));
+    call.kind != TIMER || before.deadline == now.deadline || duration(other) == duration(call)
+}
+
+/// The read set for the answers that an execution gets from another one.
+pub(super) fn reads(execution: &ExecutionHead) -> ReadSet {
+    execution.answers_from.as_ref().map_or_else(ReadSet::empty, RecordedAnswers::reads)
+}
