@@ -46,7 +46,7 @@ export class ExecutionError extends Error {
 }
 
 /**
- * An error that a worker's handler throws to choose the program's error or to prevent retries. After any other error
+ * An error that a worker's handler throws to choose the program's error, to delay retries or to prevent them. After any other error
  * the call is retried; when the attempts are used up, the program gets the message of the last error.
  *
  * @example
@@ -60,11 +60,17 @@ export class CallFailure extends Error {
   readonly final: boolean;
   /** What the attempt has cost, a decimal number in the unit of the call's cost. Default: nothing. */
   readonly cost: string | undefined;
+  /** The shortest wait until the next attempt, in milliseconds; more than a day counts as a day. Default: the retry policy alone decides. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(message: string, { name, final = false, cost }: { name?: string; final?: boolean; cost?: string | number } = {}) {
+  constructor(
+    message: string,
+    { name, final = false, cost, retryAfterMs }: { name?: string; final?: boolean; cost?: string | number; retryAfterMs?: number } = {},
+  ) {
     super(message);
     this.as = name;
     this.final = final;
+    this.retryAfterMs = retryAfterMs;
     // Without an exponent.
     this.cost = typeof cost === "number" ? cost.toFixed(12).replace(/\.?0+$/, "") : cost;
   }

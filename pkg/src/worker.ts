@@ -173,5 +173,5 @@ function createHandle(engine: Engine, serving: RawWorkerHandle, signal: AbortSig
 function encodeFailure(thrown: unknown): string {
   const message = toWellFormed(thrown instanceof Error ? thrown.message : String(thrown));
   if (!(thrown instanceof CallFailure)) return JSON.stringify({ message });
-  return JSON.stringify({ message, name: thrown.as && toWellFormed(thrown.as), final: thrown.final, cost: thrown.cost });
+  return JSON.stringify({ message, name: thrown.as && toWellFormed(thrown.as), final: thrown.final, cost: thrown.cost, retryAfterMs: thrown.retryAfterMs });
 }

@@ -42,6 +42,24 @@ test("a failed handler is retried unless the failure is final", async (t) => {
   assert.deepEqual(events.filter((event) => event === "failed").length, 3);
 });
 
+test("a handler may ask for a longer wait, of at most a day", async (t) => {
+  const day = 86_400_000;
+  for (const [retryAfterMs, shortest] of [[60_000.5, 60_001], [1e30, day], [-5, 0], [Number.NaN, 0], [undefined, 0]]) {
+    const { rs } = await startProgram(t, `function main() { return CC("a?") }`);
+    let resolve;
+    const failed = new Promise((done) => (resolve = done));
+    const cc = () => {
+      throw new CallFailure("too many requests", { retryAfterMs });
+    };
+    const before = Date.now();
+    const onEvent = ({ event, retryAt }) => event === "failed" && resolve(retryAt);
+    const stop = rs.cvm.worker({ cc }, { backoff: { attempts: 2, initialMs: 1, longestMs: 2 }, onEvent });
+    const waited = (await failed) - before;
+    await stop();
+    assert.ok(waited >= shortest && waited < shortest + 50_000, `${waited} ms for ${retryAfterMs}`);
+  }
+});
+
 test("what a handler throws is logged, unless it is chosen or the log is off", async (t) => {
   const warn = t.mock.method(console, "warn", () => {});
   const source = `function main() { try { return call("tool", {}) } catch (error) { return error.message } }`;

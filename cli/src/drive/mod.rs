@@ -277,6 +277,7 @@ fn failure_of(work: &Work, refusal: FileCallError) -> Fail {
         retry: None,
         by: None,
         cost: None,
+        retry_after: None,
     }
 }
 

@@ -3,10 +3,10 @@
 use std::any::Any;
 
 use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, Ports, ReadSet, Rejection, View};
-use runstate_core::lease::{check_name, claimed, shorten_message};
+use runstate_core::lease::{check_name, check_retry_after, claimed, next_attempt_after, shorten_message};
 use runstate_core::operation::{Backoff, Operation};
 use runstate_core::schema::{Key, Wire};
-use runstate_value::time::Timestamp;
+use runstate_value::time::{Millis, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::call::{CC_HISTORY, Call, CallError, CallOutcome};
@@ -22,7 +22,7 @@ const MESSAGE_BYTES: usize = 4 * 1024;
 /// after the last attempt, the program gets the error and runs to its next stop.
 ///
 /// Errors: `stale_claim` (another worker has claimed the call since, or it has ended: if the call has a cost, that of
-/// the attempt is recorded), `deadline_passed` (as well), `invalid` (the cost).
+/// the attempt is recorded), `deadline_passed` (as well), `invalid` (the cost, the wait).
 #[derive(Clone, Debug, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.fail")]
 pub struct Fail {
@@ -44,6 +44,10 @@ pub struct Fail {
     /// What the attempt has cost, a decimal number in the unit of the call's cost; by default nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
+    /// The shortest wait until the next attempt, in milliseconds, at most a day; by default the retry policy decides alone.
+    #[operation(name = "retryAfterMs")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Millis>,
 }
 
 /// The state of a failed call.
@@ -61,6 +65,7 @@ impl Command for Fail {
     fn check(&self) -> Result<(), Rejection> {
         check_name("name", self.name.as_deref())?;
         check_name("by", self.by.as_deref())?;
+        check_retry_after(self.retry_after)?;
         call_cost::check_amount(self.cost.as_deref())
     }
 
@@ -96,6 +101,7 @@ impl Command for Fail {
                 claim.owner = None;
                 claim.until = ctx.now;
             }
+            let at = next_attempt_after(at, ctx.now, self.retry_after);
             call.available_at = Some(at);
             let failed = FailedCall { retry_at: Some(at), execution: None };
             return Ok(settled.map(|()| failed).change(row.update(ctx.now)?));

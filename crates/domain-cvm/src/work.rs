@@ -75,11 +75,11 @@ impl WorkItem for Work {
         failure: &Failure,
         backoff: Option<Backoff>,
     ) -> impl Command<Output: Into<Option<Timestamp>>> {
-        let (ClaimedCall { call, execution, token, .. }, Failure { message, name, cost, .. }) =
+        let (ClaimedCall { call, execution, token, .. }, Failure { message, name, cost, retry_after, .. }) =
             (self.claimed.clone(), failure.clone());
         // A failure is recorded, even with a cost that is no number, or of a call without one.
         let is_known = |cost: &String| self.call.cost.is_some() && check_amount(Some(cost)).is_ok();
         let cost = cost.filter(is_known);
-        Fail { execution, call, token, message, name, retry: backoff, by: Some(owner.to_owned()), cost }
+        Fail { execution, call, token, message, name, retry: backoff, by: Some(owner.to_owned()), cost, retry_after }
     }
 }

@@ -9,7 +9,7 @@ use runstate_core::decision::EngineSettings;
 use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::{Domain, Mismatch, ParameterReader, Parameters};
-use runstate_engine::work::Backoff;
+use runstate_engine::work::{Backoff, Failure};
 use runstate_engine::{Engine, Error};
 use runstate_transfer::{ExportSummary, ImportReport};
 use runstate_value::time::Millis;
@@ -120,6 +120,17 @@ pub struct HandlerFailure {
     pub is_final: bool,
     /// What the attempt has cost.
     pub cost: Option<String>,
+    /// The shortest wait until the next attempt, in milliseconds. Any number: a handler may have computed it.
+    #[operation(name = "retryAfterMs")]
+    pub retry_after: Option<f64>,
+}
+
+impl From<HandlerFailure> for Failure {
+    fn from(HandlerFailure { message, name, is_final, cost, retry_after }: HandlerFailure) -> Self {
+        // The conversion saturates.
+        let retry_after = retry_after.map(|wait| Millis(wait.ceil() as i64));
+        Self { message, name, retry: !is_final, cost, retry_after }
+    }
 }
 
 /// Selects documents for an export.

@@ -11,13 +11,13 @@ mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue, LOCATION};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 pub use runstate_core::operation::WebhookSecret;
@@ -99,7 +99,7 @@ impl WebhookClient {
     /// Sends one message. Returns the status of the response, which is a success.
     ///
     /// Errors: not retried are a URL or an address that is refused, and the status 410 (its name is [`GONE`]). All
-    /// others are: another status, a redirect, no response in time. The text contains no part of the URL but its host,
+    /// others are: another status, a redirect, no response in time; not before the time in the header `Retry-After`. The text contains no part of the URL but its host,
     /// since the path often is a secret.
     pub async fn deliver(&self, message: WebhookMessage<'_>) -> Result<u16, Failure> {
         let url = self.target(message.url)?;
@@ -112,7 +112,9 @@ impl WebhookClient {
         if response.status().is_success() {
             return Ok(response.status().as_u16());
         }
-        Err(refusal(&host, &response))
+        let failure = refusal(&host, &response);
+        let wait = retry_after(response.headers(), message.sent_at);
+        Err(Failure { retry_after: wait, ..failure })
     }
 
     /// The URL, if messages may be sent to it.
@@ -251,6 +253,22 @@ fn unsent(host: &str, error: reqwest::Error) -> Failure {
     }
     let message = format!("{host} was not reached: {cause}");
     if cause.is::<NotPublic>() { Failure::permanent(message) } else { Failure::new(message) }
+}
+
+/// The wait that a response asks for: seconds, or the time until a date (RFC 9110, 10.2.3). Other values are ignored. Of
+/// several the longest counts.
+fn retry_after(headers: &HeaderMap, sent_at: Timestamp) -> Option<Millis> {
+    let waits = headers.get_all(RETRY_AFTER).iter().filter_map(|value| {
+        let text = value.to_str().ok()?.trim();
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Only a number that is too large is not parsed.
+            return Some(Millis(text.parse::<i64>().unwrap_or(i64::MAX).saturating_mul(1_000)));
+        }
+        let date = httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let at = Timestamp::from_millis(i64::try_from(date.as_millis()).unwrap_or(i64::MAX));
+        Some(at.since(sent_at).max(Millis(0)))
+    });
+    waits.max()
 }
 
 /// The failure that a response without success means.

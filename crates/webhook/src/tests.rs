@@ -188,12 +188,42 @@ async fn responses_without_success_are_failures() {
         let client = if response.is_some() { client.clone() } else { receiver.client(Millis(200)) };
         let failure = deliver(&client, &format!("http://{}/secret", receiver.address)).await.unwrap_err();
         let name = (!retry).then(|| GONE.to_owned());
-        assert_eq!(failure, Failure { message: format!("{} {why}", receiver.address), name, retry, cost: None });
+        assert_eq!(
+            failure,
+            Failure { message: format!("{} {why}", receiver.address), name, retry, cost: None, retry_after: None }
+        );
     }
     let address = receiver.address;
     assert_eq!(receiver.received.await.unwrap().0.len(), 5);
     let gone = deliver(&client, &format!("http://{address}/secret")).await.unwrap_err();
     assert!(gone.retry && gone.message.contains("was not reached") && !gone.message.contains("secret"), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_receiver_says_when_it_may_be_asked_again() {
+    // The message is sent at 15:02:10 GMT.
+    const CASES: [(&str, Option<i64>); 14] = [
+        ("429 Too Many Requests\r\nretry-after: 120", Some(120_000)),
+        ("503 Service Unavailable\r\nRetry-After:   7  ", Some(7_000)),
+        ("500 Internal Server Error\r\nretry-after: Thu, 25 Feb 2021 15:03:10 GMT", Some(60_000)),
+        ("307 Temporary Redirect\r\nretry-after: 0", Some(0)),
+        ("429 Too Many Requests\r\nretry-after: Thu, 25 Feb 2021 15:02:09 GMT", Some(0)),
+        ("429 Too Many Requests\r\nretry-after: 10\r\nretry-after: 20", Some(20_000)),
+        ("429 Too Many Requests\r\nretry-after: soon\r\nretry-after: 20", Some(20_000)),
+        ("429 Too Many Requests\r\nretry-after: 99999999999999999999", Some(i64::MAX)),
+        ("429 Too Many Requests\r\nretry-after: 9223372036854775807", Some(i64::MAX)),
+        ("429 Too Many Requests\r\nretry-after: -5", None),
+        ("429 Too Many Requests\r\nretry-after: 1e30", None),
+        ("429 Too Many Requests\r\nretry-after: 1.5", None),
+        ("429 Too Many Requests\r\nretry-after: ", None),
+        ("429 Too Many Requests", None),
+    ];
+    let receiver = HttpReceiver::start(CASES.map(|(response, _)| Some(response)).to_vec()).await;
+    let client = receiver.client(Millis::minutes(1));
+    for (response, wait) in CASES {
+        let failure = deliver(&client, &format!("http://{}/", receiver.address)).await.unwrap_err();
+        assert_eq!((failure.retry, failure.retry_after), (true, wait.map(Millis)), "{response}");
+    }
 }
 
 #[tokio::test]

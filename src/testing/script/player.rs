@@ -241,7 +241,17 @@ impl<'a> Player<'a> {
                 to_result(
                     self.cvm
                         .with_id(id)
-                        .fail(&Fail { execution, call, token, message, name: None, retry, by: None, cost: None })
+                        .fail(&Fail {
+                            execution,
+                            call,
+                            token,
+                            message,
+                            name: None,
+                            retry,
+                            by: None,
+                            cost: None,
+                            retry_after: None,
+                        })
                         .await,
                 )
             }

@@ -45,10 +45,11 @@ fn a_step_is_claimed_by_one_worker_until_its_lease_ends() {
 #[test]
 fn a_failed_step_is_tried_again_after_a_wait_that_grows() {
     let scene = scene(json!({"retry": {"max_attempts": 3, "backoff_ms": 1000, "factor": 3, "jitter": 0}}));
-    for wait in [1_000, 3_000] {
+    // The second one asks for less than its configuration says.
+    for (wait, asked) in [(60_000, 60_000), (3_000, 2_999)] {
         let work = scene.claim("a");
-        let failed = scene
-            .ok("step.fail", claim_of(&work, json!({"message": "try later", "name": "Busy", "output": {"part": 1}})));
+        let failure = json!({"message": "try later", "name": "Busy", "output": {"part": 1}, "retryAfterMs": asked});
+        let failed = scene.ok("step.fail", claim_of(&work, failure));
         let now = scene.host.clock.now().as_millis();
         assert_eq!(failed["retryAt"], now + wait);
         assert_eq!(scene.ok("step.nextAvailable", json!({"names": ["a"]})), now + wait);
@@ -57,6 +58,9 @@ fn a_failed_step_is_tried_again_after_a_wait_that_grows() {
     }
     let last = scene.claim("a");
     assert_eq!(last["error"], json!({"message": "try later", "name": "Busy"}));
+    for (wait, code) in [(json!(-1), "usage"), (json!(1e30), "usage"), (json!(Millis::days(1).0 + 1), "invalid")] {
+        assert_eq!(scene.code("step.fail", claim_of(&last, json!({"message": "no", "retryAfterMs": wait}))), code);
+    }
     let failed = scene.ok("step.fail", claim_of(&last, json!({"message": "no more"})));
     assert_eq!(failed, json!({"retryAt": null, "execution": {"id": "e", "status": "failed"}}));
     assert_eq!(scene.step(1)["output"], json!({"part": 1}), "the output of a failed step is kept");

@@ -17,7 +17,8 @@ use runstate::store::layer::Method;
 use runstate::store::{BatchLimits, Freshness, Memory, Store};
 use runstate::testing::{DomainScene, block_on};
 use runstate::testing::{Fault, FaultStore, LimitedStore};
-use runstate::time::Millis;
+use runstate::time::{Millis, Timestamp};
+use runstate::work::{Backoff, Failure};
 use serde_json::{Value as Json, json};
 
 use super::scene::{AppScene, claim_of};
@@ -52,9 +53,23 @@ fn complete(scene: &DomainScene, work: &DeliveryWork) -> Result<(), &'static str
 
 fn fail(scene: &DomainScene, work: &DeliveryWork, permanent: bool) -> Option<i64> {
     let (id, token) = (work.id().to_owned(), work.delivery.token);
-    let fail =
-        FailDelivery { id, token, message: "example.com answered 500".to_owned(), permanent, ended_subscription: None };
+    let fail = FailDelivery {
+        id,
+        token,
+        message: "example.com answered 500".to_owned(),
+        permanent,
+        ended_subscription: None,
+        retry_after: None,
+    };
     block_on(scene.engine.execute(&fail)).unwrap().map(|at| at.as_millis())
+}
+
+/// Fails the delivery whose receiver asks for this wait. Returns the wait until the next attempt.
+fn fail_with_wait(scene: &DomainScene, work: &DeliveryWork, wait: Millis) -> Result<Option<i64>, &'static str> {
+    let failure = Failure::new("example.com answered 429").with_retry_after(wait);
+    let failed = block_on(scene.engine.execute(&work.fail("w", &failure, Some(Backoff::default()))));
+    let at: Option<Timestamp> = failed.map_err(|error| error.code.as_str())?.into();
+    Ok(at.map(|at| at.since(scene.host.clock.now()).0))
 }
 
 /// A scene whose app 1 has one step, with a subscription to failures.
@@ -331,6 +346,27 @@ fn a_failing_delivery_is_tried_for_three_days_and_then_dead() {
 }
 
 #[test]
+fn a_receiver_may_ask_for_a_longer_wait_of_at_most_a_day() {
+    let scene = with_delivery();
+    let (day, mut attempts) = (Millis::days(1), 0);
+    // The first wait is 5 seconds, and the second 5 minutes; both are longer at random by up to a tenth.
+    for (wait, expected) in [(Millis(0), 5_000..=5_500), (Millis(1), 300_000..=330_000), (day, day.0..=day.0)] {
+        let work = claim(&scene).unwrap();
+        for refused in [Millis(-1), Millis(day.0 + 1), Millis(i64::MAX)] {
+            assert_eq!(fail_with_wait(&scene, &work, refused), Err("invalid"));
+        }
+        let waited = fail_with_wait(&scene, &work, wait).unwrap().unwrap();
+        assert!(expected.contains(&waited), "{waited} for {wait:?}");
+        scene.host.clock.advance(Millis(waited - 1));
+        assert!(claim(&scene).is_none());
+        scene.host.clock.advance(Millis(1));
+        attempts += 1;
+        assert_eq!(work.delivery.attempts, attempts);
+    }
+    scene.check();
+}
+
+#[test]
 fn ended_deliveries_expire() {
     let scene = with_delivery();
     let delivered = claim(&scene).unwrap();
@@ -390,6 +426,7 @@ fn a_receiver_that_is_gone_pauses_its_subscription() {
         message: "410".to_owned(),
         permanent: true,
         ended_subscription: Some("s".to_owned()),
+        retry_after: None,
     };
     block_on(scene.engine.execute(&gone)).unwrap();
     let shown = scene.ok("subscription.show", json!({"id": "s"}));

@@ -262,6 +262,7 @@ fn calls_are_distinguished_by_their_outcome() {
             retry: None,
             by: None,
             cost: None,
+            retry_after: None,
         };
         block_on(cvm.fail(&fail)).unwrap();
         for _ in 0..3 {

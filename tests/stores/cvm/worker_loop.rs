@@ -308,6 +308,33 @@ fn handler_that_takes_too_long_is_cancelled_and_its_call_is_retried() {
     assert!((Millis::minutes(2)..Millis::seconds(125)).contains(&elapsed), "{elapsed:?}");
 }
 
+#[test]
+fn handler_may_ask_for_a_longer_wait_of_at_most_a_day() {
+    let (second, run_for) = (Millis::seconds(1), Millis(400));
+    for (asked, shortest, longest) in [
+        (Millis::minutes(7), Millis::minutes(7), Millis::minutes(7)),
+        (Millis(1), Millis(500), second),
+        (Millis(i64::MAX), Millis::days(1), Millis::days(1)),
+        (Millis(i64::MIN), Millis(500), second),
+    ] {
+        let scene = WorkerScene::with_program(r#"console.log(CC("one?"))"#);
+        scene.start("a", Json::Null);
+        let next = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&next);
+        let backoff = Backoff { attempts: 3, initial: second, longest: second };
+        let handler = move |_| async move { Err::<Json, _>(Failure::new("too many requests").with_retry_after(asked)) };
+        let worker = scene.worker("w").backoff(backoff).handle("cc", 1, handler).on_event(move |event| {
+            if let WorkerEvent::Failed { retry_at, .. } = event {
+                *seen.lock().unwrap() = *retry_at;
+            }
+        });
+        let began = scene.host.now();
+        scene.run(&worker, run_for).unwrap();
+        let waited = next.lock().unwrap().unwrap().since(began);
+        assert!((shortest..=Millis(longest.0 + run_for.0)).contains(&waited), "{waited:?} for {asked:?}");
+    }
+}
+
 /// Sets its flag when it is dropped.
 struct SetOnDrop(Arc<AtomicBool>);
 

@@ -29,6 +29,7 @@ fn fail(work: &Work, retry: Option<Backoff>) -> Fail {
         retry,
         by: Some("worker".into()),
         cost: None,
+        retry_after: None,
     }
 }
 

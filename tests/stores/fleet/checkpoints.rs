@@ -73,7 +73,14 @@ fn a_lost_claim_is_refused_and_five_attempts_end_a_verification() {
         assert_eq!(work["attempts"], attempt);
         let mut failed = claim_of(&work);
         failed["message"] = "unreachable".into();
-        assert_eq!(scene.ok("verification.fail", failed)["retryAt"].is_null(), attempt == 5);
+        failed["retryAfterMs"] = (Millis::days(1).0 + 1).into();
+        assert_eq!(scene.code("verification.fail", failed.clone()), "invalid");
+        // A minute is the least.
+        let wait = if attempt == 2 { 120_000 } else { 60_000 };
+        failed["retryAfterMs"] = (wait - i64::from(wait == 60_000)).into();
+        let retry_at = (attempt < 5).then(|| scene.host.clock.now().as_millis() + wait);
+        assert_eq!(scene.ok("verification.fail", failed)["retryAt"], json!(retry_at));
+        scene.host.clock.advance(Millis(wait - 60_000));
     }
     let checkpoint = scene.ok("checkpoint.show", json!({"id": first}));
     assert_eq!((&checkpoint["verificationStatus"], &checkpoint["failure"]), (&json!("failed"), &json!("unreachable")));

@@ -31,6 +31,9 @@ pub const SHORTEST_LEASE: Millis = Millis::seconds(1);
 /// The longest lease.
 pub const LONGEST_LEASE: Millis = Millis::days(30);
 
+/// The longest wait that a failure may ask for. A receiver that names a later time is asked again after it.
+pub const LONGEST_RETRY_AFTER: Millis = Millis::days(1);
+
 /// Largest number of kinds in one claim.
 pub const KINDS_PER_CLAIM: usize = 16;
 
@@ -78,6 +81,22 @@ pub fn check_lease(lease: Millis) -> Result<(), Rejection> {
     }
     let reason = format!("{} ms is not valid; use 1 second to 30 days", lease.0);
     Err(Rejection::Invalid { field: "leaseMs".to_owned(), reason })
+}
+
+/// Rejects a wait of a failure that is negative or longer than a day.
+pub fn check_retry_after(wait: Option<Millis>) -> Result<(), Rejection> {
+    match wait {
+        Some(wait) if !(Millis(0)..=LONGEST_RETRY_AFTER).contains(&wait) => {
+            let reason = format!("{} ms is not valid; use 0 to 1 day", wait.0);
+            Err(Rejection::Invalid { field: "retryAfterMs".to_owned(), reason })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The time of the next attempt: that of the policy, but not before the end of the wait that the failure asks for.
+pub fn next_attempt_after(policy: Timestamp, now: Timestamp, wait: Option<Millis>) -> Timestamp {
+    wait.map_or(policy, |wait| policy.max(now + wait))
 }
 
 /// Rejects an empty or a long name of a worker, an answerer or an error.

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_value::time::{Millis, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -82,17 +82,21 @@ pub struct Failure {
     /// without a cost ignore it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
+    /// The shortest wait until the next attempt, in milliseconds, as a receiver may ask for; a worker takes more than
+    /// a day as a day. `None`: the retry policy alone decides.
+    #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Millis>,
 }
 
 impl Failure {
     /// A failure that is retried.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), name: None, retry: true, cost: None }
+        Self { message: message.into(), name: None, retry: true, cost: None, retry_after: None }
     }
 
     /// A failure that is not retried.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), name: None, retry: false, cost: None }
+        Self { message: message.into(), name: None, retry: false, cost: None, retry_after: None }
     }
 
     /// Sets the name that the error has in the program.
@@ -104,6 +108,12 @@ impl Failure {
     /// Sets what the attempt has cost, as decimal text in the unit of the call's cost.
     pub fn with_cost(mut self, amount: impl Into<String>) -> Self {
         self.cost = Some(amount.into());
+        self
+    }
+
+    /// Sets the shortest wait until the next attempt.
+    pub fn with_retry_after(mut self, wait: Millis) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 }

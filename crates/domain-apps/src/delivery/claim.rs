@@ -1,9 +1,9 @@
 //! The commands of workers that end deliveries.
 
 use runstate_core::decision::{Command, Ctx, Decision, OperationName, ReadSet, Rejection, View};
-use runstate_core::lease::claimed;
+use runstate_core::lease::{check_retry_after, claimed};
 use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_value::time::{Millis, Timestamp};
 use serde::Serialize;
 
 use super::{DELIVERED_KEPT, Delivery, DeliveryState};
@@ -40,6 +40,8 @@ impl Command for CompleteDelivery {
 
 /// Records that an attempt has failed. The next one follows after a wait. After the last one the delivery is a dead
 /// letter.
+///
+/// Errors: `stale_claim`, `invalid` (the wait).
 #[derive(Clone, Debug, Serialize, OperationName)]
 #[operation(name = "apps.delivery.fail")]
 pub struct FailDelivery {
@@ -53,10 +55,17 @@ pub struct FailDelivery {
     pub permanent: bool,
     /// The subscription, if its receiver wants no further message. It is paused.
     pub ended_subscription: Option<String>,
+    /// The shortest wait until the next attempt, at most a day; `None`: the waits between attempts decide alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Millis>,
 }
 
 impl Command for FailDelivery {
     type Output = Option<Timestamp>;
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_retry_after(self.retry_after)
+    }
 
     fn reads(&self, _: &View) -> ReadSet {
         let reads = ReadSet::entity::<Delivery>(&self.id);
@@ -65,7 +74,7 @@ impl Command for FailDelivery {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Timestamp>>, Rejection> {
         let mut delivery = claimed::<Delivery>(view, &self.id, self.token)?;
-        let retry_at = delivery.entity.fail(ctx, &self.message, self.permanent);
+        let retry_at = delivery.entity.fail(ctx, &self.message, self.permanent, self.retry_after);
         let decision = Decision::new(retry_at).save(delivery, ctx.now)?;
         let Some(id) = &self.ended_subscription else { return Ok(decision) };
         let Some(mut subscription) = view.find_entity::<Subscription>(id)? else { return Ok(decision) };

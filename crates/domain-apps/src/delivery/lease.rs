@@ -98,7 +98,7 @@ impl Leased for Delivery {
     /// Without an active subscription it is a dead letter. A caller may send it again.
     fn skip(&mut self, ctx: &Ctx, rejection: &Rejection, _: bool) -> bool {
         if rejection.code() == ErrorCode::ILLEGAL_TRANSITION {
-            self.fail(ctx, &rejection.to_string(), true);
+            self.fail(ctx, &rejection.to_string(), true, None);
         } else {
             self.make_available(skipped_until(self.created_at, ctx.now));
         }
@@ -107,7 +107,7 @@ impl Leased for Delivery {
 
     /// The receiver may have got the message.
     fn expire(_: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
-        row.entity.fail(ctx, LEASE_EXPIRED, false);
+        row.entity.fail(ctx, LEASE_EXPIRED, false, None);
         Decision::new(()).save(row, ctx.now)
     }
 }

@@ -12,7 +12,7 @@ mod lease;
 mod work;
 
 use runstate_core::decision::Ctx;
-use runstate_core::lease::shorten_message;
+use runstate_core::lease::{next_attempt_after, shorten_message};
 use runstate_core::schema::{Entity, State, Wire};
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
@@ -138,7 +138,7 @@ impl Delivery {
     }
 
     /// Ends a failed attempt. Returns the time of the next one; `None`: it is a dead letter.
-    fn fail(&mut self, ctx: &Ctx, error: &str, permanent: bool) -> Option<Timestamp> {
+    fn fail(&mut self, ctx: &Ctx, error: &str, permanent: bool, retry_after: Option<Millis>) -> Option<Timestamp> {
         self.error = Some(shorten_message(error, ERROR_BYTES));
         let attempts = usize::try_from(self.attempts.saturating_sub(1)).unwrap_or(usize::MAX);
         let Some(wait) = WAITS.get(attempts).filter(|_| !permanent) else {
@@ -147,7 +147,7 @@ impl Delivery {
         };
         let [a, b, ..] = ctx.seed("jitter");
         let jitter = wait.0 / 10 * i64::from(u16::from_be_bytes([a, b])) / i64::from(u16::MAX);
-        let available_at = ctx.now + Millis(wait.0 + jitter);
+        let available_at = next_attempt_after(ctx.now + Millis(wait.0 + jitter), ctx.now, retry_after);
         self.state = DeliveryState::Pending { available_at };
         Some(available_at)
     }

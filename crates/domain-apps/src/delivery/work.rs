@@ -74,6 +74,13 @@ impl WorkItem for DeliveryWork {
     ) -> impl Command<Output: Into<Option<Timestamp>>> {
         let Delivery { id, token, subscription_id, .. } = self.delivery.clone();
         let ended_subscription = (failure.name.as_deref() == Some(GONE)).then_some(subscription_id);
-        FailDelivery { id, token, message: failure.message.clone(), permanent: backoff.is_none(), ended_subscription }
+        FailDelivery {
+            id,
+            token,
+            message: failure.message.clone(),
+            permanent: backoff.is_none(),
+            ended_subscription,
+            retry_after: failure.retry_after,
+        }
     }
 }

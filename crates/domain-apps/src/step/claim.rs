@@ -2,7 +2,8 @@
 
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::lease::{
-    Claim, ClaimSelection, ClaimTarget, LEASE, Leased, NextAvailable, claimed, shorten_message,
+    Claim, ClaimSelection, ClaimTarget, LEASE, Leased, NextAvailable, check_retry_after, claimed, next_attempt_after,
+    shorten_message,
 };
 use runstate_core::operation::Operation;
 use runstate_core::schema::{Entity, Key, Wire};
@@ -117,7 +118,7 @@ impl Command for CompleteStep {
 /// Reports that a worker failed to do a step. It is tried again later as its configuration says. After the last attempt
 /// it has failed, and its execution fails or continues with other steps.
 ///
-/// Errors: `stale_claim`.
+/// Errors: `stale_claim`, `invalid` (the wait).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "apps.step.fail")]
 pub struct FailStep {
@@ -135,6 +136,10 @@ pub struct FailStep {
     pub output: Option<Json>,
     /// Whether another attempt is useless.
     pub permanent: bool,
+    /// The shortest wait until the next attempt, in milliseconds, at most a day; by default the configuration decides alone.
+    #[operation(name = "retryAfterMs")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Millis>,
 }
 
 /// A step after a failed attempt.
@@ -154,6 +159,7 @@ pub(super) fn end_attempt(
     error: Json,
     output: Option<&Json>,
     permanent: bool,
+    retry_after: Option<Millis>,
 ) -> Result<Decision<FailedStep>, Rejection> {
     let (step_id, attempts) = (queued.entity.step_id, queued.entity.lease.attempts);
     let mut documents = ExecutionDocuments::load(view, ctx, &queued.entity.execution_id)?;
@@ -183,7 +189,7 @@ pub(super) fn end_attempt(
     step.retry_count += 1;
     let [a, b, c, d, ..] = ctx.seed("jitter");
     let random = f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX);
-    let retry_at = ctx.now + retry.wait(attempts, random);
+    let retry_at = next_attempt_after(ctx.now + retry.wait(attempts, random), ctx.now, retry_after);
     queued.entity.make_available(retry_at);
     let execution = documents.head.entity.summary();
     documents.decide_free_step(step_id, queued, FailedStep { retry_at: Some(retry_at), execution })
@@ -191,6 +197,10 @@ pub(super) fn end_attempt(
 
 impl Command for FailStep {
     type Output = FailedStep;
+
+    fn check(&self) -> Result<(), Rejection> {
+        check_retry_after(self.retry_after)
+    }
 
     fn subject(&self) -> Option<Key> {
         Some(execution_of(&self.id))
@@ -209,7 +219,7 @@ impl Command for FailStep {
         if let Some(name) = &self.name {
             error["name"] = shorten_message(name, MESSAGE_BYTES).into();
         }
-        end_attempt(view, ctx, queued, error, self.output.as_ref(), self.permanent)
+        end_attempt(view, ctx, queued, error, self.output.as_ref(), self.permanent, self.retry_after)
     }
 }
 

@@ -154,7 +154,7 @@ impl Leased for QueuedStep {
             true => json!({"message": "the step took longer than its timeout", "name": "Timeout"}),
             false => json!({"message": LEASE_EXPIRED, "name": "LeaseExpired"}),
         };
-        Ok(end_attempt(view, ctx, row, error, None, false)?.map(drop))
+        Ok(end_attempt(view, ctx, row, error, None, false, None)?.map(drop))
     }
 
     fn subject(id: &str) -> Option<Key> {

@@ -89,7 +89,8 @@ impl WorkItem for StepWork {
         failure: &Failure,
         backoff: Option<Backoff>,
     ) -> impl Command<Output: Into<Option<Timestamp>>> {
-        let (ClaimedStep { id, token, .. }, Failure { message, name, .. }) = (self.claimed.clone(), failure.clone());
-        FailStep { id, token, message, name, output: None, permanent: backoff.is_none() }
+        let (ClaimedStep { id, token, .. }, Failure { message, name, retry_after, .. }) =
+            (self.claimed.clone(), failure.clone());
+        FailStep { id, token, message, name, output: None, permanent: backoff.is_none(), retry_after }
     }
 }

@@ -2,7 +2,9 @@
 //! fails it.
 
 use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
-use runstate_core::lease::{Claim, ClaimTarget, LEASE, Leased, NextAvailable, claimed, shorten_message};
+use runstate_core::lease::{
+    Claim, ClaimTarget, LEASE, Leased, NextAvailable, check_retry_after, claimed, next_attempt_after, shorten_message,
+};
 use runstate_core::operation::Operation;
 use runstate_core::schema::{Entity, Key, Wire};
 use runstate_value::time::{Millis, Timestamp};
@@ -96,7 +98,7 @@ impl Command for CompleteVerification {
 /// Reports that a worker could not verify a checkpoint. It may be claimed again after a minute; after five attempts it
 /// counts as damaged.
 ///
-/// Errors: `stale_claim`.
+/// Errors: `stale_claim`, `invalid` (the wait).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "fleet.verification.fail")]
 pub struct FailVerification {
@@ -109,6 +111,10 @@ pub struct FailVerification {
     pub message: String,
     /// Whether another attempt is useless.
     pub permanent: bool,
+    /// The shortest wait until the next attempt, in milliseconds, at most a day; by default a minute.
+    #[operation(name = "retryAfterMs")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Millis>,
 }
 
 /// When a checkpoint is verified again.
@@ -131,10 +137,11 @@ pub(super) fn end_attempt(
     mut queued: LoadedEntity<QueuedVerification>,
     message: &str,
     permanent: bool,
+    retry_after: Option<Millis>,
 ) -> Result<Decision<FailedVerification>, Rejection> {
     let (row, message) = (&mut queued.entity, shorten_message(message, MESSAGE_BYTES));
     if !permanent && row.lease.attempts < MAX_ATTEMPTS {
-        let retry_at = ctx.now + Millis::minutes(1);
+        let retry_at = next_attempt_after(ctx.now + Millis::minutes(1), ctx.now, retry_after);
         row.make_available(retry_at);
         row.error = Some(message);
         return Decision::new(FailedVerification { retry_at: Some(retry_at) }).save(queued, ctx.now);
@@ -148,13 +155,17 @@ pub(super) fn end_attempt(
 impl Command for FailVerification {
     type Output = FailedVerification;
 
+    fn check(&self) -> Result<(), Rejection> {
+        check_retry_after(self.retry_after)
+    }
+
     fn reads(&self, _: &View) -> ReadSet {
         ReadSet::entity::<QueuedVerification>(&self.uuid)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedVerification>, Rejection> {
         let queued = claimed::<QueuedVerification>(view, &self.uuid, self.token)?;
-        end_attempt(view, ctx, queued, &self.message, self.permanent)
+        end_attempt(view, ctx, queued, &self.message, self.permanent, self.retry_after)
     }
 }
 

@@ -95,6 +95,6 @@ impl Leased for QueuedVerification {
     }
 
     fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
-        Ok(end_attempt(view, ctx, row, LEASE_EXPIRED, false)?.map(drop))
+        Ok(end_attempt(view, ctx, row, LEASE_EXPIRED, false, None)?.map(drop))
     }
 }

@@ -67,6 +67,7 @@ impl WorkItem for CheckpointWork {
             token: self.token,
             message: failure.message.clone(),
             permanent: backoff.is_none(),
+            retry_after: failure.retry_after,
         }
     }
 }

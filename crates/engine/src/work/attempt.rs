@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use futures_util::future::Either;
 use runstate_core::error_code::ErrorCode;
-use runstate_core::lease::Heartbeat;
+use runstate_core::lease::{Heartbeat, LONGEST_RETRY_AFTER};
 use runstate_core::marker::BoxFuture;
 use runstate_core::marker::yield_now;
 use runstate_core::operation::{Failure, WorkItem};
@@ -116,7 +116,8 @@ impl<W: WorkItem> Worker<W> {
         Ok(())
     }
 
-    async fn fail(&self, work: &W, failure: Failure, took: Millis) -> Result<(), Error> {
+    async fn fail(&self, work: &W, mut failure: Failure, took: Millis) -> Result<(), Error> {
+        failure.retry_after = failure.retry_after.map(|wait| wait.clamp(Millis(0), LONGEST_RETRY_AFTER));
         let backoff = failure.retry.then_some(self.backoff);
         let (id, fail) = (self.engine.new_command_id(), work.fail(&self.owner, &failure, backoff));
         for failures in 0.. {

@@ -165,8 +165,8 @@ fn read_answer(answer: &JsValue) -> Result<Json, Failure> {
 
 fn failure(thrown: &JsValue) -> Failure {
     let Some(text) = thrown.as_string() else { return Failure::new(format!("the handler failed: {thrown:?}")) };
-    match calls::options_from_text("the handler", &text) {
-        Ok(HandlerFailure { message, name, is_final, cost }) => Failure { message, name, retry: !is_final, cost },
+    match calls::options_from_text::<HandlerFailure>("the handler", &text) {
+        Ok(failure) => failure.into(),
         Err(_) => Failure::new(text),
     }
 }

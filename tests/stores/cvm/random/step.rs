@@ -227,6 +227,7 @@ impl RandomCommand {
                             retry,
                             by: None,
                             cost: None,
+                            retry_after: None,
                         })
                         .await,
                 )
