@@ -2,16 +2,24 @@
 
 use runstate_core::decision::{Change, Rejection};
 use runstate_core::operation::AuditedCommand;
-use runstate_core::schema::{Entity, Wire};
+use runstate_core::schema::{Entity, Key, Wire};
 use runstate_value::time::Timestamp;
 
 use super::settings::AppsSettings;
+use super::step::{QueuedStep, Step};
 
 /// A command that took effect.
 #[derive(Entity, Wire, Clone, Debug, PartialEq)]
-#[entity(collection = "apps.audit_log", version = 1, insert_only, noun = "audit", filters(actor, command, target))]
+#[entity(
+    collection = "apps.audit_log",
+    version = 1,
+    insert_only,
+    noun = "audit",
+    filters(actor, command, target, step)
+)]
 #[index(at desc)]
 #[index(target, at)]
+#[index(step, at, when = "exists(step)")]
 #[index(actor, at)]
 #[ttl(at, days = 365)]
 pub struct AuditRow {
@@ -27,10 +35,17 @@ pub struct AuditRow {
     pub command: String,
     /// The document that it was for: its collection and its id.
     pub target: String,
+    /// The id of the step that it was about, if it was one.
+    pub step: Option<String>,
     /// How it ended: `ok`.
     pub outcome: String,
     /// The id of the command.
     pub cmd: String,
+}
+
+/// Whether an item of work is a step, or its row in the queue, which has the id of the step.
+fn is_step(item: &&Key) -> bool {
+    [Step::COLLECTION.name, QueuedStep::COLLECTION.name].contains(&&*item.collection)
 }
 
 /// The row of a command.
@@ -42,6 +57,7 @@ pub(super) fn row(command: AuditedCommand<'_>) -> Result<Change, Rejection> {
         actor: AppsSettings::of(command.ctx).actor,
         command: command.name.to_owned(),
         target: command.target.to_string(),
+        step: command.item.filter(is_step).map(|item| item.id.to_string()),
         outcome: "ok".to_owned(),
         cmd,
     })

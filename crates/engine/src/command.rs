@@ -127,7 +127,8 @@ impl Engine {
             && !decision.changes.is_empty()
             && !decision.changes.iter().any(|change| self.is_detached(&change.key().collection))
         {
-            decision.changes.push(audit(AuditedCommand { name: command.name(), target: &target, ctx })?);
+            let item = decision.item.as_ref();
+            decision.changes.push(audit(AuditedCommand { name: command.name(), target: &target, item, ctx })?);
         }
         Ok(decision)
     }

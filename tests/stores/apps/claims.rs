@@ -158,6 +158,49 @@ fn each_command_has_a_row_in_the_audit_log() {
     assert_eq!((&complete["outcome"], &complete["cmd"]), (&json!("ok"), &complete["id"]));
 }
 
+#[test]
+fn the_audit_log_names_the_step_of_each_command_about_a_step() {
+    let steps = json!([
+        {"id": 1, "name": "a", "retry": {"max_attempts": 9, "backoff_ms": 0}},
+        {"id": 2, "name": "b", "depends_on": [1]},
+        {"id": 3, "name": "c", "depends_on": [1]},
+    ]);
+    let scene = AppScene::with_steps(steps);
+    scene.start(json!({}));
+    let of = |work: &Json| json!({"id": work["claimed"]["id"], "token": work["claimed"]["token"]});
+    let work = scene.claim("a");
+    scene.ok("step.heartbeat", of(&work));
+    scene.ok("step.release", of(&work));
+    scene.claim("a");
+    assert_eq!(scene.after(Millis::seconds(30)).resumed, 1, "its lease expires");
+    scene.host.clock.advance(Millis::days(1));
+    let work = scene.claim("a");
+    scene.ok("step.fail", claim_of(&work, json!({"message": "no", "permanent": true})));
+    scene.ok("step.retry", json!({"executionId": "e", "stepId": 1}));
+    // It opens two steps, and is about one.
+    scene.complete("a", json!({}));
+    scene.ok("step.skip", json!({"executionId": "e", "stepId": 3}));
+    scene.ok("execution.cancel", json!({"id": "e"}));
+    let commands = |filter: Json| -> Vec<String> {
+        let rows = scene.ok("audit.list", filter);
+        let command = |row: &Json| row["command"].as_str().unwrap().trim_start_matches("apps.").to_owned();
+        let mut commands: Vec<String> = rows["items"].as_array().unwrap().iter().map(command).collect();
+        commands.sort_unstable();
+        commands
+    };
+    let claims = ["step.claim"; 4];
+    let others = ["step.complete", "step.expire", "step.fail", "step.heartbeat", "step.release", "step.retry"];
+    assert_eq!(commands(json!({"step": "e:1"})), [&claims[..], &others].concat());
+    assert_eq!(commands(json!({"step": "e:3"})), ["step.skip"]);
+    let rows = scene.ok("audit.list", json!({}));
+    let has_none = |row: &&Json| row["step"].is_null();
+    let mut others: Vec<&str> =
+        rows["items"].as_array().unwrap().iter().filter(has_none).map(|row| row["command"].as_str().unwrap()).collect();
+    others.sort_unstable();
+    assert_eq!(others, ["apps.configuration.save", "apps.execution.cancel", "apps.execution.start"]);
+    scene.check();
+}
+
 /// An import writes a step before its execution, and due work may see the store in between.
 #[test]
 fn a_step_whose_execution_was_missing_at_the_end_of_its_claim_is_claimed_again() {

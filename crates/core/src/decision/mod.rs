@@ -77,6 +77,8 @@ pub struct Decision<O> {
     pub cached: Vec<(Key, CachedValue)>,
     /// Damaged documents that the decision has passed over, with the reasons. The engine reports each once.
     pub damaged: Vec<(Key, String)>,
+    /// The item of work that the command is about, for audit logs: its document, or its row in a queue.
+    pub item: Option<Key>,
 }
 
 /// One change to a document.
@@ -195,18 +197,25 @@ impl<O> Decision<O> {
             hints: Vec::new(),
             cached: Vec::new(),
             damaged: Vec::new(),
+            item: None,
         }
     }
 
     /// Replaces the output.
     pub fn map<P>(self, output: impl FnOnce(O) -> P) -> Decision<P> {
-        let Self { output: value, changes, checks, hints, cached, damaged } = self;
-        Decision { output: output(value), changes, checks, hints, cached, damaged }
+        let Self { output: value, changes, checks, hints, cached, damaged, item } = self;
+        Decision { output: output(value), changes, checks, hints, cached, damaged, item }
     }
 
     /// Adds a change.
     pub fn change(mut self, change: Change) -> Self {
         self.changes.push(change);
+        self
+    }
+
+    /// Names the item of work that the command is about.
+    pub fn with_item(mut self, item: Key) -> Self {
+        self.item = Some(item);
         self
     }
 

@@ -232,6 +232,7 @@ impl<L: Leased> Command for Claim<L> {
             let row = candidates.swap_remove(row);
             match L::claim(view, ctx, row.clone(), self) {
                 Ok(mut claimed) => {
+                    claimed.item = Some(row.key().clone());
                     claimed.include(passed_over)?;
                     return Ok(claimed);
                 }
@@ -322,7 +323,8 @@ impl<L: Leased> Command for Heartbeat<L> {
         if let Some(lease) = row.entity.lease() {
             row.entity.set_lease(Lease { available_at: until, ..lease });
         }
-        Ok(L::extend(view, ctx, row)?.map(|()| until))
+        let item = row.key().clone();
+        Ok(L::extend(view, ctx, row)?.map(|()| until).with_item(item))
     }
 }
 
@@ -363,7 +365,8 @@ impl<L: Leased> Command for Release<L> {
             let attempts = attempts.saturating_sub(1);
             row.entity.set_lease(Lease { owner: None, available_at: ctx.now, token, attempts });
         }
-        L::release(view, ctx, row)
+        let item = row.key().clone();
+        Ok(L::release(view, ctx, row)?.with_item(item))
     }
 }
 
@@ -408,14 +411,16 @@ impl<L: Leased> Command for Expire<L> {
         let mut row = row.ok_or_else(|| Rejection::Stale {
             what: format!("the claim of {} `{}` is not due; nothing was changed", L::NOUN, self.id),
         })?;
-        match L::expire(view, ctx, row.clone()) {
+        let item = row.key().clone();
+        let decision = match L::expire(view, ctx, row.clone()) {
             // Its document does not exist. The next claim passes over it.
             Err(Rejection::NotFound { .. }) => {
                 row.entity.make_available(ctx.now);
                 Decision::new(()).save(row, ctx.now)
             }
             decision => decision,
-        }
+        };
+        Ok(decision?.with_item(item))
     }
 }
 

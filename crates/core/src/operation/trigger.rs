@@ -52,6 +52,8 @@ pub struct AuditedCommand<'a> {
     pub name: &'static str,
     /// Its subject, or else the first document that it changes.
     pub target: &'a Key,
+    /// The item of work that it is about, if it is one: its document, or its row in a queue.
+    pub item: Option<&'a Key>,
     /// The context of its decision.
     pub ctx: &'a Ctx,
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW};
 use crate::search::SearchEntry;
+use crate::step::Step;
 
 /// How long the process of an abandoned upload may still write.
 const ABANDONED_UPLOAD_GRACE: Millis = Millis::minutes(60);
@@ -103,7 +104,8 @@ impl Command for RemoveArtifact {
         let artifact = view.entity::<Artifact>(&self.id)?;
         let blob = blob_of(&artifact.entity, view)?;
         let entry = Change::Delete { key: Key::new(&SearchEntry::COLLECTION, &self.id), revision: None };
-        let decision = Decision::new(()).change(artifact.delete()).change(entry);
+        let step = Step::key_of(&artifact.entity.execution_id, artifact.entity.step_id);
+        let decision = Decision::new(()).with_item(step).change(artifact.delete()).change(entry);
         let Some(mut blob) = blob else { return Ok(decision) };
         let others = view.entities::<Artifact>(ARTIFACTS)?.iter().any(|other| other.id != self.id);
         // The blob is written in both cases: of two commands that remove its last two artifacts, one is decided again.

@@ -15,6 +15,7 @@ use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW, Storage
 use crate::codes;
 use crate::execution::AppExecution;
 use crate::search::SearchEntry;
+use crate::step::Step;
 
 /// How long an upload may last without [`ContinueUpload`].
 const UPLOAD_LEASE: Millis = SHORTEST_REVIEW;
@@ -248,7 +249,9 @@ impl Command for PutArtifact {
             metadata: self.metadata.clone(),
             created_at: ctx.now,
         };
-        let mut decision = Decision::new(artifact.id.clone()).and_insert(&artifact)?.save(uploaded, ctx.now)?;
+        let step = Step::key_of(&self.execution_id, self.step_id);
+        let decision = Decision::new(artifact.id.clone()).with_item(step);
+        let mut decision = decision.and_insert(&artifact)?.save(uploaded, ctx.now)?;
         if let Some(text) = &self.text {
             decision = decision.and_insert(&SearchEntry::of_artifact(&artifact, execution.entity.app_id, text))?;
         }

@@ -110,8 +110,9 @@ impl Command for CompleteStep {
         if let Some(metadata) = &self.metadata {
             documents.step(step_id)?.metadata.clone_from(metadata);
         }
+        let item = queued.key().clone();
         documents.complete(queued, self.output.clone())?;
-        documents.decide()
+        Ok(documents.decide()?.with_item(item))
     }
 }
 
@@ -219,7 +220,9 @@ impl Command for FailStep {
         if let Some(name) = &self.name {
             error["name"] = shorten_message(name, MESSAGE_BYTES).into();
         }
-        end_attempt(view, ctx, queued, error, self.output.as_ref(), self.permanent, self.retry_after)
+        let item = queued.key().clone();
+        let decision = end_attempt(view, ctx, queued, error, self.output.as_ref(), self.permanent, self.retry_after)?;
+        Ok(decision.with_item(item))
     }
 }
 

@@ -5,6 +5,7 @@ use runstate_core::operation::Operation;
 use runstate_core::schema::{Entity, Key};
 use serde::Serialize;
 
+use super::Step;
 use crate::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments};
 
 /// Skips a step that is pending or has failed. A failed execution continues. The steps that depend on it are skipped
@@ -35,7 +36,7 @@ impl Command for SkipStep {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let mut documents = ExecutionDocuments::load(view, ctx, &self.execution_id)?;
         documents.skip(self.step_id)?;
-        documents.decide()
+        Ok(documents.decide()?.with_item(Step::key_of(&self.execution_id, self.step_id)))
     }
 }
 
@@ -66,6 +67,6 @@ impl Command for RetryStep {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let mut documents = ExecutionDocuments::load(view, ctx, &self.execution_id)?;
         documents.retry(self.step_id)?;
-        documents.decide()
+        Ok(documents.decide()?.with_item(Step::key_of(&self.execution_id, self.step_id)))
     }
 }

@@ -13,7 +13,7 @@ mod queue;
 mod work;
 
 use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::schema::{Entity, State, Wire};
+use runstate_core::schema::{Entity, Key, State, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
 
@@ -161,5 +161,10 @@ impl Step {
     /// The id of a step.
     pub(super) fn id_of(execution_id: &str, step_id: i64) -> String {
         format!("{execution_id}:{step_id}")
+    }
+
+    /// The key of a step.
+    pub(super) fn key_of(execution_id: &str, step_id: i64) -> Key {
+        Key::new(&Self::COLLECTION, &Self::id_of(execution_id, step_id))
     }
 }
