@@ -32,7 +32,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Calls and workers", &["answer", "calls", "work", "tick", "mcp"]),
-    ("Apps", &["artifact"]),
+    ("Apps", &["artifact", "execution"]),
     (
         "Stores",
         &[

@@ -4,7 +4,9 @@ import { Artifacts } from "./artifacts.js";
 import type { Engine } from "./engine.js";
 import { AppsOperations } from "./generated.js";
 import { type StepHandler, type StepTask, type WorkerHandle, type WorkerItems, type WorkerOptions, startWorker } from "./worker.js";
-import type { StepWork, StepWorkerEvent } from "./wire.js";
+import { WAIT, type WaitOptions } from "./options.js";
+import { validateOptions } from "./validation.js";
+import type { AppExecution, StepWork, StepWorkerEvent } from "./wire.js";
 
 const STEPS: WorkerItems<StepWork> = {
   method: "apps.worker",
@@ -41,5 +43,27 @@ export class Apps extends AppsOperations {
     options: WorkerOptions<keyof H & string, StepWorkerEvent> = {},
   ): WorkerHandle {
     return startWorker(this.#engine, STEPS, handlers, options);
+  }
+
+  /**
+   * Waits until an execution has ended, and resolves to it, however it ended: `status` is `completed`, `failed` or
+   * `cancelled`. It runs no steps: workers do. Rejects with `not_found` if the execution does not exist, or is removed.
+   *
+   * @example
+   * const { status, error } = await rs.apps.wait(id, { signal: AbortSignal.timeout(60_000) });
+   */
+  async wait(id: string, options: WaitOptions = {}): Promise<AppExecution> {
+    const { signal } = validateOptions("apps.wait", options, WAIT);
+    const watch = this.#engine.appFollower.watch(id, signal);
+    try {
+      await watch.open();
+      for (;;) {
+        const execution = await this.#engine.invoke("apps.execution.show", { signal }, { id });
+        if (execution.status !== "running") return execution;
+        await watch.change();
+      }
+    } finally {
+      watch.close();
+    }
   }
 }

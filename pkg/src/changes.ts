@@ -1,6 +1,7 @@
 // Changes of programs, executions and their rows, from the changes of their collections.
 
 import { ChangeFeed } from "./feed.js";
+import type { ExecutionChange } from "./follower.js";
 import type { OperationCaller } from "./generated.js";
 import type { WaitOptions } from "./options.js";
 import type { StoreChange } from "./wire.js";
@@ -43,6 +44,14 @@ export function createFeed(
     return { events: events.map(describeChange), next };
   };
   return new ChangeFeed(readPage, from);
+}
+
+/** Creates a feed of the changes of executions of apps. */
+export function createAppFeed(engine: OperationCaller): ChangeFeed<ExecutionChange> {
+  return new ChangeFeed(async (from, waitMs) => {
+    const { events, next } = await engine.invoke("store.changes", {}, { from, collections: ["apps.executions"], waitMs });
+    return { events: events.map(({ id }) => ({ executionId: id })), next };
+  });
 }
 
 function describeChange({ collection, id, document, revision, command, position }: StoreChange): CvmChange {

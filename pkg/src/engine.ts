@@ -2,6 +2,7 @@
 // (runstate.ts, cvm.ts, run.ts) is built on it.
 
 import { untilAborted } from "./abort.js";
+import { createAppFeed, createFeed } from "./changes.js";
 import { ExecutionFollower } from "./follower.js";
 import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";
@@ -25,7 +26,9 @@ export class Engine implements OperationCaller {
   /** Called after every command, which may have changed the next due time. */
   onDueChange: () => void = () => {};
   /** The changes of executions, for all that wait for one. */
-  readonly follower = new ExecutionFollower(this);
+  readonly follower = new ExecutionFollower(() => createFeed(this, { kinds: ["execution", "call", "output"] }));
+  /** The changes of executions of apps, for all that wait for one. */
+  readonly appFollower = new ExecutionFollower(() => createAppFeed(this));
 
   constructor(
     private readonly instance: Instance,

@@ -1,25 +1,28 @@
-// Waits for changes of executions: `result()`, `questions()` and `lines()`. All waits of a store share one reader of
-// its change feed. With a reader for each wait, every commit would cost as many reads as executions are awaited.
+// Waits for changes of executions: `result()`, `questions()`, `lines()` and `apps.wait()`. All waits of a store share one
+// reader of its change feed, those for executions of apps another one. With a reader for each wait, every commit would cost as many reads as executions are awaited.
 
 import { untilAborted } from "./abort.js";
-import { type CvmChange, createFeed } from "./changes.js";
 import { type ChangeFeed, WAIT_MS } from "./feed.js";
-import type { OperationCaller } from "./generated.js";
+
+/** A change of an execution, or of a document that is part of one. */
+export interface ExecutionChange {
+  readonly executionId: string | undefined;
+}
 
 /** The end of a wait: a change, a second without one, or {@link Watch.close}. */
 export type WaitResult = "changed" | "unchanged" | "closed";
 
 /** Reads the changes of a store while there are waits, and hands each to the watches of its execution. */
 export class ExecutionFollower {
-  readonly #engine: OperationCaller;
+  readonly #openFeed: () => ChangeFeed<ExecutionChange>;
   /** The open watches by execution. */
   readonly #watches = new Map<string, Set<Watch>>();
   readonly #waiting = new Set<Watch>();
-  #feed: ChangeFeed<CvmChange> | undefined;
+  #feed: ChangeFeed<ExecutionChange> | undefined;
   #isReading = false;
 
-  constructor(engine: OperationCaller) {
-    this.#engine = engine;
+  constructor(openFeed: () => ChangeFeed<ExecutionChange>) {
+    this.#openFeed = openFeed;
   }
 
   /** Creates a watch of an execution. It is open after {@link Watch.open}. */
@@ -49,10 +52,6 @@ export class ExecutionFollower {
     watches?.delete(watch);
     if (watches?.size === 0) this.#watches.delete(watch.execution);
     this.#waiting.delete(watch);
-  }
-
-  #openFeed(): ChangeFeed<CvmChange> {
-    return createFeed(this.#engine, { kinds: ["execution", "call", "output"] });
   }
 
   /** Reads changes until `watch` no longer waits. */
@@ -86,14 +85,14 @@ export class ExecutionFollower {
   }
 
   /** Reads the next changes. Null: any execution may have changed, because changes were not read. */
-  async #readPage(): Promise<CvmChange[] | null> {
+  async #readPage(): Promise<ExecutionChange[] | null> {
     if (this.#feed !== undefined) return this.#feed.nextUnlessExpired();
     this.#feed = this.#openFeed();
     await this.#feed.ready();
     return null;
   }
 
-  *#watchesOf(changes: CvmChange[]): Generator<Set<Watch>> {
+  *#watchesOf(changes: ExecutionChange[]): Generator<Set<Watch>> {
     for (const execution of new Set(changes.map(({ executionId }) => executionId))) {
       const watches = execution === undefined ? undefined : this.#watches.get(execution);
       if (watches !== undefined) yield watches;

@@ -55,6 +55,21 @@ test("handlers run steps, which are retried and undone", async (t) => {
   assert.ok(events.includes("answered") && events.includes("failed"), String(events));
 });
 
+test("a wait for an execution ends with it", async (t) => {
+  const { rs, id } = await startExecution(t);
+  const other = await rs.apps.execution.start(1, { userId: "ada" });
+  const waits = [rs.apps.wait(id), rs.apps.wait(id), rs.apps.wait(other.id)];
+  await assert.rejects(rs.apps.wait(id, { signal: AbortSignal.timeout(20) }), { name: "TimeoutError" });
+  const handlers = { fetch: () => ({ text: "hello" }), publish: () => {}, announce: () => {} };
+  await rs.apps.execution.cancel(other.id);
+  const stop = rs.apps.worker(handlers);
+  assert.deepEqual((await Promise.all(waits)).map(({ status }) => status), ["completed", "completed", "cancelled"]);
+  await stop();
+  assert.equal((await rs.apps.wait(id)).id, id);
+  await assert.rejects(rs.apps.wait("missing"), { code: "not_found" });
+  await assert.rejects(rs.apps.wait(id, { timeout: 1 }), { code: "usage" });
+});
+
 test("a worker without valid handlers is refused", async (t) => {
   const rs = await openStore(t);
   assert.throws(() => rs.apps.worker({ fetch: 1 }), { code: "usage", message: /apps\.worker/ });

@@ -1,11 +1,13 @@
 //! The definition of the command line. The groups of commands in the help are in `help.rs`.
 
+mod app_executions;
 mod artifacts;
 mod options;
 mod queries;
 
 use std::path::PathBuf;
 
+pub use app_executions::ExecutionCommand;
 pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageArgs};
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
@@ -273,6 +275,12 @@ Examples:
     Artifact {
         #[command(subcommand)]
         command: ArtifactCommand,
+    },
+    /// Start, show, list, cancel and delete executions of apps, and wait for their end
+    #[command(after_help = "Examples:\n  runstate execution wait e1 --timeout 5m\n  runstate help execution start")]
+    Execution {
+        #[command(subcommand)]
+        command: ExecutionCommand,
     },
     /// Check that the store can be read and written
     ///

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use runstate::domain::cvm::{ListLogs, LogRow, Status};
-use runstate::schema::DamagedDocument;
+use runstate::domain::cvm::{EXECUTIONS, ListLogs, LogRow, Status};
+use runstate::schema::{DamagedDocument, Key};
 use runstate::time::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -50,7 +50,7 @@ pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, Cl
             session.out.remark(&format!("{id} is {}", status.as_str()));
             return Ok(CliExit::from_status(status));
         }
-        position = wait_for_change(session, position, &id).await?;
+        position = wait_for_change(session, position, &Key::new(&EXECUTIONS, &id)).await?;
     }
 }
 

@@ -3,6 +3,7 @@
 
 #[cfg(not(all(feature = "age", feature = "object-store", feature = "webhook")))]
 mod absent;
+mod app_executions;
 mod artifacts;
 #[cfg(feature = "object-store")]
 mod backup;
@@ -34,7 +35,7 @@ use runstate::id::CommandId;
 use runstate::open::MissingStore;
 use serde_json::Value as Json;
 
-use crate::args::{ArtifactCommand, Cli, CliCommand, LogLevelArg, ProgramCommand, RunArgs};
+use crate::args::{ArtifactCommand, Cli, CliCommand, ExecutionCommand, LogLevelArg, ProgramCommand, RunArgs};
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::mcp;
@@ -151,6 +152,10 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         CliCommand::Artifact { command: ArtifactCommand::Collect(storage) } => {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(artifacts::collect_artifacts(&session, &storage).await).await
+        }
+        CliCommand::Execution { command: ExecutionCommand::Wait { id, timeout } } => {
+            let session = open(MissingStore::Refuse, None).await?;
+            session.finish(app_executions::wait_for_execution(&session, &id, timeout).await).await
         }
         CliCommand::Health => {
             let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;

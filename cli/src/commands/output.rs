@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use runstate::domain::cvm::{EXECUTIONS, ExecutionProgress, Status};
+use runstate::schema::Key;
 use runstate::store::{Position, StoreError};
 use runstate::time::Millis;
 
@@ -56,7 +57,7 @@ pub async fn follow_output(session: &Session, id: &str) -> Result<CliExit, CliEr
             reason.iter().for_each(|reason| session.out.remark(reason));
             last_reason = reason;
         }
-        position = wait_for_change(session, position, id).await?;
+        position = wait_for_change(session, position, &Key::new(&EXECUTIONS, id)).await?;
     }
 }
 
@@ -78,22 +79,21 @@ pub async fn current_position(session: &Session) -> Result<Option<Position>, Cli
     }
 }
 
-/// Waits until the execution is written, or for a limited time. Returns the next position.
+/// Waits until the document of an execution is written, or for a limited time. Returns the next position.
 pub async fn wait_for_change(
     session: &Session,
     from: Option<Position>,
-    id: &str,
+    head: &Key,
 ) -> Result<Option<Position>, CliError> {
     let Some(mut from) = from else {
         tokio::time::sleep(POLL_INTERVAL).await;
         return Ok(None);
     };
     loop {
-        // Every turn writes the head document.
+        // Every turn, and every end of a step, writes the head document.
         match session.engine.store().changes(Some(from), CHANGE_LIMIT, CHANGE_TIMEOUT).await {
             Ok(changes) => {
-                let head = |key: &runstate::schema::Key| key.collection == EXECUTIONS.name && &*key.id == id;
-                if changes.events.is_empty() || changes.events.iter().any(|event| head(&event.key)) {
+                if changes.events.is_empty() || changes.events.iter().any(|event| event.key == *head) {
                     return Ok(Some(changes.next));
                 }
                 from = changes.next;

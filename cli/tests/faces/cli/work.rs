@@ -101,6 +101,36 @@ fn a_worker_serves_steps_of_apps() {
 }
 
 #[test]
+fn waiting_for_an_execution_of_an_app_ends_with_it() {
+    let scene = CliFixture::new();
+    let steps = r#"{"steps": [{"id": 1, "name": "fetch"}]}"#;
+    let save = ["configuration", "save", "1", "--app-name", "suite", "--version", "1", "--activate"];
+    scene.run(&[&save[..], &["--configuration", steps]].concat()).expect_exit(0);
+    for id in ["e1", "e2", "e3"] {
+        scene.run(&["execution", "start", "1", "--user-id", "ada", "--id", id]).expect_exit(0);
+    }
+    let waiting = scene.spawn_running(&["execution", "wait", "e1", "--timeout", "10m"], Stdio::null());
+    let late = ["execution", "wait", "e1", "--timeout", "100ms"];
+    assert_eq!(scene.run(&late).expect_exit(3).expect_stderr(&["e1 has not ended within 100ms"]).out, "");
+    let late = scene.run(&[&late[..], &["--json"]].concat()).expect_exit(3);
+    assert_eq!(late.json()["status"], "running");
+    let work = |exec: &str| {
+        scene.run(&["work", "--step", "fetch", "--oldest-first", "--drain", "--exec", exec]).expect_exit(0);
+    };
+    scene.run(&["execution", "cancel", "e3"]).expect_exit(0);
+    work("test $RUNSTATE_EXECUTION = e1 && echo done");
+    assert_eq!(waiting.wait().expect_exit(0).out, "e1 is completed\n");
+    // The second one has ended before the wait begins.
+    let failed = scene.run(&["execution", "wait", "e2"]).expect_exit(1);
+    assert!(failed.out.starts_with("e2 is failed: "), "{}", failed.out);
+    let cancelled = scene.run(&["execution", "wait", "e3", "--json"]).expect_exit(1).json();
+    assert_eq!((&cancelled["id"], &cancelled["status"]), (&"e3".into(), &"cancelled".into()));
+    scene.run(&["execution", "wait", "missing", "--timeout", "1m"]).expect_exit(5).expect_stderr(&["`missing`"]);
+    scene.run(&["execution", "wait", "e1", "--timeout", "soon"]).expect_exit(2);
+    scene.run(&["execution", "wait"]).expect_exit(2);
+}
+
+#[test]
 fn json_output_has_one_line_per_call() {
     let scene = started(ONE, &["a"]);
     let line = scene.work("echo hi", &["--json"]).expect_exit(0).json();
