@@ -9,7 +9,7 @@ use runstate::blob::{self, Artifacts};
 use runstate::client::Cvm;
 use runstate::decision::EngineSettings;
 use runstate::domain::apps::AppsSettings;
-use runstate::engine::{DueFailure, Engine, Error, RunLimit, SystemHost};
+use runstate::engine::{DueFailure, Engine, Error, LedgerSettings, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::open::{self, Environment, MissingStore, OpenedStore, StoreOrigin, store_url};
 use runstate::operation::Registry;
@@ -32,6 +32,9 @@ const SHORTEST_ID_BEGIN: usize = 4;
 
 /// The largest number of ids that are compared with a beginning.
 const ID_CANDIDATES: u32 = 20;
+
+/// The environment variable for the number of days that the results of commands are kept.
+const LEDGER_ENV: &str = "RUNSTATE_LEDGER_DAYS";
 
 /// The environment variable for the name in audit logs.
 const ACTOR_ENV: &str = "RUNSTATE_ACTOR";
@@ -65,7 +68,7 @@ impl Session {
         settings: impl Into<EngineSettings>,
         out: Printer,
     ) -> Result<Self, CliError> {
-        let settings = with_actor(settings.into());
+        let settings = with_ledger(with_actor(settings.into()))?;
         let url = resolve_store_url(global)?;
         // The remark about the default store is printed only when this process creates it.
         let created = (missing == MissingStore::Create && !store_exists(&url)).then(|| store_origin(global)).flatten();
@@ -251,13 +254,25 @@ fn with_actor(settings: EngineSettings) -> EngineSettings {
     }
 }
 
+/// Adds how long the results of commands are kept, if the settings do not say it, from the environment.
+fn with_ledger(settings: EngineSettings) -> Result<EngineSettings, CliError> {
+    let LedgerSettings { kept } = settings.get();
+    let kept = if kept.is_none() { days(LEDGER_ENV)? } else { kept };
+    Ok(settings.with(LedgerSettings { kept }))
+}
+
 /// Returns how long finished executions are kept, from the environment.
 pub fn retention() -> Result<Option<Millis>, CliError> {
-    let Some(days) = env::var_os(RETENTION_ENV).filter(|days| !days.is_empty()) else { return Ok(None) };
+    days(RETENTION_ENV)
+}
+
+/// Returns the days that a variable of the environment says.
+fn days(variable: &str) -> Result<Option<Millis>, CliError> {
+    let Some(days) = env::var_os(variable).filter(|days| !days.is_empty()) else { return Ok(None) };
     let number = days.to_str().and_then(|days| days.trim().parse::<u32>().ok());
     let invalid = || {
         let days = days.to_string_lossy();
-        error::usage(format!("{RETENTION_ENV} is `{days}`; it must be a whole number of days"))
+        error::usage(format!("{variable} is `{days}`; it must be a whole number of days"))
     };
     number.map(|days| Some(Millis::days(days.into()))).ok_or_else(invalid)
 }

@@ -13,9 +13,9 @@ use runstate::domain;
 use runstate::domain::apps::StepWork;
 use runstate::domain::cvm::Work;
 use runstate::engine::Progress;
-use runstate::engine::{self, ENGINE_OPERATIONS};
+use runstate::engine::{self, ENGINE_OPERATIONS, SETTINGS};
 use runstate::error_code::ErrorCode;
-use runstate::operation::{OperationKind, Registry, Signature};
+use runstate::operation::{OperationKind, Registry, SettingsDeclaration, Signature};
 use runstate::schema::{Collection, Field, Kind, Presence};
 use runstate::store::COMMANDS;
 use runstate::work::WorkerEvent;
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 json!({"code": code.code.as_str(), "description": code.description.trim(), "category": category})
             })
             .collect::<Vec<_>>(),
-        "settings": registry.domains().iter().filter_map(|domain| Some(domain.settings?.schema())).collect::<Vec<_>>(),
+        "settings": registry.domains().iter().filter_map(|domain| domain.settings).chain([&SETTINGS]).map(SettingsDeclaration::schema).collect::<Vec<_>>(),
         "documents": collections.map(document).collect::<Vec<_>>(),
         "types": [
             result_type::<runstate::blob::CollectReport>(),

@@ -6,6 +6,7 @@ mod options;
 mod queries;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use app_executions::ExecutionCommand;
 pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageArgs};
@@ -16,8 +17,19 @@ pub use options::{
     ListArgs, MirrorArgs, RestoreArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
 };
 pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};
+use runstate::decision::DomainSettings as _;
+use runstate::engine::LedgerSettings;
 
 use super::help::{IMPORT_HELP, PREPARE_HELP, STORE_HELP};
+use super::time_format::{duration_millis, parse_duration};
+
+/// Parses a time for which a ledger may keep rows.
+fn parse_ledger(text: &str) -> Result<Duration, String> {
+    let kept = parse_duration(text)?;
+    let settings = LedgerSettings { kept: Some(duration_millis(kept)) };
+    settings.check().map_err(|invalid| invalid.to_string())?;
+    Ok(kept)
+}
 
 /// Runs programs that wait for answers, and never loses an execution.
 #[derive(Debug, Parser)]
@@ -300,7 +312,12 @@ Exit codes: 0 ok, 4 the store cannot be read, or is read-only.")]
     /// `load`, `run` and `import` do this too. `prepare` is for a server on which the user of these commands may not
     /// create collections and indexes, and another user may.
     #[command(after_help = PREPARE_HELP)]
-    Prepare,
+    Prepare {
+        /// How long the results of commands are kept, for all processes: 1 to 365 days. A command id is valid for that
+        /// time [default: RUNSTATE_LEDGER_DAYS, else as the store has it, 7 days in a new one]
+        #[arg(long, value_name = "SPAN", value_parser = parse_ledger)]
+        ledger: Option<Duration>,
+    },
     /// Print a script that creates the roles of a store on MongoDB or PostgreSQL: reader, worker, operator and owner
     ///
     /// For MongoDB it is a script for `mongosh`, which creates the roles in the database `admin`, or updates them. For

@@ -15,6 +15,7 @@ use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::operations;
 use crate::session::Session;
+use crate::time_format::duration_text;
 
 /// The column in which values begin.
 const LABEL_WIDTH: usize = 14;
@@ -157,14 +158,17 @@ pub async fn check_health(session: &Session) -> Result<CliExit, CliError> {
 }
 
 /// Reports that the store is ready, or fails if it is read-only.
-pub fn report_prepared(session: &Session) -> Result<CliExit, CliError> {
+pub async fn report_prepared(session: &Session) -> Result<CliExit, CliError> {
     if let Some(reason) = session.engine.store().read_only_reason() {
         return Err(runstate::engine::Error::from(reason).into());
     }
+    let ledger = session.engine.ledger_time().await?;
     if session.out.is_json() {
-        session.out.value(&json!({"url": session.url(), "storeId": session.store_id, "ready": true}))?;
+        let ready = json!({"url": session.url(), "storeId": session.store_id, "ready": true, "ledgerMs": ledger});
+        session.out.value(&ready)?;
     } else {
         session.out.line(&format!("{} is ready", session.url()))?;
+        session.out.remark(&format!("the results of commands are kept for {}", duration_text(ledger)));
     }
     Ok(CliExit::Done)
 }

@@ -28,9 +28,10 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use clap_complete::{Shell, generate};
+use runstate::decision::EngineSettings;
 use runstate::domain::cvm::Load;
 use runstate::domain::cvm::Settings;
-use runstate::engine::Error;
+use runstate::engine::{Error, LedgerSettings};
 use runstate::id::CommandId;
 use runstate::open::MissingStore;
 use serde_json::Value as Json;
@@ -42,6 +43,7 @@ use crate::mcp;
 use crate::printer::Printer;
 use crate::program_name::binary_name;
 use crate::session::{Session, retention};
+use crate::time_format::duration_millis;
 use crate::{error, help, input};
 #[cfg(not(feature = "object-store"))]
 use absent::backup;
@@ -165,9 +167,11 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let session = Session::open(&global, MissingStore::Refuse, settings(None)?, out).await?;
             session.finish(info::show_info(&session).await).await
         }
-        CliCommand::Prepare => {
-            let session = Session::open(&global, MissingStore::Create, settings(None)?, out).await?;
-            session.finish(info::report_prepared(&session)).await
+        CliCommand::Prepare { ledger } => {
+            let ledger = LedgerSettings { kept: ledger.map(duration_millis) };
+            let settings = EngineSettings::from(settings(None)?).with(ledger);
+            let session = Session::open(&global, MissingStore::Create, settings, out).await?;
+            session.finish(info::report_prepared(&session).await).await
         }
         CliCommand::Roles => roles::print_roles(&global, out).await,
         CliCommand::Export(export) => {

@@ -41,8 +41,12 @@ pub const GROUP_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 /// Largest result in the command ledger, in bytes. Ids and a status fit many times over.
 pub const LEDGER_RESULT_BYTES: usize = 4 * 1024;
 
-/// Days for which the ledger keeps a command. A command that is sent again later than that counts as a new one.
+/// Days for which the ledger keeps a command, unless the owner of the store chooses another time. A command that is
+/// sent again later than that is refused if its id has its time.
 pub const LEDGER_DAYS: i64 = 7;
+
+/// The longest time for which the ledger keeps a command, in days. A row takes some hundred bytes.
+pub const LONGEST_LEDGER_DAYS: i64 = 365;
 
 /// Largest number of collections that are declared at run time in one store. Every process holds all of them, and every
 /// store has objects of its own for each.

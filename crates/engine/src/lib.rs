@@ -14,6 +14,7 @@ mod documents;
 mod due;
 mod encryption;
 mod host;
+mod ledger;
 pub mod log;
 mod progress;
 mod staging;
@@ -34,8 +35,8 @@ use runstate_core::decision::{
     View,
 };
 use runstate_core::error_code::ErrorCode;
-use runstate_core::id::{CommandId, time_of};
-use runstate_core::limits::{DECIDE_ATTEMPTS, LEDGER_DAYS};
+use runstate_core::id::CommandId;
+use runstate_core::limits::DECIDE_ATTEMPTS;
 use runstate_core::marker::MaybeSync;
 use runstate_core::operation::{Domain, Registry};
 use runstate_core::schema::{Catalog, Key};
@@ -59,6 +60,7 @@ pub use encryption::encrypts;
 #[doc(hidden)]
 pub use encryption::has_sealed;
 pub use host::*;
+pub use ledger::{LedgerSettings, SETTINGS};
 pub use progress::{Phase, Progress};
 pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
 pub use store_operations::MIRROR;
@@ -224,6 +226,7 @@ impl Engine {
         let engine = Self { shared: Arc::new(shared) };
         engine.prepare_collections().await?;
         engine.check_keys().await?;
+        engine.set_ledger_time().await?;
         log::store_opened(engine.store());
         Ok(engine)
     }
@@ -300,8 +303,8 @@ impl Engine {
     /// If a later part fails, for example because the store became unavailable, the parts before it stay committed. A
     /// repeat under the same id continues with that part. Without one, the rest is due work.
     ///
-    /// An id that is a UUIDv7 has the time of the command. If that is longer ago than the ledger keeps results, and the
-    /// ledger does not have it, the command is refused as `stale`.
+    /// An id that is a UUIDv7 has the time of the command. If that is longer ago than the ledger keeps results
+    /// ([`LedgerSettings`]), and the ledger does not have it, the command is refused as `stale`.
     pub async fn execute_as<C: Command>(
         &self,
         command: &C,
@@ -355,21 +358,6 @@ impl Engine {
             }
         }
         Ok(Execution { command: id, replayed, result })
-    }
-
-    /// Refuses a command that may have been applied so long ago that the ledger has no row of it any more.
-    async fn refuse_expired(&self, id: &CommandId) -> Result<(), Error> {
-        // A row may be swept while the command waits, or by a host whose clock is ahead.
-        let kept = Millis(Millis::days(LEDGER_DAYS).0 - Millis::minutes(60).0);
-        let is_old = |made: Timestamp| self.now().since(made) > kept;
-        if !time_of(id.as_str()).is_some_and(is_old) || self.store().outcome(id).await? != Outcome::Absent {
-            return Ok(());
-        }
-        let message = format!(
-            "command `{id}` was made {LEDGER_DAYS} days ago, as long as results are kept, so it may have been applied before; nothing was \
-             changed. Read what it changes; if it was not applied, send it under a new id"
-        );
-        Err(Error::new(ErrorCode::STALE, message))
     }
 
     /// Executes a command, and sends its hints.

@@ -206,11 +206,15 @@ impl Engine {
     pub async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, Error> {
         let mut swept = 0;
         let known = self.catalog();
-        for (collection, _) in self.expiring_collections() {
-            let removed = match self.shared.store.sweep(collection.name, now, limit).await {
-                Err(error) if self.has_met_newer_collections(&error, &known).await => {
-                    self.shared.store.sweep(collection.name, now, limit).await
-                }
+        let kept = self.ledger_term().await?.swept_after(now);
+        let sweep = |collection: &'static Collection| match collection.name == COMMANDS.name {
+            true => self.store().sweep_ledger(now, kept, limit),
+            false => self.store().sweep(collection.name, now, limit),
+        };
+        let expiring = self.expiring_collections().into_iter().map(|(collection, _)| collection);
+        for collection in expiring.chain([&COMMANDS as &'static Collection]) {
+            let removed = match sweep(collection).await {
+                Err(error) if self.has_met_newer_collections(&error, &known).await => sweep(collection).await,
                 removed => removed,
             };
             swept += removed? as u64;
@@ -222,7 +226,10 @@ impl Engine {
     /// page at a time. It passes over rows that cannot be read, as a sweep does.
     pub async fn measure_expired(&self, now: Timestamp) -> Result<Vec<ExpiredRows>, Error> {
         let mut expired = Vec::new();
-        for (collection, ttl) in self.expiring_collections() {
+        let kept = self.ledger_term().await?.swept_after(now);
+        let ledger = COMMANDS.ttl.as_ref().map(|ttl| Ttl { field: ttl.field, after: kept, partial: None });
+        let ledger = ledger.as_ref().map(|ttl| (&COMMANDS as &'static Collection, ttl));
+        for (collection, ttl) in self.expiring_collections().into_iter().chain(ledger) {
             let latest = (now - ttl.after).as_millis();
             let query = Query::of(collection).filter(Filter::Lte(ttl.field.to_owned(), latest.into()));
             let query = query.sort(ttl.field, Direction::Ascending).limit(MEASURED_ROWS).with_unreadable();
@@ -255,10 +262,10 @@ impl Engine {
         self.count_where(rule.collection.name, rule.query(Some(until)).filter).await
     }
 
-    /// Collections whose rows expire. No catalog contains the command ledger, because every store has it.
+    /// Collections whose rows expire, besides the command ledger: its settings say when.
     fn expiring_collections(&self) -> Vec<(&'static Collection, &'static Ttl)> {
         let catalog = self.catalog();
-        let collections = catalog.iter().chain([&COMMANDS as &'static Collection]);
+        let collections = catalog.iter().filter(|collection| collection.name != COMMANDS.name);
         collections.filter_map(|collection| Some((collection, collection.ttl.as_ref()?))).collect()
     }
 

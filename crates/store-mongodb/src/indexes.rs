@@ -1,8 +1,10 @@
 //! Declared indexes as the server knows them, under its own default names.
 
 use mongodb::bson::{Bson, Document as Spec, doc};
+use runstate_core::limits::LONGEST_LEDGER_DAYS;
 use runstate_core::schema::{Collection, Direction, Index, IndexKind, Kind, Literal, Predicate, Ttl};
 use runstate_store::StoreError;
+use runstate_value::time::Millis;
 
 use super::codec::{CollectionCodec, encode_value};
 use super::condition::possible_list_paths;
@@ -160,7 +162,9 @@ fn add_ttl_index(codec: &CollectionCodec, ttl: &Ttl, wanted: &mut Vec<IndexSpec>
     let partial = ttl.partial.as_ref().map(|predicate| partial_filter(codec, predicate));
     let mut options = Spec::new();
     if partial != Some(None) {
-        options.insert("expireAfterSeconds", expiry_seconds(ttl));
+        // Sweeps delete the rows of the ledger as soon as its owner has chosen, which the server does not know.
+        let after = if codec.is_ledger() { Millis::days(LONGEST_LEDGER_DAYS) } else { ttl.after };
+        options.insert("expireAfterSeconds", to_seconds(after));
     }
     if let Some(Some(partial)) = partial {
         options.insert("partialFilterExpression", partial);
@@ -177,9 +181,9 @@ fn add_ttl_index(codec: &CollectionCodec, ttl: &Ttl, wanted: &mut Vec<IndexSpec>
     wanted.push(IndexSpec { name, key, options });
 }
 
-/// The time to live. Rounded up: no document expires earlier than declared.
-pub(super) fn expiry_seconds(ttl: &Ttl) -> i32 {
-    let seconds = ttl.after.0.max(0).saturating_add(999) / 1_000;
+/// A time to live in seconds. Rounded up: no document expires earlier than declared.
+pub(super) fn to_seconds(after: Millis) -> i32 {
+    let seconds = after.0.max(0).saturating_add(999) / 1_000;
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 

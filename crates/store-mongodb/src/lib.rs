@@ -4,7 +4,8 @@
 //! ```text
 //! runstate.meta       { _id: "store", format, store: id }; { _id: "d.c", version, indexes: [{ name, key, options }],
 //!                       making: indexes whose creation has begun }
-//! runstate.commands   the ledger: one row for each commit, for seven days after `_kept`, which is server time
+//! runstate.commands   the ledger: one row for each commit, for seven days, or as long as its owner has chosen, after
+//!                     `_kept`, which is server time
 //! runstate.holds      { _id: "d.c/id#n", of: revision, by: command }: the stripes by which read-mostly documents are checked
 //! d.c                 one for each collection: { _id: key, _rev, _v, …fields }
 //! ```
@@ -352,7 +353,16 @@ impl Store for Mongo {
     ) -> BoxFuture<'a, Result<usize, StoreError>> {
         Box::pin(async move {
             self.check_writable()?;
-            self.with_timeout(&format!("sweeping {collection}"), sweep::do_sweep(self, collection, now, limit)).await
+            self.with_timeout(&format!("sweeping {collection}"), sweep::do_sweep(self, collection, now, None, limit))
+                .await
+        })
+    }
+
+    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        Box::pin(async move {
+            self.check_writable()?;
+            let sweep = sweep::do_sweep(self, COMMANDS.name, now, Some(kept), limit);
+            self.with_timeout("sweeping the command ledger", sweep).await
         })
     }
 

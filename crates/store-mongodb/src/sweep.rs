@@ -2,7 +2,8 @@
 //! uses the time that its caller passes. For the ledger it uses the server's time, so that a wrong clock of one host
 //! deletes no rows that others need.
 //!
-//! A ledger row lives for seven days of the server's time. A host with a wrong clock would otherwise write rows that
+//! A ledger row lives for seven days of the server's time, or as long as the owner of the store has chosen. The TTL
+//! monitor deletes those that no sweep has deleted, after the longest time that an owner may choose. A host with a wrong clock would otherwise write rows that
 //! the server takes for expired, or sweep the rows of all others. A command without a row can be applied twice
 //! (docs/decisions/0013).
 
@@ -14,7 +15,7 @@ use mongodb::bson::{Bson, DateTime, Document as Reply, doc};
 use runstate_core::id::Revision;
 use runstate_core::schema::{Predicate, Ttl};
 use runstate_store::StoreError;
-use runstate_value::time::Timestamp;
+use runstate_value::time::{Millis, Timestamp};
 
 use super::Mongo;
 use super::codec::CollectionCodec;
@@ -28,11 +29,13 @@ use crate::{read, read_fence, retry};
 /// Documents deleted by one command.
 const DELETE_BATCH: usize = 1_000;
 
-/// Deletes up to `limit` documents that are expired at `now`, the longest expired first. Returns how many.
+/// Deletes up to `limit` documents that are expired at `now`, the longest expired first. Returns how many. They live for
+/// `kept`, by default as long as their collection says.
 pub(super) async fn do_sweep(
     mongo: &Mongo,
     collection: &str,
     now: Timestamp,
+    kept: Option<Millis>,
     limit: usize,
 ) -> Result<usize, StoreError> {
     let Some(codec) = mongo.codec(collection) else { return Ok(0) };
@@ -44,10 +47,11 @@ pub(super) async fn do_sweep(
     }
     let doing = format!("sweeping {collection}");
     let now = if codec.is_ledger() { read_server_time(mongo, &doing).await?.min(now) } else { now };
+    let latest = now - kept.unwrap_or(ttl.after);
     let mut swept = 0;
     while swept < limit {
         let count = DELETE_BATCH.min(limit - swept);
-        let expired = retry::retry(mongo, &doing, || Box::pin(find_expired(mongo, &codec, ttl, now, count))).await?;
+        let expired = retry::retry(mongo, &doing, || Box::pin(find_expired(mongo, &codec, ttl, latest, count))).await?;
         let begun = AtomicBool::new(false);
         let deleted = retry::retry(mongo, &doing, || Box::pin(delete(mongo, collection, &expired, &begun))).await?;
         swept += deleted;
@@ -65,17 +69,17 @@ async fn read_server_time(mongo: &Mongo, doing: &str) -> Result<Timestamp, Store
     Ok(Timestamp::from_millis(to_millis(now)))
 }
 
-/// Finds up to `limit` expired documents, with their revisions.
+/// Finds up to `limit` documents whose time is at or before `latest`, with their revisions.
 async fn find_expired(
     mongo: &Mongo,
     codec: &CollectionCodec,
     ttl: &Ttl,
-    now: Timestamp,
+    latest: Timestamp,
     limit: usize,
 ) -> Result<Vec<(String, Revision)>, AttemptError> {
     let partial = ttl.partial.as_ref().map(|partial| translate(codec, &partial.filter()));
-    let (field, latest) = (codec.expiry_field(ttl), to_bson_date(now - ttl.after));
-    let expired = ServerFilter::exact(doc! {field: {"$lte": latest}});
+    let field = codec.expiry_field(ttl);
+    let expired = ServerFilter::exact(doc! {field: {"$lte": to_bson_date(latest)}});
     let filter = ServerFilter::all([expired].into_iter().chain(partial)).filter;
     let read = ttl.partial.iter().flat_map(Predicate::paths).chain([ttl.field]).map(top_field);
     let batch = u32::try_from(limit).unwrap_or(u32::MAX);
@@ -86,7 +90,7 @@ async fn find_expired(
     while expired.len() < limit && cursor.advance().await? {
         // A document that cannot be read stays, and keeps no other from being deleted. Verification reports it.
         let Ok((id, stored)) = codec.decode_document(cursor.current()) else { continue };
-        if codec.is_ledger() || ttl.expires_at(&stored.document).is_some_and(|at| at <= now) {
+        if codec.is_ledger() || ttl.expires_at(&stored.document).is_some_and(|at| at <= latest + ttl.after) {
             expired.push((id.to_string(), stored.revision));
         }
     }

@@ -19,7 +19,7 @@ use runstate_value::{Json, is_equal};
 
 use super::codec::CollectionCodec;
 use super::error_mapping::{self, Refusal};
-use super::indexes::expiry_seconds;
+use super::indexes::to_seconds;
 use super::open::to_integer;
 use super::retry::AttemptError;
 use super::sweep::to_bson_date;
@@ -164,7 +164,7 @@ impl TimeSeriesOptions {
     /// The options that a collection needs. `None`: it is not a time series.
     pub(super) fn of(collection: &Collection) -> Option<Self> {
         let TimeSeries { time, meta } = collection.detached?;
-        let expiry = collection.ttl.as_ref().map(|ttl| expiry_seconds(ttl).into());
+        let expiry = collection.ttl.as_ref().map(|ttl| to_seconds(ttl.after).into());
         Some(Self { time: time.to_owned(), meta: Some(meta.to_owned()), expiry })
     }
 

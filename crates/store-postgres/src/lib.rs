@@ -4,7 +4,7 @@
 //! runstate.meta        key, value: `store` (format and id), `schema` (the fingerprint of all declarations), `feed`, `epoch`, and one row for
 //!                      each collection
 //! runstate.changes     transaction, command, changes, at: one row for each commit that changed documents
-//! runstate.commands    the ledger: one row for each commit, for seven days
+//! runstate.commands    the ledger: one row for each commit, for seven days or as long as its owner has chosen
 //! d.c                  the table of each collection: the schema is its domain (`layout.rs`)
 //! ```
 //!

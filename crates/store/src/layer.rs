@@ -143,6 +143,11 @@ pub trait StoreLayer: MaybeSync {
         self.call(Method::Sweep, self.inner().sweep(collection, now, limit))
     }
 
+    /// Defaults to the wrapped store's [`Store::sweep_ledger`].
+    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        self.call(Method::Sweep, self.inner().sweep_ledger(now, kept, limit))
+    }
+
     /// Defaults to the wrapped store's [`StoreAdmin::maintain`].
     fn maintain(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>> {
         self.call(Method::Maintain, self.inner().maintain())
@@ -219,6 +224,10 @@ impl<L: StoreLayer> Store for L {
         limit: usize,
     ) -> BoxFuture<'a, Result<usize, StoreError>> {
         StoreLayer::sweep(self, collection, now, limit)
+    }
+
+    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        StoreLayer::sweep_ledger(self, now, kept, limit)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -62,8 +62,8 @@ pub use encryption::{Encryption, KEY_CHECKS, ROTATION_FINGERPRINT, RotationRepor
 pub use error::StoreError;
 pub use memory::Memory;
 
-/// The command ledger: one row per committed batch, written in the same commit and kept for 7 days. `id` is the command
-/// id; `fingerprint` distinguishes a repeat from a different command with the same id.
+/// The command ledger: one row per committed batch, written in the same commit and kept for 7 days, unless
+/// [`Store::sweep_ledger`] is called with another time. `id` is the command id; `fingerprint` distinguishes a repeat from a different command with the same id.
 pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
     .fields(&[
         Field::id("id"),
@@ -268,6 +268,13 @@ pub trait Store: StoreAdmin {
         now: Timestamp,
         limit: usize,
     ) -> BoxFuture<'a, Result<usize, StoreError>>;
+
+    /// As [`Store::sweep`], deletes up to `limit` rows of the ledger that are at least as old as `kept` at `now`: 1 to
+    /// 365 days. A backend that expires documents by itself keeps them for 365 days.
+    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        // The declaration of the ledger says 7 days.
+        self.sweep(COMMANDS.name, now + Millis(Millis::days(LEDGER_DAYS).0 - kept.0), limit)
+    }
 
     /// Flushes and closes the store. Later calls return [`StoreError::Closed`]; closing again succeeds.
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;

@@ -9,6 +9,7 @@ use runstate_core::decision::EngineSettings;
 use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::{Domain, Mismatch, ParameterReader, Parameters};
+use runstate_engine::SETTINGS;
 use runstate_engine::work::{Backoff, Failure};
 use runstate_engine::{Engine, Error};
 use runstate_transfer::{ExportSummary, ImportReport};
@@ -47,7 +48,7 @@ pub fn explain_not_found(engine: &Engine, error: Error) -> Error {
     }
 }
 
-/// Options for opening a store: `mustExist`, and the settings of all domains.
+/// Options for opening a store: `mustExist`, and the settings of the engine and of all domains.
 #[derive(Debug)]
 pub struct OpenOptions {
     /// The action if the store does not exist.
@@ -76,7 +77,7 @@ impl OpenOptions {
 fn read_open_options(mut reader: ParameterReader, domains: &[&'static Domain]) -> Result<OpenOptions, Mismatch> {
     let must_exist: bool = reader.take("mustExist")?;
     let (mut settings, mut names) = (EngineSettings::default(), vec!["mustExist"]);
-    for declaration in domains.iter().filter_map(|domain| domain.settings) {
+    for declaration in domains.iter().filter_map(|domain| domain.settings).chain([&SETTINGS]) {
         settings = (declaration.apply)(settings, &mut reader)?;
         names.extend(declaration.parameters.iter().map(|parameter| parameter.name));
     }

@@ -7,7 +7,7 @@ use runstate::store::{Batch, COMMANDS, Freshness, Store, StoreAdmin};
 use runstate::time::{Millis, Timestamp};
 
 use crate::support::batches::batch;
-use crate::support::mongodb::{fresh_url, run_command, run_on_server};
+use crate::support::mongodb::{fresh_url, indexes, run_command, run_on_server};
 
 const C: Collection = Collection::new("t.c", 1);
 
@@ -49,6 +49,18 @@ fn ledger_retention_follows_the_server_clock() {
         assert_eq!(sweep(now - Millis::days(1).0).await, 0);
         assert_eq!(sweep(now + 600_000).await, 2);
         assert!(store.commit(batch_at(0)).await.unwrap().replayed);
+        // The server is the last resort, after the longest time.
+        let indexes = indexes(&url, "runstate.commands").await;
+        let expiry: Vec<i64> =
+            indexes.iter().filter_map(|index| index.get("expireAfterSeconds")?.as_i32().map(i64::from)).collect();
+        assert_eq!(expiry, [Millis::days(365).0 / 1_000]);
+        let sweep_ledger =
+            async |now, kept| store.sweep_ledger(Timestamp::from_millis(now), Millis::days(kept), 10).await.unwrap();
+        let old = DateTime::from_millis(now - Millis::days(20).0);
+        let set = doc! {"q": {"_id": "at0"}, "u": {"$set": {"_kept": old}}};
+        run_command(&url, doc! {"update": "runstate.commands", "updates": [set]}).await;
+        assert_eq!(sweep_ledger(now + Millis::days(3_000).0, 30).await, 0);
+        assert_eq!(sweep_ledger(now, 10).await, 1);
         assert!(!store.commit(batch_at(after)).await.unwrap().replayed);
     });
 }

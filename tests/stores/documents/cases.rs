@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use runstate::client::Cvm;
 use runstate::domain::cvm::{Load, Settings, Start, Status};
-use runstate::engine::{Engine, Error};
+use runstate::engine::{Engine, Error, LedgerSettings};
 use runstate::error_code::ErrorCode;
+use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::Key;
 use runstate::store::layer::Method;
@@ -74,6 +75,58 @@ pub async fn declared_collection_is_known_everywhere(open: &Reopen<'_>) {
     assert_eq!(found, json!([{"_id": "c", "_rev": committed["revisions"][2], "tag": "work", "created": 3}, null]));
     assert_eq!(ask(&third, "documents.collections", json!({})).await, json!([declared]));
     assert_eq!(third.verify(|_| {}).await.unwrap().findings, []);
+}
+
+/// One process chooses how long results are kept. All keep them so long, and no command is applied twice after that.
+pub async fn ledger_time_is_chosen_for_all_processes(open: &Reopen<'_>) {
+    let host = SimHost::default();
+    let open_with = async |days: Option<i64>| {
+        let settings = LedgerSettings { kept: days.map(Millis::days) };
+        let store = open().await.unwrap();
+        Engine::with_settings(store, Arc::new(host.clone()), runstate::domain::ALL, settings).await
+    };
+    for refused in [-1, 0, 366, i64::MAX / 86_400_000] {
+        assert_eq!(open_with(Some(refused)).await.err().map(|error| error.code), Some(ErrorCode::INVALID), "{refused}");
+    }
+    let default = open_with(None).await.unwrap();
+    assert_eq!(default.ledger_time().await, Ok(Millis::days(7)));
+    ask(&default, "documents.declare", notes()).await;
+    let commit = async |engine: &Engine, id: &CommandId| {
+        let parameters = json!({"writes": [put("a", "home", 1)], "commandId": id.as_str()});
+        let committed = call(engine, "documents.commit", parameters).await;
+        committed.map(|committed| committed["replayed"] == true).map_err(|error| error.code)
+    };
+    let sweep = async |engine: &Engine| engine.sweep(host.clock.now(), 1_000).await.unwrap();
+    // A server that expires rows by its own clock has none that is old.
+    let is_removed = !default.store().capabilities().native_ttl;
+    let after_removal = if is_removed { Err(ErrorCode::STALE) } else { Ok(true) };
+    let first = default.new_command_id();
+    assert_eq!(commit(&default, &first).await, Ok(false));
+    let month = open_with(Some(30)).await.unwrap();
+    assert_eq!(default.ledger_time().await, Ok(Millis::days(30)));
+    host.clock.advance(Millis::days(20));
+    for engine in [&default, &month] {
+        sweep(engine).await;
+        assert_eq!(commit(engine, &first).await, Ok(true));
+    }
+    host.clock.advance(Millis::days(11));
+    assert!(!default.measure_expired(host.clock.now()).await.unwrap().is_empty());
+    assert_eq!(sweep(&default).await > 0, is_removed);
+    let second = default.new_command_id();
+    assert_eq!(commit(&month, &second).await, Ok(false));
+    // A process that was opened with the longer time sweeps and refuses by the shorter one.
+    let day = open_with(Some(1)).await.unwrap();
+    host.clock.advance(Millis::days(2));
+    sweep(&month).await;
+    for engine in [&default, &month, &day, &open_with(Some(90)).await.unwrap(), &open_with(None).await.unwrap()] {
+        assert_eq!(commit(engine, &first).await, after_removal);
+        assert_eq!(commit(engine, &second).await, after_removal);
+    }
+    assert_eq!(open_with(None).await.unwrap().ledger_time().await, Ok(Millis::days(90)));
+    let found = ask(&default, "documents.get", json!({"collection": "notes", "ids": ["a"]})).await;
+    assert!(found[0]["_rev"].as_str().unwrap().starts_with("2-"), "each was applied once: {found}");
+    assert_eq!(ask(&default, "documents.collections", json!({})).await.as_array().map(Vec::len), Some(1));
+    assert_eq!(default.verify(|_| {}).await.unwrap().findings, []);
 }
 
 /// A write with an expectation that does not hold is refused with both revisions, and nothing of its commit happens.
@@ -288,6 +341,7 @@ macro_rules! document_cases {
             changes_of_documents_are_in_the_feed
             death_while_a_version_is_raised_harms_no_process
             refused_version_leaves_the_older_one_in_use
+            ledger_time_is_chosen_for_all_processes
         );
     };
     (@ $fresh:expr, $attributes:tt, $block_on:tt, $($case:ident)+) => {

@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use runstate::engine::{Host as _, SystemHost};
+
 use crate::support::{CliFixture, CliOutput, GREET};
 
 #[test]
@@ -96,4 +98,46 @@ fn the_state_hash_is_the_same_step_by_step_and_in_one_run() {
     }
     assert_eq!(step["stateHash"], in_one_run(2, "first"));
     assert_ne!(step["stateHash"], in_one_run(2, "another"));
+}
+
+#[test]
+fn results_are_kept_as_long_as_prepare_says() {
+    let scene = CliFixture::new();
+    let prepare = |args: &[&str], days: &str| -> CliOutput {
+        scene
+            .command(&[&["prepare", "--json"], args].concat())
+            .env("RUNSTATE_LEDGER_DAYS", days)
+            .output()
+            .unwrap()
+            .into()
+    };
+    let day = 86_400_000;
+    for (args, days, kept) in
+        [(&[][..], "", 7), (&["--ledger", "30d"], "10", 30), (&[], "", 30), (&[], "10", 10), (&[], "", 10)]
+    {
+        assert_eq!(prepare(args, days).expect_exit(0).json()["ledgerMs"], kept * day, "{args:?} {days}");
+    }
+    for (args, days) in
+        [(&["--ledger", "12h"][..], ""), (&["--ledger", "366d"], ""), (&["--ledger", "soon"], ""), (&[], "some")]
+    {
+        prepare(args, days).expect_exit(2);
+    }
+    assert_eq!(prepare(&[], "400").expect_exit(5).error_code(), "invalid");
+    scene.file("greet.ts", GREET);
+    let load = |age: i64| {
+        let millis = SystemHost.now().as_millis() - age;
+        let (high, low) = (millis >> 16, millis & 0xffff);
+        scene.run(&[
+            "load",
+            "greet.ts",
+            "--command-id",
+            &format!("{high:08x}-{low:04x}-7abc-8abc-0123456789ab"),
+            "--json",
+        ])
+    };
+    load(6 * day).expect_exit(0);
+    assert_eq!(load(8 * day).expect_exit(5).error_code(), "stale");
+    // What may have been removed does not come back.
+    prepare(&["--ledger", "90d"], "").expect_exit(0);
+    assert_eq!(load(8 * day).expect_exit(5).error_code(), "stale");
 }

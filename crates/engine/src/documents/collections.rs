@@ -14,6 +14,7 @@ use runstate_value::{Document, Json};
 
 use super::declaration::{CollectionDeclaration, VersionChoice, limit};
 use super::{DECLARATIONS, PENDING, PREFIX};
+use crate::ledger::is_declaration_of_ledger;
 use crate::{Engine, Error, log};
 
 /// Number of attempts to declare a collection while other processes declare it too.
@@ -201,7 +202,8 @@ impl Engine {
     /// The declarations in the store, by name; `Err`: it cannot be read.
     async fn stored_declarations(&self) -> Result<Vec<(Arc<str>, Result<StoredDeclaration, Error>)>, Error> {
         let page = self.store().query(&Query::of(&DECLARATIONS), Freshness::Linearizable).await?;
-        Ok(page.items.into_iter().map(|row| (row.id.clone(), StoredDeclaration::read(row))).collect())
+        let rows = page.items.into_iter().filter(|row| !is_declaration_of_ledger(&row.id));
+        Ok(rows.map(|row| (row.id.clone(), StoredDeclaration::read(row))).collect())
     }
 
     /// The declarations of those collections of `catalog` that were declared at run time, in the form in which exports
@@ -404,7 +406,8 @@ impl Engine {
         }
     }
 
-    fn declaration_batch(&self, writes: Vec<Write>) -> Batch {
+    /// The commit of declarations. Another store has its own.
+    pub(crate) fn declaration_batch(&self, writes: Vec<Write>) -> Batch {
         Batch {
             command: self.new_command_id(),
             fingerprint: FINGERPRINT.to_owned(),

@@ -24,6 +24,7 @@ use runstate_value::{Json, get};
 
 use super::documents::declaration_problem;
 use super::encryption::sealed_problem;
+use super::ledger::{self, is_declaration_of_ledger};
 use super::{DECLARATIONS, Engine, Error, Phase, Progress, STAGED_ROWS, exported_collections};
 use index::Buckets;
 
@@ -293,6 +294,9 @@ fn find_problem(collection: &'static Collection, id: &str, stored: &StoredDocume
     let may_lack_it = |declared: &Field| declared.presence == Presence::Optional && field.is_none();
     if declared_id.is_some_and(|declared| field != Some(id) && !may_lack_it(declared)) {
         return Some(format!("its field `id` is `{}`", field.unwrap_or_default()));
+    }
+    if collection.name == DECLARATIONS.name && is_declaration_of_ledger(id) {
+        return ledger::declaration_problem(stored);
     }
     if collection.name == DECLARATIONS.name {
         return declaration_problem(id, &stored.document);

@@ -155,6 +155,13 @@ impl<S: Store> StoreLayer for CountingStore<S> {
         })
     }
 
+    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        Box::pin(async move {
+            let swept = self.inner.sweep_ledger(now, kept, limit).await;
+            self.count(Method::Sweep, swept, |swept| (*swept, 0))
+        })
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move { self.count(Method::Close, self.inner.close().await, |()| (0, 0)) })
     }

@@ -93,6 +93,15 @@ impl MirroredStore {
             error.map(|error| MirrorFailure { since: before.map_or(now, |before| before.since), last: now, error });
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
+
+    /// A sweep of the primary, whose deletions the secondary gets too.
+    async fn mirror_sweep(&self, sweep: BoxFuture<'_, Result<usize, StoreError>>) -> Result<usize, StoreError> {
+        let swept = sweep.await?;
+        if swept > 0 {
+            self.catch_up(None).await;
+        }
+        Ok(swept)
+    }
 }
 
 /// Runs `mirroring` for at most `longest`.
@@ -132,13 +141,11 @@ impl layer::StoreLayer for MirroredStore {
         now: Timestamp,
         limit: usize,
     ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(async move {
-            let swept = (*self.primary).sweep(collection, now, limit).await?;
-            if swept > 0 {
-                self.catch_up(None).await;
-            }
-            Ok(swept)
-        })
+        Box::pin(self.mirror_sweep((*self.primary).sweep(collection, now, limit)))
+    }
+
+    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        Box::pin(self.mirror_sweep((*self.primary).sweep_ledger(now, kept, limit)))
     }
 
     fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {

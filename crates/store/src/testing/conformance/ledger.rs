@@ -80,6 +80,7 @@ pub(super) async fn ledger_rows_are_queried_and_expire_as_documents(subject: &Su
     ensure_eq!(s.ids(&Query::of(&COMMANDS).eq("fingerprint", "fingerprint of c")).await?, ["c"]);
     let expires = at + Millis::days(7);
     ensure_eq!(s.store.sweep(COMMANDS.name, expires - Millis(1), 10).await?, 0);
+    ensure_eq!(s.store.sweep_ledger(expires + Millis::days(3), Millis(Millis::days(10).0 + 1), 10).await?, 0);
     if s.store.capabilities().native_ttl {
         // The backend expires rows by its own clock, which the test cannot set.
         return Ok(());
@@ -87,7 +88,12 @@ pub(super) async fn ledger_rows_are_queried_and_expire_as_documents(subject: &Su
     ensure_eq!(s.store.sweep(COMMANDS.name, expires, 10).await?, 1);
     ensure_eq!(s.store.get(&[Key::new(&COMMANDS, "c")], Freshness::Linearizable).await?, vec![None]);
     ensure_eq!(s.store.outcome(&first.command).await?, Outcome::Absent);
-    ensure_eq!(s.commit(first).await?.replayed, false);
+    ensure_eq!(s.commit(first.clone()).await?.replayed, false);
+    for (kept, age) in [(Millis::days(1), Millis::days(1)), (Millis::days(10), Millis::days(10))] {
+        ensure_eq!(s.store.sweep_ledger(at + age - Millis(1), kept, 10).await?, 0);
+        ensure_eq!(s.store.sweep_ledger(at + age, kept, 10).await?, 1);
+        ensure_eq!(s.commit(first.clone()).await?.replayed, false);
+    }
     Ok(())
 }
 
