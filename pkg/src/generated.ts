@@ -258,7 +258,9 @@ export type AppsAuditListParams = {
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** The field by which they are sorted; by default their id. */
-  sort?: "at" | "target" | "actor";
+  sort?: "at" | "target" | "step" | "actor";
+  /** Only those with this `step`. */
+  step?: string | string[];
   /** Only those with this `target`. */
   target?: string | string[];
 };
@@ -563,6 +565,8 @@ export type AppsStepFailParams = {
   output?: Json;
   /** Whether another attempt is useless. */
   permanent?: boolean;
+  /** The shortest wait until the next attempt, in milliseconds, at most a day; by default the configuration decides alone. */
+  retryAfterMs?: number;
   /** The fencing token of the claim. */
   token: number;
 };
@@ -799,6 +803,8 @@ export type AuditRow = {
   id: string;
   /** How it ended: `ok`. */
   outcome: string;
+  /** The id of the step that it was about, if it was one. */
+  step: string | null;
   /** The document that it was for: its collection and its id. */
   target: string;
 };
@@ -1577,6 +1583,8 @@ export type CvmFailParams = {
   name?: string;
   /** The retry policy; by default none. */
   retry?: Backoff;
+  /** The shortest wait until the next attempt, in milliseconds, at most a day; by default the retry policy decides alone. */
+  retryAfterMs?: number;
   /** The fencing token of the claim. */
   token: number;
 };
@@ -2562,6 +2570,11 @@ export type Failure = {
    * call is not retried.
    */
   retry: boolean;
+  /**
+   * The shortest wait until the next attempt, in milliseconds, as a receiver may ask for; a worker takes more than
+   * a day as a day. null: the retry policy alone decides.
+   */
+  retryAfterMs?: number;
 };
 
 /** How an execution continues when a step has failed for the last time. */
@@ -3517,6 +3530,8 @@ export type FleetVerificationFailParams = {
   message: string;
   /** Whether another attempt is useless. */
   permanent?: boolean;
+  /** The shortest wait until the next attempt, in milliseconds, at most a day; by default a minute. */
+  retryAfterMs?: number;
   /** The fencing token of the claim. */
   token: number;
 };
@@ -5512,6 +5527,7 @@ export const SETTINGS = [
   "healthyWithinMs",
   "heapBytes",
   "inactiveLimitMs",
+  "ledgerMs",
   "logLevel",
   "metadataBytes",
   "offlineAfterMs",
@@ -5742,6 +5758,11 @@ export type Settings = {
   heapBytes?: number;
   /** How long a session may stay stalled or paused before it fails, in milliseconds; by default 7 days. */
   inactiveLimitMs?: number;
+  /**
+   * How long the results of commands are kept, in milliseconds, from 1 to 365 days. The store keeps it, for all
+   * processes; by default it stays as it is, which is 7 days in a new store.
+   */
+  ledgerMs?: number;
   /** Log level of executions that set none. */
   logLevel?: LogLevel;
   /** Largest metadata of a session or machine, in bytes of its JSON; by default 65,536. */
@@ -6567,6 +6588,7 @@ export interface AppsAuditLogDocument {
   command: string;
   id: string;
   outcome: string;
+  step?: string | null;
   target: string;
 }
 
@@ -8168,7 +8190,7 @@ export class AppsStepOperations {
    * Reports that a worker failed to do a step. It is tried again later as its configuration says. After the last attempt
    * it has failed, and its execution fails or continues with other steps.
    *
-   * Errors: `stale_claim`.
+   * Errors: `stale_claim`, `invalid` (the wait).
    */
   fail(id: string, options: OptionsOf<"apps.step.fail", "id">): Promise<FailedStep> {
     return this.caller.invoke("apps.step.fail", options, { id });
@@ -8420,7 +8442,7 @@ export class CvmOperations {
    * after the last attempt, the program gets the error and runs to its next stop.
    *
    * Errors: `stale_claim` (another worker has claimed the call since, or it has ended: if the call has a cost, that of
-   * the attempt is recorded), `deadline_passed` (as well), `invalid` (the cost).
+   * the attempt is recorded), `deadline_passed` (as well), `invalid` (the cost, the wait).
    */
   fail(call: string, options: OptionsOf<"cvm.fail", "call">): Promise<FailedCall> {
     return this.caller.invoke("cvm.fail", options, { call });
@@ -9562,7 +9584,7 @@ export class FleetVerificationOperations {
    * Reports that a worker could not verify a checkpoint. It may be claimed again after a minute; after five attempts it
    * counts as damaged.
    *
-   * Errors: `stale_claim`.
+   * Errors: `stale_claim`, `invalid` (the wait).
    */
   fail(id: string, options: OptionsOf<"fleet.verification.fail", "id">): Promise<FailedVerification> {
     return this.caller.invoke("fleet.verification.fail", options, { id });
