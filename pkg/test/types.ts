@@ -24,6 +24,18 @@ holds<Equals<FromSchema<{ type: "array" }>, Json[]>>();
 holds<Equals<FromSchema<{ type: "object" }>, { [key: string]: Json }>>();
 holds<Equals<FromSchema<{ type: "object"; additionalProperties: { type: "number" } }>, { [key: string]: number }>>();
 holds<Equals<FromSchema<{ minLength: 1 }>, Json>>();
+holds<Equals<FromSchema<{ anyOf: readonly [{ type: "string" }, { type: "null" }] }>, string | null>>();
+holds<Equals<FromSchema<{ oneOf: readonly [{ const: "a" }, { enum: readonly ["b", 1] }] }>, "a" | "b" | 1>>();
+holds<Equals<FromSchema<{ allOf: readonly [{ type: "integer" }, { minimum: 3 }] }>, number & Json>>();
+holds<Equals<FromSchema<{ type: "array"; items: { $ref: "#/$defs/size" }; $defs: { size: { enum: readonly ["s", "l"] } } }>, ("s" | "l")[]>>();
+type Tree = FromSchema<{
+  $ref: "#/$defs/tree";
+  $defs: {
+    tree: { type: "object"; required: readonly ["value"]; properties: { value: { type: "integer" }; left: { $ref: "#/$defs/tree" } } };
+  };
+}>;
+const leaf: Tree = { value: 1, left: { value: 2, left: { value: 3 } } };
+holds<Equals<NonNullable<(typeof leaf)["left"]>["value"], number>>();
 type Person = FromSchema<{
   type: "object";
   required: readonly ["name"];

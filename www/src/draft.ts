@@ -1,5 +1,5 @@
 // The draft of an answer that a schema describes: the typed texts, which may be incomplete, and their conversion to a
-// JSON value. Only the engine validates answers.
+// JSON value. Only the engine validates answers. The schemas are those of `simplifySchema`, without combinations.
 
 import type { Json } from "runstate/full";
 
@@ -64,6 +64,7 @@ export function describeBounds(schema: Json): string {
 
 /** Converts a draft to its value. `at` is the id of its input; `name` is its name in messages. */
 export function parseDraft(schema: Json, draft: Draft, at: string, name: string): ParsedDraft {
+  if (isNullable(schema) && isEmpty(draft)) return { value: null };
   const text = typeof draft === "string" ? draft : "";
   const needs = (noun: string) => ({ wrong: `${name} needs ${noun}`, at });
   switch (fieldKind(schema)) {
@@ -119,6 +120,11 @@ function parseLines(schema: Json, text: string, at: string, name: string): Parse
 
 function isEmpty(draft: Draft): boolean {
   return typeof draft === "string" ? draft === "" : Object.values(draft).every(isEmpty);
+}
+
+/** Whether the input is left empty for null. */
+export function isNullable(schema: Json): boolean {
+  return toSchema(schema)["nullable"] === true;
 }
 
 /** The keywords of a schema; none if it is not an object. */

@@ -2,10 +2,12 @@
 // only a time.
 
 import { useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
 import type { Execution, Json, CallView } from "runstate/full";
 
+import { simplifySchema } from "../../pkg/src/schema-form.ts";
 import { Button, now, useCommand } from "./controls";
-import { choicesOf, describeBounds, fieldKind, memberOf, membersOf, parseDraft, toSchema, type Draft } from "./draft";
+import { choicesOf, describeBounds, fieldKind, isNullable, memberOf, membersOf, parseDraft, toSchema, type Draft } from "./draft";
 import { engine } from "./engine";
 import { formatCount, formatRelative, formatValue, joinTexts } from "./format";
 import { explain, hasCode, notify } from "./notices";
@@ -117,6 +119,7 @@ function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
   const id = `f-${call.id}`;
   // The result of a tool is a JSON value, not a text.
   const isText = call.schema === null && call.kind === "cc";
+  const schema = useMemo(() => simplifySchema(isText ? { type: "string" } : call.schema) as Json, [call.id]);
 
   function handleDraft(next: Draft): void {
     draft.value = next;
@@ -125,7 +128,7 @@ function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
 
   function send(event: Event): void {
     event.preventDefault();
-    const parsed = parseDraft(isText ? { type: "string" } : (call.schema ?? null), draft.value, id, "This");
+    const parsed = parseDraft(schema, draft.value, id, "This");
     if ("value" in parsed) return onAnswer(parsed.value);
     // The browser shows the message at the input and moves the focus there.
     const input = document.getElementById(parsed.at) as HTMLInputElement | null;
@@ -147,7 +150,7 @@ function AnswerForm({ call, busy, onAnswer }: AnswerFormProps) {
           data-testid="text-answer"
         />
       ) : (
-        <Field schema={call.schema} draft={draft.value} id={id} label="Your answer" required={true} onDraft={handleDraft} />
+        <Field schema={schema} draft={draft.value} id={id} label="Your answer" required={true} onDraft={handleDraft} />
       )}
       <Button type="submit" class="primary" busy={busy} testid="send">Answer</Button>
     </form>
@@ -170,7 +173,7 @@ const KIND_HINTS: Record<string, string> = { json: "JSON", lines: "one per line"
 function Field({ schema, draft, id, label, required, onDraft }: FieldProps) {
   const kind = fieldKind(schema);
   const { description = "", const: value = null, maxLength = 0 } = toSchema(schema);
-  const hint = joinTexts(", ", required ? "" : "optional", KIND_HINTS[kind] ?? "", describeBounds(schema));
+  const hint = joinTexts(", ", required ? (isNullable(schema) ? "empty for null" : "") : "optional", KIND_HINTS[kind] ?? "", describeBounds(schema));
   const caption = [joinTexts(": ", label, String(description)), " ", <span class="hint">{hint}</span>];
 
   if (kind === "fixed") return <p>{label} <code>{formatValue(value)}</code></p>;
@@ -194,7 +197,7 @@ function Field({ schema, draft, id, label, required, onDraft }: FieldProps) {
   const input = {
     id,
     value: typeof draft === "string" ? draft : "",
-    "aria-required": required,
+    "aria-required": required && !isNullable(schema),
     "data-testid": "field",
     onInput: ({ currentTarget }: { currentTarget: HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement }) => {
       currentTarget.setCustomValidity("");

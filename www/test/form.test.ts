@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Json } from "runstate";
 
+import { simplifySchema } from "../../pkg/src/schema-form.ts";
 import { describeBounds, fieldKind, parseDraft, type Draft } from "../src/draft";
 
 const PERSON = {
@@ -44,6 +45,35 @@ test("a schema that a form cannot show becomes a JSON field", () => {
   }
   assert.deepEqual(parse(null, '{"a": [1]}'), { value: { a: [1] } });
   assert.match((parse(null, "{") as { wrong: string }).wrong, /needs JSON/);
+});
+
+test("combinations that a form can show are shown", () => {
+  const $defs = { size: { enum: ["s", "l"] }, tree: { properties: { size: { $ref: "#/$defs/size" }, left: { $ref: "#/$defs/tree" } } }, "a/b c": { type: "string" } };
+  const kinds: [{ [keyword: string]: Json }, string][] = [
+    [{ $ref: "#/$defs/size" }, "choice"],
+    [{ $ref: "#/$defs/a~1b%20c" }, "text"],
+    [{ anyOf: [{ $ref: "#/$defs/size" }, { const: "xl" }] }, "choice"],
+    [{ oneOf: [{ type: "number" }, { type: "null" }] }, "number"],
+    [{ allOf: [{ properties: { a: {} } }, { required: ["a"] }] }, "object"],
+    [{ anyOf: [{ type: "string" }, { type: "number" }] }, "json"],
+    [{ allOf: [{ type: "string" }, { type: "number" }] }, "json"],
+    [{ $ref: "#/$defs/missing" }, "json"],
+    [{ $ref: "#" }, "json"],
+  ];
+  for (const [schema, kind] of kinds) assert.equal(fieldKind(simplifySchema({ ...schema, $defs }) as Json), kind, JSON.stringify(schema));
+  const tree = simplifySchema({ $ref: "#/$defs/tree", $defs });
+  assert.deepEqual(tree, { properties: { size: { enum: ["s", "l"] }, left: {} } });
+});
+
+test("an input of a nullable schema is left empty for null", () => {
+  const schema = simplifySchema({ required: ["a"], properties: { a: { anyOf: [{ type: "integer" }, { type: "null" }] }, b: { type: ["string", "null"] } } }) as Json;
+  assert.deepEqual(parse(schema, { a: "", b: "" }), { value: { a: null } });
+  assert.deepEqual(parse(schema, { a: "3", b: "x" }), { value: { a: 3, b: "x" } });
+});
+
+test("a schema that repeats itself very often becomes a JSON field", () => {
+  const $defs = Object.fromEntries(Array.from({ length: 30 }, (_, at) => [at, { allOf: [{ $ref: `#/$defs/${at + 1}` }, { $ref: `#/$defs/${at + 1}` }] }]));
+  assert.equal(fieldKind(simplifySchema({ $ref: "#/$defs/0", $defs: { ...$defs, 30: { type: "string" } } }) as Json), "json");
 });
 
 test("hints name the bounds", () => {

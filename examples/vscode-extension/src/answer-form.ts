@@ -2,11 +2,13 @@
 
 import type { CallView, Json } from "runstate";
 
+import { simplifySchema } from "../../../pkg/src/schema-form.ts";
 import { toolOf } from "./agent/tool-kind.ts";
 import type { Choice } from "./editor.ts";
 
-/** A JSON Schema, as far as this file reads it. */
+/** A JSON Schema without combinations, as far as this file reads it. */
 interface Schema {
+  nullable?: true;
   type?: Json;
   enum?: Json;
   const?: Json;
@@ -31,11 +33,14 @@ export function isAnswerable({ kind }: Pick<CallView, "kind">): boolean {
 }
 
 export function formOf(call: Pick<CallView, "kind" | "choices" | "schema">): AnswerForm {
-  const schema = schemaOf(call);
-  const listed = Array.isArray(call.choices) ? call.choices : Array.isArray(schema?.enum) ? schema.enum : undefined;
+  const schema = simpleSchemaOf(call);
+  const listed = Array.isArray(call.choices) ? call.choices : listOf(schema);
   if (listed !== undefined) return { kind: "choices", choices: listed.map(toChoice) };
-  if (schema?.type === "boolean") return { kind: "choices", choices: [toChoice(true), toChoice(false)] };
-  if (schema?.type === "integer" || schema?.type === "number") return { kind: "text", parse: parseNumber };
+  if (schema?.type === "integer" || schema?.type === "number") {
+    const parse = (text: string) => (schema.nullable && text.trim() === "" ? null : parseNumber(text));
+    return { kind: "text", parse };
+  }
+  if (schema?.type === "string" && schema.nullable) return { kind: "text", parse: (text) => (text === "" ? null : text) };
   if (schema?.type === "string" || (schema === undefined && call.kind === "cc")) return { kind: "text", parse: (text) => text };
   return { kind: "json" };
 }
@@ -44,6 +49,16 @@ export function formOf(call: Pick<CallView, "kind" | "choices" | "schema">): Ans
 export function usesJsonEditor(call: Pick<CallView, "kind" | "choices" | "schema">): boolean {
   const form = formOf(call);
   return form.kind !== "text" || form.parse("1") !== "1";
+}
+
+/** The values of a schema that has few: with null for a nullable one. */
+function listOf(schema: Schema | undefined): Json[] | undefined {
+  const listed = Array.isArray(schema?.enum) ? schema.enum : schema?.type === "boolean" ? [true, false] : undefined;
+  return listed !== undefined && schema?.nullable && !listed.includes(null) ? [...listed, null] : listed;
+}
+
+function simpleSchemaOf(call: Pick<CallView, "schema">): Schema | undefined {
+  return call.schema === null ? undefined : (simplifySchema(call.schema) as Schema);
 }
 
 function schemaOf({ schema }: Pick<CallView, "schema">): Schema | undefined {
@@ -64,11 +79,16 @@ function parseNumber(text: string): number {
 /** The text with which an editor begins: for JSON the required members of the schema. */
 export function template(call: Pick<CallView, "id" | "kind" | "choices" | "schema">): string {
   if (!usesJsonEditor(call)) return "";
-  const value = call.choices === null ? example(schemaOf(call) ?? {}) : null;
+  const value = call.choices === null ? example(simpleSchemaOf(call) ?? {}) : null;
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
   // `$schema` connects the editor's own completion and validation; only objects have a place for it.
-  const withSchema = isObject && call.schema !== null ? { $schema: `${SCHEMA_SCHEME}:/${call.id}.json`, ...value } : value;
+  const withSchema = isObject && call.schema !== null && !isCombined(call) ? { $schema: `${SCHEMA_SCHEME}:/${call.id}.json`, ...value } : value;
   return `${JSON.stringify(withSchema, null, 2)}\n`;
+}
+
+/** Whether other schemas apply to the answer, which may not allow the member `$schema`. The engine checks such an answer. */
+function isCombined(call: Pick<CallView, "schema">): boolean {
+  return ["$ref", "anyOf", "oneOf", "allOf"].some((keyword) => keyword in (schemaOf(call) ?? {}));
 }
 
 function example(schema: Schema): Json {

@@ -17,7 +17,13 @@ test("a call is answered in the form that suits it", () => {
     [{ schema: { type: "string" } }, "text"],
     [{ schema: { type: "integer" } }, "text"],
     [{ schema: PERSON }, "json"],
-    [{ schema: { type: ["string", "null"] } }, "json"],
+    [{ schema: { type: ["string", "null"] } }, "text"],
+    [{ schema: { type: ["string", "integer"] } }, "json"],
+    [{ schema: { anyOf: [{ const: "a" }, { enum: ["b", 3] }] } }, "choices"],
+    [{ schema: { oneOf: [{ const: "a" }, { type: "integer" }] } }, "json"],
+    [{ schema: { anyOf: [{ type: "integer" }, { type: "null" }] } }, "text"],
+    [{ schema: { $ref: "#/$defs/size", $defs: { size: { enum: ["s", "l"] } } } }, "choices"],
+    [{ schema: { $ref: "#/$defs/tree", $defs: { tree: { properties: { left: { $ref: "#/$defs/tree" } } } } } }, "json"],
     [{ schema: {} }, "json"],
     [{ kind: "search" }, "json"],
   ];
@@ -27,6 +33,22 @@ test("a call is answered in the form that suits it", () => {
 test("a choice keeps the type of its value", () => {
   const form = formOf(call({ choices: ["2", 2, false] }));
   assert.deepEqual(form.kind === "choices" && form.choices.map(({ label, value }) => [label, value]), [["2", "2"], ["2", 2], ["false", false]]);
+});
+
+test("a nullable answer is null if it is left empty, or chosen", () => {
+  const form = (type: string) => formOf(call({ schema: { anyOf: [{ type }, { type: "null" }] } }));
+  for (const [type, text, value] of [["integer", " 3", 3], ["integer", "", null], ["string", "", null], ["string", "null", "null"]] as const) {
+    const { kind, ...rest } = form(type);
+    assert.ok(kind === "text" && "parse" in rest);
+    assert.equal(rest.parse(text), value);
+  }
+  const choices = formOf(call({ schema: { oneOf: [{ type: "null" }, { enum: ["a"] }] } }));
+  assert.deepEqual(choices.kind === "choices" && choices.choices.map(({ value }) => value), ["a", null]);
+});
+
+test("the editor of a combined schema begins without the member `$schema`", () => {
+  const schema = { allOf: [{ ...PERSON, additionalProperties: false }] };
+  assert.deepEqual(JSON.parse(template(call({ schema }))), { name: "" });
 });
 
 test("a number is parsed, and other texts are refused", () => {
