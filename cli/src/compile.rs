@@ -39,8 +39,9 @@ pub fn load_from_stored(program: Program, file: &str) -> Result<Load, CliError> 
     let path = program.entry.as_deref().unwrap_or(file);
     let files = &program.files;
     let stored = |path: &str| files.iter().find(|file| file.path == path).map(|file| file.source.clone());
-    let compiled = compile_with(path, &program.source, &mut |path| Ok(stored(path))).map_err(CliError::Compile)?;
-    Ok(load_command(&program.name, &program.source, path, compiled))
+    compile_with(path, &program.source, &mut |path| Ok(stored(path)))
+        .and_then(|compiled| load_command(&program.name, &program.source, path, compiled))
+        .map_err(CliError::Compile)
 }
 
 /// The folder that holds the files of a program.
@@ -84,13 +85,13 @@ impl ProgramFolder {
 
     fn compile(&self, name: &str, source: String) -> Result<Load, CliError> {
         let compiled = compile_with(&self.entry, &source, &mut |path| self.read(path));
-        let compiled = compiled.map_err(|mut diagnostics| {
+        let load = compiled.and_then(|compiled| load_command(name, &source, &self.entry, compiled));
+        load.map_err(|mut diagnostics| {
             for diagnostic in &mut diagnostics {
                 diagnostic.file = self.root.join(&diagnostic.file).display().to_string();
             }
             CliError::Compile(diagnostics)
-        })?;
-        Ok(load_command(name, &source, &self.entry, compiled))
+        })
     }
 
     /// Reads a file of the program; `None` if it does not exist. Hidden folders, `node_modules` and files outside the

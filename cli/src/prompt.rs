@@ -14,8 +14,8 @@ pub fn format_question(call: &CallView, now: Timestamp, bold: impl Fn(&str) -> S
         return format!("  sleeps{until}\n");
     }
     let mut text = format!("? {}\n", bold(&indented(&escape_control(&question_text(call)), 2)));
-    for (number, choice) in (1..).zip(call.choices.iter().flatten()) {
-        text += &format!("  {number}) {}\n", indented(&escape_control(&display_value(choice)), 5));
+    for (number, choice) in (1..).zip(choices(call).unwrap_or_default()) {
+        text += &format!("  {number}) {}\n", indented(&escape_control(&display_value(&choice)), 5));
     }
     let refusal = call.refusal.as_ref().map(|refusal| format!("waits: {}", refusal.message));
     for line in [expected_line(call), deadline_line(call, now), refusal].into_iter().flatten() {
@@ -44,7 +44,7 @@ pub fn question_line(call: &CallView) -> String {
 
 /// Returns the flag of `answer` that fits the call.
 pub fn answer_flag(call: &CallView) -> String {
-    match call.choices.iter().flatten().next() {
+    match choices(call).and_then(|choices| choices.into_iter().next()) {
         Some(choice) if !choice.is_string() => format!("--json-value {choice}"),
         None if schema(call).is_some() && !takes_text(call) => "--json-value …".to_owned(),
         _ => "--text …".to_owned(),
@@ -54,19 +54,24 @@ pub fn answer_flag(call: &CallView) -> String {
 /// Describes the expected answer of a question with a schema.
 fn expected_line(call: &CallView) -> Option<String> {
     // A list of choices says it already.
-    let schema = schema(call).filter(|_| call.choices.is_none())?;
-    let form = if takes_text(call) { "" } else { ", as JSON" };
+    let schema = schema(call).filter(|_| choices(call).is_none())?;
+    let form = if schema.takes_text() { "" } else { ", as JSON" };
     Some(format!("expected: {}{form}", schema.describe()))
 }
 
 fn schema(call: &CallView) -> Option<Schema> {
     // The engine reports a schema that cannot be parsed here.
-    Schema::parse(call.schema.as_ref()?).ok()
+    Schema::parse_stored(call.schema.as_ref()?).ok()
 }
 
 /// Whether the expected answer is text, which is used as typed.
 fn takes_text(call: &CallView) -> bool {
-    call.schema.as_ref().is_some_and(|schema| schema["type"] == "string")
+    schema(call).is_some_and(|schema| schema.takes_text())
+}
+
+/// The allowed answers: the choices of the call, or the values of a schema that lists them.
+fn choices(call: &CallView) -> Option<Vec<Json>> {
+    call.choices.clone().or_else(|| schema(call)?.choices())
 }
 
 /// Describes the deadline, and the effect of a missed deadline.
@@ -86,14 +91,19 @@ pub fn display_value(value: &Json) -> String {
 /// Parses a typed answer. Without choices it is the text itself; a schema checks it, as text or as JSON. With choices
 /// it is a choice by its exact text, its number, or a unique prefix. `Err`: the allowed answers.
 pub fn parse_answer(call: &CallView, typed: &str) -> Result<Json, String> {
-    match &call.choices {
+    match choices(call) {
         None => {
             let answer = Json::String(typed.to_owned());
             // The engine coerces the answer; this only checks whether it can.
             coerce_answer(schema(call).as_ref(), None, &answer).map_err(|error| error.to_string())?;
             Ok(answer)
         }
-        Some(choices) => pick_choice(choices, typed.trim()).cloned(),
+        Some(choices) => {
+            let typed = typed.trim();
+            // A choice of a schema may also be typed as its JSON.
+            let by_json = || serde_json::from_str(typed).ok().filter(|value| choices.contains(value));
+            pick_choice(&choices, typed).cloned().or_else(|why| by_json().filter(|value| !value.is_number()).ok_or(why))
+        }
     }
 }
 
@@ -170,6 +180,37 @@ mod tests {
         insta::assert_snapshot!(picked("9").unwrap_err(), @"`9` is not one of the choices; type a number from 1 to 5, or approve, Ask again, reject, 3, true");
         assert!(picked("").unwrap_err().starts_with("no choice was made"));
         assert!(picked("0").is_err());
+    }
+
+    #[test]
+    fn a_schema_that_lists_values_is_a_list_of_choices() {
+        let schema = json!({"anyOf": [{"enum": ["small", "large"]}, {"$ref": "#/$defs/none"}],
+            "$defs": {"none": {"type": "null"}}});
+        let call =
+            CallView { kind: COGNITIVE.into(), prompt: "Size?".into(), schema: Some(schema), ..Default::default() };
+        let question = format_question(&call, Timestamp::from_millis(0), str::to_owned);
+        insta::assert_snapshot!(question, @r"
+        ? Size?
+          1) small
+          2) large
+          3) null
+        ");
+        let parse = |typed| parse_answer(&call, typed);
+        assert_eq!(
+            [parse("2"), parse("sm"), parse("\"large\""), parse("null")].map(Result::unwrap),
+            [json!("large"), json!("small"), json!("large"), json!(null)]
+        );
+        assert!(parse("huge").unwrap_err().ends_with("type a number from 1 to 3, or small, large, null"));
+        assert_eq!(answer_flag(&call), "--text …");
+    }
+
+    #[test]
+    fn a_form_that_the_terminal_lacks_asks_for_json() {
+        let expected = |schema: Json| expected_line(&CallView { schema: Some(schema), ..Default::default() }).unwrap();
+        let object = json!({"type": "object", "required": ["n"]});
+        let expected_object = r#"expected: an object with "n" (anything) or an integer, as JSON"#;
+        assert_eq!(expected(json!({"oneOf": [object, {"type": "integer"}]})), expected_object);
+        assert_eq!(expected(json!({"anyOf": [{"type": "string"}, {"type": "null"}]})), "expected: a text or null");
     }
 
     #[test]

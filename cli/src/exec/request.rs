@@ -117,7 +117,7 @@ fn expected_answer(call: &CallView) -> String {
         format!("\nAnswer with one of: {}\n", choices.join(", "))
     });
     // A schema that cannot be parsed is of a newer version. The engine checks the answer against it.
-    let schema = call.schema.as_ref().and_then(|schema| Schema::parse(schema).ok());
+    let schema = call.schema.as_ref().and_then(|schema| Schema::parse_stored(schema).ok());
     let schema = schema.map(|schema| format!("\nAnswer with JSON only: {}\n", schema.describe()));
     choices.into_iter().chain(schema).collect()
 }

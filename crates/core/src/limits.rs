@@ -24,6 +24,11 @@ pub const PAGE_DAMAGED: usize = 100;
 /// Longest id, in bytes of UTF-8. It fits every backend's index key beside other fields.
 pub const ID_BYTES: usize = 200;
 
+/// Schemas and comparisons that may be needed to check one answer. A schema without `anyOf`, `oneOf`, `allOf` and `$ref`
+/// needs at most some 1.5 million for the largest answer; each of these keywords may multiply them. The check runs within
+/// a decision, while other commands wait.
+pub const SCHEMA_CHECK_STEPS: u64 = 4_000_000;
+
 /// Matcher steps that all patterns of a schema may take together to check one answer, besides eight for every unit of a
 /// text. The check runs within a decision, while other commands wait.
 pub const SCHEMA_PATTERN_STEPS: u64 = 1_000_000;

@@ -335,16 +335,12 @@ impl Call {
             context: Context::new(request.instruction, request.line, json!({})),
             ..Self::default()
         };
-        let schema = call.schema()?;
+        let schema = call.request.schema.as_ref().map(Schema::parse).transpose()?;
         if let Some(default) = &mut call.request.default {
             *default = answer_schema::coerce_answer(schema.as_ref(), call.request.choices.as_deref(), default)
                 .map_err(|error| format!("the default is not a valid answer: {error}"))?;
         }
         Ok(call)
-    }
-
-    fn schema(&self) -> Result<Option<Schema>, String> {
-        self.request.schema.as_ref().map(Schema::parse).transpose()
     }
 
     pub(super) fn key(&self) -> Key {
@@ -422,7 +418,7 @@ impl Call {
             return Err(invalid(message, Json::Null));
         }
         // The schema was checked when the call was made.
-        let schema = self.schema().map_err(|why| Rejection::damaged(&self.key(), &why))?;
+        let schema = self.request.schema.as_ref().map(Schema::parse_stored).transpose().map_err(|why| Rejection::damaged(&self.key(), &why))?;
         let choices = self.request.choices.as_deref();
         answer_schema::coerce_answer(schema.as_ref(), choices, answer).map_err(|error| {
             let mut details = Document::new();

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
-use runstate_lang::{self as lang, CompiledProgram, Diagnostic};
+use runstate_lang::{self as lang, CompiledProgram, Diagnostic, SchemaLiteral};
 use serde_json::json;
 
+use super::answer_schema::Schema;
 use super::program::{DEFAULT_ENTRY, Load, ProgramFile, WARNINGS_BYTES};
 
 /// Compiles a program of one file, or of several, to the command that loads it. A program of one file has `name` as the
@@ -16,14 +17,25 @@ pub fn compile(name: &str, source: &str, entry: Option<&str>, files: Vec<Program
     let path = entry.unwrap_or(if files.is_empty() { name } else { DEFAULT_ENTRY });
     let mut files: BTreeMap<String, String> = files.into_iter().map(|file| (file.path, file.source)).collect();
     let compiled = lang::compile_with(path, source, &mut |path| Ok(files.remove(path)));
-    Ok(loaded(name, source, path, compiled.map_err(|diagnostics| compile_error(&diagnostics))?))
+    let load = compiled.and_then(|compiled| loaded(name, source, path, compiled));
+    load.map_err(|diagnostics| compile_error(&diagnostics))
 }
 
 /// The command that loads a compiled program, whose entry is at `path`.
-pub fn loaded(name: &str, source: &str, path: &str, compiled: CompiledProgram) -> Load {
+///
+/// # Errors
+/// The schemas of calls that are not valid, in source order. A schema that the program computes is checked when it is
+/// used.
+pub fn loaded(name: &str, source: &str, path: &str, compiled: CompiledProgram) -> Result<Load, Vec<Diagnostic>> {
+    let refusal = |literal: &SchemaLiteral| Schema::parse(&literal.schema).err().map(|why| literal.refusal(why));
+    let mut refused: Vec<Diagnostic> = compiled.schemas.iter().filter_map(refusal).collect();
+    if !refused.is_empty() {
+        refused.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        return Err(refused);
+    }
     let files = compiled.files.into_iter().map(|(path, source)| ProgramFile { path, source }).collect();
     let warnings = warning_texts(&compiled.warnings);
-    Load { warnings, ..Load::new(name, source, compiled.bytecode).with_files(Some(path), files) }
+    Ok(Load { warnings, ..Load::new(name, source, compiled.bytecode).with_files(Some(path), files) })
 }
 
 /// The first warnings in words, and the number of the others.

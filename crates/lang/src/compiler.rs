@@ -15,6 +15,10 @@ use super::function_code::{self, FunctionCode, InstructionArg, Label};
 use super::modules::{Binding, ModuleGraph, ResolvedExport};
 use super::names::{StorageClass, VariablePlan};
 use super::private_name::PrivateScopes;
+use super::schema_literal::{SchemaLiteral, SchemaLiterals};
+
+/// The bytecode, the warnings, and the schemas that are literals.
+pub(super) type CompiledParts = (Vec<Instruction>, Vec<Diagnostic>, Vec<SchemaLiteral>);
 
 /// Deepest nesting of statements and expressions.
 const MAX_DEPTH: usize = 220;
@@ -103,6 +107,7 @@ pub(super) struct Compiler<'a, 's> {
     /// Labels directly before the next statement.
     pub(super) pending_labels: Vec<&'a str>,
     pub(super) private_scopes: PrivateScopes,
+    pub(super) schemas: SchemaLiterals,
     depth: usize,
 }
 
@@ -145,6 +150,7 @@ impl<'a, 's> Compiler<'a, 's> {
             },
             pending_labels: Vec::new(),
             private_scopes: Vec::new(),
+            schemas: SchemaLiterals::default(),
             depth: 0,
         }
     }
@@ -514,7 +520,7 @@ impl<'a, 's> Compiler<'a, 's> {
     }
 
     /// Lays out the code with the warnings, or returns the diagnostics.
-    pub(super) fn finish(mut self) -> Result<(Vec<Instruction>, Vec<Diagnostic>), Vec<Diagnostic>> {
+    pub(super) fn finish(mut self) -> Result<CompiledParts, Vec<Diagnostic>> {
         self.enter_module(0);
         let others = self.other_modules.into_iter().flatten().map(|state| state.diagnostics);
         let found: Vec<Diagnostics<'_>> = std::iter::once(self.diagnostics).chain(others).collect();
@@ -531,6 +537,6 @@ impl<'a, 's> Compiler<'a, 's> {
             1 => Vec::new(),
             _ => modules.iter().map(|module| module.path).collect(),
         };
-        Ok((function_code::lay_out(codes, &paths), warnings))
+        Ok((function_code::lay_out(codes, &paths), warnings, self.schemas.found))
     }
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::call_form::CallForm;
 use super::compiler::Compiler;
-use super::names;
+use super::{names, schema_literal};
 
 const CC_FORM: &str = "write CC(\"prompt\") or CC(prompt, { choices: [...] })";
 
@@ -210,6 +210,7 @@ fn check_options<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, options: &Exp
         let names = || CALL_OPTIONS.iter().chain(extra).copied();
         if names().any(|one| one == name) {
             match (name.as_ref(), property.value.get_inner_expression()) {
+                ("schema", _) => schema_literal::collect(compiler, property.span, &property.value),
                 ("timeoutMs", Expression::Identifier(_)) => {}
                 ("timeoutMs", time) => check_duration(compiler, "timeoutMs", time),
                 ("choices", Expression::ArrayExpression(choices)) if choices.elements.is_empty() => {

@@ -35,6 +35,7 @@ mod names;
 mod nesting;
 mod prelude;
 mod private_name;
+mod schema_literal;
 mod statement;
 mod template;
 
@@ -44,6 +45,7 @@ mod tests;
 
 pub use diagnostic::{Diagnostic, DiagnosticKind};
 pub use modules::MAX_FILES;
+pub use schema_literal::SchemaLiteral;
 
 /// Maximum length of the sources of a program, in bytes.
 pub const MAX_SOURCE: usize = 1 << 20;
@@ -61,6 +63,8 @@ pub struct CompiledProgram {
     pub files: BTreeMap<String, String>,
     /// What compiles, but may mean something else than it seems to; in source order.
     pub warnings: Vec<Diagnostic>,
+    /// The schemas of calls that are written as literals.
+    pub schemas: Vec<SchemaLiteral>,
 }
 
 /// Reads a file of a program: its source, `None` if the file does not exist, or the reason why it cannot be read. The
@@ -121,14 +125,14 @@ pub fn compile_with(entry: &str, source: &str, read: &mut ReadFile<'_>) -> Resul
     let main = graph.function_to_call();
     let mut compiler = Compiler::new(&graph, diagnostics);
     function::program(&mut compiler, main);
-    let (bytecode, warnings) = compiler.finish()?;
+    let (bytecode, warnings, schemas) = compiler.finish()?;
     let imported = graph
         .modules
         .iter()
         .skip(1)
         .filter(|module| !module.is_prelude)
         .map(|module| (module.path.to_owned(), module.source.to_owned()));
-    let compiled = CompiledProgram { bytecode, files: imported.collect(), warnings };
+    let compiled = CompiledProgram { bytecode, files: imported.collect(), warnings, schemas };
     check_size(entry, source, &compiled)?;
     Ok(compiled)
 }

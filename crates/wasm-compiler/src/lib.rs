@@ -65,6 +65,31 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_that_is_not_supported_is_refused_at_load() {
+        let refusal = |source: &str| compile("t.ts", source, None, Vec::new()).err().map(|error| error.message);
+        let place = "const bad = { not: {} } as const; const p = { properties: { a: bad } };";
+        for (source, message) in [
+            ("CC('q', { schema: { not: {} } })", "t.ts:1:11: schema.not is not supported; use one of: type,"),
+            ("call('t', 1, { schema: { type: 'int' } })", "t.ts:1:16: schema.type must be one of object,"),
+            ("CC.all([{ prompt: 'q', schema: { $ref: 'a' } }])", "t.ts:1:24: schema.$ref is \"a\"; only \"#\" and"),
+            ("CC('q', { schema: { format: `color` } })", "t.ts:1:11: schema.format \"color\" is not supported"),
+            (&format!("{place} CC('q', {{ schema: p }})"), "t.ts:1:81: schema.properties.a.not is not supported"),
+        ] {
+            assert!(refusal(source).is_some_and(|found| found.starts_with(message)), "{source}: {:?}", refusal(source));
+        }
+        for source in [
+            "CC('q', { schema: { anyOf: [{ type: 'null' }, { minimum: -1, maxLength: 3 }] } })",
+            // These are known only when the program runs.
+            "CC('q', { schema: { not: input } })",
+            "const s = { not: {} }; delete s.not; CC('q', { schema: s })",
+            "let s = { not: {} }; s = {}; CC('q', { schema: s })",
+            "const s = { items: s }; CC('q', { schema: s })",
+        ] {
+            assert_eq!(refusal(source), None, "{source}");
+        }
+    }
+
+    #[test]
     fn a_compile_error_has_a_message_and_diagnostics() {
         let error = compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;", None, Vec::new()).unwrap_err();
         assert_eq!(error.code, ErrorCode::COMPILE_ERROR);

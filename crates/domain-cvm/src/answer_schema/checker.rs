@@ -1,123 +1,357 @@
-//! Checks whether a value matches a schema, and converts an answer to the program's value. A check visits every nested
-//! value once, by the one schema that applies to it, and searches nothing linearly. The work therefore grows with the
-//! value, and only with the logarithm of the schema's lists. Patterns, which may backtrack, have a limit of their own.
-//!
-//! Models and people answer in text. A conversion is made where it is unambiguous; nothing is guessed.
+//! Checks whether a value matches a schema. A schema without `anyOf`, `oneOf`, `allOf` and `$ref` visits every nested
+//! value once, by the one schema that applies to it, and searches nothing linearly: the work grows with the value, and
+//! only with the logarithm of the schema's lists. With these keywords many schemas may apply to one value. Each visit
+//! is therefore counted, and so are its comparisons. Patterns, which may backtrack, have a limit of their own.
 
-use runstate_core::limits::SCHEMA_PATTERN_STEPS;
-use runstate_value::{
-    Document, Json, canonical_json, check_plain, compare, is_equal, json_text, parse, shortest_digits,
-};
+use runstate_core::limits::{SCHEMA_CHECK_STEPS, SCHEMA_PATTERN_CHARS, SCHEMA_PATTERN_STEPS, SCHEMA_PATTERNS_CHARS};
+use runstate_value::{Document, Json, compare, is_equal, shortest_digits};
 use serde_json::Number;
 
 use super::description::{
-    TextRule, ValidationError, count, literal, names, number_noun, one_of, quote, summarize, truncate, type_list,
+    TextRule, ValidationError, count, describe_branches, literal, names, number_noun, one_of, quote, summarize,
+    truncate, type_list,
 };
-use super::{NumberBounds, Schema, SchemaKeywords, SchemaNode, SizeBounds};
+use super::format::TextFormat;
+use super::{Definition, JsonType, NumberBounds, Schema, SchemaKeywords, SchemaNode, SizeBounds};
+
+/// Most schemas that apply to a value, to the values around it, and after each other. It is reached only by references,
+/// and bounds the recursion.
+const MAX_DEPTH: u32 = 256;
+
+/// Most branches of `anyOf` or `oneOf` whose mismatch an error explains.
+const MAX_BRANCHES: usize = 4;
+
+/// Text bytes that are compared in one step.
+const BYTES_PER_STEP: usize = 32;
 
 /// Checks whether `value` matches.
-pub(super) fn check(node: &SchemaNode, value: &Json) -> Result<(), ValidationError> {
-    SchemaChecker { pattern_steps: SCHEMA_PATTERN_STEPS }.node(node, value)
+pub(super) fn check(schema: &Schema, value: &Json) -> Result<(), ValidationError> {
+    SchemaChecker::new(schema, Detail::Branches).node(schema.root(), value).map_err(|failure| match failure {
+        Failure::Mismatch(error) | Failure::LimitExceeded(error) => error,
+    })
 }
 
-struct SchemaChecker {
+/// Those of `values` that match, with one limit for all of them.
+pub(super) fn matching_values(schema: &Schema, values: Vec<&Json>) -> Vec<Json> {
+    let mut checker = SchemaChecker::new(schema, Detail::None);
+    values.into_iter().filter(|value| checker.node(schema.root(), value).is_ok()).cloned().collect()
+}
+
+/// Why a value was not accepted.
+enum Failure {
+    Mismatch(ValidationError),
+    /// It is not known whether the value matches. No branch can make up for that.
+    LimitExceeded(ValidationError),
+}
+
+/// How a mismatch is described. Branches that do not match are common, and their descriptions are costly.
+#[derive(Clone, Copy, PartialEq)]
+enum Detail {
+    /// Not at all.
+    None,
+    /// In words, but for branches only the expected value.
+    Value,
+    /// In words, with the mismatch of each branch.
+    Branches,
+}
+
+struct SchemaChecker<'s> {
+    definitions: &'s [Definition],
+    detail: Detail,
+    /// The remaining steps.
+    steps: u64,
     /// The remaining steps for patterns.
     pattern_steps: u64,
+    depth: u32,
 }
 
-impl SchemaChecker {
-    fn node(&mut self, node: &SchemaNode, value: &Json) -> Result<(), ValidationError> {
-        match node {
-            SchemaNode::Anything => Ok(()),
-            SchemaNode::Nothing => Err(ValidationError::new("nothing", summarize(value))),
-            SchemaNode::Keywords(rules) => self.rules(rules, value),
+impl<'s> SchemaChecker<'s> {
+    fn new(schema: &'s Schema, detail: Detail) -> Self {
+        let (steps, pattern_steps) = (SCHEMA_CHECK_STEPS, SCHEMA_PATTERN_STEPS);
+        Self { definitions: &schema.definitions, detail, steps, pattern_steps, depth: 0 }
+    }
+
+    /// A mismatch, with its description only if it is shown.
+    fn mismatch<E: Into<String>, F: Into<String>>(&self, describe: impl FnOnce() -> (E, F)) -> Result<(), Failure> {
+        let error = match self.detail {
+            Detail::None => ValidationError::new("", ""),
+            Detail::Value | Detail::Branches => {
+                let (expected, found) = describe();
+                ValidationError::new(expected, found)
+            }
+        };
+        Err(Failure::Mismatch(error))
+    }
+
+    fn spend(&mut self, steps: usize, value: &Json) -> Result<(), Failure> {
+        match self.steps.checked_sub(steps as u64) {
+            Some(rest) => {
+                self.steps = rest;
+                Ok(())
+            }
+            None => Err(limit_exceeded("a value that is quickly checked", value, "which takes too long")),
         }
     }
 
-    fn rules(&mut self, rules: &SchemaKeywords, value: &Json) -> Result<(), ValidationError> {
-        let mismatch = |expected: String| Err(ValidationError::new(expected, summarize(value)));
+    fn node(&mut self, node: &'s SchemaNode, value: &Json) -> Result<(), Failure> {
+        self.spend(1, value)?;
+        match node {
+            SchemaNode::Anything => Ok(()),
+            SchemaNode::Nothing => self.mismatch(|| ("nothing", summarize(value))),
+            SchemaNode::Keywords(_) if self.depth == MAX_DEPTH => {
+                Err(limit_exceeded("a value that is nested less deeply", value, "too deep"))
+            }
+            SchemaNode::Keywords(rules) => {
+                self.depth += 1;
+                let result = self.rules(rules, value).and_then(|()| self.combinations(rules, value));
+                self.depth -= 1;
+                result
+            }
+        }
+    }
+
+    /// The same, for a value within a list or object.
+    fn nested(&mut self, node: &'s SchemaNode, value: &Json, key: impl FnOnce() -> String) -> Result<(), Failure> {
+        self.node(node, value).map_err(|failure| match failure {
+            Failure::Mismatch(error) if self.detail == Detail::None => Failure::Mismatch(error),
+            Failure::Mismatch(error) => Failure::Mismatch(error.nested_under(&key())),
+            Failure::LimitExceeded(error) => Failure::LimitExceeded(error.nested_under(&key())),
+        })
+    }
+
+    fn rules(&mut self, rules: &'s SchemaKeywords, value: &Json) -> Result<(), Failure> {
         if let Some(allowed) = &rules.types
             && !allowed.iter().any(|kind| kind.matches(value))
         {
-            return mismatch(type_list(allowed));
+            return self.mismatch(|| (type_list(allowed), summarize(value)));
         }
-        if let Some(choices) = &rules.enum_values
-            && choices.sorted.binary_search_by(|choice| compare(choice, value)).is_err()
-        {
-            return Err(ValidationError::new(one_of(&choices.values), literal(value)));
+        if let Some(choices) = &rules.enum_values {
+            let compared = weight(value, choices.largest).saturating_mul(choices.sorted.len().ilog2() as usize + 1);
+            self.spend(compared, value)?;
+            if choices.sorted.binary_search_by(|choice| compare(choice, value)).is_err() {
+                return self.mismatch(|| (one_of(&choices.values), literal(value)));
+            }
         }
-        if let Some(only) = &rules.const_value
-            && !is_equal(only, value)
-        {
-            return Err(ValidationError::new(literal(only), literal(value)));
+        if let Some(only) = &rules.const_value {
+            self.spend(weight(value, rules.const_weight), value)?;
+            if !is_equal(only, value) {
+                return self.mismatch(|| (literal(only), literal(value)));
+            }
         }
         match value {
             Json::Null | Json::Bool(_) => Ok(()),
-            Json::Number(_) => rules
-                .number
-                .first_violation(value)
-                .map_or(Ok(()), |rule| mismatch(format!("{} {rule}", number_noun(&rules.types)))),
-            Json::String(text) => self.text(rules, text),
+            Json::Number(_) => rules.number.first_violation(value).map_or(Ok(()), |rule| {
+                self.mismatch(|| (format!("{} {rule}", number_noun(&rules.types)), summarize(value)))
+            }),
+            Json::String(text) => self.text(rules, text, value),
             Json::Array(items) => self.list(rules, items, value),
             Json::Object(map) => self.object(rules, map, value),
         }
     }
 
-    fn text(&mut self, rules: &SchemaKeywords, text: &str) -> Result<(), ValidationError> {
+    fn text(&mut self, rules: &SchemaKeywords, text: &str, value: &Json) -> Result<(), Failure> {
+        self.spend(text.len() / BYTES_PER_STEP, value)?;
         let chars = text.chars().count() as u64;
         if let Some(bound) = rules.text.first_violation(chars, "character") {
-            let found = format!("{} ({})", quote(text, 60), count(chars, "character"));
-            return Err(ValidationError::new(format!("a text {bound}"), found));
+            let found = || format!("{} ({})", quote(text, 60), count(chars, "character"));
+            return self.mismatch(|| (format!("a text {bound}"), found()));
+        }
+        if let Some(format) = rules.format {
+            self.format(format, text, value)?;
         }
         let Some(pattern) = &rules.pattern else { return Ok(()) };
         match pattern.compiled.is_match(text, &mut self.pattern_steps) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(ValidationError::new(format!("a text {}", TextRule(pattern)), quote(text, 60))),
+            Ok(false) => self.mismatch(|| (format!("a text {}", TextRule(pattern)), quote(text, 60))),
             Err(_) => {
                 let expected = format!("a text that is quickly matched with {}", quote(&pattern.source, 100));
-                Err(ValidationError::new(expected, format!("{} (which takes too long)", quote(text, 60))))
+                Err(limit_exceeded(&expected, value, "which takes too long"))
             }
         }
     }
 
-    fn list(&mut self, rules: &SchemaKeywords, items: &[Json], value: &Json) -> Result<(), ValidationError> {
+    fn format(&mut self, format: TextFormat, text: &str, value: &Json) -> Result<(), Failure> {
+        if format == TextFormat::RegExp {
+            // Compiled patterns are limited as those of a schema are.
+            let steps =
+                SCHEMA_PATTERN_STEPS / SCHEMA_PATTERNS_CHARS as u64 * text.len().min(SCHEMA_PATTERN_CHARS) as u64;
+            match self.pattern_steps.checked_sub(steps) {
+                Some(rest) => self.pattern_steps = rest,
+                None => return Err(limit_exceeded("fewer regular expressions", value, "which takes too long")),
+            }
+        }
+        match format.matches(text) {
+            true => Ok(()),
+            false => self.mismatch(|| (format!("a text {format}"), quote(text, 60))),
+        }
+    }
+
+    fn list(&mut self, rules: &'s SchemaKeywords, items: &[Json], value: &Json) -> Result<(), Failure> {
         if let Some(bound) = rules.list.first_violation(items.len() as u64, "item") {
-            return Err(ValidationError::new(format!("a list {bound}"), summarize(value)));
+            return self.mismatch(|| (format!("a list {bound}"), summarize(value)));
         }
         let Some(node) = &rules.items else { return Ok(()) };
         let mut items = items.iter().enumerate();
-        items.try_for_each(|(at, item)| self.node(node, item).map_err(|error| error.nested_under(&at.to_string())))
+        items.try_for_each(|(at, item)| self.nested(node, item, || at.to_string()))
     }
 
-    fn object(&mut self, rules: &SchemaKeywords, map: &Document, value: &Json) -> Result<(), ValidationError> {
+    fn object(&mut self, rules: &'s SchemaKeywords, map: &Document, value: &Json) -> Result<(), Failure> {
+        // The first missing name ends the search.
+        self.spend(rules.required.len().min(map.len()), value)?;
         if rules.required.iter().any(|name| !map.contains_key(name)) {
-            let missing: Vec<&String> = rules.required.iter().filter(|name| !map.contains_key(*name)).collect();
-            let expected = format!("an object with {}", names(rules.required.iter()));
-            return Err(ValidationError::new(expected, format!("one without {}", names(missing.into_iter()))));
+            return self.mismatch(|| {
+                let missing: Vec<&String> = rules.required.iter().filter(|name| !map.contains_key(*name)).collect();
+                let expected = format!("an object with {}", names(rules.required.iter()));
+                (expected, format!("one without {}", names(missing.into_iter())))
+            });
         }
         if let Some(bound) = rules.object.first_violation(map.len() as u64, "key") {
-            let found = format!("{} ({})", summarize(value), count(map.len() as u64, "key"));
-            return Err(ValidationError::new(format!("an object {bound}"), found));
+            let found = || format!("{} ({})", summarize(value), count(map.len() as u64, "key"));
+            return self.mismatch(|| (format!("an object {bound}"), found()));
         }
+        if rules.properties.is_empty() && rules.additional_properties.is_none() {
+            return Ok(());
+        }
+        self.spend(map.len(), value)?;
         for (name, value) in map {
             match (rules.properties.get(name), &rules.additional_properties) {
-                (None, Some(SchemaNode::Nothing)) => return Err(unknown_key(rules, name)),
-                (Some(node), _) | (None, Some(node)) => {
-                    self.node(node, value).map_err(|error| error.nested_under(name))?;
-                }
+                (None, Some(SchemaNode::Nothing)) => return self.mismatch(|| unknown_key(rules, name)),
+                (Some(node), _) | (None, Some(node)) => self.nested(node, value, || name.clone())?,
                 (None, None) => {}
             }
         }
         Ok(())
     }
+
+    /// The keywords that apply other schemas to the same value.
+    fn combinations(&mut self, rules: &'s SchemaKeywords, value: &Json) -> Result<(), Failure> {
+        if let Some(index) = rules.reference {
+            self.node(&self.definitions[index].node, value)?;
+        }
+        for node in &rules.all_of {
+            self.node(node, value)?;
+        }
+        if let Some(branches) = &rules.any_of
+            && self.matching_branches(branches, value, 1)?.is_empty()
+        {
+            return self.no_branch(branches, value);
+        }
+        if let Some(branches) = &rules.one_of {
+            match self.matching_branches(branches, value, 2)?[..] {
+                [] => return self.no_branch(branches, value),
+                [_] => {}
+                [first, second, ..] => {
+                    let found =
+                        |value| format!("{} (which matches {} and {})", summarize(value), first + 1, second + 1);
+                    return self.mismatch(|| (format!("only one of {} forms", branches.len()), found(value)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first `most` branches that match.
+    fn matching_branches(
+        &mut self,
+        branches: &'s [SchemaNode],
+        value: &Json,
+        most: usize,
+    ) -> Result<Vec<usize>, Failure> {
+        let detail = std::mem::replace(&mut self.detail, Detail::None);
+        let mut matching = Vec::new();
+        for (at, branch) in branches.iter().enumerate() {
+            match self.node(branch, value) {
+                Ok(()) => matching.push(at),
+                Err(Failure::Mismatch(_)) => {}
+                Err(exceeded) => return Err(exceeded),
+            }
+            if matching.len() == most {
+                break;
+            }
+        }
+        self.detail = detail;
+        Ok(matching)
+    }
+
+    /// The mismatch of a value that no branch accepts.
+    fn no_branch(&mut self, branches: &'s [SchemaNode], value: &Json) -> Result<(), Failure> {
+        if self.detail != Detail::Branches {
+            return self.mismatch(|| (describe_branches(self.definitions, branches), summarize(value)));
+        }
+        self.detail = Detail::Value;
+        // A value that is not null is not meant for a branch that only accepts null.
+        let for_null = |branch: &SchemaNode| matches!(branch, SchemaNode::Keywords(rules) if rules.accepts_only_null());
+        let meant: Vec<(usize, &SchemaNode)> =
+            branches.iter().enumerate().filter(|(_, branch)| value.is_null() || !for_null(branch)).collect();
+        let mut errors = Vec::new();
+        for (at, branch) in meant.iter().take(MAX_BRANCHES) {
+            match self.node(branch, value) {
+                Err(Failure::Mismatch(error)) => errors.push((at + 1, error)),
+                Err(exceeded) => return Err(exceeded),
+                Ok(()) => {}
+            }
+        }
+        self.detail = Detail::Branches;
+        Err(Failure::Mismatch(match errors.as_slice() {
+            [(_, only)] if meant.len() == 1 && !only.path.is_empty() => only.clone(),
+            _ if errors.iter().all(|(_, error)| error.path.is_empty() && error.found == errors[0].1.found) => {
+                let expected = describe_branches(self.definitions, branches);
+                ValidationError::new(expected, errors.first().map_or_else(|| summarize(value), |e| e.1.found.clone()))
+            }
+            _ => {
+                let hidden = (meant.len() - errors.len()).checked_sub(1).map(|more| format!("; and {} more", more + 1));
+                let reasons = errors.iter().map(|(at, error)| format!("{at}: {}", truncate(&error.to_string(), 200)));
+                let reasons = reasons.collect::<Vec<_>>().join("; ") + &hidden.unwrap_or_default();
+                let expected = format!("one of {} forms", branches.len());
+                ValidationError::new(expected, format!("{} ({reasons})", summarize(value)))
+            }
+        }))
+    }
 }
 
-fn unknown_key(rules: &SchemaKeywords, name: &str) -> ValidationError {
+fn limit_exceeded(expected: &str, value: &Json, why: &str) -> Failure {
+    Failure::LimitExceeded(ValidationError::new(expected, format!("{} ({why})", summarize(value))))
+}
+
+/// The steps to compare a value with one that has `most`.
+fn weight(value: &Json, most: usize) -> usize {
+    let (mut rest, mut total) = (vec![value], 0);
+    while let Some(value) = rest.pop() {
+        total += 1 + match value {
+            Json::String(text) => text.len() / BYTES_PER_STEP,
+            Json::Array(items) => items.len(),
+            Json::Object(map) => map.len(),
+            Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        };
+        if total >= most {
+            return most;
+        }
+        match value {
+            Json::Array(items) => rest.extend(items),
+            Json::Object(map) => rest.extend(map.values()),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+    total
+}
+
+/// The steps to compare a value with any other one.
+pub(super) fn full_weight(value: &Json) -> usize {
+    weight(value, usize::MAX)
+}
+
+impl SchemaKeywords {
+    fn accepts_only_null(&self) -> bool {
+        self.types.as_deref() == Some(&[JsonType::Null]) || self.const_value.as_ref().is_some_and(Json::is_null)
+    }
+}
+
+fn unknown_key(rules: &SchemaKeywords, name: &str) -> (String, String) {
     let expected = match rules.properties.len() {
         0 => "an empty object".to_owned(),
         _ => format!("no key but {}", names(rules.properties.keys())),
     };
-    ValidationError::new(expected, format!("the key {}", quote(name, 60)))
+    (expected, format!("the key {}", quote(name, 60)))
 }
 
 impl NumberBounds {
@@ -192,117 +426,4 @@ impl UnsignedDecimal {
                 .map_or(digits == 0, |step| digits.is_multiple_of(step)),
         }
     }
-}
-
-/// Returns the program's value for an answer.
-///
-/// - With choices: the choice that equals the answer. A text may be the JSON of a choice that is not a text (`"3"` for
-///   3). If no choice equals it, white space around it is ignored.
-/// - With a schema: the answer itself if it matches; otherwise the JSON in a text, within a Markdown fence or without.
-///   If the schema has no `type` but `properties`, `required` or `items`, the JSON in a text is tried first.
-/// - With both: the choice, if it matches the schema.
-/// - With neither: any plain value.
-///
-/// # Errors
-/// The reason why the answer is not valid, in words for the answerer.
-///
-/// ```
-/// use runstate::domain::cvm::{Schema, coerce_answer};
-/// use serde_json::json;
-///
-/// let schema = Schema::parse(&json!({"type": "object", "required": ["ok"]}))?;
-/// let answer = json!("```json\n{\"ok\": true}\n```");
-/// assert_eq!(coerce_answer(Some(&schema), None, &answer).unwrap(), json!({"ok": true}));
-/// assert_eq!(coerce_answer(None, Some(&[json!(1), json!(2)]), &json!(" 2\n")).unwrap(), json!(2));
-/// # Ok::<(), String>(())
-/// ```
-pub fn coerce_answer(
-    schema: Option<&Schema>,
-    choices: Option<&[Json]>,
-    answer: &Json,
-) -> Result<Json, ValidationError> {
-    check_plain_value(answer)?;
-    match (choices, schema) {
-        (Some(choices), schema) => {
-            let chosen =
-                choose(choices, answer).ok_or_else(|| ValidationError::new(one_of(choices), summarize(answer)))?;
-            schema.map_or(Ok(()), |schema| schema.check(chosen))?;
-            Ok(chosen.clone())
-        }
-        (None, Some(schema)) => coerce_to_schema(schema, answer),
-        (None, None) => Ok(answer.clone()),
-    }
-}
-
-fn check_plain_value(value: &Json) -> Result<(), ValidationError> {
-    check_plain(value).map_err(|excess| {
-        ValidationError::new(
-            "a plain value",
-            format!("one that cannot be stored ({})", truncate(&excess.to_string(), 200)),
-        )
-    })
-}
-
-/// The choice that is meant. A choice that is closer to the answer as given is preferred.
-fn choose<'c>(choices: &'c [Json], answer: &Json) -> Option<&'c Json> {
-    if let Some(chosen) = choices.iter().find(|choice| is_equal(choice, answer)) {
-        return Some(chosen);
-    }
-    let text = answer.as_str()?;
-    let by_json = |text: &str| choices.iter().find(|choice| is_json_of(choice, text));
-    let trimmed = text.trim();
-    let trimmed_match = || choices.iter().find(|choice| choice.as_str().is_some_and(|choice| choice.trim() == trimmed));
-    by_json(text).or_else(trimmed_match).or_else(|| by_json(trimmed))
-}
-
-/// Whether `text` is the JSON of a choice that is not a text.
-fn is_json_of(choice: &Json, text: &str) -> bool {
-    // Numbers have two notations: `3` and `3.0`. The depth of choices may be unbounded here, and serializing them is
-    // recursive.
-    let texts = || [canonical_json(choice), json_text(choice)];
-    !choice.is_string() && check_plain(choice).is_ok() && texts().iter().any(|json| json == text)
-}
-
-/// The answer, or the JSON in it, as the schema requires.
-fn coerce_to_schema(schema: &Schema, answer: &Json) -> Result<Json, ValidationError> {
-    let as_given = schema.check(answer);
-    let Json::String(text) = answer else { return as_given.map(|()| answer.clone()) };
-    let parsed = match (&as_given, parse(strip_code_fence(text))) {
-        // A schema with keywords for members or items means objects and lists, even if its author omitted the type.
-        (Ok(()), Ok(parsed)) if schema.0.implies_object_or_array() && (parsed.is_object() || parsed.is_array()) => {
-            Ok(parsed)
-        }
-        (Ok(()), _) => return Ok(answer.clone()),
-        (Err(_), parsed) => parsed,
-    };
-    let json_error = match parsed {
-        Ok(parsed) => match check_plain_value(&parsed).and_then(|()| schema.check(&parsed)) {
-            Ok(()) => return Ok(parsed),
-            Err(error) => error,
-        },
-        Err(why) => {
-            let found = format!("{} (not JSON: {why})", quote(text, 60));
-            ValidationError::new(format!("JSON for {}", schema.describe()), found)
-        }
-    };
-    // If a text was expected and a text was given, errors of the JSON in it are irrelevant.
-    match as_given {
-        Err(error) if schema.0.accepts_strings() => Err(error),
-        _ => Err(json_error),
-    }
-}
-
-/// A text without white space around it and, if it is exactly one fenced block of Markdown, without the fence.
-fn strip_code_fence(text: &str) -> &str {
-    let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
-    let text = text.trim_matches(blank);
-    let ticks = text.len() - text.trim_start_matches('`').len();
-    let (fence, content) = text.split_at(ticks);
-    let Some(inside) = content.strip_suffix(fence).filter(|_| ticks >= 3) else { return text };
-    let word = inside.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
-    let (name, behind) = inside.split_at(inside.len() - word.len());
-    // `json` is the block's language even on the same line as the content. Another word is a language only if its line
-    // ends after it.
-    let language = name.eq_ignore_ascii_case("json") || behind.trim_start_matches([' ', '\t', '\r']).starts_with('\n');
-    (if language { behind } else { inside }).trim_matches(blank)
 }

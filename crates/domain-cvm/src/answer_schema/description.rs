@@ -6,20 +6,30 @@ use std::fmt::Write as _;
 
 use runstate_value::{Json, json_text, number_text};
 
-use super::{JsonType, NumberBounds, SchemaKeywords, SchemaNode, SchemaPattern, SizeBounds};
+use super::format::TextFormat;
+use super::{Definition, JsonType, NumberBounds, Schema, SchemaKeywords, SchemaNode, SchemaPattern, SizeBounds};
 
 /// Largest length of a description, in characters.
 const MAX_CHARS: usize = 400;
 
+/// Most definitions that are described within each other.
+const MAX_OPEN: usize = 8;
+
+/// Largest length of the description of branches in an error, in characters.
+const MAX_BRANCHES_CHARS: usize = 200;
+
 /// Describes a schema.
-pub(super) fn describe(node: &SchemaNode) -> String {
-    let mut words = DescriptionWriter { out: String::new(), remaining: MAX_CHARS };
-    words.node(node, Article::With);
-    if words.remaining == 0 {
-        words.out.pop();
-        words.out.push('…');
-    }
-    words.out
+pub(super) fn describe(schema: &Schema) -> String {
+    let mut words = DescriptionWriter::new(&schema.definitions, MAX_CHARS);
+    words.node(schema.root(), Article::With);
+    words.finish()
+}
+
+/// Describes the branches of `anyOf` or `oneOf`: `a text or null`.
+pub(super) fn describe_branches(definitions: &[Definition], branches: &[SchemaNode]) -> String {
+    let mut words = DescriptionWriter::new(definitions, MAX_BRANCHES_CHARS);
+    words.branches(branches, Article::With);
+    words.finish()
 }
 
 /// `an integer or null`
@@ -47,6 +57,13 @@ impl fmt::Display for TextRule<'_> {
     }
 }
 
+/// `in the format date ("2030-01-31")`
+impl fmt::Display for TextFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "in the format {} ({})", self.name(), quote(self.example(), MAX_SHOWN_CHARS))
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Article {
     With,
@@ -70,12 +87,27 @@ fn noun(kind: JsonType, article: Article) -> &'static str {
 }
 
 /// A text of limited length. Once it is full, writing has no effect, and a writer may stop early.
-struct DescriptionWriter {
+struct DescriptionWriter<'s> {
+    definitions: &'s [Definition],
+    /// The definitions that are being described. A reference to one of them is its name.
+    open: Vec<usize>,
     out: String,
     remaining: usize,
 }
 
-impl DescriptionWriter {
+impl<'s> DescriptionWriter<'s> {
+    fn new(definitions: &'s [Definition], max_chars: usize) -> Self {
+        Self { definitions, open: vec![0], out: String::new(), remaining: max_chars }
+    }
+
+    fn finish(mut self) -> String {
+        if self.remaining == 0 {
+            self.out.pop();
+            self.out.push('…');
+        }
+        self.out
+    }
+
     fn push(&mut self, text: &str) {
         for c in text.chars().take(self.remaining) {
             self.out.push(c);
@@ -93,6 +125,69 @@ impl DescriptionWriter {
     }
 
     fn rules(&mut self, rules: &SchemaKeywords, article: Article) {
+        let combined = usize::from(rules.reference.is_some()) + rules.all_of.len();
+        let branches: Vec<&Vec<SchemaNode>> = [&rules.any_of, &rules.one_of].into_iter().flatten().collect();
+        let start = self.remaining;
+        if combined + branches.len() == 0 || rules.has_own() {
+            self.own(rules, article);
+        }
+        let separate = |words: &mut Self| words.push(if words.remaining < start { " and " } else { "" });
+        if let Some(index) = rules.reference {
+            separate(self);
+            self.reference(index, article);
+        }
+        for node in rules.all_of.iter().take_while(|_| self.remaining > 0).collect::<Vec<_>>() {
+            separate(self);
+            self.node(node, article);
+        }
+        for nodes in branches {
+            separate(self);
+            let is_part = self.remaining < start;
+            self.push(if is_part { "(" } else { "" });
+            self.branches(nodes, article);
+            self.push(if is_part { ")" } else { "" });
+        }
+    }
+
+    fn reference(&mut self, index: usize, article: Article) {
+        if self.open.contains(&index) || self.open.len() > MAX_OPEN {
+            let name = &self.definitions[index].name;
+            return self.push(&if index == 0 { "the whole".to_owned() } else { quote(name, MAX_SHOWN_CHARS) });
+        }
+        self.open.push(index);
+        let definitions = self.definitions;
+        self.node(&definitions[index].node, article);
+        self.open.pop();
+    }
+
+    /// `one of "a", "b" or null`
+    fn branches<'n>(&mut self, nodes: &'n [SchemaNode], article: Article) {
+        let listed = |node: &'n SchemaNode| -> &'n [Json] {
+            match node {
+                SchemaNode::Keywords(rules) => match (&rules.const_value, &rules.enum_values) {
+                    (Some(only), _) => std::slice::from_ref(only),
+                    (None, Some(listed)) => listed.values.as_slice(),
+                    (None, None) => &[],
+                },
+                SchemaNode::Anything | SchemaNode::Nothing => &[],
+            }
+        };
+        // Values of several branches are one list.
+        let values: Vec<&Json> = nodes.iter().take(MAX_CHARS).flat_map(listed).collect();
+        let mut before = "";
+        if !values.is_empty() {
+            self.push(&one_of(values));
+            before = " or ";
+        }
+        for node in nodes.iter().take(MAX_CHARS).filter(|node| listed(node).is_empty()) {
+            self.push(before);
+            self.node(node, article);
+            before = " or ";
+        }
+    }
+
+    /// Describes the keywords of the schema itself.
+    fn own(&mut self, rules: &SchemaKeywords, article: Article) {
         if let Some(only) = &rules.const_value {
             return self.push(&literal(only));
         }
@@ -116,6 +211,9 @@ impl DescriptionWriter {
             JsonType::Number | JsonType::Integer => self.push(&rules.number.to_string()),
             JsonType::String => {
                 self.size(rules.text, "character");
+                if let Some(format) = rules.format {
+                    self.push(&format!(" {format}"));
+                }
                 if let Some(pattern) = &rules.pattern {
                     self.push(&format!(" {}", TextRule(pattern)));
                 }
@@ -178,6 +276,12 @@ impl DescriptionWriter {
 }
 
 impl SchemaKeywords {
+    /// Whether it has keywords besides those that refer to other schemas.
+    fn has_own(&self) -> bool {
+        let is_listed = self.const_value.is_some() || self.enum_values.is_some();
+        is_listed || self.types.is_some() || !self.implied_types().is_empty()
+    }
+
     /// The types that the keywords imply if no type is named.
     fn implied_types(&self) -> Vec<JsonType> {
         let numbers = &self.number;
@@ -192,7 +296,7 @@ impl SchemaKeywords {
         let implied = [
             (JsonType::Object, object || !self.object.is_unbounded()),
             (JsonType::Array, self.items.is_some() || !self.list.is_unbounded()),
-            (JsonType::String, self.pattern.is_some() || !self.text.is_unbounded()),
+            (JsonType::String, self.pattern.is_some() || self.format.is_some() || !self.text.is_unbounded()),
             (JsonType::Number, bounds.into_iter().any(Option::is_some)),
         ];
         implied.into_iter().filter(|(_, implied)| *implied).map(|(kind, _)| kind).collect()
@@ -315,8 +419,9 @@ pub(super) fn names<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> Str
 }
 
 /// The expectation that a value is one of `values`.
-pub(super) fn one_of(values: &[Json]) -> String {
-    format!("{}{}", if values.len() == 1 { "" } else { "one of " }, join_limited(values.iter().map(literal), 10))
+pub(super) fn one_of<'v>(values: impl IntoIterator<Item = &'v Json, IntoIter: ExactSizeIterator>) -> String {
+    let values = values.into_iter();
+    format!("{}{}", if values.len() == 1 { "" } else { "one of " }, join_limited(values.map(literal), 10))
 }
 
 /// Joins the first `max_items` items.

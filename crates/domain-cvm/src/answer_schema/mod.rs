@@ -3,39 +3,52 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `mod.rs` | the schema, and the parser that reads it from a program's JSON |
-//! | `checker.rs` | checks a value against a schema, and converts an answer to the program's value |
+//! | `mod.rs` | the schema and its parts |
+//! | `parser.rs` | reads a schema from a program's JSON |
+//! | `references.rs` | resolves `$ref`, and derives what a schema with references accepts |
+//! | `format.rs` | the formats of texts |
+//! | `checker.rs` | checks a value against a schema |
+//! | `coercion.rs` | converts an answer to the program's value |
 //! | `description.rs` | describes a schema and a validation error in words |
 //!
 //! An unknown keyword is an error for the program's author: if it were ignored, answers would be accepted that the
 //! program does not expect.
 
 mod checker;
+mod coercion;
 mod description;
+mod format;
+mod parser;
 #[cfg(test)]
 mod property_tests;
+mod references;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use runstate_core::limits::{SCHEMA_PATTERN_CHARS, SCHEMA_PATTERNS_CHARS};
-use runstate_value::{Document, Json, SortedMap, check_plain, compare, levenshtein, sort_by};
+use runstate_value::{Json, SortedMap};
 use runstate_vm::TextRegExp;
 
-pub use checker::coerce_answer;
+pub use coercion::coerce_answer;
 pub use description::ValidationError;
-use description::{quote, truncate};
+use format::TextFormat;
+use references::Acceptance;
 
 /// A schema of values: a subset of JSON Schema, checked when it is parsed.
 ///
 /// Keywords: `type`, `properties`, `required`, `items` (one schema), `additionalProperties`, `enum`, `const`,
 /// `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength` (in Unicode
-/// code points), `pattern` (ECMAScript with the flag `u`), `minItems`, `maxItems`, `minProperties`, `maxProperties`.
-/// They mean what JSON Schema says: a keyword about objects does not restrict a text, and a schema for objects needs
-/// `type: "object"`. Annotations are ignored: `title`, `description`, `default`, `examples`, `$schema`, `$id`,
-/// `$comment`, `format`, `deprecated`, `readOnly`, `writeOnly`. Any other keyword is an error.
+/// code points), `pattern` (ECMAScript with the flag `u`), `format`, `minItems`, `maxItems`, `minProperties`,
+/// `maxProperties`, `anyOf`, `oneOf`, `allOf`, `$ref`, and `$defs` in the outermost schema. They mean what JSON Schema
+/// 2020-12 says: a keyword about objects does not restrict a text, and a schema for objects needs `type: "object"`.
+///
+/// - `format` is checked: `date-time`, `date`, `time`, `duration`, `email`, `hostname`, `ipv4`, `ipv6`, `uri`, `uuid`,
+///   `regex`. Any other format is an error.
+/// - `$ref` is `#` for the outermost schema, or `#/$defs/NAME`. A schema may contain itself in its members or items: a
+///   tree. A schema that is only itself is an error.
+/// - Annotations are ignored: `title`, `description`, `default`, `examples`, `$schema`, `$id`, `$comment`,
+///   `deprecated`, `readOnly`, `writeOnly`. Any other keyword is an error.
 ///
 /// ```
 /// use runstate::domain::cvm::Schema;
@@ -57,10 +70,23 @@ use description::{quote, truncate};
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Schema(SchemaNode);
+pub struct Schema {
+    /// The outermost schema, and those of its `$defs`. A `$ref` is an index.
+    definitions: Vec<Definition>,
+    /// What the outermost schema accepts.
+    acceptance: Acceptance,
+}
 
-/// A schema, or one within it. Schemas nest at most [`VALUE_DEPTH`](runstate_core::limits::VALUE_DEPTH) deep, so that
-/// recursion over them is safe.
+/// A schema to which `$ref` may refer.
+#[derive(Clone, Debug)]
+struct Definition {
+    /// The name in `$defs`; empty for the outermost schema.
+    name: String,
+    node: SchemaNode,
+}
+
+/// A schema, or one within it. Without their references, schemas nest at most
+/// [`VALUE_DEPTH`](runstate_core::limits::VALUE_DEPTH) deep, so that recursion over them is safe.
 #[derive(Clone, Debug)]
 enum SchemaNode {
     /// `true`, or a schema without keywords.
@@ -78,9 +104,12 @@ struct SchemaKeywords {
     enum_values: Option<EnumValues>,
     /// `const`
     const_value: Option<Json>,
+    /// The steps to compare a value with it.
+    const_weight: usize,
     number: NumberBounds,
     text: SizeBounds,
     pattern: Option<SchemaPattern>,
+    format: Option<TextFormat>,
     list: SizeBounds,
     items: Option<SchemaNode>,
     object: SizeBounds,
@@ -88,6 +117,13 @@ struct SchemaKeywords {
     required: Vec<String>,
     /// `additionalProperties`
     additional_properties: Option<SchemaNode>,
+    /// `$ref`, as an index into the definitions.
+    reference: Option<usize>,
+    all_of: Vec<SchemaNode>,
+    /// Not empty.
+    any_of: Option<Vec<SchemaNode>>,
+    /// Not empty.
+    one_of: Option<Vec<SchemaNode>>,
 }
 
 /// A type by its name in JSON Schema.
@@ -107,6 +143,8 @@ enum JsonType {
 struct EnumValues {
     values: Vec<Json>,
     sorted: Vec<Json>,
+    /// The steps to compare a value with the largest one.
+    largest: usize,
 }
 
 /// Bounds of numbers.
@@ -139,7 +177,15 @@ impl Schema {
     /// The problem, in words for the author of the program, with its path: `schema.properties.age.minimum must be a
     /// number`.
     pub fn parse(json: &Json) -> Result<Self, String> {
-        parse_node(json).map(Self)
+        parser::parse(json, false)
+    }
+
+    /// Parses the schema of a stored call. Earlier versions ignored `format`: an unknown one restricts nothing here.
+    ///
+    /// # Errors
+    /// As for [`parse`](Self::parse).
+    pub fn parse_stored(json: &Json) -> Result<Self, String> {
+        parser::parse(json, true)
     }
 
     /// Checks whether `value` matches. Nothing is converted: a text stays a text.
@@ -147,15 +193,40 @@ impl Schema {
     /// # Errors
     /// The first mismatch in the order of the value: a list or object itself before its content. A text on which the
     /// patterns take more than [`SCHEMA_PATTERN_STEPS`](runstate_core::limits::SCHEMA_PATTERN_STEPS) steps does not
-    /// match either.
+    /// match either, nor does a value that needs more than
+    /// [`SCHEMA_CHECK_STEPS`](runstate_core::limits::SCHEMA_CHECK_STEPS) steps.
     pub fn check(&self, value: &Json) -> Result<(), ValidationError> {
-        checker::check(&self.0, value)
+        checker::check(self, value)
     }
 
     /// Describes the schema, in words for a person or a model: `an object with "name" (text) and "age" (integer ≥ 0)`.
     /// The description has at most 400 characters, and ends in `…` if it was cut.
     pub fn describe(&self) -> String {
-        description::describe(&self.0)
+        description::describe(self)
+    }
+
+    /// The values that match, if the schema is a list of them: an `enum`, a `const`, or an `anyOf` or `oneOf` of such
+    /// schemas, with `null` among them or without. `None` for any other schema, and for more than 1,000 values.
+    ///
+    /// ```
+    /// use runstate::domain::cvm::Schema;
+    /// use serde_json::json;
+    ///
+    /// let size = Schema::parse(&json!({"anyOf": [{"enum": ["small", "large"]}, {"const": 7}]}))?;
+    /// assert_eq!(size.choices(), Some(vec![json!("small"), json!("large"), json!(7)]));
+    /// # Ok::<(), String>(())
+    /// ```
+    pub fn choices(&self) -> Option<Vec<Json>> {
+        references::choices(self)
+    }
+
+    /// Whether a text is accepted as it is, and is not read as JSON first.
+    pub fn takes_text(&self) -> bool {
+        self.acceptance.strings && !self.acceptance.implies_container
+    }
+
+    fn root(&self) -> &SchemaNode {
+        &self.definitions[0].node
     }
 }
 
@@ -198,229 +269,5 @@ impl JsonType {
             (JsonType::Integer, Json::Number(n)) => !n.is_f64() || n.as_f64().is_some_and(|n| n.fract() == 0.0),
             _ => false,
         }
-    }
-}
-
-impl SchemaNode {
-    /// Whether it accepts texts. A text that does not match such a schema is reported as a text, not as JSON.
-    fn accepts_strings(&self) -> bool {
-        let SchemaNode::Keywords(rules) = self else { return matches!(self, SchemaNode::Anything) };
-        let typed = rules.types.as_ref().is_none_or(|types| types.contains(&JsonType::String));
-        let listed = rules.enum_values.as_ref().is_none_or(|choices| choices.values.iter().any(Json::is_string));
-        typed && listed && rules.const_value.as_ref().is_none_or(Json::is_string)
-    }
-
-    /// Whether it has no type, but keywords that only apply to objects and lists.
-    fn implies_object_or_array(&self) -> bool {
-        let SchemaNode::Keywords(rules) = self else { return false };
-        let members =
-            !rules.properties.is_empty() || !rules.required.is_empty() || rules.additional_properties.is_some();
-        rules.types.is_none() && (members || rules.items.is_some())
-    }
-}
-
-const KEYWORDS: [&str; 19] = [
-    "type",
-    "properties",
-    "required",
-    "items",
-    "additionalProperties",
-    "enum",
-    "const",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "minItems",
-    "maxItems",
-    "minProperties",
-    "maxProperties",
-];
-
-const ANNOTATIONS: [&str; 11] = [
-    "title",
-    "description",
-    "default",
-    "examples",
-    "$schema",
-    "$id",
-    "$comment",
-    "format",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-];
-
-/// Parses a schema or a nested one.
-fn parse_node(json: &Json) -> Result<SchemaNode, String> {
-    // From here on, its depth, size and numbers are bounded.
-    check_plain(json).map_err(|excess| format!("schema is {}", truncate(&excess.to_string(), 200)))?;
-    SchemaParser { path: "schema".to_owned(), pattern_chars: 0 }.node(json)
-}
-
-struct SchemaParser {
-    /// The current path, in the notation of a program: `schema.properties.age`.
-    path: String,
-    /// Characters of all patterns so far.
-    pattern_chars: usize,
-}
-
-impl SchemaParser {
-    fn error<T>(&self, problem: impl std::fmt::Display) -> Result<T, String> {
-        Err(format!("{} {problem}", self.path))
-    }
-
-    /// Runs `act` one level deeper.
-    fn within<T>(&mut self, name: &str, act: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, String> {
-        let length = self.path.len();
-        self.path.push_str(&path_segment(name));
-        let result = act(self)?;
-        self.path.truncate(length);
-        Ok(result)
-    }
-
-    fn node(&mut self, json: &Json) -> Result<SchemaNode, String> {
-        match json {
-            Json::Bool(true) => Ok(SchemaNode::Anything),
-            Json::Bool(false) => Ok(SchemaNode::Nothing),
-            Json::Object(keywords) => self.rules(keywords),
-            _ => self.error("must be a schema: an object, true or false"),
-        }
-    }
-
-    fn rules(&mut self, keywords: &Document) -> Result<SchemaNode, String> {
-        let mut rules = SchemaKeywords::default();
-        let mut has_keywords = false;
-        for (keyword, value) in keywords {
-            if !ANNOTATIONS.contains(&keyword.as_str()) {
-                has_keywords = true;
-                self.within(keyword, |parser| parser.keyword(keyword, value, &mut rules))?;
-            }
-        }
-        Ok(if has_keywords { SchemaNode::Keywords(Box::new(rules)) } else { SchemaNode::Anything })
-    }
-
-    fn keyword(&mut self, keyword: &str, value: &Json, rules: &mut SchemaKeywords) -> Result<(), String> {
-        match keyword {
-            "type" => rules.types = Some(self.types(value)?),
-            "enum" => rules.enum_values = Some(self.choices(value)?),
-            "const" => rules.const_value = Some(value.clone()),
-            "minimum" => rules.number.minimum = self.number(value)?,
-            "maximum" => rules.number.maximum = self.number(value)?,
-            "exclusiveMinimum" => rules.number.exclusive_minimum = self.number(value)?,
-            "exclusiveMaximum" => rules.number.exclusive_maximum = self.number(value)?,
-            "multipleOf" => rules.number.multiple_of = self.positive_number(value)?,
-            "minLength" => rules.text.min = self.count(value)?,
-            "maxLength" => rules.text.max = self.count(value)?,
-            "minItems" => rules.list.min = self.count(value)?,
-            "maxItems" => rules.list.max = self.count(value)?,
-            "minProperties" => rules.object.min = self.count(value)?,
-            "maxProperties" => rules.object.max = self.count(value)?,
-            "pattern" => rules.pattern = Some(self.pattern(value)?),
-            "items" if value.is_array() => return self.error("must be one schema for all items, not a list of them"),
-            "items" => rules.items = Some(self.node(value)?),
-            "additionalProperties" => rules.additional_properties = Some(self.node(value)?),
-            "required" => rules.required = self.names(value)?,
-            "properties" => {
-                let Json::Object(properties) = value else { return self.error("must be an object of schemas") };
-                for (name, property) in properties {
-                    let node = self.within(name, |parser| parser.node(property))?;
-                    rules.properties.insert(name.clone(), node);
-                }
-            }
-            unknown => return self.error(unsupported(unknown)),
-        }
-        Ok(())
-    }
-
-    fn types(&self, value: &Json) -> Result<Vec<JsonType>, String> {
-        let named = |value: &Json| value.as_str().and_then(JsonType::from_name);
-        let types: Option<Vec<JsonType>> = match value {
-            Json::Array(names) if !names.is_empty() => names.iter().map(named).collect(),
-            name => named(name).map(|one| vec![one]),
-        };
-        match types {
-            // In a fixed order and without repeats, so that the list is never longer than the number of types.
-            Some(types) => Ok(JsonType::ALL.into_iter().filter(|kind| types.contains(kind)).collect()),
-            None => self
-                .error(format!("must be one of {}, or a list of them", JsonType::ALL.map(JsonType::name).join(", "))),
-        }
-    }
-
-    fn choices(&self, value: &Json) -> Result<EnumValues, String> {
-        match value {
-            Json::Array(values) if !values.is_empty() => {
-                let mut sorted = values.clone();
-                sort_by(&mut sorted, compare);
-                Ok(EnumValues { values: values.clone(), sorted })
-            }
-            _ => self.error("must be a list of at least one value"),
-        }
-    }
-
-    fn number(&self, value: &Json) -> Result<Option<Json>, String> {
-        if value.is_number() { Ok(Some(value.clone())) } else { self.error("must be a number") }
-    }
-
-    fn positive_number(&self, value: &Json) -> Result<Option<Json>, String> {
-        if value.as_f64().is_some_and(|step| step > 0.0) {
-            Ok(Some(value.clone()))
-        } else {
-            self.error("must be a number above 0")
-        }
-    }
-
-    fn count(&self, value: &Json) -> Result<Option<u64>, String> {
-        // 3.0 is a count too. A count that is too large for the type becomes the largest one.
-        match (value.as_u64(), value.as_f64()) {
-            (Some(count), _) => Ok(Some(count)),
-            (None, Some(count)) if count >= 0.0 && count.fract() == 0.0 => Ok(Some(count as u64)),
-            _ => self.error("must be a whole number, 0 or more"),
-        }
-    }
-
-    fn names(&self, value: &Json) -> Result<Vec<String>, String> {
-        let names: Option<Vec<&str>> = value.as_array().and_then(|names| names.iter().map(Json::as_str).collect());
-        let Some(names) = names else { return self.error("must be a list of names in text") };
-        // Without repeats, so that the check of an object never looks up more names than the object has.
-        let mut seen = HashSet::new();
-        Ok(names.into_iter().filter(|name| seen.insert(*name)).map(str::to_owned).collect())
-    }
-
-    fn pattern(&mut self, value: &Json) -> Result<SchemaPattern, String> {
-        let Json::String(source) = value else { return self.error("must be a regular expression in text") };
-        let chars = source.chars().count();
-        self.pattern_chars += chars;
-        if chars > SCHEMA_PATTERN_CHARS {
-            return self.error(format!("has {chars} characters; at most {SCHEMA_PATTERN_CHARS} are allowed"));
-        }
-        if self.pattern_chars > SCHEMA_PATTERNS_CHARS {
-            return self.error(format!(
-                "exceeds the limit: all patterns together may have {SCHEMA_PATTERNS_CHARS} characters"
-            ));
-        }
-        match TextRegExp::new(source) {
-            Ok(compiled) => Ok(SchemaPattern { source: source.clone(), compiled: Arc::new(compiled) }),
-            Err(why) => self.error(format!("does not compile: {}", truncate(&why, 200))),
-        }
-    }
-}
-
-/// One step of a path, in the notation of a program.
-fn path_segment(name: &str) -> String {
-    let letter = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '$');
-    let plain = name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit());
-    if plain && name.len() <= 60 { format!(".{name}") } else { format!("[{}]", quote(name, 60)) }
-}
-
-fn unsupported(keyword: &str) -> String {
-    let near = |candidate: &&&str| keyword.len() <= 40 && levenshtein(keyword, candidate) <= 2;
-    match KEYWORDS.iter().find(near) {
-        Some(candidate) => format!("is not a keyword; did you mean {candidate}?"),
-        None => format!("is not supported; use one of: {}", KEYWORDS.join(", ")),
     }
 }

@@ -5,7 +5,8 @@ use runstate_value::Json;
 use serde_json::{Map, Number, json};
 
 use super::Schema;
-use super::checker::{coerce_answer, is_multiple};
+use super::checker::is_multiple;
+use super::coercion::coerce_answer;
 
 fn value() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
@@ -53,12 +54,15 @@ fn valid_schema() -> impl Strategy<Value = Json> {
         1 => (prop::sample::select(vec!["minLength", "minItems", "minProperties"]), count()),
         1 => (prop::sample::select(vec!["maxLength", "maxItems", "maxProperties"]), count()),
         1 => prop::sample::select(vec!["^a", "b$", r"\d", "^(a|b)*$"]).prop_map(|v| ("pattern", v.into())),
+        1 => prop::sample::select(vec!["date", "uuid", "email", "uri"]).prop_map(|v| ("format", v.into())),
         1 => prop::collection::vec("[a-d]", 0..3).prop_map(|v| ("required", Json::from(v))),
     ];
     let leaf = prop_oneof![8 => keyword_map(prop::collection::vec(scalar.clone(), 0..3)), 1 => any::<bool>().prop_map(Json::from)];
     leaf.prop_recursive(3, 16, 4, move |inner| {
         let properties = prop::collection::btree_map("[a-d]", inner.clone(), 0..4);
+        let branches = prop::collection::vec(inner.clone(), 1..4).prop_map(Json::from);
         let nesting = prop_oneof![
+            (prop::sample::select(vec!["anyOf", "oneOf", "allOf"]), branches),
             inner.clone().prop_map(|v| ("items", v)),
             inner.prop_map(|v| ("additionalProperties", v)),
             properties.prop_map(|m| ("properties", m.into_iter().collect::<Map<_, _>>().into())),
@@ -86,11 +90,22 @@ fn hostile_schema() -> impl Strategy<Value = Json> {
             "pattern",
             "title",
             "$ref",
+            "$defs",
+            "anyOf",
+            "oneOf",
+            "allOf",
+            "format",
         ])
         .prop_map(str::to_owned),
         ".{0,3}",
     ];
-    let text = prop_oneof!["[\\(\\)\\[\\]{}0-9,*+?|^$.\\\\dpub<>=!-]{0,12}", Just("string".to_owned()), ".{0,80}"];
+    let text = prop_oneof![
+        "[\\(\\)\\[\\]{}0-9,*+?|^$.\\\\dpub<>=!-]{0,12}",
+        Just("string".to_owned()),
+        Just("#".to_owned()),
+        "#/\\$defs/.{0,3}",
+        ".{0,80}"
+    ];
     let leaf = prop_oneof![value(), text.prop_map(Json::from)];
     leaf.prop_recursive(5, 32, 5, move |inner| {
         prop_oneof![

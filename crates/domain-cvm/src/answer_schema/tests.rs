@@ -5,7 +5,7 @@ use runstate_value::Json;
 use serde_json::json;
 
 use super::Schema;
-use super::checker::coerce_answer;
+use super::coercion::coerce_answer;
 
 #[track_caller]
 fn schema(json: Json) -> Schema {
@@ -19,6 +19,15 @@ fn error_text(schema: &Schema, value: &Json) -> String {
 
 fn nested(levels: usize, key: &str, inner: Json) -> Json {
     (0..levels).fold(inner, |inner, _| json!({ key: inner }))
+}
+
+/// A binary tree of integers.
+fn tree() -> Json {
+    let branch = json!({"anyOf": [{"$ref": "#/$defs/tree"}, {"type": "null"}]});
+    let properties = json!({"value": {"type": "integer"}, "left": branch, "right": branch});
+    let tree =
+        json!({"type": "object", "required": ["value"], "properties": properties, "additionalProperties": false});
+    json!({"$ref": "#/$defs/tree", "$defs": {"tree": tree}})
 }
 
 fn person() -> Json {
@@ -49,6 +58,23 @@ fn invalid_schemas_are_rejected_with_a_path_and_reason() {
         ),
         (json!({"pattern": 1}), "schema.pattern must be a regular expression in text"),
         (json!({"minimun": 1}), "schema.minimun is not a keyword; did you mean minimum?"),
+        (json!({"items": {"oneOf": []}}), "schema.items.oneOf must be a list of at least one schema"),
+        (json!({"anyOf": [true, 1]}), "schema.anyOf[1] must be a schema: an object, true or false"),
+        (json!({"allOf": {}}), "schema.allOf must be a list of at least one schema"),
+        (json!({"format": 1}), "schema.format must be the name of a format"),
+        (json!({"$ref": 1}), "schema.$ref must be a reference in text"),
+        (json!({"$ref": "#/$defs/b", "$defs": {"a": {}}}), "schema.$ref refers to \"b\", which is not in $defs"),
+        (json!({"$defs": []}), "schema.$defs must be an object of schemas"),
+        (
+            json!({"$defs": {"a": {"type": 1}}}),
+            "schema.$defs.a.type must be one of object, array, string, number, integer, boolean, null, or a list of them",
+        ),
+        (json!({"items": {"$defs": {}}}), "schema.items.$defs is only supported in the outermost schema"),
+        (json!({"$ref": "#"}), "schema leads to itself without a member or an item in between"),
+        (
+            json!({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}}),
+            "schema.$defs[\"a\"] leads to itself without a member or an item in between",
+        ),
     ] {
         assert_eq!(Schema::parse(&json).unwrap_err(), words, "{json}");
     }
@@ -56,8 +82,12 @@ fn invalid_schemas_are_rejected_with_a_path_and_reason() {
         (json!({"type": "text"}), "schema.type must be one of object, array, string,"),
         (json!({"type": []}), "schema.type must be one of"),
         (json!({"type": ["string", 1]}), "schema.type must be one of"),
-        (json!({"items": {"oneOf": []}}), "schema.items.oneOf is not supported; use one of: type, properties,"),
-        (json!({"$ref": "#"}), "schema.$ref is not supported"),
+        (json!({"items": {"not": {}}}), "schema.items.not is not supported; use one of: type, properties,"),
+        (json!({"format": "colour"}), "schema.format \"colour\" is not supported; use one of: date-time, date,"),
+        (
+            json!({"$ref": "other.json#/a"}),
+            "schema.$ref is \"other.json#/a\"; only \"#\" and \"#/$defs/NAME\" are supp",
+        ),
         (json!({"pattern": "("}), "schema.pattern does not compile: "),
         (json!({"maximum": 9_007_199_254_740_992u64}), "schema is not exact as a JavaScript number: "),
     ] {
@@ -68,7 +98,7 @@ fn invalid_schemas_are_rejected_with_a_path_and_reason() {
 
 #[test]
 fn annotations_are_ignored_and_schemas_may_be_true_or_false() {
-    let annotated = schema(json!({"title": 1, "description": [], "format": "date", "$comment": {}, "default": "x"}));
+    let annotated = schema(json!({"title": 1, "description": [], "$comment": {}, "default": "x"}));
     assert_eq!((annotated.check(&json!(1)), annotated.describe()), (Ok(()), "anything".to_owned()));
     let mixed = schema(json!({"properties": {"a": true, "b": false}}));
     assert_eq!(mixed.check(&json!({"a": 1})), Ok(()));
@@ -92,6 +122,13 @@ fn values_are_checked_as_json_schema_says() {
         (json!({"maxProperties": 1, "additionalProperties": {"type": "null"}}), json!([{}, {"x": null}])),
         (json!({"properties": {"a": {"type": "null"}}, "additionalProperties": false}), json!([{}, {"a": null}])),
         (json!({"required": ["a"]}), json!([{"a": null, "b": 1}, [], "no object"])),
+        (json!({"format": "date"}), json!(["2024-02-29", 1, null])),
+        (json!({"anyOf": [{"type": "string"}, {"minimum": 3}]}), json!(["a", 3, true])),
+        (json!({"oneOf": [{"type": "integer"}, {"minimum": 3}]}), json!([1, 3.5, "a"])),
+        (json!({"allOf": [{"minimum": 1}, {"maximum": 2}], "type": "number"}), json!([1, 2])),
+        (json!({"$ref": "#/$defs/a~1b%20c~0", "$defs": {"a/b c~": {"type": "null"}}}), json!([null])),
+        (tree(), json!([{"value": 1}, {"value": 1, "left": {"value": 2, "right": {"value": 3}}, "right": null}])),
+        (json!({"items": {"$ref": "#"}, "type": "array"}), json!([[], [[], [[]]]])),
     ];
     for (json, values) in fits {
         let schema = schema(json.clone());
@@ -143,6 +180,45 @@ fn a_validation_error_names_path_expected_and_found() {
             json!({"a/b~": 1}),
             "at /a~1b~0: null is expected, 1 was given",
         ),
+        (
+            json!({"format": "date"}),
+            json!("31.1.2030"),
+            r#"a text in the format date ("2030-01-31") is expected, "31.1.2030" was given"#,
+        ),
+        (json!({"anyOf": [{"type": "string"}, {"type": "null"}]}), json!(3), "a text or null is expected, 3 was given"),
+        (
+            json!({"oneOf": [{"const": "a"}, {"enum": ["b", "c"]}, {"type": "integer"}]}),
+            json!("d"),
+            r#"one of "a", "b", "c" or an integer is expected, "d" was given"#,
+        ),
+        (
+            json!({"oneOf": [{"type": "integer"}, {"minimum": 3}]}),
+            json!(3),
+            "only one of 2 forms is expected, 3 (which matches 1 and 2) was given",
+        ),
+        (
+            json!({"anyOf": [person(), {"type": "null"}]}),
+            json!({"name": "Ada", "age": -1}),
+            "at /age: an integer of at least 0 is expected, -1 was given",
+        ),
+        (
+            json!({"properties": {"shape": {"oneOf": [
+                {"properties": {"kind": {"const": "circle"}, "r": {"type": "number"}}, "required": ["r"]},
+                {"properties": {"kind": {"const": "line"}, "to": {"type": "integer"}}},
+            ]}}}),
+            json!({"shape": {"kind": "line", "to": "x"}}),
+            r#"at /shape: one of 2 forms is expected, an object with "kind", "to" (1: an object with "r" is expected, one without "r" was given; 2: at /to: an integer is expected, "x" was given) was given"#,
+        ),
+        (
+            tree(),
+            json!({"value": 1, "left": {"value": "x"}}),
+            r#"at /left/value: an integer is expected, "x" was given"#,
+        ),
+        (
+            json!({"allOf": [{"minimum": 1}, {"multipleOf": 2}]}),
+            json!(3),
+            "a number that is a multiple of 2 is expected, 3 was given",
+        ),
     ] {
         assert_eq!(error_text(&schema(json), &value), words);
     }
@@ -173,6 +249,21 @@ fn schemas_are_described_in_words() {
         (json!({"additionalProperties": {"type": "integer"}}), "an object whose every value is an integer"),
         (json!({"additionalProperties": false, "required": []}), "an object without keys"),
         (
+            json!({"type": "string", "format": "uuid", "maxLength": 36}),
+            r#"a text of at most 36 characters in the format uuid ("0190a4c2-7d1e-7b3a-9f2e-1c2d3e4f5a6b")"#,
+        ),
+        (json!({"anyOf": [{"const": "a"}, {"type": "null"}, {"enum": ["b", 1]}]}), r#"one of "a", "b", 1 or null"#),
+        (json!({"allOf": [{"type": "integer"}, {"minimum": 3}]}), "an integer and a number ≥ 3"),
+        (
+            json!({"required": ["a"], "oneOf": [{"required": ["b"]}, {"required": ["c"]}]}),
+            r#"an object with "a" (anything) and (an object with "b" (anything) or an object with "c" (anything))"#,
+        ),
+        (
+            tree(),
+            r#"an object with "value" (integer), "left" ("tree" or null, optional) and "right" ("tree" or null, optional) and nothing else"#,
+        ),
+        (json!({"type": "array", "items": {"$ref": "#"}}), "a list of the whole"),
+        (
             json!({"properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": {"minimum": 0, "multipleOf": 5}}),
             r#"an object with "a" (text) and, under other keys, a number ≥ 0, a multiple of 5"#,
         ),
@@ -200,6 +291,13 @@ fn json_within_text_answers_is_extracted() {
         (&json!({"type": "string", "pattern": "^a"}), json!("\"a\""), &json!("a")),
         (&json!({"type": "string"}), json!(" ```json\n1``` "), &json!(" ```json\n1``` ")),
         (&json!(true), json!("{}"), &json!("{}")),
+        (&json!({"anyOf": [{"type": "integer"}, {"type": "null"}]}), json!("null"), &json!(null)),
+        (&json!({"anyOf": [{"type": "string"}, {"type": "null"}]}), json!("null"), &json!("null")),
+        (&json!({"oneOf": [person.clone(), {"type": "null"}]}), json!(text), &ada),
+        // These do not restrict texts, but are meant for objects.
+        (&json!({"allOf": [{"required": ["name"]}]}), json!(text), &ada),
+        (&json!({"$ref": "#/$defs/p", "$defs": {"p": {"required": ["name"]}}}), json!(text), &ada),
+        (&json!({"anyOf": [{"required": ["name"]}, {"type": "string"}]}), json!(text), &json!(text)),
     ] {
         assert_eq!(coerce_answer(Some(&schema(json.clone())), None, &answer), Ok(expected.clone()), "{json}: {answer}");
     }
@@ -322,4 +420,88 @@ fn properties_without_a_type_imply_an_object() {
     // A value that is neither an object nor a list is handled as JSON Schema says: such a schema does not restrict a
     // text.
     assert_eq!(coerce_answer(Some(&schema), None, &json!("three")).unwrap(), json!("three"));
+}
+
+#[test]
+fn a_schema_that_multiplies_itself_is_bounded() {
+    // Each definition applies the next one several times: 4^30 checks of one value.
+    for keyword in ["allOf", "anyOf", "oneOf"] {
+        let link = |at: usize| json!({"$ref": format!("#/$defs/{at}")});
+        let mut definitions: serde_json::Map<String, Json> =
+            (0..30).map(|at| (at.to_string(), json!({keyword: vec![link(at + 1); 4]}))).collect();
+        definitions.insert("30".to_owned(), json!({"type": "string", "pattern": "^a"}));
+        let schema = schema(json!({"$ref": "#/$defs/0", "$defs": definitions}));
+        let error = error_text(&schema, &json!("b"));
+        // Only the first mismatch of `allOf` ends the check.
+        let expected = if keyword == "allOf" { "a text matching" } else { "a value that is quickly checked" };
+        assert!(error.starts_with(expected), "{keyword}: {error}");
+        assert!(schema.describe().chars().count() <= 400);
+        assert_eq!(schema.choices(), None);
+        assert!(coerce_answer(Some(&schema), None, &json!("b")).is_err());
+    }
+    // A value that is not checked to the end is never accepted, by no branch.
+    let busy = json!({"pattern": "^(a+)+$"});
+    let text = json!(format!("{}b", "a".repeat(60)));
+    let error = error_text(&schema(json!({"oneOf": [true, busy]})), &text);
+    assert!(error.starts_with("a text that is quickly matched"), "{error}");
+}
+
+#[test]
+fn a_long_chain_of_definitions_is_rejected() {
+    let chain = |length: usize| {
+        let link = |at: usize| json!({"allOf": [{"$ref": format!("#/$defs/{}", at + 1)}]});
+        let mut definitions: serde_json::Map<String, Json> = (0..length).map(|at| (at.to_string(), link(at))).collect();
+        definitions.insert(length.to_string(), json!({"type": "null"}));
+        Schema::parse(&json!({"$ref": "#/$defs/0", "$defs": definitions}))
+    };
+    assert_eq!(chain(20).unwrap().check(&Json::Null), Ok(()));
+    for length in [100, 10_000] {
+        let error = chain(length).unwrap_err();
+        assert!(error.ends_with("leads to more than 64 schemas for one value"), "{error}");
+    }
+}
+
+#[test]
+fn a_recursive_schema_checks_any_plain_value_and_no_deeper_one() {
+    let list = schema(json!({"anyOf": [{"type": "array", "items": {"$ref": "#"}}, {"type": "null"}]}));
+    let nested = |depth: usize| (0..depth).fold(Json::Null, |inner, _| Json::Array(vec![inner]));
+    assert_eq!(list.check(&nested(VALUE_DEPTH)), Ok(()));
+    let hostile = nested(1_000_000);
+    assert!(error_text(&list, &hostile).contains("a value that is nested less deeply is expected"));
+    // Dropping it would recurse.
+    std::mem::forget(hostile);
+}
+
+#[test]
+fn the_largest_values_are_checked_by_ordinary_schemas() {
+    let numbers = Json::from(vec![1; PLAIN_VALUE_BYTES / 2 - 1]);
+    assert_eq!(schema(json!({"items": {"anyOf": [{"type": "null"}, {"type": "integer"}]}})).check(&numbers), Ok(()));
+    let items = Json::from(vec![json!({"a": [0]}); PLAIN_VALUE_BYTES / 10]);
+    let item = json!({"enum": [{"a": [0]}, {"a": [1]}], "required": ["a"], "properties": {"a": {"const": [0]}}});
+    assert_eq!(schema(json!({"items": item})).check(&items), Ok(()));
+}
+
+#[test]
+fn schemas_of_stored_calls_may_have_unknown_formats() {
+    let json = json!({"type": "string", "format": "colour"});
+    assert!(Schema::parse(&json).is_err());
+    assert_eq!(Schema::parse_stored(&json).unwrap().check(&json!("red")), Ok(()));
+    assert!(Schema::parse_stored(&json!({"format": "date"})).unwrap().check(&json!("red")).is_err());
+}
+
+#[test]
+fn choices_are_the_values_of_listing_schemas() {
+    for (json, choices) in [
+        (json!({"enum": ["a", "b"]}), Some(json!(["a", "b"]))),
+        (json!({"type": "string", "enum": ["a", 1]}), Some(json!(["a"]))),
+        (json!({"oneOf": [{"const": 1}, {"type": "null"}]}), Some(json!([1, null]))),
+        (json!({"anyOf": [{"enum": [1, 2]}, {"enum": [2, 3]}]}), Some(json!([1, 2, 3]))),
+        (json!({"oneOf": [{"enum": [1, 2]}, {"enum": [2, 3]}]}), Some(json!([1, 3]))),
+        (json!({"anyOf": [{"const": 1}, {"type": "string"}]}), None),
+        (json!({"$ref": "#/$defs/a", "$defs": {"a": {"enum": [1]}}}), Some(json!([1]))),
+        (json!({"type": "boolean"}), None),
+        (json!({}), None),
+    ] {
+        assert_eq!(schema(json.clone()).choices().map(Json::from), choices, "{json}");
+    }
 }
