@@ -3,7 +3,8 @@
 //
 //   runstate run examples/triage.ts --answers examples/triage.answers.json
 //   runstate run examples/triage.ts --answer-with 'your-model --print'
-//   runstate start triage & runstate work --kind cc --exec 'your-model --print' --concurrency 8
+//   runstate start triage
+//   runstate work --kind cc --exec 'your-model --print' --concurrency 8    # eight tickets at a time
 //
 // Kill it at any moment: no answered question is asked again.
 

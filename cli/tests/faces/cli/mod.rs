@@ -7,6 +7,8 @@ mod bad_input;
 mod bulk;
 mod calls;
 mod commands;
+#[cfg(target_os = "linux")]
+mod documents;
 mod due;
 #[cfg(target_os = "linux")]
 mod durability;
