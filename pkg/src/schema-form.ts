@@ -95,8 +95,8 @@ function simplifyBranches(branches: readonly Json[], state: State, open: readonl
 /** The schema of all parts; undefined if they are not known, or say different things about the same keyword. */
 function merge(parts: readonly (FormSchema | undefined)[]): FormSchema | undefined {
   // Null must be valid by each part that says something.
-  const telling = parts.filter((part) => part === undefined || Object.keys(omit(part, ANNOTATIONS)).length > 0);
-  const nullable = telling.length > 0 && telling.every((part) => part?.nullable);
+  const restricting = parts.filter((part) => part === undefined || Object.keys(omit(part, ANNOTATIONS)).length > 0);
+  const nullable = restricting.length > 0 && restricting.every((part) => part?.nullable);
   const merged: FormSchema = {};
   for (const part of parts) {
     if (part === undefined) return undefined;

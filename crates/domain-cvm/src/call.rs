@@ -418,7 +418,13 @@ impl Call {
             return Err(invalid(message, Json::Null));
         }
         // The schema was checked when the call was made.
-        let schema = self.request.schema.as_ref().map(Schema::parse_stored).transpose().map_err(|why| Rejection::damaged(&self.key(), &why))?;
+        let schema = self
+            .request
+            .schema
+            .as_ref()
+            .map(Schema::parse_stored)
+            .transpose()
+            .map_err(|why| Rejection::damaged(&self.key(), &why))?;
         let choices = self.request.choices.as_deref();
         answer_schema::coerce_answer(schema.as_ref(), choices, answer).map_err(|error| {
             let mut details = Document::new();

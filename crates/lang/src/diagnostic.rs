@@ -134,7 +134,13 @@ impl<'a> Diagnostics<'a> {
         self.warnings.push((offset, warning));
     }
 
-    pub(super) fn diagnostic(&self, offset: u32, kind: DiagnosticKind, message: String, hint: Option<String>) -> Diagnostic {
+    pub(super) fn diagnostic(
+        &self,
+        offset: u32,
+        kind: DiagnosticKind,
+        message: String,
+        hint: Option<String>,
+    ) -> Diagnostic {
         let (line, column) = self.lines.location(offset);
         let source_line = self.lines.line_text(line);
         Diagnostic { file: self.file.to_owned(), line, column, kind, message, hint, source_line }

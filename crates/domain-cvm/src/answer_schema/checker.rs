@@ -21,8 +21,11 @@ const MAX_DEPTH: u32 = 256;
 /// Most branches of `anyOf` or `oneOf` whose mismatch an error explains.
 const MAX_BRANCHES: usize = 4;
 
-/// Text bytes that are compared in one step.
-const BYTES_PER_STEP: usize = 32;
+/// Values that are compared with others in one step.
+const VALUES_PER_STEP: usize = 4;
+
+/// Text bytes that are compared as one value.
+const BYTES_PER_VALUE: usize = 32;
 
 /// Checks whether `value` matches.
 pub(super) fn check(schema: &Schema, value: &Json) -> Result<(), ValidationError> {
@@ -126,14 +129,15 @@ impl<'s> SchemaChecker<'s> {
             return self.mismatch(|| (type_list(allowed), summarize(value)));
         }
         if let Some(choices) = &rules.enum_values {
-            let compared = weight(value, choices.largest).saturating_mul(choices.sorted.len().ilog2() as usize + 1);
+            let comparisons = choices.sorted.len().ilog2() as usize + 1;
+            let compared = weight(value, choices.largest).saturating_mul(comparisons) / VALUES_PER_STEP;
             self.spend(compared, value)?;
             if choices.sorted.binary_search_by(|choice| compare(choice, value)).is_err() {
                 return self.mismatch(|| (one_of(&choices.values), literal(value)));
             }
         }
         if let Some(only) = &rules.const_value {
-            self.spend(weight(value, rules.const_weight), value)?;
+            self.spend(weight(value, rules.const_weight) / VALUES_PER_STEP, value)?;
             if !is_equal(only, value) {
                 return self.mismatch(|| (literal(only), literal(value)));
             }
@@ -150,7 +154,7 @@ impl<'s> SchemaChecker<'s> {
     }
 
     fn text(&mut self, rules: &SchemaKeywords, text: &str, value: &Json) -> Result<(), Failure> {
-        self.spend(text.len() / BYTES_PER_STEP, value)?;
+        self.spend(text.len() / BYTES_PER_VALUE, value)?;
         let chars = text.chars().count() as u64;
         if let Some(bound) = rules.text.first_violation(chars, "character") {
             let found = || format!("{} ({})", quote(text, 60), count(chars, "character"));
@@ -313,12 +317,12 @@ fn limit_exceeded(expected: &str, value: &Json, why: &str) -> Failure {
     Failure::LimitExceeded(ValidationError::new(expected, format!("{} ({why})", summarize(value))))
 }
 
-/// The steps to compare a value with one that has `most`.
+/// The number of values that are compared, at most `most`. Long texts count as several.
 fn weight(value: &Json, most: usize) -> usize {
     let (mut rest, mut total) = (vec![value], 0);
     while let Some(value) = rest.pop() {
         total += 1 + match value {
-            Json::String(text) => text.len() / BYTES_PER_STEP,
+            Json::String(text) => text.len() / BYTES_PER_VALUE,
             Json::Array(items) => items.len(),
             Json::Object(map) => map.len(),
             Json::Null | Json::Bool(_) | Json::Number(_) => 0,
@@ -335,7 +339,7 @@ fn weight(value: &Json, most: usize) -> usize {
     total
 }
 
-/// The steps to compare a value with any other one.
+/// The number of values in a value.
 pub(super) fn full_weight(value: &Json) -> usize {
     weight(value, usize::MAX)
 }

@@ -104,7 +104,7 @@ struct SchemaKeywords {
     enum_values: Option<EnumValues>,
     /// `const`
     const_value: Option<Json>,
-    /// The steps to compare a value with it.
+    /// The number of its values.
     const_weight: usize,
     number: NumberBounds,
     text: SizeBounds,
@@ -143,7 +143,7 @@ enum JsonType {
 struct EnumValues {
     values: Vec<Json>,
     sorted: Vec<Json>,
-    /// The steps to compare a value with the largest one.
+    /// The number of values in the largest one.
     largest: usize,
 }
 

@@ -63,6 +63,7 @@ pub(super) fn parse(json: &Json, stored: bool) -> Result<Schema, String> {
     let mut parser =
         SchemaParser { path: "schema".to_owned(), pattern_chars: 0, stored, indexes: names.collect(), depth: 0 };
     let mut definitions = vec![Definition { name: String::new(), node: parser.node(json)? }];
+    parser.depth = 1;
     for (name, json) in defs.into_iter().flatten() {
         let node = parser.within("$defs", |parser| parser.within(name, |parser| parser.node(json)))?;
         definitions.push(Definition { name: name.clone(), node });

@@ -70,6 +70,7 @@ fn invalid_schemas_are_rejected_with_a_path_and_reason() {
             "schema.$defs.a.type must be one of object, array, string, number, integer, boolean, null, or a list of them",
         ),
         (json!({"items": {"$defs": {}}}), "schema.items.$defs is only supported in the outermost schema"),
+        (json!({"$defs": {"a": {"$defs": {}}}}), "schema.$defs.a.$defs is only supported in the outermost schema"),
         (json!({"$ref": "#"}), "schema leads to itself without a member or an item in between"),
         (
             json!({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}}),
@@ -83,7 +84,7 @@ fn invalid_schemas_are_rejected_with_a_path_and_reason() {
         (json!({"type": []}), "schema.type must be one of"),
         (json!({"type": ["string", 1]}), "schema.type must be one of"),
         (json!({"items": {"not": {}}}), "schema.items.not is not supported; use one of: type, properties,"),
-        (json!({"format": "colour"}), "schema.format \"colour\" is not supported; use one of: date-time, date,"),
+        (json!({"format": "color"}), "schema.format \"color\" is not supported; use one of: date-time, date,"),
         (
             json!({"$ref": "other.json#/a"}),
             "schema.$ref is \"other.json#/a\"; only \"#\" and \"#/$defs/NAME\" are supp",
@@ -429,11 +430,11 @@ fn a_schema_that_multiplies_itself_is_bounded() {
         let link = |at: usize| json!({"$ref": format!("#/$defs/{at}")});
         let mut definitions: serde_json::Map<String, Json> =
             (0..30).map(|at| (at.to_string(), json!({keyword: vec![link(at + 1); 4]}))).collect();
-        definitions.insert("30".to_owned(), json!({"type": "string", "pattern": "^a"}));
+        definitions.insert("30".to_owned(), json!({"type": "string", "minLength": 2}));
         let schema = schema(json!({"$ref": "#/$defs/0", "$defs": definitions}));
         let error = error_text(&schema, &json!("b"));
         // Only the first mismatch of `allOf` ends the check.
-        let expected = if keyword == "allOf" { "a text matching" } else { "a value that is quickly checked" };
+        let expected = if keyword == "allOf" { "a text of at least 2" } else { "a value that is quickly checked" };
         assert!(error.starts_with(expected), "{keyword}: {error}");
         assert!(schema.describe().chars().count() <= 400);
         assert_eq!(schema.choices(), None);
@@ -483,7 +484,7 @@ fn the_largest_values_are_checked_by_ordinary_schemas() {
 
 #[test]
 fn schemas_of_stored_calls_may_have_unknown_formats() {
-    let json = json!({"type": "string", "format": "colour"});
+    let json = json!({"type": "string", "format": "color"});
     assert!(Schema::parse(&json).is_err());
     assert_eq!(Schema::parse_stored(&json).unwrap().check(&json!("red")), Ok(()));
     assert!(Schema::parse_stored(&json!({"format": "date"})).unwrap().check(&json!("red")).is_err());
