@@ -73,7 +73,7 @@ mod tests {
             ("call('t', 1, { schema: { type: 'int' } })", "t.ts:1:16: schema.type must be one of object,"),
             ("CC.all([{ prompt: 'q', schema: { $ref: 'a' } }])", "t.ts:1:24: schema.$ref is \"a\"; only \"#\" and"),
             ("CC('q', { schema: { format: `color` } })", "t.ts:1:11: schema.format \"color\" is not supported"),
-            (&format!("{place} CC('q', {{ schema: p }})"), "t.ts:1:81: schema.properties.a.not is not supported"),
+            (&format!("{place} CC('q', {{ schema: p }})"), "t.ts:1:83: schema.properties.a.not is not supported"),
         ] {
             assert!(refusal(source).is_some_and(|found| found.starts_with(message)), "{source}: {:?}", refusal(source));
         }
