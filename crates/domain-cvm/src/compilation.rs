@@ -31,6 +31,7 @@ pub fn loaded(name: &str, source: &str, path: &str, compiled: CompiledProgram) -
     let mut refused: Vec<Diagnostic> = compiled.schemas.iter().filter_map(refusal).collect();
     if !refused.is_empty() {
         refused.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        refused.dedup();
         return Err(refused);
     }
     let files = compiled.files.into_iter().map(|(path, source)| ProgramFile { path, source }).collect();

@@ -203,7 +203,9 @@ fn check_duration<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, time: &Expre
 /// Checks options in an object literal, so that an unknown name is found before the program runs. The machine checks
 /// all others. `extra` are names that are also permitted.
 fn check_options<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, options: &Expression<'a>, extra: &[&str]) {
-    let Expression::ObjectExpression(object) = options.get_inner_expression() else { return };
+    let Expression::ObjectExpression(object) = options.get_inner_expression() else {
+        return schema_literal::collect_from_constant(compiler, options);
+    };
     for property in &object.properties {
         let ObjectPropertyKind::ObjectProperty(property) = property else { continue };
         let Some(name) = names::static_name(&property.key).filter(|_| !property.computed) else { continue };

@@ -2,7 +2,9 @@
 //! refuses a wrong one when the program is loaded. A schema that the program computes is checked when it is used.
 
 use oxc_ast::AstKind;
-use oxc_ast::ast::{ArrayExpressionElement, Expression, ObjectPropertyKind, PropertyKind, UnaryOperator};
+use oxc_ast::ast::{
+    ArrayExpressionElement, Expression, IdentifierReference, ObjectPropertyKind, PropertyKind, UnaryOperator,
+};
 use oxc_span::Span;
 use serde_json::{Map, Value as Json};
 
@@ -50,6 +52,23 @@ pub(super) fn collect<'a>(compiler: &mut Compiler<'a, '_>, span: Span, value: &E
     }
 }
 
+/// Keeps the schema of options that are a constant.
+pub(super) fn collect_from_constant<'a>(compiler: &mut Compiler<'a, '_>, options: &Expression<'a>) {
+    let Expression::Identifier(identifier) = options.get_inner_expression() else { return };
+    let mut values = compiler.schemas.values;
+    let options = constant(compiler, identifier, &mut values).filter(|_| values <= MAX_VALUES);
+    compiler.schemas.values = values;
+    let Some(Expression::ObjectExpression(object)) = options.map(Expression::get_inner_expression) else { return };
+    for property in &object.properties {
+        if let ObjectPropertyKind::ObjectProperty(property) = property
+            && !property.computed
+            && names::static_name(&property.key).is_some_and(|name| name == "schema")
+        {
+            collect(compiler, property.span, &property.value);
+        }
+    }
+}
+
 /// The value of a literal; `None` if a part of it is known only when the program runs.
 fn literal<'a>(compiler: &Compiler<'a, '_>, value: &Expression<'a>, depth: usize, values: &mut usize) -> Option<Json> {
     *values += 1;
@@ -90,24 +109,28 @@ fn literal<'a>(compiler: &Compiler<'a, '_>, value: &Expression<'a>, depth: usize
             members.into()
         }
         Expression::Identifier(identifier) => {
-            let symbol = compiler.resolve_symbol(identifier)?;
-            let (scoping, nodes) = (compiler.semantic.scoping(), compiler.semantic.nodes());
-            let AstKind::VariableDeclarator(declarator) = nodes.kind(scoping.symbol_declaration(symbol)) else {
-                return None;
-            };
-            // The program may assign it, or change its members.
-            let mut may_change = scoping.symbol_is_mutated(symbol);
-            for reference in scoping.get_resolved_references(symbol) {
-                *values += 1;
-                let place = nodes.parent_kind(reference.node_id());
-                may_change |=
-                    matches!(place, AstKind::StaticMemberExpression(_) | AstKind::ComputedMemberExpression(_));
-            }
-            let is_constant = declarator.id.is_binding_identifier() && !may_change;
-            literal(compiler, declarator.init.as_ref().filter(|_| is_constant)?, depth + 1, values)?
+            literal(compiler, constant(compiler, identifier, values)?, depth + 1, values)?
         }
         _ => return None,
     })
+}
+
+/// The value of a variable that the program neither assigns again nor may change by a member.
+fn constant<'a>(
+    compiler: &Compiler<'a, '_>,
+    identifier: &IdentifierReference<'a>,
+    values: &mut usize,
+) -> Option<&'a Expression<'a>> {
+    let symbol = compiler.resolve_symbol(identifier)?;
+    let (scoping, nodes) = (compiler.semantic.scoping(), compiler.semantic.nodes());
+    let AstKind::VariableDeclarator(declarator) = nodes.kind(scoping.symbol_declaration(symbol)) else { return None };
+    let mut may_change = scoping.symbol_is_mutated(symbol);
+    for reference in scoping.get_resolved_references(symbol) {
+        *values += 1;
+        let place = nodes.parent_kind(reference.node_id());
+        may_change |= matches!(place, AstKind::StaticMemberExpression(_) | AstKind::ComputedMemberExpression(_));
+    }
+    declarator.init.as_ref().filter(|_| declarator.id.is_binding_identifier() && !may_change)
 }
 
 /// Whole numbers are written without a fraction, as the program writes them.

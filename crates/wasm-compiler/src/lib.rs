@@ -71,6 +71,7 @@ mod tests {
         for (source, message) in [
             ("CC('q', { schema: { not: {} } })", "t.ts:1:11: schema.not is not supported; use one of: type,"),
             ("call('t', 1, { schema: { type: 'int' } })", "t.ts:1:16: schema.type must be one of object,"),
+            ("const o = { schema: { not: 1 } }; CC('q', o); CC('q', o)", "t.ts:1:13: schema.not is not supported"),
             ("CC.all([{ prompt: 'q', schema: { $ref: 'a' } }])", "t.ts:1:24: schema.$ref is \"a\"; only \"#\" and"),
             ("CC('q', { schema: { format: `color` } })", "t.ts:1:11: schema.format \"color\" is not supported"),
             (&format!("{place} CC('q', {{ schema: p }})"), "t.ts:1:83: schema.properties.a.not is not supported"),
