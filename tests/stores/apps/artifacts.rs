@@ -115,6 +115,11 @@ fn equal_bytes_are_stored_once_and_removed_with_the_last_artifact() {
     }
     assert_eq!((count(&scene, &Blob::COLLECTION), count(&scene, &BlobChunk::COLLECTION)), (0, 0));
     assert_eq!(block_on(artifacts.remove(&ids[0])).unwrap_err().code, ErrorCode::NOT_FOUND);
+    let audited = |command: &str| {
+        let rows = scene.ok("audit.list", json!({"step": "e:1", "command": format!("apps.artifact.{command}")}));
+        rows["items"].as_array().map(Vec::len)
+    };
+    assert_eq!((audited("put"), audited("remove")), (Some(3), Some(3)));
 }
 
 /// The bytes of an older artifact were lost, or changed. Those that are put again replace them for both.

@@ -169,6 +169,7 @@ fn the_audit_log_names_the_step_of_each_command_about_a_step() {
     scene.start(json!({}));
     let of = |work: &Json| json!({"id": work["claimed"]["id"], "token": work["claimed"]["token"]});
     let work = scene.claim("a");
+    scene.host.clock.advance(Millis::seconds(1));
     scene.ok("step.heartbeat", of(&work));
     scene.ok("step.release", of(&work));
     scene.claim("a");

@@ -33,7 +33,8 @@ pub use commit::{DocumentExpectation, DocumentWrite};
 pub use declaration::VersionChoice;
 pub use declaration::{CollectionDeclaration, FieldDeclaration, IndexDeclaration, TtlDeclaration};
 
-/// `runstate.declarations`: the declarations of collections that were declared at run time, by name.
+/// `runstate.declarations`: the declarations of collections that were declared at run time, by name, and that of the
+/// command ledger, if its owner has chosen how long it keeps rows.
 pub const DECLARATIONS: Collection = Collection::new("runstate.declarations", 1).fields(&[
     Field::id("id"),
     Field::text("collection"),
