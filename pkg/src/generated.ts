@@ -1758,8 +1758,20 @@ export type CvmRemoveProgramParams = {
 export type CvmRetryParams = {
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+  /** The limit of its heap in bytes from now on, 1 MiB to 4 GiB; by default it stays. */
+  heapBytes?: number;
   /** The execution. */
   id: string;
+  /**
+   * Most instructions from one answer to the next from now on, at most 10^12, and a thousand times as many in total;
+   * by default it stays.
+   */
+  instructions?: number;
+  /**
+   * Most bytes that it prints from one answer to the next from now on, at most 10^12, and a thousand times as many in
+   * total; by default it stays.
+   */
+  outputBytes?: number;
 };
 
 /** The parameters of `cvm.show`. */
@@ -1789,6 +1801,11 @@ export type CvmSlowestParams = {
 
 /** The parameters of `cvm.start`. */
 export type CvmStartParams = {
+  /**
+   * An execution of the same program whose answers it gets: a call that asks the same as a recorded one (by its key,
+   * else by kind, prompt and arguments, in the same order) is answered at once, at no cost; others are asked.
+   */
+  answersFrom?: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
   /** The limit of its heap in bytes, 1 MiB to 4 GiB; by default that of the settings. */
@@ -1797,8 +1814,18 @@ export type CvmStartParams = {
   id?: string;
   /** The value of the program's global `input`. */
   input?: Json;
+  /**
+   * Most instructions from one answer to the next, at most 10^12, and a thousand times as many in total; by default
+   * that of the settings.
+   */
+  instructions?: number;
   /** The level of detail of its log; by default that of the settings. */
   logLevel?: LogLevel;
+  /**
+   * Most bytes that it prints from one answer to the next, at most 10^12, and a thousand times as many in total; by
+   * default 64 MiB.
+   */
+  outputBytes?: number;
   /** The name of the program. Its newest version runs. */
   program: string;
 };
@@ -6842,6 +6869,7 @@ export interface CvmExecutionLogsDocument {
 
 /** A document of `cvm.executions`, version 3 of its schema. */
 export interface CvmExecutionsDocument {
+  answersFrom?: { [key: string]: Json } | null;
   ccWaiting?: {
     /** Milliseconds since 1970, UTC. */
     requestedAt?: number | null;
@@ -6862,6 +6890,8 @@ export interface CvmExecutionsDocument {
   /** Milliseconds since 1970, UTC. */
   lastModified: number;
   logLevel?: string | null;
+  maxInstructions?: number | null;
+  maxOutputBytes?: number | null;
   metrics: { [key: string]: Json };
   outputDigest: string;
   parentId?: string | null;
@@ -8630,9 +8660,10 @@ export class CvmOperations {
   }
 
   /**
-   * Resumes a failed execution at the failing instruction and runs it to its next stop.
+   * Resumes a failed execution at the failing instruction and runs it to its next stop. One that reached a limit needs a
+   * higher one, which stays with it.
    *
-   * Errors: `not_found`, `illegal_transition` (it has not failed).
+   * Errors: `not_found`, `illegal_transition` (it has not failed), `invalid`.
    */
   retry(id: string, options: OptionsOf<"cvm.retry", "id"> = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.retry", options, { id });
