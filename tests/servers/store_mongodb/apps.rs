@@ -125,6 +125,7 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
             r#"{"at":-1} {}"#,
             r#"{"target":1,"at":1} {}"#,
             r#"{"actor":1,"at":1} {}"#,
+            r#"{"step":1,"at":1} {"partialFilterExpression":{"step":{"$exists":true}}}"#,
             r#"{"at":1} {"expireAfterSeconds":31536000}"#,
         ],
     },
