@@ -17,7 +17,7 @@ pub const TOTAL_TURNS: u64 = 1_000;
 /// Limits of one machine. A turn is what it runs from one answer to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Instructions of a turn; [`TOTAL_TURNS`] times as many in total.
+    /// Instructions of a turn; a thousand times as many in total.
     pub instructions: u64,
     /// Depth of nested calls.
     pub frames: u32,
@@ -27,7 +27,7 @@ pub struct Limits {
     pub heap_bytes: u64,
     /// UTF-16 code units of one string.
     pub text_units: u32,
-    /// Bytes printed in a turn; [`TOTAL_TURNS`] times as many in total.
+    /// Bytes printed in a turn; a thousand times as many in total.
     pub output_bytes: u64,
     /// Bytes of one call's prompt, arguments and options.
     pub call_bytes: u32,
