@@ -220,7 +220,7 @@ impl Session {
     ) -> Result<(), Rejection> {
         let (reason, more) = ((format!("{event}_reason"), reason.into()), (format!("{event}_{}", more.0), more.1));
         // Details of an earlier event do not belong to this reason.
-        self.metadata.remove(&more.0);
+        self.metadata.shift_remove(&more.0);
         let mut noted = Document::new();
         metadata::merge(&mut noted, &collect_document([reason, more]), settings)?;
         self.metadata.extend(noted);
