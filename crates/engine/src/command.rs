@@ -97,8 +97,8 @@ impl Engine {
         self.catalog().get(collection).is_some_and(|collection| collection.detached.is_some())
     }
 
-    /// Adds the changes of triggers, those of triggers on these in turn, and the row of the audit log. Rows of a time
-    /// series are not audited: they are committed without other documents.
+    /// Adds the changes of triggers, those of triggers on these in turn, and the row of the audit log. A later part of
+    /// some work has none, nor have rows of a time series: they are committed without other documents.
     pub(super) fn run_triggers(
         &self,
         command: &dyn AnyCommand,
@@ -125,6 +125,7 @@ impl Engine {
             && let Some(target) =
                 command.subject().or_else(|| decision.changes.first().map(|change| change.key().clone()))
             && !decision.changes.is_empty()
+            && !decision.continues
             && !decision.changes.iter().any(|change| self.is_detached(&change.key().collection))
         {
             let item = decision.item.as_ref();
