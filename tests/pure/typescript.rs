@@ -339,7 +339,7 @@ async fn call_apps(recorder: &mut RecordedCalls) {
     recorder.call("apps.configuration.save", app.clone()).await;
     recorder.call("apps.configuration.remove", json!({"appId": 3, "version": "1"})).await;
     recorder.call("apps.configuration.save", app).await;
-    recorder.call("apps.app.remove", json!({"appId": 3})).await;
+    recorder.call("apps.app.remove", json!({"id": 3})).await;
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let subscription = json!({
         "url": "https://example.com", "secret": secret, "events": ["apps.execution.failed"], "filter": {"appId": 1},

@@ -41,8 +41,9 @@ static RETENTION: DueRule = DueRule {
     })
 };
 
-/// Apps whose removal was interrupted.
+/// Apps whose removal was interrupted. A process that polls may find them later by the lead: nothing waits for it.
 static APP_REMOVAL: DueRule = DueRule {
+    lead: |_| Millis::minutes(1),
     outcome: ClearApp::kind,
     ..DueRule::new("apps.app_removal", &App::COLLECTION, "remove_at", |row| {
         TypedCommand::boxed(ClearApp { id: row.id.to_owned() })

@@ -97,11 +97,11 @@ fn a_removed_version_that_is_saved_again_is_there_again() {
 fn an_app_is_removed_with_its_versions_once_nothing_runs() {
     let scene = AppScene::with_configuration(steps());
     scene.start(json!({}));
-    assert_eq!(scene.code("app.remove", json!({"appId": 1})), "in_use");
-    assert_eq!(scene.code("app.remove", json!({"appId": 2})), "not_found");
+    assert_eq!(scene.code("app.remove", json!({"id": 1})), "in_use");
+    assert_eq!(scene.code("app.remove", json!({"id": 2})), "not_found");
     scene.complete("a", json!({}));
-    assert_eq!(scene.ok("app.remove", json!({"appId": 1})), json!({"id": "1", "done": true}));
-    assert_eq!(scene.code("app.remove", json!({"appId": 1})), "not_found");
+    assert_eq!(scene.ok("app.remove", json!({"id": 1})), json!({"id": "1", "done": true}));
+    assert_eq!(scene.code("app.remove", json!({"id": 1})), "not_found");
     assert_eq!(scene.ok("app.list", json!({}))["items"], json!([]));
     assert_eq!(scene.code("execution.start", json!({"appId": 1, "userId": "u"})), "no_active_version");
     // What has ended is still shown.
@@ -120,7 +120,7 @@ fn an_app_with_more_versions_than_a_commit_takes_is_removed_in_parts() {
     let limits = BatchLimits { batch_writes: 8, ..BatchLimits::default() };
     let scene = AppScene::with_store(Arc::new(LimitedStore::new(Memory::new(), limits)));
     (0..12).for_each(|n| scene.save(&n.to_string(), steps()));
-    assert_eq!(scene.ok("app.remove", json!({"appId": 1})), json!({"id": "1", "done": true}));
+    assert_eq!(scene.ok("app.remove", json!({"id": 1})), json!({"id": "1", "done": true}));
     let left = [&App::COLLECTION, &AppConfiguration::COLLECTION].map(|of| rows(&scene, of).len());
     assert_eq!(left, [0; 2]);
     assert_eq!(audited(&scene, "apps.app."), ["apps.app.remove"]);
