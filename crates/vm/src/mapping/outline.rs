@@ -87,6 +87,7 @@ pub(super) struct Outline<'p> {
     completions: HashMap<u32, Vec<u32>>,
     has_accessors: bool,
     has_conversions: bool,
+    has_iterators: bool,
 }
 
 const NONE: u32 = u32::MAX;
@@ -114,6 +115,8 @@ impl<'p> Outline<'p> {
             completions: HashMap::new(),
             has_accessors: program.code.iter().any(|one| matches!(one, I::Define { .. })),
             has_conversions: has_conversions(program),
+            has_iterators: program.code.contains(&I::Generator)
+                || program.constants.iter().any(|constant| matches!(constant, BytecodeConstant::Symbol(_))),
         };
         for (at, owner) in (0u32..).zip(&program.owners) {
             let Some(code) = outline.code.get_mut(*owner as usize) else { continue };
@@ -335,6 +338,14 @@ impl<'p> Outline<'p> {
             I::GetIndex => !self.has_accessors && !self.has_conversions,
             _ => false,
         }
+    }
+
+    /// Whether functions of the program may have run for an instruction that has not ended: it converts an operand or
+    /// iterates over it, and runs again with the result.
+    pub(super) fn may_be_repeated(&self, at: u32) -> bool {
+        let runs_functions = self.has_accessors || self.has_conversions || self.has_iterators;
+        let is_simple = matches!(self.instruction(at), I::Throw | I::ThrowError { .. } | I::Return);
+        runs_functions && !is_simple && !self.is_pure(at)
     }
 
     /// The function and the slot of the variable that a function captures.

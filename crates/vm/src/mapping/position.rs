@@ -66,6 +66,7 @@ impl ProgramMap<'_> {
                 });
                 return Some(match counterpart {
                     Some(pc) => Position { pc: *pc, is_restart: false },
+                    None if self.old.may_be_repeated(at) => return None,
                     None => Position { pc: start, is_restart: true },
                 });
             }

@@ -83,7 +83,9 @@ impl ProgramMap<'_> {
             }
         }
         let idle = |slot: u16| {
-            let source = frame.namesake(slot).map_or(VariableSource::Undefined, VariableSource::Old);
+            let is_only = only_slot(&self.new, counterpart, self.new.slot_name(counterpart, slot));
+            let namesake = if is_only { frame.namesake(slot) } else { None };
+            let source = namesake.map_or(VariableSource::Undefined, VariableSource::Old);
             MappedVariable { source, is_cell: false, replaced: None }
         };
         Ok(Some((0u16..).zip(&variables).map(|(slot, variable)| variable.unwrap_or_else(|| idle(slot))).collect()))
@@ -388,14 +390,16 @@ impl FrameMap<'_, '_> {
         }
     }
 
-    /// The only old variable of the same name.
+    /// The old variable of the same name. Of several, the one that the corresponding instructions use.
     fn namesake(&self, slot: u16) -> Option<u16> {
         let (map, function) = (self.map, self.map.old.function(self.function)?);
         let name = map.new.slot_name(self.counterpart, slot);
-        if name == "$" || !only_slot(&map.new, self.counterpart, name) || !only_slot(&map.old, self.function, name) {
-            return None;
-        }
-        function.slots.iter().position(|one| base_name(one) == name).map(|at| at as u16)
+        let is_same = |old: &u16| {
+            name != "$"
+                && map.old.slot_name(self.function, *old) == name
+                && map.is_same_variable((self.function, *old), (self.counterpart, slot))
+        };
+        (0..function.slots.len() as u16).find(is_same)
     }
 
     fn changed_variable(&self, slot: u16, definition: Definition) -> MappingError {
