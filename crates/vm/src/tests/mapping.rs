@@ -2,6 +2,9 @@
 
 use super::*;
 
+#[path = "../../../../tests/pure/language/program_generator.rs"]
+mod program_generator;
+
 /// Runs a program until it fails or waits for a call whose prompt begins with `stop`. Other calls are answered with
 /// their prompt.
 fn run_until_stop(machine: &mut Machine) -> (Vec<String>, StopReason) {
@@ -349,4 +352,49 @@ fn program_of_another_compiler_is_refused() {
     let named = Arc::new(VerifiedProgram::decode(&code).unwrap());
     let error = start("CC('stop')").map_to(named).unwrap_err();
     assert!(error.to_string().contains("another compiler"), "{error}");
+}
+
+/// The program with comments, functions and constants around its statements, which change nothing.
+fn with_unused_code(source: &str) -> String {
+    let source = source.replace(";\n", ";\n\n/* a comment */ ");
+    format!(
+        "function unused0(x) {{ return x + 1 }}\nconst UNUSED = 5, other = () => UNUSED;\n{source}\nfunction unused1() {{ return [unused0(1)] }}"
+    )
+}
+
+#[test]
+fn generated_programs_continue_where_unused_code_is_added() {
+    let mut continued = 0;
+    for seed in 0..40 {
+        let source = program_generator::program(seed);
+        let (old, new) = (program(&source), program(&with_unused_code(&source)));
+        let answer_all = |machine: &mut Machine| {
+            for call in machine.open_calls() {
+                machine.settle(call.number, &Reply::Value(json!("answer"))).unwrap();
+            }
+        };
+        let whole = |mut machine: Machine| loop {
+            match machine.run(1_000_000, &TURN) {
+                StopReason::Waiting(_) => answer_all(&mut machine),
+                StopReason::Failed(failure) => return (machine.take_output(), failure.message),
+                stop => return (machine.take_output(), format!("{stop:?}")),
+            }
+        };
+        let started = Machine::start(Arc::clone(&old), &Json::Null, [7; 32], Limits::default()).unwrap();
+        let expected = whole(started.clone());
+        let mut machine = started;
+        let mut step = 1;
+        loop {
+            let stop = machine.run(step, &TURN);
+            if !matches!(stop, StopReason::Fuel | StopReason::Waiting(_)) {
+                break;
+            }
+            let mapped = machine.map_to(Arc::clone(&new)).unwrap_or_else(|error| panic!("{seed}: {error}\n{source}"));
+            assert_eq!(whole(restore_copy(&mapped)), expected, "{seed} after {}\n{source}", machine.instructions());
+            answer_all(&mut machine);
+            continued += 1;
+            step += 1 + step / 2;
+        }
+    }
+    assert!(continued > 200, "{continued}");
 }
