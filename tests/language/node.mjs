@@ -11,6 +11,14 @@ const untraced = (line) => line.replace(/\n +at [^\n]*(?:\d+:\d+\)?|<anonymous>\
 // The time of the turn in the engine under test.
 const NOW = 1_790_000_000_000;
 
+// Encodes a value as JSON with sorted keys.
+const sorted = (value) =>
+  JSON.stringify(value, (_, inner) =>
+    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+
 // A host call at the start of a text.
 const HOST_CALL = /^(CC\.all|CC|call|sleepUntil|sleep|fs\.\w+)(?=[^\w.])/;
 
@@ -80,7 +88,7 @@ async function run({ source, opened, input, answers, order }) {
   const describe = (what, options) => {
     const key = options?.key;
     if (key !== undefined) counts.set(key, (counts.get(key) ?? 0) + 1);
-    return `${what}${options == null ? '' : ` ${JSON.stringify(options)}`}${key === undefined ? '' : ` #${counts.get(key)}`}`.toWellFormed();
+    return `${what}${options == null ? '' : ` ${sorted(options)}`}${key === undefined ? '' : ` #${counts.get(key)}`}`.toWellFormed();
   };
   // Open calls in order of number. Their lines are written when no task can run.
   const open = [];
@@ -133,22 +141,22 @@ async function run({ source, opened, input, answers, order }) {
   const question = (question) => {
     const { prompt, tool, args, signal, ...options } = typeof question === 'string' ? { prompt: question } : question;
     const given = Object.values(options).some((value) => value !== undefined) ? options : undefined;
-    return [tool === undefined ? `CC ${prompt}` : `${tool} ${JSON.stringify(args ?? null)}`, given];
+    return [tool === undefined ? `CC ${prompt}` : `${tool} ${sorted(args ?? null)}`, given];
   };
   CC.all = (questions) => {
     questions.forEach((one) => ask(...question(one)));
     return questions.map(next).map(answered);
   };
-  const call = (tool, args, options) => { ask(`${tool} ${JSON.stringify(args ?? null)}`, options); return answered(next()); };
+  const call = (tool, args, options) => { ask(`${tool} ${sorted(args ?? null)}`, options); return answered(next()); };
   const sleep = (ms) => { if (Number(ms) > 0) ask('timer', { timeoutMs: Math.ceil(ms) }); };
   const sleepUntil = (moment) => {
     const until = typeof moment === 'number' ? moment : Date.parse(moment);
     if (until > NOW) ask('timer', { until });
   };
   const fs = {
-    readFile: (path) => { ask(`fs.readFile ${JSON.stringify({ path })}`); return answered(next()); },
-    listFiles: (path) => { ask(`fs.listFiles ${JSON.stringify({ path })}`); return answered(next()); },
-    writeFile: (path, text) => ask(`fs.writeFile ${JSON.stringify({ path, text })}`),
+    readFile: (path) => { ask(`fs.readFile ${sorted({ path })}`); return answered(next()); },
+    listFiles: (path) => { ask(`fs.listFiles ${sorted({ path })}`); return answered(next()); },
+    writeFile: (path, text) => ask(`fs.writeFile ${sorted({ path, text })}`),
   };
   const $open = {
     CC: (prompt, options) => openCall(`CC ${String(prompt)}`, options),
@@ -167,15 +175,15 @@ async function run({ source, opened, input, answers, order }) {
         });
       });
     },
-    call: (tool, args, options) => openCall(`${tool} ${JSON.stringify(args ?? null)}`, options),
+    call: (tool, args, options) => openCall(`${tool} ${sorted(args ?? null)}`, options),
     sleep: (ms) => (Number(ms) > 0 ? openCall('timer', { timeoutMs: Math.ceil(ms) }, false) : Promise.resolve()),
     sleepUntil: (moment) => {
       const until = typeof moment === 'number' ? moment : Date.parse(moment);
       return until > NOW ? openCall('timer', { until }, false) : Promise.resolve();
     },
-    'fs.readFile': (path) => openCall(`fs.readFile ${JSON.stringify({ path })}`),
-    'fs.listFiles': (path) => openCall(`fs.listFiles ${JSON.stringify({ path })}`),
-    'fs.writeFile': (path, text) => openCall(`fs.writeFile ${JSON.stringify({ path, text })}`, undefined, false),
+    'fs.readFile': (path) => openCall(`fs.readFile ${sorted({ path })}`),
+    'fs.listFiles': (path) => openCall(`fs.listFiles ${sorted({ path })}`),
+    'fs.writeFile': (path, text) => openCall(`fs.writeFile ${sorted({ path, text })}`, undefined, false),
   };
   const setTimeout = (callback, ms, ...args) => {
     if (typeof callback !== 'function') throw new TypeError(`The "callback" argument must be of type function. Received ${callback}`);

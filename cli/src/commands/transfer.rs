@@ -311,28 +311,7 @@ async fn import_foreign(
         return Err(Error::new(ErrorCode::INVALID, message).into());
     }
     let print = |session: &Session, report: &ImportReport| print_foreign_import(session, report, &collections, invalid);
-    let exit = import_from(global, source, &catalog()?, note, out, print).await?;
-    if domain.completion.is_some() {
-        note.set(COMPLETION_INTERRUPTED_NOTE);
-        let session = Session::open(global, MissingStore::Refuse, Settings::default(), out).await?;
-        let completed = complete(&session, domain).await;
-        return session.finish(completed.map(|()| exit)).await;
-    }
-    Ok(exit)
-}
-
-/// The state after an interrupted completion.
-const COMPLETION_INTERRUPTED_NOTE: &str = "the import is complete, but not what its domain adds; repeat the import";
-
-/// Adds what another program does not have beside its documents.
-async fn complete(session: &Session, domain: &Domain) -> Result<(), CliError> {
-    let Some((operation, parameters)) = domain.completion else { return Ok(()) };
-    let report = session.engine.call(operation, parameters()).await?;
-    let completed = report.get("completed").and_then(Json::as_u64).unwrap_or_default();
-    if completed > 0 {
-        session.out.remark(&format!("{completed} entries of the search made"));
-    }
-    Ok(())
+    import_from(global, source, &catalog()?, note, out, print).await
 }
 
 fn print_invalid(out: Printer, invalid: &InvalidDocument) -> Result<(), CliError> {

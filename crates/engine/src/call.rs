@@ -94,7 +94,7 @@ fn take_command_id(signature: &Signature, parameters: &mut Document) -> Result<O
     let rejected = |mismatch: Mismatch| mismatch.into_rejection(signature.name);
     let names: Vec<&str> = signature.parameters.iter().map(|one| one.name).chain([COMMAND_ID]).collect();
     check_names(parameters, &names).map_err(rejected)?;
-    match parameters.shift_remove(COMMAND_ID) {
+    match parameters.remove(COMMAND_ID) {
         None | Some(Json::Null) => Ok(None),
         Some(id) => {
             let id = String::from_json(id).map_err(|mismatch| rejected(mismatch.within(COMMAND_ID)))?;

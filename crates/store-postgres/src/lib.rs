@@ -54,7 +54,6 @@ mod filter;
 mod fingerprint;
 mod functions;
 mod indexes;
-mod key_order;
 mod layout;
 mod listener;
 mod maintenance;

@@ -4,6 +4,7 @@ use runstate_core::Error;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::CommandId;
 use runstate_core::schema::{DamageCode, DamagedDocument, Key};
+use runstate_value::Json;
 
 use super::Position;
 
@@ -285,7 +286,7 @@ impl From<StoreError> for Error {
             collection: key.map(|k| k.collection.to_string()),
             key: key.map(|k| k.id.to_string()),
             retryable: error.is_retryable(),
-            details: Box::default(),
+            details: Json::Null,
             message: error.to_string(),
         }
     }

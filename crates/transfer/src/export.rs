@@ -136,7 +136,7 @@ pub(super) enum SelectedPart<'a> {
     /// This document.
     Document(&'a ExportRecord),
     /// The documents that this query returns.
-    Query(Box<Query>),
+    Query(Query),
 }
 
 /// Reads the current state of a selection.
@@ -195,7 +195,7 @@ async fn has_no_changes_since(engine: &Engine, since: &Position) -> Result<bool,
 impl ResolvedSelection {
     /// The part of `collection` that the selection includes.
     pub fn part(&self, collection: &'static Collection) -> SelectedPart<'_> {
-        let Self::One(record, _) = self else { return SelectedPart::Query(Box::new(Query::of(collection))) };
+        let Self::One(record, _) = self else { return SelectedPart::Query(Query::of(collection)) };
         if collection.name == record.collection.name {
             return SelectedPart::Document(record);
         }
@@ -203,7 +203,7 @@ impl ResolvedSelection {
             return SelectedPart::Nothing;
         }
         match children_filter(record, collection).or_else(|| dependency_filter(record, collection)) {
-            Some(filter) => SelectedPart::Query(Box::new(Query::of(collection).filter(filter))),
+            Some(filter) => SelectedPart::Query(Query::of(collection).filter(filter)),
             None => SelectedPart::Nothing,
         }
     }

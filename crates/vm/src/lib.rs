@@ -39,7 +39,6 @@ mod legacy;
 mod limits;
 mod machine;
 mod machine_tasks;
-mod mapping;
 mod natives;
 mod number;
 mod number_format;
@@ -70,7 +69,6 @@ pub use inspect::{FrameView, InspectBounds, MachineView, ValueView, VariableView
 pub use legacy::LegacyMachineState;
 pub use limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};
 pub use machine::{CallKey, CallRequest, Machine, MachineFailure, Reply, StopReason, TurnContext};
-pub use mapping::MappingError;
 pub use open_call::{CallRecord, PendingCall};
 pub use program::{BYTECODE_VERSION, BytecodeError, Instruction, VerifiedProgram};
 pub use regexp::{STRING_PROPERTIES, TextRegExp};

@@ -6,7 +6,6 @@ mod failures;
 mod generators;
 mod host_calls;
 mod inspect;
-mod mapping;
 mod promises;
 mod signals;
 mod snapshot;

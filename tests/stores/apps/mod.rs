@@ -10,7 +10,6 @@ mod killed_workers;
 mod metrics;
 mod queries;
 mod random;
-mod removal;
 mod retention;
 mod sagas;
 mod scene;

@@ -9,7 +9,6 @@ mod programs;
 mod queries;
 mod random;
 mod recovery;
-mod retention;
 mod scene;
 mod sessions;
 mod tasks;

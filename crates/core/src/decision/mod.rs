@@ -79,8 +79,6 @@ pub struct Decision<O> {
     pub damaged: Vec<(Key, String)>,
     /// The item of work that the command is about, for audit logs: its document, or its row in a queue.
     pub item: Option<Key>,
-    /// Whether it continues the work of an earlier commit, which has the row in the audit log.
-    pub continues: bool,
 }
 
 /// One change to a document.
@@ -200,14 +198,13 @@ impl<O> Decision<O> {
             cached: Vec::new(),
             damaged: Vec::new(),
             item: None,
-            continues: false,
         }
     }
 
     /// Replaces the output.
     pub fn map<P>(self, output: impl FnOnce(O) -> P) -> Decision<P> {
-        let Self { output: value, changes, checks, hints, cached, damaged, item, continues } = self;
-        Decision { output: output(value), changes, checks, hints, cached, damaged, item, continues }
+        let Self { output: value, changes, checks, hints, cached, damaged, item } = self;
+        Decision { output: output(value), changes, checks, hints, cached, damaged, item }
     }
 
     /// Adds a change.

@@ -152,9 +152,6 @@ fn parse(
     })
 }
 
-/// A call by name: the operation and its parameters.
-pub type Completion = (&'static str, fn() -> Document);
-
 /// A domain: its entities, and what can be done with them.
 ///
 /// ```
@@ -187,8 +184,6 @@ pub struct Domain {
     pub programs: Option<&'static ProgramPort>,
     /// Its audit log, if it has one.
     pub audit: Option<Audit>,
-    /// What completes documents that another program wrote. An import of such documents ends with it.
-    pub completion: Option<Completion>,
     /// Its error codes.
     pub codes: &'static [CodeDeclaration],
     /// Its settings, if it has any.
@@ -267,7 +262,6 @@ impl Domain {
             budgets: None,
             programs: None,
             audit: None,
-            completion: None,
             codes: &[],
             settings: None,
             checks: &[],
@@ -322,12 +316,6 @@ impl Domain {
     /// Sets the audit log.
     pub const fn audit(mut self, audit: Audit) -> Self {
         self.audit = Some(audit);
-        self
-    }
-
-    /// Sets the operation that completes documents of another program.
-    pub const fn completion(mut self, operation: &'static str, parameters: fn() -> Document) -> Self {
-        self.completion = Some((operation, parameters));
         self
     }
 

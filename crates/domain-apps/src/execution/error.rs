@@ -56,7 +56,7 @@ impl From<ExecutionError> for Json {
 fn rename(mut error: Json, names: [(&str, &str); 2]) -> Json {
     if let Json::Object(members) = &mut error {
         for (from, to) in names {
-            if let Some(value) = members.shift_remove(from) {
+            if let Some(value) = members.remove(from) {
                 members.insert(to.to_owned(), value);
             }
         }

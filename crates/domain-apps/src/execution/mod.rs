@@ -40,7 +40,6 @@ pub use retention::{DeleteExecution, Removal, RemoveExecution};
 #[index(app_id, sub_app_id)]
 #[index(user_id)]
 #[index(status)]
-#[index(configuration_id)]
 #[index(started_at desc)]
 #[index(remove_at, when = "exists(remove_at)")]
 #[index(deadline_at, when = "exists(deadline_at)")]

@@ -174,11 +174,9 @@ pub struct Cancel {
 }
 
 /// Resumes a failed execution at the failing instruction and runs it to its next stop. One that reached a limit needs a
-/// higher one, which stays with it. One that failed by a mistake of its program may continue in a later version, with
-/// its variables and answers.
+/// higher one, which stays with it.
 ///
-/// Errors: `not_found` (no such execution or version), `illegal_transition` (it has not failed), `invalid`,
-/// `version_mismatch` (its position has no counterpart in that version: the message names the difference).
+/// Errors: `not_found`, `illegal_transition` (it has not failed), `invalid`.
 #[derive(Clone, Debug, Default, Serialize, Operation)]
 #[operation(name = "cvm.retry", cli = "retry")]
 pub struct Retry {
@@ -196,10 +194,6 @@ pub struct Retry {
     /// total; by default it stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
-    /// The version of its program in which it continues; by default its own. Functions that run continue in the same
-    /// statement with the same variables; all others may have changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub program_version: Option<u32>,
 }
 
 impl Retry {
@@ -458,21 +452,14 @@ impl Command for Retry {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        let reads = loaded_machine::reads(view, &self.id);
-        match (self.program_version, view.peek_entity::<ExecutionHead>(&self.id)) {
-            (Some(version), Some(head)) => reads.with_key(version_key(&head.program_id, version)),
-            _ => reads,
-        }
+        loaded_machine::reads(view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let mut head = ExecutionHead::load(view, &self.id)?;
         head.entity.limits = self.limits().or(head.entity.limits);
         head.entity.apply(ExecutionEvent::Retry(ctx.now + Settings::of(ctx).run_lease))?;
-        let mut loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
-        if let Some(version) = self.program_version.filter(|version| *version != head.entity.program_version) {
-            loaded = loaded.in_version(view, &mut head.entity, version)?;
-        }
+        let loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
         let mut writes = Decision::new(());
         waiting::reopen(view, &loaded.machine, ctx.now, &mut writes)?;
         slice::decide_slice(view, head, loaded, ctx, writes)

@@ -498,7 +498,7 @@ impl StoredDeclaration {
 /// The collections that a stored declaration declares: now, and as its pending version.
 fn read_declaration(id: &str, document: &Document) -> Result<(DeclaredCollection, Option<DeclaredCollection>), Error> {
     let mut document = document.clone();
-    let pending = document.shift_remove(PENDING);
+    let pending = document.remove(PENDING);
     let read = |document: Document| {
         let (declaration, choice) = CollectionDeclaration::from_document(document)?;
         if declaration.collection != id {

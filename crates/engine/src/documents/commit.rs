@@ -178,7 +178,7 @@ impl DocumentWrite {
 fn merge(document: &mut Document, patch: &Document) {
     for (name, value) in patch {
         match value {
-            Json::Null => drop(document.shift_remove(name)),
+            Json::Null => drop(document.remove(name)),
             Json::Object(patch) => {
                 let member = document.entry(name.clone()).or_insert_with(|| Json::Object(Document::new()));
                 if !member.is_object() {

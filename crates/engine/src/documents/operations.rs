@@ -1,5 +1,7 @@
 //! The operations `documents.*`, as [`ENGINE_OPERATIONS`](crate::ENGINE_OPERATIONS) lists them.
 
+use std::collections::BTreeMap;
+
 use runstate_core::decision::{AnyCommand, Rejection};
 use runstate_core::id::{CommandId, Revision};
 use runstate_core::operation::{OperationKind, Parameters, nearest_name};
@@ -138,9 +140,9 @@ pub(crate) struct WriteParameters {
     /// The id of the document.
     id: String,
     /// The whole document. It may have `_id` and `_rev`, as it was read: `_rev` is then the revision that is expected.
-    put: Option<Document>,
+    put: Option<BTreeMap<String, Json>>,
     /// Members to change, as RFC 7396 specifies: null removes a member.
-    patch: Option<Document>,
+    patch: Option<BTreeMap<String, Json>>,
     /// Whether the document is deleted.
     #[schemars(default)]
     delete: bool,
@@ -155,8 +157,8 @@ pub(crate) struct CommandParameters {
     name: String,
     /// Its parameters.
     #[schemars(default)]
-    #[operation(default = Document::new())]
-    parameters: Document,
+    #[operation(default = BTreeMap::new())]
+    parameters: BTreeMap<String, Json>,
 }
 
 /// The result of a commit.
@@ -194,7 +196,7 @@ pub(crate) async fn commit(
                 let message = format!("documents.commit: `{name}` is not a command of a domain{hint}");
                 return Err(Rejection::Usage(message).into());
             };
-            Some((operation.parse)(parameters)?)
+            Some((operation.parse)(collect_document(parameters))?)
         }
     };
     let inner = command.as_mut().map(|command| &mut **command as &mut dyn AnyCommand);
@@ -213,8 +215,8 @@ impl WriteParameters {
         let mut expect = expect;
         let write = match (put, patch, delete) {
             (Some(put), None, false) => {
-                let mut document = put;
-                let [read_id, read_revision] = RESERVED.map(|name| document.shift_remove(name));
+                let mut document = collect_document(put);
+                let [read_id, read_revision] = RESERVED.map(|name| document.remove(name));
                 if read_id.is_some_and(|read| read.as_str() != Some(&id)) {
                     return Err(usage("puts a document whose `_id` differs from `id`"));
                 }
@@ -226,7 +228,7 @@ impl WriteParameters {
                 }
                 DocumentWrite::put(collection, &id, document)
             }
-            (None, Some(patch), false) => DocumentWrite::patch(collection, &id, patch),
+            (None, Some(patch), false) => DocumentWrite::patch(collection, &id, collect_document(patch)),
             (None, None, true) => DocumentWrite::delete(collection, &id),
             _ => return Err(usage("needs exactly one of `put`, `patch` and `delete`")),
         };
@@ -300,11 +302,11 @@ pub(crate) async fn changes(engine: Engine, parameters: DocumentChangesParameter
 
 /// A document as replies have it: without secrets.
 fn reply_document(collection: &Collection, id: &str, stored: &StoredDocument) -> DocumentReply {
+    let mut document = stored.document.as_ref().clone();
+    document.retain(|name, _| !is_secret(collection, name));
     let [own_id, own_revision] = RESERVED;
-    let own = [(own_id.to_owned(), id.into()), (own_revision.to_owned(), stored.revision.to_string().into())];
-    let mut document = collect_document(own);
-    let fields = stored.document.iter().filter(|(name, _)| !is_secret(collection, name));
-    document.extend(fields.map(|(name, value)| (name.clone(), value.clone())));
+    document.insert(own_id.to_owned(), id.into());
+    document.insert(own_revision.to_owned(), stored.revision.to_string().into());
     DocumentReply(document)
 }
 
