@@ -145,7 +145,7 @@ fn read_value(parameter: &ParameterDeclaration, kind: ValueKind, text: &str) -> 
     let number = || serde_json::from_str::<Number>(text).map_or_else(|_| text.into(), Json::Number);
     Ok(match kind {
         kind if is_size(parameter, &kind) => {
-            // What is no size is refused by the operation.
+            // The operation refuses a text that is not a size.
             text.parse::<bytesize::ByteSize>().map_or_else(|_| text.into(), |size| size.as_u64().into())
         }
         ValueKind::Text | ValueKind::Words(_) => text.into(),

@@ -4,8 +4,8 @@ use runstate_core::decision::{Change, Ctx, Decision, Hint, Lifecycle, LoadedEnti
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::{hex, sha256};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
-use runstate_value::json_bytes;
 use runstate_value::time::Millis;
+use runstate_value::{Document, json_bytes};
 use runstate_vm::{CallRecord, Machine, PendingCall, StopReason, TurnContext};
 use serde_json::json;
 
@@ -303,7 +303,7 @@ fn write_calls(
     if let Err(unread) = view.require(rows) {
         // Deciding again repeats all work so far, up to the next keyed call each time. One repetition per slice is
         // enough.
-        return if took_early_answer(writes) { Ok(None) } else { Err(unread) };
+        return if took_earlier_answer(writes) { Ok(None) } else { Err(unread) };
     }
     let mut early_bytes = 0;
     for call in &mut calls {
@@ -317,7 +317,7 @@ fn write_calls(
         {
             match call.kind.as_str() {
                 TIMER => call.expire(ctx.now),
-                // A call whose recorded answer is no valid one any more is asked.
+                // A call that refuses the recorded answer is asked.
                 _ => drop(accept_response(call, &response, &mut early_bytes)),
             }
         }
@@ -351,10 +351,15 @@ fn write_calls(
     Ok(Some(calls))
 }
 
-/// Whether the slice has used an early answer: it updates the row of one.
-fn took_early_answer(writes: &Decision<()>) -> bool {
+/// Whether the slice has used an answer that was there before its call: it updates the row of an early answer, or
+/// inserts a call with a key that is closed already.
+fn took_earlier_answer(writes: &Decision<()>) -> bool {
+    let is_closed = |call: &Document| call.contains_key("key") && call.contains_key("outcome");
     let mut calls = writes.changes.iter().filter(|change| change.key().collection == CC_HISTORY.name);
-    calls.any(|change| change.before().is_some_and(EarlyAnswer::is))
+    calls.any(|change| match change {
+        Change::Insert { document, .. } => is_closed(document),
+        _ => change.before().is_some_and(EarlyAnswer::is),
+    })
 }
 
 /// Gives a call a response that is there when it is made. `bytes`: the size of the answers that the program gets at once.
