@@ -181,6 +181,14 @@ declare function sleepUntil(moment: number | string): void;
  */
 declare function setTimeout(callback: (...args: any[]) => unknown, ms?: number, ...args: any[]): number;
 
+/**
+ * Calls a function again and again. Each repetition is a timer of the execution, as that of {@link setTimeout}, and begins
+ * after the function has returned.
+ *
+ * @returns The number of the timer, for {@link clearInterval}.
+ */
+declare function setInterval(callback: (...args: any[]) => unknown, ms?: number, ...args: any[]): number;
+
 /** Copies a value with everything in it; shared parts stay shared. Functions are not copied. */
 declare function structuredClone<T = any>(value: T, options?: any): T;
 
@@ -195,6 +203,78 @@ declare function queueMicrotask(callback: () => unknown): void;
 
 /** Stops a timer, so that its function is not called. */
 declare function clearTimeout(timer?: number): void;
+
+/** Stops a timer of {@link setInterval}, or one of {@link setTimeout}. */
+declare function clearInterval(timer?: number): void;
+
+/** Identifiers from the seed of the execution. */
+declare const crypto: {
+  /** A random UUID (version 4). */
+  randomUUID(): `${string}-${string}-${string}-${string}-${string}`;
+};
+
+/** Times of turns. */
+declare const performance: {
+  /** Milliseconds from the start of the program to the current turn. */
+  now(): number;
+  /** The start of the program, in milliseconds since 1970. */
+  readonly timeOrigin: number;
+};
+
+/** The parameters of a query, in order. */
+interface URLSearchParams {
+  /** The number of parameters. */
+  readonly size: number;
+  append(name: string, value: string): void;
+  delete(name: string, value?: string): void;
+  /** The first value of this name. */
+  get(name: string): string | null;
+  /** All values of this name. */
+  getAll(name: string): string[];
+  has(name: string, value?: string): boolean;
+  /** Replaces all values of this name by one. */
+  set(name: string, value: string): void;
+  /** Sorts by name. */
+  sort(): void;
+  forEach(callback: (value: string, name: string, parent: URLSearchParams) => void, thisArg?: any): void;
+  entries(): IterableIterator<[string, string]>;
+  keys(): IterableIterator<string>;
+  values(): IterableIterator<string>;
+  [Symbol.iterator](): IterableIterator<[string, string]>;
+  /** The query without `?`. */
+  toString(): string;
+}
+declare var URLSearchParams: {
+  prototype: URLSearchParams;
+  new (init?: string | Record<string, string> | Iterable<[string, string]> | URLSearchParams): URLSearchParams;
+};
+
+/** A URL (WHATWG). A host beyond ASCII may have letters of the common scripts, in lower case and composed. */
+interface URL {
+  href: string;
+  readonly origin: string;
+  protocol: string;
+  username: string;
+  password: string;
+  host: string;
+  hostname: string;
+  port: string;
+  pathname: string;
+  search: string;
+  readonly searchParams: URLSearchParams;
+  hash: string;
+  toString(): string;
+  toJSON(): string;
+}
+declare var URL: {
+  prototype: URL;
+  /** @throws {TypeError} if the text is not a URL. */
+  new (url: string | URL, base?: string | URL): URL;
+  /** Whether the text is a URL. */
+  canParse(url: string | URL, base?: string | URL): boolean;
+  /** The URL, or null if the text is none. */
+  parse(url: string | URL, base?: string | URL): URL | null;
+};
 
 /** The argument of the listeners of a signal. */
 interface Event {
@@ -263,6 +343,13 @@ declare namespace fs {
 
 /** A call was not answered in time, and had no default. */
 declare class TimeoutError extends Error {}
+
+/**
+ * The execution is cancelled (`cancel --graceful`). All open calls throw it, or the next ones if none is open; timers of
+ * `setTimeout` continue. `catch` and `finally` may make further calls until the deadline, which the message names. If the
+ * program does not catch it, the execution is cancelled; if it returns, complete.
+ */
+declare class CancelledError extends Error {}
 
 /** The input of the execution (`--input`); null if none was given. Also the argument of `main`. */
 declare const input: any;

@@ -11,14 +11,6 @@ const untraced = (line) => line.replace(/\n +at [^\n]*(?:\d+:\d+\)?|<anonymous>\
 // The time of the turn in the engine under test.
 const NOW = 1_790_000_000_000;
 
-// Encodes a value as JSON with sorted keys.
-const sorted = (value) =>
-  JSON.stringify(value, (_, inner) =>
-    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
-
 // A host call at the start of a text.
 const HOST_CALL = /^(CC\.all|CC|call|sleepUntil|sleep|fs\.\w+)(?=[^\w.])/;
 
@@ -84,11 +76,12 @@ async function run({ source, opened, input, answers, order }) {
   const write = (text, _, done) => { isSettled ||= text === 'settled\n'; if (!end && (left -= text.length) >= 0) lines.push(untraced(text.slice(0, -1)).toWellFormed()); done(); };
   const console = new Console({ stdout: new Writable({ decodeStrings: false, write }), colorMode: false });
   class TimeoutError extends Error { constructor(message) { super(message); this.name = 'TimeoutError'; } }
+  class CancelledError extends Error { constructor(message) { super(message); this.name = 'CancelledError'; } }
   const counts = new Map();
   const describe = (what, options) => {
     const key = options?.key;
     if (key !== undefined) counts.set(key, (counts.get(key) ?? 0) + 1);
-    return `${what}${options == null ? '' : ` ${sorted(options)}`}${key === undefined ? '' : ` #${counts.get(key)}`}`.toWellFormed();
+    return `${what}${options == null ? '' : ` ${JSON.stringify(options)}`}${key === undefined ? '' : ` #${counts.get(key)}`}`.toWellFormed();
   };
   // Open calls in order of number. Their lines are written when no task can run.
   const open = [];
@@ -134,29 +127,30 @@ async function run({ source, opened, input, answers, order }) {
     const answer = answers.length > 0 && !isSettled ? answers.shift() : 'no answer';
     const [, name, message] = /^!(\w+): (.*)$/s.exec(answer) ?? [];
     if (name === undefined) return { answer };
-    return { error: name === 'TimeoutError' ? new TimeoutError(message) : Object.assign(new Error(message), { name }) };
+    const known = { TimeoutError, CancelledError }[name];
+    return { error: known ? new known(message) : Object.assign(new Error(message), { name }) };
   };
   const answered = ({ answer, error }) => { if (error) throw error; return answer; };
   const CC = (prompt, options) => { ask(`CC ${String(prompt)}`, options); return answered(next()); };
   const question = (question) => {
     const { prompt, tool, args, signal, ...options } = typeof question === 'string' ? { prompt: question } : question;
     const given = Object.values(options).some((value) => value !== undefined) ? options : undefined;
-    return [tool === undefined ? `CC ${prompt}` : `${tool} ${sorted(args ?? null)}`, given];
+    return [tool === undefined ? `CC ${prompt}` : `${tool} ${JSON.stringify(args ?? null)}`, given];
   };
   CC.all = (questions) => {
     questions.forEach((one) => ask(...question(one)));
     return questions.map(next).map(answered);
   };
-  const call = (tool, args, options) => { ask(`${tool} ${sorted(args ?? null)}`, options); return answered(next()); };
+  const call = (tool, args, options) => { ask(`${tool} ${JSON.stringify(args ?? null)}`, options); return answered(next()); };
   const sleep = (ms) => { if (Number(ms) > 0) ask('timer', { timeoutMs: Math.ceil(ms) }); };
   const sleepUntil = (moment) => {
     const until = typeof moment === 'number' ? moment : Date.parse(moment);
     if (until > NOW) ask('timer', { until });
   };
   const fs = {
-    readFile: (path) => { ask(`fs.readFile ${sorted({ path })}`); return answered(next()); },
-    listFiles: (path) => { ask(`fs.listFiles ${sorted({ path })}`); return answered(next()); },
-    writeFile: (path, text) => ask(`fs.writeFile ${sorted({ path, text })}`),
+    readFile: (path) => { ask(`fs.readFile ${JSON.stringify({ path })}`); return answered(next()); },
+    listFiles: (path) => { ask(`fs.listFiles ${JSON.stringify({ path })}`); return answered(next()); },
+    writeFile: (path, text) => ask(`fs.writeFile ${JSON.stringify({ path, text })}`),
   };
   const $open = {
     CC: (prompt, options) => openCall(`CC ${String(prompt)}`, options),
@@ -175,15 +169,15 @@ async function run({ source, opened, input, answers, order }) {
         });
       });
     },
-    call: (tool, args, options) => openCall(`${tool} ${sorted(args ?? null)}`, options),
+    call: (tool, args, options) => openCall(`${tool} ${JSON.stringify(args ?? null)}`, options),
     sleep: (ms) => (Number(ms) > 0 ? openCall('timer', { timeoutMs: Math.ceil(ms) }, false) : Promise.resolve()),
     sleepUntil: (moment) => {
       const until = typeof moment === 'number' ? moment : Date.parse(moment);
       return until > NOW ? openCall('timer', { until }, false) : Promise.resolve();
     },
-    'fs.readFile': (path) => openCall(`fs.readFile ${sorted({ path })}`),
-    'fs.listFiles': (path) => openCall(`fs.listFiles ${sorted({ path })}`),
-    'fs.writeFile': (path, text) => openCall(`fs.writeFile ${sorted({ path, text })}`, undefined, false),
+    'fs.readFile': (path) => openCall(`fs.readFile ${JSON.stringify({ path })}`),
+    'fs.listFiles': (path) => openCall(`fs.listFiles ${JSON.stringify({ path })}`),
+    'fs.writeFile': (path, text) => openCall(`fs.writeFile ${JSON.stringify({ path, text })}`, undefined, false),
   };
   const setTimeout = (callback, ms, ...args) => {
     if (typeof callback !== 'function') throw new TypeError(`The "callback" argument must be of type function. Received ${callback}`);
@@ -193,8 +187,21 @@ async function run({ source, opened, input, answers, order }) {
     open.push(call);
     return call;
   };
-  const clearTimeout = (call) => {
+  const clearTimeout = (timer) => {
+    const call = timer?.call ?? timer;
+    if (timer?.call) timer.call = undefined;
     if (open.includes(call)) open.splice(open.indexOf(call), 1);
+  };
+  const setInterval = (callback, ms, ...args) => {
+    const timer = {};
+    const repeat = () => { timer.call = setTimeout(() => { callback(...args); if (timer.call) repeat(); }, ms); };
+    if (typeof callback === 'function') repeat();
+    else setTimeout(callback, ms);
+    return timer;
+  };
+  const clearInterval = (timer) => {
+    clearTimeout(timer?.call);
+    if (timer) timer.call = undefined;
   };
   AbortSignal.timeout = (ms) => {
     timeoutSignal(ms);
@@ -204,14 +211,15 @@ async function run({ source, opened, input, answers, order }) {
     open.push({ line: describe('timer', { timeoutMs: Math.max(ms, 1) }), resolve, hasAnswer: false, isUnawaited: true });
     return controller.signal;
   };
-  // `main` is called with the input unless the top level calls it.
-  const tail = /(^|[;}] *)((async )?function|const) main\b/m.test(source) && !/^(await )?main\(/m.test(source) ? '\n;return await main(input)' : '';
+  // `main` is called with the input unless the program uses it.
+  const names = source.replace(/'[^'\n]*'|"[^"\n]*"/g, '').match(/(?<![.\w]|typeof )main\b(?! *:|\.name)/g) ?? [];
+  const tail = /(^|[;}] *)((async )?function|const) main\b/m.test(source) && names.length === 1 ? '\n;return await main(input)' : '';
   const $fail = (error) => {
     const known = error instanceof Error;
     end ??= { lines, error: known ? `${error.name}: ${error.message}` : `Uncaught: ${String(error)}` };
   };
   unhandled = $fail;
-  const outside = { CC, call, sleep, sleepUntil, fs, console, input, TimeoutError, setTimeout, clearTimeout, $open, $fail };
+  const outside = { CC, call, sleep, sleepUntil, fs, console, input, TimeoutError, CancelledError, setTimeout, clearTimeout, setInterval, clearInterval, $open, $fail };
   let result;
   try {
     const text = openCalls(source, opened);

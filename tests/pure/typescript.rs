@@ -155,6 +155,7 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
     }
     recorder.call("cvm.next", json!({"id": "e"})).await;
     recorder.call("cvm.retry", json!({"id": "f"})).await;
+    recorder.call_rejected("cvm.cancel", json!({"id": "unknown", "graceful": true, "deadlineMs": 1000})).await;
     recorder.call("cvm.cancel", json!({"id": "f"})).await;
 
     recorder.call("store.info", json!({})).await;
@@ -180,7 +181,11 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
     recorder.call("documents.commit", json!({"writes": writes, "commandId": "note"})).await;
     recorder.call("documents.get", json!({"collection": "notes", "ids": ["n", "none"]})).await;
     recorder.call("documents.query", json!({"collection": "notes", "order": ["-title"], "limit": 5})).await;
+    recorder.call("documents.count", json!({"collection": "notes", "where": {"eq": ["title", "a"]}})).await;
+    let insertion = json!([{"collection": "notes", "id": "n", "insertIfAbsent": {"title": "b"}}]);
+    recorder.call("documents.commit", json!({"writes": insertion})).await;
     recorder.call("documents.changes", json!({"collections": ["notes"], "waitMs": 0})).await;
+    recorder.call("documents.drop", json!({"collection": "notes"})).await;
 
     let before = i64::MAX >> 12;
     recorder.call("cvm.countFinished", json!({"before": before})).await;
@@ -233,6 +238,8 @@ async fn call_orchestration(recorder: &mut RecordedCalls) {
         ("machine.show", json!({"id": "m"})),
         ("machine.list", json!({"status": "maintenance", "sort": "status", "descending": true})),
         ("machine.free", json!({"limit": 5})),
+        ("removal.list", json!({"session": "s"})),
+        ("cleanup", json!({})),
     ];
     for (name, parameters) in calls {
         let full = format!("orchestration.{name}");
@@ -310,6 +317,7 @@ async fn call_apps(recorder: &mut RecordedCalls) {
         ("apps.metrics.list", json!({"executionId": "app", "since": 0, "descending": true, "limit": 5})),
         ("apps.metrics.summary", json!({"appId": 1, "names": ["cpu"], "hours": 1, "spanSeconds": 60})),
         ("apps.audit.list", json!({"command": "apps.step.claim"})),
+        ("apps.cleanup", json!({"searchOnly": true})),
     ];
     for (name, parameters) in calls {
         recorder.call(name, parameters).await;
@@ -331,6 +339,12 @@ async fn call_apps(recorder: &mut RecordedCalls) {
     let failed = json!({"id": "plain:1", "token": work["claimed"]["token"], "message": "no"});
     recorder.call("apps.step.fail", failed).await;
     recorder.call("apps.step.retry", json!({"executionId": "plain", "stepId": 1})).await;
+    let unused = json!({"steps": [{"id": 1, "name": "d"}]});
+    let app = json!({"appId": 3, "appName": "unused", "version": "1", "configuration": unused});
+    recorder.call("apps.configuration.save", app.clone()).await;
+    recorder.call("apps.configuration.remove", json!({"appId": 3, "version": "1"})).await;
+    recorder.call("apps.configuration.save", app).await;
+    recorder.call("apps.app.remove", json!({"id": 3})).await;
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let subscription = json!({
         "url": "https://example.com", "secret": secret, "events": ["apps.execution.failed"], "filter": {"appId": 1},

@@ -254,6 +254,9 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
     if let Some(native) = prelude::native_name(compiler, name) {
         return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, native, &call.arguments, call.span);
     }
+    if compiler.load_prelude(name) {
+        return call_value(compiler, name, &call.arguments, call.span);
+    }
     if FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name) {
         return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
     }
@@ -268,7 +271,7 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
         let message = format!("`{name}` cannot be called without `new`");
         return compiler.unsupported_value(span, message, "write new Map()");
     }
-    if name == "input" || prelude::is_prelude_name(name) {
+    if name == "input" {
         names::read_name(compiler, name, span);
         return call_value(compiler, name, &call.arguments, call.span);
     }

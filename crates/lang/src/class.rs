@@ -182,7 +182,7 @@ fn compile_field<'a>(compiler: &mut Compiler<'a, '_>, field: &'a PropertyDefinit
     if let Some(name) = private_name::private_name(&field.key) {
         let mut arg = private_name::load_name(compiler, name);
         if let Some(arg) = arg.as_object_mut() {
-            arg.remove("text");
+            arg.shift_remove("text");
         }
         field_value(compiler, field, &format!("#{name}"));
         compiler.emit_json(Op::PrivateInit, arg);

@@ -213,9 +213,7 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("CallError", "check the name: error.name === \"CallError\""),
     ("PermissionError", "check the name: error.name === \"PermissionError\""),
     ("NotFoundError", "check the name: error.name === \"NotFoundError\""),
-    ("setInterval", "a program does not run in the background"),
     ("setImmediate", "a program does not run in the background"),
-    ("clearInterval", ""),
     ("fetch", "call a tool: call(\"fetch\", { url })"),
     ("require", IMPORT_HINT),
     ("module", "write export { name }"),
@@ -242,11 +240,7 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("DataView", ""),
     ("TextEncoder", ""),
     ("TextDecoder", ""),
-    ("URL", ""),
-    ("URLSearchParams", ""),
     ("DOMException", "check the name: error.name === \"AbortError\""),
-    ("crypto", "Math.random is available"),
-    ("performance", "Date.now is available"),
     ("escape", ""),
     ("unescape", ""),
 ];
@@ -291,12 +285,12 @@ pub(super) fn read_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: S
         // The input is the only parameter of the global frame.
         "input" => compiler.emit_slot(if compiler.enclosing.is_empty() { Op::Load } else { Op::LoadGlobal }, 0),
         _ if is_host_name(name) => host_call::host_name_as_value(compiler, name, span),
+        _ if compiler.load_prelude(name) => {}
         _ if FUNCTIONS.contains(&name) || CLASSES.contains(&name) => compiler.emit_json(Op::Builtin, json!(name)),
         _ if NAMESPACES.contains(&name) => {
             let message = format!("`{name}` is not a value here");
             compiler.unsupported_value(span, message, "use its members directly, as in Math.max(a, b)");
         }
-        _ if compiler.load_prelude(name) => {}
         _ => unknown_name(compiler, name, span),
     }
 }

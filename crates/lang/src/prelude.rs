@@ -40,6 +40,30 @@ pub(super) static PRELUDES: &[Prelude] = &[
         source: include_str!("prelude/from_async.ts"),
     },
     Prelude {
+        path: "runstate:url",
+        names: &["URL", "URLSearchParams"],
+        is_for_iterators: false,
+        source: include_str!("prelude/url.ts"),
+    },
+    Prelude {
+        path: "runstate:crypto",
+        names: &["crypto"],
+        is_for_iterators: false,
+        source: include_str!("prelude/crypto.ts"),
+    },
+    Prelude {
+        path: "runstate:performance",
+        names: &["performance"],
+        is_for_iterators: false,
+        source: include_str!("prelude/performance.ts"),
+    },
+    Prelude {
+        path: "runstate:interval",
+        names: &["setInterval", "clearInterval"],
+        is_for_iterators: false,
+        source: include_str!("prelude/interval.ts"),
+    },
+    Prelude {
         path: "runstate:iterables",
         names: &["Array.from", "Object.fromEntries", "new Map", "new WeakMap", "new WeakSet"],
         is_for_iterators: true,
@@ -51,11 +75,11 @@ pub(super) static PRELUDES: &[Prelude] = &[
 const NATIVES: &[(&str, &str)] = &[("$calls", "abort calls"), ("$error", "abort error"), ("$timeout", "abort timeout")];
 
 impl Prelude {
-    /// Whether a program of these files needs it.
+    /// Whether a program of these files, of which some may be other sources of built-ins, needs it.
     pub(super) fn is_used(&self, modules: &[Module<'_>]) -> bool {
         let may_iterate = |module: &Module<'_>| {
             let semantic = &module.semantic;
-            !module.is_prelude && generator::may_have_iterators(semantic.scoping(), semantic.nodes())
+            generator::may_have_iterators(semantic.scoping(), semantic.nodes())
         };
         modules.iter().any(|module| !module.is_prelude && self.is_named(&module.semantic))
             && (!self.is_for_iterators || modules.iter().any(may_iterate))

@@ -105,7 +105,7 @@ pub(super) fn test<'a>(compiler: &mut Compiler<'a, '_>, test: &'a PrivateInExpre
     compiler.expression(&test.right);
     let mut arg = load_name(compiler, test.left.name.as_str());
     if let Some(arg) = arg.as_object_mut() {
-        arg.remove("text");
+        arg.shift_remove("text");
     }
     compiler.set_location(test.span);
     compiler.emit_json(Op::PrivateIn, arg);

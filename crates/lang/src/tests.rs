@@ -181,7 +181,7 @@ fn misused_host_calls_are_refused_with_a_hint() {
         "call = 1",
         "new CC('a')",
         "new call('a')",
-        "setInterval(() => 1, 5)",
+        "setImmediate(() => 1)",
         "try { } catch (e) { e instanceof CallError }",
         "slep(5)",
     ];
@@ -496,4 +496,42 @@ fn program_whose_bytecode_is_too_large_does_not_compile() {
     let [one] = &found[..] else { panic!("{found:?}") };
     assert_eq!((one.kind, one.line), (DiagnosticKind::Unsupported, 1));
     assert!(one.message.ends_with("bytes with its sources; at most 8323072 are loaded"), "{}", one.message);
+}
+
+/// `main` is called with the input unless code uses it that runs anyway.
+#[test]
+fn main_is_called_once() {
+    let calls = |source: &str| {
+        let code = assert_compiles(source);
+        !code.iter().any(|one| one.op == u64::from(runstate_vm::op::Op::Halt.code()))
+    };
+    for source in [
+        "function main() {}",
+        "export default function () {}",
+        "const main = async () => {}; export { main }",
+        "function main(n) { if (n) main(n - 1) }",
+        "function main() { again() } function again() { main() }",
+        "function main() { const f = () => main(); f() } type M = typeof main; console.log(main.name, typeof main)",
+        "function main() {} export default (i: any) => main()",
+        "function main() {} export default main as any",
+        "function main() {} export const run = main, api = { main }",
+        "function main() {} (main as any).version = 1",
+        "function main() {} class App { run() { return main() } }",
+        "function main() {} const retry = () => main();",
+    ] {
+        assert!(calls(source), "{source}");
+    }
+    for source in [
+        "function main() {} [1].forEach(() => main())",
+        "function main() {} const f = main; f()",
+        "function main() {} function a() { b() } function b() { main() } a()",
+        "function main() {} class A { run() { main() } } new A().run()",
+        "function main() {} class A { static x = main() }",
+        "function main() {} main satisfies any; (async () => { try { await (main as any)() } catch {} })()",
+        "function main() {} [main].forEach((f) => f())",
+        "function main() {} main.call(null)",
+        "const main = () => {}; setTimeout(main, 1)",
+    ] {
+        assert!(!calls(source), "{source}");
+    }
 }

@@ -372,7 +372,12 @@ pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> Ma
     };
     let (line, column) = (location.line, location.column);
     let (file, stack) = (machine.program.file(pc).map(str::to_owned), stack_trace(machine));
-    MachineFailure { name, message, file, line, column, instruction: machine.pc, stack, limit }
+    let cancelled = match completion {
+        AbruptCompletion::Throw(value) => job::is_cancelled_error(machine, value),
+        AbruptCompletion::Error(kind, _) => *kind == ErrorKind::Cancelled,
+        _ => false,
+    };
+    MachineFailure { name, message, file, line, column, instruction: machine.pc, stack, limit, cancelled }
 }
 
 fn describe_thrown(machine: &Machine, value: &Value) -> (String, String) {

@@ -16,7 +16,7 @@ use super::machine::Machine;
 use super::object::{ErrorKind, Object};
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{abort_signal, conversion, json, property};
+use super::{added_class, conversion, json, property};
 
 /// Most bytes of a key.
 const KEY_BYTES: usize = 200;
@@ -248,7 +248,7 @@ fn read_option(
             return type_error(format!("key of {site} must be a string, not {}", describe_kind(machine, other)));
         }
         ("signal", value) => {
-            spec.signal = abort_signal::find_signal(machine, value).ok_or_else(|| {
+            spec.signal = added_class::find_signal(machine, value).ok_or_else(|| {
                 let found = describe_kind(machine, value);
                 AbruptCompletion::Error(
                     ErrorKind::Type,

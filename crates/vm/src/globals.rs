@@ -115,6 +115,7 @@ pub const FUNCTIONS: &[&str] = &[
 pub const CLASSES: &[&str] = &[
     "AggregateError",
     "Array",
+    "CancelledError",
     "Date",
     "Error",
     "EvalError",
@@ -137,6 +138,7 @@ pub const CLASSES: &[&str] = &[
 pub const CALLABLE_CLASSES: &[&str] = &[
     "AggregateError",
     "Array",
+    "CancelledError",
     "Error",
     "EvalError",
     "Object",

@@ -17,7 +17,7 @@ use super::machine::{CallKey, CallRequest, Machine};
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
-use super::{abort_signal, call_spec, conversion, entry_decoder, open_call, promise, slow_path};
+use super::{added_class, call_spec, conversion, entry_decoder, open_call, promise, slow_path};
 
 /// The form of a cognitive call, for messages.
 pub const PROMPT_FORM: &str =
@@ -155,7 +155,7 @@ fn make_calls(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group
     if !is_open && signals.iter().any(|signal| *signal != HeapRef::NONE) {
         return type_error("a call with a signal gives a promise: write await CC(prompt, { signal })");
     }
-    if let Some(reason) = signals.iter().find_map(|signal| abort_signal::abort_reason(machine, *signal)) {
+    if let Some(reason) = signals.iter().find_map(|signal| added_class::abort_reason(machine, *signal)) {
         let promise = promise::new_promise(machine);
         promise::reject(machine, promise, reason);
         return slow_path::replace_operands(machine, machine.stack.len() - from, Value::Ref(promise));

@@ -17,7 +17,7 @@ use super::natives::NativeOutcome;
 use super::object::ErrorKind;
 use super::promise::{self, PromiseObject, PromiseState, Reaction, ReactionKind};
 use super::value::{HeapRef, Value};
-use super::{conversion, failed_call, heap, json, slow_path};
+use super::{conversion, failed_call, heap, json, property, slow_path};
 
 /// Units of work of a job, so that a chain of jobs uses fuel: those of one instruction.
 const JOB_WORK: u64 = 64;
@@ -49,7 +49,7 @@ pub(super) fn run_jobs(machine: &mut Machine) -> Result<InstructionOutcome, Abru
             if machine.tasks.first_job != HeapRef::NONE {
                 continue;
             }
-            if find_unhandled_rejection(machine).is_none() && !machine.tasks.due_timeouts.is_empty() {
+            if find_unhandled_rejection(machine, false).is_none() && !machine.tasks.due_timeouts.is_empty() {
                 clear_rejections(machine);
                 let (_, timeout) = machine.tasks.due_timeouts.remove(0);
                 promise::fulfill(machine, timeout, Value::Undefined);
@@ -219,7 +219,7 @@ pub(super) fn finish_combinator(
 
 /// The stop of a machine without jobs.
 pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
-    if let Some(reason) = find_unhandled_rejection(machine) {
+    if let Some(reason) = find_unhandled_rejection(machine, false) {
         return StopReason::Failed(abrupt_completion::rejection_failure(machine, &reason));
     }
     clear_rejections(machine);
@@ -235,6 +235,9 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
     }
     if machine.tasks.open_calls.iter().any(|call| call.is_open() && (is_pending || !call.is_unawaited)) {
         return StopReason::Waiting(machine.open_calls());
+    }
+    if let Some(reason) = find_unhandled_rejection(machine, true) {
+        return StopReason::Failed(abrupt_completion::rejection_failure(machine, &reason));
     }
     machine.tasks.cancel_calls(|_| true);
     let result = match ended {
@@ -254,13 +257,17 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
     }
 }
 
-/// The reason of the first rejected promise that no reaction handles.
-fn find_unhandled_rejection(machine: &Machine) -> Option<Value> {
+/// The reason of the first rejected promise that no reaction handles. A `CancelledError` (`is_cancelled`) is reported
+/// when nothing else is left: other functions may still clean up.
+fn find_unhandled_rejection(machine: &Machine, is_cancelled: bool) -> Option<Value> {
     let mut at = machine.tasks.first_rejection;
+    let entries = machine.heap.page_count().saturating_mul(heap::ENTRIES_PER_PAGE);
+    let mut errors = entries;
     // The links of a damaged state may have a cycle.
-    for _ in 0..machine.heap.page_count().saturating_mul(heap::ENTRIES_PER_PAGE) {
+    for _ in 0..entries {
         let Entry::Promise(promise) = machine.heap.get(at) else { return None };
-        if !promise.handled && promise.state == PromiseState::Rejected {
+        let is_rejected = !promise.handled && promise.state == PromiseState::Rejected;
+        if is_rejected && is_cancelled_within(machine, &promise.value, &mut errors) == is_cancelled {
             return Some(promise.value.clone());
         }
         if at == machine.tasks.last_rejection {
@@ -271,8 +278,48 @@ fn find_unhandled_rejection(machine: &Machine) -> Option<Value> {
     None
 }
 
-/// Forgets the rejected promises, all of which have reactions now.
+/// Whether a value is a `CancelledError`, or an `AggregateError` that has no other errors, as `Promise.any` makes it.
+pub(super) fn is_cancelled_error(machine: &Machine, reason: &Value) -> bool {
+    is_cancelled_within(machine, reason, &mut machine.heap.page_count().saturating_mul(heap::ENTRIES_PER_PAGE))
+}
+
+/// As [`is_cancelled_error`]. `most`: the number of errors that may still be looked at, because many may share the same
+/// ones. Without it the answer is no.
+fn is_cancelled_within(machine: &Machine, reason: &Value, most: &mut u32) -> bool {
+    let mut inner = vec![reason.clone()];
+    let mut known = HashSet::new();
+    let mut found = false;
+    while let Some(reason) = inner.pop() {
+        let Value::Ref(at) = reason else { return false };
+        let Entry::Error(error) = machine.heap.get(at) else { return false };
+        let Some(left) = most.checked_sub(1) else { return false };
+        *most = left;
+        match error.kind {
+            ErrorKind::Cancelled => found = true,
+            ErrorKind::Aggregate if known.insert(at) => {
+                let errors = property::property(machine, &Value::Ref(at), &Value::text("errors"));
+                let errors = match errors {
+                    Ok(Value::Ref(errors)) => machine.heap.elements_between(errors, 0, left.saturating_add(1) as usize),
+                    _ => Vec::new(),
+                };
+                if errors.is_empty() {
+                    return false;
+                }
+                inner.extend(errors);
+            }
+            // An error that is inside of itself.
+            ErrorKind::Aggregate => {}
+            _ => return false,
+        }
+    }
+    found
+}
+
+/// Forgets the rejected promises, all of which have reactions now, unless a `CancelledError` must be reported later.
 fn clear_rejections(machine: &mut Machine) {
+    if find_unhandled_rejection(machine, true).is_some() {
+        return;
+    }
     let mut at = std::mem::take(&mut machine.tasks.first_rejection);
     machine.tasks.last_rejection = HeapRef::NONE;
     while at != HeapRef::NONE {
@@ -310,5 +357,6 @@ fn deadlock_failure(machine: &Machine) -> MachineFailure {
         instruction: machine.pc,
         stack,
         limit: false,
+        cancelled: false,
     }
 }

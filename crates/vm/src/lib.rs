@@ -5,9 +5,9 @@
 //! of the program, the input, the seed, the answers and the time of each slice.
 
 mod abandoned_call;
-mod abort_signal;
 mod abrupt_completion;
 mod accessor;
+mod added_class;
 mod array;
 mod array_callback;
 mod array_sort;
@@ -39,6 +39,7 @@ mod legacy;
 mod limits;
 mod machine;
 mod machine_tasks;
+mod mapping;
 mod natives;
 mod number;
 mod number_format;
@@ -69,6 +70,7 @@ pub use inspect::{FrameView, InspectBounds, MachineView, ValueView, VariableView
 pub use legacy::LegacyMachineState;
 pub use limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};
 pub use machine::{CallKey, CallRequest, Machine, MachineFailure, Reply, StopReason, TurnContext};
+pub use mapping::MappingError;
 pub use open_call::{CallRecord, PendingCall};
 pub use program::{BYTECODE_VERSION, BytecodeError, Instruction, VerifiedProgram};
 pub use regexp::{STRING_PROPERTIES, TextRegExp};

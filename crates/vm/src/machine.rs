@@ -117,6 +117,8 @@ pub struct MachineFailure {
     pub stack: Vec<String>,
     /// Whether a limit was reached.
     pub limit: bool,
+    /// Whether it is a `CancelledError`, or an `AggregateError` that has no other errors.
+    pub cancelled: bool,
 }
 
 /// The function that runs and blocks on calls.

@@ -144,7 +144,8 @@ pub struct ErrorObject {
 }
 
 /// The built-in error classes. ECMA-262 §20.5.1 The Error Constructor and §20.5.5 Native Error Types Used in This
-/// Standard, and AggregateError. TimeoutError is an addition for calls whose deadline passes.
+/// Standard, and AggregateError. TimeoutError is an addition for calls whose deadline passes, and
+/// CancelledError one for calls of an execution that is cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[allow(missing_docs, reason = "each is the error of its name")]
 pub enum ErrorKind {
@@ -155,6 +156,7 @@ pub enum ErrorKind {
     Reference,
     Syntax,
     Timeout,
+    Cancelled,
     Eval,
     Uri,
     Aggregate,
@@ -162,13 +164,14 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All of them.
-    pub const ALL: [ErrorKind; 9] = [
+    pub const ALL: [ErrorKind; 10] = [
         ErrorKind::Error,
         ErrorKind::Type,
         ErrorKind::Range,
         ErrorKind::Reference,
         ErrorKind::Syntax,
         ErrorKind::Timeout,
+        ErrorKind::Cancelled,
         ErrorKind::Eval,
         ErrorKind::Uri,
         ErrorKind::Aggregate,
@@ -183,6 +186,7 @@ impl ErrorKind {
             ErrorKind::Reference => "ReferenceError",
             ErrorKind::Syntax => "SyntaxError",
             ErrorKind::Timeout => "TimeoutError",
+            ErrorKind::Cancelled => "CancelledError",
             ErrorKind::Eval => "EvalError",
             ErrorKind::Uri => "URIError",
             ErrorKind::Aggregate => "AggregateError",

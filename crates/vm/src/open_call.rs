@@ -18,6 +18,7 @@ use super::host_call;
 use super::json as json_conversion;
 use super::limits::{ExceededLimit, MAX_OPEN_CALLS};
 use super::machine::{CallKey, CallRequest, Machine, MachineFailure, REJECTION_WORK, Reply, StopReason, SuspendedCall};
+use super::object::ErrorKind;
 use super::program::DecodedInstruction;
 use super::promise::{self, PromiseState, Reaction, ReactionKind};
 use super::value::{HeapRef, Value};
@@ -289,10 +290,22 @@ pub(super) fn clear_timeout(machine: &mut Machine, number: f64) {
 /// Closes the calls of a signal that was aborted, and rejects their promises. A group is rejected when its last call is
 /// closed.
 pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Value) -> Result<(), AbruptCompletion> {
-    for call in machine.tasks.cancel_calls(|call| call.signal == signal) {
+    let cancelled = machine.tasks.cancel_calls(|call| call.signal == signal);
+    uncount_unmade(machine, &cancelled);
+    for call in cancelled {
         machine.finish_call(&call, Err(reason.clone()))?;
     }
     Ok(())
+}
+
+/// Does not count the keys of cancelled calls that the host has not made: an answer to the next call with that key
+/// would be one to a call that nobody has seen.
+fn uncount_unmade(machine: &mut Machine, cancelled: &[OpenRequest]) {
+    for call in cancelled.iter().filter(|call| call.record.is_none()) {
+        if let Some(CallKey { key, .. }) = &call.request.key {
+            host_call::uncount_key(machine, key);
+        }
+    }
 }
 
 impl Machine {
@@ -394,6 +407,29 @@ impl Machine {
             .map_err(|limit| abrupt_completion::to_failure(self, &AbruptCompletion::Limit(limit)))?;
         self.heap.seal();
         Ok(())
+    }
+
+    /// Closes the open calls with a `CancelledError`, as [`Machine::take_cancelled`] reports, and returns whether there
+    /// was one. Timers of `setTimeout` and `AbortSignal.timeout`, which call a function, remain open. [`Machine::run`]
+    /// then continues the functions that wait for the calls.
+    ///
+    /// # Errors
+    /// The heap is full.
+    pub fn cancel_open_calls(&mut self, message: &str) -> Result<bool, MachineFailure> {
+        let cancelled = self.tasks.cancel_calls(|call| call.is_open() && !call.is_timeout);
+        if cancelled.is_empty() {
+            return Ok(false);
+        }
+        self.begin_turn();
+        uncount_unmade(self, &cancelled);
+        for call in cancelled {
+            let error = abrupt_completion::new_call_error(self, ErrorKind::Cancelled.name(), message);
+            abrupt_completion::set_trace(self, &error, call.request.instruction);
+            self.finish_call(&call, Err(error))
+                .map_err(|limit| abrupt_completion::to_failure(self, &AbruptCompletion::Limit(limit)))?;
+        }
+        self.heap.seal();
+        Ok(true)
     }
 
     /// Whether an error of an open call ends the program. The running function receives that of a blocking call.

@@ -279,13 +279,26 @@ impl NativeFrame {
     }
 
     pub(super) fn replace_operand(&self, machine: &mut Machine, value: Value) {
-        // The index of the operand of a primitive is in `out`, as in older versions.
-        let at = match (self.kind, &self.out) {
-            (CallbackMethod::ToPrimitive, Value::Number(at)) => *at as usize,
-            _ => self.len as usize,
-        };
-        if let Some(operand) = machine.stack.get_mut(at) {
+        let at = self.operand_index().unwrap_or(self.len);
+        if let Some(operand) = machine.stack.get_mut(at as usize) {
             *operand = value;
         }
+    }
+
+    /// The stack index of the operand that this frame replaces.
+    pub(super) fn operand_index(&self) -> Option<u32> {
+        match (self.kind, &self.out) {
+            // That of a primitive is in `out`, as in older versions.
+            (CallbackMethod::ToPrimitive, Value::Number(at)) => Some(*at as u32),
+            (kind, _) => kind.converts_operand().then_some(self.len),
+        }
+    }
+
+    /// Sets the stack index of the operand that this frame replaces.
+    pub(super) fn set_operand_index(&mut self, at: u32) {
+        if self.kind == CallbackMethod::ToPrimitive {
+            self.out = Value::Number(f64::from(at));
+        }
+        self.len = at;
     }
 }

@@ -6,6 +6,7 @@ mod failures;
 mod generators;
 mod host_calls;
 mod inspect;
+mod mapping;
 mod promises;
 mod signals;
 mod snapshot;

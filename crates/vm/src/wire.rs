@@ -135,7 +135,7 @@ impl VerifiedProgram {
     }
 
     /// The operation of an instruction and its argument.
-    fn wire_form(&self, at: u32, instruction: DecodedInstruction) -> (Op, Option<Json>) {
+    pub(super) fn wire_form(&self, at: u32, instruction: DecodedInstruction) -> (Op, Option<Json>) {
         use DecodedInstruction as I;
         let name = |index: u32| self.names.get(index as usize).map_or("", |name| &**name);
         let text = self.callee_texts.get(&at).map(|text| &**text);

@@ -18,6 +18,9 @@ const [a, b] = CC.all(['first?', { prompt: 'second?', choices: ['1', '2'] }]); c
 //// several at once, some of which fail
 //// answers: ["fine", "!CallError: second", "!TimeoutError: third", "again", "and again", "!Odd: no"]
 try { CC.all(['one', 'two', 'three']); } catch (e) { console.log(e.name, e.message, e instanceof TimeoutError); } const got = CC.all(['four', 'five']); console.log(got); try { CC.all([{ tool: 'six' }]); } catch (e) { console.log(e.name, e.message, e instanceof Error); }
+//// a call whose execution is cancelled
+//// answers: ["!CancelledError: over", "undone"]
+try { CC('work?'); } catch (e) { console.log(e.name, e.message, e instanceof CancelledError, e instanceof TimeoutError); } finally { console.log(CC('undo?')); } const mine = new CancelledError('mine'); console.log(String(mine), mine instanceof Error, structuredClone(mine) instanceof CancelledError);
 //// the same error caught as a timeout
 //// answers: ["!TimeoutError: too late", "x"]
 function patient() { for (let n = 0; ; n++) { try { return [n, CC('now?', { timeoutMs: 1000, key: 'now' })]; } catch (e) { if (!(e instanceof TimeoutError)) throw e; console.log(e.name, e.message); sleep(1000); } } } console.log(patient());

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::object::{ErrorKind, IterationKind, IteratorObject, Object};
 use crate::promise::PromiseState;
-use crate::{call, conversion, inspect, property};
+use crate::{added_class, call, conversion, inspect, property};
 
 /// Node's text for the class of an object without a prototype.
 pub(super) const NULL_PROTOTYPE: &str = "[Object: null prototype]";
@@ -101,9 +101,16 @@ impl<'a> Copier<'a> {
         let (kind, class) = self.describe_object(at);
         let mut shown = ObjectCopy::new(at, kind, &class);
         let heap = &self.machine.heap;
+        let (pairs, is_url) = match heap.get(at) {
+            Entry::Object(object) => {
+                (added_class::shown_pairs(self.machine, object), added_class::is_url(self.machine, object))
+            }
+            _ => (None, false),
+        };
         shown.len = match heap.get(at) {
             Entry::Array(array) => array.len(),
             Entry::Promise(_) => 1,
+            Entry::Object(_) if let Some(pairs) = pairs => heap.array_len(pairs),
             _ => heap.collection(at).and_then(|at| heap.table(at, TableKind::Main)).map_or(0, Table::len),
         };
         let members = self.member_values(at, &shown.kind);
@@ -113,14 +120,20 @@ impl<'a> Copier<'a> {
         }
         if self.open.len() > self.bounds.depth || self.left == 0 {
             self.cut = true;
-            return ValueCopy::Omitted(class);
+            return match is_url {
+                true => ValueCopy::Object(Box::new(shown)),
+                false => ValueCopy::Omitted(if pairs.is_some() { "Object".to_owned() } else { class }),
+            };
         }
+        // Node inspects the properties of a URL at the level of the URL.
+        self.bounds.depth += usize::from(is_url);
         self.open.push(at);
         match heap.get(at) {
             Entry::Array(array) => self.copy_elements(at, array, members.len(), &mut shown),
             Entry::Map(_) | Entry::Set(_) | Entry::Object(Object { holds_collection: true, .. }) => {
                 self.copy_entries(heap.collection(at).unwrap_or(at), 0, &mut shown);
             }
+            Entry::Object(_) if let Some(pairs) = pairs => self.copy_pairs(pairs, &mut shown),
             Entry::Iterator(iterator) => self.copy_remaining_entries(iterator, &mut shown),
             Entry::Promise(promise) => shown.items.push(match promise.state {
                 PromiseState::Pending => ContainerItem::Pending,
@@ -131,6 +144,7 @@ impl<'a> Copier<'a> {
         }
         self.copy_members(members, &mut shown);
         self.open.pop();
+        self.bounds.depth -= usize::from(is_url);
         ValueCopy::Object(Box::new(shown))
     }
 
@@ -210,10 +224,13 @@ impl<'a> Copier<'a> {
         let (names, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| matches!(key, Value::Text(_)));
         let symbols = others.into_iter().filter(|(key, _)| matches!(key, Value::Symbol(_)));
         let mut members: Vec<_> = names.into_iter().chain(symbols).map(|(key, value)| (key, value, true)).collect();
-        if let Entry::Object(object) = heap.get(at)
-            && let Some((name, value)) = crate::abort_signal::shown_property(self.machine, object)
-        {
-            members.push((Value::text(name), value, true));
+        if let Entry::Object(object) = heap.get(at) {
+            // Node shows of a URL nothing else, so its depth is bounded.
+            if added_class::is_url(self.machine, object) {
+                members.clear();
+            }
+            let shown = added_class::shown_properties(self.machine, object);
+            members.extend(shown.into_iter().map(|(name, value)| (name, value, true)));
         }
         if let (Entry::Error(error), ObjectKind::Error(label)) = (heap.get(at), kind) {
             members.retain(|(key, value, _)| !is_in_stack(self.machine, &label.stack, key, value));
@@ -262,6 +279,21 @@ impl<'a> Copier<'a> {
             let key = copier.copy(key);
             if is_map { ContainerItem::Entry(key, copier.copy(value)) } else { ContainerItem::Value(key) }
         });
+    }
+
+    /// Copies an array of pairs of texts as entries.
+    fn copy_pairs(&mut self, pairs: HeapRef, shown: &mut ObjectCopy) {
+        let machine = self.machine;
+        for pair in machine.heap.elements(pairs) {
+            let Value::Ref(pair) = pair else { continue };
+            if self.left == 0 {
+                shown.items_left += 1;
+            } else {
+                let [key, value] = [0, 1].map(|index| self.copy(&machine.heap.element(pair, index)));
+                shown.items.push(ContainerItem::Entry(key, value));
+            }
+        }
+        self.cut |= shown.items_left > 0;
     }
 
     /// Copies the entries of a Map or Set that an iterator has not yielded yet.

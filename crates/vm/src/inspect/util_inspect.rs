@@ -112,6 +112,9 @@ impl InspectWriter {
             let reference = format!("<ref *{}>", number + 1);
             base = if base.is_empty() { reference } else { format!("{reference} {base}") };
         }
+        if let (ObjectKind::Object, [ContainerItem::Entry(..), ..]) = (&object.kind, object.items.as_slice()) {
+            return self.join_pairs(&output, &open);
+        }
         let output = if let ObjectKind::Array = object.kind {
             self.group_elements(output, object)
         } else {
@@ -177,6 +180,16 @@ impl InspectWriter {
         }
         let indentation = format!("\n{}", " ".repeat(self.indentation));
         format!("{begin}{indentation}  {}{indentation}{close}", output.lines.join(&format!(",{indentation}  ")))
+    }
+
+    /// Joins the pairs of a `URLSearchParams` (lib/internal/url.js).
+    fn join_pairs(&self, output: &[String], open: &str) -> String {
+        let columns = output.iter().map(|entry| length(entry) + 2).sum::<usize>().saturating_sub(2);
+        if columns <= self.width {
+            return format!("{open} {} }}", output.join(", "));
+        }
+        let indentation = format!("\n{}  ", " ".repeat(self.indentation));
+        format!("{open}{indentation}{} }}", output.join(&format!(",{indentation}")))
     }
 
     /// Whether entries fit on one line after `start` columns.

@@ -19,7 +19,7 @@ macro_rules! error_class {
 }
 
 /// The constructors, called with and without `new`.
-const ERROR_CLASSES: [[BuiltinDefinition; 2]; 8] = [
+const ERROR_CLASSES: [[BuiltinDefinition; 2]; 9] = [
     // ECMA-262 §20.5.1.1 Error.
     error_class!("Error", "new Error", Error),
     // ECMA-262 §20.5.5.5 TypeError.
@@ -32,6 +32,8 @@ const ERROR_CLASSES: [[BuiltinDefinition; 2]; 8] = [
     error_class!("SyntaxError", "new SyntaxError", Syntax),
     // Not in ECMA-262: the error of a call whose deadline has passed. A NativeError in all other respects.
     error_class!("TimeoutError", "new TimeoutError", Timeout),
+    // Not in ECMA-262: the error of the open calls of an execution that is cancelled. Otherwise a NativeError.
+    error_class!("CancelledError", "new CancelledError", Cancelled),
     // ECMA-262 §20.5.5.1 EvalError.
     error_class!("EvalError", "new EvalError", Eval),
     // ECMA-262 §20.5.5.6 URIError.
@@ -42,10 +44,10 @@ const ERROR_CLASSES: [[BuiltinDefinition; 2]; 8] = [
 const ERROR_TO_STRING: [BuiltinDefinition; 1] =
     [("Error.prototype.toString", 0, |machine, args| Ok(conversion::error_text(machine, &args.this)?.into()))];
 
-const ALL_ERROR_ROWS: [BuiltinDefinition; 17] = {
-    let mut rows = [ERROR_TO_STRING[0]; 17];
+const ALL_ERROR_ROWS: [BuiltinDefinition; 19] = {
+    let mut rows = [ERROR_TO_STRING[0]; 19];
     let mut at = 0;
-    while at < 8 {
+    while at < 9 {
         rows[2 * at] = ERROR_CLASSES[at][0];
         rows[2 * at + 1] = ERROR_CLASSES[at][1];
         at += 1;

@@ -127,7 +127,7 @@ fn clone_value(
 fn clone_error(machine: &Machine, error: &Value) -> Result<Entry, AbruptCompletion> {
     let read = |name: &str| property::property(machine, error, &Value::text(name));
     let kind = ErrorKind::from_name(&conversion::to_text(machine, &read("name")?)?.to_utf8());
-    let kind = kind.filter(|kind| !matches!(kind, ErrorKind::Aggregate | ErrorKind::Timeout));
+    let kind = kind.filter(|kind| !matches!(kind, ErrorKind::Aggregate | ErrorKind::Timeout | ErrorKind::Cancelled));
     let stack = match read("stack")? {
         stack @ Value::Text(_) => stack,
         _ => Value::Undefined,

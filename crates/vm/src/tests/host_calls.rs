@@ -294,7 +294,7 @@ fn snapshot_has_the_operands_of_a_blocking_call_and_the_list_of_calls() {
     assert_eq!(saved["tasks"], json!({ "calls": [call] }));
     assert_eq!(saved["call"]["operands"].as_array().map(Vec::len), Some(2));
     let members: Vec<&String> = saved.as_object().unwrap().keys().collect();
-    assert_eq!(members, ["call", "calls", "instructions", "outputBytes", "tasks"]);
+    assert_eq!(members, ["instructions", "outputBytes", "calls", "call", "tasks"]);
     super::record_calls(&mut machine);
     let record = json!(["call 1", TURN.now_ms]);
     assert_eq!(machine.save().machine["tasks"]["calls"][0]["record"], record);

@@ -128,7 +128,7 @@ fn programs_without_async_marks_run_async_functions_as_before() {
     let mut wire = super::bytecode("const t = [async () => 'x']; console.log(t[0]())");
     for one in &mut wire {
         if let Some(arg) = one.arg.as_mut().and_then(serde_json::Value::as_object_mut) {
-            arg.remove("promise");
+            arg.shift_remove("promise");
         }
     }
     let program = std::sync::Arc::new(super::VerifiedProgram::decode(&wire).unwrap());
@@ -151,7 +151,7 @@ fn inline_async_function_that_is_not_awaited_is_unsupported() {
         let mut wire = super::bytecode(source);
         for one in &mut wire {
             if let Some(arg) = one.arg.as_mut().and_then(serde_json::Value::as_object_mut)
-                && let Some(mark) = arg.remove("promise")
+                && let Some(mark) = arg.shift_remove("promise")
             {
                 arg.insert("async".to_owned(), mark);
             }
