@@ -105,7 +105,7 @@ impl Choices<'_> {
             Json::Array(items) if !items.is_empty() => drop(items.remove(self.below(items.len()))),
             Json::Object(members) if !members.is_empty() => {
                 let name = members.keys().nth(self.below(members.len())).cloned().unwrap_or_default();
-                members.remove(&name);
+                members.shift_remove(&name);
             }
             other => *other = Json::Null,
         }

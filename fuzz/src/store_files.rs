@@ -177,7 +177,7 @@ fn edit_contents(files: &mut Files, choices: &mut Choices) {
         let Ok(mut json) = serde_json::from_slice::<Json>(&bytes) else { return };
         choices.edit_json(&mut json);
         // The seal is the last member.
-        json.as_object_mut().map(|members| members.remove("crc"));
+        json.as_object_mut().map(|members| members.shift_remove("crc"));
         let text = json.to_string();
         files.insert(path, format!("{},\"crc\":\"00000000\"}}\n", text.trim_end_matches('}')).into_bytes());
         return;

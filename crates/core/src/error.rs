@@ -29,20 +29,20 @@ pub struct Error {
     pub key: Option<String>,
     /// Whether the same call may succeed later without a change by the caller.
     pub retryable: bool,
-    /// Details for programs.
-    #[serde(skip_serializing_if = "Json::is_null")]
-    pub details: Json,
+    /// Details for programs. They are boxed, because every result has room for an error.
+    #[serde(skip_serializing_if = "is_null")]
+    pub details: Box<Json>,
 }
 
 impl Error {
     /// An error with this code.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), collection: None, key: None, retryable: false, details: Json::Null }
+        Self { code, message: message.into(), collection: None, key: None, retryable: false, details: Box::default() }
     }
 
     /// Adds details for programs.
     pub fn details(mut self, details: impl Into<Json>) -> Self {
-        self.details = details.into();
+        self.details = Box::new(details.into());
         self
     }
 
@@ -50,6 +50,11 @@ impl Error {
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::INTERNAL, message)
     }
+}
+
+#[expect(clippy::borrowed_box, reason = "the signature that `serde` calls")]
+fn is_null(details: &Box<Json>) -> bool {
+    details.is_null()
 }
 
 impl fmt::Display for Error {
@@ -69,7 +74,7 @@ impl From<Rejection> for Error {
                 error.key = Some(key.id.to_string());
             }
             Rejection::Conflict { key, expected, found } => {
-                error.details = json!({"expected": expected, "found": found});
+                error.details = Box::new(json!({"expected": expected, "found": found}));
                 error.collection = Some(key.collection.into_owned());
                 error.key = Some(key.id.to_string());
             }
@@ -78,7 +83,7 @@ impl From<Rejection> for Error {
                 error.key = Some(id);
                 error.retryable = true;
             }
-            Rejection::Domain { details, .. } => error.details = details,
+            Rejection::Domain { details, .. } => error.details = Box::new(details),
             _ => {}
         }
         error

@@ -80,6 +80,20 @@ pub const DECLARATION_BYTES: usize = 64 * 1024;
 /// the code `limit` for the others until it restarts.
 pub const DECLARATIONS_BYTES: usize = 16 * 1024 * 1024;
 
+/// Largest number of documents in one reply of `documents.get` and `documents.query`. A caller holds all of them.
+pub const REPLY_DOCUMENTS: u32 = 10_000;
+
+/// Largest number of writes in a commit of documents that expect no revision and find a document. The row of the
+/// ledger, which has at most 4 KiB, holds the revisions of these documents.
+pub const UNEXPECTED_WRITES: usize = 64;
+
+/// Largest number of writes in a commit with insertions that ignore documents that exist. The row of the ledger holds
+/// one bit for each.
+pub const INSERTS_IF_ABSENT: usize = 4_096;
+
+/// Documents that one commit of `documents.drop` deletes.
+pub const DROPPED_DOCUMENTS: u32 = 500;
+
 /// Heap limits that an execution may have, in bytes.
 pub const HEAP_BYTES: std::ops::RangeInclusive<u64> = 1024 * 1024..=4 * 1024 * 1024 * 1024;
 

@@ -84,17 +84,19 @@ fn seal_write(cipher: &Cipher<'_>, write: &mut Write, values: &[(&'static Field,
 
 fn seal_difference(difference: &Difference, after: &Document, sealed: &[(&'static str, Json)]) -> Difference {
     let paths: Vec<(FieldPath, &str)> = sealed.iter().map(|(path, _)| (field_path(path), *path)).collect();
-    let is_secret = |path: &FieldPath| paths.iter().any(|(secret, _)| path.0.starts_with(&secret.0));
-    let kept = difference.set.iter().filter(|(path, _)| !is_secret(path));
+    let is_inside = |path: &FieldPath| {
+        paths.iter().any(|(secret, _)| path.0.len() > secret.0.len() && path.0.starts_with(&secret.0))
+    };
+    let kept = difference.set.iter().filter(|(path, _)| !is_inside(path));
     let mut set: Vec<(FieldPath, Json)> =
         kept.filter_map(|(path, _)| Some((path.clone(), path.get(after)?.clone()))).collect();
     for ((path, _), (_, value)) in paths.iter().zip(sealed) {
-        // An object around the secret that is set whole has the sealed value already.
+        // The secret itself, or an object around it, is set whole and has the sealed value already.
         if !set.iter().any(|(outer, _)| path.0.starts_with(&outer.0)) {
             set.push((path.clone(), value.clone()));
         }
     }
-    let unset = difference.unset.iter().filter(|path| !is_secret(path)).cloned().collect();
+    let unset = difference.unset.iter().filter(|path| !is_inside(path)).cloned().collect();
     Difference { set, unset }
 }
 

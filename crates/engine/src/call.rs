@@ -16,8 +16,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::documents::operations::{
-    self, CommitDocuments, CommitReply, DocumentChanges, DocumentChangesParameters, DocumentReply, GetDocuments,
-    QueryDocuments,
+    self, CommitDocuments, CommitReply, CountDocuments, DocumentChanges, DocumentChangesParameters, DocumentReply,
+    DropDocuments, DroppedDocuments, GetDocuments, QueryDocuments,
 };
 use super::{ChangeFilter, CollectionDeclaration, DueReport, Engine, EngineChange, Error, Info, RunLimit};
 
@@ -94,7 +94,7 @@ fn take_command_id(signature: &Signature, parameters: &mut Document) -> Result<O
     let rejected = |mismatch: Mismatch| mismatch.into_rejection(signature.name);
     let names: Vec<&str> = signature.parameters.iter().map(|one| one.name).chain([COMMAND_ID]).collect();
     check_names(parameters, &names).map_err(rejected)?;
-    match parameters.remove(COMMAND_ID) {
+    match parameters.shift_remove(COMMAND_ID) {
         None | Some(Json::Null) => Ok(None),
         Some(id) => {
             let id = String::from_json(id).map_err(|mismatch| rejected(mismatch.within(COMMAND_ID)))?;
@@ -210,6 +210,13 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         async |engine, parameters, _| operations::query(engine, parameters).await
     ),
     engine_operation!(
+        /// The number of documents that match a condition. The store counts them.
+        ///
+        /// Errors: `not_found` (the collection is not declared).
+        "documents.count", Query, CountDocuments => u64,
+        async |engine, parameters, _| operations::count(engine, parameters).await
+    ),
+    engine_operation!(
         /// Writes documents, and a command if one is named, in one commit: all of it happens, or nothing. If the
         /// command has further parts, the documents are written with the first one.
         ///
@@ -217,6 +224,15 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         /// collection is not declared, or a patched document does not exist), `invalid`, `unique_violation`,
         /// `too_large`, `limit`; those of the command.
         "documents.commit", Command, CommitDocuments => CommitReply, operations::commit
+    ),
+    engine_operation!(
+        /// Deletes all documents of a collection that was declared at run time, also those that cannot be read. The
+        /// declaration remains. A call deletes them in several commits. One that was interrupted has deleted a part of
+        /// them, and the next one continues. Documents that are written meanwhile may remain. A repeat deletes what was
+        /// written since, so it takes no `commandId`.
+        ///
+        /// Errors: `not_found` (the collection is not declared, or is one of a domain), `usage` (a `commandId`).
+        "documents.drop", Command, DropDocuments => DroppedDocuments, operations::drop
     ),
     engine_operation!(
         /// Committed changes of documents after a position, in commit order, each at least once. If there are none it

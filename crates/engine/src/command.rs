@@ -8,11 +8,11 @@ use runstate_core::decision::{AnyCommand, CachedValue, Change, Ctx, Decision, Lo
 use runstate_core::id::{CommandId, Revision, hex, sha256};
 use runstate_core::limits::LEDGER_RESULT_BYTES;
 use runstate_core::operation::{AuditedCommand, ChangedDocument};
-use runstate_core::schema::Key;
+use runstate_core::schema::{Collection, Key};
 use runstate_store as store;
 use runstate_store::{Batch, Check, Expectation, Write, WriteOp};
 use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json, canonical_json, difference, json_bytes};
+use runstate_value::{Document, Json, Segment, canonical_json, json_bytes, structured_difference};
 
 use super::staging::marker;
 use super::{CommandOutcome, Engine, Error, Origin, staging};
@@ -97,8 +97,8 @@ impl Engine {
         self.catalog().get(collection).is_some_and(|collection| collection.detached.is_some())
     }
 
-    /// Adds the changes of triggers, those of triggers on these in turn, and the row of the audit log. Rows of a time
-    /// series are not audited: they are committed without other documents.
+    /// Adds the changes of triggers, those of triggers on these in turn, and the row of the audit log. A later part of
+    /// some work has none, nor have rows of a time series: they are committed without other documents.
     pub(super) fn run_triggers(
         &self,
         command: &dyn AnyCommand,
@@ -125,6 +125,7 @@ impl Engine {
             && let Some(target) =
                 command.subject().or_else(|| decision.changes.first().map(|change| change.key().clone()))
             && !decision.changes.is_empty()
+            && !decision.continues
             && !decision.changes.iter().any(|change| self.is_detached(&change.key().collection))
         {
             let item = decision.item.as_ref();
@@ -184,7 +185,8 @@ impl Engine {
                 // Rows of insert-only collections are many and rarely read again, so they are not cached.
                 Change::Append { key, document } => self.insert(key, Arc::new(document)),
                 Change::Update { key, before, after: new } => {
-                    let (write, loaded) = update(key.clone(), &before, Arc::new(new));
+                    let (write, loaded) =
+                        update(self.catalog().get(&key.collection), key.clone(), &before, Arc::new(new));
                     documents_after.push((key, Some(loaded)));
                     write
                 }
@@ -236,10 +238,26 @@ impl Engine {
 }
 
 /// The write that replaces the fields of a document, and the document after it.
-pub(super) fn update(key: Key, before: &LoadedDocument, document: Arc<Document>) -> (Write, LoadedDocument) {
-    let op = WriteOp::Change { difference: Arc::new(difference(&before.document, &document)), after: document.clone() };
+pub(super) fn update(
+    collection: Option<&Collection>,
+    key: Key,
+    before: &LoadedDocument,
+    document: Arc<Document>,
+) -> (Write, LoadedDocument) {
+    let difference = structured_difference(&before.document, &document, &|path| is_structure(collection, path));
+    let op = WriteOp::Change { difference: Arc::new(difference), after: document.clone() };
     let write = Write { key, expect: Expectation::Revision(before.revision.clone()), op };
     (write, LoadedDocument { revision: before.revision.next(), document })
+}
+
+/// Whether the order of the keys of the object at this path has no meaning.
+fn is_structure(collection: Option<&Collection>, path: &[Segment]) -> bool {
+    let names = path.iter().map(|segment| match segment {
+        Segment::Key(name) => name.as_str(),
+        // Objects in lists are not declared.
+        Segment::Index(_) => "",
+    });
+    collection.is_some_and(|collection| collection.is_structure(names))
 }
 
 /// The write that removes the document under `key`, if there is one, at any revision.

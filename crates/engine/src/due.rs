@@ -130,6 +130,17 @@ impl Engine {
                 freshness = Freshness::Session;
             }
         }
+        self.clean_up(limit, run_limit, report).await
+    }
+
+    /// The part of [`Engine::run_due`] that no rule finds: it removes expired rows and what interrupted commits left,
+    /// and continues the rotation of keys. It suits a caller to which [`Engine::poll_due`] reports that nothing is due.
+    pub async fn sweep_due(&self, limit: u32) -> Result<DueReport, Error> {
+        self.clean_up(limit, RunLimit::Stop, DueReport::default()).await
+    }
+
+    async fn clean_up(&self, limit: u32, run_limit: RunLimit, mut report: DueReport) -> Result<DueReport, Error> {
+        let now = self.now();
         // A caller that waits gets small steps.
         let is_slice = run_limit == RunLimit::Slice;
         let (step, most) = if is_slice { (limit as usize, limit) } else { (SWEPT_AT_ONCE, u32::MAX) };

@@ -63,9 +63,9 @@ pub use host::*;
 pub use ledger::{LedgerSettings, SETTINGS};
 pub use progress::{Phase, Progress};
 pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
-pub use store_operations::MIRROR;
 pub use store_operations::exported_collections;
 pub use store_operations::{ChangeFilter, CollectionInfo, EngineChange, EngineChanges, ExpiredRows, Info};
+pub use store_operations::{IMPORTED, MIRROR};
 pub use url::{invalid_url_message, is_scheme, name_invalid_url, redact_rest, redact_url};
 use view_loading::ReadSource;
 

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::DueRule;
-use runstate_core::schema::{Accumulator, Aggregate, Catalog, Collection, Direction, Filter, Key, Query, Ttl};
+use runstate_core::schema::{
+    Accumulator, Aggregate, Catalog, Collection, Direction, Field, Filter, Key, Query, ShardKey, Ttl,
+};
 use runstate_store::{
     COMMANDS, Capabilities, ChangeEvent, Freshness, KEY_CHECKS, Position, Row, StoreProperty, StoredDocument,
     VerifyReport,
@@ -302,10 +304,19 @@ impl Engine {
 /// The collection with the position of a mirror. It is of one store, and exports do not have it.
 pub const MIRROR: &str = "mirror.positions";
 
+/// `runstate.imported`: a row for each document that an import wrote, under an id derived from the `key` of the document
+/// (`collection/id`): its `revision` then, a `digest` of it in the source, and the time of the export. A document at
+/// another revision has changed in this store since. The row remains when the document is deleted, so that a later
+/// import does not bring it back. It is of one store, and exports do not have it.
+pub const IMPORTED: Collection = Collection::new("runstate.imported", 1)
+    .fields(&[Field::text("key"), Field::text("revision"), Field::text("digest"), Field::timestamp("at")])
+    .shard(ShardKey::HashedId);
+
 /// All exported collections in the order of exports: by name, then the ledger. The header of an export carries the
 /// declarations.
 pub fn exported_collections(catalog: &Catalog) -> Vec<&'static Collection> {
-    let documents = catalog.iter().filter(|c| ![COMMANDS.name, DECLARATIONS.name, MIRROR].contains(&c.name));
+    let is_of_one_store = |name: &str| [COMMANDS.name, DECLARATIONS.name, IMPORTED.name, MIRROR].contains(&name);
+    let documents = catalog.iter().filter(|collection| !is_of_one_store(collection.name));
     documents.chain([&COMMANDS as &'static Collection]).collect()
 }
 

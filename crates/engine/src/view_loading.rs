@@ -6,7 +6,7 @@ use runstate_core::schema::Key;
 use runstate_store::{Freshness, StoredDocument};
 use runstate_value::time::{Millis, Timestamp};
 
-use super::{Engine, Error};
+use super::{Engine, Error, encrypts};
 
 /// Maximum number of rounds, after which a command counts as one that never has all it needs.
 const MAX_ROUNDS: usize = 32;
@@ -43,6 +43,7 @@ pub(super) async fn load(
     let (spread, can_aggregate) =
         (engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
     let view = View::new(now, spread, can_aggregate).with_settings(engine.settings().clone());
+    let view = view.with_encryption(encrypts(engine.store()));
     let mut view = view.with_ports(engine.registry().ports());
     let mut from = source;
     let mut fetched: Vec<Key> = Vec::new();

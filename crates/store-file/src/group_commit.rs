@@ -39,7 +39,7 @@ const VANISHED_TEMPS: usize = 64;
 /// Work to commit.
 pub(super) enum CommitWork {
     Batch {
-        batch: Batch,
+        batch: Box<Batch>,
         /// The result of [`Tables::validate`](runstate_store::tables::Tables::validate). It is computed before the work
         /// is queued, so that no other caller waits for it.
         check: Result<usize, StoreError>,

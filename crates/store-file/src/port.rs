@@ -71,7 +71,7 @@ impl<F: Fs + 'static> Store for FileStore<F> {
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
         Box::pin(async move {
             let check = self.inner.log().tables.validate(&batch);
-            let committed = self.inner.commit_work(CommitWork::Batch { batch, check }).await?;
+            let committed = self.inner.commit_work(CommitWork::Batch { batch: Box::new(batch), check }).await?;
             Ok(Receipt { position: committed.position, result: committed.result, replayed: committed.replayed })
         })
     }

@@ -1,6 +1,8 @@
 //! A change as an update statement: `$set` and `$unset` by path. If a path cannot be addressed that way, the document
 //! is replaced.
 
+use std::collections::BTreeMap;
+
 use mongodb::bson::RawDocumentBuf;
 use mongodb::bson::raw::{CStr, RawArrayBuf, cstr};
 use runstate_core::id::Revision;
@@ -33,7 +35,10 @@ fn path_update(codec: &CollectionCodec, next: &Revision, difference: &Difference
     let set: Vec<Vec<String>> = difference.set.iter().map(|(path, _)| path_steps(path)).collect::<Option<_>>()?;
     let unset: Vec<Vec<String>> = difference.unset.iter().map(path_steps).collect::<Option<_>>()?;
     let own_id = |steps: &&Vec<String>| codec.implied_id && steps.first().is_some_and(|first| first == "id");
-    if overlap(set.iter().chain(&unset).collect()) || set.iter().chain(&unset).any(|steps| own_id(&steps)) {
+    if !gives_order(difference)
+        || overlap(set.iter().chain(&unset).collect())
+        || set.iter().chain(&unset).any(|steps| own_id(&steps))
+    {
         return None;
     }
     let mut values = RawDocumentBuf::new();
@@ -52,6 +57,22 @@ fn path_update(codec: &CollectionCodec, next: &Revision, difference: &Difference
         update.append(cstr!("$unset"), removed);
     }
     Some(update)
+}
+
+/// Whether the server gives the document the order of keys that the difference gives it: it adds the new members of an
+/// object in the order of their names, and numbers come first.
+fn gives_order(difference: &Difference) -> bool {
+    let mut names = difference.set.iter().filter_map(|(path, _)| match path.0.split_last()? {
+        (Segment::Key(name), parent) => Some((parent, name)),
+        // Elements of a list are added by their indices.
+        (Segment::Index(_), _) => None,
+    });
+    let is_number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+    let mut last: BTreeMap<&[Segment], &str> = BTreeMap::new();
+    names.all(|(parent, name)| match last.insert(parent, name) {
+        Some(before) => before < name.as_str() && !is_number(before) && !is_number(name),
+        None => true,
+    })
 }
 
 /// The steps of a path in the server's notation. `None` if the server cannot address a key.
@@ -151,6 +172,23 @@ mod tests {
         };
         ["", "$x", "a.b"].into_iter().for_each(replaced);
         assert!(matches!(update_of(json!({"id": "a"}), json!({"id": "b"})), Bson::Array(_)));
+    }
+
+    #[test]
+    fn members_in_another_order_than_the_servers_replace_the_document() {
+        let is_replaced = |before: &str, after: &str| {
+            let parse = |text: &str| serde_json::from_str(text).unwrap();
+            matches!(update_of(parse(before), parse(after)), Bson::Array(_))
+        };
+        let before = r#"{"b":1,"o":{"y":1}}"#;
+        for after in
+            [r#"{"o":{"y":1},"b":1}"#, r#"{"b":1,"o":{"y":1},"d":1,"c":1}"#, r#"{"b":1,"o":{"y":1,"x":1,"2":1}}"#]
+        {
+            assert!(is_replaced(before, after), "{after}");
+        }
+        for after in [r#"{"b":1,"o":{"x":1,"y":1}}"#, r#"{"b":1,"o":{"y":2,"z":1},"c":1,"d":1}"#] {
+            assert!(!is_replaced(before, after), "{after}");
+        }
     }
 
     #[test]

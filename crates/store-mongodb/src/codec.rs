@@ -108,7 +108,8 @@ impl CollectionCodec {
             encoded.append(VERSION, i32::try_from(version).map_or(RawBson::Int64(version.into()), RawBson::Int32));
         }
         for (name, value) in document {
-            if name == "id" && self.implied_id && *value == *key.id {
+            // Where the order of keys has a meaning, the field keeps its place.
+            if name == "id" && self.implied_id && !self.collection.keeps_order && *value == *key.id {
                 continue;
             }
             let name_and_value =

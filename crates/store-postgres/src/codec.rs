@@ -16,6 +16,7 @@ use runstate_value::{Document, Json, get, words};
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Column, Row as ServerRow};
 
+use super::key_order::{self, ORDER};
 use super::layout::{ColumnType, ID, REST, TableLayout};
 use super::retry::ReadFailure;
 use super::statement::{MIN_TIMESTAMP_MS, Param, RawColumn, SERVER_EPOCH_MS, decode_numeric, decode_timestamp};
@@ -52,11 +53,15 @@ pub(super) fn encode(
             rest.insert(name.clone(), value.clone());
         }
     }
+    let mut rest = map_texts(&Json::Object(rest), &|text| escape(text));
+    if let (Some(order), Some(rest)) = (key_order::order_of(layout.collection, document), rest.as_object_mut()) {
+        rest.insert(ORDER.to_owned(), map_texts(&order, &|text| escape(text)));
+    }
     let mut params = vec![
         Param::Text(key.id.to_string()),
         Param::Text(revision.to_string()),
         Param::Int(i64::from(version)),
-        encode_json(&Json::Object(rest)),
+        Param::Json(rest.to_string()),
     ];
     params.extend(columns);
     params.extend(layout.keys.iter().map(|(path, kind)| {
@@ -228,7 +233,7 @@ pub(super) fn decode(
     row: &ServerRow,
 ) -> Result<IdentifiedDocument, ReadFailure> {
     let (mut id, mut revision, mut version) = (None, None, None);
-    let mut document = Document::new();
+    let (mut document, mut order) = (Document::new(), None);
     let mut columns: Vec<(&str, Json)> = Vec::new();
     let mut known = 0;
     let id_column = layout.map_or_else(|| row.columns().first().map_or(ID, Column::name), |layout| layout.id);
@@ -249,8 +254,14 @@ pub(super) fn decode(
             ID if id_column == ID => id = Some(decode_text(raw).map_err(damaged)?),
             "_rev" => revision = Revision::parse(&decode_text(raw).map_err(damaged)?),
             "_v" => version = <[u8; 4]>::try_from(raw).ok().and_then(|raw| u32::try_from(i32::from_be_bytes(raw)).ok()),
-            REST => match decode_json(raw).map_err(damaged)? {
-                Json::Object(rest) => document = rest,
+            REST => match parse_json(raw).map_err(damaged)? {
+                Json::Object(mut rest) => {
+                    order = rest.shift_remove(ORDER).map(|order| unescape_texts(&order));
+                    document = rest
+                        .into_iter()
+                        .map(|(name, value)| (unescape(&name).into_owned(), unescape_texts(&value)))
+                        .collect();
+                }
                 other => return Err(damaged(format!("{other} is not an object")).into()),
             },
             hidden if hidden.starts_with('_') => {}
@@ -270,6 +281,7 @@ pub(super) fn decode(
     for (name, value) in columns {
         document.entry(name).or_insert(value);
     }
+    key_order::restore(&mut document, order.as_ref());
     match (id, revision, version) {
         (Some(id), Some(revision), Some(version)) => {
             Ok((id.into(), StoredDocument { revision, version, document: Arc::new(document) }))
@@ -291,9 +303,16 @@ fn decode_text(raw: &[u8]) -> Result<String, String> {
 
 /// Decodes a value of a `jsonb` column.
 pub(super) fn decode_json(raw: &[u8]) -> Result<Json, String> {
+    parse_json(raw).map(|value| unescape_texts(&value))
+}
+
+fn parse_json(raw: &[u8]) -> Result<Json, String> {
     let Some((1, text)) = raw.split_first() else { return Err("an unknown form of jsonb".to_owned()) };
-    let value: Json = runstate_value::parse_bytes(text).map_err(|error| error.to_string())?;
-    Ok(map_texts(&value, &|text| unescape(text)))
+    runstate_value::parse_bytes(text).map_err(|error| error.to_string())
+}
+
+fn unescape_texts(value: &Json) -> Json {
+    map_texts(value, &|text| unescape(text))
 }
 
 /// Decodes the value of a field's column. None: the value is in [`REST`].

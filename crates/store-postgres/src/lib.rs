@@ -54,6 +54,7 @@ mod filter;
 mod fingerprint;
 mod functions;
 mod indexes;
+mod key_order;
 mod layout;
 mod listener;
 mod maintenance;

@@ -4,7 +4,6 @@ use runstate_core::Error;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::CommandId;
 use runstate_core::schema::{DamageCode, DamagedDocument, Key};
-use runstate_value::Json;
 
 use super::Position;
 
@@ -286,7 +285,7 @@ impl From<StoreError> for Error {
             collection: key.map(|k| k.collection.to_string()),
             key: key.map(|k| k.id.to_string()),
             retryable: error.is_retryable(),
-            details: Json::Null,
+            details: Box::default(),
             message: error.to_string(),
         }
     }

@@ -67,13 +67,14 @@ fn is_exact(number: &Number) -> bool {
     number.is_f64() || number.as_i64().is_some_and(|i| (-SAFE_INTEGER..=SAFE_INTEGER).contains(&i))
 }
 
-/// Returns the approximate size of a document in memory. A small map has a node for eleven entries.
+/// Returns the approximate size of a document in memory. A map has its entries with their hashes in a list, whose
+/// capacity grows by doubling, and a table of indices.
 pub fn memory_bytes(document: &Document) -> u64 {
-    const NODE: usize = 640;
-    const VALUE: usize = 32;
+    const VALUE: usize = size_of::<Json>();
+    const ENTRY: usize = size_of::<u64>() + size_of::<String>() + VALUE + 2 * size_of::<usize>();
     fn map(map: &Document) -> usize {
         let entries: usize = map.iter().map(|(key, entry)| 16 + key.len() + value(entry)).sum();
-        entries + NODE * map.len().div_ceil(8)
+        entries + if map.is_empty() { 0 } else { ENTRY * map.len().next_power_of_two().max(4) }
     }
     fn value(json: &Json) -> usize {
         match json {

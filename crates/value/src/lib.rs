@@ -21,9 +21,10 @@ pub use bounds::{JsonSize, ValueError, check_plain, check_storable, json_bytes, 
 pub use deserializer::{DeserializeError, deserialize_some, from_document, from_value};
 pub use double::{exact_digits, fixed_text, parse_double, shortest_digits};
 pub use json::{
-    JsonError, canonical_json, json_text, number_text, parse, parse_bytes, to_json_string, write_canonical_json,
+    JsonError, canonical_json, json_text, number_text, ordered_json, parse, parse_bytes, to_json_string,
+    write_canonical_json,
 };
-pub use path::{Difference, FieldPath, Segment, difference, get};
+pub use path::{Difference, FieldPath, Segment, difference, get, is_identical, structured_difference};
 pub use sorted_map::{SortedMap, SortedSet, collect_btree_map, collect_document, sort_by};
 pub use strsim::levenshtein;
 pub use text::{lower_case, single_upper_case, single_upper_cases, upper_case, words};
@@ -35,7 +36,8 @@ pub static CRC_32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 /// A plain value.
 pub type Json = serde_json::Value;
 
-/// A document: plain values by name. The order of its keys has no meaning.
+/// A document: plain values by name. Comparisons, fingerprints and hashes do not depend on the order of its keys;
+/// copies keep it.
 pub type Document = serde_json::Map<String, Json>;
 
 /// Compares two values. Numbers compare by value: `1` equals `1.0`.
@@ -56,7 +58,6 @@ pub fn compare(a: &Json, b: &Json) -> Ordering {
             a.iter().zip(b).map(|(a, b)| compare(a, b)).find(|o| o.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
         }
         (Json::Object(a), Json::Object(b)) => {
-            // serde_json may keep the insertion order if another crate enables that feature, so keys are sorted here.
             let (mut a, mut b): (Vec<_>, Vec<_>) = (a.iter().collect(), b.iter().collect());
             sort_by(&mut a, |(a, _), (b, _)| a.cmp(b));
             sort_by(&mut b, |(a, _), (b, _)| a.cmp(b));

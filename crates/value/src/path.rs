@@ -10,7 +10,7 @@ use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::bounds::{JsonSize, entries_size};
-use super::{Document, Json};
+use super::{Document, Json, sort_by};
 
 /// One step of a path: a key of an object or an index of a list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -95,9 +95,9 @@ impl FieldPath {
     /// Removes the key at this path. Returns `false` if it does not exist. Elements of lists cannot be removed by path.
     pub fn unset(&self, document: &mut Document) -> bool {
         let Some((Segment::Key(first), rest)) = self.0.split_first() else { return false };
-        let Some((last, between)) = rest.split_last() else { return document.remove(first).is_some() };
+        let Some((last, between)) = rest.split_last() else { return document.shift_remove(first).is_some() };
         match (document.get_mut(first).and_then(|v| descend_mut(v, between)), last) {
-            (Some(Json::Object(map)), Segment::Key(key)) => map.remove(key).is_some(),
+            (Some(Json::Object(map)), Segment::Key(key)) => map.shift_remove(key).is_some(),
             _ => false,
         }
     }
@@ -131,7 +131,7 @@ pub struct Difference {
     /// The values to set, with their paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set: Vec<(FieldPath, Json)>,
-    /// The keys to remove.
+    /// The keys to remove first. One that is set, too, moves to the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unset: Vec<FieldPath>,
 }
@@ -148,16 +148,19 @@ impl Difference {
             && self.set.iter().all(|(path, value)| path.set(document, value.clone()))
     }
 
-    /// Returns whether applying the difference to `before` gives `after`. This copies `before`.
+    /// Returns whether applying the difference to `before` gives `after`, whatever the order of keys. This copies
+    /// `before`.
     pub fn transforms(&self, before: &Document, after: &Document) -> bool {
         let mut document = before.clone();
         self.apply(&mut document) && document == *after
     }
 
-    /// Returns whether `after` has all set values and no unset key. The cost depends on the difference only.
+    /// Returns whether `after` has all set values and no key that is only unset. The cost depends on the difference
+    /// only.
     pub fn is_consistent_with(&self, after: &Document) -> bool {
+        let is_set = |path: &FieldPath| self.set.iter().any(|(set, _)| set == path);
         self.set.iter().all(|(path, value)| path.get(after) == Some(value))
-            && self.unset.iter().all(|path| path.get(after).is_none())
+            && self.unset.iter().all(|path| path.get(after).is_none() || is_set(path))
     }
 }
 
@@ -180,58 +183,131 @@ impl JsonSize for Difference {
     }
 }
 
-/// Returns the difference that turns `before` into `after`.
+/// Returns the difference that turns `before` into `after`, with the keys of all objects in their order.
 ///
 /// It descends into objects. It descends into a list only if the list did not shrink and most of its elements are
-/// unchanged; otherwise it sets the whole list.
+/// unchanged; otherwise it sets the whole list. An object is set whole if setting its members does not give their
+/// order; members of the document itself are removed and set again.
 pub fn difference(before: &Document, after: &Document) -> Difference {
-    let mut changes = Difference::default();
-    diff_objects(before, after, &mut Vec::new(), &mut changes);
-    changes
+    structured_difference(before, after, &|_| false)
 }
 
-fn diff_objects(before: &Document, after: &Document, at: &mut Vec<Segment>, changes: &mut Difference) {
-    for key in before.keys().filter(|key| !after.contains_key(*key)) {
-        changes.unset.push(child_path(at, Segment::Key(key.clone())));
-    }
-    for (key, new) in after {
-        match before.get(key) {
-            Some(old) if old == new => {}
-            Some(old) => diff_values(old, new, at, Segment::Key(key.clone()), changes),
-            None => changes.set.push((child_path(at, Segment::Key(key.clone())), new.clone())),
-        }
-    }
-}
-
-fn diff_values(old: &Json, new: &Json, at: &mut Vec<Segment>, segment: Segment, changes: &mut Difference) {
-    match (old, new) {
-        _ if old == new => {}
-        // An object that becomes empty is set whole, so that no store has to distinguish "empty" from "all keys
-        // removed".
-        (Json::Object(old), Json::Object(new)) if !new.is_empty() && !old.is_empty() => {
-            at.push(segment);
-            diff_objects(old, new, at, changes);
-            at.pop();
-        }
-        (Json::Array(old), Json::Array(new)) if should_diff_elements(old, new) => {
-            at.push(segment);
-            for (i, value) in new.iter().enumerate() {
-                let index = Segment::Index(u32::try_from(i).unwrap_or(u32::MAX));
-                match old.get(i) {
-                    Some(before) => diff_values(before, value, at, index, changes),
-                    None => changes.set.push((child_path(at, index), value.clone())),
-                }
+/// As [`difference`]. `is_structure` is true for the paths of objects of which the order of keys has no meaning; the
+/// empty path is the document.
+pub fn structured_difference(
+    before: &Document,
+    after: &Document,
+    is_structure: &dyn Fn(&[Segment]) -> bool,
+) -> Difference {
+    let mut writer = DifferenceWriter { at: Vec::new(), is_structure, changes: Difference::default() };
+    let kept = if is_structure(&[]) { after.len() } else { kept_keys(before, after) };
+    if kept == after.len() {
+        writer.write_objects(before, after);
+    } else {
+        // All from the first that has another place.
+        let mut rest = before.clone();
+        for (key, _) in after.iter().skip(kept) {
+            if rest.shift_remove(key).is_some() {
+                writer.changes.unset.push(FieldPath(vec![Segment::Key(key.clone())]));
             }
-            at.pop();
         }
-        _ => changes.set.push((child_path(at, segment), new.clone())),
+        writer.write_objects(&rest, after);
+    }
+    writer.changes
+}
+
+/// The number of keys of `after` that have their place if the others are removed and set in order; all: no key of
+/// `before` has another place.
+fn kept_keys(before: &Document, after: &Document) -> usize {
+    let mut remaining = before.keys().filter(|key| after.contains_key(*key));
+    let kept = after.keys().take_while(|key| remaining.next() == Some(key)).count();
+    if keeps_order(before, after) { after.len() } else { kept }
+}
+
+/// Whether the keys of `after` are those of `before` that remain, in their order, then new ones.
+fn keeps_order(before: &Document, after: &Document) -> bool {
+    let remaining = before.keys().filter(|key| after.contains_key(*key));
+    let mut keys = after.keys();
+    remaining.zip(&mut keys).all(|(one, other)| one == other) && keys.all(|key| !before.contains_key(key))
+}
+
+/// Whether two values are the same, with the keys of all objects in the same order.
+pub fn is_identical(one: &Json, other: &Json) -> bool {
+    match (one, other) {
+        (Json::Object(one), Json::Object(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|((name, one), (key, other))| name == key && is_identical(one, other))
+        }
+        (Json::Array(one), Json::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_identical(one, other))
+        }
+        _ => one == other,
+    }
+}
+
+struct DifferenceWriter<'a> {
+    at: Vec<Segment>,
+    is_structure: &'a dyn Fn(&[Segment]) -> bool,
+    changes: Difference,
+}
+
+impl DifferenceWriter<'_> {
+    fn write_objects(&mut self, before: &Document, after: &Document) {
+        for key in before.keys().filter(|key| !after.contains_key(*key)) {
+            self.changes.unset.push(child_path(&self.at, Segment::Key(key.clone())));
+        }
+        let mut members: Vec<(&String, &Json)> = after.iter().collect();
+        if (self.is_structure)(&self.at) {
+            // MongoDB adds new members in this order, so all stores do.
+            sort_by(&mut members, |(one, _), (other, _)| one.cmp(other));
+        }
+        for (key, new) in members {
+            match before.get(key) {
+                Some(old) => self.write_values(old, new, Segment::Key(key.clone())),
+                None => self.set(Segment::Key(key.clone()), new),
+            }
+        }
+    }
+
+    fn write_values(&mut self, old: &Json, new: &Json, segment: Segment) {
+        match (old, new) {
+            _ if is_identical(old, new) => {}
+            // An object that becomes empty is set whole, so that no store has to distinguish "empty" from "all keys
+            // removed".
+            (Json::Object(old), Json::Object(members)) if !members.is_empty() && !old.is_empty() => {
+                self.at.push(segment);
+                if (self.is_structure)(&self.at) || keeps_order(old, members) {
+                    self.write_objects(old, members);
+                } else {
+                    self.changes.set.push((FieldPath(self.at.clone()), new.clone()));
+                }
+                self.at.pop();
+            }
+            (Json::Array(old), Json::Array(new)) if should_diff_elements(old, new) => {
+                self.at.push(segment);
+                for (i, value) in new.iter().enumerate() {
+                    let index = Segment::Index(u32::try_from(i).unwrap_or(u32::MAX));
+                    match old.get(i) {
+                        Some(before) => self.write_values(before, value, index),
+                        None => self.set(index, value),
+                    }
+                }
+                self.at.pop();
+            }
+            _ => self.set(segment, new),
+        }
+    }
+
+    fn set(&mut self, last: Segment, value: &Json) {
+        self.changes.set.push((child_path(&self.at, last), value.clone()));
     }
 }
 
 /// Returns whether setting the changed elements of a list is shorter than setting the list. Each element repeats the
 /// path.
 fn should_diff_elements(old: &[Json], new: &[Json]) -> bool {
-    let changed = old.iter().zip(new).filter(|(a, b)| a != b).count() + new.len().saturating_sub(old.len());
+    let changed =
+        old.iter().zip(new).filter(|(a, b)| !is_identical(a, b)).count() + new.len().saturating_sub(old.len());
     !old.is_empty() && new.len() >= old.len() && changed * 4 <= new.len()
 }
 
@@ -255,27 +331,34 @@ mod tests {
         leaf.prop_recursive(4, 64, 12, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..12).prop_map(Json::from),
-                prop::collection::btree_map("[a-c.]{0,2}", inner, 0..4)
-                    .prop_map(|m| m.into_iter().collect::<Document>().into()),
+                prop::collection::vec(("[a-c.]{0,2}", inner), 0..4)
+                    .prop_map(|members| members.into_iter().collect::<Document>().into()),
             ]
         })
     }
 
     fn document() -> impl Strategy<Value = Document> {
-        prop::collection::btree_map("[a-c.]{0,2}", json(), 0..4).prop_map(|m| m.into_iter().collect())
+        prop::collection::vec(("[a-c.]{0,2}", json()), 0..4).prop_map(|members| members.into_iter().collect())
     }
 
     proptest! {
         #[test]
-        fn applying_the_difference_gives_the_later_document(before in document(), after in document()) {
-            let found = difference(&before, &after);
+        fn applying_the_difference_gives_the_later_document(before in document(), after in document(), depth in 0usize..3) {
+            // Objects above this depth are structure.
+            let found = structured_difference(&before, &after, &|path| path.len() < depth);
             let wire = serde_json::to_string(&found).unwrap();
             let mut changed = before.clone();
             prop_assert!(serde_json::from_str::<Difference>(&wire).unwrap().apply(&mut changed));
             prop_assert_eq!(found.json_size(), wire.len());
             prop_assert_eq!(&changed, &after);
             prop_assert!(found.transforms(&before, &after) && found.is_consistent_with(&after));
-            prop_assert_eq!(found.is_empty(), before == after);
+            let (changed, before) = (Json::Object(changed), Json::Object(before));
+            if depth == 0 {
+                prop_assert!(is_identical(&changed, &Json::Object(after.clone())), "{} {:?}", changed, found);
+                prop_assert_eq!(found.is_empty(), is_identical(&before, &Json::Object(after)));
+            } else if depth == 1 {
+                prop_assert!(after.iter().all(|(name, value)| is_identical(&changed[name], value)));
+            }
         }
     }
 
@@ -290,6 +373,19 @@ mod tests {
         }
         let more = to_document(serde_json::json!({"a": {"x": 1}, "c": 1}));
         assert!(found.is_consistent_with(&more) && !found.transforms(&before, &more));
+    }
+
+    #[test]
+    fn an_order_of_keys_is_written_unless_it_has_no_meaning() {
+        let text = |before: &str, after: &str, depth: usize| {
+            let (before, after) = (serde_json::from_str(before).unwrap(), serde_json::from_str(after).unwrap());
+            serde_json::to_string(&structured_difference(&before, &after, &|path| path.len() < depth)).unwrap()
+        };
+        let (before, moved) = (r#"{"b":{"y":1,"x":2},"a":3}"#, r#"{"a":3,"b":{"x":2,"y":1}}"#);
+        assert_eq!(text(before, moved, 0), r#"{"set":[[["a"],3],[["b"],{"x":2,"y":1}]],"unset":[["a"],["b"]]}"#);
+        assert_eq!(text(before, moved, 1), r#"{"set":[[["b"],{"x":2,"y":1}]]}"#);
+        assert_eq!(text(before, moved, 2), "{}");
+        assert_eq!(text(before, r#"{"b":{"y":1,"x":2,"w":4},"a":3}"#, 0), r#"{"set":[[["b","w"],4]]}"#);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod lifecycle;
 pub mod program;
 mod query;
 mod rejection;
+mod schema;
 mod sequence;
 mod settings;
 
@@ -32,6 +33,7 @@ pub use program::ProgramPort;
 pub use query::{DomainQuery, TypedQuery};
 pub use rejection::Rejection;
 pub use runstate_derive::OperationName;
+pub use schema::{SchemaMismatch, SchemaPort};
 pub use settings::{DomainSettings, EngineSettings};
 
 /// The decoded form of a document, which the engine caches beside it. It equals the result of decoding the document,
@@ -79,6 +81,8 @@ pub struct Decision<O> {
     pub damaged: Vec<(Key, String)>,
     /// The item of work that the command is about, for audit logs: its document, or its row in a queue.
     pub item: Option<Key>,
+    /// Whether it continues the work of an earlier commit, which has the row in the audit log.
+    pub continues: bool,
 }
 
 /// One change to a document.
@@ -198,13 +202,14 @@ impl<O> Decision<O> {
             cached: Vec::new(),
             damaged: Vec::new(),
             item: None,
+            continues: false,
         }
     }
 
     /// Replaces the output.
     pub fn map<P>(self, output: impl FnOnce(O) -> P) -> Decision<P> {
-        let Self { output: value, changes, checks, hints, cached, damaged, item } = self;
-        Decision { output: output(value), changes, checks, hints, cached, damaged, item }
+        let Self { output: value, changes, checks, hints, cached, damaged, item, continues } = self;
+        Decision { output: output(value), changes, checks, hints, cached, damaged, item, continues }
     }
 
     /// Adds a change.
@@ -357,6 +362,8 @@ pub struct Ports {
     pub budgets: Option<&'static BudgetPort>,
     /// The programs, of the domain that runs them.
     pub programs: Option<&'static ProgramPort>,
+    /// The schemas of values, of the domain that has them.
+    pub schemas: Option<&'static SchemaPort>,
 }
 
 /// The page of documents that a query found.
@@ -368,6 +375,7 @@ pub struct View {
     now: Timestamp,
     spread: u32,
     can_aggregate: bool,
+    encrypts: bool,
     settings: EngineSettings,
     ports: Ports,
     documents: HashMap<Key, Option<LoadedDocument>>,
@@ -390,6 +398,11 @@ impl View {
         Self { settings, ..self }
     }
 
+    /// Sets whether the store has keys, so that it encrypts secrets; without it, it has none.
+    pub fn with_encryption(self, encrypts: bool) -> Self {
+        Self { encrypts, ..self }
+    }
+
     /// Sets the ports of the engine; without it there are none.
     pub fn with_ports(self, ports: Ports) -> Self {
         Self { ports, ..self }
@@ -404,6 +417,11 @@ impl View {
     /// `unsupported`.
     pub fn can_aggregate(&self) -> bool {
         self.can_aggregate
+    }
+
+    /// Whether the store encrypts secrets.
+    pub fn encrypts(&self) -> bool {
+        self.encrypts
     }
 
     /// The time when the command arrived: [`Ctx::now`].

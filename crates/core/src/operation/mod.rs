@@ -32,7 +32,7 @@ use runstate_value::{Document, Json};
 
 use crate::decision::{
     AnyCommand, BudgetPort, Command, DomainQuery, DomainSettings, EngineSettings, Lifecycle, OperationName,
-    ProgramPort, Rejection, TypedCommand, TypedQuery, transition_table,
+    ProgramPort, Rejection, SchemaPort, TypedCommand, TypedQuery, transition_table,
 };
 use crate::error_code::CodeDeclaration;
 use crate::schema::Collection;
@@ -152,6 +152,9 @@ fn parse(
     })
 }
 
+/// A call by name: the operation and its parameters.
+pub type Completion = (&'static str, fn() -> Document);
+
 /// A domain: its entities, and what can be done with them.
 ///
 /// ```
@@ -182,8 +185,12 @@ pub struct Domain {
     pub budgets: Option<&'static BudgetPort>,
     /// Its programs, if it runs any. At most one domain of an engine does.
     pub programs: Option<&'static ProgramPort>,
+    /// Its schemas of values, if it has them. At most one domain of an engine does.
+    pub schemas: Option<&'static SchemaPort>,
     /// Its audit log, if it has one.
     pub audit: Option<Audit>,
+    /// What completes documents that another program wrote. An import of such documents ends with it.
+    pub completion: Option<Completion>,
     /// Its error codes.
     pub codes: &'static [CodeDeclaration],
     /// Its settings, if it has any.
@@ -261,7 +268,9 @@ impl Domain {
             triggers: &[],
             budgets: None,
             programs: None,
+            schemas: None,
             audit: None,
+            completion: None,
             codes: &[],
             settings: None,
             checks: &[],
@@ -307,6 +316,12 @@ impl Domain {
         self
     }
 
+    /// Sets the schemas of values.
+    pub const fn schemas(mut self, schemas: &'static SchemaPort) -> Self {
+        self.schemas = Some(schemas);
+        self
+    }
+
     /// Sets the budgets.
     pub const fn budgets(mut self, budgets: &'static BudgetPort) -> Self {
         self.budgets = Some(budgets);
@@ -316,6 +331,12 @@ impl Domain {
     /// Sets the audit log.
     pub const fn audit(mut self, audit: Audit) -> Self {
         self.audit = Some(audit);
+        self
+    }
+
+    /// Sets the operation that completes documents of another program.
+    pub const fn completion(mut self, operation: &'static str, parameters: fn() -> Document) -> Self {
+        self.completion = Some((operation, parameters));
         self
     }
 

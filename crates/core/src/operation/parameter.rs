@@ -199,12 +199,12 @@ impl ParameterReader {
 
     #[inline(never)]
     fn take_value(&mut self, name: &str, is_optional: bool) -> Option<Json> {
-        self.values.remove(name).filter(|value| !(is_optional && value.is_null()))
+        self.values.shift_remove(name).filter(|value| !(is_optional && value.is_null()))
     }
 
     /// Takes a plain value of which null is a value too.
     pub fn take_json(&mut self, name: &str) -> Option<Json> {
-        self.values.remove(name)
+        self.values.shift_remove(name)
     }
 
     /// Rejects what was not taken.

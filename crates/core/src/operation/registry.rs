@@ -91,6 +91,9 @@ impl Registry {
             if domain.programs.is_some() {
                 claim("the port", "programs", domain.name)?;
             }
+            if domain.schemas.is_some() {
+                claim("the port", "schemas", domain.name)?;
+            }
             for CodeDeclaration { code, .. } in domain.codes {
                 claim("error code", code.as_str(), domain.name)?;
             }
@@ -134,6 +137,7 @@ impl Registry {
         Ports {
             budgets: self.domains.iter().find_map(|domain| domain.budgets),
             programs: self.domains.iter().find_map(|domain| domain.programs),
+            schemas: self.domains.iter().find_map(|domain| domain.schemas),
         }
     }
 

@@ -44,7 +44,7 @@ use std::sync::Arc;
 pub use runstate_derive::Wire;
 pub use runstate_derive::{Entity, FieldType, Fields, State};
 use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, get};
+use runstate_value::{Document, Json, get};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,9 @@ pub struct Collection {
     pub detached: Option<TimeSeries>,
     /// The fields whose values, joined by `:`, are the id of a document. Empty: documents need not have their id.
     pub id_fields: &'static [&'static str],
+    /// The order of the keys of a document is a part of its value, as callers wrote it. Otherwise the declaration
+    /// determines the members of the document, and their order has no meaning.
+    pub keeps_order: bool,
 }
 
 /// A declared field. A dotted name is a field inside an object field.
@@ -290,6 +293,7 @@ impl Collection {
             insert_only: false,
             detached: None,
             id_fields: &[],
+            keeps_order: false,
         }
     }
 
@@ -339,6 +343,53 @@ impl Collection {
     pub const fn detached(mut self, detached: TimeSeries) -> Self {
         self.detached = Some(detached);
         self.insert_only()
+    }
+
+    /// Declares that documents keep the order of their keys.
+    pub const fn keeps_order(mut self) -> Self {
+        self.keeps_order = true;
+        self
+    }
+
+    /// Whether the order of keys of the object at this path has no meaning, because the declaration determines its
+    /// members; the empty path is the document. All other objects are values, which keep their order.
+    pub fn is_structure<'a>(&self, path: impl Iterator<Item = &'a str> + Clone) -> bool {
+        // The rest of a field's path after the object's, or the rest of the object's path after the field's.
+        let rest = |field: &'static str| {
+            let (mut names, mut path) = (field.split('.'), path.clone());
+            loop {
+                match (names.next(), path.next()) {
+                    (Some(name), Some(key)) if name == key => {}
+                    (name, key) => return (name, key),
+                }
+            }
+        };
+        let declares = |field: &Field| matches!(rest(field.name), (Some(_), None));
+        let is_value = |field: &Field| field.kind == Kind::Json && rest(field.name).0.is_none();
+        !self.keeps_order
+            && (path.clone().next().is_none() || self.fields.iter().any(declares))
+            && !self.fields.iter().any(is_value)
+    }
+
+    /// Sorts the keys of all objects of a document of which the order has no meaning, so that the same document is the
+    /// same text, whatever the store.
+    pub fn sort_structure(&self, document: &mut Document) {
+        if !self.keeps_order {
+            self.sort_object(document, &mut Vec::new());
+        }
+    }
+
+    fn sort_object(&self, object: &mut Document, path: &mut Vec<String>) {
+        object.sort_keys();
+        for (name, value) in object {
+            if let Json::Object(inner) = value {
+                path.push(name.clone());
+                if self.is_structure(path.iter().map(String::as_str)) {
+                    self.sort_object(inner, path);
+                }
+                path.pop();
+            }
+        }
     }
 
     /// Sets the fields that compose the id.

@@ -18,7 +18,7 @@ use super::{Checkpoint, CheckpointWork};
 #[index(due_at)]
 pub struct QueuedVerification {
     /// The checkpoint.
-    #[entity(id, shard, format = uuid)]
+    #[entity(id, shard, part_of = "fleet.checkpoints", format = uuid)]
     pub checkpoint_uuid: String,
     /// The project.
     #[entity(references = "fleet.projects", format = uuid)]

@@ -247,6 +247,7 @@ impl Engine {
         }
         let names: Vec<&str> = catalog.iter().filter_map(|known| known.name.strip_prefix(PREFIX)).collect();
         let hint = match nearest_name(name, &names) {
+            _ if catalog.get(name).is_some() => "only the operations of its domain change it".to_owned(),
             Some(near) => format!("did you mean `{near}`?"),
             None => "declare it with `documents.declare`".to_owned(),
         };
@@ -498,7 +499,7 @@ impl StoredDeclaration {
 /// The collections that a stored declaration declares: now, and as its pending version.
 fn read_declaration(id: &str, document: &Document) -> Result<(DeclaredCollection, Option<DeclaredCollection>), Error> {
     let mut document = document.clone();
-    let pending = document.remove(PENDING);
+    let pending = document.shift_remove(PENDING);
     let read = |document: Document| {
         let (declaration, choice) = CollectionDeclaration::from_document(document)?;
         if declaration.collection != id {

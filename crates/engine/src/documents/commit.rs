@@ -8,17 +8,13 @@ use runstate_core::decision::{
     AnyCommand, Change, Cost, Ctx, Decision, LoadedDocument, Ports, ReadSet, Rejection, View,
 };
 use runstate_core::id::{self, CommandId, Revision};
-use runstate_core::limits::DOCUMENT_DEPTH;
+use runstate_core::limits::{DOCUMENT_DEPTH, INSERTS_IF_ABSENT, UNEXPECTED_WRITES};
 use runstate_core::operation::{Mismatch, Parameter};
 use runstate_core::schema::{Collection, Key, Kind};
 use runstate_value::{Document, Json, SortedMap, SortedSet, check_storable, collect_btree_map, from_value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-
-/// Largest number of writes with [`DocumentExpectation::Any`] of documents that exist. The row of the ledger, which has
-/// at most 4 KiB, holds the revisions of these documents.
-const MAX_UNEXPECTED: usize = 64;
 
 /// One write of one document.
 #[derive(Clone, Debug)]
@@ -32,8 +28,11 @@ pub struct DocumentWrite {
 #[derive(Clone, Debug)]
 enum WriteOperation {
     Put(Document),
+    InsertIfAbsent(Document),
     Patch(Document),
     Delete,
+    /// As `Delete`, without reading the document: it may be large, or damaged.
+    Drop,
 }
 
 /// The expectation of a write about the document before it.
@@ -84,6 +83,11 @@ impl DocumentWrite {
         Self::new(collection, id, WriteOperation::Put(document))
     }
 
+    /// Writes the whole document if none has this id. One that exists remains as it is, and is not an error.
+    pub fn insert_if_absent(collection: &'static Collection, id: &str, document: Document) -> Self {
+        Self::new(collection, id, WriteOperation::InsertIfAbsent(document))
+    }
+
     /// Changes members of a document that exists, as RFC 7396 (JSON Merge Patch) specifies: null removes a member.
     pub fn patch(collection: &'static Collection, id: &str, patch: Document) -> Self {
         Self::new(collection, id, WriteOperation::Patch(patch))
@@ -92,6 +96,11 @@ impl DocumentWrite {
     /// Deletes the document, if it exists.
     pub fn delete(collection: &'static Collection, id: &str) -> Self {
         Self::new(collection, id, WriteOperation::Delete)
+    }
+
+    /// Deletes whatever has this id.
+    pub(super) fn drop(collection: &'static Collection, id: &str) -> Self {
+        Self::new(collection, id, WriteOperation::Drop)
     }
 
     /// Sets the expectation; without one it is [`DocumentExpectation::Any`].
@@ -107,7 +116,10 @@ impl DocumentWrite {
     fn check(&self) -> Result<(), Rejection> {
         let invalid = |reason: String| Rejection::Invalid { field: self.key().to_string(), reason };
         id::check(&self.id).map_err(|why| invalid(why.to_string()))?;
-        if let WriteOperation::Put(document) | WriteOperation::Patch(document) = &self.operation {
+        if let WriteOperation::Put(document)
+        | WriteOperation::InsertIfAbsent(document)
+        | WriteOperation::Patch(document) = &self.operation
+        {
             // Later steps recurse into the values.
             document
                 .values()
@@ -115,6 +127,9 @@ impl DocumentWrite {
                 .map_err(|excess| invalid(format!("a value is {excess}")))?;
         }
         match (&self.operation, &self.expect) {
+            (WriteOperation::InsertIfAbsent(_), DocumentExpectation::Absent | DocumentExpectation::Revision(_)) => {
+                Err(invalid("an insertion if the document is absent has no other expectation".to_owned()))
+            }
             (WriteOperation::Patch(_) | WriteOperation::Delete, DocumentExpectation::Absent) => {
                 Err(invalid("a patch or a deletion cannot expect that the document does not exist".to_owned()))
             }
@@ -126,13 +141,20 @@ impl DocumentWrite {
     fn to_json(&self) -> Json {
         let (operation, document) = match &self.operation {
             WriteOperation::Put(document) => ("put", document.clone()),
+            WriteOperation::InsertIfAbsent(document) => ("insertIfAbsent", document.clone()),
             WriteOperation::Patch(patch) => ("patch", patch.clone()),
             WriteOperation::Delete => ("delete", Document::new()),
+            WriteOperation::Drop => ("drop", Document::new()),
         };
         json!({"key": self.key().to_string(), "expect": self.expect.as_text(), operation: document})
     }
 
-    /// The change that makes the write; `None`: the document to delete does not exist.
+    /// Whether it is an insertion that leaves a document as it is.
+    fn is_insertion(&self) -> bool {
+        matches!(self.operation, WriteOperation::InsertIfAbsent(_))
+    }
+
+    /// The change that makes the write; `None`: the document to delete does not exist, or the one to insert does.
     fn decide(&self, before: Option<&LoadedDocument>) -> Result<Option<Change>, Rejection> {
         let key = self.key();
         let found = before.map(|before| &before.revision);
@@ -147,7 +169,9 @@ impl DocumentWrite {
             return Err(Rejection::Conflict { key, expected: expected.cloned(), found: found.cloned() });
         }
         let document = match (&self.operation, before) {
-            (WriteOperation::Put(document), _) => document.clone(),
+            (WriteOperation::Put(document), _) | (WriteOperation::InsertIfAbsent(document), None) => document.clone(),
+            (WriteOperation::InsertIfAbsent(_), Some(_)) => return Ok(None),
+            (WriteOperation::Drop, _) => return Ok(Some(Change::Delete { key, revision: None })),
             (WriteOperation::Patch(patch), Some(before)) => {
                 let mut document = before.document.as_ref().clone();
                 merge(&mut document, patch);
@@ -178,7 +202,7 @@ impl DocumentWrite {
 fn merge(document: &mut Document, patch: &Document) {
     for (name, value) in patch {
         match value {
-            Json::Null => drop(document.remove(name)),
+            Json::Null => drop(document.shift_remove(name)),
             Json::Object(patch) => {
                 let member = document.entry(name.clone()).or_insert_with(|| Json::Object(Document::new()));
                 if !member.is_object() {
@@ -200,6 +224,8 @@ pub(super) struct DocumentCommit<'a> {
     /// The revisions of documents that existed before a write that expected nothing, by the position of the write. All
     /// other revisions follow from the writes, so the ledger does not need them.
     unexpected: SortedMap<usize, Revision>,
+    /// The positions of insertions that found a document.
+    kept: SortedSet<usize>,
 }
 
 /// The result of a [`DocumentCommit`] in the ledger.
@@ -207,19 +233,45 @@ pub(super) struct DocumentCommit<'a> {
 struct LedgerResult {
     #[serde(default)]
     unexpected: BTreeMap<String, Revision>,
+    /// [`DocumentCommit::kept`] as hexadecimal digits, the first writes first: a digit for four of them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    kept: String,
     #[serde(default)]
     command: Json,
 }
 
+/// Writes of which a hexadecimal digit says whether they are in a set.
+const WRITES_PER_DIGIT: usize = 4;
+
+fn to_digits(positions: &SortedSet<usize>) -> String {
+    let Some((last, ())) = positions.iter().last() else { return String::new() };
+    let bit = |at: usize, bit: usize| u32::from(positions.contains_key(&(at * WRITES_PER_DIGIT + bit))) << bit;
+    let digit = |at| char::from_digit((0..WRITES_PER_DIGIT).map(|of| bit(at, of)).sum(), 16);
+    (0..=last / WRITES_PER_DIGIT).filter_map(digit).collect()
+}
+
+fn from_digits(digits: &str) -> Result<SortedSet<usize>, String> {
+    let mut positions = SortedSet::default();
+    for (at, digit) in digits.chars().enumerate() {
+        let bits = digit.to_digit(16).ok_or_else(|| format!("`{digit}` is not a hexadecimal digit"))?;
+        for bit in (0..WRITES_PER_DIGIT).filter(|bit| bits & (1 << bit) != 0) {
+            positions.insert(at * WRITES_PER_DIGIT + bit, ());
+        }
+    }
+    Ok(positions)
+}
+
 impl<'a> DocumentCommit<'a> {
     pub(super) fn new(writes: Vec<DocumentWrite>, command: Option<&'a mut dyn AnyCommand>) -> Self {
-        Self { writes, command, unexpected: SortedMap::default() }
+        Self { writes, command, unexpected: SortedMap::default(), kept: SortedSet::default() }
     }
 
-    /// The revisions after the commit under this id, in the order of the writes; `None`: the document is deleted.
+    /// The revisions after the commit under this id, in the order of the writes; `None`: the document is deleted, or
+    /// was not inserted because one existed.
     pub(super) fn revisions(&self, id: &CommandId) -> Vec<Option<Revision>> {
         let after = |(at, write): (usize, &DocumentWrite)| match (&write.operation, &write.expect) {
-            (WriteOperation::Delete, _) => None,
+            (WriteOperation::Delete | WriteOperation::Drop, _) => None,
+            _ if self.kept.contains_key(&at) => None,
             (_, DocumentExpectation::Revision(before)) => Some(before.next()),
             _ => Some(match self.unexpected.get(&at) {
                 Some(before) => before.next(),
@@ -244,6 +296,13 @@ impl AnyCommand for DocumentCommit<'_> {
                 return Err(Rejection::Invalid { field: write.key().to_string(), reason });
             }
         }
+        if self.writes.len() > INSERTS_IF_ABSENT && self.writes.iter().any(DocumentWrite::is_insertion) {
+            return Err(Rejection::Limit {
+                what: format!("{} writes, with `insertIfAbsent` among them", self.writes.len()),
+                limit: format!("{INSERTS_IF_ABSENT} in one commit"),
+                remedy: "split the commit",
+            });
+        }
         self.command.as_ref().map_or(Ok(()), |command| command.check())
     }
 
@@ -264,7 +323,8 @@ impl AnyCommand for DocumentCommit<'_> {
         if !view.missing(reads.clone()).is_empty() {
             return reads;
         }
-        self.writes.iter().fold(reads, |reads, write| reads.with_key(write.key()))
+        let read = self.writes.iter().filter(|write| !matches!(write.operation, WriteOperation::Drop));
+        read.fold(reads, |reads, write| reads.with_key(write.key()))
     }
 
     fn cost(&self, view: &View) -> Option<Cost> {
@@ -278,22 +338,28 @@ impl AnyCommand for DocumentCommit<'_> {
             None => Decision::new(()),
         };
         self.unexpected = SortedMap::default();
+        self.kept = SortedSet::default();
         if self.command.as_ref().is_some_and(|command| command.is_refusal()) {
             return Ok(decision);
         }
         for (at, write) in self.writes.iter().enumerate() {
             let before = view.get(&write.key());
             decision.changes.extend(write.decide(before)?);
+            if let Some(before) = before.filter(|_| write.is_insertion()) {
+                self.kept.insert(at, ());
+                decision = decision.check(write.key(), before);
+                continue;
+            }
             if let (DocumentExpectation::Any, Some(before)) = (&write.expect, before)
                 && !matches!(write.operation, WriteOperation::Delete)
             {
                 self.unexpected.insert(at, before.revision.clone());
             }
         }
-        if self.unexpected.len() > MAX_UNEXPECTED {
+        if self.unexpected.len() > UNEXPECTED_WRITES {
             return Err(Rejection::Limit {
                 what: format!("{} writes of documents that exist, without their revisions", self.unexpected.len()),
-                limit: format!("{MAX_UNEXPECTED} in one commit"),
+                limit: format!("{UNEXPECTED_WRITES} in one commit"),
                 remedy: "pass the revisions as `expect`, or split the commit",
             });
         }
@@ -304,7 +370,8 @@ impl AnyCommand for DocumentCommit<'_> {
         let command = self.command.as_ref().map_or(Ok(Json::Null), |command| command.result())?;
         let unexpected = self.unexpected.iter().map(|(at, revision)| (at.to_string(), revision.clone()));
         let unexpected = collect_btree_map(unexpected);
-        serde_json::to_value(LedgerResult { unexpected, command }).map_err(|error| error.to_string())
+        serde_json::to_value(LedgerResult { unexpected, kept: to_digits(&self.kept), command })
+            .map_err(|error| error.to_string())
     }
 
     fn reply(&self, mut result: Option<Json>) -> Result<Json, String> {
@@ -313,12 +380,13 @@ impl AnyCommand for DocumentCommit<'_> {
     }
 
     fn replay_result(&mut self, result: Json) -> Result<(), String> {
-        let LedgerResult { unexpected, command } = from_value(&result).map_err(|error| error.to_string())?;
+        let LedgerResult { unexpected, kept, command } = from_value(&result).map_err(|error| error.to_string())?;
         let mut read = SortedMap::default();
         for (at, revision) in unexpected {
             read.insert(at.parse::<usize>().map_err(|error| error.to_string())?, revision);
         }
         self.unexpected = read;
+        self.kept = from_digits(&kept)?;
         self.command.as_mut().map_or(Ok(()), |inner| inner.replay_result(command))
     }
 

@@ -75,7 +75,7 @@ impl VersionChoice {
 
     /// Reads the mark and removes it, because it is not a part of the declaration.
     fn take(document: &mut Document) -> Self {
-        match document.remove(Self::MEMBER) {
+        match document.shift_remove(Self::MEMBER) {
             Some(Json::Bool(true)) => Self::Explicit,
             _ => Self::Automatic,
         }
@@ -166,7 +166,7 @@ impl CollectionDeclaration {
 
     /// The declaration in this document, as the store and exports keep it.
     pub fn from_document(mut document: Document) -> Result<(Self, VersionChoice), Rejection> {
-        document.remove("id");
+        document.shift_remove("id");
         let choice = VersionChoice::take(&mut document);
         Ok((Self::read_all("documents.declare", document)?, choice))
     }
@@ -290,8 +290,10 @@ impl CollectionDeclaration {
         let name = leak_text(&format!("{PREFIX}{}", self.collection));
         let fields: Vec<Field> = self.fields.iter().map(FieldDeclaration::leak).collect();
         let indexes = self.indexes.iter().map(IndexDeclaration::leak).collect::<Result<Vec<Index>, String>>()?;
-        let mut collection =
-            Collection::new(name, self.version.unwrap_or(1)).fields(fields.leak()).indexes(indexes.leak());
+        let mut collection = Collection::new(name, self.version.unwrap_or(1))
+            .fields(fields.leak())
+            .indexes(indexes.leak())
+            .keeps_order();
         if let Some(ttl) = &self.ttl {
             let partial = ttl.filter.as_ref().map(predicate).transpose()?;
             let undeclared = |path: &&str| !self.fields.iter().any(|field| field.name == **path);

@@ -19,9 +19,10 @@ pub(super) mod operations;
 use runstate_core::decision::{AnyCommand, Command, TypedCommand};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::{CommandId, Revision};
-use runstate_core::schema::{Collection, DamagedDocument, Field, Key, Query};
+use runstate_core::limits::DROPPED_DOCUMENTS;
+use runstate_core::schema::{Collection, DamagedDocument, Field, Filter, Key, Query};
 use runstate_store::{Freshness, StoreError, StoredDocument};
-use runstate_value::{Document, Json, from_document};
+use runstate_value::{Document, Json, SortedSet, from_document};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -169,6 +170,73 @@ impl Documents {
         let write = DocumentWrite::put(collection, id, to_document(value)?).expect(expect);
         let revisions = self.commit(vec![write], None).await?.output;
         revisions.into_iter().flatten().next().ok_or_else(|| Error::internal("a written document has no revision"))
+    }
+
+    /// Writes one document if none has this id, and returns its revision. `None`: one exists, and remains as it is.
+    ///
+    /// Errors: `unique_violation` (another document has the entry of a unique index); those of [`Documents::commit`].
+    pub async fn insert_if_absent<T: Serialize>(
+        &self,
+        collection: &'static Collection,
+        id: &str,
+        value: &T,
+    ) -> Result<Option<Revision>, Error> {
+        let write = DocumentWrite::insert_if_absent(collection, id, to_document(value)?);
+        let revisions = self.commit(vec![write], None).await?.output;
+        Ok(revisions.into_iter().flatten().next())
+    }
+
+    /// Deletes one document. If it does not exist, only the expectation of a revision fails.
+    ///
+    /// Errors: `conflict` (it does not have the expected revision; the details name both).
+    pub async fn delete(
+        &self,
+        collection: &'static Collection,
+        id: &str,
+        expect: DocumentExpectation,
+    ) -> Result<(), Error> {
+        self.commit(vec![DocumentWrite::delete(collection, id).expect(expect)], None).await.map(drop)
+    }
+
+    /// The number of documents that match. The store counts them. `collection` may also be one of a domain of this
+    /// engine.
+    pub async fn count(&self, collection: &'static Collection, filter: Filter) -> Result<u64, Error> {
+        self.engine.count_where(collection.name, filter).await
+    }
+
+    /// Deletes all documents of a collection that was declared at run time, also those that cannot be read, and returns
+    /// the number that it found. The declaration remains. Each commit deletes at most [`DROPPED_DOCUMENTS`]. A call that was
+    /// interrupted has deleted a part of them, and the next one continues. Documents that are written meanwhile may
+    /// remain.
+    ///
+    /// Errors: `invalid` (the collection is one of a domain).
+    pub async fn drop(&self, collection: &'static Collection) -> Result<u64, Error> {
+        if !collection.name.starts_with(PREFIX) {
+            let message = format!("`{}` is a collection of a domain, and only its operations delete", collection.name);
+            return Err(Error::new(ErrorCode::INVALID, message));
+        }
+        // Only the ids are needed: the documents may be large.
+        let all = Query { projection: vec!["id".to_owned()], ..Query::of(collection) };
+        let all = all.limit(DROPPED_DOCUMENTS).with_unreadable();
+        let (mut cursor, mut deleted, mut are_more_damaged) = (None, 0, false);
+        loop {
+            let page = self.engine.store().query(&all.clone().after(cursor), Freshness::Linearizable).await?;
+            let mut ids = SortedSet::default();
+            let damaged = page.damaged.into_iter().map(|document| document.id.into());
+            for id in page.items.into_iter().map(|row| row.id).chain(damaged) {
+                ids.insert(id, ());
+            }
+            let writes: Vec<_> = ids.keys().map(|id| DocumentWrite::drop(collection, id)).collect();
+            deleted += writes.len() as u64;
+            if !writes.is_empty() {
+                self.commit(writes, None).await?;
+            }
+            are_more_damaged |= page.more_damaged;
+            cursor = page.next;
+            if cursor.is_none() && !std::mem::take(&mut are_more_damaged) {
+                return Ok(deleted);
+            }
+        }
     }
 
     /// Writes documents in one commit, under `id` or under a generated command id. Returns their revisions in the order

@@ -1,9 +1,9 @@
 //! The operations `documents.*`, as [`ENGINE_OPERATIONS`](crate::ENGINE_OPERATIONS) lists them.
 
-use std::collections::BTreeMap;
-
 use runstate_core::decision::{AnyCommand, Rejection};
+use runstate_core::error_code::ErrorCode;
 use runstate_core::id::{CommandId, Revision};
+use runstate_core::limits::REPLY_DOCUMENTS;
 use runstate_core::operation::{OperationKind, Parameters, nearest_name};
 use runstate_core::schema::Direction::{Ascending, Descending};
 use runstate_core::schema::{Collection, Field, Filter, Key, Page, Query, Sort};
@@ -15,9 +15,6 @@ use serde::Serialize;
 
 use super::{CollectionDeclaration, DocumentCommit, DocumentExpectation, DocumentWrite, PREFIX};
 use crate::{ChangeFilter, Engine, EngineChange, Error, Execution};
-
-/// Largest number of documents in one reply.
-const MAX_DOCUMENTS: u32 = 10_000;
 
 /// Documents per page, if the caller names no limit.
 const DEFAULT_LIMIT: u32 = 100;
@@ -48,7 +45,7 @@ pub(crate) struct GetDocuments {
 
 pub(crate) async fn get(engine: Engine, parameters: GetDocuments) -> Result<Vec<Option<DocumentReply>>, Error> {
     let GetDocuments { collection, ids } = parameters;
-    if ids.len() > MAX_DOCUMENTS as usize {
+    if ids.len() > REPLY_DOCUMENTS as usize {
         return Err(too_many("documents.get: `ids` has", ids.len()).into());
     }
     let collection = engine.readable_collection(&collection).await?;
@@ -86,26 +83,14 @@ pub(crate) struct QueryDocuments {
 pub(crate) async fn query(engine: Engine, parameters: QueryDocuments) -> Result<Page<DocumentReply>, Error> {
     let QueryDocuments { collection, filter, order, cursor, limit, fields } = parameters;
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if limit > MAX_DOCUMENTS {
+    if limit > REPLY_DOCUMENTS {
         return Err(too_many("documents.query: `limit` is", limit).into());
     }
     let collection = engine.readable_collection(&collection).await?;
     let filter = filter.unwrap_or(Filter::All);
     let order = order.unwrap_or_default();
     let sorted = order.iter().map(|field| field.strip_prefix('-').unwrap_or(field));
-    for name in filter.fields().into_iter().chain(sorted) {
-        let message = match name {
-            "_id" | "_rev" => format!(
-                "documents.query: `{name}` is not a field of documents; `documents.get` reads documents by their ids"
-            ),
-            // A condition on a secret, or an order by it, would reveal it bit by bit.
-            name if is_secret(collection, name) => {
-                format!("documents.query: `{name}` holds a secret; name another field")
-            }
-            _ => continue,
-        };
-        return Err(Rejection::Usage(message).into());
-    }
+    check_readable("documents.query", collection, filter.fields().into_iter().chain(sorted))?;
     let sort = |field: String| match field.strip_prefix('-') {
         Some(path) => Sort { field: path.to_owned(), direction: Descending },
         None => Sort { field, direction: Ascending },
@@ -123,6 +108,73 @@ pub(crate) async fn query(engine: Engine, parameters: QueryDocuments) -> Result<
     Ok(page.map_items(|rows| rows.iter().map(|row| reply_document(collection, &row.id, &row.stored)).collect()))
 }
 
+/// Checks that a caller may use these fields in conditions and orders.
+fn check_readable<'f>(
+    operation: &str,
+    collection: &Collection,
+    names: impl IntoIterator<Item = &'f str>,
+) -> Result<(), Rejection> {
+    for name in names {
+        let message = match name {
+            "_id" | "_rev" => format!(
+                "{operation}: `{name}` is not a field of documents; `documents.get` reads documents by their ids"
+            ),
+            // A condition on a secret, or an order by it, would reveal it bit by bit.
+            name if is_secret(collection, name) => format!("{operation}: `{name}` holds a secret; name another field"),
+            _ => continue,
+        };
+        return Err(Rejection::Usage(message));
+    }
+    Ok(())
+}
+
+/// Selects the documents that are counted.
+#[derive(Parameters)]
+pub(crate) struct CountDocuments {
+    /// The collection: one of your own, or `domain.collection`.
+    #[operation(subject)]
+    collection: String,
+    /// The condition, such as `{"eq": ["tag", "home"]}`; by default all documents.
+    #[operation(name = "where")]
+    filter: Option<Filter>,
+}
+
+pub(crate) async fn count(engine: Engine, parameters: CountDocuments) -> Result<u64, Error> {
+    let CountDocuments { collection, filter } = parameters;
+    let collection = engine.readable_collection(&collection).await?;
+    let filter = filter.unwrap_or(Filter::All);
+    check_readable("documents.count", collection, filter.fields())?;
+    engine.documents().count(collection, filter).await
+}
+
+/// Names the collection whose documents are deleted.
+#[derive(Parameters)]
+pub(crate) struct DropDocuments {
+    /// The collection, which is one of your own.
+    #[operation(subject)]
+    collection: String,
+}
+
+/// The result of deleting the documents of a collection.
+#[derive(Serialize, JsonSchema)]
+pub struct DroppedDocuments {
+    /// The number of documents that were deleted.
+    pub deleted: u64,
+}
+
+pub(crate) async fn drop(
+    engine: Engine,
+    parameters: DropDocuments,
+    id: Option<CommandId>,
+) -> Result<DroppedDocuments, Error> {
+    if id.is_some() {
+        let message = "`documents.drop` takes no `commandId`: a repeat deletes what was written since".to_owned();
+        return Err(Error::new(ErrorCode::USAGE, message));
+    }
+    let collection = engine.declared_collection(&parameters.collection).await?;
+    Ok(DroppedDocuments { deleted: engine.documents().drop(collection).await? })
+}
+
 /// Writes documents.
 #[derive(Parameters)]
 pub(crate) struct CommitDocuments {
@@ -132,7 +184,7 @@ pub(crate) struct CommitDocuments {
     command: Option<CommandParameters>,
 }
 
-/// One write. It has exactly one of `put`, `patch` and `delete`.
+/// One write. It has exactly one of `put`, `insertIfAbsent`, `patch` and `delete`.
 #[derive(JsonSchema, Parameters)]
 pub(crate) struct WriteParameters {
     /// The collection.
@@ -140,9 +192,13 @@ pub(crate) struct WriteParameters {
     /// The id of the document.
     id: String,
     /// The whole document. It may have `_id` and `_rev`, as it was read: `_rev` is then the revision that is expected.
-    put: Option<BTreeMap<String, Json>>,
+    put: Option<Document>,
+    /// The whole document, which is written if no document has this id. One that exists remains as it is.
+    #[operation(name = "insertIfAbsent")]
+    #[schemars(rename = "insertIfAbsent")]
+    insert_if_absent: Option<Document>,
     /// Members to change, as RFC 7396 specifies: null removes a member.
-    patch: Option<BTreeMap<String, Json>>,
+    patch: Option<Document>,
     /// Whether the document is deleted.
     #[schemars(default)]
     delete: bool,
@@ -157,14 +213,15 @@ pub(crate) struct CommandParameters {
     name: String,
     /// Its parameters.
     #[schemars(default)]
-    #[operation(default = BTreeMap::new())]
-    parameters: BTreeMap<String, Json>,
+    #[operation(default = Document::new())]
+    parameters: Document,
 }
 
 /// The result of a commit.
 #[derive(Serialize, JsonSchema)]
 pub struct CommitReply {
-    /// The new revisions, in the order of the writes; null: the document is deleted.
+    /// The new revisions, in the order of the writes; null: the document is deleted, or was not inserted because one
+    /// existed.
     pub revisions: Vec<Option<String>>,
     /// The result of the command; null: there was none.
     pub result: Json,
@@ -196,7 +253,7 @@ pub(crate) async fn commit(
                 let message = format!("documents.commit: `{name}` is not a command of a domain{hint}");
                 return Err(Rejection::Usage(message).into());
             };
-            Some((operation.parse)(collect_document(parameters))?)
+            Some((operation.parse)(parameters)?)
         }
     };
     let inner = command.as_mut().map(|command| &mut **command as &mut dyn AnyCommand);
@@ -210,16 +267,19 @@ pub(crate) async fn commit(
 impl WriteParameters {
     /// The write. `at` is its position in the commit.
     fn prepare(self, at: usize, collection: &'static Collection) -> Result<DocumentWrite, Rejection> {
-        let Self { id, put, patch, delete, expect, .. } = self;
+        let Self { id, put, insert_if_absent, patch, delete, expect, .. } = self;
         let usage = |reason: &str| Rejection::Usage(format!("documents.commit: `writes[{at}]` {reason}"));
         let mut expect = expect;
-        let write = match (put, patch, delete) {
-            (Some(put), None, false) => {
-                let mut document = collect_document(put);
-                let [read_id, read_revision] = RESERVED.map(|name| document.remove(name));
-                if read_id.is_some_and(|read| read.as_str() != Some(&id)) {
-                    return Err(usage("puts a document whose `_id` differs from `id`"));
-                }
+        let without_reserved = |mut document: Document| {
+            let [read_id, read_revision] = RESERVED.map(|name| document.shift_remove(name));
+            match read_id.is_some_and(|read| read.as_str() != Some(&id)) {
+                true => Err(usage("puts a document whose `_id` differs from `id`")),
+                false => Ok((document, read_revision)),
+            }
+        };
+        let write = match (put, insert_if_absent, patch, delete) {
+            (Some(put), None, None, false) => {
+                let (document, read_revision) = without_reserved(put)?;
                 if let Some(revision) = read_revision {
                     // Not an expectation: `any` would drop the check that the revision is for.
                     let revision = revision.as_str().and_then(Revision::parse);
@@ -228,9 +288,16 @@ impl WriteParameters {
                 }
                 DocumentWrite::put(collection, &id, document)
             }
-            (None, Some(patch), false) => DocumentWrite::patch(collection, &id, collect_document(patch)),
-            (None, None, true) => DocumentWrite::delete(collection, &id),
-            _ => return Err(usage("needs exactly one of `put`, `patch` and `delete`")),
+            (None, Some(insert), None, false) => {
+                let (document, read_revision) = without_reserved(insert)?;
+                if read_revision.is_some() {
+                    return Err(usage("inserts a document that has a `_rev`; only a stored one has it"));
+                }
+                DocumentWrite::insert_if_absent(collection, &id, document)
+            }
+            (None, None, Some(patch), false) => DocumentWrite::patch(collection, &id, patch),
+            (None, None, None, true) => DocumentWrite::delete(collection, &id),
+            _ => return Err(usage("needs exactly one of `put`, `insertIfAbsent`, `patch` and `delete`")),
         };
         Ok(write.expect(expect.unwrap_or_default()))
     }
@@ -302,11 +369,11 @@ pub(crate) async fn changes(engine: Engine, parameters: DocumentChangesParameter
 
 /// A document as replies have it: without secrets.
 fn reply_document(collection: &Collection, id: &str, stored: &StoredDocument) -> DocumentReply {
-    let mut document = stored.document.as_ref().clone();
-    document.retain(|name, _| !is_secret(collection, name));
     let [own_id, own_revision] = RESERVED;
-    document.insert(own_id.to_owned(), id.into());
-    document.insert(own_revision.to_owned(), stored.revision.to_string().into());
+    let own = [(own_id.to_owned(), id.into()), (own_revision.to_owned(), stored.revision.to_string().into())];
+    let mut document = collect_document(own);
+    let fields = stored.document.iter().filter(|(name, _)| !is_secret(collection, name));
+    document.extend(fields.map(|(name, value)| (name.clone(), value.clone())));
     DocumentReply(document)
 }
 
@@ -321,7 +388,7 @@ fn is_secret(collection: &Collection, path: &str) -> bool {
 fn too_many(what: &str, count: impl std::fmt::Display) -> Rejection {
     Rejection::Limit {
         what: format!("{what} {count}"),
-        limit: format!("{MAX_DOCUMENTS} documents in one reply"),
+        limit: format!("{REPLY_DOCUMENTS} documents in one reply"),
         remedy: "read them page by page",
     }
 }

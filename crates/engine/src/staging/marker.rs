@@ -136,7 +136,7 @@ impl HeldMarker {
     fn rewrite(&mut self, change: impl FnOnce(&mut Marker)) -> Write {
         self.marker.batches = self.marker.batches.saturating_add(1);
         change(&mut self.marker);
-        let (write, loaded) = update(self.key.clone(), &self.loaded, Arc::new(self.marker.document()));
+        let (write, loaded) = update(Some(&STAGED), self.key.clone(), &self.loaded, Arc::new(self.marker.document()));
         self.loaded = loaded;
         write
     }

@@ -40,7 +40,7 @@ use runstate_value::time::Millis;
 use runstate_value::{Json, json_bytes};
 
 use super::command::{CommandAttempt, CommitOutcome};
-use super::{DECLARATIONS, Engine, Error, log};
+use super::{DECLARATIONS, Engine, Error, IMPORTED, log};
 use marker::{HeldMarker, Marker, StagingRecord, StagingState};
 
 /// `runstate.staged`: one marker for every command whose commit needs more than one batch, from its first batch until
@@ -70,7 +70,7 @@ pub const STAGED_ROWS: Collection = Collection::new("runstate.staged_rows", 1)
     .insert_only();
 
 /// The collections of the engine itself, in addition to those of its catalog.
-pub const COLLECTIONS: &[&Collection] = &[&DECLARATIONS, &STAGED, &STAGED_ROWS];
+pub const COLLECTIONS: &[&Collection] = &[&DECLARATIONS, &IMPORTED, &STAGED, &STAGED_ROWS];
 
 /// The age from which [`Engine::remove_abandoned`] treats the marker of a large commit as abandoned.
 pub const ABANDONED_AFTER: Millis = Millis::minutes(60);

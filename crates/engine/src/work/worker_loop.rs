@@ -433,7 +433,10 @@ impl<W: WorkItem> Worker<W> {
         if until <= Millis(0) {
             self.host().sleep(self.random_up_to(DUE_JITTER)).await;
         }
-        let due = self.engine.run_due(DUE_PER_PASS, RunLimit::Stop).await?;
+        let due = match until <= Millis(0) {
+            true => self.engine.run_due(DUE_PER_PASS, RunLimit::Stop).await?,
+            false => self.engine.sweep_due(DUE_PER_PASS).await?,
+        };
         if !due.is_empty() {
             self.emit(&WorkerEvent::Due(&due));
         }

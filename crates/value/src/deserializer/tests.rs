@@ -98,7 +98,7 @@ fn errors_equal_those_of_serde_json() {
             assert_read_as_by_serde_json(&value);
         }
         let mut value = good();
-        value.as_object_mut().unwrap().remove(name);
+        value.as_object_mut().unwrap().shift_remove(name);
         assert_read_as_by_serde_json(&value);
     }
     let mut more = good();

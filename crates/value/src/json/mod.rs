@@ -90,8 +90,19 @@ pub fn canonical_json(value: &Json) -> String {
     out
 }
 
+/// Returns the text of `value` as [`canonical_json`] does, with the keys in their order: a text that carries a value.
+pub fn ordered_json(value: &Json) -> String {
+    let mut out = String::new();
+    write_value(value, false, &mut out);
+    out
+}
+
 /// Appends the canonical text of `value`.
 pub fn write_canonical_json(value: &Json, out: &mut String) {
+    write_value(value, true, out);
+}
+
+fn write_value(value: &Json, sorts_keys: bool, out: &mut String) {
     match value {
         Json::Null => out.push_str("null"),
         Json::Bool(true) => out.push_str("true"),
@@ -108,21 +119,23 @@ pub fn write_canonical_json(value: &Json, out: &mut String) {
                 if i > 0 {
                     out.push(',');
                 }
-                write_canonical_json(item, out);
+                write_value(item, sorts_keys, out);
             }
             out.push(']');
         }
         Json::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            sort_by(&mut keys, |a, b| a.encode_utf16().cmp(b.encode_utf16()));
+            let mut members: Vec<(&String, &Json)> = map.iter().collect();
+            if sorts_keys {
+                sort_by(&mut members, |(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            }
             out.push('{');
-            for (i, key) in keys.into_iter().enumerate() {
+            for (i, (key, member)) in members.into_iter().enumerate() {
                 if i > 0 {
                     out.push(',');
                 }
                 write_quoted(key, out);
                 out.push(':');
-                write_canonical_json(&map[key], out);
+                write_value(member, sorts_keys, out);
             }
             out.push('}');
         }
@@ -196,6 +209,8 @@ mod tests {
     #[test]
     fn keys_are_sorted_by_utf16_units() {
         // U+FB33 sorts after the surrogates of U+1F600 in UTF-16, before it in code points.
-        assert_eq!(canonical_json(&json!({"\u{fb33}": 1, "\u{1f600}": 2})), "{\"\u{1f600}\":2,\"\u{fb33}\":1}");
+        let value = json!({"\u{fb33}": 1.0, "\u{1f600}": 2});
+        assert_eq!(canonical_json(&value), "{\"\u{1f600}\":2,\"\u{fb33}\":1}");
+        assert_eq!(ordered_json(&value), "{\"\u{fb33}\":1,\"\u{1f600}\":2}");
     }
 }

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use runstate_core::id::Revision;
-use runstate_core::schema::Key;
-use runstate_value::{Document, Json, json_bytes};
+use runstate_core::schema::{Collection, Field, Key, Query};
+use runstate_value::{Document, Json, is_identical, json_bytes};
 use serde_json::json;
 
-use super::fixture::{BatchExt, ConformanceFixture, ITEMS, code, into_document};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, catalog_of, code, into_document};
 use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
 use crate::testing::{SimIds, join_all, yield_now};
-use crate::{Expectation, Freshness, StoredDocument, WriteOp};
+use crate::{Batch, Expectation, Freshness, StoredDocument, WriteOp};
 
 pub(super) async fn get_returns_none_for_absent_documents(subject: &Subject) -> Verdict {
     let s = ConformanceFixture::new(subject).await?;
@@ -252,10 +252,10 @@ pub(super) async fn differences_round_trip_unchanged(subject: &Subject) -> Verdi
         |d| d["any"]["long"][7]["i"] = json!("changed"),
         |d| d["any"]["long"][3] = json!(null),
         |d| d["any"]["long"].as_array_mut().into_iter().for_each(|list| list.push(json!([1, 2]))),
-        |d| drop(d["any"].as_object_mut().and_then(|any| any.remove("gone"))),
+        |d| drop(d["any"].as_object_mut().and_then(|any| any.shift_remove("gone"))),
         |d| d["any"]["a.b"]["$c"] = json!({"$": ".", "": [0]}),
         |d| d["any"][""] = json!({}),
-        |d| drop(d.as_object_mut().and_then(|d| d.remove("n"))),
+        |d| drop(d.as_object_mut().and_then(|d| d.shift_remove("n"))),
         |d| d["any"]["long"] = json!([]),
         |d| *d = json!({"n": 5, "tags": ["t"]}),
     ];
@@ -266,6 +266,56 @@ pub(super) async fn differences_round_trip_unchanged(subject: &Subject) -> Verdi
         ensure!(json_equal(&found, &state), "after step {i} the document is {found}, not {state}");
     }
     ensure_eq!(s.revision(&ITEMS, "a").await?.writes(), 10);
+    Ok(())
+}
+
+pub(super) async fn keys_keep_their_order(subject: &Subject) -> Verdict {
+    const VALUES: Collection = Collection::new("conform.values", 1)
+        .fields(&[Field::id("id"), Field::json("input").optional(), Field::text("kind").optional()])
+        .keeps_order();
+    let parse = |text: &str| serde_json::from_str::<Json>(text).map_err(|error| CaseFailure::new(error.to_string()));
+    let s = ConformanceFixture::new(subject).await?;
+    s.store.migrate(&catalog_of(&[&ITEMS, &VALUES])?).await?;
+    let inner = r#"{"zeta":1,"b":{"y":[{"q":1,"p":2},{"q":3,"p":4},{"p":5}],"x":{}},"10":2,"9":3,"a":4,"\u0001é":5}"#;
+    let steps = [
+        r#"{"zeta":1,"kind":"k","id":"a","input":INNER,"alpha":[INNER,1]}"#,
+        // Members are added at the end, in another order than that of their names.
+        r#"{"zeta":1,"kind":"k","id":"a","input":INNER,"alpha":[INNER,1],"y":1,"x":2,"7":3,"10":4}"#,
+        r#"{"zeta":1,"kind":"k","id":"a","input":{"b":INNER,"z":1,"a":2},"alpha":[INNER,1],"y":1,"x":2}"#,
+        r#"{"zeta":1,"kind":"k","id":"a","input":{"b":INNER,"z":1,"a":2,"n":3,"m":4},"alpha":[INNER,1],"y":1,"x":2}"#,
+        // Only the order changes: inside, then of the fields.
+        r#"{"zeta":1,"kind":"k","id":"a","input":{"z":1,"n":3,"b":INNER,"a":2,"m":4},"alpha":[INNER,1],"y":1,"x":2}"#,
+        r#"{"x":2,"id":"a","alpha":[INNER,1],"kind":"k","input":{"z":1,"n":3,"b":INNER,"a":2,"m":4},"y":1,"zeta":1}"#,
+        r#"{"x":2,"kind":"k","id":"a","input":{"z":1,"n":3,"a":2,"m":4},"y":1}"#,
+    ];
+    for (at, step) in steps.into_iter().enumerate() {
+        let document = parse(&step.replace("INNER", inner))?;
+        match at {
+            0 => drop(s.put(&VALUES, "a", document.clone()).await?),
+            _ => drop(s.change(&VALUES, "a", document.clone()).await?),
+        }
+        let another = s.put(&VALUES, "b", document.clone()).await;
+        ensure!(another.is_ok(), "step {at} is not written whole: {another:?}");
+        let mut stores = vec![s.store.clone()];
+        stores.extend(subject.reopen().await?);
+        for (of, store) in stores.into_iter().enumerate() {
+            store.migrate(&catalog_of(&[&ITEMS, &VALUES])?).await?;
+            let page = store.query(&Query::of(&VALUES), Freshness::Linearizable).await?;
+            let keys = [Key::new(&VALUES, "a"), Key::new(&VALUES, "b")];
+            let read = store.get(&keys, Freshness::Linearizable).await?.into_iter().flatten();
+            let found: Vec<_> = page.items.into_iter().map(|row| row.stored).chain(read).collect();
+            ensure_eq!(found.len(), 4);
+            for stored in found {
+                let found = Json::Object(Document::clone(&stored.document));
+                ensure!(is_identical(&found, &document), "step {at}, store {of}: {found} is not {document}");
+            }
+        }
+    }
+    let result = parse(inner)?;
+    let batch = Batch { result: result.clone(), ..s.batch()? };
+    s.commit(batch.clone()).await?;
+    let repeated = s.commit(batch).await?.result;
+    ensure!(is_identical(&repeated, &result), "the result {repeated} of a repeated command is not {result}");
     Ok(())
 }
 

@@ -228,6 +228,7 @@ macro_rules! __conformance_cases {
 
             documents::values_round_trip_unchanged "every kind of JSON, unusual keys and unusual texts are read back unchanged";
             documents::differences_round_trip_unchanged "fields, nested keys and list elements are set and unset in place";
+            documents::keys_keep_their_order "the keys of values and of free documents keep their order, whatever changes";
             documents::random_documents_round_trip_unchanged "random documents and changes are read back unchanged";
 
             queries::filters_match_the_reference_results "every filter finds the same documents as the reference";
