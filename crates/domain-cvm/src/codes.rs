@@ -11,6 +11,8 @@ runstate_core::error_codes! {
     DEADLINE_PASSED = "deadline_passed",
     /// The program was compiled for an older bytecode version.
     NEEDS_RECOMPILE = "needs_recompile",
+    /// The execution cannot continue in another version of its program: the message names the difference.
+    VERSION_MISMATCH = "version_mismatch",
     /// The bytecode does not pass verification.
     INVALID_BYTECODE = "invalid_bytecode",
 }

@@ -5,6 +5,7 @@ use runstate_core::decision::{AnyCommand, TypedCommand};
 use runstate_core::operation::{DueKind, DueRow, DueRule};
 use runstate_core::schema::Filter;
 use runstate_value::Json;
+use runstate_value::time::Millis;
 
 use super::execution::{Delete, EXECUTIONS, RunDue};
 use super::program::{COLLECTION_GRACE, CollectProgram, PROGRAMS};
@@ -20,6 +21,14 @@ pub(super) static WAKE: DueRule = DueRule {
     ..DueRule::new("cvm.wake", &EXECUTIONS, "wakeAt", |row| {
         TypedCommand::boxed(RunDue { id: row.id.to_owned(), hand_back: row.one_part })
     })
+};
+
+/// Executions whose program was cancelled gracefully, and has not ended in time. A process that polls may end them later
+/// by the lead: nothing depends on the moment.
+pub(super) static CANCEL: DueRule = DueRule {
+    lead: |_| Millis::seconds(5),
+    outcome: WAKE.outcome,
+    ..DueRule::new("cvm.cancel_deadline", &EXECUTIONS, "cancelAt", WAKE.command)
 };
 
 /// Executions that ended so long ago that they are deleted.

@@ -119,6 +119,7 @@ pub static DOMAIN: Domain = Domain::new("cvm")
     .collections(COLLECTIONS)
     .definitions(&[&PROGRAMS, &PROGRAM_VERSIONS])
     .programs(&port::PROGRAMS)
+    .schemas(&port::SCHEMAS)
     .operations(&[
         &LoadParameters::OPERATION,
         &RemoveProgram::OPERATION,
@@ -162,7 +163,7 @@ pub static DOMAIN: Domain = Domain::new("cvm")
         &LatencyByProgram::OPERATION,
         &LatencyByKind::OPERATION,
     ])
-    .due(&[&due::WAKE, &due::RETENTION, &due::COLLECTION])
+    .due(&[&due::WAKE, &due::CANCEL, &due::RETENTION, &due::COLLECTION])
     .checks(&[&verification::EXECUTION_CHECK])
     .lifecycles(&[LifecycleDeclaration::new::<ExecutionHead>("an execution")])
     .codes(codes::CODES)

@@ -19,6 +19,7 @@ use super::execution::{EXECUTIONS, ExecutionHead, ExecutionLimits, ExecutionStat
 use super::program::{DecodedProgram, version_key};
 use super::settings::Settings;
 use super::{child_rows, recorded_answers};
+use crate::codes;
 
 /// Largest JSON of stack and scopes in the head, in bytes. A larger one has rows of its own.
 const FRAMES_BYTES: usize = 256 * 1024;
@@ -308,6 +309,24 @@ impl LoadedMachine {
         let machine = vm::Machine::restore(program, &saved, pages, limits(&execution.limits, ctx))
             .map_err(|e| Rejection::damaged(&key, &e))?;
         Ok(Self { machine, program_hash: decoded.hash, unrunnable_reason })
+    }
+
+    /// The machine in another version of its program, which `execution` then has.
+    pub fn in_version(self, view: &View, execution: &mut ExecutionHead, version: u32) -> Result<Self, Rejection> {
+        let key = version_key(&execution.program_id, version);
+        if view.get(&key).is_none() {
+            let (name, own) = (&execution.program_name, execution.program_version);
+            let hint = format!(" of program `{name}`; the execution has version {own}");
+            return Err(Rejection::NotFound { what: "version", id: version.to_string(), hint });
+        }
+        let decoded = DecodedProgram::load(view, &key)?;
+        let machine = self.machine.map_to(decoded.program).map_err(|error| {
+            let message = format!("{error}; nothing was changed");
+            let details = json!({ "line": error.line, "newLine": error.new_line });
+            Rejection::Domain { code: codes::VERSION_MISMATCH, message, details }
+        })?;
+        execution.program_version = version;
+        Ok(Self::new(machine, decoded.hash))
     }
 
     /// The value for the engine's cache. An ended execution is not cached, since its readers can wait for its rows.

@@ -1,12 +1,12 @@
-//! The programs of this domain for other domains.
+//! The programs and schemas of this domain for other domains.
 
 use runstate_core::decision::program::{ExecutionEnd, ProgramPort, ProgramStart};
-use runstate_core::decision::{Command, Rejection};
+use runstate_core::decision::{Command, Rejection, SchemaMismatch, SchemaPort};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::schema::Fields;
-use runstate_value::Document;
+use runstate_value::{Document, Json};
 
-use crate::{EXECUTIONS, ExecutionState, RunSlice, Start, Status};
+use crate::{EXECUTIONS, ExecutionState, RunSlice, Schema, Start, Status};
 
 /// Starts and follows executions in the commits of other domains.
 pub const PROGRAMS: ProgramPort = ProgramPort {
@@ -17,6 +17,18 @@ pub const PROGRAMS: ProgramPort = ProgramPort {
     next: RunSlice::after,
     end,
 };
+
+/// The schemas of answers.
+pub const SCHEMAS: SchemaPort =
+    SchemaPort { check: |schema| Schema::parse(schema).map(drop), mismatch: schema_mismatch };
+
+fn schema_mismatch(schema: &Json, value: &Json) -> Result<Option<SchemaMismatch>, String> {
+    let mismatch = Schema::parse_stored(schema)?.check(value).err();
+    Ok(mismatch.map(|error| SchemaMismatch {
+        path: error.path.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")).collect(),
+        expected: error.expected,
+    }))
+}
 
 fn to_command(start: &ProgramStart) -> Start {
     Start { input: start.input.clone(), ..Start::new(&start.program).id(&start.execution) }

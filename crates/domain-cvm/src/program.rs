@@ -111,7 +111,8 @@ pub struct Metadata {
     pub warnings: Vec<String>,
 }
 
-/// One version of a program. It never changes: an execution keeps the version that it started with.
+/// One version of a program. It never changes. An execution keeps the version that it started with, unless a
+/// `retry` names another one.
 #[derive(Entity, Wire, Clone, Debug, PartialEq)]
 #[entity(collection = "cvm.program_versions", version = 1, insert_only, rename_all = "camelCase")]
 #[index(program_id, program_version, unique)]

@@ -259,6 +259,9 @@ pub struct Execution {
     pub started: Timestamp,
     /// When it ended.
     pub completed: Option<Timestamp>,
+    /// When it is cancelled at the latest, after a graceful cancel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_at: Option<Timestamp>,
     /// When it was last written.
     pub last_modified: Timestamp,
     /// Counters.
@@ -337,6 +340,7 @@ impl DomainQuery for Show {
             parent_id: execution.parent_id,
             machine,
             started: execution.started,
+            cancel_at: execution.cancel_at,
             last_modified: execution.last_modified,
             metrics: execution.metrics,
         })

@@ -74,6 +74,7 @@ pub(super) fn run_slice(
     let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
     append_output(execution, &loaded.machine.take_output(), &mut writes)?;
     execution.apply(end)?;
+    execution.clear_cancel();
     if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
         let elapsed_ms = stopwatch().saturating_sub(started).saturating_add(500) / 1_000;
         execution.metrics.execution_time_ms += i64::try_from(elapsed_ms).unwrap_or_default();
@@ -114,6 +115,7 @@ fn run_machine(
         let cancelled = loaded.machine.take_cancelled();
         waiting::cancel(view, ctx, &cancelled, writes)?;
         match stop {
+            StopReason::Waiting(_) if throw_cancelled(execution, loaded)? => continue,
             StopReason::Waiting(open) => {
                 let new = open.into_iter().filter(|call| call.record.is_none()).collect();
                 match create_calls(view, execution, loaded, new, ctx, writes, logs)? {
@@ -130,6 +132,16 @@ fn run_machine(
         }
         return slice_end(stop, execution, loaded, ctx, writes, logs);
     }
+}
+
+/// Closes the open calls of an execution that is cancelled gracefully, once, and returns whether it did. Its program
+/// waits: an error that reached a function in the background while another one runs would be the only one.
+fn throw_cancelled(execution: &mut ExecutionHead, loaded: &mut LoadedMachine) -> Result<bool, Rejection> {
+    let Some(deadline) = execution.cancel_at.filter(|_| execution.cancel_pending) else { return Ok(false) };
+    let message = format!("the execution is cancelled, and its program may run until {deadline}");
+    let has_thrown = loaded.machine.cancel_open_calls(&message).map_err(waiting::internal)?;
+    execution.cancel_pending = !has_thrown;
+    Ok(has_thrown)
 }
 
 /// The end of a slice with more to run. The machine gets each outcome at once, also those of a group.
@@ -210,6 +222,9 @@ fn slice_end(
         StopReason::Complete(result) => {
             log("complete", json!({"instructionsExecuted": loaded.machine.instructions()}), ctx)?;
             ExecutionEvent::Complete(ctx.now, result)
+        }
+        StopReason::Failed(failure) if execution.cancel_at.is_some() && failure.cancelled => {
+            ExecutionEvent::Stop(ctx.now)
         }
         StopReason::Failed(failure) => {
             let error = ProgramError::from_failure(failure, loaded.machine.next_instruction_json(), ctx.now).bounded();

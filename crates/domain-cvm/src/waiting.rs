@@ -524,9 +524,13 @@ pub(super) fn reopen(
     writes: &mut Decision<()>,
 ) -> Result<(), Rejection> {
     view.require(recorded_keys(machine))?;
-    for record in open_records(machine) {
+    for call in machine.open_calls() {
+        let Some(record) = &call.record else { continue };
         let mut row = Call::load(view, &record.id)?;
         if row.entity.outcome == Some(CallOutcome::Cancelled) {
+            // The program may continue in another version.
+            row.entity.request.instruction_id = call.request.instruction;
+            (row.entity.context.pc, row.entity.context.line) = (call.request.instruction, call.request.line);
             row.entity.reopen(now);
             writes.changes.push(row.update(now)?);
         }

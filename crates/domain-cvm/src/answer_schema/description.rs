@@ -246,7 +246,7 @@ impl<'s> DescriptionWriter<'s> {
 
     /// The keys of an object: the required ones in their author's order, then the others.
     fn members(&mut self, rules: &SchemaKeywords) {
-        let others = rules.properties.keys().filter(|name| !rules.required.contains(name));
+        let others = rules.property_order.iter().filter(|name| !rules.required.contains(name));
         let required = rules.required.iter().map(|name| (name, ""));
         let mut members = required.chain(others.map(|name| (name, ", optional")));
         let mut before = " with ";

@@ -114,6 +114,8 @@ struct SchemaKeywords {
     items: Option<SchemaNode>,
     object: SizeBounds,
     properties: SortedMap<String, SchemaNode>,
+    /// The names of the properties, in the order of the author.
+    property_order: Vec<String>,
     required: Vec<String>,
     /// `additionalProperties`
     additional_properties: Option<SchemaNode>,

@@ -170,6 +170,7 @@ impl SchemaParser {
                 for (name, property) in properties {
                     let node = self.within(name, |parser| parser.node(property))?;
                     rules.properties.insert(name.clone(), node);
+                    rules.property_order.push(name.clone());
                 }
             }
             unknown => return self.error(unsupported(unknown)),

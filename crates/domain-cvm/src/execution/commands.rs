@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, Lifecycle, Ports, ReadSet, Rejection, TypedCommand, View,
+    AnyCommand, Command, Ctx, Decision, Lifecycle, LoadedEntity, Ports, ReadSet, Rejection, TypedCommand, View,
 };
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
@@ -162,21 +162,79 @@ pub struct Unpause {
     pub id: String,
 }
 
+/// The time that a program has after a graceful cancel, unless the command names another one.
+const GRACE: Millis = Millis::minutes(1);
+
+/// The longest time that a program may have after a graceful cancel.
+const LONGEST_GRACE: Millis = Millis::days(1);
+
 /// Ends an execution for good. Its open calls are cancelled.
 ///
-/// Errors: `not_found`, `illegal_transition` (it has ended).
-#[derive(Clone, Debug, Serialize, Operation)]
+/// With `graceful` the program gets a `CancelledError` from all its open calls when it next waits, and runs on until the
+/// deadline: `catch` and `finally` may make further calls. If it does not catch the error, the execution is cancelled;
+/// if it returns, complete. The due work after the deadline cancels it in any case. Repeating it keeps the first
+/// deadline. A paused execution is rejected: unpause it, or cancel it without `graceful`.
+///
+/// Errors: `not_found`, `illegal_transition` (it has ended, or is paused), `invalid`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.cancel", cli = "cancel")]
 pub struct Cancel {
     /// The execution.
     #[operation(subject)]
     pub id: String,
+    /// Whether the program may clean up first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub graceful: bool,
+    /// The longest time that the program may take to clean up, in milliseconds, from 1 to a day; by default a minute.
+    #[operation(name = "deadlineMs")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Millis>,
+}
+
+impl Cancel {
+    /// Cancels this execution at once.
+    pub fn new(id: &str) -> Self {
+        Self { id: id.to_owned(), ..Self::default() }
+    }
+
+    /// Cancels this execution, and lets its program clean up for a minute.
+    pub fn graceful(id: &str) -> Self {
+        Self { graceful: true, ..Self::new(id) }
+    }
+
+    /// Sets the time that the program may take to clean up.
+    pub fn deadline(mut self, deadline: Millis) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+}
+
+/// Extends `reads` by what [`cancel`] reads.
+fn cancel_reads(reads: ReadSet, view: &View, id: &str) -> ReadSet {
+    waiting::with_open_calls(reads.with_key(Key::new(&EXECUTIONS, id)), view, id, false)
+}
+
+/// Ends an execution for good, whatever its program does.
+fn cancel(
+    view: &View,
+    ctx: &Ctx,
+    mut head: LoadedEntity<ExecutionHead>,
+) -> Result<Decision<ExecutionStatus>, Rejection> {
+    head.entity.next_state(ExecutionEvent::Cancel(ctx.now))?;
+    let calls = waiting::cancel_open_calls(view, ctx, &head.entity)?;
+    head.entity.apply(ExecutionEvent::Cancel(ctx.now))?;
+    head.entity.clear_cancel();
+    let mut decision = ExecutionHead::store(head, view, ctx)?;
+    decision.include(calls)?;
+    Ok(decision)
 }
 
 /// Resumes a failed execution at the failing instruction and runs it to its next stop. One that reached a limit needs a
-/// higher one, which stays with it.
+/// higher one, which stays with it. One that failed by a mistake of its program may continue in a later version, with
+/// its variables and answers.
 ///
-/// Errors: `not_found`, `illegal_transition` (it has not failed), `invalid`.
+/// Errors: `not_found` (no such execution or version), `illegal_transition` (it has not failed), `invalid`,
+/// `version_mismatch` (its position has no counterpart in that version: the message names the difference).
 #[derive(Clone, Debug, Default, Serialize, Operation)]
 #[operation(name = "cvm.retry", cli = "retry")]
 pub struct Retry {
@@ -194,6 +252,10 @@ pub struct Retry {
     /// total; by default it stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
+    /// The version of its program in which it continues; by default its own. Functions that run continue in the same
+    /// statement with the same variables; all others may have changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_version: Option<u32>,
 }
 
 impl Retry {
@@ -209,7 +271,7 @@ impl Retry {
 }
 
 /// Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed,
-/// and reports an interrupted deletion. Has no effect if nothing is due.
+/// ends it at the deadline of a graceful cancel, and reports an interrupted deletion. Has no effect if nothing is due.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "cvm.wake")]
 pub struct RunDue {
@@ -327,7 +389,11 @@ impl Command for RunSlice {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        loaded_machine::reads(view, &self.id)
+        let reads = loaded_machine::reads(view, &self.id);
+        match view.peek_entity::<ExecutionHead>(&self.id) {
+            Some(head) if head.is_past_cancel_deadline(view.now()) => cancel_reads(reads, view, &self.id),
+            _ => reads,
+        }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
@@ -340,6 +406,8 @@ impl Command for RunSlice {
         };
         let execution = &head.entity;
         let mut decision = match &execution.state {
+            // A program that never waits must not prevent the end.
+            ExecutionState::Running { .. } if execution.is_past_cancel_deadline(view.now()) => cancel(view, ctx, head)?,
             ExecutionState::Running { .. } => {
                 let loaded = LoadedMachine::load_runnable(view, execution, ctx)?;
                 slice::decide_slice(view, head, loaded, ctx, Decision::new(()))?
@@ -421,22 +489,52 @@ impl Command for Cancel {
         Some(Key::new(&EXECUTIONS, &self.id))
     }
 
+    fn check(&self) -> Result<(), Rejection> {
+        let reason = match self.deadline {
+            Some(_) if !self.graceful => "is only for a cancel that is `graceful`".to_owned(),
+            Some(deadline) if deadline < Millis(1) || deadline > LONGEST_GRACE => {
+                format!("must be from 1 to {} milliseconds, a day", LONGEST_GRACE.0)
+            }
+            _ => return Ok(()),
+        };
+        Err(Rejection::Invalid { field: "deadlineMs".to_owned(), reason })
+    }
+
     fn reads(&self, view: &View) -> ReadSet {
-        waiting::with_open_calls(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id, false)
+        if !self.graceful {
+            return cancel_reads(ReadSet::empty(), view, &self.id);
+        }
+        let reads = cancel_reads(loaded_machine::reads(view, &self.id), view, &self.id);
+        match view.peek_entity::<ExecutionHead>(&self.id) {
+            Some(head) => waiting::with_closed_calls(reads, view, &head),
+            None => reads,
+        }
     }
 
     fn frees_space(&self) -> bool {
-        true
+        !self.graceful
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let mut head = ExecutionHead::load(view, &self.id)?;
-        head.entity.next_state(ExecutionEvent::Cancel(ctx.now))?;
-        let calls = waiting::cancel_open_calls(view, ctx, &head.entity)?;
-        head.entity.apply(ExecutionEvent::Cancel(ctx.now))?;
-        let mut decision = ExecutionHead::store(head, view, ctx)?;
-        decision.include(calls)?;
-        Ok(decision)
+        if !self.graceful {
+            return cancel(view, ctx, head);
+        }
+        if head.entity.cancel_at.is_some() && head.entity.ended_at().is_none() {
+            return Ok(Decision::new(head.entity.execution_status()));
+        }
+        let closed = head.entity.waiting().map_or(0, |waiting| waiting.closed_calls);
+        head.entity.apply(ExecutionEvent::CancelGracefully(ctx.now + Settings::of(ctx).run_lease))?;
+        head.entity.cancel_at = Some(ctx.now + self.deadline.unwrap_or(GRACE));
+        head.entity.cancel_pending = true;
+        let mut loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
+        // Calls of a group keep the outcomes that they have.
+        waiting::deliver(view, &head.entity, &mut loaded, closed)?;
+        slice::decide_slice(view, head, loaded, ctx, Decision::new(()))
+    }
+
+    fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
     }
 }
 
@@ -452,14 +550,23 @@ impl Command for Retry {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        loaded_machine::reads(view, &self.id)
+        let reads = loaded_machine::reads(view, &self.id);
+        match (self.program_version, view.peek_entity::<ExecutionHead>(&self.id)) {
+            (Some(version), Some(head)) => reads.with_key(version_key(&head.program_id, version)),
+            _ => reads,
+        }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let mut head = ExecutionHead::load(view, &self.id)?;
         head.entity.limits = self.limits().or(head.entity.limits);
         head.entity.apply(ExecutionEvent::Retry(ctx.now + Settings::of(ctx).run_lease))?;
-        let loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
+        // A version that does not know graceful cancels may have left one.
+        (head.entity.cancel_at, head.entity.cancel_pending) = (None, false);
+        let mut loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
+        if let Some(version) = self.program_version.filter(|version| *version != head.entity.program_version) {
+            loaded = loaded.in_version(view, &mut head.entity, version)?;
+        }
         let mut writes = Decision::new(());
         waiting::reopen(view, &loaded.machine, ctx.now, &mut writes)?;
         slice::decide_slice(view, head, loaded, ctx, writes)
@@ -480,6 +587,7 @@ impl Command for RunDue {
     fn reads(&self, view: &View) -> ReadSet {
         let reads = loaded_machine::reads(view, &self.id);
         match view.peek_entity::<ExecutionHead>(&self.id) {
+            Some(head) if head.is_past_cancel_deadline(view.now()) => cancel_reads(reads, view, &self.id),
             Some(head) => {
                 waiting::with_open_calls(waiting::with_closed_calls(reads, view, &head), view, &self.id, true)
             }
@@ -494,6 +602,12 @@ impl Command for RunDue {
         let absent = RunDueOutcome { execution: None, was_due: false, deleting: None };
         let Some(mut head) = view.find_entity::<ExecutionHead>(&self.id)? else { return Ok(Decision::new(absent)) };
         let decision = match &head.entity.state {
+            // A version that does not know the deadline may have ended it.
+            _ if head.entity.cancel_at.is_some() && head.entity.ended_at().is_some() => {
+                head.entity.clear_cancel();
+                ExecutionHead::store(head, view, ctx)?
+            }
+            _ if head.entity.is_past_cancel_deadline(view.now()) => cancel(view, ctx, head)?,
             ExecutionState::Running { lease_until, .. } if *lease_until <= ctx.now => {
                 let loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
                 slice::decide_slice(view, head, loaded, ctx, Decision::new(()))?

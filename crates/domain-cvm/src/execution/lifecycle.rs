@@ -21,6 +21,9 @@ pub enum ExecutionEvent {
     /// A slice ended with an error.
     #[event(name = "run")]
     Fail(ProgramError),
+    /// A slice ended with the `CancelledError` of a graceful cancel.
+    #[event(name = "run")]
+    Stop(Timestamp),
     /// Open calls were closed, and the program gets their outcomes later. These are the calls that it waits for now.
     #[event(name = "answer")]
     CloseCall(Waiting),
@@ -36,6 +39,9 @@ pub enum ExecutionEvent {
     Unpause(Timestamp),
     /// See [`Cancel`](super::Cancel).
     Cancel(Timestamp),
+    /// See [`Cancel::graceful`](super::Cancel::graceful). The time is the end of the lease.
+    #[event(name = "graceful cancel")]
+    CancelGracefully(Timestamp),
     /// See [`Retry`](super::Retry). The time is the end of the lease.
     Retry(Timestamp),
     /// See [`Delete`](super::Delete). The time is the end of the lease of the process that deletes it.
@@ -53,10 +59,11 @@ impl Lifecycle for ExecutionHead {
             (S::Running { .. }, E::Wait(waiting)) => S::Waiting(waiting),
             (S::Running { .. }, E::Complete(at, result)) => S::Complete { at, result },
             (S::Running { .. }, E::Fail(error)) => S::Failed { at: error.timestamp, error },
+            (S::Running { .. }, E::Stop(at)) => S::Cancelled { at },
             // A request to run a waiting or finished execution returns its status.
             (
                 state @ (S::Waiting(_) | S::Complete { .. } | S::Failed { .. } | S::Cancelled { .. }),
-                E::Yield(..) | E::Wait(_) | E::Complete(..) | E::Fail(_),
+                E::Yield(..) | E::Wait(_) | E::Complete(..) | E::Fail(_) | E::Stop(_),
             ) => state,
 
             (S::Waiting(_), E::CloseCall(waiting)) => S::Waiting(waiting),
@@ -79,6 +86,8 @@ impl Lifecycle for ExecutionHead {
             (S::Paused(ResumeState::Waiting(waiting)), E::Unpause(_)) => S::Waiting(waiting),
 
             (S::Running { .. } | S::Waiting(_) | S::Paused(_), E::Cancel(at)) => S::Cancelled { at },
+            (S::Running { open, .. }, E::CancelGracefully(lease_until)) => S::Running { lease_until, open },
+            (S::Waiting(_), E::CancelGracefully(lease_until)) => S::Running { lease_until, open: None },
             (S::Failed { .. }, E::Retry(lease_until)) => S::Running { lease_until, open: None },
 
             (S::Complete { at, .. }, E::Delete(lease_until)) => {
@@ -120,7 +129,9 @@ impl Lifecycle for ExecutionHead {
                 | ExecutionEvent::Wait(_)
                 | ExecutionEvent::Complete(..)
                 | ExecutionEvent::Fail(_)
-                | ExecutionEvent::Wake(_),
+                | ExecutionEvent::Stop(_)
+                | ExecutionEvent::Wake(_)
+                | ExecutionEvent::CancelGracefully(_),
             ) => Some("unpause"),
             (
                 ExecutionState::Failed { .. },
@@ -187,14 +198,26 @@ mod tests {
     }
 
     /// The specification's table, cell by cell: where a command can lead, `–` where it is illegal.
-    const SPECIFIED: [(&str, [&str; 7]); 6] = [
-        // run, answer, pause, unpause, cancel, retry, delete
-        ("running", ["complete · error · running · waiting_cc", "running", "paused", "–", "cancelled", "–", "–"]),
-        ("waiting_cc", ["waiting_cc", "running · waiting_cc", "paused", "–", "cancelled", "–", "–"]),
-        ("paused", ["–", "paused", "paused", "running · waiting_cc", "cancelled", "–", "–"]),
-        ("complete", ["complete", "–", "–", "–", "–", "–", "deleted"]),
-        ("error", ["error", "–", "–", "–", "–", "running", "deleted"]),
-        ("cancelled", ["cancelled", "–", "–", "–", "–", "–", "deleted"]),
+    const SPECIFIED: [(&str, [&str; 8]); 6] = [
+        // run, answer, pause, unpause, cancel, graceful cancel, retry, delete
+        (
+            "running",
+            [
+                "cancelled · complete · error · running · waiting_cc",
+                "running",
+                "paused",
+                "–",
+                "cancelled",
+                "running",
+                "–",
+                "–",
+            ],
+        ),
+        ("waiting_cc", ["waiting_cc", "running · waiting_cc", "paused", "–", "cancelled", "running", "–", "–"]),
+        ("paused", ["–", "paused", "paused", "running · waiting_cc", "cancelled", "–", "–", "–"]),
+        ("complete", ["complete", "–", "–", "–", "–", "–", "–", "deleted"]),
+        ("error", ["error", "–", "–", "–", "–", "–", "running", "deleted"]),
+        ("cancelled", ["cancelled", "–", "–", "–", "–", "–", "–", "deleted"]),
     ];
 
     #[test]
@@ -202,12 +225,13 @@ mod tests {
         let table = runstate_core::decision::transition_table::<ExecutionHead>();
         let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
         let derived: Vec<Vec<String>> = table.lines().map(cells).collect();
-        assert_eq!(derived[0][2..9], ["run", "answer", "pause", "unpause", "cancel", "retry", "delete"]);
+        let commands = ["run", "answer", "pause", "unpause", "cancel", "graceful cancel", "retry", "delete"];
+        assert_eq!(derived[0][2..10], commands);
         for (status, specified) in SPECIFIED {
             let row = derived.iter().find(|row| row[1] == status).unwrap();
-            assert_eq!(row[2..9], specified, "{status}");
+            assert_eq!(row[2..10], specified, "{status}");
         }
         // An execution that is being deleted accepts only that.
-        assert_eq!(derived.last().unwrap()[1..9], ["deleted", "–", "–", "–", "–", "–", "–", "deleted"]);
+        assert_eq!(derived.last().unwrap()[1..10], ["deleted", "–", "–", "–", "–", "–", "–", "–", "deleted"]);
     }
 }

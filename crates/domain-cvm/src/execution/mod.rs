@@ -47,6 +47,7 @@ pub use lifecycle::ExecutionEvent;
 #[index(parent_id)]
 #[index(completed)]
 #[index("wakeAt", when = "exists(wakeAt)")]
+#[index(cancel_at, when = "exists(cancelAt)")]
 pub struct ExecutionHead {
     /// Its id.
     #[entity(id, shard)]
@@ -56,7 +57,7 @@ pub struct ExecutionHead {
     pub program_id: String,
     /// The program's name, for queries.
     pub program_name: String,
-    /// The version that it runs until its end.
+    /// The version that it runs, until its end or until a `retry` names another one.
     pub program_version: u32,
     /// Its state.
     #[entity(state)]
@@ -103,6 +104,11 @@ pub struct ExecutionHead {
     /// The execution whose recorded answers it gets.
     #[entity(declared())]
     pub answers_from: Option<RecordedAnswers>,
+    /// The deadline of a graceful cancel, at which it is cancelled whatever its program does. An ended one has none.
+    pub cancel_at: Option<Timestamp>,
+    /// Whether the program has not received the `CancelledError` of that cancel yet.
+    #[entity(undeclared, omit_default)]
+    pub cancel_pending: bool,
 }
 
 /// The limits of one execution; `None`: that of the engine's settings.
@@ -278,6 +284,8 @@ impl ExecutionHead {
             log_level: None,
             limits: ExecutionLimits::default(),
             answers_from: None,
+            cancel_at: None,
+            cancel_pending: false,
         }
     }
 
@@ -311,6 +319,18 @@ impl ExecutionHead {
             | ExecutionState::Deleted { at, .. } => Some(*at),
             ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_) => None,
         }
+    }
+
+    /// Forgets a graceful cancel if it has ended.
+    pub(super) fn clear_cancel(&mut self) {
+        if self.ended_at().is_some() {
+            (self.cancel_at, self.cancel_pending) = (None, false);
+        }
+    }
+
+    /// Whether the deadline of a graceful cancel has passed.
+    pub(super) fn is_past_cancel_deadline(&self, now: Timestamp) -> bool {
+        self.cancel_at.is_some_and(|at| at <= now)
     }
 
     /// The calls that it waits for, also while it is paused, and those of its tasks while it runs.

@@ -37,6 +37,9 @@ pub struct ExecutionSummary {
     pub open_calls: u32,
     /// When it was started.
     pub started: Timestamp,
+    /// When it is cancelled at the latest, after a graceful cancel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_at: Option<Timestamp>,
     /// When it was last written.
     pub last_modified: Timestamp,
     #[serde(skip)]
