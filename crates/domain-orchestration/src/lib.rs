@@ -7,17 +7,21 @@
 //! | `task/` | tasks: entity and lifecycle, commands, dependencies |
 //! | `machine/` | machines: entity and lifecycle, slots, commands |
 //! | `metadata.rs` | bounded metadata |
+//! | `removal.rs` | the audit log of removals |
+//! | `cleanup.rs` | tasks whose session is missing |
 //! | `queries/` | lists, health, progress, counts |
-//! | `due.rs` | sessions and machines without a heartbeat |
+//! | `due.rs` | sessions and machines without a heartbeat, sessions and tasks whose retention has ended |
 
 // The derive macros name the library by its path.
 extern crate runstate_core as runstate;
 
+mod cleanup;
 pub mod codes;
 mod due;
 mod machine;
 mod metadata;
 mod queries;
+mod removal;
 mod session;
 mod settings;
 mod task;
@@ -25,6 +29,7 @@ mod task;
 use runstate_core::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation, SettingsDeclaration};
 use runstate_core::schema::Entity;
 
+pub use cleanup::{CleanUpTasks, TaskCleanUp};
 pub use machine::{
     AssignSession, ChangeSlots, DrainMachine, Machine, MachineEvent, MachineHeartbeat, MachineState, MachineStatus,
     MachineSummary, MarkOffline, RegisterMachine, ReleaseSession, SetMaintenance, SlotChoice,
@@ -33,20 +38,21 @@ pub use queries::{
     FailedSessions, FreeMachines, Health, PickMachine, ProjectCounts, RecoverableSessions, SessionHealth, ShowCounts,
     ShowHealth, ShowProgress, StaleSessions, TaskProgress,
 };
+pub use removal::RemovalRow;
 pub use session::{
     CompleteSession, CreateSession, DeleteSession, FailSession, PauseSession, RecoverSession, Recovery, RecoveryRow,
-    ResumeSession, Session, SessionDeletion, SessionEvent, SessionHeartbeat, SessionState, SessionStatus,
-    SessionSummary, StallSession, SweepSession, UpdateMetadata,
+    RemoveSession, ResumeSession, Session, SessionDeletion, SessionEvent, SessionHeartbeat, SessionState,
+    SessionStatus, SessionSummary, StallSession, SweepSession, UpdateMetadata,
 };
 pub use settings::OrchestrationSettings;
 pub use task::{
-    AddTask, BlockTask, CompleteTask, FailTask, ReleaseTask, RetryTask, StartTask, Task, TaskClaim, TaskEvent,
-    TaskState, TaskStatus, TaskSummary,
+    AddTask, BlockTask, CompleteTask, FailTask, ReleaseTask, RemoveTask, RetryTask, StartTask, Task, TaskClaim,
+    TaskEvent, TaskState, TaskStatus, TaskSummary,
 };
 
 /// The domain.
 pub static DOMAIN: Domain = Domain::new("orchestration")
-    .collections(&[&Session::COLLECTION, &Task::COLLECTION, &Machine::COLLECTION])
+    .collections(&[&Session::COLLECTION, &Task::COLLECTION, &Machine::COLLECTION, &RemovalRow::COLLECTION])
     .operations(&[
         &CreateSession::OPERATION,
         &SessionHeartbeat::OPERATION,
@@ -86,6 +92,8 @@ pub static DOMAIN: Domain = Domain::new("orchestration")
         &Machine::LIST,
         &FreeMachines::OPERATION,
         &PickMachine::OPERATION,
+        &RemovalRow::LIST,
+        &CleanUpTasks::OPERATION,
     ])
     .due(due::RULES)
     .triggers(&[task::TRIGGER])

@@ -13,7 +13,7 @@ pub(super) fn merge(
 ) -> Result<(), Rejection> {
     for (name, value) in changes {
         match value {
-            Json::Null => _ = metadata.remove(name),
+            Json::Null => _ = metadata.shift_remove(name),
             value => _ = metadata.insert(name.clone(), value.clone()),
         }
     }

@@ -4,6 +4,12 @@ use runstate_core::decision::{Ctx, DomainSettings, Rejection};
 use runstate_core::operation::Parameters;
 use runstate_value::time::Millis;
 
+/// The time after which the store expires what a command has ended, if that is the retention.
+pub(super) const EXPIRY: Millis = Millis::days(30);
+
+/// A time that does not come.
+const FOR_EVER: Millis = Millis::days(36_500);
+
 /// The settings of sessions, tasks and machines. Every setting has a default.
 #[derive(Clone, Debug, PartialEq, Parameters)]
 #[operation(default)]
@@ -11,9 +17,12 @@ pub struct OrchestrationSettings {
     /// How long a session stays active or paused without a heartbeat, in milliseconds; by default 5 minutes.
     #[operation(name = "stallAfterMs", default = Millis::minutes(5))]
     pub stall_after: Millis,
-    /// How long a session may stay stalled or paused before it fails, in milliseconds; by default 7 days.
+    /// How long a session may stay stalled or paused before it fails, in milliseconds; by default 7 days; 0: for ever.
     #[operation(name = "inactiveLimitMs", default = Millis::days(7))]
     pub inactive_limit: Millis,
+    /// How long ended sessions and tasks are kept, in milliseconds; by default 30 days; 0: for ever.
+    #[operation(name = "sessionRetentionMs", default = EXPIRY)]
+    pub session_retention: Millis,
     /// How long a machine stays online without a heartbeat, in milliseconds; by default 10 minutes.
     #[operation(name = "offlineAfterMs", default = Millis::minutes(10))]
     pub offline_after: Millis,
@@ -42,10 +51,30 @@ impl OrchestrationSettings {
     pub(super) fn of(ctx: &Ctx) -> Self {
         ctx.settings.get()
     }
+
+    /// How long a session may stay inactive.
+    pub(super) fn inactive_limit(&self) -> Millis {
+        if self.inactive_limit.0 == 0 { FOR_EVER } else { self.inactive_limit }
+    }
+
+    /// How long ended sessions and tasks are kept; `None`: for ever.
+    pub(super) fn retention(&self) -> Option<Millis> {
+        (self.session_retention.0 > 0).then_some(self.session_retention)
+    }
+
+    /// Whether the store may expire what a command has ended: it knows no other time than [`EXPIRY`].
+    pub(super) fn expires(&self) -> bool {
+        self.session_retention == EXPIRY
+    }
 }
 
 impl DomainSettings for OrchestrationSettings {
     fn check(&self) -> Result<(), Rejection> {
+        let spans = [("inactiveLimitMs", self.inactive_limit), ("sessionRetentionMs", self.session_retention)];
+        if let Some((field, span)) = spans.iter().find(|(_, span)| !(Millis(0)..=FOR_EVER).contains(span)) {
+            let reason = format!("it is {}; it must be from 0 to {} (100 years)", span.0, FOR_EVER.0);
+            return Err(Rejection::Invalid { field: (*field).to_owned(), reason });
+        }
         let ordered = self.healthy_within <= self.degraded_within && self.degraded_within <= self.unresponsive_within;
         let reason = || "it must be at least healthyWithinMs and at most unresponsiveWithinMs".to_owned();
         if ordered {

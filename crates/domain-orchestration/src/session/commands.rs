@@ -61,6 +61,7 @@ impl Command for CreateSession {
             state: SessionState::Active,
             last_heartbeat: ctx.now,
             due_at: Some(ctx.now + settings.stall_after),
+            expires: false,
             current_task_id: None,
             open_tasks: 0,
             epoch: 1,
@@ -210,12 +211,9 @@ impl Command for CompleteSession {
         documents.session.entity.check_owner(self.epoch)?;
         documents.session.entity.count_tasks(view);
         let open = documents.session.entity.open_tasks;
-        documents.end(
-            SessionEvent::Complete(ctx.now),
-            ctx.now,
-            "the session was completed",
-            &OrchestrationSettings::of(ctx),
-        )?;
+        let settings = OrchestrationSettings::of(ctx);
+        documents.end(SessionEvent::Complete(ctx.now), ctx.now, "the session was completed", &settings)?;
+        documents.session.entity.set_expiry(&settings);
         if open > 0 && !self.force {
             let message = format!(
                 "session `{}` has {open} open tasks; nothing was changed. Complete or fail them, or force its completion",
@@ -280,10 +278,9 @@ impl Command for SweepSession {
         let settings = OrchestrationSettings::of(ctx);
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
         let session = &mut documents.session.entity;
-        if session.due_at.is_none() {
-            session.set_due(&settings);
-        }
-        let is_over = |since: Timestamp| ctx.now >= since + settings.inactive_limit;
+        // A session of the older system does not say when it is due, and the settings may have changed since.
+        session.set_due(&settings);
+        let is_over = |since: Timestamp| ctx.now >= since + settings.inactive_limit();
         match session.state {
             _ if session.due_at.is_none_or(|at| at > ctx.now) => {}
             SessionState::Paused { inactive_since } if is_over(inactive_since) => {

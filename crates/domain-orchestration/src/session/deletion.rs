@@ -49,8 +49,7 @@ impl Command for DeleteSession {
     type Output = SessionDeletion;
 
     fn reads(&self, _: &View) -> ReadSet {
-        let tasks = Query::of(&Task::COLLECTION).eq("session_id", &*self.session_id).limit(TASKS_PER_COMMIT);
-        ReadSet::entity::<Session>(&self.session_id).query("tasks", tasks)
+        deletion_reads(&self.session_id)
     }
 
     fn frees_space(&self) -> bool {
@@ -58,9 +57,9 @@ impl Command for DeleteSession {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionDeletion>, Rejection> {
-        let progress = |tasks, done| SessionDeletion { session_id: self.session_id.clone(), tasks, done };
+        let progress = |done| SessionDeletion { session_id: self.session_id.clone(), tasks: 0, done };
         if self.continues && view.find_entity::<Session>(&self.session_id)?.is_none() {
-            return Ok(Decision::new(progress(0, true)));
+            return Ok(Decision::new(progress(true)));
         }
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
         let session = &mut documents.session.entity;
@@ -70,31 +69,13 @@ impl Command for DeleteSession {
                 return Err(session.reject("delete"));
             }
             documents.fail(ctx, "it is deleted", None)?;
-            return Ok(documents.decide(ctx)?.map(|_| progress(0, false)));
+            return Ok(documents.decide(ctx)?.map(|_| progress(false)));
         }
-        let rows = view.rows("tasks").unwrap_or_default();
-        let deleted = rows.len().min(ctx.max_writes.saturating_sub(1).max(1));
-        let done = deleted == rows.len() && view.next_cursor("tasks").is_none();
-        let mut decision = Decision::new(progress(deleted as u64, done));
-        let tasks = view.entities::<Task>("tasks")?;
-        // Sessions of the older system do not count their tasks.
-        let open = tasks[..deleted].iter().filter(|task| task.state.is_open()).count() as u32;
-        session.open_tasks = session.open_tasks.saturating_sub(open);
-        decision.changes.extend(
-            rows[..deleted]
-                .iter()
-                .map(|(key, row)| Change::Delete { key: key.clone(), revision: Some(row.revision.clone()) }),
-        );
-        if done {
-            return Ok(decision.change(documents.session.delete()));
-        }
-        // The session is written in each part: a task that is added or a recovery meanwhile is a conflict.
-        documents.session.entity.updated_at = ctx.now;
-        decision.save(documents.session, ctx.now)
+        documents.delete(view, ctx, false)
     }
 
     fn next(&self, output: &SessionDeletion, _: &Ports) -> Option<Box<dyn AnyCommand>> {
-        (!output.done).then(|| TypedCommand::boxed(Self { continues: true, ..self.clone() }))
+        next_part(output, || Self { continues: true, ..self.clone() })
     }
 
     fn absorb(&self, output: &mut SessionDeletion, part: Box<dyn std::any::Any>) {
@@ -102,5 +83,60 @@ impl Command for DeleteSession {
             output.tasks += part.tasks;
             output.done = part.done;
         }
+    }
+}
+
+/// The name of the query for tasks.
+const TASKS: &str = "tasks";
+
+/// The reads of [`SessionDocuments::delete`].
+pub(super) fn deletion_reads(session_id: &str) -> ReadSet {
+    let tasks = Query::of(&Task::COLLECTION).eq("session_id", session_id).limit(TASKS_PER_COMMIT);
+    ReadSet::entity::<Session>(session_id).query(TASKS, tasks)
+}
+
+/// The command for the next part of a deletion.
+pub(super) fn next_part<C: Command + 'static>(
+    output: &SessionDeletion,
+    command: impl FnOnce() -> C,
+) -> Option<Box<dyn AnyCommand>> {
+    (!output.done).then(|| TypedCommand::boxed(command()))
+}
+
+impl SessionDocuments {
+    /// The decision to delete an ended session with its tasks, or with as many of them as one commit takes. `noted`:
+    /// each has a row in the audit log of removals.
+    pub(super) fn delete(
+        mut self,
+        view: &View,
+        ctx: &mut Ctx,
+        noted: bool,
+    ) -> Result<Decision<SessionDeletion>, Rejection> {
+        let rows = view.rows(TASKS).unwrap_or_default();
+        let writes = 1 + usize::from(noted);
+        let deleted = rows.len().min((ctx.max_writes.saturating_sub(writes) / writes).max(1));
+        let done = deleted == rows.len() && view.next_cursor(TASKS).is_none();
+        let session_id = self.session.entity.session_id.clone();
+        let mut decision = Decision::new(SessionDeletion { session_id, tasks: deleted as u64, done });
+        let tasks = view.entities::<Task>(TASKS)?;
+        // Sessions of the older system do not count their tasks.
+        let open = tasks[..deleted].iter().filter(|task| task.state.is_open()).count() as u32;
+        let session = &mut self.session.entity;
+        session.open_tasks = session.open_tasks.saturating_sub(open);
+        for ((key, row), task) in rows[..deleted].iter().zip(&tasks) {
+            if noted {
+                decision.changes.push(task.removed(key).row(ctx)?);
+            }
+            decision.changes.push(Change::Delete { key: key.clone(), revision: Some(row.revision.clone()) });
+        }
+        if done {
+            if noted {
+                decision.changes.push(self.session.entity.removed(self.session.key()).row(ctx)?);
+            }
+            return Ok(decision.change(self.session.delete()));
+        }
+        // The session is written in each part: a task that is added or a recovery meanwhile is a conflict.
+        self.session.entity.updated_at = ctx.now;
+        decision.save(self.session, ctx.now)
     }
 }

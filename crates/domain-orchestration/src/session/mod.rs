@@ -6,11 +6,13 @@
 //! | `commands.rs` | commands of the owner, and the sweep |
 //! | `recovery.rs` | a new owner takes over |
 //! | `deletion.rs` | deletion with all tasks |
+//! | `retention.rs` | how long ended sessions are kept |
 
 mod commands;
 mod deletion;
 mod lifecycle;
 mod recovery;
+mod retention;
 
 use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::limits::MAX_PAGE_ROWS;
@@ -29,6 +31,7 @@ pub use commands::{
 pub use deletion::{DeleteSession, SessionDeletion};
 pub use lifecycle::{SessionEvent, SessionState, SessionStatus};
 pub use recovery::RecoverSession;
+pub use retention::RemoveSession;
 
 /// The name of the query for the open tasks of a session that counts none.
 const OPEN_TASKS: &str = "open tasks";
@@ -47,7 +50,8 @@ const OPEN_TASKS: &str = "open tasks";
 #[index(machine_id, status)]
 #[index(status, completed_at)]
 #[index(due_at, status, last_heartbeat)]
-#[ttl(completed_at, days = 30, when = "exists(completed_at) and status in ['completed', 'failed']")]
+#[index(expires, status, completed_at)]
+#[ttl(completed_at, days = 30, when = "exists(completed_at) and status in ['completed', 'failed'] and expires = true")]
 pub struct Session {
     /// Its id.
     #[entity(id)]
@@ -69,6 +73,9 @@ pub struct Session {
     pub last_heartbeat: Timestamp,
     /// When it stalls or fails without a heartbeat; missing once it has ended.
     pub due_at: Option<Timestamp>,
+    /// Whether the store expires it 30 days after its end, because its owner has completed it. Due work removes others.
+    #[entity(omit_default)]
+    pub expires: bool,
     /// The task that it runs.
     #[entity(references = "orchestration.tasks")]
     pub current_task_id: Option<String>,
@@ -203,8 +210,8 @@ impl Session {
         let stalls_at = self.last_heartbeat + settings.stall_after;
         self.due_at = match self.state {
             SessionState::Active => Some(stalls_at),
-            SessionState::Paused { inactive_since } => Some(stalls_at.min(inactive_since + settings.inactive_limit)),
-            SessionState::Stalled { inactive_since } => Some(inactive_since + settings.inactive_limit),
+            SessionState::Paused { inactive_since } => Some(stalls_at.min(inactive_since + settings.inactive_limit())),
+            SessionState::Stalled { inactive_since } => Some(inactive_since + settings.inactive_limit()),
             SessionState::Completed { .. } | SessionState::Failed { .. } => None,
         };
     }
@@ -220,7 +227,7 @@ impl Session {
     ) -> Result<(), Rejection> {
         let (reason, more) = ((format!("{event}_reason"), reason.into()), (format!("{event}_{}", more.0), more.1));
         // Details of an earlier event do not belong to this reason.
-        self.metadata.remove(&more.0);
+        self.metadata.shift_remove(&more.0);
         let mut noted = Document::new();
         metadata::merge(&mut noted, &collect_document([reason, more]), settings)?;
         self.metadata.extend(noted);

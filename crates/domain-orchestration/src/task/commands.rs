@@ -13,6 +13,7 @@ use super::dependencies::{check_cycle, check_dependencies, cycle_reads};
 use super::program::{program_reads, start_program};
 use super::{Task, TaskEvent, TaskState, TaskStatus, TaskSummary};
 use crate::session::{Session, SessionState};
+use crate::settings::OrchestrationSettings;
 
 /// Adds a task to a session that has not ended.
 ///
@@ -83,6 +84,7 @@ impl Command for AddTask {
             input: self.input.clone(),
             execution_id: None,
             state: TaskState::Pending,
+            expires: false,
             retry_count: 0,
             depends_on: self.depends_on().to_vec(),
             created_at: ctx.now,
@@ -128,6 +130,7 @@ fn decide(
     let before = task.entity.clone();
     session.entity.count_tasks(view);
     task.entity.apply(&mut session.entity, event)?;
+    task.entity.expires = !task.entity.state.is_open() && OrchestrationSettings::of(ctx).expires();
     let mut decision = Decision::new(task.entity.summary());
     if parts {
         before.check_no_execution(view, ctx.now, &mut decision)?;

@@ -4,6 +4,7 @@ mod commands;
 mod dependencies;
 mod lifecycle;
 mod program;
+mod retention;
 
 use runstate_core::decision::program::ExecutionStatus;
 use runstate_core::decision::{Lifecycle, Rejection};
@@ -17,6 +18,7 @@ pub use commands::{AddTask, BlockTask, CompleteTask, FailTask, ReleaseTask, Retr
 pub(super) use dependencies::check_dependencies;
 pub use lifecycle::{TaskClaim, TaskEvent, TaskState, TaskStatus};
 pub(super) use program::{TRIGGER, program_reads, start_program};
+pub use retention::RemoveTask;
 
 /// A task in a session.
 // Its `session_id` is not declared as a reference: a session expires, and tasks of it that were never started may stay.
@@ -29,7 +31,8 @@ pub(super) use program::{TRIGGER, program_reads, start_program};
 #[index(session_id, status)]
 #[index(project_id, status)]
 #[index(each(depends_on))]
-#[ttl(completed_at, days = 30, when = "exists(completed_at) and status in ['completed', 'failed']")]
+#[index(expires, status, completed_at)]
+#[ttl(completed_at, days = 30, when = "exists(completed_at) and status in ['completed', 'failed'] and expires = true")]
 pub struct Task {
     /// Its id.
     #[entity(id)]
@@ -56,6 +59,9 @@ pub struct Task {
     /// Its status.
     #[entity(state)]
     pub state: TaskState,
+    /// Whether the store expires it 30 days after its end, because a command has ended it. Due work removes others.
+    #[entity(omit_default)]
+    pub expires: bool,
     /// How often it was retried.
     #[entity(default = 0)]
     pub retry_count: u32,
@@ -91,6 +97,7 @@ impl Task {
         self.retry_count += u32::from(event == TaskEvent::Retry);
         let (was_open, was_running) = (self.state.is_open(), self.state.is_running());
         Lifecycle::apply(self, event)?;
+        self.expires = false;
         if self.state.is_running()
             && let Some(other) = &session.current_task_id
         {
