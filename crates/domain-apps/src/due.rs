@@ -1,5 +1,5 @@
-//! Due work: claims that have ended, deadlines that have passed, executions to remove, blobs to review,
-//! events to publish.
+//! Due work: claims that have ended, deadlines that have passed, executions, apps and versions to remove, blobs to
+//! review, events to publish.
 
 use runstate_core::decision::TypedCommand;
 use runstate_core::lease::Expire;
@@ -8,14 +8,17 @@ use runstate_core::schema::Entity as _;
 use runstate_value::time::Millis;
 
 use super::artifact::{Blob, ReviewBlob, SHORTEST_REVIEW};
-use super::configuration::{SHORTEST_DEADLINE, SHORTEST_RETENTION};
+use super::configuration::{
+    App, AppConfiguration, ClearApp, DeleteConfiguration, SHORTEST_DEADLINE, SHORTEST_RETENTION,
+};
 use super::delivery::Delivery;
 use super::execution::{AppExecution, PassDeadline, RemoveExecution};
 use super::step::QueuedStep;
 use super::subscription::{Event, PublishEvent};
 
 /// The due rules.
-pub(super) static RULES: &[&DueRule] = &[&STEP_CLAIM, &DEADLINE, &RETENTION, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
+pub(super) static RULES: &[&DueRule] =
+    &[&STEP_CLAIM, &DEADLINE, &RETENTION, &APP_REMOVAL, &VERSION_REMOVAL, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
 
 /// Claimed steps whose lease has ended or whose time is over.
 static STEP_CLAIM: DueRule = Expire::<QueuedStep>::RULE;
@@ -35,6 +38,24 @@ static RETENTION: DueRule = DueRule {
     is_retention: true,
     ..DueRule::new("apps.retention", &AppExecution::COLLECTION, "remove_at", |row| {
         TypedCommand::boxed(RemoveExecution { execution_id: row.id.to_owned() })
+    })
+};
+
+/// Apps whose removal was interrupted. A process that polls may find them later by the lead: nothing waits for it.
+static APP_REMOVAL: DueRule = DueRule {
+    lead: |_| Millis::minutes(1),
+    outcome: ClearApp::kind,
+    ..DueRule::new("apps.app_removal", &App::COLLECTION, "remove_at", |row| {
+        TypedCommand::boxed(ClearApp { id: row.id.to_owned() })
+    })
+};
+
+/// Removed versions that no execution may use any more.
+static VERSION_REMOVAL: DueRule = DueRule {
+    lead: |_| Millis::minutes(60),
+    outcome: DeleteConfiguration::kind,
+    ..DueRule::new("apps.version_removal", &AppConfiguration::COLLECTION, "remove_at", |row| {
+        TypedCommand::boxed(DeleteConfiguration { id: row.id.to_owned() })
     })
 };
 

@@ -9,10 +9,12 @@
 //! | `artifact/` | artifacts of steps, and the blobs with their bytes |
 //! | `subscription/` | receivers of webhooks, and the events that they get |
 //! | `delivery/` | messages to subscriptions, which workers send |
+//! | `secret.rs` | values whose secrets people do not see |
 //! | `search/` | full-text search of steps and artifacts |
 //! | `metrics/` | metrics of executions, a time series |
+//! | `cleanup.rs` | the search after an import, and rows whose execution is missing |
 //! | `audit.rs` | the row of each command in the audit log |
-//! | `due.rs` | claims that have ended, deadlines that have passed, executions to remove, blobs to review, events to publish |
+//! | `due.rs` | ended claims, passed deadlines, executions, apps and versions to remove, blobs, events |
 //! | `queries/` | steps in order, failures, rates, durations, reports |
 //! | `verification/` | whether the documents agree with each other |
 
@@ -21,6 +23,7 @@ extern crate runstate_core as runstate;
 
 mod artifact;
 mod audit;
+mod cleanup;
 pub mod codes;
 mod configuration;
 mod delivery;
@@ -29,11 +32,13 @@ mod execution;
 mod metrics;
 mod queries;
 mod search;
+mod secret;
 mod settings;
 mod step;
 mod subscription;
 mod verification;
 
+use runstate_core::decision::OperationName as _;
 use runstate_core::lease::{Heartbeat, Release};
 use runstate_core::operation::{Domain, EntityQueries, LifecycleDeclaration, Operation, SettingsDeclaration};
 use runstate_core::schema::Entity;
@@ -45,10 +50,11 @@ pub use artifact::{
     RemovedBlobs, ReplaceBlob, ReviewBlob, StorageType, StoredArtifact,
 };
 pub use audit::AuditRow;
+pub use cleanup::{CleanUp, CleanUpReport};
 pub use configuration::{
-    ActivateConfiguration, App, AppConfiguration, AppKey, Compensation, Condition, Configuration, ConfigurationSummary,
-    FailurePolicy, FieldDefinition, FieldKind, SaveConfiguration, StepDefaults, StepDefinition, StepInput, StepRetry,
-    ValuePath,
+    ActivateConfiguration, App, AppConfiguration, AppKey, AppRemoval, ClearApp, Compensation, Condition, Configuration,
+    ConfigurationSummary, DeleteConfiguration, FailurePolicy, FieldDefinition, FieldKind, RemoveApp,
+    RemoveConfiguration, SaveConfiguration, StepDefaults, StepDefinition, StepInput, StepRetry, ValuePath,
 };
 pub use delivery::{CompleteDelivery, Delivery, DeliveryState, DeliveryWork, FailDelivery};
 pub use execution::{
@@ -98,9 +104,11 @@ pub static DOMAIN: Domain = Domain::new("apps")
     .operations(&[
         &SaveConfiguration::OPERATION,
         &ActivateConfiguration::OPERATION,
+        &RemoveConfiguration::OPERATION,
         &AppConfiguration::SHOW,
         &AppConfiguration::LIST,
         &App::LIST,
+        &RemoveApp::OPERATION,
         &StartExecution::OPERATION,
         &CancelExecution::OPERATION,
         &DeleteExecution::OPERATION,
@@ -139,10 +147,12 @@ pub static DOMAIN: Domain = Domain::new("apps")
         &Delivery::SHOW,
         &Delivery::LIST,
         &AuditRow::LIST,
+        &CleanUp::OPERATION,
     ])
     .due(due::RULES)
     .triggers(&[subscription::EXECUTION_EVENTS, subscription::STEP_EVENTS, search::STEP_ENTRIES])
     .audit(audit::row)
+    .completion(CleanUp::NAME, cleanup::search_only)
     .checks(verification::CHECKS)
     .external_bytes(artifact::external_bytes)
     .lifecycles(&[

@@ -11,7 +11,7 @@ use super::{App, AppConfiguration, AppKey, Configuration};
 use crate::codes;
 
 /// The names of the queries for active versions and for the one of the command.
-const ACTIVE: &str = "active";
+pub(super) const ACTIVE: &str = "active";
 pub const VERSION: &str = "version";
 
 /// A version after a command.
@@ -25,7 +25,8 @@ pub struct ConfigurationSummary {
     pub active: bool,
 }
 
-/// Saves a version of the configuration of an app. A version that no execution uses yet is replaced.
+/// Saves a version of the configuration of an app. A version that no execution uses yet is replaced; one that was
+/// removed is there again.
 ///
 /// Errors: `invalid` (an unknown step, or an input that nothing produces), `step_cycle`, `version_used`, `limit` (too
 /// many steps).
@@ -58,13 +59,14 @@ impl SaveConfiguration {
 }
 
 /// The documents that saving or activating a version reads: the app, the version, and the versions that are active.
-fn reads(key: AppKey, version: &str) -> ReadSet {
+pub(super) fn reads(key: AppKey, version: &str) -> ReadSet {
     ReadSet::entity::<App>(&key.app()).query(VERSION, key.version(version)).query(ACTIVE, key.active())
 }
 
 /// The version that a query found.
 pub fn find_version(view: &View, key: AppKey, version: &str) -> Result<LoadedEntity<AppConfiguration>, Rejection> {
-    view.loaded_entities::<AppConfiguration>(VERSION)?.pop().ok_or_else(|| Rejection::NotFound {
+    let found = view.loaded_entities::<AppConfiguration>(VERSION)?.pop();
+    found.filter(|found| found.entity.remove_at.is_none()).ok_or_else(|| Rejection::NotFound {
         what: "version",
         id: version.to_owned(),
         hint: format!(" of app `{}`", key.app()),
@@ -86,6 +88,7 @@ fn save_app(
         app_name: names.app_name.clone(),
         sub_app_id: names.sub_app_id,
         sub_app_name: names.sub_app_name.clone(),
+        remove_at: None,
         updated_at: ctx.now,
     };
     let active = if summary.active { view.loaded_entities::<AppConfiguration>(ACTIVE)? } else { Vec::new() };
@@ -117,6 +120,7 @@ impl Command for SaveConfiguration {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ConfigurationSummary>, Rejection> {
+        self.configuration.check_schemas(view)?;
         let found = view.loaded_entities::<AppConfiguration>(VERSION)?.pop();
         let before = found.as_ref().map(|found| &found.entity);
         let configuration = match serialize(&self.configuration) {
@@ -140,6 +144,7 @@ impl Command for SaveConfiguration {
             configuration,
             active: self.activate || before.is_some_and(|before| before.active),
             used: before.is_some_and(|before| before.used),
+            remove_at: None,
             created_at: before.map_or(ctx.now, |before| before.created_at),
             created_by: before.map_or_else(|| self.created_by.clone(), |before| before.created_by.clone()),
         };

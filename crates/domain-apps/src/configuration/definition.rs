@@ -24,6 +24,15 @@ pub struct Configuration {
     /// The input that an execution takes; by default it is not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Vec<FieldDefinition>>,
+    /// The JSON Schema of that input, with the keywords of schemas of answers. A property with `"x-secret": true` is a
+    /// secret: it is encrypted, and only workers get it.
+    #[operation(name = "input_schema")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Document>,
+    /// The JSON Schema of the metadata of an execution.
+    #[operation(name = "metadata_schema")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata_schema: Option<Document>,
     /// Its description, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -49,6 +58,18 @@ pub struct StepDefinition {
     /// The fields of its output; by default it is not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Vec<FieldDefinition>>,
+    /// The JSON Schema of its input. A claimed step whose input does not match has failed.
+    #[operation(name = "input_schema")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Document>,
+    /// The JSON Schema of its output.
+    #[operation(name = "output_schema")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Document>,
+    /// The JSON Schema of its metadata.
+    #[operation(name = "metadata_schema")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata_schema: Option<Document>,
     /// The steps that must end before it begins.
     #[operation(name = "depends_on", default = Vec::new())]
     #[schemars(default)]

@@ -4,14 +4,18 @@
 //! |---|---|
 //! | `definition.rs` | steps, inputs, outputs, retries |
 //! | `condition.rs`, `mapping.rs` | conditions and inputs that are made of earlier outputs |
+//! | `schema.rs` | schemas of inputs, outputs and metadata, and their secrets |
 //! | `check.rs` | the check before a configuration is saved |
 //! | `commands.rs` | save and activate |
+//! | `removal.rs` | removal of versions and apps |
 
 pub(super) mod check;
 mod commands;
 mod condition;
 mod definition;
 mod mapping;
+mod removal;
+mod schema;
 
 use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
@@ -30,11 +34,14 @@ pub use definition::{
 };
 pub(super) use definition::{SHORTEST_DEADLINE, SHORTEST_RETENTION};
 pub use mapping::ValuePath;
+pub use removal::{AppRemoval, ClearApp, DeleteConfiguration, RemoveApp, RemoveConfiguration};
+pub(super) use schema::{redact, schema_mismatch};
 
 /// An app or a part of one. Every save and activation of a version writes it, so one version is active at a time.
 #[derive(Entity, Wire, Clone, Debug, PartialEq)]
-#[entity(collection = "apps.apps", version = 1, noun = "app", filters(app_id))]
+#[entity(collection = "apps.apps", version = 1, noun = "app", filters(app_id), when = "missing(remove_at)")]
 #[index(app_id, sub_app_id)]
+#[index(remove_at, when = "exists(remove_at)")]
 pub struct App {
     /// Its id: the numbers of the app and of its part, such as `1` or `1:2`.
     #[entity(id)]
@@ -49,6 +56,8 @@ pub struct App {
     /// The name of the part.
     #[entity(max = 1_000)]
     pub sub_app_name: Option<String>,
+    /// When its removal continues; missing: it was not removed.
+    pub remove_at: Option<Timestamp>,
     /// When the document was last changed.
     #[entity(updated)]
     pub updated_at: Timestamp,
@@ -61,10 +70,12 @@ pub struct App {
     collection = "apps.app_configurations",
     version = 1,
     noun = "configuration",
-    filters(app_id, sub_app_id, active)
+    filters(app_id, sub_app_id, active),
+    when = "missing(remove_at)"
 )]
 #[index(app_id, sub_app_id, version, unique)]
 #[index(active)]
+#[index(remove_at, when = "exists(remove_at)")]
 pub struct AppConfiguration {
     /// Its id: that of the app with the version, such as `1:2@1.0.0`.
     #[entity(id, default)]
@@ -89,6 +100,8 @@ pub struct AppConfiguration {
     /// Whether an execution was started with it. It does not change then.
     #[entity(omit_default)]
     pub used: bool,
+    /// When it is deleted, unless an execution still uses it; missing: it was not removed.
+    pub remove_at: Option<Timestamp>,
     /// When it was saved first.
     pub created_at: Timestamp,
     /// The person that saved it.

@@ -15,7 +15,9 @@ use crate::codes;
 use crate::configuration::check::check_deadline;
 use crate::configuration::{
     AppConfiguration, AppKey, Configuration, FieldDefinition, StepDefinition, VERSION, ValuePath, find_version,
+    schema_mismatch,
 };
+use crate::secret::{GuardedValue, ValueForm};
 use crate::settings::AppsSettings;
 use crate::step::{QueuedStep, Step, StepEvent};
 
@@ -47,7 +49,8 @@ pub fn check_bytes(what: &str, value: &Json, settings: &AppsSettings) -> Result<
 
 /// Starts an execution of an app, with all its steps. Those that depend on no other may be claimed at once.
 ///
-/// Errors: `not_found` (the version), `no_active_version`, `already_exists`, `invalid` (the input), `limit` (its size).
+/// Errors: `not_found` (the version), `no_active_version`, `already_exists`, `invalid` (the input or the metadata),
+/// `limit` (its size), `key_missing` (a schema of the version marks secrets, and the store has no keys).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "apps.execution.start")]
 pub struct StartExecution {
@@ -109,6 +112,7 @@ impl Command for StartExecution {
         }
         let configuration = version.entity.parse()?;
         configuration.check()?;
+        configuration.check_keys(view)?;
         if let Some(deadline) = self.deadline {
             check_deadline("deadlineMs", deadline)?;
         }
@@ -118,6 +122,16 @@ impl Command for StartExecution {
         if let Some((field, reason)) = fields.and_then(|fields| FieldDefinition::mismatch(fields, "input", &input)) {
             return Err(Rejection::Invalid { field, reason });
         }
+        let guard = |name: &str, schema: &Option<Document>, value: Json| {
+            if let Some((field, reason)) = schema_mismatch(view, schema.as_ref(), name, &value)? {
+                return Err(Rejection::Invalid { field, reason });
+            }
+            let guarded = GuardedValue { redacted: value, clear: None }.guard(schema.as_ref());
+            guarded.check_keys(view, &format!("the {name} of an execution")).map(|()| guarded)
+        };
+        let input = guard("input", &configuration.input_schema, input)?;
+        let metadata = Json::Object(self.metadata.clone().unwrap_or_default());
+        let metadata = guard("metadata", &configuration.metadata_schema, metadata)?;
         let execution = AppExecution {
             execution_id: self.id.clone().unwrap_or_else(|| ctx.new_id()),
             app_id: self.app_id,
@@ -129,9 +143,11 @@ impl Command for StartExecution {
             user_id: self.user_id.clone(),
             state: AppExecutionState::Running,
             started_at: ctx.now,
-            input: Some(input),
+            input: Some(input.redacted),
+            secret_input: input.clear,
             error: None,
-            metadata: self.metadata.clone().unwrap_or_default(),
+            metadata: metadata.redacted.as_object().cloned().unwrap_or_default(),
+            secret_metadata: metadata.clear,
             progress: GraphProgress::default(),
             deadline_at: self.deadline.or_else(|| configuration.deadline()).map(|deadline| ctx.now + deadline),
             ending: None,
@@ -194,9 +210,10 @@ impl AppExecution {
         let new = |step: &StepDefinition| (step.id, Step::new(&self, step.id, &step.name, step.version.clone()));
         let mut steps = collect_btree_map(configuration.steps.iter().map(new));
         let mut changes = Vec::new();
-        let input = self.input.clone().unwrap_or_default();
+        let input = self.guarded_input();
         // No step has an output yet.
-        let value = |path: &ValuePath| if path.step.is_none() { path.get(&input) } else { Json::Null };
+        let value =
+            |path: &ValuePath| if path.step.is_none() { path.get(input.get(ValueForm::Clear)) } else { Json::Null };
         let mut holds = |step: &StepDefinition| Ok(step.when.as_ref().is_none_or(|when| when.holds(&value)));
         while let Some(next) = self.progress.next::<Rejection>(configuration, false, &mut holds)? {
             match next {

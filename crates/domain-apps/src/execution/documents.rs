@@ -15,6 +15,7 @@ use super::{AppExecution, AppExecutionEvent, AppExecutionState, AppExecutionSumm
 use crate::codes;
 use crate::configuration::{AppConfiguration, Configuration, StepDefinition, StepInput, ValuePath};
 use crate::search::SearchEntry;
+use crate::secret::{GuardedValue, ValueForm};
 use crate::step::{QueuedStep, Step, StepEvent, StepState, StepStatus};
 
 /// An execution, its configuration, and the steps that a decision changes.
@@ -97,8 +98,8 @@ impl<'a> ExecutionDocuments<'a> {
         self.view.find_entity(&id)
     }
 
-    /// The values of steps: of each its input and output. A step that has expired has neither.
-    fn values(&self, steps: &[i64]) -> Result<BTreeMap<i64, (Json, Json)>, Rejection> {
+    /// The values of steps. A step that has expired has none.
+    fn values(&self, steps: &[i64]) -> Result<StepValues, Rejection> {
         let others = || steps.iter().filter(|id| !self.steps.contains_key(id));
         self.view.require_entities::<Step>(others().map(|id| self.id_of(*id)))?;
         let mut values = BTreeMap::new();
@@ -107,14 +108,14 @@ impl<'a> ExecutionDocuments<'a> {
                 Some(step) => Some(step.entity.clone()),
                 None => self.view.find_entity::<Step>(&self.id_of(*id))?.map(|found| found.entity),
             };
-            let (input, output) = step.map_or((None, None), |step| (step.input, step.output));
-            values.insert(*id, (input.unwrap_or_default(), output.unwrap_or_default()));
+            values
+                .insert(*id, step.map_or_else(Default::default, |step| (step.guarded_input(), step.guarded_output())));
         }
         Ok(values)
     }
 
     /// The input of a step that begins.
-    pub fn input(&self, step_id: i64) -> Result<Json, Rejection> {
+    pub fn input(&self, step_id: i64) -> Result<GuardedValue, Rejection> {
         let definition = self.definition(step_id)?;
         let input = definition.undo(step_id).map_or(&definition.input, |compensation| &compensation.input);
         let nearest = self.nearest_first(definition, step_id < 0);
@@ -124,21 +125,20 @@ impl<'a> ExecutionDocuments<'a> {
             None if step_id < 0 => (vec![definition.id], Vec::new()),
             None => (Vec::new(), Vec::new()),
         };
-        let values = self.values(&steps)?;
-        Ok(match input {
-            Some(input) => input.resolve(&sources, &|path| self.value(&values, path)),
+        let (values, own) = (self.values(&steps)?, self.head.entity.guarded_input());
+        let resolve = |form| match input {
+            Some(input) => input.resolve(&sources, &|path| value(&own, &values, path, form)),
             None => match values.get(&definition.id) {
-                Some((input, output)) => json!({"input": input, "output": output}),
-                None => self.head.entity.input.clone().unwrap_or_default(),
+                Some((input, output)) => json!({"input": input.get(form), "output": output.get(form)}),
+                None => own.get(form).clone(),
             },
-        })
-    }
-
-    fn value(&self, values: &BTreeMap<i64, (Json, Json)>, path: &ValuePath) -> Json {
-        match path.step {
-            None => self.head.entity.input.as_ref().map(|input| path.get(input)).unwrap_or_default(),
-            Some(step) => values.get(&step).map(|(_, output)| path.get(output)).unwrap_or_default(),
-        }
+        };
+        let all = values.values().flat_map(|(input, output)| [input, output]).chain([&own]);
+        let resolved = match all.into_iter().any(|value| value.clear.is_some()) {
+            true => GuardedValue::of(resolve(ValueForm::Redacted), resolve(ValueForm::Clear)),
+            false => GuardedValue { redacted: resolve(ValueForm::Clear), clear: None },
+        };
+        Ok(resolved.guard(definition.input_schema.as_ref().filter(|_| step_id > 0)))
     }
 
     /// The steps that a step depends on, directly or not, the nearest first; `itself`: it is the first one.
@@ -154,11 +154,16 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// Notes that the step of a claim is completed.
-    pub fn complete(&mut self, queued: LoadedEntity<QueuedStep>, output: Option<Json>) -> Result<(), Rejection> {
+    pub fn complete(
+        &mut self,
+        queued: LoadedEntity<QueuedStep>,
+        output: Option<GuardedValue>,
+    ) -> Result<(), Rejection> {
         let (step_id, now) = (queued.entity.step_id, self.now);
         let step = self.step(step_id)?;
         step.apply(StepEvent::Complete(now))?;
-        (step.output, step.error) = (output, None);
+        step.set_output(output);
+        step.error = None;
         self.end(queued, StepProgress::Completed)
     }
 
@@ -328,7 +333,8 @@ impl<'a> ExecutionDocuments<'a> {
         let Some(when) = &step.when else { return Ok(true) };
         let steps: Vec<i64> = when.paths().into_iter().filter_map(|path| ValuePath::parse(path)?.step).collect();
         let values = self.values(&steps)?;
-        Ok(when.holds(&|path| self.value(&values, path)))
+        let own = self.head.entity.guarded_input();
+        Ok(when.holds(&|path| value(&own, &values, path, ValueForm::Clear)))
     }
 
     /// Whether no further step begins, but those that undo others and those with `always`.
@@ -472,6 +478,17 @@ impl<'a> ExecutionDocuments<'a> {
     }
 }
 
+/// The input and the output of each step.
+type StepValues = BTreeMap<i64, (GuardedValue, GuardedValue)>;
+
+/// The value at a path. `own` is the input of the execution.
+fn value(own: &GuardedValue, values: &StepValues, path: &ValuePath, form: ValueForm) -> Json {
+    match path.step {
+        None => path.get(own.get(form)),
+        Some(step) => values.get(&step).map(|(_, output)| path.get(output.get(form))).unwrap_or_default(),
+    }
+}
+
 impl Step {
     /// A step that waits.
     pub(crate) fn new(execution: &AppExecution, step_id: i64, name: &str, version: Option<String>) -> Self {
@@ -484,10 +501,13 @@ impl Step {
             step_version: version,
             state: StepState::Pending,
             input: None,
+            secret_input: None,
             output: None,
+            secret_output: None,
             error: None,
             retry_count: 0,
             metadata: Default::default(),
+            secret_metadata: None,
         }
     }
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 /// The members that have two names: in documents and in results.
 const MEMBERS: [(&str, &str); 2] = [("step_id", "stepId"), ("step_name", "stepName")];
 
-/// The error of the step that failed first: its `message`, its `stepId` and its `stepName`. If the deadline passed first:
-/// a `message`, and `deadline_passed` as its `name`. Documents of other programs may hold any value.
+/// The error of the step that failed first: its `message`, its `stepId` and its `stepName`. If the deadline passed
+/// first: a `message`, and `deadline_passed` as its `name`. Documents of other programs may hold any value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Json", into = "Json")]
 #[schemars(inline)]
@@ -56,7 +56,7 @@ impl From<ExecutionError> for Json {
 fn rename(mut error: Json, names: [(&str, &str); 2]) -> Json {
     if let Json::Object(members) = &mut error {
         for (from, to) in names {
-            if let Some(value) = members.remove(from) {
+            if let Some(value) = members.shift_remove(from) {
                 members.insert(to.to_owned(), value);
             }
         }

@@ -23,6 +23,7 @@ use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
 
 use crate::configuration::{Configuration, FailurePolicy};
+use crate::secret::GuardedValue;
 
 pub(super) use commands::check_bytes;
 pub use commands::{AppExecutionSummary, CancelExecution, StartExecution};
@@ -40,6 +41,7 @@ pub use retention::{DeleteExecution, Removal, RemoveExecution};
 #[index(app_id, sub_app_id)]
 #[index(user_id)]
 #[index(status)]
+#[index(configuration_id)]
 #[index(started_at desc)]
 #[index(remove_at, when = "exists(remove_at)")]
 #[index(deadline_at, when = "exists(deadline_at)")]
@@ -75,11 +77,17 @@ pub struct AppExecution {
     /// Its input.
     #[entity(kind = json)]
     pub input: Option<Json>,
+    /// Its input with its secrets; missing: it has none.
+    #[entity(kind = json, secret, hidden)]
+    pub secret_input: Option<Json>,
     /// The error of the step that failed first: its `message`, its `stepId` and its `stepName`.
     pub error: Option<ExecutionError>,
     /// Further information of the caller.
     #[entity(default)]
     pub metadata: Document,
+    /// That information with its secrets; missing: it has none.
+    #[entity(kind = json, secret, hidden)]
+    pub secret_metadata: Option<Json>,
     /// How far it is.
     #[entity(omit_default)]
     pub progress: GraphProgress,
@@ -178,6 +186,11 @@ impl Lifecycle for AppExecution {
 }
 
 impl AppExecution {
+    /// Its input with and without secrets.
+    pub(super) fn guarded_input(&self) -> GuardedValue {
+        GuardedValue::stored(self.input.as_ref(), self.secret_input.as_ref())
+    }
+
     /// Rejects an execution whose removal has begun.
     pub(super) fn check_kept(&self) -> Result<(), Rejection> {
         let hint = ": its removal has begun";

@@ -158,6 +158,7 @@ impl Command for RemoveExecution {
             is_marked && found <= most && [STEPS, ARTIFACTS].iter().all(|name| view.next_cursor(name).is_none());
 
         let mut decision = Decision::new(if is_last { Removal::Done } else { Removal::Begun });
+        decision.continues = is_marked;
         let delete = |key: Key| Change::Delete { key, revision: None };
         for (key, _) in rows_of(STEPS).iter().take(most) {
             let beside = [&QueuedStep::COLLECTION, &SearchEntry::COLLECTION].map(|of| delete(Key::new(of, &key.id)));

@@ -78,18 +78,9 @@ fn follow_step(changed: ChangedDocument<'_>, decision: &mut Decision<()>) -> Res
         }
     }
     // The step is new, or an earlier version has created it.
-    let text = |name: &str| after.get(name).and_then(Json::as_str).unwrap_or_default();
-    let entry = SearchEntry {
-        id: key.id.to_string(),
-        kind: SearchKind::Step,
-        execution_id: text("execution_id").to_owned(),
-        app_id: app_of(text("execution_id"), view, decision),
-        step_id: after.get("step_id").and_then(Json::as_i64).unwrap_or_default(),
-        words: joined_words(&texts),
-        texts,
-        at: ctx.now,
-        expires_at,
-    };
+    let execution_id = after.get("execution_id").and_then(Json::as_str).unwrap_or_default();
+    let app_id = app_of(execution_id, view, decision);
+    let entry = SearchEntry::of_step(&key.id, after, app_id, texts, ctx.now);
     decision.changes.push(Change::insert(&entry)?);
     Ok(())
 }
@@ -114,6 +105,27 @@ fn app_of(execution_id: &str, view: &View, decision: &Decision<()>) -> Option<i6
 }
 
 impl SearchEntry {
+    /// The entry of a step with these texts.
+    pub(crate) fn of_step(
+        id: &str,
+        step: &Document,
+        app_id: Option<i64>,
+        texts: Vec<SearchedText>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id: id.to_owned(),
+            kind: SearchKind::Step,
+            execution_id: step.get("execution_id").and_then(Json::as_str).unwrap_or_default().to_owned(),
+            app_id,
+            step_id: step.get("step_id").and_then(Json::as_i64).unwrap_or_default(),
+            words: joined_words(&texts),
+            texts,
+            at: now,
+            expires_at: Step::COLLECTION.ttl.and_then(|ttl| ttl.expires_at(step)),
+        }
+    }
+
     /// The entry of a new artifact with this content.
     pub(crate) fn of_artifact(artifact: &Artifact, app_id: i64, content: &str) -> Self {
         let texts = artifact_texts(artifact, content);

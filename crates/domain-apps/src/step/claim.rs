@@ -15,8 +15,9 @@ use serde_json::json;
 use super::work::StepWork;
 use super::{QueuedStep, Step, StepEvent};
 use crate::codes;
-use crate::configuration::FieldDefinition;
+use crate::configuration::{FieldDefinition, schema_mismatch};
 use crate::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments, check_bytes};
+use crate::secret::{GuardedValue, SecretTexts};
 use crate::settings::AppsSettings;
 
 /// Longest message or name of an error that is kept, in bytes.
@@ -69,7 +70,8 @@ impl From<ClaimStep> for Claim<QueuedStep> {
 
 /// Completes a claimed step with its output. The steps that depend on it may be claimed then.
 ///
-/// Errors: `stale_claim`, `invalid_output` (it does not have the declared fields), `limit` (its size).
+/// Errors: `stale_claim`, `invalid_output` (it does not have the declared fields, or does not match its schema, or the
+/// metadata do not), `limit` (its size), `key_missing` (it has secrets, and the store has no keys).
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "apps.step.complete")]
 pub struct CompleteStep {
@@ -102,16 +104,32 @@ impl Command for CompleteStep {
         let mut documents = ExecutionDocuments::load(view, ctx, &queued.entity.execution_id)?;
         let output = self.output.clone().unwrap_or_default();
         check_bytes("an output", &output, &AppsSettings::of(ctx))?;
-        let declared = documents.definition(step_id)?.output.as_deref().filter(|_| step_id > 0);
-        if let Some((path, reason)) = declared.and_then(|fields| FieldDefinition::mismatch(fields, "output", &output)) {
-            let message = format!("{path} of step `{}` {reason}; nothing was changed", self.id);
-            return Err(Rejection::Domain { code: codes::INVALID_OUTPUT, message, details: json!({"path": path}) });
+        let definition = documents.definition(step_id)?.clone();
+        let metadata = self.metadata.clone().map(Json::Object);
+        if step_id > 0 {
+            let declared = definition.output.as_deref();
+            let mut mismatch = declared.and_then(|fields| FieldDefinition::mismatch(fields, "output", &output));
+            if mismatch.is_none() {
+                mismatch = schema_mismatch(view, definition.output_schema.as_ref(), "output", &output)?;
+            }
+            if let Some(metadata) = metadata.as_ref().filter(|_| mismatch.is_none()) {
+                mismatch = schema_mismatch(view, definition.metadata_schema.as_ref(), "metadata", metadata)?;
+            }
+            if let Some((path, reason)) = mismatch {
+                let message = format!("{path} of step `{}` {reason}; nothing was changed", self.id);
+                return Err(Rejection::Domain { code: codes::INVALID_OUTPUT, message, details: json!({"path": path}) });
+            }
         }
-        if let Some(metadata) = &self.metadata {
-            documents.step(step_id)?.metadata.clone_from(metadata);
+        let step = documents.step(step_id)?;
+        if let Some(metadata) = metadata {
+            let metadata = step.guard(view, definition.metadata_schema.as_ref(), "metadata", metadata)?;
+            step.metadata = metadata.redacted.as_object().cloned().unwrap_or_default();
+            step.secret_metadata = metadata.clear;
         }
+        let guard = |output| step.guard(view, definition.output_schema.as_ref(), "output", output);
+        let output = self.output.clone().map(guard).transpose()?;
         let item = queued.key().clone();
-        documents.complete(queued, self.output.clone())?;
+        documents.complete(queued, output)?;
         Ok(documents.decide()?.with_item(item))
     }
 }
@@ -152,6 +170,22 @@ pub struct FailedStep {
     pub execution: AppExecutionSummary,
 }
 
+impl Step {
+    /// Guards a value that its worker reports: the secrets of its schema, and those of the input that it repeats.
+    fn guard(
+        &self,
+        view: &View,
+        schema: Option<&Document>,
+        name: &str,
+        value: Json,
+    ) -> Result<GuardedValue, Rejection> {
+        let guarded = GuardedValue { redacted: value, clear: None };
+        let schema = schema.filter(|_| self.step_id > 0);
+        let guarded = guarded.guard(schema).hide(&SecretTexts::of(&self.guarded_input()));
+        guarded.check_keys(view, &format!("the {name} of step `{}`", self.id)).map(|()| guarded)
+    }
+}
+
 /// The decision that the attempt of a claimed step has failed.
 pub(super) fn end_attempt(
     view: &View,
@@ -166,8 +200,20 @@ pub(super) fn end_attempt(
     let mut documents = ExecutionDocuments::load(view, ctx, &queued.entity.execution_id)?;
     let definition = documents.definition(step_id)?;
     let retry = documents.configuration.retry(definition, definition.undo(step_id));
+    let schema = definition.output_schema.clone();
+    // Without the row of the step there is no input that the error may repeat.
+    let found = view.find_entity::<Step>(&queued.entity.id)?.map(|found| found.entity);
+    let mut error = found.map_or_else(Default::default, |step| SecretTexts::of(&step.guarded_input())).redact(error);
+    // After that: the beginning of a secret would not be found.
+    for text in error.as_object_mut().into_iter().flat_map(|members| members.values_mut()) {
+        if let Json::String(text) = text {
+            *text = shorten_message(text, MESSAGE_BYTES);
+        }
+    }
     if let Some(output) = output {
-        documents.step(step_id)?.output = Some(output.clone());
+        let step = documents.step(step_id)?;
+        let output = step.guard(view, schema.as_ref(), "output", output.clone())?;
+        step.set_output(Some(output));
     }
     if documents.is_closed(step_id)? {
         // Without the row of the step the execution must end too.
@@ -216,9 +262,9 @@ impl Command for FailStep {
         if let Some(output) = &self.output {
             check_bytes("an output", output, &AppsSettings::of(ctx))?;
         }
-        let mut error = json!({"message": shorten_message(&self.message, MESSAGE_BYTES)});
+        let mut error = json!({"message": self.message});
         if let Some(name) = &self.name {
-            error["name"] = shorten_message(name, MESSAGE_BYTES).into();
+            error["name"] = name.as_str().into();
         }
         let item = queued.key().clone();
         let decision = end_attempt(view, ctx, queued, error, self.output.as_ref(), self.permanent, self.retry_after)?;

@@ -17,6 +17,7 @@ use runstate_core::schema::{Entity, Key, State, Wire};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
 
+use crate::secret::GuardedValue;
 pub use claim::{ClaimStep, CompleteStep, FailStep, FailedStep, NextAvailableStep};
 pub use commands::{RetryStep, SkipStep};
 pub use queue::QueuedStep;
@@ -60,9 +61,15 @@ pub struct Step {
     /// Its input; missing until it is claimed.
     #[entity(kind = json)]
     pub input: Option<Json>,
+    /// Its input with its secrets; missing: it has none.
+    #[entity(kind = json, secret, hidden)]
+    pub secret_input: Option<Json>,
     /// Its output. A failed step may have one too.
     #[entity(kind = json)]
     pub output: Option<Json>,
+    /// Its output with its secrets; missing: it has none.
+    #[entity(kind = json, secret, hidden)]
+    pub secret_output: Option<Json>,
     /// The error of its last attempt: its `message` and its `name`.
     #[entity(kind = json)]
     pub error: Option<Json>,
@@ -72,6 +79,9 @@ pub struct Step {
     /// Further information of its worker.
     #[entity(default)]
     pub metadata: Document,
+    /// That information with its secrets; missing: it has none.
+    #[entity(kind = json, secret, hidden)]
+    pub secret_metadata: Option<Json>,
 }
 
 /// Status of a step.
@@ -158,6 +168,21 @@ impl Lifecycle for Step {
 }
 
 impl Step {
+    /// Its input with and without secrets.
+    pub(super) fn guarded_input(&self) -> GuardedValue {
+        GuardedValue::stored(self.input.as_ref(), self.secret_input.as_ref())
+    }
+
+    /// Its output with and without secrets.
+    pub(super) fn guarded_output(&self) -> GuardedValue {
+        GuardedValue::stored(self.output.as_ref(), self.secret_output.as_ref())
+    }
+
+    /// Sets its output.
+    pub(super) fn set_output(&mut self, output: Option<GuardedValue>) {
+        (self.output, self.secret_output) = output.map_or((None, None), |output| (Some(output.redacted), output.clear));
+    }
+
     /// The id of a step.
     pub(super) fn id_of(execution_id: &str, step_id: i64) -> String {
         format!("{execution_id}:{step_id}")

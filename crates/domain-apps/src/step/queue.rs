@@ -11,7 +11,9 @@ use serde_json::json;
 use super::claim::{end_attempt, execution_of};
 use super::work::{ClaimedStep, StepWork};
 use super::{Step, StepEvent, StepStatus};
+use crate::configuration::schema_mismatch;
 use crate::execution::{AppExecution, ExecutionDocuments, check_bytes};
+use crate::secret::ValueForm;
 use crate::settings::AppsSettings;
 
 /// A step that may be claimed or is claimed.
@@ -95,17 +97,25 @@ impl Leased for QueuedStep {
         let input = documents.input(step_id)?;
         let definition = documents.definition(step_id)?;
         let timeout = documents.configuration.timeout(definition, definition.undo(step_id));
+        let schema = definition.input_schema.clone().filter(|_| step_id > 0);
         let step = documents.step(step_id)?;
         if row.entity.lease.owner.is_none() && step.state.status() == StepStatus::Running {
             // Documents of the step were missing when its last claim ended, so only the row was freed.
             step.apply(StepEvent::Release)?;
         }
         step.apply(StepEvent::Claim(ctx.now))?;
-        if let Err(too_large) = check_bytes("an input", &input, &AppsSettings::of(ctx)) {
+        let clear = input.get(ValueForm::Clear);
+        if let Some((path, reason)) = schema_mismatch(view, schema.as_ref(), "input", clear)? {
+            let message = format!("{path} {reason}");
+            documents.fail(row, json!({"message": message, "name": "InvalidInput"}))?;
+            return Ok(documents.decide()?.map(|_| ClaimResult::default()));
+        }
+        if let Err(too_large) = check_bytes("an input", clear, &AppsSettings::of(ctx)) {
             documents.fail(row, json!({"message": too_large.to_string(), "name": "InputTooLarge"}))?;
             return Ok(documents.decide()?.map(|_| ClaimResult::default()));
         }
-        step.input = Some(input);
+        input.check_keys(view, &format!("the input of step `{}`", row.entity.id))?;
+        (step.input, step.secret_input) = (Some(input.redacted), input.clear);
         row.entity.timeout_at = timeout.map(|timeout| ctx.now + timeout);
         let (step, lease) = (step.clone(), claim.begin(&mut row.entity, ctx.now)?);
         let claimed = ClaimedStep {

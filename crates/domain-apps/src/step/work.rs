@@ -43,8 +43,9 @@ pub struct StepWork {
 }
 
 impl StepWork {
-    pub(super) fn new(claimed: ClaimedStep, Step { input, error, .. }: Step) -> Self {
-        Self { claimed, input: input.unwrap_or_default(), error }
+    /// The worker gets the secrets.
+    pub(super) fn new(claimed: ClaimedStep, Step { input, secret_input, error, .. }: Step) -> Self {
+        Self { claimed, input: secret_input.or(input).unwrap_or_default(), error }
     }
 }
 

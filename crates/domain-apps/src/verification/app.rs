@@ -51,17 +51,21 @@ impl DomainQuery for InspectApp {
         let Some(app) = view.find_entity::<App>(&self.id)? else { return Ok(None) };
         let mut inspection = AppsInspection::begin(view, &Key::new(&App::COLLECTION, &self.id));
         let app = app.entity;
+        if app.remove_at.is_some() {
+            return Ok(Some(inspection));
+        }
         let key = AppKey { app_id: app.app_id, sub_app_id: app.sub_app_id };
         if self.id != key.app() {
             inspection.add(format!("its id should be `{}`", key.app()));
         }
         let active = view.entities::<AppConfiguration>(ACTIVE)?;
+        let is_active = !active.is_empty();
         if active.len() > 1 {
             let versions: Vec<String> = active.into_iter().map(|one| one.version).collect();
             inspection.add(format!("{} of its versions are active: {}", versions.len(), versions.join(", ")));
         }
-        // It has the names of the version that was saved or activated last.
-        if view.entities::<AppConfiguration>(NAMED)?.is_empty() {
+        // It has the names of the version that was saved or activated last; that one may have been removed since.
+        if is_active && view.entities::<AppConfiguration>(NAMED)?.is_empty() {
             inspection.add(format!("none of its versions has its name `{}`", app.app_name));
         }
         Ok(Some(inspection))
@@ -96,7 +100,7 @@ impl DomainQuery for InspectConfiguration {
         if self.id != key.configuration(&version.version) {
             return Ok(Some(inspection));
         }
-        if view.find_entity::<App>(&key.app())?.is_none() {
+        if version.remove_at.is_none() && view.find_entity::<App>(&key.app())?.is_none() {
             inspection.add(format!("its app `{}` has no document", key.app()));
         }
         if let Err(problem) = version.parse().and_then(|configuration| configuration.check()) {
