@@ -1,53 +1,59 @@
 //! Applies the plan of an import: bounded batches that expect absence, under command ids derived from their documents.
-//! If the store rejects the import halfway, it is rolled back, because no repeat can complete it.
+//! If the store rejects an insertion, the insertions are rolled back, because no repeat can complete them. Then
+//! `update.rs` updates documents.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
 
 use runstate_core::error_code::ErrorCode;
-use runstate_core::id::{CommandId, hex, sha256};
+use runstate_core::id::{CommandId, Revision, hex, sha256};
 use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Catalog, Collection, Key};
-use runstate_engine::{Engine, Error, exported_collections};
+use runstate_engine::{Engine, Error, IMPORTED, exported_collections};
 use runstate_store as store;
 use runstate_store::{Batch, COMMANDS, Expectation, Freshness, Write, WriteOp};
 use runstate_value::time::Timestamp;
 use runstate_value::{Json, SortedMap, json_bytes};
 use serde_json::json;
 
-use super::plan::{ImportPlan, already_exists, find_absent, is_same_document};
+use super::import::WriteCounts;
+use super::imported_row::{ImportedRow, digest, has_row};
+use super::plan::{ImportPlan, PlannedPart, find_absent, is_same_document};
+use super::update::apply_updates;
 use super::{ExportRecord, IMPORT_FINGERPRINT, ImportSource};
 
 /// Maximum number of writes per batch, so that a commit does not delay others for long.
-const BATCH_WRITES: usize = 256;
+pub(super) const BATCH_WRITES: usize = 256;
 
 /// Maximum number of bytes per batch, unless one document has more.
-const BATCH_BYTES: usize = 1024 * 1024;
+pub(super) const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Number of rows of the ledger that are written concurrently, each in its own commit. A store can combine commits that
 /// wait.
 pub(super) const CONCURRENT_COMMITS: usize = 64;
 
 /// Number of attempts to write a batch while other processes write too.
-const ATTEMPTS: u32 = 16;
+pub(super) const ATTEMPTS: u32 = 16;
+
+/// Bytes of a row about an imported document, at most, without its key.
+pub(super) const ROW_BYTES: usize = 256;
 
 /// Writes the planned documents. Referenced documents come last, so that a partial import shows nothing without its
-/// parts; then comes the ledger. Returns the number of documents written. If one is rejected, the import is rolled
-/// back.
+/// parts; then come updates, then the ledger. If an insertion is rejected, the insertions are rolled back.
 pub(super) async fn apply<S: ImportSource>(
     engine: &Engine,
     source: &mut S,
     contents: &str,
     plan: &ImportPlan,
     mut progress: impl FnMut(u64),
-) -> Result<u64, Error> {
+) -> Result<WriteCounts, Error> {
     let (mut written, mut done) = (WrittenRecords::default(), 0);
     for collection in children_first(&engine.catalog()) {
-        let mut chunks = plan.chunks(source, collection)?;
+        let mut chunks = plan.chunks(source, collection, PlannedPart::Insertions)?;
         while let Some(chunk) = chunks.next()? {
             for batch in batches(engine, chunk) {
-                match insert(engine, &batch, contents).await {
+                match insert(engine, &batch, contents, plan.at).await {
                     Ok(is_written) => written.or_default(collection.name).extend(is_written),
                     Err(error) if is_permanent(&error) => {
                         return Err(roll_back(engine, source, plan, &written, error).await);
@@ -60,8 +66,9 @@ pub(super) async fn apply<S: ImportSource>(
         }
         done += chunks.read;
     }
+    let mut counts = apply_updates(engine, source, contents, plan).await?;
     let mut rows = 0;
-    let mut chunks = plan.chunks(source, &COMMANDS)?;
+    let mut chunks = plan.chunks(source, &COMMANDS, PlannedPart::Insertions)?;
     while let Some(chunk) = chunks.next()? {
         write_ledger(engine, &chunk).await?;
         rows += chunk.len();
@@ -69,7 +76,8 @@ pub(super) async fn apply<S: ImportSource>(
         engine.yield_now().await;
     }
     let documents = written.values().flatten().filter(|is_written| **is_written).count();
-    Ok((documents + rows) as u64)
+    counts.written += (documents + rows) as u64;
+    Ok(counts)
 }
 
 /// The planned documents that this import has written, per collection in the order of the source.
@@ -80,16 +88,19 @@ fn batches(engine: &Engine, records: Vec<ExportRecord>) -> Vec<Vec<ExportRecord>
     let limits = engine.store().capabilities().limits();
     let (max_writes, max_bytes) = (BATCH_WRITES.min(limits.batch_writes), BATCH_BYTES.min(limits.batch_bytes));
     let mut batches: Vec<Vec<ExportRecord>> = Vec::new();
-    let mut free_bytes = 0;
+    let (mut free_bytes, mut free_writes) = (0, 0);
     for record in records {
-        let bytes = json_bytes(&*record.document) + record.key().bytes();
-        match batches.last_mut().filter(|batch| batch.len() < max_writes && bytes <= free_bytes) {
+        let (mut bytes, mut writes) = (json_bytes(&*record.document) + record.key().bytes(), 1);
+        if has_row(record.collection) {
+            (bytes, writes) = (bytes + ROW_BYTES + record.key().bytes(), 2);
+        }
+        match batches.last_mut().filter(|_| writes <= free_writes && bytes <= free_bytes) {
             Some(batch) => {
-                free_bytes -= bytes;
+                (free_bytes, free_writes) = (free_bytes - bytes, free_writes - writes);
                 batch.push(record);
             }
             None => {
-                free_bytes = max_bytes.saturating_sub(bytes);
+                (free_bytes, free_writes) = (max_bytes.saturating_sub(bytes), max_writes.saturating_sub(writes));
                 batches.push(vec![record]);
             }
         }
@@ -98,7 +109,12 @@ fn batches(engine: &Engine, records: Vec<ExportRecord>) -> Vec<Vec<ExportRecord>
 }
 
 /// Inserts documents that the store lacked when the import was planned. Returns which of them this import has written.
-async fn insert(engine: &Engine, records: &[ExportRecord], contents: &str) -> Result<Vec<bool>, Error> {
+async fn insert(
+    engine: &Engine,
+    records: &[ExportRecord],
+    contents: &str,
+    exported_at: Timestamp,
+) -> Result<Vec<bool>, Error> {
     let mut is_absent = vec![true; records.len()];
     let (mut is_written, mut may_be_committed) = (is_absent.clone(), false);
     let mut incarnation = 0;
@@ -108,7 +124,7 @@ async fn insert(engine: &Engine, records: &[ExportRecord], contents: &str) -> Re
         if absent.is_empty() {
             return Ok(is_written);
         }
-        match engine.store().commit(insertion_batch(&absent, contents, incarnation, engine.now())?).await {
+        match engine.store().commit(insertion_batch(engine, &absent, contents, incarnation, exported_at)?).await {
             // Written under this id before, perhaps by another import of this source, and perhaps deleted since:
             // another incarnation has another id.
             Ok(receipt) if receipt.replayed => incarnation += 1,
@@ -116,15 +132,7 @@ async fn insert(engine: &Engine, records: &[ExportRecord], contents: &str) -> Re
             // Another process wrote there.
             Err(store::StoreError::Conflict { .. }) => {}
             Err(store::StoreError::UnknownOutcome { .. }) => may_be_committed = true,
-            Err(store::StoreError::UniqueViolation { key, index }) => {
-                let message = format!(
-                    "{key} cannot be imported: another document of the store has the same entry in unique index `{index}`. Import into another store"
-                );
-                let record = absent.iter().find(|record| record.key() == key).or(absent.first());
-                return Err(
-                    record.map_or_else(|| Error::internal(&message), |record| already_exists(record, message.clone()))
-                );
-            }
+            Err(store::StoreError::UniqueViolation { key, index }) => return Err(unique_violation(&key, &index)),
             Err(error) => return Err(error.into()),
         }
         is_absent = find_absent(engine, records).await?;
@@ -160,34 +168,60 @@ fn unknown_outcome(row: &ExportRecord) -> Error {
     Error { retryable: true, ..Error::new(ErrorCode::UNKNOWN_OUTCOME, message) }
 }
 
-/// The batch that inserts `records`. The same documents of the same export have the same command id, so a commit with
-/// an unknown outcome is not repeated.
+/// The batch that inserts `records`, with the rows about them. The same documents of the same export have the same
+/// command id, so a commit with an unknown outcome is not repeated.
 pub(super) fn insertion_batch(
+    engine: &Engine,
     records: &[&ExportRecord],
     contents: &str,
     incarnation: u32,
-    at: Timestamp,
+    exported_at: Timestamp,
 ) -> Result<Batch, Error> {
     let keys: Vec<String> = records.iter().map(|record| record.key().to_string()).collect();
     let mut parts: Vec<&[u8]> = vec![contents.as_bytes()];
     let incarnation = incarnation.to_be_bytes();
     parts.push(&incarnation);
     parts.extend(keys.iter().map(String::as_bytes));
-    let digest = hex(&sha256(&parts)[..16]);
-    let write = |record: &&ExportRecord| Write {
-        key: record.key(),
-        expect: Expectation::Absent,
-        op: WriteOp::Put { version: record.version, document: record.document.clone() },
-    };
-    Ok(Batch {
-        command: CommandId::new(&format!("import-{digest}"))?,
+    let command = import_command(&parts)?;
+    let mut writes = Vec::with_capacity(records.len() * 2);
+    for record in records {
+        let key = record.key();
+        if has_row(record.collection) {
+            let revision = Revision::first(&command, &key.collection, &key.id);
+            writes.push(ImportedRow { revision, digest: digest(engine, record), at: exported_at }.write(&key));
+        }
+        let op = WriteOp::Put { version: record.version, document: record.document.clone() };
+        writes.push(Write { key, expect: Expectation::Absent, op });
+    }
+    Ok(import_batch(engine, command, contents, writes))
+}
+
+/// The id of a command of an import that is derived from `parts`.
+pub(super) fn import_command(parts: &[&[u8]]) -> Result<CommandId, Error> {
+    Ok(CommandId::new(&format!("import-{}", hex(&sha256(parts)[..16])))?)
+}
+
+/// A batch of an import.
+pub(super) fn import_batch(engine: &Engine, command: CommandId, contents: &str, writes: Vec<Write>) -> Batch {
+    let documents = writes.iter().filter(|write| write.key.collection != IMPORTED.name).count();
+    Batch {
+        command,
         fingerprint: format!("{IMPORT_FINGERPRINT}{contents}"),
-        at,
-        result: json!({"documents": records.len()}),
-        writes: records.iter().map(write).collect(),
+        at: engine.now(),
+        result: json!({"documents": documents}),
+        writes,
         checks: Vec::new(),
         frees_space: false,
-    })
+    }
+}
+
+/// The error for a document whose entry in a unique index another document has.
+pub(super) fn unique_violation(key: &Key, index: &str) -> Error {
+    let message = format!(
+        "{key} cannot be imported: another document of the store has the same entry in unique index `{index}`. Import into another store"
+    );
+    let (collection, id) = (Some(key.collection.to_string()), Some(key.id.to_string()));
+    Error { collection, key: id, ..Error::new(ErrorCode::ALREADY_EXISTS, message) }
 }
 
 /// The commit that a row of the ledger records.
@@ -275,7 +309,7 @@ async fn remove_written<S: ImportSource>(
     for collection in children_first(&engine.catalog()).into_iter().rev().filter(|one| one.detached.is_none()) {
         let Some(is_written) = written.get(collection.name) else { continue };
         let mut is_written = is_written.iter();
-        let mut chunks = plan.chunks(source, collection)?;
+        let mut chunks = plan.chunks(source, collection, PlannedPart::Insertions)?;
         while let Some(chunk) = chunks.next()? {
             let chunk = chunk.into_iter().zip(&mut is_written).filter(|(_, written)| **written);
             for batch in batches(engine, chunk.map(|(record, _)| record).collect()) {
@@ -313,9 +347,11 @@ async fn removals(engine: &Engine, records: &[ExportRecord]) -> Result<Vec<Write
     let found = engine.store().get(&keys, Freshness::Linearizable).await?;
     let unchanged = records.iter().zip(found).filter_map(|(record, found)| {
         let found = found.filter(|found| found.revision.writes() == 1 && is_same_document(record, found))?;
-        Some(Write { key: record.key(), expect: Expectation::Revision(found.revision), op: WriteOp::Delete })
+        let row = has_row(record.collection).then(|| ImportedRow::removal(&record.key()));
+        let removal = Write { key: record.key(), expect: Expectation::Revision(found.revision), op: WriteOp::Delete };
+        Some([Some(removal), row])
     });
-    Ok(unchanged.collect())
+    Ok(unchanged.flatten().flatten().collect())
 }
 
 #[cfg(test)]

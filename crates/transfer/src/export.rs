@@ -136,7 +136,7 @@ pub(super) enum SelectedPart<'a> {
     /// This document.
     Document(&'a ExportRecord),
     /// The documents that this query returns.
-    Query(Query),
+    Query(Box<Query>),
 }
 
 /// Reads the current state of a selection.
@@ -152,6 +152,10 @@ pub(super) async fn resolve_selection(engine: &Engine, selection: &Selection) ->
     let catalog = &engine.catalog();
     let collection = catalog.get(&key.collection);
     let collection = collection.ok_or_else(|| refused(ErrorCode::NOT_FOUND, "the collection does not exist"))?;
+    if let Some(whole) = collection.references().find(|reference| reference.part) {
+        let why = format!("it is a part of a document of {}. Export that one", whole.collection);
+        return Err(refused(ErrorCode::UNSUPPORTED, &why));
+    }
     if catalog.has_nested_children(collection) {
         return Err(refused(
             ErrorCode::UNSUPPORTED,
@@ -195,7 +199,7 @@ async fn has_no_changes_since(engine: &Engine, since: &Position) -> Result<bool,
 impl ResolvedSelection {
     /// The part of `collection` that the selection includes.
     pub fn part(&self, collection: &'static Collection) -> SelectedPart<'_> {
-        let Self::One(record, _) = self else { return SelectedPart::Query(Query::of(collection)) };
+        let Self::One(record, _) = self else { return SelectedPart::Query(Box::new(Query::of(collection))) };
         if collection.name == record.collection.name {
             return SelectedPart::Document(record);
         }
@@ -203,7 +207,7 @@ impl ResolvedSelection {
             return SelectedPart::Nothing;
         }
         match children_filter(record, collection).or_else(|| dependency_filter(record, collection)) {
-            Some(filter) => SelectedPart::Query(Query::of(collection).filter(filter)),
+            Some(filter) => SelectedPart::Query(Box::new(Query::of(collection).filter(filter))),
             None => SelectedPart::Nothing,
         }
     }

@@ -1,4 +1,4 @@
-//! The phases of an import: `plan.rs` checks the source and compares it with the store, `apply.rs` writes, and the
+//! The phases of an import: `plan.rs` compares the source with the store, `apply.rs` and `update.rs` write, and the
 //! verification reads everything again.
 
 use runstate_core::error_code::ErrorCode;
@@ -7,9 +7,10 @@ use runstate_engine::{Engine, Error};
 use runstate_store::Freshness;
 use runstate_value::json_bytes;
 
-use super::plan::{ImportPlan, as_stored};
+use super::plan::{ImportPlan, PlannedAction, PlannedActions, PlannedPart, as_stored};
 use super::{
-    CheckedSource, ExportRecord, ExportSummary, ExportTally, ImportSource, Phase, Progress, SourceItem, apply,
+    CheckedSource, ExportRecord, ExportSummary, ExportTally, ImportOptions, ImportSource, Phase, Progress, SourceItem,
+    apply,
 };
 
 /// Maximum number of documents that are read at once.
@@ -21,18 +22,29 @@ const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// The result of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportReport {
-    /// The counts and the hash of the source, whose documents are all in the store now.
+    /// The counts and the hash of the source. The store has all its documents now, except those that it kept.
     pub summary: ExportSummary,
     /// Number of documents and rows of the ledger that were written now.
     pub written: u64,
+    /// Number of the written ones that replaced a document, which an import wrote and nothing else has changed since.
+    pub updated: u64,
+    /// Number of parts of updated documents that were removed, because the source has removed them.
+    pub removed: u64,
     /// Number of those that were present before.
     pub already_present: u64,
+    /// Number of those that are kept as they are in the store, which has changed or deleted them since the import.
+    pub kept: u64,
+    /// Number of the kept documents that have changed in the source too, each with its parts.
+    pub conflicts: u64,
+    /// The first of these, as `collection/id`.
+    pub conflicting: Vec<String>,
 }
 
 pub(super) async fn import<S: ImportSource>(
     engine: &Engine,
     source: &mut S,
     checked: &CheckedSource,
+    options: &ImportOptions,
     mut progress: impl FnMut(Progress),
 ) -> Result<ImportReport, Error> {
     if let Some(reason) = engine.store().read_only_reason() {
@@ -44,13 +56,13 @@ pub(super) async fn import<S: ImportSource>(
     let engine = &if checked.is_encrypted { engine.at_rest() } else { engine.clone() };
     let total = checked.summary().total();
     let mut report = |phase, done| progress(Progress { phase, done, of: Some(total) });
-    let plan = ImportPlan::make(engine, source, checked, |done| report(Phase::Compare, done)).await?;
-    let mut written = 0;
-    if plan.absent > 0 {
+    let plan = ImportPlan::make(engine, source, checked, options, |done| report(Phase::Compare, done)).await?;
+    let mut counts = WriteCounts::default();
+    if plan.has_writes {
         let contents = &checked.summary().contents;
-        written = apply::apply(engine, source, contents, &plan, |done| report(Phase::Write, done)).await?;
+        counts = apply::apply(engine, source, contents, &plan, |done| report(Phase::Write, done)).await?;
     }
-    let found = verify(engine, source, |done| report(Phase::Verify, done)).await?;
+    let (found, kept) = verify(engine, source, &plan, |done| report(Phase::Verify, done)).await?;
     if let Some(difference) = checked.summary().difference(&found) {
         let message = format!(
             "the store differs from {} ({difference}): it was written to during the import. Repeat the import while nothing else writes to the store",
@@ -58,21 +70,47 @@ pub(super) async fn import<S: ImportSource>(
         );
         return Err(Error::new(ErrorCode::CONFLICT, message));
     }
-    Ok(ImportReport { summary: found, written, already_present: total - written.min(total) })
+    let WriteCounts { written, updated, removed } = counts;
+    let (conflicts, conflicting) = plan.conflicts();
+    let already_present = total.saturating_sub(written + kept);
+    Ok(ImportReport { summary: found, written, updated, removed, already_present, kept, conflicts, conflicting })
 }
 
-/// The documents of the store under the keys of `source`. Expired documents may have been removed meanwhile.
+/// What an import has written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct WriteCounts {
+    /// Number of documents and rows of the ledger, without removals.
+    pub(super) written: u64,
+    /// Number of documents that replaced others.
+    pub(super) updated: u64,
+    /// Number of documents that were removed.
+    pub(super) removed: u64,
+}
+
+/// The documents of the store under the keys of `source`, without those that were kept, which count as they are in the
+/// source; and the number of the kept ones. Expired documents may have been removed meanwhile.
 async fn verify<S: ImportSource>(
     engine: &Engine,
     source: &mut S,
+    plan: &ImportPlan,
     mut progress: impl FnMut(u64),
-) -> Result<ExportSummary, Error> {
+) -> Result<(ExportSummary, u64), Error> {
     let mut chunks = RecordChunks::all(source)?;
-    let mut tally = ExportTally::default();
+    let (mut tally, mut kept) = (ExportTally::default(), 0);
+    let mut actions: Option<(&str, PlannedActions<'_>)> = None;
     while let Some(chunk) = chunks.next()? {
         let keys: Vec<Key> = chunk.iter().map(ExportRecord::key).collect();
         for (record, stored) in chunk.iter().zip(engine.store().get(&keys, Freshness::Linearizable).await?) {
+            let name = record.collection.name;
+            let mut of_collection = match actions.take() {
+                Some((of, actions)) if of == name => actions,
+                _ => plan.actions(name),
+            };
+            let is_kept = of_collection.next(record).0 == PlannedAction::Keep;
+            actions = Some((name, of_collection));
+            kept += u64::from(is_kept);
             let found = match stored {
+                _ if is_kept => record.clone(),
                 Some(stored) => as_stored(record, stored),
                 None if record.is_expired(engine.now()) => record.clone(),
                 None => continue,
@@ -82,7 +120,7 @@ async fn verify<S: ImportSource>(
         progress(chunks.read);
         engine.yield_now().await;
     }
-    Ok(tally.summary())
+    Ok((tally.summary(), kept))
 }
 
 /// The documents of a source, in chunks.
@@ -90,8 +128,8 @@ pub(super) struct RecordChunks<'a, S> {
     source: &'a mut S,
     /// Only documents of this collection.
     collection: Option<&'static Collection>,
-    /// Whether each document is included; `None`: all are.
-    included: Option<std::slice::Iter<'a, bool>>,
+    /// Only documents with this part in the plan.
+    planned: Option<(PlannedActions<'a>, PlannedPart)>,
     ended: bool,
     /// Number of documents read, included or not.
     pub(super) read: u64,
@@ -101,17 +139,17 @@ impl<'a, S: ImportSource> RecordChunks<'a, S> {
     /// All documents.
     fn all(source: &'a mut S) -> Result<Self, Error> {
         source.rewind()?;
-        Ok(Self { source, collection: None, included: None, ended: false, read: 0 })
+        Ok(Self { source, collection: None, planned: None, ended: false, read: 0 })
     }
 
-    /// The documents of a collection: all, or those that `included` marks.
+    /// The documents of a collection: all, or those with a part in the plan.
     pub(super) fn of_collection(
         source: &'a mut S,
         collection: &'static Collection,
-        included: Option<&'a [bool]>,
+        planned: Option<(PlannedActions<'a>, PlannedPart)>,
     ) -> Result<Self, Error> {
         let ended = !source.seek(collection.name)?;
-        Ok(Self { source, collection: Some(collection), included: included.map(<[bool]>::iter), ended, read: 0 })
+        Ok(Self { source, collection: Some(collection), planned, ended, read: 0 })
     }
 
     /// The included documents among the next ones; `None` at the end.
@@ -124,7 +162,11 @@ impl<'a, S: ImportSource> RecordChunks<'a, S> {
                     if self.collection.is_none_or(|collection| collection.name == record.collection.name) =>
                 {
                     self.read += 1;
-                    if self.included.as_mut().is_none_or(|included| included.next() == Some(&true)) {
+                    let is_included = match &mut self.planned {
+                        None => true,
+                        Some((actions, part)) => actions.next(&record).1 == Some(*part),
+                    };
+                    if is_included {
                         bytes += json_bytes(&*record.document);
                         chunk.push(record);
                     }

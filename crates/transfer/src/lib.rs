@@ -10,16 +10,21 @@
 //! the program that it runs ([`Selection`]).
 //!
 //! An import has three phases. It *plans*: it reads the whole source once and checks it ([`check`]), and compares the
-//! collections of which the store has documents already. It *applies* the plan: it inserts what the store lacks. It
-//! *verifies*: it reads everything again from the store ([`import()`]). It never overwrites a document. If it was
-//! interrupted, a repeat continues it.
+//! collections of which the store has documents already. It *applies* the plan: it inserts what the store lacks, and
+//! updates what an earlier import wrote, nothing else has changed since, and the source has changed. It *verifies*: it
+//! reads everything again from the store ([`import()`]). It overwrites no other document. If it was interrupted, a
+//! repeat continues it.
 //!
 //! | file | contents |
 //! |---|---|
 //! | `export.rs` | exports, and selections of documents |
 //! | `import.rs` | the phases of an import; verification |
-//! | `plan.rs` | the check of the source, and the comparison with the store |
-//! | `apply.rs` | the writes, and the roll-back of an import that the store rejects |
+//! | `source_check.rs` | the check of the source |
+//! | `plan.rs` | the comparison with the store and with earlier imports |
+//! | `aggregate.rs` | documents with their parts, which are updated together |
+//! | `imported_row.rs` | what a store knows of the documents that imports wrote |
+//! | `apply.rs` | the insertions, and their roll-back if the store rejects one |
+//! | `update.rs` | the updates |
 //! | `record.rs`, `lines.rs`, `disk/` | the forms of exports: a document, lines, files and folders |
 //! | `foreign/` | documents of another program that has the collections of a domain, as the source of an import |
 //! | `window.rs` | changes that belong together, from the change feed |
@@ -30,6 +35,7 @@
 // The derive macros name the library by its path.
 extern crate runstate_core as runstate;
 
+mod aggregate;
 mod apply;
 #[cfg(all(feature = "object-store", not(target_family = "wasm")))]
 pub mod backup;
@@ -39,11 +45,14 @@ mod export;
 #[cfg(not(target_family = "wasm"))]
 pub mod foreign;
 mod import;
+mod imported_row;
 mod lines;
 #[cfg(not(target_family = "wasm"))]
 pub mod mirror;
 mod plan;
 mod record;
+mod source_check;
+mod update;
 // Mirrors use a part of it.
 #[cfg_attr(not(feature = "object-store"), allow(dead_code))]
 #[cfg(not(target_family = "wasm"))]
@@ -53,7 +62,8 @@ use std::collections::BTreeMap;
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::hex;
-use runstate_core::schema::Catalog;
+use runstate_core::operation::Parameter;
+use runstate_core::schema::{Catalog, Collection, Wire};
 use runstate_engine::{CollectionDeclaration, Engine, Error, VersionChoice, exported_collections};
 pub use runstate_engine::{Phase, Progress};
 use runstate_store as store;
@@ -68,8 +78,8 @@ use sha2::{Digest, Sha256};
 pub use export::Selection;
 pub use import::ImportReport;
 pub use lines::{LineReader, LineWriter};
-pub use plan::{CheckedSource, SourceChecker, check};
 pub use record::ExportRecord;
+pub use source_check::{CheckedSource, SourceChecker, check};
 
 /// The format of exports that this version writes, and the newest that it reads.
 pub const FORMAT: u64 = 1;
@@ -198,19 +208,60 @@ pub async fn export_plain_text<S: ExportSink>(
     export::export_selection(engine, selection, Secrets::PlainText, sink, progress).await
 }
 
-/// Writes the documents of `source` into the store. `checked` is the result of [`check`] on it.
-///
-/// A document that the store has already is skipped, so a repeat continues an interrupted import. If the store has a
-/// different one, the error is [`ErrorCode::ALREADY_EXISTS`], before anything is written. A document that is too large
-/// for the store is also rejected then. If the store rejects a document only when it is written, the documents written
-/// before are removed. At the end all documents are read again from the store, and their hash is compared.
+/// Writes the documents of `source` into the store, with the default options; see [`import_with`].
 pub async fn import<S: ImportSource>(
     engine: &Engine,
     source: &mut S,
     checked: &CheckedSource,
     progress: impl FnMut(Progress),
 ) -> Result<ImportReport, Error> {
-    import::import(engine, source, checked, progress).await
+    import::import(engine, source, checked, &ImportOptions::default(), progress).await
+}
+
+/// Writes the documents of `source` into the store. `checked` is the result of [`check`] on it.
+///
+/// A document that the store has already is skipped, so a repeat continues an interrupted import. A source that went on
+/// is imported again: what is new there is inserted, and a document that has changed there is updated, if an import
+/// wrote it and nothing else has changed it since. A document that has changed or was deleted only in this store is kept
+/// so. What was deleted in the source stays, except for parts of an updated document. An execution and its parts count
+/// as one document, and are updated in one commit, or in a few if they exceed a batch. An older export updates
+/// nothing.
+///
+/// If the store has another document, because it was not imported or has changed on both sides, the error is
+/// [`ErrorCode::ALREADY_EXISTS`], before anything is written; see [`ConflictPolicy`]. A document that is too large for
+/// the store is also rejected then. If the store rejects an insertion only when it is written, the documents inserted
+/// before are removed. At the end all documents are read again from the store, and their hash is compared.
+pub async fn import_with<S: ImportSource>(
+    engine: &Engine,
+    source: &mut S,
+    checked: &CheckedSource,
+    options: &ImportOptions,
+    progress: impl FnMut(Progress),
+) -> Result<ImportReport, Error> {
+    import::import(engine, source, checked, options, progress).await
+}
+
+/// The options of an import.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// What happens to documents that have changed on both sides.
+    pub conflicts: ConflictPolicy,
+    /// Inserts documents again that an import wrote and that were deleted in this store since.
+    pub restore_deleted: bool,
+    /// Whether every difference is a conflict, also one that a repeated import would update or keep. A restore wants
+    /// the state of its source, and overwrites nothing.
+    pub exact: bool,
+}
+
+/// What an import does if a document has changed both in its source and in the store since it was imported, or was not
+/// imported and differs.
+#[derive(Wire, Clone, Copy, Debug, Default, PartialEq, Eq, Parameter)]
+pub enum ConflictPolicy {
+    /// It fails, and changes nothing.
+    #[default]
+    Refuse,
+    /// It keeps the document of the store with its parts, imports the others, and reports it.
+    Keep,
 }
 
 /// The form of secrets in an export.
@@ -242,6 +293,11 @@ pub trait ImportSource {
     fn seek(&mut self, collection: &'static str) -> Result<bool, Error>;
     /// The next document, by collection and id; after the last one the end.
     fn next(&mut self) -> Result<SourceItem, Error>;
+    /// Whether it has all documents of `collection` that exist there, so that others have been removed.
+    fn is_complete(&self, collection: &Collection) -> bool {
+        _ = collection;
+        true
+    }
 }
 
 /// An item of an [`ImportSource`].

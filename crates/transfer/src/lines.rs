@@ -1,11 +1,12 @@
 //! An export as lines of JSON: a header, one document per line, and a closing line with counts and the hash of all
 //! lines before it.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, ErrorKind, Seek, SeekFrom, Write};
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::limits::DOCUMENT_BYTES;
-use runstate_core::schema::Catalog;
+use runstate_core::schema::{Catalog, Collection};
 use runstate_engine::Error;
 use runstate_value::{self as value, DeserializeError, Json, SortedMap, canonical_json};
 use serde::{Deserialize, Serialize};
@@ -117,13 +118,21 @@ pub struct LineReader<R> {
     hash: Option<Sha256>,
     /// The offset and the line number of the first document of each collection.
     collection_starts: SortedMap<&'static str, (u64, u64)>,
+    /// The collections of which documents were left out.
+    incomplete: BTreeSet<String>,
 }
 
 impl<R: BufRead + Seek> LineReader<R> {
     /// Reads `input`, which has the name `name` in errors; `catalog` declares the documents.
     pub fn new(input: R, name: impl Into<String>, catalog: Catalog) -> Self {
         let (name, collection_starts) = (name.into(), SortedMap::default());
-        Self { input, name, catalog, line: 0, offset: 0, hash: None, collection_starts }
+        Self { input, name, catalog, line: 0, offset: 0, hash: None, collection_starts, incomplete: BTreeSet::new() }
+    }
+
+    /// Sets the collections of which documents were left out.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn with_incomplete(self, incomplete: BTreeSet<String>) -> Self {
+        Self { incomplete, ..self }
     }
 
     /// The next line without its end, and its offset; `None` at the end of the file.
@@ -189,6 +198,10 @@ const EDITED: &str =
 impl<R: BufRead + Seek> ImportSource for LineReader<R> {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn is_complete(&self, collection: &Collection) -> bool {
+        !self.incomplete.contains(collection.name)
     }
 
     fn rewind(&mut self) -> Result<ExportHeader, Error> {

@@ -1,189 +1,364 @@
-//! The plan of an import: its source is read once and checked, then compared with the store where that has documents
-//! already.
+//! The plan of an import: the documents of its source are compared with those of the store, and with what earlier
+//! imports have written ([`ImportedRow`]). So it is known on which side a document has changed.
+//!
+//! | in the source, since the last import | in the store, since then | action |
+//! |---|---|---|
+//! | new | absent | inserted |
+//! | any | equal to the source | none |
+//! | unchanged | changed or deleted | none: it is kept as it is here |
+//! | changed | unchanged | updated |
+//! | changed, or never imported | changed or deleted | a conflict |
+//!
+//! A document and its parts are compared as one ([`Aggregates`]).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runstate_core::error_code::ErrorCode;
-use runstate_core::schema::{Catalog, Collection, Index, Key, Query};
-use runstate_engine::{DOCUMENTS_PREFIX, Engine, Error, exported_collections, has_sealed};
-use runstate_store::{COMMANDS, Freshness, StoredDocument};
+use runstate_core::id::Revision;
+use runstate_core::schema::{Collection, Filter, Index, Key, Query};
+use runstate_engine::{DOCUMENTS_PREFIX, Engine, Error, IMPORTED, exported_collections};
+use runstate_store::{COMMANDS, Freshness, Row, StoredDocument};
+use runstate_value::time::Timestamp;
 use runstate_value::{self as value, Json, SortedMap, json_bytes};
 
+use super::aggregate::{Aggregates, aggregate_key, part_reference};
 use super::apply::insertion_batch;
 use super::import::RecordChunks;
-use super::{ExportRecord, ExportSummary, ExportTally, ImportSource, Phase, Progress, SourceItem};
+use super::imported_row::{ImportedRow, digest, has_row, read_rows};
+use super::source_check::CheckedSource;
+use super::{ConflictPolicy, ExportHeader, ExportRecord, ImportOptions, ImportSource};
 
-/// Number of documents that are checked between two yields.
-const CHECKED_DOCUMENTS: usize = 256;
+/// Maximum number of conflicts that are listed.
+const LISTED_CONFLICTS: usize = 20;
 
-/// Proof that a source was read to its end and is undamaged.
-#[derive(Clone, Debug)]
-pub struct CheckedSource {
-    summary: ExportSummary,
-    /// The largest document, without the ledger. A store that accepts it accepts the others.
-    largest: Option<ExportRecord>,
-    /// Whether it has encrypted secrets, which are imported as they are.
-    pub(super) is_encrypted: bool,
+/// Number of parts of a document that are read at once.
+const PARTS_PAGE: u32 = 64;
+
+/// What an import does with a document of its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlannedAction {
+    /// Nothing: the store has it.
+    None,
+    /// Nothing: the store has changed or deleted it, and keeps that.
+    Keep,
+    /// Inserts it.
+    Insert,
+    /// Replaces the one of the store.
+    Update,
 }
 
-impl CheckedSource {
-    /// The counts and the hash of the source.
-    pub fn summary(&self) -> &ExportSummary {
-        &self.summary
-    }
-}
-
-/// Reads all of `source`, and checks that it is complete, unchanged and not newer, and that every document conforms to
-/// its collection.
-pub fn check<S: ImportSource>(
-    source: &mut S,
-    catalog: &Catalog,
-    mut progress: impl FnMut(Progress),
-) -> Result<CheckedSource, Error> {
-    let mut checker = SourceChecker::begin(source, catalog)?;
-    loop {
-        if let Some(checked) = checker.advance(CHECKED_DOCUMENTS, &mut progress)? {
-            return Ok(checked);
-        }
-    }
-}
-
-/// A [`check`] in steps, for a caller that does other work between them.
-pub struct SourceChecker<'a, S> {
-    source: &'a mut S,
-    /// Collections in the order of an export.
-    order: Vec<&'static Collection>,
-    tally: ExportTally,
-    largest: Option<(usize, ExportRecord)>,
-    last: Option<(Option<usize>, Arc<str>)>,
-    done: u64,
-    is_encrypted: bool,
-}
-
-impl<'a, S: ImportSource> SourceChecker<'a, S> {
-    /// Begins with the header.
-    pub fn begin(source: &'a mut S, catalog: &Catalog) -> Result<Self, Error> {
-        let header = source.rewind()?;
-        let catalog = header.extend_catalog(catalog, source.name())?;
-        header.check_supported(&catalog, source.name())?;
-        Ok(Self {
-            source,
-            order: exported_collections(&catalog),
-            tally: ExportTally::default(),
-            largest: None,
-            last: None,
-            done: 0,
-            is_encrypted: false,
-        })
-    }
-
-    /// Checks this number of documents; `None`: there are more.
-    pub fn advance(
-        &mut self,
-        documents: usize,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<Option<CheckedSource>, Error> {
-        for _ in 0..documents {
-            match self.source.next()? {
-                SourceItem::Record(record) => {
-                    self.add(&record)?;
-                    progress(Progress { phase: Phase::Check, done: self.done, of: None });
-                }
-                SourceItem::End(expected) => return self.end(&expected).map(Some),
-            }
-        }
-        Ok(None)
-    }
-
-    fn add(&mut self, record: &ExportRecord) -> Result<(), Error> {
-        let collection = self.order.iter().position(|collection| collection.name == record.collection.name);
-        let position = Some((collection, record.id.clone()));
-        if position <= self.last {
-            return Err(damaged(self.source, &format!("{} occurs twice, or in the wrong position", record.key())));
-        }
-        self.last = position;
-        self.tally.add(record.collection.name, &record.line());
-        self.done += 1;
-        self.is_encrypted |= has_sealed(record.collection, &record.document);
-        let bytes = json_bytes(&*record.document);
-        if record.collection.name != COMMANDS.name && self.largest.as_ref().is_none_or(|(most, _)| bytes > *most) {
-            self.largest = Some((bytes, record.clone()));
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, expected: &ExportSummary) -> Result<CheckedSource, Error> {
-        let summary = std::mem::take(&mut self.tally).summary();
-        match expected.difference(&summary) {
-            Some(difference) => Err(damaged(
-                self.source,
-                &format!("it was changed after it was exported: {difference}. Export it again"),
-            )),
-            None => Ok(CheckedSource {
-                summary,
-                largest: self.largest.take().map(|(_, record)| record),
-                is_encrypted: self.is_encrypted,
-            }),
-        }
-    }
-}
-
-fn damaged<S: ImportSource>(source: &S, why: &str) -> Error {
-    Error::new(ErrorCode::CORRUPT, format!("{}: {why}", source.name()))
+/// The planned documents that a pass over the source returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlannedPart {
+    /// Documents that are inserted in batches of any documents.
+    Insertions,
+    /// Documents that are written together with their aggregate.
+    Updates,
 }
 
 /// The documents that an import writes.
-#[derive(Default)]
 pub(super) struct ImportPlan {
-    /// For each compared collection, whether the store lacks each of its documents, in the order of the source. The
-    /// store lacks all documents of the other collections.
-    is_absent: SortedMap<&'static str, Vec<bool>>,
-    /// Number of documents and rows of the ledger that the store lacks.
-    pub(super) absent: u64,
+    /// For each compared collection what is done with each of its documents, in the order of the source, unless the
+    /// aggregate is kept. The documents of other collections are inserted.
+    actions: SortedMap<&'static str, Vec<PlannedAction>>,
+    aggregates: Aggregates,
+    /// Whether it writes anything.
+    pub(super) has_writes: bool,
+    /// The time of the export; not in the future.
+    pub(super) at: Timestamp,
+    /// The collections of the source.
+    exported: BTreeSet<String>,
 }
 
 impl ImportPlan {
-    /// Decides what is written. Fails if the store has another document under a key of the source, or would reject a
+    /// Decides what is written. Fails if there are conflicts and `options` keep none, or if the store would reject a
     /// document.
     pub(super) async fn make<S: ImportSource>(
         engine: &Engine,
         source: &mut S,
         checked: &CheckedSource,
+        options: &ImportOptions,
         mut progress: impl FnMut(u64),
     ) -> Result<Self, Error> {
         let header = source.rewind()?;
         header.check_supported(&engine.catalog(), source.name())?;
         checked.largest.iter().try_for_each(|largest| check_accepted(engine, largest))?;
-        let (mut plan, mut done) = (Self::default(), 0);
-        for collection in exported_collections(&engine.catalog()) {
-            let Some(count) = checked.summary.counts.get(collection.name) else { continue };
+        let has_rows = engine.count(&IMPORTED).await? != Some(0);
+        let mut plan = Self::new(engine, header);
+        let mut done = 0;
+        // A part is compared when the state of its document is known.
+        let (parts, whole): (Vec<_>, Vec<_>) =
+            exported_collections(&engine.catalog()).into_iter().partition(|one| part_reference(one).is_some());
+        for collection in whole.into_iter().chain(parts) {
+            let Some(count) = checked.summary().counts.get(collection.name) else { continue };
             let is_occupied = engine.count(collection).await? != Some(0);
             // The store may have a newer declaration of the collection than the source.
-            if !is_occupied && !collection.name.starts_with(DOCUMENTS_PREFIX) {
-                (plan.absent, done) = (plan.absent + count, done + count);
+            if !is_occupied && !has_rows && !collection.name.starts_with(DOCUMENTS_PREFIX) {
+                (plan.has_writes, done) = (true, done + count);
+                progress(done);
                 continue;
             }
-            let mut is_absent = Vec::new();
+            let mut actions = Vec::new();
             let mut chunks = RecordChunks::of_collection(source, collection, None)?;
             while let Some(chunk) = chunks.next()? {
-                for (record, is_new) in chunk.iter().zip(find_absent(engine, &chunk).await?) {
-                    if is_new && collection.name != COMMANDS.name {
+                let mut planned = plan.compare(engine, &chunk, has_rows, options).await?;
+                for (record, action) in chunk.iter().zip(&mut planned) {
+                    if !matches!(action, PlannedAction::Insert | PlannedAction::Update) {
+                        continue;
+                    }
+                    if collection.name != COMMANDS.name {
                         check_accepted(engine, record)?;
-                        if is_occupied {
-                            check_unique_indexes(engine, record).await?;
+                        if is_occupied && let Err(error) = check_unique_indexes(engine, record).await {
+                            if options.conflicts == ConflictPolicy::Refuse || error.code != ErrorCode::ALREADY_EXISTS {
+                                return Err(error);
+                            }
+                            let key = aggregate_key(collection, &record.id, &record.document);
+                            plan.aggregates.mark_conflicts([key]);
+                            *action = PlannedAction::Keep;
+                            continue;
                         }
                     }
-                    plan.absent += u64::from(is_new);
-                    is_absent.push(is_new);
+                    plan.has_writes = true;
                 }
+                actions.extend(planned);
                 progress(done + chunks.read);
                 engine.yield_now().await;
             }
             done += chunks.read;
-            plan.is_absent.insert(collection.name, is_absent);
+            plan.actions.insert(collection.name, actions);
         }
-        progress(done);
+        plan.compare_removed_parts(engine, source).await?;
+        if options.conflicts == ConflictPolicy::Refuse {
+            plan.check_conflicts(options)?;
+        }
         Ok(plan)
+    }
+
+    fn new(engine: &Engine, header: ExportHeader) -> Self {
+        let (now, at) = (engine.now(), Timestamp::from_rfc3339(&header.at));
+        Self {
+            actions: SortedMap::default(),
+            aggregates: Aggregates::default(),
+            has_writes: false,
+            at: at.map_or(now, |at| at.min(now)),
+            exported: header.collections.into_keys().collect(),
+        }
+    }
+
+    /// Compares documents of one collection.
+    async fn compare(
+        &mut self,
+        engine: &Engine,
+        records: &[ExportRecord],
+        has_rows: bool,
+        options: &ImportOptions,
+    ) -> Result<Vec<PlannedAction>, Error> {
+        let keys: Vec<Key> = records.iter().map(ExportRecord::key).collect();
+        let stored = engine.store().get(&keys, Freshness::Linearizable).await?;
+        let is_equal = |record: &ExportRecord, stored: &Option<StoredDocument>| {
+            stored.as_ref().is_some_and(|stored| is_same_document(record, stored))
+        };
+        let differing = records.iter().zip(&stored).filter(|(record, stored)| !is_equal(record, stored));
+        let differing: Vec<Key> = differing.map(|(record, _)| record.key()).collect();
+        let keeps_rows = has_rows && !options.exact && records.first().is_some_and(|record| has_row(record.collection));
+        let mut rows = if keeps_rows { read_rows(engine, &differing).await? } else { Vec::new() }.into_iter();
+        let mut actions = Vec::with_capacity(records.len());
+        for (record, stored) in records.iter().zip(&stored) {
+            let action = match is_equal(record, stored) {
+                true => PlannedAction::None,
+                false => {
+                    let row = rows.next().flatten();
+                    self.compare_one(engine, record, stored.as_ref(), row.as_ref(), options).await?
+                }
+            };
+            if !self.aggregates.is_empty() {
+                self.count_bytes(record, action);
+            }
+            actions.push(action);
+        }
+        Ok(actions)
+    }
+
+    /// Compares a document that the store lacks, or that differs there.
+    async fn compare_one(
+        &mut self,
+        engine: &Engine,
+        record: &ExportRecord,
+        stored: Option<&StoredDocument>,
+        row: Option<&ImportedRow>,
+        options: &ImportOptions,
+    ) -> Result<PlannedAction, Error> {
+        let key = aggregate_key(record.collection, &record.id, &record.document);
+        let (Some(row), Some(stored)) = (row, stored) else {
+            return match (stored, row) {
+                // It is an insertion only if its aggregate is not kept.
+                (None, None) => Ok(PlannedAction::Insert),
+                (None, Some(row)) => self.compare_deleted(engine, record, key, row, options).await,
+                // No import has written it.
+                (Some(_), _) => {
+                    self.aggregates.mark_conflicts([key]);
+                    Ok(PlannedAction::Keep)
+                }
+            };
+        };
+        let is_changed_here = row.revision != stored.revision;
+        let is_changed_there = row.digest != digest(engine, record);
+        // An older export does not bring an older state back.
+        let is_replaceable = !record.collection.insert_only && self.at >= row.at;
+        let state = self.aggregates.entry(key);
+        state.here |= is_changed_here || (is_changed_there && !is_replaceable);
+        state.there |= is_changed_there;
+        Ok(if state.here || !is_changed_there { PlannedAction::Keep } else { PlannedAction::Update })
+    }
+
+    /// Compares a document that an import wrote and that was deleted here since.
+    async fn compare_deleted(
+        &mut self,
+        engine: &Engine,
+        record: &ExportRecord,
+        key: Key,
+        row: &ImportedRow,
+        options: &ImportOptions,
+    ) -> Result<PlannedAction, Error> {
+        let is_part = key != record.key();
+        // An import that was interrupted has not inserted the document of this part yet.
+        let is_inserted = is_part
+            && match self.aggregates.get(&key) {
+                Some(state) => state.restored,
+                None => !exists(engine, &key).await?,
+            };
+        if is_inserted {
+            return Ok(PlannedAction::Insert);
+        }
+        if !is_part && options.restore_deleted {
+            self.aggregates.entry(key).restored = true;
+            return Ok(PlannedAction::Insert);
+        }
+        // Any store removes an expired document, which is not a change.
+        let is_expired = record.is_expired(engine.now());
+        if !is_part || !is_expired {
+            let state = self.aggregates.entry(key);
+            state.here = true;
+            state.there |= !is_expired && row.digest != digest(engine, record);
+        }
+        Ok(PlannedAction::Keep)
+    }
+
+    /// Counts what is read to update an aggregate.
+    fn count_bytes(&mut self, record: &ExportRecord, action: PlannedAction) {
+        let key = aggregate_key(record.collection, &record.id, &record.document);
+        if self.aggregates.get(&key).is_some() {
+            let is_written = matches!(action, PlannedAction::Insert | PlannedAction::Update);
+            let bytes = if is_written { json_bytes(&*record.document) } else { 0 };
+            self.aggregates.entry(key).bytes += record.id.len() + bytes;
+        }
+    }
+
+    /// A part that an updated document has here only was deleted in the source, if an import wrote it and it is
+    /// unchanged. Another one is a change in this store.
+    async fn compare_removed_parts<S: ImportSource>(&mut self, engine: &Engine, source: &mut S) -> Result<(), Error> {
+        for group in self.aggregates.groups() {
+            let mut changed = Vec::new();
+            for part in self.removed_parts(engine, source, &group).await? {
+                let is_unchanged = match has_row(part.collection) {
+                    true => {
+                        let rows = read_rows(engine, std::slice::from_ref(&part.key)).await?;
+                        rows.into_iter().flatten().any(|row| row.revision == part.revision)
+                    }
+                    false => true,
+                };
+                if !is_unchanged {
+                    changed.push(part.aggregate);
+                }
+            }
+            self.aggregates.mark_conflicts(changed);
+        }
+        Ok(())
+    }
+
+    /// The parts of these documents that the store has and the source has not.
+    pub(super) async fn removed_parts<S: ImportSource>(
+        &self,
+        engine: &Engine,
+        source: &mut S,
+        group: &[Key],
+    ) -> Result<Vec<RemovedPart>, Error> {
+        let mut removed = Vec::new();
+        for collection in exported_collections(&engine.catalog()) {
+            let Some(reference) = part_reference(collection) else { continue };
+            let owners: BTreeSet<&Key> = group.iter().filter(|key| key.collection == reference.collection).collect();
+            if owners.is_empty() || !self.exported.contains(collection.name) || !source.is_complete(collection) {
+                continue;
+            }
+            let mut present: BTreeSet<Arc<str>> = BTreeSet::new();
+            let mut chunks = RecordChunks::of_collection(source, collection, None)?;
+            while let Some(chunk) = chunks.next()? {
+                let of_group = chunk
+                    .iter()
+                    .filter(|record| owners.contains(&aggregate_key(collection, &record.id, &record.document)));
+                present.extend(of_group.map(|record| record.id.clone()));
+                engine.yield_now().await;
+            }
+            for owner in owners {
+                let is_part = Filter::Eq(reference.field.to_owned(), (&*owner.id).into());
+                let mut query = Query::of(collection).filter(is_part).limit(PARTS_PAGE);
+                loop {
+                    let page = engine.store().query(&query, Freshness::Linearizable).await?;
+                    let rows = page.items.into_iter().filter(|row| !present.contains(&row.id));
+                    removed.extend(rows.map(|Row { id, stored, .. }| RemovedPart {
+                        aggregate: owner.clone(),
+                        collection,
+                        key: Key::new(collection, &id),
+                        revision: stored.revision,
+                    }));
+                    match page.next {
+                        Some(cursor) => query = query.after(Some(cursor)),
+                        None => break,
+                    }
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Fails if there are conflicts.
+    fn check_conflicts(&self, options: &ImportOptions) -> Result<(), Error> {
+        let (count, listed) = self.conflicts();
+        let Some(first) = self.aggregates.conflicts().next() else { return Ok(()) };
+        let message = match first.collection == COMMANDS.name {
+            true => format!(
+                "command `{}` has another result in this store; nothing was overwritten. Import into another store",
+                first.id
+            ),
+            false if options.exact => format!(
+                "{count} of the documents exist in this store and differ: {}; nothing was overwritten. Restore into an empty store",
+                listed.join(", ")
+            ),
+            false => format!(
+                "{count} of the documents exist in this store and differ, and were not imported or have changed or been deleted here since: {}{}; nothing was overwritten. Import into another store, keep them as they are (`conflicts`: `keep`), or remove them first (a removed program stays for an hour)",
+                listed.join(", "),
+                if count > listed.len() as u64 { ", and others" } else { "" },
+            ),
+        };
+        let (collection, key) = (Some(first.collection.to_string()), Some(first.id.to_string()));
+        Err(Error { collection, key, ..Error::new(ErrorCode::ALREADY_EXISTS, message) })
+    }
+
+    /// The number of conflicts, and the first ones.
+    pub(super) fn conflicts(&self) -> (u64, Vec<String>) {
+        let listed = self.aggregates.conflicts().take(LISTED_CONFLICTS).map(Key::to_string).collect();
+        (self.aggregates.conflicts().count() as u64, listed)
+    }
+
+    /// The groups of documents that are updated together with their parts.
+    pub(super) fn update_groups(&self) -> Vec<Vec<Key>> {
+        self.aggregates.groups()
+    }
+
+    /// What is planned for each document of a collection, in the order of the source.
+    pub(super) fn actions(&self, collection: &str) -> PlannedActions<'_> {
+        PlannedActions { plan: self, planned: self.actions.get(collection).map(|actions| actions.iter()) }
     }
 
     /// The documents of a collection that are written, in chunks.
@@ -191,14 +366,59 @@ impl ImportPlan {
         &'a self,
         source: &'a mut S,
         collection: &'static Collection,
+        part: PlannedPart,
     ) -> Result<RecordChunks<'a, S>, Error> {
-        RecordChunks::of_collection(source, collection, self.is_absent.get(collection.name).map(Vec::as_slice))
+        RecordChunks::of_collection(source, collection, Some((self.actions(collection.name), part)))
     }
+}
+
+/// The planned actions for the documents of a collection.
+pub(super) struct PlannedActions<'a> {
+    plan: &'a ImportPlan,
+    /// `None`: all documents are inserted.
+    planned: Option<std::slice::Iter<'a, PlannedAction>>,
+}
+
+impl PlannedActions<'_> {
+    /// The action for the next document of the source, and the pass that writes it.
+    pub(super) fn next(&mut self, record: &ExportRecord) -> (PlannedAction, Option<PlannedPart>) {
+        let planned = match &mut self.planned {
+            None => PlannedAction::Insert,
+            Some(planned) => planned.next().copied().unwrap_or(PlannedAction::None),
+        };
+        let aggregates = &self.plan.aggregates;
+        if matches!(planned, PlannedAction::None | PlannedAction::Keep) {
+            return (planned, None);
+        }
+        let state = match aggregates.is_empty() {
+            true => None,
+            false => aggregates.get(&aggregate_key(record.collection, &record.id, &record.document)),
+        };
+        match state {
+            Some(state) if state.here => (PlannedAction::Keep, None),
+            Some(state) if state.is_updated() => (planned, Some(PlannedPart::Updates)),
+            _ => (planned, Some(PlannedPart::Insertions)),
+        }
+    }
+}
+
+/// A part of a document that the source has no longer.
+pub(super) struct RemovedPart {
+    /// The document.
+    pub(super) aggregate: Key,
+    pub(super) collection: &'static Collection,
+    pub(super) key: Key,
+    pub(super) revision: Revision,
+}
+
+async fn exists(engine: &Engine, key: &Key) -> Result<bool, Error> {
+    let found = engine.store().get(std::slice::from_ref(key), Freshness::Linearizable).await?;
+    Ok(found.iter().any(Option::is_some))
 }
 
 /// Checks that the store accepts a document, as far as that is possible without the store.
 fn check_accepted(engine: &Engine, record: &ExportRecord) -> Result<(), Error> {
-    let batch = insertion_batch(&[record], "", 0, engine.now())?;
+    let batch = insertion_batch(engine, &[record], "", 0, engine.now())?;
     Ok(batch.validate(&engine.catalog(), engine.store().capabilities().limits()).map(drop)?)
 }
 
@@ -206,7 +426,18 @@ fn check_accepted(engine: &Engine, record: &ExportRecord) -> Result<(), Error> {
 pub(super) async fn find_absent(engine: &Engine, records: &[ExportRecord]) -> Result<Vec<bool>, Error> {
     let keys: Vec<Key> = records.iter().map(ExportRecord::key).collect();
     let stored = engine.store().get(&keys, Freshness::Linearizable).await?;
-    records.iter().zip(stored).map(|(record, stored)| is_absent(record, stored)).collect()
+    let is_absent = |(record, stored): (&ExportRecord, Option<StoredDocument>)| match stored {
+        None => Ok(true),
+        Some(stored) if is_same_document(record, &stored) => Ok(false),
+        Some(_) => {
+            let message = format!(
+                "{} was written to this store during the import and differs; it was not overwritten. Repeat the import",
+                record.key()
+            );
+            Err(already_exists(record, message))
+        }
+    };
+    records.iter().zip(stored).map(is_absent).collect()
 }
 
 /// Checks that no other document has the same entry in a unique index.
@@ -236,24 +467,6 @@ pub(super) fn as_stored(record: &ExportRecord, stored: StoredDocument) -> Export
 /// Compares the exported forms, because stores may return `1.0` as `1`.
 pub(super) fn is_same_document(record: &ExportRecord, stored: &StoredDocument) -> bool {
     Arc::ptr_eq(&stored.document, &record.document) || as_stored(record, stored.clone()).line() == record.line()
-}
-
-fn is_absent(record: &ExportRecord, stored: Option<StoredDocument>) -> Result<bool, Error> {
-    let Some(stored) = stored else { return Ok(true) };
-    if is_same_document(record, &stored) {
-        return Ok(false);
-    }
-    let message = match record.collection.name == COMMANDS.name {
-        true => format!(
-            "command `{}` has another result in this store; nothing was overwritten. Import into another store",
-            record.id
-        ),
-        false => format!(
-            "{} exists in this store and differs; nothing was overwritten. Import into another store, or remove it first (a removed program stays for an hour)",
-            record.key()
-        ),
-    };
-    Err(already_exists(record, message))
 }
 
 /// The error for a document that exists already.

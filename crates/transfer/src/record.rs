@@ -9,7 +9,7 @@ use runstate_engine::DECLARATION_FINGERPRINT;
 use runstate_store::ROTATION_FINGERPRINT;
 use runstate_store::{COMMANDS, Row};
 use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json, canonical_json};
+use runstate_value::{Document, Json, ordered_json};
 use serde_json::{Number, json};
 
 use super::IMPORT_FINGERPRINT;
@@ -38,9 +38,11 @@ impl ExportRecord {
         Key::new(self.collection, &self.id)
     }
 
-    /// The form of exports: declared timestamps are RFC 3339 text.
+    /// The form of exports: declared timestamps are RFC 3339 text. Values keep the order of their keys; all others are
+    /// sorted, because stores differ in them.
     pub(super) fn to_json(&self) -> Json {
         let mut document = self.document.as_ref().clone();
+        self.collection.sort_structure(&mut document);
         map_timestamps(self.collection, &mut document, |value| {
             let ms = value.as_i64()?;
             let text = Timestamp::from_millis(ms).to_rfc3339();
@@ -49,15 +51,15 @@ impl ExportRecord {
         });
         json!({
             "collection": self.collection.name,
+            "document": document,
             "id": &*self.id,
             "version": self.version,
-            "document": document,
         })
     }
 
     /// Its line in an export, without the line end. The same document has the same line, whatever the store.
     pub(super) fn line(&self) -> String {
-        canonical_json(&self.to_json())
+        ordered_json(&self.to_json())
     }
 
     /// Reads the output of [`ExportRecord::to_json`], and checks it against its declaration. `Err`: the problem.
@@ -71,7 +73,7 @@ impl ExportRecord {
         let version = fields.get("version").and_then(Json::as_u64).and_then(|v| u32::try_from(v).ok());
         let version = version.filter(|version| (1..=collection.version).contains(version));
         let version = version.ok_or_else(|| error("its schema version is not supported".to_owned()))?;
-        let Some(Json::Object(mut document)) = fields.remove("document") else {
+        let Some(Json::Object(mut document)) = fields.shift_remove("document") else {
             return Err(error("it has no field `document`".to_owned()));
         };
         document.values_mut().for_each(restore_floats);

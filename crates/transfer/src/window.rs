@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::Revision;
 use runstate_core::schema::Key;
-use runstate_engine::{DECLARATIONS, Engine, Error, MIRROR};
+use runstate_engine::{DECLARATIONS, Engine, Error, IMPORTED, MIRROR};
 use runstate_store::{ChangeEvent, Freshness, Position, StoredDocument};
 use runstate_value::time::Millis;
 
@@ -49,7 +49,8 @@ pub(super) async fn read_window(engine: &Engine, from: &str, wait: Millis) -> Re
         let catalog = engine.catalog();
         let is_copied = |event: &&ChangeEvent| {
             let collection = catalog.get(&event.key.collection);
-            event.key.collection != DECLARATIONS.name && collection.is_some_and(|one| one.detached.is_none())
+            ![DECLARATIONS.name, IMPORTED.name].contains(&&*event.key.collection)
+                && collection.is_some_and(|one| one.detached.is_none())
         };
         let mut latest: BTreeMap<Key, Option<Revision>> = BTreeMap::new();
         for event in changes.events.iter().filter(is_copied) {

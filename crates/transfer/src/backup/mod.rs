@@ -15,7 +15,8 @@
 //! - **Of two backups to one folder one creates a segment.** The other one continues after it.
 //! - **An expired position begins a new base.** So does every [`BackupOptions::segments`]th segment, which bounds the
 //!   time of a restore.
-//! - **Secrets stay encrypted**, as they are at rest.
+//! - **Secrets stay encrypted**, as they are at rest. A folder is encrypted as a whole or not at all
+//!   ([`BackupOptions::encryption`]).
 //! - **Rows of time series are not in the feed.** They are read every [`SERIES_INTERVAL`], by their time; rows that are
 //!   later than
 //!   [`SERIES_DELAY`] are in the next base.
@@ -24,9 +25,11 @@
 //! |---|---|
 //! | `mod.rs` | writing segments |
 //! | `segment.rs` | the form of a segment |
+//! | `encryption.rs` | the encryption of segments |
 //! | `source.rs` | the points, and the store at a point as the source of an import |
 //! | `layer.rs` | a store whose commits are in its backup before they return |
 
+mod encryption;
 mod layer;
 mod segment;
 mod source;
@@ -42,9 +45,11 @@ use runstate_store::{COMMANDS, Freshness, Row};
 use runstate_value::json_bytes;
 use runstate_value::time::{Millis, Timestamp};
 
+use self::encryption::check_encryption;
 use self::segment::{BackupSegment, SegmentHeader};
 use super::ExportHeader;
 use super::window::{read_window, reload_declarations};
+pub use encryption::{BackupDecryption, BackupEncryption};
 pub use layer::BackedUpStore;
 pub use source::{BackupPoint, BackupSource, points};
 
@@ -64,7 +69,7 @@ const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 const ATTEMPTS: u32 = 16;
 
 /// Options of a [`Backup`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct BackupOptions {
     /// The name of the store, such as its id. A folder has the backup of one store.
     pub source: String,
@@ -72,12 +77,14 @@ pub struct BackupOptions {
     pub segments: u64,
     /// Remove segments that only states older than this need. `None`: keep all.
     pub keep: Option<Millis>,
+    /// Encrypts every segment. `None`: segments are plain text.
+    pub encryption: Option<Arc<dyn BackupEncryption>>,
 }
 
 impl BackupOptions {
-    /// A new base every 10,000 segments, and nothing is removed.
+    /// A new base every 10,000 segments; nothing is removed or encrypted.
     pub fn new(source: impl Into<String>) -> Self {
-        Self { source: source.into(), segments: 10_000, keep: None }
+        Self { source: source.into(), segments: 10_000, keep: None, encryption: None }
     }
 }
 
@@ -141,9 +148,10 @@ impl Backup {
     ///
     /// It waits up to `wait` for a change if there is none. If it is dropped or fails, a repeat continues.
     ///
-    /// Errors: `already_exists` if the folder has the backup of another store; `conflict` if other backups keep writing
-    /// to the folder, or the store is written to so often that there is no point; `corrupt`; errors of the store and of
-    /// the folder.
+    /// Errors: `already_exists` if the folder has the backup of another store, or one in plain text that is to be
+    /// encrypted; `key_missing` if it is encrypted, and not by [`BackupOptions::encryption`]; `conflict` if other backups
+    /// keep writing to the folder, or the store is written to so often that there is no point; `corrupt`; errors of the
+    /// store and of the folder.
     pub async fn catch_up(&self, wait: Millis, mut progress: impl FnMut(Progress)) -> Result<BackupReport, Error> {
         let mut last = self.last.lock().await;
         let mut report = BackupReport::default();
@@ -169,11 +177,12 @@ impl Backup {
 
     async fn find_last(&self) -> Result<Option<SegmentHeader>, Error> {
         let Some(number) = segment::numbers(&self.folder).await?.pop() else { return Ok(None) };
-        let header = BackupSegment::read_header(&self.folder, number).await?;
+        let header = BackupSegment::read_header(&self.folder, number, None).await?;
         if header.source != self.options.source {
             let message = format!("{} has the backup of another store (`{}`)", self.folder.name(), header.source);
             return Err(Error::new(ErrorCode::ALREADY_EXISTS, message));
         }
+        check_encryption(self.options.encryption.as_deref(), header.encryption.as_ref(), self.folder.name())?;
         Ok(Some(header))
     }
 
@@ -186,7 +195,7 @@ impl Backup {
             return Ok(());
         };
         let until = self.engine.now() - keep;
-        if let Some(point) = source::find_point(&self.folder, Some(until)).await? {
+        if let Some(point) = source::find_point(&self.folder, Some(until), None).await? {
             for number in first..point.base {
                 self.folder.remove(&segment::name(number)).await?;
             }
@@ -240,6 +249,10 @@ impl<P: FnMut(Progress)> BackupRun<'_, P> {
     /// Begins a base with a segment without documents, so that its position is kept from here on.
     async fn begin_base(&mut self, last: Option<&SegmentHeader>) -> Result<Option<SegmentHeader>, Error> {
         let (number, point) = last.map_or((1, None), |last| (last.number + 1, last.point.clone()));
+        let encryption = match last {
+            Some(last) => last.encryption.clone(),
+            None => self.backup.options.encryption.as_deref().map(BackupEncryption::new_parameters).transpose()?,
+        };
         reload_declarations(&self.backup.engine).await?;
         let position = self.backup.engine.store().changes(None, 0, Millis(0)).await?.next.0;
         let now = self.backup.engine.now();
@@ -253,7 +266,8 @@ impl<P: FnMut(Progress)> BackupRun<'_, P> {
             is_settled: false,
             point,
             series_at: now,
-            export: ExportHeader::new(&self.backup.engine).await?,
+            export: Some(ExportHeader::new(&self.backup.engine).await?),
+            encryption,
         };
         self.write(header, &BackupSegment::default()).await
     }
@@ -266,9 +280,12 @@ impl<P: FnMut(Progress)> BackupRun<'_, P> {
         let window = read_window(engine, &last.position, wait).await?;
         let mut next = SegmentHeader { number: last.number + 1, ..last.clone() };
         let mut segment = BackupSegment::default();
+        // The clear header of an encrypted segment has none.
+        if window.events > 0 || next.export.is_none() {
+            next.export = Some(ExportHeader::new(engine).await?);
+        }
         if window.events > 0 {
             next.position = window.next.0;
-            next.export = ExportHeader::new(engine).await?;
             for (key, found) in window.keys.iter().zip(window.found) {
                 segment.push(&engine.catalog(), key, found)?;
             }
@@ -366,7 +383,9 @@ impl<P: FnMut(Progress)> BackupRun<'_, P> {
 
     /// Creates a segment; `None` if another process has created it.
     async fn write(&mut self, header: SegmentHeader, segment: &BackupSegment) -> Result<Option<SegmentHeader>, Error> {
-        let is_created = self.backup.folder.create(&segment::name(header.number), segment.encode(&header)).await?;
+        let Backup { folder, options, .. } = self.backup;
+        let bytes = segment.encode(&header, options.encryption.as_deref())?;
+        let is_created = folder.create(&segment::name(header.number), bytes).await?;
         if !is_created {
             return Ok(None);
         }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{
     ExportHeader, ExportRecord, ExportSummary, ExportTally, ImportSource, SourceItem, record::find_collection,
 };
+use super::BackupDecryption;
 use super::segment::{self, BackupSegment};
 
 /// A state of a store in its backup.
@@ -29,7 +30,11 @@ pub struct BackupPoint {
 }
 
 /// Finds the last point whose time is not after `until`; `None`: the last point.
-pub(super) async fn find_point(folder: &ObjectFolder, until: Option<Timestamp>) -> Result<Option<BackupPoint>, Error> {
+pub(super) async fn find_point(
+    folder: &ObjectFolder,
+    until: Option<Timestamp>,
+    key: Option<&dyn BackupDecryption>,
+) -> Result<Option<BackupPoint>, Error> {
     let numbers = segment::numbers(folder).await?;
     let (mut low, mut high) = (0, numbers.len());
     // Times ascend. The points of the first `low` segments are known not to be after `until`.
@@ -37,7 +42,7 @@ pub(super) async fn find_point(folder: &ObjectFolder, until: Option<Timestamp>) 
     while low < high {
         // Without a time only the last segment is read.
         let middle = until.map_or(high - 1, |_| low.midpoint(high));
-        let point = BackupSegment::read_header(folder, numbers[middle]).await?.point;
+        let point = BackupSegment::read_header(folder, numbers[middle], key).await?.point;
         match until.is_none_or(|until| point.as_ref().is_none_or(|point| point.at <= until)) {
             true => (low, found) = (middle + 1, point),
             false => high = middle,
@@ -67,17 +72,20 @@ pub struct BackupSource {
 }
 
 impl BackupSource {
-    /// Reads the last point whose time is not after `until`; `None`: the last point. `catalog` declares the documents.
+    /// Reads the last point whose time is not after `until`; `None`: the last point. `key` decrypts an encrypted
+    /// backup. `catalog` declares the documents.
     ///
-    /// Errors: `not_found` (no such point), `corrupt` (a segment is missing or was changed), `newer_version`; errors of
-    /// the folder.
+    /// Errors: `not_found` (no such point), `corrupt` (a segment is missing or was changed), `key_missing` (a segment is
+    /// encrypted, and not for this key), `invalid` (a segment is plain text, and a key is given), `newer_version`; errors
+    /// of the folder.
     pub async fn open(
         folder: &ObjectFolder,
         until: Option<Timestamp>,
+        key: Option<&dyn BackupDecryption>,
         catalog: &Catalog,
         mut progress: impl FnMut(Progress),
     ) -> Result<Self, Error> {
-        let Some(point) = find_point(folder, until).await? else {
+        let Some(point) = find_point(folder, until, key).await? else {
             let until = until.map_or(String::new(), |until| format!(" at {} or before", until.to_rfc3339()));
             let message = format!("{} has no complete backup{until}", folder.name());
             return Err(Error::new(ErrorCode::NOT_FOUND, message));
@@ -87,8 +95,13 @@ impl BackupSource {
         let mut lines = BufWriter::new(tempfile::tempfile().map_err(io)?);
         let mut places: BTreeMap<(String, String), LinePosition> = BTreeMap::new();
         let (mut offset, mut header) = (0, None);
+        let mut source: Option<String> = None;
         for number in point.base..=point.segment {
-            let (segment, read) = BackupSegment::read(folder, number).await?;
+            let (segment, read) = BackupSegment::read(folder, number, key).await?;
+            if source.get_or_insert_with(|| segment.source.clone()) != &segment.source {
+                let message = format!("{name}: segment {number} is of another store. Nothing was restored");
+                return Err(Error::new(ErrorCode::CORRUPT, message));
+            }
             for line in read {
                 let key = (line.collection, line.id);
                 let Some(text) = line.line else {
@@ -99,10 +112,11 @@ impl BackupSource {
                 places.insert(key, LinePosition { offset, length: text.len() });
                 offset += text.len() as u64;
             }
-            header = Some(segment.export);
+            header = segment.export;
             progress(Progress { phase: Phase::Check, done: places.len() as u64, of: None });
         }
-        let header = header.ok_or_else(|| Error::internal("a point has a segment"))?;
+        let no_header = || Error::new(ErrorCode::CORRUPT, format!("{name}: a header has no collections"));
+        let header = header.ok_or_else(no_header)?;
         let catalog = header.extend_catalog(catalog, &name)?;
         header.check_supported(&catalog, &name)?;
         let file = lines.into_inner().map_err(|error| io(error.into_error()))?;
@@ -167,12 +181,19 @@ impl ImportSource for BackupSource {
     }
 }
 
-/// The points of a backup, the newest first: at most `limit`.
-pub async fn points(folder: &ObjectFolder, limit: usize) -> Result<Vec<BackupPoint>, Error> {
+/// The points of a backup, the newest first: at most `limit`. Those of an encrypted backup are in clear text; with `key`
+/// they are compared with what is encrypted.
+///
+/// Errors: as [`BackupSource::open`].
+pub async fn points(
+    folder: &ObjectFolder,
+    limit: usize,
+    key: Option<&dyn BackupDecryption>,
+) -> Result<Vec<BackupPoint>, Error> {
     let mut points = Vec::new();
     let mut before = None;
     while points.len() < limit
-        && let Some(point) = find_point(folder, before).await?
+        && let Some(point) = find_point(folder, before, key).await?
     {
         before = Some(Timestamp::from_millis(point.at.as_millis() - 1));
         points.push(point);

@@ -157,11 +157,11 @@ impl TreeReader {
             Some(document) => document.clone(),
             None => {
                 let mut document = file.as_object().cloned().unwrap_or_default();
-                document.remove(METADATA_FIELD);
+                document.shift_remove(METADATA_FIELD);
                 for name in
                     metadata.get("shown").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
                 {
-                    document.remove(name);
+                    document.shift_remove(name);
                 }
                 Json::Object(document)
             }

@@ -8,7 +8,7 @@
 mod mongodb;
 mod sorter;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IntoInnerError};
 use std::sync::Arc;
@@ -93,6 +93,8 @@ pub struct ForeignDocuments {
     catalog: Catalog,
     sorter: ExternalSorter,
     invalid: u64,
+    /// The collections of the invalid documents. Their ids in a store may be unknown.
+    incomplete: BTreeSet<String>,
 }
 
 impl ForeignDocuments {
@@ -107,7 +109,14 @@ impl ForeignDocuments {
             collections: versions,
             declarations: Vec::new(),
         };
-        Ok(Self { name: name.into(), header, catalog, sorter: ExternalSorter::default(), invalid: 0 })
+        Ok(Self {
+            name: name.into(),
+            header,
+            catalog,
+            sorter: ExternalSorter::default(),
+            invalid: 0,
+            incomplete: BTreeSet::new(),
+        })
     }
 
     /// Adds a document with its id in the source; `Err`: the reason why it has no JSON form. Returns the document if it
@@ -122,6 +131,7 @@ impl ForeignDocuments {
             Ok((key, line)) => self.sorter.add(key, line).map(|()| None).map_err(|error| temporary_file(&error)),
             Err(reason) => {
                 self.invalid += 1;
+                self.incomplete.insert(collection.name.to_owned());
                 Ok(Some(InvalidDocument { collection: collection.name.to_owned(), id: id.to_owned(), reason }))
             }
         }
@@ -129,7 +139,7 @@ impl ForeignDocuments {
 
     /// Makes the source of an import. None of several documents with one id is in it.
     pub fn finish(self, mut on_invalid: impl FnMut(InvalidDocument)) -> Result<ForeignSource, Error> {
-        let Self { name, header, catalog, sorter, mut invalid } = self;
+        let Self { name, header, catalog, sorter, mut invalid, mut incomplete } = self;
         let failed = |error: std::io::Error| temporary_file(&error);
         let mut output = LineWriter::new(BufWriter::new(tempfile::tempfile().map_err(failed)?), "a temporary file");
         output.begin(&header)?;
@@ -147,6 +157,7 @@ impl ForeignDocuments {
             if copies > 1 {
                 invalid += copies;
                 let (collection, id) = (collection.to_owned(), id.to_owned());
+                incomplete.insert(collection.clone());
                 on_invalid(InvalidDocument { collection, id, reason: format!("{copies} documents have this id") });
                 continue;
             }
@@ -161,7 +172,7 @@ impl ForeignDocuments {
             CollectionSummary { collection, documents: counts.values().sum(), sha256: contents }
         };
         Ok(ForeignSource {
-            source: LineReader::new(BufReader::new(file), name, catalog),
+            source: LineReader::new(BufReader::new(file), name, catalog).with_incomplete(incomplete),
             collections: collections.into_iter().map(summary).collect(),
             invalid,
         })

@@ -1,0 +1,89 @@
+//! What an import remembers of a document that it wrote, so that a later import of the same source knows on which side
+//! the document has changed since. The row ([`IMPORTED`]) is part of the commit that writes the document.
+
+use std::sync::Arc;
+
+use runstate_core::error_code::ErrorCode;
+use runstate_core::id::{Revision, hex, natural_uuid, sha256};
+use runstate_core::schema::{Collection, Key};
+use runstate_engine::{Engine, Error, IMPORTED};
+use runstate_store::{COMMANDS, Expectation, Freshness, Write, WriteOp};
+use runstate_value::time::Timestamp;
+use runstate_value::{Document, Json, collect_document};
+
+use super::ExportRecord;
+
+/// A document as an import wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ImportedRow {
+    /// Its revision then. While the document has it, only imports have written the document.
+    pub(super) revision: Revision,
+    /// [`digest`] of the document in the source.
+    pub(super) digest: String,
+    /// The time of the export.
+    pub(super) at: Timestamp,
+}
+
+impl ImportedRow {
+    /// The write of the row for the document under `key`.
+    pub(super) fn write(&self, key: &Key) -> Write {
+        let Self { revision, digest, at } = self;
+        let fields: [(&str, Json); 4] = [
+            ("key", key.to_string().into()),
+            ("revision", revision.to_string().into()),
+            ("digest", digest.as_str().into()),
+            ("at", at.as_millis().into()),
+        ];
+        let document = collect_document(fields.map(|(name, value)| (name.to_owned(), value)));
+        let op = WriteOp::Put { version: IMPORTED.version, document: Arc::new(document) };
+        Write { key: row_key(key), expect: Expectation::Any, op }
+    }
+
+    /// The write that removes the row for the document under `key`, if there is one.
+    pub(super) fn removal(key: &Key) -> Write {
+        Write { key: row_key(key), expect: Expectation::Any, op: WriteOp::Delete }
+    }
+
+    fn read(key: &Key, document: &Document) -> Result<Self, Error> {
+        let text = |field: &str| document.get(field).and_then(Json::as_str);
+        let row = || {
+            Some(Self {
+                revision: Revision::parse(text("revision")?)?,
+                digest: text("digest")?.to_owned(),
+                at: Timestamp::from_millis(document.get("at")?.as_i64()?),
+            })
+        };
+        let damaged = || {
+            let message = format!("the row of {} about {key} is damaged. Remove it", IMPORTED.name);
+            Error::new(ErrorCode::CORRUPT, message)
+        };
+        row().filter(|_| text("key") == Some(key.to_string().as_str())).ok_or_else(damaged)
+    }
+}
+
+fn row_key(key: &Key) -> Key {
+    Key::new(&IMPORTED, &natural_uuid(&[&key.collection, &key.id]))
+}
+
+/// Whether imports keep a row for each document. Immutable parts of a document need none: they follow that document.
+pub(super) fn has_row(collection: &Collection) -> bool {
+    let is_part = collection.references().any(|reference| reference.part);
+    collection.detached.is_none() && collection.name != COMMANDS.name && !(collection.insert_only && is_part)
+}
+
+/// The rows of these documents, in their order.
+pub(super) async fn read_rows(engine: &Engine, keys: &[Key]) -> Result<Vec<Option<ImportedRow>>, Error> {
+    let rows: Vec<Key> = keys.iter().map(row_key).collect();
+    let found = if rows.is_empty() { Vec::new() } else { engine.store().get(&rows, Freshness::Linearizable).await? };
+    let read = keys.iter().zip(found);
+    read.map(|(key, found)| found.map(|found| ImportedRow::read(key, &found.document)).transpose()).collect()
+}
+
+/// A hash of a document in its source. If the store encrypts, it needs the key of hashes, so it reveals no secret.
+pub(super) fn digest(engine: &Engine, record: &ExportRecord) -> String {
+    let digest = hex(&sha256(&[record.line().as_bytes()])[..16]);
+    match engine.store().encryption() {
+        Some(encryption) => encryption.fingerprint(digest),
+        None => digest,
+    }
+}
