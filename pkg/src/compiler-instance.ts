@@ -17,15 +17,19 @@ const instance = new Instance<CompilerGlue>(glue, COMPILER_WASM);
 
 /** The compiler. Its WebAssembly is loaded at the first use. */
 export class Compiler {
-  /** `loadModule` loads the WebAssembly, unless `init` already has. */
-  constructor(private readonly loadModule: () => Promise<WasmModule>) {}
+  /** `loadModule` loads the WebAssembly, unless `init` already has. `compileFrom` compiles it from a source that the
+   * host can read. */
+  constructor(
+    private readonly loadModule: () => Promise<WasmModule>,
+    private readonly compileFrom = compileWasm,
+  ) {}
 
   readonly load = async (): Promise<void> => {
     await instance.instantiate(this.loadModule);
   };
 
   readonly init = async (source: WasmSource): Promise<void> => {
-    await instance.instantiate(() => compileWasm(COMPILER_WASM, source));
+    await instance.instantiate(() => this.compileFrom(COMPILER_WASM, source));
   };
 
   readonly compile = async (name: string, source: string, { entry, files }: SourceFiles = {}): Promise<CompiledSource> => {

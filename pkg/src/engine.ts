@@ -8,6 +8,7 @@ import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";
 import { encodeParams } from "./json-encoding.js";
 import { checkOptions, signal as signalValidator, validate } from "./validation.js";
+import type { ImportChoices } from "./options.js";
 import type { CompiledSource, ImportResult, OperationName, Operations, ProgramFile, Progress } from "./wire.js";
 
 /** Compiles a program's source. */
@@ -61,6 +62,11 @@ export class Engine implements OperationCaller {
     return this.call(name, { ...params, ...subjects }, signal) as Promise<Operations[N]["result"]>;
   }
 
+  /** Checks a value against a JSON Schema, both as JSON text. Throws `invalid`; `name` names the value in the error. */
+  check(name: string, schema: string, value: string): void {
+    this.instance.runNow(() => this.raw.check(name, schema, value));
+  }
+
   /** Starts a worker; see `worker.ts`. */
   worker(items: string, options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle {
     return this.instance.runNow(() => this.raw.worker(items, options, handler, onEvent));
@@ -86,10 +92,16 @@ export class Engine implements OperationCaller {
     );
   }
 
-  async import(bytes: Uint8Array, progress: ((event: Progress) => void) | undefined, signal?: AbortSignal): Promise<ImportResult> {
+  async import(
+    bytes: Uint8Array,
+    params: ImportChoices,
+    progress: ((event: Progress) => void) | undefined,
+    signal?: AbortSignal,
+  ): Promise<ImportResult> {
     signal?.throwIfAborted();
+    const json = encodeParams("import", params);
     const result = await untilAborted(
-      this.instance.run(() => this.raw.import(bytes, progress)),
+      this.instance.run(() => this.raw.import(bytes, json, progress)),
       signal,
     );
     this.onDueChange();

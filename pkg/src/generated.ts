@@ -13,55 +13,59 @@ export type AdoptedHub = {
 
 /** An app or a part of one. Every save and activation of a version writes it, so one version is active at a time. */
 export type App = {
+  /** Its id: the numbers of the app and of its part, such as `1` or `1:2`. */
+  id: string;
   /** The number of the app. */
   appId: number;
   /** The name of the app. */
   appName: string;
-  /** Its id: the numbers of the app and of its part, such as `1` or `1:2`. */
-  id: string;
   /** The number of the part; missing: the whole app. */
   subAppId: number | null;
   /** The name of the part. */
   subAppName: string | null;
+  /** When its removal continues; missing: it was not removed. */
+  removeAt: number | null;
   /** When the document was last changed. */
   updatedAt: number;
 };
 
 /** One version of the configuration of an app. */
 export type AppConfiguration = {
-  /** Whether executions run this version unless they name another one. */
-  active: boolean;
+  /** Its id: that of the app with the version, such as `1:2@1.0.0`. */
+  id: string;
   /** The number of the app. */
   appId: number;
   /** The name of the app. */
   appName: string;
-  /** The steps and their defaults. */
-  configuration: { [key: string]: Json };
-  /** When it was saved first. */
-  createdAt: number;
-  /** The person that saved it. */
-  createdBy: string | null;
-  /** Its id: that of the app with the version, such as `1:2@1.0.0`. */
-  id: string;
   /** The number of the part; missing: the whole app. */
   subAppId: number | null;
   /** The name of the part. */
   subAppName: string | null;
-  /** Whether an execution was started with it. It does not change then. */
-  used: boolean;
   /** The version. */
   version: string;
+  /** The steps and their defaults. */
+  configuration: { [key: string]: Json };
+  /** Whether executions run this version unless they name another one. */
+  active: boolean;
+  /** Whether an execution was started with it. It does not change then. */
+  used: boolean;
+  /** When it is deleted, unless an execution still uses it; missing: it was not removed. */
+  removeAt: number | null;
+  /** When it was saved first. */
+  createdAt: number;
+  /** The person that saved it. */
+  createdBy: string | null;
 };
 
 /** One page of a result. */
 export type AppConfigurationPage = {
+  /** The items, in the order of the query. */
+  items: AppConfiguration[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: AppConfiguration[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -70,44 +74,44 @@ export type AppConfigurationPage = {
 
 /** An execution of an app. */
 export type AppExecution = {
+  /** Its id. */
+  id: string;
   /** The number of the app. */
   appId: number;
   /** The name of the app. */
   appName: string;
-  /** The document of that version. */
-  configurationId: string | null;
-  /** When the document was created. */
-  createdAt: number;
-  /** When it fails, unless it has ended; missing: it has no deadline, or has ended or is to end. */
-  deadlineAt: number | null;
-  /** How it ends once the steps that still run are over; missing: as its steps do. */
-  ending: Ending | null;
-  /** The error of the step that failed first: its `message`, its `stepId` and its `stepName`. */
-  error: Json;
-  /** Its id. */
-  id: string;
-  /** Its input. */
-  input: Json;
-  /** Further information of the caller. */
-  metadata: { [key: string]: Json };
-  /** How far it is. */
-  progress: GraphProgress;
-  /** When it is removed, with its steps and artifacts; missing: it runs, or it expires by itself. */
-  removeAt: number | null;
-  /** Whether its removal has begun. It cannot continue then. */
-  removing: boolean;
-  /** When it was started. */
-  startedAt: number;
   /** The number of the part of the app; missing: the whole app. */
   subAppId: number | null;
   /** The name of that part. */
   subAppName: string | null;
-  /** When the document was last changed. */
-  updatedAt: number;
-  /** The user for whom it runs. */
-  userId: string;
   /** The version of the configuration that it runs. */
   version: string | null;
+  /** The document of that version. */
+  configurationId: string | null;
+  /** The user for whom it runs. */
+  userId: string;
+  /** When it was started. */
+  startedAt: number;
+  /** Its input. */
+  input: Json;
+  /** The error of the step that failed first: its `message`, its `stepId` and its `stepName`. */
+  error: Json;
+  /** Further information of the caller. */
+  metadata: { [key: string]: Json };
+  /** How far it is. */
+  progress: GraphProgress;
+  /** When it fails, unless it has ended; missing: it has no deadline, or has ended or is to end. */
+  deadlineAt: number | null;
+  /** How it ends once the steps that still run are over; missing: as its steps do. */
+  ending: Ending | null;
+  /** When it is removed, with its steps and artifacts; missing: it runs, or it expires by itself. */
+  removeAt: number | null;
+  /** Whether its removal has begun. It cannot continue then. */
+  removing: boolean;
+  /** When the document was created. */
+  createdAt: number;
+  /** When the document was last changed. */
+  updatedAt: number;
 } & (
   /** Steps of it run, or will. */
   | {
@@ -115,38 +119,38 @@ export type AppExecution = {
   }
   /** Every step is completed or skipped. */
   | {
+    status: "completed";
     /** When it ended. Documents of other programs may lack it. */
     completedAt: number | null;
     /** The time from its start to its end, in milliseconds. */
     durationMs: number | null;
-    status: "completed";
   }
   /** A step has failed, and what was to be undone is undone. */
   | {
+    status: "failed";
     /** When it ended. Documents of other programs may lack it. */
     completedAt: number | null;
     /** The time from its start to its end, in milliseconds. */
     durationMs: number | null;
-    status: "failed";
   }
   /** It was cancelled. */
   | {
+    status: "cancelled";
     /** When it ended. Documents of other programs may lack it. */
     completedAt: number | null;
     /** The time from its start to its end, in milliseconds. */
     durationMs: number | null;
-    status: "cancelled";
   });
 
 /** One page of a result. */
 export type AppExecutionPage = {
+  /** The items, in the order of the query. */
+  items: AppExecution[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: AppExecution[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -174,69 +178,87 @@ export type AppExecutionSummary = {
 
 /** One page of a result. */
 export type AppPage = {
+  /** The items, in the order of the query. */
+  items: App[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: App[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
 
+/** An app that was removed. */
+export type AppRemoval = {
+  /** Its id. */
+  id: string;
+  /** Whether nothing is left to do. Due work does the rest. */
+  done: boolean;
+};
+
 /** How many executions of an app were completed. */
 export type AppSuccess = {
   /** The name of the app. */
   appName: string;
-  /** Their part of all, from 0 to 1. */
-  successRate: number;
-  /** Number of those that are completed. */
-  successful: number;
   /** Number of its executions. */
   total: number;
+  /** Number of those that are completed. */
+  successful: number;
+  /** Their part of all, from 0 to 1. */
+  successRate: number;
 };
 
 /** The parameters of `apps.app.list`. */
 export type AppsAppListParams = {
   /** Only those with this `appId`. */
   app?: number | number[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "appId" | "subAppId" | "removeAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "appId" | "subAppId";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+};
+
+/** The parameters of `apps.app.remove`. */
+export type AppsAppRemoveParams = {
+  /** The number of the app. */
+  id: number;
+  /** The number of a part of the app, which alone is removed; by default the whole app without its parts. */
+  subAppId?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.artifact.list`. */
 export type AppsArtifactListParams = {
-  /** Only those with this `artifactType`. */
-  artifactType?: string | string[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
   /** Only those with this `executionId`. */
   execution?: string | string[];
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "executionId" | "stepId" | "artifactType" | "createdAt" | "sha256";
   /** Only those with this `stepId`. */
   step?: number | number[];
+  /** Only those with this `artifactType`. */
+  artifactType?: string | string[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "executionId" | "stepId" | "artifactType" | "createdAt" | "sha256";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `apps.artifact.remove`. */
 export type AppsArtifactRemoveParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The artifact. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.artifact.show`. */
@@ -251,70 +273,92 @@ export type AppsAuditListParams = {
   actor?: string | string[];
   /** Only those with this `command`. */
   command?: string | string[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** Only those with this `target`. */
+  target?: string | string[];
+  /** Only those with this `step`. */
+  step?: string | string[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "at" | "target" | "step" | "actor";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "at" | "target" | "step" | "actor";
-  /** Only those with this `step`. */
-  step?: string | string[];
-  /** Only those with this `target`. */
-  target?: string | string[];
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+};
+
+/** The parameters of `apps.cleanup`. */
+export type AppsCleanupParams = {
+  /** Whether steps and rows of the queue stay whose execution is missing. */
+  searchOnly?: boolean;
+  /** Where it begins: `next` of an earlier result; by default at the first document. */
+  from?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.configuration.activate`. */
 export type AppsConfigurationActivateParams = {
   /** The number of the app. */
   appId: number;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The number of a part of the app; by default the whole app. */
   subAppId?: number;
   /** The version. */
   version: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.configuration.list`. */
 export type AppsConfigurationListParams = {
-  /** Only those with this `active`. */
-  active?: boolean;
   /** Only those with this `appId`. */
   app?: number | number[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** Only those with this `subAppId`. */
+  subApp?: number | number[];
+  /** Only those with this `active`. */
+  active?: boolean;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "appId" | "subAppId" | "version" | "active" | "removeAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "appId" | "subAppId" | "version" | "active";
-  /** Only those with this `subAppId`. */
-  subApp?: number | number[];
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+};
+
+/** The parameters of `apps.configuration.remove`. */
+export type AppsConfigurationRemoveParams = {
+  /** The number of the app. */
+  appId: number;
+  /** The number of a part of the app; by default the whole app. */
+  subAppId?: number;
+  /** The version. */
+  version: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.configuration.save`. */
 export type AppsConfigurationSaveParams = {
-  /** Whether to activate it too. */
-  activate?: boolean;
   /** The number of the app. */
   appId: number;
   /** The name of the app. */
   appName: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The steps, and their defaults. */
-  configuration: Configuration;
-  /** The person that saves it. */
-  createdBy?: string;
   /** The number of a part of the app; by default the whole app. */
   subAppId?: number;
   /** The name of that part. */
   subAppName?: string;
   /** The version: `1.0.0`. */
   version: string;
+  /** The steps, and their defaults. */
+  configuration: Configuration;
+  /** The person that saves it. */
+  createdBy?: string;
+  /** Whether to activate it too. */
+  activate?: boolean;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.configuration.show`. */
@@ -325,20 +369,20 @@ export type AppsConfigurationShowParams = {
 
 /** The parameters of `apps.delivery.list`. */
 export type AppsDeliveryListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
-  /** Only those with this `event`. */
-  event?: string | string[];
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "availableAt" | "dueAt" | "subscriptionId" | "status" | "event" | "createdAt";
-  /** Only those with this `status`. */
-  status?: "pending" | "running" | "delivered" | "dead" | ("pending" | "running" | "delivered" | "dead")[];
   /** Only those with this `subscriptionId`. */
   subscription?: string | string[];
+  /** Only those with this `status`. */
+  status?: "pending" | "running" | "delivered" | "dead" | ("pending" | "running" | "delivered" | "dead")[];
+  /** Only those with this `event`. */
+  event?: string | string[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "availableAt" | "dueAt" | "subscriptionId" | "status" | "event" | "createdAt";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `apps.delivery.show`. */
@@ -349,48 +393,48 @@ export type AppsDeliveryShowParams = {
 
 /** The parameters of `apps.execution.cancel`. */
 export type AppsExecutionCancelParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The execution. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.execution.delete`. */
 export type AppsExecutionDeleteParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The execution. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.execution.failed`. */
 export type AppsExecutionFailedParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
   /** The number of hours; by default 24. */
   hours?: number;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `apps.execution.list`. */
 export type AppsExecutionListParams = {
   /** Only those with this `appId`. */
   app?: number | number[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "id" | "appId" | "subAppId" | "userId" | "status" | "startedAt" | "removeAt" | "deadlineAt";
-  /** Only those with this `status`. */
-  status?: "running" | "completed" | "failed" | "cancelled" | ("running" | "completed" | "failed" | "cancelled")[];
   /** Only those with this `subAppId`. */
   subApp?: number | number[];
   /** Only those with this `userId`. */
   user?: string | string[];
+  /** Only those with this `status`. */
+  status?: "running" | "completed" | "failed" | "cancelled" | ("running" | "completed" | "failed" | "cancelled")[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "id" | "appId" | "subAppId" | "userId" | "status" | "configurationId" | "startedAt" | "removeAt" | "deadlineAt";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `apps.execution.show`. */
@@ -403,25 +447,25 @@ export type AppsExecutionShowParams = {
 export type AppsExecutionStartParams = {
   /** The number of the app. */
   appId: number;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
+  /** The number of a part of the app; by default the whole app. */
+  subAppId?: number;
+  /** The version of the configuration; by default the active one. */
+  version?: string;
+  /** The user for whom it runs. */
+  userId: string;
+  /** Its input; by default an empty object. */
+  input?: Json;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** The id of the execution; by default a new one. */
+  id?: string;
   /**
    * The longest time of the execution, in milliseconds, from 1 second to 10 years; by default as its configuration
    * says. When it is over, the execution fails, and its completed steps are undone.
    */
   deadlineMs?: number;
-  /** The id of the execution; by default a new one. */
-  id?: string;
-  /** Its input; by default an empty object. */
-  input?: Json;
-  /** Further information. */
-  metadata?: { [key: string]: Json };
-  /** The number of a part of the app; by default the whole app. */
-  subAppId?: number;
-  /** The user for whom it runs. */
-  userId: string;
-  /** The version of the configuration; by default the active one. */
-  version?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.execution.steps`. */
@@ -432,66 +476,66 @@ export type AppsExecutionStepsParams = {
 
 /** The parameters of `apps.metrics.list`. */
 export type AppsMetricsListParams = {
-  /** Only samples before this time. */
-  before?: number;
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the newest sample comes first. */
-  descending?: boolean;
   /** The execution. */
   executionId: string;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** Only samples at or after this time. */
   since?: number;
+  /** Only samples before this time. */
+  before?: number;
+  /** Whether the newest sample comes first. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `apps.metrics.record`. */
 export type AppsMetricsRecordParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The execution. */
   executionId: string;
   /** The numbers of one sample by their names, at most 100. */
   metrics?: MetricValues;
-  /** Further samples. */
-  samples?: MetricSample[];
   /** When that sample was measured; by default when the command arrives. */
   timestamp?: number;
+  /** Further samples. */
+  samples?: MetricSample[];
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.metrics.summary`. */
 export type AppsMetricsSummaryParams = {
-  /** The number of the app. */
-  appId?: number;
   /** The execution. */
   executionId?: string;
-  /** Only samples of this number of hours until now; by default 24. */
-  hours?: number;
-  /** The names of the metrics, at most 20; by default the first 20, in alphabetical order, of the newest 100 samples. */
-  names?: string[];
-  /** The length of a span in seconds; by default an hour. */
-  spanSeconds?: number;
+  /** The number of the app. */
+  appId?: number;
   /** The number of the part of the app; by default all parts. */
   subAppId?: number;
+  /** The names of the metrics, at most 20; by default the first 20, in alphabetical order, of the newest 100 samples. */
+  names?: string[];
+  /** Only samples of this number of hours until now; by default 24. */
+  hours?: number;
+  /** The length of a span in seconds; by default an hour. */
+  spanSeconds?: number;
 };
 
 /** The parameters of `apps.report.durations`. */
 export type AppsReportDurationsParams = {
-  /** Only steps of the app with this number. */
-  appId?: number;
   /** Only steps that were started in this number of days; by default 30. */
   days?: number;
   /** Only steps of this name. */
   stepName?: string;
+  /** Only steps of the app with this number. */
+  appId?: number;
 };
 
 /** The parameters of `apps.report.executions`. */
 export type AppsReportExecutionsParams = {
-  /** Only executions that were started in this number of days; by default 30. */
-  days?: number;
   /** The time that one row covers; by default a day. */
   period?: Period;
+  /** Only executions that were started in this number of days; by default 30. */
+  days?: number;
   /** Only executions of this user. */
   userId?: string;
 };
@@ -504,59 +548,59 @@ export type AppsReportSuccessParams = {
 
 /** The parameters of `apps.search`. */
 export type AppsSearchParams = {
+  /** The words, in any order. */
+  text: string;
   /** Only those of the app with this number. */
   appId?: number;
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
   /** Only those of this execution. */
   executionId?: string;
   /** Only steps, or only artifacts. */
   kind?: SearchKind;
   /** Maximum number of rows; by default 20, never more than 100. */
   limit?: number;
-  /** The words, in any order. */
-  text: string;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `apps.step.claim`. */
 export type AppsStepClaimParams = {
-  /** Only steps of the app with this number. */
-  appId?: number;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
-  leaseMs?: number;
   /** The names of steps, at most 16. */
   names: string[];
+  /** The name of the worker, for people. */
+  owner: string;
+  /** How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
+  leaseMs?: number;
+  /** Only steps of the app with this number. */
+  appId?: number;
   /**
    * Whether to take the step that may be claimed for the longest time. By default it is one of the oldest, so that
    * workers hinder each other less.
    */
   oldestFirst?: boolean;
-  /** The name of the worker, for people. */
-  owner: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.step.complete`. */
 export type AppsStepCompleteParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The id of the step. */
   id: string;
-  /** Further information, which replaces that of an earlier attempt. */
-  metadata?: { [key: string]: Json };
-  /** The output. */
-  output?: Json;
   /** The fencing token of the claim. */
   token: number;
+  /** The output. */
+  output?: Json;
+  /** Further information, which replaces that of an earlier attempt. */
+  metadata?: { [key: string]: Json };
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.step.fail`. */
 export type AppsStepFailParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The id of the step. */
   id: string;
+  /** The fencing token of the claim. */
+  token: number;
   /** The message of the error. */
   message: string;
   /** The name of the error. */
@@ -567,68 +611,68 @@ export type AppsStepFailParams = {
   permanent?: boolean;
   /** The shortest wait until the next attempt, in milliseconds, at most a day; by default the configuration decides alone. */
   retryAfterMs?: number;
-  /** The fencing token of the claim. */
-  token: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.step.heartbeat`. */
 export type AppsStepHeartbeatParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The item. */
   id: string;
-  /** How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
-  leaseMs?: number;
   /** The fencing token of the claim. */
   token: number;
+  /** How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
+  leaseMs?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.step.list`. */
 export type AppsStepListParams = {
-  /** Only those with this `appId`. */
-  app?: number | number[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
   /** Only those with this `executionId`. */
   execution?: string | string[];
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "executionId" | "stepId" | "status" | "stepName" | "startedAt";
+  /** Only those with this `appId`. */
+  app?: number | number[];
   /** Only those with this `status`. */
   status?: "pending" | "running" | "completed" | "failed" | "skipped" | ("pending" | "running" | "completed" | "failed" | "skipped")[];
   /** Only those with this `stepName`. */
   stepName?: string | string[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "executionId" | "stepId" | "status" | "stepName" | "startedAt";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `apps.step.nextAvailable`. */
 export type AppsStepNextAvailableParams = {
-  /** Only steps of the app with this number. */
-  appId?: number;
   /** The names of steps, at most 16. */
   names: string[];
+  /** Only steps of the app with this number. */
+  appId?: number;
 };
 
 /** The parameters of `apps.step.release`. */
 export type AppsStepReleaseParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The item. */
   id: string;
   /** The fencing token of the claim. */
   token: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.step.retry`. */
 export type AppsStepRetryParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The execution. */
   executionId: string;
   /** The number of the step. */
   stepId: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.step.show`. */
@@ -639,80 +683,80 @@ export type AppsStepShowParams = {
 
 /** The parameters of `apps.step.skip`. */
 export type AppsStepSkipParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The execution. */
   executionId: string;
   /** The number of the step. */
   stepId: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.subscription.create`. */
 export type AppsSubscriptionCreateParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The person that creates it. */
-  createdBy?: string;
+  /** Where messages are sent: `https://…`. Workers refuse addresses that are not public, unless they trust the host. */
+  url: string;
+  /** The key with which messages are signed: `whsec_` and 24 to 64 random bytes in base64. */
+  secret: WebhookSecret;
   /** The names of events, such as `apps.execution.failed`. */
   events: string[];
   /** Only events whose data have these values, such as `{"appId": 1}`. */
   filter?: { [key: string]: Json };
-  /** The id of the subscription; by default a new one. */
-  id?: string;
   /** A name for people. */
   name?: string;
-  /** The key with which messages are signed: `whsec_` and 24 to 64 random bytes in base64. */
-  secret: WebhookSecret;
-  /** Where messages are sent: `https://…`. Workers refuse addresses that are not public, unless they trust the host. */
-  url: string;
+  /** The person that creates it. */
+  createdBy?: string;
+  /** The id of the subscription; by default a new one. */
+  id?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.subscription.list`. */
 export type AppsSubscriptionListParams = {
   /** Only those with this `active`. */
   active?: boolean;
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "active";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "active";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `apps.subscription.pause`. */
 export type AppsSubscriptionPauseParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The subscription. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.subscription.redeliver`. */
 export type AppsSubscriptionRedeliverParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Only this delivery; by default all dead letters. */
-  delivery?: string;
   /** The subscription. */
   id: string;
+  /** Only this delivery; by default all dead letters. */
+  delivery?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.subscription.remove`. */
 export type AppsSubscriptionRemoveParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The subscription. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.subscription.resume`. */
 export type AppsSubscriptionResumeParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The subscription. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `apps.subscription.show`. */
@@ -723,10 +767,10 @@ export type AppsSubscriptionShowParams = {
 
 /** The parameters of `apps.subscription.test`. */
 export type AppsSubscriptionTestParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The subscription. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** One of the two hubs. */
@@ -748,41 +792,41 @@ export type ArmData = {
 
 /** An artifact of a step. */
 export type Artifact = {
-  /** Its name, such as that of a file. */
-  artifactName: string;
-  /** Its type, such as `screenshot`, `log`, `code` or `report`. */
-  artifactType: string;
-  /** When it was stored. */
-  createdAt: number;
-  /** The execution. */
-  executionId: string;
   /** Its id. */
   id: string;
-  /** Further information of the caller. */
-  metadata: { [key: string]: Json };
-  /** The media type of its content, such as `image/png` (RFC 6838). */
-  mimeType: string;
-  /** The SHA-256 hash of the bytes, in hexadecimal digits. */
-  sha256: string | null;
-  /** The number of bytes. */
-  sizeBytes: number;
+  /** The execution. */
+  executionId: string;
   /** The number of the step. */
   stepId: number;
-  /** The place of the bytes in that storage. */
-  storagePath: string;
+  /** Its type, such as `screenshot`, `log`, `code` or `report`. */
+  artifactType: string;
+  /** Its name, such as that of a file. */
+  artifactName: string;
+  /** The media type of its content, such as `image/png` (RFC 6838). */
+  mimeType: string;
+  /** The number of bytes. */
+  sizeBytes: number;
   /** The storage that has the bytes. */
   storageType: StorageType;
+  /** The place of the bytes in that storage. */
+  storagePath: string;
+  /** The SHA-256 hash of the bytes, in hexadecimal digits. */
+  sha256: string | null;
+  /** Further information of the caller. */
+  metadata: { [key: string]: Json };
+  /** When it was stored. */
+  createdAt: number;
 };
 
 /** One page of a result. */
 export type ArtifactPage = {
+  /** The items, in the order of the query. */
+  items: Artifact[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: Artifact[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -791,33 +835,33 @@ export type ArtifactPage = {
 
 /** A command that took effect. */
 export type AuditRow = {
-  /** The process that ran it: the setting `auditActor`. */
-  actor: string;
-  /** When the command arrived. */
-  at: number;
-  /** The id of the command. */
-  cmd: string;
-  /** The name of the command. */
-  command: string;
   /** Its id: that of the command. */
   id: string;
-  /** How it ended: `ok`. */
-  outcome: string;
-  /** The id of the step that it was about, if it was one. */
-  step: string | null;
+  /** When the command arrived. */
+  at: number;
+  /** The process that ran it: the setting `auditActor`. */
+  actor: string;
+  /** The name of the command. */
+  command: string;
   /** The document that it was for: its collection and its id. */
   target: string;
+  /** The id of the step that it was about, if it was one. */
+  step: string | null;
+  /** How it ended: `ok`. */
+  outcome: string;
+  /** The id of the command. */
+  cmd: string;
 };
 
 /** One page of a result. */
 export type AuditRowPage = {
+  /** The items, in the order of the query. */
+  items: AuditRow[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: AuditRow[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -847,39 +891,39 @@ export type Better =
 
 /** The budgets of a project for one resource. */
 export type BudgetAccount = {
-  /** When the document was created. */
-  createdAt: number;
-  /** Number of budgets that were created by callers. */
-  createdBudgets: number;
-  /** Number of failures in a row of what amounts were reserved for. */
-  failures: number;
   /** Its id, which follows from project and resource. */
   id: string;
-  /** When the circuit breaker opened; missing while it is closed. */
-  openedAt: number | null;
-  /** The plans of each period: the one with the latest first day applies. */
-  plans: BudgetPlan[];
   /** The project. */
   projectUuid: string;
   /** The resource. */
   resourceType: ResourceType;
-  /** The reservation that tries whether the resource works again. */
-  trialUuid: string | null;
   /** The unit of all its budgets; missing while it has none. */
   unit: Unit | null;
+  /** The plans of each period: the one with the latest first day applies. */
+  plans: BudgetPlan[];
+  /** Number of budgets that were created by callers. */
+  createdBudgets: number;
+  /** Number of failures in a row of what amounts were reserved for. */
+  failures: number;
+  /** When the circuit breaker opened; missing while it is closed. */
+  openedAt: number | null;
+  /** The reservation that tries whether the resource works again. */
+  trialUuid: string | null;
+  /** When the document was created. */
+  createdAt: number;
   /** When the document was last changed. */
   updatedAt: number;
 };
 
 /** One page of a result. */
 export type BudgetAccountPage = {
+  /** The items, in the order of the query. */
+  items: BudgetAccount[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: BudgetAccount[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -888,24 +932,24 @@ export type BudgetAccountPage = {
 
 /** Something that a person should know of a budget. */
 export type BudgetEvent = {
-  /** The amounts of the budget after it. */
-  allocatedAmount: string;
-  /** When it happened. */
-  at: number;
-  /** The budget. */
-  budgetUuid: string;
   /** Its id. */
   id: string;
-  /** The kind of the event. */
-  kind: BudgetEventKind;
   /** The project. */
   projectUuid: string;
-  /** The reserved amount. */
-  reservedAmount: string;
+  /** The budget. */
+  budgetUuid: string;
   /** The resource. */
   resourceType: ResourceType;
+  /** The kind of the event. */
+  kind: BudgetEventKind;
+  /** The amounts of the budget after it. */
+  allocatedAmount: string;
   /** The used amount. */
   usedAmount: string;
+  /** The reserved amount. */
+  reservedAmount: string;
+  /** When it happened. */
+  at: number;
 };
 
 /** A kind of event. */
@@ -917,13 +961,13 @@ export type BudgetEventKind =
 
 /** One page of a result. */
 export type BudgetEventPage = {
+  /** The items, in the order of the query. */
+  items: BudgetEvent[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: BudgetEvent[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -943,12 +987,12 @@ export type BudgetPeriod =
 
 /** The plan by which the budget of a period is made. */
 export type BudgetPlan = {
+  /** The length of the period. */
+  budgetPeriod: BudgetPeriod;
   /** The amount of a new budget. */
   allocatedAmount: string;
   /** Whether a period without a budget gets one. */
   autoReset: boolean;
-  /** The length of the period. */
-  budgetPeriod: BudgetPeriod;
   /** The first day of the first period to which it applies. */
   firstStart: string;
   /** The first day of the last period for which a caller created a budget. Later ones have none without `auto_reset`. */
@@ -957,24 +1001,24 @@ export type BudgetPlan = {
 
 /** A budget after a command. */
 export type BudgetSummary = {
-  /** The amount that may be used. */
-  allocatedAmount: string;
-  /** The length of its period. */
-  budgetPeriod: BudgetPeriod;
   /** Its id. */
   id: string;
-  /** The part of the used and reserved amount that is beyond the allocated one. */
-  overrunAmount: string;
-  /** The last day of its period. */
-  periodEnd: string;
+  /** The length of its period. */
+  budgetPeriod: BudgetPeriod;
   /** The first day of its period. */
   periodStart: string;
-  /** The amount of open reservations. */
-  reservedAmount: string;
-  /** The unit of all amounts. */
-  unit: Unit;
+  /** The last day of its period. */
+  periodEnd: string;
+  /** The amount that may be used. */
+  allocatedAmount: string;
   /** The amount that was used. */
   usedAmount: string;
+  /** The amount of open reservations. */
+  reservedAmount: string;
+  /** The part of the used and reserved amount that is beyond the allocated one. */
+  overrunAmount: string;
+  /** The unit of all amounts. */
+  unit: Unit;
 };
 
 /** The instructions of a program, as documents hold them. */
@@ -982,14 +1026,14 @@ export type Bytecode = Json[];
 
 /** The failure of a worker to complete a call. */
 export type CallError = {
-  /** Name of the worker, if given. */
-  by: string | null;
-  /** The message. */
-  message: string;
   /** The error's name in the program; missing: `CallError`. */
   name: string | null;
+  /** The message. */
+  message: string;
   /** When the attempt failed. */
   timestamp: number;
+  /** Name of the worker, if given. */
+  by: string | null;
 };
 
 /** The outcome of a call. */
@@ -1007,66 +1051,66 @@ export type CallOutcome =
 
 /** A call as callers see it. */
 export type CallView = {
-  /** The arguments of a tool. */
-  args: Json;
-  /** When a worker may claim it. */
-  availableAt: number | null;
-  /** The only valid answers; missing: any. */
-  choices: Json[] | null;
-  /** The claim of a worker. */
-  claim: ClaimState | null;
-  /** Its cost. */
-  cost: Cost | null;
-  /** From this time on, answers are rejected. */
-  deadline: number | null;
-  /** The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`. */
-  default?: Json;
-  /** The newest failure of a worker. The call may still be open, to be retried. */
-  error: CallError | null;
-  /** The execution that makes it. */
-  executionId: string;
   /** Its id. */
   id: string;
-  /** The key by which it can be answered before it is made. */
-  key: string | null;
-  /** The kind: `cc`, the name of a tool, `timer`, `fs.readFile` and others. */
-  kind: string;
-  /** Line of the source that makes it. */
-  line: number;
-  /** The outcome; missing while it is open. */
-  outcome: CallOutcome | null;
+  /** The execution that makes it. */
+  executionId: string;
   /** The name of the execution's program. */
   programName: string;
+  /** Its number among the calls of the execution, from 1. An early answer has none. */
+  step: number | null;
+  /** The kind: `cc`, the name of a tool, `timer`, `fs.readFile` and others. */
+  kind: string;
+  /** The key by which it can be answered before it is made. */
+  key: string | null;
   /** The question; empty for tools and timers. */
   prompt: string;
-  /** Why a budget refused its cost, with the code as its name: the call waits until the budget has it. */
-  refusal: CallError | null;
-  /** When it was made. An early answer waits for that. */
-  requestedAt: number | null;
-  /** The response. */
-  response: Response | null;
+  /** The arguments of a tool. */
+  args: Json;
+  /** The only valid answers; missing: any. */
+  choices: Json[] | null;
   /** The schema of valid answers; missing: any. */
   schema: Json;
+  /** The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`. */
+  default?: Json;
+  /** Its cost. */
+  cost: Cost | null;
+  /** When it was made. An early answer waits for that. */
+  requestedAt: number | null;
+  /** When a worker may claim it. */
+  availableAt: number | null;
+  /** From this time on, answers are rejected. */
+  deadline: number | null;
+  /** The claim of a worker. */
+  claim: ClaimState | null;
+  /** Why a budget refused its cost, with the code as its name: the call waits until the budget has it. */
+  refusal: CallError | null;
+  /** The newest failure of a worker. The call may still be open, to be retried. */
+  error: CallError | null;
+  /** The outcome; missing while it is open. */
+  outcome: CallOutcome | null;
+  /** The response. */
+  response: Response | null;
+  /** Line of the source that makes it. */
+  line: number;
+  /** The variables visible there by name, truncated with a mark. */
+  variables: Json;
   /**
    * The functions that await it, innermost first, as lines of a stack trace: `at async f (line:column)`. Missing:
    * the whole program waits for it.
    */
   stack: string[];
-  /** Its number among the calls of the execution, from 1. An early answer has none. */
-  step: number | null;
-  /** The variables visible there by name, truncated with a mark. */
-  variables: Json;
 };
 
 /** One page of a result. */
 export type CallViewPage = {
+  /** The items, in the order of the query. */
+  items: CallView[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: CallView[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -1078,62 +1122,62 @@ export type CallViewPage = {
  * ignored.
  */
 export type Capabilities = {
+  /** Name of the kind of store: `memory`, `file`. */
+  name: string;
+  /** An acknowledged commit survives a crash of the process and a power failure. */
+  durable: boolean;
+  /** Several processes or tabs may use the store at the same time. */
+  shared: boolean;
+  /** The backend also deletes expired documents by itself. */
+  nativeTtl: boolean;
   /** The store supports `Store.aggregate`. */
   aggregate: boolean;
+  /** The store supports `Store.changes`. */
+  changeFeed: boolean;
+  /** The store supports `Filter.Text`. */
+  text: boolean;
+  /** Size of the largest document, in bytes of its JSON. */
+  documentBytes: number;
   /** Size of the largest batch, as `Batch.bytes` counts it. */
   batchBytes: number;
   /** Largest number of writes and checks in one batch. */
   batchWrites: number;
-  /** The store supports `Store.changes`. */
-  changeFeed: boolean;
-  /** Size of the largest document, in bytes of its JSON. */
-  documentBytes: number;
-  /** An acknowledged commit survives a crash of the process and a power failure. */
-  durable: boolean;
-  /** Name of the kind of store: `memory`, `file`. */
-  name: string;
-  /** The backend also deletes expired documents by itself. */
-  nativeTtl: boolean;
-  /** Several processes or tabs may use the store at the same time. */
-  shared: boolean;
-  /** The store supports `Filter.Text`. */
-  text: boolean;
 };
 
 /** A state of a project to which machines can return. */
 export type Checkpoint = {
-  /** Its type. */
-  checkpointType: CheckpointType;
-  /** Number of checkpoints after it. */
-  children: number;
-  /** How many times smaller it is than its files. */
-  compressionRatio: string | null;
-  /** Why it was created. */
-  context: string | null;
-  /** When it was created. */
-  createdAt: number;
-  /** The machine that created it. */
-  createdByMachineUuid: string | null;
-  /** Its description. */
-  description: string | null;
-  /** Its files by their names. */
-  fileManifest: { [key: string]: FileEntry } | null;
   /** Its id. */
   id: string;
-  /** Number of machines that were spawned from it, or whose newest one it is. */
-  machines: number;
-  /** Further information. */
-  metadata: { [key: string]: Json };
-  /** The checkpoint before it; missing for the first one. */
-  parentCheckpointUuid: string | null;
   /** The project. */
   projectUuid: string;
+  /** The checkpoint before it; missing for the first one. */
+  parentCheckpointUuid: string | null;
+  /** The machine that created it. */
+  createdByMachineUuid: string | null;
+  /** Its type. */
+  checkpointType: CheckpointType;
   /** The snapshot of its virtual machine. */
   proxmoxSnapshotId: string | null;
-  /** Its size in bytes. */
-  sizeBytes: number | null;
   /** The virtual machine. */
   vmId: string | null;
+  /** Its files by their names. */
+  fileManifest: { [key: string]: FileEntry } | null;
+  /** Its description. */
+  description: string | null;
+  /** Why it was created. */
+  context: string | null;
+  /** Its size in bytes. */
+  sizeBytes: number | null;
+  /** How many times smaller it is than its files. */
+  compressionRatio: string | null;
+  /** Number of checkpoints after it. */
+  children: number;
+  /** Number of machines that were spawned from it, or whose newest one it is. */
+  machines: number;
+  /** When it was created. */
+  createdAt: number;
+  /** Further information. */
+  metadata: { [key: string]: Json };
 } & (
   /** It waits for its verification. */
   | {
@@ -1147,22 +1191,22 @@ export type Checkpoint = {
   }
   /** Its contents are damaged. */
   | {
-    /** Why it failed. */
-    failure: string;
     verificationStatus: "failed";
     /** When it was verified. */
     verifiedAt: number;
+    /** Why it failed. */
+    failure: string;
   });
 
 /** One page of a result. */
 export type CheckpointPage = {
+  /** The items, in the order of the query. */
+  items: Checkpoint[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: Checkpoint[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -1173,10 +1217,10 @@ export type CheckpointPage = {
 export type CheckpointSummary = {
   /** Its id. */
   id: string;
-  /** The checkpoint before it. */
-  parentCheckpointUuid: string | null;
   /** The project. */
   projectUuid: string;
+  /** The checkpoint before it. */
+  parentCheckpointUuid: string | null;
   /** Whether it is verified. */
   verificationStatus: VerificationStatus;
 };
@@ -1209,8 +1253,6 @@ export type CheckpointType =
 
 /** A checkpoint that a worker has claimed to verify it. */
 export type CheckpointWork = {
-  /** Number of attempts, this one included. */
-  attempts: number;
   /** The checkpoint. */
   id: string;
   /** Its project. */
@@ -1219,6 +1261,8 @@ export type CheckpointWork = {
   token: number;
   /** The end of the lease. */
   until: number;
+  /** Number of attempts, this one included. */
+  attempts: number;
 };
 
 /**
@@ -1226,12 +1270,8 @@ export type CheckpointWork = {
  * of the call replaces it.
  */
 export type ClaimState = {
-  /** Number of attempts, this one included. */
-  attempts: number;
   /** Name of the worker; missing: the call was released, or the attempt failed. */
   owner: string | null;
-  /** The open reservation of the call's cost. */
-  reservation: string | null;
   /**
    * The fencing token. It is greater than that of every earlier claim of this call, and of every earlier call with
    * this id.
@@ -1239,35 +1279,37 @@ export type ClaimState = {
   token: number;
   /** The end of the lease. */
   until: number;
+  /** Number of attempts, this one included. */
+  attempts: number;
+  /** The open reservation of the call's cost. */
+  reservation: string | null;
 };
 
 /** A claimed call. */
 export type ClaimedCall = {
-  /** Number of attempts, this one included. */
-  attempts: number;
   /** The call. */
   call: string;
   /** The execution that made it. */
   execution: string;
+  /** The fencing token, which is needed to complete the call. */
+  token: number;
+  /** The end of the lease. */
+  until: number;
+  /** Number of attempts, this one included. */
+  attempts: number;
   /**
    * The reservation of the call's cost. A worker that has spent it, and whose answer is refused because another
    * worker has the call, commits it.
    */
   reservation: string | null;
-  /** The fencing token, which is needed to complete the call. */
-  token: number;
-  /** The end of the lease. */
-  until: number;
 };
 
 /** A claimed step. */
 export type ClaimedStep = {
-  /** Number of attempts, this one included. */
-  attempts: number;
-  /** Its execution. */
-  executionId: string;
   /** Its id. */
   id: string;
+  /** Its execution. */
+  executionId: string;
   /** Its number. */
   stepId: number;
   /** Its name. */
@@ -1276,43 +1318,55 @@ export type ClaimedStep = {
   token: number;
   /** The end of the lease. */
   until: number;
+  /** Number of attempts, this one included. */
+  attempts: number;
+};
+
+/** The result of a clean-up. */
+export type CleanUpReport = {
+  /** Number of entries of the search that were made or corrected. */
+  completed: number;
+  /** Number of rows that were removed. */
+  removed: number;
+  /** Where it continues; missing: it is done. */
+  next: string | null;
 };
 
 /** How many blobs `Artifacts.collect` has removed. */
 export type CollectReport = {
-  /** Blobs in other storages than the one that is open. A process that has those open removes them. */
-  elsewhere: number;
   /** Blobs whose bytes were removed. */
   removed: number;
+  /** Blobs in other storages than the one that is open. A process that has those open removes them. */
+  elsewhere: number;
 };
 
 /** A collection that is declared at run time. */
 export type CollectionDeclaration = {
   /** Its name: a lower-case letter, then lower-case letters, digits and `_`. */
   collection: string;
-  /** Its fields. Documents may have others, which are not checked. */
-  fields: FieldDeclaration[];
-  /** Its indexes. */
-  indexes: IndexDeclaration[];
-  /** Whether documents are inserted and deleted, but never changed. */
-  insertOnly?: boolean;
-  /** When its documents expire; by default never. */
-  ttl?: TtlDeclaration;
   /**
    * Its version; by default 1, and one more for each change. A declaration without a version never changes one that
    * has a version.
    */
   version?: number;
+  /** Its fields. Documents may have others, which are not checked. */
+  fields: FieldDeclaration[];
+  /** Its indexes. */
+  indexes: IndexDeclaration[];
+  /** When its documents expire; by default never. */
+  ttl?: TtlDeclaration;
+  /** Whether documents are inserted and deleted, but never changed. */
+  insertOnly?: boolean;
 };
 
 /** A collection in a store. */
 export type CollectionInfo = {
-  /** The number of its documents; null: the store does not count. */
-  documents: number | null;
   /** Its name. */
   name: string;
   /** The schema version that this program declares. */
   version: number;
+  /** The number of its documents; null: the store does not count. */
+  documents: number | null;
 };
 
 /**
@@ -1333,20 +1387,23 @@ export type CommandParameters = {
 
 /** The result of a commit. */
 export type CommitReply = {
-  /** Whether the commit had happened before, under the same command id. */
-  replayed: boolean;
+  /**
+   * The new revisions, in the order of the writes; null: the document is deleted, or was not inserted because one
+   * existed.
+   */
+  revisions: (string | null)[];
   /** The result of the command; null: there was none. */
   result: Json;
-  /** The new revisions, in the order of the writes; null: the document is deleted. */
-  revisions: (string | null)[];
+  /** Whether the commit had happened before, under the same command id. */
+  replayed: boolean;
 };
 
 /** The step that undoes another one. */
 export type Compensation = {
-  /** Its input; by default an object with the `input` and the `output` of the step that it undoes. */
-  input?: StepInput;
   /** The name by which workers claim it. */
   name: string;
+  /** Its input; by default an object with the `input` and the `output` of the step that it undoes. */
+  input?: StepInput;
   /** When it is tried again; by default as the step that it undoes. */
   retry?: StepRetry;
   /** The longest time of one attempt, in milliseconds; by default that of the step that it undoes. */
@@ -1373,41 +1430,41 @@ export type Condition =
   | boolean
   /** Whether the value at a path equals another one. A missing value is null. */
   | {
-    /** The other value. */
-    equals: Json;
     /** The path: `$.steps.2.output.valid`. */
     value: string;
+    /** The other value. */
+    equals: Json;
   }
   /**
    * Whether the value at a path is less than another one: a smaller number, or an earlier text in the order of its
    * code points. A value of another type is not.
    */
   | {
-    /** The other value. */
-    lt: Operand;
     /** The path. */
     value: string;
+    /** The other value. */
+    lt: Operand;
   }
   /** Whether the value at a path is greater than another one, as with `lt`. */
   | {
-    /** The other value. */
-    gt: Operand;
     /** The path. */
     value: string;
+    /** The other value. */
+    gt: Operand;
   }
   /** Whether the value at a path equals one of these. A missing value is null. */
   | {
-    /** The other values. */
-    in: Json[];
     /** The path. */
     value: string;
+    /** The other values. */
+    in: Json[];
   }
   /** Whether there is a value at a path that is not null. */
   | {
-    /** Whether there must be one. */
-    exists: boolean;
     /** The path. */
     value: string;
+    /** Whether there must be one. */
+    exists: boolean;
   }
   /** All of these. */
   | {
@@ -1427,57 +1484,55 @@ export type Condition =
 
 /** The configuration of an app. */
 export type Configuration = {
-  /** Its description, for people. */
-  description?: string;
-  /** The input that an execution takes; by default it is not checked. */
-  input?: FieldDefinition[];
-  /** The defaults of its steps. */
-  settings?: StepDefaults;
   /** Its steps, at most 250. */
   steps: StepDefinition[];
+  /** The input that an execution takes; by default it is not checked. */
+  input?: FieldDefinition[];
+  /**
+   * The JSON Schema of that input, with the keywords of schemas of answers. A property with `"x-secret": true` is a
+   * secret: it is encrypted, and only workers get it.
+   */
+  input_schema?: { [key: string]: Json };
+  /** The JSON Schema of the metadata of an execution. */
+  metadata_schema?: { [key: string]: Json };
+  /** Its description, for people. */
+  description?: string;
+  /** The defaults of its steps. */
+  settings?: StepDefaults;
 };
 
 /** A version after a command. */
 export type ConfigurationSummary = {
-  /** Whether executions run it unless they name another one. */
-  active: boolean;
   /** Its id. */
   id: string;
   /** The version. */
   version: string;
+  /** Whether executions run it unless they name another one. */
+  active: boolean;
 };
 
 /** An amount of a resource that something costs. The budgets of the project for the resource have it, or it is refused. */
 export type Cost = {
-  /** The amount, a decimal number in text: `0.05`. It is rounded to six digits after the point. */
-  amount: string;
   /** The id of the project. */
   project: string;
   /** The resource: `money`. */
   resource: string;
-  /** The part of the resource, such as `claude_api`. */
-  subtype: string | null;
+  /** The amount, a decimal number in text: `0.05`. It is rounded to six digits after the point. */
+  amount: string;
   /** The unit of the amount: `USD`. */
   unit: string;
+  /** The part of the resource, such as `claude_api`. */
+  subtype: string | null;
 };
 
 /** The parameters of `cvm.answer`. */
 export type CvmAnswerParams = {
-  /** The answer: a plain value that the call accepts. */
-  answer: Json;
-  /** The person, model or worker that answers. */
-  by?: string;
-  /** The id of the call; by default the only open one. */
-  call?: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /**
-   * The actual cost of the answer, a decimal number in the unit of the call's cost; by default the cost that the
-   * call names.
-   */
-  cost?: string;
   /** The execution. */
   id: string;
+  /** The answer: a plain value that the call accepts. */
+  answer: Json;
+  /** The id of the call; by default the only open one. */
+  call?: string;
   /** The key of the call, which may be made later: an early answer is kept until then. */
   key?: string;
   /**
@@ -1485,6 +1540,15 @@ export type CvmAnswerParams = {
    * one that is made and has no answer.
    */
   occurrence?: number;
+  /** The person, model or worker that answers. */
+  by?: string;
+  /**
+   * The actual cost of the answer, a decimal number in the unit of the call's cost; by default the cost that the
+   * call names.
+   */
+  cost?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.call`. */
@@ -1495,58 +1559,62 @@ export type CvmCallParams = {
 
 /** The parameters of `cvm.calls`. */
 export type CvmCallsParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
   /** Only calls of this execution. */
   execution?: string;
-  /** Only calls of this kind: `cc`, a tool's name, `timer`, `fs.readFile`, …. */
-  kind?: string;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
-  /** Only open calls. */
-  open?: boolean;
   /** Only calls of executions of this program. */
   program?: string;
+  /** Only calls of this kind: `cc`, a tool's name, `timer`, `fs.readFile`, …. */
+  kind?: string;
+  /** Only open calls. */
+  open?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `cvm.cancel`. */
 export type CvmCancelParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The execution. */
   id: string;
+  /** Whether the program may clean up first. */
+  graceful?: boolean;
+  /** The longest time that the program may take to clean up, in milliseconds, from 1 to a day; by default a minute. */
+  deadlineMs?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.claim`. */
 export type CvmClaimParams = {
-  /** The id of one call, in place of kinds. */
-  call?: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The kinds of calls, at most 16: `cc`, the names of tools. */
   kinds?: string[];
-  /** How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
-  leaseMs?: number;
+  /** The id of one call, in place of kinds. */
+  call?: string;
   /** The name of the worker, for people. */
   owner: string;
+  /** How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
+  leaseMs?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.complete`. */
 export type CvmCompleteParams = {
-  /** The answer: a plain value that the call accepts. */
-  answer: Json;
-  /** The person, model or worker that answers. */
-  by?: string;
   /** The call. */
   call: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The actual cost of the answer, a decimal number in the unit of the call's cost; by default the reserved amount. */
-  cost?: string;
   /** The execution. */
   execution: string;
   /** The fencing token of the claim. */
   token: number;
+  /** The answer: a plain value that the call accepts. */
+  answer: Json;
+  /** The person, model or worker that answers. */
+  by?: string;
+  /** The actual cost of the answer, a decimal number in the unit of the call's cost; by default the reserved amount. */
+  cost?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.countFinished`. */
@@ -1557,48 +1625,48 @@ export type CvmCountFinishedParams = {
 
 /** The parameters of `cvm.delete`. */
 export type CvmDeleteParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Only if it had ended by this time. An execution that was retried or started anew since then stays. */
-  endedBy?: number;
   /** The execution. */
   id: string;
+  /** Only if it had ended by this time. An execution that was retried or started anew since then stays. */
+  endedBy?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.fail`. */
 export type CvmFailParams = {
-  /** The name of the worker. */
-  by?: string;
-  /** The call. */
-  call: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** What the attempt has cost, a decimal number in the unit of the call's cost; by default nothing. */
-  cost?: string;
   /** The execution. */
   execution: string;
+  /** The call. */
+  call: string;
+  /** The fencing token of the claim. */
+  token: number;
   /** The message, which the program can read. */
   message: string;
   /** The name of the error in the program; by default `CallError`. */
   name?: string;
   /** The retry policy; by default none. */
   retry?: Backoff;
+  /** The name of the worker. */
+  by?: string;
+  /** What the attempt has cost, a decimal number in the unit of the call's cost; by default nothing. */
+  cost?: string;
   /** The shortest wait until the next attempt, in milliseconds, at most a day; by default the retry policy decides alone. */
   retryAfterMs?: number;
-  /** The fencing token of the claim. */
-  token: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.heartbeat`. */
 export type CvmHeartbeatParams = {
   /** The item. */
   call: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
-  leaseMs?: number;
   /** The fencing token of the claim. */
   token: number;
+  /** How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
+  leaseMs?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.latencyByKind`. */
@@ -1615,63 +1683,63 @@ export type CvmLatencyParams = {
 
 /** The parameters of `cvm.list`. */
 export type CvmListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** Only those with this `status`. */
+  status?: "running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled" | ("running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled")[];
+  /** Only those with this `program`. */
+  program?: string | string[];
+  /** The field by which they are sorted; by default `started`, descending. */
+  sort?: "status" | "started" | "programName" | "cancelAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `program`. */
-  program?: string | string[];
-  /** The field by which they are sorted; by default `started`, descending. */
-  sort?: "status" | "started" | "programName";
-  /** Only those with this `status`. */
-  status?: "running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled" | ("running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled")[];
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `cvm.load`. */
 export type CvmLoadParams = {
-  /** The bytecode of the source; by default the source is compiled, if this build has the compiler. */
-  bytecode?: Json[];
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The compiler and version that made `bytecode`. */
-  compiler?: string;
-  /** Its purpose; by default the current one is kept. */
-  description?: string;
-  /** Path of the entry, if there are several files; by default `main.ts`. */
-  entry?: string;
-  /** The files that the entry imports. If the source is compiled here, files that are not imported are not stored. */
-  files?: ProgramFile[];
-  /** The id of a program that is new under its name; by default a new id. */
-  id?: string;
   /** The name. */
   name: string;
   /** The source, in TypeScript; of several files, that of the entry. */
   source: string;
-  /** Tags to find it by; by default the current ones are kept. An empty tag is none, so a list of it clears them. */
-  tags?: string[];
+  /** Path of the entry, if there are several files; by default `main.ts`. */
+  entry?: string;
+  /** The files that the entry imports. If the source is compiled here, files that are not imported are not stored. */
+  files?: ProgramFile[];
+  /** The bytecode of the source; by default the source is compiled, if this build has the compiler. */
+  bytecode?: Json[];
+  /** The compiler and version that made `bytecode`. */
+  compiler?: string;
   /** What that compiler warned of, at most 2,000 bytes. */
   warnings?: string[];
+  /** Its purpose; by default the current one is kept. */
+  description?: string;
+  /** Tags to find it by; by default the current ones are kept. An empty tag is none, so a list of it clears them. */
+  tags?: string[];
+  /** The id of a program that is new under its name; by default a new id. */
+  id?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.logs`. */
 export type CvmLogsParams = {
+  /** Only rows of this execution; by default of all. */
+  execution?: string;
+  /** Only this event: `instruction`, `cc_call`, `error`, `complete`, `history`. */
+  event?: string;
+  /** Only rows at or after this time. */
+  since?: number;
   /** Only rows before this time. */
   before?: number;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
   /**
    * `next` of the page before, or `timestamp:id` of the last row read, to continue with rows written since; by
    * default the first page.
    */
   cursor?: string;
-  /** Only this event: `instruction`, `cc_call`, `error`, `complete`, `history`. */
-  event?: string;
-  /** Only rows of this execution; by default of all. */
-  execution?: string;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
-  /** Only rows at or after this time. */
-  since?: number;
 };
 
 /** The parameters of `cvm.nextAvailable`. */
@@ -1682,10 +1750,10 @@ export type CvmNextAvailableParams = {
 
 /** The parameters of `cvm.next`. */
 export type CvmNextParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The execution. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.output`. */
@@ -1696,10 +1764,10 @@ export type CvmOutputParams = {
 
 /** The parameters of `cvm.pause`. */
 export type CvmPauseParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The execution. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.programById`. */
@@ -1716,52 +1784,50 @@ export type CvmProgramParams = {
 
 /** The parameters of `cvm.programs`. */
 export type CvmProgramsParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** Only those with this `tag`. */
+  tag?: string;
+  /** The field by which they are sorted; by default `name`. */
+  sort?: "name" | "created";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default `name`. */
-  sort?: "name" | "created";
-  /** Only those with this `tag`. */
-  tag?: string;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `cvm.progress`. */
 export type CvmProgressParams = {
-  /** Where to continue: `next` of the last poll; by default the first line. 2^53 - 1 returns no lines. */
-  from?: number;
   /** The execution. */
   id: string;
+  /** Where to continue: `next` of the last poll; by default the first line. 2^53 - 1 returns no lines. */
+  from?: number;
 };
 
 /** The parameters of `cvm.release`. */
 export type CvmReleaseParams = {
   /** The item. */
   call: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The fencing token of the claim. */
   token: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.removeProgram`. */
 export type CvmRemoveProgramParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** Its name. */
   name: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.retry`. */
 export type CvmRetryParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The limit of its heap in bytes from now on, 1 MiB to 4 GiB; by default it stays. */
-  heapBytes?: number;
   /** The execution. */
   id: string;
+  /** The limit of its heap in bytes from now on, 1 MiB to 4 GiB; by default it stays. */
+  heapBytes?: number;
   /**
    * Most instructions from one answer to the next from now on, at most 10^12, and a thousand times as many in total;
    * by default it stays.
@@ -1772,35 +1838,62 @@ export type CvmRetryParams = {
    * total; by default it stays.
    */
   outputBytes?: number;
+  /**
+   * The version of its program in which it continues; by default its own. Functions that run continue in the same
+   * statement with the same variables; all others may have changed.
+   */
+  programVersion?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.show`. */
 export type CvmShowParams = {
-  /** Whether to include the full values of variables; by default they are cut to a readable length. */
-  full?: boolean;
-  /** Whether to include the state hash, which reads the whole heap; by default true. */
-  hash?: boolean;
   /** The execution. */
   id: string;
+  /** Whether to include the state hash, which reads the whole heap; by default true. */
+  hash?: boolean;
   /**
    * Whether to include the machine's call stack with the values of its variables, which reads the heap; by default
    * as `hash`.
    */
   machine?: boolean;
+  /** Whether to include the full values of variables; by default they are cut to a readable length. */
+  full?: boolean;
 };
 
 /** The parameters of `cvm.slowest`. */
 export type CvmSlowestParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** Only calls of executions of this program. */
   program?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `cvm.start`. */
 export type CvmStartParams = {
+  /** The id of the execution; by default a new one. */
+  id?: string;
+  /** The name of the program. Its newest version runs. */
+  program: string;
+  /** The value of the program's global `input`. */
+  input?: Json;
+  /** The level of detail of its log; by default that of the settings. */
+  logLevel?: LogLevel;
+  /** The limit of its heap in bytes, 1 MiB to 4 GiB; by default that of the settings. */
+  heapBytes?: number;
+  /**
+   * Most instructions from one answer to the next, at most 10^12, and a thousand times as many in total; by default
+   * that of the settings.
+   */
+  instructions?: number;
+  /**
+   * Most bytes that it prints from one answer to the next, at most 10^12, and a thousand times as many in total; by
+   * default 64 MiB.
+   */
+  outputBytes?: number;
   /**
    * An execution of the same program whose answers it gets: a call that asks the same as a recorded one (by its key,
    * else by kind, prompt and arguments, in the same order) is answered at once, at no cost; others are asked.
@@ -1808,26 +1901,6 @@ export type CvmStartParams = {
   answersFrom?: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** The limit of its heap in bytes, 1 MiB to 4 GiB; by default that of the settings. */
-  heapBytes?: number;
-  /** The id of the execution; by default a new one. */
-  id?: string;
-  /** The value of the program's global `input`. */
-  input?: Json;
-  /**
-   * Most instructions from one answer to the next, at most 10^12, and a thousand times as many in total; by default
-   * that of the settings.
-   */
-  instructions?: number;
-  /** The level of detail of its log; by default that of the settings. */
-  logLevel?: LogLevel;
-  /**
-   * Most bytes that it prints from one answer to the next, at most 10^12, and a thousand times as many in total; by
-   * default 64 MiB.
-   */
-  outputBytes?: number;
-  /** The name of the program. Its newest version runs. */
-  program: string;
 };
 
 /** The parameters of `cvm.stats`. */
@@ -1856,20 +1929,20 @@ export type CvmSummaryParams = {
 
 /** The parameters of `cvm.unpause`. */
 export type CvmUnpauseParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The execution. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `cvm.variables`. */
 export type CvmVariablesParams = {
-  /** Whether to include full values; by default they are cut to a readable length. */
-  full?: boolean;
   /** The execution. */
   id: string;
   /** Only variables of this name, and function calls that have one. */
   name?: string;
+  /** Whether to include full values; by default they are cut to a readable length. */
+  full?: boolean;
 };
 
 /** The parameters of `cvm.versionOf`. */
@@ -1888,20 +1961,20 @@ export type CvmVersionParams = {
 
 /** The parameters of `cvm.versions`. */
 export type CvmVersionsParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** The name of the program. */
   name: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `cvm.wake`. */
 export type CvmWakeParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The execution. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The code of a document that cannot be read. */
@@ -1913,10 +1986,10 @@ export type DamageCode =
 
 /** A document that cannot be read. */
 export type DamagedDocument = {
-  /** Whether it is damaged, or its key is missing. */
-  code: DamageCode;
   /** Its id. */
   id: string;
+  /** Whether it is damaged, or its key is missing. */
+  code: DamageCode;
   /** Why it cannot be read. */
   reason: string;
 };
@@ -1932,87 +2005,87 @@ export type DeletedCheckpoint = {
  * not depend on it: the last search for remaining rows begins at the start.
  */
 export type DeletionCursor = {
-  /** Time of the last row of the log. */
-  log: number | null;
   /** Step of the last call. */
   step: number | null;
+  /** Time of the last row of the log. */
+  log: number | null;
 };
 
 /** The progress of a deletion. */
 export type DeletionProgress = {
-  /** Whether no row is left. */
-  done: boolean;
-  /** The cursor for the next batch. */
-  from: DeletionCursor;
   /** The execution. */
   id: string;
   /** The incarnation of that id. */
   incarnation: string;
+  /** Whether no row is left. */
+  done: boolean;
+  /** The cursor for the next batch. */
+  from: DeletionCursor;
 };
 
 /** A message to a subscription. */
 export type Delivery = {
-  /** Number of attempts. */
-  attempts: number;
-  /** When it was made. */
-  createdAt: number;
-  /** The summary of the event for the receiver. */
-  data: { [key: string]: Json };
-  /** The error of the last attempt. */
-  error: string | null;
-  /** The name of the event. */
-  event: string;
   /** Its id: that of the message, in every attempt. */
   id: string;
-  /** When the event happened. */
-  occurredAt: number;
-  /** The HTTP status of the response that confirmed it. */
-  responseStatus: number | null;
   /** The subscription. */
   subscriptionId: string;
+  /** The name of the event. */
+  event: string;
+  /** When the event happened. */
+  occurredAt: number;
+  /** The summary of the event for the receiver. */
+  data: { [key: string]: Json };
+  /** Number of attempts. */
+  attempts: number;
   /** The fencing token of the last claim. */
   token: number;
+  /** The error of the last attempt. */
+  error: string | null;
+  /** The HTTP status of the response that confirmed it. */
+  responseStatus: number | null;
+  /** When it was made. */
+  createdAt: number;
 } & (
   /** It waits for a worker or for its next attempt. */
   | {
+    status: "pending";
     /** When it may be claimed. */
     availableAt: number;
-    status: "pending";
   }
   /** A worker has claimed it. */
   | {
+    status: "running";
     /** When the claim ends. */
     dueAt: number;
     /** The worker, for people. */
     owner: string;
-    status: "running";
   }
   /** The receiver has confirmed it. */
   | {
+    status: "delivered";
     /** When it was confirmed. */
     endedAt: number;
     /** When its row is removed. */
     expiresAt: number;
-    status: "delivered";
   }
   /** It is a dead letter: it is not sent again, unless a caller redelivers it. */
   | {
+    status: "dead";
     /** When it was given up. */
     endedAt: number;
     /** When its row is removed. */
     expiresAt: number;
-    status: "dead";
   });
 
 /** One page of a result. */
 export type DeliveryPage = {
+  /** The items, in the order of the query. */
+  items: Delivery[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: Delivery[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -2021,18 +2094,18 @@ export type DeliveryPage = {
 
 /** One diagnostic. All diagnostics of a file are returned at once, in source order. */
 export type Diagnostic = {
-  /** Column, from 1, in UTF-16 units as editors count. */
-  column: number;
   /** The file as the caller named it. */
   file: string;
-  /** The remedy, if known. */
-  hint?: string;
-  /** The reason. */
-  kind: DiagnosticKind;
   /** Line, from 1. */
   line: number;
+  /** Column, from 1, in UTF-16 units as editors count. */
+  column: number;
+  /** The reason. */
+  kind: DiagnosticKind;
   /** The message. */
   message: string;
+  /** The remedy, if known. */
+  hint?: string;
   /** The line of the source, truncated to 200 characters. */
   sourceLine: string;
 };
@@ -2060,14 +2133,14 @@ export type DocumentChanges = {
 export type DocumentEvent = {
   /** The collection of the document. */
   collection: string;
-  /** The command that changed it. */
-  command: CommandId;
   /** Its id. */
   id: string;
-  /** The position of the commit. */
-  position: Position;
   /** Its new revision; null: the document was deleted. */
   revision: string | null;
+  /** The command that changed it. */
+  command: CommandId;
+  /** The position of the commit. */
+  position: Position;
 };
 
 /** The expectation of a write about the document before it. */
@@ -2075,10 +2148,10 @@ export type DocumentExpectation = string;
 
 /** The parameters of `documents.changes`. */
 export type DocumentsChangesParams = {
-  /** Only changes in these collections. */
-  collections?: string[];
   /** Only changes after this position; by default changes from now on. */
   from?: string;
+  /** Only changes in these collections. */
+  collections?: string[];
   /** Only changes of documents with these ids. */
   ids?: string[];
   /** The largest number of changes; by default 256. */
@@ -2089,33 +2162,49 @@ export type DocumentsChangesParams = {
 
 /** The parameters of `documents.commit`. */
 export type DocumentsCommitParams = {
+  /** The writes, at most one for each document. */
+  writes: WriteParameters[];
   /** A command that is committed together with the writes. */
   command?: CommandParameters;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** The writes, at most one for each document. */
-  writes: WriteParameters[];
+};
+
+/** The parameters of `documents.count`. */
+export type DocumentsCountParams = {
+  /** The collection: one of your own, or `domain.collection`. */
+  collection: string;
+  /** The condition, such as `{"eq": ["tag", "home"]}`; by default all documents. */
+  where?: Filter;
 };
 
 /** The parameters of `documents.declare`. */
 export type DocumentsDeclareParams = {
   /** Its name: a lower-case letter, then lower-case letters, digits and `_`. */
   collection: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Its fields. Documents may have others, which are not checked. */
-  fields?: FieldDeclaration[];
-  /** Its indexes. */
-  indexes?: IndexDeclaration[];
-  /** Whether documents are inserted and deleted, but never changed. */
-  insertOnly?: boolean;
-  /** When its documents expire; by default never. */
-  ttl?: TtlDeclaration;
   /**
    * Its version; by default 1, and one more for each change. A declaration without a version never changes one that
    * has a version.
    */
   version?: number;
+  /** Its fields. Documents may have others, which are not checked. */
+  fields?: FieldDeclaration[];
+  /** Its indexes. */
+  indexes?: IndexDeclaration[];
+  /** When its documents expire; by default never. */
+  ttl?: TtlDeclaration;
+  /** Whether documents are inserted and deleted, but never changed. */
+  insertOnly?: boolean;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+};
+
+/** The parameters of `documents.drop`. */
+export type DocumentsDropParams = {
+  /** The collection, which is one of your own. */
+  collection: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `documents.get`. */
@@ -2130,27 +2219,33 @@ export type DocumentsGetParams = {
 export type DocumentsQueryParams = {
   /** The collection: one of your own, or `domain.collection`. */
   collection: string;
-  /** The cursor of an earlier page of the same query. The reply continues after that page. */
-  cursor?: string;
-  /** Only these top-level fields; by default all. */
-  fields?: string[];
-  /** The largest number of documents; by default 100, at most 10,000. */
-  limit?: number;
+  /** The condition, such as `{"eq": ["tag", "home"]}`; by default all documents. */
+  where?: Filter;
   /**
    * The fields by which the documents are ordered. A `-` before a name means descending. The id is always the last
    * one.
    */
   order?: string[];
-  /** The condition, such as `{"eq": ["tag", "home"]}`; by default all documents. */
-  where?: Filter;
+  /** The cursor of an earlier page of the same query. The reply continues after that page. */
+  cursor?: string;
+  /** The largest number of documents; by default 100, at most 10,000. */
+  limit?: number;
+  /** Only these top-level fields; by default all. */
+  fields?: string[];
+};
+
+/** The result of deleting the documents of a collection. */
+export type DroppedDocuments = {
+  /** The number of documents that were deleted. */
+  deleted: number;
 };
 
 /** An entity or a collection whose due work failed. */
 export type DueFailure = {
-  /** The error. */
-  error: ErrorFields;
   /** The id of the entity, or the name of the collection. */
   id: string;
+  /** The error. */
+  error: ErrorFields;
 };
 
 /** The parameters of `due.next`. */
@@ -2161,32 +2256,32 @@ export type DueNextParams = {
 
 /** The result of running due work. */
 export type DueReport = {
-  /** Entities deleted because their retention ended, or because an earlier deletion was interrupted. */
-  deleted: number;
-  /** Documents whose secrets were encrypted again, because their key is not the current one any more. */
-  encrypted?: number;
-  /** Entities whose due work failed. They do not delay the others. A damaged one is among them once for each engine. */
-  failed: DueFailure[];
-  /** Whether more may be due than the limit allowed. */
-  more: boolean;
   /** Entities that were resumed. */
   resumed: number;
+  /** Entities deleted because their retention ended, or because an earlier deletion was interrupted. */
+  deleted: number;
   /** Rows removed because they expired, or because the command that staged them was abandoned. */
   swept: number;
+  /** Documents whose secrets were encrypted again, because their key is not the current one any more. */
+  encrypted?: number;
+  /** Whether more may be due than the limit allowed. */
+  more: boolean;
+  /** Entities whose due work failed. They do not delay the others. A damaged one is among them once for each engine. */
+  failed: DueFailure[];
 };
 
 /** The parameters of `due.run`. */
 export type DueRunParams = {
+  /** The largest number of entities of each due rule; by default 1,000. */
+  limit?: number;
+  /** How far each entity is driven; by default to the end of its work. */
+  runLimit?: RunLimit;
+  /** Only this rule; it needs `before`. */
+  rule?: string;
   /** Entities of that rule whose time is before this one, whatever the settings say. */
   before?: number;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** The largest number of entities of each due rule; by default 1,000. */
-  limit?: number;
-  /** Only this rule; it needs `before`. */
-  rule?: string;
-  /** How far each entity is driven; by default to the end of its work. */
-  runLimit?: RunLimit;
 };
 
 /**
@@ -2273,6 +2368,8 @@ export type ErrorCode =
   | "deadline_passed"
   /** The program was compiled for an older bytecode version. */
   | "needs_recompile"
+  /** The execution cannot continue in another version of its program: the message names the difference. */
+  | "version_mismatch"
   /** The bytecode does not pass verification. */
   | "invalid_bytecode"
   /** The session was recovered by another owner since: this epoch is older than that of the session. */
@@ -2299,6 +2396,8 @@ export type ErrorCode =
   | "step_cycle"
   /** An execution uses this version of the configuration, so it does not change. */
   | "version_used"
+  /** The version is the active one, so it is not removed. */
+  | "version_active"
   /** No version of the configuration is active. */
   | "no_active_version"
   /** The output of the step does not have the declared fields. */
@@ -2332,41 +2431,41 @@ export type ErrorCode =
 export type ErrorFields = {
   /** Stable code. */
   code: ErrorCode;
-  /** The collection concerned. */
-  collection?: string;
-  /** Details for programs. */
-  details?: Json;
-  /** The id of the document concerned. */
-  key?: string;
   /** For people; may change. */
   message: string;
+  /** The collection concerned. */
+  collection?: string;
+  /** The id of the document concerned. */
+  key?: string;
   /** Whether the same call may succeed later without a change by the caller. */
   retryable: boolean;
+  /** Details for programs. They are boxed, because every result has room for an error. */
+  details?: Json;
 };
 
 /** The price of a currency from a day on. */
 export type ExchangeRate = {
-  /** When the document was created. */
-  createdAt: number;
-  /** The currency. */
-  currency: Unit;
   /** Its id, which follows from currency and day. */
   id: string;
-  /** The price of one in Canadian dollars. */
-  priceCad: string;
+  /** The currency. */
+  currency: Unit;
   /** The first day on which it is valid, UTC. */
   validFrom: string;
+  /** The price of one in Canadian dollars. */
+  priceCad: string;
+  /** When the document was created. */
+  createdAt: number;
 };
 
 /** One page of a result. */
 export type ExchangeRatePage = {
+  /** The items, in the order of the query. */
+  items: ExchangeRate[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: ExchangeRate[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -2383,63 +2482,65 @@ export type ExchangeRateSummary = {
 
 /** An execution as callers see it. */
 export type Execution = {
-  /** The open calls. */
-  calls: CallView[];
-  /** When it ended. */
-  completed: number | null;
-  /** The error, if it failed. */
-  error: ProgramError | null;
-  /** The size of its heap, in pages of 64 objects. The cost of the hash grows with it. */
-  heapPages: number;
   /** Its id. */
   id: string;
-  /** Its input; missing: none. */
-  input?: Json;
-  /** When it was last written. */
-  lastModified: number;
-  /** The position of its machine, with the values of its variables; missing if it was not requested. */
-  machine: MachineView | null;
-  /** Counters. */
-  metrics: Metrics;
-  /** All lines printed so far. */
-  output: string[];
-  /** The execution that started it, if any. */
-  parentId: string | null;
   /** The program. */
   programName: string;
   /** The version it runs. */
   programVersion: number;
-  /** The program's value, once complete. */
-  result: Json;
-  /** When it was started. */
-  started: number;
-  /** SHA-256 of the execution's state, the same wherever it is loaded; missing if it was not requested. */
-  stateHash: string | null;
   /** Its status. */
   status: Status;
+  /** All lines printed so far. */
+  output: string[];
+  /** The program's value, once complete. */
+  result: Json;
+  /** The error, if it failed. */
+  error: ProgramError | null;
+  /** The open calls. */
+  calls: CallView[];
+  /** SHA-256 of the execution's state, the same wherever it is loaded; missing if it was not requested. */
+  stateHash: string | null;
+  /** The size of its heap, in pages of 64 objects. The cost of the hash grows with it. */
+  heapPages: number;
+  /** Its input; missing: none. */
+  input?: Json;
+  /** The execution that started it, if any. */
+  parentId: string | null;
+  /** The position of its machine, with the values of its variables; missing if it was not requested. */
+  machine: MachineView | null;
+  /** When it was started. */
+  started: number;
+  /** When it ended. */
+  completed: number | null;
+  /** When it is cancelled at the latest, after a graceful cancel. */
+  cancelAt?: number;
+  /** When it was last written. */
+  lastModified: number;
+  /** Counters. */
+  metrics: Metrics;
 };
 
 /** A sample of the metrics of an execution. */
 export type ExecutionMetrics = {
-  /** The execution. */
-  executionId: string;
   /** Its id, which begins with its time. */
   id: string;
-  /** Its numbers by their names. */
-  metrics: MetricValues;
+  /** The execution. */
+  executionId: string;
   /** When it was measured. */
   timestamp: number;
+  /** Its numbers by their names. */
+  metrics: MetricValues;
 };
 
 /** One page of a result. */
 export type ExecutionMetricsPage = {
+  /** The items, in the order of the query. */
+  items: ExecutionMetrics[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: ExecutionMetrics[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -2448,22 +2549,22 @@ export type ExecutionMetricsPage = {
 
 /** The progress of an execution since the last poll. */
 export type ExecutionProgress = {
+  /** Its status. */
+  status: Status;
+  /** Lines printed since the last poll, at most some megabytes. */
+  lines: string[];
+  /** Where the next poll continues. */
+  next: number;
+  /** Whether more lines exist already. */
+  more: boolean;
   /** The open calls. */
   calls: CallView[];
   /** Number of calls made so far, the open ones included. */
   callsMade: number;
-  /** The error, if it failed. */
-  error: ProgramError | null;
-  /** Lines printed since the last poll, at most some megabytes. */
-  lines: string[];
-  /** Whether more lines exist already. */
-  more: boolean;
-  /** Where the next poll continues. */
-  next: number;
   /** The program's value, once complete; otherwise null. */
   result: Json;
-  /** Its status. */
-  status: Status;
+  /** The error, if it failed. */
+  error: ProgramError | null;
 };
 
 /** The result of a command on an execution. */
@@ -2478,10 +2579,10 @@ export type ExecutionStatus = {
 
 /** The status of an execution, and the calls that it waits for. */
 export type ExecutionStatusDetails = {
-  /** Id of the first open call, also while the execution is paused. */
-  call: string | null;
   /** The execution and its status. */
   execution: ExecutionStatus;
+  /** Id of the first open call, also while the execution is paused. */
+  call: string | null;
   /** Number of open calls. */
   openCalls: number;
 };
@@ -2490,31 +2591,33 @@ export type ExecutionStatusDetails = {
 export type ExecutionSummary = {
   /** Its id. */
   id: string;
-  /** When it was last written. */
-  lastModified: number;
-  /** Number of open calls, also while it is paused. */
-  openCalls: number;
   /** The name of the program. */
   programName: string;
   /** The version it runs. */
   programVersion: number;
-  /** The prompt of the call that it waits for, also while it is paused. */
-  prompt: string | null;
-  /** When it was started. */
-  started: number;
   /** Its status. */
   status: Status;
+  /** The prompt of the call that it waits for, also while it is paused. */
+  prompt: string | null;
+  /** Number of open calls, also while it is paused. */
+  openCalls: number;
+  /** When it was started. */
+  started: number;
+  /** When it is cancelled at the latest, after a graceful cancel. */
+  cancelAt?: number;
+  /** When it was last written. */
+  lastModified: number;
 };
 
 /** One page of a result. */
 export type ExecutionSummaryPage = {
+  /** The items, in the order of the query. */
+  items: ExecutionSummary[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: ExecutionSummary[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -2545,34 +2648,34 @@ export type ExperimentStatus =
 export type ExperimentSummary = {
   /** Its id. */
   id: string;
-  /** The result; missing unless it is completed. */
-  result: ExperimentResult | null;
   /** Its status. */
   status: ExperimentStatus;
+  /** The result; missing unless it is completed. */
+  result: ExperimentResult | null;
 };
 
 /** Counts and hash of an export. */
 export type ExportSummary = {
-  /** SHA-256 over all documents in order: equal for equal contents, whatever the store and the form. */
-  contents: string;
   /** Number of documents per collection, rows of the ledger included. */
   counts: { [key: string]: number };
+  /** SHA-256 over all documents in order: equal for equal contents, whatever the store and the form. */
+  contents: string;
 };
 
 /** The state of a failed call. */
 export type FailedCall = {
-  /** The status of its execution, if it is closed. */
-  execution: ExecutionStatus | null;
   /** When it may be claimed again; null: it is closed. */
   retryAt: number | null;
+  /** The status of its execution, if it is closed. */
+  execution: ExecutionStatus | null;
 };
 
 /** A step after a failed attempt. */
 export type FailedStep = {
-  /** Its execution. */
-  execution: AppExecutionSummary;
   /** When it may be claimed again; null: it has failed for the last time. */
   retryAt: number | null;
+  /** Its execution. */
+  execution: AppExecutionSummary;
 };
 
 /** When a checkpoint is verified again. */
@@ -2583,11 +2686,6 @@ export type FailedVerification = {
 
 /** Why a handler could not answer. Any error converts to a failure that is retried, so `?` works in handlers. */
 export type Failure = {
-  /**
-   * What the attempt has cost, a decimal number in the unit of the cost that the call names; null: nothing. Items
-   * without a cost ignore it.
-   */
-  cost?: string;
   /** The message, which the program can read. */
   message: string;
   /** The name of the error in the program; null: `CallError`. */
@@ -2597,6 +2695,11 @@ export type Failure = {
    * call is not retried.
    */
   retry: boolean;
+  /**
+   * What the attempt has cost, a decimal number in the unit of the cost that the call names; null: nothing. Items
+   * without a cost ignore it.
+   */
+  cost?: string;
   /**
    * The shortest wait until the next attempt, in milliseconds, as a receiver may ask for; a worker takes more than
    * a day as a day. null: the retry policy alone decides.
@@ -2613,32 +2716,32 @@ export type FailurePolicy =
 
 /** A field of a collection. */
 export type FieldDeclaration = {
-  /** The kind of its values. */
-  kind: Kind;
-  /** The largest size of a value in bytes; by default only the limit of the document. */
-  maxBytes?: number;
   /** Its name; a dotted name is a field inside an object. */
   name: string;
+  /** The kind of its values. */
+  kind: Kind;
   /** Whether every document must have it. */
   required?: boolean;
-  /** Whether a secret can be found by its exact value. */
-  searchable?: boolean;
-  /** Whether it holds a secret, which a store with keys encrypts. */
-  secret?: boolean;
   /** The allowed values, for texts and ids; by default any. */
   values?: string[];
+  /** The largest size of a value in bytes; by default only the limit of the document. */
+  maxBytes?: number;
+  /** Whether it holds a secret, which a store with keys encrypts. */
+  secret?: boolean;
+  /** Whether a secret can be found by its exact value. */
+  searchable?: boolean;
 };
 
 /** A field of an input or an output. */
 export type FieldDefinition = {
-  /** Its description, for people. */
-  description?: string;
   /** Its name. */
   name: string;
-  /** Whether it may be missing. */
-  optional?: boolean;
   /** The type of its value; by default any. */
   type?: FieldKind;
+  /** Whether it may be missing. */
+  optional?: boolean;
+  /** Its description, for people. */
+  description?: string;
 };
 
 /** The type of a value, as in JSON Schema. */
@@ -2658,14 +2761,14 @@ export type FieldKind =
 
 /** A file that differs. */
 export type FileChange = {
-  /** The file in the newer checkpoint. */
-  after: FileEntry | null;
-  /** The file in the older checkpoint. */
-  before: FileEntry | null;
-  /** How it differs. */
-  kind: FileChangeKind;
   /** Its name. */
   name: string;
+  /** How it differs. */
+  kind: FileChangeKind;
+  /** The file in the older checkpoint. */
+  before: FileEntry | null;
+  /** The file in the newer checkpoint. */
+  after: FileEntry | null;
 };
 
 /** How a file differs. */
@@ -2679,12 +2782,12 @@ export type FileChangeKind =
 
 /** A file of a checkpoint. */
 export type FileEntry = {
-  /** When it was changed last. */
-  modifiedAt: number;
-  /** The SHA-256 of its bytes, in hexadecimal. */
-  sha256: string;
   /** Its size in bytes. */
   size: number;
+  /** The SHA-256 of its bytes, in hexadecimal. */
+  sha256: string;
+  /** When it was changed last. */
+  modifiedAt: number;
 };
 
 /**
@@ -2755,112 +2858,112 @@ export type Filter =
 export type Finding = {
   /** The file, the document (`collection/id`) or the collection. */
   at: string;
-  /** Commands, documents (at most 100 by name) and ranges of documents that a repair would lose. */
-  lost: string[];
   /** The severity. */
   severity: Severity;
   /** The problem. */
   why: string;
+  /** Commands, documents (at most 100 by name) and ranges of documents that a repair would lose. */
+  lost: string[];
 };
 
 /** The parameters of `fleet.budgetAccount.list`. */
 export type FleetBudgetAccountListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
   /** Only those with this `resourceType`. */
   resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
   /** The field by which they are sorted; by default their id. */
   sort?: "projectUuid" | "resourceType" | "updatedAt";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.budget.change`. */
 export type FleetBudgetChangeParams = {
+  /** The budget. */
+  id: string;
   /** The amount that may be used. */
   allocatedAmount?: string;
   /** Whether the next period has a budget with that amount. */
   autoReset?: boolean;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
-  /** The budget. */
-  id: string;
 };
 
 /** The parameters of `fleet.budget.create`. */
 export type FleetBudgetCreateParams = {
-  /** The amount that may be used. */
-  allocatedAmount: string;
-  /** The length of the period. */
-  budgetPeriod: BudgetPeriod;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Whether the period ends without a budget for the next one. */
-  once?: boolean;
-  /** The first day of the period, UTC; by default that of the current one. */
-  periodStart?: string;
   /** The project. */
   projectUuid: string;
   /** The resource. */
   resourceType: ResourceType;
+  /** The length of the period. */
+  budgetPeriod: BudgetPeriod;
+  /** The amount that may be used. */
+  allocatedAmount: string;
   /** Its unit: that of all budgets of the project for the resource. */
   unit: Unit;
+  /** The first day of the period, UTC; by default that of the current one. */
+  periodStart?: string;
+  /** Whether the period ends without a budget for the next one. */
+  once?: boolean;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.budgetEvent.list`. */
 export type FleetBudgetEventListParams = {
-  /** Only those with this `budgetUuid`. */
-  budgetUuid?: string | string[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
-  /** Only those with this `kind`. */
-  kind?: "warning" | "overrun" | ("warning" | "overrun")[];
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
+  /** Only those with this `budgetUuid`. */
+  budgetUuid?: string | string[];
+  /** Only those with this `kind`. */
+  kind?: "warning" | "overrun" | ("warning" | "overrun")[];
   /** The field by which they are sorted; by default their id. */
   sort?: "projectUuid" | "at" | "budgetUuid" | "kind";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.budget.list`. */
 export type FleetBudgetListParams = {
-  /** Only those with this `budgetPeriod`. */
-  budgetPeriod?: "daily" | "weekly" | "monthly" | "total" | ("daily" | "weekly" | "monthly" | "total")[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
   /** Only those with this `resourceType`. */
   resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
+  /** Only those with this `budgetPeriod`. */
+  budgetPeriod?: "daily" | "weekly" | "monthly" | "total" | ("daily" | "weekly" | "monthly" | "total")[];
   /** The field by which they are sorted; by default their id. */
   sort?: "projectUuid" | "resourceType" | "budgetPeriod" | "periodStart" | "periodEnd" | "rollAt" | "updatedAt";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.budget.reserve`. */
 export type FleetBudgetReserveParams = {
-  /** The amount. */
-  amount: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The project. */
   projectUuid: string;
   /** The resource. */
   resourceType: ResourceType;
-  /** After how long it is given back, in milliseconds; by default an hour. */
-  ttlMs?: number;
+  /** The amount. */
+  amount: string;
   /** Its unit. */
   unit: Unit;
+  /** After how long it is given back, in milliseconds; by default an hour. */
+  ttlMs?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.budget.show`. */
@@ -2871,42 +2974,42 @@ export type FleetBudgetShowParams = {
 
 /** The parameters of `fleet.checkpoint.create`. */
 export type FleetCheckpointCreateParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** How many times smaller it is than its files. */
-  compressionRatio?: string;
-  /** Its description. */
-  description?: string;
-  /** Its files by their names. */
-  fileManifest?: { [key: string]: FileEntry };
-  /** Its id, a UUID; by default a new one. */
-  id?: string;
-  /** The machine that creates it. */
-  machineUuid?: string;
-  /** Further information. */
-  metadata?: { [key: string]: Json };
-  /** The checkpoint before it. */
-  parentUuid?: string;
   /** The project. */
   projectUuid: string;
-  /** The snapshot of its virtual machine. */
-  proxmoxSnapshotId?: string;
-  /** Its size in bytes. */
-  sizeBytes?: number;
-  /** Why it is created; by default the reason that the machine has. */
-  trigger?: CheckpointTrigger;
   /** Its type. */
   type: CheckpointType;
+  /** The checkpoint before it. */
+  parentUuid?: string;
+  /** The machine that creates it. */
+  machineUuid?: string;
+  /** Why it is created; by default the reason that the machine has. */
+  trigger?: CheckpointTrigger;
+  /** Its files by their names. */
+  fileManifest?: { [key: string]: FileEntry };
+  /** The snapshot of its virtual machine. */
+  proxmoxSnapshotId?: string;
   /** The virtual machine; by default that of the machine. */
   vmId?: string;
+  /** Its description. */
+  description?: string;
+  /** Its size in bytes. */
+  sizeBytes?: number;
+  /** How many times smaller it is than its files. */
+  compressionRatio?: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.checkpoint.delete`. */
 export type FleetCheckpointDeleteParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The checkpoint. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.checkpoint.diff`. */
@@ -2919,22 +3022,22 @@ export type FleetCheckpointDiffParams = {
 
 /** The parameters of `fleet.checkpoint.list`. */
 export type FleetCheckpointListParams = {
+  /** Only those with this `projectUuid`. */
+  projectUuid?: string | string[];
+  /** Only those with this `parentCheckpointUuid`. */
+  parentCheckpointUuid?: string | string[];
   /** Only those with this `checkpointType`. */
   checkpointType?: "genesis" | "automatic" | "manual" | "final" | "hub_daily" | ("genesis" | "automatic" | "manual" | "final" | "hub_daily")[];
   /** Only those with this `createdByMachineUuid`. */
   createdByMachineUuid?: string | string[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "projectUuid" | "parentCheckpointUuid" | "createdAt" | "checkpointType" | "createdByMachineUuid";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `parentCheckpointUuid`. */
-  parentCheckpointUuid?: string | string[];
-  /** Only those with this `projectUuid`. */
-  projectUuid?: string | string[];
-  /** The field by which they are sorted; by default their id. */
-  sort?: "projectUuid" | "parentCheckpointUuid" | "createdAt" | "checkpointType" | "createdByMachineUuid";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.checkpoint.path`. */
@@ -2953,100 +3056,100 @@ export type FleetCheckpointShowParams = {
 export type FleetExchangeRateListParams = {
   /** Only those with this `currency`. */
   currency?: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours" | ("CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours")[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "currency" | "validFrom";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "currency" | "validFrom";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.exchangeRate.set`. */
 export type FleetExchangeRateSetParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The currency. */
   currency: Unit;
   /** The price of one in Canadian dollars. */
   priceCad: string;
   /** The first day on which it is valid, UTC; by default today. */
   validFrom?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.experiment.adopt`. */
 export type FleetExperimentAdoptParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The experiment. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.experiment.complete`. */
 export type FleetExperimentCompleteParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The experiment. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.experiment.fail`. */
 export type FleetExperimentFailParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The experiment. */
   id: string;
   /** Why. */
   reason: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.experiment.list`. */
 export type FleetExperimentListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** Only those with this `status`. */
+  status?: "planned" | "running" | "completed" | "failed" | ("planned" | "running" | "completed" | "failed")[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "status" | "startedAt" | "endsAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "status" | "startedAt" | "endsAt";
-  /** Only those with this `status`. */
-  status?: "planned" | "running" | "completed" | "failed" | ("planned" | "running" | "completed" | "failed")[];
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.experiment.observe`. */
 export type FleetExperimentObserveParams = {
-  /** The hub whose values they are. */
-  arm: Arm;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The experiment. */
   id: string;
+  /** The hub whose values they are. */
+  arm: Arm;
   /** The values by the names of the metrics. */
   values: { [key: string]: number };
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.experiment.plan`. */
 export type FleetExperimentPlanParams = {
-  /** The checkpoint of the original hub from which the experimental one is made. */
-  baseCheckpointUuid: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The changes of the configuration. */
-  configurationChanges: { [key: string]: Json };
-  /** Its description. */
-  description?: string;
-  /** For how many days it runs; by default 14. */
-  durationDays?: number;
-  /** Its id, a UUID; by default a new one. */
-  id?: string;
-  /** Further information. */
-  metadata?: { [key: string]: Json };
   /** Its name. */
   name: string;
+  /** The checkpoint of the original hub from which the experimental one is made. */
+  baseCheckpointUuid: string;
+  /** The changes of the configuration. */
+  configurationChanges: { [key: string]: Json };
   /** The metrics that decide, at most 20. */
   successMetrics: SuccessMetric[];
+  /** For how many days it runs; by default 14. */
+  durationDays?: number;
+  /** Its description. */
+  description?: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.experiment.show`. */
@@ -3057,68 +3160,68 @@ export type FleetExperimentShowParams = {
 
 /** The parameters of `fleet.experiment.start`. */
 export type FleetExperimentStartParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The experimental hub. */
-  hubUuid: string;
   /** The experiment. */
   id: string;
+  /** The experimental hub. */
+  hubUuid: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.greedinessChange.list`. */
 export type FleetGreedinessChangeListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
   /** The field by which they are sorted; by default their id. */
   sort?: "projectUuid" | "changedAt";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.hubCheckpoint.create`. */
 export type FleetHubCheckpointCreateParams = {
+  /** The hub. */
+  hubUuid: string;
+  /** Its type. */
+  type: HubCheckpointType;
+  /** The snapshot of the virtual machine. */
+  proxmoxSnapshotId: string;
+  /** Why it is created. */
+  triggerReason?: string;
+  /** Use of processors, memory and disk. */
+  systemMetrics?: { [key: string]: Json };
   /** Number of machines. */
   activeMachines?: number;
   /** Number of projects. */
   activeProjects?: number;
   /** Its size in gigabytes. */
   checkpointSizeGb?: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The hub. */
-  hubUuid: string;
-  /** Its id, a UUID; by default a new one. */
-  id?: string;
   /** Further information. */
   metadata?: { [key: string]: Json };
-  /** The snapshot of the virtual machine. */
-  proxmoxSnapshotId: string;
-  /** Use of processors, memory and disk. */
-  systemMetrics?: { [key: string]: Json };
-  /** Why it is created. */
-  triggerReason?: string;
-  /** Its type. */
-  type: HubCheckpointType;
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.hubCheckpoint.list`. */
 export type FleetHubCheckpointListParams = {
-  /** Only those with this `checkpointType`. */
-  checkpointType?: "daily" | "manual" | "pre_experiment" | "recovery" | ("daily" | "manual" | "pre_experiment" | "recovery")[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
   /** Only those with this `hubUuid`. */
   hubUuid?: string | string[];
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
+  /** Only those with this `checkpointType`. */
+  checkpointType?: "daily" | "manual" | "pre_experiment" | "recovery" | ("daily" | "manual" | "pre_experiment" | "recovery")[];
   /** The field by which they are sorted; by default their id. */
   sort?: "hubUuid" | "createdAt" | "checkpointType";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.hubCheckpoint.show`. */
@@ -3129,50 +3232,50 @@ export type FleetHubCheckpointShowParams = {
 
 /** The parameters of `fleet.hubCheckpoint.verify`. */
 export type FleetHubCheckpointVerifyParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Whether it is damaged. */
-  failed?: boolean;
   /** The checkpoint. */
   id: string;
+  /** Whether it is damaged. */
+  failed?: boolean;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.hub.list`. */
 export type FleetHubListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "status" | "type";
   /** Only those with this `status`. */
   status?: "active" | "inactive" | "experimental" | "retiring" | ("active" | "inactive" | "experimental" | "retiring")[];
   /** Only those with this `type`. */
   type?: "primary" | "development" | "experimental" | "domain_specific" | ("primary" | "development" | "experimental" | "domain_specific")[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "status" | "type";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.hub.register`. */
 export type FleetHubRegisterParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Its configuration. */
-  configuration?: { [key: string]: Json };
-  /** Its id, a UUID; by default a new one. */
-  id?: string;
-  /** Further information. */
-  metadata?: { [key: string]: Json };
-  /** The hub from which it was made. */
-  parentHubUuid?: string;
   /** Its type. */
   type: HubType;
-  /** Its version. */
-  version?: string;
   /** The virtual machine. */
   vmId: string;
   /** The node of the virtual machine. */
   vmNode?: string;
+  /** Its version. */
+  version?: string;
+  /** Its configuration. */
+  configuration?: { [key: string]: Json };
+  /** The hub from which it was made. */
+  parentHubUuid?: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.hub.show`. */
@@ -3183,42 +3286,42 @@ export type FleetHubShowParams = {
 
 /** The parameters of `fleet.hub.status`. */
 export type FleetHubStatusParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The hub. */
   id: string;
   /** The new status. */
   status: HubStatus;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.intelligentMachine.heartbeat`. */
 export type FleetIntelligentMachineHeartbeatParams = {
-  /** Its last activity. */
-  activity?: MachineActivity;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The machine. */
   id: string;
   /** How far it is, for people. */
   progress?: string;
+  /** Its last activity. */
+  activity?: MachineActivity;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.intelligentMachine.list`. */
 export type FleetIntelligentMachineListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
-  /** The field by which they are sorted; by default their id. */
-  sort?: "status" | "projectUuid" | "spawnedAt" | "type" | "spawnedByHubUuid" | "lastHeartbeat" | "updatedAt";
   /** Only those with this `status`. */
   status?: "spawning" | "active" | "working" | "checkpointing" | "terminated" | ("spawning" | "active" | "working" | "checkpointing" | "terminated")[];
   /** Only those with this `type`. */
   type?: string | string[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "status" | "projectUuid" | "spawnedAt" | "type" | "spawnedByHubUuid" | "lastHeartbeat" | "updatedAt";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.intelligentMachine.performance`. */
@@ -3235,56 +3338,56 @@ export type FleetIntelligentMachineShowParams = {
 
 /** The parameters of `fleet.intelligentMachine.spawn`. */
 export type FleetIntelligentMachineSpawnParams = {
-  /** The checkpoint; by default the current one of the project. */
-  checkpointUuid?: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Changes of files at its start. */
-  fileModifications?: { [key: string]: Json };
-  /** The machine of type `hub` that spawns it. */
-  hubUuid?: string;
-  /** Its id, a UUID; by default a new one. */
-  id?: string;
-  /** Further information. */
-  metadata?: { [key: string]: Json };
   /** The project. */
   projectUuid: string;
-  /** Its task. */
-  prompt?: string;
-  /** The budget that is reserved. */
-  reserve: ReservedAmount;
-  /** Limits of its resources. */
-  resourceConstraints?: { [key: string]: Json };
   /** The type: `claude_code`, `aider`, `qwen_coder`, `hub`, or one that was registered. */
   type: string;
+  /** The budget that is reserved. */
+  reserve: ReservedAmount;
+  /** Its task. */
+  prompt?: string;
+  /** The checkpoint; by default the current one of the project. */
+  checkpointUuid?: string;
+  /** The machine of type `hub` that spawns it. */
+  hubUuid?: string;
   /** The virtual machine. */
   vmId?: string;
   /** The node of the virtual machine. */
   vmNode?: string;
+  /** Changes of files at its start. */
+  fileModifications?: { [key: string]: Json };
+  /** Limits of its resources. */
+  resourceConstraints?: { [key: string]: Json };
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.intelligentMachine.status`. */
 export type FleetIntelligentMachineStatusParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The machine. */
   id: string;
   /** The new status. */
   status: WorkingStatus;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.intelligentMachine.terminate`. */
 export type FleetIntelligentMachineTerminateParams = {
-  /** The amount of its reservation that it used; by default nothing, and the reservation is given back. */
-  actual?: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Why it failed; by default it succeeded. */
-  error?: string;
   /** The machine. */
   id: string;
+  /** Why it failed; by default it succeeded. */
+  error?: string;
+  /** The amount of its reservation that it used; by default nothing, and the reservation is given back. */
+  actual?: string;
   /** The part of the resource, such as `claude_api`. */
   resourceSubtype?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.machineType.choose`. */
@@ -3295,26 +3398,26 @@ export type FleetMachineTypeChooseParams = {
 
 /** The parameters of `fleet.machineType.list`. */
 export type FleetMachineTypeListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "updatedAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "updatedAt";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.machineType.register`. */
 export type FleetMachineTypeRegisterParams = {
-  /** Its capabilities. */
-  capabilities: string[];
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The cost of an hour, in Canadian dollars. */
-  costCad: string;
   /** Its name. */
   name: string;
+  /** Its capabilities. */
+  capabilities: string[];
+  /** The cost of an hour, in Canadian dollars. */
+  costCad: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.machineType.show`. */
@@ -3325,76 +3428,76 @@ export type FleetMachineTypeShowParams = {
 
 /** The parameters of `fleet.maintenance.list`. */
 export type FleetMaintenanceListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** Only those with this `operation`. */
   operation?: "cleanup_resource_usage" | "refresh_views" | ("cleanup_resource_usage" | "refresh_views")[];
   /** The field by which they are sorted; by default their id. */
   sort?: "operation" | "performedAt";
-};
-
-/** The parameters of `fleet.project.change`. */
-export type FleetProjectChangeParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Its description. */
-  description?: string;
-  /** The share of resources that it asks for, from 0 to 1. */
-  greediness?: string;
-  /** The project. */
-  id: string;
-  /** Further information, which replaces what there is. */
-  metadata?: { [key: string]: Json };
-  /** Its name. */
-  name?: string;
-  /** Why the greediness changes, for people. */
-  reason?: string;
-};
-
-/** The parameters of `fleet.project.create`. */
-export type FleetProjectCreateParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Its description. */
-  description?: string;
-  /** The share of resources that it asks for, from 0 to 1. */
-  greediness: string;
-  /** Its id, a UUID; by default a new one. */
-  id?: string;
-  /** Further information. */
-  metadata?: { [key: string]: Json };
-  /** Its name. */
-  name: string;
-};
-
-/** The parameters of `fleet.project.list`. */
-export type FleetProjectListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "greediness" | "status" | "updatedAt";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+};
+
+/** The parameters of `fleet.project.change`. */
+export type FleetProjectChangeParams = {
+  /** The project. */
+  id: string;
+  /** Its name. */
+  name?: string;
+  /** The share of resources that it asks for, from 0 to 1. */
+  greediness?: string;
+  /** Why the greediness changes, for people. */
+  reason?: string;
+  /** Its description. */
+  description?: string;
+  /** Further information, which replaces what there is. */
+  metadata?: { [key: string]: Json };
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+};
+
+/** The parameters of `fleet.project.create`. */
+export type FleetProjectCreateParams = {
+  /** Its name. */
+  name: string;
+  /** The share of resources that it asks for, from 0 to 1. */
+  greediness: string;
+  /** Its description. */
+  description?: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** Its id, a UUID; by default a new one. */
+  id?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+};
+
+/** The parameters of `fleet.project.list`. */
+export type FleetProjectListParams = {
   /** Only those with this `status`. */
   status?: "active" | "paused" | "completed" | "archived" | ("active" | "paused" | "completed" | "archived")[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "greediness" | "status" | "updatedAt";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.project.rebalance`. */
 export type FleetProjectRebalanceParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** How well it uses its resources, from 0 to 1. */
-  efficiency: string;
   /** The project. */
   id: string;
+  /** How well it uses its resources, from 0 to 1. */
+  efficiency: string;
   /** Why it has this efficiency, for people. */
   reasons?: string[];
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.project.share`. */
@@ -3411,56 +3514,56 @@ export type FleetProjectShowParams = {
 
 /** The parameters of `fleet.project.status`. */
 export type FleetProjectStatusParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The project. */
   id: string;
   /** The new status. */
   status: ProjectStatus;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.reservation.commit`. */
 export type FleetReservationCommitParams = {
-  /** The amount that was used. */
-  actual: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Its cost in Canadian dollars. That of money is computed. */
-  costCad?: string;
   /** The reservation. */
   id: string;
-  /** The machine that used it. */
-  machineUuid?: string;
+  /** The amount that was used. */
+  actual: string;
   /** The part of the resource, such as `claude_api`. */
   resourceSubtype?: string;
+  /** The machine that used it. */
+  machineUuid?: string;
+  /** Its cost in Canadian dollars. That of money is computed. */
+  costCad?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.reservation.list`. */
 export type FleetReservationListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Whether the sort is in descending order. */
-  descending?: boolean;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** Only those with this `projectUuid`. */
   projectUuid?: string | string[];
   /** Only those with this `resourceType`. */
   resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
-  /** The field by which they are sorted; by default their id. */
-  sort?: "state" | "expiresAt" | "projectUuid" | "resourceType";
   /** Only those with this `state`. */
   state?: "active" | "committed" | "released" | "expired" | ("active" | "committed" | "released" | "expired")[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "state" | "expiresAt" | "projectUuid" | "resourceType";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.reservation.release`. */
 export type FleetReservationReleaseParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Whether what it was for has failed. */
-  failed?: boolean;
   /** The reservation. */
   id: string;
+  /** Whether what it was for has failed. */
+  failed?: boolean;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.reservation.show`. */
@@ -3471,44 +3574,44 @@ export type FleetReservationShowParams = {
 
 /** The parameters of `fleet.usage.list`. */
 export type FleetUsageListParams = {
+  /** Only those with this `projectUuid`. */
+  projectUuid?: string | string[];
+  /** Only those with this `machineUuid`. */
+  machineUuid?: string | string[];
+  /** Only those with this `resourceType`. */
+  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
   /** Only those with this `billingPeriod`. */
   billingPeriod?: string | string[];
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "projectUuid" | "billingPeriod" | "machineUuid" | "resourceType" | "resourceSubtype" | "recordedAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `machineUuid`. */
-  machineUuid?: string | string[];
-  /** Only those with this `projectUuid`. */
-  projectUuid?: string | string[];
-  /** Only those with this `resourceType`. */
-  resourceType?: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network" | ("money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network")[];
-  /** The field by which they are sorted; by default their id. */
-  sort?: "projectUuid" | "billingPeriod" | "machineUuid" | "resourceType" | "resourceSubtype" | "recordedAt";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.usage.record`. */
 export type FleetUsageRecordParams = {
-  /** The amount. */
-  amount: string;
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Its cost in Canadian dollars. That of money is computed. */
-  costCad?: string;
-  /** The machine that used it. */
-  machineUuid?: string;
-  /** Further information. */
-  metadata?: { [key: string]: Json };
   /** The project. */
   projectUuid: string;
-  /** The part of the resource, such as `claude_api`. */
-  resourceSubtype?: string;
   /** The resource. */
   resourceType: ResourceType;
+  /** The amount. */
+  amount: string;
   /** Its unit. */
   unit: Unit;
+  /** The part of the resource, such as `claude_api`. */
+  resourceSubtype?: string;
+  /** The machine that used it. */
+  machineUuid?: string;
+  /** Its cost in Canadian dollars. That of money is computed. */
+  costCad?: string;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.usage.show`. */
@@ -3519,96 +3622,96 @@ export type FleetUsageShowParams = {
 
 /** The parameters of `fleet.usage.summary`. */
 export type FleetUsageSummaryParams = {
-  /** The number of days before today; by default 90. */
-  days?: number;
   /** Only this project. */
   projectUuid?: string;
+  /** The number of days before today; by default 90. */
+  days?: number;
 };
 
 /** The parameters of `fleet.verification.claim`. */
 export type FleetVerificationClaimParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
-  leaseMs?: number;
   /** The name of the worker, for people. */
   owner: string;
+  /** How long the claim lasts without a heartbeat, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
+  leaseMs?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.verification.complete`. */
 export type FleetVerificationCompleteParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Why it is damaged; by default it is complete. */
-  failure?: string;
   /** The checkpoint. */
   id: string;
   /** The fencing token of the claim. */
   token: number;
+  /** Why it is damaged; by default it is complete. */
+  failure?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.verification.fail`. */
 export type FleetVerificationFailParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The checkpoint. */
   id: string;
+  /** The fencing token of the claim. */
+  token: number;
   /** The message of the error. */
   message: string;
   /** Whether another attempt is useless. */
   permanent?: boolean;
   /** The shortest wait until the next attempt, in milliseconds, at most a day; by default a minute. */
   retryAfterMs?: number;
-  /** The fencing token of the claim. */
-  token: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.verification.heartbeat`. */
 export type FleetVerificationHeartbeatParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The item. */
   id: string;
-  /** How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
-  leaseMs?: number;
   /** The fencing token of the claim. */
   token: number;
+  /** How long the claim lasts from now on, in milliseconds, from 1 second to 30 days; by default 30 seconds. */
+  leaseMs?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `fleet.verification.list`. */
 export type FleetVerificationListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** The field by which they are sorted; by default their id. */
+  sort?: "queuedAt" | "availableAt" | "dueAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "queuedAt" | "availableAt" | "dueAt";
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `fleet.verification.release`. */
 export type FleetVerificationReleaseParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The item. */
   id: string;
   /** The fencing token of the claim. */
   token: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** A call that has not returned. */
 export type FrameView = {
-  /** Its column in the source, from 1; 0 if unknown. */
-  column: number;
-  /** Its file, in a program of several files. */
-  file: string | null;
   /** The name of the function; `<program>` for the program itself, `<anonymous>` if it has none. */
   function: string;
-  /** Its line in the source, from 1; 0 if unknown. */
-  line: number;
   /** Its current instruction. */
   pc: number;
+  /** Its file, in a program of several files. */
+  file: string | null;
+  /** Its line in the source, from 1; 0 if unknown. */
+  line: number;
+  /** Its column in the source, from 1; 0 if unknown. */
+  column: number;
   /**
    * Its variables: `this`, parameters and locals in the order of declaration, then those of functions that have
    * returned.
@@ -3618,42 +3721,42 @@ export type FrameView = {
 
 /** How far an execution is. */
 export type GraphProgress = {
-  /** The steps that are completed, the earliest first. They are undone in reverse order. */
-  completed: number[];
   /**
    * Its steps, by their ids. A step that waits for others is missing. The step that undoes another one has its
    * negative id.
    */
   steps: { [key: string]: StepProgress };
+  /** The steps that are completed, the earliest first. They are undone in reverse order. */
+  completed: number[];
 };
 
 /** A change of a project's greediness, with its reasons. */
 export type GreedinessChange = {
-  /** The greediness after. */
-  after: string;
-  /** The greediness before. */
-  before: string;
-  /** When it changed. */
-  changedAt: number;
-  /** The efficiency from which it was computed. */
-  efficiency: string | null;
   /** Its id. */
   id: string;
   /** The project. */
   projectUuid: string;
+  /** The greediness before. */
+  before: string;
+  /** The greediness after. */
+  after: string;
+  /** The efficiency from which it was computed. */
+  efficiency: string | null;
   /** Why it changed. */
   reasons: string[];
+  /** When it changed. */
+  changedAt: number;
 };
 
 /** One page of a result. */
 export type GreedinessChangePage = {
+  /** The items, in the order of the query. */
+  items: GreedinessChange[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: GreedinessChange[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -3673,28 +3776,28 @@ export type Health =
 
 /** A state of a hub to which it can return. */
 export type HubCheckpoint = {
+  /** Its id. */
+  id: string;
+  /** The hub. */
+  hubUuid: string;
+  /** Its type. */
+  checkpointType: HubCheckpointType;
+  /** The snapshot of the virtual machine. */
+  proxmoxSnapshotId: string;
+  /** Why it was created. */
+  triggerReason: string | null;
+  /** Use of processors, memory and disk at that time. */
+  systemMetrics: { [key: string]: Json } | null;
   /** Number of machines at that time. */
   activeMachines: number;
   /** Number of projects at that time. */
   activeProjects: number;
   /** Its size in gigabytes. */
   checkpointSizeGb: string | null;
-  /** Its type. */
-  checkpointType: HubCheckpointType;
   /** When it was created. */
   createdAt: number;
-  /** The hub. */
-  hubUuid: string;
-  /** Its id. */
-  id: string;
   /** Further information. */
   metadata: { [key: string]: Json };
-  /** The snapshot of the virtual machine. */
-  proxmoxSnapshotId: string;
-  /** Use of processors, memory and disk at that time. */
-  systemMetrics: { [key: string]: Json } | null;
-  /** Why it was created. */
-  triggerReason: string | null;
 } & (
   /** It waits for its verification. */
   | {
@@ -3715,13 +3818,13 @@ export type HubCheckpoint = {
 
 /** One page of a result. */
 export type HubCheckpointPage = {
+  /** The items, in the order of the query. */
+  items: HubCheckpoint[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: HubCheckpoint[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -3739,10 +3842,10 @@ export type HubCheckpointStatus =
 
 /** A checkpoint of a hub after a command. */
 export type HubCheckpointSummary = {
-  /** The hub. */
-  hubUuid: string;
   /** Its id. */
   id: string;
+  /** The hub. */
+  hubUuid: string;
   /** Whether it is verified. */
   verificationStatus: HubCheckpointStatus;
 };
@@ -3760,32 +3863,32 @@ export type HubCheckpointType =
 
 /** An experiment with a hub. */
 export type HubExperiment = {
-  /** Whether the experimental hub has become the primary one. */
-  adoptedAt: number | null;
-  /** The checkpoint of the original hub from which the experimental one is made. */
-  baseCheckpointUuid: string;
-  /** The changes of the configuration. */
-  configurationChanges: { [key: string]: Json };
-  /** When the document was created. */
-  createdAt: number;
-  /** Its description. */
-  description: string | null;
-  /** For how many days it runs. */
-  durationDays: number;
-  /** The experimental hub; missing until it is started. */
-  experimentalHubUuid: string | null;
   /** Its id. */
   id: string;
-  /** Further information. */
-  metadata: { [key: string]: Json };
   /** Its name. */
   name: string;
+  /** Its description. */
+  description: string | null;
+  /** The checkpoint of the original hub from which the experimental one is made. */
+  baseCheckpointUuid: string;
   /** The original hub. */
   originalHubUuid: string;
-  /** The observed values, by the names of the metrics. */
-  performanceData: { [key: string]: MetricData };
+  /** The experimental hub; missing until it is started. */
+  experimentalHubUuid: string | null;
+  /** The changes of the configuration. */
+  configurationChanges: { [key: string]: Json };
   /** The metrics that decide. */
   successMetrics: SuccessMetric[];
+  /** The observed values, by the names of the metrics. */
+  performanceData: { [key: string]: MetricData };
+  /** For how many days it runs. */
+  durationDays: number;
+  /** When the document was created. */
+  createdAt: number;
+  /** Whether the experimental hub has become the primary one. */
+  adoptedAt: number | null;
+  /** Further information. */
+  metadata: { [key: string]: Json };
 } & (
   /** It has not been started. */
   | {
@@ -3793,42 +3896,42 @@ export type HubExperiment = {
   }
   /** Both hubs work. */
   | {
-    /** When it is completed. */
-    endsAt: number;
+    status: "running";
     /** When it was started. */
     startedAt: number;
-    status: "running";
+    /** When it is completed. */
+    endsAt: number;
   }
   /** Its metrics have decided. */
   | {
+    status: "completed";
+    /** When it was started. */
+    startedAt: number;
     /** When it was completed. */
     completedAt: number;
     /** The result. */
     result: ExperimentResult;
-    /** When it was started. */
-    startedAt: number;
-    status: "completed";
   }
   /** It was given up. */
   | {
+    status: "failed";
+    /** When it was started; missing: it was not. */
+    startedAt: number | null;
     /** When it was given up. */
     completedAt: number;
     /** Why. */
     failure: string;
-    /** When it was started; missing: it was not. */
-    startedAt: number | null;
-    status: "failed";
   });
 
 /** One page of a result. */
 export type HubExperimentPage = {
+  /** The items, in the order of the query. */
+  items: HubExperiment[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: HubExperiment[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -3837,28 +3940,28 @@ export type HubExperimentPage = {
 
 /** A hub. */
 export type HubInstance = {
-  /** Its configuration. */
-  configuration: { [key: string]: Json };
-  /** The experiment that it is part of. */
-  experimentId: string | null;
   /** Its id. */
   id: string;
-  /** When it made a checkpoint last. */
-  lastCheckpointAt: number | null;
-  /** Further information. */
-  metadata: { [key: string]: Json };
-  /** The hub from which it was made. */
-  parentHubUuid: string | null;
-  /** When it was registered. */
-  spawnedAt: number;
   /** Its type. */
   type: HubType;
-  /** Its version. */
-  version: string | null;
   /** The virtual machine. */
   vmId: string;
   /** The node of the virtual machine. */
   vmNode: string | null;
+  /** Its version. */
+  version: string | null;
+  /** Its configuration. */
+  configuration: { [key: string]: Json };
+  /** The hub from which it was made. */
+  parentHubUuid: string | null;
+  /** The experiment that it is part of. */
+  experimentId: string | null;
+  /** When it was registered. */
+  spawnedAt: number;
+  /** When it made a checkpoint last. */
+  lastCheckpointAt: number | null;
+  /** Further information. */
+  metadata: { [key: string]: Json };
 } & (
   /** It works. */
   | {
@@ -3881,13 +3984,13 @@ export type HubInstance = {
 
 /** One page of a result. */
 export type HubInstancePage = {
+  /** The items, in the order of the query. */
+  items: HubInstance[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: HubInstance[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -3909,10 +4012,10 @@ export type HubStatus =
 export type HubSummary = {
   /** Its id. */
   id: string;
-  /** Its status. */
-  status: HubStatus;
   /** Its type. */
   type: HubType;
+  /** Its status. */
+  status: HubStatus;
 };
 
 /** A type of hubs. */
@@ -3928,12 +4031,22 @@ export type HubType =
 
 /** The result of an import. */
 export type ImportResult = {
-  /** Number of those that were already present. */
-  alreadyPresent: number;
-  /** Counts and hash of the imported data, all of which is in the store now. */
+  /** Counts and hash of the imported data. All of it is in the store now, except what was kept. */
   summary: ExportSummary;
   /** Number of documents and command results that this import wrote. */
   written: number;
+  /** Number of the written ones that replaced a document, which an import wrote and nothing else has changed since. */
+  updated: number;
+  /** Number of parts of updated documents that were removed, because the source has removed them. */
+  removed: number;
+  /** Number of those that were already present. */
+  alreadyPresent: number;
+  /** Number of those that are kept as they are here, where they have changed or were deleted since the import. */
+  kept: number;
+  /** Number of the kept documents that have changed in the source too, each with its parts. */
+  conflicts: number;
+  /** The first of these, as `collection/id`. */
+  conflicting: string[];
 };
 
 /** An index of a collection. */
@@ -3963,72 +4076,72 @@ export type IndexKind =
 export type Info = {
   /** The capabilities of the store. */
   capabilities: Capabilities;
-  /** The declared collections by name, then the command ledger. */
-  collections: CollectionInfo[];
   /** The reason why the store cannot be written, if it cannot. */
   health: ErrorFields | null;
-  /** Further properties that the store reports. */
-  properties: StoreProperty[];
+  /** The declared collections by name, then the command ledger. */
+  collections: CollectionInfo[];
   /** The names of further collections that have documents. Domains wrote them that this program does not have. */
   undeclared: string[];
+  /** Further properties that the store reports. */
+  properties: StoreProperty[];
 };
 
 /** One instruction in its wire form. */
 export type Instruction = {
-  /** Its argument, in the form that the operation's documentation gives. */
-  arg?: Json;
-  /** Column of the source, from 1 in UTF-16 units. */
-  column?: number;
-  /** Line of the source, from 1; 0 if there is none. */
-  line: number;
   /** Number of the operation. */
   op: number;
+  /** Its argument, in the form that the operation's documentation gives. */
+  arg?: Json;
+  /** Line of the source, from 1; 0 if there is none. */
+  line: number;
+  /** Column of the source, from 1 in UTF-16 units. */
+  column?: number;
 };
 
 /** An agent in a virtual machine. */
 export type IntelligentMachine = {
-  /** Why it should make a checkpoint now. */
-  checkpointDue: CheckpointTrigger | null;
-  /** Number of checkpoints that it has created. */
-  checkpointsCreated: number;
-  /** Changes of files at its start. */
-  fileModifications: { [key: string]: Json };
   /** Its id. */
   id: string;
-  /** When it made a checkpoint last. */
-  lastCheckpointAt: number | null;
-  /** Its newest checkpoint. */
-  lastCheckpointUuid: string | null;
-  /** The last time at which it was alive; missing once it is terminated. */
-  lastHeartbeat: number | null;
-  /** Further information. */
-  metadata: { [key: string]: Json };
-  /** The checkpoint from which it was spawned. */
-  parentCheckpointUuid: string;
-  /** How far it is, for people. */
-  progress: string | null;
-  /** The project. */
-  projectUuid: string;
-  /** Its task. */
-  prompt: string | null;
-  /** The reservation of its budget. It may have been removed. */
-  reservationUuid: string;
-  /** Limits of its resources. */
-  resourceConstraints: { [key: string]: Json };
-  /** The resources that it has used. */
-  resourceUsage: ResourceTotals;
-  /** When it was spawned. */
-  spawnedAt: number;
-  /** The machine of type `hub` that spawned it. */
-  spawnedByHubUuid: string | null;
   /** Its type, such as `claude_code`. */
   type: string;
-  /** When the document was last changed. */
-  updatedAt: number;
+  /** The project. */
+  projectUuid: string;
+  /** The checkpoint from which it was spawned. */
+  parentCheckpointUuid: string;
+  /** The machine of type `hub` that spawned it. */
+  spawnedByHubUuid: string | null;
   /** The virtual machine. */
   vmId: string | null;
   /** The node of the virtual machine. */
   vmNode: string | null;
+  /** Its task. */
+  prompt: string | null;
+  /** Changes of files at its start. */
+  fileModifications: { [key: string]: Json };
+  /** Limits of its resources. */
+  resourceConstraints: { [key: string]: Json };
+  /** The resources that it has used. */
+  resourceUsage: ResourceTotals;
+  /** How far it is, for people. */
+  progress: string | null;
+  /** Its newest checkpoint. */
+  lastCheckpointUuid: string | null;
+  /** Number of checkpoints that it has created. */
+  checkpointsCreated: number;
+  /** When it made a checkpoint last. */
+  lastCheckpointAt: number | null;
+  /** Why it should make a checkpoint now. */
+  checkpointDue: CheckpointTrigger | null;
+  /** The reservation of its budget. It may have been removed. */
+  reservationUuid: string;
+  /** The last time at which it was alive; missing once it is terminated. */
+  lastHeartbeat: number | null;
+  /** When it was spawned. */
+  spawnedAt: number;
+  /** Further information. */
+  metadata: { [key: string]: Json };
+  /** When the document was last changed. */
+  updatedAt: number;
 } & (
   /** Its virtual machine starts. */
   | {
@@ -4048,24 +4161,24 @@ export type IntelligentMachine = {
   }
   /** It has ended. */
   | {
-    /** Why it failed; missing if it succeeded. */
-    errorMessage: string | null;
-    /** How long it lived, in milliseconds. */
-    runtimeMs: number;
     status: "terminated";
     /** When it ended. */
     terminatedAt: number;
+    /** How long it lived, in milliseconds. */
+    runtimeMs: number;
+    /** Why it failed; missing if it succeeded. */
+    errorMessage: string | null;
   });
 
 /** One page of a result. */
 export type IntelligentMachinePage = {
+  /** The items, in the order of the query. */
+  items: IntelligentMachine[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: IntelligentMachine[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -4087,16 +4200,16 @@ export type IntelligentMachineStatus =
 
 /** An intelligent machine after a command. */
 export type IntelligentMachineSummary = {
-  /** Why it should make a checkpoint now. */
-  checkpointDue: CheckpointTrigger | null;
   /** Its id. */
   id: string;
-  /** Its newest checkpoint. */
-  lastCheckpointUuid: string | null;
-  /** The reservation of its budget. */
-  reservationUuid: string;
   /** Its status. */
   status: IntelligentMachineStatus;
+  /** The reservation of its budget. */
+  reservationUuid: string;
+  /** Its newest checkpoint. */
+  lastCheckpointUuid: string | null;
+  /** Why it should make a checkpoint now. */
+  checkpointDue: CheckpointTrigger | null;
 };
 
 /** The kind of a field's values. */
@@ -4127,35 +4240,35 @@ export type Kind =
  * rank).
  */
 export type Latency = {
+  /** Calls made, open ones included. */
+  calls: number;
   /** Calls that were answered; the latencies are theirs. */
   answered: number;
   /** Mean; null without answers, as the others. */
   avgMs: number | null;
-  /** Calls made, open ones included. */
-  calls: number;
   /** Maximum. */
   maxMs: number | null;
+  /** The median: half of the answers took no longer. */
+  p50Ms: number | null;
+  /** Of 20 answers 19 took no longer. */
+  p95Ms: number | null;
   /**
    * Number of calls per outcome: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`, and `open` for those
    * without. All of these are present; an outcome that a newer version adds is present under its own name.
    */
   outcomes: { [key: string]: number };
-  /** The median: half of the answers took no longer. */
-  p50Ms: number | null;
-  /** Of 20 answers 19 took no longer. */
-  p95Ms: number | null;
 };
 
 /** The result of loading. */
 export type LoadedProgram = {
-  /** Whether loading changed anything. */
-  changed: boolean;
   /** Id of the program. */
   id: string;
   /** Its name. */
   name: string;
   /** Its newest version. */
   programVersion: number;
+  /** Whether loading changed anything. */
+  changed: boolean;
   /** What the compiler warned of: each with its file, line and column. */
   warnings: string[];
 };
@@ -4171,30 +4284,30 @@ export type LogLevel =
 
 /** A row of the log. */
 export type LogRow = {
-  /** The details of the event. */
-  details: Json;
+  /** Its id. */
+  id: string;
+  /** The execution. */
+  executionId: string;
+  /** When the event happened. */
+  timestamp: number;
   /**
    * The event: `instruction`, `cc_call`, `error`, `complete`; in lists also `history`, for an imported entry that an
    * older CVM recorded.
    */
   event: string;
-  /** The execution. */
-  executionId: string;
-  /** Its id. */
-  id: string;
-  /** When the event happened. */
-  timestamp: number;
+  /** The details of the event. */
+  details: Json;
 };
 
 /** One page of a result. */
 export type LogRowPage = {
+  /** The items, in the order of the query. */
+  items: LogRow[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: LogRow[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -4203,22 +4316,22 @@ export type LogRowPage = {
 
 /** A machine on which sessions run. */
 export type Machine = {
-  /** The sessions on it that have not ended. */
-  activeSessions: string[];
-  /** When the document was created. */
-  createdAt: number;
-  /** All its slots. Without slots it takes any number of sessions. */
-  dockerSlots: number[];
-  /** Its name in the network. */
-  hostname: string;
   /** Its id. */
   id: string;
+  /** Its name in the network. */
+  hostname: string;
+  /** All its slots. Without slots it takes any number of sessions. */
+  dockerSlots: number[];
+  /** The session in each slot that is taken. */
+  slots: { [key: string]: string };
+  /** The sessions on it that have not ended. */
+  activeSessions: string[];
   /** The last time at which it was alive. */
   lastHeartbeat: number;
   /** Its specification, to pick it by. */
   metadata: { [key: string]: Json };
-  /** The session in each slot that is taken. */
-  slots: { [key: string]: string };
+  /** When the document was created. */
+  createdAt: number;
   /** When the document was last changed. */
   updatedAt: number;
 } & (
@@ -4244,13 +4357,13 @@ export type MachineActivity =
 
 /** One page of a result. */
 export type MachinePage = {
+  /** The items, in the order of the query. */
+  items: Machine[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: Machine[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -4259,22 +4372,22 @@ export type MachinePage = {
 
 /** How the machines of a type performed. */
 export type MachinePerformance = {
+  /** The type. */
+  machineType: string;
+  /** Number of machines. */
+  totalMachines: number;
+  /** The mean time for which those that have ended lived, in minutes. */
+  avgRuntimeMinutes: number | null;
+  /** Number of machines that ended without an error. */
+  successfulMachines: number;
+  /** Their part of all machines in percent, with two digits after the point. */
+  successRatePercent: number;
+  /** The mean of what they cost, in Canadian dollars. */
+  avgMoneyCost: number | null;
   /** The mean number of calls of interfaces. */
   avgApiCalls: number | null;
   /** The mean number of checkpoints. */
   avgCheckpointsCreated: number | null;
-  /** The mean of what they cost, in Canadian dollars. */
-  avgMoneyCost: number | null;
-  /** The mean time for which those that have ended lived, in minutes. */
-  avgRuntimeMinutes: number | null;
-  /** The type. */
-  machineType: string;
-  /** Their part of all machines in percent, with two digits after the point. */
-  successRatePercent: number;
-  /** Number of machines that ended without an error. */
-  successfulMachines: number;
-  /** Number of machines. */
-  totalMachines: number;
 };
 
 /** Status of a machine, without its data. */
@@ -4288,39 +4401,39 @@ export type MachineStatus =
 
 /** A machine after a command. */
 export type MachineSummary = {
-  /** Number of its free slots. */
-  freeSlots: number;
   /** Its id. */
   id: string;
-  /** Number of the sessions on it that have not ended. */
-  sessions: number;
   /** Its status. */
   status: MachineStatus;
+  /** Number of its free slots. */
+  freeSlots: number;
+  /** Number of the sessions on it that have not ended. */
+  sessions: number;
 };
 
 /** A type of machines, with its capabilities and its cost. */
 export type MachineType = {
+  /** Its name. */
+  name: string;
   /** Its capabilities, such as `refactoring`. */
   capabilities: string[];
   /** The cost of an hour, in Canadian dollars. */
   costCad: string;
   /** When the document was created. */
   createdAt: number;
-  /** Its name. */
-  name: string;
   /** When the document was last changed. */
   updatedAt: number;
 };
 
 /** One page of a result. */
 export type MachineTypePage = {
+  /** The items, in the order of the query. */
+  items: MachineType[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: MachineType[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -4329,60 +4442,60 @@ export type MachineTypePage = {
 
 /** How well a type suits a task. */
 export type MachineTypeScore = {
-  /** The part of the asked capabilities that it has, from 0 to 1. */
-  capability: number;
-  /** How far it is from the highest cost, from 0 to 1. */
-  economy: number;
   /** Its name. */
   name: string;
   /** The weighted sum of the three numbers, from 0 to 1. */
   score: number;
+  /** The part of the asked capabilities that it has, from 0 to 1. */
+  capability: number;
   /** The part of its machines of the last 30 days that ended without an error, from 0 to 1. */
   success: number;
+  /** How far it is from the highest cost, from 0 to 1. */
+  economy: number;
 };
 
 /** The position of a machine. */
 export type MachineView = {
-  /** Its column in the source, from 1; 0 if unknown. */
-  column: number;
-  /** Whether parts are omitted. */
-  cut: boolean;
-  /** Its file, in a program of several files. */
-  file: string | null;
-  /** The calls that have not returned, innermost first; the program itself is the last one. */
-  frames: FrameView[];
-  /** Its line in the source, from 1; 0 if unknown. */
-  line: number;
   /** The next instruction; while a call is open, the one that made it; after a failure, the one that failed. */
   pc: number;
+  /** Its file, in a program of several files. */
+  file: string | null;
+  /** Its line in the source, from 1; 0 if unknown. */
+  line: number;
+  /** Its column in the source, from 1; 0 if unknown. */
+  column: number;
   /**
    * The operands of all calls that have not returned, with the top of the stack last. Those of an open call are not
    * included.
    */
   stack: ValueView[];
+  /** The calls that have not returned, innermost first; the program itself is the last one. */
+  frames: FrameView[];
+  /** Whether parts are omitted. */
+  cut: boolean;
 };
 
 /** The log of one run of a job. */
 export type MaintenanceRow = {
-  /** Number of rows that it changed or removed. */
-  affectedRows: number;
   /** Its id, which follows from the job and the time at which it was due. */
   id: string;
   /** The job. */
   operation: UpkeepTask;
+  /** Number of rows that it changed or removed. */
+  affectedRows: number;
   /** When it ran last. */
   performedAt: number;
 };
 
 /** One page of a result. */
 export type MaintenanceRowPage = {
+  /** The items, in the order of the query. */
+  items: MaintenanceRow[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: MaintenanceRow[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -4391,30 +4504,30 @@ export type MaintenanceRowPage = {
 
 /** How a version was compiled. */
 export type Metadata = {
+  /** Version of the bytecode. */
+  version: number;
   /** When it was compiled. */
   compiled: number;
   /** The compiler: `runstate:0.1.0`. */
   compiler: string;
-  /** Version of the bytecode. */
-  version: number;
   /** What it warned of. */
   warnings: string[];
 };
 
 /** The observed values of a metric. */
 export type MetricData = {
-  /** Those of the experimental hub. */
-  experimental: ArmData;
   /** Those of the original hub. */
   original: ArmData;
+  /** Those of the experimental hub. */
+  experimental: ArmData;
 };
 
 /** One sample. */
 export type MetricSample = {
-  /** Its numbers by their names, at most 100. */
-  metrics: MetricValues;
   /** When it was measured; by default when the command arrives. */
   timestamp?: number;
+  /** Its numbers by their names, at most 100. */
+  metrics: MetricValues;
 };
 
 /** A metric over executions. */
@@ -4427,18 +4540,18 @@ export type MetricStats = {
 
 /** A metric in one span of time. */
 export type MetricSummary = {
+  /** The name of the metric. */
+  name: string;
+  /** The beginning of the span: a multiple of its length since 1970, UTC. */
+  timestamp: number;
+  /** The least value. */
+  min: number;
   /** The mean. */
   avg: number;
   /** The greatest value. */
   max: number;
-  /** The least value. */
-  min: number;
-  /** The name of the metric. */
-  name: string;
   /** The 95th percentile: the least value that 95 percent of the values do not exceed. */
   p95: number;
-  /** The beginning of the span: a multiple of its length since 1970, UTC. */
-  timestamp: number;
 };
 
 /** Numbers by their names, such as `memory_usage_mb`. */
@@ -4446,12 +4559,12 @@ export type MetricValues = { [key: string]: number };
 
 /** Counters of an execution. */
 export type Metrics = {
+  /** Instructions run. */
+  instructionsExecuted: number;
   /** Calls made. */
   ccCallsCount: number;
   /** Time for which the machine ran, each turn rounded to a millisecond; 0 if the host does not measure it. */
   executionTimeMs: number;
-  /** Instructions run. */
-  instructionsExecuted: number;
 };
 
 /** A value with an order. */
@@ -4461,64 +4574,72 @@ export type Operand =
   /** A text. */
   | string;
 
-/** The parameters of `orchestration.machine.assign`. */
-export type OrchestrationMachineAssignParams = {
+/** The parameters of `orchestration.cleanup`. */
+export type OrchestrationCleanupParams = {
+  /** The id after which it begins: `next` of an earlier result; by default at the first task. */
+  from?: string;
   /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
   commandId?: string;
+};
+
+/** The parameters of `orchestration.machine.assign`. */
+export type OrchestrationMachineAssignParams = {
   /** The machine. */
   id: string;
   /** The session. */
   sessionId: string;
   /** The number of the slot, or `auto`; by default the lowest free one. */
   slot?: SlotChoice;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.machine.drain`. */
 export type OrchestrationMachineDrainParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The machine. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.machine.free`. */
 export type OrchestrationMachineFreeParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `orchestration.machine.heartbeat`. */
 export type OrchestrationMachineHeartbeatParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The machine. */
   id: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.machine.list`. */
 export type OrchestrationMachineListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** Only those with this `status`. */
+  status?: "online" | "offline" | "maintenance" | ("online" | "offline" | "maintenance")[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "id" | "status" | "lastHeartbeat";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** The field by which they are sorted; by default their id. */
-  sort?: "id" | "status" | "lastHeartbeat";
-  /** Only those with this `status`. */
-  status?: "online" | "offline" | "maintenance" | ("online" | "offline" | "maintenance")[];
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `orchestration.machine.maintenance`. */
 export type OrchestrationMachineMaintenanceParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The machine. */
   id: string;
   /** Whether its maintenance ends. */
   off?: boolean;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.machine.pick`. */
@@ -4529,26 +4650,26 @@ export type OrchestrationMachinePickParams = {
 
 /** The parameters of `orchestration.machine.register`. */
 export type OrchestrationMachineRegisterParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Its name in the network. */
-  hostname: string;
   /** The id of the machine. */
   id: string;
-  /** Its specification, to pick it by. */
-  metadata?: { [key: string]: Json };
+  /** Its name in the network. */
+  hostname: string;
   /** Its slots; by default none, so that it takes any number of sessions. */
   slots?: number[];
+  /** Its specification, to pick it by. */
+  metadata?: { [key: string]: Json };
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.machine.release`. */
 export type OrchestrationMachineReleaseParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The machine. */
   id: string;
   /** The session. */
   sessionId: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.machine.show`. */
@@ -4559,14 +4680,14 @@ export type OrchestrationMachineShowParams = {
 
 /** The parameters of `orchestration.machine.slots`. */
 export type OrchestrationMachineSlotsParams = {
-  /** The slots to add. */
-  add?: number[];
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The machine. */
   id: string;
+  /** The slots to add. */
+  add?: number[];
   /** The slots to remove. */
   remove?: number[];
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.project.counts`. */
@@ -4575,68 +4696,84 @@ export type OrchestrationProjectCountsParams = {
   project?: string;
 };
 
+/** The parameters of `orchestration.removal.list`. */
+export type OrchestrationRemovalListParams = {
+  /** Only those with this `target`. */
+  target?: string | string[];
+  /** Only those with this `sessionId`. */
+  session?: string | string[];
+  /** The field by which they are sorted; by default `at`, descending. */
+  sort?: "at" | "target" | "sessionId";
+  /** Whether the sort is in descending order. */
+  descending?: boolean;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
+};
+
 /** The parameters of `orchestration.session.complete`. */
 export type OrchestrationSessionCompleteParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the owner; by default it is not checked. */
-  epoch?: number;
-  /** Whether its open tasks do not matter. The task that it runs fails; the others stay as they are. */
-  force?: boolean;
   /** The session. */
   id: string;
+  /** Whether its open tasks do not matter. The task that it runs fails; the others stay as they are. */
+  force?: boolean;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.session.create`. */
 export type OrchestrationSessionCreateParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The id of the session; by default a new one. */
   id?: string;
-  /** The machine that it runs on. */
-  machine: string;
-  /** Further information. */
-  metadata?: { [key: string]: Json };
   /** The project that it works on. */
   project: string;
+  /** The machine that it runs on. */
+  machine: string;
   /** A slot of the machine: its number, or `auto` for the lowest free one; by default none. */
   slot?: SlotChoice;
+  /** Further information. */
+  metadata?: { [key: string]: Json };
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.session.delete`. */
 export type OrchestrationSessionDeleteParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the owner; by default it is not checked. */
-  epoch?: number;
-  /** Whether a session that has not ended is failed first. */
-  force?: boolean;
   /** The session. */
   id: string;
+  /** Whether a session that has not ended is failed first. */
+  force?: boolean;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.session.fail`. */
 export type OrchestrationSessionFailParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Further details. */
-  details?: Json;
-  /** The epoch of the owner; by default it is not checked. */
-  epoch?: number;
   /** The session. */
   id: string;
   /** Why it fails. */
   reason: string;
+  /** Further details. */
+  details?: Json;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.session.failed`. */
 export type OrchestrationSessionFailedParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
   /** In this number of hours; by default 24. */
   hours?: number;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `orchestration.session.health`. */
@@ -4647,58 +4784,56 @@ export type OrchestrationSessionHealthParams = {
 
 /** The parameters of `orchestration.session.heartbeat`. */
 export type OrchestrationSessionHeartbeatParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the owner; by default it is not checked. */
-  epoch?: number;
   /** The session. */
   id: string;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.session.list`. */
 export type OrchestrationSessionListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** Only those with this `projectId`. */
+  project?: string | string[];
+  /** Only those with this `machineId`. */
+  machine?: string | string[];
+  /** Only those with this `status`. */
+  status?: "active" | "paused" | "stalled" | "completed" | "failed" | ("active" | "paused" | "stalled" | "completed" | "failed")[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "id" | "projectId" | "machineId" | "status" | "lastHeartbeat" | "completedAt" | "dueAt" | "expires";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `machineId`. */
-  machine?: string | string[];
-  /** Only those with this `projectId`. */
-  project?: string | string[];
-  /** The field by which they are sorted; by default their id. */
-  sort?: "id" | "projectId" | "machineId" | "status" | "lastHeartbeat" | "completedAt" | "dueAt";
-  /** Only those with this `status`. */
-  status?: "active" | "paused" | "stalled" | "completed" | "failed" | ("active" | "paused" | "stalled" | "completed" | "failed")[];
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `orchestration.session.metadata`. */
 export type OrchestrationSessionMetadataParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the owner; by default it is not checked. */
-  epoch?: number;
   /** The session. */
   id: string;
   /** The members. */
   set: { [key: string]: Json };
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.session.pause`. */
 export type OrchestrationSessionPauseParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the owner; by default it is not checked. */
-  epoch?: number;
   /** The session. */
   id: string;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.session.recover`. */
 export type OrchestrationSessionRecoverParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The session. */
   id: string;
   /** The machine that it runs on from now on; by default its machine. */
@@ -4710,26 +4845,28 @@ export type OrchestrationSessionRecoverParams = {
   slot?: SlotChoice;
   /** The task that it runs from now on; by default the one that it ran when it stalled, under the new epoch. */
   task?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.session.recoverable`. */
 export type OrchestrationSessionRecoverableParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Maximum number of rows; by default 100, never more than 1,000. A page may have fewer, and not be the last. */
-  limit?: number;
   /** Only sessions of this project. */
   project?: string;
+  /** Maximum number of rows; by default 100, never more than 1,000. A page may have fewer, and not be the last. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `orchestration.session.resume`. */
 export type OrchestrationSessionResumeParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the owner; by default it is not checked. */
-  epoch?: number;
   /** The session. */
   id: string;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.session.show`. */
@@ -4740,97 +4877,97 @@ export type OrchestrationSessionShowParams = {
 
 /** The parameters of `orchestration.session.stale`. */
 export type OrchestrationSessionStaleParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
-  /** Maximum number of rows; by default 100, never more than 1,000. */
-  limit?: number;
   /** Time without a heartbeat, in milliseconds; by default that from which the health of a session is `stale`. */
   silentForMs?: number;
+  /** Maximum number of rows; by default 100, never more than 1,000. */
+  limit?: number;
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `orchestration.session.stall`. */
 export type OrchestrationSessionStallParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
   /** The session. */
   id: string;
   /** Why it is stalled. */
   reason: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.task.add`. */
 export type OrchestrationTaskAddParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** Tasks of the session that must be completed before it can start. They may be added later. */
-  dependsOn?: string[];
-  /** The epoch of the owner; by default it is not checked. */
-  epoch?: number;
-  /** The issue on GitHub that it solves. */
-  githubIssue?: string;
-  /** The id of the task; by default a new one. */
-  id?: string;
-  /** The input of the program. */
-  input?: Json;
+  /** The session. */
+  sessionId: string;
   /** The work to do, for people. */
   name: string;
+  /** The id of the task; by default a new one. */
+  id?: string;
+  /** The issue on GitHub that it solves. */
+  githubIssue?: string;
+  /** Tasks of the session that must be completed before it can start. They may be added later. */
+  dependsOn?: string[];
   /**
    * The program that it runs, by its name. `start` then starts an execution of it, and the task ends when the
    * execution does.
    */
   program?: string;
-  /** The session. */
-  sessionId: string;
+  /** The input of the program. */
+  input?: Json;
+  /** The epoch of the owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.task.block`. */
 export type OrchestrationTaskBlockParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the session's owner; by default it is not checked. */
-  epoch?: number;
   /** The task. */
   id: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.task.complete`. */
 export type OrchestrationTaskCompleteParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the session's owner; by default it is not checked. */
-  epoch?: number;
   /** The task. */
   id: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.task.fail`. */
 export type OrchestrationTaskFailParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the session's owner; by default it is not checked. */
-  epoch?: number;
-  /** Why it failed. */
-  error?: string;
   /** The task. */
   id: string;
+  /** Why it failed. */
+  error?: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.task.list`. */
 export type OrchestrationTaskListParams = {
-  /** `next` of the page before; by default the first page. */
-  cursor?: string;
+  /** Only those with this `sessionId`. */
+  session?: string | string[];
+  /** Only those with this `projectId`. */
+  project?: string | string[];
+  /** Only those with this `status`. */
+  status?: "pending" | "in_progress" | "blocked" | "completed" | "failed" | ("pending" | "in_progress" | "blocked" | "completed" | "failed")[];
+  /** The field by which they are sorted; by default their id. */
+  sort?: "id" | "sessionId" | "projectId" | "status" | "expires" | "completedAt";
   /** Whether the sort is in descending order. */
   descending?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
-  /** Only those with this `projectId`. */
-  project?: string | string[];
-  /** Only those with this `sessionId`. */
-  session?: string | string[];
-  /** The field by which they are sorted; by default their id. */
-  sort?: "id" | "sessionId" | "projectId" | "status";
-  /** Only those with this `status`. */
-  status?: "pending" | "in_progress" | "blocked" | "completed" | "failed" | ("pending" | "in_progress" | "blocked" | "completed" | "failed")[];
+  /** `next` of the page before; by default the first page. */
+  cursor?: string;
 };
 
 /** The parameters of `orchestration.task.progress`. */
@@ -4841,22 +4978,22 @@ export type OrchestrationTaskProgressParams = {
 
 /** The parameters of `orchestration.task.release`. */
 export type OrchestrationTaskReleaseParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the session's owner; by default it is not checked. */
-  epoch?: number;
   /** The task. */
   id: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.task.retry`. */
 export type OrchestrationTaskRetryParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the session's owner; by default it is not checked. */
-  epoch?: number;
   /** The task. */
   id: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The parameters of `orchestration.task.show`. */
@@ -4867,12 +5004,12 @@ export type OrchestrationTaskShowParams = {
 
 /** The parameters of `orchestration.task.start`. */
 export type OrchestrationTaskStartParams = {
-  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
-  commandId?: string;
-  /** The epoch of the session's owner; by default it is not checked. */
-  epoch?: number;
   /** The task. */
   id: string;
+  /** The epoch of the session's owner; by default it is not checked. */
+  epoch?: number;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
 };
 
 /** The executions of a store. The parts are read one after another, not in one snapshot. */
@@ -4882,10 +5019,10 @@ export type Overview = {
    * store does not count.
    */
   executions: { [key: string]: number };
-  /** The execution that was started last; null: there is none. */
-  newest: ExecutionSummary | null;
   /** The execution that was started first; null: there is none. */
   oldest: ExecutionSummary | null;
+  /** The execution that was started last; null: there is none. */
+  newest: ExecutionSummary | null;
   /** Of the executions that wait for an answer, the one that was started first; null: none waits. */
   oldestWaiting: ExecutionSummary | null;
 };
@@ -4917,48 +5054,48 @@ export type Position = string;
 
 /** A program under its name. */
 export type Program = {
-  /** Bytecode of the newest version. */
-  bytecode: Bytecode;
-  /** When it was first loaded. */
-  created: number;
+  /** Its id. */
+  id: string;
+  /** Unique name. */
+  name: string;
   /** Its purpose. */
   description: string | null;
+  /** Source of the newest version; of several files, that of the entry. */
+  source: string;
   /** Path of the entry, if the newest version has several files. */
   entry: string | null;
   /** The other files of the newest version. */
   files: ProgramFile[];
-  /** Its id. */
-  id: string;
+  /** Bytecode of the newest version. */
+  bytecode: Bytecode;
   /** How the newest version was compiled. */
   metadata: Metadata;
+  /** When it was first loaded. */
+  created: number;
   /** When its newest version was loaded. */
   modified: number;
-  /** Unique name. */
-  name: string;
-  /** Its newest version, from 1. */
-  programVersion: number;
-  /** Source of the newest version; of several files, that of the entry. */
-  source: string;
   /** Tags to find it by. */
   tags: string[];
+  /** Its newest version, from 1. */
+  programVersion: number;
 };
 
 /** The error of a failed program. */
 export type ProgramError = {
-  /** Column of the source, from 1. */
-  column: number;
-  /** File of the source, in a program of several files. */
-  file: string | null;
-  /** The failing instruction: `{"op":n}`, with `"arg"` if it has one; null if it is not known. */
-  instruction: Json;
-  /** Line of the source, from 1. */
-  line: number;
   /** The message. */
   message: string;
   /** The name: `TypeError`, `LimitError`, or that of the value that the program threw. */
   name: string;
+  /** File of the source, in a program of several files. */
+  file: string | null;
+  /** Line of the source, from 1. */
+  line: number;
+  /** Column of the source, from 1. */
+  column: number;
   /** Index of the failing instruction. */
   pc: number;
+  /** The failing instruction: `{"op":n}`, with `"arg"` if it has one; null if it is not known. */
+  instruction: Json;
   /**
    * The function calls that led there, innermost first: `at f (line:column)`, or `at f (file:line:column)`. For an
    * imported execution, the operands that the older CVM saved.
@@ -4978,89 +5115,92 @@ export type ProgramFile = {
 
 /** A program in a list. */
 export type ProgramSummary = {
-  /** When it was first loaded. */
-  created: number;
-  /** Its description. */
-  description: string | null;
   /** Its id. */
   id: string;
-  /** How its latest version was compiled. */
-  metadata: Metadata;
-  /** When its latest version was loaded. */
-  modified: number;
   /** Its name. */
   name: string;
   /** Its latest version, from 1. */
   programVersion: number;
+  /** Its description. */
+  description: string | null;
   /** Its tags. */
   tags: string[];
+  /** When it was first loaded. */
+  created: number;
+  /** When its latest version was loaded. */
+  modified: number;
+  /** How its latest version was compiled. */
+  metadata: Metadata;
 };
 
 /** One page of a result. */
 export type ProgramSummaryPage = {
+  /** The items, in the order of the query. */
+  items: ProgramSummary[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: ProgramSummary[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
   next?: string;
 };
 
-/** One version of a program. It never changes: an execution keeps the version that it started with. */
+/**
+ * One version of a program. It never changes. An execution keeps the version that it started with, unless a
+ * `retry` names another one.
+ */
 export type ProgramVersion = {
-  /** Its bytecode. */
-  bytecode: Bytecode;
-  /** When it was loaded. */
-  created: number;
-  /** Path of the entry, if it has several files. */
-  entry: string | null;
-  /** The other files. */
-  files: ProgramFile[];
   /** Derived from program and version. */
   id: string;
-  /** How it was compiled. */
-  metadata: Metadata;
   /** The program. */
   programId: string;
   /** The version, from 1. */
   programVersion: number;
   /** Its source; of several files, that of the entry. */
   source: string;
+  /** Path of the entry, if it has several files. */
+  entry: string | null;
+  /** The other files. */
+  files: ProgramFile[];
+  /** Its bytecode. */
+  bytecode: Bytecode;
+  /** How it was compiled. */
+  metadata: Metadata;
+  /** When it was loaded. */
+  created: number;
 };
 
 /** Progress of a transfer. */
 export type Progress = {
+  /** The current phase. */
+  phase: Phase;
   /** Number of documents so far. */
   done: number;
   /** Total number of documents, if known. */
   of: number | null;
-  /** The current phase. */
-  phase: Phase;
 };
 
 /** A project. */
 export type Project = {
-  /** When the document was created. */
-  createdAt: number;
-  /** The newest checkpoint that is verified; the first one until then. */
-  currentCheckpointUuid: string | null;
-  /** Its description. */
-  description: string | null;
-  /** The share of resources that it asks for, from 0 to 1. */
-  greediness: string;
   /** Its id. */
   id: string;
-  /** Its first checkpoint. */
-  initialCheckpointUuid: string | null;
-  /** Further information. */
-  metadata: { [key: string]: Json };
   /** Its name. */
   name: string;
+  /** The share of resources that it asks for, from 0 to 1. */
+  greediness: string;
+  /** Its description. */
+  description: string | null;
+  /** Its first checkpoint. */
+  initialCheckpointUuid: string | null;
+  /** The newest checkpoint that is verified; the first one until then. */
+  currentCheckpointUuid: string | null;
+  /** Further information. */
+  metadata: { [key: string]: Json };
+  /** When the document was created. */
+  createdAt: number;
   /** When the document was last changed. */
   updatedAt: number;
 } & (
@@ -5093,13 +5233,13 @@ export type ProjectCounts = {
 
 /** One page of a result. */
 export type ProjectPage = {
+  /** The items, in the order of the query. */
+  items: Project[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: Project[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -5108,14 +5248,14 @@ export type ProjectPage = {
 
 /** The share of a project. */
 export type ProjectShare = {
-  /** Its greediness. */
-  greediness: string;
   /** The project. */
   id: string;
-  /** Its part of all, from 0 to 1; 0 unless it is active. */
-  share: number;
+  /** Its greediness. */
+  greediness: string;
   /** The greediness of all active projects together, a decimal number. */
   total: string;
+  /** Its part of all, from 0 to 1; 0 unless it is active. */
+  share: number;
 };
 
 /** Status of a project, without its data. */
@@ -5131,73 +5271,73 @@ export type ProjectStatus =
 
 /** A project after a command. */
 export type ProjectSummary = {
-  /** The newest checkpoint that is verified. */
-  currentCheckpointUuid: string | null;
-  /** The share of resources that it asks for. */
-  greediness: string;
   /** Its id. */
   id: string;
   /** Its status. */
   status: ProjectStatus;
+  /** The share of resources that it asks for. */
+  greediness: string;
+  /** The newest checkpoint that is verified. */
+  currentCheckpointUuid: string | null;
 };
 
 /** The use of a resource by a project on one day. */
 export type ProjectUsage = {
-  /** The mean of the amounts. */
-  avgAmount: number | null;
-  /** The share of resources that it asks for. */
-  greediness: string;
-  /** Its name. */
-  projectName: string;
   /** The project. */
   projectUuid: string;
+  /** Its name. */
+  projectName: string;
+  /** The share of resources that it asks for. */
+  greediness: string;
+  /** The day, UTC. */
+  usageDate: string;
   /** The resource. */
   resourceType: ResourceType;
   /** The sum of the amounts, a decimal number. */
   totalAmount: string;
+  /** The unit. */
+  unit: Unit;
   /** The sum of the costs in Canadian dollars, a decimal number; missing if no cost is known. */
   totalCostCad: string | null;
   /** Number of uses. */
   transactionCount: number;
-  /** The unit. */
-  unit: Unit;
-  /** The day, UTC. */
-  usageDate: string;
+  /** The mean of the amounts. */
+  avgAmount: number | null;
 };
 
 /** A checkpoint that waits for its verification, or is verified. */
 export type QueuedVerification = {
-  /** Number of attempts. */
-  attempts: number;
-  /** When it may be claimed; missing while it is claimed. */
-  availableAt: number | null;
-  /** When its claim ends; missing unless it is claimed. */
-  dueAt: number | null;
-  /** The error of the last attempt. */
-  error: string | null;
   /** The checkpoint. */
   id: string;
-  /** The worker that has claimed it, for people. */
-  owner: string | null;
   /** The project. */
   projectUuid: string;
   /** When the checkpoint was created. */
   queuedAt: number;
+  /** When it may be claimed; missing while it is claimed. */
+  availableAt: number | null;
   /** Since when it cannot be claimed, because its documents are missing or damaged. */
   skippedSince: number | null;
+  /** When its claim ends; missing unless it is claimed. */
+  dueAt: number | null;
+  /** The worker that has claimed it, for people. */
+  owner: string | null;
   /** The fencing token of the last claim. */
   token: number;
+  /** Number of attempts. */
+  attempts: number;
+  /** The error of the last attempt. */
+  error: string | null;
 };
 
 /** One page of a result. */
 export type QueuedVerificationPage = {
+  /** The items, in the order of the query. */
+  items: QueuedVerification[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: QueuedVerification[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -5212,14 +5352,14 @@ export type RecordedMetrics = {
 
 /** A recorded use. */
 export type RecordedUsage = {
+  /** Its id. */
+  id: string;
+  /** Its cost in Canadian dollars. */
+  costCad: string | null;
   /** The budgets that it counts against, as they are then. */
   budgets: BudgetSummary[];
   /** Why the machine should make a checkpoint now. */
   checkpointDue: CheckpointTrigger | null;
-  /** Its cost in Canadian dollars. */
-  costCad: string | null;
-  /** Its id. */
-  id: string;
 };
 
 /** The recoveries of a session. */
@@ -5232,30 +5372,65 @@ export type Recovery = {
 
 /** A recovery: where the session was before it. */
 export type RecoveryRow = {
-  /** The slot before. */
-  dockerSlot: number | null;
-  /** The epoch before. */
-  epoch: number;
-  /** The machine before. */
-  machineId: string;
   /** When it was recovered. */
   recoveredAt: number;
   /** The status before. */
   status: SessionStatus;
+  /** The machine before. */
+  machineId: string;
+  /** The slot before. */
+  dockerSlot: number | null;
+  /** The epoch before. */
+  epoch: number;
 };
 
 /** The progress of a `RedeliverDeadLetters`. */
 export type RedeliveryCount = {
-  /** The last one, if more may follow. */
-  after: string | null;
   /** Number of dead letters that are sent again. */
   deliveries: number;
+  /** The last one, if more may follow. */
+  after: string | null;
 };
 
 /** A type after a command. */
 export type RegisteredMachineType = {
   /** Its name. */
   name: string;
+};
+
+/** A session or task that due work has removed, because its retention had ended. */
+export type RemovalRow = {
+  /** Its id. */
+  id: string;
+  /** When it was removed. */
+  at: number;
+  /** The document: its collection and its id. */
+  target: string;
+  /** The session. */
+  sessionId: string;
+  /** Its status before. */
+  status: string;
+  /** When it had ended. */
+  endedAt: number | null;
+  /** Why it had failed. */
+  reason: string | null;
+  /** The id of the command that removed it. */
+  cmd: string;
+};
+
+/** One page of a result. */
+export type RemovalRowPage = {
+  /** The items, in the order of the query. */
+  items: RemovalRow[];
+  /**
+   * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
+   * document may be on several pages, and need not match all filters.
+   */
+  damaged?: DamagedDocument[];
+  /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
+  moreDamaged?: boolean;
+  /** The cursor of the next page; missing on the last page. */
+  next?: string;
 };
 
 /** A program that was removed. */
@@ -5266,22 +5441,22 @@ export type RemovedProgram = {
 
 /** The executions of one app for one user in one period. */
 export type ReportRow = {
-  /** The name of the app. */
-  appName: string;
-  /** Number of those that were cancelled. */
-  cancelled: number;
-  /** Number of those that are completed. */
-  completed: number;
-  /** Their durations together, in milliseconds. */
-  durationMs: number;
-  /** Number of those that have failed. */
-  failed: number;
   /** The beginning of the period, UTC. */
   from: number;
-  /** Number of executions. */
-  total: number;
+  /** The name of the app. */
+  appName: string;
   /** The user. */
   userId: string;
+  /** Number of executions. */
+  total: number;
+  /** Number of those that are completed. */
+  completed: number;
+  /** Number of those that have failed. */
+  failed: number;
+  /** Number of those that were cancelled. */
+  cancelled: number;
+  /** Their durations together, in milliseconds. */
+  durationMs: number;
 };
 
 /** State of a reservation, without its data. */
@@ -5297,77 +5472,77 @@ export type ReservationStatus =
 
 /** A reservation after a command. */
 export type ReservationSummary = {
-  /** The amount. */
-  amount: string;
-  /** The ids of the budgets that it counts against; empty: no budget covers it. */
-  budgets: string[];
-  /** When it is given back. */
-  expiresAt: number;
   /** Its id. */
   id: string;
   /** Its state. */
   state: ReservationStatus;
+  /** The amount. */
+  amount: string;
+  /** When it is given back. */
+  expiresAt: number;
+  /** The ids of the budgets that it counts against; empty: no budget covers it. */
+  budgets: string[];
 };
 
 /** An amount to reserve. */
 export type ReservedAmount = {
-  /** The amount. */
-  amount: string;
   /** The resource. */
   resourceType: ResourceType;
-  /** After how long it is given back, in milliseconds; by default an hour. */
-  ttlMs?: number;
+  /** The amount. */
+  amount: string;
   /** Its unit. */
   unit: Unit;
+  /** After how long it is given back, in milliseconds; by default an hour. */
+  ttlMs?: number;
 };
 
 /** The budget of a project for a resource in one period. Always `used + reserved ≤ allocated + overrun`. */
 export type ResourceBudget = {
-  /** The amount that may be used. */
-  allocatedAmount: string;
-  /** The part of the used amount whose rows were removed. */
-  archivedAmount: string;
-  /** Whether the next period has the same budget. */
-  autoReset: boolean;
-  /** The length of its period. */
-  budgetPeriod: BudgetPeriod;
-  /** When the document was created. */
-  createdAt: number;
   /** Its id, which follows from project, resource, period and first day. */
   id: string;
-  /** The part of the used and reserved amount that is beyond the allocated one. */
-  overrunAmount: string;
-  /** The last day of its period. */
-  periodEnd: string;
-  /** The first day of its period, UTC. */
-  periodStart: string;
   /** The project. */
   projectUuid: string;
-  /** The amount of open reservations. */
-  reservedAmount: string;
   /** The resource. */
   resourceType: ResourceType;
-  /** When the budget of the next period is made; missing once it is, and if there is none. */
-  rollAt: number | null;
-  /** The unit of all amounts. */
-  unit: Unit;
-  /** When the document was last changed. */
-  updatedAt: number;
+  /** The length of its period. */
+  budgetPeriod: BudgetPeriod;
+  /** The first day of its period, UTC. */
+  periodStart: string;
+  /** The last day of its period. */
+  periodEnd: string;
+  /** The amount that may be used. */
+  allocatedAmount: string;
   /** The amount that was used. */
   usedAmount: string;
+  /** The amount of open reservations. */
+  reservedAmount: string;
+  /** The part of the used and reserved amount that is beyond the allocated one. */
+  overrunAmount: string;
+  /** The part of the used amount whose rows were removed. */
+  archivedAmount: string;
+  /** The unit of all amounts. */
+  unit: Unit;
+  /** Whether the next period has the same budget. */
+  autoReset: boolean;
   /** When 80 percent were used or reserved. */
   warnedAt: number | null;
+  /** When the budget of the next period is made; missing once it is, and if there is none. */
+  rollAt: number | null;
+  /** When the document was created. */
+  createdAt: number;
+  /** When the document was last changed. */
+  updatedAt: number;
 };
 
 /** One page of a result. */
 export type ResourceBudgetPage = {
+  /** The items, in the order of the query. */
+  items: ResourceBudget[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: ResourceBudget[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -5376,22 +5551,22 @@ export type ResourceBudgetPage = {
 
 /** An amount that is reserved for a use. It counts against the budgets that covered the moment when it was made. */
 export type ResourceReservation = {
-  /** The amount. */
-  amount: string;
-  /** The ids of the budgets that it counts against. */
-  budgets: string[];
-  /** When the document was created. */
-  createdAt: number;
-  /** When it is given back. */
-  expiresAt: number;
   /** Its id. */
   id: string;
   /** The project. */
   projectUuid: string;
   /** The resource. */
   resourceType: ResourceType;
+  /** The amount. */
+  amount: string;
   /** The unit of the amount. */
   unit: Unit;
+  /** The ids of the budgets that it counts against. */
+  budgets: string[];
+  /** When it is given back. */
+  expiresAt: number;
+  /** When the document was created. */
+  createdAt: number;
 } & (
   /** It counts against its budgets. */
   | {
@@ -5399,32 +5574,32 @@ export type ResourceReservation = {
   }
   /** The used amount is recorded. */
   | {
+    state: "committed";
     /** When it was recorded. */
     endedAt: number;
-    state: "committed";
   }
   /** It was given back. */
   | {
+    state: "released";
     /** When it was given back. */
     endedAt: number;
-    state: "released";
   }
   /** It was given back because its time was over. */
   | {
+    state: "expired";
     /** When it was given back. */
     endedAt: number;
-    state: "expired";
   });
 
 /** One page of a result. */
 export type ResourceReservationPage = {
+  /** The items, in the order of the query. */
+  items: ResourceReservation[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: ResourceReservation[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -5436,20 +5611,20 @@ export type ResourceReservationPage = {
  * were recorded.
  */
 export type ResourceTotals = {
+  /** Money. */
+  money: string | null;
+  /** Time of the machine. */
+  time: string | null;
   /** Calls of interfaces. */
   apiCalls: string | null;
   /** Time of processors. */
   cpu: string | null;
   /** Memory over time. */
   memory: string | null;
-  /** Money. */
-  money: string | null;
-  /** Bytes in the network. */
-  network: string | null;
   /** Storage. */
   storage: string | null;
-  /** Time of the machine. */
-  time: string | null;
+  /** Bytes in the network. */
+  network: string | null;
 };
 
 /** A kind of resource. */
@@ -5471,41 +5646,41 @@ export type ResourceType =
 
 /** A use of a resource. */
 export type ResourceUsage = {
+  /** Its id. */
+  id: string;
+  /** The project. */
+  projectUuid: string;
+  /** The machine that used it. */
+  machineUuid: string | null;
+  /** The resource. */
+  resourceType: ResourceType;
+  /** The part of the resource, such as `claude_api`. */
+  resourceSubtype: string | null;
   /** The amount. */
   amount: string;
+  /** The unit of the amount. */
+  unit: Unit;
+  /** The cost in Canadian dollars, if it is known. */
+  costCad: string | null;
+  /** When it was recorded. */
+  recordedAt: number;
   /** The first day of the month in which it was recorded, UTC. */
   billingPeriod: string;
   /** The ids of the budgets that it counts against. */
   budgets: string[];
-  /** The cost in Canadian dollars, if it is known. */
-  costCad: string | null;
-  /** Its id. */
-  id: string;
-  /** The machine that used it. */
-  machineUuid: string | null;
   /** Further information. */
   metadata: { [key: string]: Json };
-  /** The project. */
-  projectUuid: string;
-  /** When it was recorded. */
-  recordedAt: number;
-  /** The part of the resource, such as `claude_api`. */
-  resourceSubtype: string | null;
-  /** The resource. */
-  resourceType: ResourceType;
-  /** The unit of the amount. */
-  unit: Unit;
 };
 
 /** One page of a result. */
 export type ResourceUsagePage = {
+  /** The items, in the order of the query. */
+  items: ResourceUsage[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: ResourceUsage[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -5514,24 +5689,24 @@ export type ResourceUsagePage = {
 
 /** The response to a call. */
 export type Response = {
-  /** Name of the answerer, if given. */
-  by: string | null;
-  /** Time since the call was made; missing for an early answer until then. */
-  latencyMs: number | null;
   /** The answer. */
   result: Json;
   /** When it was given. */
   timestamp: number;
+  /** Time since the call was made; missing for an early answer until then. */
+  latencyMs: number | null;
+  /** Name of the answerer, if given. */
+  by: string | null;
 };
 
 /** The result of `RunDue`. */
 export type RunDueOutcome = {
-  /** The incarnation for `DeleteRows`(super.DeleteRows), if its deletion must be continued. */
-  deleting: string | null;
   /** The status of the execution; null: it does not exist, or is being deleted. */
   execution: ExecutionStatus | null;
   /** Whether something was due. */
   wasDue: boolean;
+  /** The incarnation for `DeleteRows`(super.DeleteRows), if its deletion must be continued. */
+  deleting: string | null;
 };
 
 /** How far a due entity is driven. */
@@ -5561,6 +5736,7 @@ export const SETTINGS = [
   "recoveryAttempts",
   "recoveryHistory",
   "retentionMs",
+  "sessionRetentionMs",
   "sliceBytes",
   "sliceInstructions",
   "stallAfterMs",
@@ -5571,33 +5747,33 @@ export const SETTINGS = [
 
 /** A step or an artifact that has the words. */
 export type SearchHit = {
-  /** The number of its app; null if its execution was deleted. */
-  appId: number | null;
-  /** When its texts changed last. */
-  at: number;
-  /** The text around the first word in that field. */
-  excerpt: string;
-  /** Its execution. */
-  executionId: string;
-  /** The field of the excerpt: the one with the most of the words. */
-  field: SearchedField;
   /** Its id. */
   id: string;
   /** Whether it is a step or an artifact. */
   kind: SearchKind;
+  /** The number of its app; null if its execution was deleted. */
+  appId: number | null;
+  /** Its execution. */
+  executionId: string;
   /** The number of the step. */
   stepId: number;
+  /** The field of the excerpt: the one with the most of the words. */
+  field: SearchedField;
+  /** The text around the first word in that field. */
+  excerpt: string;
+  /** When its texts changed last. */
+  at: number;
 };
 
 /** One page of a result. */
 export type SearchHitPage = {
+  /** The items, in the order of the query. */
+  items: SearchHit[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: SearchHit[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -5626,37 +5802,39 @@ export type SearchedField =
 
 /** A session of an agent. */
 export type Session = {
-  /** When the document was created. */
-  createdAt: number;
-  /** The task that it runs. */
-  currentTaskId: string | null;
-  /** Its slot on that machine. */
-  dockerSlot: number | null;
-  /** When it stalls or fails without a heartbeat; missing once it has ended. */
-  dueAt: number | null;
-  /** Identifies its owner. It grows with every recovery. */
-  epoch: number;
   /** Its id. */
   id: string;
-  /** The last time at which its owner was alive. */
-  lastHeartbeat: number;
-  /** The slot that it had when it failed. A recovery assigns one again. */
-  lastSlot: number | null;
+  /** The project that it works on. */
+  projectId: string;
   /** The machine that it runs on. */
   machineId: string;
-  /** Further information of its owner. */
-  metadata: { [key: string]: Json };
+  /** Its slot on that machine. */
+  dockerSlot: number | null;
+  /** The slot that it had when it failed. A recovery assigns one again. */
+  lastSlot: number | null;
+  /** The last time at which its owner was alive. */
+  lastHeartbeat: number;
+  /** When it stalls or fails without a heartbeat; missing once it has ended. */
+  dueAt: number | null;
+  /** Whether the store expires it 30 days after its end, because its owner has completed it. Due work removes others. */
+  expires: boolean;
+  /** The task that it runs. */
+  currentTaskId: string | null;
   /**
    * Number of its tasks that are not completed or failed. A session of the older system does not count them until
    * one of them is added, ends or is retried.
    */
   openTasks: number;
-  /** The project that it works on. */
-  projectId: string;
+  /** Identifies its owner. It grows with every recovery. */
+  epoch: number;
   /** Its recoveries. */
   recovery: Recovery;
   /** When it was started. */
   startedAt: number;
+  /** Further information of its owner. */
+  metadata: { [key: string]: Json };
+  /** When the document was created. */
+  createdAt: number;
   /** When the document was last changed. */
   updatedAt: number;
 } & (
@@ -5666,68 +5844,68 @@ export type Session = {
   }
   /** Its owner has paused it. */
   | {
+    status: "paused";
     /** Since when it has not been active; in documents of the older system, since its last heartbeat. */
     inactiveSince: number;
-    status: "paused";
   }
   /** No heartbeat has arrived. It keeps its slot. */
   | {
+    status: "stalled";
     /** Since when it has not been active. */
     inactiveSince: number;
-    status: "stalled";
   }
   /** It has done its work. */
   | {
+    status: "completed";
     /** When it was completed. Documents of the older system may lack it, and then they do not expire. */
     completedAt: number | null;
-    status: "completed";
   }
   /** It has ended without doing its work. It may be recovered. */
   | {
+    status: "failed";
     /** When it failed. Documents of the older system may lack it, and then they do not expire. */
     completedAt: number | null;
-    status: "failed";
   });
 
 /** The progress of a deletion. */
 export type SessionDeletion = {
-  /** Whether nothing is left to do. */
-  done: boolean;
   /** The session. */
   id: string;
   /** Number of deleted tasks. */
   tasks: number;
+  /** Whether nothing is left to do. */
+  done: boolean;
 };
 
 /** The health of a session. */
 export type SessionHealth = {
+  /** The session. */
+  id: string;
+  /** Its status. */
+  status: SessionStatus;
+  /** How long ago its owner was alive, in a word; null: the session has ended. */
+  health: Health | null;
+  /** Seconds since the heartbeat. */
+  secondsSinceHeartbeat: number;
+  /** For how long it has been running, or ran until it ended. */
+  durationMs: number;
   /** How often it can be recovered. */
   attemptsLeft: number;
   /** The task that it runs. */
   currentTask: Task | null;
-  /** For how long it has been running, or ran until it ended. */
-  durationMs: number;
-  /** How long ago its owner was alive, in a word; null: the session has ended. */
-  health: Health | null;
-  /** The session. */
-  id: string;
   /** The task that was completed last. */
   lastCompletedTask: Task | null;
-  /** Seconds since the heartbeat. */
-  secondsSinceHeartbeat: number;
-  /** Its status. */
-  status: SessionStatus;
 };
 
 /** One page of a result. */
 export type SessionPage = {
+  /** The items, in the order of the query. */
+  items: Session[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: Session[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -5749,22 +5927,22 @@ export type SessionStatus =
 
 /** A session after a command. */
 export type SessionSummary = {
-  /** The task that it runs. */
-  currentTaskId: string | null;
-  /** Its slot on that machine. */
-  dockerSlot: number | null;
-  /** Identifies its owner, who sends it with commands. */
-  epoch: number;
   /** Its id. */
   id: string;
-  /** The last time at which its owner was alive. */
-  lastHeartbeat: number;
-  /** Its machine. */
-  machineId: string;
   /** Its project. */
   projectId: string;
+  /** Its machine. */
+  machineId: string;
+  /** Its slot on that machine. */
+  dockerSlot: number | null;
   /** Its status. */
   status: SessionStatus;
+  /** Identifies its owner, who sends it with commands. */
+  epoch: number;
+  /** The task that it runs. */
+  currentTaskId: string | null;
+  /** The last time at which its owner was alive. */
+  lastHeartbeat: number;
 };
 
 /** The settings of all domains. */
@@ -5783,7 +5961,7 @@ export type Settings = {
   healthyWithinMs?: number;
   /** Heap limit in bytes of executions that set none; by default 67,108,864. */
   heapBytes?: number;
-  /** How long a session may stay stalled or paused before it fails, in milliseconds; by default 7 days. */
+  /** How long a session may stay stalled or paused before it fails, in milliseconds; by default 7 days; 0: for ever. */
   inactiveLimitMs?: number;
   /**
    * How long the results of commands are kept, in milliseconds, from 1 to 365 days. The store keeps it, for all
@@ -5802,6 +5980,8 @@ export type Settings = {
   recoveryHistory?: number;
   /** How long a finished execution is kept, in milliseconds; by default forever. */
   retentionMs?: number;
+  /** How long ended sessions and tasks are kept, in milliseconds; by default 30 days; 0: for ever. */
+  sessionRetentionMs?: number;
   /**
    * Approximate bytes of changed heap after which a slice ends early. Writing the default takes about 50 ms in a
    * page.
@@ -5831,18 +6011,18 @@ export type SlotChoice = number | string;
 
 /** Statistics of one program or of all. The numbers are read one after another, not in one snapshot. */
 export type Stats = {
-  /** Milliseconds that an execution has run, as recorded by its commits. */
-  executionTimeMs: MetricStats;
-  /** Number of executions. */
-  executions: number;
-  /** Instructions run by an execution. */
-  instructions: MetricStats;
-  /** Outcomes of calls, and latency of answers. */
-  latency: Latency;
   /** The name of the program; null: all programs. */
   program: string | null;
+  /** Number of executions. */
+  executions: number;
   /** Number of executions per status; see `CountStatuses`. */
   statuses: { [key: string]: number };
+  /** Instructions run by an execution. */
+  instructions: MetricStats;
+  /** Milliseconds that an execution has run, as recorded by its commits. */
+  executionTimeMs: MetricStats;
+  /** Outcomes of calls, and latency of answers. */
+  latency: Latency;
 };
 
 /** The status of an execution on the wire. */
@@ -5862,28 +6042,28 @@ export type Status =
 
 /** A step of an execution, or the step that undoes one. */
 export type Step = {
-  /** The number of the app. Documents of earlier versions lack it. */
-  appId: number | null;
-  /** The error of its last attempt: its `message` and its `name`. */
-  error: Json;
-  /** The execution. */
-  executionId: string;
   /** Its id: that of the execution with the number of the step, such as `e1:2`. */
   id: string;
-  /** Its input; missing until it is claimed. */
-  input: Json;
-  /** Further information of its worker. */
-  metadata: { [key: string]: Json };
-  /** Its output. A failed step may have one too. */
-  output: Json;
-  /** How often it was tried again. */
-  retryCount: number;
+  /** The execution. */
+  executionId: string;
+  /** The number of the app. Documents of earlier versions lack it. */
+  appId: number | null;
   /** Its number in the configuration. The step that undoes another one has its negative number. */
   stepId: number;
   /** The name by which workers claim it. */
   stepName: string;
   /** The version of its code. */
   stepVersion: string | null;
+  /** Its input; missing until it is claimed. */
+  input: Json;
+  /** Its output. A failed step may have one too. */
+  output: Json;
+  /** The error of its last attempt: its `message` and its `name`. */
+  error: Json;
+  /** How often it was tried again. */
+  retryCount: number;
+  /** Further information of its worker. */
+  metadata: { [key: string]: Json };
 } & (
   /** It waits for other steps, for a worker, or to be tried again. */
   | {
@@ -5891,61 +6071,88 @@ export type Step = {
   }
   /** A worker has claimed it. */
   | {
+    status: "running";
     /** When the worker claimed it. */
     startedAt: number;
-    status: "running";
   }
   /** It is completed. */
   | {
+    status: "completed";
+    /** When its last attempt began. Documents of other programs may lack it. */
+    startedAt: number | null;
     /** When it ended. */
     completedAt: number | null;
     /** The time of its last attempt, in milliseconds. */
     durationMs: number | null;
-    /** When its last attempt began. Documents of other programs may lack it. */
-    startedAt: number | null;
-    status: "completed";
   }
   /** It has failed for the last time. */
   | {
+    status: "failed";
+    /** When its last attempt began. Documents of other programs may lack it. */
+    startedAt: number | null;
     /** When it ended. */
     completedAt: number | null;
     /** The time of its last attempt, in milliseconds. */
     durationMs: number | null;
-    /** When its last attempt began. Documents of other programs may lack it. */
-    startedAt: number | null;
-    status: "failed";
   }
   /** It was skipped. */
   | {
-    /** When it was skipped. */
-    completedAt: number | null;
+    status: "skipped";
     /** When its last attempt began, if it failed before. */
     startedAt: number | null;
-    status: "skipped";
+    /** When it was skipped. */
+    completedAt: number | null;
   });
 
 /** The defaults of the steps of an app. */
 export type StepDefaults = {
-  /**
-   * The longest time of an execution from its start, in milliseconds; by default it is not bounded. When it is over,
-   * the execution fails, and its completed steps are undone.
-   */
-  deadline_ms?: number;
+  /** The longest time of one attempt, in seconds; by default it is not bounded. */
+  timeout_seconds?: number;
   /** How often a failed step is tried again; by default never. */
   max_retries?: number;
   /** How an execution continues when a step has failed for the last time; by default it fails at once. */
   on_failure?: FailurePolicy;
   /**
+   * The longest time of an execution from its start, in milliseconds; by default it is not bounded. When it is over,
+   * the execution fails, and its completed steps are undone.
+   */
+  deadline_ms?: number;
+  /**
    * How many days an execution is kept after its end, with its steps and artifacts, at most 365. By default
    * executions are kept for a year, their steps for half a year, and their artifacts for three months.
    */
   retention_days?: number;
-  /** The longest time of one attempt, in seconds; by default it is not bounded. */
-  timeout_seconds?: number;
 };
 
 /** One step of an app. */
 export type StepDefinition = {
+  /** Its number, from 1. */
+  id: number;
+  /** The name by which workers claim it. */
+  name: string;
+  /** The version of its code, for people. */
+  version?: string;
+  /** Its input; by default that of the execution. */
+  input?: StepInput;
+  /** The fields of its output; by default it is not checked. */
+  output?: FieldDefinition[];
+  /** The JSON Schema of its input. A claimed step whose input does not match has failed. */
+  input_schema?: { [key: string]: Json };
+  /** The JSON Schema of its output. */
+  output_schema?: { [key: string]: Json };
+  /** The JSON Schema of its metadata. */
+  metadata_schema?: { [key: string]: Json };
+  /** The steps that must end before it begins. */
+  depends_on?: number[];
+  /** When it is tried again; by default as the settings say. */
+  retry?: StepRetry;
+  /** The longest time of one attempt, in milliseconds; by default as the settings say. */
+  timeout_ms?: number;
+  /**
+   * Whether it runs, decided once the steps that it depends on have ended. By default it runs if all of them are
+   * completed, and is skipped with them.
+   */
+  when?: Condition;
   /**
    * Whether it runs whatever became of the steps that it depends on, also after a failure and after a cancel: as the
    * last of all then, after what is undone.
@@ -5953,43 +6160,22 @@ export type StepDefinition = {
   always?: boolean;
   /** The step that undoes it, if the execution fails after it. */
   compensate?: Compensation;
-  /** The steps that must end before it begins. */
-  depends_on?: number[];
-  /** Its number, from 1. */
-  id: number;
-  /** Its input; by default that of the execution. */
-  input?: StepInput;
-  /** The name by which workers claim it. */
-  name: string;
-  /** The fields of its output; by default it is not checked. */
-  output?: FieldDefinition[];
-  /** When it is tried again; by default as the settings say. */
-  retry?: StepRetry;
-  /** The longest time of one attempt, in milliseconds; by default as the settings say. */
-  timeout_ms?: number;
-  /** The version of its code, for people. */
-  version?: string;
-  /**
-   * Whether it runs, decided once the steps that it depends on have ended. By default it runs if all of them are
-   * completed, and is skipped with them.
-   */
-  when?: Condition;
 };
 
 /** The durations of the steps of one app and name on one day. */
 export type StepDurations = {
   /** The number of the app; null: an earlier version or another program has stored the steps. */
   appId: number | null;
-  /** Number of the steps. */
-  count: number;
+  /** The name of the steps. */
+  stepName: string;
   /** The beginning of the day, UTC. */
   day: number;
+  /** Number of the steps. */
+  count: number;
   /** The median of their durations, in milliseconds. */
   p50Ms: number | null;
   /** The 95th percentile of their durations, in milliseconds. */
   p95Ms: number | null;
-  /** The name of the steps. */
-  stepName: string;
 };
 
 /** The input of a step. */
@@ -6004,13 +6190,13 @@ export type StepInput =
 
 /** One page of a result. */
 export type StepPage = {
+  /** The items, in the order of the query. */
+  items: Step[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: Step[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -6030,24 +6216,24 @@ export type StepProgress =
 
 /** When a failed step is tried again. */
 export type StepRetry = {
+  /** Number of attempts in total; by default as the settings say. */
+  max_attempts?: number;
   /** The first wait, in milliseconds; by default one second. */
   backoff_ms?: number;
   /** How much longer each wait is than the one before; by default twice as long. */
   factor?: number;
   /** The part of a wait by which it is shortened at random, from 0 to 1; by default a half. */
   jitter?: number;
-  /** Number of attempts in total; by default as the settings say. */
-  max_attempts?: number;
 };
 
 /** A step that a worker has claimed, with everything that it needs to do it. */
 export type StepWork = {
   /** The claim, with the fencing token that completing the step needs. */
   claimed: ClaimedStep;
-  /** The error of the last attempt, if there was one. */
-  error: Json;
   /** Its input. */
   input: Json;
+  /** The error of the last attempt, if there was one. */
+  error: Json;
 };
 
 /** An event of a worker. */
@@ -6059,32 +6245,32 @@ export type StepWorkerEvent =
   /** An item was answered. */
   | {
     event: "answered";
+    /** The item. */
+    work: StepWork;
     /** The result. Of a call, the status of its execution, which has run to its next stop. */
     execution: AppExecutionSummary;
     /** How long its handler took. */
     took: number;
-    /** The item. */
-    work: StepWork;
   }
   /** An item was not answered. */
   | {
     event: "failed";
+    /** The item. */
+    work: StepWork;
     /** The failure. */
     failure: Failure;
     /** When it may be tried again; null: it is not retried, and the program of a call received the error. */
     retryAt: number | null;
     /** How long its handler took. */
     took: number;
-    /** The item. */
-    work: StepWork;
   }
   /** The claim was lost, or another process closed the item: the result of the handler is discarded. */
   | {
     event: "lost";
-    /** The error of the engine. */
-    why: ErrorFields;
     /** The item. */
     work: StepWork;
+    /** The error of the engine. */
+    why: ErrorFields;
   }
   /** An item was released, because the worker ends. */
   | {
@@ -6114,16 +6300,16 @@ export type StorageType =
 export type StoreChange = {
   /** The collection of the document. */
   collection: string;
-  /** The command that changed it. */
-  command: CommandId;
-  /** The id of the document that it is a part of; null: none, or the document was deleted. */
-  document: string | null;
   /** Its id. */
   id: string;
-  /** The position of the commit. */
-  position: Position;
+  /** The id of the document that it is a part of; null: none, or the document was deleted. */
+  document: string | null;
   /** Its new revision; null: the document was deleted. */
   revision: string | null;
+  /** The command that changed it. */
+  command: CommandId;
+  /** The position of the commit. */
+  position: Position;
 };
 
 /** Committed changes. */
@@ -6136,14 +6322,14 @@ export type StoreChanges = {
 
 /** The parameters of `store.changes`. */
 export type StoreChangesParams = {
-  /** Only changes of these collections: of your own, or `domain.collection`. */
-  collections?: string[];
   /** Only changes after this position; by default changes from now on. */
   from?: string;
-  /** The largest number of changes; by default 256. */
-  limit?: number;
+  /** Only changes of these collections: of your own, or `domain.collection`. */
+  collections?: string[];
   /** Only changes of these documents and of documents that refer to them. */
   subjects?: string[];
+  /** The largest number of changes; by default 256. */
+  limit?: number;
   /** How long to wait for a change if there is none, in milliseconds. */
   waitMs?: number;
 };
@@ -6161,13 +6347,13 @@ export type StoredDocument = { [key: string]: Json };
 
 /** One page of a result. */
 export type StoredDocumentPage = {
+  /** The items, in the order of the query. */
+  items: StoredDocument[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: StoredDocument[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -6176,37 +6362,37 @@ export type StoredDocumentPage = {
 
 /** A receiver of webhooks. */
 export type Subscription = {
-  /** Whether it receives events. A paused one does not. */
-  active: boolean;
-  /** When it was created. */
-  createdAt: number;
-  /** The person that created it. */
-  createdBy: string | null;
-  /** The names of the events that it receives. */
-  events: string[];
-  /** Only events whose data have these values. */
-  filter: { [key: string]: Json };
   /** Its id. */
   id: string;
   /** Its name, for people. */
   name: string | null;
-  /** Why it was paused, unless a caller did it. */
-  pauseReason: string | null;
-  /** When it was last changed. */
-  updatedAt: number;
   /** Where messages are sent. */
   url: string;
+  /** The names of the events that it receives. */
+  events: string[];
+  /** Only events whose data have these values. */
+  filter: { [key: string]: Json };
+  /** Whether it receives events. A paused one does not. */
+  active: boolean;
+  /** Why it was paused, unless a caller did it. */
+  pauseReason: string | null;
+  /** The person that created it. */
+  createdBy: string | null;
+  /** When it was created. */
+  createdAt: number;
+  /** When it was last changed. */
+  updatedAt: number;
 };
 
 /** One page of a result. */
 export type SubscriptionPage = {
+  /** The items, in the order of the query. */
+  items: Subscription[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: Subscription[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -6215,48 +6401,50 @@ export type SubscriptionPage = {
 
 /** A subscription after a command. */
 export type SubscriptionSummary = {
-  /** Whether it receives events. */
-  active: boolean;
   /** Its id. */
   id: string;
+  /** Whether it receives events. */
+  active: boolean;
 };
 
 /** A metric that decides an experiment. */
 export type SuccessMetric = {
+  /** Its name. */
+  name: string;
   /** Which values are better. */
   better: Better;
   /** The least difference of the means that counts. */
   minEffect: number;
-  /** Its name. */
-  name: string;
   /** Its weight. */
   weight: number;
 };
 
 /** A task in a session. */
 export type Task = {
-  /** When the document was created. */
-  createdAt: number;
-  /** The tasks of the session that must be completed before it can start. */
-  dependsOn: string[];
-  /** The execution that it started last. */
-  executionId: string | null;
-  /** The issue on GitHub that it solves. */
-  githubIssueId: string | null;
   /** Its id. */
   id: string;
-  /** The input of the program. */
-  input: Json;
-  /** The program that it runs, by its name; by default the session does the work by itself. */
-  program: string | null;
-  /** The project of that session. */
-  projectId: string;
-  /** How often it was retried. */
-  retryCount: number;
   /** The session that it belongs to. */
   sessionId: string;
+  /** The project of that session. */
+  projectId: string;
+  /** The issue on GitHub that it solves. */
+  githubIssueId: string | null;
   /** The work to do, for people. */
   taskName: string;
+  /** The program that it runs, by its name; by default the session does the work by itself. */
+  program: string | null;
+  /** The input of the program. */
+  input: Json;
+  /** The execution that it started last. */
+  executionId: string | null;
+  /** Whether the store expires it 30 days after its end, because a command has ended it. Due work removes others. */
+  expires: boolean;
+  /** How often it was retried. */
+  retryCount: number;
+  /** The tasks of the session that must be completed before it can start. */
+  dependsOn: string[];
+  /** When the document was created. */
+  createdAt: number;
   /** When the document was last changed. */
   updatedAt: number;
 } & (
@@ -6266,35 +6454,35 @@ export type Task = {
   }
   /** The session runs it. */
   | {
-    /** The owner that started it. */
-    claim: TaskClaim;
+    status: "in_progress";
     /** When it was started. Documents of the older system may lack it. */
     startedAt: number | null;
-    status: "in_progress";
+    /** The owner that started it. */
+    claim: TaskClaim;
   }
   /** It cannot continue. */
   | {
+    status: "blocked";
     /** When it was started; missing if it never was. */
     startedAt: number | null;
-    status: "blocked";
   }
   /** It is done. */
   | {
-    /** When it was completed. Documents of the older system may lack it, and then they do not expire. */
-    completedAt: number | null;
+    status: "completed";
     /** When it was started; missing if it never was. */
     startedAt: number | null;
-    status: "completed";
+    /** When it was completed. Documents of the older system may lack it, and then they do not expire. */
+    completedAt: number | null;
   }
   /** It has failed. It may be retried. */
   | {
+    status: "failed";
+    /** When it was started. Documents of the older system may lack it. */
+    startedAt: number | null;
     /** When it failed. Documents of the older system may lack it, and then they do not expire. */
     completedAt: number | null;
     /** Why it failed. */
     errorMessage: string | null;
-    /** When it was started. Documents of the older system may lack it. */
-    startedAt: number | null;
-    status: "failed";
   });
 
 /** The owner that runs a task. */
@@ -6303,15 +6491,23 @@ export type TaskClaim = {
   epoch: number;
 };
 
+/** The result of a clean-up of tasks. */
+export type TaskCleanUp = {
+  /** Number of tasks that were removed. */
+  removed: number;
+  /** Where it continues; missing: it is done. */
+  next: string | null;
+};
+
 /** One page of a result. */
 export type TaskPage = {
+  /** The items, in the order of the query. */
+  items: Task[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: Task[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -6320,16 +6516,16 @@ export type TaskPage = {
 
 /** The progress of a session. */
 export type TaskProgress = {
+  /** The session. */
+  sessionId: string;
+  /** Number of its tasks. */
+  total: number;
   /** Number of its tasks per status. */
   counts: { [key: string]: number };
   /** The percentage of its tasks that are completed, rounded down. A session without tasks has 0. */
   percent: number;
-  /** The session. */
-  sessionId: string;
   /** Its tasks. */
   tasks: Task[];
-  /** Number of its tasks. */
-  total: number;
 };
 
 /** Status of a task, without its data. */
@@ -6347,26 +6543,26 @@ export type TaskStatus =
 
 /** A task after a command. */
 export type TaskSummary = {
-  /** The execution that it started last. */
-  execution: ExecutionStatus | null;
   /** Its id. */
   id: string;
-  /** How often it was retried. */
-  retryCount: number;
   /** Its session. */
   sessionId: string;
   /** Its status. */
   status: TaskStatus;
+  /** How often it was retried. */
+  retryCount: number;
+  /** The execution that it started last. */
+  execution: ExecutionStatus | null;
 };
 
 export type Timestamp = number;
 
 /** The rule by which documents expire. */
 export type TtlDeclaration = {
-  /** How long documents live after that time, in milliseconds; by default 0. */
-  afterMs?: number;
   /** A timestamp field. Documents without it never expire. */
   field: string;
+  /** How long documents live after that time, in milliseconds; by default 0. */
+  afterMs?: number;
   /** Only documents that match expire. Operators: `eq`, `in`, `exists`, `and`, `or`. */
   where?: Filter;
 };
@@ -6397,8 +6593,6 @@ export type UpkeepTask =
 
 /** A view of a value. */
 export type ValueView = {
-  /** As Node's `util.inspect` writes it. */
-  text: string;
   /**
    * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet
    * assigned), `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending:
@@ -6410,14 +6604,14 @@ export type ValueView = {
    * Keys of the program that begin with `$` have it twice.
    */
   value: Json;
+  /** As Node's `util.inspect` writes it. */
+  text: string;
 };
 
 /** A variable. */
 export type VariableView = {
   /** Its name. */
   name: string;
-  /** As Node's `util.inspect` writes it. */
-  text: string;
   /**
    * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet
    * assigned), `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$promise":[value]}` (pending:
@@ -6429,6 +6623,8 @@ export type VariableView = {
    * Keys of the program that begin with `$` have it twice.
    */
   value: Json;
+  /** As Node's `util.inspect` writes it. */
+  text: string;
 };
 
 /** Whether a checkpoint is verified, without its data. */
@@ -6442,49 +6638,49 @@ export type VerificationStatus =
 
 /** The result of a verification. */
 export type VerifyReport = {
-  /** File store: bytes of all files that were read. */
-  bytes: number;
+  /** The id of the store; none if it is unknown, or if the store does not outlive its process. */
+  store: string | null;
+  /** File store: the snapshot on which the state is based. */
+  snapshot: number | null;
+  /** File store: the last commit that is intact together with all commits before it. */
+  head: number;
   /** File store: number of commit files after the snapshot that were read. */
   commits: number;
+  /** File store: bytes of all files that were read. */
+  bytes: number;
   /** Number of documents that were read, including ledger rows. */
   documents: number;
   /** Number of index entries that were compared with the documents. */
   entries: number;
   /** The findings, in the order of discovery. */
   findings: Finding[];
-  /** File store: the last commit that is intact together with all commits before it. */
-  head: number;
   /** Number of further findings, which are not listed. */
   omitted: number;
-  /** File store: the snapshot on which the state is based. */
-  snapshot: number | null;
-  /** The id of the store; none if it is unknown, or if the store does not outlive its process. */
-  store: string | null;
 };
 
 /** A version of a program in a list. */
 export type VersionSummary = {
-  /** When it was loaded. */
-  created: number;
   /** Its id. */
   id: string;
-  /** How it was compiled. */
-  metadata: Metadata;
   /** The program. */
   programId: string;
   /** Its number, from 1. */
   programVersion: number;
+  /** When it was loaded. */
+  created: number;
+  /** How it was compiled. */
+  metadata: Metadata;
 };
 
 /** One page of a result. */
 export type VersionSummaryPage = {
+  /** The items, in the order of the query. */
+  items: VersionSummary[];
   /**
    * Documents that cannot be read, which `items` lacks; missing: none. A server's store cannot place them: such a
    * document may be on several pages, and need not match all filters.
    */
   damaged?: DamagedDocument[];
-  /** The items, in the order of the query. */
-  items: VersionSummary[];
   /** Whether more documents cannot be read than `damaged` has; missing: no. A verification finds all of them. */
   moreDamaged?: boolean;
   /** The cursor of the next page; missing on the last page. */
@@ -6514,32 +6710,32 @@ export type WorkerEvent =
   /** An item was answered. */
   | {
     event: "answered";
+    /** The item. */
+    work: Work;
     /** The result. Of a call, the status of its execution, which has run to its next stop. */
     execution: ExecutionStatus;
     /** How long its handler took. */
     took: number;
-    /** The item. */
-    work: Work;
   }
   /** An item was not answered. */
   | {
     event: "failed";
+    /** The item. */
+    work: Work;
     /** The failure. */
     failure: Failure;
     /** When it may be tried again; null: it is not retried, and the program of a call received the error. */
     retryAt: number | null;
     /** How long its handler took. */
     took: number;
-    /** The item. */
-    work: Work;
   }
   /** The claim was lost, or another process closed the item: the result of the handler is discarded. */
   | {
     event: "lost";
-    /** The error of the engine. */
-    why: ErrorFields;
     /** The item. */
     work: Work;
+    /** The error of the engine. */
+    why: ErrorFields;
   }
   /** An item was released, because the worker ends. */
   | {
@@ -6563,290 +6759,285 @@ export type WorkingStatus =
   /** It makes a checkpoint. */
   | "checkpointing";
 
-/** One write. It has exactly one of `put`, `patch` and `delete`. */
+/** One write. It has exactly one of `put`, `insertIfAbsent`, `patch` and `delete`. */
 export type WriteParameters = {
   /** The collection. */
   collection: string;
+  /** The id of the document. */
+  id: string;
+  /** The whole document. It may have `_id` and `_rev`, as it was read: `_rev` is then the revision that is expected. */
+  put?: { [key: string]: Json };
+  /** The whole document, which is written if no document has this id. One that exists remains as it is. */
+  insertIfAbsent?: { [key: string]: Json };
+  /** Members to change, as RFC 7396 specifies: null removes a member. */
+  patch?: { [key: string]: Json };
   /** Whether the document is deleted. */
   delete?: boolean;
   /** The expected state of the document: `absent`, `any`, or the revision that it must have. By default `any`. */
   expect?: DocumentExpectation;
-  /** The id of the document. */
-  id: string;
-  /** Members to change, as RFC 7396 specifies: null removes a member. */
-  patch?: { [key: string]: Json };
-  /** The whole document. It may have `_id` and `_rev`, as it was read: `_rev` is then the revision that is expected. */
-  put?: { [key: string]: Json };
 };
 
 /** A document of `apps.app_configurations`, version 1 of its schema. */
 export interface AppsAppConfigurationsDocument {
-  active: boolean;
+  id?: string | null;
   app_id: number;
   app_name: string;
+  sub_app_id?: number | null;
+  sub_app_name?: string | null;
+  version: string;
   configuration: { [key: string]: Json };
+  active: boolean;
+  used?: boolean | null;
+  /** Milliseconds since 1970, UTC. */
+  remove_at?: number | null;
   /** Milliseconds since 1970, UTC. */
   created_at: number;
   created_by?: string | null;
-  id?: string | null;
-  sub_app_id?: number | null;
-  sub_app_name?: string | null;
-  used?: boolean | null;
-  version: string;
 }
 
 /** A document of `apps.apps`, version 1 of its schema. */
 export interface AppsAppsDocument {
+  id: string;
   app_id: number;
   app_name: string;
-  id: string;
   sub_app_id?: number | null;
   sub_app_name?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  remove_at?: number | null;
   /** Milliseconds since 1970, UTC. */
   updated_at: number;
 }
 
 /** A document of `apps.audit_log`, version 1 of its schema. */
 export interface AppsAuditLogDocument {
-  actor: string;
+  id: string;
   /** Milliseconds since 1970, UTC. */
   at: number;
-  cmd: string;
+  actor: string;
   command: string;
-  id: string;
-  outcome: string;
-  step?: string | null;
   target: string;
+  step?: string | null;
+  outcome: string;
+  cmd: string;
 }
 
 /** A document of `apps.blob_chunks`, version 1 of its schema. */
 export interface AppsBlobChunksDocument {
+  id: string;
   blob: string;
   data: string;
-  id: string;
 }
 
 /** A document of `apps.blobs`, version 1 of its schema. */
 export interface AppsBlobsDocument {
   id: string;
+  storage_type: "gridfs" | "s3" | "local" | "chunks";
+  storage_path: string;
   multipart_upload?: string | null;
-  parts?: Json[] | null;
-  /** Milliseconds since 1970, UTC. */
-  remove_at?: number | null;
+  status: "uploading" | "stored" | "removed";
   /** Milliseconds since 1970, UTC. */
   review_at?: number | null;
   sha256?: string | null;
   size_bytes?: number | null;
-  status: "uploading" | "stored" | "removed";
-  storage_path: string;
-  storage_type: "gridfs" | "s3" | "local" | "chunks";
+  parts?: Json[] | null;
+  /** Milliseconds since 1970, UTC. */
+  remove_at?: number | null;
 }
 
 /** A document of `apps.deliveries`, version 1 of its schema. */
 export interface AppsDeliveriesDocument {
-  attempts: number;
+  id: string;
+  subscription_id: string;
+  event: string;
+  /** Milliseconds since 1970, UTC. */
+  occurred_at: number;
+  data: { [key: string]: Json };
+  status: "pending" | "running" | "delivered" | "dead";
   /** Milliseconds since 1970, UTC. */
   available_at?: number | null;
   /** Milliseconds since 1970, UTC. */
-  created_at: number;
-  data: { [key: string]: Json };
-  /** Milliseconds since 1970, UTC. */
   due_at?: number | null;
+  owner?: string | null;
   /** Milliseconds since 1970, UTC. */
   ended_at?: number | null;
-  error?: string | null;
-  event: string;
   /** Milliseconds since 1970, UTC. */
   expires_at?: number | null;
-  id: string;
-  /** Milliseconds since 1970, UTC. */
-  occurred_at: number;
-  owner?: string | null;
-  response_status?: number | null;
-  status: "pending" | "running" | "delivered" | "dead";
-  subscription_id: string;
+  attempts: number;
   token: number;
+  error?: string | null;
+  response_status?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
 }
 
 /** A document of `apps.events`, version 1 of its schema. */
 export interface AppsEventsDocument {
-  data: { [key: string]: Json };
   id: string;
-  made_up_to?: string | null;
   name: string;
   /** Milliseconds since 1970, UTC. */
   occurred_at: number;
+  data: { [key: string]: Json };
+  made_up_to?: string | null;
 }
 
 /** A document of `apps.execution_artifacts`, version 1 of its schema. */
 export interface AppsExecutionArtifactsDocument {
-  artifact_name: string;
+  id?: string | null;
+  execution_id: string;
+  step_id: number;
   artifact_type: string;
+  artifact_name: string;
+  mime_type: string;
+  size_bytes: number;
+  storage_type: "gridfs" | "s3" | "local" | "chunks";
+  storage_path: string;
+  sha256?: string | null;
+  metadata?: { [key: string]: Json } | null;
   /** Milliseconds since 1970, UTC. */
   created_at: number;
-  execution_id: string;
-  id?: string | null;
-  metadata?: { [key: string]: Json } | null;
-  mime_type: string;
-  sha256?: string | null;
-  size_bytes: number;
-  step_id: number;
-  storage_path: string;
-  storage_type: "gridfs" | "s3" | "local" | "chunks";
 }
 
 /** A document of `apps.execution_metrics`, version 1 of its schema. */
 export interface AppsExecutionMetricsDocument {
-  execution_id: string;
   id?: string | null;
-  metrics: { [key: string]: Json };
+  execution_id: string;
   /** Milliseconds since 1970, UTC. */
   timestamp: number;
+  metrics: { [key: string]: Json };
 }
 
 /** A document of `apps.execution_steps`, version 1 of its schema. */
 export interface AppsExecutionStepsDocument {
-  app_id?: number | null;
-  /** Milliseconds since 1970, UTC. */
-  completed_at?: number | null;
-  duration_ms?: number | null;
-  error?: Json;
-  execution_id: string;
   id?: string | null;
-  input?: Json;
-  metadata?: { [key: string]: Json } | null;
-  output?: Json;
-  retry_count?: number | null;
-  /** Milliseconds since 1970, UTC. */
-  started_at?: number | null;
-  status: "pending" | "running" | "completed" | "failed" | "skipped";
+  execution_id: string;
+  app_id?: number | null;
   step_id: number;
   step_name: string;
   step_version?: string | null;
+  status: "pending" | "running" | "completed" | "failed" | "skipped";
+  /** Milliseconds since 1970, UTC. */
+  started_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  completed_at?: number | null;
+  duration_ms?: number | null;
+  input?: Json;
+  secret_input?: Json;
+  output?: Json;
+  secret_output?: Json;
+  error?: Json;
+  retry_count?: number | null;
+  metadata?: { [key: string]: Json } | null;
+  secret_metadata?: Json;
 }
 
 /** A document of `apps.executions`, version 1 of its schema. */
 export interface AppsExecutionsDocument {
+  execution_id: string;
   app_id: number;
   app_name: string;
+  sub_app_id?: number | null;
+  sub_app_name?: string | null;
+  version?: string | null;
+  configuration_id?: string | null;
+  user_id: string;
+  status: "running" | "completed" | "failed" | "cancelled";
   /** Milliseconds since 1970, UTC. */
   completed_at?: number | null;
-  configuration_id?: string | null;
-  /** Milliseconds since 1970, UTC. */
-  created_at: number;
-  /** Milliseconds since 1970, UTC. */
-  deadline_at?: number | null;
   duration_ms?: number | null;
-  ending?: "failed" | "undone" | "cancelled" | null;
-  error?: Json;
-  execution_id: string;
+  /** Milliseconds since 1970, UTC. */
+  started_at: number;
   input?: Json;
+  secret_input?: Json;
+  error?: Json;
   metadata?: { [key: string]: Json } | null;
+  secret_metadata?: Json;
   progress?: {
-    completed?: Json[] | null;
     steps?: { [key: string]: Json } | null;
+    completed?: Json[] | null;
     [key: string]: unknown;
   } | null;
+  /** Milliseconds since 1970, UTC. */
+  deadline_at?: number | null;
+  ending?: "failed" | "undone" | "cancelled" | null;
   /** Milliseconds since 1970, UTC. */
   remove_at?: number | null;
   removing?: boolean | null;
   /** Milliseconds since 1970, UTC. */
-  started_at: number;
-  status: "running" | "completed" | "failed" | "cancelled";
-  sub_app_id?: number | null;
-  sub_app_name?: string | null;
+  created_at: number;
   /** Milliseconds since 1970, UTC. */
   updated_at: number;
-  user_id: string;
-  version?: string | null;
 }
 
 /** A document of `apps.search_entries`, version 1 of its schema. */
 export interface AppsSearchEntriesDocument {
-  app_id?: number | null;
-  /** Milliseconds since 1970, UTC. */
-  at: number;
-  execution_id: string;
-  /** Milliseconds since 1970, UTC. */
-  expires_at?: number | null;
   id: string;
   kind: "step" | "artifact";
+  execution_id: string;
+  app_id?: number | null;
   step_id: number;
   texts: Json[];
   words: string;
+  /** Milliseconds since 1970, UTC. */
+  at: number;
+  /** Milliseconds since 1970, UTC. */
+  expires_at?: number | null;
 }
 
 /** A document of `apps.step_queue`, version 1 of its schema. */
 export interface AppsStepQueueDocument {
-  app_id?: number | null;
-  attempts: number;
-  /** Milliseconds since 1970, UTC. */
-  available_at?: number | null;
-  /** Milliseconds since 1970, UTC. */
-  due_at?: number | null;
-  execution_id: string;
   id: string;
-  owner?: string | null;
-  /** Milliseconds since 1970, UTC. */
-  skipped_since?: number | null;
+  execution_id: string;
+  app_id?: number | null;
   step_id: number;
   step_name: string;
   /** Milliseconds since 1970, UTC. */
-  timeout_at?: number | null;
+  available_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  skipped_since?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  due_at?: number | null;
+  owner?: string | null;
   token: number;
+  attempts: number;
+  /** Milliseconds since 1970, UTC. */
+  timeout_at?: number | null;
 }
 
 /** A document of `apps.subscriptions`, version 1 of its schema. */
 export interface AppsSubscriptionsDocument {
-  active: boolean;
-  /** Milliseconds since 1970, UTC. */
-  created_at: number;
-  created_by?: string | null;
-  events: Json[];
-  filter?: { [key: string]: Json } | null;
   id: string;
   name?: string | null;
-  pause_reason?: string | null;
+  url: string;
   secret: string;
+  events: Json[];
+  filter?: { [key: string]: Json } | null;
+  active: boolean;
+  pause_reason?: string | null;
+  created_by?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
   /** Milliseconds since 1970, UTC. */
   updated_at: number;
-  url: string;
 }
 
 /** A document of `cvm.cc_history`, version 1 of its schema. */
 export interface CvmCcHistoryDocument {
+  id: string;
+  executionId: string;
+  programName: string;
+  step?: number | null;
+  kind?: string | null;
+  key?: string | null;
+  occurrence?: number | null;
   /** Milliseconds since 1970, UTC. */
   availableAt?: number | null;
-  claim?: {
-    /** Milliseconds since 1970, UTC. */
-    until?: number | null;
-    [key: string]: unknown;
-  } | null;
-  context?: { [key: string]: Json } | null;
-  error?: {
-    /** Milliseconds since 1970, UTC. */
-    timestamp?: number | null;
-    [key: string]: unknown;
-  } | null;
-  executionId: string;
-  id: string;
-  key?: string | null;
-  kind?: string | null;
-  occurrence?: number | null;
-  outcome?: "answered" | "defaulted" | "timed_out" | "failed" | "cancelled" | null;
-  programName: string;
-  refusal?: {
-    /** Milliseconds since 1970, UTC. */
-    timestamp?: number | null;
-    [key: string]: unknown;
-  } | null;
   request?: {
+    prompt?: string | null;
+    instructionId?: number | null;
+    /** Milliseconds since 1970, UTC. */
+    timestamp?: number | null;
     /** Milliseconds since 1970, UTC. */
     deadline?: number | null;
-    instructionId?: number | null;
-    prompt?: string | null;
-    /** Milliseconds since 1970, UTC. */
-    timestamp?: number | null;
     [key: string]: unknown;
   } | null;
   response?: {
@@ -6854,53 +7045,43 @@ export interface CvmCcHistoryDocument {
     timestamp?: number | null;
     [key: string]: unknown;
   } | null;
-  step?: number | null;
-}
-
-/** A document of `cvm.execution_logs`, version 1 of its schema. */
-export interface CvmExecutionLogsDocument {
-  details: { [key: string]: Json };
-  event: "instruction" | "cc_call" | "error" | "complete";
-  executionId: string;
-  id: string;
-  /** Milliseconds since 1970, UTC. */
-  timestamp: number;
-}
-
-/** A document of `cvm.executions`, version 3 of its schema. */
-export interface CvmExecutionsDocument {
-  answersFrom?: { [key: string]: Json } | null;
-  ccWaiting?: {
-    /** Milliseconds since 1970, UTC. */
-    requestedAt?: number | null;
-    [key: string]: unknown;
-  } | null;
-  /** Milliseconds since 1970, UTC. */
-  completed?: number | null;
-  deleting?: boolean | null;
+  outcome?: "answered" | "defaulted" | "timed_out" | "failed" | "cancelled" | null;
   error?: {
     /** Milliseconds since 1970, UTC. */
     timestamp?: number | null;
     [key: string]: unknown;
   } | null;
-  heap: { [key: string]: Json };
-  heapBytes?: number | null;
+  refusal?: {
+    /** Milliseconds since 1970, UTC. */
+    timestamp?: number | null;
+    [key: string]: unknown;
+  } | null;
+  context?: { [key: string]: Json } | null;
+  claim?: {
+    /** Milliseconds since 1970, UTC. */
+    until?: number | null;
+    [key: string]: unknown;
+  } | null;
+}
+
+/** A document of `cvm.execution_logs`, version 1 of its schema. */
+export interface CvmExecutionLogsDocument {
   id: string;
-  input?: Json;
+  executionId: string;
   /** Milliseconds since 1970, UTC. */
-  lastModified: number;
-  logLevel?: string | null;
-  maxInstructions?: number | null;
-  maxOutputBytes?: number | null;
-  metrics: { [key: string]: Json };
-  outputDigest: string;
-  parentId?: string | null;
-  pausedFrom?: {
-    ccWaiting?: {
-      /** Milliseconds since 1970, UTC. */
-      requestedAt?: number | null;
-      [key: string]: unknown;
-    } | null;
+  timestamp: number;
+  event: "instruction" | "cc_call" | "error" | "complete";
+  details: { [key: string]: Json };
+}
+
+/** A document of `cvm.executions`, version 3 of its schema. */
+export interface CvmExecutionsDocument {
+  id: string;
+  programId: string;
+  programName: string;
+  programVersion: number;
+  state: {
+    status: "running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled";
     open?: {
       ccWaiting?: {
         /** Milliseconds since 1970, UTC. */
@@ -6909,337 +7090,368 @@ export interface CvmExecutionsDocument {
       } | null;
       /** Milliseconds since 1970, UTC. */
       wakeAt?: number | null;
+      [key: string]: unknown;
+    } | null;
+    pc: number;
+    stack: Json[];
+    scopes: Json[];
+    output: Json[];
+    outputCount: number;
+    [key: string]: unknown;
+  };
+  /** Milliseconds since 1970, UTC. */
+  wakeAt?: number | null;
+  ccWaiting?: {
+    /** Milliseconds since 1970, UTC. */
+    requestedAt?: number | null;
+    [key: string]: unknown;
+  } | null;
+  pausedFrom?: {
+    open?: {
+      ccWaiting?: {
+        /** Milliseconds since 1970, UTC. */
+        requestedAt?: number | null;
+        [key: string]: unknown;
+      } | null;
+      /** Milliseconds since 1970, UTC. */
+      wakeAt?: number | null;
+      [key: string]: unknown;
+    } | null;
+    ccWaiting?: {
+      /** Milliseconds since 1970, UTC. */
+      requestedAt?: number | null;
       [key: string]: unknown;
     } | null;
     /** Milliseconds since 1970, UTC. */
     wakeAt?: number | null;
     [key: string]: unknown;
   } | null;
-  programId: string;
-  programName: string;
-  programVersion: number;
-  random: Json;
+  /** Milliseconds since 1970, UTC. */
+  completed?: number | null;
   result?: Json;
+  error?: {
+    /** Milliseconds since 1970, UTC. */
+    timestamp?: number | null;
+    [key: string]: unknown;
+  } | null;
+  deleting?: boolean | null;
+  outputDigest: string;
   /** Milliseconds since 1970, UTC. */
   started: number;
-  state: {
-    open?: {
-      ccWaiting?: {
-        /** Milliseconds since 1970, UTC. */
-        requestedAt?: number | null;
-        [key: string]: unknown;
-      } | null;
-      /** Milliseconds since 1970, UTC. */
-      wakeAt?: number | null;
-      [key: string]: unknown;
-    } | null;
-    output: Json[];
-    outputCount: number;
-    pc: number;
-    scopes: Json[];
-    stack: Json[];
-    status: "running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled";
-    [key: string]: unknown;
-  };
   /** Milliseconds since 1970, UTC. */
-  wakeAt?: number | null;
+  lastModified: number;
+  metrics: { [key: string]: Json };
+  input?: Json;
+  parentId?: string | null;
+  random: Json;
+  heap: { [key: string]: Json };
+  logLevel?: string | null;
+  heapBytes?: number | null;
+  maxInstructions?: number | null;
+  maxOutputBytes?: number | null;
+  answersFrom?: { [key: string]: Json } | null;
+  /** Milliseconds since 1970, UTC. */
+  cancelAt?: number | null;
 }
 
 /** A document of `cvm.heap_pages`, version 2 of its schema. */
 export interface CvmHeapPagesDocument {
-  executionId: string;
   id: string;
-  objects?: Json[] | null;
+  executionId: string;
   page: number;
+  version: number;
+  objects?: Json[] | null;
   part?: number | null;
   text?: string | null;
-  version: number;
 }
 
 /** A document of `cvm.history`, version 1 of its schema. */
 export interface CvmHistoryDocument {
-  executionId: string;
   id: string;
-  instruction: Json;
-  pc: number;
-  stack: Json[];
+  executionId: string;
   step: number;
+  pc: number;
+  instruction: Json;
+  stack: Json[];
+  variables: { [key: string]: Json };
   /** Milliseconds since 1970, UTC. */
   timestamp: number;
-  variables: { [key: string]: Json };
 }
 
 /** A document of `cvm.outputs`, version 1 of its schema. */
 export interface CvmOutputsDocument {
-  continued?: boolean | null;
-  executionId: string;
   id: string;
-  lines: Json[];
+  executionId: string;
   seq: number;
+  lines: Json[];
+  continued?: boolean | null;
 }
 
 /** A document of `cvm.program_versions`, version 1 of its schema. */
 export interface CvmProgramVersionsDocument {
-  bytecode: Json[];
-  /** Milliseconds since 1970, UTC. */
-  created: number;
+  id: string;
+  programId: string;
+  programVersion: number;
+  source: string;
   entry?: string | null;
   files?: Json[] | null;
-  id: string;
+  bytecode: Json[];
   metadata: {
     /** Milliseconds since 1970, UTC. */
     compiled?: number | null;
     [key: string]: unknown;
   };
-  programId: string;
-  programVersion: number;
-  source: string;
+  /** Milliseconds since 1970, UTC. */
+  created: number;
 }
 
 /** A document of `cvm.programs`, version 2 of its schema. */
 export interface CvmProgramsDocument {
-  bytecode: Json[];
-  /** Milliseconds since 1970, UTC. */
-  collectAt?: number | null;
-  /** Milliseconds since 1970, UTC. */
-  created: number;
+  id: string;
+  name: string;
   description?: string | null;
+  source: string;
   entry?: string | null;
   files?: Json[] | null;
-  id: string;
+  bytecode: Json[];
   metadata: {
+    version: number;
     /** Milliseconds since 1970, UTC. */
     compiled: number;
     compiler: string;
-    version: number;
     warnings?: Json[] | null;
     [key: string]: unknown;
   };
   /** Milliseconds since 1970, UTC. */
+  created: number;
+  /** Milliseconds since 1970, UTC. */
   modified: number;
-  name: string;
+  tags?: Json[] | null;
   programVersion: number;
   removing?: boolean | null;
-  source: string;
-  tags?: Json[] | null;
+  /** Milliseconds since 1970, UTC. */
+  collectAt?: number | null;
 }
 
 /** A document of `fleet.budget_accounts`, version 1 of its schema. */
 export interface FleetBudgetAccountsDocument {
-  /** Milliseconds since 1970, UTC. */
-  created_at: number;
+  uuid: string;
+  project_uuid: string;
+  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  unit?: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours" | null;
+  plans?: Json[] | null;
   created_budgets: number;
   failures: number;
   /** Milliseconds since 1970, UTC. */
   opened_at?: number | null;
-  plans?: Json[] | null;
-  project_uuid: string;
-  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   trial_uuid?: string | null;
-  unit?: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours" | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
   /** Milliseconds since 1970, UTC. */
   updated_at: number;
-  uuid: string;
 }
 
 /** A document of `fleet.budget_events`, version 1 of its schema. */
 export interface FleetBudgetEventsDocument {
+  uuid: string;
+  project_uuid: string;
+  budget_uuid: string;
+  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  kind: "warning" | "overrun";
   /** An exact decimal number. */
   allocated_amount: string;
-  /** Milliseconds since 1970, UTC. */
-  at: number;
-  budget_uuid: string;
-  kind: "warning" | "overrun";
-  project_uuid: string;
-  /** An exact decimal number. */
-  reserved_amount: string;
-  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   /** An exact decimal number. */
   used_amount: string;
-  uuid: string;
+  /** An exact decimal number. */
+  reserved_amount: string;
+  /** Milliseconds since 1970, UTC. */
+  at: number;
 }
 
 /** A document of `fleet.budget_reservations`, version 1 of its schema. */
 export interface FleetBudgetReservationsDocument {
+  uuid: string;
+  project_uuid: string;
+  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
   /** An exact decimal number. */
   amount: string;
+  unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
   budgets: Json[];
   /** Milliseconds since 1970, UTC. */
-  created_at: number;
+  expires_at: number;
+  state: "active" | "committed" | "released" | "expired";
   /** Milliseconds since 1970, UTC. */
   ended_at?: number | null;
   /** Milliseconds since 1970, UTC. */
-  expires_at: number;
-  project_uuid: string;
-  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
-  state: "active" | "committed" | "released" | "expired";
-  unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
-  uuid: string;
+  created_at: number;
 }
 
 /** A document of `fleet.checkpoint_verification_queue`, version 1 of its schema. */
 export interface FleetCheckpointVerificationQueueDocument {
-  attempts: number;
-  /** Milliseconds since 1970, UTC. */
-  available_at?: number | null;
   checkpoint_uuid: string;
-  /** Milliseconds since 1970, UTC. */
-  due_at?: number | null;
-  error?: string | null;
-  owner?: string | null;
   project_uuid: string;
   /** Milliseconds since 1970, UTC. */
   queued_at: number;
   /** Milliseconds since 1970, UTC. */
+  available_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
   skipped_since?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  due_at?: number | null;
+  owner?: string | null;
   token: number;
+  attempts: number;
+  error?: string | null;
 }
 
 /** A document of `fleet.checkpoints`, version 1 of its schema. */
 export interface FleetCheckpointsDocument {
+  uuid: string;
+  project_uuid: string;
+  parent_checkpoint_uuid?: string | null;
+  created_by_machine_uuid?: string | null;
   checkpoint_type: "genesis" | "automatic" | "manual" | "final" | "hub_daily";
-  children: number;
+  proxmox_snapshot_id?: string | null;
+  vm_id?: string | null;
+  file_manifest?: { [key: string]: Json } | null;
+  description?: string | null;
+  context?: string | null;
+  size_bytes?: number | null;
   /** An exact decimal number. */
   compression_ratio?: string | null;
-  context?: string | null;
-  /** Milliseconds since 1970, UTC. */
-  created_at: number;
-  created_by_machine_uuid?: string | null;
-  description?: string | null;
-  failure?: string | null;
-  file_manifest?: { [key: string]: Json } | null;
-  machines: number;
-  metadata?: { [key: string]: Json } | null;
-  parent_checkpoint_uuid?: string | null;
-  project_uuid: string;
-  proxmox_snapshot_id?: string | null;
-  size_bytes?: number | null;
-  uuid: string;
   verification_status: "pending" | "verified" | "failed";
   /** Milliseconds since 1970, UTC. */
   verified_at?: number | null;
-  vm_id?: string | null;
+  failure?: string | null;
+  children: number;
+  machines: number;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  metadata?: { [key: string]: Json } | null;
 }
 
 /** A document of `fleet.exchange_rates`, version 1 of its schema. */
 export interface FleetExchangeRatesDocument {
-  /** Milliseconds since 1970, UTC. */
-  created_at: number;
+  uuid: string;
   currency: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
+  valid_from: string;
   /** An exact decimal number. */
   price_cad: string;
-  uuid: string;
-  valid_from: string;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
 }
 
 /** A document of `fleet.greediness_changes`, version 1 of its schema. */
 export interface FleetGreedinessChangesDocument {
+  uuid: string;
+  project_uuid: string;
+  /** An exact decimal number. */
+  before: string;
   /** An exact decimal number. */
   after: string;
   /** An exact decimal number. */
-  before: string;
+  efficiency?: string | null;
+  reasons: Json[];
   /** Milliseconds since 1970, UTC. */
   changed_at: number;
-  /** An exact decimal number. */
-  efficiency?: string | null;
-  project_uuid: string;
-  reasons: Json[];
-  uuid: string;
 }
 
 /** A document of `fleet.hub_checkpoints`, version 1 of its schema. */
 export interface FleetHubCheckpointsDocument {
+  uuid: string;
+  hub_uuid: string;
+  checkpoint_type: "daily" | "manual" | "pre_experiment" | "recovery";
+  proxmox_snapshot_id: string;
+  trigger_reason?: string | null;
+  system_metrics?: { [key: string]: Json } | null;
   active_machines?: number | null;
   active_projects?: number | null;
   /** An exact decimal number. */
   checkpoint_size_gb?: string | null;
-  checkpoint_type: "daily" | "manual" | "pre_experiment" | "recovery";
-  /** Milliseconds since 1970, UTC. */
-  created_at: number;
-  hub_uuid: string;
-  metadata?: { [key: string]: Json } | null;
-  proxmox_snapshot_id: string;
-  system_metrics?: { [key: string]: Json } | null;
-  trigger_reason?: string | null;
-  uuid: string;
   verification_status: "pending" | "verified" | "failed";
   /** Milliseconds since 1970, UTC. */
   verified_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  metadata?: { [key: string]: Json } | null;
 }
 
 /** A document of `fleet.hub_experiments`, version 1 of its schema. */
 export interface FleetHubExperimentsDocument {
-  /** Milliseconds since 1970, UTC. */
-  adopted_at?: number | null;
-  base_checkpoint_uuid: string;
-  /** Milliseconds since 1970, UTC. */
-  completed_at?: number | null;
-  configuration_changes: { [key: string]: Json };
-  /** Milliseconds since 1970, UTC. */
-  created_at: number;
-  description?: string | null;
-  duration_days?: number | null;
-  /** Milliseconds since 1970, UTC. */
-  ends_at?: number | null;
-  experimental_hub_uuid?: string | null;
-  failure?: string | null;
-  metadata?: { [key: string]: Json } | null;
+  uuid: string;
   name: string;
+  description?: string | null;
+  base_checkpoint_uuid: string;
   original_hub_uuid: string;
+  experimental_hub_uuid?: string | null;
+  configuration_changes: { [key: string]: Json };
+  success_metrics?: Json[] | null;
   performance_data?: { [key: string]: Json } | null;
-  result?: "experimental_wins" | "original_wins" | "inconclusive" | null;
+  status: "planned" | "running" | "completed" | "failed";
   /** Milliseconds since 1970, UTC. */
   started_at?: number | null;
-  status: "planned" | "running" | "completed" | "failed";
-  success_metrics?: Json[] | null;
-  uuid: string;
+  /** Milliseconds since 1970, UTC. */
+  ends_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  completed_at?: number | null;
+  result?: "experimental_wins" | "original_wins" | "inconclusive" | null;
+  failure?: string | null;
+  duration_days?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  /** Milliseconds since 1970, UTC. */
+  adopted_at?: number | null;
+  metadata?: { [key: string]: Json } | null;
 }
 
 /** A document of `fleet.hub_instances`, version 1 of its schema. */
 export interface FleetHubInstancesDocument {
-  configuration?: { [key: string]: Json } | null;
-  experiment_id?: string | null;
-  /** Milliseconds since 1970, UTC. */
-  last_checkpoint_at?: number | null;
-  metadata?: { [key: string]: Json } | null;
-  parent_hub_uuid?: string | null;
-  /** Milliseconds since 1970, UTC. */
-  spawned_at: number;
+  uuid: string;
+  type: "primary" | "development" | "experimental" | "domain_specific";
   status: "active" | "inactive" | "experimental" | "retiring";
   /** Milliseconds since 1970, UTC. */
   terminated_at?: number | null;
-  type: "primary" | "development" | "experimental" | "domain_specific";
-  uuid: string;
-  version?: string | null;
   vm_id: string;
   vm_node?: string | null;
+  version?: string | null;
+  configuration?: { [key: string]: Json } | null;
+  parent_hub_uuid?: string | null;
+  experiment_id?: string | null;
+  /** Milliseconds since 1970, UTC. */
+  spawned_at: number;
+  /** Milliseconds since 1970, UTC. */
+  last_checkpoint_at?: number | null;
+  metadata?: { [key: string]: Json } | null;
 }
 
 /** A document of `fleet.hub_primary`, version 1 of its schema. */
 export interface FleetHubPrimaryDocument {
-  hub_uuid?: string | null;
   id: string;
+  hub_uuid?: string | null;
 }
 
 /** A document of `fleet.intelligent_machines`, version 1 of its schema. */
 export interface FleetIntelligentMachinesDocument {
-  checkpoint_due?: "api_response" | "file_operation" | "interval" | "budget" | "manual" | null;
-  checkpoints_created?: number | null;
+  uuid: string;
+  type: string;
+  status: "spawning" | "active" | "working" | "checkpointing" | "terminated";
+  /** Milliseconds since 1970, UTC. */
+  terminated_at?: number | null;
+  runtime_ms?: number | null;
   error_message?: string | null;
-  file_modifications?: { [key: string]: Json } | null;
-  /** Milliseconds since 1970, UTC. */
-  last_checkpoint_at?: number | null;
-  last_checkpoint_uuid?: string | null;
-  /** Milliseconds since 1970, UTC. */
-  last_heartbeat?: number | null;
-  metadata?: { [key: string]: Json } | null;
-  parent_checkpoint_uuid: string;
-  progress?: string | null;
   project_uuid: string;
+  parent_checkpoint_uuid: string;
+  spawned_by_hub_uuid?: string | null;
+  vm_id?: string | null;
+  vm_node?: string | null;
   prompt?: string | null;
-  reservation_uuid: string;
+  file_modifications?: { [key: string]: Json } | null;
   resource_constraints?: { [key: string]: Json } | null;
   resource_usage?: {
+    /** An exact decimal number. */
+    money?: string | null;
+    /** An exact decimal number. */
+    time?: string | null;
     /** An exact decimal number. */
     api_calls?: string | null;
     /** An exact decimal number. */
@@ -7247,237 +7459,259 @@ export interface FleetIntelligentMachinesDocument {
     /** An exact decimal number. */
     memory?: string | null;
     /** An exact decimal number. */
-    money?: string | null;
-    /** An exact decimal number. */
-    network?: string | null;
-    /** An exact decimal number. */
     storage?: string | null;
     /** An exact decimal number. */
-    time?: string | null;
+    network?: string | null;
     [key: string]: unknown;
   } | null;
-  runtime_ms?: number | null;
+  progress?: string | null;
+  last_checkpoint_uuid?: string | null;
+  checkpoints_created?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  last_checkpoint_at?: number | null;
+  checkpoint_due?: "api_response" | "file_operation" | "interval" | "budget" | "manual" | null;
+  reservation_uuid: string;
+  /** Milliseconds since 1970, UTC. */
+  last_heartbeat?: number | null;
   /** Milliseconds since 1970, UTC. */
   spawned_at: number;
-  spawned_by_hub_uuid?: string | null;
-  status: "spawning" | "active" | "working" | "checkpointing" | "terminated";
-  /** Milliseconds since 1970, UTC. */
-  terminated_at?: number | null;
-  type: string;
+  metadata?: { [key: string]: Json } | null;
   /** Milliseconds since 1970, UTC. */
   updated_at: number;
-  uuid: string;
-  vm_id?: string | null;
-  vm_node?: string | null;
 }
 
 /** A document of `fleet.machine_types`, version 1 of its schema. */
 export interface FleetMachineTypesDocument {
+  name: string;
   capabilities?: Json[] | null;
   /** An exact decimal number. */
   cost_cad: string;
   /** Milliseconds since 1970, UTC. */
   created_at: number;
-  name: string;
   /** Milliseconds since 1970, UTC. */
   updated_at: number;
 }
 
 /** A document of `fleet.maintenance_log`, version 1 of its schema. */
 export interface FleetMaintenanceLogDocument {
-  affected_rows: number;
+  uuid: string;
   operation: "cleanup_resource_usage" | "refresh_views";
+  affected_rows: number;
   /** Milliseconds since 1970, UTC. */
   performed_at: number;
-  uuid: string;
 }
 
 /** A document of `fleet.projects`, version 1 of its schema. */
 export interface FleetProjectsDocument {
-  /** Milliseconds since 1970, UTC. */
-  created_at: number;
-  current_checkpoint_uuid?: string | null;
-  description?: string | null;
+  uuid: string;
+  name: string;
   /** An exact decimal number. */
   greediness: string;
-  initial_checkpoint_uuid?: string | null;
-  metadata?: { [key: string]: Json } | null;
-  name: string;
   status: "active" | "paused" | "completed" | "archived";
+  description?: string | null;
+  initial_checkpoint_uuid?: string | null;
+  current_checkpoint_uuid?: string | null;
+  metadata?: { [key: string]: Json } | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
   /** Milliseconds since 1970, UTC. */
   updated_at: number;
-  uuid: string;
 }
 
 /** A document of `fleet.resource_budgets`, version 1 of its schema. */
 export interface FleetResourceBudgetsDocument {
+  uuid: string;
+  project_uuid: string;
+  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  budget_period: "daily" | "weekly" | "monthly" | "total";
+  period_start: string;
+  period_end: string;
   /** An exact decimal number. */
   allocated_amount: string;
   /** An exact decimal number. */
-  archived_amount: string;
-  auto_reset?: boolean | null;
-  budget_period: "daily" | "weekly" | "monthly" | "total";
-  /** Milliseconds since 1970, UTC. */
-  created_at: number;
-  /** An exact decimal number. */
-  overrun_amount: string;
-  period_end: string;
-  period_start: string;
-  project_uuid: string;
+  used_amount?: string | null;
   /** An exact decimal number. */
   reserved_amount?: string | null;
-  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
-  /** Milliseconds since 1970, UTC. */
-  roll_at?: number | null;
-  unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
-  /** Milliseconds since 1970, UTC. */
-  updated_at: number;
   /** An exact decimal number. */
-  used_amount?: string | null;
-  uuid: string;
+  overrun_amount: string;
+  /** An exact decimal number. */
+  archived_amount: string;
+  unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
+  auto_reset?: boolean | null;
   /** Milliseconds since 1970, UTC. */
   warned_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  roll_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
+  /** Milliseconds since 1970, UTC. */
+  updated_at: number;
 }
 
 /** A document of `fleet.resource_usage`, version 1 of its schema. */
 export interface FleetResourceUsageDocument {
+  uuid: string;
+  project_uuid: string;
+  machine_uuid?: string | null;
+  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
+  resource_subtype?: string | null;
   /** An exact decimal number. */
   amount: string;
-  billing_period: string;
-  budgets?: Json[] | null;
+  unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
   /** An exact decimal number. */
   cost_cad?: string | null;
-  machine_uuid?: string | null;
-  metadata?: { [key: string]: Json } | null;
-  project_uuid: string;
   /** Milliseconds since 1970, UTC. */
   recorded_at: number;
-  resource_subtype?: string | null;
-  resource_type: "money" | "time" | "api_calls" | "cpu" | "memory" | "storage" | "network";
-  unit: "CAD" | "USD" | "minutes" | "hours" | "calls" | "gb" | "gb_hours";
-  uuid: string;
+  billing_period: string;
+  budgets?: Json[] | null;
+  metadata?: { [key: string]: Json } | null;
 }
 
 /** A document of `fleet.upkeep_jobs`, version 1 of its schema. */
 export interface FleetUpkeepJobsDocument {
-  /** Milliseconds since 1970, UTC. */
-  due_at: number;
   id: string;
   task: "cleanup_resource_usage" | "refresh_views";
+  /** Milliseconds since 1970, UTC. */
+  due_at: number;
 }
 
 /** A document of `orchestration.machines`, version 1 of its schema. */
 export interface OrchestrationMachinesDocument {
+  machine_id: string;
+  hostname: string;
+  status: "online" | "offline" | "maintenance";
+  docker_slots?: Json[] | null;
+  slots?: { [key: string]: Json } | null;
   active_sessions?: Json[] | null;
   /** Milliseconds since 1970, UTC. */
-  created_at: number;
-  docker_slots?: Json[] | null;
-  hostname: string;
-  /** Milliseconds since 1970, UTC. */
   last_heartbeat: number;
-  machine_id: string;
   metadata?: { [key: string]: Json } | null;
-  slots?: { [key: string]: Json } | null;
-  status: "online" | "offline" | "maintenance";
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
   /** Milliseconds since 1970, UTC. */
   updated_at: number;
 }
 
+/** A document of `orchestration.removals`, version 1 of its schema. */
+export interface OrchestrationRemovalsDocument {
+  id: string;
+  /** Milliseconds since 1970, UTC. */
+  at: number;
+  target: string;
+  session_id: string;
+  status: string;
+  /** Milliseconds since 1970, UTC. */
+  ended_at?: number | null;
+  reason?: string | null;
+  cmd: string;
+}
+
 /** A document of `orchestration.sessions`, version 1 of its schema. */
 export interface OrchestrationSessionsDocument {
-  /** Milliseconds since 1970, UTC. */
-  completed_at?: number | null;
-  /** Milliseconds since 1970, UTC. */
-  created_at: number;
-  current_task_id?: string | null;
+  session_id: string;
+  project_id: string;
+  machine_id: string;
   docker_slot?: number | null;
-  /** Milliseconds since 1970, UTC. */
-  due_at?: number | null;
-  epoch?: number | null;
+  last_slot?: number | null;
+  status: "active" | "paused" | "stalled" | "completed" | "failed";
   /** Milliseconds since 1970, UTC. */
   inactive_since?: number | null;
   /** Milliseconds since 1970, UTC. */
+  completed_at?: number | null;
+  /** Milliseconds since 1970, UTC. */
   last_heartbeat: number;
-  last_slot?: number | null;
-  machine_id: string;
-  metadata?: { [key: string]: Json } | null;
+  /** Milliseconds since 1970, UTC. */
+  due_at?: number | null;
+  expires?: boolean | null;
+  current_task_id?: string | null;
   open_tasks?: number | null;
-  project_id: string;
+  epoch?: number | null;
   recovery?: {
     attempts?: number | null;
     history?: Json[] | null;
     [key: string]: unknown;
   } | null;
-  session_id: string;
   /** Milliseconds since 1970, UTC. */
   started_at: number;
-  status: "active" | "paused" | "stalled" | "completed" | "failed";
+  metadata?: { [key: string]: Json } | null;
+  /** Milliseconds since 1970, UTC. */
+  created_at: number;
   /** Milliseconds since 1970, UTC. */
   updated_at: number;
 }
 
 /** A document of `orchestration.tasks`, version 1 of its schema. */
 export interface OrchestrationTasksDocument {
+  task_id: string;
+  session_id: string;
+  project_id: string;
+  github_issue_id?: string | null;
+  task_name: string;
+  program?: string | null;
+  input?: Json;
+  execution_id?: string | null;
+  status: "pending" | "in_progress" | "blocked" | "completed" | "failed";
+  /** Milliseconds since 1970, UTC. */
+  started_at?: number | null;
   claim?: {
     epoch?: number | null;
     [key: string]: unknown;
   } | null;
   /** Milliseconds since 1970, UTC. */
   completed_at?: number | null;
+  error_message?: string | null;
+  expires?: boolean | null;
+  retry_count?: number | null;
+  depends_on?: Json[] | null;
   /** Milliseconds since 1970, UTC. */
   created_at: number;
-  depends_on?: Json[] | null;
-  error_message?: string | null;
-  execution_id?: string | null;
-  github_issue_id?: string | null;
-  input?: Json;
-  program?: string | null;
-  project_id: string;
-  retry_count?: number | null;
-  session_id: string;
-  /** Milliseconds since 1970, UTC. */
-  started_at?: number | null;
-  status: "pending" | "in_progress" | "blocked" | "completed" | "failed";
-  task_id: string;
-  task_name: string;
   /** Milliseconds since 1970, UTC. */
   updated_at: number;
 }
 
 /** A document of `runstate.declarations`, version 1 of its schema. */
 export interface RunstateDeclarationsDocument {
-  collection: string;
-  fields: Json[];
   id: string;
+  collection: string;
+  version: number;
+  fields: Json[];
   indexes: Json[];
   pending?: { [key: string]: Json } | null;
-  version: number;
+}
+
+/** A document of `runstate.imported`, version 1 of its schema. */
+export interface RunstateImportedDocument {
+  key: string;
+  revision: string;
+  digest: string;
+  /** Milliseconds since 1970, UTC. */
+  at: number;
 }
 
 /** A document of `runstate.staged`, version 1 of its schema. */
 export interface RunstateStagedDocument {
+  id: string;
   /** Milliseconds since 1970, UTC. */
   at: number;
   attempt: string;
   batches: number;
-  id: string;
   state: "staging" | "adopted";
 }
 
 /** A document of `runstate.staged_rows`, version 1 of its schema. */
 export interface RunstateStagedRowsDocument {
-  command: string;
   id: string;
-  replaced: Json[];
+  command: string;
   staged: Json[];
+  replaced: Json[];
 }
 
 /** A document of `runstate.commands`, version 1 of its schema. */
 export interface RunstateCommandsDocument {
+  id: string;
   /** Milliseconds since 1970, UTC. */
   at: number;
   fingerprint: string;
-  id: string;
   result: Json;
 }
 
@@ -7524,9 +7758,11 @@ export interface Documents {
   "fleet.resource_usage": FleetResourceUsageDocument;
   "fleet.upkeep_jobs": FleetUpkeepJobsDocument;
   "orchestration.machines": OrchestrationMachinesDocument;
+  "orchestration.removals": OrchestrationRemovalsDocument;
   "orchestration.sessions": OrchestrationSessionsDocument;
   "orchestration.tasks": OrchestrationTasksDocument;
   "runstate.declarations": RunstateDeclarationsDocument;
+  "runstate.imported": RunstateImportedDocument;
   "runstate.staged": RunstateStagedDocument;
   "runstate.staged_rows": RunstateStagedRowsDocument;
   "runstate.commands": RunstateCommandsDocument;
@@ -7545,15 +7781,20 @@ export interface Operations {
   "documents.collections": { params: object; result: CollectionDeclaration[] };
   "documents.get": { params: DocumentsGetParams; result: (StoredDocument | null)[] };
   "documents.query": { params: DocumentsQueryParams; result: StoredDocumentPage };
+  "documents.count": { params: DocumentsCountParams; result: number };
   "documents.commit": { params: DocumentsCommitParams; result: CommitReply };
+  "documents.drop": { params: DocumentsDropParams; result: DroppedDocuments };
   "documents.changes": { params: DocumentsChangesParams; result: DocumentChanges };
   "apps.app.list": { params: AppsAppListParams; result: AppPage };
+  "apps.app.remove": { params: AppsAppRemoveParams; result: AppRemoval };
   "apps.artifact.list": { params: AppsArtifactListParams; result: ArtifactPage };
   "apps.artifact.remove": { params: AppsArtifactRemoveParams; result: null };
   "apps.artifact.show": { params: AppsArtifactShowParams; result: Artifact };
   "apps.audit.list": { params: AppsAuditListParams; result: AuditRowPage };
+  "apps.cleanup": { params: AppsCleanupParams; result: CleanUpReport };
   "apps.configuration.activate": { params: AppsConfigurationActivateParams; result: ConfigurationSummary };
   "apps.configuration.list": { params: AppsConfigurationListParams; result: AppConfigurationPage };
+  "apps.configuration.remove": { params: AppsConfigurationRemoveParams; result: ConfigurationSummary };
   "apps.configuration.save": { params: AppsConfigurationSaveParams; result: ConfigurationSummary };
   "apps.configuration.show": { params: AppsConfigurationShowParams; result: AppConfiguration };
   "apps.delivery.list": { params: AppsDeliveryListParams; result: DeliveryPage };
@@ -7697,6 +7938,7 @@ export interface Operations {
   "fleet.verification.list": { params: FleetVerificationListParams; result: QueuedVerificationPage };
   "fleet.verification.nextAvailable": { params: object; result: number | null };
   "fleet.verification.release": { params: FleetVerificationReleaseParams; result: null };
+  "orchestration.cleanup": { params: OrchestrationCleanupParams; result: TaskCleanUp };
   "orchestration.machine.assign": { params: OrchestrationMachineAssignParams; result: SessionSummary };
   "orchestration.machine.drain": { params: OrchestrationMachineDrainParams; result: MachineSummary };
   "orchestration.machine.free": { params: OrchestrationMachineFreeParams; result: MachinePage };
@@ -7709,6 +7951,7 @@ export interface Operations {
   "orchestration.machine.show": { params: OrchestrationMachineShowParams; result: Machine };
   "orchestration.machine.slots": { params: OrchestrationMachineSlotsParams; result: MachineSummary };
   "orchestration.project.counts": { params: OrchestrationProjectCountsParams; result: ProjectCounts[] };
+  "orchestration.removal.list": { params: OrchestrationRemovalListParams; result: RemovalRowPage };
   "orchestration.session.complete": { params: OrchestrationSessionCompleteParams; result: SessionSummary };
   "orchestration.session.create": { params: OrchestrationSessionCreateParams; result: SessionSummary };
   "orchestration.session.delete": { params: OrchestrationSessionDeleteParams; result: SessionDeletion };
@@ -7757,8 +8000,12 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "due.run",
   "documents.declare",
   "documents.commit",
+  "documents.drop",
+  "apps.app.remove",
   "apps.artifact.remove",
+  "apps.cleanup",
   "apps.configuration.activate",
+  "apps.configuration.remove",
   "apps.configuration.save",
   "apps.execution.cancel",
   "apps.execution.delete",
@@ -7826,6 +8073,7 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "fleet.verification.fail",
   "fleet.verification.heartbeat",
   "fleet.verification.release",
+  "orchestration.cleanup",
   "orchestration.machine.assign",
   "orchestration.machine.drain",
   "orchestration.machine.heartbeat",
@@ -7907,6 +8155,17 @@ export class AppsOperations {
   }
 
   /**
+   * Makes the entries of the search that are missing or have other texts than their step, removes those whose step or
+   * artifact is missing, and removes steps and rows of the queue whose execution is missing. Documents that another
+   * program wrote need it: an import of such documents ends with it.
+   *
+   * Errors: `invalid` (`from`).
+   */
+  cleanup(options: OptionsOf<"apps.cleanup"> = {}): Promise<CleanUpReport> {
+    return this.caller.invoke("apps.cleanup", options);
+  }
+
+  /**
    * Searches steps and text artifacts for words, page by page, those that changed last first. All words must occur in
    * one step (in its name, error, output or metadata) or in one artifact (in its name or content).
    *
@@ -7930,6 +8189,15 @@ export class AppsAppOperations {
    */
   list(options: OptionsOf<"apps.app.list"> = {}): Promise<AppPage> {
     return this.caller.invoke("apps.app.list", options);
+  }
+
+  /**
+   * Removes an app, or a part of one, with all versions. Its executions that have ended stay for their retention.
+   *
+   * Errors: `not_found`, `in_use` (an execution of it has not ended).
+   */
+  remove(id: number, options: OptionsOf<"apps.app.remove", "id"> = {}): Promise<AppRemoval> {
+    return this.caller.invoke("apps.app.remove", options, { id });
   }
 }
 
@@ -8006,7 +8274,19 @@ export class AppsConfigurationOperations {
   }
 
   /**
-   * Saves a version of the configuration of an app. A version that no execution uses yet is replaced.
+   * Removes a version of the configuration of an app. Executions that have ended keep it: it is deleted when none is
+   * left.
+   *
+   * Errors: `not_found`, `version_active` (activate another one, or remove the app), `in_use` (an execution that has not
+   * ended uses it).
+   */
+  remove(appId: number, options: OptionsOf<"apps.configuration.remove", "appId">): Promise<ConfigurationSummary> {
+    return this.caller.invoke("apps.configuration.remove", options, { appId });
+  }
+
+  /**
+   * Saves a version of the configuration of an app. A version that no execution uses yet is replaced; one that was
+   * removed is there again.
    *
    * Errors: `invalid` (an unknown step, or an input that nothing produces), `step_cycle`, `version_used`, `limit` (too
    * many steps).
@@ -8104,7 +8384,8 @@ export class AppsExecutionOperations {
   /**
    * Starts an execution of an app, with all its steps. Those that depend on no other may be claimed at once.
    *
-   * Errors: `not_found` (the version), `no_active_version`, `already_exists`, `invalid` (the input), `limit` (its size).
+   * Errors: `not_found` (the version), `no_active_version`, `already_exists`, `invalid` (the input or the metadata),
+   * `limit` (its size), `key_missing` (a schema of the version marks secrets, and the store has no keys).
    */
   start(appId: number, options: OptionsOf<"apps.execution.start", "appId">): Promise<AppExecutionSummary> {
     return this.caller.invoke("apps.execution.start", options, { appId });
@@ -8210,7 +8491,8 @@ export class AppsStepOperations {
   /**
    * Completes a claimed step with its output. The steps that depend on it may be claimed then.
    *
-   * Errors: `stale_claim`, `invalid_output` (it does not have the declared fields), `limit` (its size).
+   * Errors: `stale_claim`, `invalid_output` (it does not have the declared fields, or does not match its schema, or the
+   * metadata do not), `limit` (its size), `key_missing` (it has secrets, and the store has no keys).
    */
   complete(id: string, options: OptionsOf<"apps.step.complete", "id">): Promise<AppExecutionSummary> {
     return this.caller.invoke("apps.step.complete", options, { id });
@@ -8421,7 +8703,12 @@ export class CvmOperations {
   /**
    * Ends an execution for good. Its open calls are cancelled.
    *
-   * Errors: `not_found`, `illegal_transition` (it has ended).
+   * With `graceful` the program gets a `CancelledError` from all its open calls when it next waits, and runs on until the
+   * deadline: `catch` and `finally` may make further calls. If it does not catch the error, the execution is cancelled;
+   * if it returns, complete. The due work after the deadline cancels it in any case. Repeating it keeps the first
+   * deadline. A paused execution is rejected: unpause it, or cancel it without `graceful`.
+   *
+   * Errors: `not_found`, `illegal_transition` (it has ended, or is paused), `invalid`.
    */
   cancel(id: string, options: OptionsOf<"cvm.cancel", "id"> = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.cancel", options, { id });
@@ -8661,9 +8948,11 @@ export class CvmOperations {
 
   /**
    * Resumes a failed execution at the failing instruction and runs it to its next stop. One that reached a limit needs a
-   * higher one, which stays with it.
+   * higher one, which stays with it. One that failed by a mistake of its program may continue in a later version, with
+   * its variables and answers.
    *
-   * Errors: `not_found`, `illegal_transition` (it has not failed), `invalid`.
+   * Errors: `not_found` (no such execution or version), `illegal_transition` (it has not failed), `invalid`,
+   * `version_mismatch` (its position has no counterpart in that version: the message names the difference).
    */
   retry(id: string, options: OptionsOf<"cvm.retry", "id"> = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.retry", options, { id });
@@ -8790,7 +9079,7 @@ export class CvmOperations {
 
   /**
    * Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed,
-   * and reports an interrupted deletion. Has no effect if nothing is due.
+   * ends it at the deadline of a graceful cancel, and reports an interrupted deletion. Has no effect if nothing is due.
    */
   wake(id: string, options: OptionsOf<"cvm.wake", "id"> = {}): Promise<RunDueOutcome> {
     return this.caller.invoke("cvm.wake", options, { id });
@@ -8841,6 +9130,15 @@ export class DocumentsOperations {
   }
 
   /**
+   * The number of documents that match a condition. The store counts them.
+   *
+   *  Errors: `not_found` (the collection is not declared).
+   */
+  count(collection: string, options: OptionsOf<"documents.count", "collection"> = {}): Promise<number> {
+    return this.caller.invoke("documents.count", options, { collection });
+  }
+
+  /**
    * Writes documents, and a command if one is named, in one commit: all of it happens, or nothing. If the
    *  command has further parts, the documents are written with the first one.
    *
@@ -8850,6 +9148,18 @@ export class DocumentsOperations {
    */
   commit(options: OptionsOf<"documents.commit">): Promise<CommitReply> {
     return this.caller.invoke("documents.commit", options);
+  }
+
+  /**
+   * Deletes all documents of a collection that was declared at run time, also those that cannot be read. The
+   *  declaration remains. A call deletes them in several commits. One that was interrupted has deleted a part of
+   *  them, and the next one continues. Documents that are written meanwhile may remain. A repeat deletes what was
+   *  written since, so it takes no `commandId`.
+   *
+   *  Errors: `not_found` (the collection is not declared, or is one of a domain), `usage` (a `commandId`).
+   */
+  drop(collection: string, options: OptionsOf<"documents.drop", "collection"> = {}): Promise<DroppedDocuments> {
+    return this.caller.invoke("documents.drop", options, { collection });
   }
 
   /**
@@ -9660,17 +9970,25 @@ export class OrchestrationOperations {
   readonly machine: OrchestrationMachineOperations;
   /** The operations of `orchestration.project`. */
   readonly project: OrchestrationProjectOperations;
+  /** The operations of `orchestration.removal`. */
+  readonly removal: OrchestrationRemovalOperations;
   /** The operations of `orchestration.session`. */
   readonly session: OrchestrationSessionOperations;
   /** The operations of `orchestration.task`. */
   readonly task: OrchestrationTaskOperations;
 
   /** @internal */
-  constructor(caller: OperationCaller) {
+  constructor(private readonly caller: OperationCaller) {
     this.machine = new OrchestrationMachineOperations(caller);
     this.project = new OrchestrationProjectOperations(caller);
+    this.removal = new OrchestrationRemovalOperations(caller);
     this.session = new OrchestrationSessionOperations(caller);
     this.task = new OrchestrationTaskOperations(caller);
+  }
+
+  /** Removes tasks whose session is missing. Each has a row in the audit log of removals. */
+  cleanup(options: OptionsOf<"orchestration.cleanup"> = {}): Promise<TaskCleanUp> {
+    return this.caller.invoke("orchestration.cleanup", options);
   }
 }
 
@@ -9801,6 +10119,21 @@ export class OrchestrationProjectOperations {
    */
   counts(options: OptionsOf<"orchestration.project.counts"> = {}): Promise<ProjectCounts[]> {
     return this.caller.invoke("orchestration.project.counts", options);
+  }
+}
+
+/** The operations of `orchestration.removal`. Every method rejects with a `RunstateError`. */
+export class OrchestrationRemovalOperations {
+  /** @internal */
+  constructor(private readonly caller: OperationCaller) {}
+
+  /**
+   * Lists removals page by page: those that match all filters.
+   *
+   * Errors: `invalid` (the cursor is not of this list).
+   */
+  list(options: OptionsOf<"orchestration.removal.list"> = {}): Promise<RemovalRowPage> {
+    return this.caller.invoke("orchestration.removal.list", options);
   }
 }
 

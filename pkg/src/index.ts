@@ -5,13 +5,17 @@ import type { Runstate } from "./runstate.js";
 
 export { Apps } from "./apps.js";
 export { type ArtifactContent, Artifacts, type PutArtifactOptions, type ReadArtifactOptions } from "./artifacts.js";
+export {
+  type AnyDocument, DocumentCollection, type DocumentFromSchema, type DocumentKey, type DocumentOf, type DocumentPageOf, type DocumentSchema,
+  type ExpectOptions, type InsertOptions, type StandardIssue, type StandardResult, type StandardSchema,
+} from "./collection.js";
 export type { ChangeSubject, CvmChange } from "./changes.js";
 export { Cvm, type ListOptions, type ProgramSource, type StartOptions } from "./cvm.js";
 export { Driver, type DriverState } from "./driver.js";
 export { CallFailure, type ErrorInit, ExecutionError, RunstateError } from "./errors.js";
 export type { JsonInput, JsonInputOf } from "./json.js";
 export type { OpenOptions } from "./open.js";
-export type { CommandOptions, WaitOptions } from "./options.js";
+export type { CommandOptions, ImportChoices, WaitOptions } from "./options.js";
 export { Question } from "./question.js";
 export { Run, type AnswerOptions, type ShowOptions } from "./run.js";
 export { Runstate, type Change, type StoreInfo } from "./runstate.js";

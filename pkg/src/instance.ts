@@ -11,9 +11,10 @@ import type { CollectReport, ImportResult, Progress, VerifyReport } from "./wire
 /** An open store as the WebAssembly exports it. Parameters are JSON text. */
 export interface RawRunstate {
   call(name: string, params: string): Promise<unknown>;
+  check(name: string, schema: string, value: string): void;
   worker(items: string, options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle;
   export(params: string, sink: (chunk: string | null) => void): Promise<unknown>;
-  import(bytes: Uint8Array, progress?: (event: Progress) => void): Promise<ImportResult>;
+  import(bytes: Uint8Array, params: string, progress?: (event: Progress) => void): Promise<ImportResult>;
   close(): Promise<void>;
   // Modules of pages do not have these.
   putArtifact?(params: string): Promise<RawArtifactUpload>;

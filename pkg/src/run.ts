@@ -20,7 +20,7 @@ export type ShowOptions = OptionsOf<"cvm.show", "id">;
 export type VariablesOptions = OptionsOf<"cvm.variables", "id">;
 
 /** The commands that need only the id of an execution and return its status. */
-type RunCommand = `cvm.${"next" | "pause" | "unpause" | "cancel" | "retry"}`;
+type RunCommand = `cvm.${"next" | "pause" | "unpause"}`;
 
 /** The statuses of an execution that has ended. */
 const TERMINAL_STATUSES: ReadonlySet<Status> = new Set<Status>(["complete", "error", "cancelled"]);
@@ -80,14 +80,24 @@ export class Run {
     return this.#runCommand("cvm.unpause", options);
   }
 
-  /** Cancels the execution. It cannot be continued. */
-  cancel(options: CommandOptions = {}): Promise<Run> {
-    return this.#runCommand("cvm.cancel", options);
+  /**
+   * Cancels the execution. It cannot be continued. With `graceful: true` its program gets a `CancelledError` from its
+   * open calls, and may clean up for `deadlineMs` milliseconds, by default a minute.
+   */
+  async cancel(options: OptionsOf<"cvm.cancel", "id"> = {}): Promise<Run> {
+    return this.#updateStatus(await this.#engine.invoke("cvm.cancel", options, { id: this.id }));
   }
 
-  /** Retries a failed execution at the instruction that failed. */
-  retry(options: CommandOptions = {}): Promise<Run> {
-    return this.#runCommand("cvm.retry", options);
+  /**
+   * Retries a failed execution at the instruction that failed. After it reached a limit, it needs a higher one, which
+   * it keeps: `heapBytes`, `instructions` or `outputBytes`. With `programVersion` it continues in that version of its
+   * program, with its variables and answers.
+   *
+   * Errors: `illegal_transition` (it has not failed); `not_found` (no such version); `version_mismatch` (its position
+   * has no counterpart in that version).
+   */
+  async retry(options: OptionsOf<"cvm.retry", "id"> = {}): Promise<Run> {
+    return this.#updateStatus(await this.#engine.invoke("cvm.retry", options, { id: this.id }));
   }
 
   async #runCommand(name: RunCommand, options: CommandOptions): Promise<Run> {

@@ -3,6 +3,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { Apps } from "./apps.js";
+import { type AnyDocument, DocumentCollection, type DocumentFromSchema, type DocumentSchema, type StandardSchema } from "./collection.js";
 import { Cvm } from "./cvm.js";
 import type { Driver } from "./driver.js";
 import type { Engine } from "./engine.js";
@@ -10,8 +11,9 @@ import { RunstateError, usageError } from "./errors.js";
 import { ChangeFeed, iterate } from "./feed.js";
 import { DocumentsOperations, Domains, DueOperations, StoreOperations } from "./generated.js";
 import { rejectLoneSurrogates } from "./json-encoding.js";
-import { WAIT, type WaitOptions } from "./options.js";
-import { callback, checkOptions, text, validateOptions } from "./validation.js";
+import { IMPORT_CHOICES, type ImportChoices, WAIT, type WaitOptions } from "./options.js";
+import type { JsonSchema } from "./schema.js";
+import { callback, checkOptions, schemaObject, text, validateOptions } from "./validation.js";
 import type { ImportResult, Info, Json, OperationName, Operations, Overview, Progress, StoreChange, VerifyReport } from "./wire.js";
 
 /** The kind of a store, and statistics about its contents. */
@@ -66,6 +68,23 @@ export class Runstate extends Domains implements AsyncDisposable {
   async call(name: string, params: object = {}, options: WaitOptions = {}): Promise<unknown> {
     const { signal } = validateOptions("call", options, WAIT);
     return this.#engine.call(name, checkOptions(name, params), signal);
+  }
+
+  /**
+   * Returns a declared collection of documents, with the type of its documents: an interface, or that of a schema. A
+   * document that the schema refuses is `invalid`, and nothing is written.
+   *
+   * @example
+   * interface Note { tag: string; text?: string }
+   * await rs.documents.declare("notes");
+   * const notes = rs.collection<Note>("notes");
+   * await notes.insert("n1", { tag: "home" }, { ifAbsent: true });
+   */
+  collection<T extends object = AnyDocument>(name: string): DocumentCollection<T>;
+  collection<I extends object, O extends object>(name: string, options: { schema: StandardSchema<I, O> }): DocumentCollection<O, I>;
+  collection<const S extends JsonSchema>(name: string, options: { schema: S }): DocumentCollection<DocumentFromSchema<S>>;
+  collection(name: string, options: { schema?: DocumentSchema } = {}): DocumentCollection {
+    return new DocumentCollection(this.#engine, name, validateOptions("collection", options, { schema: schemaObject }).schema);
   }
 
   /**
@@ -130,14 +149,19 @@ export class Runstate extends Domains implements AsyncDisposable {
     return new Blob(parts, { type: "application/jsonl" });
   }
 
-  /** Imports an export. It checks the whole export before it writes and never overwrites anything. Repeated, it
-   * continues where it stopped. */
+  /** Imports an export. It checks the whole export before it writes. Repeated, it continues where it stopped. A later
+   * export of the same store updates what an import wrote and nothing has changed here since; nothing else is
+   * overwritten. What has changed on both sides is refused as `already_exists`, or kept; see {@link ImportChoices}. */
   async import(
     data: Blob | Uint8Array | string,
-    options: { onProgress?: (event: Progress) => void } & WaitOptions = {},
+    options: { onProgress?: (event: Progress) => void } & ImportChoices & WaitOptions = {},
   ): Promise<ImportResult> {
-    const { onProgress, signal } = validateOptions("import", options, { onProgress: callback, ...WAIT });
-    return this.#engine.import(await toBytes(data), onProgress, signal);
+    const { conflicts, restoreDeleted, onProgress, signal } = validateOptions("import", options, {
+      ...IMPORT_CHOICES,
+      onProgress: callback,
+      ...WAIT,
+    });
+    return this.#engine.import(await toBytes(data), { conflicts, restoreDeleted }, onProgress, signal);
   }
 
   /** Closes the store. Every later call is rejected as `closed`; closing again has no effect. */

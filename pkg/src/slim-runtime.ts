@@ -30,7 +30,11 @@ const INIT: OptionValidators<InitOptions> = {
 export class SlimRuntime {
   #compile: CompileFunction | undefined;
 
-  constructor(private readonly runtime: Instance) {}
+  /** `compileFrom` compiles a module from a source that the host can read. */
+  constructor(
+    private readonly runtime: Instance,
+    private readonly compileFrom = compileWasm,
+  ) {}
 
   /** The compiler that `init` was given; undefined if there was none. */
   get compile(): CompileFunction | undefined {
@@ -41,8 +45,8 @@ export class SlimRuntime {
     const { compile, compilerWasm, files } = validateOptions("init", options, INIT);
     // A failed fetch rejects the first compilation; it is not an unhandled rejection before that.
     if (compilerWasm instanceof Promise) compilerWasm.catch(() => {});
-    const glue = await this.runtime.instantiate(() => compileWasm(this.runtime.file, source));
-    this.#compile = compile ?? (compilerWasm === undefined ? this.#compile : makeCompile(compilerWasm));
+    const glue = await this.runtime.instantiate(() => this.compileFrom(this.runtime.file, source));
+    this.#compile = compile ?? (compilerWasm === undefined ? this.#compile : this.#makeCompile(compilerWasm));
     if (files !== undefined) glue.provideFiles?.(files);
   };
 
@@ -55,13 +59,12 @@ export class SlimRuntime {
     }
     return openStore({ instance: this.runtime, instantiate: () => started, compile: this.#compile }, url, options);
   };
-}
 
-/** Returns a compile function over this WebAssembly, which is loaded at the first use. */
-function makeCompile(wasm: WasmSource): CompileFunction {
-  return async (name, source) => {
-    const { Compiler } = await import("./compiler-instance.js");
-    const compiler = new Compiler(() => compileWasm(COMPILER_WASM, wasm));
-    return compiler.compile(name, source);
-  };
+  /** Returns a compile function over this WebAssembly, which is loaded at the first use. */
+  #makeCompile(wasm: WasmSource): CompileFunction {
+    return async (...args) => {
+      const { Compiler } = await import("./compiler-instance.js");
+      return new Compiler(() => this.compileFrom(COMPILER_WASM, wasm)).compile(...args);
+    };
+  }
 }

@@ -35,6 +35,11 @@ export const signal: Validator = {
   expected: "an AbortSignal",
   accepts: (value) => isObject(value) && "aborted" in value && "addEventListener" in value,
 };
+export const schemaObject: Validator = {
+  expected: "a JSON Schema, or a schema with the property `~standard`",
+  // Some libraries have functions as schemas.
+  accepts: (value) => (isObject(value) && !Array.isArray(value)) || (typeof value === "function" && "~standard" in value),
+};
 /** A number of something, or an ordinal. */
 export const positiveInteger: Validator = integerBetween(1, MAX_UINT32);
 /** A duration that may have a fraction. */

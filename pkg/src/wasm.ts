@@ -38,11 +38,12 @@ const scriptUrl = (globalThis.document?.currentScript as { src?: string } | null
  * replace by that of an asset. The formats without `import.meta` (CommonJS, IIFE) use the address of the classic
  * script or worker.
  */
-export function locate(wasm: WasmFile, byModule: () => URL): URL {
+export function locate(wasm: WasmFile, byModule: () => URL): string {
   const worker = typeof document === "undefined" ? globalThis.location?.href : undefined;
   for (const address of [byModule, () => new URL(wasm.file, scriptUrl ?? worker)]) {
     try {
-      return address();
+      // The development server of Vite 7 and older moves the modules of packages to `.vite/deps`, but not their assets.
+      return String(address()).replace("/.vite/deps/", "/runstate/dist/");
     } catch {
       // The script has no address, or one that relative addresses cannot use (`blob:`, `data:`).
     }

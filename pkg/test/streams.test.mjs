@@ -174,3 +174,20 @@ test("an exported execution continues in another store", async (t) => {
   assert.deepEqual([await moved.result(), await moved.output()], ["got it", ["before"]]);
   await assertRefused(other.import("no export at all\n"), "corrupt");
 });
+
+test("an export of a store that went on updates what was imported", async (t) => {
+  const { rs, run } = await startProgram(t, `function main() { return CC("a?") + CC("b?") }`);
+  const other = await openStore(t);
+  await other.import(await rs.export());
+  await run.answer("1");
+  const { updated, conflicts } = await other.import(await rs.export());
+  assert.ok(updated > 0 && conflicts === 0);
+  const moved = await other.cvm.run(run.id);
+  await moved.answer("2");
+  await run.answer("3");
+  const changed = await rs.export();
+  await assertRefused(other.import(changed), "already_exists");
+  const kept = await other.import(changed, { conflicts: "keep" });
+  assert.deepEqual(kept.conflicting, [`cvm.executions/${run.id}`]);
+  assert.equal(await moved.result(), "12");
+});

@@ -1,6 +1,6 @@
 // The types of the built package as a user sees them. This file is only compiled, never run.
 
-import { type FromSchema, type Json, type JsonInput, type Question, type Run, type Runstate, CallFailure, RunstateError, open } from "runstate";
+import { type FromSchema, type Json, type JsonInput, type Question, type Run, type Runstate, type StandardSchema, CallFailure, RunstateError, open } from "runstate";
 import { compile, type Diagnostic } from "runstate/compiler";
 import compilerWasm from "runstate/compiler.wasm";
 import nodeWasm from "runstate/node.wasm";
@@ -109,6 +109,38 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   // @ts-expect-error not a member of the enum
   await q.as({ enum: ["small", "large"] }).answer("huge");
 
+  // Documents have the type of an interface, or of a schema.
+  interface Note {
+    tag: string;
+    text?: string;
+  }
+  const notes = rs.collection<Note>("notes");
+  const note: Note = { tag: "home" };
+  const inserted: string = await notes.insert("n", note);
+  const revision: string | null = await notes.insert("n", note, { ifAbsent: true });
+  await notes.delete("n", { expect: revision ?? inserted, signal });
+  const stored = await notes.get("n");
+  if (stored !== null) {
+    holds<Equals<typeof stored.text, string | undefined>>();
+    holds<Equals<typeof stored._rev, string>>();
+    await notes.put("n", { ...stored, text: "a" });
+  }
+  // @ts-expect-error the tag is required
+  await notes.insert("n", {});
+  // @ts-expect-error the tag is a string
+  await notes.put("n", { tag: 1 });
+  const people = rs.collection("people", { schema: { type: "object", required: ["name"], properties: { name: { type: "string" }, age: { type: "integer" } } } });
+  await people.insert("p", { name: "Ada" });
+  const age: number | undefined = (await people.query({ limit: 1 })).items[0]?.age;
+  // @ts-expect-error the name is required
+  await people.insert("p", { age });
+  const parsed = rs.collection("parsed", { schema: null! as StandardSchema<{ size: string }, { size: number }> });
+  await parsed.insert("p", { size: "1" });
+  const size: number | undefined = (await parsed.get("p"))?.size;
+  // @ts-expect-error the schema takes a text
+  await parsed.insert("p", { size });
+  holds<Equals<Awaited<ReturnType<typeof parsed.count>>, number>>();
+
   // Handlers: `cc` receives questions, tools receive their arguments.
   // The type of a tool's arguments may be narrower than `Json`, and a tool may return nothing.
   const artifact: string = await rs.apps.artifacts.put(new Blob(["a"]).stream(), { execution: "e", step: 1, type: "log", name: "a.txt", metadata: { ...input }, signal });
@@ -150,6 +182,10 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
 
   // Results and errors.
   holds<Equals<Awaited<ReturnType<Run["result"]>>, Json>>();
+  await run.retry({ programVersion: 2, heapBytes: 1 << 28, instructions: 1e9, outputBytes: 1e9, commandId: "c" });
+  // @ts-expect-error: not a limit
+  await run.retry({ maxInstructions: 1e9 });
+  await run.cancel({ graceful: true, deadlineMs: 60_000 });
   if (run.status === "complete") return;
   // @ts-expect-error there is no such status
   if (run.status === "finished") return;

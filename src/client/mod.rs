@@ -117,9 +117,14 @@ impl Cvm {
         self.execute(&Unpause { id: execution.to_owned() }).await
     }
 
-    /// Cancels an execution.
+    /// Cancels an execution at once.
     pub async fn cancel(&self, execution: &str) -> Result<ExecutionStatus, Error> {
-        self.execute(&Cancel { id: execution.to_owned() }).await
+        self.cancel_with(&Cancel::new(execution)).await
+    }
+
+    /// Cancels an execution. With [`Cancel::graceful`] its program may clean up, and runs to its next stop.
+    pub async fn cancel_with(&self, cancel: &Cancel) -> Result<ExecutionStatus, Error> {
+        self.execute(cancel).await
     }
 
     /// Resumes a failed execution at the failing instruction, and runs it to its next stop.

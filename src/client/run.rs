@@ -1,7 +1,7 @@
 //! A handle on one execution.
 
 use runstate_core::id::CommandId;
-use runstate_domain_cvm::{Execution, ExecutionProgress, ExecutionStatus, Status};
+use runstate_domain_cvm::{Cancel, Execution, ExecutionProgress, ExecutionStatus, Status};
 use runstate_engine::Error;
 
 use super::{Answer, Cvm};
@@ -53,9 +53,15 @@ impl Run {
         Ok(self.update(reached))
     }
 
-    /// Cancels the execution.
+    /// Cancels the execution at once.
     pub async fn cancel(&mut self) -> Result<Status, Error> {
         let reached = self.cvm.cancel(&self.id).await?;
+        Ok(self.update(reached))
+    }
+
+    /// Cancels the execution, and lets its program clean up for a minute. Returns the status at its next stop.
+    pub async fn cancel_gracefully(&mut self) -> Result<Status, Error> {
+        let reached = self.cvm.cancel_with(&Cancel::graceful(&self.id)).await?;
         Ok(self.update(reached))
     }
 

@@ -104,19 +104,19 @@ mod tests {
         {
           "diagnostics": [
             {
-              "column": 1,
               "file": "hello.ts",
-              "hint": "did you mean console?",
-              "kind": "name",
               "line": 1,
+              "column": 1,
+              "kind": "name",
               "message": "consle is not defined",
+              "hint": "did you mean console?",
               "sourceLine": "consle.log(1);"
             },
             {
-              "column": 16,
               "file": "hello.ts",
-              "kind": "name",
               "line": 2,
+              "column": 16,
+              "kind": "name",
               "message": "nowhere is not defined",
               "sourceLine": "var é = 1, x = nowhere;"
             }

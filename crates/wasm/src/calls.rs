@@ -12,7 +12,7 @@ use runstate_core::operation::{Domain, Mismatch, ParameterReader, Parameters};
 use runstate_engine::SETTINGS;
 use runstate_engine::work::{Backoff, Failure};
 use runstate_engine::{Engine, Error};
-use runstate_transfer::{ExportSummary, ImportReport};
+use runstate_transfer::{ConflictPolicy, ExportSummary, ImportOptions, ImportReport};
 use runstate_value::time::Millis;
 use runstate_value::{self as value, Document, Json};
 use schemars::JsonSchema;
@@ -29,6 +29,20 @@ pub fn object_from_text(name: &str, text: &str) -> Result<Document, Error> {
 /// Reads options from JSON text.
 pub fn options_from_text<P: Parameters>(name: &str, text: &str) -> Result<P, Error> {
     Ok(P::read_all(name, object_from_text(name, text)?)?)
+}
+
+/// Checks a value against a JSON Schema, as answers are checked. Both are JSON text, and `name` names the value in the
+/// error.
+///
+/// Errors: `invalid`; `usage` (not a schema, or not JSON).
+pub fn check_value(name: &str, schema: &str, value: &str) -> Result<(), Error> {
+    let read = |what: &str, text: &str| {
+        value::parse(text).map_err(|error| Error::new(ErrorCode::USAGE, format!("{what}: {error}")))
+    };
+    let schema = domain::cvm::Schema::parse(&read("the schema", schema)?);
+    let schema = schema.map_err(|problem| Error::new(ErrorCode::USAGE, problem))?;
+    let mismatch = schema.check(&read(name, value)?);
+    mismatch.map_err(|mismatch| Error::new(ErrorCode::INVALID, format!("{name}: {mismatch}")))
 }
 
 /// Turns `not_found` into `corrupt` if the store is read-only because of damage: the document may be in a part that
@@ -144,25 +158,72 @@ pub struct ExportOptions {
     pub id: Option<String>,
 }
 
+/// The options of an import.
+#[derive(Debug, Parameters)]
+pub struct ImportChoices {
+    /// What happens to documents that have changed both in the source and here since they were imported, or were not
+    /// imported and differ; by default `refuse`.
+    pub conflicts: Option<ConflictPolicy>,
+    /// Whether documents are imported again that an import wrote and that were deleted here since; by default they are
+    /// not.
+    pub restore_deleted: Option<bool>,
+}
+
+impl From<ImportChoices> for ImportOptions {
+    fn from(ImportChoices { conflicts, restore_deleted }: ImportChoices) -> Self {
+        let (conflicts, restore_deleted) = (conflicts.unwrap_or_default(), restore_deleted.unwrap_or_default());
+        Self { conflicts, restore_deleted, exact: false }
+    }
+}
+
 /// The result of an import.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportResult {
-    /// Counts and hash of the imported data, all of which is in the store now.
+    /// Counts and hash of the imported data. All of it is in the store now, except what was kept.
     pub summary: ExportSummary,
     /// Number of documents and command results that this import wrote.
     pub written: u64,
+    /// Number of the written ones that replaced a document, which an import wrote and nothing else has changed since.
+    pub updated: u64,
+    /// Number of parts of updated documents that were removed, because the source has removed them.
+    pub removed: u64,
     /// Number of those that were already present.
     pub already_present: u64,
+    /// Number of those that are kept as they are here, where they have changed or were deleted since the import.
+    pub kept: u64,
+    /// Number of the kept documents that have changed in the source too, each with its parts.
+    pub conflicts: u64,
+    /// The first of these, as `collection/id`.
+    pub conflicting: Vec<String>,
 }
 
 impl From<ImportReport> for ImportResult {
-    fn from(ImportReport { summary, written, already_present }: ImportReport) -> Self {
-        Self { summary, written, already_present }
+    fn from(report: ImportReport) -> Self {
+        let ImportReport { summary, written, updated, removed, already_present, kept, conflicts, conflicting } = report;
+        Self { summary, written, updated, removed, already_present, kept, conflicts, conflicting }
     }
 }
 
 /// The rejection of an option.
 pub fn usage(message: impl Into<String>) -> Error {
     Rejection::Usage(message.into()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_checked_against_a_schema_by_name() {
+        let schema = r#"{"type": "object", "required": ["tag"], "properties": {"tag": {"type": "string"}}}"#;
+        let outcome = |schema: &str, value: &str| check_value("documents.notes/a", schema, value);
+        assert_eq!(outcome(schema, r#"{"tag": "x"}"#), Ok(()));
+        let refused = outcome(schema, r#"{"tag": 1}"#).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::INVALID);
+        assert!(refused.message.starts_with("documents.notes/a: at /tag: "), "{}", refused.message);
+        for (schema, value) in [(r#"{"type": "unknown"}"#, "1"), ("{", "1"), ("{}", "{")] {
+            assert_eq!(outcome(schema, value).unwrap_err().code, ErrorCode::USAGE, "{schema} {value}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use runstate_value::{Document, Json};
 /// Takes the keys from the options of `open`, where they are a text.
 pub(super) fn take_keys(options: &mut Document) -> Result<StoreKeys, Error> {
     let usage = |message: String| Error::new(ErrorCode::USAGE, message);
-    match options.remove("keys") {
+    match options.shift_remove("keys") {
         None | Some(Json::Null) => Ok(None),
         Some(Json::String(list)) => {
             let keys = Keys::parse(&list).map_err(|invalid| usage(format!("open: `keys`: {invalid}")))?;

@@ -32,6 +32,9 @@ const LONGEST_PAUSE_MS = 100;
  * need not sync them. */
 const UNSYNCABLE_CODES = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP", "EOPNOTSUPP"]);
 
+/** Whether Deno lacks a permission for a call. Such errors have a name and no code. */
+const isDeniedByDeno = (error: unknown): boolean => (error as Error).name === "NotCapable";
+
 /**
  * The file system of the file store. Paths are absolute. Calls fail with errors that have Node's `code`. A call
  * without a promise is done when it returns; the bytes that it gets may be a view that is valid only until then.
@@ -232,6 +235,7 @@ function nextPause(pauses: Generator<number, void>, error: unknown): number {
  */
 async function makeFolders(path: string): Promise<void> {
   try {
+    checkSyncPermission(dirname(path));
     await mkdir(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -245,6 +249,17 @@ async function makeFolders(path: string): Promise<void> {
     } else if (!(await isFolder(path))) {
       throw error;
     }
+  }
+}
+
+/** Throws if a folder cannot be synced for lack of a permission of Deno, which may nevertheless allow creating names
+ * in it. Other errors are those of its first use. */
+function checkSyncPermission(path: string): void {
+  if (!SYNCS_FOLDERS) return;
+  try {
+    closeSync(openSync(path, constants.O_RDONLY));
+  } catch (error) {
+    if (isDeniedByDeno(error)) throw error;
   }
 }
 
@@ -268,7 +283,7 @@ async function syncParents(path: string): Promise<void> {
     try {
       await syncDirectory(at);
     } catch (error) {
-      if (!UNSYNCABLE_CODES.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+      if (!isDeniedByDeno(error) && !UNSYNCABLE_CODES.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
   }
 }

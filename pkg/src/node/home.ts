@@ -2,7 +2,9 @@
 
 import { homedir } from "node:os";
 
-/** Replaces `~` in a `file:` URL by the home directory. */
-export function expandHome(url: string, home: string | undefined = homedir()): string {
-  return home && /^file:~($|[/?])/.test(url) ? `file:${home}${url.slice("file:~".length)}` : url;
+/** Replaces `~` in a `file:` URL by the home directory. Other URLs do not need it: Deno asks for a permission. */
+export function expandHome(url: string): string {
+  if (!/^file:~($|[/?])/.test(url)) return url;
+  const home = homedir();
+  return home ? `file:${home}${url.slice("file:~".length)}` : url;
 }

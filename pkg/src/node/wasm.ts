@@ -1,12 +1,25 @@
 // Reads the WebAssembly in Node: from beside this module or bundle, else from the installed package.
 
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import type { WasmModule } from "../instance.js";
-import { type WasmFile, explainFailure, compileBytes } from "../wasm.js";
+import type { RunstateError } from "../errors.js";
+import type { WasmModule, WasmSource } from "../instance.js";
+import { type WasmFile, explainFailure, compileBytes, compileWasm } from "../wasm.js";
+
+/** Like {@link compileWasm}, also from a `file:` URL or an absolute path, which `fetch` of Node does not read. */
+export async function compileWasmOrFile(wasm: WasmFile, source: WasmSource): Promise<WasmModule> {
+  const address = typeof source === "string" || source instanceof URL ? String(source) : "";
+  const path = address.startsWith("file:") ? fileURLToPath(address) : address;
+  if (!isAbsolute(path)) return compileWasm(wasm, source);
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw explainRead(wasm, path, error);
+  });
+  return compileBytes(wasm, bytes, path);
+}
 
 /** Reads and compiles a module. `byModule` derives its address from that of this module, which bundles of the format
  * `cjs` do not have. */
@@ -16,11 +29,15 @@ export async function readWasm(wasm: WasmFile, byModule: () => URL): Promise<Was
     if (path === undefined) continue;
     const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-      throw explainFailure(wasm, "io", `${path} cannot be read (${error.message})`, error);
+      throw explainRead(wasm, path, error);
     });
     if (bytes !== undefined) return compileBytes(wasm, bytes, path);
   }
   throw explainFailure(wasm, "io", `${here} does not exist`, undefined, `to ${dirname(here)}`);
+}
+
+function explainRead(wasm: WasmFile, path: string, error: unknown): RunstateError {
+  return explainFailure(wasm, "io", `${path} cannot be read (${error instanceof Error ? error.message : String(error)})`, error);
 }
 
 /** The path beside this module, or beside the bundle. */
@@ -32,10 +49,14 @@ function resolveBeside(wasm: WasmFile, byModule: () => URL): string {
   }
 }
 
-/** The path in the package that is installed beside or above the bundle. */
+/**
+ * The path in the package that is installed beside or above the bundle. The folder of a bundle may be a name that the
+ * bundler made up (`/ROOT/…` in server components and actions of Next.js): then the package is installed beside or
+ * above the working directory.
+ */
 function resolveInstalled(wasm: WasmFile, here: string): string | undefined {
   try {
-    return createRequire(here).resolve(wasm.specifier);
+    return createRequire(existsSync(dirname(here)) ? here : `${process.cwd()}/`).resolve(wasm.specifier);
   } catch {
     return undefined;
   }

@@ -7,7 +7,7 @@ use runstate_core::id::CommandId;
 use runstate_core::lease::ClaimTarget;
 use runstate_core::operation::Backoff;
 use runstate_domain_cvm::Settings;
-use runstate_domain_cvm::{CallView, ClaimedCall, Fail, Load, Start};
+use runstate_domain_cvm::{CallView, Cancel, ClaimedCall, Fail, Load, Start};
 use runstate_engine::testing::SimHost;
 use runstate_engine::{Engine, Error, RunLimit};
 use runstate_store::Store;
@@ -117,7 +117,10 @@ impl<'a> Player<'a> {
             }
             ScriptAction::Pause => to_result(cvm.with_id(id).pause(&execution).await),
             ScriptAction::Unpause => to_result(cvm.with_id(id).unpause(&execution).await),
-            ScriptAction::Cancel => to_result(cvm.with_id(id).cancel(&execution).await),
+            ScriptAction::Cancel => {
+                let cancel = Cancel { graceful: self.step_number.is_multiple_of(2), ..Cancel::new(&execution) };
+                to_result(cvm.with_id(id).cancel_with(&cancel).await)
+            }
             ScriptAction::Retry => to_result(cvm.with_id(id).retry(&execution).await),
             ScriptAction::Delete => to_result(cvm.with_id(id).delete(&execution).await),
             ScriptAction::Claim => self.claim(id).await,

@@ -58,6 +58,12 @@ impl Runstate {
         })
     }
 
+    /// Checks a value against a JSON Schema; see [`calls::check_value`].
+    pub fn check(&self, name: &str, schema: &str, value: &str) -> Result<(), JsValue> {
+        runstate_js::check_not_panicked().map_err(to_js_error)?;
+        calls::check_value(name, schema, value).map_err(to_js_error)
+    }
+
     /// Starts a worker, which serves items of the collection `items` until it is stopped. `options`: `{ owner?, kinds:
     /// { name: concurrency }, leaseMs?, backoff?, runsDue?, graceMs?, maxHandlerMs? }`.
     ///
@@ -89,15 +95,17 @@ impl Runstate {
         to_promise(async move { transfer::export(&engine, &params, sink).await })
     }
 
-    /// Writes the lines of an export into the store; resolves to the result. `progress(event)` receives the progress.
+    /// Writes the lines of an export into the store; resolves to the result. `params` is `ImportChoices` as JSON;
+    /// `progress(event)` receives the progress.
     #[wasm_bindgen(unchecked_return_type = "Promise<ImportResult>")]
     pub fn import(
         &self,
         #[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: Vec<u8>,
+        params: String,
         #[wasm_bindgen(unchecked_optional_param_type = "(event: Progress) => void")] progress: Option<Function>,
     ) -> Promise {
         let engine = self.engine.clone();
-        to_promise(async move { transfer::import(&engine, bytes, progress).await })
+        to_promise(async move { transfer::import(&engine, bytes, &params, progress).await })
     }
 
     /// Closes the store. Every later call fails; closing again succeeds.

@@ -7,10 +7,10 @@ use runstate_core::schema::{Catalog, Key};
 use runstate_engine::{Engine, Error, Progress};
 use runstate_js::to_js;
 use runstate_transfer as transfer;
-use runstate_transfer::{CheckedSource, ImportSource, LineReader, LineWriter, Selection, SourceChecker};
+use runstate_transfer::{CheckedSource, ImportOptions, ImportSource, LineReader, LineWriter, Selection, SourceChecker};
 use wasm_bindgen::prelude::*;
 
-use crate::calls::{self, ExportOptions, ImportResult};
+use crate::calls::{self, ExportOptions, ImportChoices, ImportResult};
 
 /// Approximate size of a chunk, in bytes.
 const CHUNK: usize = 256 * 1024;
@@ -77,7 +77,13 @@ async fn check_in_steps<S: ImportSource>(
     }
 }
 
-pub(super) async fn import(engine: &Engine, bytes: Vec<u8>, progress: Option<Function>) -> Result<JsValue, Error> {
+pub(super) async fn import(
+    engine: &Engine,
+    bytes: Vec<u8>,
+    params: &str,
+    progress: Option<Function>,
+) -> Result<JsValue, Error> {
+    let options = ImportOptions::from(calls::options_from_text::<ImportChoices>("import", params)?);
     let catalog = Catalog::clone(&engine.catalog());
     let report = |event: Progress| {
         if let (Some(progress), Ok(event)) = (&progress, to_js(&event)) {
@@ -87,6 +93,6 @@ pub(super) async fn import(engine: &Engine, bytes: Vec<u8>, progress: Option<Fun
     };
     let mut source = LineReader::new(Cursor::new(bytes), "the import", catalog.clone());
     let checked = check_in_steps(engine, SourceChecker::begin(&mut source, &catalog)?, report).await?;
-    let imported = transfer::import(engine, &mut source, &checked, report).await?;
+    let imported = transfer::import_with(engine, &mut source, &checked, &options, report).await?;
     to_js(&ImportResult::from(imported))
 }

@@ -1,0 +1,180 @@
+// `rs.collection`: the documents of one collection, with their type.
+
+import type { Engine } from "./engine.js";
+import { RunstateError } from "./errors.js";
+import type { OptionsOf } from "./generated.js";
+import { encodeAnswer } from "./json-encoding.js";
+import type { Json, JsonInputOf } from "./json.js";
+import { type CommandOptions, WAIT, type WaitOptions, requireText } from "./options.js";
+import type { FromSchema, JsonSchema } from "./schema.js";
+import { flag, text, validateOptions } from "./validation.js";
+import type { Filter, StoredDocument, StoredDocumentPage } from "./wire.js";
+
+/** A schema of any library that implements Standard Schema 1 (https://standardschema.dev), such as Zod or Valibot. */
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+  };
+}
+
+/** What a Standard Schema says about a value. */
+export type StandardResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly StandardIssue[] };
+
+/** Why a Standard Schema refuses a value. */
+export interface StandardIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** The fields that documents have beside those of their type: their id and revision. */
+export interface DocumentKey {
+  readonly _id: string;
+  readonly _rev: string;
+}
+
+/** A document as it was read. */
+export type DocumentOf<T> = T & DocumentKey;
+
+/** A page of documents. */
+export type DocumentPageOf<T> = Omit<StoredDocumentPage, "items"> & { items: DocumentOf<T>[] };
+
+/** The type of documents without a type of their own. */
+export type AnyDocument = { [key: string]: Json };
+
+/** Options of {@link DocumentCollection.insert}. */
+export interface InsertOptions extends CommandOptions {
+  /** Whether a document that exists stays as it is. Default: the insert is rejected with `conflict`. */
+  ifAbsent?: boolean;
+}
+
+/** Options of methods that write one document. */
+export interface ExpectOptions extends CommandOptions {
+  /** The revision that the document must have. */
+  expect?: string;
+}
+
+/** The schema of a collection: of a library, or a JSON Schema. */
+export type DocumentSchema = StandardSchema | JsonSchema;
+
+const COMMAND = { commandId: text, ...WAIT };
+
+/**
+ * The documents of one collection, with their type. The type is a promise of the caller; a schema is checked before a
+ * document is written. Documents are returned as they are stored: other programs may have written them. Every method
+ * rejects with a `RunstateError`.
+ */
+export class DocumentCollection<T extends object = AnyDocument, I extends object = T> {
+  readonly #engine: Engine;
+  readonly #schema: DocumentSchema | undefined;
+  /** The JSON Schema as text. */
+  readonly #schemaText: string | undefined;
+  /** The name with which it was declared. */
+  readonly name: string;
+
+  /** @internal */
+  constructor(engine: Engine, name: string, schema?: DocumentSchema) {
+    this.#engine = engine;
+    this.name = requireText(name, "the name of a collection");
+    this.#schema = schema;
+    if (schema !== undefined && !isStandard(schema)) this.#schemaText = encodeAnswer(schema);
+  }
+
+  /** Reads a document; null if it does not exist. */
+  async get(id: string, options: WaitOptions = {}): Promise<DocumentOf<T> | null> {
+    const [document] = await this.#engine.invoke("documents.get", options, { collection: this.name, ids: [id] });
+    return (document ?? null) as DocumentOf<T> | null;
+  }
+
+  /** Reads documents that match a condition, in order, page by page. */
+  async query(options: OptionsOf<"documents.query", "collection"> = {}): Promise<DocumentPageOf<T>> {
+    return (await this.#engine.invoke("documents.query", options, { collection: this.name })) as DocumentPageOf<T>;
+  }
+
+  /** Counts the documents that match a condition, or all. The store counts them. */
+  count(where?: Filter, options: WaitOptions = {}): Promise<number> {
+    return this.#engine.invoke("documents.count", options, { collection: this.name, where });
+  }
+
+  /**
+   * Inserts a document, and returns its revision. With `ifAbsent`, null says that one exists, which remains as it is.
+   *
+   * Errors: `conflict` if a document has this id; `invalid` if the schema refuses the document.
+   */
+  insert(id: string, document: I & JsonInputOf<I>, options?: InsertOptions & { ifAbsent?: false }): Promise<string>;
+  insert(id: string, document: I & JsonInputOf<I>, options: InsertOptions): Promise<string | null>;
+  async insert(id: string, document: I & JsonInputOf<I>, options: InsertOptions = {}): Promise<string | null> {
+    const { ifAbsent = false, ...rest } = validateOptions("insert", options, { ifAbsent: flag, ...COMMAND });
+    const checked = await this.#check(id, document);
+    return this.#commit(id, ifAbsent ? { insertIfAbsent: checked } : { put: checked, expect: "absent" }, rest);
+  }
+
+  /**
+   * Writes a whole document, and returns its revision. A document that was read may be written as it is: it then must
+   * still have the revision in its `_rev`.
+   *
+   * Errors: `conflict` if the document does not have the expected revision; `invalid` if the schema refuses it.
+   */
+  async put(id: string, document: I & JsonInputOf<I> & Partial<DocumentKey>, options: ExpectOptions = {}): Promise<string> {
+    const { expect, ...rest } = validateOptions("put", options, { expect: text, ...COMMAND });
+    const { _id, _rev, ...fields } = document as StoredDocument;
+    const checked = await this.#check(id, fields);
+    const put = { ...checked, ...(_id !== undefined && { _id }), ...(_rev !== undefined && { _rev }) };
+    return (await this.#commit(id, { put, expect }, rest)) as string;
+  }
+
+  /**
+   * Deletes a document. Without `expect`, it has no effect if there is none.
+   *
+   * Errors: `conflict` if it does not have the expected revision; `details` has both.
+   */
+  async delete(id: string, options: ExpectOptions = {}): Promise<void> {
+    const { expect, ...rest } = validateOptions("delete", options, { expect: text, ...COMMAND });
+    await this.#commit(id, { delete: true, expect }, rest);
+  }
+
+  /**
+   * Deletes all documents of the collection in several commits, and returns their number. The declaration remains. A
+   * call that was interrupted has deleted a part of them; the next one continues.
+   */
+  async drop(options: WaitOptions = {}): Promise<number> {
+    return (await this.#engine.invoke("documents.drop", options, { collection: this.name })).deleted;
+  }
+
+  async #commit(id: string, write: object, options: CommandOptions): Promise<string | null> {
+    const writes = [{ collection: this.name, id, ...write }];
+    const { revisions } = await this.#engine.invoke("documents.commit", options, { writes });
+    return revisions[0] ?? null;
+  }
+
+  /** Returns the document that is written: as the schema returns it. */
+  async #check(id: string, document: object): Promise<object> {
+    if (this.#schema === undefined) return document;
+    const label = `documents.${this.name}/${id}`;
+    if (!isStandard(this.#schema)) {
+      this.#engine.check(label, this.#schemaText as string, encodeAnswer(document));
+      return document;
+    }
+    const result = await this.#schema["~standard"].validate(document);
+    if (result.issues === undefined) return result.value as object;
+    const issues = result.issues.map(({ message, path = [] }) => ({ message, path: path.map(keyOf) }));
+    const reasons = issues.map(({ message, path }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`));
+    const message = `${label} does not match its schema: ${reasons.join("; ")}`;
+    throw new RunstateError({ code: "invalid", message, collection: `documents.${this.name}`, key: id, details: { issues } });
+  }
+}
+
+/** The type of documents that a JSON Schema describes. */
+export type DocumentFromSchema<S> = FromSchema<S> extends infer D extends object ? D : AnyDocument;
+
+function isStandard(schema: DocumentSchema): schema is StandardSchema {
+  return "~standard" in schema;
+}
+
+function keyOf(part: PropertyKey | { readonly key: PropertyKey }): string {
+  return String(typeof part === "object" ? part.key : part);
+}
