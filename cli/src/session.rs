@@ -9,13 +9,15 @@ use runstate::blob::{self, Artifacts};
 use runstate::client::Cvm;
 use runstate::decision::EngineSettings;
 use runstate::domain::apps::AppsSettings;
+use runstate::domain::cvm;
 use runstate::engine::{DueFailure, Engine, Error, LedgerSettings, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::open::{self, Environment, MissingStore, OpenedStore, StoreOrigin, store_url};
-use runstate::operation::Registry;
+use runstate::operation::{Mismatch, ParameterReader, Registry};
 use runstate::schema::{Catalog, Filter, Freshness, Key, Query};
 use runstate::store;
 use runstate::time::Millis;
+use runstate::value::{self, Json};
 
 use crate::args::GlobalArgs;
 use crate::error::{self, CliError};
@@ -26,6 +28,9 @@ use crate::program_name::program_name;
 
 /// The environment variable for the number of days that finished executions are kept.
 const RETENTION_ENV: &str = "RUNSTATE_RETENTION_DAYS";
+
+/// The environment variable for the settings of domains, as JSON.
+const SETTINGS_ENV: &str = "RUNSTATE_SETTINGS";
 
 /// The shortest beginning that names an id, in bytes.
 const SHORTEST_ID_BEGIN: usize = 4;
@@ -68,7 +73,7 @@ impl Session {
         settings: impl Into<EngineSettings>,
         out: Printer,
     ) -> Result<Self, CliError> {
-        let settings = with_ledger(with_actor(settings.into()))?;
+        let settings = with_ledger(with_actor(with_environment(settings.into())?))?;
         let url = resolve_store_url(global)?;
         // The remark about the default store is printed only when this process creates it.
         let created = (missing == MissingStore::Create && !store_exists(&url)).then(|| store_origin(global)).flatten();
@@ -116,16 +121,21 @@ impl Session {
         if exists || begin.len() < SHORTEST_ID_BEGIN {
             return Ok(typed.to_owned());
         }
+        // A stored document may have its id in a field of another name.
+        let field = match self.engine.catalog().get(collection).map(|declared| declared.id_fields) {
+            Some([only]) => *only,
+            _ => "id",
+        };
         let query = Query {
             collection: collection.to_owned(),
             filter: Filter::And(vec![
-                Filter::Gte("id".to_owned(), begin.into()),
-                Filter::Lt("id".to_owned(), format!("{begin}\u{10FFFF}").into()),
+                Filter::Gte(field.to_owned(), begin.into()),
+                Filter::Lt(field.to_owned(), format!("{begin}\u{10FFFF}").into()),
             ]),
             sort: Vec::new(),
             limit: Some(ID_CANDIDATES),
             cursor: None,
-            projection: vec!["id".to_owned()],
+            projection: vec![field.to_owned()],
             unreadable: false,
         };
         let Ok(page) = store.query(&query, Freshness::Linearizable).await else { return Ok(typed.to_owned()) };
@@ -241,6 +251,28 @@ fn is_begin(begin: &str, id: &str) -> bool {
     let is_generated = id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     id.strip_prefix(begin)
         .is_some_and(|rest| is_generated || !(is_digit(begin.chars().next_back()) && is_digit(rest.chars().next())))
+}
+
+/// Adds the settings of domains from the environment. Those of programs are options of commands.
+fn with_environment(settings: EngineSettings) -> Result<EngineSettings, CliError> {
+    let Some(text) = env::var_os(SETTINGS_ENV).filter(|text| !text.is_empty()) else { return Ok(settings) };
+    let parsed = text.to_str().and_then(|text| value::parse(text).ok());
+    let Some(Json::Object(values)) = parsed else {
+        let example = r#"{"sessionRetentionMs": 7776000000}"#;
+        return Err(error::usage(format!("{SETTINGS_ENV} must be a JSON object, such as {example}")));
+    };
+    let (mut reader, mut names) = (ParameterReader::new(values), Vec::new());
+    let read = |reader: &mut ParameterReader| {
+        let domains = crate::domains().iter().filter(|domain| domain.name != cvm::DOMAIN.name);
+        let mut settings = settings;
+        for declaration in domains.filter_map(|domain| domain.settings) {
+            settings = (declaration.apply)(settings, reader)?;
+            names.extend(declaration.parameters.iter().map(|parameter| parameter.name));
+        }
+        Ok(settings)
+    };
+    let settings = read(&mut reader).and_then(|settings| reader.finish(&names).map(|()| settings));
+    settings.map_err(|mismatch: Mismatch| Error::from(mismatch.into_rejection(SETTINGS_ENV)).into())
 }
 
 /// Adds the name in audit logs, if the settings have none: that of the environment, else that of the user.

@@ -20,6 +20,9 @@ use crate::printer::escape_control;
 /// The number of blanks between two columns.
 const GAP: usize = 2;
 
+/// The length of a short id: of a UUIDv7, the millisecond of its creation.
+const SHORT_ID: usize = 13;
+
 /// The width of a terminal that does not report it.
 const DEFAULT_WIDTH: usize = 80;
 
@@ -99,6 +102,15 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// Whether it is a generated id, all of ASCII.
+    fn is_id(&self) -> bool {
+        let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+        let is_right = |(at, byte): (usize, u8)| if is_dash(at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+        self.text.len() == 36 && self.text.bytes().enumerate().all(is_right)
+    }
+}
+
 impl From<&str> for Cell {
     fn from(text: &str) -> Self {
         let text = one_line(text);
@@ -112,7 +124,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// A table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TextTable {
     columns: Vec<TableColumn>,
     rows: Vec<Vec<Cell>>,
@@ -129,9 +141,12 @@ impl TextTable {
         self.rows.push(cells.into());
     }
 
-    /// Returns its lines, the headings first, cut to `room` columns if there is a limit. Columns for which there is no
-    /// room are named in the last line.
+    /// Returns its lines, the headings first, cut to `room` columns if there is a limit. If they do not fit, generated
+    /// ids become short first. Columns for which there is still no room are named in the last line.
     pub fn lines(mut self, room: Option<usize>, paint: Paint) -> Vec<String> {
+        if room.is_some_and(|room| self.width() > room) {
+            self.shorten_ids();
+        }
         let omitted = room.map(|room| self.omit_columns(room)).unwrap_or_default();
         let mut lines = self.all_lines(room, paint);
         if !omitted.is_empty() {
@@ -139,6 +154,33 @@ impl TextTable {
             lines.push(paint.text(Role::Faint, &fit_line(&note, room)));
         }
         lines
+    }
+
+    /// Returns the width that it prefers.
+    fn width(&self) -> usize {
+        let widths = self.widths(None);
+        widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
+    }
+
+    /// Cuts the generated ids of each column to the shortest beginning by which they differ. Commands take a beginning
+    /// of an id for the id.
+    fn shorten_ids(&mut self) {
+        for at in 0..self.columns.len() {
+            let mut ids: Vec<&str> = Vec::new();
+            ids.extend(
+                self.rows.iter().filter_map(|row| row.get(at)).filter(|cell| cell.is_id()).map(|cell| &*cell.text),
+            );
+            ids.sort_unstable();
+            ids.dedup();
+            let common =
+                |(one, other): (&&str, &&str)| one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+            let longest = ids.iter().zip(ids.iter().skip(1)).map(common).max().unwrap_or_default();
+            let length = (longest + 1).max(SHORT_ID);
+            for cell in self.rows.iter_mut().filter_map(|row| row.get_mut(at)).filter(|cell| cell.is_id()) {
+                cell.text.truncate(length);
+                cell.width = cell.text.len();
+            }
+        }
     }
 
     /// Removes the columns before the last one that do not fit even if they shrink, and returns their headings.
@@ -307,6 +349,32 @@ mod tests {
         e1         cc    Is it ready …
         no room for WORKER, LEASE; --…
         ");
+    }
+
+    #[test]
+    fn generated_ids_are_short_where_they_do_not_fit() {
+        let ids = [
+            "01a2267b-b6e9-729e-a99b-7de448c8b2a0",
+            "01a2267b-b6e9-789b-9899-39b59c3ca024",
+            "01a2267b-b638-76b3-a4da-17c35680481f",
+        ];
+        let mut table = TextTable::new([
+            TableColumn::text("ID").shrinkable(12, 36),
+            TableColumn::text("PARENT").shrinkable(8, 36),
+            TableColumn::text("QUESTION").shrinkable(6, 10),
+        ]);
+        for id in ids {
+            table.push_row([id, ids[0], "Is it ready?"].map(Cell::from));
+        }
+        table.push_row(["mine-is-as-long-as-a-generated-id---", "", ""].map(Cell::from));
+        insta::assert_snapshot!(table.clone().lines(Some(60), plain()).join("\n"), @"
+        ID                                    PARENT         QUESTI…
+        01a2267b-b6e9-72                      01a2267b-b6e9  Is it …
+        01a2267b-b6e9-78                      01a2267b-b6e9  Is it …
+        01a2267b-b638-76                      01a2267b-b6e9  Is it …
+        mine-is-as-long-as-a-generated-id---
+        ");
+        assert!(table.lines(None, plain())[1].starts_with(ids[0]));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub use app_executions::ExecutionCommand;
 pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageArgs};
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
+#[cfg(any(feature = "age", feature = "object-store"))]
+pub use options::BackupRecipientArgs;
 pub use options::{
     ActorArgs, AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, ExportArgs, ImportArgs,
     ListArgs, MirrorArgs, RestoreArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
@@ -348,31 +350,36 @@ Examples:
     ///
     /// Reads files and folders that `export` wrote, and data of the older CVM, whose executions continue where they
     /// were. With `--domain` it reads collections of that domain that another program has on MongoDB. The whole source
-    /// is checked before anything is written, and nothing is overwritten. Repeat an interrupted import to continue it.
+    /// is checked before anything is written. Repeat an interrupted import to continue it. Import a later export of the
+    /// same store to continue from there: what an import wrote and nothing has changed here since is updated, and
+    /// nothing else is overwritten.
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArgs),
     /// Back up a store to a folder or a bucket, and every change of it
     ///
     /// The first time everything is written, then what has changed. The store can be restored as it was at any of these
-    /// times. Repeat an interrupted command to continue. Secrets stay encrypted. The settings of a bucket are in the
+    /// times. Repeat an interrupted command to continue. Secrets stay encrypted; with a key everything is encrypted, and
+    /// every run needs the same key. The settings of a bucket are in the
     /// environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT.
     #[command(after_help = "\
 Examples:
   runstate backup --to local:/mnt/backup             what has changed since the last time
   runstate backup --to s3://bucket/runstate --follow every change, until ctrl-c
   runstate backup --to local:/mnt/backup --keep 30d  and remove what is older
+  runstate backup --to local:/mnt/backup --encrypt-to age1…
 
 Exit codes: 0 done, 4 the store or the folder failed.")]
     Backup(BackupArgs),
     /// Restore a store from its backup, as it was at a time
     ///
-    /// The store is created if it is missing, and nothing in it is overwritten: name an empty one. Repeat an
-    /// interrupted command to continue.
+    /// The store is created if it is missing, and nothing in it is overwritten but what an earlier restore wrote: name
+    /// an empty one. Repeat an interrupted command to continue.
     #[command(after_help = "\
 Examples:
   runstate --store file:new restore --from local:/mnt/backup
   runstate --store file:new restore --from local:/mnt/backup --at 2h
   runstate --store file:new restore --from local:/mnt/backup --at 2026-03-01T12:00:00Z
+  runstate --store file:new restore --from local:/mnt/backup --identity-file key.txt
   runstate restore --from local:/mnt/backup --list   the times that can be restored")]
     Restore(RestoreArgs),
     /// Keep another store equal to this one, to switch to it

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
 use runstate::domain::cvm::{CallView, LogLevel, Start, TIMER};
 use runstate::time::Timestamp;
+use runstate::transfer::{ConflictPolicy, ImportOptions};
 use serde_json::Value as Json;
 
 use super::LogLevelArg;
@@ -231,7 +232,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "ID")]
     pub execution: Option<String>,
     /// Write a folder of readable files, one per document
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["encrypt_to", "passphrase_file"])]
     pub tree: bool,
     /// Replace an existing file, or an existing folder that is an export
     #[arg(long)]
@@ -243,27 +244,27 @@ pub struct ExportArgs {
     pub encryption: BackupRecipientArgs,
 }
 
-/// For whom a whole export is encrypted.
+/// For whom a whole export or backup is encrypted.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 pub struct BackupRecipientArgs {
-    /// Encrypt the file for this public key of age, `age1…` (repeatable)
-    #[arg(long, value_name = "KEY", conflicts_with = "tree", value_delimiter = ',')]
+    /// Encrypt everything for this public key of age, `age1…` (repeatable)
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub encrypt_to: Vec<String>,
-    /// Encrypt the file with the passphrase in the first line of this file
-    #[arg(long, value_name = "FILE", conflicts_with = "tree")]
+    /// Encrypt everything with the passphrase in the first line of this file
+    #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 }
 
 impl BackupRecipientArgs {
-    /// Whether the file is not encrypted.
+    /// Whether nothing is encrypted.
     #[cfg(not(feature = "age"))]
     pub fn is_empty(&self) -> bool {
         self.encrypt_to.is_empty() && self.passphrase_file.is_none()
     }
 }
 
-/// How an encrypted export is decrypted.
+/// How an encrypted export or backup is decrypted.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 pub struct BackupIdentityArgs {
@@ -273,6 +274,14 @@ pub struct BackupIdentityArgs {
     /// Decrypt with the secret keys of age in this file
     #[arg(long, value_name = "FILE")]
     pub identity_file: Option<PathBuf>,
+}
+
+impl BackupIdentityArgs {
+    /// Whether nothing is decrypted.
+    #[cfg(all(feature = "object-store", not(feature = "age")))]
+    pub fn is_empty(&self) -> bool {
+        self.passphrase_file.is_none() && self.identity_file.is_none()
+    }
 }
 
 /// The options of `import`.
@@ -289,8 +298,35 @@ pub struct ImportArgs {
     /// Import the valid documents, even if others of the database are not valid
     #[arg(long, requires = "domain")]
     pub skip_invalid: bool,
+    /// What happens to documents that have changed both in the source and here since they were imported
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub conflicts: ConflictChoice,
+    /// Import documents again that an import wrote and that were deleted here since
+    #[arg(long)]
+    pub restore_deleted: bool,
     #[command(flatten)]
     pub decryption: BackupIdentityArgs,
+}
+
+/// What an import does with documents that have changed on both sides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ConflictChoice {
+    /// Fail, and change nothing
+    #[default]
+    Refuse,
+    /// Keep them as they are here, and import the others
+    Keep,
+}
+
+impl ImportArgs {
+    /// The options of the import.
+    pub fn options(&self) -> ImportOptions {
+        let conflicts = match self.conflicts {
+            ConflictChoice::Refuse => ConflictPolicy::Refuse,
+            ConflictChoice::Keep => ConflictPolicy::Keep,
+        };
+        ImportOptions { conflicts, restore_deleted: self.restore_deleted, exact: false }
+    }
 }
 
 /// The options of `backup`.
@@ -308,6 +344,8 @@ pub struct BackupArgs {
     /// Remove what only states older than this need
     #[arg(long, value_name = "SPAN", value_parser = parse_duration)]
     pub keep: Option<Duration>,
+    #[command(flatten)]
+    pub encryption: BackupRecipientArgs,
 }
 
 /// The options of `restore`.
@@ -322,6 +360,8 @@ pub struct RestoreArgs {
     /// Only list the last times that can be restored
     #[arg(long)]
     pub list: bool,
+    #[command(flatten)]
+    pub decryption: BackupIdentityArgs,
 }
 
 /// The options of `mirror`.

@@ -63,6 +63,32 @@ pub mod encrypted_export {
     }
 }
 
+/// Encrypted backups.
+#[cfg(all(feature = "object-store", not(feature = "age")))]
+pub mod encrypted_backup {
+    use std::sync::Arc;
+
+    use runstate::transfer::backup::{BackupDecryption, BackupEncryption};
+
+    use super::unsupported;
+    use crate::args::{BackupIdentityArgs, BackupRecipientArgs};
+    use crate::error::CliError;
+
+    pub fn backup_encryption(args: &BackupRecipientArgs) -> Result<Option<Arc<dyn BackupEncryption>>, CliError> {
+        match args.is_empty() {
+            true => Ok(None),
+            false => Err(unsupported("encrypted backups", "age")),
+        }
+    }
+
+    pub fn backup_decryption(args: &BackupIdentityArgs) -> Result<Option<Box<dyn BackupDecryption>>, CliError> {
+        match args.is_empty() {
+            true => Ok(None),
+            false => Err(unsupported("encrypted backups", "age")),
+        }
+    }
+}
+
 /// Workers that send webhooks.
 #[cfg(not(feature = "webhook"))]
 pub mod webhooks {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use runstate::engine::Error;
 use runstate::objects::ObjectFolder;
 use runstate::time::Millis;
+use runstate::transfer::ImportOptions;
 use runstate::transfer::backup::{Backup, BackupOptions, BackupReport, BackupSource, points};
 use serde_json::json;
 
+use super::encrypted_backup::{backup_decryption, backup_encryption};
 use super::transfer::{import_from, print_import};
 use crate::args::{BackupArgs, GlobalArgs, RestoreArgs};
 use crate::error::CliError;
@@ -29,10 +31,11 @@ const INTERRUPTED_NOTE: &str = "what was written is kept; repeat the command to 
 /// Backs up this store.
 pub async fn back_up_store(session: &Session, args: &BackupArgs) -> Result<CliExit, CliError> {
     let (bar, out) = (Bar::new(session.out), session.out);
+    let encryption = backup_encryption(&args.encryption)?;
     let folder = Arc::new(ObjectFolder::open(&args.to)?);
     let source = session.store_id.clone().unwrap_or_default();
     let keep = args.keep.map(|keep| Millis(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX)));
-    let options = BackupOptions { keep, ..BackupOptions::new(source) };
+    let options = BackupOptions { keep, encryption, ..BackupOptions::new(source) };
     let backup = Backup::new(&session.engine, folder, options)?;
     let mut wait = Millis(0);
     loop {
@@ -71,9 +74,10 @@ fn print_report(report: BackupReport, out: Printer) -> Result<(), CliError> {
 
 /// Restores a store, or lists the times.
 pub async fn restore_store(global: &GlobalArgs, args: &RestoreArgs, out: Printer) -> Result<CliExit, CliError> {
-    let folder = ObjectFolder::open_existing(&args.from)?;
+    let key = backup_decryption(&args.decryption)?;
+    let (folder, key) = (ObjectFolder::open_existing(&args.from)?, key.as_deref());
     if args.list {
-        let points = interrupt::run_interruptible("nothing was changed", points(&folder, LISTED)).await?;
+        let points = interrupt::run_interruptible("nothing was changed", points(&folder, LISTED, key)).await?;
         for point in points {
             match out.is_json() {
                 true => {
@@ -85,11 +89,12 @@ pub async fn restore_store(global: &GlobalArgs, args: &RestoreArgs, out: Printer
         return Ok(CliExit::Done);
     }
     let (bar, catalog) = (Bar::new(out), catalog()?);
-    let reading = BackupSource::open(&folder, args.at, &catalog, |progress| bar.show(progress));
+    let reading = BackupSource::open(&folder, args.at, key, &catalog, |progress| bar.show(progress));
     let source = interrupt::run_interruptible("nothing was changed", reading).await;
     bar.clear();
     let source = source?;
     out.remark(&format!("the store as it was at {}", source.point().at.to_rfc3339()));
     let note = InterruptNote::watch(out, "nothing was changed");
-    import_from(global, source, &catalog, &note, out, print_import).await
+    let options = ImportOptions { exact: true, ..ImportOptions::default() };
+    import_from(global, source, &catalog, options, &note, out, print_import).await
 }

@@ -13,9 +13,10 @@ use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
 use runstate::transfer::disk::StagedExport;
 use runstate::transfer::{ExportSummary, LineWriter};
+use zeroize::Zeroizing;
 
 use super::transfer::write_export;
-use crate::args::{BackupIdentityArgs, ExportArgs};
+use crate::args::{BackupIdentityArgs, BackupRecipientArgs, ExportArgs};
 use crate::error::{self, CliError};
 use crate::keys::read_private_file;
 use crate::progress::Bar;
@@ -28,7 +29,7 @@ pub async fn export_encrypted(
     staged: Option<&StagedExport>,
     bar: &Bar,
 ) -> Result<Option<ExportSummary>, CliError> {
-    let Some(encryption) = BackupEncryption::from_args(export)? else { return Ok(None) };
+    let Some(encryption) = AgeEncryption::from_args(&export.encryption)? else { return Ok(None) };
     let Some(staged) = staged else {
         let stdout_error = |error| error::io("standard output cannot be written", &error);
         let stream = encryption.writer(BufWriter::new(io::stdout().lock())).map_err(stdout_error)?;
@@ -43,16 +44,16 @@ pub async fn export_encrypted(
     Ok(Some(summary))
 }
 
-/// For whom an export is encrypted.
-enum BackupEncryption {
+/// For whom an export or a backup is encrypted.
+pub(super) enum AgeEncryption {
     Passphrase(SecretString),
     Recipients(Vec<x25519::Recipient>),
 }
 
-impl BackupEncryption {
+impl AgeEncryption {
     /// The encryption that the options ask for, if any.
-    fn from_args(export: &ExportArgs) -> Result<Option<Self>, CliError> {
-        if let Some(file) = &export.encryption.passphrase_file {
+    pub(super) fn from_args(args: &BackupRecipientArgs) -> Result<Option<Self>, CliError> {
+        if let Some(file) = &args.passphrase_file {
             return Ok(Some(Self::Passphrase(read_passphrase(file)?)));
         }
         let parse = |text: &String| {
@@ -60,8 +61,7 @@ impl BackupEncryption {
                 error::usage(format!("--encrypt-to: `{text}` is not a public key of age, `age1…` ({why})"))
             })
         };
-        let recipients: Vec<x25519::Recipient> =
-            export.encryption.encrypt_to.iter().map(parse).collect::<Result<_, _>>()?;
+        let recipients: Vec<x25519::Recipient> = args.encrypt_to.iter().map(parse).collect::<Result<_, _>>()?;
         Ok((!recipients.is_empty()).then_some(Self::Recipients(recipients)))
     }
 
@@ -69,12 +69,15 @@ impl BackupEncryption {
     fn writer<W: Write>(&self, output: W) -> io::Result<StreamWriter<W>> {
         let encryptor = match self {
             Self::Passphrase(passphrase) => Encryptor::with_user_passphrase(passphrase.clone()),
-            Self::Recipients(recipients) => {
-                Encryptor::with_recipients(recipients.iter().map(|one| one as &dyn Recipient))
-                    .map_err(|error| io::Error::other(error.to_string()))?
-            }
+            Self::Recipients(recipients) => Self::encryptor_for(recipients)?,
         };
         encryptor.wrap_output(output)
+    }
+
+    /// Encrypts for the holders of other keys.
+    pub(super) fn encryptor_for(recipients: &[x25519::Recipient]) -> io::Result<Encryptor> {
+        Encryptor::with_recipients(recipients.iter().map(|one| one as &dyn Recipient))
+            .map_err(|error| io::Error::other(error.to_string()))
     }
 }
 
@@ -82,12 +85,12 @@ impl BackupEncryption {
 struct EncryptedFile {
     /// `None` only after an error.
     stream: Option<StreamWriter<BufWriter<File>>>,
-    encryption: BackupEncryption,
+    encryption: AgeEncryption,
 }
 
 impl EncryptedFile {
     /// Writes the lines of an export into a staged file.
-    fn create(staged: &StagedExport, encryption: BackupEncryption) -> Result<LineWriter<Self>, CliError> {
+    fn create(staged: &StagedExport, encryption: AgeEncryption) -> Result<LineWriter<Self>, CliError> {
         let create = || {
             let file = File::options().read(true).write(true).create_new(true).open(staged.path())?;
             let stream = Some(encryption.writer(BufWriter::new(file))?);
@@ -133,38 +136,66 @@ fn closed() -> io::Error {
     io::Error::other("the file was closed after an earlier error")
 }
 
+/// A person or program that can decrypt an export or a backup.
+pub(super) enum AgeIdentity {
+    Passphrase(SecretString),
+    /// The text of a file of identities, which was parsed once.
+    Identities(Zeroizing<String>),
+}
+
+impl AgeIdentity {
+    /// The identity that the options name, if any.
+    pub(super) fn from_args(args: &BackupIdentityArgs) -> Result<Option<Self>, CliError> {
+        match (&args.passphrase_file, &args.identity_file) {
+            (Some(passphrase), _) => Ok(Some(Self::Passphrase(read_passphrase(passphrase)?))),
+            (None, Some(path)) => {
+                let text = read_private_file("--identity-file", path)?;
+                parse_identities(&text).map_err(|why| {
+                    error::usage(format!("{} is not a file of identities of age: {why}", path.display()))
+                })?;
+                Ok(Some(Self::Identities(text)))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// The identities in the text of a file of them.
+pub(super) fn parse_identities(text: &str) -> Result<Vec<Box<dyn age::Identity>>, String> {
+    let file = IdentityFile::from_buffer(text.as_bytes()).map_err(|error| error.to_string())?;
+    file.into_identities().map_err(|error| error.to_string())
+}
+
 /// Decrypts an encrypted export while it is read. `name` is that of the file.
 pub fn decrypting_reader(
     file: File,
     name: &str,
     args: &BackupIdentityArgs,
 ) -> Result<BufReader<StreamReader<BufReader<File>>>, CliError> {
-    let failed = |code, message: String| CliError::from(Error::new(code, message));
-    let identities: Vec<Box<dyn age::Identity>> = match (&args.passphrase_file, &args.identity_file) {
-        (Some(passphrase), _) => vec![Box::new(scrypt::Identity::new(read_passphrase(passphrase)?))],
-        (None, Some(path)) => {
-            let text = read_private_file("--identity-file", path)?;
-            let read = IdentityFile::from_buffer(text.as_bytes()).map_err(|error| error.to_string());
-            read.and_then(|file| file.into_identities().map_err(|error| error.to_string()))
-                .map_err(|why| error::usage(format!("{} is not a file of identities of age: {why}", path.display())))?
-        }
-        (None, None) => {
-            let remedy = "Give --passphrase-file or --identity-file";
-            return Err(failed(ErrorCode::KEY_MISSING, format!("{name} is encrypted. {remedy}")));
+    let identities: Vec<Box<dyn age::Identity>> = match AgeIdentity::from_args(args)? {
+        Some(AgeIdentity::Passphrase(passphrase)) => vec![Box::new(scrypt::Identity::new(passphrase))],
+        Some(AgeIdentity::Identities(text)) => parse_identities(&text).map_err(error::usage)?,
+        None => {
+            let message = format!("{name} is encrypted. Give --passphrase-file or --identity-file");
+            return Err(Error::new(ErrorCode::KEY_MISSING, message).into());
         }
     };
     let decrypt = || Decryptor::new_buffered(BufReader::new(file))?.decrypt(identities.iter().map(|one| &**one));
-    let reader = decrypt().map_err(|why| match why {
-        DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => failed(
-            ErrorCode::KEY_MISSING,
-            format!("{name} cannot be decrypted: it was encrypted for another passphrase or key"),
-        ),
-        DecryptError::Io(why) if why.kind() != io::ErrorKind::UnexpectedEof => {
-            failed(ErrorCode::IO, format!("{name} cannot be read: {why}"))
+    Ok(BufReader::new(decrypt().map_err(|why| decrypt_error(name, why))?))
+}
+
+/// The error of a file that cannot be decrypted. `name` is that of the file.
+pub(super) fn decrypt_error(name: &str, why: DecryptError) -> Error {
+    match why {
+        DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
+            let message = format!("{name} cannot be decrypted: it was encrypted for another passphrase or key");
+            Error::new(ErrorCode::KEY_MISSING, message)
         }
-        why => failed(ErrorCode::CORRUPT, format!("{name} is damaged: {why}")),
-    })?;
-    Ok(BufReader::new(reader))
+        DecryptError::Io(why) if !matches!(why.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
+            Error::new(ErrorCode::IO, format!("{name} cannot be read: {why}"))
+        }
+        why => Error::new(ErrorCode::CORRUPT, format!("{name} is damaged: {why}")),
+    }
 }
 
 /// The first line of a file.

@@ -99,6 +99,7 @@ fn execution_lines(view: &Execution, paint: Paint) -> Vec<String> {
         fact("started", &view.started.to_string()),
     ];
     facts.extend(view.completed.map(|at| fact("ended", &at.to_string())));
+    facts.extend(view.cancel_at.map(|at| fact("cancels by", &at.to_string())));
     facts.extend(view.parent_id.as_ref().map(|parent| fact("parent", parent)));
     facts.extend(view.input.as_ref().map(|input| fact("input", &prompt::display_value(input))));
     if !view.result.is_null() {

@@ -63,7 +63,7 @@ fn file_size_lines(files: &DiskUsage) -> [String; 4] {
 
 fn to_json(session: &Session, info: &Info, overview: &Json) -> Json {
     let mut capabilities = json!(info.capabilities);
-    let kind = capabilities.as_object_mut().and_then(|members| members.remove("name"));
+    let kind = capabilities.as_object_mut().and_then(|members| members.shift_remove("name"));
     json!({
         "url": session.url(),
         "kind": kind,

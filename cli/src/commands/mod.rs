@@ -8,6 +8,8 @@ mod artifacts;
 #[cfg(feature = "object-store")]
 mod backup;
 mod due;
+#[cfg(all(feature = "age", feature = "object-store"))]
+mod encrypted_backup;
 #[cfg(feature = "age")]
 mod encrypted_export;
 mod executions;
@@ -47,6 +49,8 @@ use crate::time_format::duration_millis;
 use crate::{error, help, input};
 #[cfg(not(feature = "object-store"))]
 use absent::backup;
+#[cfg(all(feature = "object-store", not(feature = "age")))]
+use absent::encrypted_backup;
 #[cfg(not(feature = "age"))]
 use absent::encrypted_export;
 #[cfg(not(feature = "webhook"))]

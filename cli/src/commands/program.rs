@@ -50,7 +50,7 @@ pub async fn show_program(session: &Session, args: &ShowProgramArgs) -> Result<C
     let executions = session.cvm.statuses(Some(&name)).await?;
     if out.is_json() {
         if let Json::Object(members) = &mut view {
-            members.remove("bytecode");
+            members.shift_remove("bytecode");
         }
         view["source"] = source;
         view["executions"] = json!(executions);

@@ -20,7 +20,8 @@ use runstate::schema::{Catalog, Key};
 use runstate::transfer::disk::{MANIFEST, OverwritePolicy, StagedExport, TreeReader, TreeWriter, file_writer, finish};
 use runstate::transfer::foreign::{self, CollectionSummary, ForeignSource, InvalidDocument};
 use runstate::transfer::{
-    self, ExportSink, ExportSummary, ImportReport, ImportSource, LineReader, LineWriter, Selection, check,
+    self, ExportSink, ExportSummary, ImportOptions, ImportReport, ImportSource, LineReader, LineWriter, Selection,
+    check,
 };
 use runstate::vm::Instruction;
 use serde_json::{Value as Json, json};
@@ -164,7 +165,7 @@ async fn import_source(
                 "--domain reads a database on MongoDB (mongodb://HOST/DATABASE), but the source is a file or a folder",
             )
         })?;
-        return import_foreign(global, url, domain, import.skip_invalid, note, out).await;
+        return import_foreign(global, url, domain, import, note, out).await;
     }
     if is_stdio(from) {
         if import.tree {
@@ -177,7 +178,7 @@ async fn import_source(
             return Err(error::usage("--tree reads a folder, but the source is the URL of a server"));
         }
         // The connection is opened before the store, so a failed connection creates no store.
-        return import_legacy(global, &*legacy::open_server(url).await?, note, out).await;
+        return import_legacy(global, import, &*legacy::open_server(url).await?, note, out).await;
     }
     if !from.is_dir() {
         if import.tree {
@@ -189,10 +190,10 @@ async fn import_source(
     }
     if from.join(MANIFEST).exists() || import.tree {
         let tree = TreeReader::open(from, catalog.clone(), domain::ALL)?;
-        return import_from(global, tree, &catalog, note, out, print_import).await;
+        return import_from(global, tree, &catalog, import.options(), note, out, print_import).await;
     }
     if LegacyDirectory::detect(from) {
-        import_legacy(global, &LegacyDirectory::open(from)?, note, out).await
+        import_legacy(global, import, &LegacyDirectory::open(from)?, note, out).await
     } else {
         Err(unknown_folder(from))
     }
@@ -221,11 +222,11 @@ async fn import_file(
 ) -> Result<CliExit, CliError> {
     if is_encrypted(&mut file).map_err(|error| error::io(format!("{name} cannot be read"), &error))? {
         let reader = decrypting_reader(file, name, &import.decryption)?;
-        return import_from(global, LineReader::new(reader, name, catalog.clone()), catalog, note, out, print_import)
-            .await;
+        let source = LineReader::new(reader, name, catalog.clone());
+        return import_from(global, source, catalog, import.options(), note, out, print_import).await;
     }
-    import_from(global, LineReader::new(BufReader::new(file), name, catalog.clone()), catalog, note, out, print_import)
-        .await
+    let source = LineReader::new(BufReader::new(file), name, catalog.clone());
+    import_from(global, source, catalog, import.options(), note, out, print_import).await
 }
 
 /// Returns the URL of a server, if `from` is one.
@@ -246,10 +247,16 @@ fn server_url(from: &Path) -> Result<Option<&str>, CliError> {
 /// Imports the data of an older CVM.
 async fn import_legacy(
     global: &GlobalArgs,
+    import: &ImportArgs,
     database: &dyn LegacyDatabase,
     note: &InterruptNote,
     out: Printer,
 ) -> Result<CliExit, CliError> {
+    if import.options() != ImportOptions::default() {
+        return Err(error::usage(
+            "--conflicts and --restore-deleted apply to exports and to --domain; data of the older CVM that was imported before always stays as it is",
+        ));
+    }
     let bar = Bar::new(out);
     let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
     note.set(IMPORT_INTERRUPTED_NOTE);
@@ -289,7 +296,7 @@ async fn import_foreign(
     global: &GlobalArgs,
     url: &str,
     domain: &Domain,
-    skip_invalid: bool,
+    import: &ImportArgs,
     note: &InterruptNote,
     out: Printer,
 ) -> Result<CliExit, CliError> {
@@ -304,14 +311,35 @@ async fn import_foreign(
     bar.clear();
     printed?;
     let ForeignSource { source, collections, invalid } = found?;
-    if invalid > 0 && !skip_invalid {
+    if invalid > 0 && !import.skip_invalid {
         let message = format!(
             "{invalid} documents cannot be imported, and nothing was written. Correct them where they are, or import the others with --skip-invalid"
         );
         return Err(Error::new(ErrorCode::INVALID, message).into());
     }
     let print = |session: &Session, report: &ImportReport| print_foreign_import(session, report, &collections, invalid);
-    import_from(global, source, &catalog()?, note, out, print).await
+    let exit = import_from(global, source, &catalog()?, import.options(), note, out, print).await?;
+    if domain.completion.is_some() {
+        note.set(COMPLETION_INTERRUPTED_NOTE);
+        let session = Session::open(global, MissingStore::Refuse, Settings::default(), out).await?;
+        let completed = complete(&session, domain).await;
+        return session.finish(completed.map(|()| exit)).await;
+    }
+    Ok(exit)
+}
+
+/// The state after an interrupted completion.
+const COMPLETION_INTERRUPTED_NOTE: &str = "the import is complete, but not what its domain adds; repeat the import";
+
+/// Adds what another program does not have beside its documents.
+async fn complete(session: &Session, domain: &Domain) -> Result<(), CliError> {
+    let Some((operation, parameters)) = domain.completion else { return Ok(()) };
+    let report = session.engine.call(operation, parameters()).await?;
+    let completed = report.get("completed").and_then(Json::as_u64).unwrap_or_default();
+    if completed > 0 {
+        session.out.remark(&format!("{completed} entries of the search made"));
+    }
+    Ok(())
 }
 
 fn print_invalid(out: Printer, invalid: &InvalidDocument) -> Result<(), CliError> {
@@ -357,6 +385,7 @@ pub(super) async fn import_from<S: ImportSource>(
     global: &GlobalArgs,
     mut source: S,
     catalog: &Catalog,
+    options: ImportOptions,
     note: &InterruptNote,
     out: Printer,
     print: impl FnOnce(&Session, &ImportReport) -> Result<CliExit, CliError>,
@@ -366,37 +395,63 @@ pub(super) async fn import_from<S: ImportSource>(
     let checked = check(&mut source, catalog, |progress| bar.show(progress))?;
     let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
     note.set(IMPORT_INTERRUPTED_NOTE);
-    let importing = transfer::import(&session.engine, &mut source, &checked, |progress| bar.show(progress));
+    let importing =
+        transfer::import_with(&session.engine, &mut source, &checked, &options, |progress| bar.show(progress));
     let imported = importing.await.map_err(CliError::from);
     bar.clear();
     session.finish(imported.and_then(|report| print(&session, &report))).await
 }
 
 pub(super) fn print_import(session: &Session, report: &ImportReport) -> Result<CliExit, CliError> {
-    let ImportReport { summary, written, already_present } = report;
     if session.out.is_json() {
         session.out.value(&import_json(report))?;
-    } else {
-        let (documents, ledger) = (summary.documents(), summary.ledger());
-        session.out.line(&format!(
-            "{documents} documents and the results of {ledger} commands imported: {}",
-            match already_present {
-                0 => "all new".to_owned(),
-                present => format!("{written} new, {present} already present"),
-            }
-        ))?;
-        session.out.remark(&format!("contents {}, verified by reading the store", summary.contents));
+        return Ok(CliExit::Done);
     }
+    let ImportReport { summary, conflicts, conflicting, .. } = report;
+    let (documents, ledger) = (summary.documents(), summary.ledger());
+    session.out.line(&format!(
+        "{documents} documents and the results of {ledger} commands imported: {}",
+        import_counts(report)
+    ))?;
+    if *conflicts > 0 {
+        session
+            .out
+            .line(&format!("{conflicts} have changed in the source and here, and were kept as they are here:"))?;
+        let more = conflicts.saturating_sub(conflicting.len() as u64);
+        let keys = conflicting.iter().map(|key| format!("  {}", indented(key, 4)));
+        let more = (more > 0).then(|| format!("  and {more} more"));
+        session.out.lines(&keys.chain(more).collect::<Vec<_>>())?;
+    }
+    session.out.remark(&format!("contents {}, verified by reading the store", summary.contents));
     Ok(CliExit::Done)
 }
 
+/// The counts that are not zero.
+fn import_counts(report: &ImportReport) -> String {
+    let ImportReport { written, updated, removed, already_present, kept, .. } = *report;
+    let new = written.saturating_sub(updated);
+    if new == written && already_present + kept == 0 {
+        return "all new".to_owned();
+    }
+    let optional = [(updated, "updated"), (removed, "removed with them"), (kept, "kept as they are here")];
+    let mut counts = vec![format!("{new} new")];
+    counts.extend(optional.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    counts.push(format!("{already_present} already present"));
+    counts.join(", ")
+}
+
 fn import_json(report: &ImportReport) -> Json {
-    let ImportReport { summary, written, already_present } = report;
+    let ImportReport { summary, written, updated, removed, already_present, kept, conflicts, conflicting } = report;
     json!({
         "documents": summary.documents(),
         "commands": summary.ledger(),
         "written": written,
+        "updated": updated,
+        "removed": removed,
         "alreadyPresent": already_present,
+        "kept": kept,
+        "conflicts": conflicts,
+        "conflicting": conflicting,
         "counts": summary.counts,
         "contents": summary.contents,
     })

@@ -2,7 +2,11 @@
 
 use std::collections::VecDeque;
 
-use runstate::domain::cvm::{COGNITIVE, CallView, ExecutionProgress, NO_LINES, ProgramError, Show, Status, TIMER};
+use runstate::domain::cvm::{
+    COGNITIVE, CallView, ExecutionProgress, NO_LINES, Program, ProgramError, Show, ShowVersionOf, Status, TIMER,
+};
+use runstate::error_code::ErrorCode;
+use runstate::operation::EntityQueries as _;
 use serde_json::json;
 
 use crate::error::CliError;
@@ -101,7 +105,25 @@ impl Session {
             self.out.line(&format!("= {}", prompt::display_value(&progress.result)))?;
         }
         self.remark_status(id, progress);
+        if progress.status == Status::Error {
+            self.remark_newer_version(id).await?;
+        }
         Ok(CliExit::from_status(progress.status))
+    }
+
+    /// Remarks how a failed execution continues in a version of its program that was loaded later.
+    async fn remark_newer_version(&self, id: &str) -> Result<(), CliError> {
+        let own = self.engine.query(&ShowVersionOf { id: id.to_owned() }).await?;
+        let newest = match self.engine.query(&Program::show(&own.program_id)).await {
+            Ok(program) => program.program_version,
+            Err(error) if error.code == ErrorCode::NOT_FOUND => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if newest > own.program_version {
+            let retry = self.invocation("retry", id, &format!(" --program-version {newest}"));
+            self.out.remark(&format!("version {newest} of its program is loaded. Continue in it with: {retry}"));
+        }
+        Ok(())
     }
 
     /// Prints an execution as one object for programs, like `show` but without its machine.

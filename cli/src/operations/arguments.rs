@@ -10,7 +10,7 @@ use serde_json::{Number, Value as Json};
 use super::schema::{ValueKind, ValueSchema, split_words};
 use crate::commands::read_json;
 use crate::error::{CliError, usage};
-use crate::time_format::parse_time;
+use crate::time_format::{duration_millis, parse_duration, parse_time};
 
 /// The flags of every command, which no parameter can have.
 const TAKEN: [&str; 6] = ["store", "json", "color", "help", "command-id", "yes"];
@@ -39,9 +39,12 @@ pub fn declare(
         arg.value_name(value_name).action(if several { ArgAction::Append } else { ArgAction::Set })
     } else {
         let flag = flag(parameter);
-        // A size has its unit: `--heap 64MiB`.
-        let short = flag.strip_suffix("-bytes").filter(|_| is_size(parameter, &schema.kind())).map(str::to_owned);
-        let arg = short.into_iter().fold(arg, Arg::alias);
+        // A size and a duration have their unit: `--heap 64MiB`, `--deadline 5m`.
+        let short = match schema.kind() {
+            ValueKind::Duration => flag.strip_suffix("-ms"),
+            kind => flag.strip_suffix("-bytes").filter(|_| is_size(parameter, &kind)),
+        };
+        let arg = short.map(str::to_owned).into_iter().fold(arg, Arg::alias);
         arg.long(flag).allow_hyphen_values(true)
     };
     match schema.kind() {
@@ -69,6 +72,7 @@ fn forms(parameter: &ParameterDeclaration, schema: ValueSchema<'_>, splits: bool
             ": JSON, `@FILE` with it, or `-` for standard input"
         }
         (ValueKind::List, Some(ValueKind::Text)) if splits => ", joined by commas",
+        (ValueKind::Duration, _) => ": `5m`, or milliseconds",
         (kind, _) if is_size(parameter, &kind) => ": `64MiB`, or a number",
         _ => "",
     }
@@ -150,7 +154,9 @@ fn read_value(parameter: &ParameterDeclaration, kind: ValueKind, text: &str) -> 
         }
         ValueKind::Text | ValueKind::Words(_) => text.into(),
         ValueKind::Flag => (text == "true").into(),
-        ValueKind::Number | ValueKind::Duration => number(),
+        // The operation refuses a text that is not a duration.
+        ValueKind::Duration => parse_duration(text).map_or_else(|_| number(), |span| duration_millis(span).0.into()),
+        ValueKind::Number => number(),
         ValueKind::Time if text.bytes().all(|byte| byte.is_ascii_digit()) => number(),
         ValueKind::Time => {
             let at = parse_time(text).map_err(|reason| usage(format!("{}: {reason}", flag())))?;

@@ -105,7 +105,7 @@ const FACES: &[Face] = &[
     face("cvm.next").drives().example("r1"),
     face("cvm.pause").line("{id} is {status}").example("r1 r2 r3 --command-id night"),
     face("cvm.unpause").drives().example("r1"),
-    face("cvm.cancel").line("{id} is {status}").example("r1 r2"),
+    face("cvm.cancel").line("{id} is {status}").example("r1 r2 --graceful --deadline 5m"),
     face("cvm.retry").drives().example("r1 --heap 128MiB --instructions 20000000000"),
     face("cvm.delete")
         .deletes("with all output, questions and answers")
@@ -159,6 +159,11 @@ const FACES: &[Face] = &[
         .line("{name} is removed")
         .next_step(ErrorCode::IN_USE, "list --program")
         .example("review draft --yes"),
+    face("documents.count").example("notes --where '{\"eq\": [\"tag\", \"home\"]}'"),
+    face("documents.drop")
+        .deletes("all its documents; the declaration remains")
+        .line("{deleted} documents of {collection} are deleted")
+        .example("notes --yes"),
     face("apps.artifact.list").empty("no artifacts").example("--execution e1 --step 1").columns(&[
         "id",
         "executionId EXECUTION",

@@ -395,10 +395,11 @@ fn a_sweep_removes_an_execution_whose_retention_has_ended() {
     let scene = scene();
     put(&scene, b"bytes", &[]);
     scene.run(&["execution", "cancel", "e"]).expect_exit(0);
-    let count = || scene.run(&["sweep", "--dry-run", "--json"]).expect_exit(0).json()["retention"].clone();
-    assert_eq!(count(), json!({"apps.retention": 0}));
+    let count =
+        || scene.run(&["sweep", "--dry-run", "--json"]).expect_exit(0).json()["retention"]["apps.retention"].clone();
+    assert_eq!(count(), 0);
     hasten(&scene, &AppExecution::COLLECTION, "remove_at", Millis::days(365));
-    assert_eq!(count(), json!({"apps.retention": 1}));
+    assert_eq!(count(), 1);
     let counted = scene.run(&["sweep", "--dry-run"]).expect_exit(0).out;
     assert!(counted.contains("apps.retention: 1 to remove, with all that belongs to them\n"), "{counted}");
     assert_eq!(scene.run(&["sweep", "--json"]).expect_exit(0).json()["deleted"], 1);

@@ -28,7 +28,9 @@ fn a_store_is_restored_as_it_was_at_a_time() {
     there("file:old", &[&from[..], &["--at", times[1]]].concat()).expect_exit(0);
     there("file:old", &["answer", "g1", "--text", "Eve"]).expect_exit(3);
     // Nothing is overwritten, and a store has a folder of its own.
-    there("file:new", &from).expect_exit(5).expect_stderr(&["exists in this store and differs"]);
+    there("file:new", &from)
+        .expect_exit(5)
+        .expect_stderr(&["exist in this store and differ", "Restore into an empty store"]);
     there("file:new", &["backup", "--to", "local:saved"]).expect_exit(5).expect_stderr(&["backup of another store"]);
     let early = ["--at", "2020-01-01T00:00:00Z"];
     restore(&early).expect_exit(5).expect_stderr(&["has no complete backup at 2020-01-01T00:00:00Z or before"]);

@@ -37,6 +37,28 @@ fn a_paused_execution_uses_its_stored_answer_after_unpause() {
 }
 
 #[test]
+fn a_graceful_cancel_runs_finally_until_its_deadline() {
+    let source = "try { CC('work?') } finally { console.log(CC('undo?')) }";
+    let scene = CliFixture::with("undoes", source);
+    for id in ["a", "b"] {
+        scene.run(&["start", "undoes", "--id", id]).expect_exit(3);
+    }
+    let cancelled = scene.run(&["cancel", "a", "b", "--graceful", "--deadline", "1h"]).expect_exit(0);
+    assert_eq!((cancelled.out.as_str(), cancelled.err.as_str()), ("a is waiting_cc\nb is waiting_cc\n", ""));
+    assert!(scene.run(&["show", "a"]).out.contains("cancels by"));
+    assert!(scene.run(&["list", "--json"]).values().iter().all(|row| row["cancelAt"].is_string()));
+    scene.run(&["answer", "a", "--text", "undone"]);
+    assert_eq!(scene.status("a"), "cancelled");
+    assert_eq!(scene.run(&["output", "a"]).expect_exit(0).out, "undone\n");
+    scene.run(&["cancel", "b"]).expect_exit(0);
+    assert_eq!(scene.status("b"), "cancelled");
+    for wrong in [&["--deadline", "1m"][..], &["--graceful", "--deadline", "25h"]] {
+        let command = [&["cancel", "b"], wrong].concat();
+        scene.run(&command).expect_exit(5).expect_stderr(&["deadline"]);
+    }
+}
+
+#[test]
 fn each_target_of_a_bulk_command_succeeds_or_fails_alone() {
     let scene = waiting_executions(&["a", "b", "c"]);
     scene.run(&["cancel", "b"]).expect_exit(0);
@@ -93,6 +115,24 @@ fn retry_continues_at_the_failed_instruction() {
     c is complete = 2000
     ");
     scene.run(&["retry", "a"]).expect_exit(5).expect_stderr(&["`a` is complete", "retry"]);
+}
+
+#[test]
+fn a_failed_execution_continues_in_the_version_that_its_hint_names() {
+    let scene = CliFixture::new();
+    let source = |last: &str| format!("function main() {{\n  const name = CC(\"name?\");\n  return {last};\n}}\n");
+    let path = scene.file("greet.ts", source("name.letters.length"));
+    scene.run(&["load", "greet.ts"]).expect_exit(0);
+    scene.run(&["start", "greet", "--id", "g"]).expect_exit(3);
+    scene.run(&["answer", "g", "--text", "Ada"]).expect_exit(1);
+    std::fs::write(path, source("name.length")).unwrap();
+    scene.run(&["load", "greet.ts"]).expect_exit(0);
+    let hint = &["version 2 of its program is loaded", "retry g --program-version 2"];
+    scene.run(&["retry", "g"]).expect_exit(1).expect_stderr(hint);
+    scene.run(&["resume", "g"]).expect_exit(1).expect_stderr(hint);
+    let output = scene.run(&["retry", "g", "--program-version", "2"]).expect_exit(0);
+    assert_eq!((output.out.as_str(), output.err.as_str()), ("= 3\n", "g is complete\n"));
+    scene.run(&["retry", "g", "--program-version", "3"]).expect_exit(5);
 }
 
 #[test]

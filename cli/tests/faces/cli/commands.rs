@@ -254,7 +254,7 @@ fn resume_continues_and_shows_recent_output() {
       2) no
     > no
     noted: no
-    = {"fine":"no","name":"Ada"}
+    = {"name":"Ada","fine":"no"}
     --- stderr
     g1 is complete
     "#);

@@ -68,7 +68,8 @@ fn executions_that_ended_long_ago_are_counted_and_swept() {
     scene.run(&["run", "sum.ts", "--id", "done", "--input", r#"{"a":1,"b":2}"#]).expect_exit(0);
     let count = scene.run(&["sweep", "--dry-run", "--finished-before", "1ms", "--json"]).expect_exit(0).json();
     let counted = serde_json::json!({
-        "dryRun": true, "expired": {}, "expiredBytes": {}, "executions": 1, "retention": {"apps.retention": 0}
+        "dryRun": true, "expired": {}, "expiredBytes": {}, "executions": 1,
+        "retention": {"orchestration.session_retention": 0, "orchestration.task_retention": 0, "apps.retention": 0}
     });
     assert_eq!(count, counted);
     for when in ["+5m", "2100-01-20T10:00:00Z"] {
@@ -114,4 +115,34 @@ fn a_sweep_without_expired_rows_reports_nothing() {
     let scene = CliFixture::greeting("g");
     assert_eq!(scene.run(&["sweep", "--dry-run"]).expect_exit(0).err, "there is nothing to remove\n");
     assert_eq!(scene.run(&["sweep"]).expect_exit(0).out, "0 expired rows removed, 0 executions deleted\n");
+}
+
+#[test]
+fn the_environment_sets_the_settings_of_domains() {
+    let scene = CliFixture::new();
+    let with = |settings: &str, args: &[&str]| -> crate::support::CliOutput {
+        scene.command(args).env("RUNSTATE_SETTINGS", settings).output().unwrap().into()
+    };
+    for (settings, reason) in [
+        ("[]", "must be a JSON object"),
+        (r#"{"sessionRetention": 1}"#, "did you mean `sessionRetentionMs`"),
+        (r#"{"heapBytes": 1}"#, "has no option `heapBytes`"),
+    ] {
+        with(settings, &["session", "list"]).expect_exit(2).expect_stderr(&["RUNSTATE_SETTINGS", reason]);
+    }
+    scene.run(&["machine", "register", "m", "--hostname", "h"]).expect_exit(0);
+    for (id, end) in [("done", "complete"), ("broken", "fail")] {
+        scene.run(&["session", "create", "--id", id, "--project", "p", "--machine", "m"]).expect_exit(0);
+        let reason: &[&str] = if end == "fail" { &["--reason", "the disk is full"] } else { &[] };
+        scene.run(&[&["session", end, id], reason].concat()).expect_exit(0);
+    }
+    assert_eq!(scene.run(&["tick"]).expect_exit(0).out, "nothing is due\n");
+    assert_eq!(with(r#"{"sessionRetentionMs": 1}"#, &["tick"]).expect_exit(0).out, "1 deleted\n");
+    let rows = scene.run(&["removal", "list", "--json"]).expect_exit(0).values();
+    let row = |row: &serde_json::Value| (row["target"].clone(), row["reason"].clone());
+    assert_eq!(
+        rows.iter().map(row).collect::<Vec<_>>(),
+        [("orchestration.sessions/broken".into(), "the disk is full".into())]
+    );
+    scene.run(&["session", "show", "done"]).expect_exit(0);
 }

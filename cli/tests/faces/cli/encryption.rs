@@ -1,4 +1,4 @@
-//! Keys from the environment, rotation by `tick`, and encrypted backups.
+//! Keys from the environment, rotation by `tick`, and encrypted exports.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,11 +9,11 @@ use serde_json::json;
 use crate::support::{CliFixture, CliOutput};
 
 const SECRET: &str = "hunter2-correct-horse";
-const K1: &str = "k1:YVQ0yJxk2dpVUEGBNVqAPhw3Sjs2+2BgbN1Ksj1lMJY=";
-const K2: &str = "k2:uTCcdiRQk5NUbYAKvcoGfy3UHzRzTgnyQeXKfERkCkg=";
-const HASH: &str = "hash:GyX0fUXeL7Yy4lsIEjVD4mbVCmv6qKGBWsBYbYbdxqY=";
+pub const K1: &str = "k1:YVQ0yJxk2dpVUEGBNVqAPhw3Sjs2+2BgbN1Ksj1lMJY=";
+pub const K2: &str = "k2:uTCcdiRQk5NUbYAKvcoGfy3UHzRzTgnyQeXKfERkCkg=";
+pub const HASH: &str = "hash:GyX0fUXeL7Yy4lsIEjVD4mbVCmv6qKGBWsBYbYbdxqY=";
 
-fn run_with_keys(scene: &CliFixture, keys: &str, args: &[&str]) -> CliOutput {
+pub fn run_with_keys(scene: &CliFixture, keys: &str, args: &[&str]) -> CliOutput {
     scene.command(args).env("RUNSTATE_KEYS", keys).output().unwrap().into()
 }
 
@@ -33,12 +33,12 @@ fn found(scene: &CliFixture, keys: &str, store: &str) -> CliOutput {
     run_with_keys(scene, keys, &["--store", store, "documents", "query", "vault", "--where", &filter, "--json"])
 }
 
-fn private_file(scene: &CliFixture, name: &str, text: &str) {
+pub fn private_file(scene: &CliFixture, name: &str, text: &str) {
     let path = scene.file(name, text);
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn contains(path: &Path, text: &str) -> bool {
+pub fn contains(path: &Path, text: &str) -> bool {
     if path.is_dir() {
         return fs::read_dir(path).unwrap().any(|entry| contains(&entry.unwrap().path(), text));
     }

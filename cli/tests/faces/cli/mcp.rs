@@ -36,7 +36,7 @@ impl ClientHandler for Client {
     }
 }
 
-struct McpConnection {
+pub struct McpConnection {
     service: RunningService<RoleClient, Client>,
     changed: UnboundedReceiver<String>,
 }
@@ -44,31 +44,36 @@ struct McpConnection {
 impl McpConnection {
     async fn open(scene: &CliFixture, args: &[&str]) -> Self {
         let words: Vec<&str> = std::iter::once("mcp").chain(args.iter().copied()).collect();
-        let transport = TokioChildProcess::new(tokio::process::Command::from(scene.command(&words))).unwrap();
+        Self::open_with(scene.command(&words)).await
+    }
+
+    /// The connection to the process of this command.
+    pub async fn open_with(command: std::process::Command) -> Self {
+        let transport = TokioChildProcess::new(tokio::process::Command::from(command)).unwrap();
         let (sender, changed) = unbounded_channel();
         Self { service: Client(sender).serve(transport).await.unwrap(), changed }
     }
 
-    async fn call(&self, tool: &str, arguments: Json) -> Result<CallToolResult, ServiceError> {
+    pub async fn call(&self, tool: &str, arguments: Json) -> Result<CallToolResult, ServiceError> {
         let Json::Object(arguments) = arguments else { panic!("{arguments} is not an object") };
         self.service.call_tool(CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)).await
     }
 
     /// Calls a tool that succeeds.
-    async fn result(&self, tool: &str, arguments: Json) -> Json {
+    pub async fn result(&self, tool: &str, arguments: Json) -> Json {
         let result = self.call(tool, arguments).await.unwrap();
         assert_ne!(result.is_error, Some(true), "{result:?}");
         result.structured_content.unwrap_or_default()
     }
 
     /// Calls a tool that fails.
-    async fn error(&self, tool: &str, arguments: Json) -> Json {
+    pub async fn error(&self, tool: &str, arguments: Json) -> Json {
         let result = self.call(tool, arguments).await.unwrap();
         assert_eq!(result.is_error, Some(true), "{result:?}");
         result.structured_content.unwrap()
     }
 
-    async fn read(&self, uri: &str) -> String {
+    pub async fn read(&self, uri: &str) -> String {
         let contents = self.service.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap().contents;
         match contents.as_slice() {
             [ResourceContents::TextResourceContents { text, .. }] => text.clone(),
@@ -86,7 +91,7 @@ impl McpConnection {
         tokio::time::timeout(Duration::from_secs(60), changed).await.unwrap();
     }
 
-    async fn close(self) {
+    pub async fn close(self) {
         self.service.cancel().await.unwrap();
     }
 }

@@ -1,5 +1,7 @@
 //! Tests of the real binary, as people and scripts use it.
 
+#[cfg(unix)]
+pub mod app_secrets;
 #[cfg(target_os = "linux")]
 mod artifacts;
 mod backup;
@@ -12,6 +14,8 @@ mod documents;
 mod due;
 #[cfg(target_os = "linux")]
 mod durability;
+#[cfg(unix)]
+mod encrypted_backup;
 #[cfg(unix)]
 mod encryption;
 #[cfg(unix)]

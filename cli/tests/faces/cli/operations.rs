@@ -19,7 +19,7 @@ fn the_help_of_an_operation_comes_from_its_declaration() {
     Options:
           --token <N>        The fencing token of the claim
           --lease-ms <MS>    How long the claim lasts from now on, in milliseconds, from 1 second to 30
-                             days; by default 30 seconds
+                             days; by default 30 seconds: `5m`, or milliseconds
           --command-id <ID>  Id of this command: a repeated id has no further effect; commands that run
                              an execution then print its current status, others their first result
           --color <WHEN>     Colors: on a terminal (`auto`), `always` or `never`

@@ -44,9 +44,13 @@ fn sessions_tasks_and_machines_have_commands() {
     run("task add s --id t --name work").expect_exit(0);
     run("task start t --epoch 1").expect_exit(0);
     assert_snapshot!(run("session list --project p").expect_exit(0).text(), @"
-    ID  PROJECT ID  MACHINE ID  DOCKER SLOT  LAST HEARTBEAT        DUE AT                CURRENT TASK ID  OPEN TASKS  EPOCH  STARTED AT            CREATED AT            UPDATED AT            STATUS
-    s   p           m                     1  [time]  [time]  t                         1      1  [time]  [time]  [time]  active
+    ID  PROJECT ID  MACHINE ID  DOCKER SLOT  LAST HEARTBEAT        DUE AT                EXPIRES  CURRENT TASK ID  OPEN TASKS  EPOCH  STARTED AT            CREATED AT            UPDATED AT            STATUS
+    s   p           m                     1  [time]  [time]  no       t                         1      1  [time]  [time]  [time]  active
     ");
+    // Their documents have the id under another name.
+    run("task add s --id one-long-name --name work").expect_exit(0);
+    assert_eq!(run("task show one-lo --json").expect_exit(0).json()["id"], "one-long-name");
+    run("task complete one-lo").expect_exit(0);
     let machine = run("machine show m --json").expect_exit(0).json();
     assert_eq!((&machine["slots"], &machine["activeSessions"]), (&json!({"1": "s"}), &json!(["s"])));
     assert_eq!(run("session complete s --json").expect_exit(5).error_code(), "open_tasks");
@@ -55,12 +59,13 @@ fn sessions_tasks_and_machines_have_commands() {
     run("task complete t").expect_exit(0);
     assert_snapshot!(run("task progress s").expect_exit(0).text(), @"
     session id  s
-    total       1
-    counts      1 completed
+    total       2
+    counts      2 completed
     percent     100
     tasks
-      ID  SESSION ID  PROJECT ID  TASK NAME  RETRY COUNT  CREATED AT            UPDATED AT            STATUS     STARTED AT            COMPLETED AT
-      t   s           p           work                 0  [time]  [time]  completed  [time]  [time]
+      ID             SESSION ID  PROJECT ID  TASK NAME  EXPIRES  RETRY COUNT  CREATED AT            UPDATED AT            STATUS     STARTED AT            COMPLETED AT
+      one-long-name  s           p           work       yes                0  [time]  [time]  completed                        [time]
+      t              s           p           work       yes                0  [time]  [time]  completed  [time]  [time]
     ");
     run("session complete s").expect_exit(0);
     let retried = run("task retry t").expect_exit(5);

@@ -22,6 +22,8 @@ const COMMANDS: &[&[&str]] = &[
     &["backup", "--to", "local:backup"],
     &["restore", "--from", "local:backup"],
     &["task", "list"],
+    &["removal", "list"],
+    &["cleanup", "sessions"],
     &["machine", "list"],
     &["app", "list"],
     &["configuration", "list"],

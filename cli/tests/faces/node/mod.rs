@@ -1,6 +1,8 @@
 //! The file store in Node, on the same directories as native processes. `cargo xtask test` builds the package with the
 //! test exports, runs the conformance suite in it, and passes its path to these tests.
 
+#[cfg(unix)]
+mod app_secrets;
 #[cfg(target_os = "linux")]
 mod durability;
 #[cfg(unix)]
