@@ -132,7 +132,7 @@ fn property(collection: &Collection, field: &Field) -> Value {
         schema.extend(format.keywords());
     }
     if let (false, Some(schema)) = (matches!(field.presence, Presence::Required), schema.as_object_mut()) {
-        let description = schema.remove("description");
+        let description = schema.shift_remove("description");
         let value = Value::Object(std::mem::take(schema));
         schema.insert("anyOf".to_owned(), json!([value, {"type": "null"}]));
         schema.extend(description.map(|text| ("description".to_owned(), text)));

@@ -173,13 +173,13 @@ const tests = {
     const { store: other } = { store: await wasm.Runstate.open("memory:", "{}") };
     const phases = new Set();
     const onProgress = (event) => phases.add(event.phase);
-    const imported = await other.import(new TextEncoder().encode(text), onProgress);
+    const imported = await other.import(new TextEncoder().encode(text), "{}", onProgress);
     assert.deepEqual([...phases], ["check", "compare", "write", "verify"]);
     assert.deepEqual(imported.summary, summary);
     assert.deepEqual(imported.written, text.trim().split("\n").length - 2);
     const moved = await other.call("cvm.show", JSON.stringify({ id }));
     assert.equal(moved.stateHash, (await call("cvm.show", { id })).stateHash);
-    assert.equal((await refused(other.import(new TextEncoder().encode("no"), undefined))).code, "corrupt");
+    assert.equal((await refused(other.import(new TextEncoder().encode("no"), "{}", undefined))).code, "corrupt");
     assert.equal((await refused(store.export("{}", () => assert.fail("as the listener says")))).code, "io");
   },
 
@@ -189,7 +189,7 @@ const tests = {
     const { id } = await call("cvm.start", { program: "ask" });
     const { text, summary } = await lines(store, { collection: "cvm.executions", id });
     assert.equal(summary.counts["cvm.executions"], 1);
-    await other.store.import(new TextEncoder().encode(text));
+    await other.store.import(new TextEncoder().encode(text), "{}");
     assert.equal((await other.call("cvm.show", { id })).stateHash, (await call("cvm.show", { id })).stateHash);
     assert.equal((await other.call("cvm.answer", { id, answer: "x" })).status, "complete");
     assert.equal((await refused(store.export(`{"collection":"cvm.executions","id":"missing"}`, () => {}))).code, "not_found");

@@ -2,14 +2,14 @@
 // beside them; if it is missing, the error names the remedy.
 
 import assert from "node:assert/strict";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { test } from "node:test";
 
 import { IN_FULL } from "../browser/support/full.js";
-import { FOR_NODE, FOR_PAGES, inOneFile } from "./support/bundlers.js";
+import { FOR_NODE, FOR_NODE_IN_ONE_FILE, FOR_PAGES, inOneFile } from "./support/bundlers.js";
 import { html, policy, withServer, visit, observe } from "./support/page.js";
 import { project } from "./support/project.js";
 import { OUTPUT, esm, slim } from "./support/tour.js";
@@ -67,6 +67,48 @@ for (const { name, build, assets = false } of FOR_NODE) {
     assert.ok(message.includes(` to ${folder},`), message);
   });
 }
+
+/** Loads a program of several files besides. */
+const ALL_IN_NODE = `
+const inFiles = { name: "two", source: 'import { two } from "./two"; console.log(two);', files: [{ path: "two.ts", source: "export const two = 2;" }] };
+async function all() {
+  console.log(await tour("memory:"));
+  console.log(await tour("file:store"));
+  const rs = await open("memory:");
+  await rs.cvm.load(inFiles);
+  console.log(await (await rs.cvm.start("two")).output());
+  await rs.close();
+}
+ready.then(all);`;
+
+for (const { name, file, build } of FOR_NODE_IN_ONE_FILE) {
+  test(`${name}: one file for Node has all bytes`, name === FOR_NODE_IN_ONE_FILE[0].name ? {} : IN_FULL, async (t) => {
+    const begin = `
+import compiler from "runstate/compiler.wasm";
+import runtime from "runstate/node.wasm";
+import { files } from "runstate/node";
+const ready = init(runtime, { compilerWasm: compiler, files });`;
+    const here = await project(t, { "main.js": slim(begin, ALL_IN_NODE) });
+    await build(here);
+    const folder = await copyOutput(t, here);
+    assert.deepEqual(await readdir(folder), [basename(file)]);
+    await rm(join(here.folder, "node_modules"), { recursive: true });
+    assert.equal(await here.run("node", join(folder, basename(file))), `${TWICE}[ '2' ]\n`);
+  });
+}
+
+test("in Node, `init` takes the paths and file: URLs of both modules", async (t) => {
+  const begin = `
+import { fileURLToPath } from "node:url";
+import { files } from "runstate/node";
+const missing = await init("/missing/node.wasm").catch((error) => error);
+console.log(missing.code, missing.message.split(" (")[0]);
+const path = fileURLToPath(import.meta.resolve("runstate/node.wasm"));
+const ready = init(path, { compilerWasm: new URL(import.meta.resolve("runstate/compiler.wasm")), files });`;
+  const here = await project(t, { "main.js": slim(begin, ALL_IN_NODE) });
+  const refused = "io runstate_node_bg.wasm cannot be loaded: /missing/node.wasm cannot be read";
+  assert.equal(await here.run("node", "main.js"), `${refused}\n${TWICE}[ '2' ]\n`);
+});
 
 test("a bundle for Node runs in a window of Electron", IN_FULL, async (t) => {
   const here = await project(t, { "main.js": esm(IN_NODE) });

@@ -1,6 +1,9 @@
 // The package outside of pages: Node with `import` and `require`, Deno, Bun, Jest, and its command line.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 
 import { IN_FULL } from "../browser/support/full.js";
@@ -31,6 +34,36 @@ test("the package works in a worker thread of Node", IN_FULL, async (t) => {
 test("the package works in Deno", IN_FULL, async (t) => {
   const here = await project(t, { "main.js": esm(BOTH) });
   assert.equal(await here.run(tool("deno"), "run", "--quiet", "--no-remote", "--allow-all", "main.js"), TWICE);
+});
+
+test("Deno opens stores with permissions for files alone", IN_FULL, async (t) => {
+  const main = 'import { open } from "runstate";\nfor (const url of ["memory:", "file:store"]) await (await open(url)).close();\nconsole.log("open");\n';
+  const here = await project(t, { "main.js": main });
+  const deno = (...permissions) => here.run(tool("deno"), "run", "--quiet", "--no-remote", "--no-prompt", ...permissions, "main.js");
+  const narrow = ["--allow-read=node_modules,store", "--allow-write=store"];
+  // The name of a new folder is durable when the folder above it is synced, which takes the permission to read it.
+  await assert.rejects(deno(...narrow), /Requires read access to/);
+  assert.equal(existsSync(join(here.folder, "store")), false, "a folder that cannot be synced is not created");
+  assert.equal(await deno("--allow-read=.", "--allow-write=store"), "open\n");
+  assert.equal(await deno(...narrow), "open\n", "the folder above an existing store is not needed");
+  assert.equal(await deno("--allow-read", "--allow-write"), "open\n");
+});
+
+test("a program of `bun build --compile` has the WebAssembly in it", IN_FULL, async (t) => {
+  const main = `
+    import compiler from "runstate/compiler.wasm" with { type: "file" };
+    import runtime from "runstate/node.wasm" with { type: "file" };
+    import { files } from "runstate/node";
+    import { init, open } from "runstate/slim";
+    await init(runtime, { compilerWasm: compiler, files });
+    const rs = await open("file:store");
+    await rs.cvm.load({ name: "hello", source: 'console.log("hello")' });
+    console.log((await (await rs.cvm.start("hello")).output()).join());
+    await rs.close();`;
+  const here = await project(t, { "main.js": main });
+  await here.run(tool("bun"), "build", "--compile", "main.js", "--outfile", "program");
+  await rm(join(here.folder, "node_modules"), { recursive: true });
+  assert.equal(await here.run(join(here.folder, "program")), "hello\n");
 });
 
 test("the package works in Bun", IN_FULL, async (t) => {

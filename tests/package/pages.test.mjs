@@ -9,32 +9,35 @@ import { test } from "node:test";
 
 import { IN_FULL } from "../browser/support/full.js";
 import { html, withServer, visit } from "./support/page.js";
-import { project, tool } from "./support/project.js";
+import { nodeModulePath, project, tool } from "./support/project.js";
 import { OUTPUT, esm } from "./support/tour.js";
 
 const IN_PAGE = 'document.title = "ready";\nglobalThis.outcome = tour("memory:").then(async (first) => [first, await tour("indexeddb:tour")]);';
 
-test("the package works in a page of the development server of Vite", IN_FULL, async (t) => {
-  const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(IN_PAGE) });
-  const vite = spawn(tool("vite"), ["--host", "127.0.0.1", "--port", "0", "--clearScreen", "false"], { cwd: here.folder, stdio: ["ignore", "pipe", "inherit"] });
-  try {
-    const url = await new Promise((resolve, reject) => {
-      createInterface({ input: vite.stdout }).on("line", (line) => {
-        // Vite prints color codes within the address.
-        const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(line.replace(/\x1b\[[0-9;]*m/g, ""));
-        if (found) resolve(found[0]);
+for (const version of ["vite", "vite7"]) {
+  test(`the package works in a page of the development server of ${version}`, IN_FULL, async (t) => {
+    const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(IN_PAGE) });
+    const words = [nodeModulePath(`${version}/bin/vite.js`), "--host", "127.0.0.1", "--port", "0", "--clearScreen", "false"];
+    const vite = spawn("node", words, { cwd: here.folder, stdio: ["ignore", "pipe", "inherit"] });
+    try {
+      const url = await new Promise((resolve, reject) => {
+        createInterface({ input: vite.stdout }).on("line", (line) => {
+          // Vite prints color codes within the address.
+          const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(line.replace(/\x1b\[[0-9;]*m/g, ""));
+          if (found) resolve(found[0]);
+        });
+        vite.once("exit", (code) => reject(new Error(`vite ended with ${code}`)));
       });
-      vite.once("exit", (code) => reject(new Error(`vite ended with ${code}`)));
-    });
-    assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]);
-  } finally {
-    vite.kill();
-  }
-});
+      assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]);
+    } finally {
+      vite.kill();
+    }
+  });
+}
 
 test("the package works in a page built by Vite", async (t) => {
   const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(IN_PAGE) });
-  await here.run(tool("vite"), "build");
+  await here.run("node", nodeModulePath("vite/bin/vite.js"), "build");
   await withServer({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
@@ -57,7 +60,7 @@ test("the package works in a web worker", async (t) => {
     });`;
   const work = esm('tour("memory:").then(async (first) => postMessage([first, await tour("indexeddb:tour")]));');
   const here = await project(t, { "index.html": html("/main.js"), "main.js": main, "work.js": work });
-  await here.run(tool("vite"), "build");
+  await here.run("node", nodeModulePath("vite/bin/vite.js"), "build");
   await withServer({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 

@@ -344,7 +344,7 @@ fn missing_and_null_are_read_by_the_rules_of_the_field() {
         edit(&mut document);
         Oven::from_document(&document).map_err(|violation| violation.to_string())
     };
-    let without = |name: &'static str| read(&move |document| drop(document.remove(name)));
+    let without = |name: &'static str| read(&move |document| drop(document.shift_remove(name)));
     let with =
         |name: &'static str, value: Json| read(&move |document| drop(document.insert(name.to_owned(), value.clone())));
     assert_eq!(without("grade").unwrap().grade, Grade::Good);

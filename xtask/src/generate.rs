@@ -48,6 +48,6 @@ pub fn reference(workspace: &Workspace, step: &mut StepContext) -> Result<(), Xt
 /// Prints what the library declares, as `examples/describe` does with these arguments. It is built with the arguments of the tests, so the gate
 /// compiles only the example for it.
 fn describe(workspace: &Workspace, words: &str, step: &mut StepContext) -> Result<String, XtaskError> {
-    with_lints(ProgramCall::cargo("build --example describe").words(ALL_ARGS), step)?.run(step)?;
+    with_lints(ProgramCall::cargo("build --profile test --example describe").words(ALL_ARGS), step)?.run(step)?;
     ProgramCall::new(workspace.target().join("debug/examples/describe")).words(words).output()
 }

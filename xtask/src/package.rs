@@ -48,6 +48,9 @@ pub enum PackageBuild {
 /// The last file that the shipping build writes. The build begins by removing its output.
 const LAST_BUILD_OUTPUT: &str = "pkg/dist/types/index.d.ts";
 
+/// The profile of the modules for tests.
+const WASM_PROFILE: &str = "wasm";
+
 /// The parts of `pkg` that the tests use.
 const TEST_PACKAGE_PARTS: &str = "pkg/build pkg/dist pkg/package.json pkg/src pkg/test";
 
@@ -60,7 +63,7 @@ pub fn build(workspace: &Workspace, form: PackageBuild, step: &mut StepContext) 
     let call = call.env("RUNSTATE_WASM_BINDGEN", tools::wasm_bindgen(workspace, step)?);
     match form {
         PackageBuild::ForTests => {
-            let folder = workspace.target().join(tools::WASM_TARGET).join("debug");
+            let folder = workspace.target().join(tools::WASM_TARGET).join(WASM_PROFILE);
             call.arg("--test").arg(&folder).run(step)
         }
         PackageBuild::Shipped => call.run(step),
@@ -260,7 +263,8 @@ pub fn build_wasm(step: &mut StepContext) -> Result<(), XtaskError> {
     for package in WASM_PACKAGES {
         let call =
             ProgramCall::cargo("rustc --lib --crate-type cdylib --all-features --target").arg(tools::WASM_TARGET);
-        with_lints(call.arg("--package").arg(package), step)?.run(step)?;
+        let call = call.arg("--profile").arg(WASM_PROFILE).arg("--package").arg(package);
+        with_lints(call, step)?.run(step)?;
     }
     page_tests("test --no-run", step)?.run(step)
 }
@@ -284,10 +288,10 @@ pub fn test_indexeddb_pages(workspace: &Workspace, step: &mut StepContext) -> Re
     Ok(())
 }
 
-/// Uses the features that the modules have, and the development profile, so that nothing is built twice.
+/// Uses the features and the profile of the modules, so that nothing is built twice.
 fn page_tests(words: &str, step: &mut StepContext) -> Result<ProgramCall, XtaskError> {
     let call = ProgramCall::cargo(words).words("--package runstate --features compiler,indexeddb,testing --target");
-    let call = call.arg(tools::WASM_TARGET);
+    let call = call.arg(tools::WASM_TARGET).arg("--profile").arg(WASM_PROFILE);
     with_lints(INDEXEDDB_PAGES.iter().fold(call, |call, name| call.arg("--test").arg(name)), step)
 }
 

@@ -64,8 +64,11 @@ impl<'a> Suite<'a> {
         match selection {
             TestSelection::Quick => Ok(()),
             // Tests run the program of one example; `cargo xtask generate` that of the other.
-            _ => with_lints(ProgramCall::cargo("build --example own_domain --example describe").words(ALL_ARGS), step)?
-                .run(step),
+            _ => with_lints(
+                ProgramCall::cargo("build --profile test --example own_domain --example describe").words(ALL_ARGS),
+                step,
+            )?
+            .run(step),
         }
     }
 

@@ -29,7 +29,7 @@ test("a model reads, searches, edits and summarizes", async (t) => {
   ]);
   assert.equal(await read("src/a.ts"), "const a = 2;\n");
   assert.deepEqual(new Set((await calls(window, id)).map(({ response }) => response?.by)), new Set(["Fake", "VS Code"]));
-  assert.match(window.editor.models.asked[2]?.[0] ?? "", /"line":1,"path":"src\/a\.ts"/, "results are in the next question");
+  assert.match(window.editor.models.asked[2]?.[0] ?? "", /"path":"src\/a\.ts","line":1/, "results are in the next question");
   assert.deepEqual(window.editor.offered, ["An agent wants to edit src/a.ts."]);
   assert.equal(window.editor.workspace.shown.size, 0, "the difference is closed");
   await waitUntil(async () => (await window.nodes())[0]?.row.description === "complete · just now · answered by Fake");

@@ -36,6 +36,16 @@ export const FOR_NODE = [
   { name: "webpack, node", build: (here) => pack(here, "node", "main.cjs"), assets: true },
 ];
 
+/** Bundlers for one file for Node 20, `out/main.cjs` or `out/main.mjs`, with each imported `.wasm` in it as bytes. */
+export const FOR_NODE_IN_ONE_FILE = ["cjs", "esm"].flatMap((format) => {
+  const file = format === "cjs" ? "out/main.cjs" : "out/main.mjs";
+  const rolldown = ["--platform", "node", "--format", format, "--module-types", ".wasm:binary", "--no-code-splitting"];
+  return [
+    { name: `esbuild, ${format}`, file, build: (here) => esbuild(here, file, "--platform=node", "--target=node20", `--format=${format}`, "--loader:.wasm=binary") },
+    { name: `rolldown, ${format}`, file, build: (here) => here.run(tool("rolldown"), "main.js", ...rolldown, "-o", file) },
+  ];
+});
+
 /** Bundlers for pages, to the classic script `out/main.js`. */
 export const FOR_PAGES = [
   { name: "esbuild, iife", build: (here) => esbuild(here, "out/main.js", "--format=iife") },

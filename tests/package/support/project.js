@@ -14,7 +14,8 @@ const execute = promisify(execFile);
 export const packed = process.env.RUNSTATE_PACKED;
 if (packed === undefined) throw new Error("RUNSTATE_PACKED is not set to a packed package; run `cargo xtask test package`, which builds it");
 
-const nodeModulePath = (name) => fileURLToPath(new URL(`../node_modules/${name}`, import.meta.url));
+/** The path of a file or folder in the packages that the lock file names. */
+export const nodeModulePath = (name) => fileURLToPath(new URL(`../node_modules/${name}`, import.meta.url));
 
 /** The path of a tool that the lock file names. */
 export const tool = (name) => nodeModulePath(`.bin/${name}`);

@@ -44,6 +44,7 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         added: &[
             r#"{"remove_at":1} {"partialFilterExpression":{"remove_at":{"$exists":true}}}"#,
             r#"{"deadline_at":1} {"partialFilterExpression":{"deadline_at":{"$exists":true}}}"#,
+            r#"{"configuration_id":1} {}"#,
             r#"{"started_at":1} {"expireAfterSeconds":31536000,"partialFilterExpression":{"status":{"$in":["completed","failed","cancelled"]}}}"#,
         ],
     },
@@ -64,7 +65,7 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
     ExpectedIndexes {
         collection: "app_configurations",
         schema: &[r#"{"app_id":1,"sub_app_id":1,"version":1} {"unique":true}"#, r#"{"active":1} {}"#],
-        added: &[],
+        added: &[r#"{"remove_at":1} {"partialFilterExpression":{"remove_at":{"$exists":true}}}"#],
     },
     ExpectedIndexes {
         collection: "execution_artifacts",
@@ -79,7 +80,14 @@ const EXPECTED_INDEXES: &[ExpectedIndexes] = &[
         schema: &[r#"{"execution_id":1,"timestamp":1} {}"#, r#"{"timestamp":-1} {}"#],
         added: &[],
     },
-    ExpectedIndexes { collection: "apps", schema: &[], added: &[r#"{"app_id":1,"sub_app_id":1} {}"#] },
+    ExpectedIndexes {
+        collection: "apps",
+        schema: &[],
+        added: &[
+            r#"{"app_id":1,"sub_app_id":1} {}"#,
+            r#"{"remove_at":1} {"partialFilterExpression":{"remove_at":{"$exists":true}}}"#,
+        ],
+    },
     ExpectedIndexes {
         collection: "step_queue",
         schema: &[],
@@ -138,7 +146,9 @@ pub fn describe_index(index: &Document) -> String {
     for name in ["v", "name"] {
         options.remove(name).unwrap();
     }
-    format!("{key} {}", serde_json::to_value(&options).unwrap())
+    let mut options = serde_json::to_value(&options).unwrap();
+    options.sort_all_objects();
+    format!("{key} {options}")
 }
 
 async fn open_engine(url: &str) -> Engine {

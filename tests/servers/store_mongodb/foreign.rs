@@ -98,19 +98,20 @@ fn documents_of_apps_are_imported_and_come_back_byte_for_byte() {
         let configuration = ok(&engine, "apps.configuration.show", json!({"id": "03".repeat(12)})).await;
         assert_eq!(configuration["active"], true);
 
-        // A document that has changed at the source since is not overwritten.
+        // A document that has changed at the source since is updated, and a new one is imported.
         let source = database(&url).await.collection::<Document>("execution_steps");
         source.update_one(doc! {}, doc! {"$set": {"retry_count": 1}}).await.unwrap();
-        let error = import_foreign(&engine, &url, &apps::DOMAIN).await.unwrap_err();
-        assert_eq!((error.code, error.key), (ErrorCode::ALREADY_EXISTS, Some(format!("{execution}:1"))));
-        // A new one is imported beside those that are there.
+        let report = import_foreign(&engine, &url, &apps::DOMAIN).await.unwrap();
+        assert_eq!((report.written, report.updated, report.already_present), (1, 1, 2));
+        let step = ok(&engine, "apps.step.show", json!({"id": format!("{execution}:1")})).await;
+        assert_eq!(step["retryCount"], 1);
         source.delete_many(doc! {}).await.unwrap();
         source.insert_one(examples()[1].1.clone()).await.unwrap();
         let (_, mut added) = examples().into_iter().nth(1).unwrap();
         added.extend(doc! {"_id": ObjectId::from_bytes([9; 12]), "step_id": 2.0, "execution_id": execution});
         source.insert_one(added).await.unwrap();
         let report = import_foreign(&engine, &url, &apps::DOMAIN).await.unwrap();
-        assert_eq!((report.written, report.already_present), (1, 3));
+        assert_eq!((report.written, report.updated, report.already_present), (2, 1, 2));
     });
 }
 

@@ -37,7 +37,7 @@ fn ledger_retention_follows_the_server_clock() {
         // The field is the server's own, and readers do not see it.
         let key = Key::new(&COMMANDS, "at0");
         let found = store.get(std::slice::from_ref(&key), Freshness::Linearizable).await.unwrap().remove(0).unwrap();
-        assert_eq!(found.document.keys().collect::<Vec<_>>(), ["at", "fingerprint", "id", "result"]);
+        assert_eq!(found.document.keys().collect::<Vec<_>>(), ["at", "fingerprint", "result", "id"]);
         let query = Query::of(&COMMANDS).filter(runstate::schema::Filter::Exists("_kept".to_owned(), true));
         assert_eq!(store.query(&query, Freshness::Linearizable).await.unwrap().items, []);
         // A host whose clock is far ahead sweeps nothing.

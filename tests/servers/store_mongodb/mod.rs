@@ -16,6 +16,7 @@ mod migration;
 mod mirror;
 mod orchestration;
 mod recorder;
+mod repeated_import;
 mod step_graphs;
 mod time_series;
 

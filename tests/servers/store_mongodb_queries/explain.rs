@@ -5,7 +5,7 @@
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Client, Database};
 use runstate::domain::cvm::{CC_HISTORY, COLLECTIONS, EXECUTION_LOGS, EXECUTIONS};
-use runstate::domain::orchestration::{self, Machine, Session};
+use runstate::domain::orchestration::{self, Machine, Session, Task};
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Accumulator, Aggregate, Catalog, Entity as _, Filter, Group, Query};
 use runstate::store::{Freshness, Store, Write};
@@ -104,10 +104,27 @@ fn due_sessions_and_machines_are_found_by_index() {
             let id = format!("x{n}");
             let session =
                 json!({"session_id": id, "project_id": "p", "machine_id": "m", "status": "active", "started_at": n});
+            let task =
+                json!({"task_id": id, "session_id": id, "project_id": "p", "task_name": "t", "status": "pending"});
             let machine = json!({"machine_id": id, "hostname": "h", "status": "online"});
-            for (collection, mut document) in [(&Session::COLLECTION, session), (&Machine::COLLECTION, machine)] {
-                for field in ["last_heartbeat", "created_at", "updated_at"] {
-                    document[field] = n.into();
+            for (collection, mut document) in
+                [(&Session::COLLECTION, session), (&Task::COLLECTION, task), (&Machine::COLLECTION, machine)]
+            {
+                let times = ["created_at", "updated_at", "last_heartbeat"];
+                for field in &times[..if collection.name == Task::COLLECTION.name { 2 } else { 3 }] {
+                    document[*field] = n.into();
+                }
+                // Some have ended: the store expires most of them, and due work removes the others.
+                if collection.name != Machine::COLLECTION.name && n % 20 < 10 && n % 20 > 1 {
+                    document["status"] = "completed".into();
+                    document["completed_at"] = n.into();
+                    if n % 20 > 2 {
+                        document["expires"] = true.into();
+                    }
+                }
+                if document["status"] != "active" && document["status"] != "online" {
+                    writes.push(insert(collection, &id, document));
+                    continue;
                 }
                 // Some are documents of the older system, which do not say when they are due; some are due, and most
                 // are not.
@@ -123,6 +140,7 @@ fn due_sessions_and_machines_are_found_by_index() {
         let until = Some(Timestamp::from_millis(3_000));
         let cases = orchestration::DOMAIN.due.iter().flat_map(|rule| {
             let index = match rule.collection.name {
+                _ if rule.is_retention => "expires: 1, status: 1, completed_at: 1",
                 "orchestration.sessions" => "due_at: 1, status: 1, last_heartbeat: 1",
                 _ => "last_heartbeat: 1",
             };

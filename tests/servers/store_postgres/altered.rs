@@ -166,7 +166,7 @@ fn altered_column_is_named_with_the_statement_that_mends_it() {
             alter(&url, &statement(&refused.to_string())).await;
             let mut expected = stored.clone();
             if change.contains("DROP") {
-                expected.as_object_mut().unwrap().remove("at");
+                expected.as_object_mut().unwrap().shift_remove("at");
             }
             for store in [&running, &opened] {
                 store.migrate(&catalog).await.unwrap();

@@ -65,6 +65,14 @@ fn due_sessions_are_found_by_index() {
             match n % 20 {
                 0 => {}
                 1 => session["due_at"] = (n * 10).into(),
+                // Some have ended: the store expires most of them, and due work removes the others.
+                of @ 2..10 => {
+                    session["status"] = "completed".into();
+                    session["completed_at"] = n.into();
+                    if of > 2 {
+                        session["expires"] = true.into();
+                    }
+                }
                 _ => session["due_at"] = (n + 1_000_000).into(),
             }
             writes.push(insert(&orchestration::Session::COLLECTION, &id, session));

@@ -15,6 +15,7 @@ mod microseconds;
 mod migration;
 mod orchestration;
 mod partitions;
+mod repeated_import;
 mod seed;
 mod views;
 

@@ -19,5 +19,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod random;
 pub mod register;
+#[path = "../../stores/transfer/repeated_cases.rs"]
+pub mod repeated_import_cases;
 mod runtime;
 pub mod wait;

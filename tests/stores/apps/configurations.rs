@@ -54,8 +54,8 @@ invalid: configuration.steps[1].input.x: `$.steps.1.output.uri` names `uri`, whi
 invalid: configuration.steps[0].input.x: `$url` is not a path; use `$.input.name` or `$.steps.2.output.name`, and `$$` for a text that begins with a dollar sign
 invalid: configuration.steps[0].when: `input.x` is not a path; use `$.input.name` or `$.steps.2.output.name`, and `$$` for a text that begins with a dollar sign
 usage: apps.configuration.save: `configuration.steps[0].when` must be a condition: true, { value, equals }, { value, lt }, { value, gt }, { value, in }, { value, exists }, { all }, { any } or { not }, not {"equals":1}
-usage: apps.configuration.save: `configuration.steps[0].when` must be a condition: true, { value, equals }, { value, lt }, { value, gt }, { value, in }, { value, exists }, { all }, { any } or { not }, not {"lt":null,"value":"$.input.n"}
-usage: apps.configuration.save has no option `configuration.steps[0].retyr`; its options are `id`, `name`, `version`, `input`, `output`, `depends_on`, `retry`, `timeout_ms`, `when`, `always`, `compensate`
+usage: apps.configuration.save: `configuration.steps[0].when` must be a condition: true, { value, equals }, { value, lt }, { value, gt }, { value, in }, { value, exists }, { all }, { any } or { not }, not {"value":"$.input.n","lt":null}
+usage: apps.configuration.save has no option `configuration.steps[0].retyr`; its options are `id`, `name`, `version`, `input`, `output`, `input_schema`, `output_schema`, `metadata_schema`, `depends_on`, `retry`, `timeout_ms`, `when`, `always`, `compensate`
 invalid: configuration.steps[0].retry.factor: 0 is not valid; use 1 to 100
 invalid: configuration.steps[0].name: 0 bytes are not valid; use 1 to 200 bytes
 invalid: configuration.steps[0].compensate: a step with `always` is not undone; remove one of both

@@ -116,8 +116,7 @@ fn an_execution_is_removed_when_its_retention_has_ended() {
     let [executions, steps, queue, _, artifacts_left, blobs, _] = counts(&scene);
     assert_eq!((executions, steps, queue, artifacts_left, blobs), (1, 1, 0, 1, 1));
     let removals = |row: &&Json| row["command"] == "apps.execution.remove";
-    // Its mark and its deletion.
-    assert_eq!(rows(&scene, &AuditRow::COLLECTION).iter().filter(removals).count(), 2);
+    assert_eq!(rows(&scene, &AuditRow::COLLECTION).iter().filter(removals).count(), 1);
     scene.verify();
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use runstate::decision::EngineSettings;
 use runstate::domain::apps::DOMAIN;
+use runstate::domain::cvm;
 use runstate::store::{Memory, Store};
 use runstate::testing::DomainScene;
 use runstate::value::Json;
@@ -30,6 +31,11 @@ impl AppScene {
 
     pub fn with_store(store: Arc<dyn Store>) -> Self {
         Self(DomainScene::new(store, &[&DOMAIN], EngineSettings::default()))
+    }
+
+    /// A scene on a store, with the domain that has schemas.
+    pub fn with_schemas(store: Arc<dyn Store>) -> Self {
+        Self(DomainScene::new(store, &[&cvm::DOMAIN, &DOMAIN], EngineSettings::default()))
     }
 
     /// The scene of another process on the store.

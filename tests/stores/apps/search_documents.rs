@@ -95,7 +95,7 @@ pub async fn hits(engine: &Engine, mut search: Json) -> Vec<String> {
         for hit in page["items"].as_array().unwrap() {
             let mut hit = hit.clone();
             if hit["kind"] == "artifact" {
-                hit.as_object_mut().unwrap().remove("id");
+                hit.as_object_mut().unwrap().shift_remove("id");
             }
             found.push(hit.to_string());
         }

@@ -34,7 +34,7 @@ impl AppScene {
                 inside = inside.get_mut(name).unwrap().as_object_mut().unwrap();
             }
             match value {
-                Json::Null => drop(inside.remove(last).unwrap()),
+                Json::Null => drop(inside.shift_remove(last).unwrap()),
                 value => drop(inside.insert(last.to_owned(), value.clone())),
             }
         }

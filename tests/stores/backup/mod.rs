@@ -10,7 +10,7 @@ use object_store::aws::AmazonS3Builder;
 use runstate::domain;
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
-use runstate::id::CommandId;
+use runstate::id::{CommandId, hex};
 use runstate::objects::ObjectFolder;
 use runstate::operation::Domain;
 use runstate::schema::{Collection, Direction::Ascending, Field, Index};
@@ -19,9 +19,13 @@ use runstate::store::{Batch, Memory, Outcome, Store, StoreError};
 use runstate::testing::{BatchExt as _, SimHost, SimIds};
 use runstate::testing::{Fault, FaultStore};
 use runstate::time::{Millis, Timestamp};
-use runstate::transfer::backup::{BackedUpStore, Backup, BackupOptions, BackupSource, points};
+use runstate::transfer::backup::{
+    BackedUpStore, Backup, BackupDecryption, BackupEncryption, BackupOptions, BackupSource, points,
+};
 use runstate::transfer::{ImportSource as _, LineWriter, check};
-use serde_json::json;
+use runstate::value::canonical_json;
+use serde_json::{Value as Json, json};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::mirror::{commands, named};
@@ -68,7 +72,7 @@ async fn documents(store: &AnyStore, domains: &[&'static Domain]) -> String {
 }
 
 async fn source(folder: &ObjectFolder, until: Option<Timestamp>, engine: &Engine) -> Result<BackupSource, Error> {
-    BackupSource::open(folder, until, &engine.catalog(), |_| {}).await
+    BackupSource::open(folder, until, None, &engine.catalog(), |_| {}).await
 }
 
 /// An empty store with the last point that is not after `until`.
@@ -79,6 +83,41 @@ async fn restore(folder: &ObjectFolder, until: Option<Timestamp>, domains: &[&'s
     let checked = check(&mut source, &engine.catalog(), |_| {}).unwrap();
     runstate::transfer::import(&engine, &mut source, &checked, |_| {}).await.unwrap();
     store
+}
+
+/// Encrypts by a key of one byte, as if it could not be undone.
+#[derive(Debug)]
+struct ByteKey(u8);
+
+impl ByteKey {
+    fn apply(&self, bytes: &[u8]) -> Vec<u8> {
+        bytes.iter().map(|byte| byte ^ self.0).collect()
+    }
+
+    fn matches(&self, parameters: &Json) -> Result<(), Error> {
+        let is_same = *parameters == json!({"key": self.0});
+        is_same.then_some(()).ok_or_else(|| Error::new(ErrorCode::KEY_MISSING, "another key"))
+    }
+}
+
+impl BackupEncryption for ByteKey {
+    fn new_parameters(&self) -> Result<Json, Error> {
+        Ok(json!({"key": self.0}))
+    }
+
+    fn check(&self, parameters: &Json) -> Result<(), Error> {
+        self.matches(parameters)
+    }
+
+    fn encrypt(&self, _: &Json, segment: &[u8]) -> Result<Vec<u8>, Error> {
+        Ok(self.apply(segment))
+    }
+}
+
+impl BackupDecryption for ByteKey {
+    fn decrypt(&self, parameters: &Json, encrypted: &[u8], _: &str) -> Result<Vec<u8>, Error> {
+        self.matches(parameters).map(|()| self.apply(encrypted))
+    }
 }
 
 async fn demo() -> (AnyStore, Arc<SimHost>, Engine) {
@@ -110,7 +149,7 @@ async fn every_point_is_a_state_of_the_store() {
     }
     let error = source(&folder, Some(Timestamp::from_millis(-1)), &engine).await.err().unwrap();
     assert_eq!(error.code, ErrorCode::NOT_FOUND, "{error}");
-    let listed = points(&folder, 3).await.unwrap();
+    let listed = points(&folder, 3, None).await.unwrap();
     assert_eq!(listed.len(), 3);
     assert!(listed[0].at > listed[1].at && listed[0].base > 1, "{listed:?}");
 }
@@ -296,6 +335,63 @@ async fn old_segments_are_removed_and_the_kept_time_can_be_restored() {
         assert_eq!(documents(&restore(&folder, Some(*at), DEMO_ONLY).await, DEMO_ONLY).await, *state);
     }
     assert_eq!(source(&folder, Some(states[0].0), &engine).await.err().unwrap().code, ErrorCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_encrypted_folder_is_continued_and_thinned_without_decrypting_it() {
+    let directory = TempDir::new().unwrap();
+    let (store, host, engine) = demo().await;
+    let folder = folder(&directory);
+    let encrypted = |key| BackupOptions {
+        segments: 5,
+        keep: Some(Millis::seconds(20)),
+        encryption: Some(Arc::new(ByteKey(key))),
+        ..options()
+    };
+    for n in 0..60 {
+        store
+            .commit(named(n).put(&NOTES, &format!("{}", n % 7), json!({"title": format!("title {n}")})))
+            .await
+            .unwrap();
+        host.clock.advance(Millis::seconds(1));
+        back_up(&engine, &folder, encrypted(7)).await.unwrap();
+    }
+    let names = folder.names().await.unwrap();
+    assert!(names.len() < 40, "{}", names.len());
+    for name in &names {
+        let text = String::from_utf8(folder.read(name).await.unwrap().unwrap()).unwrap();
+        // An older version refuses it as newer. What the folder shows is its first line.
+        assert!(text.starts_with(r#"{"format":2,"runstate":"backup","segment":{"#), "{text}");
+        assert!(!text.contains("title") && !text.contains("declarations"), "{text}");
+    }
+    // Another key, and none, write nothing.
+    for (options, code) in [(encrypted(8), ErrorCode::KEY_MISSING), (options(), ErrorCode::KEY_MISSING)] {
+        assert_eq!(back_up(&engine, &folder, options).await.unwrap_err().code, code);
+    }
+    assert_eq!(folder.names().await.unwrap().len(), names.len());
+    let open = async |key| BackupSource::open(&folder, None, key, &engine.catalog(), |_| {}).await;
+    assert_eq!(open(None).await.err().unwrap().code, ErrorCode::KEY_MISSING);
+    assert_eq!(open(Some(&ByteKey(8))).await.err().unwrap().code, ErrorCode::KEY_MISSING);
+    let mut source = open(Some(&ByteKey(7) as &dyn BackupDecryption)).await.unwrap();
+    let restored: AnyStore = Arc::new(Memory::new());
+    let target = self::engine(&restored, &self::host(98), DEMO_ONLY).await.unwrap();
+    let checked = check(&mut source, &target.catalog(), |_| {}).unwrap();
+    runstate::transfer::import(&target, &mut source, &checked, |_| {}).await.unwrap();
+    assert_eq!(documents(&restored, DEMO_ONLY).await, documents(&store, DEMO_ONLY).await);
+    assert_eq!(points(&folder, 3, None).await.unwrap(), points(&folder, 3, Some(&ByteKey(7))).await.unwrap());
+
+    // A clear header that was changed, with a hash that agrees, is not believed.
+    let last = names.iter().max().unwrap();
+    let text = String::from_utf8(folder.read(last).await.unwrap().unwrap()).unwrap();
+    let (header, lines) = text.split_once('\n').unwrap();
+    let mut header: Json = serde_json::from_str(header).unwrap();
+    header["segment"]["position"] = json!("elsewhere");
+    let before = format!("{}\n{}\n", canonical_json(&header), lines.lines().next().unwrap());
+    let sha256 = hex(&<[u8; 32]>::from(Sha256::digest(&before)));
+    let forged = format!("{before}{}\n", canonical_json(&json!({"end": {"lines": 1, "sha256": sha256}})));
+    std::fs::write(directory.path().join(last), forged).unwrap();
+    let error = open(Some(&ByteKey(7))).await.err().unwrap();
+    assert!(error.code == ErrorCode::CORRUPT && error.message.contains("its clear header differs"), "{error}");
 }
 
 #[tokio::test]

@@ -196,6 +196,11 @@ impl StoreDump {
         expect(head.has("pausedFrom") == (status == "paused"), "pausedFrom".to_owned());
         expect(head.has("completed") == matches!(status, "complete" | "error" | "cancelled"), "completed".to_owned());
         expect(head.has("error") == (status == "error"), "error".to_owned());
+        expect(
+            !head.has("cancelAt") || !head.has("completed"),
+            "it has ended, and has the deadline of a cancel".to_owned(),
+        );
+        expect(head.has("cancelAt") || !head.has("cancelPending"), "a cancel has no deadline".to_owned());
         wrong
     }
 

@@ -132,6 +132,53 @@ fn limits_count_from_one_answer_to_the_next() {
 }
 
 #[test]
+fn a_failed_execution_continues_in_a_mended_version() {
+    const BROKEN: &str = r#"
+        function total(orders) { return orders.map((order) => order.prise.cents).reduce((a, b) => a + b); }
+        const names = [CC("first?")];
+        const sum = total([{ price: { cents: 2 } }, { price: { cents: 3 } }]);
+        names.push(CC("second?"));
+        console.log(names.join(), sum);"#;
+    let mended = |text: &str, by: &str| BROKEN.replace("prise", "price").replace(text, by);
+    for cold in [false, true] {
+        let mut scene = Scene::new();
+        scene.load(BROKEN);
+        scene.start(Json::Null).unwrap();
+        scene.answer("Ada").expect(Status::Error);
+        // A variable of the running program has another name in version 2. Version 3 is right.
+        scene.load(&mended("names", "people"));
+        scene.load(&format!("function added() {{ return 1; }}{}", mended("second?", "Who is second?")));
+        let scene = if cold { scene.cold() } else { scene };
+        let retry = |version| Retry { program_version: Some(version), ..Retry::new("run") };
+        let before = scene.dump();
+        assert_eq!(error_code(block_on(scene.cvm().retry_with(&retry(2)))), codes::VERSION_MISMATCH);
+        assert_eq!(error_code(block_on(scene.cvm().retry_with(&retry(9)))), ErrorCode::NOT_FOUND);
+        assert_eq!(before, scene.dump());
+        assert_eq!(block_on(scene.cvm().retry_with(&retry(3))).unwrap().status, Status::WaitingCc);
+        let mut scene = if cold { scene.cold() } else { scene };
+        scene.answer("Bob").expect(Status::Complete).expect_output(["Ada,Bob 5"]);
+        assert_eq!(scene.head("programVersion"), json!(3));
+    }
+}
+
+#[test]
+fn only_a_failed_execution_continues_in_another_version() {
+    let retry = |version| Retry { program_version: Some(version), ..Retry::new("run") };
+    let mut scene = Scene::new();
+    scene.load(r#"const name = CC("name?"); console.log(name.first.last);"#);
+    scene.start(Json::Null).unwrap();
+    scene.load(r#"const name = CC("name?"); console.log(name);"#);
+    let before = scene.dump();
+    assert_eq!(error_code(block_on(scene.cvm().retry_with(&retry(2)))), ErrorCode::ILLEGAL_TRANSITION);
+    assert_eq!(before, scene.dump());
+    scene.answer("Ada").expect(Status::Error);
+    // Its own version is the same as none.
+    assert_eq!(block_on(scene.cvm().retry_with(&retry(1))).unwrap().status, Status::Error);
+    assert_eq!(block_on(scene.cvm().retry_with(&retry(2))).unwrap().status, Status::Complete);
+    scene.expect_output(["Ada"]);
+}
+
+#[test]
 fn recorded_answers_are_given_to_the_next_version() {
     for cold in [false, true] {
         let mut scene = Scene::new();

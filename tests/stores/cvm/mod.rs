@@ -7,6 +7,7 @@ mod changes;
 mod determinism;
 mod documents;
 mod due;
+mod graceful_cancel;
 mod inspection;
 mod interleaving;
 mod killed_workers;
@@ -84,7 +85,7 @@ fn an_answer_outside_the_choices_changes_nothing_and_says_what_fits() {
     let mut scene = Scene::program(r#"console.log(CC("ok?", { choices: ["yes", "no"] }))"#);
     let before = scene.dump();
     let error = scene.try_answer("perhaps").unwrap_err();
-    assert_eq!((error.code, &error.details), (codes::INVALID_ANSWER, &json!({"choices": ["yes", "no"]})));
+    assert_eq!((error.code, &*error.details), (codes::INVALID_ANSWER, &json!({"choices": ["yes", "no"]})));
     assert_eq!(before, scene.dump());
     scene.answer("no").expect_output(["no"]);
 }

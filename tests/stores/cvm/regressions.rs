@@ -224,7 +224,7 @@ fn interrupted_deletion_of_an_older_version_is_completed() {
     scene.start(Json::Null).unwrap();
     scene.execute_part(&Delete::new("run"));
     let mut head = scene.dump()["cvm.executions/run"].1.clone();
-    head.as_object_mut().unwrap().remove("wakeAt");
+    head.as_object_mut().unwrap().shift_remove("wakeAt");
     scene.put(&EXECUTIONS, "run", &head);
     scene.advance(Millis::days(8));
     assert_eq!(

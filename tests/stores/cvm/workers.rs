@@ -224,7 +224,7 @@ fn each_reason_alone_keeps_a_call_from_being_claimed() {
         row["id"] = json!("one");
         for (field, value) in differs.as_object().unwrap() {
             match value {
-                Json::Null => drop(row.as_object_mut().unwrap().remove(field)),
+                Json::Null => drop(row.as_object_mut().unwrap().shift_remove(field)),
                 value => row[field] = value.clone(),
             }
         }

@@ -8,12 +8,13 @@ use runstate::domain::cvm::{Load, Settings, Start, Status};
 use runstate::engine::{Engine, Error, LedgerSettings};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
+use runstate::limits::DROPPED_DOCUMENTS;
 use runstate::marker::BoxFuture;
 use runstate::schema::Key;
 use runstate::store::layer::Method;
-use runstate::store::{Store, StoreError};
+use runstate::store::{Memory, Store, StoreError};
 use runstate::testing::{Fault, FaultStore};
-use runstate::testing::{SimClock, SimHost};
+use runstate::testing::{SimClock, SimHost, join_all};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 use serde_json::json;
@@ -144,11 +145,11 @@ pub async fn conflict_names_both_revisions(open: &Reopen<'_>) {
     let error = call(&engine, "documents.commit", json!({"writes": [put("b", "new", 1), write]})).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (ErrorCode::CONFLICT, false));
     assert_eq!((error.collection.as_deref(), error.key.as_deref()), (Some("documents.notes"), Some("a")));
-    assert_eq!(error.details, json!({"expected": first["revisions"][0], "found": second["revisions"][0]}));
+    assert_eq!(*error.details, json!({"expected": first["revisions"][0], "found": second["revisions"][0]}));
     let mut insert = put("a", "home", 1);
     insert["expect"] = json!("absent");
     let error = call(&engine, "documents.commit", json!({"writes": [insert]})).await.unwrap_err();
-    assert_eq!(error.details, json!({"expected": null, "found": second["revisions"][0]}));
+    assert_eq!(*error.details, json!({"expected": null, "found": second["revisions"][0]}));
     let patch = json!({"collection": "notes", "id": "a", "patch": {"created": null, "by": {"name": "ann"}}, "expect": second["revisions"][0]});
     let delete = json!({"collection": "notes", "id": "none", "delete": true});
     let third = ask(&engine, "documents.commit", json!({"writes": [patch, delete]})).await;
@@ -227,6 +228,99 @@ pub async fn changes_of_documents_are_in_the_feed(open: &Reopen<'_>) {
     }
 }
 
+/// An insertion that ignores what exists inserts once, also of processes that insert at the same time. A repeat of its
+/// command has the first result.
+pub async fn insertion_if_absent_keeps_what_exists(open: &Reopen<'_>) {
+    let host = SimHost::default();
+    let engines = [engine_over(open().await.unwrap(), &host).await, engine_over(open().await.unwrap(), &host).await];
+    ask(&engines[0], "documents.declare", notes()).await;
+    let insert = |id: &str, tag: &str| json!({"collection": "notes", "id": id, "insertIfAbsent": {"tag": tag}});
+    let race = |engine: &Engine, tag: &str| -> BoxFuture<'static, Json> {
+        let (engine, writes) = (engine.clone(), json!([insert("a", tag)]));
+        Box::pin(async move { ask(&engine, "documents.commit", json!({"writes": writes})).await })
+    };
+    let raced = join_all(vec![race(&engines[0], "first"), race(&engines[1], "second")]).await;
+    let inserted: Vec<&Json> = raced.iter().map(|one| &one["revisions"][0]).filter(|one| !one.is_null()).collect();
+    let tag = if raced[0]["revisions"][0].is_null() { "second" } else { "first" };
+    let found = ask(&engines[1], "documents.get", json!({"collection": "notes", "ids": ["a"]})).await;
+    assert_eq!(found, json!([{"_id": "a", "_rev": inserted[0], "tag": tag}]));
+    assert_eq!(inserted.len(), 1, "{raced:?}");
+
+    let writes = json!([insert("a", "x"), insert("b", "x"), put("c", "x", 1), insert("d", "x"), insert("a2", "x")]);
+    let commit = json!({"writes": writes, "commandId": "five"});
+    ask(&engines[0], "documents.commit", json!({"writes": [insert("d", "y")]})).await;
+    let first = ask(&engines[0], "documents.commit", commit.clone()).await;
+    let is_null: Vec<bool> = first["revisions"].as_array().unwrap().iter().map(Json::is_null).collect();
+    assert_eq!(is_null, [true, false, false, true, false]);
+    // What was inserted is deleted, and the repeat inserts nothing.
+    let delete = json!({"collection": "notes", "id": "b", "delete": true, "expect": first["revisions"][1]});
+    ask(&engines[1], "documents.commit", json!({"writes": [delete]})).await;
+    let repeated = ask(&engines[1], "documents.commit", commit).await;
+    assert_eq!((&repeated["revisions"], &repeated["replayed"]), (&first["revisions"], &json!(true)));
+    // The condition of a deletion does not hold: the document is gone, or another one.
+    for (id, found) in [("b", &Json::Null), ("a", inserted[0])] {
+        let expected = &first["revisions"][1];
+        let delete = json!({"collection": "notes", "id": id, "delete": true, "expect": expected});
+        let error = call(&engines[0], "documents.commit", json!({"writes": [delete]})).await.unwrap_err();
+        assert_eq!(
+            (error.code, &*error.details),
+            (ErrorCode::CONFLICT, &json!({"expected": expected, "found": found}))
+        );
+    }
+    let found = ask(&engines[0], "documents.get", json!({"collection": "notes", "ids": ["a", "b", "d"]})).await;
+    assert_eq!((&found[0]["tag"], &found[1], &found[2]["tag"]), (&json!(tag), &Json::Null, &json!("y")));
+    assert_eq!(engines[0].verify(|_| {}).await.unwrap().findings, []);
+}
+
+/// Documents are counted by a condition. A collection is emptied in several commits: a process dies between two of
+/// them, and the next call continues. Other collections and the declaration remain.
+pub async fn documents_are_counted_and_dropped(open: &Reopen<'_>) {
+    let host = SimHost::default();
+    let store = Arc::new(FaultStore::new(open().await.unwrap()));
+    let engine = engine_over(store.clone(), &host).await;
+    ask(&engine, "documents.declare", notes()).await;
+    ask(&engine, "documents.declare", named(notes(), "others")).await;
+    let count = async |engine: &Engine, parameters: Json| ask(engine, "documents.count", parameters).await;
+    assert_eq!(count(&engine, json!({"collection": "notes"})).await, 0);
+    assert_eq!(ask(&engine, "documents.drop", json!({"collection": "notes"})).await, json!({"deleted": 0}));
+    let number = i64::from(DROPPED_DOCUMENTS) + 3;
+    let tag = |n: i64| if n % 2 == 0 { "even" } else { "odd" };
+    let writes: Vec<Json> = (0..number).map(|n| put(&format!("n{n}"), tag(n), n)).collect();
+    ask(&engine, "documents.commit", json!({"writes": writes})).await;
+    let other = json!({"collection": "others", "id": "n0", "put": {"tag": "even"}});
+    ask(&engine, "documents.commit", json!({"writes": [other]})).await;
+    assert_eq!(count(&engine, json!({"collection": "notes"})).await, number);
+    let odd = json!({"collection": "documents.notes", "where": {"eq": ["tag", "odd"]}});
+    assert_eq!(count(&engine, odd).await, number / 2);
+    for field in ["_id", "_rev"] {
+        let reserved = json!({"collection": "notes", "where": {"eq": [field, "x"]}});
+        assert_eq!(call(&engine, "documents.count", reserved).await.unwrap_err().code, ErrorCode::USAGE);
+    }
+
+    store.plan(Method::Commit, 2, Fault::DieBefore);
+    call(&engine, "documents.drop", json!({"collection": "notes"})).await.unwrap_err();
+    let next = engine_over(open().await.unwrap(), &host).await;
+    assert_eq!(count(&next, json!({"collection": "notes"})).await, 3);
+    assert_eq!(ask(&next, "documents.drop", json!({"collection": "notes"})).await, json!({"deleted": 3}));
+    assert_eq!(count(&next, json!({"collection": "notes"})).await, 0);
+    assert_eq!(count(&next, json!({"collection": "others"})).await, 1);
+    // A repeat would delete what was written since.
+    let named = call(&next, "documents.drop", json!({"collection": "others", "commandId": "drop"})).await;
+    assert_eq!(
+        (named.unwrap_err().code, count(&next, json!({"collection": "others"})).await),
+        (ErrorCode::USAGE, json!(1))
+    );
+    for (name, message) in [("cvm.executions", "only the operations of its domain"), ("nots", "did you mean `notes`?")]
+    {
+        let error = call(&next, "documents.drop", json!({"collection": name})).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::NOT_FOUND, "{name}");
+        assert!(error.message.contains(message), "{error}");
+    }
+    ask(&next, "documents.commit", json!({"writes": [put("n1", "x", 1)]})).await;
+    assert_eq!(count(&next, json!({"collection": "notes"})).await, 1);
+    assert_eq!(next.verify(|_| {}).await.unwrap().findings, []);
+}
+
 /// The second version of `notes`, with this field and its index.
 pub fn notes_with(field: &str) -> Json {
     let mut next = notes();
@@ -294,7 +388,7 @@ pub async fn death_while_a_version_is_raised_harms_no_process(open: &Reopen<'_>)
         };
         expect_all_in_use(&[&older, &newer], &name).await;
         assert_eq!(ask(&older, "documents.declare", next.clone()).await["version"], 5, "{method:?} {nth} {fault:?}");
-        next.as_object_mut().unwrap().remove("version");
+        next.as_object_mut().unwrap().shift_remove("version");
         assert_eq!(ask(&newer, "documents.declare", next).await["version"], 5);
         expect_all_in_use(&[&newer, &older, &engine_over(open().await.unwrap(), &host).await], &name).await;
     }
@@ -329,6 +423,85 @@ pub async fn refused_version_leaves_the_older_one_in_use(open: &Reopen<'_>) {
     expect_all_in_use(&[&engine, &older, &engine_over(open().await.unwrap(), &host).await], "notes").await;
 }
 
+/// Values keep the order of their keys on their way through a program, its calls, documents and an export.
+pub async fn keys_keep_their_order_everywhere(open: &Reopen<'_>) {
+    const VALUE: &str = r#"{"zeta":1,"alpha":{"y":[{"q":1,"p":2}],"x":{"b":null,"a":1}},"middle":"m","beta":2.5}"#;
+    let value = || serde_json::from_str::<Json>(VALUE).unwrap();
+    let host = SimHost::default();
+    let engine = engine_over(open().await.unwrap(), &host).await;
+    let source = r#"
+        const schema = { type: "object", properties: { zip: {}, city: {}, a: { type: "object" } } };
+        async function main(input) {
+            const answer = await CC("address?", { schema });
+            const found = await call("search", answer);
+            console.log(JSON.stringify(input) === JSON.stringify(found) && JSON.stringify(answer) === JSON.stringify(found));
+            return { z: input, a: [answer, found] };
+        }"#;
+    let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
+    Cvm::new(&engine).load(&Load::new("p", source, bytecode)).await.unwrap();
+    ask(&engine, "cvm.start", json!({"program": "p", "id": "run", "input": value(), "commandId": "start"})).await;
+    // The same command, with its keys in another order.
+    let sorted = json!({"alpha": value()["alpha"], "beta": 2.5, "middle": "m", "zeta": 1});
+    ask(&engine, "cvm.start", json!({"program": "p", "id": "run", "input": sorted, "commandId": "start"})).await;
+    let opened = |of: Arc<dyn Store>| engine_over(of, &host);
+    // Each step is read by another process.
+    let second = opened(open().await.unwrap()).await;
+    let asked = ask(&second, "cvm.show", json!({"id": "run"})).await;
+    let schema = r#"{"type":"object","properties":{"zip":{},"city":{},"a":{"type":"object"}}}"#;
+    assert_eq!(asked["calls"][0]["schema"].to_string(), schema);
+    ask(&second, "cvm.answer", json!({"id": "run", "answer": value()})).await;
+    let third = opened(open().await.unwrap()).await;
+    let called = ask(&third, "cvm.show", json!({"id": "run"})).await;
+    assert!(called["calls"][0]["args"].to_string().contains(VALUE), "{called}");
+    ask(&third, "cvm.answer", json!({"id": "run", "answer": value()})).await;
+    let fourth = opened(open().await.unwrap()).await;
+    let shown = ask(&fourth, "cvm.show", json!({"id": "run"})).await;
+    assert_eq!(shown["output"], json!(["true"]));
+    assert_eq!(shown["result"].to_string(), format!(r#"{{"z":{VALUE},"a":[{VALUE},{VALUE}]}}"#));
+    assert_eq!(shown["input"].to_string(), VALUE);
+
+    ask(&fourth, "documents.declare", json!({"collection": "free", "fields": [{"name": "middle", "kind": "text"}]}))
+        .await;
+    let write = |id: &str, op: &str, document: &str| {
+        let document: Json = serde_json::from_str(document).unwrap();
+        json!({"writes": [{"collection": "free", "id": id, op: document}]})
+    };
+    ask(&fourth, "documents.commit", write("a", "put", VALUE)).await;
+    ask(&fourth, "documents.commit", write("b", "put", r#"{"b":1,"a":2}"#)).await;
+    ask(&fourth, "documents.commit", write("b", "patch", r#"{"z":1,"middle":"x","b":null,"c":{"y":1,"x":2}}"#)).await;
+    // Only the order changes.
+    ask(&fourth, "documents.commit", write("c", "put", r#"{"b":1,"a":{"d":1,"c":2}}"#)).await;
+    ask(&fourth, "documents.commit", write("c", "put", r#"{"a":{"c":2,"d":1},"b":1}"#)).await;
+    let expected = [VALUE, r#"{"a":2,"z":1,"middle":"x","c":{"y":1,"x":2}}"#, r#"{"a":{"c":2,"d":1},"b":1}"#];
+    let page = ask(&opened(open().await.unwrap()).await, "documents.query", json!({"collection": "free"})).await;
+    for (item, expected) in page["items"].as_array().unwrap().iter().zip(expected) {
+        let text = item.to_string();
+        assert!(text.ends_with(expected.trim_start_matches('{')), "{text} is not {expected}");
+    }
+    // The export has the values as they are, and its line is the same from a store in memory.
+    let exported = |engine: Engine| async move {
+        let mut bytes = Vec::new();
+        let mut writer = runstate::transfer::LineWriter::new(&mut bytes, "store");
+        runstate::transfer::export(&engine, &mut writer, |_| {}).await.unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    let text = exported(fourth.clone()).await;
+    assert!(text.matches(VALUE).count() >= 6 && expected.iter().all(|document| text.contains(document)), "{text}");
+    let copy = engine_over(Arc::new(Memory::new()), &host).await;
+    let catalog = copy.catalog();
+    let mut source = runstate::transfer::LineReader::new(
+        std::io::BufReader::new(std::io::Cursor::new(&text)),
+        "store",
+        (*catalog).clone(),
+    );
+    let checked = runstate::transfer::check(&mut source, &catalog, |_| {}).unwrap();
+    runstate::transfer::import(&copy, &mut source, &checked, |_| {}).await.unwrap();
+    let lines = |text: &str| {
+        text.lines().skip(1).filter(|line| line.contains("\"document\"")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&exported(copy).await), lines(&text));
+}
+
 /// All cases, each on a store of its own.
 #[macro_export]
 macro_rules! document_cases {
@@ -339,9 +512,12 @@ macro_rules! document_cases {
             added_index_reaches_processes_that_were_open
             expired_documents_are_swept
             changes_of_documents_are_in_the_feed
+            insertion_if_absent_keeps_what_exists
+            documents_are_counted_and_dropped
             death_while_a_version_is_raised_harms_no_process
             refused_version_leaves_the_older_one_in_use
             ledger_time_is_chosen_for_all_processes
+            keys_keep_their_order_everywhere
         );
     };
     (@ $fresh:expr, $attributes:tt, $block_on:tt, $($case:ident)+) => {

@@ -7,6 +7,8 @@ use runstate::domain::cvm::{Load, Start, Status};
 use runstate::engine::{CollectionDeclaration, DocumentExpectation, DocumentWrite, Engine};
 use runstate::error_code::ErrorCode;
 use runstate::id::{CommandId, Revision};
+use runstate::limits;
+use runstate::schema::Filter;
 use runstate::store::layer::Method;
 use runstate::store::{BatchLimits, Memory, Store, StoreError};
 use runstate::testing::SimHost;
@@ -167,6 +169,9 @@ async fn invalid_commits_name_the_problem() {
     let invalid = [
         json!({"writes": [{"collection": "notes", "id": "a"}]}),
         with(json!({"collection": "notes", "id": "a", "put": {}, "delete": true})),
+        with(json!({"collection": "notes", "id": "a", "put": {}, "insertIfAbsent": {}})),
+        with(json!({"collection": "notes", "id": "a", "insertIfAbsent": {"tag": "x"}, "expect": "absent"})),
+        with(json!({"collection": "notes", "id": "a", "insertIfAbsent": {"tag": "x", "_rev": "3-0123456789ab"}})),
         with(json!({"collection": "notes", "id": "a", "delete": true, "expect": "absent"})),
         with(json!({"collection": "notes", "id": "", "put": {"tag": "x"}})),
         with(json!({"collection": "notes", "id": "a", "put": {"tag": "x", "_id": "b"}})),
@@ -186,8 +191,11 @@ async fn invalid_commits_name_the_problem() {
         messages.push(call(&engine, "documents.commit", commit).await.unwrap_err().to_string());
     }
     insta::assert_snapshot!(messages.join("\n"), @r#"
-    documents.commit: `writes[0]` needs exactly one of `put`, `patch` and `delete`
-    documents.commit: `writes[0]` needs exactly one of `put`, `patch` and `delete`
+    documents.commit: `writes[0]` needs exactly one of `put`, `insertIfAbsent`, `patch` and `delete`
+    documents.commit: `writes[0]` needs exactly one of `put`, `insertIfAbsent`, `patch` and `delete`
+    documents.commit: `writes[0]` needs exactly one of `put`, `insertIfAbsent`, `patch` and `delete`
+    documents.notes/a: an insertion if the document is absent has no other expectation
+    documents.commit: `writes[0]` inserts a document that has a `_rev`; only a stored one has it
     documents.notes/a: a patch or a deletion cannot expect that the document does not exist
     documents.notes/: an id may not be empty
     documents.commit: `writes[0]` puts a document whose `_id` differs from `id`
@@ -245,6 +253,67 @@ async fn typed_documents_are_written_and_read_in_rust() {
     let other: Document = [("n".to_owned(), Json::from(1))].into_iter().collect();
     documents.commit(vec![DocumentWrite::put(notes, "b", other)], None).await.unwrap();
     assert_eq!(documents.get::<Note>(notes, &["b"]).await.unwrap_err().code, ErrorCode::CORRUPT);
+    assert_eq!(documents.insert_if_absent(notes, "a", &note).await.unwrap(), None);
+    let third = documents.insert_if_absent(notes, "c", &note).await.unwrap().unwrap();
+    let stale = documents.delete(notes, "a", DocumentExpectation::Revision(third.clone())).await.unwrap_err();
+    assert_eq!((stale.code, &stale.details["found"]), (ErrorCode::CONFLICT, &json!(second.to_string())));
+    documents.delete(notes, "c", DocumentExpectation::Revision(third)).await.unwrap();
+    let home = Filter::Eq("tag".into(), "home".into());
+    assert_eq!(documents.count(notes, home.clone()).await.unwrap(), 1);
+    assert_eq!(documents.drop(notes).await.unwrap(), 2);
+    assert_eq!(documents.count(notes, home).await.unwrap(), 0);
+    let catalog = engine.catalog();
+    let foreign = catalog.get("cvm.executions").unwrap();
+    assert_eq!(documents.drop(foreign).await.unwrap_err().code, ErrorCode::INVALID);
+}
+
+/// The table of limits in docs/documents.md has the numbers of the code.
+#[test]
+fn documented_limits_are_those_of_the_code() {
+    let of = Memory::new().capabilities();
+    let mib = |bytes: usize| format!("{} MiB", bytes >> 20);
+    let count = |number: usize| match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1_000, number % 1_000),
+    };
+    let rows = [
+        ("a document, as JSON", mib(limits::DOCUMENT_BYTES)),
+        ("levels of a document, itself included", count(limits::DOCUMENT_DEPTH)),
+        ("an id, in bytes of UTF-8", count(limits::ID_BYTES)),
+        (
+            "a commit in memory, on files, in IndexedDB",
+            format!("{}, {} writes", mib(of.batch_bytes), count(of.batch_writes)),
+        ),
+        ("writes in a commit with `insertIfAbsent`", count(limits::INSERTS_IF_ABSENT)),
+        ("puts and patches in a commit that expect nothing and find a document", count(limits::UNEXPECTED_WRITES)),
+        ("documents in one reply of `get` and `query`", count(limits::REPLY_DOCUMENTS as usize)),
+        ("documents in one commit of `drop`", count(limits::DROPPED_DOCUMENTS as usize)),
+        ("the name of a collection, in bytes", count(limits::COLLECTION_NAME_BYTES)),
+        ("the name of a field with its path, in bytes", count(limits::FIELD_NAME_BYTES)),
+        ("collections in a store", count(limits::DECLARED_COLLECTIONS)),
+        ("fields, indexes of a collection", format!("{}, {}", limits::DECLARED_FIELDS, limits::DECLARED_INDEXES)),
+        ("a declaration, as JSON", format!("{} KiB", limits::DECLARATION_BYTES >> 10)),
+    ];
+    let page = include_str!("../../../docs/documents.md");
+    for row in rows.map(|(what, limit)| format!("| {what} | {limit} |")) {
+        assert!(page.contains(&row), "docs/documents.md has no row `{row}`");
+    }
+}
+
+#[tokio::test]
+async fn insertions_that_ignore_documents_are_bounded_by_the_ledger() {
+    let (engine, _) = start_waiting(Arc::new(Memory::new()), PROGRAM).await;
+    let insert = |n: usize| json!({"collection": "notes", "id": format!("n{n}"), "insertIfAbsent": {"tag": "x"}});
+    let writes = |to: usize| (0..to).map(insert).collect::<Vec<_>>();
+    let every_second: Vec<Json> = (0..limits::INSERTS_IF_ABSENT).step_by(2).map(insert).collect();
+    ask(&engine, "documents.commit", json!({"writes": every_second})).await;
+    let all = json!({"writes": writes(limits::INSERTS_IF_ABSENT), "commandId": "all"});
+    let committed = ask(&engine, "documents.commit", all.clone()).await;
+    let kept = committed["revisions"].as_array().unwrap().iter().filter(|revision| revision.is_null()).count();
+    assert_eq!(kept, limits::INSERTS_IF_ABSENT / 2);
+    assert_eq!(ask(&engine, "documents.commit", all).await["revisions"], committed["revisions"]);
+    let more = json!({"writes": writes(limits::INSERTS_IF_ABSENT + 1)});
+    assert_eq!(call(&engine, "documents.commit", more).await.unwrap_err().code, ErrorCode::LIMIT);
 }
 
 /// The examples of docs/documents.md run as they are.
@@ -270,7 +339,7 @@ async fn the_examples_of_the_documentation_run() {
         );
         calls += 1;
     }
-    assert_eq!(calls, 7);
+    assert_eq!(calls, 9);
     assert_eq!(cvm.output("run").await.unwrap(), ["Hello, Ada!"]);
 }
 

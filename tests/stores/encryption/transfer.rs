@@ -52,12 +52,17 @@ async fn an_export_keeps_secrets_encrypted_and_needs_no_key() {
     assert_eq!(read(&keyed, "a").await.unwrap(), read(&engine, "a").await.unwrap());
     assert_eq!(find(&keyed, json!({"eq": ["token", SECRET]})).await.unwrap(), ["a"]);
     assert!(keyed.verify(|_| {}).await.unwrap().findings.is_empty());
-    // Again, it changes nothing; and a rotation leaves another document, which is not overwritten.
+    // Again, it changes nothing; and a rotation leaves other documents, which are kept.
     assert_eq!(import(&keyed, &exported).await.unwrap().written, 0);
     let rotated = target.with_keys("k2,k1").await;
     rotated.rotate(100).await.unwrap();
-    assert_eq!(import(&rotated, &exported).await.unwrap_err().code.as_str(), "already_exists");
+    let report = import(&rotated, &exported).await.unwrap();
+    assert_eq!((report.written, report.kept), (0, 2));
     assert_eq!(read(&rotated, "a").await.unwrap()["token"], SECRET);
+    // A secret that has changed both there and here is not overwritten.
+    put(&engine, "a", json!({"token": "another"})).await.unwrap();
+    let (exported, _) = export(&engine).await;
+    assert_eq!(import(&rotated, &exported).await.unwrap_err().code.as_str(), "already_exists");
 }
 
 #[tokio::test]
@@ -72,4 +77,10 @@ async fn plain_text_is_exported_only_on_request_and_encrypted_by_an_import() {
     assert!(!target.dump().await.contains(SECRET));
     assert_eq!(read(&other, "a").await.unwrap(), read(&engine, "a").await.unwrap());
     assert_eq!(import(&other, &exported).await.unwrap().written, 0, "contents are compared in plain text");
+    // A secret that has changed there is encrypted here too.
+    put(&engine, "a", json!({"token": "another secret"})).await.unwrap();
+    let report = import(&other, &export_plain_text(&engine).await.unwrap()).await.unwrap();
+    assert_eq!((report.updated, report.kept), (1, 0));
+    assert_eq!(read(&other, "a").await.unwrap()["token"], "another secret");
+    assert!(!target.dump().await.contains("another secret"));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use runstate::client::{Answer, Cvm};
 use runstate::decision::{Change, Command, Cost, Ctx, Decision, OperationName, Rejection, View};
-use runstate::domain::cvm::{self, Fail, REFUSAL_DELAY, Start, Status, Work};
+use runstate::domain::cvm::{self, Cancel, Fail, REFUSAL_DELAY, Start, Status, Work};
 use runstate::domain::fleet::{self, ResourceBudget};
 use runstate::engine::{Engine, Error};
 use runstate::id::CommandId;
@@ -292,7 +292,7 @@ fn a_failed_attempt_may_have_a_cost() {
 fn what_was_reserved_is_given_back_at_every_other_end() {
     type CallEnd = fn(&CostScene, &Work);
     // The worker may have spent what is reserved, until its lease ends.
-    let ends: [(&str, CallEnd, Status); 7] = [
+    let ends: [(&str, CallEnd, Status); 8] = [
         ("released", |scene, work| block_on(scene.cvm.release(&work.claimed)).unwrap(), Status::WaitingCc),
         (
             "failed, to be retried",
@@ -303,6 +303,11 @@ fn what_was_reserved_is_given_back_at_every_other_end() {
         ),
         ("failed", |scene, work| drop(block_on(scene.cvm.fail(&fail(work, None))).unwrap()), Status::WaitingCc),
         ("cancelled", |scene, _| drop(block_on(scene.cvm.cancel("run")).unwrap()), Status::Cancelled),
+        (
+            "cancelled gracefully",
+            |scene, _| drop(block_on(scene.cvm.cancel_with(&Cancel::graceful("run"))).unwrap()),
+            Status::Cancelled,
+        ),
         (
             "cancelled and deleted",
             |scene, _| {

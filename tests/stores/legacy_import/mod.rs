@@ -114,7 +114,7 @@ fn single(program: Json, execution: Json) -> LegacyFixture {
 fn failed_with(state: Json, error: Json) -> LegacyFixture {
     let mut execution = fixtures::waiting_execution();
     let fields = execution.as_object_mut().unwrap();
-    fields.remove("ccWaiting");
+    fields.shift_remove("ccWaiting");
     fields.insert("error".to_owned(), error);
     let own = fields["state"].as_object_mut().unwrap();
     own.insert("status".to_owned(), json!("error"));
@@ -334,8 +334,8 @@ async fn unknown_fields_are_listed_as_skipped() {
 async fn missing_variables_and_optional_fields_do_not_block_an_import() {
     let mut data = fixtures::data();
     data.executions[0]["state"] = json!({"pc": 5, "status": "waiting_cc"});
-    data.executions[0].as_object_mut().unwrap().remove("metrics");
-    data.executions[0].as_object_mut().unwrap().remove("lastModified");
+    data.executions[0].as_object_mut().unwrap().shift_remove("metrics");
+    data.executions[0].as_object_mut().unwrap().shift_remove("lastModified");
     let engine = engine().await;
     import_legacy(&engine, data).await.unwrap();
     let cvm = Cvm::new(&engine);

@@ -113,7 +113,7 @@ pub async fn one_pass_removes_all_that_expired(
         let (id, at) = (format!("s{:05}", n / 10), now.as_millis());
         let session = json!({
             "session_id": id, "project_id": "p", "machine_id": "m", "status": "completed",
-            "completed_at": at + (n / 10) as i64, "last_heartbeat": at, "started_at": at, "created_at": at, "updated_at": at,
+            "completed_at": at + (n / 10) as i64, "expires": true, "last_heartbeat": at, "started_at": at, "created_at": at, "updated_at": at,
         });
         let batch = match n % 10 {
             0 => empty.insert(&Session::COLLECTION, &id, session),

@@ -9,6 +9,7 @@ mod programs;
 mod queries;
 mod random;
 mod recovery;
+mod retention;
 mod scene;
 mod sessions;
 mod tasks;

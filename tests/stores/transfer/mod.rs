@@ -1,5 +1,7 @@
 //! Export and import between stores of different kinds, through the library.
 
+mod repeated;
+mod repeated_cases;
 mod verification;
 
 use std::io::{BufReader, Cursor};
@@ -9,8 +11,8 @@ use runstate::client::Answer;
 use runstate::client::Cvm;
 use runstate::domain;
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{Delete, EXECUTIONS, Load, Start, Status};
-use runstate::engine::{self, Engine, SystemHost};
+use runstate::domain::cvm::{Cancel, Delete, EXECUTIONS, Load, Start, Status};
+use runstate::engine::{self, Engine, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::operation::Domain;
@@ -22,7 +24,8 @@ use runstate::testing::{BatchExt as _, batch};
 use runstate::testing::{Fault, FaultStore, LimitedStore};
 use runstate::time::Millis;
 use runstate::transfer::{
-    ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportReport, LineReader, LineWriter, Selection, check,
+    ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportOptions, ImportReport, LineReader, LineWriter,
+    Selection, check,
 };
 use serde_json::json;
 
@@ -56,10 +59,18 @@ async fn export(engine: &Engine) -> (Vec<u8>, ExportSummary) {
 }
 
 async fn import(engine: &Engine, bytes: &[u8]) -> Result<ImportReport, runstate::engine::Error> {
+    import_as(engine, bytes, ImportOptions::default()).await
+}
+
+async fn import_as(
+    engine: &Engine,
+    bytes: &[u8],
+    options: ImportOptions,
+) -> Result<ImportReport, runstate::engine::Error> {
     let catalog = runstate::engine::catalog(&domain::catalog().unwrap()).unwrap();
     let mut source = LineReader::new(BufReader::new(Cursor::new(bytes)), "memory", catalog.clone());
     let checked = check(&mut source, &catalog, |_| {})?;
-    runstate::transfer::import(engine, &mut source, &checked, |_| {}).await
+    runstate::transfer::import_with(engine, &mut source, &checked, &options, |_| {}).await
 }
 
 fn id(text: &str) -> CommandId {
@@ -129,6 +140,29 @@ async fn moved_calls_keep_their_answers_claims_and_deadlines() {
 }
 
 #[tokio::test]
+async fn moved_execution_keeps_the_deadline_of_its_cancel() {
+    const SOURCE: &str = r#"try { CC("work?") } finally { console.log(CC("undo?")) }"#;
+    let first = memory_engine().await;
+    let cvm = load_program(&first, "undoes", SOURCE).await;
+    for name in ["a", "b"] {
+        cvm.start(&Start { id: Some(name.into()), ..Start::new("undoes") }).await.unwrap();
+        cvm.cancel_with(&Cancel::graceful(name).deadline(Millis(if name == "a" { 1 } else { 86_400_000 })))
+            .await
+            .unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let second = file_engine(&folder).await;
+    import(&second, &export(&first).await.0).await.unwrap();
+    let there = Cvm::new(&second);
+    let next_due = |cvm: Cvm| async move { cvm.engine().next_due(Freshness::Linearizable).await.unwrap() };
+    assert_eq!(next_due(there.clone()).await, next_due(cvm).await);
+    second.run_due(10, RunLimit::Stop).await.unwrap();
+    assert_eq!(there.show("a").await.unwrap().status, Status::Cancelled);
+    assert_eq!(there.answer("b", "undone").await.unwrap().status, Status::Cancelled);
+    assert_eq!(there.output("b").await.unwrap(), ["undone"]);
+}
+
+#[tokio::test]
 async fn command_repeated_after_a_move_returns_its_first_result() {
     let first = memory_engine().await;
     let cvm = load_program(&first, "asks", ASKS).await;
@@ -164,11 +198,14 @@ async fn imported_execution_can_be_deleted_and_imported_again() {
         info.collections.iter().map(|c| (c.name, c.documents.unwrap())).collect::<Vec<_>>()
     };
     for (name, count) in counts(second.clone()).await {
-        let may_remain = matches!(name, "cvm.programs" | "cvm.program_versions" | "runstate.commands");
+        let may_remain =
+            matches!(name, "cvm.programs" | "cvm.program_versions" | "runstate.commands" | "runstate.imported");
         assert!(may_remain || count == 0, "{count} of {name} are left");
     }
+    assert_eq!(import(&second, &bytes).await.unwrap().written, 0);
     // The same file brings the execution back: batches of the first import do not count as replayed.
-    let imported = import(&second, &bytes).await.unwrap();
+    let restore = ImportOptions { restore_deleted: true, ..ImportOptions::default() };
+    let imported = repeated_cases::import(&second, &bytes, restore).await.unwrap();
     assert!(imported.written > 0 && imported.already_present > 0);
     assert_eq!(Cvm::new(&second).show("a").await.unwrap(), cvm.show("a").await.unwrap());
 }
@@ -465,10 +502,15 @@ async fn single_execution_moves_alone_and_resumes() {
     assert_eq!(there.with_id(&id("on")).answer("a", "y").await.unwrap(), here);
     let (here, there) = (cvm.show("a").await.unwrap(), there.show("a").await.unwrap());
     assert_eq!((here.result, here.output, here.state_hash), (there.result, there.output, there.state_hash));
-    // The stored execution has advanced and differs from the export.
-    assert_eq!(import(&second, &bytes).await.unwrap_err().code, ErrorCode::ALREADY_EXISTS);
+    // The stored execution has advanced, and the export has not.
+    let again = import(&second, &bytes).await.unwrap();
+    assert!(again.written == 0 && again.kept > 0, "{again:?}");
+    let exact = ImportOptions { exact: true, ..ImportOptions::default() };
+    assert_eq!(import_as(&second, &bytes, exact).await.unwrap_err().code, ErrorCode::ALREADY_EXISTS);
     Cvm::new(&second).delete("a").await.unwrap();
-    assert!(import(&second, &bytes).await.unwrap().written > 0);
+    assert_eq!(import(&second, &bytes).await.unwrap().written, 0);
+    let restore = ImportOptions { restore_deleted: true, ..ImportOptions::default() };
+    assert!(import_as(&second, &bytes, restore).await.unwrap().written > 0);
 }
 
 #[tokio::test]

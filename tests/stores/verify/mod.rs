@@ -149,7 +149,7 @@ async fn a_missing_element_of_an_index_is_found() {
 async fn a_broken_row_of_the_ledger_is_found() {
     let store = Arc::new(AlteredStore::new(|_, _| {}));
     fill_store(store.clone()).await;
-    store.edit("runstate.commands/start-done", |document| drop(document.remove("fingerprint")));
+    store.edit("runstate.commands/start-done", |document| drop(document.shift_remove("fingerprint")));
     let findings = finding_lines(&verify_store(store.clone()).await);
     assert_eq!(findings, ["runstate.commands/start-done: fingerprint: is missing"]);
 }

@@ -31,7 +31,7 @@ export const SESSION_TIMING: SessionTiming = { beatMs: 30_000, probeMs: 3000 };
 const RENEWED_MS = 86_400_000;
 
 /** The number of attempts to recover a session whose owner sends heartbeats meanwhile. */
-const ATTEMPTS = 4;
+const ATTEMPTS = 32;
 
 /** The errors of a heartbeat to a session that this window does not drive any longer. */
 const GONE: ReadonlySet<string> = new Set(["stale_owner", "illegal_transition", "not_found"]);

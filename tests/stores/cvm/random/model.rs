@@ -206,7 +206,7 @@ impl RandomRun {
         let heads = self.documents.collection(&EXECUTIONS).values();
         let due = |head: &RevisionedDocument| {
             let kept = head.number("completed").filter(|_| !head.has("deleting")).map(|at| at + RETENTION.0);
-            head.number("wakeAt").into_iter().chain(kept).min()
+            head.number("wakeAt").into_iter().chain(head.number("cancelAt")).chain(kept).min()
         };
         heads.filter_map(due).min().map(Timestamp::from_millis)
     }
@@ -339,6 +339,8 @@ fn expected_line(calls: &[(&str, &RevisionedDocument)], careless: bool) -> Optio
             "answered" | "defaulted" if call.text("kind") == "timer" => values.push(Json::Null),
             "answered" | "defaulted" => values.push(call.value("response.result").clone()),
             "timed_out" => thrown = thrown.or(Some("TimeoutError")),
+            // A program that is cancelled at once prints nothing more.
+            "cancelled" => thrown = thrown.or(Some("CancelledError")),
             "failed" => thrown = thrown.or(Some(call.value("error.name").as_str().unwrap_or("CallError"))),
             _ => return None,
         }
@@ -359,17 +361,21 @@ fn expected_line(calls: &[(&str, &RevisionedDocument)], careless: bool) -> Optio
 /// once. The order is that of their ends.
 fn output_mismatch_of_tasks(documents: &StoreDump, id: &str, head: &RevisionedDocument) -> Option<String> {
     let status = head.text("state.status");
-    let (calls, printed) = (documents.calls(id), documents.output(id));
+    let (calls, mut printed) = (documents.calls(id), documents.output(id));
     let (mut expected, mut group) = (Vec::new(), Vec::new());
     for call @ (_, row) in &calls {
         let outcome = row.text("outcome");
         match (row.text("request.prompt"), outcome) {
-            // The program has aborted it, or the execution was cancelled.
-            ("e", "cancelled") => {
-                let line = "caught e AbortError".to_owned();
-                expected.extend((status != "cancelled" || printed.contains(&line)).then_some(line));
+            // The program has aborted it, or the execution was cancelled: at once, or so that the program may notice.
+            (prompt, "cancelled") => {
+                let names = ["AbortError", "CancelledError"];
+                let lines = names.map(|name| format!("caught {prompt} {name}"));
+                let at = printed.iter().position(|line| lines.contains(line));
+                let is_required = prompt == "e" && status != "cancelled";
+                expected.extend((is_required && at.is_none()).then(|| lines[0].clone()));
+                at.map(|at| printed.remove(at));
             }
-            (_, "" | "cancelled") => {}
+            (_, "") => {}
             ("f", _) => group.push(*call),
             ("", _) => expected.push("slept".to_owned()),
             (prompt, _) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{CC_HISTORY, ClaimedCall, EXECUTIONS, Load};
+use runstate::domain::cvm::{CC_HISTORY, Cancel, ClaimedCall, EXECUTIONS, Load};
 use runstate::engine::{COLLECTIONS as STAGING, Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
@@ -357,7 +357,7 @@ impl RandomRun {
         }
         for n in 0..RUNS {
             let id = CommandId::new(&format!("end-{n}")).unwrap();
-            let cancel = RandomCommand::Cancel(format!("run-{n}"));
+            let cancel = RandomCommand::Cancel(Cancel::new(&format!("run-{n}")));
             drop(block_on(cancel.send(&self.process(0).cvm.clone(), &id)));
         }
         self.scene.host.clock.advance(RETENTION);

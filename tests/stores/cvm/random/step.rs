@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use runstate::client::Answer;
 use runstate::client::Cvm;
-use runstate::domain::cvm::{CC_HISTORY, ClaimedCall, EXECUTIONS, Fail, Start};
+use runstate::domain::cvm::{CC_HISTORY, Cancel, ClaimedCall, EXECUTIONS, Fail, Start};
 use runstate::engine::{Error, RunLimit};
 use runstate::id::CommandId;
 use runstate::lease::ClaimTarget;
@@ -31,6 +31,7 @@ pub enum StepAct {
     Pause,
     Unpause,
     Cancel,
+    CancelGracefully,
     Retry,
     Delete,
     Claim,
@@ -46,7 +47,7 @@ pub enum StepAct {
 }
 
 impl StepAct {
-    pub const ALL: [(u32, StepAct); 21] = [
+    pub const ALL: [(u32, StepAct); 22] = [
         (6, StepAct::Start),
         (2, StepAct::Resume),
         (5, StepAct::AnswerOpen),
@@ -56,6 +57,7 @@ impl StepAct {
         (3, StepAct::Pause),
         (4, StepAct::Unpause),
         (1, StepAct::Cancel),
+        (2, StepAct::CancelGracefully),
         (4, StepAct::Retry),
         (2, StepAct::Delete),
         (6, StepAct::Claim),
@@ -165,7 +167,7 @@ pub enum RandomCommand {
     AnswerKey { execution: String, key: String, occurrence: u64, answer: Json },
     Pause(String),
     Unpause(String),
-    Cancel(String),
+    Cancel(Cancel),
     Retry(String),
     Delete(String),
     Claim { of: ClaimTarget, owner: String, lease: Millis },
@@ -202,7 +204,7 @@ impl RandomCommand {
             ),
             RandomCommand::Pause(run) => to_json(cvm.with_id(id).pause(run).await),
             RandomCommand::Unpause(run) => to_json(cvm.with_id(id).unpause(run).await),
-            RandomCommand::Cancel(run) => to_json(cvm.with_id(id).cancel(run).await),
+            RandomCommand::Cancel(cancel) => to_json(cvm.with_id(id).cancel_with(cancel).await),
             RandomCommand::Retry(run) => to_json(cvm.with_id(id).retry(run).await),
             RandomCommand::Delete(run) => to_json(cvm.with_id(id).delete(run).await),
             RandomCommand::Claim { of, owner, lease } => to_json(
@@ -288,7 +290,11 @@ impl RandomRun {
             }
             StepAct::Pause => RandomCommand::Pause(run),
             StepAct::Unpause => RandomCommand::Unpause(self.pick_with_status("paused", pick).unwrap_or(run)),
-            StepAct::Cancel => RandomCommand::Cancel(run),
+            StepAct::Cancel => RandomCommand::Cancel(Cancel::new(&run)),
+            StepAct::CancelGracefully => {
+                let deadline = [None, Some(Millis::seconds(5)), Some(Millis::minutes(10))][salt % 3];
+                RandomCommand::Cancel(Cancel { graceful: true, deadline, ..Cancel::new(&run) })
+            }
             StepAct::Retry => RandomCommand::Retry(self.pick_with_status("error", pick).unwrap_or(run)),
             StepAct::Delete => RandomCommand::Delete(run),
             StepAct::Claim => {
