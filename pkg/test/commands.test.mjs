@@ -50,6 +50,13 @@ test("a program that is cancelled gracefully cleans up and completes", async (t)
   assert.deepEqual([run.status, await run.output()], ["complete", ["CancelledError", "undone"]]);
 });
 
+test("commands that are sent at once have different ids", async (t) => {
+  const keys = Array.from({ length: 50 }, (_, number) => `key ${number}`);
+  const { run } = await startProgram(t, `Promise.all(${JSON.stringify(keys)}.map((key) => CC(key, { key }))).then((answers) => console.log(new Set(answers).size));`);
+  await Promise.all(keys.map((key) => run.answer(key, { key })));
+  assert.deepEqual([run.status, await run.output()], ["complete", ["50"]]);
+});
+
 test("a program that cleans up for longer than its deadline is cancelled", async () => {
   const world = await simulated();
   const rs = await world.open("memory:");

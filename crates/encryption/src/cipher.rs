@@ -50,8 +50,7 @@ impl<'a> Cipher<'a> {
         };
         let failed =
             |why: String| StoreError::Unavailable { what: format!("encrypting `{}` of {key}", field.name), why };
-        let mut sealed = vec![0; NONCE_BYTES];
-        entropy::fill(&mut sealed).map_err(failed)?;
+        let mut sealed = entropy::random_bytes::<NONCE_BYTES>().map_err(failed)?.to_vec();
         let nonce = Nonce::try_from(&sealed[..]).map_err(|error| failed(error.to_string()))?;
         let text = Zeroizing::new(value.to_string().into_bytes());
         let payload = Payload { msg: &text, aad: self.current.as_bytes() };

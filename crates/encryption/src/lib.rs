@@ -10,17 +10,13 @@
 //! | `key_check.rs` | refuses another key under a known id |
 //! | `query.rs` | queries and aggregates as the store below evaluates them |
 //! | `rotation.rs` | encrypts again what is not under the current key |
-//! | `entropy*.rs` | random bytes for nonces |
+//! | `entropy.rs` | random bytes for nonces |
 //!
 //! The form of values at rest is in `schema/sealed.rs`. [`docs/encryption.md`](https://docs.rs/runstate) describes what
 //! this protects.
 
 mod batch;
 mod cipher;
-#[cfg(not(target_family = "wasm"))]
-mod entropy;
-#[cfg(target_family = "wasm")]
-#[path = "entropy_web.rs"]
 mod entropy;
 mod key_check;
 mod keys;

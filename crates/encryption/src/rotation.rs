@@ -164,9 +164,8 @@ fn replace(key: Key, row: Row, document: Document) -> Write {
 }
 
 pub(super) fn rotation_batch(writes: Vec<Write>, now: Timestamp) -> Result<Batch, StoreError> {
-    let mut entropy = [0; 10];
     let failed = |why| StoreError::Unavailable { what: "a command id".to_owned(), why };
-    entropy::fill(&mut entropy).map_err(failed)?;
+    let entropy = entropy::random_bytes().map_err(failed)?;
     let result = json!({ "documents": writes.len() });
     let (command, fingerprint) = (CommandId::generate(now, entropy), ROTATION_FINGERPRINT.to_owned());
     Ok(Batch { command, fingerprint, at: now, result, writes, checks: Vec::new(), frees_space: false })

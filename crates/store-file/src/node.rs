@@ -186,9 +186,7 @@ impl Fs for NodeFs {
     }
 
     fn entropy(&self) -> Result<[u8; 16], FsError> {
-        let mut bytes = [0; 16];
-        random_values(&mut bytes).map_err(self.fs_error("read random bytes", ""))?;
-        Ok(bytes)
+        runstate_js::random_bytes().map_err(self.fs_error("read random bytes", ""))
     }
 
     fn pause(&self, duration: Millis) -> BoxFuture<'_, ()> {
@@ -272,7 +270,7 @@ extern "C" {
     pub(super) fn size(this: &OpenFile) -> f64;
 
     #[wasm_bindgen(method, catch)]
-    pub(super) fn read(this: &OpenFile, offset: f64, into: &mut [u8]) -> Result<f64, JsValue>;
+    pub(super) fn read(this: &OpenFile, offset: f64, length: f64) -> Result<Vec<u8>, JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = readLong)]
     pub(super) async fn read_long(this: &OpenFile, offset: f64, into: Uint8Array) -> Result<JsValue, JsValue>;
@@ -297,9 +295,6 @@ extern "C" {
 
     #[wasm_bindgen(method, getter)]
     pub(super) fn table(this: &Mounts) -> String;
-
-    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
-    pub(super) fn random_values(bytes: &mut [u8]) -> Result<JsValue, JsValue>;
 }
 
 /// Converts a byte count to a JavaScript number.
@@ -342,7 +337,7 @@ impl NodeFile {
                 None => self.file.write(remaining).map(Some),
                 Some(buffer) => {
                     let piece = &remaining[..remaining.len().min(CHUNK_BYTES)];
-                    let buffer = buffer.subarray(0, len_u32(piece));
+                    let buffer = buffer.subarray(0, to_u32(piece.len()));
                     buffer.copy_from(piece);
                     self.file.write_long(buffer).await.map(|written| written.as_f64())
                 }
@@ -362,29 +357,31 @@ impl NodeFile {
 
     /// Reads `range`, or the part of it that the file has.
     pub async fn read(&self, range: Range<u64>) -> Result<Vec<u8>, FsError> {
-        let mut bytes = vec![0; byte_count(Some(to_js_number(range.end.min(self.size()).saturating_sub(range.start))))];
-        let buffer = buffer_for(bytes.len());
-        let mut filled = 0;
-        while filled < bytes.len() {
-            let (offset, target) = (to_js_number(range.start + filled as u64), &mut bytes[filled..]);
+        let length = byte_count(Some(to_js_number(range.end.min(self.size()).saturating_sub(range.start))));
+        let mut bytes = Vec::with_capacity(length);
+        let buffer = buffer_for(length);
+        while bytes.len() < length {
+            let (offset, missing) = (range.start + bytes.len() as u64, length - bytes.len());
             let read = match &buffer {
-                None => self.file.read(offset, target).map(Some),
+                None => self.read_piece(offset, missing)?,
                 Some(buffer) => {
-                    let length = target.len().min(CHUNK_BYTES);
-                    let target = &mut target[..length];
-                    let buffer = buffer.subarray(0, len_u32(target));
-                    let read = self.file.read_long(offset, buffer.clone()).await.map(|read| read.as_f64());
-                    buffer.copy_to(target);
-                    read
+                    let buffer = buffer.subarray(0, to_u32(missing.min(CHUNK_BYTES)));
+                    let read = self.file.read_long(to_js_number(offset), buffer.clone()).await;
+                    let read = byte_count(read.map_err(self.fs_error("read"))?.as_f64());
+                    runstate_js::to_bytes(&buffer.subarray(0, to_u32(read)))
                 }
             };
-            match byte_count(read.map_err(self.fs_error("read"))?) {
-                0 => break,
-                read => filled += read,
+            if read.is_empty() {
+                break;
             }
+            bytes.extend(read);
         }
-        bytes.truncate(filled);
         Ok(bytes)
+    }
+
+    /// Reads at most `length` bytes; none: the file ends at `offset`.
+    fn read_piece(&self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        self.file.read(to_js_number(offset), to_js_number(length as u64)).map_err(self.fs_error("read"))
     }
 
     fn other_error(&self, call: &'static str, why: String) -> FsError {
@@ -408,16 +405,12 @@ impl RandomAccessFile for NodeFile {
         if missing > 0 {
             return Err(too_early(missing));
         }
-        let mut bytes = vec![0; length];
-        let mut filled = 0;
-        while filled < length {
-            let read = self
-                .file
-                .read(to_js_number(offset + filled as u64), &mut bytes[filled..])
-                .map_err(self.fs_error("read"))?;
-            match byte_count(Some(read)) {
-                0 => return Err(too_early((length - filled) as u64)),
-                read => filled += read,
+        let mut bytes = self.read_piece(offset, length)?;
+        while bytes.len() < length {
+            let missing = length - bytes.len();
+            match self.read_piece(offset + bytes.len() as u64, missing)? {
+                read if read.is_empty() => return Err(too_early(missing as u64)),
+                read => bytes.extend(read),
             }
         }
         Ok(bytes)
@@ -434,11 +427,11 @@ impl Drop for NodeFile {
 /// memory can move during an asynchronous call, so JavaScript gets no view into it.
 fn buffer_for(bytes: usize) -> Option<Uint8Array> {
     (bytes > MAX_SYNC_BYTES)
-        .then(|| Uint8Array::new_with_length(u32::try_from(bytes.min(CHUNK_BYTES)).unwrap_or(u32::MAX)))
+        .then(|| Uint8Array::new_with_length(to_u32(bytes.min(CHUNK_BYTES))))
 }
 
-fn len_u32(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+fn to_u32(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// Converts the byte count that a call returned.

@@ -167,9 +167,6 @@ extern "C" {
     pub fn name(this: &Exception) -> JsValue;
     #[wasm_bindgen(method, structural, getter)]
     pub fn message(this: &Exception) -> JsValue;
-
-    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
-    pub fn random_values(bytes: &mut [u8]) -> Result<JsValue, JsValue>;
 }
 
 /// Returns the global object of the host.

@@ -18,7 +18,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::binding::{
-    IdbDatabase, IdbEvent, IdbFactory, IdbRequest, first_event, global_object, list_strings, random_values,
+    IdbDatabase, IdbEvent, IdbFactory, IdbRequest, first_event, global_object, list_strings,
 };
 use super::connection::{Connection, DatabaseGuard, DatabaseHandle};
 use super::error_mapping::{BrowserError, IndexedDbError, describe_database, full_error};
@@ -301,8 +301,7 @@ fn factory() -> Result<IdbFactory, IndexedDbError> {
 }
 
 fn new_id() -> Result<String, IndexedDbError> {
-    let mut random = [0u8; 10];
-    random_values(&mut random)?;
+    let random = runstate_js::random_bytes()?;
     #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are whole and far below 2^53")]
     let now = Timestamp::from_millis(js_sys::Date::now() as i64);
     Ok(uuid_v7(now, random))

@@ -66,9 +66,9 @@ export interface NodeFiles {
 export interface OpenFile {
   /** Its size in bytes when it was opened. */
   readonly size: number;
-  /** Reads bytes from `offset` into `into`. Returns their number, which is 0 at the end of the file. */
-  read(offset: number, into: Uint8Array): number;
-  /** Like `read`, on another thread. */
+  /** Reads at most `length` bytes from `offset`; none are left at the end of the file. */
+  read(offset: number, length: number): Uint8Array;
+  /** Reads bytes from `offset` into `into`, on another thread. Resolves to their number, which is 0 at the end of the file. */
   readLong(offset: number, into: Uint8Array): Promise<number>;
   /** Appends bytes. Returns the number that was written. */
   write(bytes: Uint8Array): number;
@@ -146,8 +146,9 @@ class DescriptorFile implements OpenFile {
     this.size = size;
   }
 
-  read(offset: number, into: Uint8Array): number {
-    return readSync(this.#fd, into, 0, into.length, offset);
+  read(offset: number, length: number): Uint8Array {
+    const bytes = Buffer.allocUnsafe(length);
+    return bytes.subarray(0, readSync(this.#fd, bytes, 0, length, offset));
   }
 
   readLong(offset: number, into: Uint8Array): Promise<number> {

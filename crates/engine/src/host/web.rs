@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use js_sys::{Function, Promise, Uint8Array};
+use js_sys::{Function, Math, Promise};
 use runstate_core::decision::Stopwatch;
 use runstate_core::marker::BoxFuture;
 use runstate_value::time::{Millis, Timestamp};
@@ -13,9 +13,6 @@ use super::Host;
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
-    fn random_values(bytes: &Uint8Array);
-
     #[wasm_bindgen(js_name = setTimeout)]
     fn set_timeout(callback: &Function, ms: f64) -> JsValue;
 
@@ -102,11 +99,9 @@ impl Host for SystemHost {
     }
 
     fn entropy(&self) -> [u8; 10] {
-        // An array of JavaScript: an optimised build does not see that a function of JavaScript writes to a slice, and reads
-        // what the slice had before. Command ids then had no random bits.
-        let random = Uint8Array::new_with_length(10);
-        random_values(&random);
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(|index| random.get_index(index))
+        // Ids need no secrecy.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number from 0 to below 256")]
+        runstate_js::random_bytes().unwrap_or_else(|_| std::array::from_fn(|_| (Math::random() * 256.0) as u8))
     }
 
     fn stopwatch(&self) -> Option<Stopwatch> {
