@@ -29,6 +29,7 @@ mod function;
 mod function_code;
 mod generator;
 mod host_call;
+mod main_function;
 mod module_loader;
 mod modules;
 mod names;
@@ -123,6 +124,7 @@ pub fn compile_with(entry: &str, source: &str, read: &mut ReadFile<'_>) -> Resul
     let (mut graph, mut diagnostics) = module_loader::load_modules(&allocator, entry, source, read)?;
     graph.bind_imports(&mut diagnostics);
     let main = graph.function_to_call();
+    graph.warn_of_uncalled_main(&mut diagnostics);
     let mut compiler = Compiler::new(&graph, diagnostics);
     function::program(&mut compiler, main);
     let (bytecode, warnings, schemas) = compiler.finish()?;

@@ -12,11 +12,10 @@ use oxc_ast::ast::{
     BindingIdentifier, Declaration, ExportDefaultDeclarationKind, ExportSpecifier, Expression, ImportAttributeKey,
     ImportDeclarationSpecifier, ModuleExportName, Program, Statement,
 };
-use oxc_semantic::{NodeId, Semantic, SymbolFlags, SymbolId};
+use oxc_semantic::{Semantic, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span, min_edit_distance};
 
 use super::diagnostic::{DiagnosticKind, Diagnostics};
-use super::is_types_only;
 
 /// Most files of one program.
 pub const MAX_FILES: usize = 1_000;
@@ -42,14 +41,6 @@ pub(super) struct Module<'a> {
     pub(super) is_json: bool,
     /// Whether it is a source of built-ins.
     pub(super) is_prelude: bool,
-}
-
-/// A use of a symbol.
-enum SymbolUse {
-    /// It gets another name.
-    Renamed(Binding),
-    /// By the code of this function or class, or by code that may run anyway.
-    Code(Option<Binding>),
 }
 
 /// A name that a file imports.
@@ -159,63 +150,6 @@ impl<'a> Module<'a> {
         self.exports.values().filter_map(|export| match export {
             Export::Local(symbol) => Some(*symbol),
             _ => None,
-        })
-    }
-
-    /// The uses of a symbol. `calls`: only those that call the function, pass it on, or give it another name; otherwise
-    /// all that are no export and no type.
-    fn uses(&self, number: usize, symbol: SymbolId, calls: bool) -> impl Iterator<Item = SymbolUse> + '_ {
-        let nodes = self.semantic.nodes();
-        self.semantic.scoping().get_resolved_references(symbol).filter_map(move |reference| {
-            let is_transparent = |kind: AstKind<'_>| {
-                is_types_only(&kind)
-                    || matches!(kind, AstKind::ConditionalExpression(_) | AstKind::LogicalExpression(_))
-            };
-            let parent = nodes.ancestor_ids(reference.node_id()).find(|id| !is_transparent(nodes.kind(*id)))?;
-            let is_use = match nodes.kind(parent) {
-                AstKind::VariableDeclarator(declarator) if calls => {
-                    let name = declarator.id.get_binding_identifier()?;
-                    return Some(SymbolUse::Renamed(Binding::Variable(number, name.symbol_id.get()?)));
-                }
-                AstKind::CallExpression(_) | AstKind::NewExpression(_) | AstKind::ArrayExpression(_) => true,
-                AstKind::StaticMemberExpression(member) if calls => {
-                    matches!(member.property.name.as_str(), "apply" | "bind" | "call")
-                }
-                AstKind::ExportSpecifier(_) | AstKind::ExportDefaultDeclaration(_) => false,
-                _ => !calls,
-            };
-            (is_use && reference.is_value()).then(|| SymbolUse::Code(self.enclosing_name(number, parent)))
-        })
-    }
-
-    /// The function or class around a node whose code runs only if its name is used; `None`: the code may run anyway.
-    fn enclosing_name(&self, number: usize, node: NodeId) -> Option<Binding> {
-        let nodes = self.semantic.nodes();
-        let mut is_static = false;
-        nodes.ancestor_ids(node).find_map(|id| {
-            let symbol = match (nodes.kind(id), nodes.parent_kind(id)) {
-                (AstKind::StaticBlock(_), _) => {
-                    is_static = true;
-                    None
-                }
-                (AstKind::PropertyDefinition(field), _) => {
-                    is_static |= field.r#static;
-                    None
-                }
-                (AstKind::Class(class), _) if !std::mem::take(&mut is_static) => class.id.as_ref()?.symbol_id.get(),
-                (AstKind::Function(function), _) if function.is_declaration() && function.id.is_some() => {
-                    function.id.as_ref()?.symbol_id.get()
-                }
-                (AstKind::Function(_) | AstKind::ArrowFunctionExpression(_), AstKind::ExportDefaultDeclaration(_)) => {
-                    return Some(Binding::Default(number));
-                }
-                (
-                    AstKind::Function(_) | AstKind::ArrowFunctionExpression(_),
-                    AstKind::VariableDeclarator(declarator),
-                ) => declarator.id.get_binding_identifier()?.symbol_id.get(),
-                _ => None,
-            };
-            symbol.map(|symbol| Binding::Variable(number, symbol))
         })
     }
 
@@ -475,71 +409,6 @@ impl<'a> ModuleGraph<'a> {
             }
         }
         found
-    }
-
-    /// The function of the program that is called with the input: `main` of the entry, or a function that the entry
-    /// exports as `main` or as its default. `None` if there is none, or if the program may call it by itself.
-    pub(super) fn function_to_call(&self) -> Option<Binding> {
-        let entry = &self.modules[0];
-        let own = entry.semantic.scoping().get_root_binding("main".into()).map(|main| Binding::Variable(0, main));
-        let exported = ["main", "default"].into_iter().filter_map(|name| match self.resolve_export(0, name) {
-            ResolvedExport::Binding(binding) => Some(binding),
-            _ => None,
-        });
-        let found = own.into_iter().chain(exported).find(|binding| self.is_function(*binding))?;
-        (!self.is_used_outside(found)).then_some(found)
-    }
-
-    /// Whether code calls a function, or passes it on, that may run without it: code outside the functions that have a
-    /// name, or of one whose name such code uses.
-    fn is_used_outside(&self, function: Binding) -> bool {
-        let (mut seen, mut open) = (HashSet::from([function]), vec![(function, true)]);
-        while let Some((used, calls)) = open.pop() {
-            for (number, module) in self.modules.iter().enumerate() {
-                let imported =
-                    module.bindings.iter().filter(|(_, binding)| **binding == used).map(|(symbol, _)| *symbol);
-                let own = match used {
-                    Binding::Variable(home, symbol) if home == number => Some(symbol),
-                    _ => None,
-                };
-                for one in imported.chain(own).flat_map(|symbol| module.uses(number, symbol, calls)) {
-                    let next = match one {
-                        SymbolUse::Renamed(name) => (name, true),
-                        SymbolUse::Code(Some(name)) => (name, false),
-                        SymbolUse::Code(None) => return true,
-                    };
-                    if seen.insert(next.0) {
-                        open.push(next);
-                    }
-                }
-            }
-        }
-        false
-    }
-
-    fn is_function(&self, binding: Binding) -> bool {
-        match binding {
-            Binding::Variable(module, symbol) => {
-                let semantic = &self.modules[module].semantic;
-                let scoping = semantic.scoping();
-                !scoping.symbol_flags(symbol).contains(SymbolFlags::Ambient)
-                    && match semantic.nodes().kind(scoping.symbol_declaration(symbol)) {
-                        AstKind::Function(function) => !function.declare && !function.generator,
-                        AstKind::VariableDeclarator(declarator) => {
-                            declarator.init.as_ref().is_some_and(Expression::is_function)
-                        }
-                        _ => false,
-                    }
-            }
-            Binding::Default(module) => self.modules[module].program.body.iter().any(|statement| match statement {
-                Statement::ExportDefaultDeclaration(export) => match &export.declaration {
-                    ExportDefaultDeclarationKind::FunctionDeclaration(function) => !function.generator,
-                    other => other.as_expression().is_some_and(Expression::is_function),
-                },
-                _ => false,
-            }),
-            Binding::Namespace(_) => false,
-        }
     }
 
     /// Whether a binding is a function whose body uses `this`.

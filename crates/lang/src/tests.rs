@@ -515,6 +515,9 @@ fn main_is_called_once() {
         "function main() {} export default (i: any) => main()",
         "function main() {} export default main as any",
         "function main() {} export const run = main, api = { main }",
+        "function main() {} export default { main }",
+        "function main() {} let other; other = main; export { other }",
+        "function main() {} const get = () => main; class App { run = main }",
         "function main() {} (main as any).version = 1",
         "function main() {} class App { run() { return main() } }",
         "function main() {} const retry = () => main();",
@@ -531,7 +534,85 @@ fn main_is_called_once() {
         "function main() {} [main].forEach((f) => f())",
         "function main() {} main.call(null)",
         "const main = () => {}; setTimeout(main, 1)",
+        "function main() {} ({ main })['main']()",
+        "function main() {} const o = { main }; o.main()",
+        "function main() {} const o = { a: [1, { run: main }] }; o.a[1].run()",
+        "function main() {} class App { run = main } new App().run()",
+        "function main() {} class App { static run = main }",
+        "function main() {} const get = () => main; get()()",
+        "function main() {} function get() { return main } get()()",
+        "function main() {} let run; run = main; run()",
+        "function main() {} const o: any = {}; o.run = main; o.run()",
     ] {
         assert!(!calls(source), "{source}");
     }
+    for (entry, other, is_called) in [
+        ("import * as a from './a'; export * from './a'; a.main()", "export function main() {}", false),
+        (
+            "import * as a from './a'; export * from './a'; a.other()",
+            "export function main() {} export function other() {}",
+            true,
+        ),
+        (
+            "import './a'; export function main() {}",
+            "import * as up from './main'; export const f = () => up.main(); f()",
+            false,
+        ),
+        (
+            "import './a'; export function main() {}",
+            "import * as up from './main'; export const f = () => up.main()",
+            true,
+        ),
+        ("import './a'; export default function main() {}", "import main from './main'; setTimeout(main, 1)", false),
+        (
+            "import { a } from './a'; export * from './a'; a.main()",
+            "export * as a from './a'; export function main() {}",
+            false,
+        ),
+    ] {
+        let files = [("main.ts", entry), ("a.ts", other)].map(|(path, source)| (path.to_owned(), source.to_owned()));
+        let code = compile_modules("main.ts", &files.into()).unwrap().bytecode;
+        let halts = code.iter().any(|one| one.op == u64::from(runstate_vm::op::Op::Halt.code()));
+        assert_eq!(!halts, is_called, "{entry} with {other}");
+    }
+}
+
+#[test]
+fn a_main_that_nothing_surely_calls_is_warned_of() {
+    let warnings = |source: &str| -> Vec<(u32, String)> {
+        let compiled = compile("t.ts", source).unwrap();
+        compiled.warnings.into_iter().map(|one| (one.line, one.message)).collect()
+    };
+    let expected = |line: u32| format!("`main` is not called with the input, because line {line} uses it");
+    for (source, line) in [
+        ("function main() {}\nfunction start() { main() }\nexport const handlers = { start };", 3),
+        ("async function main() {}\nfunction start() { main() }\nconst all = [start];", 3),
+        ("function main() {}\nconst again = (f) => f;\nexport const run = again(main);", 3),
+        ("const main = () => {}; class App { run() { main() } }\nexport const app = App;", 2),
+    ] {
+        assert_eq!(warnings(source), [(1, expected(line))], "{source}");
+    }
+    for source in [
+        "function main() {} main()",
+        "function main() {} const start = () => main(); if (input) start()",
+        "function main() {} function start() { main() } const handlers = { start }; handlers.start()",
+        "function main() {} function start() { main() } const { run } = { run: start }; run()",
+        "function main() {} function start() { main() } const a = { start }, b = a, { start: run } = b; run()",
+        "function main() {} const again = (f) => f(); again(main)",
+        "function main() {} const again = (f) => f; const run = again(main); run()",
+        "const main = () => {}; const timer = setTimeout(main, 1)",
+        "const main = async () => {}; const done = Promise.resolve().then(main)",
+        "function main() {} class App { run() { main() } } new App().run()",
+        "function main() {} export const api = { main }",
+    ] {
+        assert_eq!(warnings(source), [], "{source}");
+    }
+    let files = [
+        ("main.ts", "import './a';\nexport function main() {}"),
+        ("a.ts", "\nimport { main } from './main'; export const all = [main]"),
+    ];
+    let files = files.map(|(path, source)| (path.to_owned(), source.to_owned())).into();
+    let [warning] = &compile_modules("main.ts", &files).unwrap().warnings[..] else { panic!() };
+    assert_eq!((warning.file.as_str(), warning.line), ("main.ts", 2));
+    assert_eq!(warning.message, "`main` is not called with the input, because line 2 of a.ts uses it");
 }

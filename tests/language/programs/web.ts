@@ -30,3 +30,10 @@ timed('main', main);
 //// main in a promise and a timer runs once for each
 function main() { console.log('ran'); }
 Promise.resolve().then(main); setTimeout(main, 1); queueMicrotask(() => main()); const run = main; run(); [main].forEach((f) => f()); main.call(null);
+//// main in an object runs once for each call
+function main() { console.log('ran'); return 1; }
+const api = { main }; console.log(api.main(), ({ main })["main"](), { deep: { main } }.deep.main());
+//// main in a field runs once
+async function main() { console.log('ran'); } class App { run = main; } await new App().run();
+//// main that is returned or assigned runs once for each call
+function main() { console.log('ran'); } const get = () => main; get()(); function other() { return main; } other()(); let run; run = main; run();
