@@ -26,7 +26,8 @@ pub(super) fn may_have_promises(scoping: &Scoping, nodes: &AstNodes<'_>, has_own
         AstKind::IdentifierReference(identifier) => {
             let is_declared =
                 identifier.reference_id.get().is_some_and(|id| scoping.get_reference(id).symbol_id().is_some());
-            matches!(identifier.name.as_str(), "Promise" | "queueMicrotask" | "setTimeout") && !is_declared
+            matches!(identifier.name.as_str(), "Promise" | "globalThis" | "queueMicrotask" | "setTimeout")
+                && !is_declared
         }
         _ => false,
     })

@@ -429,10 +429,14 @@ pub(super) fn method_call<'a>(
         compiler.emit_json(Op::SuperGet, json!(name));
         return call_with_this(compiler, call, nullish);
     }
-    if let Some(root) =
-        names::builtin_root(compiler, &member.object).filter(|root| is_builtin(root) || is_host_name(root))
-    {
-        return builtin_call(compiler, root, member, call);
+    match names::builtin_root(compiler, &member.object) {
+        Some("globalThis") => {
+            compiler.push_undefined();
+            names::builtin_member(compiler, member);
+            return call_with_this(compiler, call, nullish);
+        }
+        Some(root) if is_builtin(root) || is_host_name(root) => return builtin_call(compiler, root, member, call),
+        _ => {}
     }
     names::check_member_name(compiler, name, member.property.span, true);
     chain_link(compiler, &member.object, member.optional, nullish);

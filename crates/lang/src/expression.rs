@@ -16,7 +16,9 @@ use serde_json::json;
 use super::compiler::Compiler;
 use super::function_code::Label;
 use super::statement::IMPORT_HINT;
-use super::{assignment, async_await, call, class, diagnostic, function, generator, names, private_name, template};
+use super::{
+    assignment, async_await, call, class, diagnostic, feature_test, function, generator, names, private_name, template,
+};
 
 impl<'a> Compiler<'a, '_> {
     pub(super) fn expression(&mut self, expression: &'a Expression<'a>) {
@@ -296,7 +298,10 @@ impl<'a> Compiler<'a, '_> {
         for one in spine.into_iter().rev() {
             let end = self.new_label();
             self.jump(short_circuit_jump(one.operator), end);
-            self.expression(&one.right);
+            match feature_test::decides(self, &one.left, one.operator) {
+                true => self.push_undefined(),
+                false => self.expression(&one.right),
+            }
             self.bind_label(end);
         }
     }
@@ -318,7 +323,10 @@ impl<'a> Compiler<'a, '_> {
             UnaryOperator::UnaryPlus => Op::ToNumber,
             UnaryOperator::LogicalNot => Op::Not,
             UnaryOperator::BitwiseNot => Op::BitNot,
-            UnaryOperator::Typeof => Op::TypeOf,
+            UnaryOperator::Typeof => match feature_test::type_of_name(self, &unary.argument) {
+                Some(name) => return self.push_text(name),
+                None => Op::TypeOf,
+            },
         };
         self.expression(&unary.argument);
         self.set_location(unary.span);
@@ -352,16 +360,18 @@ impl<'a> Compiler<'a, '_> {
     /// ECMA-262 §13.14 Conditional Operator.
     pub(super) fn conditional(&mut self, conditional: &'a ConditionalExpression<'a>, name: Option<&str>) {
         let (otherwise, end) = (self.new_label(), self.new_label());
+        let truth = feature_test::truth(self, &conditional.test);
         self.jump_unless(&conditional.test, otherwise);
-        self.optionally_named_expression(&conditional.consequent, name);
+        self.branch(&conditional.consequent, name, truth != Some(false));
         self.jump(Op::Jump, end);
         self.bind_label(otherwise);
-        self.optionally_named_expression(&conditional.alternate, name);
+        self.branch(&conditional.alternate, name, truth != Some(true));
         self.bind_label(end);
     }
 
-    fn optionally_named_expression(&mut self, expression: &'a Expression<'a>, name: Option<&str>) {
+    fn branch(&mut self, expression: &'a Expression<'a>, name: Option<&str>, may_run: bool) {
         match name {
+            _ if !may_run => self.push_undefined(),
             Some(name) => self.named_expression(expression, name),
             None => self.expression(expression),
         }
@@ -386,16 +396,18 @@ impl<'a> Compiler<'a, '_> {
                 this.condition(&unary.argument, target, !when);
             }
             Expression::LogicalExpression(logical) if logical.operator != LogicalOperator::Coalesce => {
+                let is_decided = feature_test::decides(this, &logical.left, logical.operator);
+                let end = this.new_label();
                 // `a && b` is falsy if one operand is falsy and truthy if both are; `||` is the opposite.
                 if (logical.operator == LogicalOperator::And) == when {
-                    let end = this.new_label();
                     this.condition(&logical.left, end, !when);
-                    this.condition(&logical.right, target, when);
-                    this.bind_label(end);
                 } else {
                     this.condition(&logical.left, target, when);
+                }
+                if !is_decided {
                     this.condition(&logical.right, target, when);
                 }
+                this.bind_label(end);
             }
             other => {
                 this.expression(other);

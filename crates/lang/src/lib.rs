@@ -25,6 +25,7 @@ mod destructuring;
 mod diagnostic;
 mod enumeration;
 mod expression;
+mod feature_test;
 mod function;
 mod function_code;
 mod generator;

@@ -25,7 +25,7 @@ use super::host_call::is_host_name;
 use super::modules::{Binding, Module};
 use super::prelude::is_prelude_name;
 use super::statement::IMPORT_HINT;
-use super::{async_await, call_form, generator, host_call};
+use super::{async_await, call_form, feature_test, generator, host_call};
 
 /// The storage class of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -331,6 +331,14 @@ pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &Stati
     let Some(root) = builtin_root(compiler, &member.object) else { return false };
     if is_host_name(root) {
         host_call::host_name_as_value(compiler, &format!("{root}.{}", member.property.name), member.span);
+        return true;
+    }
+    if root == "globalThis" {
+        // Deviation: without the members that only Node has.
+        match member.property.name.as_str() {
+            name if feature_test::is_missing_name(name) => compiler.push_undefined(),
+            name => read_name(compiler, name, member.span),
+        }
         return true;
     }
     let path = match (root, member.property.name.as_str()) {

@@ -100,7 +100,12 @@ impl Prelude {
                     Some((_, property)) => matches!(semantic.nodes().parent_kind(node.id()),
                         AstKind::StaticMemberExpression(member) if member.property.name == property),
                 };
-                !is_declared && self.names.iter().any(|name| is_first(name) && is_used(name))
+                let is_global = |name: &&str| {
+                    id.name == "globalThis"
+                        && matches!(semantic.nodes().parent_kind(node.id()),
+                            AstKind::StaticMemberExpression(member) if member.property.name == **name)
+                };
+                !is_declared && self.names.iter().any(|name| (is_first(name) && is_used(name)) || is_global(name))
             }
             _ => false,
         })

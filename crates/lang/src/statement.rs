@@ -11,7 +11,7 @@ use runstate_vm::program::FunctionKind;
 
 use super::compiler::{Compiler, ControlScope, DeferredExit, SharedExit};
 use super::function_code::Label;
-use super::{assignment, class, control, destructuring, diagnostic, enumeration, function, generator};
+use super::{assignment, class, control, destructuring, diagnostic, enumeration, feature_test, function, generator};
 
 /// The form of an import.
 pub(super) const IMPORT_HINT: &str = "write import { name } from \"./file.ts\"";
@@ -246,12 +246,17 @@ impl<'a> Compiler<'a, '_> {
     /// ECMA-262 §14.6 The if Statement.
     fn if_statement(&mut self, statement: &'a IfStatement<'a>) {
         let (otherwise, end) = (self.new_label(), self.new_label());
+        let truth = feature_test::truth(self, &statement.test);
         self.jump_unless(&statement.test, otherwise);
-        self.statement(&statement.consequent);
+        if truth != Some(false) {
+            self.statement(&statement.consequent);
+        }
         if let Some(alternate) = &statement.alternate {
             self.jump(Op::Jump, end);
             self.bind_label(otherwise);
-            self.statement(alternate);
+            if truth != Some(true) {
+                self.statement(alternate);
+            }
         } else {
             self.bind_label(otherwise);
         }
