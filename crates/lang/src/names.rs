@@ -234,15 +234,60 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("Function", "write a function"),
     ("arguments", "use a rest parameter: (...args)"),
     ("ArrayBuffer", "use an array of numbers"),
+    ("SharedArrayBuffer", "use an array of numbers"),
     ("Uint8Array", "use an array of numbers"),
+    ("Uint8ClampedArray", "use an array of numbers"),
+    ("Uint16Array", "use an array of numbers"),
+    ("Uint32Array", "use an array of numbers"),
+    ("Int8Array", "use an array of numbers"),
+    ("Int16Array", "use an array of numbers"),
     ("Int32Array", "use an array of numbers"),
+    ("Float16Array", "use an array of numbers"),
+    ("Float32Array", "use an array of numbers"),
     ("Float64Array", "use an array of numbers"),
+    ("BigInt64Array", "use an array of numbers"),
+    ("BigUint64Array", "use an array of numbers"),
     ("DataView", ""),
+    ("Atomics", ""),
     ("TextEncoder", ""),
     ("TextDecoder", ""),
     ("DOMException", "check the name: error.name === \"AbortError\""),
+    ("FinalizationRegistry", ""),
+    ("Iterator", "write a generator function"),
+    ("SuppressedError", ""),
+    ("Temporal", "use Date"),
+    ("WebAssembly", ""),
+    ("clearImmediate", ""),
     ("escape", ""),
     ("unescape", ""),
+    ("__dirname", ""),
+    ("__filename", ""),
+    ("self", "use a variable"),
+    ("navigator", ""),
+    ("localStorage", "keep data in variables: they are saved with the execution"),
+    ("sessionStorage", "keep data in variables: they are saved with the execution"),
+    ("alert", "use console.log"),
+    ("Headers", "call a tool: call(\"fetch\", { url })"),
+    ("Request", "call a tool: call(\"fetch\", { url })"),
+    ("Response", "call a tool: call(\"fetch\", { url })"),
+    ("FormData", "call a tool: call(\"fetch\", { url })"),
+    ("XMLHttpRequest", "call a tool: call(\"fetch\", { url })"),
+    ("WebSocket", "call a tool: call(\"fetch\", { url })"),
+    ("EventSource", "call a tool: call(\"fetch\", { url })"),
+    ("Blob", "use text or an array of numbers"),
+    ("File", "use fs.readFile and fs.writeFile"),
+    ("Event", ""),
+    ("CustomEvent", ""),
+    ("EventTarget", "write a class with a list of functions"),
+    ("BroadcastChannel", ""),
+    ("MessageChannel", ""),
+    ("MessagePort", ""),
+    ("Worker", "start the calls together: Promise.all([...])"),
+    ("ReadableStream", "write an async generator function"),
+    ("WritableStream", ""),
+    ("TransformStream", ""),
+    ("CompressionStream", ""),
+    ("DecompressionStream", ""),
 ];
 
 /// Whether the machine has a built-in function, class or namespace of this name.
@@ -299,23 +344,36 @@ pub(super) fn unknown_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span
     if let Some((_, hint)) = NODE_ONLY.iter().find(|(node_name, _)| *node_name == name) {
         return compiler.unsupported_value(span, format!("`{name}` is not supported"), hint);
     }
-    let hint = nearest_name(compiler, name).map(|near| format!("did you mean {near}?"));
+    let scoping = compiler.semantic.scoping();
+    let is_elsewhere = scoping.symbol_ids().any(|symbol| {
+        scoping.symbol_name(symbol) == name && scoping.symbol_flags(symbol).intersects(SymbolFlags::Value)
+    });
+    let hint = match is_elsewhere {
+        true => Some("it is declared in another block or function".to_owned()),
+        false => nearest_name(compiler, name).map(|near| format!("did you mean {near}?")),
+    };
     compiler.diagnostics.add(span.start, DiagnosticKind::Name, format!("{name} is not defined"), hint);
     compiler.push_undefined();
 }
 
 /// The known name with the smallest edit distance to this one.
 fn nearest_name<'a>(compiler: &Compiler<'a, '_>, name: &str) -> Option<String> {
-    let limit = if name.len() > 4 { 2 } else { 1 };
     let declared = compiler.semantic.scoping().symbol_names();
     let builtins = FUNCTIONS.iter().chain(CLASSES).chain(NAMESPACES).copied().filter(|name| !name.contains('.'));
+    let known = declared.chain(builtins).chain(["CC", "call", "fs", "input", "sleep", "sleepUntil"]);
+    nearest(known, name).map(str::to_owned)
+}
+
+/// The candidate with the same first letter and the smallest edit distance: at most 2, and 1 for a short name.
+fn nearest<'n>(candidates: impl Iterator<Item = &'n str>, name: &str) -> Option<&'n str> {
+    let limit = if name.len() > 4 { 2 } else { 1 };
+    let first = |name: &str| name.bytes().next().map(|byte| byte.to_ascii_lowercase());
     let distance =
         |candidate: &str| if candidate.eq_ignore_ascii_case(name) { 0 } else { min_edit_distance(candidate, name) };
-    let near = declared
-        .chain(builtins)
-        .chain(["CC", "call", "fs", "input", "sleep", "sleepUntil"])
+    let near = candidates
+        .filter(|candidate| *candidate != name && first(candidate) == first(name))
         .map(|candidate| (distance(candidate), candidate));
-    near.filter(|(distance, _)| *distance <= limit).min().map(|(_, nearest)| nearest.to_owned())
+    near.filter(|(distance, _)| *distance <= limit).min().map(|(_, nearest)| nearest)
 }
 
 /// Reads a member of a built-in or of a namespace: `Math.PI`, `Number.isInteger`. Returns `false` if the object is
@@ -386,10 +444,10 @@ fn builtin_method<'a>(compiler: &Compiler<'a, '_>, member: &StaticMemberExpressi
 }
 
 pub(super) fn missing_builtin<'a>(compiler: &mut Compiler<'a, '_>, path: &str, span: Span) {
-    let members =
-        FUNCTIONS.iter().copied().chain(CONSTANTS.iter().map(|(name, _)| *name)).filter(|name| name.contains('.'));
-    let near = members.map(|name| (min_edit_distance(name, path), name)).min().filter(|(distance, _)| *distance <= 3);
-    let hint = near.map(|(_, name)| format!("did you mean {name}?")).unwrap_or_default();
+    let (root, member) = path.split_once('.').unwrap_or((path, ""));
+    let names = FUNCTIONS.iter().copied().chain(CONSTANTS.iter().map(|(name, _)| *name));
+    let members = names.filter_map(|name| name.strip_prefix(root)?.strip_prefix('.'));
+    let hint = nearest(members, member).map(|near| format!("did you mean {root}.{near}?")).unwrap_or_default();
     compiler.unsupported(span, format!("`{path}` is not supported"), &hint);
 }
 

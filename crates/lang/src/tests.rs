@@ -319,6 +319,38 @@ fn hint_suggests_the_nearest_name() {
     let found = compile("t.ts", "const total = 1; console.log(totl)").err().unwrap_or_default();
     assert_eq!(found[0].hint.as_deref(), Some("did you mean total?"));
     assert_eq!(found[0].source_line, "const total = 1; console.log(totl)");
+    let hints = [
+        ("{ const inBlock = 1 } inBlock", "it is declared in another block or function"),
+        ("interface Shape { x: number } Shape", ""),
+        ("Object.seal({})", ""),
+        ("console.trace(1)", ""),
+        ("Math.sqr(2)", "did you mean Math.sqrt?"),
+        ("JSON.strngify(1)", "did you mean JSON.stringify?"),
+        ("consol.log(1)", "did you mean console?"),
+        ("slot(1)", ""),
+        ("new Uint32Array(1)", "use an array of numbers"),
+        ("new Headers()", "call a tool: call(\"fetch\", { url })"),
+    ];
+    for (source, hint) in hints {
+        let found = compile("t.ts", source).err().unwrap_or_default();
+        assert_eq!(found[0].hint.as_deref().unwrap_or_default(), hint, "{source}: {}", found[0]);
+    }
+}
+
+#[test]
+fn code_behind_a_failed_feature_test_is_not_compiled() {
+    for source in [
+        "const root = typeof process !== 'undefined' ? process.env : {}; console.log(root, typeof require)",
+        "if (typeof window !== 'undefined') { window.x = new WeakRef(document); class A { x = window } } else { input }",
+        "const isNode = typeof process === 'object' && process.versions; if (isNode) require('fs').readFileSync('x')",
+        "typeof CC === 'function' && typeof fs === 'object' && CC('a'); typeof setImmediate === 'function' ? setImmediate(main) : 1; function main() {}",
+        "globalThis.process?.env.HOME; if (globalThis.fetch) fetch('x'); if (!globalThis.fetch || fetch('x')) input",
+        "const a = typeof nope !== 'undefined', b = a || a, c = b || b; if (c && nope()) nope(); while (c && nope()) input",
+    ] {
+        assert_compiles(source);
+    }
+    let chain: String = (1..300).map(|n| format!("const a{n} = a{m} && a{m};", m = n - 1)).collect();
+    assert_compiles(&format!("const a0 = 1; {chain} if (a299) input"));
 }
 
 #[test]
