@@ -25,7 +25,7 @@ function openCalls(source, calls) {
   return lines.join('\n');
 }
 
-// Functions of ECMA-262 that Node has from version 21 and 22 on.
+// Functions of ECMA-262 that Node has from version 21, 22 and 23 on.
 const methods = {
   groupBy(items, callback) {
     if (items == null) throw new TypeError(`${items} is not iterable`);
@@ -56,6 +56,7 @@ const define = (owner, name, value) => { Object.hasOwn(owner, name) || Object.de
 define(Object, 'groupBy', (...args) => Object.assign(Object.create(null), Object.fromEntries(methods.groupBy.apply(Object, args))));
 define(Map, 'groupBy', (...args) => methods.groupBy.apply(Map, args));
 define(Array, 'fromAsync', (...args) => methods.fromAsync(...args));
+define(Promise, 'try', (callback, ...args) => new Promise((resolve) => resolve(callback(...args))));
 
 const timeoutSignal = AbortSignal.timeout;
 

@@ -7,6 +7,7 @@ use oxc_ast::ast::{
 };
 use oxc_semantic::SymbolFlags;
 use oxc_span::{GetSpan, Span};
+use runstate_vm::globals::NAMESPACES;
 use runstate_vm::op::Op;
 use serde_json::json;
 
@@ -322,6 +323,10 @@ fn check_prototype<'a>(compiler: &mut Compiler<'a, '_>, member: &StaticMemberExp
 fn member_object<'a>(compiler: &mut Compiler<'a, '_>, object: &'a Expression<'a>) {
     if let Expression::Super(keyword) = object {
         return compiler.unsupported_value(keyword.span, "assigning to `super` is not supported", "assign to `this`");
+    }
+    if let Some(root) = names::builtin_root(compiler, object).filter(|root| NAMESPACES.contains(root)) {
+        let message = format!("assigning to a member of `{root}` is not supported");
+        return compiler.unsupported_value(object.span(), message, "write an object of your own");
     }
     compiler.expression(object);
 }

@@ -6,7 +6,7 @@ use oxc_ast::ast::{
     ObjectPropertyKind, StaticMemberExpression, UnaryOperator,
 };
 use oxc_span::{GetSpan, Span};
-use runstate_vm::globals::{CALLABLE_CLASSES, CLASSES, FUNCTIONS};
+use runstate_vm::globals::{CALLABLE_CLASSES, CLASSES, FUNCTIONS, NAMESPACES};
 use runstate_vm::op::Op;
 use runstate_vm::program::FunctionKind;
 use serde_json::{Value as Json, json};
@@ -58,11 +58,12 @@ pub(super) fn read_property<'a>(compiler: &mut Compiler<'a, '_>, member: &Static
 }
 
 pub(super) fn refuse_computed_builtin<'a>(compiler: &mut Compiler<'a, '_>, object: &Expression<'a>) {
-    if let Some(root) = names::builtin_root(compiler, object).filter(|root| is_builtin(root)) {
+    let is_refused = |root: &&str| is_builtin(root) && !NAMESPACES.contains(root);
+    if let Some(root) = names::builtin_root(compiler, object).filter(is_refused) {
         compiler.unsupported(
             object.span(),
             format!("members of `{root}` are read by name only"),
-            "write Math.max, not Math[name]",
+            "write Number.isInteger, not Number[name]",
         );
     }
 }

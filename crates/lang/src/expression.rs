@@ -153,7 +153,7 @@ impl<'a> Compiler<'a, '_> {
         self.emit_json(Op::RegExp, json!({ "pattern": literal.regex.pattern.text.as_str(), "flags": flags }));
     }
 
-    /// ECMA-262 §13.2.4 Array Initializer. Deviation: holes are not supported.
+    /// ECMA-262 §13.2.4 Array Initializer.
     fn array(&mut self, array: &'a ArrayExpression<'a>) {
         let plain = array.elements.iter().take_while(|element| element.is_expression()).count();
         // Long literals are built in parts, so that the operand stack stays small.
@@ -172,8 +172,14 @@ impl<'a> Compiler<'a, '_> {
                     let text = diagnostic::iterable_text(&spread.argument);
                     self.emit_json(Op::Spread, json!({ "text": text }));
                 }
-                ArrayExpressionElement::Elision(hole) => {
-                    self.unsupported(hole.span, "holes in an array are not supported", "write undefined");
+                ArrayExpressionElement::Elision(_) => {
+                    self.emit(Op::Dup);
+                    self.emit(Op::Dup);
+                    self.emit_json(Op::GetProp, json!("length"));
+                    self.push_number(1.0);
+                    self.emit(Op::Add);
+                    self.emit_json(Op::SetProp, json!("length"));
+                    self.emit(Op::Pop);
                 }
                 element => {
                     if let Some(expression) = element.as_expression() {

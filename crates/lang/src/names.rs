@@ -309,7 +309,8 @@ pub(super) fn builtin_root<'a>(compiler: &Compiler<'a, '_>, expression: &Express
     }
 }
 
-/// Reads an identifier. ECMA-262 §9.4.2 ResolveBinding. A host name or a namespace is refused: neither is a value here.
+/// Reads an identifier. ECMA-262 §9.4.2 ResolveBinding. A host name or a namespace of a file is refused: neither is a
+/// value here.
 pub(super) fn read_identifier<'a>(compiler: &mut Compiler<'a, '_>, identifier: &IdentifierReference<'a>) {
     if let Some(symbol) = compiler.resolve_symbol(identifier) {
         if let Some(Binding::Namespace(_)) = compiler.graph.modules[compiler.module].bindings.get(&symbol) {
@@ -331,11 +332,7 @@ pub(super) fn read_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: S
         "input" => compiler.emit_slot(if compiler.enclosing.is_empty() { Op::Load } else { Op::LoadGlobal }, 0),
         _ if is_host_name(name) => host_call::host_name_as_value(compiler, name, span),
         _ if compiler.load_prelude(name) => {}
-        _ if FUNCTIONS.contains(&name) || CLASSES.contains(&name) => compiler.emit_json(Op::Builtin, json!(name)),
-        _ if NAMESPACES.contains(&name) => {
-            let message = format!("`{name}` is not a value here");
-            compiler.unsupported_value(span, message, "use its members directly, as in Math.max(a, b)");
-        }
+        _ if is_builtin(name) => compiler.emit_json(Op::Builtin, json!(name)),
         _ => unknown_name(compiler, name, span),
     }
 }
@@ -416,10 +413,6 @@ pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &Stati
     }
     if let Some((_, value)) = CONSTANTS.iter().find(|(name, _)| *name == path) {
         compiler.push_number(*value);
-    } else if root == "Promise" {
-        // ECMA-262 §27.2.4: they make promises of the class that is their `this`.
-        let hint = format!("write a function: (value) => {path}(value)");
-        compiler.unsupported_value(member.span, format!("`{path}` as a value is not supported"), &hint);
     } else if FUNCTIONS.contains(&path.as_str()) {
         compiler.emit_json(Op::Builtin, json!(path));
     } else {

@@ -34,6 +34,12 @@ pub(super) static PRELUDES: &[Prelude] = &[
         source: include_str!("prelude/group_by.ts"),
     },
     Prelude {
+        path: "runstate:promise-try",
+        names: &["Promise.try"],
+        is_for_iterators: false,
+        source: include_str!("prelude/promise_try.ts"),
+    },
+    Prelude {
         path: "runstate:from-async",
         names: &["Array.fromAsync"],
         is_for_iterators: false,

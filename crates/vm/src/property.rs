@@ -831,6 +831,12 @@ pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
             Entry::Closure(closure) => named_entries(heap, &closure.table),
             _ => Vec::new(),
         },
+        // Deviation: in another order, and without the functions that the machine lacks.
+        Value::Builtin(builtin) if builtin.name() == "console" => {
+            let find = |name: &&str| NativeRegistry::global().find(name).map(Value::Builtin);
+            let members = super::globals::FUNCTIONS.iter();
+            members.filter_map(|name| Some((Value::text(name.strip_prefix("console.")?), find(name)?))).collect()
+        }
         _ => Vec::new(),
     }
 }

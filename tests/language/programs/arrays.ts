@@ -96,3 +96,7 @@ const a = [1]; a['1'] = 2; a.note = 'n'; console.log(a.length, a, Object.keys(a)
 try { [1, 2].map((x) => { if (x === 2) throw new RangeError('at ' + x); return x; }); } catch (e) { console.log(e.name, e.message); }
 //// missing callbacks
 for (const f of [() => [1].map(), () => [1].filter(5), () => [].forEach(null), () => [1].find('x')]) try { f(); } catch (e) { console.log(e.name, e.message); }
+//// holes in literals
+const list = [1, , 3]; console.log(list, list.length, 1 in list, list.map((n) => n * 2), [, ], [, , 1], [1, , ], [...list, , 4], Object.keys(list), JSON.stringify(list), list.indexOf(undefined), list.includes(undefined));
+list.forEach((n, i) => console.log(i, n)); const [a, b = 'default', c] = [1, , 3]; console.log(a, b, c); for (const n of [, 2]) console.log(n);
+console.log([1, , 2].flat(), [3, , 1].sort(), [1, , 2].reduce((s, n) => s + n), `${[1, , 2]}`, [, 'a'].findIndex((x) => x === undefined), [, ].length, Math.max(...[1, , 2]), [[, 1], [2, ,]]);

@@ -10,3 +10,11 @@ console.table([{ a: 1, b: 'x' }, { a: 2, c: true }]); console.table([1, 'two', n
 console.table([{ name: 'Ada', age: 36 }, { name: 'Grace', age: 85, extra: { deep: { er: 1 } } }], ['name', 'none']); console.table([{ 'long title here': 1.5, s: 'é' }, { s: "quote's" }]); console.table([{ a: { b: 1 } }, { a: { b: { c: 2 } } }, { a: { p: 1, q: 2, r: 3 } }, { a: [{ x: 1 }, { y: 2 }, 3, 4] }, { a: [] }, { a: {} }]); console.table([{ 10: 'ten', b: 'bee', 2: 'two' }, 'mixed']); console.table([() => 1, class A {}]); console.group('t'); console.table([{ a: 1 }]); console.groupEnd(); console.table([[]]); console.table([{ a: 'line\nbreak', b: -0, c: 1e21 }]); class P { constructor() { this.x = 1; } } console.table([new P(), { x: new P() }]);
 //// console.dir with options
 const deep = { a: { b: { c: { d: { e: { f: [[[[1]]]] } } } } } }; console.dir(deep); console.dir(deep, { depth: 0 }); console.dir(deep, { depth: 1, colors: false }); console.dir(deep, { depth: null }); console.dir(deep, { depth: Infinity, showHidden: false }); console.dir([1], { showHidden: true }); console.dir('text', {}); console.dir(deep, undefined);
+//// escape sequences of a terminal
+console.log('\x1b[31mred\x1b[0m', ['\x1b[1mbold'], `\u001b[2m${1}\u001b[22m`, '%s', '\x1b[4m'); console.error('\x1b[33m%s\x1b[0m', 'yellow');
+//// console as a value
+const { log, error } = console; log('a', 1); error('b');
+function create(logger = console) { return (text) => logger.log('created', text); } create()('a'); create({ log: (...rest) => log('own', ...rest) })('b');
+const quiet = { ...console, log: () => {} }; quiet.log('no'); quiet.warn('yes'); log(typeof console, 'log' in console, Object.keys(console).includes('info'));
+class Service { constructor(logger = console) { this.logger = logger; } run() { this.logger.info('run'); } } new Service().run();
+for (const level of ['info', 'warn']) console[level]('level', level); [1, 2].forEach(console.log);

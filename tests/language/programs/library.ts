@@ -85,3 +85,8 @@ console.log(Object.prototype.hasOwnProperty.call({ a: 1 }, 'a'), Object.prototyp
 console.log(Array.prototype.slice.call([1, 2, 3], 1), Array.prototype.concat.apply([1], [[2], [3]]), [].map.call([1], (x) => x + 1), String.prototype.toUpperCase.call('abc'));
 console.log([].constructor === Array, {}.constructor === Object, (5).constructor.name, 'x'.constructor === String, new Map().constructor === Map, /x/.constructor.name, new Error('e').constructor === Error, new TypeError('e').constructor.name, Promise.resolve().constructor === Promise, new Date(0).constructor.name, true.constructor.name);
 class A { clone() { return new this.constructor(); } } class B extends A { b = 1; } console.log(new B().clone(), new B().constructor.name);
+//// Math and JSON as values
+const m = Math, name = 'round'; console.log(m.max(1, 2), [1, 4].map(Math.sqrt), m['PI'], Math['min'](3, 2), Math[name](2.5), typeof m, String(m), m === Math, m === JSON, 'max' in m, 'foo' in m, Object.keys(JSON), JSON.stringify({ m }), `${JSON}`, [Math, JSON], { m });
+const { parse, stringify } = JSON; console.log(stringify(parse('{"a":[1]}'))); const { floor, PI: pi = 3 } = Math; console.log(floor(pi), ['1', '2'].map(JSON.parse));
+const operations = { sqrt: Math.sqrt, ...{ abs: Math.abs } }; for (const key of Object.keys(operations)) console.log(key, operations[key](-4), Math[key] === operations[key]);
+for (const key of ['min', 'max']) console.log(key, Math[key](3, 1, 2)); console.log((input ?? Math).hypot(3, 4), Math?.abs(-1), new Map([[Math, 'math']]).get(Math));

@@ -17,3 +17,14 @@ const { promise, resolve, reject } = Promise.withResolvers(); resolve(1); reject
 //// node
 const make = () => { let resolve, reject; const promise = new Promise((a, b) => { resolve = a; reject = b; }); return { promise, resolve, reject }; };
 const { promise, resolve, reject } = make(); resolve(1); reject(2); console.log(await promise, promise instanceof Promise); const other = make(); other.reject(new Error('no')); try { await other.promise; } catch (e) { console.log(e.message, Object.keys(other)); }
+//// methods of Promise as values
+const ids = [1, Promise.resolve(2)]; console.log(await Promise.all(ids.map(Promise.resolve, Promise)), typeof Promise.all, Promise.race.name, Promise.allSettled.length);
+const { resolve } = Promise, bound = Promise.resolve.bind(Promise), P = Promise; console.log(await bound(4), await P.all([5]), Promise.resolve === P.resolve);
+for (const one of [() => resolve(1), () => [1].map(Promise.reject), () => { const race = Promise.race; return race([]); }]) try { one(); } catch (error) { console.log(error.name, error.message); }
+//// Promise.try
+console.log(await Promise.try(() => 1), await Promise.try((a, b) => a + b, 2, 3), await Promise.try(async () => 'x'));
+Promise.try(() => { throw new RangeError('no'); }).catch((error) => console.log(error.name, error.message)).finally(() => console.log('end'));
+Promise.try(() => console.log('at once')); console.log('after', typeof Promise.try); try { await Promise.try(async () => { throw new TypeError('late'); }); } catch (error) { console.log(error.message); }
+//// Promise.try with calls
+//// answers: ["x", "y"]
+console.log(await Promise.all([Promise.try(() => CC('a')), Promise.try((text) => CC(text), 'b')]));
