@@ -3,12 +3,13 @@
 //!
 //! A promise is meant in the operand of `await`; in an element of the array that `Promise.all`, `race`, `any` or
 //! `allSettled` takes; in the argument of `Promise.resolve` and of the `resolve` of `new Promise`; before `.then`,
-//! `.catch` and `.finally`, and in what their callbacks return; in what the callback of `map` returns, if its list is
+//! `.catch` and `.finally`, and in what their callbacks and that of `Promise.try` return; in what the callback of `map` returns, if its list is
 //! such an array; in a variable, or a list with `push`, all of whose uses are of these kinds. A call that an async
 //! function returns, or an async generator yields, is awaited there, so that `try` around it catches its error.
 //!
 //! Where a blocking call and a promise would differ by more than the syntax, the call blocks and is warned of:
-//! other uses of the variable, a callback with `try`, a function that is not async and whose result is awaited.
+//! other uses of the variable, a callback with `try`, a function that is not async and whose result is awaited, an
+//! argument of a function of the program that awaits its parameter.
 
 use std::collections::{HashMap, HashSet};
 
@@ -37,6 +38,16 @@ pub(super) struct Warning {
     pub(super) span: Span,
     pub(super) message: String,
     pub(super) hint: &'static str,
+}
+
+impl Warning {
+    fn of_blocking(span: Span, name: &str) -> Self {
+        Warning {
+            span,
+            message: format!("{name}(…) blocks the whole program here, as it is not awaited"),
+            hint: "write `await` before it, or give it to Promise.resolve, all, race or any directly",
+        }
+    }
 }
 
 /// The host calls of a file that do not block, by their spans, and its warnings.
@@ -79,11 +90,21 @@ enum Callable {
     Method(String),
 }
 
+/// A blocking call that is an argument of a function of the program.
+struct BlockingArgument {
+    /// The file of the call.
+    module: usize,
+    span: Span,
+    name: String,
+    function: Binding,
+    index: usize,
+}
+
 /// The forms of the host calls of all files.
 pub(super) fn of_modules(modules: &[Module<'_>], own_properties: &HashSet<String>) -> Vec<CallForms> {
     let mut places: Vec<Places<'_, '_>> = modules.iter().map(|module| Places::new(module, own_properties)).collect();
     let mut found: Vec<CallForms> = modules.iter().map(|_| CallForms::default()).collect();
-    let mut blocking = Vec::new();
+    let (mut blocking, mut arguments) = (Vec::new(), Vec::new());
     for (index, places) in places.iter_mut().enumerate().filter(|(index, _)| !modules[*index].is_prelude) {
         for node in places.nodes.iter() {
             let AstKind::CallExpression(call) = node.kind() else { continue };
@@ -93,10 +114,14 @@ pub(super) fn of_modules(modules: &[Module<'_>], own_properties: &HashSet<String
                 Meaning::Awaited => CallForm::Awaited,
                 meaning => {
                     if meaning == Meaning::Unclear || places.is_in_combinator(node.id()) {
-                        found[index].warnings.push(Warning {
+                        found[index].warnings.push(Warning::of_blocking(call.span, &name));
+                    } else if let Some((function, position)) = places.argument_of(index, node.id()) {
+                        arguments.push(BlockingArgument {
+                            module: index,
                             span: call.span,
-                            message: format!("{name}(…) blocks the whole program here, as it is not awaited"),
-                            hint: "write `await` before it, or give it to Promise.all, race or any directly",
+                            name,
+                            function,
+                            index: position,
                         });
                     }
                     blocking.extend(places.returning_function(index, node.id()));
@@ -106,6 +131,12 @@ pub(super) fn of_modules(modules: &[Module<'_>], own_properties: &HashSet<String
             let found = &mut found[index];
             found.makes_promises |= form == CallForm::Opened && !places.is_awaited(node.id());
             found.forms.insert(call.span, form);
+        }
+    }
+    for argument in arguments {
+        let Binding::Variable(home, symbol) = argument.function else { continue };
+        if places[home].takes_promise(symbol, argument.index) {
+            found[argument.module].warnings.push(Warning::of_blocking(argument.span, &argument.name));
         }
     }
     warn_of_callers(&mut places, &mut found, blocking);
@@ -342,6 +373,42 @@ impl<'m, 'a> Places<'m, 'a> {
         }
     }
 
+    /// The function of the program whose argument a value is, and the position of the argument.
+    fn argument_of(&self, module: usize, id: NodeId) -> Option<(Binding, usize)> {
+        let id = self.place(id);
+        let span = self.nodes.kind(id).span();
+        let AstKind::CallExpression(call) = self.nodes.parent_kind(id) else { return None };
+        let Expression::Identifier(callee) = call.callee.get_inner_expression() else { return None };
+        let symbol = self.symbol(callee)?;
+        let binding = self.module.bindings.get(&symbol).copied().unwrap_or(Binding::Variable(module, symbol));
+        let index = call.arguments.iter().position(|argument| argument.span() == span)?;
+        Some((binding, index))
+    }
+
+    /// Whether a function uses its parameter of this position as a promise.
+    fn takes_promise(&mut self, function: SymbolId, index: usize) -> bool {
+        let parameters = match self.nodes.kind(self.scoping.symbol_declaration(function)) {
+            AstKind::Function(function) => &function.params,
+            AstKind::VariableDeclarator(one) => match one.init.as_ref().map(Expression::get_inner_expression) {
+                Some(Expression::FunctionExpression(function)) => &function.params,
+                Some(Expression::ArrowFunctionExpression(arrow)) => &arrow.params,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        let (pattern, shape) = match (parameters.items.get(index), &parameters.rest) {
+            (Some(parameter), _) => (&parameter.pattern, Shape::One),
+            (None, Some(rest)) => (&rest.rest.argument, Shape::List),
+            (None, None) => return false,
+        };
+        let Some(symbol) = pattern.get_binding_identifier().and_then(|name| name.symbol_id.get()) else { return false };
+        let scoping = self.scoping;
+        scoping
+            .get_resolved_references(symbol)
+            .filter(|one| one.is_read() && one.is_value())
+            .any(|reference| matches!(self.meaning(reference.node_id(), shape, 0), Meaning::Promise | Meaning::Unclear))
+    }
+
     /// What becomes of the elements that a statement `list.push(…)` appends.
     fn pushed_meaning(&mut self, id: NodeId, call: &'m CallExpression<'a>, aliases: usize) -> Meaning {
         let is_statement = matches!(self.nodes.parent_kind(id), AstKind::ExpressionStatement(_));
@@ -468,6 +535,7 @@ impl<'m, 'a> Places<'m, 'a> {
             ("from", Some(1), Shape::One) if self.static_method(call) == Some(("Array", "from")) => {
                 self.meaning(parent, Shape::List, aliases)
             }
+            ("try", Some(0), Shape::One) if self.static_method(call) == Some(("Promise", "try")) => Meaning::Promise,
             ("then", Some(0 | 1), Shape::One) | ("catch" | "finally", Some(0), Shape::One) => Meaning::Promise,
             _ => Meaning::Value,
         };

@@ -468,6 +468,8 @@ fn calls_open_where_the_syntax_means_a_promise() {
         ("CC('a').then(console.log)", &promise),
         ("Promise.resolve(1).then(() => CC('a'))", &promise),
         ("new Promise((ok) => { ok(CC('a')) })", &promise),
+        ("await Promise.try(() => CC('a'))", &promise),
+        ("async function show(p) { console.log(await p) } show(Promise.resolve(CC('a')))", &promise),
         ("async function f() { try { return CC('a') } catch {} } f()", &awaited),
         ("const f = async () => CC('a'); f()", &awaited),
         ("async function* f() { yield CC('a') } f()", &awaited),
@@ -485,6 +487,7 @@ fn calls_open_where_the_syntax_means_a_promise() {
         "const Promise = { all(list) { return list } }; Promise.all([CC('a')])",
         "for (const a of [CC('a')]) console.log(a); Promise.resolve(1)",
         "const { a } = CC('a', { schema: {} }); Promise.resolve(a)",
+        "async function f(p) { return p.length } f(CC('a'))",
     ];
     for source in blocking {
         assert_eq!(opened(source), [], "{source}");
@@ -506,6 +509,9 @@ fn warnings_name_the_line_of_calls_that_may_be_meant_as_promises() {
         ("export const p = CC('a'); await p; Promise.resolve(1)", &[1]),
         ("class L { map(f) { return [f(1)] } }\nPromise.all(new L().map((n) => CC('a')))", &[2]),
         ("Promise.all(\n CC('a'), CC('b'))", &[2, 2]),
+        ("const late = (p, ms) => Promise.race([p, ms]);\nawait late(CC('a'), 5)", &[2]),
+        ("async function show(n, p) { console.log(await p) }\nshow(1, CC('a')); show(CC('b'), 1)", &[2]),
+        ("function first(...all) { return Promise.race(all) }\nfirst(CC('a'),\n CC('b'))", &[2, 3]),
     ];
     for (source, lines) in cases {
         assert_eq!(opened(source), [], "{source}");
