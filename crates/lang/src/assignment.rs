@@ -160,8 +160,7 @@ fn write_back<'a>(compiler: &mut Compiler<'a, '_>, target: &LeftHandSide<'a>, sp
             return;
         }
         LeftHandSide::Static(member) => {
-            check_prototype(compiler, member);
-            compiler.emit_json(Op::SetProp, json!(member.property.name.as_str()));
+            set_property(compiler, member.property.name.as_str());
         }
         LeftHandSide::Computed(_) => compiler.emit(Op::SetIndex),
         LeftHandSide::Private(member) => {
@@ -240,10 +239,9 @@ pub(super) fn assign_target<'a>(
 ) {
     match target.as_simple_assignment_target().map(simple_left_hand_side) {
         Some(LeftHandSide::Static(member)) => {
-            check_prototype(compiler, member);
             member_object(compiler, &member.object);
             value(compiler);
-            compiler.emit_json(Op::SetProp, json!(member.property.name.as_str()));
+            set_property(compiler, member.property.name.as_str());
             compiler.emit(Op::Pop);
         }
         Some(LeftHandSide::Computed(member)) => {
@@ -275,10 +273,9 @@ pub(super) fn assign_simple<'a>(compiler: &mut Compiler<'a, '_>, target: &'a Ass
     match simple_left_hand_side(simple) {
         LeftHandSide::Variable(id) => store_identifier(compiler, id),
         LeftHandSide::Static(member) => {
-            check_prototype(compiler, member);
             member_object(compiler, &member.object);
             compiler.emit(Op::Swap);
-            compiler.emit_json(Op::SetProp, json!(member.property.name.as_str()));
+            set_property(compiler, member.property.name.as_str());
             compiler.emit(Op::Pop);
         }
         LeftHandSide::Computed(member) => {
@@ -313,10 +310,15 @@ fn report_invalid_target(compiler: &mut Compiler<'_, '_>, span: Span) {
     compiler.unsupported(span, "assigning to this expression is not supported", hint);
 }
 
-fn check_prototype<'a>(compiler: &mut Compiler<'a, '_>, member: &StaticMemberExpression<'a>) {
-    if member.property.name.as_str() == "__proto__" {
-        compiler.unsupported(member.property.span, "setting a prototype is not supported", "use a class");
+/// `( object value -- value )`. An assignment to `__proto__` may call the setter of `Object.prototype`. ECMA-262 §B.2.2.1.2
+/// set Object.prototype.__proto__.
+pub(super) fn set_property(compiler: &mut Compiler<'_, '_>, name: &str) {
+    if name != "__proto__" {
+        return compiler.emit_json(Op::SetProp, json!(name));
     }
+    compiler.push_text(name);
+    compiler.emit(Op::Swap);
+    compiler.emit(Op::SetIndex);
 }
 
 /// The object of a property that is assigned.

@@ -197,9 +197,6 @@ pub(super) fn builtin_call<'a>(
     if compiler.load_prelude(&path) {
         return call_value(compiler, &path, &call.arguments, call.span);
     }
-    if path == "Object.create" {
-        check_create(compiler, call);
-    }
     if !FUNCTIONS.contains(&path.as_str()) {
         names::missing_builtin(compiler, &path, member.span);
     }
@@ -213,21 +210,6 @@ fn call_value<'a>(compiler: &mut Compiler<'a, '_>, text: &str, arguments: &'a [A
     match pushed {
         PushedArguments::Count(argc) => compiler.emit_json(Op::Call, json!({ "argc": argc, "text": text })),
         PushedArguments::Array => compiler.emit_json(Op::CallSpread, json!({ "text": text })),
-    }
-}
-
-/// Refuses a prototype and descriptors of `Object.create` that are written as objects.
-fn check_create<'a>(compiler: &mut Compiler<'a, '_>, call: &CallExpression<'a>) {
-    let is_object = |index: usize| {
-        let argument = call.arguments.get(index).and_then(|argument| argument.as_expression());
-        argument.is_some_and(|one| matches!(one.get_inner_expression(), Expression::ObjectExpression(_)))
-    };
-    if is_object(0) {
-        compiler.unsupported(call.span, "`Object.create` of a prototype is not supported", "write a class");
-    }
-    if is_object(1) {
-        let message = "descriptors of `Object.create` are not supported";
-        compiler.unsupported(call.span, message, "write Object.create(null), and assign the properties");
     }
 }
 
@@ -282,7 +264,7 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
     }
 }
 
-/// ECMA-262 §13.3.5 The new Operator. Deviation: plain functions are not constructors.
+/// ECMA-262 §13.3.5 The new Operator.
 pub(super) fn new_expression<'a>(compiler: &mut Compiler<'a, '_>, new: &'a NewExpression<'a>) {
     if let Some(root) = names::builtin_root(compiler, &new.callee) {
         if !new.arguments.is_empty() && compiler.load_prelude(&format!("new {root}")) {
@@ -296,12 +278,6 @@ pub(super) fn new_expression<'a>(compiler: &mut Compiler<'a, '_>, new: &'a NewEx
             true => compiler.unsupported_value(new.span, message, ""),
             false => names::unknown_name(compiler, root, new.callee.span()),
         };
-    }
-    if compiler.is_function_name(&new.callee) {
-        compiler.unsupported(new.span, "`new` of a plain function is not supported", "write a class");
-    }
-    if let Expression::FunctionExpression(function) = new.callee.get_inner_expression() {
-        compiler.unsupported(function.span, "`new` of a plain function is not supported", "write a class");
     }
     compiler.expression(&new.callee);
     let text = diagnostic::callee_text(&new.callee);

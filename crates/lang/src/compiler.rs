@@ -263,17 +263,6 @@ impl<'a, 's> Compiler<'a, 's> {
         }
     }
 
-    /// Whether an expression is the name of a function declaration.
-    pub(super) fn is_function_name(&self, expression: &Expression<'a>) -> bool {
-        match self.binding(expression) {
-            Some(Binding::Variable(module, symbol)) => {
-                let scoping = self.graph.modules[module].semantic.scoping();
-                scoping.symbol_flags(symbol).contains(SymbolFlags::Function)
-            }
-            _ => false,
-        }
-    }
-
     /// `( -- value )` Reads a member of a namespace. False if the object is not a namespace. ECMA-262 §10.4.6.8
     /// [[Get]]. Deviation: a member that does not exist is refused, and so is the call of a function that uses `this`,
     /// which would be the namespace.

@@ -205,19 +205,18 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation. Deviation: `__proto__: value` is not supported.
+    /// ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation.
     fn property(&mut self, property: &'a ObjectProperty<'a>) {
         if property.kind != PropertyKind::Init {
             return self.accessor(property);
         }
         match (property.computed, names::static_name(&property.key)) {
             (false, Some(name)) => {
-                if name == "__proto__" && !property.shorthand {
-                    self.unsupported(
-                        property.span,
-                        "setting a prototype is not supported",
-                        "use a class, or copy with {...other}",
-                    );
+                if name == "__proto__" && !property.shorthand && !property.method {
+                    self.emit(Op::Dup);
+                    self.expression(&property.value);
+                    assignment::set_property(self, &name);
+                    return self.emit(Op::Pop);
                 }
                 match literal_method(property) {
                     Some(method) => function::compile_function(self, method, &name, FunctionKind::Method),

@@ -13,7 +13,7 @@ use oxc_ast::ast::{
 use oxc_semantic::{AstNodes, NodeId, Scoping, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span, min_edit_distance};
 use runstate_vm::globals::{
-    CLASSES, CONSTANTS, FUNCTIONS, METHODS, NAMESPACES, SYMBOLS, UNSUPPORTED_CALLS, UNSUPPORTED_METHODS,
+    CLASSES, CONSTANTS, FUNCTIONS, NAMESPACES, PROTOTYPES, SYMBOLS, UNSUPPORTED_CALLS, UNSUPPORTED_METHODS,
 };
 use runstate_vm::op::Op;
 use serde_json::json;
@@ -379,10 +379,6 @@ pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &Stati
     if compiler.namespace_member(member) {
         return true;
     }
-    if let Some(method) = builtin_method(compiler, member) {
-        compiler.emit_json(Op::Builtin, json!(method));
-        return true;
-    }
     let Some(root) = builtin_root(compiler, &member.object) else { return false };
     if is_host_name(root) {
         host_call::host_name_as_value(compiler, &format!("{root}.{}", member.property.name), member.span);
@@ -405,6 +401,10 @@ pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &Stati
         compiler.emit_json(Op::Push, json!({ "$symbol": path }));
         return true;
     }
+    if PROTOTYPES.contains(&path.as_str()) {
+        compiler.emit_json(Op::Builtin, json!(path));
+        return true;
+    }
     if !is_builtin(root) {
         return false;
     }
@@ -420,20 +420,6 @@ pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &Stati
         compiler.push_undefined();
     }
     true
-}
-
-/// The method that `Object.prototype.hasOwnProperty` names. All others check their `this` more loosely than in Node.
-fn builtin_method<'a>(compiler: &Compiler<'a, '_>, member: &StaticMemberExpression<'a>) -> Option<String> {
-    let Expression::StaticMemberExpression(prototype) = member.object.get_inner_expression() else { return None };
-    let class = builtin_root(compiler, &prototype.object).filter(|_| prototype.property.name == "prototype")?;
-    let name = member.property.name.as_str();
-    let is_exposed = match class {
-        "Object" => matches!(name, "hasOwnProperty" | "toString"),
-        "Array" | "String" => !matches!(name, "length" | "toString" | "valueOf"),
-        _ => false,
-    };
-    let is_method = |(owner, names): &(&str, &[&str])| is_exposed && *owner == class && names.contains(&name);
-    METHODS.iter().any(is_method).then(|| format!("{class}.prototype.{name}"))
 }
 
 pub(super) fn missing_builtin<'a>(compiler: &mut Compiler<'a, '_>, path: &str, span: Span) {
@@ -457,9 +443,6 @@ pub(super) fn is_symbol<'a>(compiler: &Compiler<'a, '_>, expression: &Expression
 pub(super) fn check_member_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, called: bool) {
     if compiler.plan.own_properties.contains(name) {
         return;
-    }
-    if name == "prototype" {
-        return compiler.unsupported(span, format!("`.{name}` is not supported"), "use instanceof or typeof");
     }
     if UNSUPPORTED_METHODS.contains(&name) || (called && UNSUPPORTED_CALLS.contains(&name)) {
         compiler.unsupported(span, format!("`.{name}` is not supported"), "");

@@ -17,7 +17,7 @@ use super::program::MemberKind;
 use super::table::TableKind;
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{call, class, conversion, json, property, slow_path};
+use super::{call, class, conversion, descriptor, json, property, slow_path};
 
 type StepResult = Result<InstructionOutcome, AbruptCompletion>;
 
@@ -37,7 +37,7 @@ pub(super) fn define_member(machine: &mut Machine, kind: MemberKind, is_static: 
     let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a member without its object")) };
     let (owner, table) = match machine.heap.get(at) {
         Entry::Closure(closure) => match &closure.class {
-            Some(class) if !is_static => (class.prototype, TableKind::Main),
+            Some(class) if !is_static => (class.prototype, TableKind::Hidden),
             _ if !private && key.strict_equals(&Value::text("prototype")) => {
                 return type_error("Classes may not have a static property named 'prototype'");
             }
@@ -101,7 +101,10 @@ pub(super) fn replace_by_property(machine: &mut Machine, operands: usize, value:
 
 #[cold]
 fn call_getter(machine: &mut Machine, operands: usize, pair: HeapRef) -> StepResult {
-    let getter = machine.heap.element(pair, 0);
+    let getter = match descriptor::data_value(&machine.heap, Value::Accessor(pair)) {
+        Value::Accessor(_) => machine.heap.element(pair, 0),
+        value => return slow_path::replace_operands(machine, operands, value),
+    };
     if matches!(getter, Value::Undefined) {
         return slow_path::replace_operands(machine, operands, Value::Undefined);
     }

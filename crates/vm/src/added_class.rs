@@ -13,17 +13,17 @@ const MAX_PROTOTYPES: usize = 100;
 
 /// The name of the class that the compiler added and that constructed an object, or that its class extends.
 fn added_class<'a>(machine: &'a Machine, object: &Object) -> Option<&'a str> {
-    let mut proto = object.proto;
+    let mut proto = object.proto.as_object();
     for _ in 0..MAX_PROTOTYPES {
         let Entry::Object(prototype) = machine.heap.get(proto?) else { return None };
-        if let Some(Value::Ref(at)) = machine.heap.table_get(&prototype.table, &Value::text("constructor"))
+        if let Some(Value::Ref(at)) = property::own_value(&machine.heap, prototype, &Value::text("constructor"))
             && let Entry::Closure(closure) = machine.heap.get(at)
             && let Some(function) = machine.program.functions.get(closure.function as usize)
             && machine.program.location(function.entry).line == 0
         {
             return Some(&function.name);
         }
-        proto = prototype.proto;
+        proto = prototype.proto.as_object();
     }
     None
 }

@@ -10,10 +10,11 @@ use super::frame::{CallKind, Frame};
 use super::heap::Heap;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
+use super::object::Prototype;
 use super::operand_stack::{PushInlined, push_copy};
 use super::table::TableParts;
 use super::value::{HeapRef, Value};
-use super::{number, object, property};
+use super::{descriptor, number, object, property};
 
 impl NativeFrame {
     /// Pushes the arguments for the next element. False if the method ends. `arity` is the number of arguments that the
@@ -79,7 +80,8 @@ impl NativeFrame {
             Entry::Object(_) if self.index >= self.len => None,
             Entry::Object(object) => {
                 // As in `Array.from({ length: 3 }, f)`.
-                if let (None, TableParts::Small([(Value::Text(key), _)], _)) = (object.proto, object.table.parts())
+                if let (Prototype::DEFAULT, TableParts::Small([(Value::Text(key), _)], _)) =
+                    (object.proto, object.table.parts())
                     && key.array_index().is_none()
                 {
                     return Some(Value::Undefined);
@@ -87,7 +89,8 @@ impl NativeFrame {
                 let key = Value::Text(number::to_text(f64::from(self.index)));
                 // Getters were refused at the start.
                 let found = property::find_in_chain(heap, object, &key);
-                Some(found.filter(|found| !matches!(found, Value::Accessor(_))).cloned().unwrap_or(Value::Undefined))
+                let found = found.map_or(Value::Undefined, |found| descriptor::data_value(heap, found.clone()));
+                Some(if let Value::Accessor(_) = found { Value::Undefined } else { found })
             }
             _ => None,
         }

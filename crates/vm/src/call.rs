@@ -14,7 +14,7 @@ use super::operand_conversion::OperandConversion;
 use super::operand_stack::PushInlined;
 use super::program::{Capture, FunctionKind, PromiseUse};
 use super::value::{HeapRef, Value};
-use super::{abrupt_completion, accessor, conversion, iteration, json, promise, property, slow_path};
+use super::{abrupt_completion, accessor, conversion, descriptor, iteration, json, promise, property, slow_path};
 
 /// The outcome of a call.
 pub(super) enum InvokeOutcome {
@@ -201,6 +201,7 @@ pub(super) fn call_method(
         },
         _ => Some(property::lookup(machine, &receiver, &name.key)?),
     };
+    let own = own.map(|own| descriptor::data_value(&machine.heap, own));
     if let Some(Value::Accessor(pair)) = own {
         return accessor::call_method_of_getter(machine, bottom, pair);
     }
@@ -379,6 +380,12 @@ pub(super) fn call_closure(machine: &mut Machine, at: HeapRef, invocation: Invoc
         }
         _ => push_frame(machine, at, function, invocation),
     }
+}
+
+/// Whether a function is a class.
+pub(super) fn is_class(machine: &Machine, closure: &Closure) -> bool {
+    let function = machine.program.functions.get(closure.function as usize);
+    function.is_some_and(|function| matches!(function.kind, FunctionKind::Class | FunctionKind::Derived))
 }
 
 /// The class of a function: `AsyncFunction`, `GeneratorFunction`, `AsyncGeneratorFunction` or `Function`.

@@ -7,7 +7,7 @@ use super::frame::{CallKind, CodeFrame, Frame};
 use super::interpreter::InstructionOutcome;
 use super::machine::Machine;
 use super::natives::{Builtin, NativeArgs, NativeOutcome, Receiver, errors};
-use super::object::{ARRAY_PROTOTYPE, COLLECTION, Class, ErrorKind, ErrorObject, Object};
+use super::object::{ARRAY_PROTOTYPE, COLLECTION, Class, ErrorKind, ErrorObject, Object, Prototype, PrototypeKind};
 use super::program::{DecodedInstruction as I, FunctionKind};
 use super::property::MAX_PROTOTYPE_CHAIN;
 use super::table::TableKind;
@@ -25,10 +25,8 @@ pub(super) fn new_class(machine: &mut Machine, derived: bool) -> Result<Instruct
     let Value::Ref(class) = constructor else {
         return Err(AbruptCompletion::Internal("a class without its constructor"));
     };
-    let proto = if derived { parent_prototype(machine, &parent)? } else { None };
-    let prototype = Object { proto, prototype: true, ..Object::default() };
-    let prototype = machine.heap.allocate(Entry::Object(prototype));
-    machine.heap.table_set(prototype, TableKind::Main, Value::text("constructor"), constructor.clone());
+    let proto = if derived { parent_prototype(machine, &parent)? } else { Prototype::DEFAULT };
+    let prototype = new_prototype(machine, proto, constructor.clone());
     let Some(Entry::Closure(closure)) = machine.heap.get_mut(class) else {
         return Err(AbruptCompletion::Internal("a class without its constructor"));
     };
@@ -37,25 +35,63 @@ pub(super) fn new_class(machine: &mut Machine, derived: bool) -> Result<Instruct
     slow_path::replace_operands(machine, 1 + usize::from(derived), constructor)
 }
 
+/// Allocates the prototype of a class or function. ECMA-262 §10.2.5 MakeConstructor.
+fn new_prototype(machine: &mut Machine, proto: Prototype, constructor: Value) -> HeapRef {
+    let prototype = machine.heap.allocate(Entry::Object(Object { proto, ..Object::default() }));
+    machine.heap.table_set(prototype, TableKind::Hidden, Value::text("constructor"), constructor);
+    prototype
+}
+
+/// The prototype of the objects that a plain function constructs, which it has from its first use. `None`: the value is
+/// no such function. ECMA-262 §10.2.5 MakeConstructor.
+pub(super) fn function_prototype(machine: &mut Machine, function: &Value) -> Option<HeapRef> {
+    let Value::Ref(at) = *function else { return None };
+    let Entry::Closure(closure) = machine.heap.get(at) else { return None };
+    if let Some(class) = &closure.class {
+        return Some(class.prototype);
+    }
+    if !property::is_plain_constructor(machine, closure) {
+        return None;
+    }
+    let prototype = new_prototype(machine, Prototype::DEFAULT, Value::Ref(at));
+    set_function_prototype(machine, at, prototype);
+    Some(prototype)
+}
+
+/// Makes the prototype of a plain function, if the key is its name.
+pub(super) fn make_prototype(machine: &mut Machine, target: &Value, key: &Value) {
+    if let (Value::Ref(at), Value::Text(name)) = (target, key)
+        && matches!(machine.heap.get(*at), Entry::Closure(_))
+        && *name == Str::new("prototype")
+    {
+        function_prototype(machine, target);
+    }
+}
+
+/// Sets the property `prototype` of a plain function.
+pub(super) fn set_function_prototype(machine: &mut Machine, at: HeapRef, prototype: HeapRef) {
+    if let Some(Entry::Closure(closure)) = machine.heap.get_mut(at) {
+        match &mut closure.class {
+            Some(class) => class.prototype = prototype,
+            class => *class = Some(Class { prototype, parent: None, fields: None }),
+        }
+    }
+}
+
 /// Built-in classes other than errors that a class may extend.
 const EXTENSIBLE_CLASSES: [&str; 3] = ["Array", "Map", "Set"];
 
-/// The prototype of the class after `extends`; `None` for built-in classes. ECMA-262 §15.7.14
-/// ClassDefinitionEvaluation. Deviation: null, plain functions and other built-in classes are not supported after
-/// `extends`.
-fn parent_prototype(machine: &Machine, parent: &Value) -> Result<Option<HeapRef>, AbruptCompletion> {
+/// The prototype of the class after `extends`. ECMA-262 §15.7.14 ClassDefinitionEvaluation. Deviation: null, bound
+/// functions and other built-in classes are not supported after `extends`.
+fn parent_prototype(machine: &mut Machine, parent: &Value) -> Result<Prototype, AbruptCompletion> {
+    if let Some(prototype) = function_prototype(machine, parent) {
+        return Ok(Prototype::object(prototype));
+    }
     match parent {
-        Value::Ref(at) => {
-            if let Entry::Closure(closure) = machine.heap.get(*at)
-                && let Some(class) = &closure.class
-            {
-                return Ok(Some(class.prototype));
-            }
-        }
         Value::Builtin(builtin)
             if ErrorKind::from_name(builtin.name()).is_some() || EXTENSIBLE_CLASSES.contains(&builtin.name()) =>
         {
-            return Ok(None);
+            return Ok(Builtin::prototype_of_class(builtin.name()).map_or(Prototype::DEFAULT, Prototype::builtin));
         }
         Value::Null => return unsupported("a class that extends null is not supported"),
         Value::Builtin(builtin) if machine.registry.find(&format!("new {}", builtin.name())).is_some() => {
@@ -64,26 +100,15 @@ fn parent_prototype(machine: &Machine, parent: &Value) -> Result<Option<HeapRef>
         _ => {}
     }
     if is_constructor_in_node(machine, parent) {
-        return unsupported("a class that extends a plain function is not supported; write a class");
+        return unsupported("a class that extends a bound function or a wrapper class is not supported; write a class");
     }
     type_error(format!("Class extends value {} is not a constructor or null", json::display_text(machine, parent)))
 }
 
-/// Whether Node constructs objects with this value and this machine does not: plain functions, bound functions and
-/// wrapper classes.
+/// Whether Node constructs objects with this value and this machine does not: bound functions and wrapper classes.
 fn is_constructor_in_node(machine: &Machine, value: &Value) -> bool {
     match value {
-        Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Closure(closure) => {
-                let function = machine.program.functions.get(closure.function as usize);
-                function.is_some_and(|function| {
-                    function.kind == FunctionKind::Function
-                        && !(function.is_async || function.returns_promise || function.is_generator)
-                })
-            }
-            Entry::Bound(_) => true,
-            _ => false,
-        },
+        Value::Ref(at) => matches!(machine.heap.get(*at), Entry::Bound(_)),
         Value::Builtin(builtin) => matches!(builtin.name(), "Boolean" | "Number" | "String"),
         _ => false,
     }
@@ -104,7 +129,7 @@ pub(super) fn define_method(
     };
     match prototype {
         _ if is_static => machine.heap.table_set(at, TableKind::Hidden, name, method),
-        Some(prototype) => machine.heap.table_set(prototype, TableKind::Main, name, method),
+        Some(prototype) => machine.heap.table_set(prototype, TableKind::Hidden, name, method),
         None => return Err(AbruptCompletion::Internal("a method without its class")),
     };
     machine.stack.pop();
@@ -129,7 +154,7 @@ fn class_parts(machine: &Machine, at: HeapRef) -> Option<&Class> {
 }
 
 /// `NEW`: class and arguments are on the stack. ECMA-262 §13.3.5.1.1 EvaluateNew and §7.3.14 Construct.
-/// Deviation: `new` of a plain function is not supported.
+/// Deviation: `new` of a bound function is not supported.
 pub(super) fn construct(machine: &mut Machine, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
     let base = machine.stack.len().saturating_sub(argc);
     let bottom = base.saturating_sub(1);
@@ -152,13 +177,13 @@ pub(super) fn construct(machine: &mut Machine, argc: usize) -> Result<Instructio
             InvokeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
         };
     }
-    let class = match callee {
-        Value::Ref(at) if class_parts(machine, at).is_some() => at,
+    let class = match (function_prototype(machine, &callee), &callee) {
+        (Some(_), Value::Ref(at)) => *at,
         _ => {
             let text = machine.program.callee_texts.get(&machine.pc).map(|text| (**text).to_owned());
             let text = text.unwrap_or_else(|| json::display_text(machine, &callee));
             if is_constructor_in_node(machine, &callee) {
-                return unsupported(format!("`new` of {text}, a plain function, is not supported; write a class"));
+                return unsupported(format!("`new` of {text} is not supported; write a class"));
             }
             return type_error(format!("{text} is not a constructor"));
         }
@@ -182,7 +207,7 @@ fn run_constructor(
     let this = if kind == Some(FunctionKind::Derived) {
         Value::Uninitialized
     } else {
-        let proto = class_parts(machine, class).map(|class| class.prototype);
+        let proto = class_parts(machine, class).map_or(Prototype::DEFAULT, |class| Prototype::object(class.prototype));
         Value::Ref(machine.heap.allocate(Entry::Object(Object { proto, ..Object::default() })))
     };
     // `super(…)` has no operand below its arguments, so a slot for `this` is inserted.
@@ -295,7 +320,7 @@ fn set_prototype(machine: &mut Machine, at: HeapRef, prototype: HeapRef) -> Heap
     match machine.heap.get_mut(at) {
         Some(Entry::Error(error)) => {
             let ErrorObject { object, .. } = &mut **error;
-            object.proto = Some(prototype);
+            object.proto = Prototype::object(prototype);
             at
         }
         Some(Entry::Array(_)) => {
@@ -303,7 +328,7 @@ fn set_prototype(machine: &mut Machine, at: HeapRef, prototype: HeapRef) -> Heap
             at
         }
         _ => {
-            let object = Object { proto: Some(prototype), holds_collection: true, ..Object::default() };
+            let object = Object { proto: Prototype::object(prototype), holds_collection: true, ..Object::default() };
             let object = machine.heap.allocate(Entry::Object(object));
             machine.heap.table_set(object, TableKind::Main, COLLECTION, Value::Ref(at));
             object
@@ -352,7 +377,7 @@ pub(super) fn extends_array(machine: &Machine, class: HeapRef) -> bool {
 fn has_default_constructor(machine: &Machine, prototype: HeapRef) -> bool {
     let mut class = machine
         .heap
-        .table(prototype, TableKind::Main)
+        .table(prototype, TableKind::Hidden)
         .and_then(|table| machine.heap.table_get(table, &Value::text("constructor")));
     loop {
         class = match class {
@@ -491,7 +516,7 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
                     (Value::Ref(_) | Value::Builtin(_), Some(FunctionKind::Arrow)) => {
                         return type_error("Function has non-object prototype 'undefined' in instanceof check");
                     }
-                    // Plain functions do not construct objects here.
+                    // A plain function without a prototype has constructed nothing.
                     _ => false,
                 },
             }),
@@ -504,7 +529,9 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
             };
             let at = machine.heap.collection(*at).unwrap_or(*at);
             Ok(match (builtin.name(), machine.heap.get(at)) {
-                ("Object", Entry::Object(object)) => !object.has_null_prototype(),
+                ("Object", Entry::Object(object)) => {
+                    property::last_prototype(&machine.heap, object) != PrototypeKind::Null
+                }
                 ("Object", _) | ("Error", Entry::Error(_)) | ("Array", Entry::Array(_)) => true,
                 ("Map", Entry::Map(_))
                 | ("Set", Entry::Set(_))
@@ -516,6 +543,13 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
                 ("WeakMap" | "WeakSet", _) => {
                     property::receiver(machine, value).is_some_and(|kind| kind.name() == builtin.name())
                 }
+                (name, Entry::Object(object)) => match property::last_prototype(&machine.heap, object) {
+                    PrototypeKind::Builtin(prototype) => match prototype.class_of_prototype() {
+                        Some(class) => class == name || (name == "Error" && ErrorKind::from_name(class).is_some()),
+                        None => false,
+                    },
+                    _ => false,
+                },
                 _ => false,
             })
         }

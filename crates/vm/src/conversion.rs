@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
 use super::natives::{NativeRegistry, Receiver};
-use super::object::{IterationKind, Object};
+use super::object::{IterationKind, Object, PrototypeKind};
 use super::operand_conversion::OperandConversion;
 use super::text::{ROPE_BYTES, Str};
 use super::value::{HeapRef, Value};
@@ -258,7 +258,9 @@ impl<'m> TextConversion<'m> {
                 }
                 Entry::RegExp(regexp) => Ok(Str::new(&format!("/{}/{}", regexp.source, regexp.flags))),
                 Entry::Date(time) => Ok(Str::new(&date::date_text(*time, date::DateText::Full))),
-                Entry::Object(object) if object.has_null_prototype() => {
+                Entry::Object(object)
+                    if property::last_prototype(&self.machine.heap, object) == PrototypeKind::Null =>
+                {
                     type_error("Cannot convert object to primitive value")
                 }
                 Entry::Object(Object { holds_collection: true, .. }) => {

@@ -102,7 +102,10 @@ impl Entry {
                 Entry::Free | Entry::Date(_) => 0,
                 Entry::Cell(value) => value.weight(),
                 Entry::Array(array) => array.weight(),
-                Entry::Object(object) => object.table.weight(),
+                Entry::Object(object) => {
+                    let hidden = object.hidden.as_ref().map_or(0, |hidden| boxed_weight(32) + hidden.weight());
+                    object.table.weight() + hidden
+                }
                 Entry::Closure(closure) => {
                     let this = closure.this.as_ref().map_or(0, Value::weight);
                     boxed_weight(176)

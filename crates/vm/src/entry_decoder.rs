@@ -14,7 +14,8 @@ use super::entry::{Entry, Pairs};
 use super::generator::{Generator, GeneratorState};
 use super::natives::NativeRegistry;
 use super::object::{
-    BoundFunction, Class, Closure, ErrorKind, ErrorObject, IterationKind, IteratorObject, Object, RegExp,
+    BoundFunction, Class, Closure, ErrorKind, ErrorObject, Integrity, IterationKind, IteratorObject, Object, Prototype,
+    RegExp,
 };
 use super::program::BytecodeConstant;
 use super::promise::{PromiseObject, PromiseState, Reaction, ReactionKind};
@@ -175,15 +176,29 @@ impl EntryDecoder {
         Ok(Table::from_small(pairs, Some((number(&json["next"])?, numbers))))
     }
 
-    fn object(&mut self, flags: &Json, proto: &Json, properties: &Json) -> ReadResult<Object> {
-        let flags = number(flags)?;
-        Ok(Object {
-            table: self.table(properties)?,
-            proto: if flags & 4 != 0 { Some(HeapRef::NONE) } else { optional_reference(proto)? },
-            frozen: flags & 1 != 0,
-            prototype: flags & 2 != 0,
-            holds_collection: flags & 8 != 0,
-        })
+    fn object(&mut self, parts: &[Json]) -> ReadResult<Object> {
+        let (flags, proto, properties, hidden) = match parts {
+            [flags, proto, properties] => (flags, proto, properties, None),
+            [flags, proto, properties, hidden] => (flags, proto, properties, Some(hidden)),
+            _ => return Err("expected an object of three or four parts".to_owned()),
+        };
+        let flags: u32 = number(flags)?;
+        let proto = match proto {
+            _ if flags & 4 != 0 => Prototype::NULL,
+            Json::String(name) => match NativeRegistry::global().find(name).filter(|found| found.is_prototype()) {
+                Some(builtin) => Prototype::builtin(builtin),
+                None => return unexpected_error("a built-in prototype", proto),
+            },
+            proto => optional_reference(proto)?.map_or(Prototype::DEFAULT, Prototype::object),
+        };
+        let mut table = self.table(properties)?;
+        let mut hidden = hidden.map(|hidden| self.table(hidden).map(Box::new)).transpose()?;
+        // The prototype of a class, as earlier versions wrote it: nothing of it is enumerable.
+        if flags & 2 != 0 {
+            hidden = Some(Box::new(std::mem::take(&mut table)));
+        }
+        let (integrity, holds_collection) = (Integrity::from_flags(flags), flags & 8 != 0);
+        Ok(Object { table, hidden, proto, integrity, holds_collection })
     }
 
     fn array(&mut self, frozen: &Json, extra: &Json, elements: Elements) -> ReadResult<Entry> {
@@ -242,13 +257,13 @@ impl EntryDecoder {
                 }
                 self.array(frozen, extra, Elements::Chunked(Box::new(large)))?
             }
-            ("o", [flags, proto, table]) => Entry::Object(self.object(flags, proto, table)?),
+            ("o", parts) => Entry::Object(self.object(parts)?),
             ("f", parts) => Entry::Closure(Box::new(self.closure(parts)?)),
-            ("e", [kind, hidden, flags, proto, properties]) => Entry::Error(Box::new(ErrorObject {
+            ("e", [kind, hidden, object @ ..]) => Entry::Error(Box::new(ErrorObject {
                 kind: ErrorKind::from_name(string(kind)?)
                     .map_or_else(|| unexpected_error("the name of an error", kind), Ok)?,
                 hidden: self.table(hidden)?,
-                object: self.object(flags, proto, properties)?,
+                object: self.object(object)?,
             })),
             ("m", [content]) => Entry::Map(Box::new(self.table(content)?)),
             ("s", [content]) => Entry::Set(Box::new(self.table(content)?)),

@@ -14,7 +14,7 @@ use super::array::{Array, Elements};
 use super::entry::{Entry, Pairs};
 use super::generator::Generator;
 use super::heap::Heap;
-use super::object::{Closure, Object};
+use super::object::{Closure, Object, PrototypeKind};
 use super::table::{Table, TableParts};
 use super::text::Units;
 use super::value::{HeapRef, Value};
@@ -204,14 +204,21 @@ impl<'a> EntryEncoder<'a> {
     }
 
     fn write_object(&mut self, object: &Object) {
-        let flags = u8::from(object.frozen)
-            | u8::from(object.prototype) << 1
-            | u8::from(object.has_null_prototype()) << 2
-            | u8::from(object.holds_collection) << 3;
+        let proto = object.proto.kind();
+        let flags = object.integrity.flag()
+            | u32::from(proto == PrototypeKind::Null) << 2
+            | u32::from(object.holds_collection) << 3;
         self.write(&format_args!("{flags},"));
-        self.write_reference(object.proto.filter(|_| !object.has_null_prototype()));
+        match proto {
+            PrototypeKind::Builtin(builtin) => self.write(&format_args!("{:?}", builtin.name())),
+            _ => self.write_reference(object.proto.as_object()),
+        }
         self.text.push(',');
         self.write_table(&object.table);
+        if let Some(hidden) = &object.hidden {
+            self.text.push(',');
+            self.write_table(hidden);
+        }
     }
 
     fn write_closure(&mut self, closure: &Closure) {

@@ -11,10 +11,10 @@
 use super::entry::{Entry, PAIR_BYTES};
 use super::machine::{LinkedProgram, Machine};
 use super::natives::Receiver;
-use super::object::Object;
+use super::object::{Object, Prototype};
 use super::program::DecodedInstruction as I;
 use super::property;
-use super::value::{HeapRef, Value};
+use super::value::Value;
 
 /// `target.name` of an own property. ECMA-262 §10.1.8.1 OrdinaryGet, where the object itself has the property.
 #[inline]
@@ -57,7 +57,11 @@ pub(super) fn get_method_fast(machine: &Machine, linked: &LinkedProgram, target:
 pub(super) fn set_property_fast(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> bool {
     let [.., Value::Ref(at), value] = machine.stack.as_slice() else { return false };
     let Some(name) = linked.names.get(name as usize) else { return false };
-    let Entry::Object(Object { frozen: false, table, proto, .. }) = machine.heap.get(*at) else { return false };
+    let Entry::Object(object) = machine.heap.get(*at) else { return false };
+    if !object.is_plain() {
+        return false;
+    }
+    let Object { table, proto, .. } = object;
     let index = match table.find_fast(&name.key) {
         // A large table has its entries on other pages, and a change there leaves this page clean.
         None if !table.can_append_fast() => return false,
@@ -83,8 +87,8 @@ pub(super) fn set_property_fast(machine: &mut Machine, linked: &LinkedProgram, n
 }
 
 /// Whether an object of the program on a prototype chain has a property.
-fn is_inherited(machine: &Machine, proto: Option<HeapRef>, key: &Value) -> bool {
-    let Some(proto) = proto else { return false };
+fn is_inherited(machine: &Machine, proto: Prototype, key: &Value) -> bool {
+    let Some(proto) = proto.as_object() else { return false };
     match machine.heap.get(proto) {
         Entry::Object(proto) => property::find_in_chain(&machine.heap, proto, key).is_some(),
         _ => true,

@@ -59,13 +59,25 @@ pub const FUNCTIONS: &[&str] = &[
     "Object",
     "Object.assign",
     "Object.create",
+    "Object.defineProperties",
+    "Object.defineProperty",
     "Object.entries",
     "Object.freeze",
     "Object.fromEntries",
+    "Object.getOwnPropertyDescriptor",
+    "Object.getOwnPropertyDescriptors",
+    "Object.getOwnPropertyNames",
+    "Object.getOwnPropertySymbols",
+    "Object.getPrototypeOf",
     "Object.hasOwn",
     "Object.is",
+    "Object.isExtensible",
     "Object.isFrozen",
+    "Object.isSealed",
     "Object.keys",
+    "Object.preventExtensions",
+    "Object.seal",
+    "Object.setPrototypeOf",
     "Object.values",
     "Promise.all",
     "Promise.allSettled",
@@ -234,6 +246,38 @@ pub const CALL_OPTIONS: &[&str] = &["choices", "schema", "key", "timeoutMs", "de
 
 /// Names of built-in objects that are not functions.
 pub const NAMESPACES: &[&str] = &["JSON", "Math", "console"];
+
+/// The prototypes of the realm: the same for all executions, so no program can change them. Deviation:
+/// `Function.prototype` is not a function.
+pub const PROTOTYPES: &[&str] = &[
+    "AggregateError.prototype",
+    "Array.prototype",
+    "AsyncGenerator.prototype",
+    "Boolean.prototype",
+    "CancelledError.prototype",
+    "Date.prototype",
+    "Error.prototype",
+    "EvalError.prototype",
+    "Function.prototype",
+    "Generator.prototype",
+    "Iterator.prototype",
+    "Map.prototype",
+    "Number.prototype",
+    "Object.prototype",
+    "Promise.prototype",
+    "RangeError.prototype",
+    "ReferenceError.prototype",
+    "RegExp.prototype",
+    "Set.prototype",
+    "String.prototype",
+    "Symbol.prototype",
+    "SyntaxError.prototype",
+    "TimeoutError.prototype",
+    "TypeError.prototype",
+    "URIError.prototype",
+    "WeakMap.prototype",
+    "WeakSet.prototype",
+];
 
 /// Symbols, each also an expression of a program.
 pub const SYMBOLS: &[&str] = &["Symbol.asyncIterator", "Symbol.iterator"];
@@ -429,16 +473,8 @@ pub const METHODS: &[(&str, &[&str])] = &[
 ];
 
 /// Methods of Node's built-ins that the machine lacks. A use of such a name is refused unless the program defines it.
-pub const UNSUPPORTED_METHODS: &[&str] = &[
-    "__defineGetter__",
-    "__defineSetter__",
-    "__lookupGetter__",
-    "__lookupSetter__",
-    "__proto__",
-    "getOwnPropertyDescriptor",
-    "trimLeft",
-    "trimRight",
-];
+pub const UNSUPPORTED_METHODS: &[&str] =
+    &["__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "trimLeft", "trimRight"];
 
 /// Properties that values of a kind have in Node and lack here. A read throws. The row "Object" applies to
 /// all values.

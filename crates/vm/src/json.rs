@@ -17,7 +17,7 @@ use super::object::{ErrorKind, Object};
 use super::operand_conversion::OperandConversion;
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{callback, conversion, date, json_walk, number, property, slow_path, wire};
+use super::{call, callback, conversion, date, json_walk, number, property, slow_path, wire};
 
 /// Options of `JSON.stringify`.
 pub(super) struct StringifyOptions<'a> {
@@ -190,7 +190,7 @@ pub(super) fn display_text(machine: &Machine, value: &Value) -> String {
             }
             Entry::Closure(closure) => {
                 let name = property::function_name(machine, closure.function);
-                return match (closure.class.is_some(), name.is_empty()) {
+                return match (call::is_class(machine, closure), name.is_empty()) {
                     (true, _) => format!("[class {name}]"),
                     (false, true) => "[Function (anonymous)]".to_owned(),
                     (false, false) => format!("[Function: {name}]"),

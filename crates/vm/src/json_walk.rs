@@ -13,7 +13,7 @@ use super::machine::Machine;
 use super::object::Object;
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{conversion, date, natives, number, property, slow_path};
+use super::{conversion, date, descriptor, natives, number, property, slow_path};
 
 /// Elements of a level in the list of levels: the object, its copy, its keys (undefined for an array), the next
 /// position.
@@ -155,7 +155,7 @@ impl NativeFrame {
                 };
                 set_position(machine, levels, top, current.position + 1)?;
                 self.index = step::CONVERT;
-                self.item = property::lookup(machine, &current.object, &key)?;
+                self.item = descriptor::data_value(&machine.heap, property::lookup(machine, &current.object, &key)?);
                 if let Value::Accessor(pair) = self.item {
                     self.item = Value::Undefined;
                     self.callback = machine.heap.element(pair, 0);

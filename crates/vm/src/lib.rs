@@ -18,6 +18,7 @@ mod class;
 mod conversion;
 mod coroutine;
 mod date;
+mod descriptor;
 mod entry;
 mod entry_decoder;
 mod entry_encoder;

@@ -13,7 +13,7 @@ use super::limits::{ExceededLimit, Limits, TurnCount};
 use super::machine_tasks::MachineTasks;
 use super::natives::{Builtin, Methods, NativeRegistry, methods_by_name};
 use super::open_call::PendingCall;
-use super::program::{BytecodeConstant, DecodedInstruction, Function, FunctionKind, VerifiedProgram};
+use super::program::{BytecodeConstant, Function, FunctionKind, VerifiedProgram};
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::xoshiro::Xoshiro256;
@@ -200,7 +200,7 @@ impl LinkedProgram {
         LinkedProgram {
             constants: constants.collect(),
             names: names.collect(),
-            has_accessors: program.code.iter().any(|one| matches!(one, DecodedInstruction::Define { .. })),
+            has_accessors: program.has_accessors(),
             plain_frames: program.functions.iter().map(PlainFrame::plan).collect(),
             plain: fast_path::translate_unfused(&program.code),
             fused: fast_path::translate_fused(&program.code),

@@ -7,26 +7,114 @@ use std::sync::Arc;
 
 use super::entry::Entry;
 use super::heap::Heap;
+use super::natives::Builtin;
 use super::property::MAX_PROTOTYPE_CHAIN;
 use super::table::{Table, TableKind};
 use super::text::{Str, Units};
 use super::value::{HeapRef, Value};
 
 /// An ordinary object. ECMA-262 §10.1 Ordinary Object Internal Methods and Internal Slots.
-/// All properties are writable, enumerable data properties, except those of frozen objects and of class prototypes.
 #[derive(Clone, Default)]
 pub struct Object {
-    /// Own properties in order of insertion. `property.rs` gives them in the order that a program observes.
+    /// Own enumerable properties in order of insertion. `property.rs` gives them in the order that a program observes.
     pub table: Table,
-    /// The prototype, if it is an object of the program; otherwise the prototype is a built-in one. A reference to
-    /// nothing is null.
-    pub proto: Option<HeapRef>,
-    /// Whether the object is frozen.
-    pub frozen: bool,
-    /// Whether this is the prototype of a class. Its properties are not enumerable.
-    pub prototype: bool,
+    /// Own properties that are not enumerable, if there are any: methods of the prototype of a class.
+    pub hidden: Option<Box<Table>>,
+    /// `[[Prototype]]`
+    pub proto: Prototype,
+    /// Which changes of its properties are refused.
+    pub integrity: Integrity,
     /// Whether the table has a Map or Set under [`COLLECTION`] or [`WEAK_COLLECTION`].
     pub holds_collection: bool,
+}
+
+/// `[[Prototype]]` of an object. ECMA-262 §10.1 Ordinary Object Internal Methods and Internal Slots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PrototypeKind {
+    /// The built-in one of the kind of the entry: `Object.prototype` of an ordinary object.
+    Default,
+    /// None: the object inherits nothing.
+    Null,
+    /// An object of the program.
+    Object(HeapRef),
+    /// A built-in prototype other than the default one.
+    Builtin(Builtin),
+}
+
+/// A [`PrototypeKind`] in four bytes: each object has one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Prototype(u32);
+
+impl Prototype {
+    /// The built-in one of the kind of the entry.
+    pub const DEFAULT: Prototype = Prototype(u32::MAX);
+    /// None.
+    pub const NULL: Prototype = Prototype(HeapRef::NONE.0);
+    /// The numbers from here on are those of built-ins. A heap has fewer entries.
+    const BUILTINS: u32 = 1 << 31;
+
+    /// A built-in prototype.
+    pub fn builtin(builtin: Builtin) -> Prototype {
+        Prototype(Prototype::BUILTINS | u32::from(builtin.0))
+    }
+
+    /// An object of the program.
+    pub fn object(at: HeapRef) -> Prototype {
+        Prototype(at.0)
+    }
+
+    /// What it is.
+    #[inline]
+    pub fn kind(self) -> PrototypeKind {
+        match self {
+            Prototype::DEFAULT => PrototypeKind::Default,
+            Prototype::NULL => PrototypeKind::Null,
+            Prototype(number) if number >= Prototype::BUILTINS => PrototypeKind::Builtin(Builtin(number as u16)),
+            Prototype(number) => PrototypeKind::Object(HeapRef(number)),
+        }
+    }
+
+    /// The object of the program that it is.
+    #[inline]
+    pub fn as_object(self) -> Option<HeapRef> {
+        (self.0 < Prototype::BUILTINS && self != Prototype::NULL).then_some(HeapRef(self.0))
+    }
+}
+
+impl Default for Prototype {
+    fn default() -> Prototype {
+        Prototype::DEFAULT
+    }
+}
+
+/// Which changes of the properties of an object are refused. ECMA-262 §7.3.15 SetIntegrityLevel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Integrity {
+    /// None.
+    #[default]
+    Extensible,
+    /// New properties.
+    NonExtensible,
+    /// Also deletions.
+    Sealed,
+    /// All changes.
+    Frozen,
+}
+
+impl Integrity {
+    /// Each with its flag in a snapshot.
+    const FLAGS: [(Integrity, u32); 3] =
+        [(Integrity::Frozen, 1), (Integrity::Sealed, 32), (Integrity::NonExtensible, 16)];
+
+    /// The flag in a snapshot.
+    pub fn flag(self) -> u32 {
+        Integrity::FLAGS.iter().find(|row| row.0 == self).map_or(0, |row| row.1)
+    }
+
+    /// What the flags of a snapshot say.
+    pub fn from_flags(flags: u32) -> Integrity {
+        Integrity::FLAGS.iter().find(|row| flags & row.1 != 0).map_or(Integrity::Extensible, |row| row.0)
+    }
 }
 
 /// The key of the Map or Set of an object whose class extends Map or Set. No operation of a program finds it.
@@ -69,8 +157,8 @@ impl Heap {
     /// The prototype of an object, if it is an object of the program. ECMA-262 §10.1.1 `[[GetPrototypeOf]]`.
     pub fn prototype(&self, at: HeapRef) -> Option<HeapRef> {
         match self.get(at) {
-            Entry::Object(object) => object.proto,
-            Entry::Error(error) => error.object.proto,
+            Entry::Object(object) => object.proto.as_object(),
+            Entry::Error(error) => error.object.proto.as_object(),
             Entry::Array(array) => match self.table_get(array.extra.as_deref()?, &ARRAY_PROTOTYPE)? {
                 Value::Ref(prototype) => Some(prototype),
                 _ => None,
@@ -213,15 +301,30 @@ pub struct RegExp {
 }
 
 impl Object {
-    /// Whether the prototype is null, so that the object inherits nothing.
+    /// Whether each change is refused.
     #[inline]
-    pub fn has_null_prototype(&self) -> bool {
-        self.proto == Some(HeapRef::NONE)
+    pub fn is_frozen(&self) -> bool {
+        self.integrity == Integrity::Frozen
+    }
+
+    /// Whether properties may be added.
+    #[inline]
+    pub fn is_extensible(&self) -> bool {
+        self.integrity == Integrity::Extensible
+    }
+
+    /// Whether every property can be changed, and others added, without a look at those that exist but in the table.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.is_extensible() && self.hidden.is_none()
     }
 
     pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
         self.table.visit_values(visit);
-        if let Some(proto) = self.proto {
+        if let Some(hidden) = &self.hidden {
+            hidden.visit_values(visit);
+        }
+        if let Some(proto) = self.proto.as_object() {
             visit(&Value::Ref(proto));
         }
     }
@@ -266,6 +369,7 @@ impl Entry {
     pub fn table(&self, kind: TableKind) -> Option<&Table> {
         match (self, kind) {
             (Entry::Object(object), TableKind::Main) => Some(&object.table),
+            (Entry::Object(object), TableKind::Hidden) => object.hidden.as_deref(),
             (Entry::Array(array), TableKind::Main) => array.extra.as_deref(),
             (Entry::Map(table) | Entry::Set(table), TableKind::Main) => Some(table),
             (Entry::Error(error), TableKind::Main) => Some(&error.object.table),
@@ -279,6 +383,7 @@ impl Entry {
     pub(super) fn table_mut(&mut self, kind: TableKind) -> Option<&mut Table> {
         match (self, kind) {
             (Entry::Object(object), TableKind::Main) => Some(&mut object.table),
+            (Entry::Object(object), TableKind::Hidden) => Some(object.hidden.get_or_insert_default()),
             (Entry::Array(array), TableKind::Main) => Some(array.extra.get_or_insert_default()),
             (Entry::Map(table) | Entry::Set(table), TableKind::Main) => Some(table),
             (Entry::Error(error), TableKind::Main) => Some(&mut error.object.table),

@@ -10,7 +10,7 @@ use super::callback::{CallbackMethod, CallbackStep, NativeFrame, run_native};
 use super::machine::Machine;
 use super::natives::NativeOutcome;
 use super::value::{HeapRef, Symbol, Value};
-use super::{conversion, iteration, json_walk, property, slow_path};
+use super::{conversion, descriptor, iteration, json_walk, property, slow_path};
 
 /// The conversion of an operand by methods of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +178,8 @@ impl NativeFrame {
             if !property::has_own(machine, &self.source, &key) {
                 continue;
             }
-            let mut value = property::find_property(machine, &self.source, &key)?.unwrap_or(Value::Undefined);
+            let found = property::find_property(machine, &self.source, &key)?.unwrap_or(Value::Undefined);
+            let mut value = descriptor::data_value(&machine.heap, found);
             if let Value::Accessor(pair) = value {
                 value = machine.heap.element(pair, 0);
                 if !matches!(value, Value::Undefined) {

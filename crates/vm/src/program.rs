@@ -399,7 +399,16 @@ pub struct VerifiedProgram {
     pub(super) linked: OnceLock<Arc<LinkedProgram>>,
 }
 
+/// The built-ins that give a property attributes.
+const DEFINING: [&str; 3] = ["create", "defineProperties", "defineProperty"];
+
 impl VerifiedProgram {
+    /// Whether a property may have a getter, a setter or attributes. A name that the program computes is none of these.
+    pub fn has_accessors(&self) -> bool {
+        self.code.iter().any(|one| matches!(one, DecodedInstruction::Define { .. }))
+            || self.names.iter().any(|name| DEFINING.contains(&name.rsplit('.').next().unwrap_or_default()))
+    }
+
     /// Decodes and verifies bytecode.
     ///
     /// # Errors

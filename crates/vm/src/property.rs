@@ -8,17 +8,18 @@ use std::collections::HashSet;
 use runstate_value::sort_by;
 
 use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
-use super::conversion;
+use super::array::Array;
 use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
 use super::natives::{Builtin, NativeRegistry, Receiver, methods_by_name};
-use super::object::{Closure, ErrorKind, Object};
+use super::object::{Closure, ErrorKind, Integrity, Object, PrototypeKind};
 use super::operand_conversion::OperandConversion;
 use super::program::FunctionKind;
 use super::table::{Table, TableKind};
 use super::text::Str;
 use super::value::{HeapRef, Symbol, Value};
+use super::{class, conversion, descriptor};
 
 /// Longest prototype chain that a lookup follows.
 pub(super) const MAX_PROTOTYPE_CHAIN: usize = 10_000;
@@ -40,7 +41,6 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
     Some(match value {
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Array(_) => Receiver::Array,
-            Entry::Object(object) if object.has_null_prototype() => return None,
             Entry::Object(Object { holds_collection: true, .. }) => match machine.heap.collection(*at) {
                 Some(collection) => return receiver(machine, &Value::Ref(collection)),
                 None => match machine.heap.weak_collection(*at).map(|weak| machine.heap.get(weak)) {
@@ -49,7 +49,7 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
                     _ => Receiver::Object,
                 },
             },
-            Entry::Object(_) => Receiver::Object,
+            Entry::Object(object) => return inherited_receiver(&machine.heap, object),
             Entry::Closure(_) | Entry::Bound(_) => Receiver::Function,
             Entry::Error(_) => Receiver::Error,
             Entry::Map(_) => Receiver::Map,
@@ -67,20 +67,46 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
         Value::Text(_) => Receiver::String,
         Value::Number(_) => Receiver::Number,
         Value::Bool(_) => Receiver::Boolean,
+        Value::Builtin(builtin) if builtin.is_prototype() => Receiver::of_prototype(*builtin),
         Value::Builtin(builtin) if builtin.is_namespace() => Receiver::Object,
         Value::Builtin(_) => Receiver::Function,
         _ => return None,
     })
 }
 
+/// The built-in prototype at the end of the chain of an ordinary object, or `None` if it ends without one.
+#[inline]
+fn inherited_receiver(heap: &Heap, object: &Object) -> Option<Receiver> {
+    match last_prototype(heap, object) {
+        PrototypeKind::Builtin(builtin) => Some(Receiver::of_prototype(builtin)),
+        PrototypeKind::Null => None,
+        _ => Some(Receiver::Object),
+    }
+}
+
+/// The prototype of the last object of the program on a chain.
+pub(super) fn last_prototype(heap: &Heap, object: &Object) -> PrototypeKind {
+    let mut object = object;
+    for _ in 0..MAX_PROTOTYPE_CHAIN {
+        match object.proto.kind() {
+            PrototypeKind::Object(at) => match heap.get(at) {
+                Entry::Object(proto) => object = proto,
+                _ => return PrototypeKind::Default,
+            },
+            end => return end,
+        }
+    }
+    PrototypeKind::Default
+}
+
 /// `value[key]` for a string key, where no getter can be called. ECMA-262 §7.3.3 GetV.
 /// Deviation: a getter is an UnsupportedError.
 pub(super) fn property(machine: &Machine, value: &Value, key: &Value) -> Result<Value, AbruptCompletion> {
-    lookup(machine, value, key).and_then(|found| refuse_getter(found, key))
+    lookup(machine, value, key).and_then(|found| refuse_getter(machine, found, key))
 }
 
-fn refuse_getter(found: Value, key: &Value) -> Result<Value, AbruptCompletion> {
-    match (found, key) {
+fn refuse_getter(machine: &Machine, found: Value, key: &Value) -> Result<Value, AbruptCompletion> {
+    match (descriptor::data_value(&machine.heap, found), key) {
         (Value::Accessor(_), Value::Text(name)) => {
             unsupported(format!("the getter of `{name}` is not called here; copy the object with {{...object}}"))
         }
@@ -123,8 +149,8 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Va
     }
     let (Some(receiver), Value::Text(name)) = (receiver(machine, value), key) else { return Ok(Value::Undefined) };
     let name = name.to_utf8();
-    if name == "prototype" && matches!(value, Value::Ref(_)) && has_own(machine, value, key) {
-        return unsupported("a prototype of a plain function is not supported; write a class");
+    if name == PROTO_ACCESSOR {
+        return Ok(descriptor::prototype_of(machine, value));
     }
     match (inherited_property(receiver, &name)?, value) {
         (Value::Undefined, Value::Builtin(builtin)) if !builtin.name().contains('.') => {
@@ -136,10 +162,6 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Va
 
 /// A property of the built-in prototype of a kind of values. ECMA-262 §10.1.8.1 OrdinaryGet.
 pub(super) fn inherited_property(receiver: Receiver, name: &str) -> Result<Value, AbruptCompletion> {
-    // Deviation: prototypes are not values. The name may come from data.
-    if name == PROTO_ACCESSOR {
-        return Ok(Value::Undefined);
-    }
     if receiver == Receiver::Function && POISONED_ACCESSORS.contains(&name) {
         return type_error(POISONED_MESSAGE);
     }
@@ -160,7 +182,7 @@ pub(super) fn own_or_inherited(
     value: &Value,
     key: &Value,
 ) -> Result<Option<Value>, AbruptCompletion> {
-    find_property(machine, value, key)?.map(|found| refuse_getter(found, key)).transpose()
+    find_property(machine, value, key)?.map(|found| refuse_getter(machine, found, key)).transpose()
 }
 
 /// `value[key]` without the methods of built-in prototypes, or the accessor.
@@ -328,6 +350,11 @@ pub(super) fn bound_target(machine: &Machine, at: HeapRef) -> Result<(Value, usi
     unsupported(format!("a function that is bound more than {MAX_BOUND_CHAIN} times is not supported here"))
 }
 
+/// An own property of an ordinary object.
+pub(super) fn own_value(heap: &Heap, object: &Object, key: &Value) -> Option<Value> {
+    heap.table_get(&object.table, key).or_else(|| heap.table_get(object.hidden.as_deref()?, key))
+}
+
 /// Looks up a key in an object and the program's objects on its prototype chain. ECMA-262 §10.1.8.1 OrdinaryGet.
 #[inline]
 pub(super) fn get_from_chain(machine: &Machine, object: &Object, key: &Value) -> Option<Value> {
@@ -341,7 +368,10 @@ pub(super) fn find_in_chain<'h>(heap: &'h Heap, object: &'h Object, key: &Value)
         if let Some(value) = heap.table_find(&object.table, key) {
             return Some(value);
         }
-        match object.proto.map(|proto| heap.get(proto)) {
+        if let Some(value) = object.hidden.as_ref().and_then(|hidden| heap.table_find(hidden, key)) {
+            return Some(value);
+        }
+        match object.proto.as_object().map(|proto| heap.get(proto)) {
             Some(Entry::Object(proto)) => object = proto,
             _ => return None,
         }
@@ -402,7 +432,7 @@ pub(super) fn set_property(
         && !has_own(machine, target, &key)
     {
         return match value {
-            Value::Ref(_) | Value::Builtin(_) | Value::Null => unsupported("setting a prototype is not supported"),
+            Value::Ref(_) | Value::Builtin(_) | Value::Null => descriptor::set_prototype_of(machine, target, &value),
             // The setter ignores values that are not objects.
             _ => Ok(()),
         };
@@ -413,7 +443,10 @@ pub(super) fn set_property(
     {
         return type_error(POISONED_MESSAGE);
     }
-    if super::accessor::find_accessor(machine, target, &key)?.is_some() {
+    if let Some(parts) = super::accessor::find_accessor(machine, target, &key)? {
+        if let Some(outcome) = descriptor::set_data(machine, target, &key, parts, &value) {
+            return outcome;
+        }
         return unsupported(format!("the setter of `{name}` is not called here; assign to the property"));
     }
     let at = match target {
@@ -431,18 +464,21 @@ pub(super) fn set_property(
                 conversion::to_text(machine, target)?
             ));
         }
-        _ => return unsupported(format!("assigning to the property '{name}' of a built-in is not supported")),
+        Value::Builtin(builtin) => return refuse_builtin(*builtin, name),
+        _ => return Err(AbruptCompletion::Internal("a property of a value that is not an object")),
     };
     match machine.heap.get(at) {
         Entry::Object(object) => {
-            if object.frozen {
+            let is_hidden =
+                object.hidden.as_ref().is_some_and(|hidden| machine.heap.table_find(hidden, &key).is_some());
+            if !object.is_extensible() && (object.is_frozen() || !has_own(machine, target, &key)) {
                 return refuse_frozen(machine, at, &key, name);
             }
-            machine.heap.table_set(at, TableKind::Main, key, value);
+            let table = if is_hidden { TableKind::Hidden } else { TableKind::Main };
+            machine.heap.table_set(at, table, key, value);
         }
         Entry::Array(array) => {
-            let frozen = array.frozen;
-            if frozen {
+            if array.frozen {
                 return refuse_frozen(machine, at, &key, name);
             }
             if let Some(index) = name.array_index() {
@@ -470,12 +506,17 @@ pub(super) fn set_property(
             machine.heap.table_set(at, if hidden { TableKind::Hidden } else { TableKind::Main }, key, value);
         }
         Entry::Closure(closure) => {
-            let plain = closure.class.is_none();
             if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype")
                 && machine.heap.table_get(&closure.table, &key).is_none()
             {
-                if plain && *name == Str::new("prototype") {
-                    return unsupported("a prototype of a plain function is not supported; write a class");
+                if *name == Str::new("prototype") && is_plain_constructor(machine, closure) {
+                    return match value {
+                        Value::Ref(prototype) if matches!(machine.heap.get(prototype), Entry::Object(_)) => {
+                            class::set_function_prototype(machine, at, prototype);
+                            Ok(())
+                        }
+                        _ => unsupported("only an object can be the `prototype` of a function here"),
+                    };
                 }
                 return type_error(format!("Cannot assign to read only property '{name}' of function"));
             }
@@ -512,11 +553,11 @@ fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Valu
     let (key, text) = (Value::Symbol(symbol), symbol.text());
     match target {
         Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Object(Object { frozen: true, .. }) if has_own(machine, target, &key) => {
-                type_error(format!("Cannot assign to read only property '{text}' of object '#<Object>'"))
-            }
-            Entry::Object(Object { frozen: true, .. }) => {
+            Entry::Object(object) if !object.is_extensible() && !has_own(machine, target, &key) => {
                 type_error(format!("Cannot add property {text}, object is not extensible"))
+            }
+            Entry::Object(object) if object.is_frozen() => {
+                type_error(format!("Cannot assign to read only property '{text}' of object '#<Object>'"))
             }
             Entry::Object(_) | Entry::Closure(_) | Entry::Error(_) => {
                 machine.heap.table_set(*at, TableKind::Main, key, value);
@@ -529,6 +570,12 @@ fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Valu
         }
         _ => unsupported(format!("setting the property {text} of a primitive is not supported")),
     }
+}
+
+/// The error of a write to a built-in. Deviation: the objects of the realm are those of all executions, so they are
+/// frozen.
+fn refuse_builtin<T>(builtin: Builtin, name: &Str) -> Result<T, AbruptCompletion> {
+    type_error(format!("Cannot change the property '{name}' of {}: built-ins are frozen", builtin.name()))
 }
 
 /// The error of a write to a frozen object. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
@@ -544,7 +591,8 @@ fn refuse_frozen(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Res
 /// Deviation: deleting `name`, `length` or `prototype` of a function, or a property of a built-in, is not supported.
 pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value) -> Result<bool, AbruptCompletion> {
     if let (Value::Symbol(symbol), Value::Ref(at)) = (key, target) {
-        if let Entry::Object(Object { frozen: true, .. }) = machine.heap.get(*at)
+        if let Entry::Object(object) = machine.heap.get(*at)
+            && object.integrity >= Integrity::Sealed
             && has_own(machine, target, key)
         {
             return type_error(format!("Cannot delete property '{}' of #<Object>", symbol.text()));
@@ -558,8 +606,8 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
         (Value::Undefined | Value::Null, _) => {
             return type_error("Cannot convert undefined or null to object");
         }
-        (Value::Builtin(_), Value::Text(name)) => {
-            return unsupported(format!("deleting the property '{name}' of a built-in is not supported"));
+        (Value::Builtin(builtin), Value::Text(name)) => {
+            return if has_own(machine, target, key) { refuse_builtin(*builtin, name) } else { Ok(true) };
         }
         (Value::Text(text), Value::Text(name)) if text_property(text, name).is_some() => {
             return type_error(format!("Cannot delete property '{name}' of [object String]"));
@@ -567,12 +615,13 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
         _ => return Ok(true),
     };
     let Value::Text(name) = key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
-    let frozen = match machine.heap.get(at) {
-        Entry::Object(object) => object.frozen,
-        Entry::Array(array) => array.frozen,
-        _ => false,
+    let integrity = match machine.heap.get(at) {
+        Entry::Object(object) => object.integrity,
+        Entry::Array(Array { frozen: true, .. }) => Integrity::Frozen,
+        _ => Integrity::Extensible,
     };
-    if frozen && has_own(machine, target, key) {
+    let is_kept = integrity >= Integrity::Sealed || descriptor::is_permanent(&machine.heap, at, key);
+    if is_kept && has_own(machine, target, key) {
         let object_name = if matches!(machine.heap.get(at), Entry::Array(_)) { "[object Array]" } else { "#<Object>" };
         return type_error(format!("Cannot delete property '{name}' of {object_name}"));
     }
@@ -588,8 +637,10 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
                 machine.heap.table_remove(at, TableKind::Main, key);
             }
         }
-        Entry::Object(_) => {
-            machine.heap.table_remove(at, TableKind::Main, key);
+        Entry::Object(object) => {
+            let has_hidden = object.hidden.is_some();
+            let _ = machine.heap.table_remove(at, TableKind::Main, key)
+                || (has_hidden && machine.heap.table_remove(at, TableKind::Hidden, key));
         }
         Entry::Closure(_) | Entry::Bound(_) if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype") => {
             return unsupported(format!("deleting the property '{name}' of a function is not supported"));
@@ -619,7 +670,7 @@ pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
     match value {
         Value::Text(text) => text_property(text, name).is_some(),
         Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Object(object) => in_table(&object.table),
+            Entry::Object(object) => in_table(&object.table) || object.hidden.as_deref().is_some_and(in_table),
             Entry::Array(array) => match name.array_index() {
                 Some(index) => !matches!(machine.heap.element(*at, index as usize), Value::Hole),
                 None => *name == Str::new("length") || array.extra.as_deref().is_some_and(in_table),
@@ -635,12 +686,7 @@ pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
             Entry::Bound(_) => matches!(name.to_utf8().as_str(), "name" | "length"),
             _ => false,
         },
-        Value::Builtin(builtin) => {
-            builtin_property(*builtin, name).is_some()
-                || (*name == Str::new("prototype")
-                    && (super::globals::CLASSES.contains(&builtin.name())
-                        || matches!(builtin.name(), "Boolean" | "Number" | "String")))
-        }
+        Value::Builtin(builtin) => builtin_property(*builtin, name).is_some(),
         _ => false,
     }
 }
@@ -650,10 +696,17 @@ pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
 fn has_prototype_property(machine: &Machine, closure: &Closure) -> bool {
     let function = machine.program.functions.get(closure.function as usize);
     closure.class.is_some()
-        || function.is_some_and(|function| {
-            let is_constructor = function.kind == FunctionKind::Function && closure.home_object.is_none();
-            function.is_generator || (is_constructor && !function.is_async && !function.returns_promise)
-        })
+        || function.is_some_and(|function| function.is_generator)
+        || is_plain_constructor(machine, closure)
+}
+
+/// Whether a function is one that `new` can call, and no class. ECMA-262 §10.2.5 MakeConstructor.
+pub(super) fn is_plain_constructor(machine: &Machine, closure: &Closure) -> bool {
+    machine.program.functions.get(closure.function as usize).is_some_and(|function| {
+        function.kind == FunctionKind::Function
+            && closure.home_object.is_none()
+            && !(function.is_async || function.returns_promise || function.is_generator)
+    })
 }
 
 /// `key in value`. ECMA-262 §13.10 Relational Operators and §7.3.11 HasProperty.
@@ -746,6 +799,11 @@ pub(super) fn table_entries(heap: &Heap, table: &Table) -> Vec<(Value, Value)> {
 fn named_entries(heap: &Heap, table: &Table) -> Vec<(Value, Value)> {
     let mut entries = table_entries(heap, table);
     entries.retain(|(key, _)| matches!(key, Value::Text(_)));
+    for (_, value) in &mut entries {
+        if let Value::Accessor(_) = value {
+            *value = descriptor::data_value(heap, std::mem::replace(value, Value::Undefined));
+        }
+    }
     entries
 }
 
@@ -800,12 +858,13 @@ pub(super) fn is_enumerable(machine: &mut Machine, value: &Value, key: &Value) -
 /// The own enumerable properties whose key is a symbol.
 fn symbol_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
     let Value::Ref(at) = value else { return Vec::new() };
-    let (Entry::Object(Object { prototype: false, .. }) | Entry::Closure(_) | Entry::Error(_)) = heap.get(*at) else {
+    let (Entry::Object(_) | Entry::Closure(_) | Entry::Error(_)) = heap.get(*at) else {
         return Vec::new();
     };
     let Some(table) = heap.table(*at, TableKind::Main) else { return Vec::new() };
     let symbols = Symbol::ALL.map(Value::Symbol).into_iter();
-    symbols.filter_map(|symbol| heap.table_get(table, &symbol).map(|value| (symbol, value))).collect()
+    let value = |symbol: &Value| heap.table_get(table, symbol).map(|value| descriptor::data_value(heap, value));
+    symbols.filter_map(|symbol| value(&symbol).map(|value| (symbol, value))).collect()
 }
 
 /// The own enumerable keys with their values, or accessors. ECMA-262 §7.3.23 EnumerableOwnProperties.
@@ -825,7 +884,6 @@ pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
                 }
                 entries
             }
-            Entry::Object(object) if object.prototype => Vec::new(),
             Entry::Object(object) => named_entries(heap, &object.table),
             Entry::Error(error) => named_entries(heap, &error.object.table),
             Entry::Closure(closure) => named_entries(heap, &closure.table),
@@ -875,6 +933,11 @@ fn builtin_property(builtin: Builtin, name: &Str) -> Option<Value> {
         return Some(Value::Number(*constant));
     }
     match name.to_utf8().as_str() {
+        "constructor" => registry.find(builtin.class_of_prototype()?).map(Value::Builtin),
+        "name" if builtin.is_prototype() => {
+            ErrorKind::from_name(builtin.class_of_prototype()?).map(|kind| Value::text(kind.name()))
+        }
+        "message" => ErrorKind::from_name(builtin.class_of_prototype()?).map(|_| Value::Text(Str::empty())),
         "name" if !builtin.is_namespace() => Some(Value::text(super::natives::short_name(owner))),
         "length" if !builtin.is_namespace() => Some(Value::Number(f64::from(registry.length(builtin)))),
         _ => None,

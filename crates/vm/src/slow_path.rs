@@ -8,15 +8,15 @@ use super::frame::{CodeFrame, Frame};
 use super::interpreter::{InstructionOutcome, remainder};
 use super::machine::{LinkedProgram, Machine, StopReason};
 use super::natives::regexp;
-use super::object::{ErrorKind, IterationKind, Object};
+use super::object::{ErrorKind, IterationKind, Object, Prototype};
 use super::operand_stack::PushInlined;
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::{
-    accessor, call, class, conversion, coroutine, fast_path, generator, host_call, iteration, job, json, number,
-    object, property,
+    accessor, call, class, conversion, coroutine, descriptor, fast_path, generator, host_call, iteration, job, json,
+    number, object, property,
 };
 
 type StepResult = Result<InstructionOutcome, AbruptCompletion>;
@@ -305,6 +305,11 @@ fn private_text(machine: &Machine, name: u32) -> String {
 /// Calls the setter of a property, which the operands describe.
 fn set_accessor(machine: &mut Machine, operands: usize, pair: HeapRef, key: &Value) -> StepResult {
     let target = operand(machine, operands - 1);
+    let value = operand(machine, 0);
+    if let Some(outcome) = descriptor::set_data(machine, &target, key, pair, &value) {
+        outcome?;
+        return replace_operands(machine, operands, value);
+    }
     let message = match machine.heap.element(pair, 1) {
         Value::Undefined => accessor::only_getter_message(machine, &target, key)?,
         _ => String::new(),
@@ -563,7 +568,11 @@ pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32)
     let target = operand(machine, 0);
     let value = match fast_path::get_method_fast(machine, linked, &target, name) {
         Some(method) => method,
-        None => property::lookup(machine, &target, &linked_name(linked, name))?,
+        None => {
+            let key = linked_name(linked, name);
+            class::make_prototype(machine, &target, &key);
+            property::lookup(machine, &target, &key)?
+        }
     };
     accessor::replace_by_property(machine, 1, value)
 }
@@ -573,7 +582,7 @@ fn set_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> StepRes
     let key = linked.names.get(name as usize).map_or(&Value::Undefined, |name| &name.key);
     if let [.., Value::Ref(at), value] = machine.stack.as_slice()
         && let Entry::Object(object) = machine.heap.get(*at)
-        && !object.frozen
+        && object.is_plain()
         && !(linked.has_accessors
             && matches!(property::find_in_chain(&machine.heap, object, key), Some(Value::Accessor(_))))
     {
@@ -619,6 +628,7 @@ pub(super) fn get_index(machine: &mut Machine) -> StepResult {
         }
         _ => {
             let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(1))?;
+            class::make_prototype(machine, &target, &key);
             property::lookup(machine, &target, &key)?
         }
     };
@@ -629,7 +639,8 @@ pub(super) fn get_index(machine: &mut Machine) -> StepResult {
 fn set_index(machine: &mut Machine) -> StepResult {
     let Machine { stack, heap, .. } = machine;
     if let [.., Value::Ref(at), key @ Value::Text(_), value] = stack.as_slice()
-        && let Entry::Object(Object { frozen: false, .. }) = heap.get(*at)
+        && let Entry::Object(object) = heap.get(*at)
+        && object.is_plain()
         && heap.table_set_data(*at, key, value.clone())
     {
         let value = operand(machine, 0);
@@ -668,10 +679,9 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: V
         Entry::Closure(_) if key.strict_equals(&Value::text("prototype")) => {
             type_error("Classes may not have a static property named 'prototype'")
         }
-        Entry::Object(Object { frozen: true, .. }) => type_error(format!(
-            "Cannot define property {}, object is not extensible",
-            conversion::to_text(machine, &key)?
-        )),
+        Entry::Object(object) if !object.is_extensible() && !property::has_own(machine, target, &key) => type_error(
+            format!("Cannot define property {}, object is not extensible", conversion::to_text(machine, &key)?),
+        ),
         entry if entry.table(TableKind::Hidden).is_some_and(|table| machine.heap.table_find(table, &key).is_some()) => {
             show_property(machine, *at, key, value);
             Ok(())
@@ -746,7 +756,7 @@ pub(super) fn new_bare_object(machine: &mut Machine, pairs: Vec<(Value, Value)>)
     if let Value::Ref(at) = object
         && let Some(Entry::Object(object)) = machine.heap.get_mut(at)
     {
-        object.proto = Some(HeapRef::NONE);
+        object.proto = Prototype::NULL;
     }
     object
 }

@@ -8,10 +8,10 @@
 //! | array | `["a", frozen, table of other properties or null, [value…]]` |
 //! | array of more than 512 elements | `["A", frozen, table or null, start, length, [chunk…]]` |
 //! | chunk of an array | `["k", [value…]]` |
-//! | object | `["o", flags (1 frozen, 2 prototype of a class, 4 null prototype, 8 with a hidden Map or Set), prototype or 0, table]` |
+//! | object | `["o", flags, prototype, table]`, and if it has one: `, table of what is not enumerable` |
 //! | function | `["f", number, [cell…]]`, and if it has more: `, this or [], home or 0, static, class, table, hidden table]` |
 //! | class, within its function | `[prototype, parent or [], field initializer or 0]` or null |
-//! | error | `["e", kind, hidden table, flags, prototype or 0, table]` |
+//! | error | `["e", kind, hidden table, flags, prototype, table]` |
 //! | Map, Set | `["m", table]`, `["s", table]` |
 //! | iterator | `["i", source, "keys" "values" "entries" or "names", position]` |
 //! | regular expression | `["r", pattern, flags, lastIndex]` |
@@ -21,6 +21,9 @@
 //! | reaction, job | `["R", kind, [promise, derived promise or suspended function, next], index, [value, value]]` |
 //! | suspended function | `["C", number, instruction, [function, promise], [this, slot…, operand…]]` |
 //! | chunk of a table | `["p", [key, value, …], [insertion number…]]` |
+//!
+//! The flags of an object: 1 frozen, 4 null prototype, 8 with a hidden Map or Set, 16 not extensible, 32 sealed. Its
+//! prototype is 0 (the default one), a reference or the name of a built-in.
 //!
 //! A table is `[key, value, …]` in order of insertion; that of a Map or Set is `{ next, numbers, pairs }`; one with
 //! more than 256 entries is `{ len, chunks, next }`. Values have their wire form (`wire.rs`) or one of `{"$ref":n}`,

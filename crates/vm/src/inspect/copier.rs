@@ -11,9 +11,9 @@ use super::super::value::{HeapRef, Value};
 use super::{
     ContainerItem, ErrorLabel, InspectBounds, Member, ObjectCopy, ObjectKind, ValueCopy, ValueView, util_inspect,
 };
-use crate::object::{ErrorKind, IterationKind, IteratorObject, Object};
+use crate::object::{ErrorKind, IterationKind, IteratorObject, Object, Prototype, PrototypeKind};
 use crate::promise::PromiseState;
-use crate::{added_class, call, conversion, inspect, property};
+use crate::{added_class, call, conversion, descriptor, inspect, property};
 
 /// Node's text for the class of an object without a prototype.
 pub(super) const NULL_PROTOTYPE: &str = "[Object: null prototype]";
@@ -73,6 +73,10 @@ impl<'a> Copier<'a> {
             }
             Value::Ref(at) => self.copy_reference(*at),
             Value::Accessor(at) => {
+                match descriptor::data_value(&self.machine.heap, Value::Accessor(*at)) {
+                    Value::Accessor(_) => {}
+                    value => return self.copy(&value),
+                }
                 let has = |index| !matches!(self.machine.heap.element(*at, index), Value::Undefined);
                 let parts = if has(0) && has(1) {
                     "Getter/Setter"
@@ -153,19 +157,25 @@ impl<'a> Copier<'a> {
         let machine = self.machine;
         let function = |kind: String| (ObjectKind::Function(kind), "Function".to_owned());
         match machine.heap.get(at) {
-            Entry::Object(object) if object.has_null_prototype() => (ObjectKind::Object, NULL_PROTOTYPE.to_owned()),
+            Entry::Object(object) if object.proto == Prototype::NULL => (ObjectKind::Object, NULL_PROTOTYPE.to_owned()),
             Entry::Array(_) => (ObjectKind::Array, class_name(machine, machine.heap.prototype(at), "Array")),
             Entry::Object(Object { holds_collection: true, proto, .. }) => {
                 match property::receiver(machine, &Value::Ref(at)).unwrap_or(Receiver::Object) {
-                    Receiver::Map => (ObjectKind::Map, class_name(machine, *proto, "Map")),
-                    Receiver::Set => (ObjectKind::Set, class_name(machine, *proto, "Set")),
+                    Receiver::Map => (ObjectKind::Map, class_name(machine, proto.as_object(), "Map")),
+                    Receiver::Set => (ObjectKind::Set, class_name(machine, proto.as_object(), "Set")),
                     weak => {
                         let label = format!("{} {{ <items unknown> }}", weak.name());
                         (ObjectKind::Function(label), weak.name().to_owned())
                     }
                 }
             }
-            Entry::Object(object) => (ObjectKind::Object, class_name(machine, object.proto, "Object")),
+            Entry::Object(object) => {
+                let builtin = match property::last_prototype(&machine.heap, object) {
+                    PrototypeKind::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default(),
+                    _ => "Object",
+                };
+                (ObjectKind::Object, class_name(machine, object.proto.as_object(), builtin))
+            }
             Entry::Map(_) => (ObjectKind::Map, "Map".to_owned()),
             Entry::Set(_) => (ObjectKind::Set, "Set".to_owned()),
             Entry::Closure(_) | Entry::Bound(_) => {
@@ -174,7 +184,7 @@ impl<'a> Copier<'a> {
                 function(label)
             }
             Entry::Error(error) => {
-                let class = class_name(machine, error.object.proto, error.kind.name());
+                let class = class_name(machine, error.object.proto.as_object(), error.kind.name());
                 let label = error_label(machine, at, error.kind, &class);
                 self.take(label.stack.len());
                 (ObjectKind::Error(Box::new(label)), class)
@@ -214,7 +224,7 @@ impl<'a> Copier<'a> {
         let heap = &self.machine.heap;
         let table = match heap.get(at) {
             Entry::Array(array) => array.extra.as_deref(),
-            Entry::Object(object) if !object.prototype => Some(&object.table),
+            Entry::Object(object) => Some(&object.table),
             Entry::Closure(closure) => Some(&closure.table),
             Entry::Error(error) => Some(&error.object.table),
             _ => None,
@@ -363,13 +373,13 @@ const MAX_PROTOTYPES: usize = 100;
 pub(super) fn class_name(machine: &Machine, mut proto: Option<HeapRef>, builtin: &str) -> String {
     for _ in 0..MAX_PROTOTYPES {
         let Some(Entry::Object(object)) = proto.map(|at| machine.heap.get(at)) else { break };
-        if let Some(class @ Value::Ref(_)) = machine.heap.table_get(&object.table, &Value::text("constructor")) {
+        if let Some(class @ Value::Ref(_)) = property::own_value(&machine.heap, object, &Value::text("constructor")) {
             let name = function_value_name(machine, &class);
             if !name.is_empty() {
                 return name;
             }
         }
-        proto = object.proto;
+        proto = object.proto.as_object();
     }
     builtin.to_owned()
 }
@@ -387,7 +397,7 @@ pub(super) fn function_label(machine: &Machine, function: &Value) -> String {
     let name = function_value_name(machine, function);
     let class = match function {
         Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Closure(closure) => closure.class.as_ref(),
+            Entry::Closure(closure) if call::is_class(machine, closure) => closure.class.as_ref(),
             _ => None,
         },
         _ => None,

@@ -123,7 +123,7 @@ impl<'p> Outline<'p> {
             jumps: HashMap::new(),
             entrances: HashMap::new(),
             completions: HashMap::new(),
-            has_accessors: program.code.iter().any(|one| matches!(one, I::Define { .. })),
+            has_accessors: program.has_accessors(),
             has_conversions: has_conversions(program),
             has_iterators: program.code.contains(&I::Generator)
                 || program.constants.iter().any(|constant| matches!(constant, BytecodeConstant::Symbol(_))),

@@ -23,7 +23,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     }),
 ];
 
-fn not_callable(_: &mut Machine, _: &NativeArgs) -> NativeResult {
+pub(super) fn not_callable(_: &mut Machine, _: &NativeArgs) -> NativeResult {
     type_error("a namespace is not a function")
 }
 

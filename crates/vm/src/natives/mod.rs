@@ -34,8 +34,10 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
+use super::globals::PROTOTYPES;
 use super::machine::Machine;
 use super::number::to_integer;
+use super::object::ErrorKind;
 use super::text::Str;
 use super::value::Value;
 use super::{conversion, iteration};
@@ -251,7 +253,9 @@ impl NativeRegistry {
     pub fn global() -> &'static NativeRegistry {
         static REGISTRY: OnceLock<NativeRegistry> = OnceLock::new();
         REGISTRY.get_or_init(|| {
-            let rows: Vec<BuiltinDefinition> = TABLES.iter().flat_map(|table| table.iter().copied()).collect();
+            let prototypes = PROTOTYPES.iter().map(|name| (*name, 0, global::not_callable as NativeFunction));
+            let rows: Vec<BuiltinDefinition> =
+                TABLES.iter().flat_map(|table| table.iter().copied()).chain(prototypes).collect();
             let numbers = (0u16..).zip(&rows).map(|(number, row)| (row.0, number)).collect();
             NativeRegistry { rows, numbers }
         })
@@ -287,9 +291,40 @@ impl Builtin {
 
     /// Whether the built-in is an object that cannot be called.
     pub fn is_namespace(self) -> bool {
-        super::globals::NAMESPACES.contains(&self.name())
+        super::globals::NAMESPACES.contains(&self.name()) || self.is_prototype()
+    }
+
+    /// The names of its members.
+    pub fn member_names(self) -> impl Iterator<Item = &'static str> {
+        let owner = self.name();
+        let member = move |name: &'static str| {
+            name.strip_prefix(owner)?.strip_prefix('.').filter(|rest| !rest.contains('.') && !rest.starts_with('['))
+        };
+        let constants = super::globals::CONSTANTS.iter().map(|row| row.0);
+        let own =
+            [("length", !self.is_namespace()), ("name", !self.is_namespace()), ("constructor", self.is_prototype())];
+        let own = own.into_iter().filter(|row| row.1).map(|row| row.0);
+        own.chain(NativeRegistry::global().rows.iter().map(|row| row.0).chain(constants).filter_map(member))
+    }
+
+    /// Whether the built-in is the prototype of a class: `Array.prototype`.
+    pub fn is_prototype(self) -> bool {
+        self.name().ends_with(PROTOTYPE)
+    }
+
+    /// The name of the class whose prototype the built-in is.
+    pub fn class_of_prototype(self) -> Option<&'static str> {
+        self.name().strip_suffix(PROTOTYPE)
+    }
+
+    /// The prototype of a built-in class.
+    pub fn prototype_of_class(class: &str) -> Option<Builtin> {
+        NativeRegistry::global().find(&format!("{class}{PROTOTYPE}"))
     }
 }
+
+/// The end of the name of a built-in prototype.
+const PROTOTYPE: &str = ".prototype";
 
 /// Kinds of values that have built-in methods.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -336,6 +371,15 @@ impl Receiver {
         (Receiver::WeakMap, "WeakMap"),
         (Receiver::WeakSet, "WeakSet"),
     ];
+
+    /// The kind of values whose prototype this is.
+    pub fn of_prototype(prototype: Builtin) -> Receiver {
+        let class = prototype.class_of_prototype().unwrap_or_default();
+        if ErrorKind::from_name(class).is_some() {
+            return Receiver::Error;
+        }
+        Receiver::ALL.iter().find(|row| row.1 == class).map_or(Receiver::Object, |row| row.0)
+    }
 
     /// The class that provides the methods.
     pub fn name(self) -> &'static str {

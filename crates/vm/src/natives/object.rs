@@ -3,12 +3,12 @@
 use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
-use super::super::object::Object;
+use super::super::object::{Integrity, Object};
 use super::super::operand_conversion::OperandConversion;
 use super::super::table::TableKind;
 use super::super::value::{HeapRef, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
-use crate::{call, conversion, iteration, json, property, slow_path};
+use crate::{call, conversion, descriptor, iteration, json, property, slow_path};
 
 pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.1.1 Object.
@@ -56,22 +56,91 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         }
         Ok(NativeOutcome::Value(to))
     }),
-    // ECMA-262 §20.1.2.2 Object.create. Deviation: the prototype is null, and property descriptors are not supported.
+    // ECMA-262 §20.1.2.2 Object.create.
     ("Object.create", 2, |machine, args| {
-        match super::arg(machine, args, 0) {
-            Value::Null => {}
-            Value::Ref(_) | Value::Builtin(_) => {
-                return unsupported("Object.create takes null here; write a class for objects with a prototype");
-            }
-            other => {
-                let found = json::display_text(machine, &other);
-                return type_error(format!("Object prototype may only be an Object or null: {found}"));
-            }
+        let proto = descriptor::new_prototype(machine, &super::arg(machine, args, 0))?;
+        let object = Value::Ref(machine.heap.allocate(Entry::Object(Object { proto, ..Object::default() })));
+        match super::arg(machine, args, 1) {
+            Value::Undefined => {}
+            properties => define_properties(machine, &object, &properties)?,
         }
-        if !matches!(super::arg(machine, args, 1), Value::Undefined) {
-            return unsupported("descriptors of Object.create are not supported; assign the properties");
+        Ok(NativeOutcome::Value(object))
+    }),
+    // ECMA-262 §20.1.2.4 Object.defineProperty.
+    ("Object.defineProperty", 3, |machine, args| {
+        let target = super::arg(machine, args, 0);
+        if !is_object(&target) {
+            return type_error("Object.defineProperty called on non-object");
         }
-        Ok(NativeOutcome::Value(slow_path::new_bare_object(machine, Vec::new())))
+        let key = key_argument(machine, args, 1)?;
+        descriptor::define_property(machine, &target, &key, &super::arg(machine, args, 2))?;
+        Ok(NativeOutcome::Value(target))
+    }),
+    // ECMA-262 §20.1.2.3 Object.defineProperties.
+    ("Object.defineProperties", 2, |machine, args| {
+        let target = super::arg(machine, args, 0);
+        if !is_object(&target) {
+            return type_error("Object.defineProperties called on non-object");
+        }
+        define_properties(machine, &target, &super::arg(machine, args, 1))?;
+        Ok(NativeOutcome::Value(target))
+    }),
+    // ECMA-262 §20.1.2.8 Object.getOwnPropertyDescriptor.
+    ("Object.getOwnPropertyDescriptor", 2, |machine, args| {
+        let target = target_arg(machine, args)?;
+        let key = key_argument(machine, args, 1)?;
+        Ok(NativeOutcome::Value(descriptor::descriptor_object(machine, &target, &key)?))
+    }),
+    // ECMA-262 §20.1.2.9 Object.getOwnPropertyDescriptors.
+    ("Object.getOwnPropertyDescriptors", 1, |machine, args| {
+        let target = target_arg(machine, args)?;
+        let mut keys = descriptor::all_own_keys(machine, &target);
+        keys.extend(descriptor::own_symbols(machine, &target));
+        machine.charge_work(keys.len() as u64);
+        let mut entries = Vec::with_capacity(keys.len());
+        for key in keys {
+            let property = descriptor::descriptor_object(machine, &target, &key)?;
+            entries.push((key, property));
+        }
+        Ok(NativeOutcome::Value(slow_path::new_object(machine, entries)))
+    }),
+    // ECMA-262 §20.1.2.10 Object.getOwnPropertyNames.
+    ("Object.getOwnPropertyNames", 1, |machine, args| {
+        let keys = descriptor::all_own_keys(machine, &target_arg(machine, args)?);
+        machine.charge_work(keys.len() as u64);
+        Ok(array_outcome(machine, keys))
+    }),
+    // ECMA-262 §20.1.2.11 Object.getOwnPropertySymbols.
+    ("Object.getOwnPropertySymbols", 1, |machine, args| {
+        let keys = descriptor::own_symbols(machine, &target_arg(machine, args)?);
+        Ok(array_outcome(machine, keys))
+    }),
+    // ECMA-262 §20.1.2.12 Object.getPrototypeOf.
+    ("Object.getPrototypeOf", 1, |machine, args| {
+        let value = target_arg(machine, args)?;
+        Ok(NativeOutcome::Value(descriptor::prototype_of(machine, &value)))
+    }),
+    // ECMA-262 §20.1.2.23 Object.setPrototypeOf.
+    ("Object.setPrototypeOf", 2, |machine, args| {
+        let (target, proto) = (target_arg(machine, args)?, super::arg(machine, args, 1));
+        if !is_object(&proto) && !matches!(proto, Value::Null) {
+            let found = json::display_text(machine, &proto);
+            return type_error(format!("Object prototype may only be an Object or null: {found}"));
+        }
+        descriptor::set_prototype_of(machine, &target, &proto)?;
+        Ok(NativeOutcome::Value(target))
+    }),
+    // ECMA-262 §20.1.2.20 Object.preventExtensions.
+    ("Object.preventExtensions", 1, |machine, args| set_integrity(machine, args, Integrity::NonExtensible)),
+    // ECMA-262 §20.1.2.22 Object.seal.
+    ("Object.seal", 1, |machine, args| set_integrity(machine, args, Integrity::Sealed)),
+    // ECMA-262 §20.1.2.16 Object.isExtensible.
+    ("Object.isExtensible", 1, |machine, args| {
+        Ok((!has_integrity(machine, &super::arg(machine, args, 0), Integrity::NonExtensible)).into())
+    }),
+    // ECMA-262 §20.1.2.18 Object.isSealed.
+    ("Object.isSealed", 1, |machine, args| {
+        Ok(has_integrity(machine, &super::arg(machine, args, 0), Integrity::Sealed).into())
     }),
     // ECMA-262 §20.1.2.7 Object.fromEntries.
     ("Object.fromEntries", 1, |machine, args| {
@@ -92,29 +161,10 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         Ok(NativeOutcome::Value(object))
     }),
     // ECMA-262 §20.1.2.6 Object.freeze. Deviation: only objects and arrays can be frozen.
-    ("Object.freeze", 1, |machine, args| {
-        let value = super::arg(machine, args, 0);
-        if let Value::Ref(at) = value {
-            match machine.heap.get_mut(at) {
-                Some(Entry::Object(object)) => object.frozen = true,
-                Some(Entry::Array(array)) => array.frozen = true,
-                _ => return unsupported("only objects and arrays can be frozen here"),
-            }
-        }
-        Ok(NativeOutcome::Value(value))
-    }),
+    ("Object.freeze", 1, |machine, args| set_integrity(machine, args, Integrity::Frozen)),
     // ECMA-262 §20.1.2.17 Object.isFrozen.
     ("Object.isFrozen", 1, |machine, args| {
-        Ok(match super::arg(machine, args, 0) {
-            Value::Ref(at) => match machine.heap.get(at) {
-                Entry::Object(object) => object.frozen,
-                Entry::Array(array) => array.frozen,
-                _ => false,
-            },
-            Value::Builtin(_) => false,
-            _ => true,
-        }
-        .into())
+        Ok(has_integrity(machine, &super::arg(machine, args, 0), Integrity::Frozen).into())
     }),
     // ECMA-262 §20.1.2.14 Object.hasOwn.
     ("Object.hasOwn", 2, |machine, args| {
@@ -132,15 +182,22 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         let key = key_argument(machine, args, 0)?;
         Ok(property::has_own(machine, &args.this, &key).into())
     }),
-    // ECMA-262 §20.1.3.3 Object.prototype.isPrototypeOf. Deviation: built-in prototypes are no values.
+    // ECMA-262 §20.1.3.3 Object.prototype.isPrototypeOf.
     ("Object.prototype.isPrototypeOf", 1, |machine, args| {
-        let Value::Ref(of) = super::arg(machine, args, 0) else { return Ok(false.into()) };
-        Ok(match args.this {
-            Value::Undefined | Value::Null => return type_error("Cannot convert undefined or null to object"),
-            Value::Ref(this) => machine.heap.prototype_chain(of).skip(1).any(|at| at == this),
-            _ => false,
+        let mut value = super::arg(machine, args, 0);
+        if !is_object(&value) {
+            return Ok(false.into());
         }
-        .into())
+        if args.this.is_nullish() {
+            return type_error("Cannot convert undefined or null to object");
+        }
+        for _ in 0..property::MAX_PROTOTYPE_CHAIN {
+            value = descriptor::prototype_of(machine, &value);
+            if !is_object(&value) || value.strict_equals(&args.this) {
+                break;
+            }
+        }
+        Ok(value.strict_equals(&args.this).into())
     }),
     // ECMA-262 §20.1.3.4 Object.prototype.propertyIsEnumerable.
     ("Object.prototype.propertyIsEnumerable", 1, |machine, args| {
@@ -195,6 +252,48 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.3.7 Object.prototype.valueOf. Deviation: a primitive is returned as it is.
     ("Object.prototype.valueOf", 0, |_, args| Ok(NativeOutcome::Value(args.this.clone()))),
 ];
+
+fn is_object(value: &Value) -> bool {
+    matches!(value, Value::Ref(_) | Value::Builtin(_))
+}
+
+/// ECMA-262 §20.1.2.3.1 ObjectDefineProperties.
+fn define_properties(machine: &mut Machine, target: &Value, properties: &Value) -> Result<(), AbruptCompletion> {
+    if properties.is_nullish() {
+        return type_error("Cannot convert undefined or null to object");
+    }
+    let keys = property::own_keys(&machine.heap, properties);
+    machine.charge_work(keys.len() as u64);
+    for key in keys {
+        let fields = property::property(machine, properties, &key)?;
+        descriptor::define_property(machine, target, &key, &fields)?;
+    }
+    Ok(())
+}
+
+/// ECMA-262 §7.3.15 SetIntegrityLevel. Deviation: arrays can only be frozen, other built-in objects keep their level.
+fn set_integrity(machine: &mut Machine, args: &NativeArgs, level: Integrity) -> NativeResult {
+    let value = super::arg(machine, args, 0);
+    if let Value::Ref(at) = value {
+        match machine.heap.get_mut(at) {
+            Some(Entry::Object(object)) => object.integrity = object.integrity.max(level),
+            Some(Entry::Array(array)) if level == Integrity::Frozen => array.frozen = true,
+            _ => return unsupported("only objects can be sealed, and only objects and arrays frozen here"),
+        }
+    }
+    Ok(NativeOutcome::Value(value))
+}
+
+/// ECMA-262 §7.3.16 TestIntegrityLevel. Deviation: an object that is not extensible and whose properties were made
+/// read-only one by one is not frozen.
+fn has_integrity(machine: &Machine, value: &Value, level: Integrity) -> bool {
+    let Value::Ref(at) = value else { return true };
+    let (known, is_empty) = match machine.heap.get(*at) {
+        Entry::Object(object) => (object.integrity, object.table.is_empty() && object.hidden.is_none()),
+        _ => (descriptor::integrity(&machine.heap, *at), false),
+    };
+    known >= level || (is_empty && known != Integrity::Extensible)
+}
 
 /// The argument as a property key. ECMA-262 §7.1.19 ToPropertyKey.
 fn key_argument(machine: &Machine, args: &NativeArgs, index: usize) -> Result<Value, AbruptCompletion> {

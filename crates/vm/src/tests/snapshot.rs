@@ -503,9 +503,12 @@ fn record_entry(state: &mut MachineContents, address: u32, entry: &Entry) {
 }
 
 fn record_object(state: &mut MachineContents, object: &Object) {
-    let Object { table, proto, frozen, prototype, holds_collection } = object;
-    record!(state, "object": proto, frozen, prototype, holds_collection);
+    let Object { table, hidden, proto, integrity, holds_collection } = object;
+    record!(state, "object": proto, integrity, holds_collection);
     record_table(state, "object.table", table);
+    if let Some(hidden) = hidden {
+        record_table(state, "object.hidden", hidden);
+    }
 }
 
 fn record_table(state: &mut MachineContents, field: &'static str, table: &Table) {
