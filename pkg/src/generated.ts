@@ -7686,6 +7686,7 @@ export interface RunstateImportedDocument {
   digest: string;
   /** Milliseconds since 1970, UTC. */
   at: number;
+  store?: string | null;
 }
 
 /** A document of `runstate.staged`, version 1 of its schema. */

@@ -416,7 +416,7 @@ pub(super) fn print_import(session: &Session, report: &ImportReport) -> Result<C
     if *conflicts > 0 {
         session
             .out
-            .line(&format!("{conflicts} have changed in the source and here, and were kept as they are here:"))?;
+            .line(&format!("{conflicts} have changed in the source, and also here or in parts that were left out; they were kept as they are here:"))?;
         let more = conflicts.saturating_sub(conflicting.len() as u64);
         let keys = conflicting.iter().map(|key| format!("  {}", indented(key, 4)));
         let more = (more > 0).then(|| format!("  and {more} more"));

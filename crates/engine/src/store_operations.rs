@@ -305,11 +305,18 @@ impl Engine {
 pub const MIRROR: &str = "mirror.positions";
 
 /// `runstate.imported`: a row for each document that an import wrote, under an id derived from the `key` of the document
-/// (`collection/id`): its `revision` then, a `digest` of it in the source, and the time of the export. A document at
+/// (`collection/id`): its `revision` then, a `digest` of it in the source, the time of the export, and the id of the
+/// exported store, if it has one. A document at
 /// another revision has changed in this store since. The row remains when the document is deleted, so that a later
 /// import does not bring it back. It is of one store, and exports do not have it.
 pub const IMPORTED: Collection = Collection::new("runstate.imported", 1)
-    .fields(&[Field::text("key"), Field::text("revision"), Field::text("digest"), Field::timestamp("at")])
+    .fields(&[
+        Field::text("key"),
+        Field::text("revision"),
+        Field::text("digest"),
+        Field::timestamp("at"),
+        Field::text("store").optional(),
+    ])
     .shard(ShardKey::HashedId);
 
 /// All exported collections in the order of exports: by name, then the ledger. The header of an export carries the

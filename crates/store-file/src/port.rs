@@ -139,6 +139,10 @@ impl<F: Fs + 'static> Store for FileStore<F> {
 }
 
 impl<F: Fs + 'static> StoreAdmin for FileStore<F> {
+    fn store_id(&self) -> Option<String> {
+        Some(self.id().to_owned())
+    }
+
     fn read_only_reason(&self) -> Option<StoreError> {
         self.log().read_only_reason().cloned()
     }

@@ -299,6 +299,10 @@ impl Store for IndexedDb {
 }
 
 impl StoreAdmin for IndexedDb {
+    fn store_id(&self) -> Option<String> {
+        self.id()
+    }
+
     fn read_only_reason(&self) -> Option<StoreError> {
         self.inner.connection.borrow().as_ref().and_then(|connection| connection.read_only_reason.clone())
     }

@@ -377,6 +377,10 @@ impl Store for Mongo {
 }
 
 impl StoreAdmin for Mongo {
+    fn store_id(&self) -> Option<String> {
+        Some(self.id.clone())
+    }
+
     fn read_only_reason(&self) -> Option<StoreError> {
         self.declarations().read_only_reason.clone()
     }

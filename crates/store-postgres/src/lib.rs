@@ -294,6 +294,10 @@ impl Store for Postgres {
 }
 
 impl StoreAdmin for Postgres {
+    fn store_id(&self) -> Option<String> {
+        Some(self.id.clone())
+    }
+
     fn read_only_reason(&self) -> Option<StoreError> {
         self.declarations().read_only_reason.clone()
     }

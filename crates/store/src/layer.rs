@@ -236,6 +236,10 @@ impl<L: StoreLayer> Store for L {
 }
 
 impl<L: StoreLayer> StoreAdmin for L {
+    fn store_id(&self) -> Option<String> {
+        self.inner().store_id()
+    }
+
     fn read_only_reason(&self) -> Option<StoreError> {
         StoreLayer::read_only_reason(self)
     }

@@ -282,6 +282,12 @@ pub trait Store: StoreAdmin {
 
 /// What is done with a store as a whole: it is declared, maintained, inspected. Every store implements it.
 pub trait StoreAdmin: MaybeSync {
+    /// Returns the id of the store, the same in every process; `None`: it is unknown, or the store does not outlive its
+    /// process. A copy of a file store has the same id.
+    fn store_id(&self) -> Option<String> {
+        None
+    }
+
     /// Returns the reason why the store is read-only: damage, or the format of a newer program. Intact documents remain
     /// readable. A lost document looks like one that never existed, so a caller that reads should report the reason
     /// too.

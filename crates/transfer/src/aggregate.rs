@@ -2,7 +2,7 @@
 //! the pages of its heap. Every command that changes a part belongs to that document, so it is updated whole or not at
 //! all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runstate_core::schema::{Collection, Key, Reference};
 use runstate_value as value;
@@ -19,8 +19,12 @@ pub(super) struct AggregateState {
     pub(super) here: bool,
     /// It has changed in the source.
     pub(super) there: bool,
-    /// It was deleted in this store, and is imported again.
-    pub(super) restored: bool,
+    /// This store lacks its document, which is inserted.
+    pub(super) absent: bool,
+    /// The source has left parts of it out, so it is kept.
+    pub(super) incomplete: bool,
+    /// Number of its parts in this store that the source has not. It is counted if `absent`.
+    pub(super) stale_parts: i64,
     /// Bytes of its documents that are read to update it.
     pub(super) bytes: usize,
 }
@@ -39,6 +43,8 @@ impl AggregateState {
 #[derive(Default)]
 pub(super) struct Aggregates {
     states: BTreeMap<Key, AggregateState>,
+    /// By aggregate that gives a unique value up: those that take it.
+    takers: BTreeMap<Key, BTreeSet<Key>>,
 }
 
 impl Aggregates {
@@ -63,25 +69,69 @@ impl Aggregates {
         }
     }
 
-    /// The keys of the conflicts, in ascending order.
-    pub(super) fn conflicts(&self) -> impl Iterator<Item = &Key> {
-        self.states.iter().filter(|(_, state)| state.is_conflict()).map(|(key, _)| key)
+    /// The states of all, to change them.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Key, &mut AggregateState)> {
+        self.states.iter_mut()
     }
 
-    /// The aggregates that are updated, in groups of bounded size.
-    pub(super) fn groups(&self) -> Vec<Vec<Key>> {
-        let mut groups: Vec<Vec<Key>> = Vec::new();
+    pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut AggregateState> {
+        self.states.get_mut(key)
+    }
+
+    /// Writes `taker`, which may be new, with `giver` or after it.
+    pub(super) fn order(&mut self, giver: Key, taker: Key) {
+        self.entry(taker.clone()).there = true;
+        if giver != taker {
+            self.takers.entry(giver).or_default().insert(taker);
+        }
+    }
+
+    /// The conflicts, in the ascending order of their keys.
+    pub(super) fn conflicts(&self) -> impl Iterator<Item = (&Key, &AggregateState)> {
+        self.states.iter().filter(|(_, state)| state.is_conflict())
+    }
+
+    /// The aggregates that are updated, in the order of writing. Those of one unit exchange unique values.
+    fn units(&self) -> Vec<Vec<&Key>> {
+        let updated = self.states.iter().filter(|(_, state)| state.is_updated()).map(|(key, _)| key);
+        let mut givers: BTreeMap<&Key, usize> = updated.map(|key| (key, 0)).collect();
+        for taker in self.takers.values().flatten() {
+            givers.entry(taker).and_modify(|count| *count += 1);
+        }
+        let mut free: Vec<&Key> = givers.iter().rev().filter(|(_, count)| **count == 0).map(|(key, _)| *key).collect();
+        let mut units = Vec::new();
+        while let Some(key) = free.pop() {
+            givers.remove(key);
+            units.push(vec![key]);
+            for taker in self.takers.get(key).into_iter().flatten() {
+                if let Some(count) = givers.get_mut(taker) {
+                    *count -= 1;
+                    free.extend((*count == 0).then_some(taker));
+                }
+            }
+        }
+        if !givers.is_empty() {
+            units.push(givers.into_keys().collect());
+        }
+        units
+    }
+
+    /// The aggregates that are updated, in units that are each written in one commit, in groups of bounded size.
+    pub(super) fn groups(&self) -> Vec<Vec<Vec<Key>>> {
+        let mut groups: Vec<Vec<Vec<Key>>> = Vec::new();
         let mut free_bytes = 0;
-        for (key, state) in self.states.iter().filter(|(_, state)| state.is_updated()) {
-            let bytes = state.bytes + key.bytes();
+        for unit in self.units() {
+            let bytes_of = |key: &&Key| self.states.get(key).map_or(0, |state| state.bytes) + key.bytes();
+            let bytes = unit.iter().map(bytes_of).sum();
+            let unit: Vec<Key> = unit.into_iter().cloned().collect();
             match groups.last_mut().filter(|_| bytes <= free_bytes) {
                 Some(group) => {
                     free_bytes -= bytes;
-                    group.push(key.clone());
+                    group.push(unit);
                 }
                 None => {
                     free_bytes = GROUP_BYTES.saturating_sub(bytes);
-                    groups.push(vec![key.clone()]);
+                    groups.push(vec![unit]);
                 }
             }
         }

@@ -18,7 +18,7 @@ use runstate_value::{Json, SortedMap, json_bytes};
 use serde_json::json;
 
 use super::import::WriteCounts;
-use super::imported_row::{ImportedRow, digest, has_row};
+use super::imported_row::{ImportedRow, Origin, digest, has_row};
 use super::plan::{ImportPlan, PlannedPart, find_absent, is_same_document};
 use super::update::apply_updates;
 use super::{ExportRecord, IMPORT_FINGERPRINT, ImportSource};
@@ -53,7 +53,7 @@ pub(super) async fn apply<S: ImportSource>(
         let mut chunks = plan.chunks(source, collection, PlannedPart::Insertions)?;
         while let Some(chunk) = chunks.next()? {
             for batch in batches(engine, chunk) {
-                match insert(engine, &batch, contents, plan.at).await {
+                match insert(engine, &batch, contents, &plan.origin).await {
                     Ok(is_written) => written.or_default(collection.name).extend(is_written),
                     Err(error) if is_permanent(&error) => {
                         return Err(roll_back(engine, source, plan, &written, error).await);
@@ -113,7 +113,7 @@ async fn insert(
     engine: &Engine,
     records: &[ExportRecord],
     contents: &str,
-    exported_at: Timestamp,
+    origin: &Origin,
 ) -> Result<Vec<bool>, Error> {
     let mut is_absent = vec![true; records.len()];
     let (mut is_written, mut may_be_committed) = (is_absent.clone(), false);
@@ -124,7 +124,7 @@ async fn insert(
         if absent.is_empty() {
             return Ok(is_written);
         }
-        match engine.store().commit(insertion_batch(engine, &absent, contents, incarnation, exported_at)?).await {
+        match engine.store().commit(insertion_batch(engine, &absent, contents, incarnation, origin)?).await {
             // Written under this id before, perhaps by another import of this source, and perhaps deleted since:
             // another incarnation has another id.
             Ok(receipt) if receipt.replayed => incarnation += 1,
@@ -175,7 +175,7 @@ pub(super) fn insertion_batch(
     records: &[&ExportRecord],
     contents: &str,
     incarnation: u32,
-    exported_at: Timestamp,
+    origin: &Origin,
 ) -> Result<Batch, Error> {
     let keys: Vec<String> = records.iter().map(|record| record.key().to_string()).collect();
     let mut parts: Vec<&[u8]> = vec![contents.as_bytes()];
@@ -188,7 +188,7 @@ pub(super) fn insertion_batch(
         let key = record.key();
         if has_row(record.collection) {
             let revision = Revision::first(&command, &key.collection, &key.id);
-            writes.push(ImportedRow { revision, digest: digest(engine, record), at: exported_at }.write(&key));
+            writes.push(ImportedRow { revision, digest: digest(engine, record), origin: origin.clone() }.write(&key));
         }
         let op = WriteOp::Put { version: record.version, document: record.document.clone() };
         writes.push(Write { key, expect: Expectation::Absent, op });

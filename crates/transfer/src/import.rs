@@ -34,7 +34,8 @@ pub struct ImportReport {
     pub already_present: u64,
     /// Number of those that are kept as they are in the store, which has changed or deleted them since the import.
     pub kept: u64,
-    /// Number of the kept documents that have changed in the source too, each with its parts.
+    /// Number of the kept documents that have changed in the source too, or of which the source has left parts out,
+    /// each with its parts.
     pub conflicts: u64,
     /// The first of these, as `collection/id`.
     pub conflicting: Vec<String>,
@@ -125,7 +126,7 @@ async fn verify<S: ImportSource>(
 
 /// The documents of a source, in chunks.
 pub(super) struct RecordChunks<'a, S> {
-    source: &'a mut S,
+    pub(super) source: &'a mut S,
     /// Only documents of this collection.
     collection: Option<&'static Collection>,
     /// Only documents with this part in the plan.

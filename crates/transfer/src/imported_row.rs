@@ -20,21 +20,39 @@ pub(super) struct ImportedRow {
     pub(super) revision: Revision,
     /// [`digest`] of the document in the source.
     pub(super) digest: String,
-    /// The time of the export.
+    /// The export.
+    pub(super) origin: Origin,
+}
+
+/// The export from which a document comes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Origin {
+    /// Its time; not in the future.
     pub(super) at: Timestamp,
+    /// The id of the exported store, if it has one.
+    pub(super) store: Option<String>,
+}
+
+impl Origin {
+    /// Whether it is an export of the same store as `earlier`, as far as is known, and not older.
+    pub(super) fn follows(&self, earlier: &Self) -> bool {
+        let is_other = matches!((&self.store, &earlier.store), (Some(this), Some(other)) if this != other);
+        !is_other && self.at >= earlier.at
+    }
 }
 
 impl ImportedRow {
     /// The write of the row for the document under `key`.
     pub(super) fn write(&self, key: &Key) -> Write {
-        let Self { revision, digest, at } = self;
-        let fields: [(&str, Json); 4] = [
-            ("key", key.to_string().into()),
-            ("revision", revision.to_string().into()),
-            ("digest", digest.as_str().into()),
-            ("at", at.as_millis().into()),
+        let Self { revision, digest, origin: Origin { at, store } } = self;
+        let fields: [(&str, Option<Json>); 5] = [
+            ("key", Some(key.to_string().into())),
+            ("revision", Some(revision.to_string().into())),
+            ("digest", Some(digest.as_str().into())),
+            ("at", Some(at.as_millis().into())),
+            ("store", store.as_deref().map(Json::from)),
         ];
-        let document = collect_document(fields.map(|(name, value)| (name.to_owned(), value)));
+        let document = collect_document(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         let op = WriteOp::Put { version: IMPORTED.version, document: Arc::new(document) };
         Write { key: row_key(key), expect: Expectation::Any, op }
     }
@@ -50,7 +68,10 @@ impl ImportedRow {
             Some(Self {
                 revision: Revision::parse(text("revision")?)?,
                 digest: text("digest")?.to_owned(),
-                at: Timestamp::from_millis(document.get("at")?.as_i64()?),
+                origin: Origin {
+                    at: Timestamp::from_millis(document.get("at")?.as_i64()?),
+                    store: text("store").map(str::to_owned),
+                },
             })
         };
         let damaged = || {

@@ -22,6 +22,7 @@
 //! | `source_check.rs` | the check of the source |
 //! | `plan.rs` | the comparison with the store and with earlier imports |
 //! | `aggregate.rs` | documents with their parts, which are updated together |
+//! | `taken_entry.rs` | unique values that pass from one document to another |
 //! | `imported_row.rs` | what a store knows of the documents that imports wrote |
 //! | `apply.rs` | the insertions, and their roll-back if the store rejects one |
 //! | `update.rs` | the updates |
@@ -52,6 +53,7 @@ pub mod mirror;
 mod plan;
 mod record;
 mod source_check;
+mod taken_entry;
 mod update;
 // Mirrors use a part of it.
 #[cfg_attr(not(feature = "object-store"), allow(dead_code))]
@@ -63,7 +65,7 @@ use std::collections::BTreeMap;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::hex;
 use runstate_core::operation::Parameter;
-use runstate_core::schema::{Catalog, Collection, Wire};
+use runstate_core::schema::{Catalog, Key, Wire};
 use runstate_engine::{CollectionDeclaration, Engine, Error, VersionChoice, exported_collections};
 pub use runstate_engine::{Phase, Progress};
 use runstate_store as store;
@@ -97,6 +99,9 @@ pub struct ExportHeader {
     pub format: u64,
     /// The time of the export, RFC 3339.
     pub at: String,
+    /// The id of the exported store, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
     /// The schema versions of its collections.
     pub collections: BTreeMap<String, u32>,
     /// The declarations of those collections that were declared at run time.
@@ -118,7 +123,8 @@ impl ExportHeader {
         let collections =
             collect_btree_map(exported_collections(&catalog).into_iter().map(|c| (c.name.to_owned(), c.version)));
         let declarations = engine.exported_declarations(&catalog).await?;
-        Ok(Self { runstate: FileKind::Export, format: FORMAT, at, collections, declarations })
+        let store = engine.store().store_id();
+        Ok(Self { runstate: FileKind::Export, format: FORMAT, at, store, collections, declarations })
     }
 
     /// The declarations of collections that were declared at run time. `name` is that of the source.
@@ -225,7 +231,10 @@ pub async fn import<S: ImportSource>(
 /// wrote it and nothing else has changed it since. A document that has changed or was deleted only in this store is kept
 /// so. What was deleted in the source stays, except for parts of an updated document. An execution and its parts count
 /// as one document, and are updated in one commit, or in a few if they exceed a batch. An older export updates
-/// nothing.
+/// nothing, and neither does an export of another store than the one that was imported before, if both have ids.
+///
+/// A source may have left documents out ([`ImportSource::is_complete`]). A document with such parts is not updated, and
+/// is reported as a conflict that was kept.
 ///
 /// If the store has another document, because it was not imported or has changed on both sides, the error is
 /// [`ErrorCode::ALREADY_EXISTS`], before anything is written; see [`ConflictPolicy`]. A document that is too large for
@@ -293,9 +302,9 @@ pub trait ImportSource {
     fn seek(&mut self, collection: &'static str) -> Result<bool, Error>;
     /// The next document, by collection and id; after the last one the end.
     fn next(&mut self) -> Result<SourceItem, Error>;
-    /// Whether it has all documents of `collection` that exist there, so that others have been removed.
-    fn is_complete(&self, collection: &Collection) -> bool {
-        _ = collection;
+    /// Whether it has this document and all parts of it that exist there, so that other parts have been removed.
+    fn is_complete(&self, document: &Key) -> bool {
+        _ = document;
         true
     }
 }

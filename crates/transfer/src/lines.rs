@@ -6,7 +6,7 @@ use std::io::{BufRead, ErrorKind, Seek, SeekFrom, Write};
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::limits::DOCUMENT_BYTES;
-use runstate_core::schema::{Catalog, Collection};
+use runstate_core::schema::{Catalog, Key};
 use runstate_engine::Error;
 use runstate_value::{self as value, DeserializeError, Json, SortedMap, canonical_json};
 use serde::{Deserialize, Serialize};
@@ -118,8 +118,8 @@ pub struct LineReader<R> {
     hash: Option<Sha256>,
     /// The offset and the line number of the first document of each collection.
     collection_starts: SortedMap<&'static str, (u64, u64)>,
-    /// The collections of which documents were left out.
-    incomplete: BTreeSet<String>,
+    /// The documents that were left out or have parts that were; see [`LineReader::with_incomplete`].
+    incomplete: BTreeSet<(String, Option<String>)>,
 }
 
 impl<R: BufRead + Seek> LineReader<R> {
@@ -129,9 +129,10 @@ impl<R: BufRead + Seek> LineReader<R> {
         Self { input, name, catalog, line: 0, offset: 0, hash: None, collection_starts, incomplete: BTreeSet::new() }
     }
 
-    /// Sets the collections of which documents were left out.
+    /// Sets the collections and ids of documents that were left out or have parts that were. Without an id, it may be
+    /// any document of the collection.
     #[cfg(not(target_family = "wasm"))]
-    pub(super) fn with_incomplete(self, incomplete: BTreeSet<String>) -> Self {
+    pub(super) fn with_incomplete(self, incomplete: BTreeSet<(String, Option<String>)>) -> Self {
         Self { incomplete, ..self }
     }
 
@@ -200,8 +201,9 @@ impl<R: BufRead + Seek> ImportSource for LineReader<R> {
         &self.name
     }
 
-    fn is_complete(&self, collection: &Collection) -> bool {
-        !self.incomplete.contains(collection.name)
+    fn is_complete(&self, document: &Key) -> bool {
+        let is_incomplete = |id| self.incomplete.contains(&(document.collection.to_string(), id));
+        self.incomplete.is_empty() || !is_incomplete(None) && !is_incomplete(Some(document.id.to_string()))
     }
 
     fn rewind(&mut self) -> Result<ExportHeader, Error> {

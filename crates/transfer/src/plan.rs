@@ -9,24 +9,25 @@
 //! | changed | unchanged | updated |
 //! | changed, or never imported | changed or deleted | a conflict |
 //!
-//! A document and its parts are compared as one ([`Aggregates`]).
+//! A document and its parts are compared as one ([`Aggregates`]). One of which the source has left parts out is kept.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::Revision;
-use runstate_core::schema::{Collection, Filter, Index, Key, Query};
+use runstate_core::schema::{Collection, Filter, Key, Query, Reference};
 use runstate_engine::{DOCUMENTS_PREFIX, Engine, Error, IMPORTED, exported_collections};
 use runstate_store::{COMMANDS, Freshness, Row, StoredDocument};
 use runstate_value::time::Timestamp;
-use runstate_value::{self as value, Json, SortedMap, json_bytes};
+use runstate_value::{Json, SortedMap, json_bytes};
 
 use super::aggregate::{Aggregates, aggregate_key, part_reference};
 use super::apply::insertion_batch;
 use super::import::RecordChunks;
-use super::imported_row::{ImportedRow, digest, has_row, read_rows};
+use super::imported_row::{ImportedRow, Origin, digest, has_row, read_rows};
 use super::source_check::CheckedSource;
+use super::taken_entry::TakenEntries;
 use super::{ConflictPolicy, ExportHeader, ExportRecord, ImportOptions, ImportSource};
 
 /// Maximum number of conflicts that are listed.
@@ -62,11 +63,11 @@ pub(super) struct ImportPlan {
     /// For each compared collection what is done with each of its documents, in the order of the source, unless the
     /// aggregate is kept. The documents of other collections are inserted.
     actions: SortedMap<&'static str, Vec<PlannedAction>>,
-    aggregates: Aggregates,
+    pub(super) aggregates: Aggregates,
     /// Whether it writes anything.
     pub(super) has_writes: bool,
-    /// The time of the export; not in the future.
-    pub(super) at: Timestamp,
+    /// The export.
+    pub(super) origin: Origin,
     /// The collections of the source.
     exported: BTreeSet<String>,
 }
@@ -86,15 +87,16 @@ impl ImportPlan {
         checked.largest.iter().try_for_each(|largest| check_accepted(engine, largest))?;
         let has_rows = engine.count(&IMPORTED).await? != Some(0);
         let mut plan = Self::new(engine, header);
-        let mut done = 0;
+        let (mut done, mut taken) = (0, TakenEntries::default());
         // A part is compared when the state of its document is known.
         let (parts, whole): (Vec<_>, Vec<_>) =
             exported_collections(&engine.catalog()).into_iter().partition(|one| part_reference(one).is_some());
         for collection in whole.into_iter().chain(parts) {
             let Some(count) = checked.summary().counts.get(collection.name) else { continue };
             let is_occupied = engine.count(collection).await? != Some(0);
+            let parts = plan.occupied_parts(engine, collection).await?;
             // The store may have a newer declaration of the collection than the source.
-            if !is_occupied && !has_rows && !collection.name.starts_with(DOCUMENTS_PREFIX) {
+            if !is_occupied && !has_rows && parts.is_empty() && !collection.name.starts_with(DOCUMENTS_PREFIX) {
                 (plan.has_writes, done) = (true, done + count);
                 progress(done);
                 continue;
@@ -102,25 +104,25 @@ impl ImportPlan {
             let mut actions = Vec::new();
             let mut chunks = RecordChunks::of_collection(source, collection, None)?;
             while let Some(chunk) = chunks.next()? {
-                let mut planned = plan.compare(engine, &chunk, has_rows, options).await?;
-                for (record, action) in chunk.iter().zip(&mut planned) {
+                let planned = plan.compare(engine, &chunk, has_rows, options).await?;
+                for (record, action) in chunk.iter().zip(&planned) {
                     if !matches!(action, PlannedAction::Insert | PlannedAction::Update) {
                         continue;
                     }
                     if collection.name != COMMANDS.name {
                         check_accepted(engine, record)?;
-                        if is_occupied && let Err(error) = check_unique_indexes(engine, record).await {
-                            if options.conflicts == ConflictPolicy::Refuse || error.code != ErrorCode::ALREADY_EXISTS {
-                                return Err(error);
-                            }
-                            let key = aggregate_key(collection, &record.id, &record.document);
-                            plan.aggregates.mark_conflicts([key]);
-                            *action = PlannedAction::Keep;
-                            continue;
+                        if is_occupied {
+                            taken.find(engine, record).await?;
                         }
+                    }
+                    let key = aggregate_key(collection, &record.id, &record.document);
+                    if !chunks.source.is_complete(&key) && key != record.key() && exists(engine, &key).await? {
+                        plan.aggregates.entry(key).there = true;
                     }
                     plan.has_writes = true;
                 }
+                let inserted = chunk.iter().zip(&planned).filter(|(_, action)| **action == PlannedAction::Insert);
+                plan.count_stale_parts(engine, &parts, inserted.map(|(record, _)| record)).await?;
                 actions.extend(planned);
                 progress(done + chunks.read);
                 engine.yield_now().await;
@@ -128,10 +130,17 @@ impl ImportPlan {
             done += chunks.read;
             plan.actions.insert(collection.name, actions);
         }
-        plan.compare_removed_parts(engine, source).await?;
+        for (key, state) in plan.aggregates.iter_mut() {
+            let is_complete = source.is_complete(key);
+            state.incomplete = state.is_updated() && !is_complete;
+            state.here |= state.incomplete;
+            state.there |= state.absent && state.stale_parts > 0 && is_complete;
+        }
+        plan.compare_removed_parts(engine, source, &mut taken).await?;
         if options.conflicts == ConflictPolicy::Refuse {
             plan.check_conflicts(options)?;
         }
+        taken.resolve(engine, source, &mut plan, options).await?;
         Ok(plan)
     }
 
@@ -141,7 +150,7 @@ impl ImportPlan {
             actions: SortedMap::default(),
             aggregates: Aggregates::default(),
             has_writes: false,
-            at: at.map_or(now, |at| at.min(now)),
+            origin: Origin { at: at.map_or(now, |at| at.min(now)), store: header.store },
             exported: header.collections.into_keys().collect(),
         }
     }
@@ -173,7 +182,7 @@ impl ImportPlan {
                 }
             };
             if !self.aggregates.is_empty() {
-                self.count_bytes(record, action);
+                self.count_part(record, stored.is_some(), action);
             }
             actions.push(action);
         }
@@ -204,8 +213,8 @@ impl ImportPlan {
         };
         let is_changed_here = row.revision != stored.revision;
         let is_changed_there = row.digest != digest(engine, record);
-        // An older export does not bring an older state back.
-        let is_replaceable = !record.collection.insert_only && self.at >= row.at;
+        // An older export does not bring an older state back, and another store has other documents.
+        let is_replaceable = !record.collection.insert_only && self.origin.follows(&row.origin);
         let state = self.aggregates.entry(key);
         state.here |= is_changed_here || (is_changed_there && !is_replaceable);
         state.there |= is_changed_there;
@@ -225,14 +234,14 @@ impl ImportPlan {
         // An import that was interrupted has not inserted the document of this part yet.
         let is_inserted = is_part
             && match self.aggregates.get(&key) {
-                Some(state) => state.restored,
+                Some(state) => state.absent,
                 None => !exists(engine, &key).await?,
             };
         if is_inserted {
             return Ok(PlannedAction::Insert);
         }
         if !is_part && options.restore_deleted {
-            self.aggregates.entry(key).restored = true;
+            self.aggregates.entry(key).absent = true;
             return Ok(PlannedAction::Insert);
         }
         // Any store removes an expired document, which is not a change.
@@ -245,22 +254,67 @@ impl ImportPlan {
         Ok(PlannedAction::Keep)
     }
 
-    /// Counts what is read to update an aggregate.
-    fn count_bytes(&mut self, record: &ExportRecord, action: PlannedAction) {
+    /// Counts what is read to update an aggregate, and a part that is not stale.
+    fn count_part(&mut self, record: &ExportRecord, is_stored: bool, action: PlannedAction) {
         let key = aggregate_key(record.collection, &record.id, &record.document);
-        if self.aggregates.get(&key).is_some() {
+        if let Some(state) = self.aggregates.get_mut(&key) {
             let is_written = matches!(action, PlannedAction::Insert | PlannedAction::Update);
-            let bytes = if is_written { json_bytes(&*record.document) } else { 0 };
-            self.aggregates.entry(key).bytes += record.id.len() + bytes;
+            state.bytes += record.id.len() + if is_written { json_bytes(&*record.document) } else { 0 };
+            state.stale_parts -= i64::from(is_stored);
         }
+    }
+
+    /// The collections with parts of documents of `collection`, with their reference to it, where the store has any.
+    async fn occupied_parts(
+        &self,
+        engine: &Engine,
+        collection: &Collection,
+    ) -> Result<Vec<(&'static Collection, Reference)>, Error> {
+        let mut occupied = Vec::new();
+        for part in exported_collections(&engine.catalog()) {
+            let Some(reference) = part_reference(part).filter(|whole| whole.collection == collection.name) else {
+                continue;
+            };
+            if self.exported.contains(part.name) && engine.count(part).await? != Some(0) {
+                occupied.push((part, reference));
+            }
+        }
+        Ok(occupied)
+    }
+
+    /// Counts the parts that the store has of documents that it lacks. The import of an earlier export has written them
+    /// and was interrupted.
+    async fn count_stale_parts(
+        &mut self,
+        engine: &Engine,
+        parts: &[(&'static Collection, Reference)],
+        inserted: impl Iterator<Item = &ExportRecord>,
+    ) -> Result<(), Error> {
+        let ids: Vec<Json> = inserted.map(|record| (&*record.id).into()).collect();
+        for (collection, reference) in parts.iter().filter(|_| !ids.is_empty()) {
+            let is_part = Filter::In(reference.field.to_owned(), ids.clone());
+            for_each_row(engine, Query::of(collection).filter(is_part), |row| {
+                let state = self.aggregates.entry(aggregate_key(collection, &row.id, &row.stored.document));
+                state.absent = true;
+                state.stale_parts += 1;
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// A part that an updated document has here only was deleted in the source, if an import wrote it and it is
     /// unchanged. Another one is a change in this store.
-    async fn compare_removed_parts<S: ImportSource>(&mut self, engine: &Engine, source: &mut S) -> Result<(), Error> {
+    async fn compare_removed_parts<S: ImportSource>(
+        &mut self,
+        engine: &Engine,
+        source: &mut S,
+        taken: &mut TakenEntries,
+    ) -> Result<(), Error> {
         for group in self.aggregates.groups() {
             let mut changed = Vec::new();
-            for part in self.removed_parts(engine, source, &group).await? {
+            for part in self.removed_parts(engine, source, &group.concat()).await? {
+                taken.release(&part.key, None);
                 let is_unchanged = match has_row(part.collection) {
                     true => {
                         let rows = read_rows(engine, std::slice::from_ref(&part.key)).await?;
@@ -288,7 +342,7 @@ impl ImportPlan {
         for collection in exported_collections(&engine.catalog()) {
             let Some(reference) = part_reference(collection) else { continue };
             let owners: BTreeSet<&Key> = group.iter().filter(|key| key.collection == reference.collection).collect();
-            if owners.is_empty() || !self.exported.contains(collection.name) || !source.is_complete(collection) {
+            if owners.is_empty() || !self.exported.contains(collection.name) {
                 continue;
             }
             let mut present: BTreeSet<Arc<str>> = BTreeSet::new();
@@ -302,21 +356,17 @@ impl ImportPlan {
             }
             for owner in owners {
                 let is_part = Filter::Eq(reference.field.to_owned(), (&*owner.id).into());
-                let mut query = Query::of(collection).filter(is_part).limit(PARTS_PAGE);
-                loop {
-                    let page = engine.store().query(&query, Freshness::Linearizable).await?;
-                    let rows = page.items.into_iter().filter(|row| !present.contains(&row.id));
-                    removed.extend(rows.map(|Row { id, stored, .. }| RemovedPart {
-                        aggregate: owner.clone(),
-                        collection,
-                        key: Key::new(collection, &id),
-                        revision: stored.revision,
-                    }));
-                    match page.next {
-                        Some(cursor) => query = query.after(Some(cursor)),
-                        None => break,
+                for_each_row(engine, Query::of(collection).filter(is_part), |Row { id, stored, .. }| {
+                    if !present.contains(&id) {
+                        removed.push(RemovedPart {
+                            aggregate: owner.clone(),
+                            collection,
+                            key: Key::new(collection, &id),
+                            revision: stored.revision,
+                        });
                     }
-                }
+                })
+                .await?;
             }
         }
         Ok(removed)
@@ -324,8 +374,10 @@ impl ImportPlan {
 
     /// Fails if there are conflicts.
     fn check_conflicts(&self, options: &ImportOptions) -> Result<(), Error> {
-        let (count, listed) = self.conflicts();
-        let Some(first) = self.aggregates.conflicts().next() else { return Ok(()) };
+        // One of which the source has left parts out was named where they were left out.
+        let conflicts = || self.aggregates.conflicts().filter(|(_, state)| !state.incomplete).map(|(key, _)| key);
+        let Some(first) = conflicts().next() else { return Ok(()) };
+        let (count, listed) = list(conflicts());
         let message = match first.collection == COMMANDS.name {
             true => format!(
                 "command `{}` has another result in this store; nothing was overwritten. Import into another store",
@@ -336,7 +388,7 @@ impl ImportPlan {
                 listed.join(", ")
             ),
             false => format!(
-                "{count} of the documents exist in this store and differ, and were not imported or have changed or been deleted here since: {}{}; nothing was overwritten. Import into another store, keep them as they are (`conflicts`: `keep`), or remove them first (a removed program stays for an hour)",
+                "{count} of the documents exist in this store and differ, and were not imported from that store or have changed or been deleted here since: {}{}; nothing was overwritten. Import into another store, keep them as they are (`conflicts`: `keep`), or remove them first (a removed program stays for an hour)",
                 listed.join(", "),
                 if count > listed.len() as u64 { ", and others" } else { "" },
             ),
@@ -347,12 +399,11 @@ impl ImportPlan {
 
     /// The number of conflicts, and the first ones.
     pub(super) fn conflicts(&self) -> (u64, Vec<String>) {
-        let listed = self.aggregates.conflicts().take(LISTED_CONFLICTS).map(Key::to_string).collect();
-        (self.aggregates.conflicts().count() as u64, listed)
+        list(self.aggregates.conflicts().map(|(key, _)| key))
     }
 
     /// The groups of documents that are updated together with their parts.
-    pub(super) fn update_groups(&self) -> Vec<Vec<Key>> {
+    pub(super) fn update_groups(&self) -> Vec<Vec<Vec<Key>>> {
         self.aggregates.groups()
     }
 
@@ -411,6 +462,31 @@ pub(super) struct RemovedPart {
     pub(super) revision: Revision,
 }
 
+/// The number of keys, and the first ones.
+fn list<'a>(keys: impl Iterator<Item = &'a Key>) -> (u64, Vec<String>) {
+    let (mut count, mut listed) = (0, Vec::new());
+    for key in keys {
+        count += 1;
+        if listed.len() < LISTED_CONFLICTS {
+            listed.push(key.to_string());
+        }
+    }
+    (count, listed)
+}
+
+/// Reads all rows of a query.
+async fn for_each_row(engine: &Engine, query: Query, mut each: impl FnMut(Row)) -> Result<(), Error> {
+    let mut query = query.limit(PARTS_PAGE);
+    loop {
+        let page = engine.store().query(&query, Freshness::Linearizable).await?;
+        page.items.into_iter().for_each(&mut each);
+        match page.next {
+            Some(cursor) => query = query.after(Some(cursor)),
+            None => return Ok(()),
+        }
+    }
+}
+
 async fn exists(engine: &Engine, key: &Key) -> Result<bool, Error> {
     let found = engine.store().get(std::slice::from_ref(key), Freshness::Linearizable).await?;
     Ok(found.iter().any(Option::is_some))
@@ -418,7 +494,7 @@ async fn exists(engine: &Engine, key: &Key) -> Result<bool, Error> {
 
 /// Checks that the store accepts a document, as far as that is possible without the store.
 fn check_accepted(engine: &Engine, record: &ExportRecord) -> Result<(), Error> {
-    let batch = insertion_batch(engine, &[record], "", 0, engine.now())?;
+    let batch = insertion_batch(engine, &[record], "", 0, &Origin { at: engine.now(), store: None })?;
     Ok(batch.validate(&engine.catalog(), engine.store().capabilities().limits()).map(drop)?)
 }
 
@@ -434,30 +510,10 @@ pub(super) async fn find_absent(engine: &Engine, records: &[ExportRecord]) -> Re
                 "{} was written to this store during the import and differs; it was not overwritten. Repeat the import",
                 record.key()
             );
-            Err(already_exists(record, message))
+            Err(already_exists(&record.key(), message))
         }
     };
     records.iter().zip(stored).map(is_absent).collect()
-}
-
-/// Checks that no other document has the same entry in a unique index.
-async fn check_unique_indexes(engine: &Engine, record: &ExportRecord) -> Result<(), Error> {
-    for index in record.collection.indexes.iter().filter(|index| index.unique) {
-        let Some(query) = same_entry_query(record, index) else { continue };
-        let page = engine.store().query(&query, Freshness::Linearizable).await?;
-        if let Some(other) = page.items.iter().find(|row| row.id != record.id) {
-            let names: Vec<&str> = index.fields.iter().map(|(path, _)| *path).collect();
-            let message = format!(
-                "{} cannot be imported: {}/{} has the same {}; nothing was overwritten. Import into another store",
-                record.key(),
-                record.collection.name,
-                other.id,
-                names.join(", ")
-            );
-            return Err(already_exists(record, message));
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn as_stored(record: &ExportRecord, stored: StoredDocument) -> ExportRecord {
@@ -470,18 +526,7 @@ pub(super) fn is_same_document(record: &ExportRecord, stored: &StoredDocument) -
 }
 
 /// The error for a document that exists already.
-pub(super) fn already_exists(record: &ExportRecord, message: String) -> Error {
-    let (collection, key) = (Some(record.collection.name.to_owned()), Some(record.id.to_string()));
+pub(super) fn already_exists(key: &Key, message: String) -> Error {
+    let (collection, key) = (Some(key.collection.to_string()), Some(key.id.to_string()));
     Error { collection, key, ..Error::new(ErrorCode::ALREADY_EXISTS, message) }
-}
-
-/// The query for documents with the same entry in `index`; `None`: only the store can check that, when the document is
-/// written.
-fn same_entry_query(record: &ExportRecord, index: &Index) -> Option<Query> {
-    if index.partial.is_some() {
-        return None;
-    }
-    let value = |path| value::get(&record.document, path).cloned().unwrap_or(Json::Null);
-    let query = Query::of(record.collection).limit(2);
-    Some(index.fields.iter().fold(query, |query, (path, _)| query.eq(path, value(path))))
 }

@@ -1,6 +1,6 @@
 //! Updates documents that have changed in the source and not in the store since they were imported. A document and its
-//! parts are written in one batch, unless they exceed the limits of the store. Each write expects the revision that an
-//! import wrote.
+//! parts are written in one batch, unless they exceed the limits of the store; so are documents that exchange unique
+//! values. Each write expects the revision that an import wrote.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ impl DocumentUpdate {
             Some((record, digest)) => {
                 let first = || Revision::first(command, &key.collection, &key.id);
                 let revision = revision.as_ref().map_or_else(first, Revision::next);
-                let row = ImportedRow { revision, digest: digest.clone(), at: plan.at }.write(key);
+                let row = ImportedRow { revision, digest: digest.clone(), origin: plan.origin.clone() }.write(key);
                 (WriteOp::Put { version: record.version, document: record.document.clone() }, row)
             }
         };
@@ -65,7 +65,8 @@ pub(super) async fn apply_updates<S: ImportSource>(
     plan: &ImportPlan,
 ) -> Result<WriteCounts, Error> {
     let mut counts = WriteCounts::default();
-    for group in plan.update_groups() {
+    for units in plan.update_groups() {
+        let group = units.concat();
         // Removals come first: of an aggregate that exceeds a batch, its document is written last, and a repeat finds
         // the aggregate by it.
         let mut aggregates: BTreeMap<Key, Vec<DocumentUpdate>> = BTreeMap::new();
@@ -83,7 +84,8 @@ pub(super) async fn apply_updates<S: ImportSource>(
             aggregates.entry(key).or_default().extend(updates);
         }
         let mut batch: Vec<DocumentUpdate> = Vec::new();
-        for updates in aggregates.into_values() {
+        for unit in units {
+            let updates: Vec<_> = unit.iter().filter_map(|key| aggregates.remove(key)).flatten().collect();
             if !batch.is_empty() && !fits(batch.iter().chain(&updates), BATCH_WRITES, BATCH_BYTES) {
                 commit(engine, std::mem::take(&mut batch), contents, plan, &mut counts).await?;
             }

@@ -5,12 +5,25 @@ use std::sync::Arc;
 use runstate::store::postgres::{Postgres, PostgresOptions};
 
 use crate::support::postgres::{fresh_url, run_on_server};
-use crate::support::repeated_import_cases::a_source_that_went_on_is_imported_again;
+use crate::support::repeated_import_cases::{
+    a_source_that_went_on_is_imported_again, document_with_a_skipped_part_is_kept,
+    export_of_another_store_updates_nothing, unique_values_that_have_moved_are_imported,
+};
 
 #[test]
 fn source_that_went_on_is_imported_again() {
     run_on_server(async {
         let store = Postgres::open(&fresh_url().await, PostgresOptions::default()).await.unwrap();
         a_source_that_went_on_is_imported_again(Arc::new(store)).await;
+    });
+}
+
+#[test]
+fn moved_values_skipped_parts_and_another_store_are_imported_again() {
+    run_on_server(async {
+        let open = async || Arc::new(Postgres::open(&fresh_url().await, PostgresOptions::default()).await.unwrap());
+        unique_values_that_have_moved_are_imported(open().await).await;
+        document_with_a_skipped_part_is_kept(open().await).await;
+        export_of_another_store_updates_nothing(open().await).await;
     });
 }

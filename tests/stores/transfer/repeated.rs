@@ -3,20 +3,16 @@
 use std::sync::Arc;
 
 use runstate::client::{Answer, Cvm};
-use runstate::domain::apps::{AppConfiguration, AppExecution, Step};
 use runstate::domain::cvm::{Load, Start, Status};
 use runstate::engine::Engine;
 use runstate::error_code::ErrorCode;
-use runstate::schema::{Entity as _, Query};
+use runstate::schema::Query;
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::layer::Method;
 use runstate::store::{BatchLimits, Freshness, Memory, Store, StoreError};
 use runstate::testing::{Fault, FaultStore, LimitedStore};
 use runstate::time::Millis;
-use runstate::transfer::foreign::ForeignDocuments;
-use runstate::transfer::{ConflictPolicy, ImportOptions, check, import_with};
-
-use serde_json::json;
+use runstate::transfer::{ConflictPolicy, ImportOptions};
 
 use super::id;
 use super::repeated_cases::{self as cases, complete, engine_over, export, import, start, waiting_source};
@@ -36,16 +32,115 @@ async fn status(engine: &Engine, execution: &str) -> Status {
     Cvm::new(engine).show(execution).await.unwrap().status
 }
 
-#[tokio::test]
-async fn source_that_went_on_is_imported_again_into_memory() {
-    cases::a_source_that_went_on_is_imported_again(Arc::new(Memory::new())).await;
+/// A new store on files in `folder`.
+async fn files(folder: &tempfile::TempDir) -> Arc<dyn Store> {
+    let folder = tempfile::tempdir_in(folder.path()).unwrap().keep();
+    Arc::new(FileStore::open(folder.join("store"), FileStoreOptions::default()).await.unwrap())
+}
+
+/// Tests a case in memory and on files.
+macro_rules! on_stores {
+    ($($case:ident($memory:ident, $files:ident);)+) => {$(
+        #[tokio::test]
+        async fn $memory() {
+            cases::$case(Arc::new(Memory::new())).await;
+        }
+
+        #[tokio::test]
+        async fn $files() {
+            cases::$case(files(&tempfile::tempdir().unwrap()).await).await;
+        }
+    )+};
+}
+
+on_stores! {
+    a_source_that_went_on_is_imported_again(
+        source_that_went_on_is_imported_again_into_memory, source_that_went_on_is_imported_again_into_files
+    );
+    unique_values_that_have_moved_are_imported(
+        unique_values_that_have_moved_are_imported_into_memory, unique_values_that_have_moved_are_imported_into_files
+    );
+    document_with_a_skipped_part_is_kept(
+        document_with_a_skipped_part_is_kept_in_memory, document_with_a_skipped_part_is_kept_on_files
+    );
+    export_of_another_store_updates_nothing(
+        export_of_another_store_updates_nothing_in_memory, export_of_another_store_updates_nothing_on_files
+    );
+}
+
+/// A process dies at any commit of an import in which many documents pass their unique values on, two exchange them,
+/// and a new one takes one.
+async fn crash_while_unique_values_move(open: impl AsyncFn() -> Arc<dyn Store>) {
+    let source = engine_over(Arc::new(Memory::new())).await;
+    cases::declare_guests(&source).await;
+    let names: Vec<String> = (0..300).map(|n| format!("g{n:03}")).collect();
+    let guests = |by: i64| names.iter().zip(1..).map(move |(id, n)| (id.as_str(), n + by, n, true)).collect::<Vec<_>>();
+    cases::put_guests(&source, &[("a", -1, -1, true), ("b", -2, -2, true)]).await;
+    cases::put_guests(&source, &guests(0)).await;
+    let (before, _) = export(&source).await;
+    cases::put_guests(&source, &guests(1)).await;
+    cases::put_guests(&source, &[("a", -2, -1, true), ("b", -1, -2, true), ("new", 1, 1000, true)]).await;
+    let (after, summary) = export(&source).await;
+    for nth in 1.. {
+        let store = Arc::new(FaultStore::new(open().await));
+        let target = engine_over(store.clone()).await;
+        import(&target, &before, ImportOptions::default()).await.unwrap();
+        store.plan(Method::Commit, nth, Fault::DieAfter);
+        let imported = import(&target, &after, ImportOptions::default()).await;
+        store.heal();
+        import(&target, &after, ImportOptions::default()).await.unwrap();
+        assert_eq!(export(&target).await.1, summary);
+        if imported.is_ok() {
+            assert!(nth > 3, "{nth}");
+            break;
+        }
+    }
+}
+
+/// Two imports of successive exports die, each at one of several commits. The repeated one leaves nothing of the first
+/// export.
+async fn interrupt_two_imports(open: impl AsyncFn() -> Arc<dyn Store>) {
+    let source = waiting_source().await;
+    cases::add_work(&source).await;
+    let (before, _) = export(&source).await;
+    cases::go_on(&source).await;
+    let (after, summary) = export(&source).await;
+    for first in 1..=12 {
+        for second in [1, 3, 6, 12] {
+            let store = Arc::new(FaultStore::new(open().await));
+            let target = engine_over(store.clone()).await;
+            for (bytes, nth) in [(&before, first), (&after, second)] {
+                store.plan(Method::Commit, nth, Fault::DieAfter);
+                import(&target, bytes, ImportOptions::default()).await.unwrap_err();
+                store.heal();
+            }
+            import(&target, &after, ImportOptions::default()).await.unwrap();
+            assert_eq!(export(&target).await.1, summary, "{first} {second}");
+            assert_eq!(target.verify(|_| {}).await.unwrap().findings, []);
+        }
+    }
 }
 
 #[tokio::test]
-async fn source_that_went_on_is_imported_again_into_files() {
+async fn moved_unique_values_survive_a_crash_in_memory() {
+    crash_while_unique_values_move(async || Arc::new(Memory::new()) as Arc<dyn Store>).await;
+}
+
+#[tokio::test]
+async fn moved_unique_values_survive_a_crash_on_files() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStore::open(folder.path().join("store"), FileStoreOptions::default()).await.unwrap();
-    cases::a_source_that_went_on_is_imported_again(Arc::new(store)).await;
+    crash_while_unique_values_move(async || files(&folder).await).await;
+}
+
+#[tokio::test]
+async fn two_interrupted_imports_leave_no_part_in_memory() {
+    interrupt_two_imports(async || Arc::new(Memory::new()) as Arc<dyn Store>).await;
+}
+
+#[tokio::test]
+async fn two_interrupted_imports_leave_no_part_on_files() {
+    let folder = tempfile::tempdir().unwrap();
+    interrupt_two_imports(async || files(&folder).await).await;
 }
 
 #[tokio::test]
@@ -197,48 +292,6 @@ async fn repeated_import_that_dies_continues_and_shows_no_half_execution() {
         }
     }
     assert!(failed > 8, "{failed}");
-}
-
-/// A step that is not valid there says nothing about the one that was imported before.
-#[tokio::test]
-async fn part_that_a_foreign_source_has_skipped_is_kept() {
-    let source = engine_over(Arc::new(Memory::new())).await;
-    let steps = json!({"steps": [{"id": 1, "name": "s"}, {"id": 2, "name": "t", "depends_on": [1]}]});
-    let version = json!({"appId": 1, "appName": "suite", "version": "1", "configuration": steps, "activate": true});
-    cases::call(&source, "apps.configuration.save", version).await;
-    cases::call(&source, "apps.execution.start", json!({"appId": 1, "userId": "u", "id": "e"})).await;
-    let target = engine_over(Arc::new(Memory::new())).await;
-    let count = async |engine: &Engine| engine.count(&Step::COLLECTION).await.unwrap();
-    let import_foreign = async |invalid: Option<&str>, removed: Option<&str>| {
-        let collections = [&AppConfiguration::COLLECTION, &AppExecution::COLLECTION, &Step::COLLECTION];
-        let mut documents = ForeignDocuments::new("theirs", &collections, source.now()).unwrap();
-        for collection in collections {
-            let page = source.store().query(&Query::of(collection), Freshness::Linearizable).await.unwrap();
-            for row in page.items.iter().filter(|row| Some(&*row.id) != removed) {
-                let mut document = row.stored.document.as_ref().clone();
-                if Some(&*row.id) == invalid {
-                    document.insert("status".to_owned(), "strange".into());
-                }
-                documents.add(collection, &row.id, Ok(document)).unwrap();
-            }
-        }
-        let mut theirs = documents.finish(|_| {}).unwrap();
-        let catalog = runstate::engine::catalog(&runstate::domain::catalog().unwrap()).unwrap();
-        let checked = check(&mut theirs.source, &catalog, |_| {}).unwrap();
-        let options = ImportOptions::default();
-        (theirs.invalid, import_with(&target, &mut theirs.source, &checked, &options, |_| {}).await.unwrap())
-    };
-    assert_eq!(import_foreign(None, None).await.0, 0);
-    let work = cases::call(&source, "apps.step.claim", json!({"names": ["s"], "owner": "w"})).await["claimed"].clone();
-    cases::call(&source, "apps.step.complete", json!({"id": work["id"], "token": work["token"]})).await;
-    let (invalid, report) = import_foreign(Some("e:2"), None).await;
-    assert_eq!((invalid, report.removed, count(&target).await), (1, 0, Some(2)));
-    assert!(report.updated > 1, "{report:?}");
-    // One that is not there at all was removed.
-    let work = cases::call(&source, "apps.step.claim", json!({"names": ["t"], "owner": "w"})).await["claimed"].clone();
-    cases::call(&source, "apps.step.complete", json!({"id": work["id"], "token": work["token"]})).await;
-    let (invalid, report) = import_foreign(None, Some("e:2")).await;
-    assert_eq!((invalid, report.removed, count(&target).await), (0, 1, Some(1)));
 }
 
 #[tokio::test]

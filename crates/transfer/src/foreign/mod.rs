@@ -25,6 +25,7 @@ use serde::Serialize;
 #[cfg(feature = "mongodb")]
 pub use self::mongodb::read_server;
 use self::sorter::ExternalSorter;
+use super::aggregate::part_reference;
 use super::{
     ExportHeader, ExportRecord, ExportSink, ExportSummary, ExportTally, FORMAT, FileKind, LineReader, LineWriter,
 };
@@ -93,8 +94,8 @@ pub struct ForeignDocuments {
     catalog: Catalog,
     sorter: ExternalSorter,
     invalid: u64,
-    /// The collections of the invalid documents. Their ids in a store may be unknown.
-    incomplete: BTreeSet<String>,
+    /// The invalid documents, or those of which they are parts; without an id, where that is unknown.
+    incomplete: BTreeSet<(String, Option<String>)>,
 }
 
 impl ForeignDocuments {
@@ -106,6 +107,7 @@ impl ForeignDocuments {
             runstate: FileKind::Export,
             format: FORMAT,
             at: at.to_rfc3339(),
+            store: None,
             collections: versions,
             declarations: Vec::new(),
         };
@@ -127,11 +129,12 @@ impl ForeignDocuments {
         id: &str,
         document: Result<Document, String>,
     ) -> Result<Option<InvalidDocument>, Error> {
-        match document.and_then(|document| read(&self.catalog, collection, id, document)) {
+        let document = document.map(Arc::new);
+        match document.clone().and_then(|document| read(&self.catalog, collection, id, document)) {
             Ok((key, line)) => self.sorter.add(key, line).map(|()| None).map_err(|error| temporary_file(&error)),
             Err(reason) => {
                 self.invalid += 1;
-                self.incomplete.insert(collection.name.to_owned());
+                self.incomplete.extend(find_whole(&self.catalog, collection, id, document.ok().as_deref()));
                 Ok(Some(InvalidDocument { collection: collection.name.to_owned(), id: id.to_owned(), reason }))
             }
         }
@@ -149,15 +152,16 @@ impl ForeignDocuments {
         while let Some((key, line)) = next {
             let mut copies = 1;
             next = sorted.next().map_err(failed)?;
-            while next.as_ref().is_some_and(|(other, _)| *other == key) {
+            while let Some((_, copy)) = next.take_if(|(other, _)| *other == key) {
                 copies += 1;
+                incomplete.extend(find_whole_of_line(&catalog, &copy));
                 next = sorted.next().map_err(failed)?;
             }
             let (collection, id) = key.split_once(KEY_SEPARATOR).unwrap_or((&key, ""));
             if copies > 1 {
                 invalid += copies;
+                incomplete.extend(find_whole_of_line(&catalog, &line));
                 let (collection, id) = (collection.to_owned(), id.to_owned());
-                incomplete.insert(collection.clone());
                 on_invalid(InvalidDocument { collection, id, reason: format!("{copies} documents have this id") });
                 continue;
             }
@@ -187,27 +191,54 @@ fn read(
     catalog: &Catalog,
     collection: &'static Collection,
     id: &str,
-    document: Document,
+    document: Arc<Document>,
 ) -> Result<(String, String), String> {
-    let bytes = json_bytes(&document);
+    let bytes = json_bytes(&*document);
     if bytes > DOCUMENT_BYTES {
         return Err(format!("it has {bytes} bytes; at most {DOCUMENT_BYTES} are allowed"));
     }
-    let id = match collection.id_fields {
-        [] => match collection.detached {
-            Some(series) => row_id(&document, series.time, id)?,
-            None => id.to_owned(),
-        },
-        fields => fields.iter().map(|field| id_part(&document, field)).collect::<Result<Vec<_>, _>>()?.join(":"),
-    };
-    let record =
-        ExportRecord { collection, id: (*id).into(), version: collection.version, document: Arc::new(document) };
+    let id = document_id(collection, id, &document)?;
+    let record = ExportRecord { collection, id: (*id).into(), version: collection.version, document };
     let line = record.line();
     // Read as the import reads it: whole doubles have become integers.
     let exported = value::parse_bytes(line.as_bytes()).map_err(|error| error.to_string())?;
     let prefix = format!("{}: ", record.key());
     ExportRecord::read(catalog, exported).map_err(|why| why.strip_prefix(&prefix).unwrap_or(&why).to_owned())?;
     Ok((format!("{}{KEY_SEPARATOR}{id}", collection.name), line))
+}
+
+/// The id of a document with the id `id` in the source.
+fn document_id(collection: &Collection, id: &str, document: &Document) -> Result<String, String> {
+    match collection.id_fields {
+        [] => match collection.detached {
+            Some(series) => row_id(document, series.time, id),
+            None => Ok(id.to_owned()),
+        },
+        fields => Ok(fields.iter().map(|field| id_part(document, field)).collect::<Result<Vec<_>, _>>()?.join(":")),
+    }
+}
+
+/// The document that an invalid one is or is a part of, by its collection and its id if that is known. `None`: it has
+/// no parts.
+fn find_whole(
+    catalog: &Catalog,
+    collection: &Collection,
+    id: &str,
+    document: Option<&Document>,
+) -> Option<(String, Option<String>)> {
+    if let Some(reference) = part_reference(collection) {
+        let whole = document.and_then(|document| value::get(document, reference.field)).and_then(Json::as_str);
+        return Some((reference.collection.to_owned(), whole.map(str::to_owned)));
+    }
+    let is_part_of_it =
+        |one: &&Collection| part_reference(one).is_some_and(|whole| whole.collection == collection.name);
+    catalog.iter().find(is_part_of_it)?;
+    Some((collection.name.to_owned(), document_id(collection, id, document.unwrap_or(&Document::new())).ok()))
+}
+
+fn find_whole_of_line(catalog: &Catalog, line: &str) -> Option<(String, Option<String>)> {
+    let record = ExportRecord::read(catalog, value::parse_bytes(line.as_bytes()).ok()?).ok()?;
+    find_whole(catalog, record.collection, &record.id, Some(&record.document))
 }
 
 /// The id of a row of a time series: it begins with the time of the row, and is the same in every import.
