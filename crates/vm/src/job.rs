@@ -261,13 +261,12 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
 /// when nothing else is left: other functions may still clean up.
 fn find_unhandled_rejection(machine: &Machine, is_cancelled: bool) -> Option<Value> {
     let mut at = machine.tasks.first_rejection;
-    let entries = machine.heap.page_count().saturating_mul(heap::ENTRIES_PER_PAGE);
-    let mut errors = entries;
+    let mut known = HashSet::new();
     // The links of a damaged state may have a cycle.
-    for _ in 0..entries {
+    for _ in 0..machine.heap.page_count().saturating_mul(heap::ENTRIES_PER_PAGE) {
         let Entry::Promise(promise) = machine.heap.get(at) else { return None };
         let is_rejected = !promise.handled && promise.state == PromiseState::Rejected;
-        if is_rejected && is_cancelled_within(machine, &promise.value, &mut errors) == is_cancelled {
+        if is_rejected && is_cancelled_within(machine, &promise.value, &mut known) == is_cancelled {
             return Some(promise.value.clone());
         }
         if at == machine.tasks.last_rejection {
@@ -280,37 +279,36 @@ fn find_unhandled_rejection(machine: &Machine, is_cancelled: bool) -> Option<Val
 
 /// Whether a value is a `CancelledError`, or an `AggregateError` that has no other errors, as `Promise.any` makes it.
 pub(super) fn is_cancelled_error(machine: &Machine, reason: &Value) -> bool {
-    is_cancelled_within(machine, reason, &mut machine.heap.page_count().saturating_mul(heap::ENTRIES_PER_PAGE))
+    is_cancelled_within(machine, reason, &mut HashSet::new())
 }
 
-/// As [`is_cancelled_error`]. `most`: the number of errors that may still be looked at, because many may share the same
-/// ones. Without it the answer is no.
-fn is_cancelled_within(machine: &Machine, reason: &Value, most: &mut u32) -> bool {
-    let mut inner = vec![reason.clone()];
-    let mut known = HashSet::new();
-    let mut found = false;
-    while let Some(reason) = inner.pop() {
+/// As [`is_cancelled_error`]. `known`: the lists of errors that were looked at for values of which it holds. Many
+/// errors may share a list, and one may be inside of itself, so each list is looked at once.
+fn is_cancelled_within(machine: &Machine, reason: &Value, known: &mut HashSet<HeapRef>) -> bool {
+    let (mut left, mut lists, mut found) = (vec![reason.clone()], HashSet::new(), false);
+    while let Some(reason) = left.pop() {
         let Value::Ref(at) = reason else { return false };
         let Entry::Error(error) = machine.heap.get(at) else { return false };
-        let Some(left) = most.checked_sub(1) else { return false };
-        *most = left;
         match error.kind {
             ErrorKind::Cancelled => found = true,
-            ErrorKind::Aggregate if known.insert(at) => {
-                let errors = property::property(machine, &Value::Ref(at), &Value::text("errors"));
-                let errors = match errors {
-                    Ok(Value::Ref(errors)) => machine.heap.elements_between(errors, 0, left.saturating_add(1) as usize),
-                    _ => Vec::new(),
-                };
-                if errors.is_empty() {
-                    return false;
+            ErrorKind::Aggregate => {
+                let errors = property::property(machine, &reason, &Value::text("errors"));
+                let Ok(Value::Ref(list)) = errors else { return false };
+                if known.contains(&list) {
+                    found = true;
+                } else if lists.insert(list) {
+                    let errors = machine.heap.elements(list);
+                    if errors.is_empty() {
+                        return false;
+                    }
+                    left.extend(errors);
                 }
-                inner.extend(errors);
             }
-            // An error that is inside of itself.
-            ErrorKind::Aggregate => {}
             _ => return false,
         }
+    }
+    if found {
+        known.extend(lists);
     }
     found
 }

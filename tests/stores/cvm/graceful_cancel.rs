@@ -130,6 +130,25 @@ fn an_aggregate_of_nothing_but_the_error_ends_as_the_error_does() {
     });
 }
 
+/// The look for other errors is linear in the heap, whatever the errors share.
+#[test]
+fn many_aggregates_of_the_same_errors_end_as_the_error_does() {
+    let errors = "const errors = (await Promise.allSettled(Array.from({ length: 1_000 }, (_, i) => CC(`${i}?`)))).map((e) => e.reason);
+        const all = Array.from({ length: 10_000 }, () => { const a = new AggregateError([]); a.errors = errors; return a });";
+    for (end, status) in [
+        ("throw new AggregateError(all)", Status::Cancelled),
+        ("all.forEach((a) => Promise.reject(a))", Status::Cancelled),
+        ("all.forEach((a, i) => { if (i) a.errors = [all[i - 1]] }); throw all.at(-1)", Status::Cancelled),
+        ("errors.push(...all); throw new AggregateError(all)", Status::Cancelled),
+        ("errors.unshift(new Error('other')); throw new AggregateError(all)", Status::Error),
+        ("errors.push(new Error('other')); all.forEach((a) => Promise.reject(a))", Status::Error),
+    ] {
+        let mut scene = Scene::program(&format!("{errors} {end}"));
+        assert_eq!(cancel_gracefully(&mut scene), status, "{end}");
+        scene.check();
+    }
+}
+
 #[test]
 fn the_deadline_cancels_a_program_that_still_cleans_up() {
     test_warm_and_cold(UNDOES, |mut scene| {
