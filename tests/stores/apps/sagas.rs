@@ -207,6 +207,59 @@ fn a_cancel_lets_a_step_with_always_go_on() {
     });
 }
 
+/// A step has failed, but the execution runs on, so it is cancelled as any that runs: nothing is undone.
+#[test]
+fn with_continue_a_failed_step_is_retried_or_its_execution_is_cancelled() {
+    let configuration = json!({
+        "settings": {"on_failure": "continue"},
+        "steps": [
+            {"id": 1, "name": "a", "compensate": {"name": "undo"}}, {"id": 2, "name": "b"},
+            {"id": 3, "name": "c", "depends_on": [1]}, {"id": 4, "name": "clean", "depends_on": [2, 3], "always": true}
+        ]
+    });
+    for end in ["retry", "fail", "cancel"] {
+        on_each_store(configuration.clone(), |scene| {
+            scene.complete("a", json!({}));
+            let c = scene.claim("c");
+            for _ in 0..2 {
+                assert_eq!(scene.fail("b")["execution"]["status"], "running");
+                assert!(scene.claim("clean").is_null() && scene.claim("undo").is_null());
+                scene.check();
+                assert_eq!(scene.ok("step.retry", json!({"executionId": "e", "stepId": 2}))["status"], "running");
+                assert!(scene.show()["error"].is_null());
+            }
+            if end != "retry" {
+                scene.fail("b");
+            }
+            let (status, statuses) = match end {
+                "retry" => {
+                    scene.complete("b", json!({}));
+                    scene.ok("step.complete", claim_of(&c, json!({})));
+                    ("completed", "1 completed, 2 completed, 3 completed, 4 completed")
+                }
+                "fail" => {
+                    scene.ok("step.complete", claim_of(&c, json!({})));
+                    assert!(scene.claim("clean").is_null());
+                    scene.complete("undo", json!({}));
+                    ("failed", "1 completed, 2 failed, 3 completed, 4 completed, -1 completed")
+                }
+                _ => {
+                    assert_eq!(cancel(&scene), "running");
+                    assert_eq!(scene.code("step.complete", claim_of(&c, json!({}))), "stale_claim");
+                    assert_eq!(
+                        scene.code("step.retry", json!({"executionId": "e", "stepId": 2})),
+                        "illegal_transition"
+                    );
+                    ("cancelled", "1 completed, 2 failed, 3 failed, 4 completed")
+                }
+            };
+            assert_eq!(scene.complete("clean", json!({}))["status"], status);
+            assert_eq!(scene.statuses(), statuses);
+            scene.check();
+        });
+    }
+}
+
 /// Nobody serves it, and a person ends the execution without it.
 #[test]
 fn a_step_with_always_that_waits_after_a_cancel_may_be_skipped() {
