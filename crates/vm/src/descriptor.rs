@@ -378,7 +378,7 @@ fn is_permitted(known: &Descriptor, wanted: &Descriptor) -> bool {
     wanted.configurable != Some(true)
         && wanted.enumerable.is_none_or(|enumerable| Some(enumerable) == known.enumerable)
         && !(known.is_accessor() && is_data)
-        && !(!known.is_accessor() && wanted.is_accessor())
+        && (known.is_accessor() || !wanted.is_accessor())
         && same(&known.get, &wanted.get)
         && same(&known.set, &wanted.set)
         && (known.writable == Some(true) || (wanted.writable != Some(true) && same(&known.value, &wanted.value)))
