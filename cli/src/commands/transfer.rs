@@ -254,7 +254,7 @@ async fn import_legacy(
 ) -> Result<CliExit, CliError> {
     if import.options() != ImportOptions::default() {
         return Err(error::usage(
-            "--conflicts and --restore-deleted apply to exports and to --domain; data of the older CVM that was imported before always stays as it is",
+            "--conflicts and --restore-deleted apply to exports and to --domain; data of the older CVM that has changed or was deleted here always stays as it is",
         ));
     }
     let bar = Bar::new(out);

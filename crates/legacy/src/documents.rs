@@ -31,6 +31,7 @@ pub(super) struct LegacyProgram {
 }
 
 /// An execution.
+#[derive(Clone)]
 pub(super) struct LegacyExecution {
     /// The command that imports it, without the hash of its bytecode.
     pub(super) command: ImportExecution,

@@ -12,18 +12,21 @@ use runstate_vm::{self as vm, Instruction};
 use super::documents::{self, LegacyExecution, LegacyProgram};
 use super::rows::OpenCallMatcher;
 use super::values::CUT;
-use super::{ImportedProgram, LegacyDatabase, LegacyImportReport, LegacyQuery, SkippedItem, import_once, skipped_item};
+use super::{
+    ImportedProgram, LegacyDatabase, LegacyImportReport, LegacyQuery, SkippedItem, command_text, import_once,
+    skipped_item,
+};
 
 /// An import in progress.
 pub(super) struct LegacyImporter<'a> {
-    pub(super) engine: &'a Engine,
+    pub(super) engine: Engine,
     pub(super) database: &'a dyn LegacyDatabase,
     /// Ids of all executions that were read.
     pub(super) execution_ids: HashSet<String>,
     /// Unknown fields in the rows of the current execution.
     pub(super) unknown_fields: BTreeSet<String>,
     programs: HashMap<String, LegacyProgramInfo>,
-    report: LegacyImportReport,
+    pub(super) report: LegacyImportReport,
     /// Number of runstate's own documents, which are left alone.
     own_documents: u64,
 }
@@ -46,8 +49,8 @@ struct OriginalBytecode {
 
 /// Imports the data of a database of the older CVM. `compile` compiles a source, or returns why it cannot.
 ///
-/// A repeat has no further effect. [`LegacyImportReport::left`] lists what could not be imported. The database is not
-/// changed.
+/// A repeat updates executions that have advanced there and not here, and has no other effect on what was imported.
+/// [`LegacyImportReport::left`] lists what could not be imported. The database is not changed.
 pub async fn import_legacy(
     engine: &Engine,
     database: &dyn LegacyDatabase,
@@ -55,7 +58,7 @@ pub async fn import_legacy(
     mut progress: impl FnMut(Progress),
 ) -> Result<LegacyImportReport, Error> {
     let mut importer = LegacyImporter {
-        engine,
+        engine: engine.clone(),
         database,
         execution_ids: HashSet::new(),
         unknown_fields: BTreeSet::new(),
@@ -142,7 +145,7 @@ impl LegacyImporter<'_> {
             }
         }
         let is_startable = !command.bytecode.is_empty();
-        match import_once(self.engine, &command).await {
+        match import_once(&self.engine, &command).await {
             Ok(loaded) => {
                 let info = LegacyProgramInfo { name: loaded.name.clone(), bytecode: verified, is_startable };
                 self.programs.insert(command.id.clone(), info);
@@ -166,8 +169,7 @@ impl LegacyImporter<'_> {
                 Ok(execution) => {
                     let id = execution.command.id.clone();
                     let (mut unknown, cuts) = (execution.unknown_fields.clone(), execution.has_cut_values);
-                    self.unknown_fields.clear();
-                    match self.import_execution(execution).await {
+                    match self.import_or_update(execution).await {
                         Ok(()) => {
                             unknown.extend(std::mem::take(&mut self.unknown_fields));
                             self.skip_fields(&id, &unknown);
@@ -191,7 +193,10 @@ impl LegacyImporter<'_> {
 
     /// Imports an execution after its rows. Whether one that has not ended can continue is checked before any row is
     /// written.
-    async fn import_execution(&mut self, execution: LegacyExecution) -> Result<(), Error> {
+    ///
+    /// Returns the text of the command that imports the execution itself.
+    pub(super) async fn import_execution(&mut self, execution: LegacyExecution) -> Result<String, Error> {
+        self.unknown_fields.clear();
         let program_id = &execution.command.program_id;
         let Some(LegacyProgramInfo { name, bytecode, is_startable }) = self.programs.get(program_id).cloned() else {
             let message = format!("its program {} was not imported", truncate_id(program_id));
@@ -231,7 +236,8 @@ impl LegacyImporter<'_> {
             }
             _ => *count = calls.closed.max(*count),
         }
-        import_once(self.engine, &command).await.map(|_| ())
+        import_once(&self.engine, &command).await?;
+        command_text(&command)
     }
 
     /// An execution that had ended, where its machine can be restored.

@@ -3,13 +3,14 @@
 //!
 //! A program is compiled anew for executions that are started later. Its original bytecode becomes its first version.
 //! Executions that have not ended continue in that bytecode where they were: they wait for their answer, or run on from
-//! their last save. Each item that cannot be imported is reported by its id, with the reason. An implementation of
-//! [`LegacyDatabase`] provides the documents.
+//! their last save. A repeated import updates those that have advanced there and not here. Each item that cannot be
+//! imported is reported by its id, with the reason. An implementation of [`LegacyDatabase`] provides the documents.
 
 mod directory;
 mod documents;
 mod importer;
 mod rows;
+mod update;
 mod values;
 
 cfg_if::cfg_if! {
@@ -162,9 +163,13 @@ pub struct SkippedItem {
 
 /// Executes under an id derived from the imported data, so that a repeat returns the first result.
 async fn import_once<C: Command>(engine: &Engine, command: &C) -> Result<C::Output, Error> {
-    let value = serde_json::to_value(command).map_err(|e| Error::internal(e.to_string()))?;
-    let digest = hex(&sha256(&[C::NAME.as_bytes(), canonical_json(&value).as_bytes()])[..16]);
+    let digest = hex(&sha256(&[C::NAME.as_bytes(), command_text(command)?.as_bytes()])[..16]);
     Ok(engine.execute_as(command, Some(&CommandId::new(&format!("carry-{digest}"))?)).await?.output)
+}
+
+/// The canonical JSON of a command: equal for equal data.
+fn command_text(command: &impl Command) -> Result<String, Error> {
+    serde_json::to_value(command).map(|json| canonical_json(&json)).map_err(|e| Error::internal(e.to_string()))
 }
 
 /// The item that `error` concerns. An error of the store is returned instead, and ends the import.

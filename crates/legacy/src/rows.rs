@@ -33,13 +33,13 @@ pub(super) struct ImportedCalls {
 }
 
 /// Rows that are collected until they fill a batch.
-struct RowBatch<'a> {
-    engine: &'a Engine,
+struct RowBatch {
+    engine: Engine,
     rows: ImportRows,
     bytes: usize,
 }
 
-impl RowBatch<'_> {
+impl RowBatch {
     async fn add(&mut self, row: &impl Entity) -> Result<(), Error> {
         let row = ImportedRow::new(row).map_err(|violation| Error::internal(violation.to_string()))?;
         self.bytes += row.bytes();
@@ -50,7 +50,7 @@ impl RowBatch<'_> {
 
     async fn flush(&mut self) -> Result<(), Error> {
         if !self.rows.rows.is_empty() {
-            import_once(self.engine, &self.rows).await?;
+            import_once(&self.engine, &self.rows).await?;
             self.rows.rows.clear();
             self.bytes = 0;
         }
@@ -87,7 +87,7 @@ impl LegacyImporter<'_> {
         open: Option<OpenCallMatcher<'_>>,
     ) -> Result<ImportedCalls, Error> {
         let rows = ImportRows { execution: execution.to_owned(), rows: Vec::new() };
-        let mut batch = RowBatch { engine: self.engine, rows, bytes: 0 };
+        let mut batch = RowBatch { engine: self.engine.clone(), rows, bytes: 0 };
         let mut calls = self.import_calls(execution, program_name, open.as_ref(), &mut batch).await?;
         self.import_logs(execution, &mut batch).await?;
         let history = LegacyHistory { execution, program_name, program, entries: 0, open_call: None };
@@ -102,7 +102,7 @@ impl LegacyImporter<'_> {
         execution: &str,
         program_name: &str,
         open: Option<&OpenCallMatcher<'_>>,
-        batch: &mut RowBatch<'_>,
+        batch: &mut RowBatch,
     ) -> Result<ImportedCalls, Error> {
         let (mut waiting, mut closed): (Option<Call>, u64) = (None, 0);
         let kind = LegacyRowKind::Calls;
@@ -127,7 +127,7 @@ impl LegacyImporter<'_> {
     }
 
     /// Imports the log of an execution. Reports the number of rows that have expired here.
-    async fn import_logs(&mut self, execution: &str, batch: &mut RowBatch<'_>) -> Result<(), Error> {
+    async fn import_logs(&mut self, execution: &str, batch: &mut RowBatch) -> Result<(), Error> {
         let retention = EXECUTION_LOGS.ttl.map_or(Millis(0), |ttl| ttl.after);
         let since = self.engine.now() - retention;
         let (mut count, mut expired) = (0_u64, 0_u64);
@@ -154,7 +154,7 @@ impl LegacyImporter<'_> {
         mut history: LegacyHistory<'_>,
         waits_at: Option<u32>,
         mut closed: u64,
-        batch: &mut RowBatch<'_>,
+        batch: &mut RowBatch,
     ) -> Result<u64, Error> {
         // Calls with rows of their own are not imported twice.
         let calls_are_rows = closed > 0;

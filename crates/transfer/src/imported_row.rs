@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::{Revision, hex, natural_uuid, sha256};
-use runstate_core::schema::{Collection, Key};
-use runstate_engine::{Engine, Error, IMPORTED};
+use runstate_core::schema::{Collection, Filter, Key, Query};
+use runstate_engine::{Engine, Error, IMPORTED, exported_collections};
 use runstate_store::{COMMANDS, Expectation, Freshness, Write, WriteOp};
 use runstate_value::time::Timestamp;
 use runstate_value::{Document, Json, collect_document};
 
 use super::ExportRecord;
+use super::aggregate::part_reference;
+use super::apply::{BATCH_WRITES, import_batch};
+use super::plan::for_each_row;
 
 /// A document as an import wrote it.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,9 +103,50 @@ pub(super) async fn read_rows(engine: &Engine, keys: &[Key]) -> Result<Vec<Optio
     read.map(|(key, found)| found.map(|found| ImportedRow::read(key, &found.document)).transpose()).collect()
 }
 
+/// Whether an importer of another form of data has written the document under `key` from `data`
+/// ([`record_imported`]); `None`: no import has written it.
+pub async fn is_imported_from(engine: &Engine, key: &Key, data: &str) -> Result<Option<bool>, Error> {
+    let row = read_rows(engine, std::slice::from_ref(key)).await?.into_iter().flatten().next();
+    Ok(row.map(|row| row.digest == digest_text(engine, data)))
+}
+
+/// Records that an importer of another form of data has written the document under `key` and its parts from `data`.
+/// An [`import`](crate::import()) updates them then, as it does with documents that an import has inserted. It leaves
+/// out those that have changed since they were inserted or recorded.
+pub async fn record_imported(engine: &Engine, key: &Key, data: &str) -> Result<(), Error> {
+    let mut keys = vec![key.clone()];
+    for collection in exported_collections(&engine.catalog()).into_iter().filter(|one| has_row(one)) {
+        let Some(reference) = part_reference(collection).filter(|whole| key.collection == whole.collection) else {
+            continue;
+        };
+        let is_part = Filter::Eq(reference.field.to_owned(), (&*key.id).into());
+        let query = Query::of(collection).filter(is_part);
+        for_each_row(engine, query, |row| keys.push(Key::new(collection, &row.id))).await?;
+    }
+    let (digest, origin) = (digest_text(engine, data), Origin { at: engine.now(), store: None });
+    for keys in keys.chunks(BATCH_WRITES) {
+        let (stored, rows) = (engine.store().get(keys, Freshness::Linearizable).await?, read_rows(engine, keys).await?);
+        let recorded = keys.iter().zip(stored).zip(rows).filter_map(|((key, stored), row)| {
+            let revision = stored?.revision;
+            let is_unchanged = revision.writes() == 1 || row.is_some_and(|row| row.revision == revision);
+            let row = ImportedRow { revision, digest: digest.clone(), origin: origin.clone() };
+            is_unchanged.then(|| row.write(key))
+        });
+        let batch = import_batch(engine, engine.new_command_id(), "recorded", recorded.collect());
+        if !batch.writes.is_empty() {
+            engine.store().commit(batch).await?;
+        }
+    }
+    Ok(())
+}
+
 /// A hash of a document in its source. If the store encrypts, it needs the key of hashes, so it reveals no secret.
 pub(super) fn digest(engine: &Engine, record: &ExportRecord) -> String {
-    let digest = hex(&sha256(&[record.line().as_bytes()])[..16]);
+    digest_text(engine, &record.line())
+}
+
+fn digest_text(engine: &Engine, text: &str) -> String {
+    let digest = hex(&sha256(&[text.as_bytes()])[..16]);
     match engine.store().encryption() {
         Some(encryption) => encryption.fingerprint(digest),
         None => digest,

@@ -79,6 +79,7 @@ use sha2::{Digest, Sha256};
 
 pub use export::Selection;
 pub use import::ImportReport;
+pub use imported_row::{is_imported_from, record_imported};
 pub use lines::{LineReader, LineWriter};
 pub use record::ExportRecord;
 pub use source_check::{CheckedSource, SourceChecker, check};

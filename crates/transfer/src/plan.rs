@@ -475,7 +475,7 @@ fn list<'a>(keys: impl Iterator<Item = &'a Key>) -> (u64, Vec<String>) {
 }
 
 /// Reads all rows of a query.
-async fn for_each_row(engine: &Engine, query: Query, mut each: impl FnMut(Row)) -> Result<(), Error> {
+pub(super) async fn for_each_row(engine: &Engine, query: Query, mut each: impl FnMut(Row)) -> Result<(), Error> {
     let mut query = query.limit(PARTS_PAGE);
     loop {
         let page = engine.store().query(&query, Freshness::Linearizable).await?;

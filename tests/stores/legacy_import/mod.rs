@@ -5,12 +5,18 @@ mod directory;
 mod fixtures;
 mod scene;
 
+use std::sync::Arc;
+
 use runstate::client::Cvm;
 use runstate::domain::cvm::codes;
 use runstate::domain::cvm::{ListLogs, Start, Status};
 use runstate::engine::{Engine, Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::legacy::{self, LegacyImportReport};
+use runstate::store::Memory;
+use runstate::store::file::{FileStore, FileStoreOptions};
+use runstate::store::layer::Method;
+use runstate::testing::{Fault, FaultStore};
 use runstate::time::Millis;
 use serde_json::{Value as Json, json};
 
@@ -18,7 +24,7 @@ use fixtures::{
     COMPLETED, EMAIL, FAILED, LegacyFixture, LegacyFixtureDatabase, OPEN_CALL, PAIR, RUNNING, WAITING, WITH_OPERANDS,
     date, oid,
 };
-use scene::{compile, engine, head, skipped};
+use scene::{compile, engine, engine_over, head, skipped};
 
 async fn import_legacy(engine: &Engine, data: LegacyFixture) -> Result<LegacyImportReport, Error> {
     legacy::import_legacy(engine, &LegacyFixtureDatabase::from_extended_json(data), compile, |_| {}).await
@@ -205,16 +211,99 @@ async fn second_import_changes_nothing() {
     assert_eq!(Cvm::new(&engine).output(WAITING).await.unwrap().len(), 2);
 }
 
+const NEW: &str = "65abcdef00000000000000a6";
+
+/// The data after the older CVM went on: the waiting execution was answered and completed, and another one waits.
+fn advanced() -> LegacyFixture {
+    let mut data = fixtures::data();
+    let completed = data.executions[3].clone();
+    let waiting = data.executions[0].as_object_mut().unwrap();
+    waiting.shift_remove("ccWaiting");
+    for field in ["state", "metrics", "completed", "lastModified"] {
+        waiting.insert(field.to_owned(), completed[field].clone());
+    }
+    data.cc_history[0]["response"] =
+        json!({"result": "urgent", "timestamp": date("2024-01-20T10:04:00Z"), "latencyMs": 120_000});
+    let mut new = fixtures::waiting_execution();
+    new["_id"] = oid(NEW);
+    data.executions.push(new);
+    data
+}
+
+async fn assert_follows(target: &Engine) {
+    import_legacy(target, advanced()).await.unwrap();
+    let fresh = engine().await;
+    let report = import_legacy(&fresh, advanced()).await.unwrap();
+    let (target_cvm, fresh_cvm) = (Cvm::new(target), Cvm::new(&fresh));
+    for id in [WAITING, NEW, COMPLETED] {
+        let (found, expected) = (target_cvm.show(id).await.unwrap(), fresh_cvm.show(id).await.unwrap());
+        assert_eq!((found.status, found.result, found.metrics), (expected.status, expected.result, expected.metrics));
+        assert_eq!(target_cvm.output(id).await.unwrap(), fresh_cvm.output(id).await.unwrap());
+    }
+    for collection in ["cvm.cc_history", "cvm.outputs", "cvm.heap_pages", "cvm.execution_logs"] {
+        let count = async |engine: &Engine| engine.count(engine.catalog().get(collection).unwrap()).await.unwrap();
+        assert_eq!(count(target).await, count(&fresh).await, "{collection}");
+    }
+    assert_eq!(target.verify(|_| {}).await.unwrap().findings, []);
+    // Again, it changes nothing.
+    let before = head(target, WAITING).await;
+    assert_eq!(import_legacy(target, advanced()).await.unwrap(), report);
+    assert_eq!(head(target, WAITING).await, before);
+}
+
 #[tokio::test]
-async fn execution_changed_in_the_source_since_import_is_skipped() {
+async fn execution_that_advanced_in_the_source_is_updated_in_memory() {
     let engine = engine().await;
     import_legacy(&engine, fixtures::data()).await.unwrap();
-    let mut later = fixtures::data();
-    later.executions[0]["state"]["status"] = json!("complete");
-    later.executions[0]["lastModified"] = date("2024-01-20T11:00:00Z");
-    let report = import_legacy(&engine, later).await.unwrap();
-    assert!(skipped(&report).contains(&("execution", WAITING)), "{:?}", report.left);
-    assert_eq!(Cvm::new(&engine).show(WAITING).await.unwrap().status, Status::WaitingCc);
+    assert_follows(&engine).await;
+}
+
+#[tokio::test]
+async fn execution_that_advanced_in_the_source_is_updated_on_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::open(folder.path().join("store"), FileStoreOptions::default()).await.unwrap();
+    let engine = engine_over(Arc::new(store)).await;
+    import_legacy(&engine, fixtures::data()).await.unwrap();
+    assert_follows(&engine).await;
+}
+
+#[tokio::test]
+async fn update_of_an_advanced_execution_that_dies_is_repeated() {
+    for nth in 1.. {
+        let store = Arc::new(FaultStore::new(Memory::new()));
+        let engine = engine_over(store.clone()).await;
+        import_legacy(&engine, fixtures::data()).await.unwrap();
+        store.plan(Method::Commit, nth, Fault::DieAfter);
+        let imported = import_legacy(&engine, advanced()).await;
+        store.heal();
+        assert_follows(&engine).await;
+        if imported.is_ok() {
+            assert!(nth > 3, "{nth}");
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn execution_that_changed_here_too_or_was_deleted_here_is_kept() {
+    let engine = engine().await;
+    import_legacy(&engine, fixtures::data()).await.unwrap();
+    let cvm = Cvm::new(&engine);
+    cvm.answer(WAITING, json!("very")).await.unwrap();
+    cvm.cancel(WITH_OPERANDS).await.unwrap();
+    cvm.delete(WITH_OPERANDS).await.unwrap();
+    let report = import_legacy(&engine, advanced()).await.unwrap();
+    let left: Vec<(&str, &str)> =
+        report.left.iter().filter(|left| left.what == "execution").map(|left| (&*left.id, &*left.why)).collect();
+    let (changed, deleted) = (
+        "it has changed there and here since it was imported, and stays as it is here",
+        "it was deleted here since it was imported, and is not imported again",
+    );
+    assert_eq!(left, [(WAITING, changed), (WITH_OPERANDS, deleted)]);
+    assert_eq!(cvm.output(WAITING).await.unwrap(), ["Line 1", "test@example.com: very"]);
+    assert!(cvm.show(WITH_OPERANDS).await.is_err());
+    assert_eq!(cvm.show(NEW).await.unwrap().status, Status::WaitingCc);
+    assert_eq!(engine.verify(|_| {}).await.unwrap().findings, []);
 }
 
 /// Each damage to an execution or its program, with a part of the reported reason.

@@ -6,14 +6,16 @@ use runstate::domain::cvm::{EXECUTIONS, Settings};
 use runstate::engine::{Engine, SystemHost};
 use runstate::legacy::{LegacyImportReport, SkippedItem};
 use runstate::schema::Key;
-use runstate::store::{Freshness, Memory};
+use runstate::store::{Freshness, Memory, Store};
 use runstate::vm::Instruction;
 use serde_json::{Value as Json, json};
 
 pub async fn engine() -> Engine {
-    Engine::with_settings(Arc::new(Memory::new()), Arc::new(SystemHost), runstate::domain::ALL, Settings::default())
-        .await
-        .unwrap()
+    engine_over(Arc::new(Memory::new())).await
+}
+
+pub async fn engine_over(store: Arc<dyn Store>) -> Engine {
+    Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await.unwrap()
 }
 
 pub fn compile(name: &str, source: &str) -> Result<(Vec<Instruction>, String), String> {
