@@ -426,8 +426,7 @@ impl Drop for NodeFile {
 /// Returns the buffer for asynchronous calls, or `None` if the bytes are few and the call is synchronous. WebAssembly
 /// memory can move during an asynchronous call, so JavaScript gets no view into it.
 fn buffer_for(bytes: usize) -> Option<Uint8Array> {
-    (bytes > MAX_SYNC_BYTES)
-        .then(|| Uint8Array::new_with_length(to_u32(bytes.min(CHUNK_BYTES))))
+    (bytes > MAX_SYNC_BYTES).then(|| Uint8Array::new_with_length(to_u32(bytes.min(CHUNK_BYTES))))
 }
 
 fn to_u32(bytes: usize) -> u32 {

@@ -17,9 +17,7 @@ use runstate_value::time::{Millis, Timestamp};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use super::binding::{
-    IdbDatabase, IdbEvent, IdbFactory, IdbRequest, first_event, global_object, list_strings,
-};
+use super::binding::{IdbDatabase, IdbEvent, IdbFactory, IdbRequest, first_event, global_object, list_strings};
 use super::connection::{Connection, DatabaseGuard, DatabaseHandle};
 use super::error_mapping::{BrowserError, IndexedDbError, describe_database, full_error};
 use super::layout::{DatabaseLayout, META};
