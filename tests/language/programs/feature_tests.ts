@@ -15,7 +15,7 @@ const read = typeof window !== 'undefined' ? () => window.name : () => 'a name';
 const seen = []; const see = (value) => { seen.push(value); return value; };
 if (see(1) && typeof window !== 'undefined' && see('never')) window.open();
 if (typeof window !== 'undefined' || see(2)) console.log('either');
-console.log((see(0) || typeof window !== 'undefined') && window.name, see(3) ? typeof window : window, seen);
+console.log(see(0) || typeof window !== 'undefined', see(3) && typeof window !== 'undefined' && window.name, seen);
 //// types of names that are there
 console.log(typeof globalThis, typeof Symbol, typeof Math, typeof JSON, typeof console, typeof Map, typeof parseInt, typeof undefined, typeof NaN, typeof structuredClone === 'function' ? structuredClone([1]) : null);
 //// members of the global object
