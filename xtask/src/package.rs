@@ -154,6 +154,9 @@ pub fn test_in_projects(packed: &PathBuf, length: Length, step: &mut StepContext
     tools::chromium(step)?;
     install_npm_packages("tests/package", step)?;
     install_npm_packages("tests/browser", step)?;
+    if length == Length::Full {
+        install_npm_packages("tests/package/next", step)?;
+    }
     require_built(packed)?;
     run_node_tests(Path::new("tests/package"), &[(PACKED_PACKAGE_ENV, packed)], length, step)
 }
