@@ -16,7 +16,6 @@ mod encryption;
 mod host;
 mod ledger;
 pub mod log;
-mod passed_over;
 mod progress;
 mod staging;
 mod store_operations;
@@ -102,7 +101,6 @@ struct EngineInner {
     contention: CommandContention,
     due_reads: due::DueReads,
     reported_damage: damage::ReportedDamage,
-    passed_over: passed_over::UnreadableItems,
 }
 
 /// The result of a command.
@@ -175,8 +173,7 @@ impl EngineInner {
         collections: Arc<Collections>,
         settings: EngineSettings,
     ) -> Self {
-        let (cache, queues, hint_listeners, contention, due_reads) = Default::default();
-        let (reported_damage, passed_over) = Default::default();
+        let (cache, queues, hint_listeners, contention, due_reads, reported_damage) = Default::default();
         Self {
             store,
             host,
@@ -189,7 +186,6 @@ impl EngineInner {
             contention,
             due_reads,
             reported_damage,
-            passed_over,
         }
     }
 }
@@ -404,10 +400,9 @@ impl Engine {
         let mut from = ReadSource::Cache;
         let mut attempt = 0;
         let mut unread: Vec<Key> = Vec::new();
-        let mut passed_over = self.shared.passed_over.of(command.name(), now);
         loop {
             let known = self.catalog();
-            let view = view_loading::load(self, command, from, &unread, &passed_over, now).await?;
+            let view = view_loading::load(self, command, from, &unread, now).await?;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
             ctx.max_writes = self.shared.store.capabilities().batch_writes;
@@ -418,13 +413,6 @@ impl Engine {
                 // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
                 Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
                     unread.extend(keys);
-                    continue;
-                }
-                // As above. What these items need is not read again.
-                Err(Rejection::PassedOver(items)) if items.iter().any(|(key, _)| !passed_over.contains_key(key)) => {
-                    Arc::make_mut(&mut passed_over).extend(items);
-                    self.shared.passed_over.keep(command.name(), passed_over.clone(), now);
-                    unread.clear();
                     continue;
                 }
                 decision => decision,
@@ -501,7 +489,7 @@ impl Engine {
         let mut attempt = 0;
         let mut unread: Vec<Key> = Vec::new();
         loop {
-            let view = view_loading::load(self, command, ReadSource::Store, &unread, &Arc::default(), now).await?;
+            let view = view_loading::load(self, command, ReadSource::Store, &unread, now).await?;
             if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
                 attempt += 1;
                 if attempt >= DECIDE_ATTEMPTS {
@@ -545,7 +533,7 @@ impl Engine {
             return Ok(true);
         }
         let keys: Vec<Key> = documents.iter().map(|(key, _)| (*key).clone()).collect();
-        let found = self.get_readable(&keys, Freshness::Session).await?;
+        let found = self.shared.store.get(&keys, Freshness::Session).await?;
         let same = |read: &LoadedDocument, now: &Option<store::StoredDocument>| {
             now.as_ref().is_some_and(|now| now.revision.incarnation() == read.revision.incarnation())
         };
