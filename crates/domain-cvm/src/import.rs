@@ -26,7 +26,7 @@ use super::execution::{
 use super::loaded_machine::{self, LoadedMachine};
 use super::program::{Bytecode, DecodedProgram, LoadedProgram, Metadata, PROGRAMS, Program, by_name, version_key};
 use super::waiting::Waiting;
-use super::{codes, slice};
+use super::{OUTPUTS, codes, row_id, slice};
 
 /// Bytecode version of a program without bytecode that runs here. It is older than all others, so that starting the
 /// program requires its source again.
@@ -439,6 +439,16 @@ impl Command for ImportExecution {
             ImportedState::Complete(_) | ImportedState::Failed(_) => None,
         };
         slice::append_output(&mut execution, &self.output, &mut writes)?;
+        // No row of output is updated. Those of other data have other ids, so a later import replaces them.
+        let data = id::hex(&ctx.seed("output"));
+        for change in &mut writes.changes {
+            if let Change::Append { key, document } = change
+                && *key.collection == *OUTPUTS.name
+            {
+                *key = Key::new(&OUTPUTS, &row_id(&["imported output", &key.id, &data]));
+                document.insert("id".to_owned(), key.id.to_string().into());
+            }
+        }
         let pages = loaded.save(&mut execution, ctx)?;
         let decision = Decision::new(execution.execution_status()).and_insert(&execution)?;
         // Another process may be removing the program at this moment.

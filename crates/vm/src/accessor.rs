@@ -198,14 +198,16 @@ fn finish_native(machine: &mut Machine, frame: NativeFrame) -> StepResult {
 /// A private element of an object. ECMA-262 §7.3.26 PrivateElementFind.
 fn find_private(machine: &Machine, target: &Value, name: &Value) -> Option<(Value, PrivateHome)> {
     let Value::Ref(at) = target else { return None };
-    for table in [TableKind::Main, TableKind::Hidden] {
-        let own = machine.heap.table(*at, table).and_then(|table| machine.heap.table_get(table, name));
-        if let Some(own) = own {
-            let is_field = table == TableKind::Main || !matches!(machine.heap.get(*at), Entry::Closure(_));
-            return Some((own, if is_field { PrivateHome::Field(table) } else { PrivateHome::Method }));
-        }
+    let own = |at, kind| machine.heap.table_get(machine.heap.table(at, kind)?, name);
+    if let Some(field) = own(*at, TableKind::Main) {
+        return Some((field, PrivateHome::Field(TableKind::Main)));
     }
-    property::get_from_prototype(machine, *at, name).map(|found| (found, PrivateHome::Method))
+    // Methods are on the class, or on a prototype above the object.
+    let method = match machine.heap.get(*at) {
+        Entry::Closure(_) => own(*at, TableKind::Hidden),
+        _ => machine.heap.prototype_chain(*at).skip(1).find_map(|above| own(above, TableKind::Hidden)),
+    };
+    method.map(|found| (found, PrivateHome::Method))
 }
 
 /// Where a private element is stored.

@@ -13,7 +13,7 @@ use super::property::MAX_PROTOTYPE_CHAIN;
 use super::table::TableKind;
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{call, conversion, json, property, slow_path};
+use super::{call, conversion, descriptor, json, property, slow_path};
 
 /// The message of V8 for `this` before `super(…)`.
 pub(super) const MUST_CALL_SUPER: &str =
@@ -262,7 +262,9 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> Result<Instructi
     };
     let base = machine.stack.len().saturating_sub(argc);
     match class_parts(machine, frame.closure).and_then(|parts| parts.parent.clone()) {
-        Some(Value::Ref(parent)) => run_constructor(machine, parent, class, base, base, CallKind::Super(class)),
+        Some(Value::Ref(parent)) if function_prototype(machine, &Value::Ref(parent)).is_some() => {
+            run_constructor(machine, parent, class, base, base, CallKind::Super(class))
+        }
         Some(Value::Builtin(parent)) => {
             let prototype = class_parts(machine, class).map(|class| class.prototype).unwrap_or(HeapRef::NONE);
             let this = match ErrorKind::from_name(parent.name()) {
@@ -379,7 +381,8 @@ fn has_default_constructor(machine: &Machine, prototype: HeapRef) -> bool {
         .heap
         .table(prototype, TableKind::Hidden)
         .and_then(|table| machine.heap.table_get(table, &Value::text("constructor")));
-    loop {
+    // A damaged state may hold a cycle.
+    for _ in 0..MAX_PROTOTYPE_CHAIN {
         class = match class {
             Some(Value::Builtin(_)) => return true,
             Some(Value::Ref(at)) => match machine.heap.get(at) {
@@ -401,6 +404,7 @@ fn has_default_constructor(machine: &Machine, prototype: HeapRef) -> bool {
             _ => return false,
         };
     }
+    false
 }
 
 /// Returns from a constructor: unless it returns an object, the result is `this`. ECMA-262 §10.2.2 `[[Construct]]`.
@@ -410,7 +414,7 @@ pub(super) fn return_from_constructor(machine: &mut Machine) -> Result<Instructi
     };
     let frame = *frame;
     let result = match (slow_path::operand(machine, 0), slow_path::frame_this(machine, &frame)) {
-        (object @ Value::Ref(_), _) => object,
+        (object @ (Value::Ref(_) | Value::Builtin(_)), _) => object,
         (Value::Undefined, Value::Uninitialized) => return reference_error(MUST_CALL_SUPER),
         (_, Value::Uninitialized) => return type_error("Derived constructors may only return object or undefined"),
         (_, this) => this,
@@ -469,9 +473,11 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Result<Value, A
     };
     match closure.home_object.and_then(|home| class_parts(machine, home)).and_then(|parts| parts.parent.as_ref()) {
         Some(parent) if closure.is_static => return property::lookup(machine, parent, name),
-        Some(Value::Ref(parent)) => {
-            let prototype = class_parts(machine, *parent).map_or(HeapRef::NONE, |parts| parts.prototype);
-            if let Some(found) = property::find_property(machine, &Value::Ref(prototype), name)? {
+        _ if !closure.is_static => {
+            let home = closure.home_object.and_then(|home| class_parts(machine, home)).map(|parts| parts.prototype);
+            if let Some(above) = home.and_then(|home| machine.heap.prototype(home))
+                && let Some(found) = property::find_property(machine, &Value::Ref(above), name)?
+            {
                 return Ok(found);
             }
         }
@@ -525,7 +531,14 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Re
         },
         Value::Builtin(builtin) if !builtin.is_namespace() => {
             let Value::Ref(at) = value else {
-                return Ok(matches!(value, Value::Builtin(_)) && matches!(builtin.name(), "Function" | "Object"));
+                let mut above = value.clone();
+                while let Value::Builtin(_) = above {
+                    above = descriptor::prototype_of(machine, &above);
+                    if matches!(above, Value::Builtin(found) if found.class_of_prototype() == Some(builtin.name())) {
+                        return Ok(true);
+                    }
+                }
+                return Ok(false);
             };
             let at = machine.heap.collection(*at).unwrap_or(*at);
             Ok(match (builtin.name(), machine.heap.get(at)) {

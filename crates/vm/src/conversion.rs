@@ -263,6 +263,9 @@ impl<'m> TextConversion<'m> {
                 {
                     type_error("Cannot convert object to primitive value")
                 }
+                Entry::Object(_) if property::receiver(self.machine, value) == Some(Receiver::Error) => {
+                    error_text(self.machine, value)
+                }
                 Entry::Object(Object { holds_collection: true, .. }) => {
                     let kind = property::receiver(self.machine, value).map_or("Object", Receiver::name);
                     Ok(Str::new(&format!("[object {kind}]")))

@@ -50,7 +50,7 @@ impl Descriptor {
     }
 
     /// The fields of an object. ECMA-262 §6.2.6.5 ToPropertyDescriptor. Deviation: getters are not called.
-    fn from_value(machine: &Machine, value: &Value) -> Result<Descriptor, AbruptCompletion> {
+    pub(super) fn from_value(machine: &Machine, value: &Value) -> Result<Descriptor, AbruptCompletion> {
         if !matches!(value, Value::Ref(_) | Value::Builtin(_)) {
             return type_error(format!(
                 "Property description must be an object: {}",
@@ -140,7 +140,12 @@ pub(super) fn set_data(
     let Value::Ref(at) = *target else { return Some(Ok(())) };
     let integrity = integrity(&machine.heap, at);
     let name = || key_text(machine, key);
-    Some(if attributes & WRITABLE == 0 || (own && integrity == Integrity::Frozen) {
+    let is_frozen = match machine.heap.get(at) {
+        _ if own => integrity == Integrity::Frozen,
+        Entry::Object(object) => property::inherits_frozen(&machine.heap, object, key),
+        _ => false,
+    };
+    Some(if attributes & WRITABLE == 0 || is_frozen {
         let object = match machine.heap.get(at) {
             Entry::Closure(_) => conversion::to_text(machine, target).map(|text| format!("function '{text}'")),
             _ => json::constructor_name(machine, at).map(|name| format!("object '#<{name}>'")),
@@ -157,7 +162,7 @@ pub(super) fn set_data(
 }
 
 /// A key in messages.
-fn key_text(machine: &Machine, key: &Value) -> String {
+pub(super) fn key_text(machine: &Machine, key: &Value) -> String {
     match key {
         Value::Symbol(symbol) => symbol.text(),
         key => conversion::to_text(machine, key).map(|text| text.to_utf8()).unwrap_or_default(),
@@ -211,7 +216,11 @@ pub(super) fn own_descriptor(
                     },
                 }));
             }
-            Some(_) if matches!(key, Value::Text(name) if *name == Str::new("stack")) => {}
+            // The text of a stack is made when it is read.
+            Some(_)
+                if kind == TableKind::Hidden
+                    && matches!(heap.get(at), Entry::Error(_))
+                    && matches!(key, Value::Text(name) if *name == Str::new("stack")) => {}
             Some(found) => return Ok(Some(Descriptor::data(found, writable, enumerable, configurable))),
         }
     }
@@ -263,7 +272,7 @@ pub(super) fn all_own_keys(machine: &Machine, value: &Value) -> Vec<Value> {
         Value::Ref(at) => {
             let indexes =
                 keys.iter().take_while(|key| matches!(key, Value::Text(name) if name.array_index().is_some()));
-            let first = indexes.count();
+            let (first, mut own_names) = (indexes.count(), 0);
             match heap.get(*at) {
                 Entry::Array(_) => drop(keys.splice(first..first, texts(&["length"]))),
                 Entry::Closure(closure) => {
@@ -271,6 +280,7 @@ pub(super) fn all_own_keys(machine: &Machine, value: &Value) -> Vec<Value> {
                     let names = if has_prototype { &["length", "name", "prototype"][..] } else { &["length", "name"] };
                     let is_shown = |name: &&&str| heap.table_find(&closure.table, &Value::text(name)).is_none();
                     let names: Vec<&str> = names.iter().filter(is_shown).copied().collect();
+                    own_names = names.len();
                     drop(keys.splice(first..first, texts(&names)));
                 }
                 Entry::Bound(_) => keys.extend(texts(&["length", "name"])),
@@ -284,7 +294,11 @@ pub(super) fn all_own_keys(machine: &Machine, value: &Value) -> Vec<Value> {
                 hidden
                     .retain(|key| matches!(key, Value::Text(_)) && !keys.iter().any(|known| known.strict_equals(key)));
                 let is_prototype = hidden.first().is_some_and(|key| key.strict_equals(&Value::text("constructor")));
-                let place = if is_error || is_prototype { first } else { keys.len() };
+                let place = match heap.get(*at) {
+                    Entry::Closure(_) => first + own_names,
+                    _ if is_error || is_prototype => first,
+                    _ => keys.len(),
+                };
                 keys.splice(place..place, hidden);
             }
         }
@@ -308,6 +322,20 @@ pub(super) fn define_property(
     fields: &Value,
 ) -> Result<(), AbruptCompletion> {
     let wanted = Descriptor::from_value(machine, fields)?;
+    define(machine, target, key, wanted)
+}
+
+/// As [`define_property`], with the fields that are present.
+pub(super) fn define(
+    machine: &mut Machine,
+    target: &Value,
+    key: &Value,
+    wanted: Descriptor,
+) -> Result<(), AbruptCompletion> {
+    // Otherwise instructions do not look for attributes.
+    if !machine.linked.has_accessors {
+        return unsupported("`Object.defineProperty` under a name that is computed is not supported; write the name");
+    }
     let text = key_text(machine, key);
     let at = match target {
         Value::Ref(at) => *at,
@@ -441,10 +469,11 @@ pub(super) fn set_prototype_of(machine: &mut Machine, target: &Value, proto: &Va
     if integrity(&machine.heap, at) != Integrity::Extensible {
         return type_error("#<Object> is not extensible");
     }
-    if let Value::Ref(above) = proto
-        && machine.heap.prototype_chain(*above).any(|above| above == at)
-    {
-        return type_error("Cyclic __proto__ value");
+    if let Value::Ref(above) = proto {
+        check_chain(machine, *above)?;
+        if machine.heap.prototype_chain(*above).any(|above| above == at) {
+            return type_error("Cyclic __proto__ value");
+        }
     }
     if let Entry::Closure(closure) = machine.heap.get(at)
         && let Some(_) = &closure.class
@@ -470,13 +499,24 @@ pub(super) fn set_prototype_of(machine: &mut Machine, target: &Value, proto: &Va
     Ok(())
 }
 
+/// Refuses a chain that lookups do not follow to its end.
+fn check_chain(machine: &Machine, prototype: HeapRef) -> Result<(), AbruptCompletion> {
+    if machine.heap.prototype_chain(prototype).count() + 1 >= property::MAX_PROTOTYPE_CHAIN {
+        return unsupported(format!("a chain of {} prototypes is not supported", property::MAX_PROTOTYPE_CHAIN));
+    }
+    Ok(())
+}
+
 /// The prototype that a value stands for. Deviation: arrays and functions are no prototypes of objects.
 pub(super) fn new_prototype(machine: &Machine, proto: &Value) -> Result<Prototype, AbruptCompletion> {
     match proto {
         Value::Null => Ok(Prototype::NULL),
         Value::Builtin(builtin) if builtin.name() == "Object.prototype" => Ok(Prototype::DEFAULT),
         Value::Builtin(builtin) if builtin.is_prototype() => Ok(Prototype::builtin(*builtin)),
-        Value::Ref(at) if matches!(machine.heap.get(*at), Entry::Object(_)) => Ok(Prototype::object(*at)),
+        Value::Ref(at) if matches!(machine.heap.get(*at), Entry::Object(_)) => {
+            check_chain(machine, *at)?;
+            Ok(Prototype::object(*at))
+        }
         Value::Ref(_) | Value::Builtin(_) => {
             unsupported("only an object, null or a built-in prototype can be a prototype here")
         }

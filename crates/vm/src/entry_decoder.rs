@@ -81,7 +81,11 @@ fn numbers(json: &Json) -> ReadResult<Vec<u32>> {
 }
 
 pub(super) fn reference(json: &Json) -> ReadResult<HeapRef> {
-    number(json).map(HeapRef)
+    match number(json)? {
+        // Larger numbers are those of built-in prototypes.
+        at if at < 1 << 31 => Ok(HeapRef(at)),
+        _ => unexpected_error("a reference", json),
+    }
 }
 
 fn references(json: &Json) -> ReadResult<Vec<HeapRef>> {

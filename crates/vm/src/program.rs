@@ -399,11 +399,12 @@ pub struct VerifiedProgram {
     pub(super) linked: OnceLock<Arc<LinkedProgram>>,
 }
 
-/// The built-ins that give a property attributes.
-const DEFINING: [&str; 3] = ["create", "defineProperties", "defineProperty"];
+/// The built-ins that give a property attributes, or that let it block an assignment to an object that inherits it.
+const DEFINING: [&str; 4] = ["create", "defineProperties", "defineProperty", "freeze"];
 
 impl VerifiedProgram {
-    /// Whether a property may have a getter, a setter or attributes. A name that the program computes is none of these.
+    /// Whether a property may have a getter, a setter or attributes. Under a name that the program computes,
+    /// `Object.defineProperty` is refused.
     pub fn has_accessors(&self) -> bool {
         self.code.iter().any(|one| matches!(one, DecodedInstruction::Define { .. }))
             || self.names.iter().any(|name| DEFINING.contains(&name.rsplit('.').next().unwrap_or_default()))

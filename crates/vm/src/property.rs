@@ -152,8 +152,22 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Va
     if name == PROTO_ACCESSOR {
         return Ok(descriptor::prototype_of(machine, value));
     }
+    if name == "prototype" && matches!(value, Value::Ref(_)) && has_own(machine, value, key) {
+        return unsupported("the prototype of a generator function is not supported");
+    }
+    if let Value::Ref(at) = value
+        && let Entry::Object(object) = machine.heap.get(*at)
+        && let PrototypeKind::Builtin(prototype) = last_prototype(&machine.heap, object)
+        && let Value::Text(name) = key
+        && let Some(found) = builtin_property(prototype, name)
+    {
+        return Ok(found);
+    }
     match (inherited_property(receiver, &name)?, value) {
-        (Value::Undefined, Value::Builtin(builtin)) if !builtin.name().contains('.') => {
+        // Of these, nothing of Node is missing.
+        (Value::Undefined, Value::Builtin(builtin))
+            if !builtin.name().contains('.') && !matches!(builtin.name(), "JSON" | "Math") =>
+        {
             unsupported(format!("`{}.{name}` is not supported", builtin.name()))
         }
         (found, _) => Ok(found),
@@ -379,6 +393,29 @@ pub(super) fn find_in_chain<'h>(heap: &'h Heap, object: &'h Object, key: &Value)
     None
 }
 
+/// Whether an assignment to an object meets parts of a property, or a property of a frozen object that it inherits.
+pub(super) fn is_guarded(heap: &Heap, object: &Object, key: &Value) -> bool {
+    match own_value(heap, object, key) {
+        Some(own) => matches!(own, Value::Accessor(_)),
+        None => {
+            matches!(find_in_chain(heap, object, key), Some(Value::Accessor(_))) || inherits_frozen(heap, object, key)
+        }
+    }
+}
+
+/// Whether the nearest object with the key that an object inherits from is frozen.
+pub(super) fn inherits_frozen(heap: &Heap, object: &Object, key: &Value) -> bool {
+    let mut above = object.proto.as_object();
+    for _ in 0..MAX_PROTOTYPE_CHAIN {
+        let Some(Entry::Object(proto)) = above.map(|at| heap.get(at)) else { return false };
+        if own_value(heap, proto, key).is_some() {
+            return proto.is_frozen();
+        }
+        above = proto.proto.as_object();
+    }
+    false
+}
+
 /// A property of a function or of the classes that it extends. ECMA-262 §10.1.8.1 OrdinaryGet and §20.2.4 Function
 /// Instances.
 fn closure_property(machine: &Machine, at: HeapRef, closure: &Closure, key: &Value, name: &Str) -> Option<Value> {
@@ -414,8 +451,7 @@ fn closure_property(machine: &Machine, at: HeapRef, closure: &Closure, key: &Val
 }
 
 /// `target[key] = value` for a string key. ECMA-262 §7.3.4 Set with _throw_ true, and §10.4.2.4 ArraySetLength.
-/// Deviations: properties of Maps, Sets, iterators, built-ins and regexps (except `lastIndex`) are not supported. An
-/// inherited property never blocks the assignment.
+/// Deviations: properties of Maps, Sets, iterators, built-ins and regexps (except `lastIndex`) are not supported.
 pub(super) fn set_property(
     machine: &mut Machine,
     target: &Value,
@@ -473,6 +509,13 @@ pub(super) fn set_property(
                 object.hidden.as_ref().is_some_and(|hidden| machine.heap.table_find(hidden, &key).is_some());
             if !object.is_extensible() && (object.is_frozen() || !has_own(machine, target, &key)) {
                 return refuse_frozen(machine, at, &key, name);
+            }
+            if machine.linked.has_accessors
+                && own_value(&machine.heap, object, &key).is_none()
+                && inherits_frozen(&machine.heap, object, &key)
+            {
+                let class = super::json::constructor_name(machine, at)?;
+                return type_error(format!("Cannot assign to read only property '{name}' of object '#<{class}>'"));
             }
             let table = if is_hidden { TableKind::Hidden } else { TableKind::Main };
             machine.heap.table_set(at, table, key, value);
@@ -551,6 +594,10 @@ pub(super) fn set_property(
 /// `target[symbol] = value`. Deviation: only objects, functions and errors have such properties.
 fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Value) -> Result<(), AbruptCompletion> {
     let (key, text) = (Value::Symbol(symbol), symbol.text());
+    if let Some(parts) = super::accessor::find_accessor(machine, target, &key)? {
+        return descriptor::set_data(machine, target, &key, parts, &value)
+            .unwrap_or_else(|| unsupported(format!("the setter of {text} is not called here")));
+    }
     match target {
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Object(object) if !object.is_extensible() && !has_own(machine, target, &key) => {
@@ -560,7 +607,10 @@ fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Valu
                 type_error(format!("Cannot assign to read only property '{text}' of object '#<Object>'"))
             }
             Entry::Object(_) | Entry::Closure(_) | Entry::Error(_) => {
-                machine.heap.table_set(*at, TableKind::Main, key, value);
+                let hidden = machine.heap.table(*at, TableKind::Hidden);
+                let is_hidden = hidden.is_some_and(|hidden| machine.heap.table_find(hidden, &key).is_some());
+                let table = if is_hidden { TableKind::Hidden } else { TableKind::Main };
+                machine.heap.table_set(*at, table, key, value);
                 Ok(())
             }
             _ => unsupported(format!("setting the property {text} of a built-in object is not supported")),
@@ -591,9 +641,11 @@ fn refuse_frozen(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Res
 /// Deviation: deleting `name`, `length` or `prototype` of a function, or a property of a built-in, is not supported.
 pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value) -> Result<bool, AbruptCompletion> {
     if let (Value::Symbol(symbol), Value::Ref(at)) = (key, target) {
-        if let Entry::Object(object) = machine.heap.get(*at)
-            && object.integrity >= Integrity::Sealed
-            && has_own(machine, target, key)
+        if !has_own(machine, target, key) {
+            return Ok(true);
+        }
+        if descriptor::integrity(&machine.heap, *at) >= Integrity::Sealed
+            || descriptor::is_permanent(&machine.heap, *at, key)
         {
             return type_error(format!("Cannot delete property '{}' of #<Object>", symbol.text()));
         }
@@ -934,6 +986,7 @@ fn builtin_property(builtin: Builtin, name: &Str) -> Option<Value> {
     }
     match name.to_utf8().as_str() {
         "constructor" => registry.find(builtin.class_of_prototype()?).map(Value::Builtin),
+        "length" if matches!(builtin.class_of_prototype(), Some("Array" | "String")) => Some(Value::Number(0.0)),
         "name" if builtin.is_prototype() => {
             ErrorKind::from_name(builtin.class_of_prototype()?).map(|kind| Value::text(kind.name()))
         }

@@ -8,7 +8,7 @@ use super::frame::{CodeFrame, Frame};
 use super::interpreter::{InstructionOutcome, remainder};
 use super::machine::{LinkedProgram, Machine, StopReason};
 use super::natives::regexp;
-use super::object::{ErrorKind, IterationKind, Object, Prototype};
+use super::object::{ErrorKind, Integrity, IterationKind, Object, Prototype};
 use super::operand_stack::PushInlined;
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
@@ -583,8 +583,7 @@ fn set_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32) -> StepRes
     if let [.., Value::Ref(at), value] = machine.stack.as_slice()
         && let Entry::Object(object) = machine.heap.get(*at)
         && object.is_plain()
-        && !(linked.has_accessors
-            && matches!(property::find_in_chain(&machine.heap, object, key), Some(Value::Accessor(_))))
+        && !(linked.has_accessors && property::is_guarded(&machine.heap, object, key))
     {
         machine.heap.table_set(*at, TableKind::Main, key.clone(), value.clone());
         let value = operand(machine, 0);
@@ -680,8 +679,14 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: V
             type_error("Classes may not have a static property named 'prototype'")
         }
         Entry::Object(object) if !object.is_extensible() && !property::has_own(machine, target, &key) => type_error(
-            format!("Cannot define property {}, object is not extensible", conversion::to_text(machine, &key)?),
+            format!("Cannot define property {}, object is not extensible", descriptor::key_text(machine, &key)),
         ),
+        Entry::Object(object) if object.integrity >= Integrity::Sealed => {
+            type_error(format!("Cannot redefine property: {}", descriptor::key_text(machine, &key)))
+        }
+        _ if machine.linked.has_accessors && descriptor::is_permanent(&machine.heap, *at, &key) => {
+            type_error(format!("Cannot redefine property: {}", descriptor::key_text(machine, &key)))
+        }
         entry if entry.table(TableKind::Hidden).is_some_and(|table| machine.heap.table_find(table, &key).is_some()) => {
             show_property(machine, *at, key, value);
             Ok(())

@@ -373,7 +373,8 @@ const MAX_PROTOTYPES: usize = 100;
 pub(super) fn class_name(machine: &Machine, mut proto: Option<HeapRef>, builtin: &str) -> String {
     for _ in 0..MAX_PROTOTYPES {
         let Some(Entry::Object(object)) = proto.map(|at| machine.heap.get(at)) else { break };
-        if let Some(class @ Value::Ref(_)) = property::own_value(&machine.heap, object, &Value::text("constructor")) {
+        let constructor = property::own_value(&machine.heap, object, &Value::text("constructor"));
+        if let Some(class @ Value::Ref(_)) = constructor.map(|found| descriptor::data_value(&machine.heap, found)) {
             let name = function_value_name(machine, &class);
             if !name.is_empty() {
                 return name;

@@ -244,7 +244,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
             Value::Number(_) => "Number",
             Value::Bool(_) => "Boolean",
             Value::Symbol(_) => "Symbol",
-            Value::Builtin(builtin) => builtin.name(),
+            Value::Builtin(builtin) => builtin.class_of_prototype().unwrap_or_else(|| builtin.name()),
             _ => "Object",
         };
         Ok(NativeOutcome::Value(Value::text(&format!("[object {class}]"))))
@@ -262,13 +262,17 @@ fn define_properties(machine: &mut Machine, target: &Value, properties: &Value) 
     if properties.is_nullish() {
         return type_error("Cannot convert undefined or null to object");
     }
-    let keys = property::own_keys(&machine.heap, properties);
+    let mut keys = property::own_keys(&machine.heap, properties);
+    let symbols = descriptor::own_symbols(machine, properties);
+    keys.extend(symbols.into_iter().filter(|key| property::is_enumerable(machine, properties, key)));
     machine.charge_work(keys.len() as u64);
+    // All are checked before the first is defined.
+    let mut descriptors = Vec::with_capacity(keys.len());
     for key in keys {
         let fields = property::property(machine, properties, &key)?;
-        descriptor::define_property(machine, target, &key, &fields)?;
+        descriptors.push((key, descriptor::Descriptor::from_value(machine, &fields)?));
     }
-    Ok(())
+    descriptors.into_iter().try_for_each(|(key, wanted)| descriptor::define(machine, target, &key, wanted))
 }
 
 /// ECMA-262 §7.3.15 SetIntegrityLevel. Deviation: arrays can only be frozen, other built-in objects keep their level.
@@ -287,7 +291,12 @@ fn set_integrity(machine: &mut Machine, args: &NativeArgs, level: Integrity) -> 
 /// ECMA-262 §7.3.16 TestIntegrityLevel. Deviation: an object that is not extensible and whose properties were made
 /// read-only one by one is not frozen.
 fn has_integrity(machine: &Machine, value: &Value, level: Integrity) -> bool {
-    let Value::Ref(at) = value else { return true };
+    let at = match value {
+        Value::Ref(at) => at,
+        // As in Node, though no program can change one.
+        Value::Builtin(_) => return false,
+        _ => return true,
+    };
     let (known, is_empty) = match machine.heap.get(*at) {
         Entry::Object(object) => (object.integrity, object.table.is_empty() && object.hidden.is_none()),
         _ => (descriptor::integrity(&machine.heap, *at), false),

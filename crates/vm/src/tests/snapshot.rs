@@ -76,7 +76,7 @@ fn damaged_snapshot_is_refused_with_a_reason() {
         (&nested, "/saved/heap/cursors/1", json!(u32::MAX), "is beyond the 1 pages of the heap"),
         (&nested, "/saved/machine/calls", json!((1_u64 << 53) - 1), "expected a whole number"),
         (&nested, "/saved/random/0", json!("not hexadecimal"), "invalid digit"),
-        (&nested, "/saved/machine/keys", json!(4_000_000_000_u32), "the map of key counts is missing"),
+        (&nested, "/saved/machine/keys", json!(2_000_000_000_u32), "the map of key counts is missing"),
         (&nested, "/saved/machine/instructions", Json::Null, "expected a whole number"),
         (&nested, "/saved/pc", json!(4_000_000), "which no path leads to"),
         (&nested, "/saved/pc", json!(1), "is at instruction 1 of another function"),
@@ -194,7 +194,7 @@ fn damage_each_value(source: &str, outcomes: &mut BTreeMap<&str, usize>) {
     let snapshot = full_snapshot(&machine);
     let mut paths = Vec::new();
     collect_paths(&snapshot, String::new(), &mut paths);
-    let kinds = [json!(0), json!({"$ref": 3}), json!(4_000_000_000u32), Json::Null, json!(1), json!("x"), json!([])];
+    let kinds = [json!(0), json!({"$ref": 3}), json!(2_000_000_000u32), Json::Null, json!(1), json!("x"), json!([])];
     for (index, path) in paths.into_iter().enumerate() {
         for damage in [&kinds[index % 7], &kinds[(index + 3) % 7]] {
             let mut damaged = snapshot.clone();

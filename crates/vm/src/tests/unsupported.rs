@@ -68,6 +68,7 @@ fn unsupported_operation_is_caught_and_the_program_continues() {
         ("new Date(-1e15).toLocaleString();", "before the year 1"),
         ("const d = new Date(0); d.note = 1;", "'note' of a Date"),
         ("new Set().union({ size: 0, has: () => 1, keys: () => [] });", "takes a Set or a Map"),
+        ("const k = 'defineProperty', O = Object; O[k]({}, 'x', {});", "`Object.defineProperty` under a name"),
         ("const a = [1], k = 'constructor'; a[k] = Object; a.map((x) => x);", "an array with a constructor"),
         ("const o = { ['valueOf']: () => 1 }; [1, 2].fill(0, o);", "as an array index"),
         ("const a = [1], o = { ['valueOf']: () => a.push(2) && -1 }; a.at(o);", "as an array index"),
