@@ -331,7 +331,7 @@ fn hint_suggests_the_nearest_name() {
         ("console.trace(1)", ""),
         ("Math.sqr(2)", "did you mean Math.sqrt?"),
         ("JSON.strngify(1)", "did you mean JSON.stringify?"),
-        ("consol.log(1)", "did you mean console?"),
+        ("consxle.log(1)", "did you mean console?"),
         ("slot(1)", ""),
         ("new Uint32Array(1)", "use an array of numbers"),
         ("new Headers()", "call a tool: call(\"fetch\", { url })"),

@@ -507,7 +507,7 @@ fn check_chain(machine: &Machine, prototype: HeapRef) -> Result<(), AbruptComple
     Ok(())
 }
 
-/// The prototype that a value stands for. Deviation: arrays and functions are no prototypes of objects.
+/// The prototype that a value gives. Deviation: arrays and functions are no prototypes of objects.
 pub(super) fn new_prototype(machine: &Machine, proto: &Value) -> Result<Prototype, AbruptCompletion> {
     match proto {
         Value::Null => Ok(Prototype::NULL),
