@@ -28,6 +28,9 @@ const MAY_BE_BUSY = platform === "win32";
 const BUSY_MS = 1000;
 const LONGEST_PAUSE_MS = 100;
 
+/** What a synchronous read fills: one buffer for all, because JavaScript collects buffers late. */
+const PIECE = Buffer.allocUnsafeSlow(262_144);
+
 /** Errors of parent folders that belong to others or to special file systems. The store did not create them, so it
  * need not sync them. */
 const UNSYNCABLE_CODES = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP", "EOPNOTSUPP"]);
@@ -66,7 +69,7 @@ export interface NodeFiles {
 export interface OpenFile {
   /** Its size in bytes when it was opened. */
   readonly size: number;
-  /** Reads at most `length` bytes from `offset`; none are left at the end of the file. */
+  /** Reads at most `length` bytes from `offset`, which are copied before the next call; none are left at the end of the file. */
   read(offset: number, length: number): Uint8Array;
   /** Reads bytes from `offset` into `into`, on another thread. Resolves to their number, which is 0 at the end of the file. */
   readLong(offset: number, into: Uint8Array): Promise<number>;
@@ -147,8 +150,7 @@ class DescriptorFile implements OpenFile {
   }
 
   read(offset: number, length: number): Uint8Array {
-    const bytes = Buffer.allocUnsafe(length);
-    return bytes.subarray(0, readSync(this.#fd, bytes, 0, length, offset));
+    return PIECE.subarray(0, readSync(this.#fd, PIECE, 0, Math.min(length, PIECE.length), offset));
   }
 
   readLong(offset: number, into: Uint8Array): Promise<number> {
