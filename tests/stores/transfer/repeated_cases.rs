@@ -9,6 +9,7 @@ use runstate::domain::apps::{AppConfiguration, AppExecution, Step};
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, Error, SystemHost};
 use runstate::error_code::ErrorCode;
+use runstate::limits::UNEXPECTED_WRITES;
 use runstate::schema::{Entity as _, Key, Query};
 use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::store::{Freshness, Memory, Store};
@@ -147,8 +148,11 @@ pub async fn put_guests(engine: &Engine, guests: &[(&str, i64, i64, bool)]) {
         let document = json!({"seat": seat, "badge": badge, "valid": valid});
         json!({"collection": "guests", "id": id, "put": document})
     };
+    // The last ones first: each of the others may take the seat of the next one.
     let writes: Vec<Json> = guests.iter().map(put).collect();
-    call(engine, "documents.commit", json!({"writes": writes})).await;
+    for writes in writes.rchunks(UNEXPECTED_WRITES) {
+        call(engine, "documents.commit", json!({"writes": writes})).await;
+    }
 }
 
 async fn delete_guest(engine: &Engine, id: &str) {
