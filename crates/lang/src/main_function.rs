@@ -24,7 +24,7 @@ enum NameUse {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Sought {
     binding: Binding,
-    /// Whether the name is the function itself. Otherwise each use of it that is no export may call the function.
+    /// Whether the name is the function itself. Otherwise each use of it but an export may call the function.
     is_function: bool,
 }
 

@@ -1,5 +1,5 @@
 //! Unique values that pass from one document to another. A written document takes a value that another document of the
-//! store has. That is no conflict if the import also writes the other one without the value, or removes it as a part:
+//! store has. That is not a conflict if the import also writes the other without the value, or removes it as a part:
 //! then the other one is written first, or both are written in one commit.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -299,7 +299,7 @@ pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Valu
 }
 
 /// Does not count the keys of cancelled calls that the host has not made: an answer to the next call with that key
-/// would be one to a call that nobody has seen.
+/// would be one to a call that was never seen.
 fn uncount_unmade(machine: &mut Machine, cancelled: &[OpenRequest]) {
     for call in cancelled.iter().filter(|call| call.record.is_none()) {
         if let Some(CallKey { key, .. }) = &call.request.key {

@@ -201,7 +201,7 @@ pub(super) fn end_attempt(
     let definition = documents.definition(step_id)?;
     let retry = documents.configuration.retry(definition, definition.undo(step_id));
     let schema = definition.output_schema.clone();
-    // Without the row of the step there is no input that the error may repeat.
+    // Without the row of the step the error has no input to repeat.
     let found = view.find_entity::<Step>(&queued.entity.id)?.map(|found| found.entity);
     let mut error = found.map_or_else(Default::default, |step| SecretTexts::of(&step.guarded_input())).redact(error);
     // After that: the beginning of a secret would not be found.

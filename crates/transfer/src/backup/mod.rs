@@ -149,8 +149,8 @@ impl Backup {
     /// It waits up to `wait` for a change if there is none. If it is dropped or fails, a repeat continues.
     ///
     /// Errors: `already_exists` if the folder has the backup of another store, or one in plain text that is to be
-    /// encrypted; `key_missing` if it is encrypted, and not by [`BackupOptions::encryption`]; `conflict` if other backups
-    /// keep writing to the folder, or the store is written to so often that there is no point; `corrupt`; errors of the
+    /// encrypted; `key_missing` if it is encrypted, but not by [`BackupOptions::encryption`]; `conflict` if others
+    /// keep writing to the folder, or the store is written to so often that no point is found; `corrupt`; errors of the
     /// store and of the folder.
     pub async fn catch_up(&self, wait: Millis, mut progress: impl FnMut(Progress)) -> Result<BackupReport, Error> {
         let mut last = self.last.lock().await;
