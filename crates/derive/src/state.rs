@@ -9,6 +9,7 @@ use crate::entity::{declaration, reject_generics};
 use crate::field::StoredField;
 use crate::name::{self, Case};
 use crate::operation::documentation;
+use crate::wire;
 
 const STATE_ATTRIBUTES: &[&str] = &["tag", "rename_all", "status"];
 const VARIANT_ATTRIBUTES: &[&str] = &["name", "marker"];
@@ -115,6 +116,10 @@ fn declare_status(input: &DeriveInput, status: &Ident, variants: &[StoredVariant
     let subject = documented.split('.').next().filter(|sentence| !sentence.is_empty()).unwrap_or("Status");
     let documentation = format!("{subject}, without its data.");
     let names: Vec<&Ident> = variants.iter().map(|variant| &variant.variant.ident).collect();
+    let words = variants.iter().map(|StoredVariant { variant, .. }| {
+        (&variant.ident, name::snake_case(&variant.ident.to_string()), self::documentation(&variant.attrs))
+    });
+    let wire = wire::implement_words(status, &documentation, &words.collect::<Vec<_>>());
     let documented = variants.iter().map(|StoredVariant { variant, .. }| {
         let documentation = variant.attrs.iter().filter(|attribute: &&Attribute| attribute.path().is_ident("doc"));
         let name = &variant.ident;
@@ -125,10 +130,10 @@ fn declare_status(input: &DeriveInput, status: &Ident, variants: &[StoredVariant
         #[doc = #documentation]
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ::runstate::schema::FieldType, ::runstate::operation::Parameter,
-            ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema,
         )]
-        #[serde(rename_all = "snake_case")]
         #visibility enum #status { #(#documented),* }
+
+        #wire
 
         impl #state {
             /// The status.

@@ -12,6 +12,8 @@ mod query;
 mod range;
 pub mod sealed;
 mod view;
+#[doc(hidden)]
+pub mod wire;
 
 use std::borrow::Cow;
 use std::fmt;
