@@ -108,6 +108,61 @@ fn a_result_without_a_member_has_its_declared_default() {
 }
 
 #[test]
+fn a_result_is_read_as_it_was_written_or_names_what_is_wrong() {
+    #[derive(Wire, Debug, PartialEq)]
+    struct Parcel {
+        #[entity(id)]
+        parcel_id: String,
+        sent_at: Option<u64>,
+        size: Size,
+        #[entity(state)]
+        state: ParcelState,
+    }
+
+    #[derive(Wire, Debug, PartialEq)]
+    enum Size {
+        Small,
+        #[entity(rename = "extra-large")]
+        ExtraLarge,
+    }
+
+    #[derive(Wire, Debug, PartialEq)]
+    #[state(tag = "parcel_status")]
+    enum ParcelState {
+        Packed,
+        OnItsWay { lorry_number: u32 },
+    }
+
+    let way = ParcelState::OnItsWay { lorry_number: 7 };
+    let parcel = Parcel { parcel_id: "p1".to_owned(), sent_at: None, size: Size::ExtraLarge, state: way };
+    let text = serde_json::to_string(&parcel).unwrap();
+    let expected = r#"{"id":"p1","sentAt":null,"size":"extra-large","parcelStatus":"on_its_way","lorryNumber":7}"#;
+    assert_eq!(text, expected);
+    assert_eq!(serde_json::from_str::<Parcel>(&text).unwrap(), parcel);
+    let packed = r#"{"size":"small","new":[1],"parcelStatus":"packed","id":"p2"}"#;
+    let packed = serde_json::from_str::<Parcel>(packed).unwrap();
+    assert_eq!((packed.size, packed.sent_at, packed.state), (Size::Small, None, ParcelState::Packed));
+    for (text, reason) in [
+        (r#"{"size":"small","parcelStatus":"packed"}"#, "missing field `id`"),
+        (r#"{"id":null,"size":"small","parcelStatus":"packed"}"#, "invalid type: null, expected a string"),
+        (
+            r#"{"id":"p","size":"huge","parcelStatus":"packed"}"#,
+            "unknown variant `huge`, expected `small` or `extra-large`",
+        ),
+        (
+            r#"{"id":"p","size":"small","parcelStatus":"lost"}"#,
+            "unknown variant `lost`, expected `packed` or `on_its_way`",
+        ),
+        (r#"{"id":"p","size":"small","parcelStatus":"on_its_way"}"#, "missing field `lorryNumber`"),
+        (r#"{"id":"p","size":"small"}"#, "missing field `parcelStatus`"),
+        ("[]", "invalid type: sequence, expected a map"),
+    ] {
+        let error = serde_json::from_str::<Parcel>(text).unwrap_err().to_string();
+        assert!(error.starts_with(reason), "{text}: {error}");
+    }
+}
+
+#[test]
 fn declared_collections_match_the_snapshot() {
     let catalog = runstate::domain::catalog().unwrap();
     let mut out = String::new();
