@@ -104,7 +104,9 @@ impl Command for CleanUp {
         let most = (ctx.max_writes.saturating_sub(2) / WRITES_PER_ROW).max(1);
         let mut decision = Decision::new(CleanUpReport::default());
         let unreadable = view.page_of::<()>(FOUND, Vec::new()).damaged;
-        decision.damaged.extend(unreadable.into_iter().map(|one| (Key::new(COLLECTIONS[index], &one.id), one.reason)));
+        let unreadable =
+            unreadable.into_iter().map(|one| (Key::new(COLLECTIONS[index], &one.id), one.code, one.reason));
+        decision.damaged.extend(unreadable);
         let (mut bytes, mut last, mut read) = (0, after, 0);
         for (key, row) in rows.iter().take(most) {
             let is_orphan = view.get(&execution(&row.document)).is_none();
@@ -118,7 +120,9 @@ impl Command for CleanUp {
                     match complete_entry(key, &row.document, view, ctx, &mut decision) {
                         Ok(written) => bytes += written,
                         // It is reported, and delays no other.
-                        Err(damage) if damage.is_damage() => decision.damaged.push((key.clone(), damage.to_string())),
+                        Err(damage) if let Some(code) = damage.damage_code() => {
+                            decision.damaged.push((key.clone(), code, damage.to_string()));
+                        }
                         Err(other) => return Err(other),
                     }
                     Vec::new()

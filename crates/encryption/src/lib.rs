@@ -133,8 +133,23 @@ impl EncryptedStore {
         self.catalog().get(name).filter(|collection| secrets(collection).next().is_some())
     }
 
-    /// Decrypts the secrets of a document. `keep`: values whose keys are missing stay sealed, so that the other
-    /// documents of a list can be read.
+    /// Reads documents, and decrypts their secrets.
+    async fn get_opened(
+        &self,
+        keys: &[Key],
+        freshness: Freshness,
+        missing: MissingKey,
+    ) -> Result<Vec<Option<StoredDocument>>, StoreError> {
+        let mut found = Store::get(&*self.at_rest, keys, freshness).await?;
+        for (key, stored) in keys.iter().zip(&mut found) {
+            if let Some(stored) = stored {
+                self.open(key, stored, missing)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Decrypts the secrets of a document.
     fn open(&self, key: &Key, stored: &mut StoredDocument, missing: MissingKey) -> Result<(), StoreError> {
         let Some(collection) = self.secret_collection(&key.collection) else { return Ok(()) };
         for field in secrets(collection) {
@@ -159,6 +174,7 @@ impl EncryptedStore {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MissingKey {
     Fail,
+    /// It stays sealed, so that other documents can be read.
     KeepSealed,
 }
 
@@ -196,15 +212,7 @@ impl StoreLayer for EncryptedStore {
         keys: &'a [Key],
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        Box::pin(async move {
-            let mut found = Store::get(&*self.at_rest, keys, freshness).await?;
-            for (key, stored) in keys.iter().zip(&mut found) {
-                if let Some(stored) = stored {
-                    self.open(key, stored, MissingKey::Fail)?;
-                }
-            }
-            Ok(found)
-        })
+        Box::pin(self.get_opened(keys, freshness, MissingKey::Fail))
     }
 
     fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
@@ -270,6 +278,14 @@ impl StoreLayer for EncryptedStore {
 impl Encryption for EncryptedStore {
     fn at_rest(&self) -> Arc<dyn Store> {
         self.at_rest.clone()
+    }
+
+    fn get_readable<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+        Box::pin(self.get_opened(keys, freshness, MissingKey::KeepSealed))
     }
 
     fn collection_at_rest(&self, collection: &'static Collection) -> &'static Collection {

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use runstate_core::id::Revision;
-use runstate_core::schema::Key;
+use runstate_core::schema::{DamageCode, Key};
 use runstate_store::StoreError;
 use runstate_value::SortedMap;
 
@@ -68,10 +68,15 @@ impl ReportedDamage {
 
 impl Engine {
     /// Reports damaged documents that a command has passed over, as due work does: in the log, and in its next report.
-    pub(super) fn report_damage(&self, command: &'static str, damaged: Vec<(Key, String)>) {
-        for (key, why) in damaged {
+    pub(super) fn report_damage(&self, command: &'static str, damaged: Vec<(Key, DamageCode, String)>) {
+        for (key, code, why) in damaged {
             if self.shared.reported_damage.is_new(command, &key.id, None) {
-                let error = StoreError::Corrupt { at: key.to_string(), why }.into();
+                let at = key.to_string();
+                let error = match code {
+                    DamageCode::Corrupt => StoreError::Corrupt { at, why },
+                    DamageCode::KeyMissing => StoreError::KeyMissing { at, why },
+                };
+                let error = error.into();
                 log::due_failed(&key.id, &error);
                 let mut failures = self.shared.reported_damage.failures.lock().unwrap_or_else(PoisonError::into_inner);
                 failures.push(DueFailure { id: key.id.to_string(), error });

@@ -1,9 +1,9 @@
 //! Encryption of secret fields, as far as the engine concerns it: rotation as due work, documents as they are at rest,
 //! fingerprints.
 
-use runstate_core::schema::Collection;
 use runstate_core::schema::sealed::find_sealed;
-use runstate_store::{Encryption, RotationReport, Store, StoredDocument};
+use runstate_core::schema::{Collection, Key};
+use runstate_store::{Encryption, Freshness, RotationReport, Store, StoreError, StoredDocument};
 use runstate_value::Document;
 
 use super::{DueReport, Engine, Error};
@@ -28,6 +28,19 @@ impl Engine {
         match self.store().encryption() {
             Some(encryption) => Ok(encryption.check_keys(self.now(), self.shared.collections.only_reads).await?),
             None => Ok(()),
+        }
+    }
+
+    /// Reads documents for a decision. A value whose key is not given stays encrypted, so that only what needs that
+    /// document is rejected ([`Rejection::unreadable`](runstate_core::decision::Rejection::unreadable)).
+    pub(super) async fn get_readable(
+        &self,
+        keys: &[Key],
+        freshness: Freshness,
+    ) -> Result<Vec<Option<StoredDocument>>, StoreError> {
+        match (self.store().get(keys, freshness).await, self.store().encryption()) {
+            (Err(StoreError::KeyMissing { .. }), Some(encryption)) => encryption.get_readable(keys, freshness).await,
+            (found, _) => found,
         }
     }
 

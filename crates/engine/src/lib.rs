@@ -16,6 +16,7 @@ mod encryption;
 mod host;
 mod ledger;
 pub mod log;
+mod passed_over;
 mod progress;
 mod staging;
 mod store_operations;
@@ -101,6 +102,7 @@ struct EngineInner {
     contention: CommandContention,
     due_reads: due::DueReads,
     reported_damage: damage::ReportedDamage,
+    passed_over: passed_over::UnreadableItems,
 }
 
 /// The result of a command.
@@ -173,7 +175,8 @@ impl EngineInner {
         collections: Arc<Collections>,
         settings: EngineSettings,
     ) -> Self {
-        let (cache, queues, hint_listeners, contention, due_reads, reported_damage) = Default::default();
+        let (cache, queues, hint_listeners, contention, due_reads) = Default::default();
+        let (reported_damage, passed_over) = Default::default();
         Self {
             store,
             host,
@@ -186,6 +189,7 @@ impl EngineInner {
             contention,
             due_reads,
             reported_damage,
+            passed_over,
         }
     }
 }
@@ -400,9 +404,10 @@ impl Engine {
         let mut from = ReadSource::Cache;
         let mut attempt = 0;
         let mut unread: Vec<Key> = Vec::new();
+        let mut passed_over = self.shared.passed_over.of(command.name(), now);
         loop {
             let known = self.catalog();
-            let view = view_loading::load(self, command, from, &unread, now).await?;
+            let view = view_loading::load(self, command, from, &unread, &passed_over, now).await?;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
             ctx.max_writes = self.shared.store.capabilities().batch_writes;
@@ -413,6 +418,13 @@ impl Engine {
                 // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
                 Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
                     unread.extend(keys);
+                    continue;
+                }
+                // As above. What these items need is not read again.
+                Err(Rejection::PassedOver(items)) if items.iter().any(|(key, _)| !passed_over.contains_key(key)) => {
+                    Arc::make_mut(&mut passed_over).extend(items);
+                    self.shared.passed_over.keep(command.name(), passed_over.clone(), now);
+                    unread.clear();
                     continue;
                 }
                 decision => decision,
@@ -489,7 +501,7 @@ impl Engine {
         let mut attempt = 0;
         let mut unread: Vec<Key> = Vec::new();
         loop {
-            let view = view_loading::load(self, command, ReadSource::Store, &unread, now).await?;
+            let view = view_loading::load(self, command, ReadSource::Store, &unread, &Arc::default(), now).await?;
             if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
                 attempt += 1;
                 if attempt >= DECIDE_ATTEMPTS {
@@ -533,7 +545,7 @@ impl Engine {
             return Ok(true);
         }
         let keys: Vec<Key> = documents.iter().map(|(key, _)| (*key).clone()).collect();
-        let found = self.shared.store.get(&keys, Freshness::Session).await?;
+        let found = self.get_readable(&keys, Freshness::Session).await?;
         let same = |read: &LoadedDocument, now: &Option<store::StoredDocument>| {
             now.as_ref().is_some_and(|now| now.revision.incarnation() == read.revision.incarnation())
         };

@@ -1,6 +1,8 @@
 //! Loads the documents that a command reads, in rounds, until the command requests nothing new.
 
-use runstate_core::decision::{AnyCommand, LoadedDocument, ReadSet, View};
+use std::sync::Arc;
+
+use runstate_core::decision::{AnyCommand, LoadedDocument, PassedOver, ReadSet, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::schema::Key;
 use runstate_store::{Freshness, StoredDocument};
@@ -28,7 +30,8 @@ pub(super) enum ReadSource {
     Store,
 }
 
-/// The view for the decision of `command`, with the keys that it requested while it decided (`unread`).
+/// The view for the decision of `command`, with the keys that it requested while it decided (`unread`), and without the
+/// items that it passes over.
 ///
 /// Each round reads all documents from the store again, so that the final view is of one snapshot. Cached documents are
 /// used only if the cache has all that are requested. Beside documents read now, cached ones could be of another
@@ -38,13 +41,14 @@ pub(super) async fn load(
     command: &dyn AnyCommand,
     source: ReadSource,
     unread: &[Key],
+    passed_over: &Arc<PassedOver>,
     now: Timestamp,
 ) -> Result<View, Error> {
     let (spread, can_aggregate) =
         (engine.shared.contention.spread(command.name()), engine.shared.store.capabilities().aggregate);
     let view = View::new(now, spread, can_aggregate).with_settings(engine.settings().clone());
     let view = view.with_encryption(encrypts(engine.store()));
-    let mut view = view.with_ports(engine.registry().ports());
+    let mut view = view.with_ports(engine.registry().ports()).with_passed_over(passed_over.clone());
     let mut from = source;
     let mut fetched: Vec<Key> = Vec::new();
     let (mut rounds, mut overtaken) = (0, 0);
@@ -124,7 +128,7 @@ fn is_immutable(engine: &Engine, key: &Key) -> bool {
 
 /// Reads all keys in one snapshot. Returns whether a document that had been read before has changed since.
 async fn fetch(engine: &Engine, keys: &[Key], freshness: Freshness, view: &mut View) -> Result<bool, Error> {
-    let found = engine.shared.store.get(keys, freshness).await?;
+    let found = engine.get_readable(keys, freshness).await?;
     let mut changed = false;
     for (key, stored) in keys.iter().zip(found) {
         let found = stored.map(to_loaded_document);

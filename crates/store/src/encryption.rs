@@ -6,7 +6,7 @@ use runstate_core::marker::{BoxFuture, MaybeSync};
 use runstate_core::schema::{Collection, Key};
 use runstate_value::time::Timestamp;
 
-use crate::{Store, StoreError};
+use crate::{Freshness, Store, StoreError, StoredDocument};
 
 /// The fingerprint of rotations in the ledger. No caller repeats them, and these rows have no meaning in another store.
 pub const ROTATION_FINGERPRINT: &str = "runstate.rotation";
@@ -18,6 +18,13 @@ pub const KEY_CHECKS: &str = "runstate.keys";
 pub trait Encryption: MaybeSync {
     /// Returns the store below, whose documents hold encrypted values. Exports and imports use it.
     fn at_rest(&self) -> Arc<dyn Store>;
+
+    /// As [`Store::get`], but a value whose key is not given stays encrypted, as in the result of a query.
+    fn get_readable<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>>;
 
     /// Returns the collection as the store below has it; the same one if it has no secrets.
     fn collection_at_rest(&self, collection: &'static Collection) -> &'static Collection;

@@ -8,6 +8,7 @@ mod executions;
 mod graph;
 mod killed_workers;
 mod metrics;
+mod missing_keys;
 mod queries;
 mod random;
 mod removal;

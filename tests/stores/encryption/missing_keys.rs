@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use runstate::decision::EngineSettings;
+use runstate::decision::{Ctx, DomainQuery, EngineSettings, OperationName, ReadSet, Rejection, View};
 use runstate::domain::apps;
 use runstate::encryption::{EncryptedStore, Keys, SecretKey};
 use runstate::engine::{Engine, Error, SystemHost};
-use serde_json::json;
+use runstate::id::CommandId;
+use runstate::operation::Domain;
+use runstate::schema::{Entity, Query};
+use runstate::store::Store as _;
+use runstate::testing::{BatchExt as _, batch};
+use serde_json::{Value as Json, json};
 
 use super::scene::{SECRET, SecretScene, ask, find, keys, patch, put, read, vault};
 
@@ -135,4 +140,59 @@ async fn a_list_names_the_key_that_is_missing() {
     let reason = "secret: is encrypted under the key `k1`, which was not given";
     assert_eq!(list["damaged"], json!([{"id": "s", "code": "key_missing", "reason": reason}]));
     expect_missing(&ask(&engine, "apps.subscription.show", json!({"id": "s"})).await.unwrap_err(), "`k1`");
+}
+
+/// A lock with a secret of any kind.
+#[derive(Entity, Clone, Debug, PartialEq)]
+#[entity(collection = "test.locks", version = 1)]
+struct Lock {
+    #[entity(id)]
+    id: String,
+    #[entity(kind = json, secret)]
+    code: Option<Json>,
+}
+
+static LOCKS: Domain = Domain::new("test").collections(&[&Lock::COLLECTION]);
+
+/// Reads two locks by their ids, and all by a query.
+#[derive(OperationName)]
+#[operation(name = "test.lock.read")]
+struct ReadLocks;
+
+impl DomainQuery for ReadLocks {
+    type Output = Json;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::empty().query("all", Query::of(&Lock::COLLECTION))
+    }
+
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Json, Rejection> {
+        view.require_entities::<Lock>(["a", "b"])?;
+        let read = |id: &str| match view.find_entity::<Lock>(id) {
+            Ok(lock) => lock.and_then(|lock| lock.entity.code).unwrap_or_default(),
+            Err(rejection) => rejection.code().as_str().into(),
+        };
+        let to_change = view
+            .loaded_entities::<Lock>("all")
+            .map_or_else(|rejection| rejection.code().as_str().into(), |all| json!(all.len()));
+        Ok(json!([read("a"), read("b"), to_change, view.entities::<Lock>("all")?.len()]))
+    }
+}
+
+/// The value of a secret that may be of any kind is never the one at rest.
+#[tokio::test]
+async fn a_decision_is_rejected_only_by_the_document_whose_key_is_missing() {
+    let scene = SecretScene::on_memory();
+    let open = async |name: &str| {
+        let store = Arc::new(EncryptedStore::new(scene.backend.clone(), Some(keys(name))));
+        Engine::new(store, Arc::new(SystemHost), &[&LOCKS]).await.unwrap()
+    };
+    for (key, id) in [("k1", "a"), ("k2", "b")] {
+        let insert = batch(CommandId::new(id).unwrap()).insert(&Lock::COLLECTION, id, json!({"code": {"of": id}}));
+        open(key).await.store().commit(insert).await.unwrap();
+    }
+    let read = open("k2").await.query(&ReadLocks).await.unwrap();
+    assert_eq!(read, json!(["key_missing", {"of": "b"}, "key_missing", 2]));
+    let read = open("k2,k1").await.query(&ReadLocks).await.unwrap();
+    assert_eq!(read, json!([{"of": "a"}, {"of": "b"}, 2, 2]));
 }

@@ -8,7 +8,7 @@ use runstate_value::time::Timestamp;
 use super::foreign::DocumentForm;
 use super::{Change, Decision, LoadedDocument, ReadSet, Rejection, View};
 use crate::id::Revision;
-use crate::schema::{DamagedDocument, Entity, Fields, Key, Page, Violation, sealed};
+use crate::schema::{DamageCode, DamagedDocument, Entity, Fields, Key, Page, Violation, sealed};
 
 /// An entity as it was read.
 #[derive(Clone, Debug)]
@@ -70,9 +70,13 @@ impl View {
         if self.get(&key).is_some() { Err(already_exists(E::NOUN, id)) } else { Ok(()) }
     }
 
-    /// The entities that the query `name` returned, or a part of their fields.
+    /// The entities that the query `name` returned, or a part of their fields, to show them: as in [`View::page`], a
+    /// secret may still be encrypted.
     pub fn entities<F: Fields>(&self, name: &str) -> Result<Vec<F>, Rejection> {
-        self.rows(name).unwrap_or_default().iter().map(|(key, row)| read(key, row)).collect()
+        let show = |(key, row): &(Key, LoadedDocument)| {
+            decode_shown(key, &row.document).map_err(|violation| Rejection::unreadable(key, &violation))
+        };
+        self.rows(name).unwrap_or_default().iter().map(show).collect()
     }
 
     /// The entities that the query `name` returned, to change them.
@@ -81,19 +85,22 @@ impl View {
         self.rows(name).unwrap_or_default().iter().map(load).collect()
     }
 
-    /// The entities that these queries returned, each once, to change them. An error is a document that cannot be read,
-    /// with the reason ([`Decision::damaged`]).
+    /// The entities that these queries returned, each once, to change them; without those that the command passes over.
+    /// An error is a document that cannot be read, with the reason ([`Decision::damaged`]).
     pub fn each_entity<E: Entity>(
         &self,
         names: &'static [&'static str],
-    ) -> impl Iterator<Item = Result<LoadedEntity<E>, (Key, String)>> {
+    ) -> impl Iterator<Item = Result<LoadedEntity<E>, (Key, DamageCode, String)>> {
         let load = |(key, row): &(Key, LoadedDocument)| match decode(key, &row.document) {
             Ok(entity) => Ok(LoadedEntity::new(entity, key.clone(), row)),
-            Err(violation) => Err((key.clone(), violation.to_string())),
+            Err(violation) => {
+                let DamagedDocument { code, reason, .. } = DamagedDocument::new(key.id.to_string(), &violation);
+                Err((key.clone(), code, reason))
+            }
         };
         let pages = names.iter().flat_map(|name| self.page_of::<()>(name, Vec::new()).damaged);
-        let unreadable = pages.map(|one| Err((Key::new(&E::COLLECTION, &one.id), one.reason)));
-        self.all_rows(names).map(load).chain(unreadable)
+        let unreadable = pages.map(|one| Err((Key::new(&E::COLLECTION, &one.id), one.code, one.reason)));
+        self.all_rows(names).filter(|(key, _)| self.passed_over(key).is_none()).map(load).chain(unreadable)
     }
 
     /// The fields `F` of the document of the entity with this id, which must exist.
@@ -103,12 +110,12 @@ impl View {
         read(&key, self.get(&key).ok_or_else(|| Rejection::not_found::<E>(id))?)
     }
 
-    /// The page of the query `name`: entities, or a part of their fields. One that cannot be read is among the damaged
-    /// ones.
+    /// The page of the query `name`: entities, or a part of their fields, to show them. One that cannot be read is
+    /// among the damaged ones. A secret may still be encrypted, if it may be of any kind.
     pub fn page<F: Fields>(&self, name: &str) -> Page<F> {
         let mut page = self.page_of(name, Vec::new());
         for (key, row) in self.rows(name).unwrap_or_default() {
-            match decode(key, &row.document) {
+            match decode_shown(key, &row.document) {
                 Ok(fields) => page.items.push(fields),
                 Err(damage) => page.add_damaged(DamagedDocument::new(key.id.to_string(), &damage)),
             }
@@ -259,7 +266,16 @@ fn read<F: Fields>(key: &Key, loaded: &LoadedDocument) -> Result<F, Rejection> {
     decode(key, &loaded.document).map_err(|violation| Rejection::unreadable(key, &violation))
 }
 
+/// The fields of a document. No secret of them is encrypted: a value of any kind could not be distinguished from it.
 fn decode<F: Fields>(key: &Key, document: &Document) -> Result<F, Violation> {
+    match sealed::find(F::FIELDS, document) {
+        Some((field, id)) => Err(Violation::sealed(field, id)),
+        None => decode_shown(key, document),
+    }
+}
+
+/// The fields of a document, to show them. A secret that may be of any kind may still be encrypted.
+fn decode_shown<F: Fields>(key: &Key, document: &Document) -> Result<F, Violation> {
     let sealed = || sealed::find(F::FIELDS, document).map(|(field, id)| Violation::sealed(field, id));
     let mut fields = F::read_fields(document).map_err(|violation| sealed().unwrap_or(violation))?;
     fields.set_missing_id(&key.id);

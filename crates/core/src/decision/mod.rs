@@ -24,7 +24,7 @@ use runstate_value::time::Timestamp;
 use runstate_value::{Document, SortedMap};
 
 use crate::id::{CommandId, Revision, derive_id, sha256};
-use crate::schema::{Aggregate, Entity, Freshness, Key, Page, Query};
+use crate::schema::{Aggregate, DamageCode, Entity, Freshness, Key, Page, Query};
 pub use command::{AnyCommand, Command, OperationName, TypedCommand};
 pub use cost::{BudgetDecision, BudgetPort, Cost, ReservationTerm};
 pub use entity::LoadedEntity;
@@ -77,8 +77,9 @@ pub struct Decision<O> {
     pub hints: Vec<Hint>,
     /// The decoded forms of documents as they are after this decision.
     pub cached: Vec<(Key, CachedValue)>,
-    /// Damaged documents that the decision has passed over, with the reasons. The engine reports each once.
-    pub damaged: Vec<(Key, String)>,
+    /// Documents that cannot be read, and that the decision has passed over, with the reasons. The engine reports each
+    /// once.
+    pub damaged: Vec<(Key, DamageCode, String)>,
     /// The item of work that the command is about, for audit logs: its document, or its row in a queue.
     pub item: Option<Key>,
     /// Whether it continues the work of an earlier commit, which has the row in the audit log.
@@ -366,6 +367,9 @@ pub struct Ports {
     pub schemas: Option<&'static SchemaPort>,
 }
 
+/// Items that cannot be claimed without a key that was not given, with the reasons.
+pub type PassedOver = HashMap<Key, String>;
+
 /// The page of documents that a query found.
 pub type QueryRows = Page<(Key, LoadedDocument)>;
 
@@ -382,6 +386,7 @@ pub struct View {
     query_results: SortedMap<&'static str, (Query, QueryRows)>,
     aggregates: SortedMap<&'static str, (Aggregate, Vec<Document>)>,
     cached: HashMap<Key, CachedValue>,
+    passed_over: Arc<PassedOver>,
 }
 
 /// Smallest and largest [`View::spread`].
@@ -406,6 +411,11 @@ impl View {
     /// Sets the ports of the engine; without it there are none.
     pub fn with_ports(self, ports: Ports) -> Self {
         Self { ports, ..self }
+    }
+
+    /// Sets the items that the command passes over; without it there are none.
+    pub fn with_passed_over(self, passed_over: Arc<PassedOver>) -> Self {
+        Self { passed_over, ..self }
     }
 
     /// The settings of the engine: [`Ctx::settings`].
@@ -463,9 +473,14 @@ impl View {
         rows.filter(move |(key, _)| seen.insert(key))
     }
 
-    /// The limit of the query `name`; `None` before it was run.
-    pub fn limit(&self, name: &str) -> Option<u32> {
-        self.query_results.get(name)?.0.limit
+    /// Why the command passes over an item; `None`: it does not.
+    pub fn passed_over(&self, key: &Key) -> Option<&str> {
+        self.passed_over.get(key).map(String::as_str)
+    }
+
+    /// The query `name` of the last page that was read; `None` before it was run.
+    pub fn query(&self, name: &str) -> Option<&Query> {
+        self.query_results.get(name).map(|(query, _)| query)
     }
 
     /// The cursor of the page that follows the result of the query `name`; `None` if no row follows.
@@ -507,9 +522,17 @@ impl View {
         self.documents.insert(key, found);
     }
 
-    /// Adds the page that the query `name` found.
+    /// Adds the page that the query `name` found. One that continues the page before is added to it.
     pub fn put_page(&mut self, name: &'static str, query: Query, page: QueryRows) {
-        self.query_results.insert(name, (query, page));
+        let mut all = match self.query_results.get_mut(name) {
+            Some((_, before)) if query.cursor.is_some() && query.cursor == before.next => std::mem::take(before),
+            _ => QueryRows::default(),
+        };
+        all.items.extend(page.items);
+        page.damaged.into_iter().for_each(|one| all.add_damaged(one));
+        all.more_damaged |= page.more_damaged;
+        all.next = page.next;
+        self.query_results.insert(name, (query, all));
     }
 
     /// Adds the result of the aggregate `name`.

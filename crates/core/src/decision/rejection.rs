@@ -6,7 +6,7 @@ use runstate_value::Json;
 
 use crate::error_code::ErrorCode;
 use crate::id::Revision;
-use crate::schema::{Key, Violation};
+use crate::schema::{DamageCode, Key, Violation};
 
 /// A rejection, with the details that its reader needs.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -103,6 +103,10 @@ pub enum Rejection {
     /// decided so far.
     #[error("internal error: a decision requested more documents and was not repeated. Report this")]
     Unread(Vec<Key>),
+    /// These items cannot be claimed without a key that was not given, each with the reason. The engine decides again
+    /// without them.
+    #[error("internal error: a decision passed over items and was not repeated. Report this")]
+    PassedOver(Vec<(Key, String)>),
     /// The documents that were read do not fit together: some of them changed while they were read. The engine reads
     /// again.
     #[error("the documents read are inconsistent ({0}); try again, and if it recurs, run `runstate verify`")]
@@ -141,13 +145,22 @@ impl Rejection {
             Rejection::Conflict { .. } => ErrorCode::CONFLICT,
             Rejection::Domain { code, .. } => *code,
             Rejection::Torn(_) => ErrorCode::CORRUPT,
-            Rejection::Unread(_) => ErrorCode::INTERNAL,
+            Rejection::Unread(_) | Rejection::PassedOver(_) => ErrorCode::INTERNAL,
         }
     }
 
     /// Whether a document cannot be read: it is damaged, or encrypted under a key that was not given.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Rejection::Domain { code: ErrorCode::CORRUPT | ErrorCode::KEY_MISSING, .. })
+        self.damage_code().is_some()
+    }
+
+    /// Why a document cannot be read; `None`: that is not the reason.
+    pub fn damage_code(&self) -> Option<DamageCode> {
+        match self {
+            Rejection::Domain { code: ErrorCode::CORRUPT, .. } => Some(DamageCode::Corrupt),
+            Rejection::Domain { code: ErrorCode::KEY_MISSING, .. } => Some(DamageCode::KeyMissing),
+            _ => None,
+        }
     }
 
     /// Creates a rejection under a code of its own domain.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::LazyCell;
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
 use runstate_value::Json;
@@ -10,17 +11,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    KINDS_PER_CLAIM, LEASE, Lease, Leased, MOST_PASSED_OVER, SHORTEST_LEASE, check_lease, check_name, has_next_token,
-    next_token, pick, stale_claim,
+    KINDS_PER_CLAIM, LARGEST_PAGE, LEASE, Lease, Leased, MOST_PASSED_OVER, READ_AHEAD, SHORTEST_LEASE, check_lease,
+    check_name, has_next_token, next_token, pick, stale_claim,
 };
 use crate::decision::{
     AnyCommand, Change, Command, Ctx, Decision, DomainQuery, LoadedDocument, LoadedEntity, OperationName, Ports,
     ReadSet, Rejection, TypedCommand, TypedQuery, View,
 };
-use crate::limits::MAX_PAGE_ROWS;
+use crate::error_code::ErrorCode;
 use crate::operation::{DueRule, EntityCheck, Operation};
 use crate::schema::Direction::Ascending;
-use crate::schema::{Filter, Freshness, Key, Query};
+use crate::schema::{DamageCode, Filter, Freshness, Key, Query};
 
 /// Names of the queries for items that may be claimed, one for each kind.
 const KIND_QUERIES: [&str; KINDS_PER_CLAIM] = [
@@ -38,13 +39,13 @@ fn check_kinds<L: Leased>(kinds: &[String]) -> Result<(), Rejection> {
     })
 }
 
-/// Reads the first items of each of these kinds that are available at this time, as many as `limit` says for the query.
+/// Reads items of each of these kinds that are available at this time: those on the page of the query that `page` says.
 fn reads_of_kinds<L: Leased>(
     view: &View,
     kinds: &[String],
     only: Option<&Filter>,
     available_at: &Filter,
-    limit: impl Fn(&'static str) -> u32,
+    page: impl Fn(&'static str, Query) -> Query,
 ) -> ReadSet {
     let (reads, condition) = L::condition(view);
     let Some(condition) = condition else { return reads };
@@ -55,16 +56,17 @@ fn reads_of_kinds<L: Leased>(
     };
     KIND_QUERIES.iter().zip(queries).fold(reads, |reads, (name, query)| {
         let query = query.filter(available_at.clone()).filter(condition.clone()).filter(only.clone());
-        reads.query(name, query.sort(L::AVAILABLE_AT, Ascending).limit(limit(name)).with_unreadable())
+        reads.query(name, page(name, query.sort(L::AVAILABLE_AT, Ascending).with_unreadable()))
     })
 }
 
-/// The items that the queries for kinds have found. An error is one that is damaged, with the reason.
-fn found_items<L: Leased>(view: &View) -> impl Iterator<Item = Result<LoadedEntity<L>, (Key, String)>> {
+/// The items that the queries for kinds have found, without those that the claim passes over. An error is one that is
+/// damaged, with the reason.
+fn found_items<L: Leased>(view: &View) -> impl Iterator<Item = Result<LoadedEntity<L>, (Key, DamageCode, String)>> {
     view.each_entity::<L>(&KIND_QUERIES).map(|row| {
         let row = row?;
         match lease_problem(&row.entity) {
-            Some(problem) => Err((row.key().clone(), problem.to_owned())),
+            Some(problem) => Err((row.key().clone(), DamageCode::Corrupt, problem.to_owned())),
             None => Ok(row),
         }
     })
@@ -127,6 +129,17 @@ impl<L: Leased> Claim<L> {
     /// The claim of one of the selected items.
     pub fn select(self, selection: ClaimSelection) -> Self {
         Self { selection, ..self }
+    }
+
+    /// Requests what the claims of these items need, beside `keys`: once one lacks a key, many others may lack it too.
+    fn read_ahead(&self, view: &View, ctx: &mut Ctx, keys: Vec<Key>, rows: Vec<LoadedEntity<L>>) -> Rejection {
+        let mut unread: BTreeSet<Key> = keys.into_iter().collect();
+        for row in rows.into_iter().take(READ_AHEAD) {
+            if let Err(Rejection::Unread(keys)) = L::claim(view, ctx, row, self) {
+                unread.extend(keys);
+            }
+        }
+        Rejection::Unread(unread.into_iter().collect())
     }
 
     /// Begins a lease. Returns it.
@@ -199,11 +212,17 @@ impl<L: Leased> Command for Claim<L> {
             ClaimTarget::Item(id) => ReadSet::entity::<L>(id),
             ClaimTarget::Kinds(kinds) => {
                 let now = Filter::Lte(L::AVAILABLE_AT.to_owned(), view.now().as_millis().into());
-                // Damaged items keep their places, so it reads on behind them.
+                // Items that cannot be read keep their places, so it reads on behind them.
                 let is_behind = LazyCell::new(|| !found_items::<L>(view).any(|row| row.is_ok()));
-                reads_of_kinds::<L>(view, kinds, self.selection.only.as_ref(), &now, |name| match view.limit(name) {
-                    Some(limit) if view.next_cursor(name).is_some() && *is_behind => (limit * 2).min(MAX_PAGE_ROWS),
-                    limit => limit.unwrap_or_else(|| view.spread()),
+                reads_of_kinds::<L>(view, kinds, self.selection.only.as_ref(), &now, |name, query| {
+                    let Some(last) = view.query(name) else { return query.limit(view.spread()) };
+                    let limit = last.limit.filter(|limit| *limit < LARGEST_PAGE);
+                    match (limit, view.next_cursor(name)) {
+                        (Some(limit), Some(next)) if *is_behind => {
+                            query.limit((limit * 2).min(LARGEST_PAGE)).after(Some(next.to_owned()))
+                        }
+                        _ => last.clone(),
+                    }
                 })
             }
         }
@@ -211,14 +230,25 @@ impl<L: Leased> Command for Claim<L> {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ClaimResult<L>>, Rejection> {
         let (mut candidates, mut passed_over) = (Vec::new(), Decision::new(ClaimResult::default()));
+        // Another process may have the keys of these, so they stay as they are.
+        let mut sealed = Vec::new();
+        let known = view.all_rows(&KIND_QUERIES).find_map(|(key, _)| view.passed_over(key));
+        let mut missing_key = known.map(str::to_owned);
         let is_named = match &self.of {
             ClaimTarget::Item(id) => {
                 candidates.extend(L::find(view, id)?);
                 true
             }
             ClaimTarget::Kinds(_) => {
-                let damaged = found_items::<L>(view).filter_map(|row| row.map(|row| candidates.push(row)).err());
-                passed_over.damaged.extend(damaged);
+                for row in found_items::<L>(view) {
+                    match row {
+                        Ok(row) => candidates.push(row),
+                        Err((key, DamageCode::KeyMissing, why)) => {
+                            missing_key.get_or_insert_with(|| format!("{key} cannot be read: {why}"));
+                        }
+                        Err(damaged) => passed_over.damaged.push(damaged),
+                    }
+                }
                 false
             }
         };
@@ -231,10 +261,18 @@ impl<L: Leased> Command for Claim<L> {
             };
             let row = candidates.swap_remove(row);
             match L::claim(view, ctx, row.clone(), self) {
+                Ok(_) if !sealed.is_empty() => break,
                 Ok(mut claimed) => {
                     claimed.item = Some(row.key().clone());
                     claimed.include(passed_over)?;
                     return Ok(claimed);
+                }
+                Err(rejection) if !is_named && rejection.code() == ErrorCode::KEY_MISSING => {
+                    sealed.push((row.key().clone(), rejection.to_string()));
+                }
+                Err(Rejection::Unread(_)) if sealed.len() >= READ_AHEAD => break,
+                Err(Rejection::Unread(keys)) if !sealed.is_empty() => {
+                    return Err(self.read_ahead(view, ctx, keys, candidates));
                 }
                 // Another item may be claimed, and this one later.
                 Err(rejection) if !is_named && !matches!(rejection, Rejection::Unread(_) | Rejection::Torn(_)) => {
@@ -244,7 +282,13 @@ impl<L: Leased> Command for Claim<L> {
                 Err(rejection) => return Err(rejection),
             }
         }
-        Ok(passed_over)
+        if !sealed.is_empty() {
+            return Err(Rejection::PassedOver(sealed));
+        }
+        match missing_key {
+            Some(why) if passed_over.changes.is_empty() => Err(Rejection::domain(ErrorCode::KEY_MISSING, why)),
+            _ => Ok(passed_over),
+        }
     }
 
     fn next(&self, output: &ClaimResult<L>, _: &Ports) -> Option<Box<dyn AnyCommand>> {
@@ -486,7 +530,8 @@ impl<L: Leased> DomainQuery for NextAvailable<L> {
     fn reads(&self, view: &View) -> ReadSet {
         // An index of timestamps is selected by a condition on their order.
         let any = Filter::Gte(L::AVAILABLE_AT.to_owned(), i64::MIN.into());
-        reads_of_kinds::<L>(view, &self.kinds, self.only.as_ref(), &any, |_| 1).with_freshness(Freshness::Session)
+        reads_of_kinds::<L>(view, &self.kinds, self.only.as_ref(), &any, |_, query| query.limit(1))
+            .with_freshness(Freshness::Session)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Timestamp>, Rejection> {

@@ -40,6 +40,13 @@ pub const KINDS_PER_CLAIM: usize = 16;
 /// Most items that one claim passes over because they cannot be claimed. The next claim continues.
 const MOST_PASSED_OVER: usize = 16;
 
+/// Rows of the last page that one claim reads behind items that it cannot read. Each page is twice as large as the one
+/// before, so a claim passes over more than 16,000 of a kind.
+const LARGEST_PAGE: u32 = 8_192;
+
+/// Items whose documents a claim reads at once, after it has met one that needs a missing key.
+const READ_AHEAD: usize = 1_000;
+
 /// The shortest and the longest time that an item waits which cannot be claimed, so that it delays no other.
 const SKIPPED_FOR: (Millis, Millis) = (Millis::minutes(1), Millis::minutes(60));
 

@@ -113,6 +113,18 @@ impl IdleState {
         Ok(())
     }
 
+    /// Completes when there may be a new item, as far as the store reports changes.
+    pub async fn wait_for_feed<W: WorkItem>(&mut self, worker: &Worker<W>) {
+        if self.position.is_none() && !self.has_no_feed {
+            // Only another check finds a change before this subscription. Without one there is no feed for now.
+            match self.subscribe(worker).await {
+                Ok(()) if self.position.is_some() => return,
+                _ => return std::future::pending().await,
+            }
+        }
+        self.wait_for_new_item(worker).await;
+    }
+
     /// Completes when there may be a new item.
     async fn wait_for_new_item<W: WorkItem>(&mut self, worker: &Worker<W>) {
         loop {

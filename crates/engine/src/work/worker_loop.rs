@@ -226,9 +226,11 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
             }
             Err(error) => {
                 self.max_claims = 1;
+                // Nothing but items that need a missing key is open. Others may follow.
+                let may_follow = error.code == ErrorCode::KEY_MISSING;
                 self.record_error(error)?;
                 if self.claims == 0 {
-                    self.begin_backoff();
+                    self.begin_backoff(may_follow);
                 }
             }
         }
@@ -281,11 +283,16 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         }));
     }
 
-    fn begin_backoff(&mut self) {
-        let Some(idle) = self.idle.take() else { return };
+    /// Waits before a retry, with `until_new_item` at most until there may be a new item.
+    fn begin_backoff(&mut self, until_new_item: bool) {
+        let Some(mut idle) = self.idle.take() else { return };
         let (worker, stop_signal, failures) = (self.worker, self.stop_signal.clone(), self.failures);
         self.push(Box::pin(async move {
-            race(worker.back_off(failures), stop_signal.wait()).await;
+            let end = race(worker.back_off(failures), stop_signal.wait());
+            match until_new_item {
+                true => _ = race(end, idle.wait_for_feed(worker)).await,
+                false => _ = end.await,
+            }
             LoopEvent::WaitEnded(idle, Ok(IdleOutcome::MayFindWork))
         }));
     }
@@ -303,7 +310,7 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
             Ok(_) => self.begin_claims(),
             Err(error) => {
                 self.record_error(error)?;
-                self.begin_backoff();
+                self.begin_backoff(false);
             }
         }
         Ok(())
