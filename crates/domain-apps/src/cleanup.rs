@@ -7,7 +7,7 @@ use runstate_core::decision::{
     AnyCommand, Change, Command, Ctx, Decision, Ports, ReadSet, Rejection, TypedCommand, View,
 };
 use runstate_core::operation::Operation;
-use runstate_core::schema::{Collection, Entity, Filter, Freshness, Key, Query, Wire};
+use runstate_core::schema::{Collection, DamageCode, Entity, Filter, Freshness, Key, Query, Wire, sealed};
 use runstate_value::{Document, Json, collect_document, json_bytes};
 use serde::Serialize;
 
@@ -112,7 +112,15 @@ impl Command for CleanUp {
             let is_orphan = view.get(&execution(&row.document)).is_none();
             let [step, artifact, entry, queued] = beside(&key.id);
             let exists = |key: &Key| view.get(key).is_some();
+            let sealed = || sealed::violation(Step::COLLECTION.fields, &row.document);
             let remove = match index {
+                0 if is_orphan
+                    && !self.search_only
+                    && let Some(why) = sealed() =>
+                {
+                    decision.damaged.push((key.clone(), DamageCode::KeyMissing, why.to_string()));
+                    Vec::new()
+                }
                 0 if is_orphan && !self.search_only => vec![step, entry, queued],
                 2 if !exists(&step) && !exists(&artifact) => vec![entry],
                 3 if (is_orphan || !exists(&step)) && !self.search_only => vec![queued],

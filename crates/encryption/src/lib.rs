@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use runstate_core::marker::BoxFuture;
-use runstate_core::schema::sealed::{key_id, secrets};
+use runstate_core::schema::sealed::{key_id, secrets, undecryptable};
 use runstate_core::schema::{Aggregate, Catalog, Collection, Field, Key, Query};
 use runstate_store::RotationReport;
 use runstate_store::layer::StoreLayer;
@@ -138,44 +138,47 @@ impl EncryptedStore {
         &self,
         keys: &[Key],
         freshness: Freshness,
-        missing: MissingKey,
+        unreadable: Unreadable,
     ) -> Result<Vec<Option<StoredDocument>>, StoreError> {
         let mut found = Store::get(&*self.at_rest, keys, freshness).await?;
         for (key, stored) in keys.iter().zip(&mut found) {
             if let Some(stored) = stored {
-                self.open(key, stored, missing)?;
+                self.open(key, stored, unreadable)?;
             }
         }
         Ok(found)
     }
 
     /// Decrypts the secrets of a document.
-    fn open(&self, key: &Key, stored: &mut StoredDocument, missing: MissingKey) -> Result<(), StoreError> {
+    fn open(&self, key: &Key, stored: &mut StoredDocument, unreadable: Unreadable) -> Result<(), StoreError> {
         let Some(collection) = self.secret_collection(&key.collection) else { return Ok(()) };
         for field in secrets(collection) {
-            let Some(sealed) = get(&stored.document, field.name).filter(|value| key_id(value).is_some()) else {
-                continue;
-            };
+            let sealed = get(&stored.document, field.name);
+            let Some((sealed, id)) = sealed.and_then(|value| Some((value, key_id(value)?))) else { continue };
             let opened = match self.cipher() {
                 Some(cipher) => cipher.open(key, field, sealed),
-                None => Err(cipher::missing_key(key, field, key_id(sealed).unwrap_or_default())),
+                None => Err(cipher::missing_key(key, field, id)),
             };
-            match opened {
-                Ok(value) => set(Arc::make_mut(&mut stored.document), field.name, value),
-                Err(StoreError::KeyMissing { .. }) if missing == MissingKey::KeepSealed => {}
-                Err(error) => return Err(error),
-            }
+            let value = match (opened, unreadable) {
+                (Ok(value), _) => value,
+                (Err(StoreError::KeyMissing { .. }), Unreadable::KeepSealed | Unreadable::KeepAll) => continue,
+                (Err(StoreError::Corrupt { .. }), Unreadable::KeepAll) => undecryptable(id),
+                (Err(error), _) => return Err(error),
+            };
+            set(Arc::make_mut(&mut stored.document), field.name, value);
         }
         Ok(())
     }
 }
 
-/// The treatment of a value whose key is missing.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum MissingKey {
+/// The treatment of values that cannot be decrypted.
+#[derive(Clone, Copy)]
+enum Unreadable {
     Fail,
-    /// It stays sealed, so that other documents can be read.
+    /// One whose key is missing stays sealed, so that other documents can be read.
     KeepSealed,
+    /// As `KeepSealed`, and one that is damaged becomes [`undecryptable`].
+    KeepAll,
 }
 
 /// Replaces a value that the document has.
@@ -212,7 +215,7 @@ impl StoreLayer for EncryptedStore {
         keys: &'a [Key],
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        Box::pin(self.get_opened(keys, freshness, MissingKey::Fail))
+        Box::pin(self.get_opened(keys, freshness, Unreadable::Fail))
     }
 
     fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
@@ -224,7 +227,7 @@ impl StoreLayer for EncryptedStore {
             let mut page = Store::query(&*self.at_rest, &sealed, freshness).await?;
             for mut row in std::mem::take(&mut page.items) {
                 let key = Key { collection: query.collection.clone().into(), id: row.id.clone() };
-                match self.open(&key, &mut row.stored, MissingKey::KeepSealed) {
+                match self.open(&key, &mut row.stored, Unreadable::KeepSealed) {
                     Err(damage) if query.unreadable => page.add_damaged(damage.into_damaged(&query.collection)),
                     opened => opened.map(|()| page.items.push(row))?,
                 }
@@ -285,7 +288,7 @@ impl Encryption for EncryptedStore {
         keys: &'a [Key],
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        Box::pin(self.get_opened(keys, freshness, MissingKey::KeepSealed))
+        Box::pin(self.get_opened(keys, freshness, Unreadable::KeepAll))
     }
 
     fn collection_at_rest(&self, collection: &'static Collection) -> &'static Collection {

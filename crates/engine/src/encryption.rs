@@ -1,6 +1,7 @@
 //! Encryption of secret fields, as far as the engine concerns it: rotation as due work, documents as they are at rest,
 //! fingerprints.
 
+use runstate_core::decision::{Decision, Rejection, View};
 use runstate_core::schema::sealed::find_sealed;
 use runstate_core::schema::{Collection, Key};
 use runstate_store::{Encryption, Freshness, RotationReport, Store, StoreError, StoredDocument};
@@ -31,17 +32,27 @@ impl Engine {
         }
     }
 
-    /// Reads documents for a decision. A value whose key is not given stays encrypted, so that only what needs that
-    /// document is rejected ([`Rejection::unreadable`](runstate_core::decision::Rejection::unreadable)).
+    /// Reads documents for a decision. A value that cannot be decrypted stays encrypted, so that only what needs that
+    /// document is rejected ([`Rejection::unreadable`]).
     pub(super) async fn get_readable(
         &self,
         keys: &[Key],
         freshness: Freshness,
     ) -> Result<Vec<Option<StoredDocument>>, StoreError> {
         match (self.store().get(keys, freshness).await, self.store().encryption()) {
-            (Err(StoreError::KeyMissing { .. }), Some(encryption)) => encryption.get_readable(keys, freshness).await,
+            (Err(StoreError::KeyMissing { .. } | StoreError::Corrupt { .. }), Some(encryption)) => {
+                encryption.get_readable(keys, freshness).await
+            }
             (found, _) => found,
         }
+    }
+
+    /// Rejects a decision that writes or deletes a document with values that stayed encrypted.
+    pub(super) fn check_decrypted(&self, decision: Decision<()>, view: &View) -> Result<Decision<()>, Rejection> {
+        if self.store().encryption().is_some() {
+            view.check_decrypted(&decision.changes, &self.catalog())?;
+        }
+        Ok(decision)
     }
 
     /// The collection as the store below has it.

@@ -414,6 +414,7 @@ impl Engine {
             let decision = command.decide(&view, &mut ctx);
             let decision = decision.and_then(|decision| command::charge(command, decision, &view, &mut ctx));
             let decision = decision.and_then(|decision| self.run_triggers(command, decision, &view, &ctx));
+            let decision = decision.and_then(|decision| self.check_decrypted(decision, &view));
             let mut decision = match decision {
                 // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
                 Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {

@@ -23,11 +23,12 @@ impl UnreadableItems {
         self.current(command, now).map(|(_, items)| items).unwrap_or_default()
     }
 
-    /// Replaces the items that commands of this name pass over.
+    /// Replaces the items that commands of this name pass over. Of more than fit, none is added.
     pub fn keep(&self, command: &'static str, items: Arc<PassedOver>, now: Timestamp) {
         let since = self.current(command, now).map_or(now, |(since, _)| since);
-        let items = if items.len() > MOST_KNOWN { Arc::default() } else { items };
-        self.lock().insert(command, (since, items));
+        if items.len() <= MOST_KNOWN {
+            self.lock().insert(command, (since, items));
+        }
     }
 
     fn current(&self, command: &'static str, now: Timestamp) -> Option<(Timestamp, Arc<PassedOver>)> {
@@ -37,5 +38,24 @@ impl UnreadableItems {
 
     fn lock(&self) -> MutexGuard<'_, SortedMap<&'static str, (Timestamp, Arc<PassedOver>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runstate_core::schema::Key;
+
+    use super::*;
+
+    #[test]
+    fn more_items_than_fit_do_not_replace_those_that_are_known() {
+        let items = UnreadableItems::default();
+        let key = |id: usize| (Key { collection: "c".into(), id: id.to_string().into() }, String::new());
+        let now = Timestamp::from_millis(0);
+        for count in [MOST_KNOWN, MOST_KNOWN + 1] {
+            items.keep("claim", Arc::new((0..count).map(key).collect()), now);
+            assert_eq!(items.of("claim", now).len(), MOST_KNOWN);
+        }
+        assert!(items.of("claim", now + KNOWN_FOR).is_empty());
     }
 }

@@ -96,9 +96,10 @@ pub(super) async fn load(
             // The commit checks the documents of now. Rows that were added before them would be missed.
             view.forget_results();
             (rounds, overtaken) = (0, overtaken + 1);
-        } else {
-            rounds += 1;
+            // Of these queries, some may have continued a page that is forgotten now.
+            continue;
         }
+        rounds += 1;
         for (name, query) in queries {
             let freshness = required(is_fresh);
             let page = engine.shared.store.query(&query, freshness).await?;

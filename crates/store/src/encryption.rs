@@ -19,7 +19,8 @@ pub trait Encryption: MaybeSync {
     /// Returns the store below, whose documents hold encrypted values. Exports and imports use it.
     fn at_rest(&self) -> Arc<dyn Store>;
 
-    /// As [`Store::get`], but a value whose key is not given stays encrypted, as in the result of a query.
+    /// As [`Store::get`], but a value whose key is not given stays encrypted, as in the result of a query. One that
+    /// cannot be decrypted with its key becomes [`undecryptable`](runstate_core::schema::sealed::undecryptable).
     fn get_readable<'a>(
         &'a self,
         keys: &'a [Key],

@@ -1,21 +1,22 @@
 //! Claims of a process that lacks a key: it passes over what it cannot read, and leaves it to a process with the key.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use runstate::domain::apps::{DOMAIN, Delivery, QueuedStep, StepWork};
+use runstate::domain::apps::{AppExecution, DOMAIN, Delivery, QueuedStep, Step, StepWork};
 use runstate::domain::cvm;
 use runstate::encryption::{EncryptedStore, KeyProvider, Keys, SecretKey};
-use runstate::engine::{Engine, Error, Host};
+use runstate::engine::{Engine, Error, Host, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::lease::{Claim, ClaimTarget};
-use runstate::schema::{Collection, Entity, Key};
+use runstate::schema::{Collection, Entity, Key, sealed};
 use runstate::store::layer::Method;
 use runstate::store::{Freshness, Memory, Store, StoredDocument};
 use runstate::testing::{BatchExt as _, FaultStore, TimedHost, batch, block_on};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
-use runstate::work::{Task, Worker};
+use runstate::work::{Task, Worker, WorkerEvent};
 use serde_json::json;
 
 use super::scene::{AppScene, claim_of};
@@ -55,6 +56,24 @@ impl TwoProcesses {
     /// A document as it is at rest.
     fn raw(&self, collection: &Collection, id: &str) -> Option<StoredDocument> {
         block_on(self.backend.get(&[Key::new(collection, id)], Freshness::Linearizable)).unwrap().remove(0)
+    }
+
+    /// Damages a secret of a document at rest.
+    fn damage(&self, collection: &'static Collection, id: &str) {
+        let document = self.raw(collection, id).unwrap().document;
+        let (field, _) = sealed::find_sealed(collection, &document).unwrap();
+        let mut document = Json::Object((*document).clone());
+        document[field]["sealed"] = "A".repeat(80).into();
+        let command = CommandId::new(&format!("damage {id}")).unwrap();
+        block_on(self.backend.commit(batch(command).put(collection, id, document))).unwrap();
+    }
+
+    /// The failures that due work of the process without the key reports, by their ids.
+    fn failures(&self) -> Vec<(String, &'static str)> {
+        let report = block_on(self.other.engine.run_due(100, RunLimit::Stop)).unwrap();
+        let mut failures: Vec<_> = report.failed.into_iter().map(|one| (one.id, one.error.code.as_str())).collect();
+        failures.sort_unstable();
+        failures
     }
 
     fn expect_missing(&self, claimed: Result<Json, Error>) {
@@ -122,6 +141,63 @@ fn a_claim_passes_over_a_step_that_reads_a_sealed_output() {
     assert_eq!(claim(&scene.with_key, "b", true).unwrap()["input"], json!({"session": TOKEN}));
 }
 
+/// Each has documents of its own, so they are read in several rounds.
+#[test]
+fn a_claim_passes_over_300_executions_whose_key_is_missing() {
+    for oldest_first in [false, true] {
+        let scene = TwoProcesses::new(None);
+        (0..300).for_each(|n| scene.start(&format!("sealed{n}"), json!({"token": TOKEN})));
+        scene.with_key.host.clock.advance(Millis(1));
+        scene.start("plain", json!({}));
+        assert_eq!(claim(&scene.other, "a", oldest_first).unwrap()["claimed"]["id"], "plain:1");
+        scene.expect_missing(claim(&scene.other, "a", oldest_first));
+    }
+}
+
+/// It is not missing a key: it waits as any other item with damaged documents, and is reported once.
+#[test]
+fn a_claim_passes_over_a_damaged_secret_beside_missing_keys() {
+    for oldest_first in [false, true] {
+        let scene = TwoProcesses::new(Some(2));
+        (0..20).for_each(|n| scene.start(&format!("sealed{n}"), json!({"token": TOKEN})));
+        scene.other.ok("execution.start", start("damaged", json!({"token": TOKEN})));
+        scene.damage(&AppExecution::COLLECTION, "damaged");
+        let before = scene.raw(&AppExecution::COLLECTION, "damaged");
+        scene.with_key.host.clock.advance(Millis(1));
+        scene.start("plain", json!({}));
+        // A claim that finds nothing else passes over it, and the next one continues.
+        let claims = (0..3).filter_map(|_| claim(&scene.other, "a", oldest_first).ok()).filter(|work| !work.is_null());
+        let claimed: Vec<Json> = claims.map(|work| work["claimed"]["id"].clone()).collect();
+        assert_eq!(claimed, ["plain:1"]);
+        scene.expect_missing(claim(&scene.other, "a", oldest_first));
+        assert_eq!(scene.failures(), [("damaged:1".to_owned(), "corrupt")]);
+        assert!(scene.failures().is_empty());
+        assert_eq!(scene.raw(&AppExecution::COLLECTION, "damaged"), before);
+    }
+}
+
+#[test]
+fn a_process_without_the_key_removes_no_step_that_needs_it() {
+    let scene = TwoProcesses::new(None);
+    ["ended", "orphan"].iter().for_each(|id| scene.start(id, json!({})));
+    for (name, output) in [("a", json!({"session": TOKEN})), ("b", json!({}))] {
+        (0..2).for_each(|_| _ = scene.with_key.complete(name, output.clone()));
+    }
+    let lost = batch(CommandId::new("loss").unwrap()).delete(&AppExecution::COLLECTION, "orphan");
+    block_on(scene.backend.commit(lost)).unwrap();
+    let steps = || ["ended:1", "ended:2", "orphan:1", "orphan:2"].map(|id| scene.raw(&Step::COLLECTION, id));
+    let before = steps();
+    scene.expect_missing(scene.other.call("execution.delete", json!({"id": "ended"})));
+    assert_eq!(scene.other.ok("cleanup", json!({}))["removed"], 0);
+    let failures = ["ended", "orphan:1", "orphan:2"].map(|id| (id.to_owned(), "key_missing"));
+    assert_eq!(scene.failures(), failures);
+    assert_eq!(steps(), before);
+    // The process with the key removes what is left.
+    scene.with_key.after(Millis(0));
+    scene.with_key.ok("cleanup", json!({}));
+    assert_eq!(steps(), [None, None, None, None]);
+}
+
 /// It reads on behind them in pages, and knows them at the next claim.
 #[test]
 fn a_claim_reads_on_behind_10_000_steps_whose_key_is_missing() {
@@ -179,7 +255,8 @@ async fn call(engine: &Engine, name: &str, parameters: Json) {
     engine.call(&format!("apps.{name}"), parameters.as_object().unwrap().clone()).await.unwrap();
 }
 
-/// A worker that finds nothing but such items does not wait for them when another item comes.
+/// A worker that finds nothing but such items does not wait for them when another item comes. It pauses between claims
+/// while such items come.
 #[test]
 fn a_worker_without_the_key_serves_new_steps_at_once() {
     let host = TimedHost::default();
@@ -199,9 +276,23 @@ fn a_worker_without_the_key_serves_new_steps_at_once() {
         *log.lock().unwrap() = Some((task.work.claimed.id.clone(), clock.now()));
         async { Ok(json!({})) }
     });
+    let failed_claims = Arc::new(AtomicUsize::new(0));
+    let counted = failed_claims.clone();
+    let worker = worker.on_event(move |event| {
+        if matches!(event, WorkerEvent::Trouble(_)) {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
     let mut started = Timestamp::from_millis(0);
+    let mut claims = 0;
     host.block_on(worker.run(async {
         host.sleep(Millis::minutes(2)).await;
+        let before = failed_claims.load(Ordering::Relaxed);
+        for n in 0..100 {
+            call(&with_key, "execution.start", start(&format!("sealed{n}"), json!({"token": TOKEN}))).await;
+            host.sleep(Millis(10)).await;
+        }
+        claims = failed_claims.load(Ordering::Relaxed) - before;
         started = host.now();
         call(&with_key, "execution.start", start("plain", json!({}))).await;
         while served.lock().unwrap().is_none() {
@@ -211,5 +302,6 @@ fn a_worker_without_the_key_serves_new_steps_at_once() {
     .unwrap();
     let (id, at) = served.lock().unwrap().clone().unwrap();
     assert_eq!(id, "plain:1");
+    assert!(claims <= 25, "{claims} claims in a second");
     assert!(at.since(started) <= Millis::seconds(1), "{:?} after it was started", at.since(started));
 }

@@ -9,7 +9,6 @@ use runstate::engine::{Engine, Error, SystemHost};
 use runstate::id::CommandId;
 use runstate::operation::Domain;
 use runstate::schema::{Entity, Query};
-use runstate::store::Store as _;
 use runstate::testing::{BatchExt as _, batch};
 use serde_json::{Value as Json, json};
 
@@ -35,6 +34,11 @@ async fn a_lost_key_costs_only_the_values_under_it() {
     // Nothing is overwritten: neither by a command that reads the document, nor by one that got the value from a list,
     // nor by rotation.
     expect_missing(&patch(&engine, "a", json!({"tag": "u"})).await.unwrap_err(), "`k1`");
+    for mut write in [json!({"put": {"tag": "u"}}), json!({"patch": {"note": null}}), json!({"delete": true})] {
+        (write["collection"], write["id"]) = (json!("vault"), json!("a"));
+        let refused = ask(&engine, "documents.commit", json!({"writes": [write]})).await;
+        expect_missing(&refused.unwrap_err(), "`k1`");
+    }
     expect_missing(&put(&engine, "c", json!({"note": list["items"][0]["note"]})).await.unwrap_err(), "still encrypted");
     let rotation = engine.rotate(100).await.unwrap();
     assert_eq!((rotation.encrypted, rotation.more, rotation.failed.len()), (0, false, 0));

@@ -268,16 +268,13 @@ fn read<F: Fields>(key: &Key, loaded: &LoadedDocument) -> Result<F, Rejection> {
 
 /// The fields of a document. No secret of them is encrypted: a value of any kind could not be distinguished from it.
 fn decode<F: Fields>(key: &Key, document: &Document) -> Result<F, Violation> {
-    match sealed::find(F::FIELDS, document) {
-        Some((field, id)) => Err(Violation::sealed(field, id)),
-        None => decode_shown(key, document),
-    }
+    sealed::violation(F::FIELDS, document).map_or_else(|| decode_shown(key, document), Err)
 }
 
 /// The fields of a document, to show them. A secret that may be of any kind may still be encrypted.
 fn decode_shown<F: Fields>(key: &Key, document: &Document) -> Result<F, Violation> {
-    let sealed = || sealed::find(F::FIELDS, document).map(|(field, id)| Violation::sealed(field, id));
-    let mut fields = F::read_fields(document).map_err(|violation| sealed().unwrap_or(violation))?;
+    let sealed = |violation| sealed::violation(F::FIELDS, document).unwrap_or(violation);
+    let mut fields = F::read_fields(document).map_err(sealed)?;
     fields.set_missing_id(&key.id);
     Ok(fields)
 }

@@ -24,7 +24,7 @@ use runstate_value::time::Timestamp;
 use runstate_value::{Document, SortedMap};
 
 use crate::id::{CommandId, Revision, derive_id, sha256};
-use crate::schema::{Aggregate, DamageCode, Entity, Freshness, Key, Page, Query};
+use crate::schema::{Aggregate, Catalog, DamageCode, Entity, Freshness, Key, Page, Query, sealed};
 pub use command::{AnyCommand, Command, OperationName, TypedCommand};
 pub use cost::{BudgetDecision, BudgetPort, Cost, ReservationTerm};
 pub use entity::LoadedEntity;
@@ -556,6 +556,19 @@ impl View {
             aggregates: reads.aggregates.into_iter().filter(|(name, one)| new_aggregate(name, one)).collect(),
             freshness: reads.freshness,
         }
+    }
+
+    /// Rejects changes to a document that was read with a secret still encrypted: nothing overwrites or deletes it.
+    pub fn check_decrypted(&self, changes: &[Change], catalog: &Catalog) -> Result<(), Rejection> {
+        let rows = self.query_results.iter().flat_map(|(_, (_, page))| &page.items);
+        let documents = self.documents.iter().filter_map(|(key, found)| Some((key, found.as_ref()?)));
+        documents.chain(rows.map(|(key, row)| (key, row))).try_for_each(|(key, read)| {
+            let collection = catalog.get(&key.collection);
+            match collection.and_then(|collection| sealed::violation(collection.fields, &read.document)) {
+                Some(why) if changes.iter().any(|change| change.key() == key) => Err(Rejection::unreadable(key, &why)),
+                _ => Ok(()),
+            }
+        })
     }
 
     /// The keys under which no document was found.

@@ -134,7 +134,10 @@ impl<L: Leased> Claim<L> {
     /// Requests what the claims of these items need, beside `keys`: once one lacks a key, many others may lack it too.
     fn read_ahead(&self, view: &View, ctx: &mut Ctx, keys: Vec<Key>, rows: Vec<LoadedEntity<L>>) -> Rejection {
         let mut unread: BTreeSet<Key> = keys.into_iter().collect();
-        for row in rows.into_iter().take(READ_AHEAD) {
+        for row in rows.into_iter().rev() {
+            if unread.len() >= READ_AHEAD {
+                break;
+            }
             if let Err(Rejection::Unread(keys)) = L::claim(view, ctx, row, self) {
                 unread.extend(keys);
             }
@@ -253,10 +256,13 @@ impl<L: Leased> Command for Claim<L> {
             }
         };
         candidates.retain(|row| row.entity.may_be_claimed(ctx.now, is_named));
+        if self.selection.oldest_first {
+            candidates.sort_by_cached_key(|row| row.entity.lease().map(|lease| lease.available_at));
+            candidates.reverse();
+        }
         while !candidates.is_empty() && passed_over.changes.len() < MOST_PASSED_OVER {
-            let available_at = |row: &LoadedEntity<L>| row.entity.lease().map(|lease| lease.available_at);
             let row = match self.selection.oldest_first {
-                true => (0..candidates.len()).min_by_key(|at| available_at(&candidates[*at])).unwrap_or_default(),
+                true => candidates.len() - 1,
                 false => pick(ctx, candidates.len()),
             };
             let row = candidates.swap_remove(row);
@@ -270,12 +276,15 @@ impl<L: Leased> Command for Claim<L> {
                 Err(rejection) if !is_named && rejection.code() == ErrorCode::KEY_MISSING => {
                     sealed.push((row.key().clone(), rejection.to_string()));
                 }
-                Err(Rejection::Unread(_)) if sealed.len() >= READ_AHEAD => break,
+                // Decided without these, the claim reads their documents no more.
+                Err(Rejection::Unread(_)) if !sealed.is_empty() && view.keys().count() >= READ_AHEAD => break,
                 Err(Rejection::Unread(keys)) if !sealed.is_empty() => {
                     return Err(self.read_ahead(view, ctx, keys, candidates));
                 }
                 // Another item may be claimed, and this one later.
                 Err(rejection) if !is_named && !matches!(rejection, Rejection::Unread(_) | Rejection::Torn(_)) => {
+                    let damage = rejection.damage_code().map(|code| (row.key().clone(), code, rejection.to_string()));
+                    passed_over.damaged.extend(damage);
                     let next = candidates.iter().rev().take(MOST_PASSED_OVER).map(|next| &next.entity);
                     passed_over.changes.push(pass_over(view, ctx, row, &rejection, next)?);
                 }

@@ -44,8 +44,8 @@ const MOST_PASSED_OVER: usize = 16;
 /// before, so a claim passes over more than 16,000 of a kind.
 const LARGEST_PAGE: u32 = 8_192;
 
-/// Items whose documents a claim reads at once, after it has met one that needs a missing key.
-const READ_AHEAD: usize = 1_000;
+/// Documents that a claim reads at once, about, after it has met an item that needs a missing key.
+const READ_AHEAD: usize = 128;
 
 /// The shortest and the longest time that an item waits which cannot be claimed, so that it delays no other.
 const SKIPPED_FOR: (Millis, Millis) = (Millis::minutes(1), Millis::minutes(60));

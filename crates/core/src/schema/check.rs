@@ -36,6 +36,14 @@ impl Violation {
         violation
     }
 
+    /// The violation of a secret field whose value cannot be decrypted with its key `key`.
+    #[cold]
+    #[inline(never)]
+    pub fn undecryptable(field: &str, key: &str) -> Self {
+        let reason = format!("cannot be decrypted with the key `{key}`: it was changed, or another key has that id");
+        Self::new(field.to_owned(), reason)
+    }
+
     /// Whether the value is encrypted under a key that was not given.
     pub fn is_sealed(&self) -> bool {
         self.0.is_sealed

@@ -5,8 +5,9 @@
 //! index its members.
 
 use runstate_value::{Document, Json, get};
+use serde_json::json;
 
-use super::{Collection, Field, IndexKind, Kind, Predicate, ShardKey};
+use super::{Collection, Field, IndexKind, Kind, Predicate, ShardKey, Violation};
 
 /// The member with the id of the key.
 pub const KEY: &str = "key";
@@ -35,9 +36,21 @@ pub fn find_sealed<'a>(collection: &'static Collection, document: &'a Document) 
 }
 
 /// As [`find_sealed`], among these fields.
-pub fn find<'a>(fields: &'static [Field], document: &'a Document) -> Option<(&'static str, &'a str)> {
+fn find<'a>(fields: &'static [Field], document: &'a Document) -> Option<(&'static str, &'a str)> {
     let mut secrets = fields.iter().filter(|field| field.secret);
     secrets.find_map(|field| Some((field.name, key_id(get(document, field.name)?)?)))
+}
+
+/// The form of a value in memory that cannot be decrypted with its key `id`: sealed, and empty.
+pub fn undecryptable(id: &str) -> Json {
+    json!({ KEY: id, SEALED: "" })
+}
+
+/// Why the first of these fields whose value is sealed cannot be read; `None`: no value is sealed.
+pub fn violation(fields: &'static [Field], document: &Document) -> Option<Violation> {
+    let (name, id) = find(fields, document)?;
+    let is_damaged = get(document, name).is_some_and(|value| *value == undecryptable(id));
+    Some(if is_damaged { Violation::undecryptable(name, id) } else { Violation::sealed(name, id) })
 }
 
 /// The secret fields of a collection.

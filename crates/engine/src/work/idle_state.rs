@@ -113,16 +113,15 @@ impl IdleState {
         Ok(())
     }
 
-    /// Completes when there may be a new item, as far as the store reports changes.
-    pub async fn wait_for_feed<W: WorkItem>(&mut self, worker: &Worker<W>) {
-        if self.position.is_none() && !self.has_no_feed {
-            // Only another check finds a change before this subscription. Without one there is no feed for now.
-            match self.subscribe(worker).await {
-                Ok(()) if self.position.is_some() => return,
-                _ => return std::future::pending().await,
-            }
+    /// Completes when another claim may find a new item: after a wake-up, or after a change, if the store reports it.
+    pub async fn wait_for_feed<W: WorkItem>(&mut self, worker: &Worker<W>, wake_up: &Signal) {
+        if self.position.is_some() {
+            race(wake_up.wait(), self.wait_for_new_item(worker)).await;
+        } else if self.has_no_feed || self.subscribe(worker).await.is_err() || self.position.is_none() {
+            wake_up.wait().await;
         }
-        self.wait_for_new_item(worker).await;
+        // Only another claim finds a change between the last one and this subscription.
+        self.delay_claim(worker, wake_up).await;
     }
 
     /// Completes when there may be a new item.

@@ -287,10 +287,11 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     fn begin_backoff(&mut self, until_new_item: bool) {
         let Some(mut idle) = self.idle.take() else { return };
         let (worker, stop_signal, failures) = (self.worker, self.stop_signal.clone(), self.failures);
+        let wake_up = self.wake_up.clone();
         self.push(Box::pin(async move {
             let end = race(worker.back_off(failures), stop_signal.wait());
             match until_new_item {
-                true => _ = race(end, idle.wait_for_feed(worker)).await,
+                true => _ = race(end, idle.wait_for_feed(worker, &wake_up)).await,
                 false => _ = end.await,
             }
             LoopEvent::WaitEnded(idle, Ok(IdleOutcome::MayFindWork))
