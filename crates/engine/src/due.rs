@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::Revision;
+use runstate_core::marker::BoxFuture;
 use runstate_core::operation::{DueKind, DueRow, DueRule, Parameter};
 use runstate_core::schema::DamagedDocument;
 use runstate_store::{Freshness, Row, StoreError};
@@ -139,38 +140,45 @@ impl Engine {
         self.clean_up(limit, RunLimit::Stop, DueReport::default()).await
     }
 
-    async fn clean_up(&self, limit: u32, run_limit: RunLimit, mut report: DueReport) -> Result<DueReport, Error> {
-        let now = self.now();
-        // A caller that waits gets small steps.
-        let is_slice = run_limit == RunLimit::Slice;
-        let (step, most) = if is_slice { (limit as usize, limit) } else { (SWEPT_AT_ONCE, u32::MAX) };
-        let mut expired = 0;
-        loop {
-            let swept = self.sweep(now, step).await?;
-            expired += swept;
-            // As many rows of one collection as the limit allows may not be all of them.
-            report.more |= is_slice && swept >= u64::from(limit.max(1));
-            if is_slice || swept == 0 {
-                break;
+    fn clean_up(
+        &self,
+        limit: u32,
+        run_limit: RunLimit,
+        mut report: DueReport,
+    ) -> BoxFuture<'_, Result<DueReport, Error>> {
+        Box::pin(async move {
+            let now = self.now();
+            // A caller that waits gets small steps.
+            let is_slice = run_limit == RunLimit::Slice;
+            let (step, most) = if is_slice { (limit as usize, limit) } else { (SWEPT_AT_ONCE, u32::MAX) };
+            let mut expired = 0;
+            loop {
+                let swept = self.sweep(now, step).await?;
+                expired += swept;
+                // As many rows of one collection as the limit allows may not be all of them.
+                report.more |= is_slice && swept >= u64::from(limit.max(1));
+                if is_slice || swept == 0 {
+                    break;
+                }
             }
-        }
-        let removed = match self.remove_abandoned(now, most).await {
-            Ok(removed) => u64::from(removed),
-            // The caller must still receive the report of the work done so far.
-            Err(error) if error.code == ErrorCode::CORRUPT => {
-                report.add_failure(STAGED.name, error);
-                0
-            }
-            Err(error) => return Err(error),
-        };
-        let rotated = if is_slice { limit } else { limit.saturating_mul(ROTATED_PER_ITEM) };
-        self.run_rotation(rotated, &mut report).await?;
-        self.shared.due_reads.forget_due(now);
-        report.more |= removed >= u64::from(most.max(1));
-        report.swept = removed + expired;
-        // Last, so that a pass that fails keeps them for the next one.
-        report.failed.extend(self.shared.reported_damage.take_failures());
-        Ok(report)
+            let removed = match self.remove_abandoned(now, most).await {
+                Ok(removed) => u64::from(removed),
+                // The caller must still receive the report of the work done so far.
+                Err(error) if error.code == ErrorCode::CORRUPT => {
+                    report.add_failure(STAGED.name, error);
+                    0
+                }
+                Err(error) => return Err(error),
+            };
+            let rotated = if is_slice { limit } else { limit.saturating_mul(ROTATED_PER_ITEM) };
+            self.run_rotation(rotated, &mut report).await?;
+            self.shared.due_reads.forget_due(now);
+            report.more |= removed >= u64::from(most.max(1));
+            report.swept = removed + expired;
+            // Last, so that a pass that fails keeps them for the next one.
+            report.failed.extend(self.shared.reported_damage.take_failures());
+            Ok(report)
+        })
     }
 
     /// Does the work of one rule, for at most `limit` entities whose timestamp is at or before `until`.

@@ -38,7 +38,7 @@ use runstate_core::decision::{
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::CommandId;
 use runstate_core::limits::DECIDE_ATTEMPTS;
-use runstate_core::marker::MaybeSync;
+use runstate_core::marker::{BoxFuture, MaybeSync};
 use runstate_core::operation::{Domain, Registry};
 use runstate_core::schema::{Catalog, Key};
 use runstate_store::{self as store, Freshness, Outcome, Store};
@@ -332,36 +332,40 @@ impl Engine {
     }
 
     /// Executes a command and its further parts, at most `max_parts` of these.
-    async fn execute_any(
-        &self,
-        command: &mut dyn AnyCommand,
-        id: Option<&CommandId>,
+    ///
+    /// Here as elsewhere, the future is boxed because every crate that polls an `async fn` compiles all of it again.
+    fn execute_any<'a>(
+        &'a self,
+        command: &'a mut dyn AnyCommand,
+        id: Option<&'a CommandId>,
         max_parts: Option<u32>,
-    ) -> Result<Execution, Error> {
-        command.check()?;
-        let (id, origin, origin_of_parts) = match id {
-            Some(id) => (id.clone(), Origin::Caller, Origin::DerivedFromCaller),
-            None => (self.new_command_id(), Origin::Engine, Origin::Engine),
-        };
-        if origin == Origin::Caller {
-            self.refuse_expired(&id).await?;
-        }
-        let CommandOutcome { replayed, mut result, .. } = self.drive(command, &id, origin).await?;
-        let ports = self.registry().ports();
-        let mut next = command.next(&ports);
-        for number in 1.. {
-            if max_parts.is_some_and(|max| number > max) {
-                break;
+    ) -> BoxFuture<'a, Result<Execution, Error>> {
+        Box::pin(async move {
+            command.check()?;
+            let (id, origin, origin_of_parts) = match id {
+                Some(id) => (id.clone(), Origin::Caller, Origin::DerivedFromCaller),
+                None => (self.new_command_id(), Origin::Engine, Origin::Engine),
+            };
+            if origin == Origin::Caller {
+                self.refuse_expired(&id).await?;
             }
-            let Some(mut part) = next else { break };
-            self.drive(&mut *part, &id.part(number), origin_of_parts).await?;
-            next = part.next(&ports);
-            if let Some(output) = part.take_output() {
-                command.absorb(output);
-                result = None;
+            let CommandOutcome { replayed, mut result, .. } = self.drive(command, &id, origin).await?;
+            let ports = self.registry().ports();
+            let mut next = command.next(&ports);
+            for number in 1.. {
+                if max_parts.is_some_and(|max| number > max) {
+                    break;
+                }
+                let Some(mut part) = next else { break };
+                self.drive(&mut *part, &id.part(number), origin_of_parts).await?;
+                next = part.next(&ports);
+                if let Some(output) = part.take_output() {
+                    command.absorb(output);
+                    result = None;
+                }
             }
-        }
-        Ok(Execution { command: id, replayed, result })
+            Ok(Execution { command: id, replayed, result })
+        })
     }
 
     /// Executes a command, and sends its hints.
@@ -496,45 +500,47 @@ impl Engine {
         typed.into_output().ok_or_else(|| Error::internal(format!("{} has no result", Q::NAME)))
     }
 
-    async fn query_any(&self, command: &mut dyn AnyCommand) -> Result<(), Error> {
-        command.check()?;
-        let now = self.shared.host.now();
-        let mut attempt = 0;
-        let mut unread: Vec<Key> = Vec::new();
-        loop {
-            let view = view_loading::load(self, command, ReadSource::Store, &unread, &Arc::default(), now).await?;
-            if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
-                attempt += 1;
-                if attempt >= DECIDE_ATTEMPTS {
-                    let message = format!(
-                        "{}: the documents it reads are deleted and re-created repeatedly. Try again later",
-                        command.name()
-                    );
-                    return Err(Error::new(ErrorCode::CONFLICT, message));
-                }
-                self.back_off(attempt).await;
-                continue;
-            }
-            let mut ctx = Ctx::new(self.new_command_id(), now, self.shared.settings.clone());
-            match command.decide(&view, &mut ctx) {
-                Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
-                    unread.extend(keys);
+    fn query_any<'a>(&'a self, command: &'a mut dyn AnyCommand) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            command.check()?;
+            let now = self.shared.host.now();
+            let mut attempt = 0;
+            let mut unread: Vec<Key> = Vec::new();
+            loop {
+                let view = view_loading::load(self, command, ReadSource::Store, &unread, &Arc::default(), now).await?;
+                if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
+                    attempt += 1;
+                    if attempt >= DECIDE_ATTEMPTS {
+                        let message = format!(
+                            "{}: the documents it reads are deleted and re-created repeatedly. Try again later",
+                            command.name()
+                        );
+                        return Err(Error::new(ErrorCode::CONFLICT, message));
+                    }
+                    self.back_off(attempt).await;
                     continue;
                 }
-                Err(Rejection::Torn(_)) if attempt < DECIDE_ATTEMPTS => attempt += 1,
-                Ok(decision) if !decision.changes.is_empty() => {
-                    return Err(Error::internal(format!(
-                        "{} is not a query: it changes documents. Execute it as a command",
-                        command.name()
-                    )));
+                let mut ctx = Ctx::new(self.new_command_id(), now, self.shared.settings.clone());
+                match command.decide(&view, &mut ctx) {
+                    Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
+                        unread.extend(keys);
+                        continue;
+                    }
+                    Err(Rejection::Torn(_)) if attempt < DECIDE_ATTEMPTS => attempt += 1,
+                    Ok(decision) if !decision.changes.is_empty() => {
+                        return Err(Error::internal(format!(
+                            "{} is not a query: it changes documents. Execute it as a command",
+                            command.name()
+                        )));
+                    }
+                    decision => {
+                        self.yield_now().await;
+                        return Ok(decision.map(|_| ())?);
+                    }
                 }
-                decision => {
-                    self.yield_now().await;
-                    return Ok(decision.map(|_| ())?);
-                }
+                self.back_off(attempt).await;
             }
-            self.back_off(attempt).await;
-        }
+        })
     }
 
     /// Whether every document read by key still has the same incarnation; updates do not matter. Only then do rows

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use runstate_core::error_code::ErrorCode;
+use runstate_core::marker::MaybeSend;
 use runstate_core::operation::DueRule;
 use runstate_core::schema::{
     Accumulator, Aggregate, Catalog, Collection, Direction, Field, Filter, Key, Query, ShardKey, Ttl,
@@ -117,8 +118,8 @@ impl Engine {
     /// Checks all that the store holds: its backend, then documents, indexes, references, executions and the ledger.
     ///
     /// The documents of a damaged backend are not checked: each reference to a lost document would be a finding too.
-    pub async fn verify(&self, progress: impl FnMut(Progress)) -> Result<VerifyReport, Error> {
-        verify::verify(self, progress).await
+    pub async fn verify(&self, mut progress: impl FnMut(Progress) + MaybeSend) -> Result<VerifyReport, Error> {
+        verify::verify(self, &mut progress).await
     }
 
     /// Checks all documents, and adds the findings to `report`.
@@ -128,9 +129,9 @@ impl Engine {
     pub async fn verify_documents(
         &self,
         report: VerifyReport,
-        progress: impl FnMut(Progress),
+        mut progress: impl FnMut(Progress) + MaybeSend,
     ) -> Result<VerifyReport, Error> {
-        verify::verify_documents(self, report, progress).await
+        verify::verify_documents(self, report, &mut progress).await
     }
 
     /// Committed changes after `from` (`None`: from now on), in commit order, each at least once. If none is selected

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::Revision;
 use runstate_core::limits::DECLARED_COLLECTIONS;
+use runstate_core::marker::BoxFuture;
 use runstate_core::operation::nearest_name;
 use runstate_core::schema::{Catalog, CatalogError, Collection, Filter, Key, Kind, Query, check};
 use runstate_store::{Batch, Expectation, Freshness, Row, StoreError, Write, WriteOp};
@@ -123,30 +124,33 @@ impl Engine {
     }
 
     /// As [`Engine::reload_collections`]. `always` prepares the store even if nothing has changed.
-    async fn reload_locked(&self, always: bool) -> Result<(), Error> {
-        let collections = &self.shared.collections;
-        for _ in 0..ATTEMPTS {
-            let read = |(_, read): (_, Result<_, Error>)| read.inspect_err(log::declaration_unreadable).ok();
-            let stored: Vec<StoredDeclaration> =
-                self.stored_declarations().await?.into_iter().filter_map(read).collect();
-            let declared: Vec<&'static Collection> = stored.iter().map(|stored| stored.current.collection).collect();
-            let mut catalog = collections.base.with(&declared).map_err(invalid_catalog)?;
-            let may_be_pending = stored.iter().any(|stored| stored.pending.is_some()) && self.is_newer_than_known();
-            if !always && !may_be_pending && is_same(&self.catalog(), &catalog) {
+    fn reload_locked(&self, always: bool) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let collections = &self.shared.collections;
+            for _ in 0..ATTEMPTS {
+                let read = |(_, read): (_, Result<_, Error>)| read.inspect_err(log::declaration_unreadable).ok();
+                let stored: Vec<StoredDeclaration> =
+                    self.stored_declarations().await?.into_iter().filter_map(read).collect();
+                let declared: Vec<&'static Collection> =
+                    stored.iter().map(|stored| stored.current.collection).collect();
+                let mut catalog = collections.base.with(&declared).map_err(invalid_catalog)?;
+                let may_be_pending = stored.iter().any(|stored| stored.pending.is_some()) && self.is_newer_than_known();
+                if !always && !may_be_pending && is_same(&self.catalog(), &catalog) {
+                    return Ok(());
+                }
+                let completed = self.prepare_declared(&mut catalog, &stored).await?;
+                if !completed.is_empty() && !collections.only_reads {
+                    match self.store().commit(self.declaration_batch(completed)).await {
+                        Ok(_) | Err(StoreError::Conflict { .. } | StoreError::UnknownOutcome { .. }) => continue,
+                        // A store that takes no writes can be read; a later opening completes the declaration.
+                        Err(_) => {}
+                    }
+                }
+                collections.set(catalog);
                 return Ok(());
             }
-            let completed = self.prepare_declared(&mut catalog, &stored).await?;
-            if !completed.is_empty() && !collections.only_reads {
-                match self.store().commit(self.declaration_batch(completed)).await {
-                    Ok(_) | Err(StoreError::Conflict { .. } | StoreError::UnknownOutcome { .. }) => continue,
-                    // A store that takes no writes can be read; a later opening completes the declaration.
-                    Err(_) => {}
-                }
-            }
-            collections.set(catalog);
-            return Ok(());
-        }
-        Err(busy())
+            Err(busy())
+        })
     }
 
     /// Prepares the store for `catalog`. If it is prepared for the pending version of a collection already, `catalog`
@@ -285,35 +289,37 @@ impl Engine {
         self.declare_as(declaration, VersionChoice::from_declaration(declaration)).await
     }
 
-    async fn declare_as(
-        &self,
-        declaration: &CollectionDeclaration,
+    fn declare_as<'a>(
+        &'a self,
+        declaration: &'a CollectionDeclaration,
         choice: VersionChoice,
-    ) -> Result<&'static Collection, Error> {
-        // Also checks a declaration that changes nothing.
-        declaration.normalized(declaration.version.unwrap_or(1)).collection()?;
-        for _ in 0..ATTEMPTS {
-            let guard = self.shared.collections.lock.lock().await;
-            let known = self.catalog();
-            let declared = self.declare_locked(declaration, choice).await;
-            if !matches!(declared, Ok(false)) {
-                // The store must be prepared for the declarations that it has now, after any outcome.
-                let reloaded = self.reload_locked(true).await;
-                let is_overtaken = declared.as_ref().is_err_and(|error| match error.code {
-                    ErrorCode::CONFLICT | ErrorCode::UNKNOWN_OUTCOME => true,
-                    ErrorCode::NEWER_VERSION | ErrorCode::READ_ONLY => !is_same(&known, &self.catalog()),
-                    _ => false,
-                });
-                if is_overtaken {
-                    // The next attempt finds the declaration of another process, or this one.
-                    continue;
+    ) -> BoxFuture<'a, Result<&'static Collection, Error>> {
+        Box::pin(async move {
+            // Also checks a declaration that changes nothing.
+            declaration.normalized(declaration.version.unwrap_or(1)).collection()?;
+            for _ in 0..ATTEMPTS {
+                let guard = self.shared.collections.lock.lock().await;
+                let known = self.catalog();
+                let declared = self.declare_locked(declaration, choice).await;
+                if !matches!(declared, Ok(false)) {
+                    // The store must be prepared for the declarations that it has now, after any outcome.
+                    let reloaded = self.reload_locked(true).await;
+                    let is_overtaken = declared.as_ref().is_err_and(|error| match error.code {
+                        ErrorCode::CONFLICT | ErrorCode::UNKNOWN_OUTCOME => true,
+                        ErrorCode::NEWER_VERSION | ErrorCode::READ_ONLY => !is_same(&known, &self.catalog()),
+                        _ => false,
+                    });
+                    if is_overtaken {
+                        // The next attempt finds the declaration of another process, or this one.
+                        continue;
+                    }
+                    declared.and(reloaded)?;
                 }
-                declared.and(reloaded)?;
+                drop(guard);
+                return self.declared_collection(&declaration.collection).await;
             }
-            drop(guard);
-            return self.declared_collection(&declaration.collection).await;
-        }
-        Err(busy())
+            Err(busy())
+        })
     }
 
     /// Declares the collections of an import. A newer declaration in the store remains; the documents are checked

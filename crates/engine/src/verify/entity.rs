@@ -8,7 +8,6 @@ use runstate_store::{Finding, Severity};
 use runstate_value::Json;
 
 use super::{CollectionScan, Error, PAGE, QueryPages, TRIES, Verification};
-use crate::Progress;
 
 /// The result of an inspection: the revision of the head, and its problems.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +18,7 @@ struct InspectionResult {
     is_readable: bool,
 }
 
-impl<P: FnMut(Progress)> Verification<P> {
+impl Verification<'_> {
     /// Checks every entity of every domain.
     pub(super) async fn check_entities(&mut self) -> Result<(), Error> {
         let checks: Vec<&'static EntityCheck> = self.engine.registry().checks().collect();
@@ -56,7 +55,7 @@ impl<P: FnMut(Progress)> Verification<P> {
         Ok(())
     }
 
-    async fn inspect(&self, check: &EntityCheck, id: &str) -> Result<Option<InspectionResult>, Error> {
+    async fn inspect(&mut self, check: &EntityCheck, id: &str) -> Result<Option<InspectionResult>, Error> {
         let mut query = (check.inspect)(id);
         match self.engine.query_any(&mut *query).await {
             Ok(()) => {}

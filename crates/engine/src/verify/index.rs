@@ -10,7 +10,6 @@ use runstate_store::{Finding, Freshness, Row, StoredDocument};
 use runstate_value::{Json, SortedMap, get, sort_by, words};
 
 use super::{CollectionScan, Error, PAGE, QueryPages, TRIES, Verification};
-use crate::Progress;
 
 /// Maximum number of documents of differing buckets that are in memory at once.
 const MAX_COMPARED_DOCUMENTS: u64 = 100_000;
@@ -37,7 +36,7 @@ enum IndexMismatch {
 /// exist, or cannot be read.
 type Differences = SortedMap<Arc<str>, (IndexMismatch, Option<String>)>;
 
-impl<P: FnMut(Progress)> Verification<P> {
+impl Verification<'_> {
     /// Compares an ordered index with the documents, whose entries are `expected`.
     pub(super) async fn check_index(
         &mut self,

@@ -16,6 +16,7 @@ mod entity;
 mod index;
 
 use runstate_core::id::CommandId;
+use runstate_core::marker::{BoxFuture, MaybeSend};
 use runstate_core::schema;
 use runstate_core::schema::{Collection, Field, Filter, IndexKind, Key, Kind, Presence, Query, Reference};
 use runstate_store as store;
@@ -34,51 +35,64 @@ const PAGE: u32 = 64;
 /// Number of reads of a document that others keep writing, after which it is skipped.
 const TRIES: usize = 5;
 
-pub(crate) async fn verify(engine: &Engine, progress: impl FnMut(Progress)) -> Result<VerifyReport, Error> {
-    let report = engine.store().inspect(&engine.catalog()).await?;
-    if report.is_intact() { engine.verify_documents(report, progress).await } else { Ok(report) }
+/// Receives progress; every `FnMut(Progress)` does.
+pub(crate) trait ProgressListener: MaybeSend {
+    fn on_progress(&mut self, progress: Progress);
 }
 
-pub(crate) async fn verify_documents(
-    engine: &Engine,
+impl<F: FnMut(Progress) + MaybeSend> ProgressListener for F {
+    fn on_progress(&mut self, progress: Progress) {
+        self(progress);
+    }
+}
+
+pub(crate) async fn verify(engine: &Engine, progress: &mut dyn ProgressListener) -> Result<VerifyReport, Error> {
+    let report = engine.store().inspect(&engine.catalog()).await?;
+    if report.is_intact() { verify_documents(engine, report, progress).await } else { Ok(report) }
+}
+
+pub(crate) fn verify_documents<'a>(
+    engine: &'a Engine,
     report: VerifyReport,
-    progress: impl FnMut(Progress),
-) -> Result<VerifyReport, Error> {
-    if let Some(newer @ store::StoreError::NewerVersion { .. }) = engine.store().read_only_reason() {
-        return Err(newer.into());
-    }
-    // Entities are read twice: as documents, and with their rows.
-    let mut entities = Some(0);
-    for check in engine.registry().checks() {
-        entities = entities.zip(engine.count(check.collection).await?).map(|(sum, count)| sum + count);
-    }
-    let of = engine.count_exported().await?.zip(entities).map(|(documents, entities)| documents + entities);
-    let report = VerifyReport { documents: 0, ..report };
-    let mut verification =
-        Verification { engine: engine.with_store(engine.shared.store.clone()), report, progress, done: 0, of };
-    // Exports carry declarations in another form, so these are not among the exported collections.
-    let collections = exported_collections(&engine.catalog());
-    for collection in collections.into_iter().chain([&DECLARATIONS as &'static Collection]) {
-        verification.check_collection(collection).await?;
-    }
-    verification.check_entities().await?;
-    for name in engine.undeclared_collections().await? {
-        let why = "this program does not know the collection, so its documents were not checked: it lacks their domain, or their declaration is damaged";
-        verification.report.add(Finding::harmless(name, why));
-    }
-    Ok(verification.report)
+    progress: &'a mut dyn ProgressListener,
+) -> BoxFuture<'a, Result<VerifyReport, Error>> {
+    Box::pin(async move {
+        if let Some(newer @ store::StoreError::NewerVersion { .. }) = engine.store().read_only_reason() {
+            return Err(newer.into());
+        }
+        // Entities are read twice: as documents, and with their rows.
+        let mut entities = Some(0);
+        for check in engine.registry().checks() {
+            entities = entities.zip(engine.count(check.collection).await?).map(|(sum, count)| sum + count);
+        }
+        let of = engine.count_exported().await?.zip(entities).map(|(documents, entities)| documents + entities);
+        let report = VerifyReport { documents: 0, ..report };
+        let mut verification =
+            Verification { engine: engine.with_store(engine.shared.store.clone()), report, progress, done: 0, of };
+        // Exports carry declarations in another form, so these are not among the exported collections.
+        let collections = exported_collections(&engine.catalog());
+        for collection in collections.into_iter().chain([&DECLARATIONS as &'static Collection]) {
+            verification.check_collection(collection).await?;
+        }
+        verification.check_entities().await?;
+        for name in engine.undeclared_collections().await? {
+            let why = "this program does not know the collection, so its documents were not checked: it lacks their domain, or their declaration is damaged";
+            verification.report.add(Finding::harmless(name, why));
+        }
+        Ok(verification.report)
+    })
 }
 
 /// A verification in progress.
-struct Verification<P> {
+struct Verification<'a> {
     engine: Engine,
     report: VerifyReport,
-    progress: P,
+    progress: &'a mut dyn ProgressListener,
     done: u64,
     of: Option<u64>,
 }
 
-impl<P: FnMut(Progress)> Verification<P> {
+impl Verification<'_> {
     /// Checks a collection. Indexes have entries of documents as they are at rest, so one with encrypted values is read
     /// in both forms.
     async fn check_collection(&mut self, collection: &'static Collection) -> Result<(), Error> {
@@ -165,12 +179,12 @@ impl<P: FnMut(Progress)> Verification<P> {
     /// Reports progress: the number of documents checked since the last report.
     async fn advance(&mut self, documents: usize) {
         self.done += documents as u64;
-        (self.progress)(Progress { phase: Phase::Verify, done: self.done, of: self.of });
+        self.progress.on_progress(Progress { phase: Phase::Verify, done: self.done, of: self.of });
         self.engine.yield_now().await;
     }
 
     /// The documents under `keys`; `None`: one of them cannot be read, which the scan of its collection reports.
-    async fn get(&self, keys: &[Key]) -> Result<Option<Vec<Option<StoredDocument>>>, Error> {
+    async fn get(&mut self, keys: &[Key]) -> Result<Option<Vec<Option<StoredDocument>>>, Error> {
         match self.engine.store().get(keys, Freshness::Session).await {
             Ok(found) => Ok(Some(found)),
             Err(store::StoreError::Corrupt { .. } | store::StoreError::KeyMissing { .. }) => Ok(None),
