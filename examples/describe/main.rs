@@ -19,7 +19,6 @@ use runstate::operation::{OperationKind, Registry, SettingsDeclaration, Signatur
 use runstate::schema::{Collection, Field, Kind, Presence};
 use runstate::store::COMMANDS;
 use runstate::work::WorkerEvent;
-use runstate_wasm::calls;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
@@ -48,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "documents": collections.map(document).collect::<Vec<_>>(),
         "types": [
             result_type::<runstate::blob::CollectReport>(),
-            result_type::<calls::ImportResult>(),
+            result_type::<runstate::transfer::ImportReport>(),
             result_type::<Progress>(),
             result_type::<WorkerEvent<'static, Work>>(),
             result_type::<WorkerEvent<'static, StepWork>>(),

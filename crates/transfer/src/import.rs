@@ -6,6 +6,8 @@ use runstate_core::schema::{Collection, Key};
 use runstate_engine::{Engine, Error};
 use runstate_store::Freshness;
 use runstate_value::json_bytes;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::plan::{ImportPlan, PlannedAction, PlannedActions, PlannedPart, as_stored};
 use super::{
@@ -20,22 +22,23 @@ const CHUNK: u64 = 256;
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 /// The result of an import.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ImportResult")]
 pub struct ImportReport {
-    /// The counts and the hash of the source. The store has all its documents now, except those that it kept.
+    /// Counts and hash of the imported data. All of it is in the store now, except what was kept.
     pub summary: ExportSummary,
-    /// Number of documents and rows of the ledger that were written now.
+    /// Number of documents and command results that this import wrote.
     pub written: u64,
     /// Number of the written ones that replaced a document, which an import wrote and nothing else has changed since.
     pub updated: u64,
     /// Number of parts of updated documents that were removed, because the source has removed them.
     pub removed: u64,
-    /// Number of those that were present before.
+    /// Number of those that were already present.
     pub already_present: u64,
-    /// Number of those that are kept as they are in the store, which has changed or deleted them since the import.
+    /// Number of those that are kept as they are here, where they have changed or were deleted since the import.
     pub kept: u64,
-    /// Number of the kept documents that have changed in the source too, or of which the source has left parts out,
-    /// each with its parts.
+    /// Number of the kept documents that have changed in the source too, each with its parts.
     pub conflicts: u64,
     /// The first of these, as `collection/id`.
     pub conflicting: Vec<String>,
@@ -77,7 +80,6 @@ pub(super) async fn import<S: ImportSource>(
     Ok(ImportReport { summary: found, written, updated, removed, already_present, kept, conflicts, conflicting })
 }
 
-/// What an import has written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct WriteCounts {
     /// Number of documents and rows of the ledger, without removals.

@@ -12,11 +12,9 @@ use runstate_core::operation::{Domain, Mismatch, ParameterReader, Parameters};
 use runstate_engine::SETTINGS;
 use runstate_engine::work::{Backoff, Failure};
 use runstate_engine::{Engine, Error};
-use runstate_transfer::{ConflictPolicy, ExportSummary, ImportOptions, ImportReport};
+use runstate_transfer::{ConflictPolicy, ImportOptions};
 use runstate_value::time::Millis;
 use runstate_value::{self as value, Document, Json};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 /// Reads a JSON text that must be an object. `name` names it in errors.
 pub fn object_from_text(name: &str, text: &str) -> Result<Document, Error> {
@@ -173,35 +171,6 @@ impl From<ImportChoices> for ImportOptions {
     fn from(ImportChoices { conflicts, restore_deleted }: ImportChoices) -> Self {
         let (conflicts, restore_deleted) = (conflicts.unwrap_or_default(), restore_deleted.unwrap_or_default());
         Self { conflicts, restore_deleted, exact: false }
-    }
-}
-
-/// The result of an import.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ImportResult {
-    /// Counts and hash of the imported data. All of it is in the store now, except what was kept.
-    pub summary: ExportSummary,
-    /// Number of documents and command results that this import wrote.
-    pub written: u64,
-    /// Number of the written ones that replaced a document, which an import wrote and nothing else has changed since.
-    pub updated: u64,
-    /// Number of parts of updated documents that were removed, because the source has removed them.
-    pub removed: u64,
-    /// Number of those that were already present.
-    pub already_present: u64,
-    /// Number of those that are kept as they are here, where they have changed or were deleted since the import.
-    pub kept: u64,
-    /// Number of the kept documents that have changed in the source too, each with its parts.
-    pub conflicts: u64,
-    /// The first of these, as `collection/id`.
-    pub conflicting: Vec<String>,
-}
-
-impl From<ImportReport> for ImportResult {
-    fn from(report: ImportReport) -> Self {
-        let ImportReport { summary, written, updated, removed, already_present, kept, conflicts, conflicting } = report;
-        Self { summary, written, updated, removed, already_present, kept, conflicts, conflicting }
     }
 }
 

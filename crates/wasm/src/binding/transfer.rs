@@ -10,7 +10,7 @@ use runstate_transfer as transfer;
 use runstate_transfer::{CheckedSource, ImportOptions, ImportSource, LineReader, LineWriter, Selection, SourceChecker};
 use wasm_bindgen::prelude::*;
 
-use crate::calls::{self, ExportOptions, ImportChoices, ImportResult};
+use crate::calls::{self, ExportOptions, ImportChoices};
 
 /// Approximate size of a chunk, in bytes.
 const CHUNK: usize = 256 * 1024;
@@ -94,5 +94,5 @@ pub(super) async fn import(
     let mut source = LineReader::new(Cursor::new(bytes), "the import", catalog.clone());
     let checked = check_in_steps(engine, SourceChecker::begin(&mut source, &catalog)?, report).await?;
     let imported = transfer::import_with(engine, &mut source, &checked, &options, report).await?;
-    to_js(&ImportResult::from(imported))
+    to_js(&imported)
 }
