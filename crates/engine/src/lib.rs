@@ -141,7 +141,6 @@ impl CommandOutcome {
     }
 }
 
-/// Origin of a command id.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
     /// The caller chose the id and may repeat it. Its result is recorded in the ledger even if it changes nothing.
@@ -566,16 +565,19 @@ impl Engine {
         id: &CommandId,
         fingerprint: &str,
     ) -> Result<bool, Error> {
+        let Some(result) = self.committed_result(id, fingerprint).await? else { return Ok(false) };
+        let unreadable =
+            |why| Error::internal(format!("cannot read the result of command `{id}` in the command ledger: {why}"));
+        command.replay_result(result).map_err(unreadable)?;
+        Ok(true)
+    }
+
+    /// The result that the ledger has for a command; `None`: it has no row of it.
+    async fn committed_result(&self, id: &CommandId, fingerprint: &str) -> Result<Option<Json>, store::StoreError> {
         match self.shared.store.outcome(id).await? {
-            Outcome::Absent => Ok(false),
-            Outcome::Committed { fingerprint: first, result } if first == fingerprint => {
-                let unreadable = |why| {
-                    Error::internal(format!("cannot read the result of command `{id}` in the command ledger: {why}"))
-                };
-                command.replay_result(result).map_err(unreadable)?;
-                Ok(true)
-            }
-            Outcome::Committed { .. } => Err(store::StoreError::CommandIdReused { command: id.clone() }.into()),
+            Outcome::Absent => Ok(None),
+            Outcome::Committed { fingerprint: first, result } if first == fingerprint => Ok(Some(result)),
+            Outcome::Committed { .. } => Err(store::StoreError::CommandIdReused { command: id.clone() }),
         }
     }
 
@@ -610,7 +612,6 @@ impl Engine {
     }
 }
 
-/// The output of a command that was decided.
 fn output<C: Command>(command: TypedCommand<C, &C>) -> Result<C::Output, Error> {
     command.into_output().ok_or_else(|| Error::internal(format!("{} was not decided", C::NAME)))
 }

@@ -4,7 +4,7 @@
 use runstate_core::error_code::ErrorCode;
 use runstate_value::sort_by;
 
-use super::declaration::{CollectionDeclaration, FieldDeclaration, kind_word};
+use super::declaration::{CollectionDeclaration, FieldDeclaration};
 use crate::Error;
 
 impl CollectionDeclaration {
@@ -99,11 +99,7 @@ impl CollectionDeclaration {
                 continue;
             };
             if new.kind != old.kind {
-                return Some(format!(
-                    "the kind of `{name}` is `{}`, not `{}`",
-                    kind_word(old.kind),
-                    kind_word(new.kind)
-                ));
+                return Some(format!("the kind of `{name}` is `{}`, not `{}`", old.kind.word(), new.kind.word()));
             }
             if new.required && !old.required {
                 return Some(format!("the field `{name}` is optional, not required"));

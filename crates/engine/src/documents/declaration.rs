@@ -422,10 +422,6 @@ impl TryFrom<&'static Collection> for CollectionDeclaration {
     }
 }
 
-pub(super) fn kind_word(kind: Kind) -> &'static str {
-    kind.word()
-}
-
 /// The field of an index, without its direction.
 fn path(field: &str) -> &str {
     field.strip_prefix('-').unwrap_or(field)

@@ -19,7 +19,6 @@ const MARKERS: u32 = 16;
 /// Number of records per query.
 const RECORDS: u32 = 16;
 
-/// Number of staged rows per read.
 const ROWS_PER_READ: usize = 64;
 
 pub(crate) async fn remove_abandoned(engine: &Engine, now: Timestamp, limit: u32) -> Result<u32, Error> {

@@ -17,7 +17,6 @@ use crate::command::update;
 /// The document under a command's id while its commit is staged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Marker {
-    /// The command.
     pub(super) id: String,
     /// When its holder took it.
     pub(super) at: Timestamp,
@@ -40,7 +39,6 @@ pub(super) enum StagingState {
 /// The rows of one staging batch.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct StagingRecord {
-    /// The batch.
     pub(super) id: String,
     pub(super) command: String,
     pub(super) staged: Vec<String>,
@@ -51,26 +49,18 @@ pub(super) struct StagingRecord {
 #[derive(Debug)]
 pub(crate) struct HeldMarker {
     key: Key,
-    loaded: LoadedDocument,
-    marker: Marker,
+    pub(super) loaded: LoadedDocument,
+    pub(super) marker: Marker,
 }
 
-/// The key of a command's marker.
 pub(super) fn marker_key(id: &CommandId) -> Key {
     Key::new(&STAGED, id.as_str())
 }
 
-/// The marker of `id`, if there is one.
 pub(crate) async fn find_marker(engine: &Engine, id: &CommandId) -> Result<Option<HeldMarker>, store::StoreError> {
     let key = marker_key(id);
     let found = engine.shared.store.get(std::slice::from_ref(&key), Freshness::Linearizable).await?;
     found.into_iter().next().flatten().map(|stored| HeldMarker::read(key, stored)).transpose()
-}
-
-impl Marker {
-    pub(super) fn document(&self) -> Document {
-        document(self)
-    }
 }
 
 impl HeldMarker {
@@ -82,7 +72,7 @@ impl HeldMarker {
     /// The write that creates `marker` in `batch`, and the marker after it.
     pub(super) fn create(marker: Marker, batch: &CommandId) -> (Write, Self) {
         let key = Key::new(&STAGED, &marker.id);
-        let document = Arc::new(marker.document());
+        let document = Arc::new(document(&marker));
         let op = WriteOp::Put { version: STAGED.version, document: document.clone() };
         let write = Write { key: key.clone(), expect: Expectation::Absent, op };
         let revision = Revision::first(batch, &key.collection, &key.id);
@@ -93,22 +83,12 @@ impl HeldMarker {
         &self.key
     }
 
-    /// The command.
     pub(super) fn command(&self) -> &str {
         &self.marker.id
     }
 
     pub(super) fn is_adopted(&self) -> bool {
         self.marker.state == StagingState::Adopted
-    }
-
-    pub(super) fn is_held_by(&self, attempt: &CommandId) -> bool {
-        self.marker.attempt == attempt.as_str()
-    }
-
-    /// Whether no process has written it since `other` was read.
-    pub(super) fn is_same_revision(&self, other: &Self) -> bool {
-        self.loaded.revision == other.loaded.revision
     }
 
     /// The write of a staging batch: one batch more.
@@ -136,7 +116,7 @@ impl HeldMarker {
     fn rewrite(&mut self, change: impl FnOnce(&mut Marker)) -> Write {
         self.marker.batches = self.marker.batches.saturating_add(1);
         change(&mut self.marker);
-        let (write, loaded) = update(Some(&STAGED), self.key.clone(), &self.loaded, Arc::new(self.marker.document()));
+        let (write, loaded) = update(Some(&STAGED), self.key.clone(), &self.loaded, Arc::new(document(&self.marker)));
         self.loaded = loaded;
         write
     }
@@ -145,10 +125,6 @@ impl HeldMarker {
 impl StagingRecord {
     pub(super) fn key(&self) -> Key {
         Key::new(&STAGED_ROWS, &self.id)
-    }
-
-    pub(super) fn document(&self) -> Document {
-        document(self)
     }
 
     pub(super) fn read(key: &Key, stored: &StoredDocument) -> Result<Self, store::StoreError> {
@@ -166,7 +142,7 @@ impl StagingRecord {
     }
 }
 
-fn document<T: Serialize>(entity: &T) -> Document {
+pub(super) fn document<T: Serialize>(entity: &T) -> Document {
     match serde_json::to_value(entity) {
         Ok(Json::Object(document)) => document,
         // Both types serialize to objects. A store rejects an empty document because of its declaration.

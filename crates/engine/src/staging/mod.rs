@@ -35,13 +35,13 @@ use runstate_core::id::CommandId;
 use runstate_core::schema::Direction::Ascending;
 use runstate_core::schema::{Catalog, Collection, Field, Index, Key, ShardKey};
 use runstate_store as store;
-use runstate_store::{Batch, BatchLimits, Outcome, Write};
+use runstate_store::{Batch, BatchLimits, Write};
 use runstate_value::time::Millis;
 use runstate_value::{Json, json_bytes};
 
 use super::command::{CommandAttempt, CommitOutcome};
 use super::{DECLARATIONS, Engine, Error, IMPORTED, log};
-use marker::{HeldMarker, Marker, StagingRecord, StagingState};
+use marker::{HeldMarker, Marker, StagingRecord, StagingState, document};
 
 /// `runstate.staged`: one marker for every command whose commit needs more than one batch, from its first batch until
 /// its rows are cleaned up.
@@ -135,7 +135,7 @@ async fn send_all(
 /// cleanup removes them.
 async fn clean_up(engine: &Engine, id: &CommandId, attempt: &CommandId) {
     let cleaned = match marker::find_marker(engine, id).await {
-        Ok(Some(held)) if held.is_held_by(attempt) => cleanup::clear(engine, held).await,
+        Ok(Some(held)) if held.marker.attempt == attempt.as_str() => cleanup::clear(engine, held).await,
         other => other.map(drop),
     };
     if let Err(why) = cleaned {
@@ -177,7 +177,7 @@ async fn wait_until_stalled(
     loop {
         engine.shared.host.sleep(timeout).await;
         match marker::find_marker(engine, command.id).await? {
-            Some(current) if current.is_same_revision(&marker) => return Ok(Some(current)),
+            Some(current) if current.loaded.revision == marker.loaded.revision => return Ok(Some(current)),
             Some(current) => marker = current,
             None => return Ok(None),
         }
@@ -188,13 +188,7 @@ async fn find_committed(
     engine: &Engine,
     command: &CommandAttempt<'_>,
 ) -> Result<Option<CommitOutcome>, store::StoreError> {
-    match engine.shared.store.outcome(command.id).await? {
-        Outcome::Absent => Ok(None),
-        Outcome::Committed { fingerprint, result } if fingerprint == command.fingerprint => {
-            Ok(Some(CommitOutcome::Replayed(result)))
-        }
-        Outcome::Committed { .. } => Err(store::StoreError::CommandIdReused { command: command.id.clone() }),
-    }
+    Ok(engine.committed_result(command.id, command.fingerprint).await?.map(CommitOutcome::Replayed))
 }
 
 /// Maximum number of rows in one record, so that a record remains small whatever a batch may contain.
@@ -203,14 +197,12 @@ const RECORD_ROWS: usize = 1_000;
 /// The fingerprint of staging and cleanup batches. No caller repeats them.
 pub(super) const FINGERPRINT: &str = "runstate.staged";
 
-/// The rows of one batch.
 #[derive(Default)]
 struct BatchRows {
     staged: Vec<Write>,
     replaced: Vec<Key>,
 }
 
-/// The remaining capacity of one batch.
 struct BatchCapacity {
     writes: usize,
     bytes: usize,
@@ -284,7 +276,7 @@ fn staging_batch(engine: &Engine, rows: BatchRows, command: CommandId, marker: W
         staged: staged.iter().map(|write| write.key.to_string()).collect(),
         replaced: replaced.iter().map(Key::to_string).collect(),
     };
-    let mut writes = vec![marker, engine.insert(record.key(), record.document().into())];
+    let mut writes = vec![marker, engine.insert(record.key(), document(&record).into())];
     writes.extend(staged);
     let (fingerprint, result) = (FINGERPRINT.to_owned(), Json::Null);
     let frees_space = deciding.frees_space;
@@ -306,7 +298,7 @@ fn split_rows(
     };
     let largest = Marker { batches: u32::MAX, ..marker.clone() };
     let (marker_bytes, record_bytes) =
-        (json_bytes(&largest.document()) + STAGED.name.len() + largest.id.len(), json_bytes(&record.document()));
+        (json_bytes(&document(&largest)) + STAGED.name.len() + largest.id.len(), json_bytes(&document(&record)));
     let empty = || BatchCapacity {
         writes: limits.batch_writes.saturating_sub(2).min(RECORD_ROWS),
         bytes: limits.batch_bytes.saturating_sub(marker_bytes + record_bytes + record.key().bytes()),
@@ -344,7 +336,6 @@ impl BatchRows {
     }
 }
 
-/// The bytes of a write in a batch.
 fn write_bytes(write: &Write) -> usize {
     write.key.bytes() + write.op.bytes()
 }
