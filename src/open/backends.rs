@@ -1,17 +1,26 @@
 //! The stores that this build can open. A store that it lacks has a replacement, whose error names a build or a host
 //! that has it.
 
-/// Stores on files.
+use std::fmt::Display;
+
+use runstate_core::error_code::ErrorCode;
+use runstate_engine::Error;
+
+use super::{MissingStore, OpenedStore};
+
+/// The error for a store that this build or host does not have.
+fn absent(url: impl Display, why: &str) -> Error {
+    Error::new(ErrorCode::UNSUPPORTED, format!("cannot open `{url}`: {why}"))
+}
+
 #[cfg(all(feature = "file", not(target_family = "wasm")))]
 pub(super) mod file {
     use std::sync::Arc;
 
-    use runstate_engine::Error;
     use runstate_store_file::{FileStore, FileStoreOptions};
 
-    use crate::open::{MissingStore, OpenedStore};
+    use super::*;
 
-    /// The forms of its URLs.
     pub fn url_forms() -> &'static [&'static str] {
         &["file:DIRECTORY"]
     }
@@ -30,11 +39,9 @@ pub(super) mod file {
 pub(super) mod file {
     use std::sync::Arc;
 
-    use runstate_core::error_code::ErrorCode;
-    use runstate_engine::Error;
     use runstate_store_file::{FileStore, FileStoreOptions, NodeFs};
 
-    use crate::open::{MissingStore, OpenedStore};
+    use super::*;
 
     /// The form of its URLs, if the host has files.
     pub fn url_forms() -> &'static [&'static str] {
@@ -42,13 +49,9 @@ pub(super) mod file {
     }
 
     pub async fn open(directory: &str, single_process: bool, missing: MissingStore) -> Result<OpenedStore, Error> {
-        let Some(fs) = NodeFs::new(directory, single_process) else {
-            let message = format!(
-                "cannot open `file:{directory}`: this host has no files. In a page use `indexeddb:NAME`; in Node use the \
-                 package's entry for Node"
-            );
-            return Err(Error::new(ErrorCode::UNSUPPORTED, message));
-        };
+        let why = "this host has no files. In a page use `indexeddb:NAME`; in Node use the package's entry for Node";
+        let fs = NodeFs::new(directory, single_process);
+        let fs = fs.ok_or_else(|| absent(format_args!("file:{directory}"), why))?;
         let must_exist = missing == MissingStore::Refuse;
         let options = FileStoreOptions { single_process, must_exist, ..FileStoreOptions::default() };
         let store = FileStore::open_on(fs, options).await?;
@@ -61,25 +64,17 @@ pub(super) mod file {
     }
 }
 
-/// Replaces stores on files where this build or host has none.
 #[cfg(not(feature = "file"))]
 pub(super) mod file {
-    use runstate_core::error_code::ErrorCode;
-    use runstate_engine::Error;
+    use super::*;
 
-    use crate::open::{MissingStore, OpenedStore};
-
-    /// No URL form.
     pub fn url_forms() -> &'static [&'static str] {
         &[]
     }
 
     pub async fn open(directory: &str, _single_process: bool, _missing: MissingStore) -> Result<OpenedStore, Error> {
-        let message = format!(
-            "cannot open `file:{directory}`: this build of runstate has no stores on files. Build it with the feature `file` \
-             (not for a browser)"
-        );
-        Err(Error::new(ErrorCode::UNSUPPORTED, message))
+        let why = "this build of runstate has no stores on files. Build it with the feature `file` (not for a browser)";
+        Err(absent(format_args!("file:{directory}"), why))
     }
 }
 
@@ -88,10 +83,9 @@ pub(super) mod file {
 pub(super) mod indexeddb {
     use std::sync::Arc;
 
-    use runstate_engine::Error;
     use runstate_store_indexeddb::{IndexedDb, IndexedDbOptions};
 
-    use crate::open::{MissingStore, OpenedStore};
+    use super::*;
 
     /// The form of its URLs, if the host has IndexedDB.
     pub fn url_forms() -> &'static [&'static str] {
@@ -110,25 +104,18 @@ pub(super) mod indexeddb {
     }
 }
 
-/// Replaces stores in IndexedDB where this build or host has none.
 #[cfg(not(all(feature = "indexeddb", target_family = "wasm")))]
 pub(super) mod indexeddb {
-    use runstate_core::error_code::ErrorCode;
-    use runstate_engine::Error;
+    use super::*;
 
-    use crate::open::{MissingStore, OpenedStore};
-
-    /// No URL form.
     pub fn url_forms() -> &'static [&'static str] {
         &[]
     }
 
     pub async fn open(name: &str, _missing: MissingStore) -> Result<OpenedStore, Error> {
-        let message = format!(
-            "cannot open `indexeddb:{name}`: this build of runstate has no store in IndexedDB (feature `indexeddb`, only in \
-             WebAssembly). Elsewhere use `file:DIRECTORY`"
-        );
-        Err(Error::new(ErrorCode::UNSUPPORTED, message))
+        let why = "this build of runstate has no store in IndexedDB (feature `indexeddb`, only in WebAssembly). Elsewhere \
+                   use `file:DIRECTORY`";
+        Err(absent(format_args!("indexeddb:{name}"), why))
     }
 }
 
@@ -137,14 +124,12 @@ pub(super) mod indexeddb {
 pub(super) mod mongodb {
     use std::sync::Arc;
 
-    use runstate_engine::Error;
     use runstate_engine::name_invalid_url;
     use runstate_store_mongodb::{Mongo, MongoOptions, roles};
     use runstate_value::Json;
 
-    use crate::open::{MissingStore, OpenedStore};
+    use super::*;
 
-    /// The forms of its URLs.
     pub fn url_forms() -> &'static [&'static str] {
         &["mongodb://HOST/DATABASE", "mongodb+srv://HOST/DATABASE"]
     }
@@ -163,36 +148,25 @@ pub(super) mod mongodb {
     }
 }
 
-/// Replaces stores on MongoDB where this build or host has none.
 #[cfg(not(all(feature = "mongodb", not(target_family = "wasm"))))]
 pub(super) mod mongodb {
-    use runstate_core::error_code::ErrorCode;
-    use runstate_engine::Error;
     use runstate_engine::redact_url;
-    use runstate_value::Json;
 
-    use crate::open::{MissingStore, OpenedStore};
+    use super::*;
 
-    /// No URL form.
+    const WHY: &str = "this build of runstate has no store on MongoDB. Build one with `cargo install runstate-cli --features \
+                       mongodb`, or with the feature `mongodb` of the crate `runstate` (not in WebAssembly)";
+
     pub fn url_forms() -> &'static [&'static str] {
         &[]
     }
 
     pub async fn open(url: &str, _missing: MissingStore) -> Result<OpenedStore, Error> {
-        Err(unsupported(url))
+        Err(absent(redact_url(url), WHY))
     }
 
-    pub async fn roles(url: &str, _collections: &[&str], _read_only: &[&str]) -> Result<Vec<Json>, Error> {
-        Err(unsupported(url))
-    }
-
-    fn unsupported(url: &str) -> Error {
-        let message = format!(
-            "cannot open `{}`: this build of runstate has no store on MongoDB. Build one with `cargo install runstate-cli --features \
-             mongodb`, or with the feature `mongodb` of the crate `runstate` (not in WebAssembly)",
-            redact_url(url)
-        );
-        Error::new(ErrorCode::UNSUPPORTED, message)
+    pub async fn roles<T>(url: &str, _collections: &[&str], _read_only: &[&str]) -> Result<T, Error> {
+        Err(absent(redact_url(url), WHY))
     }
 }
 
@@ -201,14 +175,12 @@ pub(super) mod mongodb {
 pub(super) mod postgres {
     use std::sync::Arc;
 
-    use runstate_engine::Error;
     use runstate_engine::name_invalid_url;
     use runstate_store_postgres::{Postgres, PostgresOptions, roles};
     use runstate_value::Json;
 
-    use crate::open::{MissingStore, OpenedStore};
+    use super::*;
 
-    /// The forms of its URLs.
     pub fn url_forms() -> &'static [&'static str] {
         &["postgres://HOST/DATABASE"]
     }
@@ -227,35 +199,24 @@ pub(super) mod postgres {
     }
 }
 
-/// Replaces stores on PostgreSQL where this build or host has none.
 #[cfg(not(all(feature = "postgres", not(target_family = "wasm"))))]
 pub(super) mod postgres {
-    use runstate_core::error_code::ErrorCode;
-    use runstate_engine::Error;
     use runstate_engine::redact_url;
-    use runstate_value::Json;
 
-    use crate::open::{MissingStore, OpenedStore};
+    use super::*;
 
-    /// No URL form.
+    const WHY: &str = "this build of runstate has no store on PostgreSQL. Build one with `cargo install runstate-cli \
+                       --features postgres`, or with the feature `postgres` of the crate `runstate` (not in WebAssembly)";
+
     pub fn url_forms() -> &'static [&'static str] {
         &[]
     }
 
     pub async fn open(url: &str, _missing: MissingStore) -> Result<OpenedStore, Error> {
-        Err(unsupported(url))
+        Err(absent(redact_url(url), WHY))
     }
 
-    pub fn roles(url: &str, _collections: &[&str], _read_only: &[&str], _views: &[&str]) -> Result<Vec<Json>, Error> {
-        Err(unsupported(url))
-    }
-
-    fn unsupported(url: &str) -> Error {
-        let message = format!(
-            "cannot open `{}`: this build of runstate has no store on PostgreSQL. Build one with `cargo install runstate-cli \
-             --features postgres`, or with the feature `postgres` of the crate `runstate` (not in WebAssembly)",
-            redact_url(url)
-        );
-        Error::new(ErrorCode::UNSUPPORTED, message)
+    pub fn roles<T>(url: &str, _collections: &[&str], _read_only: &[&str], _views: &[&str]) -> Result<T, Error> {
+        Err(absent(redact_url(url), WHY))
     }
 }
