@@ -111,25 +111,12 @@ impl EncryptedStore {
             let count = writes.len();
             match Store::commit(&*self.at_rest, rotation_batch(writes.clone(), now)?).await {
                 Ok(_) => report.encrypted += count as u64,
+                Err(StoreError::UnknownOutcome { .. }) => report.more = true,
                 // The commit of another process wrote it under the current key, or the next run finds it again.
                 Err(StoreError::Conflict { .. }) if count == 1 => report.more = true,
-                Err(
-                    error @ (StoreError::UniqueViolation { .. }
-                    | StoreError::TooLarge { .. }
-                    | StoreError::Invalid { .. }),
-                ) if count == 1 => {
-                    report.failed.push((first, error));
-                }
-                Err(
-                    StoreError::Conflict { .. }
-                    | StoreError::UniqueViolation { .. }
-                    | StoreError::TooLarge { .. }
-                    | StoreError::Invalid { .. },
-                ) => {
-                    pending.extend(writes.into_iter().map(|write| vec![write]));
-                }
-                Err(StoreError::UnknownOutcome { .. }) => report.more = true,
-                Err(error) => return Err(error),
+                Err(error) if !is_of_one_document(&error) => return Err(error),
+                Err(error) if count == 1 => report.failed.push((first, error)),
+                Err(_) => pending.extend(writes.into_iter().map(|write| vec![write])),
             }
         }
         Ok(())
@@ -156,6 +143,12 @@ impl EncryptedStore {
         let counted = (!values.is_empty()).then(|| StoreProperty::new("encryptedValues", Json::Object(values)));
         Ok(current.into_iter().chain(counted).collect())
     }
+}
+
+/// Whether an error concerns one document of a batch, so that the others can be committed without it.
+fn is_of_one_document(error: &StoreError) -> bool {
+    use StoreError::{Conflict, Invalid, TooLarge, UniqueViolation};
+    matches!(error, Conflict { .. } | UniqueViolation { .. } | TooLarge { .. } | Invalid { .. })
 }
 
 fn replace(key: Key, row: Row, document: Document) -> Write {
