@@ -11,7 +11,7 @@ use std::time::Duration;
 use runstate::client::Cvm;
 use runstate::domain::cvm::{CC_HISTORY, COGNITIVE, CallView, TIMER};
 use runstate::engine::Error;
-use runstate::schema::{Accumulator, Aggregate, Filter};
+use runstate::schema::Filter;
 use serde_json::Value as Json;
 
 use super::input::StdinLines;
@@ -33,10 +33,8 @@ const TERMINAL_LINE_BYTES: usize = 4095;
 /// How many answers of a command may be rejected before that is an error.
 const MAX_REJECTIONS: u32 = 3;
 
-/// A question to answer.
 #[derive(Clone, Copy)]
 pub struct AnswerRequest<'a> {
-    /// The question.
     pub call: &'a CallView,
     /// The index of the call among those that a list answers, from 0.
     pub ordinal: usize,
@@ -44,31 +42,26 @@ pub struct AnswerRequest<'a> {
     pub file_hint: &'a str,
 }
 
-/// A source of answers.
 pub enum AnswerSource {
     /// The answers in the order of the execution's calls.
     List(Vec<Json>),
-    /// A command.
     Command(CommandSource),
     /// A person.
     Terminal(LineEditor),
     /// Lines of standard input.
     Pipe {
-        /// The lines.
         lines: StdinLines,
         /// A line has been received.
         received_any: bool,
     },
 }
 
-/// A command that answers.
 pub struct CommandSource {
     exec: Exec,
     plain: bool,
     rejected: Option<RejectedAnswer>,
 }
 
-/// An answer of the command that was rejected.
 struct RejectedAnswer {
     call: String,
     reason: String,
@@ -278,19 +271,13 @@ impl Ordinals {
 
 async fn count_calls(cvm: &Cvm, execution: &str, steps: &Range<u64>) -> Result<usize, Error> {
     let excluded = FILE_CALL_KINDS.into_iter().chain([TIMER]).map(Json::from).collect();
-    let aggregate = Aggregate {
-        collection: CC_HISTORY.name.to_owned(),
-        filter: Filter::And(vec![
-            Filter::Eq("executionId".to_owned(), execution.into()),
-            Filter::Gte("step".to_owned(), steps.start.into()),
-            Filter::Lt("step".to_owned(), steps.end.into()),
-            Filter::Not(Box::new(Filter::In("kind".to_owned(), excluded))),
-        ]),
-        group_by: Vec::new(),
-        accumulators: vec![("calls".to_owned(), Accumulator::Count)],
-    };
-    let rows = cvm.engine().store().aggregate(&aggregate).await?;
-    let calls = rows.first().and_then(|row| row.get("calls")).and_then(Json::as_u64).unwrap_or_default();
+    let filter = Filter::And(vec![
+        Filter::Eq("executionId".to_owned(), execution.into()),
+        Filter::Gte("step".to_owned(), steps.start.into()),
+        Filter::Lt("step".to_owned(), steps.end.into()),
+        Filter::Not(Box::new(Filter::In("kind".to_owned(), excluded))),
+    ]);
+    let calls = cvm.engine().documents().count(&CC_HISTORY, filter).await?;
     Ok(usize::try_from(calls).unwrap_or(usize::MAX))
 }
 

@@ -6,12 +6,10 @@ use rmcp::ErrorData;
 use rmcp::model::{ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::{ErrorCategory, ErrorCode};
-use runstate::value::Document;
 use serde_json::{Value as Json, json};
 
 use crate::operations;
 
-/// The open calls of all executions.
 pub const OPEN_CALLS: &str = "runstate://calls";
 
 /// The largest number of open calls in one resource.
@@ -23,12 +21,10 @@ const PAGE: u32 = 100;
 /// The characters of an id that are encoded in an address.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// The address of an execution.
 pub fn execution_uri(id: &str) -> String {
     format!("runstate://executions/{}", utf8_percent_encode(id, ENCODED))
 }
 
-/// The templates of the addresses.
 pub fn templates() -> Vec<ResourceTemplate> {
     let template =
         |uri: &str, name: &str, description: &str| ResourceTemplate::new(uri, name).with_description(description);
@@ -71,7 +67,6 @@ pub async fn list(engine: &Engine, cursor: Option<String>) -> Result<ListResourc
     Ok(result)
 }
 
-/// Reads a resource.
 pub async fn read(engine: &Engine, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let unknown = || {
         let known = "runstate://calls and runstate://executions/{id}, /output, /calls";
@@ -106,10 +101,7 @@ pub async fn read(engine: &Engine, uri: &str) -> Result<ReadResourceResult, Erro
 }
 
 async fn call(engine: &Engine, operation: &str, parameters: Json) -> Result<Json, Error> {
-    let Json::Object(parameters) = parameters else {
-        return operations::call(engine, operation, Document::new()).await;
-    };
-    operations::call(engine, operation, parameters).await
+    operations::call(engine, operation, parameters.as_object().cloned().unwrap_or_default()).await
 }
 
 /// The items of a page; the page itself if it also has documents that cannot be read.
