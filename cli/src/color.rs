@@ -22,22 +22,15 @@ pub fn color_of_raw_args(args: impl Iterator<Item = OsString>) -> ColorChoice {
     choice
 }
 
-/// The role of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// An execution that runs.
     Running,
-    /// An execution that waits.
     Waiting,
-    /// A paused execution.
     Paused,
-    /// A complete execution.
     Complete,
     /// A failed execution, or the error of a command.
     Failed,
-    /// A cancelled execution.
     Cancelled,
-    /// A heading or label.
     Heading,
     /// A question.
     Strong,
@@ -97,7 +90,6 @@ impl Paint {
         if self.enabled { format!("{style}{text}{style:#}") } else { text.into_owned() }
     }
 
-    /// Styles a status in its color.
     pub fn status(self, status: &str) -> String {
         Role::from_status(status).map_or_else(|| escape_control(status).into_owned(), |role| self.text(role, status))
     }

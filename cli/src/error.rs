@@ -14,13 +14,10 @@ use crate::operations::rename_operations;
 /// Why a command failed.
 #[derive(Debug)]
 pub enum CliError {
-    /// An error with its code.
     Error(Box<Error>),
     /// An error while an execution was driven. The execution keeps its last committed state.
     Driving {
-        /// The error.
         error: Box<Error>,
-        /// The execution.
         execution: String,
         /// How to continue it.
         resume_hint: String,
@@ -34,7 +31,6 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// Returns the exit code for this error.
     pub fn exit(&self) -> CliExit {
         match self {
             CliError::Error(error) | CliError::Driving { error, .. } => error.code.into(),
@@ -77,12 +73,10 @@ impl From<InvalidId> for CliError {
     }
 }
 
-/// Returns a usage error.
 pub fn usage(message: impl Into<String>) -> CliError {
     Error::new(ErrorCode::USAGE, message).into()
 }
 
-/// Returns an error about an invalid answer.
 pub fn invalid_answer(message: impl Into<String>) -> CliError {
     Error::new(codes::INVALID_ANSWER, message).into()
 }

@@ -24,7 +24,6 @@ pub enum CliExit {
     WrongUse,
     /// The execution waits for an answer, and the answer source has none.
     Waiting,
-    /// The store failed.
     Store,
     /// The command was rejected; nothing was changed.
     Rejected,
@@ -35,7 +34,6 @@ pub enum CliExit {
 }
 
 impl CliExit {
-    /// Returns the exit code as a number.
     pub const fn code(self) -> u8 {
         match self {
             CliExit::Done => 0,

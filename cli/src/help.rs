@@ -123,7 +123,6 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The help of `--store`.
 pub const STORE_HELP: &str = match (cfg!(feature = "mongodb"), cfg!(feature = "postgres")) {
     (true, true) => {
         "The store: `file:DIR`, `mongodb://HOST/DATABASE`, `postgres://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, \
@@ -143,7 +142,6 @@ pub const STORE_HELP: &str = match (cfg!(feature = "mongodb"), cfg!(feature = "p
     }
 };
 
-/// The help of `--artifacts`.
 pub const ARTIFACTS_HELP: &str = match (cfg!(feature = "object-store"), cfg!(feature = "mongodb")) {
     (true, true) => {
         "Storage of the bytes: `chunks:` (in the store), `local:DIR`, `s3://BUCKET/PREFIX` with AWS_… variables, or \
@@ -173,7 +171,6 @@ pub const PREPARE_HELP: &str = match (cfg!(feature = "mongodb"), cfg!(feature = 
     (false, false) => "Example:\n  runstate prepare --store file:data",
 };
 
-/// The help of the argument of `import`.
 pub const IMPORT_FROM_HELP: &str = if cfg!(feature = "mongodb") {
     "Source: a file (`-`: standard input), a folder, or mongodb://HOST/DATABASE, of the older CVM or with --domain of another program"
 } else {

@@ -64,7 +64,6 @@ pub fn answer_too_large(source: &str) -> CliError {
     ))
 }
 
-/// Returns the error for an answer that is not text.
 pub fn answer_not_utf8(source: &str, at: usize) -> CliError {
     let hint = "nothing was changed. Convert the text to UTF-8, or encode binary data, for example as base64";
     error::invalid_answer(format!("{}; {hint}", not_utf8_message(source, at)))

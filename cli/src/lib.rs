@@ -102,7 +102,6 @@ async fn execute(matches: &ArgMatches, global: &GlobalArgs, out: Printer) -> Res
 
 static DOMAINS: OnceLock<Vec<&'static Domain>> = OnceLock::new();
 
-/// The domains of this program.
 fn domains() -> &'static [&'static Domain] {
     DOMAINS.get_or_init(|| domain::ALL.to_vec())
 }

@@ -56,7 +56,6 @@ impl Printer {
         write(Stream::Stdout, &[&texts.concat()])
     }
 
-    /// Prints a line for people.
     pub fn line(self, text: &str) -> Result<(), CliError> {
         write(Stream::Stdout, &[&escape_control(text), "\n"])
     }
@@ -197,7 +196,6 @@ pub fn indented(text: &str, by: usize) -> String {
     text.replace('\n', &format!("\n{}", " ".repeat(by)))
 }
 
-/// An output stream of this process.
 #[derive(Clone, Copy, Debug)]
 enum Stream {
     Stdout,

@@ -7,7 +7,6 @@ use std::sync::LazyLock;
 
 use crate::session::shell_quote;
 
-/// The name of the program of this package.
 pub const BINARY_NAME: &str = "runstate";
 
 /// Returns the words that start this program: its name if a shell found it on PATH, `cargo run --` if cargo started it,

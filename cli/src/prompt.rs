@@ -42,7 +42,6 @@ pub fn question_line(call: &CallView) -> String {
     }
 }
 
-/// Returns the flag of `answer` that fits the call.
 pub fn answer_flag(call: &CallView) -> String {
     match choices(call).and_then(|choices| choices.into_iter().next()) {
         Some(choice) if !choice.is_string() => format!("--json-value {choice}"),

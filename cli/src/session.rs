@@ -49,11 +49,9 @@ const DUE_LIMIT: u32 = 16;
 
 /// The context of a command.
 pub struct Session {
-    /// The engine over the store.
     pub engine: Engine,
     /// Operations on programs and executions.
     pub cvm: Cvm,
-    /// The printer of results and remarks.
     pub out: Printer,
     /// The store's own id, if it has one.
     pub store_id: Option<String>,
@@ -323,7 +321,6 @@ pub fn store_origin(global: &GlobalArgs) -> Option<StoreOrigin> {
     resolved.ok().map(|(_, origin)| origin)
 }
 
-/// Whether the file store exists.
 fn store_exists(url: &str) -> bool {
     let folder = url.strip_prefix("file:").map(|rest| rest.split('?').next().unwrap_or_default());
     folder.is_some_and(|folder| Path::new(folder).join("runstate.json").exists())

@@ -33,7 +33,6 @@ pub fn terminal_width() -> Option<usize> {
     stdout.is_terminal().then(|| width().filter(|width| *width > 0).unwrap_or(DEFAULT_WIDTH))
 }
 
-/// A column.
 #[derive(Clone, Debug)]
 pub struct TableColumn {
     head: Cow<'static, str>,
@@ -41,7 +40,6 @@ pub struct TableColumn {
     limits: WidthLimits,
 }
 
-/// The width limits of a column.
 #[derive(Clone, Copy, Debug)]
 struct WidthLimits {
     /// The column is not cut to less than this.
@@ -91,12 +89,10 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A status in its color.
     pub fn status(status: &str) -> Self {
         Self { role: Role::from_status(status), ..Self::from(status) }
     }
 
-    /// Sets the role of the text.
     pub fn role(self, role: Role) -> Self {
         Self { role: Some(role), ..self }
     }
@@ -123,7 +119,6 @@ pub fn one_line(text: &str) -> String {
     escape_control(&text.replace("\r\n", "\n")).replace('\n', "\\n").replace('\t', "\\t")
 }
 
-/// A table.
 #[derive(Clone, Debug)]
 pub struct TextTable {
     columns: Vec<TableColumn>,
@@ -131,12 +126,10 @@ pub struct TextTable {
 }
 
 impl TextTable {
-    /// Creates a table without rows.
     pub fn new(columns: impl Into<Vec<TableColumn>>) -> Self {
         Self { columns: columns.into(), rows: Vec::new() }
     }
 
-    /// Adds a row, a cell for each column.
     pub fn push_row(&mut self, cells: impl Into<Vec<Cell>>) {
         self.rows.push(cells.into());
     }
@@ -156,7 +149,6 @@ impl TextTable {
         lines
     }
 
-    /// Returns the width that it prefers.
     fn width(&self) -> usize {
         let widths = self.widths(None);
         widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
@@ -209,7 +201,6 @@ impl TextTable {
         std::iter::once(&heads).chain(&self.rows).map(line).collect()
     }
 
-    /// Returns the width of each column.
     fn widths(&self, room: Option<usize>) -> Vec<usize> {
         let cells = |at: usize| self.rows.iter().filter_map(move |row| row.get(at));
         let (mut widths, wanted): (Vec<usize>, Vec<usize>) =

@@ -66,7 +66,6 @@ fn unit_text(seconds: i64) -> String {
     }
 }
 
-/// Parses a duration.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let hint = "write a number and a unit: 500ms, 30s, 10m, 2h, 30d";
     let Millis(ms) = Millis::from_text(text).ok_or(hint)?;
@@ -78,7 +77,6 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// Converts a duration for the engine.
 pub fn duration_millis(duration: Duration) -> Millis {
     Millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }

@@ -63,7 +63,6 @@ pub fn url_forms() -> Vec<&'static str> {
     [file::url_forms(), indexeddb::url_forms(), mongodb::url_forms(), postgres::url_forms(), &[MEMORY]].concat()
 }
 
-/// The scheme of a URL's form.
 fn scheme_of(form: &str) -> &str {
     form.split_once(':').map_or(form, |(scheme, _)| scheme)
 }
@@ -259,7 +258,6 @@ fn nearest_scheme<'a>(scheme: &str, offered: &[&'a str]) -> Option<&'a str> {
     nearest.filter(|known| distance(known) <= 2)
 }
 
-/// The URL forms as a list within a sentence.
 fn join_alternatives(offered: &[&str]) -> String {
     let quoted: Vec<String> = offered.iter().map(|form| format!("`{form}`")).collect();
     match quoted.split_last() {

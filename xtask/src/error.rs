@@ -39,7 +39,6 @@ impl XtaskError {
         move |error| Self::Missing { what, why: error.to_string() }
     }
 
-    /// The violation of one rule.
     pub fn rule(line: impl Into<String>) -> Self {
         Self::RuleViolated(vec![line.into()])
     }

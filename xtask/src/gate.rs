@@ -17,7 +17,6 @@ const WASM: &str = "WebAssembly: build, lints";
 const PACKAGE: &str = "package for tests";
 const SHIPPED: &str = "package";
 
-/// Runs all steps.
 pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) -> Result<(), XtaskError> {
     let suite = &Suite::new(workspace, length, true)?;
     let test_packed = &package::test_packed(workspace);

@@ -11,7 +11,6 @@ use crate::suite::ALL_ARGS;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// The client.
 const CLIENT: &str = "pkg/src/generated.ts";
 
 /// Writes the client; with `check` compares it.

@@ -31,7 +31,6 @@ pub struct MongodServer {
 }
 
 impl MongodServer {
-    /// Starts a server.
     pub fn start(step: &mut StepContext) -> Result<Self, XtaskError> {
         let program = MONGOD.get(step)?;
         let server = Server::start(&KIND, step, |folder, port, _| {

@@ -56,7 +56,6 @@ fn read_list() -> Result<Value, XtaskError> {
     serde_json::from_str(LIST).map_err(parse)
 }
 
-/// The file with the bug.
 fn plant(mutation: &Value, original: &str) -> Result<String, XtaskError> {
     let (name, file, find) = (text(&mutation["name"]), text(&mutation["file"]), text(&mutation["find"]));
     match original.matches(&find).count() {

@@ -51,7 +51,6 @@ const LAST_BUILD_OUTPUT: &str = "pkg/dist/types/index.d.ts";
 /// The profile of the modules for tests.
 const WASM_PROFILE: &str = "wasm";
 
-/// The parts of `pkg` that the tests use.
 const TEST_PACKAGE_PARTS: &str = "pkg/build pkg/dist pkg/package.json pkg/src pkg/test";
 
 /// Builds the package into `pkg`.
@@ -96,17 +95,14 @@ pub fn build_shipped(workspace: &Workspace, form: PackageBuild, step: &mut StepC
     result
 }
 
-/// Returns the folder of the package for tests.
 pub fn test_folder(workspace: &Workspace) -> PathBuf {
     workspace.target().join("npm/test")
 }
 
-/// Returns the path of the packed package for tests.
 pub fn test_packed(workspace: &Workspace) -> PathBuf {
     workspace.target().join("npm/test.tgz")
 }
 
-/// Returns the path of the packed shipped package.
 pub fn packed(workspace: &Workspace) -> PathBuf {
     workspace.target().join("npm/runstate.tgz")
 }
@@ -179,7 +175,6 @@ fn require_built(packed: &Path) -> Result<(), XtaskError> {
     Err(XtaskError::Missing { what: packed.display().to_string(), why })
 }
 
-/// Builds the demo page with a packed package.
 pub fn build_demo_page(packed: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::node(step)?;
     install_npm_packages("www", step)?;

@@ -34,7 +34,6 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Starts a server.
     pub fn start(step: &mut StepContext) -> Result<Self, XtaskError> {
         let (programs, pooler) = (tools::postgres(step)?, tools::pgbouncer(step)?);
         let server = Server::start(&KIND, step, |folder, port, step| {
@@ -66,7 +65,6 @@ impl PostgresServer {
     }
 }
 
-/// A call of a program of the server.
 fn as_system_user(program: &Path) -> ProgramCall {
     if !tools::is_root() {
         return ProgramCall::new(program);

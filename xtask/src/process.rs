@@ -13,7 +13,6 @@ use crate::error::XtaskError;
 /// Prefixes of the variables that `cargo run` sets for the program it runs.
 const CARGO_RUN_VARIABLES: [&[u8]; 4] = [b"CARGO_PKG_", b"CARGO_MANIFEST_", b"CARGO_BIN_NAME", b"CARGO_CRATE_NAME"];
 
-/// One call of a program.
 pub struct ProgramCall {
     command: Command,
     shown: String,

@@ -34,7 +34,6 @@ pub struct RunReport {
     pub interrupted: Arc<AtomicBool>,
 }
 
-/// The result of one step.
 pub struct StepSummary {
     pub name: String,
     pub took: Duration,
@@ -63,7 +62,6 @@ impl GateStepStatus {
     }
 }
 
-/// An event of a concurrent step.
 pub enum GateStepEvent {
     Started(&'static str),
     Ended(&'static str, StepContext, Result<(), XtaskError>),
@@ -224,7 +222,6 @@ impl RunReport {
     }
 }
 
-/// The last `count` lines of a log.
 pub fn last_lines(log: &[u8], count: usize) -> String {
     let text = String::from_utf8_lossy(log);
     let lines: Vec<&str> = text.lines().collect();
@@ -253,7 +250,6 @@ impl StepContext {
         Self { log: None, processor: Duration::ZERO, skips, tally: TestTally::default(), tests }
     }
 
-    /// A step that writes to a new file at `path`.
     pub fn in_file(path: &Path) -> Result<Self, XtaskError> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(XtaskError::file(folder))?;

@@ -16,7 +16,6 @@ const CONCURRENCY: usize = 2;
 
 type StepFn<'a> = Box<dyn FnOnce(&mut StepContext) -> Result<(), XtaskError> + Send + 'a>;
 
-/// A step to run.
 pub struct ScheduledStep<'a> {
     name: &'static str,
     after: Vec<&'static str>,
@@ -118,7 +117,6 @@ impl<'a> StepSchedule<'a> {
         }
     }
 
-    /// Records that a step has ended.
     fn end(&mut self, name: &'static str, builds: bool) {
         self.ended.insert(name);
         self.building &= !builds;

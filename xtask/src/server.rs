@@ -33,7 +33,6 @@ pub struct ServerKind {
     pub ready: &'static str,
 }
 
-/// A running server.
 pub struct Server {
     pub port: u16,
     kind: &'static ServerKind,
@@ -131,7 +130,6 @@ fn free_port() -> Result<u16, XtaskError> {
     Ok(bound.map_err(XtaskError::file(Path::new("a free port")))?.port())
 }
 
-/// The servers of a run of the tests.
 #[derive(Default)]
 pub struct TestServers {
     mongodb: Option<MongodServer>,

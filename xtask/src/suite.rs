@@ -30,7 +30,6 @@ const QUICK_TESTS: &str = "--lib --bins --test pure --test stores";
 /// Unit tests, tests without stores, and the stores that need no server.
 const QUICK_FILTER: &str = "kind(lib) | kind(bin) | binary(pure) | (binary(stores) & test(/memory|file/))";
 
-/// The tests to run.
 #[derive(Debug, Clone, Copy)]
 pub enum TestSelection<'a> {
     All,
@@ -187,7 +186,6 @@ fn run_libtest(call: ProgramCall, step: &mut StepContext) -> Result<(), XtaskErr
     })
 }
 
-/// Returns the seed of this run.
 fn random_seed() -> Result<u64, XtaskError> {
     match std::env::var("RUNSTATE_SEED") {
         Ok(value) => value.trim().parse().map_err(|_| XtaskError::Parse {

@@ -11,7 +11,6 @@ use crate::report::StepSummary;
 /// Number of slowest tests to print.
 const SLOWEST: usize = 20;
 
-/// The time of one test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestTime {
     pub name: String,

@@ -261,7 +261,6 @@ fn apt_get(words: &str) -> ProgramCall {
     call.words(words).env("DEBIAN_FRONTEND", "noninteractive")
 }
 
-/// One program of one wheel.
 pub struct Wheel {
     pub program: &'static str,
     /// The requirement for pip. With the checksum it identifies one file on any mirror.

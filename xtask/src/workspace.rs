@@ -12,7 +12,6 @@ pub struct Workspace {
     pub metadata: Value,
 }
 
-/// A target of a package of the workspace.
 pub struct CargoTarget {
     pub package: String,
     pub name: String,
@@ -34,7 +33,6 @@ impl Workspace {
         Path::new(self.metadata["target_directory"].as_str().unwrap_or("target"))
     }
 
-    /// The version of a package, of the workspace or a dependency.
     pub fn version_of(&self, package: &str) -> &str {
         let mut packages = items(&self.metadata["packages"]).filter(|found| found["name"] == package);
         packages.find_map(|found| found["version"].as_str()).unwrap_or_default()
@@ -47,7 +45,6 @@ impl Workspace {
         features.map(|(name, _)| name.as_str()).filter(|name| *name != "default").collect()
     }
 
-    /// The names of the packages of the workspace.
     pub fn packages(&self) -> Vec<String> {
         items(&self.metadata["packages"]).filter(|one| one["source"].is_null()).map(|one| text(&one["name"])).collect()
     }

@@ -7,7 +7,6 @@ use clap::Subcommand;
 
 use crate::help::ARTIFACTS_HELP;
 
-/// The subcommands of `artifact`.
 #[derive(Debug, Subcommand)]
 pub enum ArtifactCommand {
     /// Store a file, or standard input, as an artifact of a step
@@ -42,7 +41,6 @@ Examples:
     Collect(StorageArgs),
 }
 
-/// The storage of the bytes.
 #[derive(Debug, clap::Args)]
 pub struct StorageArgs {
     #[arg(long = "artifacts", value_name = "URL", env = "RUNSTATE_ARTIFACTS", hide_env_values = true)]
@@ -57,7 +55,6 @@ impl StorageArgs {
     }
 }
 
-/// The artifact to store.
 #[derive(Debug, clap::Args)]
 pub struct PutArtifactArgs {
     /// Id of the execution
@@ -85,7 +82,6 @@ pub struct PutArtifactArgs {
     pub storage: StorageArgs,
 }
 
-/// The artifact to read.
 #[derive(Debug, clap::Args)]
 pub struct GetArtifactArgs {
     /// Id of the artifact
@@ -103,7 +99,6 @@ pub struct GetArtifactArgs {
     pub storage: StorageArgs,
 }
 
-/// Parses a range of bytes.
 fn parse_range(text: &str) -> Result<Range<u64>, String> {
     let number = |text: &str, absent| if text.is_empty() { Some(absent) } else { text.parse::<u64>().ok() };
     let range = text.split_once("..").and_then(|(start, end)| Some(number(start, 0)?..number(end, u64::MAX)?));

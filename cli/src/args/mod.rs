@@ -47,15 +47,12 @@ Examples:
 Exit codes: 0 done or complete, 1 the program failed, 2 usage or compile error, 3 waiting for an
 answer, 4 store error, 5 rejected, 130 interrupted (what was committed can be resumed).")]
 pub struct Cli {
-    /// Options of every command.
     #[command(flatten)]
     pub global: GlobalArgs,
-    /// The command.
     #[command(subcommand)]
     pub command: CliCommand,
 }
 
-/// Options of every command.
 #[derive(Debug, clap::Args)]
 pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "URL", help = STORE_HELP, display_order = 900)]
@@ -76,7 +73,6 @@ pub struct GlobalArgs {
     pub color: ColorChoice,
 }
 
-/// A command.
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
     /// Compile a program, start it, and run it to its end

@@ -15,7 +15,6 @@ use crate::help::IMPORT_FROM_HELP;
 use crate::sandbox::SandboxArgs;
 use crate::time_format::{parse_duration, parse_time};
 
-/// The options of commands that write.
 #[derive(Debug, clap::Args)]
 pub struct WriteArgs {
     /// Id of this command: a repeated id has no further effect; commands that run an execution then print its
@@ -24,7 +23,6 @@ pub struct WriteArgs {
     pub command_id: Option<String>,
 }
 
-/// The options of operations that change documents.
 #[derive(Debug, clap::Args)]
 pub struct ActorArgs {
     /// Name under which this command appears in an audit log [default: RUNSTATE_ACTOR, else the name of the user]
@@ -32,7 +30,6 @@ pub struct ActorArgs {
     pub actor: Option<String>,
 }
 
-/// The options of commands that run programs.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
     /// Fail an execution that has no limit of its own after this many instructions from one answer to the next, and
@@ -87,7 +84,6 @@ impl StartArgs {
     }
 }
 
-/// The call to answer.
 #[derive(Debug, clap::Args)]
 pub struct CallSelector {
     /// Id of the call to answer; optional if only one is open
@@ -153,7 +149,6 @@ pub struct AnswerSourceArgs {
     pub allow: SandboxArgs,
 }
 
-/// The options of a worker.
 #[derive(Debug, clap::Args)]
 pub struct WorkArgs {
     /// Kind of calls to serve: `cc` for `CC(…)`, a tool's name for `call(tool, …)` (repeatable)
@@ -222,7 +217,6 @@ pub struct SweepArgs {
     pub yes: bool,
 }
 
-/// The options of `export`.
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
     /// File or folder to write (`-`: standard output)
@@ -284,7 +278,6 @@ impl BackupIdentityArgs {
     }
 }
 
-/// The options of `import`.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
     #[arg(value_name = "FILE", help = IMPORT_FROM_HELP)]
@@ -319,7 +312,6 @@ pub enum ConflictChoice {
 }
 
 impl ImportArgs {
-    /// The options of the import.
     pub fn options(&self) -> ImportOptions {
         let conflicts = match self.conflicts {
             ConflictChoice::Refuse => ConflictPolicy::Refuse,
@@ -329,7 +321,6 @@ impl ImportArgs {
     }
 }
 
-/// The options of `backup`.
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
     /// The folder of the backup: `local:DIR` or `s3://BUCKET/PREFIX`
@@ -348,7 +339,6 @@ pub struct BackupArgs {
     pub encryption: BackupRecipientArgs,
 }
 
-/// The options of `restore`.
 #[derive(Debug, clap::Args)]
 pub struct RestoreArgs {
     /// The folder of the backup: `local:DIR` or `s3://BUCKET/PREFIX`
@@ -364,7 +354,6 @@ pub struct RestoreArgs {
     pub decryption: BackupIdentityArgs,
 }
 
-/// The options of `mirror`.
 #[derive(Debug, clap::Args)]
 pub struct MirrorArgs {
     /// URL of the other store

@@ -6,7 +6,6 @@ use runstate::time::Timestamp;
 
 use crate::time_format::parse_time;
 
-/// The subcommands of `program`.
 #[derive(Debug, Subcommand)]
 pub enum ProgramCommand {
     /// Show a program, or print its source or bytecode

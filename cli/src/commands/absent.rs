@@ -12,7 +12,6 @@ fn unsupported(what: &str, feature: &str) -> CliError {
     Error::new(ErrorCode::UNSUPPORTED, message).into()
 }
 
-/// Backups in object stores.
 #[cfg(not(feature = "object-store"))]
 pub mod backup {
     use super::unsupported;
@@ -31,7 +30,6 @@ pub mod backup {
     }
 }
 
-/// Encrypted exports.
 #[cfg(not(feature = "age"))]
 pub mod encrypted_export {
     use std::fs::File;
@@ -63,7 +61,6 @@ pub mod encrypted_export {
     }
 }
 
-/// Encrypted backups.
 #[cfg(all(feature = "object-store", not(feature = "age")))]
 pub mod encrypted_backup {
     use std::sync::Arc;
@@ -89,7 +86,6 @@ pub mod encrypted_backup {
     }
 }
 
-/// Workers that send webhooks.
 #[cfg(not(feature = "webhook"))]
 pub mod webhooks {
     use runstate::domain::apps::DeliveryWork;

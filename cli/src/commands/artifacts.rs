@@ -21,14 +21,12 @@ use crate::progress::Bar;
 use crate::session::Session;
 use crate::{error, input, interrupt};
 
-/// The state after an interrupted upload.
 const UPLOAD_INTERRUPTED_NOTE: &str = "nothing was stored; `artifact collect` removes the bytes that were written";
 
 /// The state after an interrupt in the last step of an upload.
 const FINISH_INTERRUPTED_NOTE: &str =
     "the upload was at its end; `artifact list` shows whether the artifact was stored";
 
-/// The state after an interrupted download.
 const DOWNLOAD_INTERRUPTED_NOTE: &str = "no file was written";
 
 /// The state after an interrupted removal.
@@ -72,7 +70,6 @@ impl NewUpload {
         Ok(Self { artifact: NewArtifact { metadata, ..artifact }, storage, source, source_name, total })
     }
 
-    /// Stores the artifact.
     pub async fn store(self, session: &Session) -> Result<CliExit, CliError> {
         let Self { artifact, storage, source, source_name, total } = self;
         let artifacts = session.artifacts(storage.url()).await?;
@@ -123,7 +120,6 @@ fn print_stored(session: &Session, id: &str, artifact: &NewArtifact, bytes: u64)
     Ok(CliExit::Done)
 }
 
-/// The media type of a file of this name.
 fn media_type(name: &str) -> &'static str {
     let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     match extension.to_ascii_lowercase().as_str() {

@@ -22,13 +22,10 @@ use crate::session::{Session, catalog};
 /// The time for which `--follow` waits for a change before it looks again.
 const WAIT: Millis = Millis::seconds(5);
 
-/// The largest number of times that are listed.
 const LISTED: usize = 100;
 
-/// The state after an interruption.
 const INTERRUPTED_NOTE: &str = "what was written is kept; repeat the command to continue";
 
-/// Backs up this store.
 pub async fn back_up_store(session: &Session, args: &BackupArgs) -> Result<CliExit, CliError> {
     let (bar, out) = (Bar::new(session.out), session.out);
     let encryption = backup_encryption(&args.encryption)?;

@@ -29,7 +29,6 @@ use crate::time_format::format_seconds;
 /// The largest number of due executions in one pass.
 const DUE_LIMIT: u32 = 64;
 
-/// Does due work.
 pub async fn do_due_work(session: &Session, follow: bool) -> Result<CliExit, CliError> {
     if follow { run_until_ctrl_c(session).await } else { run_once(session).await }
 }
@@ -66,7 +65,6 @@ async fn run_once(session: &Session) -> Result<CliExit, CliError> {
     Ok(if failed { CliExit::Store } else { CliExit::Done })
 }
 
-/// Does due work until ctrl-c.
 async fn run_until_ctrl_c(session: &Session) -> Result<CliExit, CliError> {
     session.out.remark("doing due work; ctrl-c stops it");
     let (out, reporter) = (session.out, WorkerReporter::default());
@@ -168,7 +166,6 @@ fn other_retention(session: &Session, now: Timestamp) -> impl Iterator<Item = (&
     rules.filter_map(move |rule| Some((rule, now - (rule.delay)(session.engine.settings())?)))
 }
 
-/// The state after an interrupted sweep.
 const INTERRUPTED_NOTE: &str = "what was removed stays removed; repeat the command to continue";
 
 /// Deletes the rows, or counts them.

@@ -85,7 +85,6 @@ fn decrypt_with<'a>(
     decrypt().map_err(|why| decrypt_error(name, why))
 }
 
-/// Encrypts for the holders of other keys.
 #[derive(Debug)]
 struct BackupRecipients(Vec<x25519::Recipient>);
 

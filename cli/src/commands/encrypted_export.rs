@@ -74,14 +74,12 @@ impl AgeEncryption {
         encryptor.wrap_output(output)
     }
 
-    /// Encrypts for the holders of other keys.
     pub(super) fn encryptor_for(recipients: &[x25519::Recipient]) -> io::Result<Encryptor> {
         Encryptor::with_recipients(recipients.iter().map(|one| one as &dyn Recipient))
             .map_err(|error| io::Error::other(error.to_string()))
     }
 }
 
-/// An encrypted file that is being written.
 struct EncryptedFile {
     /// `None` only after an error.
     stream: Option<StreamWriter<BufWriter<File>>>,
@@ -89,7 +87,6 @@ struct EncryptedFile {
 }
 
 impl EncryptedFile {
-    /// Writes the lines of an export into a staged file.
     fn create(staged: &StagedExport, encryption: AgeEncryption) -> Result<LineWriter<Self>, CliError> {
         let create = || {
             let file = File::options().read(true).write(true).create_new(true).open(staged.path())?;
@@ -160,7 +157,6 @@ impl AgeIdentity {
     }
 }
 
-/// The identities in the text of a file of them.
 pub(super) fn parse_identities(text: &str) -> Result<Vec<Box<dyn age::Identity>>, String> {
     let file = IdentityFile::from_buffer(text.as_bytes()).map_err(|error| error.to_string())?;
     file.into_identities().map_err(|error| error.to_string())

@@ -38,7 +38,6 @@ pub async fn show_info(session: &Session) -> Result<CliExit, CliError> {
     Ok(CliExit::Done)
 }
 
-/// Returns the disk usage of a file store.
 async fn files(session: &Session) -> Result<Option<DiskUsage>, Error> {
     match StoreUrl::parse(&session.url())? {
         StoreUrl::File { directory, single_process } => {

@@ -20,7 +20,6 @@ use crate::table::{fit_line, terminal_width};
 /// Rows per page.
 const PAGE_ROWS: u32 = 1_000;
 
-/// Prints the log.
 pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, CliError> {
     let LogsArgs { id, limit, event, since, before, follow } = logs;
     let id = match id {
@@ -132,7 +131,6 @@ fn row_json(row: &LogRow) -> Json {
     output
 }
 
-/// Formats a row for people.
 fn format_row(row: &LogRow) -> String {
     let (at, event) = (row.timestamp.to_rfc3339(), row.event.as_str());
     let text = event_text(event, &row.details);

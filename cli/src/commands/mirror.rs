@@ -20,16 +20,13 @@ use crate::progress::Bar;
 use crate::session::{explain_open_error, resolve_store_url};
 use crate::table::{Cell, TableColumn, TextTable, terminal_width};
 
-/// The largest number of differences that are listed.
 const LISTED: usize = 100;
 
 /// The time for which `--follow` waits for a change before it looks again.
 const WAIT: Millis = Millis::seconds(5);
 
-/// The state after an interruption.
 const INTERRUPTED_NOTE: &str = "what was mirrored is kept; repeat the command to continue";
 
-/// Mirrors this store to another one.
 pub async fn mirror_store(global: &GlobalArgs, args: &MirrorArgs, out: Printer) -> Result<CliExit, CliError> {
     let url = resolve_store_url(global)?;
     let opened = open::open_with_keys(&url, MissingStore::Refuse, keys_from_environment()?).await;

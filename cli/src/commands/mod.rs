@@ -60,7 +60,6 @@ pub use executions::frames_text;
 /// The environment variable for the log level of executions that were started without one.
 const LOG_LEVEL: &str = "RUNSTATE_LOG_LEVEL";
 
-/// Executes a command.
 pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
     let Cli { global, command } = args;
     let open = async |missing, running: Option<&RunArgs>| {

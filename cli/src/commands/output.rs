@@ -21,7 +21,6 @@ pub async fn print_output(session: &Session, id: &str, follow: bool) -> Result<C
     Ok(CliExit::Done)
 }
 
-/// Prints lines of an execution's output.
 fn print_lines(session: &Session, lines: &[String]) -> Result<(), CliError> {
     if session.out.is_json() { session.out.values(lines) } else { session.out.lines(lines) }
 }
@@ -35,7 +34,6 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The largest number of changes in one read.
 const CHANGE_LIMIT: usize = 1_000;
 
-/// Prints the output of an execution and follows it.
 pub async fn follow_output(session: &Session, id: &str) -> Result<CliExit, CliError> {
     interrupt::exit_on_ctrl_c();
     // The position is read before each poll, so that output between the two is not missed.

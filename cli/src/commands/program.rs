@@ -14,7 +14,6 @@ use crate::operations;
 use crate::session::Session;
 use crate::table::{Cell, TableColumn, TextTable, terminal_width};
 
-/// Prints a program.
 pub async fn show_program(session: &Session, args: &ShowProgramArgs) -> Result<CliExit, CliError> {
     let out = session.out;
     let name = match (&args.name, &args.id) {
@@ -106,7 +105,6 @@ pub fn operation_name(instruction: &Json) -> String {
     name.unwrap_or_else(|| instruction["op"].to_string())
 }
 
-/// Loads a program.
 pub async fn load_program(session: &Session, load: &Load, command: Option<&CommandId>) -> Result<CliExit, CliError> {
     let loaded = session.cvm.with_id(command).load(load).await?;
     if session.out.is_json() {

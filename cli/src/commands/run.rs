@@ -21,17 +21,12 @@ use crate::session::Session;
 use crate::table::fit_line;
 use crate::{compile, error, input, prompt};
 
-/// The arguments of `run`.
 pub struct RunCommand {
-    /// The program.
     pub load: Load,
-    /// Id of the execution.
     pub id: Option<String>,
-    /// The program's `input`.
     pub input: Option<Json>,
     /// The options that are stored with the execution.
     pub starting: StartArgs,
-    /// The source of answers.
     pub answering: AnswerSourceArgs,
     /// The command id of the start. Loading needs none, because loading the same source again changes nothing. Answers
     /// need none, because each names its call.
@@ -39,7 +34,6 @@ pub struct RunCommand {
 }
 
 impl RunCommand {
-    /// Runs the program.
     pub async fn execute(self, session: &Session) -> Result<CliExit, CliError> {
         // The answers are read first: an unreadable file must not leave an execution behind.
         let (mut answers, grants) = (AnswerSource::from_args(&self.answering)?, self.answering.allow.open_grants()?);
@@ -54,7 +48,6 @@ impl RunCommand {
 /// The width of each question in the list of open calls.
 const QUESTION_WIDTH: usize = 100;
 
-/// Returns the answer from the flags.
 pub fn answer_value(answer: &AnswerValueArgs) -> Result<Json, CliError> {
     match answer {
         AnswerValueArgs { text: Some(text), .. } => Ok(Json::String(text.clone())),
@@ -64,17 +57,12 @@ pub fn answer_value(answer: &AnswerValueArgs) -> Result<Json, CliError> {
     }
 }
 
-/// An answer.
 pub struct AnswerCommand {
-    /// The call to answer.
     pub call: CallSelector,
-    /// The answer.
     pub value: Json,
     /// The name of the person or model that answers.
     pub by: Option<String>,
-    /// The actual cost of the answer.
     pub cost: Option<String>,
-    /// The id of the command.
     pub command: Option<CommandId>,
 }
 

@@ -39,7 +39,6 @@ use crate::program_name::program_name;
 use crate::progress::Bar;
 use crate::session::{Session, catalog, command_line};
 
-/// The state after an interrupted export.
 const EXPORT_INTERRUPTED_NOTE: &str = "nothing was exported";
 
 /// Checks the options before the store is opened.
@@ -60,7 +59,6 @@ pub fn check_export_options(export: &ExportArgs, store: Option<&str>, json: bool
     }
 }
 
-/// Writes the export.
 pub async fn export_store(session: &Session, export: &ExportArgs) -> Result<CliExit, CliError> {
     let bar = Bar::new(session.out);
     if is_stdio(&export.to) {
@@ -137,7 +135,6 @@ fn export_text(summary: &ExportSummary) -> String {
     format!("{} documents and the results of {} commands exported", summary.documents(), summary.ledger())
 }
 
-/// The state after an interrupted import.
 const IMPORT_INTERRUPTED_NOTE: &str = "what was written is kept; repeat the import to continue";
 
 /// Imports from a file, a folder or a server.
@@ -229,7 +226,6 @@ async fn import_file(
     import_from(global, source, catalog, import.options(), note, out, print_import).await
 }
 
-/// Returns the URL of a server, if `from` is one.
 fn server_url(from: &Path) -> Result<Option<&str>, CliError> {
     match as_server_url(from) {
         Some(url) if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") => Ok(Some(url)),
@@ -328,7 +324,6 @@ async fn import_foreign(
     Ok(exit)
 }
 
-/// The state after an interrupted completion.
 const COMPLETION_INTERRUPTED_NOTE: &str = "the import is complete, but not what its domain adds; repeat the import";
 
 /// Adds what another program does not have beside its documents.

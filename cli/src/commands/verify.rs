@@ -144,7 +144,6 @@ async fn verify_artifacts(
     artifacts.verify(report, |bytes| bar.bytes("reading artifacts", bytes, None)).await
 }
 
-/// Returns the error for a damaged file.
 fn file_damage(folder: &FileStoreLocation, report: &VerifyReport, first: &Finding) -> Error {
     let at = format!("{}/{}", folder.directory, first.at);
     let mut error = Error::from(runstate::store::StoreError::Corrupt { at, why: first.why.clone() });
@@ -311,7 +310,6 @@ fn findings(report: &VerifyReport) -> Vec<String> {
     lines
 }
 
-/// Formats a size for people.
 pub fn format_bytes(n: u64) -> String {
     ByteSize::b(n).display().si().to_string()
 }

@@ -135,15 +135,11 @@ fn serve_by_command<W: ExecItem + Send + Sync>(
     })
 }
 
-/// An item that a command does.
 trait ExecItem: WorkItem {
-    /// The event of an item that is done.
     const DONE: &'static str;
 
-    /// The input of the command.
     fn input(&self, plain: bool) -> ExecInput;
 
-    /// The answer that the command has printed.
     fn answer(&self, output: String) -> Json;
 
     /// Its name in a line for people.
@@ -200,7 +196,6 @@ async fn perform_file_call(grants: Grants, task: Task<Work>) -> Result<Json, Tas
     result.map_err(|refusal| TaskFailure::permanent(refusal.message).with_name(refusal.name.as_str()))
 }
 
-/// The command that does items.
 struct CommandHandler {
     exec: Exec,
     plain: bool,
@@ -306,7 +301,6 @@ fn report_event<W: ExecItem>(worker_event: &WorkerEvent<'_, W>, reporter: &Worke
     out.remark(&format!("{event} {} ({}){took}{detail}", work.label(), work.kind()));
 }
 
-/// Returns the name of this machine.
 fn host_name() -> String {
     #[cfg(unix)]
     return rustix::system::uname().nodename().to_string_lossy().into_owned();

@@ -28,7 +28,6 @@ pub use status::format_location;
 /// The interval between two polls of an execution that another process drives.
 const RUNNING_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Drives one execution.
 pub struct ExecutionDriver<'a> {
     session: &'a Session,
     id: &'a str,
@@ -39,7 +38,6 @@ pub struct ExecutionDriver<'a> {
     ordinals: Ordinals,
 }
 
-/// The next action for the open calls.
 enum NextAction {
     /// Apply a deadline that has passed.
     Wake,
@@ -53,7 +51,6 @@ enum NextAction {
     Stop,
 }
 
-/// The outcome of a question.
 enum QuestionOutcome {
     /// It is answered, by this process or another.
     Answered,
@@ -168,7 +165,6 @@ impl ExecutionDriver<'_> {
         }
     }
 
-    /// Gets a question answered.
     async fn ask(&mut self, call: &CallView, progress: &ExecutionProgress) -> Result<QuestionOutcome, CliError> {
         let session = self.session;
         let file_hint = match session.resume_command(self.id) {

@@ -22,7 +22,6 @@ use crate::time_format::format_seconds;
 /// How many earlier lines of output `resume` prints again.
 const RECALLED_LINES: usize = 10;
 
-/// Formats the location of an error.
 pub fn format_location(error: &ProgramError) -> String {
     match &error.file {
         Some(file) => format!("{file}:{}:{}", error.line, error.column),
@@ -210,7 +209,6 @@ fn open_questions(progress: &ExecutionProgress) -> String {
     }
 }
 
-/// Returns the first open question.
 fn open_question(progress: &ExecutionProgress) -> Option<&CallView> {
     let waits = progress.status == Status::WaitingCc;
     progress.calls.iter().find(|call| waits && call.kind == COGNITIVE)

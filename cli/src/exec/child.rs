@@ -157,7 +157,6 @@ impl ProcessGroup {
         Ok((child, Self(id)))
     }
 
-    /// Kills all processes of the group.
     pub fn kill(&mut self) {
         if let Some(id) = self.0.take() {
             kill_group(id);

@@ -24,9 +24,7 @@ const STDERR_TAIL_BYTES: usize = 2 * 1024;
 /// A command, as a shell reads it.
 #[derive(Clone, Debug)]
 pub struct Exec {
-    /// The command line.
     pub line: String,
-    /// The timeout for one run.
     pub timeout: Duration,
 }
 
@@ -43,7 +41,6 @@ pub enum ExecError {
 struct ExecOutput {
     /// The exit status; `None`: it exceeded its timeout.
     status: Option<ExitStatus>,
-    /// Its standard output.
     stdout: Vec<u8>,
     /// It printed more than the largest answer.
     exceeded_limit: bool,

@@ -24,10 +24,8 @@ const ENV_NAMES: [&str; 10] = [
 /// The longest value in the environment. Systems refuse to start commands with longer ones (128 KiB on Linux).
 const ENV_BYTES: usize = 96 * 1024;
 
-/// The input of a command.
 #[derive(Clone, Debug, Default)]
 pub struct ExecInput {
-    /// Standard input.
     pub stdin: String,
     /// Environment variables. The others of [`ENV_NAMES`] are removed.
     pub env: Vec<(&'static str, String)>,
@@ -35,7 +33,6 @@ pub struct ExecInput {
 
 /// A call that a command answers.
 pub struct ExecRequest<'a> {
-    /// The call.
     pub call: &'a CallView,
     /// The number of this attempt, from 1.
     pub attempt: u32,
@@ -53,7 +50,6 @@ impl ExecInput {
         Self { stdin, env: env.collect() }
     }
 
-    /// The input of the command for a step.
     pub fn of_step(StepWork { claimed, input, error }: &StepWork) -> Self {
         let message = error.as_ref().and_then(|error| error.get("message")).and_then(Json::as_str);
         let env = [

@@ -21,20 +21,17 @@ const WAIT: Millis = Millis::seconds(30);
 /// The pause after a failure of the store.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The receiver of notifications.
 pub enum Listener {
     /// A client that subscribes to one resource at a time.
     Session {
         /// The client.
         peer: Peer<RoleServer>,
-        /// The resources that it subscribed to.
         subscribed: Arc<Mutex<BTreeSet<String>>>,
     },
     /// A subscription that names its resources.
     Subscription(SubscriptionSink),
 }
 
-/// The notifications of a page of changes.
 #[derive(Default)]
 struct Notifications {
     updated: BTreeSet<String>,

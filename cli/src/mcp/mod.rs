@@ -40,7 +40,6 @@ const INSTRUCTIONS: &str = "runstate runs programs that make calls (to a model, 
 Load a program with cvm_load, start it with cvm_start, answer its open calls with cvm_answer. cvm_list and cvm_calls show what is there. \
 Subscribe to runstate://calls to hear of new calls.";
 
-/// The server of one client.
 #[derive(Clone)]
 struct McpServer {
     engine: Engine,

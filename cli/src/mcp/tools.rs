@@ -14,7 +14,6 @@ use crate::operations::schema::ValueSchema;
 use crate::operations::times::declare_as_text;
 use crate::operations::{self, rename_operations, takes_command_id};
 
-/// The operations that are served.
 pub struct ToolList(Vec<&'static Signature>);
 
 impl ToolList {
@@ -40,7 +39,6 @@ impl ToolList {
         self.0.iter().any(|signature| signature.name == "cvm.show")
     }
 
-    /// The tools.
     pub fn all(&self) -> Vec<Tool> {
         self.0.iter().filter_map(|signature| tool(signature)).collect()
     }

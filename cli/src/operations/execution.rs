@@ -51,7 +51,6 @@ impl Target {
 }
 
 impl OperationCommand {
-    /// Executes the command.
     pub async fn execute(&self, matches: &ArgMatches, global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
         let targets = self.targets(matches)?;
         let running = if self.face.drives { RunArgs::from_arg_matches(matches).ok() } else { None };

@@ -9,7 +9,6 @@ use crate::commands::frames_text;
 /// The command of an operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Face {
-    /// The name of the operation.
     operation: &'static str,
     /// Optional parameters that have no flag: they follow the subject.
     pub positional: &'static [&'static str],
@@ -249,7 +248,6 @@ const FACES: &[Face] = &[
     face("cvm.stats").positional(&["program"]).must_exist("program", "cvm.versions", "name").example("review"),
 ];
 
-/// The face of an operation.
 pub fn of_operation(operation: &'static str) -> Face {
     FACES.iter().find(|face| face.operation == operation).copied().unwrap_or(face(operation))
 }

@@ -31,7 +31,6 @@ use crate::session::Session;
 use faces::Face;
 use schema::ValueSchema;
 
-/// The command of an operation.
 pub struct OperationCommand {
     pub signature: &'static Signature,
     /// The words of the command. If a hand-written command has them, it is the command of the operation.
@@ -76,7 +75,6 @@ pub fn check_declarations(domains: &[&'static Domain]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Whether an operation takes the id of its command.
 pub fn takes_command_id(signature: &Signature) -> bool {
     signature.kind == OperationKind::Command
 }
@@ -111,7 +109,6 @@ pub async fn call(engine: &Engine, operation: &str, mut parameters: Document) ->
     json_result(operation, engine.call(operation, parameters).await?)
 }
 
-/// Returns a result of an operation in lines for people.
 pub fn result_lines(session: &Session, operation: &str, result: &Json) -> Result<Vec<String>, CliError> {
     Ok(output::lines(result, named(operation)?.result_schema(), &[], execution::form(session)))
 }
@@ -187,7 +184,6 @@ impl OperationCommand {
         self.result_schema().page_items().is_some()
     }
 
-    /// The parameters that are arguments.
     fn arguments(&self) -> impl Iterator<Item = &'static ParameterDeclaration> {
         let is_listing = self.is_listing();
         self.signature.parameters.iter().filter(move |parameter| !(is_listing && parameter.name == "cursor"))

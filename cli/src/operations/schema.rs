@@ -9,7 +9,6 @@ pub struct ValueSchema<'a> {
     node: &'a Json,
 }
 
-/// The kind of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueKind {
     Text,
@@ -23,12 +22,10 @@ pub enum ValueKind {
     Words(Vec<(String, String)>),
     List,
     Object,
-    /// Any value.
     Any,
 }
 
 impl<'a> ValueSchema<'a> {
-    /// The schema `root`.
     pub fn new(root: &'a Json) -> Self {
         Self { root, node: root }.resolve()
     }
@@ -54,7 +51,6 @@ impl<'a> ValueSchema<'a> {
         }
     }
 
-    /// The kind of the values.
     pub fn kind(self) -> ValueKind {
         if let Some(words) = self.words() {
             return ValueKind::Words(words);
@@ -142,12 +138,10 @@ impl<'a> ValueSchema<'a> {
             || self.variants().any(ValueSchema::takes_text)
     }
 
-    /// The schema of the elements of a list.
     pub fn items(self) -> Option<ValueSchema<'a>> {
         self.node.get("items").map(|node| self.at(node))
     }
 
-    /// The schema of the members of a map.
     pub fn members(self) -> Option<ValueSchema<'a>> {
         self.node.get("additionalProperties").filter(|node| node.is_object()).map(|node| self.at(node))
     }
@@ -159,7 +153,6 @@ impl<'a> ValueSchema<'a> {
     }
 }
 
-/// Whether the values of a schema are times.
 pub fn is_time(schema: &Json) -> bool {
     schema["format"] == "epoch-ms"
 }

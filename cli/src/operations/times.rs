@@ -9,7 +9,6 @@ use serde_json::{Value as Json, json};
 
 use super::schema::{ValueKind, ValueSchema, is_time};
 
-/// Writes the times of a result as text.
 pub fn write_times(result: &mut Json, schema: ValueSchema<'_>) {
     each_time(result, schema, &mut |value| {
         if let Some(at) = value.as_i64() {
@@ -36,7 +35,6 @@ pub fn read_times(parameters: &mut Document, schema: ValueSchema<'_>) -> Result<
     problem.map_or(Ok(()), |message| Err(Error::new(ErrorCode::USAGE, message)))
 }
 
-/// Declares the times of a schema as text.
 pub fn declare_as_text(schema: &mut Json) {
     if is_time(schema) {
         schema["format"] = json!("date-time");

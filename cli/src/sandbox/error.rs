@@ -6,9 +6,7 @@ use std::io::{self, ErrorKind};
 /// The error that the program gets instead of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileCallError {
-    /// The name of the error.
     pub name: ErrorName,
-    /// The message.
     pub message: String,
 }
 
@@ -40,7 +38,6 @@ impl FileCallError {
     }
 }
 
-/// The action of a file call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Read,
@@ -57,7 +54,6 @@ impl Action {
         }
     }
 
-    /// Returns the flag that grants the action.
     pub(super) fn flag(self) -> &'static str {
         match self {
             Action::Read | Action::List => "--allow-read",

@@ -28,7 +28,6 @@ struct OpenFolder {
 }
 
 impl GrantedFolder {
-    /// Opens a folder.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let dir = Dir::open_ambient_dir(folder, ambient_authority())?;
         let paths = [path::absolute(folder)?, folder.canonicalize()?];
@@ -52,7 +51,6 @@ impl GrantedFolder {
     }
 }
 
-/// The limits of a listing.
 pub(super) struct ListLimits {
     /// Entries of the folder, including those that are left out.
     pub entries: usize,
@@ -119,7 +117,6 @@ fn listed_name(root: &Dir, path: &Path, entry: &DirEntry) -> Option<String> {
     }
 }
 
-/// Reads the text of the file at `path`.
 pub(super) fn read_text(root: &Dir, path: &Path) -> Result<Json, AccessError> {
     // The kind is checked before the file is opened, because opening a device can have effects.
     let bytes = check_plain_file(&root.metadata(path)?)?.len();

@@ -29,7 +29,6 @@ pub use folder::GrantedFolder;
 use folder::{list_names, read_text};
 use write::write_text;
 
-/// The kinds of file calls.
 pub const FILE_CALL_KINDS: [&str; 3] = [READ_FILE, LIST_FILES, WRITE_FILE];
 
 /// Returns the flag that grants a call of one of [`FILE_CALL_KINDS`].
@@ -113,7 +112,6 @@ impl Grants {
 /// A function that reads a path below an open folder.
 type PathReader = fn(&Dir, &Path) -> Result<Json, AccessError>;
 
-/// Returns the string argument `name` of a call.
 fn argument<'a>(kind: &str, args: &'a Json, name: &str) -> Result<&'a str, FileCallError> {
     let missing = || FileCallError::error(format!("{kind} needs a string as its {name}"));
     args.get(name).and_then(Json::as_str).ok_or_else(missing)

@@ -82,7 +82,6 @@ fn open_or_create_folder(root: &Dir, path: &Path) -> io::Result<Dir> {
     root.open_dir(path)
 }
 
-/// Returns the path of the folder that contains `path`.
 fn parent_folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

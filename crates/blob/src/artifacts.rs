@@ -243,7 +243,6 @@ impl Artifacts {
         Ok(bytes)
     }
 
-    /// The open storage with this blob.
     fn storage_of(&self, path: &str, blob: &str) -> Option<&Arc<dyn BlobStore>> {
         let (base, _) = split_path(path).filter(|(_, id)| *id == blob)?;
         [&self.storage, &self.chunks].into_iter().find(|storage| base == storage.base())

@@ -89,7 +89,6 @@ impl EncryptedStore {
     }
 }
 
-/// A key that was given.
 struct GivenKey {
     /// The id of its check value.
     place: String,

@@ -121,7 +121,6 @@ impl EncryptedStore {
         self.at_rest.catalog()
     }
 
-    /// All secret fields, with their collections.
     fn secret_fields(&self) -> Vec<(&'static Collection, &'static Field)> {
         let catalog = self.catalog();
         let of_collection = |collection| secrets(collection).map(move |field| (collection, field));

@@ -103,7 +103,6 @@ fn take_command_id(signature: &Signature, parameters: &mut Document) -> Result<O
     }
 }
 
-/// Declares an operation of the engine.
 macro_rules! engine_operation {
     (
         $(#[doc = $doc:literal])+

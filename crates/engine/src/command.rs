@@ -35,7 +35,6 @@ impl CommandAttempt<'_> {
     }
 }
 
-/// The writes of a decision.
 pub(super) struct DecisionWrites {
     /// Writes that must be in one commit.
     pub(super) atomic: Vec<Write>,
@@ -47,7 +46,6 @@ pub(super) struct DecisionWrites {
     documents_after: Vec<(Key, Option<LoadedDocument>)>,
 }
 
-/// The result of a commit.
 pub(super) enum CommitOutcome {
     /// The batch was committed now, with this result.
     Committed(Json),
@@ -170,7 +168,6 @@ impl Engine {
         Ok(outcome(receipt.result))
     }
 
-    /// The writes that make `changes`.
     fn writes(&self, changes: Vec<Change>, id: &CommandId) -> DecisionWrites {
         let (mut documents_after, mut staged, mut retired) = (Vec::new(), Vec::new(), Vec::new());
         let mut atomic = Vec::with_capacity(changes.len());

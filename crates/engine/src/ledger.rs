@@ -124,7 +124,6 @@ pub(super) fn is_declaration_of_ledger(id: &str) -> bool {
     id == COMMANDS.name
 }
 
-/// The problem of a stored declaration of the ledger.
 pub(super) fn declaration_problem(stored: &StoredDocument) -> Option<String> {
     LedgerTerm::read(stored).err().map(|error| error.message)
 }

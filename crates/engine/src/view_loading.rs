@@ -21,7 +21,6 @@ const MAX_OVERTAKEN_ROUNDS: usize = 4_096;
 /// it may be deleted, and a domain may insert another under its key an hour later.
 const MAX_IMMUTABLE_AGE: Millis = Millis::minutes(30);
 
-/// Source of documents.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadSource {
     /// The cache, for documents that it has, and session reads of the others. They may be stale.

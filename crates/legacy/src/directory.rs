@@ -22,10 +22,8 @@ use serde_json::json;
 
 use super::{LegacyDatabase, LegacyDocument, LegacyQuery, LegacyRowKind, LegacyRows, SkippedItem};
 
-/// The extension of JSON files.
 const JSON: &str = ".json";
 
-/// The extension of output files.
 const OUTPUT: &str = ".output";
 
 /// Maximum number of bytes that are read of one output file.
@@ -55,7 +53,6 @@ impl LegacyDirectory {
         Ok(Self { root: root.to_owned(), name: root.display().to_string(), unknown: unknown_files(root)? })
     }
 
-    /// The names of the JSON files in a folder.
     fn json_files(&self, folder: &str) -> Result<Vec<String>, Error> {
         Ok(list_names(&self.root.join(folder))?.into_iter().filter(|name| name.ends_with(JSON)).collect())
     }

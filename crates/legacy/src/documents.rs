@@ -18,19 +18,15 @@ use super::{LegacyDocument, LegacyRowKind};
 /// Maximum bytes of JSON in one row. Not every store accepts a larger document.
 const ROW_BYTES: usize = 4 * 1024 * 1024;
 
-/// A program.
 pub(super) struct LegacyProgram {
     /// The command that imports it, without bytecode and with the compiler of its original bytecode.
     pub(super) command: ImportProgram,
-    /// Its original bytecode.
     pub(super) bytecode: FieldResult<Vec<Instruction>>,
     /// When that was compiled.
     pub(super) compiled: Timestamp,
-    /// Unknown fields.
     pub(super) unknown_fields: Vec<String>,
 }
 
-/// An execution.
 #[derive(Clone)]
 pub(super) struct LegacyExecution {
     /// The command that imports it, without the hash of its bytecode.
@@ -45,7 +41,6 @@ pub(super) struct LegacyExecution {
     pub(super) has_shared_objects: bool,
     /// Whether a value of its heap was cut.
     pub(super) has_cut_values: bool,
-    /// Unknown fields.
     pub(super) unknown_fields: Vec<String>,
 }
 
@@ -76,10 +71,8 @@ const EXECUTION_FIELDS: &[&str] = &[
     "returnValue",
 ];
 
-/// Fields of an execution's `state`.
 const STATE_FIELDS: &[&str] = &["pc", "stack", "scopes", "variables", "status", "output"];
 
-/// Fields of a program.
 const PROGRAM_FIELDS: &[&str] =
     &["_id", "id", "name", "description", "source", "bytecode", "metadata", "created", "modified", "updated", "tags"];
 
@@ -100,7 +93,6 @@ const fn row_field_names(kind: LegacyRowKind) -> &'static [(&'static str, &'stat
     }
 }
 
-/// The unknown fields of a row.
 pub(super) fn unknown_row_fields(kind: LegacyRowKind, row: &LegacyDocument) -> Vec<String> {
     let Some(fields) = row.document.as_ref().ok().and_then(|row| LegacyFields::of(row).ok()) else { return Vec::new() };
     let unknown = |(object, names): &(&str, &[&str])| match *object {
@@ -199,7 +191,6 @@ fn from_named_operation(json: &Json, name: &str) -> FieldResult<Instruction> {
     Ok(Instruction { op: op.code().into(), arg, line: line.unwrap_or(0), column: None })
 }
 
-/// The time that an ObjectId contains.
 fn object_id_time(id: &str) -> Option<Timestamp> {
     let seconds = id.get(..8).filter(|_| id.len() == 24)?;
     Some(Timestamp::from_millis(i64::from(u32::from_str_radix(seconds, 16).ok()?) * 1_000))
@@ -326,7 +317,6 @@ fn read_failure(fields: &LegacyFields<'_>) -> FieldResult<ImportedFailure> {
     })
 }
 
-/// The variables of the global scope.
 fn globals(state: &LegacyFields<'_>) -> FieldResult<Document> {
     match state.list("scopes")? {
         [] => state.document("variables"),
@@ -384,14 +374,12 @@ pub(super) fn read_call(source: &LegacyDocument, execution: &str, program: &str)
     Ok(call)
 }
 
-/// Adds the answer to a call.
 pub(super) fn close_call(call: &mut Call, result: Json, at: Timestamp, latency: Option<Millis>) {
     let latency_ms = latency.unwrap_or(Millis(at.since(call.request.timestamp).0.max(0)));
     call.response = Some(Response { result, timestamp: at, latency_ms: Some(latency_ms), by: None });
     call.outcome = Some(CallOutcome::Answered);
 }
 
-/// A row of the log.
 pub(super) fn read_log(source: &LegacyDocument, execution: &str) -> FieldResult<LogRow> {
     let fields = row_fields(source)?;
     let event = fields.text("event")?;

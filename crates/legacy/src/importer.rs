@@ -17,11 +17,9 @@ use super::{
     skipped_item,
 };
 
-/// An import in progress.
 pub(super) struct LegacyImporter<'a> {
     pub(super) engine: Engine,
     pub(super) database: &'a dyn LegacyDatabase,
-    /// Ids of all executions that were read.
     pub(super) execution_ids: HashSet<String>,
     /// Unknown fields in the rows of the current execution.
     pub(super) unknown_fields: BTreeSet<String>,
@@ -31,17 +29,14 @@ pub(super) struct LegacyImporter<'a> {
     own_documents: u64,
 }
 
-/// An imported program.
 #[derive(Clone)]
 struct LegacyProgramInfo {
     name: String,
     /// Its original bytecode, or the reason why executions cannot continue in it.
     bytecode: Result<Arc<OriginalBytecode>, String>,
-    /// Whether it can be started.
     is_startable: bool,
 }
 
-/// The original bytecode of a program.
 struct OriginalBytecode {
     wire: Vec<Instruction>,
     decoded: vm::VerifiedProgram,

@@ -26,7 +26,6 @@ impl LegacyMongoDb {
     }
 }
 
-/// Opens a [`LegacyMongoDb`].
 pub(super) fn open_server(url: &str) -> BoxFuture<'_, Result<Box<dyn LegacyDatabase>, Error>> {
     Box::pin(async move { Ok(Box::new(LegacyMongoDb::open(url).await?) as Box<dyn LegacyDatabase>) })
 }

@@ -24,9 +24,7 @@ pub(super) struct OpenCallMatcher<'a> {
     pub(super) prompt: &'a str,
 }
 
-/// The imported calls of an execution.
 pub(super) struct ImportedCalls {
-    /// Number of closed calls.
     pub(super) closed: u64,
     /// The id of the open call, if it has a row.
     pub(super) open: Option<String>,

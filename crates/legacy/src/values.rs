@@ -148,7 +148,6 @@ pub(super) struct LegacyHeap<'a> {
 }
 
 impl<'a> LegacyHeap<'a> {
-    /// The heap of an execution's document.
     pub(super) fn of(execution: &LegacyFields<'a>) -> Self {
         let objects = execution.json("heap").and_then(|heap| heap.get("objects")?.as_object());
         let (written, ancestors) = Default::default();
@@ -156,7 +155,6 @@ impl<'a> LegacyHeap<'a> {
         Self { objects, remaining: MAX_VALUES, written, ancestors, level: 0, has_shared_objects, has_cut_values }
     }
 
-    /// The value as JSON.
     pub(super) fn convert(&mut self, value: &Json) -> Json {
         if self.level > MAX_LEVELS || self.remaining == 0 {
             return self.cut_value();
@@ -211,7 +209,6 @@ impl<'a> LegacyHeap<'a> {
     }
 }
 
-/// The heap id of a value that is a reference.
 fn reference(map: &Document) -> Option<String> {
     let tagged = map.get("type").and_then(Json::as_str).is_some_and(|kind| matches!(kind, "array-ref" | "object-ref"));
     let id = if tagged { map.get("id") } else { map.get("$ref").filter(|_| map.len() == 1) };

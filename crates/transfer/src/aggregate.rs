@@ -61,7 +61,6 @@ impl Aggregates {
         self.states.entry(key).or_default()
     }
 
-    /// Marks conflicts.
     pub(super) fn mark_conflicts(&mut self, keys: impl IntoIterator<Item = Key>) {
         for key in keys {
             let state = self.entry(key);
@@ -144,7 +143,6 @@ pub(super) fn part_reference(collection: &Collection) -> Option<Reference> {
     collection.references().find(|reference| reference.part)
 }
 
-/// The key of the aggregate to which a document belongs.
 pub(super) fn aggregate_key(collection: &'static Collection, id: &str, document: &Document) -> Key {
     let owner = part_reference(collection).and_then(|reference| {
         let id = value::get(document, reference.field).and_then(Json::as_str)?;

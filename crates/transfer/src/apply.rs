@@ -201,7 +201,6 @@ pub(super) fn import_command(parts: &[&[u8]]) -> Result<CommandId, Error> {
     Ok(CommandId::new(&format!("import-{}", hex(&sha256(parts)[..16])))?)
 }
 
-/// A batch of an import.
 pub(super) fn import_batch(engine: &Engine, command: CommandId, contents: &str, writes: Vec<Write>) -> Batch {
     let documents = writes.iter().filter(|write| write.key.collection != IMPORTED.name).count();
     Batch {

@@ -83,7 +83,6 @@ pub(super) async fn position(engine: &Engine) -> Result<Option<Position>, Error>
     Ok(Some(engine.store().changes(None, 0, Millis(0)).await?.next))
 }
 
-/// An export in progress.
 struct Exporter<'a, S> {
     sink: &'a mut S,
     secrets: Secrets,
@@ -133,9 +132,7 @@ pub(super) enum ResolvedSelection {
 /// The part of a collection that is transferred.
 pub(super) enum SelectedPart<'a> {
     Nothing,
-    /// This document.
     Document(&'a ExportRecord),
-    /// The documents that this query returns.
     Query(Box<Query>),
 }
 
@@ -197,7 +194,6 @@ async fn has_no_changes_since(engine: &Engine, since: &Position) -> Result<bool,
 }
 
 impl ResolvedSelection {
-    /// The part of `collection` that the selection includes.
     pub fn part(&self, collection: &'static Collection) -> SelectedPart<'_> {
         let Self::One(record, _) = self else { return SelectedPart::Query(Box::new(Query::of(collection))) };
         if collection.name == record.collection.name {

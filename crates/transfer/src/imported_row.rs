@@ -23,7 +23,6 @@ pub(super) struct ImportedRow {
     pub(super) revision: Revision,
     /// [`digest`] of the document in the source.
     pub(super) digest: String,
-    /// The export.
     pub(super) origin: Origin,
 }
 

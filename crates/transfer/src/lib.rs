@@ -386,7 +386,6 @@ impl ExportTally {
     }
 }
 
-/// The text of a complete hash.
 fn hash_text(hash: Sha256) -> String {
     let digest: [u8; 32] = hash.finalize().into();
     hex(&digest)

@@ -86,7 +86,6 @@ impl<W: Write> ExportSink for LineWriter<W> {
     }
 }
 
-/// The closing line.
 #[derive(Serialize)]
 struct ClosingLine {
     #[serde(flatten)]

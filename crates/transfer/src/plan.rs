@@ -43,7 +43,6 @@ pub(super) enum PlannedAction {
     None,
     /// Nothing: the store has changed or deleted it, and keeps that.
     Keep,
-    /// Inserts it.
     Insert,
     /// Replaces the one of the store.
     Update,
@@ -64,9 +63,7 @@ pub(super) struct ImportPlan {
     /// aggregate is kept. The documents of other collections are inserted.
     actions: SortedMap<&'static str, Vec<PlannedAction>>,
     pub(super) aggregates: Aggregates,
-    /// Whether it writes anything.
     pub(super) has_writes: bool,
-    /// The export.
     pub(super) origin: Origin,
     /// The collections of the source.
     exported: BTreeSet<String>,
@@ -455,7 +452,6 @@ impl PlannedActions<'_> {
 
 /// A part of a document that the source has no longer.
 pub(super) struct RemovedPart {
-    /// The document.
     pub(super) aggregate: Key,
     pub(super) collection: &'static Collection,
     pub(super) key: Key,
@@ -474,7 +470,6 @@ fn list<'a>(keys: impl Iterator<Item = &'a Key>) -> (u64, Vec<String>) {
     (count, listed)
 }
 
-/// Reads all rows of a query.
 pub(super) async fn for_each_row(engine: &Engine, query: Query, mut each: impl FnMut(Row)) -> Result<(), Error> {
     let mut query = query.limit(PARTS_PAGE);
     loop {
@@ -525,7 +520,6 @@ pub(super) fn is_same_document(record: &ExportRecord, stored: &StoredDocument) -
     Arc::ptr_eq(&stored.document, &record.document) || as_stored(record, stored.clone()).line() == record.line()
 }
 
-/// The error for a document that exists already.
 pub(super) fn already_exists(key: &Key, message: String) -> Error {
     let (collection, key) = (Some(key.collection.to_string()), Some(key.id.to_string()));
     Error { collection, key, ..Error::new(ErrorCode::ALREADY_EXISTS, message) }

@@ -21,13 +21,11 @@ pub(super) struct ChangeWindow {
     pub keys: Vec<Key>,
     /// The documents as they are now.
     pub found: Vec<Option<StoredDocument>>,
-    /// The commands that changed them.
     pub commands: Vec<String>,
     /// The collections of all changes, those of declarations included.
     pub collections: BTreeSet<String>,
     /// All changes up to it are in the window.
     pub next: Position,
-    /// The number of changes.
     pub events: u64,
     /// Whether no document has a change after the window: the store was in this state.
     pub is_consistent: bool,

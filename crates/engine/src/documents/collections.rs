@@ -28,7 +28,6 @@ pub const FINGERPRINT: &str = "runstate.declarations";
 /// Documents per read.
 const PAGE: u32 = 64;
 
-/// The collections of an engine.
 pub struct Collections {
     /// Those of the domains and the engine's own.
     base: Catalog,
@@ -40,7 +39,6 @@ pub struct Collections {
     pub only_reads: bool,
 }
 
-/// A declaration that the store keeps.
 struct StoredDeclaration {
     revision: Revision,
     current: DeclaredCollection,
@@ -97,7 +95,6 @@ fn is_readable(error: &StoreError) -> bool {
 }
 
 impl Engine {
-    /// Prepares the store for the collections of `catalog`.
     async fn prepare_store(&self, catalog: &Catalog) -> Result<(), StoreError> {
         match self.shared.collections.only_reads {
             true => self.store().declare(catalog).await,

@@ -228,7 +228,6 @@ pub(super) struct DocumentCommit<'a> {
     kept: SortedSet<usize>,
 }
 
-/// The result of a [`DocumentCommit`] in the ledger.
 #[derive(Default, Serialize, Deserialize)]
 struct LedgerResult {
     #[serde(default)]

@@ -19,7 +19,6 @@ struct InspectionResult {
 }
 
 impl Verification<'_> {
-    /// Checks every entity of every domain.
     pub(super) async fn check_entities(&mut self) -> Result<(), Error> {
         let checks: Vec<&'static EntityCheck> = self.engine.registry().checks().collect();
         for check in checks {

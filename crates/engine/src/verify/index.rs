@@ -205,7 +205,6 @@ impl Verification<'_> {
     }
 }
 
-/// The query for all documents in the order of an ordered index.
 fn index_order_query(collection: &Collection, index: &Index) -> Query {
     let mut query = Query { projection: projection(index), ..Query::of(collection).limit(PAGE) };
     if let Some(partial) = &index.partial {
@@ -250,7 +249,6 @@ fn lookups(index: &Index, row: &Row) -> Vec<Filter> {
     filters.into_iter().map(partial).collect()
 }
 
-/// Number of buckets.
 pub(super) const BUCKETS: usize = 256;
 
 /// Entries of one index, assigned to buckets by the id of their document. A bucket is the sum of its entries' hashes,
@@ -268,7 +266,6 @@ impl Default for Buckets {
 }
 
 impl Buckets {
-    /// Adds the entries that a document has in `index`.
     pub(super) fn add(&mut self, collection: &Collection, index: &Index, row: &Row) {
         for entry in keys::entries(collection, index, &row.stored.document) {
             let sum = &mut self.sums[bucket(&row.id)];
@@ -277,25 +274,21 @@ impl Buckets {
         }
     }
 
-    /// Number of entries that were added.
     pub(super) fn entries(&self) -> u64 {
         self.entries
     }
 
-    /// The buckets whose entries differ from those of `other`.
     pub(super) fn differing(&self, other: &Self) -> Vec<usize> {
         let pairs = self.sums.iter().zip(&other.sums).enumerate();
         pairs.filter(|(_, (own, other))| own != other).map(|(bucket, _)| bucket).collect()
     }
 }
 
-/// The bucket of a document.
 pub(super) fn bucket(id: &str) -> usize {
     let [first, ..] = sha256(&[id.as_bytes()]);
     usize::from(first)
 }
 
-/// The hash of an entry of a document.
 pub(super) fn hash(entry: &[u8], id: &str) -> u128 {
     let hash = sha256(&[entry, id.as_bytes()]);
     hash.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))

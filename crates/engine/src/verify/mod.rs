@@ -83,7 +83,6 @@ pub(crate) fn verify_documents<'a>(
     })
 }
 
-/// A verification in progress.
 struct Verification<'a> {
     engine: Engine,
     report: VerifyReport,
@@ -331,7 +330,6 @@ fn target(reference: &Reference, stored: &StoredDocument) -> Option<Key> {
     Some(Key { collection: reference.collection.into(), id: id.into() })
 }
 
-/// A scan over a collection by id.
 pub(super) struct CollectionScan {
     collection: &'static Collection,
     /// `None`: the scan has ended.
@@ -365,7 +363,6 @@ impl CollectionScan {
         self.complete
     }
 
-    /// Takes the page that the query returned.
     pub(super) fn take(&mut self, page: Page<Row>) -> Vec<Row> {
         if let Some(row) = page.items.last() {
             self.last = Some(row.id.to_string());
@@ -415,7 +412,6 @@ impl CollectionScan {
     }
 }
 
-/// The pages of a query.
 pub(super) struct QueryPages {
     /// `None`: the last page was read, or a page cannot be read.
     pub(super) query: Option<Query>,

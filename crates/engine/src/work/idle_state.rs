@@ -35,11 +35,9 @@ pub(super) struct IdleState {
     claim_delay: Millis,
 }
 
-/// The outcome of a wait.
 pub(super) enum IdleOutcome {
     /// Another claim may succeed.
     MayFindWork,
-    /// No item is open.
     NothingOpen,
 }
 

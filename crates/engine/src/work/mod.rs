@@ -72,7 +72,6 @@ pub struct Worker<W> {
     listener: Option<Arc<dyn WorkerEventListener<W>>>,
 }
 
-/// A kind of items that is served.
 struct ServedKind<W> {
     kind: String,
     concurrency: usize,
@@ -211,7 +210,6 @@ impl<W: WorkItem> Worker<W> {
         Ok(())
     }
 
-    /// The claim of one item of these kinds.
     fn claim_of(&self, kinds: &[String]) -> Claim<W::Row> {
         Claim::new(ClaimTarget::Kinds(kinds.to_vec()), &self.owner, self.lease).select(self.selection.clone())
     }

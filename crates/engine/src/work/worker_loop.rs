@@ -21,7 +21,6 @@ use crate::{Error, RunLimit};
 /// Maximum time to release items after a worker was stopped at once.
 const RELEASE_TIMEOUT: Millis = Millis::seconds(5);
 
-/// When a worker ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StopCondition {
     /// Only on request.
@@ -30,7 +29,6 @@ pub(super) enum StopCondition {
     Drained,
 }
 
-/// An event of the loop.
 pub(super) enum LoopEvent<W> {
     /// A claim has completed.
     Claimed(Result<Option<Box<W>>, Error>),
@@ -50,14 +48,12 @@ pub(super) enum LoopEvent<W> {
     StopNow,
 }
 
-/// An item that is being processed.
 pub(super) struct RunningItem<W> {
     pub work: Box<W>,
     /// Ends its handler.
     pub handler: AbortHandle,
 }
 
-/// The progress of a shutdown.
 #[derive(PartialEq, Eq)]
 pub(super) enum ShutdownState {
     Serving,
@@ -317,7 +313,6 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
         Ok(())
     }
 
-    /// Runs due work.
     pub fn begin_due(&mut self) {
         if self.shutdown != ShutdownState::Serving {
             return;

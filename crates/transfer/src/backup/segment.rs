@@ -69,7 +69,6 @@ pub(super) struct BackupSegment {
     lines: Vec<String>,
 }
 
-/// A line of a segment, with its key.
 pub(super) struct SegmentLine {
     pub collection: String,
     pub id: String,
@@ -253,7 +252,6 @@ fn damaged(name: &str, why: &str) -> Error {
     Error::new(ErrorCode::CORRUPT, format!("{name}: {why}"))
 }
 
-/// The name of a segment.
 pub(super) fn name(number: u64) -> String {
     format!("{number:012}{SUFFIX}")
 }

@@ -19,7 +19,6 @@ pub(super) struct ExternalSorter {
     runs: Vec<BufReader<File>>,
 }
 
-/// The lines of an [`ExternalSorter`] in order.
 pub(super) struct SortedLines {
     /// The next line of each run.
     heads: BinaryHeap<Reverse<(String, String, usize)>>,

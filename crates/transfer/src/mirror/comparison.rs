@@ -173,7 +173,6 @@ impl<'a> DocumentPairs<'a> {
         Self { theirs: DocumentStream::new(secondary, collection), ours: DocumentStream::new(primary, collection) }
     }
 
-    /// The next document that one of the stores has.
     pub(super) async fn next(&mut self) -> Result<Option<DocumentPair>, Error> {
         let theirs = self.theirs.peek_id().await?;
         let ours = self.ours.peek_id().await?;

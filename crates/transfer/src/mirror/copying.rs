@@ -14,7 +14,6 @@ use super::super::plan::is_same_document;
 use super::super::window::WINDOW;
 use super::{ATTEMPTS, Mirror, MirrorPosition, StoredPosition};
 
-/// The writes of [`Mirror::copy_writes`].
 #[derive(Default)]
 struct CopyWrites {
     writes: Vec<Write>,

@@ -93,7 +93,6 @@ pub struct Mirror {
     position: async_lock::Mutex<Option<StoredPosition>>,
 }
 
-/// A position with its revision.
 #[derive(Clone)]
 struct StoredPosition {
     entity: MirrorPosition,
@@ -383,13 +382,11 @@ impl Mirror {
         self.secondary.declare_imported(&declarations).await
     }
 
-    /// A batch of writes and of the position.
     fn batch_with_position(&self, stored: &StoredPosition, mut writes: Vec<Write>) -> Result<Batch, Error> {
         writes.push(position_write(&stored.entity, Expectation::Revision(stored.revision.clone()))?);
         Ok(self.batch(writes))
     }
 
-    /// Commits a batch of [`Mirror::batch_with_position`].
     async fn commit(&self, stored: &mut StoredPosition, batch: Batch) -> Result<(), Error> {
         self.secondary.store().commit(batch).await?;
         stored.revision = stored.revision.next();
