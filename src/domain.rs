@@ -33,7 +33,8 @@ pub fn visit_work_items<V: WorkItemVisitor>(collection: &str, visitor: V) -> Opt
         _ if holds::<cvm::Work>(collection) => Some(visitor.visit::<cvm::Work>()),
         #[cfg(feature = "apps")]
         _ if holds::<apps::StepWork>(collection) => Some(visitor.visit::<apps::StepWork>()),
-        #[cfg(feature = "fleet")]
+        // The npm package has no worker for it, and the worker's code is 46 KB of its module.
+        #[cfg(all(feature = "fleet", not(target_family = "wasm")))]
         _ if holds::<fleet::CheckpointWork>(collection) => Some(visitor.visit::<fleet::CheckpointWork>()),
         _ => None,
     }
