@@ -4,7 +4,7 @@
 
 import { RunstateError } from "./errors.js";
 
-/** The maximum depth of a JSON value, as in `src/limits.rs`. */
+/** The maximum depth of a JSON value, as in `crates/core/src/limits.rs`. */
 const MAX_DEPTH = 64;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;

@@ -1,5 +1,5 @@
 // Workers: functions of the caller that answer calls and run steps. The engine does claims, leases, heartbeats and
-// retries (`src/work`).
+// retries (`crates/engine/src/work`).
 
 import type { Engine } from "./engine.js";
 import { CallFailure, usageError } from "./errors.js";

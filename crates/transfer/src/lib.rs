@@ -31,7 +31,6 @@
 //! | `window.rs` | changes that belong together, from the change feed |
 //! | `backup/` | a backup that follows the change feed, and its state at a point in time |
 //! | `mirror/` | a second store that is kept equal to a store, and its comparison |
-//! | `legacy/` | the import from the older CVM |
 
 // The derive macros name the library by its path.
 extern crate runstate_core as runstate;

@@ -1,6 +1,6 @@
 // The file system of the file store in Node, over node:fs. Every call takes an absolute path and fails with Node's own
-// errors, whose `code` the store reads. The trait `Fs` in src/store/file/fs.rs states the contract of each call;
-// src/store/file/mod.rs states how the store uses them.
+// errors, whose `code` the store reads. The trait `Fs` in crates/store-file/src/fs.rs states the contract of each call;
+// crates/store-file/src/lib.rs states how the store uses them.
 //
 // Calls that wait for a disk are asynchronous, because they would block the thread: syncs, and reads and writes of
 // more than 64 KiB. All other calls of a commit or a read end in the kernel's memory. They take 5 to 30 µs, while a

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `mod.rs` | each document with the schema of its collection, and each reference with the document that it names |
 //! | `index.rs` | the entries of each index with the documents |
-//! | `execution.rs` | the document of each execution with its rows |
+//! | `entity.rs` | the document of each entity with its rows |
 //!
 //! A backend checks its own files, records and definitions first, by
 //! [`StoreAdmin::inspect`](runstate_store::StoreAdmin::inspect). A scan of a collection by id continues after a
