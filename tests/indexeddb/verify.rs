@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{Load, Start};
+use runstate::domain::cvm::{DOMAIN, Load, Start};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::indexeddb::IndexedDb;
 use runstate::store::{Store, StoreAdmin, VerifyReport};
@@ -43,7 +43,7 @@ async fn open_filled(name: &str) -> IndexedDb {
 
 async fn open_engine(name: &str) -> Engine {
     let store = Arc::new(open_store(name).await.unwrap());
-    Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await.unwrap()
+    Engine::with_settings(store, Arc::new(SystemHost), &[&DOMAIN], Settings::default()).await.unwrap()
 }
 
 #[wasm_bindgen_test]

@@ -8,11 +8,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
+use crate::settings::{is_full_run, seed};
+
 /// Questions of an execution that is killed.
 const QUESTIONS: usize = 40;
 
 /// The largest number of executions in each of the two tests that kill.
 const EXECUTIONS: usize = 4;
+
+/// The number of executions that are run while they are killed.
+fn killed_runs() -> usize {
+    if is_full_run() { EXECUTIONS } else { EXECUTIONS / 2 }
+}
 
 /// Returns a program with this many questions.
 fn program(questions: usize) -> String {
@@ -131,7 +138,7 @@ struct CrashRandom(u64);
 
 impl CrashRandom {
     fn new() -> Self {
-        Self(crate::settings::seed() | 1)
+        Self(seed() | 1)
     }
 
     fn below(&mut self, n: u64) -> u64 {
@@ -165,7 +172,7 @@ fn a_run_killed_repeatedly_ends_as_if_never_killed() {
     let scene = CrashFixture::new(QUESTIONS);
     let mut random = CrashRandom::new();
     let mut kills = 0;
-    for execution in 0..EXECUTIONS {
+    for execution in 0..killed_runs() {
         let id = format!("run-{execution}");
         let mut started = false;
         loop {
@@ -185,9 +192,9 @@ fn a_run_killed_repeatedly_ends_as_if_never_killed() {
         assert_eq!(lines(&view), expected());
         assert_eq!(scene.history(&id), all_answers());
     }
-    println!("{kills} kills over {EXECUTIONS} executions");
+    println!("{kills} kills over {} executions", killed_runs());
     // Each process answers only a few of the questions before it is killed.
-    assert!(kills > EXECUTIONS * 4, "{kills} kills");
+    assert!(kills > killed_runs() * 4, "{kills} kills");
 }
 
 #[test]

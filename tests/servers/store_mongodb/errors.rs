@@ -7,6 +7,7 @@ use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, Expectation, Freshness, Store, StoreAdmin, StoreError};
 use serde_json::json;
 
+use crate::settings::is_full_run;
 use crate::support::batches::{batch, insert, put};
 use crate::support::domain_layout::{domain_database, seed_layout};
 use crate::support::mongodb::{database_name, fresh_url, indexes, run_command, run_on_server};
@@ -148,9 +149,14 @@ fn seed_layout_stores_bare_names_in_domain_databases() {
     });
 }
 
+/// Number of documents in a batch of lists. One command does not hold so many.
+fn lists() -> usize {
+    if is_full_run() { 8 } else { 5 }
+}
+
 /// A batch of documents with long lists of small numbers, which take six times as many bytes on the server as in JSON.
 fn list_batch(command: &str, write: impl Fn(usize) -> (Expectation, usize)) -> Batch {
-    let writes = (0..8).map(|n| {
+    let writes = (0..lists()).map(|n| {
         let (expect, numbers) = write(n);
         put(&LATER, &format!("l{n}"), expect, json!({"list": vec![n; numbers]}))
     });
@@ -163,13 +169,13 @@ fn batch_too_large_for_one_command_is_split() {
         let store = Mongo::open(&fresh_url(), MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&LATER]).unwrap()).await.unwrap();
         store.commit(list_batch("inserts", |_| (Expectation::Absent, 300_000))).await.unwrap();
-        let keys: Vec<Key> = (0..8).map(|n| Key::new(&LATER, &format!("l{n}"))).collect();
+        let keys: Vec<Key> = (0..lists()).map(|n| Key::new(&LATER, &format!("l{n}"))).collect();
         let found = store.get(&keys, Freshness::Linearizable).await.unwrap();
         let revision = |n: usize| found[n].as_ref().unwrap().revision.clone();
         store.commit(list_batch("updates", |n| (Expectation::Revision(revision(n)), 300_001))).await.unwrap();
         let lengths = store.get(&keys, Freshness::Linearizable).await.unwrap();
         let lengths = lengths.iter().map(|found| found.as_ref().unwrap().document["list"].as_array().unwrap().len());
-        assert_eq!(lengths.collect::<Vec<_>>(), [300_001; 8]);
+        assert_eq!(lengths.collect::<Vec<_>>(), vec![300_001; lists()]);
         // One of them alone is larger than a document may be on the server.
         let result =
             store.commit(list_batch("too large", |n| (Expectation::Any, if n == 0 { 1_700_000 } else { 1 }))).await;

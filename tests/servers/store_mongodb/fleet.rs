@@ -148,10 +148,10 @@ fn indexes_are_those_of_the_schema_and_the_listed_additions() {
 
 #[test]
 fn records_of_four_clients_never_overspend() {
-    run_on_server(async { cases::records_at_once_never_overspend(&reopener(), 4, cases::records([100, 2_000])).await });
+    run_on_server(async { cases::records_at_once_never_overspend(&reopener(), 4, cases::records([40, 2_000])).await });
 }
 
 #[test]
 fn calls_at_once_never_overspend_a_budget() {
-    run_on_server(async { cases::calls_at_once_never_overspend(&reopener(), 24).await });
+    run_on_server(async { cases::calls_at_once_never_overspend(&reopener(), cases::records([12, 24])).await });
 }

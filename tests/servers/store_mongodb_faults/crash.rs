@@ -57,7 +57,7 @@ async fn clients_killed_in_turn_lose_and_double_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn primaries_killed_and_stepped_down_under_load_lose_and_double_nothing() {
-    let (kills, commands) = if is_full_run() { (4, 300) } else { (1, 100) };
+    let (kills, commands) = if is_full_run() { (4, 300) } else { (1, 50) };
     let Some(mut servers) = Servers::replica_set(3).await else { return };
     let url = servers.url(&fresh_database("failover"));
     let stores = [Arc::new(load::open(&url).await), Arc::new(load::open(&url).await)];
@@ -69,7 +69,7 @@ async fn primaries_killed_and_stepped_down_under_load_lose_and_double_nothing() 
         let primary = servers.primary().await;
         servers.kill(primary);
         stalls.push(load.advance(1).await);
-        load.advance(100).await;
+        load.advance(commands.min(100)).await;
         servers.start(primary);
         servers.wait_until_caught_up(primary).await;
     }
@@ -79,7 +79,7 @@ async fn primaries_killed_and_stepped_down_under_load_lose_and_double_nothing() 
         servers.step_down().await;
         stalls.push(load.advance(1).await);
     }
-    load.advance(100).await;
+    load.advance(commands.min(100)).await;
     let report = load.stop().await;
     let longest = stalls.iter().max().unwrap();
     println!(

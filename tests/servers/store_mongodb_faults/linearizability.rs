@@ -32,8 +32,9 @@ where
 {
     let url = format!("{}&timeoutMS=15000", servers.url(&fresh_database("linear")));
     let clients = Clients::start(&open_two([url.clone(), url]).await, random, client);
+    let most = if is_full_run() { 100 } else { 30 };
     for n in 0..faults {
-        clients.advance(20 + random.below(100)).await;
+        clients.advance(20 + random.below(most)).await;
         disturb_primary(servers, n).await;
     }
     clients.stop().await

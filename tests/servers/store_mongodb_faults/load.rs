@@ -362,7 +362,7 @@ async fn read_repeatedly(
 async fn read_pages(store: &TestedStore) -> Result<(), StoreError> {
     let (mut cursor, mut found) = (None, Vec::new());
     loop {
-        let query = Query::of(&ROWS).eq("by", 3).sort("n", Direction::Ascending).limit(50).after(cursor);
+        let query = Query::of(&ROWS).eq("by", 3).sort("n", Direction::Ascending).limit(16).after(cursor);
         let page = store.query(&query, Freshness::Linearizable).await?;
         found.extend(page.items.iter().map(|row| row.stored.document["n"].as_u64().unwrap()));
         cursor = page.next;

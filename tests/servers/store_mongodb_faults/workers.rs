@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mongodb::bson::{DateTime, Document, doc};
 use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{Load, OUTPUTS, Start, Status};
+use runstate::domain::cvm::{DOMAIN, Load, OUTPUTS, Start, Status};
 use runstate::engine::{Engine, Error, Host, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
 use runstate::schema::Query;
@@ -27,7 +27,7 @@ use crate::support::wait::{fresh_database, wait_until};
 /// Opens the store at `url` as a process of its own.
 pub async fn open_process(url: &str, host: Arc<dyn Host>) -> Cvm {
     let store = Arc::new(Mongo::open(url, MongoOptions::default()).await.unwrap());
-    Cvm::new(&Engine::with_settings(store, host, runstate::domain::ALL, Settings::default()).await.unwrap())
+    Cvm::new(&Engine::with_settings(store, host, &[&DOMAIN], Settings::default()).await.unwrap())
 }
 
 pub async fn load_program(cvm: &Cvm, name: &str, source: &str) {
@@ -75,7 +75,7 @@ async fn run_worker(cvm: Cvm, owner: String, counts: Arc<WorkerCounts>) -> Resul
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_workers_answer_each_of_many_calls_once() {
     let Some(url) = fresh_url("many_workers_answer_each_of_many_calls_once") else { return };
-    let (clients, execution_count): (usize, usize) = if is_full_run() { (64, 1_500) } else { (16, 400) };
+    let (clients, execution_count): (usize, usize) = if is_full_run() { (64, 1_500) } else { (16, 160) };
     let mut processes = Vec::new();
     for _ in 0..8 {
         processes.push(open_process(&url, Arc::new(SystemHost)).await);
@@ -110,7 +110,7 @@ async fn many_workers_answer_each_of_many_calls_once() {
     let twice: Vec<_> = calls.iter().filter(|(_, times)| **times > 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
     let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
-    store.migrate(&runstate::domain::catalog().unwrap()).await.unwrap();
+    store.migrate(&processes[0].engine().catalog()).await.unwrap();
     let mut outputs: BTreeMap<String, u32> = BTreeMap::new();
     for row in store.query(&Query::of(&OUTPUTS), Freshness::Linearizable).await.unwrap().items {
         *outputs.entry(row.stored.document["executionId"].as_str().unwrap().to_owned()).or_default() += 1;

@@ -11,6 +11,7 @@ use runstate::value::Json;
 use serde_json::json;
 
 use super::orchestration_cases::{Reopen, call};
+use crate::settings::is_full_run;
 
 /// Creates sessions, damages the second and the fourth, and does due work when all are due. The damaged ones are
 /// reported, and delay neither the other sessions nor the other rules.
@@ -63,12 +64,14 @@ pub async fn expect_no_delay(open: &Reopen<'_>, damage: impl AsyncFn(&str)) {
     assert_eq!(ok("session.show", json!({"id": "s1"})).await["status"], "failed");
 }
 
-/// Sessions, of which all but the last are damaged.
-const DAMAGED: usize = 250;
+/// Sessions, of which all but the last are damaged: more than a page names.
+const DAMAGED: [usize; 2] = [130, 250];
 
 /// A page and a report of due work name some of the documents of a collection that cannot be read, and find the one
 /// that can.
 pub async fn expect_bounded_damage(open: &Reopen<'_>, damage_all: impl AsyncFn(&str)) {
+    let sessions = DAMAGED[usize::from(is_full_run())];
+    let last = format!("s{sessions:03}");
     let host = SimHost::default();
     host.clock.set(SystemHost.now());
     let engine = Engine::new(open().await.unwrap(), Arc::new(host.clone()), &[&DOMAIN]).await.unwrap();
@@ -77,20 +80,20 @@ pub async fn expect_bounded_damage(open: &Reopen<'_>, damage_all: impl AsyncFn(&
         called.unwrap_or_else(|error| panic!("{name}: {error}"))
     };
     ok("machine.register", json!({"id": "m", "hostname": "h", "slots": [1]})).await;
-    for n in 0..=DAMAGED {
+    for n in 0..=sessions {
         ok("session.create", json!({"id": format!("s{n:03}"), "project": "p", "machine": "m"})).await;
     }
-    damage_all("s250").await;
+    damage_all(&last).await;
     for sort in ["lastHeartbeat", "projectId"] {
         let page = ok("session.list", json!({"limit": 2, "sort": sort})).await;
         assert_eq!(page["items"].as_array().unwrap().len(), 1, "{sort}");
-        assert_eq!(page["items"][0]["id"], "s250");
+        assert_eq!(page["items"][0]["id"], last);
         assert_eq!((page["damaged"].as_array().unwrap().len(), &page["moreDamaged"]), (100, &json!(true)), "{sort}");
         assert!(page["next"].is_null());
     }
     host.clock.advance(Millis::minutes(20));
     let report = engine.run_due(1_000, RunLimit::Stop).await.unwrap();
     assert_eq!(report.failed.last().unwrap().id, "orchestration.sessions");
-    assert!(report.failed.len() <= DAMAGED + 1, "{}", report.failed.len());
-    assert_eq!(ok("session.show", json!({"id": "s250"})).await["status"], "stalled");
+    assert!(report.failed.len() <= sessions + 1, "{}", report.failed.len());
+    assert_eq!(ok("session.show", json!({"id": last})).await["status"], "stalled");
 }

@@ -349,8 +349,8 @@ pub fn no_death_separates_an_artifact_from_its_bytes<S: BlobStore + 'static>(
     open: impl Fn(&Engine, usize) -> S,
     stored_blobs: impl Fn(&AppScene, usize) -> usize,
 ) {
-    // The short run lets every third call die.
-    let stride = if is_full_run() { 1 } else { 3 };
+    // The short run lets every sixth call die.
+    let stride = if is_full_run() { 1 } else { 6 };
     let bytes = content(PART_BYTES + 9);
     let (mut deaths, mut runs) = (0, 0);
     let mut run = |fault: Option<(u64, Fault)>, dies_at: u64| {

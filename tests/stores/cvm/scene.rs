@@ -7,10 +7,13 @@ use runstate::client::Answer;
 use runstate::client::Cvm;
 use runstate::decision::Command;
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{COLLECTIONS, EXECUTIONS, Execution, ExecutionStatus, Load, LoadedProgram, Start, Status};
+use runstate::domain::cvm::{
+    COLLECTIONS, DOMAIN, EXECUTIONS, Execution, ExecutionStatus, Load, LoadedProgram, Start, Status,
+};
 use runstate::engine::{DueReport, Engine, Error, RunLimit};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
+use runstate::operation::Domain;
 use runstate::schema::{Collection, Key, Query};
 use runstate::store::{Batch, Freshness, Memory, Store};
 use runstate::testing::{BatchExt as _, SimHost, batch, block_on};
@@ -19,6 +22,9 @@ use runstate::value::Json;
 
 use crate::cvm::documents::StoreDump;
 pub use crate::settings::{is_full_run, seed};
+
+/// Each cold command has an engine of its own, so the scenes have no domain that they do not use.
+static DOMAINS: &[&Domain] = &[&DOMAIN];
 
 /// A store and the host of all processes on it. Most methods are about one execution, `run`, of one program, `program`.
 pub struct Scene {
@@ -80,7 +86,7 @@ impl Scene {
 
     fn engine_over(&self, store: Arc<dyn Store>) -> Engine {
         let host = Arc::new(self.host.clone());
-        block_on(Engine::with_settings(store, host, runstate::domain::ALL, self.settings.clone())).unwrap()
+        block_on(Engine::with_settings(store, host, DOMAINS, self.settings.clone())).unwrap()
     }
 
     pub fn engine(&self) -> Engine {
@@ -219,7 +225,7 @@ pub fn program(name: &str, source: &str) -> Load {
 
 /// An engine of a new process.
 pub fn engine_over(store: Arc<dyn Store>, host: &SimHost) -> Engine {
-    block_on(Engine::with_settings(store, Arc::new(host.clone()), runstate::domain::ALL, Settings::default())).unwrap()
+    block_on(Engine::with_settings(store, Arc::new(host.clone()), DOMAINS, Settings::default())).unwrap()
 }
 
 /// Starts `program` as `run`.

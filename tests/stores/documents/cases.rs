@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use runstate::client::Cvm;
-use runstate::domain::cvm::{Load, Settings, Start, Status};
+use runstate::domain::cvm::{self, Load, Settings, Start, Status};
 use runstate::engine::{Engine, Error, LedgerSettings};
 use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::limits::DROPPED_DOCUMENTS;
 use runstate::marker::BoxFuture;
+use runstate::operation::Domain;
 use runstate::schema::Key;
 use runstate::store::layer::Method;
 use runstate::store::{Memory, Store, StoreError};
@@ -22,7 +23,16 @@ use serde_json::json;
 /// Opens a store again.
 pub type Reopen<'a> = dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + 'a;
 
+/// The domain that the cases use beside documents. A server creates the collections and indexes of each further one for
+/// each case; [`declared_collection_is_known_everywhere`] has all.
+static DOMAINS: &[&Domain] = &[&cvm::DOMAIN];
+
 pub async fn engine_over(store: Arc<dyn Store>, host: &SimHost) -> Engine {
+    Engine::new(store, Arc::new(host.clone()), DOMAINS).await.unwrap()
+}
+
+/// As [`engine_over`], with all domains.
+pub async fn engine_of_all_domains(store: Arc<dyn Store>, host: &SimHost) -> Engine {
     Engine::new(store, Arc::new(host.clone()), runstate::domain::ALL).await.unwrap()
 }
 
@@ -55,8 +65,8 @@ fn tags(page: &Json) -> Vec<&str> {
 /// opening.
 pub async fn declared_collection_is_known_everywhere(open: &Reopen<'_>) {
     let host = SimHost::default();
-    let (first, second) =
-        (engine_over(open().await.unwrap(), &host).await, engine_over(open().await.unwrap(), &host).await);
+    let engine = async || engine_of_all_domains(open().await.unwrap(), &host).await;
+    let (first, second) = (engine().await, engine().await);
     let declared = ask(&first, "documents.declare", notes()).await;
     assert_eq!(declared["version"], 1);
     assert_eq!(ask(&first, "documents.declare", notes()).await, declared);
@@ -71,7 +81,7 @@ pub async fn declared_collection_is_known_everywhere(open: &Reopen<'_>) {
     let mut rest = home;
     rest["cursor"] = page["next"].clone();
     assert_eq!(tags(&ask(&second, "documents.query", rest).await), ["a"]);
-    let third = engine_over(open().await.unwrap(), &host).await;
+    let third = engine().await;
     let found = ask(&third, "documents.get", json!({"collection": "notes", "ids": ["c", "none"]})).await;
     assert_eq!(found, json!([{"_id": "c", "_rev": committed["revisions"][2], "tag": "work", "created": 3}, null]));
     assert_eq!(ask(&third, "documents.collections", json!({})).await, json!([declared]));
@@ -84,7 +94,7 @@ pub async fn ledger_time_is_chosen_for_all_processes(open: &Reopen<'_>) {
     let open_with = async |days: Option<i64>| {
         let settings = LedgerSettings { kept: days.map(Millis::days) };
         let store = open().await.unwrap();
-        Engine::with_settings(store, Arc::new(host.clone()), runstate::domain::ALL, settings).await
+        Engine::with_settings(store, Arc::new(host.clone()), DOMAINS, settings).await
     };
     for refused in [-1, 0, 366, i64::MAX / 86_400_000] {
         assert_eq!(open_with(Some(refused)).await.err().map(|error| error.code), Some(ErrorCode::INVALID), "{refused}");
@@ -377,9 +387,7 @@ pub async fn death_while_a_version_is_raised_harms_no_process(open: &Reopen<'_>)
         let died = call(&dying, "documents.declare", next.clone()).await;
         assert!(died.is_err() && store.is_dead(), "{method:?} {nth}");
         let host_of_reader = Arc::new(host.clone());
-        let reader =
-            Engine::for_reading(open().await.unwrap(), host_of_reader, runstate::domain::ALL, Settings::default())
-                .await;
+        let reader = Engine::for_reading(open().await.unwrap(), host_of_reader, DOMAINS, Settings::default()).await;
         ask(&reader.unwrap(), "documents.query", json!({"collection": name})).await;
         // One that was open completes the declaration, or one that opens.
         let newer = match fault {

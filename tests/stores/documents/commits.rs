@@ -17,7 +17,7 @@ use runstate::value::{Document, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::cases::{ask, call, engine_over, notes, put};
+use super::cases::{ask, call, engine_of_all_domains as engine_over, notes, put};
 
 const PROGRAM: &str = "const name = CC('Who?'); console.log(`Hello, ${name}!`); CC('And?');";
 

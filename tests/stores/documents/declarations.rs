@@ -17,7 +17,7 @@ use runstate::testing::{Fault, FaultStore};
 use runstate::value::{Document, Json};
 use serde_json::json;
 
-use super::cases::{ask, call, engine_over, notes, put};
+use super::cases::{ask, call, engine_of_all_domains as engine_over, notes, put};
 use crate::support::child_test::{child_test, expect_passed};
 
 async fn memory_engine() -> Engine {

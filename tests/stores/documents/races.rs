@@ -9,7 +9,9 @@ use runstate::store::layer::Method;
 use runstate::testing::SimHost;
 use runstate::testing::{Fault, FaultStore, yield_now};
 
-use super::cases::{Reopen, ask, call, engine_over, expect_all_in_use, named, notes, notes_with};
+use super::cases::{
+    Reopen, ask, call, engine_of_all_domains as engine_over, expect_all_in_use, named, notes, notes_with,
+};
 use super::{files, memory};
 
 /// A process declares a version while another is at any step of declaring a different one, whether the store accepts

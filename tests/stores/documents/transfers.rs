@@ -11,7 +11,7 @@ use runstate::transfer::disk::{OverwritePolicy, StagedExport, TreeReader, TreeWr
 use runstate::transfer::{ImportReport, ImportSource, LineReader, LineWriter, check};
 use serde_json::json;
 
-use super::cases::{ask, call, engine_over, notes, notes_with, put};
+use super::cases::{ask, call, engine_of_all_domains as engine_over, notes, notes_with, put};
 use super::files;
 
 /// All stores of a test use one source of ids, as all processes do.

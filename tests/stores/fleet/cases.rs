@@ -21,7 +21,7 @@ pub type StoreOpener<'a> = dyn Fn() -> StoreFuture + 'a;
 /// The id of the project.
 const PROJECT: &str = "01900000-0000-7000-8000-000000000002";
 
-/// The number of records in the short and in the full run.
+/// The number of records or calls in the short and in the full run.
 pub fn records([short, full]: [usize; 2]) -> usize {
     if is_full_run() { full } else { short }
 }

@@ -14,11 +14,15 @@ use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
 
+use crate::settings::is_full_run;
+
 /// Opens a store again, as another process does.
 pub type Reopen<'a> = dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + 'a;
 
-/// Number of sessions that all clients together assign at once.
-const SESSIONS: usize = 1_000;
+/// Number of sessions that all clients together assign at once: a thousand in the long form of the tests.
+fn assigned_sessions() -> usize {
+    if is_full_run() { 1_000 } else { 250 }
+}
 
 pub async fn open_engine(open: &Reopen<'_>) -> Engine {
     Engine::new(open().await.unwrap(), Arc::new(SystemHost), &[&DOMAIN]).await.unwrap()
@@ -33,7 +37,7 @@ pub async fn call(engine: &Engine, name: &str, parameters: Json) -> Result<Json,
 pub async fn create_sessions(engine: &Engine) {
     let slots: Vec<u32> = (1..=10).collect();
     call(engine, "machine.register", json!({"id": "m", "hostname": "h", "slots": slots})).await.unwrap();
-    for n in 0..SESSIONS {
+    for n in 0..assigned_sessions() {
         let session = json!({"id": format!("s{n}"), "project": "p", "machine": "m"});
         call(engine, "session.create", session).await.unwrap();
     }
@@ -45,7 +49,7 @@ pub async fn assign_sessions(engine: &Engine, client: usize, clients: usize) -> 
         let (engine, session) = (engine.clone(), json!({"id": "m", "sessionId": format!("s{n}")}));
         tokio::spawn(async move { call(&engine, "machine.assign", session).await })
     };
-    let tasks: Vec<_> = (client..SESSIONS).step_by(clients).map(assign).collect();
+    let tasks: Vec<_> = (client..assigned_sessions()).step_by(clients).map(assign).collect();
     let mut held = Vec::new();
     for task in tasks {
         match task.await.unwrap() {
@@ -69,7 +73,7 @@ pub async fn check_holders(engine: &Engine, mut held: Vec<u64>) {
     }
 }
 
-/// A thousand concurrent assigns of `clients` clients to ten slots end with ten holders; the other assigns are refused.
+/// Hundreds of concurrent assigns of `clients` clients to ten slots end with ten holders; the others are refused.
 pub async fn thousand_assigns_give_ten_holders(open: &Reopen<'_>, clients: usize) {
     let mut engines = Vec::new();
     for _ in 0..clients {
@@ -88,8 +92,9 @@ pub async fn thousand_assigns_give_ten_holders(open: &Reopen<'_>, clients: usize
     check_holders(&engines[0], held).await;
 }
 
-/// Ended sessions that expire, in the long form of the tests. There are ten times as many rows of the ledger.
-const ENDED_SESSIONS: usize = 10_000;
+/// Ended sessions that expire, in the short and in the long form of the tests. There are ten times as many rows of the
+/// ledger, which are more than one sweep removes.
+const ENDED_SESSIONS: [usize; 2] = [300, 10_000];
 
 /// Number of commits that are sent at once.
 const COMMITS_AT_ONCE: usize = 50;
@@ -106,7 +111,7 @@ pub async fn one_pass_removes_all_that_expired(
     let host = SimHost::default();
     host.clock.set(SystemHost.now());
     let engine = Engine::new(store.clone(), Arc::new(host.clone()), &[&DOMAIN]).await.unwrap();
-    let sessions = if crate::settings::is_full_run() { ENDED_SESSIONS } else { ENDED_SESSIONS / 10 };
+    let sessions = ENDED_SESSIONS[usize::from(is_full_run())];
     let now = host.clock.now();
     let insert = |n: usize| {
         let empty = Batch { at: now, ..batch(CommandId::new(&format!("row-{n}")).unwrap()) };

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use runstate::client::Answer;
 use runstate::client::Cvm;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTIONS, HEAP_PAGES, Load, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS, Start};
-use runstate::domain::cvm::{LogLevel, Settings};
+use runstate::domain::cvm::{DOMAIN, LogLevel, Settings};
 use runstate::engine::{Engine, SystemHost};
 use runstate::id::CommandId;
+use runstate::operation::Domain;
 use runstate::schema::{Catalog, Collection, Field, Key, Kind, Presence, Query};
-use runstate::store::{Freshness, Severity, Store};
+use runstate::store::{Freshness, Severity, Store, VerifyReport};
 use runstate::testing::{BatchExt as _, batch};
 use runstate::value::Json;
 use serde_json::json;
@@ -22,9 +23,20 @@ const ENDS: &str = "console.log('done'); 1";
 
 const FAILS: &str = "console.log('before'); throw new Error('no')";
 
+/// The domain of every document in the store. A server creates the collections and indexes of each further one for each
+/// damage.
+pub static DOMAINS: &[&Domain] = &[&DOMAIN];
+
 /// An engine for programs over `store`.
 pub async fn engine(store: Arc<dyn Store>) -> Engine {
-    Engine::with_settings(store, Arc::new(SystemHost), runstate::domain::ALL, Settings::default()).await.unwrap()
+    Engine::with_settings(store, Arc::new(SystemHost), DOMAINS, Settings::default()).await.unwrap()
+}
+
+/// The report on `store` of an engine with all domains.
+pub async fn verify_all_domains(store: Arc<dyn Store>) -> VerifyReport {
+    let host = Arc::new(SystemHost);
+    let engine = Engine::with_settings(store, host, runstate::domain::ALL, Settings::default()).await.unwrap();
+    engine.verify(|_| {}).await.unwrap()
 }
 
 /// Fills `store`: an execution of each status, with heap, output, calls and logs.

@@ -21,5 +21,5 @@ fn node_shows_secrets_of_apps_to_workers_alone() {
     let shown: Json = serde_json::from_str(&out).unwrap();
     assert_eq!(shown["input"], json!({"token": "***"}));
     assert_eq!(shown["status"], "completed");
-    expect_hidden_everywhere(&scene, KEYS);
+    expect_hidden_everywhere(&scene, KEYS, 1);
 }
