@@ -1,13 +1,14 @@
-// Kills the browser with -9 several times during an execution with 200 questions and restarts it on the same profile. Every acknowledged answer is
+// Kills the browser with -9 several times during an execution with 200 questions, 130 in the short form, and restarts it on the same profile. Every acknowledged answer is
 // stored, none is stored twice, and the execution completes.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { kill, launch, newProfile } from "./support/chromium.js";
+import { FULL } from "./support/full.js";
 import { load, site } from "./support/site.js";
 
-const QUESTIONS = 200;
+const QUESTIONS = FULL ? 200 : 130;
 
 /** The number of acknowledged answers after which each browser is killed. The last browser is not killed. */
 const KILLED_AFTER = [7, 41, 60];

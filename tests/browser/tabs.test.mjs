@@ -4,15 +4,20 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { withBrowser } from "./support/chromium.js";
+import { FULL } from "./support/full.js";
 import { site, tab, waitUntil } from "./support/site.js";
 
-const EACH = 200;
+/** The number of commands that each tab sends. */
+const EACH = FULL ? 200 : 80;
+
+/** The number of sessions that both tabs assign. */
+const SESSIONS = FULL ? 1000 : 300;
 
 let server;
 before(async () => void (server = await site()));
 after(() => server?.stop());
 
-test("two tabs send 200 commands each to one execution, and none is lost", () =>
+test(`two tabs send ${EACH} commands each to one execution, and none is lost`, () =>
   withBrowser(async (browser) => {
     const program = `function main() { let sum = 0; for (let i = 0; i < ${2 * EACH}; i++) sum += CC("n?", { key: "n" }); return sum; }`;
     const tabs = [await tab(browser, server.url, "indexeddb:tabs"), await tab(browser, server.url, "indexeddb:tabs")];
@@ -37,17 +42,17 @@ test("two tabs send 200 commands each to one execution, and none is lost", () =>
     assert.deepEqual(calls.sort((a, b) => a - b), all);
   }));
 
-test("two tabs assign 1,000 sessions to 10 slots: each has one holder", () =>
+test(`two tabs assign ${SESSIONS} sessions to 10 slots: each has one holder`, () =>
   withBrowser(async (browser) => {
     const tabs = [await tab(browser, server.url, "indexeddb:slots"), await tab(browser, server.url, "indexeddb:slots")];
     const slots = Array.from({ length: 10 }, (_, i) => i + 1);
-    await tabs[0].evaluate(async (slots) => {
+    await tabs[0].evaluate(async ([slots, sessions]) => {
       const { machine, session } = store.orchestration;
       await machine.register("m", { hostname: "host", slots });
-      for (let n = 0; n < 1000; n++) await session.create({ id: `s${n}`, project: "p", machine: "m" });
-    }, slots);
+      for (let n = 0; n < sessions; n++) await session.create({ id: `s${n}`, project: "p", machine: "m" });
+    }, [slots, SESSIONS]);
     // Each tab assigns every second session. All commands are concurrent.
-    const assignAll = (first) => {
+    const assignAll = ([first, each]) => {
       const assign = async (n) => {
         try {
           return (await store.orchestration.machine.assign("m", `s${n}`)).dockerSlot;
@@ -55,9 +60,9 @@ test("two tabs assign 1,000 sessions to 10 slots: each has one holder", () =>
           return error.code;
         }
       };
-      return Promise.all(Array.from({ length: 500 }, (_, i) => assign(first + 2 * i)));
+      return Promise.all(Array.from({ length: each }, (_, i) => assign(first + 2 * i)));
     };
-    const results = (await Promise.all(tabs.map((page, n) => page.evaluate(assignAll, n)))).flat();
+    const results = (await Promise.all(tabs.map((page, n) => page.evaluate(assignAll, [n, SESSIONS / 2])))).flat();
     const held = results.filter((result) => result !== "no_free_slot");
     assert.deepEqual(held.sort((a, b) => a - b), slots);
     const holders = await tabs[1].evaluate(async () => {

@@ -42,7 +42,8 @@ pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) ->
         ScheduledStep::new("tests", |step| suite.run(TestSelection::All, step)).after(&[TESTS, PACKAGE]),
         ScheduledStep::new("demo page", |step| package::build_demo_page(test_packed, step)).after(&[PACKAGE]),
         ScheduledStep::new("demo page: tests", package::test_demo_page).after(&["demo page"]),
-        ScheduledStep::new("browser tests", |step| package::test_in_browser(workspace, step)).after(&["demo page"]),
+        ScheduledStep::new("browser tests", move |step| package::test_in_browser(workspace, length, step))
+            .after(&["demo page"]),
         ScheduledStep::new("package tests", move |step| package::test_in_projects(packed, length, step))
             .after(&[package]),
         ScheduledStep::new("package: its own tests", |step| package::test_package(workspace, step)).after(&[PACKAGE]),
@@ -157,7 +158,7 @@ pub fn run_filtered(
         "package" => report.step("package tests", |step| package::test_in_projects(&packed, length, step)),
         "browser" => {
             report.step("demo page", |step| package::build_demo_page(&packed, step));
-            report.step("browser tests", |step| package::test_in_browser(workspace, step));
+            report.step("browser tests", |step| package::test_in_browser(workspace, length, step));
         }
         "extension" => {
             report.step("extension", |step| extension::build(&packed, step));

@@ -158,12 +158,12 @@ pub fn test_in_projects(packed: &PathBuf, length: Length, step: &mut StepContext
 }
 
 /// Tests the packed package and the demo page in a real browser.
-pub fn test_in_browser(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
+pub fn test_in_browser(workspace: &Workspace, length: Length, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
     install_npm_packages("tests/browser", step)?;
     let packed = test_packed(workspace);
     require_built(&packed)?;
-    run_node_tests(Path::new("tests/browser"), &[(PACKED_PACKAGE_ENV, &packed)], Length::Short, step)
+    run_node_tests(Path::new("tests/browser"), &[(PACKED_PACKAGE_ENV, &packed)], length, step)
 }
 
 /// Checks that the step of a packed package has succeeded. The report has its reason if not.
