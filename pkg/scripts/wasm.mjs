@@ -118,7 +118,7 @@ function wasmBindgen() {
   if (process.env.RUNSTATE_WASM_BINDGEN) return process.env.RUNSTATE_WASM_BINDGEN;
   const cache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
   const version = output("cargo", ["pkgid", "wasm-bindgen"]).trim().split(/[@#]/).at(-1);
-  const program = join(cache, "runstate-tools", `wasm-bindgen-${version}`, "bin", "wasm-bindgen");
+  const program = join(cache, "runstate-tools", `wasm-bindgen-${version}-opt-1`, "bin", "wasm-bindgen");
   if (existsSync(program)) return program;
   throw new Error(`wasm-bindgen ${version} is not installed: run \`cargo xtask setup\`, or set RUNSTATE_WASM_BINDGEN to its path`);
 }

@@ -93,7 +93,7 @@ pub fn wasm_bindgen(workspace: &Workspace, step: &mut StepContext) -> Result<Pat
     static BUILDING: Mutex<()> = Mutex::new(());
     let _alone = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let version = workspace.version_of("wasm-bindgen");
-    let folder = format!("wasm-bindgen-{version}");
+    let folder = format!("wasm-bindgen-{version}-opt-1");
     // Both programs are needed. A partial installation is repeated.
     let both = ["bin/wasm-bindgen-test-runner", "bin/wasm-bindgen"]
         .map(|program| find_installed(&folder, program, "--version"));
@@ -101,9 +101,11 @@ pub fn wasm_bindgen(workspace: &Workspace, step: &mut StepContext) -> Result<Pat
         [Some(_), Some(program)] => program,
         _ => {
             let root = writable_folder()?.join(&folder);
-            // A debug build, because a release build takes four times as long and the output is the same.
+            // A debug build, because a release build takes four times as long and the output is the same. Without any
+            // optimization it takes 25 s of a processor for a module of the tests, and each gate has four.
             let call = ProgramCall::cargo("install wasm-bindgen-cli --no-default-features --debug --force --root");
-            let call = call.arg(&root).arg("--version").arg(version).env("CARGO_PROFILE_DEV_DEBUG", "false");
+            let call = call.arg(&root).arg("--version").arg(version);
+            let call = call.env("CARGO_PROFILE_DEV_DEBUG", "false").env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
             call.run(step).map_err(XtaskError::missing("wasm-bindgen"))?;
             root.join("bin/wasm-bindgen")
         }
