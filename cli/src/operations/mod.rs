@@ -16,6 +16,8 @@ pub mod output;
 pub mod schema;
 pub mod times;
 
+use std::sync::LazyLock;
+
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory};
 use runstate::domain;
 use runstate::engine::{ENGINE_OPERATIONS, Engine, Error};
@@ -88,13 +90,13 @@ pub fn add_commands(mut root: Command) -> Command {
 }
 
 /// Returns the operation of the command that was given, and its arguments; `None`: it is a hand-written command.
-pub fn find(mut matches: &ArgMatches) -> Option<(OperationCommand, &ArgMatches)> {
+pub fn find(mut matches: &ArgMatches) -> Option<(&'static OperationCommand, &ArgMatches)> {
     let mut words = Vec::new();
     while let Some((word, inner)) = matches.subcommand() {
         words.push(word);
         matches = inner;
     }
-    all().find(|operation| operation.words() == words).map(|operation| (operation, matches))
+    all().iter().find(|operation| operation.words() == words).map(|operation| (operation, matches))
 }
 
 /// Returns a result of an operation as JSON output shows it: with times as text.
@@ -134,13 +136,17 @@ fn named(operation: &str) -> Result<OperationCommand, Error> {
     found.ok_or_else(|| Error::internal(format!("`{operation}` is not an operation")))
 }
 
-/// The operations without a hand-written command.
-fn all() -> impl Iterator<Item = OperationCommand> {
-    let hand_written = Cli::command();
-    signatures().filter_map(OperationCommand::new).filter(move |operation| {
-        let words = operation.words();
-        words.iter().try_fold(&hand_written, |command, word| command.find_subcommand(word)).is_none()
-    })
+/// The operations without a hand-written command. Their schemas are hundreds, so they are built once.
+fn all() -> &'static [OperationCommand] {
+    static ALL: LazyLock<Vec<OperationCommand>> = LazyLock::new(|| {
+        let hand_written = Cli::command();
+        let has_none = |operation: &OperationCommand| {
+            let words = operation.words();
+            words.iter().try_fold(&hand_written, |command, word| command.find_subcommand(word)).is_none()
+        };
+        signatures().filter_map(OperationCommand::new).filter(has_none).collect()
+    });
+    &ALL
 }
 
 fn add_at(parent: Command, words: &[&str], command: Command) -> Command {
