@@ -263,8 +263,8 @@ fn random_commands_on_budgets_agree_with_the_model() {
 
 #[test]
 fn a_death_at_any_call_of_the_store_changes_no_budget() {
-    // The short run lets every fourth call die.
-    let (seeds, stride) = if is_full_run() { (8, 1) } else { (1, 4) };
+    // The short run lets every eighth call die.
+    let (seeds, stride) = if is_full_run() { (8, 1) } else { (1, 8) };
     for seed in 0..seeds {
         let run_with = |deaths| {
             let mut process = BudgetProcess::new(memory(), deaths);

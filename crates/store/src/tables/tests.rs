@@ -122,7 +122,7 @@ fn naive_query(tables: &Tables, query: &Query) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("RUNSTATE_FULL").is_some() { 1_500 } else { 500 }))]
 
     #[test]
     fn indexes_do_not_change_query_results(

@@ -3,6 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::mapping::is_full_run;
 use super::promises::{damage_states, run_in_order};
 use super::{TURN, expect_failure, program, restore_copy, run_with_limits, start};
 use crate::{Limits, Machine, StopReason, VerifiedProgram};
@@ -51,7 +52,8 @@ fn endless_generators_end_at_a_limit() {
         "for await (const x of { [Symbol.asyncIterator]: () => ({ next: () => ({}) }) });",
     ];
     for source in endless {
-        let limits = Limits { heap_bytes: 4 << 20, instructions: 3_000_000, ..Limits::default() };
+        let instructions = if is_full_run() { 3_000_000 } else { 1_000_000 };
+        let limits = Limits { heap_bytes: 4 << 20, instructions, ..Limits::default() };
         let mut machine = Machine::start(program(source), &Json::Null, [7; 32], limits).unwrap();
         let failure = expect_failure(machine.run(u64::MAX, &TURN));
         assert!(failure.limit, "{source}: {failure:?}");

@@ -451,7 +451,7 @@ fn continue_at_stops(old: &str, new: &str, answers: Answers, next_step: fn(u64) 
     }
 }
 
-fn is_full_run() -> bool {
+pub(super) fn is_full_run() -> bool {
     std::env::var_os("RUNSTATE_FULL").is_some()
 }
 
