@@ -6,7 +6,7 @@ use crate::support::postgres::run_on_server;
 
 #[test]
 fn records_of_four_clients_never_overspend() {
-    run_on_server(async { cases::records_at_once_never_overspend(&reopener(), 4, cases::records([100, 2_000])).await });
+    run_on_server(async { cases::records_at_once_never_overspend(&reopener(), 4, cases::records([50, 2_000])).await });
 }
 
 #[test]
