@@ -1,5 +1,5 @@
-// Kills the browser with -9 several times during an execution with 200 questions, 130 in the short form, and restarts it on the same profile. Every acknowledged answer is
-// stored, none is stored twice, and the execution completes.
+// Kills the browser with -9 several times during an execution with 200 questions, 130 in the short form, and restarts
+// it on the same profile. Every acknowledged answer is stored, none is stored twice, and the execution completes.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
