@@ -13,7 +13,7 @@ use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::value::Json;
 use serde_json::json;
 
-use crate::support::domain_layout::{domain_database, seed_layout};
+use crate::support::domain_layout::{domain_database, seed_layout, tested_layouts};
 use crate::support::mongodb::{database_name, fresh_url, run_on_server};
 
 fn content(bytes: usize) -> Vec<u8> {
@@ -92,8 +92,12 @@ async fn round_trip(url: &str, domain_url: &str) {
 #[test]
 fn gridfs_keeps_bytes_in_both_layouts() {
     run_on_server(async {
-        let (one, several) = (fresh_url(), fresh_url());
-        round_trip(&one, &one).await;
-        round_trip(&seed_layout(&several), &domain_database(&several, "apps")).await;
+        for is_divided in tested_layouts() {
+            let url = fresh_url();
+            match is_divided {
+                true => round_trip(&seed_layout(&url), &domain_database(&url, "apps")).await,
+                false => round_trip(&url, &url).await,
+            }
+        }
     });
 }

@@ -25,6 +25,7 @@ use serde_json::json;
 use super::load;
 use super::load::{COUNTERS, ROWS, check, count};
 use super::server::Servers;
+use crate::support::domain_layout::tested_layouts;
 use crate::support::wait::fresh_database;
 
 async fn open_error(url: &str) -> StoreError {
@@ -340,8 +341,12 @@ async fn open_or_create(url: &str) -> Result<Engine, Error> {
 async fn each_role_suffices_and_missing_rights_are_named() {
     let Some(servers) = Servers::with_access_control().await else { return };
     let name = fresh_database("roles");
-    exercise_roles(&servers, |user| servers.direct_url_via(servers.port(0), user, &name)).await;
-    // The same with each domain in a database of its own.
     let layout = "&layout=seed&databasePrefix=env_";
-    exercise_roles(&servers, |user| servers.direct_url_via(servers.port(0), user, "") + layout).await;
+    for is_divided in tested_layouts() {
+        let url = |user: &str| match is_divided {
+            true => servers.direct_url_via(servers.port(0), user, "") + layout,
+            false => servers.direct_url_via(servers.port(0), user, &name),
+        };
+        exercise_roles(&servers, url).await;
+    }
 }

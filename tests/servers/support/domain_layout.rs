@@ -1,6 +1,13 @@
 //! URLs of stores that keep each domain in a database of its own.
 
 use super::mongodb::database_name;
+use crate::settings::{is_full_run, seed};
+
+/// The layouts that a test of both has: whether each domain has a database of its own. The short form has one of them,
+/// which the seed chooses.
+pub fn tested_layouts() -> Vec<bool> {
+    if is_full_run() { vec![false, true] } else { vec![seed().is_multiple_of(2)] }
+}
 
 /// The URL of a store with `layout=seed`, whose databases begin with the name of the one in `url`.
 pub fn seed_layout(url: &str) -> String {
