@@ -12,6 +12,7 @@ pub mod lease;
 pub mod limits;
 pub mod marker;
 pub mod operation;
+pub mod prelude;
 pub mod schema;
 
 /// Whether this build has the documentation and schemas of operations. Constants choose by it, so other builds contain

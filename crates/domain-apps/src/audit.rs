@@ -1,9 +1,7 @@
 //! The audit log: one row for each command of this domain, in the commit of the command.
 
-use runstate_core::decision::{Change, Rejection};
 use runstate_core::operation::AuditedCommand;
-use runstate_core::schema::{Entity, Key, Wire};
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 
 use super::settings::AppsSettings;
 use super::step::{QueuedStep, Step};

@@ -3,13 +3,9 @@
 
 use std::any::Any;
 
-use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, Ports, ReadSet, Rejection, TypedCommand, View,
-};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Collection, DamageCode, Entity, Filter, Freshness, Key, Query, Wire, sealed};
-use runstate_value::{Document, Json, collect_document, json_bytes};
-use serde::Serialize;
+use runstate_core::prelude::*;
+use runstate_core::schema::{DamageCode, Freshness, sealed};
+use runstate_value::{collect_document, json_bytes};
 
 use crate::artifact::Artifact;
 use crate::execution::AppExecution;

@@ -1,9 +1,9 @@
 //! Values with secrets. People see them with `***` in place of each secret, and workers get them in clear text. A
 //! document has both: the one that is shown, and in a secret field the clear one, which is missing if they are equal.
 
-use runstate_core::decision::{Rejection, View};
 use runstate_core::error_code::ErrorCode;
-use runstate_value::{Document, Json, collect_document};
+use runstate_core::prelude::*;
+use runstate_value::collect_document;
 
 use crate::configuration::redact;
 

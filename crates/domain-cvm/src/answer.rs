@@ -3,16 +3,13 @@
 
 use std::sync::OnceLock;
 
-use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, Lifecycle, LoadedDocument, LoadedEntity, Ports, ReadSet, Rejection, View,
-};
+use runstate_core::decision::LoadedDocument;
 use runstate_core::id;
 use runstate_core::lease;
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Entity, Filter, Freshness, Key, Query};
-use runstate_value::{Json, check_plain};
-use serde::Serialize;
+use runstate_core::schema::Freshness;
+use runstate_value::check_plain;
 
 use super::call::{CC_HISTORY, Call, CallOutcome, Response};
 use super::call_cost::LateReport;

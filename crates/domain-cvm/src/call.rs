@@ -2,14 +2,13 @@
 //! `cc_history`, written when it is made and completed when it is closed. `waiting.rs` closes calls and resumes
 //! their executions. Answers, also early ones, are in `answer.rs`, workers in `claim.rs`.
 
-use runstate_core::decision::{Cost, Ctx, Hint, LoadedEntity, Rejection, View};
+use runstate_core::decision::{Cost, Hint};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
-use runstate_core::schema::{Collection, Entity, FieldType, Fields, Filter, Key, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json, json_bytes, json_text};
+use runstate_core::prelude::*;
+use runstate_core::schema::FieldType;
+use runstate_value::{json_bytes, json_text};
 use runstate_vm::{CallRequest, Reply};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::{EarlyAnswer, keyed_id};

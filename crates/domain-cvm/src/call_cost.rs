@@ -4,15 +4,12 @@
 //! it, and records that by its late answer or failure. A call whose cost a budget does not have waits, and is claimed
 //! once the budget has it.
 
-use runstate_core::decision::{
-    AnyCommand, Cost, Ctx, Decision, DomainQuery, LoadedEntity, OperationName, ReadSet, Rejection, ReservationTerm,
-    TypedQuery, View,
-};
+use runstate_core::decision::{Cost, ReservationTerm, TypedQuery};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::{is_abandoned, skipped_until, stale_claim};
+use runstate_core::prelude::*;
 use runstate_core::schema::parse_decimal;
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json, fixed_text};
+use runstate_value::fixed_text;
 
 use super::call::{Call, CallError};
 

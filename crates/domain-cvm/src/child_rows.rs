@@ -3,12 +3,9 @@
 
 use std::borrow::Cow;
 
-use runstate_core::decision::{Change, Ctx, Rejection};
-use runstate_core::schema::{Collection, Entity, Key};
-use runstate_value::time::Timestamp;
-use runstate_value::{self as value, Document, Json};
+use runstate_core::prelude::*;
+use runstate_value as value;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::row_id;
 

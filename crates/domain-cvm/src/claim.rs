@@ -1,14 +1,11 @@
 //! How workers claim open calls of the kinds that they serve. Failures and retries are in `failure.rs`.
 
-use runstate_core::decision::{Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::{
     Claim, ClaimResult, ClaimTarget, ItemKind, LEASE, Lease, LeaseNames, Leased, NextAvailable, stale_claim,
 };
 use runstate_core::lease_names;
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Filter, Key, Wire};
-use runstate_value::time::{Millis, Timestamp};
+use runstate_core::prelude::*;
 
 use super::call::{Call, ClaimState, TIMER, before_deadline};
 use super::call_cost;

@@ -1,11 +1,8 @@
 //! Due work: executions with an expired timer, deadline, run lease or deletion lease, and executions past their
 //! retention.
 
-use runstate_core::decision::{AnyCommand, TypedCommand};
 use runstate_core::operation::{DueKind, DueRow, DueRule};
-use runstate_core::schema::Filter;
-use runstate_value::Json;
-use runstate_value::time::Millis;
+use runstate_core::prelude::*;
 
 use super::execution::{Delete, EXECUTIONS, RunDue};
 use super::program::{COLLECTION_GRACE, CollectProgram, PROGRAMS};

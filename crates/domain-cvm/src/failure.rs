@@ -2,12 +2,9 @@
 
 use std::any::Any;
 
-use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, Ports, ReadSet, Rejection, View};
 use runstate_core::lease::{check_name, check_retry_after, claimed, next_attempt_after, shorten_message};
-use runstate_core::operation::{Backoff, Operation};
-use runstate_core::schema::{Key, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use serde::{Deserialize, Serialize};
+use runstate_core::operation::Backoff;
+use runstate_core::prelude::*;
 
 use super::call::{CC_HISTORY, Call, CallError, CallOutcome};
 use super::call_cost::LateReport;

@@ -8,8 +8,8 @@
 //! A file has the fields of its document, and those that the older file storage had in addition.
 
 use runstate_core::operation::FileLayout;
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json, get};
+use runstate_core::prelude::*;
+use runstate_value::get;
 
 use crate::{CC_HISTORY, EXECUTIONS, PROGRAMS};
 

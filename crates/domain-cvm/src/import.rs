@@ -6,17 +6,14 @@
 //! machine of its program can be restored there, its state is kept for reading, and `retry` is rejected with the
 //! reason.
 
-use runstate_core::decision::{
-    Change, Command, Ctx, Decision, Hint, Lifecycle, LoadedEntity, OperationName, ReadSet, Rejection, View,
-};
+use runstate_core::decision::Hint;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
-use runstate_core::schema::{Entity, Key, Violation, entity};
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json, check_plain, check_storable, json_bytes};
+use runstate_core::prelude::*;
+use runstate_core::schema::{Violation, entity};
+use runstate_value::{check_plain, check_storable, json_bytes};
 use runstate_vm as vm;
 use runstate_vm::{BYTECODE_VERSION, Instruction};
-use serde::Serialize;
 
 use super::call::{CC_HISTORY, COGNITIVE, Call, CallOutcome, Context, Request, open_hint};
 use super::execution::{

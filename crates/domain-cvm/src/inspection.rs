@@ -2,14 +2,11 @@
 //! it checks the head against its child rows: heap and calls in one decision ([`Inspect`]), the output row by row
 //! ([`OutputCheck`]).
 
-use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, View};
 use runstate_core::id::{hex, sha256};
 use runstate_core::limits::HEAP_BYTES;
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key};
-use runstate_value::{Document, Json, get};
+use runstate_core::prelude::*;
+use runstate_value::get;
 use runstate_vm::{FrameView, InspectBounds};
-use serde::{Deserialize, Serialize};
 
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
 use super::loaded_machine::LoadedMachine;

@@ -4,15 +4,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use runstate_core::decision::{CachedValue, Change, Ctx, ReadSet, Rejection, View};
+use runstate_core::decision::CachedValue;
 use runstate_core::error_code::ErrorCode;
-use runstate_core::schema::{Fields, Key, Wire};
-use runstate_value::{
-    self as value, DeserializeError, Document, Json, canonical_json, json_bytes, write_canonical_json,
-};
+use runstate_core::prelude::*;
+use runstate_value::{self as value, DeserializeError, canonical_json, json_bytes, write_canonical_json};
 use runstate_vm as vm;
+use serde::Deserializer;
 use serde::de::{self, SeqAccess, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionLimits, ExecutionState};

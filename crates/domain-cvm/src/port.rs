@@ -1,10 +1,9 @@
 //! The programs and schemas of this domain for other domains.
 
 use runstate_core::decision::program::{ExecutionEnd, ProgramPort, ProgramStart};
-use runstate_core::decision::{Command, Rejection, SchemaMismatch, SchemaPort};
+use runstate_core::decision::{SchemaMismatch, SchemaPort};
 use runstate_core::error_code::ErrorCode;
-use runstate_core::schema::Fields;
-use runstate_value::{Document, Json};
+use runstate_core::prelude::*;
 
 use crate::{EXECUTIONS, ExecutionState, RunSlice, Schema, Start, Status};
 

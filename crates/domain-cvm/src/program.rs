@@ -5,25 +5,19 @@
 //! collected after a grace period, once no execution uses them. So a start need not check the program: an execution
 //! whose start was decided before the removal finds its version.
 
+use runstate_core::prelude::*;
 use schemars::JsonSchema;
 use std::collections::HashSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use runstate_core::decision::{
-    AnyCommand, CachedValue, Change, Command, Ctx, Decision, OperationName, Ports, ReadSet, Rejection, TypedCommand,
-    View,
-};
+use runstate_core::decision::CachedValue;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
 use runstate_core::id::{hex, sha256};
-use runstate_core::operation::{Operation, Parameters};
-use runstate_core::schema::{Collection, Entity, Fields, Key, Query, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{self as value, Json, canonical_json};
+use runstate_value::{self as value, canonical_json};
 use runstate_vm as vm;
 use runstate_vm::{BYTECODE_VERSION, Instruction};
-use serde::{Deserialize, Serialize};
 
 use super::compilation::compile;
 use super::execution::EXECUTIONS;

@@ -1,15 +1,10 @@
 //! Queries of one execution, each as of one moment.
 
-use runstate_core::decision::{Ctx, DomainQuery, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::limits::SAFE_INTEGER;
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Filter, Key, Query};
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json};
 use runstate_vm::{InspectBounds, Machine, MachineView};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::call::CallView;

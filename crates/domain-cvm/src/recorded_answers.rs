@@ -5,10 +5,9 @@
 //! the other's calls in the order in which they were made: kind, prompt and arguments must be equal. Calls that the new
 //! program lacks are passed over, and calls that it adds are asked, as are those that have failed or timed out.
 
-use runstate_core::decision::{LoadedDocument, ReadSet, Rejection, View};
+use runstate_core::decision::LoadedDocument;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Entity, Fields, Filter, Key, Query};
-use runstate_value::Json;
 
 use super::answer::{EarlyAnswer, keyed_id};
 use super::call::{CC_HISTORY, Call, CallOutcome, Response, TIMER};

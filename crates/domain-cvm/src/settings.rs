@@ -1,11 +1,9 @@
 //! The settings of this domain.
 
 use runstate_core::decision::DomainSettings;
-use runstate_core::decision::{Ctx, Rejection};
 use runstate_core::limits::check_heap_bytes;
-use runstate_core::operation::{Parameter, Parameters, SettingsDeclaration};
-use runstate_core::schema::Wire;
-use runstate_value::time::Millis;
+use runstate_core::operation::SettingsDeclaration;
+use runstate_core::prelude::*;
 
 /// The level of detail in an execution's log.
 #[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, Default, Parameter)]

@@ -1,11 +1,11 @@
 //! A slice: the machine runs until it stops or its fuel is used up. All results become changes of one commit.
 
-use runstate_core::decision::{Change, Ctx, Decision, Hint, Lifecycle, LoadedEntity, Rejection, View};
+use runstate_core::decision::Hint;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::{hex, sha256};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
-use runstate_value::time::Millis;
-use runstate_value::{Document, json_bytes};
+use runstate_core::prelude::*;
+use runstate_value::json_bytes;
 use runstate_vm::{CallRecord, Machine, PendingCall, StopReason, TurnContext};
 use serde_json::json;
 

@@ -2,8 +2,8 @@
 
 use runstate_core::decision::TypedQuery;
 use runstate_core::operation::{EntityCheck, RowsCheck, RowsComparison};
-use runstate_core::schema::Filter;
-use runstate_value::{Document, Json, from_value};
+use runstate_core::prelude::*;
+use runstate_value::from_value;
 
 use super::child_rows::{HEAP_PAGES, OUTPUTS};
 use super::inspection::{Inspect, Inspection, OutputCheck};

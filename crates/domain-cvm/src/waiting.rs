@@ -6,13 +6,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::limits::GROUP_ANSWER_BYTES;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Fields, Filter, Key, Query};
-use runstate_value::time::Timestamp;
-use runstate_value::{Json, json_bytes, sort_by};
+use runstate_value::{json_bytes, sort_by};
 use runstate_vm::{CallRecord, MAX_OPEN_CALLS, Machine, MachineFailure, Reply};
 
 use super::answer::EarlyAnswer;

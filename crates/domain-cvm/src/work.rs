@@ -1,13 +1,9 @@
 //! Calls as the work of workers.
 
-use runstate_core::decision::{Command, Rejection};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
-use runstate_core::schema::{Entity as _, Fields as _};
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::answer::CompleteCall;
 use super::call::{Call, CallView};

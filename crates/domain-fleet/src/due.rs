@@ -1,11 +1,10 @@
 //! Due work: machines without a heartbeat, reservations that expire, budgets that roll, claims that end, experiments
 //! that end, and upkeep.
 
-use runstate_core::decision::TypedCommand;
 use runstate_core::lease::Expire;
 use runstate_core::operation::DueRule;
-use runstate_core::schema::{Entity as _, Filter};
-use runstate_value::time::Millis;
+use runstate_core::prelude::*;
+use runstate_core::schema::Entity as _;
 
 use super::budget::{ExpireReservation, ReservationStatus, ResourceBudget, ResourceReservation, RollBudget};
 use super::checkpoint::QueuedVerification;

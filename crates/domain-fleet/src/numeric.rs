@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
-use runstate_core::operation::{Mismatch, Parameter};
+use runstate_core::operation::Mismatch;
+use runstate_core::prelude::*;
 use runstate_core::schema::{FieldType, Format, Kind, NumberRange, Violation, parse_decimal};
-use runstate_value::Json;
 use rust_decimal::{Decimal, RoundingStrategy};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserializer, Serializer};
 
 /// A decimal number from 0 to `MAX`, with at most `SCALE` digits after the point, and `PRECISION` in all. Its text has
 /// no trailing zeros: `12.5`.

@@ -1,9 +1,8 @@
 //! Resources and their units.
 
-use runstate_core::decision::Rejection;
-use runstate_core::operation::{Mismatch, Parameter, expected_word, read_word};
-use runstate_core::schema::{FieldType, Fields, Wire};
-use runstate_value::Json;
+use runstate_core::operation::{Mismatch, expected_word, read_word};
+use runstate_core::prelude::*;
+use runstate_core::schema::FieldType;
 
 use super::numeric::Amount;
 

@@ -1,8 +1,7 @@
 //! The settings of this domain.
 
-use runstate_core::decision::{Ctx, DomainSettings};
-use runstate_core::operation::Parameters;
-use runstate_value::time::Millis;
+use runstate_core::decision::DomainSettings;
+use runstate_core::prelude::*;
 
 /// The settings of machines and budgets. Every setting has a default.
 #[derive(Clone, Debug, PartialEq, Parameters)]

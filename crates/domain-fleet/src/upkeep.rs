@@ -1,14 +1,9 @@
 //! Jobs that run at fixed times, and the log of what they did.
 
-use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, LoadedEntity, OperationName, ReadSet, Rejection, TypedCommand, View,
-};
 use runstate_core::id::natural_uuid;
 use runstate_core::operation::{DueKind, DueRow};
-use runstate_core::schema::{Entity, FieldType, Wire};
-use runstate_value::time::{Date, Millis, Timestamp};
-use runstate_value::{Document, Json};
-use serde::Serialize;
+use runstate_core::prelude::*;
+use runstate_core::schema::FieldType;
 
 use super::usage::CleanUpUsage;
 use super::writable::Writable;

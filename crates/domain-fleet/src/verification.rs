@@ -1,13 +1,12 @@
 //! Verification: the amounts of a budget agree with each other, with its reservations and with its uses; no checkpoint
 //! is before itself.
 
-use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::decision::TypedQuery;
 use runstate_core::lease::lease_check;
 use runstate_core::operation::EntityCheck;
-use runstate_core::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Key, parse_decimal};
-use runstate_value::Json;
+use runstate_core::prelude::*;
+use runstate_core::schema::{Accumulator, Aggregate, parse_decimal};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
 
 use super::budget::{ReservationStatus, ResourceBudget, ResourceReservation};
 use super::checkpoint::{Checkpoint, CheckpointPath, QueuedVerification};

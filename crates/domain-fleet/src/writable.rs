@@ -1,8 +1,5 @@
 //! Entities that a decision changes, whether they exist or not.
-
-use runstate_core::decision::{Decision, LoadedEntity, Rejection, View};
-use runstate_core::schema::Entity;
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 
 /// An entity as it was read, or a new one.
 pub struct Writable<E> {

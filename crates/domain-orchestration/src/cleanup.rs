@@ -2,10 +2,8 @@
 
 use std::any::Any;
 
-use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, Ports, ReadSet, Rejection, TypedCommand, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Filter, Freshness, Key, Query, Wire};
-use serde::Serialize;
+use runstate_core::prelude::*;
+use runstate_core::schema::Freshness;
 
 use crate::session::Session;
 use crate::task::Task;

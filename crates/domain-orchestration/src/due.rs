@@ -1,10 +1,9 @@
 //! Due work: sessions and machines without a heartbeat, sessions that were inactive for too long, and sessions and tasks
 //! whose retention has ended. Each is found by an index, so a sweep reads the due ones only.
 
-use runstate_core::decision::{AnyCommand, TypedCommand};
 use runstate_core::operation::{DueRow, DueRule};
-use runstate_core::schema::{Entity as _, Filter};
-use runstate_value::Json;
+use runstate_core::prelude::*;
+use runstate_core::schema::Entity as _;
 
 use super::machine::{Machine, MachineStatus, MarkOffline};
 use super::session::{RemoveSession, Session, SessionStatus, SweepSession};

@@ -1,7 +1,7 @@
 //! Metadata of sessions and machines: an object of any members, of bounded size.
 
-use runstate_core::decision::Rejection;
-use runstate_value::{Document, Json, json_bytes};
+use runstate_core::prelude::*;
+use runstate_value::json_bytes;
 
 use super::settings::OrchestrationSettings;
 

@@ -1,9 +1,6 @@
 //! The audit log of removals: one row for each session and task that due work has removed, in the commit of the removal.
 //! What a person ends or deletes has no row: that person knows of it.
-
-use runstate_core::decision::{Change, Ctx, Rejection};
-use runstate_core::schema::{Entity, Key, Wire};
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 
 /// A session or task that due work has removed, because its retention had ended.
 #[derive(Entity, Wire, Clone, Debug, PartialEq)]

@@ -1,8 +1,7 @@
 //! The settings of this domain.
 
-use runstate_core::decision::{Ctx, DomainSettings, Rejection};
-use runstate_core::operation::Parameters;
-use runstate_value::time::Millis;
+use runstate_core::decision::DomainSettings;
+use runstate_core::prelude::*;
 
 /// The time after which the store expires what a command has ended, if that is the retention.
 pub(super) const EXPIRY: Millis = Millis::days(30);

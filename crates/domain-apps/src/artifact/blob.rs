@@ -4,11 +4,11 @@
 //! Artifacts refer to a blob only after its upload is complete, so no artifact is without bytes. The place of a blob is
 //! used once.
 
-use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::operation::Parameter;
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Entity, FieldType, Filter, Query, State, Wire};
-use runstate_value::time::Timestamp;
+use runstate_core::schema::FieldType;
+use runstate_core::schema::State;
 
 /// The size of each part of a blob but the last: the smallest that S3 accepts in a multipart upload.
 pub const PART_BYTES: usize = 5 * 1024 * 1024;

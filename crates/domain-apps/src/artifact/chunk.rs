@@ -1,8 +1,6 @@
 //! Blobs as documents, one for each part.
 
-use runstate_core::decision::{Change, Command, Ctx, Decision, DomainQuery, OperationName, ReadSet, Rejection, View};
-use runstate_core::schema::{Entity, Key, Query, Wire};
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::Blob;
 use super::upload::uploading;

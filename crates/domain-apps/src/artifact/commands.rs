@@ -1,14 +1,8 @@
 //! Reading and removing artifacts. A blob is removed with its last artifact. Artifacts that expired, or that another
 //! program deleted, leave their blob, which is reviewed when its time has come.
 
-use runstate_core::decision::{
-    Change, Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, OperationName, ReadSet, Rejection, View,
-};
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Entity, Filter, Key, Query};
-use runstate_value::time::{Millis, Timestamp};
-use serde::Serialize;
 
 use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW};
 use crate::search::SearchEntry;

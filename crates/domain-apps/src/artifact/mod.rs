@@ -13,10 +13,8 @@ mod chunk;
 mod commands;
 mod upload;
 
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Entity, Query, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json};
 
 pub use blob::split_path;
 pub use blob::{Blob, BlobEvent, BlobState, MAX_PARTS, PART_BYTES, StorageType};

@@ -1,14 +1,7 @@
 //! The commands of an upload. [`Artifacts`](runstate_blob::Artifacts) calls them around the bytes, which are no part of
 //! a command.
 
-use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, DomainQuery, Lifecycle, LoadedEntity, OperationName, Ports, ReadSet, Rejection,
-    TypedCommand, View,
-};
-use runstate_core::schema::Wire;
-use runstate_value::Document;
-use runstate_value::time::{Millis, Timestamp};
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::blob::{MAX_PARTS, PART_BYTES};
 use super::{Artifact, Blob, BlobEvent, BlobState, KEPT, SHORTEST_REVIEW, StorageType};

@@ -1,11 +1,7 @@
 //! Saving and activating versions of a configuration.
 
-use runstate_core::decision::{Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::Wire;
+use runstate_core::prelude::*;
 use runstate_core::schema::entity::serialize;
-use runstate_value::{Document, Json};
-use serde::Serialize;
 
 use super::{App, AppConfiguration, AppKey, Configuration};
 use crate::codes;

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use runstate_core::operation::{Mismatch, Parameter};
-use runstate_value::{Json, compare, from_value, is_equal};
+use runstate_core::operation::Mismatch;
+use runstate_core::prelude::*;
+use runstate_value::{compare, from_value, is_equal};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::mapping::ValuePath;
 

@@ -1,11 +1,8 @@
 //! The configuration of an app: its steps, their inputs and outputs, and how they depend on each other.
 
-use runstate_core::operation::{Mismatch, Parameter, Parameters};
-use runstate_core::schema::Wire;
-use runstate_value::time::Millis;
-use runstate_value::{Document, Json};
+use runstate_core::operation::Mismatch;
+use runstate_core::prelude::*;
 use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::condition::Condition;
 

@@ -17,13 +17,9 @@ mod mapping;
 mod removal;
 mod schema;
 
-use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::limits::MAX_PAGE_ROWS;
-use runstate_core::operation::Parameter;
-use runstate_core::schema::{Entity, Query, Wire};
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json};
+use runstate_core::prelude::*;
 
 pub use commands::{ActivateConfiguration, ConfigurationSummary, SaveConfiguration};
 pub(super) use commands::{VERSION, find_version};

@@ -1,16 +1,10 @@
 //! Removal of versions and apps. A removed version is not found any more, and no execution starts with it. A version
 //! that was used is deleted once no execution uses it: a start does not check its version, so one may still commit.
 
-use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, LoadedEntity, OperationName, Ports, ReadSet, Rejection, TypedCommand,
-    View,
-};
 use runstate_core::error_code::ErrorCode;
-use runstate_core::operation::{DueKind, Operation};
-use runstate_core::schema::{Direction, Entity, Filter, Key, Query, Wire};
-use runstate_value::Json;
-use runstate_value::time::Millis;
-use serde::{Deserialize, Serialize};
+use runstate_core::operation::DueKind;
+use runstate_core::prelude::*;
+use runstate_core::schema::Direction;
 
 use super::commands::{ACTIVE, find_version, reads};
 use super::{App, AppConfiguration, AppKey, ConfigurationSummary};

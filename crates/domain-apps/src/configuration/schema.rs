@@ -1,8 +1,8 @@
 //! JSON Schemas of inputs, outputs and metadata. A property with `"x-secret": true` is a secret.
 
-use runstate_core::decision::{Rejection, View};
 use runstate_core::limits::SCHEMA_CHECK_STEPS;
-use runstate_value::{Document, Json, collect_document};
+use runstate_core::prelude::*;
+use runstate_value::collect_document;
 
 use super::definition::Configuration;
 use crate::secret::{REDACTED, missing_keys};

@@ -1,10 +1,7 @@
 //! The commands of workers that end deliveries.
 
-use runstate_core::decision::{Command, Ctx, Decision, OperationName, ReadSet, Rejection, View};
 use runstate_core::lease::{check_retry_after, claimed};
-use runstate_value::Json;
-use runstate_value::time::{Millis, Timestamp};
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{DELIVERED_KEPT, Delivery, DeliveryState};
 use crate::subscription::Subscription;

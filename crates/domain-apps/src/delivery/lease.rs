@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::lease::{Claim, ClaimResult, LEASE_EXPIRED, Lease, LeaseNames, Leased, skipped_until};
 use runstate_core::lease_names;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Entity, Filter, Key, Query};
 
 use super::work::DeliveryWork;
 use super::{Delivery, DeliveryState};

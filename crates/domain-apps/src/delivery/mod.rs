@@ -11,11 +11,9 @@ mod claim;
 mod lease;
 mod work;
 
-use runstate_core::decision::Ctx;
 use runstate_core::lease::{next_attempt_after, shorten_message};
-use runstate_core::schema::{Entity, State, Wire};
-use runstate_value::Document;
-use runstate_value::time::{Millis, Timestamp};
+use runstate_core::prelude::*;
+use runstate_core::schema::State;
 
 pub use claim::{CompleteDelivery, FailDelivery};
 pub use work::DeliveryWork;

@@ -1,11 +1,8 @@
 //! Deliveries as the work of workers.
 
-use runstate_core::decision::Command;
 use runstate_core::operation::{Backoff, Failure, GONE, WebhookSecret, WorkItem};
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::json;
 
 use super::{CompleteDelivery, Delivery, FailDelivery};

@@ -1,11 +1,7 @@
 //! Starting and cancelling executions.
 
-use runstate_core::decision::{Change, Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key, Wire};
-use runstate_value::time::Millis;
-use runstate_value::{Document, Json, collect_btree_map, json_bytes};
-use serde::Serialize;
+use runstate_core::prelude::*;
+use runstate_value::{collect_btree_map, json_bytes};
 
 use super::progress::{NextStep, StepProgress};
 use super::{

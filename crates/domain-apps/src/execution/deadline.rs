@@ -1,8 +1,6 @@
 //! The end of an execution whose deadline has passed.
 
-use runstate_core::decision::{Command, Ctx, Decision, OperationName, ReadSet, Rejection, View};
-use runstate_core::schema::{Entity, Key};
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{AppExecution, ExecutionDocuments};
 

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use runstate_core::decision::{Change, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 use serde_json::json;
 
 use super::progress::{NextStep, StepProgress};

@@ -1,9 +1,8 @@
 //! The error of an execution. Documents name its members in another case than results.
 
+use runstate_core::prelude::*;
 use runstate_core::schema::{FieldType, Kind, Violation};
-use runstate_value::Json;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// The members that have two names: in documents and in results.

@@ -16,11 +16,9 @@ mod error;
 mod progress;
 mod retention;
 
-use runstate_core::decision::{Event, Lifecycle, Rejection};
-use runstate_core::operation::Parameter;
-use runstate_core::schema::{Entity, FieldType, State, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json};
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
+use runstate_core::schema::{FieldType, State};
 
 use crate::configuration::{Configuration, FailurePolicy};
 use crate::secret::GuardedValue;

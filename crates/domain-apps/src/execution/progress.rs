@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::operation::Parameter;
-use runstate_core::schema::{FieldType, Fields, Wire};
+use runstate_core::prelude::*;
+use runstate_core::schema::FieldType;
 
 use crate::configuration::{Configuration, StepDefinition};
 

@@ -3,14 +3,9 @@
 //! The first commit marks the execution, so that it cannot continue and no artifact is put beside its removal. Its
 //! document is deleted with the last rows. A process that dies in between leaves a marked execution that is still due.
 
-use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, Lifecycle as _, LoadedEntity, OperationName, Ports, ReadSet, Rejection,
-    TypedCommand, View,
-};
-use runstate_core::operation::{DueKind, Operation};
-use runstate_core::schema::{Entity, Key, Query};
-use runstate_value::time::{Millis, Timestamp};
-use serde::{Deserialize, Serialize};
+use runstate_core::decision::Lifecycle as _;
+use runstate_core::operation::DueKind;
+use runstate_core::prelude::*;
 use serde_json::Value as Json;
 
 use super::{AppExecution, AppExecutionState, AppExecutionSummary, StepProgress};

@@ -6,14 +6,11 @@ mod summary;
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Change, Command, Ctx, Decision, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::{Mismatch, Operation, Parameter, Parameters};
+use runstate_core::operation::Mismatch;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Entity, Filter, Page, Query, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json};
+use runstate_core::schema::Page;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::execution::AppExecution;
 pub use summary::{MetricSummary, SummarizeMetrics};

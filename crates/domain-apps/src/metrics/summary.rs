@@ -1,11 +1,8 @@
 //! The metrics of an execution or an app over spans of time.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Group, Query, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json};
+use runstate_core::schema::{Accumulator, Aggregate, Group};
 
 use super::{ExecutionMetrics, ROWS, check_name, invalid, within};
 use crate::execution::AppExecution;

@@ -2,12 +2,9 @@
 
 mod reports;
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Entity, Filter, Page, Query};
-use runstate_value::Json;
-use runstate_value::time::Millis;
+use runstate_core::schema::Page;
 
 use crate::configuration::check::MAX_STEPS;
 use crate::execution::{AppExecution, AppExecutionStatus};

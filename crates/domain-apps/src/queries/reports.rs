@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::{Operation, Parameter};
-use runstate_core::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Group, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json};
+use runstate_core::prelude::*;
+use runstate_core::schema::{Accumulator, Aggregate, Group};
 
 use crate::execution::{AppExecution, AppExecutionStatus};
 use crate::step::Step;

@@ -1,10 +1,8 @@
 //! Entries: of steps, by a trigger, and of artifacts.
 
-use runstate_core::decision::{Change, Decision, Rejection, View};
-use runstate_core::operation::{ChangedDocument, Parameter, Trigger};
-use runstate_core::schema::{Entity, FieldType, Key, Wire};
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json};
+use runstate_core::operation::{ChangedDocument, Trigger};
+use runstate_core::prelude::*;
+use runstate_core::schema::FieldType;
 
 use super::text::{SearchedText, artifact_texts, joined_words, step_texts};
 use crate::artifact::Artifact;

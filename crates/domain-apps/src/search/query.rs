@@ -1,10 +1,8 @@
 //! The search.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Entity, Filter, Page, Query, Wire};
-use runstate_value::time::Timestamp;
+use runstate_core::schema::Page;
 
 use super::text::{excerpt, searched_words};
 use super::{SearchEntry, SearchKind, SearchedField};

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use runstate_core::schema::{Collection, FieldType, Fields, Wire};
-use runstate_value::{Document, Json, sort_by, words};
+use runstate_core::prelude::*;
+use runstate_core::schema::FieldType;
+use runstate_value::{sort_by, words};
 
 use crate::artifact::Artifact;
 

@@ -1,15 +1,10 @@
 //! The commands of workers. A worker claims a step by its name, for the duration of a lease, and completes or fails it.
 
-use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::lease::{
     Claim, ClaimSelection, ClaimTarget, LEASE, Leased, NextAvailable, check_retry_after, claimed, next_attempt_after,
     shorten_message,
 };
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json};
-use serde::Serialize;
+use runstate_core::prelude::*;
 use serde_json::json;
 
 use super::work::StepWork;

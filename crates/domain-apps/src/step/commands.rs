@@ -1,9 +1,6 @@
 //! The commands of people on steps: skip and retry.
 
-use runstate_core::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key};
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::Step;
 use crate::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments};

@@ -12,10 +12,9 @@ mod commands;
 mod queue;
 mod work;
 
-use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::schema::{Entity, Key, State, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json};
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
+use runstate_core::schema::State;
 
 use crate::secret::GuardedValue;
 pub use claim::{ClaimStep, CompleteStep, FailStep, FailedStep, NextAvailableStep};

@@ -1,11 +1,9 @@
 //! The steps that may be claimed or are claimed. A row exists from the commit that makes a step ready until the commit
 //! that ends it, so a worker reads no step that waits or has ended.
 
-use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
 use runstate_core::lease::{Claim, ClaimResult, ItemKind, LEASE_EXPIRED, Lease, LeaseNames, Leased, StoredLease};
 use runstate_core::lease_names;
-use runstate_core::schema::{Entity, Filter, Key, Wire};
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 use serde_json::json;
 
 use super::claim::{end_attempt, execution_of};

@@ -1,11 +1,8 @@
 //! Steps as the work of workers.
 
-use runstate_core::decision::Command;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
-use runstate_core::schema::Wire;
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 
 use super::claim::{CompleteStep, FailStep, FailedStep};
 use super::{QueuedStep, Step};

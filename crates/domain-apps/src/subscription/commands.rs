@@ -2,13 +2,8 @@
 
 use std::any::Any;
 
-use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, LoadedEntity, Ports, ReadSet, Rejection, TypedCommand, View,
-};
-use runstate_core::operation::{Operation, WebhookSecret, nearest_name};
-use runstate_core::schema::{Entity, Filter, Key, Query, Wire};
-use runstate_value::{Document, Json};
-use serde::Serialize;
+use runstate_core::operation::{WebhookSecret, nearest_name};
+use runstate_core::prelude::*;
 
 use super::{EVENTS, Subscription};
 use crate::delivery::{Delivery, DeliveryState};

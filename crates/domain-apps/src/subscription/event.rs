@@ -6,15 +6,11 @@
 
 use std::any::Any;
 
-use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, OperationName, Ports, ReadSet, Rejection, TypedCommand, View,
-};
 use runstate_core::id::derive_id;
 use runstate_core::operation::{ChangedDocument, Trigger};
-use runstate_core::schema::{Collection, Entity, Filter, Kind, Query, Wire};
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json, json_bytes};
-use serde::Serialize;
+use runstate_core::prelude::*;
+use runstate_core::schema::Kind;
+use runstate_value::json_bytes;
 
 use super::Subscription;
 use crate::delivery::Delivery;

@@ -11,9 +11,7 @@ mod commands;
 mod event;
 
 use runstate_core::operation::WebhookSecret;
-use runstate_core::schema::{Entity, Wire};
-use runstate_value::Document;
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 
 pub use commands::{
     CreateSubscription, PauseSubscription, RedeliverDeadLetters, RedeliveryCount, RemoveSubscription,

@@ -1,9 +1,8 @@
 //! Verification of apps: one version of each is active, and the document of the app agrees with its versions.
 
-use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::decision::TypedQuery;
 use runstate_core::operation::EntityCheck;
-use runstate_core::schema::{Entity, Key};
-use runstate_value::Json;
+use runstate_core::prelude::*;
 
 use super::AppsInspection;
 use crate::configuration::{App, AppConfiguration, AppKey};

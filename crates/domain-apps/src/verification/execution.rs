@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::decision::TypedQuery;
 use runstate_core::operation::{EntityCheck, RowsCheck, RowsComparison};
-use runstate_core::schema::{Entity, Fields, Filter, Key};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json, from_value};
-use serde::{Deserialize, Serialize};
+use runstate_core::prelude::*;
+use runstate_value::from_value;
 
 use super::{AppsInspection, phrase};
 use crate::configuration::{AppConfiguration, Configuration};

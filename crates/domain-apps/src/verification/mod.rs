@@ -9,11 +9,9 @@ mod execution;
 mod queued_step;
 mod search_entry;
 
-use runstate_core::decision::View;
 use runstate_core::lease::lease_check;
 use runstate_core::operation::EntityCheck;
-use runstate_core::schema::Key;
-use serde::{Deserialize, Serialize};
+use runstate_core::prelude::*;
 
 use crate::delivery::Delivery;
 use crate::step::QueuedStep;

@@ -1,9 +1,9 @@
 //! Verification of the queue: each row is of an open step of an execution that runs, and its claim agrees with the
 //! step.
 
-use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::decision::TypedQuery;
 use runstate_core::operation::EntityCheck;
-use runstate_core::schema::{Entity, Key};
+use runstate_core::prelude::*;
 
 use super::AppsInspection;
 use crate::execution::{AppExecution, AppExecutionStatus, StepProgress};

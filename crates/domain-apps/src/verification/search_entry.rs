@@ -1,8 +1,8 @@
 //! Verification of the search: each entry has the words of the step that it is of, or of an artifact that exists.
 
-use runstate_core::decision::{Ctx, DomainQuery, OperationName, ReadSet, Rejection, TypedQuery, View};
+use runstate_core::decision::TypedQuery;
 use runstate_core::operation::EntityCheck;
-use runstate_core::schema::{Entity, Key};
+use runstate_core::prelude::*;
 
 use super::AppsInspection;
 use crate::artifact::Artifact;

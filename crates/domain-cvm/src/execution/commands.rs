@@ -2,17 +2,11 @@
 
 use std::any::Any;
 
-use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, Lifecycle, LoadedEntity, Ports, ReadSet, Rejection, TypedCommand, View,
-};
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Key, Wire};
-use runstate_value::time::Millis;
-use runstate_value::{Json, check_plain};
+use runstate_core::prelude::*;
+use runstate_value::check_plain;
 use runstate_vm::BYTECODE_VERSION;
-use serde::{Deserialize, Serialize};
 
 use super::super::listing::ProgramSummary;
 use super::super::loaded_machine::{self, LoadedMachine};

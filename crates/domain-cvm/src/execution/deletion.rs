@@ -1,15 +1,8 @@
 //! Deleting an execution: its head is marked first, then its rows are deleted in bounded batches, and its head last.
 
-use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, Lifecycle, LoadedDocument, OperationName, Ports, ReadSet, Rejection,
-    TypedCommand, View,
-};
-use runstate_core::operation::Operation;
+use runstate_core::decision::LoadedDocument;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Collection, Filter, Key, Query, Wire};
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
-use serde::Serialize;
 
 use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, child_rows, loaded_machine};
 use super::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState};

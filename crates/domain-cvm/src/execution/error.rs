@@ -1,11 +1,9 @@
 //! The error of a failed program.
 
 use runstate_core::limits::PLAIN_VALUE_BYTES;
-use runstate_core::schema::{Fields, Wire};
-use runstate_value::time::Timestamp;
-use runstate_value::{Json, json_bytes};
+use runstate_core::prelude::*;
+use runstate_value::json_bytes;
 use runstate_vm as vm;
-use serde::Serialize;
 use serde_json::json;
 
 use crate::slice;

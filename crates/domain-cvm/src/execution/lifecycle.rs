@@ -1,8 +1,7 @@
 //! The lifecycle of an execution: its events and transitions. The table in the docs is derived from it.
 
-use runstate_core::decision::{Event, Lifecycle, LifecycleState};
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_core::decision::{Event, LifecycleState};
+use runstate_core::prelude::*;
 
 use super::{ExecutionHead, ExecutionState, ProgramError, ResumeState, Status, Waiting};
 

@@ -9,11 +9,9 @@ mod lifecycle;
 
 use std::borrow::Cow;
 
-use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, Rejection, View};
 use runstate_core::limits::{HEAP_BYTES, PER_TURN, check_range};
-use runstate_core::schema::{Collection, Entity, Fields, State, Wire};
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
+use runstate_core::schema::State;
 
 use super::listing::ExecutionSummary;
 use super::loaded_machine::{Frames, LoadedMachine, PageTable};

@@ -1,9 +1,8 @@
 //! Lists of calls.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Filter, Page, Query};
+use runstate_core::schema::Page;
 
 use super::ROWS;
 use crate::call::{CC_HISTORY, CallView, TIMER};

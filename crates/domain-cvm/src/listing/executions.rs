@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Accumulator, Aggregate, Direction, Fields, Filter, Group, Query};
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, collect_btree_map};
+use runstate_core::schema::{Accumulator, Aggregate, Direction, Group};
+use runstate_value::collect_btree_map;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::stats::{count, malformed_result};
 use crate::due::RETENTION;

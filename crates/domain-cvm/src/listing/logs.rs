@@ -1,12 +1,10 @@
 //! Lists of the log of executions.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::limits::SAFE_INTEGER;
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Collection, Filter, Page, Query, page_rows};
-use runstate_value::time::Timestamp;
-use runstate_value::{Json, json_text, sort_by};
+use runstate_core::schema::{Page, page_rows};
+use runstate_value::{json_text, sort_by};
 use serde_json::json;
 
 use crate::child_rows::{EXECUTION_LOGS, HISTORY, HistoryRow, LogRow};

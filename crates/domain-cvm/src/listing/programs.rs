@@ -1,12 +1,9 @@
 //! Programs by their names, and their versions.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Fields, Page, Query};
-use runstate_value::time::Timestamp;
+use runstate_core::schema::Page;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::ROWS;
 use crate::execution::ExecutionHead;

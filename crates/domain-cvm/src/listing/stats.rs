@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Filter, Group, Wire};
-use runstate_value::time::Millis;
-use runstate_value::{Document, Json, collect_btree_map};
+use runstate_core::prelude::*;
+use runstate_core::schema::{Accumulator, Aggregate, Group};
+use runstate_value::collect_btree_map;
 
 use super::calls::{asked_calls, asked_non_timer_calls};
 use super::executions::{STATUS, count_by_status, not_deleted};

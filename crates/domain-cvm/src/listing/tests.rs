@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use runstate_core::decision::{Ctx, DomainQuery, EngineSettings, View};
+use runstate_core::decision::EngineSettings;
 use runstate_core::id::CommandId;
 use runstate_core::operation::{EntityQueries as _, Registry};
-use runstate_core::schema::{Collection, Key, Query};
+use runstate_core::prelude::*;
 use runstate_store::tables::query::query_counted;
 use runstate_store::tables::{BatchPlan, Tables};
 use runstate_store::{Batch, BatchLimits, Expectation, Write, WriteOp};
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
 use serde_json::json;
 
 use super::{ListCalls, ListLogs, ListVersions, ShowOverview};

@@ -1,10 +1,8 @@
 //! The account of a project for one resource: the plans of its budgets, and the circuit breaker. Every command on the
 //! budgets reads it, so whether a period has a budget depends on documents with known ids.
 
-use runstate_core::decision::Rejection;
 use runstate_core::id::natural_uuid;
-use runstate_core::schema::{Entity, Fields, Wire};
-use runstate_value::time::{Date, Timestamp};
+use runstate_core::prelude::*;
 
 use super::{BudgetPeriod, ResourceBudget};
 use crate::codes;

@@ -1,10 +1,6 @@
 //! Creating, changing and rolling budgets.
 
-use runstate_core::decision::{Command, Ctx, Decision, OperationName, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Key, Wire};
-use runstate_value::time::Date;
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{BudgetAccount, BudgetPeriod, BudgetPlan, OpenAccount, ResourceBudget};
 use crate::numeric::Amount;

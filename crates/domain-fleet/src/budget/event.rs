@@ -1,8 +1,7 @@
 //! Events of budgets.
 
-use runstate_core::decision::{Change, Ctx, Rejection};
-use runstate_core::schema::{Entity, FieldType, Wire};
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
+use runstate_core::schema::FieldType;
 
 use super::ResourceBudget;
 use crate::numeric::Amount;

@@ -18,10 +18,8 @@ mod period;
 mod port;
 mod reservation;
 
-use runstate_core::decision::Rejection;
 use runstate_core::id::natural_uuid;
-use runstate_core::schema::{Entity, Wire};
-use runstate_value::time::{Date, Timestamp};
+use runstate_core::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::json;
 

@@ -1,8 +1,7 @@
 //! The rule of budgets: a command changes every budget that covers it, in its own commit.
 
-use runstate_core::decision::{Ctx, Decision, ReadSet, Rejection, View};
-use runstate_core::schema::{Entity as _, Key};
-use runstate_value::time::{Date, Timestamp};
+use runstate_core::prelude::*;
+use runstate_core::schema::Entity as _;
 
 use super::{BudgetAccount, BudgetEvent, BudgetEventKind, ResourceBudget};
 use crate::numeric::Amount;

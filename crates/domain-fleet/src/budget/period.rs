@@ -1,9 +1,7 @@
 //! Periods of budgets.
 
-use runstate_core::decision::Rejection;
-use runstate_core::operation::Parameter;
-use runstate_core::schema::{FieldType, Wire};
-use runstate_value::time::{Date, Timestamp};
+use runstate_core::prelude::*;
+use runstate_core::schema::FieldType;
 
 use crate::codes;
 

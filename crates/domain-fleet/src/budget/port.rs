@@ -1,7 +1,7 @@
 //! The budgets as other domains use them.
 
-use runstate_core::decision::{BudgetPort, Change, Cost, Ctx, Decision, ReadSet, Rejection, ReservationTerm, View};
-use runstate_core::operation::Parameter;
+use runstate_core::decision::{BudgetPort, Cost, ReservationTerm};
+use runstate_core::prelude::*;
 use runstate_core::schema::parse_decimal;
 
 use super::reservation::{expire, give_back, reserve, settle};

@@ -1,13 +1,9 @@
 //! Reservations: amounts that are taken from budgets before they are used.
 
-use runstate_core::decision::{
-    Change, Command, Ctx, Decision, Event, Lifecycle, LoadedEntity, OperationName, ReadSet, Rejection, View,
-};
-use runstate_core::operation::{Operation, Parameters};
-use runstate_core::schema::{Entity, Key, State, Wire};
-use runstate_value::time::{Millis, Timestamp};
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
+use runstate_core::schema::State;
 use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::OpenAccount;
 use crate::machine::IntelligentMachine;

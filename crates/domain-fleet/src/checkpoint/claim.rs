@@ -1,14 +1,10 @@
 //! The commands of workers that verify checkpoints. A worker claims one for the duration of a lease, and completes or
 //! fails it.
 
-use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::lease::{
     Claim, ClaimTarget, LEASE, Leased, NextAvailable, check_retry_after, claimed, next_attempt_after, shorten_message,
 };
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{Checkpoint, CheckpointSummary, CheckpointWork, QueuedVerification, VerificationEvent};
 use crate::project::Project;

@@ -2,12 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Change, Command, Ctx, Decision, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::error_code::ErrorCode;
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key, Wire};
-use runstate_value::Document;
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{
     Checkpoint, CheckpointTrigger, CheckpointType, FileEntry, QueuedVerification, VerificationState, VerificationStatus,

@@ -15,11 +15,9 @@ mod work;
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Event, Lifecycle, Rejection};
-use runstate_core::operation::{Parameter, Parameters};
-use runstate_core::schema::{Entity, FieldType, Fields, State, Wire};
-use runstate_value::Document;
-use runstate_value::time::Timestamp;
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
+use runstate_core::schema::{FieldType, State};
 
 use super::codes;
 use super::numeric::Numeric;

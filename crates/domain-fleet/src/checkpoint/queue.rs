@@ -1,11 +1,9 @@
 //! The checkpoints that wait for their verification or are verified. A row exists from the commit that creates a
 //! checkpoint until the commit that ends its verification.
 
-use runstate_core::decision::{Ctx, Decision, LoadedEntity, Rejection, View};
 use runstate_core::lease::{Claim, ClaimResult, LEASE_EXPIRED, Lease, LeaseNames, Leased, StoredLease};
 use runstate_core::lease_names;
-use runstate_core::schema::{Entity, Key, Wire};
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 
 use super::claim::end_attempt;
 use super::{Checkpoint, CheckpointWork};

@@ -1,8 +1,7 @@
 //! The tree of checkpoints: the path to the first one, and differences between two.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Page, Wire};
+use runstate_core::prelude::*;
+use runstate_core::schema::Page;
 
 use super::{Checkpoint, FileEntry};
 

@@ -1,10 +1,7 @@
 //! Verifications as the work of workers.
 
-use runstate_core::decision::Command;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
-use runstate_core::schema::Wire;
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 
 use super::claim::{CompleteVerification, FailVerification};
 use super::{CheckpointSummary, QueuedVerification};

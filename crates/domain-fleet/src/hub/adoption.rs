@@ -1,10 +1,7 @@
 //! Adopting the winner of an experiment: the experimental hub becomes the primary one, and the original one retires, in
 //! one commit.
 
-use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::Wire;
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{ExperimentResult, HubEvent, HubExperiment, HubInstance, HubSummary, HubType, PrimaryHub};
 use crate::codes;

@@ -1,11 +1,8 @@
 //! Hubs: entity, lifecycle and commands.
 
-use runstate_core::decision::{Command, Ctx, Decision, Event, Lifecycle, ReadSet, Rejection, View};
-use runstate_core::operation::{Operation, Parameter};
-use runstate_core::schema::{Entity, FieldType, State, Wire};
-use runstate_value::Document;
-use runstate_value::time::Timestamp;
-use serde::Serialize;
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
+use runstate_core::schema::{FieldType, State};
 
 use crate::codes;
 use crate::writable::Writable;

@@ -1,13 +1,6 @@
 //! The commands on machines.
 
-use runstate_core::decision::{
-    Command, Ctx, Decision, Lifecycle, LoadedEntity, OperationName, ReadSet, Rejection, View,
-};
-use runstate_core::operation::{Operation, Parameter};
-use runstate_core::schema::{Key, Wire};
-use runstate_value::Document;
-use runstate_value::time::{Millis, Timestamp};
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::machine_type::check_type;
 use super::{

@@ -1,12 +1,9 @@
 //! Types of machines, and the choice among them.
 
-use runstate_core::decision::{Command, Ctx, Decision, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Group, Query, Wire};
-use runstate_value::time::{Millis, Timestamp};
-use runstate_value::{Document, Json, sort_by};
+use runstate_core::prelude::*;
+use runstate_core::schema::{Accumulator, Aggregate, Group};
+use runstate_value::sort_by;
 use rust_decimal::prelude::ToPrimitive as _;
-use serde::Serialize;
 
 use super::IntelligentMachine;
 use crate::numeric::CadCost;

@@ -8,10 +8,9 @@
 mod commands;
 mod machine_type;
 
-use runstate_core::decision::{Event, Lifecycle, Rejection};
-use runstate_core::schema::{Entity, State, Wire};
-use runstate_value::Document;
-use runstate_value::time::{Millis, Timestamp};
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
+use runstate_core::schema::State;
 
 use super::checkpoint::CheckpointTrigger;
 use super::numeric::Amount;

@@ -1,10 +1,6 @@
 //! Creating and changing projects.
 
-use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::Wire;
-use runstate_value::Document;
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{Greediness, GreedinessChange, Project, ProjectEvent, ProjectState, ProjectStatus};
 use crate::upkeep::UpkeepJob;

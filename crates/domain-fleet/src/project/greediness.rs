@@ -1,13 +1,9 @@
 //! Greediness: the share of a project among those that are active, and its changes.
 
-use runstate_core::decision::{Change, Command, Ctx, Decision, DomainQuery, Lifecycle, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Wire, parse_decimal};
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
+use runstate_core::schema::{Accumulator, Aggregate, parse_decimal};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
-use serde::Serialize;
 
 use super::{Greediness, Project, ProjectState, ProjectStatus, ProjectSummary};
 

@@ -8,10 +8,9 @@
 mod commands;
 mod greediness;
 
-use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::schema::{Entity, State, Wire};
-use runstate_value::Document;
-use runstate_value::time::Timestamp;
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
+use runstate_core::schema::State;
 
 use super::numeric::Numeric;
 pub use commands::{ChangeProject, CreateProject, ProjectSummary, SetProjectStatus};

@@ -1,12 +1,9 @@
 //! Views: what projects have used, and how machines performed.
+use runstate_core::prelude::*;
 
 mod performance;
 mod summary;
 mod views;
-
-use runstate_core::decision::View;
-use runstate_value::time::{Date, Millis, Timestamp};
-use runstate_value::{Document, Json};
 
 pub use performance::{MachinePerformance, ShowPerformance};
 pub use summary::{ProjectUsage, ShowUsageSummary};

@@ -1,8 +1,7 @@
 //! The view `machine_performance_metrics`: how the machines of each type performed.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Entity, Filter, Group, Wire};
+use runstate_core::prelude::*;
+use runstate_core::schema::{Accumulator, Aggregate, Group};
 
 use super::{NUMBERS, count, number, since, text};
 use crate::machine::IntelligentMachine;

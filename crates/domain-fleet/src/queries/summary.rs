@@ -1,10 +1,8 @@
 //! The view `project_resource_summary`: what projects have used, by day, resource and unit.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Entity, FieldType, Filter, Group, Wire};
-use runstate_value::time::{Date, Millis, Timestamp};
-use runstate_value::{Json, SortedSet};
+use runstate_core::prelude::*;
+use runstate_core::schema::{Accumulator, Aggregate, FieldType, Group};
+use runstate_value::SortedSet;
 
 use super::{NUMBERS, count, number, since, text};
 use crate::project::{Greediness, Project};

@@ -2,14 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, OperationName, Ports, ReadSet, Rejection, TypedCommand, View,
-};
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Ascending;
-use runstate_core::schema::{Entity, Filter, Query, Wire};
 use runstate_value::SortedSet;
-use runstate_value::time::{Date, Timestamp};
-use serde::Serialize;
 
 use super::ResourceUsage;
 use crate::budget::ResourceBudget;

@@ -8,12 +8,7 @@
 mod cleanup;
 mod rate;
 
-use runstate_core::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key, Wire};
-use runstate_value::Document;
-use runstate_value::time::{Date, Timestamp};
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::budget::{BudgetSummary, OpenAccount};
 use super::checkpoint::CheckpointTrigger;

@@ -1,12 +1,8 @@
 //! Exchange rates: the price of a currency in Canadian dollars from a day on.
 
-use runstate_core::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use runstate_core::id::natural_uuid;
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Descending;
-use runstate_core::schema::{Entity, Filter, Query, Wire};
-use runstate_value::time::{Date, Timestamp};
-use serde::Serialize;
 
 use crate::codes;
 use crate::numeric::{Amount, CadCost, Numeric};

@@ -1,13 +1,7 @@
 //! The commands on machines and their slots, and the sweep of machines without a heartbeat.
 
-use runstate_core::decision::{
-    AnyCommand, Command, Ctx, Decision, Lifecycle, OperationName, Ports, ReadSet, Rejection, TypedCommand, View,
-};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Filter, Key, Query, Wire};
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, sort_by};
-use serde::Serialize;
+use runstate_core::prelude::*;
+use runstate_value::sort_by;
 
 use super::{Machine, MachineEvent, MachineState, MachineStatus, SlotChoice};
 use crate::session::{Session, SessionSummary};

@@ -5,10 +5,9 @@ mod slots;
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::schema::{Entity, State, Wire};
-use runstate_value::Document;
-use runstate_value::time::Timestamp;
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
+use runstate_core::schema::State;
 
 pub use commands::{
     AssignSession, ChangeSlots, DrainMachine, MachineHeartbeat, MachineSummary, MarkOffline, RegisterMachine,

@@ -4,12 +4,10 @@
 //! In the older system only the sessions say which slot they hold. A machine that names no holders may be such a
 //! machine, so commands that assign its slots read the holders too, and store them with the machine.
 
-use runstate_core::decision::{Lifecycle, ReadSet, Rejection, View};
-use runstate_core::operation::{Mismatch, Parameter};
-use runstate_core::schema::{Entity, Filter, Query};
-use runstate_value::{Json, collect_btree_map, sort_by};
+use runstate_core::operation::Mismatch;
+use runstate_core::prelude::*;
+use runstate_value::{collect_btree_map, sort_by};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Serialize;
 
 use super::{Machine, MachineStatus};
 use crate::codes;

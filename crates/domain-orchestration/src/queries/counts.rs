@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Accumulator, Aggregate, Collection, Entity, Filter, Group, Query, Wire};
-use runstate_value::{Json, collect_btree_map};
+use runstate_core::prelude::*;
+use runstate_core::schema::{Accumulator, Aggregate, Group};
+use runstate_value::collect_btree_map;
 
 use super::ROWS;
 use crate::session::Session;

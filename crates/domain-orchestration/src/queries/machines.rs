@@ -1,9 +1,7 @@
 //! Queries of machines: those with free slots, and the choice of one for a session.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Filter, Page, Query};
-use runstate_value::Document;
+use runstate_core::prelude::*;
+use runstate_core::schema::Page;
 
 use super::ROWS;
 use crate::codes;

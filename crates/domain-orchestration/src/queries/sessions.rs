@@ -1,10 +1,8 @@
 //! Queries of sessions: those without a heartbeat, those to recover, those that failed, and the health of one.
 
-use runstate_core::decision::{Ctx, DomainQuery, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Entity, Filter, Page, Query, Wire};
-use runstate_value::time::Millis;
+use runstate_core::schema::Page;
 
 use super::{ROWS, is_one_of};
 use crate::session::{Session, SessionStatus};

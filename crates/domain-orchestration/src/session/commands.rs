@@ -1,11 +1,6 @@
 //! The commands of a session's owner, and the sweep of sessions without a heartbeat.
 
-use runstate_core::decision::{Command, Ctx, Decision, OperationName, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Key};
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json};
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{Recovery, Session, SessionDocuments, SessionEvent, SessionState, SessionSummary};
 use crate::machine::{Machine, SlotChoice};

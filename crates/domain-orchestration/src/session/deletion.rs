@@ -1,12 +1,7 @@
 //! Deletion of a session with its tasks, in as many commits as it takes. The session is deleted last, so a repeated
 //! command finds the rest.
 
-use runstate_core::decision::{
-    AnyCommand, Change, Command, Ctx, Decision, Ports, ReadSet, Rejection, TypedCommand, View,
-};
-use runstate_core::operation::Operation;
-use runstate_core::schema::{Entity, Query, Wire};
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{Session, SessionDocuments};
 use crate::task::Task;

@@ -1,8 +1,8 @@
 //! The lifecycle of a session. The table in the docs is derived from it.
 
-use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::schema::{State, Wire};
-use runstate_value::time::Timestamp;
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
+use runstate_core::schema::State;
 
 use super::Session;
 

@@ -14,11 +14,9 @@ mod lifecycle;
 mod recovery;
 mod retention;
 
-use runstate_core::decision::{Ctx, Decision, Lifecycle, LoadedEntity, ReadSet, Rejection, View};
 use runstate_core::limits::MAX_PAGE_ROWS;
-use runstate_core::schema::{Entity, Fields, Filter, Key, Query, Wire};
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json, collect_document};
+use runstate_core::prelude::*;
+use runstate_value::collect_document;
 
 use super::machine::Machine;
 use super::settings::OrchestrationSettings;

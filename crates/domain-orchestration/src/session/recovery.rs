@@ -1,9 +1,7 @@
 //! Recovery: a new owner takes over a session that stalled or failed. The owner before it has an older epoch from then
 //! on.
 
-use runstate_core::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{RecoveryRow, Session, SessionDocuments, SessionEvent, SessionSummary};
 use crate::codes;

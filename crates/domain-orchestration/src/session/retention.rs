@@ -1,11 +1,8 @@
 //! How long ended sessions are kept. The store expires one that its owner has completed; due work removes any other one
 //! with its tasks, and notes that in the audit log of removals.
 
-use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, OperationName, Ports, ReadSet, Rejection, View};
 use runstate_core::operation::DueKind;
-use runstate_core::schema::Key;
-use runstate_value::Json;
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::deletion::{SessionDeletion, deletion_reads, next_part};
 use super::{Session, SessionDocuments, SessionState};

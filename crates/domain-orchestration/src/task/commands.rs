@@ -3,11 +3,8 @@
 use std::any::Any;
 
 use runstate_core::decision::program::{ExecutionStatus, Status};
-use runstate_core::decision::{AnyCommand, Command, Ctx, Decision, LoadedEntity, Ports, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
+use runstate_core::prelude::*;
 use runstate_core::schema::Freshness;
-use runstate_value::Json;
-use serde::Serialize;
 
 use super::dependencies::{check_cycle, check_dependencies, cycle_reads};
 use super::program::{program_reads, start_program};

@@ -3,8 +3,7 @@
 
 use std::collections::HashSet;
 
-use runstate_core::decision::{ReadSet, Rejection, View};
-use runstate_core::schema::{Entity, Filter, Query};
+use runstate_core::prelude::*;
 use runstate_value::sort_by;
 
 use super::{Task, TaskStatus};

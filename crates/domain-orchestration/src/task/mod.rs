@@ -7,10 +7,7 @@ mod program;
 mod retention;
 
 use runstate_core::decision::program::ExecutionStatus;
-use runstate_core::decision::{Lifecycle, Rejection};
-use runstate_core::schema::{Entity, Wire};
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
+use runstate_core::prelude::*;
 
 use super::codes;
 use super::session::Session;

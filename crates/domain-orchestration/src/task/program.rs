@@ -1,12 +1,10 @@
 //! Tasks that run a program. Such a task has one execution at a time, whose id follows from the task, and its status
 //! follows that of the execution: the commit that ends the execution ends the task.
 
+use runstate_core::decision::ProgramPort;
 use runstate_core::decision::program::{ExecutionEnd, ExecutionStatus, ProgramStart};
-use runstate_core::decision::{Change, Ctx, Decision, ProgramPort, ReadSet, Rejection, View};
 use runstate_core::operation::{ChangedDocument, Trigger};
-use runstate_core::schema::Key;
-use runstate_value::time::Timestamp;
-use runstate_value::{Document, Json};
+use runstate_core::prelude::*;
 
 use super::{Task, TaskEvent, TaskState};
 use crate::codes;

@@ -1,12 +1,8 @@
 //! How long ended tasks are kept. The store expires one that a command has ended; due work removes any other one, and
 //! notes that in the audit log of removals.
 
-use runstate_core::decision::{Command, Ctx, Decision, OperationName, ReadSet, Rejection, View};
 use runstate_core::operation::DueKind;
-use runstate_core::schema::Key;
-use runstate_value::Json;
-use runstate_value::time::Timestamp;
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{Task, TaskState};
 use crate::removal::Removed;

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Command, Ctx, Decision, Lifecycle, ReadSet, Rejection, View};
-use runstate_core::operation::Operation;
-use runstate_value::Document;
-use runstate_value::time::Millis;
-use serde::Serialize;
+use runstate_core::prelude::*;
 
 use super::{Arm, ExperimentEvent, ExperimentState, ExperimentSummary, HubExperiment, SuccessMetric};
 use crate::hub::{HubCheckpoint, HubEvent, HubInstance, HubType};

@@ -5,11 +5,9 @@ mod commands;
 
 use std::collections::BTreeMap;
 
-use runstate_core::decision::{Event, Lifecycle};
-use runstate_core::operation::{Parameter, Parameters};
-use runstate_core::schema::{Entity, FieldType, Fields, State, Wire};
-use runstate_value::Document;
-use runstate_value::time::Timestamp;
+use runstate_core::decision::Event;
+use runstate_core::prelude::*;
+use runstate_core::schema::{FieldType, State};
 
 use super::{SampleMoments, WelchTest};
 pub use commands::{CompleteExperiment, FailExperiment, ObserveExperiment, PlanExperiment, StartExperiment};
