@@ -206,10 +206,6 @@ pub struct ExecutionStatusDetails {
 impl DomainQuery for ShowStatus {
     type Output = ExecutionStatusDetails;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::key(Key::new(&EXECUTIONS, &self.id))
-    }
-
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionStatusDetails, Rejection> {
         let execution = ExecutionHead::find(view, &self.id)?;
         let waiting = execution.waiting();

@@ -119,10 +119,6 @@ struct Reschedule {
 impl Command for Reschedule {
     type Output = ();
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<UpkeepJob>(&self.id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
         let mut job = view.entity::<UpkeepJob>(&self.id)?;
         job.entity.due_at = job.entity.due_at.min(job.entity.task.next_after(ctx.now));

@@ -49,10 +49,6 @@ pub struct PutChunk {
 impl Command for PutChunk {
     type Output = ();
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Blob>(&self.blob)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
         // The unchanged blob is checked, so that nothing is written to one whose parts are being removed.
         let blob = uploading(view, &self.blob)?;
@@ -74,10 +70,6 @@ pub struct GetChunk {
 
 impl DomainQuery for GetChunk {
     type Output = Option<String>;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<BlobChunk>(&BlobChunk::id_of(&self.blob, self.number))
-    }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<String>, Rejection> {
         let chunk = view.find_entity::<BlobChunk>(&BlobChunk::id_of(&self.blob, self.number))?;

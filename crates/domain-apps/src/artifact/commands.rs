@@ -183,10 +183,6 @@ pub struct ForgetBlob {
 impl Command for ForgetBlob {
     type Output = ();
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Blob>(&self.id)
-    }
-
     fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<()>, Rejection> {
         let decision = Decision::new(());
         Ok(match view.find_entity::<Blob>(&self.id)? {

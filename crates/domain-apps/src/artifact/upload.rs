@@ -76,10 +76,6 @@ pub struct BegunUpload {
 impl Command for BeginUpload {
     type Output = BegunUpload;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<AppExecution>(&self.execution_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BegunUpload>, Rejection> {
         view.entity::<AppExecution>(&self.execution_id)?.entity.check_kept()?;
         let (id, until) = (ctx.new_id(), ctx.now + UPLOAD_LEASE);
@@ -117,10 +113,6 @@ pub struct ContinueUpload {
 
 impl Command for ContinueUpload {
     type Output = Timestamp;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Blob>(&self.blob)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Timestamp>, Rejection> {
         let mut blob = uploading(view, &self.blob)?;

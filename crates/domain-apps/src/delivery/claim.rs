@@ -21,10 +21,6 @@ pub struct CompleteDelivery {
 impl Command for CompleteDelivery {
     type Output = ();
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Delivery>(&self.id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
         let mut delivery = claimed::<Delivery>(view, &self.id, self.token)?;
         let (ended_at, expires_at) = (ctx.now, ctx.now + DELIVERED_KEPT);

@@ -96,10 +96,6 @@ impl Command for DeleteExecution {
         Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
     }
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<AppExecution>(&self.execution_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let mut head: LoadedEntity<AppExecution> = view.entity(&self.execution_id)?;
         if head.entity.state == AppExecutionState::Running {

@@ -185,10 +185,6 @@ impl Command for RecordMetrics {
         self.all().try_for_each(|(_, metrics)| metrics.check())
     }
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<AppExecution>(&self.execution_id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RecordedMetrics>, Rejection> {
         // An execution is deleted only when it has expired, long after its metrics. So it need not be checked.
         view.entity::<AppExecution>(&self.execution_id)?;

@@ -155,10 +155,6 @@ pub struct PauseSubscription {
 impl Command for PauseSubscription {
     type Output = SubscriptionSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Subscription>(&self.id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SubscriptionSummary>, Rejection> {
         let mut subscription = view.entity::<Subscription>(&self.id)?;
         subscription.entity.pause(None);
@@ -180,10 +176,6 @@ pub struct ResumeSubscription {
 impl Command for ResumeSubscription {
     type Output = SubscriptionSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Subscription>(&self.id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SubscriptionSummary>, Rejection> {
         let mut subscription = view.entity::<Subscription>(&self.id)?;
         (subscription.entity.active, subscription.entity.pause_reason) = (true, None);
@@ -204,10 +196,6 @@ pub struct RemoveSubscription {
 
 impl Command for RemoveSubscription {
     type Output = SubscriptionSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Subscription>(&self.id)
-    }
 
     fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<SubscriptionSummary>, Rejection> {
         let subscription = view.entity::<Subscription>(&self.id)?;
@@ -239,10 +227,6 @@ pub struct TestSubscription {
 
 impl Command for TestSubscription {
     type Output = String;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Subscription>(&self.id)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
         let subscription = require_active(view, &self.id)?;

@@ -429,10 +429,6 @@ impl Command for Pause {
         Some(Key::new(&EXECUTIONS, &self.id))
     }
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::key(Key::new(&EXECUTIONS, &self.id))
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let mut head = ExecutionHead::load(view, &self.id)?;
         let after = head.entity.next_state(ExecutionEvent::Pause)?;

@@ -96,10 +96,6 @@ impl Command for Delete {
         Some(Key::new(&EXECUTIONS, &self.id))
     }
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::key(Key::new(&EXECUTIONS, &self.id))
-    }
-
     fn frees_space(&self) -> bool {
         true
     }

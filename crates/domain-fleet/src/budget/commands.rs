@@ -127,10 +127,6 @@ pub struct ChangeBudget {
 impl Command for ChangeBudget {
     type Output = BudgetSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<ResourceBudget>(&self.uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BudgetSummary>, Rejection> {
         let ResourceBudget { project_uuid, resource_type, .. } = view.entity::<ResourceBudget>(&self.uuid)?.entity;
         let budgets = std::slice::from_ref(&self.uuid);
@@ -178,10 +174,6 @@ pub struct RollBudget {
 
 impl Command for RollBudget {
     type Output = BudgetSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<ResourceBudget>(&self.uuid)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BudgetSummary>, Rejection> {
         let mut ended = view.entity::<ResourceBudget>(&self.uuid)?;

@@ -343,10 +343,6 @@ pub struct ReleaseReservation {
 impl Command for ReleaseReservation {
     type Output = ReservationSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<ResourceReservation>(&self.uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>, Rejection> {
         let (reservation, event) = (view.entity(&self.uuid)?, ReservationEvent::Release(ctx.now));
         give_back(view, ctx, reservation, event, self.failed.then_some(true))
@@ -363,10 +359,6 @@ pub struct ExpireReservation {
 
 impl Command for ExpireReservation {
     type Output = ReservationSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<ResourceReservation>(&self.uuid)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>, Rejection> {
         let reservation = view.entity::<ResourceReservation>(&self.uuid)?;

@@ -155,10 +155,6 @@ impl Command for FailVerification {
         check_retry_after(self.retry_after)
     }
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<QueuedVerification>(&self.uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedVerification>, Rejection> {
         let queued = claimed::<QueuedVerification>(view, &self.uuid, self.token)?;
         end_attempt(view, ctx, queued, &self.message, self.permanent, self.retry_after)

@@ -214,10 +214,6 @@ pub struct DeletedCheckpoint {
 impl Command for DeleteCheckpoint {
     type Output = DeletedCheckpoint;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Checkpoint>(&self.uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletedCheckpoint>, Rejection> {
         let checkpoint = view.entity::<Checkpoint>(&self.uuid)?;
         let project = view.entity::<Project>(&checkpoint.entity.project_uuid)?;

@@ -161,10 +161,6 @@ pub struct CreateHubCheckpoint {
 impl Command for CreateHubCheckpoint {
     type Output = HubCheckpointSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<HubInstance>(&self.hub_uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubCheckpointSummary>, Rejection> {
         let mut hub = view.entity::<HubInstance>(&self.hub_uuid)?;
         hub.entity.last_checkpoint_at = Some(ctx.now);
@@ -203,10 +199,6 @@ pub struct VerifyHubCheckpoint {
 
 impl Command for VerifyHubCheckpoint {
     type Output = HubCheckpointSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<HubCheckpoint>(&self.uuid)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubCheckpointSummary>, Rejection> {
         let mut checkpoint = view.entity::<HubCheckpoint>(&self.uuid)?;

@@ -363,10 +363,6 @@ pub struct TerminateSilentMachine {
 impl Command for TerminateSilentMachine {
     type Output = IntelligentMachineSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<IntelligentMachine>(&self.uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>, Rejection> {
         let mut machine = view.entity::<IntelligentMachine>(&self.uuid)?;
         if machine.entity.last_heartbeat.is_none_or(|last| last > self.silent_since) {

@@ -71,10 +71,6 @@ pub struct RegisterMachineType {
 impl Command for RegisterMachineType {
     type Output = RegisteredMachineType;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<MachineType>(&self.name)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RegisteredMachineType>, Rejection> {
         let new = || MachineType {
             name: self.name.clone(),

@@ -99,10 +99,6 @@ pub struct ChangeProject {
 impl Command for ChangeProject {
     type Output = ProjectSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Project>(&self.uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>, Rejection> {
         let mut loaded = view.entity::<Project>(&self.uuid)?;
         let project = &mut loaded.entity;
@@ -144,10 +140,6 @@ pub struct SetProjectStatus {
 
 impl Command for SetProjectStatus {
     type Output = ProjectSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Project>(&self.uuid)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>, Rejection> {
         let mut project = view.entity::<Project>(&self.uuid)?;

@@ -85,10 +85,6 @@ impl RebalanceProject {
 impl Command for RebalanceProject {
     type Output = ProjectSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Project>(&self.uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>, Rejection> {
         let mut loaded = view.entity::<Project>(&self.uuid)?;
         let project = &mut loaded.entity;

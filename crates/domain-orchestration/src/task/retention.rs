@@ -26,10 +26,6 @@ impl RemoveTask {
 impl Command for RemoveTask {
     type Output = bool;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Task>(&self.task_id)
-    }
-
     fn frees_space(&self) -> bool {
         true
     }

@@ -70,10 +70,6 @@ impl Command for PlanExperiment {
         Ok(())
     }
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<HubCheckpoint>(&self.base_checkpoint_uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>, Rejection> {
         let base = view.entity::<HubCheckpoint>(&self.base_checkpoint_uuid)?.entity;
         let uuid = self.uuid.clone().unwrap_or_else(|| ctx.new_id());
@@ -156,10 +152,6 @@ pub struct ObserveExperiment {
 impl Command for ObserveExperiment {
     type Output = ExperimentSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<HubExperiment>(&self.uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>, Rejection> {
         let mut loaded = view.entity::<HubExperiment>(&self.uuid)?;
         let experiment = &mut loaded.entity;
@@ -198,10 +190,6 @@ pub struct CompleteExperiment {
 impl Command for CompleteExperiment {
     type Output = ExperimentSummary;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<HubExperiment>(&self.uuid)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>, Rejection> {
         let mut experiment = view.entity::<HubExperiment>(&self.uuid)?;
         let result = experiment.entity.evaluate();
@@ -225,10 +213,6 @@ pub struct FailExperiment {
 
 impl Command for FailExperiment {
     type Output = ExperimentSummary;
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<HubExperiment>(&self.uuid)
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>, Rejection> {
         let mut experiment = view.entity::<HubExperiment>(&self.uuid)?;
