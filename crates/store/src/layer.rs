@@ -48,6 +48,63 @@ pub enum Method {
     Close,
 }
 
+/// The methods of [`Store`] that return a future, each with its [`Method`].
+macro_rules! store_methods {
+    ($form:ident) => {
+        $form! {
+            Get: get(keys: &'a [Key], freshness: Freshness) -> Vec<Option<StoredDocument>>;
+            Query: query(query: &'a Query, freshness: Freshness) -> Page<Row>;
+            Aggregate: aggregate(aggregate: &'a Aggregate) -> Vec<Document>;
+            Commit: commit(batch: Batch) -> Receipt;
+            Outcome: outcome(command: &'a CommandId) -> Outcome;
+            Changes: changes(from: Option<Position>, limit: usize, wait: Millis) -> Changes;
+            Sweep: sweep(collection: &'a str, now: Timestamp, limit: usize) -> usize;
+            Sweep: sweep_ledger(now: Timestamp, kept: Millis, limit: usize) -> usize;
+            Close: close() -> ();
+        }
+    };
+}
+
+/// The same of [`StoreAdmin`].
+macro_rules! admin_methods {
+    ($form:ident) => {
+        $form! {
+            ProbeWrite: probe_write() -> ();
+            Migrate: migrate(catalog: &'a Catalog) -> ();
+            Declare: declare(catalog: &'a Catalog) -> ();
+            Maintain: maintain() -> Option<u64>;
+            Collections: collections() -> Vec<String>;
+            Properties: properties() -> Vec<StoreProperty>;
+            Inspect: inspect(catalog: &'a Catalog) -> VerifyReport;
+        }
+    };
+}
+
+/// The methods of [`StoreLayer`], which call those of the wrapped store.
+macro_rules! defaults {
+    ($($method:ident: $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)+) => {
+        $(
+            #[doc = concat!("Defaults to `", stringify!($name), "` of the wrapped store.")]
+            #[allow(clippy::needless_lifetimes, reason = "arguments of some methods have it")]
+            fn $name<'a>(&'a self, $($argument: $type),*) -> BoxFuture<'a, Result<$output, StoreError>> {
+                self.call(Method::$method, self.inner().$name($($argument),*))
+            }
+        )+
+    };
+}
+
+/// The methods of a store, which call those of the layer.
+macro_rules! passed {
+    ($($method:ident: $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)+) => {
+        $(
+            #[allow(clippy::needless_lifetimes, reason = "arguments of some methods have it")]
+            fn $name<'a>(&'a self, $($argument: $type),*) -> BoxFuture<'a, Result<$output, StoreError>> {
+                StoreLayer::$name(self, $($argument),*)
+            }
+        )+
+    };
+}
+
 /// A store that wraps another store. By default every call passes to [`StoreLayer::inner`], so a layer has only the
 /// methods that it changes. Each layer is a [`Store`].
 ///
@@ -79,104 +136,13 @@ pub trait StoreLayer: MaybeSync {
         self.inner().read_only_reason()
     }
 
-    /// Defaults to the wrapped store's [`StoreAdmin::probe_write`].
-    fn probe_write(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.call(Method::ProbeWrite, self.inner().probe_write())
-    }
-
-    /// Defaults to the wrapped store's [`StoreAdmin::migrate`].
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.call(Method::Migrate, self.inner().migrate(catalog))
-    }
-
-    /// Defaults to the wrapped store's [`StoreAdmin::declare`].
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.call(Method::Declare, self.inner().declare(catalog))
-    }
-
-    /// Defaults to the wrapped store's [`Store::get`].
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        self.call(Method::Get, self.inner().get(keys, freshness))
-    }
-
-    /// Defaults to the wrapped store's [`Store::query`].
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        self.call(Method::Query, self.inner().query(query, freshness))
-    }
-
-    /// Defaults to the wrapped store's [`Store::aggregate`].
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        self.call(Method::Aggregate, self.inner().aggregate(aggregate))
-    }
-
-    /// Defaults to the wrapped store's [`Store::commit`].
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
-        self.call(Method::Commit, self.inner().commit(batch))
-    }
-
-    /// Defaults to the wrapped store's [`Store::outcome`].
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        self.call(Method::Outcome, self.inner().outcome(command))
-    }
-
-    /// Defaults to the wrapped store's [`Store::changes`].
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        self.call(Method::Changes, self.inner().changes(from, limit, wait))
-    }
-
-    /// Defaults to the wrapped store's [`Store::sweep`].
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        self.call(Method::Sweep, self.inner().sweep(collection, now, limit))
-    }
-
-    /// Defaults to the wrapped store's [`Store::sweep_ledger`].
-    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
-        self.call(Method::Sweep, self.inner().sweep_ledger(now, kept, limit))
-    }
-
-    /// Defaults to the wrapped store's [`StoreAdmin::maintain`].
-    fn maintain(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>> {
-        self.call(Method::Maintain, self.inner().maintain())
-    }
-
-    /// Defaults to the wrapped store's [`StoreAdmin::collections`].
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.call(Method::Collections, self.inner().collections())
-    }
-
-    /// Defaults to the wrapped store's [`StoreAdmin::properties`].
-    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
-        self.call(Method::Properties, self.inner().properties())
-    }
-
-    /// Defaults to the wrapped store's [`StoreAdmin::inspect`].
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
-        self.call(Method::Inspect, self.inner().inspect(catalog))
-    }
-
     /// Defaults to the wrapped store's [`StoreAdmin::encryption`].
     fn encryption(&self) -> Option<&dyn Encryption> {
         self.inner().encryption()
     }
 
-    /// Defaults to the wrapped store's [`Store::close`].
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.call(Method::Close, self.inner().close())
-    }
+    store_methods!(defaults);
+    admin_methods!(defaults);
 }
 
 impl<L: StoreLayer> Store for L {
@@ -184,55 +150,7 @@ impl<L: StoreLayer> Store for L {
         StoreLayer::capabilities(self)
     }
 
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
-        StoreLayer::get(self, keys, freshness)
-    }
-
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
-        StoreLayer::query(self, query, freshness)
-    }
-
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
-        StoreLayer::aggregate(self, aggregate)
-    }
-
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
-        StoreLayer::commit(self, batch)
-    }
-
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
-        StoreLayer::outcome(self, command)
-    }
-
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
-        StoreLayer::changes(self, from, limit, wait)
-    }
-
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
-        StoreLayer::sweep(self, collection, now, limit)
-    }
-
-    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
-        StoreLayer::sweep_ledger(self, now, kept, limit)
-    }
-
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        StoreLayer::close(self)
-    }
+    store_methods!(passed);
 }
 
 impl<L: StoreLayer> StoreAdmin for L {
@@ -244,33 +162,7 @@ impl<L: StoreLayer> StoreAdmin for L {
         StoreLayer::read_only_reason(self)
     }
 
-    fn probe_write(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        StoreLayer::probe_write(self)
-    }
-
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        StoreLayer::migrate(self, catalog)
-    }
-
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
-        StoreLayer::declare(self, catalog)
-    }
-
-    fn maintain(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>> {
-        StoreLayer::maintain(self)
-    }
-
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        StoreLayer::collections(self)
-    }
-
-    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
-        StoreLayer::properties(self)
-    }
-
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
-        StoreLayer::inspect(self, catalog)
-    }
+    admin_methods!(passed);
 
     fn encryption(&self) -> Option<&dyn Encryption> {
         StoreLayer::encryption(self)
