@@ -4,6 +4,33 @@
 // The derive macros name the library by its path.
 extern crate self as runstate;
 
+/// Declares constant methods that set the fields of their names: to a value, to `Some` of a value, and to true.
+macro_rules! setters {
+    ($($field:ident: $type:ty),+; $(some $some:ident: $of:ty),*; $(yes $flag:ident),*) => {
+        $(
+            #[doc = concat!("Sets `", stringify!($field), "`.")]
+            pub const fn $field(mut self, $field: $type) -> Self {
+                self.$field = $field;
+                self
+            }
+        )+
+        $(
+            #[doc = concat!("Sets `", stringify!($some), "`.")]
+            pub const fn $some(mut self, $some: $of) -> Self {
+                self.$some = Some($some);
+                self
+            }
+        )*
+        $(
+            #[doc = concat!("Sets `", stringify!($flag), "`.")]
+            pub const fn $flag(mut self) -> Self {
+                self.$flag = true;
+                self
+            }
+        )*
+    };
+}
+
 pub mod decision;
 mod error;
 pub mod error_code;

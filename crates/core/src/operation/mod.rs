@@ -280,99 +280,27 @@ impl Domain {
         }
     }
 
-    /// Sets the collections.
-    pub const fn collections(mut self, collections: &'static [&'static Collection]) -> Self {
-        self.collections = collections;
-        self
-    }
-
-    /// Sets the collections that hold definitions.
-    pub const fn definitions(mut self, definitions: &'static [&'static Collection]) -> Self {
-        self.definitions = definitions;
-        self
-    }
-
-    /// Sets the operations.
-    pub const fn operations(mut self, operations: &'static [&'static OperationDeclaration]) -> Self {
-        self.operations = operations;
-        self
-    }
-
-    /// Sets the due rules.
-    pub const fn due(mut self, due: &'static [&'static DueRule]) -> Self {
-        self.due = due;
-        self
-    }
-
-    /// Sets the triggers.
-    pub const fn triggers(mut self, triggers: &'static [Trigger]) -> Self {
-        self.triggers = triggers;
-        self
-    }
-
-    /// Sets the programs.
-    pub const fn programs(mut self, programs: &'static ProgramPort) -> Self {
-        self.programs = Some(programs);
-        self
-    }
-
-    /// Sets the schemas of values.
-    pub const fn schemas(mut self, schemas: &'static SchemaPort) -> Self {
-        self.schemas = Some(schemas);
-        self
-    }
-
-    /// Sets the budgets.
-    pub const fn budgets(mut self, budgets: &'static BudgetPort) -> Self {
-        self.budgets = Some(budgets);
-        self
-    }
-
-    /// Sets the audit log.
-    pub const fn audit(mut self, audit: Audit) -> Self {
-        self.audit = Some(audit);
-        self
+    setters! {
+        collections: &'static [&'static Collection],
+        definitions: &'static [&'static Collection],
+        operations: &'static [&'static OperationDeclaration],
+        due: &'static [&'static DueRule],
+        triggers: &'static [Trigger],
+        codes: &'static [CodeDeclaration],
+        checks: &'static [&'static EntityCheck],
+        lifecycles: &'static [LifecycleDeclaration],
+        external_bytes: fn(&str, &Document) -> u64;
+        some budgets: &'static BudgetPort,
+        some programs: &'static ProgramPort,
+        some schemas: &'static SchemaPort,
+        some audit: Audit,
+        some settings: &'static SettingsDeclaration,
+        some files: &'static FileLayout;
     }
 
     /// Sets the operation that completes documents of another program.
     pub const fn completion(mut self, operation: &'static str, parameters: fn() -> Document) -> Self {
         self.completion = Some((operation, parameters));
-        self
-    }
-
-    /// Sets the error codes.
-    pub const fn codes(mut self, codes: &'static [CodeDeclaration]) -> Self {
-        self.codes = codes;
-        self
-    }
-
-    /// Sets the settings.
-    pub const fn settings(mut self, settings: &'static SettingsDeclaration) -> Self {
-        self.settings = Some(settings);
-        self
-    }
-
-    /// Sets the checks of verification.
-    pub const fn checks(mut self, checks: &'static [&'static EntityCheck]) -> Self {
-        self.checks = checks;
-        self
-    }
-
-    /// Sets the lifecycles.
-    pub const fn lifecycles(mut self, lifecycles: &'static [LifecycleDeclaration]) -> Self {
-        self.lifecycles = lifecycles;
-        self
-    }
-
-    /// Sets the bytes that are stored elsewhere.
-    pub const fn external_bytes(mut self, external_bytes: fn(&str, &Document) -> u64) -> Self {
-        self.external_bytes = external_bytes;
-        self
-    }
-
-    /// Sets the layout of files.
-    pub const fn files(mut self, files: &'static FileLayout) -> Self {
-        self.files = Some(files);
         self
     }
 

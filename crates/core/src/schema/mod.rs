@@ -299,16 +299,15 @@ impl Collection {
         }
     }
 
-    /// Sets the fields.
-    pub const fn fields(mut self, fields: &'static [Field]) -> Self {
-        self.fields = fields;
-        self
-    }
-
-    /// Sets the indexes.
-    pub const fn indexes(mut self, indexes: &'static [Index]) -> Self {
-        self.indexes = indexes;
-        self
+    setters! {
+        fields: &'static [Field],
+        indexes: &'static [Index],
+        views: &'static [&'static MaterializedView],
+        id_fields: &'static [&'static str];
+        some ttl: Ttl,
+        some shard: ShardKey;
+        yes insert_only,
+        yes keeps_order
     }
 
     /// Sets the field by whose months PostgreSQL divides the table.
@@ -317,40 +316,10 @@ impl Collection {
         self
     }
 
-    /// Sets the materialized views.
-    pub const fn views(mut self, views: &'static [&'static MaterializedView]) -> Self {
-        self.views = views;
-        self
-    }
-
-    /// Sets the retention.
-    pub const fn ttl(mut self, ttl: Ttl) -> Self {
-        self.ttl = Some(ttl);
-        self
-    }
-
-    /// Sets the shard key.
-    pub const fn shard(mut self, key: ShardKey) -> Self {
-        self.shard = Some(key);
-        self
-    }
-
-    /// Declares that documents never change.
-    pub const fn insert_only(mut self) -> Self {
-        self.insert_only = true;
-        self
-    }
-
     /// Declares that documents are rows of a time series.
     pub const fn detached(mut self, detached: TimeSeries) -> Self {
         self.detached = Some(detached);
         self.insert_only()
-    }
-
-    /// Declares that documents keep the order of their keys.
-    pub const fn keeps_order(mut self) -> Self {
-        self.keeps_order = true;
-        self
     }
 
     /// Whether the order of keys of the object at this path has no meaning, because the declaration determines its
@@ -392,12 +361,6 @@ impl Collection {
                 path.pop();
             }
         }
-    }
-
-    /// Sets the fields that compose the id.
-    pub const fn id_fields(mut self, fields: &'static [&'static str]) -> Self {
-        self.id_fields = fields;
-        self
     }
 
     /// The fields that hold ids of other documents.
@@ -490,23 +453,7 @@ impl Field {
         if T::OPTIONAL { field.optional() } else { field }
     }
 
-    /// Sets the kind.
-    pub const fn kind(mut self, kind: Kind) -> Self {
-        self.kind = kind;
-        self
-    }
-
-    /// Sets the format.
-    pub const fn format(mut self, format: Format) -> Self {
-        self.format = Some(format);
-        self
-    }
-
-    /// Sets the range.
-    pub const fn range(mut self, range: NumberRange) -> Self {
-        self.range = range;
-        self
-    }
+    setters! { kind: Kind, range: NumberRange; some format: Format; yes secret, yes searchable }
 
     /// Declares that the field holds an id of this collection.
     pub const fn references(mut self, collection: &'static str) -> Self {
@@ -520,21 +467,9 @@ impl Field {
         self.references(collection)
     }
 
-    /// Declares that the field holds a secret.
-    pub const fn secret(mut self) -> Self {
-        self.secret = true;
-        self
-    }
-
     /// Declares that the text is words in lower case, with one space between two.
     pub const fn words(mut self) -> Self {
         self.is_words = true;
-        self
-    }
-
-    /// Declares that a secret can be found by its exact value.
-    pub const fn searchable(mut self) -> Self {
-        self.searchable = true;
         self
     }
 
