@@ -3,7 +3,9 @@
 use crate::name::{self, Case};
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Data, DeriveInput, Error, Expr, Field, Fields, LitStr, Result, Type, parse_quote};
+use syn::{
+    Attribute, Data, DeriveInput, Error, Expr, Field, Fields, Ident, LitStr, Path, Result, Token, Type, parse_quote,
+};
 
 /// The attributes of a struct: `#[operation(name = "cvm.start", query, cli = "start", command = Answer)]`. A generic
 /// struct has constants of its types in place of the texts.
@@ -15,6 +17,8 @@ struct OperationAttributes {
     command_line: Option<Expr>,
     command: Option<Type>,
     result: Option<Type>,
+    /// The collection and the field with the id of the document that the command contends for.
+    contends: Option<(Path, Ident)>,
 }
 
 /// The attributes of a field: `#[operation(subject)]`.
@@ -52,9 +56,14 @@ fn attributes(input: &DeriveInput) -> Result<OperationAttributes> {
                 attributes.command = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("result") {
                 attributes.result = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("contends") {
+                let content;
+                syn::parenthesized!(content in meta.input);
+                let collection = content.parse()?;
+                content.parse::<Token![,]>()?;
+                attributes.contends = Some((collection, content.parse()?));
             } else {
-                let known =
-                    "`name = \"domain.verb\"`, `query`, `creates`, `cli = \"…\"`, `command = Type` or `result = Type`";
+                let known = "`name = \"domain.verb\"`, `query`, `creates`, `cli = \"…\"`, `command = Type`, `result = Type` or `contends(COLLECTION, field)`";
                 return Err(meta.error(format!("unknown attribute; use {known}")));
             }
             Ok(())
@@ -65,10 +74,11 @@ fn attributes(input: &DeriveInput) -> Result<OperationAttributes> {
 
 /// `OperationName` of a command or query.
 pub fn operation_name(input: &DeriveInput) -> Result<TokenStream> {
-    implement_name(input, attributes(input)?.name)
+    let OperationAttributes { name, contends, .. } = attributes(input)?;
+    implement_name(input, name, contends)
 }
 
-fn implement_name(input: &DeriveInput, name: Option<Expr>) -> Result<TokenStream> {
+fn implement_name(input: &DeriveInput, name: Option<Expr>, contends: Option<(Path, Ident)>) -> Result<TokenStream> {
     let name = name.ok_or_else(|| {
         Error::new_spanned(&input.ident, "an operation needs a name: `#[operation(name = \"domain.verb\")]`")
     })?;
@@ -76,11 +86,20 @@ fn implement_name(input: &DeriveInput, name: Option<Expr>) -> Result<TokenStream
         let message = "an operation's name is `domain.verb` or `domain.noun.verb`, each word in camel case";
         return Err(Error::new_spanned(name, message));
     }
+    let contended = contends.map(|(collection, field)| {
+        quote! {
+            fn contended(&self) -> ::std::option::Option<::runstate::schema::Key> {
+                ::std::option::Option::Some(::runstate::schema::Key::new(&#collection, &self.#field))
+            }
+        }
+    });
     let ident = &input.ident;
     let (generics, types, bounds) = input.generics.split_for_impl();
     Ok(quote! {
         impl #generics ::runstate::decision::OperationName for #ident #types #bounds {
             const NAME: &'static str = #name;
+
+            #contended
         }
     })
 }
@@ -88,7 +107,7 @@ fn implement_name(input: &DeriveInput, name: Option<Expr>) -> Result<TokenStream
 pub fn operation(input: &DeriveInput) -> Result<TokenStream> {
     let attributes = attributes(input)?;
     let own_name = attributes.name.as_ref().and_then(text).map(LitStr::value);
-    let name = implement_name(input, attributes.name)?;
+    let name = implement_name(input, attributes.name, attributes.contends)?;
     let command_line = match attributes.command_line {
         Some(words) => quote!(::std::option::Option::Some(#words)),
         None => quote!(::std::option::Option::None),

@@ -24,7 +24,7 @@ use crate::codes;
 /// `ambiguous_call`, `deadline_passed`, `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost),
 /// and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
 #[derive(Clone, Debug, Default, Serialize, Operation)]
-#[operation(name = "cvm.answer", cli = "answer")]
+#[operation(name = "cvm.answer", cli = "answer", contends(EXECUTIONS, id))]
 pub struct AnswerCall {
     /// The execution.
     #[operation(subject)]
@@ -240,10 +240,6 @@ impl Command for AnswerCall {
         check_answer(&self.answer, self.cost.as_deref(), self.by.as_deref())
     }
 
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.id))
-    }
-
     fn reads(&self, view: &View) -> ReadSet {
         let of_key = match (&self.key, self.occurrence) {
             (Some(key), None) => reads_of_key(view, &self.id, key),
@@ -297,7 +293,7 @@ impl Command for AnswerCall {
 /// Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`,
 /// `deadline_passed`, `invalid_answer`.
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "cvm.complete")]
+#[operation(name = "cvm.complete", contends(EXECUTIONS, execution))]
 pub struct CompleteCall {
     /// The call.
     #[operation(subject)]
@@ -320,10 +316,6 @@ impl Command for CompleteCall {
 
     fn check(&self) -> Result<(), Rejection> {
         check_answer(&self.answer, self.cost.as_deref(), self.by.as_deref())
-    }
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.execution))
     }
 
     fn reads(&self, view: &View) -> ReadSet {

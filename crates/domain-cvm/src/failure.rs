@@ -21,7 +21,7 @@ const MESSAGE_BYTES: usize = 4 * 1024;
 /// Errors: `stale_claim` (another worker has claimed the call since, or it has ended: if the call has a cost, that of
 /// the attempt is recorded), `deadline_passed` (as well), `invalid` (the cost, the wait).
 #[derive(Clone, Debug, Serialize, Deserialize, Operation)]
-#[operation(name = "cvm.fail")]
+#[operation(name = "cvm.fail", contends(EXECUTIONS, execution))]
 pub struct Fail {
     /// The execution.
     pub execution: String,
@@ -64,10 +64,6 @@ impl Command for Fail {
         check_name("by", self.by.as_deref())?;
         check_retry_after(self.retry_after)?;
         call_cost::check_amount(self.cost.as_deref())
-    }
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.execution))
     }
 
     fn reads(&self, view: &View) -> ReadSet {

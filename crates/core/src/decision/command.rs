@@ -19,6 +19,12 @@ pub trait OperationName {
     /// `domain.verb` or `domain.noun.verb`, as used by callers, logs, audits and fingerprints. It is stored, so it must
     /// not change.
     const NAME: &'static str;
+
+    /// The document that `#[operation(contends(COLLECTION, field))]` names, by the id in that field: the default of
+    /// [`Command::subject`].
+    fn contended(&self) -> Option<Key> {
+        None
+    }
 }
 
 /// A request of a caller that changes documents. One that only reads is a [`DomainQuery`](super::DomainQuery).
@@ -39,7 +45,7 @@ pub trait Command: OperationName + Serialize + MaybeSync {
     /// The document that commands like this one contend for. Within a process, the engine decides one command per
     /// subject at a time.
     fn subject(&self) -> Option<Key> {
-        None
+        self.contended()
     }
 
     /// The documents and queries that the decision needs. The engine calls it again with what it has read so far, until

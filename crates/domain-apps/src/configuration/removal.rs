@@ -225,7 +225,7 @@ impl Command for RemoveApp {
 
 /// Continues the removal of an app.
 #[derive(Clone, Debug, Serialize, OperationName)]
-#[operation(name = "apps.app.clear")]
+#[operation(name = "apps.app.clear", contends(App::COLLECTION, id))]
 pub struct ClearApp {
     /// The id of the app.
     pub id: String,
@@ -252,10 +252,6 @@ impl ClearApp {
 
 impl Command for ClearApp {
     type Output = ClearedApp;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&App::COLLECTION, &self.id))
-    }
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = ReadSet::entity::<App>(&self.id);

@@ -168,7 +168,7 @@ impl Command for StartExecution {
 ///
 /// Errors: `not_found`, `illegal_transition` (it has ended).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "apps.execution.cancel")]
+#[operation(name = "apps.execution.cancel", contends(AppExecution::COLLECTION, execution_id))]
 pub struct CancelExecution {
     /// The execution.
     #[operation(subject)]
@@ -177,10 +177,6 @@ pub struct CancelExecution {
 
 impl Command for CancelExecution {
     type Output = AppExecutionSummary;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
-    }
 
     fn reads(&self, view: &View) -> ReadSet {
         ExecutionDocuments::reads(view, &self.execution_id, None)

@@ -6,7 +6,7 @@ use super::{AppExecution, ExecutionDocuments};
 
 /// Fails an execution whose deadline has passed. What is completed is undone, as after the failure of a step.
 #[derive(Clone, Debug, Serialize, OperationName)]
-#[operation(name = "apps.execution.deadline")]
+#[operation(name = "apps.execution.deadline", contends(AppExecution::COLLECTION, execution_id))]
 pub struct PassDeadline {
     /// The execution.
     pub execution_id: String,
@@ -14,10 +14,6 @@ pub struct PassDeadline {
 
 impl Command for PassDeadline {
     type Output = ();
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
-    }
 
     fn reads(&self, view: &View) -> ReadSet {
         ExecutionDocuments::reads(view, &self.execution_id, None)

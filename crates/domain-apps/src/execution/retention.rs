@@ -60,7 +60,7 @@ impl AppExecution {
 /// many as its rows need. The bytes of artifacts are removed by the review of
 /// their blobs, which is due at once.
 #[derive(Clone, Debug, Serialize, OperationName)]
-#[operation(name = "apps.execution.remove")]
+#[operation(name = "apps.execution.remove", contends(AppExecution::COLLECTION, execution_id))]
 pub struct RemoveExecution {
     /// The execution.
     pub execution_id: String,
@@ -82,7 +82,7 @@ pub enum Removal {
 ///
 /// Errors: `not_found`, `illegal_transition` (it runs).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "apps.execution.delete")]
+#[operation(name = "apps.execution.delete", contends(AppExecution::COLLECTION, execution_id))]
 pub struct DeleteExecution {
     /// The execution.
     #[operation(subject)]
@@ -91,10 +91,6 @@ pub struct DeleteExecution {
 
 impl Command for DeleteExecution {
     type Output = AppExecutionSummary;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
-    }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
         let mut head: LoadedEntity<AppExecution> = view.entity(&self.execution_id)?;
@@ -121,10 +117,6 @@ impl RemoveExecution {
 
 impl Command for RemoveExecution {
     type Output = Removal;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
-    }
 
     fn reads(&self, _: &View) -> ReadSet {
         let rows = |query: Query| query.eq("execution_id", self.execution_id.as_str()).limit(ROWS);

@@ -10,7 +10,7 @@ use crate::execution::{AppExecution, AppExecutionSummary, ExecutionDocuments};
 ///
 /// Errors: `not_found`, `illegal_transition` (the step is running or has ended, or the execution has), `compensated`.
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "apps.step.skip")]
+#[operation(name = "apps.step.skip", contends(AppExecution::COLLECTION, execution_id))]
 pub struct SkipStep {
     /// The execution.
     #[operation(subject)]
@@ -21,10 +21,6 @@ pub struct SkipStep {
 
 impl Command for SkipStep {
     type Output = AppExecutionSummary;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
-    }
 
     fn reads(&self, view: &View) -> ReadSet {
         ExecutionDocuments::reads(view, &self.execution_id, Some(self.step_id))
@@ -41,7 +37,7 @@ impl Command for SkipStep {
 ///
 /// Errors: `not_found`, `illegal_transition` (the step has not failed, or the execution was cancelled), `compensated`.
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "apps.step.retry")]
+#[operation(name = "apps.step.retry", contends(AppExecution::COLLECTION, execution_id))]
 pub struct RetryStep {
     /// The execution.
     #[operation(subject)]
@@ -52,10 +48,6 @@ pub struct RetryStep {
 
 impl Command for RetryStep {
     type Output = AppExecutionSummary;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&AppExecution::COLLECTION, &self.execution_id))
-    }
 
     fn reads(&self, view: &View) -> ReadSet {
         ExecutionDocuments::reads(view, &self.execution_id, Some(self.step_id))

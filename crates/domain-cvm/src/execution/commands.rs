@@ -109,7 +109,7 @@ impl From<&Start> for Start {
 ///
 /// Errors: `not_found`, `illegal_transition` (it is paused: unpause it).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "cvm.next", cli = "next")]
+#[operation(name = "cvm.next", cli = "next", contends(EXECUTIONS, id))]
 pub struct RunSlice {
     /// The execution.
     #[operation(subject)]
@@ -138,7 +138,7 @@ impl RunSlice {
 ///
 /// Errors: `not_found`, `illegal_transition` (it has ended).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "cvm.pause", cli = "pause")]
+#[operation(name = "cvm.pause", cli = "pause", contends(EXECUTIONS, id))]
 pub struct Pause {
     /// The execution.
     #[operation(subject)]
@@ -149,7 +149,7 @@ pub struct Pause {
 ///
 /// Errors: `not_found`, `illegal_transition` (it is not paused).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "cvm.unpause", cli = "unpause")]
+#[operation(name = "cvm.unpause", cli = "unpause", contends(EXECUTIONS, id))]
 pub struct Unpause {
     /// The execution.
     #[operation(subject)]
@@ -171,7 +171,7 @@ const LONGEST_GRACE: Millis = Millis::days(1);
 ///
 /// Errors: `not_found`, `illegal_transition` (it has ended, or is paused), `invalid`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Operation)]
-#[operation(name = "cvm.cancel", cli = "cancel")]
+#[operation(name = "cvm.cancel", cli = "cancel", contends(EXECUTIONS, id))]
 pub struct Cancel {
     /// The execution.
     #[operation(subject)]
@@ -230,7 +230,7 @@ fn cancel(
 /// Errors: `not_found` (no such execution or version), `illegal_transition` (it has not failed), `invalid`,
 /// `version_mismatch` (its position has no counterpart in that version: the message names the difference).
 #[derive(Clone, Debug, Default, Serialize, Operation)]
-#[operation(name = "cvm.retry", cli = "retry")]
+#[operation(name = "cvm.retry", cli = "retry", contends(EXECUTIONS, id))]
 pub struct Retry {
     /// The execution.
     #[operation(subject)]
@@ -267,7 +267,7 @@ impl Retry {
 /// Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed,
 /// ends it at the deadline of a graceful cancel, and reports an interrupted deletion. Has no effect if nothing is due.
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "cvm.wake")]
+#[operation(name = "cvm.wake", contends(EXECUTIONS, id))]
 pub struct RunDue {
     /// The execution.
     #[operation(subject)]
@@ -378,10 +378,6 @@ impl Command for Start {
 impl Command for RunSlice {
     type Output = ExecutionStatus;
 
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.id))
-    }
-
     fn reads(&self, view: &View) -> ReadSet {
         let reads = loaded_machine::reads(view, &self.id);
         match view.peek_entity::<ExecutionHead>(&self.id) {
@@ -425,10 +421,6 @@ impl Command for RunSlice {
 impl Command for Pause {
     type Output = ExecutionStatus;
 
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.id))
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
         let mut head = ExecutionHead::load(view, &self.id)?;
         let after = head.entity.next_state(ExecutionEvent::Pause)?;
@@ -442,10 +434,6 @@ impl Command for Pause {
 
 impl Command for Unpause {
     type Output = ExecutionStatus;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.id))
-    }
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = loaded_machine::reads(view, &self.id);
@@ -474,10 +462,6 @@ impl Command for Unpause {
 
 impl Command for Cancel {
     type Output = ExecutionStatus;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.id))
-    }
 
     fn check(&self) -> Result<(), Rejection> {
         let reason = match self.deadline {
@@ -535,10 +519,6 @@ impl Command for Retry {
         self.limits().check()
     }
 
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.id))
-    }
-
     fn reads(&self, view: &View) -> ReadSet {
         let reads = loaded_machine::reads(view, &self.id);
         match (self.program_version, view.peek_entity::<ExecutionHead>(&self.id)) {
@@ -569,10 +549,6 @@ impl Command for Retry {
 
 impl Command for RunDue {
     type Output = RunDueOutcome;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.id))
-    }
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = loaded_machine::reads(view, &self.id);

@@ -13,7 +13,7 @@ use crate::Settings;
 ///
 /// Errors: `not_found`, `illegal_transition` (it has not ended: cancel it).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "cvm.delete", cli = "delete")]
+#[operation(name = "cvm.delete", cli = "delete", contends(EXECUTIONS, id))]
 pub struct Delete {
     /// The execution.
     #[operation(subject)]
@@ -26,7 +26,7 @@ pub struct Delete {
 /// Deletes a bounded batch of the rows of an execution that is being deleted, and its head last. The caller repeats it
 /// until it is `done`.
 #[derive(Clone, Debug, Serialize, OperationName)]
-#[operation(name = "cvm.deleteRows")]
+#[operation(name = "cvm.deleteRows", contends(EXECUTIONS, id))]
 pub struct DeleteRows {
     /// The execution.
     pub id: String,
@@ -92,10 +92,6 @@ fn max_child_deletes(ctx: &Ctx) -> usize {
 impl Command for Delete {
     type Output = DeletionProgress;
 
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.id))
-    }
-
     fn frees_space(&self) -> bool {
         true
     }
@@ -135,10 +131,6 @@ impl Command for Delete {
 
 impl Command for DeleteRows {
     type Output = DeletionProgress;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.id))
-    }
 
     fn reads(&self, _: &View) -> ReadSet {
         let rows = |of: &Collection| Query::of(of).eq("executionId", self.id.as_str()).limit(DELETE_ROWS);

@@ -44,7 +44,7 @@ impl From<ClaimVerification> for Claim<QueuedVerification> {
 ///
 /// Errors: `stale_claim`.
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "fleet.verification.complete")]
+#[operation(name = "fleet.verification.complete", contends(Checkpoint::COLLECTION, uuid))]
 pub struct CompleteVerification {
     /// The checkpoint.
     #[operation(subject)]
@@ -57,10 +57,6 @@ pub struct CompleteVerification {
 
 impl Command for CompleteVerification {
     type Output = CheckpointSummary;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&Checkpoint::COLLECTION, &self.uuid))
-    }
 
     fn reads(&self, _: &View) -> ReadSet {
         let reads = ReadSet::entity::<QueuedVerification>(&self.uuid);

@@ -45,7 +45,7 @@ impl Checkpoint {
 /// Errors: `not_found`, `already_exists` (the project has a first one), `illegal_transition` (the machine is
 /// terminated), `invalid` (the parent or the machine is of another project; the first one has no parent).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "fleet.checkpoint.create")]
+#[operation(name = "fleet.checkpoint.create", contends(Project::COLLECTION, project_uuid))]
 pub struct CreateCheckpoint {
     /// The project.
     #[operation(subject)]
@@ -118,10 +118,6 @@ impl CreateCheckpoint {
 
 impl Command for CreateCheckpoint {
     type Output = CheckpointSummary;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&Project::COLLECTION, &self.project_uuid))
-    }
 
     fn reads(&self, _: &View) -> ReadSet {
         let reads = ReadSet::entity::<Project>(&self.project_uuid);

@@ -220,7 +220,7 @@ impl Command for ChangeSlots {
 /// `slot_in_use`, `already_assigned` (it is on another machine, or in another slot), `invalid` (the machine does not
 /// have the slot).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "orchestration.machine.assign")]
+#[operation(name = "orchestration.machine.assign", contends(Machine::COLLECTION, machine_id))]
 pub struct AssignSession {
     /// The machine.
     #[operation(subject)]
@@ -234,10 +234,6 @@ pub struct AssignSession {
 
 impl Command for AssignSession {
     type Output = SessionSummary;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&Machine::COLLECTION, &self.machine_id))
-    }
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = Machine::slot_reads(view, &self.machine_id, ReadSet::entity::<Session>(&self.session_id));
@@ -275,7 +271,7 @@ impl Command for AssignSession {
 ///
 /// Errors: `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "orchestration.machine.release")]
+#[operation(name = "orchestration.machine.release", contends(Machine::COLLECTION, machine_id))]
 pub struct ReleaseSession {
     /// The machine.
     #[operation(subject)]
@@ -287,10 +283,6 @@ pub struct ReleaseSession {
 
 impl Command for ReleaseSession {
     type Output = SessionSummary;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&Machine::COLLECTION, &self.machine_id))
-    }
 
     fn reads(&self, _: &View) -> ReadSet {
         ReadSet::entity::<Machine>(&self.machine_id).with_entity::<Session>(&self.session_id)

@@ -12,7 +12,7 @@ use crate::{codes, metadata};
 /// Errors: `already_exists`, `not_found` (the machine), `illegal_transition` (the machine is offline or in
 /// maintenance), `no_free_slot`, `slot_in_use`, `invalid`, `limit` (metadata).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "orchestration.session.create")]
+#[operation(name = "orchestration.session.create", contends(Machine::COLLECTION, machine))]
 pub struct CreateSession {
     /// The id of the session; by default a new one.
     pub id: Option<String>,
@@ -28,10 +28,6 @@ pub struct CreateSession {
 
 impl Command for CreateSession {
     type Output = SessionSummary;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&Machine::COLLECTION, &self.machine))
-    }
 
     fn reads(&self, view: &View) -> ReadSet {
         let reads = match self.slot {
