@@ -25,7 +25,6 @@ const ENTITY_ATTRIBUTES: &[&str] = &[
     "show",
     "list",
 ];
-/// The fields of a time series.
 const SERIES_FIELDS: &[&str] = &["time", "meta"];
 /// How a query of one document differs from what the noun gives, and how a list does.
 const SHOW_ATTRIBUTES: &[&str] = &["name", "cli", "row"];

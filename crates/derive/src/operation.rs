@@ -33,7 +33,6 @@ struct ParameterAttributes {
     default: Option<Expr>,
 }
 
-/// A parameter.
 struct DeclaredParameter<'a> {
     field: &'a Field,
     attributes: ParameterAttributes,

@@ -46,7 +46,6 @@ fn is_step(item: &&Key) -> bool {
     [Step::COLLECTION.name, QueuedStep::COLLECTION.name].contains(&&*item.collection)
 }
 
-/// The row of a command.
 pub(super) fn row(command: AuditedCommand<'_>) -> Result<Change, Rejection> {
     let cmd = command.ctx.command().as_str().to_owned();
     Change::insert(&AuditRow {

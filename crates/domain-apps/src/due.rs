@@ -16,7 +16,6 @@ use super::execution::{AppExecution, PassDeadline, RemoveExecution};
 use super::step::QueuedStep;
 use super::subscription::{Event, PublishEvent};
 
-/// The due rules.
 pub(super) static RULES: &[&DueRule] =
     &[&STEP_CLAIM, &DEADLINE, &RETENTION, &APP_REMOVAL, &VERSION_REMOVAL, &BLOB_REVIEW, &DELIVERY_CLAIM, &EVENT];
 

@@ -194,7 +194,6 @@ pub(super) fn page_rows(execution: &str, page: i64, version: u64, text: &str) ->
     (0..).zip(parts).map(row).collect()
 }
 
-/// The JSON in the rows of a page.
 pub(super) fn page_json(rows: &[&Document]) -> Result<Json, String> {
     if let [row] = rows
         && let Some(objects) = row.get("objects")

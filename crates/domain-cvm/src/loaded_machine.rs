@@ -153,7 +153,6 @@ impl PageRef {
         self.keys(execution, page).map(|key| Change::Retire { key })
     }
 
-    /// The rows of the page.
     fn rows<'v>(self, view: &'v View, execution: &str, page: i64) -> Result<Vec<&'v Document>, Rejection> {
         let row = |key| match view.get(&key) {
             Some(row) => Ok(&*row.document),

@@ -9,7 +9,6 @@ use super::child_rows::{HEAP_PAGES, OUTPUTS};
 use super::inspection::{Inspect, Inspection, OutputCheck};
 use super::{CC_HISTORY, EXECUTIONS};
 
-/// Executions.
 pub(super) static EXECUTION_CHECK: EntityCheck = EntityCheck {
     collection: &EXECUTIONS,
     inspect: |id| TypedQuery::boxed(Inspect { id: id.to_owned() }),

@@ -88,7 +88,6 @@ impl Waiting {
         if self.is_group { self.open_calls == 0 } else { self.closed_calls > 0 }
     }
 
-    /// Counts a call as closed.
     fn count_closed(&mut self, call: &Call) -> Result<(), Rejection> {
         self.open_calls = self.open_calls.saturating_sub(1);
         self.timers -= u32::from(call.kind == TIMER).min(self.timers);

@@ -13,7 +13,6 @@ use super::machine::{IntelligentMachine, TerminateSilentMachine};
 use super::settings::FleetSettings;
 use super::upkeep::UpkeepJob;
 
-/// The due rules.
 pub(super) static RULES: &[&DueRule] =
     &[&MACHINE_SILENT, &RESERVATION, &BUDGET_ROLL, &VERIFICATION_CLAIM, &EXPERIMENT, &UPKEEP];
 

@@ -12,17 +12,14 @@ use super::budget::{ReservationStatus, ResourceBudget, ResourceReservation};
 use super::checkpoint::{Checkpoint, CheckpointPath, QueuedVerification};
 use super::usage::ResourceUsage;
 
-/// The checks.
 pub(super) static CHECKS: &[&EntityCheck] = &[&BUDGET, &CHECKPOINT, &lease_check::<QueuedVerification>()];
 
-/// Budgets.
 static BUDGET: EntityCheck = EntityCheck {
     collection: &ResourceBudget::COLLECTION,
     inspect: |id| TypedQuery::boxed(InspectBudget { id: id.to_owned() }),
     rows: &[],
 };
 
-/// Checkpoints.
 static CHECKPOINT: EntityCheck = EntityCheck {
     collection: &Checkpoint::COLLECTION,
     inspect: |id| TypedQuery::boxed(InspectCheckpoint { id: id.to_owned() }),

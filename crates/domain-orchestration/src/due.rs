@@ -10,7 +10,6 @@ use super::session::{RemoveSession, Session, SessionStatus, SweepSession};
 use super::settings::OrchestrationSettings;
 use super::task::{RemoveTask, Task};
 
-/// The due rules.
 pub(super) static RULES: &[&DueRule] =
     &[&OLDER_SESSION, &SESSION_DUE, &MACHINE_SILENT, &SESSION_RETENTION, &TASK_RETENTION];
 

@@ -36,7 +36,6 @@ const GROUP_BYTES: usize = 8 * 1024 * 1024;
 /// How many temps of one commit may vanish. A snapshot removes one temp; more means that another program deletes files.
 const VANISHED_TEMPS: usize = 64;
 
-/// Work to commit.
 pub(super) enum CommitWork {
     Batch {
         batch: Box<Batch>,
@@ -53,7 +52,6 @@ pub(super) enum CommitWork {
     Versions(Catalog),
 }
 
-/// The result of work.
 #[derive(Clone, Debug)]
 pub(super) struct WorkResult {
     pub position: Position,

@@ -48,7 +48,6 @@ pub(super) struct DatabaseIdentity {
     pub(super) store: String,
 }
 
-/// The layout of a collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CollectionLayout {
     /// The newest version of the collection that was ever declared in this store.
@@ -74,7 +73,6 @@ pub(super) struct DatabaseLayout {
     pub(super) collections: SortedMap<String, CollectionLayout>,
 }
 
-/// The upgrade of one collection.
 pub(super) struct CollectionUpgrade {
     pub(super) collection: &'static Collection,
     /// The collection has no object store yet.

@@ -35,7 +35,6 @@ pub(super) struct ChangeStream {
     /// The declarations whose collections it reports.
     declarations: Arc<Declarations>,
     layout: Layout,
-    /// The prefix of its positions.
     position_prefix: String,
     /// Events that were read and are not decoded yet.
     buffered: VecDeque<RawDocumentBuf>,

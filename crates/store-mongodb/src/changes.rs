@@ -211,7 +211,6 @@ fn parse_token(text: &str) -> Option<ResumePoint> {
     hexadecimal.then(|| ResumePoint::Token(token.to_owned(), command))
 }
 
-/// The position at a cluster time.
 pub(super) fn position_at(mongo: &Mongo, time: Option<ClusterTime>) -> Position {
     ResumePoint::Time(time.unwrap_or(ClusterTime { time: 0, increment: 0 })).encode(position_prefix(mongo))
 }

@@ -128,7 +128,6 @@ pub(super) enum Refusal {
     Other(i32, String),
 }
 
-/// The refusal in a reply.
 pub(super) fn reply_refusal(reply: &Reply) -> Option<Refusal> {
     let Some(Bson::Document(error)) = reply.get_array("writeErrors").ok()?.first() else { return None };
     Some(parse_refusal(error))

@@ -226,7 +226,6 @@ impl Mongo {
 enum Layout {
     /// All in one database: `d.c` is the collection `d.c` in it.
     One {
-        /// The database.
         database: String,
     },
     /// As in systems before runstate: `d.c` is the collection `c` in the database `d`, whose name begins with this
@@ -240,9 +239,7 @@ enum Layout {
 /// A collection on the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Namespace {
-    /// The database.
     database: String,
-    /// The collection in it.
     collection: String,
 }
 

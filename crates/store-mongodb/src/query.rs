@@ -27,7 +27,6 @@ use crate::{read, read_fence, retry, time_series};
 /// must be read.
 const EXTRA_ROWS: u32 = 16;
 
-/// Runs a query.
 pub(super) async fn run_query(mongo: &Mongo, query: &Query, freshness: Freshness) -> Result<Page<Row>, StoreError> {
     let codec = require_codec(mongo, &query.collection)?;
     let by_time = time_series::order_by_time(&codec, query);
@@ -196,7 +195,6 @@ pub(super) fn top_field(path: &str) -> &str {
     path.split_once('.').map_or(path, |(top, _)| top)
 }
 
-/// A document with its id.
 type DocumentWithId = (Arc<str>, StoredDocument);
 
 /// Rows that are equal in the server's sort are pruned to those that can be on the page. That happens when there are

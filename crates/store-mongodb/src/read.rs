@@ -131,7 +131,6 @@ pub(super) async fn find_linearizable(mongo: &Mongo, name: &str, id: &str) -> Re
     mongo.database(name).run_command(find).await
 }
 
-/// The ledger row of a command.
 pub(super) async fn read_ledger_row(mongo: &Mongo, command: &CommandId) -> Result<Option<LedgerRow>, StoreError> {
     let read_row = || -> BoxFuture<'_, Result<BsonDocument, AttemptError>> {
         Box::pin(async {
@@ -154,7 +153,6 @@ pub(super) async fn read_ledger_row(mongo: &Mongo, command: &CommandId) -> Resul
     Ok(Some(LedgerRow { fingerprint, result, position: changes::position_at(mongo, operation_time(&reply)) }))
 }
 
-/// The outcome of a command.
 pub(super) async fn read_outcome(mongo: &Mongo, command: &CommandId) -> Result<Outcome, StoreError> {
     Ok(match read_ledger_row(mongo, command).await? {
         Some(LedgerRow { fingerprint, result, .. }) => Outcome::Committed { fingerprint, result },
@@ -269,7 +267,6 @@ async fn read_all(
     Ok(found)
 }
 
-/// The first document in a reply.
 pub(super) fn first_document(reply: &BsonDocument) -> Option<RawDocumentBuf> {
     first_batch(reply).next()
 }

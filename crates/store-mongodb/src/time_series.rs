@@ -154,7 +154,6 @@ pub(super) struct TimeSeriesOptions {
 /// A collection of the server.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum FoundCollection {
-    /// A time series.
     TimeSeries(TimeSeriesOptions),
     /// Another kind: `collection` or `view`.
     Other(String),

@@ -94,7 +94,6 @@ impl<'a> WriteCommand<'a> {
     }
 }
 
-/// The statements on one collection.
 #[derive(Default)]
 struct CollectionStatements<'a> {
     /// Deletions at any revision, which may match nothing.

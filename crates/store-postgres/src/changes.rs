@@ -37,7 +37,6 @@ const MAX_ROWS: usize = 1_000;
 
 const DOING: &str = "reading changes";
 
-/// The transaction of a commit.
 #[derive(Clone)]
 pub(super) struct CommitTransaction {
     pub(super) id: i64,
@@ -225,7 +224,6 @@ async fn read_current_place(store: &Postgres) -> Result<FeedPlace, ReadFailure> 
     })
 }
 
-/// A row of the feed.
 struct FeedRow {
     /// The first transaction whose changes are kept.
     kept_from: Option<i64>,

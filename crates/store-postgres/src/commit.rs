@@ -30,7 +30,6 @@ const MAX_CONTENTIONS: u32 = 3;
 /// Statements in one round trip. Their replies wait in the sockets until all are sent.
 const PIPELINE: usize = 200;
 
-/// Commits a batch.
 pub(super) async fn do_commit(store: &Postgres, batch: &Batch) -> Result<Receipt, StoreError> {
     let mut server = PostgresCommit { store, batch, first_sent: None };
     let is_valid = || batch.validate(&store.declarations().catalog, super::CAPABILITIES.limits());

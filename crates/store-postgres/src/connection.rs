@@ -34,7 +34,6 @@ const MAX_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// An open transaction without statements ends after this time: its client is gone.
 const IDLE_TIMEOUT_MS: u32 = 60_000;
 
-/// The reply to a statement.
 pub(super) struct StatementReply {
     pub(super) rows: Vec<Row>,
     /// The number of rows that the statement changed or returned.
@@ -48,7 +47,6 @@ impl StatementReply {
     }
 }
 
-/// A connection to the server.
 pub(super) struct ServerConnection {
     client: Client,
     /// By their texts. A parameter that a text does not use may have several types.
@@ -139,7 +137,6 @@ impl ServerConnection {
         (!self.prepared).then(SqlStatement::commit)
     }
 
-    /// Runs one statement.
     pub(super) async fn run(&mut self, statement: &SqlStatement) -> Result<StatementReply, DriverError> {
         let replies = self.run_all(std::slice::from_ref(statement)).await.map_err(|failed| failed.error)?;
         Ok(StatementReply::first(replies))

@@ -24,7 +24,6 @@ pub(super) enum FailureKind {
     Refused,
 }
 
-/// Classifies an error.
 pub(super) fn classify(error: &DriverError) -> FailureKind {
     let Some(code) = error.code() else { return FailureKind::Disconnected };
     match code.code() {

@@ -12,7 +12,6 @@ use super::statement::{MIN_TIMESTAMP_MS, Param, bind, quote, quote_text};
 /// Deeper filters are not translated, since the server limits the depth of an expression.
 const MAX_DEPTH: usize = 30;
 
-/// A condition of SQL.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SqlCondition {
     pub(super) text: String,

@@ -9,7 +9,6 @@ use super::layout::{TableLayout, key_column, limit_name, split_name, words_colum
 use super::sort::direction_sql;
 use super::statement::quote;
 
-/// An index on the server.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ServerIndex {
     /// Its name on the server.
@@ -22,7 +21,6 @@ pub(super) struct ServerIndex {
     pub(super) find_duplicate: Option<String>,
 }
 
-/// The indexes of a table.
 pub(super) fn required_indexes(layout: &TableLayout) -> Vec<ServerIndex> {
     let mut indexes: Vec<ServerIndex> = Vec::new();
     let mut add = |index: ServerIndex| {

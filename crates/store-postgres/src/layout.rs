@@ -34,7 +34,6 @@ const MAX_VARCHAR: u32 = 10_485_760;
 /// The most columns that a table gets. The server's own limit is slightly higher than twice this number.
 const MAX_COLUMNS: usize = 700;
 
-/// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnType {
     Text,

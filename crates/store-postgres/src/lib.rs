@@ -175,7 +175,6 @@ impl Postgres {
         }
     }
 
-    /// Runs one statement that reads.
     async fn run_once(&self, statement: &SqlStatement) -> Result<StatementReply, ReadFailure> {
         let mut connection = self.pool.acquire().await?;
         let replies = connection.run_reads(std::slice::from_ref(statement)).await?;

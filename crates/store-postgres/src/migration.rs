@@ -28,7 +28,6 @@ use super::{DeclaredLayouts, Postgres};
 const REWRITE_BATCH: usize = 100;
 
 impl Postgres {
-    /// Migrates the store to a catalog.
     pub(super) async fn do_migrate(&self, catalog: &Catalog) -> Result<(), StoreError> {
         const DOING: &str = "migrating the store";
         let state = self.read_state(catalog).await?;

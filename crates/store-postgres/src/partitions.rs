@@ -20,7 +20,6 @@ const MONTHS_AHEAD: u32 = 2;
 /// The most months whose rows move at once.
 const MAX_MOVED_MONTHS: u32 = 120;
 
-/// The partitions of a table.
 #[derive(Clone, Debug)]
 pub(super) struct TablePartitions {
     /// The column of the day.

@@ -18,7 +18,6 @@ use super::sort::{ServerOrder, position};
 use super::statement::SqlStatement;
 use super::{DeclaredLayouts, Postgres};
 
-/// Runs a query.
 pub(super) async fn run_query(store: &Postgres, query: &Query) -> Result<Page<Row>, StoreError> {
     let doing = format!("querying {}", query.collection);
     retry(store, &doing, || {

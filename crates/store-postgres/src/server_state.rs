@@ -20,7 +20,6 @@ pub(super) fn stored(catalog: &Catalog) -> impl Iterator<Item = &'static Collect
     catalog.iter().chain(catalog.get(COMMANDS.name).is_none().then_some(&COMMANDS))
 }
 
-/// A column on the server.
 #[derive(Clone, Debug)]
 pub(super) struct ServerColumn {
     /// Its type.
@@ -77,7 +76,6 @@ impl ServerState {
         })
     }
 
-    /// The record of the table of a collection.
     pub(super) fn record(&self, collection: &Collection) -> TableRecord<'_> {
         TableRecord(self.meta.get(collection.name))
     }

@@ -23,7 +23,6 @@ struct SortColumn {
 /// An order by columns.
 pub(super) struct ServerOrder {
     columns: Vec<SortColumn>,
-    /// The column of the id.
     id: SortColumn,
 }
 

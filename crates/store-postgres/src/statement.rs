@@ -14,7 +14,6 @@ pub(super) const MIN_TIMESTAMP_MS: i64 = -210_866_803_200_000;
 /// A parameter of a statement.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Param {
-    /// Null of a type.
     Null(Type),
     Text(String),
     Int(i64),

@@ -16,7 +16,6 @@ const MEMBERS: [(&str, &str); 2] = [("step_id", "stepId"), ("step_name", "stepNa
 pub struct ExecutionError(pub(crate) Json);
 
 impl ExecutionError {
-    /// The error of a step.
     pub(super) fn of_step(step_id: i64, step_name: &str, error: &Json) -> Self {
         Self(json!({ "message": error.get("message"), "step_id": step_id, "step_name": step_name }))
     }

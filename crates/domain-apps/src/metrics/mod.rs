@@ -80,7 +80,6 @@ impl Parameter for MetricValues {
 }
 
 impl MetricValues {
-    /// The names.
     fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

@@ -112,7 +112,6 @@ impl SummarizeMetrics {
     }
 }
 
-/// The accumulator of a field.
 type FieldAccumulator = fn(String) -> Accumulator;
 
 /// The numbers of a metric: the beginning of a column's name, and the accumulator.

@@ -39,7 +39,6 @@ pub struct SearchedText {
     pub text: String,
 }
 
-/// The fields of a step that are searched.
 const STEP_FIELDS: [(SearchedField, &str); 4] = [
     (SearchedField::Name, "step_name"),
     (SearchedField::Error, "error"),

@@ -18,7 +18,6 @@ use crate::settings::AppsSettings;
 /// Longest message or name of an error that is kept, in bytes.
 const MESSAGE_BYTES: usize = 4 * 1024;
 
-/// The key of the execution of a step.
 pub(super) fn execution_of(step: &str) -> Key {
     Key::new(&AppExecution::COLLECTION, parse_id(step).0)
 }

@@ -177,17 +177,14 @@ impl Step {
         GuardedValue::stored(self.output.as_ref(), self.secret_output.as_ref())
     }
 
-    /// Sets its output.
     pub(super) fn set_output(&mut self, output: Option<GuardedValue>) {
         (self.output, self.secret_output) = output.map_or((None, None), |output| (Some(output.redacted), output.clear));
     }
 
-    /// The id of a step.
     pub(super) fn id_of(execution_id: &str, step_id: i64) -> String {
         format!("{execution_id}:{step_id}")
     }
 
-    /// The key of a step.
     pub(super) fn key_of(execution_id: &str, step_id: i64) -> Key {
         Key::new(&Self::COLLECTION, &Self::id_of(execution_id, step_id))
     }

@@ -16,7 +16,6 @@ use runstate_core::prelude::*;
 use crate::delivery::Delivery;
 use crate::step::QueuedStep;
 
-/// The checks.
 pub(super) static CHECKS: &[&EntityCheck] = &[
     &execution::CHECK,
     &queued_step::CHECK,
@@ -45,7 +44,6 @@ impl<T: Default> AppsInspection<T> {
         Self { revision, problems: Vec::new(), rows: T::default() }
     }
 
-    /// Adds a problem.
     fn add(&mut self, problem: impl Into<String>) {
         self.problems.push(problem.into());
     }

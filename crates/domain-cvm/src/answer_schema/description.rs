@@ -18,7 +18,6 @@ const MAX_OPEN: usize = 8;
 /// Largest length of the description of branches in an error, in characters.
 const MAX_BRANCHES_CHARS: usize = 200;
 
-/// Describes a schema.
 pub(super) fn describe(schema: &Schema) -> String {
     let mut words = DescriptionWriter::new(&schema.definitions, MAX_CHARS);
     words.node(schema.root(), Article::With);

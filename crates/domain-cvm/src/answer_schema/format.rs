@@ -6,7 +6,6 @@ use runstate_core::limits::SCHEMA_PATTERN_CHARS;
 use runstate_value::time::Date;
 use runstate_vm::TextRegExp;
 
-/// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TextFormat {
     /// RFC 3339, with a zone.

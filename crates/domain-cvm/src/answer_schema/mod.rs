@@ -149,7 +149,6 @@ struct EnumValues {
     largest: usize,
 }
 
-/// Bounds of numbers.
 #[derive(Clone, Debug, Default)]
 struct NumberBounds {
     minimum: Option<Json>,

@@ -276,7 +276,6 @@ pub(super) fn malformed_result(what: &str) -> Rejection {
     Rejection::domain(ErrorCode::INTERNAL, format!("the result of the store has no {what}"))
 }
 
-/// A count in a row.
 pub(super) fn count(row: &Document, name: &str) -> Option<u64> {
     row.get(name)?.as_u64()
 }

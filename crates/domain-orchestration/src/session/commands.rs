@@ -163,7 +163,6 @@ impl Command for StallSession {
 }
 
 impl Session {
-    /// Stalls it.
     pub(crate) fn stall(
         &mut self,
         at: Timestamp,

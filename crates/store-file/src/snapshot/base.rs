@@ -237,7 +237,6 @@ struct SectionScan<'a, T> {
     at: ScanPosition<T>,
 }
 
-/// The position of a scan.
 enum ScanPosition<T> {
     Start,
     /// The block, its index, and the index of the next row (backward: one more than that).

@@ -51,7 +51,6 @@ enum Stage {
     Done,
 }
 
-/// The source of a section.
 enum SectionSource {
     Documents(String),
     Index(IndexDescriptor),

@@ -105,14 +105,11 @@ fn group_value(collection: &Collection, group: &Group, document: &Document) -> (
     }
 }
 
-/// The state of one group.
 struct GroupState {
     values: Vec<Json>,
-    /// The state of each accumulator.
     states: Vec<AccumulatorState>,
 }
 
-/// The state of one accumulator.
 enum AccumulatorState {
     Count(u64),
     Values(NumericValues),

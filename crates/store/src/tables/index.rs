@@ -136,7 +136,6 @@ pub(super) fn entry_of<'a>(key: &'a [u8], id: &str) -> &'a [u8] {
 /// Largest number of ranges that lists of values may multiply to. Beyond it, fewer fields of the index are used.
 const MAX_RANGES: usize = 64;
 
-/// A scan of an index.
 #[derive(Debug)]
 pub(super) struct IndexScan<'a> {
     pub(super) index: &'a TableIndex,

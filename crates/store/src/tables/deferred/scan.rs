@@ -26,7 +26,6 @@ pub(super) struct FetchedScan<'a, V> {
     ended: bool,
 }
 
-/// One step of a scan.
 enum ScanStep<V> {
     Row(EntryKey, V),
     End,
