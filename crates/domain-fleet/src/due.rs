@@ -4,7 +4,6 @@
 use runstate_core::lease::Expire;
 use runstate_core::operation::DueRule;
 use runstate_core::prelude::*;
-use runstate_core::schema::Entity as _;
 
 use super::budget::{ExpireReservation, ReservationStatus, ResourceBudget, ResourceReservation, RollBudget};
 use super::checkpoint::QueuedVerification;

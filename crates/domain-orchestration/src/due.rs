@@ -3,7 +3,6 @@
 
 use runstate_core::operation::{DueRow, DueRule};
 use runstate_core::prelude::*;
-use runstate_core::schema::Entity as _;
 
 use super::machine::{Machine, MachineStatus, MarkOffline};
 use super::session::{RemoveSession, Session, SessionStatus, SweepSession};

@@ -2,7 +2,6 @@
 
 use runstate_core::prelude::*;
 
-use super::Blob;
 use super::upload::uploading;
 
 /// Parts that one command removes.

@@ -1,7 +1,6 @@
 //! The rule of budgets: a command changes every budget that covers it, in its own commit.
 
 use runstate_core::prelude::*;
-use runstate_core::schema::Entity as _;
 
 use super::{BudgetAccount, BudgetEvent, BudgetEventKind, ResourceBudget};
 use crate::numeric::Amount;

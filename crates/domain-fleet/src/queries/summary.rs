@@ -85,7 +85,7 @@ impl DomainQuery for ShowUsageSummary {
             let day = Timestamp::from_millis(row.get("recorded_at").and_then(Json::as_i64).unwrap_or_default());
             let of = |name: &str| row.get(name).cloned().unwrap_or_default();
             let (Ok(resource_type), Ok(unit)) =
-                (ResourceType::from_json(&of("resource_type")), Unit::from_json(&of("unit")))
+                (FieldType::from_json(&of("resource_type")), FieldType::from_json(&of("unit")))
             else {
                 continue;
             };
