@@ -9,11 +9,10 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use runstate_core::id::CommandId;
-use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Aggregate, Catalog, Key, Query};
 use runstate_store::{
     Batch, BatchLimits, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin,
-    StoreError, StoredDocument, VerifyReport,
+    StoreError, StoreFuture, StoredDocument, VerifyReport,
 };
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
@@ -52,23 +51,19 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         }
     }
 
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(&'a self, keys: &'a [Key], freshness: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {
         Box::pin(self.inner.read_with(freshness, |log| keys.iter().map(|key| log.tables.get(key)).collect()))
     }
 
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> StoreFuture<'a, Page<Row>> {
         Box::pin(self.inner.read_with(freshness, |log| log.tables.query(query)))
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> StoreFuture<'a, Vec<Document>> {
         Box::pin(self.inner.read_linearizable(|log| log.tables.aggregate(aggregate)))
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+    fn commit(&self, batch: Batch) -> StoreFuture<'_, Receipt> {
         Box::pin(async move {
             let check = self.inner.log().tables.validate(&batch);
             let committed = self.inner.commit_work(CommitWork::Batch { batch: Box::new(batch), check }).await?;
@@ -76,16 +71,11 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         })
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> StoreFuture<'a, Outcome> {
         Box::pin(self.inner.read_linearizable(|log| log.tables.outcome(command)))
     }
 
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> StoreFuture<'_, Changes> {
         Box::pin(async move {
             let from = match from {
                 Some(from) => from,
@@ -114,19 +104,14 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         })
     }
 
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> StoreFuture<'a, usize> {
         Box::pin(async move {
             let work = CommitWork::Sweep { collection: collection.to_owned(), now, limit };
             Ok(self.inner.commit_work(work).await?.swept)
         })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             self.inner.closed.store(true, Ordering::Release);
             self.inner.changed.notify(usize::MAX);
@@ -147,7 +132,7 @@ impl<F: Fs + 'static> StoreAdmin for FileStore<F> {
         self.log().read_only_reason().cloned()
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.inner.check_open()?;
             // An older program gets its read-only error before anything is written.
@@ -157,7 +142,7 @@ impl<F: Fs + 'static> StoreAdmin for FileStore<F> {
         })
     }
 
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.inner.check_open()?;
             {
@@ -170,7 +155,7 @@ impl<F: Fs + 'static> StoreAdmin for FileStore<F> {
     }
 
     /// Writes a temp, as a commit does, and removes it.
-    fn probe_write(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn probe_write(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             self.inner.check_open()?;
             let fs = &self.inner.fs;
@@ -181,7 +166,7 @@ impl<F: Fs + 'static> StoreAdmin for FileStore<F> {
         })
     }
 
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+    fn collections(&self) -> StoreFuture<'_, Vec<String>> {
         // The versions of the collections are the store's own.
         let names = |log: &CommitLog| {
             log.tables.collections().filter(|(name, _)| *name != VERSIONS).map(|(name, _)| name.to_owned()).collect()
@@ -189,7 +174,7 @@ impl<F: Fs + 'static> StoreAdmin for FileStore<F> {
         Box::pin(self.inner.read_linearizable(move |log| Ok(names(log))))
     }
 
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, VerifyReport> {
         Box::pin(async move {
             self.inner.check_open()?;
             verify_on(&self.inner.fs, catalog, None).await

@@ -56,14 +56,13 @@ use std::rc::Rc;
 
 use async_lock::Mutex;
 use runstate_core::id::CommandId;
-use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Aggregate, Catalog, Key, Query};
 use runstate_store::feed::timer;
 use runstate_store::tables::Tables;
 use runstate_store::tables::deferred::{DeferredRead, FetchedRows};
 use runstate_store::{
     Batch, BatchLimits, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store,
-    StoreAdmin, StoreError, StoredDocument, VerifyReport,
+    StoreAdmin, StoreError, StoreFuture, StoredDocument, VerifyReport,
 };
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, SortedSet};
@@ -219,11 +218,7 @@ impl Store for IndexedDb {
         }
     }
 
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        _: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(&'a self, keys: &'a [Key], _: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
                 let collections: Vec<&str> = keys.iter().map(|key| &*key.collection).collect();
@@ -235,7 +230,7 @@ impl Store for IndexedDb {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query, _: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, _: Freshness) -> StoreFuture<'a, Page<Row>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
                 let sizer = BatchSizer::new(query.limit.map(|limit| limit as usize));
@@ -246,7 +241,7 @@ impl Store for IndexedDb {
         })
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> StoreFuture<'a, Vec<Document>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
                 let collections = [aggregate.collection.as_str()];
@@ -257,33 +252,23 @@ impl Store for IndexedDb {
         })
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+    fn commit(&self, batch: Batch) -> StoreFuture<'_, Receipt> {
         Box::pin(self.inner.commit(batch))
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> StoreFuture<'a, Outcome> {
         Box::pin(async move { self.inner.outcome(command).await.map_err(|error| self.map_error(error)) })
     }
 
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> StoreFuture<'_, Changes> {
         Box::pin(self.changes_after(from, limit, wait))
     }
 
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> StoreFuture<'a, usize> {
         Box::pin(async move { self.inner.sweep(collection, now, limit).await.map_err(|error| self.map_error(error)) })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             self.inner.closed.set(true);
             self.inner.notifier.wake();
@@ -307,15 +292,15 @@ impl StoreAdmin for IndexedDb {
         self.inner.connection.borrow().as_ref().and_then(|connection| connection.read_only_reason.clone())
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
         Box::pin(async move { self.inner.migrate(catalog).await.map_err(|error| self.map_error(error)) })
     }
 
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+    fn collections(&self) -> StoreFuture<'_, Vec<String>> {
         Box::pin(async move { self.inner.retry(read::collections).await.map_err(|error| self.map_error(error)) })
     }
 
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, VerifyReport> {
         Box::pin(async move {
             let work = async |connection: &Connection| inspect(&self.inner.name, connection, catalog).await;
             self.inner.retry(work).await.map_err(|error| self.map_error(error))

@@ -84,11 +84,10 @@ use std::time::Duration;
 use mongodb::bson::RawDocumentBuf;
 use mongodb::{Client, Database};
 use runstate_core::id::CommandId;
-use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Aggregate, Catalog, Collection, Key, Query};
 use runstate_store::{
     Batch, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin,
-    StoreError, StoreProperty, StoredDocument, VerifyReport,
+    StoreError, StoreFuture, StoreProperty, StoredDocument, VerifyReport,
 };
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
@@ -225,9 +224,7 @@ impl Mongo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Layout {
     /// All in one database: `d.c` is the collection `d.c` in it.
-    One {
-        database: String,
-    },
+    One { database: String },
     /// As in systems before runstate: `d.c` is the collection `c` in the database `d`, whose name begins with this
     /// prefix.
     Seed {
@@ -281,25 +278,21 @@ impl Store for Mongo {
         CAPABILITIES
     }
 
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(&'a self, keys: &'a [Key], freshness: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {
         Box::pin(async move {
             self.check_open()?;
             read::read(self, keys, freshness).await
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> StoreFuture<'a, Page<Row>> {
         Box::pin(async move {
             self.check_open()?;
             query::run_query(self, query, freshness).await
         })
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> StoreFuture<'a, Vec<Document>> {
         Box::pin(async move {
             self.check_open()?;
             self.with_timeout(
@@ -310,7 +303,7 @@ impl Store for Mongo {
         })
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+    fn commit(&self, batch: Batch) -> StoreFuture<'_, Receipt> {
         Box::pin(async move {
             let in_flight = self.in_flight.read_arc().await;
             self.check_writable()?;
@@ -323,31 +316,21 @@ impl Store for Mongo {
         })
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> StoreFuture<'a, Outcome> {
         Box::pin(async move {
             self.check_open()?;
             read::read_outcome(self, command).await
         })
     }
 
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> StoreFuture<'_, Changes> {
         Box::pin(async move {
             self.check_open()?;
             changes::read_changes(self, from, limit, wait).await
         })
     }
 
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> StoreFuture<'a, usize> {
         Box::pin(async move {
             self.check_writable()?;
             self.with_timeout(&format!("sweeping {collection}"), sweep::do_sweep(self, collection, now, None, limit))
@@ -355,7 +338,7 @@ impl Store for Mongo {
         })
     }
 
-    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> StoreFuture<'_, usize> {
         Box::pin(async move {
             self.check_writable()?;
             let sweep = sweep::do_sweep(self, COMMANDS.name, now, Some(kept), limit);
@@ -363,7 +346,7 @@ impl Store for Mongo {
         })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             if !self.closed.swap(true, Ordering::AcqRel) {
                 self.shut_down().await;
@@ -382,35 +365,35 @@ impl StoreAdmin for Mongo {
         self.declarations().read_only_reason.clone()
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.check_open()?;
             self.do_migrate(catalog).await
         })
     }
 
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.check_open()?;
             self.with_timeout("reading the declared versions", self.do_declare(catalog)).await
         })
     }
 
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+    fn collections(&self) -> StoreFuture<'_, Vec<String>> {
         Box::pin(async move {
             self.check_open()?;
             self.with_timeout("listing the collections", meta::collections(self)).await
         })
     }
 
-    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
+    fn properties(&self) -> StoreFuture<'_, Vec<StoreProperty>> {
         Box::pin(async move {
             self.check_open()?;
             self.with_timeout("reading the properties of the server", properties::read_properties(self)).await
         })
     }
 
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, VerifyReport> {
         Box::pin(async move {
             self.check_open()?;
             self.with_timeout("inspecting the indexes", properties::do_inspect(self, catalog)).await

@@ -81,11 +81,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use runstate_core::id::CommandId;
-use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Aggregate, Catalog, Key, Query};
 use runstate_store::{
     Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin, StoreError,
-    StoreProperty, StoredDocument, VerifyReport,
+    StoreFuture, StoreProperty, StoredDocument, VerifyReport,
 };
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
@@ -213,32 +212,28 @@ impl Store for Postgres {
         CAPABILITIES
     }
 
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        _freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(&'a self, keys: &'a [Key], _freshness: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {
         Box::pin(async move {
             self.check_open()?;
             read::read(self, keys).await
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query, _freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, _freshness: Freshness) -> StoreFuture<'a, Page<Row>> {
         Box::pin(async move {
             self.check_open()?;
             query::run_query(self, query).await
         })
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> StoreFuture<'a, Vec<Document>> {
         Box::pin(async move {
             self.check_open()?;
             aggregate::run_aggregate(self, aggregate).await
         })
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+    fn commit(&self, batch: Batch) -> StoreFuture<'_, Receipt> {
         Box::pin(async move {
             let in_flight = self.in_flight.read_arc().await;
             self.check_open()?;
@@ -251,38 +246,28 @@ impl Store for Postgres {
         })
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> StoreFuture<'a, Outcome> {
         Box::pin(async move {
             self.check_open()?;
             read::read_outcome(self, command).await
         })
     }
 
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> StoreFuture<'_, Changes> {
         Box::pin(async move {
             self.check_open()?;
             changes::read_changes(self, from, limit, wait).await
         })
     }
 
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> StoreFuture<'a, usize> {
         Box::pin(async move {
             self.check_writable()?;
             self.with_timeout(&format!("sweeping {collection}"), sweep::do_sweep(self, collection, now, limit)).await
         })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             if !self.closed.swap(true, Ordering::AcqRel) {
                 self.shut_down().await;
@@ -301,42 +286,42 @@ impl StoreAdmin for Postgres {
         self.declarations().read_only_reason.clone()
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.check_open()?;
             self.do_migrate(catalog).await
         })
     }
 
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.check_open()?;
             self.do_declare(catalog).await
         })
     }
 
-    fn maintain(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>> {
+    fn maintain(&self) -> StoreFuture<'_, Option<u64>> {
         Box::pin(async move {
             self.check_writable()?;
             self.do_maintain().await
         })
     }
 
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+    fn collections(&self) -> StoreFuture<'_, Vec<String>> {
         Box::pin(async move {
             self.check_open()?;
             properties::collections(self).await
         })
     }
 
-    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
+    fn properties(&self) -> StoreFuture<'_, Vec<StoreProperty>> {
         Box::pin(async move {
             self.check_open()?;
             properties::read_properties(self).await
         })
     }
 
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, VerifyReport> {
         Box::pin(async move {
             self.check_open()?;
             properties::do_inspect(self, catalog).await

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use runstate_core::marker::{BoxFuture, MaybeSync};
+use runstate_core::marker::MaybeSync;
 use runstate_core::schema::{Collection, Key};
 use runstate_value::time::Timestamp;
 
-use crate::{Freshness, Store, StoreError, StoredDocument};
+use crate::{Freshness, Store, StoredDocument, StoreError, StoreFuture};
 
 /// The fingerprint of rotations in the ledger. No caller repeats them, and these rows have no meaning in another store.
 pub const ROTATION_FINGERPRINT: &str = "runstate.rotation";
@@ -25,7 +25,7 @@ pub trait Encryption: MaybeSync {
         &'a self,
         keys: &'a [Key],
         freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>>;
+    ) -> StoreFuture<'a, Vec<Option<StoredDocument>>>;
 
     /// Returns the collection as the store below has it; the same one if it has no secrets.
     fn collection_at_rest(&self, collection: &'static Collection) -> &'static Collection;
@@ -35,7 +35,7 @@ pub trait Encryption: MaybeSync {
 
     /// Compares the keys with those that the store was opened with before, by their check values. It stores the missing
     /// ones, unless `read_only`. [`StoreError::KeyMissing`]: another key was given under a known id.
-    fn check_keys(&self, now: Timestamp, read_only: bool) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn check_keys(&self, now: Timestamp, read_only: bool) -> StoreFuture<'_, ()>;
 
     /// Returns the fingerprint of a command under the key of hashes, or as it is if there is none.
     fn fingerprint(&self, fingerprint: String) -> String;
@@ -45,7 +45,7 @@ pub trait Encryption: MaybeSync {
 
     /// Encrypts up to `limit` documents again whose secrets are not under the current key. Values under a key that is
     /// not given stay as they are.
-    fn rotate(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<RotationReport, StoreError>>;
+    fn rotate(&self, now: Timestamp, limit: usize) -> StoreFuture<'_, RotationReport>;
 }
 
 /// The result of one run of a rotation.

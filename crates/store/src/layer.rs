@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use runstate_core::id::CommandId;
-use runstate_core::marker::{BoxFuture, MaybeSend, MaybeSync};
+use runstate_core::marker::{MaybeSend, MaybeSync};
 use runstate_core::schema::{Aggregate, Catalog, Key, Query};
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
 
 use super::{
     Batch, Capabilities, Changes, Encryption, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin,
-    StoreError, StoreProperty, StoredDocument, VerifyReport,
+    StoreError, StoreFuture, StoreProperty, StoredDocument, VerifyReport,
 };
 
 /// A method of the port, for counts and faults.
@@ -86,7 +86,7 @@ macro_rules! defaults {
         $(
             #[doc = concat!("Defaults to `", stringify!($name), "` of the wrapped store.")]
             #[allow(clippy::needless_lifetimes, reason = "arguments of some methods have it")]
-            fn $name<'a>(&'a self, $($argument: $type),*) -> BoxFuture<'a, Result<$output, StoreError>> {
+            fn $name<'a>(&'a self, $($argument: $type),*) -> StoreFuture<'a, $output> {
                 self.call(Method::$method, self.inner().$name($($argument),*))
             }
         )+
@@ -98,7 +98,7 @@ macro_rules! passed {
     ($($method:ident: $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)+) => {
         $(
             #[allow(clippy::needless_lifetimes, reason = "arguments of some methods have it")]
-            fn $name<'a>(&'a self, $($argument: $type),*) -> BoxFuture<'a, Result<$output, StoreError>> {
+            fn $name<'a>(&'a self, $($argument: $type),*) -> StoreFuture<'a, $output> {
                 StoreLayer::$name(self, $($argument),*)
             }
         )+
@@ -117,11 +117,7 @@ pub trait StoreLayer: MaybeSync {
     fn inner(&self) -> &Self::Inner;
 
     /// Runs a call to the wrapped store, of any method that returns a future. `inner` has not begun.
-    fn call<'a, T: MaybeSend + 'a>(
-        &'a self,
-        method: Method,
-        inner: BoxFuture<'a, Result<T, StoreError>>,
-    ) -> BoxFuture<'a, Result<T, StoreError>> {
+    fn call<'a, T: MaybeSend + 'a>(&'a self, method: Method, inner: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
         let _ = method;
         inner
     }

@@ -199,6 +199,9 @@ impl StoreProperty {
     }
 }
 
+/// The result of a method of a store, when it is there.
+pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
 /// The contract of every store: what the engine does with documents. [`StoreAdmin`] has the rest.
 ///
 /// Several tasks may call all methods at the same time. A method that fails with an error other than
@@ -209,23 +212,19 @@ pub trait Store: StoreAdmin {
 
     /// Returns the documents under `keys`, in that order, as of one moment; `None` for a document that does not exist.
     /// A store may return fresher documents than required.
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>>;
+    fn get<'a>(&'a self, keys: &'a [Key], freshness: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>>;
 
     /// Returns the documents that match, in a total order: the id is the last sort key, ascending. A store may return
     /// fresher documents than required.
     ///
     /// [`StoreError::InvalidQuery`]: the collection is not declared, or the cursor belongs to another query. A cursor is a position
     /// in the order (keyset pagination), so it remains valid after writes between two pages.
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>>;
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> StoreFuture<'a, Page<Row>>;
 
     /// Computes aggregates over the documents that match. The result has one row per group, in the order of the group
     /// values. Without groups it has exactly one row, even if no document matches. A row has group values under their
     /// paths and numbers under their names ([`eval::aggregate`]).
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>>;
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> StoreFuture<'a, Vec<Document>>;
 
     /// Applies `batch` atomically, together with its row in the ledger ([`COMMANDS`]).
     ///
@@ -242,10 +241,10 @@ pub trait Store: StoreAdmin {
     ///
     /// After `Conflict` and `UniqueViolation`, nothing was written and the command may be decided again. After
     /// `UnknownOutcome`, call [`Store::outcome`] first.
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>>;
+    fn commit(&self, batch: Batch) -> StoreFuture<'_, Receipt>;
 
     /// Returns the outcome of a command. A returned [`Outcome::Committed`] is final and durable.
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>>;
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> StoreFuture<'a, Outcome>;
 
     /// Returns up to `limit` committed changes after `from` (`None`: from now on), in the order of commits and each at
     /// least once. If there are none, the call waits up to `wait` for one. Rows of the ledger are not reported;
@@ -254,30 +253,24 @@ pub trait Store: StoreAdmin {
     /// - [`StoreError::PositionExpired`]: the position is older than the retained changes, or belongs to another store.
     ///   Reload, and continue from the current position.
     /// - [`StoreError::InvalidPosition`]: the text is not a position.
-    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis)
-    -> BoxFuture<'_, Result<Changes, StoreError>>;
+    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> StoreFuture<'_, Changes>;
 
     /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and returns their
     /// number. It never deletes a document that is not expired, even if the backend deletes expired documents by
     /// itself. A sweep is not a command, and has no row in the ledger. If the backend expires documents
     /// ([`Capabilities::native_ttl`]), ledger rows expire by its clock: one host's wrong clock must not delete the rows
     /// of all others. Such a backend may expire rows of time series alone, and 0 is returned.
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>>;
+    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> StoreFuture<'a, usize>;
 
     /// As [`Store::sweep`], deletes up to `limit` rows of the ledger that are at least as old as `kept` at `now`: 1 to
     /// 365 days. A backend that expires documents by itself keeps them for 365 days.
-    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> StoreFuture<'_, usize> {
         // The declaration of the ledger says 7 days.
         self.sweep(COMMANDS.name, now + Millis(Millis::days(LEDGER_DAYS).0 - kept.0), limit)
     }
 
     /// Flushes and closes the store. Later calls return [`StoreError::Closed`]; closing again succeeds.
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn close(&self) -> StoreFuture<'_, ()>;
 }
 
 /// What is done with a store as a whole: it is declared, maintained, inspected. Every store implements it.
@@ -300,7 +293,7 @@ pub trait StoreAdmin: MaybeSync {
     ///
     /// Errors: those of [`Store::commit`] that do not depend on the batch ([`StoreError::Full`],
     /// [`StoreError::ReadOnly`]).
-    fn probe_write(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn probe_write(&self) -> StoreFuture<'_, ()> {
         Box::pin(async { Ok(()) })
     }
 
@@ -312,35 +305,35 @@ pub trait StoreAdmin: MaybeSync {
     /// - [`StoreError::newer_version_of`]: a stored version is newer than the declared one. The store may then be read
     ///   but not written ([`StoreError::ReadOnly`]), until a program that knows the newer version migrates it.
     /// - [`StoreError::UniqueViolation`]: stored documents share an entry of a new unique index.
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()>;
 
     /// Declares `catalog` for reading, and changes nothing in the store. Reads work without its missing parts; a store
     /// that needs them migrates instead. Errors are those of [`StoreAdmin::migrate`].
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
         self.migrate(catalog)
     }
 
     /// Does the work that a backend needs from time to time, beside commits and sweeps: PostgreSQL creates partitions,
     /// and refreshes materialized views ([`MaterializedView`](runstate_core::schema::MaterializedView)). It changes no
     /// document. Returns the number of rows of the views; `None`: there is none, or this user may not refresh them.
-    fn maintain(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>> {
+    fn maintain(&self) -> StoreFuture<'_, Option<u64>> {
         Box::pin(async { Ok(None) })
     }
 
     /// Returns the names of the collections that have documents, in ascending order, including the ledger and those
     /// that the declared catalog does not have: a program with other domains wrote them.
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+    fn collections(&self) -> StoreFuture<'_, Vec<String>>;
 
     /// Returns properties for the operator of the store: the server, the contents and their size. A store with nothing
     /// beyond its capabilities returns none.
-    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
+    fn properties(&self) -> StoreFuture<'_, Vec<StoreProperty>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
     /// Checks backend data that the port does not show, under `catalog`: files, stored index entries, index
     /// definitions. It changes nothing, runs beside other users of the store, and may be called before
     /// [`StoreAdmin::migrate`]. `Engine::verify` checks the documents that the port shows.
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, VerifyReport> {
         let _ = catalog;
         Box::pin(async { Ok(VerifyReport::default()) })
     }

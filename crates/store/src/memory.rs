@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use runstate_core::id::CommandId;
-use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Aggregate, Catalog, Key, Query};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, SortedMap};
@@ -14,7 +13,7 @@ use super::feed::{MemoryFeed, Waiters, timer};
 use super::tables::{BatchPlan, Tables, query};
 use super::{
     Batch, BatchLimits, Capabilities, Changes, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin, StoreError,
-    StoredDocument,
+    StoreFuture, StoredDocument,
 };
 use crate::Freshness;
 
@@ -181,52 +180,38 @@ impl Store for Memory {
         }
     }
 
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        _: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(&'a self, keys: &'a [Key], _: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {
         Box::pin(async move {
             let state = self.lock_state()?;
             keys.iter().map(|key| state.tables.get(key)).collect()
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query, _: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, _: Freshness) -> StoreFuture<'a, Page<Row>> {
         Box::pin(async move { self.query_now(query) })
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> StoreFuture<'a, Vec<Document>> {
         Box::pin(async move { self.lock_state()?.tables.aggregate(aggregate) })
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+    fn commit(&self, batch: Batch) -> StoreFuture<'_, Receipt> {
         Box::pin(async move { self.commit_now(&batch) })
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> StoreFuture<'a, Outcome> {
         Box::pin(async move { self.lock_state()?.tables.outcome(command) })
     }
 
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> StoreFuture<'_, Changes> {
         Box::pin(self.changes_after(from, limit, wait))
     }
 
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> StoreFuture<'a, usize> {
         Box::pin(async move { self.sweep_now(collection, now, limit) })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             // Closing succeeds for a store that a panic interrupted too, and may be repeated.
             self.state.lock().unwrap_or_else(PoisonError::into_inner).access = MemoryAccess::Closed;
@@ -244,11 +229,11 @@ impl StoreAdmin for Memory {
         }
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
         Box::pin(async move { self.lock_state()?.migrate(catalog) })
     }
 
-    fn collections(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+    fn collections(&self) -> StoreFuture<'_, Vec<String>> {
         Box::pin(async move { Ok(self.lock_state()?.tables.collections().map(|(name, _)| name.to_owned()).collect()) })
     }
 }

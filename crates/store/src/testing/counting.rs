@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use runstate_core::id::CommandId;
-use runstate_core::marker::BoxFuture;
 use runstate_core::schema::{Aggregate, Catalog, Key, Query};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, json_bytes};
 
 use crate::layer::{Method, StoreLayer};
-use crate::{Batch, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoredDocument};
+use crate::{
+    Batch, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreError, StoreFuture, StoredDocument,
+};
 
 /// The counts of one method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,36 +91,32 @@ impl<S: Store> StoreLayer for CountingStore<S> {
         &self.inner
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
         Box::pin(async move { self.count(Method::Migrate, self.inner.migrate(catalog).await, |()| (0, 0)) })
     }
 
-    fn get<'a>(
-        &'a self,
-        keys: &'a [Key],
-        freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
+    fn get<'a>(&'a self, keys: &'a [Key], freshness: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {
         Box::pin(async move {
             let found = self.inner.get(keys, freshness).await;
             self.count(Method::Get, found, |found| count_documents(found.iter().flatten()))
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page<Row>, StoreError>> {
+    fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> StoreFuture<'a, Page<Row>> {
         Box::pin(async move {
             let page = self.inner.query(query, freshness).await;
             self.count(Method::Query, page, |page| count_documents(page.items.iter().map(|row| &row.stored)))
         })
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> StoreFuture<'a, Vec<Document>> {
         Box::pin(async move {
             let rows = self.inner.aggregate(aggregate).await;
             self.count(Method::Aggregate, rows, |rows| (rows.len(), rows.iter().map(json_bytes).sum()))
         })
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+    fn commit(&self, batch: Batch) -> StoreFuture<'_, Receipt> {
         Box::pin(async move {
             let (writes, bytes) = (batch.writes.len(), batch.bytes());
             let receipt = self.inner.commit(batch).await;
@@ -127,42 +124,32 @@ impl<S: Store> StoreLayer for CountingStore<S> {
         })
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> StoreFuture<'a, Outcome> {
         Box::pin(async move { self.count(Method::Outcome, self.inner.outcome(command).await, |_| (0, 0)) })
     }
 
-    fn changes(
-        &self,
-        from: Option<Position>,
-        limit: usize,
-        wait: Millis,
-    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
+    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> StoreFuture<'_, Changes> {
         Box::pin(async move {
             let changes = self.inner.changes(from, limit, wait).await;
             self.count(Method::Changes, changes, |changes| (changes.events.len(), 0))
         })
     }
 
-    fn sweep<'a>(
-        &'a self,
-        collection: &'a str,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> StoreFuture<'a, usize> {
         Box::pin(async move {
             let swept = self.inner.sweep(collection, now, limit).await;
             self.count(Method::Sweep, swept, |swept| (*swept, 0))
         })
     }
 
-    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn sweep_ledger(&self, now: Timestamp, kept: Millis, limit: usize) -> StoreFuture<'_, usize> {
         Box::pin(async move {
             let swept = self.inner.sweep_ledger(now, kept, limit).await;
             self.count(Method::Sweep, swept, |swept| (*swept, 0))
         })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move { self.count(Method::Close, self.inner.close().await, |()| (0, 0)) })
     }
 }

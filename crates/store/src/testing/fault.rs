@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use runstate_core::marker::{BoxFuture, MaybeSend, yield_now};
+use runstate_core::marker::{MaybeSend, yield_now};
 
 use crate::layer::{Method, StoreLayer};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, StoreFuture};
 
 /// The fault of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,11 +112,7 @@ impl<S> FaultStore<S> {
     }
 
     /// The caller creates `inner`, but it runs only here, after the fault is known.
-    async fn call_with_fault<T>(
-        &self,
-        method: Method,
-        inner: BoxFuture<'_, Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
+    async fn call_with_fault<T>(&self, method: Method, inner: StoreFuture<'_, T>) -> Result<T, StoreError> {
         let fault = self.next_fault(method)?;
         match fault {
             Some(Fault::FailBefore(error)) => return Err(error),
@@ -156,11 +152,7 @@ impl<S: Store> StoreLayer for FaultStore<S> {
         &self.inner
     }
 
-    fn call<'a, T: MaybeSend + 'a>(
-        &'a self,
-        method: Method,
-        inner: BoxFuture<'a, Result<T, StoreError>>,
-    ) -> BoxFuture<'a, Result<T, StoreError>> {
+    fn call<'a, T: MaybeSend + 'a>(&'a self, method: Method, inner: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
         Box::pin(self.call_with_fault(method, inner))
     }
 }

@@ -1,10 +1,9 @@
 //! A store layer with smaller limits, for tests of callers of the port, whose large turns then become several batches.
 
-use runstate_core::marker::BoxFuture;
 use runstate_value::json_bytes;
 
 use crate::layer::StoreLayer;
-use crate::{Batch, BatchLimits, Capabilities, Receipt, Store, StoreError, Write};
+use crate::{Batch, BatchLimits, Capabilities, Receipt, Store, StoreError, StoreFuture, Write};
 
 /// A store with smaller limits.
 ///
@@ -70,7 +69,7 @@ impl<S: Store> StoreLayer for LimitedStore<S> {
         }
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
+    fn commit(&self, batch: Batch) -> StoreFuture<'_, Receipt> {
         match self.check(&batch) {
             Ok(()) => self.inner.commit(batch),
             Err(error) => Box::pin(async move { Err(error) }),

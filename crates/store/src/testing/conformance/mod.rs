@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use runstate_core::marker::{BoxFuture, MaybeSync};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, StoreFuture};
 
 /// One rule of a store's contract, with its test.
 pub struct ConformanceCase {
@@ -51,11 +51,11 @@ pub struct Subject {
 /// subject exists, for example a temporary folder.
 pub trait Reopener: MaybeSync {
     /// Another store on the same storage.
-    fn reopen(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreError>>;
+    fn reopen(&self) -> StoreFuture<'_, Arc<dyn Store>>;
 }
 
-impl<F: Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + MaybeSync> Reopener for F {
-    fn reopen(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreError>> {
+impl<F: Fn() -> StoreFuture<'static, Arc<dyn Store>> + MaybeSync> Reopener for F {
+    fn reopen(&self) -> StoreFuture<'_, Arc<dyn Store>> {
         self()
     }
 }
