@@ -36,19 +36,7 @@ const POLL_INTERVAL_MS: (i64, i64) = (25, 250);
 
 impl<F: Fs + 'static> Store for FileStore<F> {
     fn capabilities(&self) -> Capabilities {
-        let BatchLimits { document_bytes, batch_bytes, batch_writes } = BatchLimits::default();
-        Capabilities {
-            name: "file",
-            durable: true,
-            shared: true,
-            native_ttl: false,
-            aggregate: true,
-            change_feed: true,
-            text: true,
-            document_bytes,
-            batch_bytes,
-            batch_writes,
-        }
+        Capabilities { name: "file", ..Capabilities::ALL }
     }
 
     fn get<'a>(&'a self, keys: &'a [Key], freshness: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {

@@ -61,8 +61,8 @@ use runstate_store::feed::timer;
 use runstate_store::tables::Tables;
 use runstate_store::tables::deferred::{DeferredRead, FetchedRows};
 use runstate_store::{
-    Batch, BatchLimits, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store,
-    StoreAdmin, StoreError, StoreFuture, StoredDocument, VerifyReport,
+    Batch, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin,
+    StoreError, StoreFuture, StoredDocument, VerifyReport,
 };
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, SortedSet};
@@ -203,19 +203,7 @@ async fn read<T>(
 
 impl Store for IndexedDb {
     fn capabilities(&self) -> Capabilities {
-        let BatchLimits { document_bytes, batch_bytes, batch_writes } = BatchLimits::default();
-        Capabilities {
-            name: "indexeddb",
-            durable: true,
-            shared: true,
-            native_ttl: false,
-            aggregate: true,
-            change_feed: true,
-            text: true,
-            document_bytes,
-            batch_bytes,
-            batch_writes,
-        }
+        Capabilities { name: "indexeddb", ..Capabilities::ALL }
     }
 
     fn get<'a>(&'a self, keys: &'a [Key], _: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {

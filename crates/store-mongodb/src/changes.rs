@@ -55,7 +55,7 @@ pub(super) async fn read_changes(
             Err(AttemptError::Store(error) | AttemptError::Transient(error)) => return Err(error),
             Err(AttemptError::Driver(error)) => error,
         };
-        mongo.check_open()?;
+        runstate_store_server::check_open(&mongo.closed)?;
         let begun = *failing_since.get_or_insert_with(Instant::now);
         if is_position_expired(&error) {
             return Err(StoreError::PositionExpired);

@@ -89,6 +89,7 @@ use runstate_store::{
     Batch, COMMANDS, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin,
     StoreError, StoreFuture, StoreProperty, StoredDocument, VerifyReport,
 };
+use runstate_store_server::{check_open, while_open};
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
 
@@ -180,14 +181,9 @@ impl Mongo {
         self.client.database(&self.layout.namespace(name).database)
     }
 
-    /// Fails if the store was closed.
-    fn check_open(&self) -> Result<(), StoreError> {
-        if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
-    }
-
     /// Fails if the store was closed or is read-only.
     fn check_writable(&self) -> Result<(), StoreError> {
-        self.check_open()?;
+        check_open(&self.closed)?;
         match &self.declarations().read_only_reason {
             None => Ok(()),
             Some(reason) => Err(StoreError::ReadOnly { why: reason.to_string() }),
@@ -279,22 +275,16 @@ impl Store for Mongo {
     }
 
     fn get<'a>(&'a self, keys: &'a [Key], freshness: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {
-        Box::pin(async move {
-            self.check_open()?;
-            read::read(self, keys, freshness).await
-        })
+        while_open(&self.closed, read::read(self, keys, freshness))
     }
 
     fn query<'a>(&'a self, query: &'a Query, freshness: Freshness) -> StoreFuture<'a, Page<Row>> {
-        Box::pin(async move {
-            self.check_open()?;
-            query::run_query(self, query, freshness).await
-        })
+        while_open(&self.closed, query::run_query(self, query, freshness))
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> StoreFuture<'a, Vec<Document>> {
         Box::pin(async move {
-            self.check_open()?;
+            check_open(&self.closed)?;
             self.with_timeout(
                 &format!("aggregating {}", aggregate.collection),
                 aggregate::run_aggregate(self, aggregate),
@@ -317,17 +307,11 @@ impl Store for Mongo {
     }
 
     fn outcome<'a>(&'a self, command: &'a CommandId) -> StoreFuture<'a, Outcome> {
-        Box::pin(async move {
-            self.check_open()?;
-            read::read_outcome(self, command).await
-        })
+        while_open(&self.closed, read::read_outcome(self, command))
     }
 
     fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> StoreFuture<'_, Changes> {
-        Box::pin(async move {
-            self.check_open()?;
-            changes::read_changes(self, from, limit, wait).await
-        })
+        while_open(&self.closed, changes::read_changes(self, from, limit, wait))
     }
 
     fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> StoreFuture<'a, usize> {
@@ -366,53 +350,36 @@ impl StoreAdmin for Mongo {
     }
 
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.do_migrate(catalog).await
-        })
+        while_open(&self.closed, self.do_migrate(catalog))
     }
 
     fn declare<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.with_timeout("reading the declared versions", self.do_declare(catalog)).await
-        })
+        while_open(&self.closed, self.with_timeout("reading the declared versions", self.do_declare(catalog)))
     }
 
     fn collections(&self) -> StoreFuture<'_, Vec<String>> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.with_timeout("listing the collections", meta::collections(self)).await
-        })
+        while_open(&self.closed, self.with_timeout("listing the collections", meta::collections(self)))
     }
 
     fn properties(&self) -> StoreFuture<'_, Vec<StoreProperty>> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.with_timeout("reading the properties of the server", properties::read_properties(self)).await
-        })
+        while_open(
+            &self.closed,
+            self.with_timeout("reading the properties of the server", properties::read_properties(self)),
+        )
     }
 
     fn inspect<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, VerifyReport> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.with_timeout("inspecting the indexes", properties::do_inspect(self, catalog)).await
-        })
+        while_open(&self.closed, self.with_timeout("inspecting the indexes", properties::do_inspect(self, catalog)))
     }
 }
 
 /// Batches are smaller than in other stores, since a transaction holds locks and memory of the server.
 const CAPABILITIES: Capabilities = Capabilities {
     name: "mongodb",
-    durable: true,
-    shared: true,
     native_ttl: true,
-    aggregate: true,
-    change_feed: true,
-    text: true,
-    document_bytes: runstate_core::limits::DOCUMENT_BYTES,
     batch_bytes: 2 * runstate_core::limits::DOCUMENT_BYTES,
     batch_writes: 10_000,
+    ..Capabilities::ALL
 };
 
 #[cfg(test)]

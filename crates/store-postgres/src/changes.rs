@@ -89,7 +89,7 @@ pub(super) async fn read_changes(
     loop {
         // Before the table is read, so that a notification after it is not lost.
         let notified = store.changed.listen();
-        store.check_open()?;
+        runstate_store_server::check_open(&store.closed)?;
         let before = &place;
         let (events, next) = retry(store, DOING, || Box::pin(read_rows(store, before, limit))).await?;
         place = next;

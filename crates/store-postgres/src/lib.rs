@@ -86,6 +86,7 @@ use runstate_store::{
     Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Row, Store, StoreAdmin, StoreError,
     StoreFuture, StoreProperty, StoredDocument, VerifyReport,
 };
+use runstate_store_server::{check_open, while_open};
 use runstate_value::Document;
 use runstate_value::time::{Millis, Timestamp};
 
@@ -160,14 +161,9 @@ impl Postgres {
         self.pool.settings().call_timeout
     }
 
-    /// Fails if the store was closed.
-    fn check_open(&self) -> Result<(), StoreError> {
-        if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
-    }
-
     /// Fails if the store was closed or is read-only.
     fn check_writable(&self) -> Result<(), StoreError> {
-        self.check_open()?;
+        check_open(&self.closed)?;
         match &self.declarations().read_only_reason {
             None => Ok(()),
             Some(reason) => Err(StoreError::ReadOnly { why: reason.to_string() }),
@@ -213,30 +209,21 @@ impl Store for Postgres {
     }
 
     fn get<'a>(&'a self, keys: &'a [Key], _freshness: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {
-        Box::pin(async move {
-            self.check_open()?;
-            read::read(self, keys).await
-        })
+        while_open(&self.closed, read::read(self, keys))
     }
 
     fn query<'a>(&'a self, query: &'a Query, _freshness: Freshness) -> StoreFuture<'a, Page<Row>> {
-        Box::pin(async move {
-            self.check_open()?;
-            query::run_query(self, query).await
-        })
+        while_open(&self.closed, query::run_query(self, query))
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> StoreFuture<'a, Vec<Document>> {
-        Box::pin(async move {
-            self.check_open()?;
-            aggregate::run_aggregate(self, aggregate).await
-        })
+        while_open(&self.closed, aggregate::run_aggregate(self, aggregate))
     }
 
     fn commit(&self, batch: Batch) -> StoreFuture<'_, Receipt> {
         Box::pin(async move {
             let in_flight = self.in_flight.read_arc().await;
-            self.check_open()?;
+            check_open(&self.closed)?;
             let (store, command) = (self.clone(), batch.command.clone());
             let committing = async move {
                 let _under_way = in_flight;
@@ -247,17 +234,11 @@ impl Store for Postgres {
     }
 
     fn outcome<'a>(&'a self, command: &'a CommandId) -> StoreFuture<'a, Outcome> {
-        Box::pin(async move {
-            self.check_open()?;
-            read::read_outcome(self, command).await
-        })
+        while_open(&self.closed, read::read_outcome(self, command))
     }
 
     fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> StoreFuture<'_, Changes> {
-        Box::pin(async move {
-            self.check_open()?;
-            changes::read_changes(self, from, limit, wait).await
-        })
+        while_open(&self.closed, changes::read_changes(self, from, limit, wait))
     }
 
     fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> StoreFuture<'a, usize> {
@@ -287,17 +268,11 @@ impl StoreAdmin for Postgres {
     }
 
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.do_migrate(catalog).await
-        })
+        while_open(&self.closed, self.do_migrate(catalog))
     }
 
     fn declare<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.do_declare(catalog).await
-        })
+        while_open(&self.closed, self.do_declare(catalog))
     }
 
     fn maintain(&self) -> StoreFuture<'_, Option<u64>> {
@@ -308,37 +283,22 @@ impl StoreAdmin for Postgres {
     }
 
     fn collections(&self) -> StoreFuture<'_, Vec<String>> {
-        Box::pin(async move {
-            self.check_open()?;
-            properties::collections(self).await
-        })
+        while_open(&self.closed, properties::collections(self))
     }
 
     fn properties(&self) -> StoreFuture<'_, Vec<StoreProperty>> {
-        Box::pin(async move {
-            self.check_open()?;
-            properties::read_properties(self).await
-        })
+        while_open(&self.closed, properties::read_properties(self))
     }
 
     fn inspect<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, VerifyReport> {
-        Box::pin(async move {
-            self.check_open()?;
-            properties::do_inspect(self, catalog).await
-        })
+        while_open(&self.closed, properties::do_inspect(self, catalog))
     }
 }
 
 /// Batches are smaller than in other stores, since a transaction holds locks of the server.
 const CAPABILITIES: Capabilities = Capabilities {
     name: "postgres",
-    durable: true,
-    shared: true,
-    native_ttl: false,
-    aggregate: true,
-    change_feed: true,
-    text: true,
-    document_bytes: runstate_core::limits::DOCUMENT_BYTES,
     batch_bytes: 2 * runstate_core::limits::DOCUMENT_BYTES,
     batch_writes: 10_000,
+    ..Capabilities::ALL
 };

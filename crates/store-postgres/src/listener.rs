@@ -42,7 +42,7 @@ impl Postgres {
         let store = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(NOTIFY_DELAY).await;
-            while store.notifications.pending.swap(false, Ordering::AcqRel) && store.check_open().is_ok() {
+            while store.notifications.pending.swap(false, Ordering::AcqRel) && !store.closed.load(Ordering::Acquire) {
                 if let Err(error) = store.notify().await {
                     tracing::debug!(%error, "a change was not announced; readers poll");
                     break;

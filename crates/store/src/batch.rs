@@ -343,14 +343,29 @@ pub struct BatchLimits {
 }
 
 impl Default for BatchLimits {
-    /// The limits of the memory and file stores, where only time bounds a batch. A turn that changes a whole heap at
-    /// its limit still fits in one batch, however its text is escaped.
+    /// Those of [`Capabilities::ALL`].
     fn default() -> Self {
-        Self { document_bytes: DOCUMENT_BYTES, batch_bytes: 64 * DOCUMENT_BYTES, batch_writes: 100_000 }
+        Capabilities::ALL.limits()
     }
 }
 
 impl Capabilities {
+    /// All features, except that the backend deletes no expired documents by itself. The limits are those of the memory
+    /// and file stores, where only time bounds a batch: a turn that changes a whole heap at its limit still fits in one
+    /// batch, however its text is escaped.
+    pub const ALL: Self = Self {
+        name: "",
+        durable: true,
+        shared: true,
+        native_ttl: false,
+        aggregate: true,
+        change_feed: true,
+        text: true,
+        document_bytes: DOCUMENT_BYTES,
+        batch_bytes: 64 * DOCUMENT_BYTES,
+        batch_writes: 100_000,
+    };
+
     /// Returns the limits of one batch.
     pub fn limits(&self) -> BatchLimits {
         let Self { document_bytes, batch_bytes, batch_writes, .. } = *self;

@@ -165,19 +165,7 @@ impl MemoryState {
 
 impl Store for Memory {
     fn capabilities(&self) -> Capabilities {
-        let BatchLimits { document_bytes, batch_bytes, batch_writes } = BatchLimits::default();
-        Capabilities {
-            name: "memory",
-            durable: false,
-            shared: false,
-            native_ttl: false,
-            aggregate: true,
-            change_feed: true,
-            text: true,
-            document_bytes,
-            batch_bytes,
-            batch_writes,
-        }
+        Capabilities { name: "memory", durable: false, shared: false, ..Capabilities::ALL }
     }
 
     fn get<'a>(&'a self, keys: &'a [Key], _: Freshness) -> StoreFuture<'a, Vec<Option<StoredDocument>>> {
