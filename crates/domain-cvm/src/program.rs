@@ -5,8 +5,6 @@
 //! collected after a grace period, once no execution uses them. So a start need not check the program: an execution
 //! whose start was decided before the removal finds its version.
 
-use runstate_core::prelude::*;
-use schemars::JsonSchema;
 use std::collections::HashSet;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,9 +13,11 @@ use runstate_core::decision::CachedValue;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id;
 use runstate_core::id::{hex, sha256};
+use runstate_core::prelude::*;
 use runstate_value::{self as value, canonical_json};
 use runstate_vm as vm;
 use runstate_vm::{BYTECODE_VERSION, Instruction};
+use schemars::JsonSchema;
 
 use super::compilation::compile;
 use super::execution::EXECUTIONS;
