@@ -74,10 +74,7 @@ impl Command for CleanUp {
     fn check(&self) -> Result<(), Rejection> {
         match self.place() {
             Some(_) => Ok(()),
-            None => {
-                let reason = "it must be `next` of an earlier result".to_owned();
-                Err(Rejection::Invalid { field: "from".to_owned(), reason })
-            }
+            None => Err(Rejection::invalid("from", "it must be `next` of an earlier result")),
         }
     }
 

@@ -88,13 +88,12 @@ impl AnswerCall {
         }
         let head = ExecutionHead::load(view, &self.id)?;
         let execution = &head.entity;
-        let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
         if self.cost.is_some() {
-            return Err(invalid("cost", "is not expected: an early answer costs nothing".to_owned()));
+            return Err(Rejection::invalid("cost", "is not expected: an early answer costs nothing"));
         }
-        id::check(key).map_err(|e| invalid("key", e.to_string()))?;
+        id::check(key).map_err(|e| Rejection::invalid("key", e.to_string()))?;
         if self.occurrence == Some(0) {
-            return Err(invalid("occurrence", "the first call under a key is occurrence 1".to_owned()));
+            return Err(Rejection::invalid("occurrence", "the first call under a key is occurrence 1"));
         }
         execution.next_state(ExecutionEvent::AnswerEarly)?;
         let early = EarlyAnswer {

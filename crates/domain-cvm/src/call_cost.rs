@@ -76,14 +76,10 @@ fn is_amount(text: &str) -> bool {
 pub(super) fn check_amount(amount: Option<&str>) -> Result<(), Rejection> {
     match amount {
         Some(amount) if !is_amount(amount) => {
-            Err(invalid("must be a decimal number in text, 0 or more, such as `0.05`"))
+            Err(Rejection::invalid("cost", "must be a decimal number in text, 0 or more, such as `0.05`"))
         }
         _ => Ok(()),
     }
-}
-
-fn invalid(reason: &str) -> Rejection {
-    Rejection::Invalid { field: "cost".to_owned(), reason: reason.to_owned() }
 }
 
 /// The reads of a command that closes the call, besides those of the execution.
@@ -137,7 +133,7 @@ pub(super) fn settle(
 ) -> Result<Decision<()>, Rejection> {
     let Some(cost) = &call.request.cost else {
         return match actual {
-            Some(_) => Err(invalid("is not expected: the call names no budget")),
+            Some(_) => Err(Rejection::invalid("cost", "is not expected: the call names no budget")),
             None => Ok(Decision::new(())),
         };
     };

@@ -122,7 +122,7 @@ impl Leased for Call {
             return Ok(());
         }
         let reason = "`timer` is not a kind that a worker serves; timers complete by themselves. Remove it".to_owned();
-        Err(Rejection::Invalid { field: "kinds".to_owned(), reason })
+        Err(Rejection::invalid("kinds", reason))
     }
 
     fn condition(view: &View) -> (ReadSet, Option<Filter>) {

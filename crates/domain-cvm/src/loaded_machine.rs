@@ -237,7 +237,7 @@ impl LoadedMachine {
     ) -> Result<Self, Rejection> {
         let limits = limits(own_limits, ctx);
         let machine = vm::Machine::start(decoded.program.clone(), input, ctx.seed("random"), limits)
-            .map_err(|failure| Rejection::Invalid { field: "input".to_owned(), reason: failure.message })?;
+            .map_err(|failure| Rejection::invalid("input", failure.message))?;
         Ok(Self::new(machine, decoded.hash.clone()))
     }
 

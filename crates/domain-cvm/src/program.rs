@@ -271,7 +271,7 @@ impl Load {
             let is_plain = !file.path.split('/').any(|part| matches!(part, "" | "." | ".."));
             if !is_plain || !paths.insert(&file.path) {
                 let reason = format!("`{}` is not a relative path without `..`, or occurs twice", file.path);
-                return Err(Rejection::Invalid { field: "files".to_owned(), reason });
+                return Err(Rejection::invalid("files", reason));
             }
         }
         Ok(())
@@ -288,7 +288,7 @@ impl Load {
         let bytes: usize = self.warnings.iter().map(String::len).sum();
         if bytes > WARNINGS_BYTES {
             let reason = format!("the warnings have {bytes} bytes; at most {WARNINGS_BYTES} are kept");
-            return Err(Rejection::Invalid { field: "warnings".to_owned(), reason });
+            return Err(Rejection::invalid("warnings", reason));
         }
         Ok(())
     }
@@ -296,7 +296,7 @@ impl Load {
     /// The id requested for a new program.
     fn own_id(&self) -> Result<Option<&str>, Rejection> {
         let Some(id) = &self.id else { return Ok(None) };
-        id::check(id).map_err(|e| Rejection::Invalid { field: "id".to_owned(), reason: e.to_string() })?;
+        id::check(id).map_err(|e| Rejection::invalid("id", e.to_string()))?;
         Ok(Some(id))
     }
 }
@@ -330,7 +330,7 @@ impl Command for Load {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<LoadedProgram>, Rejection> {
         let own_id = self.own_id()?;
-        id::check(&self.name).map_err(|e| Rejection::Invalid { field: "name".to_owned(), reason: e.to_string() })?;
+        id::check(&self.name).map_err(|e| Rejection::invalid("name", e.to_string()))?;
         self.check_files()?;
         self.check_warnings()?;
         vm::VerifiedProgram::decode(&self.bytecode)

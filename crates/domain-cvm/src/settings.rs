@@ -63,7 +63,7 @@ impl Settings {
 
 impl DomainSettings for Settings {
     fn check(&self) -> Result<(), Rejection> {
-        check_heap_bytes(self.heap_bytes).map_err(|reason| Rejection::Invalid { field: "heapBytes".to_owned(), reason })
+        check_heap_bytes(self.heap_bytes).map_err(|reason| Rejection::invalid("heapBytes", reason))
     }
 }
 

@@ -86,7 +86,7 @@ impl ResourceType {
         }
         let names: Vec<&str> = self.units().iter().map(|one| one.as_str()).collect();
         let reason = format!("`{}` is not a unit of {}; use {}", unit.as_str(), self.as_str(), names.join(" or "));
-        Err(Rejection::Invalid { field: "unit".to_owned(), reason })
+        Err(Rejection::invalid("unit", reason))
     }
 }
 

@@ -72,14 +72,10 @@ impl DomainSettings for OrchestrationSettings {
         let spans = [("inactiveLimitMs", self.inactive_limit), ("sessionRetentionMs", self.session_retention)];
         if let Some((field, span)) = spans.iter().find(|(_, span)| !(Millis(0)..=FOR_EVER).contains(span)) {
             let reason = format!("it is {}; it must be from 0 to {} (100 years)", span.0, FOR_EVER.0);
-            return Err(Rejection::Invalid { field: (*field).to_owned(), reason });
+            return Err(Rejection::invalid(*field, reason));
         }
         let ordered = self.healthy_within <= self.degraded_within && self.degraded_within <= self.unresponsive_within;
         let reason = || "it must be at least healthyWithinMs and at most unresponsiveWithinMs".to_owned();
-        if ordered {
-            Ok(())
-        } else {
-            Err(Rejection::Invalid { field: "degradedWithinMs".to_owned(), reason: reason() })
-        }
+        if ordered { Ok(()) } else { Err(Rejection::invalid("degradedWithinMs", reason())) }
     }
 }

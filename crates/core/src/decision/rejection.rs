@@ -163,6 +163,11 @@ impl Rejection {
         }
     }
 
+    /// A field of the command that does not match its declaration, for this reason.
+    pub fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), reason: reason.into() }
+    }
+
     /// Creates a rejection under a code of its own domain.
     pub fn domain(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::Domain { code, message: message.into(), details: Json::Null }

@@ -86,16 +86,14 @@ pub fn check_lease(lease: Millis) -> Result<(), Rejection> {
     if (SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease) {
         return Ok(());
     }
-    let reason = format!("{} ms is not valid; use 1 second to 30 days", lease.0);
-    Err(Rejection::Invalid { field: "leaseMs".to_owned(), reason })
+    Err(Rejection::invalid("leaseMs", format!("{} ms is not valid; use 1 second to 30 days", lease.0)))
 }
 
 /// Rejects a wait of a failure that is negative or longer than a day.
 pub fn check_retry_after(wait: Option<Millis>) -> Result<(), Rejection> {
     match wait {
         Some(wait) if !(Millis(0)..=LONGEST_RETRY_AFTER).contains(&wait) => {
-            let reason = format!("{} ms is not valid; use 0 to 1 day", wait.0);
-            Err(Rejection::Invalid { field: "retryAfterMs".to_owned(), reason })
+            Err(Rejection::invalid("retryAfterMs", format!("{} ms is not valid; use 0 to 1 day", wait.0)))
         }
         _ => Ok(()),
     }
@@ -111,7 +109,7 @@ pub fn check_name(field: &str, name: Option<&str>) -> Result<(), Rejection> {
     match name.map(str::len) {
         Some(bytes) if bytes == 0 || bytes > NAME_BYTES => {
             let reason = format!("{bytes} bytes are not valid; use 1 to {NAME_BYTES} bytes");
-            Err(Rejection::Invalid { field: field.to_owned(), reason })
+            Err(Rejection::invalid(field, reason))
         }
         _ => Ok(()),
     }

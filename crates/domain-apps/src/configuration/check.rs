@@ -33,15 +33,11 @@ const LONGEST_DEADLINE: Millis = Millis::days(3_650);
 /// The steps that each step depends on, directly or not.
 type Ancestors = BTreeMap<i64, BTreeSet<i64>>;
 
-fn invalid(field: String, reason: impl Into<String>) -> Rejection {
-    Rejection::Invalid { field, reason: reason.into() }
-}
-
 impl Configuration {
     /// Checks it.
     pub fn check(&self) -> Result<(), Rejection> {
         if self.steps.is_empty() {
-            return Err(invalid("configuration.steps".to_owned(), "an app needs at least one step"));
+            return Err(Rejection::invalid("configuration.steps", "an app needs at least one step"));
         }
         if self.steps.len() > MAX_STEPS {
             return Err(Rejection::Limit {
@@ -51,7 +47,7 @@ impl Configuration {
             });
         }
         if self.settings.as_ref().is_some_and(|settings| settings.timeout_seconds == Some(0)) {
-            return Err(invalid("configuration.settings.timeout_seconds".to_owned(), "0 is not valid; use 1 or more"));
+            return Err(Rejection::invalid("configuration.settings.timeout_seconds", "0 is not valid; use 1 or more"));
         }
         if let Some(deadline) = self.deadline() {
             check_deadline("configuration.settings.deadline_ms", deadline)?;
@@ -59,21 +55,23 @@ impl Configuration {
         let longest = AppExecution::COLLECTION.ttl.map_or(SHORTEST_RETENTION, |ttl| ttl.after);
         if self.retention().is_some_and(|retention| !(SHORTEST_RETENTION..=longest).contains(&retention)) {
             let reason = format!("use 1 to {}; executions are never kept for longer", longest.0 / SHORTEST_RETENTION.0);
-            return Err(invalid("configuration.settings.retention_days".to_owned(), reason));
+            return Err(Rejection::invalid("configuration.settings.retention_days", reason));
         }
         let ids: BTreeSet<i64> = self.steps.iter().map(|step| step.id).collect();
         for (index, step) in self.steps.iter().enumerate() {
-            step.check(&ids)
-                .map_err(|(field, reason)| invalid(format!("configuration.steps[{index}].{field}"), reason))?;
+            step.check(&ids).map_err(|(field, reason)| {
+                Rejection::invalid(format!("configuration.steps[{index}].{field}"), reason)
+            })?;
             if self.steps[..index].iter().any(|earlier| earlier.id == step.id) {
                 let reason = format!("another step has the id {} too", step.id);
-                return Err(invalid(format!("configuration.steps[{index}].id"), reason));
+                return Err(Rejection::invalid(format!("configuration.steps[{index}].id"), reason));
             }
         }
         let ancestors = self.ancestors()?;
         for (index, step) in self.steps.iter().enumerate() {
-            self.check_sources(step, &ancestors[&step.id])
-                .map_err(|(field, reason)| invalid(format!("configuration.steps[{index}].{field}"), reason))?;
+            self.check_sources(step, &ancestors[&step.id]).map_err(|(field, reason)| {
+                Rejection::invalid(format!("configuration.steps[{index}].{field}"), reason)
+            })?;
         }
         Ok(())
     }
@@ -182,7 +180,7 @@ pub fn check_deadline(field: &str, deadline: Millis) -> Result<(), Rejection> {
         true => Ok(()),
         false => {
             let reason = format!("{} is not valid; use {} to {}", deadline.0, SHORTEST_DEADLINE.0, LONGEST_DEADLINE.0);
-            Err(invalid(field.to_owned(), reason))
+            Err(Rejection::invalid(field, reason))
         }
     }
 }

@@ -86,11 +86,14 @@ impl MetricValues {
 
     fn check(&self) -> Result<(), Rejection> {
         if self.0.is_empty() || self.0.len() > MAX_METRICS {
-            return Err(invalid("metrics", format!("has {} numbers; 1 to {MAX_METRICS} are allowed", self.0.len())));
+            return Err(Rejection::invalid(
+                "metrics",
+                format!("has {} numbers; 1 to {MAX_METRICS} are allowed", self.0.len()),
+            ));
         }
         self.names().try_for_each(check_name)?;
         match self.0.iter().find(|(_, value)| !value.as_f64().is_some_and(f64::is_finite)) {
-            Some((name, _)) => Err(invalid("metrics", format!("`{name}` is not a finite number"))),
+            Some((name, _)) => Err(Rejection::invalid("metrics", format!("`{name}` is not a finite number"))),
             None => Ok(()),
         }
     }
@@ -107,11 +110,7 @@ fn check_name(name: &str) -> Result<(), Rejection> {
     let reason = format!(
         "`{shown}` is not a valid name: use a letter or `_`, then letters, digits and `_-:/%`, at most {MAX_NAME_BYTES} in all"
     );
-    Err(invalid("metrics", reason))
-}
-
-fn invalid(field: &str, reason: impl Into<String>) -> Rejection {
-    Rejection::Invalid { field: field.to_owned(), reason: reason.into() }
+    Err(Rejection::invalid("metrics", reason))
 }
 
 /// One sample.
@@ -179,7 +178,7 @@ impl Command for RecordMetrics {
             return Err(Rejection::Limit { what, limit, remedy: "record them with several commands" });
         }
         if count == 0 || self.timestamp.is_some() && self.metrics.is_none() {
-            return Err(invalid("metrics", "is missing, and so are the numbers of the sample"));
+            return Err(Rejection::invalid("metrics", "is missing, and so are the numbers of the sample"));
         }
         self.all().try_for_each(|(_, metrics)| metrics.check())
     }
@@ -192,7 +191,7 @@ impl Command for RecordMetrics {
             let timestamp = timestamp.unwrap_or(ctx.now);
             if timestamp <= ctx.now - KEPT || timestamp > ctx.now + LONGEST_LEAD {
                 let reason = "is 30 days old, or more than a day ahead; samples are kept for 30 days. A number is in milliseconds since 1970";
-                return Err(invalid("timestamp", reason));
+                return Err(Rejection::invalid("timestamp", reason));
             }
             let (id, execution_id) = (ctx.new_id_at(timestamp), self.execution_id.clone());
             let sample = ExecutionMetrics { id, execution_id, timestamp, metrics: metrics.clone() };

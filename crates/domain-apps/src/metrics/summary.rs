@@ -4,7 +4,7 @@ use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Descending;
 use runstate_core::schema::{Accumulator, Aggregate, Group};
 
-use super::{ExecutionMetrics, ROWS, check_name, invalid, within};
+use super::{ExecutionMetrics, ROWS, check_name, within};
 use crate::execution::AppExecution;
 
 /// The most rows for one metric.
@@ -127,13 +127,13 @@ impl DomainQuery for SummarizeMetrics {
 
     fn check(&self) -> Result<(), Rejection> {
         if self.execution_id.is_some() == self.app_id.is_some() {
-            return Err(invalid("executionId", "or `appId` must be given, and not both"));
+            return Err(Rejection::invalid("executionId", "or `appId` must be given, and not both"));
         }
         if self.sub_app_id.is_some() && self.app_id.is_none() {
-            return Err(invalid("subAppId", "is a part of an app, so it needs `appId`"));
+            return Err(Rejection::invalid("subAppId", "is a part of an app, so it needs `appId`"));
         }
         if self.span_seconds == 0 {
-            return Err(invalid("spanSeconds", "must be 1 or more"));
+            return Err(Rejection::invalid("spanSeconds", "must be 1 or more"));
         }
         let limit = |what: String, limit, remedy| Err(Rejection::Limit { what, limit, remedy });
         let spans = i64::from(self.hours) * 3_600 / i64::from(self.span_seconds);

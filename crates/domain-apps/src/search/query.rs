@@ -71,7 +71,7 @@ impl DomainQuery for Search {
 
     fn check(&self) -> Result<(), Rejection> {
         match self.words().len() {
-            0 => Err(Rejection::Invalid { field: "text".to_owned(), reason: "has no letter and no digit".to_owned() }),
+            0 => Err(Rejection::invalid("text", "has no letter and no digit")),
             1..=MAX_WORDS => Ok(()),
             _ => Err(Rejection::Limit {
                 what: "the number of words".to_owned(),

@@ -60,22 +60,18 @@ pub struct CreateSubscription {
     pub id: Option<String>,
 }
 
-fn invalid(field: &str, reason: String) -> Rejection {
-    Rejection::Invalid { field: field.to_owned(), reason }
-}
-
 /// Rejects a URL to which no worker could send. The addresses of its host are checked when messages are sent. The
 /// reason does not contain the URL, which may hold a secret.
 fn check_url(url: &str) -> Result<(), Rejection> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let authority = rest.and_then(|rest| rest.split(['/', '?', '#', '\\']).next());
     match authority {
-        None | Some("") => Err(invalid("url", "must be `https://` and a host".to_owned())),
+        None | Some("") => Err(Rejection::invalid("url", "must be `https://` and a host")),
         Some(authority) if authority.contains('@') => {
-            Err(invalid("url", "contains a user name or password; messages are signed instead".to_owned()))
+            Err(Rejection::invalid("url", "contains a user name or password; messages are signed instead"))
         }
         Some(_) if !url.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Err(invalid("url", "contains a character that must be percent-encoded".to_owned()))
+            Err(Rejection::invalid("url", "contains a character that must be percent-encoded"))
         }
         Some(_) => Ok(()),
     }
@@ -94,7 +90,7 @@ fn check_event(name: &str) -> Result<(), Rejection> {
         |near| format!("did you mean `{near}`?"),
     );
     let name = &name[..name.floor_char_boundary(200)];
-    Err(invalid("events", format!("`{name}` is not an event; {hint}")))
+    Err(Rejection::invalid("events", format!("`{name}` is not an event; {hint}")))
 }
 
 impl Command for CreateSubscription {
@@ -103,7 +99,10 @@ impl Command for CreateSubscription {
     fn check(&self) -> Result<(), Rejection> {
         check_url(&self.url)?;
         if self.events.is_empty() {
-            return Err(invalid("events", format!("is empty; the events of apps are {}", EVENTS.join(", "))));
+            return Err(Rejection::invalid(
+                "events",
+                format!("is empty; the events of apps are {}", EVENTS.join(", ")),
+            ));
         }
         if self.events.len() > MAX_EVENTS {
             return Err(Rejection::Limit {

@@ -293,9 +293,9 @@ impl Command for Start {
 
     fn check(&self) -> Result<(), Rejection> {
         // First of all, because a value built in memory may be nested deeper than recursive code can handle.
-        let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
-        check_plain(self.input.as_ref().unwrap_or(&Json::Null)).map_err(|e| invalid("input", e.to_string()))?;
-        self.id.as_deref().map_or(Ok(()), id::check).map_err(|e| invalid("id", e.to_string()))?;
+        check_plain(self.input.as_ref().unwrap_or(&Json::Null))
+            .map_err(|e| Rejection::invalid("input", e.to_string()))?;
+        self.id.as_deref().map_or(Ok(()), id::check).map_err(|e| Rejection::invalid("id", e.to_string()))?;
         self.limits().check()
     }
 
@@ -344,7 +344,7 @@ impl Command for Start {
             if other.program_id != program.id {
                 let reason =
                     format!("is `{from}`, an execution of program `{}`, not of `{}`", other.program_name, program.name);
-                return Err(Rejection::Invalid { field: "answersFrom".to_owned(), reason });
+                return Err(Rejection::invalid("answersFrom", reason));
             }
         }
         let decoded_key = version_key(&program.id, program.program_version);
@@ -471,7 +471,7 @@ impl Command for Cancel {
             }
             _ => return Ok(()),
         };
-        Err(Rejection::Invalid { field: "deadlineMs".to_owned(), reason })
+        Err(Rejection::invalid("deadlineMs", reason))
     }
 
     fn reads(&self, view: &View) -> ReadSet {

@@ -132,7 +132,7 @@ impl ExecutionLimits {
         ];
         for (field, limit, range) in limits {
             let checked = limit.map_or(Ok(()), |limit| check_range(limit, range));
-            checked.map_err(|reason| Rejection::Invalid { field: field.to_owned(), reason })?;
+            checked.map_err(|reason| Rejection::invalid(field, reason))?;
         }
         Ok(())
     }

@@ -77,16 +77,15 @@ pub struct CreateCheckpoint {
     pub uuid: Option<String>,
 }
 
-fn invalid(field: &str, reason: impl Into<String>) -> Rejection {
-    Rejection::Invalid { field: field.to_owned(), reason: reason.into() }
-}
-
 impl CreateCheckpoint {
     fn machine(&self, view: &View) -> Result<Option<LoadedEntity<IntelligentMachine>>, Rejection> {
         let Some(id) = &self.machine_uuid else { return Ok(None) };
         let machine = view.entity::<IntelligentMachine>(id)?;
         if machine.entity.project_uuid != self.project_uuid {
-            return Err(invalid("machineUuid", format!("belongs to project `{}`", machine.entity.project_uuid)));
+            return Err(Rejection::invalid(
+                "machineUuid",
+                format!("belongs to project `{}`", machine.entity.project_uuid),
+            ));
         }
         if matches!(machine.entity.state, IntelligentMachineState::Terminated { .. }) {
             use runstate_core::decision::Lifecycle as _;
@@ -102,7 +101,7 @@ impl CreateCheckpoint {
                 return Err(Rejection::AlreadyExists { what: "the first checkpoint", id: first.clone() });
             }
             return match self.parent_uuid {
-                Some(_) => Err(invalid("parentUuid", "is not given for the first checkpoint")),
+                Some(_) => Err(Rejection::invalid("parentUuid", "is not given for the first checkpoint")),
                 None => Ok(None),
             };
         }
@@ -111,7 +110,7 @@ impl CreateCheckpoint {
         };
         let parent = self.parent_uuid.clone().or_else(|| machine.map(of_machine));
         let parent = parent.or_else(|| project.current_checkpoint_uuid.clone());
-        let missing = || invalid("type", "must be `genesis`: the project has no checkpoint");
+        let missing = || Rejection::invalid("type", "must be `genesis`: the project has no checkpoint");
         parent.ok_or_else(missing).map(Some)
     }
 }

@@ -186,8 +186,7 @@ impl Checkpoint {
         if self.project_uuid == project {
             return Ok(());
         }
-        let reason = format!("`{}` belongs to project `{}`", self.uuid, self.project_uuid);
-        Err(Rejection::Invalid { field: "checkpointUuid".to_owned(), reason })
+        Err(Rejection::invalid("checkpointUuid", format!("`{}` belongs to project `{}`", self.uuid, self.project_uuid)))
     }
 
     /// Rejects a checkpoint from which no machine is spawned.

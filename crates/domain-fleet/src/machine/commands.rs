@@ -142,8 +142,7 @@ impl Command for SpawnMachine {
         if let Some(hub) = &self.hub_uuid
             && view.entity::<IntelligentMachine>(hub)?.entity.r#type != "hub"
         {
-            let reason = format!("`{hub}` is not a machine of type `hub`");
-            return Err(Rejection::Invalid { field: "hubUuid".to_owned(), reason });
+            return Err(Rejection::invalid("hubUuid", format!("`{hub}` is not a machine of type `hub`")));
         }
         let uuid = self.uuid.clone().unwrap_or_else(|| ctx.new_id());
         view.check_absent::<IntelligentMachine>(&uuid)?;
@@ -341,7 +340,7 @@ impl Command for TerminateMachine {
             }
             (_, Some(_)) => {
                 let reason = "the reservation of the machine was committed before, or its row is gone; record the amount with `usage record`";
-                return Err(Rejection::Invalid { field: "actual".to_owned(), reason: reason.to_owned() });
+                return Err(Rejection::invalid("actual", reason));
             }
             _ => Decision::new(()),
         };

@@ -50,7 +50,7 @@ pub fn check_type(view: &View, name: &str) -> Result<(), Rejection> {
     }
     let reason =
         format!("`{name}` is not registered; use {}, or register it with `machine-type register`", BUILT_IN.join(", "));
-    Err(Rejection::Invalid { field: "type".to_owned(), reason })
+    Err(Rejection::invalid("type", reason))
 }
 
 /// Registers a type of machines, or changes one.

@@ -171,7 +171,7 @@ impl IntelligentMachine {
     pub fn add_usage(&mut self, row: &ResourceUsage, is_tenth: bool) -> Result<(), Rejection> {
         if self.project_uuid != row.project_uuid {
             let reason = format!("`{}` belongs to project `{}`", self.uuid, self.project_uuid);
-            return Err(Rejection::Invalid { field: "machineUuid".to_owned(), reason });
+            return Err(Rejection::invalid("machineUuid", reason));
         }
         let decimal = row.amount.decimal();
         let amount = match (row.resource_type, row.unit) {

@@ -99,8 +99,7 @@ impl Command for SetExchangeRate {
         if is_foreign(self.currency) {
             return Ok(());
         }
-        let reason = format!("`{}` is not a foreign currency", self.currency.as_str());
-        Err(Rejection::Invalid { field: "currency".to_owned(), reason })
+        Err(Rejection::invalid("currency", format!("`{}` is not a foreign currency", self.currency.as_str())))
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExchangeRateSummary>, Rejection> {

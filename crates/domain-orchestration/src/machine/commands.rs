@@ -207,7 +207,7 @@ impl Command for ChangeSlots {
                     "leaves machine `{}` without slots, and then it takes any number of sessions; keep one, or begin its maintenance",
                     self.machine_id
                 );
-                return Err(Rejection::Invalid { field: "remove".to_owned(), reason });
+                return Err(Rejection::invalid("remove", reason));
             }
             Ok(())
         })

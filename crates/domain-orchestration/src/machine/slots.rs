@@ -148,8 +148,7 @@ impl Machine {
 
     fn check_slot(&self, slot: u32, session: &str) -> Result<u32, Rejection> {
         if !self.docker_slots.contains(&slot) {
-            let reason = format!("machine `{}` has no slot {slot}", self.machine_id);
-            return Err(Rejection::Invalid { field: "slot".to_owned(), reason });
+            return Err(Rejection::invalid("slot", format!("machine `{}` has no slot {slot}", self.machine_id)));
         }
         match self.slots.get(&slot.to_string()) {
             Some(holder) if holder != session => Err(self.in_use(slot, holder)),

@@ -158,7 +158,7 @@ impl Session {
             }
             Some(epoch) if epoch > self.epoch => {
                 let reason = format!("is {epoch}, but the epoch of session `{}` is {}", self.session_id, self.epoch);
-                Err(Rejection::Invalid { field: "epoch".to_owned(), reason })
+                Err(Rejection::invalid("epoch", reason))
             }
             _ => Ok(()),
         }

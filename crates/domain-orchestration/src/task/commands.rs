@@ -89,8 +89,7 @@ impl Command for AddTask {
         };
         check_cycle(view, &session.entity, &task.task_id, &task.depends_on)?;
         if task.program.is_none() && task.input.is_some() {
-            let reason = "is the input of a program; name the `program`".to_owned();
-            return Err(Rejection::Invalid { field: "input".to_owned(), reason });
+            return Err(Rejection::invalid("input", "is the input of a program; name the `program`"));
         }
         task.check_program(view)?;
         session.entity.count_tasks(view);

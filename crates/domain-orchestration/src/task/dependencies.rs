@@ -61,7 +61,7 @@ pub fn check_cycle(view: &View, session: &Session, id: &str, depends_on: &[Strin
     }
     if let [other, ..] = &*view.entities::<Task>("foreign")? {
         let reason = format!("is `{id}`, on which task `{}` of session `{}` depends", other.task_id, other.session_id);
-        return Err(Rejection::Invalid { field: "id".to_owned(), reason });
+        return Err(Rejection::invalid("id", reason));
     }
     if view.next_cursor("graph").is_some() {
         return Err(Rejection::Limit {

@@ -125,8 +125,7 @@ impl Task {
         if self.session_id == session.session_id {
             return Ok(());
         }
-        let reason = format!("task `{}` belongs to session `{}`", self.task_id, self.session_id);
-        Err(Rejection::Invalid { field: "task".to_owned(), reason })
+        Err(Rejection::invalid("task", format!("task `{}` belongs to session `{}`", self.task_id, self.session_id)))
     }
 
     fn summary(&self) -> TaskSummary {

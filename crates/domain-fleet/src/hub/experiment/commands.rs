@@ -10,10 +10,6 @@ use crate::hub::{HubCheckpoint, HubEvent, HubInstance, HubType};
 /// The largest number of metrics.
 const MAX_METRICS: usize = 20;
 
-fn invalid(field: &str, reason: impl Into<String>) -> Rejection {
-    Rejection::Invalid { field: field.to_owned(), reason: reason.into() }
-}
-
 /// Plans an experiment with a hub.
 ///
 /// Errors: `not_found`, `already_exists`, `invalid` (the checkpoint is of another hub; a metric).
@@ -45,22 +41,22 @@ impl Command for PlanExperiment {
 
     fn check(&self) -> Result<(), Rejection> {
         if self.success_metrics.len() > MAX_METRICS {
-            return Err(invalid("successMetrics", format!("has more than {MAX_METRICS} metrics")));
+            return Err(Rejection::invalid("successMetrics", format!("has more than {MAX_METRICS} metrics")));
         }
         if !(1..=3_650).contains(&self.duration_days) {
-            return Err(invalid("durationDays", "must be 1 to 3,650"));
+            return Err(Rejection::invalid("durationDays", "must be 1 to 3,650"));
         }
         let is_number = |number: f64| number.is_finite() && number >= 0.0;
         let mut names: Vec<&str> = Vec::new();
         for metric in &self.success_metrics {
             if metric.name.is_empty() || names.contains(&&*metric.name) {
-                return Err(invalid(
+                return Err(Rejection::invalid(
                     "successMetrics",
                     format!("has no or two metrics with the name `{}`", metric.name),
                 ));
             }
             if !is_number(metric.min_effect) || !is_number(metric.weight) {
-                return Err(invalid(
+                return Err(Rejection::invalid(
                     "successMetrics",
                     format!("`{}`: minEffect and weight must be 0 or more", metric.name),
                 ));
@@ -118,10 +114,16 @@ impl Command for StartExperiment {
         let mut experiment = view.entity::<HubExperiment>(&self.uuid)?;
         let mut hub = view.entity::<HubInstance>(&self.hub_uuid)?;
         if hub.entity.r#type != HubType::Experimental {
-            return Err(invalid("hubUuid", format!("`{}` is not a hub of type `experimental`", self.hub_uuid)));
+            return Err(Rejection::invalid(
+                "hubUuid",
+                format!("`{}` is not a hub of type `experimental`", self.hub_uuid),
+            ));
         }
         if self.hub_uuid == experiment.entity.original_hub_uuid {
-            return Err(invalid("hubUuid", format!("`{}` is the original hub of the experiment", self.hub_uuid)));
+            return Err(Rejection::invalid(
+                "hubUuid",
+                format!("`{}` is the original hub of the experiment", self.hub_uuid),
+            ));
         }
         let ends_at = ctx.now + Millis::days(i64::from(experiment.entity.duration_days));
         experiment.entity.apply(ExperimentEvent::Start { at: ctx.now, ends_at })?;
@@ -160,10 +162,10 @@ impl Command for ObserveExperiment {
         }
         for (name, value) in &self.values {
             if !experiment.success_metrics.iter().any(|metric| metric.name == *name) {
-                return Err(invalid("values", format!("the experiment has no metric `{name}`")));
+                return Err(Rejection::invalid("values", format!("the experiment has no metric `{name}`")));
             }
             if !value.is_finite() {
-                return Err(invalid("values", format!("the value of `{name}` is not finite")));
+                return Err(Rejection::invalid("values", format!("the value of `{name}` is not finite")));
             }
             let data = experiment.performance_data.entry(name.clone()).or_default();
             match self.arm {
