@@ -10,3 +10,6 @@ pub use crate::decision::{
 };
 pub use crate::operation::{Operation, Parameter, Parameters};
 pub use crate::schema::{Collection, Entity, Fields, Filter, Key, Query, Wire};
+
+/// What a command returns: a value, or the reason why it is rejected.
+pub type Result<T, E = Rejection> = std::result::Result<T, E>;

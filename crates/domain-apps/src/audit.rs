@@ -46,7 +46,7 @@ fn is_step(item: &&Key) -> bool {
     [Step::COLLECTION.name, QueuedStep::COLLECTION.name].contains(&&*item.collection)
 }
 
-pub(super) fn row(command: AuditedCommand<'_>) -> Result<Change, Rejection> {
+pub(super) fn row(command: AuditedCommand<'_>) -> Result<Change> {
     let cmd = command.ctx.command().as_str().to_owned();
     Change::insert(&AuditRow {
         id: cmd.clone(),

@@ -71,7 +71,7 @@ impl CleanUp {
 impl Command for CleanUp {
     type Output = CleanUpReport;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         match self.place() {
             Some(_) => Ok(()),
             None => Err(Rejection::invalid("from", "it must be `next` of an earlier result")),
@@ -85,7 +85,7 @@ impl Command for CleanUp {
         ReadSet::empty().with_freshness(Freshness::Linearizable).query(FOUND, query.limit(ROWS).with_unreadable())
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CleanUpReport>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CleanUpReport>> {
         let (index, after) = self.place().unwrap_or_default();
         let rows = view.rows(FOUND).unwrap_or_default();
         let execution = |row: &Document| {
@@ -171,7 +171,7 @@ fn complete_entry(
     view: &View,
     ctx: &Ctx,
     decision: &mut Decision<CleanUpReport>,
-) -> Result<usize, Rejection> {
+) -> Result<usize> {
     let execution = row.get("execution_id").and_then(Json::as_str).unwrap_or_default();
     let app = view.get(&Key::new(&AppExecution::COLLECTION, execution));
     let app_id = app.and_then(|app| app.document.get("app_id")?.as_i64());

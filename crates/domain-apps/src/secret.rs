@@ -74,7 +74,7 @@ impl GuardedValue {
     }
 
     /// Rejects secrets that would be stored in plain text. `what` names the value.
-    pub fn check_keys(&self, view: &View, what: &str) -> Result<(), Rejection> {
+    pub fn check_keys(&self, view: &View, what: &str) -> Result<()> {
         if self.clear.is_none() || view.encrypts() {
             return Ok(());
         }

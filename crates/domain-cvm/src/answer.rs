@@ -80,7 +80,7 @@ impl AnswerCall {
         (id, occurrence): (&str, u64),
         view: &View,
         ctx: &Ctx,
-    ) -> Result<Decision<ExecutionStatus>, Rejection> {
+    ) -> Result<Decision<ExecutionStatus>> {
         if view.find_entity::<ExecutionHead>(&self.id)?.is_none() {
             // A message may arrive before the start is committed of which it is a consequence.
             let remedy = "Send the answer again after its start";
@@ -115,7 +115,7 @@ impl AnswerCall {
     }
 
     /// The rejection of an answer without a name, if no call can be the one that its caller has seen.
-    fn refuse_unnamed(&self, view: &View, ctx: &Ctx) -> Result<Rejection, Rejection> {
+    fn refuse_unnamed(&self, view: &View, ctx: &Ctx) -> Result<Rejection> {
         let execution = ExecutionHead::find(view, &self.id)?;
         let waiting = execution.require_waiting(ctx.now)?;
         match waiting.answerable_calls() {
@@ -192,7 +192,7 @@ fn next_call(view: &View, execution: &str, key: &str) -> (Key, u64) {
 }
 
 /// Checks the values of an answer.
-fn check_answer(answer: &Json, cost: Option<&str>, by: Option<&str>) -> Result<(), Rejection> {
+fn check_answer(answer: &Json, cost: Option<&str>, by: Option<&str>) -> Result<()> {
     // First of all, because a value built in memory may be nested deeper than recursive code can handle.
     check_plain(answer).map_err(|excess| {
         Rejection::domain(codes::INVALID_ANSWER, format!("the answer is {excess}; nothing was changed"))
@@ -210,7 +210,7 @@ fn answer_call(
     answer: &Json,
     by: Option<&String>,
     cost: Option<&str>,
-) -> Result<Decision<ExecutionStatus>, Rejection> {
+) -> Result<Decision<ExecutionStatus>> {
     let call = &mut row.entity;
     // The call is checked before the execution: an answered call is reported as answered, whatever the execution does
     // by now.
@@ -228,7 +228,7 @@ fn answer_call(
 impl Command for AnswerCall {
     type Output = ExecutionStatus;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         if self.call.is_some() && self.key.is_some() {
             return Err(Rejection::Usage("cvm.answer: pass either `call` or `key`, not both".to_owned()));
         }
@@ -254,7 +254,7 @@ impl Command for AnswerCall {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         let Some((key, occurrence)) = self.key(view) else { return Err(self.refuse_unnamed(view, ctx)?) };
         // Another answer may take the call between the read of the rows under the key and that of the call.
         let is_taken = |call: &LoadedEntity<Call>| {
@@ -313,7 +313,7 @@ pub struct CompleteCall {
 impl Command for CompleteCall {
     type Output = ExecutionStatus;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         check_answer(&self.answer, self.cost.as_deref(), self.by.as_deref())
     }
 
@@ -321,7 +321,7 @@ impl Command for CompleteCall {
         waiting::reads(view, &self.execution, &Key::new(&CC_HISTORY, &self.call))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         let row = Call::load_of(view, &self.call, &self.execution)?;
         claim::require_claim(&row.entity, self.token)?;
         let cost = self.cost.as_deref();
@@ -372,7 +372,7 @@ pub(super) fn keyed_id(execution: &str, key: &str, occurrence: u64) -> String {
 
 impl EarlyAnswer {
     /// The early answer in the row of this id; `None`: there is none, or the call was made.
-    pub(super) fn find(view: &View, id: &str) -> Result<Option<LoadedEntity<Self>>, Rejection> {
+    pub(super) fn find(view: &View, id: &str) -> Result<Option<LoadedEntity<Self>>> {
         let key = Key::new(&CC_HISTORY, id);
         view.require([key.clone()])?;
         if Self::is_in(view, &key) { view.find_entity(id) } else { Ok(None) }

@@ -347,24 +347,24 @@ impl Call {
     }
 
     /// The call of that id, if it was made. An early answer may be in its place.
-    pub(super) fn find(view: &View, id: &str) -> Result<Option<LoadedEntity<Self>>, Rejection> {
+    pub(super) fn find(view: &View, id: &str) -> Result<Option<LoadedEntity<Self>>> {
         if EarlyAnswer::is_in(view, &Key::new(&CC_HISTORY, id)) { Ok(None) } else { view.find_entity(id) }
     }
 
     /// The call of that id, which must have been made.
-    pub(super) fn load(view: &View, id: &str) -> Result<LoadedEntity<Self>, Rejection> {
+    pub(super) fn load(view: &View, id: &str) -> Result<LoadedEntity<Self>> {
         Self::find(view, id)?.ok_or_else(|| Rejection::not_found::<Self>(id))
     }
 
     /// The call of that id, which must have been made by this execution.
-    pub(super) fn load_of(view: &View, id: &str, execution: &str) -> Result<LoadedEntity<Self>, Rejection> {
+    pub(super) fn load_of(view: &View, id: &str, execution: &str) -> Result<LoadedEntity<Self>> {
         let row = Self::load(view, id)?;
         row.entity.require_of(execution)?;
         Ok(row)
     }
 
     /// Rejects a call that another execution has made.
-    pub(super) fn require_of(&self, execution: &str) -> Result<(), Rejection> {
+    pub(super) fn require_of(&self, execution: &str) -> Result<()> {
         if self.execution_id == execution {
             return Ok(());
         }
@@ -373,12 +373,12 @@ impl Call {
     }
 
     /// Rejects a closed call. A cancelled call passes here: its execution then rejects the command.
-    pub(super) fn require_open(&self) -> Result<(), Rejection> {
+    pub(super) fn require_open(&self) -> Result<()> {
         if self.outcome == Some(CallOutcome::Cancelled) { Ok(()) } else { self.require_awaited() }
     }
 
     /// Rejects a closed call of an execution that waits. The program may have cancelled it.
-    pub(super) fn require_awaited(&self) -> Result<(), Rejection> {
+    pub(super) fn require_awaited(&self) -> Result<()> {
         match self.outcome {
             None => Ok(()),
             Some(outcome) => {
@@ -392,7 +392,7 @@ impl Call {
     }
 
     /// Rejects an answer after the deadline.
-    pub(super) fn require_before_deadline(&self, now: Timestamp) -> Result<(), Rejection> {
+    pub(super) fn require_before_deadline(&self, now: Timestamp) -> Result<()> {
         match self.request.deadline {
             Some(deadline) if deadline <= now => {
                 let message = format!(
@@ -406,7 +406,7 @@ impl Call {
     }
 
     /// Returns the value that the program gets for this answer, or the reason why the answer is not valid.
-    pub(super) fn coerce_answer(&self, answer: &Json) -> Result<Json, Rejection> {
+    pub(super) fn coerce_answer(&self, answer: &Json) -> Result<Json> {
         let invalid =
             |message: String, details: Json| Rejection::Domain { code: codes::INVALID_ANSWER, message, details };
         if self.kind == TIMER {
@@ -470,7 +470,7 @@ impl Call {
     }
 
     /// The reply that the program gets.
-    pub(super) fn reply(&self) -> Result<Reply, Rejection> {
+    pub(super) fn reply(&self) -> Result<Reply> {
         let error = |name: &str, message: String| Reply::Error { name: name.to_owned(), message };
         let response = || {
             let damaged = || Rejection::damaged(&self.key(), &"it has an outcome but no response");

@@ -73,7 +73,7 @@ fn is_amount(text: &str) -> bool {
 }
 
 /// Rejects an amount that is not a decimal number.
-pub(super) fn check_amount(amount: Option<&str>) -> Result<(), Rejection> {
+pub(super) fn check_amount(amount: Option<&str>) -> Result<()> {
     match amount {
         Some(amount) if !is_amount(amount) => {
             Err(Rejection::invalid("cost", "must be a decimal number in text, 0 or more, such as `0.05`"))
@@ -103,7 +103,7 @@ pub(super) fn reserve(
     call: &Call,
     until: Timestamp,
     renewed: bool,
-) -> Result<Decision<Option<String>>, Rejection> {
+) -> Result<Decision<Option<String>>> {
     let Some(cost) = &call.request.cost else { return Ok(Decision::new(None)) };
     let term = ReservationTerm { earlier: reservation(call), until, renewed };
     Ok((view.budgets()?.reserve)(view, ctx, cost, term)?.map(Some))
@@ -130,7 +130,7 @@ pub(super) fn settle(
     call: &mut Call,
     actual: Option<&str>,
     failed: bool,
-) -> Result<Decision<()>, Rejection> {
+) -> Result<Decision<()>> {
     let Some(cost) = &call.request.cost else {
         return match actual {
             Some(_) => Err(Rejection::invalid("cost", "is not expected: the call names no budget")),
@@ -151,12 +151,12 @@ pub(super) fn settle_failure(
     ctx: &mut Ctx,
     call: &mut Call,
     actual: Option<&str>,
-) -> Result<Decision<()>, Rejection> {
+) -> Result<Decision<()>> {
     if actual.is_some() { settle(view, ctx, call, actual, true) } else { release(view, ctx, call, true) }
 }
 
 /// Gives back what was reserved for a call. `failed`: because its worker has failed.
-pub(super) fn release(view: &View, ctx: &mut Ctx, call: &mut Call, failed: bool) -> Result<Decision<()>, Rejection> {
+pub(super) fn release(view: &View, ctx: &mut Ctx, call: &mut Call, failed: bool) -> Result<Decision<()>> {
     let reservation = call.claim.as_mut().and_then(|claim| claim.reservation.take());
     // Without budgets in this engine, the reservation ends by its time.
     let (Some(reservation), Ok(budgets)) = (reservation, view.budgets()) else { return Ok(Decision::new(())) };
@@ -173,8 +173,8 @@ pub(super) fn release(view: &View, ctx: &mut Ctx, call: &mut Call, failed: bool)
 pub(super) fn settle_late(
     row: &LoadedEntity<Call>,
     ctx: &mut Ctx,
-    settle: impl FnOnce(&mut Ctx, &mut Call) -> Result<Decision<()>, Rejection>,
-) -> Result<Option<Decision<()>>, Rejection> {
+    settle: impl FnOnce(&mut Ctx, &mut Call) -> Result<Decision<()>>,
+) -> Result<Option<Decision<()>>> {
     let is_late = row.entity.outcome.is_some() || row.entity.is_past_deadline(ctx.now);
     if !is_late || reservation(&row.entity).is_none() {
         return Ok(None);
@@ -207,7 +207,7 @@ impl LateReport {
 impl DomainQuery for LateReport {
     type Output = ();
 
-    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<(), Rejection> {
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<()> {
         let call = Call::load(view, &self.call)?.entity;
         // A call that its execution has opened again is another worker's.
         let refused = call.require_awaited().and_then(|()| call.require_before_deadline(ctx.now));

@@ -119,7 +119,7 @@ const OUTPUT_ROW_BYTES: usize = 256 * 1024;
 
 /// The rows of `lines`, the first with the number `seq`, and the next free `seq`. A line too long for one row continues
 /// in the next row (`continued`).
-pub(super) fn output_rows(execution: &str, seq: u64, lines: &[String]) -> Result<(Vec<Change>, u64), Rejection> {
+pub(super) fn output_rows(execution: &str, seq: u64, lines: &[String]) -> Result<(Vec<Change>, u64)> {
     let mut rows = Vec::new();
     let mut push = |lines: &[&str], continued: bool| {
         let seq = seq + rows.len() as u64;
@@ -177,7 +177,7 @@ pub(super) fn page_key(execution: &str, page: i64, version: u64, part: u32) -> K
 }
 
 /// The rows of a page with this JSON text. If there are several, each has a `part`.
-pub(super) fn page_rows(execution: &str, page: i64, version: u64, text: &str) -> Result<Vec<Change>, Rejection> {
+pub(super) fn page_rows(execution: &str, page: i64, version: u64, text: &str) -> Result<Vec<Change>> {
     let parts = split(text);
     let several = parts.len() > 1;
     let row = |(part, text): (u32, &str)| {
@@ -234,7 +234,7 @@ pub(super) fn log_row(
     event: &str,
     details: Json,
     ctx: &mut Ctx,
-) -> Result<Change, Rejection> {
+) -> Result<Change> {
     let unique = ctx.new_id();
     // The first part of it is the time, which the row has already.
     let id = format!("{instructions:012x}-{changes:04x}-{}", unique.get(19..).unwrap_or(&unique));

@@ -31,7 +31,7 @@ pub struct ClaimParameters {
 impl TryFrom<ClaimParameters> for Claim<Call> {
     type Error = Rejection;
 
-    fn try_from(parameters: ClaimParameters) -> Result<Self, Rejection> {
+    fn try_from(parameters: ClaimParameters) -> Result<Self> {
         let ClaimParameters { kinds, call, owner, lease } = parameters;
         let of = match (kinds, call) {
             (Some(kinds), None) => ClaimTarget::Kinds(kinds),
@@ -80,7 +80,7 @@ pub struct ClaimedCall {
 }
 
 /// Rejects a worker whose claim on the call is not the one with this token. The call may be closed.
-pub(super) fn require_claim(call: &Call, token: u64) -> Result<(), Rejection> {
+pub(super) fn require_claim(call: &Call, token: u64) -> Result<()> {
     match &call.claim {
         Some(claim) if claim.token == token && claim.owner.is_some() => Ok(()),
         _ => Err(stale_claim::<Call>(&call.id, token)),
@@ -113,11 +113,11 @@ impl Leased for Call {
     }
 
     /// An early answer may be in the place of a call.
-    fn find(view: &View, id: &str) -> Result<Option<LoadedEntity<Self>>, Rejection> {
+    fn find(view: &View, id: &str) -> Result<Option<LoadedEntity<Self>>> {
         Self::find(view, id)
     }
 
-    fn check_kind(kind: &str) -> Result<(), Rejection> {
+    fn check_kind(kind: &str) -> Result<()> {
         if kind != TIMER {
             return Ok(());
         }
@@ -143,7 +143,7 @@ impl Leased for Call {
         ctx: &mut Ctx,
         mut row: LoadedEntity<Self>,
         claim: &Claim<Self>,
-    ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
+    ) -> Result<Decision<ClaimResult<Self>>> {
         let lease = claim.begin(&mut row.entity, ctx.now)?;
         let reserved = reserve(view, ctx, &mut row.entity, false)?;
         let claimed = ClaimedCall {
@@ -159,7 +159,7 @@ impl Leased for Call {
         Ok(reserved.map(|_| result).change(change))
     }
 
-    fn work(view: &View, claimed: &ClaimedCall) -> Result<Option<Work>, Rejection> {
+    fn work(view: &View, claimed: &ClaimedCall) -> Result<Option<Work>> {
         // Another execution may have the id of one that was deleted, and so its call.
         let is_claimed =
             |row: &LoadedEntity<Self>| row.entity.claim.as_ref().is_some_and(|one| one.token == claimed.token);
@@ -176,7 +176,7 @@ impl Leased for Call {
     }
 
     /// A worker that is too late must not spend what its budget no longer has.
-    fn extend(view: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+    fn extend(view: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>> {
         let reserved = reserve(view, ctx, &mut row.entity, true).map_err(|refusal| match refusal {
             Rejection::Unread(_) | Rejection::Torn(_) => refusal,
             refusal => {
@@ -186,13 +186,13 @@ impl Leased for Call {
         reserved.map(drop).save(row, ctx.now)
     }
 
-    fn release(view: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+    fn release(view: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>> {
         call_cost::release(view, ctx, &mut row.entity, false)?.save(row, ctx.now)
     }
 }
 
 /// Reserves the cost of a claimed call until its lease ends. `renewed`: by the worker that has the call.
-fn reserve(view: &View, ctx: &mut Ctx, call: &mut Call, renewed: bool) -> Result<Decision<Option<String>>, Rejection> {
+fn reserve(view: &View, ctx: &mut Ctx, call: &mut Call, renewed: bool) -> Result<Decision<Option<String>>> {
     let until = call.available_at.unwrap_or(ctx.now);
     let reserved = call_cost::reserve(view, ctx, call, until, renewed)?;
     if let Some(claim) = &mut call.claim {

@@ -59,7 +59,7 @@ pub struct FailedCall {
 impl Command for Fail {
     type Output = FailedCall;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         check_name("name", self.name.as_deref())?;
         check_name("by", self.by.as_deref())?;
         check_retry_after(self.retry_after)?;
@@ -70,7 +70,7 @@ impl Command for Fail {
         waiting::reads(view, &self.execution, &Key::new(&CC_HISTORY, &self.call))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>> {
         let cost = self.cost.as_deref();
         let late = Call::find(view, &self.call)?.filter(|row| require_claim(&row.entity, self.token).is_ok());
         if let Some(row) = late.filter(|row| row.entity.execution_id == self.execution)

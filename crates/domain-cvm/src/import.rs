@@ -86,7 +86,7 @@ impl Command for ImportProgram {
         ReadSet::key(Key::new(&PROGRAMS, &self.id)).query("name", by_name(&self.name)).query("id", by_name(&self.id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<LoadedProgram>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<LoadedProgram>> {
         id::check(&self.id).map_err(|why| invalid("id", why))?;
         id::check(&self.name).map_err(|why| invalid("name", why))?;
         if let Some(LoadedEntity { entity: program, .. }) = view.find_entity::<Program>(&self.id)? {
@@ -150,7 +150,7 @@ fn execution_key(id: &str) -> Key {
 }
 
 /// Rejects an execution that exists already.
-fn require_absent(view: &View, id: &str) -> Result<(), Rejection> {
+fn require_absent(view: &View, id: &str) -> Result<()> {
     match view.get(&execution_key(id)) {
         Some(_) => Err(Rejection::AlreadyExists { what: "execution", id: id.to_owned() }),
         None => Ok(()),
@@ -198,7 +198,7 @@ impl Command for ImportRows {
         self.rows.iter().map(ImportedRow::key).fold(ReadSet::key(execution_key(&self.execution)), ReadSet::with_key)
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<u64>, Rejection> {
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<u64>> {
         require_absent(view, &self.execution)?;
         let mut changes = Vec::with_capacity(self.rows.len());
         for row in &self.rows {
@@ -294,7 +294,7 @@ pub enum ImportedState {
 }
 
 /// The hash by which [`ImportExecution`] identifies bytecode: SHA-256 of its canonical JSON.
-pub fn bytecode_hash(bytecode: &[Instruction]) -> Result<String, Rejection> {
+pub fn bytecode_hash(bytecode: &[Instruction]) -> Result<String> {
     let bytecode = entity::serialize(&bytecode).map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.reason()))?;
     Ok(id::hex(&id::sha256(&[runstate_value::canonical_json(&bytecode).as_bytes()])))
 }
@@ -329,7 +329,7 @@ impl ImportExecution {
 
     /// Restores the machine at its position. For an ended execution the machine may also only hold its variables and
     /// operands.
-    fn load_machine(&self, decoded: &DecodedProgram, ctx: &Ctx) -> Result<LoadedMachine, Rejection> {
+    fn load_machine(&self, decoded: &DecodedProgram, ctx: &Ctx) -> Result<LoadedMachine> {
         if self.state == ImportedState::Ready {
             return LoadedMachine::start(decoded, &Json::Null, &ExecutionLimits::default(), ctx);
         }
@@ -350,7 +350,7 @@ impl ImportExecution {
     }
 
     /// Its head, with the state `running` if it waits.
-    fn head(&self, program: Program, decoded: &DecodedProgram, ctx: &Ctx) -> Result<ExecutionHead, Rejection> {
+    fn head(&self, program: Program, decoded: &DecodedProgram, ctx: &Ctx) -> Result<ExecutionHead> {
         let at = self.last_modified;
         let state = match &self.state {
             ImportedState::Ready | ImportedState::Running | ImportedState::Waiting { .. } => {
@@ -396,7 +396,7 @@ impl Command for ImportExecution {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         id::check(&self.id).map_err(|why| invalid("id", why))?;
         require_absent(view, &self.id)?;
         let missing = || Rejection::NotFound { what: "program", id: self.program_id.clone(), hint: String::new() };

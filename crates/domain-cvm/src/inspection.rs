@@ -49,7 +49,7 @@ impl DomainQuery for Inspect {
         waiting::with_open_calls(loaded_machine::reads(view, &self.id), view, &self.id, false)
     }
 
-    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Option<Inspection>, Rejection> {
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Option<Inspection>> {
         // An older execution may exceed the heap limit of this process.
         let mut ctx = ctx.clone();
         ctx.settings = ctx.settings.clone().with(Settings { heap_bytes: *HEAP_BYTES.end(), ..Settings::of(&ctx) });
@@ -165,7 +165,7 @@ impl DomainQuery for Variables {
         loaded_machine::reads(view, &self.id)
     }
 
-    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Vec<FrameView>, Rejection> {
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Vec<FrameView>> {
         let execution = ExecutionHead::find(view, &self.id)?;
         let machine = LoadedMachine::load_runnable(view, &execution, ctx)?.machine;
         let bounds = queries::bounds(self.full);

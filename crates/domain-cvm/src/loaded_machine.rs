@@ -153,7 +153,7 @@ impl PageRef {
         self.keys(execution, page).map(|key| Change::Retire { key })
     }
 
-    fn rows<'v>(self, view: &'v View, execution: &str, page: i64) -> Result<Vec<&'v Document>, Rejection> {
+    fn rows<'v>(self, view: &'v View, execution: &str, page: i64) -> Result<Vec<&'v Document>> {
         let row = |key| match view.get(&key) {
             Some(row) => Ok(&*row.document),
             None => Err(Rejection::Torn(format!("{key} is missing"))),
@@ -229,12 +229,7 @@ fn pages_in_use(execution: &ExecutionHead) -> impl Iterator<Item = Key> {
 
 impl LoadedMachine {
     /// Creates a machine at the first instruction.
-    pub fn start(
-        decoded: &DecodedProgram,
-        input: &Json,
-        own_limits: &ExecutionLimits,
-        ctx: &Ctx,
-    ) -> Result<Self, Rejection> {
+    pub fn start(decoded: &DecodedProgram, input: &Json, own_limits: &ExecutionLimits, ctx: &Ctx) -> Result<Self> {
         let limits = limits(own_limits, ctx);
         let machine = vm::Machine::start(decoded.program.clone(), input, ctx.seed("random"), limits)
             .map_err(|failure| Rejection::invalid("input", failure.message))?;
@@ -262,7 +257,7 @@ impl LoadedMachine {
 
     /// Returns the machine of `execution`, to run it: the cached one for the revision that was read, or else one
     /// decoded from rows.
-    pub fn load_runnable(view: &View, execution: &ExecutionHead, ctx: &Ctx) -> Result<Self, Rejection> {
+    pub fn load_runnable(view: &View, execution: &ExecutionHead, ctx: &Ctx) -> Result<Self> {
         let loaded = Self::load(view, execution, ctx)?;
         if let Some(why) = &loaded.unrunnable_reason {
             let message = format!(
@@ -275,7 +270,7 @@ impl LoadedMachine {
     }
 
     /// As [`LoadedMachine::load_runnable`], for reading only.
-    pub fn load(view: &View, execution: &ExecutionHead, ctx: &Ctx) -> Result<Self, Rejection> {
+    pub fn load(view: &View, execution: &ExecutionHead, ctx: &Ctx) -> Result<Self> {
         let key = Key::new(&EXECUTIONS, &execution.id);
         if let Some(cached) = view.cached::<LoadedMachine>(&key) {
             return Ok(cached.clone());
@@ -309,7 +304,7 @@ impl LoadedMachine {
     }
 
     /// The machine in another version of its program, which `execution` then has.
-    pub fn in_version(self, view: &View, execution: &mut ExecutionHead, version: u32) -> Result<Self, Rejection> {
+    pub fn in_version(self, view: &View, execution: &mut ExecutionHead, version: u32) -> Result<Self> {
         let key = version_key(&execution.program_id, version);
         if view.get(&key).is_none() {
             let (name, own) = (&execution.program_name, execution.program_version);
@@ -341,7 +336,7 @@ impl LoadedMachine {
 
     /// Stores the machine's state in the head. Returns the changes of rows: new versions of the changed pages, and the
     /// removal of the old ones.
-    pub fn save(&mut self, execution: &mut ExecutionHead, ctx: &Ctx) -> Result<Vec<Change>, Rejection> {
+    pub fn save(&mut self, execution: &mut ExecutionHead, ctx: &Ctx) -> Result<Vec<Change>> {
         let saved = self.machine.save();
         let versions = PageVersions::new(ctx);
         let id = execution.id.clone();

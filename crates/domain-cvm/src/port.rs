@@ -33,7 +33,7 @@ fn to_command(start: &ProgramStart) -> Start {
     Start { input: start.input.clone(), ..Start::new(&start.program).id(&start.execution) }
 }
 
-fn end(id: &str, document: &Document) -> Result<Option<ExecutionEnd>, Rejection> {
+fn end(id: &str, document: &Document) -> Result<Option<ExecutionEnd>> {
     let state = ExecutionState::read_fields(document).map_err(|violation| {
         Rejection::domain(ErrorCode::CORRUPT, format!("execution `{id}` is damaged: {violation}"))
     })?;

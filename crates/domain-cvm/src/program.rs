@@ -228,7 +228,7 @@ pub struct LoadParameters {
 impl TryFrom<LoadParameters> for Load {
     type Error = Rejection;
 
-    fn try_from(parameters: LoadParameters) -> Result<Self, Rejection> {
+    fn try_from(parameters: LoadParameters) -> Result<Self> {
         let LoadParameters { name, source, entry, files, bytecode, compiler, warnings, description, tags, id } =
             parameters;
         let files = files.unwrap_or_default();
@@ -265,7 +265,7 @@ impl Load {
     }
 
     /// Checks that each path of a file occurs once.
-    fn check_files(&self) -> Result<(), Rejection> {
+    fn check_files(&self) -> Result<()> {
         let mut paths: HashSet<&str> = self.entry.iter().map(String::as_str).collect();
         for file in &self.files {
             let is_plain = !file.path.split('/').any(|part| matches!(part, "" | "." | ".."));
@@ -284,7 +284,7 @@ impl Load {
     }
 
     /// Checks that the result of the command, which has the warnings, is small.
-    fn check_warnings(&self) -> Result<(), Rejection> {
+    fn check_warnings(&self) -> Result<()> {
         let bytes: usize = self.warnings.iter().map(String::len).sum();
         if bytes > WARNINGS_BYTES {
             let reason = format!("the warnings have {bytes} bytes; at most {WARNINGS_BYTES} are kept");
@@ -294,7 +294,7 @@ impl Load {
     }
 
     /// The id requested for a new program.
-    fn own_id(&self) -> Result<Option<&str>, Rejection> {
+    fn own_id(&self) -> Result<Option<&str>> {
         let Some(id) = &self.id else { return Ok(None) };
         id::check(id).map_err(|e| Rejection::invalid("id", e.to_string()))?;
         Ok(Some(id))
@@ -328,7 +328,7 @@ impl Command for Load {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<LoadedProgram>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<LoadedProgram>> {
         let own_id = self.own_id()?;
         id::check(&self.name).map_err(|e| Rejection::invalid("name", e.to_string()))?;
         self.check_files()?;
@@ -414,7 +414,7 @@ impl Program {
         LoadedProgram { id, name, program_version: self.program_version, changed, warnings }
     }
 
-    pub(super) fn version_row(&self, now: Timestamp) -> Result<Change, Rejection> {
+    pub(super) fn version_row(&self, now: Timestamp) -> Result<Change> {
         Change::append(&ProgramVersion {
             id: version_key(&self.id, self.program_version).id.to_string(),
             program_id: self.id.clone(),
@@ -449,7 +449,7 @@ pub(super) struct DecodedProgram {
 
 impl DecodedProgram {
     /// Returns the version under `key`: the cached form if there is one, or else the decoded row.
-    pub fn load(view: &View, key: &Key) -> Result<Self, Rejection> {
+    pub fn load(view: &View, key: &Key) -> Result<Self> {
         if let Some(cached) = view.cached::<DecodedProgram>(key) {
             return Ok(cached.clone());
         }
@@ -516,7 +516,7 @@ impl Command for RemoveProgram {
         true
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RemovedProgram>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RemovedProgram>> {
         let Some(mut found) = view.loaded_entities::<Program>("program")?.pop() else {
             return Err(Rejection::not_found::<Program>(&self.name));
         };
@@ -584,7 +584,7 @@ impl Command for CollectProgram {
         true
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CollectionProgress>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CollectionProgress>> {
         let Some(mut found) = view.find_entity::<Program>(&self.id)? else {
             return Ok(Decision::new(CollectionProgress::Kept));
         };

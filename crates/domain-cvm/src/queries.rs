@@ -134,7 +134,7 @@ impl DomainQuery for PollExecution {
         if view.has_read(&key) { reads.query("output", new) } else { reads }
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionProgress, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionProgress> {
         let execution = ExecutionHead::find(view, &self.id)?;
         let is_counted =
             |row: &&Document| row.get("seq").and_then(Json::as_u64).is_some_and(|seq| seq < execution.output_rows);
@@ -175,12 +175,12 @@ fn result(state: &ExecutionState) -> (Json, Option<ProgramError>) {
     }
 }
 
-fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<CallView>, Rejection> {
+fn open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<CallView>> {
     waiting::find_open_calls(view, execution)?.iter().map(LoadedEntity::fields).collect()
 }
 
 /// The outcomes of calls that the machine has not received. Its state has the requests of all calls that it waits for.
-fn undelivered_outcomes(view: &View, execution: &ExecutionHead, machine: &Machine) -> Result<Json, Rejection> {
+fn undelivered_outcomes(view: &View, execution: &ExecutionHead, machine: &Machine) -> Result<Json> {
     let count = execution.waiting().map_or(0, |waiting| waiting.closed_calls);
     let calls = waiting::find_closed_calls(view, execution, machine, count, &[])?;
     let outcomes = calls.into_iter().map(|call| {
@@ -206,7 +206,7 @@ pub struct ExecutionStatusDetails {
 impl DomainQuery for ShowStatus {
     type Output = ExecutionStatusDetails;
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionStatusDetails, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ExecutionStatusDetails> {
         let execution = ExecutionHead::find(view, &self.id)?;
         let waiting = execution.waiting();
         let (call, open_calls) = (waiting.map(|call| call.call_id.clone()), waiting.map_or(0, |call| call.open_calls));
@@ -266,7 +266,7 @@ fn output_rows(reads: ReadSet, view: &View, id: &str) -> ReadSet {
     if view.has_read(&Key::new(&EXECUTIONS, id)) { reads.query("output", lines) } else { reads }
 }
 
-fn output(view: &View, execution: &ExecutionHead) -> Result<Vec<String>, Rejection> {
+fn output(view: &View, execution: &ExecutionHead) -> Result<Vec<String>> {
     let mut lines =
         child_rows::output_lines(view.rows("output").unwrap_or_default().iter().map(|(_, row)| &*row.document));
     let count = usize::try_from(execution.output_count).unwrap_or(usize::MAX);
@@ -284,7 +284,7 @@ impl DomainQuery for ShowOutput {
         output_rows(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<String>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<String>> {
         let execution = ExecutionHead::find(view, &self.id)?;
         output(view, &execution)
     }
@@ -300,7 +300,7 @@ impl DomainQuery for Show {
         output_rows(waiting::with_open_calls(head, view, &self.id, false), view, &self.id)
     }
 
-    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Execution, Rejection> {
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Execution> {
         let execution = ExecutionHead::find(view, &self.id)?.into_owned();
         let output = output(view, &execution)?;
         let open = open_calls(view, &execution)?;

@@ -67,7 +67,7 @@ impl RecordedAnswers {
     }
 
     /// The response to the same call; `None`: the call must be asked.
-    pub fn take(&mut self, view: &View, call: &Call) -> Result<Option<Response>, Rejection> {
+    pub fn take(&mut self, view: &View, call: &Call) -> Result<Option<Response>> {
         if let Some(key) = self.keyed(call) {
             let early = EarlyAnswer::find(view, &key.id)?.map(|early| early.entity.response);
             let made = || Ok::<_, Rejection>(Call::find(view, &key.id)?.map(|row| row.entity));

@@ -62,7 +62,7 @@ impl Settings {
 }
 
 impl DomainSettings for Settings {
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         check_heap_bytes(self.heap_bytes).map_err(|reason| Rejection::invalid("heapBytes", reason))
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn decide_slice(
     mut loaded: LoadedMachine,
     ctx: &mut Ctx,
     writes: Decision<()>,
-) -> Result<Decision<ExecutionStatus>, Rejection> {
+) -> Result<Decision<ExecutionStatus>> {
     let writes = run_slice(view, &mut head.entity, &mut loaded, ctx, writes)?;
     let mut decision = Decision::new(head.entity.execution_status()).change(head.update(ctx.now)?);
     decision.include(writes)?;
@@ -68,7 +68,7 @@ pub(super) fn run_slice(
     loaded: &mut LoadedMachine,
     ctx: &mut Ctx,
     mut writes: Decision<()>,
-) -> Result<Decision<()>, Rejection> {
+) -> Result<Decision<()>> {
     let level = execution.log_level.unwrap_or(Settings::of(ctx).log_level);
     let started = ctx.stopwatch.map(|stopwatch| stopwatch());
     let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
@@ -92,7 +92,7 @@ fn run_machine(
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     level: LogLevel,
-) -> Result<ExecutionEvent, Rejection> {
+) -> Result<ExecutionEvent> {
     let logs = level != LogLevel::Off;
     let traced = level == LogLevel::Instructions;
     let instructions = if traced {
@@ -136,7 +136,7 @@ fn run_machine(
 
 /// Closes the open calls of an execution that is cancelled gracefully, once, and returns whether it did. Its program
 /// waits: an error that reached a function in the background while another one runs would be the only one.
-fn throw_cancelled(execution: &mut ExecutionHead, loaded: &mut LoadedMachine) -> Result<bool, Rejection> {
+fn throw_cancelled(execution: &mut ExecutionHead, loaded: &mut LoadedMachine) -> Result<bool> {
     let Some(deadline) = execution.cancel_at.filter(|_| execution.cancel_pending) else { return Ok(false) };
     let message = format!("the execution is cancelled, and its program may run until {deadline}");
     let has_thrown = loaded.machine.cancel_open_calls(&message).map_err(waiting::internal)?;
@@ -172,7 +172,7 @@ fn run_traced(
     turn: &TurnContext,
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
-) -> Result<StopReason, Rejection> {
+) -> Result<StopReason> {
     let machine = &mut loaded.machine;
     let until = machine.instructions().saturating_add(fuel);
     while machine.instructions() < until {
@@ -202,7 +202,7 @@ fn slice_end(
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     logs: bool,
-) -> Result<ExecutionEvent, Rejection> {
+) -> Result<ExecutionEvent> {
     let mut log = |event, details, ctx: &mut Ctx| {
         if logs {
             let order = log_position(writes, loaded.machine.instructions());
@@ -254,7 +254,7 @@ fn create_calls(
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     logs: bool,
-) -> Result<CreateCallsOutcome, Rejection> {
+) -> Result<CreateCallsOutcome> {
     let (mut calls, mut made, mut settled) = (Vec::new(), Vec::new(), false);
     for pending in new {
         let label = request_label(&pending.request.kind, pending.index);
@@ -305,7 +305,7 @@ fn write_calls(
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     logs: bool,
-) -> Result<Option<Vec<Call>>, Rejection> {
+) -> Result<Option<Vec<Call>>> {
     // In a very large group, only the first calls record the program's variables.
     let variables = loaded.machine.variables(CONTEXT_BYTES / calls.len().clamp(1, 16));
     calls.iter_mut().take(16).for_each(|call| call.context.variables.clone_from(&variables));
@@ -378,7 +378,7 @@ fn took_earlier_answer(writes: &Decision<()>) -> bool {
 }
 
 /// Gives a call a response that is there when it is made. `bytes`: the size of the answers that the program gets at once.
-fn accept_response(call: &mut Call, response: &Response, bytes: &mut u64) -> Result<(), Rejection> {
+fn accept_response(call: &mut Call, response: &Response, bytes: &mut u64) -> Result<()> {
     let result = call.coerce_answer(&response.result)?;
     *bytes = waiting::add_answer_bytes(&call.execution_id, *bytes, &result)?;
     let (timestamp, latency_ms, by) = (response.timestamp, Some(Millis(0)), response.by.clone());
@@ -414,11 +414,7 @@ fn request_label(kind: &str, index: Option<u32>) -> String {
 }
 
 /// Appends lines to the output: rows for all of them, the newest ones in the head, all in the digest.
-pub(super) fn append_output(
-    execution: &mut ExecutionHead,
-    lines: &[String],
-    writes: &mut Decision<()>,
-) -> Result<(), Rejection> {
+pub(super) fn append_output(execution: &mut ExecutionHead, lines: &[String], writes: &mut Decision<()>) -> Result<()> {
     let (rows, next) = child_rows::output_rows(&execution.id, execution.output_rows, lines)?;
     writes.changes.extend(rows);
     execution.output_rows = next;

@@ -88,7 +88,7 @@ impl Waiting {
         if self.is_group { self.open_calls == 0 } else { self.closed_calls > 0 }
     }
 
-    fn count_closed(&mut self, call: &Call) -> Result<(), Rejection> {
+    fn count_closed(&mut self, call: &Call) -> Result<()> {
         self.open_calls = self.open_calls.saturating_sub(1);
         self.timers -= u32::from(call.kind == TIMER).min(self.timers);
         self.closed_calls += 1;
@@ -108,7 +108,7 @@ impl Waiting {
 }
 
 /// The size in bytes of answers that a program gets together, with one more.
-pub(super) fn add_answer_bytes(execution: &str, bytes: u64, answer: &Json) -> Result<u64, Rejection> {
+pub(super) fn add_answer_bytes(execution: &str, bytes: u64, answer: &Json) -> Result<u64> {
     let bytes = bytes.saturating_add(json_bytes(answer) as u64);
     if bytes <= GROUP_ANSWER_BYTES {
         return Ok(bytes);
@@ -173,13 +173,13 @@ fn is_next_due(waiting: &Waiting, call: &Call) -> bool {
 }
 
 /// Sets the open calls that the head names, after `call` was closed.
-fn set_successors(view: &View, waiting: &mut Waiting, call: &Call) -> Result<(), Rejection> {
+fn set_successors(view: &View, waiting: &mut Waiting, call: &Call) -> Result<()> {
     let torn = |problem: &str| torn(&call.execution_id, problem);
     if waiting.open_calls == 0 {
         waiting.due = None;
         return Ok(());
     }
-    let still_open = |name: &str| -> Result<Vec<Call>, Rejection> {
+    let still_open = |name: &str| -> Result<Vec<Call>> {
         let keys = view.rows(name).unwrap_or_default().iter().map(|(key, _)| key);
         keys.map(|key| match Call::load(view, &key.id)?.entity {
             open if open.outcome.is_none() => Ok(open),
@@ -214,7 +214,7 @@ pub(super) fn close_call(
     head: LoadedEntity<ExecutionHead>,
     row: LoadedEntity<Call>,
     writes: Decision<()>,
-) -> Result<Decision<ExecutionStatus>, Rejection> {
+) -> Result<Decision<ExecutionStatus>> {
     close(view, ctx, head, vec![row], writes, |waiting, closed| {
         closed.iter().try_for_each(|call| set_successors(view, waiting, call))
     })
@@ -228,8 +228,8 @@ fn close(
     mut head: LoadedEntity<ExecutionHead>,
     mut closed: Vec<LoadedEntity<Call>>,
     mut writes: Decision<()>,
-    set_first: impl FnOnce(&mut Waiting, &[Call]) -> Result<(), Rejection>,
-) -> Result<Decision<ExecutionStatus>, Rejection> {
+    set_first: impl FnOnce(&mut Waiting, &[Call]) -> Result<()>,
+) -> Result<Decision<ExecutionStatus>> {
     for row in &mut closed {
         writes.changes.push(row.update(ctx.now)?);
     }
@@ -264,12 +264,7 @@ fn close(
 }
 
 /// Gives the machine the outcomes of the calls that were closed while the execution was paused.
-pub(super) fn deliver(
-    view: &View,
-    execution: &ExecutionHead,
-    loaded: &mut LoadedMachine,
-    count: u32,
-) -> Result<(), Rejection> {
+pub(super) fn deliver(view: &View, execution: &ExecutionHead, loaded: &mut LoadedMachine, count: u32) -> Result<()> {
     let mut closed = find_closed_calls(view, execution, &loaded.machine, count, &[])?;
     let ended_at = |call: &Call| {
         let response = call.response.as_ref().map(|response| response.timestamp);
@@ -286,14 +281,14 @@ fn numbers_by_id(machine: &Machine) -> HashMap<String, u64> {
     open.filter_map(|call| call.record.map(|record| (record.id.clone(), call.number))).collect()
 }
 
-fn number_of(numbers: &HashMap<String, u64>, call: &Call) -> Result<u64, Rejection> {
+fn number_of(numbers: &HashMap<String, u64>, call: &Call) -> Result<u64> {
     let missing = || torn(&call.execution_id, &format!("call {} is not among them", call.step));
     numbers.get(&call.id).copied().ok_or_else(missing)
 }
 
 /// Passes the outcome of a call to the machine, where no caller can be rejected: a value that the machine cannot take
 /// is thrown in the program.
-pub(super) fn settle(loaded: &mut LoadedMachine, number: u64, call: &Call) -> Result<(), Rejection> {
+pub(super) fn settle(loaded: &mut LoadedMachine, number: u64, call: &Call) -> Result<()> {
     match loaded.machine.settle(number, &call.reply()?) {
         Ok(()) => Ok(()),
         Err(failure) => {
@@ -338,7 +333,7 @@ pub(super) fn find_closed_calls(
     machine: &Machine,
     count: u32,
     closing: &[Call],
-) -> Result<Vec<Call>, Rejection> {
+) -> Result<Vec<Call>> {
     if count == 0 {
         return Ok(Vec::new());
     }
@@ -379,7 +374,7 @@ pub(super) fn with_open_calls(reads: ReadSet, view: &View, execution: &str, over
 }
 
 /// The open calls, in their order. [`with_open_calls`] has read them.
-pub(super) fn find_open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<LoadedEntity<Call>>, Rejection> {
+pub(super) fn find_open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<LoadedEntity<Call>>> {
     let calls = find_read_calls(view, execution)?;
     let expected = execution.waiting().map_or(0, |waiting| waiting.open_calls);
     if calls.len() != expected as usize {
@@ -389,7 +384,7 @@ pub(super) fn find_open_calls(view: &View, execution: &ExecutionHead) -> Result<
 }
 
 /// The open calls among the rows that [`with_open_calls`] has read.
-fn find_read_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<LoadedEntity<Call>>, Rejection> {
+fn find_read_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<LoadedEntity<Call>>> {
     let Some(waiting) = execution.waiting().filter(|waiting| waiting.open_calls > 0) else { return Ok(Vec::new()) };
     let mut calls = if waiting.open_calls == 1 {
         vec![find_owned(view, execution, &waiting.call_id)?]
@@ -403,7 +398,7 @@ fn find_read_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<LoadedE
 }
 
 /// A call that the head or the machine names. One that is missing or belongs to another execution is damage.
-fn find_owned(view: &View, execution: &ExecutionHead, id: &str) -> Result<LoadedEntity<Call>, Rejection> {
+fn find_owned(view: &View, execution: &ExecutionHead, id: &str) -> Result<LoadedEntity<Call>> {
     let key = Key::new(&EXECUTIONS, &execution.id);
     let damaged = |why: &str| Rejection::damaged(&key, &format!("it waits for call `{id}`, which {why}"));
     match Call::find(view, id)? {
@@ -418,7 +413,7 @@ pub(super) fn close_overdue_calls(
     view: &View,
     ctx: &mut Ctx,
     head: LoadedEntity<ExecutionHead>,
-) -> Result<Decision<ExecutionStatus>, Rejection> {
+) -> Result<Decision<ExecutionStatus>> {
     let is_group = head.entity.waiting().is_some_and(|waiting| waiting.is_group);
     let rows = if is_group { find_open_calls(view, &head.entity) } else { find_read_calls(view, &head.entity) }?;
     let (mut rows, remaining): (Vec<_>, Vec<_>) =
@@ -445,7 +440,7 @@ fn correct_due(
     ctx: &Ctx,
     mut head: LoadedEntity<ExecutionHead>,
     due: Option<Timestamp>,
-) -> Result<Decision<ExecutionStatus>, Rejection> {
+) -> Result<Decision<ExecutionStatus>> {
     let execution = &mut head.entity;
     let mut waiting = execution.require_waiting(ctx.now)?.clone();
     waiting.due = match due {
@@ -460,7 +455,7 @@ fn correct_due(
 
 /// The decision to cancel open calls when their execution ends. A call that is missing or cannot be read must not
 /// prevent the end: it is deleted with the execution's rows.
-pub(super) fn cancel_open_calls(view: &View, ctx: &Ctx, execution: &ExecutionHead) -> Result<Decision<()>, Rejection> {
+pub(super) fn cancel_open_calls(view: &View, ctx: &Ctx, execution: &ExecutionHead) -> Result<Decision<()>> {
     let open = match find_read_calls(view, execution) {
         Err(rejection) if matches!(rejection.code(), ErrorCode::CORRUPT | ErrorCode::NOT_FOUND) => Vec::new(),
         open => open?,
@@ -474,12 +469,7 @@ pub(super) fn cancel_open_calls(view: &View, ctx: &Ctx, execution: &ExecutionHea
 }
 
 /// Closes calls that no function waits for any more. The slice itself may have made them.
-pub(super) fn cancel(
-    view: &View,
-    ctx: &Ctx,
-    calls: &[Arc<CallRecord>],
-    writes: &mut Decision<()>,
-) -> Result<(), Rejection> {
+pub(super) fn cancel(view: &View, ctx: &Ctx, calls: &[Arc<CallRecord>], writes: &mut Decision<()>) -> Result<()> {
     let keys: Vec<Key> = calls.iter().map(|call| Key::new(&CC_HISTORY, &call.id)).collect();
     let is_written = |key: &Key| writes.changes.iter().any(|change| change.key() == key);
     let (written, stored): (Vec<Key>, Vec<Key>) = keys.into_iter().partition(is_written);
@@ -509,17 +499,12 @@ pub(super) fn cancel_calls_of_failed(
     ctx: &Ctx,
     machine: &Machine,
     writes: &mut Decision<()>,
-) -> Result<(), Rejection> {
+) -> Result<()> {
     cancel(view, ctx, &open_records(machine), writes)
 }
 
 /// Opens the calls of a machine again that were closed when its program failed.
-pub(super) fn reopen(
-    view: &View,
-    machine: &Machine,
-    now: Timestamp,
-    writes: &mut Decision<()>,
-) -> Result<(), Rejection> {
+pub(super) fn reopen(view: &View, machine: &Machine, now: Timestamp, writes: &mut Decision<()>) -> Result<()> {
     view.require(recorded_keys(machine))?;
     for call in machine.open_calls() {
         let Some(record) = &call.record else { continue };

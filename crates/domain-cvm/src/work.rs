@@ -23,7 +23,7 @@ pub struct Work {
 }
 
 impl Work {
-    pub(super) fn new(claimed: ClaimedCall, call: &Call) -> Result<Self, Rejection> {
+    pub(super) fn new(claimed: ClaimedCall, call: &Call) -> Result<Self> {
         let view = call.to_document().and_then(|document| CallView::read_fields(&document));
         let call = view.map_err(|violation| Rejection::damaged(&call.key(), &violation))?;
         Ok(Self { call, claimed })

@@ -60,7 +60,7 @@ impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> Numeric<PRECISION, 
     }
 
     /// The sum. Errors: `limit`.
-    pub fn plus(self, other: Self) -> Result<Self, Rejection> {
+    pub fn plus(self, other: Self) -> Result<Self> {
         self.0.checked_add(other.0).and_then(Self::new).ok_or_else(|| Rejection::Limit {
             what: format!("{self} and {other} together"),
             limit: format!("less than {}", Self::bound()),
@@ -69,7 +69,7 @@ impl<const PRECISION: u32, const SCALE: u32, const MAX: i64> Numeric<PRECISION, 
     }
 
     /// The difference. Errors: `corrupt`, because what is taken away was added before.
-    pub fn minus(self, other: Self) -> Result<Self, Rejection> {
+    pub fn minus(self, other: Self) -> Result<Self> {
         let difference = self.0.checked_sub(other.0).and_then(Self::new);
         difference
             .ok_or_else(|| Rejection::domain(ErrorCode::CORRUPT, format!("{other} of {self} cannot be given back")))

@@ -80,7 +80,7 @@ impl ResourceType {
     }
 
     /// Rejects a unit in which it is not measured.
-    pub fn check_unit(self, unit: Unit) -> Result<(), Rejection> {
+    pub fn check_unit(self, unit: Unit) -> Result<()> {
         if self.units().contains(&unit) {
             return Ok(());
         }
@@ -112,7 +112,7 @@ pub struct ResourceTotals {
 
 impl ResourceTotals {
     /// Adds an amount.
-    pub fn add(&mut self, resource: ResourceType, amount: Amount) -> Result<(), Rejection> {
+    pub fn add(&mut self, resource: ResourceType, amount: Amount) -> Result<()> {
         let total = match resource {
             ResourceType::Money => &mut self.money,
             ResourceType::Time => &mut self.time,

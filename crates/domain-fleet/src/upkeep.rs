@@ -58,7 +58,7 @@ impl UpkeepJob {
     }
 
     /// Schedules the jobs, if they are not.
-    pub(super) fn schedule<O>(view: &View, ctx: &Ctx, mut decision: Decision<O>) -> Result<Decision<O>, Rejection> {
+    pub(super) fn schedule<O>(view: &View, ctx: &Ctx, mut decision: Decision<O>) -> Result<Decision<O>> {
         for task in TASKS {
             if view.find_entity::<Self>(task.as_str())?.is_none() {
                 let job = Self { id: task.as_str().to_owned(), task, due_at: task.next_after(ctx.now) };
@@ -92,12 +92,7 @@ impl UpkeepJob {
     }
 
     /// The job, which is due.
-    pub(super) fn load_due(
-        view: &View,
-        ctx: &Ctx,
-        task: UpkeepTask,
-        due_at: Timestamp,
-    ) -> Result<LoadedEntity<Self>, Rejection> {
+    pub(super) fn load_due(view: &View, ctx: &Ctx, task: UpkeepTask, due_at: Timestamp) -> Result<LoadedEntity<Self>> {
         let job = view.entity::<Self>(task.as_str())?;
         match job.entity.due_at == due_at && due_at <= ctx.now {
             true => Ok(job),
@@ -119,7 +114,7 @@ struct Reschedule {
 impl Command for Reschedule {
     type Output = ();
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>> {
         let mut job = view.entity::<UpkeepJob>(&self.id)?;
         job.entity.due_at = job.entity.due_at.min(job.entity.task.next_after(ctx.now));
         Decision::new(()).save(job, ctx.now)
@@ -145,7 +140,7 @@ impl Command for RecordRefresh {
         reads.with_entity::<MaintenanceRow>(&MaintenanceRow::id_of(UpkeepTask::RefreshViews, self.due_at))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<u64>>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<u64>>> {
         let task = UpkeepTask::RefreshViews;
         let mut job = UpkeepJob::load_due(view, ctx, task, self.due_at)?;
         job.entity.due_at = task.next_after(ctx.now);

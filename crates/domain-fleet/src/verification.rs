@@ -79,7 +79,7 @@ impl DomainQuery for InspectBudget {
             .aggregate(RESERVED, sum_of(&ResourceReservation::COLLECTION, Filter::And(vec![of, active])))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output> {
         let Some(budget) = view.find_entity::<ResourceBudget>(&self.id)? else { return Ok(None) };
         let revision = revision(view, &ResourceBudget::COLLECTION, &self.id);
         let budget = budget.entity;
@@ -127,7 +127,7 @@ impl DomainQuery for InspectCheckpoint {
         ReadSet::entity::<Checkpoint>(&self.id)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output> {
         let path = match CheckpointPath::read(view, &self.id) {
             Ok(path) => path,
             Err(unread @ Rejection::Unread(_)) => return Err(unread),

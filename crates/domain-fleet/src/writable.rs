@@ -15,7 +15,7 @@ impl<E: Entity + Clone> Writable<E> {
     }
 
     /// The entity with this id; a new one if it does not exist.
-    pub fn load(view: &View, id: &str, new: impl FnOnce() -> E) -> Result<Self, Rejection> {
+    pub fn load(view: &View, id: &str, new: impl FnOnce() -> E) -> Result<Self> {
         Ok(view.find_entity::<E>(id)?.map_or_else(|| Self::new(new()), Self::from))
     }
 
@@ -25,7 +25,7 @@ impl<E: Entity + Clone> Writable<E> {
     }
 
     /// Stores it. One that was read and is unchanged is checked.
-    pub fn save<O>(self, decision: Decision<O>, now: Timestamp) -> Result<Decision<O>, Rejection> {
+    pub fn save<O>(self, decision: Decision<O>, now: Timestamp) -> Result<Decision<O>> {
         let Self { entity, loaded } = self;
         match loaded {
             Some(mut loaded) => {

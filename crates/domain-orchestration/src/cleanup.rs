@@ -46,7 +46,7 @@ impl Command for CleanUpTasks {
         true
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskCleanUp>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskCleanUp>> {
         let rows = view.rows(TASKS).unwrap_or_default();
         let most = (ctx.max_writes.saturating_sub(1) / 2).max(1);
         let last = rows.iter().take(most).next_back();

@@ -6,11 +6,7 @@ use runstate_value::json_bytes;
 use super::settings::OrchestrationSettings;
 
 /// Merges the members of `changes` into `metadata`. A member that is null is removed.
-pub(super) fn merge(
-    metadata: &mut Document,
-    changes: &Document,
-    settings: &OrchestrationSettings,
-) -> Result<(), Rejection> {
+pub(super) fn merge(metadata: &mut Document, changes: &Document, settings: &OrchestrationSettings) -> Result<()> {
     for (name, value) in changes {
         match value {
             Json::Null => _ = metadata.shift_remove(name),

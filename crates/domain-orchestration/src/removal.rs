@@ -49,7 +49,7 @@ pub(super) struct Removed<'a> {
 
 impl Removed<'_> {
     /// The change that adds its row.
-    pub(super) fn row(&self, ctx: &mut Ctx) -> Result<Change, Rejection> {
+    pub(super) fn row(&self, ctx: &mut Ctx) -> Result<Change> {
         Change::insert(&RemovalRow {
             id: ctx.new_id(),
             at: ctx.now,

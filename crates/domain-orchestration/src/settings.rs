@@ -68,7 +68,7 @@ impl OrchestrationSettings {
 }
 
 impl DomainSettings for OrchestrationSettings {
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         let spans = [("inactiveLimitMs", self.inactive_limit), ("sessionRetentionMs", self.session_retention)];
         if let Some((field, span)) = spans.iter().find(|(_, span)| !(Millis(0)..=FOR_EVER).contains(span)) {
             let reason = format!("it is {}; it must be from 0 to {} (100 years)", span.0, FOR_EVER.0);

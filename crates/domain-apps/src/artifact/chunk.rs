@@ -48,7 +48,7 @@ pub struct PutChunk {
 impl Command for PutChunk {
     type Output = ();
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>> {
         // The unchanged blob is checked, so that nothing is written to one whose parts are being removed.
         let blob = uploading(view, &self.blob)?;
         let id = BlobChunk::id_of(&self.blob, self.number);
@@ -70,7 +70,7 @@ pub struct GetChunk {
 impl DomainQuery for GetChunk {
     type Output = Option<String>;
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<String>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<String>> {
         let chunk = view.find_entity::<BlobChunk>(&BlobChunk::id_of(&self.blob, self.number))?;
         Ok(chunk.map(|chunk| chunk.entity.data))
     }
@@ -94,7 +94,7 @@ impl Command for RemoveChunks {
         ReadSet::empty().query(CHUNKS, chunks)
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<bool>, Rejection> {
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<bool>> {
         let keys: Vec<&Key> = view.rows(CHUNKS).unwrap_or_default().iter().map(|(key, _)| key).collect();
         let mut decision = Decision::new(keys.len() == REMOVED_AT_ONCE as usize);
         for key in keys {

@@ -47,7 +47,7 @@ fn reads(view: &View, id: &str) -> ReadSet {
 }
 
 /// The stored blob with the bytes of an artifact.
-fn blob_of(artifact: &Artifact, view: &View) -> Result<Option<LoadedEntity<Blob>>, Rejection> {
+fn blob_of(artifact: &Artifact, view: &View) -> Result<Option<LoadedEntity<Blob>>> {
     let Some(id) = artifact.blob_id() else { return Ok(None) };
     let has_bytes = |blob: &Blob| {
         matches!(&blob.state, BlobState::Stored { sha256, .. } if artifact.sha256.as_ref() == Some(sha256))
@@ -63,7 +63,7 @@ impl DomainQuery for GetArtifact {
         reads(view, &self.id)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<StoredArtifact, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<StoredArtifact> {
         let artifact = view.entity::<Artifact>(&self.id)?.entity;
         let blob = blob_of(&artifact, view)?.map(|blob| blob.entity);
         Ok(StoredArtifact { artifact, blob })
@@ -94,7 +94,7 @@ impl Command for RemoveArtifact {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>> {
         let artifact = view.entity::<Artifact>(&self.id)?;
         let blob = blob_of(&artifact.entity, view)?;
         let entry = Change::Delete { key: Key::new(&SearchEntry::COLLECTION, &self.id), revision: None };
@@ -134,7 +134,7 @@ impl Command for ReviewBlob {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>> {
         let Some(mut blob) = view.find_entity::<Blob>(&self.id)? else { return Ok(Decision::new(())) };
         let event = match blob.entity.state {
             BlobState::Uploading { review_at } if review_at <= ctx.now => {
@@ -167,7 +167,7 @@ impl DomainQuery for RemovedBlobs {
         ReadSet::empty().query(REMOVED, removed)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<Blob>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<Blob>> {
         view.entities(REMOVED)
     }
 }
@@ -183,7 +183,7 @@ pub struct ForgetBlob {
 impl Command for ForgetBlob {
     type Output = ();
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<()>, Rejection> {
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<()>> {
         let decision = Decision::new(());
         Ok(match view.find_entity::<Blob>(&self.id)? {
             Some(blob) if matches!(blob.entity.state, BlobState::Removed { .. }) => decision.change(blob.delete()),
@@ -195,7 +195,7 @@ impl Command for ForgetBlob {
 impl Blob {
     /// Keeps a stored blob until this time at least. It always changes the blob: a command that found its last artifact
     /// meanwhile, and would remove it, is decided again.
-    pub(super) fn keep_until(&mut self, time: Timestamp) -> Result<(), Rejection> {
+    pub(super) fn keep_until(&mut self, time: Timestamp) -> Result<()> {
         let review_at = match self.state {
             BlobState::Stored { review_at, .. } => (review_at + Millis(1)).max(time),
             _ => time,

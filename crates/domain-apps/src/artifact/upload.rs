@@ -45,7 +45,7 @@ impl DomainQuery for FindBlob {
         ReadSet::empty().query(SAME, Blob::of_content(&self.storage_base, &self.sha256))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Blob>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Option<Blob>> {
         Ok(view.entities::<Blob>(SAME)?.pop())
     }
 }
@@ -76,7 +76,7 @@ pub struct BegunUpload {
 impl Command for BeginUpload {
     type Output = BegunUpload;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BegunUpload>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BegunUpload>> {
         view.entity::<AppExecution>(&self.execution_id)?.entity.check_kept()?;
         let (id, until) = (ctx.new_id(), ctx.now + UPLOAD_LEASE);
         let blob = Blob {
@@ -91,7 +91,7 @@ impl Command for BeginUpload {
 }
 
 /// The blob of an upload that has not ended.
-pub(super) fn uploading(view: &View, id: &str) -> Result<LoadedEntity<Blob>, Rejection> {
+pub(super) fn uploading(view: &View, id: &str) -> Result<LoadedEntity<Blob>> {
     match view.find_entity::<Blob>(id)? {
         Some(blob) if matches!(blob.entity.state, BlobState::Uploading { .. }) => Ok(blob),
         _ => {
@@ -114,7 +114,7 @@ pub struct ContinueUpload {
 impl Command for ContinueUpload {
     type Output = Timestamp;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Timestamp>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Timestamp>> {
         let mut blob = uploading(view, &self.blob)?;
         let until = ctx.now + UPLOAD_LEASE;
         blob.entity.apply(BlobEvent::Continue(until))?;
@@ -138,7 +138,7 @@ impl Command for AbortUpload {
         ReadSet::entity::<Blob>(&self.blob)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>> {
         let Ok(mut blob) = uploading(view, &self.blob) else { return Ok(Decision::new(())) };
         blob.entity.apply(BlobEvent::Remove(ctx.now))?;
         Decision::new(()).save(blob, ctx.now)
@@ -183,7 +183,7 @@ pub struct PutArtifact {
 impl Command for PutArtifact {
     type Output = String;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         if self.parts.len() <= MAX_PARTS {
             return Ok(());
         }
@@ -199,7 +199,7 @@ impl Command for PutArtifact {
         self.same.iter().fold(reads, |reads, same| reads.with_entity::<Blob>(same))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>> {
         let mut uploaded = uploading(view, &self.blob)?;
         uploaded.entity.multipart_upload = None;
         let execution = view.entity::<AppExecution>(&self.execution_id)?;
@@ -250,7 +250,7 @@ impl Command for PutArtifact {
 }
 
 /// The stored blob with this id, if it has these bytes.
-fn stored(view: &View, id: &str, sha256: &str) -> Result<Option<LoadedEntity<Blob>>, Rejection> {
+fn stored(view: &View, id: &str, sha256: &str) -> Result<Option<LoadedEntity<Blob>>> {
     Ok(view.find_entity::<Blob>(id)?.filter(|blob| blob.entity.sha256() == Some(sha256)))
 }
 
@@ -279,7 +279,7 @@ impl Command for ReplaceBlob {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<bool>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<bool>> {
         let mut by = view.entity::<Blob>(&self.by)?;
         let sha256 = by.entity.sha256().unwrap_or_default().to_owned();
         by.entity.keep_until(ctx.now + KEPT + MARGIN)?;

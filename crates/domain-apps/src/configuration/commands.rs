@@ -60,7 +60,7 @@ pub(super) fn reads(key: AppKey, version: &str) -> ReadSet {
 }
 
 /// The version that a query found.
-pub fn find_version(view: &View, key: AppKey, version: &str) -> Result<LoadedEntity<AppConfiguration>, Rejection> {
+pub fn find_version(view: &View, key: AppKey, version: &str) -> Result<LoadedEntity<AppConfiguration>> {
     let found = view.loaded_entities::<AppConfiguration>(VERSION)?.pop();
     found.filter(|found| found.entity.remove_at.is_none()).ok_or_else(|| Rejection::NotFound {
         what: "version",
@@ -76,7 +76,7 @@ fn save_app(
     ctx: &Ctx,
     summary: ConfigurationSummary,
     names: &AppConfiguration,
-) -> Result<Decision<ConfigurationSummary>, Rejection> {
+) -> Result<Decision<ConfigurationSummary>> {
     let key = AppKey { app_id: names.app_id, sub_app_id: names.sub_app_id };
     let app = App {
         id: key.app(),
@@ -107,7 +107,7 @@ fn save_app(
 impl Command for SaveConfiguration {
     type Output = ConfigurationSummary;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         self.configuration.check()
     }
 
@@ -115,7 +115,7 @@ impl Command for SaveConfiguration {
         reads(self.key(), &self.version)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ConfigurationSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ConfigurationSummary>> {
         self.configuration.check_schemas(view)?;
         let found = view.loaded_entities::<AppConfiguration>(VERSION)?.pop();
         let before = found.as_ref().map(|found| &found.entity);
@@ -178,7 +178,7 @@ impl Command for ActivateConfiguration {
         reads(AppKey { app_id: self.app_id, sub_app_id: self.sub_app_id }, &self.version)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ConfigurationSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ConfigurationSummary>> {
         let key = AppKey { app_id: self.app_id, sub_app_id: self.sub_app_id };
         let mut version = find_version(view, key, &self.version)?;
         version.entity.active = true;

@@ -157,7 +157,7 @@ impl AppConfiguration {
     }
 
     /// The configuration with its types.
-    pub fn parse(&self) -> Result<Configuration, Rejection> {
+    pub fn parse(&self) -> Result<Configuration> {
         let parsed = Configuration::from_json(Json::Object(self.configuration.clone()));
         parsed.map_err(|mismatch| {
             let reason = mismatch.within("configuration").into_rejection(&format!("configuration `{}`", self.id));

@@ -28,7 +28,7 @@ const EXECUTIONS: &str = "executions";
 const ALL: &str = "all versions";
 
 /// Rejects a removal if the query found an execution that has not ended.
-fn check_executions(view: &View, what: &str) -> Result<(), Rejection> {
+fn check_executions(view: &View, what: &str) -> Result<()> {
     let Some((key, _)) = view.rows(EXECUTIONS).unwrap_or_default().first() else { return Ok(()) };
     let message =
         format!("execution `{}` uses {what} and has not ended; cancel it, or wait. Nothing was removed", key.id);
@@ -42,7 +42,7 @@ fn running() -> Query {
 
 impl LoadedVersion {
     /// The change that removes it: one that no execution was started with is deleted.
-    fn remove(mut self, ctx: &Ctx) -> Result<Change, Rejection> {
+    fn remove(mut self, ctx: &Ctx) -> Result<Change> {
         if !self.0.entity.used {
             return Ok(self.0.delete());
         }
@@ -88,7 +88,7 @@ impl Command for RemoveConfiguration {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ConfigurationSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ConfigurationSummary>> {
         let version = find_version(view, self.key(), &self.version)?;
         let (name, app) = (&self.version, self.key().app());
         if version.entity.active {
@@ -134,7 +134,7 @@ impl Command for DeleteConfiguration {
         ReadSet::entity::<AppConfiguration>(&self.id).query(EXECUTIONS, users)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<bool>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<bool>> {
         let found = view.find_entity::<AppConfiguration>(&self.id)?;
         let is_due = |found: &LoadedEntity<AppConfiguration>| found.entity.remove_at.is_some_and(|at| at <= ctx.now);
         let Some(mut version) = found.filter(is_due) else { return Ok(Decision::new(false)) };
@@ -172,7 +172,7 @@ pub struct AppRemoval {
 }
 
 /// The decision that removes versions of an app; the last one deletes the app.
-fn remove_versions(view: &View, ctx: &Ctx, mut app: LoadedEntity<App>) -> Result<Decision<AppRemoval>, Rejection> {
+fn remove_versions(view: &View, ctx: &Ctx, mut app: LoadedEntity<App>) -> Result<Decision<AppRemoval>> {
     let mut versions = view.loaded_entities::<AppConfiguration>(ALL)?;
     let most = ctx.max_writes.saturating_sub(OTHER_WRITES).max(1);
     let done = versions.len() <= most && view.next_cursor(ALL).is_none();
@@ -204,7 +204,7 @@ impl Command for RemoveApp {
         ReadSet::entity::<App>(&key.app()).query(ALL, versions(key)).query(EXECUTIONS, running)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppRemoval>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppRemoval>> {
         let id = AppKey { app_id: self.app_id, sub_app_id: self.sub_app_id }.app();
         let app = view.entity::<App>(&id)?;
         if app.entity.remove_at.is_some() {
@@ -264,7 +264,7 @@ impl Command for ClearApp {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ClearedApp>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ClearedApp>> {
         let found = view.find_entity::<App>(&self.id)?;
         let is_due = |app: &LoadedEntity<App>| app.entity.remove_at.is_some_and(|at| at <= ctx.now);
         let Some(app) = found.filter(is_due) else { return Ok(Decision::new(ClearedApp::None)) };

@@ -20,7 +20,7 @@ pub fn schema_mismatch(
     schema: Option<&Document>,
     name: &str,
     value: &Json,
-) -> Result<Option<(String, String)>, Rejection> {
+) -> Result<Option<(String, String)>> {
     let Some(schema) = schema else { return Ok(None) };
     let invalid = |reason| Rejection::Invalid { field: format!("the schema of {name}"), reason };
     let plain = without_marks(schema).map_err(invalid)?;
@@ -56,7 +56,7 @@ impl Configuration {
     }
 
     /// Rejects marks of secrets in a store that would keep them in plain text.
-    pub fn check_keys(&self, view: &View) -> Result<(), Rejection> {
+    pub fn check_keys(&self, view: &View) -> Result<()> {
         if view.encrypts() {
             return Ok(());
         }
@@ -67,7 +67,7 @@ impl Configuration {
     }
 
     /// Checks its schemas.
-    pub fn check_schemas(&self, view: &View) -> Result<(), Rejection> {
+    pub fn check_schemas(&self, view: &View) -> Result<()> {
         for (field, schema) in self.schemas() {
             let checked = without_marks(schema).map(|plain| view.schemas().map(|port| (port.check)(&plain)));
             let invalid = |reason| Rejection::Invalid { field: format!("configuration.{field}"), reason };

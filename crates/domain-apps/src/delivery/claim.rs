@@ -21,7 +21,7 @@ pub struct CompleteDelivery {
 impl Command for CompleteDelivery {
     type Output = ();
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>> {
         let mut delivery = claimed::<Delivery>(view, &self.id, self.token)?;
         let (ended_at, expires_at) = (ctx.now, ctx.now + DELIVERED_KEPT);
         delivery.entity.state = DeliveryState::Delivered { ended_at, expires_at };
@@ -56,7 +56,7 @@ pub struct FailDelivery {
 impl Command for FailDelivery {
     type Output = Option<Timestamp>;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         check_retry_after(self.retry_after)
     }
 
@@ -65,7 +65,7 @@ impl Command for FailDelivery {
         self.ended_subscription.iter().fold(reads, |reads, id| reads.with_entity::<Subscription>(id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Timestamp>>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Timestamp>>> {
         let mut delivery = claimed::<Delivery>(view, &self.id, self.token)?;
         let retry_at = delivery.entity.fail(ctx, &self.message, self.permanent, self.retry_after);
         let decision = Decision::new(retry_at).save(delivery, ctx.now)?;

@@ -69,7 +69,7 @@ impl Leased for Delivery {
         ctx: &mut Ctx,
         mut row: LoadedEntity<Self>,
         claim: &Claim<Self>,
-    ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
+    ) -> Result<Decision<ClaimResult<Self>>> {
         let subscription = view.find_entity::<Subscription>(&row.entity.subscription_id)?;
         let gone = |reason: &str| Rejection::domain(ErrorCode::ILLEGAL_TRANSITION, reason);
         let subscription = subscription.ok_or_else(|| gone("the subscription was removed"))?.entity;
@@ -86,7 +86,7 @@ impl Leased for Delivery {
         Key::new(&Subscription::COLLECTION, &self.subscription_id)
     }
 
-    fn work(view: &View, (id, token): &(String, u64)) -> Result<Option<DeliveryWork>, Rejection> {
+    fn work(view: &View, (id, token): &(String, u64)) -> Result<Option<DeliveryWork>> {
         let is_held = |row: &Self| matches!(row.state, DeliveryState::Running { .. }) && row.token == *token;
         let delivery = view.find_entity::<Self>(id)?.filter(|row| is_held(&row.entity));
         let Some(delivery) = delivery else { return Ok(None) };
@@ -105,7 +105,7 @@ impl Leased for Delivery {
     }
 
     /// The receiver may have got the message.
-    fn expire(_: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+    fn expire(_: &View, ctx: &mut Ctx, mut row: LoadedEntity<Self>) -> Result<Decision<()>> {
         row.entity.fail(ctx, LEASE_EXPIRED, false, None);
         Decision::new(()).save(row, ctx.now)
     }

@@ -31,7 +31,7 @@ pub struct AppExecutionSummary {
 }
 
 /// Rejects a value that is larger than the settings allow.
-pub fn check_bytes(what: &str, value: &Json, settings: &AppsSettings) -> Result<(), Rejection> {
+pub fn check_bytes(what: &str, value: &Json, settings: &AppsSettings) -> Result<()> {
     let bytes = json_bytes(value);
     if bytes as u64 <= settings.value_bytes {
         return Ok(());
@@ -78,7 +78,7 @@ impl StartExecution {
     }
 
     /// The version that it runs.
-    fn configuration(&self, view: &View) -> Result<LoadedEntity<AppConfiguration>, Rejection> {
+    fn configuration(&self, view: &View) -> Result<LoadedEntity<AppConfiguration>> {
         match &self.version {
             Some(version) => find_version(view, self.app(), version),
             None => view.loaded_entities::<AppConfiguration>(ACTIVE)?.pop().ok_or_else(|| {
@@ -101,7 +101,7 @@ impl Command for StartExecution {
         self.id.iter().fold(reads, |reads, id| reads.with_entity::<AppExecution>(id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>> {
         let mut version = self.configuration(view)?;
         if let Some(id) = &self.id {
             view.check_absent::<AppExecution>(id)?;
@@ -182,7 +182,7 @@ impl Command for CancelExecution {
         ExecutionDocuments::reads(view, &self.execution_id, None)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>> {
         let mut head: LoadedEntity<AppExecution> = view.entity(&self.execution_id)?;
         if head.entity.configuration_id.is_none() {
             // Another program started it, and its steps are not run here.
@@ -197,7 +197,7 @@ impl Command for CancelExecution {
 
 impl AppExecution {
     /// The decision to create it with its steps. Those that wait for no other are open.
-    fn create(mut self, configuration: &Configuration) -> Result<Decision<AppExecutionSummary>, Rejection> {
+    fn create(mut self, configuration: &Configuration) -> Result<Decision<AppExecutionSummary>> {
         let now = self.started_at;
         let new = |step: &StepDefinition| (step.id, Step::new(&self, step.id, &step.name, step.version.clone()));
         let mut steps = collect_btree_map(configuration.steps.iter().map(new));

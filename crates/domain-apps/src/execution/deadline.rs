@@ -19,7 +19,7 @@ impl Command for PassDeadline {
         ExecutionDocuments::reads(view, &self.execution_id, None)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>> {
         let head = view.find_entity::<AppExecution>(&self.execution_id)?;
         if head.is_none_or(|head| head.entity.deadline_at.is_none_or(|at| at > ctx.now)) {
             return Ok(Decision::new(()));

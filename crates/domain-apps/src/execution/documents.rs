@@ -45,7 +45,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// The execution with its configuration.
-    pub fn load(view: &'a View, ctx: &Ctx, execution_id: &str) -> Result<Self, Rejection> {
+    pub fn load(view: &'a View, ctx: &Ctx, execution_id: &str) -> Result<Self> {
         let head: LoadedEntity<AppExecution> = view.entity(execution_id)?;
         let Some(configuration) = &head.entity.configuration_id else {
             let hint = ": another program has started it, so its steps are not run here".to_owned();
@@ -72,7 +72,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// The definition of the step, or of the step that it undoes.
-    pub fn definition(&self, step_id: i64) -> Result<&StepDefinition, Rejection> {
+    pub fn definition(&self, step_id: i64) -> Result<&StepDefinition> {
         self.configuration.step(step_id.abs()).ok_or_else(|| Rejection::NotFound {
             what: "step",
             id: self.id_of(step_id),
@@ -81,7 +81,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// A step, to change it.
-    pub fn step(&mut self, step_id: i64) -> Result<&mut Step, Rejection> {
+    pub fn step(&mut self, step_id: i64) -> Result<&mut Step> {
         let id = self.id_of(step_id);
         Ok(&mut match self.steps.entry(step_id) {
             Entry::Occupied(step) => step.into_mut(),
@@ -91,13 +91,13 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// The row of a step that may be claimed or is claimed; `None`: it waits or has ended.
-    pub fn queued(&self, step_id: i64) -> Result<Option<LoadedEntity<QueuedStep>>, Rejection> {
+    pub fn queued(&self, step_id: i64) -> Result<Option<LoadedEntity<QueuedStep>>> {
         let id = self.id_of(step_id);
         self.view.find_entity(&id)
     }
 
     /// The values of steps. A step that has expired has none.
-    fn values(&self, steps: &[i64]) -> Result<StepValues, Rejection> {
+    fn values(&self, steps: &[i64]) -> Result<StepValues> {
         let others = || steps.iter().filter(|id| !self.steps.contains_key(id));
         self.view.require_entities::<Step>(others().map(|id| self.id_of(*id)))?;
         let mut values = BTreeMap::new();
@@ -113,7 +113,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// The input of a step that begins.
-    pub fn input(&self, step_id: i64) -> Result<GuardedValue, Rejection> {
+    pub fn input(&self, step_id: i64) -> Result<GuardedValue> {
         let definition = self.definition(step_id)?;
         let input = definition.undo(step_id).map_or(&definition.input, |compensation| &compensation.input);
         let nearest = self.nearest_first(definition, step_id < 0);
@@ -152,11 +152,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// Notes that the step of a claim is completed.
-    pub fn complete(
-        &mut self,
-        queued: LoadedEntity<QueuedStep>,
-        output: Option<GuardedValue>,
-    ) -> Result<(), Rejection> {
+    pub fn complete(&mut self, queued: LoadedEntity<QueuedStep>, output: Option<GuardedValue>) -> Result<()> {
         let (step_id, now) = (queued.entity.step_id, self.now);
         let step = self.step(step_id)?;
         step.apply(StepEvent::Complete(now))?;
@@ -166,7 +162,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// Notes that the step of a claim has failed for the last time.
-    pub fn fail(&mut self, queued: LoadedEntity<QueuedStep>, error: Json) -> Result<(), Rejection> {
+    pub fn fail(&mut self, queued: LoadedEntity<QueuedStep>, error: Json) -> Result<()> {
         let (step_id, now) = (queued.entity.step_id, self.now);
         let step = self.step(step_id)?;
         step.apply(StepEvent::Fail(now))?;
@@ -179,14 +175,14 @@ impl<'a> ExecutionDocuments<'a> {
         self.end(queued, StepProgress::Failed)
     }
 
-    fn end(&mut self, queued: LoadedEntity<QueuedStep>, progress: StepProgress) -> Result<(), Rejection> {
+    fn end(&mut self, queued: LoadedEntity<QueuedStep>, progress: StepProgress) -> Result<()> {
         self.head.entity.progress.set(queued.entity.step_id, progress);
         self.changes.push(queued.delete());
         self.settle()
     }
 
     /// Skips a step that is pending or has failed.
-    pub fn skip(&mut self, step_id: i64) -> Result<(), Rejection> {
+    pub fn skip(&mut self, step_id: i64) -> Result<()> {
         let (now, had_failed) = (self.now, self.continue_after(step_id)?);
         let queued = self.queued(step_id)?;
         self.step(step_id)?.apply(StepEvent::Skip(now))?;
@@ -196,7 +192,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// Tries a step that has failed for the last time again.
-    pub fn retry(&mut self, step_id: i64) -> Result<(), Rejection> {
+    pub fn retry(&mut self, step_id: i64) -> Result<()> {
         let had_failed = self.continue_after(step_id)?;
         let step = self.step(step_id)?;
         step.apply(StepEvent::Retry)?;
@@ -211,7 +207,7 @@ impl<'a> ExecutionDocuments<'a> {
 
     /// Rejects a change of a step whose execution was undone after it, or has ended otherwise. Returns whether the
     /// execution had failed.
-    fn continue_after(&mut self, step_id: i64) -> Result<bool, Rejection> {
+    fn continue_after(&mut self, step_id: i64) -> Result<bool> {
         let begins = self.begins_while_ending(step_id)?;
         let head = &mut self.head.entity;
         if !begins && head.progress.is_compensating() {
@@ -233,12 +229,12 @@ impl<'a> ExecutionDocuments<'a> {
 
     /// Whether a step also begins after the execution has failed or was cancelled: it undoes another one, or has
     /// `always`.
-    fn begins_while_ending(&self, step_id: i64) -> Result<bool, Rejection> {
+    fn begins_while_ending(&self, step_id: i64) -> Result<bool> {
         Ok(step_id < 0 || self.definition(step_id)?.always)
     }
 
     /// Continues the execution after a failed step was changed by hand.
-    fn resume(&mut self, had_failed: bool) -> Result<(), Rejection> {
+    fn resume(&mut self, had_failed: bool) -> Result<()> {
         let head = &mut self.head.entity;
         if had_failed {
             head.apply(AppExecutionEvent::Continue)?;
@@ -250,7 +246,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// Opens a step: a worker may claim it.
-    fn open(&mut self, step_id: i64) -> Result<(), Rejection> {
+    fn open(&mut self, step_id: i64) -> Result<()> {
         let definition = self.definition(step_id)?;
         let name = definition.undo(step_id).map_or(&definition.name, |undo| &undo.name);
         let row = QueuedStep::new(&self.head.entity, step_id, name, self.now);
@@ -260,7 +256,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// Opens and skips the steps that need not wait any longer, and ends the execution after the last one.
-    pub fn settle(&mut self) -> Result<(), Rejection> {
+    pub fn settle(&mut self) -> Result<()> {
         let configuration = self.configuration.clone();
         if self.is_over() {
             self.close_unclaimed()?;
@@ -304,7 +300,7 @@ impl<'a> ExecutionDocuments<'a> {
         self.head.entity.progress.with(StepProgress::Open).next().is_some()
     }
 
-    fn open_next(&mut self, configuration: &Configuration, ending: bool) -> Result<(), Rejection> {
+    fn open_next(&mut self, configuration: &Configuration, ending: bool) -> Result<()> {
         // The conditions are decided first, so that the steps that are skipped are read at once.
         let mut skipped = Vec::new();
         loop {
@@ -327,7 +323,7 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// Whether the condition of a step holds.
-    fn holds(&self, step: &StepDefinition) -> Result<bool, Rejection> {
+    fn holds(&self, step: &StepDefinition) -> Result<bool> {
         let Some(when) = &step.when else { return Ok(true) };
         let steps: Vec<i64> = when.paths().into_iter().filter_map(|path| ValuePath::parse(path)?.step).collect();
         let values = self.values(&steps)?;
@@ -341,13 +337,13 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// Whether no further attempt of this step begins.
-    pub fn is_closed(&self, step_id: i64) -> Result<bool, Rejection> {
+    pub fn is_closed(&self, step_id: i64) -> Result<bool> {
         Ok(self.is_over() && !self.begins_while_ending(step_id)?)
     }
 
     /// Closes the open steps that no worker has: they wait again. What the others do may have effects, so their workers
     /// report it, and the execution waits for them.
-    fn close_unclaimed(&mut self) -> Result<(), Rejection> {
+    fn close_unclaimed(&mut self) -> Result<()> {
         let open = self.open_ordinary();
         self.require_open(&open)?;
         for id in open {
@@ -371,19 +367,19 @@ impl<'a> ExecutionDocuments<'a> {
 
     /// Notes that the attempt of a claimed step has ended without a result, after the step
     /// [was closed](Self::is_closed): it waits again.
-    pub fn close(&mut self, queued: LoadedEntity<QueuedStep>) -> Result<(), Rejection> {
+    pub fn close(&mut self, queued: LoadedEntity<QueuedStep>) -> Result<()> {
         self.head.entity.progress.reset(queued.entity.step_id);
         self.changes.push(queued.delete());
         self.settle()
     }
 
-    fn require_open(&self, open: &[i64]) -> Result<(), Rejection> {
+    fn require_open(&self, open: &[i64]) -> Result<()> {
         self.view.require_entities::<QueuedStep>(open.iter().map(|id| self.id_of(*id)))?;
         self.view.require_entities::<Step>(open.iter().map(|id| self.id_of(*id)))
     }
 
     /// Fails the execution, because its deadline has passed.
-    pub fn pass_deadline(&mut self) -> Result<(), Rejection> {
+    pub fn pass_deadline(&mut self) -> Result<()> {
         let head = &mut self.head.entity;
         head.deadline_at = None;
         if head.state != AppExecutionState::Running || head.ending.is_some() {
@@ -396,7 +392,7 @@ impl<'a> ExecutionDocuments<'a> {
 
     /// Cancels the execution: running steps fail, and those that wait are skipped. One that has failed already is
     /// undone first. Steps with `always` run in each case.
-    pub fn cancel(&mut self) -> Result<(), Rejection> {
+    pub fn cancel(&mut self) -> Result<()> {
         let is_over = self.is_over();
         let head = &mut self.head.entity;
         head.next_state(AppExecutionEvent::Cancel(self.now, self.now.since(head.started_at)))?;
@@ -437,12 +433,7 @@ impl<'a> ExecutionDocuments<'a> {
 
     /// The decision to change one step and its place in the queue. It does not write the execution: that changes with
     /// the end of a step.
-    pub fn decide_step<O>(
-        mut self,
-        step_id: i64,
-        queued: LoadedEntity<QueuedStep>,
-        output: O,
-    ) -> Result<Decision<O>, Rejection> {
+    pub fn decide_step<O>(mut self, step_id: i64, queued: LoadedEntity<QueuedStep>, output: O) -> Result<Decision<O>> {
         let decision = Decision::new(output).save(queued, self.now)?;
         match self.steps.remove(&step_id) {
             Some(step) => decision.save(step, self.now),
@@ -451,18 +442,13 @@ impl<'a> ExecutionDocuments<'a> {
     }
 
     /// As [`ExecutionDocuments::decide_step`], if no commit has changed the execution meanwhile.
-    pub fn decide_free_step<O>(
-        self,
-        step_id: i64,
-        queued: LoadedEntity<QueuedStep>,
-        output: O,
-    ) -> Result<Decision<O>, Rejection> {
+    pub fn decide_free_step<O>(self, step_id: i64, queued: LoadedEntity<QueuedStep>, output: O) -> Result<Decision<O>> {
         let (head, now) = (self.head.clone(), self.now);
         self.decide_step(step_id, queued, output)?.save(head, now)
     }
 
     /// The decision, with the execution as its output.
-    pub fn decide(mut self) -> Result<Decision<AppExecutionSummary>, Rejection> {
+    pub fn decide(mut self) -> Result<Decision<AppExecutionSummary>> {
         self.head.entity.note_end(&self.configuration);
         let mut decision = Decision::new(self.head.entity.summary()).save(self.head, self.now)?;
         for step in self.steps.into_values() {

@@ -190,7 +190,7 @@ impl AppExecution {
     }
 
     /// Rejects an execution whose removal has begun.
-    pub(super) fn check_kept(&self) -> Result<(), Rejection> {
+    pub(super) fn check_kept(&self) -> Result<()> {
         let hint = ": its removal has begun";
         match self.removing {
             true => {
@@ -207,7 +207,7 @@ impl AppExecution {
     }
 
     /// Rejects an execution that does not continue.
-    fn check_continues(&self) -> Result<(), Rejection> {
+    fn check_continues(&self) -> Result<()> {
         self.check_kept()?;
         self.next_state(AppExecutionEvent::Continue).map(|_| ())
     }

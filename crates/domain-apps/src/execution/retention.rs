@@ -92,7 +92,7 @@ pub struct DeleteExecution {
 impl Command for DeleteExecution {
     type Output = AppExecutionSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>> {
         let mut head: LoadedEntity<AppExecution> = view.entity(&self.execution_id)?;
         if head.entity.state == AppExecutionState::Running {
             return Err(head.entity.illegal("delete", Some("cancel")));
@@ -125,7 +125,7 @@ impl Command for RemoveExecution {
             .query(ARTIFACTS, rows(Query::of(&Artifact::COLLECTION)))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Removal>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Removal>> {
         let Some(mut head) = view.find_entity::<AppExecution>(&self.execution_id)? else {
             return Ok(Decision::new(Removal::None));
         };

@@ -84,7 +84,7 @@ impl MetricValues {
         self.0.keys().map(String::as_str)
     }
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         if self.0.is_empty() || self.0.len() > MAX_METRICS {
             return Err(Rejection::invalid(
                 "metrics",
@@ -100,7 +100,7 @@ impl MetricValues {
 }
 
 /// Checks the name of a number. It is a step of a path in queries of every store.
-fn check_name(name: &str) -> Result<(), Rejection> {
+fn check_name(name: &str) -> Result<()> {
     let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"_-:/%".contains(&byte);
     let begins_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     if begins_well && name.len() <= MAX_NAME_BYTES && name.bytes().all(is_inner) {
@@ -171,7 +171,7 @@ impl RecordMetrics {
 impl Command for RecordMetrics {
     type Output = RecordedMetrics;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         let count = self.all().count();
         if count > MAX_SAMPLES {
             let (what, limit) = (format!("{count} samples"), format!("at most {MAX_SAMPLES}"));
@@ -183,7 +183,7 @@ impl Command for RecordMetrics {
         self.all().try_for_each(|(_, metrics)| metrics.check())
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RecordedMetrics>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RecordedMetrics>> {
         // An execution is deleted only when it has expired, long after its metrics. So it need not be checked.
         view.entity::<AppExecution>(&self.execution_id)?;
         let mut decision = Decision::new(RecordedMetrics { samples: self.all().count() as u64 });
@@ -239,7 +239,7 @@ impl DomainQuery for ListMetrics {
         ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ExecutionMetrics>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<ExecutionMetrics>> {
         Ok(view.page(ROWS))
     }
 }

@@ -125,7 +125,7 @@ const COLUMNS: [(&str, FieldAccumulator); 4] = [
 impl DomainQuery for SummarizeMetrics {
     type Output = Vec<MetricSummary>;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         if self.execution_id.is_some() == self.app_id.is_some() {
             return Err(Rejection::invalid("executionId", "or `appId` must be given, and not both"));
         }
@@ -173,7 +173,7 @@ impl DomainQuery for SummarizeMetrics {
         )
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<MetricSummary>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<MetricSummary>> {
         let rows = view.groups(NUMBERS).unwrap_or_default();
         let summary = |name: &str, row: &Document| {
             let number = |column: &str| row.get(&format!("{column} {name}")).and_then(Json::as_f64);

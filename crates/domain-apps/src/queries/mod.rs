@@ -34,7 +34,7 @@ impl DomainQuery for ShowSteps {
         ReadSet::entity::<AppExecution>(&self.execution_id).query(ROWS, steps.limit(2 * MAX_STEPS as u32))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<Step>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<Step>> {
         view.entity::<AppExecution>(&self.execution_id)?;
         let (mut steps, undone): (Vec<Step>, Vec<Step>) =
             view.entities::<Step>(ROWS)?.into_iter().partition(|step| step.step_id > 0);
@@ -73,7 +73,7 @@ impl DomainQuery for FailedExecutions {
         ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<AppExecution>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<AppExecution>> {
         Ok(view.page(ROWS))
     }
 }

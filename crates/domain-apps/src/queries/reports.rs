@@ -73,7 +73,7 @@ impl DomainQuery for ShowSuccess {
         aggregate(&AppExecution::COLLECTION, since(self.days, view), by_app, &numbers)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<AppSuccess>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<AppSuccess>> {
         let rows = view.groups(NUMBERS).unwrap_or_default().iter().map(|row| {
             let (total, successful) = (number(row, "total"), number(row, "successful"));
             AppSuccess {
@@ -133,7 +133,7 @@ impl DomainQuery for ShowDurations {
         aggregate(&Step::COLLECTION, Filter::And(conditions), groups, &numbers)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<StepDurations>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<StepDurations>> {
         let rows = view.groups(NUMBERS).unwrap_or_default().iter().map(|row| StepDurations {
             app_id: row.get("app_id").and_then(Json::as_i64),
             step_name: text(row, "step_name"),
@@ -229,7 +229,7 @@ impl DomainQuery for ShowReport {
         aggregate(&AppExecution::COLLECTION, Filter::And(conditions), groups, &numbers)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<ReportRow>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<ReportRow>> {
         let mut rows: BTreeMap<(Timestamp, String, String), ReportRow> = BTreeMap::new();
         for row in view.groups(NUMBERS).unwrap_or_default() {
             let day = Timestamp::from_millis(row.get("started_at").and_then(Json::as_i64).unwrap_or_default());

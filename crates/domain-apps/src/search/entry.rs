@@ -52,7 +52,7 @@ pub enum SearchKind {
 pub const STEP_ENTRIES: Trigger = Trigger { collection: Step::COLLECTION.name, concerns: |_| true, run: follow_step };
 
 /// Writes the entry of a changed step, if its texts or its expiry change.
-fn follow_step(changed: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<(), Rejection> {
+fn follow_step(changed: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<()> {
     let ChangedDocument { key, after, view, ctx, .. } = changed;
     let searched = |step: &Document| {
         let expires_at = Step::COLLECTION.ttl.and_then(|ttl| ttl.expires_at(step));
@@ -84,7 +84,7 @@ fn follow_step(changed: ChangedDocument<'_>, decision: &mut Decision<()>) -> Res
 }
 
 /// Reads the entries of all changed steps at once, if one was not read yet.
-fn require_entries(view: &View, decision: &Decision<()>) -> Result<(), Rejection> {
+fn require_entries(view: &View, decision: &Decision<()>) -> Result<()> {
     let updated = decision.changes.iter().filter_map(|change| match change {
         Change::Update { key, .. } if key.collection == Step::COLLECTION.name => Some(key),
         _ => None,

@@ -69,7 +69,7 @@ impl Search {
 impl DomainQuery for Search {
     type Output = Page<SearchHit>;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         match self.words().len() {
             0 => Err(Rejection::invalid("text", "has no letter and no digit")),
             1..=MAX_WORDS => Ok(()),
@@ -98,7 +98,7 @@ impl DomainQuery for Search {
         ReadSet::empty().query(ENTRIES, query.sort("at", Descending).page(Some(limit), self.cursor.as_ref()))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<SearchHit>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<SearchHit>> {
         let words = self.words();
         let hit = |entry: SearchEntry| {
             let (field, excerpt) = excerpt(&entry.texts, &words)?;

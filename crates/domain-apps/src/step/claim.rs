@@ -92,7 +92,7 @@ impl Command for CompleteStep {
         reads(view, &self.id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>> {
         let queued = claimed::<QueuedStep>(view, &self.id, self.token)?;
         let step_id = queued.entity.step_id;
         let mut documents = ExecutionDocuments::load(view, ctx, &queued.entity.execution_id)?;
@@ -166,13 +166,7 @@ pub struct FailedStep {
 
 impl Step {
     /// Guards a value that its worker reports: the secrets of its schema, and those of the input that it repeats.
-    fn guard(
-        &self,
-        view: &View,
-        schema: Option<&Document>,
-        name: &str,
-        value: Json,
-    ) -> Result<GuardedValue, Rejection> {
+    fn guard(&self, view: &View, schema: Option<&Document>, name: &str, value: Json) -> Result<GuardedValue> {
         let guarded = GuardedValue { redacted: value, clear: None };
         let schema = schema.filter(|_| self.step_id > 0);
         let guarded = guarded.guard(schema).hide(&SecretTexts::of(&self.guarded_input()));
@@ -189,7 +183,7 @@ pub(super) fn end_attempt(
     output: Option<&Json>,
     permanent: bool,
     retry_after: Option<Millis>,
-) -> Result<Decision<FailedStep>, Rejection> {
+) -> Result<Decision<FailedStep>> {
     let (step_id, attempts) = (queued.entity.step_id, queued.entity.lease.attempts);
     let mut documents = ExecutionDocuments::load(view, ctx, &queued.entity.execution_id)?;
     let definition = documents.definition(step_id)?;
@@ -239,7 +233,7 @@ pub(super) fn end_attempt(
 impl Command for FailStep {
     type Output = FailedStep;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         check_retry_after(self.retry_after)
     }
 
@@ -251,7 +245,7 @@ impl Command for FailStep {
         reads(view, &self.id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedStep>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedStep>> {
         let queued = claimed::<QueuedStep>(view, &self.id, self.token)?;
         if let Some(output) = &self.output {
             check_bytes("an output", output, &AppsSettings::of(ctx))?;

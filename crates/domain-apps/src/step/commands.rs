@@ -26,7 +26,7 @@ impl Command for SkipStep {
         ExecutionDocuments::reads(view, &self.execution_id, Some(self.step_id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>> {
         let mut documents = ExecutionDocuments::load(view, ctx, &self.execution_id)?;
         documents.skip(self.step_id)?;
         Ok(documents.decide()?.with_item(Step::key_of(&self.execution_id, self.step_id)))
@@ -53,7 +53,7 @@ impl Command for RetryStep {
         ExecutionDocuments::reads(view, &self.execution_id, Some(self.step_id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AppExecutionSummary>> {
         let mut documents = ExecutionDocuments::load(view, ctx, &self.execution_id)?;
         documents.retry(self.step_id)?;
         Ok(documents.decide()?.with_item(Step::key_of(&self.execution_id, self.step_id)))

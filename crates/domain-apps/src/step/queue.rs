@@ -84,7 +84,7 @@ impl Leased for QueuedStep {
         ctx: &mut Ctx,
         mut row: LoadedEntity<Self>,
         claim: &Claim<Self>,
-    ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
+    ) -> Result<Decision<ClaimResult<Self>>> {
         let mut documents = ExecutionDocuments::load(view, ctx, &row.entity.execution_id)?;
         let step_id = row.entity.step_id;
         if documents.is_closed(step_id)? {
@@ -129,7 +129,7 @@ impl Leased for QueuedStep {
         documents.decide_step(step_id, row, result)
     }
 
-    fn work(view: &View, claimed: &ClaimedStep) -> Result<Option<StepWork>, Rejection> {
+    fn work(view: &View, claimed: &ClaimedStep) -> Result<Option<StepWork>> {
         let step = view.find_entity::<Step>(&claimed.id)?;
         Ok(step.map(|step| StepWork::new(claimed.clone(), step.entity)))
     }
@@ -146,7 +146,7 @@ impl Leased for QueuedStep {
         self.lease.skip(is_orphan, ctx.now)
     }
 
-    fn release(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+    fn release(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>> {
         let mut documents = ExecutionDocuments::load(view, ctx, &row.entity.execution_id)?;
         let step_id = row.entity.step_id;
         documents.step(step_id)?.apply(StepEvent::Release)?;
@@ -157,7 +157,7 @@ impl Leased for QueuedStep {
         documents.decide_free_step(step_id, row, ())
     }
 
-    fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+    fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>> {
         let error = match row.entity.timeout_at.is_some_and(|timeout| timeout <= ctx.now) {
             true => json!({"message": "the step took longer than its timeout", "name": "Timeout"}),
             false => json!({"message": LEASE_EXPIRED, "name": "LeaseExpired"}),

@@ -62,7 +62,7 @@ pub struct CreateSubscription {
 
 /// Rejects a URL to which no worker could send. The addresses of its host are checked when messages are sent. The
 /// reason does not contain the URL, which may hold a secret.
-fn check_url(url: &str) -> Result<(), Rejection> {
+fn check_url(url: &str) -> Result<()> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let authority = rest.and_then(|rest| rest.split(['/', '?', '#', '\\']).next());
     match authority {
@@ -78,7 +78,7 @@ fn check_url(url: &str) -> Result<(), Rejection> {
 }
 
 /// Rejects a name that no event has. Of other domains only the form is known here.
-fn check_event(name: &str) -> Result<(), Rejection> {
+fn check_event(name: &str) -> Result<()> {
     let is_word =
         |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let known = !name.starts_with("apps.") || EVENTS.contains(&name);
@@ -96,7 +96,7 @@ fn check_event(name: &str) -> Result<(), Rejection> {
 impl Command for CreateSubscription {
     type Output = SubscriptionSummary;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         check_url(&self.url)?;
         if self.events.is_empty() {
             return Err(Rejection::invalid(
@@ -118,7 +118,7 @@ impl Command for CreateSubscription {
         self.id.iter().fold(ReadSet::empty(), |reads, id| reads.with_entity::<Subscription>(id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SubscriptionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SubscriptionSummary>> {
         if let Some(id) = &self.id {
             view.check_absent::<Subscription>(id)?;
         }
@@ -154,7 +154,7 @@ pub struct PauseSubscription {
 impl Command for PauseSubscription {
     type Output = SubscriptionSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SubscriptionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SubscriptionSummary>> {
         let mut subscription = view.entity::<Subscription>(&self.id)?;
         subscription.entity.pause(None);
         Decision::new(subscription.entity.summary()).save(subscription, ctx.now)
@@ -175,7 +175,7 @@ pub struct ResumeSubscription {
 impl Command for ResumeSubscription {
     type Output = SubscriptionSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SubscriptionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SubscriptionSummary>> {
         let mut subscription = view.entity::<Subscription>(&self.id)?;
         (subscription.entity.active, subscription.entity.pause_reason) = (true, None);
         Decision::new(subscription.entity.summary()).save(subscription, ctx.now)
@@ -196,7 +196,7 @@ pub struct RemoveSubscription {
 impl Command for RemoveSubscription {
     type Output = SubscriptionSummary;
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<SubscriptionSummary>, Rejection> {
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<SubscriptionSummary>> {
         let subscription = view.entity::<Subscription>(&self.id)?;
         let summary = SubscriptionSummary { active: false, ..subscription.entity.summary() };
         Ok(Decision::new(summary).change(subscription.delete()))
@@ -204,7 +204,7 @@ impl Command for RemoveSubscription {
 }
 
 /// The subscription, to which messages are to be sent now.
-fn require_active(view: &View, id: &str) -> Result<LoadedEntity<Subscription>, Rejection> {
+fn require_active(view: &View, id: &str) -> Result<LoadedEntity<Subscription>> {
     let subscription = view.entity::<Subscription>(id)?;
     if subscription.entity.active {
         return Ok(subscription);
@@ -227,7 +227,7 @@ pub struct TestSubscription {
 impl Command for TestSubscription {
     type Output = String;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<String>> {
         let subscription = require_active(view, &self.id)?;
         let data = Document::from_iter([("subscriptionId".to_owned(), Json::from(&*self.id))]);
         let delivery = Delivery::new(ctx, &self.id, TEST_EVENT, ctx.now, data);
@@ -275,7 +275,7 @@ impl Command for RedeliverDeadLetters {
         ReadSet::entity::<Subscription>(&self.id).query(DEAD, dead)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RedeliveryCount>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RedeliveryCount>> {
         let subscription = require_active(view, &self.id)?;
         let mut dead = view.loaded_entities::<Delivery>(DEAD)?;
         if let Some(id) = self.delivery.as_ref().filter(|_| dead.is_empty()) {

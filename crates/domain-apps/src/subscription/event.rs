@@ -79,7 +79,7 @@ pub fn record_event(
     decision: &mut Decision<()>,
     name: &str,
     data: Document,
-) -> Result<(), Rejection> {
+) -> Result<()> {
     // A command changes a document once, so the name and the key distinguish its events.
     let [a, b, c, d, e, f, g, h, ..] = change.ctx.seed(&format!("event {name} {}", change.key));
     let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
@@ -150,7 +150,7 @@ const EXECUTION_DATA: &[&str] = &[
 const STEP_DATA: &[&str] =
     &["id", "step_id", "step_name", "status", "started_at", "completed_at", "duration_ms", "retry_count", "error"];
 
-fn record_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<(), Rejection> {
+fn record_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<()> {
     let name = match change.entered("status") {
         Some("completed") => EVENTS[0],
         Some("failed") => EVENTS[1],
@@ -165,7 +165,7 @@ fn record_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) ->
 }
 
 /// The data of a step are those of its execution too, so that a subscription may filter by app and user.
-fn record_step(change: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<(), Rejection> {
+fn record_step(change: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<()> {
     let Some("failed") = change.entered("status") else { return Ok(()) };
     let mut data = event_data(&Step::COLLECTION, change.after, STEP_DATA);
     let execution = change.after.get("execution_id").and_then(Json::as_str).unwrap_or_default();
@@ -200,7 +200,7 @@ impl Command for PublishEvent {
         reads.query(SUBSCRIPTIONS, after.into_iter().fold(query, Query::filter))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<bool>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<bool>> {
         let Some(mut event) = view.find_entity::<Event>(&self.id)? else { return Ok(Decision::new(false)) };
         let mut subscriptions: Vec<Subscription> = view.entities(SUBSCRIPTIONS)?;
         // Beside the deliveries: the event, the audit log, the ledger.

@@ -46,7 +46,7 @@ impl DomainQuery for InspectApp {
         reads.query(ACTIVE, key.active()).query(NAMED, named)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output> {
         let Some(app) = view.find_entity::<App>(&self.id)? else { return Ok(None) };
         let mut inspection = AppsInspection::begin(view, &Key::new(&App::COLLECTION, &self.id));
         let app = app.entity;
@@ -90,7 +90,7 @@ impl DomainQuery for InspectConfiguration {
         }
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output> {
         let Some(found) = view.find_entity::<AppConfiguration>(&self.id)? else { return Ok(None) };
         let mut inspection = AppsInspection::begin(view, &Key::new(&AppConfiguration::COLLECTION, &self.id));
         let version = found.entity;

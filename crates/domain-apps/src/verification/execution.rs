@@ -43,7 +43,7 @@ pub struct ExpectedSteps {
 }
 
 impl InspectExecution {
-    fn head(&self, view: &View) -> Result<Option<AppExecution>, Rejection> {
+    fn head(&self, view: &View) -> Result<Option<AppExecution>> {
         Ok(view.find_entity(&self.id)?.map(|found| found.entity))
     }
 }
@@ -62,7 +62,7 @@ impl DomainQuery for InspectExecution {
         reads.with_entity::<AppConfiguration>(&configuration)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output> {
         let Some(head) = self.head(view)? else { return Ok(None) };
         let mut inspection = AppsInspection::begin(view, &Key::new(&AppExecution::COLLECTION, &self.id));
         let Some(configuration) = &head.configuration_id else { return Ok(Some(inspection)) };

@@ -35,7 +35,7 @@ impl DomainQuery for InspectQueuedStep {
         }
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output> {
         let Some(queued) = view.find_entity::<QueuedStep>(&self.id)? else { return Ok(None) };
         let mut inspection = AppsInspection::begin(view, &Key::new(&QueuedStep::COLLECTION, &self.id));
         let queued = queued.entity;

@@ -31,7 +31,7 @@ impl DomainQuery for InspectSearchEntry {
         ReadSet::entity::<SearchEntry>(&self.id).with_entity::<Step>(&self.id).with_entity::<Artifact>(&self.id)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Self::Output> {
         let Some(entry) = view.find_entity::<SearchEntry>(&self.id)? else { return Ok(None) };
         let mut inspection = AppsInspection::begin(view, &Key::new(&SearchEntry::COLLECTION, &self.id));
         let entry = entry.entity;

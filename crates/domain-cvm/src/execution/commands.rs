@@ -209,11 +209,7 @@ fn cancel_reads(reads: ReadSet, view: &View, id: &str) -> ReadSet {
 }
 
 /// Ends an execution for good, whatever its program does.
-fn cancel(
-    view: &View,
-    ctx: &Ctx,
-    mut head: LoadedEntity<ExecutionHead>,
-) -> Result<Decision<ExecutionStatus>, Rejection> {
+fn cancel(view: &View, ctx: &Ctx, mut head: LoadedEntity<ExecutionHead>) -> Result<Decision<ExecutionStatus>> {
     head.entity.next_state(ExecutionEvent::Cancel(ctx.now))?;
     let calls = waiting::cancel_open_calls(view, ctx, &head.entity)?;
     head.entity.apply(ExecutionEvent::Cancel(ctx.now))?;
@@ -291,7 +287,7 @@ pub struct RunDueOutcome {
 impl Command for Start {
     type Output = ExecutionStatus;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         // First of all, because a value built in memory may be nested deeper than recursive code can handle.
         check_plain(self.input.as_ref().unwrap_or(&Json::Null))
             .map_err(|e| Rejection::invalid("input", e.to_string()))?;
@@ -317,7 +313,7 @@ impl Command for Start {
         reads
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         let id = self.id.clone().unwrap_or_else(|| ctx.new_id());
         if view.get(&Key::new(&EXECUTIONS, &id)).is_some() {
             return Err(Rejection::AlreadyExists { what: "execution", id });
@@ -386,7 +382,7 @@ impl Command for RunSlice {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         let head = match (ExecutionHead::load(view, &self.id), self.continues) {
             (Err(Rejection::NotFound { .. }), Some(status)) => {
                 let (id, warnings) = (self.id.clone(), self.warnings.clone());
@@ -421,7 +417,7 @@ impl Command for RunSlice {
 impl Command for Pause {
     type Output = ExecutionStatus;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         let mut head = ExecutionHead::load(view, &self.id)?;
         let after = head.entity.next_state(ExecutionEvent::Pause)?;
         if after == head.entity.state {
@@ -443,7 +439,7 @@ impl Command for Unpause {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         let mut head = ExecutionHead::load(view, &self.id)?;
         let closed = head.entity.waiting().filter(|waiting| waiting.wakes()).map_or(0, |waiting| waiting.closed_calls);
         head.entity.apply(ExecutionEvent::Unpause(ctx.now + Settings::of(ctx).run_lease))?;
@@ -463,7 +459,7 @@ impl Command for Unpause {
 impl Command for Cancel {
     type Output = ExecutionStatus;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         let reason = match self.deadline {
             Some(_) if !self.graceful => "is only for a cancel that is `graceful`".to_owned(),
             Some(deadline) if deadline < Millis(1) || deadline > LONGEST_GRACE => {
@@ -489,7 +485,7 @@ impl Command for Cancel {
         !self.graceful
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         let mut head = ExecutionHead::load(view, &self.id)?;
         if !self.graceful {
             return cancel(view, ctx, head);
@@ -515,7 +511,7 @@ impl Command for Cancel {
 impl Command for Retry {
     type Output = ExecutionStatus;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         self.limits().check()
     }
 
@@ -527,7 +523,7 @@ impl Command for Retry {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         let mut head = ExecutionHead::load(view, &self.id)?;
         head.entity.limits = self.limits().or(head.entity.limits);
         head.entity.apply(ExecutionEvent::Retry(ctx.now + Settings::of(ctx).run_lease))?;
@@ -561,7 +557,7 @@ impl Command for RunDue {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RunDueOutcome>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RunDueOutcome>> {
         if self.hand_back {
             ctx.settings = ctx.settings.clone().with(Settings { run_lease: Millis(0), ..Settings::of(ctx) });
         }

@@ -96,7 +96,7 @@ impl Command for Delete {
         true
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>> {
         let mut head = view.entity::<ExecutionHead>(&self.id)?;
         let execution = &mut head.entity;
         let is_marked = matches!(execution.state, ExecutionState::Deleted { .. });
@@ -154,7 +154,7 @@ impl Command for DeleteRows {
         true
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletionProgress>> {
         let progress = |done| {
             let from = DeletionCursor::default();
             Decision::new(DeletionProgress { id: self.id.clone(), incarnation: self.incarnation.clone(), done, from })

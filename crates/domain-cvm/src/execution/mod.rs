@@ -124,7 +124,7 @@ pub struct ExecutionLimits {
 }
 
 impl ExecutionLimits {
-    pub(super) fn check(&self) -> Result<(), Rejection> {
+    pub(super) fn check(&self) -> Result<()> {
         let limits = [
             ("heapBytes", self.heap_bytes, HEAP_BYTES),
             ("instructions", self.instructions, PER_TURN),
@@ -288,7 +288,7 @@ impl ExecutionHead {
     }
 
     /// The execution of that id. One that is being deleted counts as missing.
-    pub(super) fn load(view: &View, id: &str) -> Result<LoadedEntity<Self>, Rejection> {
+    pub(super) fn load(view: &View, id: &str) -> Result<LoadedEntity<Self>> {
         match view.find_entity::<Self>(id)? {
             Some(head) if !matches!(head.entity.state, ExecutionState::Deleted { .. }) => Ok(head),
             _ => Err(Rejection::not_found::<Self>(id)),
@@ -296,7 +296,7 @@ impl ExecutionHead {
     }
 
     /// As [`ExecutionHead::load`], for those who do not change it.
-    pub(super) fn find<'v>(view: &'v View, id: &str) -> Result<Cow<'v, Self>, Rejection> {
+    pub(super) fn find<'v>(view: &'v View, id: &str) -> Result<Cow<'v, Self>> {
         match view.peek_entity::<Self>(id) {
             Some(head) if !matches!(head.state, ExecutionState::Deleted { .. }) => Ok(head),
             _ => Self::load(view, id).map(|head| Cow::Owned(head.entity)),
@@ -343,7 +343,7 @@ impl ExecutionHead {
     }
 
     /// The calls that it waits for; the rejection of an answer in a state that allows none.
-    pub(super) fn require_waiting(&self, now: Timestamp) -> Result<&Waiting, Rejection> {
+    pub(super) fn require_waiting(&self, now: Timestamp) -> Result<&Waiting> {
         match self.waiting() {
             Some(waiting) => Ok(waiting),
             None => {
@@ -359,11 +359,7 @@ impl ExecutionHead {
     }
 
     /// The decision that stores the head when the machine has not moved. The cached machine stays valid.
-    pub(super) fn store(
-        mut head: LoadedEntity<Self>,
-        view: &View,
-        ctx: &Ctx,
-    ) -> Result<Decision<ExecutionStatus>, Rejection> {
+    pub(super) fn store(mut head: LoadedEntity<Self>, view: &View, ctx: &Ctx) -> Result<Decision<ExecutionStatus>> {
         let mut decision = Decision::new(head.entity.execution_status()).change(head.update(ctx.now)?);
         if let Some(machine) = view.cached::<LoadedMachine>(head.key()) {
             decision.cached.extend(machine.clone().into_cached(head.entity));

@@ -59,7 +59,7 @@ impl DomainQuery for ListCalls {
         ReadSet::empty().query(ROWS, self.query())
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallView>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallView>> {
         Ok(view.page(ROWS))
     }
 }
@@ -76,7 +76,7 @@ impl DomainQuery for SlowestCalls {
         ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallView>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<CallView>> {
         Ok(view.page(ROWS))
     }
 }

@@ -99,7 +99,7 @@ impl DomainQuery for ShowOverview {
         if view.can_aggregate() { reads.aggregate("statuses", count_by_status(Filter::All)) } else { reads }
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Overview, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Overview> {
         let first = |name| view.page(name).items.pop();
         let count = |row: &Document| Some((row.get(STATUS)?.as_str()?.to_owned(), count(row, "n")?));
         Ok(Overview {
@@ -124,7 +124,7 @@ impl DomainQuery for CountFinished {
         ReadSet::empty().aggregate("finished", count)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<u64, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<u64> {
         let row = view.groups("finished").and_then(<[_]>::first);
         row.and_then(|row| count(row, "n")).ok_or_else(|| malformed_result("number of executions"))
     }

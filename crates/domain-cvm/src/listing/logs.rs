@@ -62,11 +62,11 @@ impl ListLogs {
     }
 
     /// The position after which the page begins.
-    fn position(&self) -> Result<Option<LogCursor>, Rejection> {
+    fn position(&self) -> Result<Option<LogCursor>> {
         self.cursor.as_deref().map(LogCursor::parse).transpose()
     }
 
-    pub(super) fn query(&self, collection: &Collection) -> Result<Query, Rejection> {
+    pub(super) fn query(&self, collection: &Collection) -> Result<Query> {
         // A row without a timestamp has no position: a cursor after it would start again at the first row.
         let has_timestamp = || Filter::Gte("timestamp".to_owned(), (-SAFE_INTEGER).into());
         let position = self.position()?.map_or_else(has_timestamp, |cursor| cursor.rows_after());
@@ -91,7 +91,7 @@ impl ListLogs {
 impl DomainQuery for ListLogs {
     type Output = Page<LogRow>;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         if let Some(event) = self.event.as_deref().filter(|event| !EVENTS.contains(event)) {
             let known = EVENTS.map(|event| format!("`{event}`")).join(", ");
             return Err(Rejection::Usage(format!(
@@ -108,7 +108,7 @@ impl DomainQuery for ListLogs {
         queries.fold(ReadSet::empty(), |reads, (name, query)| reads.query(name, query))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<LogRow>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<LogRow>> {
         let (mut page, mut is_last) = (Page::default(), true);
         for collection in self.collections() {
             let found: Page<LogRow> = match collection.name == HISTORY.name {
@@ -137,7 +137,7 @@ impl LogRow {
 }
 
 impl LogCursor {
-    fn parse(text: &str) -> Result<Self, Rejection> {
+    fn parse(text: &str) -> Result<Self> {
         let parts = text.split_once(':').and_then(|(time, id)| Some((time.parse().ok()?, id)));
         let (time, id) = parts.ok_or_else(|| Rejection::Invalid {
             field: "cursor".to_owned(),

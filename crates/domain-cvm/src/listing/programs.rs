@@ -109,7 +109,7 @@ impl DomainQuery for ShowProgram {
         ReadSet::empty().query(PROGRAM, by_name(&self.name))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Program, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Program> {
         find_program(view, &self.name)
     }
 }
@@ -125,7 +125,7 @@ impl DomainQuery for ListVersions {
         }
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<VersionSummary>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<VersionSummary>> {
         find_program::<ProgramSummary>(view, &self.name)?;
         Ok(view.page(ROWS))
     }
@@ -152,7 +152,7 @@ impl DomainQuery for ShowVersion {
         }
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramVersion, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramVersion> {
         let program: ProgramSummary = find_program(view, &self.name)?;
         view.entities(ROWS)?.pop().ok_or_else(|| Rejection::NotFound {
             what: "version",
@@ -173,7 +173,7 @@ impl DomainQuery for ShowVersionOf {
         }
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramVersion, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProgramVersion> {
         let execution = ExecutionHead::find(view, &self.id)?;
         let key = version_key(&execution.program_id, execution.program_version);
         Ok(view.entity(&key.id)?.entity)
@@ -187,6 +187,6 @@ fn read_summary(name: &str) -> ReadSet {
     ReadSet::empty().query(PROGRAM, by_name(name).project(ProgramSummary::FIELDS))
 }
 
-fn find_program<F: Fields>(view: &View, name: &str) -> Result<F, Rejection> {
+fn find_program<F: Fields>(view: &View, name: &str) -> Result<F> {
     view.entities(PROGRAM)?.pop().ok_or_else(|| Rejection::not_found::<Program>(name))
 }

@@ -110,12 +110,12 @@ impl DomainQuery for CountStatuses {
         ReadSet::empty().aggregate(STATUSES, count_by_status(existing_executions(self.program.as_deref())))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<BTreeMap<String, u64>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<BTreeMap<String, u64>> {
         statuses(view)
     }
 }
 
-fn statuses(view: &View) -> Result<BTreeMap<String, u64>, Rejection> {
+fn statuses(view: &View) -> Result<BTreeMap<String, u64>> {
     let mut statuses = collect_btree_map(Status::ALL.iter().map(|name| ((*name).to_owned(), 0)));
     for row in view.groups(STATUSES).unwrap_or_default() {
         let count = count(row, "n").ok_or_else(|| malformed_result("number of executions"))?;
@@ -148,7 +148,7 @@ impl DomainQuery for ShowStats {
             .aggregate(LATENCY, latency_query(asked_non_timer_calls(program), None))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Stats, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Stats> {
         let row = view.groups(NUMBERS).and_then(<[_]>::first).ok_or_else(|| malformed_result("row"))?;
         Ok(Stats {
             program: self.program.clone(),
@@ -168,7 +168,7 @@ impl DomainQuery for ShowLatency {
         ReadSet::empty().aggregate(LATENCY, latency_query(asked_non_timer_calls(self.program.as_deref()), None))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Latency, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Latency> {
         latency(view)
     }
 }
@@ -180,7 +180,7 @@ impl DomainQuery for LatencyByProgram {
         ReadSet::empty().aggregate(LATENCY, latency_query(asked_non_timer_calls(None), Some("programName")))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<BTreeMap<String, Latency>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<BTreeMap<String, Latency>> {
         latencies(view, Some("programName"))
     }
 }
@@ -192,16 +192,16 @@ impl DomainQuery for LatencyByKind {
         ReadSet::empty().aggregate(LATENCY, latency_query(asked_calls(self.program.as_deref()), Some("kind")))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<BTreeMap<String, Latency>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<BTreeMap<String, Latency>> {
         latencies(view, Some("kind"))
     }
 }
 
-fn latency(view: &View) -> Result<Latency, Rejection> {
+fn latency(view: &View) -> Result<Latency> {
     Ok(latencies(view, None)?.remove("").unwrap_or_default())
 }
 
-fn latencies(view: &View, by: Option<&str>) -> Result<BTreeMap<String, Latency>, Rejection> {
+fn latencies(view: &View, by: Option<&str>) -> Result<BTreeMap<String, Latency>> {
     let mut latencies: BTreeMap<String, Latency> = BTreeMap::new();
     for row in view.groups(LATENCY).unwrap_or_default() {
         let group = by.map(|by| group_value(row, by)).unwrap_or_default();
@@ -298,7 +298,7 @@ fn group_value(row: &Document, path: &str) -> String {
 
 impl Latency {
     /// Adds the calls of one outcome.
-    fn add(&mut self, row: &Document) -> Result<(), Rejection> {
+    fn add(&mut self, row: &Document) -> Result<()> {
         let calls = count(row, "calls").ok_or_else(|| malformed_result("number of calls"))?;
         let outcome = match row.get("outcome") {
             None | Some(Json::Null) => "open".to_owned(),

@@ -129,7 +129,7 @@ impl BudgetAccount {
     }
 
     /// Rejects a unit in which the resource is not measured, or in which its budgets are not.
-    pub fn check_unit(&self, unit: Unit) -> Result<(), Rejection> {
+    pub fn check_unit(&self, unit: Unit) -> Result<()> {
         self.resource_type.check_unit(unit)?;
         match self.unit {
             Some(own) if own != unit => {
@@ -142,7 +142,7 @@ impl BudgetAccount {
     }
 
     /// Admits a reservation. While the circuit breaker is half open, it is the trial.
-    pub fn admit(&mut self, reservation: &str, now: Timestamp, settings: &FleetSettings) -> Result<(), Rejection> {
+    pub fn admit(&mut self, reservation: &str, now: Timestamp, settings: &FleetSettings) -> Result<()> {
         let Some(opened_at) = self.opened_at else { return Ok(()) };
         let until = opened_at + settings.breaker_open;
         // It was not opened in the future: the clock was ahead then.

@@ -82,7 +82,7 @@ impl Command for CreateBudget {
         OpenAccount::reads(view, &self.project_uuid, self.resource_type)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BudgetSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BudgetSummary>> {
         let mut open = OpenAccount::load(view, &self.project_uuid, self.resource_type, ctx.now)?;
         open.account.check_unit(self.unit)?;
         open.account.unit = Some(self.unit);
@@ -127,7 +127,7 @@ pub struct ChangeBudget {
 impl Command for ChangeBudget {
     type Output = BudgetSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BudgetSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BudgetSummary>> {
         let ResourceBudget { project_uuid, resource_type, .. } = view.entity::<ResourceBudget>(&self.uuid)?.entity;
         let budgets = std::slice::from_ref(&self.uuid);
         let mut open = OpenAccount::pinned(view, &project_uuid, resource_type, budgets, ctx.now)?;
@@ -175,7 +175,7 @@ pub struct RollBudget {
 impl Command for RollBudget {
     type Output = BudgetSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BudgetSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<BudgetSummary>> {
         let mut ended = view.entity::<ResourceBudget>(&self.uuid)?;
         if ended.entity.roll_at.is_none_or(|at| at > ctx.now) {
             return Err(Rejection::Stale { what: format!("budget `{}` is not due; nothing was changed", self.uuid) });

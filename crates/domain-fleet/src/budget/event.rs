@@ -56,7 +56,7 @@ pub enum BudgetEventKind {
 
 impl BudgetEvent {
     /// The change that records an event of this budget.
-    pub(super) fn record(ctx: &mut Ctx, budget: &ResourceBudget, kind: BudgetEventKind) -> Result<Change, Rejection> {
+    pub(super) fn record(ctx: &mut Ctx, budget: &ResourceBudget, kind: BudgetEventKind) -> Result<Change> {
         Change::append(&Self {
             uuid: ctx.new_id(),
             project_uuid: budget.project_uuid.clone(),

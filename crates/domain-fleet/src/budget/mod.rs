@@ -135,7 +135,7 @@ impl ResourceBudget {
 
     /// The used amount with more. Errors: `limit`, because a budget counts what its column holds and never less than
     /// was used.
-    fn used_with(&self, more: Amount) -> Result<Amount, Rejection> {
+    fn used_with(&self, more: Amount) -> Result<Amount> {
         self.used_amount.plus(more).map_err(|_| {
             let (period, unit, resource) =
                 (self.budget_period.as_str(), self.unit.as_str(), self.resource_type.as_str());
@@ -151,7 +151,7 @@ impl ResourceBudget {
     }
 
     /// Rejects an amount that it does not have.
-    fn admit(&self, amount: Amount) -> Result<(), Rejection> {
+    fn admit(&self, amount: Amount) -> Result<()> {
         if self.sum_taken() + amount.decimal() <= self.allocated_amount.decimal() {
             return Ok(());
         }
@@ -169,7 +169,7 @@ impl ResourceBudget {
     }
 
     /// Derives the overrun from the other amounts.
-    fn set_overrun(&mut self) -> Result<(), Rejection> {
+    fn set_overrun(&mut self) -> Result<()> {
         let overrun = (self.sum_taken() - self.allocated_amount.decimal()).max(Decimal::ZERO);
         self.overrun_amount = Amount::new(overrun).ok_or_else(|| Rejection::Limit {
             what: format!("the budget would be overrun by {overrun} {}", self.unit.as_str()),

@@ -41,7 +41,7 @@ impl OpenAccount {
     }
 
     /// The account of a project, with the budgets that cover now. Those that are missing are made.
-    pub fn covering(view: &View, project: &str, resource: ResourceType, now: Timestamp) -> Result<Self, Rejection> {
+    pub fn covering(view: &View, project: &str, resource: ResourceType, now: Timestamp) -> Result<Self> {
         let mut open = Self::load(view, project, resource, now)?;
         let day = Date::of(now);
         let Some(unit) = open.account.unit else { return Ok(open) };
@@ -67,7 +67,7 @@ impl OpenAccount {
         resource: ResourceType,
         budgets: &[String],
         now: Timestamp,
-    ) -> Result<Self, Rejection> {
+    ) -> Result<Self> {
         let mut open = Self::load(view, project, resource, now)?;
         view.require_entities::<ResourceBudget>(budgets)?;
         for id in budgets {
@@ -77,7 +77,7 @@ impl OpenAccount {
     }
 
     /// The account of a project, without budgets.
-    pub fn load(view: &View, project: &str, resource: ResourceType, now: Timestamp) -> Result<Self, Rejection> {
+    pub fn load(view: &View, project: &str, resource: ResourceType, now: Timestamp) -> Result<Self> {
         let id = BudgetAccount::id_of(project, resource);
         if view.find_entity::<BudgetAccount>(&id)?.is_none() {
             view.entity::<Project>(project)?;
@@ -97,12 +97,12 @@ impl OpenAccount {
     }
 
     /// Rejects an amount that one of the budgets does not have.
-    fn admit(&self, amount: Amount) -> Result<(), Rejection> {
+    fn admit(&self, amount: Amount) -> Result<()> {
         self.budgets().try_for_each(|budget| budget.admit(amount))
     }
 
     /// Reserves an amount.
-    pub fn reserve(&mut self, amount: Amount) -> Result<(), Rejection> {
+    pub fn reserve(&mut self, amount: Amount) -> Result<()> {
         self.admit(amount)?;
         self.change(|_, budget| {
             budget.reserved_amount = budget.reserved_amount.plus(amount)?;
@@ -111,14 +111,14 @@ impl OpenAccount {
     }
 
     /// Uses an amount that was not reserved.
-    pub fn consume(&mut self, amount: Amount) -> Result<bool, Rejection> {
+    pub fn consume(&mut self, amount: Amount) -> Result<bool> {
         self.admit(amount)?;
         self.settle(Amount::ZERO, amount)
     }
 
     /// Gives back a reserved amount, and records what was used of it, even if it is more. Returns whether a tenth of a
     /// budget was completed.
-    pub fn settle(&mut self, reserved: Amount, used: Amount) -> Result<bool, Rejection> {
+    pub fn settle(&mut self, reserved: Amount, used: Amount) -> Result<bool> {
         let mut is_tenth = false;
         self.change(|_, budget| {
             let tenths = budget.tenths();
@@ -133,8 +133,8 @@ impl OpenAccount {
     /// Changes each budget, and derives its overrun again.
     pub fn change(
         &mut self,
-        mut change: impl FnMut(&mut BudgetAccount, &mut ResourceBudget) -> Result<(), Rejection>,
-    ) -> Result<(), Rejection> {
+        mut change: impl FnMut(&mut BudgetAccount, &mut ResourceBudget) -> Result<()>,
+    ) -> Result<()> {
         for Writable { entity: budget, .. } in &mut self.budgets {
             change(&mut self.account, budget)?;
             budget.set_overrun()?;
@@ -143,7 +143,7 @@ impl OpenAccount {
     }
 
     /// Stores the account and its budgets, with the events of the change.
-    pub fn save<O>(self, mut decision: Decision<O>, ctx: &mut Ctx) -> Result<Decision<O>, Rejection> {
+    pub fn save<O>(self, mut decision: Decision<O>, ctx: &mut Ctx) -> Result<Decision<O>> {
         let Self { account, mut stored, budgets } = self;
         stored.entity = account;
         decision = stored.save(decision, ctx.now)?;

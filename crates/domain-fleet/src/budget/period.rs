@@ -36,7 +36,7 @@ impl BudgetPeriod {
     }
 
     /// Rejects a first day at which no period begins: it would overlap with those that do.
-    pub fn check_start(self, start: Date) -> Result<(), Rejection> {
+    pub fn check_start(self, start: Date) -> Result<()> {
         let (first, last) = self.days(start);
         if first == start {
             return Ok(());

@@ -28,8 +28,8 @@ pub static PORT: BudgetPort = BudgetPort {
 const SUBTYPE_CHARS: usize = 50;
 
 /// The amount of a cost.
-fn parse(cost: &Cost) -> Result<UsedAmount, Rejection> {
-    fn word<T: Parameter>(field: &str, text: &str) -> Result<T, Rejection> {
+fn parse(cost: &Cost) -> Result<UsedAmount> {
+    fn word<T: Parameter>(field: &str, text: &str) -> Result<T> {
         let reason = |_| format!("must be {}, not `{text}`", T::expected());
         T::from_json(text.into()).map_err(|problem| invalid(field, reason(problem)))
     }
@@ -53,12 +53,7 @@ fn invalid(field: &str, reason: String) -> Rejection {
     Rejection::Invalid { field: format!("cost.{field}"), reason }
 }
 
-fn reserve_cost(
-    view: &View,
-    ctx: &mut Ctx,
-    cost: &Cost,
-    term: ReservationTerm<'_>,
-) -> Result<Decision<String>, Rejection> {
+fn reserve_cost(view: &View, ctx: &mut Ctx, cost: &Cost, term: ReservationTerm<'_>) -> Result<Decision<String>> {
     let UsedAmount { resource_type, amount, unit } = parse(cost)?;
     let earlier = match term.earlier.map(|id| view.find_entity::<ResourceReservation>(id)).transpose() {
         Err(rejection) if rejection.is_damage() && !term.renewed => None,
@@ -94,7 +89,7 @@ fn details(cost: &Cost) -> UsageDetails {
     UsageDetails { resource_subtype: cost.subtype.clone(), ..UsageDetails::default() }
 }
 
-fn settle_cost(view: &View, ctx: &mut Ctx, id: &str, cost: &Cost, failed: bool) -> Result<Decision<()>, Rejection> {
+fn settle_cost(view: &View, ctx: &mut Ctx, id: &str, cost: &Cost, failed: bool) -> Result<Decision<()>> {
     match view.find_entity::<ResourceReservation>(id)? {
         // A caller has recorded it by `reservation commit`.
         Some(row) if matches!(row.entity.state, ReservationState::Committed { .. }) => Ok(Decision::new(())),
@@ -108,7 +103,7 @@ fn settle_cost(view: &View, ctx: &mut Ctx, id: &str, cost: &Cost, failed: bool) 
 }
 
 /// Records a cost that is not reserved. `admit`: only if the budgets have it.
-fn record(view: &View, ctx: &mut Ctx, cost: &Cost, admit: bool) -> Result<Decision<()>, Rejection> {
+fn record(view: &View, ctx: &mut Ctx, cost: &Cost, admit: bool) -> Result<Decision<()>> {
     let used = parse(cost)?;
     let mut open = OpenAccount::covering(view, &cost.project, used.resource_type, ctx.now)?;
     open.account.check_unit(used.unit)?;
@@ -124,7 +119,7 @@ fn record(view: &View, ctx: &mut Ctx, cost: &Cost, admit: bool) -> Result<Decisi
     open.save(Decision::new(()).change(Change::append(&row)?), ctx)
 }
 
-fn release(view: &View, ctx: &mut Ctx, ids: &[String], failed: bool) -> Result<Decision<()>, Rejection> {
+fn release(view: &View, ctx: &mut Ctx, ids: &[String], failed: bool) -> Result<Decision<()>> {
     view.require_entities::<ResourceReservation>(ids)?;
     let mut active = Vec::new();
     for id in ids {

@@ -136,7 +136,7 @@ impl ResourceReservation {
         if self.state == ReservationState::Active { self.amount } else { Amount::ZERO }
     }
 
-    fn open_account(&self, view: &View, now: Timestamp) -> Result<OpenAccount, Rejection> {
+    fn open_account(&self, view: &View, now: Timestamp) -> Result<OpenAccount> {
         OpenAccount::pinned(view, &self.project_uuid, self.resource_type, &self.budgets, now)
     }
 }
@@ -163,7 +163,7 @@ pub fn reserve(
     ctx: &mut Ctx,
     project: &str,
     reserved: &ReservedAmount,
-) -> Result<Decision<ReservationSummary>, Rejection> {
+) -> Result<Decision<ReservationSummary>> {
     let ReservedAmount { resource_type, amount, unit, ttl } = *reserved;
     let mut open = OpenAccount::covering(view, project, resource_type, ctx.now)?;
     open.account.check_unit(unit)?;
@@ -191,7 +191,7 @@ pub fn give_back(
     mut reservation: LoadedEntity<ResourceReservation>,
     event: ReservationEvent,
     failed: Option<bool>,
-) -> Result<Decision<ReservationSummary>, Rejection> {
+) -> Result<Decision<ReservationSummary>> {
     let row = &mut reservation.entity;
     let mut open = row.open_account(view, ctx.now)?;
     open.settle(row.open_amount(), Amount::ZERO)?;
@@ -206,7 +206,7 @@ pub fn expire(
     view: &View,
     ctx: &mut Ctx,
     reservation: LoadedEntity<ResourceReservation>,
-) -> Result<Decision<ReservationSummary>, Rejection> {
+) -> Result<Decision<ReservationSummary>> {
     // A trial of which nothing is known has not succeeded.
     let open = reservation.entity.open_account(view, ctx.now)?;
     let is_trial = open.account.trial_uuid.as_deref() == Some(&*reservation.entity.uuid);
@@ -221,7 +221,7 @@ pub fn settle(
     mut reservation: LoadedEntity<ResourceReservation>,
     (actual, failed): (Amount, bool),
     usage: UsageDetails,
-) -> Result<(Decision<ReservationSummary>, ResourceUsage, bool), Rejection> {
+) -> Result<(Decision<ReservationSummary>, ResourceUsage, bool)> {
     let row = &mut reservation.entity;
     let mut open = row.open_account(view, ctx.now)?;
     let is_tenth = open.settle(row.open_amount(), actual)?;
@@ -266,7 +266,7 @@ impl Command for ReserveBudget {
         OpenAccount::reads(view, &self.project_uuid, self.resource_type)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>> {
         let Self { resource_type, amount, unit, ttl, .. } = *self;
         reserve(view, ctx, &self.project_uuid, &ReservedAmount { resource_type, amount, unit, ttl })
     }
@@ -306,7 +306,7 @@ impl Command for CommitReservation {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>> {
         let machine = self.machine_uuid.as_ref().map(|id| view.entity::<IntelligentMachine>(id)).transpose()?;
         let details = UsageDetails {
             machine_uuid: self.machine_uuid.clone(),
@@ -343,7 +343,7 @@ pub struct ReleaseReservation {
 impl Command for ReleaseReservation {
     type Output = ReservationSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>> {
         let (reservation, event) = (view.entity(&self.uuid)?, ReservationEvent::Release(ctx.now));
         give_back(view, ctx, reservation, event, self.failed.then_some(true))
     }
@@ -360,7 +360,7 @@ pub struct ExpireReservation {
 impl Command for ExpireReservation {
     type Output = ReservationSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ReservationSummary>> {
         let reservation = view.entity::<ResourceReservation>(&self.uuid)?;
         if reservation.entity.expires_at > ctx.now {
             return Err(Rejection::Stale {

@@ -63,7 +63,7 @@ impl Command for CompleteVerification {
         reads.with_entity::<Checkpoint>(&self.uuid)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CheckpointSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CheckpointSummary>> {
         let queued = claimed::<QueuedVerification>(view, &self.uuid, self.token)?;
         let mut checkpoint = view.entity::<Checkpoint>(&self.uuid)?;
         let mut decision = Decision::new(()).change(queued.delete());
@@ -130,7 +130,7 @@ pub(super) fn end_attempt(
     message: &str,
     permanent: bool,
     retry_after: Option<Millis>,
-) -> Result<Decision<FailedVerification>, Rejection> {
+) -> Result<Decision<FailedVerification>> {
     let (row, message) = (&mut queued.entity, shorten_message(message, MESSAGE_BYTES));
     if !permanent && row.lease.attempts < MAX_ATTEMPTS {
         let retry_at = next_attempt_after(ctx.now + Millis::minutes(1), ctx.now, retry_after);
@@ -147,11 +147,11 @@ pub(super) fn end_attempt(
 impl Command for FailVerification {
     type Output = FailedVerification;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         check_retry_after(self.retry_after)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedVerification>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedVerification>> {
         let queued = claimed::<QueuedVerification>(view, &self.uuid, self.token)?;
         end_attempt(view, ctx, queued, &self.message, self.permanent, self.retry_after)
     }

@@ -78,7 +78,7 @@ pub struct CreateCheckpoint {
 }
 
 impl CreateCheckpoint {
-    fn machine(&self, view: &View) -> Result<Option<LoadedEntity<IntelligentMachine>>, Rejection> {
+    fn machine(&self, view: &View) -> Result<Option<LoadedEntity<IntelligentMachine>>> {
         let Some(id) = &self.machine_uuid else { return Ok(None) };
         let machine = view.entity::<IntelligentMachine>(id)?;
         if machine.entity.project_uuid != self.project_uuid {
@@ -95,7 +95,7 @@ impl CreateCheckpoint {
     }
 
     /// The id of the checkpoint before it.
-    fn parent(&self, project: &Project, machine: Option<&IntelligentMachine>) -> Result<Option<String>, Rejection> {
+    fn parent(&self, project: &Project, machine: Option<&IntelligentMachine>) -> Result<Option<String>> {
         if self.checkpoint_type == CheckpointType::Genesis {
             if let Some(first) = &project.initial_checkpoint_uuid {
                 return Err(Rejection::AlreadyExists { what: "the first checkpoint", id: first.clone() });
@@ -123,7 +123,7 @@ impl Command for CreateCheckpoint {
         self.machine_uuid.iter().fold(reads, |reads, id| reads.with_entity::<IntelligentMachine>(id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CheckpointSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CheckpointSummary>> {
         let mut project = view.entity::<Project>(&self.project_uuid)?;
         let mut machine = self.machine(view)?;
         let parent_id = self.parent(&project.entity, machine.as_ref().map(|machine| &machine.entity))?;
@@ -209,7 +209,7 @@ pub struct DeletedCheckpoint {
 impl Command for DeleteCheckpoint {
     type Output = DeletedCheckpoint;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletedCheckpoint>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<DeletedCheckpoint>> {
         let checkpoint = view.entity::<Checkpoint>(&self.uuid)?;
         let project = view.entity::<Project>(&checkpoint.entity.project_uuid)?;
         let Checkpoint { children, machines, .. } = checkpoint.entity;

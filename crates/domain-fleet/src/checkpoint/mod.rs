@@ -182,7 +182,7 @@ impl Lifecycle for Checkpoint {
 
 impl Checkpoint {
     /// Rejects a checkpoint of another project.
-    pub fn check_project(&self, project: &str) -> Result<(), Rejection> {
+    pub fn check_project(&self, project: &str) -> Result<()> {
         if self.project_uuid == project {
             return Ok(());
         }
@@ -190,7 +190,7 @@ impl Checkpoint {
     }
 
     /// Rejects a checkpoint from which no machine is spawned.
-    pub fn check_spawnable(&self) -> Result<(), Rejection> {
+    pub fn check_spawnable(&self) -> Result<()> {
         let status = self.state.status();
         if self.checkpoint_type == CheckpointType::Genesis && status != VerificationStatus::Failed
             || status == VerificationStatus::Verified

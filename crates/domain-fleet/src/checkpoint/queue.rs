@@ -63,7 +63,7 @@ impl Leased for QueuedVerification {
         ctx: &mut Ctx,
         mut row: LoadedEntity<Self>,
         claim: &Claim<Self>,
-    ) -> Result<Decision<ClaimResult<Self>>, Rejection> {
+    ) -> Result<Decision<ClaimResult<Self>>> {
         _ = view.entity::<Checkpoint>(&row.entity.checkpoint_uuid)?;
         let lease = claim.begin(&mut row.entity, ctx.now)?;
         let work = CheckpointWork {
@@ -76,7 +76,7 @@ impl Leased for QueuedVerification {
         Decision::new(ClaimResult::new(work.clone(), work)).save(row, ctx.now)
     }
 
-    fn work(_: &View, claimed: &CheckpointWork) -> Result<Option<CheckpointWork>, Rejection> {
+    fn work(_: &View, claimed: &CheckpointWork) -> Result<Option<CheckpointWork>> {
         Ok(Some(claimed.clone()))
     }
 
@@ -92,7 +92,7 @@ impl Leased for QueuedVerification {
         self.lease.skip(is_orphan, ctx.now)
     }
 
-    fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>, Rejection> {
+    fn expire(view: &View, ctx: &mut Ctx, row: LoadedEntity<Self>) -> Result<Decision<()>> {
         Ok(end_attempt(view, ctx, row, LEASE_EXPIRED, false, None)?.map(drop))
     }
 }

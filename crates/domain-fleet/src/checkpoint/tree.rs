@@ -30,7 +30,7 @@ pub struct CheckpointPath {
 
 impl CheckpointPath {
     /// Reads the path up to [`PATH_ROWS`] checkpoints, or to one that was read.
-    pub fn read(view: &View, uuid: &str) -> Result<Self, Rejection> {
+    pub fn read(view: &View, uuid: &str) -> Result<Self> {
         let mut path = Self { items: Vec::new(), next: Some(uuid.to_owned()) };
         while let Some(id) = path.next.take_if(|id| path.items.len() < PATH_ROWS && !contains(&path.items, id)) {
             let checkpoint = view.entity::<Checkpoint>(&id)?.entity;
@@ -53,7 +53,7 @@ fn contains(items: &[Checkpoint], id: &str) -> bool {
 impl DomainQuery for ShowPath {
     type Output = Page<Checkpoint>;
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Checkpoint>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Checkpoint>> {
         let path = CheckpointPath::read(view, &self.uuid)?;
         if let Some(id) = path.cycle() {
             return Err(Rejection::Torn(format!("checkpoint `{id}` is before itself")));
@@ -107,7 +107,7 @@ impl DomainQuery for DiffCheckpoints {
         ReadSet::entity::<Checkpoint>(&self.from_uuid).with_entity::<Checkpoint>(&self.to_uuid)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<FileChange>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<FileChange>> {
         let files =
             |id: &str| Ok::<_, Rejection>(view.entity::<Checkpoint>(id)?.entity.file_manifest.unwrap_or_default());
         let (mut from, to) = (files(&self.from_uuid)?, files(&self.to_uuid)?);

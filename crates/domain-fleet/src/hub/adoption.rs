@@ -35,7 +35,7 @@ impl Command for AdoptExperiment {
         ReadSet::entity::<HubExperiment>(&self.uuid).with_entity::<PrimaryHub>(PrimaryHub::ID)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AdoptedHub>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<AdoptedHub>> {
         let mut experiment = view.entity::<HubExperiment>(&self.uuid)?;
         let not_adoptable = |why: &str| {
             let message = format!("experiment `{}` {why}; nothing was changed", self.uuid);

@@ -161,7 +161,7 @@ pub struct CreateHubCheckpoint {
 impl Command for CreateHubCheckpoint {
     type Output = HubCheckpointSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubCheckpointSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubCheckpointSummary>> {
         let mut hub = view.entity::<HubInstance>(&self.hub_uuid)?;
         hub.entity.last_checkpoint_at = Some(ctx.now);
         let uuid = self.uuid.clone().unwrap_or_else(|| ctx.new_id());
@@ -200,7 +200,7 @@ pub struct VerifyHubCheckpoint {
 impl Command for VerifyHubCheckpoint {
     type Output = HubCheckpointSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubCheckpointSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubCheckpointSummary>> {
         let mut checkpoint = view.entity::<HubCheckpoint>(&self.uuid)?;
         checkpoint.entity.apply(match self.failed {
             true => HubCheckpointEvent::Fail(ctx.now),

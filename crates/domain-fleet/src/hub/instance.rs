@@ -124,7 +124,7 @@ impl PrimaryHub {
     pub(super) const ID: &'static str = "primary";
 
     /// The document, to change it.
-    pub(super) fn load(view: &View) -> Result<Writable<Self>, Rejection> {
+    pub(super) fn load(view: &View) -> Result<Writable<Self>> {
         Writable::load(view, Self::ID, || Self { id: Self::ID.to_owned(), hub_uuid: None })
     }
 }
@@ -175,7 +175,7 @@ pub struct RegisterHub {
 impl Command for RegisterHub {
     type Output = HubSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubSummary>> {
         if let Some(parent) = &self.parent_hub_uuid {
             view.entity::<HubInstance>(parent)?;
         }
@@ -220,7 +220,7 @@ impl Command for SetHubStatus {
         ReadSet::entity::<HubInstance>(&self.uuid).with_entity::<PrimaryHub>(PrimaryHub::ID)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<HubSummary>> {
         let mut hub = view.entity::<HubInstance>(&self.uuid)?;
         hub.entity.apply(match self.status {
             HubStatus::Active => HubEvent::Activate,

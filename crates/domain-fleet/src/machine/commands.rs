@@ -54,11 +54,7 @@ impl IntelligentMachine {
 
     /// Its reservation, if a heartbeat of now must extend it: it lives as long as the machine, and half of the time to
     /// the next one longer, so that few heartbeats write it.
-    fn extend_reservation(
-        &self,
-        view: &View,
-        ctx: &Ctx,
-    ) -> Result<Option<LoadedEntity<ResourceReservation>>, Rejection> {
+    fn extend_reservation(&self, view: &View, ctx: &Ctx) -> Result<Option<LoadedEntity<ResourceReservation>>> {
         let until = ctx.now + FleetSettings::of(ctx).terminate_after;
         let found = reservation(view, self)?.filter(|found| found.entity.state == ReservationState::Active);
         Ok(found.filter(|found| found.entity.expires_at < until).map(|mut found| {
@@ -67,7 +63,7 @@ impl IntelligentMachine {
         }))
     }
 
-    fn terminate(&mut self, now: Timestamp, error: Option<String>) -> Result<(), Rejection> {
+    fn terminate(&mut self, now: Timestamp, error: Option<String>) -> Result<()> {
         let runtime = now.since(self.spawned_at);
         self.apply(IntelligentMachineEvent::Terminate { at: now, runtime, error })?;
         (self.last_heartbeat, self.checkpoint_due) = (None, None);
@@ -124,7 +120,7 @@ impl Command for SpawnMachine {
         self.hub_uuid.iter().fold(reads, |reads, id| reads.with_entity::<IntelligentMachine>(id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>> {
         let project = view.entity::<Project>(&self.project_uuid)?;
         if project.entity.state != ProjectState::Active {
             return Err(project.entity.illegal("spawn", None));
@@ -211,7 +207,7 @@ impl Command for SetIntelligentMachineStatus {
         machine_reads(view, &self.uuid)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>> {
         let mut machine = view.entity::<IntelligentMachine>(&self.uuid)?;
         machine.entity.apply(match self.status {
             WorkingStatus::Active => IntelligentMachineEvent::Activate,
@@ -257,7 +253,7 @@ impl Command for IntelligentMachineHeartbeat {
         machine_reads(view, &self.uuid)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>> {
         let mut loaded = view.entity::<IntelligentMachine>(&self.uuid)?;
         let machine = &mut loaded.entity;
         if matches!(machine.state, IntelligentMachineState::Terminated { .. }) {
@@ -302,10 +298,7 @@ fn machine_reads(view: &View, uuid: &str) -> ReadSet {
 }
 
 /// The open reservation of a machine, if it has one.
-fn reservation(
-    view: &View,
-    machine: &IntelligentMachine,
-) -> Result<Option<LoadedEntity<ResourceReservation>>, Rejection> {
+fn reservation(view: &View, machine: &IntelligentMachine) -> Result<Option<LoadedEntity<ResourceReservation>>> {
     view.find_entity::<ResourceReservation>(&machine.reservation_uuid)
 }
 
@@ -321,7 +314,7 @@ impl Command for TerminateMachine {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>> {
         let mut machine = view.entity::<IntelligentMachine>(&self.uuid)?;
         machine.entity.terminate(ctx.now, self.error.clone())?;
         let found = reservation(view, &machine.entity)?;
@@ -362,7 +355,7 @@ pub struct TerminateSilentMachine {
 impl Command for TerminateSilentMachine {
     type Output = IntelligentMachineSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<IntelligentMachineSummary>> {
         let mut machine = view.entity::<IntelligentMachine>(&self.uuid)?;
         if machine.entity.last_heartbeat.is_none_or(|last| last > self.silent_since) {
             return Err(Rejection::Stale { what: format!("machine `{}` is alive; nothing was changed", self.uuid) });

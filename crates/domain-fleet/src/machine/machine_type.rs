@@ -44,7 +44,7 @@ pub struct RegisteredMachineType {
 }
 
 /// Rejects a type that is neither built in nor registered.
-pub fn check_type(view: &View, name: &str) -> Result<(), Rejection> {
+pub fn check_type(view: &View, name: &str) -> Result<()> {
     if BUILT_IN.contains(&name) || view.find_entity::<MachineType>(name)?.is_some() {
         return Ok(());
     }
@@ -71,7 +71,7 @@ pub struct RegisterMachineType {
 impl Command for RegisterMachineType {
     type Output = RegisteredMachineType;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RegisteredMachineType>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RegisteredMachineType>> {
         let new = || MachineType {
             name: self.name.clone(),
             capabilities: Vec::new(),
@@ -140,7 +140,7 @@ impl DomainQuery for ChooseMachineType {
         ReadSet::empty().query(TYPES, Query::of(&MachineType::COLLECTION).limit(MAX_TYPES)).aggregate(ENDED, ended)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<MachineTypeScore>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<MachineTypeScore>> {
         let types = view.entities::<MachineType>(TYPES)?;
         let highest = types.iter().map(|one| one.cost_cad).max().unwrap_or_default().decimal();
         let rows = view.groups(ENDED).unwrap_or_default();

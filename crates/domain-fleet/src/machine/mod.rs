@@ -168,7 +168,7 @@ impl Lifecycle for IntelligentMachine {
 
 impl IntelligentMachine {
     /// Adds what it has used. A completed tenth of a budget is a reason for a checkpoint.
-    pub fn add_usage(&mut self, row: &ResourceUsage, is_tenth: bool) -> Result<(), Rejection> {
+    pub fn add_usage(&mut self, row: &ResourceUsage, is_tenth: bool) -> Result<()> {
         if self.project_uuid != row.project_uuid {
             let reason = format!("`{}` belongs to project `{}`", self.uuid, self.project_uuid);
             return Err(Rejection::invalid("machineUuid", reason));

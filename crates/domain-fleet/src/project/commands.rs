@@ -56,7 +56,7 @@ impl Command for CreateProject {
         UpkeepJob::reads(ReadSet::empty())
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>> {
         let uuid = self.uuid.clone().unwrap_or_else(|| ctx.new_id());
         view.check_absent::<Project>(&uuid)?;
         let project = Project {
@@ -99,7 +99,7 @@ pub struct ChangeProject {
 impl Command for ChangeProject {
     type Output = ProjectSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>> {
         let mut loaded = view.entity::<Project>(&self.uuid)?;
         let project = &mut loaded.entity;
         if project.state == ProjectState::Archived {
@@ -141,7 +141,7 @@ pub struct SetProjectStatus {
 impl Command for SetProjectStatus {
     type Output = ProjectSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>> {
         let mut project = view.entity::<Project>(&self.uuid)?;
         project.entity.apply(match self.status {
             ProjectStatus::Active => ProjectEvent::Activate,

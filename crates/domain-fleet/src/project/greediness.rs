@@ -45,7 +45,7 @@ impl GreedinessChange {
         before: Greediness,
         efficiency: Option<Greediness>,
         reasons: Vec<String>,
-    ) -> Result<Change, Rejection> {
+    ) -> Result<Change> {
         Change::append(&Self {
             uuid: ctx.new_id(),
             project_uuid: project.uuid.clone(),
@@ -85,7 +85,7 @@ impl RebalanceProject {
 impl Command for RebalanceProject {
     type Output = ProjectSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ProjectSummary>> {
         let mut loaded = view.entity::<Project>(&self.uuid)?;
         let project = &mut loaded.entity;
         if project.state != ProjectState::Active {
@@ -142,7 +142,7 @@ impl DomainQuery for ShowShare {
         )
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProjectShare, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProjectShare> {
         let project = view.entity::<Project>(&self.uuid)?.entity;
         let row = view.groups(SUM).and_then(|rows| rows.first());
         let total = row.and_then(|row| row.get("total")).and_then(Json::as_str).and_then(parse_decimal);

@@ -69,7 +69,7 @@ impl DomainQuery for ShowPerformance {
         )
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<MachinePerformance>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<MachinePerformance>> {
         let rows = view.groups(NUMBERS).unwrap_or_default().iter().map(|row| {
             let (total, successful) = (count(row, "total"), count(row, "successful"));
             // Exact, so that a half is rounded up as in the view.

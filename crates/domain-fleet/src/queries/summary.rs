@@ -77,7 +77,7 @@ impl DomainQuery for ShowUsageSummary {
         projects.keys().fold(reads, |reads, id| reads.with_entity::<Project>(id))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<ProjectUsage>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<ProjectUsage>> {
         let mut usage = Vec::new();
         for row in view.groups(NUMBERS).unwrap_or_default() {
             // As a join: uses of a project that does not exist are left out.

@@ -69,7 +69,7 @@ impl Command for CleanUpUsage {
         budgets.keys().fold(reads, |reads, id| reads.with_entity::<ResourceBudget>(id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CleanedUsage>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<CleanedUsage>> {
         let mut job = UpkeepJob::load_due(view, ctx, UpkeepTask::CleanupResourceUsage, self.due_at)?;
         let rows = view.loaded_entities::<ResourceUsage>(OLD)?;
         let most = (ctx.max_writes.saturating_sub(3) / WRITES_PER_ROW).max(1);

@@ -165,7 +165,7 @@ pub struct RecordedUsage {
 impl Command for RecordUsage {
     type Output = RecordedUsage;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         self.resource_type.check_unit(self.unit)
     }
 
@@ -179,7 +179,7 @@ impl Command for RecordUsage {
         rate_reads(view, self.unit, reads)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RecordedUsage>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<RecordedUsage>> {
         let Self { resource_type, amount, unit, .. } = *self;
         let machine = self.machine_uuid.as_ref().map(|id| view.entity::<IntelligentMachine>(id)).transpose()?;
         let mut open = OpenAccount::covering(view, &self.project_uuid, resource_type, ctx.now)?;

@@ -69,7 +69,7 @@ pub fn cost(view: &View, amount: Amount, unit: Unit) -> Option<CadCost> {
 }
 
 /// Rejects a currency without a rate.
-pub fn check(view: &View, unit: Unit) -> Result<(), Rejection> {
+pub fn check(view: &View, unit: Unit) -> Result<()> {
     if !is_foreign(unit) || view.rows(RATE).is_some_and(|rows| !rows.is_empty()) {
         return Ok(());
     }
@@ -95,14 +95,14 @@ pub struct SetExchangeRate {
 impl Command for SetExchangeRate {
     type Output = ExchangeRateSummary;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         if is_foreign(self.currency) {
             return Ok(());
         }
         Err(Rejection::invalid("currency", format!("`{}` is not a foreign currency", self.currency.as_str())))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExchangeRateSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExchangeRateSummary>> {
         let valid_from = self.valid_from.unwrap_or_else(|| Date::of(ctx.now));
         let uuid = natural_uuid(&["rate", self.currency.as_str(), &valid_from.to_string()]);
         let new = || ExchangeRate {

@@ -37,8 +37,8 @@ impl Machine {
         view: &View,
         ctx: &Ctx,
         machine_id: &str,
-        modify: impl FnOnce(&mut Self) -> Result<(), Rejection>,
-    ) -> Result<Decision<MachineSummary>, Rejection> {
+        modify: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<Decision<MachineSummary>> {
         let mut loaded = view.entity::<Self>(machine_id)?;
         modify(&mut loaded.entity)?;
         Decision::new(loaded.entity.summary()).save(loaded, ctx.now)
@@ -71,7 +71,7 @@ pub struct RegisterMachine {
 impl Command for RegisterMachine {
     type Output = MachineSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>> {
         let settings = OrchestrationSettings::of(ctx);
         view.check_absent::<Machine>(&self.machine_id)?;
         let mut machine = Machine {
@@ -108,7 +108,7 @@ pub struct MachineHeartbeat {
 impl Command for MachineHeartbeat {
     type Output = MachineSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>> {
         Machine::modify(view, ctx, &self.machine_id, |machine| {
             machine.last_heartbeat = machine.last_heartbeat.max(ctx.now);
             machine.apply(MachineEvent::Heartbeat)
@@ -133,7 +133,7 @@ pub struct SetMaintenance {
 impl Command for SetMaintenance {
     type Output = MachineSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>> {
         Machine::modify(view, ctx, &self.machine_id, |machine| {
             if !self.off {
                 return machine.apply(MachineEvent::BeginMaintenance);
@@ -163,7 +163,7 @@ pub struct DrainMachine {
 impl Command for DrainMachine {
     type Output = MachineSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>> {
         Machine::modify(view, ctx, &self.machine_id, |machine| machine.apply(MachineEvent::BeginMaintenance))
     }
 }
@@ -190,7 +190,7 @@ impl Command for ChangeSlots {
         Machine::slot_reads(view, &self.machine_id, ReadSet::empty())
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>> {
         Machine::modify(view, ctx, &self.machine_id, |machine| {
             machine.add_holders(view)?;
             let had_slots = !machine.docker_slots.is_empty();
@@ -243,7 +243,7 @@ impl Command for AssignSession {
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         let mut machine = view.entity::<Machine>(&self.machine_id)?;
         let mut loaded = view.entity::<Session>(&self.session_id)?;
         let session = &mut loaded.entity;
@@ -288,7 +288,7 @@ impl Command for ReleaseSession {
         ReadSet::entity::<Machine>(&self.machine_id).with_entity::<Session>(&self.session_id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         let mut machine = view.entity::<Machine>(&self.machine_id)?;
         let mut session = view.entity::<Session>(&self.session_id)?;
         machine.entity.release(&mut session.entity);
@@ -320,7 +320,7 @@ impl Command for MarkOffline {
             .query("sessions", sessions.limit(SESSIONS_PER_COMMIT).with_unreadable())
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<MachineSummary>> {
         let mut machine = view.entity::<Machine>(&self.machine_id)?;
         let is_silent = machine.entity.last_heartbeat <= self.silent_since;
         if machine.entity.state != MachineState::Online || !is_silent {

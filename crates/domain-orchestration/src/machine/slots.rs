@@ -80,7 +80,7 @@ impl Machine {
 
     /// Names the sessions in its slots, if it names none. If two sessions of the older system hold one slot, the first
     /// has it.
-    pub(crate) fn add_holders(&mut self, view: &View) -> Result<(), Rejection> {
+    pub(crate) fn add_holders(&mut self, view: &View) -> Result<()> {
         if !self.names_no_holders() {
             return Ok(());
         }
@@ -108,7 +108,7 @@ impl Machine {
 
     /// Puts a session on the machine, in a slot if the caller requests one. A session that is there already may get a
     /// slot.
-    pub(crate) fn assign(&mut self, session: &mut Session, slot: Option<SlotChoice>) -> Result<(), Rejection> {
+    pub(crate) fn assign(&mut self, session: &mut Session, slot: Option<SlotChoice>) -> Result<()> {
         let status = self.state.status();
         if status != MachineStatus::Online {
             let remedy = (status == MachineStatus::Offline).then_some("heartbeat");
@@ -146,7 +146,7 @@ impl Machine {
         self.slots.get(&slot.to_string()) == Some(&session.session_id)
     }
 
-    fn check_slot(&self, slot: u32, session: &str) -> Result<u32, Rejection> {
+    fn check_slot(&self, slot: u32, session: &str) -> Result<u32> {
         if !self.docker_slots.contains(&slot) {
             return Err(Rejection::invalid("slot", format!("machine `{}` has no slot {slot}", self.machine_id)));
         }

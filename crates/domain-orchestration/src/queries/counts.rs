@@ -47,7 +47,7 @@ impl DomainQuery for ShowProgress {
         ReadSet::entity::<Session>(&self.session_id).query(ROWS, tasks)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<TaskProgress, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<TaskProgress> {
         view.entity::<Session>(&self.session_id)?;
         if view.next_cursor(ROWS).is_some() {
             return Err(Rejection::Limit {
@@ -102,7 +102,7 @@ impl DomainQuery for ShowCounts {
         ReadSet::empty().aggregate("sessions", count(&Session::COLLECTION)).aggregate("tasks", count(&Task::COLLECTION))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<ProjectCounts>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<ProjectCounts>> {
         let mut projects: BTreeMap<String, ProjectCounts> = BTreeMap::new();
         for name in ["sessions", "tasks"] {
             for row in view.groups(name).unwrap_or_default() {

@@ -31,7 +31,7 @@ impl DomainQuery for FreeMachines {
         machine_reads(view, online.page(self.limit, self.cursor.as_ref()))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Machine>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Machine>> {
         let mut page: Page<Machine> = view.page(ROWS);
         page.items.iter_mut().try_for_each(|machine| machine.add_holders(view))?;
         page.items.retain(|machine| machine.free_slots().next().is_some());
@@ -66,7 +66,7 @@ impl DomainQuery for PickMachine {
         machine_reads(view, query)
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Machine, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Machine> {
         // A machine that cannot be read is not picked.
         let mut machines: Vec<Machine> = view.page(ROWS).items;
         machines.iter_mut().try_for_each(|machine| machine.add_holders(view))?;

@@ -37,7 +37,7 @@ impl DomainQuery for StaleSessions {
         ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Session>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Session>> {
         Ok(view.page(ROWS))
     }
 }
@@ -68,7 +68,7 @@ impl DomainQuery for RecoverableSessions {
         ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 
-    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Page<Session>, Rejection> {
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<Page<Session>> {
         let attempts = OrchestrationSettings::of(ctx).recovery_attempts;
         let mut page: Page<Session> = view.page(ROWS);
         page.items.retain(|session| session.recovery.attempts < attempts);
@@ -103,7 +103,7 @@ impl DomainQuery for FailedSessions {
         ReadSet::empty().query(ROWS, query.page(self.limit, self.cursor.as_ref()))
     }
 
-    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Session>, Rejection> {
+    fn evaluate(&self, view: &View, _: &Ctx) -> Result<Page<Session>> {
         Ok(view.page(ROWS))
     }
 }
@@ -166,7 +166,7 @@ impl DomainQuery for ShowHealth {
         ReadSet::entity::<Session>(&self.session_id).query("completed", completed)
     }
 
-    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<SessionHealth, Rejection> {
+    fn evaluate(&self, view: &View, ctx: &Ctx) -> Result<SessionHealth> {
         let settings = OrchestrationSettings::of(ctx);
         let session = view.entity::<Session>(&self.session_id)?.entity;
         let silent = ctx.now.since(session.last_heartbeat);

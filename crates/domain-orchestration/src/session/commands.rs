@@ -37,7 +37,7 @@ impl Command for CreateSession {
         self.id.iter().fold(reads, |reads, id| reads.with_entity::<Session>(id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         let settings = OrchestrationSettings::of(ctx);
         if let Some(id) = &self.id {
             view.check_absent::<Session>(id)?;
@@ -87,7 +87,7 @@ pub struct SessionHeartbeat {
 impl Command for SessionHeartbeat {
     type Output = SessionSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         Session::modify(view, ctx, &self.session_id, self.epoch, |session, settings| {
             session.last_heartbeat = session.last_heartbeat.max(ctx.now);
             session.apply(SessionEvent::Heartbeat, settings)
@@ -111,7 +111,7 @@ pub struct PauseSession {
 impl Command for PauseSession {
     type Output = SessionSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         let event = SessionEvent::Pause(ctx.now);
         Session::modify(view, ctx, &self.session_id, self.epoch, |session, settings| session.apply(event, settings))
     }
@@ -133,7 +133,7 @@ pub struct ResumeSession {
 impl Command for ResumeSession {
     type Output = SessionSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         let event = SessionEvent::Resume;
         Session::modify(view, ctx, &self.session_id, self.epoch, |session, settings| session.apply(event, settings))
     }
@@ -155,7 +155,7 @@ pub struct StallSession {
 impl Command for StallSession {
     type Output = SessionSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         Session::modify(view, ctx, &self.session_id, None, |session, settings| {
             session.stall(ctx.now, &self.reason, settings)
         })
@@ -163,12 +163,7 @@ impl Command for StallSession {
 }
 
 impl Session {
-    pub(crate) fn stall(
-        &mut self,
-        at: Timestamp,
-        reason: &str,
-        settings: &OrchestrationSettings,
-    ) -> Result<(), Rejection> {
+    pub(crate) fn stall(&mut self, at: Timestamp, reason: &str, settings: &OrchestrationSettings) -> Result<()> {
         self.apply(SessionEvent::Stall(at), settings)?;
         self.note("stalled", reason, ("at", at.as_millis().into()), settings)
     }
@@ -196,7 +191,7 @@ impl Command for CompleteSession {
         Session::count_reads(view, &self.session_id, ReadSet::empty())
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
         documents.session.entity.check_owner(self.epoch)?;
         documents.session.entity.count_tasks(view);
@@ -235,7 +230,7 @@ pub struct FailSession {
 impl Command for FailSession {
     type Output = SessionSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
         documents.session.entity.check_owner(self.epoch)?;
         documents.fail(ctx, &self.reason, self.details.clone())?;
@@ -245,7 +240,7 @@ impl Command for FailSession {
 
 impl SessionDocuments {
     /// Fails the session.
-    pub(super) fn fail(&mut self, ctx: &Ctx, reason: &str, details: Option<Json>) -> Result<(), Rejection> {
+    pub(super) fn fail(&mut self, ctx: &Ctx, reason: &str, details: Option<Json>) -> Result<()> {
         let (settings, slot) = (OrchestrationSettings::of(ctx), self.session.entity.docker_slot);
         self.end(SessionEvent::Fail(ctx.now), ctx.now, reason, &settings)?;
         self.session.entity.last_slot = slot;
@@ -264,7 +259,7 @@ pub struct SweepSession {
 impl Command for SweepSession {
     type Output = SessionSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         let settings = OrchestrationSettings::of(ctx);
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
         let session = &mut documents.session.entity;
@@ -302,7 +297,7 @@ pub struct UpdateMetadata {
 impl Command for UpdateMetadata {
     type Output = SessionSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         Session::modify(view, ctx, &self.session_id, self.epoch, |session, settings| {
             metadata::merge(&mut session.metadata, &self.metadata, settings)
         })

@@ -51,7 +51,7 @@ impl Command for DeleteSession {
         true
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionDeletion>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionDeletion>> {
         let progress = |done| SessionDeletion { session_id: self.session_id.clone(), tasks: 0, done };
         if self.continues && view.find_entity::<Session>(&self.session_id)?.is_none() {
             return Ok(Decision::new(progress(true)));
@@ -101,12 +101,7 @@ pub(super) fn next_part<C: Command + 'static>(
 impl SessionDocuments {
     /// The decision to delete an ended session with its tasks, or with as many of them as one commit takes. `noted`:
     /// each has a row in the audit log of removals.
-    pub(super) fn delete(
-        mut self,
-        view: &View,
-        ctx: &mut Ctx,
-        noted: bool,
-    ) -> Result<Decision<SessionDeletion>, Rejection> {
+    pub(super) fn delete(mut self, view: &View, ctx: &mut Ctx, noted: bool) -> Result<Decision<SessionDeletion>> {
         let rows = view.rows(TASKS).unwrap_or_default();
         let writes = 1 + usize::from(noted);
         let deleted = rows.len().min((ctx.max_writes.saturating_sub(writes) / writes).max(1));

@@ -147,7 +147,7 @@ pub struct SessionSummary {
 
 impl Session {
     /// Rejects the command of a caller that is no longer the owner. A caller without an epoch is trusted.
-    pub(super) fn check_owner(&self, epoch: Option<u64>) -> Result<(), Rejection> {
+    pub(super) fn check_owner(&self, epoch: Option<u64>) -> Result<()> {
         match epoch {
             Some(epoch) if epoch < self.epoch => {
                 let message = format!(
@@ -197,7 +197,7 @@ impl Session {
     }
 
     /// Changes the state, and when the session is due.
-    pub(super) fn apply(&mut self, event: SessionEvent, settings: &OrchestrationSettings) -> Result<(), Rejection> {
+    pub(super) fn apply(&mut self, event: SessionEvent, settings: &OrchestrationSettings) -> Result<()> {
         Lifecycle::apply(self, event)?;
         self.set_due(settings);
         Ok(())
@@ -216,13 +216,7 @@ impl Session {
 
     /// Keeps the reason of an event in the metadata, and what else is known. It is bounded by itself: full metadata
     /// does not prevent an event.
-    fn note(
-        &mut self,
-        event: &str,
-        reason: &str,
-        more: (&str, Json),
-        settings: &OrchestrationSettings,
-    ) -> Result<(), Rejection> {
+    fn note(&mut self, event: &str, reason: &str, more: (&str, Json), settings: &OrchestrationSettings) -> Result<()> {
         let (reason, more) = ((format!("{event}_reason"), reason.into()), (format!("{event}_{}", more.0), more.1));
         // Details of an earlier event do not belong to this reason.
         self.metadata.shift_remove(&more.0);
@@ -263,8 +257,8 @@ impl Session {
         ctx: &Ctx,
         session_id: &str,
         epoch: Option<u64>,
-        modify: impl FnOnce(&mut Self, &OrchestrationSettings) -> Result<(), Rejection>,
-    ) -> Result<Decision<SessionSummary>, Rejection> {
+        modify: impl FnOnce(&mut Self, &OrchestrationSettings) -> Result<()>,
+    ) -> Result<Decision<SessionSummary>> {
         let mut loaded = view.entity::<Self>(session_id)?;
         loaded.entity.check_owner(epoch)?;
         modify(&mut loaded.entity, &OrchestrationSettings::of(ctx))?;
@@ -280,7 +274,7 @@ struct SessionDocuments {
 }
 
 impl SessionDocuments {
-    fn load(view: &View, session_id: &str) -> Result<Self, Rejection> {
+    fn load(view: &View, session_id: &str) -> Result<Self> {
         let session = view.entity::<Session>(session_id)?;
         let (machine, task) = (&session.entity.machine_id, session.entity.current_task_id.as_deref());
         let task_key = task.map(|task| Key::new(&Task::COLLECTION, task));
@@ -296,7 +290,7 @@ impl SessionDocuments {
         at: Timestamp,
         reason: &str,
         settings: &OrchestrationSettings,
-    ) -> Result<(), Rejection> {
+    ) -> Result<()> {
         let session = &mut self.session.entity;
         session.apply(event, settings)?;
         if let Some(machine) = &mut self.machine {
@@ -309,7 +303,7 @@ impl SessionDocuments {
         }
     }
 
-    fn decide(self, ctx: &Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(self, ctx: &Ctx) -> Result<Decision<SessionSummary>> {
         let mut decision = Decision::new(self.session.entity.summary()).save(self.session, ctx.now)?;
         if let Some(machine) = self.machine {
             decision = decision.save(machine, ctx.now)?;

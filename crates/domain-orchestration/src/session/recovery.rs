@@ -40,7 +40,7 @@ impl Command for RecoverSession {
         self.task.iter().fold(reads, |reads, id| program_reads(view, id, reads))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<SessionSummary>> {
         let settings = OrchestrationSettings::of(ctx);
         let mut documents = SessionDocuments::load(view, &self.session_id)?;
         let session = &mut documents.session.entity;
@@ -114,7 +114,7 @@ impl Command for RecoverSession {
 
 impl Session {
     /// Counts the recovery, and gives the session to a new owner.
-    fn begin_recovery(&mut self, row: RecoveryRow, settings: &OrchestrationSettings) -> Result<(), Rejection> {
+    fn begin_recovery(&mut self, row: RecoveryRow, settings: &OrchestrationSettings) -> Result<()> {
         if self.recovery.attempts >= settings.recovery_attempts {
             let (id, attempts) = (&self.session_id, self.recovery.attempts);
             let message =
@@ -131,7 +131,7 @@ impl Session {
 }
 
 /// Starts a task under the new owner. One that failed with the session is retried.
-fn restart_task(view: &View, ctx: &Ctx, session: &mut Session, task: &mut Task) -> Result<(), Rejection> {
+fn restart_task(view: &View, ctx: &Ctx, session: &mut Session, task: &mut Task) -> Result<()> {
     task.check_session(session)?;
     match task.state {
         TaskState::Failed { .. } => task.apply(session, TaskEvent::Retry)?,

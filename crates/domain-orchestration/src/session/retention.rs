@@ -35,7 +35,7 @@ impl Command for RemoveSession {
         true
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Self::Output>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Self::Output>> {
         let Some(found) = view.find_entity::<Session>(&self.session_id)? else { return Ok(Decision::new(None)) };
         if !found.entity.is_removable(ctx) {
             return Ok(Decision::new(None));

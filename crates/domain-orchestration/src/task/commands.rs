@@ -62,7 +62,7 @@ impl Command for AddTask {
         cycle_reads(view, &self.session_id, id, self.depends_on(), reads.with_entity::<Task>(id))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>> {
         let mut session = view.entity::<Session>(&self.session_id)?;
         session.entity.check_owner(self.epoch)?;
         if session.entity.state.is_terminal() {
@@ -113,8 +113,8 @@ fn decide(
     ctx: &Ctx,
     task_id: &str,
     epoch: Option<u64>,
-    event: impl FnOnce(&Session, &Task) -> Result<TaskEvent, Rejection>,
-) -> Result<Decision<TaskSummary>, Rejection> {
+    event: impl FnOnce(&Session, &Task) -> Result<TaskEvent>,
+) -> Result<Decision<TaskSummary>> {
     let mut task: LoadedEntity<Task> = view.entity(task_id)?;
     let mut session: LoadedEntity<Session> = view.entity(&task.entity.session_id)?;
     session.entity.check_owner(epoch)?;
@@ -156,7 +156,7 @@ impl Command for StartTask {
         program_reads(view, &self.task_id, ReadSet::empty())
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>> {
         let now = ctx.now;
         let mut decision = decide(view, ctx, &self.task_id, self.epoch, |session, task| {
             if session.state != SessionState::Active {
@@ -209,7 +209,7 @@ impl Command for CompleteTask {
         event_reads(view, &self.task_id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Complete(ctx.now)))
     }
 }
@@ -236,7 +236,7 @@ impl Command for FailTask {
         event_reads(view, &self.task_id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Fail(ctx.now, self.error.clone())))
     }
 }
@@ -258,7 +258,7 @@ pub struct BlockTask {
 impl Command for BlockTask {
     type Output = TaskSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Block))
     }
 }
@@ -280,7 +280,7 @@ pub struct ReleaseTask {
 impl Command for ReleaseTask {
     type Output = TaskSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Release))
     }
 }
@@ -305,7 +305,7 @@ impl Command for RetryTask {
         event_reads(view, &self.task_id)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<TaskSummary>> {
         decide(view, ctx, &self.task_id, self.epoch, |_, _| Ok(TaskEvent::Retry))
     }
 }

@@ -15,7 +15,7 @@ const SEARCHED_TASKS: u32 = 10_000;
 
 /// Rejects a start before all dependencies are completed. A completed task stays so, hence the commit need not check
 /// them.
-pub fn check_dependencies(view: &View, task: &Task) -> Result<(), Rejection> {
+pub fn check_dependencies(view: &View, task: &Task) -> Result<()> {
     view.require_entities::<Task>(&task.depends_on)?;
     for id in &task.depends_on {
         let found = view.find_entity::<Task>(id)?;
@@ -53,7 +53,7 @@ pub fn cycle_reads(view: &View, session: &str, id: &str, depends_on: &[String], 
 
 /// Rejects dependencies between a new task and those of other sessions, and those through which it would depend on
 /// itself. Every addition writes the session, so two of them do not close a cycle together.
-pub fn check_cycle(view: &View, session: &Session, id: &str, depends_on: &[String]) -> Result<(), Rejection> {
+pub fn check_cycle(view: &View, session: &Session, id: &str, depends_on: &[String]) -> Result<()> {
     for one in depends_on {
         if let Some(task) = view.find_entity::<Task>(one)? {
             task.entity.check_session(session)?;

@@ -90,7 +90,7 @@ pub struct TaskSummary {
 
 impl Task {
     /// Changes the state, and what the session says of its tasks.
-    pub(super) fn apply(&mut self, session: &mut Session, event: TaskEvent) -> Result<(), Rejection> {
+    pub(super) fn apply(&mut self, session: &mut Session, event: TaskEvent) -> Result<()> {
         self.retry_count += u32::from(event == TaskEvent::Retry);
         let (was_open, was_running) = (self.state.is_open(), self.state.is_running());
         Lifecycle::apply(self, event)?;
@@ -113,7 +113,7 @@ impl Task {
     }
 
     /// Continues a failed task with the execution that it has.
-    fn resume(&mut self, session: &mut Session, now: Timestamp) -> Result<(), Rejection> {
+    fn resume(&mut self, session: &mut Session, now: Timestamp) -> Result<()> {
         let retries = self.retry_count;
         self.apply(session, TaskEvent::Retry)?;
         self.retry_count = retries;
@@ -121,7 +121,7 @@ impl Task {
     }
 
     /// Rejects a task of another session.
-    pub(super) fn check_session(&self, session: &Session) -> Result<(), Rejection> {
+    pub(super) fn check_session(&self, session: &Session) -> Result<()> {
         if self.session_id == session.session_id {
             return Ok(());
         }

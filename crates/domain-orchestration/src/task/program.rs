@@ -35,7 +35,7 @@ pub fn program_reads(view: &View, task_id: &str, reads: ReadSet) -> ReadSet {
 
 impl Task {
     /// Rejects a program that no start could run, for example because the id of the execution would be too long.
-    pub(super) fn check_program(&self, view: &View) -> Result<(), Rejection> {
+    pub(super) fn check_program(&self, view: &View) -> Result<()> {
         let after_retries = Self { retry_count: u32::MAX, ..self.clone() };
         after_retries.program_start().map_or(Ok(()), |start| (view.programs()?.check)(&start))
     }
@@ -48,12 +48,7 @@ impl Task {
 
     /// The event with which the execution that it started last has ended; `None`: that has not ended. The decision
     /// relies on the execution, so its end or retry before the commit is a conflict.
-    fn ending<O>(
-        &self,
-        view: &View,
-        now: Timestamp,
-        decision: &mut Decision<O>,
-    ) -> Result<Option<TaskEvent>, Rejection> {
+    fn ending<O>(&self, view: &View, now: Timestamp, decision: &mut Decision<O>) -> Result<Option<TaskEvent>> {
         let gone = || TaskEvent::Fail(now, Some("its execution was deleted".to_owned()));
         let Some(id) = &self.execution_id else { return Ok(Some(gone())) };
         let programs = view.programs()?;
@@ -65,12 +60,7 @@ impl Task {
     }
 
     /// Rejects a command that would part the task from its execution.
-    pub(super) fn check_no_execution<O>(
-        &self,
-        view: &View,
-        now: Timestamp,
-        decision: &mut Decision<O>,
-    ) -> Result<(), Rejection> {
+    pub(super) fn check_no_execution<O>(&self, view: &View, now: Timestamp, decision: &mut Decision<O>) -> Result<()> {
         let Some(id) = &self.execution_id else { return Ok(()) };
         if self.ending(view, now, decision)?.is_some() {
             return Ok(());
@@ -90,7 +80,7 @@ pub fn start_program<O>(
     ctx: &mut Ctx,
     task_id: &str,
     decision: &mut Decision<O>,
-) -> Result<Option<ExecutionStatus>, Rejection> {
+) -> Result<Option<ExecutionStatus>> {
     let Some(mut task) = decision.current::<Task>(view, task_id)? else { return Ok(None) };
     let Some(start) = task.program_start() else { return Ok(None) };
     let programs = view.programs()?;
@@ -115,12 +105,7 @@ pub fn start_program<O>(
 }
 
 /// The event of the task whose execution has this document; `None`: the execution has not ended.
-fn ending(
-    programs: &ProgramPort,
-    id: &str,
-    document: &Document,
-    now: Timestamp,
-) -> Result<Option<TaskEvent>, Rejection> {
+fn ending(programs: &ProgramPort, id: &str, document: &Document, now: Timestamp) -> Result<Option<TaskEvent>> {
     let failed = |message: String| TaskEvent::Fail(now, Some(message));
     Ok((programs.end)(id, document)?.map(|end| match end {
         ExecutionEnd::Complete => TaskEvent::Complete(now),
@@ -130,7 +115,7 @@ fn ending(
     }))
 }
 
-fn follow_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<(), Rejection> {
+fn follow_execution(change: ChangedDocument<'_>, decision: &mut Decision<()>) -> Result<()> {
     let ChangedDocument { key, before, after, view, ctx } = change;
     let Some((task_id, _)) = key.id.strip_prefix(EXECUTION_PREFIX).and_then(|rest| rest.rsplit_once(':')) else {
         return Ok(());

@@ -30,7 +30,7 @@ impl Command for RemoveTask {
         true
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<bool>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<bool>> {
         let Some(found) = view.find_entity::<Task>(&self.task_id)? else { return Ok(Decision::new(false)) };
         let (task, retention) = (&found.entity, OrchestrationSettings::of(ctx).retention());
         let ended = task.completed_at().zip(retention);

@@ -39,7 +39,7 @@ pub struct PlanExperiment {
 impl Command for PlanExperiment {
     type Output = ExperimentSummary;
 
-    fn check(&self) -> Result<(), Rejection> {
+    fn check(&self) -> Result<()> {
         if self.success_metrics.len() > MAX_METRICS {
             return Err(Rejection::invalid("successMetrics", format!("has more than {MAX_METRICS} metrics")));
         }
@@ -66,7 +66,7 @@ impl Command for PlanExperiment {
         Ok(())
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>> {
         let base = view.entity::<HubCheckpoint>(&self.base_checkpoint_uuid)?.entity;
         let uuid = self.uuid.clone().unwrap_or_else(|| ctx.new_id());
         view.check_absent::<HubExperiment>(&uuid)?;
@@ -110,7 +110,7 @@ impl Command for StartExperiment {
         ReadSet::entity::<HubExperiment>(&self.uuid).with_entity::<HubInstance>(&self.hub_uuid)
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>> {
         let mut experiment = view.entity::<HubExperiment>(&self.uuid)?;
         let mut hub = view.entity::<HubInstance>(&self.hub_uuid)?;
         if hub.entity.r#type != HubType::Experimental {
@@ -154,7 +154,7 @@ pub struct ObserveExperiment {
 impl Command for ObserveExperiment {
     type Output = ExperimentSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>> {
         let mut loaded = view.entity::<HubExperiment>(&self.uuid)?;
         let experiment = &mut loaded.entity;
         if !matches!(experiment.state, ExperimentState::Running { .. }) {
@@ -192,7 +192,7 @@ pub struct CompleteExperiment {
 impl Command for CompleteExperiment {
     type Output = ExperimentSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>> {
         let mut experiment = view.entity::<HubExperiment>(&self.uuid)?;
         let result = experiment.entity.evaluate();
         experiment.entity.apply(ExperimentEvent::Complete(ctx.now, result))?;
@@ -216,7 +216,7 @@ pub struct FailExperiment {
 impl Command for FailExperiment {
     type Output = ExperimentSummary;
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExperimentSummary>> {
         let mut experiment = view.entity::<HubExperiment>(&self.uuid)?;
         experiment.entity.apply(ExperimentEvent::Fail(ctx.now, self.reason.clone()))?;
         Decision::new(experiment.entity.summary()).save(experiment, ctx.now)
