@@ -43,10 +43,6 @@ extern "C" {
     pub type IdbEvent;
     #[wasm_bindgen(method, structural, getter, js_name = type)]
     pub fn kind(this: &IdbEvent) -> String;
-    #[wasm_bindgen(method, structural, getter, js_name = oldVersion)]
-    pub fn old_version(this: &IdbEvent) -> f64;
-    #[wasm_bindgen(method, structural, js_name = preventDefault)]
-    pub fn prevent_default(this: &IdbEvent);
 
     /// `IDBDatabase`.
     #[derive(Clone, Debug)]

@@ -24,7 +24,7 @@ use crate::settings::{LogLevel, Settings};
 ///
 /// Errors: `not_found` (no such program), `already_exists` (the id is in use), `needs_recompile` (an older version of
 /// runstate compiled the program: load it again), `invalid`.
-#[derive(Clone, Debug, Serialize, Deserialize, Operation)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.start", cli = "start")]
 pub struct Start {
     /// The id of the execution; by default a new one.
@@ -61,17 +61,7 @@ pub struct Start {
 impl Start {
     /// Starts the newest version of `program`, under a new id, without input.
     pub fn new(program: &str) -> Self {
-        Self {
-            id: None,
-            program: program.to_owned(),
-            input: None,
-            log_level: None,
-            heap_bytes: None,
-            instructions: None,
-            output_bytes: None,
-            answers_from: None,
-            parent: None,
-        }
+        Self { program: program.to_owned(), ..Self::default() }
     }
 
     /// Sets the id.
