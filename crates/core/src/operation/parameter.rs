@@ -9,7 +9,7 @@ use runstate_value::{Document, Json, json_text, levenshtein, lower_case};
 use super::DescribedParameter;
 use crate::decision::Rejection;
 use crate::limits::SAFE_INTEGER;
-use crate::schema::{IndexKind, Kind};
+use crate::schema::Kind;
 
 /// A declared parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,69 +355,34 @@ fn whole_number(value: &Json) -> Option<i64> {
     value.as_i64().or_else(|| value.as_f64().and_then(from_double)).filter(|number| number.abs() <= SAFE_INTEGER)
 }
 
-macro_rules! whole_numbers {
-    ($($type:ty: $expected:expr;)+) => {$(
+/// Implements [`Parameter`] for types that are read from a value as a whole.
+macro_rules! scalars {
+    ($($type:ty: $expected:expr, |$value:ident| $read:expr;)+) => {$(
         impl Parameter for $type {
             fn expected() -> String {
-                $expected
+                $expected.to_string()
             }
 
             fn from_json(value: Json) -> Result<Self, Mismatch> {
-                let number = whole_number(&value).and_then(|number| <$type>::try_from(number).ok());
-                number.ok_or_else(|| Mismatch::of_type(Self::expected(), value))
+                let $value = &value;
+                let read: Option<Self> = $read;
+                read.ok_or_else(|| Mismatch::of_type(Self::expected(), value))
             }
         }
     )+};
 }
 
-whole_numbers! {
-    u32: format!("a whole number from 0 to {}", u32::MAX);
-    u64: "a whole number, 0 or more".to_owned();
-    i64: "a whole number".to_owned();
-}
-
-impl Parameter for f64 {
-    fn expected() -> String {
-        "a number".to_owned()
-    }
-
-    fn from_json(value: Json) -> Result<Self, Mismatch> {
-        value.as_f64().ok_or_else(|| Mismatch::of_type(Self::expected(), value))
-    }
-}
-
-impl Parameter for Millis {
-    fn expected() -> String {
-        "a whole number of milliseconds, 0 or more".to_owned()
-    }
-
-    fn from_json(value: Json) -> Result<Self, Mismatch> {
-        let number = whole_number(&value).filter(|number| *number >= 0);
-        number.map(Millis).ok_or_else(|| Mismatch::of_type(Self::expected(), value))
-    }
-}
-
-impl Parameter for Timestamp {
-    fn expected() -> String {
-        "a time in milliseconds since 1970".to_owned()
-    }
-
-    fn from_json(value: Json) -> Result<Self, Mismatch> {
-        // A host's time may have a fraction.
-        let number = value.as_f64().filter(|number| number.abs() <= MAX_TIME);
-        number.map(|at| Timestamp::from_millis(at as i64)).ok_or_else(|| Mismatch::of_type(Self::expected(), value))
-    }
-}
-
-impl Parameter for Date {
-    fn expected() -> String {
-        "a day `YYYY-MM-DD`".to_owned()
-    }
-
-    fn from_json(value: Json) -> Result<Self, Mismatch> {
-        let day = value.as_str().and_then(Self::parse);
-        day.ok_or_else(|| Mismatch::of_type(Self::expected(), value))
-    }
+scalars! {
+    u32: format_args!("a whole number from 0 to {}", u32::MAX), |value| whole_number(value).and_then(|number| number.try_into().ok());
+    u64: "a whole number, 0 or more", |value| whole_number(value).and_then(|number| number.try_into().ok());
+    i64: "a whole number", |value| whole_number(value);
+    f64: "a number", |value| value.as_f64();
+    Millis: "a whole number of milliseconds, 0 or more",
+        |value| whole_number(value).filter(|number| *number >= 0).map(Millis);
+    // A host's time may have a fraction.
+    Timestamp: "a time in milliseconds since 1970",
+        |value| value.as_f64().filter(|at| at.abs() <= MAX_TIME).map(|at| Timestamp::from_millis(at as i64));
+    Date: "a day `YYYY-MM-DD`", |value| value.as_str().and_then(Self::parse);
 }
 
 /// The greatest time value of JavaScript (ECMA-262, "Time Values and Time Range"), in milliseconds since 1970.
@@ -466,23 +431,6 @@ impl Parameter for Kind {
 
     fn from_json(value: Json) -> Result<Self, Mismatch> {
         read_word(value, &KINDS)
-    }
-}
-
-const INDEX_KINDS: [(&str, IndexKind); 4] = [
-    ("ordered", IndexKind::Ordered),
-    ("each", IndexKind::Each),
-    ("text", IndexKind::Text),
-    ("contains", IndexKind::Contains),
-];
-
-impl Parameter for IndexKind {
-    fn expected() -> String {
-        expected_word(&INDEX_KINDS)
-    }
-
-    fn from_json(value: Json) -> Result<Self, Mismatch> {
-        read_word(value, &INDEX_KINDS)
     }
 }
 

@@ -184,7 +184,7 @@ pub enum Direction {
 }
 
 /// How an index reads its fields.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema, runstate_derive::Parameter)]
 #[serde(rename_all = "snake_case")]
 pub enum IndexKind {
     /// One entry per document: the values of its fields in order. A missing field counts as null.
