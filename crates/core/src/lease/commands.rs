@@ -365,10 +365,6 @@ impl<L: Leased> Command for Heartbeat<L> {
         check_lease(self.lease)
     }
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<L>(&self.id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Timestamp>, Rejection> {
         let mut row = claimed::<L>(view, &self.id, self.token)?;
         let until = ctx.now + self.lease;
@@ -408,10 +404,6 @@ impl<L: Leased> Release<L> {
 impl<L: Leased> Command for Release<L> {
     type Output = ();
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<L>(&self.id)
-    }
-
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
         let mut row = claimed::<L>(view, &self.id, self.token)?;
         if let Some(Lease { token, attempts, .. }) = row.entity.lease() {
@@ -448,10 +440,6 @@ impl<L: Leased> Command for Expire<L> {
 
     fn subject(&self) -> Option<Key> {
         L::subject(&self.id)
-    }
-
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<L>(&self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {

@@ -175,10 +175,6 @@ impl<E: EntityQueries> Parameters for ShowEntity<E> {
 impl<E: EntityQueries> DomainQuery for ShowEntity<E> {
     type Output = E::Shown;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<E>(&self.id)
-    }
-
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<E::Shown, Rejection> {
         let shown = view.fields::<E, _>(&self.id)?;
         let is_found = |found: &LoadedDocument| E::CONDITION.is_none_or(|condition| condition.holds(&found.document));
