@@ -51,12 +51,7 @@ fn revision(view: &View, collection: &'static Collection, id: &str) -> String {
 }
 
 fn sum_of(collection: &Collection, filter: Filter) -> Aggregate {
-    Aggregate {
-        collection: collection.name.to_owned(),
-        filter,
-        group_by: Vec::new(),
-        accumulators: vec![("sum".to_owned(), Accumulator::Sum("amount".to_owned()))],
-    }
+    Aggregate::of(collection, filter, [("sum", Accumulator::Sum("amount".to_owned()))])
 }
 
 fn sum(view: &View, name: &str) -> Option<Decimal> {

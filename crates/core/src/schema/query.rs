@@ -285,6 +285,24 @@ pub struct Aggregate {
     pub accumulators: Vec<(String, Accumulator)>,
 }
 
+impl Aggregate {
+    /// These numbers over the documents of a collection that match, in one row.
+    pub fn of<N: Into<String>>(
+        collection: &super::Collection,
+        filter: Filter,
+        numbers: impl IntoIterator<Item = (N, Accumulator)>,
+    ) -> Self {
+        let accumulators = numbers.into_iter().map(|(name, number)| (name.into(), number)).collect();
+        Self { collection: collection.name.to_owned(), filter, group_by: Vec::new(), accumulators }
+    }
+
+    /// Adds fields by whose values the rows are grouped.
+    pub fn by<'a>(mut self, fields: impl IntoIterator<Item = &'a str>) -> Self {
+        self.group_by.extend(fields.into_iter().map(|field| Group::Field(field.to_owned())));
+        self
+    }
+}
+
 /// A key by which rows are grouped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -162,15 +162,9 @@ impl DomainQuery for SummarizeMetrics {
         let columns = names.iter().flat_map(|name| {
             COLUMNS.map(|(column, accumulator)| (format!("{column} {name}"), accumulator(format!("metrics.{name}"))))
         });
-        reads.aggregate(
-            NUMBERS,
-            Aggregate {
-                collection: collection.name.to_owned(),
-                filter,
-                group_by: vec![Group::Bucket("timestamp".to_owned(), self.span())],
-                accumulators: columns.collect(),
-            },
-        )
+        let mut numbers = Aggregate::of(collection, filter, columns);
+        numbers.group_by.push(Group::Bucket("timestamp".to_owned(), self.span()));
+        reads.aggregate(NUMBERS, numbers)
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<MetricSummary>> {

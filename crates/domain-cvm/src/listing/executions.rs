@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use runstate_core::prelude::*;
 use runstate_core::schema::Direction::{Ascending, Descending};
-use runstate_core::schema::{Accumulator, Aggregate, Direction, Group};
+use runstate_core::schema::{Accumulator, Aggregate, Direction};
 use runstate_value::collect_btree_map;
 use schemars::JsonSchema;
 
@@ -115,13 +115,8 @@ impl DomainQuery for CountFinished {
     type Output = u64;
 
     fn reads(&self, _: &View) -> ReadSet {
-        let count = Aggregate {
-            collection: EXECUTIONS.name.to_owned(),
-            filter: RETENTION.query(Some(self.before)).filter,
-            group_by: Vec::new(),
-            accumulators: vec![("n".to_owned(), Accumulator::Count)],
-        };
-        ReadSet::empty().aggregate("finished", count)
+        let finished = RETENTION.query(Some(self.before)).filter;
+        ReadSet::empty().aggregate("finished", Aggregate::of(&EXECUTIONS, finished, [("n", Accumulator::Count)]))
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<u64> {
@@ -135,12 +130,7 @@ pub(super) const STATUS: &str = "state.status";
 
 /// The number `n` of executions per status.
 pub(super) fn count_by_status(filter: Filter) -> Aggregate {
-    Aggregate {
-        collection: EXECUTIONS.name.to_owned(),
-        filter,
-        group_by: vec![Group::Field(STATUS.to_owned())],
-        accumulators: vec![("n".to_owned(), Accumulator::Count)],
-    }
+    Aggregate::of(&EXECUTIONS, filter, [("n", Accumulator::Count)]).by([STATUS])
 }
 
 /// Matches executions that are not being deleted.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use runstate_core::error_code::ErrorCode;
 use runstate_core::prelude::*;
-use runstate_core::schema::{Accumulator, Aggregate, Group};
+use runstate_core::schema::{Accumulator, Aggregate};
 use runstate_value::collect_btree_map;
 
 use super::calls::{asked_calls, asked_non_timer_calls};
@@ -130,20 +130,15 @@ impl DomainQuery for ShowStats {
     fn reads(&self, _: &View) -> ReadSet {
         let program = self.program.as_deref();
         let (instructions, time) = ("metrics.instructionsExecuted", "metrics.executionTimeMs");
-        let numbers = Aggregate {
-            collection: EXECUTIONS.name.to_owned(),
-            filter: existing_executions(program),
-            group_by: Vec::new(),
-            accumulators: vec![
-                ("n".to_owned(), Accumulator::Count),
-                ("avgInstructions".to_owned(), Accumulator::Avg(instructions.to_owned())),
-                ("maxInstructions".to_owned(), Accumulator::Max(instructions.to_owned())),
-                ("avgTime".to_owned(), Accumulator::Avg(time.to_owned())),
-                ("maxTime".to_owned(), Accumulator::Max(time.to_owned())),
-            ],
-        };
+        let numbers = [
+            ("n", Accumulator::Count),
+            ("avgInstructions", Accumulator::Avg(instructions.to_owned())),
+            ("maxInstructions", Accumulator::Max(instructions.to_owned())),
+            ("avgTime", Accumulator::Avg(time.to_owned())),
+            ("maxTime", Accumulator::Max(time.to_owned())),
+        ];
         ReadSet::empty()
-            .aggregate(NUMBERS, numbers)
+            .aggregate(NUMBERS, Aggregate::of(&EXECUTIONS, existing_executions(program), numbers))
             .aggregate(STATUSES, count_by_status(existing_executions(program)))
             .aggregate(LATENCY, latency_query(asked_non_timer_calls(program), None))
     }
@@ -257,18 +252,14 @@ impl Default for Latency {
 /// Groups by outcome, so that one query returns the latencies of answers alone, and the numbers of the other outcomes.
 fn latency_query(filter: Filter, by: Option<&str>) -> Aggregate {
     let path = || "response.latencyMs".to_owned();
-    Aggregate {
-        collection: CC_HISTORY.name.to_owned(),
-        filter,
-        group_by: by.into_iter().chain(["outcome"]).map(|path| Group::Field(path.to_owned())).collect(),
-        accumulators: vec![
-            ("calls".to_owned(), Accumulator::Count),
-            ("avg".to_owned(), Accumulator::Avg(path())),
-            ("max".to_owned(), Accumulator::Max(path())),
-            ("p50".to_owned(), Accumulator::Percentile(path(), 50.0)),
-            ("p95".to_owned(), Accumulator::Percentile(path(), 95.0)),
-        ],
-    }
+    let numbers = [
+        ("calls", Accumulator::Count),
+        ("avg", Accumulator::Avg(path())),
+        ("max", Accumulator::Max(path())),
+        ("p50", Accumulator::Percentile(path(), 50.0)),
+        ("p95", Accumulator::Percentile(path(), 95.0)),
+    ];
+    Aggregate::of(&CC_HISTORY, filter, numbers).by(by.into_iter().chain(["outcome"]))
 }
 
 /// The rejection of a result that a store must not return.

@@ -1,7 +1,7 @@
 //! Types of machines, and the choice among them.
 
 use runstate_core::prelude::*;
-use runstate_core::schema::{Accumulator, Aggregate, Group};
+use runstate_core::schema::{Accumulator, Aggregate};
 use runstate_value::sort_by;
 use rust_decimal::prelude::ToPrimitive as _;
 
@@ -128,15 +128,8 @@ impl DomainQuery for ChooseMachineType {
             Filter::Eq("status".to_owned(), "terminated".into()),
             Filter::Gte("spawned_at".to_owned(), since.as_millis().into()),
         ];
-        let ended = Aggregate {
-            collection: IntelligentMachine::COLLECTION.name.to_owned(),
-            filter: Filter::And(conditions),
-            group_by: vec![Group::Field("type".to_owned())],
-            accumulators: vec![
-                ("total".to_owned(), Accumulator::Count),
-                ("failed".to_owned(), Accumulator::CountIf(failed)),
-            ],
-        };
+        let numbers = [("total", Accumulator::Count), ("failed", Accumulator::CountIf(failed))];
+        let ended = Aggregate::of(&IntelligentMachine::COLLECTION, Filter::And(conditions), numbers).by(["type"]);
         ReadSet::empty().query(TYPES, Query::of(&MachineType::COLLECTION).limit(MAX_TYPES)).aggregate(ENDED, ended)
     }
 

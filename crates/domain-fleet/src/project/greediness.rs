@@ -131,15 +131,9 @@ impl DomainQuery for ShowShare {
     type Output = ProjectShare;
 
     fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<Project>(&self.uuid).aggregate(
-            SUM,
-            Aggregate {
-                collection: Project::COLLECTION.name.to_owned(),
-                filter: Filter::Eq("status".to_owned(), ProjectStatus::Active.as_str().into()),
-                group_by: Vec::new(),
-                accumulators: vec![("total".to_owned(), Accumulator::Sum("greediness".to_owned()))],
-            },
-        )
+        let active = Filter::Eq("status".to_owned(), ProjectStatus::Active.as_str().into());
+        let total = [("total", Accumulator::Sum("greediness".to_owned()))];
+        ReadSet::entity::<Project>(&self.uuid).aggregate(SUM, Aggregate::of(&Project::COLLECTION, active, total))
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<ProjectShare> {

@@ -1,7 +1,7 @@
 //! The view `machine_performance_metrics`: how the machines of each type performed.
 
 use runstate_core::prelude::*;
-use runstate_core::schema::{Accumulator, Aggregate, Group};
+use runstate_core::schema::{Accumulator, Aggregate};
 
 use super::{NUMBERS, count, number, since, text};
 use crate::machine::IntelligentMachine;
@@ -58,15 +58,8 @@ impl DomainQuery for ShowPerformance {
             Filter::Gte("spawned_at".to_owned(), since(view, self.days).as_millis().into()),
             Filter::Ne("type".to_owned(), "hub".into()),
         ];
-        ReadSet::empty().aggregate(
-            NUMBERS,
-            Aggregate {
-                collection: IntelligentMachine::COLLECTION.name.to_owned(),
-                filter: Filter::And(conditions),
-                group_by: vec![Group::Field("type".to_owned())],
-                accumulators: numbers.into_iter().map(|(name, accumulator)| (name.to_owned(), accumulator)).collect(),
-            },
-        )
+        let machines = Aggregate::of(&IntelligentMachine::COLLECTION, Filter::And(conditions), numbers);
+        ReadSet::empty().aggregate(NUMBERS, machines.by(["type"]))
     }
 
     fn evaluate(&self, view: &View, _: &Ctx) -> Result<Vec<MachinePerformance>> {

@@ -63,15 +63,9 @@ impl DomainQuery for ShowUsageSummary {
             ("avg_amount", Accumulator::Avg(amount())),
         ];
         let day = Group::Bucket("recorded_at".to_owned(), Millis::days(1));
-        let reads = ReadSet::empty().aggregate(
-            NUMBERS,
-            Aggregate {
-                collection: ResourceUsage::COLLECTION.name.to_owned(),
-                filter: Filter::And(conditions),
-                group_by: vec![field("project_uuid"), day, field("resource_type"), field("unit")],
-                accumulators: numbers.into_iter().map(|(name, accumulator)| (name.to_owned(), accumulator)).collect(),
-            },
-        );
+        let mut usage = Aggregate::of(&ResourceUsage::COLLECTION, Filter::And(conditions), numbers);
+        usage.group_by = vec![field("project_uuid"), day, field("resource_type"), field("unit")];
+        let reads = ReadSet::empty().aggregate(NUMBERS, usage);
         let mut projects = SortedSet::<String>::default();
         projects.extend(view.groups(NUMBERS).unwrap_or_default().iter().map(|row| (text(row, "project_uuid"), ())));
         projects.keys().fold(reads, |reads, id| reads.with_entity::<Project>(id))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use runstate_core::prelude::*;
-use runstate_core::schema::{Accumulator, Aggregate, Group};
+use runstate_core::schema::{Accumulator, Aggregate};
 use runstate_value::collect_btree_map;
 
 use super::ROWS;
@@ -93,11 +93,9 @@ impl DomainQuery for ShowCounts {
 
     fn reads(&self, _: &View) -> ReadSet {
         let project = self.project.as_deref();
-        let count = |collection: &Collection| Aggregate {
-            collection: collection.name.to_owned(),
-            filter: project.map_or(Filter::All, |project| Filter::Eq("project_id".to_owned(), project.into())),
-            group_by: ["project_id", "status"].map(|field| Group::Field(field.to_owned())).into(),
-            accumulators: vec![("n".to_owned(), Accumulator::Count)],
+        let filter = project.map_or(Filter::All, |project| Filter::Eq("project_id".to_owned(), project.into()));
+        let count = |collection: &Collection| {
+            Aggregate::of(collection, filter.clone(), [("n", Accumulator::Count)]).by(["project_id", "status"])
         };
         ReadSet::empty().aggregate("sessions", count(&Session::COLLECTION)).aggregate("tasks", count(&Task::COLLECTION))
     }
