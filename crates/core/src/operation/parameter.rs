@@ -373,7 +373,8 @@ macro_rules! scalars {
 }
 
 scalars! {
-    u32: format_args!("a whole number from 0 to {}", u32::MAX), |value| whole_number(value).and_then(|number| number.try_into().ok());
+    u32: format_args!("a whole number from 0 to {}", u32::MAX),
+        |value| whole_number(value).and_then(|number| number.try_into().ok());
     u64: "a whole number, 0 or more", |value| whole_number(value).and_then(|number| number.try_into().ok());
     i64: "a whole number", |value| whole_number(value);
     f64: "a number", |value| value.as_f64();
