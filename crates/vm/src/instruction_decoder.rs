@@ -7,7 +7,7 @@ use runstate_value::{SortedMap, from_value, json_text};
 use serde_json::Value as Json;
 
 use super::globals::HostFunction;
-use super::op::Op;
+use super::op::{self, Op};
 use super::program::{
     BytecodeError, DecodedInstruction, Function, Instruction, MemberKind, PromiseUse, VerifiedProgram,
 };
@@ -51,7 +51,6 @@ impl InstructionDecoder {
     }
 
     pub(super) fn instruction(&mut self, at: u32, wire: &Instruction) -> DecodeResult<DecodedInstruction> {
-        use DecodedInstruction as I;
         let Some(op) = Op::from_code(wire.op) else {
             return Err(BytecodeError::new(at, format!("no operation has the number {}", wire.op)));
         };
@@ -64,167 +63,43 @@ impl InstructionDecoder {
                 .ok_or_else(|| arg.wrong_argument("an object whose `wait` is \"await\" or \"return\""))?;
             self.program.promise_uses.insert(at, promise_use);
         }
-        Ok(match op {
-            Op::Push => I::Push(self.constant(&arg)?),
-            Op::Pop => arg.require_absent(I::Pop)?,
-            Op::Load => match self.global_by_name(&arg)? {
-                Some(slot) => I::LoadGlobal(slot),
-                None => I::Load(arg.slot()?),
-            },
-            Op::Store => match self.global_by_name(&arg)? {
-                Some(slot) => I::Store(slot),
-                None => I::Store(arg.slot()?),
-            },
-            Op::Concat => arg.require_absent(I::Concat)?,
-            Op::Cc => match arg.json.and_then(Json::as_u64) {
-                _ if arg.json.is_none_or(Json::is_null) => I::Cc { options: false },
-                Some(1) => I::Cc { options: false },
-                Some(2) => I::Cc { options: true },
-                _ => return Err(arg.wrong_argument("1 or 2")),
-            },
-            Op::Print => arg.require_absent(I::Print)?,
-            Op::Dup => arg.require_absent(I::Dup)?,
-            Op::Dup2 => arg.require_absent(I::Dup2)?,
-            Op::Swap => arg.require_absent(I::Swap)?,
-            Op::DupX1 => arg.require_absent(I::DupX1)?,
-            Op::DupX2 => arg.require_absent(I::DupX2)?,
-            Op::Jump => I::Jump(arg.whole_number()?),
-            Op::JumpIf => I::JumpIf(arg.whole_number()?),
-            Op::JumpIfN => I::JumpIfN(arg.whole_number()?),
-            Op::JumpIfKeep => I::JumpIfKeep(arg.whole_number()?),
-            Op::JumpIfNKeep => I::JumpIfNKeep(arg.whole_number()?),
-            Op::JumpSomeKeep => I::JumpSomeKeep(arg.whole_number()?),
-            Op::JumpNullish => I::JumpNullish(arg.whole_number()?),
-            Op::JumpDefinedKeep => I::JumpDefinedKeep(arg.whole_number()?),
-            Op::Eq => arg.require_absent(I::Eq)?,
-            Op::Neq => arg.require_absent(I::Neq)?,
-            Op::Lt => arg.require_absent(I::Lt)?,
-            Op::Gt => arg.require_absent(I::Gt)?,
-            Op::Le => arg.require_absent(I::Le)?,
-            Op::Ge => arg.require_absent(I::Ge)?,
-            Op::LooseEq => arg.require_absent(I::LooseEq)?,
-            Op::LooseNeq => arg.require_absent(I::LooseNeq)?,
-            Op::Add => arg.require_absent(I::Add)?,
-            Op::Sub => arg.require_absent(I::Sub)?,
-            Op::Mul => arg.require_absent(I::Mul)?,
-            Op::Div => arg.require_absent(I::Div)?,
-            Op::Mod => arg.require_absent(I::Mod)?,
-            Op::Pow => arg.require_absent(I::Pow)?,
-            Op::BitAnd => arg.require_absent(I::BitAnd)?,
-            Op::BitOr => arg.require_absent(I::BitOr)?,
-            Op::BitXor => arg.require_absent(I::BitXor)?,
-            Op::Shl => arg.require_absent(I::Shl)?,
-            Op::Shr => arg.require_absent(I::Shr)?,
-            Op::UShr => arg.require_absent(I::UShr)?,
-            Op::Neg => arg.require_absent(I::Neg)?,
-            Op::ToNumber => arg.require_absent(I::ToNumber)?,
-            Op::Not => arg.require_absent(I::Not)?,
-            Op::BitNot => arg.require_absent(I::BitNot)?,
-            Op::TypeOf => arg.require_absent(I::TypeOf)?,
-            Op::In => arg.require_absent(I::In)?,
-            Op::InstanceOf => arg.require_absent(I::InstanceOf)?,
-            Op::Inc => arg.require_absent(I::Inc)?,
-            Op::Dec => arg.require_absent(I::Dec)?,
-            Op::ToText => arg.require_absent(I::ToText)?,
-            Op::Array => I::Array(arg.count()?),
-            Op::Map => I::Map(arg.count()?),
-            Op::GetIndex => arg.require_absent(I::GetIndex)?,
-            Op::SetIndex => arg.require_absent(I::SetIndex)?,
-            Op::GetProp => I::GetProp(self.name(arg.text()?)),
-            Op::SetProp => I::SetProp(self.name(arg.text()?)),
-            Op::Delete => arg.require_absent(I::Delete)?,
-            Op::InitProp => I::InitProp(self.name(arg.text()?)),
-            Op::InitIndex => arg.require_absent(I::InitIndex)?,
-            Op::Append => arg.require_absent(I::Append)?,
-            Op::Spread => I::Spread,
-            Op::SpreadProps => arg.require_absent(I::SpreadProps)?,
-            Op::RestProps => I::RestProps(arg.count()?),
-            Op::RegExp => {
-                let pattern = self.name(arg.member("pattern")?);
-                I::RegExp { pattern, flags: self.short_name(&arg, arg.member("flags")?)? }
-            }
-            Op::RequireObject => I::RequireObject,
-            Op::Call => I::Call { argc: arg.argc()? },
-            Op::Return => arg.require_absent(I::Return)?,
-            Op::CallMethod => I::CallMethod { argc: arg.argc()?, name: self.name(arg.member("name")?) },
-            Op::CallNative => I::CallNative { argc: arg.argc()?, name: self.name(arg.member("name")?) },
-            Op::CallThis => I::CallThis { argc: arg.argc()? },
-            Op::CallSpread => I::CallSpread,
-            Op::CallMethodSpread => I::CallMethodSpread { name: self.name(arg.member("name")?) },
-            Op::CallThisSpread => I::CallThisSpread,
-            Op::CallNativeSpread => I::CallNativeSpread { name: self.name(arg.member("name")?) },
-            Op::New => I::New { argc: arg.argc()? },
-            Op::NewSpread => I::NewSpread,
-            Op::NewNative => I::NewNative { argc: arg.argc()?, name: self.name(arg.member("name")?) },
-            Op::NewNativeSpread => I::NewNativeSpread { name: self.name(arg.member("name")?) },
-            Op::Builtin => I::Builtin { name: self.name(arg.text()?) },
-            Op::Ask => arg.host_call()?,
-            Op::Open => arg.open_call()?,
-            Op::Await => arg.require_absent(I::Await)?,
-            Op::Generator => arg.require_absent(I::Generator)?,
-            Op::Yield => I::Yield { target: arg.number("target")? },
-            Op::Delegate => arg.require_absent(I::Delegate)?,
-            Op::IterReturn => I::IterReturn { slot: arg.slot()?, target: arg.number("target")? },
-            Op::Leave => I::Leave(arg.whole_number()?),
-            Op::Enter => self.enter(&arg)?,
-            Op::Function => self.function(&arg)?,
-            Op::This => arg.require_absent(I::This)?,
-            Op::NewCell => I::NewCell(arg.slot()?),
-            Op::LoadCell => I::LoadCell(arg.slot()?),
-            Op::StoreCell => I::StoreCell(arg.slot()?),
-            Op::InitCell => I::InitCell(arg.slot()?),
-            Op::LoadCapture => I::LoadCapture(arg.slot()?),
-            Op::StoreCapture => I::StoreCapture(arg.slot()?),
-            Op::CopyCell => I::CopyCell(arg.slot()?),
-            Op::StoreChecked => I::StoreChecked(arg.slot()?),
-            Op::Uninit => I::Uninit(arg.slot()?),
-            Op::Clear => I::Clear(arg.slot()?),
-            Op::LoadGlobal => I::LoadGlobal(arg.slot()?),
-            Op::StoreGlobal => I::StoreGlobal(arg.slot()?),
-            Op::Iter => I::Iter(arg.slot()?),
-            Op::IterNext => I::IterNext { slot: arg.slot()?, target: arg.number("target")? },
-            Op::Keys => I::Keys(arg.slot()?),
-            Op::IterTake => I::IterTake(arg.slot()?),
-            Op::IterRest => I::IterRest(arg.slot()?),
-            Op::Throw => arg.require_absent(I::Throw)?,
-            Op::ThrowError => {
-                let name = self.short_name(&arg, arg.member("name")?)?;
-                I::ThrowError { name, message: self.name(arg.member("message")?) }
-            }
-            Op::Class => I::Class { derived: arg.flag("derived")? },
-            Op::Method => I::Method { is_static: arg.flag("static")?, name: self.name(arg.member("name")?) },
-            Op::Fields => arg.require_absent(I::Fields)?,
-            Op::InitFields => arg.require_absent(I::InitFields)?,
-            Op::SuperCall => I::SuperCall { argc: arg.argc()? },
-            Op::SuperCallSpread => arg.require_absent(I::SuperCallSpread)?,
-            Op::SuperGet => I::SuperGet(self.name(arg.text()?)),
-            Op::Define => {
-                let kind = MemberKind::from_name(arg.member("kind")?)
-                    .ok_or_else(|| arg.wrong_argument("an object whose `kind` is \"method\", \"get\" or \"set\""))?;
-                I::Define { kind, is_static: arg.flag("static")?, private: arg.flag("private")? }
-            }
-            Op::PrivateGet => I::PrivateGet(self.name(arg.member("name")?)),
-            Op::PrivateSet => I::PrivateSet(self.name(arg.member("name")?)),
-            Op::PrivateInit => I::PrivateInit(self.name(arg.member("name")?)),
-            Op::PrivateIn => I::PrivateIn(self.name(arg.member("name")?)),
-            Op::NewTarget => arg.require_absent(I::NewTarget)?,
-            Op::Halt => arg.require_absent(I::Halt)?,
-        })
-    }
-
-    fn name(&mut self, text: &str) -> u32 {
-        if let Some(index) = self.names.get(text) {
-            return *index;
+        match (op, self.global_by_name(&arg)?) {
+            (Op::Load, Some(slot)) => Ok(DecodedInstruction::LoadGlobal(slot)),
+            (Op::Store, Some(slot)) => Ok(DecodedInstruction::Store(slot)),
+            _ => self.decode_operands(&arg),
         }
-        let index = u32::try_from(self.program.names.len()).unwrap_or(u32::MAX);
-        self.program.names.push(Arc::from(text));
-        self.names.insert(text.to_owned(), index);
-        index
     }
 
-    /// Interns a name whose index must fit into 16 bits.
-    fn short_name(&mut self, arg: &WireArg<'_>, text: &str) -> DecodeResult<u16> {
-        u16::try_from(self.name(text)).map_err(|_| arg.wrong_argument("one of the first 65,536 names"))
+    /// An instruction whose argument has a form of its own.
+    fn own_form(&mut self, arg: &WireArg<'_>) -> DecodeResult<DecodedInstruction> {
+        use DecodedInstruction as I;
+        match arg.op {
+            Op::Cc if arg.json.is_none_or(Json::is_null) => Ok(I::Cc { options: false }),
+            Op::Cc => match arg.json.and_then(Json::as_u64) {
+                Some(form @ 1..=2) => Ok(I::Cc { options: form == 2 }),
+                _ => Err(arg.wrong_argument("1 or 2")),
+            },
+            Op::Ask => arg.host_call(),
+            Op::Open => arg.open_call(),
+            Op::Builtin => Ok(I::Builtin { name: self.name(arg, arg.text()?)? }),
+            Op::Enter if arg.at != 0 => Err(BytecodeError::new(arg.at, "ENTER is allowed only at instruction 0")),
+            Op::Enter => self.function(arg).map(|_| I::Enter),
+            _ => self.function(arg),
+        }
+    }
+
+    /// The index of a name.
+    fn name<T: TryFrom<u32>>(&mut self, arg: &WireArg<'_>, text: &str) -> DecodeResult<T> {
+        let index = match self.names.get(text) {
+            Some(index) => *index,
+            None => {
+                let index = u32::try_from(self.program.names.len()).unwrap_or(u32::MAX);
+                self.program.names.push(Arc::from(text));
+                self.names.insert(text.to_owned(), index);
+                index
+            }
+        };
+        T::try_from(index).map_err(|_| arg.wrong_argument("one of the first 65,536 names"))
     }
 
     fn constant(&mut self, arg: &WireArg<'_>) -> DecodeResult<u32> {
@@ -240,9 +115,9 @@ impl InstructionDecoder {
         Ok(index)
     }
 
-    /// The slot of a global that a program without ENTER names; `None` if the argument is not a string.
+    /// The slot of a global that LOAD or STORE names, in a program without ENTER.
     fn global_by_name(&mut self, arg: &WireArg<'_>) -> DecodeResult<Option<u16>> {
-        let Some(Json::String(name)) = arg.json else { return Ok(None) };
+        let (Op::Load | Op::Store, Some(Json::String(name))) = (arg.op, arg.json) else { return Ok(None) };
         if !self.program.named_globals {
             return Err(arg.wrong_argument("a slot number, as the program begins with ENTER"));
         }
@@ -252,14 +127,6 @@ impl InstructionDecoder {
             slots.len() - 1
         });
         u16::try_from(at).map(Some).map_err(|_| arg.wrong_argument("one of at most 65,536 globals"))
-    }
-
-    fn enter(&mut self, arg: &WireArg<'_>) -> DecodeResult<DecodedInstruction> {
-        if arg.at != 0 {
-            return Err(BytecodeError::new(arg.at, "ENTER is allowed only at instruction 0"));
-        }
-        self.function(arg)?;
-        Ok(DecodedInstruction::Enter)
     }
 
     fn function(&mut self, arg: &WireArg<'_>) -> DecodeResult<DecodedInstruction> {
@@ -321,18 +188,10 @@ impl<'a> WireArg<'a> {
             .ok_or_else(|| self.wrong_argument(&format!("`{key}`, at most 65,535")))
     }
 
-    fn slot(&self) -> DecodeResult<u16> {
-        self.small_number("slot")
-    }
-
-    fn argc(&self) -> DecodeResult<u16> {
-        self.small_number("argc")
-    }
-
     fn host_call(&self) -> DecodeResult<DecodedInstruction> {
         let function = HostFunction::from_name(self.member("name")?)
             .ok_or_else(|| self.wrong_argument("the name of a host function"))?;
-        let argc = self.argc()?;
+        let argc = self.small_number("argc")?;
         if function.arity().contains(&argc) {
             return Ok(DecodedInstruction::Ask { function, argc });
         }
@@ -348,7 +207,7 @@ impl<'a> WireArg<'a> {
                 other => other,
             });
         }
-        match self.argc()? {
+        match self.small_number("argc")? {
             argc @ 1..=2 => Ok(DecodedInstruction::Open { function: None, argc }),
             _ => Err(self.wrong_argument("`argc`, 1 or 2 for CC")),
         }
@@ -363,6 +222,11 @@ impl<'a> WireArg<'a> {
             .and_then(|json| json.get(key))
             .and_then(Json::as_str)
             .ok_or_else(|| self.wrong_argument(&format!("an object with a string `{key}`")))
+    }
+
+    fn kind(&self) -> DecodeResult<MemberKind> {
+        MemberKind::from_name(self.member("kind")?)
+            .ok_or_else(|| self.wrong_argument("an object whose `kind` is \"method\", \"get\" or \"set\""))
     }
 
     fn flag(&self, key: &str) -> DecodeResult<bool> {
@@ -385,3 +249,50 @@ impl<'a> WireArg<'a> {
         }
     }
 }
+
+/// Decodes one operand; the registry names it.
+#[rustfmt::skip]
+macro_rules! operand {
+    ($decoder:ident, $arg:ident, constant) => { $decoder.constant($arg)? };
+    ($decoder:ident, $arg:ident, text) => { $decoder.name($arg, $arg.text()?)? };
+    ($decoder:ident, $arg:ident, private_name) => { $decoder.name($arg, $arg.member("name")?)? };
+    ($decoder:ident, $arg:ident, to) => { $arg.whole_number()? };
+    ($decoder:ident, $arg:ident, count) => { $arg.count()? };
+    ($decoder:ident, $arg:ident, slot) => { $arg.small_number("slot")? };
+    ($decoder:ident, $arg:ident, argc) => { $arg.small_number("argc")? };
+    ($decoder:ident, $arg:ident, target) => { $arg.number("target")? };
+    ($decoder:ident, $arg:ident, kind) => { $arg.kind()? };
+    ($decoder:ident, $arg:ident, is_static) => { $arg.flag("static")? };
+    ($decoder:ident, $arg:ident, derived) => { $arg.flag("derived")? };
+    ($decoder:ident, $arg:ident, private) => { $arg.flag("private")? };
+    ($decoder:ident, $arg:ident, $name:ident) => { $decoder.name($arg, $arg.member(stringify!($name))?)? };
+}
+
+/// Decodes the argument of one operation.
+macro_rules! decoded {
+    ($decoder:ident, $arg:ident, own $($row:tt)*) => { $decoder.own_form($arg) };
+    ($decoder:ident, $arg:ident, noted $op:ident) => { Ok(DecodedInstruction::$op) };
+    ($decoder:ident, $arg:ident, noted $($row:tt)*) => { decoded!($decoder, $arg, $($row)*) };
+    ($decoder:ident, $arg:ident, $op:ident) => { $arg.require_absent(DecodedInstruction::$op) };
+    ($decoder:ident, $arg:ident, $op:ident ($operand:ident)) => {
+        Ok(DecodedInstruction::$op(operand!($decoder, $arg, $operand)))
+    };
+    ($decoder:ident, $arg:ident, $op:ident { $($field:ident)* }) => {
+        Ok(DecodedInstruction::$op { $($field: operand!($decoder, $arg, $field)),* })
+    };
+}
+
+macro_rules! define_decoding {
+    ($($(#[$doc:meta])* $op:ident $(($operand:ident: $type:ty))? $({ $($field:ident: $field_type:ty),* })?
+        = $code:literal $name:literal $($form:ident)?: $pops:expr => $pushes:expr,)*) => {
+        impl InstructionDecoder {
+            fn decode_operands(&mut self, arg: &WireArg<'_>) -> DecodeResult<DecodedInstruction> {
+                match arg.op {
+                    $(Op::$op => decoded!(self, arg, $($form)? $op $(($operand))? $({ $($field)* })?),)*
+                }
+            }
+        }
+    };
+}
+
+op::operations!(define_decoding);

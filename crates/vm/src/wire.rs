@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::globals::HostFunction;
 use super::machine::Machine;
-use super::op::Op;
+use super::op::{self, Op};
 use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
 use super::value::Symbol;
 
@@ -134,172 +134,34 @@ impl VerifiedProgram {
         }
     }
 
-    /// The operation of an instruction and its argument.
-    pub(super) fn wire_form(&self, at: u32, instruction: DecodedInstruction) -> (Op, Option<Json>) {
+    /// The argument of an instruction that has a form of its own.
+    fn own_argument(&self, instruction: DecodedInstruction) -> Option<Json> {
         use DecodedInstruction as I;
-        let name = |index: u32| self.names.get(index as usize).map_or("", |name| &**name);
-        let text = self.callee_texts.get(&at).map(|text| &**text);
-        let promise_use = self.promise_uses.get(&at).map(|promise_use| promise_use.name());
-        let annotate = |mut arg: Json| {
-            for (key, value) in [("text", text), ("wait", promise_use)] {
-                if let Some(value) = value {
-                    arg[key] = json!(value);
-                }
-            }
-            arg
-        };
-        let is_annotated = text.is_some() || promise_use.is_some();
-        let count = |argc: u16| if is_annotated { annotate(json!({ "argc": argc })) } else { json!(argc) };
-        let named = |index: u32, argc: Option<u16>| {
-            let mut arg = json!({ "name": name(index) });
-            if let Some(argc) = argc {
-                arg["argc"] = json!(argc);
-            }
-            Some(annotate(arg))
-        };
-        let annotation = is_annotated.then(|| annotate(json!({})));
         match instruction {
-            I::Push(constant) => (Op::Push, self.constants.get(constant as usize).map(encode_constant)),
-            I::Load(slot) => (Op::Load, Some(json!(slot))),
-            // By name, in a program without ENTER.
-            I::LoadGlobal(slot) if self.named_globals => (Op::Load, Some(json!(self.global_name(slot)))),
-            I::Store(slot) if self.named_globals => (Op::Store, Some(json!(self.global_name(slot)))),
-            I::Cc { options } => (Op::Cc, options.then(|| json!(2))),
-            I::Jump(target) => (Op::Jump, Some(json!(target))),
-            I::JumpIf(target) => (Op::JumpIf, Some(json!(target))),
-            I::JumpIfN(target) => (Op::JumpIfN, Some(json!(target))),
-            I::JumpIfKeep(target) => (Op::JumpIfKeep, Some(json!(target))),
-            I::JumpIfNKeep(target) => (Op::JumpIfNKeep, Some(json!(target))),
-            I::JumpSomeKeep(target) => (Op::JumpSomeKeep, Some(json!(target))),
-            I::JumpNullish(target) => (Op::JumpNullish, Some(json!(target))),
-            I::JumpDefinedKeep(target) => (Op::JumpDefinedKeep, Some(json!(target))),
-            I::Array(count) => (Op::Array, Some(json!(count))),
-            I::Map(count) => (Op::Map, Some(json!(count))),
-            I::RestProps(count) => (Op::RestProps, Some(json!(count))),
-            I::GetProp(property) => (Op::GetProp, Some(json!(name(property)))),
-            I::SetProp(property) => (Op::SetProp, Some(json!(name(property)))),
-            I::InitProp(property) => (Op::InitProp, Some(json!(name(property)))),
-            I::SuperGet(property) => (Op::SuperGet, Some(json!(name(property)))),
-            I::RegExp { pattern, flags } => {
-                (Op::RegExp, Some(json!({ "pattern": name(pattern), "flags": name(u32::from(flags)) })))
-            }
-            I::Call { argc } => (Op::Call, Some(count(argc))),
-            I::CallThis { argc } => (Op::CallThis, Some(count(argc))),
-            I::New { argc } => (Op::New, Some(count(argc))),
-            I::SuperCall { argc } => (Op::SuperCall, Some(count(argc))),
-            I::CallMethod { argc, name } => (Op::CallMethod, named(name, Some(argc))),
-            I::CallNative { argc, name } => (Op::CallNative, named(name, Some(argc))),
-            I::NewNative { argc, name } => (Op::NewNative, named(name, Some(argc))),
-            I::CallMethodSpread { name } => (Op::CallMethodSpread, named(name, None)),
-            I::CallNativeSpread { name } => (Op::CallNativeSpread, named(name, None)),
-            I::NewNativeSpread { name } => (Op::NewNativeSpread, named(name, None)),
-            I::Builtin { name: builtin } => (Op::Builtin, Some(json!(name(builtin)))),
-            I::Ask { function, argc } => (Op::Ask, Some(json!({ "name": function.name(), "argc": argc }))),
+            I::Cc { options } => options.then(|| json!(2)),
+            I::Ask { function, argc } => Some(json!({ "name": function.name(), "argc": argc })),
             I::Open { function, argc } => {
-                (Op::Open, Some(json!({ "name": function.map_or("CC", HostFunction::name), "argc": argc })))
+                Some(json!({ "name": function.map_or("CC", HostFunction::name), "argc": argc }))
             }
-            I::Await => (Op::Await, None),
-            I::Generator => (Op::Generator, None),
-            I::Yield { target } => (Op::Yield, Some(json!({ "target": target }))),
-            I::Delegate => (Op::Delegate, None),
-            I::IterReturn { slot, target } => {
-                (Op::IterReturn, Some(annotate(json!({ "slot": slot, "target": target }))))
-            }
-            I::Leave(target) => (Op::Leave, Some(json!(target))),
-            I::RequireObject => (Op::RequireObject, annotation),
-            I::CallSpread => (Op::CallSpread, annotation),
-            I::CallThisSpread => (Op::CallThisSpread, annotation),
-            I::NewSpread => (Op::NewSpread, annotation),
-            I::Enter => (Op::Enter, Some(self.function_summary(0))),
-            I::Function(number) => (Op::Function, Some(self.function_summary(number))),
-            I::Store(slot) => (Op::Store, Some(json!(slot))),
-            I::NewCell(slot) => (Op::NewCell, Some(json!(slot))),
-            I::LoadCell(slot) => (Op::LoadCell, Some(json!(slot))),
-            I::StoreCell(slot) => (Op::StoreCell, Some(json!(slot))),
-            I::InitCell(slot) => (Op::InitCell, Some(json!(slot))),
-            I::LoadCapture(slot) => (Op::LoadCapture, Some(json!(slot))),
-            I::StoreCapture(slot) => (Op::StoreCapture, Some(json!(slot))),
-            I::CopyCell(slot) => (Op::CopyCell, Some(json!(slot))),
-            I::StoreChecked(slot) => (Op::StoreChecked, Some(json!(slot))),
-            I::Uninit(slot) => (Op::Uninit, Some(json!(slot))),
-            I::Clear(slot) => (Op::Clear, Some(json!(slot))),
-            I::LoadGlobal(slot) => (Op::LoadGlobal, Some(json!(slot))),
-            I::StoreGlobal(slot) => (Op::StoreGlobal, Some(json!(slot))),
-            I::Keys(slot) => (Op::Keys, Some(json!(slot))),
-            I::IterTake(slot) => (Op::IterTake, Some(json!(slot))),
-            I::IterRest(slot) => (Op::IterRest, Some(json!(slot))),
-            I::Iter(slot) => {
-                (Op::Iter, Some(if is_annotated { annotate(json!({ "slot": slot })) } else { json!(slot) }))
-            }
-            I::IterNext { slot, target } => (Op::IterNext, Some(json!({ "slot": slot, "target": target }))),
-            I::ThrowError { name: class, message } => {
-                (Op::ThrowError, Some(json!({ "name": name(u32::from(class)), "message": name(message) })))
-            }
-            I::Class { derived } => (Op::Class, Some(json!({ "derived": derived }))),
-            I::Method { is_static, name: method } => {
-                (Op::Method, Some(json!({ "name": name(method), "static": is_static })))
-            }
-            I::Define { kind, is_static, private } => {
-                (Op::Define, Some(json!({ "kind": kind.name(), "static": is_static, "private": private })))
-            }
-            I::PrivateGet(private) => (Op::PrivateGet, named(private, None)),
-            I::PrivateSet(private) => (Op::PrivateSet, named(private, None)),
-            I::PrivateInit(private) => (Op::PrivateInit, named(private, None)),
-            I::PrivateIn(private) => (Op::PrivateIn, named(private, None)),
-            I::NewTarget => (Op::NewTarget, None),
-            I::Pop => (Op::Pop, None),
-            I::Concat => (Op::Concat, None),
-            I::Print => (Op::Print, None),
-            I::Dup => (Op::Dup, None),
-            I::Dup2 => (Op::Dup2, None),
-            I::Swap => (Op::Swap, None),
-            I::DupX1 => (Op::DupX1, None),
-            I::DupX2 => (Op::DupX2, None),
-            I::Eq => (Op::Eq, None),
-            I::Neq => (Op::Neq, None),
-            I::Lt => (Op::Lt, None),
-            I::Gt => (Op::Gt, None),
-            I::Le => (Op::Le, None),
-            I::Ge => (Op::Ge, None),
-            I::LooseEq => (Op::LooseEq, None),
-            I::LooseNeq => (Op::LooseNeq, None),
-            I::Add => (Op::Add, None),
-            I::Sub => (Op::Sub, None),
-            I::Mul => (Op::Mul, None),
-            I::Div => (Op::Div, None),
-            I::Mod => (Op::Mod, None),
-            I::Pow => (Op::Pow, None),
-            I::BitAnd => (Op::BitAnd, None),
-            I::BitOr => (Op::BitOr, None),
-            I::BitXor => (Op::BitXor, None),
-            I::Shl => (Op::Shl, None),
-            I::Shr => (Op::Shr, None),
-            I::UShr => (Op::UShr, None),
-            I::Neg => (Op::Neg, None),
-            I::ToNumber => (Op::ToNumber, None),
-            I::Not => (Op::Not, None),
-            I::BitNot => (Op::BitNot, None),
-            I::TypeOf => (Op::TypeOf, None),
-            I::In => (Op::In, None),
-            I::InstanceOf => (Op::InstanceOf, None),
-            I::Inc => (Op::Inc, None),
-            I::Dec => (Op::Dec, None),
-            I::ToText => (Op::ToText, None),
-            I::GetIndex => (Op::GetIndex, None),
-            I::SetIndex => (Op::SetIndex, None),
-            I::Delete => (Op::Delete, None),
-            I::InitIndex => (Op::InitIndex, None),
-            I::Append => (Op::Append, None),
-            I::Spread => (Op::Spread, annotation),
-            I::SpreadProps => (Op::SpreadProps, None),
-            I::Return => (Op::Return, None),
-            I::This => (Op::This, None),
-            I::Throw => (Op::Throw, None),
-            I::Fields => (Op::Fields, None),
-            I::InitFields => (Op::InitFields, None),
-            I::SuperCallSpread => (Op::SuperCallSpread, None),
-            I::Halt => (Op::Halt, None),
+            I::Builtin { name } => Some(json!(self.name(name))),
+            I::Function(number) => Some(self.function_summary(number)),
+            _ => Some(self.function_summary(0)),
         }
+    }
+
+    fn name(&self, index: u32) -> &str {
+        self.names.get(index as usize).map_or("", |name| &**name)
+    }
+
+    /// The argument with the notes of an instruction.
+    fn annotated(&self, at: u32, mut arg: Json) -> Json {
+        if let Some(text) = self.callee_texts.get(&at) {
+            arg["text"] = json!(&**text);
+        }
+        if let Some(promise_use) = self.promise_uses.get(&at) {
+            arg["wait"] = json!(promise_use.name());
+        }
+        arg
     }
 
     fn global_name(&self, slot: u16) -> &str {
@@ -311,6 +173,86 @@ impl VerifiedProgram {
         function.map_or(Json::Null, |function| json!({ "name": function.name, "entry": function.entry }))
     }
 }
+
+/// Encodes one operand; the registry names it.
+macro_rules! operand {
+    ($program:ident, $at:ident, constant $constant:ident) => {
+        $program.constants.get($constant as usize).map_or(Json::Null, encode_constant)
+    };
+    ($program:ident, $at:ident, private_name $name:ident) => {
+        $program.annotated($at, json!({ "name": $program.name($name) }))
+    };
+    ($program:ident, $at:ident, text $name:ident) => { json!($program.name($name)) };
+    ($program:ident, $at:ident, name $name:ident) => { json!($program.name(u32::from($name))) };
+    ($program:ident, $at:ident, pattern $name:ident) => { json!($program.name($name)) };
+    ($program:ident, $at:ident, flags $name:ident) => { json!($program.name(u32::from($name))) };
+    ($program:ident, $at:ident, message $name:ident) => { json!($program.name($name)) };
+    ($program:ident, $at:ident, kind $kind:ident) => { json!($kind.name()) };
+    ($program:ident, $at:ident, $operand:ident $value:ident) => { json!($value) };
+}
+
+/// The key of an operand in an argument that is an object.
+macro_rules! key {
+    (is_static) => {
+        "static"
+    };
+    ($operand:ident) => {
+        stringify!($operand)
+    };
+}
+
+/// Encodes the argument of one operation.
+macro_rules! argument {
+    ($program:ident, $at:ident, $instruction:ident, own $($row:tt)*) => { $program.own_argument($instruction) };
+    ($program:ident, $at:ident, $instruction:ident, noted $op:ident) => {
+        Some($program.annotated($at, json!({}))).filter(|notes| *notes != json!({}))
+    };
+    ($program:ident, $at:ident, $instruction:ident, noted $op:ident $operand:tt) => {{
+        let notes = $program.annotated($at, argument!(@object $program, $at, $operand));
+        let is_bare = notes.as_object().is_some_and(|notes| notes.len() == 1);
+        Some(if is_bare { argument!(@bare $operand) } else { notes })
+    }};
+    ($program:ident, $at:ident, $instruction:ident, $op:ident) => { None };
+    ($program:ident, $at:ident, $instruction:ident, $op:ident ($operand:ident)) => {
+        Some(operand!($program, $at, $operand $operand))
+    };
+    ($program:ident, $at:ident, $instruction:ident, $op:ident $operands:tt) => {
+        Some($program.annotated($at, argument!(@object $program, $at, $operands)))
+    };
+    (@object $program:ident, $at:ident, ($operand:ident)) => { json!({ key!($operand): $operand }) };
+    (@object $program:ident, $at:ident, { $($operand:ident)* }) => {
+        json!({ $(key!($operand): operand!($program, $at, $operand $operand)),* })
+    };
+    (@bare ($operand:ident)) => { json!($operand) };
+    (@bare { $operand:ident }) => { json!($operand) };
+}
+
+macro_rules! define_encoding {
+    ($($(#[$doc:meta])* $op:ident $(($operand:ident: $type:ty))? $({ $($field:ident: $field_type:ty),* })?
+        = $code:literal $name:literal $($form:ident)?: $pops:expr => $pushes:expr,)*) => {
+        impl VerifiedProgram {
+            /// The operation of an instruction and its argument.
+            #[allow(unused_variables, reason = "an argument of an own form is encoded elsewhere")]
+            pub(super) fn wire_form(&self, at: u32, instruction: DecodedInstruction) -> (Op, Option<Json>) {
+                match instruction {
+                    // By name, in a program without ENTER.
+                    DecodedInstruction::LoadGlobal(slot) if self.named_globals => {
+                        (Op::Load, Some(json!(self.global_name(slot))))
+                    }
+                    DecodedInstruction::Store(slot) if self.named_globals => {
+                        (Op::Store, Some(json!(self.global_name(slot))))
+                    }
+                    $(DecodedInstruction::$op $(($operand))? $({ $($field),* })? => (
+                        Op::$op,
+                        argument!(self, at, instruction, $($form)? $op $(($operand))? $({ $($field)* })?),
+                    ),)*
+                }
+            }
+        }
+    };
+}
+
+op::operations!(define_encoding);
 
 #[cfg(test)]
 mod tests {
