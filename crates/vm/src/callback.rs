@@ -20,118 +20,72 @@ use super::{
     slow_path,
 };
 
-/// The method of a built-in function that waits for a callback. `natives` cites the standard for each.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "each is the built-in method of its name")]
-pub enum CallbackMethod {
-    Map,
-    Filter,
-    ForEach,
-    Some,
-    Every,
-    Find,
-    FindIndex,
-    FindLast,
-    FindLastIndex,
-    Reduce,
-    ReduceRight,
-    FlatMap,
-    Sort,
-    From,
-    /// `forEach` of Map and Set, over an iterator of entries.
-    Entries,
-    /// `replace` with a function: `source` lists the arguments of the calls, `out` collects the results.
-    Replace,
-    /// A method of the program converts an operand to a primitive; then the instruction runs again.
-    ToPrimitive,
-    /// Getters give the properties of an operand; then the instruction runs again.
-    Properties,
-    /// As `Properties`, for `Object.assign`: each property is assigned to `out` before the next getter is called.
-    Assign,
-    /// Methods of the program convert elements of an operand to texts; then the instruction runs again.
-    Texts,
-    /// Methods of the program convert an operand for `JSON.stringify`; then the instruction runs again.
-    Json,
-    /// `JSON.parse` with a reviver.
-    Revive,
-    /// A getter gives a method, which is then called.
-    Get,
-    /// A setter is called. The value of the assignment is its argument.
-    Set,
-    /// The function of `new Promise`. `out` is the promise, and `source` the cell of its resolving functions.
-    Executor,
-    /// A job: the method `then` of a value that the promise in `out` was resolved with.
-    Thenable,
-    /// A job: a handler of `then`. Its result resolves the promise in `out`.
-    Then,
-    /// A job: a handler of `finally`. `item` is the value or, if `len` is 1, the reason that the promise in `out`
-    /// receives afterwards.
-    Finally,
-    /// A method of the program gives an iterator over an operand; then the instruction runs again. With `index`, an
-    /// async iterator.
-    Iterator,
-    /// An operand is replaced by an array of the values of its iterator; then the instruction runs again.
-    Values,
-    /// The remaining values of an iterator. `out` collects them.
-    Rest,
-    /// The next value of the iterator in `out`. `len` is the target at the end.
-    Next,
-    /// A method of an iterator that is not async, for an async one. `out` is the promise; with `index`, `item` is the
-    /// argument.
-    AsyncNext,
-    /// `Promise.all` and its like over an iterator. `out` is the promise, `item` the kind, and `source` collects the
-    /// values.
-    Combine,
+named_enum! {
+    /// The method of a built-in function that waits for a callback. `natives` cites the standard for each.
+    #[allow(missing_docs, reason = "each is the built-in method of its name")]
+    pub enum CallbackMethod {
+        Map = "map",
+        Filter = "filter",
+        ForEach = "forEach",
+        Some = "some",
+        Every = "every",
+        Find = "find",
+        FindIndex = "findIndex",
+        FindLast = "findLast",
+        FindLastIndex = "findLastIndex",
+        Reduce = "reduce",
+        ReduceRight = "reduceRight",
+        FlatMap = "flatMap",
+        Sort = "sort",
+        From = "from",
+        /// `forEach` of Map and Set, over an iterator of entries.
+        Entries = "entries",
+        /// `replace` with a function: `source` lists the arguments of the calls, `out` collects the results.
+        Replace = "replace",
+        /// A method of the program converts an operand to a primitive; then the instruction runs again.
+        ToPrimitive = "primitive",
+        /// Getters give the properties of an operand; then the instruction runs again.
+        Properties = "properties",
+        /// As `Properties`, for `Object.assign`: each property is assigned to `out` before the next getter is called.
+        Assign = "assign",
+        /// Methods of the program convert elements of an operand to texts; then the instruction runs again.
+        Texts = "texts",
+        /// Methods of the program convert an operand for `JSON.stringify`; then the instruction runs again.
+        Json = "json",
+        /// `JSON.parse` with a reviver.
+        Revive = "revive",
+        /// A getter gives a method, which is then called.
+        Get = "get",
+        /// A setter is called. The value of the assignment is its argument.
+        Set = "set",
+        /// The function of `new Promise`. `out` is the promise, and `source` the cell of its resolving functions.
+        Executor = "executor",
+        /// A job: the method `then` of a value that the promise in `out` was resolved with.
+        Thenable = "thenable",
+        /// A job: a handler of `then`. Its result resolves the promise in `out`.
+        Then = "then",
+        /// A job: a handler of `finally`. `item` is the value or, if `len` is 1, the reason that the promise in `out`
+        /// receives afterwards.
+        Finally = "finally",
+        /// A method of the program gives an iterator over an operand; then the instruction runs again. With `index`, an
+        /// async iterator.
+        Iterator = "iterator",
+        /// An operand is replaced by an array of the values of its iterator; then the instruction runs again.
+        Values = "values",
+        /// The remaining values of an iterator. `out` collects them.
+        Rest = "rest",
+        /// The next value of the iterator in `out`. `len` is the target at the end.
+        Next = "next",
+        /// A method of an iterator that is not async, for an async one. `out` is the promise; with `index`, `item` is the
+        /// argument.
+        AsyncNext = "asyncNext",
+        /// `Promise.all` and its like over an iterator. `out` is the promise, `item` the kind, and `source` collects the
+        /// values.
+        Combine = "combine",
+    }
 }
 
 impl CallbackMethod {
-    const NAMES: [(CallbackMethod, &'static str); 34] = [
-        (CallbackMethod::Map, "map"),
-        (CallbackMethod::Filter, "filter"),
-        (CallbackMethod::ForEach, "forEach"),
-        (CallbackMethod::Some, "some"),
-        (CallbackMethod::Every, "every"),
-        (CallbackMethod::Find, "find"),
-        (CallbackMethod::FindIndex, "findIndex"),
-        (CallbackMethod::FindLast, "findLast"),
-        (CallbackMethod::FindLastIndex, "findLastIndex"),
-        (CallbackMethod::Reduce, "reduce"),
-        (CallbackMethod::ReduceRight, "reduceRight"),
-        (CallbackMethod::FlatMap, "flatMap"),
-        (CallbackMethod::Sort, "sort"),
-        (CallbackMethod::From, "from"),
-        (CallbackMethod::Entries, "entries"),
-        (CallbackMethod::Replace, "replace"),
-        (CallbackMethod::ToPrimitive, "primitive"),
-        (CallbackMethod::Properties, "properties"),
-        (CallbackMethod::Assign, "assign"),
-        (CallbackMethod::Texts, "texts"),
-        (CallbackMethod::Json, "json"),
-        (CallbackMethod::Revive, "revive"),
-        (CallbackMethod::Get, "get"),
-        (CallbackMethod::Set, "set"),
-        (CallbackMethod::Executor, "executor"),
-        (CallbackMethod::Thenable, "thenable"),
-        (CallbackMethod::Then, "then"),
-        (CallbackMethod::Finally, "finally"),
-        (CallbackMethod::Iterator, "iterator"),
-        (CallbackMethod::Values, "values"),
-        (CallbackMethod::Rest, "rest"),
-        (CallbackMethod::Next, "next"),
-        (CallbackMethod::AsyncNext, "asyncNext"),
-        (CallbackMethod::Combine, "combine"),
-    ];
-
-    /// The name in snapshots.
-    pub fn name(self) -> &'static str {
-        CallbackMethod::NAMES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
-    }
-
-    /// The method of this name in a snapshot.
-    pub fn from_name(name: &str) -> Option<CallbackMethod> {
-        CallbackMethod::NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
-    }
-
     /// Whether the frame is the first one of a job.
     pub fn is_job(self) -> bool {
         matches!(self, CallbackMethod::Thenable | CallbackMethod::Then | CallbackMethod::Finally)

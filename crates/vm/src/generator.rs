@@ -31,53 +31,32 @@ pub struct Generator {
     pub queue: HeapRef,
 }
 
-/// ECMA-262 §27.5.2 Properties of Generator Instances, `[[GeneratorState]]`. §27.6.2 Properties of AsyncGenerator
-/// Instances.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum GeneratorState {
-    /// It has not begun.
-    Start,
-    /// It is suspended at a YIELD.
-    Yielded,
-    /// It is suspended at an AWAIT.
-    Awaiting,
-    /// It runs.
-    Running,
-    /// It runs, and its YIELD ends with a value.
-    Next,
-    /// It runs, and its YIELD throws.
-    Throw,
-    /// It runs, and its YIELD returns.
-    Return,
-    /// It has ended and awaits the value of a request to return. ECMA-262 §27.6.3.10 AsyncGeneratorDrainQueue.
-    Draining,
-    /// It has ended.
-    Done,
+named_enum! {
+    /// ECMA-262 §27.5.2 Properties of Generator Instances, `[[GeneratorState]]`. §27.6.2 Properties of AsyncGenerator
+    /// Instances.
+    pub enum GeneratorState {
+        /// It has not begun.
+        Start = "start",
+        /// It is suspended at a YIELD.
+        Yielded = "yielded",
+        /// It is suspended at an AWAIT.
+        Awaiting = "awaiting",
+        /// It runs.
+        Running = "running",
+        /// It runs, and its YIELD ends with a value.
+        Next = "next",
+        /// It runs, and its YIELD throws.
+        Throw = "throw",
+        /// It runs, and its YIELD returns.
+        Return = "return",
+        /// It has ended and awaits the value of a request to return. ECMA-262 §27.6.3.10 AsyncGeneratorDrainQueue.
+        Draining = "draining",
+        /// It has ended.
+        Done = "done",
+    }
 }
 
 impl GeneratorState {
-    const NAMES: [(GeneratorState, &'static str); 9] = [
-        (GeneratorState::Next, "next"),
-        (GeneratorState::Throw, "throw"),
-        (GeneratorState::Return, "return"),
-        (GeneratorState::Start, "start"),
-        (GeneratorState::Yielded, "yielded"),
-        (GeneratorState::Awaiting, "awaiting"),
-        (GeneratorState::Running, "running"),
-        (GeneratorState::Draining, "draining"),
-        (GeneratorState::Done, "done"),
-    ];
-
-    /// The name in snapshots.
-    pub fn name(self) -> &'static str {
-        GeneratorState::NAMES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
-    }
-
-    /// The state of this name in a snapshot.
-    pub fn from_name(name: &str) -> Option<GeneratorState> {
-        GeneratorState::NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
-    }
-
     /// The number of a mode of resumption: 0 for `next`, 1 for `throw`, 2 for `return`.
     fn mode_number(self) -> f64 {
         match self {

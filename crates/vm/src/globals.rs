@@ -163,57 +163,27 @@ pub const CALLABLE_CLASSES: &[&str] = &[
     "URIError",
 ];
 
-/// The host functions other than `CC(prompt)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HostFunction {
-    /// `call(tool, args?, options?)`
-    Call,
-    /// `CC.all(questions)`
-    All,
-    /// `sleep(ms)`
-    Sleep,
-    /// `sleepUntil(time)`
-    SleepUntil,
-    /// `fs.readFile(path)`
-    ReadFile,
-    /// `fs.listFiles(path)`
-    ListFiles,
-    /// `fs.writeFile(path, text)`
-    WriteFile,
+named_enum! {
+    /// The host functions other than `CC(prompt)`.
+    pub enum HostFunction {
+        /// `call(tool, args?, options?)`
+        Call = "call",
+        /// `CC.all(questions)`
+        All = "CC.all",
+        /// `sleep(ms)`
+        Sleep = "sleep",
+        /// `sleepUntil(time)`
+        SleepUntil = "sleepUntil",
+        /// `fs.readFile(path)`
+        ReadFile = "fs.readFile",
+        /// `fs.listFiles(path)`
+        ListFiles = "fs.listFiles",
+        /// `fs.writeFile(path, text)`
+        WriteFile = "fs.writeFile",
+    }
 }
 
 impl HostFunction {
-    /// All of them.
-    pub const ALL: [HostFunction; 7] = [
-        HostFunction::Call,
-        HostFunction::All,
-        HostFunction::Sleep,
-        HostFunction::SleepUntil,
-        HostFunction::ReadFile,
-        HostFunction::ListFiles,
-        HostFunction::WriteFile,
-    ];
-
-    /// The name in a program.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            HostFunction::Call => "call",
-            HostFunction::All => "CC.all",
-            HostFunction::Sleep => "sleep",
-            HostFunction::SleepUntil => "sleepUntil",
-            HostFunction::ReadFile => "fs.readFile",
-            HostFunction::ListFiles => "fs.listFiles",
-            HostFunction::WriteFile => "fs.writeFile",
-        }
-    }
-
-    /// The host function of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<HostFunction> {
-        HostFunction::ALL.into_iter().find(|function| function.name() == name)
-    }
-
     /// Permitted numbers of arguments.
     #[must_use]
     pub fn arity(self) -> std::ops::RangeInclusive<u16> {

@@ -4,6 +4,37 @@
 //! `program` decodes and verifies a program once. A [`Machine`] runs it in slices of fuel. An execution is a function
 //! of the program, the input, the seed, the answers and the time of each slice.
 
+/// Declares an enum whose variants have names in programs and in stored forms.
+macro_rules! named_enum {
+    ($(#[$meta:meta])* pub enum $enum:ident { $($(#[$attribute:meta])* $variant:ident = $name:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum $enum {
+            $($(#[$attribute])* $variant,)*
+        }
+
+        #[allow(dead_code, reason = "not all of it is used for every enum")]
+        impl $enum {
+            /// All of them, in order.
+            pub const ALL: [$enum; [$($name),*].len()] = [$($enum::$variant),*];
+
+            /// The name.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($enum::$variant => $name,)*
+                }
+            }
+
+            /// The one of this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<$enum> {
+                $enum::ALL.into_iter().find(|one| one.name() == name)
+            }
+        }
+    };
+}
+
 mod abandoned_call;
 mod abrupt_completion;
 mod accessor;

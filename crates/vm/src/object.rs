@@ -231,59 +231,24 @@ pub struct ErrorObject {
     pub object: Object,
 }
 
-/// The built-in error classes. ECMA-262 §20.5.1 The Error Constructor and §20.5.5 Native Error Types Used in This
-/// Standard, and AggregateError. TimeoutError is an addition for calls whose deadline passes, and
-/// CancelledError one for calls of an execution that is cancelled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[allow(missing_docs, reason = "each is the error of its name")]
-pub enum ErrorKind {
-    #[default]
-    Error,
-    Type,
-    Range,
-    Reference,
-    Syntax,
-    Timeout,
-    Cancelled,
-    Eval,
-    Uri,
-    Aggregate,
-}
-
-impl ErrorKind {
-    /// All of them.
-    pub const ALL: [ErrorKind; 10] = [
-        ErrorKind::Error,
-        ErrorKind::Type,
-        ErrorKind::Range,
-        ErrorKind::Reference,
-        ErrorKind::Syntax,
-        ErrorKind::Timeout,
-        ErrorKind::Cancelled,
-        ErrorKind::Eval,
-        ErrorKind::Uri,
-        ErrorKind::Aggregate,
-    ];
-
-    /// The class name.
-    pub fn name(self) -> &'static str {
-        match self {
-            ErrorKind::Error => "Error",
-            ErrorKind::Type => "TypeError",
-            ErrorKind::Range => "RangeError",
-            ErrorKind::Reference => "ReferenceError",
-            ErrorKind::Syntax => "SyntaxError",
-            ErrorKind::Timeout => "TimeoutError",
-            ErrorKind::Cancelled => "CancelledError",
-            ErrorKind::Eval => "EvalError",
-            ErrorKind::Uri => "URIError",
-            ErrorKind::Aggregate => "AggregateError",
-        }
-    }
-
-    /// The kind of a class name.
-    pub fn from_name(name: &str) -> Option<ErrorKind> {
-        ErrorKind::ALL.into_iter().find(|kind| kind.name() == name)
+named_enum! {
+    /// The built-in error classes. ECMA-262 §20.5.1 The Error Constructor and §20.5.5 Native Error Types Used in This
+    /// Standard, and AggregateError. TimeoutError is an addition for calls whose deadline passes, and
+    /// CancelledError one for calls of an execution that is cancelled.
+    #[derive(Default)]
+    #[allow(missing_docs, reason = "each is the error of its name")]
+    pub enum ErrorKind {
+        #[default]
+        Error = "Error",
+        Type = "TypeError",
+        Range = "RangeError",
+        Reference = "ReferenceError",
+        Syntax = "SyntaxError",
+        Timeout = "TimeoutError",
+        Cancelled = "CancelledError",
+        Eval = "EvalError",
+        Uri = "URIError",
+        Aggregate = "AggregateError",
     }
 }
 
@@ -408,47 +373,28 @@ pub struct IteratorObject {
     pub position: u32,
 }
 
-/// The part of each element that an iterator yields. ECMA-262 §23.1.5.1 CreateArrayIterator, _kind_.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum IterationKind {
-    /// The index or key.
-    Keys,
-    /// The element or value.
-    Values,
-    /// Both, as an array.
-    Entries,
-    /// The keys that `for-in` collected in an array, except those that the object (element 0) no longer has or
-    /// inherits.
-    Names,
-    /// An iterator of the program; the source is an array of the iterator and its `next`.
-    Record,
-    /// The same of an async iterator.
-    AsyncRecord,
-    /// The matches of `matchAll`, which are the elements. ECMA-262 §22.2.9 RegExp String Iterator Objects.
-    Matches,
+named_enum! {
+    /// The part of each element that an iterator yields. ECMA-262 §23.1.5.1 CreateArrayIterator, _kind_.
+    pub enum IterationKind {
+        /// The index or key.
+        Keys = "keys",
+        /// The element or value.
+        Values = "values",
+        /// Both, as an array.
+        Entries = "entries",
+        /// The keys that `for-in` collected in an array, except those that the object (element 0) no longer has or
+        /// inherits.
+        Names = "names",
+        /// An iterator of the program; the source is an array of the iterator and its `next`.
+        Record = "record",
+        /// The same of an async iterator.
+        AsyncRecord = "async",
+        /// The matches of `matchAll`, which are the elements. ECMA-262 §22.2.9 RegExp String Iterator Objects.
+        Matches = "matches",
+    }
 }
 
 impl IterationKind {
-    const NAMES: [(IterationKind, &'static str); 7] = [
-        (IterationKind::Keys, "keys"),
-        (IterationKind::Values, "values"),
-        (IterationKind::Entries, "entries"),
-        (IterationKind::Names, "names"),
-        (IterationKind::Record, "record"),
-        (IterationKind::AsyncRecord, "async"),
-        (IterationKind::Matches, "matches"),
-    ];
-
-    /// The name in snapshots.
-    pub fn name(self) -> &'static str {
-        IterationKind::NAMES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
-    }
-
-    /// The kind of this name in a snapshot.
-    pub fn from_name(name: &str) -> Option<IterationKind> {
-        IterationKind::NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
-    }
-
     /// Whether the source is an iterator of the program and not a collection.
     pub fn is_record(self) -> bool {
         matches!(self, IterationKind::Record | IterationKind::AsyncRecord)

@@ -99,56 +99,23 @@ pub enum FunctionKind {
     Derived,
 }
 
-/// The immediate use of a call's value. An async function runs only for these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PromiseUse {
-    /// `await` awaits it.
-    Await,
-    /// The calling function returns it to a caller that may await it.
-    Return,
-}
-
-impl PromiseUse {
-    /// The name in the wire form.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            PromiseUse::Await => "await",
-            PromiseUse::Return => "return",
-        }
-    }
-
-    /// The use with this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<PromiseUse> {
-        [PromiseUse::Await, PromiseUse::Return].into_iter().find(|wait| wait.name() == name)
+named_enum! {
+    /// The immediate use of a call's value. An async function runs only for these.
+    pub enum PromiseUse {
+        /// `await` awaits it.
+        Await = "await",
+        /// The calling function returns it to a caller that may await it.
+        Return = "return",
     }
 }
 
-/// The kind of a member that DEFINE defines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the member of its name")]
-pub enum MemberKind {
-    Method,
-    Get,
-    Set,
-}
-
-impl MemberKind {
-    /// The name in the wire form.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            MemberKind::Method => "method",
-            MemberKind::Get => "get",
-            MemberKind::Set => "set",
-        }
-    }
-
-    /// The kind of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<MemberKind> {
-        [MemberKind::Method, MemberKind::Get, MemberKind::Set].into_iter().find(|kind| kind.name() == name)
+named_enum! {
+    /// The kind of a member that DEFINE defines.
+    #[allow(missing_docs, reason = "each is the member of its name")]
+    pub enum MemberKind {
+        Method = "method",
+        Get = "get",
+        Set = "set",
     }
 }
 

@@ -28,30 +28,13 @@ pub struct PromiseObject {
     pub last: HeapRef,
 }
 
-/// Whether a promise is settled. ECMA-262 §27.2.6 Properties of Promise Instances, `[[PromiseState]]`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "each is the state of its name")]
-pub enum PromiseState {
-    Pending,
-    Fulfilled,
-    Rejected,
-}
-
-impl PromiseState {
-    const ALL: [PromiseState; 3] = [PromiseState::Pending, PromiseState::Fulfilled, PromiseState::Rejected];
-
-    /// The name in snapshots.
-    pub fn name(self) -> &'static str {
-        match self {
-            PromiseState::Pending => "pending",
-            PromiseState::Fulfilled => "fulfilled",
-            PromiseState::Rejected => "rejected",
-        }
-    }
-
-    /// The state of this name in a snapshot.
-    pub fn from_name(name: &str) -> Option<PromiseState> {
-        PromiseState::ALL.into_iter().find(|state| state.name() == name)
+named_enum! {
+    /// Whether a promise is settled. ECMA-262 §27.2.6 Properties of Promise Instances, `[[PromiseState]]`.
+    #[allow(missing_docs, reason = "each is the state of its name")]
+    pub enum PromiseState {
+        Pending = "pending",
+        Fulfilled = "fulfilled",
+        Rejected = "rejected",
     }
 }
 
@@ -73,63 +56,37 @@ pub struct Reaction {
     pub values: [Value; 2],
 }
 
-/// The effect of a reaction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReactionKind {
-    /// A suspended function continues. ECMA-262 §27.7.5.3 Await.
-    Await,
-    /// Calls one of two handlers. ECMA-262 §27.2.5.4 Promise.prototype.then.
-    Then,
-    /// Calls a handler without an argument. ECMA-262 §27.2.5.3 Promise.prototype.finally.
-    Finally,
-    /// Settles the derived promise with a constant, after a handler of `finally`.
-    Constant,
-    /// Settles the derived promise in the same way.
-    Settle,
-    /// Job: adds a `Settle` to the promise that the derived one was resolved with. ECMA-262 §27.2.2.2
-    /// NewPromiseResolveThenableJob.
-    Adopt,
-    /// Job: calls the method `then` of an object that the derived promise was resolved with. ECMA-262 §27.2.2.2
-    /// NewPromiseResolveThenableJob.
-    Thenable,
-    /// An element of `Promise.all`. The values are the count of pending elements, in an array, and the results.
-    All,
-    /// An element of `Promise.allSettled`.
-    AllSettled,
-    /// An element of `Promise.any`.
-    Any,
-    /// A request to return from an async generator, which is the derived entry. ECMA-262 §27.6.3.9
-    /// AsyncGeneratorAwaitReturn.
-    Return,
-    /// The value of a result of an iterator, which the derived promise receives; the last one if the index is 1.
-    /// ECMA-262 §27.1.6.4 AsyncFromSyncIteratorContinuation.
-    Result,
-}
-
-impl ReactionKind {
-    const NAMES: [(ReactionKind, &'static str); 12] = [
-        (ReactionKind::Await, "await"),
-        (ReactionKind::Then, "then"),
-        (ReactionKind::Finally, "finally"),
-        (ReactionKind::Constant, "constant"),
-        (ReactionKind::Settle, "settle"),
-        (ReactionKind::Adopt, "adopt"),
-        (ReactionKind::Thenable, "thenable"),
-        (ReactionKind::All, "all"),
-        (ReactionKind::AllSettled, "allSettled"),
-        (ReactionKind::Any, "any"),
-        (ReactionKind::Return, "return"),
-        (ReactionKind::Result, "result"),
-    ];
-
-    /// The name in snapshots.
-    pub fn name(self) -> &'static str {
-        ReactionKind::NAMES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
-    }
-
-    /// The kind of this name in a snapshot.
-    pub fn from_name(name: &str) -> Option<ReactionKind> {
-        ReactionKind::NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
+named_enum! {
+    /// The effect of a reaction.
+    pub enum ReactionKind {
+        /// A suspended function continues. ECMA-262 §27.7.5.3 Await.
+        Await = "await",
+        /// Calls one of two handlers. ECMA-262 §27.2.5.4 Promise.prototype.then.
+        Then = "then",
+        /// Calls a handler without an argument. ECMA-262 §27.2.5.3 Promise.prototype.finally.
+        Finally = "finally",
+        /// Settles the derived promise with a constant, after a handler of `finally`.
+        Constant = "constant",
+        /// Settles the derived promise in the same way.
+        Settle = "settle",
+        /// Job: adds a `Settle` to the promise that the derived one was resolved with. ECMA-262 §27.2.2.2
+        /// NewPromiseResolveThenableJob.
+        Adopt = "adopt",
+        /// Job: calls the method `then` of an object that the derived promise was resolved with. ECMA-262 §27.2.2.2
+        /// NewPromiseResolveThenableJob.
+        Thenable = "thenable",
+        /// An element of `Promise.all`. The values are the count of pending elements, in an array, and the results.
+        All = "all",
+        /// An element of `Promise.allSettled`.
+        AllSettled = "allSettled",
+        /// An element of `Promise.any`.
+        Any = "any",
+        /// A request to return from an async generator, which is the derived entry. ECMA-262 §27.6.3.9
+        /// AsyncGeneratorAwaitReturn.
+        Return = "return",
+        /// The value of a result of an iterator, which the derived promise receives; the last one if the index is 1.
+        /// ECMA-262 §27.1.6.4 AsyncFromSyncIteratorContinuation.
+        Result = "result",
     }
 }
 

@@ -47,35 +47,18 @@ pub enum Value {
     Accessor(HeapRef),
 }
 
-/// A well-known symbol. ECMA-262 §6.1.5.1 Well-Known Symbols.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Symbol {
-    /// The key of the method that gives an iterator.
-    Iterator,
-    /// The key of the method that gives an async iterator.
-    AsyncIterator,
+named_enum! {
+    /// A well-known symbol. ECMA-262 §6.1.5.1 Well-Known Symbols.
+    #[repr(u8)]
+    pub enum Symbol {
+        /// The key of the method that gives an iterator.
+        Iterator = "Symbol.iterator",
+        /// The key of the method that gives an async iterator.
+        AsyncIterator = "Symbol.asyncIterator",
+    }
 }
 
 impl Symbol {
-    /// All of them.
-    pub const ALL: [Symbol; 2] = [Symbol::Iterator, Symbol::AsyncIterator];
-
-    /// The description, which is also the expression of a program.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Symbol::Iterator => "Symbol.iterator",
-            Symbol::AsyncIterator => "Symbol.asyncIterator",
-        }
-    }
-
-    /// The symbol of this description.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Symbol> {
-        Symbol::ALL.into_iter().find(|symbol| symbol.name() == name)
-    }
-
     /// The name of a function with this key. ECMA-262 §10.2.9 SetFunctionName.
     pub(super) fn function_name(self) -> Str {
         Str::new(&format!("[{}]", self.name()))

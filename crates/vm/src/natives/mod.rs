@@ -326,64 +326,39 @@ impl Builtin {
 /// The end of the name of a built-in prototype.
 const PROTOTYPE: &str = ".prototype";
 
-/// Kinds of values that have built-in methods.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "each is the receiver of its name")]
-pub enum Receiver {
-    Array,
-    String,
-    Number,
-    Boolean,
-    Object,
-    Function,
-    Map,
-    Set,
-    RegExp,
-    Date,
-    Error,
-    Iterator,
-    Promise,
-    Generator,
-    AsyncGenerator,
-    WeakMap,
-    WeakSet,
+named_enum! {
+    /// Kinds of values that have built-in methods. Each has the name of the class that provides them.
+    #[repr(u8)]
+    #[allow(missing_docs, reason = "each is the receiver of its name")]
+    pub enum Receiver {
+        Array = "Array",
+        String = "String",
+        Number = "Number",
+        Boolean = "Boolean",
+        Object = "Object",
+        Function = "Function",
+        Map = "Map",
+        Set = "Set",
+        RegExp = "RegExp",
+        Date = "Date",
+        Error = "Error",
+        Iterator = "Iterator",
+        Promise = "Promise",
+        Generator = "Generator",
+        AsyncGenerator = "AsyncGenerator",
+        WeakMap = "WeakMap",
+        WeakSet = "WeakSet",
+    }
 }
 
 impl Receiver {
-    /// All of them, in order of number.
-    pub const ALL: [(Receiver, &'static str); 17] = [
-        (Receiver::Array, "Array"),
-        (Receiver::String, "String"),
-        (Receiver::Number, "Number"),
-        (Receiver::Boolean, "Boolean"),
-        (Receiver::Object, "Object"),
-        (Receiver::Function, "Function"),
-        (Receiver::Map, "Map"),
-        (Receiver::Set, "Set"),
-        (Receiver::RegExp, "RegExp"),
-        (Receiver::Date, "Date"),
-        (Receiver::Error, "Error"),
-        (Receiver::Iterator, "Iterator"),
-        (Receiver::Promise, "Promise"),
-        (Receiver::Generator, "Generator"),
-        (Receiver::AsyncGenerator, "AsyncGenerator"),
-        (Receiver::WeakMap, "WeakMap"),
-        (Receiver::WeakSet, "WeakSet"),
-    ];
-
     /// The kind of values whose prototype this is.
     pub fn of_prototype(prototype: Builtin) -> Receiver {
         let class = prototype.class_of_prototype().unwrap_or_default();
         if ErrorKind::from_name(class).is_some() {
             return Receiver::Error;
         }
-        Receiver::ALL.iter().find(|row| row.1 == class).map_or(Receiver::Object, |row| row.0)
-    }
-
-    /// The class that provides the methods.
-    pub fn name(self) -> &'static str {
-        Receiver::ALL.get(self as usize).map_or("", |row| row.1)
+        Receiver::from_name(class).unwrap_or(Receiver::Object)
     }
 }
 
@@ -401,5 +376,5 @@ pub fn short_name(name: &str) -> &str {
 /// Looks up the methods of a name.
 pub fn methods_by_name(name: &str) -> Methods {
     let registry = NativeRegistry::global();
-    Receiver::ALL.map(|(_, class)| registry.find(&format!("{class}.prototype.{name}")))
+    Receiver::ALL.map(|class| registry.find(&format!("{}.prototype.{name}", class.name())))
 }
