@@ -1,167 +1,55 @@
 //! The built-ins by name: the names that a program may call, construct or read without declaring them. The compiler
 //! refuses all other names, and the machine implements exactly these.
 
+/// A list of names: those without an owner, and then the members of each owner. Or all owners with one member.
+macro_rules! names {
+    ($($name:ident)*; $($owner:ident { $($member:ident)* })*) => {
+        &[$(stringify!($name),)* $($(concat!(stringify!($owner), ".", stringify!($member)),)*)*]
+    };
+    (.$member:ident: $($owner:ident)*) => { &[$(concat!(stringify!($owner), ".", stringify!($member))),*] };
+}
+
+/// Rows of an owner and its members.
+macro_rules! members {
+    ($($owner:ident { $($member:ident)* })*) => { &[$((stringify!($owner), &[$(stringify!($member)),*])),*] };
+}
+
 /// Functions called by name (`CALL_NATIVE`) or used as values (`BUILTIN`). `natives` cites the standard for each.
-pub const FUNCTIONS: &[&str] = &[
-    "Array",
-    "Array.from",
-    "Array.isArray",
-    "Array.of",
-    "Boolean",
-    "Date",
-    "Date.UTC",
-    "Date.now",
-    "Date.parse",
-    "JSON.parse",
-    "JSON.stringify",
-    "Math.abs",
-    "Math.acos",
-    "Math.acosh",
-    "Math.asin",
-    "Math.asinh",
-    "Math.atan",
-    "Math.atan2",
-    "Math.atanh",
-    "Math.cbrt",
-    "Math.ceil",
-    "Math.clz32",
-    "Math.cos",
-    "Math.cosh",
-    "Math.exp",
-    "Math.expm1",
-    "Math.floor",
-    "Math.fround",
-    "Math.hypot",
-    "Math.imul",
-    "Math.log",
-    "Math.log10",
-    "Math.log1p",
-    "Math.log2",
-    "Math.max",
-    "Math.min",
-    "Math.pow",
-    "Math.random",
-    "Math.round",
-    "Math.sign",
-    "Math.sin",
-    "Math.sinh",
-    "Math.sqrt",
-    "Math.tan",
-    "Math.tanh",
-    "Math.trunc",
-    "Number",
-    "Number.isFinite",
-    "Number.isInteger",
-    "Number.isNaN",
-    "Number.isSafeInteger",
-    "Number.parseFloat",
-    "Number.parseInt",
-    "Object",
-    "Object.assign",
-    "Object.create",
-    "Object.defineProperties",
-    "Object.defineProperty",
-    "Object.entries",
-    "Object.freeze",
-    "Object.fromEntries",
-    "Object.getOwnPropertyDescriptor",
-    "Object.getOwnPropertyDescriptors",
-    "Object.getOwnPropertyNames",
-    "Object.getOwnPropertySymbols",
-    "Object.getPrototypeOf",
-    "Object.hasOwn",
-    "Object.is",
-    "Object.isExtensible",
-    "Object.isFrozen",
-    "Object.isSealed",
-    "Object.keys",
-    "Object.preventExtensions",
-    "Object.seal",
-    "Object.setPrototypeOf",
-    "Object.values",
-    "Promise.all",
-    "Promise.allSettled",
-    "Promise.any",
-    "Promise.race",
-    "Promise.reject",
-    "Promise.resolve",
-    "Promise.withResolvers",
-    "String",
-    "String.fromCharCode",
-    "String.fromCodePoint",
-    "String.raw",
-    "atob",
-    "btoa",
-    "clearTimeout",
-    "console.assert",
-    "console.count",
-    "console.countReset",
-    "console.debug",
-    "console.dir",
-    "console.error",
-    "console.group",
-    "console.groupCollapsed",
-    "console.groupEnd",
-    "console.info",
-    "console.log",
-    "console.table",
-    "console.time",
-    "console.timeEnd",
-    "console.timeLog",
-    "console.warn",
-    "decodeURI",
-    "decodeURIComponent",
-    "encodeURI",
-    "encodeURIComponent",
-    "isFinite",
-    "isNaN",
-    "parseFloat",
-    "parseInt",
-    "queueMicrotask",
-    "setTimeout",
-    "structuredClone",
-];
+pub const FUNCTIONS: &[&str] = names! {
+    Array Boolean Date Number Object String atob btoa clearTimeout decodeURI decodeURIComponent encodeURI
+    encodeURIComponent isFinite isNaN parseFloat parseInt queueMicrotask setTimeout structuredClone;
+    Array { from isArray of }
+    Date { UTC now parse }
+    JSON { parse stringify }
+    Math {
+        abs acos acosh asin asinh atan atan2 atanh cbrt ceil clz32 cos cosh exp expm1 floor fround hypot imul log log10
+        log1p log2 max min pow random round sign sin sinh sqrt tan tanh trunc
+    }
+    Number { isFinite isInteger isNaN isSafeInteger parseFloat parseInt }
+    Object {
+        assign create defineProperties defineProperty entries freeze fromEntries getOwnPropertyDescriptor
+        getOwnPropertyDescriptors getOwnPropertyNames getOwnPropertySymbols getPrototypeOf hasOwn is isExtensible
+        isFrozen isSealed keys preventExtensions seal setPrototypeOf values
+    }
+    Promise { all allSettled any race reject resolve withResolvers }
+    String { fromCharCode fromCodePoint raw }
+    console {
+        assert count countReset debug dir error group groupCollapsed groupEnd info log table time timeEnd timeLog warn
+    }
+};
 
 /// Classes: constructed by name (`NEW_NATIVE`), values (`BUILTIN`), right operands of `instanceof`. The errors are also
 /// callable.
-pub const CLASSES: &[&str] = &[
-    "AggregateError",
-    "Array",
-    "CancelledError",
-    "Date",
-    "Error",
-    "EvalError",
-    "Map",
-    "Object",
-    "Promise",
-    "RangeError",
-    "ReferenceError",
-    "RegExp",
-    "Set",
-    "SyntaxError",
-    "TimeoutError",
-    "TypeError",
-    "URIError",
-    "WeakMap",
-    "WeakSet",
-];
+pub const CLASSES: &[&str] = names! {
+    AggregateError Array CancelledError Date Error EvalError Map Object Promise RangeError ReferenceError RegExp Set
+    SyntaxError TimeoutError TypeError URIError WeakMap WeakSet;
+};
 
 /// Classes whose call without `new` creates the same object.
-pub const CALLABLE_CLASSES: &[&str] = &[
-    "AggregateError",
-    "Array",
-    "CancelledError",
-    "Error",
-    "EvalError",
-    "Object",
-    "RangeError",
-    "ReferenceError",
-    "RegExp",
-    "SyntaxError",
-    "TimeoutError",
-    "TypeError",
-    "URIError",
-];
+pub const CALLABLE_CLASSES: &[&str] = names! {
+    AggregateError Array CancelledError Error EvalError Object RangeError ReferenceError RegExp SyntaxError TimeoutError
+    TypeError URIError;
+};
 
 named_enum! {
     /// The host functions other than `CC(prompt)`.
@@ -219,35 +107,12 @@ pub const NAMESPACES: &[&str] = &["JSON", "Math", "console"];
 
 /// The prototypes of the realm: the same for all executions, so no program can change them. Deviation:
 /// `Function.prototype` is not a function.
-pub const PROTOTYPES: &[&str] = &[
-    "AggregateError.prototype",
-    "Array.prototype",
-    "AsyncGenerator.prototype",
-    "Boolean.prototype",
-    "CancelledError.prototype",
-    "Date.prototype",
-    "Error.prototype",
-    "EvalError.prototype",
-    "Function.prototype",
-    "Generator.prototype",
-    "Iterator.prototype",
-    "Map.prototype",
-    "Number.prototype",
-    "Object.prototype",
-    "Promise.prototype",
-    "RangeError.prototype",
-    "ReferenceError.prototype",
-    "RegExp.prototype",
-    "Set.prototype",
-    "String.prototype",
-    "Symbol.prototype",
-    "SyntaxError.prototype",
-    "TimeoutError.prototype",
-    "TypeError.prototype",
-    "URIError.prototype",
-    "WeakMap.prototype",
-    "WeakSet.prototype",
-];
+pub const PROTOTYPES: &[&str] = names! {
+    .prototype:
+    AggregateError Array AsyncGenerator Boolean CancelledError Date Error EvalError Function Generator Iterator Map
+    Number Object Promise RangeError ReferenceError RegExp Set String Symbol SyntaxError TimeoutError TypeError URIError
+    WeakMap WeakSet
+};
 
 /// Symbols, each also an expression of a program.
 pub const SYMBOLS: &[&str] = &["Symbol.asyncIterator", "Symbol.iterator"];
@@ -276,171 +141,40 @@ pub const CONSTANTS: &[(&str, f64)] = &[
 ];
 
 /// Methods and properties of built-in values, by kind of receiver.
-pub const METHODS: &[(&str, &[&str])] = &[
-    (
-        "Array",
-        &[
-            "at",
-            "concat",
-            "copyWithin",
-            "entries",
-            "every",
-            "fill",
-            "filter",
-            "find",
-            "findIndex",
-            "findLast",
-            "findLastIndex",
-            "flat",
-            "flatMap",
-            "forEach",
-            "includes",
-            "indexOf",
-            "join",
-            "keys",
-            "lastIndexOf",
-            "length",
-            "map",
-            "pop",
-            "push",
-            "reduce",
-            "reduceRight",
-            "reverse",
-            "shift",
-            "slice",
-            "some",
-            "sort",
-            "splice",
-            "toReversed",
-            "toSorted",
-            "toSpliced",
-            "toString",
-            "unshift",
-            "values",
-            "with",
-        ],
-    ),
-    (
-        "String",
-        &[
-            "at",
-            "charAt",
-            "charCodeAt",
-            "codePointAt",
-            "concat",
-            "endsWith",
-            "includes",
-            "indexOf",
-            "isWellFormed",
-            "lastIndexOf",
-            "length",
-            "localeCompare",
-            "match",
-            "matchAll",
-            "padEnd",
-            "padStart",
-            "repeat",
-            "replace",
-            "replaceAll",
-            "search",
-            "slice",
-            "split",
-            "startsWith",
-            "substr",
-            "substring",
-            "toLocaleLowerCase",
-            "toLocaleUpperCase",
-            "toLowerCase",
-            "toString",
-            "toUpperCase",
-            "toWellFormed",
-            "trim",
-            "trimEnd",
-            "trimStart",
-            "valueOf",
-        ],
-    ),
-    ("Number", &["toExponential", "toFixed", "toLocaleString", "toPrecision", "toString", "valueOf"]),
-    ("Boolean", &["toString", "valueOf"]),
-    ("Object", &["hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf"]),
-    ("Function", &["apply", "bind", "call", "length", "name"]),
-    ("Map", &["clear", "delete", "entries", "forEach", "get", "has", "keys", "set", "size", "values"]),
-    (
-        "Set",
-        &[
-            "add",
-            "clear",
-            "delete",
-            "difference",
-            "entries",
-            "forEach",
-            "has",
-            "intersection",
-            "isDisjointFrom",
-            "isSubsetOf",
-            "isSupersetOf",
-            "keys",
-            "size",
-            "symmetricDifference",
-            "union",
-            "values",
-        ],
-    ),
-    ("RegExp", &["exec", "flags", "global", "lastIndex", "source", "test", "toString"]),
-    (
-        "Date",
-        &[
-            "getDate",
-            "getDay",
-            "getFullYear",
-            "getHours",
-            "getMilliseconds",
-            "getMinutes",
-            "getMonth",
-            "getSeconds",
-            "getTime",
-            "getTimezoneOffset",
-            "getUTCDate",
-            "getUTCDay",
-            "getUTCFullYear",
-            "getUTCHours",
-            "getUTCMilliseconds",
-            "getUTCMinutes",
-            "getUTCMonth",
-            "getUTCSeconds",
-            "setDate",
-            "setFullYear",
-            "setHours",
-            "setMilliseconds",
-            "setMinutes",
-            "setMonth",
-            "setSeconds",
-            "setTime",
-            "setUTCDate",
-            "setUTCFullYear",
-            "setUTCHours",
-            "setUTCMilliseconds",
-            "setUTCMinutes",
-            "setUTCMonth",
-            "setUTCSeconds",
-            "toDateString",
-            "toISOString",
-            "toJSON",
-            "toLocaleDateString",
-            "toLocaleString",
-            "toLocaleTimeString",
-            "toString",
-            "toTimeString",
-            "toUTCString",
-            "valueOf",
-        ],
-    ),
-    ("Error", &["cause", "message", "name", "stack", "toString"]),
-    ("Iterator", &["next"]),
-    ("Promise", &["catch", "finally", "then"]),
-    ("Generator", &["next", "return", "throw"]),
-    ("AsyncGenerator", &["next", "return", "throw"]),
-];
+pub const METHODS: &[(&str, &[&str])] = members! {
+    Array {
+        at concat copyWithin entries every fill filter find findIndex findLast findLastIndex flat flatMap forEach
+        includes indexOf join keys lastIndexOf length map pop push reduce reduceRight reverse shift slice some sort
+        splice toReversed toSorted toSpliced toString unshift values with
+    }
+    String {
+        at charAt charCodeAt codePointAt concat endsWith includes indexOf isWellFormed lastIndexOf length localeCompare
+        match matchAll padEnd padStart repeat replace replaceAll search slice split startsWith substr substring
+        toLocaleLowerCase toLocaleUpperCase toLowerCase toString toUpperCase toWellFormed trim trimEnd trimStart valueOf
+    }
+    Number { toExponential toFixed toLocaleString toPrecision toString valueOf }
+    Boolean { toString valueOf }
+    Object { hasOwnProperty isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf }
+    Function { apply bind call length name }
+    Map { clear delete entries forEach get has keys set size values }
+    Set {
+        add clear delete difference entries forEach has intersection isDisjointFrom isSubsetOf isSupersetOf keys size
+        symmetricDifference union values
+    }
+    RegExp { exec flags global lastIndex source test toString }
+    Date {
+        getDate getDay getFullYear getHours getMilliseconds getMinutes getMonth getSeconds getTime getTimezoneOffset
+        getUTCDate getUTCDay getUTCFullYear getUTCHours getUTCMilliseconds getUTCMinutes getUTCMonth getUTCSeconds
+        setDate setFullYear setHours setMilliseconds setMinutes setMonth setSeconds setTime setUTCDate setUTCFullYear
+        setUTCHours setUTCMilliseconds setUTCMinutes setUTCMonth setUTCSeconds toDateString toISOString toJSON
+        toLocaleDateString toLocaleString toLocaleTimeString toString toTimeString toUTCString valueOf
+    }
+    Error { cause message name stack toString }
+    Iterator { next }
+    Promise { catch finally then }
+    Generator { next return throw }
+    AsyncGenerator { next return throw }
+};
 
 /// Methods of Node's built-ins that the machine lacks. A use of such a name is refused unless the program defines it.
 pub const UNSUPPORTED_METHODS: &[&str] =
@@ -448,66 +182,18 @@ pub const UNSUPPORTED_METHODS: &[&str] =
 
 /// Properties that values of a kind have in Node and lack here. A read throws. The row "Object" applies to
 /// all values.
-pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = &[
-    ("Object", &["__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"]),
-    ("Date", &["getYear", "setYear", "toGMTString", "toTemporalInstant"]),
-    ("Function", &["constructor"]),
-    (
-        "Iterator",
-        &[
-            "constructor",
-            "drop",
-            "every",
-            "filter",
-            "find",
-            "flatMap",
-            "forEach",
-            "map",
-            "reduce",
-            "some",
-            "take",
-            "toArray",
-        ],
-    ),
-    ("RegExp", &["compile"]),
-    (
-        "String",
-        &[
-            "anchor",
-            "big",
-            "blink",
-            "bold",
-            "fixed",
-            "fontcolor",
-            "fontsize",
-            "italics",
-            "link",
-            "normalize",
-            "small",
-            "strike",
-            "sub",
-            "sup",
-            "trimLeft",
-            "trimRight",
-        ],
-    ),
-];
+pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = members! {
+    Object { __defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ }
+    Date { getYear setYear toGMTString toTemporalInstant }
+    Function { constructor }
+    Iterator { constructor drop every filter find flatMap forEach map reduce some take toArray }
+    RegExp { compile }
+    String {
+        anchor big blink bold fixed fontcolor fontsize italics link normalize small strike sub sup trimLeft trimRight
+    }
+};
 
 /// More such methods, whose names may well be names of a program's data: only calls of them are refused.
-pub const UNSUPPORTED_CALLS: &[&str] = &[
-    "anchor",
-    "big",
-    "blink",
-    "bold",
-    "compile",
-    "fixed",
-    "fontcolor",
-    "fontsize",
-    "italics",
-    "link",
-    "normalize",
-    "small",
-    "strike",
-    "sub",
-    "sup",
-];
+pub const UNSUPPORTED_CALLS: &[&str] = names! {
+    anchor big blink bold compile fixed fontcolor fontsize italics link normalize small strike sub sup;
+};
