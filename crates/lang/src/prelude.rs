@@ -21,59 +21,21 @@ pub(super) struct Prelude {
 
 /// All of them.
 pub(super) static PRELUDES: &[Prelude] = &[
+    Prelude::new("runstate:abort", &["AbortController", "AbortSignal"], include_str!("prelude/abort.ts")),
+    Prelude::new("runstate:group-by", &["Object.groupBy", "Map.groupBy"], include_str!("prelude/group_by.ts")),
+    Prelude::new("runstate:promise-try", &["Promise.try"], include_str!("prelude/promise_try.ts")),
+    Prelude::new("runstate:from-async", &["Array.fromAsync"], include_str!("prelude/from_async.ts")),
+    Prelude::new("runstate:url", &["URL", "URLSearchParams"], include_str!("prelude/url.ts")),
+    Prelude::new("runstate:crypto", &["crypto"], include_str!("prelude/crypto.ts")),
+    Prelude::new("runstate:performance", &["performance"], include_str!("prelude/performance.ts")),
+    Prelude::new("runstate:interval", &["setInterval", "clearInterval"], include_str!("prelude/interval.ts")),
     Prelude {
-        path: "runstate:abort",
-        names: &["AbortController", "AbortSignal"],
-        is_for_iterators: false,
-        source: include_str!("prelude/abort.ts"),
-    },
-    Prelude {
-        path: "runstate:group-by",
-        names: &["Object.groupBy", "Map.groupBy"],
-        is_for_iterators: false,
-        source: include_str!("prelude/group_by.ts"),
-    },
-    Prelude {
-        path: "runstate:promise-try",
-        names: &["Promise.try"],
-        is_for_iterators: false,
-        source: include_str!("prelude/promise_try.ts"),
-    },
-    Prelude {
-        path: "runstate:from-async",
-        names: &["Array.fromAsync"],
-        is_for_iterators: false,
-        source: include_str!("prelude/from_async.ts"),
-    },
-    Prelude {
-        path: "runstate:url",
-        names: &["URL", "URLSearchParams"],
-        is_for_iterators: false,
-        source: include_str!("prelude/url.ts"),
-    },
-    Prelude {
-        path: "runstate:crypto",
-        names: &["crypto"],
-        is_for_iterators: false,
-        source: include_str!("prelude/crypto.ts"),
-    },
-    Prelude {
-        path: "runstate:performance",
-        names: &["performance"],
-        is_for_iterators: false,
-        source: include_str!("prelude/performance.ts"),
-    },
-    Prelude {
-        path: "runstate:interval",
-        names: &["setInterval", "clearInterval"],
-        is_for_iterators: false,
-        source: include_str!("prelude/interval.ts"),
-    },
-    Prelude {
-        path: "runstate:iterables",
-        names: &["Array.from", "Object.fromEntries", "new Map", "new WeakMap", "new WeakSet"],
         is_for_iterators: true,
-        source: include_str!("prelude/iterables.ts"),
+        ..Prelude::new(
+            "runstate:iterables",
+            &["Array.from", "Object.fromEntries", "new Map", "new WeakMap", "new WeakSet"],
+            include_str!("prelude/iterables.ts"),
+        )
     },
 ];
 
@@ -81,6 +43,10 @@ pub(super) static PRELUDES: &[Prelude] = &[
 const NATIVES: &[(&str, &str)] = &[("$calls", "abort calls"), ("$error", "abort error"), ("$timeout", "abort timeout")];
 
 impl Prelude {
+    const fn new(path: &'static str, names: &'static [&'static str], source: &'static str) -> Prelude {
+        Prelude { path, names, is_for_iterators: false, source }
+    }
+
     /// Whether a program of these files, of which some may be other sources of built-ins, needs it.
     pub(super) fn is_used(&self, modules: &[Module<'_>]) -> bool {
         let may_iterate = |module: &Module<'_>| {

@@ -123,20 +123,42 @@ pub(super) fn set_element_fast(machine: &mut Machine) -> bool {
     machine.heap.set_element(*at, index, value.clone()).is_ok()
 }
 
-/// An instruction of the interpreter loop.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum FastInstruction {
-    /// Runs in `slow_path.rs`.
-    Slow,
-    Push(u32),
+macro_rules! fast_instructions {
+    (
+        $($single:ident $(($operand:ident: $type:ty))? $({ $($field:ident: $field_type:ty),* })?),*;
+        $($fused:tt)*
+    ) => {
+        /// An instruction of the interpreter loop.
+        #[derive(Clone, Copy, Debug)]
+        pub(super) enum FastInstruction {
+            /// Runs in `slow_path.rs`.
+            Slow,
+            $($single $(($type))? $({ $($field: $field_type),* })?,)*
+            $($fused)*
+        }
+
+        fn translate_single(instruction: I) -> FastInstruction {
+            match instruction {
+                $(I::$single $(($operand))? $({ $($field),* })? => {
+                    FastInstruction::$single $(($operand))? $({ $($field),* })?
+                })*
+                _ => FastInstruction::Slow,
+            }
+        }
+    };
+}
+
+fast_instructions! {
+    // ---- one instruction ----
+    Push(constant: u32),
     Pop,
-    Load(u16),
-    Store(u16),
-    LoadGlobal(u16),
+    Load(slot: u16),
+    Store(slot: u16),
+    LoadGlobal(slot: u16),
     Dup,
-    Jump(u32),
-    JumpIf(u32),
-    JumpIfN(u32),
+    Jump(target: u32),
+    JumpIf(target: u32),
+    JumpIfN(target: u32),
     Add,
     Sub,
     Mul,
@@ -154,20 +176,17 @@ pub(super) enum FastInstruction {
     Dec,
     ToNumber,
     Not,
-    LoadCell(u16),
-    LoadCapture(u16),
-    StoreCapture(u16),
-    GetProp(u32),
-    SetProp(u32),
+    LoadCell(slot: u16),
+    LoadCapture(index: u16),
+    StoreCapture(index: u16),
+    GetProp(name: u32),
+    SetProp(name: u32),
     GetIndex,
     SetIndex,
-    Call(u16),
-    CallMethod {
-        argc: u16,
-        name: u32,
-    },
+    Call { argc: u16 },
+    CallMethod { argc: u16, name: u32 },
     Return,
-    This,
+    This;
     // ---- two instructions ----
     LoadLoad(u16, u16),
     LoadPush(u16, u32),
@@ -179,10 +198,7 @@ pub(super) enum FastInstruction {
     MulConst(u32),
     ModConst(u32),
     AddStore(u16),
-    LoadProp {
-        slot: u16,
-        name: u32,
-    },
+    LoadProp { slot: u16, name: u32 },
     ThisProp(u32),
     SetPropPop(u32),
     SetIndexPop,
@@ -210,27 +226,11 @@ pub(super) enum FastInstruction {
     MulSlotConst(u16, u32),
     ModSlotConst(u16, u32),
     // ---- four: the condition of a counting loop ----
-    LtSlotConstJumpIf {
-        slot: u16,
-        constant: u16,
-        target: u32,
-    },
-    LtSlotSlotJumpIf {
-        slot: u16,
-        other: u16,
-        target: u32,
-    },
-    LtSlotConstJumpIfN {
-        slot: u16,
-        constant: u16,
-        target: u32,
-    },
+    LtSlotConstJumpIf { slot: u16, constant: u16, target: u32 },
+    LtSlotSlotJumpIf { slot: u16, other: u16, target: u32 },
+    LtSlotConstJumpIfN { slot: u16, constant: u16, target: u32 },
     // ---- seven: the end of a counting loop ----
-    IncSlotLtConstJumpIf {
-        slot: u16,
-        constant: u16,
-        target: u32,
-    },
+    IncSlotLtConstJumpIf { slot: u16, constant: u16, target: u32 },
 }
 
 /// The code with one fast instruction per instruction.
@@ -241,49 +241,6 @@ pub(super) fn translate_unfused(code: &[I]) -> Vec<FastInstruction> {
 /// The code with its sequences fused.
 pub(super) fn translate_fused(code: &[I]) -> Vec<FastInstruction> {
     (0..code.len()).map(|at| fuse_sequence(&code[at..]).unwrap_or_else(|| translate_single(code[at]))).collect()
-}
-
-fn translate_single(instruction: I) -> FastInstruction {
-    match instruction {
-        I::Push(constant) => FastInstruction::Push(constant),
-        I::Pop => FastInstruction::Pop,
-        I::Load(slot) => FastInstruction::Load(slot),
-        I::Store(slot) => FastInstruction::Store(slot),
-        I::LoadGlobal(slot) => FastInstruction::LoadGlobal(slot),
-        I::Dup => FastInstruction::Dup,
-        I::Jump(target) => FastInstruction::Jump(target),
-        I::JumpIf(target) => FastInstruction::JumpIf(target),
-        I::JumpIfN(target) => FastInstruction::JumpIfN(target),
-        I::Add => FastInstruction::Add,
-        I::Sub => FastInstruction::Sub,
-        I::Mul => FastInstruction::Mul,
-        I::Div => FastInstruction::Div,
-        I::Mod => FastInstruction::Mod,
-        I::BitAnd => FastInstruction::BitAnd,
-        I::BitOr => FastInstruction::BitOr,
-        I::Lt => FastInstruction::Lt,
-        I::Gt => FastInstruction::Gt,
-        I::Le => FastInstruction::Le,
-        I::Ge => FastInstruction::Ge,
-        I::Eq => FastInstruction::Eq,
-        I::Neq => FastInstruction::Neq,
-        I::Inc => FastInstruction::Inc,
-        I::Dec => FastInstruction::Dec,
-        I::ToNumber => FastInstruction::ToNumber,
-        I::Not => FastInstruction::Not,
-        I::LoadCell(slot) => FastInstruction::LoadCell(slot),
-        I::LoadCapture(index) => FastInstruction::LoadCapture(index),
-        I::StoreCapture(index) => FastInstruction::StoreCapture(index),
-        I::GetProp(name) => FastInstruction::GetProp(name),
-        I::SetProp(name) => FastInstruction::SetProp(name),
-        I::GetIndex => FastInstruction::GetIndex,
-        I::SetIndex => FastInstruction::SetIndex,
-        I::Call { argc } => FastInstruction::Call(argc),
-        I::CallMethod { argc, name } => FastInstruction::CallMethod { argc, name },
-        I::Return => FastInstruction::Return,
-        I::This => FastInstruction::This,
-        _ => FastInstruction::Slow,
-    }
 }
 
 fn fuse_sequence(code: &[I]) -> Option<FastInstruction> {

@@ -520,7 +520,7 @@ impl Machine {
                                 slow!(slow_path::execute_slow(self, &linked, DecodedInstruction::SetIndex));
                             }
                         }
-                        FastInstruction::Call(argc) => match call::call_plain(self, &linked, argc, pc as u32 + 1) {
+                        FastInstruction::Call { argc } => match call::call_plain(self, &linked, argc, pc as u32 + 1) {
                             Some(entry) => {
                                 pc = entry;
                                 base = self.base;

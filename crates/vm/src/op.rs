@@ -370,6 +370,12 @@ macro_rules! operations {
 }
 pub(super) use operations;
 
+/// Whether an instruction is one of these operations.
+macro_rules! is_one_of {
+    ($instruction:expr, $($op:ident)+) => { matches!($instruction, $($crate::op::DecodedInstruction::$op { .. })|+) };
+}
+pub(super) use is_one_of;
+
 macro_rules! define_operations {
     ($($(#[$doc:meta])* $op:ident $(($operand:ident: $type:ty))? $({ $($field:ident: $field_type:ty),* })?
         = $code:literal $name:literal $($form:ident)?: $pops:expr => $pushes:expr,)*) => {

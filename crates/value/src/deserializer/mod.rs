@@ -159,6 +159,17 @@ fn deserialize_items<'de, V: Visitor<'de>>(items: &'de [Json], visitor: V) -> Re
     }
 }
 
+/// Methods of a deserializer that do the same as another one.
+macro_rules! read_as {
+    ($($same:ident: $($method:ident)*;)*) => {
+        $($(
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+                self.$same(visitor)
+            }
+        )*)*
+    };
+}
+
 impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
     type Error = DeserializeError;
 
@@ -178,58 +189,6 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
             Json::Bool(is) => visitor.visit_bool(*is),
             found => Err(DeserializeError::type_mismatch(found, &visitor)),
         }
-    }
-
-    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_number(visitor)
-    }
-
-    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_number(visitor)
-    }
-
-    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_number(visitor)
-    }
-
-    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_number(visitor)
-    }
-
-    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_number(visitor)
-    }
-
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_number(visitor)
-    }
-
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_number(visitor)
-    }
-
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_number(visitor)
-    }
-
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_number(visitor)
-    }
-
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_number(visitor)
-    }
-
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_text(visitor)
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_text(visitor)
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_text(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
@@ -262,10 +221,6 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_list(visitor)
-    }
-
     fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, DeserializeError> {
         self.deserialize_list(visitor)
     }
@@ -277,10 +232,6 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         visitor: V,
     ) -> Result<V::Value, DeserializeError> {
         self.deserialize_list(visitor)
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_object(visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -301,12 +252,16 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         visitor.visit_enum(EnumDeserializer::from_value(self.0)?)
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
-        self.deserialize_text(visitor)
-    }
-
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         visitor.visit_unit()
+    }
+
+    read_as! {
+        deserialize_number: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+            deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64;
+        deserialize_text: deserialize_char deserialize_str deserialize_string deserialize_identifier;
+        deserialize_list: deserialize_seq;
+        deserialize_object: deserialize_map;
     }
 
     forward_to_deserialize_any! { i128 u128 bytes byte_buf }

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
+use super::super::op::is_one_of;
 use super::super::program::{BytecodeConstant, Capture, DecodedInstruction as I, Function, VerifiedProgram};
 
 /// Numbers for equal texts and lists.
@@ -291,72 +292,27 @@ impl<'p> Outline<'p> {
 
     /// Whether an instruction has no effect but on the operand stack, so that it can be run once more.
     pub(super) fn is_pure(&self, at: u32) -> bool {
-        match self.instruction(at) {
-            I::Push(_)
-            | I::Pop
-            | I::Dup
-            | I::Dup2
-            | I::Swap
-            | I::DupX1
-            | I::DupX2
-            | I::Load(_)
-            | I::LoadCell(_)
-            | I::LoadCapture(_)
-            | I::LoadGlobal(_)
-            | I::Jump(_)
-            | I::JumpIf(_)
-            | I::JumpIfN(_)
-            | I::JumpIfKeep(_)
-            | I::JumpIfNKeep(_)
-            | I::JumpSomeKeep(_)
-            | I::JumpNullish(_)
-            | I::JumpDefinedKeep(_)
-            | I::Eq
-            | I::Neq
-            | I::Not
-            | I::TypeOf
-            | I::Array(_)
-            | I::RegExp { .. }
-            | I::RequireObject
-            | I::Builtin { .. }
-            | I::Function(_)
-            | I::This
-            | I::NewTarget
-            | I::NewCell(_)
-            | I::Uninit(_) => true,
+        let instruction = self.instruction(at);
+        let converts_nothing = !self.has_accessors && !self.has_conversions;
+        match instruction {
             I::GetProp(_) => !self.has_accessors,
-            I::Concat
-            | I::Lt
-            | I::Gt
-            | I::Le
-            | I::Ge
-            | I::LooseEq
-            | I::LooseNeq
-            | I::Add
-            | I::Sub
-            | I::Mul
-            | I::Div
-            | I::Mod
-            | I::Pow
-            | I::BitAnd
-            | I::BitOr
-            | I::BitXor
-            | I::Shl
-            | I::Shr
-            | I::UShr
-            | I::Neg
-            | I::ToNumber
-            | I::BitNot
-            | I::Inc
-            | I::Dec
-            | I::ToText => !self.has_accessors && !self.has_conversions,
             I::NewNative { name, .. } => {
-                let is_error = self.program.names.get(name as usize).is_some_and(|name| name.ends_with("Error"));
-                is_error && !self.has_accessors && !self.has_conversions
+                converts_nothing && self.program.names.get(name as usize).is_some_and(|name| name.ends_with("Error"))
             }
-            // The key may be an object.
-            I::GetIndex => !self.has_accessors && !self.has_conversions,
-            _ => false,
+            _ if is_one_of!(
+                instruction,
+                Concat Lt Gt Le Ge LooseEq LooseNeq Add Sub Mul Div Mod Pow BitAnd BitOr BitXor Shl Shr UShr
+                Neg ToNumber BitNot Inc Dec ToText GetIndex
+            ) =>
+            {
+                converts_nothing
+            }
+            _ => is_one_of!(
+                instruction,
+                Push Pop Dup Dup2 Swap DupX1 DupX2 Load LoadCell LoadCapture LoadGlobal
+                Jump JumpIf JumpIfN JumpIfKeep JumpIfNKeep JumpSomeKeep JumpNullish JumpDefinedKeep
+                Eq Neq Not TypeOf Array RegExp RequireObject Builtin Function This NewTarget NewCell Uninit
+            ),
         }
     }
 

@@ -9,53 +9,40 @@ use super::super::value::Value;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
 use crate::{abrupt_completion, conversion, property};
 
-macro_rules! error_class {
-    ($name:literal, $new:literal, $kind:ident) => {
-        [
-            ($name, 1, |machine, args| construct_error(machine, args, ErrorKind::$kind)),
-            ($new, 1, |machine, args| construct_error(machine, args, ErrorKind::$kind)),
-        ]
+/// The rows of the constructors, called with and without `new`.
+macro_rules! error_classes {
+    ($($name:literal $kind:ident,)*) => {
+        pub(super) static ERROR_ROWS: &[BuiltinDefinition] = &[
+            // ECMA-262 §20.5.3.4 Error.prototype.toString.
+            ("Error.prototype.toString", 0, |machine, args| Ok(conversion::error_text(machine, &args.this)?.into())),
+            $(
+                ($name, 1, |machine, args| construct_error(machine, args, ErrorKind::$kind)),
+                (concat!("new ", $name), 1, |machine, args| construct_error(machine, args, ErrorKind::$kind)),
+            )*
+        ];
     };
 }
 
-/// The constructors, called with and without `new`.
-const ERROR_CLASSES: [[BuiltinDefinition; 2]; 9] = [
+error_classes! {
     // ECMA-262 §20.5.1.1 Error.
-    error_class!("Error", "new Error", Error),
+    "Error" Error,
     // ECMA-262 §20.5.5.5 TypeError.
-    error_class!("TypeError", "new TypeError", Type),
+    "TypeError" Type,
     // ECMA-262 §20.5.5.2 RangeError.
-    error_class!("RangeError", "new RangeError", Range),
+    "RangeError" Range,
     // ECMA-262 §20.5.5.3 ReferenceError.
-    error_class!("ReferenceError", "new ReferenceError", Reference),
+    "ReferenceError" Reference,
     // ECMA-262 §20.5.5.4 SyntaxError.
-    error_class!("SyntaxError", "new SyntaxError", Syntax),
+    "SyntaxError" Syntax,
     // Not in ECMA-262: the error of a call whose deadline has passed. A NativeError in all other respects.
-    error_class!("TimeoutError", "new TimeoutError", Timeout),
+    "TimeoutError" Timeout,
     // Not in ECMA-262: the error of the open calls of an execution that is cancelled. Otherwise a NativeError.
-    error_class!("CancelledError", "new CancelledError", Cancelled),
+    "CancelledError" Cancelled,
     // ECMA-262 §20.5.5.1 EvalError.
-    error_class!("EvalError", "new EvalError", Eval),
+    "EvalError" Eval,
     // ECMA-262 §20.5.5.6 URIError.
-    error_class!("URIError", "new URIError", Uri),
-];
-
-/// ECMA-262 §20.5.3.4 Error.prototype.toString.
-const ERROR_TO_STRING: [BuiltinDefinition; 1] =
-    [("Error.prototype.toString", 0, |machine, args| Ok(conversion::error_text(machine, &args.this)?.into()))];
-
-const ALL_ERROR_ROWS: [BuiltinDefinition; 19] = {
-    let mut rows = [ERROR_TO_STRING[0]; 19];
-    let mut at = 0;
-    while at < 9 {
-        rows[2 * at] = ERROR_CLASSES[at][0];
-        rows[2 * at + 1] = ERROR_CLASSES[at][1];
-        at += 1;
-    }
-    rows
-};
-
-pub(super) static ERROR_ROWS: &[BuiltinDefinition] = &ALL_ERROR_ROWS;
+    "URIError" Uri,
+}
 
 /// ECMA-262 §20.5.1.1 Error and §20.5.6.1.1 NativeError.
 fn construct_error(
