@@ -6,7 +6,7 @@
 //! class if they are static.
 
 use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
-use super::call::{Invocation, InvokeOutcome, ThisLocation};
+use super::call::{Invocation, ThisLocation};
 use super::callback::{CallbackMethod, NativeFrame, run_native};
 use super::entry::Entry;
 use super::frame::{CallKind, Frame};
@@ -117,8 +117,8 @@ fn call_getter(machine: &mut Machine, operands: usize, pair: HeapRef) -> StepRes
         call_kind: CallKind::Plain,
     };
     match call::invoke(machine, &getter, invocation)? {
-        InvokeOutcome::Value(value) => slow_path::replace_operands(machine, operands, value),
-        InvokeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
+        NativeOutcome::Value(value) => slow_path::replace_operands(machine, operands, value),
+        NativeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
     }
 }
 
@@ -189,10 +189,8 @@ pub(super) fn call_method_of_getter(machine: &mut Machine, bottom: usize, pair: 
 }
 
 fn finish_native(machine: &mut Machine, frame: NativeFrame) -> StepResult {
-    match run_native(machine, frame)? {
-        NativeOutcome::Value(value) => slow_path::replace_operands(machine, 0, value),
-        NativeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
-    }
+    let outcome = run_native(machine, frame)?;
+    call::finish(machine, outcome)
 }
 
 /// A private element of an object. ECMA-262 §7.3.26 PrivateElementFind.

@@ -16,14 +16,6 @@ use super::program::{Capture, FunctionKind, PromiseUse};
 use super::value::{HeapRef, Value};
 use super::{abrupt_completion, accessor, conversion, descriptor, iteration, json, promise, property, slow_path};
 
-/// The outcome of a call.
-pub(super) enum InvokeOutcome {
-    /// The call returned a value, and its operands are removed.
-    Value(Value),
-    /// A frame was pushed; `pc` and `base` are set.
-    FramePushed,
-}
-
 /// A call about to be made. Its arguments are the stack from `base` on, and the slot below them is for `this`.
 #[derive(Clone, Copy)]
 pub(super) struct Invocation {
@@ -257,18 +249,42 @@ pub(super) fn call_native(
     }
 }
 
-fn call_value(
+/// Calls a value whose arguments are on the stack.
+pub(super) fn call_value(
     machine: &mut Machine,
     callee: &Value,
     invocation: Invocation,
 ) -> Result<InstructionOutcome, AbruptCompletion> {
-    match invoke(machine, callee, invocation)? {
-        InvokeOutcome::Value(value) => {
-            machine.stack.push(value);
-            Ok(InstructionOutcome::FallThrough)
-        }
-        InvokeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
+    let outcome = invoke(machine, callee, invocation)?;
+    finish(machine, outcome)
+}
+
+/// Ends an instruction with the outcome of a call whose operands are removed.
+pub(super) fn finish(machine: &mut Machine, outcome: NativeOutcome) -> Result<InstructionOutcome, AbruptCompletion> {
+    match outcome {
+        NativeOutcome::Value(value) => slow_path::replace_operands(machine, 0, value),
+        NativeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
     }
+}
+
+/// Calls a value with `this` and arguments above those of the instruction, which remain if the call fails.
+pub(super) fn invoke_above(
+    machine: &mut Machine,
+    callee: &Value,
+    this: Value,
+    arguments: impl IntoIterator<Item = Value>,
+    (bottom, return_pc): (usize, u32),
+) -> Result<NativeOutcome, AbruptCompletion> {
+    let top = machine.stack.len();
+    machine.stack.push(this);
+    machine.stack.extend(arguments);
+    let invocation =
+        Invocation { this: ThisLocation::InPlace, base: top + 1, bottom, return_pc, call_kind: CallKind::Plain };
+    let outcome = invoke(machine, callee, invocation);
+    if outcome.is_err() {
+        machine.stack.truncate(top);
+    }
+    outcome
 }
 
 /// Calls a value. ECMA-262 §7.3.13 Call, §10.3.1 `[[Call]]` of built-in and §10.4.1.1 `[[Call]]` of bound functions.
@@ -276,10 +292,10 @@ pub(super) fn invoke(
     machine: &mut Machine,
     callee: &Value,
     invocation: Invocation,
-) -> Result<InvokeOutcome, AbruptCompletion> {
+) -> Result<NativeOutcome, AbruptCompletion> {
     match callee {
         Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Closure(_) => call_closure(machine, *at, invocation).map(|()| InvokeOutcome::FramePushed),
+            Entry::Closure(_) => call_closure(machine, *at, invocation).map(|()| NativeOutcome::FramePushed),
             Entry::Bound(_) => invoke_bound(machine, *at, invocation),
             _ => throw_not_a_function(machine, callee),
         },
@@ -296,20 +312,18 @@ pub(super) fn invoke(
             let count = machine.stack.len().saturating_sub(base);
             let builtin = Some(*builtin);
             let args = NativeArgs { builtin, this: this.unwrap_or(Value::Undefined), base, count, bottom, return_pc };
-            match native(machine, &args)? {
-                NativeOutcome::Value(value) => {
-                    machine.stack.truncate(bottom);
-                    Ok(InvokeOutcome::Value(value))
-                }
-                NativeOutcome::FramePushed => Ok(InvokeOutcome::FramePushed),
+            let outcome = native(machine, &args)?;
+            if let NativeOutcome::Value(_) = outcome {
+                machine.stack.truncate(bottom);
             }
+            Ok(outcome)
         }
         _ => throw_not_a_function(machine, callee),
     }
 }
 
 /// Calls the function that bound functions lead to, with the arguments of all of them. ECMA-262 §10.4.1.1 `[[Call]]`.
-fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> Result<InvokeOutcome, AbruptCompletion> {
+fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> Result<NativeOutcome, AbruptCompletion> {
     let (mut target, mut this, mut args, mut depth) = (Value::Ref(at), Value::Undefined, Vec::new(), 0);
     while let Value::Ref(at) = target
         && let Entry::Bound(bound) = machine.heap.get(at)

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use super::abrupt_completion::{AbruptCompletion, type_error};
 use super::array_sort::ArraySort;
-use super::call::{Invocation, InvokeOutcome, ThisLocation};
+use super::call::{Invocation, ThisLocation};
 use super::entry::Entry;
 use super::frame::{CallKind, Frame};
 use super::limits::ExceededLimit;
@@ -492,8 +492,8 @@ fn call_prepared(machine: &mut Machine) -> Result<ControlFlow<Option<NativeRetur
             return Ok(ControlFlow::Break(None));
         }
         let value = match call::invoke(machine, &callback, invocation) {
-            Ok(InvokeOutcome::FramePushed) => return Ok(ControlFlow::Break(None)),
-            Ok(InvokeOutcome::Value(value)) => value,
+            Ok(NativeOutcome::FramePushed) => return Ok(ControlFlow::Break(None)),
+            Ok(NativeOutcome::Value(value)) => value,
             // The callback is a built-in function, and a method of the program converts one of its arguments.
             Err(AbruptCompletion::ConvertOperand(at, conversion)) if at >= bottom => {
                 if operand_conversion::start_conversion(machine, at, conversion)? {

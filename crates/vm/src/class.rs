@@ -1,7 +1,7 @@
 //! Classes: the operations behind `class`, `new` and `super`. ECMA-262 §15.7 Class Definitions.
 
 use super::abrupt_completion::{AbruptCompletion, reference_error, type_error, unsupported};
-use super::call::{Invocation, InvokeOutcome, ThisLocation};
+use super::call::{Invocation, ThisLocation};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::interpreter::InstructionOutcome;
@@ -169,13 +169,7 @@ pub(super) fn construct(machine: &mut Machine, argc: usize) -> Result<Instructio
             return_pc: machine.pc + 1,
             call_kind: CallKind::Plain,
         };
-        return match call::invoke(machine, &Value::Builtin(constructor), invocation)? {
-            InvokeOutcome::Value(value) => {
-                machine.stack.push(value);
-                Ok(InstructionOutcome::FallThrough)
-            }
-            InvokeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
-        };
+        return call::call_value(machine, &Value::Builtin(constructor), invocation);
     }
     let class = match (function_prototype(machine, &callee), &callee) {
         (Some(_), Value::Ref(at)) => *at,
@@ -443,22 +437,10 @@ pub(super) fn init_fields(machine: &mut Machine) -> Result<InstructionOutcome, A
     match class_parts(machine, frame.closure).and_then(|parts| parts.fields) {
         None => slow_path::replace_operands(machine, 0, Value::Undefined),
         Some(fields) => {
-            let (bottom, this) = (machine.stack.len(), slow_path::frame_this(machine, &frame));
-            machine.stack.push(this);
-            let invocation = Invocation {
-                this: ThisLocation::InPlace,
-                base: bottom + 1,
-                bottom,
-                return_pc: machine.pc + 1,
-                call_kind: CallKind::Plain,
-            };
-            match call::invoke(machine, &Value::Ref(fields), invocation) {
-                Ok(_) => Ok(InstructionOutcome::Jumped),
-                Err(completion) => {
-                    machine.stack.truncate(bottom);
-                    Err(completion)
-                }
-            }
+            let place = (machine.stack.len(), machine.pc + 1);
+            let this = slow_path::frame_this(machine, &frame);
+            let outcome = call::invoke_above(machine, &Value::Ref(fields), this, [], place)?;
+            call::finish(machine, outcome)
         }
     }
 }

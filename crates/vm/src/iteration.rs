@@ -6,10 +6,8 @@
 //! frame (`callback.rs`).
 
 use super::abrupt_completion::{AbruptCompletion, type_error};
-use super::call::{self, Invocation, InvokeOutcome, ThisLocation};
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame, run_native, run_promise_callback};
 use super::entry::Entry;
-use super::frame::CallKind;
 use super::generator::{self, GeneratorState};
 use super::interpreter::InstructionOutcome;
 use super::machine::Machine;
@@ -19,7 +17,7 @@ use super::operand_conversion::OperandConversion;
 use super::program::DecodedInstruction;
 use super::promise::{self, Reaction, ReactionKind};
 use super::value::{HeapRef, Symbol, Value};
-use super::{abrupt_completion, conversion, json, property, slow_path};
+use super::{abrupt_completion, call, conversion, json, property, slow_path};
 
 type StepResult = Result<InstructionOutcome, AbruptCompletion>;
 
@@ -347,8 +345,7 @@ pub(super) fn rest(machine: &mut Machine, slot: u16) -> StepResult {
     let source = frame.source.clone();
     set_record_source(machine, &record, Value::Undefined);
     match run_native(machine, frame) {
-        Ok(NativeOutcome::Value(value)) => slow_path::replace_operands(machine, 0, value),
-        Ok(NativeOutcome::FramePushed) => Ok(InstructionOutcome::Jumped),
+        Ok(outcome) => call::finish(machine, outcome),
         Err(completion) => {
             restore_record_source(machine, &record, source, &completion);
             Err(completion)
@@ -393,10 +390,8 @@ fn call_return(machine: &mut Machine, record: &Value, target: u32) -> StepResult
         let top = machine.stack.len();
         let (this, return_pc) = (Value::Undefined, machine.pc + 1);
         let args = NativeArgs { builtin: None, this, base: top, count: 0, bottom: top, return_pc };
-        return match call_iterator(machine, &args, record, GeneratorState::Return, None, true)? {
-            NativeOutcome::Value(value) => slow_path::replace_operands(machine, 0, value),
-            NativeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
-        };
+        let outcome = call_iterator(machine, &args, record, GeneratorState::Return, None, true)?;
+        return call::finish(machine, outcome);
     }
     let iterator = record_source(machine, record).map(|(_, source)| machine.heap.element(source, 0));
     let found = match &iterator {
@@ -407,23 +402,9 @@ fn call_return(machine: &mut Machine, record: &Value, target: u32) -> StepResult
         machine.pc = target;
         return Ok(InstructionOutcome::Jumped);
     };
-    let bottom = machine.stack.len();
-    machine.stack.push(iterator);
-    let invocation = Invocation {
-        this: ThisLocation::InPlace,
-        base: bottom + 1,
-        bottom,
-        return_pc: machine.pc + 1,
-        call_kind: CallKind::Plain,
-    };
-    match call::invoke(machine, &found, invocation) {
-        Ok(InvokeOutcome::Value(value)) => slow_path::replace_operands(machine, 0, value),
-        Ok(InvokeOutcome::FramePushed) => Ok(InstructionOutcome::Jumped),
-        Err(completion) => {
-            machine.stack.truncate(bottom);
-            Err(completion)
-        }
-    }
+    let place = (machine.stack.len(), machine.pc + 1);
+    let outcome = call::invoke_above(machine, &found, iterator, [], place)?;
+    call::finish(machine, outcome)
 }
 
 /// Calls a method of the iterator of a record: `next`, `throw` or `return`. With `waits`, the result of an iterator
@@ -457,24 +438,8 @@ pub(super) fn call_iterator(
     let frame = NativeFrame::new(CallbackMethod::Next, args.bottom, top, args.return_pc);
     if let Some(callback) = found {
         if !wraps {
-            machine.stack.push(iterator);
-            machine.stack.extend(received);
-            let invocation = Invocation {
-                this: ThisLocation::InPlace,
-                base: top + 1,
-                bottom: args.bottom,
-                return_pc: args.return_pc,
-                call_kind: CallKind::Plain,
-            };
             require_callable(machine, &callback)?;
-            return match call::invoke(machine, &callback, invocation) {
-                Ok(InvokeOutcome::Value(value)) => Ok(NativeOutcome::Value(value)),
-                Ok(InvokeOutcome::FramePushed) => Ok(NativeOutcome::FramePushed),
-                Err(completion) => {
-                    machine.stack.truncate(top);
-                    Err(completion)
-                }
-            };
+            return call::invoke_above(machine, &callback, iterator, received, (args.bottom, args.return_pc));
         }
         let (item, index) = (received.clone().unwrap_or(Value::Undefined), u32::from(received.is_some()));
         let out = Value::Ref(promise::new_promise(machine));

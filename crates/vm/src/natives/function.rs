@@ -1,9 +1,7 @@
 //! Methods of functions, and two functions of the compiler.
 
 use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
-use super::super::call::{Invocation, InvokeOutcome, ThisLocation};
 use super::super::entry::Entry;
-use super::super::frame::CallKind;
 use super::super::machine::Machine;
 use super::super::object::BoundFunction;
 use super::super::table::TableKind;
@@ -110,28 +108,11 @@ fn forward_call(
     args: &NativeArgs,
     arguments: Vec<Value>,
 ) -> Result<NativeOutcome, AbruptCompletion> {
-    let top = machine.stack.len();
-    let this = super::arg(machine, args, 0);
-    machine.stack.push(this);
-    machine.stack.extend(arguments);
-    let invocation = Invocation {
-        this: ThisLocation::InPlace,
-        base: top + 1,
-        bottom: args.bottom,
-        return_pc: args.return_pc,
-        call_kind: CallKind::Plain,
-    };
-    match call::invoke(machine, &args.this, invocation) {
-        Ok(InvokeOutcome::Value(value)) => Ok(NativeOutcome::Value(value)),
-        Ok(InvokeOutcome::FramePushed) => Ok(NativeOutcome::FramePushed),
-        Err(completion) => {
-            machine.stack.truncate(top);
-            match completion {
-                AbruptCompletion::ConvertOperand(at, _) if at >= top => unsupported(
-                    "an object with its own toString cannot be passed by call or apply; call String() on it first",
-                ),
-                completion => Err(completion),
-            }
+    let (top, this) = (machine.stack.len(), super::arg(machine, args, 0));
+    match call::invoke_above(machine, &args.this, this, arguments, (args.bottom, args.return_pc)) {
+        Err(AbruptCompletion::ConvertOperand(at, _)) if at >= top => {
+            unsupported("an object with its own toString cannot be passed by call or apply; call String() on it first")
         }
+        outcome => outcome,
     }
 }
