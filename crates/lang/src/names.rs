@@ -208,86 +208,48 @@ fn own_properties(nodes: &AstNodes<'_>) -> HashSet<String> {
     nodes.iter().filter_map(|node| key(node.kind())).filter(|name| name != "__proto__").collect()
 }
 
-/// Names that exist in Node but not in a program, each with a hint for the replacement.
+/// Names that exist in Node but not in a program, with spaces between them, and a hint for the replacement.
 const NODE_ONLY: &[(&str, &str)] = &[
     ("CallError", "check the name: error.name === \"CallError\""),
     ("PermissionError", "check the name: error.name === \"PermissionError\""),
     ("NotFoundError", "check the name: error.name === \"NotFoundError\""),
     ("setImmediate", "a program does not run in the background"),
-    ("fetch", "call a tool: call(\"fetch\", { url })"),
+    (
+        "fetch Headers Request Response FormData XMLHttpRequest WebSocket EventSource",
+        "call a tool: call(\"fetch\", { url })",
+    ),
     ("require", IMPORT_HINT),
-    ("module", "write export { name }"),
-    ("exports", "write export { name }"),
+    ("module exports", "write export { name }"),
     ("process", "pass the values that a program needs in `input`"),
-    ("global", ""),
-    ("globalThis", "use a variable"),
-    ("window", ""),
-    ("document", ""),
-    ("Buffer", "use text or an array of numbers"),
+    (
+        "global window document WeakRef Proxy eval DataView Atomics TextEncoder TextDecoder FinalizationRegistry \
+         SuppressedError WebAssembly clearImmediate escape unescape __dirname __filename navigator Event \
+         CustomEvent BroadcastChannel MessageChannel MessagePort WritableStream TransformStream CompressionStream \
+         DecompressionStream",
+        "",
+    ),
+    ("globalThis self", "use a variable"),
+    ("Buffer Blob", "use text or an array of numbers"),
     ("Symbol", "Symbol.iterator and Symbol.asyncIterator are available"),
     ("BigInt", "use a number (exact up to 2^53) or text"),
-    ("WeakRef", ""),
-    ("Proxy", ""),
     ("Reflect", "use Object.keys, `in` and delete"),
     ("Intl", "use toLocaleString(\"en-US\", options) of numbers and dates"),
-    ("eval", ""),
     ("Function", "write a function"),
     ("arguments", "use a rest parameter: (...args)"),
-    ("ArrayBuffer", "use an array of numbers"),
-    ("SharedArrayBuffer", "use an array of numbers"),
-    ("Uint8Array", "use an array of numbers"),
-    ("Uint8ClampedArray", "use an array of numbers"),
-    ("Uint16Array", "use an array of numbers"),
-    ("Uint32Array", "use an array of numbers"),
-    ("Int8Array", "use an array of numbers"),
-    ("Int16Array", "use an array of numbers"),
-    ("Int32Array", "use an array of numbers"),
-    ("Float16Array", "use an array of numbers"),
-    ("Float32Array", "use an array of numbers"),
-    ("Float64Array", "use an array of numbers"),
-    ("BigInt64Array", "use an array of numbers"),
-    ("BigUint64Array", "use an array of numbers"),
-    ("DataView", ""),
-    ("Atomics", ""),
-    ("TextEncoder", ""),
-    ("TextDecoder", ""),
+    (
+        "ArrayBuffer SharedArrayBuffer Uint8Array Uint8ClampedArray Uint16Array Uint32Array Int8Array Int16Array \
+         Int32Array Float16Array Float32Array Float64Array BigInt64Array BigUint64Array",
+        "use an array of numbers",
+    ),
     ("DOMException", "check the name: error.name === \"AbortError\""),
-    ("FinalizationRegistry", ""),
     ("Iterator", "write a generator function"),
-    ("SuppressedError", ""),
     ("Temporal", "use Date"),
-    ("WebAssembly", ""),
-    ("clearImmediate", ""),
-    ("escape", ""),
-    ("unescape", ""),
-    ("__dirname", ""),
-    ("__filename", ""),
-    ("self", "use a variable"),
-    ("navigator", ""),
-    ("localStorage", "keep data in variables: they are saved with the execution"),
-    ("sessionStorage", "keep data in variables: they are saved with the execution"),
+    ("localStorage sessionStorage", "keep data in variables: they are saved with the execution"),
     ("alert", "use console.log"),
-    ("Headers", "call a tool: call(\"fetch\", { url })"),
-    ("Request", "call a tool: call(\"fetch\", { url })"),
-    ("Response", "call a tool: call(\"fetch\", { url })"),
-    ("FormData", "call a tool: call(\"fetch\", { url })"),
-    ("XMLHttpRequest", "call a tool: call(\"fetch\", { url })"),
-    ("WebSocket", "call a tool: call(\"fetch\", { url })"),
-    ("EventSource", "call a tool: call(\"fetch\", { url })"),
-    ("Blob", "use text or an array of numbers"),
     ("File", "use fs.readFile and fs.writeFile"),
-    ("Event", ""),
-    ("CustomEvent", ""),
     ("EventTarget", "write a class with a list of functions"),
-    ("BroadcastChannel", ""),
-    ("MessageChannel", ""),
-    ("MessagePort", ""),
     ("Worker", "start the calls together: Promise.all([...])"),
     ("ReadableStream", "write an async generator function"),
-    ("WritableStream", ""),
-    ("TransformStream", ""),
-    ("CompressionStream", ""),
-    ("DecompressionStream", ""),
 ];
 
 /// Whether the machine has a built-in function, class or namespace of this name.
@@ -338,7 +300,7 @@ pub(super) fn read_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: S
 }
 
 pub(super) fn unknown_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span) {
-    if let Some((_, hint)) = NODE_ONLY.iter().find(|(node_name, _)| *node_name == name) {
+    if let Some((_, hint)) = NODE_ONLY.iter().find(|(names, _)| names.split(' ').any(|one| one == name)) {
         return compiler.unsupported_value(span, format!("`{name}` is not supported"), hint);
     }
     let scoping = compiler.semantic.scoping();

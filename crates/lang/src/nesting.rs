@@ -9,22 +9,10 @@ const MAX_EXPRESSION_TOKENS: usize = 1_500;
 const MAX_ELSE: usize = 250;
 
 /// Words before which a line end does not end a statement: `if (a)⏎if (b)⏎…` nests.
-const NESTING_WORDS: &[&str] = &[
-    "if",
-    "else",
-    "for",
-    "while",
-    "do",
-    "with",
-    "try",
-    "switch",
-    "in",
-    "instanceof",
-    "of",
-    "as",
-    "satisfies",
-    "extends",
-];
+const NESTING_WORDS: &str = "if else for while do with try switch in instanceof of as satisfies extends";
+
+/// Words after which an operand begins.
+const OPERATOR_WORDS: &str = "return typeof case in of instanceof delete void throw new else do await yield";
 
 /// The construct that is nested too deeply, with its offset.
 pub(super) struct NestingError {
@@ -71,6 +59,10 @@ pub(super) fn check(source: &str) -> Result<(), NestingError> {
         scan.token()?;
     }
     Ok(())
+}
+
+fn is_one_of(words: &str, word: &str) -> bool {
+    words.split(' ').any(|one| one == word)
 }
 
 impl NestingScanner<'_> {
@@ -185,7 +177,7 @@ impl NestingScanner<'_> {
             !(byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte == b'#' || byte >= 0x80)
         });
         let word = std::str::from_utf8(&self.source[start..self.at]).unwrap_or_default();
-        if self.newline && self.previous != PreviousToken::Operator && !NESTING_WORDS.contains(&word) {
+        if self.newline && self.previous != PreviousToken::Operator && !is_one_of(NESTING_WORDS, word) {
             self.reset_run();
         }
         if word == "else" {
@@ -197,24 +189,7 @@ impl NestingScanner<'_> {
                 return self.fail("too long a chain of `else`");
             }
         }
-        let operand = !matches!(
-            word,
-            "return"
-                | "typeof"
-                | "case"
-                | "in"
-                | "of"
-                | "instanceof"
-                | "delete"
-                | "void"
-                | "throw"
-                | "new"
-                | "else"
-                | "do"
-                | "await"
-                | "yield"
-        );
-        self.previous = if operand { PreviousToken::Operand } else { PreviousToken::Operator };
+        self.previous = if is_one_of(OPERATOR_WORDS, word) { PreviousToken::Operator } else { PreviousToken::Operand };
         self.count_token()
     }
 
