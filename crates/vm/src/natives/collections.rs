@@ -13,7 +13,7 @@ use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, TableKey, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver, object};
 use crate::object::{IterationKind, iterator_next, new_iterator};
-use crate::{callback, iteration, property, slow_path};
+use crate::{callback, generator, iteration, property};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §24.1.1.1 Map, called without `new`.
@@ -38,14 +38,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         Ok(NativeOutcome::Value(Value::Ref(set)))
     }),
     // ECMA-262 §24.1.3.6 Map.prototype.get.
-    ("Map.prototype.get", 1, |machine, args| {
-        let map = this_collection(machine, args, Receiver::Map)?;
-        let found = machine
-            .heap
-            .table(map, TableKind::Main)
-            .and_then(|t| machine.heap.table_get(t, &super::arg(machine, args, 0)));
-        Ok(NativeOutcome::Value(found.unwrap_or(Value::Undefined)))
-    }),
+    ("Map.prototype.get", 1, |machine, args| get(machine, args, Receiver::Map)),
     // ECMA-262 §24.1.3.9 Map.prototype.set.
     ("Map.prototype.set", 2, |machine, args| {
         let map = this_collection(machine, args, Receiver::Map)?;
@@ -55,39 +48,19 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         Ok(NativeOutcome::Value(args.this.clone()))
     }),
     // ECMA-262 §24.1.3.7 Map.prototype.has.
-    ("Map.prototype.has", 1, |machine, args| {
-        let map = this_collection(machine, args, Receiver::Map)?;
-        Ok(object::table_has(machine, map, &super::arg(machine, args, 0)).into())
-    }),
+    ("Map.prototype.has", 1, |machine, args| has(machine, args, Receiver::Map)),
     // ECMA-262 §24.1.3.3 Map.prototype.delete.
-    ("Map.prototype.delete", 1, |machine, args| {
-        let map = this_collection(machine, args, Receiver::Map)?;
-        let key = super::arg(machine, args, 0);
-        Ok(machine.heap.table_remove(map, TableKind::Main, &key).into())
-    }),
+    ("Map.prototype.delete", 1, |machine, args| delete(machine, args, Receiver::Map)),
     // ECMA-262 §24.1.3.1 Map.prototype.clear.
-    ("Map.prototype.clear", 0, |machine, args| {
-        let map = this_collection(machine, args, Receiver::Map)?;
-        machine.heap.table_clear(map, TableKind::Main);
-        Ok(NativeOutcome::Value(Value::Undefined))
-    }),
+    ("Map.prototype.clear", 0, |machine, args| clear(machine, args, Receiver::Map)),
     // ECMA-262 §24.1.3.4 Map.prototype.entries.
-    ("Map.prototype.entries", 0, |machine, args| {
-        create_iterator(machine, args, this_collection(machine, args, Receiver::Map)?, IterationKind::Entries)
-    }),
+    ("Map.prototype.entries", 0, |machine, args| create_iterator(machine, args, Receiver::Map, IterationKind::Entries)),
     // ECMA-262 §24.1.3.8 Map.prototype.keys.
-    ("Map.prototype.keys", 0, |machine, args| {
-        create_iterator(machine, args, this_collection(machine, args, Receiver::Map)?, IterationKind::Keys)
-    }),
+    ("Map.prototype.keys", 0, |machine, args| create_iterator(machine, args, Receiver::Map, IterationKind::Keys)),
     // ECMA-262 §24.1.3.11 Map.prototype.values.
-    ("Map.prototype.values", 0, |machine, args| {
-        create_iterator(machine, args, this_collection(machine, args, Receiver::Map)?, IterationKind::Values)
-    }),
+    ("Map.prototype.values", 0, |machine, args| create_iterator(machine, args, Receiver::Map, IterationKind::Values)),
     // ECMA-262 §24.1.3.5 Map.prototype.forEach.
-    ("Map.prototype.forEach", 1, |machine, args| {
-        this_collection(machine, args, Receiver::Map)?;
-        for_each(machine, args)
-    }),
+    ("Map.prototype.forEach", 1, |machine, args| for_each(machine, args, Receiver::Map)),
     // ECMA-262 §24.2.4.1 Set.prototype.add.
     ("Set.prototype.add", 1, |machine, args| {
         let set = this_collection(machine, args, Receiver::Set)?;
@@ -97,39 +70,19 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         Ok(NativeOutcome::Value(args.this.clone()))
     }),
     // ECMA-262 §24.2.4.8 Set.prototype.has.
-    ("Set.prototype.has", 1, |machine, args| {
-        let set = this_collection(machine, args, Receiver::Set)?;
-        Ok(object::table_has(machine, set, &super::arg(machine, args, 0)).into())
-    }),
+    ("Set.prototype.has", 1, |machine, args| has(machine, args, Receiver::Set)),
     // ECMA-262 §24.2.4.4 Set.prototype.delete.
-    ("Set.prototype.delete", 1, |machine, args| {
-        let set = this_collection(machine, args, Receiver::Set)?;
-        let value = super::arg(machine, args, 0);
-        Ok(machine.heap.table_remove(set, TableKind::Main, &value).into())
-    }),
+    ("Set.prototype.delete", 1, |machine, args| delete(machine, args, Receiver::Set)),
     // ECMA-262 §24.2.4.2 Set.prototype.clear.
-    ("Set.prototype.clear", 0, |machine, args| {
-        let set = this_collection(machine, args, Receiver::Set)?;
-        machine.heap.table_clear(set, TableKind::Main);
-        Ok(NativeOutcome::Value(Value::Undefined))
-    }),
+    ("Set.prototype.clear", 0, |machine, args| clear(machine, args, Receiver::Set)),
     // ECMA-262 §24.2.4.6 Set.prototype.entries.
-    ("Set.prototype.entries", 0, |machine, args| {
-        create_iterator(machine, args, this_collection(machine, args, Receiver::Set)?, IterationKind::Entries)
-    }),
+    ("Set.prototype.entries", 0, |machine, args| create_iterator(machine, args, Receiver::Set, IterationKind::Entries)),
     // ECMA-262 §24.2.4.13 Set.prototype.keys.
-    ("Set.prototype.keys", 0, |machine, args| {
-        create_iterator(machine, args, this_collection(machine, args, Receiver::Set)?, IterationKind::Values)
-    }),
+    ("Set.prototype.keys", 0, |machine, args| create_iterator(machine, args, Receiver::Set, IterationKind::Values)),
     // ECMA-262 §24.2.4.17 Set.prototype.values.
-    ("Set.prototype.values", 0, |machine, args| {
-        create_iterator(machine, args, this_collection(machine, args, Receiver::Set)?, IterationKind::Values)
-    }),
+    ("Set.prototype.values", 0, |machine, args| create_iterator(machine, args, Receiver::Set, IterationKind::Values)),
     // ECMA-262 §24.2.4.7 Set.prototype.forEach.
-    ("Set.prototype.forEach", 1, |machine, args| {
-        this_collection(machine, args, Receiver::Set)?;
-        for_each(machine, args)
-    }),
+    ("Set.prototype.forEach", 1, |machine, args| for_each(machine, args, Receiver::Set)),
     // ECMA-262 §24.2.4.18 Set.prototype.union.
     ("Set.prototype.union", 1, |machine, args| {
         let (mut members, other) = operands(machine, args)?;
@@ -176,9 +129,8 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
             _ => return type_error("next method called on incompatible receiver"),
         };
         let next = iterator_next(&mut machine.heap, iterator);
-        let (value, done) = (next.clone().unwrap_or(Value::Undefined), next.is_none());
-        let pairs = vec![(Value::text("value"), value), (Value::text("done"), Value::Bool(done))];
-        Ok(NativeOutcome::Value(slow_path::new_object(machine, pairs)))
+        let is_done = next.is_none();
+        Ok(NativeOutcome::Value(generator::new_result(machine, next.unwrap_or(Value::Undefined), is_done)))
     }),
 ];
 
@@ -195,14 +147,43 @@ pub(super) fn initial_entries(machine: &mut Machine, args: &NativeArgs) -> Resul
     }
 }
 
-/// The Map or Set that a method is called on.
-fn this_collection(machine: &Machine, args: &NativeArgs, kind: Receiver) -> Result<HeapRef, AbruptCompletion> {
-    match args.this {
-        Value::Ref(at) if property::receiver(machine, &args.this) == Some(kind) => {
-            Ok(machine.heap.collection(at).unwrap_or(at))
-        }
-        _ => super::incompatible_receiver(machine, args),
+/// The entries of the Map, Set, WeakMap or WeakSet that a method is called on.
+pub(super) fn this_collection(
+    machine: &Machine,
+    args: &NativeArgs,
+    kind: Receiver,
+) -> Result<HeapRef, AbruptCompletion> {
+    if let Value::Ref(at) = args.this
+        && property::receiver(machine, &args.this) == Some(kind)
+        && let Some(entries) = machine.heap.collection(at).or_else(|| machine.heap.weak_collection(at))
+    {
+        return Ok(entries);
     }
+    super::incompatible_receiver(machine, args)
+}
+
+pub(super) fn get(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> NativeResult {
+    let map = this_collection(machine, args, kind)?;
+    let table = machine.heap.table(map, TableKind::Main);
+    let found = table.and_then(|table| machine.heap.table_get(table, &super::arg(machine, args, 0)));
+    Ok(NativeOutcome::Value(found.unwrap_or(Value::Undefined)))
+}
+
+pub(super) fn has(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> NativeResult {
+    let at = this_collection(machine, args, kind)?;
+    Ok(object::table_has(machine, at, &super::arg(machine, args, 0)).into())
+}
+
+pub(super) fn delete(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> NativeResult {
+    let at = this_collection(machine, args, kind)?;
+    let key = super::arg(machine, args, 0);
+    Ok(machine.heap.table_remove(at, TableKind::Main, &key).into())
+}
+
+fn clear(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> NativeResult {
+    let at = this_collection(machine, args, kind)?;
+    machine.heap.table_clear(at, TableKind::Main);
+    Ok(NativeOutcome::Value(Value::Undefined))
 }
 
 /// The members of a set, and those of the other operand of a method: a set, or the keys of a map.
@@ -241,12 +222,14 @@ fn new_set(machine: &mut Machine, members: IndexSet<TableKey>) -> NativeResult {
 }
 
 /// ECMA-262 §24.1.5.1 CreateMapIterator and §24.2.6.1 CreateSetIterator.
-fn create_iterator(machine: &mut Machine, args: &NativeArgs, _: HeapRef, kind: IterationKind) -> NativeResult {
-    Ok(NativeOutcome::Value(Value::Ref(new_iterator(&mut machine.heap, args.this.clone(), kind))))
+fn create_iterator(machine: &mut Machine, args: &NativeArgs, kind: Receiver, parts: IterationKind) -> NativeResult {
+    this_collection(machine, args, kind)?;
+    Ok(NativeOutcome::Value(Value::Ref(new_iterator(&mut machine.heap, args.this.clone(), parts))))
 }
 
 /// ECMA-262 §24.1.3.5 Map.prototype.forEach and §24.2.4.7 Set.prototype.forEach.
-fn for_each(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+fn for_each(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> NativeResult {
+    this_collection(machine, args, kind)?;
     let mut frame = NativeFrame::for_array(machine, args, CallbackMethod::Entries)?;
     frame.out = Value::Ref(new_iterator(&mut machine.heap, args.this.clone(), IterationKind::Entries));
     callback::run_native(machine, frame)

@@ -9,8 +9,8 @@ use super::super::machine::Machine;
 use super::super::object::{Object, WEAK_COLLECTION};
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver, collections, object};
-use crate::property;
+use super::collections::{delete, get, has, initial_entries, this_collection};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver, object};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §24.3.1.1 WeakMap, called without `new`.
@@ -22,14 +22,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §24.4.1.1 WeakSet.
     ("new WeakSet", 0, |machine, args| construct(machine, args, Receiver::WeakSet)),
     // ECMA-262 §24.3.3.3 WeakMap.prototype.get.
-    ("WeakMap.prototype.get", 1, |machine, args| {
-        let map = this_collection(machine, args, Receiver::WeakMap)?;
-        let found = machine
-            .heap
-            .table(map, TableKind::Main)
-            .and_then(|table| machine.heap.table_get(table, &super::arg(machine, args, 0)));
-        Ok(NativeOutcome::Value(found.unwrap_or(Value::Undefined)))
-    }),
+    ("WeakMap.prototype.get", 1, |machine, args| get(machine, args, Receiver::WeakMap)),
     // ECMA-262 §24.3.3.5 WeakMap.prototype.set.
     ("WeakMap.prototype.set", 2, |machine, args| {
         let map = this_collection(machine, args, Receiver::WeakMap)?;
@@ -55,7 +48,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
 fn construct(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> NativeResult {
     let table = Box::new(Table::numbered());
     let entries = machine.heap.allocate(if kind == Receiver::WeakMap { Entry::Map(table) } else { Entry::Set(table) });
-    for entry in collections::initial_entries(machine, args)? {
+    for entry in initial_entries(machine, args)? {
         let (key, value) = match kind {
             Receiver::WeakMap => object::entry_parts(machine, &entry)?,
             _ => (entry, Value::Undefined),
@@ -78,26 +71,4 @@ fn add(machine: &mut Machine, at: HeapRef, kind: Receiver, key: Value, value: Va
     machine.heap.check_room(0)?;
     machine.heap.table_set(at, TableKind::Main, key, value);
     Ok(())
-}
-
-fn has(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> NativeResult {
-    let at = this_collection(machine, args, kind)?;
-    Ok(object::table_has(machine, at, &super::arg(machine, args, 0)).into())
-}
-
-fn delete(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> NativeResult {
-    let at = this_collection(machine, args, kind)?;
-    let key = super::arg(machine, args, 0);
-    Ok(machine.heap.table_remove(at, TableKind::Main, &key).into())
-}
-
-/// The entries of the WeakMap or WeakSet that a method is called on.
-fn this_collection(machine: &Machine, args: &NativeArgs, kind: Receiver) -> Result<HeapRef, AbruptCompletion> {
-    if let Value::Ref(at) = args.this
-        && property::receiver(machine, &args.this) == Some(kind)
-        && let Some(entries) = machine.heap.weak_collection(at)
-    {
-        return Ok(entries);
-    }
-    super::incompatible_receiver(machine, args)
 }
