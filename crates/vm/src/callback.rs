@@ -450,9 +450,7 @@ pub(super) fn deliver_value(machine: &mut Machine, value: Value, return_pc: u32)
 /// Runs the topmost built-in function until it starts a callback of the program or ends.
 fn run_callbacks(machine: &mut Machine) -> Result<Option<NativeReturn>, AbruptCompletion> {
     loop {
-        let Some(Frame::Native(mut frame)) = machine.frames.pop() else {
-            return Err(AbruptCompletion::Internal("a callback without its function"));
-        };
+        let mut frame = pop_native_frame(machine)?;
         match &frame.this {
             Value::Undefined => machine.stack.push(Value::Undefined),
             this => machine.stack.push(this.clone()),
@@ -503,9 +501,7 @@ fn call_prepared(machine: &mut Machine) -> Result<ControlFlow<Option<NativeRetur
             }
             Err(completion) => return Err(completion),
         };
-        let Some(Frame::Native(mut frame)) = machine.frames.pop() else {
-            return Err(AbruptCompletion::Internal("a callback without its function"));
-        };
+        let mut frame = pop_native_frame(machine)?;
         let accepted = frame.accept(machine, value);
         return match accepted {
             Ok(Some(value)) => Ok(ControlFlow::Break(Some(pop_native(machine, &frame, value)))),
@@ -515,6 +511,13 @@ fn call_prepared(machine: &mut Machine) -> Result<ControlFlow<Option<NativeRetur
                 Ok(ControlFlow::Continue(()))
             }
         };
+    }
+}
+
+fn pop_native_frame(machine: &mut Machine) -> Result<Box<NativeFrame>, AbruptCompletion> {
+    match machine.frames.pop() {
+        Some(Frame::Native(frame)) => Ok(frame),
+        _ => Err(AbruptCompletion::Internal("a callback without its function")),
     }
 }
 
@@ -530,9 +533,7 @@ pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(
         Some(CallbackStep::Call) => return Ok(()),
         Some(CallbackStep::Done(value)) => {
             machine.frames.pop();
-            let Some(Frame::Native(frame)) = machine.frames.pop() else {
-                return Err(AbruptCompletion::Internal("a callback without its function"));
-            };
+            let frame = pop_native_frame(machine)?;
             let returned = pop_native(machine, &frame, value);
             return deliver_native_return(machine, returned);
         }
@@ -605,9 +606,7 @@ fn deliver_native_return(machine: &mut Machine, returned: NativeReturn) -> Resul
                 }
             }
             Some(Frame::Native(_)) => {
-                let Some(Frame::Native(mut frame)) = machine.frames.pop() else {
-                    return Err(AbruptCompletion::Internal("a callback without its function"));
-                };
+                let mut frame = pop_native_frame(machine)?;
                 returned = match frame.accept(machine, returned.value) {
                     Ok(Some(value)) => pop_native(machine, &frame, value),
                     Err(completion) => {

@@ -53,6 +53,20 @@ pub enum CallKind {
     AsyncGenerator(HeapRef),
 }
 
+impl CallKind {
+    /// The entry that it names, with the key of that in a snapshot.
+    pub fn entry(self) -> Option<(&'static str, HeapRef)> {
+        Some(match self {
+            CallKind::Plain => return None,
+            CallKind::New(at) => ("$new", at),
+            CallKind::Super(at) => ("$super", at),
+            CallKind::Async(at) => ("$async", at),
+            CallKind::Resumed(at) => ("$resumed", at),
+            CallKind::Generator(at) | CallKind::AsyncGenerator(at) => ("$generator", at),
+        })
+    }
+}
+
 impl Frame {
     /// The instruction at which the caller continues.
     pub fn return_pc(&self) -> u32 {

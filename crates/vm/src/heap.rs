@@ -431,16 +431,8 @@ pub(super) fn visit_roots(machine: &Machine, visit: &mut dyn FnMut(&Value)) {
         match frame {
             Frame::Code(frame) => {
                 visit(&Value::Ref(frame.closure));
-                match frame.call_kind {
-                    CallKind::Plain => {}
-                    CallKind::New(at)
-                    | CallKind::Super(at)
-                    | CallKind::Async(at)
-                    | CallKind::Resumed(at)
-                    | CallKind::Generator(at)
-                    | CallKind::AsyncGenerator(at) => {
-                        visit(&Value::Ref(at));
-                    }
+                if let Some((_, at)) = frame.call_kind.entry() {
+                    visit(&Value::Ref(at));
                 }
             }
             Frame::Native(frame) => frame.visit_values(visit),

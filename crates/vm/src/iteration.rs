@@ -48,10 +48,6 @@ pub(super) fn receiver_text(machine: &Machine, value: &Value) -> String {
     }
 }
 
-fn is_object(value: &Value) -> bool {
-    matches!(value, Value::Ref(_) | Value::Builtin(_))
-}
-
 /// A method of an object, or `None` if it is null or undefined. ECMA-262 §7.3.11 GetMethod. Deviation: a getter is not
 /// supported.
 fn method(machine: &Machine, value: &Value, key: &Value) -> Result<Option<Value>, AbruptCompletion> {
@@ -513,7 +509,7 @@ fn resolve_result(
 
 /// The result of an iterator, which must be an object. ECMA-262 §7.4.6 IteratorNext.
 pub(super) fn require_result(machine: &Machine, result: &Value) -> Result<(), AbruptCompletion> {
-    match is_object(result) {
+    match result.is_object() {
         true => Ok(()),
         false => type_error(format!("Iterator result {} is not an object", json::display_text(machine, result))),
     }
@@ -600,7 +596,7 @@ impl NativeFrame {
     /// The record of the iterator that a method gave.
     fn open(&self, machine: &mut Machine, iterator: Value) -> Result<Value, AbruptCompletion> {
         let symbol = if self.index > 0 { Symbol::AsyncIterator } else { Symbol::Iterator };
-        if !is_object(&iterator) {
+        if !iterator.is_object() {
             return type_error(format!("Result of the {} method is not an object", symbol.name()));
         }
         let next = property::property(machine, &iterator, &Value::text("next"))?;

@@ -519,11 +519,10 @@ pub(super) fn unary(machine: &mut Machine, instruction: DecodedInstruction) -> S
 fn loosely_equal(machine: &Machine, first: usize, second: usize) -> Result<bool, AbruptCompletion> {
     let operand = |at: usize| machine.stack.get(at).unwrap_or(&Value::Undefined);
     let (a, b) = (operand(first), operand(second));
-    let is_object = |value: &Value| matches!(value, Value::Ref(_) | Value::Builtin(_));
     if a.is_nullish() || b.is_nullish() {
         return Ok(a.is_nullish() && b.is_nullish());
     }
-    Ok(match (is_object(a), is_object(b)) {
+    Ok(match (a.is_object(), b.is_object()) {
         (true, true) => a.strict_equals(b),
         (true, false) => {
             loosely_equal_primitives(machine, &conversion::to_primitive_at(machine, first, PreferredType::Default)?, b)?

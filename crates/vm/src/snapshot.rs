@@ -289,23 +289,8 @@ impl Machine {
                         scope.insert("$closure".to_owned(), encoder.reference(frame.closure));
                         scope.insert("$bottom".to_owned(), json!(frame.bottom));
                         scope.insert("$base".to_owned(), json!(frame.base));
-                        match frame.call_kind {
-                            CallKind::Plain => {}
-                            CallKind::New(class) => {
-                                scope.insert("$new".to_owned(), encoder.reference(class));
-                            }
-                            CallKind::Super(class) => {
-                                scope.insert("$super".to_owned(), encoder.reference(class));
-                            }
-                            CallKind::Async(promise) => {
-                                scope.insert("$async".to_owned(), encoder.reference(promise));
-                            }
-                            CallKind::Resumed(promise) => {
-                                scope.insert("$resumed".to_owned(), encoder.reference(promise));
-                            }
-                            CallKind::Generator(generator) | CallKind::AsyncGenerator(generator) => {
-                                scope.insert("$generator".to_owned(), encoder.reference(generator));
-                            }
+                        if let Some((key, at)) = frame.call_kind.entry() {
+                            scope.insert(key.to_owned(), encoder.reference(at));
                         }
                     }
                     scope.insert("variables".to_owned(), Json::Object(variables));

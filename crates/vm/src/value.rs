@@ -77,6 +77,12 @@ impl Value {
         Value::Text(Str::new(text))
     }
 
+    /// Whether the value is an object or a function.
+    #[inline]
+    pub fn is_object(&self) -> bool {
+        matches!(self, Value::Ref(_) | Value::Builtin(_))
+    }
+
     /// Whether the value is truthy. ECMA-262 §7.1.2 ToBoolean.
     #[inline]
     pub fn truthy(&self) -> bool {

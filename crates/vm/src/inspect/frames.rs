@@ -96,7 +96,8 @@ fn frame_views(machine: &Machine, copier: &mut Copier<'_>, name: Option<&str>) -
         }
         let (function, variables) = match machine.frames.get(index) {
             Some(Frame::Code(frame)) => {
-                (frame_name(machine, frame.function), frame_variables(machine, frame, pc, &own_cells, &assigned))
+                let scope = frame_scope(machine, frame);
+                (frame_name(machine, frame.function), scope_variables(machine, &scope, pc, &own_cells, &assigned))
             }
             Some(Frame::Native(frame)) => (frame.kind.name().to_owned(), Vec::new()),
             None => continue,
@@ -169,18 +170,6 @@ fn frame_name(machine: &Machine, function: u32) -> String {
     }
 }
 
-/// The variables of a frame that have names, with their values. A slot is undefined before its first assignment:
-/// variables whose first assignment comes after `pc` are uninitialized.
-fn frame_variables(
-    machine: &Machine,
-    frame: &CodeFrame,
-    pc: u32,
-    own_cells: &HashSet<HeapRef>,
-    assigned: &HashMap<(u32, usize), u32>,
-) -> Vec<(String, Value)> {
-    scope_variables(machine, &frame_scope(machine, frame), pc, own_cells, assigned)
-}
-
 fn frame_scope<'a>(machine: &'a Machine, frame: &CodeFrame) -> FunctionScope<'a> {
     let base = frame.base as usize;
     let this = base.checked_sub(1).and_then(|at| machine.stack.get(at));
@@ -192,6 +181,8 @@ fn frame_scope<'a>(machine: &'a Machine, frame: &CodeFrame) -> FunctionScope<'a>
     }
 }
 
+/// The variables of a function that have names, with their values. A slot is undefined before its first assignment:
+/// variables whose first assignment comes after `pc` are uninitialized.
 fn scope_variables(
     machine: &Machine,
     scope: &FunctionScope<'_>,
@@ -357,15 +348,9 @@ fn visible_variables(machine: &Machine, innermost: Option<&FunctionScope<'_>>) -
     let mut variables = Vec::new();
     let mut scope = |names: &[String], values: &[Value]| {
         for (name, value) in names.iter().zip(values) {
-            let value = match value {
-                Value::Ref(at) => match machine.heap.get(*at) {
-                    Entry::Cell(value) => value,
-                    _ => value,
-                },
-                value => value,
-            };
+            let value = slot_value(machine, value);
             if !matches!(value, Value::Uninitialized) {
-                variables.push((source_name(name), value.clone()));
+                variables.push((source_name(name), value));
             }
         }
     };

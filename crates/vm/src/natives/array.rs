@@ -287,21 +287,8 @@ pub(super) static ROWS: &[BuiltinDefinition] =
     ];
 
 /// The methods that V8 names in the error for a missing array.
-const NAMED_IN_ERRORS: [&str; 13] = [
-    "concat",
-    "every",
-    "filter",
-    "find",
-    "findIndex",
-    "findLast",
-    "findLastIndex",
-    "forEach",
-    "indexOf",
-    "map",
-    "reduce",
-    "reduceRight",
-    "some",
-];
+const NAMED_IN_ERRORS: &str =
+    "concat every filter find findIndex findLast findLastIndex forEach indexOf map reduce reduceRight some";
 
 /// The array that a method is called on.
 pub(super) fn this_array(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompletion> {
@@ -309,7 +296,7 @@ pub(super) fn this_array(machine: &Machine, args: &NativeArgs) -> Result<HeapRef
         Value::Ref(at) if machine.heap.array(at).is_some() => Ok(at),
         Value::Undefined | Value::Null => {
             let name = args.name();
-            if NAMED_IN_ERRORS.contains(&super::short_name(name)) {
+            if NAMED_IN_ERRORS.split(' ').any(|one| one == super::short_name(name)) {
                 return type_error(format!("{name} called on null or undefined"));
             }
             type_error("Cannot convert undefined or null to object")
@@ -350,7 +337,7 @@ fn this_array_to_change(
     }
 }
 
-fn array_outcome(machine: &mut Machine, values: Vec<Value>) -> NativeOutcome {
+pub(super) fn array_outcome(machine: &mut Machine, values: Vec<Value>) -> NativeOutcome {
     NativeOutcome::Value(Value::Ref(machine.heap.new_array(values)))
 }
 

@@ -7,6 +7,7 @@ use super::super::object::{Integrity, Object};
 use super::super::operand_conversion::OperandConversion;
 use super::super::table::TableKind;
 use super::super::value::{HeapRef, Value};
+use super::array::array_outcome;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
 use crate::{call, conversion, descriptor, iteration, json, property, slow_path};
 
@@ -36,7 +37,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.2.1 Object.assign.
     ("Object.assign", 2, |machine, args| {
         let to = target_arg(machine, args)?;
-        if !matches!(to, Value::Ref(_) | Value::Builtin(_)) {
+        if !to.is_object() {
             return unsupported("an object of a primitive is not supported; assign to an object");
         }
         for at in args.base + 1..args.base + args.count {
@@ -69,7 +70,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.2.4 Object.defineProperty.
     ("Object.defineProperty", 3, |machine, args| {
         let target = super::arg(machine, args, 0);
-        if !is_object(&target) {
+        if !target.is_object() {
             return type_error("Object.defineProperty called on non-object");
         }
         let key = key_argument(machine, args, 1)?;
@@ -79,7 +80,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.2.3 Object.defineProperties.
     ("Object.defineProperties", 2, |machine, args| {
         let target = super::arg(machine, args, 0);
-        if !is_object(&target) {
+        if !target.is_object() {
             return type_error("Object.defineProperties called on non-object");
         }
         define_properties(machine, &target, &super::arg(machine, args, 1))?;
@@ -123,7 +124,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.2.23 Object.setPrototypeOf.
     ("Object.setPrototypeOf", 2, |machine, args| {
         let (target, proto) = (target_arg(machine, args)?, super::arg(machine, args, 1));
-        if !is_object(&proto) && !matches!(proto, Value::Null) {
+        if !proto.is_object() && !matches!(proto, Value::Null) {
             let found = json::display_text(machine, &proto);
             return type_error(format!("Object prototype may only be an Object or null: {found}"));
         }
@@ -185,7 +186,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.3.3 Object.prototype.isPrototypeOf.
     ("Object.prototype.isPrototypeOf", 1, |machine, args| {
         let mut value = super::arg(machine, args, 0);
-        if !is_object(&value) {
+        if !value.is_object() {
             return Ok(false.into());
         }
         if args.this.is_nullish() {
@@ -193,7 +194,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         }
         for _ in 0..property::MAX_PROTOTYPE_CHAIN {
             value = descriptor::prototype_of(machine, &value);
-            if !is_object(&value) || value.strict_equals(&args.this) {
+            if !value.is_object() || value.strict_equals(&args.this) {
                 break;
             }
         }
@@ -252,10 +253,6 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.3.7 Object.prototype.valueOf. Deviation: a primitive is returned as it is.
     ("Object.prototype.valueOf", 0, |_, args| Ok(NativeOutcome::Value(args.this.clone()))),
 ];
-
-fn is_object(value: &Value) -> bool {
-    matches!(value, Value::Ref(_) | Value::Builtin(_))
-}
 
 /// ECMA-262 §20.1.2.3.1 ObjectDefineProperties.
 fn define_properties(machine: &mut Machine, target: &Value, properties: &Value) -> Result<(), AbruptCompletion> {
@@ -335,14 +332,10 @@ fn arg_entries(machine: &Machine, args: &NativeArgs) -> Result<Vec<(Value, Value
     property::own_entries_at(machine, args.base)
 }
 
-fn array_outcome(machine: &mut Machine, values: Vec<Value>) -> NativeOutcome {
-    NativeOutcome::Value(Value::Ref(machine.heap.new_array(values)))
-}
-
 /// Key and value of an entry for `Object.fromEntries` and `new Map`: the properties `0` and `1` of any object.
 /// ECMA-262 §24.1.1.2 AddEntriesFromIterable.
 pub(in super::super) fn entry_parts(machine: &Machine, entry: &Value) -> Result<(Value, Value), AbruptCompletion> {
-    if !matches!(entry, Value::Ref(_) | Value::Builtin(_)) {
+    if !entry.is_object() {
         return type_error(format!("Iterator value {} is not an entry object", json::display_text(machine, entry)));
     }
     Ok((property::property(machine, entry, &Value::text("0"))?, property::property(machine, entry, &Value::text("1"))?))

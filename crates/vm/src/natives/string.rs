@@ -522,19 +522,12 @@ fn replace_by_function(machine: &mut Machine, args: &NativeArgs, text: &Str, mat
     }
     let out = callback::empty_array(machine);
     let frame = NativeFrame {
-        kind: CallbackMethod::Replace,
-        bottom: args.bottom as u32,
-        top: machine.stack.len() as u32,
-        return_pc: args.return_pc,
         callback: super::arg(machine, args, 1),
-        this: Value::Undefined,
         source: Value::Ref(calls),
-        index: 0,
         len,
         out,
         item: Value::Text(text.clone()),
-        spread: None,
-        sorting: None,
+        ..NativeFrame::new(CallbackMethod::Replace, args.bottom, machine.stack.len(), args.return_pc)
     };
     callback::run_native(machine, frame)
 }
