@@ -596,16 +596,15 @@ impl<'m, 'a> Places<'m, 'a> {
                 _ => None,
             },
             AstKind::ExportDefaultDeclaration(_) => Some(Callable::Bound(Binding::Default(module))),
-            AstKind::ObjectProperty(property) => {
-                names::static_name(&property.key).map(|name| Callable::Method(name.into_owned()))
+            kind => {
+                let key = match kind {
+                    AstKind::ObjectProperty(property) => &property.key,
+                    AstKind::MethodDefinition(method) => &method.key,
+                    AstKind::PropertyDefinition(property) => &property.key,
+                    _ => return None,
+                };
+                names::static_name(key).map(|name| Callable::Method(name.into_owned()))
             }
-            AstKind::MethodDefinition(method) => {
-                names::static_name(&method.key).map(|name| Callable::Method(name.into_owned()))
-            }
-            AstKind::PropertyDefinition(property) => {
-                names::static_name(&property.key).map(|name| Callable::Method(name.into_owned()))
-            }
-            _ => None,
         }
     }
 

@@ -85,58 +85,41 @@ named_enum! {
     }
 }
 
+use CallbackMethod as C;
+
 impl CallbackMethod {
     /// Whether the frame is the first one of a job.
     pub fn is_job(self) -> bool {
-        matches!(self, CallbackMethod::Thenable | CallbackMethod::Then | CallbackMethod::Finally)
+        matches!(self, C::Thenable | C::Then | C::Finally)
     }
 
     fn is_iteration(self) -> bool {
-        matches!(
-            self,
-            CallbackMethod::Iterator
-                | CallbackMethod::Values
-                | CallbackMethod::Rest
-                | CallbackMethod::Next
-                | CallbackMethod::AsyncNext
-                | CallbackMethod::Combine
-        )
+        matches!(self, C::Iterator | C::Values | C::Rest | C::Next | C::AsyncNext | C::Combine)
+    }
+
+    fn is_conversion(self) -> bool {
+        matches!(self, C::ToPrimitive | C::Properties | C::Assign | C::Texts)
+    }
+
+    /// Whether the frame of this method replaces an operand, and its instruction runs again.
+    pub(super) fn converts_operand(self) -> bool {
+        self.is_conversion() || matches!(self, C::Json | C::Iterator | C::Values)
     }
 
     pub(super) fn runs_backwards(self) -> bool {
-        matches!(self, CallbackMethod::FindLast | CallbackMethod::FindLastIndex | CallbackMethod::ReduceRight)
-    }
-
-    /// Whether the method calls back for one element of an array after another.
-    pub(super) fn is_elementwise(self) -> bool {
-        matches!(
-            self,
-            CallbackMethod::Map
-                | CallbackMethod::Filter
-                | CallbackMethod::ForEach
-                | CallbackMethod::Some
-                | CallbackMethod::Every
-                | CallbackMethod::Find
-                | CallbackMethod::FindIndex
-                | CallbackMethod::FindLast
-                | CallbackMethod::FindLastIndex
-                | CallbackMethod::Reduce
-                | CallbackMethod::ReduceRight
-                | CallbackMethod::FlatMap
-                | CallbackMethod::From
-        )
+        matches!(self, C::FindLast | C::FindLastIndex | C::ReduceRight)
     }
 
     /// Whether the method skips missing elements of an array.
     pub(super) fn skips_holes(self) -> bool {
-        !matches!(
-            self,
-            CallbackMethod::Find
-                | CallbackMethod::FindIndex
-                | CallbackMethod::FindLast
-                | CallbackMethod::FindLastIndex
-                | CallbackMethod::From
-        )
+        !matches!(self, C::Find | C::FindIndex | C::FindLast | C::FindLastIndex | C::From)
+    }
+
+    /// Whether the method calls back for one element of an array after another.
+    pub(super) fn is_elementwise(self) -> bool {
+        !self.skips_holes()
+            || matches!(self, C::Map | C::Filter | C::ForEach | C::Some | C::Every)
+            || matches!(self, C::Reduce | C::ReduceRight | C::FlatMap)
     }
 }
 
@@ -265,18 +248,11 @@ impl NativeFrame {
                 machine.stack.extend([value, key, self.source.clone()]);
                 Ok(CallbackStep::Call)
             }
-            CallbackMethod::ToPrimitive
-            | CallbackMethod::Properties
-            | CallbackMethod::Assign
-            | CallbackMethod::Texts => self.next_conversion(machine),
+            kind if kind.is_conversion() => self.next_conversion(machine),
             CallbackMethod::Json => self.next_json(machine),
             CallbackMethod::Revive => self.next_revival(machine),
             kind if kind.is_iteration() => self.next_iteration(machine),
-            CallbackMethod::Set => {
-                machine.stack.push(self.item.clone());
-                Ok(CallbackStep::Call)
-            }
-            CallbackMethod::Then => {
+            CallbackMethod::Set | CallbackMethod::Then => {
                 machine.stack.push(self.item.clone());
                 Ok(CallbackStep::Call)
             }
@@ -337,10 +313,7 @@ impl NativeFrame {
                 let text = conversion::to_text(machine, &result)?;
                 self.append_result(&mut machine.heap, Value::Text(text))?;
             }
-            CallbackMethod::ToPrimitive
-            | CallbackMethod::Properties
-            | CallbackMethod::Assign
-            | CallbackMethod::Texts => return self.accept_conversion(machine, result),
+            kind if kind.is_conversion() => return self.accept_conversion(machine, result),
             CallbackMethod::Json => self.item = result,
             CallbackMethod::Revive => return self.accept_revival(machine, result),
             kind if kind.is_iteration() => return self.accept_iteration(machine, result),

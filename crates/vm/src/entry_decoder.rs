@@ -76,6 +76,10 @@ pub(super) fn string(json: &Json) -> ReadResult<&str> {
     json.as_str().map_or_else(|| unexpected_error("a string", json), Ok)
 }
 
+fn named<T>(json: &Json, expected: &str, from_name: fn(&str) -> Option<T>) -> ReadResult<T> {
+    from_name(string(json)?).map_or_else(|| unexpected_error(expected, json), Ok)
+}
+
 fn numbers(json: &Json) -> ReadResult<Vec<u32>> {
     list(json)?.iter().map(number).collect()
 }
@@ -130,6 +134,10 @@ pub(super) fn value(json: &Json) -> ReadResult<Value> {
 
 pub(super) fn values(json: &Json) -> ReadResult<Vec<Value>> {
     list(json)?.iter().map(value).collect()
+}
+
+fn coroutine(function: &Json, pc: &Json, closure: HeapRef, promise: HeapRef, content: &Json) -> ReadResult<Coroutine> {
+    Ok(Coroutine { function: number(function)?, pc: number(pc)?, closure, promise, values: values(content)? })
 }
 
 /// A decoder of heap entries. Equal property names share one text in memory, as in a machine that was never saved.
@@ -264,8 +272,7 @@ impl EntryDecoder {
             ("o", parts) => Entry::Object(self.object(parts)?),
             ("f", parts) => Entry::Closure(Box::new(self.closure(parts)?)),
             ("e", [kind, hidden, object @ ..]) => Entry::Error(Box::new(ErrorObject {
-                kind: ErrorKind::from_name(string(kind)?)
-                    .map_or_else(|| unexpected_error("the name of an error", kind), Ok)?,
+                kind: named(kind, "the name of an error", ErrorKind::from_name)?,
                 hidden: self.table(hidden)?,
                 object: self.object(object)?,
             })),
@@ -273,8 +280,7 @@ impl EntryDecoder {
             ("s", [content]) => Entry::Set(Box::new(self.table(content)?)),
             ("i", [source, kind, position]) => Entry::Iterator(Box::new(IteratorObject {
                 source: value(source)?,
-                kind: IterationKind::from_name(string(kind)?)
-                    .map_or_else(|| unexpected_error("an iteration kind", kind), Ok)?,
+                kind: named(kind, "an iteration kind", IterationKind::from_name)?,
                 position: number(position)?,
             })),
             ("r", [source, flags, last_index]) => {
@@ -303,46 +309,29 @@ impl EntryDecoder {
                 let [first, last] = *references(reactions)? else {
                     return unexpected_error("two references", reactions);
                 };
-                let state = PromiseState::from_name(string(state)?)
-                    .map_or_else(|| unexpected_error("the state of a promise", state), Ok)?;
+                let state = named(state, "the state of a promise", PromiseState::from_name)?;
                 Entry::Promise(PromiseObject { state, handled: boolean(handled)?, value: value(content)?, first, last })
             }
             ("R", [kind, links, index, content]) => {
                 let [source, derived, next] = *references(links)? else {
                     return unexpected_error("three references", links);
                 };
-                let kind = ReactionKind::from_name(string(kind)?)
-                    .map_or_else(|| unexpected_error("the kind of a reaction", kind), Ok)?;
+                let kind = named(kind, "the kind of a reaction", ReactionKind::from_name)?;
                 let values =
                     <[Value; 2]>::try_from(values(content)?).or_else(|_| unexpected_error("two values", content))?;
                 Entry::Reaction(Box::new(Reaction { kind, source, derived, next, index: number(index)?, values }))
             }
             ("C", [function, pc, links, content]) => {
                 let [closure, promise] = *references(links)? else { return unexpected_error("two references", links) };
-                Entry::Coroutine(Box::new(Coroutine {
-                    function: number(function)?,
-                    pc: number(pc)?,
-                    closure,
-                    promise,
-                    values: values(content)?,
-                }))
+                Entry::Coroutine(Box::new(coroutine(function, pc, closure, promise, content)?))
             }
             ("G", [function, pc, links, content, state]) => {
                 let [closure, promise, queue] = *references(links)? else {
                     return unexpected_error("three references", links);
                 };
-                Entry::Generator(Box::new(Generator {
-                    coroutine: Coroutine {
-                        function: number(function)?,
-                        pc: number(pc)?,
-                        closure,
-                        promise,
-                        values: values(content)?,
-                    },
-                    state: GeneratorState::from_name(string(state)?)
-                        .map_or_else(|| unexpected_error("the state of a generator", state), Ok)?,
-                    queue,
-                }))
+                let coroutine = coroutine(function, pc, closure, promise, content)?;
+                let state = named(state, "the state of a generator", GeneratorState::from_name)?;
+                Entry::Generator(Box::new(Generator { coroutine, state, queue }))
             }
             ("k", [content]) => Entry::Chunk(values(content)?),
             ("p", [items, order]) => {

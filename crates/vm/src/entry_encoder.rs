@@ -11,6 +11,7 @@ use runstate_value::write_canonical_json;
 use serde_json::{Value as Json, json};
 
 use super::array::{Array, Elements};
+use super::coroutine::Coroutine;
 use super::entry::{Entry, Pairs};
 use super::generator::Generator;
 use super::heap::Heap;
@@ -256,6 +257,13 @@ impl<'a> EntryEncoder<'a> {
         self.text.push(']');
     }
 
+    fn write_suspended(&mut self, tag: &str, coroutine: &Coroutine, links: &[HeapRef]) {
+        self.write(&format_args!("[\"{tag}\",{},{},", coroutine.function, coroutine.pc));
+        self.write_references(links);
+        self.text.push(',');
+        self.write_values(&coroutine.values);
+    }
+
     /// Writes an entry of the heap, or null if there is none.
     pub(super) fn write_entry(&mut self, at: HeapRef) {
         match self.heap.get(at) {
@@ -322,17 +330,11 @@ impl<'a> EntryEncoder<'a> {
                 self.write_values(&reaction.values);
             }
             Entry::Coroutine(coroutine) => {
-                self.write(&format_args!("[\"C\",{},{},", coroutine.function, coroutine.pc));
-                self.write_references(&[coroutine.closure, coroutine.promise]);
-                self.text.push(',');
-                self.write_values(&coroutine.values);
+                self.write_suspended("C", coroutine, &[coroutine.closure, coroutine.promise]);
             }
             Entry::Generator(generator) => {
                 let Generator { coroutine, state, queue } = &**generator;
-                self.write(&format_args!("[\"G\",{},{},", coroutine.function, coroutine.pc));
-                self.write_references(&[coroutine.closure, coroutine.promise, *queue]);
-                self.text.push(',');
-                self.write_values(&coroutine.values);
+                self.write_suspended("G", coroutine, &[coroutine.closure, coroutine.promise, *queue]);
                 self.write(&format_args!(",\"{}\"", state.name()));
             }
             Entry::Chunk(values) => {

@@ -6,7 +6,7 @@
 //! copy.
 
 use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
-use super::callback::{CallbackMethod, CallbackStep, NativeFrame};
+use super::callback::{CallbackStep, NativeFrame};
 use super::entry::Entry;
 use super::json::{JsonLevel, StringifyOptions, circular_structure_message};
 use super::machine::Machine;
@@ -329,20 +329,4 @@ fn check_cycle(machine: &Machine, levels: HeapRef, at: HeapRef) -> Result<(), Ab
     }
     let options = StringifyOptions { indent: Str::empty(), allowed_keys: None, marks_cycles: false, operand: None };
     type_error(circular_structure_message(machine, at, &open, &options)?)
-}
-
-impl CallbackMethod {
-    /// Whether the frame of this method replaces an operand, and its instruction runs again.
-    pub(super) fn converts_operand(self) -> bool {
-        matches!(
-            self,
-            CallbackMethod::ToPrimitive
-                | CallbackMethod::Properties
-                | CallbackMethod::Assign
-                | CallbackMethod::Texts
-                | CallbackMethod::Json
-                | CallbackMethod::Iterator
-                | CallbackMethod::Values
-        )
-    }
 }
