@@ -171,9 +171,8 @@ pub(super) fn key_text(machine: &Machine, key: &Value) -> String {
 
 /// Whether an own property is not configurable by attributes of its own.
 pub(super) fn is_permanent(heap: &Heap, at: HeapRef, key: &Value) -> bool {
-    let found =
-        [TableKind::Main, TableKind::Hidden].into_iter().find_map(|kind| heap.table_get(heap.table(at, kind)?, key));
-    matches!(found, Some(Value::Accessor(parts)) if attributes(heap, parts) & CONFIGURABLE == 0)
+    let found = heap.find_property(at, key);
+    matches!(found, Some((_, Value::Accessor(parts))) if attributes(heap, *parts) & CONFIGURABLE == 0)
 }
 
 /// An own property. ECMA-262 §10.1.5 `[[GetOwnProperty]]`.
@@ -194,22 +193,20 @@ pub(super) fn own_descriptor(
     };
     let integrity = integrity(heap, at);
     let (writable, configurable) = (integrity < Integrity::Frozen, integrity < Integrity::Sealed);
-    for (kind, enumerable) in [(TableKind::Main, true), (TableKind::Hidden, false)] {
-        let is_collection = matches!(heap.get(at), Entry::Map(_) | Entry::Set(_));
-        let Some(table) = heap.table(at, kind).filter(|_| !is_collection) else { continue };
-        match heap.table_get(table, key) {
-            None => {}
-            Some(Value::Accessor(parts)) => {
-                let flags = attributes(heap, parts);
+    if let Some((kind, found)) = heap.find_property(at, key) {
+        let enumerable = kind == TableKind::Main;
+        match found {
+            Value::Accessor(parts) => {
+                let flags = attributes(heap, *parts);
                 let configurable = configurable && flags & CONFIGURABLE != 0;
                 return Ok(Some(match flags & DATA != 0 {
                     true => {
                         let writable = writable && flags & WRITABLE != 0;
-                        Descriptor::data(heap.element(parts, 0), writable, enumerable, configurable)
+                        Descriptor::data(heap.element(*parts, 0), writable, enumerable, configurable)
                     }
                     false => Descriptor {
-                        get: Some(heap.element(parts, 0)),
-                        set: Some(heap.element(parts, 1)),
+                        get: Some(heap.element(*parts, 0)),
+                        set: Some(heap.element(*parts, 1)),
                         enumerable: Some(enumerable),
                         configurable: Some(configurable),
                         ..Descriptor::default()
@@ -217,11 +214,10 @@ pub(super) fn own_descriptor(
                 }));
             }
             // The text of a stack is made when it is read.
-            Some(_)
-                if kind == TableKind::Hidden
-                    && matches!(heap.get(at), Entry::Error(_))
-                    && matches!(key, Value::Text(name) if *name == Str::new("stack")) => {}
-            Some(found) => return Ok(Some(Descriptor::data(found, writable, enumerable, configurable))),
+            _ if !enumerable
+                && matches!(heap.get(at), Entry::Error(_))
+                && matches!(key, Value::Text(name) if *name == Str::new("stack")) => {}
+            found => return Ok(Some(Descriptor::data(found.clone(), writable, enumerable, configurable))),
         }
     }
     let found = property::property(machine, value, key)?;

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use runstate_value::sort_by;
 
 use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
-use super::array::Array;
 use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
@@ -505,8 +504,6 @@ pub(super) fn set_property(
     };
     match machine.heap.get(at) {
         Entry::Object(object) => {
-            let is_hidden =
-                object.hidden.as_ref().is_some_and(|hidden| machine.heap.table_find(hidden, &key).is_some());
             if !object.is_extensible() && (object.is_frozen() || !has_own(machine, target, &key)) {
                 return refuse_frozen(machine, at, &key, name);
             }
@@ -517,8 +514,7 @@ pub(super) fn set_property(
                 let class = super::json::constructor_name(machine, at)?;
                 return type_error(format!("Cannot assign to read only property '{name}' of object '#<{class}>'"));
             }
-            let table = if is_hidden { TableKind::Hidden } else { TableKind::Main };
-            machine.heap.table_set(at, table, key, value);
+            machine.heap.set_property(at, key, value);
         }
         Entry::Array(array) => {
             if array.frozen {
@@ -563,8 +559,7 @@ pub(super) fn set_property(
                 }
                 return type_error(format!("Cannot assign to read only property '{name}' of function"));
             }
-            let hidden = machine.heap.table_get(&closure.hidden, &key).is_some();
-            machine.heap.table_set(at, if hidden { TableKind::Hidden } else { TableKind::Main }, key, value);
+            machine.heap.set_property(at, key, value);
         }
         Entry::RegExp(_) if *name == Str::new("lastIndex") => {
             if let Value::Ref(_) = value {
@@ -607,10 +602,7 @@ fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Valu
                 type_error(format!("Cannot assign to read only property '{text}' of object '#<Object>'"))
             }
             Entry::Object(_) | Entry::Closure(_) | Entry::Error(_) => {
-                let hidden = machine.heap.table(*at, TableKind::Hidden);
-                let is_hidden = hidden.is_some_and(|hidden| machine.heap.table_find(hidden, &key).is_some());
-                let table = if is_hidden { TableKind::Hidden } else { TableKind::Main };
-                machine.heap.table_set(*at, table, key, value);
+                machine.heap.set_property(*at, key, value);
                 Ok(())
             }
             _ => unsupported(format!("setting the property {text} of a built-in object is not supported")),
@@ -649,8 +641,7 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
         {
             return type_error(format!("Cannot delete property '{}' of #<Object>", symbol.text()));
         }
-        let _ = machine.heap.table_remove(*at, TableKind::Main, key)
-            || machine.heap.table_remove(*at, TableKind::Hidden, key);
+        machine.heap.remove_property(*at, key);
         return Ok(true);
     }
     let at = match (target, key) {
@@ -667,12 +658,8 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
         _ => return Ok(true),
     };
     let Value::Text(name) = key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
-    let integrity = match machine.heap.get(at) {
-        Entry::Object(object) => object.integrity,
-        Entry::Array(Array { frozen: true, .. }) => Integrity::Frozen,
-        _ => Integrity::Extensible,
-    };
-    let is_kept = integrity >= Integrity::Sealed || descriptor::is_permanent(&machine.heap, at, key);
+    let is_kept = descriptor::integrity(&machine.heap, at) >= Integrity::Sealed
+        || descriptor::is_permanent(&machine.heap, at, key);
     if is_kept && has_own(machine, target, key) {
         let object_name = if matches!(machine.heap.get(at), Entry::Array(_)) { "[object Array]" } else { "#<Object>" };
         return type_error(format!("Cannot delete property '{name}' of {object_name}"));
@@ -685,14 +672,9 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
                 }
             } else if *name == Str::new("length") {
                 return type_error("Cannot delete property 'length' of [object Array]");
-            } else if array.extra.is_some() {
-                machine.heap.table_remove(at, TableKind::Main, key);
+            } else {
+                machine.heap.remove_property(at, key);
             }
-        }
-        Entry::Object(object) => {
-            let has_hidden = object.hidden.is_some();
-            let _ = machine.heap.table_remove(at, TableKind::Main, key)
-                || (has_hidden && machine.heap.table_remove(at, TableKind::Hidden, key));
         }
         Entry::Closure(_) | Entry::Bound(_) if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype") => {
             return unsupported(format!("deleting the property '{name}' of a function is not supported"));
@@ -700,37 +682,28 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
         Entry::RegExp(_) if *name == Str::new("lastIndex") => {
             return type_error("Cannot delete property 'lastIndex' of [object RegExp]");
         }
-        Entry::Closure(_) | Entry::Error(_) => {
-            let _ = machine.heap.table_remove(at, TableKind::Main, key)
-                || machine.heap.table_remove(at, TableKind::Hidden, key);
-        }
-        _ => {}
+        _ => machine.heap.remove_property(at, key),
     }
     Ok(true)
 }
 
 /// Whether the value itself has the key. ECMA-262 §7.3.12 HasOwnProperty.
 pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
+    let in_tables = |at: HeapRef| machine.heap.find_property(at, key).is_some();
     if let (Value::Symbol(_), Value::Ref(at)) = (key, value) {
-        let tables = [TableKind::Main, TableKind::Hidden].map(|kind| machine.heap.table(*at, kind));
-        let is_collection = matches!(machine.heap.get(*at), Entry::Map(_) | Entry::Set(_));
-        return !is_collection
-            && tables.into_iter().flatten().any(|table| machine.heap.table_get(table, key).is_some());
+        return in_tables(*at);
     }
     let Value::Text(name) = key else { return false };
-    let in_table = |table: &Table| machine.heap.table_get(table, key).is_some();
     match value {
         Value::Text(text) => text_property(text, name).is_some(),
         Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Object(object) => in_table(&object.table) || object.hidden.as_deref().is_some_and(in_table),
-            Entry::Array(array) => match name.array_index() {
+            Entry::Object(_) | Entry::Error(_) => in_tables(*at),
+            Entry::Array(_) => match name.array_index() {
                 Some(index) => !matches!(machine.heap.element(*at, index as usize), Value::Hole),
-                None => *name == Str::new("length") || array.extra.as_deref().is_some_and(in_table),
+                None => *name == Str::new("length") || in_tables(*at),
             },
-            Entry::Error(error) => in_table(&error.hidden) || in_table(&error.object.table),
             Entry::Closure(closure) => {
-                in_table(&closure.table)
-                    || in_table(&closure.hidden)
+                in_tables(*at)
                     || matches!(name.to_utf8().as_str(), "name" | "length")
                     || (*name == Str::new("prototype") && has_prototype_property(machine, closure))
             }

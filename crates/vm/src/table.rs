@@ -298,6 +298,27 @@ impl Heap {
         self.get(at).table(kind)
     }
 
+    /// The own property of an object with tables, and the table that has it. Entries of a Map or Set are none.
+    pub fn find_property(&self, at: HeapRef, key: &Value) -> Option<(TableKind, &Value)> {
+        let entry = Some(self.get(at)).filter(|entry| !matches!(entry, Entry::Map(_) | Entry::Set(_)))?;
+        [TableKind::Main, TableKind::Hidden]
+            .into_iter()
+            .find_map(|kind| Some((kind, self.table_find(entry.table(kind)?, key)?)))
+    }
+
+    /// Sets a property in the table that has it, or as an enumerable one.
+    pub fn set_property(&mut self, at: HeapRef, key: Value, value: Value) {
+        let kind = self.find_property(at, &key).map_or(TableKind::Main, |found| found.0);
+        self.table_set(at, kind, key, value);
+    }
+
+    /// Removes a property from the table that has it.
+    pub fn remove_property(&mut self, at: HeapRef, key: &Value) {
+        if let Some(kind) = self.find_property(at, key).map(|found| found.0) {
+            self.table_remove(at, kind, key);
+        }
+    }
+
     fn has_key(&self, place: ChunkPlace, key: &Value) -> bool {
         match self.get(place.chunk) {
             Entry::Pairs(pairs) => {
