@@ -278,24 +278,10 @@ pub(super) fn assign_simple<'a>(compiler: &mut Compiler<'a, '_>, target: &'a Ass
             set_property(compiler, member.property.name.as_str());
             compiler.emit(Op::Pop);
         }
-        LeftHandSide::Computed(member) => {
+        LeftHandSide::Computed(_) | LeftHandSide::Private(_) => {
             let value_slot = compiler.current.code.acquire_hidden_slot();
             compiler.emit_slot(Op::Store, value_slot);
-            member_object(compiler, &member.object);
-            compiler.expression(&member.expression);
-            compiler.emit_slot(Op::Load, value_slot);
-            compiler.emit(Op::SetIndex);
-            compiler.emit(Op::Pop);
-            compiler.current.code.release_hidden_slot(value_slot);
-        }
-        LeftHandSide::Private(member) => {
-            let value_slot = compiler.current.code.acquire_hidden_slot();
-            compiler.emit_slot(Op::Store, value_slot);
-            member_object(compiler, &member.object);
-            let arg = private_name::load_name(compiler, member.field.name.as_str());
-            compiler.emit_slot(Op::Load, value_slot);
-            compiler.emit_json(Op::PrivateSet, arg);
-            compiler.emit(Op::Pop);
+            assign_target(compiler, target, |compiler| compiler.emit_slot(Op::Load, value_slot));
             compiler.current.code.release_hidden_slot(value_slot);
         }
         LeftHandSide::Other(span) => {

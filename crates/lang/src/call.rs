@@ -240,11 +240,8 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
     if compiler.load_prelude(name) {
         return call_value(compiler, name, &call.arguments, call.span);
     }
-    if FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name) {
-        return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
-    }
-    // A call returns its argument if that is a regexp.
-    if name == "RegExp" {
+    // A call of RegExp returns its argument if that is a regexp.
+    if name == "RegExp" || (FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name)) {
         return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
     }
     if CALLABLE_CLASSES.contains(&name) {
