@@ -59,6 +59,8 @@ const [[k1, v1], ...others] = new Map([['a', 1], ['b', 2], ['c', 3]]); console.l
 console.log([...new Set([1, 2]), ...new Map([[3, 4]])], new Set([...'aab', ...[1]]), [...new Set([...new Set([1])])]);
 //// empty and long collections print as in Node
 console.log(new Map(), new Set(), new Set(Array.from({ length: 120 }, (_, i) => i)).size, new Map([[{ a: 1 }, [1]]]), new Set([[1], { b: 2 }]));
+//// an object that only inherits the methods has no entries
+const one = Object.create(Map.prototype); one.a = 1; for (const use of [() => one.get('a'), () => one.has('a'), () => one.delete('a'), () => Object.create(Set.prototype).clear()]) try { console.log(use()); } catch (e) { console.log(e.name); } console.log(one.a);
 //// set methods
 const a = new Set([1, 2, 3]), b = new Set([4, 3]), like = new Map([[2, 'x'], [9, 'y']]);
 for (const other of [b, like, new Set(), a]) console.log(a.union(other), a.intersection(other), a.difference(other), a.symmetricDifference(other), a.isSubsetOf(other), a.isSupersetOf(other), a.isDisjointFrom(other), new Set([2]).isSubsetOf(other));
