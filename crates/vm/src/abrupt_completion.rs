@@ -129,7 +129,7 @@ fn fit_operands(machine: &mut Machine, spread: Option<Value>) {
 }
 
 /// The value that a handler of the program catches, or the completion that none catches.
-pub(super) fn thrown_value(machine: &mut Machine, completion: AbruptCompletion) -> Result<Value, AbruptCompletion> {
+pub(super) fn thrown_value(machine: &mut Machine, completion: AbruptCompletion) -> Completion<Value> {
     match completion {
         AbruptCompletion::Throw(value) => Ok(value),
         AbruptCompletion::Error(kind, message) => Ok(new_error(machine, kind, &message)),
@@ -422,6 +422,9 @@ pub enum AbruptCompletion {
     Internal(&'static str),
 }
 
+/// What an operation returns unless a completion interrupts it.
+pub type Completion<T = ()> = Result<T, AbruptCompletion>;
+
 /// The primitive that a conversion of an object prefers. ECMA-262 §7.1.1 ToPrimitive, _preferredType_.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreferredType {
@@ -451,21 +454,21 @@ impl From<ExceededLimit> for AbruptCompletion {
 }
 
 /// An UnsupportedError: the program uses an operation that only Node has.
-pub fn unsupported<T>(message: impl Into<String>) -> Result<T, AbruptCompletion> {
+pub fn unsupported<T>(message: impl Into<String>) -> Completion<T> {
     Err(AbruptCompletion::Unsupported(message.into()))
 }
 
 /// A TypeError.
-pub fn type_error<T>(message: impl Into<String>) -> Result<T, AbruptCompletion> {
+pub fn type_error<T>(message: impl Into<String>) -> Completion<T> {
     Err(AbruptCompletion::Error(ErrorKind::Type, message.into()))
 }
 
 /// A RangeError.
-pub fn range_error<T>(message: impl Into<String>) -> Result<T, AbruptCompletion> {
+pub fn range_error<T>(message: impl Into<String>) -> Completion<T> {
     Err(AbruptCompletion::Error(ErrorKind::Range, message.into()))
 }
 
 /// A ReferenceError.
-pub fn reference_error<T>(message: impl Into<String>) -> Result<T, AbruptCompletion> {
+pub fn reference_error<T>(message: impl Into<String>) -> Completion<T> {
     Err(AbruptCompletion::Error(ErrorKind::Reference, message.into()))
 }

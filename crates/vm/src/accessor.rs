@@ -5,12 +5,12 @@
 //! tables of its objects; methods and accessors with a private name are in the table of the prototype object, or of the
 //! class if they are static.
 
-use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
 use super::call::{Invocation, ThisLocation};
 use super::callback::{CallbackMethod, NativeFrame, run_native};
 use super::entry::Entry;
 use super::frame::{CallKind, Frame};
-use super::interpreter::InstructionOutcome;
+use super::interpreter::{InstructionOutcome, StepResult};
 use super::machine::Machine;
 use super::natives::NativeOutcome;
 use super::program::MemberKind;
@@ -18,8 +18,6 @@ use super::table::TableKind;
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::{call, class, conversion, descriptor, json, property, slow_path};
-
-type StepResult = Result<InstructionOutcome, AbruptCompletion>;
 
 /// `DEFINE`: `( target key f -- target )`. ECMA-262 §15.4.5 MethodDefinitionEvaluation, §10.2.8 DefineMethodProperty.
 pub(super) fn define_member(machine: &mut Machine, kind: MemberKind, is_static: bool, private: bool) -> StepResult {
@@ -134,11 +132,7 @@ pub(super) fn push_super_property(machine: &mut Machine, value: Value) -> StepRe
 
 /// The setter that an assignment calls, if there is one. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
 #[inline]
-pub(super) fn find_accessor(
-    machine: &Machine,
-    target: &Value,
-    key: &Value,
-) -> Result<Option<HeapRef>, AbruptCompletion> {
+pub(super) fn find_accessor(machine: &Machine, target: &Value, key: &Value) -> Completion<Option<HeapRef>> {
     if !machine.linked.has_accessors || !matches!(target, Value::Ref(_)) {
         return Ok(None);
     }
@@ -166,7 +160,7 @@ pub(super) fn call_setter(machine: &mut Machine, operands: usize, pair: HeapRef,
 }
 
 /// The error of an assignment to a property that has only a getter, as V8 words it.
-pub(super) fn only_getter_message(machine: &Machine, target: &Value, key: &Value) -> Result<String, AbruptCompletion> {
+pub(super) fn only_getter_message(machine: &Machine, target: &Value, key: &Value) -> Completion<String> {
     let (Value::Ref(at), key) = (target, conversion::to_text(machine, key)?) else { return Ok(String::new()) };
     if let Entry::Closure(_) = machine.heap.get(*at) {
         return unsupported(format!(

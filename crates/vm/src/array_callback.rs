@@ -2,7 +2,7 @@
 //! stack only, so a method whose callback is an ordinary function of the program keeps the frame of the callback from
 //! one element to the next.
 
-use super::abrupt_completion::AbruptCompletion;
+use super::abrupt_completion::{AbruptCompletion, Completion};
 use super::array_sort::check_writable;
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame};
 use super::entry::{Entry, VALUE_BYTES};
@@ -108,11 +108,7 @@ impl NativeFrame {
     }
 
     /// Pushes the next two elements to compare. False if the sort ends.
-    pub(super) fn next_comparison(
-        &mut self,
-        heap: &mut Heap,
-        stack: &mut Vec<Value>,
-    ) -> Result<bool, AbruptCompletion> {
+    pub(super) fn next_comparison(&mut self, heap: &mut Heap, stack: &mut Vec<Value>) -> Completion<bool> {
         let Some(sorting) = &mut self.sorting else { return Ok(false) };
         if sorting.next_comparison(stack) {
             return Ok(true);
@@ -170,7 +166,7 @@ impl NativeFrame {
 
 /// Accepts the value on top of the stack from the callback on top, and begins the next call of the same function in the
 /// same frame. `None`: nothing has changed, because the method or the callback needs more than that.
-pub(super) fn repeat_callback(machine: &mut Machine) -> Result<Option<CallbackStep>, AbruptCompletion> {
+pub(super) fn repeat_callback(machine: &mut Machine) -> Completion<Option<CallbackStep>> {
     let Machine { frames, stack, heap, linked, limits, .. } = machine;
     let fits = frames.len() <= limits.frames as usize;
     let [.., Frame::Native(native), Frame::Code(code)] = frames.as_mut_slice() else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! Sorting by a comparator of the program. The state is explicit: one comparison at a time, because a comparator may
 //! make a host call.
 
-use super::abrupt_completion::{AbruptCompletion, type_error};
+use super::abrupt_completion::{Completion, type_error};
 use super::heap::Heap;
 use super::timsort::TimSort;
 use super::value::{HeapRef, Value};
@@ -110,7 +110,7 @@ impl ArraySort {
 }
 
 /// Refuses to write sorted elements to a frozen array. V8 writes two or more, from the first on, and no holes.
-pub(super) fn check_writable(heap: &Heap, array: HeapRef, sorted: &[Value]) -> Result<(), AbruptCompletion> {
+pub(super) fn check_writable(heap: &Heap, array: HeapRef, sorted: &[Value]) -> Completion {
     let is_frozen = heap.array(array).is_some_and(|array| array.frozen);
     match sorted {
         [first, _, ..] if is_frozen && !matches!(first, Value::Hole) => match heap.element(array, 0) {

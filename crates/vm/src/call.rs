@@ -1,11 +1,11 @@
 //! Calls: a function of the program gets a frame, a built-in function runs at once. Classes and `new` are in
 //! `class.rs`.
 
-use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
 use super::array::Array;
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
-use super::interpreter::InstructionOutcome;
+use super::interpreter::{InstructionOutcome, StepResult};
 use super::limits::ExceededLimit;
 use super::machine::{LinkedProgram, Machine};
 use super::natives::{NativeArgs, NativeOutcome};
@@ -38,11 +38,7 @@ pub(super) enum ThisLocation {
 }
 
 /// `CALL`: callee and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall.
-pub(super) fn call(
-    machine: &mut Machine,
-    linked: &LinkedProgram,
-    argc: usize,
-) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn call(machine: &mut Machine, linked: &LinkedProgram, argc: usize) -> StepResult {
     let base = machine.stack.len().saturating_sub(argc);
     let bottom = base.saturating_sub(1);
     if let (Some(Value::Ref(callee)), Ok(argc)) = (machine.stack.get(bottom), u16::try_from(argc))
@@ -142,7 +138,7 @@ fn enter_plain(
 }
 
 /// `CALL_THIS`: `this`, callee and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall.
-pub(super) fn call_with_this(machine: &mut Machine, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn call_with_this(machine: &mut Machine, argc: usize) -> StepResult {
     let base = machine.stack.len().saturating_sub(argc);
     let bottom = base.saturating_sub(2);
     let invocation =
@@ -151,7 +147,7 @@ pub(super) fn call_with_this(machine: &mut Machine, argc: usize) -> Result<Instr
 }
 
 /// Calls the value at an index of the stack.
-fn call_at(machine: &mut Machine, at: usize, invocation: Invocation) -> Result<InstructionOutcome, AbruptCompletion> {
+fn call_at(machine: &mut Machine, at: usize, invocation: Invocation) -> StepResult {
     if let Some(Value::Ref(closure)) = machine.stack.get(at) {
         let closure = *closure;
         if let Entry::Closure(_) = machine.heap.get(closure) {
@@ -164,12 +160,7 @@ fn call_at(machine: &mut Machine, at: usize, invocation: Invocation) -> Result<I
 }
 
 /// `CALL_METHOD`: receiver and arguments are on the stack. ECMA-262 §13.3.6.2 EvaluateCall with a property reference.
-pub(super) fn call_method(
-    machine: &mut Machine,
-    linked: &LinkedProgram,
-    argc: usize,
-    name: u32,
-) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn call_method(machine: &mut Machine, linked: &LinkedProgram, argc: usize, name: u32) -> StepResult {
     let base = machine.stack.len().saturating_sub(argc);
     let bottom = base.saturating_sub(1);
     let Some(name) = linked.names.get(name as usize) else {
@@ -224,7 +215,7 @@ pub(super) fn call_native(
     argc: usize,
     name: u32,
     prefix: &str,
-) -> Result<InstructionOutcome, AbruptCompletion> {
+) -> StepResult {
     let builtin = match linked.names.get(name as usize) {
         Some(name) if prefix.is_empty() => name.builtin,
         Some(name) => name.constructor,
@@ -250,17 +241,13 @@ pub(super) fn call_native(
 }
 
 /// Calls a value whose arguments are on the stack.
-pub(super) fn call_value(
-    machine: &mut Machine,
-    callee: &Value,
-    invocation: Invocation,
-) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn call_value(machine: &mut Machine, callee: &Value, invocation: Invocation) -> StepResult {
     let outcome = invoke(machine, callee, invocation)?;
     finish(machine, outcome)
 }
 
 /// Ends an instruction with the outcome of a call whose operands are removed.
-pub(super) fn finish(machine: &mut Machine, outcome: NativeOutcome) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn finish(machine: &mut Machine, outcome: NativeOutcome) -> StepResult {
     match outcome {
         NativeOutcome::Value(value) => slow_path::replace_operands(machine, 0, value),
         NativeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
@@ -274,7 +261,7 @@ pub(super) fn invoke_above(
     this: Value,
     arguments: impl IntoIterator<Item = Value>,
     (bottom, return_pc): (usize, u32),
-) -> Result<NativeOutcome, AbruptCompletion> {
+) -> Completion<NativeOutcome> {
     let top = machine.stack.len();
     machine.stack.push(this);
     machine.stack.extend(arguments);
@@ -288,11 +275,7 @@ pub(super) fn invoke_above(
 }
 
 /// Calls a value. ECMA-262 §7.3.13 Call, §10.3.1 `[[Call]]` of built-in and §10.4.1.1 `[[Call]]` of bound functions.
-pub(super) fn invoke(
-    machine: &mut Machine,
-    callee: &Value,
-    invocation: Invocation,
-) -> Result<NativeOutcome, AbruptCompletion> {
+pub(super) fn invoke(machine: &mut Machine, callee: &Value, invocation: Invocation) -> Completion<NativeOutcome> {
     match callee {
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Closure(_) => call_closure(machine, *at, invocation).map(|()| NativeOutcome::FramePushed),
@@ -323,7 +306,7 @@ pub(super) fn invoke(
 }
 
 /// Calls the function that bound functions lead to, with the arguments of all of them. ECMA-262 §10.4.1.1 `[[Call]]`.
-fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> Result<NativeOutcome, AbruptCompletion> {
+fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> Completion<NativeOutcome> {
     let (mut target, mut this, mut args, mut depth) = (Value::Ref(at), Value::Undefined, Vec::new(), 0);
     while let Value::Ref(at) = target
         && let Entry::Bound(bound) = machine.heap.get(at)
@@ -365,7 +348,7 @@ fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> R
 /// Calls a closure by pushing its frame. ECMA-262 §10.2.1 `[[Call]]`.
 /// Deviation: an async function runs only where its promise is awaited at once.
 #[inline]
-pub(super) fn call_closure(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> Result<(), AbruptCompletion> {
+pub(super) fn call_closure(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> Completion {
     let Entry::Closure(closure) = machine.heap.get(at) else {
         return Err(AbruptCompletion::Internal("a call of a value that is not a closure"));
     };
@@ -416,12 +399,7 @@ pub(super) fn function_class(machine: &Machine, value: &Value) -> &'static str {
 }
 
 /// Calls an async function. ECMA-262 §27.7.5.1 AsyncFunctionStart.
-fn call_async(
-    machine: &mut Machine,
-    at: HeapRef,
-    function: u32,
-    invocation: Invocation,
-) -> Result<(), AbruptCompletion> {
+fn call_async(machine: &mut Machine, at: HeapRef, function: u32, invocation: Invocation) -> Completion {
     let this = match (machine.heap.get(at), machine.program.functions.get(function as usize).map(|f| f.kind)) {
         (Entry::Closure(closure), Some(FunctionKind::Arrow)) => Some(closure.this.clone().unwrap_or(Value::Undefined)),
         _ => None,
@@ -455,7 +433,7 @@ fn is_async(machine: &Machine, function: u32) -> bool {
 }
 
 #[cold]
-fn throw_not_awaited<T>(machine: &Machine, function: u32) -> Result<T, AbruptCompletion> {
+fn throw_not_awaited<T>(machine: &Machine, function: u32) -> Completion<T> {
     let name = match property::function_name(machine, function) {
         "" => "(anonymous)",
         name => name,
@@ -473,7 +451,7 @@ fn store_this(machine: &mut Machine, base: usize, this: Value) {
 }
 
 #[cold]
-fn throw_not_a_function<T>(machine: &Machine, callee: &Value) -> Result<T, AbruptCompletion> {
+fn throw_not_a_function<T>(machine: &Machine, callee: &Value) -> Completion<T> {
     match machine.program.callee_texts.get(&machine.pc) {
         Some(text) => type_error(format!("{text} is not a function")),
         None => type_error(format!("{} is not a function", json::display_text(machine, callee))),
@@ -482,12 +460,7 @@ fn throw_not_a_function<T>(machine: &Machine, callee: &Value) -> Result<T, Abrup
 
 /// Pushes the frame of a function whose arguments are the stack from `base` on. ECMA-262 §10.2.11
 /// FunctionDeclarationInstantiation.
-fn push_frame(
-    machine: &mut Machine,
-    closure: HeapRef,
-    function: u32,
-    invocation: Invocation,
-) -> Result<(), AbruptCompletion> {
+fn push_frame(machine: &mut Machine, closure: HeapRef, function: u32, invocation: Invocation) -> Completion {
     let Some(description) = machine.program.functions.get(function as usize) else {
         return Err(AbruptCompletion::Internal("a function outside its table"));
     };
@@ -533,7 +506,7 @@ fn push_frame(
 }
 
 /// `FUNCTION`: creates a closure of the running frame. ECMA-262 §10.2.3 OrdinaryFunctionCreate.
-pub(super) fn new_closure(machine: &mut Machine, number: u32) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn new_closure(machine: &mut Machine, number: u32) -> StepResult {
     let Some(function) = machine.program.functions.get(number as usize) else {
         return Err(AbruptCompletion::Internal("a function outside its table"));
     };
@@ -566,8 +539,8 @@ pub(super) fn new_closure(machine: &mut Machine, number: u32) -> Result<Instruct
 /// ECMA-262 §13.3.8.1 ArgumentListEvaluation.
 pub(super) fn with_spread_arguments(
     machine: &mut Machine,
-    call: impl FnOnce(&mut Machine, usize) -> Result<InstructionOutcome, AbruptCompletion>,
-) -> Result<InstructionOutcome, AbruptCompletion> {
+    call: impl FnOnce(&mut Machine, usize) -> StepResult,
+) -> StepResult {
     let array = slow_path::operand(machine, 0);
     let elements = iteration::iterate(machine, &array)?;
     let (below, count) = (machine.stack.len().saturating_sub(1), elements.len());

@@ -7,7 +7,7 @@ use std::fmt;
 use runstate_value::time::Millis;
 use serde_json::{Map, Value as Json};
 
-use super::abrupt_completion::{AbruptCompletion, range_error, type_error};
+use super::abrupt_completion::{AbruptCompletion, Completion, range_error, type_error};
 use super::entry::Entry;
 use super::globals::CALL_OPTIONS;
 use super::json::JsonBudget;
@@ -95,7 +95,7 @@ impl PayloadBudget {
         self.current = JsonBudget { bytes: self.max_call_bytes.min(self.total), limit };
     }
 
-    fn charge(&mut self, bytes: usize) -> Result<(), AbruptCompletion> {
+    fn charge(&mut self, bytes: usize) -> Completion {
         let bytes = bytes as u64;
         self.current.bytes = self.current.bytes.checked_sub(bytes).ok_or(self.current.limit)?;
         self.total = self.total.saturating_sub(bytes);
@@ -114,7 +114,7 @@ pub(super) fn read_duration(value: &Value) -> Option<f64> {
 }
 
 /// The prompt of a call.
-pub(super) fn read_prompt(prompt: &Str, budget: &mut PayloadBudget) -> Result<String, AbruptCompletion> {
+pub(super) fn read_prompt(prompt: &Str, budget: &mut PayloadBudget) -> Completion<String> {
     let prompt = prompt.to_utf8();
     budget.charge(prompt.len())?;
     Ok(prompt)
@@ -126,7 +126,7 @@ pub(super) fn read_text(
     subject: &str,
     value: &Value,
     budget: &mut PayloadBudget,
-) -> Result<Json, AbruptCompletion> {
+) -> Completion<Json> {
     match value {
         Value::Text(text) => {
             let text = text.to_utf8();
@@ -144,7 +144,7 @@ pub(super) fn read_options(
     options: &Value,
     spec: &mut CallSpec,
     budget: &mut PayloadBudget,
-) -> Result<(), AbruptCompletion> {
+) -> Completion {
     if options.is_nullish() {
         return Ok(());
     }
@@ -164,7 +164,7 @@ pub(super) fn read_call_specs(
     machine: &Machine,
     list: &Value,
     budget: &mut PayloadBudget,
-) -> Result<Vec<CallSpec>, AbruptCompletion> {
+) -> Completion<Vec<CallSpec>> {
     let at = match list {
         Value::Ref(at) if machine.heap.array(*at).is_some() => *at,
         other => {
@@ -178,12 +178,7 @@ pub(super) fn read_call_specs(
     (0..count).map(|index| read_element(machine, index, &machine.heap.element(at, index), budget)).collect()
 }
 
-fn read_element(
-    machine: &Machine,
-    index: usize,
-    element: &Value,
-    budget: &mut PayloadBudget,
-) -> Result<CallSpec, AbruptCompletion> {
+fn read_element(machine: &Machine, index: usize, element: &Value, budget: &mut PayloadBudget) -> Completion<CallSpec> {
     let site = CallSite::Element(index);
     budget.start_next_call();
     if let Value::Text(prompt) = element {
@@ -231,7 +226,7 @@ fn read_option(
     spec: &mut CallSpec,
     read: &mut Map<String, Json>,
     budget: &mut PayloadBudget,
-) -> Result<(), AbruptCompletion> {
+) -> Completion {
     if let Value::Undefined = value {
         return Ok(());
     }
@@ -286,7 +281,7 @@ pub(super) fn read_json(
     name: &str,
     value: &Value,
     budget: &mut PayloadBudget,
-) -> Result<Json, AbruptCompletion> {
+) -> Completion<Json> {
     // Counted twice: per value read, so that shared values cannot make the work endless, and as the size of the result.
     let mut visit_budget = JsonBudget { ..budget.current };
     let read = json::value_to_json_within(machine, value, &mut visit_budget);
@@ -307,7 +302,7 @@ pub(super) fn read_json(
 }
 
 /// The name of a tool.
-pub(super) fn read_tool(machine: &Machine, subject: &str, value: &Value) -> Result<String, AbruptCompletion> {
+pub(super) fn read_tool(machine: &Machine, subject: &str, value: &Value) -> Completion<String> {
     let Value::Text(name) = value else {
         return type_error(format!("{subject} must be the name of a tool, not {}", describe_kind(machine, value)));
     };
@@ -407,7 +402,7 @@ pub(super) fn truncate_for_message(text: &str) -> String {
 }
 
 /// A name: valid Unicode, not empty, without control characters.
-fn read_identifier(subject: &str, text: &Str, max_bytes: usize) -> Result<String, AbruptCompletion> {
+fn read_identifier(subject: &str, text: &Str, max_bytes: usize) -> Completion<String> {
     let plain = text.to_utf8();
     let is_valid_unicode = Str::new(&plain) == *text;
     if plain.is_empty() || plain.len() > max_bytes || plain.chars().any(char::is_control) || !is_valid_unicode {

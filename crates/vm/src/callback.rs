@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use super::abrupt_completion::{AbruptCompletion, type_error};
+use super::abrupt_completion::{AbruptCompletion, Completion, type_error};
 use super::array_sort::ArraySort;
 use super::call::{Invocation, ThisLocation};
 use super::entry::Entry;
@@ -163,11 +163,7 @@ pub(super) enum CallbackStep {
 
 impl NativeFrame {
     /// The frame of a method that iterates over an array. ECMA-262 §23.1.3 Properties of the Array Prototype Object.
-    pub(super) fn for_array(
-        machine: &mut Machine,
-        args: &NativeArgs,
-        kind: CallbackMethod,
-    ) -> Result<NativeFrame, AbruptCompletion> {
+    pub(super) fn for_array(machine: &mut Machine, args: &NativeArgs, kind: CallbackMethod) -> Completion<NativeFrame> {
         let callback = natives::arg(machine, args, 0);
         if !conversion::is_callable(machine, &callback) {
             return type_error(format!("{} is not a function", json::display_text(machine, &callback)));
@@ -233,7 +229,7 @@ impl NativeFrame {
     }
 
     /// Pushes the arguments of the next callback, or ends the function.
-    fn next_callback(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+    fn next_callback(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         match self.kind {
             CallbackMethod::Sort => {
                 let calls = self.next_comparison(&mut machine.heap, &mut machine.stack)?;
@@ -301,7 +297,7 @@ impl NativeFrame {
     }
 
     /// Processes the result of the callback. `Some` ends the function.
-    fn accept(&mut self, machine: &mut Machine, result: Value) -> Result<Option<Value>, AbruptCompletion> {
+    fn accept(&mut self, machine: &mut Machine, result: Value) -> Completion<Option<Value>> {
         match self.kind {
             CallbackMethod::Sort => {
                 let order = conversion::to_number(machine, &result)?;
@@ -345,7 +341,7 @@ impl NativeFrame {
 
     /// Waits for the result of a handler of `finally`, then settles the promise as if there were no handler.
     /// ECMA-262 §27.2.5.3.1 Then Finally Functions, §27.2.5.3.2 Catch Finally Functions.
-    fn finish_finally(&self, machine: &mut Machine, result: &Value) -> Result<(), AbruptCompletion> {
+    fn finish_finally(&self, machine: &mut Machine, result: &Value) -> Completion {
         let Value::Ref(promise) = self.out else {
             return Err(AbruptCompletion::Internal("a handler without its promise"));
         };
@@ -366,7 +362,7 @@ struct NativeReturn {
 }
 
 /// Starts a built-in function that calls back.
-pub(super) fn run_native(machine: &mut Machine, frame: NativeFrame) -> Result<NativeOutcome, AbruptCompletion> {
+pub(super) fn run_native(machine: &mut Machine, frame: NativeFrame) -> Completion<NativeOutcome> {
     if machine.frames.len() >= machine.limits.frames as usize {
         return Err(ExceededLimit::Frames.into());
     }
@@ -385,10 +381,7 @@ pub(super) fn run_native(machine: &mut Machine, frame: NativeFrame) -> Result<Na
 }
 
 /// Starts a callback of a promise. A value that it throws at once rejects the promise.
-pub(super) fn run_promise_callback(
-    machine: &mut Machine,
-    frame: NativeFrame,
-) -> Result<NativeOutcome, AbruptCompletion> {
+pub(super) fn run_promise_callback(machine: &mut Machine, frame: NativeFrame) -> Completion<NativeOutcome> {
     let rejected = NativeFrame { sorting: None, ..frame.clone() };
     match run_native(machine, frame) {
         Ok(outcome) => Ok(outcome),
@@ -402,7 +395,7 @@ pub(super) fn run_promise_callback(
 
 /// Rejects the promise of a callback that threw, unless the callback has resolved it. `Promise.all` and its like react
 /// to the elements before the error, so those that are rejected count as handled.
-pub(super) fn reject_native(machine: &mut Machine, frame: &NativeFrame, thrown: Value) -> Result<(), AbruptCompletion> {
+pub(super) fn reject_native(machine: &mut Machine, frame: &NativeFrame, thrown: Value) -> Completion {
     let has_cell = matches!(frame.kind, CallbackMethod::Executor | CallbackMethod::Thenable);
     if let Value::Ref(promise) = frame.out
         && !(has_cell && promise::replace_resolved(machine, &frame.source))
@@ -416,12 +409,12 @@ pub(super) fn reject_native(machine: &mut Machine, frame: &NativeFrame, thrown: 
 }
 
 /// Delivers the value of a call to the frame on top.
-pub(super) fn deliver_value(machine: &mut Machine, value: Value, return_pc: u32) -> Result<(), AbruptCompletion> {
+pub(super) fn deliver_value(machine: &mut Machine, value: Value, return_pc: u32) -> Completion {
     deliver_native_return(machine, NativeReturn { value, return_pc, reruns_instruction: false })
 }
 
 /// Runs the topmost built-in function until it starts a callback of the program or ends.
-fn run_callbacks(machine: &mut Machine) -> Result<Option<NativeReturn>, AbruptCompletion> {
+fn run_callbacks(machine: &mut Machine) -> Completion<Option<NativeReturn>> {
     loop {
         let mut frame = pop_native_frame(machine)?;
         match &frame.this {
@@ -448,7 +441,7 @@ fn run_callbacks(machine: &mut Machine) -> Result<Option<NativeReturn>, AbruptCo
 
 /// Calls the callback of the topmost built-in function. `this` and the arguments are on the stack. Breaks if the
 /// program runs, or if the function ends.
-fn call_prepared(machine: &mut Machine) -> Result<ControlFlow<Option<NativeReturn>>, AbruptCompletion> {
+fn call_prepared(machine: &mut Machine) -> Completion<ControlFlow<Option<NativeReturn>>> {
     loop {
         let Some(Frame::Native(frame)) = machine.frames.last() else {
             return Err(AbruptCompletion::Internal("a callback without its function"));
@@ -487,7 +480,7 @@ fn call_prepared(machine: &mut Machine) -> Result<ControlFlow<Option<NativeRetur
     }
 }
 
-fn pop_native_frame(machine: &mut Machine) -> Result<Box<NativeFrame>, AbruptCompletion> {
+fn pop_native_frame(machine: &mut Machine) -> Completion<Box<NativeFrame>> {
     match machine.frames.pop() {
         Some(Frame::Native(frame)) => Ok(frame),
         _ => Err(AbruptCompletion::Internal("a callback without its function")),
@@ -500,7 +493,7 @@ fn pop_native(machine: &mut Machine, frame: &NativeFrame, value: Value) -> Nativ
 }
 
 /// Returns the value on top of the stack from a callback of the program to the built-in function below it.
-pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Result<(), AbruptCompletion> {
+pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Completion {
     match array_callback::repeat_callback(machine)? {
         None => {}
         Some(CallbackStep::Call) => return Ok(()),
@@ -554,7 +547,7 @@ fn has_left_stack(machine: &Machine, callee: &Frame) -> bool {
 }
 
 /// Delivers the value of a function that has ended to the frame below it.
-fn deliver_native_return(machine: &mut Machine, returned: NativeReturn) -> Result<(), AbruptCompletion> {
+fn deliver_native_return(machine: &mut Machine, returned: NativeReturn) -> Completion {
     let mut returned = returned;
     loop {
         match machine.frames.last() {

@@ -1,10 +1,10 @@
 //! Classes: the operations behind `class`, `new` and `super`. ECMA-262 §15.7 Class Definitions.
 
-use super::abrupt_completion::{AbruptCompletion, reference_error, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, reference_error, type_error, unsupported};
 use super::call::{Invocation, ThisLocation};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
-use super::interpreter::InstructionOutcome;
+use super::interpreter::{InstructionOutcome, StepResult};
 use super::machine::Machine;
 use super::natives::{Builtin, NativeArgs, NativeOutcome, Receiver, errors};
 use super::object::{ARRAY_PROTOTYPE, COLLECTION, Class, ErrorKind, ErrorObject, Object, Prototype, PrototypeKind};
@@ -20,7 +20,7 @@ pub(super) const MUST_CALL_SUPER: &str =
     "Must call super constructor in derived class before accessing 'this' or returning from derived constructor";
 
 /// `CLASS`: `( [parent] constructor -- class )`. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
-pub(super) fn new_class(machine: &mut Machine, derived: bool) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn new_class(machine: &mut Machine, derived: bool) -> StepResult {
     let (constructor, parent) = (slow_path::operand(machine, 0), slow_path::operand(machine, 1));
     let Value::Ref(class) = constructor else {
         return Err(AbruptCompletion::Internal("a class without its constructor"));
@@ -83,7 +83,7 @@ const EXTENSIBLE_CLASSES: [&str; 3] = ["Array", "Map", "Set"];
 
 /// The prototype of the class after `extends`. ECMA-262 §15.7.14 ClassDefinitionEvaluation. Deviation: null, bound
 /// functions and other built-in classes are not supported after `extends`.
-fn parent_prototype(machine: &mut Machine, parent: &Value) -> Result<Prototype, AbruptCompletion> {
+fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototype> {
     if let Some(prototype) = function_prototype(machine, parent) {
         return Ok(Prototype::object(prototype));
     }
@@ -115,11 +115,7 @@ fn is_constructor_in_node(machine: &Machine, value: &Value) -> bool {
 }
 
 /// `METHOD`: `( class f -- class )`. ECMA-262 §10.2.8 DefineMethodProperty.
-pub(super) fn define_method(
-    machine: &mut Machine,
-    is_static: bool,
-    name: Value,
-) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn define_method(machine: &mut Machine, is_static: bool, name: Value) -> StepResult {
     let (class, method) = (slow_path::operand(machine, 1), slow_path::operand(machine, 0));
     make_method(machine, &method, &class, is_static);
     let Value::Ref(at) = class else { return Err(AbruptCompletion::Internal("a method without its class")) };
@@ -155,7 +151,7 @@ fn class_parts(machine: &Machine, at: HeapRef) -> Option<&Class> {
 
 /// `NEW`: class and arguments are on the stack. ECMA-262 §13.3.5.1.1 EvaluateNew and §7.3.14 Construct.
 /// Deviation: `new` of a bound function is not supported.
-pub(super) fn construct(machine: &mut Machine, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
     let base = machine.stack.len().saturating_sub(argc);
     let bottom = base.saturating_sub(1);
     let callee = machine.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
@@ -193,7 +189,7 @@ fn run_constructor(
     base: usize,
     bottom: usize,
     call_kind: CallKind,
-) -> Result<InstructionOutcome, AbruptCompletion> {
+) -> StepResult {
     let kind = match machine.heap.get(constructor) {
         Entry::Closure(closure) => machine.program.functions.get(closure.function as usize).map(|f| f.kind),
         _ => None,
@@ -235,7 +231,7 @@ fn set_this(machine: &mut Machine, frame: &CodeFrame, this: Value) {
 }
 
 /// The frame of the running constructor. ECMA-262 §9.4.3 GetThisEnvironment.
-fn constructor_frame(machine: &Machine) -> Result<(usize, CodeFrame), AbruptCompletion> {
+fn constructor_frame(machine: &Machine) -> Completion<(usize, CodeFrame)> {
     match machine.frames.last() {
         Some(Frame::Code(frame)) if matches!(frame.call_kind, CallKind::New(_) | CallKind::Super(_)) => {
             Ok((machine.frames.len() - 1, *frame))
@@ -246,7 +242,7 @@ fn constructor_frame(machine: &Machine) -> Result<(usize, CodeFrame), AbruptComp
 
 /// `SUPER_CALL`: the arguments are on the stack. ECMA-262 §13.3.7 The super Keyword.
 /// Deviation: a second call of the super constructor is not supported; the standard runs it and then throws.
-pub(super) fn super_call(machine: &mut Machine, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn super_call(machine: &mut Machine, argc: usize) -> StepResult {
     let (_, frame) = constructor_frame(machine)?;
     if !matches!(slow_path::frame_this(machine, &frame), Value::Uninitialized) {
         return unsupported("a second call of the super constructor is not supported");
@@ -289,7 +285,7 @@ fn new_builtin(
     prototype: HeapRef,
     base: usize,
     count: usize,
-) -> Result<Value, AbruptCompletion> {
+) -> Completion<Value> {
     let native =
         machine.registry.find(&format!("new {}", parent.name())).and_then(|found| machine.registry.native(found));
     let Some(native) = native else { return Err(AbruptCompletion::Internal("a class without its constructor")) };
@@ -334,11 +330,7 @@ fn set_prototype(machine: &mut Machine, at: HeapRef, prototype: HeapRef) -> Heap
 
 /// A new array of the class of an array. ECMA-262 §10.4.2.2 ArraySpeciesCreate.
 /// Deviation: a class with a constructor or fields is not supported.
-pub(super) fn new_array_like(
-    machine: &mut Machine,
-    like: HeapRef,
-    values: Vec<Value>,
-) -> Result<HeapRef, AbruptCompletion> {
+pub(super) fn new_array_like(machine: &mut Machine, like: HeapRef, values: Vec<Value>) -> Completion<HeapRef> {
     let prototype = machine.heap.prototype(like);
     if let Some(prototype) = prototype
         && !has_default_constructor(machine, prototype)
@@ -402,7 +394,7 @@ fn has_default_constructor(machine: &Machine, prototype: HeapRef) -> bool {
 }
 
 /// Returns from a constructor: unless it returns an object, the result is `this`. ECMA-262 §10.2.2 `[[Construct]]`.
-pub(super) fn return_from_constructor(machine: &mut Machine) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn return_from_constructor(machine: &mut Machine) -> StepResult {
     let Some(Frame::Code(frame)) = machine.frames.last() else {
         return Err(AbruptCompletion::Internal("a return without a frame"));
     };
@@ -432,7 +424,7 @@ pub(super) fn return_from_constructor(machine: &mut Machine) -> Result<Instructi
 
 /// `INIT_FIELDS`: calls the field initializer of the class with the current `this`.
 /// ECMA-262 §7.3.33 InitializeInstanceElements.
-pub(super) fn init_fields(machine: &mut Machine) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn init_fields(machine: &mut Machine) -> StepResult {
     let (_, frame) = constructor_frame(machine)?;
     match class_parts(machine, frame.closure).and_then(|parts| parts.fields) {
         None => slow_path::replace_operands(machine, 0, Value::Undefined),
@@ -446,7 +438,7 @@ pub(super) fn init_fields(machine: &mut Machine) -> Result<InstructionOutcome, A
 }
 
 /// `super.name`. ECMA-262 §13.3.7.3 MakeSuperPropertyReference.
-pub(super) fn super_property(machine: &Machine, name: &Value) -> Result<Value, AbruptCompletion> {
+pub(super) fn super_property(machine: &Machine, name: &Value) -> Completion<Value> {
     let Some(Frame::Code(frame)) = machine.frames.last() else {
         return Err(AbruptCompletion::Internal("super without a frame"));
     };
@@ -493,7 +485,7 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Result<Value, A
 
 /// `value instanceof class`. ECMA-262 §13.10.2 InstanceofOperator and §7.3.21 OrdinaryHasInstance.
 /// Deviation: `Symbol.hasInstance` does not exist.
-pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Result<bool, AbruptCompletion> {
+pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Completion<bool> {
     match class {
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Closure(closure) => Ok(match &closure.class {

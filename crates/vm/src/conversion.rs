@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, PreferredType, type_error, unsupported};
 use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
@@ -32,7 +32,7 @@ pub(super) fn primitive_text(value: &Value) -> Option<Str> {
 }
 
 /// `String(value)` of the value at an index of the stack. ECMA-262 §7.1.17 ToString.
-pub(super) fn to_text_at(machine: &Machine, at: usize) -> Result<Str, AbruptCompletion> {
+pub(super) fn to_text_at(machine: &Machine, at: usize) -> Completion<Str> {
     let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
     match primitive_text(value) {
         Some(text) => Ok(text),
@@ -44,7 +44,7 @@ pub(super) fn to_text_at(machine: &Machine, at: usize) -> Result<Str, AbruptComp
 }
 
 /// `Number(value)` of the value at an index of the stack. ECMA-262 §7.1.4 ToNumber.
-pub(super) fn to_number_at(machine: &Machine, at: usize) -> Result<f64, AbruptCompletion> {
+pub(super) fn to_number_at(machine: &Machine, at: usize) -> Completion<f64> {
     let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
     if let Value::Ref(object) = value {
         require_own_conversion(machine, value, at, PreferredType::Number)?;
@@ -56,7 +56,7 @@ pub(super) fn to_number_at(machine: &Machine, at: usize) -> Result<f64, AbruptCo
 }
 
 /// The primitive of the value at an index of the stack, for operators. ECMA-262 §7.1.1 ToPrimitive.
-pub(super) fn to_primitive_at(machine: &Machine, at: usize, hint: PreferredType) -> Result<Value, AbruptCompletion> {
+pub(super) fn to_primitive_at(machine: &Machine, at: usize, hint: PreferredType) -> Completion<Value> {
     let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
     match value {
         Value::Ref(_) | Value::Builtin(_) => {
@@ -75,12 +75,7 @@ pub(super) fn to_primitive_at(machine: &Machine, at: usize, hint: PreferredType)
 }
 
 /// Interrupts the instruction if a method of the program converts the value.
-fn require_own_conversion(
-    machine: &Machine,
-    value: &Value,
-    at: usize,
-    hint: PreferredType,
-) -> Result<(), AbruptCompletion> {
+fn require_own_conversion(machine: &Machine, value: &Value, at: usize, hint: PreferredType) -> Completion {
     match own_conversion(machine, value, hint) {
         Some(_) => Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Primitive(hint))),
         None => Ok(()),
@@ -119,7 +114,7 @@ pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredTy
 
 /// The program's method `join` of an array, which the built-in `toString` calls. ECMA-262 §23.1.3.36
 /// Array.prototype.toString. Deviation: another value as `join` is not supported.
-pub(super) fn own_join(machine: &Machine, value: &Value) -> Result<Option<Value>, AbruptCompletion> {
+pub(super) fn own_join(machine: &Machine, value: &Value) -> Completion<Option<Value>> {
     if !matches!(value, Value::Ref(at) if machine.heap.array(*at).is_some()) {
         return Ok(None);
     }
@@ -132,7 +127,7 @@ pub(super) fn own_join(machine: &Machine, value: &Value) -> Result<Option<Value>
 }
 
 /// `Number(value)`; objects are converted by built-in methods. ECMA-262 §7.1.4 ToNumber.
-pub(super) fn to_number(machine: &Machine, value: &Value) -> Result<f64, AbruptCompletion> {
+pub(super) fn to_number(machine: &Machine, value: &Value) -> Completion<f64> {
     Ok(match value {
         Value::Number(n) => *n,
         Value::Text(text) => number::from_text(text),
@@ -148,7 +143,7 @@ pub(super) fn to_number(machine: &Machine, value: &Value) -> Result<f64, AbruptC
 }
 
 /// `String(value)`; objects are converted by built-in methods. ECMA-262 §7.1.17 ToString.
-pub(super) fn to_text(machine: &Machine, value: &Value) -> Result<Str, AbruptCompletion> {
+pub(super) fn to_text(machine: &Machine, value: &Value) -> Completion<Str> {
     match primitive_text(value) {
         Some(text) => Ok(text),
         None => object_to_text(machine, value),
@@ -159,24 +154,19 @@ pub(super) fn to_text(machine: &Machine, value: &Value) -> Result<Str, AbruptCom
 /// Function.prototype.toString, §20.5.3.4 Error.prototype.toString, §21.4.4.41 Date.prototype.toString, §22.2.6.17
 /// RegExp.prototype.toString, §23.1.3.36 Array.prototype.toString. Deviation: a method of the program for a nested
 /// object, and the source text of a function, are not supported.
-pub(super) fn object_to_text(machine: &Machine, value: &Value) -> Result<Str, AbruptCompletion> {
+pub(super) fn object_to_text(machine: &Machine, value: &Value) -> Completion<Str> {
     TextConversion::new(machine).object(value)
 }
 
 /// `array.join(separator)`. ECMA-262 §23.1.3.18 Array.prototype.join. Nested arrays are joined by commas. An array
 /// within itself gives the empty string, as in V8; the standard leaves that open. `operand` is the index of the array
 /// on the stack.
-pub(super) fn join_array(
-    machine: &Machine,
-    at: HeapRef,
-    separator: &Str,
-    operand: Option<usize>,
-) -> Result<Str, AbruptCompletion> {
+pub(super) fn join_array(machine: &Machine, at: HeapRef, separator: &Str, operand: Option<usize>) -> Completion<Str> {
     TextConversion { operand, ..TextConversion::new(machine) }.join(at, separator)
 }
 
 /// `name: message`. ECMA-262 §20.5.3.4 Error.prototype.toString.
-pub(super) fn error_text(machine: &Machine, error: &Value) -> Result<Str, AbruptCompletion> {
+pub(super) fn error_text(machine: &Machine, error: &Value) -> Completion<Str> {
     TextConversion::new(machine).error(error)
 }
 
@@ -200,11 +190,11 @@ impl<'m> TextConversion<'m> {
         TextConversion { operand: Some(at), ..TextConversion::new(machine) }
     }
 
-    fn value(&mut self, value: &Value) -> Result<Str, AbruptCompletion> {
+    fn value(&mut self, value: &Value) -> Completion<Str> {
         primitive_text(value).map_or_else(|| self.object(value), Ok)
     }
 
-    fn object(&mut self, value: &Value) -> Result<Str, AbruptCompletion> {
+    fn object(&mut self, value: &Value) -> Completion<Str> {
         let machine = self.machine;
         if let Value::Symbol(_) = value {
             return type_error("Cannot convert a Symbol value to a string");
@@ -277,7 +267,7 @@ impl<'m> TextConversion<'m> {
     }
 
     /// Uses no call stack for nested arrays: programs decide how deep they are.
-    fn join(&mut self, array: HeapRef, separator: &Str) -> Result<Str, AbruptCompletion> {
+    fn join(&mut self, array: HeapRef, separator: &Str) -> Completion<Str> {
         let heap = &self.machine.heap;
         let comma = Str::single(u16::from(b','));
         let mut joined = StrBuilder::default();
@@ -315,7 +305,7 @@ impl<'m> TextConversion<'m> {
         Ok(joined.build())
     }
 
-    fn error(&mut self, error: &Value) -> Result<Str, AbruptCompletion> {
+    fn error(&mut self, error: &Value) -> Completion<Str> {
         if self.errors == ERROR_DEPTH {
             return unsupported(format!("errors nested deeper than {ERROR_DEPTH} cannot become text"));
         }
@@ -330,7 +320,7 @@ impl<'m> TextConversion<'m> {
         }))
     }
 
-    fn error_property(&mut self, error: &Value, name: &str, missing: &str) -> Result<String, AbruptCompletion> {
+    fn error_property(&mut self, error: &Value, name: &str, missing: &str) -> Completion<String> {
         Ok(match property::property(self.machine, error, &Value::text(name))? {
             Value::Undefined => missing.to_owned(),
             value => self.value(&value)?.to_utf8(),
@@ -362,7 +352,7 @@ pub(super) fn is_callable(machine: &Machine, value: &Value) -> bool {
 }
 
 /// The value at an index of the stack as a property key: a string or a symbol. ECMA-262 §7.1.19 ToPropertyKey.
-pub(super) fn to_property_key_at(machine: &Machine, at: usize) -> Result<Value, AbruptCompletion> {
+pub(super) fn to_property_key_at(machine: &Machine, at: usize) -> Completion<Value> {
     match machine.stack.get(at) {
         Some(Value::Text(text)) => Ok(Value::Text(text.clone())),
         Some(Value::Symbol(symbol)) => Ok(Value::Symbol(*symbol)),
@@ -371,12 +361,12 @@ pub(super) fn to_property_key_at(machine: &Machine, at: usize) -> Result<Value, 
 }
 
 /// Checks the length of a string before it is built.
-pub(super) fn check_text_length(machine: &Machine, units: usize) -> Result<(), AbruptCompletion> {
+pub(super) fn check_text_length(machine: &Machine, units: usize) -> Completion {
     if units > machine.limits.text_units as usize { Err(ExceededLimit::TextUnits.into()) } else { Ok(()) }
 }
 
 /// Concatenates two strings within the limit.
-pub(super) fn concat(machine: &mut Machine, a: &Str, b: &Str) -> Result<Str, AbruptCompletion> {
+pub(super) fn concat(machine: &mut Machine, a: &Str, b: &Str) -> Completion<Str> {
     check_text_length(machine, a.len() + b.len())?;
     // The bytes shared with the left half were counted when it was created.
     machine.heap.charge(ROPE_BYTES + b.len() as u64);

@@ -2,11 +2,11 @@
 //! frame, so a suspended function is one frame: its values move into an entry of the heap, and its caller continues
 //! with the promise. A job moves them back.
 
-use super::abrupt_completion::AbruptCompletion;
+use super::abrupt_completion::{AbruptCompletion, Completion};
 use super::callback::{self, CallbackMethod};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
-use super::interpreter::InstructionOutcome;
+use super::interpreter::{InstructionOutcome, StepResult};
 use super::limits::ExceededLimit;
 use super::machine::Machine;
 use super::machine_tasks::ProgramTask;
@@ -61,7 +61,7 @@ impl Coroutine {
 }
 
 /// `AWAIT`: suspends the running function until the promise of the operand is settled. ECMA-262 §27.7.5.3 Await.
-pub(super) fn await_value(machine: &mut Machine) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn await_value(machine: &mut Machine) -> StepResult {
     let frame = match machine.frames.last() {
         Some(Frame::Code(frame)) => *frame,
         _ => return Err(AbruptCompletion::Internal("an await without a frame")),
@@ -89,11 +89,7 @@ pub(super) fn await_value(machine: &mut Machine) -> Result<InstructionOutcome, A
 }
 
 /// Leaves an async function: its caller receives the promise, or the job ends.
-fn leave_function(
-    machine: &mut Machine,
-    frame: &CodeFrame,
-    promise: HeapRef,
-) -> Result<InstructionOutcome, AbruptCompletion> {
+fn leave_function(machine: &mut Machine, frame: &CodeFrame, promise: HeapRef) -> StepResult {
     match frame.call_kind {
         CallKind::Resumed(_) => {
             end_job(machine);
@@ -107,7 +103,7 @@ fn leave_function(
 }
 
 /// Returns from an async function with the value on top of the stack. ECMA-262 §27.7.5.2 AsyncBlockStart.
-pub(super) fn return_from_async(machine: &mut Machine) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn return_from_async(machine: &mut Machine) -> StepResult {
     let Some(Frame::Code(frame)) = machine.frames.last() else {
         return Err(AbruptCompletion::Internal("a return without a frame"));
     };
@@ -123,7 +119,7 @@ pub(super) fn return_from_async(machine: &mut Machine) -> Result<InstructionOutc
 
 /// Continues a suspended function, or the program, with the state of the promise that it awaited. ECMA-262 §27.7.5.3
 /// Await, _fulfilledClosure_ and _rejectedClosure_.
-pub(super) fn resume(machine: &mut Machine, job: &Reaction) -> Result<(), AbruptCompletion> {
+pub(super) fn resume(machine: &mut Machine, job: &Reaction) -> Completion {
     let (state, value) = promise::promise_state(machine, job.source)?;
     if job.derived == HeapRef::NONE {
         if !matches!(machine.tasks.program, ProgramTask::Awaiting(_)) {
@@ -147,7 +143,7 @@ pub(super) fn resume(machine: &mut Machine, job: &Reaction) -> Result<(), Abrupt
     Ok(())
 }
 
-fn push_coroutine(machine: &mut Machine, at: HeapRef) -> Result<(), AbruptCompletion> {
+fn push_coroutine(machine: &mut Machine, at: HeapRef) -> Completion {
     let function = match machine.heap.get(at) {
         Entry::Coroutine(coroutine) if coroutine.is_sound(machine) => Some(coroutine.function),
         _ => None,
@@ -164,7 +160,7 @@ fn push_coroutine(machine: &mut Machine, at: HeapRef) -> Result<(), AbruptComple
 }
 
 /// Checks that a frame of the function fits within the limits.
-pub(super) fn check_room(machine: &Machine, function: u32) -> Result<(), AbruptCompletion> {
+pub(super) fn check_room(machine: &Machine, function: u32) -> Completion {
     if machine.frames.len() >= machine.limits.frames as usize {
         return Err(ExceededLimit::Frames.into());
     }
@@ -225,7 +221,7 @@ pub(super) fn rejects_promise(frame: &Frame) -> bool {
 }
 
 /// Ends the frame of a promise with a thrown value.
-pub(super) fn reject_frame(machine: &mut Machine, index: usize, thrown: Value) -> Result<(), AbruptCompletion> {
+pub(super) fn reject_frame(machine: &mut Machine, index: usize, thrown: Value) -> Completion {
     generator::end_unwound(machine, index + 1);
     // The instruction of the frame, at which a program that fails here remains.
     let pc = machine.frames.get(index + 1).map_or(machine.pc, Frame::call_pc);

@@ -4,7 +4,7 @@
 //! writable or not configurable, or that has a getter or setter, is an array of its parts ([`Value::Accessor`]): getter
 //! and setter, or value and `undefined`; and then the [`attributes`](DATA), unless it is a configurable accessor.
 
-use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
 use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
@@ -50,23 +50,22 @@ impl Descriptor {
     }
 
     /// The fields of an object. ECMA-262 §6.2.6.5 ToPropertyDescriptor. Deviation: getters are not called.
-    pub(super) fn from_value(machine: &Machine, value: &Value) -> Result<Descriptor, AbruptCompletion> {
+    pub(super) fn from_value(machine: &Machine, value: &Value) -> Completion<Descriptor> {
         if !matches!(value, Value::Ref(_) | Value::Builtin(_)) {
             return type_error(format!(
                 "Property description must be an object: {}",
                 json::display_text(machine, value)
             ));
         }
-        let field = |name: &str| -> Result<Option<Value>, AbruptCompletion> {
+        let field = |name: &str| -> Completion<Option<Value>> {
             let key = Value::text(name);
             Ok(match property::has_property(machine, value, &key)? {
                 true => Some(property::property(machine, value, &key)?),
                 false => None,
             })
         };
-        let flag =
-            |name: &str| -> Result<Option<bool>, AbruptCompletion> { Ok(field(name)?.map(|flag| flag.truthy())) };
-        let function = |name: &str| -> Result<Option<Value>, AbruptCompletion> {
+        let flag = |name: &str| -> Completion<Option<bool>> { Ok(field(name)?.map(|flag| flag.truthy())) };
+        let function = |name: &str| -> Completion<Option<Value>> {
             match field(name)? {
                 Some(found) if !matches!(found, Value::Undefined) && !conversion::is_callable(machine, &found) => {
                     let role = if name == "get" { "Getter" } else { "Setter" };
@@ -131,7 +130,7 @@ pub(super) fn set_data(
     key: &Value,
     parts: HeapRef,
     value: &Value,
-) -> Option<Result<(), AbruptCompletion>> {
+) -> Option<Completion> {
     let attributes = attributes(&machine.heap, parts);
     if attributes & DATA == 0 {
         return None;
@@ -176,11 +175,7 @@ pub(super) fn is_permanent(heap: &Heap, at: HeapRef, key: &Value) -> bool {
 }
 
 /// An own property. ECMA-262 §10.1.5 `[[GetOwnProperty]]`.
-pub(super) fn own_descriptor(
-    machine: &Machine,
-    value: &Value,
-    key: &Value,
-) -> Result<Option<Descriptor>, AbruptCompletion> {
+pub(super) fn own_descriptor(machine: &Machine, value: &Value, key: &Value) -> Completion<Option<Descriptor>> {
     if !property::has_own(machine, value, key) {
         return Ok(None);
     }
@@ -247,7 +242,7 @@ pub(super) fn integrity(heap: &Heap, at: HeapRef) -> Integrity {
 }
 
 /// `Object.getOwnPropertyDescriptor`: an object, or undefined. ECMA-262 §20.1.2.8.
-pub(super) fn descriptor_object(machine: &mut Machine, value: &Value, key: &Value) -> Result<Value, AbruptCompletion> {
+pub(super) fn descriptor_object(machine: &mut Machine, value: &Value, key: &Value) -> Completion<Value> {
     class::make_prototype(machine, value, key);
     Ok(match own_descriptor(machine, value, key)? {
         Some(descriptor) => super::slow_path::new_object(machine, descriptor.into_pairs()),
@@ -311,23 +306,13 @@ pub(super) fn own_symbols(machine: &Machine, value: &Value) -> Vec<Value> {
 
 /// `Object.defineProperty`. ECMA-262 §10.1.6.3 ValidateAndApplyPropertyDescriptor. Deviation: an element of an array and
 /// properties of other built-in objects keep their attributes.
-pub(super) fn define_property(
-    machine: &mut Machine,
-    target: &Value,
-    key: &Value,
-    fields: &Value,
-) -> Result<(), AbruptCompletion> {
+pub(super) fn define_property(machine: &mut Machine, target: &Value, key: &Value, fields: &Value) -> Completion {
     let wanted = Descriptor::from_value(machine, fields)?;
     define(machine, target, key, wanted)
 }
 
 /// As [`define_property`], with the fields that are present.
-pub(super) fn define(
-    machine: &mut Machine,
-    target: &Value,
-    key: &Value,
-    wanted: Descriptor,
-) -> Result<(), AbruptCompletion> {
+pub(super) fn define(machine: &mut Machine, target: &Value, key: &Value, wanted: Descriptor) -> Completion {
     // Otherwise instructions do not look for attributes.
     if !machine.linked.has_accessors {
         return unsupported("`Object.defineProperty` under a name that is computed is not supported; write the name");
@@ -452,7 +437,7 @@ pub(super) fn prototype_of(machine: &Machine, value: &Value) -> Value {
 
 /// `Object.setPrototypeOf`. ECMA-262 §10.1.2 `[[SetPrototypeOf]]`. Deviation: arrays and functions are no prototypes of
 /// objects, and other built-in objects keep theirs.
-pub(super) fn set_prototype_of(machine: &mut Machine, target: &Value, proto: &Value) -> Result<(), AbruptCompletion> {
+pub(super) fn set_prototype_of(machine: &mut Machine, target: &Value, proto: &Value) -> Completion {
     class::function_prototype(machine, target);
     if prototype_of(machine, target).same_value(proto) {
         return Ok(());
@@ -496,7 +481,7 @@ pub(super) fn set_prototype_of(machine: &mut Machine, target: &Value, proto: &Va
 }
 
 /// Refuses a chain that lookups do not follow to its end.
-fn check_chain(machine: &Machine, prototype: HeapRef) -> Result<(), AbruptCompletion> {
+fn check_chain(machine: &Machine, prototype: HeapRef) -> Completion {
     if machine.heap.prototype_chain(prototype).count() + 1 >= property::MAX_PROTOTYPE_CHAIN {
         return unsupported(format!("a chain of {} prototypes is not supported", property::MAX_PROTOTYPE_CHAIN));
     }
@@ -504,7 +489,7 @@ fn check_chain(machine: &Machine, prototype: HeapRef) -> Result<(), AbruptComple
 }
 
 /// The prototype that a value gives. Deviation: arrays and functions are no prototypes of objects.
-pub(super) fn new_prototype(machine: &Machine, proto: &Value) -> Result<Prototype, AbruptCompletion> {
+pub(super) fn new_prototype(machine: &Machine, proto: &Value) -> Completion<Prototype> {
     match proto {
         Value::Null => Ok(Prototype::NULL),
         Value::Builtin(builtin) if builtin.name() == "Object.prototype" => Ok(Prototype::DEFAULT),

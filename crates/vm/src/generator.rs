@@ -4,19 +4,17 @@
 //! function is. Its values are in the entry of the generator. A method of the generator moves them to the stack, and
 //! the generator continues at its YIELD, which runs again: the state of the generator says how it ends.
 
-use super::abrupt_completion::{AbruptCompletion, has_catcher, thrown_value, type_error};
+use super::abrupt_completion::{AbruptCompletion, Completion, has_catcher, thrown_value, type_error};
 use super::coroutine::{self, Coroutine};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
-use super::interpreter::InstructionOutcome;
+use super::interpreter::{InstructionOutcome, StepResult};
 use super::machine::Machine;
 use super::natives::{self, NativeArgs, NativeOutcome, NativeResult};
 use super::program::DecodedInstruction;
 use super::promise::{self, PromiseState, Reaction, ReactionKind};
 use super::value::{HeapRef, Value};
 use super::{property, slow_path};
-
-type StepResult = Result<InstructionOutcome, AbruptCompletion>;
 
 /// A generator or an async generator.
 #[derive(Clone)]
@@ -104,7 +102,7 @@ fn generator(machine: &Machine, at: HeapRef) -> Option<&Generator> {
     }
 }
 
-fn generator_mut(machine: &mut Machine, at: HeapRef) -> Result<&mut Generator, AbruptCompletion> {
+fn generator_mut(machine: &mut Machine, at: HeapRef) -> Completion<&mut Generator> {
     match machine.heap.get_mut(at) {
         Some(Entry::Generator(generator)) => Ok(generator),
         _ => Err(AbruptCompletion::Internal("a generator that does not exist")),
@@ -146,7 +144,7 @@ pub(super) fn new_result(machine: &mut Machine, value: Value, is_done: bool) -> 
     slow_path::new_object(machine, pairs)
 }
 
-fn running_frame(machine: &Machine) -> Result<CodeFrame, AbruptCompletion> {
+fn running_frame(machine: &Machine) -> Completion<CodeFrame> {
     match machine.frames.last() {
         Some(Frame::Code(frame)) if machine.frames.len() > 1 => Ok(*frame),
         _ => Err(AbruptCompletion::Internal("a generator without a frame")),
@@ -217,7 +215,7 @@ pub(super) fn leave_operands(machine: &mut Machine, target: u32) -> StepResult {
     Ok(InstructionOutcome::Jumped)
 }
 
-fn running_frame_or_global(machine: &Machine) -> Result<CodeFrame, AbruptCompletion> {
+fn running_frame_or_global(machine: &Machine) -> Completion<CodeFrame> {
     match machine.frames.last() {
         Some(Frame::Code(frame)) => Ok(*frame),
         _ => Err(AbruptCompletion::Internal("an instruction without a frame")),
@@ -225,12 +223,7 @@ fn running_frame_or_global(machine: &Machine) -> Result<CodeFrame, AbruptComplet
 }
 
 /// Moves the frame of a generator, without the operand on top, to its entry.
-fn store_suspended(
-    machine: &mut Machine,
-    frame: &CodeFrame,
-    at: HeapRef,
-    state: GeneratorState,
-) -> Result<(), AbruptCompletion> {
+fn store_suspended(machine: &mut Machine, frame: &CodeFrame, at: HeapRef, state: GeneratorState) -> Completion {
     machine.stack.pop();
     let values = take_frame_values(machine, frame);
     let (pc, bytes) = (machine.pc, 16 * values.len() as u64 + values.iter().map(Value::weight).sum::<u64>());
@@ -280,7 +273,7 @@ fn push_suspended(
     at: HeapRef,
     (mode, received): (GeneratorState, Value),
     (bottom, return_pc): (usize, u32),
-) -> Result<(), AbruptCompletion> {
+) -> Completion {
     let Some(suspended) = generator(machine, at).filter(|generator| generator.is_sound(machine)) else {
         return Err(AbruptCompletion::Internal("a suspended generator that does not fit its instruction"));
     };
@@ -304,7 +297,7 @@ fn push_suspended(
 }
 
 /// Continues an async generator in a job, at its AWAIT.
-pub(super) fn push_awaiting(machine: &mut Machine, at: HeapRef) -> Result<(), AbruptCompletion> {
+pub(super) fn push_awaiting(machine: &mut Machine, at: HeapRef) -> Completion {
     if generator(machine, at).is_none_or(|generator| generator.state != GeneratorState::Awaiting) {
         return Err(AbruptCompletion::Internal("a generator that does not await"));
     }
@@ -402,7 +395,7 @@ fn append_request(
     mode: GeneratorState,
     value: Value,
     promise: HeapRef,
-) -> Result<(), AbruptCompletion> {
+) -> Completion {
     let mut queue = generator_mut(machine, at)?.queue;
     if machine.heap.array(queue).is_none() {
         queue = machine.heap.new_array(Vec::new());
@@ -432,12 +425,7 @@ pub(super) fn requested_promise(machine: &Machine, at: HeapRef) -> Option<HeapRe
 }
 
 /// Settles the promise of the first request. ECMA-262 §27.6.3.5 AsyncGeneratorCompleteStep.
-fn complete_step(
-    machine: &mut Machine,
-    at: HeapRef,
-    completion: Result<Value, Value>,
-    is_done: bool,
-) -> Result<(), AbruptCompletion> {
+fn complete_step(machine: &mut Machine, at: HeapRef, completion: Result<Value, Value>, is_done: bool) -> Completion {
     let Some(promise) = first_request(machine, at).and_then(|_| requested_promise(machine, at)) else {
         return Err(AbruptCompletion::Internal("an async generator without a request"));
     };
@@ -509,7 +497,7 @@ pub(super) fn end_async(
 }
 
 /// ECMA-262 §27.6.3.10 AsyncGeneratorDrainQueue.
-fn drain_queue(machine: &mut Machine, at: HeapRef) -> Result<(), AbruptCompletion> {
+fn drain_queue(machine: &mut Machine, at: HeapRef) -> Completion {
     while let Some((mode, value)) = first_request(machine, at) {
         machine.charge_work(1);
         match mode {
@@ -523,13 +511,13 @@ fn drain_queue(machine: &mut Machine, at: HeapRef) -> Result<(), AbruptCompletio
 }
 
 /// ECMA-262 §27.6.3.9 AsyncGeneratorAwaitReturn.
-fn await_return(machine: &mut Machine, at: HeapRef, value: &Value) -> Result<(), AbruptCompletion> {
+fn await_return(machine: &mut Machine, at: HeapRef, value: &Value) -> Completion {
     let awaited = promise::promise_from(machine, value)?;
     promise::add_reaction(machine, awaited, Reaction::new(ReactionKind::Return, at))
 }
 
 /// The job of [`await_return`].
-pub(super) fn finish_return(machine: &mut Machine, job: &Reaction) -> Result<(), AbruptCompletion> {
+pub(super) fn finish_return(machine: &mut Machine, job: &Reaction) -> Completion {
     let (state, value) = promise::promise_state(machine, job.source)?;
     let completion = if state == PromiseState::Rejected { Err(value) } else { Ok(value) };
     complete_step(machine, job.derived, completion, true)?;

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use runstate_value::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
-use super::abrupt_completion::{AbruptCompletion, range_error, type_error};
+use super::abrupt_completion::{AbruptCompletion, Completion, range_error, type_error};
 use super::call_spec::{CENTURY_MS, CallSite, CallSpec, PayloadBudget, truncate_for_message};
 use super::entry::Entry;
 use super::entry_decoder::ReadResult;
 use super::globals::HostFunction;
-use super::interpreter::InstructionOutcome;
+use super::interpreter::{InstructionOutcome, StepResult};
 use super::json::display_text;
 use super::machine::{CallKey, CallRequest, Machine};
 use super::program::DecodedInstruction;
@@ -23,10 +23,8 @@ use super::{added_class, call_spec, conversion, entry_decoder, open_call, promis
 pub const PROMPT_FORM: &str =
     "the prompt of CC is a text; options are the second argument: CC(\"Merge?\", { choices })";
 
-type HostCallResult = Result<InstructionOutcome, AbruptCompletion>;
-
 /// Runs an instruction that makes a host call. Its operands stay on the stack until no step can fail any more.
-pub(super) fn run_host_call(machine: &mut Machine, instruction: DecodedInstruction) -> HostCallResult {
+pub(super) fn run_host_call(machine: &mut Machine, instruction: DecodedInstruction) -> StepResult {
     let mut budget = PayloadBudget::from_limits(&machine.limits);
     let result = prepare_host_call(machine, instruction, &mut budget);
     if !matches!(result, Ok(InstructionOutcome::Stop(_))) {
@@ -36,11 +34,7 @@ pub(super) fn run_host_call(machine: &mut Machine, instruction: DecodedInstructi
     result
 }
 
-fn prepare_host_call(
-    machine: &mut Machine,
-    instruction: DecodedInstruction,
-    budget: &mut PayloadBudget,
-) -> HostCallResult {
+fn prepare_host_call(machine: &mut Machine, instruction: DecodedInstruction, budget: &mut PayloadBudget) -> StepResult {
     let from = machine.stack.len().saturating_sub(instruction.stack_effect().0 as usize);
     let operand = |index: usize| machine.stack.get(from + index).cloned().unwrap_or(Value::Undefined);
     let (function, argc) = match instruction {
@@ -90,7 +84,7 @@ fn prepare_host_call(
     }
 }
 
-fn prepare_call_group(machine: &mut Machine, from: usize, budget: &mut PayloadBudget) -> HostCallResult {
+fn prepare_call_group(machine: &mut Machine, from: usize, budget: &mut PayloadBudget) -> StepResult {
     let list = machine.stack.get(from).cloned().unwrap_or(Value::Undefined);
     let specs = call_spec::read_call_specs(machine, &list, budget)?;
     if specs.is_empty() {
@@ -101,7 +95,7 @@ fn prepare_call_group(machine: &mut Machine, from: usize, budget: &mut PayloadBu
 }
 
 /// The value of a call that needs no host, or its promise.
-fn finish_at_once(machine: &mut Machine, from: usize, value: Value) -> HostCallResult {
+fn finish_at_once(machine: &mut Machine, from: usize, value: Value) -> StepResult {
     let count = machine.stack.len() - from;
     if !is_open_instruction(machine) {
         return slow_path::replace_operands(machine, count, value);
@@ -116,7 +110,7 @@ fn is_open_instruction(machine: &Machine) -> bool {
 }
 
 /// `sleep(time)`; `None` where no wait is needed.
-fn read_sleep(machine: &Machine, time: &Value) -> Result<Option<CallSpec>, AbruptCompletion> {
+fn read_sleep(machine: &Machine, time: &Value) -> Completion<Option<CallSpec>> {
     let given = || truncate_for_message(&display_text(machine, time));
     match call_spec::read_duration(time) {
         None => type_error(format!("sleep takes milliseconds or a text such as \"5s\", not {}", given())),
@@ -128,7 +122,7 @@ fn read_sleep(machine: &Machine, time: &Value) -> Result<Option<CallSpec>, Abrup
 }
 
 /// `sleepUntil(time)`; `None` for a time that has passed.
-fn read_sleep_until(machine: &Machine, time: &Value) -> Result<Option<CallSpec>, AbruptCompletion> {
+fn read_sleep_until(machine: &Machine, time: &Value) -> Completion<Option<CallSpec>> {
     let ms = match time {
         Value::Number(ms) if !ms.is_nan() => Some(ms.ceil()),
         Value::Text(text) => Timestamp::from_rfc3339(&text.to_utf8()).map(|time| time.as_millis() as f64),
@@ -149,7 +143,7 @@ fn read_sleep_until(machine: &Machine, time: &Value) -> Result<Option<CallSpec>,
 }
 
 /// Makes these calls: suspends at them, or opens them. No step fails after the first.
-fn make_calls(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group: bool) -> HostCallResult {
+fn make_calls(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group: bool) -> StepResult {
     let is_open = is_open_instruction(machine);
     let signals: Vec<HeapRef> = specs.iter().map(|spec| spec.signal).collect();
     if !is_open && signals.iter().any(|signal| *signal != HeapRef::NONE) {

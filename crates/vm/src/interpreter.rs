@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::abrupt_completion::AbruptCompletion;
+use super::abrupt_completion::{AbruptCompletion, Completion};
 use super::entry::Entry;
 use super::fast_path::FastInstruction;
 use super::frame::{CallKind, Frame};
@@ -29,6 +29,8 @@ pub(super) enum InstructionOutcome {
     /// The program stops here.
     Stop(Box<StopReason>),
 }
+
+pub(super) type StepResult = Completion<InstructionOutcome>;
 
 impl Machine {
     pub(super) fn interpret(&mut self, fuel: u64) -> StopReason {
@@ -76,11 +78,7 @@ impl Machine {
     }
 
     /// Runs until a value is thrown, the program stops, or the budget is used up.
-    fn run_until_interrupted(
-        &mut self,
-        program: &VerifiedProgram,
-        budget: &mut u64,
-    ) -> Result<InstructionOutcome, AbruptCompletion> {
+    fn run_until_interrupted(&mut self, program: &VerifiedProgram, budget: &mut u64) -> StepResult {
         let linked = Arc::clone(&self.linked);
         let (code, plain) = (linked.fused.as_slice(), linked.plain.as_slice());
         let mut pc = self.pc as usize;
@@ -197,7 +195,7 @@ impl Machine {
                 leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
             };
             left -= 1;
-            let outcome: Result<InstructionOutcome, AbruptCompletion> = 'slow: {
+            let outcome: StepResult = 'slow: {
                 // Runs an instruction that needs more than the state of the loop.
                 macro_rules! slow {
                     ($call:expr) => {{
@@ -738,7 +736,7 @@ impl Machine {
 
     /// Returns the value on top of the stack from the running function. ECMA-262 §14.10 The return Statement, §10.2.1
     /// `[[Call]]`.
-    fn return_from_frame(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
+    fn return_from_frame(&mut self) -> StepResult {
         if self.frames.len() <= 1 {
             return self.complete();
         }
@@ -794,7 +792,7 @@ impl Machine {
 
     /// Leaves the running function with the value on top of the stack.
     #[inline]
-    pub(super) fn pop_frame(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
+    pub(super) fn pop_frame(&mut self) -> StepResult {
         let depth = self.frames.len();
         let Some(Frame::Code(frame)) = self.frames.last() else {
             return Err(AbruptCompletion::Internal("a return without a frame"));
@@ -812,7 +810,7 @@ impl Machine {
     }
 
     /// Completes the program with the value on top of the stack, which remains there.
-    fn complete(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
+    fn complete(&mut self) -> StepResult {
         let value = slow_path::operand(self, 0);
         if !self.tasks.is_empty() || promise::is_promise(self, &value) {
             let outcome = job::end_program(self, value)?;

@@ -5,11 +5,11 @@
 //! method `next`; the source is undefined after the end. Methods of iterators may make host calls, so each call is a
 //! frame (`callback.rs`).
 
-use super::abrupt_completion::{AbruptCompletion, type_error};
+use super::abrupt_completion::{AbruptCompletion, Completion, type_error};
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame, run_native, run_promise_callback};
 use super::entry::Entry;
 use super::generator::{self, GeneratorState};
-use super::interpreter::InstructionOutcome;
+use super::interpreter::{InstructionOutcome, StepResult};
 use super::machine::Machine;
 use super::natives::{self, NativeArgs, NativeOutcome, NativeResult, Receiver};
 use super::object::{self, IterationKind};
@@ -19,8 +19,6 @@ use super::promise::{self, Reaction, ReactionKind};
 use super::value::{HeapRef, Symbol, Value};
 use super::{abrupt_completion, call, conversion, json, property, slow_path};
 
-type StepResult = Result<InstructionOutcome, AbruptCompletion>;
-
 /// `NativeFrame::len` of a step that does not jump at the end: the value is undefined then.
 const NO_TARGET: u32 = u32::MAX;
 
@@ -28,7 +26,7 @@ const NO_TARGET: u32 = u32::MAX;
 const NO_THROW: u32 = u32::MAX - 1;
 
 /// A value in messages, as V8 writes it: `number 5`, `undefined`, `object`.
-fn value_text(machine: &Machine, value: &Value) -> Result<String, AbruptCompletion> {
+fn value_text(machine: &Machine, value: &Value) -> Completion<String> {
     Ok(match value {
         Value::Null => "object null".to_owned(),
         Value::Undefined => "undefined".to_owned(),
@@ -50,7 +48,7 @@ pub(super) fn receiver_text(machine: &Machine, value: &Value) -> String {
 
 /// A method of an object, or `None` if it is null or undefined. ECMA-262 §7.3.11 GetMethod. Deviation: a getter is not
 /// supported.
-fn method(machine: &Machine, value: &Value, key: &Value) -> Result<Option<Value>, AbruptCompletion> {
+fn method(machine: &Machine, value: &Value, key: &Value) -> Completion<Option<Value>> {
     match property::property(machine, value, key)? {
         Value::Undefined | Value::Null => Ok(None),
         method if conversion::is_callable(machine, &method) => Ok(Some(method)),
@@ -60,7 +58,7 @@ fn method(machine: &Machine, value: &Value, key: &Value) -> Result<Option<Value>
 
 /// The method of the program that gives an iterator over a value; the built-in ones are `None`. TypeError if it is not
 /// a function.
-pub(super) fn own_method(machine: &Machine, value: &Value, symbol: Symbol) -> Result<Option<Value>, AbruptCompletion> {
+pub(super) fn own_method(machine: &Machine, value: &Value, symbol: Symbol) -> Completion<Option<Value>> {
     let Value::Ref(at) = value else { return Ok(None) };
     if !matches!(machine.heap.get(*at), Entry::Object(_) | Entry::Closure(_) | Entry::Error(_)) {
         return Ok(None);
@@ -84,14 +82,14 @@ fn new_record(machine: &mut Machine, iterator: Value, next: Value, is_async: boo
     Value::Ref(object::new_iterator(&mut machine.heap, pair, kind))
 }
 
-fn generator_record(machine: &mut Machine, value: &Value, is_async: bool) -> Result<Value, AbruptCompletion> {
+fn generator_record(machine: &mut Machine, value: &Value, is_async: bool) -> Completion<Value> {
     let name = if is_async { "AsyncGenerator.prototype.next" } else { "Generator.prototype.next" };
     let next = machine.registry.find(name).ok_or(AbruptCompletion::Internal("a missing built-in"))?;
     Ok(new_record(machine, value.clone(), Value::Builtin(next), is_async))
 }
 
 /// An iterator over the value at an index of the stack. ECMA-262 §7.4.4 GetIterator.
-pub(super) fn iterator_at(machine: &mut Machine, at: usize, is_async: bool) -> Result<Value, AbruptCompletion> {
+pub(super) fn iterator_at(machine: &mut Machine, at: usize, is_async: bool) -> Completion<Value> {
     let value = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
     if is_async && is_generator(machine, &value, true) {
         return generator_record(machine, &value, true);
@@ -109,7 +107,7 @@ pub(super) fn iterator_at(machine: &mut Machine, at: usize, is_async: bool) -> R
 }
 
 /// An iterator over a built-in collection, or TypeError.
-pub(super) fn iterator(machine: &mut Machine, value: &Value) -> Result<Value, AbruptCompletion> {
+pub(super) fn iterator(machine: &mut Machine, value: &Value) -> Completion<Value> {
     match (property::receiver(machine, value), iteration_kind(machine, value)) {
         (Some(Receiver::Iterator), _) => Ok(value.clone()),
         (_, Some(kind)) => Ok(Value::Ref(object::new_iterator(&mut machine.heap, value.clone(), kind))),
@@ -133,7 +131,7 @@ pub(super) fn is_iterable(machine: &Machine, value: &Value) -> bool {
         || own_method(machine, value, Symbol::Iterator).is_ok_and(|method| method.is_some())
 }
 
-fn throw_not_iterable<T>(machine: &Machine, value: &Value) -> Result<T, AbruptCompletion> {
+fn throw_not_iterable<T>(machine: &Machine, value: &Value) -> Completion<T> {
     // The text of a call instruction is its callee, which would be wrong here.
     let source_text = match machine.program.code.get(machine.pc as usize) {
         Some(DecodedInstruction::Iter(_) | DecodedInstruction::Spread) => machine.program.callee_texts.get(&machine.pc),
@@ -153,7 +151,7 @@ fn throw_not_iterable<T>(machine: &Machine, value: &Value) -> Result<T, AbruptCo
 
 /// All values of the iterable at an index of the stack. ECMA-262 IteratorToList. Iterators of the program run to their
 /// end first: then the operand is an array, and the instruction runs again.
-pub(super) fn iterate_at(machine: &mut Machine, at: usize) -> Result<Vec<Value>, AbruptCompletion> {
+pub(super) fn iterate_at(machine: &mut Machine, at: usize) -> Completion<Vec<Value>> {
     let value = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
     if is_generator(machine, &value, false) || own_method(machine, &value, Symbol::Iterator)?.is_some() {
         return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Values));
@@ -162,12 +160,12 @@ pub(super) fn iterate_at(machine: &mut Machine, at: usize) -> Result<Vec<Value>,
 }
 
 /// All values of the iterable that is the first argument, as [`iterate_at`].
-pub(super) fn iterate_argument(machine: &mut Machine, args: &NativeArgs) -> Result<Vec<Value>, AbruptCompletion> {
+pub(super) fn iterate_argument(machine: &mut Machine, args: &NativeArgs) -> Completion<Vec<Value>> {
     if args.count == 0 { iterate(machine, &Value::Undefined) } else { iterate_at(machine, args.base) }
 }
 
 /// All values of a built-in collection. ECMA-262 IteratorToList.
-pub(super) fn iterate(machine: &mut Machine, value: &Value) -> Result<Vec<Value>, AbruptCompletion> {
+pub(super) fn iterate(machine: &mut Machine, value: &Value) -> Completion<Vec<Value>> {
     match value {
         Value::Ref(at) if machine.heap.array(*at).is_some() => {
             Ok(machine.heap.elements(*at).into_iter().map(Value::or_undefined).collect())
@@ -192,7 +190,7 @@ pub(super) fn combine_own(
     args: &NativeArgs,
     combined: HeapRef,
     kind: ReactionKind,
-) -> Result<Option<NativeOutcome>, AbruptCompletion> {
+) -> Completion<Option<NativeOutcome>> {
     let value = natives::arg(machine, args, 0);
     if !is_generator(machine, &value, false) && own_method(machine, &value, Symbol::Iterator)?.is_none() {
         return Ok(None);
@@ -205,11 +203,7 @@ pub(super) fn combine_own(
 }
 
 /// The frame that collects all values of an iterable.
-pub(super) fn start_collecting(
-    machine: &mut Machine,
-    frame: NativeFrame,
-    value: &Value,
-) -> Result<NativeFrame, AbruptCompletion> {
+pub(super) fn start_collecting(machine: &mut Machine, frame: NativeFrame, value: &Value) -> Completion<NativeFrame> {
     if is_generator(machine, value, false) {
         let record = generator_record(machine, value, false)?;
         return with_record(machine, frame, &record);
@@ -219,7 +213,7 @@ pub(super) fn start_collecting(
 }
 
 /// The frame with the iterator of a record as `this`, and `next` as the callback.
-fn with_record(machine: &Machine, frame: NativeFrame, record: &Value) -> Result<NativeFrame, AbruptCompletion> {
+fn with_record(machine: &Machine, frame: NativeFrame, record: &Value) -> Completion<NativeFrame> {
     let Some((_, source)) = record_source(machine, record) else {
         return Err(AbruptCompletion::Internal("a record without its iterator"));
     };
@@ -483,11 +477,11 @@ pub(super) fn call_iterator(
     }
 }
 
-fn throw_no_throw<T>() -> Result<T, AbruptCompletion> {
+fn throw_no_throw<T>() -> Completion<T> {
     type_error("The iterator does not provide a 'throw' method.")
 }
 
-fn require_callable(machine: &Machine, callback: &Value) -> Result<(), AbruptCompletion> {
+fn require_callable(machine: &Machine, callback: &Value) -> Completion {
     match conversion::is_callable(machine, callback) {
         true => Ok(()),
         false => type_error(format!("{} is not a function", value_text(machine, callback)?)),
@@ -496,19 +490,14 @@ fn require_callable(machine: &Machine, callback: &Value) -> Result<(), AbruptCom
 
 /// Settles a promise with the result of an iterator, once its value is known. ECMA-262 §27.1.6.4
 /// AsyncFromSyncIteratorContinuation.
-fn resolve_result(
-    machine: &mut Machine,
-    promise: HeapRef,
-    value: &Value,
-    is_done: bool,
-) -> Result<(), AbruptCompletion> {
+fn resolve_result(machine: &mut Machine, promise: HeapRef, value: &Value, is_done: bool) -> Completion {
     let awaited = promise::promise_from(machine, value)?;
     let reaction = Reaction { index: u32::from(is_done), ..Reaction::new(ReactionKind::Result, promise) };
     promise::add_reaction(machine, awaited, reaction)
 }
 
 /// The result of an iterator, which must be an object. ECMA-262 §7.4.6 IteratorNext.
-pub(super) fn require_result(machine: &Machine, result: &Value) -> Result<(), AbruptCompletion> {
+pub(super) fn require_result(machine: &Machine, result: &Value) -> Completion {
     match result.is_object() {
         true => Ok(()),
         false => type_error(format!("Iterator result {} is not an object", json::display_text(machine, result))),
@@ -516,13 +505,13 @@ pub(super) fn require_result(machine: &Machine, result: &Value) -> Result<(), Ab
 }
 
 /// A property of a result. Built-in prototypes have none of these.
-fn result_part(machine: &Machine, result: &Value, name: &str) -> Result<Value, AbruptCompletion> {
+fn result_part(machine: &Machine, result: &Value, name: &str) -> Completion<Value> {
     Ok(property::own_or_inherited(machine, result, &Value::text(name))?.unwrap_or(Value::Undefined))
 }
 
 /// The value of a result, or `None` at the end. Deviation: getters are not supported. ECMA-262 §7.4.10
 /// IteratorStepValue.
-fn result_value(machine: &Machine, result: &Value) -> Result<Option<Value>, AbruptCompletion> {
+fn result_value(machine: &Machine, result: &Value) -> Completion<Option<Value>> {
     require_result(machine, result)?;
     match result_part(machine, result, "done")?.truthy() {
         true => Ok(None),
@@ -532,7 +521,7 @@ fn result_value(machine: &Machine, result: &Value) -> Result<Option<Value>, Abru
 
 impl NativeFrame {
     /// Pushes the arguments of the next call of an iterator.
-    pub(super) fn next_iteration(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+    pub(super) fn next_iteration(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         require_callable(machine, &self.callback)?;
         if self.kind == CallbackMethod::AsyncNext && self.index > 0 {
             machine.stack.push(self.item.clone());
@@ -541,11 +530,7 @@ impl NativeFrame {
     }
 
     /// Processes the result of a method of an iterator.
-    pub(super) fn accept_iteration(
-        &mut self,
-        machine: &mut Machine,
-        result: Value,
-    ) -> Result<Option<Value>, AbruptCompletion> {
+    pub(super) fn accept_iteration(&mut self, machine: &mut Machine, result: Value) -> Completion<Option<Value>> {
         match self.kind {
             CallbackMethod::Iterator => {
                 // A built-in iterator is read directly.
@@ -594,7 +579,7 @@ impl NativeFrame {
     }
 
     /// The record of the iterator that a method gave.
-    fn open(&self, machine: &mut Machine, iterator: Value) -> Result<Value, AbruptCompletion> {
+    fn open(&self, machine: &mut Machine, iterator: Value) -> Completion<Value> {
         let symbol = if self.index > 0 { Symbol::AsyncIterator } else { Symbol::Iterator };
         if !iterator.is_object() {
             return type_error(format!("Result of the {} method is not an object", symbol.name()));
@@ -612,7 +597,7 @@ impl NativeFrame {
     }
 
     /// Appends the value of a result to the array of values. At the end, `Some` is the value of the function.
-    fn collect(&mut self, machine: &mut Machine, result: &Value) -> Result<Option<Value>, AbruptCompletion> {
+    fn collect(&mut self, machine: &mut Machine, result: &Value) -> Completion<Option<Value>> {
         let is_combined = self.kind == CallbackMethod::Combine;
         if let Some(value) = result_value(machine, result)? {
             let values = if is_combined { &self.source } else { &self.out };
@@ -634,7 +619,7 @@ impl NativeFrame {
     }
 
     /// Adds the values that were collected to the promise of `Promise.all` and its like.
-    pub(super) fn combine(&self, machine: &mut Machine) -> Result<(), AbruptCompletion> {
+    pub(super) fn combine(&self, machine: &mut Machine) -> Completion {
         let (Value::Ref(source), Value::Ref(promise)) = (&self.source, &self.out) else { return Ok(()) };
         // The values follow the iterator and its method `next`.
         let elements = machine.heap.elements(*source).into_iter().skip(2).collect();

@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 
 use super::abandoned_call::is_abandoned;
-use super::abrupt_completion::{self, AbruptCompletion};
+use super::abrupt_completion::{self, AbruptCompletion, Completion};
 use super::callback::{self, CallbackMethod, NativeFrame};
 use super::coroutine;
 use super::entry::Entry;
 use super::generator::{self, GeneratorState};
-use super::interpreter::InstructionOutcome;
+use super::interpreter::{InstructionOutcome, StepResult};
 use super::limits::ExceededLimit;
 use super::machine::{Machine, MachineFailure, StopReason};
 use super::machine_tasks::ProgramTask;
@@ -29,7 +29,7 @@ const JOBS_PER_CHECK: usize = 64;
 const MAX_LISTED_AWAITS: usize = 10;
 
 /// Ends the program with a value: it completes when no job and no open call is left.
-pub(super) fn end_program(machine: &mut Machine, value: Value) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn end_program(machine: &mut Machine, value: Value) -> StepResult {
     let ended = promise::new_promise(machine);
     promise::resolve(machine, ended, value)?;
     machine.tasks.program = ProgramTask::Ended(ended);
@@ -37,7 +37,7 @@ pub(super) fn end_program(machine: &mut Machine, value: Value) -> Result<Instruc
 }
 
 /// Runs jobs until a function runs, the fuel must be checked, or no job is left.
-pub(super) fn run_jobs(machine: &mut Machine) -> Result<InstructionOutcome, AbruptCompletion> {
+pub(super) fn run_jobs(machine: &mut Machine) -> StepResult {
     for _ in 0..JOBS_PER_CHECK {
         if machine.heap.needs_collection() {
             heap::collect_garbage(machine)?;
@@ -73,7 +73,7 @@ pub(super) fn run_jobs(machine: &mut Machine) -> Result<InstructionOutcome, Abru
 }
 
 /// Runs a job, or starts the function that it calls. ECMA-262 §27.2.2.1 NewPromiseReactionJob.
-fn run_job(machine: &mut Machine, job: &Reaction) -> Result<(), AbruptCompletion> {
+fn run_job(machine: &mut Machine, job: &Reaction) -> Completion {
     let derived = job.derived;
     if let ReactionKind::Return = job.kind {
         return generator::finish_return(machine, job);
@@ -135,12 +135,7 @@ fn run_job(machine: &mut Machine, job: &Reaction) -> Result<(), AbruptCompletion
     }
 }
 
-fn settle_like(
-    machine: &mut Machine,
-    promise: HeapRef,
-    is_rejected: bool,
-    value: Value,
-) -> Result<(), AbruptCompletion> {
+fn settle_like(machine: &mut Machine, promise: HeapRef, is_rejected: bool, value: Value) -> Completion {
     if is_rejected {
         promise::reject(machine, promise, value);
         return Ok(());
@@ -155,7 +150,7 @@ fn call_back(
     callback: Value,
     derived: HeapRef,
     prepare: impl FnOnce(NativeFrame) -> NativeFrame,
-) -> Result<(), AbruptCompletion> {
+) -> Completion {
     let top = machine.stack.len();
     let frame = NativeFrame { callback, out: Value::Ref(derived), ..NativeFrame::new(kind, top, top, machine.pc) };
     callback::run_promise_callback(machine, prepare(frame)).map(|_: NativeOutcome| ())
@@ -180,7 +175,7 @@ pub(super) fn put_back(machine: &mut Machine, frame: &NativeFrame) {
 
 /// Stores the result of an element of `Promise.all`, `allSettled` or `any`. The last one settles the promise.
 /// ECMA-262 §27.2.4.1.3 Promise.all Resolve Element Functions.
-fn collect_element(machine: &mut Machine, job: &Reaction, value: Value) -> Result<(), AbruptCompletion> {
+fn collect_element(machine: &mut Machine, job: &Reaction, value: Value) -> Completion {
     let [Value::Ref(count), Value::Ref(results)] = job.values else {
         return Err(AbruptCompletion::Internal("an element without its list"));
     };
@@ -207,7 +202,7 @@ pub(super) fn finish_combinator(
     kind: ReactionKind,
     promise: HeapRef,
     results: Value,
-) -> Result<(), AbruptCompletion> {
+) -> Completion {
     if kind != ReactionKind::Any {
         return promise::resolve(machine, promise, results);
     }

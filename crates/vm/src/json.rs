@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::Value as Json;
 
-use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
 use super::conversion::StrBuilder;
 use super::entry::Entry;
 use super::limits::ExceededLimit;
@@ -50,12 +50,12 @@ impl JsonLevel {
 }
 
 /// A plain value from outside the machine.
-pub(super) fn value_from_json(machine: &mut Machine, json: &Json) -> Result<Value, AbruptCompletion> {
+pub(super) fn value_from_json(machine: &mut Machine, json: &Json) -> Completion<Value> {
     value_from_json_at(machine, json, 0)
 }
 
 /// Recursive: the depth limit bounds the recursion.
-fn value_from_json_at(machine: &mut Machine, json: &Json, depth: u32) -> Result<Value, AbruptCompletion> {
+fn value_from_json_at(machine: &mut Machine, json: &Json, depth: u32) -> Completion<Value> {
     if depth > machine.limits.json_depth {
         return Err(ExceededLimit::JsonDepth.into());
     }
@@ -89,30 +89,16 @@ fn value_from_json_at(machine: &mut Machine, json: &Json, depth: u32) -> Result<
 /// message, a date its ISO text, as `JSON.stringify` writes it.
 ///
 /// An object that is referenced several times is written each time, so `bytes` bounds the output.
-pub(super) fn value_to_json(
-    machine: &Machine,
-    value: &Value,
-    bytes: u64,
-    limit: ExceededLimit,
-) -> Result<Json, AbruptCompletion> {
+pub(super) fn value_to_json(machine: &Machine, value: &Value, bytes: u64, limit: ExceededLimit) -> Completion<Json> {
     value_to_json_within(machine, value, &mut JsonBudget { bytes, limit })
 }
 
 /// As [`value_to_json`]; the size of the output is subtracted from `budget`.
-pub(super) fn value_to_json_within(
-    machine: &Machine,
-    value: &Value,
-    budget: &mut JsonBudget,
-) -> Result<Json, AbruptCompletion> {
+pub(super) fn value_to_json_within(machine: &Machine, value: &Value, budget: &mut JsonBudget) -> Completion<Json> {
     value_to_json_at(machine, value, 0, budget)
 }
 
-fn value_to_json_at(
-    machine: &Machine,
-    value: &Value,
-    depth: u32,
-    budget: &mut JsonBudget,
-) -> Result<Json, AbruptCompletion> {
+fn value_to_json_at(machine: &Machine, value: &Value, depth: u32, budget: &mut JsonBudget) -> Completion<Json> {
     budget.charge(value)?;
     if depth > machine.limits.json_depth {
         return type_error(format!(
@@ -214,11 +200,7 @@ pub(super) fn display_text(machine: &Machine, value: &Value) -> String {
 
 /// `JSON.stringify`; `None` for a value without a JSON form. ECMA-262 §25.5.2 JSON.stringify, §25.5.2.5
 /// SerializeJSONObject, §25.5.2.6 SerializeJSONArray. Methods of the program convert the value before (`json_walk.rs`).
-pub(super) fn stringify(
-    machine: &Machine,
-    value: &Value,
-    options: &StringifyOptions<'_>,
-) -> Result<Option<Str>, AbruptCompletion> {
+pub(super) fn stringify(machine: &Machine, value: &Value, options: &StringifyOptions<'_>) -> Completion<Option<Str>> {
     let mut out = StrBuilder::default();
     let mut levels: Vec<JsonLevel> = Vec::new();
     let mut ancestors: HashSet<HeapRef> = HashSet::new();
@@ -283,7 +265,7 @@ fn write_value(
     out: &mut StrBuilder,
     levels: &mut Vec<JsonLevel>,
     ancestors: &mut HashSet<HeapRef>,
-) -> Result<bool, AbruptCompletion> {
+) -> Completion<bool> {
     if let Value::Ref(_) = value
         && !options.marks_cycles
         && json_walk::to_json_method(machine, value)?.is_some()
@@ -330,7 +312,7 @@ fn write_value(
 }
 
 /// Interrupts `JSON.stringify`: methods of the program convert the value first.
-fn require_methods(options: &StringifyOptions<'_>) -> Result<bool, AbruptCompletion> {
+fn require_methods(options: &StringifyOptions<'_>) -> Completion<bool> {
     match options.operand {
         Some(at) => Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Json)),
         None => unsupported("toJSON and getters are not called here; call JSON.stringify"),
@@ -342,7 +324,7 @@ pub(super) fn members_to_write(
     machine: &Machine,
     value: &Value,
     options: &StringifyOptions<'_>,
-) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+) -> Completion<Vec<(Value, Value)>> {
     if let Some(allowed_keys) = options.allowed_keys {
         // Own or inherited. Built-in prototypes have functions only, which are not written.
         let members = allowed_keys.iter().map(|key| {
@@ -355,7 +337,7 @@ pub(super) fn members_to_write(
 }
 
 /// `JSON.parse(text)`. ECMA-262 §25.5.1.1 ParseJSON. The messages of SyntaxError are those of V8.
-pub(super) fn parse_json(machine: &mut Machine, text: &Str) -> Result<Value, AbruptCompletion> {
+pub(super) fn parse_json(machine: &mut Machine, text: &Str) -> Completion<Value> {
     let mut parser = JsonParser { text: text.clone(), at: 0 };
     let mut levels: Vec<OpenContainer> = Vec::new();
     let mut keys: Vec<Value> = Vec::new();
@@ -547,13 +529,13 @@ impl JsonParser {
         }
     }
 
-    fn syntax_error<T>(&self, message: String) -> Result<T, AbruptCompletion> {
+    fn syntax_error<T>(&self, message: String) -> Completion<T> {
         Err(AbruptCompletion::Error(ErrorKind::Syntax, message))
     }
 
     /// The error at an unexpected character. It quotes the whole text if it is short, else the part around the
     /// character.
-    fn unexpected_error<T>(&self) -> Result<T, AbruptCompletion> {
+    fn unexpected_error<T>(&self) -> Completion<T> {
         let Some(unit) = self.unit(self.at) else {
             return self.syntax_error("Unexpected end of JSON input".to_owned());
         };
@@ -576,15 +558,15 @@ impl JsonParser {
         self.syntax_error(format!("Unexpected token '{token}', {excerpt} is not valid JSON"))
     }
 
-    fn expected_error<T>(&self, token: &str) -> Result<T, AbruptCompletion> {
+    fn expected_error<T>(&self, token: &str) -> Completion<T> {
         self.syntax_error(format!("Expected {token} in JSON at position {}", self.at))
     }
 
-    fn trailing_error<T>(&self) -> Result<T, AbruptCompletion> {
+    fn trailing_error<T>(&self) -> Completion<T> {
         self.syntax_error(format!("Unexpected non-whitespace character after JSON at position {}", self.at))
     }
 
-    fn parse_key(&mut self, expected: &str) -> Result<Value, AbruptCompletion> {
+    fn parse_key(&mut self, expected: &str) -> Completion<Value> {
         if self.peek() != Some(b'"') {
             return self.syntax_error(format!("{expected} in JSON at position {}", self.at));
         }
@@ -597,7 +579,7 @@ impl JsonParser {
         Ok(Value::Text(key))
     }
 
-    fn parse_literal(&mut self, word: &str, value: Value) -> Result<Value, AbruptCompletion> {
+    fn parse_literal(&mut self, word: &str, value: Value) -> Completion<Value> {
         for byte in word.bytes() {
             if self.unit(self.at) != Some(u16::from(byte)) {
                 return self.unexpected_error();
@@ -607,7 +589,7 @@ impl JsonParser {
         Ok(value)
     }
 
-    fn parse_number(&mut self) -> Result<Value, AbruptCompletion> {
+    fn parse_number(&mut self) -> Completion<Value> {
         let start = self.at;
         let digits = |parser: &mut JsonParser| {
             let from = parser.at;
@@ -645,7 +627,7 @@ impl JsonParser {
         Ok(Value::Number(number::from_text(&self.text.slice(start, self.at))))
     }
 
-    fn parse_string(&mut self) -> Result<Str, AbruptCompletion> {
+    fn parse_string(&mut self) -> Completion<Str> {
         self.at += 1;
         let start = self.at;
         let mut out: Option<StrBuilder> = None;
@@ -690,7 +672,7 @@ impl JsonParser {
         }
     }
 
-    fn parse_escape(&mut self) -> Result<u16, AbruptCompletion> {
+    fn parse_escape(&mut self) -> Completion<u16> {
         let letter = self.unit(self.at + 1);
         if letter.is_none() {
             return self.syntax_error("Unexpected end of JSON input".to_owned());
@@ -729,7 +711,7 @@ pub(crate) fn circular_structure_message(
     at: HeapRef,
     levels: &[JsonLevel],
     options: &StringifyOptions<'_>,
-) -> Result<String, AbruptCompletion> {
+) -> Completion<String> {
     let start = levels.iter().position(|level| level.at == at).unwrap_or(0);
     let cycle = levels.get(start..).unwrap_or_default();
     let mut message = "Converting circular structure to JSON".to_owned();
@@ -750,11 +732,7 @@ pub(crate) fn circular_structure_message(
 }
 
 /// The member of a level that is being written.
-fn describe_member(
-    machine: &Machine,
-    level: &JsonLevel,
-    options: &StringifyOptions<'_>,
-) -> Result<String, AbruptCompletion> {
+fn describe_member(machine: &Machine, level: &JsonLevel, options: &StringifyOptions<'_>) -> Completion<String> {
     let index = level.len.saturating_sub(level.entries.len() + 1);
     if !level.keyed {
         return Ok(format!("index {index}"));
@@ -766,7 +744,7 @@ fn describe_member(
 }
 
 /// The name of an object's constructor, as messages of V8 give it.
-pub(super) fn constructor_name(machine: &Machine, at: HeapRef) -> Result<String, AbruptCompletion> {
+pub(super) fn constructor_name(machine: &Machine, at: HeapRef) -> Completion<String> {
     Ok(match property::own_or_inherited(machine, &Value::Ref(at), &Value::text("constructor"))? {
         Some(Value::Ref(class)) => match machine.heap.get(class) {
             Entry::Closure(closure) => property::function_name(machine, closure.function).to_owned(),

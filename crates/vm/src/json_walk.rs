@@ -5,7 +5,7 @@
 //! The walk of `JSON.stringify` copies the value to plain objects and arrays; the built-in function then writes the
 //! copy.
 
-use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
 use super::callback::{CallbackStep, NativeFrame};
 use super::entry::Entry;
 use super::json::{JsonLevel, StringifyOptions, circular_structure_message};
@@ -35,7 +35,7 @@ struct WalkLevel {
     position: usize,
 }
 
-fn push_level(machine: &mut Machine, levels: HeapRef, level: WalkLevel) -> Result<(), AbruptCompletion> {
+fn push_level(machine: &mut Machine, levels: HeapRef, level: WalkLevel) -> Completion {
     let WalkLevel { object, copy, keys, position } = level;
     for value in [object, copy, keys, Value::Number(position as f64)] {
         machine.heap.push(levels, value)?;
@@ -53,16 +53,11 @@ fn level(machine: &Machine, levels: HeapRef, number: usize) -> WalkLevel {
     WalkLevel { object: part(0), copy: part(1), keys: part(2), position }
 }
 
-fn set_position(
-    machine: &mut Machine,
-    levels: HeapRef,
-    number: usize,
-    position: usize,
-) -> Result<(), AbruptCompletion> {
+fn set_position(machine: &mut Machine, levels: HeapRef, number: usize, position: usize) -> Completion {
     Ok(machine.heap.set_element(levels, number * LEVEL + 3, Value::Number(position as f64))?)
 }
 
-fn pop_level(machine: &mut Machine, levels: HeapRef) -> Result<(), AbruptCompletion> {
+fn pop_level(machine: &mut Machine, levels: HeapRef) -> Completion {
     let len = machine.heap.array_len(levels).saturating_sub(LEVEL);
     Ok(machine.heap.set_array_len(levels, len)?)
 }
@@ -97,11 +92,7 @@ fn new_holder(machine: &mut Machine, value: Value) -> (Value, Value) {
 }
 
 /// The frame of a walk for `JSON.stringify`. The operand above the value is the replacer.
-pub(super) fn start_stringify(
-    machine: &mut Machine,
-    frame: NativeFrame,
-    value: Value,
-) -> Result<NativeFrame, AbruptCompletion> {
+pub(super) fn start_stringify(machine: &mut Machine, frame: NativeFrame, value: Value) -> Completion<NativeFrame> {
     let (holder, keys) = new_holder(machine, value);
     let copy = slow_path::new_object(machine, Vec::new());
     let levels = machine.heap.new_array(Vec::new());
@@ -120,11 +111,7 @@ pub(super) fn start_stringify(
 }
 
 /// The frame of `JSON.parse` with a reviver. ECMA-262 §25.5.1 JSON.parse.
-pub(super) fn start_revival(
-    machine: &mut Machine,
-    frame: NativeFrame,
-    value: Value,
-) -> Result<NativeFrame, AbruptCompletion> {
+pub(super) fn start_revival(machine: &mut Machine, frame: NativeFrame, value: Value) -> Completion<NativeFrame> {
     let (holder, keys) = new_holder(machine, value);
     let levels = machine.heap.new_array(Vec::new());
     push_level(machine, levels, WalkLevel { object: holder, copy: Value::Undefined, keys, position: 0 })?;
@@ -132,7 +119,7 @@ pub(super) fn start_revival(
 }
 
 impl NativeFrame {
-    fn levels(&self) -> Result<HeapRef, AbruptCompletion> {
+    fn levels(&self) -> Completion<HeapRef> {
         match self.out {
             Value::Ref(levels) => Ok(levels),
             _ => Err(AbruptCompletion::Internal("a walk without its levels")),
@@ -140,7 +127,7 @@ impl NativeFrame {
     }
 
     /// Continues the walk of `JSON.stringify` until it calls a method. ECMA-262 §25.5.2.2 SerializeJSONProperty.
-    pub(super) fn next_json(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+    pub(super) fn next_json(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         let levels = self.levels()?;
         loop {
             let top = level_count(machine, levels).wrapping_sub(1);
@@ -199,13 +186,7 @@ impl NativeFrame {
         }
     }
 
-    fn copy_item(
-        &mut self,
-        machine: &mut Machine,
-        levels: HeapRef,
-        current: &WalkLevel,
-        key: Value,
-    ) -> Result<(), AbruptCompletion> {
+    fn copy_item(&mut self, machine: &mut Machine, levels: HeapRef, current: &WalkLevel, key: Value) -> Completion {
         let mut item = std::mem::replace(&mut self.item, Value::Undefined);
         if conversion::is_callable(machine, &item) {
             item = Value::Undefined;
@@ -233,7 +214,7 @@ impl NativeFrame {
         }
     }
 
-    fn finish_stringify(&mut self, machine: &mut Machine, copy: &Value) -> Result<CallbackStep, AbruptCompletion> {
+    fn finish_stringify(&mut self, machine: &mut Machine, copy: &Value) -> Completion<CallbackStep> {
         let result = property::property(machine, copy, &Value::Text(Str::empty()))?;
         self.replace_operand(machine, result);
         if conversion::is_callable(machine, &self.source)
@@ -245,7 +226,7 @@ impl NativeFrame {
     }
 
     /// Continues `JSON.parse` with a reviver. ECMA-262 §25.5.1.1 InternalizeJSONProperty.
-    pub(super) fn next_revival(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+    pub(super) fn next_revival(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         let levels = self.levels()?;
         loop {
             let top = level_count(machine, levels).wrapping_sub(1);
@@ -278,11 +259,7 @@ impl NativeFrame {
     }
 
     /// Stores what a reviver returned. `Some` is the result of `JSON.parse`.
-    pub(super) fn accept_revival(
-        &mut self,
-        machine: &mut Machine,
-        result: Value,
-    ) -> Result<Option<Value>, AbruptCompletion> {
+    pub(super) fn accept_revival(&mut self, machine: &mut Machine, result: Value) -> Completion<Option<Value>> {
         let levels = self.levels()?;
         let top = level_count(machine, levels).wrapping_sub(1);
         if top == 0 {
@@ -302,7 +279,7 @@ impl NativeFrame {
 }
 
 /// The `toJSON` of the program that a value has. ECMA-262 §25.5.2.2 SerializeJSONProperty, step 2.
-pub(super) fn to_json_method(machine: &Machine, value: &Value) -> Result<Option<Value>, AbruptCompletion> {
+pub(super) fn to_json_method(machine: &Machine, value: &Value) -> Completion<Option<Value>> {
     if !matches!(value, Value::Ref(_)) {
         return Ok(None);
     }
@@ -310,7 +287,7 @@ pub(super) fn to_json_method(machine: &Machine, value: &Value) -> Result<Option<
     Ok(method.filter(|method| conversion::is_callable(machine, method)))
 }
 
-fn check_cycle(machine: &Machine, levels: HeapRef, at: HeapRef) -> Result<(), AbruptCompletion> {
+fn check_cycle(machine: &Machine, levels: HeapRef, at: HeapRef) -> Completion {
     let count = level_count(machine, levels);
     if !(1..count).any(|number| matches!(level(machine, levels, number).object, Value::Ref(open) if open == at)) {
         return Ok(());

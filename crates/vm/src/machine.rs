@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::abrupt_completion::AbruptCompletion;
+use super::abrupt_completion::{AbruptCompletion, Completion};
 use super::fast_path::FastInstruction;
 use super::frame::{CodeFrame, Frame};
 use super::heap::Heap;
@@ -433,7 +433,7 @@ impl Machine {
     }
 
     /// Prints a line.
-    pub(super) fn print(&mut self, line: String) -> Result<(), AbruptCompletion> {
+    pub(super) fn print(&mut self, line: String) -> Completion {
         let bytes = line.len() as u64 + 1;
         if bytes > self.output_bytes.left(self.limits.output_bytes) {
             return Err(ExceededLimit::OutputBytes.into());

@@ -7,7 +7,7 @@ use runstate_value::json_bytes;
 use runstate_value::time::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::abrupt_completion::{self, AbruptCompletion, range_error};
+use super::abrupt_completion::{self, AbruptCompletion, Completion, range_error};
 use super::array::Array;
 use super::entry::Entry;
 use super::entry_decoder::{self, ReadResult};
@@ -193,7 +193,7 @@ fn request_bytes(request: &CallRequest) -> u64 {
 }
 
 /// Checks that these requests may be open together with those that are.
-pub(super) fn check_room(machine: &Machine, count: usize, bytes: u64) -> Result<(), AbruptCompletion> {
+pub(super) fn check_room(machine: &Machine, count: usize, bytes: u64) -> Completion {
     let open = &machine.tasks.open_calls;
     if open.len() + count > MAX_OPEN_CALLS {
         return range_error(format!("at most {MAX_OPEN_CALLS} calls are open at once, not {}", open.len() + count));
@@ -259,12 +259,7 @@ fn append_calls(
 }
 
 /// `setTimeout` and `AbortSignal.timeout`: opens a timer that calls a function, and returns its number.
-pub(super) fn open_timeout(
-    machine: &mut Machine,
-    callback: Value,
-    ms: f64,
-    is_unawaited: bool,
-) -> Result<u64, AbruptCompletion> {
+pub(super) fn open_timeout(machine: &mut Machine, callback: Value, ms: f64, is_unawaited: bool) -> Completion<u64> {
     let options = json!({ "timeoutMs": ms as u64 });
     check_room(machine, 1, json_bytes(&options) as u64)?;
     let (promise, derived) = (promise::new_promise(machine), promise::new_promise(machine));
@@ -289,7 +284,7 @@ pub(super) fn clear_timeout(machine: &mut Machine, number: f64) {
 
 /// Closes the calls of a signal that was aborted, and rejects their promises. A group is rejected when its last call is
 /// closed.
-pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Value) -> Result<(), AbruptCompletion> {
+pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Value) -> Completion {
     let cancelled = machine.tasks.cancel_calls(|call| call.signal == signal);
     uncount_unmade(machine, &cancelled);
     for call in cancelled {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, PreferredType, type_error, unsupported};
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame, run_native};
 use super::machine::Machine;
 use super::natives::NativeOutcome;
@@ -36,11 +36,7 @@ pub enum OperandConversion {
 }
 
 /// Starts the conversion of the operand at an index of the stack. False if it is already complete.
-pub(super) fn start_conversion(
-    machine: &mut Machine,
-    at: usize,
-    conversion: OperandConversion,
-) -> Result<bool, AbruptCompletion> {
+pub(super) fn start_conversion(machine: &mut Machine, at: usize, conversion: OperandConversion) -> Completion<bool> {
     let value = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
     let top = machine.stack.len();
     let pc = machine.pc;
@@ -103,7 +99,7 @@ pub(super) fn start_conversion(
 
 /// Copies an array with the arrays in it. Also lists the elements that methods of the program convert, each as array
 /// and index.
-fn copy_arrays(machine: &mut Machine, root: &Value) -> Result<(Value, Vec<Value>), AbruptCompletion> {
+fn copy_arrays(machine: &mut Machine, root: &Value) -> Completion<(Value, Vec<Value>)> {
     let Value::Ref(root) = root else {
         return Err(AbruptCompletion::Internal("texts of a value that is not an array"));
     };
@@ -134,7 +130,7 @@ fn copy_arrays(machine: &mut Machine, root: &Value) -> Result<(Value, Vec<Value>
 
 impl NativeFrame {
     /// Calls the next method, or replaces the operand.
-    pub(super) fn next_conversion(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+    pub(super) fn next_conversion(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         match self.kind {
             CallbackMethod::ToPrimitive => self.next_primitive(machine),
             CallbackMethod::Properties | CallbackMethod::Assign => self.next_property(machine),
@@ -143,7 +139,7 @@ impl NativeFrame {
     }
 
     /// ECMA-262 §7.1.1.1 OrdinaryToPrimitive. `index` counts the methods that were called.
-    fn next_primitive(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+    fn next_primitive(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         let prefers_text = self.item.truthy();
         let names = if prefers_text { ["toString", "valueOf"] } else { ["valueOf", "toString"] };
         for name in names.iter().skip(self.index as usize) {
@@ -170,7 +166,7 @@ impl NativeFrame {
         type_error("Cannot convert object to primitive value")
     }
 
-    fn next_property(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+    fn next_property(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         let Value::Ref(keys) = self.item else { return Err(AbruptCompletion::Internal("properties without keys")) };
         while (self.index as usize) < machine.heap.array_len(keys) {
             let key = machine.heap.element(keys, self.index as usize);
@@ -194,14 +190,14 @@ impl NativeFrame {
         Ok(CallbackStep::Done(Value::Undefined))
     }
 
-    fn store_property(&self, machine: &mut Machine, key: Value, value: Value) -> Result<(), AbruptCompletion> {
+    fn store_property(&self, machine: &mut Machine, key: Value, value: Value) -> Completion {
         match self.kind {
             CallbackMethod::Assign => property::set_property(machine, &self.out, key, value),
             _ => slow_path::define(machine, &self.out, key, value),
         }
     }
 
-    fn next_text(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+    fn next_text(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         if let Some((array, index)) = self.text_location(machine, self.index) {
             self.index += 1;
             let element = machine.heap.element(array, index);
@@ -233,11 +229,7 @@ impl NativeFrame {
     }
 
     /// Processes the result of a method. `Some` ends the conversion.
-    pub(super) fn accept_conversion(
-        &mut self,
-        machine: &mut Machine,
-        result: Value,
-    ) -> Result<Option<Value>, AbruptCompletion> {
+    pub(super) fn accept_conversion(&mut self, machine: &mut Machine, result: Value) -> Completion<Option<Value>> {
         let is_object = matches!(result, Value::Ref(_) | Value::Builtin(_));
         match self.kind {
             // The other method is tried next.

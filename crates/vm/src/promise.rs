@@ -4,7 +4,7 @@
 //! the machine itself (`await`, `Promise.all`, `finally`, adopting another promise) have kinds of their own and need no
 //! functions.
 
-use super::abrupt_completion::{self, AbruptCompletion};
+use super::abrupt_completion::{self, AbruptCompletion, Completion};
 use super::entry::Entry;
 use super::machine::Machine;
 use super::natives::Builtin;
@@ -130,7 +130,7 @@ pub(super) fn is_promise(machine: &Machine, value: &Value) -> bool {
 }
 
 /// State and value of a promise.
-pub(super) fn promise_state(machine: &Machine, at: HeapRef) -> Result<(PromiseState, Value), AbruptCompletion> {
+pub(super) fn promise_state(machine: &Machine, at: HeapRef) -> Completion<(PromiseState, Value)> {
     match machine.heap.get(at) {
         Entry::Promise(promise) => Ok((promise.state, promise.value.clone())),
         _ => Err(AbruptCompletion::Internal("a promise that does not exist")),
@@ -172,7 +172,7 @@ fn settle(machine: &mut Machine, at: HeapRef, state: PromiseState, value: Value)
 /// Resolves a promise: with the state of another promise, through a method `then`, or with the value itself.
 /// ECMA-262 §27.2.1.3.2 Promise Resolve Functions. Deviation: a getter of `then` is not called, and
 /// rejects the promise.
-pub(super) fn resolve(machine: &mut Machine, at: HeapRef, value: Value) -> Result<(), AbruptCompletion> {
+pub(super) fn resolve(machine: &mut Machine, at: HeapRef, value: Value) -> Completion {
     let Value::Ref(resolution) = value else {
         fulfill(machine, at, value);
         return Ok(());
@@ -204,7 +204,7 @@ pub(super) fn resolve(machine: &mut Machine, at: HeapRef, value: Value) -> Resul
 }
 
 /// The value itself if it is a promise, otherwise a promise resolved with it. ECMA-262 §27.2.4.7.1 PromiseResolve.
-pub(super) fn promise_from(machine: &mut Machine, value: &Value) -> Result<HeapRef, AbruptCompletion> {
+pub(super) fn promise_from(machine: &mut Machine, value: &Value) -> Completion<HeapRef> {
     if let Value::Ref(at) = value
         && let Entry::Promise(_) = machine.heap.get(*at)
     {
@@ -217,7 +217,7 @@ pub(super) fn promise_from(machine: &mut Machine, value: &Value) -> Result<HeapR
 
 /// Adds a reaction to a promise; the reaction of a settled one is a job at once. ECMA-262 §27.2.5.4.1
 /// PerformPromiseThen.
-pub(super) fn add_reaction(machine: &mut Machine, at: HeapRef, reaction: Reaction) -> Result<(), AbruptCompletion> {
+pub(super) fn add_reaction(machine: &mut Machine, at: HeapRef, reaction: Reaction) -> Completion {
     let added = machine.heap.allocate(Entry::Reaction(Box::new(Reaction { source: at, ..reaction })));
     let Some(Entry::Promise(promise)) = machine.heap.get_mut(at) else {
         return Err(AbruptCompletion::Internal("a promise that does not exist"));
@@ -238,11 +238,7 @@ pub(super) fn add_reaction(machine: &mut Machine, at: HeapRef, reaction: Reactio
 
 /// The functions that settle a promise, of which only the first call has an effect: the cell says whether there was
 /// one. ECMA-262 §27.2.1.3 CreateResolvingFunctions.
-pub(super) fn resolving_functions(
-    machine: &mut Machine,
-    promise: HeapRef,
-    cell: HeapRef,
-) -> Result<[Value; 2], AbruptCompletion> {
+pub(super) fn resolving_functions(machine: &mut Machine, promise: HeapRef, cell: HeapRef) -> Completion<[Value; 2]> {
     let find = |name| machine.registry.find(name).ok_or(AbruptCompletion::Internal("a missing built-in"));
     let functions: [Builtin; 2] = [find(RESOLVE)?, find(REJECT)?];
     Ok(functions.map(|function| {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use runstate_value::sort_by;
 
-use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
 use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
@@ -100,11 +100,11 @@ pub(super) fn last_prototype(heap: &Heap, object: &Object) -> PrototypeKind {
 
 /// `value[key]` for a string key, where no getter can be called. ECMA-262 §7.3.3 GetV.
 /// Deviation: a getter is an UnsupportedError.
-pub(super) fn property(machine: &Machine, value: &Value, key: &Value) -> Result<Value, AbruptCompletion> {
+pub(super) fn property(machine: &Machine, value: &Value, key: &Value) -> Completion<Value> {
     lookup(machine, value, key).and_then(|found| refuse_getter(machine, found, key))
 }
 
-fn refuse_getter(machine: &Machine, found: Value, key: &Value) -> Result<Value, AbruptCompletion> {
+fn refuse_getter(machine: &Machine, found: Value, key: &Value) -> Completion<Value> {
     match (descriptor::data_value(&machine.heap, found), key) {
         (Value::Accessor(_), Value::Text(name)) => {
             unsupported(format!("the getter of `{name}` is not called here; copy the object with {{...object}}"))
@@ -139,7 +139,7 @@ fn symbol_method(receiver: Receiver, symbol: Symbol) -> Value {
 
 /// `value[key]` for a string key, or the accessor. ECMA-262 §7.3.3 GetV and §10.1.8.1 OrdinaryGet.
 /// Deviation: where Node has a property that this machine lacks, it is an UnsupportedError.
-pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Value, AbruptCompletion> {
+pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Completion<Value> {
     if let Some(found) = find_property(machine, value, key)? {
         return Ok(found);
     }
@@ -174,7 +174,7 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Result<Va
 }
 
 /// A property of the built-in prototype of a kind of values. ECMA-262 §10.1.8.1 OrdinaryGet.
-pub(super) fn inherited_property(receiver: Receiver, name: &str) -> Result<Value, AbruptCompletion> {
+pub(super) fn inherited_property(receiver: Receiver, name: &str) -> Completion<Value> {
     if receiver == Receiver::Function && POISONED_ACCESSORS.contains(&name) {
         return type_error(POISONED_MESSAGE);
     }
@@ -190,16 +190,12 @@ pub(super) fn inherited_property(receiver: Receiver, name: &str) -> Result<Value
 }
 
 /// `value[key]` without the methods of built-in prototypes, where no getter can be called.
-pub(super) fn own_or_inherited(
-    machine: &Machine,
-    value: &Value,
-    key: &Value,
-) -> Result<Option<Value>, AbruptCompletion> {
+pub(super) fn own_or_inherited(machine: &Machine, value: &Value, key: &Value) -> Completion<Option<Value>> {
     find_property(machine, value, key)?.map(|found| refuse_getter(machine, found, key)).transpose()
 }
 
 /// `value[key]` without the methods of built-in prototypes, or the accessor.
-pub(super) fn find_property(machine: &Machine, value: &Value, key: &Value) -> Result<Option<Value>, AbruptCompletion> {
+pub(super) fn find_property(machine: &Machine, value: &Value, key: &Value) -> Completion<Option<Value>> {
     if let Value::Symbol(symbol) = key {
         return find_symbol(machine, value, key, *symbol);
     }
@@ -217,12 +213,7 @@ pub(super) fn find_property(machine: &Machine, value: &Value, key: &Value) -> Re
 }
 
 /// A property of the program whose key is a symbol. ECMA-262 §10.1.8.1 OrdinaryGet.
-fn find_symbol(
-    machine: &Machine,
-    value: &Value,
-    key: &Value,
-    symbol: Symbol,
-) -> Result<Option<Value>, AbruptCompletion> {
+fn find_symbol(machine: &Machine, value: &Value, key: &Value, symbol: Symbol) -> Completion<Option<Value>> {
     let at = match value {
         Value::Ref(at) => *at,
         Value::Undefined | Value::Null => {
@@ -266,7 +257,7 @@ pub(super) fn get_from_prototype(machine: &Machine, at: HeapRef, key: &Value) ->
 /// An own property of an object, or one inherited from an object of the program. ECMA-262 §10.1.8.1 OrdinaryGet.
 /// Deviation: `name`, `message` and `constructor` of an error and the flags of a regexp are found here, not on
 /// prototypes.
-fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Result<Option<Value>, AbruptCompletion> {
+fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Completion<Option<Value>> {
     Ok(match machine.heap.get(at) {
         Entry::Object(object) => get_from_chain(machine, object, key).or_else(|| {
             let collection = machine.heap.collection(at)?;
@@ -346,7 +337,7 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> R
 
 /// The function that bound functions lead to, with the number of them and that of their arguments. A function that
 /// settles a promise is not one of them. ECMA-262 §10.4.1 Bound Function Exotic Objects.
-pub(super) fn bound_target(machine: &Machine, at: HeapRef) -> Result<(Value, usize, usize), AbruptCompletion> {
+pub(super) fn bound_target(machine: &Machine, at: HeapRef) -> Completion<(Value, usize, usize)> {
     let (mut target, mut args) = (Value::Ref(at), 0);
     for depth in 0..MAX_BOUND_CHAIN {
         match &target {
@@ -451,12 +442,7 @@ fn closure_property(machine: &Machine, at: HeapRef, closure: &Closure, key: &Val
 
 /// `target[key] = value` for a string key. ECMA-262 §7.3.4 Set with _throw_ true, and §10.4.2.4 ArraySetLength.
 /// Deviations: properties of Maps, Sets, iterators, built-ins and regexps (except `lastIndex`) are not supported.
-pub(super) fn set_property(
-    machine: &mut Machine,
-    target: &Value,
-    key: Value,
-    value: Value,
-) -> Result<(), AbruptCompletion> {
+pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Completion {
     if let Value::Symbol(symbol) = key {
         return set_symbol(machine, target, symbol, value);
     }
@@ -587,7 +573,7 @@ pub(super) fn set_property(
 }
 
 /// `target[symbol] = value`. Deviation: only objects, functions and errors have such properties.
-fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Value) -> Result<(), AbruptCompletion> {
+fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Value) -> Completion {
     let (key, text) = (Value::Symbol(symbol), symbol.text());
     if let Some(parts) = super::accessor::find_accessor(machine, target, &key)? {
         return descriptor::set_data(machine, target, &key, parts, &value)
@@ -616,12 +602,12 @@ fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Valu
 
 /// The error of a write to a built-in. Deviation: the objects of the realm are those of all executions, so they are
 /// frozen.
-fn refuse_builtin<T>(builtin: Builtin, name: &Str) -> Result<T, AbruptCompletion> {
+fn refuse_builtin<T>(builtin: Builtin, name: &Str) -> Completion<T> {
     type_error(format!("Cannot change the property '{name}' of {}: built-ins are frozen", builtin.name()))
 }
 
 /// The error of a write to a frozen object. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
-fn refuse_frozen(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Result<(), AbruptCompletion> {
+fn refuse_frozen(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Completion {
     let object_name = if matches!(machine.heap.get(at), Entry::Array(_)) { "[object Array]" } else { "#<Object>" };
     if has_own(machine, &Value::Ref(at), key) {
         return type_error(format!("Cannot assign to read only property '{name}' of object '{object_name}'"));
@@ -631,7 +617,7 @@ fn refuse_frozen(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Res
 
 /// `delete target[key]`. ECMA-262 §13.5.1 The delete Operator and §10.1.10.1 OrdinaryDelete, in strict mode.
 /// Deviation: deleting `name`, `length` or `prototype` of a function, or a property of a built-in, is not supported.
-pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value) -> Result<bool, AbruptCompletion> {
+pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value) -> Completion<bool> {
     if let (Value::Symbol(symbol), Value::Ref(at)) = (key, target) {
         if !has_own(machine, target, key) {
             return Ok(true);
@@ -735,7 +721,7 @@ pub(super) fn is_plain_constructor(machine: &Machine, closure: &Closure) -> bool
 }
 
 /// `key in value`. ECMA-262 §13.10 Relational Operators and §7.3.11 HasProperty.
-pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Result<bool, AbruptCompletion> {
+pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Completion<bool> {
     match value {
         Value::Ref(_) | Value::Builtin(_) => {
             let kind = receiver(machine, value);
@@ -834,7 +820,7 @@ fn named_entries(heap: &Heap, table: &Table) -> Vec<(Value, Value)> {
 
 /// The own enumerable keys with the values of a value on the stack. Getters are called first.
 /// ECMA-262 §7.3.23 EnumerableOwnProperties.
-pub(super) fn own_entries_at(machine: &Machine, at: usize) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+pub(super) fn own_entries_at(machine: &Machine, at: usize) -> Completion<Vec<(Value, Value)>> {
     let entries = own_entries(&machine.heap, machine.stack.get(at).unwrap_or(&Value::Undefined));
     if entries.iter().any(|(_, value)| matches!(value, Value::Accessor(_))) {
         return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Properties));
@@ -845,11 +831,7 @@ pub(super) fn own_entries_at(machine: &Machine, at: usize) -> Result<Vec<(Value,
 /// The own enumerable properties of a value on the stack that are copied: those whose key is a symbol come last, and
 /// those whose key is one of the `excluded` operands above the value are left out. Getters are called first. ECMA-262
 /// §7.3.25 CopyDataProperties.
-pub(super) fn copied_entries_at(
-    machine: &Machine,
-    at: usize,
-    excluded: usize,
-) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+pub(super) fn copied_entries_at(machine: &Machine, at: usize, excluded: usize) -> Completion<Vec<(Value, Value)>> {
     let entries = find_copied_entries(machine, at, excluded)?;
     if entries.iter().any(|(_, value)| matches!(value, Value::Accessor(_))) {
         return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::CopiedProperties(excluded)));
@@ -858,11 +840,7 @@ pub(super) fn copied_entries_at(
 }
 
 /// As [`copied_entries_at`], with accessors.
-pub(super) fn find_copied_entries(
-    machine: &Machine,
-    at: usize,
-    excluded: usize,
-) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+pub(super) fn find_copied_entries(machine: &Machine, at: usize, excluded: usize) -> Completion<Vec<(Value, Value)>> {
     let keys = (1..=excluded).map(|above| conversion::to_property_key_at(machine, at.wrapping_add(above)));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     let value = machine.stack.get(at).unwrap_or(&Value::Undefined);

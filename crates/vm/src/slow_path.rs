@@ -1,11 +1,11 @@
 //! Instructions that need more than the state of the interpreter loop. Each reads its operands in place and removes
 //! them only when no step can fail any more.
 
-use super::abrupt_completion::{AbruptCompletion, PreferredType, reference_error, type_error};
+use super::abrupt_completion::{AbruptCompletion, Completion, PreferredType, reference_error, type_error};
 use super::class::MUST_CALL_SUPER;
 use super::entry::Entry;
 use super::frame::{CodeFrame, Frame};
-use super::interpreter::{InstructionOutcome, remainder};
+use super::interpreter::{InstructionOutcome, StepResult, remainder};
 use super::machine::{LinkedProgram, Machine, StopReason};
 use super::natives::regexp;
 use super::object::{ErrorKind, Integrity, IterationKind, Object, Prototype};
@@ -18,8 +18,6 @@ use super::{
     accessor, call, class, conversion, coroutine, descriptor, fast_path, generator, host_call, iteration, job, json,
     number, object, property,
 };
-
-type StepResult = Result<InstructionOutcome, AbruptCompletion>;
 
 /// The operand `depth` below the top.
 #[inline]
@@ -333,7 +331,7 @@ fn set_slot(machine: &mut Machine, slot: u16, value: Value) -> StepResult {
 }
 
 /// The cell in a slot. A closure captures it. ECMA-262 §9.1.1.1 Declarative Environment Records.
-fn cell_in(machine: &Machine, slot: u16) -> Result<HeapRef, AbruptCompletion> {
+fn cell_in(machine: &Machine, slot: u16) -> Completion<HeapRef> {
     match machine.stack.get(machine.base + usize::from(slot)) {
         Some(Value::Ref(at)) if matches!(machine.heap.get(*at), Entry::Cell(_)) => Ok(*at),
         _ => Err(AbruptCompletion::Internal("a slot without its cell")),
@@ -468,7 +466,7 @@ pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> 
 }
 
 /// `+` of a string and a primitive, which are taken from the stack instead of copied. False if the second is an object.
-fn append_primitive(machine: &mut Machine) -> Result<bool, AbruptCompletion> {
+fn append_primitive(machine: &mut Machine) -> Completion<bool> {
     let [.., Value::Text(left), right] = machine.stack.as_slice() else { return Ok(false) };
     let Some(right) = conversion::primitive_text(right) else { return Ok(false) };
     conversion::check_text_length(machine, left.len() + right.len())?;
@@ -516,7 +514,7 @@ pub(super) fn unary(machine: &mut Machine, instruction: DecodedInstruction) -> S
 }
 
 /// `==` of two values on the stack. ECMA-262 §7.2.13 IsLooselyEqual.
-fn loosely_equal(machine: &Machine, first: usize, second: usize) -> Result<bool, AbruptCompletion> {
+fn loosely_equal(machine: &Machine, first: usize, second: usize) -> Completion<bool> {
     let operand = |at: usize| machine.stack.get(at).unwrap_or(&Value::Undefined);
     let (a, b) = (operand(first), operand(second));
     if a.is_nullish() || b.is_nullish() {
@@ -537,7 +535,7 @@ fn loosely_equal(machine: &Machine, first: usize, second: usize) -> Result<bool,
 }
 
 /// `==` of two primitives. ECMA-262 §7.2.13 IsLooselyEqual.
-fn loosely_equal_primitives(machine: &Machine, a: &Value, b: &Value) -> Result<bool, AbruptCompletion> {
+fn loosely_equal_primitives(machine: &Machine, a: &Value, b: &Value) -> Completion<bool> {
     match (a, b) {
         (Value::Text(a), Value::Text(b)) => Ok(a == b),
         (Value::Symbol(_), _) | (_, Value::Symbol(_)) => Ok(a.strict_equals(b)),
@@ -670,7 +668,7 @@ fn set_index(machine: &mut Machine) -> StepResult {
 
 /// Defines an own enumerable property of a literal, or a field. ECMA-262 §7.3.6 CreateDataPropertyOrThrow, §7.3.32
 /// DefineField.
-pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Result<(), AbruptCompletion> {
+pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Completion {
     let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a literal that is not an object")) };
     match machine.heap.get(*at) {
         Entry::Array(_) => property::set_property(machine, target, key, value),
@@ -769,7 +767,7 @@ fn linked_name(linked: &LinkedProgram, name: u32) -> Value {
     linked.names.get(name as usize).map_or(Value::Undefined, |name| name.key.clone())
 }
 
-fn throw_uninitialized<T>(name: &str) -> Result<T, AbruptCompletion> {
+fn throw_uninitialized<T>(name: &str) -> Completion<T> {
     reference_error(format!("Cannot access '{}' before initialization", source_name(name)))
 }
 

@@ -5,7 +5,7 @@
 use super::super::number;
 use super::super::value::HeapRef;
 use super::{ContainerItem, Copier, InspectBounds, Member, ObjectCopy, ObjectKind, ValueCopy};
-use crate::abrupt_completion::AbruptCompletion;
+use crate::abrupt_completion::{AbruptCompletion, Completion};
 use crate::entry::Entry;
 use crate::json::StringifyOptions;
 use crate::limits::ExceededLimit;
@@ -334,7 +334,7 @@ const HEAP_SHARE: u64 = 8;
 const PERCENT: u16 = b'%' as u16;
 
 /// The line. A directive (`%s`) in a string as first argument formats the next argument.
-pub(crate) fn format_log_line(machine: &mut Machine, args: &NativeArgs) -> Result<String, AbruptCompletion> {
+pub(crate) fn format_log_line(machine: &mut Machine, args: &NativeArgs) -> Completion<String> {
     let mut line = String::new();
     let mut next = 0;
     if let Value::Text(first) = natives::arg(machine, args, 0) {
@@ -348,12 +348,7 @@ pub(crate) fn format_log_line(machine: &mut Machine, args: &NativeArgs) -> Resul
 }
 
 /// Appends the arguments from number `next` on, with spaces between them.
-pub(crate) fn push_values(
-    machine: &mut Machine,
-    args: &NativeArgs,
-    next: usize,
-    line: &mut String,
-) -> Result<(), AbruptCompletion> {
+pub(crate) fn push_values(machine: &mut Machine, args: &NativeArgs, next: usize, line: &mut String) -> Completion {
     for at in next..args.count {
         if at > 0 {
             line.push(' ');
@@ -369,12 +364,7 @@ pub(crate) fn push_values(
 
 /// Writes the first argument with its directives. Returns the number of arguments used, including the first; 0 without
 /// directives.
-fn format_directives(
-    machine: &mut Machine,
-    first: &Str,
-    args: &NativeArgs,
-    line: &mut String,
-) -> Result<usize, AbruptCompletion> {
+fn format_directives(machine: &mut Machine, first: &Str, args: &NativeArgs, line: &mut String) -> Completion<usize> {
     let (mut taken, mut written, mut at) = (1, 0, 0);
     while at + 1 < first.len() {
         if first.unit(at) != Some(PERCENT) {
@@ -403,12 +393,7 @@ fn format_directives(
 }
 
 /// An argument formatted by the letter after `%`.
-fn format_directive(
-    machine: &mut Machine,
-    letter: u8,
-    args: &NativeArgs,
-    at: usize,
-) -> Result<String, AbruptCompletion> {
+fn format_directive(machine: &mut Machine, letter: u8, args: &NativeArgs, at: usize) -> Completion<String> {
     let (value, stack_index) = (natives::arg(machine, args, at), args.base + at);
     Ok(match letter {
         b's' => match &value {
@@ -428,7 +413,7 @@ fn format_directive(
 }
 
 /// `%j`: the value as JSON, unless it is cyclic.
-fn format_json_directive(machine: &Machine, value: &Value) -> Result<String, AbruptCompletion> {
+fn format_json_directive(machine: &Machine, value: &Value) -> Completion<String> {
     let options = StringifyOptions { indent: Str::empty(), allowed_keys: None, marks_cycles: false, operand: None };
     match json::stringify(machine, value, &options) {
         Ok(Some(text)) => Ok(text.to_utf8()),
@@ -450,12 +435,7 @@ fn uses_inspect_for_s(machine: &Machine, value: &Value) -> bool {
 }
 
 /// A value as `util.inspect` writes it. Its copy counts against the heap limit.
-pub(crate) fn inspect_value(
-    machine: &mut Machine,
-    value: &Value,
-    depth: usize,
-    hidden: bool,
-) -> Result<String, AbruptCompletion> {
+pub(crate) fn inspect_value(machine: &mut Machine, value: &Value, depth: usize, hidden: bool) -> Completion<String> {
     let bounds = InspectBounds { depth, ..InspectBounds::default() };
     inspect_within(machine, value, bounds, hidden, LINE_WIDTH)
 }
@@ -467,7 +447,7 @@ fn omitted_text(class: &str) -> String {
 
 /// A value in the cell of a table: on one line, with at most three elements. An object with more than two properties is
 /// not shown.
-pub(crate) fn inspect_cell(machine: &mut Machine, value: &Value) -> Result<String, AbruptCompletion> {
+pub(crate) fn inspect_cell(machine: &mut Machine, value: &Value) -> Completion<String> {
     let is_array = matches!(value, Value::Ref(at) if machine.heap.array(*at).is_some());
     let bounds = InspectBounds { depth: 0, items: 3, ..InspectBounds::default() };
     if let Value::Ref(_) = value
@@ -486,7 +466,7 @@ fn inspect_within(
     bounds: InspectBounds,
     hidden: bool,
     width: usize,
-) -> Result<String, AbruptCompletion> {
+) -> Completion<String> {
     let bytes = usize::try_from(machine.limits.heap_bytes / HEAP_SHARE).unwrap_or(usize::MAX);
     let bounds = InspectBounds { members: usize::MAX, variable_bytes: bytes, bytes, ..bounds };
     let mut copier = Copier::new(machine, bounds);

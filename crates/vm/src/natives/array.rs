@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use runstate_value::sort_by;
 
-use super::super::abrupt_completion::{AbruptCompletion, PreferredType, range_error, type_error, unsupported};
+use super::super::abrupt_completion::{Completion, PreferredType, range_error, type_error, unsupported};
 use super::super::array_sort::{ArraySort, UncomparedElements, check_writable};
 use super::super::callback::{CallbackMethod, NativeFrame};
 use super::super::limits::ExceededLimit;
@@ -291,7 +291,7 @@ const NAMED_IN_ERRORS: &str =
     "concat every filter find findIndex findLast findLastIndex forEach indexOf map reduce reduceRight some";
 
 /// The array that a method is called on.
-pub(super) fn this_array(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompletion> {
+pub(super) fn this_array(machine: &Machine, args: &NativeArgs) -> Completion<HeapRef> {
     match args.this {
         Value::Ref(at) if machine.heap.array(at).is_some() => Ok(at),
         Value::Undefined | Value::Null => {
@@ -319,7 +319,7 @@ fn this_array_to_change(
     machine: &Machine,
     args: &NativeArgs,
     first: impl FnOnce(usize) -> FirstChange,
-) -> Result<HeapRef, AbruptCompletion> {
+) -> Completion<HeapRef> {
     let at = this_array(machine, args)?;
     machine.heap.check_room(0)?;
     if !machine.heap.array(at).is_some_and(|array| array.frozen) {
@@ -372,7 +372,7 @@ fn construct_array(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
 }
 
 /// Refuses `Array.of` and `Array.from` on another constructor, which would create objects of that class.
-fn check_constructor(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptCompletion> {
+fn check_constructor(machine: &Machine, args: &NativeArgs) -> Completion {
     match &args.this {
         Value::Builtin(builtin) if builtin.name() == "Array" => Ok(()),
         this if conversion::is_callable(machine, this) => {
@@ -441,7 +441,7 @@ fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
 }
 
 /// The elements after a splice and the removed elements. ECMA-262 §23.1.3.31 Array.prototype.splice.
-fn splice(machine: &mut Machine, args: &NativeArgs, at: HeapRef) -> Result<(Vec<Value>, Vec<Value>), AbruptCompletion> {
+fn splice(machine: &mut Machine, args: &NativeArgs, at: HeapRef) -> Completion<(Vec<Value>, Vec<Value>)> {
     let mut values = machine.heap.elements(at);
     let len = values.len();
     let from = super::arg_relative_index(machine, args, 0, len, 0)?;

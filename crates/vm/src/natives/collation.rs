@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use runstate_value::{SortedMap, lower_case};
 
-use super::super::abrupt_completion::{AbruptCompletion, range_error, unsupported};
+use super::super::abrupt_completion::{Completion, range_error, unsupported};
 use super::super::machine::Machine;
 use super::super::value::Value;
 use super::{BuiltinDefinition, NativeArgs, string};
@@ -314,7 +314,7 @@ struct CollationOptions {
 }
 
 impl CollationOptions {
-    fn read(machine: &Machine, args: &NativeArgs) -> Result<CollationOptions, AbruptCompletion> {
+    fn read(machine: &Machine, args: &NativeArgs) -> Completion<CollationOptions> {
         let mut read = CollationOptions { accents: true, cases: true, numeric: false };
         if args.count < 3 {
             return Ok(read);

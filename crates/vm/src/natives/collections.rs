@@ -5,7 +5,7 @@
 
 use indexmap::IndexSet;
 
-use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::super::abrupt_completion::{Completion, type_error, unsupported};
 use super::super::callback::{CallbackMethod, NativeFrame};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
@@ -140,7 +140,7 @@ fn canonicalize_key(key: Value) -> Value {
 }
 
 /// The values of the iterable that a constructor receives.
-pub(super) fn initial_entries(machine: &mut Machine, args: &NativeArgs) -> Result<Vec<Value>, AbruptCompletion> {
+pub(super) fn initial_entries(machine: &mut Machine, args: &NativeArgs) -> Completion<Vec<Value>> {
     match super::arg(machine, args, 0) {
         Value::Undefined | Value::Null => Ok(Vec::new()),
         _ => iteration::iterate_argument(machine, args),
@@ -148,11 +148,7 @@ pub(super) fn initial_entries(machine: &mut Machine, args: &NativeArgs) -> Resul
 }
 
 /// The entries of the Map, Set, WeakMap or WeakSet that a method is called on.
-pub(super) fn this_collection(
-    machine: &Machine,
-    args: &NativeArgs,
-    kind: Receiver,
-) -> Result<HeapRef, AbruptCompletion> {
+pub(super) fn this_collection(machine: &Machine, args: &NativeArgs, kind: Receiver) -> Completion<HeapRef> {
     if let Value::Ref(at) = args.this
         && property::receiver(machine, &args.this) == Some(kind)
         && let Some(entries) = machine.heap.collection(at).or_else(|| machine.heap.weak_collection(at))
@@ -188,10 +184,7 @@ fn clear(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> NativeResu
 
 /// The members of a set, and those of the other operand of a method: a set, or the keys of a map.
 /// Deviation: other set-like objects are refused. ECMA-262 §24.2.1.2 GetSetRecord.
-fn operands(
-    machine: &mut Machine,
-    args: &NativeArgs,
-) -> Result<(IndexSet<TableKey>, IndexSet<TableKey>), AbruptCompletion> {
+fn operands(machine: &mut Machine, args: &NativeArgs) -> Completion<(IndexSet<TableKey>, IndexSet<TableKey>)> {
     let set = this_collection(machine, args, Receiver::Set)?;
     let other = match super::arg(machine, args, 0) {
         Value::Ref(at) => machine.heap.collection(at),

@@ -3,7 +3,7 @@
 
 use runstate_value::sort_by;
 
-use super::super::abrupt_completion::{AbruptCompletion, unsupported};
+use super::super::abrupt_completion::{Completion, unsupported};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::table::{Table, TableKind};
@@ -136,7 +136,7 @@ fn group(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     Ok(UNDEFINED)
 }
 
-fn label(machine: &Machine, args: &NativeArgs) -> Result<String, AbruptCompletion> {
+fn label(machine: &Machine, args: &NativeArgs) -> Completion<String> {
     match super::arg(machine, args, 0) {
         Value::Undefined => Ok("default".to_owned()),
         _ => Ok(super::arg_text(machine, args, 0)?.to_utf8()),
@@ -145,7 +145,7 @@ fn label(machine: &Machine, args: &NativeArgs) -> Result<String, AbruptCompletio
 
 /// Prints the time since a timer began, by the times of the turns, with the other arguments. Returns its key. A timer
 /// that was not begun prints nothing.
-fn print_timer(machine: &mut Machine, args: &NativeArgs) -> Result<String, AbruptCompletion> {
+fn print_timer(machine: &mut Machine, args: &NativeArgs) -> Completion<String> {
     let label = label(machine, args)?;
     let key = format!("time {label}");
     if let Some(began) = number(machine, &key) {
@@ -178,7 +178,7 @@ fn number(machine: &Machine, key: &str) -> Option<f64> {
     }
 }
 
-fn set_number(machine: &mut Machine, key: &str, number: f64) -> Result<(), AbruptCompletion> {
+fn set_number(machine: &mut Machine, key: &str, number: f64) -> Completion {
     machine.heap.check_room(0)?;
     if machine.console == HeapRef::NONE {
         machine.console = machine.heap.allocate(Entry::Map(Box::new(Table::numbered())));
@@ -246,11 +246,11 @@ fn table(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
 }
 
 /// The columns of an array or object: one for each property of the rows, and one for rows that are primitive.
-fn property_columns(machine: &mut Machine, args: &NativeArgs) -> Result<Vec<ConsoleColumn>, AbruptCompletion> {
+fn property_columns(machine: &mut Machine, args: &NativeArgs) -> Completion<Vec<ConsoleColumn>> {
     let chosen = match super::arg(machine, args, 1) {
         Value::Undefined => None,
         Value::Ref(list) if machine.heap.array(list).is_some() => {
-            let names: Result<Vec<String>, AbruptCompletion> = machine
+            let names: Completion<Vec<String>> = machine
                 .heap
                 .elements(list)
                 .iter()

@@ -2,7 +2,7 @@
 //!
 //! Deviations: the texts for a locale are those of `en-US`, and properties of the program on dates are not supported.
 
-use super::super::abrupt_completion::{AbruptCompletion, PreferredType, range_error, type_error, unsupported};
+use super::super::abrupt_completion::{Completion, PreferredType, range_error, type_error, unsupported};
 use super::super::date::{self, DateField, DateFormat, DateText, FormatField};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
@@ -135,7 +135,7 @@ fn construct_date(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
 }
 
 /// The time of the arguments: year, month and so on. ECMA-262 §21.4.3.4 Date.UTC.
-fn time_from_args(machine: &Machine, args: &NativeArgs) -> Result<f64, AbruptCompletion> {
+fn time_from_args(machine: &Machine, args: &NativeArgs) -> Completion<f64> {
     let mut fields = [f64::NAN, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0];
     for (index, field) in fields.iter_mut().take(7.min(args.count)).enumerate() {
         *field = super::arg_number(machine, args, index)?;
@@ -144,14 +144,14 @@ fn time_from_args(machine: &Machine, args: &NativeArgs) -> Result<f64, AbruptCom
     Ok(date::time_of(&fields))
 }
 
-fn this_date(machine: &Machine, args: &NativeArgs) -> Result<(HeapRef, f64), AbruptCompletion> {
+fn this_date(machine: &Machine, args: &NativeArgs) -> Completion<(HeapRef, f64)> {
     match args.this {
         Value::Ref(at) if matches!(machine.heap.get(at), Entry::Date(_)) => Ok((at, time_at(machine, at))),
         _ => type_error("this is not a Date object."),
     }
 }
 
-fn this_time(machine: &Machine, args: &NativeArgs) -> Result<f64, AbruptCompletion> {
+fn this_time(machine: &Machine, args: &NativeArgs) -> Completion<f64> {
     Ok(this_date(machine, args)?.1)
 }
 
@@ -159,7 +159,7 @@ fn time_at(machine: &Machine, at: HeapRef) -> f64 {
     if let Entry::Date(time) = machine.heap.get(at) { *time } else { f64::NAN }
 }
 
-fn read_field(machine: &Machine, args: &NativeArgs, field: DateField) -> Result<f64, AbruptCompletion> {
+fn read_field(machine: &Machine, args: &NativeArgs, field: DateField) -> Completion<f64> {
     let time = this_time(machine, args)?;
     Ok(if time.is_nan() { time } else { date::fields(time)[field as usize] })
 }

@@ -1,6 +1,6 @@
 //! The error classes. ECMA-262 §20.5 Error Objects.
 
-use super::super::abrupt_completion::AbruptCompletion;
+use super::super::abrupt_completion::Completion;
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::ErrorKind;
@@ -45,11 +45,7 @@ error_classes! {
 }
 
 /// ECMA-262 §20.5.1.1 Error and §20.5.6.1.1 NativeError.
-fn construct_error(
-    machine: &mut Machine,
-    args: &NativeArgs,
-    kind: ErrorKind,
-) -> Result<NativeOutcome, AbruptCompletion> {
+fn construct_error(machine: &mut Machine, args: &NativeArgs, kind: ErrorKind) -> Completion<NativeOutcome> {
     new_error_from_args(machine, kind, args.base, machine.frames.len()).map(NativeOutcome::Value)
 }
 
@@ -60,7 +56,7 @@ pub(in super::super) fn new_error_from_args(
     kind: ErrorKind,
     base: usize,
     depth: usize,
-) -> Result<Value, AbruptCompletion> {
+) -> Completion<Value> {
     let has_message = !matches!(machine.stack.get(base), None | Some(Value::Undefined));
     let message = if has_message { conversion::to_text_at(machine, base)?.to_utf8() } else { String::new() };
     let error = abrupt_completion::new_error_below(machine, kind, &message, depth);

@@ -1,6 +1,6 @@
 //! Methods of functions, and two functions of the compiler.
 
-use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::BoundFunction;
@@ -103,11 +103,7 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
 ];
 
 /// Calls `this` with another `this` and other arguments, which replace those on the stack. ECMA-262 §7.3.13 Call.
-fn forward_call(
-    machine: &mut Machine,
-    args: &NativeArgs,
-    arguments: Vec<Value>,
-) -> Result<NativeOutcome, AbruptCompletion> {
+fn forward_call(machine: &mut Machine, args: &NativeArgs, arguments: Vec<Value>) -> Completion<NativeOutcome> {
     let (top, this) = (machine.stack.len(), super::arg(machine, args, 0));
     match call::invoke_above(machine, &args.this, this, arguments, (args.bottom, args.return_pc)) {
         Err(AbruptCompletion::ConvertOperand(at, _)) if at >= top => {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::super::abrupt_completion::{Completion, type_error, unsupported};
 use super::super::array::Array;
 use super::super::entry::Entry;
 use super::super::machine::Machine;
@@ -28,7 +28,7 @@ pub(super) fn not_callable(_: &mut Machine, _: &NativeArgs) -> NativeResult {
 }
 
 /// Copies a value and everything that it references. Shared parts stay shared, and cycles stay cycles.
-fn structured_clone(machine: &mut Machine, value: &Value) -> Result<Value, AbruptCompletion> {
+fn structured_clone(machine: &mut Machine, value: &Value) -> Completion<Value> {
     let mut copies: HashMap<HeapRef, HeapRef> = HashMap::new();
     let mut pending: Vec<(HeapRef, HeapRef)> = Vec::new();
     let result = clone_value(machine, value, &mut copies, &mut pending)?;
@@ -82,7 +82,7 @@ fn clone_value(
     value: &Value,
     copies: &mut HashMap<HeapRef, HeapRef>,
     pending: &mut Vec<(HeapRef, HeapRef)>,
-) -> Result<Value, AbruptCompletion> {
+) -> Completion<Value> {
     let Value::Ref(object) = value else {
         return match value {
             Value::Builtin(builtin) => unsupported(format!("structuredClone of `{}` is not supported", builtin.name())),
@@ -124,7 +124,7 @@ fn clone_value(
 
 /// The copy of an error without its cause, as in V8: the stack, the message, and the standard class that its name
 /// names, or Error.
-fn clone_error(machine: &Machine, error: &Value) -> Result<Entry, AbruptCompletion> {
+fn clone_error(machine: &Machine, error: &Value) -> Completion<Entry> {
     let read = |name: &str| property::property(machine, error, &Value::text(name));
     let kind = ErrorKind::from_name(&conversion::to_text(machine, &read("name")?)?.to_utf8());
     let kind = kind.filter(|kind| !matches!(kind, ErrorKind::Aggregate | ErrorKind::Timeout | ErrorKind::Cancelled));

@@ -2,7 +2,7 @@
 
 use indexmap::IndexSet;
 
-use super::super::abrupt_completion::AbruptCompletion;
+use super::super::abrupt_completion::{AbruptCompletion, Completion};
 use super::super::callback::{self, CallbackMethod, NativeFrame};
 use super::super::entry::Entry;
 use super::super::json::{self, StringifyOptions};
@@ -36,7 +36,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
 ];
 
 /// ECMA-262 §25.5.2 JSON.stringify.
-fn stringify(machine: &mut Machine, args: &NativeArgs) -> Result<NativeOutcome, AbruptCompletion> {
+fn stringify(machine: &mut Machine, args: &NativeArgs) -> Completion<NativeOutcome> {
     let replacer = super::arg(machine, args, 1);
     if conversion::is_callable(machine, &replacer) {
         return Err(AbruptCompletion::ConvertOperand(args.base, OperandConversion::Json));
@@ -63,7 +63,7 @@ fn stringify(machine: &mut Machine, args: &NativeArgs) -> Result<NativeOutcome, 
 }
 
 /// The names in an array as replacer. ECMA-262 §25.5.2 JSON.stringify, step 4.
-pub(in super::super) fn property_list(machine: &Machine, at: HeapRef) -> Result<Vec<Value>, AbruptCompletion> {
+pub(in super::super) fn property_list(machine: &Machine, at: HeapRef) -> Completion<Vec<Value>> {
     let names = machine.heap.elements(at).into_iter();
     let names = names.filter(|name| matches!(name, Value::Text(_) | Value::Number(_)));
     let names = names.map(|name| conversion::to_text(machine, &name)).collect::<Result<IndexSet<_>, _>>()?;

@@ -3,7 +3,7 @@
 
 use std::f64::consts::E;
 
-use super::super::abrupt_completion::AbruptCompletion;
+use super::super::abrupt_completion::Completion;
 use super::super::machine::Machine;
 use super::super::number::{power, to_int32};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
@@ -121,7 +121,7 @@ fn max_or_min(
     args: &NativeArgs,
     start: f64,
     better: fn(f64, f64) -> bool,
-) -> Result<NativeOutcome, AbruptCompletion> {
+) -> Completion<NativeOutcome> {
     let mut best = start;
     for index in 0..args.count {
         let n = super::arg_number(machine, args, index)?;
@@ -135,7 +135,7 @@ fn max_or_min(
 }
 
 /// ECMA-262 §21.3.2.19 Math.hypot.
-fn hypotenuse(machine: &mut Machine, args: &NativeArgs) -> Result<NativeOutcome, AbruptCompletion> {
+fn hypotenuse(machine: &mut Machine, args: &NativeArgs) -> Completion<NativeOutcome> {
     let numbers = (0..args.count).map(|i| super::arg_number(machine, args, i)).collect::<Result<Vec<_>, _>>()?;
     if numbers.iter().any(|n| n.is_infinite()) {
         return Ok(f64::INFINITY.into());

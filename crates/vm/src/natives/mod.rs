@@ -33,7 +33,7 @@ mod weak_collections;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, range_error, type_error, unsupported};
 use super::globals::PROTOTYPES;
 use super::machine::Machine;
 use super::number::to_integer;
@@ -78,13 +78,13 @@ pub(super) fn arg(machine: &Machine, args: &NativeArgs, index: usize) -> Value {
 }
 
 /// `String(argument)`. ECMA-262 §7.1.17 ToString.
-pub(super) fn arg_text(machine: &Machine, args: &NativeArgs, index: usize) -> Result<Str, AbruptCompletion> {
+pub(super) fn arg_text(machine: &Machine, args: &NativeArgs, index: usize) -> Completion<Str> {
     if index < args.count { conversion::to_text_at(machine, args.base + index) } else { Ok(Str::new("undefined")) }
 }
 
 /// `Number(argument)`. ECMA-262 §7.1.4 ToNumber.
 #[inline]
-pub(super) fn arg_number(machine: &Machine, args: &NativeArgs, index: usize) -> Result<f64, AbruptCompletion> {
+pub(super) fn arg_number(machine: &Machine, args: &NativeArgs, index: usize) -> Completion<f64> {
     if index >= args.count {
         return Ok(f64::NAN);
     }
@@ -95,12 +95,7 @@ pub(super) fn arg_number(machine: &Machine, args: &NativeArgs, index: usize) -> 
 }
 
 /// The argument as an integer, or `missing` if it is undefined. ECMA-262 §7.1.5 ToIntegerOrInfinity.
-pub(super) fn arg_integer(
-    machine: &Machine,
-    args: &NativeArgs,
-    index: usize,
-    missing: f64,
-) -> Result<f64, AbruptCompletion> {
+pub(super) fn arg_integer(machine: &Machine, args: &NativeArgs, index: usize, missing: f64) -> Completion<f64> {
     match arg(machine, args, index) {
         Value::Undefined => Ok(missing),
         _ => Ok(to_integer(arg_number(machine, args, index)?)),
@@ -116,17 +111,12 @@ pub(super) fn arg_length(
     index: usize,
     missing: usize,
     length: usize,
-) -> Result<usize, AbruptCompletion> {
+) -> Completion<usize> {
     Ok((arg_integer(machine, args, index, missing as f64)? as usize).min(length))
 }
 
 /// As [`arg_integer`], for an argument that depends on the length of `this`.
-pub(super) fn arg_index(
-    machine: &Machine,
-    args: &NativeArgs,
-    index: usize,
-    missing: f64,
-) -> Result<f64, AbruptCompletion> {
+pub(super) fn arg_index(machine: &Machine, args: &NativeArgs, index: usize, missing: f64) -> Completion<f64> {
     arg_integer(machine, args, index, missing).map_err(|completion| match completion {
         // The conversion could change the length, which was read before it.
         AbruptCompletion::ConvertOperand(..) if matches!(args.this, Value::Ref(list) if machine.heap.array(list).is_some()) => {
@@ -144,7 +134,7 @@ pub(super) fn arg_relative_index(
     index: usize,
     len: usize,
     missing: usize,
-) -> Result<usize, AbruptCompletion> {
+) -> Completion<usize> {
     let position = arg_index(machine, args, index, missing as f64)?;
     let position = if position < 0.0 { (position + len as f64).max(0.0) } else { position.min(len as f64) };
     Ok(position as usize)
@@ -152,7 +142,7 @@ pub(super) fn arg_relative_index(
 
 /// Refuses a locale other than `en-US` as argument number `index`. ECMA-402 §9.2.1 CanonicalizeLocaleList. Deviation:
 /// of an object only the elements of an array are read.
-pub(super) fn check_language(machine: &Machine, args: &NativeArgs, index: usize) -> Result<(), AbruptCompletion> {
+pub(super) fn check_language(machine: &Machine, args: &NativeArgs, index: usize) -> Completion {
     let locales = match arg(machine, args, index) {
         Value::Ref(list) if machine.heap.array(list).is_some() => machine.heap.elements(list),
         Value::Null => return type_error("Cannot convert undefined or null to object"),
@@ -186,7 +176,7 @@ fn is_language_tag(tag: &str) -> bool {
 }
 
 /// The error of a method whose `this` has another type, as V8 words it.
-pub(super) fn incompatible_receiver<T>(machine: &Machine, args: &NativeArgs) -> Result<T, AbruptCompletion> {
+pub(super) fn incompatible_receiver<T>(machine: &Machine, args: &NativeArgs) -> Completion<T> {
     let (name, receiver) = (args.name(), iteration::receiver_text(machine, &args.this));
     type_error(format!("Method {name} called on incompatible receiver {receiver}"))
 }
@@ -237,7 +227,7 @@ impl NativeArgs {
 pub type NativeFunction = fn(&mut Machine, &NativeArgs) -> NativeResult;
 
 /// The result of a built-in function.
-pub type NativeResult = Result<NativeOutcome, AbruptCompletion>;
+pub type NativeResult = Completion<NativeOutcome>;
 
 /// Name, value of the `length` property, and code.
 pub type BuiltinDefinition = (&'static str, u8, NativeFunction);

@@ -1,7 +1,7 @@
 //! `Number`, `Boolean` and the number functions of the global object. ECMA-262 §21.1 Number Objects, §20.3 Boolean
 //! Objects.
 
-use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
+use super::super::abrupt_completion::{AbruptCompletion, Completion, range_error, type_error, unsupported};
 use super::super::machine::Machine;
 use super::super::number::{self, to_exponential, to_fixed, to_int32, to_integer, to_precision, to_radix};
 use super::super::number_format::{NumberFormat, NumberStyle};
@@ -111,7 +111,7 @@ fn this_number(args: &NativeArgs) -> std::result::Result<f64, AbruptCompletion> 
 
 /// The options of `toLocaleString`. ECMA-402 §15.1.2 InitializeNumberFormat. Options that are not known here are
 /// an UnsupportedError.
-fn read_number_format(machine: &Machine, args: &NativeArgs) -> Result<NumberFormat, AbruptCompletion> {
+fn read_number_format(machine: &Machine, args: &NativeArgs) -> Completion<NumberFormat> {
     let mut format = NumberFormat::default();
     let mut options = MethodOptions::read(machine, args)?;
     let (style, currency) = (options.take_text(machine, "style")?, options.take_text(machine, "currency")?);

@@ -1,6 +1,6 @@
 //! `Object`. ECMA-262 §20.1 Object Objects. Deviation: wrapper objects of primitives do not exist.
 
-use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::{Integrity, Object};
@@ -255,7 +255,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
 ];
 
 /// ECMA-262 §20.1.2.3.1 ObjectDefineProperties.
-fn define_properties(machine: &mut Machine, target: &Value, properties: &Value) -> Result<(), AbruptCompletion> {
+fn define_properties(machine: &mut Machine, target: &Value, properties: &Value) -> Completion {
     if properties.is_nullish() {
         return type_error("Cannot convert undefined or null to object");
     }
@@ -302,7 +302,7 @@ fn has_integrity(machine: &Machine, value: &Value, level: Integrity) -> bool {
 }
 
 /// The argument as a property key. ECMA-262 §7.1.19 ToPropertyKey.
-fn key_argument(machine: &Machine, args: &NativeArgs, index: usize) -> Result<Value, AbruptCompletion> {
+fn key_argument(machine: &Machine, args: &NativeArgs, index: usize) -> Completion<Value> {
     match super::arg(machine, args, index) {
         key @ Value::Symbol(_) => Ok(key),
         _ => super::arg_text(machine, args, index).map(Value::Text),
@@ -319,7 +319,7 @@ fn construct_object(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
 }
 
 /// The first argument, which must not be null or undefined. ECMA-262 §7.1.18 ToObject.
-fn target_arg(machine: &Machine, args: &NativeArgs) -> Result<Value, AbruptCompletion> {
+fn target_arg(machine: &Machine, args: &NativeArgs) -> Completion<Value> {
     match super::arg(machine, args, 0) {
         Value::Undefined | Value::Null => type_error("Cannot convert undefined or null to object"),
         value => Ok(value),
@@ -327,14 +327,14 @@ fn target_arg(machine: &Machine, args: &NativeArgs) -> Result<Value, AbruptCompl
 }
 
 /// The properties of the first argument.
-fn arg_entries(machine: &Machine, args: &NativeArgs) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+fn arg_entries(machine: &Machine, args: &NativeArgs) -> Completion<Vec<(Value, Value)>> {
     target_arg(machine, args)?;
     property::own_entries_at(machine, args.base)
 }
 
 /// Key and value of an entry for `Object.fromEntries` and `new Map`: the properties `0` and `1` of any object.
 /// ECMA-262 §24.1.1.2 AddEntriesFromIterable.
-pub(in super::super) fn entry_parts(machine: &Machine, entry: &Value) -> Result<(Value, Value), AbruptCompletion> {
+pub(in super::super) fn entry_parts(machine: &Machine, entry: &Value) -> Completion<(Value, Value)> {
     if !entry.is_object() {
         return type_error(format!("Iterator value {} is not an entry object", json::display_text(machine, entry)));
     }

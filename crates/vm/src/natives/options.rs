@@ -1,6 +1,6 @@
 //! Options of methods: properties of an object in the second argument.
 
-use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::super::abrupt_completion::{Completion, type_error, unsupported};
 use super::super::machine::Machine;
 use super::super::value::Value;
 use super::NativeArgs;
@@ -15,7 +15,7 @@ impl MethodOptions {
     ///
     /// # Errors
     /// `null`, or a property that is an accessor.
-    pub(super) fn read(machine: &Machine, args: &NativeArgs) -> Result<MethodOptions, AbruptCompletion> {
+    pub(super) fn read(machine: &Machine, args: &NativeArgs) -> Completion<MethodOptions> {
         let mut options = Vec::new();
         if args.count > 1 {
             if matches!(super::arg(machine, args, 1), Value::Null) {
@@ -36,12 +36,12 @@ impl MethodOptions {
     }
 
     /// Takes an option as text.
-    pub(super) fn take_text(&mut self, machine: &Machine, name: &str) -> Result<Option<String>, AbruptCompletion> {
+    pub(super) fn take_text(&mut self, machine: &Machine, name: &str) -> Completion<Option<String>> {
         self.take(name).map(|value| Ok(conversion::to_text(machine, &value)?.to_utf8())).transpose()
     }
 
     /// Refuses the options that were not taken.
-    pub(super) fn finish(self, method: &str) -> Result<(), AbruptCompletion> {
+    pub(super) fn finish(self, method: &str) -> Completion {
         match self.0.iter().map(|(name, _)| name).min() {
             None => Ok(()),
             Some(name) => unsupported(format!("the option `{name}` of {method} is not supported")),

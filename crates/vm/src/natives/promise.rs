@@ -3,7 +3,7 @@
 //! Deviations: promises have no properties of their own and no subclasses, so `constructor` and `then` of a promise are
 //! the built-in ones.
 
-use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::super::abrupt_completion::{Completion, type_error, unsupported};
 use super::super::callback::{self, CallbackMethod, NativeFrame};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
@@ -147,13 +147,13 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
 ];
 
 /// The second argument as the time of a timer.
-pub(super) fn timeout_ms(machine: &Machine, args: &NativeArgs) -> Result<f64, AbruptCompletion> {
+pub(super) fn timeout_ms(machine: &Machine, args: &NativeArgs) -> Completion<f64> {
     let ms = super::arg_number(machine, args, 1)?;
     Ok(if (1.0..=MAX_TIMEOUT_MS).contains(&ms) { ms.trunc() } else { 1.0 })
 }
 
 /// The first argument, which must be a function.
-fn require_callback(machine: &Machine, args: &NativeArgs) -> Result<Value, AbruptCompletion> {
+fn require_callback(machine: &Machine, args: &NativeArgs) -> Completion<Value> {
     let callback = super::arg(machine, args, 0);
     if conversion::is_callable(machine, &callback) {
         return Ok(callback);
@@ -164,7 +164,7 @@ fn require_callback(machine: &Machine, args: &NativeArgs) -> Result<Value, Abrup
 
 /// Checks that `this` of a method of `Promise` is `Promise`. A call by name has no operand for it. ECMA-262 §27.2.1.5
 /// NewPromiseCapability. Deviation: other constructors are not supported.
-fn check_constructor(machine: &Machine, args: &NativeArgs) -> Result<(), AbruptCompletion> {
+fn check_constructor(machine: &Machine, args: &NativeArgs) -> Completion {
     match &args.this {
         _ if args.base == args.bottom => Ok(()),
         Value::Builtin(builtin) if builtin.name() == "Promise" => Ok(()),
@@ -222,7 +222,7 @@ pub(crate) fn add_elements(
     combined: HeapRef,
     kind: ReactionKind,
     elements: Vec<Value>,
-) -> Result<(), AbruptCompletion> {
+) -> Completion {
     machine.charge_work(ELEMENT_WORK * elements.len() as u64);
     let is_race = kind == ReactionKind::Settle;
     let values = if is_race {

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::super::abrupt_completion::{AbruptCompletion, type_error};
+use super::super::abrupt_completion::{AbruptCompletion, Completion, type_error};
 use super::super::entry::Entry;
 use super::super::limits::ExceededLimit;
 use super::super::machine::Machine;
@@ -120,7 +120,7 @@ thread_local! {
 }
 
 /// The compiled pattern with its flags in order, or SyntaxError. ECMA-262 §22.2.3.3 RegExpInitialize.
-fn compile(source: &Str, flags: &Str) -> Result<(CompiledRegExp, Str), AbruptCompletion> {
+fn compile(source: &Str, flags: &Str) -> Completion<(CompiledRegExp, Str)> {
     let Some(flags) = order_flags(flags) else {
         let message = format!("Invalid flags supplied to RegExp constructor '{flags}'");
         return Err(AbruptCompletion::Error(ErrorKind::Syntax, message));
@@ -163,7 +163,7 @@ fn escape_pattern(pattern: &Str) -> Str {
     Str::from_units(&out)
 }
 
-fn this_regexp(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCompletion> {
+fn this_regexp(machine: &Machine, args: &NativeArgs) -> Completion<HeapRef> {
     match args.this {
         Value::Ref(at) if matches!(machine.heap.get(at), Entry::RegExp(_)) => Ok(at),
         _ => super::incompatible_receiver(machine, args),
@@ -171,7 +171,7 @@ fn this_regexp(machine: &Machine, args: &NativeArgs) -> Result<HeapRef, AbruptCo
 }
 
 /// The first argument as a regexp; other values are the source of a pattern. ECMA-262 §22.2.3.1 RegExpCreate.
-fn regexp_arg(machine: &mut Machine, args: &NativeArgs, flags: &str) -> Result<HeapRef, AbruptCompletion> {
+fn regexp_arg(machine: &mut Machine, args: &NativeArgs, flags: &str) -> Completion<HeapRef> {
     let regexp = match super::arg(machine, args, 0) {
         Value::Ref(at) if is_regexp(machine, &Value::Ref(at)) => return Ok(at),
         Value::Undefined => new_regexp(machine, &Value::text("(?:)"), &Value::text(flags))?,
@@ -195,11 +195,7 @@ fn group_text(text: &Str, range: Option<&Range<usize>>) -> Value {
 }
 
 /// A new regexp, or SyntaxError. ECMA-262 §22.2.3.1 RegExpCreate.
-pub(in super::super) fn new_regexp(
-    machine: &mut Machine,
-    pattern: &Value,
-    flags: &Value,
-) -> Result<Value, AbruptCompletion> {
+pub(in super::super) fn new_regexp(machine: &mut Machine, pattern: &Value, flags: &Value) -> Completion<Value> {
     let (source, flags) = (conversion::to_text(machine, pattern)?, conversion::to_text(machine, flags)?);
     let is_same = |(given, regexp): &&(Str, RegExp)| *given == flags && regexp.source == source;
     let found = RECENT.with_borrow(|recent| recent.iter().find(is_same).map(|(_, regexp)| regexp.clone()));
@@ -225,7 +221,7 @@ pub(in super::super) fn is_regexp(machine: &Machine, value: &Value) -> bool {
     matches!(value, Value::Ref(at) if matches!(machine.heap.get(*at), Entry::RegExp(_)))
 }
 
-fn regexp_at(machine: &Machine, at: HeapRef) -> Result<(RegExp, bool), AbruptCompletion> {
+fn regexp_at(machine: &Machine, at: HeapRef) -> Completion<(RegExp, bool)> {
     match machine.heap.get(at) {
         Entry::RegExp(regexp) => {
             let remembers = has_flag(&regexp.flags, b'g') || has_flag(&regexp.flags, b'y');
@@ -237,7 +233,7 @@ fn regexp_at(machine: &Machine, at: HeapRef) -> Result<(RegExp, bool), AbruptCom
 
 /// The next match of `exec`. With `g` or `y` it starts at `lastIndex` and advances it. ECMA-262 §22.2.7.2
 /// RegExpBuiltinExec.
-fn next_match(machine: &mut Machine, at: HeapRef, text: &Str) -> Result<Option<TextMatch>, AbruptCompletion> {
+fn next_match(machine: &mut Machine, at: HeapRef, text: &Str) -> Completion<Option<TextMatch>> {
     let (regexp, remembers) = regexp_at(machine, at)?;
     let from = if remembers { regexp.last_index.max(0.0) } else { 0.0 };
     let found = if from > text.len() as f64 {
@@ -258,7 +254,7 @@ fn with_match_budget<T>(
     machine: &mut Machine,
     text: &Str,
     work: impl FnOnce(&mut MatchBudget) -> Result<T, ExceededLimit>,
-) -> Result<T, AbruptCompletion> {
+) -> Completion<T> {
     let mut budget = MatchBudget::for_text(machine.limits.match_steps, text);
     let result = work(&mut budget);
     machine.charge_work(budget.steps_taken());
@@ -328,7 +324,7 @@ fn match_array(machine: &mut Machine, text: &Str, found: Option<TextMatch>) -> V
 }
 
 /// Refuses a regexp without the `g` flag. ECMA-262 §22.1.3.20 String.prototype.replaceAll.
-pub(super) fn check_global(machine: &Machine, regexp: &Value) -> Result<(), AbruptCompletion> {
+pub(super) fn check_global(machine: &Machine, regexp: &Value) -> Completion {
     match regexp {
         Value::Ref(at) if has_flag(&regexp_at(machine, *at)?.0.flags, b'g') => Ok(()),
         _ => type_error("String.prototype.replaceAll called with a non-global RegExp argument"),
@@ -336,11 +332,7 @@ pub(super) fn check_global(machine: &Machine, regexp: &Value) -> Result<(), Abru
 }
 
 /// All matches with the `g` flag, the first match without. ECMA-262 §22.2.6.11 RegExp.prototype [ %Symbol.replace% ].
-pub(super) fn find_matches(
-    machine: &mut Machine,
-    text: &Str,
-    regexp: &Value,
-) -> Result<Vec<TextMatch>, AbruptCompletion> {
+pub(super) fn find_matches(machine: &mut Machine, text: &Str, regexp: &Value) -> Completion<Vec<TextMatch>> {
     let Value::Ref(at) = regexp else { return Ok(Vec::new()) };
     let (regexp, _) = regexp_at(machine, *at)?;
     if !has_flag(&regexp.flags, b'g') {
@@ -354,12 +346,7 @@ pub(super) fn find_matches(
 }
 
 /// All matches from a position.
-fn global_matches(
-    machine: &mut Machine,
-    regexp: &RegExp,
-    from: usize,
-    text: &Str,
-) -> Result<Vec<TextMatch>, AbruptCompletion> {
+fn global_matches(machine: &mut Machine, regexp: &RegExp, from: usize, text: &Str) -> Completion<Vec<TextMatch>> {
     let sticky = has_flag(&regexp.flags, b'y');
     let matches = with_match_budget(machine, text, |budget| regexp.compiled.find_all(text, from, sticky, budget))?;
     machine.heap.check_room(64 * matches.len() as u64)?;
@@ -367,11 +354,7 @@ fn global_matches(
 }
 
 /// `text.split(regexp)`. ECMA-262 §22.2.6.14 RegExp.prototype [ %Symbol.split% ].
-pub(super) fn split_by_regexp(
-    machine: &mut Machine,
-    text: &Str,
-    regexp: &Value,
-) -> Result<Vec<Value>, AbruptCompletion> {
+pub(super) fn split_by_regexp(machine: &mut Machine, text: &Str, regexp: &Value) -> Completion<Vec<Value>> {
     let Value::Ref(at) = regexp else { return Ok(Vec::new()) };
     let (regexp, _) = regexp_at(machine, *at)?;
     let mut parts = Vec::new();

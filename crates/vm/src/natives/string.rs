@@ -2,7 +2,7 @@
 
 use runstate_value::{lower_case, upper_case};
 
-use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error, unsupported};
+use super::super::abrupt_completion::{AbruptCompletion, Completion, range_error, type_error, unsupported};
 use super::super::callback::{CallbackMethod, NativeFrame};
 use super::super::conversion::StrBuilder;
 use super::super::machine::Machine;
@@ -265,7 +265,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
 ];
 
 /// The string that a method is called on. ECMA-262 §7.2.1 RequireObjectCoercible, then §7.1.17 ToString.
-pub(super) fn this_text(machine: &Machine, args: &NativeArgs) -> Result<Str, AbruptCompletion> {
+pub(super) fn this_text(machine: &Machine, args: &NativeArgs) -> Completion<Str> {
     match &args.this {
         Value::Text(text) => Ok(text.clone()),
         Value::Undefined | Value::Null => {
@@ -295,7 +295,7 @@ fn return_text(machine: &mut Machine, text: Str) -> NativeResult {
 }
 
 /// The first argument of a search. A regexp is an error. ECMA-262 §7.2.6 IsRegExp, then §7.1.17 ToString.
-fn search_text_arg(machine: &Machine, args: &NativeArgs, method: &str) -> Result<Str, AbruptCompletion> {
+fn search_text_arg(machine: &Machine, args: &NativeArgs, method: &str) -> Completion<Str> {
     if regexp::is_regexp(machine, &super::arg(machine, args, 0)) {
         return type_error(format!("First argument to String.prototype.{method} must not be a regular expression"));
     }
@@ -313,7 +313,7 @@ fn repeat_to_length(text: &Str, len: usize) -> Str {
 }
 
 /// The padding for the first two arguments. ECMA-262 §22.1.3.17.1 StringPaddingBuiltinsImpl.
-fn build_padding(machine: &Machine, args: &NativeArgs) -> Result<Str, AbruptCompletion> {
+fn build_padding(machine: &Machine, args: &NativeArgs) -> Completion<Str> {
     let len = super::arg_integer(machine, args, 0, 0.0)?.max(0.0);
     let missing = len - this_text(machine, args)?.len() as f64;
     let filler = match super::arg(machine, args, 1) {
@@ -353,7 +353,7 @@ fn change_case(machine: &mut Machine, args: &NativeArgs, change: fn(&str) -> Str
 
 /// The parts between occurrences of a separator, at most `limit` and the rest. ECMA-262 §22.1.3.23
 /// String.prototype.split.
-fn split(machine: &Machine, text: &Str, separator: &Str, limit: usize) -> Result<Vec<Value>, AbruptCompletion> {
+fn split(machine: &Machine, text: &Str, separator: &Str, limit: usize) -> Completion<Vec<Value>> {
     if separator.is_empty() {
         let count = text.len().min(limit);
         machine.heap.check_room(64 * count as u64)?;
@@ -438,7 +438,7 @@ fn append_substitution(
     text: &Str,
     matched: &TextMatch,
     template: &Str,
-) -> Result<(), AbruptCompletion> {
+) -> Completion {
     let units = template.units();
     let mut at = 0;
     let group = |number: usize| match matched.groups.get(number.wrapping_sub(1)) {
@@ -533,7 +533,7 @@ fn replace_by_function(machine: &mut Machine, args: &NativeArgs, text: &Str, mat
 }
 
 /// The result after all calls of a replacement function.
-pub(in super::super) fn finish_replace(machine: &mut Machine, frame: &NativeFrame) -> Result<Value, AbruptCompletion> {
+pub(in super::super) fn finish_replace(machine: &mut Machine, frame: &NativeFrame) -> Completion<Value> {
     let (Value::Ref(calls), Value::Ref(results), Value::Text(text)) = (&frame.source, &frame.out, &frame.item) else {
         return Err(AbruptCompletion::Internal("a replacement without its text"));
     };

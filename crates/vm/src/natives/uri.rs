@@ -1,6 +1,6 @@
 //! Texts as parts of a URI. ECMA-262 §19.2.6 URI Handling Functions.
 
-use super::super::abrupt_completion::AbruptCompletion;
+use super::super::abrupt_completion::{AbruptCompletion, Completion};
 use super::super::conversion::{StrBuilder, check_text_length};
 use super::super::machine::Machine;
 use super::super::object::ErrorKind;
@@ -23,7 +23,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("decodeURIComponent", 1, |machine, args| decode(machine, args, "")),
 ];
 
-fn malformed<T>() -> Result<T, AbruptCompletion> {
+fn malformed<T>() -> Completion<T> {
     Err(AbruptCompletion::Error(ErrorKind::Uri, "URI malformed".to_owned()))
 }
 

@@ -3,7 +3,7 @@
 //! Deviation: an entry stays as long as its WeakMap or WeakSet, also when the program has no other reference to the
 //! key. A program cannot observe that, except by its use of memory.
 
-use super::super::abrupt_completion::{AbruptCompletion, type_error};
+use super::super::abrupt_completion::{Completion, type_error};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::{Object, WEAK_COLLECTION};
@@ -61,7 +61,7 @@ fn construct(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> Native
 }
 
 /// Adds an entry, whose key is an object. ECMA-262 §9.13 CanBeHeldWeakly.
-fn add(machine: &mut Machine, at: HeapRef, kind: Receiver, key: Value, value: Value) -> Result<(), AbruptCompletion> {
+fn add(machine: &mut Machine, at: HeapRef, kind: Receiver, key: Value, value: Value) -> Completion {
     if !matches!(key, Value::Ref(_) | Value::Builtin(_)) {
         return type_error(match kind {
             Receiver::WeakMap => "Invalid value used as weak map key",
