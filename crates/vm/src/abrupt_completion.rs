@@ -463,6 +463,11 @@ pub fn type_error<T>(message: impl Into<String>) -> Completion<T> {
     Err(AbruptCompletion::Error(ErrorKind::Type, message.into()))
 }
 
+/// The machine's state contradicts itself.
+pub(super) fn internal<T>(problem: &'static str) -> Completion<T> {
+    Err(AbruptCompletion::Internal(problem))
+}
+
 /// A RangeError.
 pub fn range_error<T>(message: impl Into<String>) -> Completion<T> {
     Err(AbruptCompletion::Error(ErrorKind::Range, message.into()))

@@ -5,7 +5,7 @@
 //! tables of its objects; methods and accessors with a private name are in the table of the prototype object, or of the
 //! class if they are static.
 
-use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
+use super::abrupt_completion::{Completion, internal, type_error, unsupported};
 use super::call::{Invocation, ThisLocation};
 use super::callback::{CallbackMethod, NativeFrame, run_native};
 use super::entry::Entry;
@@ -32,7 +32,7 @@ pub(super) fn define_member(machine: &mut Machine, kind: MemberKind, is_static: 
         return unsupported("a method with a symbol in a class that extends Array is not supported; give it a name");
     }
     name_member(machine, kind, &key, &function);
-    let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a member without its object")) };
+    let Value::Ref(at) = target else { return internal("a member without its object") };
     let (owner, table) = match machine.heap.get(at) {
         Entry::Closure(closure) => match &closure.class {
             Some(class) if !is_static => (class.prototype, TableKind::Hidden),
@@ -259,7 +259,7 @@ fn throw_undeclared(machine: &Machine, text: &str, action: &str, preposition: &s
 pub(super) fn init_private(machine: &mut Machine, text: &str) -> StepResult {
     let (target, name, value) =
         (slow_path::operand(machine, 2), slow_path::operand(machine, 1), slow_path::operand(machine, 0));
-    let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a private field without its object")) };
+    let Value::Ref(at) = target else { return internal("a private field without its object") };
     if find_private(machine, &target, &name).is_some() {
         return type_error(format!("Cannot initialize {text} twice on the same object"));
     }

@@ -1,7 +1,7 @@
 //! Calls: a function of the program gets a frame, a built-in function runs at once. Classes and `new` are in
 //! `class.rs`.
 
-use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, internal, type_error, unsupported};
 use super::array::Array;
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
@@ -163,9 +163,7 @@ fn call_at(machine: &mut Machine, at: usize, invocation: Invocation) -> StepResu
 pub(super) fn call_method(machine: &mut Machine, linked: &LinkedProgram, argc: usize, name: u32) -> StepResult {
     let base = machine.stack.len().saturating_sub(argc);
     let bottom = base.saturating_sub(1);
-    let Some(name) = linked.names.get(name as usize) else {
-        return Err(AbruptCompletion::Internal("a name outside its table"));
-    };
+    let Some(name) = linked.names.get(name as usize) else { return internal("a name outside its table") };
     if let Some(entry) = call_method_plain(machine, linked, argc, &name.key) {
         machine.pc = entry as u32;
         return Ok(InstructionOutcome::Jumped);
@@ -283,9 +281,7 @@ pub(super) fn invoke(machine: &mut Machine, callee: &Value, invocation: Invocati
             _ => throw_not_a_function(machine, callee),
         },
         Value::Builtin(builtin) if !builtin.is_namespace() => {
-            let Some(native) = machine.registry.native(*builtin) else {
-                return Err(AbruptCompletion::Internal("a built-in without code"));
-            };
+            let Some(native) = machine.registry.native(*builtin) else { return internal("a built-in without code") };
             let Invocation { this, base, bottom, return_pc, .. } = invocation;
             let this = match this {
                 ThisLocation::InPlace => machine.stack.get(base.wrapping_sub(1)).cloned(),
@@ -350,11 +346,11 @@ fn invoke_bound(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> C
 #[inline]
 pub(super) fn call_closure(machine: &mut Machine, at: HeapRef, invocation: Invocation) -> Completion {
     let Entry::Closure(closure) = machine.heap.get(at) else {
-        return Err(AbruptCompletion::Internal("a call of a value that is not a closure"));
+        return internal("a call of a value that is not a closure");
     };
     let function = closure.function;
     let Some(description) = machine.program.functions.get(function as usize) else {
-        return Err(AbruptCompletion::Internal("a function outside its table"));
+        return internal("a function outside its table");
     };
     if description.is_async && !is_awaited(machine) {
         return throw_not_awaited(machine, function);
@@ -462,7 +458,7 @@ fn throw_not_a_function<T>(machine: &Machine, callee: &Value) -> Completion<T> {
 /// FunctionDeclarationInstantiation.
 fn push_frame(machine: &mut Machine, closure: HeapRef, function: u32, invocation: Invocation) -> Completion {
     let Some(description) = machine.program.functions.get(function as usize) else {
-        return Err(AbruptCompletion::Internal("a function outside its table"));
+        return internal("a function outside its table");
     };
     if machine.frames.len() >= machine.limits.frames as usize {
         return Err(ExceededLimit::Frames.into());
@@ -508,7 +504,7 @@ fn push_frame(machine: &mut Machine, closure: HeapRef, function: u32, invocation
 /// `FUNCTION`: creates a closure of the running frame. ECMA-262 §10.2.3 OrdinaryFunctionCreate.
 pub(super) fn new_closure(machine: &mut Machine, number: u32) -> StepResult {
     let Some(function) = machine.program.functions.get(number as usize) else {
-        return Err(AbruptCompletion::Internal("a function outside its table"));
+        return internal("a function outside its table");
     };
     let mut captures = Vec::with_capacity(function.captures.len());
     for capture in &function.captures {

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use super::abrupt_completion::{AbruptCompletion, Completion, type_error};
+use super::abrupt_completion::{AbruptCompletion, Completion, internal, type_error};
 use super::array_sort::ArraySort;
 use super::call::{Invocation, ThisLocation};
 use super::entry::Entry;
@@ -255,7 +255,7 @@ impl NativeFrame {
             CallbackMethod::Finally => Ok(CallbackStep::Call),
             CallbackMethod::Executor | CallbackMethod::Thenable => {
                 let (Value::Ref(promise), Value::Ref(cell)) = (&self.out, &self.source) else {
-                    return Err(AbruptCompletion::Internal("a resolving function without its promise"));
+                    return internal("a resolving function without its promise");
                 };
                 let functions = promise::resolving_functions(machine, *promise, *cell)?;
                 machine.stack.extend(functions);
@@ -276,7 +276,7 @@ impl NativeFrame {
                     return super::natives::string::finish_replace(machine, self).map(CallbackStep::Done);
                 }
                 let Value::Ref(arguments) = machine.heap.element(calls, self.index as usize) else {
-                    return Err(AbruptCompletion::Internal("a replacement without its arguments"));
+                    return internal("a replacement without its arguments");
                 };
                 self.index += 1;
                 let mut arguments = machine.heap.elements(arguments);
@@ -342,9 +342,7 @@ impl NativeFrame {
     /// Waits for the result of a handler of `finally`, then settles the promise as if there were no handler.
     /// ECMA-262 §27.2.5.3.1 Then Finally Functions, §27.2.5.3.2 Catch Finally Functions.
     fn finish_finally(&self, machine: &mut Machine, result: &Value) -> Completion {
-        let Value::Ref(promise) = self.out else {
-            return Err(AbruptCompletion::Internal("a handler without its promise"));
-        };
+        let Value::Ref(promise) = self.out else { return internal("a handler without its promise") };
         let awaited = promise::promise_from(machine, result)?;
         let constant = promise::new_promise(machine);
         let values = [self.item.clone(), Value::Undefined];
@@ -444,7 +442,7 @@ fn run_callbacks(machine: &mut Machine) -> Completion<Option<NativeReturn>> {
 fn call_prepared(machine: &mut Machine) -> Completion<ControlFlow<Option<NativeReturn>>> {
     loop {
         let Some(Frame::Native(frame)) = machine.frames.last() else {
-            return Err(AbruptCompletion::Internal("a callback without its function"));
+            return internal("a callback without its function");
         };
         let (bottom, return_pc, callback) = (frame.top as usize, frame.return_pc, frame.callback.clone());
         let invocation =
@@ -483,7 +481,7 @@ fn call_prepared(machine: &mut Machine) -> Completion<ControlFlow<Option<NativeR
 fn pop_native_frame(machine: &mut Machine) -> Completion<Box<NativeFrame>> {
     match machine.frames.pop() {
         Some(Frame::Native(frame)) => Ok(frame),
-        _ => Err(AbruptCompletion::Internal("a callback without its function")),
+        _ => internal("a callback without its function"),
     }
 }
 
@@ -506,7 +504,7 @@ pub(super) fn return_to_native(machine: &mut Machine, bottom: usize) -> Completi
     }
     let result = slow_path::operand(machine, 0);
     let (Some(code), Some(Frame::Native(mut frame))) = (machine.frames.pop(), machine.frames.pop()) else {
-        return Err(AbruptCompletion::Internal("a callback without its function"));
+        return internal("a callback without its function");
     };
     let returned = match frame.accept(machine, result) {
         Ok(returned) => returned,
@@ -589,7 +587,7 @@ fn deliver_native_return(machine: &mut Machine, returned: NativeReturn) -> Compl
                     }
                 };
             }
-            None => return Err(AbruptCompletion::Internal("a callback without its function")),
+            None => return internal("a callback without its function"),
         }
     }
 }

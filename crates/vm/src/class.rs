@@ -1,6 +1,6 @@
 //! Classes: the operations behind `class`, `new` and `super`. ECMA-262 §15.7 Class Definitions.
 
-use super::abrupt_completion::{AbruptCompletion, Completion, reference_error, type_error, unsupported};
+use super::abrupt_completion::{Completion, internal, reference_error, type_error, unsupported};
 use super::call::{Invocation, ThisLocation};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
@@ -22,13 +22,11 @@ pub(super) const MUST_CALL_SUPER: &str =
 /// `CLASS`: `( [parent] constructor -- class )`. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
 pub(super) fn new_class(machine: &mut Machine, derived: bool) -> StepResult {
     let (constructor, parent) = (slow_path::operand(machine, 0), slow_path::operand(machine, 1));
-    let Value::Ref(class) = constructor else {
-        return Err(AbruptCompletion::Internal("a class without its constructor"));
-    };
+    let Value::Ref(class) = constructor else { return internal("a class without its constructor") };
     let proto = if derived { parent_prototype(machine, &parent)? } else { Prototype::DEFAULT };
     let prototype = new_prototype(machine, proto, constructor.clone());
     let Some(Entry::Closure(closure)) = machine.heap.get_mut(class) else {
-        return Err(AbruptCompletion::Internal("a class without its constructor"));
+        return internal("a class without its constructor");
     };
     closure.home_object = Some(class);
     closure.class = Some(Class { prototype, parent: derived.then_some(parent), fields: None });
@@ -118,7 +116,7 @@ fn is_constructor_in_node(machine: &Machine, value: &Value) -> bool {
 pub(super) fn define_method(machine: &mut Machine, is_static: bool, name: Value) -> StepResult {
     let (class, method) = (slow_path::operand(machine, 1), slow_path::operand(machine, 0));
     make_method(machine, &method, &class, is_static);
-    let Value::Ref(at) = class else { return Err(AbruptCompletion::Internal("a method without its class")) };
+    let Value::Ref(at) = class else { return internal("a method without its class") };
     let prototype = match machine.heap.get(at) {
         Entry::Closure(closure) => closure.class.as_ref().map(|class| class.prototype),
         _ => None,
@@ -126,7 +124,7 @@ pub(super) fn define_method(machine: &mut Machine, is_static: bool, name: Value)
     match prototype {
         _ if is_static => machine.heap.table_set(at, TableKind::Hidden, name, method),
         Some(prototype) => machine.heap.table_set(prototype, TableKind::Hidden, name, method),
-        None => return Err(AbruptCompletion::Internal("a method without its class")),
+        None => return internal("a method without its class"),
     };
     machine.stack.pop();
     Ok(InstructionOutcome::FallThrough)
@@ -205,9 +203,7 @@ fn run_constructor(
     if inserted {
         machine.stack.insert(bottom, Value::Undefined);
     }
-    let Some(place) = machine.stack.get_mut(bottom) else {
-        return Err(AbruptCompletion::Internal("a class outside the stack"));
-    };
+    let Some(place) = machine.stack.get_mut(bottom) else { return internal("a class outside the stack") };
     let previous = std::mem::replace(place, this);
     let invocation =
         Invocation { this: ThisLocation::InPlace, base: bottom + 1, bottom, return_pc: machine.pc + 1, call_kind };
@@ -248,7 +244,7 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> StepResult {
         return unsupported("a second call of the super constructor is not supported");
     }
     let (CallKind::New(class) | CallKind::Super(class)) = frame.call_kind else {
-        return Err(AbruptCompletion::Internal("a constructor that was not called by new"));
+        return internal("a constructor that was not called by new");
     };
     let base = machine.stack.len().saturating_sub(argc);
     match class_parts(machine, frame.closure).and_then(|parts| parts.parent.clone()) {
@@ -288,7 +284,7 @@ fn new_builtin(
 ) -> Completion<Value> {
     let native =
         machine.registry.find(&format!("new {}", parent.name())).and_then(|found| machine.registry.native(found));
-    let Some(native) = native else { return Err(AbruptCompletion::Internal("a class without its constructor")) };
+    let Some(native) = native else { return internal("a class without its constructor") };
     let adder = if parent.name() == "Map" { "set" } else { "add" };
     if parent.name() != "Array"
         && machine.stack.get(base).is_some_and(|iterable| !iterable.is_nullish())
@@ -303,7 +299,7 @@ fn new_builtin(
     let args = NativeArgs { builtin: None, this, base, count, bottom: base, return_pc };
     match native(machine, &args)? {
         NativeOutcome::Value(value) => Ok(value),
-        NativeOutcome::FramePushed => Err(AbruptCompletion::Internal("a constructor that pushed a frame")),
+        NativeOutcome::FramePushed => internal("a constructor that pushed a frame"),
     }
 }
 
@@ -395,9 +391,7 @@ fn has_default_constructor(machine: &Machine, prototype: HeapRef) -> bool {
 
 /// Returns from a constructor: unless it returns an object, the result is `this`. ECMA-262 §10.2.2 `[[Construct]]`.
 pub(super) fn return_from_constructor(machine: &mut Machine) -> StepResult {
-    let Some(Frame::Code(frame)) = machine.frames.last() else {
-        return Err(AbruptCompletion::Internal("a return without a frame"));
-    };
+    let Some(Frame::Code(frame)) = machine.frames.last() else { return internal("a return without a frame") };
     let frame = *frame;
     let result = match (slow_path::operand(machine, 0), slow_path::frame_this(machine, &frame)) {
         (object @ (Value::Ref(_) | Value::Builtin(_)), _) => object,
@@ -418,7 +412,7 @@ pub(super) fn return_from_constructor(machine: &mut Machine) -> StepResult {
             machine.stack.push(result);
             Ok(InstructionOutcome::Jumped)
         }
-        _ => Err(AbruptCompletion::Internal("a constructor without its caller")),
+        _ => internal("a constructor without its caller"),
     }
 }
 
@@ -439,12 +433,8 @@ pub(super) fn init_fields(machine: &mut Machine) -> StepResult {
 
 /// `super.name`. ECMA-262 §13.3.7.3 MakeSuperPropertyReference.
 pub(super) fn super_property(machine: &Machine, name: &Value) -> Completion<Value> {
-    let Some(Frame::Code(frame)) = machine.frames.last() else {
-        return Err(AbruptCompletion::Internal("super without a frame"));
-    };
-    let Entry::Closure(closure) = machine.heap.get(frame.closure) else {
-        return Err(AbruptCompletion::Internal("super without its home"));
-    };
+    let Some(Frame::Code(frame)) = machine.frames.last() else { return internal("super without a frame") };
+    let Entry::Closure(closure) = machine.heap.get(frame.closure) else { return internal("super without its home") };
     match closure.home_object.and_then(|home| class_parts(machine, home)).and_then(|parts| parts.parent.as_ref()) {
         Some(parent) if closure.is_static => return property::lookup(machine, parent, name),
         _ if !closure.is_static => {

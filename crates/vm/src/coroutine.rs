@@ -2,7 +2,7 @@
 //! frame, so a suspended function is one frame: its values move into an entry of the heap, and its caller continues
 //! with the promise. A job moves them back.
 
-use super::abrupt_completion::{AbruptCompletion, Completion};
+use super::abrupt_completion::{AbruptCompletion, Completion, internal};
 use super::callback::{self, CallbackMethod};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
@@ -64,7 +64,7 @@ impl Coroutine {
 pub(super) fn await_value(machine: &mut Machine) -> StepResult {
     let frame = match machine.frames.last() {
         Some(Frame::Code(frame)) => *frame,
-        _ => return Err(AbruptCompletion::Internal("an await without a frame")),
+        _ => return internal("an await without a frame"),
     };
     let value = slow_path::operand(machine, 0);
     let awaited = promise::promise_from(machine, &value)?;
@@ -73,7 +73,7 @@ pub(super) fn await_value(machine: &mut Machine) -> StepResult {
     }
     let (CallKind::Async(promise) | CallKind::Resumed(promise)) = frame.call_kind else {
         if machine.frames.len() > 1 || machine.tasks.program != ProgramTask::Running {
-            return Err(AbruptCompletion::Internal("an await in a function without a promise"));
+            return internal("an await in a function without a promise");
         }
         promise::add_reaction(machine, awaited, Reaction::new(ReactionKind::Await, HeapRef::NONE))?;
         machine.stack.pop();
@@ -104,12 +104,10 @@ fn leave_function(machine: &mut Machine, frame: &CodeFrame, promise: HeapRef) ->
 
 /// Returns from an async function with the value on top of the stack. ECMA-262 §27.7.5.2 AsyncBlockStart.
 pub(super) fn return_from_async(machine: &mut Machine) -> StepResult {
-    let Some(Frame::Code(frame)) = machine.frames.last() else {
-        return Err(AbruptCompletion::Internal("a return without a frame"));
-    };
+    let Some(Frame::Code(frame)) = machine.frames.last() else { return internal("a return without a frame") };
     let frame = *frame;
     let (CallKind::Async(promise) | CallKind::Resumed(promise)) = frame.call_kind else {
-        return Err(AbruptCompletion::Internal("a function without its promise"));
+        return internal("a function without its promise");
     };
     let result = slow_path::operand(machine, 0);
     promise::resolve(machine, promise, result)?;
@@ -123,7 +121,7 @@ pub(super) fn resume(machine: &mut Machine, job: &Reaction) -> Completion {
     let (state, value) = promise::promise_state(machine, job.source)?;
     if job.derived == HeapRef::NONE {
         if !matches!(machine.tasks.program, ProgramTask::Awaiting(_)) {
-            return Err(AbruptCompletion::Internal("a program that does not await"));
+            return internal("a program that does not await");
         }
         machine.tasks.program = ProgramTask::Running;
         if state == PromiseState::Rejected {
@@ -151,7 +149,7 @@ fn push_coroutine(machine: &mut Machine, at: HeapRef) -> Completion {
     // Before it leaves the heap: a program that fails here keeps its state.
     function.map_or(Ok(()), |function| check_room(machine, function))?;
     let Entry::Coroutine(coroutine) = (if function.is_some() { machine.heap.take(at) } else { Entry::Free }) else {
-        return Err(AbruptCompletion::Internal("a suspended function that does not fit its instruction"));
+        return internal("a suspended function that does not fit its instruction");
     };
     let (bottom, return_pc, call_kind) =
         (machine.stack.len(), machine.pc.wrapping_add(1), CallKind::Resumed(coroutine.promise));
@@ -238,7 +236,7 @@ pub(super) fn reject_frame(machine: &mut Machine, index: usize, thrown: Value) -
                 return ended.map(|_| ());
             }
             let (CallKind::Async(promise) | CallKind::Resumed(promise)) = frame.call_kind else {
-                return Err(AbruptCompletion::Internal("a function without its promise"));
+                return internal("a function without its promise");
             };
             promise::reject(machine, promise, thrown);
             machine.stack.truncate(frame.base as usize);
@@ -255,6 +253,6 @@ pub(super) fn reject_frame(machine: &mut Machine, index: usize, thrown: Value) -
             machine.stack.truncate(frame.bottom as usize);
             callback::deliver_value(machine, frame.out, frame.return_pc)
         }
-        None => Err(AbruptCompletion::Internal("a promise without its frame")),
+        None => internal("a promise without its frame"),
     }
 }

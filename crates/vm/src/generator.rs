@@ -4,7 +4,7 @@
 //! function is. Its values are in the entry of the generator. A method of the generator moves them to the stack, and
 //! the generator continues at its YIELD, which runs again: the state of the generator says how it ends.
 
-use super::abrupt_completion::{AbruptCompletion, Completion, has_catcher, thrown_value, type_error};
+use super::abrupt_completion::{AbruptCompletion, Completion, has_catcher, internal, thrown_value, type_error};
 use super::coroutine::{self, Coroutine};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
@@ -105,7 +105,7 @@ fn generator(machine: &Machine, at: HeapRef) -> Option<&Generator> {
 fn generator_mut(machine: &mut Machine, at: HeapRef) -> Completion<&mut Generator> {
     match machine.heap.get_mut(at) {
         Some(Entry::Generator(generator)) => Ok(generator),
-        _ => Err(AbruptCompletion::Internal("a generator that does not exist")),
+        _ => internal("a generator that does not exist"),
     }
 }
 
@@ -147,7 +147,7 @@ pub(super) fn new_result(machine: &mut Machine, value: Value, is_done: bool) -> 
 fn running_frame(machine: &Machine) -> Completion<CodeFrame> {
     match machine.frames.last() {
         Some(Frame::Code(frame)) if machine.frames.len() > 1 => Ok(*frame),
-        _ => Err(AbruptCompletion::Internal("a generator without a frame")),
+        _ => internal("a generator without a frame"),
     }
 }
 
@@ -160,7 +160,7 @@ fn take_frame_values(machine: &mut Machine, frame: &CodeFrame) -> Vec<Value> {
 pub(super) fn create(machine: &mut Machine) -> StepResult {
     let frame = running_frame(machine)?;
     if frame.call_kind != CallKind::Plain {
-        return Err(AbruptCompletion::Internal("a generator within a generator"));
+        return internal("a generator within a generator");
     }
     let values = take_frame_values(machine, &frame);
     let (function, pc, closure) = (frame.function, machine.pc, frame.closure);
@@ -175,7 +175,7 @@ pub(super) fn create(machine: &mut Machine) -> StepResult {
 pub(super) fn suspend_or_continue(machine: &mut Machine, target: Option<u32>) -> StepResult {
     let frame = running_frame(machine)?;
     let (CallKind::Generator(at) | CallKind::AsyncGenerator(at)) = frame.call_kind else {
-        return Err(AbruptCompletion::Internal("a yield outside a generator"));
+        return internal("a yield outside a generator");
     };
     let generator = generator_mut(machine, at)?;
     let mode = std::mem::replace(&mut generator.state, GeneratorState::Running);
@@ -218,7 +218,7 @@ pub(super) fn leave_operands(machine: &mut Machine, target: u32) -> StepResult {
 fn running_frame_or_global(machine: &Machine) -> Completion<CodeFrame> {
     match machine.frames.last() {
         Some(Frame::Code(frame)) => Ok(*frame),
-        _ => Err(AbruptCompletion::Internal("an instruction without a frame")),
+        _ => internal("an instruction without a frame"),
     }
 }
 
@@ -275,7 +275,7 @@ fn push_suspended(
     (bottom, return_pc): (usize, u32),
 ) -> Completion {
     let Some(suspended) = generator(machine, at).filter(|generator| generator.is_sound(machine)) else {
-        return Err(AbruptCompletion::Internal("a suspended generator that does not fit its instruction"));
+        return internal("a suspended generator that does not fit its instruction");
     };
     let (state, function) = (suspended.state, suspended.coroutine.function);
     let call_kind = match is_async(machine, at) {
@@ -299,7 +299,7 @@ fn push_suspended(
 /// Continues an async generator in a job, at its AWAIT.
 pub(super) fn push_awaiting(machine: &mut Machine, at: HeapRef) -> Completion {
     if generator(machine, at).is_none_or(|generator| generator.state != GeneratorState::Awaiting) {
-        return Err(AbruptCompletion::Internal("a generator that does not await"));
+        return internal("a generator that does not await");
     }
     generator_mut(machine, at)?.coroutine.promise = HeapRef::NONE;
     let (bottom, return_pc) = (machine.stack.len(), machine.pc.wrapping_add(1));
@@ -427,7 +427,7 @@ pub(super) fn requested_promise(machine: &Machine, at: HeapRef) -> Option<HeapRe
 /// Settles the promise of the first request. ECMA-262 §27.6.3.5 AsyncGeneratorCompleteStep.
 fn complete_step(machine: &mut Machine, at: HeapRef, completion: Result<Value, Value>, is_done: bool) -> Completion {
     let Some(promise) = first_request(machine, at).and_then(|_| requested_promise(machine, at)) else {
-        return Err(AbruptCompletion::Internal("an async generator without a request"));
+        return internal("an async generator without a request");
     };
     let queue = generator_mut(machine, at)?.queue;
     for _ in 0..3 {

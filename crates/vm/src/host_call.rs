@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use runstate_value::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
-use super::abrupt_completion::{AbruptCompletion, Completion, range_error, type_error};
+use super::abrupt_completion::{Completion, internal, range_error, type_error};
 use super::call_spec::{CENTURY_MS, CallSite, CallSpec, PayloadBudget, truncate_for_message};
 use super::entry::Entry;
 use super::entry_decoder::ReadResult;
@@ -41,7 +41,7 @@ fn prepare_host_call(machine: &mut Machine, instruction: DecodedInstruction, bud
         DecodedInstruction::Ask { function, argc } => (Some(function), argc),
         DecodedInstruction::Open { function, argc } => (function, argc),
         DecodedInstruction::Cc { options } => (None, 1 + u16::from(options)),
-        _ => return Err(AbruptCompletion::Internal("a host call of another instruction")),
+        _ => return internal("a host call of another instruction"),
     };
     let spec = match function {
         Some(HostFunction::All) => return prepare_call_group(machine, from, budget),

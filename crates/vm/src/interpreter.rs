@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::abrupt_completion::{AbruptCompletion, Completion};
+use super::abrupt_completion::{AbruptCompletion, Completion, internal};
 use super::entry::Entry;
 use super::fast_path::FastInstruction;
 use super::frame::{CallKind, Frame};
@@ -191,9 +191,7 @@ impl Machine {
         }
 
         'next: while left > 0 {
-            let Some(mut step) = code.get(pc) else {
-                leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
-            };
+            let Some(mut step) = code.get(pc) else { leave!(internal("an instruction past the end of the code")) };
             left -= 1;
             let outcome: StepResult = 'slow: {
                 // Runs an instruction that needs more than the state of the loop.
@@ -282,7 +280,7 @@ impl Machine {
                     match *step {
                         FastInstruction::Slow => {
                             let Some(instruction) = program.code.get(pc).copied() else {
-                                leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
+                                leave!(internal("an instruction past the end of the code"))
                             };
                             slow!(slow_path::execute_slow(self, &linked, instruction));
                         }
@@ -300,7 +298,7 @@ impl Machine {
                                 push!(value);
                                 pc += 1;
                             }
-                            None => leave!(Err(AbruptCompletion::Internal("a slot outside the stack"))),
+                            None => leave!(internal("a slot outside the stack")),
                         },
                         FastInstruction::Store(slot) => {
                             let at = base + usize::from(slot);
@@ -334,7 +332,7 @@ impl Machine {
                                 push!(value);
                                 pc += 1;
                             }
-                            None => leave!(Err(AbruptCompletion::Internal("a global outside the stack"))),
+                            None => leave!(internal("a global outside the stack")),
                         },
                         FastInstruction::Dup => {
                             push!(self.stack.last().unwrap_or(&Value::Undefined));
@@ -428,7 +426,7 @@ impl Machine {
                                     push!(value);
                                     pc += 1;
                                 }
-                                _ => leave!(Err(AbruptCompletion::Internal("a slot without its cell"))),
+                                _ => leave!(internal("a slot without its cell")),
                             }
                         }
                         FastInstruction::LoadCapture(index) => {
@@ -440,7 +438,7 @@ impl Machine {
                                     push!(value);
                                     pc += 1;
                                 }
-                                _ => leave!(Err(AbruptCompletion::Internal("a capture without its cell"))),
+                                _ => leave!(internal("a capture without its cell")),
                             }
                         }
                         FastInstruction::StoreCapture(index) => {
@@ -453,7 +451,7 @@ impl Machine {
                                     drop_top!();
                                     pc += 1;
                                 }
-                                _ => leave!(Err(AbruptCompletion::Internal("a capture without its cell"))),
+                                _ => leave!(internal("a capture without its cell")),
                             }
                         }
                         FastInstruction::GetProp(name) => {
@@ -740,9 +738,7 @@ impl Machine {
         if self.frames.len() <= 1 {
             return self.complete();
         }
-        let Some(Frame::Code(frame)) = self.frames.last() else {
-            return Err(AbruptCompletion::Internal("a return without a frame"));
-        };
+        let Some(Frame::Code(frame)) = self.frames.last() else { return internal("a return without a frame") };
         match frame.call_kind {
             CallKind::Plain => self.pop_frame(),
             CallKind::New(_) | CallKind::Super(_) => class::return_from_constructor(self),
@@ -794,9 +790,7 @@ impl Machine {
     #[inline]
     pub(super) fn pop_frame(&mut self) -> StepResult {
         let depth = self.frames.len();
-        let Some(Frame::Code(frame)) = self.frames.last() else {
-            return Err(AbruptCompletion::Internal("a return without a frame"));
-        };
+        let Some(Frame::Code(frame)) = self.frames.last() else { return internal("a return without a frame") };
         let (bottom, return_pc) = (frame.bottom as usize, frame.return_pc);
         if let Some(Frame::Code(caller)) = self.frames.get(depth - 2) {
             self.base = caller.base as usize;

@@ -5,7 +5,7 @@
 //! method `next`; the source is undefined after the end. Methods of iterators may make host calls, so each call is a
 //! frame (`callback.rs`).
 
-use super::abrupt_completion::{AbruptCompletion, Completion, type_error};
+use super::abrupt_completion::{AbruptCompletion, Completion, internal, type_error};
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame, run_native, run_promise_callback};
 use super::entry::Entry;
 use super::generator::{self, GeneratorState};
@@ -214,9 +214,7 @@ pub(super) fn start_collecting(machine: &mut Machine, frame: NativeFrame, value:
 
 /// The frame with the iterator of a record as `this`, and `next` as the callback.
 fn with_record(machine: &Machine, frame: NativeFrame, record: &Value) -> Completion<NativeFrame> {
-    let Some((_, source)) = record_source(machine, record) else {
-        return Err(AbruptCompletion::Internal("a record without its iterator"));
-    };
+    let Some((_, source)) = record_source(machine, record) else { return internal("a record without its iterator") };
     let (this, callback) = (machine.heap.element(source, 0), machine.heap.element(source, 1));
     Ok(NativeFrame { source: Value::Ref(source), this, callback, ..frame })
 }
@@ -285,7 +283,7 @@ fn set_slot_value(machine: &mut Machine, slot: u16, value: Value) {
 /// IteratorStepValue.
 pub(super) fn step(machine: &mut Machine, slot: u16, target: Option<u32>) -> StepResult {
     let record = slot_value(machine, slot);
-    let Value::Ref(at) = record else { return Err(AbruptCompletion::Internal("a slot without its iterator")) };
+    let Value::Ref(at) = record else { return internal("a slot without its iterator") };
     if record_source(machine, &record).is_none() {
         return match (object::iterator_next(&mut machine.heap, at), target) {
             (Some(value), _) => slow_path::replace_operands(machine, 0, value),
@@ -322,7 +320,7 @@ pub(super) fn step(machine: &mut Machine, slot: u16, target: Option<u32>) -> Ste
 /// `ITER_REST`: an array of the remaining values of the iterator in a slot.
 pub(super) fn rest(machine: &mut Machine, slot: u16) -> StepResult {
     let (record, array) = (slot_value(machine, slot), machine.heap.new_array(Vec::new()));
-    let Value::Ref(at) = record else { return Err(AbruptCompletion::Internal("a slot without its iterator")) };
+    let Value::Ref(at) = record else { return internal("a slot without its iterator") };
     if record_source(machine, &record).is_none() {
         while let Some(value) = object::iterator_next(&mut machine.heap, at) {
             machine.heap.push(array, value)?;
@@ -408,10 +406,8 @@ pub(super) fn call_iterator(
     received: Option<Value>,
     waits: bool,
 ) -> NativeResult {
-    let Value::Ref(at) = *record else { return Err(AbruptCompletion::Internal("a call without its iterator")) };
-    let Entry::Iterator(iterator) = machine.heap.get(at) else {
-        return Err(AbruptCompletion::Internal("a call without its iterator"));
-    };
+    let Value::Ref(at) = *record else { return internal("a call without its iterator") };
+    let Entry::Iterator(iterator) = machine.heap.get(at) else { return internal("a call without its iterator") };
     let (is_record, is_async) = (iterator.kind.is_record(), iterator.kind == IterationKind::AsyncRecord);
     let wraps = waits && !is_async;
     let (iterator, next) = match record_source(machine, record) {

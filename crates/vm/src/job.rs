@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::abandoned_call::is_abandoned;
-use super::abrupt_completion::{self, AbruptCompletion, Completion};
+use super::abrupt_completion::{self, Completion, internal};
 use super::callback::{self, CallbackMethod, NativeFrame};
 use super::coroutine;
 use super::entry::Entry;
@@ -79,7 +79,7 @@ fn run_job(machine: &mut Machine, job: &Reaction) -> Completion {
         return generator::finish_return(machine, job);
     }
     if job.kind != ReactionKind::Await && !matches!(machine.heap.get(derived), Entry::Promise(_)) {
-        return Err(AbruptCompletion::Internal("a job without its promise"));
+        return internal("a job without its promise");
     }
     match job.kind {
         ReactionKind::Await => return coroutine::resume(machine, job),
@@ -176,11 +176,9 @@ pub(super) fn put_back(machine: &mut Machine, frame: &NativeFrame) {
 /// Stores the result of an element of `Promise.all`, `allSettled` or `any`. The last one settles the promise.
 /// ECMA-262 §27.2.4.1.3 Promise.all Resolve Element Functions.
 fn collect_element(machine: &mut Machine, job: &Reaction, value: Value) -> Completion {
-    let [Value::Ref(count), Value::Ref(results)] = job.values else {
-        return Err(AbruptCompletion::Internal("an element without its list"));
-    };
+    let [Value::Ref(count), Value::Ref(results)] = job.values else { return internal("an element without its list") };
     if job.index as usize >= machine.heap.array_len(results) {
-        return Err(AbruptCompletion::Internal("an element outside its list"));
+        return internal("an element outside its list");
     }
     machine.heap.set_element(results, job.index as usize, value)?;
     let left = match machine.heap.get_mut(count) {
@@ -188,7 +186,7 @@ fn collect_element(machine: &mut Machine, job: &Reaction, value: Value) -> Compl
             *left -= 1.0;
             *left
         }
-        _ => return Err(AbruptCompletion::Internal("an element without its list")),
+        _ => return internal("an element without its list"),
     };
     if left > 0.0 {
         return Ok(());

@@ -5,7 +5,7 @@
 //! The walk of `JSON.stringify` copies the value to plain objects and arrays; the built-in function then writes the
 //! copy.
 
-use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
+use super::abrupt_completion::{Completion, internal, type_error, unsupported};
 use super::callback::{CallbackStep, NativeFrame};
 use super::entry::Entry;
 use super::json::{JsonLevel, StringifyOptions, circular_structure_message};
@@ -122,7 +122,7 @@ impl NativeFrame {
     fn levels(&self) -> Completion<HeapRef> {
         match self.out {
             Value::Ref(levels) => Ok(levels),
-            _ => Err(AbruptCompletion::Internal("a walk without its levels")),
+            _ => internal("a walk without its levels"),
         }
     }
 
@@ -153,7 +153,7 @@ impl NativeFrame {
                 continue;
             }
             let Some(key) = key_at(machine, &current, current.position.wrapping_sub(1)) else {
-                return Err(AbruptCompletion::Internal("a walk past its end"));
+                return internal("a walk past its end");
             };
             match self.index {
                 step::CONVERT => {
@@ -249,7 +249,7 @@ impl NativeFrame {
                     pop_level(machine, levels)?;
                     let holder = level(machine, levels, top.wrapping_sub(1));
                     let Some(key) = key_at(machine, &holder, holder.position.wrapping_sub(1)) else {
-                        return Err(AbruptCompletion::Internal("a walk past its end"));
+                        return internal("a walk past its end");
                     };
                     (holder.object, key, current.object)
                 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::abrupt_completion::{AbruptCompletion, Completion, PreferredType, type_error, unsupported};
+use super::abrupt_completion::{Completion, PreferredType, internal, type_error, unsupported};
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame, run_native};
 use super::machine::Machine;
 use super::natives::NativeOutcome;
@@ -100,9 +100,7 @@ pub(super) fn start_conversion(machine: &mut Machine, at: usize, conversion: Ope
 /// Copies an array with the arrays in it. Also lists the elements that methods of the program convert, each as array
 /// and index.
 fn copy_arrays(machine: &mut Machine, root: &Value) -> Completion<(Value, Vec<Value>)> {
-    let Value::Ref(root) = root else {
-        return Err(AbruptCompletion::Internal("texts of a value that is not an array"));
-    };
+    let Value::Ref(root) = root else { return internal("texts of a value that is not an array") };
     let copy = machine.heap.new_array(Vec::new());
     let mut copies: HashMap<HeapRef, HeapRef> = HashMap::from([(*root, copy)]);
     let (mut arrays, mut work) = (vec![(*root, copy)], Vec::new());
@@ -167,7 +165,7 @@ impl NativeFrame {
     }
 
     fn next_property(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
-        let Value::Ref(keys) = self.item else { return Err(AbruptCompletion::Internal("properties without keys")) };
+        let Value::Ref(keys) = self.item else { return internal("properties without keys") };
         while (self.index as usize) < machine.heap.array_len(keys) {
             let key = machine.heap.element(keys, self.index as usize);
             self.index += 1;
@@ -210,7 +208,7 @@ impl NativeFrame {
                     self.callback = method;
                     Ok(self.call(machine, element, []))
                 }
-                None => Err(AbruptCompletion::Internal("a conversion without its method")),
+                None => internal("a conversion without its method"),
             };
         }
         let out = self.out.clone();
@@ -249,9 +247,7 @@ impl NativeFrame {
                 Ok(Some(Value::Undefined))
             }
             CallbackMethod::Properties | CallbackMethod::Assign => {
-                let Value::Ref(keys) = self.item else {
-                    return Err(AbruptCompletion::Internal("properties without keys"));
-                };
+                let Value::Ref(keys) = self.item else { return internal("properties without keys") };
                 let key = machine.heap.element(keys, (self.index as usize).wrapping_sub(1));
                 self.store_property(machine, key, result)?;
                 Ok(None)

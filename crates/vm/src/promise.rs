@@ -4,7 +4,7 @@
 //! the machine itself (`await`, `Promise.all`, `finally`, adopting another promise) have kinds of their own and need no
 //! functions.
 
-use super::abrupt_completion::{self, AbruptCompletion, Completion};
+use super::abrupt_completion::{self, AbruptCompletion, Completion, internal};
 use super::entry::Entry;
 use super::machine::Machine;
 use super::natives::Builtin;
@@ -133,7 +133,7 @@ pub(super) fn is_promise(machine: &Machine, value: &Value) -> bool {
 pub(super) fn promise_state(machine: &Machine, at: HeapRef) -> Completion<(PromiseState, Value)> {
     match machine.heap.get(at) {
         Entry::Promise(promise) => Ok((promise.state, promise.value.clone())),
-        _ => Err(AbruptCompletion::Internal("a promise that does not exist")),
+        _ => internal("a promise that does not exist"),
     }
 }
 
@@ -220,7 +220,7 @@ pub(super) fn promise_from(machine: &mut Machine, value: &Value) -> Completion<H
 pub(super) fn add_reaction(machine: &mut Machine, at: HeapRef, reaction: Reaction) -> Completion {
     let added = machine.heap.allocate(Entry::Reaction(Box::new(Reaction { source: at, ..reaction })));
     let Some(Entry::Promise(promise)) = machine.heap.get_mut(at) else {
-        return Err(AbruptCompletion::Internal("a promise that does not exist"));
+        return internal("a promise that does not exist");
     };
     promise.handled = true;
     if promise.state != PromiseState::Pending {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use runstate_value::sort_by;
 
-use super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
+use super::abrupt_completion::{AbruptCompletion, Completion, internal, type_error, unsupported};
 use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
@@ -446,7 +446,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
     if let Value::Symbol(symbol) = key {
         return set_symbol(machine, target, symbol, value);
     }
-    let Value::Text(name) = &key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
+    let Value::Text(name) = &key else { return internal("a property key of another type") };
     if name.len() == PROTO_ACCESSOR.len()
         && *name == Str::new(PROTO_ACCESSOR)
         && receiver(machine, target).is_some()
@@ -486,7 +486,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
             ));
         }
         Value::Builtin(builtin) => return refuse_builtin(*builtin, name),
-        _ => return Err(AbruptCompletion::Internal("a property of a value that is not an object")),
+        _ => return internal("a property of a value that is not an object"),
     };
     match machine.heap.get(at) {
         Entry::Object(object) => {
@@ -567,7 +567,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
             let receiver_name = receiver(machine, target).map_or("object", Receiver::name);
             return unsupported(format!("setting the property '{name}' of a {receiver_name} is not supported"));
         }
-        _ => return Err(AbruptCompletion::Internal("a property of a value that is not an object")),
+        _ => return internal("a property of a value that is not an object"),
     }
     Ok(())
 }
@@ -643,7 +643,7 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
         }
         _ => return Ok(true),
     };
-    let Value::Text(name) = key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
+    let Value::Text(name) = key else { return internal("a property key of another type") };
     let is_kept = descriptor::integrity(&machine.heap, at) >= Integrity::Sealed
         || descriptor::is_permanent(&machine.heap, at, key);
     if is_kept && has_own(machine, target, key) {

@@ -1,7 +1,7 @@
 //! Instructions that need more than the state of the interpreter loop. Each reads its operands in place and removes
 //! them only when no step can fail any more.
 
-use super::abrupt_completion::{AbruptCompletion, Completion, PreferredType, reference_error, type_error};
+use super::abrupt_completion::{AbruptCompletion, Completion, PreferredType, internal, reference_error, type_error};
 use super::class::MUST_CALL_SUPER;
 use super::entry::Entry;
 use super::frame::{CodeFrame, Frame};
@@ -65,9 +65,7 @@ pub(super) fn execute_slow(
         }
         I::CopyCell(slot) => {
             let cell = cell_in(machine, slot)?;
-            let Entry::Cell(value) = machine.heap.get(cell) else {
-                return Err(AbruptCompletion::Internal("a slot without its cell"));
-            };
+            let Entry::Cell(value) = machine.heap.get(cell) else { return internal("a slot without its cell") };
             let entry = Entry::Cell(value.clone());
             let copy = machine.heap.allocate(entry);
             set_slot(machine, slot, Value::Ref(copy))
@@ -224,7 +222,7 @@ pub(super) fn execute_slow(
             let found = machine.program.names.get(name as usize).and_then(|name| machine.registry.find(name));
             match found {
                 Some(builtin) => replace_operands(machine, 0, Value::Builtin(builtin)),
-                None => Err(AbruptCompletion::Internal("a built-in that this machine does not have")),
+                None => internal("a built-in that this machine does not have"),
             }
         }
         I::Function(number) => call::new_closure(machine, number),
@@ -287,11 +285,11 @@ pub(super) fn execute_slow(
         I::NewTarget => accessor::push_new_target(machine),
         I::Enter => Ok(InstructionOutcome::FallThrough),
         I::Halt if !machine.tasks.is_empty() && machine.frames.len() > 1 => {
-            Err(AbruptCompletion::Internal("the end of the program within a function"))
+            internal("the end of the program within a function")
         }
         I::Halt if !machine.tasks.is_empty() => job::end_program(machine, Value::Null),
         I::Halt => Ok(InstructionOutcome::Stop(Box::new(StopReason::Complete(serde_json::Value::Null)))),
-        _ => Err(AbruptCompletion::Internal("an instruction of the interpreter loop outside the loop")),
+        _ => internal("an instruction of the interpreter loop outside the loop"),
     }
 }
 
@@ -334,7 +332,7 @@ fn set_slot(machine: &mut Machine, slot: u16, value: Value) -> StepResult {
 fn cell_in(machine: &Machine, slot: u16) -> Completion<HeapRef> {
     match machine.stack.get(machine.base + usize::from(slot)) {
         Some(Value::Ref(at)) if matches!(machine.heap.get(*at), Entry::Cell(_)) => Ok(*at),
-        _ => Err(AbruptCompletion::Internal("a slot without its cell")),
+        _ => internal("a slot without its cell"),
     }
 }
 
@@ -458,7 +456,7 @@ pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> 
                 I::Shl => f64::from(number::to_int32(a).wrapping_shl(shift)),
                 I::Shr => f64::from(number::to_int32(a) >> shift),
                 I::UShr => f64::from(number::to_int32(a) as u32 >> shift),
-                _ => return Err(AbruptCompletion::Internal("an unknown binary operator")),
+                _ => return internal("an unknown binary operator"),
             })
         }
     };
@@ -508,7 +506,7 @@ pub(super) fn unary(machine: &mut Machine, instruction: DecodedInstruction) -> S
             }
             value => value,
         },
-        _ => return Err(AbruptCompletion::Internal("an unknown unary operator")),
+        _ => return internal("an unknown unary operator"),
     };
     replace_operands(machine, 1, result)
 }
@@ -669,7 +667,7 @@ fn set_index(machine: &mut Machine) -> StepResult {
 /// Defines an own enumerable property of a literal, or a field. ECMA-262 §7.3.6 CreateDataPropertyOrThrow, §7.3.32
 /// DefineField.
 pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Completion {
-    let Value::Ref(at) = target else { return Err(AbruptCompletion::Internal("a literal that is not an object")) };
+    let Value::Ref(at) = target else { return internal("a literal that is not an object") };
     match machine.heap.get(*at) {
         Entry::Array(_) => property::set_property(machine, target, key, value),
         Entry::Closure(_) if key.strict_equals(&Value::text("prototype")) => {

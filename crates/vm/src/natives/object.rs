@@ -1,6 +1,6 @@
 //! `Object`. ECMA-262 §20.1 Object Objects. Deviation: wrapper objects of primitives do not exist.
 
-use super::super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
+use super::super::abrupt_completion::{AbruptCompletion, Completion, internal, type_error, unsupported};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::{Integrity, Object};
@@ -214,7 +214,7 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
         match property::property(machine, &args.this, &Value::text("toString"))? {
             Value::Builtin(method) => match machine.registry.native(method) {
                 Some(native) => native(machine, &NativeArgs { builtin: Some(method), count: 0, ..args.clone() }),
-                None => Err(AbruptCompletion::Internal("a missing built-in")),
+                None => internal("a missing built-in"),
             },
             _ => unsupported("toLocaleString of an object with its own toString is not supported; call toString()"),
         }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::super::abrupt_completion::{AbruptCompletion, Completion, type_error};
+use super::super::abrupt_completion::{AbruptCompletion, Completion, internal, type_error};
 use super::super::entry::Entry;
 use super::super::limits::ExceededLimit;
 use super::super::machine::Machine;
@@ -182,7 +182,7 @@ fn regexp_arg(machine: &mut Machine, args: &NativeArgs, flags: &str) -> Completi
     };
     match regexp {
         Value::Ref(at) => Ok(at),
-        _ => Err(AbruptCompletion::Internal("a regexp that is not an object")),
+        _ => internal("a regexp that is not an object"),
     }
 }
 
@@ -227,7 +227,7 @@ fn regexp_at(machine: &Machine, at: HeapRef) -> Completion<(RegExp, bool)> {
             let remembers = has_flag(&regexp.flags, b'g') || has_flag(&regexp.flags, b'y');
             Ok(((**regexp).clone(), remembers))
         }
-        _ => Err(AbruptCompletion::Internal("a regexp operation on a value that is not a regexp")),
+        _ => internal("a regexp operation on a value that is not a regexp"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use runstate_value::{lower_case, upper_case};
 
-use super::super::abrupt_completion::{AbruptCompletion, Completion, range_error, type_error, unsupported};
+use super::super::abrupt_completion::{Completion, internal, range_error, type_error, unsupported};
 use super::super::callback::{CallbackMethod, NativeFrame};
 use super::super::conversion::StrBuilder;
 use super::super::machine::Machine;
@@ -535,7 +535,7 @@ fn replace_by_function(machine: &mut Machine, args: &NativeArgs, text: &Str, mat
 /// The result after all calls of a replacement function.
 pub(in super::super) fn finish_replace(machine: &mut Machine, frame: &NativeFrame) -> Completion<Value> {
     let (Value::Ref(calls), Value::Ref(results), Value::Text(text)) = (&frame.source, &frame.out, &frame.item) else {
-        return Err(AbruptCompletion::Internal("a replacement without its text"));
+        return internal("a replacement without its text");
     };
     let mut out = StrBuilder::default();
     let mut from = 0;
