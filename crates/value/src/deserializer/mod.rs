@@ -110,11 +110,13 @@ fn unexpected(value: &Json) -> Unexpected<'_> {
     }
 }
 
+type Read<T> = Result<T, DeserializeError>;
+
 #[derive(Clone, Copy)]
 struct ValueDeserializer<'de>(&'de Json);
 
 impl<'de> ValueDeserializer<'de> {
-    fn deserialize_number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_number<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         match self.0 {
             Json::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
                 (Some(number), ..) => visitor.visit_u64(number),
@@ -126,21 +128,21 @@ impl<'de> ValueDeserializer<'de> {
         }
     }
 
-    fn deserialize_text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_text<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         match self.0 {
             Json::String(text) => visitor.visit_borrowed_str(text),
             found => Err(DeserializeError::type_mismatch(found, &visitor)),
         }
     }
 
-    fn deserialize_list<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_list<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         match self.0 {
             Json::Array(items) => deserialize_items(items, visitor),
             found => Err(DeserializeError::type_mismatch(found, &visitor)),
         }
     }
 
-    fn deserialize_object<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_object<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         match self.0 {
             Json::Object(document) => visitor.visit_map(Members::new(document)),
             found => Err(DeserializeError::type_mismatch(found, &visitor)),
@@ -149,7 +151,7 @@ impl<'de> ValueDeserializer<'de> {
 }
 
 /// Deserializes all of `items`. It is an error if the type leaves elements over.
-fn deserialize_items<'de, V: Visitor<'de>>(items: &'de [Json], visitor: V) -> Result<V::Value, DeserializeError> {
+fn deserialize_items<'de, V: Visitor<'de>>(items: &'de [Json], visitor: V) -> Read<V::Value> {
     let mut remaining = Items(items.iter());
     let read = visitor.visit_seq(&mut remaining)?;
     if remaining.0.len() == 0 {
@@ -163,7 +165,7 @@ fn deserialize_items<'de, V: Visitor<'de>>(items: &'de [Json], visitor: V) -> Re
 macro_rules! read_as {
     ($($same:ident: $($method:ident)*;)*) => {
         $($(
-            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
                 self.$same(visitor)
             }
         )*)*
@@ -173,7 +175,7 @@ macro_rules! read_as {
 impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
     type Error = DeserializeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         match self.0 {
             Json::Null => visitor.visit_unit(),
             Json::Bool(is) => visitor.visit_bool(*is),
@@ -184,53 +186,40 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         match self.0 {
             Json::Bool(is) => visitor.visit_bool(*is),
             found => Err(DeserializeError::type_mismatch(found, &visitor)),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         match self.0 {
             Json::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         match self.0 {
             Json::Null => visitor.visit_unit(),
             found => Err(DeserializeError::type_mismatch(found, &visitor)),
         }
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, DeserializeError> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Read<V::Value> {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, DeserializeError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Read<V::Value> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Read<V::Value> {
         self.deserialize_list(visitor)
     }
 
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _len: usize,
-        visitor: V,
-    ) -> Result<V::Value, DeserializeError> {
+    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _name: &'static str, _len: usize, visitor: V) -> Read<V::Value> {
         self.deserialize_list(visitor)
     }
 
@@ -239,7 +228,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         _name: &'static str,
         _fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, DeserializeError> {
+    ) -> Read<V::Value> {
         self.deserialize_object(visitor)
     }
 
@@ -248,11 +237,11 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, DeserializeError> {
+    ) -> Read<V::Value> {
         visitor.visit_enum(EnumDeserializer::from_value(self.0)?)
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         visitor.visit_unit()
     }
 
@@ -273,7 +262,7 @@ struct DocumentDeserializer<'de>(&'de Document);
 impl<'de> Deserializer<'de> for DocumentDeserializer<'de> {
     type Error = DeserializeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         visitor.visit_map(Members::new(self.0))
     }
 
@@ -288,7 +277,7 @@ struct Items<'de>(std::slice::Iter<'de, Json>);
 impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = DeserializeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DeserializeError> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Read<Option<T::Value>> {
         self.0.next().map(|item| seed.deserialize(ValueDeserializer(item))).transpose()
     }
 
@@ -323,11 +312,11 @@ impl<'de> Members<'de> {
 impl<'de> MapAccess<'de> for Members<'de> {
     type Error = DeserializeError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DeserializeError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Read<Option<K::Value>> {
         self.advance().map(|name| seed.deserialize(BorrowedStrDeserializer::new(name))).transpose()
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeserializeError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Read<V::Value> {
         seed.deserialize(self.value())
     }
 
@@ -344,7 +333,7 @@ struct EnumDeserializer<'de> {
 
 impl<'de> EnumDeserializer<'de> {
     #[inline(never)]
-    fn from_value(value: &'de Json) -> Result<Self, DeserializeError> {
+    fn from_value(value: &'de Json) -> Read<Self> {
         match value {
             Json::String(name) => Ok(Self { name, content: None }),
             Json::Object(document) => match (document.len(), document.iter().next()) {
@@ -355,7 +344,7 @@ impl<'de> EnumDeserializer<'de> {
         }
     }
 
-    fn content(&self, expected: &dyn Expected) -> Result<&'de Json, DeserializeError> {
+    fn content(&self, expected: &dyn Expected) -> Read<&'de Json> {
         self.content.ok_or_else(|| DeserializeError::invalid_type(Unexpected::UnitVariant, expected))
     }
 }
@@ -364,7 +353,7 @@ impl<'de> EnumAccess<'de> for EnumDeserializer<'de> {
     type Error = DeserializeError;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), DeserializeError> {
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Read<(V::Value, Self)> {
         Ok((seed.deserialize(BorrowedStrDeserializer::new(self.name))?, self))
     }
 }
@@ -372,23 +361,19 @@ impl<'de> EnumAccess<'de> for EnumDeserializer<'de> {
 impl<'de> VariantAccess<'de> for EnumDeserializer<'de> {
     type Error = DeserializeError;
 
-    fn unit_variant(self) -> Result<(), DeserializeError> {
+    fn unit_variant(self) -> Read<()> {
         self.content.map_or(Ok(()), from_value)
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DeserializeError> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Read<T::Value> {
         seed.deserialize(ValueDeserializer(self.content(&"newtype variant")?))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Read<V::Value> {
         ValueDeserializer(self.content(&"tuple variant")?).deserialize_list(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DeserializeError> {
+    fn struct_variant<V: Visitor<'de>>(self, _fields: &'static [&'static str], visitor: V) -> Read<V::Value> {
         ValueDeserializer(self.content(&"struct variant")?).deserialize_object(visitor)
     }
 }
