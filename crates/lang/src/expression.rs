@@ -425,7 +425,6 @@ impl<'a> Compiler<'a, '_> {
     }
 }
 
-/// The function of a method of an object literal.
 fn literal_method<'a>(property: &'a ObjectProperty<'a>) -> Option<&'a Function<'a>> {
     match &property.value {
         Expression::FunctionExpression(function) if property.method => Some(function),
@@ -442,7 +441,6 @@ pub(super) fn is_named_by_key(value: &Expression<'_>) -> bool {
     }
 }
 
-/// The operation of a binary operator.
 pub(super) fn binary_op(operator: BinaryOperator) -> Op {
     match operator {
         BinaryOperator::Equality => Op::LooseEq,

@@ -392,7 +392,6 @@ pub(super) fn missing_builtin<'a>(compiler: &mut Compiler<'a, '_>, path: &str, s
     compiler.unsupported(span, format!("`{path}` is not supported"), &hint);
 }
 
-/// Whether an expression is a symbol.
 pub(super) fn is_symbol<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) -> bool {
     match expression.get_inner_expression() {
         Expression::StaticMemberExpression(member) => builtin_root(compiler, &member.object)

@@ -28,7 +28,6 @@ fn added_class<'a>(machine: &'a Machine, object: &Object) -> Option<&'a str> {
     None
 }
 
-/// The value of the first private field.
 fn first_private_field(machine: &Machine, object: &Object) -> Option<Value> {
     let mut found = None;
     machine.heap.visit_table_entries(&object.table, |key, value| {
@@ -67,7 +66,6 @@ pub(super) fn shown_properties(machine: &Machine, object: &Object) -> Vec<(Value
     }
 }
 
-/// Whether an object is a `URL`.
 pub(super) fn is_url(machine: &Machine, object: &Object) -> bool {
     added_class(machine, object) == Some("URL")
 }

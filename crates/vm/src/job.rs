@@ -210,7 +210,6 @@ pub(super) fn finish_combinator(
     Ok(())
 }
 
-/// The stop of a machine without jobs.
 pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
     if let Some(reason) = find_unhandled_rejection(machine, false) {
         return StopReason::Failed(abrupt_completion::rejection_failure(machine, &reason));

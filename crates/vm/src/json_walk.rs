@@ -27,7 +27,6 @@ mod step {
     pub(super) const COPY: u32 = 3;
 }
 
-/// A level of a walk.
 struct WalkLevel {
     object: Value,
     copy: Value,

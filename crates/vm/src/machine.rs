@@ -432,7 +432,6 @@ impl Machine {
         paid
     }
 
-    /// Prints a line.
     pub(super) fn print(&mut self, line: String) -> Completion {
         let bytes = line.len() as u64 + 1;
         if bytes > self.output_bytes.left(self.limits.output_bytes) {

@@ -156,7 +156,6 @@ impl Machine {
         self.frames.len() == 1 && self.tasks.program != ProgramTask::Running
     }
 
-    /// Appends a job.
     pub(super) fn append_job(&mut self, job: Reaction) {
         let job = self.heap.allocate(Entry::Reaction(Box::new(job)));
         self.append_jobs(job, job);

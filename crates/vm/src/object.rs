@@ -407,7 +407,6 @@ impl IteratorObject {
     }
 }
 
-/// A new iterator.
 pub(crate) fn new_iterator(heap: &mut Heap, source: Value, kind: IterationKind) -> HeapRef {
     let source = match source {
         Value::Ref(at) => Value::Ref(heap.collection(at).unwrap_or(at)),

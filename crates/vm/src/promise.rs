@@ -124,7 +124,6 @@ pub(super) fn new_promise(machine: &mut Machine) -> HeapRef {
     }))
 }
 
-/// Whether a value is a promise.
 pub(super) fn is_promise(machine: &Machine, value: &Value) -> bool {
     matches!(value, Value::Ref(at) if matches!(machine.heap.get(*at), Entry::Promise(_)))
 }

@@ -782,7 +782,6 @@ pub(super) fn keys_for_in(machine: &Machine, value: &Value) -> Vec<Value> {
     keys
 }
 
-/// The name of a function.
 pub(super) fn function_name(machine: &Machine, function: u32) -> &str {
     machine.program.functions.get(function as usize).map_or("", |f| f.name.as_str())
 }

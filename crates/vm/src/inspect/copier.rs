@@ -385,7 +385,6 @@ pub(super) fn class_name(machine: &Machine, mut proto: Option<HeapRef>, builtin:
     builtin.to_owned()
 }
 
-/// The `name` of a function.
 fn function_value_name(machine: &Machine, function: &Value) -> String {
     match property::property(machine, function, &Value::text("name")) {
         Ok(Value::Text(name)) => name.to_utf8(),

@@ -430,7 +430,6 @@ fn fits_instruction(machine: &Machine, at: HeapRef) -> bool {
     }
 }
 
-/// The cell in a slot.
 fn cell_of(machine: &Machine, slots: &[Value], slot: u16) -> Option<HeapRef> {
     match slots.get(usize::from(slot)) {
         Some(Value::Ref(at)) if matches!(machine.heap.get(*at), Entry::Cell(_)) => Some(*at),

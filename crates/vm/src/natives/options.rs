@@ -30,7 +30,6 @@ impl MethodOptions {
         Ok(MethodOptions(options))
     }
 
-    /// Takes an option.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         self.0.iter().position(|(other, _)| other == name).map(|at| self.0.swap_remove(at).1)
     }
