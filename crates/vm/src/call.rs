@@ -44,8 +44,7 @@ pub(super) fn call(machine: &mut Machine, linked: &LinkedProgram, argc: usize) -
     if let (Some(Value::Ref(callee)), Ok(argc)) = (machine.stack.get(bottom), u16::try_from(argc))
         && let Some(entry) = enter_plain(machine, linked, *callee, argc, machine.pc + 1, PlainCall::Arrow)
     {
-        machine.pc = entry as u32;
-        return Ok(InstructionOutcome::Jumped);
+        return slow_path::jump(machine, entry as u32);
     }
     call_at(
         machine,
@@ -165,8 +164,7 @@ pub(super) fn call_method(machine: &mut Machine, linked: &LinkedProgram, argc: u
     let bottom = base.saturating_sub(1);
     let Some(name) = linked.names.get(name as usize) else { return internal("a name outside its table") };
     if let Some(entry) = call_method_plain(machine, linked, argc, &name.key) {
-        machine.pc = entry as u32;
-        return Ok(InstructionOutcome::Jumped);
+        return slow_path::jump(machine, entry as u32);
     }
     let receiver = machine.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
     let kind = property::receiver(machine, &receiver);

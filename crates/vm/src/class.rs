@@ -126,8 +126,7 @@ pub(super) fn define_method(machine: &mut Machine, is_static: bool, name: Value)
         Some(prototype) => machine.heap.table_set(prototype, TableKind::Hidden, name, method),
         None => return internal("a method without its class"),
     };
-    machine.stack.pop();
-    Ok(InstructionOutcome::FallThrough)
+    slow_path::drop_operand(machine)
 }
 
 /// Sets the home object of a method. ECMA-262 §10.2.7 MakeMethod.

@@ -211,8 +211,7 @@ pub(super) fn leave_operands(machine: &mut Machine, target: u32) -> StepResult {
     let slots = machine.program.functions.get(frame.function as usize).map_or(0, |function| function.slots.len());
     machine.stack.truncate(frame.base as usize + slots);
     machine.stack.push(value);
-    machine.pc = target;
-    Ok(InstructionOutcome::Jumped)
+    slow_path::jump(machine, target)
 }
 
 fn running_frame_or_global(machine: &Machine) -> Completion<CodeFrame> {

@@ -288,32 +288,19 @@ pub(super) fn step(machine: &mut Machine, slot: u16, target: Option<u32>) -> Ste
         return match (object::iterator_next(&mut machine.heap, at), target) {
             (Some(value), _) => slow_path::replace_operands(machine, 0, value),
             (None, None) => slow_path::replace_operands(machine, 0, Value::Undefined),
-            (None, Some(target)) => {
-                machine.pc = target;
-                Ok(InstructionOutcome::Jumped)
-            }
+            (None, Some(target)) => slow_path::jump(machine, target),
         };
     }
     let top = machine.stack.len();
     let frame = NativeFrame::new(CallbackMethod::Next, top, top, machine.pc + 1);
     let frame = NativeFrame { len: target.unwrap_or(NO_TARGET), out: record.clone(), ..frame };
     let frame = with_record(machine, frame, &record)?;
-    let source = frame.source.clone();
-    // An iterator whose `next` throws is not closed.
-    set_record_source(machine, &record, Value::Undefined);
-    match run_native(machine, frame) {
-        Ok(NativeOutcome::FramePushed) => Ok(InstructionOutcome::Jumped),
-        Ok(NativeOutcome::Value(value)) => match target {
-            Some(target) if record_source(machine, &record).is_none() => {
-                machine.pc = target;
-                Ok(InstructionOutcome::Jumped)
-            }
+    match run_step(machine, frame, &record)? {
+        NativeOutcome::Value(value) => match target {
+            Some(target) if record_source(machine, &record).is_none() => slow_path::jump(machine, target),
             _ => slow_path::replace_operands(machine, 0, value),
         },
-        Err(completion) => {
-            restore_record_source(machine, &record, source, &completion);
-            Err(completion)
-        }
+        NativeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
     }
 }
 
@@ -330,22 +317,22 @@ pub(super) fn rest(machine: &mut Machine, slot: u16) -> StepResult {
     let top = machine.stack.len();
     let frame = NativeFrame::new(CallbackMethod::Rest, top, top, machine.pc + 1);
     let frame = with_record(machine, NativeFrame { out: Value::Ref(array), ..frame }, &record)?;
-    let source = frame.source.clone();
-    set_record_source(machine, &record, Value::Undefined);
-    match run_native(machine, frame) {
-        Ok(outcome) => call::finish(machine, outcome),
-        Err(completion) => {
-            restore_record_source(machine, &record, source, &completion);
-            Err(completion)
-        }
-    }
+    let outcome = run_step(machine, frame, &record)?;
+    call::finish(machine, outcome)
 }
 
-/// A failure of the program leaves the instruction as it was.
-fn restore_record_source(machine: &mut Machine, record: &Value, source: Value, completion: &AbruptCompletion) {
-    if is_uncaught(machine, completion) {
+/// Takes a step with the record closed, because an iterator whose `next` throws is not closed. A failure of the program
+/// leaves the instruction as it was.
+fn run_step(machine: &mut Machine, frame: NativeFrame, record: &Value) -> NativeResult {
+    let source = frame.source.clone();
+    set_record_source(machine, record, Value::Undefined);
+    let outcome = run_native(machine, frame);
+    if let Err(completion) = &outcome
+        && is_uncaught(machine, completion)
+    {
         set_record_source(machine, record, source);
     }
+    outcome
 }
 
 /// Whether a completion ends the program at the current instruction.
@@ -387,8 +374,7 @@ fn call_return(machine: &mut Machine, record: &Value, target: u32) -> StepResult
         None => None,
     };
     let (Some(iterator), Some(found)) = (iterator, found) else {
-        machine.pc = target;
-        return Ok(InstructionOutcome::Jumped);
+        return slow_path::jump(machine, target);
     };
     let place = (machine.stack.len(), machine.pc + 1);
     let outcome = call::invoke_above(machine, &found, iterator, [], place)?;

@@ -34,6 +34,18 @@ pub(super) fn replace_operands(machine: &mut Machine, count: usize, value: Value
     Ok(InstructionOutcome::FallThrough)
 }
 
+#[inline]
+pub(super) fn drop_operand(machine: &mut Machine) -> StepResult {
+    machine.stack.pop();
+    Ok(InstructionOutcome::FallThrough)
+}
+
+#[inline]
+pub(super) fn jump(machine: &mut Machine, target: u32) -> StepResult {
+    machine.pc = target;
+    Ok(InstructionOutcome::Jumped)
+}
+
 /// Executes an instruction. `op.rs` cites the standard for each operation.
 pub(super) fn execute_slow(
     machine: &mut Machine,
@@ -110,8 +122,7 @@ pub(super) fn execute_slow(
                 return Ok(InstructionOutcome::FallThrough);
             }
             machine.stack.pop();
-            machine.pc = target;
-            Ok(InstructionOutcome::Jumped)
+            jump(machine, target)
         }
         I::Concat => {
             let len = machine.stack.len();
@@ -127,8 +138,7 @@ pub(super) fn execute_slow(
         I::Print => {
             let line = json::display_text(machine, &operand(machine, 0));
             machine.print(line)?;
-            machine.stack.pop();
-            Ok(InstructionOutcome::FallThrough)
+            drop_operand(machine)
         }
         I::Pow | I::BitXor | I::Shl | I::Shr | I::UShr | I::LooseEq | I::LooseNeq | I::In | I::InstanceOf => {
             binary(machine, instruction)
@@ -151,8 +161,7 @@ pub(super) fn execute_slow(
         I::InitProp(name) => {
             let (object, value) = (operand(machine, 1), operand(machine, 0));
             define(machine, &object, linked_name(linked, name), value)?;
-            machine.stack.pop();
-            Ok(InstructionOutcome::FallThrough)
+            drop_operand(machine)
         }
         I::InitIndex => {
             let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(2))?;
@@ -165,8 +174,7 @@ pub(super) fn execute_slow(
             if let Value::Ref(at) = array {
                 machine.heap.push(at, value)?;
             }
-            machine.stack.pop();
-            Ok(InstructionOutcome::FallThrough)
+            drop_operand(machine)
         }
         I::Spread => {
             let (array, iterable) = (operand(machine, 1), operand(machine, 0));
@@ -183,16 +191,14 @@ pub(super) fn execute_slow(
                     machine.heap.push(at, value)?;
                 }
             }
-            machine.stack.pop();
-            Ok(InstructionOutcome::FallThrough)
+            drop_operand(machine)
         }
         I::SpreadProps => {
             let object = operand(machine, 1);
             for (key, value) in property::copied_entries_at(machine, machine.stack.len().wrapping_sub(1), 0)? {
                 define(machine, &object, key, value)?;
             }
-            machine.stack.pop();
-            Ok(InstructionOutcome::FallThrough)
+            drop_operand(machine)
         }
         I::RestProps(count) => rest_properties(machine, count as usize),
         I::RegExp { pattern, flags } => {
@@ -269,8 +275,7 @@ pub(super) fn execute_slow(
             {
                 parts.fields = Some(fields);
             }
-            machine.stack.pop();
-            Ok(InstructionOutcome::FallThrough)
+            drop_operand(machine)
         }
         I::InitFields => class::init_fields(machine),
         I::SuperGet(name) => {
@@ -340,17 +345,14 @@ fn set_cell(machine: &mut Machine, cell: HeapRef, value: Value) -> StepResult {
     if let Some(Entry::Cell(place)) = machine.heap.get_mut(cell) {
         *place = value;
     }
-    machine.stack.pop();
-    Ok(InstructionOutcome::FallThrough)
+    drop_operand(machine)
 }
 
 fn jump_or_pop(machine: &mut Machine, target: u32, jumps: impl FnOnce(&Value) -> bool) -> StepResult {
     if machine.stack.last().is_some_and(jumps) {
-        machine.pc = target;
-        return Ok(InstructionOutcome::Jumped);
+        return jump(machine, target);
     }
-    machine.stack.pop();
-    Ok(InstructionOutcome::FallThrough)
+    drop_operand(machine)
 }
 
 /// ReferenceError for a slot read before its declaration. ECMA-262 §9.1.1.1.6 GetBindingValue.
