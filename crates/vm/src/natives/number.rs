@@ -1,7 +1,7 @@
 //! `Number`, `Boolean` and the number functions of the global object. ECMA-262 §21.1 Number Objects, §20.3 Boolean
 //! Objects.
 
-use super::super::abrupt_completion::{AbruptCompletion, Completion, range_error, type_error, unsupported};
+use super::super::abrupt_completion::{Completion, range_error, type_error, unsupported};
 use super::super::machine::Machine;
 use super::super::number::{self, to_exponential, to_fixed, to_int32, to_integer, to_precision, to_radix};
 use super::super::number_format::{NumberFormat, NumberStyle};
@@ -94,7 +94,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
 ];
 
 /// The Boolean that a method is called on. ECMA-262 §20.3.3.3.1 ThisBooleanValue.
-fn this_boolean(args: &NativeArgs) -> std::result::Result<bool, AbruptCompletion> {
+fn this_boolean(args: &NativeArgs) -> Completion<bool> {
     match args.this {
         Value::Bool(value) => Ok(value),
         _ => type_error(format!("{} requires that 'this' be a Boolean", args.name())),
@@ -102,7 +102,7 @@ fn this_boolean(args: &NativeArgs) -> std::result::Result<bool, AbruptCompletion
 }
 
 /// The number that a method is called on. ECMA-262 §21.1.3.7.1 ThisNumberValue.
-fn this_number(args: &NativeArgs) -> std::result::Result<f64, AbruptCompletion> {
+fn this_number(args: &NativeArgs) -> Completion<f64> {
     match &args.this {
         Value::Number(n) => Ok(*n),
         _ => type_error(format!("{} requires that 'this' be a Number", args.name())),
