@@ -116,10 +116,7 @@ pub(super) static ROWS: &[BuiltinDefinition] =
         // ECMA-262 §23.1.3.7 Array.prototype.fill.
         ("Array.prototype.fill", 1, |machine, args| {
             let len = machine.heap.array_len(this_array(machine, args)?);
-            let (from, to) = (
-                super::arg_relative_index(machine, args, 1, len, 0)?,
-                super::arg_relative_index(machine, args, 2, len, len)?,
-            );
+            let (from, to) = super::arg_range(machine, args, 1, len)?;
             let at = this_array_to_change(machine, args, |_| {
                 if from < to { FirstChange::Write(from) } else { FirstChange::Nothing }
             })?;
@@ -133,10 +130,7 @@ pub(super) static ROWS: &[BuiltinDefinition] =
         ("Array.prototype.copyWithin", 2, |machine, args| {
             let len = machine.heap.array_len(this_array(machine, args)?);
             let to = super::arg_relative_index(machine, args, 0, len, 0)?;
-            let (from, end) = (
-                super::arg_relative_index(machine, args, 1, len, 0)?,
-                super::arg_relative_index(machine, args, 2, len, len)?,
-            );
+            let (from, end) = super::arg_range(machine, args, 1, len)?;
             let count = end.saturating_sub(from).min(len - to);
             let at = this_array_to_change(machine, args, |_| match count {
                 0 => FirstChange::Nothing,
@@ -155,10 +149,7 @@ pub(super) static ROWS: &[BuiltinDefinition] =
         ("Array.prototype.slice", 2, |machine, args| {
             let at = this_array(machine, args)?;
             let len = machine.heap.array_len(at);
-            let (from, to) = (
-                super::arg_relative_index(machine, args, 0, len, 0)?,
-                super::arg_relative_index(machine, args, 1, len, len)?,
-            );
+            let (from, to) = super::arg_range(machine, args, 0, len)?;
             let values = machine.heap.elements_between(at, from, to.max(from));
             machine.heap.check_room(16 * values.len() as u64)?;
             Ok(NativeOutcome::Value(Value::Ref(class::new_array_like(machine, at, values)?)))
@@ -344,9 +335,7 @@ pub(super) fn array_outcome(machine: &mut Machine, values: Vec<Value>) -> Native
 /// ECMA-262 §23.1.3.18 Array.prototype.join.
 fn join(machine: &mut Machine, args: &NativeArgs, at: HeapRef, separator: &Str) -> NativeResult {
     let text = conversion::join_array(machine, at, separator, receiver_operand(machine, args))?;
-    machine.heap.charge(text.len() as u64);
-    machine.charge_work(text.len() as u64);
-    Ok(text.into())
+    super::string::return_text(machine, text)
 }
 
 /// ECMA-262 §23.1.5.1 CreateArrayIterator.

@@ -140,6 +140,11 @@ pub(super) fn arg_relative_index(
     Ok(position as usize)
 }
 
+/// The range that two arguments give, as [`arg_relative_index`]; all of it where they are missing.
+pub(super) fn arg_range(machine: &Machine, args: &NativeArgs, index: usize, len: usize) -> Completion<(usize, usize)> {
+    Ok((arg_relative_index(machine, args, index, len, 0)?, arg_relative_index(machine, args, index + 1, len, len)?))
+}
+
 /// Refuses a locale other than `en-US` as argument number `index`. ECMA-402 §9.2.1 CanonicalizeLocaleList. Deviation:
 /// of an object only the elements of an array are read.
 pub(super) fn check_language(machine: &Machine, args: &NativeArgs, index: usize) -> Completion {

@@ -171,10 +171,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("String.prototype.slice", 2, |machine, args| {
         let text = this_text(machine, args)?;
         let len = text.len();
-        let (from, to) = (
-            super::arg_relative_index(machine, args, 0, len, 0)?,
-            super::arg_relative_index(machine, args, 1, len, len)?,
-        );
+        let (from, to) = super::arg_range(machine, args, 0, len)?;
         return_text(machine, text.slice(from, to.max(from)))
     }),
     // ECMA-262 §22.1.3.25 String.prototype.substring.
@@ -287,7 +284,7 @@ fn own_text(args: &NativeArgs) -> NativeResult {
 }
 
 /// Returns a new string after checking and charging its length.
-fn return_text(machine: &mut Machine, text: Str) -> NativeResult {
+pub(super) fn return_text(machine: &mut Machine, text: Str) -> NativeResult {
     conversion::check_text_length(machine, text.len())?;
     machine.heap.charge(text.len() as u64);
     machine.charge_work(text.len() as u64);
@@ -455,52 +452,36 @@ fn append_substitution(
             at += 1;
             continue;
         }
-        match units.get(at + 1).and_then(|u| u8::try_from(u).ok()) {
-            Some(b'$') => out.push_unit(unit),
-            Some(b'&') => out.push(&text.slice(matched.start, matched.end)),
-            Some(b'`') => out.push(&text.slice(0, matched.start)),
-            Some(b'\'') => out.push(&text.slice(matched.end, text.len())),
+        let (part, length) = match units.get(at + 1).and_then(|u| u8::try_from(u).ok()) {
+            Some(b'$') => (Str::single(unit), 2),
+            Some(b'&') => (text.slice(matched.start, matched.end), 2),
+            Some(b'`') => (text.slice(0, matched.start), 2),
+            Some(b'\'') => (text.slice(matched.end, text.len()), 2),
             Some(b'0'..=b'9') => {
                 let first_digit = digit(at + 1).unwrap_or(0);
                 let two_digits = digit(at + 2).map(|second| first_digit * 10 + second);
-                match two_digits {
-                    Some(two_digits) if (1..=matched.groups.len()).contains(&two_digits) => {
-                        out.push(&group(two_digits));
-                        at += 1;
-                    }
-                    _ if (1..=matched.groups.len()).contains(&first_digit) => out.push(&group(first_digit)),
-                    _ => {
-                        out.push_unit(unit);
-                        at += 1;
-                        continue;
-                    }
+                let is_group = |number: &usize| (1..=matched.groups.len()).contains(number);
+                match two_digits.filter(is_group) {
+                    Some(two_digits) => (group(two_digits), 3),
+                    None if is_group(&first_digit) => (group(first_digit), 2),
+                    None => (Str::single(unit), 1),
                 }
             }
-            Some(b'<') if !matches!(matched.named, Value::Undefined) => {
-                match units.find(super::super::text::Units::Latin(b">"), at + 2) {
-                    None => {
-                        out.push_unit(unit);
-                        at += 1;
-                        continue;
-                    }
-                    Some(end) => {
-                        let name = Value::Text(template.slice(at + 2, end));
-                        match property::property(machine, &matched.named, &name)? {
-                            Value::Undefined => {}
-                            value => out.push(&conversion::to_text(machine, &value)?),
-                        }
-                        at = end + 1;
-                        continue;
-                    }
-                }
+            Some(b'<')
+                if !matches!(matched.named, Value::Undefined)
+                    && let Some(end) = units.find(super::super::text::Units::Latin(b">"), at + 2) =>
+            {
+                let name = Value::Text(template.slice(at + 2, end));
+                let part = match property::property(machine, &matched.named, &name)? {
+                    Value::Undefined => Str::empty(),
+                    value => conversion::to_text(machine, &value)?,
+                };
+                (part, end + 1 - at)
             }
-            _ => {
-                out.push_unit(unit);
-                at += 1;
-                continue;
-            }
-        }
-        at += 2;
+            _ => (Str::single(unit), 1),
+        };
+        out.push(&part);
+        at += length;
     }
     Ok(())
 }
