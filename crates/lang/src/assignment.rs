@@ -134,8 +134,7 @@ fn read_for_update<'a>(compiler: &mut Compiler<'a, '_>, target: &LeftHandSide<'a
             member_object(compiler, &member.object);
             compiler.expression(&member.expression);
             compiler.emit(Op::Dup2);
-            compiler.set_location(member.span);
-            compiler.emit(Op::GetIndex);
+            compiler.emit_at(Op::GetIndex, member.span);
         }
         LeftHandSide::Private(member) => {
             member_object(compiler, &member.object);

@@ -40,8 +40,7 @@ pub(super) fn await_expression<'a>(compiler: &mut Compiler<'a, '_>, expression: 
         return compiler.expression(&expression.argument);
     }
     compiler.expression(&expression.argument);
-    compiler.set_location(expression.span);
-    compiler.emit(Op::Await);
+    compiler.emit_at(Op::Await, expression.span);
 }
 
 /// `( value -- value )` The element of an iterator that is not async, for `for await`. ECMA-262 §27.1.6.4

@@ -42,8 +42,7 @@ pub(super) fn member<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a Expres
             refuse_computed_builtin(compiler, &member.object);
             chain_link(compiler, &member.object, member.optional, nullish);
             compiler.expression(&member.expression);
-            compiler.set_location(member.span);
-            compiler.emit(Op::GetIndex);
+            compiler.emit_at(Op::GetIndex, member.span);
         }
         Expression::PrivateFieldExpression(member) => private_name::read(compiler, member, nullish),
         other => compiler.expression(other),
@@ -114,8 +113,7 @@ pub(super) fn compile_chain<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a Chai
         ChainElement::ComputedMemberExpression(member) => {
             chain_link(compiler, &member.object, member.optional, Some(nullish));
             compiler.expression(&member.expression);
-            compiler.set_location(member.span);
-            compiler.emit(Op::GetIndex);
+            compiler.emit_at(Op::GetIndex, member.span);
         }
         ChainElement::PrivateFieldExpression(member) => private_name::read(compiler, member, Some(nullish)),
     }
@@ -142,8 +140,7 @@ pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallEx
             chain_link(compiler, &member.object, member.optional, nullish);
             compiler.emit(Op::Dup);
             compiler.expression(&member.expression);
-            compiler.set_location(member.span);
-            compiler.emit(Op::GetIndex);
+            compiler.emit_at(Op::GetIndex, member.span);
             call_with_this(compiler, call, nullish);
         }
         Expression::PrivateFieldExpression(member) => {
@@ -296,10 +293,7 @@ fn compile_super_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpress
             compiler.set_location(call.span);
             compiler.emit_json(Op::SuperCall, json!(argc));
         }
-        PushedArguments::Array => {
-            compiler.set_location(call.span);
-            compiler.emit(Op::SuperCallSpread);
-        }
+        PushedArguments::Array => compiler.emit_at(Op::SuperCallSpread, call.span),
     }
     compiler.emit(Op::InitFields);
     compiler.emit(Op::Pop);
@@ -320,8 +314,7 @@ pub(super) fn compile_arguments<'a>(compiler: &mut Compiler<'a, '_>, arguments: 
         match argument {
             Argument::SpreadElement(spread) => {
                 compiler.expression(&spread.argument);
-                compiler.set_location(spread.span);
-                compiler.emit(Op::Spread);
+                compiler.emit_at(Op::Spread, spread.span);
             }
             other => {
                 if let Some(expression) = other.as_expression() {
@@ -352,8 +345,7 @@ pub(super) fn chain_callee<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a Chain
         MemberExpression::StaticMemberExpression(member) => read_property(compiler, member),
         MemberExpression::ComputedMemberExpression(member) => {
             compiler.expression(&member.expression);
-            compiler.set_location(member.span);
-            compiler.emit(Op::GetIndex);
+            compiler.emit_at(Op::GetIndex, member.span);
         }
         MemberExpression::PrivateFieldExpression(member) => private_name::read_member(compiler, member),
     }
@@ -398,8 +390,7 @@ pub(super) fn method_call<'a>(
 ) {
     let name = member.property.name.as_str();
     if let Expression::Super(_) = &member.object {
-        compiler.set_location(call.span);
-        compiler.emit(Op::This);
+        compiler.emit_at(Op::This, call.span);
         compiler.emit_json(Op::SuperGet, json!(name));
         return call_with_this(compiler, call, nullish);
     }

@@ -177,8 +177,7 @@ fn is_defined(field: &PropertyDefinition<'_>) -> bool {
 /// One field, with `this` as the object (for a static field, the class). ECMA-262 §15.7.10
 /// ClassFieldDefinitionEvaluation.
 fn compile_field<'a>(compiler: &mut Compiler<'a, '_>, field: &'a PropertyDefinition<'a>, keys: &FieldKeys) {
-    compiler.set_location(field.span);
-    compiler.emit(Op::This);
+    compiler.emit_at(Op::This, field.span);
     if let Some(name) = private_name::private_name(&field.key) {
         let mut arg = private_name::load_name(compiler, name);
         if let Some(arg) = arg.as_object_mut() {

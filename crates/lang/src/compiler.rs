@@ -324,6 +324,11 @@ impl<'a, 's> Compiler<'a, 's> {
         self.current.code.emit(op, InstructionArg::None);
     }
 
+    pub(super) fn emit_at(&mut self, op: Op, span: Span) {
+        self.set_location(span);
+        self.emit(op);
+    }
+
     pub(super) fn emit_json(&mut self, op: Op, arg: Json) {
         self.current.code.emit(op, InstructionArg::Json(arg));
     }

@@ -41,10 +41,7 @@ impl<'a> Compiler<'a, '_> {
             Expression::TemplateLiteral(template) => self.template(template),
             Expression::RegExpLiteral(literal) => self.regexp(literal),
             Expression::Identifier(identifier) => names::read_identifier(self, identifier),
-            Expression::ThisExpression(this) => {
-                self.set_location(this.span);
-                self.emit(Op::This);
-            }
+            Expression::ThisExpression(this) => self.emit_at(Op::This, this.span),
             Expression::ArrayExpression(array) => self.array(array),
             Expression::ObjectExpression(object) => self.object(object),
             Expression::FunctionExpression(function) => function::function_expression(self, function, None),
@@ -286,8 +283,7 @@ impl<'a> Compiler<'a, '_> {
         self.expression(left);
         for one in spine.into_iter().rev() {
             self.expression(&one.right);
-            self.set_location(one.span);
-            self.emit(binary_op(one.operator));
+            self.emit_at(binary_op(one.operator), one.span);
         }
     }
 
@@ -334,8 +330,7 @@ impl<'a> Compiler<'a, '_> {
             },
         };
         self.expression(&unary.argument);
-        self.set_location(unary.span);
-        self.emit(op);
+        self.emit_at(op, unary.span);
     }
 
     /// ECMA-262 §13.5.1 The delete Operator. Deviation: the operand must be a property.
@@ -358,8 +353,7 @@ impl<'a> Compiler<'a, '_> {
                 return;
             }
         }
-        self.set_location(unary.span);
-        self.emit(Op::Delete);
+        self.emit_at(Op::Delete, unary.span);
     }
 
     /// ECMA-262 §13.14 Conditional Operator.

@@ -89,8 +89,7 @@ pub(super) fn host_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, call: &
         _ => named_host_call(compiler, name, call, is_open),
     };
     if form == Some(CallForm::Awaited) {
-        compiler.set_location(call.span);
-        compiler.emit(Op::Await);
+        compiler.emit_at(Op::Await, call.span);
     }
     is_host
 }

@@ -87,8 +87,7 @@ impl<'a> Compiler<'a, '_> {
             Statement::TryStatement(statement) => control::try_statement(self, statement),
             Statement::ThrowStatement(statement) => {
                 self.expression(&statement.argument);
-                self.set_location(statement.span);
-                self.emit(Op::Throw);
+                self.emit_at(Op::Throw, statement.span);
             }
             Statement::ReturnStatement(statement) => self.return_statement(statement),
             Statement::BreakStatement(statement) => {
@@ -285,8 +284,7 @@ impl<'a> Compiler<'a, '_> {
                 Some(test) => {
                     self.emit_slot(Op::Load, subject);
                     self.expression(test);
-                    self.set_location(test.span());
-                    self.emit(Op::Eq);
+                    self.emit_at(Op::Eq, test.span());
                     self.jump(Op::JumpIf, *body);
                 }
             }
@@ -333,8 +331,7 @@ impl<'a> Compiler<'a, '_> {
             (Some(argument), _) => {
                 self.expression(argument);
                 if generator::is_async_generator(self) {
-                    self.set_location(statement.span);
-                    self.emit(Op::Await);
+                    self.emit_at(Op::Await, statement.span);
                 }
             }
             (None, FunctionKind::Class | FunctionKind::Derived) => self.emit(Op::This),
