@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt::{Display, Write};
 
 use runstate_value::write_canonical_json;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::array::{Array, Elements};
 use super::coroutine::Coroutine;
@@ -32,6 +32,13 @@ pub(super) struct EntryEncoder<'a> {
     pub(super) text: String,
 }
 
+/// Adds a member, unless it has no value.
+pub(super) fn put(members: &mut Map<String, Json>, name: &str, value: impl Into<Option<Json>>) {
+    if let Some(value) = value.into() {
+        members.insert(name.to_owned(), value);
+    }
+}
+
 impl<'a> EntryEncoder<'a> {
     /// An encoder for snapshots: references keep their numbers.
     pub(super) fn exact(heap: &'a Heap) -> EntryEncoder<'a> {
@@ -49,6 +56,10 @@ impl<'a> EntryEncoder<'a> {
 
     pub(super) fn reference(&mut self, at: HeapRef) -> Json {
         json!(self.number(at))
+    }
+
+    pub(super) fn optional_reference(&mut self, at: HeapRef) -> Option<Json> {
+        (at != HeapRef::NONE).then(|| self.reference(at))
     }
 
     fn number(&mut self, at: HeapRef) -> u32 {

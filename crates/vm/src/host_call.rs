@@ -10,6 +10,7 @@ use super::abrupt_completion::{Completion, internal, range_error, type_error};
 use super::call_spec::{CENTURY_MS, CallSite, CallSpec, PayloadBudget, truncate_for_message};
 use super::entry::Entry;
 use super::entry_decoder::ReadResult;
+use super::entry_encoder::put;
 use super::globals::HostFunction;
 use super::interpreter::{InstructionOutcome, StepResult};
 use super::json::display_text;
@@ -224,17 +225,15 @@ fn set_key_count(machine: &mut Machine, key: &str, count: u64) {
 /// The saved form of a request.
 pub(super) fn encode_request(request: &CallRequest) -> Map<String, Json> {
     let mut encoded = Map::new();
-    encoded.insert("kind".to_owned(), json!(request.kind));
-    encoded.insert("prompt".to_owned(), json!(request.prompt));
-    encoded.insert("options".to_owned(), request.options.clone());
-    encoded.insert("instruction".to_owned(), json!(request.instruction));
-    encoded.insert("line".to_owned(), json!(request.line));
-    if !request.args.is_null() {
-        encoded.insert("args".to_owned(), request.args.clone());
-    }
+    put(&mut encoded, "kind", json!(request.kind));
+    put(&mut encoded, "prompt", json!(request.prompt));
+    put(&mut encoded, "options", request.options.clone());
+    put(&mut encoded, "instruction", json!(request.instruction));
+    put(&mut encoded, "line", json!(request.line));
+    put(&mut encoded, "args", Some(request.args.clone()).filter(|args| !args.is_null()));
     if let Some(CallKey { key, occurrence }) = &request.key {
-        encoded.insert("key".to_owned(), json!(key));
-        encoded.insert("occurrence".to_owned(), json!(occurrence));
+        put(&mut encoded, "key", json!(key));
+        put(&mut encoded, "occurrence", json!(occurrence));
     }
     encoded
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::entry::Entry;
 use super::entry_decoder::{self, ReadResult};
-use super::entry_encoder::EntryEncoder;
+use super::entry_encoder::{EntryEncoder, put};
 use super::machine::Machine;
 use super::open_call::{CallProgress, CallRecord, OpenRequest};
 use super::promise::Reaction;
@@ -86,27 +86,23 @@ impl MachineTasks {
         let mut encoded = Map::new();
         match self.program {
             ProgramTask::Running => {}
-            ProgramTask::Awaiting(promise) => {
-                encoded.insert("awaiting".to_owned(), encoder.reference(promise));
-            }
-            ProgramTask::Ended(promise) => {
-                encoded.insert("ended".to_owned(), encoder.reference(promise));
-            }
+            ProgramTask::Awaiting(promise) => put(&mut encoded, "awaiting", encoder.reference(promise)),
+            ProgramTask::Ended(promise) => put(&mut encoded, "ended", encoder.reference(promise)),
         }
         for (name, first, last) in
             [("jobs", self.first_job, self.last_job), ("rejections", self.first_rejection, self.last_rejection)]
         {
             if first != HeapRef::NONE {
-                encoded.insert(name.to_owned(), json!([encoder.reference(first), encoder.reference(last)]));
+                put(&mut encoded, name, json!([encoder.reference(first), encoder.reference(last)]));
             }
         }
         if !self.open_calls.is_empty() {
             let calls = self.open_calls.iter().map(|call| call.encode(encoder));
-            encoded.insert("calls".to_owned(), Json::Array(calls.collect()));
+            put(&mut encoded, "calls", Json::Array(calls.collect()));
         }
         if !self.due_timeouts.is_empty() {
             let due = self.due_timeouts.iter().map(|(number, promise)| json!([number, encoder.reference(*promise)]));
-            encoded.insert("due".to_owned(), Json::Array(due.collect()));
+            put(&mut encoded, "due", Json::Array(due.collect()));
         }
         (!encoded.is_empty()).then_some(encoded)
     }

@@ -11,7 +11,7 @@ use super::abrupt_completion::{self, AbruptCompletion, Completion, range_error};
 use super::array::Array;
 use super::entry::Entry;
 use super::entry_decoder::{self, ReadResult};
-use super::entry_encoder::EntryEncoder;
+use super::entry_encoder::{EntryEncoder, put};
 use super::failed_call;
 use super::globals::HostFunction;
 use super::host_call;
@@ -131,33 +131,18 @@ impl OpenRequest {
 
     pub(super) fn encode(&self, encoder: &mut EntryEncoder<'_>) -> Json {
         let mut encoded = host_call::encode_request(&self.request);
-        encoded.insert("number".to_owned(), json!(self.number));
-        if !self.is_blocking() {
-            encoded.insert("promise".to_owned(), encoder.reference(self.promise));
-        }
-        if let Some(record) = self.record.as_ref().filter(|_| !encoder.is_canonical()) {
-            encoded.insert("record".to_owned(), record.encode());
-        }
-        if let Some(index) = self.index {
-            encoded.insert("index".to_owned(), json!(index));
-        }
-        if self.is_timeout {
-            encoded.insert("timeout".to_owned(), json!(true));
-        }
-        if self.is_unawaited {
-            encoded.insert("unawaited".to_owned(), json!(true));
-        }
-        if self.signal != HeapRef::NONE {
-            encoded.insert("signal".to_owned(), encoder.reference(self.signal));
-        }
+        put(&mut encoded, "number", json!(self.number));
+        put(&mut encoded, "promise", encoder.optional_reference(self.promise));
+        let record = self.record.as_ref().filter(|_| !encoder.is_canonical());
+        put(&mut encoded, "record", record.map(|record| record.encode()));
+        put(&mut encoded, "index", self.index.map(Json::from));
+        put(&mut encoded, "timeout", self.is_timeout.then_some(Json::Bool(true)));
+        put(&mut encoded, "unawaited", self.is_unawaited.then_some(Json::Bool(true)));
+        put(&mut encoded, "signal", encoder.optional_reference(self.signal));
         match &self.progress {
             CallProgress::Open => {}
-            CallProgress::Failed(error) => {
-                encoded.insert("failed".to_owned(), encoder.value(error));
-            }
-            CallProgress::Repeated => {
-                encoded.insert("repeated".to_owned(), json!(true));
-            }
+            CallProgress::Failed(error) => put(&mut encoded, "failed", encoder.value(error)),
+            CallProgress::Repeated => put(&mut encoded, "repeated", json!(true)),
         }
         Json::Object(encoded)
     }

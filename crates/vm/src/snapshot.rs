@@ -47,7 +47,7 @@ use super::array_sort::{ArraySort, MergeSort, SortAlgorithm, UncomparedElements}
 use super::callback::{CallbackMethod, NativeFrame};
 use super::entry::Entry;
 use super::entry_decoder::{self, EntryDecoder, ReadResult};
-use super::entry_encoder::EntryEncoder;
+use super::entry_encoder::{EntryEncoder, put};
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::heap::{ENTRIES_PER_PAGE, Heap};
 use super::limits::{Limits, TurnCount};
@@ -97,36 +97,19 @@ impl Machine {
         let (scopes, stack) = self.encode_frames(&mut encoder);
         let mut machine = Map::new();
         for ((name, before), count) in [(INSTRUCTIONS, self.instructions), (OUTPUT_BYTES, self.output_bytes)] {
-            machine.insert(name.to_owned(), json!(count.total));
-            if count.before_turn > 0 {
-                machine.insert(before.to_owned(), json!(count.before_turn));
-            }
+            put(&mut machine, name, json!(count.total));
+            put(&mut machine, before, (count.before_turn > 0).then(|| json!(count.before_turn)));
         }
-        machine.insert("calls".to_owned(), json!(self.calls));
-        if let Some(suspended) = &self.suspended_call {
-            machine.insert("call".to_owned(), encode_suspended_call(suspended, &mut encoder));
-        }
-        if let Some(tasks) = self.tasks.encode(&mut encoder) {
-            machine.insert("tasks".to_owned(), Json::Object(tasks));
-        }
-        if self.key_counts != HeapRef::NONE {
-            machine.insert("keys".to_owned(), encoder.reference(self.key_counts));
-        }
-        if self.console != HeapRef::NONE {
-            machine.insert("console".to_owned(), encoder.reference(self.console));
-        }
-        if let Some(pending) = &self.pending {
-            machine.insert("pending".to_owned(), encoder.value(pending));
-        }
-        if self.deferred_work > 0 {
-            machine.insert("owed".to_owned(), json!(self.deferred_work));
-        }
-        if self.heap_discarded {
-            machine.insert("spent".to_owned(), json!(true));
-        }
-        if !self.output.is_empty() {
-            machine.insert("output".to_owned(), json!(self.output));
-        }
+        put(&mut machine, "calls", json!(self.calls));
+        let call = self.suspended_call.as_ref().map(|call| encode_suspended_call(call, &mut encoder));
+        put(&mut machine, "call", call);
+        put(&mut machine, "tasks", self.tasks.encode(&mut encoder).map(Json::Object));
+        put(&mut machine, "keys", encoder.optional_reference(self.key_counts));
+        put(&mut machine, "console", encoder.optional_reference(self.console));
+        put(&mut machine, "pending", self.pending.as_ref().map(|pending| encoder.value(pending)));
+        put(&mut machine, "owed", (self.deferred_work > 0).then(|| json!(self.deferred_work)));
+        put(&mut machine, "spent", self.heap_discarded.then_some(Json::Bool(true)));
+        put(&mut machine, "output", (!self.output.is_empty()).then(|| json!(self.output)));
         MachineSnapshot {
             pc: self.pc,
             stack,
@@ -225,9 +208,9 @@ impl Machine {
         let (scopes, stack) = self.encode_frames(&mut encoder);
         let pending = self.pending.as_ref().map_or(Json::Null, |value| encoder.value(value));
         let call = self.suspended_call.as_ref().map_or(Json::Null, |call| encode_suspended_call(call, &mut encoder));
-        let keys = (self.key_counts != HeapRef::NONE).then(|| encoder.reference(self.key_counts));
+        let keys = encoder.optional_reference(self.key_counts);
         let tasks = self.tasks.encode(&mut encoder);
-        let console = (self.console != HeapRef::NONE).then(|| encoder.reference(self.console));
+        let console = encoder.optional_reference(self.console);
         let part = |text: &mut String, name: &str, value: &Json| {
             text.push_str(name);
             write_canonical_json(value, text);
@@ -270,9 +253,7 @@ impl Machine {
         let mut at = 0;
         for (index, frame) in self.frames.iter().enumerate() {
             let mut scope = Map::new();
-            if index > 0 {
-                scope.insert("returnPc".to_owned(), json!(frame.return_pc()));
-            }
+            put(&mut scope, "returnPc", (index > 0).then(|| json!(frame.return_pc())));
             match frame {
                 Frame::Code(frame) => {
                     let function = self.program.functions.get(frame.function as usize);
@@ -284,21 +265,21 @@ impl Machine {
                     let mut variables = Map::new();
                     variables.extend(names.iter().cloned().zip(values.iter().map(|v| encoder.value(v))));
                     if index > 0 {
-                        scope.insert("function".to_owned(), json!(property::function_name(self, frame.function)));
-                        scope.insert("$function".to_owned(), json!(frame.function));
-                        scope.insert("$closure".to_owned(), encoder.reference(frame.closure));
-                        scope.insert("$bottom".to_owned(), json!(frame.bottom));
-                        scope.insert("$base".to_owned(), json!(frame.base));
+                        put(&mut scope, "function", json!(property::function_name(self, frame.function)));
+                        put(&mut scope, "$function", json!(frame.function));
+                        put(&mut scope, "$closure", encoder.reference(frame.closure));
+                        put(&mut scope, "$bottom", json!(frame.bottom));
+                        put(&mut scope, "$base", json!(frame.base));
                         if let Some((key, at)) = frame.call_kind.entry() {
-                            scope.insert(key.to_owned(), encoder.reference(at));
+                            put(&mut scope, key, encoder.reference(at));
                         }
                     }
-                    scope.insert("variables".to_owned(), Json::Object(variables));
+                    put(&mut scope, "variables", Json::Object(variables));
                 }
                 Frame::Native(frame) => {
-                    scope.insert("function".to_owned(), json!(frame.kind.name()));
-                    scope.insert("variables".to_owned(), json!({}));
-                    scope.insert("$waiting".to_owned(), encode_native_frame(frame, encoder));
+                    put(&mut scope, "function", json!(frame.kind.name()));
+                    put(&mut scope, "variables", json!({}));
+                    put(&mut scope, "$waiting", encode_native_frame(frame, encoder));
                 }
             }
             scopes.push(Json::Object(scope));
