@@ -62,26 +62,32 @@ impl VerifiedProgram {
     }
 }
 
-pub(crate) fn from_legacy_state(
-    program: Arc<VerifiedProgram>,
-    seed: [u8; 32],
-    limits: Limits,
-    state: &LegacyMachineState<'_>,
-) -> Result<Machine, RestoreError> {
-    let restore_error = |message: String| RestoreError { message };
-    if !program.named_globals {
-        return Err(restore_error(
-            "its program begins with ENTER, so its variables have slots and no names".to_owned(),
-        ));
+impl Machine {
+    /// A machine with this state.
+    ///
+    /// # Errors
+    /// The program has ENTER, the state does not fit its instructions, or a value exceeds the limits.
+    pub fn from_legacy_state(
+        program: Arc<VerifiedProgram>,
+        seed: [u8; 32],
+        limits: Limits,
+        state: &LegacyMachineState<'_>,
+    ) -> Result<Machine, RestoreError> {
+        let restore_error = |message: String| RestoreError { message };
+        if !program.named_globals {
+            return Err(restore_error(
+                "its program begins with ENTER, so its variables have slots and no names".to_owned(),
+            ));
+        }
+        let input = state.variables.get("input").unwrap_or(&Json::Null);
+        let machine = Machine::start(program, input, seed, limits);
+        let mut machine = machine.map_err(|failure| restore_error(failure.message))?;
+        add_named_globals(&mut machine, state.variables).map_err(restore_error)?;
+        let slots = machine.program.functions.first().map_or(0, |global| global.slots.len());
+        machine.stack.resize(slots, Value::Uninitialized);
+        apply_legacy_state(&mut machine, state).map_err(restore_error)?;
+        Ok(machine)
     }
-    let input = state.variables.get("input").unwrap_or(&Json::Null);
-    let machine = Machine::start(program, input, seed, limits);
-    let mut machine = machine.map_err(|failure| restore_error(failure.message))?;
-    add_named_globals(&mut machine, state.variables).map_err(restore_error)?;
-    let slots = machine.program.functions.first().map_or(0, |global| global.slots.len());
-    machine.stack.resize(slots, Value::Uninitialized);
-    apply_legacy_state(&mut machine, state).map_err(restore_error)?;
-    Ok(machine)
 }
 
 /// Adds a slot for each of `variables` that the program without ENTER does not name.

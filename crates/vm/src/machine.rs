@@ -18,11 +18,6 @@ use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::xoshiro::Xoshiro256;
 use super::{abrupt_completion, failed_call, fast_path, heap, job, json};
-use crate::inspect::InspectBounds;
-use crate::inspect::frames::{self, FrameView, MachineView};
-use crate::legacy::{self, LegacyMachineState};
-use crate::snapshot::RestoreError;
-use crate::wire;
 
 /// Units of text that a built-in function processes for the cost of one instruction.
 const WORK_UNITS_PER_INSTRUCTION: u64 = 64;
@@ -444,66 +439,5 @@ impl Machine {
         }
         self.output.push(line);
         Ok(())
-    }
-
-    /// The position of the machine with the values of all variables, within the bounds.
-    #[must_use]
-    pub fn view(&self, bounds: InspectBounds) -> MachineView {
-        frames::view(self, bounds)
-    }
-
-    /// The calls that have variables of this name, with only these.
-    #[must_use]
-    pub fn variables_named(&self, name: &str, bounds: InspectBounds) -> Vec<FrameView> {
-        frames::variables_named(self, name, bounds)
-    }
-
-    /// The variables in scope at the current instruction by name, innermost first, as plain values. Parts that do not
-    /// fit into `max_bytes` are omitted and marked with `…`. Functions are omitted.
-    #[must_use]
-    pub fn variables(&self, max_bytes: usize) -> Json {
-        frames::variables(self, max_bytes)
-    }
-
-    /// As [`Machine::variables`], at the function that awaits this open call. A blocking call is made by the running
-    /// function.
-    #[must_use]
-    pub fn call_variables(&self, number: u64, max_bytes: usize) -> Json {
-        frames::call_variables(self, number, max_bytes)
-    }
-
-    /// The suspended function that awaits this open call, with its variables. `None` if the program itself or no
-    /// function awaits it.
-    #[must_use]
-    pub fn awaiting_function(&self, number: u64, bounds: InspectBounds) -> Option<FrameView> {
-        frames::awaiting_function(self, number, bounds)
-    }
-
-    /// The operands of the running function with the top of the stack last, in the form of [`Machine::variables`]. The
-    /// operands of an open call are not included. Operands that do not fit into `max_bytes` are omitted from the bottom
-    /// and marked with `…`.
-    #[must_use]
-    pub fn operands(&self, max_bytes: usize) -> Json {
-        frames::operands(self, max_bytes)
-    }
-
-    /// A machine with this state.
-    ///
-    /// # Errors
-    /// The program has ENTER, the state does not fit its instructions, or a value exceeds the limits.
-    pub fn from_legacy_state(
-        program: Arc<VerifiedProgram>,
-        seed: [u8; 32],
-        limits: Limits,
-        state: &LegacyMachineState<'_>,
-    ) -> Result<Machine, RestoreError> {
-        legacy::from_legacy_state(program, seed, limits, state)
-    }
-
-    /// The next instruction in its wire form: `{"op":n}`, with `"arg"` if it has one. A function is summarized by name
-    /// and entry.
-    #[must_use]
-    pub fn next_instruction_json(&self) -> Json {
-        wire::next_instruction_json(self)
     }
 }

@@ -117,9 +117,13 @@ pub fn unescape(text: &str) -> Option<Vec<u16>> {
     Some(out)
 }
 
-#[must_use]
-pub(crate) fn next_instruction_json(machine: &Machine) -> Json {
-    machine.program.instruction_json(machine.pc)
+impl Machine {
+    /// The next instruction in its wire form: `{"op":n}`, with `"arg"` if it has one. A function is summarized by name
+    /// and entry.
+    #[must_use]
+    pub fn next_instruction_json(&self) -> Json {
+        self.program.instruction_json(self.pc)
+    }
 }
 
 impl VerifiedProgram {

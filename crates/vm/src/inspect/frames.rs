@@ -69,21 +69,92 @@ pub struct VariableView {
     pub value: ValueView,
 }
 
-#[must_use]
-pub(crate) fn view(machine: &Machine, bounds: InspectBounds) -> MachineView {
-    let mut copier = Copier::new(machine, bounds);
-    let frames = frame_views(machine, &mut copier, None);
-    let stack = operand_values(machine).iter().map(|value| copier.view(value)).collect();
-    let location = machine.program.location(machine.pc);
-    let file = machine.program.file(machine.pc).map(str::to_owned);
-    MachineView { pc: machine.pc, file, line: location.line, column: location.column, stack, frames, cut: copier.cut }
-}
+impl Machine {
+    /// The position of the machine with the values of all variables, within the bounds.
+    #[must_use]
+    pub fn view(&self, bounds: InspectBounds) -> MachineView {
+        let mut copier = Copier::new(self, bounds);
+        let frames = frame_views(self, &mut copier, None);
+        let stack = operand_values(self).iter().map(|value| copier.view(value)).collect();
+        let location = self.program.location(self.pc);
+        let file = self.program.file(self.pc).map(str::to_owned);
+        MachineView { pc: self.pc, file, line: location.line, column: location.column, stack, frames, cut: copier.cut }
+    }
 
-#[must_use]
-pub(crate) fn variables_named(machine: &Machine, name: &str, bounds: InspectBounds) -> Vec<FrameView> {
-    let mut frames = frame_views(machine, &mut Copier::new(machine, bounds.for_variable()), Some(name));
-    frames.retain(|frame| !frame.variables.is_empty());
-    frames
+    /// The calls that have variables of this name, with only these.
+    #[must_use]
+    pub fn variables_named(&self, name: &str, bounds: InspectBounds) -> Vec<FrameView> {
+        let mut frames = frame_views(self, &mut Copier::new(self, bounds.for_variable()), Some(name));
+        frames.retain(|frame| !frame.variables.is_empty());
+        frames
+    }
+
+    /// The variables in scope at the current instruction by name, innermost first, as plain values. Parts that do not
+    /// fit into `max_bytes` are omitted and marked with `…`. Functions are omitted.
+    #[must_use]
+    pub fn variables(&self, max_bytes: usize) -> Json {
+        let innermost = self.frames.iter().rev().find_map(|frame| match frame {
+            Frame::Code(frame) => Some(frame_scope(self, frame)),
+            Frame::Native(_) => None,
+        });
+        variables_json(self, innermost.as_ref(), max_bytes)
+    }
+
+    /// As [`Machine::variables`], at the function that awaits this open call. A blocking call is made by the running
+    /// function.
+    #[must_use]
+    pub fn call_variables(&self, number: u64, max_bytes: usize) -> Json {
+        let Some(coroutine) = awaiting_coroutine(self, number) else { return self.variables(max_bytes) };
+        let (function, closure) = (coroutine.function, coroutine.closure);
+        let scope = FunctionScope { function, closure, this: None, slots: coroutine.values.get(1..).unwrap_or(&[]) };
+        variables_json(self, Some(&scope), max_bytes)
+    }
+
+    /// The suspended function that awaits this open call, with its variables. `None` if the program itself or no
+    /// function awaits it.
+    #[must_use]
+    pub fn awaiting_function(&self, number: u64, bounds: InspectBounds) -> Option<FrameView> {
+        let coroutine = awaiting_coroutine(self, number)?;
+        let (own_cells, assigned) = (own_cells(self), first_assignments(self));
+        let (this, slots) = coroutine.values.split_first()?;
+        let scope = FunctionScope { function: coroutine.function, closure: coroutine.closure, this: Some(this), slots };
+        let variables = scope_variables(self, &scope, coroutine.pc, &own_cells, &assigned);
+        let function = frame_name(self, coroutine.function);
+        Some(frame_view(self, &mut Copier::new(self, bounds), function, coroutine.pc, variables, None))
+    }
+
+    /// The operands of the running function with the top of the stack last, in the form of [`Machine::variables`]. The
+    /// operands of an open call are not included. Operands that do not fit into `max_bytes` are omitted from the bottom
+    /// and marked with `…`.
+    #[must_use]
+    pub fn operands(&self, max_bytes: usize) -> Json {
+        let from = match self.frames.last() {
+            Some(Frame::Code(frame)) => {
+                let slots = self.program.functions.get(frame.function as usize).map_or(0, |f| f.slots.len());
+                frame.base as usize + slots
+            }
+            _ => self.stack.len(),
+        };
+        let mut operands = Vec::new();
+        let mut left = max_bytes.saturating_sub(2);
+        for value in self.stack.get(from..).unwrap_or(&[]).iter().rev() {
+            // Space for the mark is reserved in addition to the value.
+            let Some(mut budget) = left.checked_sub(CUT_MARK.len() + 3).filter(|budget| *budget > 0) else {
+                operands.push(json!(CUT_MARK));
+                break;
+            };
+            let json = outline(self, value, &mut budget, 0);
+            let size = json_bytes(&json) + 1;
+            if size + CUT_MARK.len() + 3 > left {
+                operands.push(json!(CUT_MARK));
+                break;
+            }
+            left -= size;
+            operands.push(json);
+        }
+        operands.reverse();
+        Json::Array(operands)
+    }
 }
 
 fn frame_views(machine: &Machine, copier: &mut Copier<'_>, name: Option<&str>) -> Vec<FrameView> {
@@ -140,17 +211,6 @@ fn awaiting_coroutine(machine: &Machine, number: u64) -> Option<&Coroutine> {
         Entry::Generator(generator) if reaction.kind == ReactionKind::Await => Some(&generator.coroutine),
         _ => None,
     }
-}
-
-#[must_use]
-pub(crate) fn awaiting_function(machine: &Machine, number: u64, bounds: InspectBounds) -> Option<FrameView> {
-    let coroutine = awaiting_coroutine(machine, number)?;
-    let (own_cells, assigned) = (own_cells(machine), first_assignments(machine));
-    let (this, slots) = coroutine.values.split_first()?;
-    let scope = FunctionScope { function: coroutine.function, closure: coroutine.closure, this: Some(this), slots };
-    let variables = scope_variables(machine, &scope, coroutine.pc, &own_cells, &assigned);
-    let function = frame_name(machine, coroutine.function);
-    Some(frame_view(machine, &mut Copier::new(machine, bounds), function, coroutine.pc, variables, None))
 }
 
 /// The values of a function that runs or is suspended.
@@ -267,23 +327,6 @@ const CUT_MARK: &str = "…";
 /// Deepest level of a value that is included.
 const DEPTH: usize = 6;
 
-#[must_use]
-pub(crate) fn variables(machine: &Machine, max_bytes: usize) -> Json {
-    let innermost = machine.frames.iter().rev().find_map(|frame| match frame {
-        Frame::Code(frame) => Some(frame_scope(machine, frame)),
-        Frame::Native(_) => None,
-    });
-    variables_json(machine, innermost.as_ref(), max_bytes)
-}
-
-#[must_use]
-pub(crate) fn call_variables(machine: &Machine, number: u64, max_bytes: usize) -> Json {
-    let Some(coroutine) = awaiting_coroutine(machine, number) else { return variables(machine, max_bytes) };
-    let (function, closure) = (coroutine.function, coroutine.closure);
-    let scope = FunctionScope { function, closure, this: None, slots: coroutine.values.get(1..).unwrap_or(&[]) };
-    variables_json(machine, Some(&scope), max_bytes)
-}
-
 fn variables_json(machine: &Machine, innermost: Option<&FunctionScope<'_>>, max_bytes: usize) -> Json {
     let mut variables = Map::new();
     let mut left = max_bytes.saturating_sub(2);
@@ -311,36 +354,6 @@ fn variables_json(machine: &Machine, innermost: Option<&FunctionScope<'_>>, max_
         variables.insert(CUT_MARK.to_owned(), Json::Bool(true));
     }
     Json::Object(variables)
-}
-
-#[must_use]
-pub(crate) fn operands(machine: &Machine, max_bytes: usize) -> Json {
-    let from = match machine.frames.last() {
-        Some(Frame::Code(frame)) => {
-            let slots = machine.program.functions.get(frame.function as usize).map_or(0, |f| f.slots.len());
-            frame.base as usize + slots
-        }
-        _ => machine.stack.len(),
-    };
-    let mut operands = Vec::new();
-    let mut left = max_bytes.saturating_sub(2);
-    for value in machine.stack.get(from..).unwrap_or(&[]).iter().rev() {
-        // Space for the mark is reserved in addition to the value.
-        let Some(mut budget) = left.checked_sub(CUT_MARK.len() + 3).filter(|budget| *budget > 0) else {
-            operands.push(json!(CUT_MARK));
-            break;
-        };
-        let json = outline(machine, value, &mut budget, 0);
-        let size = json_bytes(&json) + 1;
-        if size + CUT_MARK.len() + 3 > left {
-            operands.push(json!(CUT_MARK));
-            break;
-        }
-        left -= size;
-        operands.push(json);
-    }
-    operands.reverse();
-    Json::Array(operands)
 }
 
 /// Names and values from the innermost scope outwards.
