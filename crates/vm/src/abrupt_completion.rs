@@ -464,6 +464,7 @@ pub fn type_error<T>(message: impl Into<String>) -> Completion<T> {
 }
 
 /// The machine's state contradicts itself.
+#[cold]
 pub(super) fn internal<T>(problem: &'static str) -> Completion<T> {
     Err(AbruptCompletion::Internal(problem))
 }

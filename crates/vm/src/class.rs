@@ -117,15 +117,9 @@ pub(super) fn define_method(machine: &mut Machine, is_static: bool, name: Value)
     let (class, method) = (slow_path::operand(machine, 1), slow_path::operand(machine, 0));
     make_method(machine, &method, &class, is_static);
     let Value::Ref(at) = class else { return internal("a method without its class") };
-    let prototype = match machine.heap.get(at) {
-        Entry::Closure(closure) => closure.class.as_ref().map(|class| class.prototype),
-        _ => None,
-    };
-    match prototype {
-        _ if is_static => machine.heap.table_set(at, TableKind::Hidden, name, method),
-        Some(prototype) => machine.heap.table_set(prototype, TableKind::Hidden, name, method),
-        None => return internal("a method without its class"),
-    };
+    let owner = if is_static { Some(at) } else { class_parts(machine, at).map(|class| class.prototype) };
+    let Some(owner) = owner else { return internal("a method without its class") };
+    machine.heap.table_set(owner, TableKind::Hidden, name, method);
     slow_path::drop_operand(machine)
 }
 
