@@ -18,7 +18,7 @@ use super::names::is_builtin;
 use super::{diagnostic, host_call, names, prelude, private_name};
 
 /// The pushed arguments: their number, or one array.
-pub(super) enum PushedArguments {
+enum PushedArguments {
     Count(usize),
     Array,
 }
@@ -159,10 +159,8 @@ pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallEx
             if let (true, Some(nullish)) = (call.optional, nullish) {
                 compiler.jump(Op::JumpNullish, nullish);
             }
-            let pushed = compile_arguments(compiler, &call.arguments);
-            compiler.set_location(call.span);
-            let arg = call_arg(call, &pushed);
-            compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallSpread } else { Op::Call }, arg);
+            let arg = json!({ "text": diagnostic::callee_text(&call.callee) });
+            emit_call(compiler, (Op::Call, Op::CallSpread), arg, &call.arguments, call.span);
         }
     }
 }
@@ -197,32 +195,33 @@ pub(super) fn builtin_call<'a>(
     if !FUNCTIONS.contains(&path.as_str()) {
         names::missing_builtin(compiler, &path, member.span);
     }
-    call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, &path, &call.arguments, call.span);
+    emit_call(compiler, NATIVE_CALL, json!({ "name": path }), &call.arguments, call.span);
 }
 
 /// `( f -- result )`; pushes the arguments first.
 fn call_value<'a>(compiler: &mut Compiler<'a, '_>, text: &str, arguments: &'a [Argument<'a>], span: Span) {
-    let pushed = compile_arguments(compiler, arguments);
-    compiler.set_location(span);
-    match pushed {
-        PushedArguments::Count(argc) => compiler.emit_json(Op::Call, json!({ "argc": argc, "text": text })),
-        PushedArguments::Array => compiler.emit_json(Op::CallSpread, json!({ "text": text })),
-    }
+    emit_call(compiler, (Op::Call, Op::CallSpread), json!({ "text": text }), arguments, span);
 }
 
-fn call_builtin<'a>(
+const NATIVE_CALL: (Op, Op) = (Op::CallNative, Op::CallNativeSpread);
+const NATIVE_NEW: (Op, Op) = (Op::NewNative, Op::NewNativeSpread);
+
+/// Pushes the arguments and emits the first operation with their number, or the second one if they are one array.
+fn emit_call<'a>(
     compiler: &mut Compiler<'a, '_>,
-    op: Op,
-    spread: Op,
-    name: &str,
+    (op, spread): (Op, Op),
+    mut arg: Json,
     arguments: &'a [Argument<'a>],
     span: Span,
 ) {
     let pushed = compile_arguments(compiler, arguments);
     compiler.set_location(span);
     match pushed {
-        PushedArguments::Count(argc) => compiler.emit_json(op, json!({ "name": name, "argc": argc })),
-        PushedArguments::Array => compiler.emit_json(spread, json!({ "name": name })),
+        PushedArguments::Count(argc) => {
+            arg["argc"] = json!(argc);
+            compiler.emit_json(op, arg);
+        }
+        PushedArguments::Array => compiler.emit_json(spread, arg),
     }
 }
 
@@ -232,17 +231,17 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
         return;
     }
     if let Some(native) = prelude::native_name(compiler, name) {
-        return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, native, &call.arguments, call.span);
+        return emit_call(compiler, NATIVE_CALL, json!({ "name": native }), &call.arguments, call.span);
     }
     if compiler.load_prelude(name) {
         return call_value(compiler, name, &call.arguments, call.span);
     }
     // A call of RegExp returns its argument if that is a regexp.
     if name == "RegExp" || (FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name)) {
-        return call_builtin(compiler, Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
+        return emit_call(compiler, NATIVE_CALL, json!({ "name": name }), &call.arguments, call.span);
     }
     if CALLABLE_CLASSES.contains(&name) {
-        return call_builtin(compiler, Op::NewNative, Op::NewNativeSpread, name, &call.arguments, call.span);
+        return emit_call(compiler, NATIVE_NEW, json!({ "name": name }), &call.arguments, call.span);
     }
     if CLASSES.contains(&name) {
         let message = format!("`{name}` cannot be called without `new`");
@@ -265,7 +264,7 @@ pub(super) fn new_expression<'a>(compiler: &mut Compiler<'a, '_>, new: &'a NewEx
             return call_value(compiler, root, &new.arguments, new.span);
         }
         if CLASSES.contains(&root) {
-            return call_builtin(compiler, Op::NewNative, Op::NewNativeSpread, root, &new.arguments, new.span);
+            return emit_call(compiler, NATIVE_NEW, json!({ "name": root }), &new.arguments, new.span);
         }
         let message = format!("`new {root}` is not supported");
         return match is_builtin(root) || is_host_name(root) {
@@ -274,13 +273,8 @@ pub(super) fn new_expression<'a>(compiler: &mut Compiler<'a, '_>, new: &'a NewEx
         };
     }
     compiler.expression(&new.callee);
-    let text = diagnostic::callee_text(&new.callee);
-    let pushed = compile_arguments(compiler, &new.arguments);
-    compiler.set_location(new.span);
-    match pushed {
-        PushedArguments::Count(argc) => compiler.emit_json(Op::New, json!({ "argc": argc, "text": text })),
-        PushedArguments::Array => compiler.emit_json(Op::NewSpread, json!({ "text": text })),
-    }
+    let arg = json!({ "text": diagnostic::callee_text(&new.callee) });
+    emit_call(compiler, (Op::New, Op::NewSpread), arg, &new.arguments, new.span);
 }
 
 /// ECMA-262 §13.3.7 The super Keyword. Deviation: `super(…)` within an arrow function is not supported.
@@ -300,7 +294,7 @@ fn compile_super_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpress
 }
 
 /// ECMA-262 §13.3.8 Argument Lists.
-pub(super) fn compile_arguments<'a>(compiler: &mut Compiler<'a, '_>, arguments: &'a [Argument<'a>]) -> PushedArguments {
+fn compile_arguments<'a>(compiler: &mut Compiler<'a, '_>, arguments: &'a [Argument<'a>]) -> PushedArguments {
     if arguments.iter().all(|argument| argument.is_expression()) && arguments.len() <= 250 {
         for argument in arguments {
             if let Some(expression) = argument.as_expression() {
@@ -367,10 +361,8 @@ pub(super) fn call_with_this<'a>(
     if optional {
         compiler.jump(Op::JumpNullish, missing);
     }
-    let pushed = compile_arguments(compiler, &call.arguments);
-    compiler.set_location(call.span);
-    let arg = call_arg(call, &pushed);
-    compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallThisSpread } else { Op::CallThis }, arg);
+    let arg = json!({ "text": diagnostic::callee_text(&call.callee) });
+    emit_call(compiler, (Op::CallThis, Op::CallThisSpread), arg, &call.arguments, call.span);
     if let (true, Some(nullish)) = (optional, nullish) {
         compiler.jump(Op::Jump, end);
         // If the method is missing, the receiver is still on the stack.
@@ -413,20 +405,8 @@ pub(super) fn method_call<'a>(
         read_property(compiler, member);
         return call_with_this(compiler, call, nullish);
     }
-    let pushed = compile_arguments(compiler, &call.arguments);
-    compiler.set_location(member.property.span);
-    let mut arg = call_arg(call, &pushed);
-    arg["name"] = json!(name);
-    compiler.emit_json(if let PushedArguments::Array = pushed { Op::CallMethodSpread } else { Op::CallMethod }, arg);
-}
-
-/// The argument of a call instruction: the number of arguments and the callee's source text.
-pub(super) fn call_arg(call: &CallExpression<'_>, pushed: &PushedArguments) -> Json {
-    let mut arg = json!({ "text": diagnostic::callee_text(&call.callee) });
-    if let PushedArguments::Count(argc) = pushed {
-        arg["argc"] = json!(argc);
-    }
-    arg
+    let arg = json!({ "text": diagnostic::callee_text(&call.callee), "name": name });
+    emit_call(compiler, (Op::CallMethod, Op::CallMethodSpread), arg, &call.arguments, member.property.span);
 }
 
 /// Whether the evaluation cannot call a getter or a conversion method of the program.
