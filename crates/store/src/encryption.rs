@@ -6,7 +6,7 @@ use runstate_core::marker::MaybeSync;
 use runstate_core::schema::{Collection, Key};
 use runstate_value::time::Timestamp;
 
-use crate::{Freshness, Store, StoredDocument, StoreError, StoreFuture};
+use crate::{Freshness, Store, StoreError, StoreFuture, StoredDocument};
 
 /// The fingerprint of rotations in the ledger. No caller repeats them, and these rows have no meaning in another store.
 pub const ROTATION_FINGERPRINT: &str = "runstate.rotation";
