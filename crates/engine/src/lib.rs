@@ -433,9 +433,8 @@ impl Engine {
                 }
                 decision => decision,
             };
-            if let Ok(decision) = &mut decision {
-                self.report_damage(command.name(), std::mem::take(&mut decision.damaged));
-            }
+            let damaged = decision.as_mut().map_or(&mut ctx.damaged, |decision| &mut decision.damaged);
+            self.report_damage(command.name(), std::mem::take(damaged));
             // Documents may be stale at first.
             let may_be_stale = from == ReadSource::Cache;
             from = ReadSource::Store;

@@ -248,6 +248,8 @@ pub struct Ctx {
     pub max_writes: usize,
     /// Measures how long programs run. No decision may depend on it.
     pub stopwatch: Option<Stopwatch>,
+    /// Damaged documents that a rejected decision has passed over: see [`Decision::damaged`].
+    pub damaged: Vec<(Key, DamageCode, String)>,
     command: CommandId,
     ids: u64,
 }
@@ -255,7 +257,7 @@ pub struct Ctx {
 impl Ctx {
     /// Creates the context of `command` at `now`.
     pub fn new(command: CommandId, now: Timestamp, settings: EngineSettings) -> Self {
-        Self { now, settings, max_writes: usize::MAX, stopwatch: None, command, ids: 0 }
+        Self { now, settings, max_writes: usize::MAX, stopwatch: None, damaged: Vec::new(), command, ids: 0 }
     }
 
     /// The command that is being decided.

@@ -274,10 +274,12 @@ impl<L: Leased> Command for Claim<L> {
                     return Ok(claimed);
                 }
                 Err(rejection) if !is_named && rejection.code() == ErrorCode::KEY_MISSING => {
+                    // Others may lack it too: the documents of so many are read together, in as few reads as they need.
+                    if sealed.is_empty() {
+                        candidates.drain(..candidates.len().saturating_sub(READ_AHEAD));
+                    }
                     sealed.push((row.key().clone(), rejection.to_string()));
                 }
-                // Decided without these, the claim reads their documents no more.
-                Err(Rejection::Unread(_)) if !sealed.is_empty() && view.keys().count() >= READ_AHEAD => break,
                 Err(Rejection::Unread(keys)) if !sealed.is_empty() => {
                     return Err(self.read_ahead(view, ctx, keys, candidates));
                 }
@@ -295,7 +297,10 @@ impl<L: Leased> Command for Claim<L> {
             return Err(Rejection::PassedOver(sealed));
         }
         match missing_key {
-            Some(why) if passed_over.changes.is_empty() => Err(Rejection::domain(ErrorCode::KEY_MISSING, why)),
+            Some(why) if passed_over.changes.is_empty() => {
+                ctx.damaged = passed_over.damaged;
+                Err(Rejection::domain(ErrorCode::KEY_MISSING, why))
+            }
             _ => Ok(passed_over),
         }
     }

@@ -44,7 +44,7 @@ const MOST_PASSED_OVER: usize = 16;
 /// before, so a claim passes over more than 16,000 of a kind.
 const LARGEST_PAGE: u32 = 8_192;
 
-/// Documents that a claim reads at once, about, after it has met an item that needs a missing key.
+/// Items whose documents a claim reads together, after it has met one that needs a missing key.
 const READ_AHEAD: usize = 128;
 
 /// The shortest and the longest time that an item waits which cannot be claimed, so that it delays no other.

@@ -282,7 +282,9 @@ impl<'a, W: WorkItem> WorkerLoop<'a, W> {
     /// Waits before a retry, with `until_new_item` at most until there may be a new item.
     fn begin_backoff(&mut self, until_new_item: bool) {
         let Some(mut idle) = self.idle.take() else { return };
-        let (worker, stop_signal, failures) = (self.worker, self.stop_signal.clone(), self.failures);
+        // No change reports an item whose time has come: only another claim finds it, within a second.
+        let failures = if until_new_item { self.failures.min(3) } else { self.failures };
+        let (worker, stop_signal) = (self.worker, self.stop_signal.clone());
         let wake_up = self.wake_up.clone();
         self.push(Box::pin(async move {
             let end = race(worker.back_off(failures), stop_signal.wait());
