@@ -192,7 +192,8 @@ async fn a_decision_is_rejected_only_by_the_document_whose_key_is_missing() {
         Engine::new(store, Arc::new(SystemHost), &[&LOCKS]).await.unwrap()
     };
     for (key, id) in [("k1", "a"), ("k2", "b")] {
-        let insert = batch(CommandId::new(id).unwrap()).insert(&Lock::COLLECTION, id, json!({"code": {"of": id}}));
+        let insert =
+            batch(CommandId::new(id).unwrap()).insert(&Lock::COLLECTION, id, json!({"id": id, "code": {"of": id}}));
         open(key).await.store().commit(insert).await.unwrap();
     }
     let read = open("k2").await.query(&ReadLocks).await.unwrap();

@@ -131,18 +131,37 @@ impl<L: Leased> Claim<L> {
         Self { selection, ..self }
     }
 
-    /// Requests what the claims of these items need, beside `keys`: once one lacks a key, many others may lack it too.
-    fn read_ahead(&self, view: &View, ctx: &mut Ctx, keys: Vec<Key>, rows: Vec<LoadedEntity<L>>) -> Rejection {
-        let mut unread: BTreeSet<Key> = keys.into_iter().collect();
+    /// The claim passes over the item `first`, which needs a missing key, and over those of `rows` that need one too.
+    /// What the claims of up to [`READ_AHEAD`] of them need is read together before.
+    fn pass_over_sealed(
+        &self,
+        view: &View,
+        ctx: &mut Ctx,
+        first: (Key, String),
+        rows: Vec<LoadedEntity<L>>,
+    ) -> Rejection {
+        let (mut sealed, mut unread, mut waiting) = (vec![first], BTreeSet::new(), 0);
         for row in rows.into_iter().rev() {
-            if unread.len() >= READ_AHEAD {
-                break;
-            }
-            if let Err(Rejection::Unread(keys)) = L::claim(view, ctx, row, self) {
-                unread.extend(keys);
+            let key = row.key().clone();
+            match L::claim(view, ctx, row, self) {
+                Ok(_) => return Rejection::PassedOver(sealed),
+                Err(Rejection::Unread(keys)) if waiting < READ_AHEAD => {
+                    waiting += 1;
+                    unread.extend(keys);
+                }
+                Err(rejection) if rejection.code() == ErrorCode::KEY_MISSING => {
+                    sealed.push((key, rejection.to_string()))
+                }
+                // The next decision meets it again.
+                Err(_) => {}
             }
         }
-        Rejection::Unread(unread.into_iter().collect())
+        // Decided without so many, the claim reads their documents no more.
+        let are_many = sealed.len() >= READ_AHEAD && view.keys().count() >= READ_AHEAD;
+        match unread.is_empty() || are_many {
+            true => Rejection::PassedOver(sealed),
+            false => Rejection::Unread(unread.into_iter().collect()),
+        }
     }
 
     /// Begins a lease. Returns it.
@@ -233,8 +252,6 @@ impl<L: Leased> Command for Claim<L> {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ClaimResult<L>>, Rejection> {
         let (mut candidates, mut passed_over) = (Vec::new(), Decision::new(ClaimResult::default()));
-        // Another process may have the keys of these, so they stay as they are.
-        let mut sealed = Vec::new();
         let known = view.all_rows(&KIND_QUERIES).find_map(|(key, _)| view.passed_over(key));
         let mut missing_key = known.map(str::to_owned);
         let is_named = match &self.of {
@@ -267,21 +284,15 @@ impl<L: Leased> Command for Claim<L> {
             };
             let row = candidates.swap_remove(row);
             match L::claim(view, ctx, row.clone(), self) {
-                Ok(_) if !sealed.is_empty() => break,
                 Ok(mut claimed) => {
                     claimed.item = Some(row.key().clone());
                     claimed.include(passed_over)?;
                     return Ok(claimed);
                 }
+                // Another process may have the key, so the item stays as it is.
                 Err(rejection) if !is_named && rejection.code() == ErrorCode::KEY_MISSING => {
-                    // Others may lack it too: the documents of so many are read together, in as few reads as they need.
-                    if sealed.is_empty() {
-                        candidates.drain(..candidates.len().saturating_sub(READ_AHEAD));
-                    }
-                    sealed.push((row.key().clone(), rejection.to_string()));
-                }
-                Err(Rejection::Unread(keys)) if !sealed.is_empty() => {
-                    return Err(self.read_ahead(view, ctx, keys, candidates));
+                    let first = (row.key().clone(), rejection.to_string());
+                    return Err(self.pass_over_sealed(view, ctx, first, candidates));
                 }
                 // Another item may be claimed, and this one later.
                 Err(rejection) if !is_named && !matches!(rejection, Rejection::Unread(_) | Rejection::Torn(_)) => {
@@ -292,9 +303,6 @@ impl<L: Leased> Command for Claim<L> {
                 }
                 Err(rejection) => return Err(rejection),
             }
-        }
-        if !sealed.is_empty() {
-            return Err(Rejection::PassedOver(sealed));
         }
         match missing_key {
             Some(why) if passed_over.changes.is_empty() => {
