@@ -57,6 +57,7 @@ impl Signal {
         self.0.is_set.swap(false, Ordering::SeqCst)
     }
 
+    /// Whether it is set.
     pub fn is_set(&self) -> bool {
         self.0.is_set.load(Ordering::SeqCst)
     }
