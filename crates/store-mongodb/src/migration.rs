@@ -313,6 +313,8 @@ impl Mongo {
             return Ok(());
         }
         let namespace = self.layout.namespace(name);
+        let wanted: Vec<String> =
+            specs.iter().filter_map(|spec| spec.get_str("name").ok().map(str::to_owned)).collect();
         let create = doc! {"createIndexes": namespace.collection, "indexes": specs, "writeConcern": {"w": "majority"}};
         let database = self.client.database(&namespace.database);
         let run = async { database.run_command(create).await };
@@ -321,13 +323,28 @@ impl Mongo {
                 self.server_time.observe(&reply);
                 let doing = format!("creating the indexes of {name}");
                 read_fence::ensure_majority(self, &reply, &doing)
-                    .map_err(|error| IndexBuildError::InProgress(retry::map_attempt_error(self, error, &doing)))
+                    .map_err(|error| IndexBuildError::InProgress(retry::map_attempt_error(self, error, &doing)))?;
+                self.expect_finished(name, &wanted).await
             }
             Ok(Err(error)) if error_mapping::is_failover(&error) => {
                 Err(IndexBuildError::InProgress(self.index_error(name, &error).await))
             }
             Ok(Err(error)) => Err(IndexBuildError::Refused(self.index_error(name, &error).await)),
             Err(_) => Err(IndexBuildError::InProgress(self.unfinished_error(name).await)),
+        }
+    }
+
+    /// Checks that the server has finished these indexes. It may confirm a request at once for an index that another
+    /// request is building, and that build may still fail.
+    async fn expect_finished(&self, name: &str, wanted: &[String]) -> Result<(), IndexBuildError> {
+        let finished = self.list_indexes(name).await.map_err(IndexBuildError::InProgress)?.unwrap_or_default().finished;
+        match wanted.iter().all(|index| finished.iter().any(|found| has_name(found, index))) {
+            true => Ok(()),
+            false => {
+                let what = self.describe_operation(&format!("creating the indexes of {name}"));
+                let why = "the server has confirmed them before they were built; try again".to_owned();
+                Err(IndexBuildError::InProgress(StoreError::Unavailable { what, why }))
+            }
         }
     }
 
