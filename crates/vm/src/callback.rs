@@ -76,11 +76,11 @@ named_enum! {
         Rest = "rest",
         /// The next value of the iterator in `out`. `len` is the target at the end.
         Next = "next",
-        /// A method of an iterator that is not async, for an async one. `out` is the promise; with `index`, `item` is the
-        /// argument.
+        /// A method of an iterator that is not async, for an async one. `out` is the promise; with `index`, `item` is
+        /// the argument.
         AsyncNext = "asyncNext",
-        /// `Promise.all` and its like over an iterator. `out` is the promise, `item` the kind, and `source` collects the
-        /// values.
+        /// `Promise.all` and its like over an iterator. `out` is the promise, `item` the kind, and `source` collects
+        /// the values.
         Combine = "combine",
     }
 }

@@ -386,8 +386,8 @@ macro_rules! define_operations {
             $($(#[$doc])* $op = $code,)*
         }
 
-        /// A decoded instruction of eight bytes. Names and constants are indexes into the program's tables, jump targets
-        /// are absolute, and `argc` counts arguments without receiver and callee.
+        /// A decoded instruction of eight bytes. Names and constants are indexes into the program's tables, jump
+        /// targets are absolute, and `argc` counts arguments without receiver and callee.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(missing_docs, reason = "the operation of the same name is documented")]
         pub enum DecodedInstruction {

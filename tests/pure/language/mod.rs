@@ -320,8 +320,8 @@ fn program_saved_and_restored_anywhere_behaves_the_same() {
         if matches!(unsliced.end, LanguageEnd::Refused(_)) {
             continue;
         }
-        // After every instruction; a long program about 70 and 19 times. Positions differ between programs. In the short
-        // form three of four programs, other ones with each seed, are interrupted about 11 times.
+        // After every instruction; a long program about 70 and 19 times. Positions differ between programs. In the
+        // short form three of four programs, others with each seed, are interrupted about 11 times.
         let is_rare = !is_full_run() && !turn.wrapping_add(number).is_multiple_of(4);
         let is_short = !is_rare && unsliced.instructions <= if is_full_run() { 1_600 } else { 150 };
         single_stops += usize::from(is_short);

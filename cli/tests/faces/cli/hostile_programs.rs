@@ -46,7 +46,7 @@ fn unoptimized_bytes(store: &str) -> u64 {
 }
 
 /// Runs each program with a limit. It ends with the error of the limit, and the process stays below three times the
-/// limit plus 50 MB. The short form runs every third program on a store that outlives the process, others with each seed.
+/// limit plus 50 MB. The short form runs every third program on a store that outlives the process, by the seed.
 pub fn run_hostile_programs(store: &str) {
     let unoptimized = unoptimized_bytes(store);
     let (heap, shift) = (if is_full_run() { 64 } else { 8 }, seed());

@@ -194,8 +194,8 @@ fn no_command_prints_a_secret_of_a_url() {
     let (scene, urls) = (scene(), urls(database));
     let on = |url: &str, args: &[&str]| expect_no_secret(url, args, &scene.run(&[&["--store", url], args].concat()));
     // Runs each command with the first URL, and with each URL those commands that open a store or parse the URL. In the
-    // short form every fourth misplacement of each URL, in one of its two forms: other ones with the next URLs, and with
-    // the next seed.
+    // short form every fourth misplacement of each URL, in one of its two forms: others with the next URLs, and
+    // with the next seed.
     let shift = seed() as usize;
     let is_left_out = |nth: usize, at: usize, form: usize| {
         let turn = shift.wrapping_add(nth).wrapping_add(at);

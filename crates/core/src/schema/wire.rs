@@ -14,9 +14,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// A member of an object in a result.
 pub struct WireMember {
-    /// Its name.
+    /// The name in camel case.
     pub name: &'static str,
-    /// Its documentation.
+    /// The text of its doc comment, the description in its schema.
     pub documentation: &'static str,
     /// Whether a result may lack it when it is read.
     pub is_optional: bool,
@@ -36,9 +36,9 @@ pub enum WirePart {
 
 /// A word of an enum, or a variant with its own members.
 pub struct WireVariant<'a> {
-    /// Its word.
+    /// The word that is stored and shown.
     pub name: &'static str,
-    /// Its documentation.
+    /// The text of its doc comment, the description in its schema.
     pub documentation: &'static str,
     /// The members beside the tag.
     pub parts: &'a [WirePart],
