@@ -4,16 +4,17 @@
 use oxc_ast::ast::{
     ArrayExpression, ArrayExpressionElement, BinaryExpression, BinaryOperator, ConditionalExpression, Expression,
     Function, LogicalExpression, LogicalOperator, ObjectExpression, ObjectProperty, ObjectPropertyKind, PropertyKind,
-    RegExpFlags, RegExpLiteral, TemplateLiteral, UnaryExpression, UnaryOperator,
+    RegExpLiteral, TemplateLiteral, UnaryExpression, UnaryOperator,
 };
 use oxc_span::GetSpan;
-use runstate_vm::STRING_PROPERTIES;
+use runstate_vm::check_regexp;
 use runstate_vm::op::Op;
 use runstate_vm::program::{FunctionKind, MemberKind};
 use runstate_vm::wire;
 use serde_json::json;
 
 use super::compiler::Compiler;
+use super::diagnostic::DiagnosticKind;
 use super::function_code::Label;
 use super::statement::IMPORT_HINT;
 use super::{
@@ -134,20 +135,13 @@ impl<'a> Compiler<'a, '_> {
 
     /// ECMA-262 §13.2.7 Regular Expression Literals. Deviation: strings of several characters in classes are refused.
     fn regexp(&mut self, literal: &'a RegExpLiteral<'a>) {
-        let pattern = literal.regex.pattern.text.as_str();
-        let has_property = || {
-            pattern.split("\\p{").skip(1).any(|rest| STRING_PROPERTIES.contains(&rest.split('}').next().unwrap_or("")))
-        };
-        if literal.regex.flags.contains(RegExpFlags::V) && (pattern.contains("\\q{") || has_property()) {
-            self.unsupported(
-                literal.span,
-                "strings of several characters in a class are not supported",
-                "write alternatives: (?:ab|[cd])",
-            );
+        let (pattern, flags) = (literal.regex.pattern.text.as_str(), literal.regex.flags.to_string());
+        if let Err(reason) = check_regexp(pattern, &flags) {
+            let message = format!("Invalid regular expression: {reason}");
+            self.diagnostics.add(literal.span.start, DiagnosticKind::Syntax, message, None);
         }
-        let flags = literal.regex.flags.to_string();
         self.set_location(literal.span);
-        self.emit_json(Op::RegExp, json!({ "pattern": literal.regex.pattern.text.as_str(), "flags": flags }));
+        self.emit_json(Op::RegExp, json!({ "pattern": pattern, "flags": flags }));
     }
 
     /// ECMA-262 §13.2.4 Array Initializer.

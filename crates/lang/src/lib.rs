@@ -171,7 +171,7 @@ fn parse<'a>(
         );
         return None;
     }
-    let options = ParseOptions { parse_regular_expression: true, preserve_parens: false, ..ParseOptions::default() };
+    let options = ParseOptions { preserve_parens: false, ..ParseOptions::default() };
     // ECMA-262 §16.2.1.7 Source Text Module Records: module code is strict, and so is every program.
     let parsed = Parser::new(allocator, source, SourceType::ts().with_module(true)).with_options(options).parse();
     for error in parsed.diagnostics.errors() {

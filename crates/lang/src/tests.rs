@@ -144,7 +144,10 @@ fn diagnostics_have_a_kind_a_line_and_a_column() {
         ("console.log = () => {}", DiagnosticKind::Unsupported, 1, 1),
         ("Math['PI']++", DiagnosticKind::Unsupported, 1, 1),
         ("Number['isInteger'](1)", DiagnosticKind::Unsupported, 1, 1),
-        ("/(/", DiagnosticKind::Syntax, 1, 2),
+        ("/(/", DiagnosticKind::Syntax, 1, 1),
+        ("1; /[\\q{ab}]/v", DiagnosticKind::Syntax, 1, 4),
+        ("/(?<a>.)(?<a>.)/u", DiagnosticKind::Syntax, 1, 1),
+        ("/a/gg", DiagnosticKind::Syntax, 1, 5),
         ("for (const x of x) {}", DiagnosticKind::Unsupported, 1, 17),
     ];
     for (source, kind, line, column) in cases {

@@ -105,5 +105,5 @@ pub use machine::{CallKey, CallRequest, Machine, MachineFailure, Reply, StopReas
 pub use mapping::MappingError;
 pub use open_call::{CallRecord, PendingCall};
 pub use program::{BYTECODE_VERSION, BytecodeError, Instruction, VerifiedProgram};
-pub use regexp::{STRING_PROPERTIES, TextRegExp};
+pub use regexp::{TextRegExp, check_regexp};
 pub use snapshot::{MachineSnapshot, RestoreError};

@@ -8,7 +8,7 @@ const STRING_CLASSES_UNSUPPORTED: &str =
     "classes with strings of several characters are not supported; write alternatives: (?:ab|[cd])";
 
 /// Properties of strings, not of characters. ECMA-262 §22.2.2.9.7 UnicodeMatchProperty.
-pub const STRING_PROPERTIES: [&str; 7] = [
+const STRING_PROPERTIES: [&str; 7] = [
     "Basic_Emoji",
     "Emoji_Keycap_Sequence",
     "RGI_Emoji",

@@ -22,7 +22,6 @@ use std::ops::Range;
 
 use runstate_value::sort_by;
 
-pub use character_class::STRING_PROPERTIES;
 use unicode::CharSet;
 
 use super::limits::ExceededLimit;
@@ -281,6 +280,14 @@ impl CompiledRegExp {
 
 /// Free steps per unit of the text: a simple pattern needs about as many to scan it.
 const STEPS_PER_UNIT: u64 = 8;
+
+/// Checks a literal in a source, whose flags are valid.
+///
+/// # Errors
+/// A syntax error, or the name of an unsupported feature.
+pub fn check_regexp(pattern: &str, flags: &str) -> Result<(), String> {
+    CompiledRegExp::new(&Str::new(pattern), &Str::new(flags)).map(drop)
+}
 
 /// A pattern with the flag `u`, as JSON Schema requires.
 #[derive(Debug)]
