@@ -427,7 +427,7 @@ impl Command for ImportExecution {
                 writes.changes.push(Change::insert(&call)?);
                 let record = vm::CallRecord { id: call.id, requested_at: *asked, deadline: None };
                 let pending = loaded.machine.open_calls();
-                pending.iter().for_each(|open| loaded.machine.record_call(open.number, record.clone()));
+                loaded.machine.record_calls(pending.iter().map(|open| (open.number, record.clone())));
                 let waiting = Waiting::of_machine(&loaded.machine);
                 let waiting = waiting.ok_or_else(|| invalid("state", "its machine waits for no call"))?;
                 execution.apply(ExecutionEvent::Wait(waiting))?;

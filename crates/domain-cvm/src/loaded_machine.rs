@@ -364,7 +364,7 @@ impl LoadedMachine {
         }
         let bytes: usize = [&frames.stack, &frames.scopes, &frames.machine].into_iter().map(json_bytes).sum();
         // The head is written for each call of a group that is closed.
-        if bytes > FRAMES_BYTES || self.machine.open_call_bytes() > OPEN_CALL_BYTES {
+        if bytes > FRAMES_BYTES || self.machine.blocking_call_bytes() > OPEN_CALL_BYTES {
             let text =
                 value::to_json_string(&frames).map_err(|e| Rejection::domain(ErrorCode::INTERNAL, e.to_string()))?;
             heap.spilled = versions.after(heap.spilled);

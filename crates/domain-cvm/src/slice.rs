@@ -10,7 +10,7 @@ use runstate_vm::{CallRecord, Machine, PendingCall, StopReason, TurnContext};
 use serde_json::json;
 
 use super::answer::EarlyAnswer;
-use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response, TIMER};
+use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Request, Response, TIMER};
 use super::child_rows;
 use super::execution::{ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError};
 use super::loaded_machine::LoadedMachine;
@@ -283,14 +283,15 @@ fn create_calls(
         return Ok(CreateCallsOutcome::Deferred);
     };
     execution.metrics.cc_calls_count += calls.len() as u64;
-    for (pending, call) in made.iter().zip(calls) {
-        if call.outcome.is_none() {
-            let (requested_at, deadline) = (call.request.timestamp, call.request.deadline);
-            loaded.machine.record_call(pending.number, CallRecord { id: call.id, requested_at, deadline });
-        } else {
-            waiting::settle(loaded, pending.number, &call)?;
-            settled = true;
-        }
+    let open = |(pending, call): (&PendingCall, &Call)| {
+        let Request { timestamp: requested_at, deadline, .. } = call.request;
+        let record = CallRecord { id: call.id.clone(), requested_at, deadline };
+        call.outcome.is_none().then_some((pending.number, record))
+    };
+    loaded.machine.record_calls(made.iter().zip(&calls).filter_map(open));
+    for (pending, call) in made.iter().zip(&calls).filter(|(_, call)| call.outcome.is_some()) {
+        waiting::settle(loaded, pending.number, call)?;
+        settled = true;
     }
     Ok(if settled { CreateCallsOutcome::Settled } else { CreateCallsOutcome::Waiting })
 }

@@ -129,23 +129,24 @@ pub(super) fn end_failed_calls(machine: &mut Machine) -> Result<Option<MachineFa
         let promise = machine.tasks.open_calls.get(index).map(|call| call.promise).unwrap_or_default();
         if is_fatal_rejection(machine, promise) {
             let failure = abrupt_completion::rejection_failure(machine, &error);
-            for call in &mut machine.tasks.open_calls {
+            machine.tasks.open_calls.change_all(&mut machine.heap, |call| {
                 if let CallProgress::Failed(_) = call.progress {
                     call.progress = CallProgress::Repeated;
                 }
-            }
+            });
             return Ok(Some(failure));
         }
-        let call = machine.tasks.open_calls.remove(index);
-        machine.finish_call(&call, Err(error))?;
+        if let Some(call) = machine.tasks.open_calls.remove_at(&mut machine.heap, index) {
+            machine.finish_call(&call, Err(error))?;
+        }
     }
     Ok(None)
 }
 
 /// Opens the calls again at which the program failed: as new calls, each with the next occurrence of its key.
 pub(super) fn repeat_failed_calls(machine: &mut Machine) {
-    let is_repeated = |call: &mut OpenRequest| matches!(call.progress, CallProgress::Repeated);
-    let repeated: Vec<_> = machine.tasks.open_calls.extract_if(.., is_repeated).collect();
+    let is_repeated = |call: &OpenRequest| matches!(call.progress, CallProgress::Repeated);
+    let repeated = machine.tasks.open_calls.remove(&mut machine.heap, is_repeated);
     for mut call in repeated {
         machine.calls += 1;
         (call.number, call.record, call.progress) = (machine.calls, None, CallProgress::Open);
@@ -154,6 +155,6 @@ pub(super) fn repeat_failed_calls(machine: &mut Machine) {
             key.occurrence = host_call::count_key(machine, &key.key);
         }
         call.request = Arc::new(request);
-        machine.tasks.open_calls.push(call);
+        machine.tasks.open_calls.add(&mut machine.heap, call);
     }
 }

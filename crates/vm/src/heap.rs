@@ -408,7 +408,7 @@ fn discard_heap(machine: &mut Machine) {
             machine.program.code.get(machine.pc as usize).map_or(0, |instruction| instruction.stack_effect().0);
         machine.stack.resize(machine.stack.len() + popped as usize, Value::Null);
     }
-    machine.tasks.cancel_calls(|_| true);
+    machine.cancel_calls(|_| true);
     machine.tasks = MachineTasks { cancelled: std::mem::take(&mut machine.tasks.cancelled), ..MachineTasks::default() };
     machine.stack.iter_mut().for_each(clear_reference);
     for frame in &mut machine.frames {

@@ -223,7 +223,7 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
     if !is_pending {
         let promises = machine.tasks.open_calls.iter().map(|call| call.promise);
         let abandoned: HashSet<_> = promises.filter(|promise| is_abandoned(machine, *promise)).collect();
-        machine.tasks.cancel_calls(|call| abandoned.contains(&call.promise));
+        machine.cancel_calls(|call| abandoned.contains(&call.promise));
     }
     if machine.tasks.open_calls.iter().any(|call| call.is_open() && (is_pending || !call.is_unawaited)) {
         return StopReason::Waiting(machine.open_calls());
@@ -231,7 +231,7 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
     if let Some(reason) = find_unhandled_rejection(machine, true) {
         return StopReason::Failed(abrupt_completion::rejection_failure(machine, &reason));
     }
-    machine.tasks.cancel_calls(|_| true);
+    machine.cancel_calls(|_| true);
     let result = match ended {
         Ok((PromiseState::Fulfilled, value)) => {
             json::value_to_json(machine, &value, machine.limits.heap_bytes, ExceededLimit::HeapBytes)

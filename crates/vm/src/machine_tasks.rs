@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::entry_decoder::{self, ReadResult};
 use super::entry_encoder::{EntryEncoder, put};
 use super::machine::Machine;
-use super::open_call::{CallProgress, CallRecord, OpenRequest};
+use super::open_call::{CallRecord, OpenCalls};
 use super::promise::Reaction;
 use super::value::{HeapRef, Value};
 
@@ -26,7 +26,7 @@ pub(super) struct MachineTasks {
     /// Promises that were rejected without a reaction since the queue was empty, linked in order.
     pub(super) first_rejection: HeapRef,
     pub(super) last_rejection: HeapRef,
-    pub(super) open_calls: Vec<OpenRequest>,
+    pub(super) open_calls: OpenCalls,
     /// Timers of `setTimeout` that have ended, by number, with the promises that call their functions.
     pub(super) due_timeouts: Vec<(u64, HeapRef)>,
     /// The records of calls that were cancelled. The host takes them after each run, so they are not saved.
@@ -53,22 +53,10 @@ impl MachineTasks {
         for at in [self.first_job, self.last_job, self.first_rejection, self.last_rejection] {
             visit(&Value::Ref(at));
         }
-        let promises = self.open_calls.iter().flat_map(|call| [call.promise, call.signal]);
-        for promise in promises.chain(self.due_timeouts.iter().map(|due| due.1)) {
-            visit(&Value::Ref(promise));
+        for (_, promise) in &self.due_timeouts {
+            visit(&Value::Ref(*promise));
         }
-        for call in &self.open_calls {
-            if let CallProgress::Failed(error) = &call.progress {
-                visit(error);
-            }
-        }
-    }
-
-    /// Removes open calls, and keeps their records for [`Machine::take_cancelled`].
-    pub(super) fn cancel_calls(&mut self, is_cancelled: impl Fn(&OpenRequest) -> bool) -> Vec<OpenRequest> {
-        let cancelled: Vec<_> = self.open_calls.extract_if(.., |call| is_cancelled(call)).collect();
-        self.cancelled.extend(cancelled.iter().filter_map(|call| call.record.clone()));
-        cancelled
+        self.open_calls.visit_values(visit);
     }
 
     /// Whether no task other than the running one has anything to do.
@@ -96,10 +84,7 @@ impl MachineTasks {
                 put(&mut encoded, name, json!([encoder.reference(first), encoder.reference(last)]));
             }
         }
-        if !self.open_calls.is_empty() {
-            let calls = self.open_calls.iter().map(|call| call.encode(encoder));
-            put(&mut encoded, "calls", Json::Array(calls.collect()));
-        }
+        self.open_calls.encode(&mut encoded, encoder);
         if !self.due_timeouts.is_empty() {
             let due = self.due_timeouts.iter().map(|(number, promise)| json!([number, encoder.reference(*promise)]));
             put(&mut encoded, "due", Json::Array(due.collect()));
@@ -129,13 +114,10 @@ impl MachineTasks {
             (state.first_rejection, state.last_rejection) =
                 (entry_decoder::reference(&rejections[0])?, entry_decoder::reference(&rejections[1])?);
         }
-        if let Some(calls) = json.get("calls") {
-            if json.get("acknowledged").is_some() {
-                return Err(EARLIER_VERSION.to_owned());
-            }
-            let calls = entry_decoder::list(calls)?.iter().map(|call| OpenRequest::decode(machine, call));
-            state.open_calls = calls.collect::<ReadResult<_>>()?;
+        if json.get("acknowledged").is_some() {
+            return Err(EARLIER_VERSION.to_owned());
         }
+        state.open_calls = OpenCalls::decode(machine, json)?;
         if let Some(due) = json.get("due") {
             let due = entry_decoder::list(due)?.iter();
             let due = due.map(|due| Ok((entry_decoder::number64(&due[0])?, reference(&due[1], is_promise)?)));

@@ -1,11 +1,17 @@
 //! Open calls: the host calls that the machine waits for, in the order in which the program made them. The answer of a
 //! call settles a promise, or continues the function that runs and blocks on the call.
+//!
+//! A program may await thousands of calls, and each answer saves the machine. So a call that gives a promise is saved in
+//! the heap, of which a commit writes only what changed: [`OpenCalls::table`] is a Map from the numbers of calls to
+//! arrays of a text, the promise, the signal and the error of the call. The calls on which the running function blocks
+//! are answered together, and are saved in the head.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use runstate_value::json_bytes;
 use runstate_value::time::Timestamp;
-use serde_json::{Value as Json, json};
+use runstate_value::{json_bytes, sort_by};
+use serde_json::{Map, Value as Json, json};
 
 use super::abrupt_completion::{self, AbruptCompletion, Completion, range_error};
 use super::array::Array;
@@ -14,6 +20,7 @@ use super::entry_decoder::{self, ReadResult};
 use super::entry_encoder::{EntryEncoder, put};
 use super::failed_call;
 use super::globals::HostFunction;
+use super::heap::Heap;
 use super::host_call;
 use super::json as json_conversion;
 use super::limits::{ExceededLimit, MAX_OPEN_CALLS};
@@ -21,6 +28,7 @@ use super::machine::{CallKey, CallRequest, Machine, MachineFailure, REJECTION_WO
 use super::object::ErrorKind;
 use super::program::DecodedInstruction;
 use super::promise::{self, PromiseState, Reaction, ReactionKind};
+use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
 
 /// A call that the machine waits for.
@@ -129,48 +137,224 @@ impl OpenRequest {
         self.promise == HeapRef::NONE
     }
 
+    /// The saved form in the head and in the state hash, which has no times and no ids.
     pub(super) fn encode(&self, encoder: &mut EntryEncoder<'_>) -> Json {
-        let mut encoded = host_call::encode_request(&self.request);
-        put(&mut encoded, "number", json!(self.number));
+        let mut encoded = self.encode_data(!encoder.is_canonical());
         put(&mut encoded, "promise", encoder.optional_reference(self.promise));
-        let record = self.record.as_ref().filter(|_| !encoder.is_canonical());
-        put(&mut encoded, "record", record.map(|record| record.encode()));
-        put(&mut encoded, "index", self.index.map(Json::from));
-        put(&mut encoded, "timeout", self.is_timeout.then_some(Json::Bool(true)));
-        put(&mut encoded, "unawaited", self.is_unawaited.then_some(Json::Bool(true)));
         put(&mut encoded, "signal", encoder.optional_reference(self.signal));
-        match &self.progress {
-            CallProgress::Open => {}
-            CallProgress::Failed(error) => put(&mut encoded, "failed", encoder.value(error)),
-            CallProgress::Repeated => put(&mut encoded, "repeated", json!(true)),
+        if let CallProgress::Failed(error) = &self.progress {
+            put(&mut encoded, "failed", encoder.value(error));
         }
         Json::Object(encoded)
     }
 
-    pub(super) fn decode(machine: &Machine, call: &Json) -> ReadResult<OpenRequest> {
-        let promise = call.get("promise").map(entry_decoder::reference).transpose()?.unwrap_or_default();
+    /// The saved form but for what refers to the heap.
+    fn encode_data(&self, with_record: bool) -> Map<String, Json> {
+        let mut encoded = host_call::encode_request(&self.request);
+        put(&mut encoded, "number", json!(self.number));
+        let record = self.record.as_ref().filter(|_| with_record);
+        put(&mut encoded, "record", record.map(|record| record.encode()));
+        put(&mut encoded, "index", self.index.map(Json::from));
+        put(&mut encoded, "timeout", self.is_timeout.then_some(Json::Bool(true)));
+        put(&mut encoded, "unawaited", self.is_unawaited.then_some(Json::Bool(true)));
+        put(&mut encoded, "repeated", matches!(self.progress, CallProgress::Repeated).then_some(Json::Bool(true)));
+        encoded
+    }
+
+    /// The elements of its array in the heap.
+    fn encode_elements(&self) -> Vec<Value> {
+        let reference = |at: HeapRef| if at == HeapRef::NONE { Value::Undefined } else { Value::Ref(at) };
+        let text = Json::Object(self.encode_data(true)).to_string();
+        let mut elements = vec![Value::text(&text), reference(self.promise), reference(self.signal)];
+        if let CallProgress::Failed(error) = &self.progress {
+            elements.push(error.clone());
+        }
+        elements
+    }
+
+    fn decode(machine: &Machine, call: &Json) -> ReadResult<OpenRequest> {
+        let reference = |name| call.get(name).map(entry_decoder::reference).transpose().map(Option::unwrap_or_default);
+        let (promise, signal) = (reference("promise")?, reference("signal")?);
+        let error = call.get("failed").map(entry_decoder::value).transpose()?;
+        OpenRequest::decode_data(machine, call, promise, signal, error)
+    }
+
+    fn decode_elements(machine: &Machine, elements: HeapRef) -> ReadResult<OpenRequest> {
+        let element = |index| machine.heap.element(elements, index);
+        let reference = |index| if let Value::Ref(at) = element(index) { at } else { HeapRef::NONE };
+        let error = Some(element(3)).filter(|error| !matches!(error, Value::Hole));
+        let Value::Text(text) = element(0) else { return Err("an open call without its request".to_owned()) };
+        let data = serde_json::from_str(&text.to_string()).map_err(|error| format!("an open call: {error}"))?;
+        let call = OpenRequest::decode_data(machine, &data, reference(1), reference(2), error)?;
+        if call.is_blocking() { Err("an open call in the heap without its promise".to_owned()) } else { Ok(call) }
+    }
+
+    fn decode_data(
+        machine: &Machine,
+        data: &Json,
+        promise: HeapRef,
+        signal: HeapRef,
+        error: Option<Value>,
+    ) -> ReadResult<OpenRequest> {
         if promise != HeapRef::NONE && !matches!(machine.heap.get(promise), Entry::Promise(_)) {
             return Err("an open call without its promise".to_owned());
         }
-        let record = call.get("record").map(CallRecord::decode).transpose()?.map(Arc::new);
-        let index = call.get("index").map(entry_decoder::number).transpose()?;
-        let number = entry_decoder::number64(&call["number"])?;
-        let (is_timeout, is_unawaited) = (call.get("timeout").is_some(), call.get("unawaited").is_some());
-        let signal = call.get("signal").map(entry_decoder::reference).transpose()?.unwrap_or_default();
-        let progress = match call.get("failed").map(entry_decoder::value).transpose()? {
-            Some(error) => CallProgress::Failed(error),
-            None if call.get("repeated").is_some() => CallProgress::Repeated,
-            None => CallProgress::Open,
-        };
+        let index = data.get("index").map(entry_decoder::number).transpose()?;
+        let number = entry_decoder::number64(&data["number"])?;
         Ok(OpenRequest {
-            record,
-            progress,
+            record: data.get("record").map(CallRecord::decode).transpose()?.map(Arc::new),
+            progress: match error {
+                Some(error) => CallProgress::Failed(error),
+                None if data.get("repeated").is_some() => CallProgress::Repeated,
+                None => CallProgress::Open,
+            },
             signal,
-            is_timeout,
-            is_unawaited,
-            ..OpenRequest::new(number, host_call::read_request(call)?, promise, index)
+            is_timeout: data.get("timeout").is_some(),
+            is_unawaited: data.get("unawaited").is_some(),
+            ..OpenRequest::new(number, host_call::read_request(data)?, promise, index)
         })
     }
+}
+
+/// The open calls in order of number.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OpenCalls {
+    list: Vec<OpenRequest>,
+    /// The saved form of those that do not block the running function; [`HeapRef::NONE`] without one.
+    table: HeapRef,
+}
+
+impl Deref for OpenCalls {
+    type Target = [OpenRequest];
+
+    fn deref(&self) -> &[OpenRequest] {
+        &self.list
+    }
+}
+
+impl OpenCalls {
+    /// The position of a call.
+    fn position(&self, number: u64) -> Option<usize> {
+        self.list.binary_search_by_key(&number, |call| call.number).ok()
+    }
+
+    pub(super) fn find(&self, number: u64) -> Option<&OpenRequest> {
+        self.list.get(self.position(number)?)
+    }
+
+    pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
+        visit(&Value::Ref(self.table));
+        for call in &self.list {
+            visit(&Value::Ref(call.promise));
+            visit(&Value::Ref(call.signal));
+            if let CallProgress::Failed(error) = &call.progress {
+                visit(error);
+            }
+        }
+    }
+
+    /// Adds a call that is newer than all others.
+    pub(super) fn add(&mut self, heap: &mut Heap, call: OpenRequest) {
+        self.store(heap, &call);
+        self.list.push(call);
+    }
+
+    /// Stores a call that is new or changed.
+    fn store(&mut self, heap: &mut Heap, call: &OpenRequest) {
+        if call.is_blocking() {
+            return;
+        }
+        if self.table == HeapRef::NONE {
+            self.table = heap.allocate(Entry::Map(Box::new(Table::numbered())));
+        }
+        let elements = call.encode_elements();
+        match heap.table(self.table, TableKind::Main).and_then(|table| heap.table_get(table, &key(call))) {
+            Some(Value::Ref(stored)) => heap.set_elements(stored, elements),
+            _ => {
+                let stored = Value::Ref(heap.new_array(elements));
+                heap.table_set(self.table, TableKind::Main, key(call), stored);
+            }
+        }
+    }
+
+    fn change(&mut self, heap: &mut Heap, position: usize, change: impl FnOnce(&mut OpenRequest)) {
+        if let Some(call) = self.list.get_mut(position) {
+            change(call);
+            let call = call.clone();
+            self.store(heap, &call);
+        }
+    }
+
+    pub(super) fn change_all(&mut self, heap: &mut Heap, change: impl Fn(&mut OpenRequest)) {
+        (0..self.list.len()).for_each(|position| self.change(heap, position, &change));
+    }
+
+    /// Removes calls, which are no longer open.
+    pub(super) fn remove(&mut self, heap: &mut Heap, is_removed: impl Fn(&OpenRequest) -> bool) -> Vec<OpenRequest> {
+        let removed: Vec<_> = self.list.extract_if(.., |call| is_removed(call)).collect();
+        for call in removed.iter().filter(|call| !call.is_blocking()) {
+            if let Some(Value::Ref(stored)) =
+                heap.table(self.table, TableKind::Main).and_then(|table| heap.table_get(table, &key(call)))
+            {
+                heap.free(stored);
+            }
+            heap.table_remove(self.table, TableKind::Main, &key(call));
+        }
+        if self.table != HeapRef::NONE && self.list.iter().all(OpenRequest::is_blocking) {
+            heap.free(std::mem::replace(&mut self.table, HeapRef::NONE));
+        }
+        removed
+    }
+
+    pub(super) fn remove_at(&mut self, heap: &mut Heap, position: usize) -> Option<OpenRequest> {
+        let number = self.list.get(position)?.number;
+        self.remove(heap, |call| call.number == number).pop()
+    }
+
+    /// The saved form: the list of calls in the head, and the table of the others.
+    pub(super) fn encode(&self, tasks: &mut Map<String, Json>, encoder: &mut EntryEncoder<'_>) {
+        let is_canonical = encoder.is_canonical();
+        let listed = self.list.iter().filter(|call| is_canonical || call.is_blocking());
+        let listed: Vec<Json> = listed.map(|call| call.encode(encoder)).collect();
+        put(tasks, "calls", (!listed.is_empty()).then_some(Json::Array(listed)));
+        put(tasks, "open", encoder.optional_reference(self.table).filter(|_| !is_canonical));
+    }
+
+    pub(super) fn decode(machine: &Machine, tasks: &Json) -> ReadResult<OpenCalls> {
+        let listed = tasks.get("calls").map_or(Ok(&[][..]), entry_decoder::list)?;
+        let mut list = listed.iter().map(|call| OpenRequest::decode(machine, call)).collect::<ReadResult<Vec<_>>>()?;
+        let table = tasks.get("open").map(entry_decoder::reference).transpose()?.unwrap_or_default();
+        if table != HeapRef::NONE {
+            let Entry::Map(entries) = machine.heap.get(table) else {
+                return Err("the open calls are missing".to_owned());
+            };
+            let mut read = Ok(());
+            machine.heap.visit_table_entries(entries, |number, stored| {
+                let call = match stored {
+                    Value::Ref(at) => OpenRequest::decode_elements(machine, *at),
+                    _ => Err("an open call is missing".to_owned()),
+                };
+                match call {
+                    Ok(call) if matches!(number, Value::Number(number) if call.number as f64 == *number) => {
+                        list.push(call)
+                    }
+                    Ok(_) => read = Err("an open call has two numbers".to_owned()),
+                    Err(error) => read = Err(error),
+                }
+            });
+            read?;
+        }
+        sort_by(&mut list, |a, b| a.number.cmp(&b.number));
+        if list.windows(2).any(|pair| pair[0].number == pair[1].number) {
+            return Err("two open calls with one number".to_owned());
+        }
+        Ok(OpenCalls { list, table })
+    }
+}
+
+/// The key of a call in the table.
+fn key(call: &OpenRequest) -> Value {
+    Value::Number(call.number as f64)
 }
 
 fn request_bytes(request: &CallRequest) -> u64 {
@@ -239,7 +423,7 @@ fn append_calls(
     let first = machine.calls.saturating_sub(requests.len() as u64) + 1;
     for ((number, (index, request)), signal) in (first..).zip((0u32..).zip(requests)).zip(signals) {
         let call = OpenRequest::new(number, request, promise, is_group.then_some(index));
-        machine.tasks.open_calls.push(OpenRequest { signal: *signal, ..call });
+        machine.tasks.open_calls.add(&mut machine.heap, OpenRequest { signal: *signal, ..call });
     }
 }
 
@@ -257,20 +441,20 @@ pub(super) fn open_timeout(machine: &mut Machine, callback: Value, ms: f64, is_u
     let request = CallRequest { kind, prompt, args: Json::Null, key: None, options, instruction, line };
     let request =
         OpenRequest { is_timeout: true, is_unawaited, ..OpenRequest::new(machine.calls, request, promise, None) };
-    machine.tasks.open_calls.push(request);
+    machine.tasks.open_calls.add(&mut machine.heap, request);
     Ok(machine.calls)
 }
 
 /// `clearTimeout`: the function of the timer is not called. The call is not open any more.
 pub(super) fn clear_timeout(machine: &mut Machine, number: f64) {
-    machine.tasks.cancel_calls(|call| call.is_timeout && call.number as f64 == number);
+    machine.cancel_calls(|call| call.is_timeout && call.number as f64 == number);
     machine.tasks.due_timeouts.retain(|(due, _)| *due as f64 != number);
 }
 
 /// Closes the calls of a signal that was aborted, and rejects their promises. A group is rejected when its last call is
 /// closed.
 pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Value) -> Completion {
-    let cancelled = machine.tasks.cancel_calls(|call| call.signal == signal);
+    let cancelled = machine.cancel_calls(|call| call.signal == signal);
     uncount_unmade(machine, &cancelled);
     for call in cancelled {
         machine.finish_call(&call, Err(reason.clone()))?;
@@ -303,10 +487,10 @@ impl Machine {
         calls.collect()
     }
 
-    /// About the size of the saved form of the open calls, in bytes.
+    /// About the size of the calls on which the running function blocks in the saved head, in bytes.
     #[must_use]
-    pub fn open_call_bytes(&self) -> u64 {
-        self.tasks.open_calls.iter().map(|call| call.bytes + CALL_OVERHEAD).sum()
+    pub fn blocking_call_bytes(&self) -> u64 {
+        self.tasks.open_calls.iter().filter(|call| call.is_blocking()).map(|call| call.bytes + CALL_OVERHEAD).sum()
     }
 
     /// Whether no function can continue before the last of the open calls is settled: one promise, or the running
@@ -322,17 +506,28 @@ impl Machine {
     #[must_use]
     pub fn list_waiting_functions(&self, number: u64) -> Vec<String> {
         let mut lines = Vec::new();
-        if let Some(call) = self.tasks.open_calls.iter().find(|call| call.number == number && !call.is_blocking()) {
+        if let Some(call) = self.tasks.open_calls.find(number).filter(|call| !call.is_blocking()) {
             abrupt_completion::append_async_lines(self, call.promise, &mut lines);
         }
         lines
     }
 
-    /// Keeps the record of the host of an open call.
-    pub fn record_call(&mut self, number: u64, record: CallRecord) {
-        if let Some(call) = self.tasks.open_calls.iter_mut().find(|call| call.number == number) {
-            call.record = Some(Arc::new(record));
+    /// Keeps the records of the host of open calls, by their numbers.
+    pub fn record_calls(&mut self, records: impl IntoIterator<Item = (u64, CallRecord)>) {
+        for (number, record) in records {
+            if let Some(position) = self.tasks.open_calls.position(number) {
+                let record = Some(Arc::new(record));
+                self.tasks.open_calls.change(&mut self.heap, position, |call| call.record = record);
+            }
         }
+        self.heap.seal();
+    }
+
+    /// Removes open calls, and keeps their records for [`Machine::take_cancelled`].
+    pub(super) fn cancel_calls(&mut self, is_cancelled: impl Fn(&OpenRequest) -> bool) -> Vec<OpenRequest> {
+        let cancelled = self.tasks.open_calls.remove(&mut self.heap, is_cancelled);
+        self.tasks.cancelled.extend(cancelled.iter().filter_map(|call| call.record.clone()));
+        cancelled
     }
 
     /// The records of calls that the program has cancelled since the last call of this function, because it no longer
@@ -349,8 +544,8 @@ impl Machine {
     /// A number that is not open, and a value that is nested too deep or too large for the limits. The machine is
     /// unchanged then.
     pub fn settle(&mut self, number: u64, reply: &Reply) -> Result<(), MachineFailure> {
-        let Some(position) = self.tasks.open_calls.iter().position(|call| call.is_open() && call.number == number)
-        else {
+        let is_open = |position: &usize| self.tasks.open_calls.get(*position).is_some_and(OpenRequest::is_open);
+        let Some(position) = self.tasks.open_calls.position(number).filter(is_open) else {
             let completion = AbruptCompletion::Internal("the result of a call that is not open");
             return Err(abrupt_completion::to_failure(self, &completion));
         };
@@ -369,14 +564,15 @@ impl Machine {
         if let (Reply::Error { name, message }, Some(request)) = (reply, request) {
             let error = abrupt_completion::new_call_error(self, name, message);
             abrupt_completion::set_trace(self, &error, request.instruction);
-            if let Some(call) = self.tasks.open_calls.get_mut(position).filter(|_| is_fatal) {
-                call.progress = CallProgress::Failed(error);
+            if is_fatal {
+                let failed = CallProgress::Failed(error);
+                self.tasks.open_calls.change(&mut self.heap, position, |call| call.progress = failed);
                 self.heap.seal();
                 return Ok(());
             }
             result = Err(error);
         }
-        let call = self.tasks.open_calls.remove(position);
+        let Some(call) = self.tasks.open_calls.remove_at(&mut self.heap, position) else { return Ok(()) };
         if call.is_timeout {
             // Each function of a timer runs when no job is left.
             self.tasks.due_timeouts.push((number, call.promise));
@@ -396,7 +592,7 @@ impl Machine {
     /// # Errors
     /// The heap is full.
     pub fn cancel_open_calls(&mut self, message: &str) -> Result<bool, MachineFailure> {
-        let cancelled = self.tasks.cancel_calls(|call| call.is_open() && !call.is_timeout);
+        let cancelled = self.cancel_calls(|call| call.is_open() && !call.is_timeout);
         if cancelled.is_empty() {
             return Ok(false);
         }
@@ -506,7 +702,7 @@ impl Machine {
     /// # Errors
     /// As [`Machine::settle`].
     pub fn refuse(&mut self, number: u64, name: &str, message: &str) -> Result<(), MachineFailure> {
-        if self.tasks.open_calls.iter().any(|call| call.number == number && call.is_blocking()) {
+        if self.tasks.open_calls.find(number).is_some_and(OpenRequest::is_blocking) {
             self.retract_blocking_calls();
             let error = abrupt_completion::new_call_error(self, name, message);
             self.leave_blocking_call(Err(error));
@@ -520,7 +716,7 @@ impl Machine {
 
     /// Removes the calls on which the running function blocks, and does not count them.
     fn retract_blocking_calls(&mut self) {
-        let blocking: Vec<_> = self.tasks.open_calls.extract_if(.., |call| call.is_blocking()).collect();
+        let blocking = self.tasks.open_calls.remove(&mut self.heap, OpenRequest::is_blocking);
         for call in blocking.iter().rev() {
             self.calls = self.calls.saturating_sub(u64::from(self.calls == call.number));
             if let Some(CallKey { key, .. }) = &call.request.key {

@@ -32,9 +32,9 @@
 //!
 //! `machine.call` is present while the running function blocks on calls: the operands of its instruction, and the answers
 //! to a group so far. `machine.tasks` is absent in a program without promises and open calls: `awaiting` or `ended`, the
-//! promise of the program; `jobs` and `rejections`, each first and last; `calls`, the open calls, each with its promise
-//! unless the running function blocks on it, and with the record of the host, where `failed` is the error of one that
-//! ends the program, and `repeated` marks one at which it has failed. `machine.keys` is the reference of a Map from keys to the number of calls with each,
+//! promise of the program; `jobs` and `rejections`, each first and last; `calls`, the open calls on which the running function
+//! blocks, each with the record of the host; `open`, the table of the others (`open_call.rs`), where an error is that of
+//! one that ends the program, and `repeated` marks one at which it has failed. `machine.keys` is the reference of a Map from keys to the number of calls with each,
 //! `machine.console` that of a Map with the indentation, the counters and the timers of the console.
 
 use std::sync::Arc;
@@ -365,6 +365,11 @@ impl Machine {
         }
         if let Some(tasks) = machine.get("tasks") {
             self.tasks = MachineTasks::decode(self, tasks)?;
+            if tasks.get("open").is_none() {
+                // An earlier version has saved all calls in the head.
+                self.tasks.open_calls.change_all(&mut self.heap, |_| ());
+                self.heap.seal();
+            }
         }
         let maps = [("keys", "key counts", &mut self.key_counts), ("console", "the console", &mut self.console)];
         for (name, content, map) in maps {

@@ -21,7 +21,7 @@ use snapshot::{MachineContents, assert_same_state, machine_state};
 use runstate_value::time::Timestamp;
 
 use super::{
-    CallRecord, CallRequest, Instruction, Limits, Machine, MachineFailure, Reply, StopReason, TurnContext,
+    CallRecord, CallRequest, Instruction, Limits, Machine, MachineFailure, PendingCall, Reply, StopReason, TurnContext,
     VerifiedProgram,
 };
 
@@ -100,10 +100,12 @@ fn throw(machine: &mut Machine, name: &str, message: &str) {
 
 /// Records all open calls.
 fn record_calls(machine: &mut Machine) {
-    for call in machine.open_calls() {
+    let record = |call: &PendingCall| {
         let (id, requested_at) = (format!("call {}", call.number), Timestamp::from_millis(TURN.now_ms));
-        machine.record_call(call.number, CallRecord { id, requested_at, deadline: None });
-    }
+        (call.number, CallRecord { id, requested_at, deadline: None })
+    };
+    let records: Vec<_> = machine.open_calls().iter().map(record).collect();
+    machine.record_calls(records);
 }
 
 fn restore_copy(machine: &Machine) -> Machine {

@@ -668,7 +668,7 @@ fn drive(
                     order.shown.push(call.number);
                     replies.insert(call.number, reply(&call.request, &mut answers));
                     let (id, requested_at) = (call.number.to_string(), Timestamp::from_millis(TURN.now_ms));
-                    machine.record_call(call.number, CallRecord { id, requested_at, deadline: None });
+                    machine.record_calls([(call.number, CallRecord { id, requested_at, deadline: None })]);
                 }
                 let blocking = calls.iter().filter(|call| call.is_blocking);
                 let mut chosen: Vec<_> = blocking.collect();

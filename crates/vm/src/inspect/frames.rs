@@ -203,7 +203,7 @@ fn frame_view(
 
 /// The suspended function that awaits an open call.
 fn awaiting_coroutine(machine: &Machine, number: u64) -> Option<&Coroutine> {
-    let call = machine.tasks.open_calls.iter().find(|call| call.number == number)?;
+    let call = machine.tasks.open_calls.find(number)?;
     let Entry::Promise(promise) = machine.heap.get(call.promise) else { return None };
     let Entry::Reaction(reaction) = machine.heap.get(promise.first) else { return None };
     match machine.heap.get(reaction.derived) {

@@ -380,7 +380,8 @@ impl StateMap<'_> {
 
     /// The instructions of open calls, which name a line in errors.
     fn map_open_calls(&mut self) {
-        for call in &mut self.machine.tasks.open_calls {
+        let machine = &mut self.machine;
+        machine.tasks.open_calls.change_all(&mut machine.heap, |call| {
             let at = call.request.instruction;
             let owner = self.map.old.owner(at);
             let counterpart = owner
@@ -390,7 +391,7 @@ impl StateMap<'_> {
             // Instruction 0 has no line.
             request.instruction = counterpart.unwrap_or(0);
             request.line = counterpart.map_or(request.line, |at| self.map.new.program.location(at).line);
-        }
+        });
     }
 
     fn counterpart(&self, function: u32) -> Result<u32, MappingError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::{TURN, expect_call, expect_failure, pages, program, record_calls, reply, restore_copy, start, state_text};
+use crate::entry_encoder::EntryEncoder;
 use crate::{InspectBounds, Limits, MAX_OPEN_CALLS, Machine, PendingCall, Reply, StopReason, VerifiedProgram};
 
 const FAN_OUT: &str = "async function ask(q, n) { const out = []; for (let i = 0; i < n; i++) { try { out.push(await CC(q + i, { key: q })) } catch (e) { out.push(e.name) } finally { await null } } return out } const results = await Promise.all([ask('a', 3), ask('b', 2), ask('c', 1), CC.all([]), (async () => { for await (const x of [call('t', 1), ask('d', 1)]) console.log('element', x) })()]); console.log(JSON.stringify(results)); class A { #x = 2; async m(...r) { return this.#x + r.length + (await CC('m')).length * (await this.n()) } async n() { await sleep(5); return 3 } } console.log(await new A().m(1, 2), await Promise.race([await CC('r1'), ask('r', 1)]), await Promise.allSettled([ask('s', 1), Promise.reject(1)]))";
@@ -99,6 +100,85 @@ fn waiting_machine_waits_for_the_same_calls_until_they_are_settled() {
     let failure = expect_failure(copy.run(u64::MAX, &TURN));
     assert_eq!((failure.name.as_str(), failure.message.as_str()), ("TypeError", "refused"));
     assert_eq!(copy.take_output(), ["end", "b 2"]);
+}
+
+const AWAITED: &str = "const t = async (i) => CC(`question ${i}`, { choices: ['a'] }); \
+    const all = Promise.all(Array.from({ length: N }, (_, i) => t(i))); console.log((await all).length)";
+
+/// A machine that waits for `count` calls, as the host has recorded and saved it.
+fn awaiting(count: usize) -> Machine {
+    let mut machine = start(&AWAITED.replace('N', &count.to_string()));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(calls) if calls.len() == count));
+    record_calls(&mut machine);
+    machine.mark_clean();
+    machine
+}
+
+#[test]
+fn an_answer_saves_as_much_however_many_calls_are_awaited() {
+    let saved_bytes = |machine: &Machine| {
+        let changed: usize = machine.dirty_pages().into_iter().map(|page| machine.encode_page(page).len()).sum();
+        (machine.save().machine.to_string().len(), changed)
+    };
+    let measure = |count| {
+        let mut machine = awaiting(count);
+        machine.settle(count as u64 / 2, &Reply::Value(json!("a"))).unwrap();
+        assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
+        let bytes = saved_bytes(&machine);
+        machine.mark_clean();
+        restore_copy(&machine);
+        bytes
+    };
+    let (few, many) = (measure(100), measure(1_000));
+    assert!(many.0 < few.0 + 50, "the head: {few:?}, {many:?}");
+    assert!(many.1 < 2 * few.1, "the pages: {few:?}, {many:?}");
+}
+
+#[test]
+fn open_calls_that_an_earlier_version_has_saved_in_the_head_are_read() {
+    let mut machine = awaiting(3);
+    let mut saved = machine.save();
+    let mut encoder = EntryEncoder::exact(&machine.heap);
+    let listed: Vec<Json> = machine.tasks.open_calls.iter().map(|call| call.encode(&mut encoder)).collect();
+    let tasks = saved.machine["tasks"].as_object_mut().unwrap();
+    assert!(tasks.remove("open").is_some() && tasks.insert("calls".to_owned(), listed.into()).is_none());
+    let pages: Vec<_> = pages(&machine).iter().map(|page| Ok(serde_json::from_str(page).unwrap())).collect();
+    let mut earlier = Machine::restore(machine.program.clone(), &saved, pages, Limits::default()).unwrap();
+    assert_eq!((state_text(&earlier), earlier.open_calls()), (state_text(&machine), machine.open_calls()));
+    earlier.mark_clean();
+    for machine in [&mut restore_copy(&earlier), &mut earlier, &mut machine] {
+        reply(machine, &[0; 3].map(|_| Reply::Value(json!("a"))));
+        assert_eq!(machine.run(u64::MAX, &TURN), StopReason::Complete(Json::Null));
+        assert_eq!(machine.take_output(), ["3"]);
+    }
+}
+
+#[test]
+fn damaged_open_calls_are_refused() {
+    let machine = awaiting(2);
+    let saved = machine.save();
+    let texts = pages(&machine);
+    let restore = |from: &str, to: &str| {
+        assert!(texts.iter().any(|page| page.contains(from)), "{from}: {texts:?}");
+        let pages = texts.iter().map(|page| Ok(serde_json::from_str(&page.replacen(from, to, 1)).unwrap()));
+        Machine::restore(machine.program.clone(), &saved, pages, Limits::default()).map(drop)
+    };
+    assert_eq!(restore("question", "question"), Ok(()));
+    for (from, to) in [
+        (r#"\"number\":2"#, r#"\"number\":1"#),
+        (r#"\"number\":2"#, r#"\"number\":-2"#),
+        (r#"\"prompt\""#, r#"\"promp\""#),
+        (r#"{\"kind\""#, r#"[\"kind\""#),
+        (r#"\"record\":[\"call 1\""#, r#"\"record\":[7"#),
+    ] {
+        assert!(restore(from, to).is_err(), "{to}");
+    }
+    for reference in [json!(9_999), json!(1), json!("a")] {
+        let mut saved = machine.save();
+        saved.machine["tasks"]["open"] = reference;
+        let pages = texts.iter().map(|page| Ok(serde_json::from_str(page).unwrap()));
+        assert!(Machine::restore(machine.program.clone(), &saved, pages, Limits::default()).is_err());
+    }
 }
 
 #[test]
