@@ -9,7 +9,7 @@ use oxc_semantic::{NodeId, SymbolFlags};
 use oxc_span::{GetSpan, Span};
 
 use super::diagnostic::Diagnostics;
-use super::is_types_only;
+use super::{SourceForm, is_types_only};
 use super::modules::{Binding, Module, ModuleGraph, ResolvedExport};
 
 /// A use of a function, or of a name through which code reaches it.
@@ -53,6 +53,16 @@ impl<'a> ModuleGraph<'a> {
             _ => None,
         });
         own.into_iter().chain(exported).find(|binding| self.is_function(*binding))
+    }
+
+    /// The function that a script ends with, as in `async () => { … }`. It is called with the input.
+    pub(super) fn last_function(&self) -> Option<&'a Expression<'a>> {
+        match self.modules[0].program.body.last()? {
+            Statement::ExpressionStatement(last) if self.form == SourceForm::Script => {
+                Some(&last.expression).filter(|function| function.is_function())
+            }
+            _ => None,
+        }
     }
 
     /// Warns of a `main` that is not called with the input, although the code that uses it is not sure to run.

@@ -11,7 +11,9 @@ use runstate_vm::program::FunctionKind;
 
 use super::compiler::{Compiler, ControlScope, DeferredExit, SharedExit};
 use super::function_code::Label;
-use super::{assignment, class, control, destructuring, diagnostic, enumeration, feature_test, function, generator};
+use super::{
+    assignment, class, control, destructuring, diagnostic, enumeration, feature_test, function, generator, tool,
+};
 
 /// The form of an import.
 pub(super) const IMPORT_HINT: &str = "write import { name } from \"./file.ts\"";
@@ -193,6 +195,9 @@ impl<'a> Compiler<'a, '_> {
         }
         for declarator in &declaration.declarations {
             self.set_location(declarator.span);
+            if tool::declare(self, declarator) {
+                continue;
+            }
             match (&declarator.init, &declarator.id) {
                 (Some(init), BindingPattern::BindingIdentifier(id)) => {
                     if declaration.kind == VariableDeclarationKind::Var {

@@ -739,7 +739,7 @@ fn reply<'a>(request: &CallRequest, answers: &mut impl Iterator<Item = &'a Json>
     }
     let answer = answers.next().cloned().unwrap_or_else(|| json!("no answer"));
     match answer.as_str().and_then(|text| text.strip_prefix('!')).and_then(|error| error.split_once(": ")) {
-        Some((name, message)) => Reply::Error { name: name.to_owned(), message: message.to_owned() },
+        Some((name, message)) => Reply::Error { name: name.to_owned(), message: message.to_owned(), code: Json::Null },
         None => Reply::Value(answer),
     }
 }
