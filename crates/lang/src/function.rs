@@ -347,8 +347,25 @@ fn call_main(compiler: &mut Compiler<'_, '_>) {
     compiler.enter_module(0);
     compiler.emit_slot(Op::Load, 0);
     compiler.emit_json(Op::Call, json!({ "argc": 1, "text": "main" }));
+    if compiler.graph.form == SourceForm::Script {
+        return end_script(compiler);
+    }
     if compiler.plan.has_promises {
         compiler.emit(Op::Await);
     }
+    compiler.emit(Op::Return);
+}
+
+/// `( value -- )` Completes a script with a value, by the rules of JSON. ECMA-262 §25.5.2 JSON.stringify.
+pub(super) fn end_script(compiler: &mut Compiler<'_, '_>) {
+    if compiler.plan.has_promises {
+        compiler.emit(Op::Await);
+    }
+    compiler.emit_json(Op::CallNative, json!({ "name": "JSON.stringify", "argc": 1 }));
+    let is_text = compiler.new_label();
+    compiler.jump(Op::JumpDefinedKeep, is_text);
+    compiler.push_text("null");
+    compiler.bind_label(is_text);
+    compiler.emit_json(Op::CallNative, json!({ "name": "JSON.parse", "argc": 1 }));
     compiler.emit(Op::Return);
 }

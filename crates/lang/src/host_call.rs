@@ -6,9 +6,9 @@ use oxc_ast::ast::{
 };
 use oxc_span::{GetSpan, Span, min_edit_distance};
 use runstate_value::time::Millis;
-use runstate_vm::prompt_form;
 use runstate_vm::globals::{CALL_OPTIONS, HostFunction};
 use runstate_vm::op::Op;
+use runstate_vm::prompt_form;
 use serde_json::json;
 
 use super::call_form::CallForm;
@@ -209,7 +209,12 @@ fn check_duration<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, time: &Expre
 
 /// Checks options in an object literal, so that an unknown name is found before the program runs. The machine checks
 /// all others. `extra` are names that are also permitted.
-pub(super) fn check_options<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, options: &Expression<'a>, extra: &[&str]) {
+pub(super) fn check_options<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    owner: &str,
+    options: &Expression<'a>,
+    extra: &[&str],
+) {
     let Expression::ObjectExpression(object) = options.get_inner_expression() else {
         return schema_literal::collect_from_constant(compiler, options);
     };

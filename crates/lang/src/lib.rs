@@ -235,7 +235,9 @@ fn parse<'a>(
             error.help.as_ref().map(ToString::to_string),
         );
     }
-    if !diagnostics.is_empty() || parsed.panicked {
+    // The names of a script are checked all the same.
+    let is_checked = |diagnostics: &Diagnostics<'_>| form == SourceForm::Script || diagnostics.is_empty();
+    if parsed.panicked || !is_checked(diagnostics) {
         return None;
     }
     let mut program = parsed.program;
@@ -262,7 +264,7 @@ fn parse<'a>(
             error.help.as_ref().map(ToString::to_string),
         );
     }
-    diagnostics.is_empty().then_some((program, semantic))
+    is_checked(diagnostics).then_some((program, semantic))
 }
 
 fn namespace_spans(semantic: &Semantic<'_>) -> impl Iterator<Item = Span> {

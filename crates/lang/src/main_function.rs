@@ -9,8 +9,8 @@ use oxc_semantic::{NodeId, SymbolFlags};
 use oxc_span::{GetSpan, Span};
 
 use super::diagnostic::Diagnostics;
-use super::{SourceForm, is_types_only};
 use super::modules::{Binding, Module, ModuleGraph, ResolvedExport};
+use super::{SourceForm, is_types_only};
 
 /// A use of a function, or of a name through which code reaches it.
 enum NameUse {

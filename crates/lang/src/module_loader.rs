@@ -109,7 +109,8 @@ impl<'a> ModuleLoader<'a, '_> {
         let specifier = request.specifier;
         if self.form == SourceForm::Script {
             let message = format!("a script cannot import `{specifier}`");
-            let hint = Some("`tools`, `ask` and `input` are there without an import; write the rest in the script".to_owned());
+            let hint =
+                Some("`tools`, `ask` and `input` are there without an import; write the rest in the script".to_owned());
             diagnostics.add(request.span.start, DiagnosticKind::Unsupported, message, hint);
             return None;
         }

@@ -11,8 +11,10 @@ use runstate_vm::program::FunctionKind;
 
 use super::compiler::{Compiler, ControlScope, DeferredExit, SharedExit};
 use super::function_code::Label;
+use super::modules::Binding;
 use super::{
-    assignment, class, control, destructuring, diagnostic, enumeration, feature_test, function, generator, tool,
+    SourceForm, assignment, class, control, destructuring, diagnostic, enumeration, feature_test, function, generator,
+    tool,
 };
 
 /// The form of an import.
@@ -74,7 +76,12 @@ impl<'a> Compiler<'a, '_> {
         }
         match statement {
             Statement::EmptyStatement(_) | Statement::DebuggerStatement(_) => {}
-            Statement::ExpressionStatement(statement) => self.discard(&statement.expression),
+            Statement::ExpressionStatement(statement) => {
+                if self.graph.form == SourceForm::Script {
+                    self.warn_of_unawaited(&statement.expression);
+                }
+                self.discard(&statement.expression);
+            }
             Statement::BlockStatement(block) => {
                 self.enter_scope(block.scope_id.get());
                 self.statements(&block.body);
@@ -111,6 +118,29 @@ impl<'a> Compiler<'a, '_> {
                 Some(declaration) => self.declaration(declaration),
                 None => self.module_declaration(other),
             },
+        }
+    }
+
+    /// Warns of a call that a script does not wait for: of a tool, or, outside functions, of an async function.
+    fn warn_of_unawaited(&mut self, expression: &Expression<'a>) {
+        let Expression::CallExpression(call) = expression.get_inner_expression() else { return };
+        let is_async = || match self.binding(&call.callee) {
+            Some(Binding::Variable(0, symbol)) if self.enclosing.is_empty() => {
+                match self.semantic.nodes().kind(self.semantic.scoping().symbol_declaration(symbol)) {
+                    AstKind::Function(function) => function.r#async && !function.generator,
+                    AstKind::VariableDeclarator(one) => matches!(
+                        one.init.as_ref().map(Expression::get_inner_expression),
+                        Some(Expression::ArrowFunctionExpression(arrow)) if arrow.r#async
+                    ),
+                    _ => false,
+                }
+            }
+            _ => false,
+        };
+        if tool::path(self, &call.callee).is_some() || is_async() {
+            let message = format!("{}(…) is not awaited", diagnostic::callee_text(&call.callee));
+            let hint = "write `await` before it: when the script returns, calls that are open are cancelled";
+            self.diagnostics.warn(call.span.start, &message, hint);
         }
     }
 
@@ -375,6 +405,9 @@ impl<'a> Compiler<'a, '_> {
         };
         let mut cleared = Vec::new();
         let mut closed = false;
+        // What a script returns is awaited, and made plain: both may throw.
+        let ends_script =
+            exit == DeferredExit::Return && self.graph.form == SourceForm::Script && self.enclosing.is_empty();
         for at in (floor..self.current.control.len()).rev() {
             let (outer, [scope, ..]) = self.current.control.split_at_mut(at) else { continue };
             match scope {
@@ -401,7 +434,7 @@ impl<'a> Compiler<'a, '_> {
                     self.jump(Op::Jump, entry);
                     return;
                 }
-                ControlScope::Catch(_) if !closes_iterator(&outer[floor..]) => {}
+                ControlScope::Catch(_) if !ends_script && !closes_iterator(&outer[floor..]) => {}
                 ControlScope::Iterator { exits, .. } | ControlScope::Catch(exits) => {
                     let known = exits.iter().find(|shared| shared.exit == exit).map(|shared| shared.label);
                     let label = known.unwrap_or_else(|| {
@@ -417,6 +450,7 @@ impl<'a> Compiler<'a, '_> {
         }
         self.clear_all(&cleared);
         match exit {
+            DeferredExit::Return if ends_script => function::end_script(self),
             DeferredExit::Return => self.emit(Op::Return),
             DeferredExit::Jump(to, _) => self.jump(Op::Jump, to),
         }

@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    BindingIdentifier, BindingPattern, CallExpression, Expression, IdentifierReference, MemberExpression, ObjectPattern,
-    VariableDeclarator,
+    BindingIdentifier, BindingPattern, CallExpression, Expression, IdentifierReference, MemberExpression,
+    ObjectPattern, VariableDeclarator,
 };
 use oxc_semantic::{NodeId, Semantic, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span};
@@ -71,6 +71,12 @@ impl ToolList {
             self.sorted.get(first).is_some_and(|name| name.starts_with(&prefix))
         };
         !self.is_known() || path.is_empty() || is_within()
+    }
+
+    /// Whether a member of a path belongs to the path. Others are members of a function.
+    fn continues(&self, path: &str, name: &str) -> bool {
+        let is_of_function = || matches!(name, "apply" | "bind" | "call" | "length" | "name" | "then" | "toString");
+        self.is_namespace(path) && (self.is_known() || path.is_empty() || !is_of_function())
     }
 
     fn exists(&self, path: &str) -> bool {
@@ -225,7 +231,7 @@ impl ToolUses {
             MemberExpression::ComputedMemberExpression(member) => literal(&member.expression)?,
             MemberExpression::PrivateFieldExpression(_) => return None,
         };
-        let path = self.path(semantic, list, member.object()).filter(|path| list.is_namespace(path))?;
+        let path = self.path(semantic, list, member.object()).filter(|path| list.continues(path, name))?;
         Some(join(&path, name))
     }
 
@@ -257,8 +263,8 @@ impl ToolUses {
                 }
                 _ => None,
             };
-            match member.map(|member| join(&path, member)) {
-                Some(next) if list.is_namespace(&path) && list.exists(&next) => (id, path) = (parent, next),
+            match member.filter(|member| list.continues(&path, member)).map(|member| join(&path, member)) {
+                Some(next) if list.exists(&next) => (id, path) = (parent, next),
                 _ => return (path, true),
             }
         }
@@ -298,11 +304,12 @@ fn pattern_leaves<'d, 'a>(
     path: &str,
     leaves: &mut Vec<Leaf<'d, 'a>>,
 ) -> Option<()> {
-    if pattern.rest.is_some() || !list.is_namespace(path) {
+    if pattern.rest.is_some() {
         return None;
     }
     for property in &pattern.properties {
         let name = names::static_name(&property.key).filter(|_| !property.computed)?;
+        list.continues(path, &name).then_some(())?;
         let path = join(path, &name);
         match &property.value {
             BindingPattern::BindingIdentifier(name) => leaves.push(Leaf { name, path, span: property.span }),
@@ -571,4 +578,3 @@ pub(super) fn type_of<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'
         (true, false) => Some("object"),
     }
 }
-

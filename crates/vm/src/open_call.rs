@@ -523,7 +523,10 @@ impl Machine {
             self.leave_blocking_call(Err(error));
             self.heap.seal();
         } else {
-            self.settle(number, &Reply::Error { name: name.to_owned(), message: message.to_owned(), code: Json::Null })?;
+            self.settle(
+                number,
+                &Reply::Error { name: name.to_owned(), message: message.to_owned(), code: Json::Null },
+            )?;
         }
         self.charge_work(REJECTION_WORK);
         Ok(())

@@ -113,7 +113,9 @@ fn blocking_call_stops_with_the_open_calls() {
     let mut machine = restore_copy(&machine);
     assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(calls) if calls.len() == 1));
     assert!(machine.take_output().is_empty());
-    machine.settle(2, &Reply::Error { name: "CallError".to_owned(), message: "failed".to_owned(), code: Json::Null }).unwrap();
+    machine
+        .settle(2, &Reply::Error { name: "CallError".to_owned(), message: "failed".to_owned(), code: Json::Null })
+        .unwrap();
     let stop = machine.run(u64::MAX, &TURN);
     assert!(matches!(&stop, StopReason::Waiting(calls) if calls.len() == 2), "{stop:?}");
     reply(&mut machine, &[Reply::Value(json!("C")), Reply::Value(json!("D"))]);
