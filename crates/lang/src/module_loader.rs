@@ -7,6 +7,7 @@ use oxc_allocator::Allocator;
 use super::diagnostic::{self, Diagnostic, DiagnosticKind, Diagnostics};
 use super::modules::{MAX_FILES, Module, ModuleGraph, ModuleRequest, SpecifierError, candidate_paths};
 use super::prelude::PRELUDES;
+use super::statement::SCRIPT_IMPORT_HINT;
 use super::tool::{self, ToolList, ToolUses};
 use super::{CompileOptions, MAX_SOURCE, ReadFile, SourceForm, parse};
 
@@ -109,8 +110,7 @@ impl<'a> ModuleLoader<'a, '_> {
         let specifier = request.specifier;
         if self.form == SourceForm::Script {
             let message = format!("a script cannot import `{specifier}`");
-            let hint =
-                Some("`tools`, `ask` and `input` are there without an import; write the rest in the script".to_owned());
+            let hint = Some(SCRIPT_IMPORT_HINT.to_owned());
             diagnostics.add(request.span.start, DiagnosticKind::Unsupported, message, hint);
             return None;
         }

@@ -211,6 +211,7 @@ fn own_properties(nodes: &AstNodes<'_>) -> HashSet<String> {
 /// Names that exist in Node but not in a program, with spaces between them, and a hint for the replacement.
 const NODE_ONLY: &[(&str, &str)] = &[
     ("CallError", "check the name: error.name === \"CallError\""),
+    ("RejectedError", "check the name: error.name === \"RejectedError\""),
     ("PermissionError", "check the name: error.name === \"PermissionError\""),
     ("NotFoundError", "check the name: error.name === \"NotFoundError\""),
     ("setImmediate", "a program does not run in the background"),
@@ -302,6 +303,7 @@ pub(super) fn read_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: S
 
 pub(super) fn unknown_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span) {
     if let Some((_, hint)) = NODE_ONLY.iter().find(|(names, _)| names.split(' ').any(|one| one == name)) {
+        let hint = if *hint == IMPORT_HINT { compiler.import_hint() } else { hint };
         return compiler.unsupported_value(span, format!("`{name}` is not supported"), hint);
     }
     let scoping = compiler.semantic.scoping();

@@ -20,12 +20,21 @@ use super::{
 /// The form of an import.
 pub(super) const IMPORT_HINT: &str = "write import { name } from \"./file.ts\"";
 
+/// What a script has instead of imports.
+pub(super) const SCRIPT_IMPORT_HINT: &str =
+    "`tools`, `ask` and `input` are there without an import; write the rest in the script";
+
 impl<'a> Compiler<'a, '_> {
     /// The statements of one scope. Its functions are initialized before the first statement. ECMA-262 §14.2.3
     /// BlockDeclarationInstantiation.
     pub(super) fn statements(&mut self, statements: &'a [Statement<'a>]) {
         self.hoist_functions(statements);
         self.statements_in_order(statements);
+    }
+
+    /// What to write in place of an import that is not supported.
+    pub(super) fn import_hint(&self) -> &'static str {
+        if self.graph.form == SourceForm::Script { SCRIPT_IMPORT_HINT } else { IMPORT_HINT }
     }
 
     /// Initializes the functions of a scope.
@@ -200,7 +209,7 @@ impl<'a> Compiler<'a, '_> {
                 self.unsupported(one.span, "`namespace` is not supported", "use an object or plain functions");
             }
             Declaration::TSImportEqualsDeclaration(one) => {
-                self.unsupported(one.span, "`import =` is not supported", IMPORT_HINT);
+                self.unsupported(one.span, "`import =` is not supported", self.import_hint());
             }
         }
     }

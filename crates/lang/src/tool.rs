@@ -166,6 +166,8 @@ struct Alias {
 #[derive(Default)]
 pub(super) struct ToolUses {
     aliases: HashMap<SymbolId, Alias>,
+    /// The paths of which a longer one is used.
+    namespaces: HashSet<String>,
     /// Whether a part of `tools` that is not a tool is used as a value.
     pub(super) needs_tree: bool,
 }
@@ -179,6 +181,7 @@ impl ToolUses {
         for node in nodes.iter() {
             let AstKind::VariableDeclarator(declarator) = node.kind() else { continue };
             for Leaf { name, path, .. } in uses.leaves(semantic, list, declarator).into_iter().flatten() {
+                uses.namespaces.extend(parents(&path));
                 let Some(symbol) = name.symbol_id.get() else { continue };
                 if !scoping.symbol_is_mutated(symbol)
                     && scoping.symbol_redeclarations(symbol).is_empty()
@@ -188,13 +191,14 @@ impl ToolUses {
                 }
             }
         }
-        let exported: Vec<SymbolId> = module.exported_symbols().collect();
+        let exported: HashSet<SymbolId> = module.exported_symbols().collect();
         let mut values: Vec<String> = Vec::new();
         for node in nodes.iter() {
             let AstKind::IdentifierReference(identifier) = node.kind() else { continue };
             let Some(path) = uses.root(semantic, identifier) else { continue };
             let path = path.to_owned();
             let (end, is_value) = uses.end_of_path(semantic, list, node.id(), path.clone());
+            uses.namespaces.extend(parents(&end));
             match resolve(semantic, identifier).and_then(|symbol| uses.aliases.get_mut(&symbol)) {
                 Some(alias) if end == path => alias.is_value |= is_value,
                 _ if is_value => values.push(end),
@@ -320,6 +324,11 @@ fn pattern_leaves<'d, 'a>(
     Some(())
 }
 
+/// The paths that a path begins with, without itself and the root.
+fn parents(path: &str) -> impl Iterator<Item = String> {
+    path.match_indices('.').map(|(end, _)| path[..end].to_owned())
+}
+
 /// The variable of the program that a name refers to.
 fn resolve(semantic: &Semantic<'_>, identifier: &IdentifierReference<'_>) -> Option<SymbolId> {
     let scoping = semantic.scoping();
@@ -392,7 +401,11 @@ pub(super) fn call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression
 /// `( -- value )` A part of `tools` as a value: the function of a tool, or the object with its members.
 pub(super) fn value(compiler: &mut Compiler<'_, '_>, path: &str, span: Span) {
     let list = &compiler.graph.tools;
-    if list.is_tool(path) && !(list.is_known() && list.is_namespace(path)) {
+    let is_namespace = match list.is_known() {
+        true => list.is_namespace(path),
+        false => compiler.graph.modules[compiler.module].tools.namespaces.contains(path),
+    };
+    if list.is_tool(path) && !is_namespace {
         return tool_function(compiler, path, span);
     }
     if !list.exists(path) {
@@ -431,27 +444,11 @@ pub(super) fn declare<'a>(compiler: &mut Compiler<'a, '_>, declarator: &'a Varia
         let Some(symbol) = name.symbol_id.get() else { continue };
         match module.tools.aliases.get(&symbol) {
             Some(alias) if !alias.is_value => compiler.push_undefined(),
-            Some(alias) if !list.is_known() && is_parent(module, &alias.path) => refuse_value(compiler, &path, span),
             _ => value(compiler, &path, span),
         }
         compiler.init_symbol(symbol, name.span);
     }
     true
-}
-
-/// Whether a file uses a member of this path.
-fn is_parent(module: &Module<'_>, path: &str) -> bool {
-    let (semantic, list) = (&module.semantic, ToolList::default());
-    semantic.nodes().iter().any(|node| match node.kind() {
-        AstKind::IdentifierReference(identifier) => {
-            let root = module.tools.root(semantic, identifier).map(str::to_owned);
-            root.is_some_and(|root| {
-                let (end, _) = module.tools.end_of_path(semantic, &list, node.id(), root);
-                end.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
-            })
-        }
-        _ => false,
-    })
 }
 
 /// Throws ReferenceError if the variable at the root of a path is not initialized yet. ECMA-262 §9.1.1.1.6
@@ -529,6 +526,8 @@ fn tool_function(compiler: &mut Compiler<'_, '_>, path: &str, span: Span) {
     function::begin_function(compiler, path.rsplit('.').next().unwrap_or(path), FunctionKind::Arrow, (false, false));
     let [args, options] = ["args", "options"].map(|name| compiler.current.code.add_slot(name));
     (compiler.current.code.function.params, compiler.current.code.function.length) = (2, 1);
+    // A call has the line of the caller.
+    compiler.current.code.set_location((0, 0));
     compiler.push_text(path);
     load_plain(compiler);
     compiler.emit_slot(Op::Load, args);

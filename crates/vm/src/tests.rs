@@ -10,6 +10,7 @@ mod mapping;
 mod promises;
 mod signals;
 mod snapshot;
+mod tools;
 mod unsupported;
 
 use std::collections::{BTreeMap, BTreeSet};
