@@ -172,6 +172,7 @@ pub fn compile_for(
     graph.bind_imports(&mut diagnostics);
     let main = graph.function_to_call();
     graph.warn_of_uncalled_main(&mut diagnostics);
+    graph.warn_of_idle_script(&mut diagnostics[0]);
     let mut compiler = Compiler::new(&graph, diagnostics);
     function::program(&mut compiler, main);
     let (bytecode, warnings, schemas) = compiler.finish()?;

@@ -65,6 +65,26 @@ impl<'a> ModuleGraph<'a> {
         }
     }
 
+    /// Warns of a script that only declares functions, none of which is called.
+    pub(super) fn warn_of_idle_script(&self, diagnostics: &mut Diagnostics<'_>) {
+        let statements = self.modules[0].program.body.iter().filter(|statement| {
+            !matches!(statement, Statement::TSTypeAliasDeclaration(_) | Statement::TSInterfaceDeclaration(_))
+        });
+        let functions: Option<Vec<_>> = statements
+            .map(|statement| match statement {
+                Statement::FunctionDeclaration(function) => function.id.as_ref(),
+                _ => None,
+            })
+            .collect();
+        if let Some(name) = functions.as_deref().and_then(<[_]>::last)
+            && self.form == SourceForm::Script
+            && self.main().is_none()
+        {
+            let hint = format!("name it main, or call it: return await {}(input)", name.name);
+            diagnostics.warn(name.span.start, "the script only declares functions, and calls none", &hint);
+        }
+    }
+
     /// Warns of a `main` that is not called with the input, although the code that uses it is not sure to run.
     pub(super) fn warn_of_uncalled_main(&self, diagnostics: &mut [Diagnostics<'_>]) {
         let Some(main) = self.main() else { return };

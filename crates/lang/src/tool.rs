@@ -178,21 +178,19 @@ impl ToolUses {
         let semantic = &module.semantic;
         let (nodes, scoping) = (semantic.nodes(), semantic.scoping());
         let mut uses = ToolUses::default();
+        let mut values: Vec<String> = Vec::new();
         for node in nodes.iter() {
             let AstKind::VariableDeclarator(declarator) = node.kind() else { continue };
             for Leaf { name, path, .. } in uses.leaves(semantic, list, declarator).into_iter().flatten() {
                 uses.namespaces.extend(parents(&path));
-                let Some(symbol) = name.symbol_id.get() else { continue };
-                if !scoping.symbol_is_mutated(symbol)
-                    && scoping.symbol_redeclarations(symbol).is_empty()
-                    && list.exists(&path)
-                {
-                    uses.aliases.insert(symbol, Alias { path, is_value: false });
+                let Some(symbol) = name.symbol_id.get().filter(|_| list.exists(&path)) else { continue };
+                match scoping.symbol_is_mutated(symbol) || !scoping.symbol_redeclarations(symbol).is_empty() {
+                    true => values.push(path),
+                    false => drop(uses.aliases.insert(symbol, Alias { path, is_value: false })),
                 }
             }
         }
         let exported: HashSet<SymbolId> = module.exported_symbols().collect();
-        let mut values: Vec<String> = Vec::new();
         for node in nodes.iter() {
             let AstKind::IdentifierReference(identifier) = node.kind() else { continue };
             let Some(path) = uses.root(semantic, identifier) else { continue };

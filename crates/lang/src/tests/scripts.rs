@@ -130,6 +130,7 @@ fn tools_are_used_by_name_and_as_values() {
         "const { find, ...rest } = tools; return find(rest)",
         "const tools = { own: () => 1 }; return tools.own()",
         "tools.find.call(null, 1); return tools.find.name",
+        "let one = tools.github; one = tools.pay; var two = tools.find; var two = tools.pay.refund; return [one, two]",
     ];
     for source in known {
         assert_script(source, Some(&TOOLS));
@@ -168,6 +169,8 @@ fn complaints_and_warnings_about_a_question_have_its_name() {
 
 #[test]
 fn a_script_is_warned_of_what_it_does_not_wait_for() {
+    let idle = assert_script("interface A {}\nasync function run(input: A) { return 1 }", None).warnings;
+    assert_eq!(idle[0].hint.as_deref(), Some("name it main, or call it: return await run(input)"));
     let source =
         "tools.find({});\nasync function work() { await tools.find({}) }\nwork();\nconst p = tools.find(1);\nawait p";
     let warnings = assert_script(source, None).warnings;
