@@ -1,6 +1,6 @@
 //// tools by their names
 //// answers: ["found", "!McpError: no", { "id": 1 }, "e", "u"]
-const found = await tools.crm.find({ q: 'a', n: 1 }); console.log(found); try { await tools.pay.refund({ id: 7 }); } catch (e) { console.log(e.name, e.message, e instanceof Error, String(e)); } console.log(await tools["fetch-page"]({ url: 'x' }, { timeoutMs: 100 }), await tools.deep.er.name(), await tools.none(undefined));
+const found = await tools.crm.find({ q: 'a', n: 1 }); console.log(found); try { await tools.pay.refund({ id: 7 }); } catch (e) { console.log(e.name, e.message, e instanceof Error, String(e)); } console.log(await tools["fetch-page"]({ url: 'x' }, { timeoutMs: 100 }), await tools.deep.er.found(), await tools.none(undefined));
 //// arguments follow the rules of JSON
 //// answers: [1, 2, 3, 4, 5, 6, 7, 8]
 class Point { constructor(x) { this.x = x; } get y() { return 1; } toJSON(key) { return { point: this.x, key }; } }
