@@ -140,6 +140,37 @@ declare namespace CC {
   function all<const T extends readonly Question[]>(questions: T): { -readonly [K in keyof T]: Answer<T[K]> };
 }
 
+/** The same as {@link CC}. */
+declare function ask(prompt: string | number, options: TextOptions & { signal: AbortSignal | undefined }): Promise<string>;
+declare function ask<const T extends Choice>(prompt: string | number, options: ChoiceOptions<T> & { signal: AbortSignal | undefined }): Promise<T>;
+declare function ask(prompt: string | number, options: SchemaOptions & { signal: AbortSignal | undefined }): Promise<any>;
+declare function ask(prompt: string | number, options?: TextOptions): string;
+declare function ask<const T extends Choice>(prompt: string | number, options: ChoiceOptions<T>): T;
+declare function ask(prompt: string | number, options: SchemaOptions): any;
+
+/** A tool, or the tools within a name. */
+interface Tool {
+  /**
+   * Opens a call. Its promise is rejected with an error of the tool's `name`, `message` and `code`, or with a
+   * {@link TimeoutError}.
+   *
+   * @param args The argument, by the rules of `JSON.stringify`.
+   */
+  (args?: unknown, options?: ToolOptions): Promise<any>;
+  readonly [name: string]: Tool;
+}
+
+/**
+ * The tools: `tools.github.search(args)` calls the tool `github.search`, and is a promise at once. Calls of one turn are
+ * open together. Where the tools are known when a program is compiled, other names are refused.
+ *
+ * @example
+ * const { github } = tools;
+ * const [issues, user] = await Promise.all([github.search({ query: "bug" }), tools.crm.find({ id: 7 })]);
+ * const pages = await Promise.all(urls.map(tools.fetch));
+ */
+declare const tools: { readonly [name: string]: Tool };
+
 /**
  * Calls a tool: a worker for calls of this name does the work and returns the result.
  *

@@ -12,7 +12,7 @@ const untraced = (line) => line.replace(/\n +at [^\n]*(?:\d+:\d+\)?|<anonymous>\
 const NOW = 1_790_000_000_000;
 
 // A host call at the start of a text.
-const HOST_CALL = /^(CC\.all|CC|call|sleepUntil|sleep|fs\.\w+)(?=[^\w.])/;
+const HOST_CALL = /^(CC\.all|CC|ask|call|sleepUntil|sleep|fs\.\w+)(?=[^\w.])/;
 
 /** The source with the calls that the compiler opens, as [line, column, whether they are awaited there]. */
 function openCalls(source, calls) {
@@ -153,8 +153,27 @@ async function run({ source, opened, input, answers, order }) {
     listFiles: (path) => { ask(`fs.listFiles ${JSON.stringify({ path })}`); return answered(next()); },
     writeFile: (path, text) => ask(`fs.writeFile ${JSON.stringify({ path, text })}`),
   };
+  const functions = new Map();
+  const tool = (path) => {
+    const call = (args, options) => {
+      try {
+        const text = JSON.stringify(args);
+        return openCall(`${path} ${text ?? null}`, options && typeof options === 'object' ? options : undefined);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    };
+    const get = (target, name) => (typeof name !== 'string' || name in target ? target[name] : toolAt(`${path}.${name}`));
+    return new Proxy(Object.defineProperty(call, 'name', { value: path.split('.').at(-1) }), { get });
+  };
+  const toolAt = (path) => {
+    if (!functions.has(path)) functions.set(path, tool(path));
+    return functions.get(path);
+  };
+  const tools = new Proxy({}, { get: (_, name) => toolAt(name) });
   const $open = {
     CC: (prompt, options) => openCall(`CC ${String(prompt)}`, options),
+    ask: (prompt, options) => openCall(`CC ${String(prompt)}`, options),
     'CC.all': (questions) => {
       let left = questions.length;
       const [values, errors] = [[], []];
@@ -220,7 +239,7 @@ async function run({ source, opened, input, answers, order }) {
     end ??= { lines, error: known ? `${error.name}: ${error.message}` : `Uncaught: ${String(error)}` };
   };
   unhandled = $fail;
-  const outside = { CC, call, sleep, sleepUntil, fs, console, input, TimeoutError, CancelledError, setTimeout, clearTimeout, setInterval, clearInterval, $open, $fail };
+  const outside = { CC, ask: CC, tools, call, sleep, sleepUntil, fs, console, input, TimeoutError, CancelledError, setTimeout, clearTimeout, setInterval, clearInterval, $open, $fail };
   let result;
   try {
     const text = openCalls(source, opened);

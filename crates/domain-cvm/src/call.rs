@@ -471,7 +471,7 @@ impl Call {
 
     /// The reply that the program gets.
     pub(super) fn reply(&self) -> Result<Reply> {
-        let error = |name: &str, message: String| Reply::Error { name: name.to_owned(), message };
+        let error = |name: &str, message: String| Reply::Error { name: name.to_owned(), message, code: Json::Null };
         let response = || {
             let damaged = || Rejection::damaged(&self.key(), &"it has an outcome but no response");
             self.response.as_ref().map(|response| response.result.clone()).ok_or_else(damaged)

@@ -292,7 +292,7 @@ pub(super) fn settle(loaded: &mut LoadedMachine, number: u64, call: &Call) -> Re
     match loaded.machine.settle(number, &call.reply()?) {
         Ok(()) => Ok(()),
         Err(failure) => {
-            let error = Reply::Error { name: "RangeError".to_owned(), message: failure.message };
+            let error = Reply::Error { name: "RangeError".to_owned(), message: failure.message, code: Json::Null };
             loaded.machine.settle(number, &error).map_err(internal)
         }
     }

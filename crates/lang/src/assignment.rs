@@ -14,7 +14,7 @@ use serde_json::json;
 use super::compiler::Compiler;
 use super::diagnostic::DiagnosticKind;
 use super::expression::{binary_op, short_circuit_jump};
-use super::{destructuring, names, private_name};
+use super::{destructuring, names, private_name, tool};
 
 /// The target of an assignment, without TypeScript's type assertions. ECMA-262 §13.15 Assignment Operators.
 enum LeftHandSide<'a> {
@@ -314,6 +314,9 @@ fn member_object<'a>(compiler: &mut Compiler<'a, '_>, object: &'a Expression<'a>
     if let Some(root) = names::builtin_root(compiler, object).filter(|root| NAMESPACES.contains(root)) {
         let message = format!("assigning to a member of `{root}` is not supported");
         return compiler.unsupported_value(object.span(), message, "write an object of your own");
+    }
+    if tool::path(compiler, object).is_some() {
+        return compiler.unsupported_value(object.span(), "`tools` is frozen", "write an object of your own");
     }
     compiler.expression(object);
 }

@@ -15,7 +15,7 @@ use super::compiler::Compiler;
 use super::function_code::Label;
 use super::host_call::is_host_name;
 use super::names::is_builtin;
-use super::{diagnostic, host_call, names, prelude, private_name};
+use super::{diagnostic, host_call, names, prelude, private_name, tool};
 
 /// The pushed arguments: their number, or one array.
 enum PushedArguments {
@@ -26,6 +26,9 @@ enum PushedArguments {
 /// Reads a property. In an optional chain, `nullish` is the target if an object is missing. ECMA-262 §13.3.2 Property
 /// Accessors.
 pub(super) fn member<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a Expression<'a>, nullish: Option<Label>) {
+    if expression.as_member_expression().is_some_and(|member| tool::member(compiler, member)) {
+        return;
+    }
     match expression {
         Expression::StaticMemberExpression(member) => {
             if let Expression::Super(_) = &member.object {
@@ -74,7 +77,10 @@ pub(super) fn chain_link<'a>(
     optional: bool,
     nullish: Option<Label>,
 ) {
-    chain_expression(compiler, object, nullish);
+    match optional && tool::is_missing(compiler, object) {
+        true => compiler.push_undefined(),
+        false => chain_expression(compiler, object, nullish),
+    }
     if let (true, Some(nullish)) = (optional, nullish) {
         compiler.jump(Op::JumpNullish, nullish);
     }
@@ -102,6 +108,7 @@ fn chain_expression<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a Express
 pub(super) fn compile_chain<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a ChainExpression<'a>) {
     let (nullish, end) = (compiler.new_label(), compiler.new_label());
     match &chain.expression {
+        element if element.as_member_expression().is_some_and(|member| tool::member(compiler, member)) => {}
         ChainElement::CallExpression(call) => compile_call(compiler, call, Some(nullish)),
         ChainElement::TSNonNullExpression(inner) => chain_expression(compiler, &inner.expression, Some(nullish)),
         ChainElement::StaticMemberExpression(member) => {
@@ -125,6 +132,9 @@ pub(super) fn compile_chain<'a>(compiler: &mut Compiler<'a, '_>, chain: &'a Chai
 
 /// ECMA-262 §13.3.6 Function Calls.
 pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>, nullish: Option<Label>) {
+    if tool::call(compiler, call) {
+        return;
+    }
     // Type assertions and parentheses around a callee (`o.f!()`, `(o.f as any)()`) have no effect: `this` is the
     // object.
     match call.callee.get_inner_expression() {
@@ -199,7 +209,7 @@ pub(super) fn builtin_call<'a>(
 }
 
 /// `( f -- result )`; pushes the arguments first.
-fn call_value<'a>(compiler: &mut Compiler<'a, '_>, text: &str, arguments: &'a [Argument<'a>], span: Span) {
+pub(super) fn call_value<'a>(compiler: &mut Compiler<'a, '_>, text: &str, arguments: &'a [Argument<'a>], span: Span) {
     emit_call(compiler, (Op::Call, Op::CallSpread), json!({ "text": text }), arguments, span);
 }
 

@@ -508,7 +508,8 @@ impl<'m, 'a> Places<'m, 'a> {
     /// What becomes of a value that a function returns.
     fn returned_meaning(&mut self, id: NodeId, shape: Shape, aliases: usize) -> Meaning {
         let Some((function, is_async, is_generator)) = self.function_of(self.nodes.parent_id(id)) else {
-            return Meaning::Value;
+            // A script returns as an async function does.
+            return if shape == Shape::One { Meaning::Awaited } else { Meaning::Value };
         };
         if is_async || is_generator {
             return if is_async && shape == Shape::One { Meaning::Awaited } else { Meaning::Value };

@@ -108,6 +108,8 @@ pub(super) struct Compiler<'a, 's> {
     pub(super) pending_labels: Vec<&'a str>,
     pub(super) private_scopes: PrivateScopes,
     pub(super) schemas: SchemaLiterals,
+    /// The slots of the global frame that keep the functions of tools, by their names.
+    pub(super) tool_slots: HashMap<String, u16>,
     depth: usize,
 }
 
@@ -151,6 +153,7 @@ impl<'a, 's> Compiler<'a, 's> {
             pending_labels: Vec::new(),
             private_scopes: Vec::new(),
             schemas: SchemaLiterals::default(),
+            tool_slots: HashMap::new(),
             depth: 0,
         }
     }
@@ -214,12 +217,17 @@ impl<'a, 's> Compiler<'a, 's> {
         let found = modules.iter().rposition(|module| module.is_prelude && module.exports(path));
         // The sources of built-ins use the functions of the machine.
         let Some(module) = found.filter(|_| !modules[self.module].is_prelude) else { return false };
-        if let ResolvedExport::Binding(binding) = self.graph.resolve_export(module, path)
+        self.load_built_in(module, path);
+        true
+    }
+
+    /// `( -- value )` Reads an export of a source of built-ins.
+    pub(super) fn load_built_in(&mut self, module: usize, name: &str) {
+        if let ResolvedExport::Binding(binding) = self.graph.resolve_export(module, name)
             && let Some(slot) = self.exported_slots.get(&binding).copied()
         {
             self.load_exported(slot);
         }
-        true
     }
 
     fn load_exported(&mut self, slot: u16) {

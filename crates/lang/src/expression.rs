@@ -16,7 +16,6 @@ use serde_json::json;
 use super::compiler::Compiler;
 use super::diagnostic::DiagnosticKind;
 use super::function_code::Label;
-use super::statement::IMPORT_HINT;
 use super::{
     assignment, async_await, call, class, diagnostic, feature_test, function, generator, names, private_name, template,
 };
@@ -90,7 +89,7 @@ impl<'a> Compiler<'a, '_> {
     fn unsupported_expression(&mut self, expression: &Expression<'a>) {
         let (message, hint) = match expression {
             Expression::BigIntLiteral(_) => ("BigInt is not supported", "use a number (exact up to 2^53) or text"),
-            Expression::ImportExpression(_) => ("`import()` is not supported", IMPORT_HINT),
+            Expression::ImportExpression(_) => ("`import()` is not supported", self.import_hint()),
             Expression::ImportMeta(_) => {
                 ("`import.meta` is not supported", "pass the values that a program needs in `input`")
             }

@@ -8,6 +8,7 @@ use oxc_semantic::SymbolFlags;
 use super::compiler::Compiler;
 use super::host_call::is_host_name;
 use super::names::{builtin_root, is_builtin_name};
+use super::tool;
 
 /// Most expressions that are examined for one condition.
 const MOST_STEPS: usize = 64;
@@ -90,6 +91,9 @@ pub(super) fn is_missing_name(name: &str) -> bool {
 /// The type of a name that the program does not declare and that is not a value: `typeof process`. ECMA-262 §13.5.3 The
 /// typeof Operator.
 pub(super) fn type_of_name<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) -> Option<&'static str> {
+    if let Some(name) = tool::type_of(compiler, expression) {
+        return Some(name);
+    }
     match builtin_root(compiler, expression)? {
         "globalThis" | "fs" => Some("object"),
         "Symbol" => Some("function"),

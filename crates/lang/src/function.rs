@@ -16,7 +16,7 @@ use serde_json::json;
 use super::compiler::{Compiler, FunctionState, Storage};
 use super::function_code::{FunctionCode, InstructionArg};
 use super::modules::Binding;
-use super::{class, destructuring};
+use super::{SourceForm, class, destructuring};
 
 /// A function declaration, initialized when its scope is entered. ECMA-262 §15.2.4 InstantiateOrdinaryFunctionObject.
 pub(super) fn hoisted_function<'a>(compiler: &mut Compiler<'a, '_>, function: &'a Function<'a>) {
@@ -284,6 +284,7 @@ fn check_body_variables<'a>(compiler: &mut Compiler<'a, '_>, params: &FormalPara
 pub(super) fn program<'a>(compiler: &mut Compiler<'a, '_>, main: Option<Binding>) {
     let graph = compiler.graph;
     compiler.current.code.add_input_parameter();
+    compiler.current.code.function.is_script = graph.form == SourceForm::Script;
     let all = || 0..graph.modules.len();
     for module in all() {
         compiler.enter_module(module);
@@ -305,7 +306,15 @@ pub(super) fn program<'a>(compiler: &mut Compiler<'a, '_>, main: Option<Binding>
             compiler.emit_json(Op::CallNative, json!({ "name": "JSON.parse", "argc": 1 }));
             store_default(compiler);
         }
-        compiler.statements_in_order(&module.program.body);
+        let (statements, last) = match graph.last_function() {
+            Some(last) if index == 0 => (&module.program.body[..module.program.body.len() - 1], Some(last)),
+            _ => (&module.program.body[..], None),
+        };
+        compiler.statements_in_order(statements);
+        if let Some(last) = last {
+            compiler.expression(last);
+            return call_main(compiler);
+        }
         // The files that import it are evaluated by a job. ECMA-262 §16.2.1.6.1.3.4 AsyncModuleExecutionFulfilled.
         if index > 0 && compiler.plan.has_promises && module.has_top_level_await() {
             compiler.push_undefined();
@@ -327,14 +336,36 @@ pub(super) fn program<'a>(compiler: &mut Compiler<'a, '_>, main: Option<Binding>
                     }
                 }
             }
-            compiler.enter_module(0);
-            compiler.emit_slot(Op::Load, 0);
-            compiler.emit_json(Op::Call, json!({ "argc": 1, "text": "main" }));
-            if compiler.plan.has_promises {
-                compiler.emit(Op::Await);
-            }
-            compiler.emit(Op::Return);
+            call_main(compiler);
         }
         None => compiler.emit(Op::Halt),
     }
+}
+
+/// `( f -- )` Calls the function with the input, and completes with its value.
+fn call_main(compiler: &mut Compiler<'_, '_>) {
+    compiler.enter_module(0);
+    compiler.emit_slot(Op::Load, 0);
+    compiler.emit_json(Op::Call, json!({ "argc": 1, "text": "main" }));
+    if compiler.graph.form == SourceForm::Script {
+        return end_script(compiler);
+    }
+    if compiler.plan.has_promises {
+        compiler.emit(Op::Await);
+    }
+    compiler.emit(Op::Return);
+}
+
+/// `( value -- )` Completes a script with a value, by the rules of JSON. ECMA-262 §25.5.2 JSON.stringify.
+pub(super) fn end_script(compiler: &mut Compiler<'_, '_>) {
+    if compiler.plan.has_promises {
+        compiler.emit(Op::Await);
+    }
+    compiler.emit_json(Op::CallNative, json!({ "name": "JSON.stringify", "argc": 1 }));
+    let is_text = compiler.new_label();
+    compiler.jump(Op::JumpDefinedKeep, is_text);
+    compiler.push_text("null");
+    compiler.bind_label(is_text);
+    compiler.emit_json(Op::CallNative, json!({ "name": "JSON.parse", "argc": 1 }));
+    compiler.emit(Op::Return);
 }

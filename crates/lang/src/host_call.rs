@@ -6,22 +6,25 @@ use oxc_ast::ast::{
 };
 use oxc_span::{GetSpan, Span, min_edit_distance};
 use runstate_value::time::Millis;
-use runstate_vm::PROMPT_FORM;
 use runstate_vm::globals::{CALL_OPTIONS, HostFunction};
 use runstate_vm::op::Op;
+use runstate_vm::prompt_form;
 use serde_json::json;
 
 use super::call_form::CallForm;
 use super::compiler::Compiler;
 use super::{names, schema_literal};
 
-const CC_FORM: &str = "write CC(\"prompt\") or CC(prompt, { choices: [...] })";
-
 const QUESTION_FORM: &str = "write { prompt: \"…\" } or { tool: \"name\", args: … }";
 
 /// Names of host functions and their namespaces, unless the program declares its own.
 pub(super) fn is_host_name(name: &str) -> bool {
-    matches!(name, "CC" | "fs") || HostFunction::from_name(name).is_some()
+    matches!(name, "CC" | "fs") || function(name).is_some()
+}
+
+/// The host function of this name. A tool is called as a member of `tools`.
+fn function(name: &str) -> Option<HostFunction> {
+    HostFunction::from_name(name).filter(|function| *function != HostFunction::Tool)
 }
 
 /// The arguments of a host function, and an example.
@@ -31,6 +34,8 @@ fn usage(function: HostFunction) -> (&'static str, &'static str) {
             "the name of a tool and, if wanted, its arguments and options",
             "call(\"tool\", { name: value }, { timeoutMs: 1000 })",
         ),
+        HostFunction::Question => ("a prompt and, if wanted, options", "ask(\"prompt\")"),
+        HostFunction::Tool => ("one argument and, if wanted, options", "tools.name({ … })"),
         HostFunction::All => ("an array of questions", "CC.all([{ prompt: \"a\" }, { prompt: \"b\" }])"),
         HostFunction::Sleep => ("milliseconds or a text such as \"5s\"", "sleep(\"5s\")"),
         HostFunction::SleepUntil => ("a time", "sleepUntil(\"2030-01-31T09:00:00Z\")"),
@@ -48,12 +53,14 @@ fn namespace_members(root: &str) -> String {
 
 /// Whether a name is that of a host function.
 pub(super) fn is_host_function(name: &str) -> bool {
-    name == "CC" || HostFunction::from_name(name).is_some()
+    name == "CC" || function(name).is_some()
 }
 
-/// `CC(prompt, options?)`
-fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>, is_open: bool) {
-    if !check_arity(compiler, call, 1..=2, "CC takes a prompt and, if wanted, options", CC_FORM) {
+/// `CC(prompt, options?)`, `ask(prompt, options?)`
+fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, call: &'a CallExpression<'a>, is_open: bool) {
+    let takes = format!("{name} takes a prompt and, if wanted, options");
+    let form = format!("write {name}(\"prompt\") or {name}(prompt, {{ choices: [...] }})");
+    if !check_arity(compiler, call, 1..=2, &takes, &form) {
         return;
     }
     let argument = |index: usize| call.arguments.get(index).and_then(|argument| argument.as_expression());
@@ -61,16 +68,17 @@ fn cognitive_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<
         && let Some(literal) = Literal::of(compiler, prompt)
         && !matches!(literal, Literal::Text(_))
     {
-        compiler.unsupported(prompt.span(), "CC has no text as its prompt".to_owned(), PROMPT_FORM);
+        compiler.unsupported(prompt.span(), format!("{name} has no text as its prompt"), &prompt_form(name));
     }
     if let Some(options) = argument(1) {
-        check_options(compiler, "CC", options, &[]);
+        check_options(compiler, name, options, &[]);
     }
     push_arguments(compiler, call);
     compiler.set_location(call.span);
     let argc = call.arguments.len();
     match argc {
-        _ if is_open => compiler.emit_json(Op::Open, json!({ "name": "CC", "argc": argc })),
+        _ if is_open => compiler.emit_json(Op::Open, json!({ "name": name, "argc": argc })),
+        _ if name != "CC" => compiler.emit_json(Op::Ask, json!({ "name": name, "argc": argc })),
         1 => compiler.emit(Op::Cc),
         _ => compiler.emit_json(Op::Cc, json!(argc)),
     }
@@ -82,8 +90,8 @@ pub(super) fn host_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, call: &
     let form = compiler.plan.calls.forms.get(&call.span).copied();
     let is_open = form.is_some() || (compiler.plan.has_promises && has_signal(name, call));
     let is_host = match name {
-        "CC" => {
-            cognitive_call(compiler, call, is_open);
+        "CC" | "ask" => {
+            cognitive_call(compiler, name, call, is_open);
             true
         }
         _ => named_host_call(compiler, name, call, is_open),
@@ -100,7 +108,7 @@ fn named_host_call<'a>(
     call: &'a CallExpression<'a>,
     is_open: bool,
 ) -> bool {
-    let Some(function) = HostFunction::from_name(name) else { return false };
+    let Some(function) = function(name) else { return false };
     let (takes, form) = usage(function);
     if !check_arity(compiler, call, function.arity(), &format!("{name} takes {takes}"), &format!("write {form}")) {
         return true;
@@ -122,7 +130,7 @@ fn named_host_call<'a>(
 /// Whether the options of a call are written with a signal.
 fn has_signal(name: &str, call: &CallExpression<'_>) -> bool {
     let options = match name {
-        "CC" => call.arguments.get(1),
+        "CC" | "ask" => call.arguments.get(1),
         "call" => call.arguments.get(2),
         _ => None,
     };
@@ -142,7 +150,7 @@ pub(super) fn is_signal(property: &ObjectProperty<'_>) -> bool {
 }
 
 /// Whether the number of arguments is valid; otherwise it is reported.
-fn check_arity<'a>(
+pub(super) fn check_arity<'a>(
     compiler: &mut Compiler<'a, '_>,
     call: &CallExpression<'a>,
     count: std::ops::RangeInclusive<u16>,
@@ -201,7 +209,12 @@ fn check_duration<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, time: &Expre
 
 /// Checks options in an object literal, so that an unknown name is found before the program runs. The machine checks
 /// all others. `extra` are names that are also permitted.
-fn check_options<'a>(compiler: &mut Compiler<'a, '_>, owner: &str, options: &Expression<'a>, extra: &[&str]) {
+pub(super) fn check_options<'a>(
+    compiler: &mut Compiler<'a, '_>,
+    owner: &str,
+    options: &Expression<'a>,
+    extra: &[&str],
+) {
     let Expression::ObjectExpression(object) = options.get_inner_expression() else {
         return schema_literal::collect_from_constant(compiler, options);
     };
@@ -255,7 +268,7 @@ fn check_questions<'a>(compiler: &mut Compiler<'a, '_>, questions: &Expression<'
 fn check_question<'a>(compiler: &mut Compiler<'a, '_>, question: &Expression<'a>) {
     if let Some(name) = host_call_name(compiler, question) {
         let hint = match name {
-            "CC" => "write { prompt: \"…\" }, or the prompt itself",
+            "CC" | "ask" => "write { prompt: \"…\" }, or the prompt itself",
             "call" => "write { tool: \"name\", args: … }",
             _ => "do it before or after",
         };
@@ -325,22 +338,23 @@ fn host_call_name<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) 
         }
         callee => names::builtin_root(compiler, callee)?.to_owned(),
     };
-    if path == "CC" { Some("CC") } else { HostFunction::from_name(&path).map(HostFunction::name) }
+    if path == "CC" { Some("CC") } else { function(&path).map(HostFunction::name) }
 }
 
 /// Reports a host function used as a value.
 pub(super) fn host_name_as_value<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span) {
     let hint = match name {
-        "CC" => "write p => CC(p)".to_owned(),
+        "CC" | "ask" => format!("write p => {name}(p)"),
         "fs" => "call fs.readFile(path), fs.listFiles(path) or fs.writeFile(path, text)".to_owned(),
-        _ => match HostFunction::from_name(name) {
+        _ if name.starts_with("ask.") => "write Promise.all([ask(\"a\"), ask(\"b\")])".to_owned(),
+        _ => match function(name) {
             Some(function) => format!("call it: {}", usage(function).1),
             None => format!("available: {}", namespace_members(name.split('.').next().unwrap_or(name))),
         },
     };
     let message = match name {
         "fs" => "`fs` is not a value here".to_owned(),
-        _ if name.contains('.') && HostFunction::from_name(name).is_none() => format!("`{name}` is not supported"),
+        _ if name.contains('.') && function(name).is_none() => format!("`{name}` is not supported"),
         _ => format!("`{name}` can only be called"),
     };
     compiler.unsupported_value(span, message, &hint);

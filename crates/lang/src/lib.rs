@@ -40,6 +40,7 @@ mod private_name;
 mod schema_literal;
 mod statement;
 mod template;
+mod tool;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -72,6 +73,27 @@ pub struct CompiledProgram {
 /// Reads a file of a program: its source, `None` if the file does not exist, or the reason why it cannot be read. The
 /// path is relative to the root of the program, with `/` and without `..`.
 pub type ReadFile<'r> = dyn FnMut(&str) -> Result<Option<String>, String> + 'r;
+
+/// The form of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SourceForm {
+    /// A module. Its function `main`, or the one of `export default`, is called with the input and gives the result.
+    #[default]
+    Program,
+    /// One file with the body of an async function: `return` outside functions gives the result, and calls that are
+    /// open when it has returned are cancelled. Or one function: `main`, `export default`, or `async () => { … }`.
+    Script,
+}
+
+/// What a source is compiled for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CompileOptions {
+    /// The form of the source.
+    pub form: SourceForm,
+    /// The tools that it may call, as `github.search` for `tools.github.search`. Other names are refused. `None`: all
+    /// names are accepted.
+    pub tools: Option<Vec<String>>,
+}
 
 /// Compiles one source. `file` appears only in diagnostics.
 ///
@@ -121,11 +143,36 @@ pub fn compile_modules(entry: &str, files: &BTreeMap<String, String>) -> Result<
 /// # Errors
 /// All diagnostics, those of the entry first.
 pub fn compile_with(entry: &str, source: &str, read: &mut ReadFile<'_>) -> Result<CompiledProgram, Vec<Diagnostic>> {
+    compile_for(entry, source, read, &CompileOptions::default())
+}
+
+/// As [`compile_with`], with options.
+///
+/// # Errors
+/// All diagnostics, those of the entry first.
+///
+/// ```
+/// use runstate_lang::{CompileOptions, SourceForm, compile_for};
+///
+/// let options = CompileOptions { form: SourceForm::Script, tools: Some(vec!["crm.find".to_owned()]) };
+/// let compile = |source: &str| compile_for("script.ts", source, &mut |_| Ok(None), &options);
+/// assert!(compile("return await tools.crm.find({ q: 'a' })").is_ok());
+///
+/// let found = compile("return await tools.crm.fnd({ q: 'a' })").expect_err("no such tool");
+/// assert_eq!(found[0].hint.as_deref(), Some("did you mean tools.crm.find?"));
+/// ```
+pub fn compile_for(
+    entry: &str,
+    source: &str,
+    read: &mut ReadFile<'_>,
+    options: &CompileOptions,
+) -> Result<CompiledProgram, Vec<Diagnostic>> {
     let allocator = Allocator::default();
-    let (mut graph, mut diagnostics) = module_loader::load_modules(&allocator, entry, source, read)?;
+    let (mut graph, mut diagnostics) = module_loader::load_modules(&allocator, entry, source, read, options)?;
     graph.bind_imports(&mut diagnostics);
     let main = graph.function_to_call();
     graph.warn_of_uncalled_main(&mut diagnostics);
+    graph.warn_of_idle_script(&mut diagnostics[0]);
     let mut compiler = Compiler::new(&graph, diagnostics);
     function::program(&mut compiler, main);
     let (bytecode, warnings, schemas) = compiler.finish()?;
@@ -160,6 +207,7 @@ fn check_size(entry: &str, source: &str, compiled: &CompiledProgram) -> Result<(
 fn parse<'a>(
     allocator: &'a Allocator,
     source: &'a str,
+    form: SourceForm,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<(&'a Program<'a>, Semantic<'a>)> {
     if let Err(error) = nesting::check(source) {
@@ -171,7 +219,11 @@ fn parse<'a>(
         );
         return None;
     }
-    let options = ParseOptions { preserve_parens: false, ..ParseOptions::default() };
+    let options = ParseOptions {
+        preserve_parens: false,
+        allow_return_outside_function: form == SourceForm::Script,
+        ..ParseOptions::default()
+    };
     // ECMA-262 §16.2.1.7 Source Text Module Records: module code is strict, and so is every program.
     let parsed = Parser::new(allocator, source, SourceType::ts().with_module(true)).with_options(options).parse();
     for error in parsed.diagnostics.errors() {
@@ -183,7 +235,9 @@ fn parse<'a>(
             error.help.as_ref().map(ToString::to_string),
         );
     }
-    if !diagnostics.is_empty() || parsed.panicked {
+    // The names of a script are checked all the same.
+    let is_checked = |diagnostics: &Diagnostics<'_>| form == SourceForm::Script || diagnostics.is_empty();
+    if parsed.panicked || !is_checked(diagnostics) {
         return None;
     }
     let mut program = parsed.program;
@@ -210,7 +264,7 @@ fn parse<'a>(
             error.help.as_ref().map(ToString::to_string),
         );
     }
-    diagnostics.is_empty().then_some((program, semantic))
+    is_checked(diagnostics).then_some((program, semantic))
 }
 
 fn namespace_spans(semantic: &Semantic<'_>) -> impl Iterator<Item = Span> {

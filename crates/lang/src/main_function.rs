@@ -9,8 +9,8 @@ use oxc_semantic::{NodeId, SymbolFlags};
 use oxc_span::{GetSpan, Span};
 
 use super::diagnostic::Diagnostics;
-use super::is_types_only;
 use super::modules::{Binding, Module, ModuleGraph, ResolvedExport};
+use super::{SourceForm, is_types_only};
 
 /// A use of a function, or of a name through which code reaches it.
 enum NameUse {
@@ -53,6 +53,36 @@ impl<'a> ModuleGraph<'a> {
             _ => None,
         });
         own.into_iter().chain(exported).find(|binding| self.is_function(*binding))
+    }
+
+    /// The function that a script ends with, as in `async () => { … }`. It is called with the input.
+    pub(super) fn last_function(&self) -> Option<&'a Expression<'a>> {
+        match self.modules[0].program.body.last()? {
+            Statement::ExpressionStatement(last) if self.form == SourceForm::Script => {
+                Some(&last.expression).filter(|function| function.is_function())
+            }
+            _ => None,
+        }
+    }
+
+    /// Warns of a script that only declares functions, none of which is called.
+    pub(super) fn warn_of_idle_script(&self, diagnostics: &mut Diagnostics<'_>) {
+        let statements = self.modules[0].program.body.iter().filter(|statement| {
+            !matches!(statement, Statement::TSTypeAliasDeclaration(_) | Statement::TSInterfaceDeclaration(_))
+        });
+        let functions: Option<Vec<_>> = statements
+            .map(|statement| match statement {
+                Statement::FunctionDeclaration(function) => function.id.as_ref(),
+                _ => None,
+            })
+            .collect();
+        if let Some(name) = functions.as_deref().and_then(<[_]>::last)
+            && self.form == SourceForm::Script
+            && self.main().is_none()
+        {
+            let hint = format!("name it main, or call it: return await {}(input)", name.name);
+            diagnostics.warn(name.span.start, "the script only declares functions, and calls none", &hint);
+        }
     }
 
     /// Warns of a `main` that is not called with the input, although the code that uses it is not sure to run.

@@ -7,11 +7,14 @@ use oxc_allocator::Allocator;
 use super::diagnostic::{self, Diagnostic, DiagnosticKind, Diagnostics};
 use super::modules::{MAX_FILES, Module, ModuleGraph, ModuleRequest, SpecifierError, candidate_paths};
 use super::prelude::PRELUDES;
-use super::{MAX_SOURCE, ReadFile, parse};
+use super::statement::SCRIPT_IMPORT_HINT;
+use super::tool::{self, ToolList, ToolUses};
+use super::{CompileOptions, MAX_SOURCE, ReadFile, SourceForm, parse};
 
 /// The files that are known so far.
 struct ModuleLoader<'a, 'r> {
     allocator: &'a Allocator,
+    form: SourceForm,
     read: &'r mut ReadFile<'r>,
     /// The index of each path; `None`: no such file.
     found: HashMap<String, Option<usize>>,
@@ -28,9 +31,12 @@ pub(super) fn load_modules<'a>(
     entry: &str,
     source: &str,
     read: &mut ReadFile<'_>,
+    options: &CompileOptions,
 ) -> Result<(ModuleGraph<'a>, Vec<Diagnostics<'a>>), Vec<Diagnostic>> {
     let mut read = |path: &str| read(path);
-    let mut loader = ModuleLoader { allocator, read: &mut read, found: HashMap::new(), files: Vec::new(), bytes: 0 };
+    let CompileOptions { form, ref tools } = *options;
+    let (found, files) = (HashMap::new(), Vec::new());
+    let mut loader = ModuleLoader { allocator, form, read: &mut read, found, files, bytes: 0 };
     loader.add_file(entry, source);
     let (mut modules, mut diagnostics): (Vec<Module<'_>>, Vec<_>) = (Vec::new(), Vec::new());
     while let Some((path, source)) = loader.files.get(modules.len()).copied() {
@@ -45,7 +51,7 @@ pub(super) fn load_modules<'a>(
         if is_json {
             check_json(source, &mut found);
         }
-        let parsed = parse(allocator, if is_json { "" } else { source }, &mut found);
+        let parsed = parse(allocator, if is_json { "" } else { source }, form, &mut found);
         let Some((program, semantic)) = parsed else {
             diagnostics.push(found);
             return Err(diagnostic::into_list(diagnostics));
@@ -56,13 +62,11 @@ pub(super) fn load_modules<'a>(
         modules.push(module);
         diagnostics.push(found);
     }
-    for prelude in PRELUDES {
-        if !prelude.is_used(&modules) {
-            continue;
-        }
-        let mut found = Diagnostics::new(prelude.path, prelude.source);
-        if let Some((program, semantic)) = parse(allocator, prelude.source, &mut found) {
-            let mut module = Module::new(prelude.path, prelude.source, program, semantic);
+    let tools = ToolList::new(tools.as_deref());
+    let mut add = |modules: &mut Vec<Module<'a>>, path: &'a str, source: &'a str| {
+        let mut found = Diagnostics::new(path, source);
+        if let Some((program, semantic)) = parse(allocator, source, SourceForm::Program, &mut found) {
+            let mut module = Module::new(path, source, program, semantic);
             module.is_prelude = true;
             module.link_statements(&mut found, &mut |_, _| None);
             // It is evaluated before the files of the program.
@@ -71,8 +75,20 @@ pub(super) fn load_modules<'a>(
             modules.push(module);
         }
         diagnostics.push(found);
+    };
+    for prelude in PRELUDES {
+        if !prelude.is_used(&modules) {
+            continue;
+        }
+        add(&mut modules, prelude.path, prelude.source);
+        if prelude.path == tool::PRELUDE {
+            modules.iter_mut().for_each(|module| module.tools = ToolUses::find(module, &tools));
+            if modules.iter().any(|module| module.tools.needs_tree) {
+                add(&mut modules, tool::TREE, allocator.alloc_str(&tools.tree_source()));
+            }
+        }
     }
-    Ok((ModuleGraph { modules }, diagnostics))
+    Ok((ModuleGraph { modules, tools, form }, diagnostics))
 }
 
 impl<'a> ModuleLoader<'a, '_> {
@@ -92,6 +108,12 @@ impl<'a> ModuleLoader<'a, '_> {
         diagnostics: &mut Diagnostics<'_>,
     ) -> Option<usize> {
         let specifier = request.specifier;
+        if self.form == SourceForm::Script {
+            let message = format!("a script cannot import `{specifier}`");
+            let hint = Some(SCRIPT_IMPORT_HINT.to_owned());
+            diagnostics.add(request.span.start, DiagnosticKind::Unsupported, message, hint);
+            return None;
+        }
         let (message, hint) = match candidate_paths(importer, specifier) {
             Ok(paths) => match self.first_file(&paths) {
                 Ok(Some(module)) => return Some(module),

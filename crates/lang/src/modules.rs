@@ -15,7 +15,9 @@ use oxc_ast::ast::{
 use oxc_semantic::{Semantic, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span, min_edit_distance};
 
+use super::SourceForm;
 use super::diagnostic::{DiagnosticKind, Diagnostics};
+use super::tool::{ToolList, ToolUses};
 
 /// Most files of one program.
 pub const MAX_FILES: usize = 1_000;
@@ -41,6 +43,7 @@ pub(super) struct Module<'a> {
     pub(super) is_json: bool,
     /// Whether it is a source of built-ins.
     pub(super) is_prelude: bool,
+    pub(super) tools: ToolUses,
 }
 
 /// A name that a file imports.
@@ -132,6 +135,7 @@ impl<'a> Module<'a> {
             is_cyclic: false,
             is_json: false,
             is_prelude: false,
+            tools: ToolUses::default(),
         }
     }
 
@@ -376,6 +380,8 @@ impl<'a> Module<'a> {
 /// All files of a program; the entry is the first one.
 pub(super) struct ModuleGraph<'a> {
     pub(super) modules: Vec<Module<'a>>,
+    pub(super) tools: ToolList,
+    pub(super) form: SourceForm,
 }
 
 impl<'a> ModuleGraph<'a> {

@@ -25,7 +25,7 @@ use super::host_call::is_host_name;
 use super::modules::{Binding, Module};
 use super::prelude::is_prelude_name;
 use super::statement::IMPORT_HINT;
-use super::{async_await, call_form, feature_test, generator, host_call};
+use super::{async_await, call_form, feature_test, generator, host_call, tool};
 
 /// The storage class of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +211,7 @@ fn own_properties(nodes: &AstNodes<'_>) -> HashSet<String> {
 /// Names that exist in Node but not in a program, with spaces between them, and a hint for the replacement.
 const NODE_ONLY: &[(&str, &str)] = &[
     ("CallError", "check the name: error.name === \"CallError\""),
+    ("RejectedError", "check the name: error.name === \"RejectedError\""),
     ("PermissionError", "check the name: error.name === \"PermissionError\""),
     ("NotFoundError", "check the name: error.name === \"NotFoundError\""),
     ("setImmediate", "a program does not run in the background"),
@@ -292,6 +293,7 @@ pub(super) fn read_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: S
         "Infinity" => compiler.push_number(f64::INFINITY),
         // The input is the only parameter of the global frame.
         "input" => compiler.emit_slot(if compiler.enclosing.is_empty() { Op::Load } else { Op::LoadGlobal }, 0),
+        "tools" => tool::value(compiler, "", span),
         _ if is_host_name(name) => host_call::host_name_as_value(compiler, name, span),
         _ if compiler.load_prelude(name) => {}
         _ if is_builtin(name) => compiler.emit_json(Op::Builtin, json!(name)),
@@ -301,6 +303,7 @@ pub(super) fn read_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: S
 
 pub(super) fn unknown_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span) {
     if let Some((_, hint)) = NODE_ONLY.iter().find(|(names, _)| names.split(' ').any(|one| one == name)) {
+        let hint = if *hint == IMPORT_HINT { compiler.import_hint() } else { hint };
         return compiler.unsupported_value(span, format!("`{name}` is not supported"), hint);
     }
     let scoping = compiler.semantic.scoping();
@@ -319,12 +322,12 @@ pub(super) fn unknown_name<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span
 fn nearest_name<'a>(compiler: &Compiler<'a, '_>, name: &str) -> Option<String> {
     let declared = compiler.semantic.scoping().symbol_names();
     let builtins = FUNCTIONS.iter().chain(CLASSES).chain(NAMESPACES).copied().filter(|name| !name.contains('.'));
-    let known = declared.chain(builtins).chain(["CC", "call", "fs", "input", "sleep", "sleepUntil"]);
+    let known = declared.chain(builtins).chain(["CC", "ask", "call", "fs", "input", "sleep", "sleepUntil", "tools"]);
     nearest(known, name).map(str::to_owned)
 }
 
 /// The candidate with the same first letter and the smallest edit distance: at most 2, and 1 for a short name.
-fn nearest<'n>(candidates: impl Iterator<Item = &'n str>, name: &str) -> Option<&'n str> {
+pub(super) fn nearest<'n>(candidates: impl Iterator<Item = &'n str>, name: &str) -> Option<&'n str> {
     let limit = if name.len() > 4 { 2 } else { 1 };
     let first = |name: &str| name.bytes().next().map(|byte| byte.to_ascii_lowercase());
     let distance =

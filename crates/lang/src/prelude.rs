@@ -5,8 +5,8 @@ use oxc_ast::AstKind;
 use oxc_semantic::{Semantic, SymbolFlags};
 
 use super::compiler::Compiler;
-use super::generator;
 use super::modules::Module;
+use super::{generator, tool};
 
 /// A source of built-ins.
 pub(super) struct Prelude {
@@ -28,6 +28,7 @@ pub(super) static PRELUDES: &[Prelude] = &[
     Prelude::new("runstate:url", &["URL", "URLSearchParams"], include_str!("prelude/url.ts")),
     Prelude::new("runstate:crypto", &["crypto"], include_str!("prelude/crypto.ts")),
     Prelude::new("runstate:performance", &["performance"], include_str!("prelude/performance.ts")),
+    Prelude::new(tool::PRELUDE, &["tools"], include_str!("prelude/tools.ts")),
     Prelude::new("runstate:interval", &["setInterval", "clearInterval"], include_str!("prelude/interval.ts")),
     Prelude {
         is_for_iterators: true,

@@ -11,10 +11,18 @@ use runstate_vm::program::FunctionKind;
 
 use super::compiler::{Compiler, ControlScope, DeferredExit, SharedExit};
 use super::function_code::Label;
-use super::{assignment, class, control, destructuring, diagnostic, enumeration, feature_test, function, generator};
+use super::modules::Binding;
+use super::{
+    SourceForm, assignment, class, control, destructuring, diagnostic, enumeration, feature_test, function, generator,
+    tool,
+};
 
 /// The form of an import.
 pub(super) const IMPORT_HINT: &str = "write import { name } from \"./file.ts\"";
+
+/// What a script has instead of imports.
+pub(super) const SCRIPT_IMPORT_HINT: &str =
+    "`tools`, `ask` and `input` are there without an import; write the rest in the script";
 
 impl<'a> Compiler<'a, '_> {
     /// The statements of one scope. Its functions are initialized before the first statement. ECMA-262 §14.2.3
@@ -22,6 +30,11 @@ impl<'a> Compiler<'a, '_> {
     pub(super) fn statements(&mut self, statements: &'a [Statement<'a>]) {
         self.hoist_functions(statements);
         self.statements_in_order(statements);
+    }
+
+    /// What to write in place of an import that is not supported.
+    pub(super) fn import_hint(&self) -> &'static str {
+        if self.graph.form == SourceForm::Script { SCRIPT_IMPORT_HINT } else { IMPORT_HINT }
     }
 
     /// Initializes the functions of a scope.
@@ -72,7 +85,12 @@ impl<'a> Compiler<'a, '_> {
         }
         match statement {
             Statement::EmptyStatement(_) | Statement::DebuggerStatement(_) => {}
-            Statement::ExpressionStatement(statement) => self.discard(&statement.expression),
+            Statement::ExpressionStatement(statement) => {
+                if self.graph.form == SourceForm::Script {
+                    self.warn_of_unawaited(&statement.expression);
+                }
+                self.discard(&statement.expression);
+            }
             Statement::BlockStatement(block) => {
                 self.enter_scope(block.scope_id.get());
                 self.statements(&block.body);
@@ -109,6 +127,29 @@ impl<'a> Compiler<'a, '_> {
                 Some(declaration) => self.declaration(declaration),
                 None => self.module_declaration(other),
             },
+        }
+    }
+
+    /// Warns of a call that a script does not wait for: of a tool, or, outside functions, of an async function.
+    fn warn_of_unawaited(&mut self, expression: &Expression<'a>) {
+        let Expression::CallExpression(call) = expression.get_inner_expression() else { return };
+        let is_async = || match self.binding(&call.callee) {
+            Some(Binding::Variable(0, symbol)) if self.enclosing.is_empty() => {
+                match self.semantic.nodes().kind(self.semantic.scoping().symbol_declaration(symbol)) {
+                    AstKind::Function(function) => function.r#async && !function.generator,
+                    AstKind::VariableDeclarator(one) => matches!(
+                        one.init.as_ref().map(Expression::get_inner_expression),
+                        Some(Expression::ArrowFunctionExpression(arrow)) if arrow.r#async
+                    ),
+                    _ => false,
+                }
+            }
+            _ => false,
+        };
+        if tool::path(self, &call.callee).is_some() || is_async() {
+            let message = format!("{}(…) is not awaited", diagnostic::callee_text(&call.callee));
+            let hint = "write `await` before it: when the script returns, calls that are open are cancelled";
+            self.diagnostics.warn(call.span.start, &message, hint);
         }
     }
 
@@ -168,7 +209,7 @@ impl<'a> Compiler<'a, '_> {
                 self.unsupported(one.span, "`namespace` is not supported", "use an object or plain functions");
             }
             Declaration::TSImportEqualsDeclaration(one) => {
-                self.unsupported(one.span, "`import =` is not supported", IMPORT_HINT);
+                self.unsupported(one.span, "`import =` is not supported", self.import_hint());
             }
         }
     }
@@ -193,6 +234,9 @@ impl<'a> Compiler<'a, '_> {
         }
         for declarator in &declaration.declarations {
             self.set_location(declarator.span);
+            if tool::declare(self, declarator) {
+                continue;
+            }
             match (&declarator.init, &declarator.id) {
                 (Some(init), BindingPattern::BindingIdentifier(id)) => {
                     if declaration.kind == VariableDeclarationKind::Var {
@@ -370,6 +414,9 @@ impl<'a> Compiler<'a, '_> {
         };
         let mut cleared = Vec::new();
         let mut closed = false;
+        // What a script returns is awaited, and made plain: both may throw.
+        let ends_script =
+            exit == DeferredExit::Return && self.graph.form == SourceForm::Script && self.enclosing.is_empty();
         for at in (floor..self.current.control.len()).rev() {
             let (outer, [scope, ..]) = self.current.control.split_at_mut(at) else { continue };
             match scope {
@@ -396,7 +443,7 @@ impl<'a> Compiler<'a, '_> {
                     self.jump(Op::Jump, entry);
                     return;
                 }
-                ControlScope::Catch(_) if !closes_iterator(&outer[floor..]) => {}
+                ControlScope::Catch(_) if !ends_script && !closes_iterator(&outer[floor..]) => {}
                 ControlScope::Iterator { exits, .. } | ControlScope::Catch(exits) => {
                     let known = exits.iter().find(|shared| shared.exit == exit).map(|shared| shared.label);
                     let label = known.unwrap_or_else(|| {
@@ -412,6 +459,7 @@ impl<'a> Compiler<'a, '_> {
         }
         self.clear_all(&cleared);
         match exit {
+            DeferredExit::Return if ends_script => function::end_script(self),
             DeferredExit::Return => self.emit(Op::Return),
             DeferredExit::Jump(to, _) => self.jump(Op::Jump, to),
         }

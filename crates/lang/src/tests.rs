@@ -4,6 +4,8 @@ use runstate_vm::VerifiedProgram;
 
 use super::*;
 
+mod scripts;
+
 fn compile_errors(source: &str) -> Vec<(DiagnosticKind, u32, u32, String)> {
     let found = compile("t.ts", source).err().unwrap_or_default();
     found.into_iter().map(|one| (one.kind, one.line, one.column, one.message)).collect()

@@ -47,17 +47,21 @@ impl CallSpec {
 
 /// The call that a message refers to.
 #[derive(Clone, Copy)]
-pub(super) enum CallSite {
+pub(super) enum CallSite<'n> {
     Cc,
+    Question,
     Call,
+    Tool(&'n str),
     Element(usize),
 }
 
-impl fmt::Display for CallSite {
+impl fmt::Display for CallSite<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CallSite::Cc => f.write_str("CC"),
+            CallSite::Question => f.write_str("ask"),
             CallSite::Call => f.write_str("call(…)"),
+            CallSite::Tool(name) => write!(f, "tools.{name}"),
             CallSite::Element(index) => write!(f, "questions[{index}] of CC.all"),
         }
     }
@@ -140,7 +144,7 @@ pub(super) fn read_text(
 /// The options of `CC` and `call`.
 pub(super) fn read_options(
     machine: &Machine,
-    site: CallSite,
+    site: CallSite<'_>,
     options: &Value,
     spec: &mut CallSpec,
     budget: &mut PayloadBudget,
@@ -220,7 +224,7 @@ fn read_element(machine: &Machine, index: usize, element: &Value, budget: &mut P
 /// Adds one option to `read`; key and signal to `spec`. An undefined option is absent.
 fn read_option(
     machine: &Machine,
-    site: CallSite,
+    site: CallSite<'_>,
     name: &Value,
     value: &Value,
     spec: &mut CallSpec,
@@ -277,7 +281,7 @@ fn read_option(
 /// A part of a call as a plain value.
 pub(super) fn read_json(
     machine: &Machine,
-    site: CallSite,
+    site: CallSite<'_>,
     name: &str,
     value: &Value,
     budget: &mut PayloadBudget,
@@ -317,7 +321,7 @@ pub(super) fn read_tool(machine: &Machine, subject: &str, value: &Value) -> Comp
 }
 
 /// Properties of an ordinary object; `None` for all other values.
-fn plain_object_entries(machine: &Machine, value: &Value) -> Option<Vec<(Value, Value)>> {
+pub(super) fn plain_object_entries(machine: &Machine, value: &Value) -> Option<Vec<(Value, Value)>> {
     match value {
         Value::Ref(at) if matches!(machine.heap.get(*at), Entry::Object(Object { holds_collection: false, .. })) => {
             Some(property::own_entries(&machine.heap, value))

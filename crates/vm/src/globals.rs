@@ -68,6 +68,10 @@ named_enum! {
         ListFiles = "fs.listFiles",
         /// `fs.writeFile(path, text)`
         WriteFile = "fs.writeFile",
+        /// `ask(prompt, options?)`: `CC` under its other name.
+        Question = "ask",
+        /// `tools.name(args, options?)`, as `name`, `args`, `options`. Its value is a promise, also of its own errors.
+        Tool = "tools",
     }
 }
 
@@ -78,6 +82,8 @@ impl HostFunction {
         match self {
             HostFunction::Call => 1..=3,
             HostFunction::WriteFile => 2..=2,
+            HostFunction::Question => 1..=2,
+            HostFunction::Tool => 2..=3,
             HostFunction::All
             | HostFunction::Sleep
             | HostFunction::SleepUntil

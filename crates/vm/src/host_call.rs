@@ -18,11 +18,13 @@ use super::machine::{CallKey, CallRequest, Machine};
 use super::program::DecodedInstruction;
 use super::table::{Table, TableKind};
 use super::value::{HeapRef, Value};
-use super::{added_class, call_spec, conversion, entry_decoder, open_call, promise, slow_path};
+use super::{abrupt_completion, added_class, call_spec, conversion, entry_decoder, open_call, promise, slow_path};
 
-/// The form of a cognitive call, for messages.
-pub const PROMPT_FORM: &str =
-    "the prompt of CC is a text; options are the second argument: CC(\"Merge?\", { choices })";
+/// The form of a question by this name (`CC`, `ask`), for messages.
+#[must_use]
+pub fn prompt_form(name: &str) -> String {
+    format!("the prompt of {name} is a text; options are the second argument: {name}(\"Merge?\", {{ choices }})")
+}
 
 /// Runs an instruction that makes a host call. Its operands stay on the stack until no step can fail any more.
 pub(super) fn run_host_call(machine: &mut Machine, instruction: DecodedInstruction) -> StepResult {
@@ -46,6 +48,7 @@ fn prepare_host_call(machine: &mut Machine, instruction: DecodedInstruction, bud
     };
     let spec = match function {
         Some(HostFunction::All) => return prepare_call_group(machine, from, budget),
+        Some(HostFunction::Tool) => return prepare_tool_call(machine, from, budget),
         Some(HostFunction::Call) => {
             let mut spec = CallSpec::new(&call_spec::read_tool(machine, "the first argument of call(…)", &operand(0))?);
             if argc > 1 && !matches!(operand(1), Value::Undefined) {
@@ -58,22 +61,23 @@ fn prepare_host_call(machine: &mut Machine, instruction: DecodedInstruction, bud
         }
         Some(HostFunction::Sleep) => read_sleep(machine, &operand(0))?,
         Some(HostFunction::SleepUntil) => read_sleep_until(machine, &operand(0))?,
-        Some(function) => {
+        Some(function) if function != HostFunction::Question => {
             let mut args = json!({ "path": call_spec::read_text(machine, &format!("the path of {}", function.name()), &operand(0), budget)? });
             if function == HostFunction::WriteFile {
                 args["text"] = call_spec::read_text(machine, "the text of fs.writeFile", &operand(1), budget)?;
             }
             Some(CallSpec { args, ..CallSpec::new(function.name()) })
         }
-        None => {
+        question => {
             let mut spec = CallSpec::new("cc");
+            let site = if question.is_some() { CallSite::Question } else { CallSite::Cc };
             let prompt = match operand(0) {
                 prompt @ (Value::Text(_) | Value::Number(_)) => conversion::to_text(machine, &prompt)?,
-                _ => return type_error(PROMPT_FORM),
+                _ => return type_error(prompt_form(&site.to_string())),
             };
             spec.prompt = call_spec::read_prompt(&prompt, budget)?;
             if argc > 1 {
-                call_spec::read_options(machine, CallSite::Cc, &operand(1), &mut spec, budget)?;
+                call_spec::read_options(machine, site, &operand(1), &mut spec, budget)?;
             }
             Some(spec)
         }
@@ -83,6 +87,47 @@ fn prepare_host_call(machine: &mut Machine, instruction: DecodedInstruction, bud
         // A timer that is already due needs no suspension.
         None => finish_at_once(machine, from, Value::Undefined),
     }
+}
+
+/// `tools.name(args, options?)`. The arguments are plain already, or a promise that is rejected because they could not
+/// be converted. An error rejects the promise. Options that are not an object are ignored, so that the function may be
+/// a callback: `list.map(tools.find)`.
+fn prepare_tool_call(machine: &mut Machine, from: usize, budget: &mut PayloadBudget) -> StepResult {
+    let operand = |index: usize| machine.stack.get(from + index).cloned().unwrap_or(Value::Undefined);
+    let (name, args, options) = (operand(0), operand(1), operand(2));
+    let count = machine.stack.len() - from;
+    if promise::is_promise(machine, &args) {
+        return slow_path::replace_operands(machine, count, args);
+    }
+    let spec = read_tool_call(machine, &name, &args, &options, budget);
+    match spec.and_then(|spec| make_calls(machine, from, vec![spec], false)) {
+        Err(completion) => {
+            let reason = abrupt_completion::thrown_value(machine, completion)?;
+            let promise = promise::new_promise(machine);
+            promise::reject(machine, promise, reason);
+            slow_path::replace_operands(machine, count, Value::Ref(promise))
+        }
+        outcome => outcome,
+    }
+}
+
+fn read_tool_call(
+    machine: &Machine,
+    name: &Value,
+    args: &Value,
+    options: &Value,
+    budget: &mut PayloadBudget,
+) -> Completion<CallSpec> {
+    let mut spec = CallSpec::new(&call_spec::read_tool(machine, "the name after `tools.`", name)?);
+    let name = spec.kind.clone();
+    let site = CallSite::Tool(&name);
+    if !matches!(args, Value::Undefined) {
+        spec.args = call_spec::read_json(machine, site, "args", args, budget)?;
+    }
+    if call_spec::plain_object_entries(machine, options).is_some() {
+        call_spec::read_options(machine, site, options, &mut spec, budget)?;
+    }
+    Ok(spec)
 }
 
 fn prepare_call_group(machine: &mut Machine, from: usize, budget: &mut PayloadBudget) -> StepResult {
@@ -176,7 +221,9 @@ fn make_calls(machine: &mut Machine, from: usize, specs: Vec<CallSpec>, is_group
 
 /// The requests for the host. The keys are already counted.
 fn build_requests(machine: &Machine, specs: Vec<CallSpec>) -> Vec<CallRequest> {
-    let (instruction, line) = (machine.pc, machine.line());
+    // A call by a function of a built-in that is written in the language has the line of its caller.
+    let instruction = abrupt_completion::traced_pc(machine);
+    let line = machine.program.location(instruction).line;
     let mut later_calls: HashMap<String, u64> = HashMap::new();
     let mut requests: Vec<CallRequest> = Vec::with_capacity(specs.len());
     // Backwards: of several calls with the same key the last was counted last.

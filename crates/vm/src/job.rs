@@ -220,7 +220,9 @@ pub(super) fn stop_without_jobs(machine: &mut Machine) -> StopReason {
         _ => Ok((PromiseState::Pending, Value::Undefined)),
     };
     let is_pending = matches!(ended, Ok((PromiseState::Pending, _)));
-    if !is_pending {
+    if !is_pending && machine.program.functions.first().is_some_and(|global| global.is_script) {
+        machine.cancel_calls(|_| true);
+    } else if !is_pending {
         let promises = machine.tasks.open_calls.iter().map(|call| call.promise);
         let abandoned: HashSet<_> = promises.filter(|promise| is_abandoned(machine, *promise)).collect();
         machine.cancel_calls(|call| abandoned.contains(&call.promise));

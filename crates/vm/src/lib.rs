@@ -97,7 +97,7 @@ mod verifier;
 pub mod wire;
 mod xoshiro;
 
-pub use host_call::PROMPT_FORM;
+pub use host_call::prompt_form;
 pub use inspect::{FrameView, InspectBounds, MachineView, ValueView, VariableView};
 pub use legacy::LegacyMachineState;
 pub use limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};

@@ -90,6 +90,8 @@ pub enum Reply {
         name: String,
         /// The error's message.
         message: String,
+        /// The error's property `code`: a text or a number. Null: it has none.
+        code: Json,
     },
 }
 

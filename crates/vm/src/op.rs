@@ -221,7 +221,7 @@ macro_rules! operations {
     /// `( arg… -- answer )` Calls a host function and suspends, as CC does: a tool, several calls at once, a timer,
     /// files. The arguments are popped when the call is opened. The answer is pushed when it arrives. A call with a
     /// result that is already known does not suspend. arg: `{"name":"call" | "CC.all" | "sleep" | "sleepUntil" |
-    /// "fs.readFile" | "fs.listFiles" | "fs.writeFile","argc":n}`.
+    /// "fs.readFile" | "fs.listFiles" | "fs.writeFile" | "ask" | "tools","argc":n}`.
     Ask { function: HostFunction, argc: u16 } = 92 "ASK" own: u32::from(argc) => 1,
 
     // ---- functions and variables ----

@@ -559,10 +559,20 @@ impl Machine {
             },
             _ => Value::Undefined,
         };
+        let code = match reply {
+            Reply::Error { code: code @ (Json::String(_) | Json::Number(_)), .. } => {
+                let code = json_conversion::value_from_json(self, code);
+                Some(code.map_err(|completion| abrupt_completion::to_failure(self, &completion))?)
+            }
+            _ => None,
+        };
         let is_fatal = matches!(reply, Reply::Error { .. }) && self.is_fatal_error(position);
         let mut result = Ok(value);
-        if let (Reply::Error { name, message }, Some(request)) = (reply, request) {
+        if let (Reply::Error { name, message, .. }, Some(request)) = (reply, request) {
             let error = abrupt_completion::new_call_error(self, name, message);
+            if let (Value::Ref(at), Some(code)) = (&error, code) {
+                self.heap.table_set(*at, TableKind::Main, Value::text("code"), code);
+            }
             abrupt_completion::set_trace(self, &error, request.instruction);
             if is_fatal {
                 let failed = CallProgress::Failed(error);
@@ -708,7 +718,10 @@ impl Machine {
             self.leave_blocking_call(Err(error));
             self.heap.seal();
         } else {
-            self.settle(number, &Reply::Error { name: name.to_owned(), message: message.to_owned() })?;
+            self.settle(
+                number,
+                &Reply::Error { name: name.to_owned(), message: message.to_owned(), code: Json::Null },
+            )?;
         }
         self.charge_work(REJECTION_WORK);
         Ok(())

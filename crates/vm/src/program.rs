@@ -174,6 +174,9 @@ pub struct Function {
     /// GeneratorFunction Objects, §27.4 AsyncGeneratorFunction Objects.
     #[serde(default, rename = "generator", skip_serializing_if = "std::ops::Not::not")]
     pub is_generator: bool,
+    /// Of ENTER: whether the open calls are cancelled when the global frame has returned and its result is settled.
+    #[serde(default, rename = "script", skip_serializing_if = "std::ops::Not::not")]
+    pub is_script: bool,
     /// Of ENTER, in a program of several files: the files of the instructions, in the order of their first
     /// instructions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

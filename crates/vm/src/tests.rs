@@ -10,6 +10,7 @@ mod mapping;
 mod promises;
 mod signals;
 mod snapshot;
+mod tools;
 mod unsupported;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +96,7 @@ fn reply(machine: &mut Machine, replies: &[Reply]) {
 
 /// Settles the first open call with an error.
 fn throw(machine: &mut Machine, name: &str, message: &str) {
-    reply(machine, &[Reply::Error { name: name.to_owned(), message: message.to_owned() }]);
+    reply(machine, &[Reply::Error { name: name.to_owned(), message: message.to_owned(), code: Json::Null }]);
 }
 
 /// Records all open calls.

@@ -497,7 +497,8 @@ fn opened_calls(source: &str) -> Vec<(u32, u32, bool)> {
     let mut calls: Vec<(u32, u32, bool)> = bytecode
         .iter()
         .enumerate()
-        .filter(|(_, one)| is(one, Op::Open))
+        // A function of a tool has no line, and is a promise in Node too.
+        .filter(|(_, one)| is(one, Op::Open) && one.line > 0)
         .map(|(at, one)| {
             let is_awaited = bytecode.get(at + 1).is_some_and(|next| is(next, Op::Await));
             (one.line, one.column.unwrap_or_default(), is_awaited)
@@ -739,7 +740,7 @@ fn reply<'a>(request: &CallRequest, answers: &mut impl Iterator<Item = &'a Json>
     }
     let answer = answers.next().cloned().unwrap_or_else(|| json!("no answer"));
     match answer.as_str().and_then(|text| text.strip_prefix('!')).and_then(|error| error.split_once(": ")) {
-        Some((name, message)) => Reply::Error { name: name.to_owned(), message: message.to_owned() },
+        Some((name, message)) => Reply::Error { name: name.to_owned(), message: message.to_owned(), code: Json::Null },
         None => Reply::Value(answer),
     }
 }

@@ -18,7 +18,7 @@ fn expect_open(machine: &mut Machine) -> Vec<PendingCall> {
 }
 
 fn call_error() -> Reply {
-    Reply::Error { name: "CallError".to_owned(), message: "no".to_owned() }
+    Reply::Error { name: "CallError".to_owned(), message: "no".to_owned(), code: Json::Null }
 }
 
 /// Settles the calls of these prompts, one after another without a run between them.

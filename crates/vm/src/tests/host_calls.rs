@@ -231,7 +231,7 @@ fn cc_all_throws_the_first_error_and_a_retry_repeats_all_calls() {
     let mut machine =
         start("const all = CC.all(['a', { prompt: 'b', key: 'k' }, { prompt: 'c', key: 'k' }]); console.log(all)");
     let first = expect_calls(machine.run(u64::MAX, &TURN));
-    let error = |name: &str| Reply::Error { name: name.to_owned(), message: "no".to_owned() };
+    let error = |name: &str| Reply::Error { name: name.to_owned(), message: "no".to_owned(), code: Json::Null };
     reply(&mut machine, &[Reply::Value(json!(1)), error("CallError"), error("TimeoutError")]);
     let failure = expect_failure(restore_copy(&machine).run(u64::MAX, &TURN));
     assert_eq!((failure.name.as_str(), failure.message.as_str(), failure.line), ("CallError", "no", 1));

@@ -400,7 +400,7 @@ fn answer_calls(machine: &mut Machine, answers: Answers) {
     for call in calls {
         let reply = match answers {
             Answers::ReversedWithErrors if call.number % 5 == 4 => {
-                Reply::Error { name: "CallError".to_owned(), message: "no".to_owned() }
+                Reply::Error { name: "CallError".to_owned(), message: "no".to_owned(), code: Json::Null }
             }
             _ => Reply::Value(json!(format!("answer {}", call.number))),
         };

@@ -14,7 +14,7 @@ const FAN_OUT: &str = "async function ask(q, n) { const out = []; for (let i = 0
 /// The reply depends on the call only, so the results do not depend on the order of the answers.
 fn reply_to(call: &PendingCall) -> Reply {
     match call.request.prompt.as_str() {
-        "a1" => Reply::Error { name: "CallError".to_owned(), message: "no".to_owned() },
+        "a1" => Reply::Error { name: "CallError".to_owned(), message: "no".to_owned(), code: Json::Null },
         prompt => Reply::Value(json!(format!("{prompt}!"))),
     }
 }
@@ -193,7 +193,9 @@ fn blocking_call_stops_with_the_open_calls() {
     let mut machine = restore_copy(&machine);
     assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(calls) if calls.len() == 1));
     assert!(machine.take_output().is_empty());
-    machine.settle(2, &Reply::Error { name: "CallError".to_owned(), message: "failed".to_owned() }).unwrap();
+    machine
+        .settle(2, &Reply::Error { name: "CallError".to_owned(), message: "failed".to_owned(), code: Json::Null })
+        .unwrap();
     let stop = machine.run(u64::MAX, &TURN);
     assert!(matches!(&stop, StopReason::Waiting(calls) if calls.len() == 2), "{stop:?}");
     reply(&mut machine, &[Reply::Value(json!("C")), Reply::Value(json!("D"))]);
