@@ -230,7 +230,6 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ),
     ("globalThis self", "use a variable"),
     ("Buffer Blob", "use text or an array of numbers"),
-    ("Symbol", "Symbol.iterator and Symbol.asyncIterator are available"),
     ("BigInt", "use a number (exact up to 2^53) or text"),
     ("Reflect", "use Object.keys, `in` and delete"),
     ("Intl", "use toLocaleString(\"en-US\", options) of numbers and dates"),

@@ -62,7 +62,7 @@ impl InspectWriter {
             ValueCopy::Null => "null".to_owned(),
             ValueCopy::Bool(truth) => truth.to_string(),
             ValueCopy::Number(value) => number_text(*value),
-            ValueCopy::Symbol(symbol) => symbol.text(),
+            ValueCopy::Symbol(description) => format!("Symbol({description})"),
             ValueCopy::Text(units, left) => self.write_text(units, *left),
             ValueCopy::Circular(_, at) => {
                 let number = self.circular.iter().position(|target| target == at).unwrap_or_else(|| {
@@ -127,10 +127,10 @@ impl InspectWriter {
     fn braces(&self, object: &ObjectCopy) -> (String, String, &'static str) {
         let none = String::new();
         match &object.kind {
-            ObjectKind::Array if object.class == "Array" => (none, "[".to_owned(), "]"),
-            ObjectKind::Array => (none, format!("{}({}) [", object.class, object.len), "]"),
-            ObjectKind::Object if object.class == "Object" => (none, "{".to_owned(), "}"),
-            ObjectKind::Object => (none, format!("{} {{", object.class), "}"),
+            ObjectKind::Array if object.class == "Array" && object.tag.is_empty() => (none, "[".to_owned(), "]"),
+            ObjectKind::Array => (none, format!("{}({}){} [", object.class, object.len, object.tag), "]"),
+            ObjectKind::Object if object.class == "Object" && object.tag.is_empty() => (none, "{".to_owned(), "}"),
+            ObjectKind::Object => (none, format!("{}{} {{", object.class, object.tag), "}"),
             ObjectKind::Map => (none, format!("{} {{", collection_label(object, "Map")), "}"),
             ObjectKind::Set => (none, format!("{} {{", collection_label(object, "Set")), "}"),
             ObjectKind::Promise => (none, "Promise {".to_owned(), "}"),
@@ -455,7 +455,7 @@ pub(crate) fn inspect_cell(machine: &mut Machine, value: &Value) -> Completion<S
         && property::own_entries(&machine.heap, value).len() > 2
         && let ValueCopy::Object(object) = Copier::new(machine, bounds).copy(value)
     {
-        return Ok(omitted_text(&object.class));
+        return Ok(omitted_text(&(object.class + &object.tag)));
     }
     inspect_within(machine, value, bounds, false, usize::MAX / 2)
 }
@@ -473,6 +473,9 @@ fn inspect_within(
     copier.hidden = hidden;
     let shown = copier.copy(value);
     let left = copier.left;
+    if let Some(completion) = copier.error {
+        return Err(completion);
+    }
     if left == 0 {
         return Err(ExceededLimit::HeapBytes.into());
     }
@@ -485,5 +488,8 @@ fn inspect_within(
 /// The class of a Map or Set with its number of entries, as Node shows it (`getPrefix`).
 fn collection_label(object: &ObjectCopy, builtin: &str) -> String {
     let label = format!("{}({})", object.class, object.len);
-    if object.class == builtin { label } else { format!("{label} [{builtin}]") }
+    match object.tag.as_str() {
+        "" if object.class != builtin => format!("{label} [{builtin}]"),
+        tag => label + tag,
+    }
 }

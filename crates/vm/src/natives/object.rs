@@ -219,9 +219,13 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
             _ => unsupported("toLocaleString of an object with its own toString is not supported; call toString()"),
         }
     }),
-    // ECMA-262 §20.1.3.6 Object.prototype.toString. `Symbol.toStringTag` does not exist; Map, Set and namespaces give
-    // its value.
+    // ECMA-262 §20.1.3.6 Object.prototype.toString.
     ("Object.prototype.toString", 0, |machine, args| {
+        if !args.this.is_nullish()
+            && let Some(tag) = conversion::own_tag(machine, &args.this)?
+        {
+            return Ok(NativeOutcome::Value(Value::text(&format!("[object {tag}]"))));
+        }
         let class = match &args.this {
             Value::Undefined => "Undefined",
             Value::Null => "Null",
