@@ -238,8 +238,8 @@ impl<'m> TextConversion<'m> {
                     unsupported(format!("the source text of the function `{name}` is not stored; use its name"))
                 }
                 Entry::Bound(_) => Ok(Str::new("function () { [native code] }")),
-                Entry::Map(_) => Ok(Str::new("[object Map]")),
-                Entry::Set(_) => Ok(Str::new("[object Set]")),
+                Entry::Map(_) => self.tagged(value, "Map"),
+                Entry::Set(_) => self.tagged(value, "Set"),
                 Entry::Promise(_) => Ok(Str::new("[object Promise]")),
                 Entry::Generator(_) => Ok(Str::new(match super::generator::is_async(machine, *at) {
                     Some(true) => "[object AsyncGenerator]",
@@ -260,14 +260,18 @@ impl<'m> TextConversion<'m> {
                 }
                 Entry::Object(object) => {
                     let kind = property::receiver(self.machine, value).filter(|_| object.holds_collection);
-                    let tag = own_tag(self.machine, value)?;
-                    let tag = tag.unwrap_or_else(|| Str::new(kind.map_or("Object", Receiver::name)));
-                    Ok(Str::new(&format!("[object {tag}]")))
+                    self.tagged(value, kind.map_or("Object", Receiver::name))
                 }
                 _ => Ok(Str::new("[object Object]")),
             },
             value => Ok(primitive_text(value).unwrap_or_else(Str::empty)),
         }
+    }
+
+    /// ECMA-262 §20.1.3.6 Object.prototype.toString.
+    fn tagged(&self, value: &Value, builtin: &str) -> Completion<Str> {
+        let tag = own_tag(self.machine, value)?;
+        Ok(Str::new(&format!("[object {}]", tag.unwrap_or_else(|| Str::new(builtin)))))
     }
 
     /// Uses no call stack for nested arrays: programs decide how deep they are.

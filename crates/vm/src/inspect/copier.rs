@@ -110,8 +110,14 @@ impl<'a> Copier<'a> {
             return ValueCopy::Circular(self.open.len() - position, at);
         }
         let tag = self.shown_tag(at);
-        let (kind, class) = self.describe_object(at, &tag);
+        let (kind, class) = self.describe_object(at, tag.as_deref().unwrap_or_default());
         let mut shown = ObjectCopy::new(at, kind, &class);
+        let tag = match (&shown.kind, tag.as_deref()) {
+            (_, Some(tag)) => tag,
+            (ObjectKind::Map, None) => "Map",
+            (ObjectKind::Set, None) => "Set",
+            _ => "",
+        };
         shown.tag = if tag.is_empty() || tag == class { String::new() } else { format!(" [{tag}]") };
         let heap = &self.machine.heap;
         let (pairs, is_url) = match heap.get(at) {
@@ -162,18 +168,18 @@ impl<'a> Copier<'a> {
     }
 
     /// The text under `Symbol.toStringTag` of an object of the program, unless it is shown as a property.
-    fn shown_tag(&mut self, at: HeapRef) -> String {
+    fn shown_tag(&mut self, at: HeapRef) -> Option<String> {
         let (machine, value, key) = (self.machine, Value::Ref(at), Value::Symbol(Symbol::TO_STRING_TAG));
         if let Some((TableKind::Main, _)) = machine.heap.find_property(at, &key) {
-            return String::new();
+            return Some(String::new());
         }
         let tag = conversion::own_tag(machine, &value).unwrap_or_else(|completion| {
             self.error.get_or_insert(completion);
             None
         });
-        let tag = tag.map(|tag| tag.to_utf8()).unwrap_or_default();
+        let tag = tag?.to_utf8();
         self.take(tag.len());
-        tag
+        Some(tag)
     }
 
     /// The kind of an object and the name of its class.

@@ -346,6 +346,7 @@ pub fn machine_state(machine: &Machine) -> MachineContents {
         tasks,
         key_counts,
         console,
+        symbols,
         pending,
         deferred_work,
         heap_discarded,
@@ -359,7 +360,7 @@ pub fn machine_state(machine: &Machine) -> MachineContents {
     let mut fields = MachineContents::new();
     let state = &mut fields;
     record!(state, "machine": stack, pc, base, random, instructions, calls, output, output_bytes);
-    record!(state, "machine": suspended_call, key_counts, console, pending, deferred_work, heap_discarded);
+    record!(state, "machine": suspended_call, key_counts, console, symbols, pending, deferred_work, heap_discarded);
     let MachineTasks {
         program,
         first_job,
@@ -467,6 +468,7 @@ fn record_entry(state: &mut MachineContents, address: u32, entry: &Entry) {
             let IteratorObject { source, kind, position } = &**iterator;
             record!(state, "iterator": source, kind, position);
         }
+        Entry::Symbol(description) => record(state, "symbol", description),
         Entry::Date(_) => {}
         Entry::RegExp(regexp) => {
             // Compiled from the source and the flags.
