@@ -204,6 +204,14 @@ fn find_private(machine: &Machine, target: &Value, name: &Value) -> Option<(Valu
     method.map(|found| (found, PrivateHome::Method))
 }
 
+/// The value of a private field.
+pub(super) fn private_field(machine: &Machine, target: &Value, name: &Value) -> Option<Value> {
+    match find_private(machine, target, name)? {
+        (Value::Accessor(_), _) => None,
+        (value, _) => Some(value),
+    }
+}
+
 /// Where a private element is stored.
 enum PrivateHome {
     Field(TableKind),

@@ -469,7 +469,12 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Completion<Valu
 
 /// `INSTANCEOF`: `( value class -- bool )`. ECMA-262 §13.10.2 InstanceofOperator.
 pub(super) fn instance_of_operator(machine: &mut Machine) -> StepResult {
-    let (value, class) = (slow_path::operand(machine, 1), slow_path::operand(machine, 0));
+    let (value, mut class) = (slow_path::operand(machine, 1), slow_path::operand(machine, 0));
+    if let Value::Ref(at) = class
+        && let Entry::Bound(_) = machine.heap.get(at)
+    {
+        class = property::bound_target(machine, at)?.0;
+    }
     let found = match &class {
         Value::Ref(_) => property::own_or_inherited(machine, &class, &Value::Symbol(Symbol::HAS_INSTANCE))?,
         _ => None,

@@ -13,7 +13,7 @@ use super::operand_conversion::OperandConversion;
 use super::program::DecodedInstruction as I;
 use super::text::{ROPE_BYTES, Str};
 use super::value::{HeapRef, Symbol, Value};
-use super::{date, descriptor, iteration, number, property};
+use super::{accessor, date, descriptor, iteration, number, property};
 
 /// Deepest nesting of errors, as messages of errors, that are converted to text. Arrays have no limit.
 const ERROR_DEPTH: usize = 64;
@@ -337,7 +337,7 @@ impl<'m> TextConversion<'m> {
 }
 
 /// The text under `Symbol.toStringTag` of an object of the program. ECMA-262 §20.1.3.6 Object.prototype.toString.
-/// Deviation: of the getters only those are supported that return a literal or properties of `this`.
+/// Deviation: of the getters only those are supported that [`simple_result`] knows.
 pub(super) fn own_tag(machine: &Machine, value: &Value) -> Completion<Option<Str>> {
     let found = property::find_property(machine, value, &Value::Symbol(Symbol::TO_STRING_TAG))?;
     let tag = match found.map(|found| descriptor::data_value(&machine.heap, found)) {
@@ -345,7 +345,8 @@ pub(super) fn own_tag(machine: &Machine, value: &Value) -> Completion<Option<Str
             Some(tag) => tag,
             None => {
                 return unsupported(
-                    "this getter of Symbol.toStringTag is not called here; return a literal or a property of `this`",
+                    "this getter of Symbol.toStringTag is not called here; return a literal, a variable, a property of \
+                     `this` or a template of them",
                 );
             }
         },
@@ -355,7 +356,7 @@ pub(super) fn own_tag(machine: &Machine, value: &Value) -> Completion<Option<Str
     Ok(if let Value::Text(tag) = tag { Some(tag) } else { None })
 }
 
-/// The result of a getter that returns a literal or properties of `this`.
+/// The result of a getter that returns a literal, a variable, properties of `this` or a template of them.
 fn simple_result(machine: &Machine, this: &Value, getter: &Value) -> Option<Value> {
     let at = match getter {
         Value::Ref(at) => *at,
@@ -364,20 +365,37 @@ fn simple_result(machine: &Machine, this: &Value, getter: &Value) -> Option<Valu
     };
     let Entry::Closure(closure) = machine.heap.get(at) else { return None };
     let entry = machine.program.functions.get(closure.function as usize)?.entry as usize;
-    let (first, rest) = machine.program.code.get(entry..)?.split_first()?;
-    let mut value = match first {
-        I::Push(constant) => machine.linked.constants.get(*constant as usize)?.clone(),
-        I::This => this.clone(),
-        _ => return None,
-    };
-    for instruction in rest {
-        value = match instruction {
-            I::Return => return Some(value),
-            I::GetProp(name) => {
-                property::property(machine, &value, &machine.linked.names.get(*name as usize)?.key).ok()?
+    let mut operands = Vec::new();
+    for instruction in machine.program.code.get(entry..)? {
+        let value = match instruction {
+            I::Push(constant) => machine.linked.constants.get(*constant as usize)?.clone(),
+            I::This => this.clone(),
+            I::LoadGlobal(slot) => machine.stack.get(usize::from(*slot))?.clone(),
+            I::LoadCapture(index) => match machine.heap.get(*closure.captures.get(usize::from(*index))?) {
+                Entry::Cell(value) => value.clone(),
+                _ => return None,
+            },
+            I::PrivateGet(_) => {
+                let (name, target) = (operands.pop()?, operands.pop()?);
+                accessor::private_field(machine, &target, &name)?
             }
+            I::GetProp(name) => {
+                let name = machine.linked.names.get(*name as usize)?;
+                property::property(machine, &operands.pop()?, &name.key).ok()?
+            }
+            I::ToText => Value::Text(primitive_text(&operands.pop()?)?),
+            I::Concat => {
+                let (second, first) = (primitive_text(&operands.pop()?)?, primitive_text(&operands.pop()?)?);
+                check_text_length(machine, first.len() + second.len()).ok()?;
+                Value::Text(Str::concat(&first, &second))
+            }
+            I::Return => return operands.pop(),
             _ => return None,
         };
+        if let Value::Uninitialized = value {
+            return None;
+        }
+        operands.push(value);
     }
     None
 }

@@ -4,7 +4,7 @@
 use super::super::array::Array;
 use super::super::entry::Entry;
 use super::super::machine::Machine;
-use super::super::natives::Receiver;
+use super::super::natives::{Receiver, symbol};
 use super::super::table::{Table, TableKind};
 use super::super::text::Str;
 use super::super::value::{HeapRef, Symbol, Value};
@@ -170,6 +170,13 @@ impl<'a> Copier<'a> {
     /// The text under `Symbol.toStringTag` of an object of the program, unless it is shown as a property.
     fn shown_tag(&mut self, at: HeapRef) -> Option<String> {
         let (machine, value, key) = (self.machine, Value::Ref(at), Value::Symbol(Symbol::TO_STRING_TAG));
+        if let Some(custom) = symbol::registered(machine, &Value::text("nodejs.util.inspect.custom"))
+            && property::find_property(machine, &value, &Value::Symbol(custom)).is_ok_and(|found| found.is_some())
+        {
+            let message =
+                "a method under Symbol.for('nodejs.util.inspect.custom') is not called here; print its result";
+            self.error.get_or_insert(AbruptCompletion::Unsupported(message.to_owned()));
+        }
         if let Some((TableKind::Main, _)) = machine.heap.find_property(at, &key) {
             return Some(String::new());
         }

@@ -27,7 +27,7 @@ mod options;
 pub(super) mod promise;
 pub(super) mod regexp;
 pub(super) mod string;
-mod symbol;
+pub(super) mod symbol;
 mod uri;
 mod weak_collections;
 

@@ -94,7 +94,7 @@ fn this_symbol(args: &NativeArgs, method: &str) -> Completion<Symbol> {
 }
 
 /// The symbol of a key in the registry. ECMA-262 §20.4.2.2 Symbol.for.
-fn registered(machine: &Machine, key: &Value) -> Option<Symbol> {
+pub(in super::super) fn registered(machine: &Machine, key: &Value) -> Option<Symbol> {
     match machine.heap.table_get(machine.heap.table(machine.symbols, TableKind::Main)?, key) {
         Some(Value::Symbol(symbol)) => Some(symbol),
         _ => None,
