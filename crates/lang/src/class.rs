@@ -131,7 +131,7 @@ fn members<'a>(compiler: &mut Compiler<'a, '_>, class: &'a Class<'a>, properties
                 if let Some(key) = field.key.as_expression() {
                     compiler.expression(key);
                     if !names::is_symbol(compiler, key) {
-                        compiler.emit(Op::ToText);
+                        compiler.emit_json(Op::CallNative, json!({ "name": "property key", "argc": 1 }));
                     }
                 }
                 compiler.emit_slot(Op::InitCell, slot);

@@ -85,7 +85,7 @@ fn is_missing<'a>(compiler: &Compiler<'a, '_>, expression: &Expression<'a>) -> b
 
 /// Whether a name that the program does not declare is none of those that it has.
 pub(super) fn is_missing_name(name: &str) -> bool {
-    !is_builtin_name(name) && !matches!(name, "input" | "Symbol" | "globalThis" | "arguments")
+    !is_builtin_name(name) && !matches!(name, "input" | "globalThis" | "arguments")
 }
 
 /// The type of a name that the program does not declare and that is not a value: `typeof process`. ECMA-262 §13.5.3 The
@@ -96,7 +96,6 @@ pub(super) fn type_of_name<'a>(compiler: &Compiler<'a, '_>, expression: &Express
     }
     match builtin_root(compiler, expression)? {
         "globalThis" | "fs" => Some("object"),
-        "Symbol" => Some("function"),
         name if is_host_name(name) => Some("function"),
         name if is_missing_name(name) => Some("undefined"),
         _ => None,

@@ -57,7 +57,7 @@ pub(super) struct VariablePlan {
     /// Names of properties that the program defines. They may shadow names that the machine lacks.
     pub(super) own_properties: HashSet<String>,
     /// Whether a read of a property or a conversion may run code of the program: a getter, `toString`, `valueOf`,
-    /// `join`.
+    /// `join`, `[Symbol.toPrimitive]`.
     pub(super) reads_have_effects: bool,
     /// Whether the program may have promises. Otherwise `await` has no effect.
     pub(super) has_promises: bool,
@@ -86,6 +86,7 @@ impl VariablePlan {
             || modules.iter().flat_map(|module| module.semantic.nodes().iter()).any(|node| match node.kind() {
                 AstKind::ObjectProperty(property) => property.kind != PropertyKind::Init || property.computed,
                 AstKind::MethodDefinition(method) => method.kind == MethodDefinitionKind::Get || method.computed,
+                AstKind::IdentifierName(name) => name.name == "toPrimitive",
                 _ => false,
             });
         let has_iterators = modules
@@ -231,7 +232,6 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ),
     ("globalThis self", "use a variable"),
     ("Buffer Blob", "use text or an array of numbers"),
-    ("Symbol", "Symbol.iterator and Symbol.asyncIterator are available"),
     ("BigInt", "use a number (exact up to 2^53) or text"),
     ("Reflect", "use Object.keys, `in` and delete"),
     ("Intl", "use toLocaleString(\"en-US\", options) of numbers and dates"),

@@ -16,7 +16,7 @@ use super::natives::NativeOutcome;
 use super::program::MemberKind;
 use super::table::TableKind;
 use super::text::Str;
-use super::value::{HeapRef, Value};
+use super::value::{HeapRef, Symbol, Value};
 use super::{call, class, conversion, descriptor, json, property, slow_path};
 
 /// `DEFINE`: `( target key f -- target )`. ECMA-262 §15.4.5 MethodDefinitionEvaluation, §10.2.8 DefineMethodProperty.
@@ -26,10 +26,12 @@ pub(super) fn define_member(machine: &mut Machine, kind: MemberKind, is_static: 
         true => slow_path::operand(machine, 1),
         false => conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(2))?,
     };
-    if let (Value::Symbol(_), Value::Ref(at)) = (&key, &target)
+    // Loops and spreads read arrays directly.
+    if let (Value::Symbol(Symbol::ITERATOR | Symbol::ASYNC_ITERATOR), Value::Ref(at)) = (&key, &target)
+        && !is_static
         && class::extends_array(machine, *at)
     {
-        return unsupported("a method with a symbol in a class that extends Array is not supported; give it a name");
+        return unsupported("an iterator of its own in a class that extends Array is not supported; give it a name");
     }
     name_member(machine, kind, &key, &function);
     let Value::Ref(at) = target else { return internal("a member without its object") };
@@ -72,7 +74,7 @@ fn name_member(machine: &mut Machine, kind: MemberKind, key: &Value, function: &
     let Value::Ref(function) = function else { return };
     let key = &match key {
         Value::Text(key) => key.clone(),
-        Value::Symbol(symbol) => symbol.function_name(),
+        Value::Symbol(symbol) => symbol.function_name(&machine.heap),
         _ => return,
     };
     let Entry::Closure(closure) = machine.heap.get(*function) else { return };
@@ -161,7 +163,7 @@ pub(super) fn call_setter(machine: &mut Machine, operands: usize, pair: HeapRef,
 
 /// The error of an assignment to a property that has only a getter, as V8 words it.
 pub(super) fn only_getter_message(machine: &Machine, target: &Value, key: &Value) -> Completion<String> {
-    let (Value::Ref(at), key) = (target, conversion::to_text(machine, key)?) else { return Ok(String::new()) };
+    let (Value::Ref(at), key) = (target, descriptor::key_text(machine, key)) else { return Ok(String::new()) };
     if let Entry::Closure(_) = machine.heap.get(*at) {
         return unsupported(format!(
             "assigning to the static property '{key}', which has only a getter, is not supported"
@@ -182,7 +184,7 @@ pub(super) fn call_method_of_getter(machine: &mut Machine, bottom: usize, pair: 
     finish_native(machine, frame)
 }
 
-fn finish_native(machine: &mut Machine, frame: NativeFrame) -> StepResult {
+pub(super) fn finish_native(machine: &mut Machine, frame: NativeFrame) -> StepResult {
     let outcome = run_native(machine, frame)?;
     call::finish(machine, outcome)
 }
@@ -200,6 +202,14 @@ fn find_private(machine: &Machine, target: &Value, name: &Value) -> Option<(Valu
         _ => machine.heap.prototype_chain(*at).skip(1).find_map(|above| own(above, TableKind::Hidden)),
     };
     method.map(|found| (found, PrivateHome::Method))
+}
+
+/// The value of a private field.
+pub(super) fn private_field(machine: &Machine, target: &Value, name: &Value) -> Option<Value> {
+    match find_private(machine, target, name)? {
+        (Value::Accessor(_), _) => None,
+        (value, _) => Some(value),
+    }
 }
 
 /// Where a private element is stored.

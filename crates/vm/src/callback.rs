@@ -58,6 +58,8 @@ named_enum! {
         Get = "get",
         /// A setter is called. The value of the assignment is its argument.
         Set = "set",
+        /// The method under `Symbol.hasInstance` of the right operand of `instanceof`. `item` is the left one.
+        HasInstance = "hasInstance",
         /// The function of `new Promise`. `out` is the promise, and `source` the cell of its resolving functions.
         Executor = "executor",
         /// A job: the method `then` of a value that the promise in `out` was resolved with.
@@ -248,7 +250,7 @@ impl NativeFrame {
             CallbackMethod::Json => self.next_json(machine),
             CallbackMethod::Revive => self.next_revival(machine),
             kind if kind.is_iteration() => self.next_iteration(machine),
-            CallbackMethod::Set | CallbackMethod::Then => {
+            CallbackMethod::Set | CallbackMethod::HasInstance | CallbackMethod::Then => {
                 machine.stack.push(self.item.clone());
                 Ok(CallbackStep::Call)
             }
@@ -314,6 +316,7 @@ impl NativeFrame {
             CallbackMethod::Revive => return self.accept_revival(machine, result),
             kind if kind.is_iteration() => return self.accept_iteration(machine, result),
             CallbackMethod::Set => return Ok(Some(self.item.clone())),
+            CallbackMethod::HasInstance => return Ok(Some(Value::Bool(result.truthy()))),
             CallbackMethod::Executor => return Ok(Some(self.out.clone())),
             CallbackMethod::Thenable => return Ok(Some(Value::Undefined)),
             CallbackMethod::Then => {

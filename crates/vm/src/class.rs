@@ -2,6 +2,7 @@
 
 use super::abrupt_completion::{Completion, internal, reference_error, type_error, unsupported};
 use super::call::{Invocation, ThisLocation};
+use super::callback::{CallbackMethod, NativeFrame};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::interpreter::{InstructionOutcome, StepResult};
@@ -12,8 +13,8 @@ use super::program::{DecodedInstruction as I, FunctionKind};
 use super::property::MAX_PROTOTYPE_CHAIN;
 use super::table::TableKind;
 use super::text::Str;
-use super::value::{HeapRef, Value};
-use super::{call, conversion, descriptor, json, property, slow_path};
+use super::value::{HeapRef, Symbol, Value};
+use super::{accessor, call, conversion, descriptor, iteration, json, property, slow_path};
 
 /// The message of V8 for `this` before `super(…)`.
 pub(super) const MUST_CALL_SUPER: &str =
@@ -466,8 +467,28 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Completion<Valu
     }
 }
 
-/// `value instanceof class`. ECMA-262 §13.10.2 InstanceofOperator and §7.3.21 OrdinaryHasInstance.
-/// Deviation: `Symbol.hasInstance` does not exist.
+/// `INSTANCEOF`: `( value class -- bool )`. ECMA-262 §13.10.2 InstanceofOperator.
+pub(super) fn instance_of_operator(machine: &mut Machine) -> StepResult {
+    let (value, mut class) = (slow_path::operand(machine, 1), slow_path::operand(machine, 0));
+    if let Value::Ref(at) = class
+        && let Entry::Bound(_) = machine.heap.get(at)
+    {
+        class = property::bound_target(machine, at)?.0;
+    }
+    let found = match &class {
+        Value::Ref(_) => property::own_or_inherited(machine, &class, &Value::Symbol(Symbol::HAS_INSTANCE))?,
+        _ => None,
+    };
+    let Some(method) = iteration::require_method(machine, found.unwrap_or(Value::Undefined))? else {
+        let is_instance = instance_of(machine, &value, &class)?;
+        return slow_path::replace_operands(machine, 2, Value::Bool(is_instance));
+    };
+    let (top, return_pc) = (machine.stack.len(), machine.pc + 1);
+    let frame = NativeFrame::new(CallbackMethod::HasInstance, top.saturating_sub(2), top, return_pc);
+    accessor::finish_native(machine, NativeFrame { this: class, item: value, callback: method, ..frame })
+}
+
+/// Whether a class has constructed a value. ECMA-262 §7.3.21 OrdinaryHasInstance.
 pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Completion<bool> {
     match class {
         Value::Ref(at) => match machine.heap.get(*at) {

@@ -8,11 +8,12 @@ use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
 use super::natives::{NativeRegistry, Receiver};
-use super::object::{IterationKind, Object, PrototypeKind};
+use super::object::{IterationKind, PrototypeKind};
 use super::operand_conversion::OperandConversion;
+use super::program::DecodedInstruction as I;
 use super::text::{ROPE_BYTES, Str};
-use super::value::{HeapRef, Value};
-use super::{date, number, property};
+use super::value::{HeapRef, Symbol, Value};
+use super::{accessor, date, descriptor, iteration, number, property};
 
 /// Deepest nesting of errors, as messages of errors, that are converted to text. Arrays have no limit.
 const ERROR_DEPTH: usize = 64;
@@ -82,6 +83,12 @@ fn require_own_conversion(machine: &Machine, value: &Value, at: usize, hint: Pre
     }
 }
 
+/// The program's method under `Symbol.toPrimitive`. ECMA-262 §7.1.1 ToPrimitive.
+pub(super) fn exotic_conversion(machine: &Machine, value: &Value) -> Completion<Option<Value>> {
+    let found = property::own_or_inherited(machine, value, &Value::Symbol(Symbol::TO_PRIMITIVE))?;
+    iteration::require_method(machine, found.unwrap_or(Value::Undefined))
+}
+
 /// The program's method that converts this object to a primitive. ECMA-262 §7.1.1.1 OrdinaryToPrimitive.
 pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredType) -> Option<Value> {
     let Value::Ref(at) = value else { return None };
@@ -89,6 +96,12 @@ pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredTy
         Entry::Object(_) | Entry::Error(_) | Entry::Closure(_) => {}
         Entry::Array(array) if array.extra.is_some() => {}
         _ => return None,
+    }
+    // The conversion reports the error.
+    match exotic_conversion(machine, value) {
+        Ok(None) => {}
+        Ok(method) => return method,
+        Err(_) => return Some(Value::Undefined),
     }
     let names = match hint {
         PreferredType::Text => ["toString", "valueOf"],
@@ -225,26 +238,15 @@ impl<'m> TextConversion<'m> {
                     unsupported(format!("the source text of the function `{name}` is not stored; use its name"))
                 }
                 Entry::Bound(_) => Ok(Str::new("function () { [native code] }")),
-                Entry::Map(_) => Ok(Str::new("[object Map]")),
-                Entry::Set(_) => Ok(Str::new("[object Set]")),
+                Entry::Map(_) => self.tagged(value, "Map"),
+                Entry::Set(_) => self.tagged(value, "Set"),
                 Entry::Promise(_) => Ok(Str::new("[object Promise]")),
                 Entry::Generator(_) => Ok(Str::new(match super::generator::is_async(machine, *at) {
                     Some(true) => "[object AsyncGenerator]",
                     _ => "[object Generator]",
                 })),
-                Entry::Iterator(iterator) => {
-                    let kind = match &iterator.source {
-                        _ if iterator.kind == IterationKind::Names => "Object",
-                        _ if iterator.kind == IterationKind::Matches => "RegExp String Iterator",
-                        Value::Text(_) => "String Iterator",
-                        Value::Ref(source) => match machine.heap.get(*source) {
-                            Entry::Map(_) => "Map Iterator",
-                            Entry::Set(_) => "Set Iterator",
-                            _ => "Array Iterator",
-                        },
-                        _ => "Array Iterator",
-                    };
-                    Ok(Str::new(&format!("[object {kind}]")))
+                Entry::Iterator(_) => {
+                    Ok(Str::new(&format!("[object {}]", iterator_tag(machine, value).unwrap_or("Object"))))
                 }
                 Entry::RegExp(regexp) => Ok(Str::new(&format!("/{}/{}", regexp.source, regexp.flags))),
                 Entry::Date(time) => Ok(Str::new(&date::date_text(*time, date::DateText::Full))),
@@ -256,14 +258,20 @@ impl<'m> TextConversion<'m> {
                 Entry::Object(_) if property::receiver(self.machine, value) == Some(Receiver::Error) => {
                     error_text(self.machine, value)
                 }
-                Entry::Object(Object { holds_collection: true, .. }) => {
-                    let kind = property::receiver(self.machine, value).map_or("Object", Receiver::name);
-                    Ok(Str::new(&format!("[object {kind}]")))
+                Entry::Object(object) => {
+                    let kind = property::receiver(self.machine, value).filter(|_| object.holds_collection);
+                    self.tagged(value, kind.map_or("Object", Receiver::name))
                 }
                 _ => Ok(Str::new("[object Object]")),
             },
             value => Ok(primitive_text(value).unwrap_or_else(Str::empty)),
         }
+    }
+
+    /// ECMA-262 §20.1.3.6 Object.prototype.toString.
+    fn tagged(&self, value: &Value, builtin: &str) -> Completion<Str> {
+        let tag = own_tag(self.machine, value)?;
+        Ok(Str::new(&format!("[object {}]", tag.unwrap_or_else(|| Str::new(builtin)))))
     }
 
     /// Uses no call stack for nested arrays: programs decide how deep they are.
@@ -326,6 +334,87 @@ impl<'m> TextConversion<'m> {
             value => self.value(&value)?.to_utf8(),
         })
     }
+}
+
+/// The text under `Symbol.toStringTag` of an object of the program. ECMA-262 §20.1.3.6 Object.prototype.toString.
+/// Deviation: of the getters only those are supported that [`simple_result`] knows.
+pub(super) fn own_tag(machine: &Machine, value: &Value) -> Completion<Option<Str>> {
+    let found = property::find_property(machine, value, &Value::Symbol(Symbol::TO_STRING_TAG))?;
+    let tag = match found.map(|found| descriptor::data_value(&machine.heap, found)) {
+        Some(Value::Accessor(pair)) => match simple_result(machine, value, &machine.heap.element(pair, 0)) {
+            Some(tag) => tag,
+            None => {
+                return unsupported(
+                    "this getter of Symbol.toStringTag is not called here; return a literal, a variable, a property of \
+                     `this` or a template of them",
+                );
+            }
+        },
+        Some(tag) => tag,
+        None => return Ok(None),
+    };
+    Ok(if let Value::Text(tag) = tag { Some(tag) } else { None })
+}
+
+/// The result of a getter that returns a literal, a variable, properties of `this` or a template of them.
+fn simple_result(machine: &Machine, this: &Value, getter: &Value) -> Option<Value> {
+    let at = match getter {
+        Value::Ref(at) => *at,
+        Value::Undefined => return Some(Value::Undefined),
+        _ => return None,
+    };
+    let Entry::Closure(closure) = machine.heap.get(at) else { return None };
+    let entry = machine.program.functions.get(closure.function as usize)?.entry as usize;
+    let mut operands = Vec::new();
+    for instruction in machine.program.code.get(entry..)? {
+        let value = match instruction {
+            I::Push(constant) => machine.linked.constants.get(*constant as usize)?.clone(),
+            I::This => this.clone(),
+            I::LoadGlobal(slot) => machine.stack.get(usize::from(*slot))?.clone(),
+            I::LoadCapture(index) => match machine.heap.get(*closure.captures.get(usize::from(*index))?) {
+                Entry::Cell(value) => value.clone(),
+                _ => return None,
+            },
+            I::PrivateGet(_) => {
+                let (name, target) = (operands.pop()?, operands.pop()?);
+                accessor::private_field(machine, &target, &name)?
+            }
+            I::GetProp(name) => {
+                let name = machine.linked.names.get(*name as usize)?;
+                property::property(machine, &operands.pop()?, &name.key).ok()?
+            }
+            I::ToText => Value::Text(primitive_text(&operands.pop()?)?),
+            I::Concat => {
+                let (second, first) = (primitive_text(&operands.pop()?)?, primitive_text(&operands.pop()?)?);
+                check_text_length(machine, first.len() + second.len()).ok()?;
+                Value::Text(Str::concat(&first, &second))
+            }
+            I::Return => return operands.pop(),
+            _ => return None,
+        };
+        if let Value::Uninitialized = value {
+            return None;
+        }
+        operands.push(value);
+    }
+    None
+}
+
+/// The tag of a built-in iterator.
+pub(super) fn iterator_tag(machine: &Machine, value: &Value) -> Option<&'static str> {
+    let Value::Ref(at) = value else { return None };
+    let Entry::Iterator(iterator) = machine.heap.get(*at) else { return None };
+    Some(match &iterator.source {
+        _ if iterator.kind == IterationKind::Names => return None,
+        _ if iterator.kind == IterationKind::Matches => "RegExp String Iterator",
+        Value::Text(_) => "String Iterator",
+        Value::Ref(source) => match machine.heap.get(*source) {
+            Entry::Map(_) => "Map Iterator",
+            Entry::Set(_) => "Set Iterator",
+            _ => "Array Iterator",
+        },
+        _ => "Array Iterator",
+    })
 }
 
 /// `typeof value`. ECMA-262 §13.5.3 The typeof Operator.

@@ -12,7 +12,7 @@ use super::natives::{Builtin, Receiver};
 use super::object::{ErrorKind, Integrity, Prototype, PrototypeKind};
 use super::table::TableKind;
 use super::text::Str;
-use super::value::{HeapRef, Symbol, Value};
+use super::value::{HeapRef, Value};
 use super::{class, conversion, json, property};
 
 /// The parts are a value, not getter and setter.
@@ -163,7 +163,7 @@ pub(super) fn set_data(
 /// A key in messages.
 pub(super) fn key_text(machine: &Machine, key: &Value) -> String {
     match key {
-        Value::Symbol(symbol) => symbol.text(),
+        Value::Symbol(symbol) => symbol.text(&machine.heap),
         key => conversion::to_text(machine, key).map(|text| text.to_utf8()).unwrap_or_default(),
     }
 }
@@ -218,7 +218,7 @@ pub(super) fn own_descriptor(machine: &Machine, value: &Value, key: &Value) -> C
     let found = property::property(machine, value, key)?;
     let is_element =
         matches!((heap.get(at), key), (Entry::Array(_), Value::Text(name)) if name.array_index().is_some());
-    let name = conversion::to_text(machine, key)?.to_utf8();
+    let name = key_text(machine, key);
     Ok(Some(match (heap.get(at), name.as_str()) {
         _ if is_element => Descriptor::data(found, writable, true, configurable),
         (Entry::Array(_), "length") => Descriptor::data(found, writable, false, false),
@@ -298,10 +298,21 @@ pub(super) fn all_own_keys(machine: &Machine, value: &Value) -> Vec<Value> {
     keys
 }
 
-/// The own keys that are symbols.
+/// The own keys that are symbols. Deviation: those that are not enumerable follow the others.
 pub(super) fn own_symbols(machine: &Machine, value: &Value) -> Vec<Value> {
-    let symbols = Symbol::ALL.map(Value::Symbol).into_iter();
-    symbols.filter(|symbol| property::has_own(machine, value, symbol)).collect()
+    let mut keys = Vec::new();
+    if let Value::Ref(at) = value
+        && !matches!(machine.heap.get(*at), Entry::Map(_) | Entry::Set(_))
+    {
+        for table in [TableKind::Main, TableKind::Hidden].into_iter().filter_map(|kind| machine.heap.table(*at, kind)) {
+            machine.heap.visit_table_entries(table, |key, _| {
+                if let Value::Symbol(_) = key {
+                    keys.push(key.clone());
+                }
+            });
+        }
+    }
+    keys
 }
 
 /// `Object.defineProperty`. ECMA-262 §10.1.6.3 ValidateAndApplyPropertyDescriptor. Deviation: an element of an array and
@@ -347,7 +358,7 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: &Value, wanted:
     let is_simple = !is_accessor && writable && configurable;
     let has_tables = match (machine.heap.get(at), key) {
         (Entry::Object(_) | Entry::Error(_), _) => true,
-        (Entry::Closure(_), Value::Text(_)) => text != "prototype",
+        (Entry::Closure(_), key) => matches!(key, Value::Symbol(_)) || text != "prototype",
         _ => false,
     };
     if !has_tables {
@@ -430,7 +441,6 @@ pub(super) fn prototype_of(machine: &Machine, value: &Value) -> Value {
                 _ => builtin("Function"),
             }
         }
-        Value::Symbol(_) => builtin("Symbol"),
         _ => builtin(property::receiver(machine, value).map_or("Object", Receiver::name)),
     }
 }

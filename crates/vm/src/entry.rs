@@ -8,6 +8,7 @@ use super::generator::Generator;
 use super::object::{BoundFunction, Closure, ErrorObject, IteratorObject, Object, RegExp};
 use super::promise::{PromiseObject, Reaction};
 use super::table::{Table, TableParts};
+use super::text::Str;
 use super::value::Value;
 
 /// One entry of the heap.
@@ -46,6 +47,8 @@ pub enum Entry {
     Coroutine(Box<Coroutine>),
     /// A generator or an async generator.
     Generator(Box<Generator>),
+    /// A symbol: its description.
+    Symbol(Option<Str>),
     /// Part of a large array.
     Chunk(Vec<Value>),
     /// Part of a large table.
@@ -81,7 +84,7 @@ impl Entry {
             }
             Entry::Map(table) | Entry::Set(table) => table.visit_values(visit),
             Entry::Iterator(iterator) => iterator.visit_values(visit),
-            Entry::RegExp(_) | Entry::Date(_) => {}
+            Entry::RegExp(_) | Entry::Date(_) | Entry::Symbol(_) => {}
             Entry::Bound(bound) => bound.visit_values(visit),
             Entry::Promise(promise) => promise.visit_values(visit),
             Entry::Reaction(reaction) => reaction.visit_values(visit),
@@ -125,6 +128,7 @@ impl Entry {
                 Entry::Coroutine(coroutine) => boxed_weight(40) + values_weight(&coroutine.values),
                 Entry::Generator(generator) => boxed_weight(48) + values_weight(&generator.coroutine.values),
                 Entry::RegExp(regexp) => boxed_weight(40) + regexp.source.weight() + regexp.compiled.weight(),
+                Entry::Symbol(description) => description.as_ref().map_or(0, Str::weight),
                 Entry::Chunk(elements) => values_weight(elements),
                 Entry::Pairs(pairs) => boxed_weight(0) + pairs.weight(),
             }

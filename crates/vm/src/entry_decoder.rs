@@ -21,7 +21,7 @@ use super::program::BytecodeConstant;
 use super::promise::{PromiseObject, PromiseState, Reaction, ReactionKind};
 use super::table::Table;
 use super::text::Str;
-use super::value::{BuildKeyHasher, HeapRef, Value};
+use super::value::{BuildKeyHasher, HeapRef, Symbol, Value};
 use super::wire;
 
 /// Most names that are shared. Without the bound, keys that are data would fill the memory.
@@ -113,7 +113,7 @@ pub(super) fn value(json: &Json) -> ReadResult<Value> {
             BytecodeConstant::Bool(b) => Value::Bool(b),
             BytecodeConstant::Number(n) => Value::Number(n),
             BytecodeConstant::Text(units) => Value::Text(Str::from_units(&units)),
-            BytecodeConstant::Symbol(symbol) => Value::Symbol(symbol),
+            BytecodeConstant::Symbol(symbol) => Value::from(symbol),
         });
     }
     let Some((tag, content)) = json.as_object().and_then(|object| object.iter().next()) else {
@@ -121,6 +121,7 @@ pub(super) fn value(json: &Json) -> ReadResult<Value> {
     };
     match tag.as_str() {
         "$ref" => reference(content).map(Value::Ref),
+        "$symbol" => reference(content).map(|at| Value::Symbol(Symbol::at(at))),
         "$uninitialised" => Ok(Value::Uninitialized),
         "$hole" => Ok(Value::Hole),
         "$accessor" => reference(content).map(Value::Accessor),
@@ -299,6 +300,11 @@ impl EntryDecoder {
             ("d", [time]) => match value(time)? {
                 Value::Number(time) if time.is_nan() || super::date::clip(time) == time => Entry::Date(time),
                 _ => return unexpected_error("a time", time),
+            },
+            ("y", []) => Entry::Symbol(None),
+            ("y", [description]) => match value(description)? {
+                Value::Text(description) => Entry::Symbol(Some(description)),
+                _ => return unexpected_error("a description", description),
             },
             ("b", [target, this, args]) => Entry::Bound(Box::new(BoundFunction {
                 target: value(target)?,

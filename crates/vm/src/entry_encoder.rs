@@ -83,7 +83,10 @@ impl<'a> EntryEncoder<'a> {
             },
             Value::Ref(at) => json!({ "$ref": self.reference(*at) }),
             Value::Builtin(builtin) => json!({ "$builtin": builtin.name() }),
-            Value::Symbol(symbol) => json!({ "$symbol": symbol.name() }),
+            Value::Symbol(symbol) => match symbol.as_well_known() {
+                Some(symbol) => json!({ "$symbol": symbol.name() }),
+                None => json!({ "$symbol": self.reference(symbol.reference().unwrap_or_default()) }),
+            },
             Value::Uninitialized => json!({ "$uninitialised": true }),
             Value::Hole => json!({ "$hole": true }),
             Value::Accessor(at) => json!({ "$accessor": self.reference(*at) }),
@@ -319,6 +322,13 @@ impl<'a> EntryEncoder<'a> {
             Entry::Date(time) => {
                 self.text.push_str("[\"d\",");
                 write_canonical_json(&wire::number(*time), &mut self.text);
+            }
+            Entry::Symbol(description) => {
+                self.text.push_str("[\"y\"");
+                if let Some(description) = description {
+                    self.text.push(',');
+                    self.write_value(&Value::Text(description.clone()));
+                }
             }
             Entry::Bound(bound) => {
                 self.text.push_str("[\"b\",");

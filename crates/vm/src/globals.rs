@@ -16,7 +16,7 @@ macro_rules! members {
 
 /// Functions called by name (`CALL_NATIVE`) or used as values (`BUILTIN`). `natives` cites the standard for each.
 pub const FUNCTIONS: &[&str] = names! {
-    Array Boolean Date Number Object String atob btoa clearTimeout decodeURI decodeURIComponent encodeURI
+    Array Boolean Date Number Object String Symbol atob btoa clearTimeout decodeURI decodeURIComponent encodeURI
     encodeURIComponent isFinite isNaN parseFloat parseInt queueMicrotask setTimeout structuredClone;
     Array { from isArray of }
     Date { UTC now parse }
@@ -33,6 +33,7 @@ pub const FUNCTIONS: &[&str] = names! {
     }
     Promise { all allSettled any race reject resolve withResolvers }
     String { fromCharCode fromCodePoint raw }
+    Symbol { for keyFor }
     console {
         assert count countReset debug dir error group groupCollapsed groupEnd info log table time timeEnd timeLog warn
     }
@@ -121,7 +122,10 @@ pub const PROTOTYPES: &[&str] = names! {
 };
 
 /// Symbols, each also an expression of a program.
-pub const SYMBOLS: &[&str] = &["Symbol.asyncIterator", "Symbol.iterator"];
+pub const SYMBOLS: &[&str] = names! {
+    ;
+    Symbol { asyncDispose asyncIterator dispose hasInstance iterator toPrimitive toStringTag }
+};
 
 /// Constants of namespaces and classes. ECMA-262 §19.1 Value Properties of the Global Object, §21.1.2 Properties of the
 /// Number Constructor, §21.3.1 Value Properties of the Math Object.
@@ -160,6 +164,7 @@ pub const METHODS: &[(&str, &[&str])] = members! {
     }
     Number { toExponential toFixed toLocaleString toPrecision toString valueOf }
     Boolean { toString valueOf }
+    Symbol { description toString valueOf }
     Object { hasOwnProperty isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf }
     Function { apply bind call length name }
     Map { clear delete entries forEach get has keys set size values }

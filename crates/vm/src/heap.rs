@@ -392,7 +392,7 @@ fn snapshot_weight(machine: &Machine) -> u64 {
 /// Discards the heap and all texts. The frames remain, so that the location of the failure can be reported.
 fn discard_heap(machine: &mut Machine) {
     fn clear_reference(value: &mut Value) {
-        if let Value::Text(_) | Value::Ref(_) = value {
+        if let Value::Text(_) | Value::Ref(_) | Value::Symbol(_) = value {
             *value = Value::Null;
         }
     }
@@ -400,7 +400,7 @@ fn discard_heap(machine: &mut Machine) {
     machine.pending = None;
     // A blocking call is discarded too; the instruction gets its operands back.
     machine.stack.extend(machine.suspended_call.take().into_iter().flat_map(|call| call.operands));
-    (machine.key_counts, machine.console) = (HeapRef::NONE, HeapRef::NONE);
+    (machine.key_counts, machine.console, machine.symbols) = (HeapRef::NONE, HeapRef::NONE, HeapRef::NONE);
     if machine.tasks.program != ProgramTask::Running {
         // Only the global frame remains, at its instruction, with the operands that this instruction had.
         coroutine::end_job(machine);
@@ -440,6 +440,7 @@ pub(super) fn visit_roots(machine: &Machine, visit: &mut dyn FnMut(&Value)) {
     }
     visit(&Value::Ref(machine.key_counts));
     visit(&Value::Ref(machine.console));
+    visit(&Value::Ref(machine.symbols));
     if let Some(call) = &machine.suspended_call {
         call.operands.iter().for_each(&mut *visit);
         visit(&Value::Ref(call.answers));
@@ -455,17 +456,16 @@ pub(super) fn collect_garbage(machine: &mut Machine) -> Result<(), ExceededLimit
     let mut marks = vec![0u64; machine.heap.page_count() as usize];
     let mut worklist: Vec<HeapRef> = Vec::new();
     let mut live: u64 = 0;
-    let mark = |value: &Value, marks: &mut Vec<u64>, worklist: &mut Vec<HeapRef>| match value {
-        Value::Ref(at) | Value::Accessor(at) => {
-            if let Some(page) = marks.get_mut((at.0 / ENTRIES_PER_PAGE) as usize)
-                && *page & (1 << (at.0 % ENTRIES_PER_PAGE)) == 0
-            {
-                *page |= 1 << (at.0 % ENTRIES_PER_PAGE);
-                worklist.push(*at);
-            }
+    let mark = |value: &Value, marks: &mut Vec<u64>, worklist: &mut Vec<HeapRef>| {
+        if let Value::Text(text) = value {
+            text.release_parts();
+        } else if let Some(at) = value.reference()
+            && let Some(page) = marks.get_mut((at.0 / ENTRIES_PER_PAGE) as usize)
+            && *page & (1 << (at.0 % ENTRIES_PER_PAGE)) == 0
+        {
+            *page |= 1 << (at.0 % ENTRIES_PER_PAGE);
+            worklist.push(at);
         }
-        Value::Text(text) => text.release_parts(),
-        _ => {}
     };
     visit_roots(machine, &mut |value| {
         live += value.weight();

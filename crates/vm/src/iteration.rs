@@ -16,6 +16,7 @@ use super::object::{self, IterationKind};
 use super::operand_conversion::OperandConversion;
 use super::program::DecodedInstruction;
 use super::promise::{self, Reaction, ReactionKind};
+use super::text::Str;
 use super::value::{HeapRef, Symbol, Value};
 use super::{abrupt_completion, call, conversion, json, property, slow_path};
 
@@ -33,6 +34,7 @@ fn value_text(machine: &Machine, value: &Value) -> Completion<String> {
         Value::Number(_) | Value::Bool(_) => {
             format!("{} {}", conversion::type_of(machine, value), conversion::to_text(machine, value)?)
         }
+        Value::Text(text) => format!("string \"{text}\""),
         _ => conversion::type_of(machine, value).to_owned(),
     })
 }
@@ -49,7 +51,12 @@ pub(super) fn receiver_text(machine: &Machine, value: &Value) -> String {
 /// A method of an object, or `None` if it is null or undefined. ECMA-262 §7.3.11 GetMethod. Deviation: a getter is not
 /// supported.
 fn method(machine: &Machine, value: &Value, key: &Value) -> Completion<Option<Value>> {
-    match property::property(machine, value, key)? {
+    require_method(machine, property::property(machine, value, key)?)
+}
+
+/// The value of a property as a method, or `None` if it is null or undefined. ECMA-262 §7.3.11 GetMethod.
+pub(super) fn require_method(machine: &Machine, found: Value) -> Completion<Option<Value>> {
+    match found {
         Value::Undefined | Value::Null => Ok(None),
         method if conversion::is_callable(machine, &method) => Ok(Some(method)),
         other => type_error(format!("{} is not a function", value_text(machine, &other)?)),
@@ -94,14 +101,14 @@ pub(super) fn iterator_at(machine: &mut Machine, at: usize, is_async: bool) -> C
     if is_async && is_generator(machine, &value, true) {
         return generator_record(machine, &value, true);
     }
-    if is_async && own_method(machine, &value, Symbol::AsyncIterator)?.is_some() {
-        return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Iterator(Symbol::AsyncIterator)));
+    if is_async && own_method(machine, &value, Symbol::ASYNC_ITERATOR)?.is_some() {
+        return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Iterator(Symbol::ASYNC_ITERATOR)));
     }
     if is_generator(machine, &value, false) {
         return generator_record(machine, &value, false);
     }
-    if own_method(machine, &value, Symbol::Iterator)?.is_some() {
-        return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Iterator(Symbol::Iterator)));
+    if own_method(machine, &value, Symbol::ITERATOR)?.is_some() {
+        return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Iterator(Symbol::ITERATOR)));
     }
     iterator(machine, &value)
 }
@@ -128,7 +135,7 @@ fn iteration_kind(machine: &Machine, value: &Value) -> Option<IterationKind> {
 pub(super) fn is_iterable(machine: &Machine, value: &Value) -> bool {
     iteration_kind(machine, value).is_some()
         || is_generator(machine, value, false)
-        || own_method(machine, value, Symbol::Iterator).is_ok_and(|method| method.is_some())
+        || own_method(machine, value, Symbol::ITERATOR).is_ok_and(|method| method.is_some())
 }
 
 fn throw_not_iterable<T>(machine: &Machine, value: &Value) -> Completion<T> {
@@ -153,7 +160,7 @@ fn throw_not_iterable<T>(machine: &Machine, value: &Value) -> Completion<T> {
 /// end first: then the operand is an array, and the instruction runs again.
 pub(super) fn iterate_at(machine: &mut Machine, at: usize) -> Completion<Vec<Value>> {
     let value = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
-    if is_generator(machine, &value, false) || own_method(machine, &value, Symbol::Iterator)?.is_some() {
+    if is_generator(machine, &value, false) || own_method(machine, &value, Symbol::ITERATOR)?.is_some() {
         return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Values));
     }
     iterate(machine, &value)
@@ -192,7 +199,7 @@ pub(super) fn combine_own(
     kind: ReactionKind,
 ) -> Completion<Option<NativeOutcome>> {
     let value = natives::arg(machine, args, 0);
-    if !is_generator(machine, &value, false) && own_method(machine, &value, Symbol::Iterator)?.is_none() {
+    if !is_generator(machine, &value, false) && own_method(machine, &value, Symbol::ITERATOR)?.is_none() {
         return Ok(None);
     }
     let frame = NativeFrame::new(CallbackMethod::Combine, args.bottom, machine.stack.len(), args.return_pc);
@@ -208,7 +215,7 @@ pub(super) fn start_collecting(machine: &mut Machine, frame: NativeFrame, value:
         let record = generator_record(machine, value, false)?;
         return with_record(machine, frame, &record);
     }
-    let callback = own_method(machine, value, Symbol::Iterator)?.unwrap_or(Value::Undefined);
+    let callback = own_method(machine, value, Symbol::ITERATOR)?.unwrap_or(Value::Undefined);
     Ok(NativeFrame { callback, this: value.clone(), ..frame })
 }
 
@@ -562,9 +569,10 @@ impl NativeFrame {
 
     /// The record of the iterator that a method gave.
     fn open(&self, machine: &mut Machine, iterator: Value) -> Completion<Value> {
-        let symbol = if self.index > 0 { Symbol::AsyncIterator } else { Symbol::Iterator };
+        let symbol = if self.index > 0 { Symbol::ASYNC_ITERATOR } else { Symbol::ITERATOR };
         if !iterator.is_object() {
-            return type_error(format!("Result of the {} method is not an object", symbol.name()));
+            let name = symbol.description(&machine.heap).unwrap_or_else(Str::empty);
+            return type_error(format!("Result of the {name} method is not an object"));
         }
         let next = property::property(machine, &iterator, &Value::text("next"))?;
         // V8 names the operand of a spread in a literal.
@@ -575,7 +583,7 @@ impl NativeFrame {
         {
             return type_error(format!("{text} is not iterable"));
         }
-        Ok(new_record(machine, iterator, next, symbol == Symbol::AsyncIterator))
+        Ok(new_record(machine, iterator, next, symbol == Symbol::ASYNC_ITERATOR))
     }
 
     /// Appends the value of a result to the array of values. At the end, `Some` is the value of the function.

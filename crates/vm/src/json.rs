@@ -167,7 +167,7 @@ pub(super) fn display_text(machine: &Machine, value: &Value) -> String {
         return text.to_utf8();
     }
     if let Value::Symbol(symbol) = value {
-        return symbol.text();
+        return symbol.text(&machine.heap);
     }
     if let Value::Ref(at) = value {
         match machine.heap.get(*at) {

@@ -184,7 +184,7 @@ impl LinkedProgram {
             BytecodeConstant::Bool(b) => Value::Bool(*b),
             BytecodeConstant::Number(n) => Value::Number(*n),
             BytecodeConstant::Text(units) => Value::Text(Str::from_units(units)),
-            BytecodeConstant::Symbol(symbol) => Value::Symbol(*symbol),
+            BytecodeConstant::Symbol(symbol) => Value::from(*symbol),
         });
         let registry = NativeRegistry::global();
         let names = program.names.iter().map(|name| LinkedName {
@@ -241,6 +241,8 @@ pub struct Machine {
     /// A Map in the heap with the state of the console: its indentation, counters and timers. [`HeapRef::NONE`] before
     /// the first.
     pub(super) console: HeapRef,
+    /// A Map in the heap from keys to the symbols of `Symbol.for`. [`HeapRef::NONE`] before the first.
+    pub(super) symbols: HeapRef,
     /// A value that the machine throws when it runs again.
     pub(super) pending: Option<Value>,
     /// Units of work of built-in functions that are not yet counted as instructions.
@@ -283,6 +285,7 @@ impl Machine {
             tasks: MachineTasks::default(),
             key_counts: HeapRef::NONE,
             console: HeapRef::NONE,
+            symbols: HeapRef::NONE,
             pending: None,
             deferred_work: 0,
             heap_discarded: false,

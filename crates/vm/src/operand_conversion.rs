@@ -82,7 +82,7 @@ pub(super) fn start_conversion(machine: &mut Machine, at: usize, conversion: Ope
         OperandConversion::Iterator(symbol) => {
             let frame = new_frame(CallbackMethod::Iterator);
             let callback = property::property(machine, &value, &Value::Symbol(symbol))?;
-            NativeFrame { callback, this: value, index: u32::from(symbol == Symbol::AsyncIterator), ..frame }
+            NativeFrame { callback, this: value, index: u32::from(symbol == Symbol::ASYNC_ITERATOR), ..frame }
         }
         OperandConversion::Values => {
             let frame = new_frame(CallbackMethod::Values);
@@ -136,10 +136,23 @@ impl NativeFrame {
         }
     }
 
-    /// ECMA-262 §7.1.1.1 OrdinaryToPrimitive. `index` counts the methods that were called.
+    /// ECMA-262 §7.1.1 ToPrimitive, §7.1.1.1 OrdinaryToPrimitive. `index` counts the methods that were called.
     fn next_primitive(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         let prefers_text = self.item.truthy();
         let names = if prefers_text { ["toString", "valueOf"] } else { ["valueOf", "toString"] };
+        if self.index == 0
+            && let Some(method) = conversion::exotic_conversion(machine, &self.source)?
+        {
+            // No other method is tried.
+            self.index = names.len() as u32;
+            self.callback = method;
+            let hint = match self.item {
+                Value::Bool(true) => "string",
+                Value::Bool(false) => "default",
+                _ => "number",
+            };
+            return Ok(self.call(machine, self.source.clone(), [Value::text(hint)]));
+        }
         for name in names.iter().skip(self.index as usize) {
             self.index += 1;
             let method = property::property(machine, &self.source, &Value::text(name))?;
@@ -206,7 +219,10 @@ impl NativeFrame {
                 }
                 Some(method) => {
                     self.callback = method;
-                    Ok(self.call(machine, element, []))
+                    Ok(match conversion::exotic_conversion(machine, &element)? {
+                        Some(_) => self.call(machine, element, [Value::text("string")]),
+                        None => self.call(machine, element, []),
+                    })
                 }
                 None => internal("a conversion without its method"),
             };

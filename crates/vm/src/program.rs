@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::instruction_decoder::InstructionDecoder;
 use super::machine::LinkedProgram;
-use super::value::Symbol;
+use super::value::WellKnownSymbol;
 use super::verifier;
 
 pub use super::op::DecodedInstruction;
@@ -200,7 +200,7 @@ pub enum BytecodeConstant {
     /// A string, as UTF-16 code units.
     Text(Arc<[u16]>),
     /// A well-known symbol.
-    Symbol(Symbol),
+    Symbol(WellKnownSymbol),
 }
 
 /// The location of an instruction in the source.

@@ -17,8 +17,8 @@ use super::operand_conversion::OperandConversion;
 use super::program::FunctionKind;
 use super::table::{Table, TableKind};
 use super::text::Str;
-use super::value::{HeapRef, Symbol, Value};
-use super::{class, conversion, descriptor};
+use super::value::{HeapRef, Symbol, Value, WellKnownSymbol};
+use super::{call, class, conversion, descriptor, json};
 
 /// Longest prototype chain that a lookup follows.
 pub(super) const MAX_PROTOTYPE_CHAIN: usize = 10_000;
@@ -66,6 +66,7 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
         Value::Text(_) => Receiver::String,
         Value::Number(_) => Receiver::Number,
         Value::Bool(_) => Receiver::Boolean,
+        Value::Symbol(_) => Receiver::Symbol,
         Value::Builtin(builtin) if builtin.is_prototype() => Receiver::of_prototype(*builtin),
         Value::Builtin(builtin) if builtin.is_namespace() => Receiver::Object,
         Value::Builtin(_) => Receiver::Function,
@@ -114,27 +115,49 @@ fn refuse_getter(machine: &Machine, found: Value, key: &Value) -> Completion<Val
     }
 }
 
-/// A property of a symbol. ECMA-262 §20.4.3 Properties of the Symbol Prototype Object.
-fn symbol_property(symbol: Symbol, name: &str) -> Option<Value> {
-    match name {
-        "description" => Some(Value::text(symbol.name())),
-        "toString" => NativeRegistry::global().find("Symbol.prototype.toString").map(Value::Builtin),
-        _ => None,
-    }
-}
-
-/// The built-in method of a kind of values whose key is a symbol.
-fn symbol_method(receiver: Receiver, symbol: Symbol) -> Value {
-    let name = match (symbol, receiver) {
-        (Symbol::Iterator, Receiver::Array) => "Array.prototype.values",
-        (Symbol::Iterator, Receiver::Map) => "Map.prototype.entries",
-        (Symbol::Iterator, Receiver::Set) => "Set.prototype.values",
-        (Symbol::Iterator, Receiver::String) => "String.prototype.[Symbol.iterator]",
-        (Symbol::Iterator, Receiver::Iterator | Receiver::Generator) => "Iterator.prototype.[Symbol.iterator]",
-        (Symbol::AsyncIterator, Receiver::AsyncGenerator) => "AsyncIterator.prototype.[Symbol.asyncIterator]",
+/// What a kind of values inherits from built-in prototypes under a symbol.
+fn symbol_property(machine: &Machine, value: &Value, receiver: Receiver, symbol: Symbol) -> Value {
+    use WellKnownSymbol as W;
+    let name = match (symbol.as_well_known(), receiver) {
+        (Some(W::Iterator), Receiver::Array) => "Array.prototype.values",
+        (Some(W::Iterator), Receiver::Map) => "Map.prototype.entries",
+        (Some(W::Iterator), Receiver::Set) => "Set.prototype.values",
+        (Some(W::Iterator), Receiver::String) => "String.prototype.[Symbol.iterator]",
+        (Some(W::Iterator), Receiver::Iterator | Receiver::Generator) => "Iterator.prototype.[Symbol.iterator]",
+        (Some(W::AsyncIterator), Receiver::AsyncGenerator) => "AsyncIterator.prototype.[Symbol.asyncIterator]",
+        (Some(W::HasInstance), Receiver::Function) => "Function.prototype.[Symbol.hasInstance]",
+        (Some(W::ToPrimitive), Receiver::Symbol) => "Symbol.prototype.[Symbol.toPrimitive]",
+        (Some(W::ToPrimitive), Receiver::Date) => "Date.prototype.[Symbol.toPrimitive]",
+        (Some(W::ToStringTag), _) => {
+            return builtin_tag(machine, value, receiver).map_or(Value::Undefined, Value::Text);
+        }
         _ => return Value::Undefined,
     };
     NativeRegistry::global().find(name).map_or(Value::Undefined, Value::Builtin)
+}
+
+/// The tag that a value inherits from a built-in prototype, or that a namespace has.
+pub(super) fn builtin_tag(machine: &Machine, value: &Value, receiver: Receiver) -> Option<Str> {
+    let class = match (receiver, value) {
+        (Receiver::Iterator, Value::Ref(_)) => conversion::iterator_tag(machine, value)?,
+        (
+            Receiver::Map
+            | Receiver::Set
+            | Receiver::WeakMap
+            | Receiver::WeakSet
+            | Receiver::Promise
+            | Receiver::Generator
+            | Receiver::AsyncGenerator
+            | Receiver::Symbol,
+            _,
+        ) => receiver.name(),
+        (Receiver::Function, Value::Ref(_)) => {
+            Some(call::function_class(machine, value)).filter(|class| *class != "Function")?
+        }
+        (_, Value::Builtin(builtin)) if builtin.is_namespace() && !builtin.is_prototype() => builtin.name(),
+        _ => return None,
+    };
+    Some(Str::new(class))
 }
 
 /// `value[key]` for a string key, or the accessor. ECMA-262 §7.3.3 GetV and §10.1.8.1 OrdinaryGet.
@@ -144,7 +167,7 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Completio
         return Ok(found);
     }
     if let (Some(receiver), Value::Symbol(symbol)) = (receiver(machine, value), key) {
-        return Ok(symbol_method(receiver, *symbol));
+        return Ok(symbol_property(machine, value, receiver, *symbol));
     }
     let (Some(receiver), Value::Text(name)) = (receiver(machine, value), key) else { return Ok(Value::Undefined) };
     let name = name.to_utf8();
@@ -207,8 +230,11 @@ pub(super) fn find_property(machine: &Machine, value: &Value, key: &Value) -> Co
             type_error(format!("Cannot read properties of {} (reading '{name}')", nullish_name(value)))
         }
         Value::Builtin(builtin) => Ok(builtin_property(*builtin, name)),
-        Value::Symbol(symbol) => Ok(symbol_property(*symbol, &name.to_utf8())),
-        Value::Number(_) | Value::Bool(_) | Value::Uninitialized | Value::Hole | Value::Accessor(_) => Ok(None),
+        // ECMA-262 §20.4.3.2 Symbol.prototype.description.
+        Value::Symbol(symbol) if *name == Str::new("description") => {
+            Ok(Some(symbol.description(&machine.heap).map_or(Value::Undefined, Value::Text)))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -217,11 +243,11 @@ fn find_symbol(machine: &Machine, value: &Value, key: &Value, symbol: Symbol) ->
     let at = match value {
         Value::Ref(at) => *at,
         Value::Undefined | Value::Null => {
-            let (name, key) = (nullish_name(value), symbol.text());
+            let (name, key) = (nullish_name(value), symbol.text(&machine.heap));
             let object = if matches!(value, Value::Null) { "object null" } else { name };
             return type_error(match symbol {
-                Symbol::Iterator => format!("{object} is not iterable (cannot read property {key})"),
-                Symbol::AsyncIterator => format!("Cannot read properties of {name} (reading '{key}')"),
+                Symbol::ITERATOR => format!("{object} is not iterable (cannot read property {key})"),
+                _ => format!("Cannot read properties of {name} (reading '{key}')"),
             });
         }
         _ => return Ok(None),
@@ -230,7 +256,10 @@ fn find_symbol(machine: &Machine, value: &Value, key: &Value, symbol: Symbol) ->
         Entry::Object(object) => get_from_chain(machine, object, key),
         Entry::Error(error) => get_from_chain(machine, &error.object, key),
         Entry::Closure(closure) => closure_property(machine, at, closure, key, &Str::empty()),
-        Entry::Array(_) => get_from_prototype(machine, at, key),
+        Entry::Array(array) => {
+            let own = array.extra.as_ref().and_then(|table| machine.heap.table_get(table, key));
+            own.or_else(|| get_from_prototype(machine, at, key))
+        }
         _ => None,
     })
 }
@@ -433,7 +462,7 @@ fn closure_property(machine: &Machine, at: HeapRef, closure: &Closure, key: &Val
                 Entry::Closure(parent) => closure = parent,
                 _ => return None,
             },
-            Some(Value::Builtin(parent)) => return builtin_property(*parent, name),
+            Some(Value::Builtin(parent)) if matches!(key, Value::Text(_)) => return builtin_property(*parent, name),
             _ => return None,
         }
     }
@@ -478,11 +507,11 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
         Value::Text(text) if text_property(text, name).is_some() => {
             return type_error(format!("Cannot assign to read only property '{name}' of string '{text}'"));
         }
-        Value::Text(_) | Value::Number(_) | Value::Bool(_) => {
+        Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Symbol(_) => {
             return type_error(format!(
                 "Cannot create property '{name}' on {} '{}'",
                 conversion::type_of(machine, target),
-                conversion::to_text(machine, target)?
+                json::display_text(machine, target)
             ));
         }
         Value::Builtin(builtin) => return refuse_builtin(*builtin, name),
@@ -497,7 +526,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
                 && own_value(&machine.heap, object, &key).is_none()
                 && inherits_frozen(&machine.heap, object, &key)
             {
-                let class = super::json::constructor_name(machine, at)?;
+                let class = json::constructor_name(machine, at)?;
                 return type_error(format!("Cannot assign to read only property '{name}' of object '#<{class}>'"));
             }
             machine.heap.set_property(at, key, value);
@@ -572,32 +601,45 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
     Ok(())
 }
 
-/// `target[symbol] = value`. Deviation: only objects, functions and errors have such properties.
+/// `target[symbol] = value`. Deviation: of the built-in objects only arrays and errors have such properties.
 fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Value) -> Completion {
-    let (key, text) = (Value::Symbol(symbol), symbol.text());
+    let (key, text) = (Value::Symbol(symbol), symbol.text(&machine.heap));
     if let Some(parts) = super::accessor::find_accessor(machine, target, &key)? {
         return descriptor::set_data(machine, target, &key, parts, &value)
             .unwrap_or_else(|| unsupported(format!("the setter of {text} is not called here")));
     }
-    match target {
-        Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Object(object) if !object.is_extensible() && !has_own(machine, target, &key) => {
-                type_error(format!("Cannot add property {text}, object is not extensible"))
-            }
-            Entry::Object(object) if object.is_frozen() => {
-                type_error(format!("Cannot assign to read only property '{text}' of object '#<Object>'"))
-            }
-            Entry::Object(_) | Entry::Closure(_) | Entry::Error(_) => {
-                machine.heap.set_property(*at, key, value);
-                Ok(())
-            }
-            _ => unsupported(format!("setting the property {text} of a built-in object is not supported")),
-        },
+    let at = match target {
+        Value::Ref(at) => *at,
         Value::Undefined | Value::Null => {
-            type_error(format!("Cannot set properties of {} (setting '{text}')", nullish_name(target)))
+            return type_error(format!("Cannot set properties of {} (setting '{text}')", nullish_name(target)));
         }
-        _ => unsupported(format!("setting the property {text} of a primitive is not supported")),
+        Value::Builtin(builtin) => return refuse_builtin(*builtin, &Str::new(&text)),
+        _ => {
+            return type_error(format!(
+                "Cannot create property '{text}' on {} '{}'",
+                conversion::type_of(machine, target),
+                json::display_text(machine, target)
+            ));
+        }
+    };
+    match machine.heap.get(at) {
+        Entry::Object(object) => {
+            if !object.is_extensible() && (object.is_frozen() || !has_own(machine, target, &key)) {
+                return refuse_frozen(machine, at, &key, &Str::new(&text));
+            }
+            if own_value(&machine.heap, object, &key).is_none() && inherits_frozen(&machine.heap, object, &key) {
+                let class = json::constructor_name(machine, at)?;
+                return type_error(format!("Cannot assign to read only property '{text}' of object '#<{class}>'"));
+            }
+        }
+        Entry::Array(array) if array.frozen => return refuse_frozen(machine, at, &key, &Str::new(&text)),
+        // Loops and spreads read arrays directly.
+        Entry::Array(_) if !matches!(symbol, Symbol::ITERATOR | Symbol::ASYNC_ITERATOR) => {}
+        Entry::Closure(_) | Entry::Error(_) => {}
+        _ => return unsupported(format!("setting the property {text} of a built-in object is not supported")),
     }
+    machine.heap.set_property(at, key, value);
+    Ok(())
 }
 
 /// The error of a write to a built-in. Deviation: the objects of the realm are those of all executions, so they are
@@ -625,7 +667,8 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
         if descriptor::integrity(&machine.heap, *at) >= Integrity::Sealed
             || descriptor::is_permanent(&machine.heap, *at, key)
         {
-            return type_error(format!("Cannot delete property '{}' of #<Object>", symbol.text()));
+            let text = symbol.text(&machine.heap);
+            return type_error(format!("Cannot delete property '{text}' of #<Object>"));
         }
         machine.heap.remove_property(*at, key);
         return Ok(true);
@@ -744,11 +787,8 @@ pub(super) fn has_property(machine: &Machine, value: &Value, key: &Value) -> Com
         }
         _ => type_error(format!(
             "Cannot use 'in' operator to search for '{}' in {}",
-            match key {
-                Value::Symbol(symbol) => Str::new(&symbol.text()),
-                key => conversion::to_text(machine, key)?,
-            },
-            conversion::to_text(machine, value)?
+            descriptor::key_text(machine, key),
+            descriptor::key_text(machine, value)
         )),
     }
 }
@@ -859,14 +899,18 @@ pub(super) fn is_enumerable(machine: &mut Machine, value: &Value, key: &Value) -
 
 /// The own enumerable properties whose key is a symbol.
 fn symbol_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
-    let Value::Ref(at) = value else { return Vec::new() };
-    let (Entry::Object(_) | Entry::Closure(_) | Entry::Error(_)) = heap.get(*at) else {
-        return Vec::new();
-    };
-    let Some(table) = heap.table(*at, TableKind::Main) else { return Vec::new() };
-    let symbols = Symbol::ALL.map(Value::Symbol).into_iter();
-    let value = |symbol: &Value| heap.table_get(table, symbol).map(|value| descriptor::data_value(heap, value));
-    symbols.filter_map(|symbol| value(&symbol).map(|value| (symbol, value))).collect()
+    let mut entries = Vec::new();
+    if let Value::Ref(at) = value
+        && let Entry::Object(_) | Entry::Closure(_) | Entry::Error(_) | Entry::Array(_) = heap.get(*at)
+        && let Some(table) = heap.table(*at, TableKind::Main)
+    {
+        heap.visit_table_entries(table, |key, value| {
+            if let Value::Symbol(_) = key {
+                entries.push((key.clone(), descriptor::data_value(heap, value.clone())));
+            }
+        });
+    }
+    entries
 }
 
 /// The own enumerable keys with their values, or accessors. ECMA-262 §7.3.23 EnumerableOwnProperties.
@@ -933,6 +977,9 @@ fn builtin_property(builtin: Builtin, name: &Str) -> Option<Value> {
     }
     if let Some((_, constant)) = super::globals::CONSTANTS.iter().find(|(n, _)| *n == member) {
         return Some(Value::Number(*constant));
+    }
+    if let Some(symbol) = WellKnownSymbol::from_name(&member) {
+        return Some(symbol.into());
     }
     match name.to_utf8().as_str() {
         "constructor" => registry.find(builtin.class_of_prototype()?).map(Value::Builtin),

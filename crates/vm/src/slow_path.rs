@@ -442,7 +442,7 @@ pub(super) fn binary(machine: &mut Machine, instruction: DecodedInstruction) -> 
             let key = conversion::to_property_key_at(machine, first)?;
             Value::Bool(property::has_property(machine, &operand(machine, 0), &key)?)
         }
-        I::InstanceOf => Value::Bool(class::instance_of(machine, &operand(machine, 1), &operand(machine, 0))?),
+        I::InstanceOf => return class::instance_of_operator(machine),
         _ => {
             let (a, b) = (conversion::to_number_at(machine, first)?, conversion::to_number_at(machine, second)?);
             let shift = number::to_int32(b) as u32 & 31;

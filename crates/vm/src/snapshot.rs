@@ -16,6 +16,7 @@
 //! | iterator | `["i", source, "keys" "values" "entries" or "names", position]` |
 //! | regular expression | `["r", pattern, flags, lastIndex]` |
 //! | date | `["d", time]` |
+//! | symbol | `["y", description]`, or `["y"]` without one |
 //! | bound function | `["b", function, this, [argument…]]` |
 //! | promise | `["P", "pending" "fulfilled" or "rejected", handled, value, [first, last]]`: its reactions |
 //! | reaction, job | `["R", kind, [promise, derived promise or suspended function, next], index, [value, value]]` |
@@ -27,15 +28,16 @@
 //!
 //! A table is `[key, value, …]` in order of insertion; that of a Map or Set is `{ next, numbers, pairs }`; one with
 //! more than 256 entries is `{ len, chunks, next }`. Values have their wire form (`wire.rs`) or one of `{"$ref":n}`,
-//! `{"$builtin":name}`, `{"$uninitialised":true}`, `{"$hole":true}` and `{"$accessor":n}`, which refers to an array of
-//! getter and setter. References are page × 64 + slot. A key that refers to an object is a private name.
+//! `{"$builtin":name}`, `{"$symbol":n}`, `{"$uninitialised":true}`, `{"$hole":true}` and `{"$accessor":n}`, which refers
+//! to an array of getter and setter. References are page × 64 + slot. A key that refers to an object is a private name.
 //!
 //! `machine.call` is present while the running function blocks on calls: the operands of its instruction, and the answers
 //! to a group so far. `machine.tasks` is absent in a program without promises and open calls: `awaiting` or `ended`, the
-//! promise of the program; `jobs` and `rejections`, each first and last; `calls`, the open calls on which the running function
-//! blocks, each with the record of the host; `open`, the table of the others (`open_call.rs`), where an error is that of
-//! one that ends the program, and `repeated` marks one at which it has failed. `machine.keys` is the reference of a Map from keys to the number of calls with each,
-//! `machine.console` that of a Map with the indentation, the counters and the timers of the console.
+//! promise of the program; `jobs` and `rejections`, each first and last; `calls`, the open calls on which the running
+//! function blocks, each with the record of the host; `open`, the table of the others (`open_call.rs`), where an error is
+//! that of one that ends the program, and `repeated` marks one at which it has failed. `machine.keys` is the reference of
+//! a Map from keys to the number of calls with each, `machine.console` that of a Map with the indentation, the counters
+//! and the timers of the console, `machine.symbols` that of a Map from keys to the symbols of `Symbol.for`.
 
 use std::sync::Arc;
 
@@ -106,6 +108,7 @@ impl Machine {
         put(&mut machine, "tasks", self.tasks.encode(&mut encoder).map(Json::Object));
         put(&mut machine, "keys", encoder.optional_reference(self.key_counts));
         put(&mut machine, "console", encoder.optional_reference(self.console));
+        put(&mut machine, "symbols", encoder.optional_reference(self.symbols));
         put(&mut machine, "pending", self.pending.as_ref().map(|pending| encoder.value(pending)));
         put(&mut machine, "owed", (self.deferred_work > 0).then(|| json!(self.deferred_work)));
         put(&mut machine, "spent", self.heap_discarded.then_some(Json::Bool(true)));
@@ -211,6 +214,7 @@ impl Machine {
         let keys = encoder.optional_reference(self.key_counts);
         let tasks = self.tasks.encode(&mut encoder);
         let console = encoder.optional_reference(self.console);
+        let symbols = encoder.optional_reference(self.symbols);
         let part = |text: &mut String, name: &str, value: &Json| {
             text.push_str(name);
             write_canonical_json(value, text);
@@ -240,6 +244,9 @@ impl Machine {
         part(text, ",\"random\":", &encode_random(&self.random));
         part(text, ",\"scopes\":", &scopes);
         part(text, ",\"stack\":", &stack);
+        if let Some(symbols) = symbols {
+            part(text, ",\"symbols\":", &symbols);
+        }
         if let Some(tasks) = tasks {
             part(text, ",\"tasks\":", &Json::Object(tasks));
         }
@@ -371,7 +378,11 @@ impl Machine {
                 self.heap.seal();
             }
         }
-        let maps = [("keys", "key counts", &mut self.key_counts), ("console", "the console", &mut self.console)];
+        let maps = [
+            ("keys", "key counts", &mut self.key_counts),
+            ("console", "the console", &mut self.console),
+            ("symbols", "symbols", &mut self.symbols),
+        ];
         for (name, content, map) in maps {
             if let Some(reference) = machine.get(name) {
                 *map = entry_decoder::reference(reference)?;

@@ -169,6 +169,7 @@ const PROGRAMS: &[&str] = &[
     "const re = /a/g; const s = 'aXa'; while (re.test(s)) console.log(re.lastIndex); const bound = Math.max.bind(null, 5); console.log(bound(3), ((...r) => r.length).call(null, 1, 2), Math.random(), Date.now())",
     "function deep(n) { return n === 0 ? CC('deep') : [deep(n - 1)] } console.log(deep(5)); const { a, ...rest } = { a: 1, b: 2, c: 3 }; console.log(a, rest, structuredClone(rest), JSON.stringify([rest], null, 2), JSON.parse('{\"x\":[1,{}]}'))",
     "let n = 0; function next() { return ++n } const o: any = { get: next, list: [1, 2, 3, 4] }; label: { if (o.get() > 0) break label; console.log('no') } switch (o.list.length) { case 4: console.log('four'); default: console.log('more') } do { n += 2 } while (n < 6); console.log(n, typeof next, void 0, [...[1], 1].length)",
+    "const a = Symbol('s'), b = Symbol('s'), r = Symbol.for('s'), list: any = []; const o: any = { [a]: 1, [b]: 2, get [r]() { return this[a] }, [Symbol.toPrimitive]: (h) => h }; for (const s of [a, b, r, a]) list.push(o[s]); console.log(list, `${o}`, o + 1, Symbol.for('s') === r, a === b, Symbol.keyFor(r), new Map([[a, b]]), o)",
 ];
 
 #[test]
@@ -194,6 +195,17 @@ fn the_output_is_what_node_prints() {
         (PROGRAMS[9], vec!["E: !boom 5 true true !boom"]),
         (PROGRAMS[11], vec!["aB1-b2C3-c2 [ '1', '22' ] [ '10', '22' ]"]),
         (PROGRAMS[13], vec!["V4 9 true V4 xV4 1"]),
+        (
+            PROGRAMS[17],
+            vec![
+                "[ 1, 2, 1, 1 ] string default1 true false s Map(1) { Symbol(s) => Symbol(s) } {",
+                "  [Symbol(s)]: 1,",
+                "  [Symbol(s)]: 2,",
+                "  [Symbol(s)]: [Getter],",
+                "  [Symbol(Symbol.toPrimitive)]: [Function: [Symbol.toPrimitive]]",
+                "}",
+            ],
+        ),
     ] {
         let (output, stop, ..) = run(source, 0);
         let output: Vec<String> = output.iter().flat_map(|line| line.split('\n').map(str::to_owned)).collect();
@@ -232,6 +244,8 @@ fn every_field_of_a_machine_survives_its_snapshot() {
         }
     };
     let sources = [
+        // Symbols, two of them registered.
+        "const s = Symbol(), o = { [s]: Symbol('d') }; CC('a'); Symbol.for('r'); CC('b'); o[Symbol.for('q')] = s; CC('c')",
         // Keys, options of a call, several calls at once.
         "console.group(); CC('a', { key: 'k', choices: [1] }); CC.all(['b', { prompt: 'c', key: 'k', timeoutMs: 5 }])",
         // An array and an object of several chunks, a shifted array, frozen ones, a match with its own properties.

@@ -2,6 +2,8 @@
 
 use std::hash::{Hash, Hasher};
 
+use super::entry::Entry;
+use super::heap::Heap;
 use super::natives::Builtin;
 use super::text::Str;
 
@@ -15,7 +17,7 @@ impl HeapRef {
 }
 
 /// A value of the language (ECMA-262 §6.1 ECMAScript Language Types), or one of three internal marks that no program
-/// can observe. BigInt does not exist, and of the symbols only well-known ones.
+/// can observe. BigInt does not exist.
 ///
 /// The tag takes eight bytes, so that a copy is two words. With a smaller one a copy would be several overlapping
 /// moves, which a read that follows at once has to wait for.
@@ -48,26 +50,92 @@ pub enum Value {
 }
 
 named_enum! {
-    /// A well-known symbol. ECMA-262 §6.1.5.1 Well-Known Symbols.
+    /// A well-known symbol. ECMA-262 §6.1.5.1 Well-Known Symbols; the last two are those of the proposal Explicit
+    /// Resource Management.
     #[repr(u8)]
-    pub enum Symbol {
+    pub enum WellKnownSymbol {
         /// The key of the method that gives an iterator.
         Iterator = "Symbol.iterator",
         /// The key of the method that gives an async iterator.
         AsyncIterator = "Symbol.asyncIterator",
+        /// The key of the method that `instanceof` calls.
+        HasInstance = "Symbol.hasInstance",
+        /// The key of the method that converts an object to a primitive.
+        ToPrimitive = "Symbol.toPrimitive",
+        /// The key of the text that `Object.prototype.toString` shows.
+        ToStringTag = "Symbol.toStringTag",
+        /// The key of the method that ends the use of a resource.
+        Dispose = "Symbol.dispose",
+        /// The key of the method that ends the use of a resource and returns a promise.
+        AsyncDispose = "Symbol.asyncDispose",
     }
 }
 
+/// A symbol: a well-known one, or an entry of the heap with its description. ECMA-262 §6.1.5 The Symbol Type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Symbol(u32);
+
 impl Symbol {
+    /// `Symbol.iterator`
+    pub const ITERATOR: Symbol = Symbol::well_known(WellKnownSymbol::Iterator);
+    /// `Symbol.asyncIterator`
+    pub const ASYNC_ITERATOR: Symbol = Symbol::well_known(WellKnownSymbol::AsyncIterator);
+    /// `Symbol.hasInstance`
+    pub const HAS_INSTANCE: Symbol = Symbol::well_known(WellKnownSymbol::HasInstance);
+    /// `Symbol.toPrimitive`
+    pub const TO_PRIMITIVE: Symbol = Symbol::well_known(WellKnownSymbol::ToPrimitive);
+    /// `Symbol.toStringTag`
+    pub const TO_STRING_TAG: Symbol = Symbol::well_known(WellKnownSymbol::ToStringTag);
+
+    /// The numbers from here on are those of well-known symbols. A heap has fewer entries.
+    const WELL_KNOWN: u32 = 1 << 31;
+
+    /// A well-known symbol.
+    #[must_use]
+    pub const fn well_known(symbol: WellKnownSymbol) -> Symbol {
+        Symbol(Symbol::WELL_KNOWN | symbol as u32)
+    }
+
+    /// The symbol of the program at an address.
+    pub fn at(at: HeapRef) -> Symbol {
+        Symbol(at.0)
+    }
+
+    /// The address, unless it is a well-known symbol.
+    #[inline]
+    pub fn reference(self) -> Option<HeapRef> {
+        (self.0 < Symbol::WELL_KNOWN).then_some(HeapRef(self.0))
+    }
+
+    /// The well-known symbol that it is.
+    pub fn as_well_known(self) -> Option<WellKnownSymbol> {
+        WellKnownSymbol::ALL.get(self.0.checked_sub(Symbol::WELL_KNOWN)? as usize).copied()
+    }
+
+    /// The description. ECMA-262 §20.4.3.2 Symbol.prototype.description.
+    pub fn description(self, heap: &Heap) -> Option<Str> {
+        match (self.as_well_known(), heap.get(HeapRef(self.0))) {
+            (Some(symbol), _) => Some(Str::new(symbol.name())),
+            (None, Entry::Symbol(description)) => description.clone(),
+            _ => None,
+        }
+    }
+
     /// The name of a function with this key. ECMA-262 §10.2.9 SetFunctionName.
-    pub(super) fn function_name(self) -> Str {
-        Str::new(&format!("[{}]", self.name()))
+    pub(super) fn function_name(self, heap: &Heap) -> Str {
+        self.description(heap).map_or_else(Str::empty, |text| Str::new(&format!("[{text}]")))
     }
 
     /// The text in messages and in output. ECMA-262 §20.4.3.3.1 SymbolDescriptiveString.
     #[must_use]
-    pub fn text(self) -> String {
-        format!("Symbol({})", self.name())
+    pub fn text(self, heap: &Heap) -> String {
+        format!("Symbol({})", self.description(heap).unwrap_or_else(Str::empty))
+    }
+}
+
+impl From<WellKnownSymbol> for Value {
+    fn from(symbol: WellKnownSymbol) -> Value {
+        Value::Symbol(Symbol::well_known(symbol))
     }
 }
 
@@ -81,6 +149,16 @@ impl Value {
     #[inline]
     pub fn is_object(&self) -> bool {
         matches!(self, Value::Ref(_) | Value::Builtin(_))
+    }
+
+    /// The entry of the heap that the value refers to.
+    #[inline]
+    pub fn reference(&self) -> Option<HeapRef> {
+        match self {
+            Value::Ref(at) | Value::Accessor(at) => Some(*at),
+            Value::Symbol(symbol) => symbol.reference(),
+            _ => None,
+        }
     }
 
     /// Whether the value is truthy. ECMA-262 §7.1.2 ToBoolean.
@@ -208,7 +286,7 @@ impl Value {
             Value::Ref(r) | Value::Accessor(r) => state.write_u32(r.0),
             Value::Bool(b) => state.write_u8(u8::from(*b)),
             Value::Builtin(builtin) => state.write_u16(builtin.0),
-            Value::Symbol(symbol) => state.write_u8(10 + *symbol as u8),
+            Value::Symbol(symbol) => state.write_u32(symbol.0),
             Value::Undefined | Value::Null | Value::Uninitialized | Value::Hole => state.write_u8(9),
         }
     }

@@ -9,7 +9,7 @@ use super::globals::HostFunction;
 use super::machine::Machine;
 use super::op::{self, Op};
 use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
-use super::value::Symbol;
+use super::value::WellKnownSymbol;
 
 /// A constant from its wire form; `None` if the JSON is not a valid constant.
 pub(super) fn decode_constant(json: &Json) -> Option<BytecodeConstant> {
@@ -24,7 +24,7 @@ pub(super) fn decode_constant(json: &Json) -> Option<BytecodeConstant> {
                 ("$undefined", Json::Bool(true)) => BytecodeConstant::Undefined,
                 ("$number", Json::String(text)) => BytecodeConstant::Number(special_number(text)?),
                 ("$text", Json::String(text)) => BytecodeConstant::Text(Arc::from(unescape(text)?)),
-                ("$symbol", Json::String(name)) => BytecodeConstant::Symbol(Symbol::from_name(name)?),
+                ("$symbol", Json::String(name)) => BytecodeConstant::Symbol(WellKnownSymbol::from_name(name)?),
                 _ => return None,
             }
         }

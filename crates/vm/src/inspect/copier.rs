@@ -4,13 +4,14 @@
 use super::super::array::Array;
 use super::super::entry::Entry;
 use super::super::machine::Machine;
-use super::super::natives::Receiver;
+use super::super::natives::{Receiver, symbol};
 use super::super::table::{Table, TableKind};
 use super::super::text::Str;
-use super::super::value::{HeapRef, Value};
+use super::super::value::{HeapRef, Symbol, Value};
 use super::{
     ContainerItem, ErrorLabel, InspectBounds, Member, ObjectCopy, ObjectKind, ValueCopy, ValueView, util_inspect,
 };
+use crate::abrupt_completion::AbruptCompletion;
 use crate::object::{ErrorKind, IterationKind, IteratorObject, Object, Prototype, PrototypeKind};
 use crate::promise::PromiseState;
 use crate::{added_class, call, conversion, descriptor, inspect, property};
@@ -31,13 +32,15 @@ pub(super) struct Copier<'a> {
     pub(super) cut: bool,
     /// Whether the length of an array is a property too, as for `%o` of `console.log`.
     pub(super) hidden: bool,
+    /// Why a tag of an object is not known.
+    pub(super) error: Option<AbruptCompletion>,
     /// The objects being copied, outermost first.
     open: Vec<HeapRef>,
 }
 
 impl<'a> Copier<'a> {
     pub(super) fn new(machine: &'a Machine, bounds: InspectBounds) -> Self {
-        Self { machine, bounds, left: bounds.bytes, cut: false, hidden: false, open: Vec::new() }
+        Self { machine, bounds, left: bounds.bytes, cut: false, hidden: false, error: None, open: Vec::new() }
     }
 
     /// A view of a variable, within its own share of the bytes.
@@ -63,11 +66,15 @@ impl<'a> Copier<'a> {
             Value::Bool(truth) => ValueCopy::Bool(*truth),
             Value::Number(number) => ValueCopy::Number(*number),
             Value::Text(text) => self.copy_text(text),
-            Value::Symbol(symbol) => ValueCopy::Symbol(*symbol),
+            Value::Symbol(symbol) => {
+                let description = symbol.description(&self.machine.heap).unwrap_or_else(Str::empty).to_utf8();
+                self.take(description.len());
+                ValueCopy::Symbol(description)
+            }
             Value::Builtin(builtin) => {
                 let kind = match builtin.is_namespace() {
                     true => ObjectKind::Function(format!("Object [{}] {{}}", builtin.name())),
-                    false => ObjectKind::Function(function_label(self.machine, value)),
+                    false => ObjectKind::Function(function_label(self.machine, value, "")),
                 };
                 ValueCopy::Object(Box::new(ObjectCopy::new(HeapRef::NONE, kind, "Function")))
             }
@@ -102,8 +109,16 @@ impl<'a> Copier<'a> {
         if let Some(position) = self.open.iter().position(|open| *open == at) {
             return ValueCopy::Circular(self.open.len() - position, at);
         }
-        let (kind, class) = self.describe_object(at);
+        let tag = self.shown_tag(at);
+        let (kind, class) = self.describe_object(at, tag.as_deref().unwrap_or_default());
         let mut shown = ObjectCopy::new(at, kind, &class);
+        let tag = match (&shown.kind, tag.as_deref()) {
+            (_, Some(tag)) => tag,
+            (ObjectKind::Map, None) => "Map",
+            (ObjectKind::Set, None) => "Set",
+            _ => "",
+        };
+        shown.tag = if tag.is_empty() || tag == class { String::new() } else { format!(" [{tag}]") };
         let heap = &self.machine.heap;
         let (pairs, is_url) = match heap.get(at) {
             Entry::Object(object) => {
@@ -126,7 +141,7 @@ impl<'a> Copier<'a> {
             self.cut = true;
             return match is_url {
                 true => ValueCopy::Object(Box::new(shown)),
-                false => ValueCopy::Omitted(if pairs.is_some() { "Object".to_owned() } else { class }),
+                false => ValueCopy::Omitted(if pairs.is_some() { "Object".to_owned() } else { class + &shown.tag }),
             };
         }
         // Node inspects the properties of a URL at the level of the URL.
@@ -152,8 +167,30 @@ impl<'a> Copier<'a> {
         ValueCopy::Object(Box::new(shown))
     }
 
+    /// The text under `Symbol.toStringTag` of an object of the program, unless it is shown as a property.
+    fn shown_tag(&mut self, at: HeapRef) -> Option<String> {
+        let (machine, value, key) = (self.machine, Value::Ref(at), Value::Symbol(Symbol::TO_STRING_TAG));
+        if let Some(custom) = symbol::registered(machine, &Value::text("nodejs.util.inspect.custom"))
+            && property::find_property(machine, &value, &Value::Symbol(custom)).is_ok_and(|found| found.is_some())
+        {
+            let message =
+                "a method under Symbol.for('nodejs.util.inspect.custom') is not called here; print its result";
+            self.error.get_or_insert(AbruptCompletion::Unsupported(message.to_owned()));
+        }
+        if let Some((TableKind::Main, _)) = machine.heap.find_property(at, &key) {
+            return Some(String::new());
+        }
+        let tag = conversion::own_tag(machine, &value).unwrap_or_else(|completion| {
+            self.error.get_or_insert(completion);
+            None
+        });
+        let tag = tag?.to_utf8();
+        self.take(tag.len());
+        Some(tag)
+    }
+
     /// The kind of an object and the name of its class.
-    fn describe_object(&mut self, at: HeapRef) -> (ObjectKind, String) {
+    fn describe_object(&mut self, at: HeapRef, tag: &str) -> (ObjectKind, String) {
         let machine = self.machine;
         let function = |kind: String| (ObjectKind::Function(kind), "Function".to_owned());
         match machine.heap.get(at) {
@@ -179,7 +216,7 @@ impl<'a> Copier<'a> {
             Entry::Map(_) => (ObjectKind::Map, "Map".to_owned()),
             Entry::Set(_) => (ObjectKind::Set, "Set".to_owned()),
             Entry::Closure(_) | Entry::Bound(_) => {
-                let label = function_label(machine, &Value::Ref(at));
+                let label = function_label(machine, &Value::Ref(at), tag);
                 self.take(label.len());
                 function(label)
             }
@@ -215,6 +252,7 @@ impl<'a> Copier<'a> {
             | Entry::Pairs(_)
             | Entry::Reaction(_)
             | Entry::Coroutine(_)
+            | Entry::Symbol(_)
             | Entry::Free => (ObjectKind::Object, "Object".to_owned()),
         }
     }
@@ -354,7 +392,7 @@ impl<'a> Copier<'a> {
             let (key, enumerable) = match key {
                 Value::Text(key) => (key, enumerable),
                 // Written in brackets.
-                Value::Symbol(symbol) => (Str::new(&symbol.text()), false),
+                Value::Symbol(symbol) => (Str::new(&symbol.text(&self.machine.heap)), false),
                 _ => continue,
             };
             self.take(key.len());
@@ -393,7 +431,7 @@ fn function_value_name(machine: &Machine, function: &Value) -> String {
 }
 
 /// The label of a function or class, in brackets.
-pub(super) fn function_label(machine: &Machine, function: &Value) -> String {
+pub(super) fn function_label(machine: &Machine, function: &Value, tag: &str) -> String {
     let name = function_value_name(machine, function);
     let class = match function {
         Value::Ref(at) => match machine.heap.get(*at) {
@@ -404,11 +442,14 @@ pub(super) fn function_label(machine: &Machine, function: &Value) -> String {
     };
     let Some(class) = class else {
         let kind = call::function_class(machine, function);
-        return if name.is_empty() { format!("[{kind} (anonymous)]") } else { format!("[{kind}: {name}]") };
+        let tag = if tag.is_empty() || tag == kind { String::new() } else { format!(" [{tag}]") };
+        return if name.is_empty() { format!("[{kind} (anonymous)]{tag}") } else { format!("[{kind}: {name}]{tag}") };
     };
     let name = if name.is_empty() { "(anonymous)" } else { &name };
     let parent = class.parent.as_ref().map(|parent| function_value_name(machine, parent)).unwrap_or_default();
-    if parent.is_empty() { format!("[class {name}]") } else { format!("[class {name} extends {parent}]") }
+    let tag = if tag.is_empty() { String::new() } else { format!(" [{tag}]") };
+    let extends = if parent.is_empty() { String::new() } else { format!(" extends {parent}") };
+    format!("[class {name}{tag}{extends}]")
 }
 
 /// Name, message and stack of an error, as Node shows them (`formatError`, `improveStack`).

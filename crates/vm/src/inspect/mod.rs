@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
-use super::value::{HeapRef, Symbol};
+use super::value::HeapRef;
 use super::wire;
 
 /// How much of values a view contains.
@@ -103,7 +103,7 @@ enum ValueCopy {
     Null,
     Bool(bool),
     Number(f64),
-    Symbol(Symbol),
+    Symbol(String),
     /// The copied units, and the number of omitted ones.
     Text(Vec<u16>, usize),
     Object(Box<ObjectCopy>),
@@ -120,6 +120,8 @@ struct ObjectCopy {
     kind: ObjectKind,
     /// The name of its class.
     class: String,
+    /// ` [tag]`, if it has one under `Symbol.toStringTag` that is not its class.
+    tag: String,
     items: Vec<ContainerItem>,
     /// Elements or entries that are omitted.
     items_left: usize,
@@ -188,8 +190,8 @@ enum ContainerItem {
 
 impl ObjectCopy {
     fn new(at: HeapRef, kind: ObjectKind, class: &str) -> Self {
-        let (items, members, class) = (Vec::new(), Vec::new(), class.to_owned());
-        Self { at, kind, class, items, items_left: 0, len: 0, numbers: false, members, members_left: 0 }
+        let (items, members, class, tag) = (Vec::new(), Vec::new(), class.to_owned(), String::new());
+        Self { at, kind, class, tag, items, items_left: 0, len: 0, numbers: false, members, members_left: 0 }
     }
 }
 
@@ -201,7 +203,7 @@ fn tagged_json(shown: &ValueCopy) -> Json {
         ValueCopy::Null => Json::Null,
         ValueCopy::Bool(truth) => Json::Bool(*truth),
         ValueCopy::Number(number) => wire::number(*number),
-        ValueCopy::Symbol(symbol) => json!({ "$symbol": symbol.name() }),
+        ValueCopy::Symbol(description) => json!({ "$symbol": description }),
         ValueCopy::Text(units, 0) => wire::text(units),
         ValueCopy::Text(units, left) => json!({ "$cut": wire::text(units), "of": units.len() + left }),
         ValueCopy::Circular(levels, _) => json!({ "$circular": levels }),

@@ -62,7 +62,7 @@ impl InspectWriter {
             ValueCopy::Null => "null".to_owned(),
             ValueCopy::Bool(truth) => truth.to_string(),
             ValueCopy::Number(value) => number_text(*value),
-            ValueCopy::Symbol(symbol) => symbol.text(),
+            ValueCopy::Symbol(description) => format!("Symbol({description})"),
             ValueCopy::Text(units, left) => self.write_text(units, *left),
             ValueCopy::Circular(_, at) => {
                 let number = self.circular.iter().position(|target| target == at).unwrap_or_else(|| {
@@ -127,12 +127,13 @@ impl InspectWriter {
     fn braces(&self, object: &ObjectCopy) -> (String, String, &'static str) {
         let none = String::new();
         match &object.kind {
-            ObjectKind::Array if object.class == "Array" => (none, "[".to_owned(), "]"),
-            ObjectKind::Array => (none, format!("{}({}) [", object.class, object.len), "]"),
-            ObjectKind::Object if object.class == "Object" => (none, "{".to_owned(), "}"),
-            ObjectKind::Object => (none, format!("{} {{", object.class), "}"),
-            ObjectKind::Map => (none, format!("{} {{", collection_label(object, "Map")), "}"),
-            ObjectKind::Set => (none, format!("{} {{", collection_label(object, "Set")), "}"),
+            ObjectKind::Array if object.class == "Array" && object.tag.is_empty() => (none, "[".to_owned(), "]"),
+            ObjectKind::Array => (none, format!("{}({}){} [", object.class, object.len, object.tag), "]"),
+            ObjectKind::Object if object.class == "Object" && object.tag.is_empty() => (none, "{".to_owned(), "}"),
+            ObjectKind::Object => (none, format!("{}{} {{", object.class, object.tag), "}"),
+            ObjectKind::Map | ObjectKind::Set => {
+                (none, format!("{}({}){} {{", object.class, object.len, object.tag), "}")
+            }
             ObjectKind::Promise => (none, "Promise {".to_owned(), "}"),
             ObjectKind::Iterator { name, plain: true } => (none, format!("Object [{name}] {{"), "}"),
             ObjectKind::Iterator { name, plain: false } => (none, format!("[{name}] {{"), "}"),
@@ -289,7 +290,7 @@ fn plural(count: usize) -> &'static str {
 fn member_name(member: &Member) -> String {
     let text = String::from_utf16_lossy(&member.key);
     if !member.enumerable {
-        return format!("[{text}]");
+        return format!("[{}]", escape(&member.key, '\''));
     }
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let is_word = begins && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -309,7 +310,12 @@ fn quote(units: &[u16]) -> String {
         () if !has('`') && !template() => '`',
         () => '\'',
     };
-    let mut text = String::from(quote);
+    format!("{quote}{}{quote}", escape(units, quote))
+}
+
+/// A string with escapes within these quotes.
+fn escape(units: &[u16], quote: char) -> String {
+    let mut text = String::new();
     for decoded in char::decode_utf16(units.iter().copied()) {
         match decoded {
             Ok('\n') => text.push_str("\\n"),
@@ -324,7 +330,6 @@ fn quote(units: &[u16]) -> String {
             Err(lone) => text.push_str(&format!("\\u{:x}", lone.unpaired_surrogate())),
         }
     }
-    text.push(quote);
     text
 }
 
@@ -396,8 +401,10 @@ fn format_directives(machine: &mut Machine, first: &Str, args: &NativeArgs, line
 fn format_directive(machine: &mut Machine, letter: u8, args: &NativeArgs, at: usize) -> Completion<String> {
     let (value, stack_index) = (natives::arg(machine, args, at), args.base + at);
     Ok(match letter {
+        b'd' | b'i' | b'f' if matches!(value, Value::Symbol(_)) => "NaN".to_owned(),
         b's' => match &value {
             Value::Number(number) => number_text(*number),
+            Value::Symbol(symbol) => symbol.text(&machine.heap),
             value if uses_inspect_for_s(machine, value) => inspect_value(machine, value, 0, false)?,
             _ => conversion::to_text_at(machine, stack_index)?.to_utf8(),
         },
@@ -455,7 +462,7 @@ pub(crate) fn inspect_cell(machine: &mut Machine, value: &Value) -> Completion<S
         && property::own_entries(&machine.heap, value).len() > 2
         && let ValueCopy::Object(object) = Copier::new(machine, bounds).copy(value)
     {
-        return Ok(omitted_text(&object.class));
+        return Ok(omitted_text(&(object.class + &object.tag)));
     }
     inspect_within(machine, value, bounds, false, usize::MAX / 2)
 }
@@ -473,6 +480,9 @@ fn inspect_within(
     copier.hidden = hidden;
     let shown = copier.copy(value);
     let left = copier.left;
+    if let Some(completion) = copier.error {
+        return Err(completion);
+    }
     if left == 0 {
         return Err(ExceededLimit::HeapBytes.into());
     }
@@ -480,10 +490,4 @@ fn inspect_within(
         machine.charge_work((bytes - left) as u64);
     }
     Ok(write_within(&shown, &bounds, width))
-}
-
-/// The class of a Map or Set with its number of entries, as Node shows it (`getPrefix`).
-fn collection_label(object: &ObjectCopy, builtin: &str) -> String {
-    let label = format!("{}({})", object.class, object.len);
-    if object.class == builtin { label } else { format!("{label} [{builtin}]") }
 }

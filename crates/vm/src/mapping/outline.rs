@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::op::is_one_of;
 use super::super::program::{BytecodeConstant, Capture, DecodedInstruction as I, Function, VerifiedProgram};
+use super::super::value::WellKnownSymbol;
 
 /// Numbers for equal texts and lists.
 #[derive(Default)]
@@ -125,9 +126,9 @@ impl<'p> Outline<'p> {
             entrances: HashMap::new(),
             completions: HashMap::new(),
             has_accessors: program.has_accessors(),
-            has_conversions: has_conversions(program),
-            has_iterators: program.code.contains(&I::Generator)
-                || program.constants.iter().any(|constant| matches!(constant, BytecodeConstant::Symbol(_))),
+            has_conversions: has_symbol(program, |symbol| symbol == WellKnownSymbol::ToPrimitive)
+                || has_conversions(program),
+            has_iterators: has_symbol(program, |_| true) || program.code.contains(&I::Generator),
         };
         for (at, owner) in (0u32..).zip(&program.owners) {
             let Some(code) = outline.code.get_mut(*owner as usize) else { continue };
@@ -506,6 +507,12 @@ impl<'p> Outline<'p> {
         }
         interner.list(code)
     }
+}
+
+/// Whether the program reads one of these well-known symbols, or perhaps any.
+fn has_symbol(program: &VerifiedProgram, is_one: impl Fn(WellKnownSymbol) -> bool) -> bool {
+    program.names.iter().any(|name| &**name == "Symbol")
+        || program.constants.iter().any(|constant| matches!(constant, BytecodeConstant::Symbol(one) if is_one(*one)))
 }
 
 /// Whether the program may have objects that its own methods convert to a text or a number.

@@ -388,7 +388,7 @@ fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     let (kind, is_iterable) = (property::receiver(machine, &source), iteration::is_iterable(machine, &source));
     let maps_iterator = mapping.is_some()
         && matches!(kind, Some(Receiver::Map | Receiver::Set | Receiver::Iterator))
-        && iteration::own_method(machine, &source, Symbol::Iterator)?.is_none();
+        && iteration::own_method(machine, &source, Symbol::ITERATOR)?.is_none();
     let values = match kind {
         // An object with a length, as in `Array.from({ length: 3 }, …)`. Without one it has no elements.
         Some(receiver @ (Receiver::Object | Receiver::Function | Receiver::Error | Receiver::RegExp))

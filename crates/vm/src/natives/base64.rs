@@ -4,13 +4,10 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::super::abrupt_completion::{self, AbruptCompletion};
 use super::super::conversion::{self, StrBuilder};
 use super::super::machine::Machine;
-use super::super::object::ErrorKind;
 use super::super::text::Str;
-use super::super::value::Value;
-use super::{BuiltinDefinition, NativeResult};
+use super::{BuiltinDefinition, NativeResult, errors};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("btoa", 1, |machine, args| {
@@ -53,10 +50,6 @@ const FORGIVING: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Throws an error with the name of the `DOMException` that browsers throw.
 fn invalid_character(machine: &mut Machine, message: &str) -> NativeResult {
-    let error = abrupt_completion::new_error(machine, ErrorKind::default(), message);
-    abrupt_completion::set_hidden(machine, &error, "name", Value::text("InvalidCharacterError"));
-    abrupt_completion::set_hidden(machine, &error, "code", Value::Number(5.0));
-    Err(AbruptCompletion::Throw(error))
+    errors::throw_dom_exception(machine, "InvalidCharacterError", 5, message)
 }

@@ -1,6 +1,6 @@
 //! The error classes. ECMA-262 §20.5 Error Objects.
 
-use super::super::abrupt_completion::Completion;
+use super::super::abrupt_completion::{AbruptCompletion, Completion};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::ErrorKind;
@@ -73,4 +73,13 @@ pub(in super::super) fn new_error_from_args(
         abrupt_completion::set_hidden(machine, &error, "cause", cause);
     }
     Ok(error)
+}
+
+/// Throws an error with the name and the code of a `DOMException`. Web IDL §2.8 DOMException. Deviation: the class is
+/// Error.
+pub(super) fn throw_dom_exception<T>(machine: &mut Machine, name: &str, code: u8, message: &str) -> Completion<T> {
+    let error = abrupt_completion::new_error(machine, ErrorKind::default(), message);
+    abrupt_completion::set_hidden(machine, &error, "name", Value::text(name));
+    abrupt_completion::set_hidden(machine, &error, "code", Value::Number(f64::from(code)));
+    Err(AbruptCompletion::Throw(error))
 }

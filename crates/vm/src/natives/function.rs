@@ -57,7 +57,7 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
             );
         }
         let text = match key {
-            Value::Symbol(symbol) => symbol.function_name(),
+            Value::Symbol(symbol) => symbol.function_name(&machine.heap),
             key => conversion::to_text(machine, &key)?,
         };
         let name = Value::text("name");

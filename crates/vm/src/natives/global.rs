@@ -9,7 +9,7 @@ use super::super::machine::Machine;
 use super::super::object::{ErrorKind, ErrorObject, Object};
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, errors};
 use crate::{conversion, json, property};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
@@ -89,7 +89,10 @@ fn clone_value(
             Value::Accessor(_) => {
                 unsupported("structuredClone does not call getters here; copy with {...object} first")
             }
-            Value::Symbol(_) => unsupported("structuredClone of a symbol is not supported"),
+            Value::Symbol(symbol) => {
+                let message = format!("{} could not be cloned.", symbol.text(&machine.heap));
+                errors::throw_dom_exception(machine, "DataCloneError", 25, &message)
+            }
             value => Ok(value.clone()),
         };
     };

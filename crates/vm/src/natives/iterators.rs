@@ -1,7 +1,6 @@
 //! Methods of generators, methods whose key is a symbol, and functions of the compiler for the iterator protocol.
 //! ECMA-262 §27.1 Iteration, §27.5 Generator Objects, §27.6 AsyncGenerator Objects.
 
-use super::super::abrupt_completion::type_error;
 use super::super::generator::{self, GeneratorState};
 use super::super::machine::Machine;
 use super::super::object::{IterationKind, new_iterator};
@@ -34,11 +33,6 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("String.prototype.[Symbol.iterator]", 0, |machine, args| {
         let text = Value::Text(super::string::this_text(machine, args)?);
         Ok(NativeOutcome::Value(Value::Ref(new_iterator(&mut machine.heap, text, IterationKind::Values))))
-    }),
-    // ECMA-262 §20.4.3.3 Symbol.prototype.toString.
-    ("Symbol.prototype.toString", 0, |_, args| match args.this {
-        Value::Symbol(symbol) => Ok(NativeOutcome::Value(Value::text(&symbol.text()))),
-        _ => type_error("Symbol.prototype.toString requires that 'this' be a Symbol"),
     }),
     // Only the compiler emits this name. It checks the result of an iterator. ECMA-262 §7.4.6 IteratorNext.
     ("iterator result", 1, |machine, args| {

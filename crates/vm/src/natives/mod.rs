@@ -27,6 +27,7 @@ mod options;
 pub(super) mod promise;
 pub(super) mod regexp;
 pub(super) mod string;
+pub(super) mod symbol;
 mod uri;
 mod weak_collections;
 
@@ -63,6 +64,7 @@ pub static TABLES: &[&[BuiltinDefinition]] = &[
     promise::ROWS,
     regexp::ROWS,
     string::ROWS,
+    symbol::ROWS,
     uri::ROWS,
     weak_collections::ROWS,
 ];
@@ -343,6 +345,7 @@ named_enum! {
         AsyncGenerator = "AsyncGenerator",
         WeakMap = "WeakMap",
         WeakSet = "WeakSet",
+        Symbol = "Symbol",
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::{Integrity, Object};
 use super::super::operand_conversion::OperandConversion;
-use super::super::table::TableKind;
+use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
 use super::array::array_outcome;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
@@ -113,7 +113,10 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     }),
     // ECMA-262 §20.1.2.11 Object.getOwnPropertySymbols.
     ("Object.getOwnPropertySymbols", 1, |machine, args| {
-        let keys = descriptor::own_symbols(machine, &target_arg(machine, args)?);
+        let target = target_arg(machine, args)?;
+        let keys = descriptor::own_symbols(machine, &target);
+        let len = target.reference().and_then(|at| machine.heap.table(at, TableKind::Main)).map_or(0, Table::len);
+        machine.charge_work(len as u64);
         Ok(array_outcome(machine, keys))
     }),
     // ECMA-262 §20.1.2.12 Object.getPrototypeOf.
@@ -219,9 +222,13 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
             _ => unsupported("toLocaleString of an object with its own toString is not supported; call toString()"),
         }
     }),
-    // ECMA-262 §20.1.3.6 Object.prototype.toString. `Symbol.toStringTag` does not exist; Map, Set and namespaces give
-    // its value.
+    // ECMA-262 §20.1.3.6 Object.prototype.toString.
     ("Object.prototype.toString", 0, |machine, args| {
+        if !args.this.is_nullish()
+            && let Some(tag) = conversion::own_tag(machine, &args.this)?
+        {
+            return Ok(NativeOutcome::Value(Value::text(&format!("[object {tag}]"))));
+        }
         let class = match &args.this {
             Value::Undefined => "Undefined",
             Value::Null => "Null",

@@ -34,7 +34,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §22.1.1.1 String.
     ("String", 1, |machine, args| {
         if let Value::Symbol(symbol) = super::arg(machine, args, 0) {
-            return Ok(Str::new(&symbol.text()).into());
+            return Ok(Str::new(&symbol.text(&machine.heap)).into());
         }
         Ok(if args.count == 0 { Str::empty() } else { super::arg_text(machine, args, 0)? }.into())
     }),

@@ -10,7 +10,7 @@ use super::super::object::{Object, WEAK_COLLECTION};
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
 use super::collections::{delete, get, has, initial_entries, this_collection};
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver, object};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver, object, symbol};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §24.3.1.1 WeakMap, called without `new`.
@@ -60,9 +60,13 @@ fn construct(machine: &mut Machine, args: &NativeArgs, kind: Receiver) -> Native
     Ok(NativeOutcome::Value(Value::Ref(object)))
 }
 
-/// Adds an entry, whose key is an object. ECMA-262 §9.13 CanBeHeldWeakly.
+/// Adds an entry, whose key is an object or a symbol that is not registered. ECMA-262 §9.13 CanBeHeldWeakly.
 fn add(machine: &mut Machine, at: HeapRef, kind: Receiver, key: Value, value: Value) -> Completion {
-    if !matches!(key, Value::Ref(_) | Value::Builtin(_)) {
+    let can_be_held = match key {
+        Value::Symbol(symbol) => !symbol::is_registered(machine, symbol),
+        _ => key.is_object(),
+    };
+    if !can_be_held {
         return type_error(match kind {
             Receiver::WeakMap => "Invalid value used as weak map key",
             _ => "Invalid value used in weak set",

@@ -103,9 +103,13 @@ fn damaged_snapshot_is_refused_with_a_reason() {
 
 #[test]
 fn damaged_entry_of_the_heap_is_refused_with_a_reason() {
-    let machine = machine_at_second_call("const re = /a/g; CC('x', { key: 'k' }); CC('y'); console.log(re)");
+    let source = "const re = /a/g; Symbol.for('s'); CC('x', { key: 'k' }); CC('y'); console.log(re)";
+    let machine = machine_at_second_call(source);
     let whole = full_snapshot(&machine).to_string();
     for (part, damage, reason) in [
+        (r#"["y","s"]"#, r#"["y",5]"#, "expected a description"),
+        (r#""symbols":"#, r#""symbols":4000,"s":"#, "the map of symbols is missing"),
+        (r#""symbols":"#, r#""symbols":{},"s":"#, "expected a whole number"),
         (r#"["r","a","g""#, r#"["r","a","\u0000""#, "expected the flags of a regexp"),
         (r#"["r","a","g""#, r#"["r","a","gg""#, "expected the flags of a regexp"),
         (r#""pairs":["k",1]"#, r#""pairs":["k",9007199254740992]"#, "a counter in the heap is not a whole number"),
@@ -142,6 +146,7 @@ fn accepted_damaged_snapshot_runs_like_its_restored_copy() {
         "const a = CC.all(['a', { prompt: 'b', key: 'k' }]); console.log(a)",
         "console.log(1, call('t', { a: [1] }, { key: 'k', timeoutMs: 5 }))",
         "const o = { f: (x) => x.g(), g: { h: [1] } }; CC('a'); console.log(o.f({ g: () => o.g.h[0] }), o.g.h.map((x) => x + 1))",
+        "const s = Symbol('s'), t = Symbol.for('t'), o = { [s]: 1, [t]: s }; CC('a'); console.log(o, o[s], o[Symbol.for('t')], String(s), s in o)",
     ] {
         damage_each_value(source, &mut outcomes);
     }
@@ -346,6 +351,7 @@ pub fn machine_state(machine: &Machine) -> MachineContents {
         tasks,
         key_counts,
         console,
+        symbols,
         pending,
         deferred_work,
         heap_discarded,
@@ -359,7 +365,7 @@ pub fn machine_state(machine: &Machine) -> MachineContents {
     let mut fields = MachineContents::new();
     let state = &mut fields;
     record!(state, "machine": stack, pc, base, random, instructions, calls, output, output_bytes);
-    record!(state, "machine": suspended_call, key_counts, console, pending, deferred_work, heap_discarded);
+    record!(state, "machine": suspended_call, key_counts, console, symbols, pending, deferred_work, heap_discarded);
     let MachineTasks {
         program,
         first_job,
@@ -467,6 +473,7 @@ fn record_entry(state: &mut MachineContents, address: u32, entry: &Entry) {
             let IteratorObject { source, kind, position } = &**iterator;
             record!(state, "iterator": source, kind, position);
         }
+        Entry::Symbol(description) => record(state, "symbol", description),
         Entry::Date(_) => {}
         Entry::RegExp(regexp) => {
             // Compiled from the source and the flags.
