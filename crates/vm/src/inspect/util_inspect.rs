@@ -63,6 +63,7 @@ impl InspectWriter {
             ValueCopy::Bool(truth) => truth.to_string(),
             ValueCopy::Number(value) => number_text(*value),
             ValueCopy::Symbol(symbol) => symbol.text(),
+            ValueCopy::Bytes(bytes) => format!("<{bytes}>"),
             ValueCopy::Text(units, left) => self.write_text(units, *left),
             ValueCopy::Circular(_, at) => {
                 let number = self.circular.iter().position(|target| target == at).unwrap_or_else(|| {
@@ -431,7 +432,7 @@ fn uses_inspect_for_s(machine: &Machine, value: &Value) -> bool {
     let method = property::property(machine, value, &Value::text("toString")).unwrap_or(Value::Undefined);
     let is_own = matches!(&method, Value::Ref(method)
         if matches!(machine.heap.get(*method), Entry::Closure(_) | Entry::Bound(_)));
-    !is_own && !matches!(machine.heap.get(*at), Entry::Closure(_) | Entry::Bound(_))
+    !is_own && !matches!(machine.heap.get(*at), Entry::Closure(_) | Entry::Bound(_) | Entry::View(_) | Entry::Buffer(_))
 }
 
 /// A value as `util.inspect` writes it. Its copy counts against the heap limit.
