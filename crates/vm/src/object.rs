@@ -492,6 +492,9 @@ fn has_remaining_property(heap: &Heap, object: &Value, name: &Value) -> bool {
     if let (Entry::Array(array), Some(index)) = (heap.get(*at), text.array_index()) {
         return (index as usize) < array.len() && !matches!(heap.element(*at, index as usize), Value::Hole);
     }
+    if let (Entry::View(view), Some(index)) = (heap.get(*at), text.array_index()) {
+        return index < view.len;
+    }
     let has = |at, kind| heap.table(at, kind).is_some_and(|table| heap.table_find(table, name).is_some());
     heap.prototype_chain(*at).any(|at| has(at, TableKind::Main) || has(at, TableKind::Hidden))
 }

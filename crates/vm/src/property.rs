@@ -600,6 +600,15 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
                 machine.heap.set_view_element(view, index as usize, number);
             }
         }
+        Entry::Buffer(_) | Entry::View(_)
+            if object_property(machine, at, &key, name)?.is_some() && *name != Str::new("constructor") =>
+        {
+            let class = match receiver(machine, target) {
+                Some(Receiver::TypedArray) | None => "[object Object]".to_owned(),
+                Some(receiver) => format!("#<{}>", receiver.name()),
+            };
+            return type_error(format!("Cannot set property {name} of {class} which has only a getter"));
+        }
         Entry::Buffer(_)
         | Entry::View(_)
         | Entry::Map(_)

@@ -175,6 +175,9 @@ impl<'a> Copier<'a> {
                     }
                 }
             }
+            Entry::Object(object) if added_class::is_nameless(machine, object) => {
+                (ObjectKind::Object, "Object".to_owned())
+            }
             Entry::Object(object) => {
                 let builtin = match property::last_prototype(&machine.heap, object) {
                     PrototypeKind::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default(),

@@ -93,7 +93,10 @@ fn locate(machine: &Machine, args: &NativeArgs, size: usize) -> Completion<(Heap
         Value::Ref(at) => machine.heap.view(at).filter(|view| view.kind == ViewKind::DataView),
         _ => None,
     };
-    let Some(view) = view else { return super::incompatible_receiver(machine, args) };
+    // V8 does not name the receiver.
+    let Some(view) = view else {
+        return type_error(format!("Method {} called on incompatible receiver undefined", args.name()));
+    };
     if index < 0.0 || index + size as f64 > f64::from(view.len) {
         return range_error("Offset is outside the bounds of the DataView");
     }

@@ -7,7 +7,7 @@ use super::super::object::BoundFunction;
 use super::super::table::TableKind;
 use super::super::value::Value;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
-use crate::{call, conversion, property};
+use crate::{call, conversion, iteration, property};
 
 pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
     // Only the compiler emits this name. It checks the operand of `await`. ECMA-262 §27.7.5.3 Await. In bytecode of
@@ -75,13 +75,15 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
         let arguments = (1..args.count).map(|i| super::arg(machine, args, i)).collect();
         forward_call(machine, args, arguments)
     }),
-    // ECMA-262 §20.2.3.1 Function.prototype.apply. Deviation: array-like objects that are not arrays are not supported.
+    // ECMA-262 §20.2.3.1 Function.prototype.apply. Deviation: other array-like objects than arrays and typed
+    // arrays are not supported.
     ("Function.prototype.apply", 2, |machine, args| {
         let arguments = match super::arg(machine, args, 1) {
             Value::Undefined | Value::Null => Vec::new(),
             Value::Ref(at) if machine.heap.array(at).is_some() => {
                 machine.heap.elements(at).into_iter().map(Value::or_undefined).collect()
             }
+            list @ Value::Ref(at) if machine.heap.typed_array(at).is_some() => iteration::iterate(machine, &list)?,
             Value::Ref(_) | Value::Builtin(_) => {
                 return unsupported("apply takes an array of arguments here; write Array.from(it)");
             }

@@ -317,8 +317,8 @@ fn construct(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
         return new_of_values(machine, kind, &values);
     }
     let len = super::arg_integer(machine, args, 0, 0.0)?;
-    // A longer one than that of V8 is not allocated either.
-    if len < 0.0 || len * kind.size() as f64 >= 9_007_199_254_740_992.0 {
+    // The greatest length of V8.
+    if !(0.0..=4_294_967_296.0).contains(&len) {
         return invalid_length(len);
     }
     let (out, _) = new_array(machine, kind, len as usize)?;
