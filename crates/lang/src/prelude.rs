@@ -48,6 +48,7 @@ const NATIVES: &[(&str, &str)] = &[
     ("$encode", "encode text"),
     ("$encodeInto", "encode text into"),
     ("$decode", "decode text"),
+    ("$refuseEncoding", "refuse encoding"),
 ];
 
 impl Prelude {

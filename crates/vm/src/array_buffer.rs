@@ -301,6 +301,14 @@ impl Heap {
         self.typed_array(at).map_or_else(|| self.array_len(at), |view| view.len as usize)
     }
 
+    /// The element of an array or a typed array at `index`, or a hole if there is none.
+    pub fn sequence_element(&self, at: HeapRef, index: usize) -> Value {
+        match self.typed_array(at) {
+            Some(view) => self.view_element(view, index).map_or(Value::Hole, Value::Number),
+            None => self.element(at, index),
+        }
+    }
+
     /// Checks that every buffer has its bytes, and that every view lies within its buffer.
     pub fn check_buffers(&self) -> Result<(), String> {
         for page in 0..self.page_count() {

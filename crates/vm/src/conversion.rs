@@ -138,6 +138,9 @@ pub(super) fn to_number(machine: &Machine, value: &Value) -> Completion<f64> {
         Value::Symbol(_) => return type_error("Cannot convert a Symbol value to a number"),
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Date(time) => *time,
+            _ if own_conversion(machine, value, PreferredType::Number).is_some() => {
+                return unsupported("the valueOf of this object is not called here; call Number() on it first");
+            }
             _ => number::from_text(&object_to_text(machine, value)?),
         },
     })

@@ -216,6 +216,7 @@ pub const UNSUPPORTED_METHODS: &[&str] =
 /// all values.
 pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = members! {
     Object { __defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ }
+    ArrayBuffer { resize }
     DataView { getBigInt64 getBigUint64 setBigInt64 setBigUint64 }
     Date { getYear setYear toGMTString toTemporalInstant }
     Function { constructor }

@@ -605,6 +605,10 @@ pub(super) fn get_index(machine: &mut Machine) -> StepResult {
         [.., Value::Text(text), Value::Number(n)] if *n >= 0.0 && n.fract() == 0.0 => {
             Some(text.unit(*n as usize).map_or(Value::Undefined, |unit| Value::Text(Str::single(unit))))
         }
+        [.., Value::Ref(at), Value::Number(n)] if let Some(view) = machine.heap.typed_array(*at) => {
+            let element = if *n >= 0.0 && n.fract() == 0.0 { machine.heap.view_element(view, *n as usize) } else { None };
+            Some(element.map_or(Value::Undefined, Value::Number))
+        }
         [.., Value::Ref(at), key @ Value::Text(_)] => match machine.heap.get(*at) {
             Entry::Object(object) => machine.heap.table_get(&object.table, key),
             _ => None,
@@ -620,10 +624,6 @@ pub(super) fn get_index(machine: &mut Machine) -> StepResult {
             if *n >= 0.0 && *n < f64::from(u32::MAX) && n.fract() == 0.0 && machine.heap.array(*at).is_some() =>
         {
             machine.heap.element(*at, *n as usize).or_undefined()
-        }
-        (Value::Ref(at), Value::Number(n)) if let Some(view) = machine.heap.typed_array(*at) => {
-            let element = if n.fract() == 0.0 && *n >= 0.0 { machine.heap.view_element(view, *n as usize) } else { None };
-            element.map_or(Value::Undefined, Value::Number)
         }
         (Value::Undefined | Value::Null, key) if !matches!(key, Value::Symbol(_)) => {
             let key = conversion::to_text(machine, key)?;

@@ -43,7 +43,7 @@ export class TextDecoder {
 
   constructor(label = "utf-8", options = {}) {
     const name = `${label}`.trim().toLowerCase();
-    if (OTHERS.test(name)) throw new TypeError(`The encoding "${label}" is not supported here; use "utf-8"`);
+    if (OTHERS.test(name)) $refuseEncoding(`the encoding ${name} is not supported; use utf-8`);
     if (!UTF_8.includes(name))
       throw coded(new RangeError(`The "${label}" encoding is not supported`), "ERR_ENCODING_NOT_SUPPORTED");
     if (options !== null && typeof options !== "object") throw refuse("options", "of type object", options);

@@ -450,6 +450,7 @@ fn omitted_text(class: &str) -> String {
 /// not shown.
 pub(crate) fn inspect_cell(machine: &mut Machine, value: &Value) -> Completion<String> {
     let is_array = matches!(value, Value::Ref(at) if machine.heap.array(*at).is_some());
+    property::check_listing(&machine.heap, value)?;
     let bounds = InspectBounds { depth: 0, items: 3, ..InspectBounds::default() };
     if let Value::Ref(_) = value
         && !is_array

@@ -262,6 +262,7 @@ fn define_properties(machine: &mut Machine, target: &Value, properties: &Value) 
     if properties.is_nullish() {
         return type_error("Cannot convert undefined or null to object");
     }
+    property::check_listing(&machine.heap, properties)?;
     let mut keys = property::own_keys(&machine.heap, properties);
     let symbols = descriptor::own_symbols(machine, properties);
     keys.extend(symbols.into_iter().filter(|key| property::is_enumerable(machine, properties, key)));

@@ -1,7 +1,7 @@
 //! The parts of `TextEncoder` and `TextDecoder` that their source in the language (`crates/lang`) cannot express. Only
 //! the compiler emits these names. Encoding Standard (WHATWG) §4.1, §7.
 
-use super::super::abrupt_completion::{Completion, type_error};
+use super::super::abrupt_completion::{Completion, type_error, unsupported};
 use super::super::array_buffer::{View, ViewKind};
 use super::super::conversion::{self, StrBuilder};
 use super::super::entry::Entry;
@@ -75,6 +75,8 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         let parts = vec![Value::Text(text), Value::Number(left as f64)];
         Ok(NativeOutcome::Value(Value::Ref(machine.heap.new_array(parts))))
     }),
+    // Throws the error of a program that needs Node, with this message.
+    ("refuse encoding", 1, |machine, args| unsupported(super::arg_text(machine, args, 0)?.to_utf8())),
 ];
 
 /// Whether ill-formed bytes are the beginning of a character.

@@ -116,17 +116,18 @@ pub(super) static ROWS: &[BuiltinDefinition] = rows! {
         let view = this_view(machine, args)?;
         let from = super::arg_relative_index(machine, args, 1, view.len as usize, 0)?;
         let target = super::arg(machine, args, 0);
-        machine.charge_work(u64::from(view.len));
-        let mut numbers = machine.heap.view_numbers(view, from, view.len as usize);
-        Ok(numbers.any(|number| Value::Number(number).same_value_zero(&target)).into())
+        let is_target = |number: f64| Value::Number(number).same_value_zero(&target);
+        let found = machine.heap.view_numbers(view, from, view.len as usize).position(is_target);
+        machine.charge_work(found.unwrap_or(view.len as usize - from) as u64);
+        Ok(found.is_some().into())
     }),
     // ECMA-262 §23.2.3.17 %TypedArray%.prototype.indexOf.
     ("TypedArray.prototype.indexOf", 1, |machine, args| {
         let view = this_view(machine, args)?;
         let from = super::arg_relative_index(machine, args, 1, view.len as usize, 0)?;
         let Value::Number(target) = super::arg(machine, args, 0) else { return Ok((-1.0).into()) };
-        machine.charge_work(u64::from(view.len));
         let found = machine.heap.view_numbers(view, from, view.len as usize).position(|number| number == target);
+        machine.charge_work(found.unwrap_or(view.len as usize - from) as u64);
         Ok(found.map_or(-1.0, |index| (from + index) as f64).into())
     }),
     // ECMA-262 §23.2.3.20 %TypedArray%.prototype.lastIndexOf.
@@ -136,9 +137,9 @@ pub(super) static ROWS: &[BuiltinDefinition] = rows! {
         let from = if args.count > 1 { super::arg_integer(machine, args, 1, 0.0)? } else { len - 1.0 };
         let from = if from < 0.0 { from + len } else { from.min(len - 1.0) };
         let Value::Number(target) = super::arg(machine, args, 0) else { return Ok((-1.0).into()) };
-        machine.charge_work(u64::from(view.len));
-        let mut indexes = (0..if from < 0.0 { 0 } else { from as usize + 1 }).rev();
-        let found = indexes.find(|index| machine.heap.view_element(view, *index) == Some(target));
+        let count = if from < 0.0 { 0 } else { from as usize + 1 };
+        let found = (0..count).rev().find(|index| machine.heap.view_element(view, *index) == Some(target));
+        machine.charge_work((count - found.unwrap_or(0)) as u64);
         Ok(found.map_or(-1.0, |index| index as f64).into())
     }),
     // ECMA-262 §23.2.3.18 %TypedArray%.prototype.join.
@@ -273,8 +274,9 @@ fn view_outcome(machine: &mut Machine, view: View) -> NativeOutcome {
 
 /// Copies elements, as many as fit. The bytes are copied twice, because the two may overlap.
 fn copy(machine: &mut Machine, source: View, from: usize, target: View, at: usize) -> Completion {
-    machine.heap.check_room(source.byte_len() as u64)?;
-    machine.charge_work(u64::from(source.len.min(target.len)));
+    let count = (source.len as usize).saturating_sub(from).min((target.len as usize).saturating_sub(at)) as u64;
+    machine.heap.check_room(count * source.kind.size() as u64)?;
+    machine.charge_work(count);
     machine.heap.copy_elements(source, from, target, at);
     Ok(())
 }
@@ -475,10 +477,11 @@ fn check_comparator(machine: &Machine, args: &NativeArgs) -> Completion {
 /// Sorts into `out`. Without a comparator, numbers ascend, -0 precedes 0, and NaN is last: ECMA-262 §23.2.4.7
 /// CompareTypedArrayElements.
 fn start_sort(machine: &mut Machine, args: &NativeArgs, view: View, out: Value) -> NativeResult {
-    machine.heap.check_room(32 * u64::from(view.len))?;
+    let has_comparator = !matches!(super::arg(machine, args, 0), Value::Undefined);
+    machine.heap.check_room(if has_comparator { 40 } else { 8 } * u64::from(view.len))?;
     let mut numbers: Vec<f64> = machine.heap.view_numbers(view, 0, view.len as usize).collect();
     machine.charge_work(16 * u64::from(view.len) * u64::from(numbers.len().max(2).ilog2()));
-    if !matches!(super::arg(machine, args, 0), Value::Undefined) {
+    if has_comparator {
         let elements = numbers.into_iter().map(Value::Number).collect();
         let frame = NativeFrame {
             callback: super::arg(machine, args, 0),
