@@ -359,7 +359,10 @@ mod tests {
         let mut heap = Heap::default();
         let bytes: Vec<u8> = (0..3 * CHUNK_BYTES + 5).map(|n| n as u8).collect();
         let buffer = heap.new_buffer(bytes.clone());
-        assert_eq!(heap.copy_bytes(buffer, CHUNK_BYTES - 3, 2 * CHUNK_BYTES), bytes[CHUNK_BYTES - 3..][..2 * CHUNK_BYTES]);
+        assert_eq!(
+            heap.copy_bytes(buffer, CHUNK_BYTES - 3, 2 * CHUNK_BYTES),
+            bytes[CHUNK_BYTES - 3..][..2 * CHUNK_BYTES]
+        );
         heap.write_bytes(buffer, CHUNK_BYTES - 2, &[9; 4]);
         assert_eq!(heap.copy_bytes(buffer, CHUNK_BYTES - 3, 6), [253, 9, 9, 9, 9, 2]);
         heap.check_buffers().unwrap();

@@ -216,8 +216,7 @@ pub(super) fn own_descriptor(machine: &Machine, value: &Value, key: &Value) -> C
         }
     }
     let found = property::property(machine, value, key)?;
-    let is_element =
-        matches!((heap.get(at), key), (Entry::Array(_) | Entry::View(_), Value::Text(name)) if name.array_index().is_some());
+    let is_element = matches!((heap.get(at), key), (Entry::Array(_) | Entry::View(_), Value::Text(name)) if name.array_index().is_some());
     let name = conversion::to_text(machine, key)?.to_utf8();
     Ok(Some(match (heap.get(at), name.as_str()) {
         _ if is_element => Descriptor::data(found, writable, true, configurable),

@@ -434,9 +434,9 @@ pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
                 let element = heap.element(*source, position as usize).or_undefined();
                 Some((position + 1, Value::Number(f64::from(position)), element))
             }
-            Entry::View(view) => heap.view_element(*view, position as usize).map(|number| {
-                (position + 1, Value::Number(f64::from(position)), Value::Number(number))
-            }),
+            Entry::View(view) => heap
+                .view_element(*view, position as usize)
+                .map(|number| (position + 1, Value::Number(f64::from(position)), Value::Number(number))),
             Entry::Map(table) => heap.table_next(table, position),
             Entry::Set(table) => heap.table_next(table, position).map(|(next, key, _)| (next, key.clone(), key)),
             _ => None,

@@ -606,7 +606,8 @@ pub(super) fn get_index(machine: &mut Machine) -> StepResult {
             Some(text.unit(*n as usize).map_or(Value::Undefined, |unit| Value::Text(Str::single(unit))))
         }
         [.., Value::Ref(at), Value::Number(n)] if let Some(view) = machine.heap.typed_array(*at) => {
-            let element = if *n >= 0.0 && n.fract() == 0.0 { machine.heap.view_element(view, *n as usize) } else { None };
+            let element =
+                if *n >= 0.0 && n.fract() == 0.0 { machine.heap.view_element(view, *n as usize) } else { None };
             Some(element.map_or(Value::Undefined, Value::Number))
         }
         [.., Value::Ref(at), key @ Value::Text(_)] => match machine.heap.get(*at) {

@@ -323,7 +323,8 @@ impl<'a> Copier<'a> {
     fn copy_buffer(&mut self, at: HeapRef, len: usize, shown: &mut ObjectCopy) {
         let count = len.min(self.bounds.items).min(self.left);
         self.take(3 * count);
-        let mut bytes = self.machine.heap.copy_bytes(at, 0, count).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();
+        let mut bytes =
+            self.machine.heap.copy_bytes(at, 0, count).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();
         if count < len {
             self.cut = true;
             bytes.push(format!("... {} more byte{}", len - count, if len - count == 1 { "" } else { "s" }));
@@ -400,7 +401,7 @@ impl<'a> Copier<'a> {
     }
 
     fn copy_members(&mut self, members: Vec<(Value, Value, bool)>, shown: &mut ObjectCopy) {
-        let is_array = matches!(shown.kind, ObjectKind::Array);
+        let is_view = self.machine.heap.typed_array(shown.at).is_some();
         let total = members.len() + shown.members.len();
         for (key, value, enumerable) in members {
             if shown.members.len() >= self.bounds.members || self.left == 0 {
@@ -413,7 +414,7 @@ impl<'a> Copier<'a> {
                 _ => continue,
             };
             self.take(key.len());
-            self.is_in_view = is_array;
+            self.is_in_view = is_view;
             let value = self.copy(&value);
             self.is_in_view = false;
             shown.members.push(Member { key: key.units().iter().collect(), enumerable, value });

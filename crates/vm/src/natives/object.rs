@@ -283,7 +283,9 @@ fn set_integrity(machine: &mut Machine, args: &NativeArgs, level: Integrity) -> 
         match machine.heap.get_mut(at) {
             Some(Entry::Object(object)) => object.integrity = object.integrity.max(level),
             Some(Entry::Array(array)) if level == Integrity::Frozen => array.frozen = true,
-            Some(Entry::View(view)) if level == Integrity::Frozen && view.len > 0 && view.kind != ViewKind::DataView => {
+            Some(Entry::View(view))
+                if level == Integrity::Frozen && view.len > 0 && view.kind != ViewKind::DataView =>
+            {
                 return type_error("Cannot freeze array buffer views with elements");
             }
             _ => return unsupported("only objects can be sealed, and only objects and arrays frozen here"),

@@ -256,7 +256,10 @@ fn this_view(machine: &Machine, args: &NativeArgs) -> Completion<View> {
         Value::Ref(at) if let Some(view) = machine.heap.typed_array(at) => Ok(view),
         _ => {
             let receiver = iteration::receiver_text(machine, &args.this);
-            type_error(format!("Method %{} called on incompatible receiver {receiver}", args.name().replacen('.', "%.", 1)))
+            type_error(format!(
+                "Method %{} called on incompatible receiver {receiver}",
+                args.name().replacen('.', "%.", 1)
+            ))
         }
     }
 }
@@ -390,7 +393,7 @@ fn array_like(machine: &mut Machine, source: &Value) -> Completion<Vec<Value>> {
     if len > f64::from(u32::MAX) {
         return invalid_length(len);
     }
-    machine.heap.check_room(16 * len as u64)?;
+    machine.heap.check_buffer_room((16.0 * len) as usize)?;
     machine.charge_work(16 * len as u64);
     (0..len as usize)
         .map(|index| property::property(machine, source, &Value::Text(number::to_text(index as f64))))
