@@ -2,8 +2,8 @@
 // machine.
 // Deviation: UTF-8 is the only encoding.
 const UTF_8 = ["unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "utf-8", "utf8", "x-unicode20utf8"];
-const OTHERS =
-  /^(?:utf-?16(?:le|be)?|ucs-2|iso-10646-ucs-2|unicode(?:fffe|feff)?|csunicode|(?:us-)?ascii|latin[1-6]|l[1-6]|(?:x-)?(?:cp|windows-)(?:125\d|874|866)|iso-?8859-?\d+|koi8-(?:r|u)|macintosh|gbk|gb18030|gb2312|big5(?:-hkscs)?|euc-(?:jp|kr)|iso-2022-jp|shift[-_]jis|sjis)$/;
+// Labels of other encodings begin so.
+const OTHERS = /^(?:x-)?(?:utf-?16|ucs-|unicode|cs|iso|latin\d|l\d|us-|ascii|cp\d|mac|windows-|koi|gb|big5|euc|shift|sjis|ms|ks|tis|dos)/;
 
 const coded = (error, code) => Object.assign(error, { code });
 
@@ -69,7 +69,8 @@ export class TextDecoder {
         "ERR_INVALID_ARG_TYPE",
       );
     const isPart = !!options?.stream;
-    let bytes = input instanceof ArrayBuffer ? new Uint8Array(input) : new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
+    const { buffer = input, byteOffset, byteLength } = input;
+    let bytes = new Uint8Array(buffer, byteOffset, byteLength);
     if (this.#left.length > 0) {
       const joined = new Uint8Array(this.#left.length + bytes.length);
       joined.set(this.#left);

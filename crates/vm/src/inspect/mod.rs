@@ -87,7 +87,7 @@ pub struct ValueView {
     /// `[{"$pending":true}]`, rejected: `[{"$rejected":value}]`), `{"$regexp":{"source":…,"flags":…}}`,
     /// `{"$date":text}`, `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`,
     /// `{"$symbol":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the object n levels further out,
-    /// `"$Uint8Contents"` in an ArrayBuffer, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
+    /// `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
     /// `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep.
     /// Keys of the program that begin with `$` have it twice.
     pub value: Json,

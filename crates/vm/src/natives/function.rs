@@ -105,8 +105,8 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
 ];
 
 /// The methods of arrays that only read `this`. Deviation: of a typed array they read a copy.
-const READERS: &str = "at every filter find findIndex findLast findLastIndex flat flatMap forEach includes indexOf join lastIndexOf \
-                       map reduce reduceRight slice some toReversed toSorted toSpliced with";
+const READERS: &str = "at every filter find findIndex findLast findLastIndex flat flatMap forEach includes indexOf join \
+                       lastIndexOf map reduce reduceRight slice some toReversed toSorted toSpliced with";
 
 /// Calls `this` with another `this` and other arguments, which replace those on the stack. ECMA-262 §7.3.13 Call.
 fn forward_call(machine: &mut Machine, args: &NativeArgs, arguments: Vec<Value>) -> Completion<NativeOutcome> {
