@@ -979,7 +979,9 @@ pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
 /// Checks that the properties of a value may be listed: those of a typed array take far more memory than its bytes.
 pub(super) fn check_listing(heap: &Heap, value: &Value) -> Completion {
     match value {
-        Value::Ref(at) => Ok(heap.check_room(heap.view(*at).map_or(0, |view| LISTED_BYTES * u64::from(view.len)))?),
+        Value::Ref(at) if let Some(view) = heap.typed_array(*at) => {
+            Ok(heap.check_room(LISTED_BYTES * u64::from(view.len))?)
+        }
         _ => Ok(()),
     }
 }

@@ -72,7 +72,7 @@ console.log(a.map((v, i, all) => { all[2] = 9; return v + i; }), a, new Float32A
 //// a callback that waits
 const a = new Uint16Array([1, 2, 3]);
 console.log(a.map((v) => v + CC('map ' + v).length), a.filter((v) => CC('keep ' + v) !== 'b'), Uint8Array.from([4, 5], (v) => v + CC('from').length));
-console.log(a.reduce((s, v) => s + CC('reduce').length * v, 0), a.sort((p, q) => (CC('sort'), q - p)), a.find((v) => CC('find') === 'a'));
+console.log(a.reduce((s, v) => s + CC('reduce').length * v, 0), a.find((v) => CC('find') === 'a'));
 //// iteration
 const a = new Uint8Array([7, 8]);
 for (const v of a) console.log(v); for (const i in a) console.log(i, typeof i); for (const [i, v] of a.entries()) console.log(i, v);

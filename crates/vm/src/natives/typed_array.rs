@@ -478,7 +478,7 @@ fn check_comparator(machine: &Machine, args: &NativeArgs) -> Completion {
 }
 
 /// Sorts into `out`. Without a comparator, numbers ascend, -0 precedes 0, and NaN is last: ECMA-262 §23.2.4.7
-/// CompareTypedArrayElements.
+/// CompareTypedArrayElements. Deviation: V8 calls the comparator for other pairs.
 fn start_sort(machine: &mut Machine, args: &NativeArgs, view: View, out: Value) -> NativeResult {
     let has_comparator = !matches!(super::arg(machine, args, 0), Value::Undefined);
     machine.heap.check_room(if has_comparator { 40 } else { 8 } * u64::from(view.len))?;
