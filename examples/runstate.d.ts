@@ -238,8 +238,33 @@ declare function clearTimeout(timer?: number): void;
 /** Stops a timer of {@link setInterval}, or one of {@link setTimeout}. */
 declare function clearInterval(timer?: number): void;
 
-/** Identifiers from the seed of the execution. */
+/** Text as bytes in UTF-8. */
+interface TextEncoder {
+  readonly encoding: string;
+  encode(input?: string): Uint8Array;
+  /** Writes as many characters as fit, and returns the units read and the bytes written. */
+  encodeInto(source: string, destination: Uint8Array): { read: number; written: number };
+}
+declare var TextEncoder: { prototype: TextEncoder; new (): TextEncoder };
+
+/** Bytes in UTF-8 as text. */
+interface TextDecoder {
+  readonly encoding: string;
+  readonly fatal: boolean;
+  readonly ignoreBOM: boolean;
+  /** With `stream`, a character may end in the next call. */
+  decode(input?: ArrayBuffer | ArrayBufferView, options?: { stream?: boolean }): string;
+}
+declare var TextDecoder: {
+  prototype: TextDecoder;
+  /** With `fatal`, ill-formed bytes are a TypeError instead of U+FFFD. */
+  new (label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean }): TextDecoder;
+};
+
+/** Random bytes and identifiers, from the seed of the execution: repeatable, so not for secrets. */
 declare const crypto: {
+  /** Fills a typed array of integers with random bits. */
+  getRandomValues<T extends ArrayBufferView>(array: T): T;
   /** A random UUID (version 4). */
   randomUUID(): `${string}-${string}-${string}-${string}-${string}`;
 };

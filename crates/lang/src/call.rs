@@ -255,7 +255,7 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
     }
     if CLASSES.contains(&name) {
         let message = format!("`{name}` cannot be called without `new`");
-        return compiler.unsupported_value(span, message, "write new Map()");
+        return compiler.unsupported_value(span, message, &format!("write new {name}()"));
     }
     if name == "input" {
         names::read_name(compiler, name, span);

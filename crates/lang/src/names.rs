@@ -224,24 +224,21 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("module exports", "write export { name }"),
     ("process", "pass the values that a program needs in `input`"),
     (
-        "global window document WeakRef Proxy eval DataView Atomics TextEncoder TextDecoder FinalizationRegistry \
+        "global window document WeakRef Proxy eval Atomics FinalizationRegistry \
          SuppressedError WebAssembly clearImmediate escape unescape __dirname __filename navigator Event \
          CustomEvent BroadcastChannel MessageChannel MessagePort WritableStream TransformStream CompressionStream \
          DecompressionStream",
         "",
     ),
     ("globalThis self", "use a variable"),
-    ("Buffer Blob", "use text or an array of numbers"),
+    ("Buffer Blob", "use text or a Uint8Array"),
     ("BigInt", "use a number (exact up to 2^53) or text"),
     ("Reflect", "use Object.keys, `in` and delete"),
     ("Intl", "use toLocaleString(\"en-US\", options) of numbers and dates"),
     ("Function", "write a function"),
     ("arguments", "use a rest parameter: (...args)"),
-    (
-        "ArrayBuffer SharedArrayBuffer Uint8Array Uint8ClampedArray Uint16Array Uint32Array Int8Array Int16Array \
-         Int32Array Float16Array Float32Array Float64Array BigInt64Array BigUint64Array",
-        "use an array of numbers",
-    ),
+    ("SharedArrayBuffer", "use an ArrayBuffer"),
+    ("Float16Array BigInt64Array BigUint64Array", "use a Float64Array or an array of numbers"),
     ("DOMException", "check the name: error.name === \"AbortError\""),
     ("Iterator", "write a generator function"),
     ("Temporal", "use Date"),

@@ -26,6 +26,7 @@ pub(super) static PRELUDES: &[Prelude] = &[
     Prelude::new("runstate:promise-try", &["Promise.try"], include_str!("prelude/promise_try.ts")),
     Prelude::new("runstate:from-async", &["Array.fromAsync"], include_str!("prelude/from_async.ts")),
     Prelude::new("runstate:url", &["URL", "URLSearchParams"], include_str!("prelude/url.ts")),
+    Prelude::new("runstate:encoding", &["TextEncoder", "TextDecoder"], include_str!("prelude/encoding.ts")),
     Prelude::new("runstate:crypto", &["crypto"], include_str!("prelude/crypto.ts")),
     Prelude::new("runstate:performance", &["performance"], include_str!("prelude/performance.ts")),
     Prelude::new(tool::PRELUDE, &["tools"], include_str!("prelude/tools.ts")),
@@ -41,7 +42,15 @@ pub(super) static PRELUDES: &[Prelude] = &[
 ];
 
 /// Functions of the machine that only these sources call, by their names there.
-const NATIVES: &[(&str, &str)] = &[("$calls", "abort calls"), ("$error", "abort error"), ("$timeout", "abort timeout")];
+const NATIVES: &[(&str, &str)] = &[
+    ("$calls", "abort calls"),
+    ("$error", "abort error"),
+    ("$timeout", "abort timeout"),
+    ("$encode", "encode text"),
+    ("$encodeInto", "encode text into"),
+    ("$decode", "decode text"),
+    ("$refuseEncoding", "refuse encoding"),
+];
 
 impl Prelude {
     const fn new(path: &'static str, names: &'static [&'static str], source: &'static str) -> Prelude {

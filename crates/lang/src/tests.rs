@@ -336,7 +336,7 @@ fn hint_suggests_the_nearest_name() {
         ("JSON.strngify(1)", "did you mean JSON.stringify?"),
         ("consxle.log(1)", "did you mean console?"),
         ("slot(1)", ""),
-        ("new Uint32Array(1)", "use an array of numbers"),
+        ("new BigInt64Array(1)", "use a Float64Array or an array of numbers"),
         ("new Headers()", "call a tool: call(\"fetch\", { url })"),
     ];
     for (source, hint) in hints {

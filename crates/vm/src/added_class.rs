@@ -58,12 +58,18 @@ pub(super) fn shown_properties(machine: &Machine, object: &Object) -> Vec<(Value
     match (class, first_private_field(machine, object)) {
         ("AbortSignal", Some(reason)) => property("aborted", Value::Bool(!matches!(reason, Value::Undefined))),
         ("AbortController", Some(signal)) => property("signal", signal),
-        ("URL", Some(Value::Ref(shown))) => match machine.heap.get(shown) {
+        ("TextEncoder", _) => property("encoding", Value::text("utf-8")),
+        ("URL" | "TextDecoder", Some(Value::Ref(shown))) => match machine.heap.get(shown) {
             Entry::Object(shown) => property::table_entries(&machine.heap, &shown.table),
             _ => Vec::new(),
         },
         _ => Vec::new(),
     }
+}
+
+/// Whether Node shows an object without the name of its class.
+pub(super) fn is_nameless(machine: &Machine, object: &Object) -> bool {
+    added_class(machine, object) == Some("TextEncoder")
 }
 
 pub(super) fn is_url(machine: &Machine, object: &Object) -> bool {

@@ -4,7 +4,8 @@
 
 use super::abrupt_completion::{AbruptCompletion, Completion};
 use super::array_sort::check_writable;
-use super::callback::{CallbackMethod, CallbackStep, NativeFrame};
+use super::callback::CallbackMethod::{self, self as C};
+use super::callback::{CallbackStep, NativeFrame};
 use super::entry::{Entry, VALUE_BYTES};
 use super::frame::{CallKind, Frame};
 use super::heap::Heap;
@@ -43,7 +44,17 @@ impl NativeFrame {
         while self.index < self.len {
             let index = if self.kind.runs_backwards() { self.len - 1 - self.index } else { self.index };
             self.index += 1;
-            let element = heap.find_element(array, index as usize).unwrap_or(&Value::Hole);
+            let number;
+            let element = match heap.find_element(array, index as usize) {
+                Some(element) => element,
+                None => match heap.typed_array(array).and_then(|view| heap.view_element(view, index as usize)) {
+                    Some(found) => {
+                        number = Value::Number(found);
+                        &number
+                    }
+                    None => &Value::Hole,
+                },
+            };
             if matches!(element, Value::Hole) && self.kind.skips_holes() {
                 if self.kind == CallbackMethod::Map {
                     self.append_result(heap, Value::Hole)?;
@@ -53,7 +64,7 @@ impl NativeFrame {
             let element = if let Value::Hole = element { &Value::Undefined } else { element };
             // Arguments that the callback does not declare are not pushed.
             let mut arity = arity;
-            if let CallbackMethod::Filter | CallbackMethod::Find | CallbackMethod::FindLast = self.kind {
+            if let C::Filter | C::FilterElements | C::Find | C::FindLast = self.kind {
                 self.item.assign(element);
             }
             if let CallbackMethod::Reduce | CallbackMethod::ReduceRight = self.kind {
@@ -64,7 +75,7 @@ impl NativeFrame {
             if arity > 1 {
                 stack.push_inlined(Value::Number(f64::from(index)));
             }
-            if arity > 2 && self.kind != CallbackMethod::From {
+            if arity > 2 && !matches!(self.kind, C::From | C::FromElements) {
                 stack.push_inlined(Value::Ref(array));
             }
             return Ok(true);
@@ -114,6 +125,13 @@ impl NativeFrame {
             return Ok(true);
         }
         if let Value::Ref(out) = self.out {
+            if let Some(view) = heap.typed_array(out) {
+                for (index, value) in sorting.take_sorted(view.len as usize).iter().enumerate() {
+                    let number = if let Value::Number(number) = value { *number } else { f64::NAN };
+                    heap.set_view_element(view, index, number);
+                }
+                return Ok(false);
+            }
             // The comparator may have changed the length. Sorted elements are written, and places of missing ones are
             // deleted.
             let elements = heap.elements(out);

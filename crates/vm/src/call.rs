@@ -175,7 +175,7 @@ pub(super) fn call_method(machine: &mut Machine, linked: &LinkedProgram, argc: u
             Entry::Object(object) => property::get_from_chain(machine, object, &name.key),
             Entry::Array(Array { extra: None, .. }) => None,
             Entry::Array(_) => property::find_property(machine, &receiver, &name.key)?,
-            Entry::Map(_) | Entry::Set(_) | Entry::Iterator(_) | Entry::Generator(_) => None,
+            Entry::Map(_) | Entry::Set(_) | Entry::Iterator(_) | Entry::Generator(_) | Entry::View(_) => None,
             _ => Some(property::lookup(machine, &receiver, &name.key)?),
         },
         _ => Some(property::lookup(machine, &receiver, &name.key)?),

@@ -8,6 +8,7 @@ use runstate_value::time::Millis;
 use serde_json::{Map, Value as Json};
 
 use super::abrupt_completion::{AbruptCompletion, Completion, range_error, type_error};
+use super::array_buffer::ViewKind;
 use super::entry::Entry;
 use super::globals::CALL_OPTIONS;
 use super::json::JsonBudget;
@@ -350,6 +351,9 @@ fn describe_kind(machine: &Machine, value: &Value) -> &'static str {
             Entry::Error(_) => "an error",
             Entry::RegExp(_) => "a regular expression",
             Entry::Date(_) => "a Date",
+            Entry::Buffer(_) => "an ArrayBuffer",
+            Entry::View(view) if view.kind == ViewKind::DataView => "a DataView",
+            Entry::View(_) => "a typed array",
             Entry::Promise(_) => "a promise; write await before it",
             Entry::Iterator(_) => "an iterator",
             Entry::Generator(_) => "a generator",

@@ -38,6 +38,12 @@ named_enum! {
         FlatMap = "flatMap",
         Sort = "sort",
         From = "from",
+        /// `map` of a typed array: `out` is the new one.
+        MapElements = "mapElements",
+        /// `filter` of a typed array: `out` collects the elements.
+        FilterElements = "filterElements",
+        /// `from` of a class of typed arrays over an array of values: `out` is the new one.
+        FromElements = "fromElements",
         /// `forEach` of Map and Set, over an iterator of entries.
         Entries = "entries",
         /// `replace` with a function: `source` lists the arguments of the calls, `out` collects the results.
@@ -171,7 +177,7 @@ impl NativeFrame {
             return type_error(format!("{} is not a function", json::display_text(machine, &callback)));
         }
         let len = match &args.this {
-            Value::Ref(at) => machine.heap.array_len(*at) as u32,
+            Value::Ref(at) => machine.heap.sequence_len(*at) as u32,
             _ => 0,
         };
         Ok(NativeFrame {
@@ -293,7 +299,13 @@ impl NativeFrame {
             _ => {
                 let arity = parameter_count(machine, &self.callback);
                 let calls = self.next_element(&mut machine.heap, &mut machine.stack, arity)?;
-                Ok(if calls { CallbackStep::Call } else { CallbackStep::Done(self.end_value()) })
+                Ok(match calls {
+                    true => CallbackStep::Call,
+                    false if self.kind == CallbackMethod::FilterElements => {
+                        CallbackStep::Done(natives::typed_array::finish_filter(machine, self)?)
+                    }
+                    false => CallbackStep::Done(self.end_value()),
+                })
             }
         }
     }
@@ -315,6 +327,17 @@ impl NativeFrame {
             CallbackMethod::Json => self.item = result,
             CallbackMethod::Revive => return self.accept_revival(machine, result),
             kind if kind.is_iteration() => return self.accept_iteration(machine, result),
+            CallbackMethod::MapElements | CallbackMethod::FromElements => {
+                let number = conversion::to_number(machine, &result)?;
+                if let Value::Ref(out) = self.out
+                    && let Some(view) = machine.heap.typed_array(out)
+                {
+                    machine.heap.set_view_element(view, self.index.wrapping_sub(1) as usize, number);
+                }
+            }
+            CallbackMethod::FilterElements if result.truthy() => {
+                self.append_result(&mut machine.heap, self.item.clone())?;
+            }
             CallbackMethod::Set => return Ok(Some(self.item.clone())),
             CallbackMethod::HasInstance => return Ok(Some(Value::Bool(result.truthy()))),
             CallbackMethod::Executor => return Ok(Some(self.out.clone())),

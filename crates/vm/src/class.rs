@@ -529,6 +529,8 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Co
                 | ("RegExp", Entry::RegExp(_))
                 | ("Date", Entry::Date(_))
                 | ("Promise", Entry::Promise(_)) => true,
+                ("ArrayBuffer", Entry::Buffer(_)) => true,
+                (name, Entry::View(view)) => view.kind.name() == name,
                 ("Function", Entry::Closure(_) | Entry::Bound(_)) => true,
                 (name, Entry::Error(error)) => error.kind.name() == name,
                 ("WeakMap" | "WeakSet", _) => {

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::abrupt_completion::{AbruptCompletion, Completion, PreferredType, type_error, unsupported};
+use super::array_buffer::{View, ViewKind};
 use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
@@ -150,6 +151,9 @@ pub(super) fn to_number(machine: &Machine, value: &Value) -> Completion<f64> {
         Value::Symbol(_) => return type_error("Cannot convert a Symbol value to a number"),
         Value::Ref(at) => match machine.heap.get(*at) {
             Entry::Date(time) => *time,
+            _ if own_conversion(machine, value, PreferredType::Number).is_some() => {
+                return unsupported("the valueOf of this object is not called here; call Number() on it first");
+            }
             _ => number::from_text(&object_to_text(machine, value)?),
         },
     })
@@ -176,6 +180,19 @@ pub(super) fn object_to_text(machine: &Machine, value: &Value) -> Completion<Str
 /// on the stack.
 pub(super) fn join_array(machine: &Machine, at: HeapRef, separator: &Str, operand: Option<usize>) -> Completion<Str> {
     TextConversion { operand, ..TextConversion::new(machine) }.join(at, separator)
+}
+
+/// `typedArray.join(separator)`. ECMA-262 §23.2.3.18 %TypedArray%.prototype.join.
+pub(super) fn join_elements(machine: &Machine, view: View, separator: &Str) -> Completion<Str> {
+    let mut joined = StrBuilder::default();
+    for (index, number) in machine.heap.view_numbers(view, 0, view.len as usize).enumerate() {
+        if index > 0 {
+            joined.push(separator);
+        }
+        joined.push(&number::to_text(number));
+        check_text_length(machine, joined.len())?;
+    }
+    Ok(joined.build())
 }
 
 /// `name: message`. ECMA-262 §20.5.3.4 Error.prototype.toString.
@@ -249,6 +266,9 @@ impl<'m> TextConversion<'m> {
                     Ok(Str::new(&format!("[object {}]", iterator_tag(machine, value).unwrap_or("Object"))))
                 }
                 Entry::RegExp(regexp) => Ok(Str::new(&format!("/{}/{}", regexp.source, regexp.flags))),
+                Entry::View(view) if view.kind != ViewKind::DataView => join_elements(machine, *view, &Str::new(",")),
+                Entry::View(_) => Ok(Str::new("[object DataView]")),
+                Entry::Buffer(_) => Ok(Str::new("[object ArrayBuffer]")),
                 Entry::Date(time) => Ok(Str::new(&date::date_text(*time, date::DateText::Full))),
                 Entry::Object(object)
                     if property::last_prototype(&self.machine.heap, object) == PrototypeKind::Null =>

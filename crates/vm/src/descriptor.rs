@@ -216,8 +216,7 @@ pub(super) fn own_descriptor(machine: &Machine, value: &Value, key: &Value) -> C
         }
     }
     let found = property::property(machine, value, key)?;
-    let is_element =
-        matches!((heap.get(at), key), (Entry::Array(_), Value::Text(name)) if name.array_index().is_some());
+    let is_element = matches!((heap.get(at), key), (Entry::Array(_) | Entry::View(_), Value::Text(name)) if name.array_index().is_some());
     let name = key_text(machine, key);
     Ok(Some(match (heap.get(at), name.as_str()) {
         _ if is_element => Descriptor::data(found, writable, true, configurable),
@@ -423,6 +422,7 @@ pub(super) fn prototype_of(machine: &Machine, value: &Value) -> Value {
             Entry::Error(error) => {
                 error.object.proto.as_object().map_or_else(|| builtin(error.kind.name()), Value::Ref)
             }
+            Entry::View(view) => builtin(view.kind.name()),
             _ => match machine.heap.prototype(*at) {
                 Some(prototype) => Value::Ref(prototype),
                 None => builtin(property::receiver(machine, value).map_or("Object", Receiver::name)),

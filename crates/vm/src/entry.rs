@@ -3,6 +3,7 @@
 //! because a snapshot writes it at each reference.
 
 use super::array::{Array, Elements};
+use super::array_buffer::{ArrayBuffer, View};
 use super::coroutine::Coroutine;
 use super::generator::Generator;
 use super::object::{BoundFunction, Closure, ErrorObject, IteratorObject, Object, RegExp};
@@ -49,10 +50,16 @@ pub enum Entry {
     Generator(Box<Generator>),
     /// A symbol: its description.
     Symbol(Option<Str>),
+    /// A buffer of bytes.
+    Buffer(ArrayBuffer),
+    /// A typed array or a DataView.
+    View(View),
     /// Part of a large array.
     Chunk(Vec<Value>),
     /// Part of a large table.
     Pairs(Box<Pairs>),
+    /// Part of a large buffer.
+    Bytes(Vec<u8>),
 }
 
 /// Part of a large table: keys in order of insertion and, for Map and Set, their insertion numbers.
@@ -67,7 +74,7 @@ pub struct Pairs {
 impl Entry {
     /// Whether the entry is part of a large container.
     pub fn is_chunk(&self) -> bool {
-        matches!(self, Entry::Chunk(_) | Entry::Pairs(_))
+        matches!(self, Entry::Chunk(_) | Entry::Pairs(_) | Entry::Bytes(_))
     }
 
     /// Calls `visit` with every value in the entry. Plain references are passed as `Value::Ref`.
@@ -84,7 +91,9 @@ impl Entry {
             }
             Entry::Map(table) | Entry::Set(table) => table.visit_values(visit),
             Entry::Iterator(iterator) => iterator.visit_values(visit),
-            Entry::RegExp(_) | Entry::Date(_) | Entry::Symbol(_) => {}
+            Entry::RegExp(_) | Entry::Date(_) | Entry::Symbol(_) | Entry::Bytes(_) => {}
+            Entry::Buffer(buffer) => buffer.visit_values(visit),
+            Entry::View(view) => visit(&Value::Ref(view.buffer)),
             Entry::Bound(bound) => bound.visit_values(visit),
             Entry::Promise(promise) => promise.visit_values(visit),
             Entry::Reaction(reaction) => reaction.visit_values(visit),
@@ -102,7 +111,7 @@ impl Entry {
     pub fn weight(&self) -> u64 {
         ENTRY_BYTES
             + match self {
-                Entry::Free | Entry::Date(_) => 0,
+                Entry::Free | Entry::Date(_) | Entry::View(_) => 0,
                 Entry::Cell(value) => value.weight(),
                 Entry::Array(array) => array.weight(),
                 Entry::Object(object) => {
@@ -129,6 +138,8 @@ impl Entry {
                 Entry::Generator(generator) => boxed_weight(48) + values_weight(&generator.coroutine.values),
                 Entry::RegExp(regexp) => boxed_weight(40) + regexp.source.weight() + regexp.compiled.weight(),
                 Entry::Symbol(description) => description.as_ref().map_or(0, Str::weight),
+                Entry::Buffer(ArrayBuffer::Small(bytes)) | Entry::Bytes(bytes) => boxed_weight(bytes.len() as u64),
+                Entry::Buffer(ArrayBuffer::Chunked { chunks, .. }) => list_weight(chunks.len(), 4),
                 Entry::Chunk(elements) => values_weight(elements),
                 Entry::Pairs(pairs) => boxed_weight(0) + pairs.weight(),
             }

@@ -5,10 +5,13 @@
 
 use std::collections::HashSet;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use runstate_value::json_text;
 use serde_json::Value as Json;
 
 use super::array::{Array, ChunkedElements, Elements};
+use super::array_buffer::{ArrayBuffer, CHUNK_BYTES, MAX_INLINE_BYTES, View, ViewKind};
 use super::coroutine::Coroutine;
 use super::entry::{Entry, Pairs};
 use super::generator::{Generator, GeneratorState};
@@ -78,6 +81,13 @@ pub(super) fn string(json: &Json) -> ReadResult<&str> {
 
 fn named<T>(json: &Json, expected: &str, from_name: fn(&str) -> Option<T>) -> ReadResult<T> {
     from_name(string(json)?).map_or_else(|| unexpected_error(expected, json), Ok)
+}
+
+fn bytes(json: &Json, most: usize) -> ReadResult<Vec<u8>> {
+    match STANDARD.decode(string(json)?) {
+        Ok(bytes) if bytes.len() <= most => Ok(bytes),
+        _ => unexpected_error("bytes in base64", json),
+    }
 }
 
 fn numbers(json: &Json) -> ReadResult<Vec<u32>> {
@@ -339,6 +349,17 @@ impl EntryDecoder {
                 let state = named(state, "the state of a generator", GeneratorState::from_name)?;
                 Entry::Generator(Box::new(Generator { coroutine, state, queue }))
             }
+            ("u", [content]) => Entry::Buffer(ArrayBuffer::Small(bytes(content, MAX_INLINE_BYTES)?)),
+            ("U", [len, chunks]) => {
+                Entry::Buffer(ArrayBuffer::Chunked { len: number(len)?, chunks: references(chunks)? })
+            }
+            ("x", [content]) => Entry::Bytes(bytes(content, CHUNK_BYTES)?),
+            ("v", [kind, buffer, offset, len]) => Entry::View(View {
+                kind: named(kind, "the class of a view", ViewKind::from_name)?,
+                buffer: reference(buffer)?,
+                offset: number(offset)?,
+                len: number(len)?,
+            }),
             ("k", [content]) => Entry::Chunk(values(content)?),
             ("p", [items, order]) => {
                 let part = Pairs { items: self.pairs(items)?, numbers: numbers(order)? };

@@ -7,10 +7,13 @@
 use std::collections::HashMap;
 use std::fmt::{Display, Write};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use runstate_value::write_canonical_json;
 use serde_json::{Map, Value as Json, json};
 
 use super::array::{Array, Elements};
+use super::array_buffer::ArrayBuffer;
 use super::coroutine::Coroutine;
 use super::entry::{Entry, Pairs};
 use super::generator::Generator;
@@ -271,6 +274,12 @@ impl<'a> EntryEncoder<'a> {
         self.text.push(']');
     }
 
+    fn write_bytes(&mut self, tag: &str, bytes: &[u8]) {
+        self.write(&format_args!("[\"{tag}\",\""));
+        STANDARD.encode_string(bytes, &mut self.text);
+        self.text.push('"');
+    }
+
     fn write_suspended(&mut self, tag: &str, coroutine: &Coroutine, links: &[HeapRef]) {
         self.write(&format_args!("[\"{tag}\",{},{},", coroutine.function, coroutine.pc));
         self.write_references(links);
@@ -357,6 +366,20 @@ impl<'a> EntryEncoder<'a> {
                 let Generator { coroutine, state, queue } = &**generator;
                 self.write_suspended("G", coroutine, &[coroutine.closure, coroutine.promise, *queue]);
                 self.write(&format_args!(",\"{}\"", state.name()));
+            }
+            Entry::Buffer(ArrayBuffer::Chunked { len, chunks }) if !self.is_canonical() => {
+                self.write(&format_args!("[\"U\",{len},"));
+                self.write_references(chunks);
+            }
+            Entry::Buffer(buffer) => {
+                let bytes = self.heap.copy_bytes(at, 0, buffer.len());
+                self.write_bytes("u", &bytes);
+            }
+            Entry::Bytes(bytes) => self.write_bytes("x", bytes),
+            Entry::View(view) => {
+                self.write(&format_args!("[\"v\",\"{}\",", view.kind.name()));
+                self.write_reference(Some(view.buffer));
+                self.write(&format_args!(",{},{}", view.offset, view.len));
             }
             Entry::Chunk(values) => {
                 self.text.push_str("[\"k\",");

@@ -19,7 +19,13 @@ pub const FUNCTIONS: &[&str] = names! {
     Array Boolean Date Number Object String Symbol atob btoa clearTimeout decodeURI decodeURIComponent encodeURI
     encodeURIComponent isFinite isNaN parseFloat parseInt queueMicrotask setTimeout structuredClone;
     Array { from isArray of }
+    ArrayBuffer { isView }
     Date { UTC now parse }
+    Float32Array { from of }
+    Float64Array { from of }
+    Int16Array { from of }
+    Int32Array { from of }
+    Int8Array { from of }
     JSON { parse stringify }
     Math {
         abs acos acosh asin asinh atan atan2 atanh cbrt ceil clz32 cos cosh exp expm1 floor fround hypot imul log log10
@@ -34,6 +40,10 @@ pub const FUNCTIONS: &[&str] = names! {
     Promise { all allSettled any race reject resolve withResolvers }
     String { fromCharCode fromCodePoint raw }
     Symbol { for keyFor }
+    Uint16Array { from of }
+    Uint32Array { from of }
+    Uint8Array { from of }
+    Uint8ClampedArray { from of }
     console {
         assert count countReset debug dir error group groupCollapsed groupEnd info log table time timeEnd timeLog warn
     }
@@ -42,8 +52,9 @@ pub const FUNCTIONS: &[&str] = names! {
 /// Classes: constructed by name (`NEW_NATIVE`), values (`BUILTIN`), right operands of `instanceof`. The errors are also
 /// callable.
 pub const CLASSES: &[&str] = names! {
-    AggregateError Array CancelledError Date Error EvalError Map Object Promise RangeError ReferenceError RegExp Set
-    SyntaxError TimeoutError TypeError URIError WeakMap WeakSet;
+    AggregateError Array ArrayBuffer CancelledError DataView Date Error EvalError Float32Array Float64Array Int16Array
+    Int32Array Int8Array Map Object Promise RangeError ReferenceError RegExp Set SyntaxError TimeoutError TypeError
+    URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakSet;
 };
 
 /// Classes whose call without `new` creates the same object.
@@ -116,9 +127,10 @@ pub const NAMESPACES: &[&str] = &["JSON", "Math", "console"];
 /// `Function.prototype` is not a function.
 pub const PROTOTYPES: &[&str] = names! {
     .prototype:
-    AggregateError Array AsyncGenerator Boolean CancelledError Date Error EvalError Function Generator Iterator Map
-    Number Object Promise RangeError ReferenceError RegExp Set String Symbol SyntaxError TimeoutError TypeError URIError
-    WeakMap WeakSet
+    AggregateError Array ArrayBuffer AsyncGenerator Boolean CancelledError DataView Date Error EvalError Float32Array
+    Float64Array Function Generator Int16Array Int32Array Int8Array Iterator Map Number Object Promise RangeError
+    ReferenceError RegExp Set String Symbol SyntaxError TimeoutError TypeError URIError Uint16Array Uint32Array
+    Uint8Array Uint8ClampedArray WeakMap WeakSet
 };
 
 /// Symbols, each also an expression of a program.
@@ -127,10 +139,16 @@ pub const SYMBOLS: &[&str] = names! {
     Symbol { asyncDispose asyncIterator dispose hasInstance iterator toPrimitive toStringTag }
 };
 
-/// Constants of namespaces and classes. ECMA-262 §19.1 Value Properties of the Global Object, §21.1.2 Properties of the
+/// Constants of namespaces and classes. ECMA-262 §19.1 Value Properties of the Global Object, §23.2.6.1
+/// _TypedArray_.BYTES_PER_ELEMENT, §21.1.2 Properties of the
 /// Number Constructor, §21.3.1 Value Properties of the Math Object.
 pub const CONSTANTS: &[(&str, f64)] = &[
+    ("Float32Array.BYTES_PER_ELEMENT", 4.0),
+    ("Float64Array.BYTES_PER_ELEMENT", 8.0),
     ("Infinity", f64::INFINITY),
+    ("Int16Array.BYTES_PER_ELEMENT", 2.0),
+    ("Int32Array.BYTES_PER_ELEMENT", 4.0),
+    ("Int8Array.BYTES_PER_ELEMENT", 1.0),
     ("Math.E", std::f64::consts::E),
     ("Math.LN10", std::f64::consts::LN_10),
     ("Math.LN2", std::f64::consts::LN_2),
@@ -148,6 +166,10 @@ pub const CONSTANTS: &[(&str, f64)] = &[
     ("Number.NEGATIVE_INFINITY", f64::NEG_INFINITY),
     ("Number.NaN", f64::NAN),
     ("Number.POSITIVE_INFINITY", f64::INFINITY),
+    ("Uint16Array.BYTES_PER_ELEMENT", 2.0),
+    ("Uint32Array.BYTES_PER_ELEMENT", 4.0),
+    ("Uint8Array.BYTES_PER_ELEMENT", 1.0),
+    ("Uint8ClampedArray.BYTES_PER_ELEMENT", 1.0),
 ];
 
 /// Methods and properties of built-in values, by kind of receiver.
@@ -185,6 +207,16 @@ pub const METHODS: &[(&str, &[&str])] = members! {
     Promise { catch finally then }
     Generator { next return throw }
     AsyncGenerator { next return throw }
+    ArrayBuffer { byteLength slice }
+    DataView {
+        buffer byteLength byteOffset getFloat32 getFloat64 getInt16 getInt32 getInt8 getUint16 getUint32 getUint8
+        setFloat32 setFloat64 setInt16 setInt32 setInt8 setUint16 setUint32 setUint8
+    }
+    TypedArray {
+        at buffer byteLength byteOffset copyWithin entries every fill filter find findIndex findLast findLastIndex
+        forEach includes indexOf join keys lastIndexOf length map reduce reduceRight reverse set slice some sort
+        subarray toReversed toSorted toString values with
+    }
 };
 
 /// Methods of Node's built-ins that the machine lacks. A use of such a name is refused unless the program defines it.
@@ -195,6 +227,8 @@ pub const UNSUPPORTED_METHODS: &[&str] =
 /// all values.
 pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = members! {
     Object { __defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ }
+    ArrayBuffer { resize }
+    DataView { getBigInt64 getBigUint64 setBigInt64 setBigUint64 }
     Date { getYear setYear toGMTString toTemporalInstant }
     Function { constructor }
     Iterator { constructor drop every filter find flatMap forEach map reduce some take toArray }

@@ -125,7 +125,9 @@ pub(super) fn iterator(machine: &mut Machine, value: &Value) -> Completion<Value
 /// The parts that the built-in iterator of a value yields; `None` if it has none.
 fn iteration_kind(machine: &Machine, value: &Value) -> Option<IterationKind> {
     match property::receiver(machine, value)? {
-        Receiver::Array | Receiver::String | Receiver::Set | Receiver::Iterator => Some(IterationKind::Values),
+        Receiver::Array | Receiver::String | Receiver::Set | Receiver::Iterator | Receiver::TypedArray => {
+            Some(IterationKind::Values)
+        }
         Receiver::Map => Some(IterationKind::Entries),
         _ => None,
     }

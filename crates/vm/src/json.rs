@@ -126,7 +126,9 @@ fn value_to_json_at(machine: &Machine, value: &Value, depth: u32, budget: &mut J
             Entry::Object(Object { holds_collection: true, .. }) => {
                 return type_error("a WeakMap or WeakSet is not a plain value");
             }
-            Entry::Object(_) | Entry::Error(_) => {
+            // As `JSON.stringify` writes them, too.
+            Entry::Object(_) | Entry::Error(_) | Entry::View(_) | Entry::Buffer(_) => {
+                property::check_listing(&machine.heap, value)?;
                 let mut members = serde_json::Map::new();
                 if let Entry::Error(_) = machine.heap.get(*at) {
                     for name in ["name", "message"] {
@@ -333,6 +335,7 @@ pub(super) fn members_to_write(
         });
         return members.collect();
     }
+    property::check_listing(&machine.heap, value)?;
     Ok(property::own_entries(&machine.heap, value))
 }
 
@@ -752,6 +755,7 @@ pub(super) fn constructor_name(machine: &Machine, at: HeapRef) -> Completion<Str
         },
         Some(Value::Builtin(builtin)) => builtin.name().to_owned(),
         _ if machine.heap.array(at).is_some() => "Array".to_owned(),
+        _ if machine.heap.buffer(at).is_some() => "ArrayBuffer".to_owned(),
         _ => "Object".to_owned(),
     })
 }

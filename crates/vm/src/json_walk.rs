@@ -193,6 +193,7 @@ impl NativeFrame {
         if let Value::Ref(at) = item {
             machine.charge_work(level_count(machine, levels) as u64);
             check_cycle(machine, levels, at)?;
+            property::check_listing(&machine.heap, &item)?;
             let keys = match &self.source {
                 Value::Ref(list) if machine.heap.array(*list).is_some() && machine.heap.array(at).is_none() => {
                     Value::Ref(*list)

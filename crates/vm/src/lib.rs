@@ -40,6 +40,7 @@ mod abrupt_completion;
 mod accessor;
 mod added_class;
 mod array;
+mod array_buffer;
 mod array_callback;
 mod array_sort;
 mod call;

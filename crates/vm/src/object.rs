@@ -434,6 +434,9 @@ pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
                 let element = heap.element(*source, position as usize).or_undefined();
                 Some((position + 1, Value::Number(f64::from(position)), element))
             }
+            Entry::View(view) => heap
+                .view_element(*view, position as usize)
+                .map(|number| (position + 1, Value::Number(f64::from(position)), Value::Number(number))),
             Entry::Map(table) => heap.table_next(table, position),
             Entry::Set(table) => heap.table_next(table, position).map(|(next, key, _)| (next, key.clone(), key)),
             _ => None,
@@ -488,6 +491,9 @@ fn has_remaining_property(heap: &Heap, object: &Value, name: &Value) -> bool {
     let (Value::Ref(at), Value::Text(text)) = (object, name) else { return true };
     if let (Entry::Array(array), Some(index)) = (heap.get(*at), text.array_index()) {
         return (index as usize) < array.len() && !matches!(heap.element(*at, index as usize), Value::Hole);
+    }
+    if let (Entry::View(view), Some(index)) = (heap.get(*at), text.array_index()) {
+        return index < view.len;
     }
     let has = |at, kind| heap.table(at, kind).is_some_and(|table| heap.table_find(table, name).is_some());
     heap.prototype_chain(*at).any(|at| has(at, TableKind::Main) || has(at, TableKind::Hidden))

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use runstate_value::sort_by;
 
 use super::abrupt_completion::{AbruptCompletion, Completion, internal, type_error, unsupported};
+use super::array_buffer::{View, ViewKind};
 use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
@@ -25,6 +26,9 @@ pub(super) const MAX_PROTOTYPE_CHAIN: usize = 10_000;
 
 /// Most times that a function is bound whose name or length is read.
 const MAX_BOUND_CHAIN: usize = 10_000;
+
+/// Bytes of a property of a typed array in a list: the key, its text and the number.
+const LISTED_BYTES: u64 = 80;
 
 /// The accessor that every object inherits. A property of that name is supported only as an own property.
 const PROTO_ACCESSOR: &str = "__proto__";
@@ -56,6 +60,8 @@ pub(super) fn receiver(machine: &Machine, value: &Value) -> Option<Receiver> {
             Entry::Iterator(_) => Receiver::Iterator,
             Entry::RegExp(_) => Receiver::RegExp,
             Entry::Date(_) => Receiver::Date,
+            Entry::Buffer(_) => Receiver::ArrayBuffer,
+            Entry::View(view) => Receiver::of_view(view.kind),
             Entry::Promise(_) => Receiver::Promise,
             Entry::Generator(_) => match super::generator::is_async(machine, *at) {
                 Some(true) => Receiver::AsyncGenerator,
@@ -120,6 +126,7 @@ fn symbol_property(machine: &Machine, value: &Value, receiver: Receiver, symbol:
     use WellKnownSymbol as W;
     let name = match (symbol.as_well_known(), receiver) {
         (Some(W::Iterator), Receiver::Array) => "Array.prototype.values",
+        (Some(W::Iterator), Receiver::TypedArray) => "TypedArray.prototype.values",
         (Some(W::Iterator), Receiver::Map) => "Map.prototype.entries",
         (Some(W::Iterator), Receiver::Set) => "Set.prototype.values",
         (Some(W::Iterator), Receiver::String) => "String.prototype.[Symbol.iterator]",
@@ -340,6 +347,12 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> C
                 _ => None,
             }
         }
+        Entry::Buffer(buffer) => match name.to_utf8().as_str() {
+            "byteLength" | "maxByteLength" => Some(Value::Number(buffer.len() as f64)),
+            "resizable" => Some(Value::Bool(false)),
+            _ => None,
+        },
+        Entry::View(view) => view_property(machine, *view, name),
         // The functions that settle a promise have no name.
         Entry::Bound(bound) if *name == Str::new("name") && super::promise::is_resolving_function(&bound.target) => {
             Some(Value::Text(Str::empty()))
@@ -362,6 +375,30 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> C
         }
         _ => None,
     })
+}
+
+/// A property of a typed array or a DataView. ECMA-262 §10.4.5.4 TypedArray `[[Get]]`, §23.2.3 Properties of the
+/// %TypedArray% Prototype Object, §25.3.4 Properties of the DataView Prototype Object.
+fn view_property(machine: &Machine, view: View, name: &Str) -> Option<Value> {
+    let is_array = view.kind != ViewKind::DataView;
+    if let Some(index) = name.array_index() {
+        return machine.heap.view_element(view, index as usize).filter(|_| is_array).map(Value::Number);
+    }
+    match name.to_utf8().as_str() {
+        "length" if is_array => Some(Value::Number(f64::from(view.len))),
+        "byteLength" => Some(Value::Number(view.byte_len() as f64)),
+        "byteOffset" => Some(Value::Number(f64::from(view.offset))),
+        "buffer" => Some(Value::Ref(view.buffer)),
+        "BYTES_PER_ELEMENT" if is_array => Some(Value::Number(view.kind.size() as f64)),
+        "constructor" => NativeRegistry::global().find(view.kind.name()).map(Value::Builtin),
+        _ => None,
+    }
+}
+
+/// Whether a key of a typed array is that of an element, perhaps of one that does not exist. ECMA-262 §7.1.21
+/// CanonicalNumericIndexString.
+fn is_numeric_key(name: &Str) -> bool {
+    *name == Str::new("-0") || super::number::to_text(super::number::from_text(name)) == *name
 }
 
 /// The function that bound functions lead to, with the number of them and that of their arguments. A function that
@@ -585,7 +622,25 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
                 regexp.last_index = index;
             }
         }
-        Entry::Map(_)
+        Entry::View(view) if view.kind != ViewKind::DataView && is_numeric_key(name) => {
+            let (view, index) = (*view, name.array_index());
+            let number = conversion::to_number(machine, &value)?;
+            if let Some(index) = index {
+                machine.heap.set_view_element(view, index as usize, number);
+            }
+        }
+        Entry::Buffer(_) | Entry::View(_)
+            if object_property(machine, at, &key, name)?.is_some() && *name != Str::new("constructor") =>
+        {
+            let class = match receiver(machine, target) {
+                Some(Receiver::TypedArray) | None => "[object Object]".to_owned(),
+                Some(receiver) => format!("#<{}>", receiver.name()),
+            };
+            return type_error(format!("Cannot set property {name} of {class} which has only a getter"));
+        }
+        Entry::Buffer(_)
+        | Entry::View(_)
+        | Entry::Map(_)
         | Entry::Set(_)
         | Entry::RegExp(_)
         | Entry::Date(_)
@@ -708,6 +763,11 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
         Entry::Closure(_) | Entry::Bound(_) if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype") => {
             return unsupported(format!("deleting the property '{name}' of a function is not supported"));
         }
+        Entry::View(view) => {
+            if has_own(machine, target, key) {
+                return type_error(format!("Cannot delete property '{name}' of [object {}]", view.kind.name()));
+            }
+        }
         Entry::RegExp(_) if *name == Str::new("lastIndex") => {
             return type_error("Cannot delete property 'lastIndex' of [object RegExp]");
         }
@@ -735,6 +795,9 @@ pub(super) fn has_own(machine: &Machine, value: &Value, key: &Value) -> bool {
                 in_tables(*at)
                     || matches!(name.to_utf8().as_str(), "name" | "length")
                     || (*name == Str::new("prototype") && has_prototype_property(machine, closure))
+            }
+            Entry::View(view) => {
+                view.kind != ViewKind::DataView && name.array_index().is_some_and(|index| index < view.len)
             }
             Entry::RegExp(_) => *name == Str::new("lastIndex"),
             Entry::Bound(_) => matches!(name.to_utf8().as_str(), "name" | "length"),
@@ -860,7 +923,9 @@ fn named_entries(heap: &Heap, table: &Table) -> Vec<(Value, Value)> {
 /// The own enumerable keys with the values of a value on the stack. Getters are called first.
 /// ECMA-262 §7.3.23 EnumerableOwnProperties.
 pub(super) fn own_entries_at(machine: &Machine, at: usize) -> Completion<Vec<(Value, Value)>> {
-    let entries = own_entries(&machine.heap, machine.stack.get(at).unwrap_or(&Value::Undefined));
+    let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
+    check_listing(&machine.heap, value)?;
+    let entries = own_entries(&machine.heap, value);
     if entries.iter().any(|(_, value)| matches!(value, Value::Accessor(_))) {
         return Err(AbruptCompletion::ConvertOperand(at, OperandConversion::Properties));
     }
@@ -883,6 +948,7 @@ pub(super) fn find_copied_entries(machine: &Machine, at: usize, excluded: usize)
     let keys = (1..=excluded).map(|above| conversion::to_property_key_at(machine, at.wrapping_add(above)));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
+    check_listing(&machine.heap, value)?;
     let mut entries = own_entries(&machine.heap, value);
     entries.extend(symbol_entries(&machine.heap, value));
     entries.retain(|(key, _)| !keys.iter().any(|excluded| excluded.strict_equals(key)));
@@ -891,6 +957,11 @@ pub(super) fn find_copied_entries(machine: &Machine, at: usize, excluded: usize)
 
 /// Whether a value has an own enumerable property. ECMA-262 §20.1.3.4 Object.prototype.propertyIsEnumerable.
 pub(super) fn is_enumerable(machine: &mut Machine, value: &Value, key: &Value) -> bool {
+    if let Value::Ref(at) = value
+        && machine.heap.view(*at).is_some()
+    {
+        return has_own(machine, value, key);
+    }
     let mut entries = own_entries(&machine.heap, value);
     entries.extend(symbol_entries(&machine.heap, value));
     machine.charge_work(entries.len() as u64);
@@ -931,6 +1002,10 @@ pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
                 entries
             }
             Entry::Object(object) => named_entries(heap, &object.table),
+            Entry::View(view) if view.kind != ViewKind::DataView => {
+                let numbers = heap.view_numbers(*view, 0, view.len as usize);
+                numbers.enumerate().map(|(index, number)| (index_key(index), Value::Number(number))).collect()
+            }
             Entry::Error(error) => named_entries(heap, &error.object.table),
             Entry::Closure(closure) => named_entries(heap, &closure.table),
             _ => Vec::new(),
@@ -942,6 +1017,16 @@ pub(super) fn own_entries(heap: &Heap, value: &Value) -> Vec<(Value, Value)> {
             members.filter_map(|name| Some((Value::text(name.strip_prefix("console.")?), find(name)?))).collect()
         }
         _ => Vec::new(),
+    }
+}
+
+/// Checks that the properties of a value may be listed: those of a typed array take far more memory than its bytes.
+pub(super) fn check_listing(heap: &Heap, value: &Value) -> Completion {
+    match value {
+        Value::Ref(at) if let Some(view) = heap.typed_array(*at) => {
+            Ok(heap.check_room(LISTED_BYTES * u64::from(view.len))?)
+        }
+        _ => Ok(()),
     }
 }
 

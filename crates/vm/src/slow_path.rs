@@ -244,6 +244,7 @@ pub(super) fn execute_slow(
         }
         I::Keys(slot) => {
             let source = operand(machine, 0);
+            property::check_listing(&machine.heap, &source)?;
             let keys = property::keys_for_in(machine, &source);
             let names = machine.heap.new_array(std::iter::once(source).chain(keys).collect());
             let iterator = object::new_iterator(&mut machine.heap, Value::Ref(names), IterationKind::Names);
@@ -555,7 +556,10 @@ pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32)
     if linked.names.get(name as usize).is_some_and(|name| name.is_length) {
         let length = match machine.stack.last() {
             Some(Value::Text(text)) => Some(text.len()),
-            Some(Value::Ref(at)) => machine.heap.array(*at).map(super::array::Array::len),
+            Some(Value::Ref(at)) => match machine.heap.get(*at) {
+                Entry::Array(array) => Some(array.len()),
+                _ => machine.heap.typed_array(*at).map(|view| view.len as usize),
+            },
             _ => None,
         };
         if let Some(length) = length {
@@ -600,6 +604,11 @@ pub(super) fn get_index(machine: &mut Machine) -> StepResult {
     let found = match machine.stack.as_slice() {
         [.., Value::Text(text), Value::Number(n)] if *n >= 0.0 && n.fract() == 0.0 => {
             Some(text.unit(*n as usize).map_or(Value::Undefined, |unit| Value::Text(Str::single(unit))))
+        }
+        [.., Value::Ref(at), Value::Number(n)] if let Some(view) = machine.heap.typed_array(*at) => {
+            let element =
+                if *n >= 0.0 && n.fract() == 0.0 { machine.heap.view_element(view, *n as usize) } else { None };
+            Some(element.map_or(Value::Undefined, Value::Number))
         }
         [.., Value::Ref(at), key @ Value::Text(_)] => match machine.heap.get(*at) {
             Entry::Object(object) => machine.heap.table_get(&object.table, key),
@@ -652,6 +661,15 @@ fn set_index(machine: &mut Machine) -> StepResult {
     {
         let (at, index) = (*at, *n as usize);
         machine.heap.set_element(at, index, value.clone())?;
+        return replace_operands(machine, 3, value);
+    }
+    if let (Value::Ref(at), Value::Number(n)) = (&target, operand(machine, 1))
+        && let Some(view) = machine.heap.typed_array(*at)
+    {
+        let number = conversion::to_number_at(machine, machine.stack.len().wrapping_sub(1))?;
+        if n.fract() == 0.0 && n >= 0.0 {
+            machine.heap.set_view_element(view, n as usize, number);
+        }
         return replace_operands(machine, 3, value);
     }
     if target.is_nullish() && !matches!(operand(machine, 1), Value::Symbol(_)) {

@@ -21,6 +21,9 @@
 //! | promise | `["P", "pending" "fulfilled" or "rejected", handled, value, [first, last]]`: its reactions |
 //! | reaction, job | `["R", kind, [promise, derived promise or suspended function, next], index, [value, value]]` |
 //! | suspended function | `["C", number, instruction, [function, promise], [this, slot…, operand…]]` |
+//! | ArrayBuffer | `["u", bytes in base64]`, and one of more than 4096 bytes: `["U", length, [chunk…]]` |
+//! | chunk of an ArrayBuffer | `["x", bytes in base64]` |
+//! | typed array, DataView | `["v", class, buffer, offset, length]` |
 //! | chunk of a table | `["p", [key, value, …], [insertion number…]]` |
 //!
 //! The flags of an object: 1 frozen, 4 null prototype, 8 with a hidden Map or Set, 16 not extensible, 32 sealed. Its
@@ -317,6 +320,7 @@ impl Machine {
         }
         self.heap = Heap::from_pages(heap);
         self.heap.index_tables();
+        self.heap.check_buffers()?;
         self.heap.limit = self.limits.heap_bytes;
         let cursors = entry_decoder::list(&saved.heap["cursors"])?;
         for (cursor, json) in self.heap.cursors.iter_mut().zip(cursors) {

@@ -606,6 +606,11 @@ fn oversized_values_are_refused_before_allocation() {
         ("'ab'.repeat(1e6).replaceAll('', 'x')", "heap limit"),
         ("('a' + 'b'.repeat(1e6)).replace('a', \"$'\".repeat(1e6))", "string length limit"),
         ("const s = 'x'.repeat(1e6); `${s}${s}${s}${s}${s}${s}${s}`", "string length limit"),
+        ("Object.keys(new Uint8Array(1e6))", "heap limit"),
+        ("JSON.stringify(new Uint8Array(1e6))", "heap limit"),
+        ("for (const key in new Uint8Array(1e6)) key", "heap limit"),
+        ("const a = { ...new Uint8Array(1e6) }", "heap limit"),
+        ("[...new Uint8Array(2e6)]", "heap limit"),
         ("let a: any = [1]; for (let i = 0; i < 60; i++) a = [a, a]; JSON.stringify(a)", "string length limit"),
         ("function main() { let a: any = [1]; for (let i = 0; i < 60; i++) a = [a, a]; return a }", "heap limit"),
         ("let a: any = [1]; for (let i = 0; i < 60; i++) a = [a, a]; CC('x', { choices: a })", "call payload limit"),
@@ -613,6 +618,25 @@ fn oversized_values_are_refused_before_allocation() {
         let failure = expect_failure(run_with_limits(source, limits.clone()).1);
         assert!(failure.limit && failure.message.contains(limit), "{source}: {failure:?}");
     }
+}
+
+#[test]
+fn a_buffer_beyond_the_heap_is_an_error_that_a_program_catches() {
+    let limits = Limits { heap_bytes: 16 << 20, ..Limits::default() };
+    for made in [
+        "new ArrayBuffer(2e7)",
+        "new Float64Array(3e6)",
+        "new Float64Array(new Uint8Array(3e6))",
+        "structuredClone(new ArrayBuffer(2e7))",
+    ] {
+        let source = format!("try {{ {made}; }} catch (error) {{ console.log(`${{error}}`); }}");
+        let (mut machine, stop) = run_with_limits(&source, limits.clone());
+        assert_eq!(stop, StopReason::Complete(Json::Null), "{made}");
+        assert_eq!(machine.take_output(), ["RangeError: Array buffer allocation failed"], "{made}");
+    }
+    // Buffers that are not reachable any more leave their room to others.
+    let source = "let b: any; for (let i = 0; i < 40; i++) { b = null; b = new Uint8Array(6e6); b[i] = 1; }";
+    assert_eq!(run_with_limits(source, limits).1, StopReason::Complete(Json::Null));
 }
 
 #[test]
@@ -633,9 +657,9 @@ fn catastrophic_backtracking_hits_a_limit() {
 
 #[test]
 fn built_in_work_counts_as_instructions_in_slices_of_any_size() {
-    let source = "const s = 'ab '.repeat(2e3); let n = 0; for (let i = 0; i < 5; i++) n += s.indexOf('c') + s.split(' ').sort().join('').length + [s.split(' ')].flat().length + s.match(/\\w+/g).length; console.log(n)";
+    let source = "const s = 'ab '.repeat(2e3); let n = 0; for (let i = 0; i < 5; i++) n += s.indexOf('c') + s.split(' ').sort().join('').length + [s.split(' ')].flat().length + s.match(/\\w+/g).length; const b = new Uint8Array(1e5).fill(1); console.log(n, b.indexOf(2), b.slice().sort()[0])";
     let (lines, stop, instructions, _) = run(source, 0);
-    assert!(instructions > 20_000, "{instructions}");
+    assert!(instructions > 40_000, "{instructions}");
     for stride in [997, 5000] {
         let sliced = run(source, stride);
         assert_eq!((&sliced.0, &sliced.1, sliced.2), (&lines, &stop, instructions));

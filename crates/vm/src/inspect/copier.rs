@@ -2,6 +2,7 @@
 //! brackets, the stacks of errors.
 
 use super::super::array::Array;
+use super::super::array_buffer::{View, ViewKind};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::natives::{Receiver, symbol};
@@ -36,11 +37,22 @@ pub(super) struct Copier<'a> {
     pub(super) error: Option<AbruptCompletion>,
     /// The objects being copied, outermost first.
     open: Vec<HeapRef>,
+    /// Whether the buffer of a typed array is copied, of which Node shows the length only.
+    is_in_view: bool,
 }
 
 impl<'a> Copier<'a> {
     pub(super) fn new(machine: &'a Machine, bounds: InspectBounds) -> Self {
-        Self { machine, bounds, left: bounds.bytes, cut: false, hidden: false, error: None, open: Vec::new() }
+        Self {
+            machine,
+            bounds,
+            left: bounds.bytes,
+            cut: false,
+            hidden: false,
+            error: None,
+            open: Vec::new(),
+            is_in_view: false,
+        }
     }
 
     /// A view of a variable, within its own share of the bytes.
@@ -128,6 +140,7 @@ impl<'a> Copier<'a> {
         };
         shown.len = match heap.get(at) {
             Entry::Array(array) => array.len(),
+            Entry::View(_) => heap.sequence_len(at),
             Entry::Promise(_) => 1,
             Entry::Object(_) if let Some(pairs) = pairs => heap.array_len(pairs),
             _ => heap.collection(at).and_then(|at| heap.table(at, TableKind::Main)).map_or(0, Table::len),
@@ -149,6 +162,8 @@ impl<'a> Copier<'a> {
         self.open.push(at);
         match heap.get(at) {
             Entry::Array(array) => self.copy_elements(at, array, members.len(), &mut shown),
+            Entry::View(view) if view.kind != ViewKind::DataView => self.copy_numbers(*view, members.len(), &mut shown),
+            Entry::Buffer(buffer) if !self.is_in_view => self.copy_buffer(at, buffer.len(), &mut shown),
             Entry::Map(_) | Entry::Set(_) | Entry::Object(Object { holds_collection: true, .. }) => {
                 self.copy_entries(heap.collection(at).unwrap_or(at), 0, &mut shown);
             }
@@ -206,6 +221,9 @@ impl<'a> Copier<'a> {
                     }
                 }
             }
+            Entry::Object(object) if added_class::is_nameless(machine, object) => {
+                (ObjectKind::Object, "Object".to_owned())
+            }
             Entry::Object(object) => {
                 let builtin = match property::last_prototype(&machine.heap, object) {
                     PrototypeKind::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default(),
@@ -246,10 +264,14 @@ impl<'a> Copier<'a> {
                 let name = if is_async { "Object [AsyncGenerator]" } else { "Object [Generator]" };
                 (ObjectKind::Function(format!("{name} {{}}")), name.to_owned())
             }
+            Entry::Buffer(_) => (ObjectKind::Object, "ArrayBuffer".to_owned()),
+            Entry::View(view) if view.kind == ViewKind::DataView => (ObjectKind::Object, "DataView".to_owned()),
+            Entry::View(view) => (ObjectKind::Array, view.kind.name().to_owned()),
             // Parts of other entries, which no value references.
             Entry::Cell(_)
             | Entry::Chunk(_)
             | Entry::Pairs(_)
+            | Entry::Bytes(_)
             | Entry::Reaction(_)
             | Entry::Coroutine(_)
             | Entry::Symbol(_)
@@ -286,7 +308,22 @@ impl<'a> Copier<'a> {
                 members.extend(heap.table_get(&error.hidden, &name).map(|value| (name, value, false)));
             }
         }
-        if self.hidden && matches!(kind, ObjectKind::Array) {
+        let number = |number: usize| Value::Number(number as f64);
+        match heap.get(at) {
+            Entry::Buffer(buffer) => members.push((Value::text("byteLength"), number(buffer.len()), true)),
+            Entry::View(view) if view.kind == ViewKind::DataView || self.hidden => {
+                let is_array = view.kind != ViewKind::DataView;
+                if is_array {
+                    members.push((Value::text("BYTES_PER_ELEMENT"), number(view.kind.size()), false));
+                    members.push((Value::text("length"), number(view.len as usize), false));
+                }
+                members.push((Value::text("byteLength"), number(view.byte_len()), !is_array));
+                members.push((Value::text("byteOffset"), number(view.offset as usize), !is_array));
+                members.push((Value::text("buffer"), Value::Ref(view.buffer), !is_array));
+            }
+            _ => {}
+        }
+        if self.hidden && matches!(heap.get(at), Entry::Array(_)) {
             let len = heap.array_len(at) as f64;
             members.insert(0, (Value::text("length"), Value::Number(len), false));
         }
@@ -314,6 +351,33 @@ impl<'a> Copier<'a> {
         // Node checks as many elements as it writes entries, including properties and the mark for omitted elements.
         let entries = shown.items.len() + usize::from(shown.items_left > 0) + members;
         shown.numbers = entries <= len && (0..entries).all(|index| matches!(element(index), Value::Number(_)));
+    }
+
+    fn copy_numbers(&mut self, view: View, members: usize, shown: &mut ObjectCopy) {
+        let len = view.len as usize;
+        for number in self.machine.heap.view_numbers(view, 0, len.min(self.bounds.items)) {
+            if self.left == 0 {
+                break;
+            }
+            shown.items.push(ContainerItem::Value(self.copy(&Value::Number(number))));
+        }
+        shown.items_left = len - shown.items.len();
+        self.cut |= shown.items_left > 0;
+        shown.numbers = shown.items.len() + usize::from(shown.items_left > 0) + members <= len;
+    }
+
+    /// Copies the first bytes of a buffer.
+    fn copy_buffer(&mut self, at: HeapRef, len: usize, shown: &mut ObjectCopy) {
+        let count = len.min(self.bounds.items).min(self.left);
+        self.take(3 * count);
+        let mut bytes =
+            self.machine.heap.copy_bytes(at, 0, count).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();
+        if count < len {
+            self.cut = true;
+            bytes.push(format!("... {} more byte{}", len - count, if len - count == 1 { "" } else { "s" }));
+        }
+        let (key, value) = (Str::new("Uint8Contents"), ValueCopy::Bytes(bytes.join(" ")));
+        shown.members.push(Member { key: key.units().iter().collect(), enumerable: false, value });
     }
 
     /// Copies the entries of a Map or Set from an insertion number on.
@@ -384,7 +448,8 @@ impl<'a> Copier<'a> {
     }
 
     fn copy_members(&mut self, members: Vec<(Value, Value, bool)>, shown: &mut ObjectCopy) {
-        let total = members.len();
+        let is_view = self.machine.heap.typed_array(shown.at).is_some();
+        let total = members.len() + shown.members.len();
         for (key, value, enumerable) in members {
             if shown.members.len() >= self.bounds.members || self.left == 0 {
                 break;
@@ -396,7 +461,9 @@ impl<'a> Copier<'a> {
                 _ => continue,
             };
             self.take(key.len());
+            self.is_in_view = is_view;
             let value = self.copy(&value);
+            self.is_in_view = false;
             shown.members.push(Member { key: key.units().iter().collect(), enumerable, value });
         }
         shown.members_left = total - shown.members.len();

@@ -403,6 +403,7 @@ fn outline(machine: &Machine, value: &Value, left: &mut usize, depth: usize) -> 
         Value::Ref(at) => {
             let keyed = match machine.heap.get(*at) {
                 Entry::Array(_) => false,
+                Entry::View(_) if machine.heap.typed_array(*at).is_some() => false,
                 Entry::Object(_) | Entry::Error(_) => true,
                 _ => return Json::String(display_text(machine, value)),
             };
@@ -423,12 +424,12 @@ fn outline(machine: &Machine, value: &Value, left: &mut usize, depth: usize) -> 
 
 fn outline_array(machine: &Machine, at: HeapRef, left: &mut usize, depth: usize) -> Json {
     let mut items = Vec::new();
-    for index in 0..machine.heap.array_len(at) {
+    for index in 0..machine.heap.sequence_len(at) {
         if *left < 16 {
             items.push(json!(CUT_MARK));
             break;
         }
-        items.push(outline(machine, &machine.heap.element(at, index), left, depth + 1));
+        items.push(outline(machine, &machine.heap.sequence_element(at, index), left, depth + 1));
         *left = left.saturating_sub(2);
     }
     Json::Array(items)

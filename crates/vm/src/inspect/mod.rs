@@ -104,6 +104,8 @@ enum ValueCopy {
     Bool(bool),
     Number(f64),
     Symbol(String),
+    /// Bytes of a buffer, in hexadecimal.
+    Bytes(String),
     /// The copied units, and the number of omitted ones.
     Text(Vec<u16>, usize),
     Object(Box<ObjectCopy>),
@@ -204,6 +206,7 @@ fn tagged_json(shown: &ValueCopy) -> Json {
         ValueCopy::Bool(truth) => Json::Bool(*truth),
         ValueCopy::Number(number) => wire::number(*number),
         ValueCopy::Symbol(description) => json!({ "$symbol": description }),
+        ValueCopy::Bytes(bytes) => json!(bytes),
         ValueCopy::Text(units, 0) => wire::text(units),
         ValueCopy::Text(units, left) => json!({ "$cut": wire::text(units), "of": units.len() + left }),
         ValueCopy::Circular(levels, _) => json!({ "$circular": levels }),

@@ -63,6 +63,7 @@ impl InspectWriter {
             ValueCopy::Bool(truth) => truth.to_string(),
             ValueCopy::Number(value) => number_text(*value),
             ValueCopy::Symbol(description) => format!("Symbol({description})"),
+            ValueCopy::Bytes(bytes) => format!("<{bytes}>"),
             ValueCopy::Text(units, left) => self.write_text(units, *left),
             ValueCopy::Circular(_, at) => {
                 let number = self.circular.iter().position(|target| target == at).unwrap_or_else(|| {
@@ -438,7 +439,7 @@ fn uses_inspect_for_s(machine: &Machine, value: &Value) -> bool {
     let method = property::property(machine, value, &Value::text("toString")).unwrap_or(Value::Undefined);
     let is_own = matches!(&method, Value::Ref(method)
         if matches!(machine.heap.get(*method), Entry::Closure(_) | Entry::Bound(_)));
-    !is_own && !matches!(machine.heap.get(*at), Entry::Closure(_) | Entry::Bound(_))
+    !is_own && !matches!(machine.heap.get(*at), Entry::Closure(_) | Entry::Bound(_) | Entry::View(_) | Entry::Buffer(_))
 }
 
 /// A value as `util.inspect` writes it. Its copy counts against the heap limit.
@@ -456,6 +457,7 @@ fn omitted_text(class: &str) -> String {
 /// not shown.
 pub(crate) fn inspect_cell(machine: &mut Machine, value: &Value) -> Completion<String> {
     let is_array = matches!(value, Value::Ref(at) if machine.heap.array(*at).is_some());
+    property::check_listing(&machine.heap, value)?;
     let bounds = InspectBounds { depth: 0, items: 3, ..InspectBounds::default() };
     if let Value::Ref(_) = value
         && !is_array

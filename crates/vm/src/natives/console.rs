@@ -272,6 +272,7 @@ fn property_columns(machine: &mut Machine, args: &NativeArgs) -> Completion<Vec<
             continue;
         }
         let mut own = Vec::new();
+        property::check_listing(&machine.heap, item)?;
         for (name, value) in property::own_entries(&machine.heap, item) {
             if let Value::Accessor(_) = value {
                 return unsupported("console.table of objects with getters is not supported");

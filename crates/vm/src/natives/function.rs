@@ -7,7 +7,7 @@ use super::super::object::BoundFunction;
 use super::super::table::TableKind;
 use super::super::value::Value;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
-use crate::{call, conversion, property};
+use crate::{call, conversion, iteration, property};
 
 pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
     // Only the compiler emits this name. It checks the operand of `await`. ECMA-262 §27.7.5.3 Await. In bytecode of
@@ -75,13 +75,15 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
         let arguments = (1..args.count).map(|i| super::arg(machine, args, i)).collect();
         forward_call(machine, args, arguments)
     }),
-    // ECMA-262 §20.2.3.1 Function.prototype.apply. Deviation: array-like objects that are not arrays are not supported.
+    // ECMA-262 §20.2.3.1 Function.prototype.apply. Deviation: other array-like objects than arrays and typed
+    // arrays are not supported.
     ("Function.prototype.apply", 2, |machine, args| {
         let arguments = match super::arg(machine, args, 1) {
             Value::Undefined | Value::Null => Vec::new(),
             Value::Ref(at) if machine.heap.array(at).is_some() => {
                 machine.heap.elements(at).into_iter().map(Value::or_undefined).collect()
             }
+            list @ Value::Ref(at) if machine.heap.typed_array(at).is_some() => iteration::iterate(machine, &list)?,
             Value::Ref(_) | Value::Builtin(_) => {
                 return unsupported("apply takes an array of arguments here; write Array.from(it)");
             }
@@ -102,9 +104,20 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
     ("Function.prototype.toString", 0, |machine, args| Ok(conversion::to_text(machine, &args.this)?.into())),
 ];
 
+/// The methods of arrays that only read `this`. Deviation: of a typed array they read a copy.
+const READERS: &str = "at every filter find findIndex findLast findLastIndex flat flatMap forEach includes indexOf join \
+                       lastIndexOf map reduce reduceRight slice some toReversed toSorted toSpliced with";
+
 /// Calls `this` with another `this` and other arguments, which replace those on the stack. ECMA-262 §7.3.13 Call.
 fn forward_call(machine: &mut Machine, args: &NativeArgs, arguments: Vec<Value>) -> Completion<NativeOutcome> {
-    let (top, this) = (machine.stack.len(), super::arg(machine, args, 0));
+    let (top, mut this) = (machine.stack.len(), super::arg(machine, args, 0));
+    if let (Value::Builtin(method), Value::Ref(at)) = (&args.this, &this)
+        && machine.heap.typed_array(*at).is_some()
+        && method.name().strip_prefix("Array.prototype.").is_some_and(|name| READERS.split(' ').any(|one| one == name))
+    {
+        let elements = iteration::iterate(machine, &this)?;
+        this = Value::Ref(machine.heap.new_array(elements));
+    }
     match call::invoke_above(machine, &args.this, this, arguments, (args.bottom, args.return_pc)) {
         Err(AbruptCompletion::ConvertOperand(at, _)) if at >= top => {
             unsupported("an object with its own toString cannot be passed by call or apply; call String() on it first")

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::super::abrupt_completion::{Completion, type_error, unsupported};
+use super::super::abrupt_completion::{Completion, internal, type_error, unsupported};
 use super::super::array::Array;
+use super::super::array_buffer::View;
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::{ErrorKind, ErrorObject, Object};
@@ -107,6 +108,23 @@ fn clone_value(
         Entry::Map(_) => Entry::Map(Box::new(Table::numbered())),
         Entry::Set(_) => Entry::Set(Box::new(Table::numbered())),
         Entry::Date(time) => Entry::Date(*time),
+        Entry::Buffer(buffer) => {
+            let len = buffer.len();
+            machine.heap.check_buffer_room(len)?;
+            let bytes = machine.heap.copy_bytes(*at, 0, len);
+            let copy = machine.heap.new_buffer(bytes);
+            machine.charge_work(len as u64);
+            copies.insert(*at, copy);
+            return Ok(Value::Ref(copy));
+        }
+        // The views of a buffer share its copy.
+        Entry::View(view) => {
+            let view = *view;
+            match clone_value(machine, &Value::Ref(view.buffer), copies, pending)? {
+                Value::Ref(buffer) => Entry::View(View { buffer, ..view }),
+                _ => return internal("a view without its buffer"),
+            }
+        }
         Entry::RegExp(regexp) => {
             let mut regexp = regexp.clone();
             regexp.last_index = 0.0;

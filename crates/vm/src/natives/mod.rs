@@ -9,6 +9,7 @@
 
 mod abort_signal;
 mod array;
+mod array_buffer;
 mod array_search;
 mod base64;
 mod collation;
@@ -28,6 +29,8 @@ pub(super) mod promise;
 pub(super) mod regexp;
 pub(super) mod string;
 pub(super) mod symbol;
+mod text_encoding;
+pub(super) mod typed_array;
 mod uri;
 mod weak_collections;
 
@@ -35,6 +38,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::abrupt_completion::{AbruptCompletion, Completion, range_error, type_error, unsupported};
+use super::array_buffer::ViewKind;
 use super::globals::PROTOTYPES;
 use super::machine::Machine;
 use super::number::to_integer;
@@ -47,6 +51,7 @@ use super::{conversion, iteration};
 pub static TABLES: &[&[BuiltinDefinition]] = &[
     abort_signal::ROWS,
     array::ROWS,
+    array_buffer::ROWS,
     array_search::ROWS,
     base64::ROWS,
     collation::ROWS,
@@ -65,6 +70,8 @@ pub static TABLES: &[&[BuiltinDefinition]] = &[
     regexp::ROWS,
     string::ROWS,
     symbol::ROWS,
+    text_encoding::ROWS,
+    typed_array::ROWS,
     uri::ROWS,
     weak_collections::ROWS,
 ];
@@ -346,6 +353,9 @@ named_enum! {
         WeakMap = "WeakMap",
         WeakSet = "WeakSet",
         Symbol = "Symbol",
+        ArrayBuffer = "ArrayBuffer",
+        DataView = "DataView",
+        TypedArray = "TypedArray",
     }
 }
 
@@ -356,7 +366,15 @@ impl Receiver {
         if ErrorKind::from_name(class).is_some() {
             return Receiver::Error;
         }
-        Receiver::from_name(class).unwrap_or(Receiver::Object)
+        match ViewKind::from_name(class) {
+            Some(kind) => Receiver::of_view(kind),
+            None => Receiver::from_name(class).unwrap_or(Receiver::Object),
+        }
+    }
+
+    /// The kind of values that a view is.
+    pub fn of_view(kind: ViewKind) -> Receiver {
+        if kind == ViewKind::DataView { Receiver::DataView } else { Receiver::TypedArray }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `Object`. ECMA-262 §20.1 Object Objects. Deviation: wrapper objects of primitives do not exist.
 
 use super::super::abrupt_completion::{AbruptCompletion, Completion, internal, type_error, unsupported};
+use super::super::array_buffer::ViewKind;
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::{Integrity, Object};
@@ -241,6 +242,8 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
                 Entry::Set(_) => "Set",
                 Entry::RegExp(_) => "RegExp",
                 Entry::Date(_) => "Date",
+                Entry::Buffer(_) => "ArrayBuffer",
+                Entry::View(view) => view.kind.name(),
                 Entry::Promise(_) => "Promise",
                 Entry::Generator(_) | Entry::Object(Object { holds_collection: true, .. }) => {
                     property::receiver(machine, &args.this).map_or("", Receiver::name)
@@ -266,6 +269,7 @@ fn define_properties(machine: &mut Machine, target: &Value, properties: &Value) 
     if properties.is_nullish() {
         return type_error("Cannot convert undefined or null to object");
     }
+    property::check_listing(&machine.heap, properties)?;
     let mut keys = property::own_keys(&machine.heap, properties);
     let symbols = descriptor::own_symbols(machine, properties);
     keys.extend(symbols.into_iter().filter(|key| property::is_enumerable(machine, properties, key)));
@@ -286,6 +290,11 @@ fn set_integrity(machine: &mut Machine, args: &NativeArgs, level: Integrity) -> 
         match machine.heap.get_mut(at) {
             Some(Entry::Object(object)) => object.integrity = object.integrity.max(level),
             Some(Entry::Array(array)) if level == Integrity::Frozen => array.frozen = true,
+            Some(Entry::View(view))
+                if level == Integrity::Frozen && view.len > 0 && view.kind != ViewKind::DataView =>
+            {
+                return type_error("Cannot freeze array buffer views with elements");
+            }
             _ => return unsupported("only objects can be sealed, and only objects and arrays frozen here"),
         }
     }
@@ -329,7 +338,10 @@ fn construct_object(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
 fn target_arg(machine: &Machine, args: &NativeArgs) -> Completion<Value> {
     match super::arg(machine, args, 0) {
         Value::Undefined | Value::Null => type_error("Cannot convert undefined or null to object"),
-        value => Ok(value),
+        value => {
+            property::check_listing(&machine.heap, &value)?;
+            Ok(value)
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{TURN, pages, program, restore_copy, start};
 use crate::array::{Array, ChunkedElements, Elements};
+use crate::array_buffer::{ArrayBuffer, View};
 use crate::array_sort::{ArraySort, MergeSort, SortAlgorithm};
 use crate::callback::NativeFrame;
 use crate::coroutine::Coroutine;
@@ -123,6 +124,30 @@ fn damaged_entry_of_the_heap_is_refused_with_a_reason() {
 }
 
 #[test]
+fn damaged_buffer_of_the_heap_is_refused_with_a_reason() {
+    let source = "const a = new Uint16Array([1, 2, 3]).subarray(1), b = new Uint8Array(5000); CC('x', { key: 'k' }); CC('y'); a[b[0]]";
+    let machine = machine_at_second_call(source);
+    let whole = full_snapshot(&machine).to_string();
+    for (part, damage, reason) in [
+        (r#"["u","AQACAAMA"]"#, r#"["u","AQACAAM"]"#, "expected bytes in base64"),
+        (r#"["u","AQACAAMA"]"#, r#"["u",7]"#, "expected a string"),
+        (r#"["u","AQACAAMA"]"#, r#"["u","AQACAA=="]"#, "lacks its bytes"),
+        (r#"["u","AQACAAMA"]"#, r#"["c",1]"#, "lacks its bytes"),
+        (r#""Uint16Array",2,2,2"#, r#""Uint16Array",2,2,3"#, "lacks its bytes"),
+        (r#""Uint16Array",2,2,2"#, r#""Uint16Array",2,4294967294,4294967295"#, "lacks its bytes"),
+        (r#""Uint16Array",2,2,2"#, r#""Uint16Array",2,1,2"#, "lacks its bytes"),
+        (r#""Uint16Array",2,2,2"#, r#""Array",2,2,2"#, "expected the class of a view"),
+        (r#"["U",5000"#, r#"["U",5001"#, "lacks its bytes"),
+        (r#"["U",5000"#, r#"["U",4000"#, "lacks its bytes"),
+    ] {
+        assert_eq!(whole.matches(part).count(), 1, "{part} in {whole}");
+        let damaged = serde_json::from_str(&whole.replace(part, damage)).unwrap();
+        let refused = restore(&machine, &damaged, Limits::default()).map(|_| ()).unwrap_err();
+        assert!(refused.contains(reason), "{damage}: {refused}");
+    }
+}
+
+#[test]
 fn merge_sort_begun_by_an_older_version_is_finished() {
     let sorts = machine_at_second_call("CC('first'); console.log([2, 1, 3].sort((a, b) => (CC(`${a} ${b}`), a - b)))");
     let mut older = full_snapshot(&sorts);
@@ -145,6 +170,7 @@ fn accepted_damaged_snapshot_runs_like_its_restored_copy() {
         "class A { x = [1, 2].map(y => CC('q' + y)) } const m = new Map([[1, 2]]); for (const [k] of m) console.log(k, new A())",
         "const a = CC.all(['a', { prompt: 'b', key: 'k' }]); console.log(a)",
         "console.log(1, call('t', { a: [1] }, { key: 'k', timeoutMs: 5 }))",
+        "const b = new Uint16Array([1, 2, 3]).subarray(1); console.log(b.map((x) => (CC('a'), x * 2)), b, b.buffer)",
         "const o = { f: (x) => x.g(), g: { h: [1] } }; CC('a'); console.log(o.f({ g: () => o.g.h[0] }), o.g.h.map((x) => x + 1))",
         "const s = Symbol('s'), t = Symbol.for('t'), o = { [s]: 1, [t]: s }; CC('a'); console.log(o, o[s], o[Symbol.for('t')], String(s), s in o)",
     ] {
@@ -501,6 +527,15 @@ fn record_entry(state: &mut MachineContents, address: u32, entry: &Entry) {
             let Coroutine { function, pc, closure, promise, values } = coroutine;
             record!(state, "generator": generator_state, queue, function, pc, closure, promise, values);
         }
+        Entry::Buffer(ArrayBuffer::Small(bytes)) => record(state, "buffer", bytes),
+        Entry::Buffer(ArrayBuffer::Chunked { len, chunks }) => {
+            record!(state, "buffer": len, chunks);
+        }
+        Entry::View(view) => {
+            let View { kind, buffer, offset, len } = view;
+            record!(state, "view": kind, buffer, offset, len);
+        }
+        Entry::Bytes(bytes) => record(state, "bytes", bytes),
         Entry::Chunk(values) => record(state, "chunk", values),
         Entry::Pairs(pairs) => {
             let Pairs { items, numbers } = &**pairs;
