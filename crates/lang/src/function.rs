@@ -104,6 +104,15 @@ pub(super) fn arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &'a ArrowFunctio
     end_function(compiler, arrow.span);
 }
 
+/// Whether a function contains `super`, so that it needs a home. ECMA-262 §10.2.7 MakeMethod.
+pub(super) fn uses_super<'a>(compiler: &Compiler<'a, '_>, function: &Function<'a>) -> bool {
+    let inside = compiler.semantic.nodes().iter().skip(function.node_id.get().index() + 1);
+    inside
+        .map(|node| node.kind())
+        .take_while(|kind| kind.span().start < function.span.end)
+        .any(|kind| matches!(kind, AstKind::Super(_)))
+}
+
 /// Refuses an arrow function that captures `this` before `super(…)`. Deviation: the closure captures `this` at its
 /// creation.
 fn check_early_arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &ArrowFunctionExpression<'a>) {

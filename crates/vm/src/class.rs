@@ -428,6 +428,11 @@ pub(super) fn init_fields(machine: &mut Machine) -> StepResult {
 pub(super) fn super_property(machine: &Machine, name: &Value) -> Completion<Value> {
     let Some(Frame::Code(frame)) = machine.frames.last() else { return internal("super without a frame") };
     let Entry::Closure(closure) = machine.heap.get(frame.closure) else { return internal("super without its home") };
+    if let Some(home) = closure.home_object
+        && let Entry::Object(_) = machine.heap.get(home)
+    {
+        return property::lookup(machine, &descriptor::prototype_of(machine, &Value::Ref(home)), name);
+    }
     match closure.home_object.and_then(|home| class_parts(machine, home)).and_then(|parts| parts.parent.as_ref()) {
         Some(parent) if closure.is_static => return property::lookup(machine, parent, name),
         _ if !closure.is_static => {

@@ -186,7 +186,8 @@ pub struct Closure {
     pub captures: Vec<HeapRef>,
     /// `this` of an arrow function, captured at its creation.
     pub this: Option<Value>,
-    /// `[[HomeObject]]`: where a lookup of `super` starts, for methods and the arrow functions within them.
+    /// `[[HomeObject]]`: where a lookup of `super` starts, for methods and the arrow functions within them: a class,
+    /// or the object of a literal.
     pub home_object: Option<HeapRef>,
     /// Whether `super` refers to the class itself and not to its prototype, as in static methods.
     pub is_static: bool,
