@@ -6,7 +6,7 @@ use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::interpreter::{InstructionOutcome, StepResult};
 use super::machine::Machine;
-use super::natives::{Builtin, NativeArgs, NativeOutcome, Receiver, errors};
+use super::natives::{Builtin, NativeArgs, NativeOutcome, Receiver, errors, promise};
 use super::object::{ARRAY_PROTOTYPE, COLLECTION, Class, ErrorKind, ErrorObject, Object, Prototype, PrototypeKind};
 use super::program::{DecodedInstruction as I, FunctionKind};
 use super::property::MAX_PROTOTYPE_CHAIN;
@@ -77,10 +77,10 @@ pub(super) fn set_function_prototype(machine: &mut Machine, at: HeapRef, prototy
 }
 
 /// Built-in classes other than errors that a class may extend.
-const EXTENSIBLE_CLASSES: [&str; 3] = ["Array", "Map", "Set"];
+const EXTENSIBLE_CLASSES: [&str; 7] = ["Array", "Date", "Map", "Object", "Set", "WeakMap", "WeakSet"];
 
 /// The prototype of the class after `extends`. ECMA-262 §15.7.14 ClassDefinitionEvaluation. Deviation: null, bound
-/// functions and other built-in classes are not supported after `extends`.
+/// functions and other built-in classes are not supported.
 fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototype> {
     if let Some(prototype) = function_prototype(machine, parent) {
         return Ok(Prototype::object(prototype));
@@ -89,7 +89,8 @@ fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototy
         Value::Builtin(builtin)
             if ErrorKind::from_name(builtin.name()).is_some() || EXTENSIBLE_CLASSES.contains(&builtin.name()) =>
         {
-            return Ok(Builtin::prototype_of_class(builtin.name()).map_or(Prototype::DEFAULT, Prototype::builtin));
+            let prototype = Builtin::prototype_of_class(builtin.name()).filter(|_| builtin.name() != "Object");
+            return Ok(prototype.map_or(Prototype::DEFAULT, Prototype::builtin));
         }
         Value::Null => return unsupported("a class that extends null is not supported"),
         Value::Builtin(builtin) if machine.registry.find(&format!("new {}", builtin.name())).is_some() => {
@@ -246,14 +247,17 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> StepResult {
         }
         Some(Value::Builtin(parent)) => {
             let prototype = class_parts(machine, class).map(|class| class.prototype).unwrap_or(HeapRef::NONE);
+            let (this, return_pc) = (Value::Undefined, machine.pc + 1);
+            let args = NativeArgs { builtin: None, this, base, count: argc, bottom: base, return_pc };
+            let is_new = |frame: &Frame| matches!(frame, Frame::Code(CodeFrame { call_kind: CallKind::New(_), .. }));
+            let depth = machine.frames.iter().rposition(is_new).unwrap_or(machine.frames.len());
             let this = match ErrorKind::from_name(parent.name()) {
-                Some(kind) => {
-                    let is_new =
-                        |frame: &Frame| matches!(frame, Frame::Code(CodeFrame { call_kind: CallKind::New(_), .. }));
-                    let depth = machine.frames.iter().rposition(is_new).unwrap_or(machine.frames.len());
-                    errors::new_error_from_args(machine, kind, base, depth)?
+                Some(ErrorKind::Aggregate) => promise::new_aggregate_error(machine, &args, depth)?,
+                Some(kind) => errors::new_error_from_args(machine, kind, base, depth)?,
+                None if parent.name() == "Object" => {
+                    Value::Ref(machine.heap.allocate(Entry::Object(Object::default())))
                 }
-                None => new_builtin(machine, parent, prototype, base, argc)?,
+                None => new_builtin(machine, parent, prototype, &args)?,
             };
             let this = match this {
                 Value::Ref(at) => Value::Ref(set_prototype(machine, at, prototype)),
@@ -266,21 +270,16 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> StepResult {
     }
 }
 
-/// Calls the constructor of Array, Map or Set. ECMA-262 §23.1.1.1 Array, §24.1.1.1 Map, §24.2.2.1 Set. Deviation: a
-/// collection is filled without `set` or `add` of the program, so a class that declares it takes no iterable.
-fn new_builtin(
-    machine: &mut Machine,
-    parent: Builtin,
-    prototype: HeapRef,
-    base: usize,
-    count: usize,
-) -> Completion<Value> {
+/// Calls the constructor of a class of [`EXTENSIBLE_CLASSES`] other than Object. ECMA-262 §21.4.2.1 Date, §23.1.1.1
+/// Array, §24.1.1.1 Map, §24.2.2.1 Set, §24.3.1.1 WeakMap, §24.4.1.1 WeakSet. Deviation: a collection is filled without
+/// `set` or `add` of the program, so a class that declares it takes no iterable.
+fn new_builtin(machine: &mut Machine, parent: Builtin, prototype: HeapRef, args: &NativeArgs) -> Completion<Value> {
     let native =
         machine.registry.find(&format!("new {}", parent.name())).and_then(|found| machine.registry.native(found));
     let Some(native) = native else { return internal("a class without its constructor") };
-    let adder = if parent.name() == "Map" { "set" } else { "add" };
-    if parent.name() != "Array"
-        && machine.stack.get(base).is_some_and(|iterable| !iterable.is_nullish())
+    let adder = if parent.name().ends_with("Map") { "set" } else { "add" };
+    if !matches!(parent.name(), "Array" | "Date")
+        && machine.stack.get(args.base).is_some_and(|iterable| !iterable.is_nullish())
         && let Entry::Object(object) = machine.heap.get(prototype)
         && property::get_from_chain(machine, object, &Value::text(adder)).is_some()
     {
@@ -288,9 +287,7 @@ fn new_builtin(
             "an iterable for a class with its own `{adder}` is not supported; call `{adder}` for each value"
         ));
     }
-    let (this, return_pc) = (Value::Undefined, machine.pc + 1);
-    let args = NativeArgs { builtin: None, this, base, count, bottom: base, return_pc };
-    match native(machine, &args)? {
+    match native(machine, args)? {
         NativeOutcome::Value(value) => Ok(value),
         NativeOutcome::FramePushed => internal("a constructor that pushed a frame"),
     }
@@ -301,6 +298,11 @@ fn set_prototype(machine: &mut Machine, at: HeapRef, prototype: HeapRef) -> Heap
     match machine.heap.get_mut(at) {
         Some(Entry::Error(error)) => {
             let ErrorObject { object, .. } = &mut **error;
+            object.proto = Prototype::object(prototype);
+            at
+        }
+        // A WeakMap, a WeakSet or an ordinary object.
+        Some(Entry::Object(object)) => {
             object.proto = Prototype::object(prototype);
             at
         }
@@ -467,6 +469,7 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Completion<Valu
     let mut owners = [class, "Object"].into_iter();
     match owners.find_map(|owner| machine.registry.find(&format!("{owner}.prototype.{text}"))) {
         Some(found) => Ok(Value::Builtin(found)),
+        None if class == "Object" => property::inherited_property(Receiver::Object, &text),
         None => unsupported(format!("`super.{text}` of a class that extends {class} is not supported")),
     }
 }

@@ -114,6 +114,7 @@ impl<'a> Copier<'a> {
         shown.len = match heap.get(at) {
             Entry::Array(array) => array.len(),
             Entry::Promise(_) => 1,
+            _ if matches!(shown.kind, ObjectKind::Weak(_)) => 1,
             Entry::Object(_) if let Some(pairs) = pairs => heap.array_len(pairs),
             _ => heap.collection(at).and_then(|at| heap.table(at, TableKind::Main)).map_or(0, Table::len),
         };
@@ -134,6 +135,7 @@ impl<'a> Copier<'a> {
         self.open.push(at);
         match heap.get(at) {
             Entry::Array(array) => self.copy_elements(at, array, members.len(), &mut shown),
+            _ if matches!(shown.kind, ObjectKind::Weak(_)) => shown.items.push(ContainerItem::Unknown),
             Entry::Map(_) | Entry::Set(_) | Entry::Object(Object { holds_collection: true, .. }) => {
                 self.copy_entries(heap.collection(at).unwrap_or(at), 0, &mut shown);
             }
@@ -163,10 +165,12 @@ impl<'a> Copier<'a> {
                 match property::receiver(machine, &Value::Ref(at)).unwrap_or(Receiver::Object) {
                     Receiver::Map => (ObjectKind::Map, class_name(machine, proto.as_object(), "Map")),
                     Receiver::Set => (ObjectKind::Set, class_name(machine, proto.as_object(), "Set")),
-                    weak => {
-                        let label = format!("{} {{ <items unknown> }}", weak.name());
-                        (ObjectKind::Function(label), weak.name().to_owned())
+                    Receiver::Date => {
+                        let time = machine.heap.date(at).unwrap_or(f64::NAN);
+                        let class = class_name(machine, proto.as_object(), "Date");
+                        (ObjectKind::Date(crate::date::iso_text(time)), class)
                     }
+                    weak => (ObjectKind::Weak(weak.name()), class_name(machine, proto.as_object(), weak.name())),
                 }
             }
             Entry::Object(object) => {
