@@ -232,7 +232,6 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("Buffer Blob", "use text or an array of numbers"),
     ("Symbol", "Symbol.iterator and Symbol.asyncIterator are available"),
     ("BigInt", "use a number (exact up to 2^53) or text"),
-    ("Reflect", "use Object.keys, `in` and delete"),
     ("Intl", "use toLocaleString(\"en-US\", options) of numbers and dates"),
     ("Function", "write a function"),
     ("arguments", "use a rest parameter: (...args)"),
