@@ -69,7 +69,7 @@ fn check_own_name<'a>(compiler: &mut Compiler<'a, '_>, class: &Class<'a>) {
 }
 
 /// Built-in classes that cannot be extended.
-const FINAL_CLASSES: [&str; 5] = ["Boolean", "Number", "Promise", "RegExp", "String"];
+const FINAL_CLASSES: [&str; 6] = ["Boolean", "Function", "Number", "Promise", "RegExp", "String"];
 
 /// The expression after `extends`. Deviation: some of the built-in classes cannot be extended.
 fn compile_heritage<'a>(compiler: &mut Compiler<'a, '_>, parent: &'a Expression<'a>) {

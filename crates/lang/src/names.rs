@@ -13,7 +13,7 @@ use oxc_ast::ast::{
 use oxc_semantic::{AstNodes, NodeId, Scoping, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span, min_edit_distance};
 use runstate_vm::globals::{
-    CLASSES, CONSTANTS, FUNCTIONS, NAMESPACES, PROTOTYPES, SYMBOLS, UNSUPPORTED_CALLS, UNSUPPORTED_METHODS,
+    CLASSES, CONSTANTS, FUNCTIONS, METHODS, NAMESPACES, PROTOTYPES, SYMBOLS, UNSUPPORTED_CALLS, UNSUPPORTED_METHODS,
 };
 use runstate_vm::op::Op;
 use serde_json::json;
@@ -376,11 +376,22 @@ pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &Stati
         compiler.push_number(*value);
     } else if FUNCTIONS.contains(&path.as_str()) {
         compiler.emit_json(Op::Builtin, json!(path));
+    } else if is_inherited_by_builtin(&path) {
+        compiler.emit_json(Op::Builtin, json!(root));
+        compiler.emit_json(Op::GetProp, json!(member.property.name.as_str()));
     } else {
         missing_builtin(compiler, &path, member.span);
         compiler.push_undefined();
     }
     true
+}
+
+/// Whether a member of a built-in, as in `Map.name`, is one that each function or object has.
+pub(super) fn is_inherited_by_builtin(path: &str) -> bool {
+    let Some((root, name)) = path.split_once('.') else { return false };
+    let owners = if NAMESPACES.contains(&root) { &["Object"][..] } else { &["Function", "Object"] };
+    let methods = METHODS.iter().filter(|(owner, _)| owners.contains(owner));
+    !FUNCTIONS.contains(&path) && methods.flat_map(|(_, names)| *names).chain([&"constructor"]).any(|one| *one == name)
 }
 
 pub(super) fn missing_builtin<'a>(compiler: &mut Compiler<'a, '_>, path: &str, span: Span) {

@@ -5,6 +5,7 @@ use super::call::{Invocation, ThisLocation};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::interpreter::{InstructionOutcome, StepResult};
+use super::limits::ExceededLimit;
 use super::machine::Machine;
 use super::natives::{Builtin, NativeArgs, NativeOutcome, Receiver, errors, promise};
 use super::object::{ARRAY_PROTOTYPE, COLLECTION, Class, ErrorKind, ErrorObject, Object, Prototype, PrototypeKind};
@@ -24,12 +25,13 @@ pub(super) fn new_class(machine: &mut Machine, derived: bool) -> StepResult {
     let (constructor, parent) = (slow_path::operand(machine, 0), slow_path::operand(machine, 1));
     let Value::Ref(class) = constructor else { return internal("a class without its constructor") };
     let proto = if derived { parent_prototype(machine, &parent)? } else { Prototype::DEFAULT };
+    let parent = Some(parent).filter(|parent| derived && !matches!(parent, Value::Null));
     let prototype = new_prototype(machine, proto, constructor.clone());
     let Some(Entry::Closure(closure)) = machine.heap.get_mut(class) else {
         return internal("a class without its constructor");
     };
     closure.home_object = Some(class);
-    closure.class = Some(Class { prototype, parent: derived.then_some(parent), fields: None });
+    closure.class = Some(Class { prototype, parent, fields: None });
     slow_path::replace_operands(machine, 1 + usize::from(derived), constructor)
 }
 
@@ -79,8 +81,8 @@ pub(super) fn set_function_prototype(machine: &mut Machine, at: HeapRef, prototy
 /// Built-in classes other than errors that a class may extend.
 const EXTENSIBLE_CLASSES: [&str; 7] = ["Array", "Date", "Map", "Object", "Set", "WeakMap", "WeakSet"];
 
-/// The prototype of the class after `extends`. ECMA-262 §15.7.14 ClassDefinitionEvaluation. Deviation: null, bound
-/// functions and other built-in classes are not supported.
+/// The prototype of the class after `extends`. ECMA-262 §15.7.14 ClassDefinitionEvaluation. Deviation: bound functions and
+/// other built-in classes are not supported.
 fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototype> {
     if let Some(prototype) = function_prototype(machine, parent) {
         return Ok(Prototype::object(prototype));
@@ -92,7 +94,7 @@ fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototy
             let prototype = Builtin::prototype_of_class(builtin.name()).filter(|_| builtin.name() != "Object");
             return Ok(prototype.map_or(Prototype::DEFAULT, Prototype::builtin));
         }
-        Value::Null => return unsupported("a class that extends null is not supported"),
+        Value::Null => return Ok(Prototype::NULL),
         Value::Builtin(builtin) if machine.registry.find(&format!("new {}", builtin.name())).is_some() => {
             return unsupported(format!("a class that extends `{}` is not supported", builtin.name()));
         }
@@ -104,11 +106,19 @@ fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototy
     type_error(format!("Class extends value {} is not a constructor or null", json::display_text(machine, parent)))
 }
 
-/// Whether Node constructs objects with this value and this machine does not: bound functions and wrapper classes.
-fn is_constructor_in_node(machine: &Machine, value: &Value) -> bool {
+/// Whether Node constructs objects with this value and this machine may not: bound functions and wrapper classes.
+fn is_constructor_in_node(machine: &mut Machine, value: &Value) -> bool {
     match value {
-        Value::Ref(at) => matches!(machine.heap.get(*at), Entry::Bound(_)),
-        Value::Builtin(builtin) => matches!(builtin.name(), "Boolean" | "Number" | "String"),
+        Value::Ref(at) => match property::bound_target(machine, *at) {
+            Ok((target, 1.., _)) => {
+                function_prototype(machine, &target).is_some() || is_constructor_in_node(machine, &target)
+            }
+            _ => false,
+        },
+        Value::Builtin(builtin) => {
+            matches!(builtin.name(), "Boolean" | "Number" | "String")
+                || machine.registry.find(&format!("new {}", builtin.name())).is_some()
+        }
         _ => false,
     }
 }
@@ -142,7 +152,7 @@ fn class_parts(machine: &Machine, at: HeapRef) -> Option<&Class> {
 }
 
 /// `NEW`: class and arguments are on the stack. ECMA-262 §13.3.5.1.1 EvaluateNew and §7.3.14 Construct.
-/// Deviation: `new` of a bound function is not supported.
+/// Deviation: `new` of a bound built-in is not supported.
 pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
     let base = machine.stack.len().saturating_sub(argc);
     let bottom = base.saturating_sub(1);
@@ -161,6 +171,12 @@ pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
     }
     let class = match (function_prototype(machine, &callee), &callee) {
         (Some(_), Value::Ref(at)) => *at,
+        (None, Value::Ref(at))
+            if let (target, 1.., _) = property::bound_target(machine, *at)?
+                && function_prototype(machine, &target).is_some() =>
+        {
+            return construct_bound(machine, *at, target, base);
+        }
         _ => {
             let text = machine.program.callee_texts.get(&machine.pc).map(|text| (**text).to_owned());
             let text = text.unwrap_or_else(|| json::display_text(machine, &callee));
@@ -171,6 +187,32 @@ pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
         }
     };
     run_constructor(machine, class, class, base, bottom, CallKind::New(class))
+}
+
+/// Constructs the target of a bound function, whose arguments come first. If the call fails, the operands are restored.
+/// ECMA-262 §10.4.1.2 `[[Construct]]`.
+fn construct_bound(machine: &mut Machine, bound: HeapRef, target: Value, base: usize) -> StepResult {
+    let (mut at, mut args) = (bound, Vec::new());
+    while let Entry::Bound(bound) = machine.heap.get(at) {
+        args.splice(..0, bound.args.iter().cloned());
+        let Value::Ref(next) = bound.target else { break };
+        at = next;
+    }
+    let count = args.len();
+    if machine.stack.len() + count > machine.limits.stack as usize {
+        return Err(ExceededLimit::Stack.into());
+    }
+    machine.stack.splice(base..base, args);
+    if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
+        *place = target;
+    }
+    let outcome = construct(machine, machine.stack.len() - base);
+    outcome.inspect_err(|_| {
+        machine.stack.drain(base..base + count);
+        if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
+            *place = Value::Ref(bound);
+        }
+    })
 }
 
 /// Runs a constructor on a new object. ECMA-262 §10.2.2 `[[Construct]]`.
@@ -266,7 +308,14 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> StepResult {
             set_this(machine, &frame, this.clone());
             slow_path::replace_operands(machine, argc, this)
         }
-        _ => type_error("Super constructor is not a constructor"),
+        _ => {
+            let name = match machine.heap.get(frame.closure) {
+                Entry::Closure(closure) => property::function_name(machine, closure.function),
+                _ => "",
+            };
+            let name = if name.is_empty() { "anonymous class" } else { name };
+            type_error(format!("Super constructor null of {name} is not a constructor"))
+        }
     }
 }
 
@@ -517,6 +566,7 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Co
                 | ("Date", Entry::Date(_))
                 | ("Promise", Entry::Promise(_)) => true,
                 ("Function", Entry::Closure(_) | Entry::Bound(_)) => true,
+                (name, Entry::Closure(_)) => call::function_class(machine, value) == name,
                 (name, Entry::Error(error)) => error.kind.name() == name,
                 ("WeakMap" | "WeakSet", _) => {
                     property::receiver(machine, value).is_some_and(|kind| kind.name() == builtin.name())

@@ -41,8 +41,8 @@ pub const FUNCTIONS: &[&str] = names! {
 /// Classes: constructed by name (`NEW_NATIVE`), values (`BUILTIN`), right operands of `instanceof`. The errors are also
 /// callable.
 pub const CLASSES: &[&str] = names! {
-    AggregateError Array CancelledError Date Error EvalError Map Object Promise RangeError ReferenceError RegExp Set
-    SyntaxError TimeoutError TypeError URIError WeakMap WeakSet;
+    AggregateError Array CancelledError Date Error EvalError Function Map Object Promise RangeError ReferenceError
+    RegExp Set SyntaxError TimeoutError TypeError URIError WeakMap WeakSet;
 };
 
 /// Classes whose call without `new` creates the same object.
@@ -185,7 +185,6 @@ pub const UNSUPPORTED_METHODS: &[&str] =
 pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = members! {
     Object { __defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ }
     Date { getYear setYear toGMTString toTemporalInstant }
-    Function { constructor }
     Iterator { constructor drop every filter find flatMap forEach map reduce some take toArray }
     RegExp { compile }
     String {

@@ -18,7 +18,7 @@ use super::program::FunctionKind;
 use super::table::{Table, TableKind};
 use super::text::Str;
 use super::value::{HeapRef, Symbol, Value};
-use super::{class, conversion, descriptor};
+use super::{call, class, conversion, descriptor};
 
 /// Longest prototype chain that a lookup follows.
 pub(super) const MAX_PROTOTYPE_CHAIN: usize = 10_000;
@@ -150,6 +150,10 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Completio
     let name = name.to_utf8();
     if name == PROTO_ACCESSOR {
         return Ok(descriptor::prototype_of(machine, value));
+    }
+    if name == "constructor" && receiver == Receiver::Function {
+        let class = machine.registry.find(call::function_class(machine, value));
+        return Ok(class.map_or(Value::Undefined, Value::Builtin));
     }
     if name == "prototype" && matches!(value, Value::Ref(_)) && has_own(machine, value, key) {
         return unsupported("the prototype of a generator function is not supported");
@@ -533,6 +537,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
         Entry::Closure(closure) => {
             if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype")
                 && machine.heap.table_get(&closure.table, &key).is_none()
+                && matches!(machine.heap.table_get(&closure.hidden, &key), None | Some(Value::Text(_)))
             {
                 if *name == Str::new("prototype") && is_plain_constructor(machine, closure) {
                     return match value {

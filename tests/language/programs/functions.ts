@@ -60,3 +60,23 @@ function f() {} class A {} const own = () => 1; for (const g of [f, A, own, f.bi
 //// functions are named by computed keys
 const k = 'c'; const o = { [k + 1]: function () {}, [k]: () => 1, [5]: class {}, [`${k}!`]: async () => 1, [null]: function own() {}, ['s']: class { static name = 'mine'; } }; console.log(Object.values(o).map((f) => f.name), Object.keys(o.c), Object.hasOwn(o.c, 'name'), o.c.length); try { o.c.name = 'x'; } catch (e) { console.log(e.name); }
 try { 'abc'.length = 5; } catch (e) { console.log(e.message); } try { 'abc'[1] = 'x'; } catch (e) { console.log(e.message); } try { 'abc'.x = 5; } catch (e) { console.log(e.message); }
+//// names and methods of built-in functions
+console.log(parseInt.name, Map.name, Map.length, Object.name, Error.name, Array.length, String.name, Number.hasOwnProperty('MAX_VALUE'), Date.constructor === Function, JSON.hasOwnProperty('parse'), Math.toString(), String.call(null, 5), Array.apply(null, [1, 2]), Number.bind(null, '7')(), Promise.name, Object.hasOwnProperty.call({ a: 1 }, 'a'), TypeError.name, isNaN.length);
+try { throw new RangeError('x'); } catch (e) { switch (e.name) { case TypeError.name: console.log('type'); break; case RangeError.name: console.log('range'); } console.log(e.constructor.name, e.constructor === RangeError); }
+//// Function, and the constructors of functions
+for (const f of [function decl() {}, () => 1, class {}, async () => 1, function* () {}, async function* () {}, Math.max, (() => 1).bind(), Map, Function]) console.log(typeof f, f.constructor === Function, f.constructor.name, Object.prototype.toString.call(f), f instanceof Function, f instanceof Object);
+const AsyncFunction = (async () => {}).constructor, GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor;
+console.log((async () => 1) instanceof AsyncFunction, (() => 1) instanceof AsyncFunction, (async () => 1).constructor === AsyncFunction, AsyncFunction.name, 5 instanceof Function, {} instanceof Function, [Map, () => 1, {}].map((x) => x instanceof Function), typeof Function, Function.prototype === Object.getPrototypeOf(Map), Function.name, Function.length, Function.prototype.constructor === Function);
+const isFn = (v) => v && v.constructor === Function, isPlain = (v) => v?.constructor === Object; console.log(isFn(isFn), isFn({}), isPlain({}), isPlain([]), isPlain(isPlain));
+//// new of bound functions
+function Point(x, y) { this.x = x; this.y = y; } const P1 = Point.bind(null, 1), P12 = P1.bind(null, 2); class Q { constructor(...a) { this.a = a; this.n = new.target === Q; } } const BQ = Q.bind({ ignored: 1 }, 'x');
+console.log(new P1(5), new P12(), new P1(7) instanceof Point, new P1(7) instanceof P1, new BQ(1, ...[2, 3]), new (Q.bind())(), new BQ({ valueOf() { return 1; } }).a.length);
+for (const f of [() => new ((() => 1).bind())(), () => BQ(1), () => new (Math.max.bind())()]) try { console.log(f()); } catch (e) { console.log(e.name, e.message); }
+function Thrower() { throw new Error('from ctor'); } try { new (Thrower.bind(null, 1, 2))(3); } catch (e) { console.log(e.message); } function outer(...args) { return [1, 2].map((n) => new (Q.bind(null, n))(...args).a); } console.log(outer(8, 9));
+//// a class that extends null
+class N extends null { static s() { return 's'; } } console.log(N, N.s(), Object.getPrototypeOf(N) === Function.prototype, Object.create(N.prototype) instanceof N, N.prototype.toString, Object.getPrototypeOf(N.prototype)); for (const f of [() => new N(), () => new (class extends null { constructor() { super(); } })()]) try { console.log(f()); } catch (e) { console.log(e.name, e.message); }
+//// attributes of the name and length of a function
+const arrow = (a, b = 2) => a; function decl(a, b) {}
+Object.defineProperty(arrow, 'name', { value: 'w', writable: true }); arrow.name = 'again'; console.log(arrow.name, arrow, Object.getOwnPropertyDescriptor(arrow, 'name'), Object.keys(arrow));
+const k = 'kk', o = { [k]: () => 1 }; console.log(Object.getOwnPropertyDescriptor(o.kk, 'name')); Object.defineProperty(o.kk, 'name', { value: 'z' }); console.log(o.kk.name, Object.getOwnPropertyDescriptor(o.kk, 'name')); try { o.kk.name = 'q'; } catch (e) { console.log(e.name); } class L { static name() { return 'm'; } } console.log(Object.getOwnPropertyDescriptor(L, 'name')); L.name = 5; console.log(L.name);
+Object.defineProperty(decl, 'length', { value: 9, enumerable: true }); console.log(decl.length, Object.keys(decl)); const wrap = (f) => Object.defineProperties((...a) => f(...a), { name: { value: `wrapped ${f.name}` }, length: { value: f.length } }); console.log(wrap(arrow).name, wrap(arrow).length, wrap(decl));
