@@ -149,8 +149,9 @@ pub const METHODS: &[(&str, &[&str])] = members! {
     }
     String {
         at charAt charCodeAt codePointAt concat endsWith includes indexOf isWellFormed lastIndexOf length localeCompare
-        match matchAll padEnd padStart repeat replace replaceAll search slice split startsWith substr substring
-        toLocaleLowerCase toLocaleUpperCase toLowerCase toString toUpperCase toWellFormed trim trimEnd trimStart valueOf
+        match matchAll normalize padEnd padStart repeat replace replaceAll search slice split startsWith substr
+        substring toLocaleLowerCase toLocaleUpperCase toLowerCase toString toUpperCase toWellFormed trim trimEnd
+        trimStart valueOf
     }
     Number { toExponential toFixed toLocaleString toPrecision toString valueOf }
     Boolean { toString valueOf }
@@ -188,11 +189,11 @@ pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = members! {
     Iterator { constructor drop every filter find flatMap forEach map reduce some take toArray }
     RegExp { compile }
     String {
-        anchor big blink bold fixed fontcolor fontsize italics link normalize small strike sub sup trimLeft trimRight
+        anchor big blink bold fixed fontcolor fontsize italics link small strike sub sup trimLeft trimRight
     }
 };
 
 /// More such methods, whose names may well be names of a program's data: only calls of them are refused.
 pub const UNSUPPORTED_CALLS: &[&str] = names! {
-    anchor big blink bold compile fixed fontcolor fontsize italics link normalize small strike sub sup;
+    anchor big blink bold compile fixed fontcolor fontsize italics link small strike sub sup;
 };

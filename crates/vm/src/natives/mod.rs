@@ -21,6 +21,7 @@ mod global;
 mod iterators;
 pub(super) mod json;
 mod math;
+mod normalization;
 pub(super) mod number;
 mod object;
 mod options;
@@ -58,6 +59,7 @@ pub static TABLES: &[&[BuiltinDefinition]] = &[
     iterators::ROWS,
     json::ROWS,
     math::MATH_ROWS,
+    normalization::ROWS,
     number::ROWS,
     object::OBJECT_ROWS,
     promise::ROWS,

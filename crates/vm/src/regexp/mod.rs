@@ -24,6 +24,7 @@ use runstate_value::sort_by;
 
 pub use character_class::STRING_PROPERTIES;
 use unicode::CharSet;
+pub(crate) use unicode::take_number;
 
 use super::limits::ExceededLimit;
 use super::text::{Str, Units};
