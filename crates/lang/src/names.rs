@@ -223,7 +223,7 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("process", "pass the values that a program needs in `input`"),
     (
         "global window document WeakRef Proxy eval DataView Atomics TextEncoder TextDecoder FinalizationRegistry \
-         SuppressedError WebAssembly clearImmediate escape unescape __dirname __filename navigator Event \
+         SuppressedError WebAssembly clearImmediate __dirname __filename navigator Event \
          CustomEvent BroadcastChannel MessageChannel MessagePort WritableStream TransformStream CompressionStream \
          DecompressionStream",
         "",

@@ -103,3 +103,5 @@ for (const s of ['Crème Brûlée', 'A\u030a', '\u212b', '\u1e9b\u0323', 'ﬁ①
   console.log(['NFC', 'NFD', 'NFKC', 'NFKD'].map((form) => hex(s.normalize(form))).join(' | '), s.normalize() === s.normalize('NFC'));
 for (const f of [() => 'a'.normalize('nfc'), () => 'a'.normalize(null), () => String.prototype.normalize.call(null), () => String.prototype.normalize.call(5), () => 'é'.normalize(undefined), () => 'é'.normalize({ toString: () => 'NFD' }).length, () => 'é'.normalize(''), () => String.prototype.normalize.length]) try { console.log(f()); } catch (e) { console.log(e.name, e.message); }
 console.log('Crème Brûlée'.normalize('NFD').replace(/[\u0300-\u036f]/g, ''), 'Ångström ﬀ'.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase(), 'é' === 'e\u0301'.normalize(), ['e\u0301', 'é'].map((s) => s.normalize()).length);
+//// escape and unescape
+console.log(escape('ä b&c/d@*_+-.€😀"%'), unescape('%E4%20b%u20AC%uD83D%uDE00 %zz %u12 %'), unescape(escape('Grüße 中文')), escape(5), escape(), unescape('%41%4a'), btoa(unescape(encodeURIComponent('ü€'))), decodeURIComponent(escape(atob('w7zigqw='))), typeof escape, ['ö'].map(escape), escape.length, unescape.name);
