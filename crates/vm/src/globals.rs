@@ -20,6 +20,7 @@ pub const FUNCTIONS: &[&str] = names! {
     encodeURIComponent isFinite isNaN parseFloat parseInt queueMicrotask setTimeout structuredClone;
     Array { from isArray of }
     Date { UTC now parse }
+    Error { captureStackTrace }
     JSON { parse stringify }
     Math {
         abs acos acosh asin asinh atan atan2 atanh cbrt ceil clz32 cos cosh exp expm1 floor fround hypot imul log log10

@@ -178,7 +178,14 @@ impl<'a> Copier<'a> {
                     PrototypeKind::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default(),
                     _ => "Object",
                 };
-                (ObjectKind::Object, class_name(machine, object.proto.as_object(), builtin))
+                let class = class_name(machine, object.proto.as_object(), builtin);
+                // The object of a function whose prototype inherits from an error.
+                if ErrorKind::from_name(builtin).is_some() {
+                    let label = error_label(machine, at, None, &class);
+                    self.take(label.stack.len());
+                    return (ObjectKind::Error(Box::new(label)), class);
+                }
+                (ObjectKind::Object, class)
             }
             Entry::Map(_) => (ObjectKind::Map, "Map".to_owned()),
             Entry::Set(_) => (ObjectKind::Set, "Set".to_owned()),
@@ -189,7 +196,7 @@ impl<'a> Copier<'a> {
             }
             Entry::Error(error) => {
                 let class = class_name(machine, error.object.proto.as_object(), error.kind.name());
-                let label = error_label(machine, at, error.kind, &class);
+                let label = error_label(machine, at, Some(error.kind), &class);
                 self.take(label.stack.len());
                 (ObjectKind::Error(Box::new(label)), class)
             }
@@ -246,8 +253,10 @@ impl<'a> Copier<'a> {
             let shown = added_class::shown_properties(self.machine, object);
             members.extend(shown.into_iter().map(|(name, value)| (name, value, true)));
         }
-        if let (Entry::Error(error), ObjectKind::Error(label)) = (heap.get(at), kind) {
+        if let ObjectKind::Error(label) = kind {
             members.retain(|(key, value, _)| !is_in_stack(self.machine, &label.stack, key, value));
+        }
+        if let Entry::Error(error) = heap.get(at) {
             for name in ["cause", "errors"].map(Value::text) {
                 members.extend(heap.table_get(&error.hidden, &name).map(|value| (name, value, false)));
             }
@@ -415,8 +424,9 @@ pub(super) fn function_label(machine: &Machine, function: &Value) -> String {
     if parent.is_empty() { format!("[class {name}]") } else { format!("[class {name} extends {parent}]") }
 }
 
-/// Name, message and stack of an error, as Node shows them (`formatError`, `improveStack`).
-pub(super) fn error_label(machine: &Machine, at: HeapRef, kind: ErrorKind, class: &str) -> ErrorLabel {
+/// Name, message and stack of an error, as Node shows them (`formatError`, `improveStack`). Without a kind it is an
+/// ordinary object that inherits from one.
+pub(super) fn error_label(machine: &Machine, at: HeapRef, kind: Option<ErrorKind>, class: &str) -> ErrorLabel {
     let error = Value::Ref(at);
     let text_property = |name: &str| match property::property(machine, &error, &Value::text(name)) {
         Ok(Value::Undefined | Value::Null) | Err(_) => None,
@@ -427,7 +437,7 @@ pub(super) fn error_label(machine: &Machine, at: HeapRef, kind: ErrorKind, class
     let head = conversion::error_text(machine, &error).map(|text| text.to_utf8()).unwrap_or_default();
     let stack = match text_property("stack").filter(|stack| !stack.is_empty()) {
         // V8 puts name and message before a trace when the stack is first read, not when the error is created.
-        Some(stack) if stack.starts_with(kind.name()) => {
+        Some(stack) if kind.is_some_and(|kind| stack.starts_with(kind.name())) => {
             let trace = stack.find("\n    at ").and_then(|at| stack.get(at..)).unwrap_or_default();
             format!("{head}{trace}")
         }
