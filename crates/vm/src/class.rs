@@ -440,7 +440,10 @@ pub(super) fn return_from_constructor(machine: &mut Machine) -> StepResult {
     let result = match (slow_path::operand(machine, 0), slow_path::frame_this(machine, &frame)) {
         (object @ (Value::Ref(_) | Value::Builtin(_)), _) => object,
         (Value::Undefined, Value::Uninitialized) => return reference_error(MUST_CALL_SUPER),
-        (_, Value::Uninitialized) => return type_error("Derived constructors may only return object or undefined"),
+        (Value::Undefined, this) => this,
+        _ if machine.program.functions.get(frame.function as usize).map(|f| f.kind) == Some(FunctionKind::Derived) => {
+            return type_error("Derived constructors may only return object or undefined");
+        }
         (_, this) => this,
     };
     machine.frames.pop();

@@ -152,7 +152,7 @@ pub const METHODS: &[(&str, &[&str])] = members! {
         at charAt charCodeAt codePointAt concat endsWith includes indexOf isWellFormed lastIndexOf length localeCompare
         match matchAll normalize padEnd padStart repeat replace replaceAll search slice split startsWith substr
         substring toLocaleLowerCase toLocaleUpperCase toLowerCase toString toUpperCase toWellFormed trim trimEnd
-        trimStart valueOf
+        trimLeft trimRight trimStart valueOf
     }
     Number { toExponential toFixed toLocaleString toPrecision toString valueOf }
     Boolean { toString valueOf }
@@ -180,7 +180,7 @@ pub const METHODS: &[(&str, &[&str])] = members! {
 
 /// Methods of Node's built-ins that the machine lacks. A use of such a name is refused unless the program defines it.
 pub const UNSUPPORTED_METHODS: &[&str] =
-    &["__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "trimLeft", "trimRight"];
+    &["__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"];
 
 /// Properties that values of a kind have in Node and lack here. A read throws. The row "Object" applies to
 /// all values.
@@ -190,7 +190,7 @@ pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = members! {
     Iterator { constructor drop every filter find flatMap forEach map reduce some take toArray }
     RegExp { compile }
     String {
-        anchor big blink bold fixed fontcolor fontsize italics link small strike sub sup trimLeft trimRight
+        anchor big blink bold fixed fontcolor fontsize italics link small strike sub sup
     }
 };
 

@@ -105,3 +105,5 @@ for (const f of [() => 'a'.normalize('nfc'), () => 'a'.normalize(null), () => St
 console.log('Crème Brûlée'.normalize('NFD').replace(/[\u0300-\u036f]/g, ''), 'Ångström ﬀ'.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase(), 'é' === 'e\u0301'.normalize(), ['e\u0301', 'é'].map((s) => s.normalize()).length);
 //// escape and unescape
 console.log(escape('ä b&c/d@*_+-.€😀"%'), unescape('%E4%20b%u20AC%uD83D%uDE00 %zz %u12 %'), unescape(escape('Grüße 中文')), escape(5), escape(), unescape('%41%4a'), btoa(unescape(encodeURIComponent('ü€'))), decodeURIComponent(escape(atob('w7zigqw='))), typeof escape, ['ö'].map(escape), escape.length, unescape.name);
+//// trimLeft and trimRight
+console.log(' a '.trimLeft() + '|', ' a '.trimRight() + '|', ''.trimLeft === ''.trimStart, ''.trimRight.name, String.prototype.trimLeft.call(' z '), 'trimLeft' in String.prototype);

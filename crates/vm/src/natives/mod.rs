@@ -373,5 +373,11 @@ pub fn short_name(name: &str) -> &str {
 /// Looks up the methods of a name.
 pub fn methods_by_name(name: &str) -> Methods {
     let registry = NativeRegistry::global();
+    let name = match name {
+        // ECMA-262 §B.2.2.15 String.prototype.trimLeft, §B.2.2.16 String.prototype.trimRight.
+        "trimLeft" => "trimStart",
+        "trimRight" => "trimEnd",
+        name => name,
+    };
     Receiver::ALL.map(|class| registry.find(&format!("{}.prototype.{name}", class.name())))
 }
