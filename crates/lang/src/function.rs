@@ -16,7 +16,7 @@ use serde_json::json;
 use super::compiler::{Compiler, FunctionState, Storage};
 use super::function_code::{FunctionCode, InstructionArg};
 use super::modules::Binding;
-use super::{class, destructuring};
+use super::{arguments, class, destructuring};
 
 /// A function declaration, initialized when its scope is entered. ECMA-262 §15.2.4 InstantiateOrdinaryFunctionObject.
 pub(super) fn hoisted_function<'a>(compiler: &mut Compiler<'a, '_>, function: &'a Function<'a>) {
@@ -157,7 +157,7 @@ pub(super) fn begin_function<'a>(
     code.set_location(compiler.current.code.location());
     code.function.returns_promise = is_async;
     code.function.is_generator = is_generator;
-    let frame = FunctionState { code, index, storage: HashMap::new(), control: Vec::new(), kind };
+    let frame = FunctionState { code, index, storage: HashMap::new(), control: Vec::new(), kind, arguments: None };
     compiler.enclosing.push(std::mem::replace(&mut compiler.current, frame));
 }
 
@@ -187,6 +187,7 @@ pub(super) fn finish_function<'a>(compiler: &mut Compiler<'a, '_>, span: Span) {
 /// Parameters are in the first slots. Patterns and defaults are evaluated before the body.
 /// ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
 fn prologue<'a>(compiler: &mut Compiler<'a, '_>, params: &'a FormalParameters<'a>, scope: Option<ScopeId>) {
+    let list = arguments::are_read(compiler, scope).then(|| compiler.current.code.add_hidden_slot());
     let mut slots = Vec::new();
     let mut length = None;
     for (at, item) in params.items.iter().enumerate() {
@@ -200,6 +201,9 @@ fn prologue<'a>(compiler: &mut Compiler<'a, '_>, params: &'a FormalParameters<'a
     compiler.current.code.function.params = count(params.items.len());
     compiler.current.code.function.length = count(length.unwrap_or(params.items.len()));
     compiler.current.code.function.rest = rest_slot.is_some();
+    if let Some(list) = list {
+        arguments::bind(compiler, params, list, &slots);
+    }
     compiler.enter_scope(scope);
     check_body_variables(compiler, params, scope);
     for (item, slot) in params.items.iter().zip(&slots) {

@@ -25,7 +25,7 @@ use super::host_call::is_host_name;
 use super::modules::{Binding, Module};
 use super::prelude::is_prelude_name;
 use super::statement::IMPORT_HINT;
-use super::{async_await, call_form, feature_test, generator, host_call};
+use super::{arguments, async_await, call_form, feature_test, generator, host_call};
 
 /// The storage class of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,7 +280,9 @@ pub(super) fn read_identifier<'a>(compiler: &mut Compiler<'a, '_>, identifier: &
         compiler.set_location(identifier.span);
         return compiler.load_symbol(symbol, identifier.span);
     }
-    read_name(compiler, identifier.name.as_str(), identifier.span);
+    if !arguments::read(compiler, identifier) {
+        read_name(compiler, identifier.name.as_str(), identifier.span);
+    }
 }
 
 /// Reads a name that the program does not declare.
