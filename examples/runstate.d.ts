@@ -397,6 +397,11 @@ declare namespace fs {
   function writeFile(path: string, text: string): void;
 }
 
+interface ErrorConstructor {
+  /** Gives an object a `stack` with the current calls, or with those below a function. */
+  captureStackTrace(target: object, below?: Function): void;
+}
+
 /** A call was not answered in time, and had no default. */
 declare class TimeoutError extends Error {}
 

@@ -253,7 +253,7 @@ fn named_call<'a>(compiler: &mut Compiler<'a, '_>, name: &str, span: Span, call:
     if CALLABLE_CLASSES.contains(&name) {
         return emit_call(compiler, NATIVE_NEW, json!({ "name": name }), &call.arguments, call.span);
     }
-    if CLASSES.contains(&name) {
+    if CLASSES.contains(&name) && name != "Function" {
         let message = format!("`{name}` cannot be called without `new`");
         return compiler.unsupported_value(span, message, &format!("write new {name}()"));
     }
@@ -273,7 +273,7 @@ pub(super) fn new_expression<'a>(compiler: &mut Compiler<'a, '_>, new: &'a NewEx
         if !new.arguments.is_empty() && compiler.load_prelude(&format!("new {root}")) {
             return call_value(compiler, root, &new.arguments, new.span);
         }
-        if CLASSES.contains(&root) {
+        if CLASSES.contains(&root) && root != "Function" {
             return emit_call(compiler, NATIVE_NEW, json!({ "name": root }), &new.arguments, new.span);
         }
         let message = format!("`new {root}` is not supported");
@@ -402,7 +402,12 @@ pub(super) fn method_call<'a>(
             names::builtin_member(compiler, member);
             return call_with_this(compiler, call, nullish);
         }
-        Some(root) if is_builtin(root) || is_host_name(root) => return builtin_call(compiler, root, member, call),
+        Some(root)
+            if (is_builtin(root) && !names::is_inherited_by_builtin(&format!("{root}.{name}")))
+                || is_host_name(root) =>
+        {
+            return builtin_call(compiler, root, member, call);
+        }
         _ => {}
     }
     names::check_member_name(compiler, name, member.property.span, true);

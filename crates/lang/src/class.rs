@@ -68,11 +68,13 @@ fn check_own_name<'a>(compiler: &mut Compiler<'a, '_>, class: &Class<'a>) {
     }
 }
 
-/// The expression after `extends`. Deviation: of the built-in classes only errors, Array, Map and Set can be extended.
+/// Built-in classes that cannot be extended.
+const FINAL_CLASSES: [&str; 6] = ["Boolean", "Function", "Number", "Promise", "RegExp", "String"];
+
+/// The expression after `extends`. Deviation: some of the built-in classes cannot be extended.
 fn compile_heritage<'a>(compiler: &mut Compiler<'a, '_>, parent: &'a Expression<'a>) {
     if let Some(root) = names::builtin_root(compiler, parent)
-        && super::names::is_builtin(root)
-        && (!(root.ends_with("Error") || matches!(root, "Array" | "Map" | "Set")) || root == "AggregateError")
+        && FINAL_CLASSES.contains(&root)
     {
         compiler.unsupported(
             parent.span(),

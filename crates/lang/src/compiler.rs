@@ -78,6 +78,8 @@ pub(super) struct FunctionState<'a> {
     pub(super) storage: HashMap<SymbolId, Storage>,
     pub(super) control: Vec<ControlScope<'a>>,
     pub(super) kind: FunctionKind,
+    /// The hidden cell with the list of its arguments, if it reads them.
+    pub(super) arguments: Option<u16>,
 }
 
 /// The state of a file whose code is not being compiled.
@@ -149,6 +151,7 @@ impl<'a, 's> Compiler<'a, 's> {
                 storage: entry.storage,
                 control: Vec::new(),
                 kind: FunctionKind::Function,
+                arguments: None,
             },
             pending_labels: Vec::new(),
             private_scopes: Vec::new(),

@@ -209,6 +209,10 @@ impl<'a> Compiler<'a, '_> {
                     return self.emit(Op::Pop);
                 }
                 match literal_method(property) {
+                    Some(method) if function::uses_super(self, method) => {
+                        self.push_text(&name);
+                        return class::define_member(self, method, &name, MemberKind::Method, true, false);
+                    }
                     Some(method) => function::compile_function(self, method, &name, FunctionKind::Method),
                     None => self.named_expression(&property.value, &name),
                 }
@@ -218,6 +222,9 @@ impl<'a> Compiler<'a, '_> {
                 match property.key.as_expression() {
                     Some(key) => self.property_key(key),
                     None => self.unsupported_value(property.span, "this key is not supported", ""),
+                }
+                if let Some(method) = literal_method(property).filter(|method| function::uses_super(self, method)) {
+                    return class::define_member(self, method, "", MemberKind::Method, true, false);
                 }
                 let is_named_by_key = is_named_by_key(&property.value);
                 if is_named_by_key {
@@ -260,7 +267,8 @@ impl<'a> Compiler<'a, '_> {
                 String::new()
             }
         };
-        class::define_member(self, function, &name, kind, false, false);
+        let has_home = function::uses_super(self, function);
+        class::define_member(self, function, &name, kind, has_home, false);
     }
 
     /// ECMA-262 §13.15.4 EvaluateStringOrNumericBinaryExpression, §13.10 Relational Operators, §13.11 Equality

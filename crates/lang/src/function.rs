@@ -16,7 +16,7 @@ use serde_json::json;
 use super::compiler::{Compiler, FunctionState, Storage};
 use super::function_code::{FunctionCode, InstructionArg};
 use super::modules::Binding;
-use super::{SourceForm, class, destructuring};
+use super::{SourceForm, arguments, class, destructuring};
 
 /// A function declaration, initialized when its scope is entered. ECMA-262 §15.2.4 InstantiateOrdinaryFunctionObject.
 pub(super) fn hoisted_function<'a>(compiler: &mut Compiler<'a, '_>, function: &'a Function<'a>) {
@@ -104,6 +104,15 @@ pub(super) fn arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &'a ArrowFunctio
     end_function(compiler, arrow.span);
 }
 
+/// Whether a function contains `super`, so that it needs a home. ECMA-262 §10.2.7 MakeMethod.
+pub(super) fn uses_super<'a>(compiler: &Compiler<'a, '_>, function: &Function<'a>) -> bool {
+    let inside = compiler.semantic.nodes().iter().skip(function.node_id.get().index() + 1);
+    inside
+        .map(|node| node.kind())
+        .take_while(|kind| kind.span().start < function.span.end)
+        .any(|kind| matches!(kind, AstKind::Super(_)))
+}
+
 /// Refuses an arrow function that captures `this` before `super(…)`. Deviation: the closure captures `this` at its
 /// creation.
 fn check_early_arrow<'a>(compiler: &mut Compiler<'a, '_>, arrow: &ArrowFunctionExpression<'a>) {
@@ -148,7 +157,7 @@ pub(super) fn begin_function<'a>(
     code.set_location(compiler.current.code.location());
     code.function.returns_promise = is_async;
     code.function.is_generator = is_generator;
-    let frame = FunctionState { code, index, storage: HashMap::new(), control: Vec::new(), kind };
+    let frame = FunctionState { code, index, storage: HashMap::new(), control: Vec::new(), kind, arguments: None };
     compiler.enclosing.push(std::mem::replace(&mut compiler.current, frame));
 }
 
@@ -178,6 +187,7 @@ pub(super) fn finish_function<'a>(compiler: &mut Compiler<'a, '_>, span: Span) {
 /// Parameters are in the first slots. Patterns and defaults are evaluated before the body.
 /// ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
 fn prologue<'a>(compiler: &mut Compiler<'a, '_>, params: &'a FormalParameters<'a>, scope: Option<ScopeId>) {
+    let list = arguments::are_read(compiler, scope).then(|| compiler.current.code.add_hidden_slot());
     let mut slots = Vec::new();
     let mut length = None;
     for (at, item) in params.items.iter().enumerate() {
@@ -191,6 +201,9 @@ fn prologue<'a>(compiler: &mut Compiler<'a, '_>, params: &'a FormalParameters<'a
     compiler.current.code.function.params = count(params.items.len());
     compiler.current.code.function.length = count(length.unwrap_or(params.items.len()));
     compiler.current.code.function.rest = rest_slot.is_some();
+    if let Some(list) = list {
+        arguments::bind(compiler, params, list, &slots);
+    }
     compiler.enter_scope(scope);
     check_body_variables(compiler, params, scope);
     for (item, slot) in params.items.iter().zip(&slots) {

@@ -14,6 +14,7 @@ use oxc_semantic::{Semantic, SemanticBuilder, SymbolFlags};
 use oxc_span::{SourceType, Span};
 use runstate_vm::program::Instruction;
 
+mod arguments;
 mod assignment;
 mod async_await;
 mod call;

@@ -13,7 +13,7 @@ use oxc_ast::ast::{
 use oxc_semantic::{AstNodes, NodeId, Scoping, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, Span, min_edit_distance};
 use runstate_vm::globals::{
-    CLASSES, CONSTANTS, FUNCTIONS, NAMESPACES, PROTOTYPES, SYMBOLS, UNSUPPORTED_CALLS, UNSUPPORTED_METHODS,
+    CLASSES, CONSTANTS, FUNCTIONS, METHODS, NAMESPACES, PROTOTYPES, SYMBOLS, UNSUPPORTED_CALLS, UNSUPPORTED_METHODS,
 };
 use runstate_vm::op::Op;
 use serde_json::json;
@@ -25,7 +25,7 @@ use super::host_call::is_host_name;
 use super::modules::{Binding, Module};
 use super::prelude::is_prelude_name;
 use super::statement::IMPORT_HINT;
-use super::{async_await, call_form, feature_test, generator, host_call, tool};
+use super::{arguments, async_await, call_form, feature_test, generator, host_call, tool};
 
 /// The storage class of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,7 +225,7 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("process", "pass the values that a program needs in `input`"),
     (
         "global window document WeakRef Proxy eval Atomics FinalizationRegistry \
-         SuppressedError WebAssembly clearImmediate escape unescape __dirname __filename navigator Event \
+         SuppressedError WebAssembly clearImmediate __dirname __filename navigator Event \
          CustomEvent BroadcastChannel MessageChannel MessagePort WritableStream TransformStream CompressionStream \
          DecompressionStream",
         "",
@@ -233,7 +233,6 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("globalThis self", "use a variable"),
     ("Buffer Blob", "use text or a Uint8Array"),
     ("BigInt", "use a number (exact up to 2^53) or text"),
-    ("Reflect", "use Object.keys, `in` and delete"),
     ("Intl", "use toLocaleString(\"en-US\", options) of numbers and dates"),
     ("Function", "write a function"),
     ("arguments", "use a rest parameter: (...args)"),
@@ -279,7 +278,9 @@ pub(super) fn read_identifier<'a>(compiler: &mut Compiler<'a, '_>, identifier: &
         compiler.set_location(identifier.span);
         return compiler.load_symbol(symbol, identifier.span);
     }
-    read_name(compiler, identifier.name.as_str(), identifier.span);
+    if !arguments::read(compiler, identifier) {
+        read_name(compiler, identifier.name.as_str(), identifier.span);
+    }
 }
 
 /// Reads a name that the program does not declare.
@@ -377,11 +378,22 @@ pub(super) fn builtin_member<'a>(compiler: &mut Compiler<'a, '_>, member: &Stati
         compiler.push_number(*value);
     } else if FUNCTIONS.contains(&path.as_str()) {
         compiler.emit_json(Op::Builtin, json!(path));
+    } else if is_inherited_by_builtin(&path) {
+        compiler.emit_json(Op::Builtin, json!(root));
+        compiler.emit_json(Op::GetProp, json!(member.property.name.as_str()));
     } else {
         missing_builtin(compiler, &path, member.span);
         compiler.push_undefined();
     }
     true
+}
+
+/// Whether a member of a built-in, as in `Map.name`, is one that each function or object has.
+pub(super) fn is_inherited_by_builtin(path: &str) -> bool {
+    let Some((root, name)) = path.split_once('.') else { return false };
+    let owners = if NAMESPACES.contains(&root) { &["Object"][..] } else { &["Function", "Object"] };
+    let methods = METHODS.iter().filter(|(owner, _)| owners.contains(owner));
+    !FUNCTIONS.contains(&path) && methods.flat_map(|(_, names)| *names).chain([&"constructor"]).any(|one| *one == name)
 }
 
 pub(super) fn missing_builtin<'a>(compiler: &mut Compiler<'a, '_>, path: &str, span: Span) {

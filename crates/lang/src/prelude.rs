@@ -25,6 +25,8 @@ pub(super) static PRELUDES: &[Prelude] = &[
     Prelude::new("runstate:group-by", &["Object.groupBy", "Map.groupBy"], include_str!("prelude/group_by.ts")),
     Prelude::new("runstate:promise-try", &["Promise.try"], include_str!("prelude/promise_try.ts")),
     Prelude::new("runstate:from-async", &["Array.fromAsync"], include_str!("prelude/from_async.ts")),
+    Prelude::new("runstate:escape", &["escape", "unescape"], include_str!("prelude/escape.ts")),
+    Prelude::new("runstate:reflect", &["Reflect"], include_str!("prelude/reflect.ts")),
     Prelude::new("runstate:url", &["URL", "URLSearchParams"], include_str!("prelude/url.ts")),
     Prelude::new("runstate:encoding", &["TextEncoder", "TextDecoder"], include_str!("prelude/encoding.ts")),
     Prelude::new("runstate:crypto", &["crypto"], include_str!("prelude/crypto.ts")),

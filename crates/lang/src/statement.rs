@@ -362,16 +362,9 @@ impl<'a> Compiler<'a, '_> {
         self.bind_label(leave);
     }
 
-    /// ECMA-262 §14.10 The return Statement. Deviation: a constructor cannot return a value.
+    /// ECMA-262 §14.10 The return Statement.
     fn return_statement(&mut self, statement: &'a ReturnStatement<'a>) {
         match (&statement.argument, self.current.kind) {
-            (Some(argument), FunctionKind::Class | FunctionKind::Derived) => {
-                self.unsupported(
-                    argument.span(),
-                    "a constructor cannot return a value here",
-                    "use a function that makes the object",
-                );
-            }
             (Some(argument), _) => {
                 self.expression(argument);
                 if generator::is_async_generator(self) {

@@ -333,12 +333,16 @@ pub(super) fn new_error(machine: &mut Machine, kind: ErrorKind, message: &str) -
 /// errors are not in it.
 pub(super) fn new_error_below(machine: &mut Machine, kind: ErrorKind, message: &str, depth: usize) -> Value {
     let head = if message.is_empty() { kind.name().to_owned() } else { format!("{}: {message}", kind.name()) };
-    let lines = stack_trace_below(machine, depth).into_iter().map(|line| format!("    {line}"));
-    let stack = std::iter::once(head).chain(lines);
-    let stack = stack.collect::<Vec<_>>().join("\n");
+    let stack = stack_text(machine, head, depth);
     let pairs = vec![(Value::text("stack"), Value::text(&stack)), (Value::text("message"), Value::text(message))];
     let error = ErrorObject { kind, hidden: Table::from_pairs(pairs), object: Object::default() };
     Value::Ref(machine.heap.allocate(Entry::Error(Box::new(error))))
+}
+
+/// The stack of an error: its head, then the calls below a number of frames.
+pub(super) fn stack_text(machine: &Machine, head: String, depth: usize) -> String {
+    let lines = stack_trace_below(machine, depth).into_iter().map(|line| format!("    {line}"));
+    std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 /// Sets a property of an error that is not enumerable. ECMA-262 §7.3.7 CreateNonEnumerableDataPropertyOrThrow.

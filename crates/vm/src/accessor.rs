@@ -45,8 +45,11 @@ pub(super) fn define_member(machine: &mut Machine, kind: MemberKind, is_static: 
         },
         _ => (at, TableKind::Main),
     };
-    if matches!(machine.heap.get(at), Entry::Closure(_)) {
-        class::make_method(machine, &function, &target, is_static);
+    match machine.heap.get(at) {
+        Entry::Closure(_) => class::make_method(machine, &function, &target, is_static),
+        // In an object literal: the function uses `super`.
+        _ if is_static => class::make_method(machine, &function, &target, false),
+        _ => {}
     }
     let part = match kind {
         MemberKind::Method => None,

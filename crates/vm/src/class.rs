@@ -6,8 +6,9 @@ use super::callback::{CallbackMethod, NativeFrame};
 use super::entry::Entry;
 use super::frame::{CallKind, CodeFrame, Frame};
 use super::interpreter::{InstructionOutcome, StepResult};
+use super::limits::ExceededLimit;
 use super::machine::Machine;
-use super::natives::{Builtin, NativeArgs, NativeOutcome, Receiver, errors};
+use super::natives::{Builtin, NativeArgs, NativeOutcome, Receiver, errors, promise};
 use super::object::{ARRAY_PROTOTYPE, COLLECTION, Class, ErrorKind, ErrorObject, Object, Prototype, PrototypeKind};
 use super::program::{DecodedInstruction as I, FunctionKind};
 use super::property::MAX_PROTOTYPE_CHAIN;
@@ -25,12 +26,13 @@ pub(super) fn new_class(machine: &mut Machine, derived: bool) -> StepResult {
     let (constructor, parent) = (slow_path::operand(machine, 0), slow_path::operand(machine, 1));
     let Value::Ref(class) = constructor else { return internal("a class without its constructor") };
     let proto = if derived { parent_prototype(machine, &parent)? } else { Prototype::DEFAULT };
+    let parent = Some(parent).filter(|parent| derived && !matches!(parent, Value::Null));
     let prototype = new_prototype(machine, proto, constructor.clone());
     let Some(Entry::Closure(closure)) = machine.heap.get_mut(class) else {
         return internal("a class without its constructor");
     };
     closure.home_object = Some(class);
-    closure.class = Some(Class { prototype, parent: derived.then_some(parent), fields: None });
+    closure.class = Some(Class { prototype, parent, fields: None });
     slow_path::replace_operands(machine, 1 + usize::from(derived), constructor)
 }
 
@@ -78,10 +80,10 @@ pub(super) fn set_function_prototype(machine: &mut Machine, at: HeapRef, prototy
 }
 
 /// Built-in classes other than errors that a class may extend.
-const EXTENSIBLE_CLASSES: [&str; 3] = ["Array", "Map", "Set"];
+const EXTENSIBLE_CLASSES: [&str; 7] = ["Array", "Date", "Map", "Object", "Set", "WeakMap", "WeakSet"];
 
-/// The prototype of the class after `extends`. ECMA-262 §15.7.14 ClassDefinitionEvaluation. Deviation: null, bound
-/// functions and other built-in classes are not supported after `extends`.
+/// The prototype of the class after `extends`. ECMA-262 §15.7.14 ClassDefinitionEvaluation. Deviation: bound functions and
+/// other built-in classes are not supported.
 fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototype> {
     if let Some(prototype) = function_prototype(machine, parent) {
         return Ok(Prototype::object(prototype));
@@ -90,9 +92,10 @@ fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototy
         Value::Builtin(builtin)
             if ErrorKind::from_name(builtin.name()).is_some() || EXTENSIBLE_CLASSES.contains(&builtin.name()) =>
         {
-            return Ok(Builtin::prototype_of_class(builtin.name()).map_or(Prototype::DEFAULT, Prototype::builtin));
+            let prototype = Builtin::prototype_of_class(builtin.name()).filter(|_| builtin.name() != "Object");
+            return Ok(prototype.map_or(Prototype::DEFAULT, Prototype::builtin));
         }
-        Value::Null => return unsupported("a class that extends null is not supported"),
+        Value::Null => return Ok(Prototype::NULL),
         Value::Builtin(builtin) if machine.registry.find(&format!("new {}", builtin.name())).is_some() => {
             return unsupported(format!("a class that extends `{}` is not supported", builtin.name()));
         }
@@ -104,11 +107,19 @@ fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototy
     type_error(format!("Class extends value {} is not a constructor or null", json::display_text(machine, parent)))
 }
 
-/// Whether Node constructs objects with this value and this machine does not: bound functions and wrapper classes.
-fn is_constructor_in_node(machine: &Machine, value: &Value) -> bool {
+/// Whether Node constructs objects with this value and this machine may not: bound functions and wrapper classes.
+fn is_constructor_in_node(machine: &mut Machine, value: &Value) -> bool {
     match value {
-        Value::Ref(at) => matches!(machine.heap.get(*at), Entry::Bound(_)),
-        Value::Builtin(builtin) => matches!(builtin.name(), "Boolean" | "Number" | "String"),
+        Value::Ref(at) => match property::bound_target(machine, *at) {
+            Ok((target, 1.., _)) => {
+                function_prototype(machine, &target).is_some() || is_constructor_in_node(machine, &target)
+            }
+            _ => false,
+        },
+        Value::Builtin(builtin) => {
+            matches!(builtin.name(), "Boolean" | "Number" | "String")
+                || machine.registry.find(&format!("new {}", builtin.name())).is_some()
+        }
         _ => false,
     }
 }
@@ -142,7 +153,7 @@ fn class_parts(machine: &Machine, at: HeapRef) -> Option<&Class> {
 }
 
 /// `NEW`: class and arguments are on the stack. ECMA-262 §13.3.5.1.1 EvaluateNew and §7.3.14 Construct.
-/// Deviation: `new` of a bound function is not supported.
+/// Deviation: `new` of a bound built-in is not supported.
 pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
     let base = machine.stack.len().saturating_sub(argc);
     let bottom = base.saturating_sub(1);
@@ -161,6 +172,12 @@ pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
     }
     let class = match (function_prototype(machine, &callee), &callee) {
         (Some(_), Value::Ref(at)) => *at,
+        (None, Value::Ref(at))
+            if let (target, 1.., _) = property::bound_target(machine, *at)?
+                && function_prototype(machine, &target).is_some() =>
+        {
+            return construct_bound(machine, *at, target, base);
+        }
         _ => {
             let text = machine.program.callee_texts.get(&machine.pc).map(|text| (**text).to_owned());
             let text = text.unwrap_or_else(|| json::display_text(machine, &callee));
@@ -171,6 +188,32 @@ pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
         }
     };
     run_constructor(machine, class, class, base, bottom, CallKind::New(class))
+}
+
+/// Constructs the target of a bound function, whose arguments come first. If the call fails, the operands are restored.
+/// ECMA-262 §10.4.1.2 `[[Construct]]`.
+fn construct_bound(machine: &mut Machine, bound: HeapRef, target: Value, base: usize) -> StepResult {
+    let (mut at, mut args) = (bound, Vec::new());
+    while let Entry::Bound(bound) = machine.heap.get(at) {
+        args.splice(..0, bound.args.iter().cloned());
+        let Value::Ref(next) = bound.target else { break };
+        at = next;
+    }
+    let count = args.len();
+    if machine.stack.len() + count > machine.limits.stack as usize {
+        return Err(ExceededLimit::Stack.into());
+    }
+    machine.stack.splice(base..base, args);
+    if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
+        *place = target;
+    }
+    let outcome = construct(machine, machine.stack.len() - base);
+    outcome.inspect_err(|_| {
+        machine.stack.drain(base..base + count);
+        if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
+            *place = Value::Ref(bound);
+        }
+    })
 }
 
 /// Runs a constructor on a new object. ECMA-262 §10.2.2 `[[Construct]]`.
@@ -247,14 +290,17 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> StepResult {
         }
         Some(Value::Builtin(parent)) => {
             let prototype = class_parts(machine, class).map(|class| class.prototype).unwrap_or(HeapRef::NONE);
+            let (this, return_pc) = (Value::Undefined, machine.pc + 1);
+            let args = NativeArgs { builtin: None, this, base, count: argc, bottom: base, return_pc };
+            let is_new = |frame: &Frame| matches!(frame, Frame::Code(CodeFrame { call_kind: CallKind::New(_), .. }));
+            let depth = machine.frames.iter().rposition(is_new).unwrap_or(machine.frames.len());
             let this = match ErrorKind::from_name(parent.name()) {
-                Some(kind) => {
-                    let is_new =
-                        |frame: &Frame| matches!(frame, Frame::Code(CodeFrame { call_kind: CallKind::New(_), .. }));
-                    let depth = machine.frames.iter().rposition(is_new).unwrap_or(machine.frames.len());
-                    errors::new_error_from_args(machine, kind, base, depth)?
+                Some(ErrorKind::Aggregate) => promise::new_aggregate_error(machine, &args, depth)?,
+                Some(kind) => errors::new_error_from_args(machine, kind, base, depth)?,
+                None if parent.name() == "Object" => {
+                    Value::Ref(machine.heap.allocate(Entry::Object(Object::default())))
                 }
-                None => new_builtin(machine, parent, prototype, base, argc)?,
+                None => new_builtin(machine, parent, prototype, &args)?,
             };
             let this = match this {
                 Value::Ref(at) => Value::Ref(set_prototype(machine, at, prototype)),
@@ -263,25 +309,27 @@ pub(super) fn super_call(machine: &mut Machine, argc: usize) -> StepResult {
             set_this(machine, &frame, this.clone());
             slow_path::replace_operands(machine, argc, this)
         }
-        _ => type_error("Super constructor is not a constructor"),
+        _ => {
+            let name = match machine.heap.get(frame.closure) {
+                Entry::Closure(closure) => property::function_name(machine, closure.function),
+                _ => "",
+            };
+            let name = if name.is_empty() { "anonymous class" } else { name };
+            type_error(format!("Super constructor null of {name} is not a constructor"))
+        }
     }
 }
 
-/// Calls the constructor of Array, Map or Set. ECMA-262 §23.1.1.1 Array, §24.1.1.1 Map, §24.2.2.1 Set. Deviation: a
-/// collection is filled without `set` or `add` of the program, so a class that declares it takes no iterable.
-fn new_builtin(
-    machine: &mut Machine,
-    parent: Builtin,
-    prototype: HeapRef,
-    base: usize,
-    count: usize,
-) -> Completion<Value> {
+/// Calls the constructor of a class of [`EXTENSIBLE_CLASSES`] other than Object. ECMA-262 §21.4.2.1 Date, §23.1.1.1
+/// Array, §24.1.1.1 Map, §24.2.2.1 Set, §24.3.1.1 WeakMap, §24.4.1.1 WeakSet. Deviation: a collection is filled without
+/// `set` or `add` of the program, so a class that declares it takes no iterable.
+fn new_builtin(machine: &mut Machine, parent: Builtin, prototype: HeapRef, args: &NativeArgs) -> Completion<Value> {
     let native =
         machine.registry.find(&format!("new {}", parent.name())).and_then(|found| machine.registry.native(found));
     let Some(native) = native else { return internal("a class without its constructor") };
-    let adder = if parent.name() == "Map" { "set" } else { "add" };
-    if parent.name() != "Array"
-        && machine.stack.get(base).is_some_and(|iterable| !iterable.is_nullish())
+    let adder = if parent.name().ends_with("Map") { "set" } else { "add" };
+    if !matches!(parent.name(), "Array" | "Date")
+        && machine.stack.get(args.base).is_some_and(|iterable| !iterable.is_nullish())
         && let Entry::Object(object) = machine.heap.get(prototype)
         && property::get_from_chain(machine, object, &Value::text(adder)).is_some()
     {
@@ -289,9 +337,7 @@ fn new_builtin(
             "an iterable for a class with its own `{adder}` is not supported; call `{adder}` for each value"
         ));
     }
-    let (this, return_pc) = (Value::Undefined, machine.pc + 1);
-    let args = NativeArgs { builtin: None, this, base, count, bottom: base, return_pc };
-    match native(machine, &args)? {
+    match native(machine, args)? {
         NativeOutcome::Value(value) => Ok(value),
         NativeOutcome::FramePushed => internal("a constructor that pushed a frame"),
     }
@@ -302,6 +348,11 @@ fn set_prototype(machine: &mut Machine, at: HeapRef, prototype: HeapRef) -> Heap
     match machine.heap.get_mut(at) {
         Some(Entry::Error(error)) => {
             let ErrorObject { object, .. } = &mut **error;
+            object.proto = Prototype::object(prototype);
+            at
+        }
+        // A WeakMap, a WeakSet or an ordinary object.
+        Some(Entry::Object(object)) => {
             object.proto = Prototype::object(prototype);
             at
         }
@@ -390,7 +441,10 @@ pub(super) fn return_from_constructor(machine: &mut Machine) -> StepResult {
     let result = match (slow_path::operand(machine, 0), slow_path::frame_this(machine, &frame)) {
         (object @ (Value::Ref(_) | Value::Builtin(_)), _) => object,
         (Value::Undefined, Value::Uninitialized) => return reference_error(MUST_CALL_SUPER),
-        (_, Value::Uninitialized) => return type_error("Derived constructors may only return object or undefined"),
+        (Value::Undefined, this) => this,
+        _ if machine.program.functions.get(frame.function as usize).map(|f| f.kind) == Some(FunctionKind::Derived) => {
+            return type_error("Derived constructors may only return object or undefined");
+        }
         (_, this) => this,
     };
     machine.frames.pop();
@@ -429,6 +483,11 @@ pub(super) fn init_fields(machine: &mut Machine) -> StepResult {
 pub(super) fn super_property(machine: &Machine, name: &Value) -> Completion<Value> {
     let Some(Frame::Code(frame)) = machine.frames.last() else { return internal("super without a frame") };
     let Entry::Closure(closure) = machine.heap.get(frame.closure) else { return internal("super without its home") };
+    if let Some(home) = closure.home_object
+        && let Entry::Object(_) = machine.heap.get(home)
+    {
+        return property::lookup(machine, &descriptor::prototype_of(machine, &Value::Ref(home)), name);
+    }
     match closure.home_object.and_then(|home| class_parts(machine, home)).and_then(|parts| parts.parent.as_ref()) {
         Some(parent) if closure.is_static => return property::lookup(machine, parent, name),
         _ if !closure.is_static => {
@@ -463,6 +522,7 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Completion<Valu
     let mut owners = [class, "Object"].into_iter();
     match owners.find_map(|owner| machine.registry.find(&format!("{owner}.prototype.{text}"))) {
         Some(found) => Ok(Value::Builtin(found)),
+        None if class == "Object" => property::inherited_property(Receiver::Object, &text),
         None => unsupported(format!("`super.{text}` of a class that extends {class} is not supported")),
     }
 }
@@ -532,6 +592,7 @@ pub(super) fn instance_of(machine: &Machine, value: &Value, class: &Value) -> Co
                 ("ArrayBuffer", Entry::Buffer(_)) => true,
                 (name, Entry::View(view)) => view.kind.name() == name,
                 ("Function", Entry::Closure(_) | Entry::Bound(_)) => true,
+                (name, Entry::Closure(_)) => call::function_class(machine, value) == name,
                 (name, Entry::Error(error)) => error.kind.name() == name,
                 ("WeakMap" | "WeakSet", _) => {
                     property::receiver(machine, value).is_some_and(|kind| kind.name() == builtin.name())

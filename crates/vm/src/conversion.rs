@@ -50,7 +50,7 @@ pub(super) fn to_number_at(machine: &Machine, at: usize) -> Completion<f64> {
     let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
     if let Value::Ref(object) = value {
         require_own_conversion(machine, value, at, PreferredType::Number)?;
-        if !matches!(machine.heap.get(*object), Entry::Date(_)) {
+        if machine.heap.date(*object).is_none() {
             return Ok(number::from_text(&TextConversion::for_operand(machine, at).object(value)?));
         }
     }
@@ -62,14 +62,14 @@ pub(super) fn to_primitive_at(machine: &Machine, at: usize, hint: PreferredType)
     let value = machine.stack.get(at).unwrap_or(&Value::Undefined);
     match value {
         Value::Ref(_) | Value::Builtin(_) => {
+            require_own_conversion(machine, value, at, hint)?;
             // ECMA-262 §21.4.4.45 Date.prototype [ %Symbol.toPrimitive% ]: only the hint of a number gives one.
             if let Value::Ref(date) = value
-                && let Entry::Date(time) = machine.heap.get(*date)
+                && let Some(time) = machine.heap.date(*date)
                 && hint == PreferredType::Number
             {
-                return Ok(Value::Number(*time));
+                return Ok(Value::Number(time));
             }
-            require_own_conversion(machine, value, at, hint)?;
             TextConversion::for_operand(machine, at).object(value).map(Value::Text)
         }
         value => Ok(value.clone()),
@@ -104,7 +104,9 @@ pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredTy
         Ok(method) => return method,
         Err(_) => return Some(Value::Undefined),
     }
+    let is_date = machine.heap.date(*at).is_some();
     let names = match hint {
+        PreferredType::Default if is_date => ["toString", "valueOf"],
         PreferredType::Text => ["toString", "valueOf"],
         PreferredType::Number | PreferredType::Default => ["valueOf", "toString"],
     };
@@ -117,6 +119,7 @@ pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredTy
             }
             // The built-in `toString` gives a string. The built-in `valueOf` gives the object, so the other name is
             // tried.
+            Value::Builtin(_) if is_date => return None,
             Value::Builtin(_) if name == "toString" => {
                 return own_join(machine, value).unwrap_or(Some(Value::Undefined));
             }
@@ -149,12 +152,12 @@ pub(super) fn to_number(machine: &Machine, value: &Value) -> Completion<f64> {
         Value::Null => 0.0,
         Value::Undefined | Value::Hole | Value::Uninitialized | Value::Builtin(_) | Value::Accessor(_) => f64::NAN,
         Value::Symbol(_) => return type_error("Cannot convert a Symbol value to a number"),
-        Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Date(time) => *time,
-            _ if own_conversion(machine, value, PreferredType::Number).is_some() => {
+        Value::Ref(at) => match machine.heap.date(*at) {
+            Some(time) => time,
+            None if own_conversion(machine, value, PreferredType::Number).is_some() => {
                 return unsupported("the valueOf of this object is not called here; call Number() on it first");
             }
-            _ => number::from_text(&object_to_text(machine, value)?),
+            None => number::from_text(&object_to_text(machine, value)?),
         },
     })
 }

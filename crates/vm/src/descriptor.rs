@@ -146,7 +146,7 @@ pub(super) fn set_data(
     };
     Some(if attributes & WRITABLE == 0 || is_frozen {
         let object = match machine.heap.get(at) {
-            Entry::Closure(_) => conversion::to_text(machine, target).map(|text| format!("function '{text}'")),
+            Entry::Closure(_) => Ok(format!("function '{}'", json::display_text(machine, target))),
             _ => json::constructor_name(machine, at).map(|name| format!("object '#<{name}>'")),
         };
         object.and_then(|object| type_error(format!("Cannot assign to read only property '{}' of {object}", name())))
@@ -212,6 +212,10 @@ pub(super) fn own_descriptor(machine: &Machine, value: &Value, key: &Value) -> C
             _ if !enumerable
                 && matches!(heap.get(at), Entry::Error(_))
                 && matches!(key, Value::Text(name) if *name == Str::new("stack")) => {}
+            // The name of a function after its key; one that is writable has attributes.
+            Value::Text(_) if !enumerable && is_function_name(heap, at, key) => {
+                return Ok(Some(Descriptor::data(found.clone(), false, false, true)));
+            }
             found => return Ok(Some(Descriptor::data(found.clone(), writable, enumerable, configurable))),
         }
     }
@@ -229,6 +233,12 @@ pub(super) fn own_descriptor(machine: &Machine, value: &Value, key: &Value) -> C
         (Entry::Closure(_) | Entry::Bound(_), _) => Descriptor::data(found, false, false, true),
         _ => Descriptor::data(found, true, false, true),
     }))
+}
+
+/// Whether a property is one of those that every function has and no assignment changes.
+fn is_function_name(heap: &Heap, at: HeapRef, key: &Value) -> bool {
+    let names = ["length", "name"].map(Str::new);
+    matches!((heap.get(at), key), (Entry::Closure(_), Value::Text(key)) if names.contains(key))
 }
 
 /// Which changes an object refuses.
@@ -354,7 +364,8 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: &Value, wanted:
     let writable = !is_accessor && flag(wanted.writable, known.writable);
     let first = if is_accessor { wanted.get.or(known.get) } else { wanted.value.or(known.value) };
     let first = first.unwrap_or(Value::Undefined);
-    let is_simple = !is_accessor && writable && configurable;
+    let is_simple =
+        !is_accessor && writable && configurable && !(is_function_name(&machine.heap, at, key) && !enumerable);
     let has_tables = match (machine.heap.get(at), key) {
         (Entry::Object(_) | Entry::Error(_), _) => true,
         (Entry::Closure(_), key) => matches!(key, Value::Symbol(_)) || text != "prototype",

@@ -21,6 +21,7 @@ pub const FUNCTIONS: &[&str] = names! {
     Array { from isArray of }
     ArrayBuffer { isView }
     Date { UTC now parse }
+    Error { captureStackTrace }
     Float32Array { from of }
     Float64Array { from of }
     Int16Array { from of }
@@ -52,9 +53,9 @@ pub const FUNCTIONS: &[&str] = names! {
 /// Classes: constructed by name (`NEW_NATIVE`), values (`BUILTIN`), right operands of `instanceof`. The errors are also
 /// callable.
 pub const CLASSES: &[&str] = names! {
-    AggregateError Array ArrayBuffer CancelledError DataView Date Error EvalError Float32Array Float64Array Int16Array
-    Int32Array Int8Array Map Object Promise RangeError ReferenceError RegExp Set SyntaxError TimeoutError TypeError
-    URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakSet;
+    AggregateError Array ArrayBuffer CancelledError DataView Date Error EvalError Float32Array Float64Array Function
+    Int16Array Int32Array Int8Array Map Object Promise RangeError ReferenceError RegExp Set SyntaxError TimeoutError
+    TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakSet;
 };
 
 /// Classes whose call without `new` creates the same object.
@@ -181,8 +182,9 @@ pub const METHODS: &[(&str, &[&str])] = members! {
     }
     String {
         at charAt charCodeAt codePointAt concat endsWith includes indexOf isWellFormed lastIndexOf length localeCompare
-        match matchAll padEnd padStart repeat replace replaceAll search slice split startsWith substr substring
-        toLocaleLowerCase toLocaleUpperCase toLowerCase toString toUpperCase toWellFormed trim trimEnd trimStart valueOf
+        match matchAll normalize padEnd padStart repeat replace replaceAll search slice split startsWith substr
+        substring toLocaleLowerCase toLocaleUpperCase toLowerCase toString toUpperCase toWellFormed trim trimEnd
+        trimLeft trimRight trimStart valueOf
     }
     Number { toExponential toFixed toLocaleString toPrecision toString valueOf }
     Boolean { toString valueOf }
@@ -221,7 +223,7 @@ pub const METHODS: &[(&str, &[&str])] = members! {
 
 /// Methods of Node's built-ins that the machine lacks. A use of such a name is refused unless the program defines it.
 pub const UNSUPPORTED_METHODS: &[&str] =
-    &["__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "trimLeft", "trimRight"];
+    &["__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"];
 
 /// Properties that values of a kind have in Node and lack here. A read throws. The row "Object" applies to
 /// all values.
@@ -230,15 +232,14 @@ pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = members! {
     ArrayBuffer { resize }
     DataView { getBigInt64 getBigUint64 setBigInt64 setBigUint64 }
     Date { getYear setYear toGMTString toTemporalInstant }
-    Function { constructor }
     Iterator { constructor drop every filter find flatMap forEach map reduce some take toArray }
     RegExp { compile }
     String {
-        anchor big blink bold fixed fontcolor fontsize italics link normalize small strike sub sup trimLeft trimRight
+        anchor big blink bold fixed fontcolor fontsize italics link small strike sub sup
     }
 };
 
 /// More such methods, whose names may well be names of a program's data: only calls of them are refused.
 pub const UNSUPPORTED_CALLS: &[&str] = names! {
-    anchor big blink bold compile fixed fontcolor fontsize italics link normalize small strike sub sup;
+    anchor big blink bold compile fixed fontcolor fontsize italics link small strike sub sup;
 };

@@ -39,10 +39,16 @@ fn value_text(machine: &Machine, value: &Value) -> Completion<String> {
     })
 }
 
-/// A receiver in messages: `#<Object>`.
+/// A receiver in messages of V8: `#<Object>`.
 pub(super) fn receiver_text(machine: &Machine, value: &Value) -> String {
     match value {
-        Value::Ref(at) if machine.heap.array(*at).is_some() => "[object Array]".to_owned(),
+        Value::Ref(_)
+            if let Some(kind @ (Receiver::Array | Receiver::Date | Receiver::RegExp)) =
+                property::receiver(machine, value) =>
+        {
+            format!("[object {}]", kind.name())
+        }
+        Value::Ref(at) if matches!(machine.heap.get(*at), Entry::Error(_)) => json::display_text(machine, value),
         Value::Ref(at) => format!("#<{}>", json::constructor_name(machine, *at).unwrap_or_default()),
         value => json::display_text(machine, value),
     }

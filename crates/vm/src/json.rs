@@ -13,6 +13,7 @@ use super::conversion::StrBuilder;
 use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
+use super::natives::Receiver;
 use super::object::{ErrorKind, Object};
 use super::operand_conversion::OperandConversion;
 use super::text::Str;
@@ -283,7 +284,7 @@ fn write_value(
         Value::Builtin(_) => out.push_str("{}"),
         Value::Accessor(_) if options.marks_cycles => out.push_str("\"[Getter]\""),
         Value::Accessor(_) => return require_methods(options),
-        Value::Ref(at) if let Entry::Date(time) = machine.heap.get(*at) => match date::iso_text(*time) {
+        Value::Ref(at) if let Some(time) = machine.heap.date(*at) => match date::iso_text(time) {
             Some(text) => quote(out, &Str::new(&text)),
             None => out.push_str("null"),
         },
@@ -754,8 +755,9 @@ pub(super) fn constructor_name(machine: &Machine, at: HeapRef) -> Completion<Str
             _ => "Object".to_owned(),
         },
         Some(Value::Builtin(builtin)) => builtin.name().to_owned(),
-        _ if machine.heap.array(at).is_some() => "Array".to_owned(),
-        _ if machine.heap.buffer(at).is_some() => "ArrayBuffer".to_owned(),
-        _ => "Object".to_owned(),
+        _ => match property::receiver(machine, &Value::Ref(at)) {
+            Some(Receiver::Iterator | Receiver::Generator | Receiver::AsyncGenerator) | None => "Object".to_owned(),
+            Some(kind) => kind.name().to_owned(),
+        },
     })
 }

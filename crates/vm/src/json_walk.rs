@@ -163,9 +163,9 @@ impl NativeFrame {
                         return Ok(self.call(machine, this, [key]));
                     }
                     if let Value::Ref(at) = self.item
-                        && let Entry::Date(time) = machine.heap.get(at)
+                        && let Some(time) = machine.heap.date(at)
                     {
-                        let text = date::iso_text(*time);
+                        let text = date::iso_text(time);
                         self.item = text.map_or(Value::Null, |text| Value::text(&text));
                     }
                 }
@@ -278,12 +278,16 @@ impl NativeFrame {
     }
 }
 
-/// The `toJSON` of the program that a value has. ECMA-262 §25.5.2.2 SerializeJSONProperty, step 2.
+/// The `toJSON` of the program that a value has, or the `toISOString` that the one of a date calls. ECMA-262 §25.5.2.2
+/// SerializeJSONProperty, step 2, §21.4.4.37 Date.prototype.toJSON.
 pub(super) fn to_json_method(machine: &Machine, value: &Value) -> Completion<Option<Value>> {
-    if !matches!(value, Value::Ref(_)) {
-        return Ok(None);
-    }
-    let method = property::own_or_inherited(machine, value, &Value::text("toJSON"))?;
+    let Value::Ref(at) = value else { return Ok(None) };
+    let method = match (property::own_or_inherited(machine, value, &Value::text("toJSON"))?, machine.heap.date(*at)) {
+        (None, Some(time)) if time.is_finite() => {
+            property::own_or_inherited(machine, value, &Value::text("toISOString"))?
+        }
+        (method, _) => method,
+    };
     Ok(method.filter(|method| conversion::is_callable(machine, method)))
 }
 

@@ -24,7 +24,7 @@ pub struct Object {
     pub proto: Prototype,
     /// Which changes of its properties are refused.
     pub integrity: Integrity,
-    /// Whether the table has a Map or Set under [`COLLECTION`] or [`WEAK_COLLECTION`].
+    /// Whether the table has a Map, Set or Date under [`COLLECTION`] or [`WEAK_COLLECTION`].
     pub holds_collection: bool,
 }
 
@@ -117,8 +117,9 @@ impl Integrity {
     }
 }
 
-/// The key of the Map or Set of an object whose class extends Map or Set. No operation of a program finds it.
-/// ECMA-262 §24.1.4 Properties of Map Instances, §24.2.5 Properties of Set Instances.
+/// The key of the Map, Set or Date of an object whose class extends Map, Set or Date. No operation of a program finds
+/// it. ECMA-262 §24.1.4 Properties of Map Instances, §24.2.5 Properties of Set Instances, §21.4.5 Properties of Date
+/// Instances.
 pub const COLLECTION: Value = Value::Null;
 
 /// The key of the Map or Set that holds the entries of a WeakMap or WeakSet. No operation of a program finds it.
@@ -130,11 +131,19 @@ pub const WEAK_COLLECTION: Value = Value::Bool(false);
 pub const ARRAY_PROTOTYPE: Value = Value::Bool(true);
 
 impl Heap {
-    /// The Map or Set at an address, or the one of an object whose class extends Map or Set.
+    /// The Map or Set at an address, or the Map, Set or Date of an object whose class extends one of these.
     pub fn collection(&self, at: HeapRef) -> Option<HeapRef> {
         match self.get(at) {
             Entry::Map(_) | Entry::Set(_) => Some(at),
             Entry::Object(object) if object.holds_collection => self.held_collection(object, &COLLECTION),
+            _ => None,
+        }
+    }
+
+    /// The time value of a date, or of an object whose class extends Date.
+    pub fn date(&self, at: HeapRef) -> Option<f64> {
+        match self.get(self.collection(at).unwrap_or(at)) {
+            Entry::Date(time) => Some(*time),
             _ => None,
         }
     }
@@ -149,7 +158,7 @@ impl Heap {
 
     fn held_collection(&self, object: &Object, key: &Value) -> Option<HeapRef> {
         match self.table_get(&object.table, key) {
-            Some(Value::Ref(at)) if matches!(self.get(at), Entry::Map(_) | Entry::Set(_)) => Some(at),
+            Some(Value::Ref(at)) if matches!(self.get(at), Entry::Map(_) | Entry::Set(_) | Entry::Date(_)) => Some(at),
             _ => None,
         }
     }
@@ -186,7 +195,8 @@ pub struct Closure {
     pub captures: Vec<HeapRef>,
     /// `this` of an arrow function, captured at its creation.
     pub this: Option<Value>,
-    /// `[[HomeObject]]`: where a lookup of `super` starts, for methods and the arrow functions within them.
+    /// `[[HomeObject]]`: where a lookup of `super` starts, for methods and the arrow functions within them: a class,
+    /// or the object of a literal.
     pub home_object: Option<HeapRef>,
     /// Whether `super` refers to the class itself and not to its prototype, as in static methods.
     pub is_static: bool,

@@ -309,14 +309,15 @@ macro_rules! operations {
     SuperCall { argc: u16 } = 124 "SUPER_CALL" noted: u32::from(argc) => 1,
     /// `( array -- this )` As SUPER_CALL. The array's elements are the arguments. ECMA-262 §13.3.7 The super Keyword.
     SuperCallSpread = 125 "SUPER_CALL_SPREAD": 1 => 1,
-    /// `( -- value )` `super.name`, looked up above the home class (above the class itself in a static method).
+    /// `( -- value )` `super.name`, looked up above the home: the prototype of a class, the class itself in a static
+    /// method, or an object literal.
     /// ECMA-262 §13.3.7.3 MakeSuperPropertyReference. arg: name.
     SuperGet(text: u32) = 126 "SUPER_GET": 0 => 1,
 
     /// `( target key f -- target )` Defines a method, a getter or a setter of an object literal, or of a class, which
     /// becomes the home of `f`. A function without a name is named after the key. ECMA-262 §15.4.5
-    /// MethodDefinitionEvaluation. arg: `{"kind":"method" | "get" | "set","static":bool,"private":bool}`; `private`:
-    /// the key is a private name.
+    /// MethodDefinitionEvaluation. arg: `{"kind":"method" | "get" | "set","static":bool,"private":bool}`; `static` of
+    /// an object literal: it becomes the home of `f`, which uses `super`; `private`: the key is a private name.
     Define { kind: MemberKind, is_static: bool, private: bool } = 127 "DEFINE": 3 => 1,
     /// `( object name -- value )` `object.#name`. The private name is an object that the class created. ECMA-262
     /// §7.3.30 PrivateGet. arg: `{"name":"#x","text"?:"an instance of class A"}`; `text` is for "Receiver must be …",

@@ -138,7 +138,9 @@ impl NativeFrame {
 
     /// ECMA-262 §7.1.1 ToPrimitive, §7.1.1.1 OrdinaryToPrimitive. `index` counts the methods that were called.
     fn next_primitive(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
-        let prefers_text = self.item.truthy();
+        let date = if let Value::Ref(at) = self.source { machine.heap.date(at) } else { None };
+        // ECMA-262 §21.4.4.45 Date.prototype [ %Symbol.toPrimitive% ].
+        let prefers_text = self.item.truthy() || (date.is_some() && matches!(self.item, Value::Bool(_)));
         let names = if prefers_text { ["toString", "valueOf"] } else { ["valueOf", "toString"] };
         if self.index == 0
             && let Some(method) = conversion::exotic_conversion(machine, &self.source)?
@@ -157,7 +159,12 @@ impl NativeFrame {
             self.index += 1;
             let method = property::property(machine, &self.source, &Value::text(name))?;
             match method {
-                Value::Builtin(_) if *name == "valueOf" => {}
+                Value::Builtin(_) if *name == "valueOf" => {
+                    if let Some(time) = date {
+                        self.replace_operand(machine, Value::Number(time));
+                        return Ok(CallbackStep::Done(Value::Undefined));
+                    }
+                }
                 Value::Builtin(_) => {
                     if let Some(join) = conversion::own_join(machine, &self.source)? {
                         self.callback = join;

@@ -181,6 +181,10 @@ pub(super) fn lookup(machine: &Machine, value: &Value, key: &Value) -> Completio
     if name == PROTO_ACCESSOR {
         return Ok(descriptor::prototype_of(machine, value));
     }
+    if name == "constructor" && receiver == Receiver::Function {
+        let class = machine.registry.find(call::function_class(machine, value));
+        return Ok(class.map_or(Value::Undefined, Value::Builtin));
+    }
     if name == "prototype" && matches!(value, Value::Ref(_)) && has_own(machine, value, key) {
         return unsupported("the prototype of a generator function is not supported");
     }
@@ -599,6 +603,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
         Entry::Closure(closure) => {
             if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype")
                 && machine.heap.table_get(&closure.table, &key).is_none()
+                && matches!(machine.heap.table_get(&closure.hidden, &key), None | Some(Value::Text(_)))
             {
                 if *name == Str::new("prototype") && is_plain_constructor(machine, closure) {
                     return match value {

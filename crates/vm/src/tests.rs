@@ -214,6 +214,32 @@ fn the_output_is_what_node_prints() {
 }
 
 #[test]
+fn normal_forms_of_all_characters_are_those_of_node() {
+    let source = r#"
+        const checks: any = [];
+        for (const form of ["NFC", "NFD", "NFKC", "NFKD"]) {
+            let sum = 0, changed = 0;
+            const add = (from: number, to: number, step = 1) => {
+                for (let point = from; point < to; point += step) {
+                    const one = String.fromCodePoint(point), other = one.normalize(form);
+                    if (other === one) continue;
+                    changed++;
+                    for (let i = 0; i < other.length; i++) sum = (sum * 31 + other.charCodeAt(i)) % 1000003;
+                }
+            };
+            add(0xa0, 0x3400);
+            add(0xa000, 0xac00);
+            add(0xac00, 0xd7a4, 97);
+            add(0xf900, 0x20000);
+            add(0x2f800, 0x2fa20);
+            checks.push(form, changed, sum);
+        }
+        console.log(checks.join(" "));"#;
+    // The sums of the same program in Node 20.
+    assert_eq!(run(source, 0).0, ["NFC 1120 396935 NFD 2197 791116 NFKC 4965 454026 NFKD 6030 897512"]);
+}
+
+#[test]
 fn restored_machine_collects_garbage_at_the_same_instructions() {
     let source = "let keep: any = []; for (let i = 0; i < 40000; i++) { const x: any = { a: [i], b: 'text ' + i }; if (i % 100 === 0) keep.push(x) } console.log(keep.length, keep[399].b)";
     let mut warm = start(source);
@@ -602,6 +628,7 @@ fn oversized_values_are_refused_before_allocation() {
         ("let a: any = []; for (let i = 0; i < 60; i++) a = [a, a]; a.flat(Infinity)", "heap limit"),
         ("Array.from('ab'.repeat(1e6))", "heap limit"),
         ("''.padStart(2**27)", "string length limit"),
+        ("'\u{fdfa}'.repeat(1e6).normalize('NFKD')", "string length limit"),
         ("Array(1e6).join('x'.repeat(1000))", "string length limit"),
         ("'ab'.repeat(1e6).replaceAll('', 'x')", "heap limit"),
         ("('a' + 'b'.repeat(1e6)).replace('a', \"$'\".repeat(1e6))", "string length limit"),
@@ -657,7 +684,7 @@ fn catastrophic_backtracking_hits_a_limit() {
 
 #[test]
 fn built_in_work_counts_as_instructions_in_slices_of_any_size() {
-    let source = "const s = 'ab '.repeat(2e3); let n = 0; for (let i = 0; i < 5; i++) n += s.indexOf('c') + s.split(' ').sort().join('').length + [s.split(' ')].flat().length + s.match(/\\w+/g).length; const b = new Uint8Array(1e5).fill(1); console.log(n, b.indexOf(2), b.slice().sort()[0])";
+    let source = "const s = 'ab '.repeat(2e3); let n = 0; for (let i = 0; i < 5; i++) n += s.indexOf('c') + s.split(' ').sort().join('').length + [s.split(' ')].flat().length + s.match(/\\w+/g).length + ('é' + s).normalize('NFD').length; const b = new Uint8Array(1e5).fill(1); console.log(n, b.indexOf(2), b.slice().sort()[0])";
     let (lines, stop, instructions, _) = run(source, 0);
     assert!(instructions > 40_000, "{instructions}");
     for stride in [997, 5000] {

@@ -35,3 +35,24 @@ function* two() { yield 'a'; yield 'b'; } class Letters extends Set { constructo
 class E extends TypeError { m() { return [super.name, super.message, super.constructor === TypeError, super.toString(), super.stack, super.cause, super.foo, typeof super.hasOwnProperty]; } static s() { return [super.name, super.length, typeof super.toString]; } }
 class F extends E { name = 'F'; m() { return [super.name, super.message, super.constructor === E, super.toString(), super.m().join('|')]; } toString() { return `<${super.toString()}>`; } } console.log(new E('a').m(), E.s(), new F('b').m(), F.s(), `${new F('c')}`);
 class P extends Array { m() { return super.push(1); } } class Q extends P { push(x) { return super.push(x, x); } get c() { return super.constructor === P; } } const q = new Q(); q.push(4); console.log(q, q.m(), q.c); class M extends Map {} class N extends M { get(k) { return super.get(k) + '!'; } get size() { return super.size + 10; } toString() { return 'N' + super.toString(); } } const n = new N([[1, 2]]); console.log(n.get(1), n.size, String(n)); class B { m() { return [super.constructor === Object, super.name, super.toString()]; } static s() { return typeof super.call; } } console.log(new B().m(), B.s());
+//// a class that extends Date
+class A extends Date { x = 1; iso() { return this.toISOString().slice(0, 10); } static at(n) { return new A(n); } addDays(n) { const d = new A(this); d.setDate(d.getDate() + n); return d; } }
+const a = new A(0);
+console.log(a, a.iso(), A.at(86400000), a.addDays(3).iso(), a instanceof A, a instanceof Date, a.getTime(), +a, a - 5, a < new Date(1), `${a}`, a + '', JSON.stringify({ a }), JSON.stringify(a), typeof a, Object.keys(a), a.constructor === A, A.name, A);
+console.log(Object.prototype.toString.call(a), new Date(a), new A(2024, 0, 31, 12).addDays(1), new A('2024-02-29'), new A(NaN), [a], { a }, structuredClone(a) instanceof Date, a.setTime(1000), a.valueOf(), a.x, a.toJSON());
+class B extends Date { toISOString() { return super.toISOString().slice(0, 10); } valueOf() { return 42; } toString() { return 'B!' + super.getFullYear(); } constructor(...args) { super(...args); } get year() { return this.getFullYear(); } }
+const b = new B(Date.UTC(2024, 5, 6)); console.log(JSON.stringify([b]), +b, b + '', `${b}`, b.year, b > 41, b == 'B!2024', String(b), Number(b), JSON.stringify({ b, c: new A(NaN) }));
+for (const f of [() => A(), () => new B(NaN).toISOString(), () => Date.prototype.getTime.call({}), () => Map.prototype.get.call(a, 1)]) try { console.log(f()); } catch (e) { console.log(e.name, e.message); }
+//// classes that extend Object, AggregateError, WeakMap and WeakSet
+class E extends Object { y = 1; constructor(z) { super(z); this.z = z; } m() { return super.toString() + super.hasOwnProperty('y'); } static k() { return super.keys({ q: 1 }); } }
+const e = new E(5); console.log(e, e.m(), e instanceof E, e instanceof Object, E, Object.getPrototypeOf(E.prototype) === Object.prototype, Object.getPrototypeOf(E) === Object, E.keys({ a: 1 }), E.k(), new (class extends Object {})(), Object.keys(e));
+class F extends AggregateError { code = 5; constructor(errors, message, options) { super(errors, message, options); this.name = 'F'; } }
+const f = new F([1, new TypeError('q')], 'msg', { cause: 'c' });
+console.log(f.errors.length, f.message, f.cause, f.code, f instanceof F, f instanceof AggregateError, f instanceof Error, String(f), Object.keys(f), f.errors[1].message, Object.getOwnPropertyNames(f).sort());
+class F2 extends AggregateError { constructor(e, m) { super(e, m); } } function* g() { yield 1; } console.log(new F2(g()).errors, new F2([]).message === '', String(new F2([1], 'x')), Object.hasOwn(new F2([]), 'message'));
+for (const h of [() => new F2(), () => new F2(5), () => F2([])]) try { h(); } catch (e) { console.log(e.name, e.message); }
+class G extends WeakMap { n = 0; get(k) { this.n++; return super.get(k); } } class H extends WeakSet {}
+const key = {}, w = new G(), s = new H([key]); w.set(key, 1); console.log(w, w.get(key), w.n, s, s.has(key), w instanceof WeakMap, s instanceof WeakSet, w instanceof G, new WeakMap(), [new H()], [[[new WeakSet(), [s]]]], String(w), new G([[key, 2]]).get(key));
+//// a class that extends a class by expression
+const mixin = (Base) => class extends Base { hi() { return 'hi ' + this.getTime(); } }; console.log(new (mixin(Date))(7).hi());
+const C0 = Date; class Z extends C0 {} console.log(new Z(5));

@@ -97,3 +97,13 @@ console.log(typeof 'a', typeof '', 'abc'.length, '😀'.length, [..."😀"].leng
 console.log(' a \n b\r\n\nc '.split(/\r?\n/).map((l) => l.trim()).filter(Boolean));
 //// toString and valueOf of a text
 console.log('a'.toString(), 'a'.valueOf(), (5).toString() + 1, 'b'.toString().length);
+//// normal forms
+const hex = (s) => [...s].map((c) => c.codePointAt(0).toString(16)).join(' ');
+for (const s of ['Crème Brûlée', 'A\u030a', '\u212b', '\u1e9b\u0323', 'ﬁ①½', '한국어', '\u1112\u1161\u11ab', 'a\u0323\u0302', 'a\u0302\u0323', '\u0344', '\ufdfa', '\ud800a\u0301\udc00', 'q\u0307\u0323', '\u0958', '\ud834\udd5e', '\u2126', '\u0f73', '', 'plain', 'e\u0301\u0301', '\uac00\u11a8', '\u0301a', 'カ\u3099', 'ｶﾞ', '\u{2f800}', '\u{1d400}bc', 'ñ', 'Ω\u0345\u0301'])
+  console.log(['NFC', 'NFD', 'NFKC', 'NFKD'].map((form) => hex(s.normalize(form))).join(' | '), s.normalize() === s.normalize('NFC'));
+for (const f of [() => 'a'.normalize('nfc'), () => 'a'.normalize(null), () => String.prototype.normalize.call(null), () => String.prototype.normalize.call(5), () => 'é'.normalize(undefined), () => 'é'.normalize({ toString: () => 'NFD' }).length, () => 'é'.normalize(''), () => String.prototype.normalize.length]) try { console.log(f()); } catch (e) { console.log(e.name, e.message); }
+console.log('Crème Brûlée'.normalize('NFD').replace(/[\u0300-\u036f]/g, ''), 'Ångström ﬀ'.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase(), 'é' === 'e\u0301'.normalize(), ['e\u0301', 'é'].map((s) => s.normalize()).length);
+//// escape and unescape
+console.log(escape('ä b&c/d@*_+-.€😀"%'), unescape('%E4%20b%u20AC%uD83D%uDE00 %zz %u12 %'), unescape(escape('Grüße 中文')), escape(5), escape(), unescape('%41%4a'), btoa(unescape(encodeURIComponent('ü€'))), decodeURIComponent(escape(atob('w7zigqw='))), typeof escape, ['ö'].map(escape), escape.length, unescape.name);
+//// trimLeft and trimRight
+console.log(' a '.trimLeft() + '|', ' a '.trimRight() + '|', ''.trimLeft === ''.trimStart, ''.trimRight.name, String.prototype.trimLeft.call(' z '), 'trimLeft' in String.prototype);

@@ -142,6 +142,7 @@ impl<'a> Copier<'a> {
             Entry::Array(array) => array.len(),
             Entry::View(_) => heap.sequence_len(at),
             Entry::Promise(_) => 1,
+            _ if matches!(shown.kind, ObjectKind::Weak(_)) => 1,
             Entry::Object(_) if let Some(pairs) = pairs => heap.array_len(pairs),
             _ => heap.collection(at).and_then(|at| heap.table(at, TableKind::Main)).map_or(0, Table::len),
         };
@@ -164,6 +165,7 @@ impl<'a> Copier<'a> {
             Entry::Array(array) => self.copy_elements(at, array, members.len(), &mut shown),
             Entry::View(view) if view.kind != ViewKind::DataView => self.copy_numbers(*view, members.len(), &mut shown),
             Entry::Buffer(buffer) if !self.is_in_view => self.copy_buffer(at, buffer.len(), &mut shown),
+            _ if matches!(shown.kind, ObjectKind::Weak(_)) => shown.items.push(ContainerItem::Unknown),
             Entry::Map(_) | Entry::Set(_) | Entry::Object(Object { holds_collection: true, .. }) => {
                 self.copy_entries(heap.collection(at).unwrap_or(at), 0, &mut shown);
             }
@@ -215,10 +217,12 @@ impl<'a> Copier<'a> {
                 match property::receiver(machine, &Value::Ref(at)).unwrap_or(Receiver::Object) {
                     Receiver::Map => (ObjectKind::Map, class_name(machine, proto.as_object(), "Map")),
                     Receiver::Set => (ObjectKind::Set, class_name(machine, proto.as_object(), "Set")),
-                    weak => {
-                        let label = format!("{} {{ <items unknown> }}", weak.name());
-                        (ObjectKind::Function(label), weak.name().to_owned())
+                    Receiver::Date => {
+                        let time = machine.heap.date(at).unwrap_or(f64::NAN);
+                        let class = class_name(machine, proto.as_object(), "Date");
+                        (ObjectKind::Date(crate::date::iso_text(time)), class)
                     }
+                    weak => (ObjectKind::Weak(weak.name()), class_name(machine, proto.as_object(), weak.name())),
                 }
             }
             Entry::Object(object) if added_class::is_nameless(machine, object) => {
@@ -229,7 +233,14 @@ impl<'a> Copier<'a> {
                     PrototypeKind::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default(),
                     _ => "Object",
                 };
-                (ObjectKind::Object, class_name(machine, object.proto.as_object(), builtin))
+                let class = class_name(machine, object.proto.as_object(), builtin);
+                // The object of a function whose prototype inherits from an error.
+                if ErrorKind::from_name(builtin).is_some() {
+                    let label = error_label(machine, at, None, &class);
+                    self.take(label.stack.len());
+                    return (ObjectKind::Error(Box::new(label)), class);
+                }
+                (ObjectKind::Object, class)
             }
             Entry::Map(_) => (ObjectKind::Map, "Map".to_owned()),
             Entry::Set(_) => (ObjectKind::Set, "Set".to_owned()),
@@ -240,7 +251,7 @@ impl<'a> Copier<'a> {
             }
             Entry::Error(error) => {
                 let class = class_name(machine, error.object.proto.as_object(), error.kind.name());
-                let label = error_label(machine, at, error.kind, &class);
+                let label = error_label(machine, at, Some(error.kind), &class);
                 self.take(label.stack.len());
                 (ObjectKind::Error(Box::new(label)), class)
             }
@@ -302,8 +313,10 @@ impl<'a> Copier<'a> {
             let shown = added_class::shown_properties(self.machine, object);
             members.extend(shown.into_iter().map(|(name, value)| (name, value, true)));
         }
-        if let (Entry::Error(error), ObjectKind::Error(label)) = (heap.get(at), kind) {
+        if let ObjectKind::Error(label) = kind {
             members.retain(|(key, value, _)| !is_in_stack(self.machine, &label.stack, key, value));
+        }
+        if let Entry::Error(error) = heap.get(at) {
             for name in ["cause", "errors"].map(Value::text) {
                 members.extend(heap.table_get(&error.hidden, &name).map(|value| (name, value, false)));
             }
@@ -519,8 +532,9 @@ pub(super) fn function_label(machine: &Machine, function: &Value, tag: &str) -> 
     format!("[class {name}{tag}{extends}]")
 }
 
-/// Name, message and stack of an error, as Node shows them (`formatError`, `improveStack`).
-pub(super) fn error_label(machine: &Machine, at: HeapRef, kind: ErrorKind, class: &str) -> ErrorLabel {
+/// Name, message and stack of an error, as Node shows them (`formatError`, `improveStack`). Without a kind it is an
+/// ordinary object that inherits from one.
+pub(super) fn error_label(machine: &Machine, at: HeapRef, kind: Option<ErrorKind>, class: &str) -> ErrorLabel {
     let error = Value::Ref(at);
     let text_property = |name: &str| match property::property(machine, &error, &Value::text(name)) {
         Ok(Value::Undefined | Value::Null) | Err(_) => None,
@@ -531,7 +545,7 @@ pub(super) fn error_label(machine: &Machine, at: HeapRef, kind: ErrorKind, class
     let head = conversion::error_text(machine, &error).map(|text| text.to_utf8()).unwrap_or_default();
     let stack = match text_property("stack").filter(|stack| !stack.is_empty()) {
         // V8 puts name and message before a trace when the stack is first read, not when the error is created.
-        Some(stack) if stack.starts_with(kind.name()) => {
+        Some(stack) if kind.is_some_and(|kind| stack.starts_with(kind.name())) => {
             let trace = stack.find("\n    at ").and_then(|at| stack.get(at..)).unwrap_or_default();
             format!("{head}{trace}")
         }

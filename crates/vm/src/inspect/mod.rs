@@ -136,6 +136,9 @@ struct ObjectCopy {
     members_left: usize,
 }
 
+/// Node's text for the entries of a WeakMap or WeakSet.
+const UNKNOWN_ITEMS: &str = "<items unknown>";
+
 /// The kind of an object.
 #[derive(Debug)]
 enum ObjectKind {
@@ -143,6 +146,8 @@ enum ObjectKind {
     Object,
     Map,
     Set,
+    /// A WeakMap or WeakSet, by its name.
+    Weak(&'static str),
     /// The label in brackets.
     Function(String),
     /// `plain`: without its entries.
@@ -185,6 +190,8 @@ enum ContainerItem {
     Entry(ValueCopy, ValueCopy),
     /// A key and a value that an iterator yields as an array.
     Pair(ValueCopy, ValueCopy),
+    /// The entries of a WeakMap or WeakSet.
+    Unknown,
     /// The state of a promise that is not fulfilled.
     Pending,
     Rejected(ValueCopy),
@@ -222,6 +229,7 @@ fn object_json(object: &ObjectCopy) -> Json {
         ObjectKind::Array => ("$array", items_json(object)),
         ObjectKind::Map => ("$map", items_json(object)),
         ObjectKind::Set => ("$set", items_json(object)),
+        ObjectKind::Weak(kind) => ("$function", json!(format!("{kind} {{ {UNKNOWN_ITEMS} }}"))),
         ObjectKind::Promise => ("$promise", items_json(object)),
         ObjectKind::Function(base) => ("$function", json!(base)),
         ObjectKind::Iterator { name, .. } => ("$iterator", json!(name)),
@@ -240,6 +248,7 @@ fn items_json(object: &ObjectCopy) -> Json {
     let items = object.items.iter().map(|item| match item {
         ContainerItem::Holes(run) => json!({ "$holes": run }),
         ContainerItem::Value(value) => tagged_json(value),
+        ContainerItem::Unknown => json!(UNKNOWN_ITEMS),
         ContainerItem::Pending => json!({ "$pending": true }),
         ContainerItem::Rejected(reason) => json!({ "$rejected": tagged_json(reason) }),
         ContainerItem::Entry(key, value) | ContainerItem::Pair(key, value) => {

@@ -4,7 +4,7 @@
 
 use super::super::number;
 use super::super::value::HeapRef;
-use super::{ContainerItem, Copier, InspectBounds, Member, ObjectCopy, ObjectKind, ValueCopy};
+use super::{ContainerItem, Copier, InspectBounds, Member, ObjectCopy, ObjectKind, UNKNOWN_ITEMS, ValueCopy};
 use crate::abrupt_completion::{AbruptCompletion, Completion};
 use crate::entry::Entry;
 use crate::json::StringifyOptions;
@@ -132,14 +132,19 @@ impl InspectWriter {
             ObjectKind::Array => (none, format!("{}({}){} [", object.class, object.len, object.tag), "]"),
             ObjectKind::Object if object.class == "Object" && object.tag.is_empty() => (none, "{".to_owned(), "}"),
             ObjectKind::Object => (none, format!("{}{} {{", object.class, object.tag), "}"),
-            ObjectKind::Map | ObjectKind::Set => {
-                (none, format!("{}({}){} {{", object.class, object.len, object.tag), "}")
-            }
+            ObjectKind::Map => (none, format!("{}{} {{", collection_label(object, "Map"), object.tag), "}"),
+            ObjectKind::Set => (none, format!("{}{} {{", collection_label(object, "Set"), object.tag), "}"),
+            ObjectKind::Weak(kind) if object.class == *kind => (none, format!("{kind}{} {{", object.tag), "}"),
+            ObjectKind::Weak(kind) => (none, format!("{} [{kind}]{} {{", object.class, object.tag), "}"),
             ObjectKind::Promise => (none, "Promise {".to_owned(), "}"),
             ObjectKind::Iterator { name, plain: true } => (none, format!("Object [{name}] {{"), "}"),
             ObjectKind::Iterator { name, plain: false } => (none, format!("[{name}] {{"), "}"),
             ObjectKind::Function(base) => (base.clone(), "{".to_owned(), "}"),
-            ObjectKind::Date(text) => (text.clone().unwrap_or_else(|| "Invalid Date".to_owned()), "{".to_owned(), "}"),
+            ObjectKind::Date(text) => {
+                let text = text.as_deref().unwrap_or("Invalid Date");
+                let text = if object.class == "Date" { text.to_owned() } else { format!("{} {text}", object.class) };
+                (text, "{".to_owned(), "}")
+            }
             ObjectKind::RegExp { source, flags } => (format!("/{source}/{flags}"), "{".to_owned(), "}"),
             ObjectKind::Error(label) => {
                 let stack = label.stack.replace('\n', &format!("\n{}", " ".repeat(self.indentation)));
@@ -153,6 +158,7 @@ impl InspectWriter {
         let text = match item {
             ContainerItem::Holes(run) => format!("<{run} empty item{}>", plural(*run)),
             ContainerItem::Value(value) => self.write_value(value, level),
+            ContainerItem::Unknown => UNKNOWN_ITEMS.to_owned(),
             ContainerItem::Pending => "<pending>".to_owned(),
             ContainerItem::Rejected(reason) => format!("<rejected> {}", self.write_value(reason, level)),
             ContainerItem::Entry(key, value) => {
@@ -492,4 +498,10 @@ fn inspect_within(
         machine.charge_work((bytes - left) as u64);
     }
     Ok(write_within(&shown, &bounds, width))
+}
+
+/// The class of a Map or Set with its number of entries, as Node shows it (`getPrefix`).
+fn collection_label(object: &ObjectCopy, builtin: &str) -> String {
+    let label = format!("{}({})", object.class, object.len);
+    if object.class == builtin { label } else { format!("{label} [{builtin}]") }
 }

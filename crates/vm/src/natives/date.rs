@@ -11,7 +11,7 @@ use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
 use super::options::MethodOptions;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
-use crate::conversion;
+use crate::{conversion, property};
 
 /// The row of a method that reads a field.
 macro_rules! getter {
@@ -103,6 +103,9 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     }),
     // ECMA-262 §21.4.4.37 Date.prototype.toJSON, of a date.
     ("Date.prototype.toJSON", 1, |machine, args| {
+        if property::own_or_inherited(machine, &args.this, &Value::text("toISOString"))?.is_some() {
+            return unsupported("toJSON of a date with its own toISOString is not called here; call toISOString()");
+        }
         let text = date::iso_text(this_time(machine, args)?);
         Ok(NativeOutcome::Value(text.map_or(Value::Null, |text| Value::text(&text))))
     }),
@@ -123,7 +126,7 @@ fn construct_date(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     let time = match args.count {
         0 => machine.now_ms as f64,
         1 => match super::arg(machine, args, 0) {
-            Value::Ref(at) if matches!(machine.heap.get(at), Entry::Date(_)) => time_at(machine, at),
+            Value::Ref(at) if let Some(time) = machine.heap.date(at) => time,
             _ => match conversion::to_primitive_at(machine, args.base, PreferredType::Default)? {
                 Value::Text(text) => date::parse(&text),
                 value => date::clip(conversion::to_number(machine, &value)?),
@@ -146,17 +149,15 @@ fn time_from_args(machine: &Machine, args: &NativeArgs) -> Completion<f64> {
 
 fn this_date(machine: &Machine, args: &NativeArgs) -> Completion<(HeapRef, f64)> {
     match args.this {
-        Value::Ref(at) if matches!(machine.heap.get(at), Entry::Date(_)) => Ok((at, time_at(machine, at))),
+        Value::Ref(at) if let Some(time) = machine.heap.date(at) => {
+            Ok((machine.heap.collection(at).unwrap_or(at), time))
+        }
         _ => type_error("this is not a Date object."),
     }
 }
 
 fn this_time(machine: &Machine, args: &NativeArgs) -> Completion<f64> {
     Ok(this_date(machine, args)?.1)
-}
-
-fn time_at(machine: &Machine, at: HeapRef) -> f64 {
-    if let Entry::Date(time) = machine.heap.get(at) { *time } else { f64::NAN }
 }
 
 fn read_field(machine: &Machine, args: &NativeArgs, field: DateField) -> Completion<f64> {

@@ -1,7 +1,8 @@
 //! The error classes. ECMA-262 §20.5 Error Objects.
 
-use super::super::abrupt_completion::{AbruptCompletion, Completion};
+use super::super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
 use super::super::entry::Entry;
+use super::super::frame::Frame;
 use super::super::machine::Machine;
 use super::super::object::ErrorKind;
 use super::super::table::TableKind;
@@ -15,6 +16,8 @@ macro_rules! error_classes {
         pub(super) static ERROR_ROWS: &[BuiltinDefinition] = &[
             // ECMA-262 §20.5.3.4 Error.prototype.toString.
             ("Error.prototype.toString", 0, |machine, args| Ok(conversion::error_text(machine, &args.this)?.into())),
+            // Not in ECMA-262: V8's stack trace API.
+            ("Error.captureStackTrace", 2, capture_stack_trace),
             $(
                 ($name, 1, |machine, args| construct_error(machine, args, ErrorKind::$kind)),
                 (concat!("new ", $name), 1, |machine, args| construct_error(machine, args, ErrorKind::$kind)),
@@ -42,6 +45,30 @@ error_classes! {
     "EvalError" Eval,
     // ECMA-262 §20.5.5.6 URIError.
     "URIError" Uri,
+}
+
+/// Gives an object a property `stack` with the current calls, or with those below the function that is given.
+fn capture_stack_trace(machine: &mut Machine, args: &NativeArgs) -> Completion<NativeOutcome> {
+    let (target, function) = (super::arg(machine, args, 0), super::arg(machine, args, 1));
+    let Value::Ref(at) = target else { return type_error("invalid_argument") };
+    let head = match machine.heap.get(at) {
+        // Its current name and message replace this when the stack is read.
+        Entry::Error(error) => error.kind.name().to_owned(),
+        Entry::Object(object) if object.is_extensible() => conversion::error_text(machine, &target)?.to_utf8(),
+        Entry::Object(_) => return type_error("Cannot define property stack, object is not extensible"),
+        _ => return unsupported("Error.captureStackTrace takes an error or an ordinary object here"),
+    };
+    let is_frame_of =
+        |frame: &Frame| matches!((frame, &function), (Frame::Code(frame), Value::Ref(at)) if frame.closure == *at);
+    let depth = match function {
+        Value::Ref(_) => machine.frames.iter().rposition(is_frame_of).unwrap_or(0),
+        _ => machine.frames.len(),
+    };
+    let stack = abrupt_completion::stack_text(machine, head, depth);
+    let key = Value::text("stack");
+    machine.heap.table_remove(at, TableKind::Main, &key);
+    machine.heap.table_set(at, TableKind::Hidden, key, Value::text(&stack));
+    Ok(Value::Undefined.into())
 }
 
 /// ECMA-262 §20.5.1.1 Error and §20.5.6.1.1 NativeError.

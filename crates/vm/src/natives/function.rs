@@ -6,7 +6,7 @@ use super::super::machine::Machine;
 use super::super::object::BoundFunction;
 use super::super::table::TableKind;
 use super::super::value::Value;
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
 use crate::{call, conversion, iteration, property};
 
 pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
@@ -70,6 +70,14 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
         }
         Ok(NativeOutcome::Value(function))
     }),
+    // ECMA-262 §20.2.1.1 Function, §27.3.1.1 GeneratorFunction, §27.4.1.1 AsyncGeneratorFunction, §27.7.1.1
+    // AsyncFunction. Deviation: they make no functions of texts. A program gets the last three only as constructors of
+    // functions.
+    ("Function", 1, refuse_source),
+    ("new Function", 1, refuse_source),
+    ("AsyncFunction", 1, refuse_source),
+    ("AsyncGeneratorFunction", 1, refuse_source),
+    ("GeneratorFunction", 1, refuse_source),
     // ECMA-262 §20.2.3.3 Function.prototype.call.
     ("Function.prototype.call", 1, |machine, args| {
         let arguments = (1..args.count).map(|i| super::arg(machine, args, i)).collect();
@@ -107,6 +115,10 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
 /// The methods of arrays that only read `this`. Deviation: of a typed array they read a copy.
 const READERS: &str = "at every filter find findIndex findLast findLastIndex flat flatMap forEach includes indexOf join \
                        lastIndexOf map reduce reduceRight slice some toReversed toSorted toSpliced with";
+
+fn refuse_source(_: &mut Machine, args: &NativeArgs) -> NativeResult {
+    unsupported(format!("{} of a text is not supported; write a function", args.name()))
+}
 
 /// Calls `this` with another `this` and other arguments, which replace those on the stack. ECMA-262 §7.3.13 Call.
 fn forward_call(machine: &mut Machine, args: &NativeArgs, arguments: Vec<Value>) -> Completion<NativeOutcome> {

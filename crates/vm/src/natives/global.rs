@@ -97,7 +97,7 @@ fn clone_value(
             value => Ok(value.clone()),
         };
     };
-    // The copy of an object whose class extends Map or Set is a Map or Set.
+    // The copy of an object whose class extends Map, Set or Date is a Map, Set or Date.
     let at = &machine.heap.collection(*object).unwrap_or(*object);
     if let Some(copy) = copies.get(at) {
         return Ok(Value::Ref(*copy));

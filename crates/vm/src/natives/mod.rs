@@ -22,6 +22,7 @@ mod global;
 mod iterators;
 pub(super) mod json;
 mod math;
+mod normalization;
 pub(super) mod number;
 mod object;
 mod options;
@@ -64,6 +65,7 @@ pub static TABLES: &[&[BuiltinDefinition]] = &[
     iterators::ROWS,
     json::ROWS,
     math::MATH_ROWS,
+    normalization::ROWS,
     number::ROWS,
     object::OBJECT_ROWS,
     promise::ROWS,
@@ -392,5 +394,11 @@ pub fn short_name(name: &str) -> &str {
 /// Looks up the methods of a name.
 pub fn methods_by_name(name: &str) -> Methods {
     let registry = NativeRegistry::global();
+    let name = match name {
+        // ECMA-262 §B.2.2.15 String.prototype.trimLeft, §B.2.2.16 String.prototype.trimRight.
+        "trimLeft" => "trimStart",
+        "trimRight" => "trimEnd",
+        name => name,
+    };
     Receiver::ALL.map(|class| registry.find(&format!("{}.prototype.{name}", class.name())))
 }

@@ -142,8 +142,8 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         Ok(NativeOutcome::Value(Value::Undefined))
     }),
     // ECMA-262 §20.5.7.1.1 AggregateError.
-    ("AggregateError", 2, construct_aggregate_error),
-    ("new AggregateError", 2, construct_aggregate_error),
+    ("AggregateError", 2, |machine, args| Ok(new_aggregate_error(machine, args, machine.frames.len())?.into())),
+    ("new AggregateError", 2, |machine, args| Ok(new_aggregate_error(machine, args, machine.frames.len())?.into())),
 ];
 
 /// The second argument as the time of a timer.
@@ -251,12 +251,13 @@ const MAX_TIMEOUT_MS: f64 = 2_147_483_647.0;
 /// Work of an element.
 const ELEMENT_WORK: u64 = 64;
 
-/// ECMA-262 §20.5.7.1.1 AggregateError: the errors are the argument before the message, and are read after it.
-fn construct_aggregate_error(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+/// ECMA-262 §20.5.7.1.1 AggregateError: the errors are the argument before the message, and are read after it. The
+/// stack trace has the calls below `depth` frames.
+pub(crate) fn new_aggregate_error(machine: &mut Machine, args: &NativeArgs, depth: usize) -> Completion<Value> {
     let base = if args.count > 0 { args.base + 1 } else { machine.stack.len() };
-    let error = errors::new_error_from_args(machine, ErrorKind::Aggregate, base, machine.frames.len())?;
+    let error = errors::new_error_from_args(machine, ErrorKind::Aggregate, base, depth)?;
     let errors = iteration::iterate_argument(machine, args)?;
     let errors = Value::Ref(machine.heap.new_array(errors));
     abrupt_completion::set_hidden(machine, &error, "errors", errors);
-    Ok(NativeOutcome::Value(error))
+    Ok(error)
 }

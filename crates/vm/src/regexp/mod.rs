@@ -23,6 +23,7 @@ use std::ops::Range;
 use runstate_value::sort_by;
 
 use unicode::CharSet;
+pub(crate) use unicode::take_number;
 
 use super::limits::ExceededLimit;
 use super::text::{Str, Units};

@@ -22,7 +22,7 @@ const PROPERTIES: &[u8] = include_bytes!("unicode.bin");
 const FOLDS: &[u8] = include_bytes!("folds.bin");
 
 /// Takes a number from the front.
-fn take_number(bytes: &mut &[u8]) -> u32 {
+pub(crate) fn take_number(bytes: &mut &[u8]) -> u32 {
     let (mut number, mut shift) = (0, 0);
     while let Some((byte, rest)) = bytes.split_first() {
         *bytes = rest;
