@@ -233,7 +233,6 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("Symbol", "Symbol.iterator and Symbol.asyncIterator are available"),
     ("BigInt", "use a number (exact up to 2^53) or text"),
     ("Reflect", "use Object.keys, `in` and delete"),
-    ("Intl", "use toLocaleString(\"en-US\", options) of numbers and dates"),
     ("Function", "write a function"),
     ("arguments", "use a rest parameter: (...args)"),
     (

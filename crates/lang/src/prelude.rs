@@ -28,6 +28,7 @@ pub(super) static PRELUDES: &[Prelude] = &[
     Prelude::new("runstate:url", &["URL", "URLSearchParams"], include_str!("prelude/url.ts")),
     Prelude::new("runstate:crypto", &["crypto"], include_str!("prelude/crypto.ts")),
     Prelude::new("runstate:performance", &["performance"], include_str!("prelude/performance.ts")),
+    Prelude::new("runstate:intl", &["Intl"], include_str!("prelude/intl.ts")),
     Prelude::new("runstate:interval", &["setInterval", "clearInterval"], include_str!("prelude/interval.ts")),
     Prelude {
         is_for_iterators: true,
@@ -40,7 +41,12 @@ pub(super) static PRELUDES: &[Prelude] = &[
 ];
 
 /// Functions of the machine that only these sources call, by their names there.
-const NATIVES: &[(&str, &str)] = &[("$calls", "abort calls"), ("$error", "abort error"), ("$timeout", "abort timeout")];
+const NATIVES: &[(&str, &str)] = &[
+    ("$calls", "abort calls"),
+    ("$error", "abort error"),
+    ("$timeout", "abort timeout"),
+    ("$unsupported", "intl unsupported"),
+];
 
 impl Prelude {
     const fn new(path: &'static str, names: &'static [&'static str], source: &'static str) -> Prelude {

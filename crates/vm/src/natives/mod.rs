@@ -60,6 +60,7 @@ pub static TABLES: &[&[BuiltinDefinition]] = &[
     math::MATH_ROWS,
     number::ROWS,
     object::OBJECT_ROWS,
+    options::ROWS,
     promise::ROWS,
     regexp::ROWS,
     string::ROWS,
