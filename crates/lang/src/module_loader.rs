@@ -60,9 +60,10 @@ pub(super) fn load_modules<'a>(
         if !prelude.is_used(&modules) {
             continue;
         }
-        let mut found = Diagnostics::new(prelude.path, prelude.source);
-        if let Some((program, semantic)) = parse(allocator, prelude.source, &mut found) {
-            let mut module = Module::new(prelude.path, prelude.source, program, semantic);
+        let source = allocator.alloc_str(&prelude.source(&modules));
+        let mut found = Diagnostics::new(prelude.path, source);
+        if let Some((program, semantic)) = parse(allocator, source, &mut found) {
+            let mut module = Module::new(prelude.path, source, program, semantic);
             module.is_prelude = true;
             module.link_statements(&mut found, &mut |_, _| None);
             // It is evaluated before the files of the program.

@@ -1,6 +1,8 @@
 //! Built-ins that are written in the language: a program that uses one of them gets its source as one more file, which
 //! is evaluated first. Its instructions have no lines, so stack traces leave them out.
 
+use std::borrow::Cow;
+
 use oxc_ast::AstKind;
 use oxc_semantic::{Semantic, SymbolFlags};
 
@@ -16,8 +18,14 @@ pub(super) struct Prelude {
     names: &'static [&'static str],
     /// Whether it is for programs that may have iterators of their own. Others use the functions of the machine.
     is_for_iterators: bool,
-    pub(super) source: &'static str,
+    source: &'static str,
 }
+
+/// The time zones, a row each: `tests/language/zones.mjs` writes them.
+const ZONES: &str = include_str!("prelude/zones.txt");
+
+/// The place of the time zones in a source.
+const ZONES_OF_PROGRAM: &str = "const zoneRows = () => \"\"";
 
 /// All of them.
 pub(super) static PRELUDES: &[Prelude] = &[
@@ -63,6 +71,29 @@ impl Prelude {
             && (!self.is_for_iterators || modules.iter().any(may_iterate))
     }
 
+    /// The source for a program of these files: with the rows of the time zones that texts of the program name.
+    pub(super) fn source(&self, modules: &[Module<'_>]) -> Cow<'static, str> {
+        if !self.source.contains(ZONES_OF_PROGRAM) {
+            return self.source.into();
+        }
+        let mut rows: Vec<&str> = Vec::new();
+        let program = modules.iter().filter(|module| !module.is_prelude);
+        for node in program.flat_map(|module| module.semantic.nodes().iter()) {
+            let text = match node.kind() {
+                AstKind::StringLiteral(literal) => literal.value.as_str(),
+                AstKind::TemplateElement(element) => element.value.cooked.as_ref().map_or("", |text| text.as_str()),
+                _ => continue,
+            };
+            let Some(row) = zone_row(text) else { continue };
+            rows.push(row);
+            rows.extend(row.split_once('=').and_then(|(_, name)| zone_row(name)));
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        let text = serde_json::json!(rows.join("\n"));
+        self.source.replacen(ZONES_OF_PROGRAM, &format!("const zoneRows = () => {text}"), 1).into()
+    }
+
     /// Whether a file names one of the built-ins.
     fn is_named(&self, semantic: &Semantic<'_>) -> bool {
         let scoping = semantic.scoping();
@@ -88,6 +119,11 @@ impl Prelude {
             _ => false,
         })
     }
+}
+
+/// The row of a time zone, whose name is in any case.
+fn zone_row(name: &str) -> Option<&'static str> {
+    ZONES.lines().find(|row| row.split(['=', '|']).next().is_some_and(|one| one.eq_ignore_ascii_case(name)))
 }
 
 /// Whether a name is that of a built-in that is written in the language.

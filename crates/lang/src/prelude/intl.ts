@@ -108,86 +108,66 @@ function rounded(number, count, mode) {
   return { ...number, digits: stem.slice(0, -1) + (Number(stem.at(-1)) + 1), point: number.point };
 }
 
-// What locales have of their own: the symbols of groups and of the point, the fewest digits before a group, the space
+// The tables are texts within functions, so that the state of a program does not hold them.
+const find = (list, key, separator = " ") => list.split(separator).find((row) => row.startsWith(key))?.slice(key.length);
+
+// What a locale has of its own: the symbols of groups and of the point, the fewest digits before a group, the space
 // before `%`, where currencies are (`¤1`, `¤ 1` or `1 ¤`), whether amounts below 0 may be in parentheses, and the
 // symbols of currencies that are not their codes. A list that begins with `+` is beside that of English.
-const ENGLISH_CURRENCIES =
-  "AUDA$ BRLR$ CADCA$ CNYCN¥ EUR€ GBP£ HKDHK$ ILS₪ INR₹ JPY¥ KRW₩ MXNMX$ NZDNZ$ PHP₱ TWDNT$ USD$ VND₫ XAFFCFA XCDEC$ XCGCg. XOFF\u202fCFA XPFCFPF XXX¤";
-const NUMBER_LOCALES = {
-  "en-US": [",", ".", 1, "", "¤1", true, "+"],
-  "en-GB": [",", ".", 1, "", "¤1", true, "+JPYJP¥ USDUS$"],
-  "en-CA": [",", ".", 1, "", "¤1", true, "+CAD$ JPYJP¥ USDUS$ XCGCg"],
-  "en-IN": [",", ".", 1, "", "¤1", true, "+JPYJP¥"],
-  "de-DE": [".", ",", 1, "\xa0", "1 ¤", false, "+AUDAU$ PHPPHP THB฿"],
-  "fr-FR": ["\u202f", ",", 1, "\xa0", "1 ¤", true, "ARS$AR AUD$AU BMD$BM BND$BN BRLR$ BZD$BZ CAD$CA CLP$CL COP$CO EUR€ FJD$FJ FKP£FK GBP£GB GIP£GI ILS₪ INR₹ KRW₩ LBP£LB MXN$MX NAD$NA NZD$NZ SBD$SB SGD$SG SRD$SR TTD$TT USD$US UYU$UY VND₫ WST$WS XAFFCFA XCGCg. XOFF\u202fCFA XPFFCFP"],
-  "es-ES": [".", ",", 2, "\xa0", "1 ¤", false, "EUR€ THB฿ USDUS$ VND₫ XCGCg. XPFCFPF"],
-  "it-IT": [".", ",", 2, "", "1 ¤", false, "AUDA$ CADCA$ CNYCN¥ EUR€ GBP£ ILS₪ NZDNZ$ PHP₱ THB฿ XAFFCFA XCDEC$ XCGCf XOFF\u202fCFA XPFCFPF"],
-  "pt-BR": [".", ",", 1, "", "¤ 1", false, "+AUDAU$ JPYJP¥ PHPPHP THB฿ USDUS$"],
-  "ja-JP": [",", ".", 1, "", "¤1", true, "+CNY元 JPY￥ PHPPHP XCGCg"],
-  "zh-CN": [",", ".", 1, "", "¤1", true, "+AUDAU$ CNY¥ JPYJP¥ PHPPHP USDUS$"],
-  "ko-KR": [",", ".", 1, "", "¤1", true, "+AUDAU$ JPYJP¥ PHPPHP USDUS$"],
-};
-
 function numberLocale(locale) {
-  const full = Object.keys(NUMBER_LOCALES).find((one) => one === locale || one.slice(0, 2) === locale) ??
-    $unsupported(`the locale ${locale} is not supported`);
-  const [group, point, least, space, layout, hasParentheses, list] = NUMBER_LOCALES[full];
-  return { group, point, least, space, layout, hasParentheses, list, isIndian: full === "en-IN", isEnglish: full === "en-US" };
+  const table = `en-US|,|.|1||¤1|()|+
+en-GB|,|.|1||¤1|()|+JPYJP¥ USDUS$
+en-CA|,|.|1||¤1|()|+CAD$ JPYJP¥ USDUS$ XCGCg
+en-IN|,|.|1||¤1|()|+JPYJP¥
+de-DE|.|,|1|\xa0|1 ¤||+AUDAU$ PHPPHP THB฿
+fr-FR|\u202f|,|1|\xa0|1 ¤|()|ARS$AR AUD$AU BMD$BM BND$BN BRLR$ BZD$BZ CAD$CA CLP$CL COP$CO EUR€ FJD$FJ FKP£FK GBP£GB GIP£GI ILS₪ INR₹ KRW₩ LBP£LB MXN$MX NAD$NA NZD$NZ SBD$SB SGD$SG SRD$SR TTD$TT USD$US UYU$UY VND₫ WST$WS XAFFCFA XCGCg. XOFF\u202fCFA XPFFCFP
+es-ES|.|,|2|\xa0|1 ¤||EUR€ THB฿ USDUS$ VND₫ XCGCg. XPFCFPF
+it-IT|.|,|2||1 ¤||AUDA$ CADCA$ CNYCN¥ EUR€ GBP£ ILS₪ NZDNZ$ PHP₱ THB฿ XAFFCFA XCDEC$ XCGCf XOFF\u202fCFA XPFCFPF
+pt-BR|.|,|1||¤ 1||+AUDAU$ JPYJP¥ PHPPHP THB฿ USDUS$
+ja-JP|,|.|1||¤1|()|+CNY元 JPY￥ PHPPHP XCGCg
+zh-CN|,|.|1||¤1|()|+AUDAU$ CNY¥ JPYJP¥ PHPPHP USDUS$
+ko-KR|,|.|1||¤1|()|+AUDAU$ JPYJP¥ PHPPHP USDUS$`;
+  const row = table.split("\n").find((one) => one.startsWith(`${locale}|`) || (locale.length === 2 && one.startsWith(`${locale}-`))) ?? $unsupported(`the locale ${locale} is not supported`);
+  const [name, group, point, least, space, layout, parentheses, list] = row.split("|");
+  return { group, point, least: Number(least), space, layout, parentheses, list, isIndian: name === "en-IN", isEnglish: name === "en-US" };
 }
 
-const find = (list, code) => list.split(" ").find((one) => one.startsWith(code))?.slice(code.length);
+function currencySymbol(list, code, isNarrow) {
+  const english = "AUDA$ BRLR$ CADCA$ CNYCN¥ EUR€ GBP£ HKDHK$ ILS₪ INR₹ JPY¥ KRW₩ MXNMX$ NZDNZ$ PHP₱ TWDNT$ USD$ VND₫ XAFFCFA XCDEC$ XCGCg. XOFF\u202fCFA XPFCFPF XXX¤";
+  const narrow = "AFN؋ AMD֏ AOAKz ARS$ AUD$ AZN₼ BAMKM BBD$ BDT৳ BMD$ BND$ BOBBs BSD$ BWPP BZD$ CAD$ CLP$ CNY¥ COP$ CRC₡ CUC$ CUP$ CZKKč DKKkr DOP$ EGPE£ ESP₧ FJD$ FKP£ GEL₾ GHSGH₵ GIP£ GNFFG GTQQ GYD$ HKD$ HNLL HRKkn HUFFt IDRRp ISKkr JMD$ KGS⃀ KHR៛ KMFCF KPW₩ KYD$ KZT₸ LAK₭ LBPL£ LKRRs LRD$ LTLLt LVLLs MGAAr MMKK MNT₮ MURRs MXN$ MYRRM NAD$ NGN₦ NIOC$ NOKkr NPRRs NZD$ PKRRs PLNzł PYG₲ RONlei RUB₽ RWFRF SBD$ SEKkr SGD$ SHP£ SRD$ SSP£ STNDb SYP£ THB฿ TOPT$ TRY₺ TTD$ TWD$ UAH₴ UYU$ VEFBs XCD$ ZARR ZMWZK";
+  return (isNarrow ? find(narrow, code) : undefined) ?? find(list.replace("+", ""), code) ?? (list[0] === "+" ? find(english, code) : undefined) ?? code;
+}
 
-const currencySymbol = (list, code) =>
-  find(list.replace("+", ""), code) ?? (list[0] === "+" ? find(ENGLISH_CURRENCIES, code) : undefined) ?? code;
-
-const NARROW_CURRENCIES =
-  "AFN؋ AMD֏ AOAKz ARS$ AUD$ AZN₼ BAMKM BBD$ BDT৳ BMD$ BND$ BOBBs BSD$ BWPP BZD$ CAD$ CLP$ CNY¥ COP$ CRC₡ CUC$ CUP$ CZKKč DKKkr DOP$ EGPE£ ESP₧ FJD$ FKP£ GEL₾ GHSGH₵ GIP£ GNFFG GTQQ GYD$ HKD$ HNLL HRKkn HUFFt IDRRp ISKkr JMD$ KGS⃀ KHR៛ KMFCF KPW₩ KYD$ KZT₸ LAK₭ LBPL£ LKRRs LRD$ LTLLt LVLLs MGAAr MMKK MNT₮ MURRs MXN$ MYRRM NAD$ NGN₦ NIOC$ NOKkr NPRRs NZD$ PKRRs PLNzł PYG₲ RONlei RUB₽ RWFRF SBD$ SEKkr SGD$ SHP£ SRD$ SSP£ STNDb SYP£ THB฿ TOPT$ TRY₺ TTD$ TWD$ UAH₴ UYU$ VEFBs XCD$ ZARR ZMWZK";
-
-// The digits after the point that are not 2.
-const CURRENCY_DIGITS = {
-  0: "ADP AFN ALL BIF BYR CLP COP DJF ESP GNF HUF IDR IQD IRR ISK ITL JPY KMF KPW KRW LAK LBP LUF MGA MGF MMK MRO PKR PYG RWF SLL SOS STD SYP TMM TRL UGX UYI VND VUV XAF XOF XPF YER ZMK ZWD",
-  3: "BHD JOD KWD LYD OMR TND",
-  4: "CLF UYW",
-};
-
-const currencyDigits = (code) => Number(Object.keys(CURRENCY_DIGITS).find((digits) => CURRENCY_DIGITS[digits].includes(code)) ?? 2);
+// The digits of a currency after the point.
+function currencyDigits(code) {
+  if ("ADP AFN ALL BIF BYR CLP COP DJF ESP GNF HUF IDR IQD IRR ISK ITL JPY KMF KPW KRW LAK LBP LUF MGA MGF MMK MRO PKR PYG RWF SLL SOS STD SYP TMM TRL UGX UYI VND VUV XAF XOF XPF YER ZMK ZWD".includes(code)) return 0;
+  return "BHD JOD KWD LYD OMR TND".includes(code) ? 3 : "CLF UYW".includes(code) ? 4 : 2;
+}
 
 // Currencies of the past that have symbols in some locales other than English.
-const PAST_CURRENCIES = "ATS BEF BGM BGO CYP DEM ESP FRF IEP ILP ILR ITL MTP PTE RHD XXX";
+const isPastCurrency = (code) => "ATS BEF BGM BGO CYP DEM ESP FRF IEP ILP ILR ITL MTP PTE RHD XXX".includes(code);
 
 // The names of currencies: of one, and of more if that is not with an `s`.
-const CURRENCY_NAMES =
-  "AED=UAE dirham;ARS=Argentine peso;AUD=Australian dollar;BDT=Bangladeshi taka;BRL=Brazilian real;CAD=Canadian dollar;CHF=Swiss franc;CLP=Chilean peso;CNY=Chinese yuan,Chinese yuan;COP=Colombian peso;CZK=Czech koruna;DKK=Danish krone,Danish kroner;EGP=Egyptian pound;EUR=euro;GBP=British pound;HKD=Hong Kong dollar;HUF=Hungarian forint;IDR=Indonesian rupiah;ILS=Israeli new shekel;INR=Indian rupee;JPY=Japanese yen,Japanese yen;KES=Kenyan shilling;KRW=South Korean won,South Korean won;MXN=Mexican peso;MYR=Malaysian ringgit;NGN=Nigerian naira;NOK=Norwegian krone,Norwegian kroner;NZD=New Zealand dollar;PHP=Philippine peso;PKR=Pakistani rupee;PLN=Polish zloty;RON=Romanian leu,Romanian lei;RUB=Russian ruble;SAR=Saudi riyal;SEK=Swedish krona,Swedish kronor;SGD=Singapore dollar;THB=Thai baht,Thai baht;TRY=Turkish lira,Turkish Lira;TWD=New Taiwan dollar;UAH=Ukrainian hryvnia;USD=US dollar;VND=Vietnamese dong,Vietnamese dong;ZAR=South African rand,South African rand";
-
 function currencyName(code, category) {
-  const [one, other = `${one}s`] = (/[A-Z]{3}/.test(code) && CURRENCY_NAMES.split(";").find((row) => row.startsWith(code))?.slice(4).split(",")) || $unsupported(`the name of the currency \`${code}\` is not supported`);
+  const table = "AED=UAE dirham;ARS=Argentine peso;AUD=Australian dollar;BDT=Bangladeshi taka;BRL=Brazilian real;CAD=Canadian dollar;CHF=Swiss franc;CLP=Chilean peso;CNY=Chinese yuan,Chinese yuan;COP=Colombian peso;CZK=Czech koruna;DKK=Danish krone,Danish kroner;EGP=Egyptian pound;EUR=euro;GBP=British pound;HKD=Hong Kong dollar;HUF=Hungarian forint;IDR=Indonesian rupiah;ILS=Israeli new shekel;INR=Indian rupee;JPY=Japanese yen,Japanese yen;KES=Kenyan shilling;KRW=South Korean won,South Korean won;MXN=Mexican peso;MYR=Malaysian ringgit;NGN=Nigerian naira;NOK=Norwegian krone,Norwegian kroner;NZD=New Zealand dollar;PHP=Philippine peso;PKR=Pakistani rupee;PLN=Polish zloty;RON=Romanian leu,Romanian lei;RUB=Russian ruble;SAR=Saudi riyal;SEK=Swedish krona,Swedish kronor;SGD=Singapore dollar;THB=Thai baht,Thai baht;TRY=Turkish lira,Turkish Lira;TWD=New Taiwan dollar;UAH=Ukrainian hryvnia;USD=US dollar;VND=Vietnamese dong,Vietnamese dong;ZAR=South African rand,South African rand";
+  const row = find(table, `${code}=`, ";") ?? $unsupported(`the name of the currency \`${code}\` is not supported`);
+  const [one, other = `${one}s`] = row.split(",");
   return category === "one" ? one : other;
 }
 
-// §6.6.1 IsSanctionedSingleUnitIdentifier: the units with their texts after a number, short, narrow and long, where
-// `~` is a space and more than one of them have an `s`, or what follows `|`.
-const UNITS = {
-  acre: "~ac,ac,~acre", bit: "~bit,bit,~bit", byte: "~byte|~byte,B,~byte", celsius: "°C,°C,~degree~Celsius|~degrees~Celsius", centimeter: "~cm,cm,~centimeter",
-  day: "~day|~days,d,~day", degree: "~deg,°,~degree", fahrenheit: "°F,°,~degree~Fahrenheit|~degrees~Fahrenheit", "fluid-ounce": "~fl~oz,fl~oz,~fluid~ounce", foot: "~ft,′,~foot|~feet",
-  gallon: "~gal,gal,~gallon", gigabit: "~Gb,Gb,~gigabit", gigabyte: "~GB,GB,~gigabyte", gram: "~g,g,~gram", hectare: "~ha,ha,~hectare", hour: "~hr,h,~hour",
-  inch: "~in,″,~inch|~inches", kilobit: "~kb,kb,~kilobit", kilobyte: "~kB,kB,~kilobyte", kilogram: "~kg,kg,~kilogram", kilometer: "~km,km,~kilometer", liter: "~L,L,~liter",
-  megabit: "~Mb,Mb,~megabit", megabyte: "~MB,MB,~megabyte", meter: "~m,m,~meter", microsecond: "~μs,μs,~microsecond", mile: "~mi,mi,~mile",
-  "mile-scandinavian": "~smi,smi,~mile-scandinavian|~miles-scandinavian", milliliter: "~mL,mL,~milliliter", millimeter: "~mm,mm,~millimeter", millisecond: "~ms,ms,~millisecond",
-  minute: "~min,m,~minute", month: "~mth|~mths,m,~month", nanosecond: "~ns,ns,~nanosecond", ounce: "~oz,oz,~ounce", percent: "%,%,~percent|~percent", petabyte: "~PB,PB,~petabyte",
-  pound: "~lb,#,~pound", second: "~sec,s,~second", stone: "~st,st,~stone|~stones", terabit: "~Tb,Tb,~terabit", terabyte: "~TB,TB,~terabyte", week: "~wk|~wks,w,~week", yard: "~yd,yd,~yard", year: "~yr|~yrs,y,~year",
-};
+// §6.6.2 IsSanctionedSingleUnitIdentifier: the texts of a unit after a number, short, narrow and long. More than one
+// of them have what follows `|`; without that, the long one has an `s`.
+const unitTexts = (unit) => find("acre= ac,ac, acre;bit= bit,bit, bit;byte= byte| byte,B, byte;celsius=°C,°C, degree Celsius| degrees Celsius;centimeter= cm,cm, centimeter;day= day| days,d, day;degree= deg,°, degree;fahrenheit=°F,°, degree Fahrenheit| degrees Fahrenheit;fluid-ounce= fl oz,fl oz, fluid ounce;foot= ft,′, foot| feet;gallon= gal,gal, gallon;gigabit= Gb,Gb, gigabit;gigabyte= GB,GB, gigabyte;gram= g,g, gram;hectare= ha,ha, hectare;hour= hr,h, hour;inch= in,″, inch| inches;kilobit= kb,kb, kilobit;kilobyte= kB,kB, kilobyte;kilogram= kg,kg, kilogram;kilometer= km,km, kilometer;liter= L,L, liter;megabit= Mb,Mb, megabit;megabyte= MB,MB, megabyte;meter= m,m, meter;microsecond= μs,μs, microsecond;mile= mi,mi, mile;mile-scandinavian= smi,smi, mile-scandinavian| miles-scandinavian;milliliter= mL,mL, milliliter;millimeter= mm,mm, millimeter;millisecond= ms,ms, millisecond;minute= min,m, minute;month= mth| mths,m, month;nanosecond= ns,ns, nanosecond;ounce= oz,oz, ounce;percent=%,%, percent| percent;petabyte= PB,PB, petabyte;pound= lb,#, pound;second= sec,s, second;stone= st,st, stone| stones;terabit= Tb,Tb, terabit;terabyte= TB,TB, terabyte;week= wk| wks,w, week;yard= yd,yd, yard;year= yr| yrs,y, year", `${unit}=`, ";")?.split(",");
 
 function unitText(unit, display, category) {
   const [first, second] = unit.split("-per-");
   const text = (name, isOne) => {
-    const [one, other = display === "long" ? `${one}s` : one] = UNITS[name].split(",")[["short", "narrow", "long"].indexOf(display)].replaceAll("~", " ").split("|");
+    const [one, other = display === "long" ? `${one}s` : one] = unitTexts(name)[["short", "narrow", "long"].indexOf(display)].split("|");
     return isOne ? one : other;
   };
   const before = text(first, category === "one");
   return second === undefined ? before : display === "long" ? `${before} per ${text(second, true).trim()}` : `${before}/${text(second, true).trim()}`;
 }
-
-const COMPACT = [["", ""], ["K", " thousand"], ["M", " million"], ["B", " billion"], ["T", " trillion"]];
 
 class NumberFormat {
   #format;
@@ -211,7 +191,7 @@ class NumberFormat {
     const currencyDisplay = read("currencyDisplay", ["code", "symbol", "name", "narrowSymbol"], "symbol");
     const currencySign = read("currencySign", ["standard", "accounting"], "standard");
     const unit = read("unit");
-    if (unit === undefined ? style === "unit" : unit.split("-per-").length > 2 || !unit.split("-per-").every((one) => Object.hasOwn(UNITS, one)))
+    if (unit === undefined ? style === "unit" : unit.split("-per-").length > 2 || !unit.split("-per-").every(unitTexts))
       throw new (unit === undefined ? TypeError : RangeError)(`Invalid unit argument for Intl.NumberFormat() '${unit ?? ""}'`);
     const unitDisplay = read("unitDisplay", ["short", "narrow", "long"], "short");
     const options = { locale, numberingSystem: "latn", style };
@@ -255,7 +235,7 @@ class NumberFormat {
     if (options.currencySign && options.signDisplay === "never") options.currencySign = "standard";
     Object.assign(options, { roundingMode, roundingIncrement, trailingZeroDisplay, roundingPriority: isCompact && trailingZeroDisplay === "auto" ? "morePrecision" : "auto" });
     const isSimple = notation === "standard" && style !== "unit" && (style !== "currency" || currencyDisplay === "symbol" || currencyDisplay === "code");
-    if (!this.#locale.isEnglish && (!isSimple || (style === "currency" && PAST_CURRENCIES.includes(options.currency)))) $unsupported(`this format of numbers is not supported for the locale ${locale}`);
+    if (!this.#locale.isEnglish && (!isSimple || (style === "currency" && isPastCurrency(options.currency)))) $unsupported(`this format of numbers is not supported for the locale ${locale}`);
     this.#options = options;
   }
 
@@ -329,9 +309,8 @@ class NumberFormat {
       parts.push({ type: "exponentInteger", value: `${Math.abs(power)}` });
     } else if (power > 0) {
       const isLong = compactDisplay === "long" && (style !== "currency" || currencyDisplay === "name");
-      const text = COMPACT[power / 3][isLong ? 1 : 0];
       if (isLong) parts.push({ type: "literal", value: " " });
-      parts.push({ type: "compact", value: text.trim() });
+      parts.push({ type: "compact", value: (isLong ? "thousand million billion trillion" : "K M B T").split(" ")[power / 3 - 1] });
     }
     return parts;
   }
@@ -339,7 +318,7 @@ class NumberFormat {
   // The signs, the percent sign, the currency or the unit beside the digits. §15.5.11 GetNumberFormatPattern.
   #affix(parts, number, power) {
     const { style, notation, signDisplay, currency, currencyDisplay, currencySign, unit, unitDisplay } = this.#options;
-    const { space, layout, hasParentheses, list } = this.#locale;
+    const { space, layout, parentheses, list } = this.#locale;
     const isZero = number.digits === "" && number.special !== "∞";
     const isSigned = { auto: number.isNegative, never: false, always: true, exceptZero: !isZero, negative: number.isNegative && !isZero }[signDisplay];
     const sign = !isSigned ? undefined : number.isNegative ? { type: "minusSign", value: "-" } : { type: "plusSign", value: "+" };
@@ -356,12 +335,11 @@ class NumberFormat {
       parts.push({ type: "literal", value: " " }, { type: "currency", value: currencyName(currency, category()) });
       return sign ? [sign, ...parts] : parts;
     }
-    const narrow = currencyDisplay === "narrowSymbol" ? find(NARROW_CURRENCIES, currency) : undefined;
-    const value = currencyDisplay === "code" ? currency : narrow ?? currencySymbol(list, currency);
+    const value = currencyDisplay === "code" ? currency : currencySymbol(list, currency, currencyDisplay === "narrowSymbol");
     const gap = { type: "literal", value: "\xa0" };
     const isSpaced = layout !== "¤1" || (/[^\p{S}]$/u.test(value) && !number.special);
     parts = layout === "1 ¤" ? [...parts, gap, { type: "currency", value }] : [{ type: "currency", value }, ...(isSpaced ? [gap] : []), ...parts];
-    if (currencySign === "accounting" && sign?.value === "-" && hasParentheses && (notation !== "compact" || power === 0)) return [{ type: "literal", value: "(" }, ...parts, { type: "literal", value: ")" }];
+    if (currencySign === "accounting" && sign?.value === "-" && parentheses && (notation !== "compact" || power === 0)) return [{ type: "literal", value: "(" }, ...parts, { type: "literal", value: ")" }];
     return sign ? [sign, ...parts] : parts;
   }
 }
@@ -403,18 +381,16 @@ class PluralRules {
   }
 }
 
-// §17.5.2 PartitionRelativeTimePattern: units that are short, of one and of more; narrow; and how words name them.
-const RELATIVE_UNITS = {
-  year: ["yr.", "yr.", "y"], quarter: ["qtr.", "qtrs.", "q"], month: ["mo.", "mo.", "mo"], week: ["wk.", "wk.", "w"],
-  day: ["day", "days", "d"], hour: ["hr.", "hr.", "h"], minute: ["min.", "min.", "m"], second: ["sec.", "sec.", "s"],
-};
+// §17.5.2 PartitionRelativeTimePattern: a unit that is short, of one and of more, and narrow.
+const relativeTexts = (unit) => find("year=yr.,yr.,y;quarter=qtr.,qtrs.,q;month=mo.,mo.,mo;week=wk.,wk.,w;day=day,days,d;hour=hr.,hr.,h;minute=min.,min.,m;second=sec.,sec.,s", `${unit}=`, ";")?.split(",");
 
+// The word for the unit before this one, for this one or for the next one.
 function relativeWord(unit, value, isLong) {
   if (unit === "day") return { "-1": "yesterday", 0: "today", 1: "tomorrow" }[value];
   if (unit === "second") return value === 0 ? "now" : undefined;
   if (unit === "hour" || unit === "minute") return value === 0 ? `this ${unit}` : undefined;
   const which = { "-1": "last", 0: "this", 1: "next" }[value];
-  return which && `${which} ${isLong ? unit : RELATIVE_UNITS[unit][0]}`;
+  return which && `${which} ${isLong ? unit : relativeTexts(unit)[0]}`;
 }
 
 class RelativeTimeFormat {
@@ -449,13 +425,14 @@ class RelativeTimeFormat {
     const value = Number(given);
     const unit = `${name}`.replace(/s$/, "");
     if (!Number.isFinite(value)) throw new RangeError(`Value need to be finite number for Intl.RelativeTimeFormat.prototype.${method}()`);
-    if (!Object.hasOwn(RELATIVE_UNITS, unit)) throw new RangeError(`Invalid unit argument for Intl.RelativeTimeFormat.prototype.${method}() '${name}'`);
+    const texts = relativeTexts(unit);
+    if (!texts) throw new RangeError(`Invalid unit argument for Intl.RelativeTimeFormat.prototype.${method}() '${name}'`);
     // As in ICU, a word is also for what is nearer to its number than a hundredth.
     const hundredths = Math.trunc(value * 100 + (value < 0 ? -0.5 : 0.5));
     const word = numeric === "auto" && hundredths % 100 === 0 ? relativeWord(unit, hundredths / 100, style === "long") : undefined;
     if (word) return [{ type: "literal", value: word }];
     const parts = this.#numbers.formatToParts(Math.abs(value));
-    const [one, other, narrow] = RELATIVE_UNITS[unit];
+    const [one, other, narrow] = texts;
     const isOne = pluralOf(parts, 0) === "one";
     const text = style === "narrow" ? narrow : ` ${style === "short" ? (isOne ? one : other) : isOne ? unit : `${unit}s`}`;
     const isPast = value < 0 || Object.is(value, -0);
@@ -536,16 +513,17 @@ class Collator {
   }
 }
 
-const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
-const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const nameAt = (names, at) => names.split(" ")[at];
+const monthName = (at) => nameAt("January February March April May June July August September October November December", at);
+const weekdayName = (at) => nameAt("Sunday Monday Tuesday Wednesday Thursday Friday Saturday", at);
 
 // §11.1.2 CreateDateTimeFormat, table 16: the fields with their forms.
-const [NUMBERS, NAMES] = [["2-digit", "numeric"], ["narrow", "short", "long"]];
-const FIELDS = {
-  weekday: NAMES, era: NAMES, year: NUMBERS, month: [...NUMBERS, ...NAMES], day: NUMBERS, dayPeriod: NAMES, hour: NUMBERS, minute: NUMBERS, second: NUMBERS, fractionalSecondDigits: undefined,
-  timeZoneName: ["short", "long", "shortOffset", "longOffset", "shortGeneric", "longGeneric"],
-};
-const STYLES = ["full", "long", "medium", "short"];
+function dateFields() {
+  const [numbers, names] = [["2-digit", "numeric"], ["narrow", "short", "long"]];
+  const zones = ["short", "long", "shortOffset", "longOffset", "shortGeneric", "longGeneric"];
+  const date = { weekday: names, era: names, year: numbers, month: [...numbers, ...names], day: numbers };
+  return { ...date, dayPeriod: names, hour: numbers, minute: numbers, second: numbers, fractionalSecondDigits: undefined, timeZoneName: zones };
+}
 
 // The fields of a date that have a pattern which people read: a bit for each set of weekday (1), year (2), month (4)
 // and day (8).
@@ -574,14 +552,15 @@ class DateTimeFormat {
     if (hour12 !== undefined) hourCycle = hour12 ? "h12" : "h24";
     this.#zone = zoneOf(from.timeZone === undefined ? "UTC" : `${from.timeZone}`);
     const fields = {};
-    for (const name of Object.keys(FIELDS)) {
-      const form = name === "fractionalSecondDigits" ? integer(from[name], name, 1, 3) : read(name, FIELDS[name]);
+    const forms = dateFields();
+    for (const name of Object.keys(forms)) {
+      const form = name === "fractionalSecondDigits" ? integer(from[name], name, 1, 3) : read(name, forms[name]);
       if (form !== undefined) fields[name] = form;
     }
     read("formatMatcher", ["basic", "best fit"]);
     const first = Object.keys(fields)[0];
     const styles = {};
-    const chosen = [read("dateStyle", STYLES), read("timeStyle", STYLES)];
+    const chosen = ["dateStyle", "timeStyle"].map((name) => read(name, ["full", "long", "medium", "short"]));
     for (const [at, name] of ["dateStyle", "timeStyle"].entries()) {
       const style = chosen[at];
       if (style === undefined) continue;
@@ -620,7 +599,7 @@ class DateTimeFormat {
       $unsupported("this choice of fields of a date is not supported; format the parts and join them");
     this.#fields = fields;
     const cycle = has("hour") ? { hourCycle, hour12: !isClock } : {};
-    const sorted = Object.fromEntries(Object.keys(FIELDS).filter((name) => has(name)).map((name) => [name, fields[name]]));
+    const sorted = Object.fromEntries(Object.keys(forms).filter((name) => has(name)).map((name) => [name, fields[name]]));
     this.#options = { locale, calendar: "gregory", numberingSystem: "latn", timeZone: this.#zone.name, ...cycle, ...(dateStyle || timeStyle ? styles : sorted) };
   }
 
@@ -653,9 +632,9 @@ class DateTimeFormat {
     const { weekday, year, month, day, hour, minute, second, fractionalSecondDigits, timeZoneName } = fields;
     const isNumber = month === "numeric" || month === "2-digit";
     const hasDayBefore = weekday && day && !month;
-    const dayName = weekday && named(weekday, WEEKDAYS[at.getUTCDay()]);
+    const dayName = weekday && named(weekday, weekdayName(at.getUTCDay()));
     if (weekday && !hasDayBefore) add("weekday", dayName);
-    if (month) add("month", isNumber ? number(month, at.getUTCMonth() + 1) : named(month, MONTHS[at.getUTCMonth()]), ", ");
+    if (month) add("month", isNumber ? number(month, at.getUTCMonth() + 1) : named(month, monthName(at.getUTCMonth())), ", ");
     if (day) add("day", number(day, at.getUTCDate()), isNumber ? "/" : " ");
     if (hasDayBefore) add("weekday", dayName, " ");
     if (year) add("year", number(year, at.getUTCFullYear()), isNumber ? "/" : day ? ", " : " ");
@@ -681,23 +660,79 @@ class DateTimeFormat {
       separator = ".";
     }
     if (hour && !isClock) add("dayPeriod", hours < 12 ? "AM" : "PM", "\u202f");
-    if (timeZoneName) add("timeZoneName", zoneText(this.#zone, timeZoneName, clipped, offset), hour || minute || second || fractionalSecondDigits ? " " : separator);
+    if (timeZoneName) add("timeZoneName", this.#zone.text(timeZoneName, clipped, offset), hour || minute || second || fractionalSecondDigits ? " " : separator);
     return parts;
   }
 }
 
-// The time zones: their names, and their offsets from UTC in seconds.
+// The rows of `zones.txt` of the zones that the program names. The compiler writes them here.
+const zoneRows = () => "";
+
+// A time zone: its name, its offset from UTC in seconds at a time, and its names there.
 function zoneOf(name) {
-  if (/^(?:etc\/)?(?:utc|uct|gmt|zulu|universal)$/i.test(name)) return { name: "UTC", offsetAt: () => 0 };
+  if (/^(?:etc\/)?(?:utc|uct|gmt|zulu|universal)$/i.test(name)) return new Zone("UTC|1|0|A||-1e13|UTC|Coordinated Universal Time");
   if (!/^[a-z\d/_+-]{3,}$/i.test(name)) throw new RangeError(`Invalid time zone specified: ${name}`);
-  return $unsupported(`the time zone \`${name}\` is not supported; use UTC`);
+  const rows = zoneRows().split("\n");
+  const row = (one) => rows.find((text) => text.slice(0, text.search(/[=|]/)).toLowerCase() === one.toLowerCase());
+  const found = row(name) ?? $unsupported(`the time zone \`${name}\` is not known here; the program must have its name as a text`);
+  return new Zone(found.includes("=") ? row(found.split("=")[1]) : found);
 }
 
-function zoneText(zone, form, time, offset) {
-  if (zone.name === "UTC" && (form === "short" || form === "long")) return form === "short" ? "UTC" : "Coordinated Universal Time";
-  const [hours, minutes] = [Math.floor(Math.abs(offset) / 3600), `${Math.floor(Math.abs(offset) / 60) % 60}`.padStart(2, "0")];
-  const sign = offset < 0 ? "-" : "+";
-  return form.startsWith("long") ? `GMT${sign}${`${hours}`.padStart(2, "0")}:${minutes}` : `GMT${sign}${hours}${minutes === "00" ? "" : `:${minutes}`}`;
+class Zone {
+  #changes = [];
+  #rule;
+  #since;
+  #names;
+
+  constructor(row) {
+    const [name, unit, offsetTexts, changes, rule, since, short, long] = row.split("|");
+    this.name = name;
+    const offsets = offsetTexts.split(",").map(Number);
+    let time = 0;
+    for (const [, delta, letter] of changes.matchAll(/([^A-Z]*)([A-Z])/g)) {
+      time += delta === "" ? 0 : parseInt(delta, 36) * unit;
+      this.#changes.push([time, offsets[letter.charCodeAt(0) - 65]]);
+    }
+    this.#rule = rule;
+    this.#since = Number(since);
+    this.#names = { offsets, short: short.split(","), long: long.split(",") };
+  }
+
+  offsetAt(ms) {
+    const time = Math.floor(ms / 1000);
+    const [rule, changes] = [this.#rule, this.#changes];
+    if (this.name === "UTC") return 0;
+    if (time < 0 || (rule === "-" && time >= 2145916800)) $unsupported(`the offset of ${this.name} at ${new Date(ms).toISOString()} is not known here`);
+    let at = changes.length - 1;
+    while (changes[at][0] > time) at--;
+    if (at < changes.length - 1 || rule === "" || rule === "-") return changes[at][1];
+    const [standard, daylight, ...days] = rule.split(",").map(Number);
+    const year = new Date((time + standard) * 1000).getUTCFullYear();
+    const begin = ([month, week, weekday, second], offset) => {
+      const first = new Date(Date.UTC(year, month - 1, 1));
+      const day = 1 + ((weekday - first.getUTCDay() + 7) % 7) + (week - 1) * 7;
+      const last = new Date(Date.UTC(year, month, 0)).getUTCDate();
+      return Date.UTC(year, month - 1, day > last ? day - 7 : day) / 1000 + second - offset;
+    };
+    const [from, to] = [begin(days.slice(0, 4), standard), begin(days.slice(4), daylight)];
+    return (from < to ? from <= time && time < to : time < to || from <= time) ? daylight : standard;
+  }
+
+  // The name at a time of this offset, as an option `timeZoneName` wants it. Without a name it is the offset.
+  text(form, ms, offset) {
+    const names = this.#names;
+    if (form === "short" || form === "long") {
+      if (ms < this.#since * 1000) $unsupported(`the name of ${this.name} at ${new Date(ms).toISOString()} is not known here`);
+      const name = names[form][names.offsets.indexOf(offset)];
+      if (name) return name;
+    } else if (form.endsWith("Generic") && this.name !== "UTC") $unsupported(`the option \`timeZoneName: ${form}\` is not supported`);
+    const isLong = form.startsWith("long");
+    const digits = (value, isPadded) => (isPadded ? `${value}`.padStart(2, "0") : `${value}`);
+    const [size, sign] = [Math.abs(offset), offset < 0 ? "-" : "+"];
+    const [hours, minutes, seconds] = [Math.floor(size / 3600), Math.floor(size / 60) % 60, size % 60];
+    const rest = `${isLong || minutes + seconds > 0 ? `:${digits(minutes, true)}` : ""}${seconds > 0 ? `:${digits(seconds, true)}` : ""}`;
+    return `GMT${sign}${digits(hours, isLong)}${rest}`;
+  }
 }
 
 const Intl = {
