@@ -4,11 +4,13 @@
 use std::borrow::Cow;
 
 use oxc_ast::AstKind;
+use oxc_ast::ast::Expression;
 use oxc_semantic::{Semantic, SymbolFlags};
 
 use super::compiler::Compiler;
 use super::generator;
 use super::modules::Module;
+use super::names::static_name;
 
 /// A source of built-ins.
 pub(super) struct Prelude {
@@ -20,6 +22,19 @@ pub(super) struct Prelude {
     is_for_iterators: bool,
     source: &'static str,
 }
+
+/// Locales of `toLocaleString` that only the source of `Intl` has.
+const FOREIGN_LOCALES: &[&str] = &[
+    "de", "de-DE", "en-CA", "en-GB", "en-IN", "es", "es-ES", "fr", "fr-FR", "it-IT", "ja", "ja-JP", "ko-KR", "pt-BR",
+    "sv-SE", "zh-CN",
+];
+
+/// Options of `toLocaleString` that only the source of `Intl` has.
+const FOREIGN_OPTIONS: &[&str] = &[
+    "compactDisplay", "currencyDisplay", "currencySign", "fractionalSecondDigits", "maximumSignificantDigits",
+    "minimumSignificantDigits", "notation", "roundingMode", "signDisplay", "timeZone", "trailingZeroDisplay",
+    "unitDisplay",
+];
 
 /// The time zones, a row each: `tests/language/zones.mjs` writes them.
 const ZONES: &str = include_str!("prelude/zones.txt");
@@ -36,7 +51,11 @@ pub(super) static PRELUDES: &[Prelude] = &[
     Prelude::new("runstate:url", &["URL", "URLSearchParams"], include_str!("prelude/url.ts")),
     Prelude::new("runstate:crypto", &["crypto"], include_str!("prelude/crypto.ts")),
     Prelude::new("runstate:performance", &["performance"], include_str!("prelude/performance.ts")),
-    Prelude::new("runstate:intl", &["Intl"], include_str!("prelude/intl.ts")),
+    Prelude::new(
+        "runstate:intl",
+        &["Intl", ".toLocaleString", ".toLocaleDateString", ".toLocaleTimeString"],
+        include_str!("prelude/intl.ts"),
+    ),
     Prelude::new("runstate:interval", &["setInterval", "clearInterval"], include_str!("prelude/interval.ts")),
     Prelude {
         is_for_iterators: true,
@@ -67,8 +86,34 @@ impl Prelude {
             let semantic = &module.semantic;
             generator::may_have_iterators(semantic.scoping(), semantic.nodes())
         };
-        modules.iter().any(|module| !module.is_prelude && self.is_named(&module.semantic))
+        modules.iter().any(|module| !module.is_prelude && (self.is_named(&module.semantic) || self.is_called(module)))
             && (!self.is_for_iterators || modules.iter().any(may_iterate))
+    }
+
+    /// Whether a file calls one of the methods that it exports, and has a locale or an option that the machine lacks.
+    fn is_called(&self, module: &Module<'_>) -> bool {
+        let nodes = module.semantic.nodes();
+        let is_method = |name: &str| self.names.iter().any(|one| one.strip_prefix('.') == Some(name));
+        let is_call = |kind: AstKind<'_>| match kind {
+            AstKind::CallExpression(call) => match call.callee.get_inner_expression() {
+                Expression::StaticMemberExpression(member) => {
+                    !call.arguments.is_empty() && is_method(&member.property.name)
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        let is_foreign = |kind: AstKind<'_>| match kind {
+            AstKind::StringLiteral(literal) => FOREIGN_LOCALES.contains(&literal.value.as_str()),
+            AstKind::ObjectProperty(property) => match (static_name(&property.key).as_deref(), &property.value) {
+                (Some("timeZone"), Expression::StringLiteral(zone)) => !zone.value.eq_ignore_ascii_case("utc"),
+                (Some("style"), Expression::StringLiteral(style)) => style.value == "unit",
+                (Some(name), _) => FOREIGN_OPTIONS.contains(&name),
+                _ => false,
+            },
+            _ => false,
+        };
+        nodes.iter().any(|node| is_call(node.kind())) && nodes.iter().any(|node| is_foreign(node.kind()))
     }
 
     /// The source for a program of these files: with the rows of the time zones that texts of the program name.

@@ -175,8 +175,7 @@ class NumberFormat {
   #locale;
 
   // §15.1.1 Intl.NumberFormat, §15.1.3 SetNumberFormatDigitOptions.
-  constructor(locales, given) {
-    const service = "Intl.NumberFormat";
+  constructor(locales, given, service = "Intl.NumberFormat") {
     const locale = localeOf(locales);
     const from = readOptions(given, service);
     const read = (name, values, fallback) => pick(from, service, name, values, fallback);
@@ -529,15 +528,27 @@ function dateFields() {
 // and day (8).
 const DATE_FIELDS = 0b1111_0011_0101_0111;
 
+// The dates in digits of locales other than en-US: their order, whether a month and a day always have two digits, what
+// follows the date, and how hours are counted.
+function dateLocale(locale) {
+  if (isEnglish(locale)) return undefined;
+  const table = "en-GB|d/m/y|2|, |h23;en-CA|y-m-d|2|, |h12;de-DE|d.m.y|1|, |h23;fr-FR|d/m/y|2| |h23;sv-SE|y-m-d|2| |h23";
+  const row = table.split(";").find((one) => one.startsWith(`${locale}|`) || (locale.length === 2 && one.startsWith(`${locale}-`))) ?? $unsupported(`dates for the locale ${locale} are not supported`);
+  const [name, order, digits, comma, cycle] = row.split("|");
+  return { order: order.split(/[^dmy]/), separator: order[1], isPadded: digits === "2", comma, cycle, shortYear: name === "de-DE" ? "2-digit" : "numeric" };
+}
+
 class DateTimeFormat {
   #format;
   #options;
   #fields;
   #zone;
+  #row;
 
   // §11.1.2 CreateDateTimeFormat.
   constructor(locales, given, required = "any", defaults = "date", service = "Intl.DateTimeFormat") {
-    const locale = englishOf(locales);
+    const locale = localeOf(locales);
+    const row = (this.#row = dateLocale(locale));
     if (given === null) throw new TypeError("Cannot convert undefined or null to object");
     const from = readOptions(given, service);
     const read = (name, values, fallback) => pick(from, service, name, values, fallback);
@@ -547,9 +558,10 @@ class DateTimeFormat {
       if (value !== undefined && value !== only) $unsupported(`the option \`${name}\` is not supported: ${value}`);
     }
     const hour12 = from.hour12;
-    let hourCycle = read("hourCycle", ["h11", "h12", "h23", "h24"], "h12");
-    // As in V8, `hour12: false` counts hours to 24.
-    if (hour12 !== undefined) hourCycle = hour12 ? "h12" : "h24";
+    const chosenCycle = read("hourCycle", ["h11", "h12", "h23", "h24"]);
+    let hourCycle = chosenCycle ?? row?.cycle ?? "h12";
+    // As in V8, `hour12: false` counts hours to 24 where they are counted to 12 without it.
+    if (hour12 !== undefined) hourCycle = hour12 ? "h12" : row?.cycle === "h23" ? "h23" : "h24";
     this.#zone = zoneOf(from.timeZone === undefined ? "UTC" : `${from.timeZone}`);
     const fields = {};
     const forms = dateFields();
@@ -580,10 +592,19 @@ class DateTimeFormat {
       Object.assign(fields, { year: dateStyle === "short" ? "2-digit" : "numeric", month: dateStyle === "short" ? "numeric" : dateStyle === "medium" ? "short" : "long", day: "numeric" });
       if (dateStyle === "full") fields.weekday = "long";
     }
+    if (row && dateStyle) Object.assign(fields, { year: row.shortYear, month: "2-digit", day: "2-digit" });
     if (timeStyle) {
       fields.hour = fields.minute = "numeric";
       if (timeStyle !== "short") fields.second = "numeric";
       if (timeStyle === "full" || timeStyle === "long") fields.timeZoneName = timeStyle === "full" ? "long" : "short";
+    }
+    if (row) {
+      const forms = ["year", "month", "day", "hour", "minute", "second"].map((name) => (fields[name] === undefined ? "-" : fields[name] === "numeric" ? "n" : fields[name][0])).join("");
+      // A date is in digits of one kind, and a time has an hour and a minute.
+      if ((dateStyle ?? "short") !== "short" || has("weekday", "fractionalSecondDigits", "timeZoneName") || (hourCycle !== row.cycle && !(hour12 === false && row.cycle === "h12")) || (chosenCycle && chosenCycle !== "h23") ||
+        !/^(?:---|nnn|n22|222)(?:---|nn[-n]|2[n2][-n2])$/.test(forms))
+        $unsupported(`this format of dates is not supported for the locale ${locale}`);
+      if (row.isPadded && fields.month) fields.month = fields.day = "2-digit";
     }
     const isClock = hourCycle === "h23" || hourCycle === "h24";
     const secondForm = fields.second;
@@ -634,13 +655,19 @@ class DateTimeFormat {
     const hasDayBefore = weekday && day && !month;
     const dayName = weekday && named(weekday, weekdayName(at.getUTCDay()));
     if (weekday && !hasDayBefore) add("weekday", dayName);
-    if (month) add("month", isNumber ? number(month, at.getUTCMonth() + 1) : named(month, monthName(at.getUTCMonth())), ", ");
-    if (day) add("day", number(day, at.getUTCDate()), isNumber ? "/" : " ");
-    if (hasDayBefore) add("weekday", dayName, " ");
-    if (year) add("year", number(year, at.getUTCFullYear()), isNumber ? "/" : day ? ", " : " ");
+    if (this.#row && year) {
+      const { order, separator } = this.#row;
+      const values = { d: ["day", number(day, at.getUTCDate())], m: ["month", number(month, at.getUTCMonth() + 1)], y: ["year", number(year, at.getUTCFullYear())] };
+      for (const field of order) add(...values[field], separator);
+    } else {
+      if (month) add("month", isNumber ? number(month, at.getUTCMonth() + 1) : named(month, monthName(at.getUTCMonth())), ", ");
+      if (day) add("day", number(day, at.getUTCDate()), isNumber ? "/" : " ");
+      if (hasDayBefore) add("weekday", dayName, " ");
+      if (year) add("year", number(year, at.getUTCFullYear()), isNumber ? "/" : day ? ", " : " ");
+    }
     const isClock = hourCycle === "h23" || hourCycle === "h24";
     const hasSpace = weekday && !year && !month && !day && hour && !timeZoneName && (!isClock || minute);
-    let separator = month === "long" ? " at " : hasSpace ? " " : ", ";
+    let separator = this.#row ? this.#row.comma : month === "long" ? " at " : hasSpace ? " " : ", ";
     const hours = at.getUTCHours();
     if (hour) {
       const shown = { h11: hours % 12, h12: ((hours + 11) % 12) + 1, h23: hours, h24: ((hours + 23) % 24) + 1 }[hourCycle];
@@ -659,7 +686,7 @@ class DateTimeFormat {
       add("fractionalSecond", `${at.getUTCMilliseconds()}`.padStart(3, "0").slice(0, fractionalSecondDigits), separator);
       separator = ".";
     }
-    if (hour && !isClock) add("dayPeriod", hours < 12 ? "AM" : "PM", "\u202f");
+    if (hour && !isClock) add("dayPeriod", this.#row ? (hours < 12 ? "a.m." : "p.m.") : hours < 12 ? "AM" : "PM", "\u202f");
     if (timeZoneName) add("timeZoneName", this.#zone.text(timeZoneName, clipped, offset), hour || minute || second || fractionalSecondDigits ? " " : separator);
     return parts;
   }
@@ -671,7 +698,7 @@ const zoneRows = () => "";
 // A time zone: its name, its offset from UTC in seconds at a time, and its names there.
 function zoneOf(name) {
   if (/^(?:etc\/)?(?:utc|uct|gmt|zulu|universal)$/i.test(name)) return new Zone("UTC|1|0|A||-1e13|UTC|Coordinated Universal Time");
-  if (!/^[a-z\d/_+-]{3,}$/i.test(name)) throw new RangeError(`Invalid time zone specified: ${name}`);
+  if (!/^[a-z\d/_+-]{2,}$/i.test(name)) throw new RangeError(`Invalid time zone specified: ${name}`);
   const rows = zoneRows().split("\n");
   const row = (one) => rows.find((text) => text.slice(0, text.search(/[=|]/)).toLowerCase() === one.toLowerCase());
   const found = row(name) ?? $unsupported(`the time zone \`${name}\` is not known here; the program must have its name as a text`);
@@ -702,7 +729,7 @@ class Zone {
     const time = Math.floor(ms / 1000);
     const [rule, changes] = [this.#rule, this.#changes];
     if (this.name === "UTC") return 0;
-    if (time < 0 || (rule === "-" && time >= 2145916800)) $unsupported(`the offset of ${this.name} at ${new Date(ms).toISOString()} is not known here`);
+    if (time < changes[0][0] || (rule === "-" && time >= 2145916800)) $unsupported(`the offset of ${this.name} at ${new Date(ms).toISOString()} is not known here`);
     let at = changes.length - 1;
     while (changes[at][0] > time) at--;
     if (at < changes.length - 1 || rule === "" || rule === "-") return changes[at][1];
@@ -744,4 +771,29 @@ const Intl = {
   ListFormat: expose(ListFormat, false),
 };
 
-export { Intl };
+// The compiler writes these for methods of values that may need what the machine does not have. §20.2.1
+// Number.prototype.toLocaleString.
+function toLocaleString(...args) {
+  if (typeof this === "number") return new NumberFormat(args[0], args[1], "Number.prototype.toLocaleString").format(this);
+  return isDate(this, "toLocaleString") ? dateText(this, args, "any", "all", "toLocaleString") : this.toLocaleString(...args);
+}
+
+// §20.4.2 Date.prototype.toLocaleDateString.
+function toLocaleDateString(...args) {
+  return isDate(this, "toLocaleDateString") ? dateText(this, args, "date", "date", "toLocaleDateString") : this.toLocaleDateString(...args);
+}
+
+// §20.4.3 Date.prototype.toLocaleTimeString.
+function toLocaleTimeString(...args) {
+  return isDate(this, "toLocaleTimeString") ? dateText(this, args, "time", "time", "toLocaleTimeString") : this.toLocaleTimeString(...args);
+}
+
+const isDate = (value, method) => value instanceof Date && value[method] === Date.prototype[method];
+
+function dateText(date, [locales, options], required, defaults, method) {
+  // As in V8, an invalid date has a text whatever its options are.
+  if (Number.isNaN(date.getTime())) return "Invalid Date";
+  return new DateTimeFormat(locales, options, required, defaults, `Date.prototype.${method}`).format(date);
+}
+
+export { Intl, toLocaleString as ".toLocaleString", toLocaleDateString as ".toLocaleDateString", toLocaleTimeString as ".toLocaleTimeString" };
