@@ -22,6 +22,9 @@ function readZone(file) {
   const before = changes.filter(([time]) => time <= 0).at(-1)?.[1] ?? offsets[0];
   const after = [[0, before]];
   for (const change of changes) if (change[0] > 0 && change[1] !== after.at(-1)[1]) after.push(change);
+  // The rule begins after the last change, also if that has the offset of the one before it.
+  const last = changes.at(-1);
+  if (last && last[0] > after.at(-1)[0]) after.push(last);
   return { changes: after, footer };
 }
 
@@ -52,6 +55,23 @@ for (const name of [...Intl.supportedValuesOf('timeZone'), ...names]) {
   const { changes, footer } = readZone(`${folder}/${name}`);
   const rule = readRule(footer);
   const kept = changes.filter(([time]) => time < END);
+  // The offset in Node at a time. Another release of tzdata may have other changes: those before the last difference are
+  // left out.
+  const probe = new Intl.DateTimeFormat('en-US', { timeZone: name, timeZoneName: 'longOffset' });
+  const offsetAt = (time) => {
+    const [, sign, h, m, s = 0] = /GMT([+-])(\d+):(\d+)(?::(\d+))?/.exec(probe.formatToParts(time * 1000).find((part) => part.type === 'timeZoneName').value);
+    return (sign === '-' ? -1 : 1) * (h * 3600 + m * 60 + Number(s));
+  };
+  let wrong = -1;
+  for (const [index, [time, offset]] of kept.entries()) {
+    const last = index === kept.length - 1;
+    const next = last ? (rule.length > 0 ? time + 1 : END) : kept[index + 1][0];
+    for (let at = time; at < next; at += 86400 * 15) if (offsetAt(at) !== offset) wrong = index;
+    if (offsetAt(next - 1) !== offset) wrong = index;
+  }
+  kept.splice(0, wrong + 1);
+  if (kept.length === 0) { console.error('left out', name); continue; }
+  if (wrong >= 0) console.error(name, 'since', new Date(kept[0][0] * 1000).toISOString());
   const offsets = [...new Set([...kept.map((change) => change[1]), ...rule.slice(0, 2)])];
   const unit = [900, 60, 1].find((unit) => kept.every(([time]) => time % unit === 0));
   let [text, last] = ['', 0];
@@ -67,11 +87,7 @@ for (const name of [...Intl.supportedValuesOf('timeZone'), ...names]) {
     for (let at = time; at < next && (at < (kept.at(-1)[0]) || rule.length === 0); at += 86400 * 30) add(at, offset);
     if (index < kept.length - 1 || rule.length === 0) add(next - 1, offset);
   }
-  const probe = new Intl.DateTimeFormat('en-US', { timeZone: name, timeZoneName: 'longOffset' });
-  for (let time = kept.at(-1)[0]; time < END; time += 86400 * 20) {
-    const [, sign, h, m, s = 0] = /GMT([+-])(\d+):(\d+)(?::(\d+))?/.exec(probe.formatToParts(time * 1000).find((part) => part.type === 'timeZoneName').value) ?? [];
-    add(time, (sign === '-' ? -1 : 1) * (h * 3600 + m * 60 + Number(s)));
-  }
+  for (let time = kept.at(-1)[0]; time < END; time += 86400 * 20) add(time, offsetAt(time));
   samples.sort((a, b) => a[0] - b[0]);
   const [short, long] = [nameAt(name, 'short'), nameAt(name, 'long')];
   const found = new Map();
@@ -83,6 +99,10 @@ for (const name of [...Intl.supportedValuesOf('timeZone'), ...names]) {
   }
   // The first sample of the same names may be later than the change itself.
   if (since > 0) since = kept.find(([time]) => time >= since)?.[0] ?? samples.find(([time]) => time >= since)[0];
+  for (let time = Math.max(since, kept[0][0]); time < END; time += 86400 * 4) {
+    const pair = [short(time), long(time)].map((one) => (/^GMT[+-]/.test(one) ? '' : one)).join('|');
+    if (found.get(offsetAt(time)) !== pair) since = time + 86400 * 4;
+  }
   const pairs = offsets.map((offset) => (found.get(offset) ?? '|').split('|'));
   const short2 = pairs.map((pair) => pair[0]).join(','), long2 = pairs.map((pair) => pair[1]).join(',');
   rows.push([name, unit, offsets.join(','), text, rule.join(',') || (kept.length < changes.length ? '-' : ''), since, short2.replaceAll(',', '') && short2, long2.replaceAll(',', '') && long2].join('|'));

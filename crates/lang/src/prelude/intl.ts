@@ -161,12 +161,20 @@ const unitTexts = (unit) => find("acre= ac,ac, acre;bit= bit,bit, bit;byte= byte
 
 function unitText(unit, display, category) {
   const [first, second] = unit.split("-per-");
-  const text = (name, isOne) => {
-    const [one, other = display === "long" ? `${one}s` : one] = unitTexts(name)[["short", "narrow", "long"].indexOf(display)].split("|");
+  const isLong = display === "long";
+  const text = (name, form, isOne) => {
+    const [one, other = isLong ? `${one}s` : one] = unitTexts(name)[["short", "narrow", "long"].indexOf(form)].split("|");
     return isOne ? one : other;
   };
-  const before = text(first, category === "one");
-  return second === undefined ? before : display === "long" ? `${before} per ${text(second, true).trim()}` : `${before}/${text(second, true).trim()}`;
+  const before = text(first, display, category === "one");
+  if (second === undefined) return before;
+  if (isLong) return `${before} per${text(second, "long", true)}`;
+  if (first === "percent") $unsupported("a unit of percent is not supported");
+  const miles = first === "mile" ? { gallon: "mpg", hour: "mph" }[second] : undefined;
+  if (miles) return display === "short" ? ` ${miles}` : miles;
+  if (second === "gallon" && display === "short") return `${before}/gal US`;
+  const form = /^(?:day|hour|month|second|week|year)$/.test(second) ? "narrow" : /^(?:minute|foot|inch|pound)$/.test(second) ? "short" : display;
+  return `${before}/${text(second, form, true).trim()}`;
 }
 
 class NumberFormat {
@@ -729,7 +737,7 @@ class Zone {
     const time = Math.floor(ms / 1000);
     const [rule, changes] = [this.#rule, this.#changes];
     if (this.name === "UTC") return 0;
-    if (time < changes[0][0] || (rule === "-" && time >= 2145916800)) $unsupported(`the offset of ${this.name} at ${new Date(ms).toISOString()} is not known here`);
+    if (time < changes[0][0] || (rule === "-" && time >= 2114380800)) $unsupported(`the offset of ${this.name} at ${new Date(ms).toISOString()} is not known here`);
     let at = changes.length - 1;
     while (changes[at][0] > time) at--;
     if (at < changes.length - 1 || rule === "" || rule === "-") return changes[at][1];
