@@ -412,6 +412,9 @@ pub(super) fn method_call<'a>(
     }
     names::check_member_name(compiler, name, member.property.span, true);
     chain_link(compiler, &member.object, member.optional, nullish);
+    if name.starts_with("toLocale") && !call.arguments.is_empty() && compiler.load_prelude(&format!(".{name}")) {
+        return call_with_this(compiler, call, nullish);
+    }
     // CALL_METHOD looks up the method after the arguments. That is not observable if the arguments have no effects.
     let has_effects = call.arguments.iter().any(|argument| argument.as_expression().is_none_or(has_effect))
         || (compiler.plan.reads_have_effects && !call.arguments.iter().all(is_effect_free));

@@ -80,7 +80,8 @@ pub(super) fn load_modules<'a>(
         if !prelude.is_used(&modules) {
             continue;
         }
-        add(&mut modules, prelude.path, prelude.source);
+        let source = allocator.alloc_str(&prelude.source(&modules));
+        add(&mut modules, prelude.path, source);
         if prelude.path == tool::PRELUDE {
             modules.iter_mut().for_each(|module| module.tools = ToolUses::find(module, &tools));
             if modules.iter().any(|module| module.tools.needs_tree) {

@@ -233,7 +233,6 @@ const NODE_ONLY: &[(&str, &str)] = &[
     ("globalThis self", "use a variable"),
     ("Buffer Blob", "use text or a Uint8Array"),
     ("BigInt", "use a number (exact up to 2^53) or text"),
-    ("Intl", "use toLocaleString(\"en-US\", options) of numbers and dates"),
     ("Function", "write a function"),
     ("arguments", "use a rest parameter: (...args)"),
     ("SharedArrayBuffer", "use an ArrayBuffer"),

@@ -1,11 +1,15 @@
 //! Built-ins that are written in the language: a program that uses one of them gets its source as one more file, which
 //! is evaluated first. Its instructions have no lines, so stack traces leave them out.
 
+use std::borrow::Cow;
+
 use oxc_ast::AstKind;
+use oxc_ast::ast::Expression;
 use oxc_semantic::{Semantic, SymbolFlags};
 
 use super::compiler::Compiler;
 use super::modules::Module;
+use super::names::static_name;
 use super::{generator, tool};
 
 /// A source of built-ins.
@@ -16,8 +20,27 @@ pub(super) struct Prelude {
     names: &'static [&'static str],
     /// Whether it is for programs that may have iterators of their own. Others use the functions of the machine.
     is_for_iterators: bool,
-    pub(super) source: &'static str,
+    source: &'static str,
 }
+
+/// Locales of `toLocaleString` that only the source of `Intl` has.
+const FOREIGN_LOCALES: &[&str] = &[
+    "de", "de-DE", "en-CA", "en-GB", "en-IN", "es", "es-ES", "fr", "fr-FR", "it-IT", "ja", "ja-JP", "ko-KR", "pt-BR",
+    "sv-SE", "zh-CN",
+];
+
+/// Options of `toLocaleString` that only the source of `Intl` has.
+const FOREIGN_OPTIONS: &[&str] = &[
+    "compactDisplay", "currencyDisplay", "currencySign", "fractionalSecondDigits", "maximumSignificantDigits",
+    "minimumSignificantDigits", "notation", "roundingMode", "signDisplay", "timeZone", "trailingZeroDisplay",
+    "unitDisplay",
+];
+
+/// The time zones, a row each: `tests/language/zones.mjs` writes them.
+const ZONES: &str = include_str!("prelude/zones.txt");
+
+/// The place of the time zones in a source.
+const ZONES_OF_PROGRAM: &str = "const zoneRows = () => \"\"";
 
 /// All of them.
 pub(super) static PRELUDES: &[Prelude] = &[
@@ -32,6 +55,11 @@ pub(super) static PRELUDES: &[Prelude] = &[
     Prelude::new("runstate:crypto", &["crypto"], include_str!("prelude/crypto.ts")),
     Prelude::new("runstate:performance", &["performance"], include_str!("prelude/performance.ts")),
     Prelude::new(tool::PRELUDE, &["tools"], include_str!("prelude/tools.ts")),
+    Prelude::new(
+        "runstate:intl",
+        &["Intl", ".toLocaleString", ".toLocaleDateString", ".toLocaleTimeString"],
+        include_str!("prelude/intl.ts"),
+    ),
     Prelude::new("runstate:interval", &["setInterval", "clearInterval"], include_str!("prelude/interval.ts")),
     Prelude {
         is_for_iterators: true,
@@ -52,6 +80,7 @@ const NATIVES: &[(&str, &str)] = &[
     ("$encodeInto", "encode text into"),
     ("$decode", "decode text"),
     ("$refuseEncoding", "refuse encoding"),
+    ("$unsupported", "intl unsupported"),
 ];
 
 impl Prelude {
@@ -65,8 +94,57 @@ impl Prelude {
             let semantic = &module.semantic;
             generator::may_have_iterators(semantic.scoping(), semantic.nodes())
         };
-        modules.iter().any(|module| !module.is_prelude && self.is_named(&module.semantic))
+        modules.iter().any(|module| !module.is_prelude && (self.is_named(&module.semantic) || self.is_called(module)))
             && (!self.is_for_iterators || modules.iter().any(may_iterate))
+    }
+
+    /// Whether a file calls one of the methods that it exports, and has a locale or an option that the machine lacks.
+    fn is_called(&self, module: &Module<'_>) -> bool {
+        let nodes = module.semantic.nodes();
+        let is_method = |name: &str| self.names.iter().any(|one| one.strip_prefix('.') == Some(name));
+        let is_call = |kind: AstKind<'_>| match kind {
+            AstKind::CallExpression(call) => match call.callee.get_inner_expression() {
+                Expression::StaticMemberExpression(member) => {
+                    !call.arguments.is_empty() && is_method(&member.property.name)
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        let is_foreign = |kind: AstKind<'_>| match kind {
+            AstKind::StringLiteral(literal) => FOREIGN_LOCALES.contains(&literal.value.as_str()),
+            AstKind::ObjectProperty(property) => match (static_name(&property.key).as_deref(), &property.value) {
+                (Some("timeZone"), Expression::StringLiteral(zone)) => !zone.value.eq_ignore_ascii_case("utc"),
+                (Some("style"), Expression::StringLiteral(style)) => style.value == "unit",
+                (Some(name), _) => FOREIGN_OPTIONS.contains(&name),
+                _ => false,
+            },
+            _ => false,
+        };
+        nodes.iter().any(|node| is_call(node.kind())) && nodes.iter().any(|node| is_foreign(node.kind()))
+    }
+
+    /// The source for a program of these files: with the rows of the time zones that texts of the program name.
+    pub(super) fn source(&self, modules: &[Module<'_>]) -> Cow<'static, str> {
+        if !self.source.contains(ZONES_OF_PROGRAM) {
+            return self.source.into();
+        }
+        let mut rows: Vec<&str> = Vec::new();
+        let program = modules.iter().filter(|module| !module.is_prelude);
+        for node in program.flat_map(|module| module.semantic.nodes().iter()) {
+            let text = match node.kind() {
+                AstKind::StringLiteral(literal) => literal.value.as_str(),
+                AstKind::TemplateElement(element) => element.value.cooked.as_ref().map_or("", |text| text.as_str()),
+                _ => continue,
+            };
+            let Some(row) = zone_row(text) else { continue };
+            rows.push(row);
+            rows.extend(row.split_once('=').and_then(|(_, name)| zone_row(name)));
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        let text = serde_json::json!(rows.join("\n"));
+        self.source.replacen(ZONES_OF_PROGRAM, &format!("const zoneRows = () => {text}"), 1).into()
     }
 
     /// Whether a file names one of the built-ins.
@@ -94,6 +172,11 @@ impl Prelude {
             _ => false,
         })
     }
+}
+
+/// The row of a time zone, whose name is in any case.
+fn zone_row(name: &str) -> Option<&'static str> {
+    ZONES.lines().find(|row| row.split(['=', '|']).next().is_some_and(|one| one.eq_ignore_ascii_case(name)))
 }
 
 /// Whether a name is that of a built-in that is written in the language.

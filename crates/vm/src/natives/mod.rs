@@ -68,6 +68,7 @@ pub static TABLES: &[&[BuiltinDefinition]] = &[
     normalization::ROWS,
     number::ROWS,
     object::OBJECT_ROWS,
+    options::ROWS,
     promise::ROWS,
     regexp::ROWS,
     string::ROWS,

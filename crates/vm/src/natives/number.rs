@@ -153,8 +153,8 @@ fn read_number_format(machine: &Machine, args: &NativeArgs) -> Completion<Number
         },
     };
     format.min_integer_digits = digits_option("minimumIntegerDigits", 1.0..=21.0)?.unwrap_or(1);
-    let min = digits_option("minimumFractionDigits", 0.0..=100.0)?;
-    let max = digits_option("maximumFractionDigits", 0.0..=100.0)?;
+    let min = digits_option("minimumFractionDigits", 0.0..=20.0)?;
+    let max = digits_option("maximumFractionDigits", 0.0..=20.0)?;
     if matches!((min, max), (Some(min), Some(max)) if min > max) {
         return range_error("maximumFractionDigits value is out of range.");
     }

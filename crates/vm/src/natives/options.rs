@@ -3,8 +3,13 @@
 use super::super::abrupt_completion::{Completion, type_error, unsupported};
 use super::super::machine::Machine;
 use super::super::value::Value;
-use super::NativeArgs;
+use super::{BuiltinDefinition, NativeArgs};
 use crate::{conversion, property};
+
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // The UnsupportedError of a built-in that is written in the language: its message. Only the compiler emits this name.
+    ("intl unsupported", 1, |machine, args| unsupported(super::arg_text(machine, args, 0)?.to_utf8())),
+];
 
 /// The options of one call that are not undefined. A method takes those it knows; any other
 /// is an UnsupportedError.
