@@ -74,7 +74,7 @@ pub(super) fn run_slice(
     let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
     append_output(execution, &loaded.machine.take_output(), &mut writes)?;
     execution.apply(end)?;
-    execution.clear_cancel();
+    execution.clear_deadlines();
     if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
         let elapsed_ms = stopwatch().saturating_sub(started).saturating_add(500) / 1_000;
         execution.metrics.execution_time_ms += i64::try_from(elapsed_ms).unwrap_or_default();
@@ -105,6 +105,11 @@ fn run_machine(
     // A save takes several times the memory that it writes, so it writes only a part of the allowed heap.
     let bytes =
         Settings::of(ctx).slice_bytes.min(execution.limits.heap_bytes.unwrap_or(Settings::of(ctx).heap_bytes) / 4);
+    if execution.is_past_deadline(ctx.now) {
+        let ms = execution.policy.as_ref().and_then(|policy| policy.ms).unwrap_or_default().0;
+        let message = format!("time limit reached: {ms} ms; a retry begins the time again");
+        return end_at_limit(message, view, execution, loaded, ctx, writes, logs);
+    }
     loop {
         let fuel = until.saturating_sub(loaded.machine.instructions());
         let stop = if traced {
@@ -122,6 +127,10 @@ fn run_machine(
                     CreateCallsOutcome::Waiting => {}
                     CreateCallsOutcome::Settled => continue,
                     CreateCallsOutcome::Deferred => return Ok(unfinished(loaded, ctx)),
+                    CreateCallsOutcome::TooMany(most) => {
+                        let message = format!("call limit reached: {most} calls; retry with a policy that allows more");
+                        return end_at_limit(message, view, execution, loaded, ctx, writes, logs);
+                    }
                 }
                 let missing = || Rejection::domain(ErrorCode::INTERNAL, "the machine waits for no call".to_owned());
                 let waiting = Waiting::of_machine(&loaded.machine).ok_or_else(missing)?;
@@ -142,6 +151,39 @@ fn throw_cancelled(execution: &mut ExecutionHead, loaded: &mut LoadedMachine) ->
     let has_thrown = loaded.machine.cancel_open_calls(&message).map_err(waiting::internal)?;
     execution.cancel_pending = !has_thrown;
     Ok(has_thrown)
+}
+
+/// Ends a program that has reached a limit of its policy. The machine keeps its state, so that a retry continues it.
+fn end_at_limit(
+    message: String,
+    view: &View,
+    execution: &ExecutionHead,
+    loaded: &LoadedMachine,
+    ctx: &mut Ctx,
+    writes: &mut Decision<()>,
+    logs: bool,
+) -> Result<ExecutionEvent> {
+    waiting::cancel_calls_of_failed(view, ctx, &loaded.machine, writes)?;
+    let error = ProgramError::limit(message, ctx.now);
+    fail_here(error, execution, loaded, ctx, writes, logs)
+}
+
+/// The failure of a program at its position.
+fn fail_here(
+    error: ProgramError,
+    execution: &ExecutionHead,
+    loaded: &LoadedMachine,
+    ctx: &mut Ctx,
+    writes: &mut Decision<()>,
+    logs: bool,
+) -> Result<ExecutionEvent> {
+    let (file, line, column) = loaded.machine.location();
+    let error = ProgramError { file, line, column, ..error };
+    if logs {
+        let order = log_position(writes, loaded.machine.instructions());
+        writes.changes.push(child_rows::log_row(&execution.id, order, "error", error.to_json(), ctx)?);
+    }
+    Ok(ExecutionEvent::Fail(error))
 }
 
 /// The end of a slice with more to run. The machine gets each outcome at once, also those of a group.
@@ -213,11 +255,8 @@ fn slice_end(
     Ok(match stop {
         StopReason::Fuel | StopReason::Waiting(_) => unfinished(loaded, ctx),
         StopReason::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
-            let (file, line, column) = loaded.machine.location();
             let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
-            let error = ProgramError { file, line, column, ..error };
-            log("error", error.to_json(), ctx)?;
-            ExecutionEvent::Fail(error)
+            fail_here(error, execution, loaded, ctx, writes, logs)?
         }
         StopReason::Complete(result) => {
             log("complete", json!({"instructionsExecuted": loaded.machine.instructions()}), ctx)?;
@@ -242,6 +281,8 @@ enum CreateCallsOutcome {
     Settled,
     /// Early answers must be read first, and this slice has done enough.
     Deferred,
+    /// The policy allows this number of calls, and no more.
+    TooMany(u64),
 }
 
 /// Creates the calls that a program has made, each with its early answer, if there is one. The program gets an error in
@@ -259,14 +300,23 @@ fn create_calls(
     for pending in new {
         let label = request_label(&pending.request.kind, pending.index);
         let step = execution.metrics.cc_calls_count + 1 + calls.len() as u64;
-        match Call::from_request(execution, (*pending.request).clone(), step, view, ctx) {
+        let policy = execution.policy.as_ref();
+        let made_call = match policy.and_then(|policy| policy.refusal(&pending.request.kind)) {
+            Some(message) => Err(("NotAllowedError", message)),
+            None => Call::from_request(execution, (*pending.request).clone(), step, view, ctx)
+                .map_err(|message| ("TypeError", message)),
+        };
+        match made_call {
+            Ok(_) if policy.and_then(|policy| policy.calls).is_some_and(|most| step > most) => {
+                return Ok(CreateCallsOutcome::TooMany(step - 1));
+            }
             Ok(mut call) => {
                 call.context.stack = loaded.machine.list_waiting_functions(pending.number);
                 calls.push(call);
                 made.push(pending);
             }
-            Err(message) => {
-                let refused = loaded.machine.refuse(pending.number, "TypeError", &format!("{label}: {message}"));
+            Err((name, message)) => {
+                let refused = loaded.machine.refuse(pending.number, name, &format!("{label}: {message}"));
                 refused.map_err(waiting::internal)?;
                 settled = true;
                 if pending.is_blocking {
@@ -328,12 +378,13 @@ fn write_calls(
             return Err(Rejection::damaged(&call.key(), &"the call was made before"));
         }
         if let (None, Some(from)) = (&early, &mut execution.answers_from)
-            && let Some(response) = from.take(view, call)?
+            && let Some(answer) = from.take(view, call)?
         {
-            match call.kind.as_str() {
-                TIMER => call.expire(ctx.now),
-                // A call that refuses the recorded answer is asked.
-                _ => drop(accept_response(call, &response, &mut early_bytes)),
+            if call.kind == TIMER {
+                call.expire(ctx.now);
+            // A call that refuses the recorded answer is asked.
+            } else if accept_response(call, &answer.response, &mut early_bytes).is_ok() {
+                answer.approve(call);
             }
         }
         if let Some(early) = &early
@@ -356,7 +407,7 @@ fn write_calls(
             Some(early) => early.replace(call.clone()).update(ctx.now)?,
             None => Change::insert(call)?,
         });
-        if call.outcome.is_none() {
+        if call.outcome.is_none() && !call.awaits_approval {
             let hint = if call.kind == TIMER { Hint::Due } else { super::call::open_hint(&call.kind) };
             if !writes.hints.contains(&hint) {
                 writes.hints.push(hint);
@@ -390,7 +441,7 @@ fn accept_response(call: &mut Call, response: &Response, bytes: &mut u64) -> Res
 /// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open. `bytes`: the
 /// size of the early answers that the program gets at once.
 fn apply_early_answer(call: &mut Call, early: &EarlyAnswer, bytes: &mut u64) -> Option<String> {
-    match accept_response(call, &early.response, bytes) {
+    match call.require_approved().and_then(|()| accept_response(call, &early.response, bytes)) {
         Ok(()) => None,
         Err(why) => {
             let why = why.to_string().trim_end_matches("; nothing was changed").to_owned();

@@ -144,8 +144,7 @@ fn with_successors(mut reads: ReadSet, view: &View, waiting: &Waiting, call: &Ca
     }
     let is_first = call.id == waiting.call_id;
     if is_first {
-        // Timers and closed calls have no such time.
-        let is_answerable = Filter::Gte("availableAt".to_owned(), i64::MIN.into());
+        let is_answerable = Filter::Ne("kind".to_owned(), TIMER.into());
         let later = Filter::Gt("step".to_owned(), call.step.into());
         let next = open_calls(&call.execution_id).filter(is_answerable).filter(later);
         reads = reads.query("next", next.sort("step", Ascending).limit(1));
@@ -504,7 +503,13 @@ pub(super) fn cancel_calls_of_failed(
 }
 
 /// Opens the calls of a machine again that were closed when its program failed.
-pub(super) fn reopen(view: &View, machine: &Machine, now: Timestamp, writes: &mut Decision<()>) -> Result<()> {
+pub(super) fn reopen(
+    view: &View,
+    execution: &ExecutionHead,
+    machine: &Machine,
+    now: Timestamp,
+    writes: &mut Decision<()>,
+) -> Result<()> {
     view.require(recorded_keys(machine))?;
     for call in machine.open_calls() {
         let Some(record) = &call.record else { continue };
@@ -513,7 +518,7 @@ pub(super) fn reopen(view: &View, machine: &Machine, now: Timestamp, writes: &mu
             // The program may continue in another version.
             row.entity.request.instruction_id = call.request.instruction;
             (row.entity.context.pc, row.entity.context.line) = (call.request.instruction, call.request.line);
-            row.entity.reopen(now);
+            row.entity.reopen(execution, now);
             writes.changes.push(row.update(now)?);
         }
     }

@@ -26,7 +26,7 @@ pub struct StoreDump {
 }
 
 /// Fields with data of programs and callers, and tokens, which are derived from the time but are not timestamps.
-const NOT_TIMESTAMPS: [&str; 8] = ["args", "default", "result", "input", "variables", "details", "state", "token"];
+const NOT_TIMESTAMPS: [&str; 9] = ["args", "originalArgs", "default", "result", "input", "variables", "details", "state", "token"];
 
 const EXECUTION_COLLECTIONS: [&Collection; 4] = [&OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS];
 
@@ -201,6 +201,9 @@ impl StoreDump {
             "it has ended, and has the deadline of a cancel".to_owned(),
         );
         expect(head.has("cancelAt") || !head.has("cancelPending"), "a cancel has no deadline".to_owned());
+        let runs = matches!(status, "running" | "waiting_cc") && !head.has("cancelAt");
+        let has_time = head.number("policy.ms").is_some();
+        expect(head.has("deadline") == (runs && has_time), "its deadline does not follow from its policy".to_owned());
         wrong
     }
 
@@ -263,7 +266,10 @@ fn call_violation(row: &RevisionedDocument) -> Option<&'static str> {
     if outcome == "failed" && !row.has("error") {
         return Some("it has no error");
     }
-    let takable = outcome.is_empty() && !timer;
+    if row.has("awaitsApproval") && (!outcome.is_empty() || row.has("approval")) {
+        return Some("it awaits an approval");
+    }
+    let takable = outcome.is_empty() && !timer && !row.has("awaitsApproval");
     (row.has("availableAt") != takable).then_some("whether workers may take it")
 }
 

@@ -1,0 +1,401 @@
+//! Policies: calls that a person approves before a worker gets them, kinds that are not allowed, limits of calls and of
+//! time.
+
+use runstate::client::Answer;
+use runstate::domain::cvm::{
+    Approve, Cancel, ClaimedCall, ListCalls, Policy, Reject, Retry, Start, Status, WaitsFor, Work, codes,
+};
+use runstate::error_code::ErrorCode;
+use runstate::testing::block_on;
+use runstate::time::Millis;
+use runstate::value::Json;
+use serde_json::json;
+
+use crate::cvm::scene::{Scene, error_code};
+
+const LEASE: Millis = Millis::seconds(30);
+
+/// A policy under which `pay` needs an approval.
+fn approving() -> Policy {
+    Policy { approve: Some(vec!["pay".to_owned()]), ..Policy::default() }
+}
+
+fn start(scene: &mut Scene, policy: Policy) {
+    let id = scene.next_command_id();
+    let start = Start { policy: Some(policy), ..Start::new("program").id("run") };
+    block_on(scene.cvm().with_id(&id).start(&start)).unwrap();
+}
+
+/// Runs a test of the program under the policy on an engine with a cache, and without one.
+fn test_under(policy: &Policy, source: &str, test: impl Fn(Scene)) {
+    for scene in [Scene::new(), Scene::new().cold()] {
+        let mut scene = scene;
+        scene.load(source);
+        start(&mut scene, policy.clone());
+        test(scene);
+    }
+}
+
+fn claim(scene: &Scene) -> Option<Work> {
+    let kinds = ["pay", "find", "cc"].map(str::to_owned);
+    block_on(scene.cvm().claim(&kinds, "worker", LEASE)).unwrap()
+}
+
+fn approve(call: &str) -> Approve {
+    Approve { execution: "run".to_owned(), call: call.to_owned(), by: "ann".to_owned(), ..Approve::default() }
+}
+
+fn reject(call: &str, reason: Option<&str>) -> Reject {
+    let reason = reason.map(str::to_owned);
+    Reject { execution: "run".to_owned(), call: call.to_owned(), by: "ann".to_owned(), reason }
+}
+
+/// The only row that was made of this step.
+fn row(scene: &Scene, step: u64) -> Json {
+    let rows = scene.dump().into_iter().filter(|(key, _)| key.starts_with("cvm.cc_history/"));
+    rows.map(|(_, (_, row))| row).find(|row| row["step"] == json!(step)).unwrap()
+}
+
+#[test]
+fn a_call_is_released_for_workers_by_its_approval_alone() {
+    test_under(&approving(), r#"console.log(call("pay", { amount: 5 }));"#, |mut scene| {
+        let shown = scene.show().calls.remove(0);
+        assert_eq!((shown.waits_for, shown.available_at), (Some(WaitsFor::Approval), None));
+        let call = shown.id;
+        scene.check();
+        // No worker gets it, whether it names the kind or the call.
+        assert_eq!(claim(&scene), None);
+        assert_eq!(block_on(scene.cvm().claim_call(&call, "worker", LEASE)).unwrap(), None);
+        let before = scene.dump();
+        let forged =
+            ClaimedCall { call: call.clone(), execution: "run".into(), token: 0, until: shown.requested_at.unwrap(), attempts: 1, reservation: None };
+        assert_eq!(error_code(block_on(scene.cvm().complete(&forged, "paid"))), codes::AWAITING_APPROVAL);
+        for answer in [Answer::from("paid"), Answer::to_call(&call).value("paid")] {
+            assert_eq!(error_code(block_on(scene.cvm().answer("run", answer))), codes::AWAITING_APPROVAL);
+        }
+        assert_eq!(before, scene.dump());
+
+        let id = scene.next_command_id();
+        let note = Some("checked".to_owned());
+        let approval = Approve { note, args: Some(json!({"amount": 4})), ..approve(&call) };
+        let approved = block_on(scene.cvm().with_id(&id).approve(&approval)).unwrap();
+        assert_eq!(approved.status, Status::WaitingCc);
+        scene.check();
+        let stored = row(&scene, 1)["approval"].clone();
+        let at = scene.host.clock.now().as_millis();
+        let expected =
+            json!({"approved": true, "by": "ann", "timestamp": at, "note": "checked", "originalArgs": {"amount": 5}});
+        assert_eq!(stored, expected);
+        let logs = scene.dump().into_iter().filter(|(key, _)| key.contains("_logs/")).map(|(_, (_, row))| row);
+        let details: Vec<Json> = logs.filter(|row| row["event"] == "approval").map(|row| row["details"].clone()).collect();
+        assert_eq!(details, [json!({"callId": call, "approved": true, "by": "ann", "note": "checked"})]);
+        // A repeat of the command is replayed, and another one refused.
+        let before = scene.dump();
+        assert_eq!(block_on(scene.cvm().with_id(&id).approve(&approval)).unwrap(), approved);
+        assert_eq!(error_code(block_on(scene.cvm().approve(&approve(&call)))), codes::ALREADY_APPROVED);
+        assert_eq!(error_code(block_on(scene.cvm().reject(&reject(&call, None)))), codes::ALREADY_APPROVED);
+        assert_eq!(before, scene.dump());
+
+        let work = claim(&scene).unwrap();
+        assert_eq!((work.call.args.clone(), work.call.waits_for), (json!({"amount": 4}), Some(WaitsFor::Worker)));
+        block_on(scene.cvm().complete(&work.claimed, "paid")).unwrap();
+        scene.expect(Status::Complete).expect_output(["paid"]).check();
+        assert_eq!(error_code(block_on(scene.cvm().approve(&approve(&call)))), codes::ALREADY_ANSWERED);
+    });
+}
+
+#[test]
+fn a_rejected_call_throws_an_error_that_the_program_can_catch() {
+    let source = r#"
+        const [a, b] = await Promise.allSettled([call("pay", 1), call("find", 2)].map(async (c) => await c));
+        console.log(a.reason.name, a.reason.message, b.value);"#;
+    let source = &source.replace("call(\"pay\", 1), call(\"find\", 2)", "() => call(\"pay\", 1), () => call(\"find\", 2)")
+        .replace("async (c) => await c", "async (c) => await c()");
+    test_under(&approving(), source, |mut scene| {
+        let calls = scene.show().calls;
+        let waits: Vec<_> = calls.iter().map(|call| call.waits_for.unwrap()).collect();
+        assert_eq!(waits, [WaitsFor::Approval, WaitsFor::Worker]);
+        block_on(scene.cvm().reject(&reject(&calls[0].id, Some("too much")))).unwrap();
+        scene.expect(Status::WaitingCc).check();
+        let stored = row(&scene, 1);
+        assert_eq!((&stored["outcome"], &stored["approval"]["note"]), (&json!("failed"), &json!("too much")));
+        let before = scene.dump();
+        for late in [block_on(scene.cvm().reject(&reject(&calls[0].id, None))), block_on(scene.cvm().approve(&approve(&calls[0].id)))] {
+            let error = late.unwrap_err();
+            assert_eq!(error.code, codes::ALREADY_ANSWERED);
+            assert!(error.message.contains("was rejected"), "{error}");
+        }
+        assert_eq!(before, scene.dump());
+        scene.answer_call(2, "found").expect(Status::Complete);
+        scene.expect_output(["RejectedError too much found"]);
+    });
+}
+
+#[test]
+fn an_uncaught_rejection_fails_the_program_and_a_retry_needs_another_approval() {
+    test_under(&approving(), r#"console.log(call("pay", 1));"#, |mut scene| {
+        let call = scene.call_id();
+        block_on(scene.cvm().reject(&reject(&call, None))).unwrap();
+        scene.expect(Status::Error).check();
+        let error = scene.show().error.unwrap();
+        assert_eq!((error.name.as_str(), error.message.as_str()), ("RejectedError", "the call of pay was rejected"));
+        block_on(scene.cvm().retry("run")).unwrap();
+        let again = scene.show().calls.remove(0);
+        assert_eq!((again.waits_for, again.id == call), (Some(WaitsFor::Approval), false));
+        scene.check();
+    });
+}
+
+/// The first call of a group is closed, and none of the others may be claimed.
+#[test]
+fn a_group_names_a_call_that_awaits_an_approval() {
+    test_under(&approving(), r#"console.log(CC.all(["a?", { tool: "pay", args: 1 }, { tool: "pay", args: 2 }]).join());"#, |mut scene| {
+        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
+        scene.answer_call(1, "A").check();
+        block_on(scene.cvm().reject(&reject(&calls[1], None))).unwrap();
+        scene.expect(Status::WaitingCc).check();
+        block_on(scene.cvm().approve(&approve(&calls[2]))).unwrap();
+        scene.answer_call(3, "paid").expect(Status::Error).check();
+    });
+}
+
+#[test]
+fn approvals_of_other_ended_or_paused_executions_change_nothing() {
+    test_under(&approving(), r#"CC("?"); console.log(call("pay", 1));"#, |mut scene| {
+        let question = scene.call_id();
+        assert_eq!(error_code(block_on(scene.cvm().approve(&approve(&question)))), codes::ALREADY_APPROVED);
+        assert_eq!(error_code(block_on(scene.cvm().approve(&approve("no-such-call")))), ErrorCode::NOT_FOUND);
+        scene.answer("go");
+        let call = scene.call_id();
+        let of_other = Approve { execution: "other".to_owned(), ..approve(&call) };
+        let nobody = Approve { by: String::new(), ..approve(&call) };
+        let long = Approve { note: Some("x".repeat(5_000)), ..approve(&call) };
+        let large = Approve { args: Some(json!("x".repeat(1 << 20))), ..approve(&call) };
+        let before = scene.dump();
+        for (approval, expected) in
+            [(of_other, ErrorCode::NOT_FOUND), (nobody, ErrorCode::INVALID), (long, ErrorCode::INVALID), (large, ErrorCode::INVALID)]
+        {
+            assert_eq!(error_code(block_on(scene.cvm().approve(&approval))), expected);
+        }
+        assert_eq!(before, scene.dump());
+        block_on(scene.cvm().pause("run")).unwrap();
+        assert_eq!(error_code(block_on(scene.cvm().approve(&approve(&call)))), ErrorCode::ILLEGAL_TRANSITION);
+        assert_eq!(error_code(block_on(scene.cvm().reject(&reject(&call, None)))), ErrorCode::ILLEGAL_TRANSITION);
+        block_on(scene.cvm().unpause("run")).unwrap();
+        block_on(scene.cvm().cancel("run")).unwrap();
+        assert_eq!(error_code(block_on(scene.cvm().approve(&approve(&call)))), ErrorCode::ILLEGAL_TRANSITION);
+        scene.check();
+        block_on(scene.cvm().delete("run")).unwrap();
+        assert_eq!(error_code(block_on(scene.cvm().approve(&approve(&call)))), ErrorCode::NOT_FOUND);
+    });
+}
+
+#[test]
+fn a_call_that_nobody_approves_expires() {
+    let source = r#"const ask = (o) => { try { return CC.all([{ tool: "pay", ...o }])[0]; } catch (e) { return e.name; } };
+        console.log(ask({ timeoutMs: 1000 }), ask({ timeoutMs: 1000, default: 7 }));"#;
+    test_under(&approving(), source, |mut scene| {
+        let call = scene.call_id();
+        scene.host.clock.advance(Millis(1_500));
+        assert_eq!(error_code(block_on(scene.cvm().approve(&approve(&call)))), codes::DEADLINE_PASSED);
+        scene.advance(Millis(0));
+        scene.check();
+        scene.advance(Millis(1_500));
+        scene.expect(Status::Complete).expect_output(["TimeoutError 7"]).check();
+    });
+}
+
+/// The early answer was accepted when no process could know that its call needs an approval.
+#[test]
+fn an_early_answer_does_not_skip_the_approval() {
+    let source = r#"CC("?"); console.log(call("pay", 1, { key: "k" }));"#;
+    test_under(&approving(), source, |mut scene| {
+        scene.try_answer_key("k", "free").unwrap();
+        scene.answer("go").expect(Status::WaitingCc).expect_output([]).check();
+        let call = scene.show().calls.remove(0);
+        assert_eq!(call.waits_for, Some(WaitsFor::Approval));
+        assert!(call.error.unwrap().message.contains("awaits an approval"));
+        assert_eq!(error_code(scene.try_answer_key("k", "free")), codes::AWAITING_APPROVAL);
+        block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
+        scene.try_answer_key("k", "paid").unwrap();
+        scene.expect(Status::Complete).expect_output(["paid"]);
+    });
+}
+
+#[test]
+fn a_recorded_answer_needs_a_recorded_approval() {
+    let source = r#"console.log(call("pay", 1)); console.log(call("pay", 2));"#;
+    let again = |scene: &mut Scene, id: &str, policy: Option<Policy>, from: &str| {
+        let start = Start { policy, answers_from: Some(from.to_owned()), ..Start::new("program").id(id) };
+        block_on(scene.cvm().start(&start)).unwrap();
+        block_on(scene.cvm().show(id)).unwrap()
+    };
+    test_under(&approving(), source, |mut scene| {
+        let first = Approve { args: Some(json!(3)), ..approve(&scene.call_id()) };
+        block_on(scene.cvm().approve(&first)).unwrap();
+        scene.answer("one");
+        block_on(scene.cvm().approve(&approve(&scene.call_id()))).unwrap();
+        scene.answer("two").expect(Status::Complete);
+        let repeated = again(&mut scene, "again", Some(approving()), "run");
+        assert_eq!((repeated.status, repeated.output), (Status::Complete, vec!["one".to_owned(), "two".to_owned()]));
+        let free = again(&mut scene, "free", None, "run");
+        assert_eq!(free.status, Status::Complete);
+        // Answers that no person approved are asked again.
+        block_on(scene.cvm().start(Start::new("program").id("unapproved"))).unwrap();
+        for answer in ["x", "y"] {
+            block_on(scene.cvm().answer("unapproved", answer)).unwrap();
+        }
+        let asked = again(&mut scene, "asked", Some(approving()), "unapproved");
+        assert_eq!((asked.status, asked.calls[0].waits_for), (Status::WaitingCc, Some(WaitsFor::Approval)));
+        scene.check();
+    });
+}
+
+#[test]
+fn calls_open_again_after_a_retry_keep_their_approvals() {
+    let source = r#"
+        const fail = async () => { if (await CC("fail?") === "yes") { null.x } };
+        const pay = async (n) => console.log(await call("pay", n));
+        await Promise.all([pay(1), pay(2), fail()]);"#;
+    let source = source.replace("await call(\"pay\", n)", "await CC.all([{ tool: \"pay\", args: n }])");
+    test_under(&approving(), &source, |mut scene| {
+        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
+        block_on(scene.cvm().approve(&approve(&calls[0]))).unwrap();
+        scene.answer_call(3, "yes").expect(Status::Error).check();
+        let before = scene.dump();
+        assert_eq!(error_code(block_on(scene.cvm().approve(&approve(&calls[1])))), ErrorCode::ILLEGAL_TRANSITION);
+        assert_eq!(before, scene.dump());
+        block_on(scene.cvm().retry("run")).unwrap();
+        scene.check();
+        // The program fails again at the same instruction, and its calls are closed again.
+        assert_eq!(scene.show().status, Status::Error);
+    });
+}
+
+#[test]
+fn a_graceful_cancel_closes_calls_that_await_an_approval() {
+    let source = r#"try { call("pay", 1) } catch (e) { console.log(e.name); console.log(call("pay", 2)); }"#;
+    test_under(&approving(), source, |mut scene| {
+        block_on(scene.cvm().cancel_with(&Cancel::graceful("run"))).unwrap();
+        scene.expect(Status::WaitingCc).expect_output(["CancelledError"]).check();
+        let call = scene.show().calls.remove(0);
+        assert_eq!(call.waits_for, Some(WaitsFor::Approval));
+        block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
+        scene.answer("undone").expect(Status::Complete).check();
+    });
+}
+
+#[test]
+fn lists_show_what_each_call_waits_for() {
+    let source = r#"CC.all(["a?", { tool: "pay", args: 1 }, { tool: "find", args: 2 }, { tool: "pay", args: 3 }]);"#;
+    test_under(&approving(), source, |scene| {
+        let list = |listing: ListCalls| -> Vec<(u64, WaitsFor)> {
+            let page = block_on(scene.cvm().calls(&listing)).unwrap();
+            page.items.into_iter().map(|call| (call.step.unwrap(), call.waits_for.unwrap())).collect()
+        };
+        use WaitsFor::{Approval, Person, Worker};
+        let of_run = ListCalls { execution: Some("run".to_owned()), open: true, ..ListCalls::default() };
+        assert_eq!(list(of_run.clone()), [(1, Person), (2, Approval), (3, Worker), (4, Approval)]);
+        for execution in [None, Some("run".to_owned())] {
+            for kind in [None, Some("pay".to_owned())] {
+                let awaiting = ListCalls { execution: execution.clone(), kind, awaits_approval: true, ..ListCalls::default() };
+                assert_eq!(list(awaiting), [(2, Approval), (4, Approval)]);
+            }
+        }
+        let other = ListCalls { execution: Some("other".to_owned()), awaits_approval: true, ..ListCalls::default() };
+        assert_eq!(list(other), []);
+        let first = ListCalls { awaits_approval: true, limit: Some(1), ..ListCalls::default() };
+        let page = block_on(scene.cvm().calls(&first)).unwrap();
+        assert_eq!(list(ListCalls { cursor: page.next, ..first }), [(4, Approval)]);
+    });
+}
+
+#[test]
+fn a_kind_that_is_not_allowed_is_a_catchable_error_with_the_near_one() {
+    let policy = Policy { kinds: Some(vec!["crm.find".to_owned(), "cc".to_owned()]), ..Policy::default() };
+    let source = r#"
+        try { call("crm.fnd", 1) } catch (e) { console.log(e.name, e.message); }
+        try { CC.all(["?", { tool: "crm.fnd", args: 1 }]) } catch (e) { console.log(e.name); }
+        sleep(1);
+        console.log(CC("done?"));"#;
+    test_under(&policy, source, |mut scene| {
+        scene.advance(Millis(10));
+        scene.expect(Status::WaitingCc);
+        scene.check();
+        scene.answer("yes").expect(Status::Complete);
+        let near = "call of crm.fnd: the policy of the execution does not allow calls of the kind `crm.fnd`; did you mean `crm.find`?";
+        scene.expect_output([&format!("NotAllowedError {near}"), "NotAllowedError", "yes"]);
+        assert_eq!(scene.show().metrics.cc_calls_count, 2);
+    });
+}
+
+#[test]
+fn one_call_more_than_the_policy_allows_ends_the_program() {
+    let policy = Policy { calls: Some(2), ..Policy::default() };
+    let source = r#"CC("one?"); try { console.log(CC.all(["two?", "three?"]).join()) } catch (e) { console.log("caught") }"#;
+    test_under(&policy, source, |mut scene| {
+        scene.answer("1").expect(Status::Error).expect_output([]).check();
+        let error = scene.show().error.unwrap();
+        assert_eq!(error.name, "LimitError");
+        assert!(error.message.contains("call limit reached: 2 calls"), "{error:?}");
+        // A retry under the same policy reaches it again.
+        block_on(scene.cvm().retry("run")).unwrap();
+        scene.expect(Status::Error).check();
+        let policy = Some(Policy { calls: Some(3), ..Policy::default() });
+        block_on(scene.cvm().retry_with(&Retry { policy, ..Retry::new("run") })).unwrap();
+        scene.answer_call(2, "2").answer_call(3, "3").expect(Status::Complete).expect_output(["2,3"]).check();
+    });
+}
+
+#[test]
+fn the_time_of_a_policy_ends_a_program_that_waits() {
+    let policy = Policy { ms: Some(Millis(10_000)), ..Policy::default() };
+    let source = r#"try { console.log(CC.all(["one?", "two?"]).join()) } catch (e) { console.log("caught") }"#;
+    test_under(&policy, source, |mut scene| {
+        scene.answer_call(1, "1");
+        scene.advance(Millis(5_000));
+        scene.expect(Status::WaitingCc).check();
+        // While it is paused, no time passes. Then it begins again.
+        block_on(scene.cvm().pause("run")).unwrap();
+        scene.advance(Millis(20_000));
+        scene.expect(Status::Paused).check();
+        block_on(scene.cvm().unpause("run")).unwrap();
+        scene.advance(Millis(9_000));
+        scene.expect(Status::WaitingCc).check();
+        assert_eq!(scene.advance(Millis(1_000)).resumed, 1);
+        scene.expect(Status::Error).expect_output([]).check();
+        let error = scene.show().error.unwrap();
+        assert_eq!((error.name.as_str(), error.message.contains("time limit reached: 10000 ms")), ("LimitError", true));
+        assert_eq!(scene.advance(Millis(20_000)).resumed, 0);
+        // A retry begins the time again, and the program has the answer that it got before.
+        block_on(scene.cvm().retry("run")).unwrap();
+        scene.expect(Status::WaitingCc).check();
+        scene.answer("2").expect(Status::Complete).expect_output(["1,2"]).check();
+    });
+}
+
+#[test]
+fn an_answer_after_the_time_of_the_policy_ends_the_program() {
+    let policy = Policy { ms: Some(Millis(10_000)), ..Policy::default() };
+    test_under(&policy, r#"console.log(CC("?"));"#, |mut scene| {
+        scene.host.clock.advance(Millis(20_000));
+        scene.answer("late").expect(Status::Error).expect_output([]).check();
+        block_on(scene.cvm().retry("run")).unwrap();
+        scene.expect(Status::Complete).expect_output(["late"]).check();
+    });
+}
+
+#[test]
+fn a_policy_that_cannot_be_meant_starts_nothing() {
+    let mut scene = Scene::new();
+    scene.load(r#"CC("?")"#);
+    for policy in [
+        Policy { calls: Some(0), ..Policy::default() },
+        Policy { approve: Some(vec!["timer".to_owned()]), ..Policy::default() },
+        Policy { kinds: Some(vec!["pay".to_owned()]), approve: Some(vec!["pai".to_owned()]), ..Policy::default() },
+    ] {
+        let start = Start { policy: Some(policy), ..Start::new("program").id("run") };
+        assert_eq!(error_code(block_on(scene.cvm().start(&start))), ErrorCode::INVALID);
+    }
+    assert_eq!(scene.row_count("executions"), 0);
+}
