@@ -26,7 +26,8 @@ pub struct StoreDump {
 }
 
 /// Fields with data of programs and callers, and tokens, which are derived from the time but are not timestamps.
-const NOT_TIMESTAMPS: [&str; 9] = ["args", "originalArgs", "default", "result", "input", "variables", "details", "state", "token"];
+const NOT_TIMESTAMPS: [&str; 9] =
+    ["args", "originalArgs", "default", "result", "input", "variables", "details", "state", "token"];
 
 const EXECUTION_COLLECTIONS: [&Collection; 4] = [&OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS];
 
