@@ -142,7 +142,7 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
     let fail = json!({"execution": "f", "call": claimed["call"], "token": claimed["token"], "message": "never"});
     recorder.call("cvm.fail", fail).await;
 
-    let policy = json!({"kinds": ["add", "cc"], "approve": ["add"], "calls": 9, "ms": 60_000});
+    let policy = json!({"kinds": ["add", "cc"], "approve": ["add"], "calls": 9, "open": 1, "ms": 60_000});
     let start = json!({"program": "p", "id": "g", "policy": policy});
     recorder.call("cvm.start", start.clone()).await;
     recorder.call("cvm.show", json!({"id": "g"})).await;

@@ -7,7 +7,7 @@ use runstate_core::prelude::*;
 use runstate_value::{check_plain, json_bytes};
 use serde_json::json;
 
-use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, open_hint};
+use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome};
 use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus, RunSlice};
 use super::settings::Settings;
 use super::{child_rows, codes, waiting};
@@ -32,10 +32,11 @@ pub struct Approval {
     pub original_args: Option<Json>,
 }
 
-/// Approves a call that awaits it. Workers may claim it from then on.
+/// Approves a call that awaits it. Workers may claim it from then on, or once it leaves the queue.
 ///
-/// Errors: `not_found` (the execution, or a call of it), `already_approved` (or it needs no approval), `already_answered`
-/// (the call is closed), `deadline_passed`, `illegal_transition` (the execution has ended, or is paused), `invalid`.
+/// Errors: `not_found` (the execution, or a call of it), `already_approved` (or it needs no approval),
+/// `already_answered` (it is closed), `deadline_passed`, `illegal_transition` (the execution has ended, or is paused),
+/// `invalid`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.approve", cli = "approve", contends(EXECUTIONS, execution))]
 pub struct Approve {
@@ -156,12 +157,12 @@ impl Command for Approve {
         let approval = Approval { approved: true, by, timestamp: ctx.now, note, original_args };
         let log = record(&head.entity, call, approval, ctx)?;
         call.make_available(ctx.now);
-        let hint = open_hint(&call.kind);
+        let hint = call.hint();
         // The decision depends on the execution: it must wait, or run.
         let mut decision = Decision::new(head.entity.execution_status()).check_entity(&head);
         decision.changes.push(row.update(ctx.now)?);
         decision.changes.extend(log);
-        decision.hints.push(hint);
+        decision.hints.extend(hint);
         Ok(decision)
     }
 }

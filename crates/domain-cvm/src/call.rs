@@ -47,6 +47,7 @@ pub(super) fn open_hint(kind: &str) -> Hint {
 #[index(kind, available_at, when = "missing(outcome)")]
 #[index(execution_id, key, occurrence, when = "exists(key)")]
 #[index(awaits_approval, "request.timestamp", when = "exists(awaitsApproval)")]
+#[index(execution_id, queued, step, when = "exists(queued)")]
 pub struct Call {
     /// Its id. The id of a keyed call is derived from execution, key and occurrence, so the call and an early answer
     /// use the same row.
@@ -68,8 +69,12 @@ pub struct Call {
     /// Its number among the calls of the execution under its key, from 1.
     pub occurrence: Option<u64>,
     /// When a worker may claim it: at once, when another claim expires, or when a retry is due. Missing for timers,
-    /// calls that await an approval, and closed calls.
+    /// calls that are queued or await an approval, and closed calls.
     pub available_at: Option<Timestamp>,
+    /// Whether it is open, but beyond the calls that may be open at once: no worker gets it until an earlier one is
+    /// closed.
+    #[entity(omit_default)]
+    pub queued: bool,
     /// Whether it waits for an approval: until then no worker gets it, and no answer closes it.
     #[entity(omit_default)]
     pub awaits_approval: bool,
@@ -203,6 +208,10 @@ pub struct CallView {
     #[serde(skip)]
     #[entity(default)]
     pub awaits_approval: bool,
+    /// Whether it is queued, as stored; `waits_for` shows it.
+    #[serde(skip)]
+    #[entity(default)]
+    pub queued: bool,
     /// The decision on it, if it awaited an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
@@ -233,6 +242,7 @@ impl CallView {
     fn with_waits_for(mut self) -> Self {
         let waits_for = match &*self.kind {
             _ if self.awaits_approval => WaitsFor::Approval,
+            _ if self.queued => WaitsFor::Queue,
             TIMER => WaitsFor::Time,
             COGNITIVE => WaitsFor::Person,
             _ => WaitsFor::Worker,
@@ -263,6 +273,8 @@ pub enum WaitsFor {
     Worker,
     /// The end of a timer.
     Time,
+    /// The end of an earlier call: so many calls of its execution are open as may be at once.
+    Queue,
 }
 
 /// The outcome of a call.
@@ -524,13 +536,35 @@ impl Call {
     pub(super) fn close(&mut self, outcome: CallOutcome) {
         self.outcome = Some(outcome);
         self.available_at = None;
-        self.awaits_approval = false;
+        (self.queued, self.awaits_approval) = (false, false);
         self.refusal = None;
     }
 
-    /// Lets workers claim the call, unless only the clock completes it, or it awaits an approval.
+    /// Lets workers claim the call, unless only the clock completes it, it is queued, or it awaits an approval.
     pub(super) fn make_available(&mut self, now: Timestamp) {
-        self.available_at = (self.kind != TIMER && !self.awaits_approval).then_some(now);
+        self.available_at = (self.kind != TIMER && !self.queued && !self.awaits_approval).then_some(now);
+    }
+
+    /// Queues the call behind others, unless it is a timer. Returns whether it is queued.
+    pub(super) fn enqueue(&mut self) -> bool {
+        self.queued = self.kind != TIMER;
+        self.available_at = None;
+        self.queued
+    }
+
+    /// Takes the call out of the queue.
+    pub(super) fn dequeue(&mut self, now: Timestamp) {
+        self.queued = false;
+        self.make_available(now);
+    }
+
+    /// The hint to those that can complete it, if it is open for them.
+    pub(super) fn hint(&self) -> Option<Hint> {
+        match (self.outcome, &*self.kind) {
+            (Some(_), _) => None,
+            (None, TIMER) => Some(Hint::Due),
+            (None, kind) => self.available_at.map(|_| open_hint(kind)),
+        }
     }
 
     /// Whether its deadline has passed.

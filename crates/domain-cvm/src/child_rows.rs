@@ -77,8 +77,8 @@ pub struct LogRow {
     pub execution_id: String,
     /// When the event happened.
     pub timestamp: Timestamp,
-    /// The event: `instruction`, `cc_call`, `approval`, `error`, `complete`; in lists also `history`, for an imported entry that an
-    /// older CVM recorded.
+    /// The event: `instruction`, `cc_call`, `approval`, `error`, `complete`; in lists also `history`, for an imported
+    /// entry that an older CVM recorded.
     #[entity(values = LOG_EVENTS)]
     pub event: String,
     /// The details of the event.

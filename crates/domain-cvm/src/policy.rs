@@ -5,6 +5,7 @@ use runstate_core::lease::check_name;
 use runstate_core::limits::check_range;
 use runstate_core::operation::nearest_name;
 use runstate_core::prelude::*;
+use runstate_vm::MAX_OPEN_CALLS;
 
 use super::call::TIMER;
 
@@ -17,6 +18,9 @@ const SIMILAR_KIND_BYTES: usize = 64;
 /// Numbers of calls that an execution may be limited to.
 const CALLS: std::ops::RangeInclusive<u64> = 1..=1_000_000_000;
 
+/// Numbers of open calls that an execution may be limited to.
+const OPEN: std::ops::RangeInclusive<u64> = 1..=MAX_OPEN_CALLS as u64;
+
 /// Times that an execution may be limited to, in milliseconds: 1 second to 100 years.
 const MS: std::ops::RangeInclusive<u64> = SHORTEST_MS.0.unsigned_abs()..=Millis::days(366 * 100).0.unsigned_abs();
 
@@ -26,14 +30,18 @@ pub(super) const SHORTEST_MS: Millis = Millis::seconds(1);
 /// The calls that a program may make. It applies to the calls that the program makes from then on.
 #[derive(Fields, Wire, Clone, Debug, Default, PartialEq, Parameters)]
 pub struct Policy {
-    /// The only kinds of calls that the program may make; by default any. Another one rejects with a `NotAllowedError`,
-    /// which the program may catch. Timers are always allowed. The kinds here and in `approve` have at most 32 KiB.
+    /// The only kinds of calls that the program may make; by default any. Others throw a `NotAllowedError`, which the
+    /// program may catch. Timers are always allowed. The kinds here and in `approve` have at most 32 KiB.
     pub kinds: Option<Vec<String>>,
     /// The kinds of calls that wait for an approval (`cvm.approve`) before a worker gets them; by default none.
     pub approve: Option<Vec<String>>,
     /// Most calls that the program makes in its life, timers included, 1 to 10^9; by default any number. The next one
     /// ends the program with a `LimitError` that it cannot catch.
     pub calls: Option<u64>,
+    /// Most calls that are open at once, timers left out, 1 to 1,000; by default 1,000. Those beyond are queued in the
+    /// order in which they were made: no worker gets one until an earlier call is closed. A call that awaits an approval
+    /// is open too.
+    pub open: Option<u32>,
     /// The time that the program has, in milliseconds, 1 second to 100 years; by default any. It begins with the start,
     /// and again with a retry, and when a paused execution is unpaused. At its end the program ends with a `LimitError`
     /// that it cannot catch, and its open calls are cancelled. A graceful cancel has its own time instead.
@@ -66,6 +74,7 @@ impl Policy {
         }
         let numbers = [
             ("policy.calls", self.calls, CALLS),
+            ("policy.open", self.open.map(u64::from), OPEN),
             ("policy.ms", self.ms.map(|ms| u64::try_from(ms.0).unwrap_or_default()), MS),
         ];
         for (field, number, range) in numbers {
@@ -121,6 +130,8 @@ mod tests {
         assert_eq!(Policy { calls: Some(1), ms: Some(SHORTEST_MS), ..Policy::default() }.check(), Ok(()));
         for policy in [
             Policy { calls: Some(0), ..Policy::default() },
+            Policy { open: Some(0), ..Policy::default() },
+            Policy { open: Some(1_001), ..Policy::default() },
             Policy { ms: Some(Millis(999)), ..Policy::default() },
             Policy { ms: Some(Millis(-1)), ..Policy::default() },
             Policy { ms: Some(Millis(i64::MAX)), ..Policy::default() },

@@ -3,8 +3,8 @@
 //!
 //! A call with a key asks the same as the other's call with that key and occurrence. One without a key is compared with
 //! the other's calls in the order in which they were made: kind, prompt and arguments must be equal. Calls that the new
-//! program lacks are passed over, and calls that it adds are asked, as are those that have failed or timed out. A call that
-//! needs an approval gets an answer only if that call was approved too.
+//! program lacks are passed over, and calls that it adds are asked, as are those that have failed or timed out. A call
+//! that needs an approval gets an answer only if that call was approved too.
 
 use runstate_core::decision::LoadedDocument;
 use runstate_core::prelude::*;

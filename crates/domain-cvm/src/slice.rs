@@ -1,6 +1,5 @@
 //! A slice: the machine runs until it stops or its fuel is used up. All results become changes of one commit.
 
-use runstate_core::decision::Hint;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::{hex, sha256};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
@@ -74,7 +73,8 @@ pub(super) fn run_slice(
     let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
     append_output(execution, &loaded.machine.take_output(), &mut writes)?;
     execution.apply(end)?;
-    execution.clear_deadlines();
+    execution.clear_at_end();
+    waiting::dequeue(view, ctx, execution, &loaded.machine, &mut writes)?;
     if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
         let elapsed_ms = stopwatch().saturating_sub(started).saturating_add(500) / 1_000;
         execution.metrics.execution_time_ms += i64::try_from(elapsed_ms).unwrap_or_default();
@@ -118,7 +118,8 @@ fn run_machine(
             run_untraced(&mut loaded.machine, fuel, bytes, &turn)
         };
         let cancelled = loaded.machine.take_cancelled();
-        waiting::cancel(view, ctx, &cancelled, writes)?;
+        let dequeued = waiting::cancel(view, ctx, &cancelled, writes)?;
+        execution.queued_calls = execution.queued_calls.saturating_sub(dequeued);
         match stop {
             StopReason::Waiting(_) if throw_cancelled(execution, loaded)? => continue,
             StopReason::Waiting(open) => {
@@ -127,7 +128,8 @@ fn run_machine(
                     CreateCallsOutcome::Waiting => {}
                     CreateCallsOutcome::Settled => continue,
                     CreateCallsOutcome::Deferred => return Ok(unfinished(loaded, ctx)),
-                    CreateCallsOutcome::TooMany(most) => {
+                    CreateCallsOutcome::TooMany => {
+                        let most = execution.policy.as_ref().and_then(|policy| policy.calls).unwrap_or_default();
                         let message = format!("call limit reached: {most} calls; retry with a policy that allows more");
                         return end_at_limit(message, view, execution, loaded, ctx, writes, logs);
                     }
@@ -281,8 +283,8 @@ enum CreateCallsOutcome {
     Settled,
     /// Early answers must be read first, and this slice has done enough.
     Deferred,
-    /// The policy allows this number of calls, and no more.
-    TooMany(u64),
+    /// The policy allows fewer calls.
+    TooMany,
 }
 
 /// Creates the calls that a program has made, each with its early answer, if there is one. The program gets an error in
@@ -308,7 +310,7 @@ fn create_calls(
         };
         match made_call {
             Ok(_) if policy.and_then(|policy| policy.calls).is_some_and(|most| step > most) => {
-                return Ok(CreateCallsOutcome::TooMany(step - 1));
+                return Ok(CreateCallsOutcome::TooMany);
             }
             Ok(mut call) => {
                 call.context.stack = loaded.machine.list_waiting_functions(pending.number);
@@ -403,16 +405,15 @@ fn write_calls(
             let order = log_position(writes, loaded.machine.instructions());
             writes.changes.push(child_rows::log_row(&execution.id, order, "cc_call", details, ctx)?);
         }
+        if call.outcome.is_none() && execution.most_open_calls().is_some() && call.enqueue() {
+            // Those that may be open leave the queue at the end of the slice.
+            execution.queued_calls += 1;
+        }
         writes.changes.push(match early {
             Some(early) => early.replace(call.clone()).update(ctx.now)?,
             None => Change::insert(call)?,
         });
-        if call.outcome.is_none() && !call.awaits_approval {
-            let hint = if call.kind == TIMER { Hint::Due } else { super::call::open_hint(&call.kind) };
-            if !writes.hints.contains(&hint) {
-                writes.hints.push(hint);
-            }
-        }
+        waiting::add_hint(writes, call);
     }
     Ok(Some(calls))
 }

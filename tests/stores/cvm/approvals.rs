@@ -1,5 +1,5 @@
-//! Policies: calls that a person approves before a worker gets them, kinds that are not allowed, limits of calls and of
-//! time.
+//! Policies: calls that a person approves before a worker gets them, kinds that are not allowed, limits of calls, of open
+//! calls and of time. Whether the queue of calls fits to its policy is checked for all documents (`documents.rs`).
 
 use runstate::client::Answer;
 use runstate::domain::cvm::{
@@ -418,4 +418,176 @@ fn a_policy_that_cannot_be_meant_starts_nothing() {
         assert_eq!(error_code(block_on(scene.cvm().start(&start))), ErrorCode::INVALID);
     }
     assert_eq!(scene.row_count("executions"), 0);
+}
+
+/// A policy under which so many calls are open at once.
+fn open(open: u32) -> Policy {
+    Policy { open: Some(open), ..Policy::default() }
+}
+
+/// The steps of the calls that are queued.
+fn queued(scene: &Scene) -> Vec<u64> {
+    let calls = scene.show().calls.into_iter();
+    calls.filter(|call| call.waits_for == Some(WaitsFor::Queue)).filter_map(|call| call.step).collect()
+}
+
+const FIVE: &str = r#"console.log(CC.all([1, 2, 3, 4, 5].map((n) => ({ tool: "find", args: n }))).join());"#;
+
+const FIVE_TASKS: &str = r#"
+    const find = async (n) => { const found = await call("find", n); console.log(found); return found };
+    await Promise.all([1, 2, 3, 4, 5].map(find));"#;
+
+#[test]
+fn a_queued_call_is_claimed_only_after_an_earlier_one_is_closed() {
+    for source in [FIVE, FIVE_TASKS] {
+        test_under(&open(2), source, |mut scene| {
+            scene.check();
+            assert_eq!(queued(&scene), [3, 4, 5]);
+            let id = scene.show().calls[2].id.clone();
+            assert_eq!(block_on(scene.cvm().claim_call(&id, "worker", LEASE)).unwrap(), None);
+            let (first, second) = (claim(&scene).unwrap(), claim(&scene).unwrap());
+            assert_eq!(claim(&scene), None);
+            block_on(scene.cvm().complete(&first.claimed, "x")).unwrap();
+            scene.check();
+            assert_eq!(queued(&scene), [4, 5]);
+            let third = claim(&scene).unwrap();
+            assert_eq!((third.call.step, claim(&scene)), (Some(3), None));
+            // A person may answer a queued call. Nothing leaves the queue then but this one.
+            scene.answer_call(4, "x").check();
+            assert_eq!((queued(&scene), claim(&scene)), (vec![5], None));
+            for work in [second, third] {
+                block_on(scene.cvm().complete(&work.claimed, "x")).unwrap();
+                scene.check();
+            }
+            scene.answer_call(5, "x").expect(Status::Complete).check();
+        });
+    }
+}
+
+#[test]
+fn the_queue_advances_while_the_execution_is_paused() {
+    for source in [FIVE, FIVE_TASKS] {
+        test_under(&open(2), source, |mut scene| {
+            block_on(scene.cvm().pause("run")).unwrap();
+            for step in [2, 4, 1] {
+                scene.answer_call(step, "x").check();
+            }
+            assert_eq!(queued(&scene), []);
+            block_on(scene.cvm().unpause("run")).unwrap();
+            scene.expect(Status::WaitingCc).check();
+            scene.answer_call(3, "x").answer_call(5, "x").expect(Status::Complete).check();
+        });
+    }
+}
+
+#[test]
+fn passed_deadlines_and_aborted_calls_leave_the_queue() {
+    let expiring = r#"
+        const options = (n) => ({ tool: "find", args: n, timeoutMs: n * 10000, default: n });
+        console.log(CC.all([1, 2, 5, 3, 5].map(options)).join());"#;
+    test_under(&open(2), expiring, |mut scene| {
+        for left in [2, 1, 0] {
+            scene.advance(Millis(10_000));
+            scene.check();
+            assert_eq!(queued(&scene).len(), left);
+        }
+        scene.advance(Millis(20_000));
+        scene.expect(Status::Complete).expect_output(["1,2,5,3,5"]).check();
+    });
+    let aborting = r#"
+        const controller = new AbortController();
+        const find = async (n, options = {}) => { try { return await call("find", n, options) } catch (e) { return e.name } };
+        const stop = async () => { await CC("stop?"); controller.abort(); };
+        const signal = controller.signal;
+        const all = [find(1), stop(), find(3, { signal }), find(4), find(5, { signal }), find(6), find(7)];
+        console.log((await Promise.all(all)).length);"#;
+    test_under(&open(3), aborting, |mut scene| {
+        scene.answer_call(2, "yes").check();
+        assert_eq!(queued(&scene), [7]);
+        for step in [7, 1, 4, 6] {
+            scene.answer_call(step, "x").check();
+        }
+        scene.expect(Status::Complete);
+    });
+}
+
+#[test]
+fn a_queued_call_needs_its_approval_and_its_turn() {
+    let policy = Policy { open: Some(1), ..approving() };
+    let source = r#"
+        const pay = async (n) => console.log(await call("pay", n));
+        await Promise.all([pay(1), pay(2), pay(3)]);"#;
+    test_under(&policy, source, |mut scene| {
+        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
+        block_on(scene.cvm().approve(&approve(&calls[1]))).unwrap();
+        scene.check();
+        assert_eq!((claim(&scene), queued(&scene)), (None, vec![2]));
+        block_on(scene.cvm().reject(&reject(&calls[0], None))).unwrap();
+        scene.expect(Status::Error).check();
+        // Both are open again, and the rejected one is made again, behind them.
+        block_on(scene.cvm().retry("run")).unwrap();
+        scene.expect(Status::WaitingCc).check();
+        let work = claim(&scene).unwrap();
+        assert_eq!((work.call.step, claim(&scene)), (Some(2), None));
+        block_on(scene.cvm().complete(&work.claimed, "b")).unwrap();
+        scene.check();
+        assert_eq!(claim(&scene), None);
+        for call in scene.show().calls {
+            block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
+            scene.check();
+        }
+        for _ in 0..2 {
+            let work = claim(&scene).unwrap();
+            assert_eq!(claim(&scene), None);
+            block_on(scene.cvm().complete(&work.claimed, "x")).unwrap();
+            scene.check();
+        }
+        scene.expect(Status::Complete);
+    });
+}
+
+#[test]
+fn a_graceful_cancel_and_a_retry_keep_the_queue() {
+    let source = r#"
+        const find = async (n) => { try { await call("find", n) } finally { await call("undo", n) } };
+        await Promise.all([1, 2, 3, 4].map(find));"#;
+    test_under(&open(2), source, |mut scene| {
+        scene.answer_call(3, "x").check();
+        block_on(scene.cvm().cancel_with(&Cancel::graceful("run"))).unwrap();
+        scene.expect(Status::WaitingCc).check();
+        assert_eq!(queued(&scene), [8]);
+    });
+    let source = r#"
+        const find = async (n) => console.log(await call("find", n));
+        const more = async () => { await CC("more?"); await CC("last?") };
+        await Promise.all([more(), ...[2, 3, 4, 5].map(find)]);"#;
+    test_under(&Policy { calls: Some(5), ..open(2) }, source, |mut scene| {
+        scene.answer_call(1, "yes").expect(Status::Error).check();
+        block_on(scene.cvm().retry_with(&Retry { policy: Some(open(3)), ..Retry::new("run") })).unwrap();
+        scene.expect(Status::WaitingCc).check();
+        assert_eq!(queued(&scene), [5, 6]);
+    });
+}
+
+/// Calls are closed in many orders, and the queue fits to the policy after each.
+#[test]
+fn the_queue_fits_to_its_policy_in_every_order_of_answers() {
+    let tasks = r#"
+        const find = async (n) => { await call("find", n); if (n % 3 === 0) { await call("find", n + 1) } };
+        await Promise.all(Array.from({ length: 12 }, (_, n) => find(n)));"#;
+    let group = r#"CC.all(Array.from({ length: 12 }, (_, n) => ({ tool: "find", args: n })));"#;
+    for (most, factor) in [(1, 7), (2, 5), (3, 11), (5, 3)] {
+        for source in [tasks, group] {
+            test_under(&open(most), source, |mut scene| {
+                for n in 0.. {
+                    let calls = scene.show().calls;
+                    if calls.is_empty() {
+                        break;
+                    }
+                    scene.answer_call(calls[n * factor % calls.len()].step.unwrap(), "x").check();
+                }
+                scene.expect(Status::Complete);
+            });
+        }
+    }
 }

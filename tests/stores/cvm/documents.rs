@@ -202,6 +202,18 @@ impl StoreDump {
             "it has ended, and has the deadline of a cancel".to_owned(),
         );
         expect(head.has("cancelAt") || !head.has("cancelPending"), "a cancel has no deadline".to_owned());
+        let (queued, others): (Vec<_>, Vec<_>) = open
+            .iter()
+            .filter(|(_, call)| call.text("kind") != "timer")
+            .map(|(_, call)| call)
+            .partition(|call| call.has("queued"));
+        let counted = head.number("queuedCalls").unwrap_or(0);
+        expect(counted == queued.len() as i64, format!("{} calls are queued, it counts {counted}", queued.len()));
+        let last = others.iter().map(|call| call.number("step")).max();
+        let is_ordered = last < queued.iter().map(|call| call.number("step")).min();
+        let most = head.number("policy.open").unwrap_or(1_000);
+        let is_full = others.len() as i64 == most && is_ordered;
+        expect(if queued.is_empty() { others.len() as i64 <= most } else { is_full }, format!("its queue: {open:?}"));
         let runs = matches!(status, "running" | "waiting_cc") && !head.has("cancelAt");
         let has_time = head.number("policy.ms").is_some();
         expect(head.has("deadline") == (runs && has_time), "its deadline does not follow from its policy".to_owned());
@@ -270,7 +282,10 @@ fn call_violation(row: &RevisionedDocument) -> Option<&'static str> {
     if row.has("awaitsApproval") && (!outcome.is_empty() || row.has("approval")) {
         return Some("it awaits an approval");
     }
-    let takable = outcome.is_empty() && !timer && !row.has("awaitsApproval");
+    if row.has("queued") && (!outcome.is_empty() || timer) {
+        return Some("it is queued");
+    }
+    let takable = outcome.is_empty() && !timer && !row.has("awaitsApproval") && !row.has("queued");
     (row.has("availableAt") != takable).then_some("whether workers may take it")
 }
 

@@ -208,7 +208,7 @@ fn cancel(view: &View, ctx: &Ctx, mut head: LoadedEntity<ExecutionHead>) -> Resu
     head.entity.next_state(ExecutionEvent::Cancel(ctx.now))?;
     let calls = waiting::cancel_open_calls(view, ctx, &head.entity)?;
     head.entity.apply(ExecutionEvent::Cancel(ctx.now))?;
-    head.entity.clear_deadlines();
+    head.entity.clear_at_end();
     let mut decision = ExecutionHead::store(head, view, ctx)?;
     decision.include(calls)?;
     Ok(decision)
@@ -259,7 +259,8 @@ impl Retry {
 }
 
 /// Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed,
-/// ends it at its deadline and at that of a graceful cancel, and reports an interrupted deletion. Has no effect if nothing is due.
+/// ends it at its deadline and at that of a graceful cancel, and reports an interrupted deletion. Has no effect if
+/// nothing is due.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "cvm.wake", contends(EXECUTIONS, id))]
 pub struct RunDue {
@@ -544,7 +545,7 @@ impl Command for Retry {
             loaded = loaded.in_version(view, &mut head.entity, version)?;
         }
         let mut writes = Decision::new(());
-        waiting::reopen(view, &head.entity, &loaded.machine, ctx.now, &mut writes)?;
+        waiting::reopen(view, &mut head.entity, &loaded.machine, ctx.now, &mut writes)?;
         slice::decide_slice(view, head, loaded, ctx, writes)
     }
 
@@ -576,7 +577,7 @@ impl Command for RunDue {
         let decision = match &head.entity.state {
             // A version that does not know the deadline may have ended it.
             _ if head.entity.cancel_at.or(head.entity.deadline).is_some() && head.entity.ended_at().is_some() => {
-                head.entity.clear_deadlines();
+                head.entity.clear_at_end();
                 ExecutionHead::store(head, view, ctx)?
             }
             _ if head.entity.is_past_cancel_deadline(view.now()) => cancel(view, ctx, head)?,

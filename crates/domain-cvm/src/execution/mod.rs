@@ -104,6 +104,9 @@ pub struct ExecutionHead {
     /// The calls that it may make.
     #[entity(declared())]
     pub policy: Option<Policy>,
+    /// Number of open calls that are queued.
+    #[entity(undeclared, omit_default)]
+    pub queued_calls: u32,
     /// When the time that its policy allows is over. A paused, ended or gracefully cancelled one has none.
     pub deadline: Option<Timestamp>,
     /// The execution whose recorded answers it gets.
@@ -289,6 +292,7 @@ impl ExecutionHead {
             log_level: None,
             limits: ExecutionLimits::default(),
             policy: None,
+            queued_calls: 0,
             deadline: None,
             answers_from: None,
             cancel_at: None,
@@ -328,11 +332,16 @@ impl ExecutionHead {
         }
     }
 
-    /// Forgets its deadlines if it has ended.
-    pub(super) fn clear_deadlines(&mut self) {
+    /// Forgets its deadlines and its queue if it has ended.
+    pub(super) fn clear_at_end(&mut self) {
         if self.ended_at().is_some() {
-            (self.cancel_at, self.cancel_pending, self.deadline) = (None, false, None);
+            (self.cancel_at, self.cancel_pending, self.deadline, self.queued_calls) = (None, false, None, 0);
         }
+    }
+
+    /// How many of its calls may be open at once, if others are queued.
+    pub(super) fn most_open_calls(&self) -> Option<usize> {
+        self.policy.as_ref()?.open.map(|open| open as usize)
     }
 
     /// Begins the time that its policy allows.
