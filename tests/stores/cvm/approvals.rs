@@ -1,12 +1,15 @@
 //! Policies: calls that a person approves before a worker gets them, kinds that are not allowed, limits of calls, of open
 //! calls and of time. Whether the queue of calls fits to its policy is checked for all documents (`documents.rs`).
 
-use runstate::client::Answer;
+use std::sync::Arc;
+
+use runstate::client::{Answer, Cvm};
 use runstate::domain::cvm::{
     Approve, Cancel, ClaimedCall, ListCalls, Policy, Reject, Retry, Start, Status, WaitsFor, Work, codes,
 };
 use runstate::error_code::ErrorCode;
-use runstate::testing::block_on;
+use runstate::store::layer::Method;
+use runstate::testing::{Fault, FaultStore, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
@@ -28,8 +31,7 @@ fn start(scene: &mut Scene, policy: Policy) {
 
 /// Runs a test of the program under the policy on an engine with a cache, and without one.
 fn test_under(policy: &Policy, source: &str, test: impl Fn(Scene)) {
-    for scene in [Scene::new(), Scene::new().cold()] {
-        let mut scene = scene;
+    for mut scene in [Scene::new(), Scene::new().cold()] {
         scene.load(source);
         start(&mut scene, policy.clone());
         test(scene);
@@ -109,6 +111,31 @@ fn a_call_is_released_for_workers_by_its_approval_alone() {
         scene.expect(Status::Complete).expect_output(["paid"]).check();
         assert_eq!(error_code(block_on(scene.cvm().approve(&approve(&call)))), codes::ALREADY_ANSWERED);
     });
+}
+
+#[test]
+fn a_decision_whose_process_dies_at_its_commit_is_made_once() {
+    let source = r#"try { console.log(call("pay", 1)) } catch (e) { console.log(e.name) }"#;
+    for (is_committed, approves) in [(false, true), (true, true), (false, false), (true, false)] {
+        let mut scene = Scene::new();
+        scene.load(source);
+        start(&mut scene, approving());
+        let (call, id) = (scene.call_id(), scene.next_command_id());
+        let store = Arc::new(FaultStore::new(scene.store.clone()));
+        store.plan(Method::Commit, 1, if is_committed { Fault::DieAfter } else { Fault::DieBefore });
+        let decide = async |cvm: Cvm| match approves {
+            true => cvm.with_id(&id).approve(&approve(&call)).await,
+            false => cvm.with_id(&id).reject(&reject(&call, None)).await,
+        };
+        block_on(decide(scene.process_over(store))).unwrap_err();
+        assert_eq!(row(&scene, 1).get("approval").is_some(), is_committed);
+        block_on(decide(scene.process())).unwrap();
+        let decided = scene.dump();
+        block_on(decide(scene.process())).unwrap();
+        assert_eq!(scene.dump(), decided);
+        assert_eq!(row(&scene, 1)["approval"]["approved"], json!(approves));
+        scene.expect(if approves { Status::WaitingCc } else { Status::Complete }).check();
+    }
 }
 
 #[test]
@@ -241,7 +268,7 @@ fn an_early_answer_does_not_skip_the_approval() {
 #[test]
 fn a_recorded_answer_needs_a_recorded_approval() {
     let source = r#"console.log(call("pay", 1)); console.log(call("pay", 2));"#;
-    let again = |scene: &mut Scene, id: &str, policy: Option<Policy>, from: &str| {
+    let again = |scene: &Scene, id: &str, policy: Option<Policy>, from: &str| {
         let start = Start { policy, answers_from: Some(from.to_owned()), ..Start::new("program").id(id) };
         block_on(scene.cvm().start(&start)).unwrap();
         block_on(scene.cvm().show(id)).unwrap()
@@ -252,16 +279,16 @@ fn a_recorded_answer_needs_a_recorded_approval() {
         scene.answer("one");
         block_on(scene.cvm().approve(&approve(&scene.call_id()))).unwrap();
         scene.answer("two").expect(Status::Complete);
-        let repeated = again(&mut scene, "again", Some(approving()), "run");
+        let repeated = again(&scene, "again", Some(approving()), "run");
         assert_eq!((repeated.status, repeated.output), (Status::Complete, vec!["one".to_owned(), "two".to_owned()]));
-        let free = again(&mut scene, "free", None, "run");
+        let free = again(&scene, "free", None, "run");
         assert_eq!(free.status, Status::Complete);
         // Answers that no person approved are asked again.
         block_on(scene.cvm().start(Start::new("program").id("unapproved"))).unwrap();
         for answer in ["x", "y"] {
             block_on(scene.cvm().answer("unapproved", answer)).unwrap();
         }
-        let asked = again(&mut scene, "asked", Some(approving()), "unapproved");
+        let asked = again(&scene, "asked", Some(approving()), "unapproved");
         assert_eq!((asked.status, asked.calls[0].waits_for), (Status::WaitingCc, Some(WaitsFor::Approval)));
         scene.check();
     });
@@ -322,7 +349,7 @@ fn lists_show_what_each_call_waits_for() {
             }
         }
         let other = ListCalls { execution: Some("other".to_owned()), awaits_approval: true, ..ListCalls::default() };
-        assert_eq!(list(other), []);
+        assert!(list(other).is_empty());
         let first = ListCalls { awaits_approval: true, limit: Some(1), ..ListCalls::default() };
         let page = block_on(scene.cvm().calls(&first)).unwrap();
         assert_eq!(list(ListCalls { cursor: page.next, ..first }), [(4, Approval)]);
@@ -472,7 +499,7 @@ fn the_queue_advances_while_the_execution_is_paused() {
             for step in [2, 4, 1] {
                 scene.answer_call(step, "x").check();
             }
-            assert_eq!(queued(&scene), []);
+            assert!(queued(&scene).is_empty());
             block_on(scene.cvm().unpause("run")).unwrap();
             scene.expect(Status::WaitingCc).check();
             scene.answer_call(3, "x").answer_call(5, "x").expect(Status::Complete).check();

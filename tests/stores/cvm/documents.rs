@@ -202,11 +202,9 @@ impl StoreDump {
             "it has ended, and has the deadline of a cancel".to_owned(),
         );
         expect(head.has("cancelAt") || !head.has("cancelPending"), "a cancel has no deadline".to_owned());
-        let (queued, others): (Vec<_>, Vec<_>) = open
-            .iter()
-            .filter(|(_, call)| call.text("kind") != "timer")
-            .map(|(_, call)| call)
-            .partition(|call| call.has("queued"));
+        let claimable = open.iter().filter(|(_, call)| call.text("kind") != "timer").map(|(_, call)| *call);
+        let (queued, others): (Vec<&RevisionedDocument>, Vec<&RevisionedDocument>) =
+            claimable.partition(|call| call.has("queued"));
         let counted = head.number("queuedCalls").unwrap_or(0);
         expect(counted == queued.len() as i64, format!("{} calls are queued, it counts {counted}", queued.len()));
         let last = others.iter().map(|call| call.number("step")).max();
