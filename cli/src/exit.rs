@@ -123,7 +123,7 @@ mod tests {
         insta::assert_snapshot!([CliExit::WrongUse, CliExit::Store, CliExit::Rejected].map(codes_of).join("\n"), @"
         2: compile_error usage io invalid_url
         4: conflict unique_violation unknown_outcome unavailable not_authorized not_a_replica_set timeout full corrupt key_missing too_large read_only newer_version unsupported closed position_expired internal
-        5: illegal_transition not_found already_exists in_use invalid limit stale stale_claim command_id_reused already_answered invalid_answer ambiguous_call deadline_passed needs_recompile version_mismatch invalid_bytecode stale_owner no_free_slot slot_in_use already_assigned task_already_running program_running open_tasks dependencies_open dependency_cycle recovery_exhausted step_cycle version_used version_active no_active_version invalid_output compensated stale_upload budget_exceeded circuit_open unit_mismatch period_overlap no_exchange_rate not_verified primary_exists not_adoptable
+        5: illegal_transition not_found already_exists in_use invalid limit stale stale_claim command_id_reused already_answered invalid_answer ambiguous_call deadline_passed needs_recompile version_mismatch invalid_bytecode awaiting_approval already_approved stale_owner no_free_slot slot_in_use already_assigned task_already_running program_running open_tasks dependencies_open dependency_cycle recovery_exhausted step_cycle version_used version_active no_active_version invalid_output compensated stale_upload budget_exceeded circuit_open unit_mismatch period_overlap no_exchange_rate not_verified primary_exists not_adoptable
         ");
     }
 

@@ -16,8 +16,8 @@ use runstate_core::decision::Command;
 use runstate_core::id::CommandId;
 pub use runstate_domain_cvm::ProgramFile;
 use runstate_domain_cvm::{
-    AnswerCall, Cancel, Delete, Execution, ExecutionProgress, ExecutionStatus, ExecutionStatusDetails, Load,
-    LoadedProgram, Pause, PollExecution, RETENTION, RemoveProgram, Retry, RunDue, RunSlice, Show, ShowOutput,
+    AnswerCall, Approve, Cancel, Delete, Execution, ExecutionProgress, ExecutionStatus, ExecutionStatusDetails, Load,
+    LoadedProgram, Pause, PollExecution, RETENTION, Reject, RemoveProgram, Retry, RunDue, RunSlice, Show, ShowOutput,
     ShowStatus, Start, Unpause, Variables,
 };
 use runstate_engine::{DueReport, Engine, Error, RunLimit};
@@ -105,6 +105,16 @@ impl Cvm {
         let id = execution.to_owned();
         let seen = OnceLock::new();
         self.execute(&AnswerCall { id, answer, call, key, occurrence, by, cost, seen }).await
+    }
+
+    /// Approves a call that awaits it, so that workers may claim it.
+    pub async fn approve(&self, approve: &Approve) -> Result<ExecutionStatus, Error> {
+        self.execute(approve).await
+    }
+
+    /// Rejects a call that awaits an approval, and runs the execution to its next stop.
+    pub async fn reject(&self, reject: &Reject) -> Result<ExecutionStatus, Error> {
+        self.execute(reject).await
     }
 
     /// Pauses an execution.

@@ -142,6 +142,25 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
     let fail = json!({"execution": "f", "call": claimed["call"], "token": claimed["token"], "message": "never"});
     recorder.call("cvm.fail", fail).await;
 
+    let policy = json!({"kinds": ["add", "cc"], "approve": ["add"], "calls": 9, "open": 1, "ms": 60_000});
+    let start = json!({"program": "p", "id": "g", "policy": policy});
+    recorder.call("cvm.start", start.clone()).await;
+    recorder.call("cvm.show", json!({"id": "g"})).await;
+    let awaiting = recorder.call("cvm.calls", json!({"awaitsApproval": true})).await["items"][0]["id"].clone();
+    let approve = json!({"execution": "g", "call": awaiting, "by": "ann", "note": "checked", "args": [1, 3]});
+    recorder.call("cvm.approve", approve.clone()).await;
+    recorder.call_rejected("cvm.approve", approve).await;
+    recorder.call("cvm.call", json!({"id": awaiting})).await;
+    let mut start = start;
+    start["id"] = json!("h");
+    recorder.call("cvm.start", start).await;
+    let awaiting = recorder.call("cvm.calls", json!({"awaitsApproval": true})).await["items"][0]["id"].clone();
+    recorder.call("cvm.reject", json!({"execution": "h", "call": awaiting, "by": "ann", "reason": "no"})).await;
+    recorder.call("cvm.call", json!({"id": awaiting})).await;
+    for id in ["g", "h"] {
+        recorder.call("cvm.cancel", json!({"id": id})).await;
+    }
+
     recorder.call("cvm.answer", json!({"id": "e", "key": "k", "occurrence": 1, "answer": "y", "by": "ann"})).await;
     recorder.call_rejected("cvm.answer", json!({"id": "e", "call": "c", "answer": "y"})).await;
     recorder.call_rejected("cvm.pause", json!({"id": "unknown"})).await;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValuesParser;
-use runstate::domain::cvm::{CallView, LogLevel, Start, TIMER};
+use runstate::domain::cvm::{CallView, LogLevel, Policy, Start, TIMER};
+use runstate::operation::Parameter as _;
 use runstate::time::Timestamp;
 use runstate::transfer::{ConflictPolicy, ImportOptions};
 use serde_json::Value as Json;
@@ -65,6 +66,14 @@ pub struct StartArgs {
     /// Take the answers that this execution of the program has got: calls that ask the same are answered at once
     #[arg(long, value_name = "ID")]
     pub answers_from: Option<String>,
+    /// Allow and limit its calls, such as '{"kinds":["find","pay"],"approve":["pay"],"calls":100,"open":8,"ms":60000}'
+    #[arg(long, value_name = "JSON", value_parser = parse_policy)]
+    pub policy: Option<Policy>,
+}
+
+fn parse_policy(text: &str) -> Result<Policy, String> {
+    let policy = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    Policy::from_json(policy).map_err(|mismatch| mismatch.into_rejection("policy").to_string())
 }
 
 impl StartArgs {
@@ -79,6 +88,7 @@ impl StartArgs {
             instructions: self.instructions,
             output_bytes: self.output.map(|size| size.as_u64()),
             answers_from: self.answers_from.clone(),
+            policy: self.policy.clone(),
             parent: None,
         }
     }

@@ -1,6 +1,6 @@
 //! `list`: lists executions, newest first. `show`: prints all parts of an execution.
 
-use runstate::domain::cvm::{COGNITIVE, CallView, Execution, Show, TIMER};
+use runstate::domain::cvm::{COGNITIVE, CallView, Execution, Show, TIMER, WaitsFor};
 use runstate::time::Timestamp;
 use runstate::value::Document;
 use runstate::vm::MachineView;
@@ -163,6 +163,12 @@ fn open_call_status(call: &CallView, now: Timestamp) -> String {
         (_, Some(again), _) if tried.is_some() && again > now => {
             format!("tried {}, next attempt {}", times_text(tried), time_until(again, now))
         }
+        (_, _, Some(asked)) if call.waits_for == Some(WaitsFor::Approval) => {
+            format!("awaits an approval since {}", time_ago(asked, now))
+        }
+        (_, _, Some(asked)) if call.waits_for == Some(WaitsFor::Queue) => {
+            format!("queued since {}", time_ago(asked, now))
+        }
         _ if tried.is_some() => format!("tried {}, not claimed", times_text(tried)),
         (_, _, Some(asked)) => format!("open since {}", time_ago(asked, now)),
         _ => String::new(),
@@ -206,6 +212,8 @@ mod tests {
             status(&claimed(Some("w1"), 20, 1)),
             status(&claimed(Some("w1"), -1, 2)),
             status(&claimed(None, 5, 1)),
+            status(&CallView { waits_for: Some(WaitsFor::Approval), ..open("pay") }),
+            status(&CallView { waits_for: Some(WaitsFor::Queue), ..open("pay") }),
         ];
         insta::assert_snapshot!(lines.join("\n"), @"
         open since 90s ago
@@ -213,6 +221,8 @@ mod tests {
         claimed by w1, lease ends in 20s
         tried 2 times, not claimed
         tried once, next attempt in 5s
+        awaits an approval since 90s ago
+        queued since 90s ago
         ");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use runstate::client::Answer;
 use runstate::domain::cvm::Work;
 use runstate::domain::cvm::codes;
-use runstate::domain::cvm::{CallView, ExecutionProgress, Fail, Status, TIMER};
+use runstate::domain::cvm::{CallView, ExecutionProgress, Fail, Status, TIMER, WaitsFor};
 use runstate::engine::Error;
 use runstate::error_code::ErrorCode;
 use runstate::time::{Millis, Timestamp};
@@ -152,15 +152,18 @@ impl ExecutionDriver<'_> {
         if calls.iter().any(|call| call.deadline.is_some_and(|at| at <= now)) {
             return NextAction::Wake;
         }
-        let files =
-            || calls.iter().position(|call| FILE_CALL_KINDS.contains(&call.kind.as_str()) && call.owner(now).is_none());
-        let asks = || calls.iter().position(|call| needs_answer(call) && self.answers.serves(&call.kind));
+        let is_file = |call: &CallView| FILE_CALL_KINDS.contains(&call.kind.as_str()) && call.owner(now).is_none();
+        let files = || calls.iter().position(|call| is_file(call) && is_released(call));
+        let is_asked = |call: &CallView| needs_answer(call) && self.answers.serves(&call.kind);
+        let asks = || calls.iter().position(|call| is_asked(call) && is_released(call));
         if let Some(at) = files() {
             return NextAction::File(at);
         }
         match asks() {
             Some(at) => NextAction::Ask(at),
-            None if calls.iter().all(|call| call.kind == TIMER || call.owner(now).is_some()) => NextAction::Wait,
+            None if calls.iter().all(|call| is_queued(call) || call.kind == TIMER || call.owner(now).is_some()) => {
+                NextAction::Wait
+            }
             None => NextAction::Stop,
         }
     }
@@ -252,6 +255,16 @@ impl ExecutionDriver<'_> {
             () = tokio::time::sleep(WORKER_POLL_INTERVAL) => {}
         }
     }
+}
+
+/// Whether the call waits for an earlier one.
+fn is_queued(call: &CallView) -> bool {
+    call.waits_for == Some(WaitsFor::Queue)
+}
+
+/// Whether the call waits neither for an approval nor for an earlier call.
+fn is_released(call: &CallView) -> bool {
+    call.waits_for != Some(WaitsFor::Approval) && !is_queued(call)
 }
 
 /// Whether a person, a model or a tool must answer the call.

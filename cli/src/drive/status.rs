@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use runstate::domain::cvm::{
     COGNITIVE, CallView, ExecutionProgress, NO_LINES, Program, ProgramError, Show, ShowVersionOf, Status, TIMER,
+    WaitsFor,
 };
 use runstate::error_code::ErrorCode;
 use runstate::operation::EntityQueries as _;
@@ -174,6 +175,12 @@ impl Session {
             return format!("{id} waits for an answer{}. {next}", open_questions(progress));
         }
         let calls = || progress.calls.iter();
+        if let Some(call) = calls().find(|call| awaits_approval(call)) {
+            let flags = format!(" --call {} --by NAME", shell_quote(&call.id));
+            let approve = || format!("Approve it with: {}", self.invocation("approve", id, &flags));
+            let question = one_line(&prompt::question_line(call));
+            return format!("{id} waits for an approval: {question}. {}", self.next_step(approve));
+        }
         if let Some(refusal) = calls().find_map(|call| call.refusal.as_ref()) {
             return format!("{id} waits for a budget: {}", refusal.message);
         }
@@ -203,7 +210,7 @@ impl Session {
 
 /// Says how many questions are open, if that is not one.
 fn open_questions(progress: &ExecutionProgress) -> String {
-    match progress.calls.iter().filter(|call| call.kind == COGNITIVE).count() {
+    match progress.calls.iter().filter(|call| is_question(call)).count() {
         0 | 1 => String::new(),
         questions => format!(" to the first of {questions} questions that are open"),
     }
@@ -211,5 +218,13 @@ fn open_questions(progress: &ExecutionProgress) -> String {
 
 fn open_question(progress: &ExecutionProgress) -> Option<&CallView> {
     let waits = progress.status == Status::WaitingCc;
-    progress.calls.iter().find(|call| waits && call.kind == COGNITIVE)
+    progress.calls.iter().find(|call| waits && is_question(call))
+}
+
+fn awaits_approval(call: &CallView) -> bool {
+    call.waits_for == Some(WaitsFor::Approval)
+}
+
+fn is_question(call: &CallView) -> bool {
+    call.kind == COGNITIVE && !awaits_approval(call)
 }

@@ -21,7 +21,8 @@ use crate::codes;
 ///
 /// Errors: `not_found` (retryable for an answer to a key: the execution may be started soon), `already_answered`,
 /// `invalid_answer` (`details` has the choices or the schema),
-/// `ambiguous_call`, `deadline_passed`, `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost),
+/// `ambiguous_call`, `deadline_passed`, `awaiting_approval`, `illegal_transition` (the execution has ended), `stale`,
+/// `invalid` (the cost),
 /// and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
 #[derive(Clone, Debug, Default, Serialize, Operation)]
 #[operation(name = "cvm.answer", cli = "answer", contends(EXECUTIONS, id))]
@@ -219,6 +220,7 @@ fn answer_call(
     head.entity.require_waiting(ctx.now)?;
     call.require_awaited()?;
     call.require_before_deadline(ctx.now)?;
+    call.require_approved()?;
     let result = call.coerce_answer(answer)?;
     let settled = call_cost::settle(view, ctx, call, cost, false)?;
     call.complete(result, by.cloned(), ctx.now);
@@ -290,7 +292,7 @@ impl Command for AnswerCall {
 /// passed, the answer is rejected, and its cost is recorded.
 ///
 /// Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`,
-/// `deadline_passed`, `invalid_answer`.
+/// `deadline_passed`, `awaiting_approval`, `invalid_answer`.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "cvm.complete", contends(EXECUTIONS, execution))]
 pub struct CompleteCall {
@@ -323,6 +325,7 @@ impl Command for CompleteCall {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
         let row = Call::load_of(view, &self.call, &self.execution)?;
+        row.entity.require_approved()?;
         claim::require_claim(&row.entity, self.token)?;
         let cost = self.cost.as_deref();
         let recorded = call_cost::settle_late(&row, ctx, |ctx, call| call_cost::settle(view, ctx, call, cost, false))?;

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::answer::{EarlyAnswer, keyed_id};
 use super::answer_schema::{self, Schema};
+use super::approval::Approval;
 use super::call_cost;
 use super::execution::ExecutionHead;
 use crate::codes;
@@ -45,6 +46,8 @@ pub(super) fn open_hint(kind: &str) -> Hint {
 #[index("request.timestamp" desc)]
 #[index(kind, available_at, when = "missing(outcome)")]
 #[index(execution_id, key, occurrence, when = "exists(key)")]
+#[index(awaits_approval, "request.timestamp", when = "exists(awaitsApproval)")]
+#[index(execution_id, queued, step, when = "exists(queued)")]
 pub struct Call {
     /// Its id. The id of a keyed call is derived from execution, key and occurrence, so the call and an early answer
     /// use the same row.
@@ -65,9 +68,19 @@ pub struct Call {
     pub key: Option<String>,
     /// Its number among the calls of the execution under its key, from 1.
     pub occurrence: Option<u64>,
-    /// When a worker may claim it: at once, when another claim expires, or when a retry is due. Missing for timers and
-    /// closed calls.
+    /// When a worker may claim it: at once, when another claim expires, or when a retry is due. Missing for timers,
+    /// calls that are queued or await an approval, and closed calls.
     pub available_at: Option<Timestamp>,
+    /// Whether it is open, but beyond the calls that may be open at once: no worker gets it until an earlier one is
+    /// closed.
+    #[entity(omit_default)]
+    pub queued: bool,
+    /// Whether it waits for an approval: until then no worker gets it, and no answer closes it.
+    #[entity(omit_default)]
+    pub awaits_approval: bool,
+    /// The decision on it, if it awaited an approval.
+    #[entity(declared("timestamp"))]
+    pub approval: Option<Approval>,
     /// The request.
     #[entity(optional, declared("prompt", "instructionId", "timestamp", "deadline"))]
     pub request: Request,
@@ -145,7 +158,7 @@ pub struct CallError {
 
 /// A call as callers see it.
 #[derive(Fields, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[entity(rename_all = "camelCase")]
+#[entity(rename_all = "camelCase", upgrade = CallView::with_waits_for)]
 #[serde(rename_all = "camelCase")]
 pub struct CallView {
     /// Its id.
@@ -188,6 +201,20 @@ pub struct CallView {
     /// From this time on, answers are rejected.
     #[entity(path = "request.deadline")]
     pub deadline: Option<Timestamp>,
+    /// What it waits for; missing: it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitsFor>,
+    /// Whether it waits for an approval, as stored; `waits_for` shows it.
+    #[serde(skip)]
+    #[entity(default)]
+    pub awaits_approval: bool,
+    /// Whether it is queued, as stored; `waits_for` shows it.
+    #[serde(skip)]
+    #[entity(default)]
+    pub queued: bool,
+    /// The decision on it, if it awaited an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// The claim of a worker.
     pub claim: Option<ClaimState>,
     /// Why a budget refused its cost, with the code as its name: the call waits until the budget has it.
@@ -211,6 +238,19 @@ pub struct CallView {
 }
 
 impl CallView {
+    /// No document has what a call waits for: it follows from other fields.
+    fn with_waits_for(mut self) -> Self {
+        let waits_for = match &*self.kind {
+            _ if self.awaits_approval => WaitsFor::Approval,
+            _ if self.queued => WaitsFor::Queue,
+            TIMER => WaitsFor::Time,
+            COGNITIVE => WaitsFor::Person,
+            _ => WaitsFor::Worker,
+        };
+        self.waits_for = self.outcome.is_none().then_some(waits_for);
+        self
+    }
+
     /// Names it for people: `run call 2`.
     pub fn label(&self) -> String {
         format!("{} call {}", self.execution_id, self.step.unwrap_or_default())
@@ -220,6 +260,21 @@ impl CallView {
     pub fn owner(&self, now: Timestamp) -> Option<&str> {
         self.claim.as_ref().filter(|claim| claim.until > now)?.owner.as_deref()
     }
+}
+
+/// What an open call waits for.
+#[derive(FieldType, Wire, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// An approval: `cvm.approve` or `cvm.reject`.
+    Approval,
+    /// The answer of a person, or of a model that answers in its place.
+    Person,
+    /// A worker that serves its kind.
+    Worker,
+    /// The end of a timer.
+    Time,
+    /// The end of an earlier call: so many calls of its execution are open as may be at once.
+    Queue,
 }
 
 /// The outcome of a call.
@@ -316,7 +371,7 @@ impl Call {
             execution_id: execution.id.clone(),
             program_name: execution.program_name.clone(),
             step,
-            available_at: (request.kind != TIMER).then_some(ctx.now),
+            awaits_approval: execution.needs_approval(&request.kind),
             request: Request {
                 instruction_id: request.instruction,
                 timestamp: ctx.now,
@@ -334,6 +389,7 @@ impl Call {
             context: Context::new(request.instruction, request.line, json!({})),
             ..Self::default()
         };
+        call.make_available(ctx.now);
         let schema = call.request.schema.as_ref().map(Schema::parse).transpose()?;
         if let Some(default) = &mut call.request.default {
             *default = answer_schema::coerce_answer(schema.as_ref(), call.request.choices.as_deref(), default)
@@ -383,8 +439,9 @@ impl Call {
             None => Ok(()),
             Some(outcome) => {
                 let (step, execution) = (self.step, &self.execution_id);
-                let message =
-                    format!("call {step} of execution `{execution}` {}; nothing was changed", outcome.refusal_phrase());
+                let is_rejected = self.approval.as_ref().is_some_and(|approval| !approval.approved);
+                let phrase = if is_rejected { "was rejected" } else { outcome.refusal_phrase() };
+                let message = format!("call {step} of execution `{execution}` {phrase}; nothing was changed");
                 let details = json!({"outcome": outcome});
                 Err(Rejection::Domain { code: codes::ALREADY_ANSWERED, message, details })
             }
@@ -403,6 +460,24 @@ impl Call {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Rejects an answer to a call that awaits an approval.
+    pub(super) fn require_approved(&self) -> Result<()> {
+        if !self.awaits_approval {
+            return Ok(());
+        }
+        let message = format!(
+            "call {} of execution `{}` awaits an approval, and gets no answer before; nothing was changed",
+            self.step, self.execution_id
+        );
+        Err(Rejection::domain(codes::AWAITING_APPROVAL, message))
+    }
+
+    /// The arguments that the program passed.
+    pub(super) fn original_args(&self) -> &Json {
+        let replaced = self.approval.as_ref().and_then(|approval| approval.original_args.as_ref());
+        replaced.unwrap_or(&self.request.args)
     }
 
     /// Returns the value that the program gets for this answer, or the reason why the answer is not valid.
@@ -461,7 +536,35 @@ impl Call {
     pub(super) fn close(&mut self, outcome: CallOutcome) {
         self.outcome = Some(outcome);
         self.available_at = None;
+        (self.queued, self.awaits_approval) = (false, false);
         self.refusal = None;
+    }
+
+    /// Lets workers claim the call, unless only the clock completes it, it is queued, or it awaits an approval.
+    pub(super) fn make_available(&mut self, now: Timestamp) {
+        self.available_at = (self.kind != TIMER && !self.queued && !self.awaits_approval).then_some(now);
+    }
+
+    /// Queues the call behind others, unless it is a timer. Returns whether it is queued.
+    pub(super) fn enqueue(&mut self) -> bool {
+        self.queued = self.kind != TIMER;
+        self.available_at = None;
+        self.queued
+    }
+
+    /// Takes the call out of the queue.
+    pub(super) fn dequeue(&mut self, now: Timestamp) {
+        self.queued = false;
+        self.make_available(now);
+    }
+
+    /// The hint to those that can complete it, if it is open for them.
+    pub(super) fn hint(&self) -> Option<Hint> {
+        match (self.outcome, &*self.kind) {
+            (Some(_), _) => None,
+            (None, TIMER) => Some(Hint::Due),
+            (None, kind) => self.available_at.map(|_| open_hint(kind)),
+        }
     }
 
     /// Whether its deadline has passed.
@@ -497,7 +600,7 @@ impl Call {
         matches!(self.kind.as_str(), TIMER | "fs.writeFile")
     }
 
-    fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         match self.kind.as_str() {
             COGNITIVE => format!("`{}`", truncate(&self.request.prompt, 80)),
             tool => format!("the call of {tool}"),
@@ -509,10 +612,12 @@ impl Call {
         prompt_of_head(&self.kind, &self.request.prompt, &self.request.args, self.request.deadline)
     }
 
-    /// Opens the call again, which was cancelled when its program failed.
-    pub(super) fn reopen(&mut self, now: Timestamp) {
+    /// Opens the call again, which was cancelled when its program failed. It keeps its approval. Without one it awaits
+    /// one, if calls of its kind need one now.
+    pub(super) fn reopen(&mut self, execution: &ExecutionHead, now: Timestamp) {
         self.outcome = None;
-        self.available_at = (self.kind != TIMER).then_some(now);
+        self.awaits_approval = self.approval.is_none() && execution.needs_approval(&self.kind);
+        self.make_available(now);
     }
 }
 

@@ -59,7 +59,7 @@ struct HeapPageRow {
     text: Option<String>,
 }
 
-const LOG_EVENTS: &[&str] = &["instruction", "cc_call", "error", "complete"];
+const LOG_EVENTS: &[&str] = &["instruction", "cc_call", "approval", "error", "complete"];
 
 /// A row of the log.
 #[derive(Entity, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -77,8 +77,8 @@ pub struct LogRow {
     pub execution_id: String,
     /// When the event happened.
     pub timestamp: Timestamp,
-    /// The event: `instruction`, `cc_call`, `error`, `complete`; in lists also `history`, for an imported entry that an
-    /// older CVM recorded.
+    /// The event: `instruction`, `cc_call`, `approval`, `error`, `complete`; in lists also `history`, for an imported
+    /// entry that an older CVM recorded.
     #[entity(values = LOG_EVENTS)]
     pub event: String,
     /// The details of the event.

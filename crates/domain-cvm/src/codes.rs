@@ -15,4 +15,8 @@ runstate_core::error_codes! {
     VERSION_MISMATCH = "version_mismatch",
     /// The bytecode does not pass verification.
     INVALID_BYTECODE = "invalid_bytecode",
+    /// The call awaits an approval: until then no answer closes it.
+    AWAITING_APPROVAL = "awaiting_approval",
+    /// The call awaits no approval: it was approved, or needs none.
+    ALREADY_APPROVED = "already_approved",
 }

@@ -5,6 +5,7 @@ use runstate_core::operation::{DueKind, DueRow, DueRule};
 use runstate_core::prelude::*;
 
 use super::execution::{Delete, EXECUTIONS, RunDue};
+use super::policy::SHORTEST_MS;
 use super::program::{COLLECTION_GRACE, CollectProgram, PROGRAMS};
 use super::settings::Settings;
 
@@ -26,6 +27,13 @@ pub(super) static CANCEL: DueRule = DueRule {
     lead: |_| Millis::seconds(5),
     outcome: WAKE.outcome,
     ..DueRule::new("cvm.cancel_deadline", &EXECUTIONS, "cancelAt", WAKE.command)
+};
+
+/// Executions whose time is over.
+pub(super) static DEADLINE: DueRule = DueRule {
+    lead: |_| SHORTEST_MS,
+    outcome: WAKE.outcome,
+    ..DueRule::new("cvm.deadline", &EXECUTIONS, "deadline", WAKE.command)
 };
 
 /// Executions that ended so long ago that they are deleted.

@@ -7,6 +7,7 @@
 //! | `execution/` | executions, their lifecycle, the commands that change them |
 //! | `call.rs` | calls: questions, tools, timers (`cvm.cc_history`) |
 //! | `answer.rs` | answers, and the row of an early answer |
+//! | `policy.rs`, `approval.rs` | the calls that an execution may make; approvals of calls |
 //! | `claim.rs`, `failure.rs`, `work.rs` | workers: claims and leases; failures and retries; calls as the work of workers |
 //! | `call_cost.rs` | costs of calls: reservations against budgets |
 //! | `waiting.rs` | the calls that an execution waits for: reading, closing and cancelling them |
@@ -26,6 +27,7 @@ extern crate runstate_core as runstate;
 
 mod answer;
 mod answer_schema;
+mod approval;
 mod call;
 mod call_cost;
 mod child_rows;
@@ -39,6 +41,7 @@ mod import;
 mod inspection;
 mod listing;
 mod loaded_machine;
+mod policy;
 mod port;
 mod program;
 mod queries;
@@ -77,8 +80,10 @@ use runstate_core::schema::Collection;
 
 pub use answer::{AnswerCall, CompleteCall};
 pub use answer_schema::{Schema, ValidationError, coerce_answer};
+pub use approval::{Approval, Approve, Reject};
 pub use call::{
     CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, CallView, ClaimState, Context, Request, Response, TIMER,
+    WaitsFor,
 };
 pub use call_cost::REFUSAL_DELAY;
 pub use child_rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, HistoryRow, LogRow, OUTPUTS};
@@ -99,6 +104,7 @@ pub use listing::{
     ListVersions, MetricStats, Overview, ProgramSummary, ShowLatency, ShowOverview, ShowProgram, ShowStats,
     ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionSummary,
 };
+pub use policy::Policy;
 pub use program::{
     DEFAULT_ENTRY, Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramFile,
     ProgramVersion, RemoveProgram, RemovedProgram,
@@ -126,6 +132,8 @@ pub static DOMAIN: Domain = Domain::new("cvm")
         &Start::OPERATION,
         &RunSlice::OPERATION,
         &AnswerCall::OPERATION,
+        &Approve::OPERATION,
+        &Reject::OPERATION,
         &Pause::OPERATION,
         &Unpause::OPERATION,
         &Cancel::OPERATION,
@@ -163,7 +171,7 @@ pub static DOMAIN: Domain = Domain::new("cvm")
         &LatencyByProgram::OPERATION,
         &LatencyByKind::OPERATION,
     ])
-    .due(&[&due::WAKE, &due::CANCEL, &due::RETENTION, &due::COLLECTION])
+    .due(&[&due::WAKE, &due::CANCEL, &due::DEADLINE, &due::RETENTION, &due::COLLECTION])
     .checks(&[&verification::EXECUTION_CHECK])
     .lifecycles(&[LifecycleDeclaration::new::<ExecutionHead>("an execution")])
     .codes(codes::CODES)

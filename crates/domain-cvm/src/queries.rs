@@ -10,6 +10,7 @@ use serde_json::json;
 use super::call::CallView;
 use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState, ExecutionStatus, Metrics, ProgramError, Status};
 use super::loaded_machine::{self, LoadedMachine};
+use super::policy::Policy;
 use super::{OUTPUTS, child_rows, waiting};
 
 /// Returns all data of an execution.
@@ -253,6 +254,12 @@ pub struct Execution {
     /// When it is cancelled at the latest, after a graceful cancel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_at: Option<Timestamp>,
+    /// The calls that its program may make; missing: any, without approvals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// When the time that its policy allows is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// When it was last written.
     pub last_modified: Timestamp,
     /// Counters.
@@ -332,6 +339,8 @@ impl DomainQuery for Show {
             machine,
             started: execution.started,
             cancel_at: execution.cancel_at,
+            policy: execution.policy,
+            deadline: execution.deadline,
             last_modified: execution.last_modified,
             metrics: execution.metrics,
         })

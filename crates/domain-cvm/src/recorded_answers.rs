@@ -3,13 +3,15 @@
 //!
 //! A call with a key asks the same as the other's call with that key and occurrence. One without a key is compared with
 //! the other's calls in the order in which they were made: kind, prompt and arguments must be equal. Calls that the new
-//! program lacks are passed over, and calls that it adds are asked, as are those that have failed or timed out.
+//! program lacks are passed over, and calls that it adds are asked, as are those that have failed or timed out. A call
+//! that needs an approval gets an answer only if that call was approved too.
 
 use runstate_core::decision::LoadedDocument;
 use runstate_core::prelude::*;
 use runstate_core::schema::Direction::Ascending;
 
 use super::answer::{EarlyAnswer, keyed_id};
+use super::approval::Approval;
 use super::call::{CC_HISTORY, Call, CallOutcome, Response, TIMER};
 use super::execution::ExecutionHead;
 
@@ -67,13 +69,14 @@ impl RecordedAnswers {
     }
 
     /// The response to the same call; `None`: the call must be asked.
-    pub fn take(&mut self, view: &View, call: &Call) -> Result<Option<Response>> {
+    pub(super) fn take(&mut self, view: &View, call: &Call) -> Result<Option<RecordedAnswer>> {
+        let answer = |other: Call| RecordedAnswer::of(other, call);
         if let Some(key) = self.keyed(call) {
             let early = EarlyAnswer::find(view, &key.id)?.map(|early| early.entity.response);
             let made = || Ok::<_, Rejection>(Call::find(view, &key.id)?.map(|row| row.entity));
             return match early {
-                Some(response) => Ok(Some(response)),
-                None => Ok(made()?.filter(|other| other.kind == call.kind).and_then(recorded_response)),
+                Some(response) => Ok((!call.awaits_approval).then_some(RecordedAnswer { response, approved: None })),
+                None => Ok(made()?.filter(|other| other.kind == call.kind).and_then(answer)),
             };
         }
         // A row that cannot be read is asked again.
@@ -81,20 +84,42 @@ impl RecordedAnswers {
         let same = others.into_iter().find(|other| other.key.is_none() && asks_the_same(other, call));
         Ok(same.and_then(|other| {
             self.step = other.step;
-            recorded_response(other)
+            answer(other)
         }))
     }
 }
 
-/// The answer of a call, or the end of a timer.
-fn recorded_response(call: Call) -> Option<Response> {
-    let has_ended = call.outcome == Some(CallOutcome::Defaulted) && call.kind == TIMER;
-    call.response.filter(|_| has_ended || call.outcome == Some(CallOutcome::Answered))
+/// A recorded answer.
+pub(super) struct RecordedAnswer {
+    /// The answer, or the end of a timer.
+    pub response: Response,
+    /// The approval of its call, and the arguments that were approved.
+    approved: Option<(Approval, Json)>,
+}
+
+impl RecordedAnswer {
+    /// The answer of `other`, or the end of a timer, if `call` may get it.
+    fn of(other: Call, call: &Call) -> Option<Self> {
+        let has_ended = other.outcome == Some(CallOutcome::Defaulted) && other.kind == TIMER;
+        // An approval is one of these arguments.
+        let is_same = *other.original_args() == call.request.args;
+        let response = other.response.filter(|_| has_ended || other.outcome == Some(CallOutcome::Answered))?;
+        let approval = other.approval.filter(|approval| approval.approved && is_same);
+        let approved = approval.map(|approval| (approval, other.request.args));
+        (!call.awaits_approval || approved.is_some()).then_some(Self { response, approved })
+    }
+
+    /// Records in `call` the approval under which the answer was given.
+    pub fn approve(self, call: &mut Call) {
+        if let Some((approval, args)) = self.approved {
+            (call.approval, call.request.args) = (Some(approval), args);
+        }
+    }
 }
 
 fn asks_the_same(other: &Call, call: &Call) -> bool {
     let (before, now) = (&other.request, &call.request);
-    if other.kind != call.kind || before.prompt != now.prompt || before.args != now.args {
+    if other.kind != call.kind || before.prompt != now.prompt || *other.original_args() != now.args {
         return false;
     }
     // A timer is named by its duration, or by its end.

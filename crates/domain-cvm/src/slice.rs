@@ -1,6 +1,5 @@
 //! A slice: the machine runs until it stops or its fuel is used up. All results become changes of one commit.
 
-use runstate_core::decision::Hint;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::id::{hex, sha256};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
@@ -74,7 +73,8 @@ pub(super) fn run_slice(
     let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
     append_output(execution, &loaded.machine.take_output(), &mut writes)?;
     execution.apply(end)?;
-    execution.clear_cancel();
+    execution.clear_at_end();
+    waiting::dequeue(view, ctx, execution, &loaded.machine, &mut writes)?;
     if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
         let elapsed_ms = stopwatch().saturating_sub(started).saturating_add(500) / 1_000;
         execution.metrics.execution_time_ms += i64::try_from(elapsed_ms).unwrap_or_default();
@@ -105,6 +105,11 @@ fn run_machine(
     // A save takes several times the memory that it writes, so it writes only a part of the allowed heap.
     let bytes =
         Settings::of(ctx).slice_bytes.min(execution.limits.heap_bytes.unwrap_or(Settings::of(ctx).heap_bytes) / 4);
+    if execution.is_past_deadline(ctx.now) {
+        let ms = execution.policy.as_ref().and_then(|policy| policy.ms).unwrap_or_default().0;
+        let message = format!("time limit reached: {ms} ms; a retry begins the time again");
+        return end_at_limit(message, view, execution, loaded, ctx, writes, logs);
+    }
     loop {
         let fuel = until.saturating_sub(loaded.machine.instructions());
         let stop = if traced {
@@ -113,7 +118,8 @@ fn run_machine(
             run_untraced(&mut loaded.machine, fuel, bytes, &turn)
         };
         let cancelled = loaded.machine.take_cancelled();
-        waiting::cancel(view, ctx, &cancelled, writes)?;
+        let dequeued = waiting::cancel(view, ctx, &cancelled, writes)?;
+        execution.queued_calls = execution.queued_calls.saturating_sub(dequeued);
         match stop {
             StopReason::Waiting(_) if throw_cancelled(execution, loaded)? => continue,
             StopReason::Waiting(open) => {
@@ -122,6 +128,11 @@ fn run_machine(
                     CreateCallsOutcome::Waiting => {}
                     CreateCallsOutcome::Settled => continue,
                     CreateCallsOutcome::Deferred => return Ok(unfinished(loaded, ctx)),
+                    CreateCallsOutcome::TooMany => {
+                        let most = execution.policy.as_ref().and_then(|policy| policy.calls).unwrap_or_default();
+                        let message = format!("call limit reached: {most} calls; retry with a policy that allows more");
+                        return end_at_limit(message, view, execution, loaded, ctx, writes, logs);
+                    }
                 }
                 let missing = || Rejection::domain(ErrorCode::INTERNAL, "the machine waits for no call".to_owned());
                 let waiting = Waiting::of_machine(&loaded.machine).ok_or_else(missing)?;
@@ -142,6 +153,39 @@ fn throw_cancelled(execution: &mut ExecutionHead, loaded: &mut LoadedMachine) ->
     let has_thrown = loaded.machine.cancel_open_calls(&message).map_err(waiting::internal)?;
     execution.cancel_pending = !has_thrown;
     Ok(has_thrown)
+}
+
+/// Ends a program that has reached a limit of its policy. The machine keeps its state, so that a retry continues it.
+fn end_at_limit(
+    message: String,
+    view: &View,
+    execution: &ExecutionHead,
+    loaded: &LoadedMachine,
+    ctx: &mut Ctx,
+    writes: &mut Decision<()>,
+    logs: bool,
+) -> Result<ExecutionEvent> {
+    waiting::cancel_calls_of_failed(view, ctx, &loaded.machine, writes)?;
+    let error = ProgramError::limit(message, ctx.now);
+    fail_here(error, execution, loaded, ctx, writes, logs)
+}
+
+/// The failure of a program at its position.
+fn fail_here(
+    error: ProgramError,
+    execution: &ExecutionHead,
+    loaded: &LoadedMachine,
+    ctx: &mut Ctx,
+    writes: &mut Decision<()>,
+    logs: bool,
+) -> Result<ExecutionEvent> {
+    let (file, line, column) = loaded.machine.location();
+    let error = ProgramError { file, line, column, ..error };
+    if logs {
+        let order = log_position(writes, loaded.machine.instructions());
+        writes.changes.push(child_rows::log_row(&execution.id, order, "error", error.to_json(), ctx)?);
+    }
+    Ok(ExecutionEvent::Fail(error))
 }
 
 /// The end of a slice with more to run. The machine gets each outcome at once, also those of a group.
@@ -213,11 +257,8 @@ fn slice_end(
     Ok(match stop {
         StopReason::Fuel | StopReason::Waiting(_) => unfinished(loaded, ctx),
         StopReason::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
-            let (file, line, column) = loaded.machine.location();
             let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
-            let error = ProgramError { file, line, column, ..error };
-            log("error", error.to_json(), ctx)?;
-            ExecutionEvent::Fail(error)
+            fail_here(error, execution, loaded, ctx, writes, logs)?
         }
         StopReason::Complete(result) => {
             log("complete", json!({"instructionsExecuted": loaded.machine.instructions()}), ctx)?;
@@ -242,6 +283,8 @@ enum CreateCallsOutcome {
     Settled,
     /// Early answers must be read first, and this slice has done enough.
     Deferred,
+    /// The policy allows fewer calls.
+    TooMany,
 }
 
 /// Creates the calls that a program has made, each with its early answer, if there is one. The program gets an error in
@@ -259,14 +302,23 @@ fn create_calls(
     for pending in new {
         let label = request_label(&pending.request.kind, pending.index);
         let step = execution.metrics.cc_calls_count + 1 + calls.len() as u64;
-        match Call::from_request(execution, (*pending.request).clone(), step, view, ctx) {
+        let policy = execution.policy.as_ref();
+        let made_call = match policy.and_then(|policy| policy.refusal(&pending.request.kind)) {
+            Some(message) => Err(("NotAllowedError", message)),
+            None => Call::from_request(execution, (*pending.request).clone(), step, view, ctx)
+                .map_err(|message| ("TypeError", message)),
+        };
+        match made_call {
+            Ok(_) if policy.and_then(|policy| policy.calls).is_some_and(|most| step > most) => {
+                return Ok(CreateCallsOutcome::TooMany);
+            }
             Ok(mut call) => {
                 call.context.stack = loaded.machine.list_waiting_functions(pending.number);
                 calls.push(call);
                 made.push(pending);
             }
-            Err(message) => {
-                let refused = loaded.machine.refuse(pending.number, "TypeError", &format!("{label}: {message}"));
+            Err((name, message)) => {
+                let refused = loaded.machine.refuse(pending.number, name, &format!("{label}: {message}"));
                 refused.map_err(waiting::internal)?;
                 settled = true;
                 if pending.is_blocking {
@@ -329,12 +381,13 @@ fn write_calls(
             return Err(Rejection::damaged(&call.key(), &"the call was made before"));
         }
         if let (None, Some(from)) = (&early, &mut execution.answers_from)
-            && let Some(response) = from.take(view, call)?
+            && let Some(answer) = from.take(view, call)?
         {
-            match call.kind.as_str() {
-                TIMER => call.expire(ctx.now),
-                // A call that refuses the recorded answer is asked.
-                _ => drop(accept_response(call, &response, &mut early_bytes)),
+            if call.kind == TIMER {
+                call.expire(ctx.now);
+            // A call that refuses the recorded answer is asked.
+            } else if accept_response(call, &answer.response, &mut early_bytes).is_ok() {
+                answer.approve(call);
             }
         }
         if let Some(early) = &early
@@ -353,16 +406,15 @@ fn write_calls(
             let order = log_position(writes, loaded.machine.instructions());
             writes.changes.push(child_rows::log_row(&execution.id, order, "cc_call", details, ctx)?);
         }
+        if call.outcome.is_none() && execution.most_open_calls().is_some() && call.enqueue() {
+            // Those that may be open leave the queue at the end of the slice.
+            execution.queued_calls += 1;
+        }
         writes.changes.push(match early {
             Some(early) => early.replace(call.clone()).update(ctx.now)?,
             None => Change::insert(call)?,
         });
-        if call.outcome.is_none() {
-            let hint = if call.kind == TIMER { Hint::Due } else { super::call::open_hint(&call.kind) };
-            if !writes.hints.contains(&hint) {
-                writes.hints.push(hint);
-            }
-        }
+        waiting::add_hint(writes, call);
     }
     Ok(Some(calls))
 }
@@ -391,7 +443,7 @@ fn accept_response(call: &mut Call, response: &Response, bytes: &mut u64) -> Res
 /// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open. `bytes`: the
 /// size of the early answers that the program gets at once.
 fn apply_early_answer(call: &mut Call, early: &EarlyAnswer, bytes: &mut u64) -> Option<String> {
-    match accept_response(call, &early.response, bytes) {
+    match call.require_approved().and_then(|()| accept_response(call, &early.response, bytes)) {
         Ok(()) => None,
         Err(why) => {
             let why = why.to_string().trim_end_matches("; nothing was changed").to_owned();

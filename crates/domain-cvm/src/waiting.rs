@@ -131,6 +131,7 @@ pub(super) fn reads(view: &View, execution: &str, key: &Key) -> ReadSet {
     let Some(call) = view.peek_entity::<Call>(&key.id) else { return reads };
     let reads = reads.with(call_cost::reads(view, &call));
     let Some(waiting) = head.waiting().filter(|_| call.outcome.is_none()) else { return reads };
+    let reads = with_queued(reads, view, &head, &call);
     if head.is_paused() || (waiting.is_group && waiting.open_calls > 1) {
         return with_successors(reads, view, waiting, &call);
     }
@@ -144,8 +145,7 @@ fn with_successors(mut reads: ReadSet, view: &View, waiting: &Waiting, call: &Ca
     }
     let is_first = call.id == waiting.call_id;
     if is_first {
-        // Timers and closed calls have no such time.
-        let is_answerable = Filter::Gte("availableAt".to_owned(), i64::MIN.into());
+        let is_answerable = Filter::Ne("kind".to_owned(), TIMER.into());
         let later = Filter::Gt("step".to_owned(), call.step.into());
         let next = open_calls(&call.execution_id).filter(is_answerable).filter(later);
         reads = reads.query("next", next.sort("step", Ascending).limit(1));
@@ -156,6 +156,25 @@ fn with_successors(mut reads: ReadSet, view: &View, waiting: &Waiting, call: &Ca
         reads = reads.query("due", due.sort("request.deadline", Ascending).limit(2));
     }
     with_rows_of(reads, view, &["next", "due"])
+}
+
+/// Extends `reads` by the call that leaves the queue when `call` is closed.
+fn with_queued(reads: ReadSet, view: &View, head: &ExecutionHead, call: &Call) -> ReadSet {
+    if head.queued_calls == 0 || call.queued || call.kind == TIMER {
+        return reads;
+    }
+    with_rows_of(reads.query("queued", next_queued(&head.id)), view, &["queued"])
+}
+
+/// The first call in the queue of an execution.
+pub(super) fn next_queued(execution: &str) -> Query {
+    Query::of(&CC_HISTORY).eq("executionId", execution).eq("queued", true).sort("step", Ascending).limit(1)
+}
+
+/// The calls that [`with_queued`] has read.
+fn find_queued(view: &View) -> Result<Vec<LoadedEntity<Call>>> {
+    let keys = view.rows("queued").unwrap_or_default().iter().map(|(key, _)| key);
+    keys.map(|key| Call::load(view, &key.id)).collect()
 }
 
 /// Extends `reads` by the keys of rows that queries have found, so that they are from the same moment as the head.
@@ -216,30 +235,48 @@ pub(super) fn close_call(
     writes: Decision<()>,
 ) -> Result<Decision<ExecutionStatus>> {
     close(view, ctx, head, vec![row], writes, |waiting, closed| {
-        closed.iter().try_for_each(|call| set_successors(view, waiting, call))
+        closed.iter().try_for_each(|call| set_successors(view, waiting, call))?;
+        find_queued(view)
     })
 }
 
 /// Closes calls that have their outcomes. If the execution does not run on, `set_first` sets the open calls that the
-/// head names.
+/// head names, and returns the first calls of the queue.
 fn close(
     view: &View,
     ctx: &mut Ctx,
     mut head: LoadedEntity<ExecutionHead>,
     mut closed: Vec<LoadedEntity<Call>>,
     mut writes: Decision<()>,
-    set_first: impl FnOnce(&mut Waiting, &[Call]) -> Result<()>,
+    set_first: impl FnOnce(&mut Waiting, &[Call]) -> Result<Vec<LoadedEntity<Call>>>,
 ) -> Result<Decision<ExecutionStatus>> {
+    let was_queued =
+        |row: &LoadedEntity<Call>| view.get(row.key()).is_some_and(|row| row.document.contains_key("queued"));
+    let dequeued = closed.iter().filter(|row| was_queued(row)).count();
+    let timers = closed.iter().filter(|row| row.entity.kind == TIMER).count();
+    let left = closed.len() - dequeued - timers;
     for row in &mut closed {
         writes.changes.push(row.update(ctx.now)?);
     }
     let closed: Vec<Call> = closed.into_iter().map(|row| row.entity).collect();
     let execution = &mut head.entity;
+    execution.queued_calls = execution.queued_calls.saturating_sub(u32::try_from(dequeued).unwrap_or(u32::MAX));
     let before = execution.require_waiting(ctx.now)?;
     let mut waiting = before.clone();
     closed.iter().try_for_each(|call| waiting.count_closed(call))?;
     if execution.is_paused() || !waiting.wakes() {
-        set_first(&mut waiting, &closed)?;
+        let queued = set_first(&mut waiting, &closed)?;
+        let count = left.min(execution.queued_calls as usize);
+        let mut next: Vec<_> = queued.into_iter().filter(|row| row.entity.queued).take(count).collect();
+        if next.len() < count {
+            return Err(torn(&execution.id, &format!("{} are queued, {count} are expected", next.len())));
+        }
+        for row in &mut next {
+            row.entity.dequeue(ctx.now);
+            add_hint(&mut writes, &row.entity);
+            writes.changes.push(row.update(ctx.now)?);
+            execution.queued_calls -= 1;
+        }
         execution.apply(ExecutionEvent::CloseCall(waiting))?;
         let mut decision = ExecutionHead::store(head, view, ctx)?;
         decision.include(writes)?;
@@ -429,7 +466,7 @@ pub(super) fn close_overdue_calls(
     close(view, ctx, head, rows, Decision::new(()), |waiting, _| {
         waiting.due = remaining_due();
         remaining.first().into_iter().for_each(|first| waiting.set_first(&first.entity));
-        Ok(())
+        Ok(remaining.iter().filter(|row| row.entity.queued).cloned().collect())
     })
 }
 
@@ -468,8 +505,9 @@ pub(super) fn cancel_open_calls(view: &View, ctx: &Ctx, execution: &ExecutionHea
     Ok(decision)
 }
 
-/// Closes calls that no function waits for any more. The slice itself may have made them.
-pub(super) fn cancel(view: &View, ctx: &Ctx, calls: &[Arc<CallRecord>], writes: &mut Decision<()>) -> Result<()> {
+/// Closes calls that no function waits for any more. The slice itself may have made them. Returns how many of them were
+/// queued.
+pub(super) fn cancel(view: &View, ctx: &Ctx, calls: &[Arc<CallRecord>], writes: &mut Decision<()>) -> Result<u32> {
     let keys: Vec<Key> = calls.iter().map(|call| Key::new(&CC_HISTORY, &call.id)).collect();
     let is_written = |key: &Key| writes.changes.iter().any(|change| change.key() == key);
     let (written, stored): (Vec<Key>, Vec<Key>) = keys.into_iter().partition(is_written);
@@ -481,9 +519,48 @@ pub(super) fn cancel(view: &View, ctx: &Ctx, calls: &[Arc<CallRecord>], writes: 
         let call: Option<Call> = writes.current(view, &key.id)?;
         open.extend(call.filter(|call| call.outcome.is_none()));
     }
+    let mut dequeued = 0;
     for mut call in open {
+        dequeued += u32::from(call.queued);
         call.close(CallOutcome::Cancelled);
         writes.write(view, call, ctx.now)?;
+    }
+    Ok(dequeued)
+}
+
+/// Adds the hint that a call is open, once for each kind.
+pub(super) fn add_hint(writes: &mut Decision<()>, call: &Call) {
+    if let Some(hint) = call.hint().filter(|hint| !writes.hints.contains(hint)) {
+        writes.hints.push(hint);
+    }
+}
+
+/// Takes as many calls of the machine out of the queue as may be open, the earliest ones. Of its calls, the newest are
+/// queued.
+pub(super) fn dequeue(
+    view: &View,
+    ctx: &Ctx,
+    execution: &mut ExecutionHead,
+    machine: &Machine,
+    writes: &mut Decision<()>,
+) -> Result<()> {
+    let queued = execution.queued_calls as usize;
+    let Some(most) = execution.most_open_calls().filter(|_| queued > 0) else { return Ok(()) };
+    let open = machine.open_calls().into_iter().filter(|call| call.request.kind != TIMER);
+    let open: Vec<Arc<CallRecord>> = open.filter_map(|call| call.record).collect();
+    let others = open.len().saturating_sub(queued);
+    let next: Vec<_> = open.into_iter().skip(others).take(most.saturating_sub(others)).collect();
+    // All of them at once: deciding again repeats the slice.
+    let is_stored = |key: &Key| writes.changes.iter().all(|change| change.key() != key);
+    view.require(next.iter().map(|record| Key::new(&CC_HISTORY, &record.id)).filter(is_stored))?;
+    for record in next {
+        let call: Option<Call> = writes.current(view, &record.id)?;
+        let missing = || torn(&execution.id, &format!("call `{}` is expected in the queue", record.id));
+        let mut call = call.filter(|call| call.queued).ok_or_else(missing)?;
+        call.dequeue(ctx.now);
+        add_hint(writes, &call);
+        writes.write(view, call, ctx.now)?;
+        execution.queued_calls -= 1;
     }
     Ok(())
 }
@@ -500,11 +577,17 @@ pub(super) fn cancel_calls_of_failed(
     machine: &Machine,
     writes: &mut Decision<()>,
 ) -> Result<()> {
-    cancel(view, ctx, &open_records(machine), writes)
+    cancel(view, ctx, &open_records(machine), writes).map(drop)
 }
 
 /// Opens the calls of a machine again that were closed when its program failed.
-pub(super) fn reopen(view: &View, machine: &Machine, now: Timestamp, writes: &mut Decision<()>) -> Result<()> {
+pub(super) fn reopen(
+    view: &View,
+    execution: &mut ExecutionHead,
+    machine: &Machine,
+    now: Timestamp,
+    writes: &mut Decision<()>,
+) -> Result<()> {
     view.require(recorded_keys(machine))?;
     for call in machine.open_calls() {
         let Some(record) = &call.record else { continue };
@@ -513,7 +596,10 @@ pub(super) fn reopen(view: &View, machine: &Machine, now: Timestamp, writes: &mu
             // The program may continue in another version.
             row.entity.request.instruction_id = call.request.instruction;
             (row.entity.context.pc, row.entity.context.line) = (call.request.instruction, call.request.line);
-            row.entity.reopen(now);
+            row.entity.reopen(execution, now);
+            if execution.most_open_calls().is_some() && row.entity.enqueue() {
+                execution.queued_calls += 1;
+            }
             writes.changes.push(row.update(now)?);
         }
     }

@@ -26,7 +26,8 @@ pub struct StoreDump {
 }
 
 /// Fields with data of programs and callers, and tokens, which are derived from the time but are not timestamps.
-const NOT_TIMESTAMPS: [&str; 8] = ["args", "default", "result", "input", "variables", "details", "state", "token"];
+const NOT_TIMESTAMPS: [&str; 9] =
+    ["args", "originalArgs", "default", "result", "input", "variables", "details", "state", "token"];
 
 const EXECUTION_COLLECTIONS: [&Collection; 4] = [&OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS];
 
@@ -201,6 +202,19 @@ impl StoreDump {
             "it has ended, and has the deadline of a cancel".to_owned(),
         );
         expect(head.has("cancelAt") || !head.has("cancelPending"), "a cancel has no deadline".to_owned());
+        let claimable = open.iter().filter(|(_, call)| call.text("kind") != "timer").map(|(_, call)| *call);
+        let (queued, others): (Vec<&RevisionedDocument>, Vec<&RevisionedDocument>) =
+            claimable.partition(|call| call.has("queued"));
+        let counted = head.number("queuedCalls").unwrap_or(0);
+        expect(counted == queued.len() as i64, format!("{} calls are queued, it counts {counted}", queued.len()));
+        let last = others.iter().map(|call| call.number("step")).max();
+        let is_ordered = last < queued.iter().map(|call| call.number("step")).min();
+        let most = head.number("policy.open").unwrap_or(1_000);
+        let is_full = others.len() as i64 == most && is_ordered;
+        expect(if queued.is_empty() { others.len() as i64 <= most } else { is_full }, format!("its queue: {open:?}"));
+        let runs = matches!(status, "running" | "waiting_cc") && !head.has("cancelAt");
+        let has_time = head.number("policy.ms").is_some();
+        expect(head.has("deadline") == (runs && has_time), "its deadline does not follow from its policy".to_owned());
         wrong
     }
 
@@ -263,7 +277,13 @@ fn call_violation(row: &RevisionedDocument) -> Option<&'static str> {
     if outcome == "failed" && !row.has("error") {
         return Some("it has no error");
     }
-    let takable = outcome.is_empty() && !timer;
+    if row.has("awaitsApproval") && (!outcome.is_empty() || row.has("approval")) {
+        return Some("it awaits an approval");
+    }
+    if row.has("queued") && (!outcome.is_empty() || timer) {
+        return Some("it is queued");
+    }
+    let takable = outcome.is_empty() && !timer && !row.has("awaitsApproval") && !row.has("queued");
     (row.has("availableAt") != takable).then_some("whether workers may take it")
 }
 

@@ -2,6 +2,7 @@
 //! sliced and interrupted executions all have the same result.
 
 mod abandoned_turns;
+mod approvals;
 mod calls;
 mod changes;
 mod determinism;

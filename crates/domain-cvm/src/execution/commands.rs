@@ -10,6 +10,7 @@ use runstate_vm::BYTECODE_VERSION;
 
 use super::super::listing::ProgramSummary;
 use super::super::loaded_machine::{self, LoadedMachine};
+use super::super::policy::Policy;
 use super::super::program::{self, by_name, version_key};
 use super::super::recorded_answers::RecordedAnswers;
 use super::super::{slice, waiting};
@@ -49,6 +50,10 @@ pub struct Start {
     /// default 64 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
+    /// The calls that its program may make, those that need an approval, and limits; by default any calls, without
+    /// approvals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// An execution of the same program whose answers it gets: a call that asks the same as a recorded one (by its key,
     /// else by kind, prompt and arguments, in the same order) is answered at once, at no cost; others are asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -203,7 +208,7 @@ fn cancel(view: &View, ctx: &Ctx, mut head: LoadedEntity<ExecutionHead>) -> Resu
     head.entity.next_state(ExecutionEvent::Cancel(ctx.now))?;
     let calls = waiting::cancel_open_calls(view, ctx, &head.entity)?;
     head.entity.apply(ExecutionEvent::Cancel(ctx.now))?;
-    head.entity.clear_cancel();
+    head.entity.clear_at_end();
     let mut decision = ExecutionHead::store(head, view, ctx)?;
     decision.include(calls)?;
     Ok(decision)
@@ -232,6 +237,9 @@ pub struct Retry {
     /// total; by default it stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
+    /// Its policy from now on; by default it stays. A call that is open again and was not approved follows it too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// The version of its program in which it continues; by default its own. Functions that run continue in the same
     /// statement with the same variables; all others may have changed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,7 +259,8 @@ impl Retry {
 }
 
 /// Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed,
-/// ends it at the deadline of a graceful cancel, and reports an interrupted deletion. Has no effect if nothing is due.
+/// ends it at its deadline and at that of a graceful cancel, and reports an interrupted deletion. Has no effect if
+/// nothing is due.
 #[derive(Clone, Debug, Serialize, Operation)]
 #[operation(name = "cvm.wake", contends(EXECUTIONS, id))]
 pub struct RunDue {
@@ -282,6 +291,7 @@ impl Command for Start {
         check_plain(self.input.as_ref().unwrap_or(&Json::Null))
             .map_err(|e| Rejection::invalid("input", e.to_string()))?;
         self.id.as_deref().map_or(Ok(()), id::check).map_err(|e| Rejection::invalid("id", e.to_string()))?;
+        self.policy.as_ref().map_or(Ok(()), Policy::check)?;
         self.limits().check()
     }
 
@@ -344,9 +354,11 @@ impl Command for Start {
             parent_id: self.parent.clone(),
             log_level: self.log_level,
             limits: self.limits(),
+            policy: self.policy.clone(),
             answers_from: self.answers_from.as_deref().map(RecordedAnswers::of),
             ..ExecutionHead::new(&id, program, state, ctx.now)
         };
+        execution.begin_time(ctx.now);
         let writes = slice::run_slice(view, &mut execution, &mut loaded, ctx, Decision::new(()))?;
         let status = ExecutionStatus { warnings, ..execution.execution_status() };
         let mut decision = Decision::new(status).and_insert(&execution)?;
@@ -414,6 +426,7 @@ impl Command for Pause {
             return Ok(Decision::new(head.entity.execution_status()));
         }
         head.entity.state = after;
+        head.entity.deadline = None;
         ExecutionHead::store(head, view, ctx)
     }
 }
@@ -433,6 +446,7 @@ impl Command for Unpause {
         let mut head = ExecutionHead::load(view, &self.id)?;
         let closed = head.entity.waiting().filter(|waiting| waiting.wakes()).map_or(0, |waiting| waiting.closed_calls);
         head.entity.apply(ExecutionEvent::Unpause(ctx.now + Settings::of(ctx).run_lease))?;
+        head.entity.begin_time(ctx.now);
         if closed == 0 {
             return ExecutionHead::store(head, view, ctx);
         }
@@ -487,6 +501,8 @@ impl Command for Cancel {
         head.entity.apply(ExecutionEvent::CancelGracefully(ctx.now + Settings::of(ctx).run_lease))?;
         head.entity.cancel_at = Some(ctx.now + self.deadline.unwrap_or(GRACE));
         head.entity.cancel_pending = true;
+        // The program has the time of the cancel instead.
+        head.entity.deadline = None;
         let mut loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
         // Calls of a group keep the outcomes that they have.
         waiting::deliver(view, &head.entity, &mut loaded, closed)?;
@@ -502,6 +518,7 @@ impl Command for Retry {
     type Output = ExecutionStatus;
 
     fn check(&self) -> Result<()> {
+        self.policy.as_ref().map_or(Ok(()), Policy::check)?;
         self.limits().check()
     }
 
@@ -519,12 +536,16 @@ impl Command for Retry {
         head.entity.apply(ExecutionEvent::Retry(ctx.now + Settings::of(ctx).run_lease))?;
         // A version that does not know graceful cancels may have left one.
         (head.entity.cancel_at, head.entity.cancel_pending) = (None, false);
+        if let Some(policy) = &self.policy {
+            head.entity.policy = Some(policy.clone());
+        }
+        head.entity.begin_time(ctx.now);
         let mut loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
         if let Some(version) = self.program_version.filter(|version| *version != head.entity.program_version) {
             loaded = loaded.in_version(view, &mut head.entity, version)?;
         }
         let mut writes = Decision::new(());
-        waiting::reopen(view, &loaded.machine, ctx.now, &mut writes)?;
+        waiting::reopen(view, &mut head.entity, &loaded.machine, ctx.now, &mut writes)?;
         slice::decide_slice(view, head, loaded, ctx, writes)
     }
 
@@ -555,11 +576,20 @@ impl Command for RunDue {
         let Some(mut head) = view.find_entity::<ExecutionHead>(&self.id)? else { return Ok(Decision::new(absent)) };
         let decision = match &head.entity.state {
             // A version that does not know the deadline may have ended it.
-            _ if head.entity.cancel_at.is_some() && head.entity.ended_at().is_some() => {
-                head.entity.clear_cancel();
+            _ if head.entity.cancel_at.or(head.entity.deadline).is_some() && head.entity.ended_at().is_some() => {
+                head.entity.clear_at_end();
                 ExecutionHead::store(head, view, ctx)?
             }
             _ if head.entity.is_past_cancel_deadline(view.now()) => cancel(view, ctx, head)?,
+            // The slice ends at once.
+            ExecutionState::Running { .. } | ExecutionState::Waiting(_) if head.entity.is_past_deadline(ctx.now) => {
+                let closed = head.entity.waiting().map_or(0, |waiting| waiting.closed_calls);
+                head.entity.apply(ExecutionEvent::Wake(ctx.now + Settings::of(ctx).run_lease))?;
+                let mut loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
+                // Calls of a group keep the outcomes that they have.
+                waiting::deliver(view, &head.entity, &mut loaded, closed)?;
+                slice::decide_slice(view, head, loaded, ctx, Decision::new(()))?
+            }
             ExecutionState::Running { lease_until, .. } if *lease_until <= ctx.now => {
                 let loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
                 slice::decide_slice(view, head, loaded, ctx, Decision::new(()))?

@@ -73,6 +73,11 @@ impl ProgramError {
     /// The error of a program that returns more than a document can hold.
     pub(crate) fn too_large(subject: &str, bytes: usize, timestamp: Timestamp) -> Self {
         let message = format!("{subject} has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed");
+        Self::limit(message, timestamp)
+    }
+
+    /// The error of a program that reached a limit.
+    pub(crate) fn limit(message: String, timestamp: Timestamp) -> Self {
         Self { message, name: "LimitError".to_owned(), timestamp, ..Self::default() }
     }
 

@@ -32,6 +32,8 @@ pub enum ExecutionEvent {
     /// An early answer arrived.
     #[event(name = "answer")]
     AnswerEarly,
+    /// See [`Approve`](crate::Approve) and [`Reject`](crate::Reject).
+    Approve,
     /// See [`Pause`](super::Pause).
     Pause,
     /// See [`Unpause`](super::Unpause). The time is the end of the lease.
@@ -73,6 +75,7 @@ impl Lifecycle for ExecutionHead {
             (S::Running { open, .. }, E::Wake(lease_until)) => S::Running { lease_until, open },
             (S::Waiting(_), E::Wake(lease_until)) => S::Running { lease_until, open: None },
             (state @ (S::Running { .. } | S::Waiting(_) | S::Paused(_)), E::AnswerEarly) => state,
+            (state @ (S::Running { .. } | S::Waiting(_)), E::Approve) => state,
 
             (S::Running { open, .. }, E::Pause) => S::Paused(ResumeState::Running { open }),
             (S::Waiting(waiting), E::Pause) => S::Paused(ResumeState::Waiting(waiting)),
@@ -130,11 +133,15 @@ impl Lifecycle for ExecutionHead {
                 | ExecutionEvent::Fail(_)
                 | ExecutionEvent::Stop(_)
                 | ExecutionEvent::Wake(_)
+                | ExecutionEvent::Approve
                 | ExecutionEvent::CancelGracefully(_),
             ) => Some("unpause"),
             (
                 ExecutionState::Failed { .. },
-                ExecutionEvent::CloseCall(_) | ExecutionEvent::Wake(_) | ExecutionEvent::AnswerEarly,
+                ExecutionEvent::CloseCall(_)
+                | ExecutionEvent::Wake(_)
+                | ExecutionEvent::AnswerEarly
+                | ExecutionEvent::Approve,
             ) => Some("retry"),
             _ => None,
         }
@@ -197,12 +204,13 @@ mod tests {
     }
 
     /// The specification's table, cell by cell: where a command can lead, `–` where it is illegal.
-    const SPECIFIED: [(&str, [&str; 8]); 6] = [
-        // run, answer, pause, unpause, cancel, graceful cancel, retry, delete
+    const SPECIFIED: [(&str, [&str; 9]); 6] = [
+        // run, answer, approve, pause, unpause, cancel, graceful cancel, retry, delete
         (
             "running",
             [
                 "cancelled · complete · error · running · waiting_cc",
+                "running",
                 "running",
                 "paused",
                 "–",
@@ -212,11 +220,14 @@ mod tests {
                 "–",
             ],
         ),
-        ("waiting_cc", ["waiting_cc", "running · waiting_cc", "paused", "–", "cancelled", "running", "–", "–"]),
-        ("paused", ["–", "paused", "paused", "running · waiting_cc", "cancelled", "–", "–", "–"]),
-        ("complete", ["complete", "–", "–", "–", "–", "–", "–", "deleted"]),
-        ("error", ["error", "–", "–", "–", "–", "–", "running", "deleted"]),
-        ("cancelled", ["cancelled", "–", "–", "–", "–", "–", "–", "deleted"]),
+        (
+            "waiting_cc",
+            ["waiting_cc", "running · waiting_cc", "waiting_cc", "paused", "–", "cancelled", "running", "–", "–"],
+        ),
+        ("paused", ["–", "paused", "–", "paused", "running · waiting_cc", "cancelled", "–", "–", "–"]),
+        ("complete", ["complete", "–", "–", "–", "–", "–", "–", "–", "deleted"]),
+        ("error", ["error", "–", "–", "–", "–", "–", "–", "running", "deleted"]),
+        ("cancelled", ["cancelled", "–", "–", "–", "–", "–", "–", "–", "deleted"]),
     ];
 
     #[test]
@@ -224,13 +235,13 @@ mod tests {
         let table = runstate_core::decision::transition_table::<ExecutionHead>();
         let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
         let derived: Vec<Vec<String>> = table.lines().map(cells).collect();
-        let commands = ["run", "answer", "pause", "unpause", "cancel", "graceful cancel", "retry", "delete"];
-        assert_eq!(derived[0][2..10], commands);
+        let commands = ["run", "answer", "approve", "pause", "unpause", "cancel", "graceful cancel", "retry", "delete"];
+        assert_eq!(derived[0][2..11], commands);
         for (status, specified) in SPECIFIED {
             let row = derived.iter().find(|row| row[1] == status).unwrap();
-            assert_eq!(row[2..10], specified, "{status}");
+            assert_eq!(row[2..11], specified, "{status}");
         }
         // An execution that is being deleted accepts only that.
-        assert_eq!(derived.last().unwrap()[1..10], ["deleted", "–", "–", "–", "–", "–", "–", "–", "deleted"]);
+        assert_eq!(derived.last().unwrap()[1..11], ["deleted", "–", "–", "–", "–", "–", "–", "–", "–", "deleted"]);
     }
 }

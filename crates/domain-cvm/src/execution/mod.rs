@@ -15,6 +15,7 @@ use runstate_core::schema::State;
 
 use super::listing::ExecutionSummary;
 use super::loaded_machine::{Frames, LoadedMachine, PageTable};
+use super::policy::Policy;
 use super::program::Program;
 use super::recorded_answers::RecordedAnswers;
 use super::waiting::Waiting;
@@ -46,6 +47,7 @@ pub use lifecycle::ExecutionEvent;
 #[index(completed)]
 #[index("wakeAt", when = "exists(wakeAt)")]
 #[index(cancel_at, when = "exists(cancelAt)")]
+#[index(deadline, when = "exists(deadline)")]
 pub struct ExecutionHead {
     /// Its id.
     #[entity(id, shard)]
@@ -99,6 +101,14 @@ pub struct ExecutionHead {
     /// Its own limits.
     #[entity(flatten)]
     pub limits: ExecutionLimits,
+    /// The calls that it may make.
+    #[entity(declared())]
+    pub policy: Option<Policy>,
+    /// Number of open calls that are queued.
+    #[entity(undeclared, omit_default)]
+    pub queued_calls: u32,
+    /// When the time that its policy allows is over. A paused, ended or gracefully cancelled one has none.
+    pub deadline: Option<Timestamp>,
     /// The execution whose recorded answers it gets.
     #[entity(declared())]
     pub answers_from: Option<RecordedAnswers>,
@@ -281,6 +291,9 @@ impl ExecutionHead {
             heap: PageTable::default(),
             log_level: None,
             limits: ExecutionLimits::default(),
+            policy: None,
+            queued_calls: 0,
+            deadline: None,
             answers_from: None,
             cancel_at: None,
             cancel_pending: false,
@@ -319,11 +332,31 @@ impl ExecutionHead {
         }
     }
 
-    /// Forgets a graceful cancel if it has ended.
-    pub(super) fn clear_cancel(&mut self) {
+    /// Forgets its deadlines and its queue if it has ended.
+    pub(super) fn clear_at_end(&mut self) {
         if self.ended_at().is_some() {
-            (self.cancel_at, self.cancel_pending) = (None, false);
+            (self.cancel_at, self.cancel_pending, self.deadline, self.queued_calls) = (None, false, None, 0);
         }
+    }
+
+    /// How many of its calls may be open at once, if others are queued.
+    pub(super) fn most_open_calls(&self) -> Option<usize> {
+        self.policy.as_ref()?.open.map(|open| open as usize)
+    }
+
+    /// Begins the time that its policy allows.
+    pub(super) fn begin_time(&mut self, now: Timestamp) {
+        self.deadline = self.policy.as_ref().and_then(|policy| policy.ms).map(|ms| now + ms);
+    }
+
+    /// Whether the time that its policy allows is over.
+    pub(super) fn is_past_deadline(&self, now: Timestamp) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether calls of this kind wait for an approval.
+    pub(super) fn needs_approval(&self, kind: &str) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.needs_approval(kind))
     }
 
     /// Whether the deadline of a graceful cancel has passed.

@@ -12,6 +12,7 @@ use crate::call::{CC_HISTORY, CallView, TIMER};
 /// | selection | order |
 /// |---|---|
 /// | calls of one execution | by step, the first one first |
+/// | calls that await an approval | the oldest first |
 /// | open calls | by kind, then by the time from which they may be claimed |
 /// | all others | newest first |
 ///
@@ -30,6 +31,8 @@ pub struct ListCalls {
     pub kind: Option<String>,
     /// Only open calls.
     pub open: bool,
+    /// Only calls that await an approval. They are open.
+    pub awaits_approval: bool,
     /// Maximum number of rows; by default 100, never more than 1,000.
     pub limit: Option<u32>,
     /// `next` of the page before; by default the first page.
@@ -98,14 +101,23 @@ impl ListCalls {
         let equal = |path: &str, value: &String| Filter::Eq(path.to_owned(), value.as_str().into());
         // An execution has few open calls and a long history. A condition within an `Or` does not select an index, so
         // the index of open calls is used.
-        let unindexed = |filter: Filter| if self.open { Filter::Or(vec![filter]) } else { filter };
+        let is_open = self.open || self.awaits_approval;
+        let unindexed = |filter: Filter| if is_open { Filter::Or(vec![filter]) } else { filter };
         let mut query = Query::of(&CC_HISTORY);
         if let Some(program) = &self.program {
             query = query.filter(unindexed(equal("programName", program)));
         }
         if let Some(kind) = &self.kind {
             let kind = equal("kind", kind);
-            query = query.filter(if self.execution.is_some() { unindexed(kind) } else { kind });
+            let is_indexed = self.execution.is_none() && !self.awaits_approval;
+            query = query.filter(if is_indexed { kind } else { unindexed(kind) });
+        }
+        if self.awaits_approval {
+            if let Some(execution) = &self.execution {
+                query = query.filter(unindexed(equal("executionId", execution)));
+            }
+            let query = query.eq("awaitsApproval", true).sort("request.timestamp", Ascending);
+            return query.page(self.limit, self.cursor.as_ref());
         }
         if self.open {
             query = query.filter(Filter::And(vec![

@@ -12,6 +12,7 @@ use runstate_store::{Batch, BatchLimits, Expectation, Write, WriteOp};
 use serde_json::json;
 
 use super::{ListCalls, ListLogs, ListVersions, ShowOverview};
+use crate::waiting::next_queued;
 use crate::{CC_HISTORY, DOMAIN, EXECUTION_LOGS, EXECUTIONS, ExecutionHead, PROGRAM_VERSIONS};
 
 /// Number of executions, of calls, and of log rows of execution `e7`.
@@ -131,6 +132,23 @@ fn the_next_page_continues_at_the_same_cost() {
     listing.cursor = first.next;
     let (found, examined) = run_query(&tables, &listing.query());
     assert_eq!((found.join(" "), examined), ("c5 c6 c7 c300 c301".to_owned(), 6));
+}
+
+#[test]
+fn awaiting_and_queued_calls_are_found_by_their_indexes() {
+    let mut tables = populated_tables();
+    for n in 0..2 * ROWS {
+        let field = if n < ROWS { "awaitsApproval" } else { "queued" };
+        let mut call = call(1_000 + n, "e9", "pay", true);
+        call.as_object_mut().unwrap().shift_remove("availableAt");
+        call[field] = json!(true);
+        put(&mut tables, &CC_HISTORY, &format!("c{}", 1_000 + n), call);
+    }
+    let awaiting = ListCalls { awaits_approval: true, limit: Some(2), ..ListCalls::default() };
+    assert_eq!(run_query(&tables, &awaiting.query()), (vec!["c1000".to_owned(), "c1001".to_owned()], 3));
+    let (next, examined) = run_query(&tables, &next_queued("e9"));
+    assert_eq!(next, [format!("c{}", 1_000 + ROWS)]);
+    assert!(examined <= 2, "{examined}");
 }
 
 #[test]

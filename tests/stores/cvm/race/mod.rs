@@ -5,6 +5,7 @@
 //! runs on threads, in the orders that the machine's scheduler chooses.
 
 mod answers;
+mod approvals;
 mod lifecycle;
 mod workers;
 
