@@ -365,7 +365,7 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: &Value, wanted:
     let first = if is_accessor { wanted.get.or(known.get) } else { wanted.value.or(known.value) };
     let first = first.unwrap_or(Value::Undefined);
     let is_simple =
-        !is_accessor && writable && configurable && !(is_function_name(&machine.heap, at, key) && !enumerable);
+        !is_accessor && writable && configurable && (enumerable || !is_function_name(&machine.heap, at, key));
     let has_tables = match (machine.heap.get(at), key) {
         (Entry::Object(_) | Entry::Error(_), _) => true,
         (Entry::Closure(_), key) => matches!(key, Value::Symbol(_)) || text != "prototype",

@@ -109,7 +109,7 @@ impl Tables {
         while !data.is_empty() {
             let head = take_number(&mut data);
             point += head / 3;
-            let shape = if head % 3 == 0 { 2 } else { take_number(&mut data) };
+            let shape = if head.is_multiple_of(3) { 2 } else { take_number(&mut data) };
             let (len, count) = (shape % 32, shape / 32 + 1);
             for place in previous.iter_mut().take(len as usize) {
                 let distance = take_number(&mut data);
@@ -118,7 +118,7 @@ impl Tables {
                     _ => place.wrapping_sub(distance / 2 + 1),
                 };
             }
-            if head % 3 == 0 {
+            if head.is_multiple_of(3) {
                 pairs.push(((previous[0], previous[1]), point));
             }
             for index in 0..count {
@@ -149,7 +149,7 @@ impl Tables {
             let index = point - SYLLABLES;
             visit(LEADING + index / (VOWEL_COUNT * TRAILING_COUNT));
             visit(VOWELS + index % (VOWEL_COUNT * TRAILING_COUNT) / TRAILING_COUNT);
-            if index % TRAILING_COUNT > 0 {
+            if !index.is_multiple_of(TRAILING_COUNT) {
                 visit(TRAILING + index % TRAILING_COUNT);
             }
             return;
