@@ -69,6 +69,14 @@ impl<'a> Copier<'a> {
         self.left = self.left.saturating_sub(bytes);
     }
 
+    /// The beginning of a text that fits the bytes left.
+    fn take_text(&mut self, text: &Str) -> String {
+        let len = text.len().min(self.left);
+        self.cut |= len < text.len();
+        self.take(len);
+        text.slice(0, len).to_utf8()
+    }
+
     pub(super) fn copy(&mut self, value: &Value) -> ValueCopy {
         self.take(NODE_BYTES + 2 * self.open.len());
         match value {
@@ -79,9 +87,8 @@ impl<'a> Copier<'a> {
             Value::Number(number) => ValueCopy::Number(*number),
             Value::Text(text) => self.copy_text(text),
             Value::Symbol(symbol) => {
-                let description = symbol.description(&self.machine.heap).unwrap_or_else(Str::empty).to_utf8();
-                self.take(description.len());
-                ValueCopy::Symbol(description)
+                let description = symbol.description(&self.machine.heap).unwrap_or_else(Str::empty);
+                ValueCopy::Symbol(self.take_text(&description))
             }
             Value::Builtin(builtin) => {
                 let kind = match builtin.is_namespace() {
@@ -201,9 +208,7 @@ impl<'a> Copier<'a> {
             self.error.get_or_insert(completion);
             None
         });
-        let tag = tag?.to_utf8();
-        self.take(tag.len());
-        Some(tag)
+        tag.map(|tag| self.take_text(&tag))
     }
 
     /// The kind of an object and the name of its class.
