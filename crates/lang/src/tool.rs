@@ -147,7 +147,7 @@ fn join(path: &str, name: &str) -> String {
 
 /// A path as programs write it.
 fn shown(path: &str) -> String {
-    join(ROOT, path)
+    if path.is_empty() { ROOT.to_owned() } else { join(ROOT, path) }
 }
 
 fn listed(members: &[&str]) -> String {
