@@ -161,8 +161,8 @@ interface Tool {
 }
 
 /**
- * The tools: `tools.github.search(args)` calls the tool `github.search`, and is a promise at once. Calls of one turn are
- * open together. Where the tools are known when a program is compiled, other names are refused.
+ * The tools: `tools.github.search(args)` calls the tool `github.search`, and is a promise at once. Calls of one turn
+ * are open together. Where the tools are known when a program is compiled, other names are refused.
  *
  * @example
  * const { github } = tools;

@@ -218,7 +218,7 @@ impl ToolUses {
         uses
     }
 
-    /// The path that a name stands for.
+    /// The path that a name has.
     fn root(&self, semantic: &Semantic<'_>, identifier: &IdentifierReference<'_>) -> Option<&str> {
         match resolve(semantic, identifier) {
             Some(symbol) => self.aliases.get(&symbol).map(|alias| alias.path.as_str()),
