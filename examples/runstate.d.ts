@@ -150,6 +150,8 @@ declare function ask(prompt: string | number, options: SchemaOptions): any;
 
 /** A tool, or the tools within a name. */
 interface Tool {
+  /** As a callback, as in `list.map(tools.find)`. */
+  (args: unknown, index: number, list?: readonly unknown[]): Promise<any>;
   /**
    * Opens a call. Its promise is rejected with an error of the tool's `name`, `message` and `code`, or with a
    * {@link TimeoutError}.
