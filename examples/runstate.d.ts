@@ -150,6 +150,8 @@ declare function ask(prompt: string | number, options: SchemaOptions): any;
 
 /** A tool, or the tools within a name. */
 interface Tool {
+  /** As a callback, as in `list.map(tools.find)`. */
+  (args: unknown, index: number, list?: readonly unknown[]): Promise<any>;
   /**
    * Opens a call. Its promise is rejected with an error of the tool's `name`, `message` and `code`, or with a
    * {@link TimeoutError}.
@@ -161,8 +163,8 @@ interface Tool {
 }
 
 /**
- * The tools: `tools.github.search(args)` calls the tool `github.search`, and is a promise at once. Calls of one turn are
- * open together. Where the tools are known when a program is compiled, other names are refused.
+ * The tools: `tools.github.search(args)` calls the tool `github.search`, and is a promise at once. Calls of one turn
+ * are open together. Where the tools are known when a program is compiled, other names are refused.
  *
  * @example
  * const { github } = tools;

@@ -101,10 +101,17 @@ impl ToolList {
         if let Some(near) = names::nearest(members.iter().copied(), name) {
             return format!("did you mean {}?", shown(&join(parent, near)));
         }
-        let elsewhere = self.sorted.iter().find(|tool| {
-            let last = tool.rsplit('.').next().unwrap_or_default();
-            last.eq_ignore_ascii_case(name) || tool.replace('.', "_").eq_ignore_ascii_case(name)
-        });
+        // `tools.search` and `tools.github_search` for `tools.github.search`.
+        let ends_with_name = |tool: &str| match tool.len().checked_sub(name.len()) {
+            Some(0) => {
+                tool.bytes().zip(name.bytes()).all(|(a, b)| a.eq_ignore_ascii_case(&b) || (a, b) == (b'.', b'_'))
+            }
+            Some(start) => {
+                tool.as_bytes()[start - 1] == b'.' && tool.as_bytes()[start..].eq_ignore_ascii_case(name.as_bytes())
+            }
+            None => false,
+        };
+        let elsewhere = self.sorted.iter().find(|tool| ends_with_name(tool));
         match elsewhere {
             Some(tool) => format!("did you mean {}?", shown(tool)),
             None if members.is_empty() => "there are no tools".to_owned(),
@@ -147,7 +154,7 @@ fn join(path: &str, name: &str) -> String {
 
 /// A path as programs write it.
 fn shown(path: &str) -> String {
-    join(ROOT, path)
+    if path.is_empty() { ROOT.to_owned() } else { join(ROOT, path) }
 }
 
 fn listed(members: &[&str]) -> String {
@@ -211,7 +218,7 @@ impl ToolUses {
         uses
     }
 
-    /// The path that a name stands for.
+    /// The path that a name has.
     fn root(&self, semantic: &Semantic<'_>, identifier: &IdentifierReference<'_>) -> Option<&str> {
         match resolve(semantic, identifier) {
             Some(symbol) => self.aliases.get(&symbol).map(|alias| alias.path.as_str()),

@@ -163,7 +163,7 @@ fn complaints_and_warnings_about_a_question_have_its_name() {
     for (found, message) in found.iter().zip(messages) {
         assert!(found.contains(message), "{found}: {message}");
     }
-    let compiled = assert_script("const p = ask('a?'); console.log(await p, p.length)", None);
+    let compiled = assert_script("const p = ask('a?'); console.log(await p, p.length, await Promise.all([]))", None);
     assert!(compiled.warnings[0].message.starts_with("ask(…) blocks"), "{:?}", compiled.warnings);
 }
 
