@@ -422,6 +422,21 @@ fn the_time_of_a_policy_ends_a_program_that_waits() {
 }
 
 #[test]
+fn a_graceful_cancel_has_its_own_time() {
+    let policy = Policy { ms: Some(Millis(10_000)), ..Policy::default() };
+    let source = r#"try { CC("work?") } catch (e) { console.log(e.name, CC("undo?")) }"#;
+    test_under(&policy, source, |mut scene| {
+        block_on(scene.cvm().cancel_with(&Cancel::graceful("run"))).unwrap();
+        scene.check();
+        block_on(scene.cvm().pause("run")).unwrap();
+        block_on(scene.cvm().unpause("run")).unwrap();
+        scene.check();
+        scene.advance(Millis(20_000));
+        scene.answer("undone").expect(Status::Complete).expect_output(["CancelledError undone"]).check();
+    });
+}
+
+#[test]
 fn an_answer_after_the_time_of_the_policy_ends_the_program() {
     let policy = Policy { ms: Some(Millis(10_000)), ..Policy::default() };
     test_under(&policy, r#"console.log(CC("?"));"#, |mut scene| {
