@@ -422,6 +422,21 @@ fn the_time_of_a_policy_ends_a_program_that_waits() {
 }
 
 #[test]
+fn a_graceful_cancel_has_its_own_time() {
+    let policy = Policy { ms: Some(Millis(10_000)), ..Policy::default() };
+    let source = r#"try { CC("work?") } catch (e) { console.log(e.name, CC("undo?")) }"#;
+    test_under(&policy, source, |mut scene| {
+        block_on(scene.cvm().cancel_with(&Cancel::graceful("run"))).unwrap();
+        scene.check();
+        block_on(scene.cvm().pause("run")).unwrap();
+        block_on(scene.cvm().unpause("run")).unwrap();
+        scene.check();
+        scene.advance(Millis(20_000));
+        scene.answer("undone").expect(Status::Complete).expect_output(["CancelledError undone"]).check();
+    });
+}
+
+#[test]
 fn an_answer_after_the_time_of_the_policy_ends_the_program() {
     let policy = Policy { ms: Some(Millis(10_000)), ..Policy::default() };
     test_under(&policy, r#"console.log(CC("?"));"#, |mut scene| {
@@ -576,13 +591,13 @@ fn a_queued_call_needs_its_approval_and_its_turn() {
 #[test]
 fn a_graceful_cancel_and_a_retry_keep_the_queue() {
     let source = r#"
-        const find = async (n) => { try { await call("find", n) } finally { await call("undo", n) } };
+        const find = async (n) => { try { await call("find", n) } catch (e) { await call("undo", n) } };
         await Promise.all([1, 2, 3, 4].map(find));"#;
     test_under(&open(2), source, |mut scene| {
         scene.answer_call(3, "x").check();
         block_on(scene.cvm().cancel_with(&Cancel::graceful("run"))).unwrap();
         scene.expect(Status::WaitingCc).check();
-        assert_eq!(queued(&scene), [8]);
+        assert_eq!(queued(&scene), [7]);
     });
     let source = r#"
         const find = async (n) => console.log(await call("find", n));

@@ -344,9 +344,10 @@ impl ExecutionHead {
         self.policy.as_ref()?.open.map(|open| open as usize)
     }
 
-    /// Begins the time that its policy allows.
+    /// Begins the time that its policy allows. One that is cancelled gracefully has the time of the cancel.
     pub(super) fn begin_time(&mut self, now: Timestamp) {
-        self.deadline = self.policy.as_ref().and_then(|policy| policy.ms).map(|ms| now + ms);
+        let ms = self.policy.as_ref().and_then(|policy| policy.ms).filter(|_| self.cancel_at.is_none());
+        self.deadline = ms.map(|ms| now + ms);
     }
 
     /// Whether the time that its policy allows is over.
