@@ -11,6 +11,7 @@ use runstate_vm::op::Op;
 use runstate_vm::program::FunctionKind;
 
 use super::compiler::Compiler;
+use super::is_types_only;
 
 const NAME: &str = "arguments";
 
@@ -69,8 +70,11 @@ pub(super) fn read<'a>(compiler: &mut Compiler<'a, '_>, identifier: &IdentifierR
 }
 
 /// Whether the place of a name reads a list.
-fn is_list(nodes: &AstNodes<'_>, node: NodeId, span: Span) -> bool {
-    let parent = nodes.parent_id(node);
+fn is_list(nodes: &AstNodes<'_>, node: NodeId, mut span: Span) -> bool {
+    let mut parent = nodes.parent_id(node);
+    while is_types_only(&nodes.kind(parent)) {
+        (parent, span) = (nodes.parent_id(parent), nodes.kind(parent).span());
+    }
     match nodes.kind(parent) {
         AstKind::StaticMemberExpression(member) => member.property.name == "length" && is_read(nodes, parent),
         AstKind::ComputedMemberExpression(member) => {

@@ -82,8 +82,8 @@ pub(super) fn set_function_prototype(machine: &mut Machine, at: HeapRef, prototy
 /// Built-in classes other than errors that a class may extend.
 const EXTENSIBLE_CLASSES: [&str; 7] = ["Array", "Date", "Map", "Object", "Set", "WeakMap", "WeakSet"];
 
-/// The prototype of the class after `extends`. ECMA-262 §15.7.14 ClassDefinitionEvaluation. Deviation: bound functions and
-/// other built-in classes are not supported.
+/// The prototype of the class after `extends`. ECMA-262 §15.7.14 ClassDefinitionEvaluation. Deviation: bound functions
+/// and other built-in classes are not supported.
 fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototype> {
     if let Some(prototype) = function_prototype(machine, parent) {
         return Ok(Prototype::object(prototype));
@@ -173,10 +173,10 @@ pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
     let class = match (function_prototype(machine, &callee), &callee) {
         (Some(_), Value::Ref(at)) => *at,
         (None, Value::Ref(at))
-            if let (target, 1.., _) = property::bound_target(machine, *at)?
+            if let (target, 1.., count) = property::bound_target(machine, *at)?
                 && function_prototype(machine, &target).is_some() =>
         {
-            return construct_bound(machine, *at, target, base);
+            return construct_bound(machine, *at, (target, count), base);
         }
         _ => {
             let text = machine.program.callee_texts.get(&machine.pc).map(|text| (**text).to_owned());
@@ -192,18 +192,18 @@ pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
 
 /// Constructs the target of a bound function, whose arguments come first. If the call fails, the operands are restored.
 /// ECMA-262 §10.4.1.2 `[[Construct]]`.
-fn construct_bound(machine: &mut Machine, bound: HeapRef, target: Value, base: usize) -> StepResult {
-    let (mut at, mut args) = (bound, Vec::new());
-    while let Entry::Bound(bound) = machine.heap.get(at) {
-        args.splice(..0, bound.args.iter().cloned());
-        let Value::Ref(next) = bound.target else { break };
-        at = next;
-    }
-    let count = args.len();
+fn construct_bound(machine: &mut Machine, bound: HeapRef, (target, count): (Value, usize), base: usize) -> StepResult {
     if machine.stack.len() + count > machine.limits.stack as usize {
         return Err(ExceededLimit::Stack.into());
     }
-    machine.stack.splice(base..base, args);
+    let (mut at, mut args) = (bound, Vec::new());
+    while let Entry::Bound(bound) = machine.heap.get(at) {
+        args.extend(bound.args.iter().rev().cloned());
+        let Value::Ref(next) = bound.target else { break };
+        at = next;
+    }
+    machine.charge_work(count as u64);
+    machine.stack.splice(base..base, args.into_iter().rev());
     if let Some(place) = machine.stack.get_mut(base.wrapping_sub(1)) {
         *place = target;
     }

@@ -231,3 +231,6 @@ function Returns() { return Math.max; }
 console.log(new Returns() === Math.max);
 try { class Broken extends Static { constructor() { super(); } } Object.setPrototypeOf(Broken, () => 1); new Broken(); } catch (error) { console.log(error.name); }
 console.log([Object.isFrozen(Math.max), Object.isExtensible(Math.max), Object.prototype.toString.call(Array.prototype), JSON.stringify({ p: Array.prototype.length })]);
+//// prototypes of built-in classes are printed as in Node
+for (const p of [Array, Map, Set, Object, Function, Error, Promise, String, Number, Boolean, Date, RegExp, TypeError, RangeError, WeakMap, WeakSet, AggregateError]) console.log(p.prototype);
+console.log([Array.prototype], { p: Map.prototype }, [[[[Object.prototype]]]], Math, JSON);

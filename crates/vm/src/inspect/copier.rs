@@ -91,10 +91,12 @@ impl<'a> Copier<'a> {
                 ValueCopy::Symbol(self.take_text(&description))
             }
             Value::Builtin(builtin) => {
-                let kind = match builtin.is_namespace() {
-                    true => ObjectKind::Function(format!("Object [{}] {{}}", builtin.name())),
-                    false => ObjectKind::Function(function_label(self.machine, value, "")),
+                let label = match builtin.class_of_prototype() {
+                    Some(class) => prototype_label(class),
+                    None if builtin.is_namespace() => format!("Object [{}] {{}}", builtin.name()),
+                    None => function_label(self.machine, value, ""),
                 };
+                let kind = ObjectKind::Function(label);
                 ValueCopy::Object(Box::new(ObjectCopy::new(HeapRef::NONE, kind, "Function")))
             }
             Value::Ref(at) => self.copy_reference(*at),
@@ -512,6 +514,18 @@ fn function_value_name(machine: &Machine, function: &Value) -> String {
     match property::property(machine, function, &Value::text("name")) {
         Ok(Value::Text(name)) => name.to_utf8(),
         _ => String::new(),
+    }
+}
+
+/// Node's text for the prototype of a built-in class.
+fn prototype_label(class: &str) -> String {
+    match class {
+        "Array" => "Object(0) []".to_owned(),
+        "Boolean" | "Date" | "Error" | "Number" | "RegExp" | "String" => "{}".to_owned(),
+        "Function" => "[Function (anonymous)] Object".to_owned(),
+        "Object" => format!("{NULL_PROTOTYPE} {{}}"),
+        class if ErrorKind::from_name(class).is_some() => format!("[Error [{class}]]"),
+        class => format!("Object [{class}] {{}}"),
     }
 }
 

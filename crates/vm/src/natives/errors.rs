@@ -60,9 +60,9 @@ fn capture_stack_trace(machine: &mut Machine, args: &NativeArgs) -> Completion<N
     };
     let is_frame_of =
         |frame: &Frame| matches!((frame, &function), (Frame::Code(frame), Value::Ref(at)) if frame.closure == *at);
-    let depth = match function {
-        Value::Ref(_) => machine.frames.iter().rposition(is_frame_of).unwrap_or(0),
-        _ => machine.frames.len(),
+    let depth = match conversion::is_callable(machine, &function) {
+        true => machine.frames.iter().rposition(is_frame_of).unwrap_or(0),
+        false => machine.frames.len(),
     };
     let stack = abrupt_completion::stack_text(machine, head, depth);
     let key = Value::text("stack");
