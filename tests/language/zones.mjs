@@ -22,9 +22,10 @@ function readZone(file) {
   const before = changes.filter(([time]) => time <= 0).at(-1)?.[1] ?? offsets[0];
   const after = [[0, before]];
   for (const change of changes) if (change[0] > 0 && change[1] !== after.at(-1)[1]) after.push(change);
-  // The rule begins after the last change, also if that has the offset of the one before it.
+  // The rule begins after the last change, also if that has the offset of the one before it. Then a month later, when
+  // the rule has the same offset.
   const last = changes.at(-1);
-  if (last && last[0] > after.at(-1)[0]) after.push(last);
+  if (last && last[0] > after.at(-1)[0]) after.push([last[0] + 30 * 86400, last[1]]);
   return { changes: after, footer };
 }
 
@@ -105,6 +106,6 @@ for (const name of [...Intl.supportedValuesOf('timeZone'), ...names]) {
   }
   const pairs = offsets.map((offset) => (found.get(offset) ?? '|').split('|'));
   const short2 = pairs.map((pair) => pair[0]).join(','), long2 = pairs.map((pair) => pair[1]).join(',');
-  rows.push([name, unit, offsets.join(','), text, rule.join(',') || (kept.length < changes.length ? '-' : ''), since, short2.replaceAll(',', '') && short2, long2.replaceAll(',', '') && long2].join('|'));
+  rows.push([name, unit, offsets.join(','), text, kept.length < changes.length ? '-' : rule.join(','), since, short2.replaceAll(',', '') && short2, long2.replaceAll(',', '') && long2].join('|'));
 }
 console.log(rows.join('\n'));

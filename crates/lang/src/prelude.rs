@@ -31,8 +31,17 @@ const FOREIGN_LOCALES: &[&str] = &[
 
 /// Options of `toLocaleString` that only the source of `Intl` has.
 const FOREIGN_OPTIONS: &[&str] = &[
-    "compactDisplay", "currencyDisplay", "currencySign", "fractionalSecondDigits", "maximumSignificantDigits",
-    "minimumSignificantDigits", "notation", "roundingMode", "signDisplay", "timeZone", "trailingZeroDisplay",
+    "compactDisplay",
+    "currencyDisplay",
+    "currencySign",
+    "fractionalSecondDigits",
+    "maximumSignificantDigits",
+    "minimumSignificantDigits",
+    "notation",
+    "roundingMode",
+    "signDisplay",
+    "timeZone",
+    "trailingZeroDisplay",
     "unitDisplay",
 ];
 

@@ -434,6 +434,18 @@ fn sources_of_built_ins_are_no_files_of_a_program() {
     assert_eq!(VerifiedProgram::decode(&alone.bytecode).unwrap().file(5), None);
 }
 
+#[test]
+fn a_program_has_the_rules_of_the_time_zones_that_it_names() {
+    let text = |source: &str| listing(&assert_compiles(source));
+    let zoned = text("const zone = 'europe/berlin'; new Date(0).toLocaleString('en-US', { timeZone: zone });");
+    assert!(zoned.contains("Europe/Berlin|") && !zoned.contains("Europe/London|"));
+    let alias = text("new Intl.DateTimeFormat('en-US', { timeZone: `Asia/Kolkata` });");
+    assert!(alias.contains("Asia/Kolkata=Asia/Calcutta") && alias.contains("Asia/Calcutta|"));
+    let plain =
+        "(1).toLocaleString('en-US', { style: 'percent' }); new Date(0).toLocaleString('en-US', { timeZone: 'UTC' });";
+    assert!(assert_compiles(plain).len() < 50, "Intl is for programs that need it");
+}
+
 /// The calls of a source that are opened, by their lines, with those that are awaited there.
 fn opened(source: &str) -> Vec<(u32, bool)> {
     let code = assert_compiles(source);

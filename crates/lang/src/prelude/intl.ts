@@ -65,7 +65,7 @@ function expose(Class, isCallable) {
   const supportedLocalesOf = (locales) => {
     if (locales === undefined) return [];
     const list = typeof locales === "string" ? [locales] : locales;
-    for (const locale of list) new Class(locale, name === "NumberFormat" ? undefined : {});
+    for (const locale of list) new Class(locale);
     return list.map((locale) => localeOf(locale));
   };
   Object.defineProperty(Intl, "supportedLocalesOf", { value: supportedLocalesOf, writable: true, configurable: true });
