@@ -141,7 +141,7 @@ fn open_calls_that_an_earlier_version_has_saved_in_the_head_are_read() {
     let mut encoder = EntryEncoder::exact(&machine.heap);
     let listed: Vec<Json> = machine.tasks.open_calls.iter().map(|call| call.encode(&mut encoder)).collect();
     let tasks = saved.machine["tasks"].as_object_mut().unwrap();
-    assert!(tasks.remove("open").is_some() && tasks.insert("calls".to_owned(), listed.into()).is_none());
+    assert!(tasks.shift_remove("open").is_some() && tasks.insert("calls".to_owned(), listed.into()).is_none());
     let pages: Vec<_> = pages(&machine).iter().map(|page| Ok(serde_json::from_str(page).unwrap())).collect();
     let mut earlier = Machine::restore(machine.program.clone(), &saved, pages, Limits::default()).unwrap();
     assert_eq!((state_text(&earlier), earlier.open_calls()), (state_text(&machine), machine.open_calls()));
