@@ -211,6 +211,20 @@ export type AppSuccess = {
   successRate: number;
 };
 
+/** The decision on a call that awaited an approval. */
+export type Approval = {
+  /** Whether it was approved, and not rejected. */
+  approved: boolean;
+  /** The person that decided. */
+  by: string;
+  /** When it was decided. */
+  timestamp: number;
+  /** The note of the approval, or the reason of the rejection. */
+  note: string | null;
+  /** The arguments that the program passed, if the approval has replaced them. */
+  originalArgs: Json;
+};
+
 /** The parameters of `apps.app.list`. */
 export type AppsAppListParams = {
   /** Only those with this `appId`. */
@@ -1081,6 +1095,10 @@ export type CallView = {
   availableAt: number | null;
   /** From this time on, answers are rejected. */
   deadline: number | null;
+  /** What it waits for; missing: it is closed, or an early answer. */
+  waitsFor?: WaitsFor;
+  /** The decision on it, if it awaited an approval. */
+  approval?: Approval;
   /** The claim of a worker. */
   claim: ClaimState | null;
   /** Why a budget refused its cost, with the code as its name: the call waits until the budget has it. */
@@ -1551,6 +1569,22 @@ export type CvmAnswerParams = {
   commandId?: string;
 };
 
+/** The parameters of `cvm.approve`. */
+export type CvmApproveParams = {
+  /** The execution. */
+  execution: string;
+  /** The call. */
+  call: string;
+  /** The person that approves it, at most 200 bytes. */
+  by: string;
+  /** A note, at most 4 KiB. */
+  note?: string;
+  /** The arguments with which the worker gets the call, in place of those of the program, at most 1 MiB. */
+  args?: Json;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+};
+
 /** The parameters of `cvm.call`. */
 export type CvmCallParams = {
   /** Its id. */
@@ -1567,6 +1601,8 @@ export type CvmCallsParams = {
   kind?: string;
   /** Only open calls. */
   open?: boolean;
+  /** Only calls that await an approval. They are open. */
+  awaitsApproval?: boolean;
   /** Maximum number of rows; by default 100, never more than 1,000. */
   limit?: number;
   /** `next` of the page before; by default the first page. */
@@ -1804,6 +1840,20 @@ export type CvmProgressParams = {
   from?: number;
 };
 
+/** The parameters of `cvm.reject`. */
+export type CvmRejectParams = {
+  /** The execution. */
+  execution: string;
+  /** The call. */
+  call: string;
+  /** The person that rejects it, at most 200 bytes. */
+  by: string;
+  /** The reason, at most 4 KiB: the message of the program's error. */
+  reason?: string;
+  /** The id of the command. A repeat of the id returns the first result. By default every call is a new command. */
+  commandId?: string;
+};
+
 /** The parameters of `cvm.release`. */
 export type CvmReleaseParams = {
   /** The item. */
@@ -1838,6 +1888,8 @@ export type CvmRetryParams = {
    * total; by default it stays.
    */
   outputBytes?: number;
+  /** Its policy from now on; by default it stays. A call that is open again and was not approved follows it too. */
+  policy?: Policy;
   /**
    * The version of its program in which it continues; by default its own. Functions that run continue in the same
    * statement with the same variables; all others may have changed.
@@ -1894,6 +1946,11 @@ export type CvmStartParams = {
    * default 64 MiB.
    */
   outputBytes?: number;
+  /**
+   * The calls that its program may make, those that need an approval, and limits; by default any calls, without
+   * approvals.
+   */
+  policy?: Policy;
   /**
    * An execution of the same program whose answers it gets: a call that asks the same as a recorded one (by its key,
    * else by kind, prompt and arguments, in the same order) is answered at once, at no cost; others are asked.
@@ -2372,6 +2429,10 @@ export type ErrorCode =
   | "version_mismatch"
   /** The bytecode does not pass verification. */
   | "invalid_bytecode"
+  /** The call awaits an approval: until then no answer closes it. */
+  | "awaiting_approval"
+  /** The call awaits no approval: it was approved, or needs none. */
+  | "already_approved"
   /** The session was recovered by another owner since: this epoch is older than that of the session. */
   | "stale_owner"
   /** All slots of the machine are taken. */
@@ -2514,6 +2575,10 @@ export type Execution = {
   completed: number | null;
   /** When it is cancelled at the latest, after a graceful cancel. */
   cancelAt?: number;
+  /** The calls that its program may make; missing: any, without approvals. */
+  policy?: Policy;
+  /** When the time that its policy allows is over. */
+  deadline?: number;
   /** When it was last written. */
   lastModified: number;
   /** Counters. */
@@ -4291,8 +4356,8 @@ export type LogRow = {
   /** When the event happened. */
   timestamp: number;
   /**
-   * The event: `instruction`, `cc_call`, `error`, `complete`; in lists also `history`, for an imported entry that an
-   * older CVM recorded.
+   * The event: `instruction`, `cc_call`, `approval`, `error`, `complete`; in lists also `history`, for an imported
+   * entry that an older CVM recorded.
    */
   event: string;
   /** The details of the event. */
@@ -5048,6 +5113,35 @@ export type Phase =
   | "write"
   /** Documents are read again and compared. */
   | "verify";
+
+/** The calls that a program may make. It applies to the calls that the program makes from then on. */
+export type Policy = {
+  /**
+   * The only kinds of calls that the program may make; by default any. Others throw a `NotAllowedError`, which the
+   * program may catch. Timers are always allowed. The kinds here and in `approve` have at most 32 KiB.
+   */
+  kinds?: string[];
+  /** The kinds of calls that wait for an approval (`cvm.approve`) before a worker gets them; by default none. */
+  approve?: string[];
+  /**
+   * Most calls that the program makes in its life, timers included, 1 to 10^9; by default any number. The next one
+   * ends the program with a `LimitError` that it cannot catch.
+   */
+  calls?: number;
+  /**
+   * Most calls that are open at once, timers left out, 1 to 1,000; by default 1,000. Those beyond are queued in the
+   * order in which they were made: no worker gets one until an earlier call is closed. A call that awaits an approval
+   * is open too.
+   */
+  open?: number;
+  /**
+   * The time that the program has, in milliseconds, 1 second to 100 years; by default any. It begins with the start,
+   * and again with a retry, and when a paused execution is unpaused. At its end the program ends with a `LimitError`
+   * that it cannot catch, and its open calls are cancelled; a process that waits for other work may notice the end
+   * 5 seconds later. A graceful cancel has its own time instead.
+   */
+  ms?: number;
+};
 
 /** A position in the change feed. It is opaque: only the store that returned it can compare it. */
 export type Position = string;
@@ -6687,6 +6781,19 @@ export type VersionSummaryPage = {
   next?: string;
 };
 
+/** What an open call waits for. */
+export type WaitsFor =
+  /** An approval: `cvm.approve` or `cvm.reject`. */
+  | "approval"
+  /** The answer of a person, or of a model that answers in its place. */
+  | "person"
+  /** A worker that serves its kind. */
+  | "worker"
+  /** The end of a timer. */
+  | "time"
+  /** The end of an earlier call: so many calls of its execution are open as may be at once. */
+  | "queue";
+
 /**
  * The key with which messages to one receiver are signed: `whsec_` and 24 to 64 random bytes in base64. Its debug form
  * does not show it.
@@ -7031,6 +7138,13 @@ export interface CvmCcHistoryDocument {
   occurrence?: number | null;
   /** Milliseconds since 1970, UTC. */
   availableAt?: number | null;
+  queued?: boolean | null;
+  awaitsApproval?: boolean | null;
+  approval?: {
+    /** Milliseconds since 1970, UTC. */
+    timestamp?: number | null;
+    [key: string]: unknown;
+  } | null;
   request?: {
     prompt?: string | null;
     instructionId?: number | null;
@@ -7070,7 +7184,7 @@ export interface CvmExecutionLogsDocument {
   executionId: string;
   /** Milliseconds since 1970, UTC. */
   timestamp: number;
-  event: "instruction" | "cc_call" | "error" | "complete";
+  event: "instruction" | "cc_call" | "approval" | "error" | "complete";
   details: { [key: string]: Json };
 }
 
@@ -7149,6 +7263,9 @@ export interface CvmExecutionsDocument {
   heapBytes?: number | null;
   maxInstructions?: number | null;
   maxOutputBytes?: number | null;
+  policy?: { [key: string]: Json } | null;
+  /** Milliseconds since 1970, UTC. */
+  deadline?: number | null;
   answersFrom?: { [key: string]: Json } | null;
   /** Milliseconds since 1970, UTC. */
   cancelAt?: number | null;
@@ -7833,6 +7950,7 @@ export interface Operations {
   "apps.subscription.show": { params: AppsSubscriptionShowParams; result: Subscription };
   "apps.subscription.test": { params: AppsSubscriptionTestParams; result: string };
   "cvm.answer": { params: CvmAnswerParams; result: ExecutionStatus };
+  "cvm.approve": { params: CvmApproveParams; result: ExecutionStatus };
   "cvm.call": { params: CvmCallParams; result: CallView };
   "cvm.calls": { params: CvmCallsParams; result: CallViewPage };
   "cvm.cancel": { params: CvmCancelParams; result: ExecutionStatus };
@@ -7857,6 +7975,7 @@ export interface Operations {
   "cvm.programById": { params: CvmProgramByIdParams; result: Program };
   "cvm.programs": { params: CvmProgramsParams; result: ProgramSummaryPage };
   "cvm.progress": { params: CvmProgressParams; result: ExecutionProgress };
+  "cvm.reject": { params: CvmRejectParams; result: ExecutionStatus };
   "cvm.release": { params: CvmReleaseParams; result: null };
   "cvm.removeProgram": { params: CvmRemoveProgramParams; result: RemovedProgram };
   "cvm.retry": { params: CvmRetryParams; result: ExecutionStatus };
@@ -8026,6 +8145,7 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "apps.subscription.resume",
   "apps.subscription.test",
   "cvm.answer",
+  "cvm.approve",
   "cvm.cancel",
   "cvm.claim",
   "cvm.complete",
@@ -8035,6 +8155,7 @@ export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "cvm.load",
   "cvm.next",
   "cvm.pause",
+  "cvm.reject",
   "cvm.release",
   "cvm.removeProgram",
   "cvm.retry",
@@ -8667,11 +8788,23 @@ export class CvmOperations {
    *
    * Errors: `not_found` (retryable for an answer to a key: the execution may be started soon), `already_answered`,
    * `invalid_answer` (`details` has the choices or the schema),
-   * `ambiguous_call`, `deadline_passed`, `illegal_transition` (the execution has ended), `stale`, `invalid` (the cost),
+   * `ambiguous_call`, `deadline_passed`, `awaiting_approval`, `illegal_transition` (the execution has ended), `stale`,
+   * `invalid` (the cost),
    * and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
    */
   answer(id: string, options: OptionsOf<"cvm.answer", "id">): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.answer", options, { id });
+  }
+
+  /**
+   * Approves a call that awaits it. Workers may claim it from then on, or once it leaves the queue.
+   *
+   * Errors: `not_found` (the execution, or a call of it), `already_approved` (or it needs no approval),
+   * `already_answered` (it is closed), `deadline_passed`, `illegal_transition` (the execution has ended, or is paused),
+   * `invalid`.
+   */
+  approve(execution: string, options: OptionsOf<"cvm.approve", "execution">): Promise<ExecutionStatus> {
+    return this.caller.invoke("cvm.approve", options, { execution });
   }
 
   /**
@@ -8689,6 +8822,7 @@ export class CvmOperations {
    * | selection | order |
    * |---|---|
    * | calls of one execution | by step, the first one first |
+   * | calls that await an approval | the oldest first |
    * | open calls | by kind, then by the time from which they may be claimed |
    * | all others | newest first |
    *
@@ -8730,7 +8864,7 @@ export class CvmOperations {
    * passed, the answer is rejected, and its cost is recorded.
    *
    * Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`,
-   * `deadline_passed`, `invalid_answer`.
+   * `deadline_passed`, `awaiting_approval`, `invalid_answer`.
    */
   complete(call: string, options: OptionsOf<"cvm.complete", "call">): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.complete", options, { call });
@@ -8930,6 +9064,16 @@ export class CvmOperations {
   }
 
   /**
+   * Rejects a call that awaits an approval, and runs its execution to its next stop. The call is closed, and its program
+   * gets a `RejectedError` with the reason.
+   *
+   * Errors: as those of `cvm.approve`.
+   */
+  reject(execution: string, options: OptionsOf<"cvm.reject", "execution">): Promise<ExecutionStatus> {
+    return this.caller.invoke("cvm.reject", options, { execution });
+  }
+
+  /**
    * Releases a claimed item, which others may claim at once. The attempt does not count.
    *
    * Errors: `stale_claim`.
@@ -9080,7 +9224,8 @@ export class CvmOperations {
 
   /**
    * Does the due work of an execution: resumes it after its process has died, closes calls whose deadline has passed,
-   * ends it at the deadline of a graceful cancel, and reports an interrupted deletion. Has no effect if nothing is due.
+   * ends it at its deadline and at that of a graceful cancel, and reports an interrupted deletion. Has no effect if
+   * nothing is due.
    */
   wake(id: string, options: OptionsOf<"cvm.wake", "id"> = {}): Promise<RunDueOutcome> {
     return this.caller.invoke("cvm.wake", options, { id });

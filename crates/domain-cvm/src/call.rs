@@ -201,7 +201,7 @@ pub struct CallView {
     /// From this time on, answers are rejected.
     #[entity(path = "request.deadline")]
     pub deadline: Option<Timestamp>,
-    /// What it waits for; missing: it is closed.
+    /// What it waits for; missing: it is closed, or an early answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<WaitsFor>,
     /// Whether it waits for an approval, as stored; `waits_for` shows it.
@@ -247,7 +247,8 @@ impl CallView {
             COGNITIVE => WaitsFor::Person,
             _ => WaitsFor::Worker,
         };
-        self.waits_for = self.outcome.is_none().then_some(waits_for);
+        // An early answer waits for its call, which has no step yet.
+        self.waits_for = (self.outcome.is_none() && self.step.is_some()).then_some(waits_for);
         self
     }
 

@@ -5,7 +5,6 @@ use runstate_core::operation::{DueKind, DueRow, DueRule};
 use runstate_core::prelude::*;
 
 use super::execution::{Delete, EXECUTIONS, RunDue};
-use super::policy::SHORTEST_MS;
 use super::program::{COLLECTION_GRACE, CollectProgram, PROGRAMS};
 use super::settings::Settings;
 
@@ -29,9 +28,9 @@ pub(super) static CANCEL: DueRule = DueRule {
     ..DueRule::new("cvm.cancel_deadline", &EXECUTIONS, "cancelAt", WAKE.command)
 };
 
-/// Executions whose time is over.
+/// Executions whose time is over. They end later by the lead, too.
 pub(super) static DEADLINE: DueRule = DueRule {
-    lead: |_| SHORTEST_MS,
+    lead: CANCEL.lead,
     outcome: WAKE.outcome,
     ..DueRule::new("cvm.deadline", &EXECUTIONS, "deadline", WAKE.command)
 };

@@ -6,6 +6,7 @@ use runstate_core::limits::check_range;
 use runstate_core::operation::nearest_name;
 use runstate_core::prelude::*;
 use runstate_vm::MAX_OPEN_CALLS;
+use schemars::JsonSchema;
 
 use super::call::TIMER;
 
@@ -25,26 +26,32 @@ const OPEN: std::ops::RangeInclusive<u64> = 1..=MAX_OPEN_CALLS as u64;
 const MS: std::ops::RangeInclusive<u64> = SHORTEST_MS.0.unsigned_abs()..=Millis::days(366 * 100).0.unsigned_abs();
 
 /// The shortest time that an execution may be limited to.
-pub(super) const SHORTEST_MS: Millis = Millis::seconds(1);
+const SHORTEST_MS: Millis = Millis::seconds(1);
 
 /// The calls that a program may make. It applies to the calls that the program makes from then on.
-#[derive(Fields, Wire, Clone, Debug, Default, PartialEq, Parameters)]
+#[derive(Fields, Clone, Debug, Default, PartialEq, Parameters, Serialize, Deserialize, JsonSchema)]
 pub struct Policy {
     /// The only kinds of calls that the program may make; by default any. Others throw a `NotAllowedError`, which the
     /// program may catch. Timers are always allowed. The kinds here and in `approve` have at most 32 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Vec<String>>,
     /// The kinds of calls that wait for an approval (`cvm.approve`) before a worker gets them; by default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approve: Option<Vec<String>>,
     /// Most calls that the program makes in its life, timers included, 1 to 10^9; by default any number. The next one
     /// ends the program with a `LimitError` that it cannot catch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
     /// Most calls that are open at once, timers left out, 1 to 1,000; by default 1,000. Those beyond are queued in the
     /// order in which they were made: no worker gets one until an earlier call is closed. A call that awaits an approval
     /// is open too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<u32>,
     /// The time that the program has, in milliseconds, 1 second to 100 years; by default any. It begins with the start,
     /// and again with a retry, and when a paused execution is unpaused. At its end the program ends with a `LimitError`
-    /// that it cannot catch, and its open calls are cancelled. A graceful cancel has its own time instead.
+    /// that it cannot catch, and its open calls are cancelled; a process that waits for other work may notice the end
+    /// 5 seconds later. A graceful cancel has its own time instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<Millis>,
 }
 

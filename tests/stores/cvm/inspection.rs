@@ -272,7 +272,7 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
                     "response": {"result": null, "timestamp": 6, "latencyMs": null, "by": null}})),
                 row(
                     json!({"id": "full", "step": 1, "key": "k", "prompt": "?", "args": [null], "schema": {"type": "string"},
-                    "default": null, "line": 4, "requestedAt": 5, "availableAt": 7, "deadline": 9,
+                    "default": null, "line": 4, "requestedAt": 5, "availableAt": 7, "deadline": 9, "waitsFor": "worker",
                     "claim": {"owner": "w", "token": 3, "until": 7, "attempts": 2, "reservation": null}})
                 ),
                 row(json!({"id": "failed", "step": 2, "prompt": "!", "requestedAt": 6, "outcome": "failed",

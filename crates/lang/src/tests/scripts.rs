@@ -95,7 +95,7 @@ fn unknown_tools_are_refused_with_a_near_name() {
         ("const { refnd } = tools.pay", "1:9 `tools.pay.refnd` does not exist (did you mean tools.pay.refund?)"),
         (
             "const { github } = tools; await github.lst()",
-            "1:40 `tools.github.lst` does not exist (did you mean tools.github.issues.list?)",
+            "1:40 `tools.github.lst` does not exist (tools.github has search, issues)",
         ),
         ("tools.find = 1", "1:1 `tools` is frozen (write an object of your own)"),
         ("tools.pay.refund ??= 1", "1:1 `tools` is frozen (write an object of your own)"),
