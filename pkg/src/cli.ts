@@ -56,8 +56,9 @@ async function drive(rs: Runstate, run: Run): Promise<number> {
     if (more) continue;
     if (run.ended) break;
     const unclaimed = calls.filter(({ claim }) => claim?.owner == null || claim.until <= Date.now());
-    const question = unclaimed.find(({ kind }) => kind === "cc");
-    const mustWait = status === "paused" || (question ? !(await ask(run, question)) : unclaimed.some(({ kind }) => kind !== "timer"));
+    const question = unclaimed.find(({ waitsFor }) => waitsFor === "person");
+    const isWaiting = ({ waitsFor }: CallView) => waitsFor !== "time" && waitsFor !== "queue";
+    const mustWait = status === "paused" || (question ? !(await ask(run, question)) : unclaimed.some(isWaiting));
     if (mustWait) return print(`${run.id} waits; continue it with: npx runstate resume ${run.id} --store ${rs.url}`, console.error) ?? 3;
     if (question === undefined) await pause(200);
   }

@@ -5138,7 +5138,7 @@ export type Policy = {
    * The time that the program has, in milliseconds, 1 second to 100 years; by default any. It begins with the start,
    * and again with a retry, and when a paused execution is unpaused. At its end the program ends with a `LimitError`
    * that it cannot catch, and its open calls are cancelled; a process that waits for other work may notice the end
-   * 5 seconds later. A graceful cancel has its own time instead.
+   * 15 seconds later. A graceful cancel has its own time instead.
    */
   ms?: number;
 };

@@ -277,9 +277,9 @@ export class Run {
   }
 }
 
-/** Whether a call is a question without a valid claim. */
+/** Whether a call is a question that a person may answer now: without a valid claim, approved, and not queued. */
 function isUnclaimedQuestion(call: CallView, now: number): boolean {
-  return call.kind === "cc" && !isClaimed(call, now);
+  return call.waitsFor === "person" && !isClaimed(call, now);
 }
 
 function isClaimed(call: CallView, now: number): boolean {

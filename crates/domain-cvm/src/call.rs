@@ -614,11 +614,18 @@ impl Call {
     }
 
     /// Opens the call again, which was cancelled when its program failed. It keeps its approval. Without one it awaits
-    /// one, if calls of its kind need one now.
-    pub(super) fn reopen(&mut self, execution: &ExecutionHead, now: Timestamp) {
+    /// one, if calls of its kind need one now, and what a worker has done without it does not count.
+    pub(super) fn reopen(&mut self, execution: &ExecutionHead, now: Timestamp) -> Result<()> {
+        if let Some(problem) = execution.policy.as_ref().and_then(|policy| policy.refusal(&self.kind)) {
+            return Err(Rejection::invalid("policy.kinds", format!("{} is open again, but {problem}", self.label())));
+        }
         self.outcome = None;
         self.awaits_approval = self.approval.is_none() && execution.needs_approval(&self.kind);
+        if self.awaits_approval {
+            self.claim.iter_mut().for_each(|claim| claim.owner = None);
+        }
         self.make_available(now);
+        Ok(())
     }
 }
 

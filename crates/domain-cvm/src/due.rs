@@ -30,7 +30,7 @@ pub(super) static CANCEL: DueRule = DueRule {
 
 /// Executions whose time is over. They end later by the lead, too.
 pub(super) static DEADLINE: DueRule = DueRule {
-    lead: CANCEL.lead,
+    lead: |_| Millis::seconds(15),
     outcome: WAKE.outcome,
     ..DueRule::new("cvm.deadline", &EXECUTIONS, "deadline", WAKE.command)
 };

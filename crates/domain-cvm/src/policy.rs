@@ -50,7 +50,7 @@ pub struct Policy {
     /// The time that the program has, in milliseconds, 1 second to 100 years; by default any. It begins with the start,
     /// and again with a retry, and when a paused execution is unpaused. At its end the program ends with a `LimitError`
     /// that it cannot catch, and its open calls are cancelled; a process that waits for other work may notice the end
-    /// 5 seconds later. A graceful cancel has its own time instead.
+    /// 15 seconds later. A graceful cancel has its own time instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<Millis>,
 }
@@ -61,6 +61,13 @@ impl Policy {
         for (field, kinds) in lists {
             for kind in kinds.iter().flatten() {
                 check_name(field, Some(kind))?;
+                // Such a kind would match no call: a tool has its name in `tools` as its kind.
+                if kind.starts_with("tools.") || kind.contains('*') {
+                    return Err(Rejection::invalid(
+                        field,
+                        format!("has `{kind}`; write whole kinds, as in `pay.refund`"),
+                    ));
+                }
             }
         }
         let bytes: usize = lists.iter().flat_map(|(_, kinds)| kinds.iter().flatten()).map(String::len).sum();

@@ -101,8 +101,8 @@ impl RecordedAnswer {
     /// The answer of `other`, or the end of a timer, if `call` may get it.
     fn of(other: Call, call: &Call) -> Option<Self> {
         let has_ended = other.outcome == Some(CallOutcome::Defaulted) && other.kind == TIMER;
-        // An approval is one of these arguments.
-        let is_same = *other.original_args() == call.request.args;
+        // An approval is one of this question or of these arguments.
+        let is_same = *other.original_args() == call.request.args && other.request.prompt == call.request.prompt;
         let response = other.response.filter(|_| has_ended || other.outcome == Some(CallOutcome::Answered))?;
         let approval = other.approval.filter(|approval| approval.approved && is_same);
         let approved = approval.map(|approval| (approval, other.request.args));

@@ -596,7 +596,7 @@ pub(super) fn reopen(
             // The program may continue in another version.
             row.entity.request.instruction_id = call.request.instruction;
             (row.entity.context.pc, row.entity.context.line) = (call.request.instruction, call.request.line);
-            row.entity.reopen(execution, now);
+            row.entity.reopen(execution, now)?;
             if execution.most_open_calls().is_some() && row.entity.enqueue() {
                 execution.queued_calls += 1;
             }

@@ -136,8 +136,9 @@ impl<'a> Compiler<'a, '_> {
     fn regexp(&mut self, literal: &'a RegExpLiteral<'a>) {
         let (pattern, flags) = (literal.regex.pattern.text.as_str(), literal.regex.flags.to_string());
         if let Err(reason) = check_regexp(pattern, &flags) {
-            let message = format!("Invalid regular expression: {reason}");
-            self.diagnostics.add(literal.span.start, DiagnosticKind::Syntax, message, None);
+            let is_valid = reason.contains("not supported");
+            let kind = if is_valid { DiagnosticKind::Unsupported } else { DiagnosticKind::Syntax };
+            self.diagnostics.add(literal.span.start, kind, format!("Invalid regular expression: {reason}"), None);
         }
         self.set_location(literal.span);
         self.emit_json(Op::RegExp, json!({ "pattern": pattern, "flags": flags }));

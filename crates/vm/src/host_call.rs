@@ -241,7 +241,7 @@ fn build_requests(machine: &Machine, specs: Vec<CallSpec>) -> Vec<CallRequest> {
 }
 
 /// The number of calls made with a key.
-fn key_count(machine: &Machine, key: &str) -> u64 {
+pub(super) fn key_count(machine: &Machine, key: &str) -> u64 {
     let table = machine.heap.table(machine.key_counts, TableKind::Main);
     match table.and_then(|table| machine.heap.table_get(table, &Value::text(key))) {
         Some(Value::Number(count)) => count as u64,

@@ -1,7 +1,7 @@
 //! Open calls: the host calls that the machine waits for, in the order in which the program made them. The answer of a
 //! call settles a promise, or continues the function that runs and blocks on the call.
 //!
-//! A program may await thousands of calls, and each answer saves the machine. So a call that gives a promise is saved in
+//! A program may await a thousand calls, and each answer saves the machine. So a call with a promise is saved in
 //! the heap, of which a commit writes only what changed: [`OpenCalls::table`] is a Map from the numbers of calls to
 //! arrays of a text, the promise, the signal and the error of the call. The calls on which the running function blocks
 //! are answered together, and are saved in the head.
@@ -463,10 +463,13 @@ pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Valu
 }
 
 /// Does not count the keys of cancelled calls that the host has not made: an answer to the next call with that key
-/// would be one to a call that was never seen.
+/// would be one to a call that was never seen. A call before another one with its key stays counted: the number of the
+/// later one must not be given again.
 fn uncount_unmade(machine: &mut Machine, cancelled: &[OpenRequest]) {
-    for call in cancelled.iter().filter(|call| call.record.is_none()) {
-        if let Some(CallKey { key, .. }) = &call.request.key {
+    for call in cancelled.iter().rev().filter(|call| call.record.is_none()) {
+        if let Some(CallKey { key, occurrence }) = &call.request.key
+            && host_call::key_count(machine, key) == *occurrence
+        {
             host_call::uncount_key(machine, key);
         }
     }

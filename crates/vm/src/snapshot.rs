@@ -31,16 +31,16 @@
 //!
 //! A table is `[key, value, …]` in order of insertion; that of a Map or Set is `{ next, numbers, pairs }`; one with
 //! more than 256 entries is `{ len, chunks, next }`. Values have their wire form (`wire.rs`) or one of `{"$ref":n}`,
-//! `{"$builtin":name}`, `{"$symbol":n}`, `{"$uninitialised":true}`, `{"$hole":true}` and `{"$accessor":n}`, which refers
-//! to an array of getter and setter. References are page × 64 + slot. A key that refers to an object is a private name.
+//! `{"$builtin":name}`, `{"$symbol":n}`, `{"$uninitialised":true}`, `{"$hole":true}` and `{"$accessor":n}`, which
+//! refers to an array of getter and setter. References are page × 64 + slot. A key that refers to an object is a private name.
 //!
 //! `machine.call` is present while the running function blocks on calls: the operands of its instruction, and the answers
 //! to a group so far. `machine.tasks` is absent in a program without promises and open calls: `awaiting` or `ended`, the
 //! promise of the program; `jobs` and `rejections`, each first and last; `calls`, the open calls on which the running
-//! function blocks, each with the record of the host; `open`, the table of the others (`open_call.rs`), where an error is
-//! that of one that ends the program, and `repeated` marks one at which it has failed. `machine.keys` is the reference of
-//! a Map from keys to the number of calls with each, `machine.console` that of a Map with the indentation, the counters
-//! and the timers of the console, `machine.symbols` that of a Map from keys to the symbols of `Symbol.for`.
+//! function blocks, each with the record of the host; `open`, the table of the others (`open_call.rs`), where an error
+//! is that of one that ends the program, and `repeated` marks one at which it has failed. `machine.keys` is the
+//! reference of a Map from keys to the number of calls with each, `machine.console` that of a Map with the indentation,
+//! the counters and the timers of the console, `machine.symbols` that of a Map from keys to the symbols of `Symbol.for`.
 
 use std::sync::Arc;
 

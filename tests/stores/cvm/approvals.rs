@@ -1,5 +1,5 @@
-//! Policies: calls that a person approves before a worker gets them, kinds that are not allowed, limits of calls, of open
-//! calls and of time. Whether the queue of calls fits to its policy is checked for all documents (`documents.rs`).
+//! Policies: calls that a person approves before a worker gets them, kinds that are not allowed, limits of calls, of
+//! open calls and of time. Whether the queue of calls fits to its policy is checked for all documents (`documents.rs`).
 
 use std::sync::Arc;
 
@@ -318,6 +318,34 @@ fn calls_open_again_after_a_retry_keep_their_approvals() {
 }
 
 #[test]
+fn what_a_worker_did_before_a_retry_asked_for_an_approval_does_not_count() {
+    let source = r#"
+        const pay = async () => console.log(await call("pay", 5));
+        const more = async () => { await CC("more?"); await CC("last?"); };
+        await Promise.all([pay(), more()]);"#;
+    test_under(&Policy { calls: Some(2), ..Policy::default() }, source, |mut scene| {
+        let kinds = ["pay".to_owned()];
+        let early = block_on(scene.cvm().claim(&kinds, "early", LEASE)).unwrap().unwrap();
+        scene.answer_call(2, "go").expect(Status::Error).check();
+        let forbidding = Policy { kinds: Some(vec!["find".to_owned(), "cc".to_owned()]), ..Policy::default() };
+        let before = scene.dump();
+        let retry = Retry { policy: Some(forbidding), ..Retry::new("run") };
+        assert_eq!(error_code(block_on(scene.cvm().retry_with(&retry))), ErrorCode::INVALID);
+        assert_eq!(before, scene.dump());
+        block_on(scene.cvm().retry_with(&Retry { policy: Some(approving()), ..Retry::new("run") })).unwrap();
+        scene.check();
+        let approval = Approve { args: Some(json!(4)), ..approve(&early.call.id) };
+        block_on(scene.cvm().approve(&approval)).unwrap();
+        let late = error_code(block_on(scene.cvm().complete(&early.claimed, "paid 5")));
+        assert_eq!(late, ErrorCode::STALE_CLAIM);
+        let work = block_on(scene.cvm().claim(&kinds, "worker", LEASE)).unwrap().unwrap();
+        assert_eq!(work.call.args, json!(4));
+        block_on(scene.cvm().complete(&work.claimed, "paid 4")).unwrap();
+        scene.expect_output(["paid 4"]).check();
+    });
+}
+
+#[test]
 fn a_graceful_cancel_closes_calls_that_await_an_approval() {
     let source = r#"try { call("pay", 1) } catch (e) { console.log(e.name); console.log(call("pay", 2)); }"#;
     test_under(&approving(), source, |mut scene| {
@@ -454,6 +482,8 @@ fn a_policy_that_cannot_be_meant_starts_nothing() {
     for policy in [
         Policy { calls: Some(0), ..Policy::default() },
         Policy { approve: Some(vec!["timer".to_owned()]), ..Policy::default() },
+        Policy { approve: Some(vec!["tools.pay".to_owned()]), ..Policy::default() },
+        Policy { approve: Some(vec!["pay.*".to_owned()]), ..Policy::default() },
         Policy { kinds: Some(vec!["pay".to_owned()]), approve: Some(vec!["pai".to_owned()]), ..Policy::default() },
     ] {
         let start = Start { policy: Some(policy), ..Start::new("program").id("run") };

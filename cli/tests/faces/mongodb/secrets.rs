@@ -70,6 +70,8 @@ const COMMANDS: &[&[&str]] = &[
     &["retry", "x"],
     &["delete", "x", "--yes"],
     &["answer", "x", "--text", "y"],
+    &["approve", "x", "--call", "y", "--by", "ann"],
+    &["reject", "x", "--call", "y", "--by", "ann"],
     &["calls"],
     &["work", "--kind", "cc", "--exec", "true", "--drain"],
     &["tick"],

@@ -132,10 +132,13 @@ impl InspectWriter {
             ObjectKind::Array => (none, format!("{}({}){} [", object.class, object.len, object.tag), "]"),
             ObjectKind::Object if object.class == "Object" && object.tag.is_empty() => (none, "{".to_owned(), "}"),
             ObjectKind::Object => (none, format!("{}{} {{", object.class, object.tag), "}"),
-            ObjectKind::Map => (none, format!("{}{} {{", collection_label(object, "Map"), object.tag), "}"),
-            ObjectKind::Set => (none, format!("{}{} {{", collection_label(object, "Set"), object.tag), "}"),
-            ObjectKind::Weak(kind) if object.class == *kind => (none, format!("{kind}{} {{", object.tag), "}"),
-            ObjectKind::Weak(kind) => (none, format!("{} [{kind}]{} {{", object.class, object.tag), "}"),
+            ObjectKind::Map | ObjectKind::Set => {
+                (none, format!("{}({}){} {{", object.class, object.len, object.tag), "}")
+            }
+            ObjectKind::Weak(kind) if object.class == *kind || !object.tag.is_empty() => {
+                (none, format!("{}{} {{", object.class, object.tag), "}")
+            }
+            ObjectKind::Weak(kind) => (none, format!("{} [{kind}] {{", object.class), "}"),
             ObjectKind::Promise => (none, "Promise {".to_owned(), "}"),
             ObjectKind::Iterator { name, plain: true } => (none, format!("Object [{name}] {{"), "}"),
             ObjectKind::Iterator { name, plain: false } => (none, format!("[{name}] {{"), "}"),
@@ -498,10 +501,4 @@ fn inspect_within(
         machine.charge_work((bytes - left) as u64);
     }
     Ok(write_within(&shown, &bounds, width))
-}
-
-/// The class of a Map or Set with its number of entries, as Node shows it (`getPrefix`).
-fn collection_label(object: &ObjectCopy, builtin: &str) -> String {
-    let label = format!("{}({})", object.class, object.len);
-    if object.class == builtin { label } else { format!("{label} [{builtin}]") }
 }

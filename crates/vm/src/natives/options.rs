@@ -7,7 +7,7 @@ use super::{BuiltinDefinition, NativeArgs};
 use crate::{conversion, property};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
-    // The UnsupportedError of a built-in that is written in the language: its message. Only the compiler emits this name.
+    // The UnsupportedError of a built-in that is written in the language, by its message. Only the compiler emits it.
     ("intl unsupported", 1, |machine, args| unsupported(super::arg_text(machine, args, 0)?.to_utf8())),
 ];
 

@@ -400,7 +400,7 @@ fn array_like(machine: &mut Machine, source: &Value) -> Completion<Vec<Value>> {
         .collect()
 }
 
-/// ECMA-262 §23.2.2.1 %TypedArray%.from. Deviation: an object with a length is read before the first call of the mapper.
+/// ECMA-262 §23.2.2.1 %TypedArray%.from. Deviation: an object with a length is read before the first mapper call.
 fn from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     let kind = called_class(args)?;
     let mapping = match super::arg(machine, args, 1) {

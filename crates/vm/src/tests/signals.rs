@@ -37,6 +37,22 @@ fn cancelled_call_is_not_open_and_takes_no_result() {
 }
 
 #[test]
+fn a_call_that_is_cancelled_before_a_later_one_with_its_key_keeps_its_number() {
+    let source = r#"
+        const c = new AbortController(), never = new AbortController();
+        const ask = (n, signal) => call("x", n, { key: "k", signal }).catch((e) => e.name);
+        const asked = [ask(1, c.signal), ask(2, never.signal)];
+        c.abort();
+        await Promise.race(asked);
+        await ask(3, never.signal);"#;
+    let mut machine = start(source);
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
+    let open = machine.open_calls();
+    let occurrences: Vec<u64> = open.iter().filter_map(|call| Some(call.request.key.as_ref()?.occurrence)).collect();
+    assert_eq!(occurrences, [2, 3]);
+}
+
+#[test]
 fn program_completes_without_the_timeout_of_a_signal() {
     let mut machine = start("const s = AbortSignal.timeout(1000); await null; console.log(s);");
     assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Complete(_)));
