@@ -360,7 +360,7 @@ pub(super) fn is_missing<'a>(compiler: &Compiler<'a, '_>, expression: &Expressio
     path(compiler, expression).is_some_and(|path| !compiler.graph.tools.exists(&path))
 }
 
-/// `( -- value )` Reads a member. False if it is no part of `tools`.
+/// `( -- value )` Reads a member. False if it is not one of `tools`.
 pub(super) fn member<'a>(compiler: &mut Compiler<'a, '_>, member: &MemberExpression<'a>) -> bool {
     let module = &compiler.graph.modules[compiler.module];
     let path = module.tools.member_path(&module.semantic, &compiler.graph.tools, member);
@@ -370,7 +370,7 @@ pub(super) fn member<'a>(compiler: &mut Compiler<'a, '_>, member: &MemberExpress
     true
 }
 
-/// A call of a tool. False if the callee is no part of `tools`, or one that is called only if it exists.
+/// A call of a tool. False if the callee is not one of `tools`, or is called only if it exists.
 pub(super) fn call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallExpression<'a>) -> bool {
     let Some(path) = path(compiler, &call.callee) else { return false };
     let list = &compiler.graph.tools;

@@ -483,7 +483,7 @@ class ListFormat {
     const parts = [];
     for (const [at, value] of items.entries()) {
       const separator = at === 0 ? "" : at === items.length - 1 ? last : comma;
-      // As in ICU, an empty element is no part.
+      // As in ICU, an empty element is left out.
       if (separator && parts.at(-1)?.type === "literal") parts.at(-1).value += separator;
       else if (separator) parts.push({ type: "literal", value: separator });
       if (value !== "") parts.push({ type: "element", value });
