@@ -20,7 +20,7 @@ use super::entry_decoder::{self, ReadResult};
 use super::entry_encoder::{EntryEncoder, put};
 use super::failed_call;
 use super::globals::HostFunction;
-use super::heap::Heap;
+use super::heap::{self, Heap};
 use super::host_call;
 use super::json as json_conversion;
 use super::limits::{ExceededLimit, MAX_OPEN_CALLS};
@@ -318,6 +318,35 @@ impl OpenCalls {
         let listed: Vec<Json> = listed.map(|call| call.encode(encoder)).collect();
         put(tasks, "calls", (!listed.is_empty()).then_some(Json::Array(listed)));
         put(tasks, "open", encoder.optional_reference(self.table).filter(|_| !is_canonical));
+    }
+
+    /// Checks that nothing else refers to the saved form. A program that reached it could change it, and the next
+    /// process would read other calls than this one has.
+    pub(super) fn check_unshared(machine: &Machine) -> ReadResult<()> {
+        let (heap, table) = (&machine.heap, machine.tasks.open_calls.table);
+        if table == HeapRef::NONE {
+            return Ok(());
+        }
+        let mut own = vec![table];
+        let mut visited = 0;
+        while let Some(at) = own.get(visited).copied() {
+            visited += 1;
+            let is_call = matches!(heap.get(at), Entry::Array(_));
+            heap.get(at).visit_values(&mut |value| {
+                own.extend(value.reference().filter(|part| !is_call || heap.get(*part).is_chunk()));
+            });
+        }
+        sort_by(&mut own, HeapRef::cmp);
+        let mut references = 0;
+        let mut count = |value: &Value| {
+            references += usize::from(value.reference().is_some_and(|at| own.binary_search(&at).is_ok()));
+        };
+        for page in 0..heap.page_count() {
+            heap.page(page).iter().for_each(|entry| entry.visit_values(&mut count));
+        }
+        heap::visit_roots(machine, &mut count);
+        // One of the machine to the table, and one to each part.
+        if references == own.len() { Ok(()) } else { Err("another value has an open call".to_owned()) }
     }
 
     pub(super) fn decode(machine: &Machine, tasks: &Json) -> ReadResult<OpenCalls> {

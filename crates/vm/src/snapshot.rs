@@ -58,6 +58,7 @@ use super::heap::{ENTRIES_PER_PAGE, Heap};
 use super::limits::{Limits, TurnCount};
 use super::machine::{Machine, SuspendedCall};
 use super::machine_tasks::{EARLIER_VERSION, MachineTasks, ProgramTask};
+use super::open_call::OpenCalls;
 use super::program::{DecodedInstruction, VerifiedProgram};
 use super::table::TableKind;
 use super::timsort::TimSort;
@@ -346,6 +347,7 @@ impl Machine {
             legacy::add_named_globals(self, variables)?;
         }
         self.read_frames(&saved.scopes, &saved.stack)?;
+        OpenCalls::check_unshared(self)?;
         self.check_frames()
     }
 

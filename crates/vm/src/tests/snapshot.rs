@@ -57,6 +57,26 @@ fn restore(machine: &Machine, snapshot: &Json, limits: Limits) -> Result<Machine
 }
 
 #[test]
+fn a_snapshot_whose_program_reaches_its_open_calls_is_refused() {
+    let mut machine = start("let kept = {}; const all = Promise.all([CC('a?'), CC('b?')]); await all; kept");
+    machine.run(u64::MAX, &TURN);
+    let snapshot = full_snapshot(&machine);
+    assert!(restore(&machine, &snapshot, Limits::default()).is_ok());
+    let table = snapshot["saved"]["machine"]["tasks"]["open"].clone();
+    let pages = snapshot["pages"].as_array().unwrap();
+    let calls: Vec<u64> = (1..pages[0].as_array().unwrap().len() as u64)
+        .filter(|at| pages[0][*at as usize].to_string().contains("prompt"))
+        .collect();
+    assert_eq!(calls.len(), 2, "{snapshot}");
+    for shared in [table.as_u64().unwrap(), calls[0], calls[1]] {
+        let mut forged = snapshot.clone();
+        forged["saved"]["scopes"][0]["variables"]["kept"] = json!({"$ref": shared});
+        let refused = restore(&machine, &forged, Limits::default()).err();
+        assert_eq!(refused.as_deref(), Some("another value has an open call"), "{shared}");
+    }
+}
+
+#[test]
 fn damaged_snapshot_is_refused_with_a_reason() {
     let nested = machine_at_second_call(NESTED);
     let sorts = machine_at_second_call(SORTS);
