@@ -18,7 +18,7 @@ const MAX_WAIT: Millis = Millis::seconds(1);
 /// Maximum delay with which a worker lets others claim first, after it repeatedly found nothing.
 const MAX_CLAIM_DELAY: Millis = Millis(500);
 
-/// Time between two pages of changes without a new item.
+/// Longest time between two pages of changes without a new item.
 const PAGE_INTERVAL: Millis = Millis(100);
 
 /// Number of changes per page.
@@ -33,6 +33,10 @@ pub(super) struct IdleState {
     has_no_feed: bool,
     /// Maximum delay between a change and the next check. It grows each time that other workers were faster.
     claim_delay: Millis,
+    /// The time until the next page of changes. It grows while pages have changes without a new item: an item often
+    /// follows such a change (a program is loaded, then started), but a store that others use must not be read for
+    /// each of their commits.
+    page_delay: Millis,
 }
 
 pub(super) enum IdleOutcome {
@@ -44,7 +48,7 @@ pub(super) enum IdleOutcome {
 impl IdleState {
     /// A claim succeeded.
     pub fn reset_delay(&mut self) {
-        self.claim_delay = Millis(0);
+        (self.claim_delay, self.page_delay) = (Millis(0), Millis(0));
     }
 
     /// Waits until another claim may succeed. `drained`: nothing that this worker runs can make an item.
@@ -135,7 +139,10 @@ impl IdleState {
                         return;
                     }
                     if has_events {
-                        worker.host().sleep(worker.with_jitter(PAGE_INTERVAL)).await;
+                        worker.host().sleep(worker.with_jitter(self.page_delay)).await;
+                        self.page_delay = Millis((self.page_delay.0 * 2).max(1)).min(PAGE_INTERVAL);
+                    } else {
+                        self.page_delay = Millis(0);
                     }
                 }
                 // The position has expired, or the store cannot answer: the next check finds out.
