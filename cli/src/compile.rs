@@ -5,8 +5,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
 use runstate::domain::cvm::{DEFAULT_ENTRY, Load, Program, load_command};
-use runstate::lang::{Diagnostic, DiagnosticKind, MAX_SOURCE, compile_with};
+use runstate::lang::{CompileOptions, Diagnostic, DiagnosticKind, MAX_SOURCE, SourceForm, compile_for};
 
+use crate::args::SourceArgs;
 use crate::error::{self, CliError};
 use crate::input;
 
@@ -21,11 +22,11 @@ pub fn first_error(diagnostics: &[Diagnostic]) -> String {
     }
 }
 
-/// Returns the command that loads the program at `path` under `name`: a file with the files that it imports, or a
-/// folder with its entry. The name is by default the stem of the file, or the name of the folder.
-pub fn load_from_path(path: &Path, entry: Option<&str>, name: Option<&str>) -> Result<Load, CliError> {
-    let files = ProgramFolder::new(path, entry)?;
-    let name = name.map_or_else(|| files.default_name(), str::to_owned);
+/// Returns the command that loads the program at the path, under its name: a file with the files that it imports, or a
+/// folder with its entry.
+pub fn load_from_path(source: &SourceArgs) -> Result<Load, CliError> {
+    let files = ProgramFolder::new(source)?;
+    let name = source.name.as_ref().map_or_else(|| files.default_name(), String::clone);
     let file = files.root.join(&files.entry);
     let source = match files.is_folder {
         true => files.read(&files.entry).and_then(|found| found.ok_or_else(|| files.missing_entry())),
@@ -39,7 +40,8 @@ pub fn load_from_stored(program: Program, file: &str) -> Result<Load, CliError> 
     let path = program.entry.as_deref().unwrap_or(file);
     let files = &program.files;
     let stored = |path: &str| files.iter().find(|file| file.path == path).map(|file| file.source.clone());
-    compile_with(path, &program.source, &mut |path| Ok(stored(path)))
+    let options = CompileOptions { form: SourceForm::of(program.metadata.script), tools: program.metadata.tools };
+    compile_for(path, &program.source, &mut |path| Ok(stored(path)), &options)
         .and_then(|compiled| load_command(&program.name, &program.source, path, compiled))
         .map_err(CliError::Compile)
 }
@@ -51,18 +53,21 @@ struct ProgramFolder {
     entry: String,
     /// Whether the program was named by its folder.
     is_folder: bool,
+    options: CompileOptions,
 }
 
 impl ProgramFolder {
-    fn new(path: &Path, entry: Option<&str>) -> Result<Self, CliError> {
+    fn new(source: &SourceArgs) -> Result<Self, CliError> {
+        let SourceArgs { file: path, entry, script, tools, .. } = source;
+        let options = CompileOptions { form: SourceForm::of(*script), tools: tools.clone() };
         if path.is_dir() {
-            let entry = entry.map_or_else(|| default_entry(path), |entry| Ok(entry.to_owned()))?;
+            let entry = entry.as_ref().map_or_else(|| default_entry(path), |entry| Ok(entry.clone()))?;
             let is_plain = Path::new(&entry).components().all(|part| matches!(part, Component::Normal(_)));
             if !is_plain || entry.contains('\\') {
                 let message = format!("the entry `{entry}` is not a path below {}", path.display());
                 return Err(error::usage(message));
             }
-            return Ok(Self { root: path.to_owned(), entry, is_folder: true });
+            return Ok(Self { root: path.clone(), entry, is_folder: true, options });
         }
         if entry.is_some() {
             let message = format!("--entry is for folders, and {} is not a folder", path.display());
@@ -70,7 +75,7 @@ impl ProgramFolder {
         }
         let root = path.parent().map(Path::to_owned).unwrap_or_default();
         let entry = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { root, entry, is_folder: false })
+        Ok(Self { root, entry, is_folder: false, options })
     }
 
     fn default_name(&self) -> String {
@@ -84,7 +89,7 @@ impl ProgramFolder {
     }
 
     fn compile(&self, name: &str, source: String) -> Result<Load, CliError> {
-        let compiled = compile_with(&self.entry, &source, &mut |path| self.read(path));
+        let compiled = compile_for(&self.entry, &source, &mut |path| self.read(path), &self.options);
         let load = compiled.and_then(|compiled| load_command(name, &source, &self.entry, compiled));
         load.map_err(|mut diagnostics| {
             for diagnostic in &mut diagnostics {

@@ -1,7 +1,7 @@
 // `runstate` in pages, workers and web extensions. The WebAssembly is fetched from beside this file; bundlers turn it
 // into an asset.
 
-import type { SourceFiles } from "./engine.js";
+import type { SourceOptions } from "./engine.js";
 import { type OpenOptions, openStore } from "./open.js";
 import { runtime } from "./runtime.js";
 import type { Runstate } from "./runstate.js";
@@ -14,9 +14,9 @@ export { version } from "./version.js";
 const host = {
   instance: runtime,
   instantiate: () => runtime.instantiate(async () => compileWasm(BROWSER_WASM, locate(BROWSER_WASM, () => new URL("./runstate_bg.wasm", import.meta.url)))),
-  async compile(name: string, source: string, files?: SourceFiles): Promise<CompiledSource> {
+  async compile(name: string, source: string, options?: SourceOptions): Promise<CompiledSource> {
     const { compile } = await import("./compiler-browser.js");
-    return compile(name, source, files);
+    return compile(name, source, options);
   },
 };
 

@@ -2,15 +2,16 @@
 // `compilerWasm` option of `runstate/slim` share one instance.
 
 import * as glue from "../build/runstate_compiler.js";
-import type { SourceFiles } from "./engine.js";
+import type { SourceOptions } from "./engine.js";
 import { type BaseGlue, Instance, type WasmModule, type WasmSource } from "./instance.js";
+import { encodeParams } from "./json-encoding.js";
 import { requireText } from "./options.js";
 import { COMPILER_WASM, compileWasm } from "./wasm.js";
 import type { CompiledSource } from "./wire.js";
 
 /** The exports of the compiler's wasm-bindgen glue. */
 interface CompilerGlue extends BaseGlue {
-  compile(name: string, source: string, entry?: string, files?: string): CompiledSource;
+  compile(name: string, source: string, options: string): CompiledSource;
 }
 
 const instance = new Instance<CompilerGlue>(glue, COMPILER_WASM);
@@ -32,9 +33,8 @@ export class Compiler {
     await instance.instantiate(() => this.compileFrom(COMPILER_WASM, source));
   };
 
-  readonly compile = async (name: string, source: string, { entry, files }: SourceFiles = {}): Promise<CompiledSource> => {
-    const list = files === undefined ? undefined : JSON.stringify(files);
-    const args = [requireText(name, "the name of a program"), requireText(source, "the source of a program"), entry, list] as const;
+  readonly compile = async (name: string, source: string, options: SourceOptions = {}): Promise<CompiledSource> => {
+    const args = [requireText(name, "the name of a program"), requireText(source, "the source of a program"), encodeParams("compile", options)] as const;
     const { compile } = await instance.instantiate(this.loadModule);
     return instance.runNow(() => compile(...args));
   };

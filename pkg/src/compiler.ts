@@ -1,11 +1,11 @@
 // The exports of `runstate/compiler`, which compiles source (a subset of TypeScript) to bytecode in a WebAssembly
 // module of its own.
 
-import type { SourceFiles } from "./engine.js";
+import type { SourceOptions } from "./engine.js";
 import type { WasmSource } from "./instance.js";
 import type { CompiledSource } from "./wire.js";
 
-export type { SourceFiles } from "./engine.js";
+export type { SourceOptions } from "./engine.js";
 export { RunstateError } from "./errors.js";
 export type { WasmResponse, WasmBytes, WasmModule, WasmSource } from "./instance.js";
 export type { CompiledSource, Diagnostic, Instruction } from "./wire.js";
@@ -17,9 +17,9 @@ export type { CompiledSource, Diagnostic, Instruction } from "./wire.js";
  *
  * @param name - The name of the program, used in messages.
  * @param source - The source of the program, or of its entry.
- * @param files - The files that the source may import, and its own path.
+ * @param options - The files that the source may import, its form, and the tools that it may call.
  */
-export declare function compile(name: string, source: string, files?: SourceFiles): Promise<CompiledSource>;
+export declare function compile(name: string, source: string, options?: SourceOptions): Promise<CompiledSource>;
 
 /**
  * Instantiates the compiler from its WebAssembly (`runstate/compiler.wasm`), given as a URL, a response, bytes or a

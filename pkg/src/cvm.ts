@@ -1,8 +1,8 @@
 // `rs.cvm`: programs and their executions. Operations that are called with parameters alone come from the generated
 // class.
 
-import type { Engine } from "./engine.js";
-import { RunstateError, usageError } from "./errors.js";
+import type { Engine, SourceOptions } from "./engine.js";
+import { usageError } from "./errors.js";
 import { type ChangeSubject, type CvmChange, createFeed } from "./changes.js";
 import { iterate } from "./feed.js";
 import { CvmOperations, type OperationCaller, type OptionsOf } from "./generated.js";
@@ -60,18 +60,15 @@ export class Cvm extends Operations {
     if (compiled === undefined) return this.#engine.invoke("cvm.load", options, program);
     // Files that are not imported are not stored.
     const { entry: _, files: __, ...rest } = program;
-    return this.#engine.invoke("cvm.load", options, { ...rest, ...compiled });
+    const { hash: ___, ...load } = compiled;
+    return this.#engine.invoke("cvm.load", options, { ...rest, ...load });
   }
 
-  async #compile({ name, source, bytecode, entry, files }: ProgramSource): Promise<CompiledSource | undefined> {
+  async #compile({ name, source, bytecode, entry, files, script, tools }: ProgramSource): Promise<CompiledSource | undefined> {
     // The engine rejects a name or source that is not a string.
     if (bytecode !== undefined || typeof name !== "string" || typeof source !== "string") return undefined;
-    const compile = this.#engine.compile;
-    if (compile === undefined) {
-      const message = "the source cannot be compiled: this host has no compiler. Pass `bytecode`, or provide a compiler: `init(wasm, { compilerWasm })`";
-      throw new RunstateError({ code: "unsupported", message });
-    }
-    return compile(name, source, { ...(entry !== undefined && { entry }), ...(files !== undefined && { files }) });
+    // The compiler validates those that are given.
+    return this.#engine.compile(name, source, { entry, files, script, tools } as SourceOptions);
   }
 
   /** Starts an execution of the newest version of a program and runs it until it waits or ends. */

@@ -6,20 +6,25 @@ import { createAppFeed, createFeed } from "./changes.js";
 import { ExecutionFollower } from "./follower.js";
 import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";
+import { RunstateError } from "./errors.js";
 import { encodeParams } from "./json-encoding.js";
 import { checkOptions, signal as signalValidator, validate } from "./validation.js";
 import type { ImportChoices } from "./options.js";
 import type { CompiledSource, ImportResult, OperationName, Operations, ProgramFile, Progress } from "./wire.js";
 
 /** Compiles a program's source. */
-export type CompileFunction = (name: string, source: string, files?: SourceFiles) => Promise<CompiledSource>;
+export type CompileFunction = (name: string, source: string, options?: SourceOptions) => Promise<CompiledSource>;
 
-/** The files that a source may import. */
-export interface SourceFiles {
+/** What a source is compiled with. */
+export interface SourceOptions {
   /** Path of the source; by default `main.ts`. */
   entry?: string;
-  /** The other files. Files that are not imported are ignored. */
+  /** The files that the source may import. Files that are not imported are ignored. */
   files?: ProgramFile[];
+  /** Whether the source is a script: the body of an async function, whose `return` gives the result. Default: false. */
+  script?: boolean;
+  /** The tools that the source may call by `tools`, as `pay.refund`. Default: all names are accepted. */
+  tools?: string[];
 }
 
 /** An open store. */
@@ -37,12 +42,19 @@ export class Engine implements OperationCaller {
     /** The URL with which the store was opened. */
     readonly url: string,
     /** Compiles sources; undefined if this host has no compiler. */
-    readonly compile: CompileFunction | undefined,
+    private readonly compiler: CompileFunction | undefined,
     /** The current time, in milliseconds since 1970. */
     readonly now: () => number,
     /** Logs a warning with its cause. */
     readonly warn: (message: string, cause: unknown) => void,
   ) {}
+
+  /** Compiles a source. Errors: `compile_error`; `unsupported` if this host has no compiler. */
+  async compile(name: string, source: string, options: SourceOptions): Promise<CompiledSource> {
+    if (this.compiler !== undefined) return this.compiler(name, source, options);
+    const message = "the source cannot be compiled: this host has no compiler. Pass `bytecode`, or provide a compiler: `init(wasm, { compilerWasm })`";
+    throw new RunstateError({ code: "unsupported", message });
+  }
 
   /** Calls an operation. Every failure is a `RunstateError`, or the reason of the signal. */
   async call(name: string, params: object, signal?: AbortSignal): Promise<unknown> {

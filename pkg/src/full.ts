@@ -1,7 +1,7 @@
 // `runstate/full` in pages and workers: `runstate` over the WebAssembly of Node, which has apps and encryption
 // besides. In Node it is `runstate`.
 
-import type { SourceFiles } from "./engine.js";
+import type { SourceOptions } from "./engine.js";
 import { type OpenOptions, openStore } from "./open.js";
 import { runtime } from "./runtime-node.js";
 import type { Runstate } from "./runstate.js";
@@ -19,9 +19,9 @@ const slim = new SlimRuntime(runtime);
 const host = {
   instance: runtime,
   instantiate: () => runtime.instantiate(async () => compileWasm(NODE_WASM, locate(NODE_WASM, () => new URL("./runstate_node_bg.wasm", import.meta.url)))),
-  async compile(name: string, source: string, files?: SourceFiles): Promise<CompiledSource> {
+  async compile(name: string, source: string, options?: SourceOptions): Promise<CompiledSource> {
     const { compile } = await import("./compiler-browser.js");
-    return compile(name, source, files);
+    return compile(name, source, options);
   },
 };
 

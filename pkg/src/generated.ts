@@ -1434,12 +1434,18 @@ export type CompiledSource = {
   bytecode: Instruction[];
   /** The compiler: `runstate:0.1.0`. */
   compiler: string;
+  /** SHA-256 of the source, its files, its form and its tools, in hexadecimal. */
+  hash: string;
   /** Path of the entry, if it imports files. */
   entry?: string;
   /** The files that are imported. */
   files?: ProgramFile[];
   /** What may mean something else than it seems to: each with its file, line and column. */
   warnings?: string[];
+  /** Whether the source is a script. */
+  script?: boolean;
+  /** The tools that it uses, if it was compiled for a list of tools. */
+  tools?: string[];
 };
 
 /** Decides whether a step runs. */
@@ -1749,6 +1755,16 @@ export type CvmLoadParams = {
   compiler?: string;
   /** What that compiler warned of, at most 2,000 bytes. */
   warnings?: string[];
+  /**
+   * Whether the source is a script: the body of an async function, whose `return` gives the result; by default it is
+   * a program.
+   */
+  script?: boolean;
+  /**
+   * The tools that the source may call by `tools`, as `pay.refund`; others are a `compile_error`. By default all
+   * names are accepted. With `bytecode`: those that it uses.
+   */
+  tools?: string[];
   /** Its purpose; by default the current one is kept. */
   description?: string;
   /** Tags to find it by; by default the current ones are kept. An empty tag is none, so a list of it clears them. */
@@ -4577,6 +4593,10 @@ export type Metadata = {
   compiler: string;
   /** What it warned of. */
   warnings: string[];
+  /** Whether the source is a script: the body of an async function. */
+  script: boolean;
+  /** The tools that the source uses, if it was compiled for a list of tools. */
+  tools: string[] | null;
 };
 
 /** The observed values of a metric. */
@@ -7337,6 +7357,8 @@ export interface CvmProgramsDocument {
     compiled: number;
     compiler: string;
     warnings?: Json[] | null;
+    script?: boolean | null;
+    tools?: Json[] | null;
     [key: string]: unknown;
   };
   /** Milliseconds since 1970, UTC. */

@@ -4,7 +4,7 @@
 import { files } from "./node/files.js";
 import { expandHome } from "./node/home.js";
 import { readWasm } from "./node/wasm.js";
-import type { SourceFiles } from "./engine.js";
+import type { SourceOptions } from "./engine.js";
 import { type OpenOptions, openStore } from "./open.js";
 import { requireText } from "./options.js";
 import { runtime } from "./runtime-node.js";
@@ -23,9 +23,9 @@ const host = {
     glue.provideFiles?.(files);
     return glue;
   },
-  async compile(name: string, source: string, files?: SourceFiles): Promise<CompiledSource> {
+  async compile(name: string, source: string, options?: SourceOptions): Promise<CompiledSource> {
     const { compile } = await import("./compiler-node.js");
-    return compile(name, source, files);
+    return compile(name, source, options);
   },
 };
 

@@ -1,6 +1,6 @@
 //! Loading a program from its source.
 
-use runstate_domain_cvm::{Load, LoadedProgram, ProgramFile, compile_source};
+use runstate_domain_cvm::{Load, LoadedProgram, SourceOptions, compile_source};
 use runstate_engine::Error;
 use runstate_vm::Instruction;
 
@@ -10,14 +10,27 @@ use super::Cvm;
 ///
 /// Errors: `compile_error`, with all problems in `details.diagnostics`.
 pub fn compile(name: &str, source: &str) -> Result<Vec<Instruction>, Error> {
-    Ok(compile_program(name, source, None, Vec::new())?.bytecode)
+    Ok(compile_program(name, source, SourceOptions::default())?.bytecode)
 }
 
-/// Compiles a program of several files, as [`Cvm::load_files`] does, to the command that loads it.
+/// Compiles a source, with the files that it imports or as a script, to the command that loads it.
 ///
 /// Errors: `compile_error`, with all problems in `details.diagnostics`.
-pub fn compile_program(name: &str, source: &str, entry: Option<&str>, files: Vec<ProgramFile>) -> Result<Load, Error> {
-    Ok(compile_source(name, source, entry, files)?)
+///
+/// ```
+/// use runstate::client::compile_program;
+/// use runstate::domain::cvm::SourceOptions;
+///
+/// # fn main() -> Result<(), runstate::Error> {
+/// let tools = Some(vec!["crm.find".to_owned(), "pay.refund".to_owned()]);
+/// let options = SourceOptions { script: true, tools, ..SourceOptions::default() };
+/// let load = compile_program("late", "return await tools.crm.find({ days: 30 })", options)?;
+/// assert_eq!(load.tools, Some(vec!["crm.find".to_owned()]));
+/// # Ok(())
+/// # }
+/// ```
+pub fn compile_program(name: &str, source: &str, options: SourceOptions) -> Result<Load, Error> {
+    Ok(compile_source(name, source, options)?)
 }
 
 impl Cvm {
@@ -25,20 +38,6 @@ impl Cvm {
     ///
     /// Errors: `compile_error`, with all problems in `details.diagnostics`; those of [`Cvm::load`].
     pub async fn load_source(&self, name: &str, source: &str) -> Result<LoadedProgram, Error> {
-        self.load_files(name, source, None, Vec::new()).await
-    }
-
-    /// Compiles a program of several files and loads it under a name. `source` is that of the entry, whose path is
-    /// `entry`, by default `main.ts`. Files that are not imported are not stored.
-    ///
-    /// Errors: `compile_error`, with all problems in `details.diagnostics`; those of [`Cvm::load`].
-    pub async fn load_files(
-        &self,
-        name: &str,
-        source: &str,
-        entry: Option<&str>,
-        files: Vec<ProgramFile>,
-    ) -> Result<LoadedProgram, Error> {
-        self.load(&compile_program(name, source, entry, files)?).await
+        self.load(&compile_program(name, source, SourceOptions::default())?).await
     }
 }

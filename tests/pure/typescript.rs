@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use runstate::blob::{Artifacts, Chunks, NewArtifact};
 use runstate::domain::cvm::Settings;
-use runstate::domain::cvm::{Load, ProgramFile};
+use runstate::domain::cvm::{Load, ProgramFile, SourceOptions};
 use runstate::engine::{Engine, SystemHost};
 use runstate::store::Memory;
 use runstate_wasm_compiler as compiler;
@@ -68,13 +68,14 @@ const PROGRAM: &str = r#"
     }
 "#;
 
-/// The files of the program.
-fn program_files() -> Vec<ProgramFile> {
-    vec![ProgramFile { path: "words.ts".to_owned(), source: "export const begins = 'begins';".to_owned() }]
+/// The file that the program imports, and its own path.
+fn program_options() -> SourceOptions {
+    let words = ProgramFile { path: "words.ts".to_owned(), source: "export const begins = 'begins';".to_owned() };
+    SourceOptions { entry: Some("main.ts".to_owned()), files: vec![words], ..SourceOptions::default() }
 }
 
 fn bytecode_of(source: &str) -> Json {
-    json!(compiler::compile("r.ts", source, None, Vec::new()).unwrap().bytecode)
+    json!(compiler::compile("r.ts", source, SourceOptions::default()).unwrap().bytecode)
 }
 
 async fn call_every_operation(recorder: &mut RecordedCalls) {
@@ -82,10 +83,12 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
         recorder.call(method, json!({})).await;
     }
     let from = recorder.call("store.changes", json!({"waitMs": 0})).await["next"].clone();
-    let compiled = json!(compiler::compile("p.ts", PROGRAM, Some("main.ts"), program_files()).unwrap());
+    let compiled = json!(compiler::compile("p.ts", PROGRAM, program_options()).unwrap());
     recorder.add_value("CompiledSource", &compiled);
-    recorder
-        .add_value("ErrorFields", &json!(compiler::compile("p.ts", "nowhere; class {", None, Vec::new()).unwrap_err()));
+    recorder.add_value(
+        "ErrorFields",
+        &json!(compiler::compile("p.ts", "nowhere; class {", SourceOptions::default()).unwrap_err()),
+    );
     let load = json!({
         "name": "p", "source": PROGRAM, "bytecode": compiled["bytecode"], "compiler": compiled["compiler"],
         "entry": compiled["entry"], "files": compiled["files"], "description": "of all", "tags": ["daily"], "commandId": "load",

@@ -5,7 +5,6 @@ mod artifacts;
 mod options;
 mod queries;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub use app_executions::ExecutionCommand;
@@ -16,7 +15,7 @@ use clap_complete::Shell;
 pub use options::BackupRecipientArgs;
 pub use options::{
     ActorArgs, AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, ExportArgs, ImportArgs,
-    ListArgs, MirrorArgs, RestoreArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
+    ListArgs, MirrorArgs, RestoreArgs, RunArgs, SourceArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
 };
 pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};
 use runstate::decision::DomainSettings as _;
@@ -86,14 +85,8 @@ Examples:
   runstate run review.ts --answer-with 'model --print' --allow-read src
   printf 'yes\\n2\\n' | runstate run review.ts --json")]
     Run {
-        /// The program: a TypeScript file, or a folder. Files that it imports are loaded too
-        file: PathBuf,
-        /// Entry of the folder [default: main.ts, index.ts, or `main` of package.json]
-        #[arg(long, value_name = "FILE")]
-        entry: Option<String>,
-        /// Name of the program [default: the file's stem, or the folder's name]
-        #[arg(long)]
-        name: Option<String>,
+        #[command(flatten)]
+        source: SourceArgs,
         /// Id of the execution [default: a new id, which is printed]
         #[arg(long, allow_hyphen_values = true)]
         id: Option<String>,
@@ -119,14 +112,8 @@ Examples:
   runstate load examples/modules
   runstate load review.ts --tag review --tag daily --description 'Asks whether files are ready'")]
     Load {
-        /// The program: a TypeScript file, or a folder. Files that it imports are loaded too
-        file: PathBuf,
-        /// Entry of the folder [default: main.ts, index.ts, or `main` of package.json]
-        #[arg(long, value_name = "FILE")]
-        entry: Option<String>,
-        /// Name of the program [default: the file's stem, or the folder's name]
-        #[arg(long)]
-        name: Option<String>,
+        #[command(flatten)]
+        source: SourceArgs,
         /// Tags to find the program by, joined by commas (repeatable); they replace the stored ones, and `''` clears them
         #[arg(long, value_name = "T", value_delimiter = ',')]
         tag: Vec<String>,

@@ -47,6 +47,26 @@ pub struct RunArgs {
     pub save_every_bytes: Option<bytesize::ByteSize>,
 }
 
+/// A program to compile.
+#[derive(Debug, clap::Args)]
+pub struct SourceArgs {
+    /// The program: a TypeScript file, or a folder. Files that it imports are loaded too
+    pub file: PathBuf,
+    /// Entry of the folder [default: main.ts, index.ts, or `main` of package.json]
+    #[arg(long, value_name = "FILE")]
+    pub entry: Option<String>,
+    /// Name of the program [default: the file's stem, or the folder's name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The file is a script, the body of a function: `await` and `return` are allowed outside functions, and `return` gives
+    /// the result
+    #[arg(long)]
+    pub script: bool,
+    /// The tools that `tools` has, such as crm.find,pay.refund (repeatable); others are refused [default: any]
+    #[arg(long, value_name = "TOOL", value_delimiter = ',')]
+    pub tools: Option<Vec<String>>,
+}
+
 /// Options of an execution that are stored with it.
 #[derive(Debug, clap::Args)]
 pub struct StartArgs {

@@ -68,15 +68,15 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         Ok::<_, CliError>(session)
     };
     match command {
-        CliCommand::Run { file, entry, name, id, input, answering, starting, writing, running } => {
-            let load = crate::compile::load_from_path(&file, entry.as_deref(), name.as_deref())?;
+        CliCommand::Run { source, id, input, answering, starting, writing, running } => {
+            let load = crate::compile::load_from_path(&source)?;
             let (input, command) = (parse_input(input.as_deref())?, command_id(&writing)?);
             let run = run::RunCommand { load, id, input, starting, answering, command };
             let session = open(MissingStore::Create, Some(&running)).await?;
             session.finish(run.execute(&session).await).await
         }
-        CliCommand::Load { file, entry, name, tag, description, id, writing } => {
-            let load = crate::compile::load_from_path(&file, entry.as_deref(), name.as_deref())?;
+        CliCommand::Load { source, tag, description, id, writing } => {
+            let load = crate::compile::load_from_path(&source)?;
             let load = Load { tags: (!tag.is_empty()).then_some(tag), description, id, ..load };
             let command = command_id(&writing)?;
             let session = open(MissingStore::Create, None).await?;

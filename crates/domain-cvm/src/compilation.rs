@@ -4,19 +4,37 @@ use std::collections::BTreeMap;
 
 use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
-use runstate_lang::{self as lang, CompiledProgram, Diagnostic, SchemaLiteral};
+use runstate_lang::{self as lang, CompileOptions, CompiledProgram, Diagnostic, SchemaLiteral, SourceForm};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::answer_schema::Schema;
 use super::program::{DEFAULT_ENTRY, Load, ProgramFile, WARNINGS_BYTES};
 
+/// What a source is compiled with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourceOptions {
+    /// Path of the source; by default `main.ts` if there are files.
+    pub entry: Option<String>,
+    /// The files that the source may import. The others are ignored.
+    pub files: Vec<ProgramFile>,
+    /// Whether the source is a script: the body of an async function, as of
+    /// [`SourceForm::Script`](runstate_lang::SourceForm::Script).
+    pub script: bool,
+    /// The tools that the source may call by `tools`; by default all names are accepted.
+    pub tools: Option<Vec<String>>,
+}
+
 /// Compiles a program of one file, or of several, to the command that loads it. A program of one file has `name` as the
 /// file name in diagnostics. The command has only the files that are imported. On `compile_error` the rejection's
 /// details hold all problems as `diagnostics`.
-pub fn compile(name: &str, source: &str, entry: Option<&str>, files: Vec<ProgramFile>) -> Result<Load, Rejection> {
-    let path = entry.unwrap_or(if files.is_empty() { name } else { DEFAULT_ENTRY });
+pub fn compile(name: &str, source: &str, options: SourceOptions) -> Result<Load, Rejection> {
+    let SourceOptions { entry, files, script, tools } = options;
+    let path = entry.as_deref().unwrap_or(if files.is_empty() { name } else { DEFAULT_ENTRY });
     let mut files: BTreeMap<String, String> = files.into_iter().map(|file| (file.path, file.source)).collect();
-    let compiled = lang::compile_with(path, source, &mut |path| Ok(files.remove(path)));
+    let options = CompileOptions { form: SourceForm::of(script), tools };
+    let compiled = lang::compile_for(path, source, &mut |path| Ok(files.remove(path)), &options);
     let load = compiled.and_then(|compiled| loaded(name, source, path, compiled));
     load.map_err(|diagnostics| compile_error(&diagnostics))
 }
@@ -36,7 +54,8 @@ pub fn loaded(name: &str, source: &str, path: &str, compiled: CompiledProgram) -
     }
     let files = compiled.files.into_iter().map(|(path, source)| ProgramFile { path, source }).collect();
     let warnings = warning_texts(&compiled.warnings);
-    Ok(Load { warnings, ..Load::new(name, source, compiled.bytecode).with_files(Some(path), files) })
+    let (script, tools) = (compiled.form == SourceForm::Script, compiled.tools);
+    Ok(Load { warnings, script, tools, ..Load::new(name, source, compiled.bytecode).with_files(Some(path), files) })
 }
 
 /// The first warnings in words, and the number of the others.

@@ -55,7 +55,7 @@ mod work;
 cfg_if::cfg_if! {
     if #[cfg(feature = "compiler")] {
         mod compilation;
-        pub use compilation::{compile as compile_source, loaded as load_command};
+        pub use compilation::{SourceOptions, compile as compile_source, loaded as load_command};
     } else {
         /// Loading a program without bytecode is rejected.
         mod compilation {

@@ -18,8 +18,9 @@ use runstate_value::{self as value, canonical_json};
 use runstate_vm as vm;
 use runstate_vm::{BYTECODE_VERSION, Instruction};
 use schemars::JsonSchema;
+use serde_json::json;
 
-use super::compilation::compile;
+use super::compilation::{SourceOptions, compile};
 use super::execution::EXECUTIONS;
 use super::listing::ProgramSummary;
 use super::row_id;
@@ -103,6 +104,11 @@ pub struct Metadata {
     /// What it warned of.
     #[entity(omit_default)]
     pub warnings: Vec<String>,
+    /// Whether the source is a script: the body of an async function.
+    #[entity(omit_default)]
+    pub script: bool,
+    /// The tools that the source uses, if it was compiled for a list of tools.
+    pub tools: Option<Vec<String>>,
 }
 
 /// One version of a program. It never changes. An execution keeps the version that it started with, unless a
@@ -184,6 +190,12 @@ pub struct Load {
     /// What the compiler warned of, at most 2,000 bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Whether the source is a script: the body of an async function.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub script: bool,
+    /// The tools that the source uses, if it was compiled for a list of tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<String>>,
     /// Its purpose; `None` keeps the current one.
     pub description: Option<String>,
     /// Tags to find it by; `None` keeps the current ones.
@@ -217,6 +229,12 @@ pub struct LoadParameters {
     compiler: Option<String>,
     /// What that compiler warned of, at most 2,000 bytes.
     warnings: Option<Vec<String>>,
+    /// Whether the source is a script: the body of an async function, whose `return` gives the result; by default it is
+    /// a program.
+    script: Option<bool>,
+    /// The tools that the source may call by `tools`, as `pay.refund`; others are a `compile_error`. By default all
+    /// names are accepted. With `bytecode`: those that it uses.
+    tools: Option<Vec<String>>,
     /// Its purpose; by default the current one is kept.
     description: Option<String>,
     /// Tags to find it by; by default the current ones are kept. An empty tag is none, so a list of it clears them.
@@ -229,18 +247,19 @@ impl TryFrom<LoadParameters> for Load {
     type Error = Rejection;
 
     fn try_from(parameters: LoadParameters) -> Result<Self> {
-        let LoadParameters { name, source, entry, files, bytecode, compiler, warnings, description, tags, id } =
+        let LoadParameters { name, source, entry, files, bytecode, script, tools, description, tags, id, .. } =
             parameters;
-        let files = files.unwrap_or_default();
+        let (files, script) = (files.unwrap_or_default(), script.unwrap_or_default());
         let load = match bytecode {
-            None => compile(&name, &source, entry.as_deref(), files)?,
+            None => compile(&name, &source, SourceOptions { entry, files, script, tools })?,
             Some(instructions) => {
                 let invalid =
                     |error: value::DeserializeError| Rejection::domain(codes::INVALID_BYTECODE, error.to_string());
                 let bytecode = value::from_value(&Json::Array(instructions)).map_err(invalid)?;
-                let compiler = compiler.unwrap_or("unknown".to_owned());
-                let warnings = warnings.unwrap_or_default();
-                Self { compiler, warnings, ..Self::new(&name, &source, bytecode).with_files(entry.as_deref(), files) }
+                let compiler = parameters.compiler.unwrap_or("unknown".to_owned());
+                let warnings = parameters.warnings.unwrap_or_default();
+                let load = Self::new(&name, &source, bytecode).with_files(entry.as_deref(), files);
+                Self { compiler, warnings, script, tools, ..load }
             }
         };
         Ok(Self { description, tags, id, ..load })
@@ -253,8 +272,8 @@ impl Load {
         let compiler = concat!("runstate:", env!("CARGO_PKG_VERSION")).to_owned();
         let (name, source) = (name.to_owned(), source.to_owned());
         let (files, warnings) = (Vec::new(), Vec::new());
-        let (description, tags, id) = (None, None, None);
-        Self { name, source, entry: None, files, bytecode, compiler, warnings, description, tags, id }
+        let (script, tools, description, tags, id) = (false, None, None, None, None);
+        Self { name, source, entry: None, files, bytecode, compiler, warnings, script, tools, description, tags, id }
     }
 
     /// The program with these files besides its entry, whose path is `main.ts` by default.
@@ -262,6 +281,12 @@ impl Load {
     pub fn with_files(self, entry: Option<&str>, files: Vec<ProgramFile>) -> Self {
         let entry = (!files.is_empty()).then(|| entry.unwrap_or(DEFAULT_ENTRY).to_owned());
         Self { entry, files, ..self }
+    }
+
+    /// SHA-256 of what makes a version: the source, its files, its form and its tools; in hexadecimal.
+    pub fn source_hash(&self) -> String {
+        let version = json!([self.source, self.entry, self.files, self.script, self.tools]);
+        hex(&sha256(&[canonical_json(&version).as_bytes()]))
     }
 
     /// Checks that each path of a file occurs once.
@@ -340,6 +365,8 @@ impl Command for Load {
             compiled: ctx.now,
             compiler: self.compiler.clone(),
             warnings: self.warnings.clone(),
+            script: self.script,
+            tools: self.tools.clone(),
         };
         let loaded = |program: &Program, changed| LoadedProgram {
             warnings: self.warnings.clone(),
@@ -391,7 +418,9 @@ impl Command for Load {
         // The versions of a removed program are its own still: numbers are not used twice, since processes cache
         // versions by number.
         let is_same_source = before.source == self.source && before.entry == self.entry && before.files == self.files;
-        let is_new_version = before.removing || !is_same_source || before.metadata.version != metadata.version;
+        let is_same_form = before.metadata.script == self.script && before.metadata.tools == self.tools;
+        let is_same_version = is_same_source && is_same_form && before.metadata.version == metadata.version;
+        let is_new_version = before.removing || !is_same_version;
         if is_new_version {
             after.source = self.source.clone();
             (after.entry, after.files) = (self.entry.clone(), self.files.clone());

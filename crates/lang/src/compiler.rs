@@ -1,6 +1,6 @@
 //! The compiler's state: the functions under construction, the variables in scope, and the diagnostics so far.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use oxc_ast::ast::{Expression, IdentifierReference, StaticMemberExpression};
 use oxc_semantic::{ScopeId, Semantic, SymbolFlags, SymbolId};
@@ -17,8 +17,13 @@ use super::names::{StorageClass, VariablePlan};
 use super::private_name::PrivateScopes;
 use super::schema_literal::{SchemaLiteral, SchemaLiterals};
 
-/// The bytecode, the warnings, and the schemas that are literals.
-pub(super) type CompiledParts = (Vec<Instruction>, Vec<Diagnostic>, Vec<SchemaLiteral>);
+/// What the compiler makes of the files.
+pub(super) struct CompiledParts {
+    pub(super) bytecode: Vec<Instruction>,
+    pub(super) warnings: Vec<Diagnostic>,
+    pub(super) schemas: Vec<SchemaLiteral>,
+    pub(super) used_tools: BTreeSet<String>,
+}
 
 /// Deepest nesting of statements and expressions.
 const MAX_DEPTH: usize = 220;
@@ -112,6 +117,7 @@ pub(super) struct Compiler<'a, 's> {
     pub(super) schemas: SchemaLiterals,
     /// The slots of the global frame that keep the functions of tools, by their names.
     pub(super) tool_slots: HashMap<String, u16>,
+    pub(super) used_tools: BTreeSet<String>,
     depth: usize,
 }
 
@@ -157,6 +163,7 @@ impl<'a, 's> Compiler<'a, 's> {
             private_scopes: Vec::new(),
             schemas: SchemaLiterals::default(),
             tool_slots: HashMap::new(),
+            used_tools: BTreeSet::new(),
             depth: 0,
         }
     }
@@ -542,6 +549,7 @@ impl<'a, 's> Compiler<'a, 's> {
             1 => Vec::new(),
             _ => modules.iter().map(|module| module.path).collect(),
         };
-        Ok((function_code::lay_out(codes, &paths), warnings, self.schemas.found))
+        let bytecode = function_code::lay_out(codes, &paths);
+        Ok(CompiledParts { bytecode, warnings, schemas: self.schemas.found, used_tools: self.used_tools })
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use compiler::Compiler;
+use compiler::{CompiledParts, Compiler};
 use diagnostic::Diagnostics;
 use oxc_allocator::Allocator;
 use oxc_ast::AstKind;
@@ -69,6 +69,10 @@ pub struct CompiledProgram {
     pub warnings: Vec<Diagnostic>,
     /// The schemas of calls that are written as literals.
     pub schemas: Vec<SchemaLiteral>,
+    /// The form of the source.
+    pub form: SourceForm,
+    /// The tools of the given list that the program uses, sorted; `None` if no list was given.
+    pub tools: Option<Vec<String>>,
 }
 
 /// Reads a file of a program: its source, `None` if the file does not exist, or the reason why it cannot be read. The
@@ -84,6 +88,13 @@ pub enum SourceForm {
     /// One file with the body of an async function: `return` outside functions gives the result, and calls that are
     /// open when it has returned are cancelled. Or one function: `main`, `export default`, or `async () => { … }`.
     Script,
+}
+
+impl SourceForm {
+    /// The form of a source that is a script or a program.
+    pub fn of(is_script: bool) -> Self {
+        if is_script { Self::Script } else { Self::Program }
+    }
 }
 
 /// What a source is compiled for.
@@ -176,14 +187,16 @@ pub fn compile_for(
     graph.warn_of_idle_script(&mut diagnostics[0]);
     let mut compiler = Compiler::new(&graph, diagnostics);
     function::program(&mut compiler, main);
-    let (bytecode, warnings, schemas) = compiler.finish()?;
+    let CompiledParts { bytecode, warnings, schemas, used_tools } = compiler.finish()?;
     let imported = graph
         .modules
         .iter()
         .skip(1)
         .filter(|module| !module.is_prelude)
         .map(|module| (module.path.to_owned(), module.source.to_owned()));
-    let compiled = CompiledProgram { bytecode, files: imported.collect(), warnings, schemas };
+    let tools = options.tools.as_ref().map(|_| used_tools.into_iter().collect());
+    let compiled =
+        CompiledProgram { bytecode, files: imported.collect(), warnings, schemas, form: options.form, tools };
     check_size(entry, source, &compiled)?;
     Ok(compiled)
 }

@@ -482,7 +482,7 @@ fn check_root<'a>(compiler: &mut Compiler<'a, '_>, expression: &Expression<'a>) 
 /// `( -- promise )` Opens the call of a tool.
 fn open<'a>(compiler: &mut Compiler<'a, '_>, path: &str, call: &'a CallExpression<'a>) {
     let name = shown(path);
-    check_name(compiler, path, call.callee.span());
+    use_tool(compiler, path, call.callee.span());
     let takes = format!("{name} takes one argument and, if wanted, options");
     let form = format!("write {name}({{ … }}, {{ timeoutMs: 1000 }})");
     if !host_call::check_arity(compiler, call, 0..=2, &takes, &form) {
@@ -510,7 +510,7 @@ fn open<'a>(compiler: &mut Compiler<'a, '_>, path: &str, call: &'a CallExpressio
 
 /// `( -- function )` The function of a tool, the same each time.
 fn tool_function(compiler: &mut Compiler<'_, '_>, path: &str, span: Span) {
-    check_name(compiler, path, span);
+    use_tool(compiler, path, span);
     let slot = match compiler.tool_slots.get(path) {
         Some(slot) => *slot,
         None => {
@@ -554,13 +554,15 @@ fn load_plain(compiler: &mut Compiler<'_, '_>) {
     }
 }
 
-/// Refuses a name that no tool can have.
-fn check_name(compiler: &mut Compiler<'_, '_>, path: &str, span: Span) {
+/// Notes that a tool is used. Refuses a name that no tool can have.
+fn use_tool(compiler: &mut Compiler<'_, '_>, path: &str, span: Span) {
     if path.len() > NAME_BYTES {
         compiler.unsupported(span, format!("the name of a tool has at most {NAME_BYTES} bytes"), "");
     } else if matches!(path, "cc" | "timer") || path.starts_with("fs.") {
         let hint = "questions are asked with ask(prompt), files are read with fs.readFile(path)";
         compiler.unsupported(span, format!("no tool has the name `{path}`"), hint);
+    } else {
+        compiler.used_tools.insert(path.to_owned());
     }
 }
 

@@ -5,7 +5,7 @@
 mod binding;
 
 use runstate_core::Error;
-use runstate_domain_cvm::{Load, ProgramFile, compile_source};
+use runstate_domain_cvm::{Load, ProgramFile, SourceOptions, compile_source};
 use runstate_vm::Instruction;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,6 +17,8 @@ pub struct CompiledSource {
     pub bytecode: Vec<Instruction>,
     /// The compiler: `runstate:0.1.0`.
     pub compiler: String,
+    /// SHA-256 of the source, its files, its form and its tools, in hexadecimal.
+    pub hash: String,
     /// Path of the entry, if it imports files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,
@@ -26,18 +28,21 @@ pub struct CompiledSource {
     /// What may mean something else than it seems to: each with its file, line and column.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Whether the source is a script.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub script: bool,
+    /// The tools that it uses, if it was compiled for a list of tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<String>>,
 }
 
-/// Compiles `source`, that of the entry if there are `files`. `name` is the file name in diagnostics of one file. On
+/// Compiles `source`, that of the entry if there are files. `name` is the file name in diagnostics of one file. On
 /// `compile_error` the error's details hold all problems as `diagnostics`.
-pub fn compile(
-    name: &str,
-    source: &str,
-    entry: Option<&str>,
-    files: Vec<ProgramFile>,
-) -> Result<CompiledSource, Error> {
-    let Load { bytecode, compiler, entry, files, warnings, .. } = compile_source(name, source, entry, files)?;
-    Ok(CompiledSource { bytecode, compiler, entry, files, warnings })
+pub fn compile(name: &str, source: &str, options: SourceOptions) -> Result<CompiledSource, Error> {
+    let load = compile_source(name, source, options)?;
+    let hash = load.source_hash();
+    let Load { bytecode, compiler, entry, files, warnings, script, tools, .. } = load;
+    Ok(CompiledSource { bytecode, compiler, hash, entry, files, warnings, script, tools })
 }
 
 #[cfg(test)]
@@ -49,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_source_compiles_to_bytecode() {
-        let compiled = compile("hello.ts", "console.log('hello')", None, Vec::new()).unwrap();
+        let compiled = compile("hello.ts", "console.log('hello')", SourceOptions::default()).unwrap();
         assert_eq!(compiled.compiler, concat!("runstate:", env!("CARGO_PKG_VERSION")));
         assert_eq!(compiled.bytecode, lang::compile("hello.ts", "console.log('hello')").unwrap().bytecode);
     }
@@ -58,15 +63,25 @@ mod tests {
     fn only_imported_files_are_returned() {
         let file = |path: &str| ProgramFile { path: path.to_owned(), source: "export const a = 1".to_owned() };
         let files = vec![file("a.ts"), file("b.ts")];
-        let compiled = compile("two", "import { a } from './a'; a", None, files.clone()).unwrap();
+        let compiled = compile(
+            "two",
+            "import { a } from './a'; a",
+            SourceOptions { files: files.clone(), ..SourceOptions::default() },
+        )
+        .unwrap();
         assert_eq!((compiled.entry.as_deref(), compiled.files), (Some("main.ts"), vec![file("a.ts")]));
-        let compiled = compile("one", "1", Some("index.ts"), files).unwrap();
+        let compiled = compile(
+            "one",
+            "1",
+            SourceOptions { entry: Some("index.ts".to_owned()), files, ..SourceOptions::default() },
+        )
+        .unwrap();
         assert_eq!((compiled.entry, compiled.files), (None, Vec::new()));
     }
 
     #[test]
     fn a_schema_that_is_not_supported_is_refused_at_load() {
-        let refusal = |source: &str| compile("t.ts", source, None, Vec::new()).err().map(|error| error.message);
+        let refusal = |source: &str| compile("t.ts", source, SourceOptions::default()).err().map(|error| error.message);
         let place = "const bad = { not: {} } as const; const p = { properties: { a: bad } };";
         for (source, message) in [
             ("CC('q', { schema: { not: {} } })", "t.ts:1:11: schema.not is not supported; use one of: type,"),
@@ -92,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_compile_error_has_a_message_and_diagnostics() {
-        let error = compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;", None, Vec::new()).unwrap_err();
+        let error =
+            compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;", SourceOptions::default()).unwrap_err();
         assert_eq!(error.code, ErrorCode::COMPILE_ERROR);
         insta::assert_snapshot!(error.message, @r#"
         hello.ts:1:1: consle is not defined

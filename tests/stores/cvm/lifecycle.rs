@@ -228,7 +228,9 @@ fn many_recorded_answers_are_read_in_bounded_parts() {
 fn answers_of_another_program_are_refused() {
     let scene = Scene::program("CC('?')");
     let load = |scene: &Scene| {
-        block_on(scene.cvm().load(&runstate::domain::cvm::compile_source("other", "CC('?')", None, vec![]).unwrap()))
+        block_on(
+            scene.cvm().load(&runstate::domain::cvm::compile_source("other", "CC('?')", Default::default()).unwrap()),
+        )
     };
     load(&scene).unwrap();
     let start = |from: &str| Start { answers_from: Some(from.to_owned()), ..Start::new("other").id("again") };

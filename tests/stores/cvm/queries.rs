@@ -8,7 +8,8 @@ use runstate::client::Cvm;
 use runstate::domain::cvm::Settings;
 use runstate::domain::cvm::{
     CallOutcome, CallView, Execution, ExecutionHead, ExecutionSummary, Fail, HEAP_PAGES, ListCalls, ListLogs,
-    ListVersions, Load, LogRow, Program, ProgramFile, ProgramSummary, Start, Status, VersionSummary, compile_source,
+    ListVersions, Load, LogRow, Program, ProgramFile, ProgramSummary, SourceOptions, Start, Status, VersionSummary,
+    compile_source,
 };
 use runstate::engine::RunLimit;
 use runstate::error_code::ErrorCode;
@@ -436,7 +437,7 @@ fn show_without_state_hash_does_not_read_the_heap() {
 fn program_of_two_files(a: &str) -> Load {
     let source = "import { a } from './a';\nconsole.log(a);";
     let files = ["a.ts", "unused.ts"].map(|path| ProgramFile { path: path.to_owned(), source: a.to_owned() });
-    compile_source("two", source, None, files.into()).unwrap()
+    compile_source("two", source, SourceOptions { files: files.into(), ..SourceOptions::default() }).unwrap()
 }
 
 #[test]

@@ -26,6 +26,26 @@ fn two_programs() -> CliFixture {
 }
 
 #[test]
+fn a_script_keeps_its_form_and_its_tools() {
+    let scene = CliFixture::new();
+    scene.file("late.ts", "const found = await tools.crm.find({ days: input });\nreturn found.length");
+    scene.run(&["load", "late.ts"]).expect_exit(2).expect_stderr(&["late.ts:2:1"]);
+    let misspelled = ["load", "late.ts", "--script", "--tools", "crm.fnd,pay.refund"];
+    scene.run(&misspelled).expect_exit(2).expect_stderr(&["did you mean tools.crm.fnd?"]);
+    let load = |tools: &str| scene.run(&["load", "late.ts", "--script", "--tools", tools]).expect_exit(0);
+    load("crm.find,pay.refund");
+    // Tools that it does not use make no version.
+    assert!(load("crm.find").text().contains("(version 1)"));
+    let program = scene.run(&["program", "show", "late", "--json"]).expect_exit(0).json();
+    assert_eq!(program["metadata"]["script"], json!(true));
+    assert_eq!(program["metadata"]["tools"], json!(["crm.find"]));
+    scene.run(&["start", "late", "--id", "l1", "--input", "30"]).expect_exit(3);
+    scene.run(&["answer", "l1", "[1, 2]"]).expect_exit(0);
+    let shown = scene.run(&["show", "l1", "--json"]).expect_exit(0).json();
+    assert_eq!((&shown["status"], &shown["result"]), (&json!("complete"), &json!(2)));
+}
+
+#[test]
 fn programs_are_listed_by_name_and_found_by_tag() {
     let scene = two_programs();
     assert_snapshot!(scene.run(&["programs"]).expect_exit(0).text(), @"
