@@ -1,35 +1,13 @@
 // `rs.collection`: the documents of one collection, with their type.
 
 import type { Engine } from "./engine.js";
-import { RunstateError } from "./errors.js";
 import type { OptionsOf } from "./generated.js";
-import { encodeAnswer } from "./json-encoding.js";
 import type { Json, JsonInputOf } from "./json.js";
 import { type CommandOptions, WAIT, type WaitOptions, requireText } from "./options.js";
-import type { FromSchema, JsonSchema } from "./schema.js";
+import type { FromSchema } from "./schema.js";
+import { SchemaCheck, type ValueSchema } from "./standard-schema.js";
 import { flag, text, validateOptions } from "./validation.js";
 import type { Filter, StoredDocument, StoredDocumentPage } from "./wire.js";
-
-/** A schema of any library that implements Standard Schema 1 (https://standardschema.dev), such as Zod or Valibot. */
-export interface StandardSchema<Input = unknown, Output = Input> {
-  readonly "~standard": {
-    readonly version: 1;
-    readonly vendor: string;
-    readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
-    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
-  };
-}
-
-/** What a Standard Schema says about a value. */
-export type StandardResult<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly StandardIssue[] };
-
-/** Why a Standard Schema refuses a value. */
-export interface StandardIssue {
-  readonly message: string;
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
-}
 
 /** The fields that documents have beside those of their type: their id and revision. */
 export interface DocumentKey {
@@ -58,9 +36,6 @@ export interface ExpectOptions extends CommandOptions {
   expect?: string;
 }
 
-/** The schema of a collection: of a library, or a JSON Schema. */
-export type DocumentSchema = StandardSchema | JsonSchema;
-
 const COMMAND = { commandId: text, ...WAIT };
 
 /**
@@ -70,18 +45,15 @@ const COMMAND = { commandId: text, ...WAIT };
  */
 export class DocumentCollection<T extends object = AnyDocument, I extends object = T> {
   readonly #engine: Engine;
-  readonly #schema: DocumentSchema | undefined;
-  /** The JSON Schema as text. */
-  readonly #schemaText: string | undefined;
+  readonly #schema: SchemaCheck;
   /** The name with which it was declared. */
   readonly name: string;
 
   /** @internal */
-  constructor(engine: Engine, name: string, schema?: DocumentSchema) {
+  constructor(engine: Engine, name: string, schema?: ValueSchema) {
     this.#engine = engine;
     this.name = requireText(name, "the name of a collection");
-    this.#schema = schema;
-    if (schema !== undefined && !isStandard(schema)) this.#schemaText = encodeAnswer(schema);
+    this.#schema = new SchemaCheck(engine, schema);
   }
 
   /** Reads a document; null if it does not exist. */
@@ -153,28 +125,10 @@ export class DocumentCollection<T extends object = AnyDocument, I extends object
 
   /** Returns the document that is written: as the schema returns it. */
   async #check(id: string, document: object): Promise<object> {
-    if (this.#schema === undefined) return document;
-    const label = `documents.${this.name}/${id}`;
-    if (!isStandard(this.#schema)) {
-      this.#engine.check(label, this.#schemaText as string, encodeAnswer(document));
-      return document;
-    }
-    const result = await this.#schema["~standard"].validate(document);
-    if (result.issues === undefined) return result.value as object;
-    const issues = result.issues.map(({ message, path = [] }) => ({ message, path: path.map(keyOf) }));
-    const reasons = issues.map(({ message, path }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`));
-    const message = `${label} does not match its schema: ${reasons.join("; ")}`;
-    throw new RunstateError({ code: "invalid", message, collection: `documents.${this.name}`, key: id, details: { issues } });
+    const collection = `documents.${this.name}`;
+    return (await this.#schema.check(`${collection}/${id}`, document, { collection, key: id })) as object;
   }
 }
 
 /** The type of documents that a JSON Schema describes. */
 export type DocumentFromSchema<S> = FromSchema<S> extends infer D extends object ? D : AnyDocument;
-
-function isStandard(schema: DocumentSchema): schema is StandardSchema {
-  return "~standard" in schema;
-}
-
-function keyOf(part: PropertyKey | { readonly key: PropertyKey }): string {
-  return String(typeof part === "object" ? part.key : part);
-}

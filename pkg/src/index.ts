@@ -6,10 +6,17 @@ import type { Runstate } from "./runstate.js";
 export { Apps } from "./apps.js";
 export { type ArtifactContent, Artifacts, type PutArtifactOptions, type ReadArtifactOptions } from "./artifacts.js";
 export {
-  type AnyDocument, DocumentCollection, type DocumentFromSchema, type DocumentKey, type DocumentOf, type DocumentPageOf, type DocumentSchema,
-  type ExpectOptions, type InsertOptions, type StandardIssue, type StandardResult, type StandardSchema,
+  type AnyDocument, DocumentCollection, type DocumentFromSchema, type DocumentKey, type DocumentOf, type DocumentPageOf,
+  type ExpectOptions, type InsertOptions,
 } from "./collection.js";
 export type { ChangeSubject, CvmChange } from "./changes.js";
+export {
+  Code, type CodeError, type CodeLimits, type CodeOptions, type CodeResult, type ModelTool, type PendingCall, type PendingCallId, type ResultOptions,
+  type RunScriptOptions,
+} from "./code.js";
+export {
+  type McpClient, type McpOptions, type McpTool, type Tool, type ToolDefinition, type Tools, type ToolServer, mcp, tool,
+} from "./code-tools.js";
 export { Cvm, type ListOptions, type ProgramSource, type StartOptions } from "./cvm.js";
 export { Driver, type DriverState } from "./driver.js";
 export { CallFailure, type ErrorInit, ExecutionError, RunstateError } from "./errors.js";
@@ -20,6 +27,7 @@ export { Question } from "./question.js";
 export { Run, type AnswerOptions, type ShowOptions } from "./run.js";
 export { Runstate, type Change, type StoreInfo } from "./runstate.js";
 export type { FromSchema, JsonSchema } from "./schema.js";
+export type { StandardIssue, StandardResult, StandardSchema, ValueOf, ValueSchema } from "./standard-schema.js";
 export type {
   Handler, QuestionHandler, HandlerResult, StepHandler, StepTask, WorkerHandle, Task, ToolHandler, WorkerOptions,
 } from "./worker.js";

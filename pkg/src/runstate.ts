@@ -3,7 +3,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { Apps } from "./apps.js";
-import { type AnyDocument, DocumentCollection, type DocumentFromSchema, type DocumentSchema, type StandardSchema } from "./collection.js";
+import { type AnyDocument, DocumentCollection, type DocumentFromSchema } from "./collection.js";
+import { Code, type CodeOptions } from "./code.js";
 import { Cvm } from "./cvm.js";
 import type { Driver } from "./driver.js";
 import type { Engine } from "./engine.js";
@@ -13,6 +14,7 @@ import { DocumentsOperations, Domains, DueOperations, StoreOperations } from "./
 import { rejectLoneSurrogates } from "./json-encoding.js";
 import { IMPORT_CHOICES, type ImportChoices, WAIT, type WaitOptions } from "./options.js";
 import type { JsonSchema } from "./schema.js";
+import type { StandardSchema, ValueSchema } from "./standard-schema.js";
 import { callback, checkOptions, schemaObject, text, validateOptions } from "./validation.js";
 import type { ImportResult, Info, Json, OperationName, Operations, Overview, Progress, StoreChange, VerifyReport } from "./wire.js";
 
@@ -71,6 +73,18 @@ export class Runstate extends Domains implements AsyncDisposable {
   }
 
   /**
+   * Scripts that call the tools of their host, as models write them: see {@link Code}. Two of them over one store share
+   * their runs.
+   *
+   * @example
+   * const code = rs.code({ tools: { crm: { find: async ({ days }) => crm.find(days) }, pay: { refund: tool({ approve: true, run: refund }) } } });
+   * const r = await code.run("for (const o of await tools.crm.find({ days: 30 })) await tools.pay.refund({ order: o.id })");
+   */
+  code(options: CodeOptions): Code {
+    return new Code(this.#engine, this.cvm, options);
+  }
+
+  /**
    * Returns a declared collection of documents, with the type of its documents: an interface, or that of a schema. A
    * document that the schema refuses is `invalid`, and nothing is written.
    *
@@ -83,7 +97,7 @@ export class Runstate extends Domains implements AsyncDisposable {
   collection<T extends object = AnyDocument>(name: string): DocumentCollection<T>;
   collection<I extends object, O extends object>(name: string, options: { schema: StandardSchema<I, O> }): DocumentCollection<O, I>;
   collection<const S extends JsonSchema>(name: string, options: { schema: S }): DocumentCollection<DocumentFromSchema<S>>;
-  collection(name: string, options: { schema?: DocumentSchema } = {}): DocumentCollection {
+  collection(name: string, options: { schema?: ValueSchema } = {}): DocumentCollection {
     return new DocumentCollection(this.#engine, name, validateOptions("collection", options, { schema: schemaObject }).schema);
   }
 

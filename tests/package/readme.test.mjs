@@ -10,10 +10,13 @@ import { project, tool } from "./support/project.js";
 
 const FILES = ["README.md", "pkg/README.md"];
 
+/** Pages with programs, but without the list of calls. */
+const PAGES = ["docs/code.md"];
+
 /** The blocks of TypeScript and JavaScript below headings that match `about`, each named by its location. */
 async function readBlocks(about) {
   const blocks = [];
-  for (const file of FILES) {
+  for (const file of [...FILES, ...PAGES]) {
     const text = await readFile(new URL(`../../${file}`, import.meta.url), "utf8");
     for (const section of text.split(/^(?=#+ )/m)) {
       const [heading] = section.split("\n", 1);
@@ -25,7 +28,7 @@ async function readBlocks(about) {
   return blocks;
 }
 
-const inNode = await readBlocks(/\bnode\b|^#+ in tests/i);
+const inNode = await readBlocks(/\bnode\b|^#+ in tests|^# scripts/i);
 const inPages = await readBlocks(/^(?!.*\bnode\b).*(browser|page)/i);
 
 test("the readme files have code for Node and for browsers", () => {

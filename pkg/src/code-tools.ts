@@ -1,0 +1,237 @@
+// The tools of `rs.code`: their definitions, and their names in scripts. The path of a tool, `crm.find`, is the kind of
+// its calls.
+
+import type { Engine } from "./engine.js";
+import { CallFailure, RunstateError, usageError } from "./errors.js";
+import type { Json } from "./json.js";
+import type { JsonSchema } from "./schema.js";
+import { SchemaCheck, type ValueOf, type ValueSchema } from "./standard-schema.js";
+import { anyOf, callback, flag, objectByKind, required, schemaObject, text, validateOptions } from "./validation.js";
+import type { HandlerResult, Task } from "./worker.js";
+
+/** The mark of what {@link tool} and {@link mcp} return. Copies of the package share it. */
+const MARK = Symbol.for("runstate.tool");
+
+/** The result of a tool. It becomes what `JSON.stringify` makes of it: a date becomes text, functions are left out. */
+type Result<T> = T | Promise<T>;
+
+/** The value of a schema; without one any JSON value. */
+type ValueIn<S> = [S] extends [ValueSchema] ? ValueOf<S> : Json;
+
+/** A tool of scripts, as {@link tool} takes it. */
+export interface ToolDefinition<I extends ValueSchema | undefined, O extends ValueSchema | undefined> {
+  /** What it does, for the author of scripts. */
+  description?: string;
+  /** The schema of its arguments. Others are refused before the tool runs. */
+  input?: I;
+  /** The schema of its result. */
+  output?: O;
+  /** Whether a person approves each call before it runs, or those for which the function returns true. The function
+   * must depend on the arguments alone. */
+  approve?: boolean | ((args: ValueIn<I>) => Result<boolean>);
+  /** Undoes a call, for {@link Code.revert}. */
+  revert?: (args: ValueIn<I>, result: ValueIn<O>, task: Task) => Result<HandlerResult | void>;
+  /** Runs a call. An error that it throws is thrown in the script, with its name, message and code. Throw a
+   * `CallFailure` to have the call retried. */
+  run: (args: ValueIn<I>, task: Task) => Result<O extends ValueSchema ? ValueOf<O> : unknown>;
+}
+
+/** A tool of scripts. {@link tool} makes it. */
+export interface Tool {
+  readonly [MARK]: "tool";
+  readonly definition: ToolDefinition<ValueSchema | undefined, ValueSchema | undefined>;
+}
+
+/** The tools of an MCP server. {@link mcp} makes it. */
+export interface ToolServer {
+  readonly [MARK]: "server";
+  readonly client: McpClient;
+  readonly options: McpOptions;
+}
+
+/** Tools by their names: functions, tools, servers, and objects of them. */
+export interface Tools {
+  readonly [name: string]: Tool | ToolServer | Tools | ((args: never, task: Task) => unknown);
+}
+
+/** The methods of an MCP client that are used, as `Client` of `@modelcontextprotocol/sdk` has them. */
+export interface McpClient {
+  listTools(params?: { cursor?: string }): Promise<{ tools: McpTool[]; nextCursor?: string | undefined }>;
+  callTool(params: { name: string; arguments?: Record<string, unknown> }, schema?: undefined, options?: { signal?: AbortSignal }): Promise<unknown>;
+}
+
+/** A tool as an MCP server lists it. */
+export interface McpTool {
+  name: string;
+  description?: string | undefined;
+  inputSchema?: unknown;
+  outputSchema?: unknown;
+}
+
+/** Options of {@link mcp}. */
+export interface McpOptions {
+  /** Whether a person approves the calls of a tool, by the name that the server gives it. Default: no. */
+  approve?: boolean | ((name: string, args: Json) => boolean);
+}
+
+/**
+ * Makes a tool for the scripts of `rs.code`.
+ *
+ * @example
+ * const refund = tool({
+ *   description: "Refunds an order.",
+ *   input: { type: "object", required: ["order"], properties: { order: { type: "string" } } } as const,
+ *   approve: true,
+ *   run: async ({ order }) => pay.refund(order),
+ * });
+ */
+export function tool<const I extends ValueSchema | undefined = undefined, const O extends ValueSchema | undefined = undefined>(
+  definition: ToolDefinition<I, O>,
+): Tool {
+  validateOptions("tool", definition, {
+    description: text, input: schemaObject, output: schemaObject, approve: anyOf(flag, callback), revert: callback, run: required(callback),
+  });
+  return { [MARK]: "tool", definition: definition as unknown as Tool["definition"] };
+}
+
+/**
+ * The tools of an MCP server, for the scripts of `rs.code`. Letters of their names that no JavaScript name has become
+ * `_`. The client must be connected.
+ *
+ * @example
+ * const code = rs.code({ tools: { github: mcp(client) } });
+ */
+export function mcp(client: McpClient, options: McpOptions = {}): ToolServer {
+  validateOptions("mcp", options, { approve: anyOf(flag, callback) });
+  if (!objectByKind.accepts(client) || typeof client.listTools !== "function") throw usageError("mcp takes a connected client of an MCP server");
+  return { [MARK]: "server", client, options };
+}
+
+/** A tool under its path. */
+export interface NamedTool {
+  /** As `crm.find`. */
+  readonly path: string;
+  readonly description: string | undefined;
+  readonly input: ValueSchema | undefined;
+  readonly output: ValueSchema | undefined;
+  /** Whether its calls wait for an approval unless `isFree` says otherwise. */
+  readonly approve: boolean;
+  readonly revertable: boolean;
+  /** Whether a call runs without an approval. */
+  isFree(args: Json): Promise<boolean>;
+  run(args: Json, task: Task): Promise<Json>;
+  revert(args: Json, result: Json, task: Task): Promise<Json>;
+}
+
+const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
+
+/** Longest path, in bytes: that of a kind. */
+const PATH_BYTES = 100;
+
+/** Most tools that one server may list. */
+const MAX_LISTED = 10_000;
+
+/** Returns the tools with their paths. Asks servers for theirs. */
+export async function listTools(engine: Engine, tools: Tools): Promise<Map<string, NamedTool>> {
+  const found = new Map<string, NamedTool>();
+  await addTools(engine, "", tools, found);
+  return found;
+}
+
+async function addTools(engine: Engine, prefix: string, tools: Tools, found: Map<string, NamedTool>): Promise<void> {
+  if (!objectByKind.accepts(tools)) throw usageError(`rs.code: \`tools${prefix && `.${prefix}`}\` must be a function, what \`tool\` or \`mcp\` returns, or an object of them`);
+  for (const [name, member] of Object.entries(tools)) {
+    if (!NAME.test(name)) throw usageError(`rs.code: ${JSON.stringify(name)} cannot be the name of a tool; use a JavaScript name`);
+    const path = prefix === "" ? name : `${prefix}.${name}`;
+    if (typeof member === "function") add(found, defineTool(engine, path, { run: member as never }));
+    else if (MARK in member && member[MARK] === "tool") add(found, defineTool(engine, path, (member as Tool).definition));
+    else if (MARK in member) for (const one of await serverTools(engine, path, member as ToolServer)) add(found, one);
+    else await addTools(engine, path, member as Tools, found);
+  }
+}
+
+function add(found: Map<string, NamedTool>, tool: NamedTool): void {
+  const { path } = tool;
+  const problem =
+    path === "cc" || path === "timer" || path.startsWith("fs.") ? "is a name of the language"
+    : new TextEncoder().encode(path).length > PATH_BYTES ? `is longer than ${PATH_BYTES} bytes`
+    : found.has(path) ? "occurs twice: names of a server are the same but for signs that no JavaScript name has"
+    : undefined;
+  if (problem !== undefined) throw usageError(`rs.code: the tool \`${path}\` ${problem}; rename it`);
+  found.set(path, tool);
+}
+
+function defineTool(engine: Engine, path: string, definition: Tool["definition"]): NamedTool {
+  const { description, input, output, approve = false, revert, run } = definition;
+  const [inputCheck, outputCheck] = [new SchemaCheck(engine, input), new SchemaCheck(engine, output)];
+  const argsOf = (args: Json) => inputCheck.check(`the arguments of tools.${path}`, args) as Promise<never>;
+  return {
+    path, description, input, output, approve: approve !== false, revertable: revert !== undefined,
+    // Arguments that the tool refuses need no approval: the call fails at once.
+    isFree: async (args) => typeof approve === "function" && !(await argsOf(args).then(approve, () => false)),
+    run: (args, task) => answered(task, async () => outputCheck.check(`the result of tools.${path}`, toJson(await run(await argsOf(args), task)))),
+    revert: (args, result, task) => answered(task, async () => revert?.(await argsOf(args), result as never, task)),
+  };
+}
+
+async function serverTools(engine: Engine, prefix: string, { client, options }: ToolServer): Promise<NamedTool[]> {
+  const found: NamedTool[] = [];
+  let cursor: string | undefined;
+  do {
+    const { tools, nextCursor } = await client.listTools(cursor === undefined ? undefined : { cursor });
+    found.push(...tools.map((listed) => serverTool(engine, prefix, client, listed, options)));
+    if (found.length > MAX_LISTED) throw usageError(`rs.code: the server \`${prefix}\` lists more than ${MAX_LISTED} tools`);
+    cursor = nextCursor === cursor ? undefined : nextCursor;
+  } while (cursor !== undefined);
+  return found;
+}
+
+function serverTool(engine: Engine, prefix: string, client: McpClient, { name, description, inputSchema, outputSchema }: McpTool, options: McpOptions): NamedTool {
+  const path = `${prefix}.${name.replace(/^(?![\p{ID_Start}$_])/u, "_").replace(/[^\p{ID_Continue}$]/gu, "_")}`;
+  const approve = options.approve ?? false;
+  const run = async (args: Json, { signal }: Task) => contentOf(await client.callTool({ name, arguments: (args ?? {}) as Record<string, unknown> }, undefined, { signal }));
+  // The server checks its arguments and its results.
+  return {
+    ...defineTool(engine, path, { description, approve: typeof approve === "function" ? (args) => approve(name, args as Json) : approve, run: run as never }),
+    input: inputSchema as JsonSchema | undefined,
+    output: outputSchema as JsonSchema | undefined,
+  };
+}
+
+/** The value of the result of an MCP tool: its structured content, else its text, which is parsed if it is the JSON of a
+ * list or an object. */
+function contentOf(result: unknown): unknown {
+  const { structuredContent, content = [], isError } = result as { structuredContent?: unknown; content?: { type: string; text?: string }[]; isError?: boolean };
+  const lines = content.map((part) => (part.type === "text" ? (part.text ?? "") : `[${part.type}]`)).join("\n");
+  if (isError === true) throw new Error(lines || "the tool failed");
+  if (structuredContent !== undefined) return structuredContent;
+  if (!/^\s*[[{]/.test(lines)) return lines;
+  try {
+    return JSON.parse(lines);
+  } catch {
+    return lines;
+  }
+}
+
+/** What JSON makes of a value. */
+function toJson(value: unknown): Json {
+  const encoded = JSON.stringify(value);
+  return encoded === undefined ? null : (JSON.parse(encoded) as Json);
+}
+
+/** Runs a handler. What it throws is final, and is thrown in the script. */
+async function answered(task: Task, handler: () => Promise<unknown>): Promise<Json> {
+  try {
+    return toJson(await handler());
+  } catch (thrown) {
+    // A call that was interrupted runs again, here or elsewhere.
+    if (thrown instanceof CallFailure || task.signal.aborted) throw thrown;
+    const isError = typeof thrown === "object" && thrown !== null && "message" in thrown;
+    const { name, message, code } = (isError ? thrown : { name: "Error", message: String(thrown) }) as { name?: unknown; message: unknown; code?: unknown };
+    throw new CallFailure(String(message), {
+      name: thrown instanceof RunstateError ? "TypeError" : typeof name === "string" && name !== "" ? name : "Error",
+      ...(typeof code === "string" && { code }),
+      final: true,
+    });
+  }
+}

@@ -1,0 +1,286 @@
+// `rs.code`: scripts that call tools, wait for people, and survive their process.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { CallFailure, mcp, open, tool } from "runstate";
+import { assertRefused, folder, openStore } from "./support.mjs";
+
+/** Opens a store with scripts over these tools; both are closed when the test has ended. */
+async function openCode(t, tools, options = {}, rs = undefined) {
+  const store = rs ?? (await openStore(t));
+  const code = store.code({ tools, ...options });
+  t.after(() => code.close());
+  return { rs: store, code };
+}
+
+/** The first calls that wait for a person. */
+async function firstPending(code, count) {
+  const found = [];
+  for await (const call of code.pending()) if (found.push(call) === count) return found;
+}
+
+test("a script calls tools together and returns its result", async (t) => {
+  let [running, most] = [0, 0];
+  const find = async ({ q }) => {
+    most = Math.max(most, (running += 1));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    running -= 1;
+    return { q, at: new Date(0), skipped: undefined };
+  };
+  const { code } = await openCode(t, { crm: { find }, plain: () => {} });
+  const script = `
+    const found = await Promise.all(["a", "b", "c"].map((q) => tools.crm.find({ q, when: new Date(0) })));
+    console.log(found.length, await tools.plain());
+    return found.map(({ q, at }) => q + at) satisfies string[];`;
+  const r = await code.run(script, { input: { n: 1 } });
+  assert.deepEqual(r, {
+    status: "complete", run: r.run, calls: 4, output: ["3 null"],
+    result: ["a", "b", "c"].map((q) => `${q}1970-01-01T00:00:00.000Z`),
+  });
+  assert.equal(most, 3);
+});
+
+test("a script may be a function, and reads its input", async (t) => {
+  const { code } = await openCode(t, {});
+  for (const script of ["async () => input.n + 1", "export default async function () { return input.n + 1 }", "return input.n + 1"]) {
+    const r = await code.run(script, { input: { n: 1 } });
+    assert.deepEqual([r.status, r.result], ["complete", 2], script);
+  }
+});
+
+test("complaints of the compiler come together, with what would work", async (t) => {
+  const { code } = await openCode(t, { crm: { find: () => 1 } });
+  const r = await code.run("await tools.crm.fnd({});\nawait tools.crn.find({});\nreturn nope");
+  assert.deepEqual([r.status, r.run, r.error.kind, r.error.line, r.error.hint], ["failed", null, "compile", 1, "did you mean tools.crm.find?"]);
+  assert.deepEqual(r.error.diagnostics.map(({ line }) => line), [1, 2, 3]);
+});
+
+test("errors of tools are errors of the script", async (t) => {
+  class NotThere extends Error {
+    name = "NotThere";
+    code = "E_GONE";
+  }
+  let attempts = 0;
+  const { code } = await openCode(t, {
+    gone: () => { throw new NotThere("no such thing"); },
+    text: () => { throw "a text"; },
+    big: () => 10n,
+    once: () => {
+      if ((attempts += 1) === 1) throw new CallFailure("busy", { retryAfterMs: 1 });
+      return attempts;
+    },
+    typed: tool({ input: { type: "object", required: ["n"], properties: { n: { type: "integer" } } }, run: ({ n }) => n }),
+    wrong: tool({ output: { type: "string" }, run: () => 1 }),
+  });
+  const script = `
+    const seen: unknown[] = [];
+    for (const one of [tools.gone, tools.text, tools.big, tools.once, () => tools.typed({ n: "1" }), () => tools.typed({ n: 1 }), tools.wrong]) {
+      try { seen.push(await one()) } catch (e) { seen.push([e instanceof Error, e.name, e.message.slice(0, 40)]) }
+    }
+    return seen`;
+  const { result } = await code.run(script);
+  assert.deepEqual(result, [
+    [true, "NotThere", "no such thing"], [true, "Error", "a text"], [true, "TypeError", "Do not know how to serialize a BigInt"], 2,
+    [true, "TypeError", "the arguments of tools.typed.n must be o"], 1, [true, "TypeError", "the result of tools.wrong must be of the"],
+  ].map((one) => (Array.isArray(one) ? one.map((part) => (typeof part === "string" ? part.slice(0, 40) : part)) : one)));
+  const uncaught = await code.run("await tools.gone()");
+  assert.deepEqual([uncaught.status, uncaught.error], ["failed", { kind: "error", name: "NotThere", message: "no such thing", line: 1, column: uncaught.error.column }]);
+});
+
+test("calls wait for approvals while others go on, and people may change arguments", async (t) => {
+  const refunded = [];
+  const refund = tool({ approve: true, run: ({ order, amount }) => (refunded.push([order, amount]), "ok") });
+  const { code } = await openCode(t, { pay: { refund }, log: ({ n }) => n });
+  const script = `
+    const logged = tools.log({ n: 7 });
+    const all = await Promise.allSettled(["a", "b"].map((order) => tools.pay.refund({ order, amount: 5 })));
+    return [await logged, ...all.map((one) => one.value ?? one.reason.name + ": " + one.reason.message)]`;
+  const r = await code.run(script);
+  assert.equal(r.status, "waiting");
+  assert.deepEqual(r.pending.map(({ kind, name, args, line }) => [kind, name, args.order, line]), [["approval", "pay.refund", "a", 3], ["approval", "pay.refund", "b", 3]]);
+  const [a, b] = await firstPending(code, 2);
+  await assertRefused(code.answer(a, "forged"), "awaiting_approval");
+  await code.approve(a, { by: "ann", note: "checked", args: { order: "a", amount: 4 } });
+  await assertRefused(code.approve(a, { by: "bob" }), "already_approved");
+  await code.reject(b, { by: "ann", reason: "too late" });
+  const end = await code.result(r.run);
+  assert.deepEqual([end.status, end.result], ["complete", [7, "ok", "RejectedError: too late"]]);
+  assert.deepEqual(refunded, [["a", 4]]);
+});
+
+test("a rule approves by the arguments", async (t) => {
+  const seen = [];
+  const refund = tool({
+    input: { type: "object", required: ["amount"], properties: { amount: { type: "number" } } },
+    approve: ({ amount }) => amount > 100,
+    run: ({ amount }) => (seen.push(amount), amount),
+  });
+  const { code, rs } = await openCode(t, { refund });
+  const r = await code.run("return Promise.allSettled([1, 500, 'x'].map((amount) => tools.refund({ amount })))");
+  assert.deepEqual(r.pending.map(({ kind, args }) => [kind, args.amount]), [["approval", 500]]);
+  await code.approve(r.pending[0], { by: "ann" });
+  const { result } = await code.result(r.run);
+  assert.deepEqual(result.map(({ value, reason }) => value ?? reason.name), [1, 500, "TypeError"]);
+  assert.deepEqual(seen, [1, 500]);
+  const { items } = await rs.cvm.calls({ execution: r.run });
+  assert.deepEqual(items.map(({ approval }) => approval.by).sort(), ["ann", "rule", "rule"]);
+});
+
+test("a question is answered from the list of what is pending", async (t) => {
+  const { code } = await openCode(t, {});
+  const r = await code.run(`return "hello " + await ask("your name?", { choices: ["Ada", "Bob"] })`);
+  assert.deepEqual(r.pending.map(({ kind, args, choices }) => [kind, args, choices]), [["question", "your name?", ["Ada", "Bob"]]]);
+  const [question] = await firstPending(code, 1);
+  await assertRefused(code.answer(question, "Eve"), "invalid_answer");
+  await code.answer(question, "Ada");
+  assert.equal((await code.result(r.run)).result, "hello Ada");
+});
+
+test("a run continues in another process, and each call runs once", async (t) => {
+  const url = `file:${folder(t)}`;
+  const ran = [];
+  const tools = { a: ({ n }) => (ran.push(n), n), pay: tool({ approve: true, run: ({ n }) => (ran.push(n), n) }) };
+  const script = `
+    let turns = 0;
+    for (let i = 0; i < 100_000; i += 1) turns += 1;
+    const a = await tools.a({ n: 1 });
+    const b = await tools.pay({ n: 2 });
+    return [turns, a, b]`;
+  const first = await open(url);
+  const code = first.code({ tools });
+  const r = await code.run(script, { id: "run-1" });
+  assert.equal(r.status, "waiting");
+  await code.close();
+  await first.close();
+  const { code: second } = await openCode(t, tools, {}, await openStore(t, url));
+  const again = await second.run(script, { id: "run-1" });
+  assert.deepEqual([again.status, again.run, again.pending.length], ["waiting", "run-1", 1]);
+  await second.approve(again.pending[0], { by: "ann" });
+  assert.deepEqual((await second.result("run-1")).result, [100_000, 1, 2]);
+  assert.deepEqual(ran, [1, 2]);
+  await assertRefused(second.run("return 1", { id: "run-1" }), "already_exists");
+});
+
+test("limits end a run, and further open calls queue", async (t) => {
+  let [running, most] = [0, 0];
+  const slow = async () => {
+    most = Math.max(most, (running += 1));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    running -= 1;
+    return 1;
+  };
+  const { code, rs } = await openCode(t, { slow }, { limits: { calls: 8, open: 2, heap: "1 MiB", instructions: 1e6, output: "1 KiB" } });
+  const six = await code.run("return (await Promise.all([1, 2, 3, 4, 5, 6].map(() => tools.slow()))).length");
+  assert.deepEqual([six.status, six.result, most], ["complete", 6, 2]);
+  for (const [script, text] of [
+    ["for (;;) await tools.slow()", /calls/], ["for (;;) {}", /instructions/], ["let s = 'ab'; for (;;) s += s", /memory|heap/],
+    ["for (;;) console.log('x'.repeat(100))", /output|print/],
+  ]) {
+    const r = await code.run(script);
+    assert.deepEqual([r.status, r.error.kind], ["failed", "limit"], script);
+    assert.match(r.error.message, text);
+  }
+  assert.throws(() => rs.code({ tools: {}, limits: { heap: "much" } }), /is not a size/);
+});
+
+test("calls that the list of tools lacks are refused when they are made", async (t) => {
+  const { code } = await openCode(t, { a: () => 1 });
+  const r = await code.run(`try { return await call("other", 1) } catch (e) { return e.name }`);
+  assert.deepEqual([r.status, r.result], ["complete", "NotAllowedError"]);
+});
+
+test("a run is undone, the latest call first, once", async (t) => {
+  const log = [];
+  const pay = (name) => tool({ run: ({ n }) => ({ id: `${name}${n}` }), revert: ({ n }, { id }) => void log.push(`${id}-${n}`) });
+  const { code } = await openCode(t, { a: pay("a"), b: pay("b"), c: () => 1 });
+  const r = await code.run("await tools.a({ n: 1 }); await tools.c(); await tools.b({ n: 2 }); await tools.a({ n: 3 }); throw new Error('no')");
+  assert.deepEqual([r.status, r.error.message], ["failed", "no"]);
+  const undone = await code.revert(r.run);
+  assert.equal(undone.status, "complete");
+  assert.deepEqual(log, ["a3-3", "b2-2", "a1-1"]);
+  assert.equal((await code.revert(r.run)).status, "complete");
+  assert.equal(log.length, 3);
+  const waiting = await code.run("await ask('?')");
+  await assertRefused(code.revert(waiting.run), "illegal_transition");
+  await code.cancel(waiting.run);
+  assert.deepEqual((await code.result(waiting.run)).error.kind, "cancelled");
+});
+
+/** A client of an MCP server with these results. It is a fake: it speaks no protocol. */
+const fakeClient = (results) => ({
+  listTools: async ({ cursor } = {}) =>
+    cursor === undefined
+      ? { tools: [{ name: "search-issues", description: "Finds issues. By words.", inputSchema: { type: "object", required: ["q"], properties: { q: { type: "string", description: "words", maxLength: 9 } } } }], nextCursor: "2" }
+      : { tools: [{ name: "2fa" }] },
+  callTool: async ({ name, arguments: args }) => results(name, args),
+});
+
+test("the tools of an MCP server are tools of scripts", async (t) => {
+  const client = fakeClient((name, args) => {
+    if (name === "2fa") return { isError: true, content: [{ type: "text", text: "no second factor" }] };
+    return args.q === "json" ? { content: [{ type: "text", text: "[1, 2]" }] } : { structuredContent: { found: args.q }, content: [] };
+  });
+  const { code } = await openCode(t, { github: mcp(client) });
+  const script = `
+    const found = [await tools.github.search_issues({ q: "a" }), await tools.github.search_issues({ q: "json" })];
+    try { await tools.github._2fa() } catch (e) { return [...found, e.message] }`;
+  const r = await code.run(script);
+  assert.deepEqual([r.error, r.result], [undefined, [{ found: "a" }, [1, 2], "no second factor"]]);
+  assert.equal(await code.types(), `declare const tools: {
+  github: {
+    /** Finds issues. By words. */
+    search_issues(args: { q: string /* words, maxLength 9 */ }): Promise<any>;
+    _2fa(args?: any): Promise<any>;
+  };
+};
+`);
+  assert.match(await code.search("issues"), /search_issues/);
+  assert.match(await code.search("weather"), /No tool fits/);
+});
+
+test("types fit a budget, and are written from schemas", async (t) => {
+  const many = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`tool_${n}`, tool({ description: `Does ${n}. And more of it.`, run: () => n })]));
+  const { code } = await openCode(t, { many });
+  for (const budget of [20_000, 8_000, 5_000, 100]) {
+    const types = await code.types({ budget });
+    assert.ok(types.length <= budget * 3.5, `${types.length} letters for ${budget} tokens`);
+  }
+  assert.match(await code.types({ budget: 100 }), /tools\.many \(500\)/);
+  const schema = {
+    type: "object", required: ["kind"], properties: {
+      kind: { enum: ["a", 1] }, list: { type: "array", items: { anyOf: [{ type: "string" }, { type: "null" }] } }, "a-b": { $ref: "#/$defs/B" },
+    }, $defs: { B: { const: true } },
+  };
+  const { code: typed } = await openCode(t, { x: tool({ input: schema, output: { type: ["integer", "null"] }, approve: true, run: () => null }) });
+  assert.equal(await typed.types(), `declare const tools: {
+  /** A person approves the call before it runs. */
+  x(args: { kind: "a" | 1; list?: (string | null)[]; "a-b"?: true }): Promise<number | null>;
+};
+`);
+});
+
+test("a model gets one tool, in the form of the AI SDK", async (t) => {
+  const { code } = await openCode(t, { add: ({ a, b }) => a + b });
+  const model = await code.tool();
+  assert.match(model.description, /add\(args\?: any\)/);
+  assert.equal(model.inputSchema[Symbol.for("vercel.ai.schema")], true);
+  assert.deepEqual(model.inputSchema.jsonSchema.required, ["script"]);
+  const r = await model.execute({ script: "return tools.add({ a: input, b: 2 })", input: 1 }, {});
+  assert.deepEqual([r.status, r.result], ["complete", 3]);
+  assert.equal((await code.resultTool().execute({ run: r.run })).result, 3);
+});
+
+test("names that no tool can have are refused", async (t) => {
+  const rs = await openStore(t);
+  for (const [tools, text] of [
+    [{ cc: () => 1 }, /`cc` is a name of the language/], [{ "a-b": () => 1 }, /"a-b" cannot be/], [{ a: { fs: 1 } }, /`tools.a.fs` must be/],
+    [{ ["x".repeat(101)]: () => 1 }, /longer than 100/],
+  ]) {
+    const code = rs.code({ tools });
+    assert.match((await assertRefused(code.run("return 1"), "usage")).message, text);
+    await code.close();
+  }
+  assert.throws(() => tool({ run: 1 }), /`run` must be a function/);
+  assert.throws(() => rs.code({ tols: {} }), /did you mean `tools`/);
+});
