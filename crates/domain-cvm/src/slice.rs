@@ -122,9 +122,8 @@ fn run_machine(
         execution.queued_calls = execution.queued_calls.saturating_sub(dequeued);
         match stop {
             StopReason::Waiting(_) if throw_cancelled(execution, loaded)? => continue,
-            StopReason::Waiting(open) => {
-                let new = open.into_iter().filter(|call| call.record.is_none()).collect();
-                match create_calls(view, execution, loaded, new, ctx, writes, logs)? {
+            StopReason::Waiting(_) => {
+                match create_calls(view, execution, loaded, ctx, writes, logs)? {
                     CreateCallsOutcome::Waiting => {}
                     CreateCallsOutcome::Settled => continue,
                     CreateCallsOutcome::Deferred => return Ok(unfinished(loaded, ctx)),
@@ -293,44 +292,51 @@ fn create_calls(
     view: &View,
     execution: &mut ExecutionHead,
     loaded: &mut LoadedMachine,
-    new: Vec<PendingCall>,
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     logs: bool,
 ) -> Result<CreateCallsOutcome> {
-    let (mut calls, mut made, mut settled) = (Vec::new(), Vec::new(), false);
-    for pending in new {
-        let label = request_label(&pending.request.kind, pending.index);
-        let step = execution.metrics.cc_calls_count + 1 + calls.len() as u64;
-        let policy = execution.policy.as_ref();
-        let made_call = match policy.and_then(|policy| policy.refusal(&pending.request.kind)) {
-            Some(message) => Err(("NotAllowedError", message)),
-            None => Call::from_request(execution, (*pending.request).clone(), step, view, ctx)
-                .map_err(|message| ("TypeError", message)),
-        };
-        match made_call {
-            Ok(_) if policy.and_then(|policy| policy.calls).is_some_and(|most| step > most) => {
-                return Ok(CreateCallsOutcome::TooMany);
-            }
-            Ok(mut call) => {
-                call.context.stack = loaded.machine.list_waiting_functions(pending.number);
-                calls.push(call);
-                made.push(pending);
-            }
-            Err((name, message)) => {
-                let refused = loaded.machine.refuse(pending.number, name, &format!("{label}: {message}"));
-                refused.map_err(waiting::internal)?;
-                settled = true;
-                if pending.is_blocking {
-                    // The machine has retracted the others of the group. They are the newest calls.
-                    let others = made.iter().filter(|other| other.is_blocking).count();
-                    made.truncate(made.len() - others);
-                    calls.truncate(made.len());
-                    break;
+    let mut settled = false;
+    let (made, calls) = loop {
+        let open = loaded.machine.open_calls().into_iter();
+        let new: Vec<PendingCall> = open.filter(|call| call.record.is_none()).collect();
+        let (mut calls, mut refused) = (Vec::with_capacity(new.len()), Vec::new());
+        for pending in &new {
+            let request = &pending.request;
+            let step = execution.metrics.cc_calls_count + 1 + calls.len() as u64;
+            let policy = execution.policy.as_ref();
+            let made_call = match policy.and_then(|policy| policy.refusal(&request.kind)) {
+                Some(message) => Err(("NotAllowedError", message)),
+                None => Call::from_request(execution, (**request).clone(), step, view, ctx)
+                    .map_err(|message| ("TypeError", message)),
+            };
+            match made_call {
+                Ok(_) if policy.and_then(|policy| policy.calls).is_some_and(|most| step > most) => {
+                    return Ok(CreateCallsOutcome::TooMany);
+                }
+                Ok(mut call) => {
+                    call.context.stack = loaded.machine.list_waiting_functions(pending.number);
+                    calls.push(call);
+                }
+                Err((name, message)) => {
+                    let label = request_label(&request.kind, pending.index);
+                    refused.push((pending.number, name, format!("{label}: {message}")));
+                    // The machine retracts the others of its group. They are the newest calls.
+                    if pending.is_blocking {
+                        break;
+                    }
                 }
             }
         }
-    }
+        if refused.is_empty() {
+            break (new, calls);
+        }
+        // The others are read again: the machine does not count a refused call with their key.
+        for (number, name, message) in refused {
+            loaded.machine.refuse(number, name, &message).map_err(waiting::internal)?;
+        }
+        settled = true;
+    };
     let Some(calls) = write_calls(view, execution, loaded, calls, ctx, writes, logs)? else {
         return Ok(CreateCallsOutcome::Deferred);
     };

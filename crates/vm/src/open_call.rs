@@ -455,22 +455,33 @@ pub(super) fn clear_timeout(machine: &mut Machine, number: f64) {
 /// closed.
 pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Value) -> Completion {
     let cancelled = machine.cancel_calls(|call| call.signal == signal);
-    uncount_unmade(machine, &cancelled);
     for call in cancelled {
         machine.finish_call(&call, Err(reason.clone()))?;
     }
     Ok(())
 }
 
-/// Does not count the keys of cancelled calls that the host has not made: an answer to the next call with that key
-/// would be one to a call that was never seen. A call before another one with its key stays counted: the number of the
-/// later one must not be given again.
-fn uncount_unmade(machine: &mut Machine, cancelled: &[OpenRequest]) {
-    for call in cancelled.iter().rev().filter(|call| call.record.is_none()) {
-        if let Some(CallKey { key, occurrence }) = &call.request.key
-            && host_call::key_count(machine, key) == *occurrence
-        {
-            host_call::uncount_key(machine, key);
+/// Does not count the keys of calls that have ended before the host has made them: an answer to the next call with that
+/// key would be one to a call that was never seen. Later calls with the key, which it has not made either, move up.
+fn uncount_unmade(machine: &mut Machine, ended: &[OpenRequest]) {
+    let is_unmade = |call: &OpenRequest| call.is_open() && call.record.is_none();
+    for call in ended.iter().rev().filter(|call| is_unmade(call)) {
+        let Some(CallKey { key, occurrence }) = &call.request.key else { continue };
+        // A discarded heap has no counts.
+        if host_call::key_count(machine, key) < *occurrence {
+            continue;
+        }
+        host_call::uncount_key(machine, key);
+        let is_later = |one: &OpenRequest| {
+            let key_of_one = one.request.key.as_ref();
+            is_unmade(one) && key_of_one.is_some_and(|one| one.key == *key && one.occurrence > *occurrence)
+        };
+        let open = machine.tasks.open_calls.iter().enumerate();
+        let later: Vec<usize> = open.filter(|(_, one)| is_later(one)).map(|(position, _)| position).collect();
+        for position in later {
+            machine.tasks.open_calls.change(&mut machine.heap, position, |one| {
+                Arc::make_mut(&mut one.request).key.iter_mut().for_each(|key| key.occurrence -= 1);
+            });
         }
     }
 }
@@ -529,6 +540,7 @@ impl Machine {
     /// Removes open calls, and keeps their records for [`Machine::take_cancelled`].
     pub(super) fn cancel_calls(&mut self, is_cancelled: impl Fn(&OpenRequest) -> bool) -> Vec<OpenRequest> {
         let cancelled = self.tasks.open_calls.remove(&mut self.heap, is_cancelled);
+        uncount_unmade(self, &cancelled);
         self.tasks.cancelled.extend(cancelled.iter().filter_map(|call| call.record.clone()));
         cancelled
     }
@@ -610,7 +622,6 @@ impl Machine {
             return Ok(false);
         }
         self.begin_turn();
-        uncount_unmade(self, &cancelled);
         for call in cancelled {
             let error = abrupt_completion::new_call_error(self, ErrorKind::Cancelled.name(), message);
             abrupt_completion::set_trace(self, &error, call.request.instruction);
@@ -709,23 +720,25 @@ impl Machine {
         }
     }
 
-    /// As [`Machine::settle`] with an error, for a call that the host refuses to create. The function that blocks on a
-    /// call gets the error as if it had made neither the call nor the others of its group.
+    /// As [`Machine::settle`] with an error, for a call that the host refuses to create: its key is not counted. The
+    /// function that blocks on a call gets the error as if it had made neither the call nor the others of its group.
     ///
     /// # Errors
     /// As [`Machine::settle`].
     pub fn refuse(&mut self, number: u64, name: &str, message: &str) -> Result<(), MachineFailure> {
-        if self.tasks.open_calls.find(number).is_some_and(OpenRequest::is_blocking) {
-            self.retract_blocking_calls();
-            let error = abrupt_completion::new_call_error(self, name, message);
-            self.leave_blocking_call(Err(error));
-            self.heap.seal();
-        } else {
-            self.settle(
-                number,
-                &Reply::Error { name: name.to_owned(), message: message.to_owned(), code: Json::Null },
-            )?;
+        match self.tasks.open_calls.find(number).cloned() {
+            Some(call) if call.is_blocking() => {
+                self.retract_blocking_calls();
+                let error = abrupt_completion::new_call_error(self, name, message);
+                self.leave_blocking_call(Err(error));
+            }
+            call => {
+                let (name, message) = (name.to_owned(), message.to_owned());
+                self.settle(number, &Reply::Error { name, message, code: Json::Null })?;
+                uncount_unmade(self, call.as_slice());
+            }
         }
+        self.heap.seal();
         self.charge_work(REJECTION_WORK);
         Ok(())
     }
@@ -735,10 +748,8 @@ impl Machine {
         let blocking = self.tasks.open_calls.remove(&mut self.heap, OpenRequest::is_blocking);
         for call in blocking.iter().rev() {
             self.calls = self.calls.saturating_sub(u64::from(self.calls == call.number));
-            if let Some(CallKey { key, .. }) = &call.request.key {
-                host_call::uncount_key(self, key);
-            }
         }
+        uncount_unmade(self, &blocking);
     }
 }
 

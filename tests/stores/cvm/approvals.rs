@@ -403,6 +403,27 @@ fn a_kind_that_is_not_allowed_is_a_catchable_error_with_the_near_one() {
     });
 }
 
+/// A call that is refused was never made: an early answer is for the next call with its key.
+#[test]
+fn a_refused_call_leaves_the_early_answer_to_the_call_that_is_made() {
+    let policy = Policy { kinds: Some(vec!["cc".to_owned(), "find".to_owned()]), ..Policy::default() };
+    let source = r#"CC("?"); const pay = async () => await call("pay", 1, { key: "k" }); console.log(await pay());"#;
+    test_under(&policy, source, |mut scene| {
+        scene.try_answer_key("k", "early").unwrap();
+        scene.answer("go").expect(Status::Error).check();
+        let policy = Some(Policy::default());
+        block_on(scene.cvm().retry_with(&Retry { policy, ..Retry::new("run") })).unwrap();
+        scene.expect(Status::Complete).expect_output(["early"]).check();
+    });
+    let source = r#"CC("?");
+        const ask = async (kind) => { try { return await call(kind, 1, { key: "k" }) } catch (e) { return e.name } };
+        console.log((await Promise.all(["pay", "find"].map(ask))).join());"#;
+    test_under(&policy, source, |mut scene| {
+        scene.try_answer_key("k", "early").unwrap();
+        scene.answer("go").expect(Status::Complete).expect_output(["NotAllowedError,early"]).check();
+    });
+}
+
 #[test]
 fn one_call_more_than_the_policy_allows_ends_the_program() {
     let policy = Policy { calls: Some(2), ..Policy::default() };
