@@ -87,6 +87,9 @@ pub struct Call {
     /// The response.
     #[entity(declared("timestamp"))]
     pub response: Option<Response>,
+    /// An answer that was there before the call, and waits for its approval.
+    #[entity(declared("timestamp"))]
+    pub early_answer: Option<Response>,
     /// The outcome; missing while the call is open.
     pub outcome: Option<CallOutcome>,
     /// The newest failure of a worker.
@@ -215,6 +218,9 @@ pub struct CallView {
     /// The decision on it, if it awaited an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// An answer that was there before the call: its approval closes the call with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_answer: Option<Response>,
     /// The claim of a worker.
     pub claim: Option<ClaimState>,
     /// Why a budget refused its cost, with the code as its name: the call waits until the budget has it.
@@ -513,6 +519,17 @@ impl Call {
     pub(super) fn complete(&mut self, result: Json, by: Option<String>, now: Timestamp) {
         self.respond(result, by, now);
         self.close(CallOutcome::Answered);
+    }
+
+    /// Closes the call with an answer that was there before it, and takes no time.
+    pub(super) fn complete_early(&mut self, response: Response) {
+        self.response = Some(Response { latency_ms: Some(Millis(0)), ..response });
+        self.close(CallOutcome::Answered);
+    }
+
+    /// Closes the call with the early answer that has waited for its approval, and returns whether there is one.
+    pub(super) fn take_early_answer(&mut self) -> bool {
+        self.early_answer.take().map(|response| self.complete_early(response)).is_some()
     }
 
     /// Closes the call because its deadline has passed.

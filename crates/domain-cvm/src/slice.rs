@@ -440,16 +440,24 @@ fn took_earlier_answer(writes: &Decision<()>) -> bool {
 fn accept_response(call: &mut Call, response: &Response, bytes: &mut u64) -> Result<()> {
     let result = call.coerce_answer(&response.result)?;
     *bytes = waiting::add_answer_bytes(&call.execution_id, *bytes, &result)?;
-    let (timestamp, latency_ms, by) = (response.timestamp, Some(Millis(0)), response.by.clone());
-    call.response = Some(Response { result, timestamp, latency_ms, by });
-    call.close(CallOutcome::Answered);
+    call.complete_early(Response { result, ..response.clone() });
     Ok(())
 }
 
-/// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open. `bytes`: the
-/// size of the early answers that the program gets at once.
+/// Keeps the early answer of a call for its approval.
+fn keep_response(call: &mut Call, response: &Response) -> Result<()> {
+    call.early_answer = Some(Response { result: call.coerce_answer(&response.result)?, ..response.clone() });
+    Ok(())
+}
+
+/// Applies the early answer of a call, at once or at its approval, or returns the reason why it is not valid. The call
+/// then stays open. `bytes`: the size of the early answers that the program gets at once.
 fn apply_early_answer(call: &mut Call, early: &EarlyAnswer, bytes: &mut u64) -> Option<String> {
-    match call.require_approved().and_then(|()| accept_response(call, &early.response, bytes)) {
+    let applied = match call.awaits_approval {
+        true => keep_response(call, &early.response),
+        false => accept_response(call, &early.response, bytes),
+    };
+    match applied {
         Ok(()) => None,
         Err(why) => {
             let why = why.to_string().trim_end_matches("; nothing was changed").to_owned();

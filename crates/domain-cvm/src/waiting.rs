@@ -580,16 +580,17 @@ pub(super) fn cancel_calls_of_failed(
     cancel(view, ctx, &open_records(machine), writes).map(drop)
 }
 
-/// Opens the calls of a machine again that were closed when its program failed.
+/// Opens the calls of a machine again that were closed when its program failed. One that no longer needs an approval
+/// gets the early answer that has waited for it.
 pub(super) fn reopen(
     view: &View,
     execution: &mut ExecutionHead,
-    machine: &Machine,
+    loaded: &mut LoadedMachine,
     now: Timestamp,
     writes: &mut Decision<()>,
 ) -> Result<()> {
-    view.require(recorded_keys(machine))?;
-    for call in machine.open_calls() {
+    view.require(recorded_keys(&loaded.machine))?;
+    for call in loaded.machine.open_calls() {
         let Some(record) = &call.record else { continue };
         let mut row = Call::load(view, &record.id)?;
         if row.entity.outcome == Some(CallOutcome::Cancelled) {
@@ -597,7 +598,9 @@ pub(super) fn reopen(
             row.entity.request.instruction_id = call.request.instruction;
             (row.entity.context.pc, row.entity.context.line) = (call.request.instruction, call.request.line);
             row.entity.reopen(execution, now)?;
-            if execution.most_open_calls().is_some() && row.entity.enqueue() {
+            if !row.entity.awaits_approval && row.entity.take_early_answer() {
+                settle(loaded, call.number, &row.entity)?;
+            } else if execution.most_open_calls().is_some() && row.entity.enqueue() {
                 execution.queued_calls += 1;
             }
             writes.changes.push(row.update(now)?);

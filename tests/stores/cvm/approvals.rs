@@ -250,18 +250,62 @@ fn a_call_without_its_approval_expires() {
 
 /// The early answer was accepted when no process could know that its call needs an approval.
 #[test]
-fn an_early_answer_does_not_skip_the_approval() {
-    let source = r#"CC("?"); console.log(call("pay", 1, { key: "k" }));"#;
+fn an_early_answer_waits_for_the_approval() {
+    let source = r#"CC("?"); try { console.log(call("pay", 1, { key: "k" })) } catch (e) { console.log(e.name) }"#;
+    for approves in [true, false] {
+        test_under(&approving(), source, |mut scene| {
+            scene.try_answer_key("k", "free").unwrap();
+            scene.answer("go").expect(Status::WaitingCc).expect_output([]).check();
+            let call = scene.show().calls.remove(0);
+            let early = call.early_answer.unwrap().result;
+            assert_eq!((call.waits_for, call.response, early), (Some(WaitsFor::Approval), None, json!("free")));
+            assert_eq!(error_code(scene.try_answer_key("k", "free")), codes::AWAITING_APPROVAL);
+            let id = scene.next_command_id();
+            let decide = || match approves {
+                true => block_on(scene.cvm().with_id(&id).approve(&approve(&call.id))),
+                false => block_on(scene.cvm().with_id(&id).reject(&reject(&call.id, None))),
+            };
+            assert_eq!((decide().unwrap().status, decide().unwrap().status), (Status::Complete, Status::Complete));
+            scene.expect_output([if approves { "free" } else { "RejectedError" }]).check();
+        });
+    }
+}
+
+#[test]
+fn an_early_answer_that_waits_for_an_approval_outlives_a_failure() {
+    let source = r#"CC("?");
+        const pay = async (n) => console.log(await call("pay", n, { key: "k" + n }));
+        const more = async () => { await CC("more?"); await CC("last?") };
+        await Promise.all([pay(1), pay(2), more()]);"#;
+    for policy in [approving(), Policy::default()] {
+        test_under(&Policy { calls: Some(4), ..approving() }, source, |mut scene| {
+            for (key, answer) in [("k1", "a"), ("k2", "b")] {
+                scene.try_answer_key(key, answer).unwrap();
+            }
+            scene.answer("go");
+            scene.answer_call(4, "yes").expect(Status::Error).check();
+            let retry = Retry { policy: Some(policy.clone()), ..Retry::new("run") };
+            block_on(scene.cvm().retry_with(&retry)).unwrap();
+            scene.expect(Status::WaitingCc).check();
+            for call in scene.show().calls.iter().filter(|call| call.waits_for == Some(WaitsFor::Approval)) {
+                block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
+                scene.check();
+            }
+            scene.answer("done").expect(Status::Complete).expect_output(["a", "b"]).check();
+        });
+    }
+}
+
+#[test]
+fn an_early_answer_of_a_group_waits_for_the_approval() {
+    let source = r#"CC("?"); console.log(CC.all(["a?", { tool: "pay", args: 1, key: "k" }]).join());"#;
     test_under(&approving(), source, |mut scene| {
         scene.try_answer_key("k", "free").unwrap();
-        scene.answer("go").expect(Status::WaitingCc).expect_output([]).check();
-        let call = scene.show().calls.remove(0);
-        assert_eq!(call.waits_for, Some(WaitsFor::Approval));
-        assert!(call.error.unwrap().message.contains("awaits an approval"));
-        assert_eq!(error_code(scene.try_answer_key("k", "free")), codes::AWAITING_APPROVAL);
-        block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
-        scene.try_answer_key("k", "paid").unwrap();
-        scene.expect(Status::Complete).expect_output(["paid"]);
+        scene.answer("go");
+        let call = scene.show().calls.into_iter().find(|call| call.kind == "pay").unwrap().id;
+        block_on(scene.cvm().approve(&approve(&call))).unwrap();
+        scene.expect(Status::WaitingCc).check();
+        scene.answer("A").expect(Status::Complete).expect_output(["A,free"]).check();
     });
 }
 

@@ -280,6 +280,9 @@ fn call_violation(row: &RevisionedDocument) -> Option<&'static str> {
     if row.has("awaitsApproval") && (!outcome.is_empty() || row.has("approval")) {
         return Some("it awaits an approval");
     }
+    if row.has("earlyAnswer") && (outcome == "answered" || row.value("approval.approved") == &Json::Bool(true)) {
+        return Some("its early answer is not applied");
+    }
     if row.has("queued") && (!outcome.is_empty() || timer) {
         return Some("it is queued");
     }

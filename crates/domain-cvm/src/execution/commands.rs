@@ -545,7 +545,7 @@ impl Command for Retry {
             loaded = loaded.in_version(view, &mut head.entity, version)?;
         }
         let mut writes = Decision::new(());
-        waiting::reopen(view, &mut head.entity, &loaded.machine, ctx.now, &mut writes)?;
+        waiting::reopen(view, &mut head.entity, &mut loaded, ctx.now, &mut writes)?;
         slice::decide_slice(view, head, loaded, ctx, writes)
     }
 
