@@ -283,10 +283,7 @@ fn failure_of(work: &Work, refusal: FileCallError) -> Fail {
         token: work.claimed.token,
         message: refusal.message,
         name: Some(refusal.name.as_str().to_owned()),
-        retry: None,
-        by: None,
-        cost: None,
-        retry_after: None,
+        ..Fail::default()
     }
 }
 

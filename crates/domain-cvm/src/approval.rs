@@ -202,7 +202,7 @@ impl Command for Reject {
         let (timestamp, note) = (ctx.now, self.reason.clone());
         let message = note.clone().unwrap_or_else(|| format!("{} was rejected", call.label()));
         let name = Some("RejectedError".to_owned());
-        call.error = Some(CallError { name, message, timestamp, by: Some(self.by.clone()) });
+        call.error = Some(CallError { name, code: None, message, timestamp, by: Some(self.by.clone()) });
         let approval = Approval { approved: false, by: self.by.clone(), timestamp, note, original_args: None };
         let mut writes = Decision::new(());
         writes.changes.extend(record(&head.entity, call, approval, ctx)?);

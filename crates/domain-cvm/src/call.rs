@@ -151,6 +151,8 @@ pub struct Response {
 pub struct CallError {
     /// The error's name in the program; missing: `CallError`.
     pub name: Option<String>,
+    /// The error's `code` in the program; missing: it has none.
+    pub code: Option<String>,
     /// The message.
     pub message: String,
     /// When the attempt failed.
@@ -592,7 +594,8 @@ impl Call {
 
     /// The reply that the program gets.
     pub(super) fn reply(&self) -> Result<Reply> {
-        let error = |name: &str, message: String| Reply::Error { name: name.to_owned(), message, code: Json::Null };
+        let coded = |name: &str, message: String, code: Json| Reply::Error { name: name.to_owned(), message, code };
+        let error = |name: &str, message: String| coded(name, message, Json::Null);
         let response = || {
             let damaged = || Rejection::damaged(&self.key(), &"it has an outcome but no response");
             self.response.as_ref().map(|response| response.result.clone()).ok_or_else(damaged)
@@ -605,7 +608,10 @@ impl Call {
                 error("TimeoutError", format!("{} was not answered within {timeout} ms", self.label()))
             }
             Some(CallOutcome::Failed) => match &self.error {
-                Some(CallError { name, message, .. }) => error(name.as_deref().unwrap_or("CallError"), message.clone()),
+                Some(CallError { name, message, code, .. }) => {
+                    let code = code.clone().map_or(Json::Null, Json::String);
+                    coded(name.as_deref().unwrap_or("CallError"), message.clone(), code)
+                }
                 None => error("CallError", format!("{} failed", self.label())),
             },
             Some(CallOutcome::Cancelled) => error("CallError", format!("{} was cancelled", self.label())),

@@ -464,7 +464,7 @@ fn apply_early_answer(call: &mut Call, early: &EarlyAnswer, bytes: &mut u64) -> 
             // The call records it too, for readers of the call when nothing is logged.
             let message = format!("the early answer is not valid and was dropped: {why}");
             let (timestamp, by) = (early.response.timestamp, early.response.by.clone());
-            call.error = Some(CallError { name: None, message, timestamp, by });
+            call.error = Some(CallError { name: None, code: None, message, timestamp, by });
             Some(why)
         }
     }

@@ -276,7 +276,7 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
                     "claim": {"owner": "w", "token": 3, "until": 7, "attempts": 2, "reservation": null}})
                 ),
                 row(json!({"id": "failed", "step": 2, "prompt": "!", "requestedAt": 6, "outcome": "failed",
-                    "error": {"name": null, "message": "no such address", "timestamp": 8, "by": null}})),
+                    "error": {"name": null, "code": null, "message": "no such address", "timestamp": 8, "by": null}})),
             ])
         );
         let open = block_on(cvm.calls(&ListCalls { open: true, ..of_one })).unwrap().items;

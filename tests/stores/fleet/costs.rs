@@ -101,11 +101,8 @@ pub fn fail(work: &Work, retry: Option<Backoff>) -> Fail {
         call,
         token: work.claimed.token,
         message: "no".into(),
-        name: None,
         retry,
-        by: None,
-        cost: None,
-        retry_after: None,
+        ..Fail::default()
     }
 }
 

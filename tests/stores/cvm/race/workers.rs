@@ -93,11 +93,8 @@ fn fail(claimed: &runstate::domain::cvm::ClaimedCall, retry: Option<runstate::wo
         call,
         token: claimed.token,
         message: "no".to_owned(),
-        name: None,
         retry,
-        by: None,
-        cost: None,
-        retry_after: None,
+        ..Fail::default()
     }
 }
 
