@@ -49,8 +49,7 @@ pub struct Policy {
     pub open: Option<u32>,
     /// The time that the program has, in milliseconds, 1 second to 100 years; by default any. It begins with the start,
     /// and again with a retry, and when a paused execution is unpaused. At its end the program ends with a `LimitError`
-    /// that it cannot catch, and its open calls are cancelled; a process that waits for other work may notice the end
-    /// 15 seconds later. A graceful cancel has its own time instead.
+    /// that it cannot catch, and its open calls are cancelled. A graceful cancel has its own time instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<Millis>,
 }

@@ -9,7 +9,7 @@ use runstate_vm::{CallRecord, Machine, PendingCall, StopReason, TurnContext};
 use serde_json::json;
 
 use super::answer::EarlyAnswer;
-use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Request, Response, TIMER};
+use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, Request, Response, TIMER};
 use super::child_rows;
 use super::execution::{ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError};
 use super::loaded_machine::LoadedMachine;
@@ -73,7 +73,7 @@ pub(super) fn run_slice(
     let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
     append_output(execution, &loaded.machine.take_output(), &mut writes)?;
     execution.apply(end)?;
-    execution.clear_at_end();
+    execution.set_due();
     waiting::dequeue(view, ctx, execution, &loaded.machine, &mut writes)?;
     if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
         let elapsed_ms = stopwatch().saturating_sub(started).saturating_add(500) / 1_000;

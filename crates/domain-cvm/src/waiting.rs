@@ -3,7 +3,7 @@
 //! at once, or after the last call of a group; the execution runs on in the same commit. Until then only the row of the
 //! call and the head are written, so closing one of a thousand calls costs the same as closing the only one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use runstate_core::error_code::ErrorCode;
@@ -50,7 +50,8 @@ pub struct Waiting {
     /// Size of the answers that the machine gets together, so far, in bytes of their JSON.
     #[entity(undeclared, omit_default)]
     pub answer_bytes: u64,
-    /// The earliest deadline of the open calls.
+    /// The earliest deadline of the open calls, or that of the execution if it is earlier. While an execution is paused
+    /// whose policy limits its time, it has none.
     #[entity(path = "wakeAt")]
     pub due: Option<Timestamp>,
 }
@@ -278,6 +279,7 @@ fn close(
             execution.queued_calls -= 1;
         }
         execution.apply(ExecutionEvent::CloseCall(waiting))?;
+        execution.set_due();
         let mut decision = ExecutionHead::store(head, view, ctx)?;
         decision.include(writes)?;
         return Ok(decision);
@@ -481,13 +483,22 @@ fn correct_due(
     let execution = &mut head.entity;
     let mut waiting = execution.require_waiting(ctx.now)?.clone();
     waiting.due = match due {
-        None if !waiting.is_group && waiting.open_calls > 1 => {
-            Waiting::of_machine(&LoadedMachine::load(view, execution, ctx)?.machine).and_then(|waiting| waiting.due)
-        }
+        None if !waiting.is_group && waiting.open_calls > 1 => due_of_calls(view, execution, ctx)?,
         due => due,
     };
     execution.apply(ExecutionEvent::CloseCall(waiting))?;
+    execution.set_due();
     ExecutionHead::store(head, view, ctx)
+}
+
+/// The earliest deadline of the open calls, from the machine.
+pub(super) fn due_of_calls(view: &View, execution: &ExecutionHead, ctx: &Ctx) -> Result<Option<Timestamp>> {
+    let loaded = LoadedMachine::load(view, execution, ctx)?;
+    let count = execution.waiting().map_or(0, |waiting| waiting.closed_calls);
+    let closed = find_closed_calls(view, execution, &loaded.machine, count, &[])?;
+    let closed: HashSet<String> = closed.into_iter().map(|call| call.id).collect();
+    let open = open_records(&loaded.machine).into_iter().filter(|record| !closed.contains(&record.id));
+    Ok(open.filter_map(|record| record.deadline).min())
 }
 
 /// The decision to cancel open calls when their execution ends. A call that is missing or cannot be read must not

@@ -8,6 +8,7 @@ use runstate::domain::cvm::{
     Approve, Cancel, ClaimedCall, ListCalls, Policy, Reject, Retry, Start, Status, WaitsFor, Work, codes,
 };
 use runstate::error_code::ErrorCode;
+use runstate::store::Freshness;
 use runstate::store::layer::Method;
 use runstate::testing::{Fault, FaultStore, block_on};
 use runstate::time::Millis;
@@ -512,6 +513,45 @@ fn the_time_of_a_policy_ends_a_program_that_waits() {
         scene.expect(Status::WaitingCc).check();
         scene.answer("2").expect(Status::Complete).expect_output(["1,2"]).check();
     });
+}
+
+/// A process that waits for the execution wakes at that time.
+#[test]
+fn an_execution_is_due_at_the_deadline_of_a_call_or_of_its_own() {
+    let policy = Policy { ms: Some(Millis(10_000)), ..Policy::default() };
+    let group = r#"
+        const ask = (timeoutMs) => ({ prompt: "?", timeoutMs, default: timeoutMs });
+        try { CC.all(["?", ask(5000), ask(60000)]) } catch { CC("undo?") }"#;
+    let tasks = r#"
+        const ask = async (timeoutMs) => { await CC("?", { timeoutMs, default: timeoutMs }) };
+        try { await Promise.all([CC("?"), ask(5000), ask(60000)]) } catch { await CC("undo?") }"#;
+    for source in [group, tasks] {
+        test_under(&policy, source, |mut scene| {
+            let due = |scene: &Scene, ms: i64| {
+                let wake_at = block_on(scene.cvm().progress("run", 0)).unwrap().wake_at;
+                let next = block_on(scene.cvm().engine().next_due(Freshness::Linearizable)).unwrap();
+                assert_eq!((wake_at, next), (Some(scene.host.clock.now() + Millis(ms)), wake_at));
+                scene.check();
+            };
+            due(&scene, 5_000);
+            scene.advance(Millis(5_000));
+            due(&scene, 5_000);
+            block_on(scene.cvm().pause("run")).unwrap();
+            scene.check();
+            assert_eq!(block_on(scene.cvm().progress("run", 0)).unwrap().wake_at, None);
+            scene.advance(Millis(52_000));
+            block_on(scene.cvm().unpause("run")).unwrap();
+            due(&scene, 3_000);
+            block_on(scene.cvm().cancel_with(&Cancel::graceful("run").deadline(Millis(2_000)))).unwrap();
+            due(&scene, 2_000);
+            block_on(scene.cvm().pause("run")).unwrap();
+            scene.check();
+            block_on(scene.cvm().unpause("run")).unwrap();
+            due(&scene, 2_000);
+            scene.advance(Millis(2_000));
+            scene.expect(Status::Cancelled).check();
+        });
+    }
 }
 
 #[test]

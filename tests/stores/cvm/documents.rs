@@ -174,19 +174,24 @@ impl StoreDump {
         let first = first.or(open.iter().min_by_key(|(_, call)| deadline(call))).map_or("", |(id, _)| *id);
         let earliest = open.iter().filter_map(|(_, call)| deadline(call)).min();
         let wake = head.number("wakeAt");
-        // The number of open calls, the first of them and the earliest deadline, wherever a state keeps them.
-        let waits = |inside: &str| {
+        let (ends, has_time) = (head.number("cancelAt").or(head.number("deadline")), head.number("policy.ms").is_some());
+        let next = earliest.into_iter().chain(ends).min();
+        // The number of open calls, the first of them and the due time, wherever a state keeps them.
+        let waits = |inside: &str, due: Option<i64>| {
             let count = head.number(&format!("{inside}ccWaiting.openCalls")).unwrap_or(0);
             count == open.len() as i64
                 && (open.is_empty()
                     || (head.text(&format!("{inside}ccWaiting.callId")) == first
-                        && head.number(&format!("{inside}wakeAt")) == earliest))
+                        && head.number(&format!("{inside}wakeAt")) == due))
         };
         let (holds, due) = match status {
-            "waiting_cc" => (!open.is_empty() && waits(""), earliest),
-            "paused" if head.text("pausedFrom.status") == "waiting_cc" => (waits("pausedFrom."), None),
-            "paused" => (waits("pausedFrom.open."), None),
-            "running" => (waits("state.open."), head.number("lastModified").map(|at| at + settings.run_lease.0)),
+            "waiting_cc" => (!open.is_empty() && waits("", next), next),
+            // Unpausing begins the time of a policy again.
+            "paused" if head.text("pausedFrom.status") == "waiting_cc" => {
+                (waits("pausedFrom.", next.filter(|_| !has_time || ends.is_some())), None)
+            }
+            "paused" => (waits("pausedFrom.open.", earliest), None),
+            "running" => (waits("state.open.", earliest), head.number("lastModified").map(|at| at + settings.run_lease.0)),
             _ => (open.is_empty(), None),
         };
         expect(holds, format!("it does not say what it waits for: {open:?}"));
@@ -213,7 +218,6 @@ impl StoreDump {
         let is_full = others.len() as i64 == most && is_ordered;
         expect(if queued.is_empty() { others.len() as i64 <= most } else { is_full }, format!("its queue: {open:?}"));
         let runs = matches!(status, "running" | "waiting_cc") && !head.has("cancelAt");
-        let has_time = head.number("policy.ms").is_some();
         expect(head.has("deadline") == (runs && has_time), "its deadline does not follow from its policy".to_owned());
         wrong
     }

@@ -30,6 +30,13 @@ fn a_tick_does_what_is_due() {
 }
 
 #[test]
+fn a_run_that_waits_ends_at_the_end_of_its_time() {
+    let scene = CliFixture::with("long", "sleep(3600000)");
+    let output = scene.run(&["run", "long", "--id", "l", "--policy", r#"{"ms":1000}"#]).expect_exit(1);
+    assert!(output.err.contains("time limit reached: 1000 ms"), "{}", output.err);
+}
+
+#[test]
 fn a_tick_ends_though_programs_set_one_timer_after_the_other() {
     let scene = started("clock", "while (true) sleep(1)", "c");
     scene.run(&["tick"]).expect_exit(0);

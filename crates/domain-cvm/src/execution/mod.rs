@@ -47,7 +47,6 @@ pub use lifecycle::ExecutionEvent;
 #[index(completed)]
 #[index("wakeAt", when = "exists(wakeAt)")]
 #[index(cancel_at, when = "exists(cancelAt)")]
-#[index(deadline, when = "exists(deadline)")]
 pub struct ExecutionHead {
     /// Its id.
     #[entity(id, shard)]
@@ -332,10 +331,14 @@ impl ExecutionHead {
         }
     }
 
-    /// Forgets its deadlines and its queue if it has ended.
-    pub(super) fn clear_at_end(&mut self) {
+    /// Makes it due at its deadlines too while it waits, and forgets these and its queue if it has ended.
+    pub(super) fn set_due(&mut self) {
         if self.ended_at().is_some() {
             (self.cancel_at, self.cancel_pending, self.deadline, self.queued_calls) = (None, false, None, 0);
+        }
+        if let ExecutionState::Waiting(waiting) | ExecutionState::Paused(ResumeState::Waiting(waiting)) = &mut self.state
+        {
+            waiting.due = [waiting.due, self.cancel_at, self.deadline].into_iter().flatten().min();
         }
     }
 
