@@ -422,15 +422,24 @@ pub(super) fn find_open_calls(view: &View, execution: &ExecutionHead) -> Result<
     Ok(calls)
 }
 
+/// The calls whose rows [`with_open_calls`] has read, by their ids.
+fn load_read_calls(view: &View, execution: &ExecutionHead) -> Vec<(String, Result<LoadedEntity<Call>>)> {
+    match execution.waiting() {
+        None | Some(Waiting { open_calls: 0, .. }) => Vec::new(),
+        Some(Waiting { open_calls: 1, call_id, .. }) => {
+            vec![(call_id.clone(), find_owned(view, execution, call_id))]
+        }
+        Some(_) => {
+            let rows = view.all_rows(&["open", "open again"]);
+            rows.map(|(key, _)| (key.id.to_string(), Call::load(view, &key.id))).collect()
+        }
+    }
+}
+
 /// The open calls among the rows that [`with_open_calls`] has read.
 fn find_read_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<LoadedEntity<Call>>> {
-    let Some(waiting) = execution.waiting().filter(|waiting| waiting.open_calls > 0) else { return Ok(Vec::new()) };
-    let mut calls = if waiting.open_calls == 1 {
-        vec![find_owned(view, execution, &waiting.call_id)?]
-    } else {
-        let keys = view.all_rows(&["open", "open again"]).map(|(key, _)| key);
-        keys.map(|key| Call::load(view, &key.id)).collect::<Result<Vec<_>, _>>()?
-    };
+    let calls = load_read_calls(view, execution).into_iter().map(|(_, call)| call);
+    let mut calls = calls.collect::<Result<Vec<_>>>()?;
     calls.retain(|row| row.entity.outcome.is_none());
     sort_by(&mut calls, |a, b| a.entity.step.cmp(&b.entity.step));
     Ok(calls)
@@ -502,16 +511,21 @@ pub(super) fn due_of_calls(view: &View, execution: &ExecutionHead, ctx: &Ctx) ->
 }
 
 /// The decision to cancel open calls when their execution ends. A call that is missing or cannot be read must not
-/// prevent the end: it is deleted with the execution's rows.
+/// prevent the end, and not keep others open: it is reported, and deleted with the execution's rows.
 pub(super) fn cancel_open_calls(view: &View, ctx: &Ctx, execution: &ExecutionHead) -> Result<Decision<()>> {
-    let open = match find_read_calls(view, execution) {
-        Err(rejection) if matches!(rejection.code(), ErrorCode::CORRUPT | ErrorCode::NOT_FOUND) => Vec::new(),
-        open => open?,
-    };
     let mut decision = Decision::new(());
-    for mut row in open {
-        row.entity.close(CallOutcome::Cancelled);
-        decision.changes.push(row.update(ctx.now)?);
+    for (id, call) in load_read_calls(view, execution) {
+        match call {
+            Ok(mut row) if row.entity.outcome.is_none() => {
+                row.entity.close(CallOutcome::Cancelled);
+                decision.changes.push(row.update(ctx.now)?);
+            }
+            Ok(_) | Err(Rejection::NotFound { .. }) => {}
+            Err(rejection) => {
+                let code = rejection.damage_code().ok_or_else(|| rejection.clone())?;
+                decision.damaged.push((Key::new(&CC_HISTORY, &id), code, rejection.to_string()));
+            }
+        }
     }
     Ok(decision)
 }
