@@ -147,7 +147,7 @@ impl Command for Approve {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
-        let (head, mut row) = load_awaiting(view, ctx, &self.execution, &self.call)?;
+        let (mut head, mut row) = load_awaiting(view, ctx, &self.execution, &self.call)?;
         let call = &mut row.entity;
         let mut original_args = None;
         if let Some(args) = &self.args {
@@ -170,9 +170,19 @@ impl Command for Approve {
             return waiting::close_call(view, ctx, head, row, writes);
         }
         call.make_available(ctx.now);
-        let hint = call.hint();
         // The decision depends on the execution: it must wait, or run.
-        let mut decision = Decision::new(head.entity.execution_status()).check_entity(&head);
+        let mut decision = match head.entity.most_open_calls() {
+            None => Decision::new(head.entity.execution_status()).check_entity(&head),
+            Some(_) => {
+                let is_full = head.entity.is_full();
+                head.entity.forget_calls(0, 1);
+                if is_full {
+                    head.entity.enqueue(call);
+                }
+                ExecutionHead::store(head, view, ctx)?
+            }
+        };
+        let hint = call.hint();
         decision.changes.push(row.update(ctx.now)?);
         decision.changes.extend(log);
         decision.hints.extend(hint);

@@ -565,9 +565,9 @@ impl Call {
         self.available_at = (self.kind != TIMER && !self.queued && !self.awaits_approval).then_some(now);
     }
 
-    /// Queues the call behind others, unless it is a timer. Returns whether it is queued.
+    /// Queues the call behind others, unless it is a timer or awaits an approval. Returns whether it is queued.
     pub(super) fn enqueue(&mut self) -> bool {
-        self.queued = self.kind != TIMER;
+        self.queued = self.kind != TIMER && !self.awaits_approval;
         self.available_at = None;
         self.queued
     }

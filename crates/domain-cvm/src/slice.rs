@@ -118,8 +118,7 @@ fn run_machine(
             run_untraced(&mut loaded.machine, fuel, bytes, &turn)
         };
         let cancelled = loaded.machine.take_cancelled();
-        let dequeued = waiting::cancel(view, ctx, &cancelled, writes)?;
-        execution.queued_calls = execution.queued_calls.saturating_sub(dequeued);
+        waiting::cancel(view, ctx, execution, &cancelled, writes)?;
         match stop {
             StopReason::Waiting(_) if throw_cancelled(execution, loaded)? => continue,
             StopReason::Waiting(_) => {
@@ -137,7 +136,7 @@ fn run_machine(
                 let waiting = Waiting::of_machine(&loaded.machine).ok_or_else(missing)?;
                 return Ok(ExecutionEvent::Wait(waiting));
             }
-            StopReason::Failed(_) => waiting::cancel_calls_of_failed(view, ctx, &loaded.machine, writes)?,
+            StopReason::Failed(_) => waiting::cancel_calls_of_failed(view, ctx, execution, &loaded.machine, writes)?,
             StopReason::Fuel | StopReason::Complete(_) => {}
         }
         return slice_end(stop, execution, loaded, ctx, writes, logs);
@@ -158,13 +157,13 @@ fn throw_cancelled(execution: &mut ExecutionHead, loaded: &mut LoadedMachine) ->
 fn end_at_limit(
     message: String,
     view: &View,
-    execution: &ExecutionHead,
+    execution: &mut ExecutionHead,
     loaded: &LoadedMachine,
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     logs: bool,
 ) -> Result<ExecutionEvent> {
-    waiting::cancel_calls_of_failed(view, ctx, &loaded.machine, writes)?;
+    waiting::cancel_calls_of_failed(view, ctx, execution, &loaded.machine, writes)?;
     let error = ProgramError::limit(message, ctx.now);
     fail_here(error, execution, loaded, ctx, writes, logs)
 }
@@ -412,9 +411,8 @@ fn write_calls(
             let order = log_position(writes, loaded.machine.instructions());
             writes.changes.push(child_rows::log_row(&execution.id, order, "cc_call", details, ctx)?);
         }
-        if call.outcome.is_none() && execution.most_open_calls().is_some() && call.enqueue() {
-            // Those that may be open leave the queue at the end of the slice.
-            execution.queued_calls += 1;
+        if call.outcome.is_none() {
+            execution.enqueue(call);
         }
         writes.changes.push(match early {
             Some(early) => early.replace(call.clone()).update(ctx.now)?,

@@ -689,33 +689,60 @@ fn passed_deadlines_and_aborted_calls_leave_the_queue() {
 }
 
 #[test]
-fn a_queued_call_needs_its_approval_and_its_turn() {
+fn a_call_that_awaits_an_approval_keeps_no_other_in_the_queue() {
+    let policy = Policy { open: Some(1), ..approving() };
+    let source = r#"
+        const use = async (tool, n) => console.log(await call(tool, n));
+        await Promise.all([use("pay", 1), use("find", 2), use("find", 3), use("pay", 4)]);"#;
+    test_under(&policy, source, |mut scene| {
+        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
+        scene.check();
+        assert_eq!(queued(&scene), [3]);
+        // A call that is approved while another one has its place queues with the others, in the order of all.
+        block_on(scene.cvm().approve(&approve(&calls[0]))).unwrap();
+        scene.check();
+        assert_eq!(queued(&scene), [1, 3]);
+        for (step, left) in [(2, vec![3]), (1, vec![]), (3, vec![])] {
+            let work = claim(&scene).unwrap();
+            assert_eq!((work.call.step, claim(&scene)), (Some(step), None));
+            block_on(scene.cvm().complete(&work.claimed, step)).unwrap();
+            scene.check();
+            assert_eq!(queued(&scene), left);
+        }
+        // A place is free.
+        block_on(scene.cvm().approve(&approve(&calls[3]))).unwrap();
+        scene.check();
+        let work = claim(&scene).unwrap();
+        block_on(scene.cvm().complete(&work.claimed, 4)).unwrap();
+        scene.expect(Status::Complete).expect_output(["2", "1", "3", "4"]).check();
+    });
+}
+
+#[test]
+fn a_rejection_and_a_retry_keep_the_queue() {
     let policy = Policy { open: Some(1), ..approving() };
     let source = r#"
         const pay = async (n) => console.log(await call("pay", n));
         await Promise.all([pay(1), pay(2), pay(3)]);"#;
     test_under(&policy, source, |mut scene| {
         let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
-        block_on(scene.cvm().approve(&approve(&calls[1]))).unwrap();
-        scene.check();
-        assert_eq!((claim(&scene), queued(&scene)), (None, vec![2]));
+        for (call, left) in [(1, vec![]), (2, vec![3])] {
+            block_on(scene.cvm().approve(&approve(&calls[call]))).unwrap();
+            scene.check();
+            assert_eq!(queued(&scene), left);
+        }
         block_on(scene.cvm().reject(&reject(&calls[0], None))).unwrap();
         scene.expect(Status::Error).check();
         // Both are open again, and the rejected one is made again, behind them.
         block_on(scene.cvm().retry("run")).unwrap();
         scene.expect(Status::WaitingCc).check();
-        let work = claim(&scene).unwrap();
-        assert_eq!((work.call.step, claim(&scene)), (Some(2), None));
-        block_on(scene.cvm().complete(&work.claimed, "b")).unwrap();
+        assert_eq!(queued(&scene), [3]);
+        let again = scene.show().calls.into_iter().find(|call| call.step == Some(4)).unwrap().id;
+        block_on(scene.cvm().approve(&approve(&again))).unwrap();
         scene.check();
-        assert_eq!(claim(&scene), None);
-        for call in scene.show().calls {
-            block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
-            scene.check();
-        }
-        for _ in 0..2 {
+        for step in 2..5 {
             let work = claim(&scene).unwrap();
-            assert_eq!(claim(&scene), None);
+            assert_eq!((work.call.step, claim(&scene)), (Some(step), None));
             block_on(scene.cvm().complete(&work.claimed, "x")).unwrap();
             scene.check();
         }
@@ -746,25 +773,49 @@ fn a_graceful_cancel_and_a_retry_keep_the_queue() {
     });
 }
 
-/// Calls are closed in many orders, and the queue fits to the policy after each.
+/// Calls are approved and closed in many orders, and the queue fits to the policy after each.
 #[test]
 fn the_queue_fits_to_its_policy_in_every_order_of_answers() {
     let tasks = r#"
-        const find = async (n) => { await call("find", n); if (n % 3 === 0) { await call("find", n + 1) } };
-        await Promise.all(Array.from({ length: 12 }, (_, n) => find(n)));"#;
-    let group = r#"CC.all(Array.from({ length: 12 }, (_, n) => ({ tool: "find", args: n })));"#;
+        const use = async (n) => {
+            await call(n % 4 === 1 ? "pay" : "find", n);
+            if (n % 3 === 0) { await call(n % 2 ? "pay" : "find", n + 1) }
+        };
+        await Promise.all(Array.from({ length: 12 }, (_, n) => use(n)));"#;
+    let group = r#"CC.all(Array.from({ length: 12 }, (_, n) => ({ tool: n % 4 === 1 ? "pay" : "find", args: n })));"#;
     for (most, factor) in [(1, 7), (2, 5), (3, 11), (5, 3)] {
-        for source in [tasks, group] {
-            test_under(&open(most), source, |mut scene| {
+        for (source, policy) in [tasks, group].into_iter().flat_map(|one| [(one, Policy::default()), (one, approving())]) {
+            test_under(&Policy { open: Some(most), ..policy }, source, |mut scene| {
                 for n in 0.. {
                     let calls = scene.show().calls;
-                    if calls.is_empty() {
-                        break;
+                    let Some(call) = (!calls.is_empty()).then(|| &calls[n * factor % calls.len()]) else { break };
+                    match call.waits_for {
+                        Some(WaitsFor::Approval) => drop(block_on(scene.cvm().approve(&approve(&call.id))).unwrap()),
+                        _ => drop(scene.answer_call(call.step.unwrap(), "x")),
                     }
-                    scene.answer_call(calls[n * factor % calls.len()].step.unwrap(), "x").check();
+                    scene.check();
                 }
                 scene.expect(Status::Complete);
             });
         }
     }
+}
+
+/// A program that no longer waits for many calls at once lets as many leave the queue.
+#[test]
+fn calls_that_are_aborted_together_let_as_many_leave_the_queue() {
+    let source = r#"
+        const controller = new AbortController();
+        const find = async (n, options = {}) => { try { return await call("find", n, options) } catch (e) { return e.name } };
+        const stop = async () => { await CC("stop?"); controller.abort(); };
+        const signal = controller.signal;
+        await Promise.all([stop(), find(2, { signal }), find(3, { signal }), find(4), find(5), find(6), find(7)]);"#;
+    test_under(&open(3), source, |mut scene| {
+        scene.answer_call(1, "yes").check();
+        assert_eq!(queued(&scene), [7]);
+        for step in [4, 5, 6, 7] {
+            scene.answer_call(step, "x").check();
+        }
+        scene.expect(Status::Complete);
+    });
 }

@@ -207,13 +207,17 @@ impl StoreDump {
             "it has ended, and has the deadline of a cancel".to_owned(),
         );
         expect(head.has("cancelAt") || !head.has("cancelPending"), "a cancel has no deadline".to_owned());
-        let claimable = open.iter().filter(|(_, call)| call.text("kind") != "timer").map(|(_, call)| *call);
-        let (queued, others): (Vec<&RevisionedDocument>, Vec<&RevisionedDocument>) =
-            claimable.partition(|call| call.has("queued"));
-        let counted = head.number("queuedCalls").unwrap_or(0);
-        expect(counted == queued.len() as i64, format!("{} calls are queued, it counts {counted}", queued.len()));
+        let has_flag = |flag: &'static str| open.iter().filter(move |(_, call)| call.has(flag)).map(|(_, call)| *call);
+        let queued: Vec<&RevisionedDocument> = has_flag("queued").collect();
+        let others = open.iter().map(|(_, call)| *call).filter(|call| call.text("kind") != "timer");
+        let others: Vec<_> = others.filter(|call| !call.has("queued") && !call.has("awaitsApproval")).collect();
+        let unapproved = if head.has("policy.open") { has_flag("awaitsApproval").count() } else { 0 };
+        let counted = (head.number("queuedCalls").unwrap_or(0), head.number("unapprovedCalls").unwrap_or(0));
+        let counts = (queued.len() as i64, unapproved as i64);
+        expect(counted == counts, format!("{counts:?} calls are queued or unapproved, it counts {counted:?}"));
         let last = others.iter().map(|call| call.number("step")).max();
-        let is_ordered = last < queued.iter().map(|call| call.number("step")).min();
+        // A call may have to queue after its approval, behind later ones.
+        let is_ordered = head.has("policy.approve") || last < queued.iter().map(|call| call.number("step")).min();
         let most = head.number("policy.open").unwrap_or(1_000);
         let is_full = others.len() as i64 == most && is_ordered;
         expect(if queued.is_empty() { others.len() as i64 <= most } else { is_full }, format!("its queue: {open:?}"));
