@@ -1,8 +1,8 @@
 //! Approvals: a call of a kind that the policy of its execution lists waits until a person approves it. Until then no
 //! worker gets it, and no answer closes it. The approval is in the commit that releases the call, and stays in its row.
 //!
-//! An early answer was accepted when no process could know that its call needs an approval. It is kept in the row of the
-//! call until the decision: refused, it would be lost although its sender has no reason to send it again.
+//! An early answer was accepted when no process could know that its call needs an approval. It is kept in the row of
+//! the call until the decision: refused, it would be lost although its sender has no reason to send it again.
 
 use runstate_core::lease::check_name;
 use runstate_core::limits::PLAIN_VALUE_BYTES;

@@ -20,8 +20,9 @@ pub(super) static WAKE: DueRule = DueRule {
     })
 };
 
-/// Executions whose program was cancelled gracefully, and has not ended in time. Those that wait are due by `wakeAt` too.
-/// A process that polls may end the others, which run or are paused, later by the lead: nothing depends on the moment.
+/// Executions whose program was cancelled gracefully, and has not ended in time. Those that wait are due by `wakeAt`
+/// too. A process that polls may end the others, which run or are paused, later by the lead: nothing depends on the
+/// moment.
 pub(super) static CANCEL: DueRule = DueRule {
     lead: |_| Millis::seconds(5),
     outcome: WAKE.outcome,

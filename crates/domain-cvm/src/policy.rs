@@ -46,9 +46,9 @@ pub struct Policy {
     /// ends the program with a `LimitError` that it cannot catch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
-    /// Most calls that are open at once, 1 to 1,000; by default 1,000. Those beyond are queued in the order in which they
-    /// were made: no worker gets one until another call is closed. Timers, and calls that await an approval, are not
-    /// counted; an approved call may have to queue. With them, at most 1,000 calls are open in any case.
+    /// Most calls that are open at once, 1 to 1,000; by default 1,000. Those beyond are queued in the order in which
+    /// they were made: no worker gets one until another call is closed. Timers, and calls that await an approval, are
+    /// not counted; an approved call may have to queue. With them, at most 1,000 calls are open in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<u32>,
     /// The time that the program has, in milliseconds, 1 second to 100 years; by default any. It begins with the start,

@@ -50,8 +50,8 @@ pub struct Waiting {
     /// Size of the answers that the machine gets together, so far, in bytes of their JSON.
     #[entity(undeclared, omit_default)]
     pub answer_bytes: u64,
-    /// The earliest deadline of the open calls, or that of the execution if it is earlier. While an execution is paused
-    /// whose policy limits its time, it has none.
+    /// The earliest deadline of the open calls, or that of the execution if it is earlier. While an execution is
+    /// paused whose policy limits its time, it has none.
     #[entity(path = "wakeAt")]
     pub due: Option<Timestamp>,
 }
@@ -592,8 +592,8 @@ pub(super) fn dequeue(
     Ok(())
 }
 
-/// The ids of the first `count` of the queued calls, in the order of `open`. [`with_queued`] has read the first of those
-/// that were queued before; if more of them leave the queue, the rows of all open calls are read.
+/// The ids of the first `count` of the queued calls, in the order of `open`. [`with_queued`] has read the first of
+/// those that were queued before; if more of them leave the queue, the rows of all open calls are read.
 fn first_queued(
     view: &View,
     open: &[Arc<CallRecord>],

@@ -461,8 +461,9 @@ pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Valu
     Ok(())
 }
 
-/// Does not count the keys of calls that have ended before the host has made them: an answer to the next call with that
-/// key would be one to a call that was never seen. Later calls with the key, which it has not made either, move up.
+/// Does not count the keys of calls that have ended before the host has made them: an answer to the next call with
+/// that key would be one to a call that was never seen. Later calls with the key, which it has not made either, move
+/// up.
 fn uncount_unmade(machine: &mut Machine, ended: &[OpenRequest]) {
     let is_unmade = |call: &OpenRequest| call.is_open() && call.record.is_none();
     for call in ended.iter().rev().filter(|call| is_unmade(call)) {

@@ -784,7 +784,9 @@ fn the_queue_fits_to_its_policy_in_every_order_of_answers() {
         await Promise.all(Array.from({ length: 12 }, (_, n) => use(n)));"#;
     let group = r#"CC.all(Array.from({ length: 12 }, (_, n) => ({ tool: n % 4 === 1 ? "pay" : "find", args: n })));"#;
     for (most, factor) in [(1, 7), (2, 5), (3, 11), (5, 3)] {
-        for (source, policy) in [tasks, group].into_iter().flat_map(|one| [(one, Policy::default()), (one, approving())]) {
+        for (source, policy) in
+            [tasks, group].into_iter().flat_map(|one| [(one, Policy::default()), (one, approving())])
+        {
             test_under(&Policy { open: Some(most), ..policy }, source, |mut scene| {
                 for n in 0.. {
                     let calls = scene.show().calls;

@@ -174,7 +174,8 @@ impl StoreDump {
         let first = first.or(open.iter().min_by_key(|(_, call)| deadline(call))).map_or("", |(id, _)| *id);
         let earliest = open.iter().filter_map(|(_, call)| deadline(call)).min();
         let wake = head.number("wakeAt");
-        let (ends, has_time) = (head.number("cancelAt").or(head.number("deadline")), head.number("policy.ms").is_some());
+        let (ends, has_time) =
+            (head.number("cancelAt").or(head.number("deadline")), head.number("policy.ms").is_some());
         let next = earliest.into_iter().chain(ends).min();
         // The number of open calls, the first of them and the due time, wherever a state keeps them.
         let waits = |inside: &str, due: Option<i64>| {
@@ -191,7 +192,9 @@ impl StoreDump {
                 (waits("pausedFrom.", next.filter(|_| !has_time || ends.is_some())), None)
             }
             "paused" => (waits("pausedFrom.open.", earliest), None),
-            "running" => (waits("state.open.", earliest), head.number("lastModified").map(|at| at + settings.run_lease.0)),
+            "running" => {
+                (waits("state.open.", earliest), head.number("lastModified").map(|at| at + settings.run_lease.0))
+            }
             _ => (open.is_empty(), None),
         };
         expect(holds, format!("it does not say what it waits for: {open:?}"));

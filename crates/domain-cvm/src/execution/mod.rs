@@ -342,7 +342,8 @@ impl ExecutionHead {
             (self.cancel_at, self.cancel_pending, self.deadline) = (None, false, None);
             (self.queued_calls, self.unapproved_calls) = (0, 0);
         }
-        if let ExecutionState::Waiting(waiting) | ExecutionState::Paused(ResumeState::Waiting(waiting)) = &mut self.state
+        if let ExecutionState::Waiting(waiting) | ExecutionState::Paused(ResumeState::Waiting(waiting)) =
+            &mut self.state
         {
             waiting.due = [waiting.due, self.cancel_at, self.deadline].into_iter().flatten().min();
         }
