@@ -108,7 +108,7 @@ fn run_machine(
     if execution.is_past_deadline(ctx.now) {
         let ms = execution.policy.as_ref().and_then(|policy| policy.ms).unwrap_or_default().0;
         let message = format!("time limit reached: {ms} ms; a retry begins the time again");
-        return end_at_limit(message, view, execution, loaded, ctx, writes, logs);
+        return fail_here(ProgramError::limit(message, ctx.now), view, execution, loaded, ctx, writes, logs);
     }
     loop {
         let fuel = until.saturating_sub(loaded.machine.instructions());
@@ -129,7 +129,8 @@ fn run_machine(
                     CreateCallsOutcome::TooMany => {
                         let most = execution.policy.as_ref().and_then(|policy| policy.calls).unwrap_or_default();
                         let message = format!("call limit reached: {most} calls; retry with a policy that allows more");
-                        return end_at_limit(message, view, execution, loaded, ctx, writes, logs);
+                        let error = ProgramError::limit(message, ctx.now);
+                        return fail_here(error, view, execution, loaded, ctx, writes, logs);
                     }
                 }
                 let missing = || Rejection::domain(ErrorCode::INTERNAL, "the machine waits for no call".to_owned());
@@ -139,7 +140,7 @@ fn run_machine(
             StopReason::Failed(_) => waiting::cancel_calls_of_failed(view, ctx, execution, &loaded.machine, writes)?,
             StopReason::Fuel | StopReason::Complete(_) => {}
         }
-        return slice_end(stop, execution, loaded, ctx, writes, logs);
+        return slice_end(stop, view, execution, loaded, ctx, writes, logs);
     }
 }
 
@@ -153,9 +154,10 @@ fn throw_cancelled(execution: &mut ExecutionHead, loaded: &mut LoadedMachine) ->
     Ok(has_thrown)
 }
 
-/// Ends a program that has reached a limit of its policy. The machine keeps its state, so that a retry continues it.
-fn end_at_limit(
-    message: String,
+/// The failure of a program at its position. Its open calls are closed; the machine keeps its state, so that a retry
+/// continues it.
+fn fail_here(
+    error: ProgramError,
     view: &View,
     execution: &mut ExecutionHead,
     loaded: &LoadedMachine,
@@ -164,19 +166,6 @@ fn end_at_limit(
     logs: bool,
 ) -> Result<ExecutionEvent> {
     waiting::cancel_calls_of_failed(view, ctx, execution, &loaded.machine, writes)?;
-    let error = ProgramError::limit(message, ctx.now);
-    fail_here(error, execution, loaded, ctx, writes, logs)
-}
-
-/// The failure of a program at its position.
-fn fail_here(
-    error: ProgramError,
-    execution: &ExecutionHead,
-    loaded: &LoadedMachine,
-    ctx: &mut Ctx,
-    writes: &mut Decision<()>,
-    logs: bool,
-) -> Result<ExecutionEvent> {
     let (file, line, column) = loaded.machine.location();
     let error = ProgramError { file, line, column, ..error };
     if logs {
@@ -239,7 +228,8 @@ fn run_traced(
 /// The end of a slice that did not stop at a call.
 fn slice_end(
     stop: StopReason,
-    execution: &ExecutionHead,
+    view: &View,
+    execution: &mut ExecutionHead,
     loaded: &LoadedMachine,
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
@@ -256,7 +246,7 @@ fn slice_end(
         StopReason::Fuel | StopReason::Waiting(_) => unfinished(loaded, ctx),
         StopReason::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
             let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
-            fail_here(error, execution, loaded, ctx, writes, logs)?
+            fail_here(error, view, execution, loaded, ctx, writes, logs)?
         }
         StopReason::Complete(result) => {
             log("complete", json!({"instructionsExecuted": loaded.machine.instructions()}), ctx)?;
