@@ -705,7 +705,7 @@ fn a_call_that_awaits_an_approval_keeps_no_other_in_the_queue() {
         for (step, left) in [(2, vec![3]), (1, vec![]), (3, vec![])] {
             let work = claim(&scene).unwrap();
             assert_eq!((work.call.step, claim(&scene)), (Some(step), None));
-            block_on(scene.cvm().complete(&work.claimed, step)).unwrap();
+            block_on(scene.cvm().complete(&work.claimed, json!(step))).unwrap();
             scene.check();
             assert_eq!(queued(&scene), left);
         }
@@ -713,7 +713,7 @@ fn a_call_that_awaits_an_approval_keeps_no_other_in_the_queue() {
         block_on(scene.cvm().approve(&approve(&calls[3]))).unwrap();
         scene.check();
         let work = claim(&scene).unwrap();
-        block_on(scene.cvm().complete(&work.claimed, 4)).unwrap();
+        block_on(scene.cvm().complete(&work.claimed, json!(4))).unwrap();
         scene.expect(Status::Complete).expect_output(["2", "1", "3", "4"]).check();
     });
 }
@@ -792,8 +792,12 @@ fn the_queue_fits_to_its_policy_in_every_order_of_answers() {
                     let calls = scene.show().calls;
                     let Some(call) = (!calls.is_empty()).then(|| &calls[n * factor % calls.len()]) else { break };
                     match call.waits_for {
-                        Some(WaitsFor::Approval) => drop(block_on(scene.cvm().approve(&approve(&call.id))).unwrap()),
-                        _ => drop(scene.answer_call(call.step.unwrap(), "x")),
+                        Some(WaitsFor::Approval) => {
+                            block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
+                        }
+                        _ => {
+                            scene.answer_call(call.step.unwrap(), "x");
+                        }
                     }
                     scene.check();
                 }
