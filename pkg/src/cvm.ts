@@ -128,8 +128,8 @@ export class Cvm extends Operations {
   }
 
   /** Reports that a claimed call failed. With `retry` the call is retried later; without it the program gets
-   * an error. */
-  async fail(work: Work, message: string, options: Pick<OptionsOf<"cvm.fail">, "name" | "by" | "retry" | "cost"> & CommandOptions = {}): Promise<FailedCall> {
+   * an error with that `name` and `code`. */
+  async fail(work: Work, message: string, options: Pick<OptionsOf<"cvm.fail">, "name" | "code" | "by" | "retry" | "cost"> & CommandOptions = {}): Promise<FailedCall> {
     const { call, execution, token } = requireClaim(work);
     return this.#engine.invoke("cvm.fail", options, { call, execution, token, message });
   }

@@ -47,7 +47,8 @@ export class ExecutionError extends Error {
 
 /**
  * An error that a worker's handler throws to choose the program's error, to delay retries or to prevent them. After any other error
- * the call is retried; when the attempts are used up, the program gets the message of the last error.
+ * the call is retried; when the attempts are used up, the program gets the message of the last error, and its `code`
+ * if that is a text, as in Node.
  *
  * @example
  * throw new CallFailure("there is no such city", { name: "NotFound", final: true });
@@ -56,6 +57,8 @@ export class CallFailure extends Error {
   override readonly name = "CallFailure";
   /** The name of the error in the program. Default: `CallError`. */
   readonly as: string | undefined;
+  /** The `code` of the error in the program, at most 200 bytes. Default: none. */
+  readonly code: string | undefined;
   /** Whether the call is not retried. */
   readonly final: boolean;
   /** What the attempt has cost, a decimal number in the unit of the call's cost. Default: nothing. */
@@ -65,10 +68,11 @@ export class CallFailure extends Error {
 
   constructor(
     message: string,
-    { name, final = false, cost, retryAfterMs }: { name?: string; final?: boolean; cost?: string | number; retryAfterMs?: number } = {},
+    { name, code, final = false, cost, retryAfterMs }: { name?: string; code?: string; final?: boolean; cost?: string | number; retryAfterMs?: number } = {},
   ) {
     super(message);
     this.as = name;
+    this.code = code;
     this.final = final;
     this.retryAfterMs = retryAfterMs;
     // Without an exponent.

@@ -172,6 +172,7 @@ function createHandle(engine: Engine, serving: RawWorkerHandle, signal: AbortSig
 /** Encodes the failure of a handler as JSON text. */
 function encodeFailure(thrown: unknown): string {
   const message = toWellFormed(thrown instanceof Error ? thrown.message : String(thrown));
-  if (!(thrown instanceof CallFailure)) return JSON.stringify({ message });
-  return JSON.stringify({ message, name: thrown.as && toWellFormed(thrown.as), final: thrown.final, cost: thrown.cost, retryAfterMs: thrown.retryAfterMs });
+  const code = thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" ? toWellFormed(thrown.code) : undefined;
+  if (!(thrown instanceof CallFailure)) return JSON.stringify({ message, code });
+  return JSON.stringify({ message, code, name: thrown.as && toWellFormed(thrown.as), final: thrown.final, cost: thrown.cost, retryAfterMs: thrown.retryAfterMs });
 }

@@ -42,6 +42,26 @@ test("a failed handler is retried unless the failure is final", async (t) => {
   assert.deepEqual(events.filter((event) => event === "failed").length, 3);
 });
 
+test("the code of an error reaches the program", async (t) => {
+  const source = `function main() { try { return call("tool", {}) } catch (error) { return [error.name, error.code ?? null] } }`;
+  const coded = (code) => Object.assign(new Error("no"), { code });
+  const cases = [
+    [coded("ENOENT"), ["CallError", "ENOENT"]],
+    [coded(7), ["CallError", null]],
+    [coded("x".repeat(201)), ["CallError", null]],
+    [new CallFailure("no", { name: "NotThere", code: "E1" }), ["NotThere", "E1"]],
+  ];
+  for (const [thrown, expected] of cases) {
+    const { rs, run } = await startProgram(t, source, { rs: await openStore(t, "memory:", { log: "off" }) });
+    const tool = () => {
+      throw thrown;
+    };
+    const stop = rs.cvm.worker({ tool }, { backoff: { attempts: 1, initialMs: 1, longestMs: 2 } });
+    assert.deepEqual(await run.result(), expected);
+    await stop();
+  }
+});
+
 test("a handler may ask for a longer wait, of at most a day", async (t) => {
   const day = 86_400_000;
   for (const [retryAfterMs, shortest] of [[60_000.5, 60_001], [1e30, day], [-5, 0], [Number.NaN, 0], [undefined, 0]]) {

@@ -419,11 +419,15 @@ Examples:
     ///
     /// The client starts this command and writes requests to its standard input. Every operation is a tool. Executions
     /// are resources, with their output and open calls. Subscribed clients are notified of changes.
+    ///
+    /// The client runs programs, so it may not approve or reject their calls: people do with `runstate approve` and
+    /// `runstate reject`.
     #[command(after_help = "\
 Examples:
   runstate mcp --store file:data
   runstate mcp --read-only                   only tools that change nothing
-  runstate mcp --domain cvm                  without the operations of the store")]
+  runstate mcp --domain cvm                  without the operations of the store
+  runstate mcp --allow-approvals             for the client of a person who approves calls")]
     Mcp {
         /// Serve only operations that change nothing
         #[arg(long)]
@@ -431,6 +435,9 @@ Examples:
         /// Serve only operations of this domain: the first word of their names (repeatable)
         #[arg(long, value_name = "D", value_delimiter = ',')]
         domain: Vec<String>,
+        /// Serve the approval and the rejection of calls too
+        #[arg(long)]
+        allow_approvals: bool,
         #[command(flatten)]
         running: RunArgs,
     },

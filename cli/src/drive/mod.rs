@@ -39,7 +39,7 @@ pub struct ExecutionDriver<'a> {
 }
 
 enum NextAction {
-    /// Apply a deadline that has passed.
+    /// Apply a deadline that has passed: that of a call, or of the execution.
     Wake,
     /// Perform the file call at this index.
     File(usize),
@@ -149,7 +149,7 @@ impl ExecutionDriver<'_> {
 
     fn next_action(&self, progress: &ExecutionProgress) -> NextAction {
         let (calls, now) = (&progress.calls, self.session.engine.now());
-        if calls.iter().any(|call| call.deadline.is_some_and(|at| at <= now)) {
+        if progress.wake_at.is_some_and(|at| at <= now) {
             return NextAction::Wake;
         }
         let is_file = |call: &CallView| FILE_CALL_KINDS.contains(&call.kind.as_str()) && call.owner(now).is_none();
@@ -179,12 +179,13 @@ impl ExecutionDriver<'_> {
             _ => 0,
         };
         let request = AnswerRequest { call, ordinal, file_hint: &file_hint };
-        let due = progress.calls.iter().filter_map(|call| call.deadline).min();
         let answer = tokio::select! {
             answer = self.answers.answer(request, session.out) => answer?,
-            () = session.sleep_until(due) => {
+            () = session.sleep_until(progress.wake_at) => {
                 self.answers.end_question().await;
-                session.out.remark("\nthe deadline of the question has passed; continuing");
+                let is_due = call.deadline.is_some_and(|at| at <= session.engine.now());
+                let passed = if is_due { "the deadline of the question" } else { "another deadline" };
+                session.out.remark(&format!("\n{passed} has passed; continuing"));
                 return Ok(QuestionOutcome::Open);
             }
         };
@@ -250,7 +251,7 @@ impl ExecutionDriver<'_> {
             self.wait_remark = Some(remark);
         }
         tokio::select! {
-            () = session.sleep_until(deadline) => {}
+            () = session.sleep_until(progress.wake_at) => {}
             // Another process may cancel or pause it, or complete a call.
             () = tokio::time::sleep(WORKER_POLL_INTERVAL) => {}
         }
@@ -283,10 +284,7 @@ fn failure_of(work: &Work, refusal: FileCallError) -> Fail {
         token: work.claimed.token,
         message: refusal.message,
         name: Some(refusal.name.as_str().to_owned()),
-        retry: None,
-        by: None,
-        cost: None,
-        retry_after: None,
+        ..Fail::default()
     }
 }
 

@@ -34,6 +34,7 @@ use crate::exit::CliExit;
 use crate::program_name::binary_name;
 use crate::session::Session;
 use tools::ToolList;
+pub use tools::ToolOptions;
 
 /// Instructions for a client, before its first request.
 const INSTRUCTIONS: &str = "runstate runs programs that make calls (to a model, a tool or a person) and never loses an execution. \
@@ -49,8 +50,9 @@ struct McpServer {
 }
 
 /// Serves one client, until it closes standard input.
-pub async fn serve(session: &Session, read_only: bool, domains: &[String]) -> Result<CliExit, CliError> {
-    let tools = Arc::new(ToolList::new(&session.engine, read_only, domains)?);
+pub async fn serve(session: &Session, options: ToolOptions) -> Result<CliExit, CliError> {
+    let read_only = options.read_only;
+    let tools = Arc::new(ToolList::new(session, options)?);
     let server = McpServer { engine: session.engine.clone(), tools, subscribed: Arc::default() };
     let failed =
         |error: String| CliError::from(Error::new(ErrorCode::IO, format!("the client cannot be served: {error}")));

@@ -3,7 +3,10 @@
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
-use runstate::engine::Engine;
+use runstate::decision::OperationName as _;
+use runstate::domain::cvm::{Approve, Reject};
+use runstate::engine::{Engine, Error};
+use runstate::error_code::ErrorCode;
 use runstate::operation::{OperationKind, Signature, nearest_name};
 use serde_json::{Value as Json, json};
 
@@ -13,16 +16,36 @@ use crate::operations::arguments::paragraphs;
 use crate::operations::schema::ValueSchema;
 use crate::operations::times::declare_as_text;
 use crate::operations::{self, rename_operations, takes_command_id};
+use crate::session::Session;
 
-pub struct ToolList(Vec<&'static Signature>);
+/// The operations by which people decide on calls of programs. The client that runs the programs must not.
+const APPROVALS: [&str; 2] = [Approve::NAME, Reject::NAME];
+
+/// Which operations are tools.
+#[derive(Debug, Default)]
+pub struct ToolOptions {
+    /// Whether only those that change nothing are.
+    pub read_only: bool,
+    /// Only those of these domains; empty: of all.
+    pub domains: Vec<String>,
+    /// Whether [`APPROVALS`] are too.
+    pub allows_approvals: bool,
+}
+
+pub struct ToolList {
+    served: Vec<&'static Signature>,
+    /// Those that are left to people, with the command lines for these.
+    withheld: Vec<(&'static Signature, String)>,
+}
 
 impl ToolList {
-    /// The operations of these domains; empty: of all.
-    pub fn new(engine: &Engine, read_only: bool, domains: &[String]) -> Result<Self, CliError> {
+    pub fn new(session: &Session, options: ToolOptions) -> Result<Self, CliError> {
+        let ToolOptions { read_only, domains, allows_approvals } = options;
+        let engine = &session.engine;
         let mut known: Vec<&str> = engine.signatures().map(domain).collect();
         known.sort_unstable();
         known.dedup();
-        for name in domains {
+        for name in &domains {
             if !known.contains(&name.as_str()) {
                 return Err(usage(format!("`{name}` is not a domain; the domains are {}", known.join(", "))));
             }
@@ -31,16 +54,22 @@ impl ToolList {
             (!read_only || signature.kind == OperationKind::Query)
                 && (domains.is_empty() || domains.iter().any(|name| name == domain(signature)))
         };
-        Ok(Self(engine.signatures().filter(served).collect()))
+        let is_withheld = |signature: &&Signature| !allows_approvals && APPROVALS.contains(&signature.name);
+        let (withheld, served): (Vec<_>, _) = engine.signatures().filter(served).partition(is_withheld);
+        let withheld = withheld.into_iter().map(|signature| {
+            let command = signature.name.split('.').next_back().unwrap_or_default();
+            (signature, session.command_line(&format!("{command} EXECUTION --call CALL --by NAME")))
+        });
+        Ok(Self { served, withheld: withheld.collect() })
     }
 
     /// Whether executions can be read.
     pub fn has_executions(&self) -> bool {
-        self.0.iter().any(|signature| signature.name == "cvm.show")
+        self.served.iter().any(|signature| signature.name == "cvm.show")
     }
 
     pub fn all(&self) -> Vec<Tool> {
-        self.0.iter().filter_map(|signature| tool(signature)).collect()
+        self.served.iter().filter_map(|signature| tool(signature)).collect()
     }
 
     /// Calls a tool. An error of the operation is a result, which the model reads.
@@ -50,8 +79,15 @@ impl ToolList {
         name: &str,
         mut arguments: JsonObject,
     ) -> Result<CallToolResult, ErrorData> {
-        let Some(signature) = self.0.iter().find(|signature| tool_name(signature) == name) else {
-            let names: Vec<String> = self.0.iter().map(|signature| tool_name(signature)).collect();
+        if let Some((_, command)) = self.withheld.iter().find(|(signature, _)| tool_name(signature) == name) {
+            let message = format!(
+                "`{name}` is left to people, not to the client that runs the programs: `{command}`. A server that is \
+                 started with --allow-approvals has this tool"
+            );
+            return Ok(CallToolResult::structured_error(json!(Error::new(ErrorCode::UNSUPPORTED, message))));
+        }
+        let Some(signature) = self.served.iter().find(|signature| tool_name(signature) == name) else {
+            let names: Vec<String> = self.served.iter().map(|signature| tool_name(signature)).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let hint = nearest_name(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(ErrorData::invalid_params(format!("`{name}` is not a tool{hint}"), None));

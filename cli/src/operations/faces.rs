@@ -124,6 +124,7 @@ const FACES: &[Face] = &[
             "step",
             "kind",
             "outcome",
+            "waitsFor WAITS FOR",
             "requestedAt REQUESTED",
             "args ARGUMENTS",
             "response/result ANSWER",

@@ -34,7 +34,8 @@ pub struct AnswerCall {
     pub answer: Json,
     /// The id of the call; by default the only open one.
     pub call: Option<String>,
-    /// The key of the call, which may be made later: an early answer is kept until then.
+    /// The key of the call, which may be made later: an early answer is kept until then, and until the approval of the
+    /// call if it needs one.
     pub key: Option<String>,
     /// The number of the call among those with that key, from 1; by default the first one that is open, else the next
     /// one that is made and has no answer.

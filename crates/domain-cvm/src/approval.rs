@@ -1,5 +1,8 @@
 //! Approvals: a call of a kind that the policy of its execution lists waits until a person approves it. Until then no
 //! worker gets it, and no answer closes it. The approval is in the commit that releases the call, and stays in its row.
+//!
+//! An early answer was accepted when no process could know that its call needs an approval. It is kept in the row of
+//! the call until the decision: refused, it would be lost although its sender has no reason to send it again.
 
 use runstate_core::lease::check_name;
 use runstate_core::limits::PLAIN_VALUE_BYTES;
@@ -32,11 +35,12 @@ pub struct Approval {
     pub original_args: Option<Json>,
 }
 
-/// Approves a call that awaits it. Workers may claim it from then on, or once it leaves the queue.
+/// Approves a call that awaits it. Workers may claim it from then on, or once it leaves the queue. An answer that was
+/// there before the call closes it now, and its execution runs to its next stop.
 ///
 /// Errors: `not_found` (the execution, or a call of it), `already_approved` (or it needs no approval),
 /// `already_answered` (it is closed), `deadline_passed`, `illegal_transition` (the execution has ended, or is paused),
-/// `invalid`.
+/// `invalid`; `limit` and `invalid_answer` (the program cannot take the earlier answer: reject the call).
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.approve", cli = "approve", contends(EXECUTIONS, execution))]
 pub struct Approve {
@@ -134,12 +138,16 @@ impl Command for Approve {
         check_note("note", self.note.as_ref())
     }
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::entity::<ExecutionHead>(&self.execution).with_key(Key::new(&CC_HISTORY, &self.call))
+    fn reads(&self, view: &View) -> ReadSet {
+        let key = Key::new(&CC_HISTORY, &self.call);
+        match view.peek_entity::<Call>(&self.call) {
+            Some(call) if call.early_answer.is_some() => waiting::reads(view, &self.execution, &key),
+            _ => ReadSet::entity::<ExecutionHead>(&self.execution).with_key(key),
+        }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>> {
-        let (head, mut row) = load_awaiting(view, ctx, &self.execution, &self.call)?;
+        let (mut head, mut row) = load_awaiting(view, ctx, &self.execution, &self.call)?;
         let call = &mut row.entity;
         let mut original_args = None;
         if let Some(args) = &self.args {
@@ -156,14 +164,33 @@ impl Command for Approve {
         let (by, note) = (self.by.clone(), self.note.clone());
         let approval = Approval { approved: true, by, timestamp: ctx.now, note, original_args };
         let log = record(&head.entity, call, approval, ctx)?;
+        if call.take_early_answer() {
+            let mut writes = Decision::new(());
+            writes.changes.extend(log);
+            return waiting::close_call(view, ctx, head, row, writes);
+        }
         call.make_available(ctx.now);
-        let hint = call.hint();
         // The decision depends on the execution: it must wait, or run.
-        let mut decision = Decision::new(head.entity.execution_status()).check_entity(&head);
+        let mut decision = match head.entity.most_open_calls() {
+            None => Decision::new(head.entity.execution_status()).check_entity(&head),
+            Some(_) => {
+                let is_full = head.entity.is_full();
+                head.entity.forget_calls(0, 1);
+                if is_full {
+                    head.entity.enqueue(call);
+                }
+                ExecutionHead::store(head, view, ctx)?
+            }
+        };
+        let hint = call.hint();
         decision.changes.push(row.update(ctx.now)?);
         decision.changes.extend(log);
         decision.hints.extend(hint);
         Ok(decision)
+    }
+
+    fn next(&self, output: &ExecutionStatus, _: &Ports) -> Option<Box<dyn AnyCommand>> {
+        RunSlice::after(output)
     }
 }
 
@@ -185,7 +212,7 @@ impl Command for Reject {
         let (timestamp, note) = (ctx.now, self.reason.clone());
         let message = note.clone().unwrap_or_else(|| format!("{} was rejected", call.label()));
         let name = Some("RejectedError".to_owned());
-        call.error = Some(CallError { name, message, timestamp, by: Some(self.by.clone()) });
+        call.error = Some(CallError { name, code: None, message, timestamp, by: Some(self.by.clone()) });
         let approval = Approval { approved: false, by: self.by.clone(), timestamp, note, original_args: None };
         let mut writes = Decision::new(());
         writes.changes.extend(record(&head.entity, call, approval, ctx)?);

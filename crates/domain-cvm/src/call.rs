@@ -87,6 +87,9 @@ pub struct Call {
     /// The response.
     #[entity(declared("timestamp"))]
     pub response: Option<Response>,
+    /// An answer that was there before the call, and waits for its approval.
+    #[entity(declared("timestamp"))]
+    pub early_answer: Option<Response>,
     /// The outcome; missing while the call is open.
     pub outcome: Option<CallOutcome>,
     /// The newest failure of a worker.
@@ -148,6 +151,8 @@ pub struct Response {
 pub struct CallError {
     /// The error's name in the program; missing: `CallError`.
     pub name: Option<String>,
+    /// The error's `code` in the program; missing: it has none.
+    pub code: Option<String>,
     /// The message.
     pub message: String,
     /// When the attempt failed.
@@ -215,6 +220,9 @@ pub struct CallView {
     /// The decision on it, if it awaited an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// An answer that was there before the call: its approval closes the call with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_answer: Option<Response>,
     /// The claim of a worker.
     pub claim: Option<ClaimState>,
     /// Why a budget refused its cost, with the code as its name: the call waits until the budget has it.
@@ -515,6 +523,17 @@ impl Call {
         self.close(CallOutcome::Answered);
     }
 
+    /// Closes the call with an answer that was there before it, and takes no time.
+    pub(super) fn complete_early(&mut self, response: Response) {
+        self.response = Some(Response { latency_ms: Some(Millis(0)), ..response });
+        self.close(CallOutcome::Answered);
+    }
+
+    /// Closes the call with the early answer that has waited for its approval, and returns whether there is one.
+    pub(super) fn take_early_answer(&mut self) -> bool {
+        self.early_answer.take().map(|response| self.complete_early(response)).is_some()
+    }
+
     /// Closes the call because its deadline has passed.
     pub(super) fn expire(&mut self, now: Timestamp) {
         let result = match (&self.request.default, self.kind.as_str()) {
@@ -546,9 +565,9 @@ impl Call {
         self.available_at = (self.kind != TIMER && !self.queued && !self.awaits_approval).then_some(now);
     }
 
-    /// Queues the call behind others, unless it is a timer. Returns whether it is queued.
+    /// Queues the call behind others, unless it is a timer or awaits an approval. Returns whether it is queued.
     pub(super) fn enqueue(&mut self) -> bool {
-        self.queued = self.kind != TIMER;
+        self.queued = self.kind != TIMER && !self.awaits_approval;
         self.available_at = None;
         self.queued
     }
@@ -575,7 +594,8 @@ impl Call {
 
     /// The reply that the program gets.
     pub(super) fn reply(&self) -> Result<Reply> {
-        let error = |name: &str, message: String| Reply::Error { name: name.to_owned(), message, code: Json::Null };
+        let coded = |name: &str, message: String, code: Json| Reply::Error { name: name.to_owned(), message, code };
+        let error = |name: &str, message: String| coded(name, message, Json::Null);
         let response = || {
             let damaged = || Rejection::damaged(&self.key(), &"it has an outcome but no response");
             self.response.as_ref().map(|response| response.result.clone()).ok_or_else(damaged)
@@ -588,7 +608,10 @@ impl Call {
                 error("TimeoutError", format!("{} was not answered within {timeout} ms", self.label()))
             }
             Some(CallOutcome::Failed) => match &self.error {
-                Some(CallError { name, message, .. }) => error(name.as_deref().unwrap_or("CallError"), message.clone()),
+                Some(CallError { name, message, code, .. }) => {
+                    let code = code.clone().map_or(Json::Null, Json::String);
+                    coded(name.as_deref().unwrap_or("CallError"), message.clone(), code)
+                }
                 None => error("CallError", format!("{} failed", self.label())),
             },
             Some(CallOutcome::Cancelled) => error("CallError", format!("{} was cancelled", self.label())),

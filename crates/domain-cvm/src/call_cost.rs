@@ -116,7 +116,7 @@ pub(super) fn record_refusal(call: &mut Call, refusal: &Rejection, is_orphan: bo
     let name = Some(refusal.code().as_str().to_owned());
     let earlier = call.refusal.take().filter(|earlier| is_orphan && earlier.name == name);
     let since = earlier.map_or(now, |earlier| earlier.timestamp);
-    call.refusal = Some(CallError { name, message, timestamp: since, by: None });
+    call.refusal = Some(CallError { name, code: None, message, timestamp: since, by: None });
     let delay = Millis(now.since(call.request.timestamp).0 / 8).clamp(REFUSAL_DELAY, MAX_REFUSAL_DELAY);
     call.available_at = Some(if is_orphan { skipped_until(since, now) } else { now + delay });
     is_orphan && is_abandoned(since, now)

@@ -20,19 +20,13 @@ pub(super) static WAKE: DueRule = DueRule {
     })
 };
 
-/// Executions whose program was cancelled gracefully, and has not ended in time. A process that polls may end them later
-/// by the lead: nothing depends on the moment.
+/// Executions whose program was cancelled gracefully, and has not ended in time. Those that wait are due by `wakeAt`
+/// too. A process that polls may end the others, which run or are paused, later by the lead: nothing depends on the
+/// moment.
 pub(super) static CANCEL: DueRule = DueRule {
     lead: |_| Millis::seconds(5),
     outcome: WAKE.outcome,
     ..DueRule::new("cvm.cancel_deadline", &EXECUTIONS, "cancelAt", WAKE.command)
-};
-
-/// Executions whose time is over. They end later by the lead, too.
-pub(super) static DEADLINE: DueRule = DueRule {
-    lead: |_| Millis::seconds(15),
-    outcome: WAKE.outcome,
-    ..DueRule::new("cvm.deadline", &EXECUTIONS, "deadline", WAKE.command)
 };
 
 /// Executions that ended so long ago that they are deleted.

@@ -19,8 +19,8 @@ const MESSAGE_BYTES: usize = 4 * 1024;
 /// after the last attempt, the program gets the error and runs to its next stop.
 ///
 /// Errors: `stale_claim` (another worker has claimed the call since, or it has ended: if the call has a cost, that of
-/// the attempt is recorded), `deadline_passed` (as well), `invalid` (the cost, the wait).
-#[derive(Clone, Debug, Serialize, Deserialize, Operation)]
+/// the attempt is recorded), `deadline_passed` (as well), `invalid` (the name, the code, the cost, the wait).
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Operation)]
 #[operation(name = "cvm.fail", contends(EXECUTIONS, execution))]
 pub struct Fail {
     /// The execution.
@@ -34,6 +34,9 @@ pub struct Fail {
     pub message: String,
     /// The name of the error in the program; by default `CallError`.
     pub name: Option<String>,
+    /// The `code` of the error in the program, as Node's errors have one, at most 200 bytes; by default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// The retry policy; by default none.
     pub retry: Option<Backoff>,
     /// The name of the worker.
@@ -61,6 +64,7 @@ impl Command for Fail {
 
     fn check(&self) -> Result<()> {
         check_name("name", self.name.as_deref())?;
+        check_name("code", self.code.as_deref())?;
         check_name("by", self.by.as_deref())?;
         check_retry_after(self.retry_after)?;
         call_cost::check_amount(self.cost.as_deref())
@@ -86,7 +90,8 @@ impl Command for Fail {
         head.entity.require_waiting(ctx.now)?;
         call.require_before_deadline(ctx.now)?;
         let message = shorten_message(&self.message, MESSAGE_BYTES);
-        call.error = Some(CallError { name: self.name.clone(), message, timestamp: ctx.now, by: self.by.clone() });
+        let (name, code, by) = (self.name.clone(), self.code.clone(), self.by.clone());
+        call.error = Some(CallError { name, code, message, timestamp: ctx.now, by });
         let settled = call_cost::settle_failure(view, ctx, call, cost)?;
         let attempts = call.claim.as_ref().map_or(0, |claim| claim.attempts);
         if let Some(at) = self.retry.and_then(|retry| retry.next_attempt_at(attempts, ctx)) {

@@ -171,7 +171,7 @@ pub static DOMAIN: Domain = Domain::new("cvm")
         &LatencyByProgram::OPERATION,
         &LatencyByKind::OPERATION,
     ])
-    .due(&[&due::WAKE, &due::CANCEL, &due::DEADLINE, &due::RETENTION, &due::COLLECTION])
+    .due(&[&due::WAKE, &due::CANCEL, &due::RETENTION, &due::COLLECTION])
     .checks(&[&verification::EXECUTION_CHECK])
     .lifecycles(&[LifecycleDeclaration::new::<ExecutionHead>("an execution")])
     .codes(codes::CODES)

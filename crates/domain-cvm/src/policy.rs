@@ -16,6 +16,10 @@ const KINDS_BYTES: usize = 32 * 1024;
 /// Longest kind, in bytes, for which a similar allowed one is searched. A program chooses the kind.
 const SIMILAR_KIND_BYTES: usize = 64;
 
+/// How many allowed kinds of a similar length are compared with a refused one. A refused call costs little fuel, and a
+/// program may repeat it.
+const COMPARED_KINDS: usize = 16;
+
 /// Numbers of calls that an execution may be limited to.
 const CALLS: std::ops::RangeInclusive<u64> = 1..=1_000_000_000;
 
@@ -42,15 +46,14 @@ pub struct Policy {
     /// ends the program with a `LimitError` that it cannot catch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
-    /// Most calls that are open at once, timers left out, 1 to 1,000; by default 1,000. Those beyond are queued in the
-    /// order in which they were made: no worker gets one until an earlier call is closed. A call that awaits an approval
-    /// is open too.
+    /// Most calls that are open at once, 1 to 1,000; by default 1,000. Those beyond are queued in the order in which
+    /// they were made: no worker gets one until another call is closed. Timers, and calls that await an approval, are
+    /// not counted; an approved call may have to queue. With them, at most 1,000 calls are open in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<u32>,
     /// The time that the program has, in milliseconds, 1 second to 100 years; by default any. It begins with the start,
     /// and again with a retry, and when a paused execution is unpaused. At its end the program ends with a `LimitError`
-    /// that it cannot catch, and its open calls are cancelled; a process that waits for other work may notice the end
-    /// 15 seconds later. A graceful cancel has its own time instead.
+    /// that it cannot catch, and its open calls are cancelled. A graceful cancel has its own time instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<Millis>,
 }
@@ -103,7 +106,9 @@ impl Policy {
         let kinds = self.kinds.as_ref().filter(|kinds| kind != TIMER && kinds.iter().all(|allowed| allowed != kind))?;
         let has_similar_length = |name: &&str| name.len().abs_diff(kind.len()) <= 2;
         let similar: Vec<&str> = match kind.len() {
-            ..=SIMILAR_KIND_BYTES => kinds.iter().map(String::as_str).filter(has_similar_length).collect(),
+            ..=SIMILAR_KIND_BYTES => {
+                kinds.iter().map(String::as_str).filter(has_similar_length).take(COMPARED_KINDS).collect()
+            }
             _ => Vec::new(),
         };
         let hint = nearest_name(kind, &similar).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
@@ -137,6 +142,17 @@ mod tests {
         assert!(policy.refusal("cc").unwrap().ends_with("of the kind `cc`"));
         assert!(policy.refusal(&"é".repeat(1 << 20)).unwrap().len() < 200);
         assert_eq!(Policy::default().refusal("cc"), None);
+    }
+
+    #[test]
+    fn a_refused_kind_is_compared_with_few_allowed_ones() {
+        let find = "crm.find".to_owned();
+        let other = |n: usize| format!("tool.{n:03}");
+        for (before, is_named) in [(0, true), (COMPARED_KINDS - 1, true), (COMPARED_KINDS, false)] {
+            let allowed = (0..before).map(other).chain([find.clone()]).chain((before..500).map(other)).collect();
+            let policy = Policy { kinds: Some(allowed), ..Policy::default() };
+            assert_eq!(policy.refusal("crm.fimd").unwrap().contains("did you mean"), is_named, "{before}");
+        }
     }
 
     #[test]

@@ -110,6 +110,9 @@ pub struct ExecutionProgress {
     pub more: bool,
     /// The open calls.
     pub calls: Vec<CallView>,
+    /// When it is due while it waits: at the deadline of a call, at the end of its time, or of a graceful cancel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_at: Option<Timestamp>,
     /// Number of calls made so far, the open ones included.
     pub calls_made: u64,
     /// The program's value, once complete; otherwise null.
@@ -160,6 +163,10 @@ impl DomainQuery for PollExecution {
             next,
             more: next < execution.output_rows,
             calls: open_calls(view, &execution)?,
+            wake_at: match &execution.state {
+                ExecutionState::Waiting(waiting) => waiting.due,
+                _ => None,
+            },
             calls_made: execution.metrics.cc_calls_count,
             result,
             error,

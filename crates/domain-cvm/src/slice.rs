@@ -9,7 +9,7 @@ use runstate_vm::{CallRecord, Machine, PendingCall, StopReason, TurnContext};
 use serde_json::json;
 
 use super::answer::EarlyAnswer;
-use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Request, Response, TIMER};
+use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, Request, Response, TIMER};
 use super::child_rows;
 use super::execution::{ExecutionEvent, ExecutionHead, ExecutionStatus, ProgramError};
 use super::loaded_machine::LoadedMachine;
@@ -73,7 +73,7 @@ pub(super) fn run_slice(
     let end = run_machine(view, execution, loaded, ctx, &mut writes, level)?;
     append_output(execution, &loaded.machine.take_output(), &mut writes)?;
     execution.apply(end)?;
-    execution.clear_at_end();
+    execution.set_due();
     waiting::dequeue(view, ctx, execution, &loaded.machine, &mut writes)?;
     if let (Some(stopwatch), Some(started)) = (ctx.stopwatch, started) {
         let elapsed_ms = stopwatch().saturating_sub(started).saturating_add(500) / 1_000;
@@ -108,7 +108,7 @@ fn run_machine(
     if execution.is_past_deadline(ctx.now) {
         let ms = execution.policy.as_ref().and_then(|policy| policy.ms).unwrap_or_default().0;
         let message = format!("time limit reached: {ms} ms; a retry begins the time again");
-        return end_at_limit(message, view, execution, loaded, ctx, writes, logs);
+        return fail_here(ProgramError::limit(message, ctx.now), view, execution, loaded, ctx, writes, logs);
     }
     loop {
         let fuel = until.saturating_sub(loaded.machine.instructions());
@@ -118,30 +118,29 @@ fn run_machine(
             run_untraced(&mut loaded.machine, fuel, bytes, &turn)
         };
         let cancelled = loaded.machine.take_cancelled();
-        let dequeued = waiting::cancel(view, ctx, &cancelled, writes)?;
-        execution.queued_calls = execution.queued_calls.saturating_sub(dequeued);
+        waiting::cancel(view, ctx, execution, &cancelled, writes)?;
         match stop {
             StopReason::Waiting(_) if throw_cancelled(execution, loaded)? => continue,
-            StopReason::Waiting(open) => {
-                let new = open.into_iter().filter(|call| call.record.is_none()).collect();
-                match create_calls(view, execution, loaded, new, ctx, writes, logs)? {
+            StopReason::Waiting(_) => {
+                match create_calls(view, execution, loaded, ctx, writes, logs)? {
                     CreateCallsOutcome::Waiting => {}
                     CreateCallsOutcome::Settled => continue,
                     CreateCallsOutcome::Deferred => return Ok(unfinished(loaded, ctx)),
                     CreateCallsOutcome::TooMany => {
                         let most = execution.policy.as_ref().and_then(|policy| policy.calls).unwrap_or_default();
                         let message = format!("call limit reached: {most} calls; retry with a policy that allows more");
-                        return end_at_limit(message, view, execution, loaded, ctx, writes, logs);
+                        let error = ProgramError::limit(message, ctx.now);
+                        return fail_here(error, view, execution, loaded, ctx, writes, logs);
                     }
                 }
                 let missing = || Rejection::domain(ErrorCode::INTERNAL, "the machine waits for no call".to_owned());
                 let waiting = Waiting::of_machine(&loaded.machine).ok_or_else(missing)?;
                 return Ok(ExecutionEvent::Wait(waiting));
             }
-            StopReason::Failed(_) => waiting::cancel_calls_of_failed(view, ctx, &loaded.machine, writes)?,
+            StopReason::Failed(_) => waiting::cancel_calls_of_failed(view, ctx, execution, &loaded.machine, writes)?,
             StopReason::Fuel | StopReason::Complete(_) => {}
         }
-        return slice_end(stop, execution, loaded, ctx, writes, logs);
+        return slice_end(stop, view, execution, loaded, ctx, writes, logs);
     }
 }
 
@@ -155,30 +154,18 @@ fn throw_cancelled(execution: &mut ExecutionHead, loaded: &mut LoadedMachine) ->
     Ok(has_thrown)
 }
 
-/// Ends a program that has reached a limit of its policy. The machine keeps its state, so that a retry continues it.
-fn end_at_limit(
-    message: String,
-    view: &View,
-    execution: &ExecutionHead,
-    loaded: &LoadedMachine,
-    ctx: &mut Ctx,
-    writes: &mut Decision<()>,
-    logs: bool,
-) -> Result<ExecutionEvent> {
-    waiting::cancel_calls_of_failed(view, ctx, &loaded.machine, writes)?;
-    let error = ProgramError::limit(message, ctx.now);
-    fail_here(error, execution, loaded, ctx, writes, logs)
-}
-
-/// The failure of a program at its position.
+/// The failure of a program at its position. Its open calls are closed; the machine keeps its state, so that a retry
+/// continues it.
 fn fail_here(
     error: ProgramError,
-    execution: &ExecutionHead,
+    view: &View,
+    execution: &mut ExecutionHead,
     loaded: &LoadedMachine,
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     logs: bool,
 ) -> Result<ExecutionEvent> {
+    waiting::cancel_calls_of_failed(view, ctx, execution, &loaded.machine, writes)?;
     let (file, line, column) = loaded.machine.location();
     let error = ProgramError { file, line, column, ..error };
     if logs {
@@ -241,7 +228,8 @@ fn run_traced(
 /// The end of a slice that did not stop at a call.
 fn slice_end(
     stop: StopReason,
-    execution: &ExecutionHead,
+    view: &View,
+    execution: &mut ExecutionHead,
     loaded: &LoadedMachine,
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
@@ -258,7 +246,7 @@ fn slice_end(
         StopReason::Fuel | StopReason::Waiting(_) => unfinished(loaded, ctx),
         StopReason::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
             let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
-            fail_here(error, execution, loaded, ctx, writes, logs)?
+            fail_here(error, view, execution, loaded, ctx, writes, logs)?
         }
         StopReason::Complete(result) => {
             log("complete", json!({"instructionsExecuted": loaded.machine.instructions()}), ctx)?;
@@ -293,44 +281,51 @@ fn create_calls(
     view: &View,
     execution: &mut ExecutionHead,
     loaded: &mut LoadedMachine,
-    new: Vec<PendingCall>,
     ctx: &mut Ctx,
     writes: &mut Decision<()>,
     logs: bool,
 ) -> Result<CreateCallsOutcome> {
-    let (mut calls, mut made, mut settled) = (Vec::new(), Vec::new(), false);
-    for pending in new {
-        let label = request_label(&pending.request.kind, pending.index);
-        let step = execution.metrics.cc_calls_count + 1 + calls.len() as u64;
-        let policy = execution.policy.as_ref();
-        let made_call = match policy.and_then(|policy| policy.refusal(&pending.request.kind)) {
-            Some(message) => Err(("NotAllowedError", message)),
-            None => Call::from_request(execution, (*pending.request).clone(), step, view, ctx)
-                .map_err(|message| ("TypeError", message)),
-        };
-        match made_call {
-            Ok(_) if policy.and_then(|policy| policy.calls).is_some_and(|most| step > most) => {
-                return Ok(CreateCallsOutcome::TooMany);
-            }
-            Ok(mut call) => {
-                call.context.stack = loaded.machine.list_waiting_functions(pending.number);
-                calls.push(call);
-                made.push(pending);
-            }
-            Err((name, message)) => {
-                let refused = loaded.machine.refuse(pending.number, name, &format!("{label}: {message}"));
-                refused.map_err(waiting::internal)?;
-                settled = true;
-                if pending.is_blocking {
-                    // The machine has retracted the others of the group. They are the newest calls.
-                    let others = made.iter().filter(|other| other.is_blocking).count();
-                    made.truncate(made.len() - others);
-                    calls.truncate(made.len());
-                    break;
+    let mut settled = false;
+    let (made, calls) = loop {
+        let open = loaded.machine.open_calls().into_iter();
+        let new: Vec<PendingCall> = open.filter(|call| call.record.is_none()).collect();
+        let (mut calls, mut refused) = (Vec::with_capacity(new.len()), Vec::new());
+        for pending in &new {
+            let request = &pending.request;
+            let step = execution.metrics.cc_calls_count + 1 + calls.len() as u64;
+            let policy = execution.policy.as_ref();
+            let made_call = match policy.and_then(|policy| policy.refusal(&request.kind)) {
+                Some(message) => Err(("NotAllowedError", message)),
+                None => Call::from_request(execution, (**request).clone(), step, view, ctx)
+                    .map_err(|message| ("TypeError", message)),
+            };
+            match made_call {
+                Ok(_) if policy.and_then(|policy| policy.calls).is_some_and(|most| step > most) => {
+                    return Ok(CreateCallsOutcome::TooMany);
+                }
+                Ok(mut call) => {
+                    call.context.stack = loaded.machine.list_waiting_functions(pending.number);
+                    calls.push(call);
+                }
+                Err((name, message)) => {
+                    let label = request_label(&request.kind, pending.index);
+                    refused.push((pending.number, name, format!("{label}: {message}")));
+                    // The machine retracts the others of its group. They are the newest calls.
+                    if pending.is_blocking {
+                        break;
+                    }
                 }
             }
         }
-    }
+        if refused.is_empty() {
+            break (new, calls);
+        }
+        // The others are read again: the machine does not count a refused call with their key.
+        for (number, name, message) in refused {
+            loaded.machine.refuse(number, name, &message).map_err(waiting::internal)?;
+        }
+        settled = true;
+    };
     let Some(calls) = write_calls(view, execution, loaded, calls, ctx, writes, logs)? else {
         return Ok(CreateCallsOutcome::Deferred);
     };
@@ -406,9 +401,8 @@ fn write_calls(
             let order = log_position(writes, loaded.machine.instructions());
             writes.changes.push(child_rows::log_row(&execution.id, order, "cc_call", details, ctx)?);
         }
-        if call.outcome.is_none() && execution.most_open_calls().is_some() && call.enqueue() {
-            // Those that may be open leave the queue at the end of the slice.
-            execution.queued_calls += 1;
+        if call.outcome.is_none() {
+            execution.enqueue(call);
         }
         writes.changes.push(match early {
             Some(early) => early.replace(call.clone()).update(ctx.now)?,
@@ -434,23 +428,31 @@ fn took_earlier_answer(writes: &Decision<()>) -> bool {
 fn accept_response(call: &mut Call, response: &Response, bytes: &mut u64) -> Result<()> {
     let result = call.coerce_answer(&response.result)?;
     *bytes = waiting::add_answer_bytes(&call.execution_id, *bytes, &result)?;
-    let (timestamp, latency_ms, by) = (response.timestamp, Some(Millis(0)), response.by.clone());
-    call.response = Some(Response { result, timestamp, latency_ms, by });
-    call.close(CallOutcome::Answered);
+    call.complete_early(Response { result, ..response.clone() });
     Ok(())
 }
 
-/// Applies the early answer of a call, or returns the reason why it is not valid. The call then stays open. `bytes`: the
-/// size of the early answers that the program gets at once.
+/// Keeps the early answer of a call for its approval.
+fn keep_response(call: &mut Call, response: &Response) -> Result<()> {
+    call.early_answer = Some(Response { result: call.coerce_answer(&response.result)?, ..response.clone() });
+    Ok(())
+}
+
+/// Applies the early answer of a call, at once or at its approval, or returns the reason why it is not valid. The call
+/// then stays open. `bytes`: the size of the early answers that the program gets at once.
 fn apply_early_answer(call: &mut Call, early: &EarlyAnswer, bytes: &mut u64) -> Option<String> {
-    match call.require_approved().and_then(|()| accept_response(call, &early.response, bytes)) {
+    let applied = match call.awaits_approval {
+        true => keep_response(call, &early.response),
+        false => accept_response(call, &early.response, bytes),
+    };
+    match applied {
         Ok(()) => None,
         Err(why) => {
             let why = why.to_string().trim_end_matches("; nothing was changed").to_owned();
             // The call records it too, for readers of the call when nothing is logged.
             let message = format!("the early answer is not valid and was dropped: {why}");
             let (timestamp, by) = (early.response.timestamp, early.response.by.clone());
-            call.error = Some(CallError { name: None, message, timestamp, by });
+            call.error = Some(CallError { name: None, code: None, message, timestamp, by });
             Some(why)
         }
     }

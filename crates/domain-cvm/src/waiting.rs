@@ -3,7 +3,7 @@
 //! at once, or after the last call of a group; the execution runs on in the same commit. Until then only the row of the
 //! call and the head are written, so closing one of a thousand calls costs the same as closing the only one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use runstate_core::error_code::ErrorCode;
@@ -50,7 +50,8 @@ pub struct Waiting {
     /// Size of the answers that the machine gets together, so far, in bytes of their JSON.
     #[entity(undeclared, omit_default)]
     pub answer_bytes: u64,
-    /// The earliest deadline of the open calls.
+    /// The earliest deadline of the open calls, or that of the execution if it is earlier. While an execution is
+    /// paused whose policy limits its time, it has none.
     #[entity(path = "wakeAt")]
     pub due: Option<Timestamp>,
 }
@@ -160,7 +161,7 @@ fn with_successors(mut reads: ReadSet, view: &View, waiting: &Waiting, call: &Ca
 
 /// Extends `reads` by the call that leaves the queue when `call` is closed.
 fn with_queued(reads: ReadSet, view: &View, head: &ExecutionHead, call: &Call) -> ReadSet {
-    if head.queued_calls == 0 || call.queued || call.kind == TIMER {
+    if head.queued_calls == 0 || call.queued || call.awaits_approval || call.kind == TIMER {
         return reads;
     }
     with_rows_of(reads.query("queued", next_queued(&head.id)), view, &["queued"])
@@ -250,17 +251,19 @@ fn close(
     mut writes: Decision<()>,
     set_first: impl FnOnce(&mut Waiting, &[Call]) -> Result<Vec<LoadedEntity<Call>>>,
 ) -> Result<Decision<ExecutionStatus>> {
-    let was_queued =
-        |row: &LoadedEntity<Call>| view.get(row.key()).is_some_and(|row| row.document.contains_key("queued"));
-    let dequeued = closed.iter().filter(|row| was_queued(row)).count();
-    let timers = closed.iter().filter(|row| row.entity.kind == TIMER).count();
-    let left = closed.len() - dequeued - timers;
+    let was = |row: &LoadedEntity<Call>, flag: &str| {
+        view.get(row.key()).is_some_and(|stored| stored.document.contains_key(flag))
+    };
+    let count = |flag: &str| closed.iter().filter(|row| was(row, flag)).count();
+    let (dequeued, unapproved) = (count("queued"), count("awaitsApproval"));
+    let has_place = |row: &LoadedEntity<Call>| !was(row, "queued") && !was(row, "awaitsApproval");
+    let left = closed.iter().filter(|row| row.entity.kind != TIMER && has_place(row)).count();
     for row in &mut closed {
         writes.changes.push(row.update(ctx.now)?);
     }
     let closed: Vec<Call> = closed.into_iter().map(|row| row.entity).collect();
     let execution = &mut head.entity;
-    execution.queued_calls = execution.queued_calls.saturating_sub(u32::try_from(dequeued).unwrap_or(u32::MAX));
+    execution.forget_calls(dequeued, unapproved);
     let before = execution.require_waiting(ctx.now)?;
     let mut waiting = before.clone();
     closed.iter().try_for_each(|call| waiting.count_closed(call))?;
@@ -278,6 +281,7 @@ fn close(
             execution.queued_calls -= 1;
         }
         execution.apply(ExecutionEvent::CloseCall(waiting))?;
+        execution.set_due();
         let mut decision = ExecutionHead::store(head, view, ctx)?;
         decision.include(writes)?;
         return Ok(decision);
@@ -420,15 +424,24 @@ pub(super) fn find_open_calls(view: &View, execution: &ExecutionHead) -> Result<
     Ok(calls)
 }
 
+/// The calls whose rows [`with_open_calls`] has read, by their ids.
+fn load_read_calls(view: &View, execution: &ExecutionHead) -> Vec<(String, Result<LoadedEntity<Call>>)> {
+    match execution.waiting() {
+        None | Some(Waiting { open_calls: 0, .. }) => Vec::new(),
+        Some(Waiting { open_calls: 1, call_id, .. }) => {
+            vec![(call_id.clone(), find_owned(view, execution, call_id))]
+        }
+        Some(_) => {
+            let rows = view.all_rows(&["open", "open again"]);
+            rows.map(|(key, _)| (key.id.to_string(), Call::load(view, &key.id))).collect()
+        }
+    }
+}
+
 /// The open calls among the rows that [`with_open_calls`] has read.
 fn find_read_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<LoadedEntity<Call>>> {
-    let Some(waiting) = execution.waiting().filter(|waiting| waiting.open_calls > 0) else { return Ok(Vec::new()) };
-    let mut calls = if waiting.open_calls == 1 {
-        vec![find_owned(view, execution, &waiting.call_id)?]
-    } else {
-        let keys = view.all_rows(&["open", "open again"]).map(|(key, _)| key);
-        keys.map(|key| Call::load(view, &key.id)).collect::<Result<Vec<_>, _>>()?
-    };
+    let calls = load_read_calls(view, execution).into_iter().map(|(_, call)| call);
+    let mut calls = calls.collect::<Result<Vec<_>>>()?;
     calls.retain(|row| row.entity.outcome.is_none());
     sort_by(&mut calls, |a, b| a.entity.step.cmp(&b.entity.step));
     Ok(calls)
@@ -481,33 +494,52 @@ fn correct_due(
     let execution = &mut head.entity;
     let mut waiting = execution.require_waiting(ctx.now)?.clone();
     waiting.due = match due {
-        None if !waiting.is_group && waiting.open_calls > 1 => {
-            Waiting::of_machine(&LoadedMachine::load(view, execution, ctx)?.machine).and_then(|waiting| waiting.due)
-        }
+        None if !waiting.is_group && waiting.open_calls > 1 => due_of_calls(view, execution, ctx)?,
         due => due,
     };
     execution.apply(ExecutionEvent::CloseCall(waiting))?;
+    execution.set_due();
     ExecutionHead::store(head, view, ctx)
 }
 
+/// The earliest deadline of the open calls, from the machine.
+pub(super) fn due_of_calls(view: &View, execution: &ExecutionHead, ctx: &Ctx) -> Result<Option<Timestamp>> {
+    let loaded = LoadedMachine::load(view, execution, ctx)?;
+    let count = execution.waiting().map_or(0, |waiting| waiting.closed_calls);
+    let closed = find_closed_calls(view, execution, &loaded.machine, count, &[])?;
+    let closed: HashSet<String> = closed.into_iter().map(|call| call.id).collect();
+    let open = open_records(&loaded.machine).into_iter().filter(|record| !closed.contains(&record.id));
+    Ok(open.filter_map(|record| record.deadline).min())
+}
+
 /// The decision to cancel open calls when their execution ends. A call that is missing or cannot be read must not
-/// prevent the end: it is deleted with the execution's rows.
+/// prevent the end, and not keep others open: it is reported, and deleted with the execution's rows.
 pub(super) fn cancel_open_calls(view: &View, ctx: &Ctx, execution: &ExecutionHead) -> Result<Decision<()>> {
-    let open = match find_read_calls(view, execution) {
-        Err(rejection) if matches!(rejection.code(), ErrorCode::CORRUPT | ErrorCode::NOT_FOUND) => Vec::new(),
-        open => open?,
-    };
     let mut decision = Decision::new(());
-    for mut row in open {
-        row.entity.close(CallOutcome::Cancelled);
-        decision.changes.push(row.update(ctx.now)?);
+    for (id, call) in load_read_calls(view, execution) {
+        match call {
+            Ok(mut row) if row.entity.outcome.is_none() => {
+                row.entity.close(CallOutcome::Cancelled);
+                decision.changes.push(row.update(ctx.now)?);
+            }
+            Ok(_) | Err(Rejection::NotFound { .. }) => {}
+            Err(rejection) => {
+                let code = rejection.damage_code().ok_or_else(|| rejection.clone())?;
+                decision.damaged.push((Key::new(&CC_HISTORY, &id), code, rejection.to_string()));
+            }
+        }
     }
     Ok(decision)
 }
 
-/// Closes calls that no function waits for any more. The slice itself may have made them. Returns how many of them were
-/// queued.
-pub(super) fn cancel(view: &View, ctx: &Ctx, calls: &[Arc<CallRecord>], writes: &mut Decision<()>) -> Result<u32> {
+/// Closes calls that no function waits for any more. The slice itself may have made them.
+pub(super) fn cancel(
+    view: &View,
+    ctx: &Ctx,
+    execution: &mut ExecutionHead,
+    calls: &[Arc<CallRecord>],
+    writes: &mut Decision<()>,
+) -> Result<()> {
     let keys: Vec<Key> = calls.iter().map(|call| Key::new(&CC_HISTORY, &call.id)).collect();
     let is_written = |key: &Key| writes.changes.iter().any(|change| change.key() == key);
     let (written, stored): (Vec<Key>, Vec<Key>) = keys.into_iter().partition(is_written);
@@ -519,13 +551,12 @@ pub(super) fn cancel(view: &View, ctx: &Ctx, calls: &[Arc<CallRecord>], writes: 
         let call: Option<Call> = writes.current(view, &key.id)?;
         open.extend(call.filter(|call| call.outcome.is_none()));
     }
-    let mut dequeued = 0;
     for mut call in open {
-        dequeued += u32::from(call.queued);
+        execution.forget_calls(call.queued.into(), call.awaits_approval.into());
         call.close(CallOutcome::Cancelled);
         writes.write(view, call, ctx.now)?;
     }
-    Ok(dequeued)
+    Ok(())
 }
 
 /// Adds the hint that a call is open, once for each kind.
@@ -535,8 +566,7 @@ pub(super) fn add_hint(writes: &mut Decision<()>, call: &Call) {
     }
 }
 
-/// Takes as many calls of the machine out of the queue as may be open, the earliest ones. Of its calls, the newest are
-/// queued.
+/// Takes as many calls of the machine out of the queue as may be open, the earliest ones.
 pub(super) fn dequeue(
     view: &View,
     ctx: &Ctx,
@@ -548,14 +578,11 @@ pub(super) fn dequeue(
     let Some(most) = execution.most_open_calls().filter(|_| queued > 0) else { return Ok(()) };
     let open = machine.open_calls().into_iter().filter(|call| call.request.kind != TIMER);
     let open: Vec<Arc<CallRecord>> = open.filter_map(|call| call.record).collect();
-    let others = open.len().saturating_sub(queued);
-    let next: Vec<_> = open.into_iter().skip(others).take(most.saturating_sub(others)).collect();
-    // All of them at once: deciding again repeats the slice.
-    let is_stored = |key: &Key| writes.changes.iter().all(|change| change.key() != key);
-    view.require(next.iter().map(|record| Key::new(&CC_HISTORY, &record.id)).filter(is_stored))?;
-    for record in next {
-        let call: Option<Call> = writes.current(view, &record.id)?;
-        let missing = || torn(&execution.id, &format!("call `{}` is expected in the queue", record.id));
+    let counted = open.len().saturating_sub(queued + execution.unapproved_calls as usize);
+    let count = most.saturating_sub(counted).min(queued);
+    for id in first_queued(view, &open, queued, count, writes)? {
+        let call: Option<Call> = writes.current(view, &id)?;
+        let missing = || torn(&execution.id, &format!("call `{id}` is expected in the queue"));
         let mut call = call.filter(|call| call.queued).ok_or_else(missing)?;
         call.dequeue(ctx.now);
         add_hint(writes, &call);
@@ -563,6 +590,44 @@ pub(super) fn dequeue(
         execution.queued_calls -= 1;
     }
     Ok(())
+}
+
+/// The ids of the first `count` of the queued calls, in the order of `open`. [`with_queued`] has read the first of
+/// those that were queued before; if more of them leave the queue, the rows of all open calls are read.
+fn first_queued(
+    view: &View,
+    open: &[Arc<CallRecord>],
+    queued: usize,
+    count: usize,
+    writes: &Decision<()>,
+) -> Result<Vec<String>> {
+    let calls = writes.changes.iter().filter(|change| change.key().collection == CC_HISTORY.name);
+    let written: HashMap<&str, &Change> = calls.map(|change| (&*change.key().id, change)).collect();
+    let key = |record: &CallRecord| Key::new(&CC_HISTORY, &record.id);
+    let is_written = |record: &CallRecord| written.contains_key(record.id.as_str());
+    let is_queued = |record: &CallRecord| {
+        let document = match written.get(record.id.as_str()) {
+            Some(change) => change.document(),
+            None => view.get(&key(record)).map(|row| &*row.document),
+        };
+        document.is_some_and(|document| document.contains_key("queued"))
+    };
+    let find = |is_known: &dyn Fn(&CallRecord) -> bool| -> Vec<String> {
+        let found = open.iter().filter(|record| is_known(record) && is_queued(record));
+        found.map(|record| record.id.clone()).collect()
+    };
+    let first: HashSet<&str> = view.rows("queued").unwrap_or_default().iter().map(|(key, _)| &*key.id).collect();
+    let new = find(&is_written);
+    let mut next = find(&|record| !is_written(record) && first.contains(record.id.as_str()));
+    if next.len() < queued.saturating_sub(new.len()).min(count) {
+        // All of them at once: deciding again repeats the slice.
+        view.require(open.iter().filter(|record| !is_written(record)).map(|record| key(record)))?;
+        next = find(&|_| true);
+    } else {
+        next.extend(new);
+    }
+    next.truncate(count);
+    Ok(next)
 }
 
 /// The rows of the open calls of a machine.
@@ -574,22 +639,24 @@ fn open_records(machine: &Machine) -> Vec<Arc<CallRecord>> {
 pub(super) fn cancel_calls_of_failed(
     view: &View,
     ctx: &Ctx,
+    execution: &mut ExecutionHead,
     machine: &Machine,
     writes: &mut Decision<()>,
 ) -> Result<()> {
-    cancel(view, ctx, &open_records(machine), writes).map(drop)
+    cancel(view, ctx, execution, &open_records(machine), writes)
 }
 
-/// Opens the calls of a machine again that were closed when its program failed.
+/// Opens the calls of a machine again that were closed when its program failed. One that no longer needs an approval
+/// gets the early answer that has waited for it.
 pub(super) fn reopen(
     view: &View,
     execution: &mut ExecutionHead,
-    machine: &Machine,
+    loaded: &mut LoadedMachine,
     now: Timestamp,
     writes: &mut Decision<()>,
 ) -> Result<()> {
-    view.require(recorded_keys(machine))?;
-    for call in machine.open_calls() {
+    view.require(recorded_keys(&loaded.machine))?;
+    for call in loaded.machine.open_calls() {
         let Some(record) = &call.record else { continue };
         let mut row = Call::load(view, &record.id)?;
         if row.entity.outcome == Some(CallOutcome::Cancelled) {
@@ -597,8 +664,10 @@ pub(super) fn reopen(
             row.entity.request.instruction_id = call.request.instruction;
             (row.entity.context.pc, row.entity.context.line) = (call.request.instruction, call.request.line);
             row.entity.reopen(execution, now)?;
-            if execution.most_open_calls().is_some() && row.entity.enqueue() {
-                execution.queued_calls += 1;
+            if !row.entity.awaits_approval && row.entity.take_early_answer() {
+                settle(loaded, call.number, &row.entity)?;
+            } else {
+                execution.enqueue(&mut row.entity);
             }
             writes.changes.push(row.update(now)?);
         }

@@ -1,6 +1,7 @@
 //! Calls as the work of workers.
 
 use runstate_core::error_code::ErrorCode;
+use runstate_core::lease::check_name;
 use runstate_core::operation::{Backoff, Failure, WorkItem};
 use runstate_core::prelude::*;
 use schemars::JsonSchema;
@@ -71,11 +72,14 @@ impl WorkItem for Work {
         failure: &Failure,
         backoff: Option<Backoff>,
     ) -> impl Command<Output: Into<Option<Timestamp>>> {
-        let (ClaimedCall { call, execution, token, .. }, Failure { message, name, cost, retry_after, .. }) =
-            (self.claimed.clone(), failure.clone());
+        let ClaimedCall { call, execution, token, .. } = self.claimed.clone();
+        let Failure { message, name, code, cost, retry_after, .. } = failure.clone();
         // A failure is recorded, even with a cost that is no number, or of a call without one.
         let is_known = |cost: &String| self.call.cost.is_some() && check_amount(Some(cost)).is_ok();
         let cost = cost.filter(is_known);
-        Fail { execution, call, token, message, name, retry: backoff, by: Some(owner.to_owned()), cost, retry_after }
+        // Whatever a library has set as the code of its error.
+        let code = code.filter(|code| check_name("code", Some(code)).is_ok());
+        let (retry, by) = (backoff, Some(owner.to_owned()));
+        Fail { execution, call, token, message, name, code, retry, by, cost, retry_after }
     }
 }

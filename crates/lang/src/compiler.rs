@@ -419,7 +419,11 @@ impl<'a, 's> Compiler<'a, 's> {
             }
             return;
         }
-        let slot = self.current.code.add_slot(scoping.symbol_name(symbol));
+        let name = scoping.symbol_name(symbol);
+        let slot = match self.graph.modules[self.module].is_prelude {
+            true => self.current.code.add_built_in_slot(name),
+            false => self.current.code.add_slot(name),
+        };
         let storage = match variable.storage_class {
             StorageClass::Slot => Storage::Slot(slot),
             StorageClass::Global => Storage::Global(slot),

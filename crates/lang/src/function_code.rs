@@ -126,6 +126,11 @@ impl FunctionCode {
         self.add_named_slot(&escaped)
     }
 
+    /// A slot for a variable of a built-in that is written in the language: no view of the program shows it.
+    pub(super) fn add_built_in_slot(&mut self, name: &str) -> u16 {
+        self.add_named_slot(&format!("$:{}", name.replace('$', "$$")))
+    }
+
     fn add_named_slot(&mut self, name: &str) -> u16 {
         let mut unique = name.to_owned();
         let mut count = 1;

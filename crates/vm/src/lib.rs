@@ -79,6 +79,7 @@ mod number_format;
 mod object;
 pub mod op;
 mod open_call;
+mod open_call_table;
 mod operand_conversion;
 mod operand_stack;
 pub mod program;

@@ -9,7 +9,8 @@ use super::entry::Entry;
 use super::entry_decoder::{self, ReadResult};
 use super::entry_encoder::{EntryEncoder, put};
 use super::machine::Machine;
-use super::open_call::{CallRecord, OpenCalls};
+use super::open_call::CallRecord;
+use super::open_call_table::OpenCalls;
 use super::promise::Reaction;
 use super::value::{HeapRef, Value};
 

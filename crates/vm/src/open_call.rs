@@ -1,16 +1,11 @@
 //! Open calls: the host calls that the machine waits for, in the order in which the program made them. The answer of a
-//! call settles a promise, or continues the function that runs and blocks on the call.
-//!
-//! A program may await a thousand calls, and each answer saves the machine. So a call with a promise is saved in
-//! the heap, of which a commit writes only what changed: [`OpenCalls::table`] is a Map from the numbers of calls to
-//! arrays of a text, the promise, the signal and the error of the call. The calls on which the running function blocks
-//! are answered together, and are saved in the head.
+//! call settles a promise, or continues the function that runs and blocks on the call. The table that keeps them is in
+//! `open_call_table.rs`.
 
-use std::ops::Deref;
 use std::sync::Arc;
 
 use runstate_value::time::Timestamp;
-use runstate_value::{json_bytes, sort_by};
+use runstate_value::json_bytes;
 use serde_json::{Map, Value as Json, json};
 
 use super::abrupt_completion::{self, AbruptCompletion, Completion, range_error};
@@ -20,7 +15,6 @@ use super::entry_decoder::{self, ReadResult};
 use super::entry_encoder::{EntryEncoder, put};
 use super::failed_call;
 use super::globals::HostFunction;
-use super::heap::{self, Heap};
 use super::host_call;
 use super::json as json_conversion;
 use super::limits::{ExceededLimit, MAX_OPEN_CALLS};
@@ -28,7 +22,7 @@ use super::machine::{CallKey, CallRequest, Machine, MachineFailure, REJECTION_WO
 use super::object::ErrorKind;
 use super::program::DecodedInstruction;
 use super::promise::{self, PromiseState, Reaction, ReactionKind};
-use super::table::{Table, TableKind};
+use super::table::TableKind;
 use super::value::{HeapRef, Value};
 
 /// A call that the machine waits for.
@@ -162,7 +156,7 @@ impl OpenRequest {
     }
 
     /// The elements of its array in the heap.
-    fn encode_elements(&self) -> Vec<Value> {
+    pub(super) fn encode_elements(&self) -> Vec<Value> {
         let reference = |at: HeapRef| if at == HeapRef::NONE { Value::Undefined } else { Value::Ref(at) };
         let text = Json::Object(self.encode_data(true)).to_string();
         let mut elements = vec![Value::text(&text), reference(self.promise), reference(self.signal)];
@@ -172,14 +166,14 @@ impl OpenRequest {
         elements
     }
 
-    fn decode(machine: &Machine, call: &Json) -> ReadResult<OpenRequest> {
+    pub(super) fn decode(machine: &Machine, call: &Json) -> ReadResult<OpenRequest> {
         let reference = |name| call.get(name).map(entry_decoder::reference).transpose().map(Option::unwrap_or_default);
         let (promise, signal) = (reference("promise")?, reference("signal")?);
         let error = call.get("failed").map(entry_decoder::value).transpose()?;
         OpenRequest::decode_data(machine, call, promise, signal, error)
     }
 
-    fn decode_elements(machine: &Machine, elements: HeapRef) -> ReadResult<OpenRequest> {
+    pub(super) fn decode_elements(machine: &Machine, elements: HeapRef) -> ReadResult<OpenRequest> {
         let element = |index| machine.heap.element(elements, index);
         let reference = |index| if let Value::Ref(at) = element(index) { at } else { HeapRef::NONE };
         let error = Some(element(3)).filter(|error| !matches!(error, Value::Hole));
@@ -214,176 +208,6 @@ impl OpenRequest {
             ..OpenRequest::new(number, host_call::read_request(data)?, promise, index)
         })
     }
-}
-
-/// The open calls in order of number.
-#[derive(Debug, Clone, Default)]
-pub(super) struct OpenCalls {
-    list: Vec<OpenRequest>,
-    /// The saved form of those that do not block the running function; [`HeapRef::NONE`] without one.
-    table: HeapRef,
-}
-
-impl Deref for OpenCalls {
-    type Target = [OpenRequest];
-
-    fn deref(&self) -> &[OpenRequest] {
-        &self.list
-    }
-}
-
-impl OpenCalls {
-    /// The position of a call.
-    fn position(&self, number: u64) -> Option<usize> {
-        self.list.binary_search_by_key(&number, |call| call.number).ok()
-    }
-
-    pub(super) fn find(&self, number: u64) -> Option<&OpenRequest> {
-        self.list.get(self.position(number)?)
-    }
-
-    pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
-        visit(&Value::Ref(self.table));
-        for call in &self.list {
-            visit(&Value::Ref(call.promise));
-            visit(&Value::Ref(call.signal));
-            if let CallProgress::Failed(error) = &call.progress {
-                visit(error);
-            }
-        }
-    }
-
-    /// Adds a call that is newer than all others.
-    pub(super) fn add(&mut self, heap: &mut Heap, call: OpenRequest) {
-        self.store(heap, &call);
-        self.list.push(call);
-    }
-
-    /// Stores a call that is new or changed.
-    fn store(&mut self, heap: &mut Heap, call: &OpenRequest) {
-        if call.is_blocking() {
-            return;
-        }
-        if self.table == HeapRef::NONE {
-            self.table = heap.allocate(Entry::Map(Box::new(Table::numbered())));
-        }
-        let elements = call.encode_elements();
-        match heap.table(self.table, TableKind::Main).and_then(|table| heap.table_get(table, &key(call))) {
-            Some(Value::Ref(stored)) => heap.set_elements(stored, elements),
-            _ => {
-                let stored = Value::Ref(heap.new_array(elements));
-                heap.table_set(self.table, TableKind::Main, key(call), stored);
-            }
-        }
-    }
-
-    fn change(&mut self, heap: &mut Heap, position: usize, change: impl FnOnce(&mut OpenRequest)) {
-        if let Some(call) = self.list.get_mut(position) {
-            change(call);
-            let call = call.clone();
-            self.store(heap, &call);
-        }
-    }
-
-    pub(super) fn change_all(&mut self, heap: &mut Heap, change: impl Fn(&mut OpenRequest)) {
-        (0..self.list.len()).for_each(|position| self.change(heap, position, &change));
-    }
-
-    /// Removes calls, which are no longer open.
-    pub(super) fn remove(&mut self, heap: &mut Heap, is_removed: impl Fn(&OpenRequest) -> bool) -> Vec<OpenRequest> {
-        let removed: Vec<_> = self.list.extract_if(.., |call| is_removed(call)).collect();
-        for call in removed.iter().filter(|call| !call.is_blocking()) {
-            if let Some(Value::Ref(stored)) =
-                heap.table(self.table, TableKind::Main).and_then(|table| heap.table_get(table, &key(call)))
-            {
-                heap.free(stored);
-            }
-            heap.table_remove(self.table, TableKind::Main, &key(call));
-        }
-        if self.table != HeapRef::NONE && self.list.iter().all(OpenRequest::is_blocking) {
-            heap.free(std::mem::replace(&mut self.table, HeapRef::NONE));
-        }
-        removed
-    }
-
-    pub(super) fn remove_at(&mut self, heap: &mut Heap, position: usize) -> Option<OpenRequest> {
-        let number = self.list.get(position)?.number;
-        self.remove(heap, |call| call.number == number).pop()
-    }
-
-    /// The saved form: the list of calls in the head, and the table of the others.
-    pub(super) fn encode(&self, tasks: &mut Map<String, Json>, encoder: &mut EntryEncoder<'_>) {
-        let is_canonical = encoder.is_canonical();
-        let listed = self.list.iter().filter(|call| is_canonical || call.is_blocking());
-        let listed: Vec<Json> = listed.map(|call| call.encode(encoder)).collect();
-        put(tasks, "calls", (!listed.is_empty()).then_some(Json::Array(listed)));
-        put(tasks, "open", encoder.optional_reference(self.table).filter(|_| !is_canonical));
-    }
-
-    /// Checks that nothing else refers to the saved form. A program that reached it could change it, and the next
-    /// process would read other calls than this one has.
-    pub(super) fn check_unshared(machine: &Machine) -> ReadResult<()> {
-        let (heap, table) = (&machine.heap, machine.tasks.open_calls.table);
-        if table == HeapRef::NONE {
-            return Ok(());
-        }
-        let mut own = vec![table];
-        let mut visited = 0;
-        while let Some(at) = own.get(visited).copied() {
-            visited += 1;
-            let is_call = matches!(heap.get(at), Entry::Array(_));
-            heap.get(at).visit_values(&mut |value| {
-                own.extend(value.reference().filter(|part| !is_call || heap.get(*part).is_chunk()));
-            });
-        }
-        sort_by(&mut own, HeapRef::cmp);
-        let mut references = 0;
-        let mut count = |value: &Value| {
-            references += usize::from(value.reference().is_some_and(|at| own.binary_search(&at).is_ok()));
-        };
-        for page in 0..heap.page_count() {
-            heap.page(page).iter().for_each(|entry| entry.visit_values(&mut count));
-        }
-        heap::visit_roots(machine, &mut count);
-        // One of the machine to the table, and one to each part.
-        if references == own.len() { Ok(()) } else { Err("another value has an open call".to_owned()) }
-    }
-
-    pub(super) fn decode(machine: &Machine, tasks: &Json) -> ReadResult<OpenCalls> {
-        let listed = tasks.get("calls").map_or(Ok(&[][..]), entry_decoder::list)?;
-        let mut list = listed.iter().map(|call| OpenRequest::decode(machine, call)).collect::<ReadResult<Vec<_>>>()?;
-        let table = tasks.get("open").map(entry_decoder::reference).transpose()?.unwrap_or_default();
-        if table != HeapRef::NONE {
-            let Entry::Map(entries) = machine.heap.get(table) else {
-                return Err("the open calls are missing".to_owned());
-            };
-            let mut read = Ok(());
-            machine.heap.visit_table_entries(entries, |number, stored| {
-                let call = match stored {
-                    Value::Ref(at) => OpenRequest::decode_elements(machine, *at),
-                    _ => Err("an open call is missing".to_owned()),
-                };
-                match call {
-                    Ok(call) if matches!(number, Value::Number(number) if call.number as f64 == *number) => {
-                        list.push(call)
-                    }
-                    Ok(_) => read = Err("an open call has two numbers".to_owned()),
-                    Err(error) => read = Err(error),
-                }
-            });
-            read?;
-        }
-        sort_by(&mut list, |a, b| a.number.cmp(&b.number));
-        if list.windows(2).any(|pair| pair[0].number == pair[1].number) {
-            return Err("two open calls with one number".to_owned());
-        }
-        Ok(OpenCalls { list, table })
-    }
-}
-
-/// The key of a call in the table.
-fn key(call: &OpenRequest) -> Value {
-    Value::Number(call.number as f64)
 }
 
 fn request_bytes(request: &CallRequest) -> u64 {
@@ -484,22 +308,34 @@ pub(super) fn clear_timeout(machine: &mut Machine, number: f64) {
 /// closed.
 pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Value) -> Completion {
     let cancelled = machine.cancel_calls(|call| call.signal == signal);
-    uncount_unmade(machine, &cancelled);
     for call in cancelled {
         machine.finish_call(&call, Err(reason.clone()))?;
     }
     Ok(())
 }
 
-/// Does not count the keys of cancelled calls that the host has not made: an answer to the next call with that key
-/// would be one to a call that was never seen. A call before another one with its key stays counted: the number of the
-/// later one must not be given again.
-fn uncount_unmade(machine: &mut Machine, cancelled: &[OpenRequest]) {
-    for call in cancelled.iter().rev().filter(|call| call.record.is_none()) {
-        if let Some(CallKey { key, occurrence }) = &call.request.key
-            && host_call::key_count(machine, key) == *occurrence
-        {
-            host_call::uncount_key(machine, key);
+/// Does not count the keys of calls that have ended before the host has made them: an answer to the next call with
+/// that key would be one to a call that was never seen. Later calls with the key, which it has not made either, move
+/// up.
+fn uncount_unmade(machine: &mut Machine, ended: &[OpenRequest]) {
+    let is_unmade = |call: &OpenRequest| call.is_open() && call.record.is_none();
+    for call in ended.iter().rev().filter(|call| is_unmade(call)) {
+        let Some(CallKey { key, occurrence }) = &call.request.key else { continue };
+        // A discarded heap has no counts.
+        if host_call::key_count(machine, key) < *occurrence {
+            continue;
+        }
+        host_call::uncount_key(machine, key);
+        let is_later = |one: &OpenRequest| {
+            let key_of_one = one.request.key.as_ref();
+            is_unmade(one) && key_of_one.is_some_and(|one| one.key == *key && one.occurrence > *occurrence)
+        };
+        let open = machine.tasks.open_calls.iter().enumerate();
+        let later: Vec<usize> = open.filter(|(_, one)| is_later(one)).map(|(position, _)| position).collect();
+        for position in later {
+            machine.tasks.open_calls.change(&mut machine.heap, position, |one| {
+                Arc::make_mut(&mut one.request).key.iter_mut().for_each(|key| key.occurrence -= 1);
+            });
         }
     }
 }
@@ -558,6 +394,7 @@ impl Machine {
     /// Removes open calls, and keeps their records for [`Machine::take_cancelled`].
     pub(super) fn cancel_calls(&mut self, is_cancelled: impl Fn(&OpenRequest) -> bool) -> Vec<OpenRequest> {
         let cancelled = self.tasks.open_calls.remove(&mut self.heap, is_cancelled);
+        uncount_unmade(self, &cancelled);
         self.tasks.cancelled.extend(cancelled.iter().filter_map(|call| call.record.clone()));
         cancelled
     }
@@ -639,7 +476,6 @@ impl Machine {
             return Ok(false);
         }
         self.begin_turn();
-        uncount_unmade(self, &cancelled);
         for call in cancelled {
             let error = abrupt_completion::new_call_error(self, ErrorKind::Cancelled.name(), message);
             abrupt_completion::set_trace(self, &error, call.request.instruction);
@@ -738,23 +574,25 @@ impl Machine {
         }
     }
 
-    /// As [`Machine::settle`] with an error, for a call that the host refuses to create. The function that blocks on a
-    /// call gets the error as if it had made neither the call nor the others of its group.
+    /// As [`Machine::settle`] with an error, for a call that the host refuses to create: its key is not counted. The
+    /// function that blocks on a call gets the error as if it had made neither the call nor the others of its group.
     ///
     /// # Errors
     /// As [`Machine::settle`].
     pub fn refuse(&mut self, number: u64, name: &str, message: &str) -> Result<(), MachineFailure> {
-        if self.tasks.open_calls.find(number).is_some_and(OpenRequest::is_blocking) {
-            self.retract_blocking_calls();
-            let error = abrupt_completion::new_call_error(self, name, message);
-            self.leave_blocking_call(Err(error));
-            self.heap.seal();
-        } else {
-            self.settle(
-                number,
-                &Reply::Error { name: name.to_owned(), message: message.to_owned(), code: Json::Null },
-            )?;
+        match self.tasks.open_calls.find(number).cloned() {
+            Some(call) if call.is_blocking() => {
+                self.retract_blocking_calls();
+                let error = abrupt_completion::new_call_error(self, name, message);
+                self.leave_blocking_call(Err(error));
+            }
+            call => {
+                let (name, message) = (name.to_owned(), message.to_owned());
+                self.settle(number, &Reply::Error { name, message, code: Json::Null })?;
+                uncount_unmade(self, call.as_slice());
+            }
         }
+        self.heap.seal();
         self.charge_work(REJECTION_WORK);
         Ok(())
     }
@@ -764,10 +602,8 @@ impl Machine {
         let blocking = self.tasks.open_calls.remove(&mut self.heap, OpenRequest::is_blocking);
         for call in blocking.iter().rev() {
             self.calls = self.calls.saturating_sub(u64::from(self.calls == call.number));
-            if let Some(CallKey { key, .. }) = &call.request.key {
-                host_call::uncount_key(self, key);
-            }
         }
+        uncount_unmade(self, &blocking);
     }
 }
 

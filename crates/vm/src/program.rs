@@ -148,8 +148,9 @@ pub struct Function {
     /// Slot `params` receives an array of the arguments after the first `params`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rest: bool,
-    /// Names of the slots, unique within the function. Names of hidden slots begin with `$`; a `$` of the program is
-    /// doubled. All slots after the parameters begin as undefined.
+    /// Names of the slots, unique within the function. Names of hidden slots begin with `$`, those of variables of
+    /// built-ins that are written in the language with `$:`; a `$` of the program is doubled. All slots after the
+    /// parameters begin as undefined.
     pub slots: Vec<String>,
     /// Cells that the closure captures when it is created.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

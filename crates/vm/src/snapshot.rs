@@ -37,8 +37,8 @@
 //! `machine.call` is present while the running function blocks on calls: the operands of its instruction, and the answers
 //! to a group so far. `machine.tasks` is absent in a program without promises and open calls: `awaiting` or `ended`, the
 //! promise of the program; `jobs` and `rejections`, each first and last; `calls`, the open calls on which the running
-//! function blocks, each with the record of the host; `open`, the table of the others (`open_call.rs`), where an error
-//! is that of one that ends the program, and `repeated` marks one at which it has failed. `machine.keys` is the
+//! function blocks, each with the record of the host; `open`, the table of the others (`open_call_table.rs`), where an
+//! error is that of one that ends the program, and `repeated` marks one at which it has failed. `machine.keys` is the
 //! reference of a Map from keys to the number of calls with each, `machine.console` that of a Map with the indentation,
 //! the counters and the timers of the console, `machine.symbols` that of a Map from keys to the symbols of `Symbol.for`.
 
@@ -58,7 +58,7 @@ use super::heap::{ENTRIES_PER_PAGE, Heap};
 use super::limits::{Limits, TurnCount};
 use super::machine::{Machine, SuspendedCall};
 use super::machine_tasks::{EARLIER_VERSION, MachineTasks, ProgramTask};
-use super::open_call::OpenCalls;
+use super::open_call_table::OpenCalls;
 use super::program::{DecodedInstruction, VerifiedProgram};
 use super::table::TableKind;
 use super::timsort::TimSort;

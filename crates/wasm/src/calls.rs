@@ -128,6 +128,8 @@ pub struct HandlerFailure {
     pub message: String,
     /// The name of the error in the program; by default `CallError`.
     pub name: Option<String>,
+    /// The `code` of the error in the program; by default none.
+    pub code: Option<String>,
     /// Whether the call is not retried.
     #[operation(name = "final")]
     pub is_final: bool,
@@ -139,10 +141,10 @@ pub struct HandlerFailure {
 }
 
 impl From<HandlerFailure> for Failure {
-    fn from(HandlerFailure { message, name, is_final, cost, retry_after }: HandlerFailure) -> Self {
+    fn from(HandlerFailure { message, name, code, is_final, cost, retry_after }: HandlerFailure) -> Self {
         // The conversion saturates.
         let retry_after = retry_after.map(|wait| Millis(wait.ceil() as i64));
-        Self { message, name, retry: !is_final, cost, retry_after }
+        Self { message, name, code, retry: !is_final, cost, retry_after }
     }
 }
 

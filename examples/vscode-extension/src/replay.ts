@@ -116,7 +116,7 @@ async function close(rs: Runstate, run: Run, { id: call, step }: CallView, { out
     await run.answer(response?.result ?? null, { call });
   } else if (outcome === "failed") {
     const work = await rs.cvm.claim({ call, owner: error?.by ?? "replay" });
-    if (work !== null) await rs.cvm.fail(work, error?.message ?? "", { name: error?.name ?? undefined });
+    if (work !== null) await rs.cvm.fail(work, error?.message ?? "", { name: error?.name ?? undefined, code: error?.code ?? undefined });
   }
   const { outcome: closed } = await rs.cvm.call(call);
   if (closed !== outcome) throw new ReplayDifference(`call ${step} cannot be closed in a replay as it was`);

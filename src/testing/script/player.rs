@@ -241,22 +241,8 @@ impl<'a> Player<'a> {
                 let ClaimedCall { execution, call, token, .. } = claimed;
                 let message = "it broke".to_owned();
                 let retry = (action == ScriptAction::FailAgain).then_some(backoff);
-                to_result(
-                    self.cvm
-                        .with_id(id)
-                        .fail(&Fail {
-                            execution,
-                            call,
-                            token,
-                            message,
-                            name: None,
-                            retry,
-                            by: None,
-                            cost: None,
-                            retry_after: None,
-                        })
-                        .await,
-                )
+                let fail = Fail { execution, call, token, message, retry, ..Fail::default() };
+                to_result(self.cvm.with_id(id).fail(&fail).await)
             }
         }
     }

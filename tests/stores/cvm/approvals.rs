@@ -8,6 +8,7 @@ use runstate::domain::cvm::{
     Approve, Cancel, ClaimedCall, ListCalls, Policy, Reject, Retry, Start, Status, WaitsFor, Work, codes,
 };
 use runstate::error_code::ErrorCode;
+use runstate::store::Freshness;
 use runstate::store::layer::Method;
 use runstate::testing::{Fault, FaultStore, block_on};
 use runstate::time::Millis;
@@ -250,18 +251,62 @@ fn a_call_without_its_approval_expires() {
 
 /// The early answer was accepted when no process could know that its call needs an approval.
 #[test]
-fn an_early_answer_does_not_skip_the_approval() {
-    let source = r#"CC("?"); console.log(call("pay", 1, { key: "k" }));"#;
+fn an_early_answer_waits_for_the_approval() {
+    let source = r#"CC("?"); try { console.log(call("pay", 1, { key: "k" })) } catch (e) { console.log(e.name) }"#;
+    for approves in [true, false] {
+        test_under(&approving(), source, |mut scene| {
+            scene.try_answer_key("k", "free").unwrap();
+            scene.answer("go").expect(Status::WaitingCc).expect_output([]).check();
+            let call = scene.show().calls.remove(0);
+            let early = call.early_answer.unwrap().result;
+            assert_eq!((call.waits_for, call.response, early), (Some(WaitsFor::Approval), None, json!("free")));
+            assert_eq!(error_code(scene.try_answer_key("k", "free")), codes::AWAITING_APPROVAL);
+            let id = scene.next_command_id();
+            let decide = || match approves {
+                true => block_on(scene.cvm().with_id(&id).approve(&approve(&call.id))),
+                false => block_on(scene.cvm().with_id(&id).reject(&reject(&call.id, None))),
+            };
+            assert_eq!((decide().unwrap().status, decide().unwrap().status), (Status::Complete, Status::Complete));
+            scene.expect_output([if approves { "free" } else { "RejectedError" }]).check();
+        });
+    }
+}
+
+#[test]
+fn an_early_answer_that_waits_for_an_approval_outlives_a_failure() {
+    let source = r#"CC("?");
+        const pay = async (n) => console.log(await call("pay", n, { key: "k" + n }));
+        const more = async () => { await CC("more?"); await CC("last?") };
+        await Promise.all([pay(1), pay(2), more()]);"#;
+    for policy in [approving(), Policy::default()] {
+        test_under(&Policy { calls: Some(4), ..approving() }, source, |mut scene| {
+            for (key, answer) in [("k1", "a"), ("k2", "b")] {
+                scene.try_answer_key(key, answer).unwrap();
+            }
+            scene.answer("go");
+            scene.answer_call(4, "yes").expect(Status::Error).check();
+            let retry = Retry { policy: Some(policy.clone()), ..Retry::new("run") };
+            block_on(scene.cvm().retry_with(&retry)).unwrap();
+            scene.expect(Status::WaitingCc).check();
+            for call in scene.show().calls.iter().filter(|call| call.waits_for == Some(WaitsFor::Approval)) {
+                block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
+                scene.check();
+            }
+            scene.answer("done").expect(Status::Complete).expect_output(["a", "b"]).check();
+        });
+    }
+}
+
+#[test]
+fn an_early_answer_of_a_group_waits_for_the_approval() {
+    let source = r#"CC("?"); console.log(CC.all(["a?", { tool: "pay", args: 1, key: "k" }]).join());"#;
     test_under(&approving(), source, |mut scene| {
         scene.try_answer_key("k", "free").unwrap();
-        scene.answer("go").expect(Status::WaitingCc).expect_output([]).check();
-        let call = scene.show().calls.remove(0);
-        assert_eq!(call.waits_for, Some(WaitsFor::Approval));
-        assert!(call.error.unwrap().message.contains("awaits an approval"));
-        assert_eq!(error_code(scene.try_answer_key("k", "free")), codes::AWAITING_APPROVAL);
-        block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
-        scene.try_answer_key("k", "paid").unwrap();
-        scene.expect(Status::Complete).expect_output(["paid"]);
+        scene.answer("go");
+        let call = scene.show().calls.into_iter().find(|call| call.kind == "pay").unwrap().id;
+        block_on(scene.cvm().approve(&approve(&call))).unwrap();
+        scene.expect(Status::WaitingCc).check();
+        scene.answer("A").expect(Status::Complete).expect_output(["A,free"]).check();
     });
 }
 
@@ -403,6 +448,27 @@ fn a_kind_that_is_not_allowed_is_a_catchable_error_with_the_near_one() {
     });
 }
 
+/// A call that is refused was never made: an early answer is for the next call with its key.
+#[test]
+fn a_refused_call_leaves_the_early_answer_to_the_call_that_is_made() {
+    let policy = Policy { kinds: Some(vec!["cc".to_owned(), "find".to_owned()]), ..Policy::default() };
+    let source = r#"CC("?"); const pay = async () => await call("pay", 1, { key: "k" }); console.log(await pay());"#;
+    test_under(&policy, source, |mut scene| {
+        scene.try_answer_key("k", "early").unwrap();
+        scene.answer("go").expect(Status::Error).check();
+        let policy = Some(Policy::default());
+        block_on(scene.cvm().retry_with(&Retry { policy, ..Retry::new("run") })).unwrap();
+        scene.expect(Status::Complete).expect_output(["early"]).check();
+    });
+    let source = r#"CC("?");
+        const ask = async (kind) => { try { return await call(kind, 1, { key: "k" }) } catch (e) { return e.name } };
+        console.log((await Promise.all(["pay", "find"].map(ask))).join());"#;
+    test_under(&policy, source, |mut scene| {
+        scene.try_answer_key("k", "early").unwrap();
+        scene.answer("go").expect(Status::Complete).expect_output(["NotAllowedError,early"]).check();
+    });
+}
+
 #[test]
 fn one_call_more_than_the_policy_allows_ends_the_program() {
     let policy = Policy { calls: Some(2), ..Policy::default() };
@@ -447,6 +513,45 @@ fn the_time_of_a_policy_ends_a_program_that_waits() {
         scene.expect(Status::WaitingCc).check();
         scene.answer("2").expect(Status::Complete).expect_output(["1,2"]).check();
     });
+}
+
+/// A process that waits for the execution wakes at that time.
+#[test]
+fn an_execution_is_due_at_the_deadline_of_a_call_or_of_its_own() {
+    let policy = Policy { ms: Some(Millis(10_000)), ..Policy::default() };
+    let group = r#"
+        const ask = (timeoutMs) => ({ prompt: "?", timeoutMs, default: timeoutMs });
+        try { CC.all(["?", ask(5000), ask(60000)]) } catch { CC("undo?") }"#;
+    let tasks = r#"
+        const ask = async (timeoutMs) => { await CC("?", { timeoutMs, default: timeoutMs }) };
+        try { await Promise.all([CC("?"), ask(5000), ask(60000)]) } catch { await CC("undo?") }"#;
+    for source in [group, tasks] {
+        test_under(&policy, source, |mut scene| {
+            let due = |scene: &Scene, ms: i64| {
+                let wake_at = block_on(scene.cvm().progress("run", 0)).unwrap().wake_at;
+                let next = block_on(scene.cvm().engine().next_due(Freshness::Linearizable)).unwrap();
+                assert_eq!((wake_at, next), (Some(scene.host.clock.now() + Millis(ms)), wake_at));
+                scene.check();
+            };
+            due(&scene, 5_000);
+            scene.advance(Millis(5_000));
+            due(&scene, 5_000);
+            block_on(scene.cvm().pause("run")).unwrap();
+            scene.check();
+            assert_eq!(block_on(scene.cvm().progress("run", 0)).unwrap().wake_at, None);
+            scene.advance(Millis(52_000));
+            block_on(scene.cvm().unpause("run")).unwrap();
+            due(&scene, 3_000);
+            block_on(scene.cvm().cancel_with(&Cancel::graceful("run").deadline(Millis(2_000)))).unwrap();
+            due(&scene, 2_000);
+            block_on(scene.cvm().pause("run")).unwrap();
+            scene.check();
+            block_on(scene.cvm().unpause("run")).unwrap();
+            due(&scene, 2_000);
+            scene.advance(Millis(2_000));
+            scene.expect(Status::Cancelled).check();
+        });
+    }
 }
 
 #[test]
@@ -584,33 +689,60 @@ fn passed_deadlines_and_aborted_calls_leave_the_queue() {
 }
 
 #[test]
-fn a_queued_call_needs_its_approval_and_its_turn() {
+fn a_call_that_awaits_an_approval_keeps_no_other_in_the_queue() {
+    let policy = Policy { open: Some(1), ..approving() };
+    let source = r#"
+        const use = async (tool, n) => console.log(await call(tool, n));
+        await Promise.all([use("pay", 1), use("find", 2), use("find", 3), use("pay", 4)]);"#;
+    test_under(&policy, source, |mut scene| {
+        let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
+        scene.check();
+        assert_eq!(queued(&scene), [3]);
+        // A call that is approved while another one has its place queues with the others, in the order of all.
+        block_on(scene.cvm().approve(&approve(&calls[0]))).unwrap();
+        scene.check();
+        assert_eq!(queued(&scene), [1, 3]);
+        for (step, left) in [(2, vec![3]), (1, vec![]), (3, vec![])] {
+            let work = claim(&scene).unwrap();
+            assert_eq!((work.call.step, claim(&scene)), (Some(step), None));
+            block_on(scene.cvm().complete(&work.claimed, json!(step))).unwrap();
+            scene.check();
+            assert_eq!(queued(&scene), left);
+        }
+        // A place is free.
+        block_on(scene.cvm().approve(&approve(&calls[3]))).unwrap();
+        scene.check();
+        let work = claim(&scene).unwrap();
+        block_on(scene.cvm().complete(&work.claimed, json!(4))).unwrap();
+        scene.expect(Status::Complete).expect_output(["2", "1", "3", "4"]).check();
+    });
+}
+
+#[test]
+fn a_rejection_and_a_retry_keep_the_queue() {
     let policy = Policy { open: Some(1), ..approving() };
     let source = r#"
         const pay = async (n) => console.log(await call("pay", n));
         await Promise.all([pay(1), pay(2), pay(3)]);"#;
     test_under(&policy, source, |mut scene| {
         let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.id).collect();
-        block_on(scene.cvm().approve(&approve(&calls[1]))).unwrap();
-        scene.check();
-        assert_eq!((claim(&scene), queued(&scene)), (None, vec![2]));
+        for (call, left) in [(1, vec![]), (2, vec![3])] {
+            block_on(scene.cvm().approve(&approve(&calls[call]))).unwrap();
+            scene.check();
+            assert_eq!(queued(&scene), left);
+        }
         block_on(scene.cvm().reject(&reject(&calls[0], None))).unwrap();
         scene.expect(Status::Error).check();
         // Both are open again, and the rejected one is made again, behind them.
         block_on(scene.cvm().retry("run")).unwrap();
         scene.expect(Status::WaitingCc).check();
-        let work = claim(&scene).unwrap();
-        assert_eq!((work.call.step, claim(&scene)), (Some(2), None));
-        block_on(scene.cvm().complete(&work.claimed, "b")).unwrap();
+        assert_eq!(queued(&scene), [3]);
+        let again = scene.show().calls.into_iter().find(|call| call.step == Some(4)).unwrap().id;
+        block_on(scene.cvm().approve(&approve(&again))).unwrap();
         scene.check();
-        assert_eq!(claim(&scene), None);
-        for call in scene.show().calls {
-            block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
-            scene.check();
-        }
-        for _ in 0..2 {
+        for step in 2..5 {
             let work = claim(&scene).unwrap();
-            assert_eq!(claim(&scene), None);
+            assert_eq!((work.call.step, claim(&scene)), (Some(step), None));
             block_on(scene.cvm().complete(&work.claimed, "x")).unwrap();
             scene.check();
         }
@@ -641,25 +773,55 @@ fn a_graceful_cancel_and_a_retry_keep_the_queue() {
     });
 }
 
-/// Calls are closed in many orders, and the queue fits to the policy after each.
+/// Calls are approved and closed in many orders, and the queue fits to the policy after each.
 #[test]
 fn the_queue_fits_to_its_policy_in_every_order_of_answers() {
     let tasks = r#"
-        const find = async (n) => { await call("find", n); if (n % 3 === 0) { await call("find", n + 1) } };
-        await Promise.all(Array.from({ length: 12 }, (_, n) => find(n)));"#;
-    let group = r#"CC.all(Array.from({ length: 12 }, (_, n) => ({ tool: "find", args: n })));"#;
+        const use = async (n) => {
+            await call(n % 4 === 1 ? "pay" : "find", n);
+            if (n % 3 === 0) { await call(n % 2 ? "pay" : "find", n + 1) }
+        };
+        await Promise.all(Array.from({ length: 12 }, (_, n) => use(n)));"#;
+    let group = r#"CC.all(Array.from({ length: 12 }, (_, n) => ({ tool: n % 4 === 1 ? "pay" : "find", args: n })));"#;
     for (most, factor) in [(1, 7), (2, 5), (3, 11), (5, 3)] {
-        for source in [tasks, group] {
-            test_under(&open(most), source, |mut scene| {
+        for (source, policy) in
+            [tasks, group].into_iter().flat_map(|one| [(one, Policy::default()), (one, approving())])
+        {
+            test_under(&Policy { open: Some(most), ..policy }, source, |mut scene| {
                 for n in 0.. {
                     let calls = scene.show().calls;
-                    if calls.is_empty() {
-                        break;
+                    let Some(call) = (!calls.is_empty()).then(|| &calls[n * factor % calls.len()]) else { break };
+                    match call.waits_for {
+                        Some(WaitsFor::Approval) => {
+                            block_on(scene.cvm().approve(&approve(&call.id))).unwrap();
+                        }
+                        _ => {
+                            scene.answer_call(call.step.unwrap(), "x");
+                        }
                     }
-                    scene.answer_call(calls[n * factor % calls.len()].step.unwrap(), "x").check();
+                    scene.check();
                 }
                 scene.expect(Status::Complete);
             });
         }
     }
+}
+
+/// A program that no longer waits for many calls at once lets as many leave the queue.
+#[test]
+fn calls_that_are_aborted_together_let_as_many_leave_the_queue() {
+    let source = r#"
+        const controller = new AbortController();
+        const find = async (n, options = {}) => { try { return await call("find", n, options) } catch (e) { return e.name } };
+        const stop = async () => { await CC("stop?"); controller.abort(); };
+        const signal = controller.signal;
+        await Promise.all([stop(), find(2, { signal }), find(3, { signal }), find(4), find(5), find(6), find(7)]);"#;
+    test_under(&open(3), source, |mut scene| {
+        scene.answer_call(1, "yes").check();
+        assert_eq!(queued(&scene), [7]);
+        for step in [4, 5, 6, 7] {
+            scene.answer_call(step, "x").check();
+        }
+        scene.expect(Status::Complete);
+    });
 }

@@ -174,19 +174,27 @@ impl StoreDump {
         let first = first.or(open.iter().min_by_key(|(_, call)| deadline(call))).map_or("", |(id, _)| *id);
         let earliest = open.iter().filter_map(|(_, call)| deadline(call)).min();
         let wake = head.number("wakeAt");
-        // The number of open calls, the first of them and the earliest deadline, wherever a state keeps them.
-        let waits = |inside: &str| {
+        let (ends, has_time) =
+            (head.number("cancelAt").or(head.number("deadline")), head.number("policy.ms").is_some());
+        let next = earliest.into_iter().chain(ends).min();
+        // The number of open calls, the first of them and the due time, wherever a state keeps them.
+        let waits = |inside: &str, due: Option<i64>| {
             let count = head.number(&format!("{inside}ccWaiting.openCalls")).unwrap_or(0);
             count == open.len() as i64
                 && (open.is_empty()
                     || (head.text(&format!("{inside}ccWaiting.callId")) == first
-                        && head.number(&format!("{inside}wakeAt")) == earliest))
+                        && head.number(&format!("{inside}wakeAt")) == due))
         };
         let (holds, due) = match status {
-            "waiting_cc" => (!open.is_empty() && waits(""), earliest),
-            "paused" if head.text("pausedFrom.status") == "waiting_cc" => (waits("pausedFrom."), None),
-            "paused" => (waits("pausedFrom.open."), None),
-            "running" => (waits("state.open."), head.number("lastModified").map(|at| at + settings.run_lease.0)),
+            "waiting_cc" => (!open.is_empty() && waits("", next), next),
+            // Unpausing begins the time of a policy again.
+            "paused" if head.text("pausedFrom.status") == "waiting_cc" => {
+                (waits("pausedFrom.", next.filter(|_| !has_time || ends.is_some())), None)
+            }
+            "paused" => (waits("pausedFrom.open.", earliest), None),
+            "running" => {
+                (waits("state.open.", earliest), head.number("lastModified").map(|at| at + settings.run_lease.0))
+            }
             _ => (open.is_empty(), None),
         };
         expect(holds, format!("it does not say what it waits for: {open:?}"));
@@ -202,18 +210,21 @@ impl StoreDump {
             "it has ended, and has the deadline of a cancel".to_owned(),
         );
         expect(head.has("cancelAt") || !head.has("cancelPending"), "a cancel has no deadline".to_owned());
-        let claimable = open.iter().filter(|(_, call)| call.text("kind") != "timer").map(|(_, call)| *call);
-        let (queued, others): (Vec<&RevisionedDocument>, Vec<&RevisionedDocument>) =
-            claimable.partition(|call| call.has("queued"));
-        let counted = head.number("queuedCalls").unwrap_or(0);
-        expect(counted == queued.len() as i64, format!("{} calls are queued, it counts {counted}", queued.len()));
+        let has_flag = |flag: &'static str| open.iter().filter(move |(_, call)| call.has(flag)).map(|(_, call)| *call);
+        let queued: Vec<&RevisionedDocument> = has_flag("queued").collect();
+        let others = open.iter().map(|(_, call)| *call).filter(|call| call.text("kind") != "timer");
+        let others: Vec<_> = others.filter(|call| !call.has("queued") && !call.has("awaitsApproval")).collect();
+        let unapproved = if head.has("policy.open") { has_flag("awaitsApproval").count() } else { 0 };
+        let counted = (head.number("queuedCalls").unwrap_or(0), head.number("unapprovedCalls").unwrap_or(0));
+        let counts = (queued.len() as i64, unapproved as i64);
+        expect(counted == counts, format!("{counts:?} calls are queued or unapproved, it counts {counted:?}"));
         let last = others.iter().map(|call| call.number("step")).max();
-        let is_ordered = last < queued.iter().map(|call| call.number("step")).min();
+        // A call may have to queue after its approval, behind later ones.
+        let is_ordered = head.has("policy.approve") || last < queued.iter().map(|call| call.number("step")).min();
         let most = head.number("policy.open").unwrap_or(1_000);
         let is_full = others.len() as i64 == most && is_ordered;
         expect(if queued.is_empty() { others.len() as i64 <= most } else { is_full }, format!("its queue: {open:?}"));
         let runs = matches!(status, "running" | "waiting_cc") && !head.has("cancelAt");
-        let has_time = head.number("policy.ms").is_some();
         expect(head.has("deadline") == (runs && has_time), "its deadline does not follow from its policy".to_owned());
         wrong
     }
@@ -279,6 +290,9 @@ fn call_violation(row: &RevisionedDocument) -> Option<&'static str> {
     }
     if row.has("awaitsApproval") && (!outcome.is_empty() || row.has("approval")) {
         return Some("it awaits an approval");
+    }
+    if row.has("earlyAnswer") && (outcome == "answered" || row.value("approval.approved") == &Json::Bool(true)) {
+        return Some("its early answer is not applied");
     }
     if row.has("queued") && (!outcome.is_empty() || timer) {
         return Some("it is queued");

@@ -57,6 +57,21 @@ fn variables_of_every_call_are_shown_until_the_end_and_after_a_failure() {
 }
 
 #[test]
+fn variables_of_built_ins_that_are_written_in_the_language_are_not_shown() {
+    let source = r#"
+        const total = new Intl.NumberFormat("en-US").format(1234.5), { $id } = { $id: 1 };
+        const url = new URL("http://a/").host;
+        CC("?");"#;
+    let scene = Scene::program(source);
+    let shown = scene.show();
+    let frame = shown.machine.unwrap().frames.remove(0);
+    let names: Vec<String> = frame.variables.into_iter().map(|variable| variable.name).collect();
+    assert_eq!(names, ["input", "total", "$id", "url"]);
+    assert_eq!(shown.calls[0].variables, json!({"input": null, "total": "1,234.5", "$id": 1, "url": "a"}));
+    assert_eq!(error_code(block_on(scene.cvm().variables("run", Some("Intl"), false))), ErrorCode::NOT_FOUND);
+}
+
+#[test]
 fn show_returns_input_parent_and_machine_position() {
     let mut scene = Scene::new();
     scene.load("const list = Array.from({ length: 200 }, (_, i) => i);\nCC('?' + input.n);");
@@ -276,7 +291,7 @@ fn call_rows_show_all_fields_and_early_answers_are_not_open() {
                     "claim": {"owner": "w", "token": 3, "until": 7, "attempts": 2, "reservation": null}})
                 ),
                 row(json!({"id": "failed", "step": 2, "prompt": "!", "requestedAt": 6, "outcome": "failed",
-                    "error": {"name": null, "message": "no such address", "timestamp": 8, "by": null}})),
+                    "error": {"name": null, "code": null, "message": "no such address", "timestamp": 8, "by": null}})),
             ])
         );
         let open = block_on(cvm.calls(&ListCalls { open: true, ..of_one })).unwrap().items;

@@ -259,11 +259,7 @@ fn calls_are_distinguished_by_their_outcome() {
             call: claimed.call,
             token: claimed.token,
             message: "unknown here".to_owned(),
-            name: None,
-            retry: None,
-            by: None,
-            cost: None,
-            retry_after: None,
+            ..Fail::default()
         };
         block_on(cvm.fail(&fail)).unwrap();
         for _ in 0..3 {

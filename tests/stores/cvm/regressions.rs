@@ -149,6 +149,25 @@ fn an_execution_with_a_damaged_call_can_be_cancelled() {
     assert!(cancelled == Ok(Status::Cancelled), "{cancelled:?}");
 }
 
+/// Nor may it keep the other calls open for workers. Due work reports it once.
+#[test]
+fn a_damaged_call_of_a_cancelled_execution_keeps_no_other_open() {
+    for damaged in 0..3 {
+        let mut scene = Scene::program(r#"CC.all(["a?", "b?", "c?"])"#);
+        let call = scene.show().calls[damaged].id.clone();
+        let mut row = scene.dump()[&format!("cvm.cc_history/{call}")].1.clone();
+        row["context"] = json!({});
+        scene.put(&CC_HISTORY, &call, &row);
+        assert_eq!(block_on(scene.cvm().cancel("run")).unwrap().status, Status::Cancelled);
+        let reported = || block_on(scene.cvm().engine().run_due(100, RunLimit::Stop)).unwrap().failed;
+        assert_eq!(reported().into_iter().map(|failed| failed.id).collect::<Vec<_>>(), [call]);
+        assert!(reported().is_empty());
+        assert_eq!(claim(&scene, &["cc"]).unwrap(), None);
+        let outcomes = scene.dump().into_values().filter(|(_, row)| row["outcome"] == json!("cancelled"));
+        assert_eq!(outcomes.count(), 2);
+    }
+}
+
 /// A head that was copied by hand, as happens in a database, waits for a call of the execution that it was copied from.
 #[test]
 fn commands_on_a_copied_head_do_not_affect_the_original() {

@@ -222,17 +222,7 @@ fn retry_makes_the_call_again_that_failed_in_a_task() {
     let fail_first = |scene: &Scene| {
         let work = block_on(scene.cvm().claim(&["cc".to_owned()], "worker", Millis::seconds(30))).unwrap().unwrap();
         let (execution, call, token) = (work.claimed.execution, work.claimed.call, work.claimed.token);
-        let failed = Fail {
-            execution,
-            call,
-            token,
-            message: "no".to_owned(),
-            name: None,
-            retry: None,
-            by: None,
-            cost: None,
-            retry_after: None,
-        };
+        let failed = Fail { execution, call, token, message: "no".to_owned(), ..Fail::default() };
         block_on(scene.cvm().fail(&failed)).unwrap();
     };
     let single = "async function main() { console.log(await CC(\"a?\")); }";

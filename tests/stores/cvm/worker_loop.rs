@@ -361,7 +361,7 @@ fn worker_ended_now_does_not_wait_for_the_grace() {
 #[test]
 fn failures_are_retried_until_they_throw_in_the_program() {
     let scene = WorkerScene::with_program(
-        r#"try { CC("one?") } catch (e) { console.log(`${e.name}: ${e.message}`) } CC("two?")"#,
+        r#"try { CC("one?") } catch (e) { console.log(`${e.name} ${e.code}: ${e.message}`) } CC("two?")"#,
     );
     scene.start("a", Json::Null);
     let backoff = Backoff { attempts: 3, initial: Millis::seconds(10), longest: Millis::minutes(1) };
@@ -370,7 +370,7 @@ fn failures_are_retried_until_they_throw_in_the_program() {
             ("two?", _) => Ok("fine".into()),
             (_, 1) => panic!("out of ideas"),
             (_, 2) => Err("seven".parse::<u32>().unwrap_err().into()),
-            _ => Err(Failure::new("it is useless").with_name("Useless")),
+            _ => Err(Failure::new("it is useless").with_name("Useless").with_code("E7")),
         }
     });
     scene.drain(&worker);
@@ -387,7 +387,7 @@ fn failures_are_retried_until_they_throw_in_the_program() {
             "answered 2",
         ]
     );
-    assert_eq!(scene.output("a"), ["Useless: it is useless"]);
+    assert_eq!(scene.output("a"), ["Useless E7: it is useless"]);
 }
 
 #[test]

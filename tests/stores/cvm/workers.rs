@@ -25,11 +25,9 @@ fn fail(work: &Work, retry: Option<Backoff>) -> Fail {
         call: work.claimed.call.clone(),
         token: work.claimed.token,
         message: "no network".into(),
-        name: None,
         retry,
         by: Some("worker".into()),
-        cost: None,
-        retry_after: None,
+        ..Fail::default()
     }
 }
 
@@ -140,6 +138,28 @@ fn a_failure_without_retry_throws_under_its_name() {
     block_on(scene.cvm().fail(&fail)).unwrap();
     scene.expect(Status::Error);
     assert_eq!(scene.show().error.unwrap().name, "PermissionError");
+}
+
+#[test]
+fn a_failure_has_its_code_in_the_program() {
+    let source = r#"
+        const use = () => { try { call("tool") } catch (e) { console.log(e.name, e.code) } };
+        use(); use();"#;
+    let mut scene = Scene::program(source);
+    for code in [Some("ENOENT"), None] {
+        let work = claim(&scene, "one").unwrap();
+        let fail = |code: Option<&str>| {
+            let fail = Fail { code: code.map(str::to_owned), ..fail(&work, None) };
+            block_on(scene.cvm().fail(&fail))
+        };
+        for refused in ["".to_owned(), "x".repeat(201)] {
+            assert_eq!(error_code(fail(Some(&refused))), ErrorCode::INVALID);
+        }
+        fail(code).unwrap();
+        let stored = scene.dump()[&format!("cvm.cc_history/{}", work.claimed.call)].1.clone();
+        assert_eq!(stored["error"]["code"], json!(code));
+    }
+    scene.expect(Status::Complete).expect_output(["CallError ENOENT", "CallError undefined"]).check();
 }
 
 /// Claims the call of this id.

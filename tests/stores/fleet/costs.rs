@@ -96,17 +96,7 @@ pub fn draw(amount: &str) -> String {
 
 pub fn fail(work: &Work, retry: Option<Backoff>) -> Fail {
     let (execution, call) = (work.claimed.execution.clone(), work.claimed.call.clone());
-    Fail {
-        execution,
-        call,
-        token: work.claimed.token,
-        message: "no".into(),
-        name: None,
-        retry,
-        by: None,
-        cost: None,
-        retry_after: None,
-    }
+    Fail { execution, call, token: work.claimed.token, message: "no".into(), retry, ..Fail::default() }
 }
 
 pub fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {

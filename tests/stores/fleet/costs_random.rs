@@ -148,17 +148,7 @@ impl CostProcess {
         let retry = (self.ids.below(2) == 0).then(Backoff::default);
         let (execution, call) = (work.claimed.execution.clone(), work.claimed.call.clone());
         let token = work.claimed.token;
-        let fail = Fail {
-            execution,
-            call,
-            token,
-            message: "no".into(),
-            name: None,
-            retry,
-            by: None,
-            cost: None,
-            retry_after: None,
-        };
+        let fail = Fail { execution, call, token, message: "no".into(), retry, ..Fail::default() };
         _ = self.command(|cvm| block_on(cvm.fail(&fail)));
     }
 

@@ -30,6 +30,14 @@ fn a_tick_does_what_is_due() {
 }
 
 #[test]
+fn a_run_that_waits_ends_at_the_end_of_its_time() {
+    let scene = CliFixture::new();
+    scene.file("long.ts", "sleep(3600000)");
+    let output = scene.run(&["run", "long.ts", "--id", "l", "--policy", r#"{"ms":1000}"#]).expect_exit(1);
+    output.expect_stderr(&["time limit reached: 1000 ms"]);
+}
+
+#[test]
 fn a_tick_ends_though_programs_set_one_timer_after_the_other() {
     let scene = started("clock", "while (true) sleep(1)", "c");
     scene.run(&["tick"]).expect_exit(0);

@@ -252,6 +252,31 @@ fn every_operation_is_a_tool_and_read_only_serves_queries() {
 }
 
 #[test]
+fn approvals_are_left_to_people_unless_they_are_allowed() {
+    let scene = CliFixture::with("pays", "console.log(call('pay', 1))");
+    scene.run(&["start", "pays", "--id", "p", "--policy", r#"{"approve":["pay"]}"#]).expect_exit(3);
+    let approvals = ["cvm_approve", "cvm_reject"];
+    block_on(async {
+        let client = McpConnection::open(&scene, &[]).await;
+        assert!(client.tools().await.iter().all(|tool| !approvals.contains(&&*tool.name)));
+        let call = client.result("cvm_calls", json!({ "execution": "p" })).await["items"][0]["id"].clone();
+        let arguments = || json!({ "execution": "p", "call": call, "by": "model" });
+        for tool in approvals {
+            let refused = client.error(tool, arguments()).await;
+            let (command, message) = (tool.replace("cvm_", ""), refused["message"].as_str().unwrap());
+            assert!(message.contains(&format!("{command} EXECUTION --call CALL --by NAME")), "{message}");
+        }
+        assert_eq!(client.result("cvm_calls", json!({ "execution": "p" })).await["items"][0]["waitsFor"], "approval");
+        client.close().await;
+
+        let client = McpConnection::open(&scene, &["--allow-approvals"]).await;
+        assert_eq!(client.result("cvm_approve", arguments()).await["status"], "waiting_cc");
+        assert_eq!(client.result("cvm_calls", json!({ "execution": "p" })).await["items"][0]["waitsFor"], "worker");
+        client.close().await;
+    });
+}
+
+#[test]
 fn an_unknown_domain_tool_or_resource_is_named() {
     let scene = CliFixture::greeting("g");
     scene.run(&["mcp", "--domain", "orders"]).expect_exit(2).expect_stderr(&[

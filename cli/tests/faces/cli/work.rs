@@ -400,6 +400,14 @@ fn the_budgeted_example_waits_until_its_budget_is_raised() {
 }
 
 #[test]
+fn the_table_of_calls_shows_what_each_waits_for() {
+    let scene = CliFixture::with("pays", "CC.all(['a?', { tool: 'pay', args: 1 }])");
+    scene.run(&["start", "pays", "--id", "p", "--policy", r#"{"approve":["pay"]}"#]).expect_exit(3);
+    let table = scene.run(&["calls", "p"]).expect_exit(0).out;
+    assert!(["WAITS FOR", "person", "approval"].iter().all(|text| table.contains(text)), "{table}");
+}
+
+#[test]
 fn a_run_waits_for_its_timers_and_says_until_when() {
     let scene = CliFixture::new();
     let source = r#"

@@ -69,12 +69,15 @@ pub trait WorkItemVisitor {
 }
 
 /// Why a handler could not answer. Any error converts to a failure that is retried, so `?` works in handlers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Failure {
     /// The message, which the program can read.
     pub message: String,
     /// The name of the error in the program; `None`: `CallError`.
     pub name: Option<String>,
+    /// The `code` of the error in the program; `None`, or one of more than 200 bytes: it has none. Only calls have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// Whether another attempt may succeed. The program receives the error after the last attempt, or at once if the
     /// call is not retried.
     pub retry: bool,
@@ -91,17 +94,23 @@ pub struct Failure {
 impl Failure {
     /// A failure that is retried.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), name: None, retry: true, cost: None, retry_after: None }
+        Self { message: message.into(), retry: true, ..Self::default() }
     }
 
     /// A failure that is not retried.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), name: None, retry: false, cost: None, retry_after: None }
+        Self { message: message.into(), ..Self::default() }
     }
 
     /// Sets the name that the error has in the program.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the `code` that the error has in the program.
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
         self
     }
 

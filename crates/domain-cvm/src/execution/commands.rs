@@ -15,8 +15,8 @@ use super::super::program::{self, by_name, version_key};
 use super::super::recorded_answers::RecordedAnswers;
 use super::super::{slice, waiting};
 use super::{
-    DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionLimits, ExecutionState, ExecutionStatus, Status,
-    Waiting,
+    DeleteRows, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionLimits, ExecutionState, ExecutionStatus,
+    ResumeState, Status, Waiting,
 };
 use crate::codes;
 use crate::settings::{LogLevel, Settings};
@@ -208,7 +208,7 @@ fn cancel(view: &View, ctx: &Ctx, mut head: LoadedEntity<ExecutionHead>) -> Resu
     head.entity.next_state(ExecutionEvent::Cancel(ctx.now))?;
     let calls = waiting::cancel_open_calls(view, ctx, &head.entity)?;
     head.entity.apply(ExecutionEvent::Cancel(ctx.now))?;
-    head.entity.clear_at_end();
+    head.entity.set_due();
     let mut decision = ExecutionHead::store(head, view, ctx)?;
     decision.include(calls)?;
     Ok(decision)
@@ -426,7 +426,12 @@ impl Command for Pause {
             return Ok(Decision::new(head.entity.execution_status()));
         }
         head.entity.state = after;
-        head.entity.deadline = None;
+        if let (Some(_), ExecutionState::Paused(ResumeState::Waiting(waiting))) =
+            (head.entity.deadline.take(), &mut head.entity.state)
+        {
+            // It may be that of the time, which begins again: unpausing reads those of the calls.
+            waiting.due = None;
+        }
         ExecutionHead::store(head, view, ctx)
     }
 }
@@ -448,6 +453,11 @@ impl Command for Unpause {
         head.entity.apply(ExecutionEvent::Unpause(ctx.now + Settings::of(ctx).run_lease))?;
         head.entity.begin_time(ctx.now);
         if closed == 0 {
+            if let (Some(_), ExecutionState::Waiting(waiting)) = (head.entity.deadline, &head.entity.state) {
+                let due = waiting::due_of_calls(view, &head.entity, ctx)?;
+                head.entity.state = ExecutionState::Waiting(Waiting { due, ..waiting.clone() });
+            }
+            head.entity.set_due();
             return ExecutionHead::store(head, view, ctx);
         }
         let mut loaded = LoadedMachine::load_runnable(view, &head.entity, ctx)?;
@@ -545,7 +555,7 @@ impl Command for Retry {
             loaded = loaded.in_version(view, &mut head.entity, version)?;
         }
         let mut writes = Decision::new(());
-        waiting::reopen(view, &mut head.entity, &loaded.machine, ctx.now, &mut writes)?;
+        waiting::reopen(view, &mut head.entity, &mut loaded, ctx.now, &mut writes)?;
         slice::decide_slice(view, head, loaded, ctx, writes)
     }
 
@@ -576,8 +586,8 @@ impl Command for RunDue {
         let Some(mut head) = view.find_entity::<ExecutionHead>(&self.id)? else { return Ok(Decision::new(absent)) };
         let decision = match &head.entity.state {
             // A version that does not know the deadline may have ended it.
-            _ if head.entity.cancel_at.or(head.entity.deadline).is_some() && head.entity.ended_at().is_some() => {
-                head.entity.clear_at_end();
+            _ if head.entity.cancel_at.is_some() && head.entity.ended_at().is_some() => {
+                head.entity.set_due();
                 ExecutionHead::store(head, view, ctx)?
             }
             _ if head.entity.is_past_cancel_deadline(view.now()) => cancel(view, ctx, head)?,

@@ -13,6 +13,7 @@ use runstate_core::limits::{HEAP_BYTES, PER_TURN, check_range};
 use runstate_core::prelude::*;
 use runstate_core::schema::State;
 
+use super::call::Call;
 use super::listing::ExecutionSummary;
 use super::loaded_machine::{Frames, LoadedMachine, PageTable};
 use super::policy::Policy;
@@ -47,7 +48,6 @@ pub use lifecycle::ExecutionEvent;
 #[index(completed)]
 #[index("wakeAt", when = "exists(wakeAt)")]
 #[index(cancel_at, when = "exists(cancelAt)")]
-#[index(deadline, when = "exists(deadline)")]
 pub struct ExecutionHead {
     /// Its id.
     #[entity(id, shard)]
@@ -107,6 +107,9 @@ pub struct ExecutionHead {
     /// Number of open calls that are queued.
     #[entity(undeclared, omit_default)]
     pub queued_calls: u32,
+    /// Number of open calls that await an approval, if its policy limits those that are open at once.
+    #[entity(undeclared, omit_default)]
+    pub unapproved_calls: u32,
     /// When the time that its policy allows is over. A paused, ended or gracefully cancelled one has none.
     pub deadline: Option<Timestamp>,
     /// The execution whose recorded answers it gets.
@@ -293,6 +296,7 @@ impl ExecutionHead {
             limits: ExecutionLimits::default(),
             policy: None,
             queued_calls: 0,
+            unapproved_calls: 0,
             deadline: None,
             answers_from: None,
             cancel_at: None,
@@ -332,16 +336,45 @@ impl ExecutionHead {
         }
     }
 
-    /// Forgets its deadlines and its queue if it has ended.
-    pub(super) fn clear_at_end(&mut self) {
+    /// Makes it due at its deadlines too while it waits, and forgets these and its queue if it has ended.
+    pub(super) fn set_due(&mut self) {
         if self.ended_at().is_some() {
-            (self.cancel_at, self.cancel_pending, self.deadline, self.queued_calls) = (None, false, None, 0);
+            (self.cancel_at, self.cancel_pending, self.deadline) = (None, false, None);
+            (self.queued_calls, self.unapproved_calls) = (0, 0);
+        }
+        if let ExecutionState::Waiting(waiting) | ExecutionState::Paused(ResumeState::Waiting(waiting)) =
+            &mut self.state
+        {
+            waiting.due = [waiting.due, self.cancel_at, self.deadline].into_iter().flatten().min();
         }
     }
 
     /// How many of its calls may be open at once, if others are queued.
     pub(super) fn most_open_calls(&self) -> Option<usize> {
         self.policy.as_ref()?.open.map(|open| open as usize)
+    }
+
+    /// Whether so many of its calls are open that others must be queued.
+    pub(super) fn is_full(&self) -> bool {
+        let (Some(most), Some(waiting)) = (self.most_open_calls(), self.waiting()) else { return false };
+        let uncounted = waiting.timers + self.queued_calls + self.unapproved_calls;
+        waiting.open_calls.saturating_sub(uncounted) as usize >= most
+    }
+
+    /// Queues a call that opens, if its policy limits those that are open at once. Those that may be open leave the
+    /// queue at the end of the slice.
+    pub(super) fn enqueue(&mut self, call: &mut Call) {
+        if self.most_open_calls().is_some() {
+            self.unapproved_calls += u32::from(call.awaits_approval);
+            self.queued_calls += u32::from(call.enqueue());
+        }
+    }
+
+    /// Forgets open calls that are closed, so many of which were queued or awaited an approval.
+    pub(super) fn forget_calls(&mut self, queued: usize, unapproved: usize) {
+        let left = |calls: u32, closed: usize| calls.saturating_sub(u32::try_from(closed).unwrap_or(u32::MAX));
+        self.queued_calls = left(self.queued_calls, queued);
+        self.unapproved_calls = left(self.unapproved_calls, unapproved);
     }
 
     /// Begins the time that its policy allows. One that is cancelled gracefully has the time of the cancel.

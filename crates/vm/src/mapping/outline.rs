@@ -533,9 +533,10 @@ fn has_conversions(program: &VerifiedProgram) -> bool {
     })
 }
 
-/// The name of a variable without the number that makes it unique in its frame; `$` if it is hidden.
+/// The name of a variable without the number that makes it unique in its frame; `$` if it is hidden. A variable of a
+/// built-in that is written in the language is hidden and has a name: `$:name`.
 pub(super) fn base_name(name: &str) -> &str {
-    if name.starts_with('$') && !name.starts_with("$$") {
+    if name.starts_with('$') && !name.starts_with("$$") && !name.starts_with("$:") {
         return "$";
     }
     let trimmed = name.trim_end_matches(|c: char| c.is_ascii_digit());

@@ -137,3 +137,39 @@ fn error_that_code_of_the_program_receives_settles_its_promise() {
         assert_eq!(machine.take_output(), ["CallError"], "{source}");
     }
 }
+
+fn occurrences(machine: &Machine) -> Vec<u64> {
+    machine.open_calls().iter().filter_map(|call| Some(call.request.key.as_ref()?.occurrence)).collect()
+}
+
+#[test]
+fn refused_call_leaves_its_number_to_the_next_one_with_its_key() {
+    let source = r#"
+        const ask = async (n) => { try { return await call("t", n, { key: "k" }) } catch (e) { return e.name } };
+        await Promise.all([ask(1), ask(2), ask(3)]);
+        await ask(4);"#;
+    let mut machine = start(source);
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
+    assert_eq!(occurrences(&machine), [1, 2, 3]);
+    for number in [1, 2] {
+        machine.refuse(number, "TypeError", "no").unwrap();
+    }
+    let mut machine = restore_copy(&machine);
+    assert_eq!(occurrences(&machine), [1]);
+    expect_open(&mut machine);
+    machine.settle(3, &Reply::Nothing).unwrap();
+    expect_open(&mut machine);
+    assert_eq!(occurrences(&machine), [2]);
+}
+
+#[test]
+fn refused_call_that_a_retry_repeats_has_its_number_again() {
+    let mut machine = start("const ask = async () => await call('t', 1, { key: 'k' }); console.log(await ask());");
+    for number in 1..4 {
+        assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
+        assert_eq!(occurrences(&machine), [1]);
+        machine.refuse(number, "TypeError", "no").unwrap();
+        assert_eq!(expect_failure(machine.run(u64::MAX, &TURN)).message, "no");
+        machine = restore_copy(&machine);
+    }
+}

@@ -88,17 +88,7 @@ fn late_worker_and_its_successor_never_both_complete() {
 
 fn fail(claimed: &runstate::domain::cvm::ClaimedCall, retry: Option<runstate::work::Backoff>) -> Fail {
     let (execution, call) = (claimed.execution.clone(), claimed.call.clone());
-    Fail {
-        execution,
-        call,
-        token: claimed.token,
-        message: "no".to_owned(),
-        name: None,
-        retry,
-        by: None,
-        cost: None,
-        retry_after: None,
-    }
+    Fail { execution, call, token: claimed.token, message: "no".to_owned(), retry, ..Fail::default() }
 }
 
 #[test]

@@ -218,21 +218,8 @@ impl RandomCommand {
             RandomCommand::Fail { claimed, retry, name } => {
                 let (execution, call) = (claimed.execution.clone(), claimed.call.clone());
                 let (message, name, retry) = ("it broke".to_owned(), name.clone(), *retry);
-                to_json(
-                    cvm.with_id(id)
-                        .fail(&Fail {
-                            execution,
-                            call,
-                            token: claimed.token,
-                            message,
-                            name,
-                            retry,
-                            by: None,
-                            cost: None,
-                            retry_after: None,
-                        })
-                        .await,
-                )
+                let fail = Fail { execution, call, token: claimed.token, message, name, retry, ..Fail::default() };
+                to_json(cvm.with_id(id).fail(&fail).await)
             }
             RandomCommand::RunDue(limit) => {
                 let due = cvm.engine().run_due(1_000, *limit).await?;
