@@ -13,7 +13,7 @@ use super::object::{ErrorKind, Integrity, Prototype, PrototypeKind};
 use super::table::TableKind;
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{class, conversion, json, property};
+use super::{class, conversion, iteration, json, property};
 
 /// The parts are a value, not getter and setter.
 const DATA: u8 = 1;
@@ -146,10 +146,10 @@ pub(super) fn set_data(
     };
     Some(if attributes & WRITABLE == 0 || is_frozen {
         let object = match machine.heap.get(at) {
-            Entry::Closure(_) => Ok(format!("function '{}'", json::display_text(machine, target))),
-            _ => json::constructor_name(machine, at).map(|name| format!("object '#<{name}>'")),
+            Entry::Closure(_) => format!("function '{}'", json::display_text(machine, target)),
+            _ => format!("object '{}'", iteration::receiver_text(machine, target)),
         };
-        object.and_then(|object| type_error(format!("Cannot assign to read only property '{}' of {object}", name())))
+        type_error(format!("Cannot assign to read only property '{}' of {object}", name()))
     } else if own {
         machine.heap.set_element(parts, 0, value.clone()).map_err(AbruptCompletion::from)
     } else if integrity != Integrity::Extensible {
@@ -469,7 +469,7 @@ pub(super) fn set_prototype_of(machine: &mut Machine, target: &Value, proto: &Va
         _ => return Ok(()),
     };
     if integrity(&machine.heap, at) != Integrity::Extensible {
-        return type_error("#<Object> is not extensible");
+        return type_error(format!("{} is not extensible", iteration::receiver_text(machine, target)));
     }
     if let Value::Ref(above) = proto {
         check_chain(machine, *above)?;

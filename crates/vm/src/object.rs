@@ -454,8 +454,9 @@ pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
         _ => None,
     };
     let Some((next, key, value)) = found else {
+        let ended = ended_source(heap, &iterator.source);
         if let Some(Entry::Iterator(iterator)) = heap.get_mut(at) {
-            iterator.source = Value::Undefined;
+            iterator.source = ended;
         }
         return None;
     };
@@ -473,6 +474,34 @@ pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
         IterationKind::Entries => Value::Ref(heap.new_array(vec![key, value])),
         _ => value,
     })
+}
+
+/// What an iterator that has ended has as its source: only the kind of it.
+fn ended_source(heap: &Heap, source: &Value) -> Value {
+    let prototype = |class| Builtin::prototype_of_class(class).map_or(Value::Undefined, Value::Builtin);
+    match source {
+        Value::Text(_) => Value::Text(Str::empty()),
+        Value::Ref(source) => match heap.get(*source) {
+            Entry::Map(_) => prototype("Map"),
+            Entry::Set(_) => prototype("Set"),
+            _ => Value::Undefined,
+        },
+        ended => ended.clone(),
+    }
+}
+
+/// The class of the objects that an iterator iterates over, also after its end.
+pub(crate) fn iterated_class(heap: &Heap, iterator: &IteratorObject) -> &'static str {
+    match &iterator.source {
+        Value::Text(_) => "String",
+        Value::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default(),
+        Value::Ref(source) => match heap.get(*source) {
+            Entry::Map(_) => "Map",
+            Entry::Set(_) => "Set",
+            _ => "Array",
+        },
+        _ => "Array",
+    }
 }
 
 /// The next name that the object still has. ECMA-262 §14.7.5.10.2.1 %ForInIteratorPrototype%.next.

@@ -1,4 +1,4 @@
-// ECMA-262 §28.1 The Reflect Object. Deviation: its functions are enumerable, and `construct` has no third argument.
+// ECMA-262 §28.1 The Reflect Object. Deviation: `construct` has no third argument.
 const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
 
 function check(target, name) {
@@ -111,3 +111,5 @@ export const Reflect = {
     return succeeds(() => Object.setPrototypeOf(target, proto), "Cyclic __proto__ value");
   },
 };
+for (const name of Object.keys(Reflect)) Object.defineProperty(Reflect, name, { enumerable: false });
+Object.defineProperty(Reflect, Symbol.toStringTag, { value: "Reflect", configurable: true });

@@ -145,7 +145,10 @@ impl InspectWriter {
             ObjectKind::Function(base) => (base.clone(), "{".to_owned(), "}"),
             ObjectKind::Date(text) => {
                 let text = text.as_deref().unwrap_or("Invalid Date");
-                let text = if object.class == "Date" { text.to_owned() } else { format!("{} {text}", object.class) };
+                let text = match (object.class.as_str(), object.tag.as_str()) {
+                    ("Date", "") => text.to_owned(),
+                    (class, tag) => format!("{class}{tag} {text}"),
+                };
                 (text, "{".to_owned(), "}")
             }
             ObjectKind::RegExp { source, flags } => (format!("/{source}/{flags}"), "{".to_owned(), "}"),

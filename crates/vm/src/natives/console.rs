@@ -103,6 +103,9 @@ const INDENTATION: &str = "indentation";
 
 /// Console Standard (WHATWG), section 1.1.4 log.
 fn log(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+    for at in args.base..args.base + args.count {
+        conversion::require_error_parts(machine, at)?;
+    }
     let line = util_inspect::format_log_line(machine, args)?;
     print(machine, &line)
 }
