@@ -16,7 +16,7 @@ use super::natives::{NativeArgs, NativeOutcome};
 use super::promise::{Reaction, ReactionKind};
 use super::value::Value;
 use super::{
-    abrupt_completion, array_callback, call, conversion, coroutine, json, natives, object, operand_conversion, promise,
+    abrupt_completion, array_callback, call, conversion, coroutine, iteration, natives, object, operand_conversion, promise,
     slow_path,
 };
 
@@ -179,7 +179,11 @@ impl NativeFrame {
     pub(super) fn for_array(machine: &mut Machine, args: &NativeArgs, kind: CallbackMethod) -> Completion<NativeFrame> {
         let callback = natives::arg(machine, args, 0);
         if !conversion::is_callable(machine, &callback) {
-            return type_error(format!("{} is not a function", json::display_text(machine, &callback)));
+            return type_error(match kind {
+                CallbackMethod::FlatMap => "flatMap mapper function is not callable".to_owned(),
+                CallbackMethod::Entries => format!("{} is not a function", iteration::value_text(machine, &callback)?),
+                _ => format!("{} is not a function", iteration::receiver_text(machine, &callback)),
+            });
         }
         let len = match &args.this {
             Value::Ref(at) => machine.heap.sequence_len(*at) as u32,

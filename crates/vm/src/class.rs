@@ -15,7 +15,7 @@ use super::property::MAX_PROTOTYPE_CHAIN;
 use super::table::TableKind;
 use super::text::Str;
 use super::value::{HeapRef, Symbol, Value};
-use super::{accessor, call, conversion, descriptor, iteration, json, property, slow_path};
+use super::{accessor, call, conversion, descriptor, iteration, property, slow_path};
 
 /// The message of V8 for `this` before `super(…)`.
 pub(super) const MUST_CALL_SUPER: &str =
@@ -104,7 +104,7 @@ fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototy
     if is_constructor_in_node(machine, parent) {
         return unsupported("a class that extends a bound function or a wrapper class is not supported; write a class");
     }
-    type_error(format!("Class extends value {} is not a constructor or null", json::display_text(machine, parent)))
+    type_error(format!("Class extends value {} is not a constructor or null", iteration::receiver_text(machine, parent)))
 }
 
 /// Whether Node constructs objects with this value and this machine may not: bound functions and wrapper classes.
@@ -180,7 +180,7 @@ pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
         }
         _ => {
             let text = machine.program.callee_texts.get(&machine.pc).map(|text| (**text).to_owned());
-            let text = text.unwrap_or_else(|| json::display_text(machine, &callee));
+            let text = text.unwrap_or_else(|| iteration::receiver_text(machine, &callee));
             if is_constructor_in_node(machine, &callee) {
                 return unsupported(format!("`new` of {text} is not supported; write a class"));
             }

@@ -69,7 +69,7 @@ impl Descriptor {
             match field(name)? {
                 Some(found) if !matches!(found, Value::Undefined) && !conversion::is_callable(machine, &found) => {
                     let role = if name == "get" { "Getter" } else { "Setter" };
-                    type_error(format!("{role} must be a function: {}", json::display_text(machine, &found)))
+                    type_error(format!("{role} must be a function: {}", iteration::receiver_text(machine, &found)))
                 }
                 found => Ok(found),
             }

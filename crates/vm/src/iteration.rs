@@ -27,7 +27,7 @@ const NO_TARGET: u32 = u32::MAX;
 const NO_THROW: u32 = u32::MAX - 1;
 
 /// A value in messages, as V8 writes it: `number 5`, `undefined`, `object`.
-fn value_text(machine: &Machine, value: &Value) -> Completion<String> {
+pub(super) fn value_text(machine: &Machine, value: &Value) -> Completion<String> {
     Ok(match value {
         Value::Null => "object null".to_owned(),
         Value::Undefined => "undefined".to_owned(),
