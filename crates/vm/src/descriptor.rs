@@ -245,6 +245,7 @@ fn is_function_name(heap: &Heap, at: HeapRef, key: &Value) -> bool {
 pub(super) fn integrity(heap: &Heap, at: HeapRef) -> Integrity {
     match heap.get(at) {
         Entry::Object(object) => object.integrity,
+        Entry::Error(error) => error.object.integrity,
         Entry::Array(array) if array.frozen => Integrity::Frozen,
         _ => Integrity::Extensible,
     }
@@ -348,6 +349,7 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: &Value, wanted:
         }
         _ => return type_error("Object.defineProperty called on non-object"),
     };
+    machine.heap.allow_properties(at);
     let existing = own_descriptor(machine, target, key)?;
     if existing.is_none() && integrity(&machine.heap, at) != Integrity::Extensible {
         return type_error(format!("Cannot define property {text}, object is not extensible"));
@@ -490,6 +492,7 @@ pub(super) fn set_prototype_of(machine: &mut Machine, target: &Value, proto: &Va
         return Ok(());
     }
     let new = new_prototype(machine, proto)?;
+    machine.heap.allow_properties(at);
     match (machine.heap.get_mut(at), new.kind()) {
         (Some(Entry::Object(object)), _) => object.proto = new,
         (Some(Entry::Error(error)), PrototypeKind::Object(_)) => error.object.proto = new,

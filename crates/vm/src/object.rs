@@ -140,6 +140,18 @@ impl Heap {
         }
     }
 
+    /// Makes a Map, Set or Date an object that holds it: only such an object has properties of its own. Others stay.
+    pub(super) fn allow_properties(&mut self, at: HeapRef) {
+        if !matches!(self.get(at), Entry::Map(_) | Entry::Set(_) | Entry::Date(_)) {
+            return;
+        }
+        let Some(entry) = self.get_mut(at) else { return };
+        let holder = Entry::Object(Object { holds_collection: true, ..Object::default() });
+        let collection = std::mem::replace(entry, holder);
+        let collection = self.allocate(collection);
+        self.table_set(at, TableKind::Main, COLLECTION, Value::Ref(collection));
+    }
+
     /// The time value of a date, or of an object whose class extends Date.
     pub fn date(&self, at: HeapRef) -> Option<f64> {
         match self.get(self.collection(at).unwrap_or(at)) {
@@ -439,7 +451,7 @@ pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
             let width = t.len() as u32;
             (position + width, Value::Number(f64::from(position)), Value::Text(t))
         }),
-        Value::Ref(source) => match heap.get(*source) {
+        Value::Ref(source) => match heap.get(heap.collection(*source).unwrap_or(*source)) {
             Entry::Array(array) if (position as usize) < array.len() => {
                 let element = heap.element(*source, position as usize).or_undefined();
                 Some((position + 1, Value::Number(f64::from(position)), element))
@@ -481,7 +493,7 @@ fn ended_source(heap: &Heap, source: &Value) -> Value {
     let prototype = |class| Builtin::prototype_of_class(class).map_or(Value::Undefined, Value::Builtin);
     match source {
         Value::Text(_) => Value::Text(Str::empty()),
-        Value::Ref(source) => match heap.get(*source) {
+        Value::Ref(source) => match heap.get(heap.collection(*source).unwrap_or(*source)) {
             Entry::Map(_) => prototype("Map"),
             Entry::Set(_) => prototype("Set"),
             _ => Value::Undefined,
@@ -495,7 +507,7 @@ pub(crate) fn iterated_class(heap: &Heap, iterator: &IteratorObject) -> &'static
     match &iterator.source {
         Value::Text(_) => "String",
         Value::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default(),
-        Value::Ref(source) => match heap.get(*source) {
+        Value::Ref(source) => match heap.get(heap.collection(*source).unwrap_or(*source)) {
             Entry::Map(_) => "Map",
             Entry::Set(_) => "Set",
             _ => "Array",

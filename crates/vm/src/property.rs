@@ -525,7 +525,7 @@ fn closure_property(machine: &Machine, at: HeapRef, closure: &Closure, key: &Val
 }
 
 /// `target[key] = value` for a string key. ECMA-262 §7.3.4 Set with _throw_ true, and §10.4.2.4 ArraySetLength.
-/// Deviations: properties of Maps, Sets, iterators, built-ins and regexps (except `lastIndex`) are not supported.
+/// Deviations: properties of iterators, promises, buffers, built-ins and regexps (except `lastIndex`) are not supported.
 pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Completion {
     if let Value::Symbol(symbol) = key {
         return set_symbol(machine, target, symbol, value);
@@ -572,6 +572,14 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
         Value::Builtin(builtin) => return refuse_builtin(*builtin, name),
         _ => return internal("a property of a value that is not an object"),
     };
+    if *name == Str::new("size")
+        && matches!(receiver(machine, target), Some(Receiver::Map | Receiver::Set))
+        && !has_own(machine, target, &key)
+    {
+        let object = iteration::receiver_text(machine, target);
+        return type_error(format!("Cannot set property size of {object} which has only a getter"));
+    }
+    machine.heap.allow_properties(at);
     match machine.heap.get(at) {
         Entry::Object(object) => {
             if !object.is_extensible() && (object.is_frozen() || !has_own(machine, target, &key)) {
@@ -606,6 +614,11 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
             } else {
                 machine.heap.table_set(at, TableKind::Main, key, value);
             }
+        }
+        Entry::Error(error)
+            if !error.object.is_extensible() && (error.object.is_frozen() || !has_own(machine, target, &key)) =>
+        {
+            return refuse_frozen(machine, at, &key, name);
         }
         Entry::Error(error) => {
             let hidden = machine.heap.table_find(&error.hidden, &key).is_some()
@@ -659,10 +672,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
         }
         Entry::Buffer(_)
         | Entry::View(_)
-        | Entry::Map(_)
-        | Entry::Set(_)
         | Entry::RegExp(_)
-        | Entry::Date(_)
         | Entry::Iterator(_)
         | Entry::Generator(_)
         | Entry::Promise(_)
@@ -675,7 +685,8 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
     Ok(())
 }
 
-/// `target[symbol] = value`. Deviation: of the built-in objects only arrays and errors have such properties.
+/// `target[symbol] = value`. Deviation: of the built-in objects only arrays, errors, Maps, Sets and dates have such
+/// properties.
 fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Value) -> Completion {
     let (key, text) = (Value::Symbol(symbol), symbol.text(&machine.heap));
     if let Some(parts) = super::accessor::find_accessor(machine, target, &key)? {
@@ -696,17 +707,18 @@ fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Valu
             ));
         }
     };
+    machine.heap.allow_properties(at);
+    let integrity = descriptor::integrity(&machine.heap, at);
+    if integrity == Integrity::Frozen || (integrity > Integrity::Extensible && !has_own(machine, target, &key)) {
+        return refuse_frozen(machine, at, &key, &Str::new(&text));
+    }
     match machine.heap.get(at) {
         Entry::Object(object) => {
-            if !object.is_extensible() && (object.is_frozen() || !has_own(machine, target, &key)) {
-                return refuse_frozen(machine, at, &key, &Str::new(&text));
-            }
             if own_value(&machine.heap, object, &key).is_none() && inherits_frozen(&machine.heap, object, &key) {
                 let object = iteration::receiver_text(machine, target);
                 return type_error(format!("Cannot assign to read only property '{text}' of object '{object}'"));
             }
         }
-        Entry::Array(array) if array.frozen => return refuse_frozen(machine, at, &key, &Str::new(&text)),
         // Loops and spreads read arrays directly.
         Entry::Array(_) if !matches!(symbol, Symbol::ITERATOR | Symbol::ASYNC_ITERATOR) => {}
         Entry::Closure(_) | Entry::Error(_) => {}

@@ -490,7 +490,7 @@ impl<'a> Copier<'a> {
     fn copy_remaining_entries(&mut self, iterator: &IteratorObject, shown: &mut ObjectCopy) {
         let machine = self.machine;
         let Value::Ref(source) = iterator.source else { return };
-        let (table, is_map) = match machine.heap.get(source) {
+        let (table, is_map) = match machine.heap.get(machine.heap.collection(source).unwrap_or(source)) {
             Entry::Map(table) => (table, true),
             Entry::Set(table) => (table, false),
             _ => return,

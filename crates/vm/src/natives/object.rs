@@ -272,19 +272,22 @@ fn define_properties(machine: &mut Machine, target: &Value, properties: &Value) 
     descriptors.into_iter().try_for_each(|(key, wanted)| descriptor::define(machine, target, &key, wanted))
 }
 
-/// ECMA-262 §7.3.15 SetIntegrityLevel. Deviation: arrays can only be frozen, other built-in objects keep their level.
+/// ECMA-262 §7.3.15 SetIntegrityLevel. Deviation: arrays can only be frozen, and functions, regular expressions and
+/// promises keep their level.
 fn set_integrity(machine: &mut Machine, args: &NativeArgs, level: Integrity) -> NativeResult {
     let value = super::arg(machine, args, 0);
     if let Value::Ref(at) = value {
+        machine.heap.allow_properties(at);
         match machine.heap.get_mut(at) {
             Some(Entry::Object(object)) => object.integrity = object.integrity.max(level),
+            Some(Entry::Error(error)) => error.object.integrity = error.object.integrity.max(level),
             Some(Entry::Array(array)) if level == Integrity::Frozen => array.frozen = true,
             Some(Entry::View(view))
                 if level == Integrity::Frozen && view.len > 0 && view.kind != ViewKind::DataView =>
             {
                 return type_error("Cannot freeze array buffer views with elements");
             }
-            _ => return unsupported("only objects can be sealed, and only objects and arrays frozen here"),
+            _ => return unsupported("this kind of object cannot be sealed or frozen here"),
         }
     }
     Ok(NativeOutcome::Value(value))

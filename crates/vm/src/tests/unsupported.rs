@@ -14,7 +14,7 @@ fn unsupported_operation_is_caught_and_the_program_continues() {
         ("const f = [function () {}]; class A extends f[0].bind(1) {}", "extends a bound function"),
         ("Object.create([]);", "only an object, null or a built-in prototype"),
         ("Object.setPrototypeOf([], {});", "setting the prototype of a Array"),
-        ("Object.seal([1]);", "only objects can be sealed"),
+        ("Object.seal([1]);", "this kind of object cannot be sealed"),
         ("Object.defineProperty([1], 'length', { writable: false });", "attributes of the property 'length'"),
         ("const P = Promise; class A extends P {}", "extends `Promise`"),
         ("const R = RegExp; class A extends R {}", "extends `RegExp`"),
