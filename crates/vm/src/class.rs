@@ -380,8 +380,34 @@ pub(super) fn new_array_like(machine: &mut Machine, like: HeapRef, values: Vec<V
             "a new array of a class with a constructor or fields is not supported; copy it first: [...list]",
         );
     }
+    Ok(new_array_with(machine, prototype, values))
+}
+
+/// A new array with the prototype of a class that extends Array.
+pub(super) fn new_array_with(machine: &mut Machine, prototype: Option<HeapRef>, values: Vec<Value>) -> HeapRef {
     let array = machine.heap.new_array(values);
-    Ok(prototype.map_or(array, |prototype| set_prototype(machine, array, prototype)))
+    prototype.map_or(array, |prototype| set_prototype(machine, array, prototype))
+}
+
+/// The prototype of the arrays that `Array.from` and `Array.of` make with this constructor; `None` for Array.
+/// ECMA-262 §23.1.2.1 Array.from, §23.1.2.3 Array.of. Deviation: of the classes only those are supported that extend
+/// Array without a constructor and fields of their own.
+pub(super) fn array_prototype(machine: &Machine, constructor: &Value) -> Completion<Option<HeapRef>> {
+    match constructor {
+        Value::Builtin(builtin) if builtin.name() == "Array" => Ok(None),
+        Value::Ref(class)
+            if extends_array(machine, *class)
+                && let Some(Class { prototype, .. }) = class_parts(machine, *class)
+                && has_default_constructor(machine, *prototype) =>
+        {
+            Ok(Some(*prototype))
+        }
+        this if conversion::is_callable(machine, this) => unsupported(
+            "Array.from and Array.of make arrays, and those of classes without a constructor and fields; call them on \
+             Array",
+        ),
+        _ => Ok(None),
+    }
 }
 
 /// The built-in class that a class extends, perhaps by way of other classes.
