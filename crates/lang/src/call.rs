@@ -41,6 +41,10 @@ pub(super) fn member<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a Expres
             chain_link(compiler, &member.object, member.optional, nullish);
             read_property(compiler, member);
         }
+        Expression::ComputedMemberExpression(member) if matches!(member.object, Expression::Super(_)) => {
+            compiler.expression(&member.expression);
+            compiler.emit_at(Op::SuperGetIndex, member.span);
+        }
         Expression::ComputedMemberExpression(member) => {
             refuse_computed_builtin(compiler, &member.object);
             chain_link(compiler, &member.object, member.optional, nullish);
@@ -144,6 +148,11 @@ pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallEx
         }
         Expression::StaticMemberExpression(member) if compiler.namespace(&member.object).is_none() => {
             method_call(compiler, member, call, nullish)
+        }
+        callee @ Expression::ComputedMemberExpression(read) if matches!(read.object, Expression::Super(_)) => {
+            compiler.emit_at(Op::This, call.span);
+            member(compiler, callee, None);
+            call_with_this(compiler, call, nullish);
         }
         Expression::ComputedMemberExpression(member) => {
             refuse_computed_builtin(compiler, &member.object);

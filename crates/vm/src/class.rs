@@ -526,8 +526,15 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Completion<Valu
         }
         _ => {}
     }
+    let ancestor = closure.home_object.and_then(|home| builtin_ancestor(machine, home));
+    if let Value::Symbol(_) = name {
+        return match ancestor {
+            None => Ok(Value::Undefined),
+            Some(_) => unsupported("a method of a built-in class under a symbol is not read by `super[…]` here"),
+        };
+    }
     let text = conversion::to_text(machine, name)?.to_utf8();
-    let Some(ancestor) = closure.home_object.and_then(|home| builtin_ancestor(machine, home)) else {
+    let Some(ancestor) = ancestor else {
         let receiver = if closure.is_static { Receiver::Function } else { Receiver::Object };
         return property::inherited_property(receiver, &text);
     };

@@ -283,6 +283,12 @@ pub(super) fn execute_slow(
             let value = class::super_property(machine, &linked_name(linked, name))?;
             accessor::push_super_property(machine, value)
         }
+        I::SuperGetIndex => {
+            let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(1))?;
+            let value = class::super_property(machine, &key)?;
+            let operand = machine.stack.pop();
+            accessor::push_super_property(machine, value).inspect_err(|_| machine.stack.extend(operand))
+        }
         I::Define { kind, is_static, private } => accessor::define_member(machine, kind, is_static, private),
         I::PrivateGet(name) => accessor::get_private(machine, &private_text(machine, name)),
         I::PrivateSet(name) => accessor::set_private(machine, &private_text(machine, name)),
