@@ -392,7 +392,7 @@ fn describe_thrown(machine: &Machine, value: &Value) -> (String, String) {
             let value = conversion::read_property(machine, value, name).ok()?;
             Some(conversion::to_text(machine, &value).map(|text| text.to_utf8()).unwrap_or_default())
         };
-        // Where a getter is not called, its class of the machine and the message that it was constructed with.
+        // A getter that is not called leaves the built-in class and the message of the constructor.
         let name = text_property("name").unwrap_or_else(|| error.kind.name().to_owned());
         let message = text_property("message").unwrap_or_else(|| {
             match machine.heap.table_get(&error.hidden, &Value::text("message")) {

@@ -16,8 +16,8 @@ use super::natives::{NativeArgs, NativeOutcome};
 use super::promise::{Reaction, ReactionKind};
 use super::value::Value;
 use super::{
-    abrupt_completion, array_callback, call, conversion, coroutine, iteration, natives, object, operand_conversion, promise,
-    slow_path,
+    abrupt_completion, array_callback, call, conversion, coroutine, iteration, natives, object, operand_conversion,
+    promise, slow_path,
 };
 
 named_enum! {

@@ -104,7 +104,10 @@ fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototy
     if is_constructor_in_node(machine, parent) {
         return unsupported("a class that extends a bound function or a wrapper class is not supported; write a class");
     }
-    type_error(format!("Class extends value {} is not a constructor or null", iteration::receiver_text(machine, parent)))
+    type_error(format!(
+        "Class extends value {} is not a constructor or null",
+        iteration::receiver_text(machine, parent)
+    ))
 }
 
 /// Whether Node constructs objects with this value and this machine may not: bound functions and wrapper classes.

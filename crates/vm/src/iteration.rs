@@ -57,7 +57,9 @@ pub(super) fn receiver_text(machine: &Machine, value: &Value) -> String {
     let class = match (own, receiver) {
         (Ok(Some(Value::Text(tag))), _) => tag.to_utf8(),
         (_, Some(kind @ (Receiver::Array | Receiver::Date | Receiver::RegExp))) => kind.name().to_owned(),
-        (_, Some(receiver)) => property::builtin_tag(machine, value, receiver).map_or("Object".into(), |tag| tag.to_utf8()),
+        (_, Some(receiver)) => {
+            property::builtin_tag(machine, value, receiver).map_or("Object".into(), |tag| tag.to_utf8())
+        }
         (_, None) => "Object".to_owned(),
     };
     format!("[object {class}]")

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 
 use super::abrupt_completion::{Completion, PreferredType, internal, type_error, unsupported};
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame, run_native};
+use super::entry::Entry;
 use super::machine::Machine;
 use super::natives::NativeOutcome;
-use super::table::TableKind;
+use super::object::ErrorObject;
+use super::table::{Table, TableKind};
 use super::value::{HeapRef, Symbol, Value};
 use super::{conversion, descriptor, iteration, json_walk, property, slow_path};
 
@@ -79,9 +81,9 @@ pub(super) fn start_conversion(machine: &mut Machine, at: usize, conversion: Ope
         }
         OperandConversion::ErrorParts => {
             let Value::Ref(error) = value else { return internal("parts of a value that is not an error") };
-            let copy = machine.heap.get(error).clone();
-            let frame = NativeFrame { out: Value::Ref(machine.heap.allocate(copy)), ..new_frame(CallbackMethod::ErrorParts) };
-            frame.with_error_parts(machine, value)
+            let copy = copy_error(machine, error)?;
+            NativeFrame { out: Value::Ref(copy), ..new_frame(CallbackMethod::ErrorParts) }
+                .with_error_parts(machine, value)
         }
         OperandConversion::Texts => {
             let frame = new_frame(CallbackMethod::Texts);
@@ -104,6 +106,19 @@ pub(super) fn start_conversion(machine: &mut Machine, at: usize, conversion: Ope
         }
     };
     Ok(matches!(run_native(machine, frame)?, NativeOutcome::FramePushed))
+}
+
+/// A copy of an error whose hidden properties are its own. The others are only read.
+fn copy_error(machine: &mut Machine, error: HeapRef) -> Completion<HeapRef> {
+    machine.heap.check_room(machine.heap.get(error).weight())?;
+    let Entry::Error(error) = machine.heap.get(error) else {
+        return internal("parts of a value that is not an error");
+    };
+    let mut hidden = Vec::new();
+    machine.heap.visit_table_entries(&error.hidden, |key, value| hidden.push((key.clone(), value.clone())));
+    let (kind, object) = (error.kind, error.object.clone());
+    let copy = ErrorObject { kind, hidden: Table::from_pairs(hidden), object };
+    Ok(machine.heap.allocate(Entry::Error(Box::new(copy))))
 }
 
 /// Copies an array with the arrays in it. Also lists the elements that methods of the program convert, each as array

@@ -51,8 +51,7 @@ error_classes! {
 fn error_to_string(machine: &mut Machine, args: &NativeArgs) -> Completion<NativeOutcome> {
     match args.builtin {
         Some(builtin) if conversion::calls_getters(machine, &args.this, builtin) => {
-            let frame =
-                NativeFrame::new(CallbackMethod::ErrorText, args.bottom, machine.stack.len(), args.return_pc);
+            let frame = NativeFrame::new(CallbackMethod::ErrorText, args.bottom, machine.stack.len(), args.return_pc);
             let out = slow_path::new_object(machine, Vec::new());
             let frame = NativeFrame { out, ..frame }.with_error_parts(machine, args.this.clone());
             callback::run_native(machine, frame)

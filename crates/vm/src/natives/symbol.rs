@@ -75,7 +75,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
             }
         };
         match args.this {
-            Value::Ref(at) if matches!(machine.heap.get(at), Entry::Date(_)) => {}
+            Value::Ref(at) if machine.heap.date(at).is_some() => {}
             _ => return super::incompatible_receiver(machine, args),
         }
         Ok(match hint {
