@@ -42,3 +42,10 @@ for (const o of [new Plain(), new Texted(), new Tagged(), Object.create(null, { 
   for (const f of [() => { o.g = 2; }, () => { Object.freeze(o)[key] = 2; }, () => delete o[key], () => Map.prototype.get.call(o), () => Object.setPrototypeOf(o, Map.prototype), () => { o.added = 1; }]) try { f(); console.log('done'); } catch (e) { console.log(e.message); }
 }
 for (const o of [new Uint8Array(1), new Date(0), /a/, new Error('x'), new Set(), new (class extends Set { toString() { return ''; } })(), (function* () {})(), [].values(), Promise.resolve(), new ArrayBuffer(1)]) try { Map.prototype.get.call(o); } catch (e) { console.log(e.message); }
+//// conversions of errors whose getters compute
+class A extends Error { get name() { return ['A', 'x'].join('-'); } toString() { return `[${super.toString()}]`; } toJSON() { return { name: this.name, message: this.message }; } }
+class B extends Error { get message() { return [1, 2].map((x) => x * 2).join('|'); } }
+const a = new A('m'), b = new B();
+console.log(`${a}`, String(b), [a, b].map(String), [b].map((e) => e.toString()), Error.prototype.toString.call(a), Error.prototype.toString.call({ get name() { return ['N'].join(); }, message: 'm' }), JSON.stringify([a, b]), b + a, a == '[A-x: m]', b == 'Error: 2|4', new Error(b).message, new Error('w', { cause: b }).cause === b, 'x'.concat(b), ['q', b].join(), encodeURIComponent(b), { [b]: 1 }, parseInt(b), 'Error: 2|4'.replace(b, 'R'), 'z'.padEnd(14, b), [b].includes('Error: 2|4'), new Set([`${b}`]), Symbol(b).toString(), isNaN(b), +b, b > 'A');
+console.log(b); console.error(a); console.info('x', b, a); console.warn('%s|%s', b, a); console.log('%o', 1, b); console.assert(false, b); console.assert(false, 'm', b); console.group(b); console.groupEnd(); console.dir(b);
+await Promise.reject(b).catch((e) => console.log(`caught ${e}`, e)); await Promise.reject(b).catch(console.log); try { throw b; } catch (e) { console.log(e.message, e); } console.log(await Promise.allSettled([Promise.reject(b)]).then(([r]) => `${r.reason}`)); const { name, message } = a; console.log(name, message, { ...b }, Object.keys(b), b.stack.includes('B') === false);

@@ -42,6 +42,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         logged
     }),
     ("console.dir", 0, |machine, args| {
+        conversion::require_error_parts(machine, args.base)?;
         let mut options = MethodOptions::read(machine, args)?;
         let depth = match options.take("depth") {
             None => 2,
