@@ -578,7 +578,12 @@ pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32)
         None => {
             let key = linked_name(linked, name);
             class::make_prototype(machine, &target, &key);
-            property::lookup(machine, &target, &key)?
+            let found = property::lookup(machine, &target, &key);
+            if let Err(AbruptCompletion::Unsupported(_)) = found {
+                // The stack of an error begins with its name and its message.
+                conversion::require_error_parts(machine, machine.stack.len().wrapping_sub(1))?;
+            }
+            found?
         }
     };
     accessor::replace_by_property(machine, 1, value)
