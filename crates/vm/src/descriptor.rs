@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
 use super::natives::{Builtin, Receiver};
-use super::object::{ErrorKind, Integrity, Prototype, PrototypeKind};
+use super::object::{ErrorKind, INTEGRITY, Integrity, Prototype, PrototypeKind};
 use super::table::TableKind;
 use super::text::Str;
 use super::value::{HeapRef, Value};
@@ -228,9 +228,9 @@ pub(super) fn own_descriptor(machine: &Machine, value: &Value, key: &Value) -> C
         (Entry::RegExp(_), _) => Descriptor::data(found, true, false, false),
         (Entry::Closure(closure), "prototype") => {
             let is_plain = property::is_plain_constructor(machine, closure);
-            Descriptor::data(found, is_plain, false, false)
+            Descriptor::data(found, is_plain && writable, false, false)
         }
-        (Entry::Closure(_) | Entry::Bound(_), _) => Descriptor::data(found, false, false, true),
+        (Entry::Closure(_) | Entry::Bound(_), _) => Descriptor::data(found, false, false, configurable),
         _ => Descriptor::data(found, true, false, true),
     }))
 }
@@ -246,6 +246,10 @@ pub(super) fn integrity(heap: &Heap, at: HeapRef) -> Integrity {
     match heap.get(at) {
         Entry::Object(object) => object.integrity,
         Entry::Error(error) => error.object.integrity,
+        Entry::Closure(closure) => match heap.table_get(&closure.hidden, &INTEGRITY) {
+            Some(Value::Number(flag)) => Integrity::from_flags(flag as u32),
+            _ => Integrity::Extensible,
+        },
         Entry::Array(array) if array.frozen => Integrity::Frozen,
         _ => Integrity::Extensible,
     }

@@ -130,6 +130,10 @@ pub const WEAK_COLLECTION: Value = Value::Bool(false);
 /// program finds it. ECMA-262 §10.4.2.2 ArrayCreate.
 pub const ARRAY_PROTOTYPE: Value = Value::Bool(true);
 
+/// The key of the flag of the [`Integrity`] of a function, among its properties that are not enumerable. No operation of
+/// a program finds it.
+pub const INTEGRITY: Value = Value::Null;
+
 impl Heap {
     /// The Map or Set at an address, or the Map, Set or Date of an object whose class extends one of these.
     pub fn collection(&self, at: HeapRef) -> Option<HeapRef> {

@@ -615,11 +615,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
                 machine.heap.table_set(at, TableKind::Main, key, value);
             }
         }
-        Entry::Error(error)
-            if !error.object.is_extensible() && (error.object.is_frozen() || !has_own(machine, target, &key)) =>
-        {
-            return refuse_frozen(machine, at, &key, name);
-        }
+        Entry::Error(_) if is_refused(machine, target, at, &key) => return refuse_frozen(machine, at, &key, name),
         Entry::Error(error) => {
             let hidden = machine.heap.table_find(&error.hidden, &key).is_some()
                 || (error.hidden.is_empty()
@@ -627,6 +623,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
                     && machine.heap.table_find(&error.object.table, &key).is_none());
             machine.heap.table_set(at, if hidden { TableKind::Hidden } else { TableKind::Main }, key, value);
         }
+        Entry::Closure(_) if is_refused(machine, target, at, &key) => return refuse_frozen(machine, at, &key, name),
         Entry::Closure(closure) => {
             if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype")
                 && machine.heap.table_get(&closure.table, &key).is_none()
@@ -708,8 +705,7 @@ fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Valu
         }
     };
     machine.heap.allow_properties(at);
-    let integrity = descriptor::integrity(&machine.heap, at);
-    if integrity == Integrity::Frozen || (integrity > Integrity::Extensible && !has_own(machine, target, &key)) {
+    if is_refused(machine, target, at, &key) {
         return refuse_frozen(machine, at, &key, &Str::new(&text));
     }
     match machine.heap.get(at) {
@@ -734,11 +730,21 @@ fn refuse_builtin<T>(builtin: Builtin, name: &Str) -> Completion<T> {
     type_error(format!("Cannot change the property '{name}' of {}: built-ins are frozen", builtin.name()))
 }
 
+/// Whether the level of an object refuses a value for a property. ECMA-262 §7.3.15 SetIntegrityLevel.
+fn is_refused(machine: &Machine, target: &Value, at: HeapRef, key: &Value) -> bool {
+    let integrity = descriptor::integrity(&machine.heap, at);
+    integrity == Integrity::Frozen || (integrity > Integrity::Extensible && !has_own(machine, target, key))
+}
+
 /// The error of a write to a frozen object. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
 fn refuse_frozen(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Completion {
-    if has_own(machine, &Value::Ref(at), key) {
-        let object = iteration::receiver_text(machine, &Value::Ref(at));
-        return type_error(format!("Cannot assign to read only property '{name}' of object '{object}'"));
+    let target = Value::Ref(at);
+    if has_own(machine, &target, key) {
+        let object = match machine.heap.get(at) {
+            Entry::Closure(_) => format!("function '{}'", json::display_text(machine, &target)),
+            _ => format!("object '{}'", iteration::receiver_text(machine, &target)),
+        };
+        return type_error(format!("Cannot assign to read only property '{name}' of {object}"));
     }
     type_error(format!("Cannot add property {name}, object is not extensible"))
 }

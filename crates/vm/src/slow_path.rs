@@ -699,15 +699,17 @@ fn set_index(machine: &mut Machine) -> StepResult {
 /// DefineField.
 pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Completion {
     let Value::Ref(at) = target else { return internal("a literal that is not an object") };
+    let integrity = descriptor::integrity(&machine.heap, *at);
     match machine.heap.get(*at) {
         Entry::Array(_) => property::set_property(machine, target, key, value),
         Entry::Closure(_) if key.strict_equals(&Value::text("prototype")) => {
             type_error("Classes may not have a static property named 'prototype'")
         }
-        Entry::Object(object) if !object.is_extensible() && !property::has_own(machine, target, &key) => type_error(
-            format!("Cannot define property {}, object is not extensible", descriptor::key_text(machine, &key)),
-        ),
-        Entry::Object(object) if object.integrity >= Integrity::Sealed => {
+        _ if integrity != Integrity::Extensible && !property::has_own(machine, target, &key) => type_error(format!(
+            "Cannot define property {}, object is not extensible",
+            descriptor::key_text(machine, &key)
+        )),
+        _ if integrity >= Integrity::Sealed => {
             type_error(format!("Cannot redefine property: {}", descriptor::key_text(machine, &key)))
         }
         _ if machine.linked.has_accessors && descriptor::is_permanent(&machine.heap, *at, &key) => {

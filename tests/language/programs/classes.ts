@@ -93,3 +93,18 @@ const b = new B(); console.log(b.call('hello'), b.call('hello', 3), b.get('v'), 
 for (const f of [() => b.call('missing'), () => b.get(Symbol('s')), () => b.get({ toString() { throw new Error('key'); } }), () => B.run('nope')]) try { console.log(f()); } catch (e) { console.log(e.name, e.message); }
 const o = { __proto__: { greet() { return 'proto ' + this.n; } }, n: 1, greet(k = 'greet') { return super[k]() + '!'; } }; console.log(o.greet());
 class M extends Map { get(k) { return super['get'](k) ?? 'none'; } via(name, ...a) { return super[name](...a); } } const m = new M([['a', 1]]); console.log(m.get('a'), m.get('b'), m.via('has', 'a'), m.via('set', 'z', 26) === m, m.via('get', 'z'));
+//// classes and functions that are frozen
+class Color { static RED = new Color('red'); static GREEN = new Color('green'); static #n = 0; #name; constructor(name) { this.#name = name; Object.freeze(this); } static count() { return ++Color.#n; } get name() { return this.#name; } static { Object.freeze(this); Object.freeze(this.prototype); } static from(n) { return Object.values(Color).find((c) => c.name === n); } toString() { return `Color.${this.#name}`; } }
+console.log(Color.RED, `${Color.from('green')}`, Object.isFrozen(Color), Object.isFrozen(Color.prototype), Object.keys(Color), Color.count(), Color.count(), Object.isExtensible(Color), Object.getOwnPropertyNames(Color).length, Object.getOwnPropertySymbols(Color));
+for (const f of [() => { Color.BLUE = 1; }, () => { Color.RED = 1; }, () => { delete Color.RED; }, () => { Color.prototype.extra = 1; }, () => Object.defineProperty(Color, 'x', { value: 1 }), () => { Color.RED.z = 1; }, () => { Color[Symbol('s')] = 1; }]) try { f(); console.log('no error'); } catch (e) { console.log(e.name, e.message.split(' of ')[0]); }
+//// functions that are frozen or sealed
+const f = Object.freeze(function foo() { return 1; }), g = Object.seal(Object.assign(() => 2, { a: 1 })), h = Object.preventExtensions(() => 3); g.a = 5; for (const run of [() => { f.x = 1; }, () => { g.b = 1; }, () => { h.c = 1; }]) try { run(); console.log('no error'); } catch (e) { console.log(e.message); }
+console.log(f(), f, g, g.a, h(), Object.isFrozen(f), Object.isSealed(g), Object.isExtensible(h), Object.isFrozen(() => 1), f.name, { ...g }, JSON.stringify({ f }));
+//// fields of objects that are frozen
+class Base { constructor(a) { this.a = a; Object.freeze(this); } } class D1 extends Base { extra = 1; } class D2 extends Base { constructor(a) { super(a); this.b = 2; } } class D3 extends Base { #p = 3; get p() { return this.#p; } } class D4 extends Base { 'x y' = 1; } class D5 extends Base { [`k${1}`] = 1; }
+for (const C of [Base, D1, D2, D3, D4, D5]) try { const o = new C(1); console.log(o, o.p); } catch (e) { console.log(`${e}`); }
+try { class S { static { Object.freeze(this); } static later = 1; } console.log(S.later); } catch (e) { console.log(`${e}`); }
+try { class S { static { Object.preventExtensions(this); } static m() {} static #q = 1; static r() { return S.#q; } } console.log(S.r()); } catch (e) { console.log(`${e}`); }
+class P { constructor() { return Object.freeze({ z: 1 }); } } class Q extends P { f = 2; } try { console.log(new Q()); } catch (e) { console.log(`${e}`); }
+class R { constructor() { return Object.seal({ f: 1 }); } } class T extends R { f = 2; } try { console.log(new T()); } catch (e) { console.log(`${e}`); }
+class FE extends Error { constructor(m) { super(m); Object.freeze(this); } } class FE2 extends FE { code = 5; } try { throw new FE2('x'); } catch (e) { console.log(`${e}`); } console.log(`${new FE('ok')}`);

@@ -4,7 +4,7 @@ use super::super::abrupt_completion::{AbruptCompletion, Completion, internal, ty
 use super::super::array_buffer::ViewKind;
 use super::super::entry::Entry;
 use super::super::machine::Machine;
-use super::super::object::{Integrity, Object};
+use super::super::object::{INTEGRITY, Integrity, Object};
 use super::super::operand_conversion::OperandConversion;
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
@@ -272,13 +272,17 @@ fn define_properties(machine: &mut Machine, target: &Value, properties: &Value) 
     descriptors.into_iter().try_for_each(|(key, wanted)| descriptor::define(machine, target, &key, wanted))
 }
 
-/// ECMA-262 §7.3.15 SetIntegrityLevel. Deviation: arrays can only be frozen, and functions, regular expressions and
-/// promises keep their level.
+/// ECMA-262 §7.3.15 SetIntegrityLevel. Deviation: arrays can only be frozen, and regular expressions and promises
+/// keep their level.
 fn set_integrity(machine: &mut Machine, args: &NativeArgs, level: Integrity) -> NativeResult {
     let value = super::arg(machine, args, 0);
     if let Value::Ref(at) = value {
         machine.heap.allow_properties(at);
+        let flag = descriptor::integrity(&machine.heap, at).max(level).flag();
         match machine.heap.get_mut(at) {
+            Some(Entry::Closure(_)) => {
+                machine.heap.table_set(at, TableKind::Hidden, INTEGRITY, Value::Number(f64::from(flag)));
+            }
             Some(Entry::Object(object)) => object.integrity = object.integrity.max(level),
             Some(Entry::Error(error)) => error.object.integrity = error.object.integrity.max(level),
             Some(Entry::Array(array)) if level == Integrity::Frozen => array.frozen = true,
