@@ -572,7 +572,8 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
         Value::Builtin(builtin) => return refuse_builtin(*builtin, name),
         _ => return internal("a property of a value that is not an object"),
     };
-    if *name == Str::new("size")
+    if name.len() == 4
+        && *name == Str::new("size")
         && matches!(receiver(machine, target), Some(Receiver::Map | Receiver::Set))
         && !has_own(machine, target, &key)
     {

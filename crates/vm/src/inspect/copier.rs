@@ -552,7 +552,7 @@ impl<'a> Copier<'a> {
 /// Node's text for the class of an object without a prototype. A tag that is shown as a property is part of it.
 fn null_prototype_label(machine: &Machine, object: &Object) -> String {
     match machine.heap.table_get(&object.table, &Value::Symbol(Symbol::TO_STRING_TAG)) {
-        Some(Value::Text(tag)) if tag.len() > 0 => format!("[{}: null prototype]", tag.to_utf8()),
+        Some(Value::Text(tag)) if !tag.is_empty() => format!("[{}: null prototype]", tag.to_utf8()),
         _ => NULL_PROTOTYPE.to_owned(),
     }
 }

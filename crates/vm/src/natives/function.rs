@@ -91,7 +91,11 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
                 machine.heap.elements(at).into_iter().map(Value::or_undefined).collect()
             }
             list @ Value::Ref(at) if machine.heap.typed_array(at).is_some() => iteration::iterate(machine, &list)?,
-            list @ (Value::Ref(_) | Value::Builtin(_)) => super::array::array_like_values(machine, &list)?,
+            list @ (Value::Ref(_) | Value::Builtin(_)) => {
+                let values = super::array::array_like_values(machine, &list)?;
+                machine.charge_work(values.len() as u64);
+                values
+            }
             _ => return type_error("CreateListFromArrayLike called on non-object"),
         };
         forward_call(machine, args, arguments)
