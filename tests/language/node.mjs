@@ -200,7 +200,7 @@ async function run({ source, opened, input, answers, order }) {
     'fs.writeFile': (path, text) => openCall(`fs.writeFile ${JSON.stringify({ path, text })}`, undefined, false),
   };
   const setTimeout = (callback, ms, ...args) => {
-    if (typeof callback !== 'function') throw new TypeError(`The "callback" argument must be of type function. Received ${callback}`);
+    if (typeof callback !== 'function') queueMicrotask(callback);
     const timeoutMs = ms >= 1 && ms <= 2_147_483_647 ? Math.trunc(ms) : 1;
     const call = { line: describe('timer', { timeoutMs }), hasAnswer: false };
     call.resolve = () => { try { callback(...args); } catch (error) { $fail(error); } };

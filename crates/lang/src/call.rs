@@ -41,6 +41,10 @@ pub(super) fn member<'a>(compiler: &mut Compiler<'a, '_>, expression: &'a Expres
             chain_link(compiler, &member.object, member.optional, nullish);
             read_property(compiler, member);
         }
+        Expression::ComputedMemberExpression(member) if matches!(member.object, Expression::Super(_)) => {
+            compiler.expression(&member.expression);
+            compiler.emit_at(Op::SuperGetIndex, member.span);
+        }
         Expression::ComputedMemberExpression(member) => {
             refuse_computed_builtin(compiler, &member.object);
             chain_link(compiler, &member.object, member.optional, nullish);
@@ -144,6 +148,11 @@ pub(super) fn compile_call<'a>(compiler: &mut Compiler<'a, '_>, call: &'a CallEx
         }
         Expression::StaticMemberExpression(member) if compiler.namespace(&member.object).is_none() => {
             method_call(compiler, member, call, nullish)
+        }
+        callee @ Expression::ComputedMemberExpression(read) if matches!(read.object, Expression::Super(_)) => {
+            compiler.emit_at(Op::This, call.span);
+            member(compiler, callee, None);
+            call_with_this(compiler, call, nullish);
         }
         Expression::ComputedMemberExpression(member) => {
             refuse_computed_builtin(compiler, &member.object);
@@ -391,9 +400,14 @@ pub(super) fn method_call<'a>(
     nullish: Option<Label>,
 ) {
     let name = member.property.name.as_str();
+    let text = || json!({ "argc": 1, "text": diagnostic::callee_text(&call.callee) });
     if let Expression::Super(_) = &member.object {
         compiler.emit_at(Op::This, call.span);
+        let is_localized = load_localized(compiler, name, call);
         compiler.emit_json(Op::SuperGet, json!(name));
+        if is_localized {
+            compiler.emit_json(Op::Call, text());
+        }
         return call_with_this(compiler, call, nullish);
     }
     match names::builtin_root(compiler, &member.object) {
@@ -412,7 +426,11 @@ pub(super) fn method_call<'a>(
     }
     names::check_member_name(compiler, name, member.property.span, true);
     chain_link(compiler, &member.object, member.optional, nullish);
-    if name.starts_with("toLocale") && !call.arguments.is_empty() && compiler.load_prelude(&format!(".{name}")) {
+    if load_localized(compiler, name, call) {
+        compiler.emit(Op::Swap);
+        compiler.emit(Op::DupX1);
+        read_property(compiler, member);
+        compiler.emit_json(Op::Call, text());
         return call_with_this(compiler, call, nullish);
     }
     // CALL_METHOD looks up the method after the arguments. That is not observable if the arguments have no effects.
@@ -425,6 +443,12 @@ pub(super) fn method_call<'a>(
     }
     let arg = json!({ "text": diagnostic::callee_text(&call.callee), "name": name });
     emit_call(compiler, (Op::CallMethod, Op::CallMethodSpread), arg, &call.arguments, member.property.span);
+}
+
+/// `( -- localized )` Whether `Intl` formats in place of the machine. Then pushes its function from a method to the one
+/// that is called.
+fn load_localized<'a>(compiler: &mut Compiler<'a, '_>, name: &str, call: &CallExpression<'a>) -> bool {
+    name.starts_with("toLocale") && !call.arguments.is_empty() && compiler.load_prelude(&format!(".{name}"))
 }
 
 /// Whether the evaluation cannot call a getter or a conversion method of the program.

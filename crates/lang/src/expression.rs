@@ -94,7 +94,7 @@ impl<'a> Compiler<'a, '_> {
                 ("`import.meta` is not supported", "pass the values that a program needs in `input`")
             }
             Expression::JSXElement(_) | Expression::JSXFragment(_) => ("JSX is not supported", ""),
-            Expression::Super(_) => ("`super` is allowed only in `super(…)` and `super.method(…)`", ""),
+            Expression::Super(_) => ("`super` is allowed only in `super(…)`, `super.name` and `super[name]`", ""),
             _ => ("this expression is not supported", ""),
         };
         self.unsupported_value(expression.span(), message, hint);

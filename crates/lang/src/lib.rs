@@ -240,8 +240,16 @@ fn parse<'a>(
     };
     // ECMA-262 §16.2.1.7 Source Text Module Records: module code is strict, and so is every program.
     let parsed = Parser::new(allocator, source, SourceType::ts().with_module(true)).with_options(options).parse();
-    for error in parsed.diagnostics.errors() {
-        let offset = error.labels.first().map_or(0, |label| label.offset());
+    let errors: Vec<_> = parsed.diagnostics.errors().collect();
+    let starts: Vec<u32> = errors.iter().map(|error| error.labels.first().map_or(0, |label| label.offset())).collect();
+    for (error, offset) in errors.iter().zip(starts.iter().copied()) {
+        // A literal that the lexer refuses is also an unexpected token.
+        let end = offset + error.labels.first().map_or(0, |label| label.len());
+        let is_unexpected = |error: &str| error == "Unexpected token";
+        let mut others = errors.iter().zip(&starts).filter(|(other, _)| !is_unexpected(&other.message));
+        if is_unexpected(&error.message) && others.any(|(_, start)| (offset..end).contains(start)) {
+            continue;
+        }
         diagnostics.add(
             offset,
             DiagnosticKind::Syntax,

@@ -146,7 +146,8 @@ fn diagnostics_have_a_kind_a_line_and_a_column() {
         ("Number['isInteger'](1)", DiagnosticKind::Unsupported, 1, 1),
         ("/(/", DiagnosticKind::Syntax, 1, 1),
         ("/(?<a>.)(?<a>.)/u", DiagnosticKind::Syntax, 1, 1),
-        ("/a/gg", DiagnosticKind::Syntax, 1, 1),
+        ("/a/gg", DiagnosticKind::Syntax, 1, 5),
+        ("let a = /b/x;", DiagnosticKind::Syntax, 1, 12),
         ("for (const x of x) {}", DiagnosticKind::Unsupported, 1, 17),
     ];
     for (source, kind, line, column) in cases {
@@ -202,6 +203,13 @@ fn misused_host_calls_are_refused_with_a_hint() {
         })
         .collect();
     insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn a_refused_literal_is_one_diagnostic() {
+    for source in ["const r = /a/gg", "const r = /a/x", "const r = /abc", "const r = /a(b/", "const s = 'abc"] {
+        assert_eq!(compile("t.ts", source).unwrap_err().len(), 1, "{source}");
+    }
 }
 
 #[test]

@@ -386,13 +386,21 @@ pub(super) fn to_failure(machine: &Machine, completion: &AbruptCompletion) -> Ma
 
 fn describe_thrown(machine: &Machine, value: &Value) -> (String, String) {
     if let Value::Ref(at) = value
-        && let Entry::Error(_) = machine.heap.get(*at)
+        && let Entry::Error(error) = machine.heap.get(*at)
     {
         let text_property = |name: &str| {
-            let value = property::property(machine, value, &Value::text(name)).unwrap_or(Value::Undefined);
-            conversion::to_text(machine, &value).map(|text| text.to_utf8()).unwrap_or_default()
+            let value = conversion::read_property(machine, value, name).ok()?;
+            Some(conversion::to_text(machine, &value).map(|text| text.to_utf8()).unwrap_or_default())
         };
-        return (text_property("name"), text_property("message"));
+        // A getter that is not called leaves the built-in class and the message of the constructor.
+        let name = text_property("name").unwrap_or_else(|| error.kind.name().to_owned());
+        let message = text_property("message").unwrap_or_else(|| {
+            match machine.heap.table_get(&error.hidden, &Value::text("message")) {
+                Some(Value::Text(message)) => message.to_utf8(),
+                _ => String::new(),
+            }
+        });
+        return (name, message);
     }
     ("Uncaught".to_owned(), json::display_text(machine, value))
 }

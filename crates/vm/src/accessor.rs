@@ -17,7 +17,7 @@ use super::program::MemberKind;
 use super::table::TableKind;
 use super::text::Str;
 use super::value::{HeapRef, Symbol, Value};
-use super::{call, class, conversion, descriptor, json, property, slow_path};
+use super::{call, class, conversion, descriptor, iteration, property, slow_path};
 
 /// `DEFINE`: `( target key f -- target )`. ECMA-262 §15.4.5 MethodDefinitionEvaluation, §10.2.8 DefineMethodProperty.
 pub(super) fn define_member(machine: &mut Machine, kind: MemberKind, is_static: bool, private: bool) -> StepResult {
@@ -166,14 +166,18 @@ pub(super) fn call_setter(machine: &mut Machine, operands: usize, pair: HeapRef,
 
 /// The error of an assignment to a property that has only a getter, as V8 words it.
 pub(super) fn only_getter_message(machine: &Machine, target: &Value, key: &Value) -> Completion<String> {
-    let (Value::Ref(at), key) = (target, descriptor::key_text(machine, key)) else { return Ok(String::new()) };
+    let Value::Ref(at) = target else { return Ok(String::new()) };
     if let Entry::Closure(_) = machine.heap.get(*at) {
+        let key = descriptor::key_text(machine, key);
         return unsupported(format!(
             "assigning to the static property '{key}', which has only a getter, is not supported"
         ));
     }
-    let constructor = json::constructor_name(machine, *at)?;
-    Ok(format!("Cannot set property {key} of #<{constructor}> which has only a getter"))
+    // V8 names the object that has the getter.
+    let mut chain = machine.heap.prototype_chain(*at);
+    let owner = chain.find(|one| machine.heap.find_property(*one, key).is_some()).unwrap_or(*at);
+    let (object, key) = (iteration::receiver_text(machine, &Value::Ref(owner)), descriptor::key_text(machine, key));
+    Ok(format!("Cannot set property {key} of {object} which has only a getter"))
 }
 
 /// `CALL_METHOD` where the method is the value of a getter: calls the getter, then its result with the arguments.

@@ -8,11 +8,14 @@ use super::object::Object;
 use super::property;
 use super::value::{HeapRef, Value};
 
+/// The name of the function that constructs the objects of `Intl`, each under a name of its own.
+pub(super) const INTL: &str = "Intl";
+
 /// Most prototypes that are searched for a class.
 const MAX_PROTOTYPES: usize = 100;
 
 /// The name of the class that the compiler added and that constructed an object, or that its class extends.
-fn added_class<'a>(machine: &'a Machine, object: &Object) -> Option<&'a str> {
+pub(super) fn name<'a>(machine: &'a Machine, object: &Object) -> Option<&'a str> {
     let mut proto = object.proto.as_object();
     for _ in 0..MAX_PROTOTYPES {
         let Entry::Object(prototype) = machine.heap.get(proto?) else { return None };
@@ -42,7 +45,7 @@ fn first_private_field(machine: &Machine, object: &Object) -> Option<Value> {
 pub(super) fn find_signal(machine: &Machine, value: &Value) -> Option<HeapRef> {
     let Value::Ref(at) = value else { return None };
     let Entry::Object(object) = machine.heap.get(*at) else { return None };
-    (added_class(machine, object)? == "AbortSignal").then_some(*at)
+    (name(machine, object)? == "AbortSignal").then_some(*at)
 }
 
 /// The reason of a signal that is aborted.
@@ -53,8 +56,8 @@ pub(super) fn abort_reason(machine: &Machine, signal: HeapRef) -> Option<Value> 
 
 /// The properties that Node shows of an object, which are getters of its class.
 pub(super) fn shown_properties(machine: &Machine, object: &Object) -> Vec<(Value, Value)> {
-    let property = |name: &str, value| vec![(Value::text(name), value)];
-    let Some(class) = added_class(machine, object) else { return Vec::new() };
+    let property = |key: &str, value| vec![(Value::text(key), value)];
+    let Some(class) = name(machine, object) else { return Vec::new() };
     match (class, first_private_field(machine, object)) {
         ("AbortSignal", Some(reason)) => property("aborted", Value::Bool(!matches!(reason, Value::Undefined))),
         ("AbortController", Some(signal)) => property("signal", signal),
@@ -69,16 +72,16 @@ pub(super) fn shown_properties(machine: &Machine, object: &Object) -> Vec<(Value
 
 /// Whether Node shows an object without the name of its class.
 pub(super) fn is_nameless(machine: &Machine, object: &Object) -> bool {
-    added_class(machine, object) == Some("TextEncoder")
+    name(machine, object) == Some("TextEncoder")
 }
 
 pub(super) fn is_url(machine: &Machine, object: &Object) -> bool {
-    added_class(machine, object) == Some("URL")
+    name(machine, object) == Some("URL")
 }
 
 /// The array of the pairs that Node shows of a `URLSearchParams`.
 pub(super) fn shown_pairs(machine: &Machine, object: &Object) -> Option<HeapRef> {
-    let is_list = added_class(machine, object)? == "URLSearchParams";
+    let is_list = name(machine, object)? == "URLSearchParams";
     match first_private_field(machine, object).filter(|_| is_list)? {
         Value::Ref(pairs) => machine.heap.array(pairs).map(|_| pairs),
         _ => None,

@@ -14,7 +14,7 @@ use super::operand_conversion::OperandConversion;
 use super::operand_stack::PushInlined;
 use super::program::{Capture, FunctionKind, PromiseUse};
 use super::value::{HeapRef, Value};
-use super::{abrupt_completion, accessor, conversion, descriptor, iteration, json, promise, property, slow_path};
+use super::{abrupt_completion, accessor, conversion, descriptor, iteration, promise, property, slow_path};
 
 /// A call about to be made. Its arguments are the stack from `base` on, and the slot below them is for `this`.
 #[derive(Clone, Copy)]
@@ -448,7 +448,7 @@ fn store_this(machine: &mut Machine, base: usize, this: Value) {
 fn throw_not_a_function<T>(machine: &Machine, callee: &Value) -> Completion<T> {
     match machine.program.callee_texts.get(&machine.pc) {
         Some(text) => type_error(format!("{text} is not a function")),
-        None => type_error(format!("{} is not a function", json::display_text(machine, callee))),
+        None => type_error(format!("{} is not a function", iteration::receiver_text(machine, callee))),
     }
 }
 

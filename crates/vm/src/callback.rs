@@ -16,8 +16,8 @@ use super::natives::{NativeArgs, NativeOutcome};
 use super::promise::{Reaction, ReactionKind};
 use super::value::Value;
 use super::{
-    abrupt_completion, array_callback, call, conversion, coroutine, json, natives, object, operand_conversion, promise,
-    slow_path,
+    abrupt_completion, array_callback, call, conversion, coroutine, iteration, natives, object, operand_conversion,
+    promise, slow_path,
 };
 
 named_enum! {
@@ -60,6 +60,11 @@ named_enum! {
         Json = "json",
         /// `JSON.parse` with a reviver.
         Revive = "revive",
+        /// Getters give the name and the message of an error for its text.
+        ErrorText = "errorText",
+        /// Getters give the name and the message of a copy of an error that is an operand; then the instruction runs
+        /// again.
+        ErrorParts = "errorParts",
         /// A getter gives a method, which is then called.
         Get = "get",
         /// A setter is called. The value of the assignment is its argument.
@@ -106,7 +111,7 @@ impl CallbackMethod {
     }
 
     fn is_conversion(self) -> bool {
-        matches!(self, C::ToPrimitive | C::Properties | C::Assign | C::Texts)
+        matches!(self, C::ToPrimitive | C::Properties | C::Assign | C::Texts | C::ErrorParts)
     }
 
     /// Whether the frame of this method replaces an operand, and its instruction runs again.
@@ -174,7 +179,11 @@ impl NativeFrame {
     pub(super) fn for_array(machine: &mut Machine, args: &NativeArgs, kind: CallbackMethod) -> Completion<NativeFrame> {
         let callback = natives::arg(machine, args, 0);
         if !conversion::is_callable(machine, &callback) {
-            return type_error(format!("{} is not a function", json::display_text(machine, &callback)));
+            return type_error(match kind {
+                CallbackMethod::FlatMap => "flatMap mapper function is not callable".to_owned(),
+                CallbackMethod::Entries => format!("{} is not a function", iteration::value_text(machine, &callback)?),
+                _ => format!("{} is not a function", iteration::receiver_text(machine, &callback)),
+            });
         }
         let len = match &args.this {
             Value::Ref(at) => machine.heap.sequence_len(*at) as u32,
@@ -253,6 +262,7 @@ impl NativeFrame {
                 Ok(CallbackStep::Call)
             }
             kind if kind.is_conversion() => self.next_conversion(machine),
+            CallbackMethod::ErrorText => self.next_property(machine),
             CallbackMethod::Json => self.next_json(machine),
             CallbackMethod::Revive => self.next_revival(machine),
             kind if kind.is_iteration() => self.next_iteration(machine),
@@ -323,7 +333,7 @@ impl NativeFrame {
                 let text = conversion::to_text(machine, &result)?;
                 self.append_result(&mut machine.heap, Value::Text(text))?;
             }
-            kind if kind.is_conversion() => return self.accept_conversion(machine, result),
+            kind if kind.is_conversion() || kind == C::ErrorText => return self.accept_conversion(machine, result),
             CallbackMethod::Json => self.item = result,
             CallbackMethod::Revive => return self.accept_revival(machine, result),
             kind if kind.is_iteration() => return self.accept_iteration(machine, result),

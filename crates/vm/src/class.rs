@@ -15,7 +15,7 @@ use super::property::MAX_PROTOTYPE_CHAIN;
 use super::table::TableKind;
 use super::text::Str;
 use super::value::{HeapRef, Symbol, Value};
-use super::{accessor, call, conversion, descriptor, iteration, json, property, slow_path};
+use super::{accessor, call, conversion, descriptor, iteration, property, slow_path};
 
 /// The message of V8 for `this` before `super(…)`.
 pub(super) const MUST_CALL_SUPER: &str =
@@ -104,7 +104,10 @@ fn parent_prototype(machine: &mut Machine, parent: &Value) -> Completion<Prototy
     if is_constructor_in_node(machine, parent) {
         return unsupported("a class that extends a bound function or a wrapper class is not supported; write a class");
     }
-    type_error(format!("Class extends value {} is not a constructor or null", json::display_text(machine, parent)))
+    type_error(format!(
+        "Class extends value {} is not a constructor or null",
+        iteration::receiver_text(machine, parent)
+    ))
 }
 
 /// Whether Node constructs objects with this value and this machine may not: bound functions and wrapper classes.
@@ -180,7 +183,7 @@ pub(super) fn construct(machine: &mut Machine, argc: usize) -> StepResult {
         }
         _ => {
             let text = machine.program.callee_texts.get(&machine.pc).map(|text| (**text).to_owned());
-            let text = text.unwrap_or_else(|| json::display_text(machine, &callee));
+            let text = text.unwrap_or_else(|| iteration::receiver_text(machine, &callee));
             if is_constructor_in_node(machine, &callee) {
                 return unsupported(format!("`new` of {text} is not supported; write a class"));
             }
@@ -380,8 +383,34 @@ pub(super) fn new_array_like(machine: &mut Machine, like: HeapRef, values: Vec<V
             "a new array of a class with a constructor or fields is not supported; copy it first: [...list]",
         );
     }
+    Ok(new_array_with(machine, prototype, values))
+}
+
+/// A new array with the prototype of a class that extends Array.
+pub(super) fn new_array_with(machine: &mut Machine, prototype: Option<HeapRef>, values: Vec<Value>) -> HeapRef {
     let array = machine.heap.new_array(values);
-    Ok(prototype.map_or(array, |prototype| set_prototype(machine, array, prototype)))
+    prototype.map_or(array, |prototype| set_prototype(machine, array, prototype))
+}
+
+/// The prototype of the arrays that `Array.from` and `Array.of` make with this constructor; `None` for Array.
+/// ECMA-262 §23.1.2.1 Array.from, §23.1.2.3 Array.of. Deviation: of the classes only those are supported that extend
+/// Array without a constructor and fields of their own.
+pub(super) fn array_prototype(machine: &Machine, constructor: &Value) -> Completion<Option<HeapRef>> {
+    match constructor {
+        Value::Builtin(builtin) if builtin.name() == "Array" => Ok(None),
+        Value::Ref(class)
+            if extends_array(machine, *class)
+                && let Some(Class { prototype, .. }) = class_parts(machine, *class)
+                && has_default_constructor(machine, *prototype) =>
+        {
+            Ok(Some(*prototype))
+        }
+        this if conversion::is_callable(machine, this) => unsupported(
+            "Array.from and Array.of make arrays, and those of classes without a constructor and fields; call them on \
+             Array",
+        ),
+        _ => Ok(None),
+    }
 }
 
 /// The built-in class that a class extends, perhaps by way of other classes.
@@ -500,8 +529,15 @@ pub(super) fn super_property(machine: &Machine, name: &Value) -> Completion<Valu
         }
         _ => {}
     }
+    let ancestor = closure.home_object.and_then(|home| builtin_ancestor(machine, home));
+    if let Value::Symbol(_) = name {
+        return match ancestor {
+            None => Ok(Value::Undefined),
+            Some(_) => unsupported("a method of a built-in class under a symbol is not read by `super[…]` here"),
+        };
+    }
     let text = conversion::to_text(machine, name)?.to_utf8();
-    let Some(ancestor) = closure.home_object.and_then(|home| builtin_ancestor(machine, home)) else {
+    let Some(ancestor) = ancestor else {
         let receiver = if closure.is_static { Receiver::Function } else { Receiver::Object };
         return property::inherited_property(receiver, &text);
     };

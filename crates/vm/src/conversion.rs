@@ -8,8 +8,8 @@ use super::array_buffer::{View, ViewKind};
 use super::entry::Entry;
 use super::limits::ExceededLimit;
 use super::machine::Machine;
-use super::natives::{NativeRegistry, Receiver};
-use super::object::{IterationKind, PrototypeKind};
+use super::natives::{Builtin, NativeRegistry, Receiver};
+use super::object::{self, IterationKind, PrototypeKind};
 use super::operand_conversion::OperandConversion;
 use super::program::DecodedInstruction as I;
 use super::text::{ROPE_BYTES, Str};
@@ -120,6 +120,7 @@ pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredTy
             // The built-in `toString` gives a string. The built-in `valueOf` gives the object, so the other name is
             // tried.
             Value::Builtin(_) if is_date => return None,
+            Value::Builtin(builtin) if calls_getters(machine, value, builtin) => return Some(method),
             Value::Builtin(_) if name == "toString" => {
                 return own_join(machine, value).unwrap_or(Some(Value::Undefined));
             }
@@ -127,6 +128,32 @@ pub(super) fn own_conversion(machine: &Machine, value: &Value, hint: PreferredTy
         }
     }
     None
+}
+
+/// Whether `Error.prototype.toString` calls getters of this error. ECMA-262 §20.5.3.4 Error.prototype.toString.
+pub(super) fn calls_getters(machine: &Machine, error: &Value, method: Builtin) -> bool {
+    method.name() == "Error.prototype.toString" && has_called_getters(machine, error)
+}
+
+/// Whether the name or the message of an error is the result of a getter that [`simple_result`] does not know.
+fn has_called_getters(machine: &Machine, error: &Value) -> bool {
+    machine.linked.has_accessors
+        && ["name", "message"].iter().any(|name| {
+            let found = property::lookup(machine, error, &Value::text(name)).unwrap_or(Value::Undefined);
+            matches!(found, Value::Accessor(_)) && result_of(machine, error, found, name).is_err()
+        })
+}
+
+/// Interrupts the instruction if getters give the name or the message of the error at an index of the stack.
+pub(super) fn require_error_parts(machine: &Machine, at: usize) -> Completion {
+    match machine.stack.get(at) {
+        Some(error @ Value::Ref(reference))
+            if matches!(machine.heap.get(*reference), Entry::Error(_)) && has_called_getters(machine, error) =>
+        {
+            Err(AbruptCompletion::ConvertOperand(at, OperandConversion::ErrorParts))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The program's method `join` of an array, which the built-in `toString` calls. ECMA-262 §23.1.3.36
@@ -258,20 +285,8 @@ impl<'m> TextConversion<'m> {
                     unsupported(format!("the source text of the function `{name}` is not stored; use its name"))
                 }
                 Entry::Bound(_) => Ok(Str::new("function () { [native code] }")),
-                Entry::Map(_) => self.tagged(value, "Map"),
-                Entry::Set(_) => self.tagged(value, "Set"),
-                Entry::Promise(_) => Ok(Str::new("[object Promise]")),
-                Entry::Generator(_) => Ok(Str::new(match super::generator::is_async(machine, *at) {
-                    Some(true) => "[object AsyncGenerator]",
-                    _ => "[object Generator]",
-                })),
-                Entry::Iterator(_) => {
-                    Ok(Str::new(&format!("[object {}]", iterator_tag(machine, value).unwrap_or("Object"))))
-                }
                 Entry::RegExp(regexp) => Ok(Str::new(&format!("/{}/{}", regexp.source, regexp.flags))),
                 Entry::View(view) if view.kind != ViewKind::DataView => join_elements(machine, *view, &Str::new(",")),
-                Entry::View(_) => Ok(Str::new("[object DataView]")),
-                Entry::Buffer(_) => Ok(Str::new("[object ArrayBuffer]")),
                 Entry::Date(time) => Ok(Str::new(&date::date_text(*time, date::DateText::Full))),
                 Entry::Object(object)
                     if property::last_prototype(&self.machine.heap, object) == PrototypeKind::Null =>
@@ -281,20 +296,16 @@ impl<'m> TextConversion<'m> {
                 Entry::Object(_) if property::receiver(self.machine, value) == Some(Receiver::Error) => {
                     error_text(self.machine, value)
                 }
-                Entry::Object(object) => {
-                    let kind = property::receiver(self.machine, value).filter(|_| object.holds_collection);
-                    self.tagged(value, kind.map_or("Object", Receiver::name))
-                }
-                _ => Ok(Str::new("[object Object]")),
+                _ => self.tagged(value),
             },
             value => Ok(primitive_text(value).unwrap_or_else(Str::empty)),
         }
     }
 
     /// ECMA-262 §20.1.3.6 Object.prototype.toString.
-    fn tagged(&self, value: &Value, builtin: &str) -> Completion<Str> {
-        let tag = own_tag(self.machine, value)?;
-        Ok(Str::new(&format!("[object {}]", tag.unwrap_or_else(|| Str::new(builtin)))))
+    fn tagged(&self, value: &Value) -> Completion<Str> {
+        let tag = tag(self.machine, value)?;
+        Ok(Str::new(&format!("[object {}]", tag.unwrap_or_else(|| Str::new("Object")))))
     }
 
     /// Uses no call stack for nested arrays: programs decide how deep they are.
@@ -352,7 +363,7 @@ impl<'m> TextConversion<'m> {
     }
 
     fn error_property(&mut self, error: &Value, name: &str, missing: &str) -> Completion<String> {
-        Ok(match property::property(self.machine, error, &Value::text(name))? {
+        Ok(match read_property(self.machine, error, name)? {
             Value::Undefined => missing.to_owned(),
             value => self.value(&value)?.to_utf8(),
         })
@@ -362,21 +373,38 @@ impl<'m> TextConversion<'m> {
 /// The text under `Symbol.toStringTag` of an object of the program. ECMA-262 §20.1.3.6 Object.prototype.toString.
 /// Deviation: of the getters only those are supported that [`simple_result`] knows.
 pub(super) fn own_tag(machine: &Machine, value: &Value) -> Completion<Option<Str>> {
-    let found = property::find_property(machine, value, &Value::Symbol(Symbol::TO_STRING_TAG))?;
-    let tag = match found.map(|found| descriptor::data_value(&machine.heap, found)) {
-        Some(Value::Accessor(pair)) => match simple_result(machine, value, &machine.heap.element(pair, 0)) {
-            Some(tag) => tag,
-            None => {
-                return unsupported(
-                    "this getter of Symbol.toStringTag is not called here; return a literal, a variable, a property of \
-                     `this` or a template of them",
-                );
-            }
-        },
-        Some(tag) => tag,
-        None => return Ok(None),
+    let Some(found) = property::find_property(machine, value, &Value::Symbol(Symbol::TO_STRING_TAG))? else {
+        return Ok(None);
     };
+    let tag = result_of(machine, value, found, "Symbol.toStringTag")?;
     Ok(if let Value::Text(tag) = tag { Some(tag) } else { None })
+}
+
+/// The text under `Symbol.toStringTag` of an object, its own or that of a built-in.
+pub(super) fn tag(machine: &Machine, value: &Value) -> Completion<Option<Str>> {
+    let receiver = property::receiver(machine, value);
+    Ok(own_tag(machine, value)?.or_else(|| property::builtin_tag(machine, value, receiver?)))
+}
+
+/// `value[name]`, where the program does not run. Deviation: of the getters only those are supported that
+/// [`simple_result`] knows.
+pub(super) fn read_property(machine: &Machine, value: &Value, name: &str) -> Completion<Value> {
+    let found = property::lookup(machine, value, &Value::text(name))?;
+    result_of(machine, value, found, name)
+}
+
+/// The value of a property that was found, or the result of its getter.
+fn result_of(machine: &Machine, this: &Value, found: Value, name: &str) -> Completion<Value> {
+    match descriptor::data_value(&machine.heap, found) {
+        Value::Accessor(pair) => match simple_result(machine, this, &machine.heap.element(pair, 0)) {
+            Some(result) => Ok(result),
+            None => unsupported(format!(
+                "this getter of `{name}` is not called here; return a literal, a variable, a property of `this` or a \
+                 template of them"
+            )),
+        },
+        found => Ok(found),
+    }
 }
 
 /// The result of a getter that returns a literal, a variable, properties of `this` or a template of them.
@@ -427,15 +455,15 @@ fn simple_result(machine: &Machine, this: &Value, getter: &Value) -> Option<Valu
 pub(super) fn iterator_tag(machine: &Machine, value: &Value) -> Option<&'static str> {
     let Value::Ref(at) = value else { return None };
     let Entry::Iterator(iterator) = machine.heap.get(*at) else { return None };
-    Some(match &iterator.source {
-        _ if iterator.kind == IterationKind::Names => return None,
-        _ if iterator.kind == IterationKind::Matches => "RegExp String Iterator",
-        Value::Text(_) => "String Iterator",
-        Value::Ref(source) => match machine.heap.get(*source) {
-            Entry::Map(_) => "Map Iterator",
-            Entry::Set(_) => "Set Iterator",
-            _ => "Array Iterator",
-        },
+    match iterator.kind {
+        IterationKind::Names => return None,
+        IterationKind::Matches => return Some("RegExp String Iterator"),
+        _ => {}
+    }
+    Some(match object::iterated_class(&machine.heap, iterator) {
+        "Map" => "Map Iterator",
+        "Set" => "Set Iterator",
+        "String" => "String Iterator",
         _ => "Array Iterator",
     })
 }

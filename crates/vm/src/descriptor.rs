@@ -9,11 +9,11 @@ use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
 use super::natives::{Builtin, Receiver};
-use super::object::{ErrorKind, Integrity, Prototype, PrototypeKind};
+use super::object::{ErrorKind, INTEGRITY, Integrity, Prototype, PrototypeKind};
 use super::table::TableKind;
 use super::text::Str;
 use super::value::{HeapRef, Value};
-use super::{class, conversion, json, property};
+use super::{class, conversion, iteration, json, property};
 
 /// The parts are a value, not getter and setter.
 const DATA: u8 = 1;
@@ -69,7 +69,7 @@ impl Descriptor {
             match field(name)? {
                 Some(found) if !matches!(found, Value::Undefined) && !conversion::is_callable(machine, &found) => {
                     let role = if name == "get" { "Getter" } else { "Setter" };
-                    type_error(format!("{role} must be a function: {}", json::display_text(machine, &found)))
+                    type_error(format!("{role} must be a function: {}", iteration::receiver_text(machine, &found)))
                 }
                 found => Ok(found),
             }
@@ -146,10 +146,10 @@ pub(super) fn set_data(
     };
     Some(if attributes & WRITABLE == 0 || is_frozen {
         let object = match machine.heap.get(at) {
-            Entry::Closure(_) => Ok(format!("function '{}'", json::display_text(machine, target))),
-            _ => json::constructor_name(machine, at).map(|name| format!("object '#<{name}>'")),
+            Entry::Closure(_) => format!("function '{}'", json::display_text(machine, target)),
+            _ => format!("object '{}'", iteration::receiver_text(machine, target)),
         };
-        object.and_then(|object| type_error(format!("Cannot assign to read only property '{}' of {object}", name())))
+        type_error(format!("Cannot assign to read only property '{}' of {object}", name()))
     } else if own {
         machine.heap.set_element(parts, 0, value.clone()).map_err(AbruptCompletion::from)
     } else if integrity != Integrity::Extensible {
@@ -228,9 +228,9 @@ pub(super) fn own_descriptor(machine: &Machine, value: &Value, key: &Value) -> C
         (Entry::RegExp(_), _) => Descriptor::data(found, true, false, false),
         (Entry::Closure(closure), "prototype") => {
             let is_plain = property::is_plain_constructor(machine, closure);
-            Descriptor::data(found, is_plain, false, false)
+            Descriptor::data(found, is_plain && writable, false, false)
         }
-        (Entry::Closure(_) | Entry::Bound(_), _) => Descriptor::data(found, false, false, true),
+        (Entry::Closure(_) | Entry::Bound(_), _) => Descriptor::data(found, false, false, configurable),
         _ => Descriptor::data(found, true, false, true),
     }))
 }
@@ -245,6 +245,11 @@ fn is_function_name(heap: &Heap, at: HeapRef, key: &Value) -> bool {
 pub(super) fn integrity(heap: &Heap, at: HeapRef) -> Integrity {
     match heap.get(at) {
         Entry::Object(object) => object.integrity,
+        Entry::Error(error) => error.object.integrity,
+        Entry::Closure(closure) => match heap.table_get(&closure.hidden, &INTEGRITY) {
+            Some(Value::Number(flag)) => Integrity::from_flags(flag as u32),
+            _ => Integrity::Extensible,
+        },
         Entry::Array(array) if array.frozen => Integrity::Frozen,
         _ => Integrity::Extensible,
     }
@@ -348,6 +353,7 @@ pub(super) fn define(machine: &mut Machine, target: &Value, key: &Value, wanted:
         }
         _ => return type_error("Object.defineProperty called on non-object"),
     };
+    machine.heap.allow_properties(at);
     let existing = own_descriptor(machine, target, key)?;
     if existing.is_none() && integrity(&machine.heap, at) != Integrity::Extensible {
         return type_error(format!("Cannot define property {text}, object is not extensible"));
@@ -469,7 +475,7 @@ pub(super) fn set_prototype_of(machine: &mut Machine, target: &Value, proto: &Va
         _ => return Ok(()),
     };
     if integrity(&machine.heap, at) != Integrity::Extensible {
-        return type_error("#<Object> is not extensible");
+        return type_error(format!("{} is not extensible", iteration::receiver_text(machine, target)));
     }
     if let Value::Ref(above) = proto {
         check_chain(machine, *above)?;
@@ -490,6 +496,7 @@ pub(super) fn set_prototype_of(machine: &mut Machine, target: &Value, proto: &Va
         return Ok(());
     }
     let new = new_prototype(machine, proto)?;
+    machine.heap.allow_properties(at);
     match (machine.heap.get_mut(at), new.kind()) {
         (Some(Entry::Object(object)), _) => object.proto = new,
         (Some(Entry::Error(error)), PrototypeKind::Object(_)) => error.object.proto = new,

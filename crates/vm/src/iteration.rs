@@ -27,7 +27,7 @@ const NO_TARGET: u32 = u32::MAX;
 const NO_THROW: u32 = u32::MAX - 1;
 
 /// A value in messages, as V8 writes it: `number 5`, `undefined`, `object`.
-fn value_text(machine: &Machine, value: &Value) -> Completion<String> {
+pub(super) fn value_text(machine: &Machine, value: &Value) -> Completion<String> {
     Ok(match value {
         Value::Null => "object null".to_owned(),
         Value::Undefined => "undefined".to_owned(),
@@ -39,19 +39,30 @@ fn value_text(machine: &Machine, value: &Value) -> Completion<String> {
     })
 }
 
-/// A receiver in messages of V8: `#<Object>`.
+/// An object in messages of V8 (`Object::NoSideEffectsToString`): `#<Object>`; `[object Object]` if it does not inherit
+/// the method `toString` of all objects.
 pub(super) fn receiver_text(machine: &Machine, value: &Value) -> String {
-    match value {
-        Value::Ref(_)
-            if let Some(kind @ (Receiver::Array | Receiver::Date | Receiver::RegExp)) =
-                property::receiver(machine, value) =>
-        {
-            format!("[object {}]", kind.name())
-        }
-        Value::Ref(at) if matches!(machine.heap.get(*at), Entry::Error(_)) => json::display_text(machine, value),
-        Value::Ref(at) => format!("#<{}>", json::constructor_name(machine, *at).unwrap_or_default()),
-        value => json::display_text(machine, value),
+    let at = match value {
+        Value::Ref(at) if !matches!(machine.heap.get(*at), Entry::Error(_)) => *at,
+        value => return json::display_text(machine, value),
+    };
+    let method = property::property(machine, value, &Value::text("toString"));
+    let is_inherited = matches!(method, Ok(Value::Builtin(method)) if method.name() == "Object.prototype.toString");
+    let receiver = property::receiver(machine, value);
+    let has_constructor = !matches!(receiver, Some(Receiver::Generator | Receiver::AsyncGenerator));
+    if (is_inherited && has_constructor) || receiver == Some(Receiver::Function) {
+        return format!("#<{}>", json::constructor_name(machine, at).unwrap_or_default());
     }
+    let own = property::own_or_inherited(machine, value, &Value::Symbol(Symbol::TO_STRING_TAG));
+    let class = match (own, receiver) {
+        (Ok(Some(Value::Text(tag))), _) => tag.to_utf8(),
+        (_, Some(kind @ (Receiver::Array | Receiver::Date | Receiver::RegExp))) => kind.name().to_owned(),
+        (_, Some(receiver)) => {
+            property::builtin_tag(machine, value, receiver).map_or("Object".into(), |tag| tag.to_utf8())
+        }
+        (_, None) => "Object".to_owned(),
+    };
+    format!("[object {class}]")
 }
 
 /// A method of an object, or `None` if it is null or undefined. ECMA-262 §7.3.11 GetMethod. Deviation: a getter is not

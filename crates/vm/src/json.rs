@@ -133,8 +133,7 @@ fn value_to_json_at(machine: &Machine, value: &Value, depth: u32, budget: &mut J
                 let mut members = serde_json::Map::new();
                 if let Entry::Error(_) = machine.heap.get(*at) {
                     for name in ["name", "message"] {
-                        let text =
-                            conversion::to_text(machine, &property::property(machine, value, &Value::text(name))?)?;
+                        let text = conversion::to_text(machine, &conversion::read_property(machine, value, name)?)?;
                         members.insert(name.to_owned(), Json::String(text.to_utf8()));
                     }
                 }

@@ -130,6 +130,10 @@ pub const WEAK_COLLECTION: Value = Value::Bool(false);
 /// program finds it. ECMA-262 §10.4.2.2 ArrayCreate.
 pub const ARRAY_PROTOTYPE: Value = Value::Bool(true);
 
+/// The key of the flag of the [`Integrity`] of a function, among its properties that are not enumerable. No operation of
+/// a program finds it.
+pub const INTEGRITY: Value = Value::Null;
+
 impl Heap {
     /// The Map or Set at an address, or the Map, Set or Date of an object whose class extends one of these.
     pub fn collection(&self, at: HeapRef) -> Option<HeapRef> {
@@ -138,6 +142,18 @@ impl Heap {
             Entry::Object(object) if object.holds_collection => self.held_collection(object, &COLLECTION),
             _ => None,
         }
+    }
+
+    /// Makes a Map, Set or Date an object that holds it: only such an object has properties of its own. Others stay.
+    pub(super) fn allow_properties(&mut self, at: HeapRef) {
+        if !matches!(self.get(at), Entry::Map(_) | Entry::Set(_) | Entry::Date(_)) {
+            return;
+        }
+        let Some(entry) = self.get_mut(at) else { return };
+        let holder = Entry::Object(Object { holds_collection: true, ..Object::default() });
+        let collection = std::mem::replace(entry, holder);
+        let collection = self.allocate(collection);
+        self.table_set(at, TableKind::Main, COLLECTION, Value::Ref(collection));
     }
 
     /// The time value of a date, or of an object whose class extends Date.
@@ -439,7 +455,7 @@ pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
             let width = t.len() as u32;
             (position + width, Value::Number(f64::from(position)), Value::Text(t))
         }),
-        Value::Ref(source) => match heap.get(*source) {
+        Value::Ref(source) => match heap.get(heap.collection(*source).unwrap_or(*source)) {
             Entry::Array(array) if (position as usize) < array.len() => {
                 let element = heap.element(*source, position as usize).or_undefined();
                 Some((position + 1, Value::Number(f64::from(position)), element))
@@ -454,8 +470,9 @@ pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
         _ => None,
     };
     let Some((next, key, value)) = found else {
+        let ended = ended_source(heap, &iterator.source);
         if let Some(Entry::Iterator(iterator)) = heap.get_mut(at) {
-            iterator.source = Value::Undefined;
+            iterator.source = ended;
         }
         return None;
     };
@@ -473,6 +490,34 @@ pub(crate) fn iterator_next(heap: &mut Heap, at: HeapRef) -> Option<Value> {
         IterationKind::Entries => Value::Ref(heap.new_array(vec![key, value])),
         _ => value,
     })
+}
+
+/// What an iterator that has ended has as its source: only the kind of it.
+fn ended_source(heap: &Heap, source: &Value) -> Value {
+    let prototype = |class| Builtin::prototype_of_class(class).map_or(Value::Undefined, Value::Builtin);
+    match source {
+        Value::Text(_) => Value::Text(Str::empty()),
+        Value::Ref(source) => match heap.get(heap.collection(*source).unwrap_or(*source)) {
+            Entry::Map(_) => prototype("Map"),
+            Entry::Set(_) => prototype("Set"),
+            _ => Value::Undefined,
+        },
+        ended => ended.clone(),
+    }
+}
+
+/// The class of the objects that an iterator iterates over, also after its end.
+pub(crate) fn iterated_class(heap: &Heap, iterator: &IteratorObject) -> &'static str {
+    match &iterator.source {
+        Value::Text(_) => "String",
+        Value::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default(),
+        Value::Ref(source) => match heap.get(heap.collection(*source).unwrap_or(*source)) {
+            Entry::Map(_) => "Map",
+            Entry::Set(_) => "Set",
+            _ => "Array",
+        },
+        _ => "Array",
+    }
 }
 
 /// The next name that the object still has. ECMA-262 §14.7.5.10.2.1 %ForInIteratorPrototype%.next.

@@ -313,6 +313,8 @@ macro_rules! operations {
     /// method, or an object literal.
     /// ECMA-262 §13.3.7.3 MakeSuperPropertyReference. arg: name.
     SuperGet(text: u32) = 126 "SUPER_GET": 0 => 1,
+    /// `( key -- value )` As SUPER_GET, with a computed key. ECMA-262 §13.3.7.3 MakeSuperPropertyReference.
+    SuperGetIndex = 140 "SUPER_GET_INDEX": 1 => 1,
 
     /// `( target key f -- target )` Defines a method, a getter or a setter of an object literal, or of a class, which
     /// becomes the home of `f`. A function without a name is named after the key. ECMA-262 §15.4.5

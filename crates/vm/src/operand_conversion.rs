@@ -7,8 +7,11 @@ use std::collections::HashMap;
 
 use super::abrupt_completion::{Completion, PreferredType, internal, type_error, unsupported};
 use super::callback::{CallbackMethod, CallbackStep, NativeFrame, run_native};
+use super::entry::Entry;
 use super::machine::Machine;
 use super::natives::NativeOutcome;
+use super::object::ErrorObject;
+use super::table::{Table, TableKind};
 use super::value::{HeapRef, Symbol, Value};
 use super::{conversion, descriptor, iteration, json_walk, property, slow_path};
 
@@ -25,6 +28,8 @@ pub enum OperandConversion {
     /// To undefined, after its properties were assigned to the object at this index of the stack. ECMA-262 §20.1.2.1
     /// Object.assign.
     Assign(usize),
+    /// To a copy of the error with the results of the getters of its name and its message.
+    ErrorParts,
     /// To an array with the texts of its objects. ECMA-262 §23.1.3.18 Array.prototype.join.
     Texts,
     /// To a plain value, with the replacer in the operand above. ECMA-262 §25.5.2.2 SerializeJSONProperty.
@@ -74,6 +79,12 @@ pub(super) fn start_conversion(machine: &mut Machine, at: usize, conversion: Ope
             };
             NativeFrame { source: value.clone(), this: value, item, out, ..new_frame(kind) }
         }
+        OperandConversion::ErrorParts => {
+            let Value::Ref(error) = value else { return internal("parts of a value that is not an error") };
+            let copy = copy_error(machine, error)?;
+            NativeFrame { out: Value::Ref(copy), ..new_frame(CallbackMethod::ErrorParts) }
+                .with_error_parts(machine, value)
+        }
         OperandConversion::Texts => {
             let frame = new_frame(CallbackMethod::Texts);
             let (out, work) = copy_arrays(machine, &value)?;
@@ -95,6 +106,19 @@ pub(super) fn start_conversion(machine: &mut Machine, at: usize, conversion: Ope
         }
     };
     Ok(matches!(run_native(machine, frame)?, NativeOutcome::FramePushed))
+}
+
+/// A copy of an error whose hidden properties are its own. The others are only read.
+fn copy_error(machine: &mut Machine, error: HeapRef) -> Completion<HeapRef> {
+    machine.heap.check_room(machine.heap.get(error).weight())?;
+    let Entry::Error(error) = machine.heap.get(error) else {
+        return internal("parts of a value that is not an error");
+    };
+    let mut hidden = Vec::new();
+    machine.heap.visit_table_entries(&error.hidden, |key, value| hidden.push((key.clone(), value.clone())));
+    let (kind, object) = (error.kind, error.object.clone());
+    let copy = ErrorObject { kind, hidden: Table::from_pairs(hidden), object };
+    Ok(machine.heap.allocate(Entry::Error(Box::new(copy))))
 }
 
 /// Copies an array with the arrays in it. Also lists the elements that methods of the program convert, each as array
@@ -127,11 +151,19 @@ fn copy_arrays(machine: &mut Machine, root: &Value) -> Completion<(Value, Vec<Va
 }
 
 impl NativeFrame {
+    /// This frame for the name and the message of an error.
+    pub(super) fn with_error_parts(self, machine: &mut Machine, error: Value) -> NativeFrame {
+        let keys = machine.heap.new_array(["name", "message"].map(Value::text).to_vec());
+        NativeFrame { source: error.clone(), this: error, item: Value::Ref(keys), ..self }
+    }
+
     /// Calls the next method, or replaces the operand.
     pub(super) fn next_conversion(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         match self.kind {
             CallbackMethod::ToPrimitive => self.next_primitive(machine),
-            CallbackMethod::Properties | CallbackMethod::Assign => self.next_property(machine),
+            CallbackMethod::Properties | CallbackMethod::Assign | CallbackMethod::ErrorParts => {
+                self.next_property(machine)
+            }
             _ => self.next_text(machine),
         }
     }
@@ -165,6 +197,10 @@ impl NativeFrame {
                         return Ok(CallbackStep::Done(Value::Undefined));
                     }
                 }
+                Value::Builtin(builtin) if conversion::calls_getters(machine, &self.source, builtin) => {
+                    self.callback = method;
+                    return Ok(CallbackStep::Call);
+                }
                 Value::Builtin(_) => {
                     if let Some(join) = conversion::own_join(machine, &self.source)? {
                         self.callback = join;
@@ -184,15 +220,16 @@ impl NativeFrame {
         type_error("Cannot convert object to primitive value")
     }
 
-    fn next_property(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
+    pub(super) fn next_property(&mut self, machine: &mut Machine) -> Completion<CallbackStep> {
         let Value::Ref(keys) = self.item else { return internal("properties without keys") };
         while (self.index as usize) < machine.heap.array_len(keys) {
             let key = machine.heap.element(keys, self.index as usize);
             self.index += 1;
-            if !property::has_own(machine, &self.source, &key) {
+            let is_part = matches!(self.kind, CallbackMethod::ErrorText | CallbackMethod::ErrorParts);
+            if !is_part && !property::has_own(machine, &self.source, &key) {
                 continue;
             }
-            let found = property::find_property(machine, &self.source, &key)?.unwrap_or(Value::Undefined);
+            let found = property::lookup(machine, &self.source, &key)?;
             let mut value = descriptor::data_value(&machine.heap, found);
             if let Value::Accessor(pair) = value {
                 value = machine.heap.element(pair, 0);
@@ -203,13 +240,25 @@ impl NativeFrame {
             }
             self.store_property(machine, key, value)?;
         }
-        let converted = if self.kind == CallbackMethod::Assign { Value::Undefined } else { self.out.clone() };
-        self.replace_operand(machine, converted);
+        match self.kind {
+            CallbackMethod::ErrorText => {
+                let text = conversion::error_text(machine, &self.out)?;
+                return Ok(CallbackStep::Done(Value::Text(text)));
+            }
+            CallbackMethod::Assign => self.replace_operand(machine, Value::Undefined),
+            _ => self.replace_operand(machine, self.out.clone()),
+        }
         Ok(CallbackStep::Done(Value::Undefined))
     }
 
     fn store_property(&self, machine: &mut Machine, key: Value, value: Value) -> Completion {
         match self.kind {
+            CallbackMethod::ErrorParts => {
+                if let Value::Ref(error) = self.out {
+                    machine.heap.table_set(error, TableKind::Hidden, key, value);
+                }
+                Ok(())
+            }
             CallbackMethod::Assign => property::set_property(machine, &self.out, key, value),
             _ => slow_path::define(machine, &self.out, key, value),
         }
@@ -269,7 +318,10 @@ impl NativeFrame {
                 self.replace_operand(machine, result);
                 Ok(Some(Value::Undefined))
             }
-            CallbackMethod::Properties | CallbackMethod::Assign => {
+            CallbackMethod::Properties
+            | CallbackMethod::Assign
+            | CallbackMethod::ErrorText
+            | CallbackMethod::ErrorParts => {
                 let Value::Ref(keys) = self.item else { return internal("properties without keys") };
                 let key = machine.heap.element(keys, (self.index as usize).wrapping_sub(1));
                 self.store_property(machine, key, result)?;

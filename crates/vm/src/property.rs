@@ -19,7 +19,7 @@ use super::program::FunctionKind;
 use super::table::{Table, TableKind};
 use super::text::Str;
 use super::value::{HeapRef, Symbol, Value, WellKnownSymbol};
-use super::{call, class, conversion, descriptor, json};
+use super::{added_class, call, class, conversion, descriptor, iteration, json};
 
 /// Longest prototype chain that a lookup follows.
 pub(super) const MAX_PROTOTYPE_CHAIN: usize = 10_000;
@@ -147,6 +147,15 @@ fn symbol_property(machine: &Machine, value: &Value, receiver: Receiver, symbol:
 pub(super) fn builtin_tag(machine: &Machine, value: &Value, receiver: Receiver) -> Option<Str> {
     let class = match (receiver, value) {
         (Receiver::Iterator, Value::Ref(_)) => conversion::iterator_tag(machine, value)?,
+        // ECMA-262 §23.2.3.38 get %TypedArray%.prototype [ %Symbol.toStringTag% ].
+        (Receiver::TypedArray, Value::Ref(at)) => match machine.heap.get(*at) {
+            Entry::View(view) => view.kind.name(),
+            _ => return None,
+        },
+        (Receiver::Object, Value::Ref(at)) => match machine.heap.get(*at) {
+            Entry::Object(object) => added_class::name(machine, object)?,
+            _ => return None,
+        },
         (
             Receiver::Map
             | Receiver::Set
@@ -155,7 +164,9 @@ pub(super) fn builtin_tag(machine: &Machine, value: &Value, receiver: Receiver) 
             | Receiver::Promise
             | Receiver::Generator
             | Receiver::AsyncGenerator
-            | Receiver::Symbol,
+            | Receiver::Symbol
+            | Receiver::ArrayBuffer
+            | Receiver::DataView,
             _,
         ) => receiver.name(),
         (Receiver::Function, Value::Ref(_)) => {
@@ -275,15 +286,18 @@ fn find_symbol(machine: &Machine, value: &Value, key: &Value, symbol: Symbol) ->
     })
 }
 
-/// The stack of an error with its current name and message: V8 puts them before a trace when the stack is read, not
-/// when the error is created. `None` for a stack that the program has set. Deviation: V8 does so only for the first
-/// time.
-fn format_stack(machine: &Machine, at: HeapRef, kind: ErrorKind, stack: &Str) -> Option<Value> {
-    let stack = stack.to_utf8();
-    let trace = stack.get(stack.find("\n    at ")?..).filter(|_| stack.starts_with(kind.name()))?;
-    let is_made = trace.lines().skip(1).all(|line| line.starts_with("    at "));
-    let head = conversion::error_text(machine, &Value::Ref(at)).ok().filter(|_| is_made)?;
-    Some(Value::text(&format!("{}{trace}", head.to_utf8())))
+/// The stack of an error with its current name and message, unless the program has set it: V8 puts them before a trace
+/// when the stack is read, not when the error is created. Deviation: V8 does so only for the first time.
+fn format_stack(machine: &Machine, at: HeapRef, kind: ErrorKind, stack: Str) -> Completion<Value> {
+    let text = stack.to_utf8();
+    let trace = text.find("\n    at ").filter(|_| text.starts_with(kind.name())).and_then(|at| text.get(at..));
+    let is_made = |trace: &&str| trace.lines().skip(1).all(|line| line.starts_with("    at "));
+    let Some(trace) = trace.filter(is_made) else { return Ok(Value::Text(stack)) };
+    Ok(match conversion::error_text(machine, &Value::Ref(at)) {
+        Ok(head) => Value::text(&format!("{}{trace}", head.to_utf8())),
+        Err(completion @ AbruptCompletion::Unsupported(_)) => return Err(completion),
+        Err(_) => Value::Text(stack),
+    })
 }
 
 /// Looks up a key in the program's objects on the prototype chain of an object. ECMA-262 §10.1.8.1 OrdinaryGet.
@@ -320,12 +334,12 @@ fn object_property(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> C
         }
         Entry::Closure(closure) => closure_property(machine, at, closure, key, name),
         Entry::Error(error) => {
-            let own = machine.heap.table_get(&error.hidden, key).map(|found| match found {
-                Value::Text(stack) if *name == Str::new("stack") => {
-                    format_stack(machine, at, error.kind, &stack).unwrap_or(Value::Text(stack))
+            let own = match machine.heap.table_get(&error.hidden, key) {
+                Some(Value::Text(stack)) if *name == Str::new("stack") => {
+                    Some(format_stack(machine, at, error.kind, stack)?)
                 }
-                found => found,
-            });
+                own => own,
+            };
             own.or_else(|| get_from_chain(machine, &error.object, key)).or_else(|| match name.to_utf8().as_str() {
                 "name" => Some(Value::text(error.kind.name())),
                 "message" => Some(Value::Text(Str::empty())),
@@ -511,7 +525,7 @@ fn closure_property(machine: &Machine, at: HeapRef, closure: &Closure, key: &Val
 }
 
 /// `target[key] = value` for a string key. ECMA-262 §7.3.4 Set with _throw_ true, and §10.4.2.4 ArraySetLength.
-/// Deviations: properties of Maps, Sets, iterators, built-ins and regexps (except `lastIndex`) are not supported.
+/// Deviations: properties of iterators, promises, buffers, built-ins and regexps (except `lastIndex`) are not supported.
 pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Completion {
     if let Value::Symbol(symbol) = key {
         return set_symbol(machine, target, symbol, value);
@@ -558,6 +572,15 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
         Value::Builtin(builtin) => return refuse_builtin(*builtin, name),
         _ => return internal("a property of a value that is not an object"),
     };
+    if name.len() == 4
+        && *name == Str::new("size")
+        && matches!(receiver(machine, target), Some(Receiver::Map | Receiver::Set))
+        && !has_own(machine, target, &key)
+    {
+        let object = iteration::receiver_text(machine, target);
+        return type_error(format!("Cannot set property size of {object} which has only a getter"));
+    }
+    machine.heap.allow_properties(at);
     match machine.heap.get(at) {
         Entry::Object(object) => {
             if !object.is_extensible() && (object.is_frozen() || !has_own(machine, target, &key)) {
@@ -567,8 +590,8 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
                 && own_value(&machine.heap, object, &key).is_none()
                 && inherits_frozen(&machine.heap, object, &key)
             {
-                let class = json::constructor_name(machine, at)?;
-                return type_error(format!("Cannot assign to read only property '{name}' of object '#<{class}>'"));
+                let object = iteration::receiver_text(machine, target);
+                return type_error(format!("Cannot assign to read only property '{name}' of object '{object}'"));
             }
             machine.heap.set_property(at, key, value);
         }
@@ -593,6 +616,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
                 machine.heap.table_set(at, TableKind::Main, key, value);
             }
         }
+        Entry::Error(_) if is_refused(machine, target, at, &key) => return refuse_frozen(machine, at, &key, name),
         Entry::Error(error) => {
             let hidden = machine.heap.table_find(&error.hidden, &key).is_some()
                 || (error.hidden.is_empty()
@@ -600,6 +624,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
                     && machine.heap.table_find(&error.object.table, &key).is_none());
             machine.heap.table_set(at, if hidden { TableKind::Hidden } else { TableKind::Main }, key, value);
         }
+        Entry::Closure(_) if is_refused(machine, target, at, &key) => return refuse_frozen(machine, at, &key, name),
         Entry::Closure(closure) => {
             if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype")
                 && machine.heap.table_get(&closure.table, &key).is_none()
@@ -645,10 +670,7 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
         }
         Entry::Buffer(_)
         | Entry::View(_)
-        | Entry::Map(_)
-        | Entry::Set(_)
         | Entry::RegExp(_)
-        | Entry::Date(_)
         | Entry::Iterator(_)
         | Entry::Generator(_)
         | Entry::Promise(_)
@@ -661,7 +683,8 @@ pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, va
     Ok(())
 }
 
-/// `target[symbol] = value`. Deviation: of the built-in objects only arrays and errors have such properties.
+/// `target[symbol] = value`. Deviation: of the built-in objects only arrays, errors, Maps, Sets and dates have such
+/// properties.
 fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Value) -> Completion {
     let (key, text) = (Value::Symbol(symbol), symbol.text(&machine.heap));
     if let Some(parts) = super::accessor::find_accessor(machine, target, &key)? {
@@ -682,17 +705,17 @@ fn set_symbol(machine: &mut Machine, target: &Value, symbol: Symbol, value: Valu
             ));
         }
     };
+    machine.heap.allow_properties(at);
+    if is_refused(machine, target, at, &key) {
+        return refuse_frozen(machine, at, &key, &Str::new(&text));
+    }
     match machine.heap.get(at) {
         Entry::Object(object) => {
-            if !object.is_extensible() && (object.is_frozen() || !has_own(machine, target, &key)) {
-                return refuse_frozen(machine, at, &key, &Str::new(&text));
-            }
             if own_value(&machine.heap, object, &key).is_none() && inherits_frozen(&machine.heap, object, &key) {
-                let class = json::constructor_name(machine, at)?;
-                return type_error(format!("Cannot assign to read only property '{text}' of object '#<{class}>'"));
+                let object = iteration::receiver_text(machine, target);
+                return type_error(format!("Cannot assign to read only property '{text}' of object '{object}'"));
             }
         }
-        Entry::Array(array) if array.frozen => return refuse_frozen(machine, at, &key, &Str::new(&text)),
         // Loops and spreads read arrays directly.
         Entry::Array(_) if !matches!(symbol, Symbol::ITERATOR | Symbol::ASYNC_ITERATOR) => {}
         Entry::Closure(_) | Entry::Error(_) => {}
@@ -708,11 +731,21 @@ fn refuse_builtin<T>(builtin: Builtin, name: &Str) -> Completion<T> {
     type_error(format!("Cannot change the property '{name}' of {}: built-ins are frozen", builtin.name()))
 }
 
+/// Whether the level of an object refuses a value for a property. ECMA-262 §7.3.15 SetIntegrityLevel.
+fn is_refused(machine: &Machine, target: &Value, at: HeapRef, key: &Value) -> bool {
+    let integrity = descriptor::integrity(&machine.heap, at);
+    integrity == Integrity::Frozen || (integrity > Integrity::Extensible && !has_own(machine, target, key))
+}
+
 /// The error of a write to a frozen object. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
 fn refuse_frozen(machine: &Machine, at: HeapRef, key: &Value, name: &Str) -> Completion {
-    let object_name = if matches!(machine.heap.get(at), Entry::Array(_)) { "[object Array]" } else { "#<Object>" };
-    if has_own(machine, &Value::Ref(at), key) {
-        return type_error(format!("Cannot assign to read only property '{name}' of object '{object_name}'"));
+    let target = Value::Ref(at);
+    if has_own(machine, &target, key) {
+        let object = match machine.heap.get(at) {
+            Entry::Closure(_) => format!("function '{}'", json::display_text(machine, &target)),
+            _ => format!("object '{}'", iteration::receiver_text(machine, &target)),
+        };
+        return type_error(format!("Cannot assign to read only property '{name}' of {object}"));
     }
     type_error(format!("Cannot add property {name}, object is not extensible"))
 }
@@ -728,7 +761,8 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
             || descriptor::is_permanent(&machine.heap, *at, key)
         {
             let text = symbol.text(&machine.heap);
-            return type_error(format!("Cannot delete property '{text}' of #<Object>"));
+            let object = iteration::receiver_text(machine, target);
+            return type_error(format!("Cannot delete property '{text}' of {object}"));
         }
         machine.heap.remove_property(*at, key);
         return Ok(true);
@@ -750,8 +784,8 @@ pub(super) fn delete_property(machine: &mut Machine, target: &Value, key: &Value
     let is_kept = descriptor::integrity(&machine.heap, at) >= Integrity::Sealed
         || descriptor::is_permanent(&machine.heap, at, key);
     if is_kept && has_own(machine, target, key) {
-        let object_name = if matches!(machine.heap.get(at), Entry::Array(_)) { "[object Array]" } else { "#<Object>" };
-        return type_error(format!("Cannot delete property '{name}' of {object_name}"));
+        let object = iteration::receiver_text(machine, target);
+        return type_error(format!("Cannot delete property '{name}' of {object}"));
     }
     match machine.heap.get(at) {
         Entry::Array(array) => {

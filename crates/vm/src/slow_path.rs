@@ -283,6 +283,12 @@ pub(super) fn execute_slow(
             let value = class::super_property(machine, &linked_name(linked, name))?;
             accessor::push_super_property(machine, value)
         }
+        I::SuperGetIndex => {
+            let key = conversion::to_property_key_at(machine, machine.stack.len().wrapping_sub(1))?;
+            let value = class::super_property(machine, &key)?;
+            let operand = machine.stack.pop();
+            accessor::push_super_property(machine, value).inspect_err(|_| machine.stack.extend(operand))
+        }
         I::Define { kind, is_static, private } => accessor::define_member(machine, kind, is_static, private),
         I::PrivateGet(name) => accessor::get_private(machine, &private_text(machine, name)),
         I::PrivateSet(name) => accessor::set_private(machine, &private_text(machine, name)),
@@ -572,7 +578,12 @@ pub(super) fn get_prop(machine: &mut Machine, linked: &LinkedProgram, name: u32)
         None => {
             let key = linked_name(linked, name);
             class::make_prototype(machine, &target, &key);
-            property::lookup(machine, &target, &key)?
+            let found = property::lookup(machine, &target, &key);
+            if let Err(AbruptCompletion::Unsupported(_)) = found {
+                // The stack of an error begins with its name and its message.
+                conversion::require_error_parts(machine, machine.stack.len().wrapping_sub(1))?;
+            }
+            found?
         }
     };
     accessor::replace_by_property(machine, 1, value)
@@ -688,15 +699,17 @@ fn set_index(machine: &mut Machine) -> StepResult {
 /// DefineField.
 pub(super) fn define(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Completion {
     let Value::Ref(at) = target else { return internal("a literal that is not an object") };
+    let integrity = descriptor::integrity(&machine.heap, *at);
     match machine.heap.get(*at) {
         Entry::Array(_) => property::set_property(machine, target, key, value),
         Entry::Closure(_) if key.strict_equals(&Value::text("prototype")) => {
             type_error("Classes may not have a static property named 'prototype'")
         }
-        Entry::Object(object) if !object.is_extensible() && !property::has_own(machine, target, &key) => type_error(
-            format!("Cannot define property {}, object is not extensible", descriptor::key_text(machine, &key)),
-        ),
-        Entry::Object(object) if object.integrity >= Integrity::Sealed => {
+        _ if integrity != Integrity::Extensible && !property::has_own(machine, target, &key) => type_error(format!(
+            "Cannot define property {}, object is not extensible",
+            descriptor::key_text(machine, &key)
+        )),
+        _ if integrity >= Integrity::Sealed => {
             type_error(format!("Cannot redefine property: {}", descriptor::key_text(machine, &key)))
         }
         _ if machine.linked.has_accessors && descriptor::is_permanent(&machine.heap, *at, &key) => {

@@ -56,3 +56,11 @@ const key = {}, w = new G(), s = new H([key]); w.set(key, 1); console.log(w, w.g
 //// a class that extends a class by expression
 const mixin = (Base) => class extends Base { hi() { return 'hi ' + this.getTime(); } }; console.log(new (mixin(Date))(7).hi());
 const C0 = Date; class Z extends C0 {} console.log(new Z(5));
+//// arrays of classes by Array.from and Array.of
+class Matrix extends Array { static zeros(r, c) { return Matrix.from({ length: r }, () => Array(c).fill(0)); } get rows() { return this.length; } static of2(...x) { return this.of(...x); } }
+const z = Matrix.zeros(2, 2); console.log(z, z.rows, z instanceof Matrix, Matrix.from([1, 2, 3]).map((x) => x * 2), Matrix.of(7), Matrix.of2(1, 2), Matrix.from('abc', (c) => c + c), Matrix.from(new Set([1])), Matrix.from(new Map([[1, 2]]).keys(), (x) => x));
+class Sub extends Matrix {} console.log(Sub.from([1]), Sub.from([1]).filter(Boolean) instanceof Sub, Array.from(Sub.from([1, 2])), [...Sub.of(3)], Sub.zeros(1, 1));
+//// objects with a length
+console.log(Math.max.apply(null, { length: 2, 0: 4, 1: 9 }), String.fromCharCode.apply(null, new Uint8Array([72, 105])), ((...a) => a).apply(null, { length: 2 }), ((...a) => a).apply(null, new Map()), (function () { return [...arguments]; }).apply(null, Array(2)), Array.from(new Date(0)), Array.from(Symbol('s')), Array.from(5), Array.from(true), Array.from({}), Array.from(() => 1));
+//// objects that are no functions
+for (const f of [() => Math.max.apply(null, 5), () => Math.max.apply(null, 'ab'), () => Array.from(null), () => Array.from({ length: -1 }), () => Array.from([1], 5), () => [].map({}), () => [].flatMap([]), () => new Set([1]).forEach({}), () => new Map().forEach(5), () => new Promise([]), () => queueMicrotask({}), () => queueMicrotask('a long text that is cut off here'), () => queueMicrotask(null), () => { class A extends ({}) {} }, () => Symbol.keyFor([]), () => Object.defineProperty({}, 'x', { get: [] }), () => { const f = { a: 1 }; f(); }]) try { console.log(f()); } catch (e) { console.log(e.name, e.message); }

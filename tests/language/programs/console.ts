@@ -18,3 +18,7 @@ function create(logger = console) { return (text) => logger.log('created', text)
 const quiet = { ...console, log: () => {} }; quiet.log('no'); quiet.warn('yes'); log(typeof console, 'log' in console, Object.keys(console).includes('info'));
 class Service { constructor(logger = console) { this.logger = logger; } run() { this.logger.info('run'); } } new Service().run();
 for (const level of ['info', 'warn']) console[level]('level', level); [1, 2].forEach(console.log);
+//// directives that convert objects
+console.log('%s %s %s %s', new ArrayBuffer(2), new Uint8Array([1, 2]), new DataView(new ArrayBuffer(1)), new Map([[1, 2]]));
+class T extends Map { toString() { return 'T!'; } } class U { [Symbol.toPrimitive]() { return 'prim'; } } class V extends U {}
+console.log('%s|%s|%s|%s|%s', new T(), new U(), new V(), new Date(0), /x/g); console.log('%s', { toString: () => 'own' }, '%s', Object.create(null)); console.log('%s', Object.create(null)); console.log('%s %s', [1, [2, [3]]], new Set(['a'])); console.log('%s', class Foo {}.name, '%d', '5'); console.log('%i %f %d', '3.9px', '2.5', new Date(7)); console.log('%s', -0, 0, null, undefined, true); console.log('%s', new (class E2 extends Error { toString() { return 'E2!'; } })('x')); console.log('%o', [1, { a: 2 }]); console.log('%x %s', 1, 2); console.log('%', '%%', '%s%%', 'q'); console.log('a%sb%sc', 1); console.log('%s', 'a', { b: 1 }, ['c']);

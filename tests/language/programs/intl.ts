@@ -47,3 +47,16 @@ const parts = new Intl.DateTimeFormat('en-US', { timeZone: 'Europe/Paris', year:
 const shown = { toLocaleString(locale) { return `own ${locale}`; } }; console.log(shown.toLocaleString('de-DE'), shown?.toLocaleString('x'), null?.toLocaleString('y'), (1234.5).toLocaleString('de-DE'), (5).toLocaleString(), [1.5, 2].map((n) => n.toLocaleString('fr-FR', { minimumFractionDigits: 1 })).join());
 console.log(new Date(0).toLocaleTimeString('de-DE'));
 for (const f of [() => null.toLocaleString('de-DE'), () => new Date(0).toLocaleDateString('de-DE', { timeStyle: 'short' }), () => (5).toLocaleString('de-DE', { style: 'x' }), () => new Date(0).toLocaleString('de-DE', { dateStyle: 'x' }), () => (5).toLocaleString('de-DE', null)]) { try { console.log(f()); } catch (error) { console.log(error.name, error.message); } }
+//// dates of a class with its own conversions
+class Stamp extends Date { valueOf() { return 0; } getTime() { return 1; } [Symbol.toPrimitive](hint) { return hint === 'number' ? 5e11 : 'text'; } }
+const s = new Stamp(Date.UTC(2024, 1, 29, 12));
+console.log(s.toLocaleString('en-US', { timeZone: 'America/New_York' }), s.toLocaleDateString('de-DE'), s.toLocaleTimeString('en-GB'), s.toLocaleString('en-US', { dateStyle: 'medium' }), s.toLocaleDateString());
+console.log(`${s}`, +s, new Intl.DateTimeFormat('en-US', { timeZone: 'Asia/Tokyo' }).format(s));
+//// methods for people that are inherited or missing
+class Local extends Date { toLocaleDateString(...rest) { return `D:${super.toLocaleDateString(...rest)}`; } toLocaleString(locale, options) { return `<${super.toLocaleString(locale, { timeZone: 'America/New_York', ...options })}>`; } }
+console.log(new Local(0).toLocaleDateString('de-DE'), new Local(0).toLocaleString('en-US'), new Local(0).toLocaleTimeString('en-GB'), { toLocaleString: (locale) => locale }.toLocaleString('own'));
+const n = 5, o = { a: { b: 1 } };
+for (const f of [() => (5).toLocaleDateString('de-DE'), () => 'x'.toLocaleTimeString('de-DE'), () => n.toLocaleDateString('en-US'), () => o.a.toLocaleTimeString('en-US', { timeZone: 'Asia/Tokyo' }), () => o.c.toLocaleString('en-US', { style: 'unit', unit: 'mile' }), () => undefined.toLocaleString('de-DE'), () => null.toLocaleDateString('de-DE'), () => o.c?.toLocaleString('de-DE'), () => o.a.toLocaleTimeString?.('de-DE'), () => new Date(NaN).toLocaleDateString('de-DE')]) try { console.log(f()); } catch (e) { console.log(e.name, e.message); }
+//// objects that structuredClone refuses
+for (const value of [new Intl.NumberFormat('en-US'), { a: new Intl.DateTimeFormat('en-US') }, [new Intl.Collator('en')], new Intl.PluralRules('en'), new Intl.ListFormat('en'), new WeakMap(), new WeakSet(), Promise.resolve(), (function* () {})(), [].values(), new Map().keys(), Symbol('a')]) try { console.log(structuredClone(value)); } catch (e) { console.log(e.name, e.message, e.code, e instanceof Error); }
+class Private { #x = 1; y = 2; get x() { return this.#x; } } class Named extends Error { get name() { return 'RangeError'; } } console.log(structuredClone(new Private()), structuredClone(new URL('http://a.b')), structuredClone(new Named('n')) instanceof RangeError);

@@ -21,3 +21,6 @@ t(() => [Reflect.getOwnPropertyDescriptor({ x: 1 }, 'x'), Reflect.getOwnProperty
 const t = (f) => { try { console.log(f()); } catch (e) { console.log(e.name + ': ' + e.message); } };
 console.log(typeof Reflect, typeof Reflect.ownKeys, Reflect.get.length, Reflect.get.name, Reflect.set.length, Reflect.apply.length, Reflect.construct.length, 'ownKeys' in Reflect, ['a', 'b'].map((k) => Reflect.has({ a: 1 }, k)));
 function create(C, ...args) { return Reflect.construct(C, args); } t(() => create(Set, [1, 2])); const { ownKeys } = Reflect; t(() => ownKeys({ z: 1 }));
+//// values that Reflect refuses
+class K {} class S { toString() { return 's'; } }
+for (const v of [{}, [], new K(), new S(), new Map(), 5, 'str', null, undefined, true, Symbol('q'), new Date(0), new Error('e'), Object.create(null), new Uint8Array(1)]) for (const f of [() => Reflect.apply(v, null, []), () => Reflect.construct(v, []), () => Reflect.ownKeys(v)]) try { console.log(f()); } catch (e) { console.log(e.name, e.message); }

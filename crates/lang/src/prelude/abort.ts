@@ -72,10 +72,6 @@ export class AbortSignal {
     this.addEventListener("abort", this.#handler);
   }
 
-  toString() {
-    return "[object AbortSignal]";
-  }
-
   #find(type, listener, capture) {
     const is = (one) => one.type === `${type}` && one.listener === listener && one.capture === !!capture;
     return this.#listeners.find((one) => is(one) && !one.removed);
@@ -155,9 +151,5 @@ export class AbortController {
 
   abort(reason) {
     abort(this.#signal, reason);
-  }
-
-  toString() {
-    return "[object AbortController]";
   }
 }

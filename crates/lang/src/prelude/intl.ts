@@ -52,6 +52,9 @@ function integer(value, name, least, most, fallback) {
 
 const join = (parts) => parts.map((part) => part.value).join("");
 
+// §11.3.5, §15.3.4, §16.3.4: the texts of a range leave out what both ends share.
+const refuseRange = () => $unsupported("a range is not supported; format both ends and join the texts");
+
 // A class of Intl, which is callable without `new` if it is an old one.
 function expose(Class, isCallable) {
   const name = Class.name;
@@ -70,6 +73,7 @@ function expose(Class, isCallable) {
   };
   Object.defineProperty(Intl, "supportedLocalesOf", { value: supportedLocalesOf, writable: true, configurable: true });
   Intl.prototype = Class.prototype;
+  Object.defineProperty(Intl.prototype, Symbol.toStringTag, { value: `Intl.${name}`, configurable: true });
   Object.defineProperty(Intl.prototype, "constructor", { value: Intl, writable: true, configurable: true, enumerable: false });
   return Intl;
 }
@@ -254,6 +258,14 @@ class NumberFormat {
     return (this.#format ??= (value) => join(this.formatToParts(value)));
   }
 
+  formatRange() {
+    refuseRange();
+  }
+
+  formatRangeToParts() {
+    refuseRange();
+  }
+
   // §15.5.4 PartitionNumberPattern.
   formatToParts(value) {
     const options = this.#options;
@@ -381,6 +393,10 @@ class PluralRules {
 
   resolvedOptions() {
     return { ...this.#options, pluralCategories: [...this.#options.pluralCategories] };
+  }
+
+  selectRange() {
+    refuseRange();
   }
 
   select(value) {
@@ -641,6 +657,14 @@ class DateTimeFormat {
     return (this.#format ??= (date) => join(this.formatToParts(date)).replace("\u202f", " "));
   }
 
+  formatRange() {
+    refuseRange();
+  }
+
+  formatRangeToParts() {
+    refuseRange();
+  }
+
   // §11.5.6 PartitionDateTimePattern.
   formatToParts(date) {
     const time = date === undefined ? Date.now() : Number(date);
@@ -778,30 +802,29 @@ const Intl = {
   RelativeTimeFormat: expose(RelativeTimeFormat, false),
   ListFormat: expose(ListFormat, false),
 };
+for (const name of Object.keys(Intl)) Object.defineProperty(Intl, name, { enumerable: false });
+Object.defineProperty(Intl, Symbol.toStringTag, { value: "Intl", configurable: true });
 
-// The compiler writes these for methods of values that may need what the machine does not have. §20.2.1
-// Number.prototype.toLocaleString.
-function toLocaleString(...args) {
-  if (typeof this === "number") return new NumberFormat(args[0], args[1], "Number.prototype.toLocaleString").format(this);
-  return isDate(this, "toLocaleString") ? dateText(this, args, "any", "all", "toLocaleString") : this.toLocaleString(...args);
+// The method that is called: the compiler writes this around one that may need what the machine does not have. ECMA-402
+// §20.2.1 Number.prototype.toLocaleString, §20.4 Properties of the Date Prototype Object.
+function localized(method) {
+  if (method === Number.prototype.toLocaleString) return numberText;
+  for (const [name, required, defaults] of [["toLocaleString", "any", "all"], ["toLocaleDateString", "date", "date"], ["toLocaleTimeString", "time", "time"]])
+    if (method === Date.prototype[name]) return dateText(required, defaults, `Date.prototype.${name}`);
+  return method;
 }
 
-// §20.4.2 Date.prototype.toLocaleDateString.
-function toLocaleDateString(...args) {
-  return isDate(this, "toLocaleDateString") ? dateText(this, args, "date", "date", "toLocaleDateString") : this.toLocaleDateString(...args);
+function numberText(locales, options) {
+  return new NumberFormat(locales, options, "Number.prototype.toLocaleString").format(this);
 }
 
-// §20.4.3 Date.prototype.toLocaleTimeString.
-function toLocaleTimeString(...args) {
-  return isDate(this, "toLocaleTimeString") ? dateText(this, args, "time", "time", "toLocaleTimeString") : this.toLocaleTimeString(...args);
+function dateText(required, defaults, service) {
+  return function (locales, options) {
+    const time = Date.prototype.getTime.call(this);
+    // As in V8, an invalid date has a text whatever its options are.
+    if (Number.isNaN(time)) return "Invalid Date";
+    return new DateTimeFormat(locales, options, required, defaults, service).format(time);
+  };
 }
 
-const isDate = (value, method) => value instanceof Date && value[method] === Date.prototype[method];
-
-function dateText(date, [locales, options], required, defaults, method) {
-  // As in V8, an invalid date has a text whatever its options are.
-  if (Number.isNaN(date.getTime())) return "Invalid Date";
-  return new DateTimeFormat(locales, options, required, defaults, `Date.prototype.${method}`).format(date);
-}
-
-export { Intl, toLocaleString as ".toLocaleString", toLocaleDateString as ".toLocaleDateString", toLocaleTimeString as ".toLocaleTimeString" };
+export { Intl, localized as ".toLocaleString", localized as ".toLocaleDateString", localized as ".toLocaleTimeString" };

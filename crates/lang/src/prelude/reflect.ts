@@ -1,4 +1,4 @@
-// ECMA-262 §28.1 The Reflect Object. Deviation: its functions are enumerable, and `construct` has no third argument.
+// ECMA-262 §28.1 The Reflect Object. Deviation: `construct` has no third argument.
 const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
 
 function check(target, name) {
@@ -10,7 +10,15 @@ function listOf(items) {
   return Array.isArray(items) ? items : Array.from({ length: items.length }, (_, index) => items[index]);
 }
 
-const textOf = (value) => (isObject(value) ? "#<Object>" : String(value));
+// A value in messages of V8, which an error of the machine has.
+function textOf(value) {
+  if (typeof value === "symbol") return String(value);
+  try {
+    return Symbol.keyFor(value);
+  } catch (error) {
+    return error.message.replace(/ is not a symbol$/, "");
+  }
+}
 
 // The property that a target has or inherits.
 function find(target, key) {
@@ -42,7 +50,7 @@ export const Reflect = {
   },
   apply(target, receiver, items) {
     if (typeof target !== "function") {
-      const type = `${typeof target === "object" ? "an" : "a"} ${typeof target}`;
+      const type = target === null ? "null" : `${typeof target === "object" ? "an" : "a"} ${typeof target}`;
       throw new TypeError(`Function.prototype.apply was called on ${textOf(target)}, which is ${type} and not a function`);
     }
     return target.apply(receiver, listOf(items));
@@ -111,3 +119,5 @@ export const Reflect = {
     return succeeds(() => Object.setPrototypeOf(target, proto), "Cyclic __proto__ value");
   },
 };
+for (const name of Object.keys(Reflect)) Object.defineProperty(Reflect, name, { enumerable: false });
+Object.defineProperty(Reflect, Symbol.toStringTag, { value: "Reflect", configurable: true });

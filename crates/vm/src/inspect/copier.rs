@@ -13,7 +13,7 @@ use super::{
     ContainerItem, ErrorLabel, InspectBounds, Member, ObjectCopy, ObjectKind, ValueCopy, ValueView, util_inspect,
 };
 use crate::abrupt_completion::AbruptCompletion;
-use crate::object::{ErrorKind, IterationKind, IteratorObject, Object, Prototype, PrototypeKind};
+use crate::object::{self, ErrorKind, IterationKind, IteratorObject, Object, Prototype, PrototypeKind};
 use crate::promise::PromiseState;
 use crate::{added_class, call, conversion, descriptor, inspect, property};
 
@@ -218,7 +218,9 @@ impl<'a> Copier<'a> {
         let machine = self.machine;
         let function = |kind: String| (ObjectKind::Function(kind), "Function".to_owned());
         match machine.heap.get(at) {
-            Entry::Object(object) if object.proto == Prototype::NULL => (ObjectKind::Object, NULL_PROTOTYPE.to_owned()),
+            Entry::Object(object) if object.proto == Prototype::NULL => {
+                (ObjectKind::Object, null_prototype_label(machine, object))
+            }
             Entry::Array(_) => (ObjectKind::Array, class_name(machine, machine.heap.prototype(at), "Array")),
             Entry::Object(Object { holds_collection: true, proto, .. }) => {
                 match property::receiver(machine, &Value::Ref(at)).unwrap_or(Receiver::Object) {
@@ -237,14 +239,14 @@ impl<'a> Copier<'a> {
             }
             Entry::Object(object) => {
                 let builtin = match property::last_prototype(&machine.heap, object) {
-                    PrototypeKind::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default(),
-                    _ => "Object",
+                    PrototypeKind::Builtin(prototype) => prototype.class_of_prototype().unwrap_or_default().to_owned(),
+                    PrototypeKind::Null => self.nameless_label(at, self.open.len()),
+                    _ => "Object".to_owned(),
                 };
-                let class = class_name(machine, object.proto.as_object(), builtin);
+                let class = class_name(machine, object.proto.as_object(), &builtin);
                 // The object of a function whose prototype inherits from an error.
-                if ErrorKind::from_name(builtin).is_some() {
-                    let label = error_label(machine, at, None, &class);
-                    self.take(label.stack.len());
+                if ErrorKind::from_name(&builtin).is_some() {
+                    let label = self.error_label(at, None, &prefix(&class, tag));
                     return (ObjectKind::Error(Box::new(label)), class);
                 }
                 (ObjectKind::Object, class)
@@ -258,8 +260,7 @@ impl<'a> Copier<'a> {
             }
             Entry::Error(error) => {
                 let class = class_name(machine, error.object.proto.as_object(), error.kind.name());
-                let label = error_label(machine, at, Some(error.kind), &class);
-                self.take(label.stack.len());
+                let label = self.error_label(at, Some(error.kind), &prefix(&class, tag));
                 (ObjectKind::Error(Box::new(label)), class)
             }
             Entry::RegExp(regexp) => {
@@ -295,6 +296,63 @@ impl<'a> Copier<'a> {
             | Entry::Symbol(_)
             | Entry::Free => (ObjectKind::Object, "Object".to_owned()),
         }
+    }
+
+    /// Node's text for the class of an object that inherits from one without a prototype, and from no class
+    /// (`getConstructorName`).
+    fn nameless_label(&self, at: HeapRef, level: usize) -> String {
+        let machine = self.machine;
+        let Entry::Object(object) = machine.heap.get(at) else { return "Object".to_owned() };
+        let tag = property::own_or_inherited(machine, &Value::Ref(at), &Value::Symbol(Symbol::TO_STRING_TAG));
+        let tag = if let Ok(Some(Value::Text(tag))) = tag { Some(tag.to_utf8()) } else { None };
+        let name = tag.clone().unwrap_or_else(|| "Object".to_owned());
+        match object.proto.as_object() {
+            Some(_) if level > self.bounds.depth => format!("{name} <Complex prototype>"),
+            Some(above) => format!("{name} <{}>", self.nameless_label(above, level + 1)),
+            None => {
+                let label = null_prototype_label(machine, object);
+                let tag = if label == NULL_PROTOTYPE { tag.unwrap_or_default() } else { String::new() };
+                let braces = if self.member_values(at, &ObjectKind::Object).is_empty() { " {}" } else { "" };
+                format!("{}{braces}", prefix(&label, &tag))
+            }
+        }
+    }
+
+    /// Name, message and stack of an error, as Node shows them (`formatError`, `improveStack`). Without a kind it is an
+    /// ordinary object that inherits from one. `prefix` is that of its class.
+    fn error_label(&mut self, at: HeapRef, kind: Option<ErrorKind>, prefix: &str) -> ErrorLabel {
+        let (machine, error) = (self.machine, Value::Ref(at));
+        let mut text_property = |name: &str| match conversion::read_property(machine, &error, name) {
+            Ok(Value::Undefined | Value::Null) => None,
+            Ok(value) => conversion::to_text(machine, &value).ok().map(|text| text.to_utf8()),
+            Err(completion) => {
+                self.error.get_or_insert(completion);
+                None
+            }
+        };
+        let name = text_property("name").unwrap_or_else(|| "Error".to_owned());
+        let message = text_property("message").unwrap_or_default();
+        let head = conversion::error_text(machine, &error).map(|text| text.to_utf8()).unwrap_or_default();
+        let stack = match text_property("stack").filter(|stack| !stack.is_empty()) {
+            // V8 puts name and message before a trace when the stack is first read, not when the error is created.
+            Some(stack) if kind.is_some_and(|kind| stack.starts_with(kind.name())) => {
+                let trace = stack.find("\n    at ").and_then(|at| stack.get(at..)).unwrap_or_default();
+                format!("{head}{trace}")
+            }
+            Some(stack) => stack,
+            None => head,
+        };
+        let stack = match stack.strip_prefix(name.as_str()) {
+            Some(rest) if name.ends_with("Error") && (rest.is_empty() || rest.starts_with([':', '\n'])) => {
+                if prefix.contains(&name) { format!("{prefix}{rest}") } else { format!("{prefix} [{name}]{rest}") }
+            }
+            _ => stack,
+        };
+        let after_message = stack.find(&message).filter(|at| *at > 0).map_or(0, |at| at + message.len());
+        let traced = stack.get(after_message..).is_some_and(|rest| rest.contains("\n    at"));
+        let stack = if traced { stack } else { format!("[{stack}]") };
+        self.take(stack.len());
+        ErrorLabel { name, message, stack }
     }
 
     /// The properties of an object that are copied: the enumerable ones, and the cause of an error.
@@ -432,7 +490,7 @@ impl<'a> Copier<'a> {
     fn copy_remaining_entries(&mut self, iterator: &IteratorObject, shown: &mut ObjectCopy) {
         let machine = self.machine;
         let Value::Ref(source) = iterator.source else { return };
-        let (table, is_map) = match machine.heap.get(source) {
+        let (table, is_map) = match machine.heap.get(machine.heap.collection(source).unwrap_or(source)) {
             Entry::Map(table) => (table, true),
             Entry::Set(table) => (table, false),
             _ => return,
@@ -489,6 +547,19 @@ impl<'a> Copier<'a> {
         shown.members_left = total - shown.members.len();
         self.cut |= shown.members_left > 0;
     }
+}
+
+/// Node's text for the class of an object without a prototype. A tag that is shown as a property is part of it.
+fn null_prototype_label(machine: &Machine, object: &Object) -> String {
+    match machine.heap.table_get(&object.table, &Value::Symbol(Symbol::TO_STRING_TAG)) {
+        Some(Value::Text(tag)) if !tag.is_empty() => format!("[{}: null prototype]", tag.to_utf8()),
+        _ => NULL_PROTOTYPE.to_owned(),
+    }
+}
+
+/// The class and the tag of an object (`getPrefix`).
+fn prefix(class: &str, tag: &str) -> String {
+    if tag.is_empty() || tag == class { class.to_owned() } else { format!("{class} [{tag}]") }
 }
 
 /// Most prototypes that are searched for the name of a class.
@@ -551,38 +622,6 @@ pub(super) fn function_label(machine: &Machine, function: &Value, tag: &str) -> 
     format!("[class {name}{tag}{extends}]")
 }
 
-/// Name, message and stack of an error, as Node shows them (`formatError`, `improveStack`). Without a kind it is an
-/// ordinary object that inherits from one.
-pub(super) fn error_label(machine: &Machine, at: HeapRef, kind: Option<ErrorKind>, class: &str) -> ErrorLabel {
-    let error = Value::Ref(at);
-    let text_property = |name: &str| match property::property(machine, &error, &Value::text(name)) {
-        Ok(Value::Undefined | Value::Null) | Err(_) => None,
-        Ok(value) => conversion::to_text(machine, &value).ok().map(|text| text.to_utf8()),
-    };
-    let (name, message) =
-        (text_property("name").unwrap_or_else(|| "Error".to_owned()), text_property("message").unwrap_or_default());
-    let head = conversion::error_text(machine, &error).map(|text| text.to_utf8()).unwrap_or_default();
-    let stack = match text_property("stack").filter(|stack| !stack.is_empty()) {
-        // V8 puts name and message before a trace when the stack is first read, not when the error is created.
-        Some(stack) if kind.is_some_and(|kind| stack.starts_with(kind.name())) => {
-            let trace = stack.find("\n    at ").and_then(|at| stack.get(at..)).unwrap_or_default();
-            format!("{head}{trace}")
-        }
-        Some(stack) => stack,
-        None => head,
-    };
-    let stack = match stack.strip_prefix(name.as_str()) {
-        Some(rest) if name.ends_with("Error") && (rest.is_empty() || rest.starts_with([':', '\n'])) => {
-            if class.contains(&name) { format!("{class}{rest}") } else { format!("{class} [{name}]{rest}") }
-        }
-        _ => stack,
-    };
-    let after_message = stack.find(&message).filter(|at| *at > 0).map_or(0, |at| at + message.len());
-    let traced = stack.get(after_message..).is_some_and(|rest| rest.contains("\n    at"));
-    let stack = if traced { stack } else { format!("[{stack}]") };
-    ErrorLabel { name, message, stack }
-}
-
 /// Whether a property of an error is already part of its stack.
 pub(super) fn is_in_stack(machine: &Machine, stack: &str, key: &Value, value: &Value) -> bool {
     let Value::Text(key) = key else { return false };
@@ -592,14 +631,9 @@ pub(super) fn is_in_stack(machine: &Machine, stack: &str, key: &Value, value: &V
 
 /// The kind of an iterator's collection, and whether Node shows the iterator as a plain object without entries.
 pub(super) fn iterator_label(machine: &Machine, iterator: &IteratorObject) -> (&'static str, bool) {
-    match &iterator.source {
-        _ if iterator.kind == IterationKind::Matches => ("RegExp String", true),
-        Value::Ref(at) => match machine.heap.get(*at) {
-            Entry::Map(_) => ("Map", false),
-            Entry::Set(_) => ("Set", false),
-            _ => ("Array", true),
-        },
-        Value::Text(_) => ("String", true),
-        _ => ("Array", true),
+    if iterator.kind == IterationKind::Matches {
+        return ("RegExp String", true);
     }
+    let class = object::iterated_class(&machine.heap, iterator);
+    (class, !matches!(class, "Map" | "Set"))
 }

@@ -13,7 +13,7 @@ use crate::machine::Machine;
 use crate::natives::NativeArgs;
 use crate::object::ErrorKind;
 use crate::text::Str;
-use crate::value::Value;
+use crate::value::{Symbol, Value};
 use crate::{conversion, json, natives, property};
 
 /// Columns of a line.
@@ -145,7 +145,10 @@ impl InspectWriter {
             ObjectKind::Function(base) => (base.clone(), "{".to_owned(), "}"),
             ObjectKind::Date(text) => {
                 let text = text.as_deref().unwrap_or("Invalid Date");
-                let text = if object.class == "Date" { text.to_owned() } else { format!("{} {text}", object.class) };
+                let text = match (object.class.as_str(), object.tag.as_str()) {
+                    ("Date", "") => text.to_owned(),
+                    (class, tag) => format!("{class}{tag} {text}"),
+                };
                 (text, "{".to_owned(), "}")
             }
             ObjectKind::RegExp { source, flags } => (format!("/{source}/{flags}"), "{".to_owned(), "}"),
@@ -445,10 +448,14 @@ fn format_json_directive(machine: &Machine, value: &Value) -> Completion<String>
 /// Whether `%s` inspects an object because no method of the program converts it to a string.
 fn uses_inspect_for_s(machine: &Machine, value: &Value) -> bool {
     let Value::Ref(at) = value else { return false };
-    let method = property::property(machine, value, &Value::text("toString")).unwrap_or(Value::Undefined);
-    let is_own = matches!(&method, Value::Ref(method)
-        if matches!(machine.heap.get(*method), Entry::Closure(_) | Entry::Bound(_)));
-    !is_own && !matches!(machine.heap.get(*at), Entry::Closure(_) | Entry::Bound(_) | Entry::View(_) | Entry::Buffer(_))
+    let converts = |key: Value| {
+        let method = property::property(machine, value, &key).unwrap_or(Value::Undefined);
+        matches!(method, Value::Ref(method)
+            if matches!(machine.heap.get(method), Entry::Closure(_) | Entry::Bound(_)))
+    };
+    let is_own = converts(Value::text("toString")) || converts(Value::Symbol(Symbol::TO_PRIMITIVE));
+    let is_function = matches!(machine.heap.get(*at), Entry::Closure(_) | Entry::Bound(_));
+    !is_own && !is_function && machine.heap.typed_array(*at).is_none()
 }
 
 /// A value as `util.inspect` writes it. Its copy counts against the heap limit.

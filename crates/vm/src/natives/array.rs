@@ -30,9 +30,9 @@ pub(super) static ROWS: &[BuiltinDefinition] =
         }),
         // ECMA-262 §23.1.2.3 Array.of.
         ("Array.of", 0, |machine, args| {
-            check_constructor(machine, args)?;
+            let prototype = class::array_prototype(machine, &args.this)?;
             let values = (0..args.count).map(|i| super::arg(machine, args, i)).collect();
-            Ok(array_outcome(machine, values))
+            Ok(NativeOutcome::Value(Value::Ref(class::new_array_with(machine, prototype, values))))
         }),
         // ECMA-262 §23.1.2.1 Array.from.
         ("Array.from", 1, array_from),
@@ -360,22 +360,31 @@ fn construct_array(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     Ok(array_outcome(machine, values))
 }
 
-/// Refuses `Array.of` and `Array.from` on another constructor, which would create objects of that class.
-fn check_constructor(machine: &Machine, args: &NativeArgs) -> Completion {
-    match &args.this {
-        Value::Builtin(builtin) if builtin.name() == "Array" => Ok(()),
-        this if conversion::is_callable(machine, this) => {
-            unsupported("Array.from and Array.of make arrays only; call them on Array")
-        }
-        _ => Ok(()),
+/// The elements of an object with a length. ECMA-262 §7.3.19 CreateListFromArrayLike. Deviation: getters are not called.
+pub(super) fn array_like_values(machine: &Machine, source: &Value) -> Completion<Vec<Value>> {
+    let len = conversion::to_number(machine, &property::property(machine, source, &Value::text("length"))?)?;
+    let len = super::super::number::to_integer(len).max(0.0);
+    if len > f64::from(u32::MAX) {
+        return range_error("Invalid array length");
     }
+    if len > super::super::array::MAX_LENGTH as f64 {
+        return Err(ExceededLimit::ArrayLength.into());
+    }
+    machine.heap.check_room(16 * len as u64)?;
+    if property::receiver(machine, source) == Some(Receiver::Object)
+        && property::own_keys(&machine.heap, source).len() <= 1
+    {
+        return Ok(vec![Value::Undefined; len as usize]);
+    }
+    let element = |i: usize| property::property(machine, source, &Value::Text(super::super::number::to_text(i as f64)));
+    (0..len as usize).map(element).collect()
 }
 
 /// ECMA-262 §23.1.2.1 Array.from. Deviation: an iterable of the program, a function, an error or a regexp is read
 /// completely before the first call of a mapper. `crates/lang/src/prelude/iterables.ts` maps the values of iterables of
 /// the program one by one.
 fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
-    check_constructor(machine, args)?;
+    let prototype = class::array_prototype(machine, &args.this)?;
     let source = super::arg(machine, args, 0);
     let mapping = match super::arg(machine, args, 1) {
         Value::Undefined => None,
@@ -391,32 +400,18 @@ fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
         && iteration::own_method(machine, &source, Symbol::ITERATOR)?.is_none();
     let values = match kind {
         // An object with a length, as in `Array.from({ length: 3 }, …)`. Without one it has no elements.
-        Some(receiver @ (Receiver::Object | Receiver::Function | Receiver::Error | Receiver::RegExp))
-            if !is_iterable =>
-        {
-            let len = conversion::to_number(machine, &property::property(machine, &source, &Value::text("length"))?)?;
-            let len = super::super::number::to_integer(len).max(0.0);
-            if len > f64::from(u32::MAX) {
-                return range_error("Invalid array length");
-            }
-            if len > super::super::array::MAX_LENGTH as f64 {
-                return Err(ExceededLimit::ArrayLength.into());
-            }
-            machine.heap.check_room(16 * len as u64)?;
-            let element =
-                |i: usize| property::property(machine, &source, &Value::Text(super::super::number::to_text(i as f64)));
-            if receiver == Receiver::Object && property::own_keys(&machine.heap, &source).len() <= 1 {
-                vec![Value::Undefined; len as usize]
-            } else {
-                (0..len as usize).map(element).collect::<Result<_, _>>()?
-            }
+        Some(Receiver::Object | Receiver::Function | Receiver::Error | Receiver::RegExp) if !is_iterable => {
+            array_like_values(machine, &source)?
         }
-        Some(Receiver::Number | Receiver::Boolean) => Vec::new(),
+        Some(Receiver::Number | Receiver::Boolean | Receiver::Symbol) => Vec::new(),
+        Some(Receiver::Date) if !is_iterable => Vec::new(),
         _ if maps_iterator => Vec::new(),
         _ => iteration::iterate_argument(machine, args)?,
     };
     machine.heap.check_room(16 * values.len() as u64)?;
-    let Some(frame) = mapping else { return Ok(array_outcome(machine, values)) };
+    let Some(frame) = mapping else {
+        return Ok(NativeOutcome::Value(Value::Ref(class::new_array_with(machine, prototype, values))));
+    };
     let len = values.len() as u32;
     // The mapper may change the source, so each element is read before its call.
     let source = match kind {
@@ -425,7 +420,7 @@ fn array_from(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
         _ if maps_iterator => iteration::iterator(machine, &source)?,
         _ => Value::Ref(machine.heap.new_array(values)),
     };
-    let out = callback::empty_array(machine);
+    let out = Value::Ref(class::new_array_with(machine, prototype, Vec::new()));
     callback::run_native(machine, NativeFrame { source, len, out, ..frame })
 }
 

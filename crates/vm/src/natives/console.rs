@@ -42,6 +42,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
         logged
     }),
     ("console.dir", 0, |machine, args| {
+        conversion::require_error_parts(machine, args.base)?;
         let mut options = MethodOptions::read(machine, args)?;
         let depth = match options.take("depth") {
             None => 2,
@@ -103,6 +104,9 @@ const INDENTATION: &str = "indentation";
 
 /// Console Standard (WHATWG), section 1.1.4 log.
 fn log(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+    for at in args.base..args.base + args.count {
+        conversion::require_error_parts(machine, at)?;
+    }
     let line = util_inspect::format_log_line(machine, args)?;
     print(machine, &line)
 }

@@ -1,6 +1,7 @@
 //! The error classes. ECMA-262 §20.5 Error Objects.
 
 use super::super::abrupt_completion::{AbruptCompletion, Completion, type_error, unsupported};
+use super::super::callback::{self, CallbackMethod, NativeFrame};
 use super::super::entry::Entry;
 use super::super::frame::Frame;
 use super::super::machine::Machine;
@@ -8,14 +9,14 @@ use super::super::object::ErrorKind;
 use super::super::table::TableKind;
 use super::super::value::Value;
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
-use crate::{abrupt_completion, conversion, property};
+use crate::{abrupt_completion, conversion, property, slow_path};
 
 /// The rows of the constructors, called with and without `new`.
 macro_rules! error_classes {
     ($($name:literal $kind:ident,)*) => {
         pub(super) static ERROR_ROWS: &[BuiltinDefinition] = &[
             // ECMA-262 §20.5.3.4 Error.prototype.toString.
-            ("Error.prototype.toString", 0, |machine, args| Ok(conversion::error_text(machine, &args.this)?.into())),
+            ("Error.prototype.toString", 0, error_to_string),
             // Not in ECMA-262: V8's stack trace API.
             ("Error.captureStackTrace", 2, capture_stack_trace),
             $(
@@ -45,6 +46,18 @@ error_classes! {
     "EvalError" Eval,
     // ECMA-262 §20.5.5.6 URIError.
     "URIError" Uri,
+}
+
+fn error_to_string(machine: &mut Machine, args: &NativeArgs) -> Completion<NativeOutcome> {
+    match args.builtin {
+        Some(builtin) if conversion::calls_getters(machine, &args.this, builtin) => {
+            let frame = NativeFrame::new(CallbackMethod::ErrorText, args.bottom, machine.stack.len(), args.return_pc);
+            let out = slow_path::new_object(machine, Vec::new());
+            let frame = NativeFrame { out, ..frame }.with_error_parts(machine, args.this.clone());
+            callback::run_native(machine, frame)
+        }
+        _ => Ok(conversion::error_text(machine, &args.this)?.into()),
+    }
 }
 
 /// Gives an object a property `stack` with the current calls, or with those below the function that is given.

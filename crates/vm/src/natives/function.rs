@@ -83,8 +83,7 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
         let arguments = (1..args.count).map(|i| super::arg(machine, args, i)).collect();
         forward_call(machine, args, arguments)
     }),
-    // ECMA-262 §20.2.3.1 Function.prototype.apply. Deviation: other array-like objects than arrays and typed
-    // arrays are not supported.
+    // ECMA-262 §20.2.3.1 Function.prototype.apply.
     ("Function.prototype.apply", 2, |machine, args| {
         let arguments = match super::arg(machine, args, 1) {
             Value::Undefined | Value::Null => Vec::new(),
@@ -92,8 +91,10 @@ pub(super) static FUNCTION_ROWS: &[BuiltinDefinition] = &[
                 machine.heap.elements(at).into_iter().map(Value::or_undefined).collect()
             }
             list @ Value::Ref(at) if machine.heap.typed_array(at).is_some() => iteration::iterate(machine, &list)?,
-            Value::Ref(_) | Value::Builtin(_) => {
-                return unsupported("apply takes an array of arguments here; write Array.from(it)");
+            list @ (Value::Ref(_) | Value::Builtin(_)) => {
+                let values = super::array::array_like_values(machine, &list)?;
+                machine.charge_work(values.len() as u64);
+                values
             }
             _ => return type_error("CreateListFromArrayLike called on non-object"),
         };

@@ -11,7 +11,7 @@ use super::super::object::{ErrorKind, ErrorObject, Object};
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, errors};
-use crate::{conversion, json, property};
+use crate::{added_class, conversion, iteration, json, property};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §25.5 The JSON Object and §21.3 The Math Object are not functions. The console is that of Node.
@@ -90,10 +90,7 @@ fn clone_value(
             Value::Accessor(_) => {
                 unsupported("structuredClone does not call getters here; copy with {...object} first")
             }
-            Value::Symbol(symbol) => {
-                let message = format!("{} could not be cloned.", symbol.text(&machine.heap));
-                errors::throw_dom_exception(machine, "DataCloneError", 25, &message)
-            }
+            Value::Symbol(symbol) => refuse_clone(machine, &symbol.text(&machine.heap)),
             value => Ok(value.clone()),
         };
     };
@@ -103,8 +100,17 @@ fn clone_value(
         return Ok(Value::Ref(*copy));
     }
     let empty = match machine.heap.get(*at) {
+        Entry::Object(object) if added_class::name(machine, object) == Some(added_class::INTL) => {
+            let constructor = property::property(machine, value, &Value::text("constructor"))?;
+            let name = conversion::read_property(machine, &constructor, "name")?;
+            return refuse_clone(machine, &format!("#<{}>", conversion::to_text(machine, &name)?));
+        }
+        Entry::Object(Object { holds_collection: true, .. })
+        | Entry::Promise(_)
+        | Entry::Generator(_)
+        | Entry::Iterator(_) => return refuse_clone(machine, &iteration::receiver_text(machine, value)),
         Entry::Array(_) => Entry::Array(Array::default()),
-        Entry::Object(Object { holds_collection: false, .. }) => Entry::Object(Object::default()),
+        Entry::Object(_) => Entry::Object(Object::default()),
         Entry::Map(_) => Entry::Map(Box::new(Table::numbered())),
         Entry::Set(_) => Entry::Set(Box::new(Table::numbered())),
         Entry::Date(time) => Entry::Date(*time),
@@ -143,10 +149,14 @@ fn clone_value(
     Ok(Value::Ref(copy))
 }
 
+fn refuse_clone<T>(machine: &mut Machine, object: &str) -> Completion<T> {
+    errors::throw_dom_exception(machine, "DataCloneError", 25, &format!("{object} could not be cloned."))
+}
+
 /// The copy of an error without its cause, as in V8: the stack, the message, and the standard class that its name
 /// names, or Error.
 fn clone_error(machine: &Machine, error: &Value) -> Completion<Entry> {
-    let read = |name: &str| property::property(machine, error, &Value::text(name));
+    let read = |name: &str| conversion::read_property(machine, error, name);
     let kind = ErrorKind::from_name(&conversion::to_text(machine, &read("name")?)?.to_utf8());
     let kind = kind.filter(|kind| !matches!(kind, ErrorKind::Aggregate | ErrorKind::Timeout | ErrorKind::Cancelled));
     let stack = match read("stack")? {

@@ -171,7 +171,7 @@ pub(super) fn check_language(machine: &Machine, args: &NativeArgs, index: usize)
         let Value::Text(tag) = locale else { return type_error("Language ID should be string or object.") };
         let tag = tag.to_utf8();
         if !is_language_tag(&tag) {
-            return range_error(format!("Incorrect locale information provided: {tag:?}"));
+            return range_error("Incorrect locale information provided");
         }
         if position == 0 && !["en-US", "en"].iter().any(|known| known.eq_ignore_ascii_case(&tag)) {
             unknown = Some(tag);

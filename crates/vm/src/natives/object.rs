@@ -4,13 +4,13 @@ use super::super::abrupt_completion::{AbruptCompletion, Completion, internal, ty
 use super::super::array_buffer::ViewKind;
 use super::super::entry::Entry;
 use super::super::machine::Machine;
-use super::super::object::{Integrity, Object};
+use super::super::object::{INTEGRITY, Integrity, Object};
 use super::super::operand_conversion::OperandConversion;
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
 use super::array::array_outcome;
-use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, Receiver};
-use crate::{call, conversion, descriptor, iteration, json, property, slow_path};
+use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult};
+use crate::{conversion, descriptor, iteration, json, property, slow_path};
 
 pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.1.1 Object.
@@ -226,36 +226,25 @@ pub(super) static OBJECT_ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.1.3.6 Object.prototype.toString.
     ("Object.prototype.toString", 0, |machine, args| {
         if !args.this.is_nullish()
-            && let Some(tag) = conversion::own_tag(machine, &args.this)?
+            && let Some(tag) = conversion::tag(machine, &args.this)?
         {
             return Ok(NativeOutcome::Value(Value::text(&format!("[object {tag}]"))));
         }
         let class = match &args.this {
             Value::Undefined => "Undefined",
             Value::Null => "Null",
-            this if call::function_class(machine, this) != "Function" => call::function_class(machine, this),
             this if conversion::is_callable(machine, this) => "Function",
             Value::Ref(at) => match machine.heap.get(machine.heap.collection(*at).unwrap_or(*at)) {
                 Entry::Array(_) => "Array",
                 Entry::Error(_) => "Error",
-                Entry::Map(_) => "Map",
-                Entry::Set(_) => "Set",
                 Entry::RegExp(_) => "RegExp",
                 Entry::Date(_) => "Date",
-                Entry::Buffer(_) => "ArrayBuffer",
-                Entry::View(view) => view.kind.name(),
-                Entry::Promise(_) => "Promise",
-                Entry::Generator(_) | Entry::Object(Object { holds_collection: true, .. }) => {
-                    property::receiver(machine, &args.this).map_or("", Receiver::name)
-                }
-                Entry::Iterator(_) => return Ok(conversion::to_text(machine, &args.this)?.into()),
                 _ => "Object",
             },
             Value::Text(_) => "String",
             Value::Number(_) => "Number",
             Value::Bool(_) => "Boolean",
-            Value::Symbol(_) => "Symbol",
-            Value::Builtin(builtin) => builtin.class_of_prototype().unwrap_or_else(|| builtin.name()),
+            Value::Builtin(builtin) => builtin.class_of_prototype().unwrap_or("Object"),
             _ => "Object",
         };
         Ok(NativeOutcome::Value(Value::text(&format!("[object {class}]"))))
@@ -283,19 +272,26 @@ fn define_properties(machine: &mut Machine, target: &Value, properties: &Value) 
     descriptors.into_iter().try_for_each(|(key, wanted)| descriptor::define(machine, target, &key, wanted))
 }
 
-/// ECMA-262 §7.3.15 SetIntegrityLevel. Deviation: arrays can only be frozen, other built-in objects keep their level.
+/// ECMA-262 §7.3.15 SetIntegrityLevel. Deviation: arrays can only be frozen, and regular expressions and promises
+/// keep their level.
 fn set_integrity(machine: &mut Machine, args: &NativeArgs, level: Integrity) -> NativeResult {
     let value = super::arg(machine, args, 0);
     if let Value::Ref(at) = value {
+        machine.heap.allow_properties(at);
+        let flag = descriptor::integrity(&machine.heap, at).max(level).flag();
         match machine.heap.get_mut(at) {
+            Some(Entry::Closure(_)) => {
+                machine.heap.table_set(at, TableKind::Hidden, INTEGRITY, Value::Number(f64::from(flag)));
+            }
             Some(Entry::Object(object)) => object.integrity = object.integrity.max(level),
+            Some(Entry::Error(error)) => error.object.integrity = error.object.integrity.max(level),
             Some(Entry::Array(array)) if level == Integrity::Frozen => array.frozen = true,
             Some(Entry::View(view))
                 if level == Integrity::Frozen && view.len > 0 && view.kind != ViewKind::DataView =>
             {
                 return type_error("Cannot freeze array buffer views with elements");
             }
-            _ => return unsupported("only objects can be sealed, and only objects and arrays frozen here"),
+            _ => return unsupported("this kind of object cannot be sealed or frozen here"),
         }
     }
     Ok(NativeOutcome::Value(value))

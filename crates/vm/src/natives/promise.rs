@@ -11,7 +11,7 @@ use super::super::object::{BoundFunction, ErrorKind};
 use super::super::promise::{self, Reaction, ReactionKind};
 use super::super::value::{HeapRef, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome, NativeResult, errors};
-use crate::{abrupt_completion, conversion, iteration, job, json, open_call, slow_path};
+use crate::{abrupt_completion, conversion, iteration, job, json, open_call, property, slow_path};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §27.2.3.1 Promise, called without `new`.
@@ -20,10 +20,8 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
     ("new Promise", 1, |machine, args| {
         let executor = super::arg(machine, args, 0);
         if !conversion::is_callable(machine, &executor) {
-            return type_error(format!(
-                "Promise resolver {} is not a function",
-                json::display_text(machine, &executor)
-            ));
+            let executor = iteration::receiver_text(machine, &executor);
+            return type_error(format!("Promise resolver {executor} is not a function"));
         }
         let (promise, cell) = (promise::new_promise(machine), promise::new_resolved_cell(machine));
         let frame = NativeFrame {
@@ -158,8 +156,29 @@ fn require_callback(machine: &Machine, args: &NativeArgs) -> Completion<Value> {
     if conversion::is_callable(machine, &callback) {
         return Ok(callback);
     }
-    let found = json::display_text(machine, &callback);
+    let found = received_text(machine, &callback);
     type_error(format!("The \"callback\" argument must be of type function. Received {found}"))
+}
+
+/// A value in messages of Node (`determineSpecificType` of lib/internal/errors.js).
+fn received_text(machine: &Machine, value: &Value) -> String {
+    let shortened = |text: String| match text.char_indices().nth(28) {
+        Some(_) => format!("{}...", text.chars().take(25).collect::<String>()),
+        None => text,
+    };
+    match value {
+        Value::Ref(_) if property::receiver(machine, value).is_none() => "[Object: null prototype] {}".to_owned(),
+        Value::Ref(at) => format!("an instance of {}", json::constructor_name(machine, *at).unwrap_or_default()),
+        Value::Text(text) => match shortened(text.to_utf8()) {
+            text if text.contains('\'') => format!("type string ({})", serde_json::json!(text)),
+            text => format!("type string ('{text}')"),
+        },
+        Value::Undefined | Value::Null => json::display_text(machine, value),
+        value => {
+            let text = shortened(json::display_text(machine, value));
+            format!("type {} ({text})", conversion::type_of(machine, value))
+        }
+    }
 }
 
 /// Checks that `this` of a method of `Promise` is `Promise`. A call by name has no operand for it. ECMA-262 §27.2.1.5

@@ -7,7 +7,7 @@ use super::super::machine::Machine;
 use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Symbol, Value};
 use super::{BuiltinDefinition, NativeArgs, NativeOutcome};
-use crate::{class, conversion, json};
+use crate::{class, conversion, iteration, json};
 
 pub(super) static ROWS: &[BuiltinDefinition] = &[
     // ECMA-262 §20.4.1.1 Symbol.
@@ -39,7 +39,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
             Ok(NativeOutcome::Value(symbol.description(&machine.heap).map_or(Value::Undefined, Value::Text)))
         }
         Value::Symbol(_) => Ok(NativeOutcome::Value(Value::Undefined)),
-        other => type_error(format!("{} is not a symbol", json::display_text(machine, &other))),
+        other => type_error(format!("{} is not a symbol", iteration::receiver_text(machine, &other))),
     }),
     // ECMA-262 §20.4.3.3 Symbol.prototype.toString.
     ("Symbol.prototype.toString", 0, |machine, args| {
@@ -75,7 +75,7 @@ pub(super) static ROWS: &[BuiltinDefinition] = &[
             }
         };
         match args.this {
-            Value::Ref(at) if matches!(machine.heap.get(at), Entry::Date(_)) => {}
+            Value::Ref(at) if machine.heap.date(at).is_some() => {}
             _ => return super::incompatible_receiver(machine, args),
         }
         Ok(match hint {

@@ -151,7 +151,7 @@ impl PatternReader<'_> {
 
     /// The character of an escape, after the backslash. ECMA-262 §22.2.1.7 CharacterValue.
     pub(super) fn read_character_escape(&mut self) -> Result<u32, String> {
-        let Some(point) = self.next() else { return syntax_error("Incomplete escape") };
+        let Some(point) = self.next() else { return syntax_error("\\ at end of pattern") };
         let strict = self.flags.unicode;
         Ok(match ascii(Some(point)) {
             b'f' => 0xc,

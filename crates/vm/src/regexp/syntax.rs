@@ -175,9 +175,10 @@ impl SyntaxChecker<'_> {
             }
             b'k' if strict || !self.names.is_empty() => {
                 self.reader.at += 1;
-                let name = if self.reader.eat("<") { self.read_name()? } else { String::new() };
+                let name = if self.reader.eat("<") { self.read_name().ok() } else { None };
+                let Some(name) = name else { return Err("Invalid named reference".to_owned()) };
                 if !self.names.iter().any(|group| group.0 == name) {
-                    return Err("Invalid named reference".to_owned());
+                    return Err("Invalid named capture referenced".to_owned());
                 }
             }
             // Backslash and letter are literal. A quantifier applies to the letter.
