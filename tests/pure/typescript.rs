@@ -74,7 +74,7 @@ fn program_files() -> Vec<ProgramFile> {
 }
 
 fn bytecode_of(source: &str) -> Json {
-    json!(compiler::compile("r.ts", source, None, Vec::new()).unwrap().bytecode)
+    json!(compiler::compile("r.ts", source, None, Vec::new(), Vec::new()).unwrap().bytecode)
 }
 
 async fn call_every_operation(recorder: &mut RecordedCalls) {
@@ -82,10 +82,12 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
         recorder.call(method, json!({})).await;
     }
     let from = recorder.call("store.changes", json!({"waitMs": 0})).await["next"].clone();
-    let compiled = json!(compiler::compile("p.ts", PROGRAM, Some("main.ts"), program_files()).unwrap());
+    let compiled = json!(compiler::compile("p.ts", PROGRAM, Some("main.ts"), program_files(), Vec::new()).unwrap());
     recorder.add_value("CompiledSource", &compiled);
-    recorder
-        .add_value("ErrorFields", &json!(compiler::compile("p.ts", "nowhere; class {", None, Vec::new()).unwrap_err()));
+    recorder.add_value(
+        "ErrorFields",
+        &json!(compiler::compile("p.ts", "nowhere; class {", None, Vec::new(), Vec::new()).unwrap_err()),
+    );
     let load = json!({
         "name": "p", "source": PROGRAM, "bytecode": compiled["bytecode"], "compiler": compiled["compiler"],
         "entry": compiled["entry"], "files": compiled["files"], "description": "of all", "tags": ["daily"], "commandId": "load",

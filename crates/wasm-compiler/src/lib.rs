@@ -29,13 +29,18 @@ pub struct CompiledSource {
 }
 
 /// Compiles `source`, that of the entry if there are `files`. `name` is the file name in diagnostics of one file. On
-/// `compile_error` the error's details hold all problems as `diagnostics`.
+/// `compile_error` the error's details hold all problems as `diagnostics`. Of a program that uses a built-in whose
+/// source is not in this build, one of them has the name of a file of `built_ins`, as `runstate:intl`.
 pub fn compile(
     name: &str,
     source: &str,
     entry: Option<&str>,
-    files: Vec<ProgramFile>,
+    mut files: Vec<ProgramFile>,
+    built_ins: Vec<ProgramFile>,
 ) -> Result<CompiledSource, Error> {
+    files.retain(|file| !file.path.starts_with("runstate:"));
+    let entry = entry.or(files.is_empty().then_some(name));
+    files.extend(built_ins);
     let Load { bytecode, compiler, entry, files, warnings, .. } = compile_source(name, source, entry, files)?;
     Ok(CompiledSource { bytecode, compiler, entry, files, warnings })
 }
@@ -49,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_source_compiles_to_bytecode() {
-        let compiled = compile("hello.ts", "console.log('hello')", None, Vec::new()).unwrap();
+        let compiled = compile("hello.ts", "console.log('hello')", None, Vec::new(), Vec::new()).unwrap();
         assert_eq!(compiled.compiler, concat!("runstate:", env!("CARGO_PKG_VERSION")));
         assert_eq!(compiled.bytecode, lang::compile("hello.ts", "console.log('hello')").unwrap().bytecode);
     }
@@ -58,15 +63,16 @@ mod tests {
     fn only_imported_files_are_returned() {
         let file = |path: &str| ProgramFile { path: path.to_owned(), source: "export const a = 1".to_owned() };
         let files = vec![file("a.ts"), file("b.ts")];
-        let compiled = compile("two", "import { a } from './a'; a", None, files.clone()).unwrap();
+        let compiled = compile("two", "import { a } from './a'; a", None, files.clone(), Vec::new()).unwrap();
         assert_eq!((compiled.entry.as_deref(), compiled.files), (Some("main.ts"), vec![file("a.ts")]));
-        let compiled = compile("one", "1", Some("index.ts"), files).unwrap();
+        let compiled = compile("one", "1", Some("index.ts"), files, Vec::new()).unwrap();
         assert_eq!((compiled.entry, compiled.files), (None, Vec::new()));
     }
 
     #[test]
     fn a_schema_that_is_not_supported_is_refused_at_load() {
-        let refusal = |source: &str| compile("t.ts", source, None, Vec::new()).err().map(|error| error.message);
+        let refusal =
+            |source: &str| compile("t.ts", source, None, Vec::new(), Vec::new()).err().map(|error| error.message);
         let place = "const bad = { not: {} } as const; const p = { properties: { a: bad } };";
         for (source, message) in [
             ("CC('q', { schema: { not: {} } })", "t.ts:1:11: schema.not is not supported; use one of: type,"),
@@ -92,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_compile_error_has_a_message_and_diagnostics() {
-        let error = compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;", None, Vec::new()).unwrap_err();
+        let error =
+            compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;", None, Vec::new(), Vec::new()).unwrap_err();
         assert_eq!(error.code, ErrorCode::COMPILE_ERROR);
         insta::assert_snapshot!(error.message, @r#"
         hello.ts:1:1: consle is not defined
