@@ -54,6 +54,7 @@
 //! | `encryption` | encryption of secret fields; the small module of pages does not have it | yes |
 //! | `file` | the store on files; in native builds it needs a tokio runtime, and in WebAssembly a host with `node:fs` | yes |
 //! | `fleet` | the domain of fleets; the small module of pages does not have it | yes |
+//! | `orchestration` | the domain of sessions, tasks and machines; the small module of pages does not have it | yes |
 //! | `compiler` | `lang`: a TypeScript subset to bytecode | |
 //! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly | |
 //! | `mongodb` | the store on a MongoDB replica set, in native builds, on a tokio runtime | |

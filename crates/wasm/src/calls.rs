@@ -60,6 +60,28 @@ pub fn explain_not_found(engine: &Engine, error: Error) -> Error {
     }
 }
 
+/// The operations, by the first part of their names, that only larger modules have.
+const EXCLUDED: &[&str] = &[
+    #[cfg(not(feature = "apps"))]
+    "apps",
+    #[cfg(not(feature = "fleet"))]
+    "fleet",
+    #[cfg(not(feature = "orchestration"))]
+    "orchestration",
+];
+
+/// Refuses the operations that this module lacks and that of `runstate/full` has, as `unsupported`.
+pub fn check_included(operation: &str) -> Result<(), Error> {
+    match operation.split_once('.') {
+        Some((domain, _)) if EXCLUDED.contains(&domain) => {
+            let message =
+                format!("this module of runstate does not have `{operation}`; in a page, import `runstate/full`");
+            Err(Error::new(ErrorCode::UNSUPPORTED, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Options for opening a store: `mustExist`, and the settings of the engine and of all domains.
 #[derive(Debug)]
 pub struct OpenOptions {
@@ -182,6 +204,20 @@ pub fn usage(message: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn operations_that_only_larger_modules_have_are_unsupported() {
+        for (domain, is_included) in [
+            ("apps", cfg!(feature = "apps")),
+            ("fleet", cfg!(feature = "fleet")),
+            ("orchestration", cfg!(feature = "orchestration")),
+            ("cvm", true),
+            ("store", true),
+        ] {
+            let refused = check_included(&format!("{domain}.x")).err().map(|error| error.code);
+            assert_eq!(refused, (!is_included).then_some(ErrorCode::UNSUPPORTED), "{domain}");
+        }
+    }
 
     #[test]
     fn values_are_checked_against_a_schema_by_name() {
