@@ -61,6 +61,7 @@
 //! | `postgres` | the store on PostgreSQL 15 or newer, in native builds, on a tokio runtime | |
 //! | `object-store` | bytes of artifacts in directories and on S3, in native builds, on a tokio runtime | |
 //! | `webhook` | signed webhooks over HTTP, in native builds, on a tokio runtime | |
+//! | `verify` | the check of all that a store holds; the small module of pages does not have it | yes |
 //! | `schema` | documentation and schemas of operations, for tools | |
 //! | `testing` | the conformance suite for any store, fault injection, simulated time and entropy | |
 //!
