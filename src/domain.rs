@@ -8,6 +8,7 @@ pub use runstate_domain_cvm as cvm;
 #[cfg(feature = "fleet")]
 #[doc(inline)]
 pub use runstate_domain_fleet as fleet;
+#[cfg(feature = "orchestration")]
 #[doc(inline)]
 pub use runstate_domain_orchestration as orchestration;
 
@@ -17,6 +18,7 @@ use crate::schema::{Catalog, Entity as _};
 /// Every domain of this build.
 pub static ALL: &[&Domain] = &[
     &cvm::DOMAIN,
+    #[cfg(feature = "orchestration")]
     &orchestration::DOMAIN,
     #[cfg(feature = "apps")]
     &apps::DOMAIN,

@@ -54,12 +54,14 @@
 //! | `encryption` | encryption of secret fields; the small module of pages does not have it | yes |
 //! | `file` | the store on files; in native builds it needs a tokio runtime, and in WebAssembly a host with `node:fs` | yes |
 //! | `fleet` | the domain of fleets; the small module of pages does not have it | yes |
+//! | `orchestration` | the domain of sessions, tasks and machines; the small module of pages does not have it | yes |
 //! | `compiler` | `lang`: a TypeScript subset to bytecode | |
 //! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly | |
 //! | `mongodb` | the store on a MongoDB replica set, in native builds, on a tokio runtime | |
 //! | `postgres` | the store on PostgreSQL 15 or newer, in native builds, on a tokio runtime | |
 //! | `object-store` | bytes of artifacts in directories and on S3, in native builds, on a tokio runtime | |
 //! | `webhook` | signed webhooks over HTTP, in native builds, on a tokio runtime | |
+//! | `verify` | the check of all that a store holds; the small module of pages does not have it | yes |
 //! | `schema` | documentation and schemas of operations, for tools | |
 //! | `testing` | the conformance suite for any store, fault injection, simulated time and entropy | |
 //!

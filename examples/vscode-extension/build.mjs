@@ -1,8 +1,7 @@
 // Bundles the extension into `dist`: one source, one bundle for each host of extensions. With `--tests`, also its unit
 // tests into `build`.
 //
-// A host needs the WebAssembly of its stores: files in Node (`main`), IndexedDB in a web worker (`browser`). Both
-// share the compiler.
+// Both hosts share the WebAssembly: that of Node also has IndexedDB, for the web worker (`browser`), and sessions.
 
 import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { rolldown } from "rolldown";
@@ -20,7 +19,7 @@ await bundle("src/desktop.ts", "node", { file: "dist/extension.cjs", format: "cj
 // The host on the web only loads files that end in `.js`. It calls the bundle as a function, which has no address:
 // `src/web.ts` passes the bytes.
 await bundle("src/web.ts", "browser", { file: "dist/extension.web.js", format: "cjs" }, { "import.meta": "{}" });
-for (const name of ["runstate_bg.wasm", "runstate_node_bg.wasm", "runstate_compiler_bg.wasm"]) {
+for (const name of ["runstate_node_bg.wasm", "runstate_compiler_bg.wasm"]) {
   await copyFile(`node_modules/runstate/dist/${name}`, `dist/${name}`);
 }
 await copyFile("node_modules/runstate/runstate.d.ts", "dist/runstate.d.ts");

@@ -17,8 +17,12 @@ const BROWSER_ENTRIES = ["browser", "compiler-browser", "testing-browser", "slim
 /** The names of the imported entries: `runstate` is the first; the others follow a slash, as in `runstate/node`. */
 const IMPORTED_ENTRIES = ["index", "node", "slim", "compiler", "testing"];
 
+/** The built-ins that are written in the language. */
+const BUILT_INS = "../crates/lang/src/prelude";
+
 /** Builds dist/*.js, dist/*.cjs and dist/types. */
 export async function buildJavaScript() {
+  writeBuiltIns();
   for (const name of readdirSync("dist")) {
     if (/\.(c?js|map)$/.test(name)) rmSync(join("dist", name));
   }
@@ -29,6 +33,16 @@ export async function buildJavaScript() {
   rmSync("dist/types", { recursive: true, force: true });
   run("node_modules/.bin/tsc", ["--emitDeclarationOnly"]);
   writeRequireDeclarations(IMPORTED_ENTRIES);
+}
+
+/** Writes the built-ins as a module, which becomes a chunk: the compiler loads it for programs that use one of them. */
+function writeBuiltIns() {
+  const files = readdirSync(BUILT_INS).map((name) => ({
+    path: `runstate:${name.replace(/\.\w+$/, "").replaceAll("_", "-")}`,
+    source: readFileSync(join(BUILT_INS, name), "utf8"),
+  }));
+  writeFileSync("build/built-ins.js", `export const builtIns = ${JSON.stringify(files)};\n`);
+  writeFileSync("build/built-ins.d.ts", "export declare const builtIns: { path: string; source: string }[];\n");
 }
 
 /** Bundles entries to modules. Only syntax is minified, so that stack traces show readable lines. */

@@ -15,7 +15,7 @@ export const MODULES = [
   },
   {
     name: "runstate_node", budget: 2430, profile: "dist-fast", optimize: "speed",
-    package: "runstate-wasm", built: "runstate_wasm", features: "apps,encryption,file,fleet,indexeddb,simulation",
+    package: "runstate-wasm", built: "runstate_wasm", features: "apps,encryption,file,fleet,import,indexeddb,orchestration,simulation,verify",
   },
   {
     name: "runstate_compiler", budget: 350, profile: "dist", optimize: "size",

@@ -2,8 +2,7 @@
 
 import { untilAborted } from "./abort.js";
 import type { Engine } from "./engine.js";
-import { RunstateError, usageError } from "./errors.js";
-import type { RawRunstate } from "./instance.js";
+import { usageError } from "./errors.js";
 import { encodeParams, rejectLoneSurrogates } from "./json-encoding.js";
 import type { JsonInput } from "./json.js";
 import { WAIT, type WaitOptions, requireText } from "./options.js";
@@ -74,8 +73,8 @@ export class Artifacts {
     const pieces = iteratorOf(content);
     const json = encodeParams(method, artifact);
     signal?.throwIfAborted();
-    const upload = await this.#run((raw) => raw.putArtifact?.(json));
-    const write = (bytes: Uint8Array) => this.#run(() => upload.write(bytes));
+    const upload = await this.#engine.runExcluded("apps", (raw) => raw.putArtifact?.(json));
+    const write = (bytes: Uint8Array) => this.#engine.run(() => upload.write(bytes));
     try {
       for (;;) {
         const { done, value } = await untilAborted(Promise.resolve(pieces.next()), signal);
@@ -87,12 +86,12 @@ export class Artifacts {
         }
       }
       // From here on the signal has no effect: a rejection means that there is no artifact.
-      return await this.#run(() => upload.finish());
+      return await this.#engine.run(() => upload.finish());
     } catch (error) {
       // The caller gets the first error. A source that waits ends in its own time, and an upload that cannot be given
       // up is abandoned after an hour.
       Promise.resolve(pieces.return?.(error)).catch(() => {});
-      await this.#run(() => upload.abort()).catch(() => {});
+      await this.#engine.run(() => upload.abort()).catch(() => {});
       throw error;
     } finally {
       upload.free();
@@ -116,7 +115,7 @@ export class Artifacts {
     const { signal, ...range } = validateOptions(method, options, READ);
     const json = encodeParams(method, { id: requireText(id, "the id of an artifact"), ...range });
     signal?.throwIfAborted();
-    const reader = await this.#run((raw) => raw.readArtifact?.(json));
+    const reader = await this.#engine.runExcluded("apps", (raw) => raw.readArtifact?.(json));
     let isOpen = true;
     const close = () => {
       if (isOpen) reader.free();
@@ -135,7 +134,7 @@ export class Artifacts {
       },
       pull: async (stream) => {
         try {
-          const bytes = await this.#run(() => reader.next());
+          const bytes = await this.#engine.run(() => reader.next());
           // It was cancelled meanwhile.
           if (!isOpen) return;
           if (bytes !== undefined) return stream.enqueue(bytes);
@@ -167,16 +166,7 @@ export class Artifacts {
   async collect(options: WaitOptions = {}): Promise<CollectReport> {
     const { signal } = validateOptions("apps.artifacts.collect", options, WAIT);
     signal?.throwIfAborted();
-    return untilAborted(this.#run((raw) => raw.collectArtifacts?.()), signal);
-  }
-
-  /** Calls an export that modules of pages do not have. */
-  #run<T>(call: (raw: RawRunstate) => Promise<T> | undefined): Promise<T> {
-    return this.#engine.run((raw) => {
-      const result = call(raw);
-      if (result !== undefined) return result;
-      throw new RunstateError({ code: "unsupported", message: "this module of runstate does not have apps; in a page, import `runstate/full`" });
-    });
+    return untilAborted(this.#engine.runExcluded("apps", (raw) => raw.collectArtifacts?.()), signal);
   }
 }
 

@@ -3,15 +3,16 @@
 
 import * as glue from "../build/runstate_compiler.js";
 import type { SourceOptions } from "./engine.js";
+import { RunstateError } from "./errors.js";
 import { type BaseGlue, Instance, type WasmModule, type WasmSource } from "./instance.js";
 import { encodeParams } from "./json-encoding.js";
 import { requireText } from "./options.js";
 import { COMPILER_WASM, compileWasm } from "./wasm.js";
-import type { CompiledSource } from "./wire.js";
+import type { CompiledSource, Diagnostic } from "./wire.js";
 
 /** The exports of the compiler's wasm-bindgen glue. */
 interface CompilerGlue extends BaseGlue {
-  compile(name: string, source: string, options: string): CompiledSource;
+  compile(name: string, source: string, options: string, builtIns?: string): CompiledSource;
 }
 
 const instance = new Instance<CompilerGlue>(glue, COMPILER_WASM);
@@ -36,6 +37,32 @@ export class Compiler {
   readonly compile = async (name: string, source: string, options: SourceOptions = {}): Promise<CompiledSource> => {
     const args = [requireText(name, "the name of a program"), requireText(source, "the source of a program"), encodeParams("compile", options)] as const;
     const { compile } = await instance.instantiate(this.loadModule);
-    return instance.runNow(() => compile(...args));
+    try {
+      return instance.runNow(() => compile(...args));
+    } catch (error) {
+      if (!lacksBuiltIns(error)) throw error;
+      const builtIns = await loadBuiltIns();
+      return instance.runNow(() => compile(...args, builtIns));
+    }
   };
+}
+
+/** Whether a program does not compile because it uses built-ins that are not in the WebAssembly: a diagnostic has the
+ * name of their file. */
+function lacksBuiltIns(error: unknown): boolean {
+  if (!(error instanceof RunstateError) || error.code !== "compile_error") return false;
+  const { diagnostics } = error.details as unknown as { diagnostics: Diagnostic[] };
+  return diagnostics.some(({ file }) => file.startsWith("runstate:"));
+}
+
+/** Loads the built-ins that are written in the language, as the JSON text of their files. Few programs use them. */
+async function loadBuiltIns(): Promise<string> {
+  try {
+    const { builtIns } = await import("../build/built-ins.js");
+    return JSON.stringify(builtIns);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `the program uses built-ins whose source cannot be loaded: ${reason}. Serve all files of the bundle`;
+    throw new RunstateError({ code: "unavailable", message, retryable: true }, { cause });
+  }
 }

@@ -3,6 +3,7 @@
 
 import { untilAborted } from "./abort.js";
 import { createAppFeed, createFeed } from "./changes.js";
+import { RunstateError } from "./errors.js";
 import { ExecutionFollower } from "./follower.js";
 import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";
@@ -89,6 +90,15 @@ export class Engine implements OperationCaller {
     return this.instance.run(async () => call(this.raw));
   }
 
+  /** Calls an export of `part` that modules of pages do not have. */
+  runExcluded<T>(part: string, call: (raw: RawRunstate) => Promise<T> | undefined): Promise<T> {
+    return this.run((raw) => {
+      const result = call(raw);
+      if (result !== undefined) return result;
+      throw new RunstateError({ code: "unsupported", message: `this module of runstate does not have ${part}; in a page, import \`runstate/full\`` });
+    });
+  }
+
   /** Settles as a worker's promise does, with the errors that callers see. */
   mapErrors<T>(promise: Promise<T>): Promise<T> {
     return this.instance.run(() => promise);
@@ -113,7 +123,7 @@ export class Engine implements OperationCaller {
     signal?.throwIfAborted();
     const json = encodeParams("import", params);
     const result = await untilAborted(
-      this.instance.run(() => this.raw.import(bytes, json, progress)),
+      this.runExcluded("imports", (raw) => raw.import?.(bytes, json, progress)),
       signal,
     );
     this.onDueChange();

@@ -1,5 +1,5 @@
-// `runstate/full` in pages and workers: `runstate` over the WebAssembly of Node, which has apps and encryption
-// besides. In Node it is `runstate`.
+// `runstate/full` in pages and workers: `runstate` over the WebAssembly of Node, which has apps,
+// fleets, sessions, imports, verification and encryption besides. In Node it is `runstate`.
 
 import type { SourceOptions } from "./engine.js";
 import { type OpenOptions, openStore } from "./open.js";

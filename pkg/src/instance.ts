@@ -14,9 +14,9 @@ export interface RawRunstate {
   check(name: string, schema: string, value: string): void;
   worker(items: string, options: string, handler: RawHandler, onEvent?: (event: unknown) => void): RawWorkerHandle;
   export(params: string, sink: (chunk: string | null) => void): Promise<unknown>;
-  import(bytes: Uint8Array, params: string, progress?: (event: Progress) => void): Promise<ImportResult>;
   close(): Promise<void>;
   // Modules of pages do not have these.
+  import?(bytes: Uint8Array, params: string, progress?: (event: Progress) => void): Promise<ImportResult>;
   putArtifact?(params: string): Promise<RawArtifactUpload>;
   readArtifact?(params: string): Promise<RawArtifactReader>;
   collectArtifacts?(): Promise<CollectReport>;

@@ -140,10 +140,10 @@ export class Runstate extends Domains implements AsyncDisposable {
   }
 
   /**
-   * Checks the whole store. It checks the data of the backend itself, then each document against its schema, then
-   * references and index entries. It also checks the heap, output and calls of executions, and the results of
-   * commands. It reads everything and changes nothing; other processes may use the store at the same time. The store
-   * is intact if no finding has the severity `damage`.
+   * Checks the whole store; pages can by `runstate/full`. It checks the data of the backend itself, then each document
+   * against its schema, then references and index entries. It also checks the heap, output and calls of executions, and
+   * the results of commands. It reads everything and changes nothing; other processes may use the store at the same
+   * time. The store is intact if no finding has the severity `damage`.
    */
   verify(options: WaitOptions = {}): Promise<VerifyReport> {
     return this.#store.verify(options);
@@ -163,9 +163,12 @@ export class Runstate extends Domains implements AsyncDisposable {
     return new Blob(parts, { type: "application/jsonl" });
   }
 
-  /** Imports an export. It checks the whole export before it writes. Repeated, it continues where it stopped. A later
-   * export of the same store updates what an import wrote and nothing has changed here since; nothing else is
-   * overwritten. What has changed on both sides is refused as `already_exists`, or kept; see {@link ImportChoices}. */
+  /**
+   * Imports an export; pages can by `runstate/full`. It checks the whole export before it writes. Repeated, it
+   * continues where it stopped. A later export of the same store updates what an import wrote and nothing has changed
+   * here since; nothing else is overwritten. What has changed on both sides is refused as `already_exists`, or kept;
+   * see {@link ImportChoices}.
+   */
   async import(
     data: Blob | Uint8Array | string,
     options: { onProgress?: (event: Progress) => void } & ImportChoices & WaitOptions = {},

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { Run, RunstateError, open, version } from "runstate";
+import { compile } from "runstate/compiler";
 import { openStore, assertRefused, startProgram } from "./support.mjs";
 
 const ASKS = `console.log("hello " + CC("your name?"))`;
@@ -70,6 +71,18 @@ test("a compile error carries diagnostics with their line", async (t) => {
   const [first] = error.details.diagnostics;
   assert.equal(first.line, 2);
   assert.equal(typeof first.message, "string");
+});
+
+test("built-ins that are written in the language are loaded for programs that use them", async (t) => {
+  const source = `const format = new Intl.DateTimeFormat("en-US", { timeZone: "Europe/Berlin" });
+    console.log(format.format(new Date("2024-12-31T23:30Z")), new URL("https://a.test/b").host)`;
+  const { run } = await startProgram(t, source);
+  assert.deepEqual(await run.output(), ["1/1/2025 a.test"]);
+  const names = { files: [{ path: "runstate:url", source: "export class URL {}" }] };
+  assert.deepEqual(await compile("x.ts", source, names), await compile("x.ts", source));
+  const rs = await openStore(t);
+  const error = await assertRefused(rs.cvm.load({ name: "bad", source: `${source}; nix` }), "compile_error");
+  assert.deepEqual(error.details.diagnostics.map(({ file }) => file), ["bad"]);
 });
 
 test("values that JSON cannot represent are rejected with their path", async (t) => {

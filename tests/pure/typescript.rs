@@ -75,7 +75,7 @@ fn program_options() -> SourceOptions {
 }
 
 fn bytecode_of(source: &str) -> Json {
-    json!(compiler::compile("r.ts", source, SourceOptions::default()).unwrap().bytecode)
+    json!(compiler::compile("r.ts", source, SourceOptions::default(), Vec::new()).unwrap().bytecode)
 }
 
 async fn call_every_operation(recorder: &mut RecordedCalls) {
@@ -83,11 +83,11 @@ async fn call_every_operation(recorder: &mut RecordedCalls) {
         recorder.call(method, json!({})).await;
     }
     let from = recorder.call("store.changes", json!({"waitMs": 0})).await["next"].clone();
-    let compiled = json!(compiler::compile("p.ts", PROGRAM, program_options()).unwrap());
+    let compiled = json!(compiler::compile("p.ts", PROGRAM, program_options(), Vec::new()).unwrap());
     recorder.add_value("CompiledSource", &compiled);
     recorder.add_value(
         "ErrorFields",
-        &json!(compiler::compile("p.ts", "nowhere; class {", SourceOptions::default()).unwrap_err()),
+        &json!(compiler::compile("p.ts", "nowhere; class {", SourceOptions::default(), Vec::new()).unwrap_err()),
     );
     let load = json!({
         "name": "p", "source": PROGRAM, "bytecode": compiled["bytecode"], "compiler": compiled["compiler"],

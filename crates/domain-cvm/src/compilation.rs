@@ -5,26 +5,10 @@ use std::collections::BTreeMap;
 use runstate_core::decision::Rejection;
 use runstate_core::error_code::ErrorCode;
 use runstate_lang::{self as lang, CompileOptions, CompiledProgram, Diagnostic, SchemaLiteral, SourceForm};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::answer_schema::Schema;
-use super::program::{DEFAULT_ENTRY, Load, ProgramFile, WARNINGS_BYTES};
-
-/// What a source is compiled with.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SourceOptions {
-    /// Path of the source; by default `main.ts` if there are files.
-    pub entry: Option<String>,
-    /// The files that the source may import. The others are ignored.
-    pub files: Vec<ProgramFile>,
-    /// Whether the source is a script: the body of an async function, as of
-    /// [`SourceForm::Script`](runstate_lang::SourceForm::Script).
-    pub script: bool,
-    /// The tools that the source may call by `tools`; by default all names are accepted.
-    pub tools: Option<Vec<String>>,
-}
+use super::program::{DEFAULT_ENTRY, Load, ProgramFile, SourceOptions, WARNINGS_BYTES};
 
 /// Compiles a program of one file, or of several, to the command that loads it. A program of one file has `name` as the
 /// file name in diagnostics. The command has only the files that are imported. On `compile_error` the rejection's

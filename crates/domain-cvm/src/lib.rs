@@ -55,16 +55,16 @@ mod work;
 cfg_if::cfg_if! {
     if #[cfg(feature = "compiler")] {
         mod compilation;
-        pub use compilation::{SourceOptions, compile as compile_source, loaded as load_command};
+        pub use compilation::{compile as compile_source, loaded as load_command};
     } else {
         /// Loading a program without bytecode is rejected.
         mod compilation {
             use runstate_core::decision::Rejection;
             use runstate_core::error_code::ErrorCode;
 
-            use super::program::{Load, ProgramFile};
+            use super::program::{Load, SourceOptions};
 
-            pub fn compile(name: &str, _: &str, _: Option<&str>, _: Vec<ProgramFile>) -> Result<Load, Rejection> {
+            pub fn compile(name: &str, _: &str, _: SourceOptions) -> Result<Load, Rejection> {
                 let message =
                     format!("program `{name}` cannot be compiled: this build has no compiler. Pass its `bytecode`");
                 Err(Rejection::domain(ErrorCode::UNSUPPORTED, message))
@@ -107,7 +107,7 @@ pub use listing::{
 pub use policy::Policy;
 pub use program::{
     DEFAULT_ENTRY, Load, LoadParameters, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramFile,
-    ProgramVersion, RemoveProgram, RemovedProgram,
+    ProgramVersion, RemoveProgram, RemovedProgram, SourceOptions,
 };
 pub use queries::{
     Execution, ExecutionProgress, ExecutionStatusDetails, NO_LINES, PollExecution, Show, ShowOutput, ShowStatus,

@@ -20,7 +20,7 @@ use runstate_vm::{BYTECODE_VERSION, Instruction};
 use schemars::JsonSchema;
 use serde_json::json;
 
-use super::compilation::{SourceOptions, compile};
+use super::compilation::compile;
 use super::execution::EXECUTIONS;
 use super::listing::ProgramSummary;
 use super::row_id;
@@ -90,6 +90,20 @@ pub struct ProgramFile {
     pub path: String,
     /// Its source.
     pub source: String,
+}
+
+/// What a source is compiled with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourceOptions {
+    /// Path of the source; by default `main.ts` if there are files.
+    pub entry: Option<String>,
+    /// The files that the source may import. The others are ignored.
+    pub files: Vec<ProgramFile>,
+    /// Whether the source is a script: the body of an async function, whose `return` gives the result.
+    pub script: bool,
+    /// The tools that the source may call by `tools`; by default all names are accepted.
+    pub tools: Option<Vec<String>>,
 }
 
 /// How a version was compiled.

@@ -9,7 +9,7 @@ use runstate_core::operation::{
     Mismatch, NoParameters, OperationKind, Parameter, Parameters, Signature, check_names, nearest_name,
 };
 use runstate_core::schema::Page;
-use runstate_store::{Capabilities, Freshness, Position, VerifyReport};
+use runstate_store::{Capabilities, Freshness, Position};
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{Document, Json};
 use schemars::JsonSchema;
@@ -150,10 +150,11 @@ pub static ENGINE_OPERATIONS: &[EngineOperation] = &[
         "store.capabilities", Query, NoParameters => Capabilities,
         async |engine: Engine, _, _| Ok(engine.store().capabilities())
     ),
+    #[cfg(feature = "verify")]
     engine_operation!(
         /// Checks all that the store holds: documents, indexes, references, and that the documents of each entity agree
         /// with each other.
-        "store.verify" as "verify", Query, NoParameters => VerifyReport,
+        "store.verify" as "verify", Query, NoParameters => runstate_store::VerifyReport,
         async |engine: Engine, _, _| engine.verify(|_| {}).await
     ),
     engine_operation!(

@@ -56,6 +56,7 @@ impl Engine {
     }
 
     /// The collection as the store below has it.
+    #[cfg(feature = "verify")]
     pub(super) fn collection_at_rest(&self, collection: &'static Collection) -> &'static Collection {
         self.store().encryption().map_or(collection, |encryption| encryption.collection_at_rest(collection))
     }
@@ -95,6 +96,7 @@ impl Engine {
 }
 
 /// The reason why a document that was read still has an encrypted value; `None`: it has none.
+#[cfg(feature = "verify")]
 pub(super) fn sealed_problem(collection: &'static Collection, stored: &StoredDocument) -> Option<String> {
     let (field, id) = find_sealed(collection, &stored.document)?;
     Some(format!("its `{field}` is encrypted under the key `{id}`, which was not given"))

@@ -124,6 +124,7 @@ pub(super) fn is_declaration_of_ledger(id: &str) -> bool {
     id == COMMANDS.name
 }
 
+#[cfg(feature = "verify")]
 pub(super) fn declaration_problem(stored: &StoredDocument) -> Option<String> {
     LedgerTerm::read(stored).err().map(|error| error.message)
 }

@@ -23,6 +23,7 @@ mod store_operations;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod url;
+#[cfg(feature = "verify")]
 mod verify;
 mod view_loading;
 pub mod work;

@@ -1,17 +1,15 @@
 //! Operations of the engine on a whole store: information, health, the change feed, removal of expired and abandoned
-//! rows, and verification.
+//! rows.
 
 use std::collections::HashMap;
 
 use runstate_core::error_code::ErrorCode;
-use runstate_core::marker::MaybeSend;
 use runstate_core::operation::DueRule;
 use runstate_core::schema::{
     Accumulator, Aggregate, Catalog, Collection, Direction, Field, Filter, Key, Query, ShardKey, Ttl,
 };
 use runstate_store::{
     COMMANDS, Capabilities, ChangeEvent, Freshness, KEY_CHECKS, Position, Row, StoreProperty, StoredDocument,
-    VerifyReport,
 };
 use runstate_value::time::{Millis, Timestamp};
 use runstate_value::{self as value, Json, json_bytes};
@@ -19,9 +17,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::documents::PREFIX;
-use super::{DECLARATIONS, Engine, Error, Progress};
+use super::{DECLARATIONS, Engine, Error};
 use crate::staging::cleanup;
-use crate::verify;
 
 /// Information about a store.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -113,25 +110,6 @@ impl Engine {
     /// others have been tried ([`ErrorCode::CORRUPT`]: a marker or a record cannot be read).
     pub async fn remove_abandoned(&self, now: Timestamp, limit: u32) -> Result<u32, Error> {
         cleanup::remove_abandoned(self, now, limit).await
-    }
-
-    /// Checks all that the store holds: its backend, then documents, indexes, references, executions and the ledger.
-    ///
-    /// The documents of a damaged backend are not checked: each reference to a lost document would be a finding too.
-    pub async fn verify(&self, mut progress: impl FnMut(Progress) + MaybeSend) -> Result<VerifyReport, Error> {
-        verify::verify(self, &mut progress).await
-    }
-
-    /// Checks all documents, and adds the findings to `report`.
-    ///
-    /// [`ErrorCode::NEWER_VERSION`](runstate_core::error_code::ErrorCode::NEWER_VERSION): a newer version wrote the store, and its declarations are
-    /// unknown.
-    pub async fn verify_documents(
-        &self,
-        report: VerifyReport,
-        mut progress: impl FnMut(Progress) + MaybeSend,
-    ) -> Result<VerifyReport, Error> {
-        verify::verify_documents(self, report, &mut progress).await
     }
 
     /// Committed changes after `from` (`None`: from now on), in commit order, each at least once. If none is selected

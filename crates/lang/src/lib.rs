@@ -76,7 +76,8 @@ pub struct CompiledProgram {
 }
 
 /// Reads a file of a program: its source, `None` if the file does not exist, or the reason why it cannot be read. The
-/// path is relative to the root of the program, with `/` and without `..`.
+/// path is relative to the root of the program, with `/` and without `..`. Builds without the feature `built-ins` also
+/// read the built-ins that are written in the language, by paths as `runstate:intl`, when a program uses them.
 pub type ReadFile<'r> = dyn FnMut(&str) -> Result<Option<String>, String> + 'r;
 
 /// The form of a source.

@@ -80,7 +80,16 @@ pub(super) fn load_modules<'a>(
         if !prelude.is_used(&modules) {
             continue;
         }
-        let source = allocator.alloc_str(&prelude.source(&modules));
+        let source = match prelude.source(&modules, &mut read) {
+            Ok(source) => allocator.alloc_str(&source),
+            Err(message) => {
+                let mut found = Diagnostics::new(prelude.path, "");
+                let hint = "build the compiler with the feature `built-ins`, or give it this file".to_owned();
+                found.add(0, DiagnosticKind::Unsupported, message, Some(hint));
+                diagnostics.push(found);
+                return Err(diagnostic::into_list(diagnostics));
+            }
+        };
         add(&mut modules, prelude.path, source);
         if prelude.path == tool::PRELUDE {
             modules.iter_mut().for_each(|module| module.tools = ToolUses::find(module, &tools));

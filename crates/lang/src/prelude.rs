@@ -10,7 +10,7 @@ use oxc_semantic::{Semantic, SymbolFlags};
 use super::compiler::Compiler;
 use super::modules::Module;
 use super::names::static_name;
-use super::{generator, tool};
+use super::{ReadFile, generator, tool};
 
 /// A source of built-ins.
 pub(super) struct Prelude {
@@ -20,7 +20,7 @@ pub(super) struct Prelude {
     names: &'static [&'static str],
     /// Whether it is for programs that may have iterators of their own. Others use the functions of the machine.
     is_for_iterators: bool,
-    source: &'static str,
+    source: Option<&'static str>,
 }
 
 /// Locales of `toLocaleString` that only the source of `Intl` has.
@@ -46,7 +46,10 @@ const FOREIGN_OPTIONS: &[&str] = &[
 ];
 
 /// The time zones, a row each: `tests/language/zones.mjs` writes them.
-const ZONES: &str = include_str!("prelude/zones.txt");
+const ZONES: Option<&str> = included(include_str!("prelude/zones.txt"));
+
+/// The name of the time zones among the files of a program.
+const ZONES_PATH: &str = "runstate:zones";
 
 /// The place of the time zones in a source.
 const ZONES_OF_PROGRAM: &str = "const zoneRows = () => \"\"";
@@ -94,7 +97,7 @@ const NATIVES: &[(&str, &str)] = &[
 
 impl Prelude {
     const fn new(path: &'static str, names: &'static [&'static str], source: &'static str) -> Prelude {
-        Prelude { path, names, is_for_iterators: false, source }
+        Prelude { path, names, is_for_iterators: false, source: included(source) }
     }
 
     /// Whether a program of these files, of which some may be other sources of built-ins, needs it.
@@ -134,10 +137,15 @@ impl Prelude {
     }
 
     /// The source for a program of these files: with the rows of the time zones that texts of the program name.
-    pub(super) fn source(&self, modules: &[Module<'_>]) -> Cow<'static, str> {
-        if !self.source.contains(ZONES_OF_PROGRAM) {
-            return self.source.into();
+    ///
+    /// # Errors
+    /// Neither this build nor `read` has it.
+    pub(super) fn source(&self, modules: &[Module<'_>], read: &mut ReadFile<'_>) -> Result<Cow<'static, str>, String> {
+        let source = read_source(self.path, self.source, read)?;
+        if !source.contains(ZONES_OF_PROGRAM) {
+            return Ok(source);
         }
+        let zones = read_source(ZONES_PATH, ZONES, read)?;
         let mut rows: Vec<&str> = Vec::new();
         let program = modules.iter().filter(|module| !module.is_prelude);
         for node in program.flat_map(|module| module.semantic.nodes().iter()) {
@@ -146,14 +154,14 @@ impl Prelude {
                 AstKind::TemplateElement(element) => element.value.cooked.as_ref().map_or("", |text| text.as_str()),
                 _ => continue,
             };
-            let Some(row) = zone_row(text) else { continue };
+            let Some(row) = zone_row(&zones, text) else { continue };
             rows.push(row);
-            rows.extend(row.split_once('=').and_then(|(_, name)| zone_row(name)));
+            rows.extend(row.split_once('=').and_then(|(_, name)| zone_row(&zones, name)));
         }
         rows.sort_unstable();
         rows.dedup();
         let text = serde_json::json!(rows.join("\n"));
-        self.source.replacen(ZONES_OF_PROGRAM, &format!("const zoneRows = () => {text}"), 1).into()
+        Ok(source.replacen(ZONES_OF_PROGRAM, &format!("const zoneRows = () => {text}"), 1).into())
     }
 
     /// Whether a file names one of the built-ins.
@@ -183,9 +191,22 @@ impl Prelude {
     }
 }
 
+/// The text of a file of built-ins, if builds with these features have it.
+const fn included(text: &'static str) -> Option<&'static str> {
+    if cfg!(feature = "built-ins") { Some(text) } else { None }
+}
+
+/// The text of the file of built-ins at `path`: that of this build, or else what `read` returns.
+fn read_source(path: &str, own: Option<&'static str>, read: &mut ReadFile<'_>) -> Result<Cow<'static, str>, String> {
+    match own {
+        Some(text) => Ok(text.into()),
+        None => read(path)?.map(Cow::Owned).ok_or_else(|| format!("the built-ins of {path} are not in this build")),
+    }
+}
+
 /// The row of a time zone, whose name is in any case.
-fn zone_row(name: &str) -> Option<&'static str> {
-    ZONES.lines().find(|row| row.split(['=', '|']).next().is_some_and(|one| one.eq_ignore_ascii_case(name)))
+fn zone_row<'z>(zones: &'z str, name: &str) -> Option<&'z str> {
+    zones.lines().find(|row| row.split(['=', '|']).next().is_some_and(|one| one.eq_ignore_ascii_case(name)))
 }
 
 /// Whether a name is that of a built-in that is written in the language.
@@ -197,4 +218,31 @@ pub(super) fn is_prelude_name(path: &str) -> bool {
 pub(super) fn native_name(compiler: &Compiler<'_, '_>, name: &str) -> Option<&'static str> {
     let is_prelude = compiler.graph.modules[compiler.module].is_prelude;
     NATIVES.iter().find(|row| is_prelude && row.0 == name).map(|row| row.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_ins_that_a_build_lacks_are_read_by_their_paths() {
+        let mut read = |path: &str| Ok((path == "runstate:url").then(|| "class URL {}".to_owned()));
+        assert_eq!(read_source("runstate:url", Some("own"), &mut read).as_deref(), Ok("own"));
+        assert_eq!(read_source("runstate:url", None, &mut read).as_deref(), Ok("class URL {}"));
+        let missing = read_source("runstate:intl", None, &mut read).unwrap_err();
+        assert_eq!(missing, "the built-ins of runstate:intl are not in this build");
+    }
+
+    #[test]
+    fn the_paths_of_built_ins_are_the_names_of_their_files() {
+        // The npm package makes the paths from the names of the files (`pkg/scripts/javascript.mjs`).
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prelude")).unwrap();
+        let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let path = |name: String| format!("runstate:{}", name.split('.').next().unwrap().replace('_', "-"));
+        let mut files: Vec<String> = names.map(path).collect();
+        let mut paths: Vec<&str> = PRELUDES.iter().map(|prelude| prelude.path).chain([ZONES_PATH]).collect();
+        files.sort_unstable();
+        paths.sort_unstable();
+        assert_eq!(files, paths);
+    }
 }

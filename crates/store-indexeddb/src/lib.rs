@@ -44,6 +44,7 @@ mod commit;
 mod connection;
 mod error_mapping;
 mod feed;
+#[cfg(feature = "verify")]
 mod inspector;
 mod layout;
 mod open;
@@ -71,6 +72,7 @@ use self::commit::CommitQueue;
 use connection::Connection;
 use error_mapping::IndexedDbError;
 use feed::ChangeNotifier;
+#[cfg(feature = "verify")]
 use inspector::inspect;
 use read::BatchSizer;
 use transaction::{Mode, Tx};
@@ -288,10 +290,17 @@ impl StoreAdmin for IndexedDb {
         Box::pin(async move { self.inner.retry(read::collections).await.map_err(|error| self.map_error(error)) })
     }
 
+    #[cfg(feature = "verify")]
     fn inspect<'a>(&'a self, catalog: &'a Catalog) -> StoreFuture<'a, VerifyReport> {
         Box::pin(async move {
             let work = async |connection: &Connection| inspect(&self.inner.name, connection, catalog).await;
             self.inner.retry(work).await.map_err(|error| self.map_error(error))
         })
+    }
+
+    #[cfg(not(feature = "verify"))]
+    fn inspect<'a>(&'a self, _: &'a Catalog) -> StoreFuture<'a, VerifyReport> {
+        let (what, by) = ("verification".to_owned(), "this build".to_owned());
+        Box::pin(async { Err(StoreError::Unsupported { what, by }) })
     }
 }

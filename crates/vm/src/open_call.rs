@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use runstate_value::time::Timestamp;
 use runstate_value::json_bytes;
+use runstate_value::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 use super::abrupt_completion::{self, AbruptCompletion, Completion, range_error};

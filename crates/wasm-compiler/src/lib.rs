@@ -37,9 +37,19 @@ pub struct CompiledSource {
 }
 
 /// Compiles `source`, that of the entry if there are files. `name` is the file name in diagnostics of one file. On
-/// `compile_error` the error's details hold all problems as `diagnostics`.
-pub fn compile(name: &str, source: &str, options: SourceOptions) -> Result<CompiledSource, Error> {
-    let load = compile_source(name, source, options)?;
+/// `compile_error` the error's details hold all problems as `diagnostics`. Of a program that uses a built-in whose
+/// source is not in this build, one of them has the name of a file of `built_ins`, as `runstate:intl`.
+pub fn compile(
+    name: &str,
+    source: &str,
+    options: SourceOptions,
+    built_ins: Vec<ProgramFile>,
+) -> Result<CompiledSource, Error> {
+    let SourceOptions { entry, mut files, script, tools } = options;
+    files.retain(|file| !file.path.starts_with("runstate:"));
+    let entry = entry.or_else(|| files.is_empty().then(|| name.to_owned()));
+    files.extend(built_ins);
+    let load = compile_source(name, source, SourceOptions { entry, files, script, tools })?;
     let hash = load.source_hash();
     let Load { bytecode, compiler, entry, files, warnings, script, tools, .. } = load;
     Ok(CompiledSource { bytecode, compiler, hash, entry, files, warnings, script, tools })
@@ -54,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_source_compiles_to_bytecode() {
-        let compiled = compile("hello.ts", "console.log('hello')", SourceOptions::default()).unwrap();
+        let compiled = compile("hello.ts", "console.log('hello')", SourceOptions::default(), Vec::new()).unwrap();
         assert_eq!(compiled.compiler, concat!("runstate:", env!("CARGO_PKG_VERSION")));
         assert_eq!(compiled.bytecode, lang::compile("hello.ts", "console.log('hello')").unwrap().bytecode);
     }
@@ -67,6 +77,7 @@ mod tests {
             "two",
             "import { a } from './a'; a",
             SourceOptions { files: files.clone(), ..SourceOptions::default() },
+            Vec::new(),
         )
         .unwrap();
         assert_eq!((compiled.entry.as_deref(), compiled.files), (Some("main.ts"), vec![file("a.ts")]));
@@ -74,6 +85,7 @@ mod tests {
             "one",
             "1",
             SourceOptions { entry: Some("index.ts".to_owned()), files, ..SourceOptions::default() },
+            Vec::new(),
         )
         .unwrap();
         assert_eq!((compiled.entry, compiled.files), (None, Vec::new()));
@@ -81,7 +93,9 @@ mod tests {
 
     #[test]
     fn a_schema_that_is_not_supported_is_refused_at_load() {
-        let refusal = |source: &str| compile("t.ts", source, SourceOptions::default()).err().map(|error| error.message);
+        let refusal = |source: &str| {
+            compile("t.ts", source, SourceOptions::default(), Vec::new()).err().map(|error| error.message)
+        };
         let place = "const bad = { not: {} } as const; const p = { properties: { a: bad } };";
         for (source, message) in [
             ("CC('q', { schema: { not: {} } })", "t.ts:1:11: schema.not is not supported; use one of: type,"),
@@ -108,7 +122,8 @@ mod tests {
     #[test]
     fn a_compile_error_has_a_message_and_diagnostics() {
         let error =
-            compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;", SourceOptions::default()).unwrap_err();
+            compile("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;", SourceOptions::default(), Vec::new())
+                .unwrap_err();
         assert_eq!(error.code, ErrorCode::COMPILE_ERROR);
         insta::assert_snapshot!(error.message, @r#"
         hello.ts:1:1: consle is not defined

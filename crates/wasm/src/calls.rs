@@ -60,6 +60,28 @@ pub fn explain_not_found(engine: &Engine, error: Error) -> Error {
     }
 }
 
+/// The operations that only larger modules have: their names, or the domains of them.
+const EXCLUDED: &[&str] = &[
+    #[cfg(not(feature = "apps"))]
+    "apps",
+    #[cfg(not(feature = "fleet"))]
+    "fleet",
+    #[cfg(not(feature = "orchestration"))]
+    "orchestration",
+    #[cfg(not(feature = "verify"))]
+    "store.verify",
+];
+
+/// Refuses the operations that this module lacks and that of `runstate/full` has, as `unsupported`.
+pub fn check_included(operation: &str) -> Result<(), Error> {
+    let domain = operation.split('.').next().unwrap_or_default();
+    if EXCLUDED.iter().any(|excluded| [operation, domain].contains(excluded)) {
+        let message = format!("this module of runstate does not have `{operation}`; in a page, import `runstate/full`");
+        return Err(Error::new(ErrorCode::UNSUPPORTED, message));
+    }
+    Ok(())
+}
+
 /// Options for opening a store: `mustExist`, and the settings of the engine and of all domains.
 #[derive(Debug)]
 pub struct OpenOptions {
@@ -184,6 +206,21 @@ pub fn usage(message: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn operations_that_only_larger_modules_have_are_unsupported() {
+        for (operation, is_included) in [
+            ("apps.list", cfg!(feature = "apps")),
+            ("fleet.project.list", cfg!(feature = "fleet")),
+            ("orchestration.session.list", cfg!(feature = "orchestration")),
+            ("store.verify", cfg!(feature = "verify")),
+            ("store.info", true),
+            ("cvm.list", true),
+        ] {
+            let refused = check_included(operation).err().map(|error| error.code);
+            assert_eq!(refused, (!is_included).then_some(ErrorCode::UNSUPPORTED), "{operation}");
+        }
+    }
 
     #[test]
     fn values_are_checked_against_a_schema_by_name() {

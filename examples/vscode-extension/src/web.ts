@@ -2,7 +2,7 @@
 // bundle as a function, so the WebAssembly is read through the editor.
 
 import { compile, init as initCompiler } from "runstate/compiler";
-import { init, open } from "runstate/slim";
+import { init, open } from "runstate/full";
 
 import { extension } from "./vscode.ts";
 
@@ -10,7 +10,7 @@ export const { activate, deactivate } = extension({
   // Each browser has a store of its own, so its name need not be unique.
   hostname: "browser",
   async open(editor, options) {
-    await init(editor.asset("dist/runstate_bg.wasm"), { compile });
+    await init(editor.asset("dist/runstate_node_bg.wasm"), { compile });
     await initCompilerOnce(editor);
     return open("indexeddb:runstate-vscode", options);
   },
@@ -19,7 +19,7 @@ export const { activate, deactivate } = extension({
     return compile(name, source, files);
   },
   async scratch(editor) {
-    await init(editor.asset("dist/runstate_bg.wasm"), { compile });
+    await init(editor.asset("dist/runstate_node_bg.wasm"), { compile });
     // The simulated clock is part of the WebAssembly for Node.
     return { rs: await open("memory:", { timers: "off" }), advanceTo: async () => {} };
   },

@@ -518,6 +518,7 @@ fn read_declaration(id: &str, document: &Document) -> Result<(DeclaredCollection
 }
 
 /// Why a stored declaration is damaged; `None`: it is not.
+#[cfg(feature = "verify")]
 pub fn declaration_problem(id: &str, document: &Document) -> Option<String> {
     let problem = read_declaration(id, document).err().filter(|error| error.code != ErrorCode::LIMIT);
     problem.map(|error| error.message)

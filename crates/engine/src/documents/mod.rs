@@ -27,8 +27,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{CommandResult, Engine, Error, Execution};
+pub(super) use collections::Collections;
 pub use collections::FINGERPRINT;
-pub(super) use collections::{Collections, declaration_problem};
+#[cfg(feature = "verify")]
+pub(super) use collections::declaration_problem;
 use commit::DocumentCommit;
 pub use commit::{DocumentExpectation, DocumentWrite};
 pub use declaration::VersionChoice;

@@ -36,7 +36,7 @@ const PAGE: u32 = 64;
 const TRIES: usize = 5;
 
 /// Receives progress; every `FnMut(Progress)` does.
-pub(crate) trait ProgressListener: MaybeSend {
+trait ProgressListener: MaybeSend {
     fn on_progress(&mut self, progress: Progress);
 }
 
@@ -46,12 +46,33 @@ impl<F: FnMut(Progress) + MaybeSend> ProgressListener for F {
     }
 }
 
-pub(crate) async fn verify(engine: &Engine, progress: &mut dyn ProgressListener) -> Result<VerifyReport, Error> {
+impl Engine {
+    /// Checks all that the store holds: its backend, then documents, indexes, references, executions and the ledger.
+    ///
+    /// The documents of a damaged backend are not checked: each reference to a lost document would be a finding too.
+    pub async fn verify(&self, mut progress: impl FnMut(Progress) + MaybeSend) -> Result<VerifyReport, Error> {
+        verify(self, &mut progress).await
+    }
+
+    /// Checks all documents, and adds the findings to `report`.
+    ///
+    /// [`ErrorCode::NEWER_VERSION`](runstate_core::error_code::ErrorCode::NEWER_VERSION): a newer version wrote the store, and its declarations are
+    /// unknown.
+    pub async fn verify_documents(
+        &self,
+        report: VerifyReport,
+        mut progress: impl FnMut(Progress) + MaybeSend,
+    ) -> Result<VerifyReport, Error> {
+        verify_documents(self, report, &mut progress).await
+    }
+}
+
+async fn verify(engine: &Engine, progress: &mut dyn ProgressListener) -> Result<VerifyReport, Error> {
     let report = engine.store().inspect(&engine.catalog()).await?;
     if report.is_intact() { verify_documents(engine, report, progress).await } else { Ok(report) }
 }
 
-pub(crate) fn verify_documents<'a>(
+fn verify_documents<'a>(
     engine: &'a Engine,
     report: VerifyReport,
     progress: &'a mut dyn ProgressListener,

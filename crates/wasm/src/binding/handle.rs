@@ -12,8 +12,8 @@ use runstate_js::to_js_error;
 use runstate_store::Store;
 use wasm_bindgen::prelude::*;
 
+use super::export;
 use super::promise::to_promise;
-use super::transfer;
 use super::worker::{self, WorkerHandle};
 use crate::calls::{self, OpenOptions};
 
@@ -52,6 +52,7 @@ impl Runstate {
     pub fn call(&self, method: String, params: String) -> Promise {
         let engine = self.engine.clone();
         to_promise(async move {
+            calls::check_included(&method)?;
             let result = engine.call(&method, calls::object_from_text(&method, &params)?).await;
             let result = result.map_err(|error| calls::explain_not_found(&engine, error))?;
             json_to_js(&result)
@@ -92,20 +93,7 @@ impl Runstate {
         #[wasm_bindgen(unchecked_param_type = "(chunk: string | null) => void")] sink: Function,
     ) -> Promise {
         let engine = self.engine.clone();
-        to_promise(async move { transfer::export(&engine, &params, sink).await })
-    }
-
-    /// Writes the lines of an export into the store; resolves to the result. `params` is `ImportChoices` as JSON;
-    /// `progress(event)` receives the progress.
-    #[wasm_bindgen(unchecked_return_type = "Promise<ImportResult>")]
-    pub fn import(
-        &self,
-        #[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: Vec<u8>,
-        params: String,
-        #[wasm_bindgen(unchecked_optional_param_type = "(event: Progress) => void")] progress: Option<Function>,
-    ) -> Promise {
-        let engine = self.engine.clone();
-        to_promise(async move { transfer::import(&engine, bytes, &params, progress).await })
+        to_promise(async move { export::export(&engine, &params, sink).await })
     }
 
     /// Closes the store. Every later call fails; closing again succeeds.

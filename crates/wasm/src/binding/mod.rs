@@ -2,12 +2,14 @@
 
 #[cfg(feature = "apps")]
 mod artifacts;
+mod export;
 #[cfg(feature = "file")]
 mod files;
 mod handle;
+#[cfg(feature = "import")]
+mod import;
 mod log;
 mod promise;
-mod transfer;
 mod worker;
 
 pub use runstate_js::{on_panic, version};

@@ -1,22 +1,19 @@
-//! Exports and imports as chunks of lines.
+//! Exports as chunks of lines.
 
-use std::io::{Cursor, Write};
+use std::io::Write;
 
 use js_sys::Function;
-use runstate_core::schema::{Catalog, Key};
-use runstate_engine::{Engine, Error, Progress};
+use runstate_core::schema::Key;
+use runstate_engine::{Engine, Error};
 use runstate_js::to_js;
 use runstate_transfer as transfer;
-use runstate_transfer::{CheckedSource, ImportOptions, ImportSource, LineReader, LineWriter, Selection, SourceChecker};
+use runstate_transfer::{LineWriter, Selection};
 use wasm_bindgen::prelude::*;
 
-use crate::calls::{self, ExportOptions, ImportChoices};
+use crate::calls::{self, ExportOptions};
 
 /// Approximate size of a chunk, in bytes.
 const CHUNK: usize = 256 * 1024;
-
-/// Documents checked between two yields.
-const CHECKED_DOCUMENTS: usize = 16;
 
 pub(super) async fn export(engine: &Engine, params: &str, sink: Function) -> Result<JsValue, Error> {
     let selection = match calls::options_from_text("export", params)? {
@@ -62,37 +59,4 @@ impl Write for ChunkWriter {
         let lines = String::from_utf8(std::mem::take(&mut self.lines)).map_err(std::io::Error::other)?;
         if lines.is_empty() { Ok(()) } else { self.send(&lines.into()) }
     }
-}
-
-async fn check_in_steps<S: ImportSource>(
-    engine: &Engine,
-    mut checker: SourceChecker<'_, S>,
-    report: impl Fn(Progress),
-) -> Result<CheckedSource, Error> {
-    loop {
-        if let Some(checked) = checker.advance(CHECKED_DOCUMENTS, &report)? {
-            return Ok(checked);
-        }
-        engine.yield_now().await;
-    }
-}
-
-pub(super) async fn import(
-    engine: &Engine,
-    bytes: Vec<u8>,
-    params: &str,
-    progress: Option<Function>,
-) -> Result<JsValue, Error> {
-    let options = ImportOptions::from(calls::options_from_text::<ImportChoices>("import", params)?);
-    let catalog = Catalog::clone(&engine.catalog());
-    let report = |event: Progress| {
-        if let (Some(progress), Ok(event)) = (&progress, to_js(&event)) {
-            // An error of the listener does not stop the import.
-            drop(progress.call1(&JsValue::NULL, &event));
-        }
-    };
-    let mut source = LineReader::new(Cursor::new(bytes), "the import", catalog.clone());
-    let checked = check_in_steps(engine, SourceChecker::begin(&mut source, &catalog)?, report).await?;
-    let imported = transfer::import_with(engine, &mut source, &checked, &options, report).await?;
-    to_js(&imported)
 }
