@@ -191,7 +191,7 @@ export class Code implements AsyncDisposable {
     const tools = await this.#tools;
     let compiled: CompiledSource;
     try {
-      compiled = await this.#engine.compile("script", requireText(script, "a script"), { script: true, tools: [...tools.keys()] });
+      compiled = await this.#engine.compile("script.ts", requireText(script, "a script"), { script: true, tools: [...tools.keys()] });
     } catch (error) {
       if (error instanceof RunstateError && error.code === "compile_error") return refusal(error);
       throw error;
