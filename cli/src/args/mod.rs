@@ -15,8 +15,8 @@ use clap_complete::Shell;
 #[cfg(any(feature = "age", feature = "object-store"))]
 pub use options::BackupRecipientArgs;
 pub use options::{
-    ActorArgs, AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, ExportArgs, ImportArgs,
-    ListArgs, MirrorArgs, RestoreArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
+    ActorArgs, AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, CodeArgs, ExportArgs,
+    ImportArgs, ListArgs, MirrorArgs, RestoreArgs, RunArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
 };
 pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};
 use runstate::decision::DomainSettings as _;
@@ -432,11 +432,17 @@ Examples:
     ///
     /// The client starts this command and writes requests to its standard input. Every operation is a tool. Executions
     /// are resources, with their output and open calls. Subscribed clients are notified of changes.
+    ///
+    /// With --code it serves three tools instead: `run` takes a script that calls the tools of other servers, `result`
+    /// waits for a run, and `search` finds tools. A run is an execution in the store, so it survives the end of this
+    /// process.
     #[command(after_help = "\
 Examples:
   runstate mcp --store file:data
   runstate mcp --read-only                   only tools that change nothing
-  runstate mcp --domain cvm                  without the operations of the store")]
+  runstate mcp --domain cvm                  without the operations of the store
+  runstate mcp --code --server 'github=npx -y @modelcontextprotocol/server-github'
+  runstate mcp --code --config servers.json --approve 'pay.*'")]
     Mcp {
         /// Serve only operations that change nothing
         #[arg(long)]
@@ -444,6 +450,8 @@ Examples:
         /// Serve only operations of this domain: the first word of their names (repeatable)
         #[arg(long, value_name = "D", value_delimiter = ',')]
         domain: Vec<String>,
+        #[command(flatten)]
+        code: CodeArgs,
         #[command(flatten)]
         running: RunArgs,
     },

@@ -192,9 +192,13 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         CliCommand::Verify { artifacts } => verify::verify_store(&global, artifacts, out).await,
         CliCommand::Repair { dry_run } => verify::repair_store(&global, dry_run, out).await,
         CliCommand::Compact => verify::compact_store(&global, out).await,
-        CliCommand::Mcp { read_only, domain, running } => {
+        CliCommand::Mcp { read_only, domain, code, running } => {
             let session = Session::open(&global, MissingStore::Create, settings(Some(&running))?, out).await?;
-            session.finish(mcp::serve(&session, read_only, &domain).await).await
+            let served = match code.code {
+                true => mcp::code::serve(&session, &code).await,
+                false => mcp::serve(&session, read_only, &domain).await,
+            };
+            session.finish(served).await
         }
         CliCommand::Completions { shell } => print_completions(shell, out),
     }
