@@ -25,11 +25,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, JsonObject, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListToolsResult, PaginatedRequestParams,
+    ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use runstate::engine::Error;
+use runstate::lease::check_lease;
 use runstate::operation::nearest_name;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -37,7 +39,7 @@ use serde_json::{Value as Json, json};
 use tokio::time::timeout;
 
 use self::report::Failed;
-use self::runs::{LONGEST_WAIT_MS, Runs};
+use self::runs::Runs;
 use self::servers::{NESTED, Servers};
 use super::leniency;
 use crate::args::CodeArgs;
@@ -46,6 +48,7 @@ use crate::exit::CliExit;
 use crate::operations::schema::ValueSchema;
 use crate::program_name::binary_name;
 use crate::session::Session;
+use crate::time_format::duration_millis;
 
 /// How long the list of the tools waits for servers that start. A notification follows for later ones.
 const LIST_WAIT: Duration = Duration::from_secs(5);
@@ -54,21 +57,11 @@ const LIST_WAIT: Duration = Duration::from_secs(5);
 const OVERVIEW_BYTES: usize = 5 * 1024;
 
 /// Tools that a search shows, by default and at most.
-const SEARCH_LIMIT: u32 = 10;
-const MOST_FOUND: u32 = 100;
+const SEARCH_LIMIT: usize = 10;
+const MOST_FOUND: usize = 100;
 
-/// The description of `run`, before the names of the tools.
-const RUN: &str = r#"Runs a TypeScript script that calls tools. The run survives crashes, and waits for people and slow tools as long as it takes; no line runs twice.
-The script is a function body with top-level `await` and `return`. The global `input` is the argument `input`. `tools.NAMESPACE.NAME({ … })` returns a promise at once, so calls without `await` between them run together. A tool that fails rejects with an Error. `await ask("Which one?", { choices: ["a", "b"] })` asks a person. There are no imports, no fetch and no files; `console.log` is in `output`. Return only what you need.
-Example:
-const found = await tools.github.search({ q: input.topic });
-const details = await Promise.all(found.items.map((one) => tools.github.get({ id: one.id })));
-return details.filter((one) => one.open).map((one) => one.title);
-Status "waiting": call `result` with its `id`. Use `search` for the types of arguments and results. The tools, with the names of their arguments:"#;
-
-const RESULT: &str = "Waits for a run and reads its result. It also continues a run of an earlier session.";
-
-const SEARCH: &str = "Finds tools by words of their names and descriptions, and returns their TypeScript declarations.";
+/// The tools, before the description of `run` names those behind.
+const TOOLS: &str = include_str!("tools.json");
 
 /// The arguments of `search`.
 #[derive(Deserialize)]
@@ -76,7 +69,7 @@ const SEARCH: &str = "Finds tools by words of their names and descriptions, and 
 struct SearchArguments {
     #[serde(default)]
     query: String,
-    limit: Option<u32>,
+    limit: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -90,67 +83,36 @@ pub async fn serve(session: &Session, args: &CodeArgs) -> Result<CliExit, CliErr
     if std::env::var_os(NESTED).is_some() {
         return Err(usage("this process was started by another `mcp --code`; remove it from the servers of that one"));
     }
+    check_lease(duration_millis(args.lease)).map_err(Error::from)?;
     let servers = Servers::start(config::read_servers(args)?, session.out);
-    let runs = Runs::new(session, servers.clone(), args)?;
-    super::serve_client(CodeServer { servers, runs }, session, true).await
+    let runs = Runs::new(session, servers.clone(), args);
+    let served = super::serve_client(CodeServer { servers, runs: runs.clone() }, session, true).await;
+    runs.stop().await;
+    served
 }
 
-fn tool(name: &'static str, description: String, schema: Json) -> Option<Tool> {
-    let Json::Object(schema) = schema else { return None };
-    Some(Tool::new(name, description, schema))
+fn declared_tools() -> Vec<Tool> {
+    serde_json::from_str(TOOLS).unwrap_or_default()
 }
 
-fn wait_schema() -> Json {
-    let description = "How long to wait for the end, in milliseconds; by default 20000";
-    json!({ "type": "integer", "minimum": 0, "maximum": LONGEST_WAIT_MS, "description": description })
-}
-
-fn run_schema() -> Json {
-    json!({
-        "type": "object",
-        "properties": {
-            "script": { "type": "string", "description": "The script" },
-            "input": { "description": "Any JSON" },
-            "waitMs": wait_schema(),
-            "id": { "type": "string", "description": "Id of the run; a repeat of the request with it starts nothing" },
-        },
-        "required": ["script"],
-    })
-}
-
-fn result_schema() -> Json {
-    json!({
-        "type": "object",
-        "properties": { "id": { "type": "string", "description": "Id of the run" }, "waitMs": wait_schema() },
-        "required": ["id"],
-    })
-}
-
-fn search_schema() -> Json {
-    let limit = json!({ "type": "integer", "minimum": 1, "maximum": MOST_FOUND, "description": "By default 10" });
-    json!({ "type": "object", "properties": { "query": { "type": "string" }, "limit": limit } })
-}
-
-/// The arguments of a tool, as models write them.
-fn read<T: DeserializeOwned>(mut arguments: JsonObject, schema: &Json) -> Result<T, ErrorData> {
-    leniency::read_arguments(&mut arguments, ValueSchema::new(schema));
-    serde_json::from_value(Json::Object(arguments)).map_err(|error| ErrorData::invalid_params(error.to_string(), None))
+fn read<T: DeserializeOwned>(arguments: Json) -> Result<T, ErrorData> {
+    serde_json::from_value(arguments).map_err(|error| ErrorData::invalid_params(error.to_string(), None))
 }
 
 impl CodeServer {
     fn list(&self) -> Vec<Tool> {
-        let overview = types::overview(&self.servers.tools(), self.servers.namespaces(), OVERVIEW_BYTES);
-        let tools = [
-            tool("run", format!("{RUN}{overview}"), run_schema()),
-            tool("result", RESULT.to_owned(), result_schema()),
-            tool("search", SEARCH.to_owned(), search_schema()),
-        ];
-        tools.into_iter().flatten().collect()
+        let mut tools = declared_tools();
+        if let Some(description) = tools.first_mut().and_then(|run| run.description.as_mut()) {
+            let names = types::overview(&self.servers.tools(), self.servers.namespaces(), OVERVIEW_BYTES);
+            description.to_mut().push_str(&names);
+        }
+        tools
     }
 
-    fn search(&self, arguments: SearchArguments) -> Json {
-        let limit = arguments.limit.unwrap_or(SEARCH_LIMIT).clamp(1, MOST_FOUND) as usize;
-        let mut found = types::search(&self.servers.tools(), self.runs.approve_patterns(), &arguments.query, limit);
+    async fn search(&self, SearchArguments { query, limit }: SearchArguments) -> Json {
+        self.wait_for_servers().await;
+        let limit = limit.unwrap_or(SEARCH_LIMIT).clamp(1, MOST_FOUND);
+        let mut found = types::search(&self.servers.tools(), self.runs.approve_patterns(), &query, limit);
         let troubles = self.servers.troubles();
         if !troubles.is_empty() {
             found["unavailable"] = json!(troubles);
@@ -192,21 +154,20 @@ impl ServerHandler for CodeServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let arguments = request.arguments.unwrap_or_default();
-        let reported: Result<Json, Failed> = match &*request.name {
-            "run" => self.runs.run(read(arguments, &run_schema())?, &context).await,
-            "result" => self.runs.result(read(arguments, &result_schema())?, &context).await,
-            "search" => {
-                let arguments = read(arguments, &search_schema())?;
-                self.wait_for_servers().await;
-                Ok(self.search(arguments))
-            }
-            name => {
-                let near = nearest_name(name, &["run", "result", "search"]);
-                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                let message = format!("`{name}` is not a tool{hint}; scripts of `run` call the tools of the servers");
-                return Err(ErrorData::invalid_params(message, None));
-            }
+        let (name, tools) = (&*request.name, declared_tools());
+        let Some(tool) = tools.iter().find(|tool| tool.name == name) else {
+            let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
+            let hint = nearest_name(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let message = format!("`{name}` is not a tool{hint}; scripts of `run` call the tools of the servers");
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let (schema, mut arguments) = (json!(tool.input_schema), request.arguments.unwrap_or_default());
+        leniency::read_arguments(&mut arguments, ValueSchema::new(&schema));
+        let arguments = Json::Object(arguments);
+        let reported: Result<Json, Failed> = match name {
+            "run" => self.runs.run(read(arguments)?, &context).await,
+            "result" => self.runs.result(read(arguments)?, &context).await,
+            _ => Ok(self.search(read(arguments)?).await),
         };
         Ok(match reported {
             Ok(report) => CallToolResult::structured(report),
@@ -234,9 +195,9 @@ mod tests {
 
     #[test]
     fn the_list_of_tools_has_room_for_the_names_of_the_tools_behind() {
-        let fixed = [run_schema(), result_schema(), search_schema()].map(|schema| schema.to_string().len());
-        let texts = [RUN, RESULT, SEARCH].map(|text| json!(text).to_string().len());
-        let bytes: usize = fixed.iter().chain(&texts).sum();
+        let names: Vec<String> = declared_tools().iter().map(|tool| tool.name.to_string()).collect();
+        assert_eq!(names, ["run", "result", "search"]);
+        let bytes = json!(declared_tools()).to_string().len();
         assert!(bytes + OVERVIEW_BYTES + 500 < 10_000, "{bytes}");
     }
 }

@@ -8,7 +8,7 @@ use runstate::client::Answer;
 use runstate::domain::cvm::{Approve, CallView, Reject, WaitsFor};
 use runstate::engine::Error;
 use runstate::lease::shorten_message;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::runs::Runs;
 
@@ -43,12 +43,7 @@ pub fn can_ask(call: &CallView) -> bool {
 /// Asks the user of the client about a call, and records the decision. Without one, the call stays open.
 pub async fn ask(runs: &Runs, peer: &Peer<RoleServer>, call: &CallView) -> Result<(), Error> {
     let is_approval = call.waits_for == Some(WaitsFor::Approval);
-    let members = members_form(call).filter(|_| !is_approval);
-    let (message, form) = match (is_approval, &members) {
-        (true, _) => approval_form(call),
-        (false, Some(form)) => (call.prompt.clone(), form.clone()),
-        (false, None) => (call.prompt.clone(), value_form(call)),
-    };
+    let (message, form) = if is_approval { approval_form(call) } else { (call.prompt.clone(), value_form(call)) };
     let Some(ElicitResult { action, content, .. }) = show(peer, &message, &form).await else { return Ok(()) };
     let name = peer.peer_info().map(|info| info.client_info.name.clone()).unwrap_or_default();
     let by = shorten_message(&format!("the user of {name}"), NAME_BYTES);
@@ -64,8 +59,7 @@ pub async fn ask(runs: &Runs, peer: &Peer<RoleServer>, call: &CallView) -> Resul
             runs.cvm().reject(&Reject { execution, call: id, by, reason }).await?;
         }
         (false, ElicitationAction::Accept) => {
-            let value = if members.is_some() { content } else { read_value(call, content) };
-            let answer = Answer::to_call(id).value(value).by(by);
+            let answer = Answer::to_call(id).value(read_value(call, content)).by(by);
             runs.cvm().answer(&execution, answer).await?;
         }
         _ => {}
@@ -103,17 +97,7 @@ fn field(schema: &Json) -> Option<Json> {
     matches!(name, "string" | "number" | "integer" | "boolean").then(|| json!({ "type": name }))
 }
 
-/// The form of a question whose answer is an object of simple values.
-fn members_form(call: &CallView) -> Option<Json> {
-    let schema = call.schema.as_ref().filter(|_| call.choices.is_none())?;
-    let members = schema["properties"].as_object().filter(|members| !members.is_empty())?;
-    let fields = members.iter().map(|(name, member)| Some((name.clone(), field(member)?)));
-    let fields: Map<String, Json> = fields.collect::<Option<_>>()?;
-    let required = schema.get("required").cloned().unwrap_or_else(|| json!([]));
-    Some(json!({ "type": "object", "properties": fields, "required": required }))
-}
-
-/// The form of a question whose answer is one value.
+/// The form of a question. A form has no lists and objects, so they are written as JSON.
 fn value_form(call: &CallView) -> Json {
     let field = match (&call.choices, &call.schema) {
         (Some(choices), _) => json!({ "type": "string", "enum": choices.iter().map(label).collect::<Vec<_>>() }),
@@ -150,17 +134,11 @@ mod tests {
 
     #[test]
     fn a_question_is_a_form_of_its_answer() {
-        let object =
-            json!({ "type": "object", "properties": { "n": { "type": "integer", "minimum": 1 } }, "required": ["n"] });
-        let form = members_form(&call(None, Some(object))).unwrap();
-        assert_eq!(form, json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] }));
-        assert!(members_form(&call(None, Some(json!({ "type": "array" })))).is_none());
-        let nested = json!({ "type": "object", "properties": { "a": { "type": "array" } } });
-        assert!(members_form(&call(None, Some(nested.clone()))).is_none());
         let answer = |call: &CallView, text: &str| read_value(call, json!({ "answer": text }));
         let choice = call(Some(vec![json!(1), json!("one")]), None);
         assert_eq!(value_form(&choice)["properties"]["answer"]["enum"], json!(["1", "one"]));
         assert_eq!((answer(&choice, "1"), answer(&choice, "one")), (json!(1), json!("one")));
+        let nested = json!({ "type": "object", "properties": { "a": { "type": "array" } } });
         assert_eq!(answer(&call(None, Some(nested)), "{\"a\":[]}"), json!({ "a": [] }));
         assert_eq!(answer(&call(None, None), "{}"), json!("{}"));
         assert_eq!(read_value(&call(None, Some(json!({ "type": "boolean" }))), json!({ "answer": true })), json!(true));

@@ -117,13 +117,30 @@ fn next_step(id: &str, status: Status, calls: &[CallView]) -> String {
 }
 
 fn bound_result(result: Json, cut: &mut Vec<String>) -> Json {
-    let bytes = json_bytes(&result);
-    if bytes <= RESULT_BYTES {
-        return result;
+    match json_bytes(&result) {
+        ..=RESULT_BYTES => result,
+        _ => cut_text("result", &result.to_string(), RESULT_BYTES, cut).map_or(Json::Null, Json::String),
     }
-    let text = beginning(&result.to_string(), RESULT_BYTES);
-    cut.push(format!("result: the first {} of {bytes} bytes of its JSON, as a text", text.len()));
-    text.into()
+}
+
+fn bound_lines(lines: Vec<String>, more: bool, cut: &mut Vec<String>) -> Vec<String> {
+    match cut_text("output", &lines.join("\n"), OUTPUT_BYTES, cut) {
+        Some(text) => text.split('\n').map(str::to_owned).collect(),
+        None => {
+            cut.extend(more.then(|| format!("output: its first {} lines", lines.len())));
+            lines
+        }
+    }
+}
+
+/// The beginning of a text that has more bytes than so many as JSON.
+fn cut_text(name: &str, text: &str, bytes: usize, cut: &mut Vec<String>) -> Option<String> {
+    if json_bytes(text) <= bytes {
+        return None;
+    }
+    let beginning = beginning(text, bytes);
+    cut.push(format!("{name}: the first {} of {} bytes, as a text", beginning.len(), text.len()));
+    Some(beginning)
 }
 
 /// The beginning of a text that has at most so many bytes as JSON.
@@ -133,27 +150,6 @@ fn beginning(text: &str, bytes: usize) -> String {
         end = text.floor_char_boundary(end * 7 / 8);
     }
     text[..end].to_owned()
-}
-
-fn bound_lines(mut lines: Vec<String>, more: bool, cut: &mut Vec<String>) -> Vec<String> {
-    let (count, mut bytes, mut shown) = (lines.len(), 0, 0);
-    while let Some(line) = lines.get(shown) {
-        bytes += json_bytes(line.as_str()) + 1;
-        if bytes > OUTPUT_BYTES {
-            break;
-        }
-        shown += 1;
-    }
-    if let Some(line) = lines.get(shown).filter(|_| shown == 0) {
-        let text = beginning(line, OUTPUT_BYTES);
-        cut.push(format!("output: the first {} of {} bytes of its first line", text.len(), line.len()));
-        return vec![text];
-    }
-    if more || shown < count {
-        cut.push(format!("output: {shown} of {count} lines{}", if more { ", and there are more" } else { "" }));
-    }
-    lines.truncate(shown);
-    lines
 }
 
 fn bound_calls(calls: &[CallView], cut: &mut Vec<String>) -> Vec<Json> {
@@ -211,7 +207,7 @@ mod tests {
             let report = of_progress("r", ExecutionProgress { result, lines, ..progress(Status::Complete) }).unwrap();
             assert!(report.to_string().len() <= 64 * 1024, "{}", report.to_string().len());
             let cut = report["cut"].to_string();
-            assert!(cut.contains("result: the first ") && cut.contains("output: 1 of 500 lines"), "{cut}");
+            assert!(cut.contains("result: the first ") && cut.contains("output: the first "), "{cut}");
         }
         let error = CallError { message: "\"".repeat(100_000), ..of_nothing() };
         let call = CallView { args: json!("\"".repeat(100_000)), error: Some(error), ..CallView::default() };

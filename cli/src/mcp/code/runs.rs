@@ -1,7 +1,7 @@
 //! Runs of scripts: executions whose calls this process answers with the tools of the servers.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::RoleServer;
@@ -14,11 +14,12 @@ use runstate::engine::{ChangeFilter, Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::id::{CommandId, hex, sha256};
 use runstate::schema::Filter;
+use runstate::store::Position;
 use runstate::time::Millis;
 use runstate::work::{Backoff, ClaimSelection, Task};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::config::matches;
@@ -27,23 +28,19 @@ use super::report::{self, Failed};
 use super::script::{PROGRAM_PREFIX, Script, load_script};
 use super::servers::Servers;
 use crate::args::CodeArgs;
-use crate::error::{CliError, usage};
 use crate::printer::Printer;
 use crate::session::Session;
 use crate::time_format::duration_millis;
 
 /// How long a request waits for the end of a run, by default and at most, in milliseconds.
 const DEFAULT_WAIT_MS: u64 = 20_000;
-pub const LONGEST_WAIT_MS: u64 = 60_000;
+const LONGEST_WAIT_MS: u64 = 60_000;
 
 /// The time after which a run is read again without a change: a change may be lost.
 const RECHECK: Duration = Duration::from_secs(2);
 
-/// How long one request for changes waits.
-const FEED_WAIT: Millis = Millis::seconds(30);
-
-/// Changes that are kept for those that wait.
-const CHANGES: usize = 256;
+/// How long the calls at servers are released for when this process ends.
+const RELEASE: Duration = Duration::from_secs(6);
 
 /// Calls of one tool that a run has at once at its server.
 const CONCURRENCY: usize = 16;
@@ -78,15 +75,12 @@ pub struct Runs {
     approve: Vec<String>,
     lease: Millis,
     out: Printer,
-    /// Ids of executions that changed; empty: any may have.
-    changed: broadcast::Sender<Arc<str>>,
-    served: Mutex<HashSet<String>>,
+    /// The runs whose calls a worker answers.
+    served: watch::Sender<HashSet<String>>,
+    /// Whether this process ends.
+    stopped: watch::Sender<bool>,
     /// The calls that a person is asked about now.
-    asked: Mutex<HashSet<String>>,
-}
-
-fn lock(set: &Mutex<HashSet<String>>) -> MutexGuard<'_, HashSet<String>> {
-    set.lock().unwrap_or_else(PoisonError::into_inner)
+    asked: watch::Sender<HashSet<String>>,
 }
 
 /// Whether a run has ended.
@@ -95,28 +89,18 @@ fn has_ended(status: Status) -> bool {
 }
 
 impl Runs {
-    pub fn new(session: &Session, servers: Servers, args: &CodeArgs) -> Result<Arc<Self>, CliError> {
-        for pattern in &args.approve {
-            if !servers.namespaces().any(|namespace| matches(namespace_pattern(pattern), namespace)) {
-                let known = servers.namespaces().collect::<Vec<_>>().join(", ");
-                return Err(usage(format!(
-                    "--approve `{pattern}` matches no tool; write NAMESPACE.TOOL, as in `pay.*`; the namespaces are {known}"
-                )));
-            }
-        }
-        let runs = Arc::new(Self {
+    pub fn new(session: &Session, servers: Servers, args: &CodeArgs) -> Arc<Self> {
+        Arc::new(Self {
             engine: session.engine.clone(),
             cvm: session.cvm.clone(),
             servers,
             approve: args.approve.clone(),
             lease: duration_millis(args.lease),
             out: session.out,
-            changed: broadcast::Sender::new(CHANGES),
-            served: Mutex::default(),
-            asked: Mutex::default(),
-        });
-        tokio::spawn(runs.clone().follow_changes());
-        Ok(runs)
+            served: watch::Sender::default(),
+            stopped: watch::Sender::new(false),
+            asked: watch::Sender::default(),
+        })
     }
 
     pub fn cvm(&self) -> &Cvm {
@@ -150,7 +134,7 @@ impl Runs {
         };
         let start = Start { id, program, input, policy: Some(policy), ..Start::default() };
         let run = self.cvm.with_id(&command).start(start).await.map_err(|error| match error.code {
-            ErrorCode::ALREADY_EXISTS => {
+            ErrorCode::ALREADY_EXISTS | ErrorCode::COMMAND_ID_REUSED => {
                 Failed::from(error).with_hint("choose another id, or read the run with `result`")
             }
             _ => error.into(),
@@ -212,25 +196,38 @@ impl Runs {
 
     /// Answers the calls of a run until it has ended.
     fn serve(self: &Arc<Self>, id: &str, kinds: Vec<String>) {
-        if kinds.is_empty() || !lock(&self.served).insert(id.to_owned()) {
+        if kinds.is_empty() || !self.served.send_if_modified(|served| served.insert(id.to_owned())) {
             return;
         }
         let (runs, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
-            let mut changes = runs.changed.subscribe();
+            let mut changes = runs.changes(&id);
             let worker = runs.worker(&id, &kinds);
-            loop {
-                if let Err(error) = worker.drain().await {
+            while !*runs.stopped.borrow() {
+                if let Err(error) = worker.drain_until(std::future::pending(), runs.wait_for_stop()).await {
                     runs.out.remark(&format!("the calls of {id} cannot be answered: {error}"));
                 }
                 match runs.cvm.status(&id).await {
                     Ok(details) if has_ended(details.execution.status) => break,
                     Err(error) if [ErrorCode::NOT_FOUND, ErrorCode::CLOSED].contains(&error.code) => break,
-                    _ => next_change(&mut changes, &id, RECHECK).await,
+                    _ => tokio::select! {
+                        () = changes.wait(RECHECK) => {}
+                        () = runs.wait_for_stop() => {}
+                    },
                 }
             }
-            lock(&runs.served).remove(&id);
+            runs.served.send_modify(|served| _ = served.remove(&id));
         });
+    }
+
+    async fn wait_for_stop(&self) {
+        _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    /// Releases the calls that are at servers, so that another process can make them at once.
+    pub async fn stop(&self) {
+        self.stopped.send_replace(true);
+        _ = timeout(RELEASE, self.served.subscribe().wait_for(HashSet::is_empty)).await;
     }
 
     fn worker(&self, id: &str, kinds: &[String]) -> CallWorker {
@@ -254,7 +251,7 @@ impl Runs {
         context: &RequestContext<RoleServer>,
     ) -> Result<Json, Failed> {
         let until = Instant::now() + Duration::from_millis(wait_ms.unwrap_or(DEFAULT_WAIT_MS).min(LONGEST_WAIT_MS));
-        let mut changes = self.changed.subscribe();
+        let mut changes = self.changes(id);
         let mut seen = HashSet::new();
         loop {
             let progress = self.cvm.progress(id, NO_LINES).await?;
@@ -264,7 +261,7 @@ impl Runs {
             self.ask_people(&progress, &context.peer, &mut seen);
             let wait = RECHECK.min(until.saturating_duration_since(Instant::now()));
             tokio::select! {
-                () = next_change(&mut changes, id, wait) => {}
+                () = changes.wait(wait) => {}
                 () = context.ct.cancelled() => {}
             }
         }
@@ -279,7 +276,7 @@ impl Runs {
         }
         for call in progress.calls.iter().filter(|call| people::can_ask(call)) {
             // The form may outlive the request.
-            if !seen.insert(call.id.clone()) || !lock(&self.asked).insert(call.id.clone()) {
+            if !seen.insert(call.id.clone()) || !self.asked.send_if_modified(|asked| asked.insert(call.id.clone())) {
                 continue;
             }
             let (runs, peer, call): (_, _, CallView) = (self.clone(), peer.clone(), call.clone());
@@ -287,35 +284,35 @@ impl Runs {
                 if let Err(error) = people::ask(&runs, &peer, &call).await {
                     runs.out.remark(&format!("the decision on {} was not recorded: {error}", call.label()));
                 }
-                lock(&runs.asked).remove(&call.id);
+                runs.asked.send_modify(|asked| _ = asked.remove(&call.id));
             });
         }
     }
 
-    /// Passes on the ids of executions that change, also by other processes, until the store is closed.
-    async fn follow_changes(self: Arc<Self>) {
+    /// Changes of an execution and of its calls from now on.
+    fn changes(&self, id: &str) -> Changes {
         let collections = [&EXECUTIONS, &CC_HISTORY].map(|collection| collection.name.to_owned());
-        let filter = ChangeFilter { collections: Some(collections.to_vec()), ..ChangeFilter::default() };
-        let mut position = None;
-        loop {
-            let wait = if position.is_some() { FEED_WAIT } else { Millis(0) };
-            match self.engine.changes(position.take(), &filter, wait).await {
-                Ok(changes) => {
-                    position = Some(changes.next);
-                    for change in changes.events {
-                        let key = &change.event.key;
-                        let id =
-                            if key.collection == EXECUTIONS.name { Some(&*key.id) } else { change.document.as_deref() };
-                        // Without a receiver nothing waits.
-                        _ = self.changed.send(id.unwrap_or_default().into());
-                    }
-                }
-                Err(error) if [ErrorCode::CLOSED, ErrorCode::UNSUPPORTED].contains(&error.code) => return,
-                Err(_) => {
-                    _ = self.changed.send("".into());
-                    tokio::time::sleep(RECHECK).await;
-                }
-            }
+        let (collections, subjects) = (Some(collections.to_vec()), Some(vec![id.to_owned()]));
+        let filter = ChangeFilter { collections, subjects, ..ChangeFilter::default() };
+        Changes { engine: self.engine.clone(), filter, position: None }
+    }
+}
+
+struct Changes {
+    engine: Engine,
+    filter: ChangeFilter,
+    /// The position up to which they were read; `None`: the next wait ends at once.
+    position: Option<Position>,
+}
+
+impl Changes {
+    /// Waits for a change since the last wait, at most for `wait`.
+    async fn wait(&mut self, wait: Duration) {
+        let span = if self.position.is_some() { duration_millis(wait) } else { Millis(0) };
+        match self.engine.changes(self.position.take(), &self.filter, span).await {
+            Ok(changes) => self.position = Some(changes.next),
+            // The store has no changes, or no longer those since the last wait.
+            Err(_) => tokio::time::sleep(wait).await,
         }
     }
 }
@@ -331,18 +328,4 @@ fn namespace_pattern(pattern: &str) -> &str {
 
 fn command_id(parts: &[&[u8]]) -> Result<CommandId, Error> {
     Ok(CommandId::new(&format!("run-{}", hex(&sha256(parts))))?)
-}
-
-/// Waits until an execution has changed, at most for `wait`.
-async fn next_change(changes: &mut broadcast::Receiver<Arc<str>>, id: &str, wait: Duration) {
-    let changed = async {
-        loop {
-            match changes.recv().await {
-                Ok(changed) if !changed.is_empty() && *changed != *id => {}
-                Ok(_) | Err(RecvError::Lagged(_)) => return,
-                Err(RecvError::Closed) => std::future::pending().await,
-            }
-        }
-    };
-    _ = timeout(wait, changed).await;
 }
