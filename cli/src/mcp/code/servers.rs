@@ -13,7 +13,7 @@ use rmcp::model::{CallToolRequestParams, Tool};
 use rmcp::service::{NotificationContext, Peer, ServiceError};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
-use runstate::value::Json;
+use runstate::value::{Document, Json};
 use runstate::work::Failure;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::process::{Child, Command};
@@ -146,17 +146,15 @@ impl Servers {
             return Err(tool_error(&format!("there is no server for {kind}")));
         };
         let arguments = match args {
-            Json::Null => None,
-            Json::Object(members) => Some(members.clone()),
+            Json::Null => Document::new(),
+            Json::Object(members) => members.clone(),
             _ => {
                 let message = format!("tools.{kind} takes one object with its arguments by name");
                 return Err(Failure::permanent(message).with_name("TypeError"));
             }
         };
         let (peer, name) = self.find_tool(server, kind).await?;
-        let mut request = CallToolRequestParams::new(name);
-        request.arguments = arguments;
-        match peer.call_tool(request).await {
+        match peer.call_tool(CallToolRequestParams::new(name).with_arguments(arguments)).await {
             Ok(result) => read_result(kind, result),
             Err(ServiceError::McpError(error)) => Err(tool_error(&error.message)),
             Err(ServiceError::UnexpectedResponse) => {

@@ -1,5 +1,5 @@
 // A fake server of the Model Context Protocol for tests: its tools do what a test needs, and nothing useful.
-// Arguments: `many` (3,000 tools more, in pages), `silent` (it never answers).
+// Argument: `many` (3,000 tools more, in pages).
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
@@ -97,7 +97,7 @@ const methods = {
 process.stderr.write("this is a fake server for tests\n");
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, method, params } = JSON.parse(line);
-  if (id === undefined || mode === "silent") continue;
+  if (id === undefined) continue;
   const result = methods[method]?.(params);
   if (result) write({ id, result });
   else if (!methods[method]) write({ id, error: { code: -32601, message: `no method ${method}` } });
