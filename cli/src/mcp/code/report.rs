@@ -168,7 +168,10 @@ fn bound_calls(calls: &[CallView], cut: &mut Vec<String>) -> Vec<Json> {
 
 fn of_call(call: &CallView) -> Json {
     let (kind, name, args) = match call.waits_for {
-        Some(WaitsFor::Person) => ("question", "ask", json!({ "prompt": call.prompt, "choices": call.choices })),
+        Some(WaitsFor::Person) => match &call.choices {
+            Some(choices) => ("question", "ask", json!({ "prompt": call.prompt, "choices": choices })),
+            None => ("question", "ask", json!({ "prompt": call.prompt })),
+        },
         Some(WaitsFor::Time) => ("timer", "sleep", json!({ "until": call.deadline.map(|at| at.to_rfc3339()) })),
         Some(WaitsFor::Approval) => ("approval", call.kind.as_str(), call.args.clone()),
         _ => ("tool", call.kind.as_str(), call.args.clone()),

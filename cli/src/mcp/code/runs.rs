@@ -137,6 +137,8 @@ impl Runs {
             ErrorCode::ALREADY_EXISTS | ErrorCode::COMMAND_ID_REUSED => {
                 Failed::from(error).with_hint("choose another id, or read the run with `result`")
             }
+            ErrorCode::INVALID if error.message.starts_with("policy") => Failed::from(error)
+                .with_hint("name each tool as in tools.NAMESPACE.NAME({ … }): with `tools` as a value it may call all"),
             _ => error.into(),
         })?;
         self.serve(&run.id, kinds);

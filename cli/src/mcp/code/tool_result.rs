@@ -38,16 +38,13 @@ pub fn read_result(kind: &str, result: CallToolResult) -> Result<Json, Failure> 
         (None, Some(texts)) => read_text(texts.join("\n")),
         (None, None) => json!(content),
     };
-    // Deep values first: recursive code cannot handle them.
-    check_plain(&value).map_err(|excess| tool_error(&format!("the result of {kind}: {excess}")))?;
-    match json_bytes(&value) {
-        ..=PLAIN_VALUE_BYTES => Ok(value),
-        bytes => {
-            let limit = format!("at most {PLAIN_VALUE_BYTES} are given to a script; ask the tool for less");
-            let message = format!("the result of {kind} has {bytes} bytes of JSON; {limit}");
-            Err(tool_error(&message))
-        }
+    let bytes = json_bytes(&value);
+    if bytes > PLAIN_VALUE_BYTES {
+        let limit = format!("at most {PLAIN_VALUE_BYTES} are given to a script; ask the tool for less");
+        return Err(tool_error(&format!("the result of {kind} has {bytes} bytes of JSON; {limit}")));
     }
+    check_plain(&value).map_err(|excess| tool_error(&format!("the result of {kind}: {excess}")))?;
+    Ok(value)
 }
 
 fn read_text(text: String) -> Json {
