@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use rmcp::model::{CallToolRequestParams, Tool};
-use rmcp::service::{NotificationContext, Peer, ServiceError};
+use rmcp::service::{ClientInitializeError, NotificationContext, Peer, ServiceError};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
 use runstate::value::{Document, Json};
@@ -239,7 +239,12 @@ impl Servers {
             let transport = AsyncRwTransport::<RoleClient, _, _>::new(BoundedLines::new(stdout), stdin);
             let client = Client(list_changed.clone());
             let service = client.serve(transport.with_max_line_length(usize::MAX)).await;
-            let service = service.map_err(|error| error.to_string())?;
+            let service = service.map_err(|error| match error {
+                ClientInitializeError::TransportError { .. } | ClientInitializeError::ConnectionClosed(_) => {
+                    "it closed its input or output".to_owned()
+                }
+                other => other.to_string(),
+            })?;
             let tools = self.list_tools(server, service.peer(), out).await?;
             Ok::<_, String>((service, tools))
         };
