@@ -14,8 +14,8 @@ use clap_complete::Shell;
 #[cfg(any(feature = "age", feature = "object-store"))]
 pub use options::BackupRecipientArgs;
 pub use options::{
-    ActorArgs, AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, ExportArgs, ImportArgs,
-    ListArgs, MirrorArgs, RestoreArgs, RunArgs, SourceArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
+    ActorArgs, AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, CodeArgs, ExportArgs,
+    ImportArgs, ListArgs, MirrorArgs, RestoreArgs, RunArgs, SourceArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
 };
 pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};
 use runstate::decision::DomainSettings as _;
@@ -422,12 +422,18 @@ Examples:
     ///
     /// The client runs programs, so it may not approve or reject their calls: people do with `runstate approve` and
     /// `runstate reject`.
+    ///
+    /// With --code it serves three tools instead: `run` takes a script that calls the tools of other servers, `result`
+    /// waits for a run, and `search` finds tools. A run is an execution in the store, so it survives the end of this
+    /// process.
     #[command(after_help = "\
 Examples:
   runstate mcp --store file:data
   runstate mcp --read-only                   only tools that change nothing
   runstate mcp --domain cvm                  without the operations of the store
-  runstate mcp --allow-approvals             for the client of a person who approves calls")]
+  runstate mcp --allow-approvals             for the client of a person who approves calls
+  runstate mcp --code --server 'github=npx -y @modelcontextprotocol/server-github'
+  runstate mcp --code --config servers.json --approve 'pay.*'")]
     Mcp {
         /// Serve only operations that change nothing
         #[arg(long)]
@@ -438,6 +444,8 @@ Examples:
         /// Serve the approval and the rejection of calls too
         #[arg(long)]
         allow_approvals: bool,
+        #[command(flatten)]
+        code: CodeArgs,
         #[command(flatten)]
         running: RunArgs,
     },

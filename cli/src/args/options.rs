@@ -232,6 +232,26 @@ pub struct WorkArgs {
     pub running: RunArgs,
 }
 
+/// The servers whose tools scripts call.
+#[derive(Debug, Default, clap::Args)]
+pub struct CodeArgs {
+    /// Serve three tools for scripts that call the tools of other servers
+    #[arg(long, conflicts_with_all = ["read_only", "domain"])]
+    pub code: bool,
+    /// Server whose tools scripts may call as `tools.NAME`, with its command (repeatable)
+    #[arg(long, value_name = "NAME=COMMAND", requires = "code")]
+    pub server: Vec<String>,
+    /// File of servers, as desktop clients have it: {"mcpServers": {"NAME": {"command": "…", "args": [], "env": {}}}}
+    #[arg(long, value_name = "FILE", requires = "code")]
+    pub config: Option<PathBuf>,
+    /// Tools whose calls wait for the approval of a person; `*` is any text, as in `pay.*` (repeatable)
+    #[arg(long, value_name = "PATTERN", requires = "code", value_delimiter = ',')]
+    pub approve: Vec<String>,
+    /// Time after which calls are made again that were at a server when this process was killed
+    #[arg(long, value_name = "SPAN", requires = "code", default_value = "30s", value_parser = parse_duration)]
+    pub lease: Duration,
+}
+
 /// Selects the rows and executions to delete.
 #[derive(Debug, clap::Args)]
 pub struct SweepArgs {

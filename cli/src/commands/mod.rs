@@ -192,9 +192,13 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         CliCommand::Verify { artifacts } => verify::verify_store(&global, artifacts, out).await,
         CliCommand::Repair { dry_run } => verify::repair_store(&global, dry_run, out).await,
         CliCommand::Compact => verify::compact_store(&global, out).await,
-        CliCommand::Mcp { read_only, domain: domains, allow_approvals: allows_approvals, running } => {
+        CliCommand::Mcp { read_only, domain: domains, allow_approvals: allows_approvals, code, running } => {
             let session = Session::open(&global, MissingStore::Create, settings(Some(&running))?, out).await?;
-            session.finish(mcp::serve(&session, mcp::ToolOptions { read_only, domains, allows_approvals }).await).await
+            let served = match code.code {
+                true => mcp::code::serve(&session, &code).await,
+                false => mcp::serve(&session, mcp::ToolOptions { read_only, domains, allows_approvals }).await,
+            };
+            session.finish(served).await
         }
         CliCommand::Completions { shell } => print_completions(shell, out),
     }

@@ -113,7 +113,7 @@ async fn read_stdout(stdout: Option<impl AsyncRead + Unpin>, output: &mut Vec<u8
 }
 
 /// Reads standard error: passes each line to `on_line`, and keeps the end in `tail`.
-async fn read_stderr(stderr: Option<impl AsyncRead + Unpin>, tail: &mut Vec<u8>, mut on_line: impl FnMut(&str)) {
+pub async fn read_stderr(stderr: Option<impl AsyncRead + Unpin>, tail: &mut Vec<u8>, mut on_line: impl FnMut(&str)) {
     let Some(mut stderr) = stderr else { return };
     let mut line = Vec::new();
     let mut chunk = vec![0; 8 * 1024];
@@ -140,7 +140,7 @@ async fn read_stderr(stderr: Option<impl AsyncRead + Unpin>, tail: &mut Vec<u8>,
 static RUNNING: Mutex<Option<BTreeSet<u32>>> = Mutex::new(Some(BTreeSet::new()));
 
 /// The group that a command leads. It is killed when this is dropped.
-pub(super) struct ProcessGroup(Option<u32>);
+pub struct ProcessGroup(Option<u32>);
 
 impl ProcessGroup {
     /// Starts `command` as the leader of a new group. The lock is held from the start to the registration, so that

@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 use crate::error::{self, CliError};
 use crate::input::{not_utf8_message, without_line_end};
-pub use child::kill_all_groups;
+pub use child::{ProcessGroup, kill_all_groups, read_stderr};
 pub use request::{ExecInput, ExecRequest};
 
 /// How much of the end of a command's standard error is reported when it fails.

@@ -1,5 +1,5 @@
 //! The Model Context Protocol on standard input and output: every operation a tool, executions as resources, and
-//! notifications of changes.
+//! notifications of changes. `code/` has the server for scripts.
 //!
 //! | file | contents |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `changes.rs` | notifications of changed executions and new calls, from the change feed |
 
 mod changes;
+pub mod code;
 mod leniency;
 mod resources;
 mod tools;
@@ -54,6 +55,11 @@ pub async fn serve(session: &Session, options: ToolOptions) -> Result<CliExit, C
     let read_only = options.read_only;
     let tools = Arc::new(ToolList::new(session, options)?);
     let server = McpServer { engine: session.engine.clone(), tools, subscribed: Arc::default() };
+    serve_client(server, session, !read_only).await
+}
+
+/// Serves one client. `runs_due`: timers and deadlines pass while it is connected.
+async fn serve_client(server: impl ServerHandler, session: &Session, runs_due: bool) -> Result<CliExit, CliError> {
     let failed =
         |error: String| CliError::from(Error::new(ErrorCode::IO, format!("the client cannot be served: {error}")));
     let running = match server.serve(StdioTransport::open()).await {
@@ -68,11 +74,10 @@ pub async fn serve(session: &Session, options: ToolOptions) -> Result<CliExit, C
         drop(stop);
         ended.map(drop).map_err(|error| failed(error.to_string()))
     };
-    if read_only {
+    if !runs_due {
         served.await?;
         return Ok(CliExit::Done);
     }
-    // Timers and deadlines pass while the client is connected.
     let worker = session.cvm.worker("mcp");
     let (ended, _) = tokio::join!(served, worker.run(async { _ = stopped.await }));
     ended.map(|()| CliExit::Done)

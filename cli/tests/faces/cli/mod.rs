@@ -23,6 +23,8 @@ pub mod hostile_programs;
 mod idempotency;
 mod json_output;
 mod mcp;
+#[cfg(unix)]
+mod mcp_code;
 mod mcp_transport;
 mod mirror;
 mod modules;

@@ -1,0 +1,333 @@
+//! Runs of scripts: executions whose calls this process answers with the tools of the servers.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::service::{Peer, RequestContext};
+use runstate::client::{CallWorker, Cvm};
+use runstate::domain::cvm::{
+    CC_HISTORY, COGNITIVE, CallView, EXECUTIONS, ExecutionProgress, NO_LINES, Policy, Start, Status, Work,
+};
+use runstate::engine::{ChangeFilter, Engine, Error};
+use runstate::error_code::ErrorCode;
+use runstate::id::{CommandId, hex, sha256};
+use runstate::schema::Filter;
+use runstate::store::Position;
+use runstate::time::Millis;
+use runstate::work::{Backoff, ClaimSelection, Task};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::config::matches;
+use super::people;
+use super::report::{self, Failed};
+use super::script::{PROGRAM_PREFIX, Script, load_script};
+use super::servers::Servers;
+use crate::args::CodeArgs;
+use crate::printer::Printer;
+use crate::session::Session;
+use crate::time_format::duration_millis;
+
+/// How long a request waits for the end of a run, by default and at most, in milliseconds.
+const DEFAULT_WAIT_MS: u64 = 20_000;
+const LONGEST_WAIT_MS: u64 = 60_000;
+
+/// The time after which a run is read again without a change: a change may be lost.
+const RECHECK: Duration = Duration::from_secs(2);
+
+/// How long the calls at servers are released for when this process ends.
+const RELEASE: Duration = Duration::from_secs(6);
+
+/// Calls of one tool that a run has at once at its server.
+const CONCURRENCY: usize = 16;
+
+/// When a call is retried whose server has ended.
+const BACKOFF: Backoff = Backoff { attempts: 3, initial: Millis::seconds(1), longest: Millis::seconds(10) };
+
+/// The arguments of `run`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunArguments {
+    pub script: String,
+    pub input: Option<Json>,
+    pub wait_ms: Option<u64>,
+    pub id: Option<String>,
+}
+
+/// The arguments of `result`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResultArguments {
+    pub id: String,
+    pub wait_ms: Option<u64>,
+}
+
+/// The runs that this process serves.
+pub struct Runs {
+    engine: Engine,
+    cvm: Cvm,
+    servers: Servers,
+    /// Patterns of the tools whose calls wait for an approval.
+    approve: Vec<String>,
+    lease: Millis,
+    out: Printer,
+    /// The runs whose calls a worker answers.
+    served: watch::Sender<HashSet<String>>,
+    /// Whether this process ends.
+    stopped: watch::Sender<bool>,
+    /// The calls that a person is asked about now.
+    asked: watch::Sender<HashSet<String>>,
+}
+
+/// Whether a run has ended.
+fn has_ended(status: Status) -> bool {
+    matches!(status, Status::Complete | Status::Error | Status::Cancelled)
+}
+
+impl Runs {
+    pub fn new(session: &Session, servers: Servers, args: &CodeArgs) -> Arc<Self> {
+        Arc::new(Self {
+            engine: session.engine.clone(),
+            cvm: session.cvm.clone(),
+            servers,
+            approve: args.approve.clone(),
+            lease: duration_millis(args.lease),
+            out: session.out,
+            served: watch::Sender::default(),
+            stopped: watch::Sender::new(false),
+            asked: watch::Sender::default(),
+        })
+    }
+
+    pub fn cvm(&self) -> &Cvm {
+        &self.cvm
+    }
+
+    pub fn approve_patterns(&self) -> &[String] {
+        &self.approve
+    }
+
+    /// Starts a script, and waits for its end.
+    pub async fn run(
+        self: &Arc<Self>,
+        arguments: RunArguments,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Json, Failed> {
+        let RunArguments { script: source, input, wait_ms, id } = arguments;
+        let Script { load, kinds } = self.compile(&source).await?;
+        let approve = kinds.iter().filter(|kind| self.approve.iter().any(|pattern| matches(pattern, kind)));
+        let policy = Policy {
+            approve: Some(approve.cloned().collect()),
+            kinds: Some(kinds.iter().cloned().chain([COGNITIVE.to_owned()]).collect()),
+            ..Policy::default()
+        };
+        let program = load.name.clone();
+        self.cvm.load(&load).await?;
+        let command = match &id {
+            // A client that repeats its request gets the run that the first one has started.
+            Some(id) => Some(command_id(&[id.as_bytes(), program.as_bytes(), json!(input).to_string().as_bytes()])?),
+            None => None,
+        };
+        let start = Start { id, program, input, policy: Some(policy), ..Start::default() };
+        let run = self.cvm.with_id(&command).start(start).await.map_err(|error| match error.code {
+            ErrorCode::ALREADY_EXISTS | ErrorCode::COMMAND_ID_REUSED => {
+                Failed::from(error).with_hint("choose another id, or read the run with `result`")
+            }
+            ErrorCode::INVALID if error.message.starts_with("policy") => Failed::from(error)
+                .with_hint("name each tool as in tools.NAMESPACE.NAME({ … }): with `tools` as a value it may call all"),
+            _ => error.into(),
+        })?;
+        self.serve(&run.id, kinds);
+        let mut report = self.wait(&run.id, wait_ms, context).await?;
+        if !run.warnings.is_empty() {
+            report["warnings"] = json!(run.warnings);
+        }
+        Ok(report)
+    }
+
+    /// Continues a run, also one that another process has started, and waits for its end.
+    pub async fn result(
+        self: &Arc<Self>,
+        arguments: ResultArguments,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Json, Failed> {
+        let ResultArguments { id, wait_ms } = arguments;
+        let execution = self.cvm.show_head(&id).await?;
+        if !execution.program_name.starts_with(PROGRAM_PREFIX) {
+            let message = format!("execution `{id}` is not the run of a script");
+            return Err(Error::new(ErrorCode::NOT_FOUND, message).into());
+        }
+        if execution.status == Status::Running {
+            // Its process may have ended. If not, one of both loses at the commit.
+            self.cvm.resume(&id).await?;
+        }
+        let kinds = execution.policy.and_then(|policy| policy.kinds).unwrap_or_default();
+        let has_server = |kind: &String| self.servers.namespaces().any(|name| kind.split('.').next() == Some(name));
+        self.serve(&id, kinds.into_iter().filter(has_server).collect());
+        self.wait(&id, wait_ms, context).await
+    }
+
+    /// Compiles a script, once the tools that it names are known.
+    async fn compile(&self, source: &str) -> Result<Script, Failed> {
+        loop {
+            let (mut changes, are_starting) = (self.servers.changes(), self.servers.are_starting());
+            let tools = self.servers.tools();
+            let compiled = load_script(source, &tools);
+            if compiled.is_err() && are_starting {
+                _ = changes.changed().await;
+                continue;
+            }
+            // A pattern that matches nothing would let calls pass that it was meant for.
+            let is_unknown = |pattern: &&String| {
+                let namespace = namespace_pattern(pattern);
+                let mut namespaces = self.servers.namespaces().filter(|name| matches(namespace, name));
+                namespaces.all(|name| self.servers.has_listed(name))
+                    && !tools.iter().any(|(kind, _)| matches(pattern, kind))
+            };
+            if let Some(pattern) = self.approve.iter().find(is_unknown) {
+                let message = format!("no script runs: `--approve {pattern}` of this server matches no tool");
+                return Err(Error::new(ErrorCode::USAGE, message).into());
+            }
+            return compiled.map_err(|found| Failed::of_complaints(&found, &self.servers.troubles()));
+        }
+    }
+
+    /// Answers the calls of a run until it has ended.
+    fn serve(self: &Arc<Self>, id: &str, kinds: Vec<String>) {
+        if kinds.is_empty() || !self.served.send_if_modified(|served| served.insert(id.to_owned())) {
+            return;
+        }
+        let (runs, id) = (self.clone(), id.to_owned());
+        tokio::spawn(async move {
+            let mut changes = runs.changes(&id);
+            let worker = runs.worker(&id, &kinds);
+            while !*runs.stopped.borrow() {
+                if let Err(error) = worker.drain_until(std::future::pending(), runs.wait_for_stop()).await {
+                    runs.out.remark(&format!("the calls of {id} cannot be answered: {error}"));
+                }
+                match runs.cvm.status(&id).await {
+                    Ok(details) if has_ended(details.execution.status) => break,
+                    Err(error) if [ErrorCode::NOT_FOUND, ErrorCode::CLOSED].contains(&error.code) => break,
+                    _ => tokio::select! {
+                        () = changes.wait(RECHECK) => {}
+                        () = runs.wait_for_stop() => {}
+                    },
+                }
+            }
+            runs.served.send_modify(|served| _ = served.remove(&id));
+        });
+    }
+
+    async fn wait_for_stop(&self) {
+        _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    /// Releases the calls that are at servers, so that another process can make them at once.
+    pub async fn stop(&self) {
+        self.stopped.send_replace(true);
+        _ = timeout(RELEASE, self.served.subscribe().wait_for(HashSet::is_empty)).await;
+    }
+
+    fn worker(&self, id: &str, kinds: &[String]) -> CallWorker {
+        let only = Some(Filter::Eq("executionId".to_owned(), id.into()));
+        let selection = ClaimSelection { only, oldest_first: true };
+        let worker = self.cvm.worker("mcp").select(selection).lease(self.lease).backoff(BACKOFF).without_due();
+        kinds.iter().fold(worker, |worker, kind| {
+            let servers = self.servers.clone();
+            worker.handle(kind, CONCURRENCY, move |task: Task<Work>| {
+                let servers = servers.clone();
+                async move { servers.call(&task.work.call.kind, &task.work.call.args).await }
+            })
+        })
+    }
+
+    /// Waits for the end of a run, and asks people meanwhile.
+    async fn wait(
+        self: &Arc<Self>,
+        id: &str,
+        wait_ms: Option<u64>,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Json, Failed> {
+        let until = Instant::now() + Duration::from_millis(wait_ms.unwrap_or(DEFAULT_WAIT_MS).min(LONGEST_WAIT_MS));
+        let mut changes = self.changes(id);
+        let mut seen = HashSet::new();
+        loop {
+            let progress = self.cvm.progress(id, NO_LINES).await?;
+            if has_ended(progress.status) || Instant::now() >= until || context.ct.is_cancelled() {
+                break;
+            }
+            self.ask_people(&progress, &context.peer, &mut seen);
+            let wait = RECHECK.min(until.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                () = changes.wait(wait) => {}
+                () = context.ct.cancelled() => {}
+            }
+        }
+        let progress: ExecutionProgress = self.cvm.progress(id, 0).await?;
+        report::of_progress(id, progress)
+    }
+
+    /// Shows forms for the calls that wait for a person, each once in a request.
+    fn ask_people(self: &Arc<Self>, progress: &ExecutionProgress, peer: &Peer<RoleServer>, seen: &mut HashSet<String>) {
+        if !people::has_forms(peer) {
+            return;
+        }
+        for call in progress.calls.iter().filter(|call| people::can_ask(call)) {
+            // The form may outlive the request.
+            if !seen.insert(call.id.clone()) || !self.asked.send_if_modified(|asked| asked.insert(call.id.clone())) {
+                continue;
+            }
+            let (runs, peer, call): (_, _, CallView) = (self.clone(), peer.clone(), call.clone());
+            tokio::spawn(async move {
+                if let Err(error) = people::ask(&runs, &peer, &call).await {
+                    runs.out.remark(&format!("the decision on {} was not recorded: {error}", call.label()));
+                }
+                runs.asked.send_modify(|asked| _ = asked.remove(&call.id));
+            });
+        }
+    }
+
+    /// Changes of an execution and of its calls from now on.
+    fn changes(&self, id: &str) -> Changes {
+        let collections = [&EXECUTIONS, &CC_HISTORY].map(|collection| collection.name.to_owned());
+        let (collections, subjects) = (Some(collections.to_vec()), Some(vec![id.to_owned()]));
+        let filter = ChangeFilter { collections, subjects, ..ChangeFilter::default() };
+        Changes { engine: self.engine.clone(), filter, position: None }
+    }
+}
+
+struct Changes {
+    engine: Engine,
+    filter: ChangeFilter,
+    /// The position up to which they were read; `None`: the next wait ends at once.
+    position: Option<Position>,
+}
+
+impl Changes {
+    /// Waits for a change since the last wait, at most for `wait`.
+    async fn wait(&mut self, wait: Duration) {
+        let span = if self.position.is_some() { duration_millis(wait) } else { Millis(0) };
+        match self.engine.changes(self.position.take(), &self.filter, span).await {
+            Ok(changes) => self.position = Some(changes.next),
+            // The store has no changes, or no longer those since the last wait.
+            Err(_) => tokio::time::sleep(wait).await,
+        }
+    }
+}
+
+/// The part of a pattern that names namespaces.
+fn namespace_pattern(pattern: &str) -> &str {
+    match pattern.split_once('.') {
+        Some((namespace, _)) => namespace,
+        None if pattern.contains('*') => "*",
+        None => "",
+    }
+}
+
+fn command_id(parts: &[&[u8]]) -> Result<CommandId, Error> {
+    Ok(CommandId::new(&format!("run-{}", hex(&sha256(parts))))?)
+}

@@ -1,0 +1,104 @@
+// A fake server of the Model Context Protocol for tests: its tools do what a test needs, and nothing useful.
+// Argument: `many` (3,000 tools more, in pages).
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+
+const mode = process.argv[2];
+const text = (text, more = {}) => ({ content: [{ type: "text", text }], ...more });
+const lines = (file) => (existsSync(file) ? readFileSync(file, "utf8").split("\n").length - 1 : 0);
+const integer = { type: "integer", minimum: 0 };
+const file = { type: "string", description: "A file.", minLength: 1 };
+
+const tools = {
+  add: {
+    description: "Adds two numbers.",
+    properties: { a: integer, b: integer },
+    outputSchema: { type: "object", properties: { sum: { type: "integer" } }, required: ["sum"] },
+    call: ({ a, b }) => ({ content: [], structuredContent: { sum: a + b } }),
+  },
+  "echo-text": { description: "Returns a text.", properties: { text: { type: "string" } }, call: (args) => text(args.text) },
+  fail: {
+    description: "Always fails.",
+    properties: { message: { type: "string" } },
+    call: ({ message }) => text(message, { isError: true }),
+  },
+  log: {
+    description: "Adds a line to a file.",
+    properties: { file, line: { type: "string" } },
+    call({ file, line }) {
+      appendFileSync(file, `${line}\n`);
+      return text(JSON.stringify({ lines: lines(file) }));
+    },
+  },
+  die: { description: "Ends the server.", properties: {}, call: () => process.exit(3) },
+  die_once: {
+    description: "Ends the server if the file does not exist.",
+    properties: { file },
+    call({ file }) {
+      if (!existsSync(file)) {
+        writeFileSync(file, "died\n");
+        process.exit(3);
+      }
+      return text("alive");
+    },
+  },
+  hang_once: {
+    description: "Adds a line to a file, and answers only if it is not the first one.",
+    properties: { file },
+    call({ file }) {
+      appendFileSync(file, "called\n");
+      return lines(file) > 1 ? text("called again") : undefined;
+    },
+  },
+  large: {
+    description: "Returns a long text.",
+    properties: { bytes: integer },
+    call: ({ bytes }) => text("x".repeat(bytes)),
+  },
+  grow: {
+    description: "Adds the tool `grown`.",
+    properties: {},
+    call() {
+      tools.grown = { description: "It was added.", properties: {}, call: () => text("grown") };
+      write({ method: "notifications/tools/list_changed" });
+      return text("done");
+    },
+  },
+};
+if (mode === "many") {
+  for (let n = 0; n < 3000; n++) {
+    const description = `Tool number ${n} of many, which returns its number. ${"It has a long description. ".repeat(5)}`;
+    tools[`tool_${n}`] = { description, properties: { file, line: integer }, call: () => text(`${n}`) };
+  }
+}
+
+const write = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
+
+const methods = {
+  initialize: ({ protocolVersion }) => ({
+    protocolVersion,
+    capabilities: { tools: { listChanged: true } },
+    serverInfo: { name: "fake", version: "1" },
+  }),
+  ping: () => ({}),
+  "tools/list"({ cursor = "0" } = {}) {
+    const names = Object.keys(tools);
+    const end = Number(cursor) + 100;
+    const page = names.slice(Number(cursor), end).map((name) => {
+      const { description, properties, outputSchema } = tools[name];
+      const inputSchema = { type: "object", properties, required: Object.keys(properties) };
+      return { name, description, inputSchema, ...(outputSchema && { outputSchema }) };
+    });
+    return { tools: page, ...(end < names.length && { nextCursor: `${end}` }) };
+  },
+  "tools/call": ({ name, arguments: args }) => tools[name].call(args ?? {}),
+};
+
+process.stderr.write("this is a fake server for tests\n");
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, method, params } = JSON.parse(line);
+  if (id === undefined) continue;
+  const result = methods[method]?.(params);
+  if (result) write({ id, result });
+  else if (!methods[method]) write({ id, error: { code: -32601, message: `no method ${method}` } });
+}
