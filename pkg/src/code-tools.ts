@@ -144,9 +144,9 @@ async function addTools(engine: Engine, prefix: string, tools: Tools, found: Map
     if (!NAME.test(name)) throw usageError(`rs.code: ${JSON.stringify(name)} cannot be the name of a tool; use a JavaScript name`);
     const path = prefix === "" ? name : `${prefix}.${name}`;
     if (typeof member === "function") add(found, defineTool(engine, path, { run: member as never }));
-    else if (MARK in member && member[MARK] === "tool") add(found, defineTool(engine, path, (member as Tool).definition));
-    else if (MARK in member) for (const one of await serverTools(engine, path, member as ToolServer)) add(found, one);
-    else await addTools(engine, path, member as Tools, found);
+    else if (!objectByKind.accepts(member) || !(MARK in member)) await addTools(engine, path, member as Tools, found);
+    else if (member[MARK] === "tool") add(found, defineTool(engine, path, (member as Tool).definition));
+    else for (const one of await serverTools(engine, path, member as ToolServer)) add(found, one);
   }
 }
 

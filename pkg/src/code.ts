@@ -288,31 +288,36 @@ export class Code implements AsyncDisposable {
       return true;
     };
     for (let changes: { id: string; deleted: boolean }[] | null = null; ; changes = await feed.nextUnlessExpired()) {
-      for await (const call of changes === null ? this.#openCalls(signal) : this.#readCalls(changes, signal)) {
+      for (const call of changes === null ? await this.#openCalls(signal) : await this.#readCalls(changes, signal)) {
         if (await isNew(call)) yield pendingCall(call);
       }
     }
   }
 
-  async *#openCalls(signal: AbortSignal | undefined): AsyncGenerator<CallView, void, void> {
+  /** The open calls that may wait for a person, in the order in which they were made. */
+  async #openCalls(signal: AbortSignal | undefined): Promise<CallView[]> {
+    const calls: CallView[] = [];
     for (const filter of [{ awaitsApproval: true }, { kind: "cc" }]) {
       for (let cursor: string | undefined; ; ) {
         const page = await this.#cvm.calls({ open: true, ...filter, cursor, signal });
-        yield* page.items;
-        if (page.next === undefined || page.next === null) break;
+        calls.push(...page.items);
+        if (page.next === undefined) break;
         cursor = page.next;
       }
     }
+    return calls.sort((a, b) => (a.requestedAt ?? 0) - (b.requestedAt ?? 0) || (a.step ?? 0) - (b.step ?? 0));
   }
 
-  async *#readCalls(changes: { id: string; deleted: boolean }[], signal: AbortSignal | undefined): AsyncGenerator<CallView, void, void> {
+  async #readCalls(changes: { id: string; deleted: boolean }[], signal: AbortSignal | undefined): Promise<CallView[]> {
+    const calls: CallView[] = [];
     for (const { id } of changes.filter(({ deleted }) => !deleted)) {
       const call = await this.#cvm.call(id, { signal }).catch((error: unknown) => {
         if (error instanceof RunstateError && error.code === "not_found") return null;
         throw error;
       });
-      if (call !== null) yield call;
+      if (call !== null) calls.push(call);
     }
+    return calls;
   }
 
   /** Approves the calls that the rules of their tools let pass, while this process runs tools. */
@@ -395,7 +400,7 @@ export class Code implements AsyncDisposable {
     for (let cursor: string | undefined; ; ) {
       const page = await this.#cvm.calls({ execution: run, cursor, signal });
       done.push(...page.items.filter((call) => call.outcome === "answered" && tools.get(call.kind)?.revertable === true));
-      if (page.next === undefined || page.next === null) break;
+      if (page.next === undefined) break;
       cursor = page.next;
     }
     const at = (call: CallView) => call.response?.timestamp ?? 0;

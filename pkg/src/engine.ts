@@ -3,7 +3,6 @@
 
 import { untilAborted } from "./abort.js";
 import { createAppFeed, createFeed } from "./changes.js";
-import { RunstateError } from "./errors.js";
 import { ExecutionFollower } from "./follower.js";
 import { COMMANDS, type OperationCaller } from "./generated.js";
 import type { Instance, RawHandler, RawRunstate, RawWorkerHandle } from "./instance.js";

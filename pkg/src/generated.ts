@@ -1042,6 +1042,8 @@ export type Bytecode = Json[];
 export type CallError = {
   /** The error's name in the program; missing: `CallError`. */
   name: string | null;
+  /** The error's `code` in the program; missing: it has none. */
+  code: string | null;
   /** The message. */
   message: string;
   /** When the attempt failed. */
@@ -1099,6 +1101,8 @@ export type CallView = {
   waitsFor?: WaitsFor;
   /** The decision on it, if it awaited an approval. */
   approval?: Approval;
+  /** An answer that was there before the call: its approval closes the call with it. */
+  earlyAnswer?: Response;
   /** The claim of a worker. */
   claim: ClaimState | null;
   /** Why a budget refused its cost, with the code as its name: the call waits until the budget has it. */
@@ -1557,7 +1561,10 @@ export type CvmAnswerParams = {
   answer: Json;
   /** The id of the call; by default the only open one. */
   call?: string;
-  /** The key of the call, which may be made later: an early answer is kept until then. */
+  /**
+   * The key of the call, which may be made later: an early answer is kept until then, and until the approval of the
+   * call if it needs one.
+   */
   key?: string;
   /**
    * The number of the call among those with that key, from 1; by default the first one that is open, else the next
@@ -1687,6 +1694,8 @@ export type CvmFailParams = {
   message: string;
   /** The name of the error in the program; by default `CallError`. */
   name?: string;
+  /** The `code` of the error in the program, as Node's errors have one, at most 200 bytes; by default none. */
+  code?: string;
   /** The retry policy; by default none. */
   retry?: Backoff;
   /** The name of the worker. */
@@ -2640,6 +2649,8 @@ export type ExecutionProgress = {
   more: boolean;
   /** The open calls. */
   calls: CallView[];
+  /** When it is due while it waits: at the deadline of a call, at the end of its time, or of a graceful cancel. */
+  wakeAt?: number;
   /** Number of calls made so far, the open ones included. */
   callsMade: number;
   /** The program's value, once complete; otherwise null. */
@@ -2771,6 +2782,8 @@ export type Failure = {
   message: string;
   /** The name of the error in the program; null: `CallError`. */
   name: string | null;
+  /** The `code` of the error in the program; null, or one of more than 200 bytes: it has none. Only calls have it. */
+  code?: string;
   /**
    * Whether another attempt may succeed. The program receives the error after the last attempt, or at once if the
    * call is not retried.
@@ -5149,16 +5162,15 @@ export type Policy = {
    */
   calls?: number;
   /**
-   * Most calls that are open at once, timers left out, 1 to 1,000; by default 1,000. Those beyond are queued in the
-   * order in which they were made: no worker gets one until an earlier call is closed. A call that awaits an approval
-   * is open too.
+   * Most calls that are open at once, 1 to 1,000; by default 1,000. Those beyond are queued in the order in which
+   * they were made: no worker gets one until another call is closed. Timers, and calls that await an approval, are
+   * not counted; an approved call may have to queue. With them, at most 1,000 calls are open in any case.
    */
   open?: number;
   /**
    * The time that the program has, in milliseconds, 1 second to 100 years; by default any. It begins with the start,
    * and again with a retry, and when a paused execution is unpaused. At its end the program ends with a `LimitError`
-   * that it cannot catch, and its open calls are cancelled; a process that waits for other work may notice the end
-   * 15 seconds later. A graceful cancel has its own time instead.
+   * that it cannot catch, and its open calls are cancelled. A graceful cancel has its own time instead.
    */
   ms?: number;
 };
@@ -7179,6 +7191,11 @@ export interface CvmCcHistoryDocument {
     timestamp?: number | null;
     [key: string]: unknown;
   } | null;
+  earlyAnswer?: {
+    /** Milliseconds since 1970, UTC. */
+    timestamp?: number | null;
+    [key: string]: unknown;
+  } | null;
   outcome?: "answered" | "defaulted" | "timed_out" | "failed" | "cancelled" | null;
   error?: {
     /** Milliseconds since 1970, UTC. */
@@ -8819,11 +8836,12 @@ export class CvmOperations {
   }
 
   /**
-   * Approves a call that awaits it. Workers may claim it from then on, or once it leaves the queue.
+   * Approves a call that awaits it. Workers may claim it from then on, or once it leaves the queue. An answer that was
+   * there before the call closes it now, and its execution runs to its next stop.
    *
    * Errors: `not_found` (the execution, or a call of it), `already_approved` (or it needs no approval),
    * `already_answered` (it is closed), `deadline_passed`, `illegal_transition` (the execution has ended, or is paused),
-   * `invalid`.
+   * `invalid`; `limit` and `invalid_answer` (the program cannot take the earlier answer: reject the call).
    */
   approve(execution: string, options: OptionsOf<"cvm.approve", "execution">): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.approve", options, { execution });
@@ -8916,7 +8934,7 @@ export class CvmOperations {
    * after the last attempt, the program gets the error and runs to its next stop.
    *
    * Errors: `stale_claim` (another worker has claimed the call since, or it has ended: if the call has a cost, that of
-   * the attempt is recorded), `deadline_passed` (as well), `invalid` (the cost, the wait).
+   * the attempt is recorded), `deadline_passed` (as well), `invalid` (the name, the code, the cost, the wait).
    */
   fail(call: string, options: OptionsOf<"cvm.fail", "call">): Promise<FailedCall> {
     return this.caller.invoke("cvm.fail", options, { call });

@@ -76,14 +76,14 @@ test("errors of tools are errors of the script", async (t) => {
   const script = `
     const seen: unknown[] = [];
     for (const one of [tools.gone, tools.text, tools.big, tools.once, () => tools.typed({ n: "1" }), () => tools.typed({ n: 1 }), tools.wrong]) {
-      try { seen.push(await one()) } catch (e) { seen.push([e instanceof Error, e.name, e.message.slice(0, 40)]) }
+      try { seen.push(await one()) } catch (e) { seen.push([e instanceof Error, e.name, e.message.slice(0, 41)]) }
     }
     return seen`;
   const { result } = await code.run(script);
   assert.deepEqual(result, [
     [true, "NotThere", "no such thing"], [true, "Error", "a text"], [true, "TypeError", "Do not know how to serialize a BigInt"], 2,
-    [true, "TypeError", "the arguments of tools.typed.n must be o"], 1, [true, "TypeError", "the result of tools.wrong must be of the"],
-  ].map((one) => (Array.isArray(one) ? one.map((part) => (typeof part === "string" ? part.slice(0, 40) : part)) : one)));
+    [true, "TypeError", "the arguments of tools.typed: at /n: an i"], 1, [true, "TypeError", "the result of tools.wrong: a text is expe"],
+  ]);
   const uncaught = await code.run("await tools.gone()");
   assert.deepEqual([uncaught.status, uncaught.error], ["failed", { kind: "error", name: "NotThere", message: "no such thing", line: 1, column: uncaught.error.column }]);
 });
@@ -117,11 +117,11 @@ test("a rule approves by the arguments", async (t) => {
     run: ({ amount }) => (seen.push(amount), amount),
   });
   const { code, rs } = await openCode(t, { refund });
-  const r = await code.run("return Promise.allSettled([1, 500, 'x'].map((amount) => tools.refund({ amount })))");
+  const r = await code.run("const all = await Promise.allSettled([1, 500, 'x'].map((amount) => tools.refund({ amount }))); return all.map((one) => one.value ?? one.reason.name)");
   assert.deepEqual(r.pending.map(({ kind, args }) => [kind, args.amount]), [["approval", 500]]);
   await code.approve(r.pending[0], { by: "ann" });
   const { result } = await code.result(r.run);
-  assert.deepEqual(result.map(({ value, reason }) => value ?? reason.name), [1, 500, "TypeError"]);
+  assert.deepEqual(result, [1, 500, "TypeError"]);
   assert.deepEqual(seen, [1, 500]);
   const { items } = await rs.cvm.calls({ execution: r.run });
   assert.deepEqual(items.map(({ approval }) => approval.by).sort(), ["ann", "rule", "rule"]);

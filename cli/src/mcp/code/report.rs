@@ -199,7 +199,7 @@ mod tests {
 
     fn progress(status: Status) -> ExecutionProgress {
         let (lines, calls, result, error) = (Vec::new(), Vec::new(), Json::Null, None);
-        ExecutionProgress { status, lines, next: 0, more: false, calls, calls_made: 0, result, error }
+        ExecutionProgress { status, lines, next: 0, more: false, calls, calls_made: 0, wake_at: None, result, error }
     }
 
     #[test]
@@ -225,6 +225,12 @@ mod tests {
     }
 
     fn of_nothing() -> CallError {
-        CallError { name: None, message: String::new(), timestamp: runstate::time::Timestamp::default(), by: None }
+        CallError {
+            name: None,
+            code: None,
+            message: String::new(),
+            timestamp: runstate::time::Timestamp::default(),
+            by: None,
+        }
     }
 }
