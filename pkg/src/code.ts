@@ -354,7 +354,7 @@ export class Code implements AsyncDisposable {
     try {
       await this.#cvm.approve(call.executionId, { call: call.id, by: "rule", note: `the rule of tools.${tool.path}` });
     } catch (error) {
-      // Somebody was faster, or the run has ended.
+      // Another process was faster, or the run has ended.
       if (!(error instanceof RunstateError) || error.retryable) throw error;
     }
     return false;

@@ -58,8 +58,8 @@ pub struct SourceArgs {
     /// Name of the program [default: the file's stem, or the folder's name]
     #[arg(long)]
     pub name: Option<String>,
-    /// The file is a script, the body of a function: `await` and `return` are allowed outside functions, and `return` gives
-    /// the result
+    /// The file is a script, the body of a function: `await` and `return` are allowed outside functions, and `return`
+    /// gives the result
     #[arg(long)]
     pub script: bool,
     /// The tools that `tools` has, such as crm.find,pay.refund (repeatable); others are refused [default: any]

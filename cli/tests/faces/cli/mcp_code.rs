@@ -170,7 +170,7 @@ fn a_script_calls_tools_and_returns() {
             types.contains("/** minimum 0 */\n      a: number;") && types.contains("Promise<{\n      sum: number;"),
             "{types}"
         );
-        let unknown = code.service.call_tool(CallToolRequestParams::new("runn")).await.unwrap_err();
+        let unknown = code.service.call_tool(CallToolRequestParams::new("rum")).await.unwrap_err();
         assert!(unknown.to_string().contains("did you mean `run`?"), "{unknown}");
         let missing = code.call("result", json!({ "id": "none" })).await.structured_content.unwrap();
         assert_eq!(missing["error"]["name"], "not_found");
