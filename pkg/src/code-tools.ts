@@ -1,11 +1,13 @@
 // The tools of `rs.code`: their definitions, and their names in scripts. The path of a tool, `crm.find`, is the kind of
 // its calls.
 
+import { jsonSchemaOf } from "./code-types.js";
 import type { Engine } from "./engine.js";
 import { CallFailure, RunstateError, usageError } from "./errors.js";
+import { encodeAnswer, toWellFormed } from "./json-encoding.js";
 import type { Json } from "./json.js";
 import type { JsonSchema } from "./schema.js";
-import { SchemaCheck, type ValueOf, type ValueSchema } from "./standard-schema.js";
+import { type InputOf, SchemaCheck, type ValueOf, type ValueSchema, isStandard } from "./standard-schema.js";
 import { anyOf, callback, flag, objectByKind, required, schemaObject, text, validateOptions } from "./validation.js";
 import type { HandlerResult, Task } from "./worker.js";
 
@@ -15,8 +17,9 @@ const MARK = Symbol.for("runstate.tool");
 /** The result of a tool. It becomes what `JSON.stringify` makes of it: a date becomes text, functions are left out. */
 type Result<T> = T | Promise<T>;
 
-/** The value of a schema; without one any JSON value. */
-type ValueIn<S> = [S] extends [ValueSchema] ? ValueOf<S> : Json;
+/** The value of a schema. Without one the function chooses its type: the type is a promise of the caller. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type ValueIn<S> = [S] extends [ValueSchema] ? ValueOf<S> : any;
 
 /** A tool of scripts, as {@link tool} takes it. */
 export interface ToolDefinition<I extends ValueSchema | undefined, O extends ValueSchema | undefined> {
@@ -29,11 +32,11 @@ export interface ToolDefinition<I extends ValueSchema | undefined, O extends Val
   /** Whether a person approves each call before it runs, or those for which the function returns true. The function
    * must depend on the arguments alone. */
   approve?: boolean | ((args: ValueIn<I>) => Result<boolean>);
-  /** Undoes a call, for {@link Code.revert}. */
+  /** Undoes a call, for {@link Code.revert}. `result` is what JSON kept of the result. */
   revert?: (args: ValueIn<I>, result: ValueIn<O>, task: Task) => Result<HandlerResult | void>;
   /** Runs a call. An error that it throws is thrown in the script, with its name, message and code. Throw a
    * `CallFailure` to have the call retried. */
-  run: (args: ValueIn<I>, task: Task) => Result<O extends ValueSchema ? ValueOf<O> : unknown>;
+  run: (args: ValueIn<I>, task: Task) => Result<O extends ValueSchema ? InputOf<O> : unknown>;
 }
 
 /** A tool of scripts. {@link tool} makes it. */
@@ -51,7 +54,8 @@ export interface ToolServer {
 
 /** Tools by their names: functions, tools, servers, and objects of them. */
 export interface Tools {
-  readonly [name: string]: Tool | ToolServer | Tools | ((args: never, task: Task) => unknown);
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly [name: string]: Tool | ToolServer | Tools | ((args: any, task: Task) => unknown);
 }
 
 /** The methods of an MCP client that are used, as `Client` of `@modelcontextprotocol/sdk` has them. */
@@ -139,11 +143,12 @@ export async function listTools(engine: Engine, tools: Tools): Promise<Map<strin
 }
 
 async function addTools(engine: Engine, prefix: string, tools: Tools, found: Map<string, NamedTool>): Promise<void> {
+  if (prefix.length > PATH_BYTES) throw usageError("rs.code: `tools` contains itself, or is nested too deeply");
   if (!objectByKind.accepts(tools)) throw usageError(`rs.code: \`tools${prefix && `.${prefix}`}\` must be a function, what \`tool\` or \`mcp\` returns, or an object of them`);
   for (const [name, member] of Object.entries(tools)) {
     if (!NAME.test(name)) throw usageError(`rs.code: ${JSON.stringify(name)} cannot be the name of a tool; use a JavaScript name`);
     const path = prefix === "" ? name : `${prefix}.${name}`;
-    if (typeof member === "function") add(found, defineTool(engine, path, { run: member as never }));
+    if (typeof member === "function") add(found, defineTool(engine, path, { run: member.bind(tools) as never }));
     else if (!objectByKind.accepts(member) || !(MARK in member)) await addTools(engine, path, member as Tools, found);
     else if (member[MARK] === "tool") add(found, defineTool(engine, path, (member as Tool).definition));
     else for (const one of await serverTools(engine, path, member as ToolServer)) add(found, one);
@@ -153,9 +158,9 @@ async function addTools(engine: Engine, prefix: string, tools: Tools, found: Map
 function add(found: Map<string, NamedTool>, tool: NamedTool): void {
   const { path } = tool;
   const problem =
-    path === "cc" || path === "timer" || path.startsWith("fs.") ? "is a name of the language"
+    /^(?:cc|timer)$|^(?:fs|tools)\./.test(path) ? "is a name of the language"
     : new TextEncoder().encode(path).length > PATH_BYTES ? `is longer than ${PATH_BYTES} bytes`
-    : found.has(path) ? "occurs twice: names of a server are the same but for signs that no JavaScript name has"
+    : found.has(path) ? "occurs twice"
     : undefined;
   if (problem !== undefined) throw usageError(`rs.code: the tool \`${path}\` ${problem}; rename it`);
   found.set(path, tool);
@@ -164,37 +169,79 @@ function add(found: Map<string, NamedTool>, tool: NamedTool): void {
 function defineTool(engine: Engine, path: string, definition: Tool["definition"]): NamedTool {
   const { description, input, output, approve = false, revert, run } = definition;
   const [inputCheck, outputCheck] = [new SchemaCheck(engine, input), new SchemaCheck(engine, output)];
-  const argsOf = (args: Json) => inputCheck.check(`the arguments of tools.${path}`, args) as Promise<never>;
-  return {
+  const takesObject = input !== undefined && jsonSchemaOf(input, "input")?.type === "object";
+  // A call without arguments has null.
+  const argsOf = (args: Json) => checked(inputCheck, `the arguments of tools.${path}`, args === null && takesObject ? {} : args) as Promise<never>;
+  const tool: NamedTool = {
     path, description, input, output, approve: approve !== false, revertable: revert !== undefined,
-    // Arguments that the tool refuses need no approval: the call fails at once.
-    isFree: async (args) => typeof approve === "function" && !(await argsOf(args).then(approve, () => false)),
-    run: (args, task) => answered(task, async () => outputCheck.check(`the result of tools.${path}`, toJson(await run(await argsOf(args), task)))),
-    revert: (args, result, task) => answered(task, async () => revert?.(await argsOf(args), result as never, task)),
+    // A rule that fails leaves the decision to a person, as do arguments that the tool refuses: another process may
+    // have a version of the tool that takes them.
+    isFree: async (args) => typeof approve === "function" && !(await inTime(argsOf(args).then(approve)).catch(() => true)),
+    run: (args, task) =>
+      answered(task, `the result of tools.${path}`, async () => {
+        // The policy of a run is that of the process that started it, which may know less of the tool.
+        if (tool.approve && task.call.approval?.approved !== true && !(await tool.isFree(args))) {
+          throw new CallFailure(`tools.${path} runs only calls that were approved, and this one asked for no approval`, { name: "NotAllowedError", final: true });
+        }
+        const result = await run(await argsOf(args), task);
+        // A JSON Schema describes JSON.
+        return checked(outputCheck, `the result of tools.${path}`, output !== undefined && !isStandard(output) ? toJson(result) : result);
+      }),
+    revert: (args, result, task) => answered(task, `the result of undoing tools.${path}`, async () => revert?.(await argsOf(args), result as never, task)),
   };
+  return tool;
+}
+
+/** As {@link SchemaCheck.check}, with a TypeError. */
+async function checked(schema: SchemaCheck, label: string, value: unknown): Promise<unknown> {
+  try {
+    return await schema.check(label, value);
+  } catch (error) {
+    throw error instanceof RunstateError ? new TypeError(error.message, { cause: error }) : error;
+  }
+}
+
+/** Longest time of a rule for approvals, in milliseconds. */
+const RULE_MS = 10_000;
+
+async function inTime<T>(promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(usageError("the rule takes too long")), RULE_MS)));
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 async function serverTools(engine: Engine, prefix: string, { client, options }: ToolServer): Promise<NamedTool[]> {
   const found: NamedTool[] = [];
   let cursor: string | undefined;
   do {
-    const { tools, nextCursor } = await client.listTools(cursor === undefined ? undefined : { cursor });
-    found.push(...tools.map((listed) => serverTool(engine, prefix, client, listed, options)));
+    const { tools, nextCursor } = await client.listTools(cursor === undefined ? undefined : { cursor }).catch((cause: unknown) => {
+      const message = `the tools of the server \`${prefix}\` cannot be listed: ${cause instanceof Error ? cause.message : String(cause)}`;
+      throw new RunstateError({ code: "unavailable", message, retryable: true }, { cause });
+    });
+    for (const listed of tools) {
+      const name = nameOf(listed);
+      const twins = found.filter(({ path }) => path.replace(/_\d+$/, "") === `${prefix}.${name}`).length;
+      found.push(serverTool(engine, `${prefix}.${twins === 0 ? name : `${name}_${twins + 1}`}`, client, listed, options));
+    }
     if (found.length > MAX_LISTED) throw usageError(`rs.code: the server \`${prefix}\` lists more than ${MAX_LISTED} tools`);
     cursor = nextCursor === cursor ? undefined : nextCursor;
   } while (cursor !== undefined);
   return found;
 }
 
-function serverTool(engine: Engine, prefix: string, client: McpClient, { name, description, inputSchema, outputSchema }: McpTool, options: McpOptions): NamedTool {
-  const path = `${prefix}.${name.replace(/^(?![\p{ID_Start}$_])/u, "_").replace(/[^\p{ID_Continue}$]/gu, "_")}`;
+/** The name of a tool of a server in scripts. */
+function nameOf({ name }: McpTool): string {
+  return name.replace(/^(?![\p{ID_Start}$_])/u, "_").replace(/[^\p{ID_Continue}$]/gu, "_");
+}
+
+function serverTool(engine: Engine, path: string, client: McpClient, { name, description, inputSchema, outputSchema }: McpTool, options: McpOptions): NamedTool {
   const approve = options.approve ?? false;
   const run = async (args: Json, { signal }: Task) => contentOf(await client.callTool({ name, arguments: (args ?? {}) as Record<string, unknown> }, undefined, { signal }));
   // The server checks its arguments and its results.
   return {
     ...defineTool(engine, path, { description, approve: typeof approve === "function" ? (args) => approve(name, args as Json) : approve, run: run as never }),
-    input: inputSchema as JsonSchema | undefined,
-    output: outputSchema as JsonSchema | undefined,
+    input: objectByKind.accepts(inputSchema) ? (inputSchema as JsonSchema) : undefined,
+    output: objectByKind.accepts(outputSchema) ? (outputSchema as JsonSchema) : undefined,
   };
 }
 
@@ -219,19 +266,42 @@ function toJson(value: unknown): Json {
   return encoded === undefined ? null : (JSON.parse(encoded) as Json);
 }
 
-/** Runs a handler. What it throws is final, and is thrown in the script. */
-async function answered(task: Task, handler: () => Promise<unknown>): Promise<Json> {
+/** Largest result of a tool, in bytes of its JSON. */
+const RESULT_BYTES = 2 ** 20;
+
+/** Longest name and code of an error, in bytes. */
+const NAME_BYTES = 200;
+
+/** Returns the result that is stored. Throws if it cannot be, because a tool that has run must not run again. */
+function storable(label: string, value: unknown): Json {
+  const json = toJson(value);
+  const bytes = new TextEncoder().encode(encodeAnswer(json)).length;
+  if (bytes > RESULT_BYTES) throw new RangeError(`${label} has ${bytes} bytes of JSON; at most ${RESULT_BYTES} are stored. Return less`);
+  JSON.stringify(json, (key, member: unknown) => {
+    if (key.includes("\0")) throw new TypeError(`${label} has a key with a NUL`);
+    const isInexact = typeof member === "number" && Number.isInteger(member) && !Number.isSafeInteger(member) && Math.abs(member) < 1e21;
+    if (isInexact) throw new RangeError(`${label} has the integer ${member}, beyond 2^53 - 1. Return it as text`);
+    return member;
+  });
+  return json;
+}
+
+/** A text of an error as it can be stored; undefined if it is none, or too long. */
+function shortText(text: unknown): string | undefined {
+  if (typeof text !== "string" || text === "") return undefined;
+  const formed = toWellFormed(text);
+  return new TextEncoder().encode(formed).length <= NAME_BYTES ? formed : undefined;
+}
+
+/** Runs a handler. What it throws is final, and is thrown in the script. `label` names its result. */
+async function answered(task: Task, label: string, handler: () => Promise<unknown>): Promise<Json> {
   try {
-    return toJson(await handler());
+    return storable(label, await handler());
   } catch (thrown) {
     // A call that was interrupted runs again, here or elsewhere.
     if (thrown instanceof CallFailure || task.signal.aborted) throw thrown;
     const isError = typeof thrown === "object" && thrown !== null && "message" in thrown;
     const { name, message, code } = (isError ? thrown : { name: "Error", message: String(thrown) }) as { name?: unknown; message: unknown; code?: unknown };
-    throw new CallFailure(String(message), {
-      name: thrown instanceof RunstateError ? "TypeError" : typeof name === "string" && name !== "" ? name : "Error",
-      ...(typeof code === "string" && { code }),
-      final: true,
-    });
+    throw new CallFailure(String(message), { name: shortText(name) ?? "Error", code: shortText(code), final: true });
   }
 }

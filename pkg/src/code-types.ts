@@ -7,8 +7,9 @@ import { type ValueSchema, isStandard } from "./standard-schema.js";
 /** Letters of a token of a model, for budgets: about as many as of source code. */
 const TOKEN = 3.5;
 
-/** Deepest schema that is written out. */
+/** Deepest schema that is written out, and most parts of one. */
 const MAX_DEPTH = 12;
+const MAX_PARTS = 1_000;
 
 /**
  * Declares `tools` in at most about `budget` tokens: with types and descriptions; if that is too long with the first
@@ -21,7 +22,7 @@ export function declareTools(tools: readonly NamedTool[], budget: number): strin
     if (written.length <= room) return written;
   }
   const names = declareTree(tools, ({ path }) => `${lastName(path)}(args?: any): Promise<any>;`);
-  const note = "// The types of all tools are too long to list; search for those that you need.\n";
+  const note = "// The types of all tools are too long to list: only their names are here.\n";
   if (note.length + names.length <= room) return note + names;
   const groups = new Map<string, number>();
   for (const { path } of tools) {
@@ -29,7 +30,7 @@ export function declareTools(tools: readonly NamedTool[], budget: number): strin
     groups.set(group, (groups.get(group) ?? 0) + 1);
   }
   const list = [...groups].map(([group, count]) => `tools.${group} (${count})`).join(", ");
-  return `// Search for the tools that you need. There are: ${list}`.slice(0, Math.max(room, 60));
+  return `// There are more tools than fit here: ${list}`.slice(0, Math.max(room, 60));
 }
 
 /** The tools that fit words best, with their declarations, in at most about `budget` tokens. */
@@ -108,15 +109,17 @@ export function jsonSchemaOf(schema: ValueSchema | undefined, io: "input" | "out
 }
 
 /** The TypeScript type of the values of a JSON Schema. What types cannot express is in comments. */
-export function typeOf(schema: JsonSchema | boolean | undefined, root = schema, depth = 0): string {
-  if (schema === undefined || typeof schema === "boolean" || depth > MAX_DEPTH) return "any";
-  const inner = (part: JsonSchema | boolean | undefined) => typeOf(part, root, depth + 1);
+export function typeOf(schema: JsonSchema | boolean | undefined, root = schema, depth = 0, written = { parts: 0 }): string {
+  written.parts += 1;
+  if (typeof schema !== "object" || schema === null || depth > MAX_DEPTH || written.parts > MAX_PARTS) return "any";
+  const inner = (part: JsonSchema | boolean | undefined) => typeOf(part, root, depth + 1, written);
   if ("const" in schema) return literal(schema.const);
   if (Array.isArray(schema.enum)) return schema.enum.map(literal).join(" | ") || "never";
   if (typeof schema.$ref === "string") return inner(refer(root, schema.$ref));
-  const branches = schema.anyOf ?? schema.oneOf;
+  // Beside properties, branches say which of them belong together.
+  const branches = schema.properties === undefined ? (schema.anyOf ?? schema.oneOf) : undefined;
   if (branches !== undefined) return branches.map((branch) => grouped(inner(branch))).join(" | ") || "any";
-  if (schema.allOf !== undefined) return schema.allOf.map((branch) => grouped(inner(branch))).join(" & ") || "any";
+  if (schema.allOf !== undefined && schema.properties === undefined) return schema.allOf.map((branch) => grouped(inner(branch))).join(" & ") || "any";
   const types = typeof schema.type === "string" ? [schema.type] : (schema.type ?? [schema.properties === undefined ? "any" : "object"]);
   return types.map((type) => {
     switch (type) {

@@ -1,6 +1,7 @@
 // `rs.code`: scripts that call the tools of their host. A script is an execution as any other: it waits for people for
 // as long as they take, survives its process, and continues where it stopped. No line of it runs twice.
 
+import { untilAborted } from "./abort.js";
 import { type NamedTool, type Tools, listTools } from "./code-tools.js";
 import { declareTools, searchTools } from "./code-types.js";
 import { createFeed } from "./changes.js";
@@ -10,8 +11,8 @@ import { RunstateError, usageError } from "./errors.js";
 import type { Json, JsonInputOf } from "./json.js";
 import { type CommandOptions, WAIT, type WaitOptions, requireText } from "./options.js";
 import { interruptible } from "./stream.js";
-import { type OptionValidators, anyOf, anything, flag, integerBetween, objectByKind, objectOf, positiveInteger, required, text, validateOptions } from "./validation.js";
-import type { CallView, CompiledSource, Diagnostic, ExecutionProgress, ProgramError } from "./wire.js";
+import { type OptionValidators, anyOf, anything, callback, flag, integerBetween, objectByKind, positiveInteger, required, text, validateOptions } from "./validation.js";
+import type { CallView, CompiledSource, Diagnostic, ExecutionProgress, ProgramError, Status } from "./wire.js";
 import type { Handler, Task, WorkerHandle } from "./worker.js";
 
 /** Options of {@link Runstate.code}. */
@@ -110,18 +111,40 @@ export interface PendingCall {
 /** A call by its ids. */
 export type PendingCallId = Pick<PendingCall, "run" | "id">;
 
+/** What the AI SDK passes to a tool. */
+export interface ModelContext {
+  toolCallId?: string;
+  abortSignal?: AbortSignal;
+}
+
 /** What {@link Code.tool} returns: a tool in the form of the AI SDK. */
-export interface ModelTool<A> {
+export interface ModelTool<A, R = CodeResult> {
   description: string;
-  inputSchema: { readonly jsonSchema: Json };
-  execute(args: A, context?: { abortSignal?: AbortSignal }): Promise<CodeResult>;
+  // The type of the SDK has a symbol of its own.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  inputSchema: any;
+  execute(args: A, context?: ModelContext): Promise<R>;
 }
 
 /** The beginning of the names of programs that are scripts. The rest is the hash of the script. */
 const PREFIX = "script-";
 
-/** The program that undoes calls, the latest first. */
-const REVERT = { name: `${PREFIX}revert`, source: "for (const { kind, call: id } of input) await call(kind, { call: id });" };
+/** The program that undoes calls, the latest first. One that fails does not prevent the others. */
+const REVERT = {
+  name: `${PREFIX}revert`,
+  source: `
+    const undone = [], failed = [];
+    for (const { kind, call: id } of input) {
+      try { await call(kind, { call: id }); undone.push(id) } catch (e) { failed.push({ call: id, name: e.name, message: e.message }) }
+    }
+    return { undone, failed };`,
+};
+
+/** The result of a run that undoes calls. */
+interface Undone {
+  undone: string[];
+  failed: { call: string; name: string; message: string }[];
+}
 
 /** The kind of calls that undo those of a tool. */
 const revertKind = (path: string): string => `${path}.revert`;
@@ -133,7 +156,13 @@ const LIMITS: OptionValidators<CodeLimits> = {
   ms: anything, instructions: anything, heap: anyOf(positiveInteger, text), output: anyOf(positiveInteger, text), calls: anything, open: anything,
 };
 
-const CODE: OptionValidators<CodeOptions> = { tools: required(objectByKind), limits: objectOf(LIMITS), serve: flag, concurrency: positiveInteger };
+const CODE: OptionValidators<CodeOptions> = { tools: required(objectByKind), limits: objectByKind, serve: flag, concurrency: positiveInteger };
+
+/** The statuses of a run that has ended. */
+const ENDED: ReadonlySet<Status> = new Set<Status>(["complete", "error", "cancelled"]);
+
+/** A line number after every line. */
+const NO_LINES = Number.MAX_SAFE_INTEGER;
 
 /** The longest wait is that of the timers of JavaScript. */
 const RESULT: OptionValidators<ResultOptions> = { waitMs: integerBetween(0, 2 ** 31 - 1), ...WAIT };
@@ -144,12 +173,10 @@ export class Code implements AsyncDisposable {
   readonly #cvm: Cvm;
   readonly #options: CodeOptions;
   readonly #limits: Required<Pick<CodeLimits, "output">> & CodeLimits;
-  /** The tools by their paths. */
-  readonly #tools: Promise<Map<string, NamedTool>>;
+  /** The tools by their paths; undefined if they could not be listed. */
+  #listed: Promise<Map<string, NamedTool>> | undefined;
   readonly #closing = new AbortController();
   #worker: WorkerHandle | undefined;
-  /** Whether calls need a person, by their ids: what the rules of their tools said. */
-  readonly #decided = new Map<string, Promise<boolean>>();
 
   /** @internal */
   constructor(engine: Engine, cvm: Cvm, options: CodeOptions) {
@@ -158,9 +185,20 @@ export class Code implements AsyncDisposable {
     this.#options = validateOptions("code", options, CODE);
     const { heap, output = OUTPUT_BYTES, ...others } = validateOptions("code: `limits`", options.limits ?? {}, LIMITS);
     this.#limits = { ...others, ...(heap !== undefined && { heap: bytesOf(heap) }), output: bytesOf(output) };
-    this.#tools = this.#start();
-    // Each method reports why the tools could not be listed.
-    this.#tools.catch(() => {});
+    // A process that only runs tools calls no method.
+    this.#tools().catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) engine.warn("code: the tools cannot be listed", error);
+    });
+  }
+
+  /** The tools by their paths. If they could not be listed, this tries again. */
+  #tools(signal?: AbortSignal): Promise<Map<string, NamedTool>> {
+    if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason as Error);
+    const listed = (this.#listed ??= untilAborted(this.#start(), this.#closing.signal));
+    listed.catch(() => {
+      if (this.#listed === listed) this.#listed = undefined;
+    });
+    return untilAborted(listed, signal);
   }
 
   async #start(): Promise<Map<string, NamedTool>> {
@@ -188,7 +226,7 @@ export class Code implements AsyncDisposable {
    */
   async run<I>(script: string, options: RunScriptOptions<I> = {}): Promise<CodeResult> {
     const { waitMs, signal, input, id } = validateOptions("code.run", options, { ...RESULT, input: anything, id: text });
-    const tools = await this.#tools;
+    const tools = await this.#tools(signal);
     let compiled: CompiledSource;
     try {
       compiled = await this.#engine.compile("script.ts", requireText(script, "a script"), { script: true, tools: [...tools.keys()] });
@@ -200,35 +238,38 @@ export class Code implements AsyncDisposable {
     const name = PREFIX + hash.slice(0, 32);
     await this.#cvm.load({ name, source: script, ...load }, { signal });
     const kinds = compiled.tools ?? [];
-    const run = await this.#startRun(name, { id, input, signal, kinds: [...kinds, "cc"], approve: kinds.filter((kind) => tools.get(kind)?.approve) });
+    const { ms, calls, open, instructions, heap, output } = this.#limits;
+    const policy = { kinds: [...kinds, "cc"], approve: kinds.filter((kind) => tools.get(kind)?.approve), ms, calls, open };
+    const run = await this.#startRun(name, { id, input, signal, policy, instructions, heapBytes: heap, outputBytes: output });
     return this.result(run, { waitMs, signal });
   }
 
-  async #startRun(program: string, { id, kinds, approve, ...options }: { id?: string; input?: unknown; kinds: string[]; approve: string[] } & WaitOptions): Promise<string> {
-    const { ms, calls, open, instructions, heap, output } = this.#limits;
-    const policy = { kinds, approve, ms, calls, open };
+  /** Starts a run, unless it was started before under its id. Returns its id. */
+  async #startRun(program: string, options: { id?: string | undefined; input?: unknown } & Record<string, unknown>): Promise<string> {
+    const { id, input } = options;
     try {
-      const started = await this.#cvm.start(program, { ...options, id, policy, instructions, heapBytes: heap, outputBytes: output } as object);
-      return started.id;
+      return (await this.#cvm.start(program, options as object)).id;
     } catch (error) {
-      const exists = error instanceof RunstateError && error.code === "already_exists" && id !== undefined;
-      if (exists && (await this.#cvm.summary(id)).programName === program) return id;
-      throw error;
+      if (!isRefused(error, "already_exists") || id === undefined) throw error;
+      const run = await this.#cvm.show(id);
+      // A run is that of its script and its input.
+      if (run.programName !== program || JSON.stringify(run.input ?? null) !== JSON.stringify(input ?? null)) throw error;
+      return id;
     }
   }
 
   /** Waits for a run as {@link Code.run} does, and returns its state. */
   async result(run: string, options: ResultOptions = {}): Promise<CodeResult> {
     const { waitMs = 30_000, signal } = validateOptions("code.result", options, RESULT);
-    await this.#tools;
+    await this.#tools(signal);
     const watch = this.#engine.follower.watch(requireText(run, "the id of a run"), signal);
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       await watch.open();
       timer = setTimeout(() => watch.close(), waitMs);
       for (let isOver = waitMs === 0; ; ) {
-        const state = await this.#read(run, signal);
-        if (isOver || state.status !== "waiting" || waitsForPeople(state.pending)) return state;
+        const { progress, pending } = await this.#readProgress(run, signal);
+        if (isOver || pending === null || waitsForPeople(pending)) return { ...stateOf(run, progress, pending), output: await this.#readOutput(run, signal) };
         isOver = (await watch.wait()) === "closed";
       }
     } finally {
@@ -237,35 +278,25 @@ export class Code implements AsyncDisposable {
     }
   }
 
-  /** Reads the state of a run. */
-  async #read(run: string, signal: AbortSignal | undefined): Promise<CodeResult> {
+  /** Reads the status of a run, and the calls that it waits for; null if it has ended. */
+  async #readProgress(run: string, signal: AbortSignal | undefined): Promise<{ progress: ExecutionProgress; pending: CallView[] | null }> {
+    const progress = await this.#cvm.progress(run, { from: NO_LINES, signal });
+    if (ENDED.has(progress.status)) return { progress, pending: null };
+    const needed = await Promise.all(progress.calls.map((call) => this.#needsDecision(call)));
+    return { progress, pending: progress.calls.filter((_, at) => needed[at]) };
+  }
+
+  /** Reads the first lines that a run has printed. */
+  async #readOutput(run: string, signal: AbortSignal | undefined): Promise<string[]> {
     const output: string[] = [];
-    let bytes = 0;
-    let progress: ExecutionProgress;
-    for (let from = 0; ; from = progress.next) {
-      progress = await this.#cvm.progress(run, { from, signal });
-      for (const line of progress.lines) {
-        bytes += line.length;
-        if (bytes > OUTPUT_BYTES) break;
+    for (let [from, room] = [0, OUTPUT_BYTES]; ; ) {
+      const { lines, next, more } = await this.#cvm.progress(run, { from, signal });
+      for (const line of lines) {
+        if ((room -= line.length) < 0) return [...output, "… (the rest of the output is left out)"];
         output.push(line);
       }
-      if (bytes > OUTPUT_BYTES) {
-        output.push("… (the rest of the output is left out)");
-        break;
-      }
-      if (!progress.more) break;
-    }
-    const base = { run, output, calls: progress.callsMade };
-    switch (progress.status) {
-      case "complete":
-        return { status: "complete", ...base, result: progress.result };
-      case "error":
-      case "cancelled":
-        return { status: "failed", ...base, error: errorOf(progress.error) };
-      default: {
-        const needed = await Promise.all(progress.calls.map((call) => this.#needsDecision(call)));
-        return { status: "waiting", ...base, pending: progress.calls.filter((_, at) => needed[at]).map(pendingCall) };
-      }
+      if (!more) return output;
+      from = next;
     }
   }
 
@@ -277,12 +308,14 @@ export class Code implements AsyncDisposable {
   }
 
   async *#followPending(signal: AbortSignal | undefined): AsyncGenerator<PendingCall, void, void> {
-    await this.#tools;
+    await this.#tools(signal);
     const feed = createFeed(this.#engine, { kinds: ["call"], signal });
     await feed.ready();
     const seen = new Set<string>();
     const isNew = async (call: CallView) => {
       const isForPeople = call.waitsFor === "approval" || call.waitsFor === "person";
+      // A call may wait again, after a retry of its run.
+      if (!isForPeople) seen.delete(call.id);
       if (!isForPeople || seen.has(call.id) || !call.programName.startsWith(PREFIX) || !(await this.#needsDecision(call))) return false;
       seen.add(call.id);
       return true;
@@ -312,7 +345,7 @@ export class Code implements AsyncDisposable {
     const calls: CallView[] = [];
     for (const { id } of changes.filter(({ deleted }) => !deleted)) {
       const call = await this.#cvm.call(id, { signal }).catch((error: unknown) => {
-        if (error instanceof RunstateError && error.code === "not_found") return null;
+        if (isRefused(error, "not_found")) return null;
         throw error;
       });
       if (call !== null) calls.push(call);
@@ -324,38 +357,31 @@ export class Code implements AsyncDisposable {
   async #applyRules(): Promise<void> {
     const { signal } = this.#closing;
     for (let failures = 0; !signal.aborted; failures += 1) {
+      const began = performance.now();
       try {
-        for await (const _ of this.#followPending(signal)) failures = 0;
+        for await (const _ of this.#followPending(signal));
       } catch (error) {
         if (signal.aborted || (error instanceof RunstateError && error.code === "closed")) return;
         this.#engine.warn("code: approvals by rules are delayed", error);
-        await new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 1_000 * 2 ** failures)));
+        if (performance.now() - began > 60_000) failures = 0;
+        let timer: ReturnType<typeof setTimeout> | undefined;
+        const pause = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.min(30_000, 1_000 * 2 ** Math.min(failures, 5)))));
+        await untilAborted(pause, signal).catch(() => clearTimeout(timer));
       }
     }
   }
 
   /** Whether a call waits for what it seems to. A call that its tool's rule lets pass is approved here. */
   async #needsDecision(call: CallView): Promise<boolean> {
-    const tool = (await this.#tools).get(call.kind);
-    if (call.waitsFor !== "approval" || tool === undefined) return true;
-    let decided = this.#decided.get(call.id);
-    if (decided === undefined) {
-      decided = this.#decide(tool, call);
-      this.#decided.set(call.id, decided);
-      // A decision that failed is made again.
-      decided.catch(() => this.#decided.delete(call.id));
-    }
-    return decided;
-  }
-
-  async #decide(tool: NamedTool, call: CallView): Promise<boolean> {
-    const isFree = await tool.isFree(call.args).catch(() => false);
-    if (!isFree) return true;
+    const tool = (await this.#tools()).get(call.kind);
+    if (call.waitsFor !== "approval" || tool === undefined || !(await tool.isFree(call.args))) return true;
     try {
       await this.#cvm.approve(call.executionId, { call: call.id, by: "rule", note: `the rule of tools.${tool.path}` });
     } catch (error) {
-      // Another process was faster, or the run has ended.
-      if (!(error instanceof RunstateError) || error.retryable) throw error;
+      // Another process was faster, or the run is paused or has ended.
+      const isDecided = ["already_approved", "already_answered", "deadline_passed", "not_found", "illegal_transition"].some((code) => isRefused(error, code));
+      if (!isDecided && error instanceof RunstateError && error.retryable) throw error;
+      return !isDecided;
     }
     return false;
   }
@@ -382,20 +408,43 @@ export class Code implements AsyncDisposable {
 
   /** Cancels a run, unless it has ended. Its open calls are cancelled; a tool that runs is aborted. */
   async cancel(run: string, options: CommandOptions = {}): Promise<void> {
-    await this.#cvm.cancel(run, options);
+    await this.#cvm.cancel(run, options).catch((error: unknown) => {
+      if (!isRefused(error, "illegal_transition")) throw error;
+    });
   }
 
   /**
-   * Undoes the calls of a run that has ended, by the `revert` of their tools: the latest first, one after the other. It is
-   * a run itself, which survives this process. Repeated, it continues; nothing is undone twice.
+   * Undoes the answered calls of a run that has ended, by the `revert` of their tools: the latest first, one after the
+   * other. It is a run itself, which survives this process, with the result `{ undone, failed }`. Repeated, it continues,
+   * or undoes what failed before; a call that was undone is left. As tools, `revert` runs at least once.
    */
   async revert(run: string, options: ResultOptions = {}): Promise<CodeResult> {
     const { signal } = validateOptions("code.revert", options, RESULT);
-    const tools = await this.#tools;
-    const { status } = await this.#cvm.progress(requireText(run, "the id of a run"), { from: 0, signal });
-    if (status !== "complete" && status !== "error" && status !== "cancelled") {
-      throw new RunstateError({ code: "illegal_transition", message: `run ${run} has not ended; cancel it first` });
+    const tools = await this.#tools(signal);
+    const { status } = await this.#cvm.progress(requireText(run, "the id of a run"), { from: NO_LINES, signal });
+    if (!ENDED.has(status)) throw new RunstateError({ code: "illegal_transition", message: `run ${run} has not ended; cancel it first` });
+    await this.#cvm.load({ ...REVERT, script: true }, { signal });
+    const undone = new Set<string>();
+    for (let attempt = 1; ; attempt += 1) {
+      const id = attempt === 1 ? `${run}.revert` : `${run}.revert.${attempt}`;
+      const before = await this.#cvm.summary(id, { signal }).catch((error: unknown) => {
+        if (isRefused(error, "not_found")) return null;
+        throw error;
+      });
+      if (before !== null && !ENDED.has(before.status)) return this.result(id, options);
+      if (before === null) {
+        const input = (await this.#answeredCalls(run, tools, signal)).filter((call) => !undone.has(call.id)).map((call) => ({ kind: revertKind(call.kind), call: call.id }));
+        if (input.length === 0 && attempt > 1) return this.result(attempt === 2 ? `${run}.revert` : `${run}.revert.${attempt - 1}`, options);
+        const policy = { kinds: [...new Set(input.map(({ kind }) => kind))] };
+        return this.result(await this.#startRun(REVERT.name, { id, input, signal, policy }), options);
+      }
+      const { result } = (await this.#cvm.progress(id, { from: NO_LINES, signal })) as { result: Undone | null };
+      for (const call of result?.undone ?? []) undone.add(call);
     }
+  }
+
+  /** The answered calls of a run whose tools can undo them, the latest first. */
+  async #answeredCalls(run: string, tools: Map<string, NamedTool>, signal: AbortSignal | undefined): Promise<CallView[]> {
     const done: CallView[] = [];
     for (let cursor: string | undefined; ; ) {
       const page = await this.#cvm.calls({ execution: run, cursor, signal });
@@ -404,11 +453,7 @@ export class Code implements AsyncDisposable {
       cursor = page.next;
     }
     const at = (call: CallView) => call.response?.timestamp ?? 0;
-    done.sort((a, b) => at(b) - at(a) || (b.step ?? 0) - (a.step ?? 0));
-    await this.#cvm.load({ ...REVERT, script: true }, { signal });
-    const input = done.map(({ id, kind }) => ({ kind: revertKind(kind), call: id }));
-    const kinds = [...new Set(input.map(({ kind }) => kind))];
-    return this.result(await this.#startRun(REVERT.name, { id: `${run}.revert`, input, signal, kinds, approve: [] }), options);
+    return done.sort((a, b) => at(b) - at(a) || (b.step ?? 0) - (a.step ?? 0));
   }
 
   async #revertCall(tool: NamedTool, id: string, task: Task): Promise<Json> {
@@ -418,27 +463,25 @@ export class Code implements AsyncDisposable {
 
   /** The TypeScript declaration of the tools, in at most about `budget` tokens. Default: 4,000. */
   async types({ budget = 4_000 }: { budget?: number } = {}): Promise<string> {
-    return declareTools([...(await this.#tools).values()], budget);
+    return declareTools([...(await this.#tools()).values()], budget);
   }
 
   /** The declarations of the tools that fit the words best, in at most about `budget` tokens. Default: 2,000. */
   async search(query: string, { limit = 10, budget = 2_000 }: { limit?: number; budget?: number } = {}): Promise<string> {
-    return searchTools([...(await this.#tools).values()], requireText(query, "the words to search for"), limit, budget);
+    return searchTools([...(await this.#tools()).values()], requireText(query, "the words to search for"), limit, budget);
   }
 
   /**
    * A tool for a model that runs scripts, in the form of the AI SDK (`streamText({ tools: { code: await code.tool() } })`).
-   * Its description has {@link Code.types}.
+   * Its description has {@link Code.types}. With `id`, a call of the tool that is repeated after a crash continues its
+   * run: `id: ({ toolCallId }) => toolCallId`.
    */
-  async tool(options: { budget?: number } = {}): Promise<ModelTool<{ script: string; input?: Json }>> {
-    const types = await this.types(options);
+  async tool(options: { budget?: number; id?: (context: ModelContext) => string | undefined } = {}): Promise<ModelTool<{ script: string; input?: Json }>> {
+    const { id, ...rest } = validateOptions("code.tool", options, { budget: positiveInteger, id: callback });
     return {
-      description: `${INSTRUCTIONS}\n\n${types}`,
-      inputSchema: modelSchema({
-        type: "object", required: ["script"], additionalProperties: false,
-        properties: { script: { type: "string", description: "The script." }, input: { description: "The value of `input` in it." } },
-      }),
-      execute: ({ script, input }, { abortSignal } = {}) => this.run(script, { ...(input !== undefined && { input: input as never }), ...(abortSignal && { signal: abortSignal }) }),
+      description: `${INSTRUCTIONS}\n\n${await this.types(rest)}`,
+      inputSchema: modelSchema(["script"], { script: { type: "string", description: "The script." }, input: { description: "The value of `input` in it." } }),
+      execute: ({ script, input }, context = {}) => this.run(script, { input: input as never, id: id?.(context), signal: context.abortSignal }),
     };
   }
 
@@ -446,15 +489,24 @@ export class Code implements AsyncDisposable {
   resultTool(): ModelTool<{ run: string }> {
     return {
       description: "Returns the state of a run that waited: its result, or what it waits for.",
-      inputSchema: modelSchema({ type: "object", required: ["run"], additionalProperties: false, properties: { run: { type: "string" } } }),
-      execute: ({ run }, { abortSignal } = {}) => this.result(run, { ...(abortSignal && { signal: abortSignal }) }),
+      inputSchema: modelSchema(["run"], { run: { type: "string" } }),
+      execute: ({ run }, { abortSignal } = {}) => this.result(run, { signal: abortSignal }),
+    };
+  }
+
+  /** A tool for a model that finds tools which {@link Code.types} had no room for, beside {@link Code.tool}. */
+  searchTool(): ModelTool<{ query: string }, string> {
+    return {
+      description: "Finds tools that scripts may call, with their types.",
+      inputSchema: modelSchema(["query"], { query: { type: "string", description: "Words of names and descriptions." } }),
+      execute: ({ query }) => this.search(query),
     };
   }
 
   /** Stops running tools. Runs continue when a process has the tools again. */
   async close(): Promise<void> {
     this.#closing.abort(usageError("the code was closed"));
-    await this.#tools.catch(() => {});
+    await this.#listed?.catch(() => {});
     // A store that was closed has stopped it.
     await this.#worker?.().catch((error: unknown) => {
       if (!(error instanceof RunstateError) || error.code !== "closed") throw error;
@@ -471,14 +523,20 @@ const INSTRUCTIONS = `Runs a TypeScript script: the body of an async function, w
 user, \`console.log\` prints. Each call runs once. There is no network, no file system and no \`import\`. Return what you need to \
 know. A run may wait for a person: it then continues by itself, and \`run\` is its id.`;
 
-/** A JSON Schema in the form that the AI SDK makes with `jsonSchema`. */
-function modelSchema(schema: Json): { readonly jsonSchema: Json } {
+/** The schema of an object in the form that the AI SDK makes with `jsonSchema`. */
+function modelSchema(required: string[], properties: { [name: string]: Json }): object {
   const validate = (value: unknown) => ({ success: true, value });
-  return { [Symbol.for("vercel.ai.schema")]: true, jsonSchema: schema, validate } as { readonly jsonSchema: Json };
+  return { [Symbol.for("vercel.ai.schema")]: true, jsonSchema: { type: "object", required, additionalProperties: false, properties }, validate };
 }
 
-function waitsForPeople(pending: readonly PendingCall[]): boolean {
-  return pending.length > 0 && pending.every(({ kind }) => kind === "approval" || kind === "question");
+function isRefused(error: unknown, code: string): boolean {
+  return error instanceof RunstateError && error.code === code;
+}
+
+/** Whether a run waits for nothing but people. Calls in the queue follow when a person has decided on an earlier one. */
+function waitsForPeople(pending: readonly CallView[]): boolean {
+  const first = pending.filter(({ waitsFor }) => waitsFor !== "queue");
+  return first.length > 0 && first.every(({ waitsFor }) => waitsFor === "approval" || waitsFor === "person");
 }
 
 const KIND = { approval: "approval", person: "question", worker: "tool", queue: "tool", time: "timer" } as const;
@@ -486,10 +544,17 @@ const KIND = { approval: "approval", person: "question", worker: "tool", queue: 
 function pendingCall(call: CallView): PendingCall {
   const { id, executionId: run, kind, waitsFor = "worker", choices, schema, line, requestedAt, deadline } = call;
   return {
-    id, run, kind: KIND[waitsFor], name: kind, args: kind === "cc" ? call.prompt : call.args,
+    id, run, kind: kind === "cc" ? "question" : KIND[waitsFor], name: kind, args: kind === "cc" ? call.prompt : call.args,
     ...(choices !== null && { choices }), ...(schema !== null && { schema }),
     line, since: requestedAt ?? 0, ...(deadline !== null && { until: deadline }),
   };
+}
+
+/** The state of a run without its output. */
+function stateOf(run: string, { status, result, error, callsMade: calls }: ExecutionProgress, pending: CallView[] | null): CodeResult {
+  const base = { run, calls, output: [] };
+  if (pending !== null) return { status: "waiting", ...base, pending: pending.map(pendingCall) };
+  return status === "complete" ? { status, ...base, result } : { status: "failed", ...base, error: errorOf(error) };
 }
 
 function errorOf(error: ProgramError | null): CodeError {

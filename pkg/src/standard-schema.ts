@@ -32,6 +32,9 @@ export type ValueSchema = StandardSchema | JsonSchema;
 /** The type of the values that a schema gives. */
 export type ValueOf<S> = S extends StandardSchema<infer _, infer Output> ? Output : FromSchema<S>;
 
+/** The type of the values that a schema takes. */
+export type InputOf<S> = S extends StandardSchema<infer Input, infer _> ? Input : FromSchema<S>;
+
 /** The place of a value in the store, for its error. */
 interface ValuePlace {
   readonly collection?: string;

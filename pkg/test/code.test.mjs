@@ -118,13 +118,14 @@ test("a rule approves by the arguments", async (t) => {
   });
   const { code, rs } = await openCode(t, { refund });
   const r = await code.run("const all = await Promise.allSettled([1, 500, 'x'].map((amount) => tools.refund({ amount }))); return all.map((one) => one.value ?? one.reason.name)");
-  assert.deepEqual(r.pending.map(({ kind, args }) => [kind, args.amount]), [["approval", 500]]);
-  await code.approve(r.pending[0], { by: "ann" });
+  // Arguments that the tool refuses are left to a person: another version of it may take them.
+  assert.deepEqual(r.pending.map(({ kind, args }) => [kind, args.amount]), [["approval", 500], ["approval", "x"]]);
+  for (const call of r.pending) await code.approve(call, { by: "ann" });
   const { result } = await code.result(r.run);
   assert.deepEqual(result, [1, 500, "TypeError"]);
   assert.deepEqual(seen, [1, 500]);
   const { items } = await rs.cvm.calls({ execution: r.run });
-  assert.deepEqual(items.map(({ approval }) => approval.by).sort(), ["ann", "rule", "rule"]);
+  assert.deepEqual(items.map(({ approval }) => approval.by).sort(), ["ann", "ann", "rule"]);
 });
 
 test("a question is answered from the list of what is pending", async (t) => {
@@ -199,12 +200,69 @@ test("a run is undone, the latest call first, once", async (t) => {
   const undone = await code.revert(r.run);
   assert.equal(undone.status, "complete");
   assert.deepEqual(log, ["a3-3", "b2-2", "a1-1"]);
-  assert.equal((await code.revert(r.run)).status, "complete");
+  assert.deepEqual([undone.result.undone.length, undone.result.failed], [3, []]);
+  assert.equal((await code.revert(r.run)).run, undone.run);
   assert.equal(log.length, 3);
   const waiting = await code.run("await ask('?')");
   await assertRefused(code.revert(waiting.run), "illegal_transition");
   await code.cancel(waiting.run);
   assert.deepEqual((await code.result(waiting.run)).error.kind, "cancelled");
+});
+
+test("what could not be undone is undone later", async (t) => {
+  let isDown = true;
+  const log = [];
+  const revert = ({ n }) => {
+    if (isDown && n === 1) throw new Error("down");
+    log.push(n);
+  };
+  const { code } = await openCode(t, { a: tool({ run: ({ n }) => n, revert }) }, { limits: { calls: 2 } });
+  const r = await code.run("await tools.a({ n: 1 }); await tools.a({ n: 2 })");
+  const first = await code.revert(r.run);
+  assert.deepEqual([first.result.undone.length, first.result.failed[0].message, log], [1, "down", [2]]);
+  isDown = false;
+  const second = await code.revert(r.run);
+  assert.deepEqual([second.run, second.result.undone.length, log], [`${r.run}.revert.2`, 1, [2, 1]]);
+  assert.equal((await code.revert(r.run)).run, second.run);
+});
+
+test("a tool that needs approvals runs no call that has none", async (t) => {
+  const url = `file:${folder(t)}`;
+  let ran = 0;
+  const { code: starter } = await openCode(t, { pay: () => 1 }, { serve: false }, await openStore(t, url));
+  await openCode(t, { pay: tool({ approve: true, run: () => (ran += 1) }) }, {}, await openStore(t, url));
+  const r = await starter.run("try { return await tools.pay() } catch (e) { return e.name }", { waitMs: 20_000 });
+  assert.deepEqual([r.result, ran], ["NotAllowedError", 0]);
+});
+
+test("a result that cannot be stored fails its call, and the tool runs once", async (t) => {
+  for (const [value, text] of [["x".repeat(2 ** 20), /1048578 bytes/], [[2 ** 60], /beyond 2\^53/], [{ "a\0": 1 }, /NUL/], ["\ud800", /surrogate/]]) {
+    let ran = 0;
+    const { code } = await openCode(t, { big: () => ((ran += 1), value) });
+    const r = await code.run("try { return await tools.big() } catch (e) { return e.message }");
+    assert.match(r.result, text);
+    assert.equal(ran, 1);
+  }
+});
+
+test("a run under an id is that of its script and input", async (t) => {
+  const { code } = await openCode(t, {});
+  assert.equal((await code.run("return input", { id: "r", input: { a: 1 } })).result.a, 1);
+  assert.equal((await code.run("return input", { id: "r", input: { a: 1 } })).result.a, 1);
+  await assertRefused(code.run("return input", { id: "r", input: { a: 2 } }), "already_exists");
+  await code.cancel("r");
+});
+
+test("a server whose tools cannot be listed is asked again, and does not hold up a wait", async (t) => {
+  let answer = () => Promise.reject(new Error("no connection"));
+  const rs = await openStore(t, "memory:", { log: "off" });
+  const { code } = await openCode(t, { s: mcp({ listTools: () => answer(), callTool: async () => ({ content: [] }) }) }, {}, rs);
+  assert.match((await assertRefused(code.run("return 1"), "unavailable")).message, /`s` cannot be listed: no connection/);
+  answer = () => new Promise(() => {});
+  const gone = await code.run("return 1", { signal: AbortSignal.timeout(20) }).catch((error) => error);
+  assert.equal(gone.name, "TimeoutError");
+  await code.close();
+  await assertRefused(code.run("return 1"), "usage");
 });
 
 /** A client of an MCP server with these results. It is a fake: it speaks no protocol. */
@@ -269,6 +327,11 @@ test("a model gets one tool, in the form of the AI SDK", async (t) => {
   const r = await model.execute({ script: "return tools.add({ a: input, b: 2 })", input: 1 }, {});
   assert.deepEqual([r.status, r.result], ["complete", 3]);
   assert.equal((await code.resultTool().execute({ run: r.run })).result, 3);
+  assert.match(await code.searchTool().execute({ query: "add" }), /add\(/);
+  const again = await code.tool({ id: ({ toolCallId }) => toolCallId });
+  const runs = [];
+  for (let i = 0; i < 2; i += 1) runs.push((await again.execute({ script: "return 1" }, { toolCallId: "t-1" })).run);
+  assert.deepEqual(runs, ["t-1", "t-1"]);
 });
 
 test("names that no tool can have are refused", async (t) => {

@@ -4,7 +4,7 @@
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use runstate::decision::OperationName as _;
-use runstate::domain::cvm::{Approve, Reject};
+use runstate::domain::cvm::{Approve, Reject, Retry};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::operation::{OperationKind, Signature, nearest_name};
@@ -36,6 +36,7 @@ pub struct ToolList {
     served: Vec<&'static Signature>,
     /// Those that are left to people, with the command lines for these.
     withheld: Vec<(&'static Signature, String)>,
+    allows_approvals: bool,
 }
 
 impl ToolList {
@@ -60,7 +61,7 @@ impl ToolList {
             let command = signature.name.split('.').next_back().unwrap_or_default();
             (signature, session.command_line(&format!("{command} EXECUTION --call CALL --by NAME")))
         });
-        Ok(Self { served, withheld: withheld.collect() })
+        Ok(Self { served, withheld: withheld.collect(), allows_approvals })
     }
 
     /// Whether executions can be read.
@@ -92,6 +93,12 @@ impl ToolList {
             let hint = nearest_name(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(ErrorData::invalid_params(format!("`{name}` is not a tool{hint}"), None));
         };
+        if signature.name == Retry::NAME && arguments.contains_key("policy") && !self.allows_approvals {
+            // A retry under another policy would open calls that a person has not approved.
+            let message =
+                format!("the `policy` of `{name}` is left to people, not to the client that runs the programs");
+            return Ok(CallToolResult::structured_error(json!(Error::new(ErrorCode::UNSUPPORTED, message))));
+        }
         if let Some((_, schema)) = describe(signature) {
             leniency::read_arguments(&mut arguments, ValueSchema::new(&schema));
         }

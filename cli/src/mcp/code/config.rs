@@ -84,9 +84,11 @@ fn read_file(path: &Path) -> Result<Vec<ServerConfig>, CliError> {
     let bytes = File::open(path).and_then(|file| read_limited(file, FILE_BYTES));
     let bytes = bytes.map_err(|error| error::io(format!("{shown} cannot be read"), &error))?;
     let bytes = bytes.ok_or_else(|| usage(format!("{shown} has more than {FILE_BYTES} bytes")))?;
+    // The text of the error may quote a secret.
     let file: ClientFile = serde_json::from_slice(&bytes).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
         usage(format!(
-            r#"{shown} cannot be read: {error}; write {{"mcpServers": {{"NAME": {{"command": "…", "args": []}}}}}}"#
+            r#"{shown}:{line}:{column} cannot be read; write {{"mcpServers": {{"NAME": {{"command": "…", "args": []}}}}}}"#
         ))
     })?;
     let servers = file.servers.into_iter().filter(|(_, server)| !server.disabled).map(|(name, server)| {

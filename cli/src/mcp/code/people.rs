@@ -79,7 +79,7 @@ async fn show(peer: &Peer<RoleServer>, message: &str, form: &Json) -> Option<Eli
 
 fn approval_form(call: &CallView) -> (String, Json) {
     let CallView { kind, args, line, execution_id, .. } = call;
-    let message = format!("May the script {execution_id} call {kind} (line {line})?\n{args:#}");
+    let message = format!("May the script {execution_id:?} call {kind} (line {line})?\n{args:#}");
     let form = json!({
         "type": "object",
         "properties": {

@@ -32,6 +32,9 @@ use crate::printer::Printer;
 use crate::session::Session;
 use crate::time_format::duration_millis;
 
+/// Longest call of a tool. A server that has not answered by then is called again.
+const LONGEST_CALL: Millis = Millis::hours(1);
+
 /// How long a request waits for the end of a run, by default and at most, in milliseconds.
 const DEFAULT_WAIT_MS: u64 = 20_000;
 const LONGEST_WAIT_MS: u64 = 60_000;
@@ -119,7 +122,7 @@ impl Runs {
     ) -> Result<Json, Failed> {
         let RunArguments { script: source, input, wait_ms, id } = arguments;
         let Script { load, kinds } = self.compile(&source).await?;
-        let approve = kinds.iter().filter(|kind| self.approve.iter().any(|pattern| matches(pattern, kind)));
+        let approve = kinds.iter().filter(|kind| self.needs_approval(kind));
         let policy = Policy {
             approve: Some(approve.cloned().collect()),
             kinds: Some(kinds.iter().cloned().chain([COGNITIVE.to_owned()]).collect()),
@@ -165,10 +168,25 @@ impl Runs {
             // Its process may have ended. If not, one of both loses at the commit.
             self.cvm.resume(&id).await?;
         }
-        let kinds = execution.policy.and_then(|policy| policy.kinds).unwrap_or_default();
-        let has_server = |kind: &String| self.servers.namespaces().any(|name| kind.split('.').next() == Some(name));
-        self.serve(&id, kinds.into_iter().filter(has_server).collect());
+        let Policy { kinds, approve, .. } = execution.policy.unwrap_or_default();
+        let (tools, approve) = (self.servers.tools(), approve.unwrap_or_default());
+        let is_served = |kind: &String| {
+            let has_tool = |namespace| !self.servers.has_listed(namespace) || tools.iter().any(|(one, _)| one == kind);
+            let namespace = kind.split_once('.').map(|(namespace, _)| namespace);
+            namespace.is_some_and(|name| self.servers.namespaces().any(|one| one == name) && has_tool(name))
+        };
+        let kinds: Vec<String> = kinds.unwrap_or_default().into_iter().filter(is_served).collect();
+        // Another process has started it, with other rules.
+        if let Some(kind) = kinds.iter().find(|kind| self.needs_approval(kind) && !approve.contains(kind)) {
+            let message = format!("run `{id}` was started without approvals of `{kind}`, which this server asks for");
+            return Err(Error::new(ErrorCode::USAGE, message).into());
+        }
+        self.serve(&id, kinds);
         self.wait(&id, wait_ms, context).await
+    }
+
+    fn needs_approval(&self, kind: &str) -> bool {
+        self.approve.iter().any(|pattern| matches(pattern, kind))
     }
 
     /// Compiles a script, once the tools that it names are known.
@@ -185,7 +203,7 @@ impl Runs {
             let is_unknown = |pattern: &&String| {
                 let namespace = namespace_pattern(pattern);
                 let mut namespaces = self.servers.namespaces().filter(|name| matches(namespace, name));
-                namespaces.all(|name| self.servers.has_listed(name))
+                namespaces.any(|name| self.servers.has_listed(name))
                     && !tools.iter().any(|(kind, _)| matches(pattern, kind))
             };
             if let Some(pattern) = self.approve.iter().find(is_unknown) {
@@ -235,7 +253,9 @@ impl Runs {
     fn worker(&self, id: &str, kinds: &[String]) -> CallWorker {
         let only = Some(Filter::Eq("executionId".to_owned(), id.into()));
         let selection = ClaimSelection { only, oldest_first: true };
-        let worker = self.cvm.worker("mcp").select(selection).lease(self.lease).backoff(BACKOFF).without_due();
+        let worker = self.cvm.worker("mcp").select(selection).lease(self.lease).backoff(BACKOFF);
+        // A reply that cannot be read is dropped, so its call would wait for ever.
+        let worker = worker.max_handler(LONGEST_CALL).without_due();
         kinds.iter().fold(worker, |worker, kind| {
             let servers = self.servers.clone();
             worker.handle(kind, CONCURRENCY, move |task: Task<Work>| {

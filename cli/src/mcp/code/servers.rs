@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use rmcp::model::{CallToolRequestParams, Tool};
+use rmcp::model::{CallToolRequestParams, PaginatedRequestParams, Tool};
 use rmcp::service::{ClientInitializeError, NotificationContext, Peer, ServiceError};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
+use runstate::lease::shorten_message;
 use runstate::value::{Document, Json};
 use runstate::work::Failure;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -24,6 +25,12 @@ use super::config::{ServerConfig, identifier};
 use super::tool_result::{read_result, tool_error};
 use crate::exec::{ProcessGroup, read_stderr};
 use crate::printer::Printer;
+
+/// Most pages of a list of tools. A server may repeat its cursor.
+const PAGES: usize = 100;
+
+/// Longest reason for which a server does not run, in bytes.
+const TROUBLE_BYTES: usize = 500;
 
 /// The variable that the servers of this process have: a file of servers may name this command itself.
 pub const NESTED: &str = "RUNSTATE_MCP_CODE";
@@ -202,7 +209,7 @@ impl Servers {
         let mut pause = FIRST_PAUSE;
         loop {
             let began = Instant::now();
-            let trouble = self.run(server, out).await;
+            let trouble = shorten_message(&self.run(server, out).await, TROUBLE_BYTES);
             if began.elapsed() >= STABLE {
                 pause = FIRST_PAUSE;
             }
@@ -218,6 +225,10 @@ impl Servers {
     async fn run(&self, server: &Server, out: Printer) -> String {
         let ServerConfig { name, command: program, args, env, cwd, .. } = &server.config;
         let mut command = Command::new(program);
+        // The store and its keys are not for servers, which could approve their own calls.
+        let own = std::env::vars_os().map(|(name, _)| name);
+        own.filter(|name| name.to_string_lossy().starts_with("RUNSTATE_"))
+            .for_each(|name| _ = command.env_remove(name));
         command.args(args).envs(env).env(NESTED, "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(cwd) = cwd {
@@ -282,7 +293,7 @@ impl Servers {
         out: Printer,
     ) -> Result<Arc<BTreeMap<String, Tool>>, String> {
         let mut by_kind: BTreeMap<String, Vec<Tool>> = BTreeMap::new();
-        for tool in peer.list_all_tools().await.map_err(|error| error.to_string())? {
+        for tool in list_pages(peer).await? {
             by_kind.entry(format!("{}.{}", server.config.namespace, identifier(&tool.name))).or_default().push(tool);
         }
         let mut tools = BTreeMap::new();
@@ -344,4 +355,18 @@ impl<R: AsyncRead + Unpin> AsyncRead for BoundedLines<R> {
         }
         Poll::Ready(Ok(()))
     }
+}
+/// Lists the tools of a server.
+async fn list_pages(peer: &Peer<RoleClient>) -> Result<Vec<Tool>, String> {
+    let (mut tools, mut cursor) = (Vec::new(), None);
+    for _ in 0..PAGES {
+        let page = PaginatedRequestParams::default().with_cursor(cursor);
+        let listed = peer.list_tools(Some(page)).await.map_err(|error| error.to_string())?;
+        tools.extend(listed.tools);
+        cursor = listed.next_cursor;
+        if cursor.is_none() {
+            return Ok(tools);
+        }
+    }
+    Err(format!("its tools have more than {PAGES} pages"))
 }

@@ -33,6 +33,8 @@ pub fn read_result(kind: &str, result: CallToolResult) -> Result<Json, Failure> 
         };
         return Err(tool_error(&message));
     }
+    // Some servers write members that they do not set as null.
+    let structured_content = structured_content.filter(|value| !value.is_null() || content.is_empty());
     let value = match (structured_content, content.iter().map(text).collect::<Option<Vec<String>>>()) {
         (Some(value), _) => value,
         (None, Some(texts)) => read_text(texts.join("\n")),
@@ -75,7 +77,7 @@ mod tests {
         let image = json!({ "type": "image", "data": "AA==", "mimeType": "image/png" });
         let cases = [
             (json!({ "content": texts(&["a"]), "structuredContent": { "n": 1 } }), json!({ "n": 1 })),
-            (json!({ "content": texts(&["a"]), "structuredContent": null }), Json::Null),
+            (json!({ "content": texts(&["a"]), "structuredContent": null }), json!("a")),
             (json!({ "content": texts(&["a", "b"]) }), json!("a\nb")),
             (json!({ "content": texts(&["{\"n\": [1]}"]) }), json!({ "n": [1] })),
             (json!({ "content": texts(&["[1", "]"]) }), json!([1])),

@@ -15,6 +15,9 @@ const SEARCH_BYTES: usize = 16 * 1024;
 /// Most bytes of the declaration of a tool. The types behind them are `unknown`.
 const TOOL_BYTES: usize = 4 * 1024;
 
+/// Longest declaration of a tool, in bytes.
+const DECLARATION_BYTES: usize = 4 * TOOL_BYTES;
+
 /// Deepest type in another one. The types in it are `unknown`: a schema may refer to itself.
 const LEVELS: usize = 6;
 
@@ -176,7 +179,11 @@ fn declaration(name: &str, tool: &Tool, needs_approval: bool) -> String {
         }
         None => text.push_str("unknown"),
     }
-    text + ">;\n"
+    text.push_str(">;\n");
+    match text.len() {
+        ..=DECLARATION_BYTES => text,
+        _ => format!("    {name}(args?: unknown): Promise<unknown>; /* its types are too long */\n"),
+    }
 }
 
 /// One line of a comment.
