@@ -35,7 +35,7 @@ export async function buildJavaScript() {
   writeRequireDeclarations(IMPORTED_ENTRIES);
 }
 
-/** Writes the built-ins as a module, which becomes a chunk: the compiler loads it for programs that use one of them. */
+/** Writes the built-ins as a module: the compiler loads it for programs that use one of them. */
 function writeBuiltIns() {
   const files = readdirSync(BUILT_INS).map((name) => ({
     path: `runstate:${name.replace(/\.\w+$/, "").replaceAll("_", "-")}`,
@@ -49,7 +49,8 @@ function writeBuiltIns() {
 function bundle(names, options) {
   const { version } = JSON.parse(readFileSync("package.json", "utf8"));
   return build({
-    entryPoints: names.map((name) => `src/${name}.ts`),
+    // The built-ins are an entry for their name: files of pages are named after it.
+    entryPoints: [...names.map((name) => ({ in: `src/${name}.ts`, out: name })), { in: "build/built-ins.js", out: "built-ins" }],
     outdir: "dist",
     bundle: true,
     splitting: true,

@@ -1,6 +1,6 @@
 // The types of the built package as a user sees them. This file is only compiled, never run.
 
-import { type FromSchema, type Json, type JsonInput, type Question, type Run, type Runstate, type StandardSchema, CallFailure, RunstateError, open } from "runstate";
+import { type FromSchema, type Json, type JsonInput, type Question, type Run, type Runstate, type StandardSchema, CallFailure, RunstateError, open, tool } from "runstate";
 import { compile, type Diagnostic } from "runstate/compiler";
 import compilerWasm from "runstate/compiler.wasm";
 import nodeWasm from "runstate/node.wasm";
@@ -211,3 +211,23 @@ export async function entries(): Promise<void> {
 
 /** Whatever a bundler gives for an import of WebAssembly, `init` takes it. */
 export const initialized = [init(runtimeWasm, { compilerWasm }), init(nodeWasm)];
+
+// Scripts: the arguments of tools have the types of their schemas, or those that the function gives them.
+export async function scripts(rs: Runstate, schema: StandardSchema<{ q: string }, { q: string; n: number }>): Promise<void> {
+  const code = rs.code({
+    tools: {
+      crm: { find: async ({ days }: { days: number }) => [days], all: (args) => args },
+      refund: tool({ approve: ({ order }: { order: string }) => order !== "", run: async ({ order }: { order: string }) => order }),
+      typed: tool({ input: schema, run: ({ q, n }) => q.repeat(n), revert: ({ n }) => holds<Equals<typeof n, number>>() }),
+      json: tool({ input: { type: "object", required: ["n"], properties: { n: { type: "integer" } } }, output: { type: "number" }, run: ({ n }) => n + 1 }),
+      // @ts-expect-error: the result is not that of the schema.
+      wrong: tool({ output: { type: "number" }, run: () => "1" }),
+    },
+  });
+  const r = await code.run("return input", { input: { a: 1 } });
+  if (r.status === "complete") holds<Equals<typeof r.result, Json>>();
+  else if (r.status === "waiting") for (const call of r.pending) await code.approve(call, { by: "ann" });
+  else holds<Equals<typeof r.error.kind, "compile" | "limit" | "error" | "cancelled">>();
+  // @ts-expect-error: a function is no input.
+  await code.run("return input", { input: { a: () => 1 } });
+}

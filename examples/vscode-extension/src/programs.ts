@@ -1,7 +1,7 @@
 // Language help for programs: which files are programs, their compile errors, and the line of their entry.
 
 import type { Diagnostic } from "runstate";
-import type { SourceFiles } from "runstate/compiler";
+import type { SourceOptions } from "runstate/compiler";
 
 import type { Editor, Problem, TextFile } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
@@ -43,13 +43,13 @@ function blankComments(source: string): string {
 const IMPORT = /\b(from|import)\s*["']\.{1,2}\//;
 
 /** The files that a program may import; none if it has no imports. */
-export async function filesOf(editor: Editor, file: Pick<TextFile, "uri" | "name" | "text">): Promise<SourceFiles> {
+export async function filesOf(editor: Editor, file: Pick<TextFile, "uri" | "name" | "text">): Promise<SourceOptions> {
   return IMPORT.test(file.text) ? { entry: file.name, files: await editor.filesBeside(file.uri) } : {};
 }
 
 /** The diagnostics of a compile error of a program with this entry; undefined for any other error. Those of other
  * files are in the first line. */
-export function diagnosticsOf(error: unknown, { entry }: SourceFiles = {}): Problem[] | undefined {
+export function diagnosticsOf(error: unknown, { entry }: SourceOptions = {}): Problem[] | undefined {
   if (codeOf(error) !== "compile_error") return undefined;
   const { details } = error as { details?: { diagnostics?: Diagnostic[] } };
   return (details?.diagnostics ?? []).map(({ file, line, column, message, hint }) => {
@@ -90,7 +90,7 @@ export class LanguageHelp {
 
   async #check(file: TextFile): Promise<void> {
     const { uri, name, text } = file;
-    let files: SourceFiles = {};
+    let files: SourceOptions = {};
     try {
       files = await filesOf(this.editor, file);
       await this.store.compile(programName(name), text, files);

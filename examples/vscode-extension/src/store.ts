@@ -2,7 +2,7 @@
 // views show are read again after changes, those of other windows and of the command line included.
 
 import type { CallView, CompiledSource, ExecutionSummary, OpenOptions, Runstate, Status, StoreChange } from "runstate";
-import type { SourceFiles } from "runstate/compiler";
+import type { SourceOptions } from "runstate/compiler";
 
 import type { Editor } from "./editor.ts";
 import { codeOf, messageOf } from "./errors.ts";
@@ -15,7 +15,7 @@ export interface Host {
   /** The name of this host, under which it is registered as a machine. */
   readonly hostname: string;
   open(editor: Editor, options: OpenOptions): Promise<Runstate>;
-  compile(editor: Editor, name: string, source: string, files?: SourceFiles): Promise<CompiledSource>;
+  compile(editor: Editor, name: string, source: string, files?: SourceOptions): Promise<CompiledSource>;
   /** Opens a store in memory. Where a clock can be simulated, it begins at `now`. */
   scratch(editor: Editor, now: number): Promise<Scratch>;
 }
@@ -217,7 +217,7 @@ export class Store {
     this.#listeners.forEach((listener) => listener());
   }
 
-  async compile(name: string, source: string, files?: SourceFiles): Promise<CompiledSource> {
+  async compile(name: string, source: string, files?: SourceOptions): Promise<CompiledSource> {
     return this.host.compile(this.editor, name, source, files);
   }
 

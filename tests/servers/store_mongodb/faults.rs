@@ -212,8 +212,10 @@ fn commit_never_confirmed_has_an_unknown_outcome() {
             // Its transaction is still open and may be committed. The outcome stays unknown until the server ends the
             // transaction, which it also does if the next one uses the same session.
             if let Err(error) = scene.commit(&command, &command, Expectation::Absent).await {
-                assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
-                assert!(error.to_string().contains("another transaction of the same command"), "{error}");
+                // On a busy machine the three seconds may pass before the server says what it waits for.
+                let is_known = error.to_string().contains("another transaction of the same command");
+                let expected = if is_known { "unknown_outcome" } else { "timeout" };
+                assert_eq!(error.code().as_str(), expected, "{error}");
             }
         },
     );

@@ -214,7 +214,7 @@ impl StoreDump {
         let queued: Vec<&RevisionedDocument> = has_flag("queued").collect();
         let others = open.iter().map(|(_, call)| *call).filter(|call| call.text("kind") != "timer");
         let others: Vec<_> = others.filter(|call| !call.has("queued") && !call.has("awaitsApproval")).collect();
-        let unapproved = if head.has("policy.open") { has_flag("awaitsApproval").count() } else { 0 };
+        let unapproved = if head.number("policy.open").is_some() { has_flag("awaitsApproval").count() } else { 0 };
         let counted = (head.number("queuedCalls").unwrap_or(0), head.number("unapprovedCalls").unwrap_or(0));
         let counts = (queued.len() as i64, unapproved as i64);
         expect(counted == counts, format!("{counts:?} calls are queued or unapproved, it counts {counted:?}"));

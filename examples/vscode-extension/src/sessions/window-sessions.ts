@@ -6,7 +6,7 @@
 // a task that was added and not started. The document names that task.
 
 import type { CommandParameters, ExecutionStatus, Json, Runstate, Session, SessionSummary } from "runstate";
-import type { SourceFiles } from "runstate/compiler";
+import type { SourceOptions } from "runstate/compiler";
 
 import type { Editor } from "../editor.ts";
 import { codeOf, messageOf } from "../errors.ts";
@@ -84,7 +84,7 @@ export class WindowSessions {
    * Loads and runs a program, as a task of this window's session; by itself if the session runs a task already or is
    * paused, or if there is none. It is loaded last of all, because another window may load a program of the same name.
    */
-  async runProgram(program: string, source: string, input: Json | undefined, files: SourceFiles = {}): Promise<Pick<ExecutionStatus, "id" | "status">> {
+  async runProgram(program: string, source: string, input: Json | undefined, files: SourceOptions = {}): Promise<Pick<ExecutionStatus, "id" | "status">> {
     const id = crypto.randomUUID();
     const load = async () => (await this.store.open()).cvm.load({ name: program, source, ...files });
     const run = await this.#runTask(program, load, input);
