@@ -21,7 +21,7 @@ pub fn compile(name: &str, source: &str) -> Result<Vec<Instruction>, Error> {
 /// use runstate::client::compile_program;
 /// use runstate::domain::cvm::SourceOptions;
 ///
-/// # fn main() -> Result<(), runstate::Error> {
+/// # fn main() -> Result<(), runstate::engine::Error> {
 /// let tools = Some(vec!["crm.find".to_owned(), "pay.refund".to_owned()]);
 /// let options = SourceOptions { script: true, tools, ..SourceOptions::default() };
 /// let load = compile_program("late", "return await tools.crm.find({ days: 30 })", options)?;

@@ -33,7 +33,7 @@ use crate::session::Session;
 use crate::time_format::duration_millis;
 
 /// Longest call of a tool. A server that has not answered by then is called again.
-const LONGEST_CALL: Millis = Millis::hours(1);
+const LONGEST_CALL: Millis = Millis::minutes(60);
 
 /// How long a request waits for the end of a run, by default and at most, in milliseconds.
 const DEFAULT_WAIT_MS: u64 = 20_000;

@@ -355,7 +355,7 @@ fn a_command_that_cannot_serve_is_refused() {
             "the servers `a-b` and `a_b` would both be `tools.a_b`",
         ),
         (&["--code", "--config", "remote.json"], "the server `far` has no `command`"),
-        (&["--code", "--config", "broken.json"], "missing field `mcpServers`"),
+        (&["--code", "--config", "broken.json"], "broken.json:1:15 cannot be read; write"),
         (&["--code", "--config", "none.json"], "none.json cannot be read"),
         (&["--server", "a=x"], "--code"),
         (&["--code", "--read-only"], "cannot be used with"),
@@ -364,6 +364,10 @@ fn a_command_that_cannot_serve_is_refused() {
         let output = scene.run(&args);
         assert!(output.code != Some(0) && output.err.contains(words), "{args:?}: {output:?}");
     }
+    // The text of a file may be a secret.
+    scene.file("secret.json", r#"{"mcpServers": {"a": {"command": "x", "env": "TOKEN=hunter2"}}}"#);
+    let output = scene.run(&["mcp", "--code", "--config", "secret.json"]).expect_exit(2);
+    assert!(output.err.contains("secret.json:1:") && !output.err.contains("hunter2"), "{output:?}");
     // A file of servers may name this command itself.
     let output = scene.command(&["mcp", "--code", "--server", "a=x"]).env("RUNSTATE_MCP_CODE", "1").output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("started by another `mcp --code`"), "{output:?}");
