@@ -280,10 +280,13 @@ export class Code implements AsyncDisposable {
 
   /** Reads the status of a run, and the calls that it waits for; null if it has ended. */
   async #readProgress(run: string, signal: AbortSignal | undefined): Promise<{ progress: ExecutionProgress; pending: CallView[] | null }> {
-    const progress = await this.#cvm.progress(run, { from: NO_LINES, signal });
-    if (ENDED.has(progress.status)) return { progress, pending: null };
-    const needed = await Promise.all(progress.calls.map((call) => this.#needsDecision(call)));
-    return { progress, pending: progress.calls.filter((_, at) => needed[at]) };
+    for (let isLast = false; ; isLast = true) {
+      const progress = await this.#cvm.progress(run, { from: NO_LINES, signal });
+      if (ENDED.has(progress.status)) return { progress, pending: null };
+      const needed = await Promise.all(progress.calls.map((call) => this.#needsDecision(call)));
+      // Calls that were approved here wait for their tools now.
+      if (isLast || needed.every(Boolean)) return { progress, pending: progress.calls.filter((_, at) => needed[at]) };
+    }
   }
 
   /** Reads the first lines that a run has printed. */
