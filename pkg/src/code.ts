@@ -140,12 +140,6 @@ const REVERT = {
     return { undone, failed };`,
 };
 
-/** The result of a run that undoes calls. */
-interface Undone {
-  undone: string[];
-  failed: { call: string; name: string; message: string }[];
-}
-
 /** The kind of calls that undo those of a tool. */
 const revertKind = (path: string): string => `${path}.revert`;
 
@@ -211,7 +205,7 @@ export class Code implements AsyncDisposable {
     }
     this.#worker = this.#cvm.worker(handlers, { owner: "code", concurrency: this.#options.concurrency ?? 16 });
     this.#worker.done.catch(() => {});
-    // Rules apply also to runs that nobody waits for.
+    // Rules apply also to runs without a caller that waits.
     if ([...tools.values()].some(({ approve }) => approve)) void this.#applyRules();
     return tools;
   }
@@ -436,22 +430,22 @@ export class Code implements AsyncDisposable {
       });
       if (before !== null && !ENDED.has(before.status)) return this.result(id, options);
       if (before === null) {
-        const input = (await this.#answeredCalls(run, tools, signal)).filter((call) => !undone.has(call.id)).map((call) => ({ kind: revertKind(call.kind), call: call.id }));
+        const input = (await this.#answeredCalls(run, signal)).filter((call) => tools.get(call.kind)?.revertable === true && !undone.has(call.id)).map((call) => ({ kind: revertKind(call.kind), call: call.id }));
         if (input.length === 0 && attempt > 1) return this.result(attempt === 2 ? `${run}.revert` : `${run}.revert.${attempt - 1}`, options);
         const policy = { kinds: [...new Set(input.map(({ kind }) => kind))] };
         return this.result(await this.#startRun(REVERT.name, { id, input, signal, policy }), options);
       }
-      const { result } = (await this.#cvm.progress(id, { from: NO_LINES, signal })) as { result: Undone | null };
-      for (const call of result?.undone ?? []) undone.add(call);
+      // Not from its result: it may have been cancelled.
+      for (const { args } of await this.#answeredCalls(id, signal)) undone.add((args as { call: string }).call);
     }
   }
 
-  /** The answered calls of a run whose tools can undo them, the latest first. */
-  async #answeredCalls(run: string, tools: Map<string, NamedTool>, signal: AbortSignal | undefined): Promise<CallView[]> {
+  /** The answered calls of a run, the latest first. */
+  async #answeredCalls(run: string, signal: AbortSignal | undefined): Promise<CallView[]> {
     const done: CallView[] = [];
     for (let cursor: string | undefined; ; ) {
       const page = await this.#cvm.calls({ execution: run, cursor, signal });
-      done.push(...page.items.filter((call) => call.outcome === "answered" && tools.get(call.kind)?.revertable === true));
+      done.push(...page.items.filter((call) => call.outcome === "answered"));
       if (page.next === undefined) break;
       cursor = page.next;
     }
@@ -523,7 +517,7 @@ export class Code implements AsyncDisposable {
 
 const INSTRUCTIONS = `Runs a TypeScript script: the body of an async function, with \`await\` and \`return\`. It calls tools as \
 \`await tools.crm.find({ q: "a" })\`; use \`Promise.all\` for calls that do not need each other. \`await ask("question")\` asks the \
-user, \`console.log\` prints. Each call runs once. There is no network, no file system and no \`import\`. Return what you need to \
+user, \`console.log\` prints. It has no network, no file system and no \`import\`. Return what you need to \
 know. A run may wait for a person: it then continues by itself, and \`run\` is its id.`;
 
 /** The schema of an object in the form that the AI SDK makes with `jsonSchema`. */

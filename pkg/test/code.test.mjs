@@ -226,6 +226,23 @@ test("what could not be undone is undone later", async (t) => {
   assert.equal((await code.revert(r.run)).run, second.run);
 });
 
+test("what a cancelled run has undone is not undone again", async (t) => {
+  const log = [];
+  let release;
+  const revert = async ({ n }) => {
+    log.push(n);
+    if (n === 1 && release === undefined) await new Promise((resolve) => (release = resolve));
+  };
+  const { code } = await openCode(t, { a: tool({ run: ({ n }) => n, revert }) });
+  const r = await code.run("await tools.a({ n: 1 }); await tools.a({ n: 2 })");
+  const first = await code.revert(r.run, { waitMs: 0 });
+  while (log.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  await code.cancel(first.run);
+  release();
+  const second = await code.revert(r.run);
+  assert.deepEqual([second.run, second.result.undone.length, log], [`${r.run}.revert.2`, 1, [2, 1, 1]]);
+});
+
 test("a tool that needs approvals runs no call that has none", async (t) => {
   const url = `file:${folder(t)}`;
   let ran = 0;

@@ -228,6 +228,6 @@ export async function scripts(rs: Runstate, schema: StandardSchema<{ q: string }
   if (r.status === "complete") holds<Equals<typeof r.result, Json>>();
   else if (r.status === "waiting") for (const call of r.pending) await code.approve(call, { by: "ann" });
   else holds<Equals<typeof r.error.kind, "compile" | "limit" | "error" | "cancelled">>();
-  // @ts-expect-error: a function is no input.
+  // @ts-expect-error: JSON has no functions.
   await code.run("return input", { input: { a: () => 1 } });
 }

@@ -130,8 +130,8 @@ pub const WEAK_COLLECTION: Value = Value::Bool(false);
 /// program finds it. ECMA-262 §10.4.2.2 ArrayCreate.
 pub const ARRAY_PROTOTYPE: Value = Value::Bool(true);
 
-/// The key of the flag of the [`Integrity`] of a function, among its properties that are not enumerable. No operation of
-/// a program finds it.
+/// The key of the flag of the [`Integrity`] of a function, among its properties that are not enumerable. No operation
+/// of a program finds it.
 pub const INTEGRITY: Value = Value::Null;
 
 impl Heap {

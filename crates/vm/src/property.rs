@@ -525,7 +525,8 @@ fn closure_property(machine: &Machine, at: HeapRef, closure: &Closure, key: &Val
 }
 
 /// `target[key] = value` for a string key. ECMA-262 §7.3.4 Set with _throw_ true, and §10.4.2.4 ArraySetLength.
-/// Deviations: properties of iterators, promises, buffers, built-ins and regexps (except `lastIndex`) are not supported.
+/// Deviations: properties of iterators, promises, buffers, built-ins and regexps (except `lastIndex`) are not
+/// supported.
 pub(super) fn set_property(machine: &mut Machine, target: &Value, key: Value, value: Value) -> Completion {
     if let Value::Symbol(symbol) = key {
         return set_symbol(machine, target, symbol, value);

@@ -150,7 +150,7 @@ impl Servers {
     pub async fn call(&self, kind: &str, args: &Json) -> Result<Json, Failure> {
         let namespace = kind.split('.').next().unwrap_or_default();
         let Some(server) = self.list.iter().find(|server| server.config.namespace == namespace) else {
-            return Err(tool_error(&format!("there is no server for {kind}")));
+            return Err(tool_error(&format!("no server has {kind}")));
         };
         let arguments = match args {
             Json::Null => Document::new(),

@@ -56,8 +56,8 @@ impl Engine {
 
     /// Checks all documents, and adds the findings to `report`.
     ///
-    /// [`ErrorCode::NEWER_VERSION`](runstate_core::error_code::ErrorCode::NEWER_VERSION): a newer version wrote the store, and its declarations are
-    /// unknown.
+    /// [`ErrorCode::NEWER_VERSION`](runstate_core::error_code::ErrorCode::NEWER_VERSION): a newer version
+    /// wrote the store, and its declarations are unknown.
     pub async fn verify_documents(
         &self,
         report: VerifyReport,

@@ -360,7 +360,8 @@ fn construct_array(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     Ok(array_outcome(machine, values))
 }
 
-/// The elements of an object with a length. ECMA-262 §7.3.19 CreateListFromArrayLike. Deviation: getters are not called.
+/// The elements of an object with a length. ECMA-262 §7.3.19 CreateListFromArrayLike. Deviation: getters are not
+/// called.
 pub(super) fn array_like_values(machine: &Machine, source: &Value) -> Completion<Vec<Value>> {
     let len = conversion::to_number(machine, &property::property(machine, source, &Value::text("length"))?)?;
     let len = super::super::number::to_integer(len).max(0.0);
