@@ -23,6 +23,7 @@
 //! | list executions and calls, follow changes | [`client::Cvm::list`], [`client::Cvm::calls`], [`client::Cvm::stats`], [`engine::Engine::changes`] |
 //! | know the states of an execution | [`domain::cvm`], with its lifecycle |
 //! | answer calls with your own code | [`work::Worker`] |
+//! | run scripts of models that call your tools | `code::Code` |
 //! | store the files that steps of apps produce | `blob::Artifacts` |
 //! | store documents of your own beside | [`engine::Engine::documents`] |
 //! | call any operation by name, with JSON | [`engine::Engine::call`] |
@@ -71,6 +72,8 @@
 extern crate self as runstate;
 
 pub mod client;
+#[cfg(all(feature = "compiler", not(target_family = "wasm")))]
+pub mod code;
 pub mod domain;
 pub mod open;
 pub mod store;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use runstate_core::operation::{EntityQueries as _, ListEntities};
 use runstate_core::schema::Page;
 use runstate_domain_cvm::{
-    CallView, CountFinished, CountStatuses, ExecutionHead, ExecutionSummary, Latency, LatencyByKind, LatencyByProgram,
-    ListCalls, ListLogs, ListVersions, LogRow, Overview, Program, ProgramSummary, ProgramVersion, ShowLatency,
-    ShowOverview, ShowProgram, ShowStats, ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionSummary,
+    Call, CallView, CountFinished, CountStatuses, ExecutionHead, ExecutionSummary, Latency, LatencyByKind,
+    LatencyByProgram, ListCalls, ListLogs, ListVersions, LogRow, Overview, Program, ProgramSummary, ProgramVersion,
+    ShowLatency, ShowOverview, ShowProgram, ShowStats, ShowVersion, ShowVersionOf, SlowestCalls, Stats, VersionSummary,
 };
 use runstate_engine::Error;
 use runstate_value::time::Timestamp;
@@ -18,6 +18,11 @@ impl Cvm {
     /// See [`ListCalls`].
     pub async fn calls(&self, listing: &ListCalls) -> Result<Page<CallView>, Error> {
         self.engine.query(listing).await
+    }
+
+    /// Returns the call with this id.
+    pub async fn call(&self, id: &str) -> Result<CallView, Error> {
+        self.engine.query(&Call::show(id)).await
     }
 
     /// See [`SlowestCalls`].

@@ -152,8 +152,9 @@ fn calls_under(execution: &str, key: &str) -> Query {
     Query::of(&CC_HISTORY).eq("executionId", execution).eq("key", key)
 }
 
+/// Whether a call is open for an answer. One whose early answer waits for its approval has an answer.
 fn is_open((_, row): &&Row) -> bool {
-    !row.document.contains_key("outcome")
+    ["outcome", "earlyAnswer"].iter().all(|field| !row.document.contains_key(*field))
 }
 
 /// Reads the rows under a key by which [`next_call`] finds a call.
@@ -164,8 +165,9 @@ fn reads_of_key(view: &View, execution: &str, key: &str) -> ReadSet {
     let open_calls = head.as_deref().and_then(ExecutionHead::waiting).map_or(usize::MAX, |one| one.open_calls as usize);
     match view.rows(NEWEST) {
         Some(rows) if view.next_cursor(NEWEST).is_some() && rows.iter().filter(is_open).count() < open_calls => {
-            let is_open = Filter::Exists("outcome".to_owned(), false);
-            let open = calls_under(execution, key).filter(is_open).sort("occurrence", Ascending).limit(1);
+            let lacks = |field: &str| Filter::Exists(field.to_owned(), false);
+            let open = calls_under(execution, key).filter(lacks("outcome")).filter(lacks("earlyAnswer"));
+            let open = open.sort("occurrence", Ascending).limit(1);
             reads.query(FIRST_OPEN, open)
         }
         _ => reads,

@@ -154,6 +154,9 @@ impl Command for Approve {
             if call.kind == COGNITIVE {
                 return Err(Rejection::invalid("args", "is not expected: a question has no arguments"));
             }
+            if call.early_answer.is_some() {
+                return Err(Rejection::invalid("args", "is not expected: the call is answered already, with its own"));
+            }
             let bytes = json_bytes(args) + json_bytes(&call.request.prompt);
             if bytes > PLAIN_VALUE_BYTES {
                 let reason = format!("has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed");

@@ -5,7 +5,7 @@ use runstate_core::id::{hex, sha256};
 use runstate_core::limits::PLAIN_VALUE_BYTES;
 use runstate_core::prelude::*;
 use runstate_value::json_bytes;
-use runstate_vm::{CallRecord, Machine, PendingCall, StopReason, TurnContext};
+use runstate_vm::{CallRecord, Machine, PendingCall, Refusal, StopReason, TurnContext};
 use serde_json::json;
 
 use super::answer::EarlyAnswer;
@@ -309,7 +309,7 @@ fn create_calls(
                 }
                 Err((name, message)) => {
                     let label = request_label(&request.kind, pending.index);
-                    refused.push((pending.number, name, format!("{label}: {message}")));
+                    refused.push(Refusal { number: pending.number, name, message: format!("{label}: {message}") });
                     // The machine retracts the others of its group. They are the newest calls.
                     if pending.is_blocking {
                         break;
@@ -321,9 +321,7 @@ fn create_calls(
             break (new, calls);
         }
         // The others are read again: the machine does not count a refused call with their key.
-        for (number, name, message) in refused {
-            loaded.machine.refuse(number, name, &message).map_err(waiting::internal)?;
-        }
+        loaded.machine.refuse(refused).map_err(waiting::internal)?;
         settled = true;
     };
     let Some(calls) = write_calls(view, execution, loaded, calls, ctx, writes, logs)? else {

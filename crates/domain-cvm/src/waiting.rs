@@ -9,6 +9,7 @@ use std::sync::Arc;
 use runstate_core::error_code::ErrorCode;
 use runstate_core::limits::GROUP_ANSWER_BYTES;
 use runstate_core::prelude::*;
+use runstate_core::schema::DamageCode;
 use runstate_core::schema::Direction::Ascending;
 use runstate_value::{json_bytes, sort_by};
 use runstate_vm::{CallRecord, MAX_OPEN_CALLS, Machine, MachineFailure, Reply};
@@ -497,6 +498,10 @@ fn correct_due(
         None if !waiting.is_group && waiting.open_calls > 1 => due_of_calls(view, execution, ctx)?,
         due => due,
     };
+    if waiting.due.is_some_and(|due| due <= ctx.now) {
+        // Stored again, it would be due for ever.
+        return Err(torn(&execution.id, "one whose deadline has passed is missing"));
+    }
     execution.apply(ExecutionEvent::CloseCall(waiting))?;
     execution.set_due();
     ExecutionHead::store(head, view, ctx)
@@ -512,27 +517,24 @@ pub(super) fn due_of_calls(view: &View, execution: &ExecutionHead, ctx: &Ctx) ->
     Ok(open.filter_map(|record| record.deadline).min())
 }
 
-/// The decision to cancel open calls when their execution ends. A call that is missing or cannot be read must not
-/// prevent the end, and not keep others open: it is reported, and deleted with the execution's rows.
+/// The decision to cancel open calls when their execution ends. A call that is missing or damaged must not prevent the
+/// end, and not keep others open: it is reported, and deleted with the execution's rows.
+///
+/// Errors: `key_missing`. A call that cannot be read for the lack of a key would be open again when the key is given.
 pub(super) fn cancel_open_calls(view: &View, ctx: &Ctx, execution: &ExecutionHead) -> Result<Decision<()>> {
     let mut decision = Decision::new(());
     for (id, call) in load_read_calls(view, execution) {
-        match call {
-            Ok(mut row) if row.entity.outcome.is_none() => {
-                row.entity.close(CallOutcome::Cancelled);
-                decision.changes.push(row.update(ctx.now)?);
-            }
-            Ok(_) | Err(Rejection::NotFound { .. }) => {}
-            Err(rejection) => {
-                let code = rejection.damage_code().ok_or_else(|| rejection.clone())?;
-                decision.damaged.push((Key::new(&CC_HISTORY, &id), code, rejection.to_string()));
-            }
+        let Some(mut row) = pass_over_damaged(&id, call.map(Some), &mut decision)? else { continue };
+        if row.entity.outcome.is_none() {
+            row.entity.close(CallOutcome::Cancelled);
+            decision.changes.push(row.update(ctx.now)?);
         }
     }
     Ok(decision)
 }
 
-/// Closes calls that no function waits for any more. The slice itself may have made them.
+/// Closes calls that no function waits for any more. The slice itself may have made them. As
+/// [`cancel_open_calls`], it passes over those that are missing or damaged.
 pub(super) fn cancel(
     view: &View,
     ctx: &Ctx,
@@ -544,11 +546,17 @@ pub(super) fn cancel(
     let is_written = |key: &Key| writes.changes.iter().any(|change| change.key() == key);
     let (written, stored): (Vec<Key>, Vec<Key>) = keys.into_iter().partition(is_written);
     view.require(stored.iter().cloned())?;
-    // A row that is missing, or has become an early answer, must not prevent the end of its execution.
+    // A row that has become an early answer must not prevent the end of its execution.
     let stored = stored.iter().filter(|key| !EarlyAnswer::is_in(view, key));
     let mut open: Vec<Call> = Vec::new();
     for key in written.iter().chain(stored) {
-        let call: Option<Call> = writes.current(view, &key.id)?;
+        let current = writes.current(view, &key.id);
+        let is_damaged = current.is_err();
+        let call: Option<Call> = pass_over_damaged(&key.id, current, writes)?;
+        if let Some(document) = view.get(key).map(|row| &row.document).filter(|_| is_damaged && call.is_none()) {
+            let has = |field: &str| document.contains_key(field).into();
+            execution.forget_calls(has("queued"), has("awaitsApproval"));
+        }
         open.extend(call.filter(|call| call.outcome.is_none()));
     }
     for mut call in open {
@@ -557,6 +565,18 @@ pub(super) fn cancel(
         writes.write(view, call, ctx.now)?;
     }
     Ok(())
+}
+
+/// A call that ends with others. `None`: it is missing, or damaged and reported.
+fn pass_over_damaged<T>(id: &str, call: Result<Option<T>>, decision: &mut Decision<()>) -> Result<Option<T>> {
+    match call {
+        Err(Rejection::NotFound { .. }) => Ok(None),
+        Err(rejection) if rejection.damage_code() == Some(DamageCode::Corrupt) => {
+            decision.damaged.push((Key::new(&CC_HISTORY, id), DamageCode::Corrupt, rejection.to_string()));
+            Ok(None)
+        }
+        call => call,
+    }
 }
 
 /// Adds the hint that a call is open, once for each kind.

@@ -105,7 +105,7 @@ pub use legacy::LegacyMachineState;
 pub use limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};
 pub use machine::{CallKey, CallRequest, Machine, MachineFailure, Reply, StopReason, TurnContext};
 pub use mapping::MappingError;
-pub use open_call::{CallRecord, PendingCall};
+pub use open_call::{CallRecord, PendingCall, Refusal};
 pub use program::{BYTECODE_VERSION, BytecodeError, Instruction, VerifiedProgram};
 pub use regexp::{TextRegExp, check_regexp};
 pub use snapshot::{MachineSnapshot, RestoreError};

@@ -2,6 +2,7 @@
 //! call settles a promise, or continues the function that runs and blocks on the call. The table that keeps them is in
 //! `open_call_table.rs`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use runstate_value::json_bytes;
@@ -24,6 +25,17 @@ use super::program::DecodedInstruction;
 use super::promise::{self, PromiseState, Reaction, ReactionKind};
 use super::table::TableKind;
 use super::value::{HeapRef, Value};
+
+/// A call that the host refuses to create, and the error that its program gets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// The number of the call.
+    pub number: u64,
+    /// The name of the error.
+    pub name: &'static str,
+    /// Its message.
+    pub message: String,
+}
 
 /// A call that the machine waits for.
 #[derive(Debug, Clone, PartialEq)]
@@ -319,24 +331,32 @@ pub(super) fn cancel_calls(machine: &mut Machine, signal: HeapRef, reason: &Valu
 /// up.
 fn uncount_unmade(machine: &mut Machine, ended: &[OpenRequest]) {
     let is_unmade = |call: &OpenRequest| call.is_open() && call.record.is_none();
+    let mut uncounted: HashMap<String, Vec<u64>> = HashMap::new();
     for call in ended.iter().rev().filter(|call| is_unmade(call)) {
         let Some(CallKey { key, occurrence }) = &call.request.key else { continue };
         // A discarded heap has no counts.
-        if host_call::key_count(machine, key) < *occurrence {
-            continue;
+        if host_call::key_count(machine, key) >= *occurrence {
+            host_call::uncount_key(machine, key);
+            uncounted.entry(key.clone()).or_default().push(*occurrence);
         }
-        host_call::uncount_key(machine, key);
-        let is_later = |one: &OpenRequest| {
-            let key_of_one = one.request.key.as_ref();
-            is_unmade(one) && key_of_one.is_some_and(|one| one.key == *key && one.occurrence > *occurrence)
-        };
-        let open = machine.tasks.open_calls.iter().enumerate();
-        let later: Vec<usize> = open.filter(|(_, one)| is_later(one)).map(|(position, _)| position).collect();
-        for position in later {
-            machine.tasks.open_calls.change(&mut machine.heap, position, |one| {
-                Arc::make_mut(&mut one.request).key.iter_mut().for_each(|key| key.occurrence -= 1);
-            });
-        }
+    }
+    if uncounted.is_empty() {
+        return;
+    }
+    let moved = |call: &OpenRequest| {
+        let CallKey { key, occurrence } = call.request.key.as_ref().filter(|_| is_unmade(call))?;
+        let earlier = uncounted.get(key)?.iter().filter(|ended| *ended < occurrence).count() as u64;
+        (earlier > 0).then_some(earlier)
+    };
+    let open = machine.tasks.open_calls.iter().enumerate();
+    let later: Vec<(usize, u64)> = open.filter_map(|(position, call)| Some((position, moved(call)?))).collect();
+    for (position, earlier) in later {
+        let mut bytes = 0;
+        machine.tasks.open_calls.change(&mut machine.heap, position, |call| {
+            bytes = call.bytes;
+            Arc::make_mut(&mut call.request).key.iter_mut().for_each(|key| key.occurrence -= earlier);
+        });
+        machine.charge_work(bytes);
     }
 }
 
@@ -574,36 +594,39 @@ impl Machine {
         }
     }
 
-    /// As [`Machine::settle`] with an error, for a call that the host refuses to create: its key is not counted. The
+    /// As [`Machine::settle`] with errors, for calls that the host refuses to create: their keys are not counted. The
     /// function that blocks on a call gets the error as if it had made neither the call nor the others of its group.
     ///
     /// # Errors
     /// As [`Machine::settle`].
-    pub fn refuse(&mut self, number: u64, name: &str, message: &str) -> Result<(), MachineFailure> {
-        match self.tasks.open_calls.find(number).cloned() {
-            Some(call) if call.is_blocking() => {
-                self.retract_blocking_calls();
-                let error = abrupt_completion::new_call_error(self, name, message);
-                self.leave_blocking_call(Err(error));
+    pub fn refuse(&mut self, refused: Vec<Refusal>) -> Result<(), MachineFailure> {
+        let mut ended = Vec::new();
+        for Refusal { number, name, message } in refused {
+            match self.tasks.open_calls.find(number).cloned() {
+                Some(call) if call.is_blocking() => {
+                    ended.extend(self.retract_blocking_calls());
+                    let error = abrupt_completion::new_call_error(self, name, &message);
+                    self.leave_blocking_call(Err(error));
+                }
+                call => {
+                    self.settle(number, &Reply::Error { name: name.to_owned(), message, code: Json::Null })?;
+                    ended.extend(call);
+                }
             }
-            call => {
-                let (name, message) = (name.to_owned(), message.to_owned());
-                self.settle(number, &Reply::Error { name, message, code: Json::Null })?;
-                uncount_unmade(self, call.as_slice());
-            }
+            self.charge_work(REJECTION_WORK);
         }
+        uncount_unmade(self, &ended);
         self.heap.seal();
-        self.charge_work(REJECTION_WORK);
         Ok(())
     }
 
-    /// Removes the calls on which the running function blocks, and does not count them.
-    fn retract_blocking_calls(&mut self) {
+    /// Removes the calls on which the running function blocks.
+    fn retract_blocking_calls(&mut self) -> Vec<OpenRequest> {
         let blocking = self.tasks.open_calls.remove(&mut self.heap, OpenRequest::is_blocking);
         for call in blocking.iter().rev() {
             self.calls = self.calls.saturating_sub(u64::from(self.calls == call.number));
         }
-        uncount_unmade(self, &blocking);
+        blocking
     }
 }
 

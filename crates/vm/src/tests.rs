@@ -22,8 +22,8 @@ use snapshot::{MachineContents, assert_same_state, machine_state};
 use runstate_value::time::Timestamp;
 
 use super::{
-    CallRecord, CallRequest, Instruction, Limits, Machine, MachineFailure, PendingCall, Reply, StopReason, TurnContext,
-    VerifiedProgram,
+    CallRecord, CallRequest, Instruction, Limits, Machine, MachineFailure, PendingCall, Refusal, Reply, StopReason,
+    TurnContext, VerifiedProgram,
 };
 
 const TURN: TurnContext = TurnContext { now_ms: 1_700_000_000_000 };
@@ -92,6 +92,10 @@ fn reply(machine: &mut Machine, replies: &[Reply]) {
     for (call, reply) in machine.open_calls().iter().zip(replies) {
         machine.settle(call.number, reply).unwrap();
     }
+}
+
+fn refusal(number: u64, message: &str) -> Refusal {
+    Refusal { number, name: "TypeError", message: message.to_owned() }
 }
 
 /// Settles the first open call with an error.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use runstate::client::{Answer, Cvm};
 use runstate::domain::cvm::{
-    Approve, Cancel, ClaimedCall, ListCalls, Policy, Reject, Retry, Start, Status, WaitsFor, Work, codes,
+    Approve, CC_HISTORY, Cancel, ClaimedCall, ListCalls, Policy, Reject, Retry, Start, Status, WaitsFor, Work, codes,
 };
 use runstate::error_code::ErrorCode;
 use runstate::store::Freshness;
@@ -260,7 +260,13 @@ fn an_early_answer_waits_for_the_approval() {
             let call = scene.show().calls.remove(0);
             let early = call.early_answer.unwrap().result;
             assert_eq!((call.waits_for, call.response, early), (Some(WaitsFor::Approval), None, json!("free")));
-            assert_eq!(error_code(scene.try_answer_key("k", "free")), codes::AWAITING_APPROVAL);
+            let first = Answer::to_key("k").occurrence(1).value("free");
+            assert_eq!(error_code(block_on(scene.cvm().answer("run", first))), codes::AWAITING_APPROVAL);
+            // The next one under the key is for the next call.
+            scene.try_answer_key("k", "second").unwrap();
+            scene.check();
+            let changed = Approve { args: Some(json!(2)), ..approve(&call.id) };
+            assert_eq!(error_code(block_on(scene.cvm().approve(&changed))), ErrorCode::INVALID);
             let id = scene.next_command_id();
             let decide = || match approves {
                 true => block_on(scene.cvm().with_id(&id).approve(&approve(&call.id))),
@@ -513,6 +519,31 @@ fn the_time_of_a_policy_ends_a_program_that_waits() {
         scene.expect(Status::WaitingCc).check();
         scene.answer("2").expect(Status::Complete).expect_output(["1,2"]).check();
     });
+}
+
+/// A call that cannot be read keeps a program neither from its end nor from going on without it.
+#[test]
+fn a_damaged_call_does_not_outlive_its_program() {
+    let policy = Policy { ms: Some(Millis(10_000)), open: Some(1), ..Policy::default() };
+    let both = r#"await Promise.all([call("find", 1), call("find", 2)])"#;
+    let race = r#"console.log(await Promise.race([call("find", 1), call("find", 2)])); CC("?")"#;
+    for (source, damaged) in [(both, 1), (both, 2), (race, 2)] {
+        test_under(&policy, source, |mut scene| {
+            let mut call = row(&scene, damaged);
+            let id = call["id"].as_str().unwrap().to_owned();
+            call["context"] = json!({});
+            scene.put(&CC_HISTORY, &id, &call);
+            if source == race {
+                scene.answer_call(1, "one").expect(Status::WaitingCc).expect_output(["one"]);
+                scene.answer("go").expect(Status::Complete);
+            } else {
+                scene.advance(Millis(10_000));
+                scene.expect(Status::Error);
+                assert_eq!(scene.show().error.unwrap().name, "LimitError");
+            }
+            assert_eq!(claim(&scene), None);
+        });
+    }
 }
 
 /// A process that waits for the execution wakes at that time.

@@ -5,6 +5,7 @@ mod abandoned_turns;
 mod approvals;
 mod calls;
 mod changes;
+mod code;
 mod determinism;
 mod documents;
 mod due;

@@ -193,6 +193,21 @@ fn missing_open_call_is_reported_as_corrupt_execution() {
     assert_eq!(block_on(scene.cvm().cancel("run")).unwrap().status, Status::Cancelled);
 }
 
+/// Its deadline must not be stored again as the next one: due work would never rest.
+#[test]
+fn a_missing_call_that_is_overdue_is_reported() {
+    let ask = |ms: u32| format!(r#"(async () => {{ await CC("?", {{ timeoutMs: {ms}, default: 1 }}) }})()"#);
+    let mut scene = Scene::program(&format!("await Promise.all([{}, {}])", ask(1_000), ask(60_000)));
+    let call = scene.show().calls[0].id.clone();
+    let mut row = scene.dump()[&format!("cvm.cc_history/{call}")].1.clone();
+    row["executionId"] = json!("another");
+    scene.put(&CC_HISTORY, &call, &row);
+    let due = scene.advance(Millis(2_000));
+    assert_eq!((due.resumed, due.failed.len()), (0, 1));
+    assert_eq!((due.failed[0].id.as_str(), due.failed[0].error.code), ("run", ErrorCode::CORRUPT));
+    assert_eq!(block_on(scene.cvm().cancel("run")).unwrap().status, Status::Cancelled);
+}
+
 /// A process dies while it collects a removed program, and the program is loaded again under its id.
 #[test]
 fn a_program_half_collected_and_loaded_again_runs() {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{TURN, expect_failure, record_calls, restore_copy, start, throw};
+use super::{TURN, expect_failure, record_calls, refusal, restore_copy, start, throw};
 use crate::{Machine, PendingCall, Reply, StopReason};
 
 fn expect_open(machine: &mut Machine) -> Vec<PendingCall> {
@@ -151,13 +151,31 @@ fn refused_call_leaves_its_number_to_the_next_one_with_its_key() {
     let mut machine = start(source);
     assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
     assert_eq!(occurrences(&machine), [1, 2, 3]);
-    for number in [1, 2] {
-        machine.refuse(number, "TypeError", "no").unwrap();
-    }
+    machine.refuse(vec![refusal(1, "no"), refusal(2, "no")]).unwrap();
     let mut machine = restore_copy(&machine);
     assert_eq!(occurrences(&machine), [1]);
     expect_open(&mut machine);
     machine.settle(3, &Reply::Nothing).unwrap();
+    expect_open(&mut machine);
+    assert_eq!(occurrences(&machine), [2]);
+}
+
+/// Each call that moved up alone for each refused one: 2.4 GB of requests were written again.
+#[test]
+fn many_calls_refused_under_one_key_cost_linear_work() {
+    let source = r#"
+        const text = "x".repeat(8_000);
+        const ask = async () => { try { return await call("t", text, { key: "k" }) } catch (e) { return e.name } };
+        const all = Promise.all(Array.from({ length: 800 }, ask));
+        await all; await ask();"#;
+    let mut machine = start(source);
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
+    let before = machine.instructions() + machine.deferred_fuel();
+    machine.refuse((1..800).map(|number| refusal(number, "no")).collect()).unwrap();
+    assert_eq!(occurrences(&machine), [1]);
+    expect_open(&mut machine);
+    assert!(machine.instructions() + machine.deferred_fuel() - before < 4_000_000);
+    machine.settle(800, &Reply::Nothing).unwrap();
     expect_open(&mut machine);
     assert_eq!(occurrences(&machine), [2]);
 }
@@ -168,7 +186,7 @@ fn refused_call_that_a_retry_repeats_has_its_number_again() {
     for number in 1..4 {
         assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Waiting(_)));
         assert_eq!(occurrences(&machine), [1]);
-        machine.refuse(number, "TypeError", "no").unwrap();
+        machine.refuse(vec![refusal(number, "no")]).unwrap();
         assert_eq!(expect_failure(machine.run(u64::MAX, &TURN)).message, "no");
         machine = restore_copy(&machine);
     }

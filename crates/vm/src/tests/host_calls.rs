@@ -8,8 +8,8 @@ use super::super::{
     CallKey, CallRequest, Instruction, Limits, MAX_OPEN_CALLS, Machine, Reply, StopReason, VerifiedProgram,
 };
 use super::{
-    PROGRAMS, TURN, bytecode, expect_call, expect_calls, expect_failure, program, reply, restore_copy, run_with_limits,
-    start, throw,
+    PROGRAMS, TURN, bytecode, expect_call, expect_calls, expect_failure, program, refusal, reply, restore_copy,
+    run_with_limits, start, throw,
 };
 
 /// The output of a program that completes without a host call.
@@ -322,7 +322,7 @@ fn refused_call_of_a_group_leaves_no_call_of_it() {
     let source = "try { CC.all([{ prompt: 'a', key: 'k' }, { prompt: 'b', key: 'k' }]) } catch (e) { console.log(e.name, e.message) } CC('c', { key: 'k' })";
     let mut machine = start(source);
     assert_eq!(expect_calls(machine.run(u64::MAX, &TURN)).len(), 2);
-    machine.refuse(2, "TypeError", "no such schema").unwrap();
+    machine.refuse(vec![refusal(2, "no such schema")]).unwrap();
     assert_eq!((machine.open_calls().len(), machine.calls()), (0, 0));
     let mut machine = restore_copy(&machine);
     assert_eq!(expect_call(machine.run(u64::MAX, &TURN)).key, call_key("k", 1));

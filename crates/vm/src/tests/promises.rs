@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{TURN, expect_call, expect_failure, pages, program, record_calls, reply, restore_copy, start, state_text};
+use super::{
+    TURN, expect_call, expect_failure, pages, program, record_calls, refusal, reply, restore_copy, start, state_text,
+};
 use crate::entry_encoder::EntryEncoder;
 use crate::{InspectBounds, Limits, MAX_OPEN_CALLS, Machine, PendingCall, Reply, StopReason, VerifiedProgram};
 
@@ -96,7 +98,7 @@ fn waiting_machine_waits_for_the_same_calls_until_they_are_settled() {
     assert!(
         matches!(copy.run(u64::MAX, &TURN), StopReason::Waiting(calls) if calls.len() == 1 && calls[0].number == 1)
     );
-    copy.refuse(1, "TypeError", "refused").unwrap();
+    copy.refuse(vec![refusal(1, "refused")]).unwrap();
     let failure = expect_failure(copy.run(u64::MAX, &TURN));
     assert_eq!((failure.name.as_str(), failure.message.as_str()), ("TypeError", "refused"));
     assert_eq!(copy.take_output(), ["end", "b 2"]);

@@ -1,0 +1,484 @@
+//! Scripts that call the tools of their host, as models write them.
+//!
+//! A script is the body of an async function. It runs as an execution: it waits for people for as long as they take,
+//! survives its process, and continues where it stopped. No line of it runs twice; a tool runs at least once, with the
+//! id of its call as its key.
+//!
+//! ```
+//! use runstate::code::{Code, RunScript, RunState, Tool};
+//! use runstate::time::Millis;
+//! use serde_json::json;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), runstate::engine::Error> {
+//! let engine = runstate::open("memory:").await?;
+//! let code = Code::new(&engine)
+//!     .tool("crm.find", Tool::new(async |_| Ok(json!([{ "id": 7 }]))))
+//!     .tool("pay.refund", Tool::new(async |task| Ok(task.work.call.args["order"].clone())).approve());
+//!
+//! let script = "const [order] = await tools.crm.find({}); return await tools.pay.refund({ order: order.id })";
+//! let run = code.run(script, RunScript::default()).await?;
+//! code.worker("service").drain().await?; // a service runs it beside: `worker.run(stop)`
+//! let RunState::Waiting { pending } = code.result(&run.id, Millis::seconds(30)).await? else { unreachable!() };
+//!
+//! code.approve(&pending[0], "ann", None).await?; // from any process, on any day
+//! code.worker("service").drain().await?;
+//! assert_eq!(code.result(&run.id, Millis(0)).await?, RunState::Complete { result: json!(7) });
+//! # Ok(()) }
+//! ```
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use runstate_core::error_code::ErrorCode;
+use runstate_core::marker::BoxFuture;
+use runstate_domain_cvm::{
+    Approve, CC_HISTORY, COGNITIVE, CallOutcome, CallView, EXECUTIONS, ListCalls, Load, NO_LINES, Policy, ProgramError,
+    Reject, SourceOptions, Start, Status, WaitsFor, Work, compile_source,
+};
+use runstate_engine::work::{Failure, Task};
+use runstate_engine::{ChangeFilter, Engine, Error};
+use runstate_store::Position;
+use runstate_value::Json;
+use runstate_value::time::Millis;
+use serde_json::json;
+
+use crate::client::{CallWorker, Cvm, Run};
+
+/// The beginning of the names of programs that are scripts. The rest is from the hash of the script.
+pub const PROGRAM_PREFIX: &str = "script-";
+
+/// Calls of one tool that a worker runs at once.
+const CONCURRENCY: usize = 16;
+
+/// The time after which a run is read again without a change: a change may be lost.
+const RECHECK: Millis = Millis::seconds(2);
+
+/// The program that undoes calls, the latest first. A call that cannot be undone does not prevent the others.
+const REVERT: &str = r#"
+    const undone = [], failed = [];
+    for (const { kind, call: id } of input) {
+      try { await call(kind, { call: id }); undone.push(id) } catch (e) { failed.push({ call: id, name: e.name, message: e.message }) }
+    }
+    return { undone, failed };"#;
+
+type Handler = Arc<dyn Fn(Task<Work>) -> BoxFuture<'static, Result<Json, Failure>> + Send + Sync>;
+type Undo = Arc<dyn Fn(CallView, Task<Work>) -> BoxFuture<'static, Result<Json, Failure>> + Send + Sync>;
+type Rule = Arc<dyn Fn(&Json) -> bool + Send + Sync>;
+
+/// A tool of scripts.
+#[derive(Clone)]
+pub struct Tool {
+    run: Handler,
+    undo: Option<Undo>,
+    approval: Approval,
+}
+
+/// Which calls of a tool wait for an approval.
+#[derive(Clone)]
+enum Approval {
+    None,
+    All,
+    If(Rule),
+}
+
+impl Tool {
+    /// A tool that runs calls: their arguments are `task.work.call.args`. A [`Failure`] is thrown in the script, after
+    /// its retries.
+    pub fn new<H, F>(run: H) -> Self
+    where
+        H: Fn(Task<Work>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Json, Failure>> + Send + 'static,
+    {
+        Self { run: Arc::new(move |task| Box::pin(run(task))), undo: None, approval: Approval::None }
+    }
+
+    /// Lets each call wait until a person approves it.
+    #[must_use]
+    pub fn approve(self) -> Self {
+        Self { approval: Approval::All, ..self }
+    }
+
+    /// Lets the calls wait for whose arguments this is true. It must depend on the arguments alone. Others are approved
+    /// in the name of `rule`, by a process that waits for the run or runs [`Code::approve_by_rules`].
+    #[must_use]
+    pub fn approve_if(self, rule: impl Fn(&Json) -> bool + Send + Sync + 'static) -> Self {
+        Self { approval: Approval::If(Arc::new(rule)), ..self }
+    }
+
+    /// Undoes a call, for [`Code::revert`]: the call has its arguments and its response.
+    #[must_use]
+    pub fn revert<H, F>(self, undo: H) -> Self
+    where
+        H: Fn(CallView, Task<Work>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Json, Failure>> + Send + 'static,
+    {
+        Self { undo: Some(Arc::new(move |call, task| Box::pin(undo(call, task)))), ..self }
+    }
+
+    fn needs_approval(&self) -> bool {
+        !matches!(self.approval, Approval::None)
+    }
+
+    /// Whether a call with these arguments runs without a person.
+    fn is_free(&self, args: &Json) -> bool {
+        match &self.approval {
+            Approval::None => true,
+            Approval::All => false,
+            Approval::If(rule) => !rule(args),
+        }
+    }
+}
+
+/// Options of [`Code::run`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunScript {
+    /// The value of the global `input` in the script.
+    pub input: Option<Json>,
+    /// The id of the run; by default a new one. A run of the same script and input under this id is continued.
+    pub id: Option<String>,
+}
+
+/// The state of a run. [`Cvm::output`] returns what it has printed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunState {
+    /// It has ended with this result.
+    Complete {
+        /// The result.
+        result: Json,
+    },
+    /// It waits for these calls; or it was paused, if there are none.
+    Waiting {
+        /// The open calls.
+        pending: Vec<CallView>,
+    },
+    /// It has failed, or was cancelled.
+    Failed {
+        /// The error; `None`: it was cancelled.
+        error: Option<ProgramError>,
+    },
+}
+
+/// The limits of a run. One that reaches a limit fails, but `open`. `None`: no limit, or that of the settings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// The time that it has from its start, approvals included; at least 1 second.
+    pub time: Option<Millis>,
+    /// Calls in all.
+    pub calls: Option<u64>,
+    /// Calls that are open at once; further ones wait in a queue.
+    pub open: Option<u32>,
+    /// Instructions from one answer to the next.
+    pub instructions: Option<u64>,
+    /// Memory, in bytes.
+    pub heap_bytes: Option<u64>,
+    /// Printed text from one answer to the next, in bytes.
+    pub output_bytes: Option<u64>,
+}
+
+/// Scripts over a store, with the tools of their host. Cheap to clone.
+#[derive(Clone)]
+pub struct Code {
+    cvm: Cvm,
+    tools: Arc<BTreeMap<String, Tool>>,
+    limits: Limits,
+}
+
+impl Code {
+    /// Scripts without tools.
+    pub fn new(engine: &Engine) -> Self {
+        Self { cvm: Cvm::new(engine), tools: Arc::default(), limits: Limits::default() }
+    }
+
+    /// Adds the tool that scripts call as `tools.crm.find(args)` for the path `crm.find`. A later one of the same path
+    /// replaces it.
+    #[must_use]
+    pub fn tool(mut self, path: impl Into<String>, tool: Tool) -> Self {
+        Arc::make_mut(&mut self.tools).insert(path.into(), tool);
+        self
+    }
+
+    /// Sets the limits of each run.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// A worker that runs the tools: [`Worker::run`](runstate_engine::work::Worker::run) serves the calls of all runs of
+    /// the store. At least one process must.
+    pub fn worker(&self, owner: impl Into<String>) -> CallWorker {
+        let mut worker = self.cvm.worker(owner);
+        for (path, tool) in self.tools.iter() {
+            let (called, for_undo) = (tool.clone(), (tool.undo.clone(), self.cvm.clone()));
+            let name = path.clone();
+            worker = worker.handle(path, CONCURRENCY, move |task: Task<Work>| run_call(&called, &name, task));
+            if let (Some(undo), cvm) = for_undo {
+                worker = worker.handle(revert_kind(path), CONCURRENCY, move |task| undo_call(&undo, &cvm, task));
+            }
+        }
+        worker
+    }
+
+    /// Compiles a script, starts it, and runs it to its first stop. [`Code::result`] waits for more.
+    ///
+    /// Errors: `compile_error`, with all problems in `details.diagnostics`; `already_exists` (another run has the id).
+    pub async fn run(&self, script: &str, options: RunScript) -> Result<Run, Error> {
+        let load = compile_script(script, self.tools.keys().cloned().collect())?;
+        let kinds = load.tools.clone().unwrap_or_default();
+        self.cvm.load(&load).await?;
+        let needs_approval = |kind: &&String| self.tools.get(*kind).is_some_and(Tool::needs_approval);
+        let approve = kinds.iter().filter(needs_approval).cloned().collect();
+        let kinds = kinds.iter().cloned().chain([COGNITIVE.to_owned()]).collect();
+        let Limits { time: ms, calls, open, instructions, heap_bytes, output_bytes } = self.limits.clone();
+        let policy = Some(Policy { kinds: Some(kinds), approve: Some(approve), calls, open, ms });
+        let (RunScript { input, id }, program) = (options, load.name);
+        let limited = Start { instructions, heap_bytes, output_bytes, ..Start::default() };
+        self.start(Start { id, program, input, policy, ..limited }).await
+    }
+
+    /// Starts a run, unless it was started before under its id.
+    async fn start(&self, start: Start) -> Result<Run, Error> {
+        let refused = match self.cvm.start(start.clone()).await {
+            Err(error) if error.code == ErrorCode::ALREADY_EXISTS => error,
+            started => return started,
+        };
+        let Some(id) = &start.id else { return Err(refused) };
+        let found = self.cvm.show_head(id).await?;
+        let is_same =
+            (found.program_name, found.input.unwrap_or_default()) == (start.program, start.input.unwrap_or_default());
+        if is_same { self.cvm.run(id).await } else { Err(refused) }
+    }
+
+    /// Waits until a run has ended, or waits for nothing but people, at most for `wait`, and returns its state.
+    ///
+    /// Errors: `not_found`.
+    pub async fn result(&self, run: &str, wait: Millis) -> Result<RunState, Error> {
+        let engine = self.cvm.engine();
+        let until = engine.now() + wait;
+        let mut changes = Changes::new(engine, Some(run));
+        loop {
+            let progress = self.cvm.progress(run, NO_LINES).await?;
+            match progress.status {
+                Status::Complete => return Ok(RunState::Complete { result: progress.result }),
+                Status::Error | Status::Cancelled => return Ok(RunState::Failed { error: progress.error }),
+                Status::Running | Status::WaitingCc | Status::Paused => {}
+            }
+            let mut pending = Vec::new();
+            for call in progress.calls {
+                if self.needs_decision(&call).await? {
+                    pending.push(call);
+                }
+            }
+            let left = until.since(engine.now());
+            if left <= Millis(0) || waits_for_people(&pending) {
+                return Ok(RunState::Waiting { pending });
+            }
+            changes.wait(RECHECK.min(left)).await;
+        }
+    }
+
+    /// The approvals and questions of all runs that wait for a person, in the order of their calls.
+    pub async fn pending(&self) -> Result<Vec<CallView>, Error> {
+        let approvals = ListCalls { awaits_approval: true, ..ListCalls::default() };
+        let questions = ListCalls { kind: Some(COGNITIVE.to_owned()), open: true, ..ListCalls::default() };
+        let mut pending = Vec::new();
+        for listing in [approvals, questions] {
+            for call in self.all_calls(listing).await? {
+                let is_for_people = matches!(call.waits_for, Some(WaitsFor::Approval | WaitsFor::Person));
+                if is_for_people && call.program_name.starts_with(PROGRAM_PREFIX) && self.needs_decision(&call).await? {
+                    pending.push(call);
+                }
+            }
+        }
+        pending.sort_by_key(|call| (call.requested_at, call.step));
+        Ok(pending)
+    }
+
+    /// Approves the calls that [`Tool::approve_if`] lets pass, those that are there and those that come, also of runs for
+    /// which no process waits. It ends with an error of the store that is not retryable.
+    pub async fn approve_by_rules(&self) -> Result<(), Error> {
+        let mut changes = Changes::new(self.cvm.engine(), None);
+        loop {
+            match self.pending().await {
+                Err(error) if !error.retryable => return Err(error),
+                _ => changes.wait(RECHECK).await,
+            }
+        }
+    }
+
+    /// Approves a call, with a note.
+    ///
+    /// Errors: `already_approved`, `already_answered`, `deadline_passed`, `illegal_transition` (the run has ended).
+    pub async fn approve(&self, call: &CallView, by: &str, note: Option<&str>) -> Result<(), Error> {
+        let (execution, call) = (call.execution_id.clone(), call.id.clone());
+        let approve = Approve { execution, call, by: by.to_owned(), note: note.map(str::to_owned), args: None };
+        self.cvm.approve(&approve).await.map(drop)
+    }
+
+    /// Rejects a call: the script gets a `RejectedError` with the reason. Errors: as those of [`Code::approve`].
+    pub async fn reject(&self, call: &CallView, by: &str, reason: Option<&str>) -> Result<(), Error> {
+        let (execution, call) = (call.execution_id.clone(), call.id.clone());
+        let reject = Reject { execution, call, by: by.to_owned(), reason: reason.map(str::to_owned) };
+        self.cvm.reject(&reject).await.map(drop)
+    }
+
+    /// Undoes the answered calls of a run that has ended, by [`Tool::revert`], the latest first, one after the other. It
+    /// is a run itself, which survives this process, with the result `{ undone, failed }`. Repeated, it continues, or
+    /// undoes what failed before; a call that was undone is left.
+    ///
+    /// Errors: `illegal_transition` (it has not ended; cancel it first), `not_found`.
+    pub async fn revert(&self, run: &str) -> Result<Run, Error> {
+        if !has_ended(self.cvm.status(run).await?.execution.status) {
+            let message = format!("run {run} has not ended; cancel it first");
+            return Err(Error::new(ErrorCode::ILLEGAL_TRANSITION, message));
+        }
+        let program = format!("{PROGRAM_PREFIX}revert");
+        let options = SourceOptions { script: true, ..SourceOptions::default() };
+        self.cvm.load(&compile_source(&program, REVERT, options)?).await?;
+        let mut undone = Vec::new();
+        let mut before: Option<String> = None;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let id = if attempt == 1 { format!("{run}.revert") } else { format!("{run}.revert.{attempt}") };
+            let status = match self.cvm.status(&id).await {
+                Err(error) if error.code == ErrorCode::NOT_FOUND => None,
+                found => Some(found?.execution.status),
+            };
+            match status {
+                Some(status) if has_ended(status) => {
+                    // Not from its result: it may have been cancelled.
+                    let calls = self.answered_calls(&id).await?;
+                    undone.extend(calls.into_iter().filter_map(|call| call.args["call"].as_str().map(str::to_owned)));
+                    before = Some(id);
+                }
+                Some(_) => return self.cvm.run(&id).await,
+                None => {
+                    let can_undo = |call: &CallView| {
+                        self.tools.get(&call.kind).is_some_and(|tool| tool.undo.is_some()) && !undone.contains(&call.id)
+                    };
+                    let calls = self.answered_calls(run).await?.into_iter().filter(can_undo);
+                    let calls = calls.map(|call| json!({"kind": revert_kind(&call.kind), "call": call.id}));
+                    let calls: Vec<Json> = calls.collect();
+                    if let Some(before) = before.filter(|_| calls.is_empty()) {
+                        return self.cvm.run(&before).await;
+                    }
+                    let kinds = self.tools.iter().filter(|(_, tool)| tool.undo.is_some());
+                    let kinds = Some(kinds.map(|(path, _)| revert_kind(path)).collect());
+                    let policy = Some(Policy { kinds, ..Policy::default() });
+                    return self
+                        .start(Start { policy, input: Some(calls.into()), ..Start::new(&program).id(&id) })
+                        .await;
+                }
+            }
+        }
+    }
+
+    /// The answered calls of a run, the latest first.
+    async fn answered_calls(&self, run: &str) -> Result<Vec<CallView>, Error> {
+        let listing = ListCalls { execution: Some(run.to_owned()), ..ListCalls::default() };
+        let mut calls = self.all_calls(listing).await?;
+        calls.retain(|call| call.outcome == Some(CallOutcome::Answered));
+        let order = |call: &CallView| (call.response.as_ref().map(|response| response.timestamp), call.step);
+        calls.sort_by_key(|call| std::cmp::Reverse(order(call)));
+        Ok(calls)
+    }
+
+    async fn all_calls(&self, mut listing: ListCalls) -> Result<Vec<CallView>, Error> {
+        let mut calls = Vec::new();
+        loop {
+            let page = self.cvm.calls(&listing).await?;
+            calls.extend(page.items);
+            match page.next {
+                Some(next) => listing.cursor = Some(next),
+                None => return Ok(calls),
+            }
+        }
+    }
+
+    /// Whether a call waits for what it seems to. One that the rule of its tool lets pass is approved here.
+    async fn needs_decision(&self, call: &CallView) -> Result<bool, Error> {
+        let is_free = self.tools.get(&call.kind).is_some_and(|tool| tool.is_free(&call.args));
+        if call.waits_for != Some(WaitsFor::Approval) || !is_free {
+            return Ok(true);
+        }
+        let note = format!("the rule of tools.{}", call.kind);
+        match self.approve(call, "rule", Some(&note)).await {
+            Err(error) if error.retryable => Err(error),
+            // Another process was faster, or the run is paused or has ended.
+            _ => Ok(false),
+        }
+    }
+}
+
+/// Compiles a script to the command that loads it, under a name that follows from its source and the tools that it uses.
+/// `tools`: the paths of all tools. [`Load::tools`] are those that it uses.
+///
+/// Errors: `compile_error`, with all problems in `details.diagnostics`.
+pub fn compile_script(script: &str, tools: Vec<String>) -> Result<Load, Error> {
+    let options = SourceOptions { script: true, tools: Some(tools), ..SourceOptions::default() };
+    let mut load = compile_source("script.ts", script, options)?;
+    load.name = format!("{PROGRAM_PREFIX}{}", &load.source_hash()[..32]);
+    Ok(load)
+}
+
+fn revert_kind(path: &str) -> String {
+    format!("{path}.revert")
+}
+
+fn has_ended(status: Status) -> bool {
+    matches!(status, Status::Complete | Status::Error | Status::Cancelled)
+}
+
+/// Whether a run waits for nothing but people. Calls in the queue follow when a person has decided on an earlier one.
+fn waits_for_people(pending: &[CallView]) -> bool {
+    let mut first = pending.iter().filter_map(|call| call.waits_for).filter(|what| *what != WaitsFor::Queue).peekable();
+    first.peek().is_some() && first.all(|what| matches!(what, WaitsFor::Approval | WaitsFor::Person))
+}
+
+fn run_call(tool: &Tool, path: &str, task: Task<Work>) -> BoxFuture<'static, Result<Json, Failure>> {
+    let call = &task.work.call;
+    let is_approved = call.approval.as_ref().is_some_and(|approval| approval.approved);
+    // The policy of a run is that of the process that started it, which may know less of the tool.
+    if !is_approved && !tool.is_free(&call.args) {
+        let message = format!("tools.{path} runs only calls that were approved, and this one asked for no approval");
+        return Box::pin(std::future::ready(Err(Failure::permanent(message).with_name("NotAllowedError"))));
+    }
+    (tool.run)(task)
+}
+
+fn undo_call(undo: &Undo, cvm: &Cvm, task: Task<Work>) -> BoxFuture<'static, Result<Json, Failure>> {
+    let (undo, cvm) = (undo.clone(), cvm.clone());
+    Box::pin(async move {
+        let id = task.work.call.args["call"].as_str().unwrap_or_default().to_owned();
+        let call = cvm.call(&id).await?;
+        undo(call, task).await
+    })
+}
+
+/// Changes of executions and of their calls from the first wait on.
+struct Changes {
+    engine: Engine,
+    filter: ChangeFilter,
+    /// The position up to which they were read; `None`: the next wait ends at once.
+    position: Option<Position>,
+}
+
+impl Changes {
+    fn new(engine: &Engine, run: Option<&str>) -> Self {
+        let collections = [&EXECUTIONS, &CC_HISTORY].map(|collection| collection.name.to_owned());
+        let (collections, subjects) = (Some(collections.to_vec()), run.map(|run| vec![run.to_owned()]));
+        let filter = ChangeFilter { collections, subjects, ..ChangeFilter::default() };
+        Self { engine: engine.clone(), filter, position: None }
+    }
+
+    /// Waits for a change since the last wait, at most for `span`.
+    async fn wait(&mut self, span: Millis) {
+        let wait = if self.position.is_some() { span } else { Millis(0) };
+        match self.engine.changes(self.position.take(), &self.filter, wait).await {
+            Ok(changes) => self.position = Some(changes.next),
+            // The store has no changes, or no longer those since the last wait.
+            Err(_) => self.engine.host().sleep(span).await,
+        }
+    }
+}
