@@ -7,7 +7,7 @@ mod queries;
 
 use std::time::Duration;
 
-pub use app_executions::ExecutionCommand;
+pub use app_executions::{AppsCommand, ExecutionCommand};
 pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageArgs};
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
@@ -17,7 +17,7 @@ pub use options::{
     ActorArgs, AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, CodeArgs, ExportArgs,
     ImportArgs, ListArgs, MirrorArgs, RestoreArgs, RunArgs, SourceArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
 };
-pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};
+pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, QuestionArgs, ShowProgramArgs, word};
 use runstate::decision::DomainSettings as _;
 use runstate::engine::LedgerSettings;
 
@@ -32,7 +32,7 @@ fn parse_ledger(text: &str) -> Result<Duration, String> {
     Ok(kept)
 }
 
-/// Runs programs that wait for answers, and never loses an execution.
+/// Durable TypeScript: programs wait for a model, a tool or a person, and continue where they stopped.
 #[derive(Debug, Parser)]
 #[command(name = "runstate", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "\
@@ -49,7 +49,7 @@ pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
     #[command(subcommand)]
-    pub command: CliCommand,
+    pub command: Option<CliCommand>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -171,6 +171,7 @@ Examples:
         #[command(flatten)]
         running: RunArgs,
     },
+    Questions(QuestionArgs),
     /// Continue an execution from where it is, and run it to its end
     #[command(after_help = "\
 Examples:
@@ -260,24 +261,18 @@ Examples:
   runstate list --active
   runstate list --status waiting_cc --program review --limit 10")]
     List(ListArgs),
-    /// Show and remove programs, and list their versions
-    #[command(after_help = "Examples:\n  runstate program show review --source\n  runstate help program rm")]
+    /// Show and delete programs, and list their versions
+    #[command(after_help = "Examples:\n  runstate program show review --source\n  runstate help program delete")]
     Program {
         #[command(subcommand)]
         command: ProgramCommand,
     },
     Logs(LogsArgs),
-    /// Store, read and list files that steps of apps produce: put, get, list, show, remove
-    #[command(after_help = "Examples:\n  runstate artifact put e1 1 page.png\n  runstate help artifact get")]
-    Artifact {
+    /// Apps: their configurations, executions, steps, artifacts, metrics and webhooks
+    #[command(after_help = "Examples:\n  runstate apps execution list\n  runstate help apps step")]
+    Apps {
         #[command(subcommand)]
-        command: ArtifactCommand,
-    },
-    /// Start, show, list, cancel and delete executions of apps, and wait for their end
-    #[command(after_help = "Examples:\n  runstate execution wait e1 --timeout 5m\n  runstate help execution start")]
-    Execution {
-        #[command(subcommand)]
-        command: ExecutionCommand,
+        command: AppsCommand,
     },
     /// Check that the store can be read and written
     ///
@@ -392,8 +387,8 @@ Examples:
 
 Exit codes: 0 ok, 4 damaged.")]
     Verify {
-        /// Read the bytes of all artifacts, in the storage with this URL (see `artifact put --help`), by default that
-        /// of RUNSTATE_ARTIFACTS
+        /// Read the bytes of all artifacts, in the storage with this URL (see `apps artifact put --help`), by default
+        /// that of RUNSTATE_ARTIFACTS
         #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
         artifacts: Option<String>,
     },

@@ -151,7 +151,7 @@ pub fn frames_text(frames: &Json) -> Vec<String> {
 }
 
 /// Describes an open call: its claim, the time of its next attempt, or when it was made.
-fn open_call_status(call: &CallView, now: Timestamp) -> String {
+pub fn open_call_status(call: &CallView, now: Timestamp) -> String {
     let claim = call.claim.as_ref();
     let tried = claim.map(|claim| claim.attempts).filter(|n| *n > 0);
     let held = claim.and_then(|claim| Some((claim.owner.as_deref()?, claim.until)));

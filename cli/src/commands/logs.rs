@@ -41,6 +41,7 @@ pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, Cl
     interrupt::exit_on_ctrl_c();
     // The position is read before each poll, so that rows between the two are not missed.
     let (mut position, mut limit) = (current_position(session).await?, limit);
+    let head = Key::new(&EXECUTIONS, &id);
     loop {
         // The status is read before the rows: the row about the end is then among them.
         let status = session.cvm.status(&id).await?.execution.status;
@@ -49,7 +50,7 @@ pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, Cl
             session.out.remark(&format!("{id} is {}", status.as_str()));
             return Ok(CliExit::from_status(status));
         }
-        position = wait_for_change(session, position, &Key::new(&EXECUTIONS, &id)).await?;
+        position = wait_for_change(session, position, |key| *key == head).await?;
     }
 }
 

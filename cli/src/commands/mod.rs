@@ -18,6 +18,7 @@ mod logs;
 mod mirror;
 mod output;
 mod program;
+mod questions;
 mod roles;
 mod run;
 mod transfer;
@@ -38,7 +39,9 @@ use runstate::id::CommandId;
 use runstate::open::MissingStore;
 use serde_json::Value as Json;
 
-use crate::args::{ArtifactCommand, Cli, CliCommand, ExecutionCommand, LogLevelArg, ProgramCommand, RunArgs};
+use crate::args::{
+    AppsCommand, ArtifactCommand, Cli, CliCommand, ExecutionCommand, LogLevelArg, ProgramCommand, RunArgs,
+};
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::mcp;
@@ -62,6 +65,7 @@ const LOG_LEVEL: &str = "RUNSTATE_LOG_LEVEL";
 
 pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
     let Cli { global, command } = args;
+    let Some(command) = command else { return questions::show_waiting(&global, out).await };
     let open = async |missing, running: Option<&RunArgs>| {
         let session = Session::open(&global, missing, settings(running)?, out).await?;
         session.run_due().await;
@@ -93,6 +97,10 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let answer = run::AnswerCommand { call, value, by, cost, command };
             let session = open(MissingStore::Refuse, Some(&running)).await?;
             session.finish(async { answer.execute(&session, &session.execution_id(&id).await?).await }.await).await
+        }
+        CliCommand::Questions(questions) => {
+            let session = open(MissingStore::Refuse, None).await?;
+            session.finish(questions::list_questions(&session, questions).await).await
         }
         CliCommand::Resume { id, answering, writing, running } => {
             let command = command_id(&writing)?;
@@ -144,21 +152,21 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(logs::print_logs(&session, logs).await).await
         }
-        CliCommand::Artifact { command: ArtifactCommand::Put(put) } => {
+        CliCommand::Apps { command: AppsCommand::Artifact { command: ArtifactCommand::Put(put) } } => {
             let upload = artifacts::NewUpload::open(put)?;
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(upload.store(&session).await).await
         }
-        CliCommand::Artifact { command: ArtifactCommand::Get(get) } => {
+        CliCommand::Apps { command: AppsCommand::Artifact { command: ArtifactCommand::Get(get) } } => {
             artifacts::check_target(&get, out.is_json())?;
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(artifacts::get_artifact(&session, &get).await).await
         }
-        CliCommand::Artifact { command: ArtifactCommand::Collect(storage) } => {
+        CliCommand::Apps { command: AppsCommand::Artifact { command: ArtifactCommand::Collect(storage) } } => {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(artifacts::collect_artifacts(&session, &storage).await).await
         }
-        CliCommand::Execution { command: ExecutionCommand::Wait { id, timeout } } => {
+        CliCommand::Apps { command: AppsCommand::Execution { command: ExecutionCommand::Wait { id, timeout } } } => {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(app_executions::wait_for_execution(&session, &id, timeout).await).await
         }

@@ -126,9 +126,8 @@ async fn remark_if_early(session: &Session, id: &str, key: &str) -> Result<(), C
 async fn list_open_calls(session: &Session, id: &str, position: u64, mut error: Error) -> Result<Error, CliError> {
     let open = session.cvm.progress(id, position).await?.calls;
     for call in open.iter().take(OPEN_CALLS) {
-        let answer = format!(" --call {} {}", call.id, prompt::answer_flag(call));
         let asked = fit_line(&prompt::question_line(call), Some(QUESTION_WIDTH));
-        error.message += &format!("\n  {asked}\n    {}", session.invocation("answer", id, &answer));
+        error.message += &format!("\n  {asked}\n    {}", session.answer_command(call));
     }
     if open.len() > OPEN_CALLS {
         let all = session.invocation("calls", id, " --open");
