@@ -156,52 +156,34 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-pub const STORE_HELP: &str = match (cfg!(feature = "mongodb"), cfg!(feature = "postgres")) {
-    (true, true) => {
-        "The store: `file:DIR`, `mongodb://HOST/DATABASE`, `postgres://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, \
-         CVM_DATA_DIR, MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.runstate]"
-    }
-    (true, false) => {
-        "The store: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, \
-         MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.runstate]"
-    }
-    (false, true) => {
-        "The store: `file:DIR`, `postgres://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else \
-         file:~/.runstate]"
-    }
-    (false, false) => {
-        "The store: `file:DIR` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else file:~/.runstate]"
-    }
-};
+/// `text` in a build with the feature, which `built` says.
+fn with(built: bool, text: &'static str) -> &'static str {
+    if built { text } else { "" }
+}
 
-pub const ARTIFACTS_HELP: &str = match (cfg!(feature = "object-store"), cfg!(feature = "mongodb")) {
-    (true, true) => {
-        "Storage of the bytes: `chunks:` (in the store), `local:DIR`, `s3://BUCKET/PREFIX` with AWS_… variables, or \
-         `gridfs:` [default: `gridfs:` for a store on MongoDB, else `chunks:`]"
-    }
-    (true, false) => {
-        "Storage of the bytes: `chunks:` (in the store), `local:DIR`, or `s3://BUCKET/PREFIX` with AWS_… variables \
-         [default: `chunks:`]"
-    }
-    (false, true) => {
-        "Storage of the bytes: `chunks:` (in the store) or `gridfs:` [default: `gridfs:` for a store on MongoDB, else \
-         `chunks:`]"
-    }
-    (false, false) => "Storage of the bytes: `chunks:` (in the store) [default: `chunks:`]",
-};
+pub fn store_help() -> String {
+    let mongodb = with(cfg!(feature = "mongodb"), "`mongodb://HOST/DATABASE`, ");
+    let postgres = with(cfg!(feature = "postgres"), "`postgres://HOST/DATABASE`, ");
+    let uri = with(cfg!(feature = "mongodb"), "MONGODB_URI with CVM_STORAGE_TYPE=mongodb, ");
+    format!(
+        "The store: `file:DIR`, {mongodb}{postgres}or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, {uri}else \
+         file:~/.runstate]"
+    )
+}
+
+pub fn artifacts_help() -> String {
+    let folders = with(cfg!(feature = "object-store"), ", `local:DIR`, `s3://BUCKET/PREFIX` with AWS_… variables");
+    let gridfs = with(cfg!(feature = "mongodb"), ", `gridfs:`");
+    let default = with(cfg!(feature = "mongodb"), "`gridfs:` for a store on MongoDB, else ");
+    format!("Storage of the bytes: `chunks:` (in the store){folders}{gridfs} [default: {default}`chunks:`]")
+}
 
 /// The examples in the help of `prepare`.
-pub const PREPARE_HELP: &str = match (cfg!(feature = "mongodb"), cfg!(feature = "postgres")) {
-    (true, true) => {
-        "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store mongodb://host/app\n  \
-         runstate prepare --store postgres://owner@host/app"
-    }
-    (true, false) => "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store mongodb://host/app",
-    (false, true) => {
-        "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store postgres://owner@host/app"
-    }
-    (false, false) => "Example:\n  runstate prepare --store file:data",
-};
+pub fn prepare_help() -> String {
+    let mongodb = with(cfg!(feature = "mongodb"), "\n  runstate prepare --store mongodb://host/app");
+    let postgres = with(cfg!(feature = "postgres"), "\n  runstate prepare --store postgres://owner@host/app");
+    format!("Examples:\n  runstate prepare --store file:data{mongodb}{postgres}")
+}
 
 pub const IMPORT_FROM_HELP: &str = if cfg!(feature = "mongodb") {
     "Source: a file (`-`: standard input), a folder, or mongodb://HOST/DATABASE, of the older CVM or with --domain of another program"
@@ -210,25 +192,22 @@ pub const IMPORT_FROM_HELP: &str = if cfg!(feature = "mongodb") {
 };
 
 /// The examples and exit codes in the help of `import`.
-pub const IMPORT_HELP: &str = if cfg!(feature = "mongodb") {
-    "\
-Examples:
-  runstate --store file:new import backup.jsonl
-  runstate --store file:new import --tree backup
-  runstate --store file:new import ~/.cvm        a directory of the older CVM
+pub fn import_help() -> String {
+    let databases = "
   runstate --store file:new import 'mongodb://host/cvm'        its database
-  runstate --store file:new import 'mongodb://host/ai_apps' --domain apps        the collections of another program
-
-Exit codes: 4 the export is damaged, cut off or of a newer version, 5 the store has other data there, or a document is not valid."
-} else {
-    "\
+  runstate --store file:new import 'mongodb://host/ai_apps' --domain apps        the collections of another program";
+    let databases = with(cfg!(feature = "mongodb"), databases);
+    format!(
+        "\
 Examples:
   runstate --store file:new import backup.jsonl
   runstate --store file:new import --tree backup
-  runstate --store file:new import ~/.cvm        a directory of the older CVM
+  runstate import ~/.cvm        a directory of the older CVM{databases}
 
-Exit codes: 4 the export is damaged, cut off or of a newer version, 5 the store has other data there."
-};
+Exit codes: 4 the export is damaged, cut off or of a newer version, 5 the store has other data there, or a document is \
+         not valid."
+    )
+}
 
 #[cfg(test)]
 mod tests {

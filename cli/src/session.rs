@@ -75,17 +75,6 @@ impl Session {
         settings: impl Into<EngineSettings>,
         out: Printer,
     ) -> Result<Self, CliError> {
-        announce_older_store(global, out);
-        Self::open_for_import(global, missing, settings, out).await
-    }
-
-    /// Opens the store, without a word about an older one, which an import may have read.
-    pub async fn open_for_import(
-        global: &GlobalArgs,
-        missing: MissingStore,
-        settings: impl Into<EngineSettings>,
-        out: Printer,
-    ) -> Result<Self, CliError> {
         let settings = with_ledger(with_actor(with_environment(settings.into())?))?;
         let url = resolve_store_url(global)?;
         // The remark about the default store is printed only when this process creates it.

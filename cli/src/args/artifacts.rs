@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::help::ARTIFACTS_HELP;
+use crate::help::artifacts_help;
 
 #[derive(Debug, Subcommand)]
 pub enum ArtifactCommand {
@@ -44,7 +44,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub struct StorageArgs {
     #[arg(long = "artifacts", value_name = "URL", env = "RUNSTATE_ARTIFACTS", hide_env_values = true)]
-    #[arg(help = ARTIFACTS_HELP)]
+    #[arg(help = artifacts_help())]
     url: Option<String>,
 }
 

@@ -21,7 +21,7 @@ pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, QuestionArgs, ShowProgr
 use runstate::decision::DomainSettings as _;
 use runstate::engine::LedgerSettings;
 
-use super::help::{IMPORT_HELP, PREPARE_HELP, STORE_HELP};
+use super::help::{import_help, prepare_help, store_help};
 use super::time_format::{duration_millis, parse_duration};
 
 /// Parses a time for which a ledger may keep rows.
@@ -54,7 +54,7 @@ pub struct Cli {
 
 #[derive(Debug, clap::Args)]
 pub struct GlobalArgs {
-    #[arg(long, global = true, value_name = "URL", help = STORE_HELP, display_order = 900)]
+    #[arg(long, global = true, value_name = "URL", help = store_help(), display_order = 900)]
     pub store: Option<String>,
     /// Print one JSON value per line, errors included, on standard output
     #[arg(long, global = true, display_order = 900)]
@@ -291,7 +291,7 @@ Exit codes: 0 ok, 4 the store cannot be read, or is read-only.")]
     ///
     /// `load`, `run` and `import` do this too. `prepare` is for a server on which the user of these commands may not
     /// create collections and indexes, and another user may.
-    #[command(after_help = PREPARE_HELP)]
+    #[command(after_help = prepare_help())]
     Prepare {
         /// How long the results of commands are kept, for all processes: 1 to 365 days. A command id is valid for that
         /// time [default: RUNSTATE_LEDGER_DAYS, else as the store has it, 7 days in a new one]
@@ -331,7 +331,7 @@ Examples:
     /// is checked before anything is written. Repeat an interrupted import to continue it. Import a later export of the
     /// same store to continue from there: what an import wrote and nothing has changed here since is updated, and
     /// nothing else is overwritten.
-    #[command(after_help = IMPORT_HELP)]
+    #[command(after_help = import_help())]
     Import(ImportArgs),
     /// Back up a store to a folder or a bucket, and every change of it
     ///

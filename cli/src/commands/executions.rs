@@ -39,6 +39,7 @@ const LABEL_WIDTH: usize = 13;
 
 /// Prints the execution; `full`: with the full values of its variables.
 pub async fn show_execution(session: &Session, id: &str, full: bool) -> Result<CliExit, CliError> {
+    let id = &session.execution_id(id).await?;
     let view = session.engine.query(&Show::all(id, full)).await?;
     if session.out.is_json() {
         session.out.value(&operations::json_result("cvm.show", json!(view))?)?;

@@ -47,7 +47,7 @@ use crate::exit::CliExit;
 use crate::mcp;
 use crate::printer::Printer;
 use crate::program_name::binary_name;
-use crate::session::{Session, retention};
+use crate::session::{Session, announce_older_store, retention};
 use crate::time_format::duration_millis;
 use crate::{error, help, input};
 #[cfg(not(feature = "object-store"))]
@@ -65,6 +65,9 @@ const LOG_LEVEL: &str = "RUNSTATE_LOG_LEVEL";
 
 pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
     let Cli { global, command } = args;
+    if !matches!(command, Some(CliCommand::Import(_) | CliCommand::Completions { .. })) {
+        announce_older_store(&global, out);
+    }
     let Some(command) = command else { return questions::show_waiting(&global, out).await };
     let open = async |missing, running: Option<&RunArgs>| {
         let session = Session::open(&global, missing, settings(running)?, out).await?;
@@ -96,7 +99,7 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let (value, command) = (run::answer_value(&answer)?, command_id(&writing)?);
             let answer = run::AnswerCommand { call, value, by, cost, command };
             let session = open(MissingStore::Refuse, Some(&running)).await?;
-            session.finish(async { answer.execute(&session, &session.execution_id(&id).await?).await }.await).await
+            session.finish(answer.execute(&session, &id).await).await
         }
         CliCommand::Questions(questions) => {
             let session = open(MissingStore::Refuse, None).await?;
@@ -105,14 +108,7 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         CliCommand::Resume { id, answering, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(MissingStore::Refuse, Some(&running)).await?;
-            session
-                .finish(
-                    async {
-                        run::resume_execution(&session, &session.execution_id(&id).await?, &answering, command).await
-                    }
-                    .await,
-                )
-                .await
+            session.finish(run::resume_execution(&session, &id, &answering, command).await).await
         }
         CliCommand::Work(working) => {
             let session = Session::open(&global, MissingStore::Refuse, settings(Some(&working.running))?, out).await?;
@@ -128,17 +124,11 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         }
         CliCommand::Show { id, full } => {
             let session = open(MissingStore::Refuse, None).await?;
-            session
-                .finish(
-                    async { executions::show_execution(&session, &session.execution_id(&id).await?, full).await }.await,
-                )
-                .await
+            session.finish(executions::show_execution(&session, &id, full).await).await
         }
         CliCommand::Output { id, follow } => {
             let session = open(MissingStore::Refuse, None).await?;
-            session
-                .finish(async { output::print_output(&session, &session.execution_id(&id).await?, follow).await }.await)
-                .await
+            session.finish(output::print_output(&session, &id, follow).await).await
         }
         CliCommand::List(list) => {
             let session = open(MissingStore::Refuse, None).await?;

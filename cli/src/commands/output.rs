@@ -14,6 +14,7 @@ use crate::session::Session;
 
 /// Prints the output, and with `follow` new lines too. For programs, each line is a JSON string.
 pub async fn print_output(session: &Session, id: &str, follow: bool) -> Result<CliExit, CliError> {
+    let id = &session.execution_id(id).await?;
     if follow {
         return follow_output(session, id).await;
     }

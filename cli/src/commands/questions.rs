@@ -15,10 +15,10 @@ use super::settings;
 use crate::args::{GlobalArgs, QuestionArgs};
 use crate::error::{CliError, usage};
 use crate::exit::CliExit;
-use crate::operations::output::damage_line;
+use crate::operations::output::DamagedRows;
 use crate::printer::{Printer, escape_control};
 use crate::program_name::program_name;
-use crate::session::{Session, announce_older_store, resolve_store_url, store_exists};
+use crate::session::{Session, resolve_store_url, store_exists};
 use crate::table::{fit_line, terminal_width};
 use crate::time_format::time_ago;
 use crate::{help, interrupt, operations, prompt};
@@ -45,7 +45,7 @@ pub async fn list_questions(session: &Session, args: QuestionArgs) -> Result<Cli
         if found.oldest.is_empty() {
             session.out.remark("no open questions");
         }
-        return Ok(reader.exit());
+        return Ok(reader.damaged.exit());
     }
     interrupt::exit_on_ctrl_c();
     session.out.remark("printing questions as they open; ctrl-c stops it");
@@ -64,8 +64,7 @@ struct QuestionReader<'a> {
     listings: Vec<ListCalls>,
     /// Ids of the questions that were open at the last look.
     open: BTreeSet<String>,
-    /// Ids of the rows that cannot be read.
-    damaged: BTreeSet<String>,
+    damaged: DamagedRows,
 }
 
 /// Questions that were not open at the look before.
@@ -86,7 +85,7 @@ impl<'a> QuestionReader<'a> {
             [] => vec![open(COGNITIVE), ListCalls { awaits_approval: true, ..all.clone() }],
             kinds => kinds.iter().map(|kind| open(kind)).collect(),
         };
-        Self { session, listings, open: BTreeSet::new(), damaged: BTreeSet::new() }
+        Self { session, listings, open: BTreeSet::new(), damaged: DamagedRows::default() }
     }
 
     /// Reads all that is open, a page at a time, and returns what is new: the `limit` oldest.
@@ -97,10 +96,7 @@ impl<'a> QuestionReader<'a> {
             loop {
                 let page = self.session.cvm.calls(&listing).await?;
                 for DamagedDocument { id, reason, .. } in page.damaged {
-                    if !self.damaged.contains(&id) {
-                        self.session.out.stderr_line(&damage_line(&id, &reason));
-                        self.damaged.insert(id);
-                    }
+                    self.damaged.report(self.session.out, &id, &reason);
                 }
                 for call in page.items.into_iter().filter(is_question) {
                     if self.open.insert(call.id.clone()) && !known.contains(&call.id) {
@@ -118,11 +114,6 @@ impl<'a> QuestionReader<'a> {
             }
         }
         Ok(found)
-    }
-
-    /// The reader of the questions must know that some are missing.
-    fn exit(&self) -> CliExit {
-        if self.damaged.is_empty() { CliExit::Done } else { CliExit::Store }
     }
 }
 
@@ -160,7 +151,6 @@ pub async fn show_waiting(global: &GlobalArgs, out: Printer) -> Result<CliExit, 
         return Err(usage("a command is missing; `--help` lists the commands"));
     }
     if !resolve_store_url(global).is_ok_and(|url| !url.starts_with("file:") || store_exists(&url)) {
-        announce_older_store(global, out);
         return Ok(help::print(global.color));
     }
     let session = Session::open(global, MissingStore::Refuse, settings(None)?, out).await?;

@@ -69,6 +69,7 @@ pub struct AnswerCommand {
 impl AnswerCommand {
     /// Answers the call and prints the status of the execution.
     pub async fn execute(self, session: &Session, id: &str) -> Result<CliExit, CliError> {
+        let id = &session.execution_id(id).await?;
         let interrupt = Interrupt::watch(session);
         interrupt.set_driving(id, session.resume_command(id));
         let before = session.status(id).await?;
@@ -145,6 +146,7 @@ pub async fn resume_execution(
     answering: &AnswerSourceArgs,
     command: Option<CommandId>,
 ) -> Result<CliExit, CliError> {
+    let id = &session.execution_id(id).await?;
     let (mut answers, grants) = (AnswerSource::from_args(answering)?, answering.allow.open_grants()?);
     let interrupt = Interrupt::watch(session);
     interrupt.set_driving(id, session.resume_command(id));

@@ -254,7 +254,7 @@ async fn import_legacy(
         ));
     }
     let bar = Bar::new(out);
-    let session = Session::open_for_import(global, MissingStore::Create, Settings::default(), out).await?;
+    let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
     note.set(IMPORT_INTERRUPTED_NOTE);
     let importing = legacy::import_legacy(&session.engine, database, compile_bytecode, |progress| bar.show(progress));
     let imported = importing.await.map_err(CliError::from);
@@ -388,7 +388,7 @@ pub(super) async fn import_from<S: ImportSource>(
     let bar = Bar::new(out);
     // The export is checked before the store is opened, so a file that is not an export creates no store.
     let checked = check(&mut source, catalog, |progress| bar.show(progress))?;
-    let session = Session::open_for_import(global, MissingStore::Create, Settings::default(), out).await?;
+    let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
     note.set(IMPORT_INTERRUPTED_NOTE);
     let importing =
         transfer::import_with(&session.engine, &mut source, &checked, &options, |progress| bar.show(progress));
