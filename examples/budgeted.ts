@@ -1,14 +1,14 @@
 // Three summaries that a budget pays. Each one costs 0.05 USD. When the project has no money left, the program waits,
 // and it continues when the budget is raised.
 //
-//   PROJECT=$(runstate project create demo --greediness 0.5 | awk '/^id / { print $2 }')
-//   BUDGET=$(runstate budget create $PROJECT --resource-type money --budget-period total --allocated-amount 0.1 \
+//   PROJECT=$(runstate fleet project create demo --greediness 0.5 | awk '/^id / { print $2 }')
+//   BUDGET=$(runstate fleet budget create $PROJECT --resource-type money --budget-period total --allocated-amount 0.1 \
 //     --unit USD | awk '/^id / { print $2 }')
 //   runstate load examples/budgeted.ts
 //   runstate start budgeted --id b --input "{\"project\": \"$PROJECT\"}"
 //   runstate work --kind cc --exec 'your-model --print'       # beside the others: two answers
 //   runstate show b                                           # "the total budget of money does not have 0.05 USD"
-//   runstate budget change $BUDGET --allocated-amount 1       # the worker gets the third question
+//   runstate fleet budget change $BUDGET --allocated-amount 1 # the worker gets the third question
 //   runstate output b                                         # "3. "
 
 const texts = ["The export is slow on Mondays.", "The editor forgets the last folder.", "The invoice lacks an address."];

@@ -1,5 +1,5 @@
 //! A domain of your own: one entity, three operations and one due rule. The command line, JSON calls, MCP and all
-//! checks are derived. `cargo run --example own_domain -- reminder add tea --text 'Drink tea' --due +5m`
+//! checks are derived. `cargo run --example own_domain -- notes reminder add tea --text 'Drink tea' --due +5m`
 #![allow(missing_docs)]
 
 use std::process::ExitCode;

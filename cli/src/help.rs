@@ -1,65 +1,98 @@
-//! The help of the whole program, with commands in groups: clap groups only flags. A hand-written command needs a row
-//! in
-//! [`GROUPS`]; a test finds commands without one. Commands of operations that have none are listed at the end. Help texts name only the stores that this build can open.
+//! The help of the whole program, with commands in groups: clap groups only flags. A hand-written command needs a place
+//! in [`GROUPS`]; a test finds commands without one. The commands of domains are listed by `help DOMAIN`. Help texts
+//! name only the stores that this build can open.
 
 use clap::builder::Styles;
-use clap::{Command, CommandFactory};
+use clap::{ColorChoice, Command, CommandFactory};
 use unicode_width::UnicodeWidthStr;
 
 use crate::args::Cli;
+use crate::exit::CliExit;
 use crate::program_name::{BINARY_NAME, binary_name};
 use crate::{operations, table};
 
-/// The groups, and their commands in the order of the help.
-const GROUPS: &[(&str, &[&str])] = &[
-    ("Programs", &["run", "load", "programs", "program", "stats", "slowest"]),
+/// The groups: the commands that the help describes, and others that it names. One without the former is in `help all`
+/// only.
+const GROUPS: &[(&str, &[&str], &[&str])] = &[
+    ("Programs", &["run", "load"], &["programs", "program", "stats", "slowest"]),
     (
-        "Executions",
-        &[
-            "start",
-            "next",
-            "resume",
-            "list",
-            "show",
-            "variables",
-            "output",
-            "logs",
-            "pause",
-            "unpause",
-            "cancel",
-            "retry",
-            "delete",
-        ],
+        "Runs",
+        &["start", "resume", "list"],
+        &["show", "next", "pause", "unpause", "cancel", "retry", "delete", "output", "logs", "variables"],
     ),
-    ("Calls and workers", &["answer", "calls", "work", "tick", "mcp"]),
-    ("Apps", &["artifact", "execution"]),
+    ("Questions", &["questions", "answer", "work"], &["approve", "reject", "calls", "tick", "mcp"]),
     (
         "Stores",
+        &["info", "export"],
         &[
-            "info", "health", "prepare", "roles", "export", "import", "backup", "restore", "mirror", "sweep", "verify",
-            "repair", "compact",
+            "import", "health", "prepare", "roles", "backup", "restore", "mirror", "sweep", "verify", "repair",
+            "compact",
         ],
     ),
-    ("This command line", &["completions", "help"]),
+    ("This command line", &[], &["completions", "help"]),
 ];
 
 /// The description of `help`, the command that clap adds.
-const HELP_ABOUT: &str = "Print this help, or the help of a command";
+const HELP_ABOUT: &str = "Print the help, that of a command, or `all`";
 
 /// The width of help that is not printed on a terminal, and the largest width that it has on a terminal.
 const WIDTH: usize = 100;
 
-/// Returns the command line, with grouped commands in its help.
+/// Returns the command line. Its help has the commands that most people need.
 pub fn command() -> Command {
+    with_groups("", |command, room| {
+        let described = GROUPS.iter().filter(|(_, described, _)| !described.is_empty());
+        let margin = described.clone().flat_map(|(_, described, _)| *described).map(|name| name.len()).max();
+        let groups = described.map(|(group, described, others)| {
+            let rows = described.iter().map(|name| (*name, about(command, name)));
+            let text = format_group(command.get_styles(), group, rows, margin.unwrap_or_default(), room);
+            format!("{text}{}\n", names(others.iter().copied(), room))
+        });
+        let (header, words) = (command.get_styles().get_header(), further(command).collect::<Vec<_>>().join("|"));
+        let groups = groups.collect::<String>();
+        format!("{groups}{header}More:{header:#} {} help {words}|all\n\n", binary_name())
+    })
+}
+
+/// Returns the command line. Its help has every command, with examples and exit codes.
+pub fn whole() -> Command {
+    with_groups("{after-help}", |command, room| {
+        let styles = command.get_styles();
+        let all = || GROUPS.iter().map(|(group, described, others)| (group, described.iter().chain(*others)));
+        let domains = || further(command).filter_map(|name| command.find_subcommand(name));
+        let nouns = domains().flat_map(Command::get_subcommands).filter(|noun| noun.has_subcommands());
+        let named = all().flat_map(|(_, names)| names).copied().chain(nouns.map(Command::get_name));
+        let margin = named.map(str::len).max().unwrap_or_default();
+        let groups = all().map(|(group, names)| {
+            format_group(styles, group, names.map(|name| (*name, about(command, name))), margin, room) + "\n"
+        });
+        let domains = domains().map(|domain| {
+            let (nouns, verbs): (Vec<_>, Vec<_>) = domain.get_subcommands().partition(|one| one.has_subcommands());
+            let rows = nouns.into_iter().map(|noun| (noun.get_name(), about(domain, noun.get_name())));
+            let text = format_group(styles, domain.get_name(), rows, margin, room);
+            let verbs = verbs.into_iter().map(Command::get_name);
+            format!("{text}{}\n", names(verbs, room))
+        });
+        groups.chain(domains).collect()
+    })
+}
+
+/// Prints the help.
+pub fn print(colors: ColorChoice) -> CliExit {
+    if command().color(colors).print_help().is_ok() { CliExit::Done } else { CliExit::OutputClosed }
+}
+
+/// The command line whose help has these groups, and `end` after the options.
+fn with_groups(end: &str, groups: impl FnOnce(&Command, usize) -> String) -> Command {
     let command = operations::add_commands(Cli::command());
-    let groups = format_groups(&command, table::terminal_width().unwrap_or(WIDTH).min(WIDTH));
+    let groups = groups(&command, table::terminal_width().unwrap_or(WIDTH).min(WIDTH));
     let header = command.get_styles().get_header();
-    let options = format!("{header}Options:{header:#}\n{{options}}{{after-help}}");
+    let options = format!("{header}Options:{header:#}\n{{options}}{end}");
     let template = format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}{options}");
     name_program(command.help_template(template), binary_name())
 }
 
-/// Puts the name of another program into the examples, and beside the version.
+/// Puts the name of another program into the help, and beside the version.
 fn name_program(command: Command, name: &'static str) -> Command {
     fn rename_examples(command: Command, name: &'static str) -> Command {
         let examples = command.get_after_help().map(|examples| examples.to_string().replace("runstate", name));
@@ -72,42 +105,42 @@ fn name_program(command: Command, name: &'static str) -> Command {
     }
 }
 
-/// Whether a command of this name is in a group of its own subject, not among the further operations.
-pub fn is_grouped(name: &str) -> bool {
-    GROUPS.iter().any(|(_, names)| names.contains(&name))
+/// The first words of commands that are in no group: domains.
+fn further(command: &Command) -> impl Iterator<Item = &str> {
+    let is_grouped = |name: &&str| GROUPS.iter().any(|(_, a, b)| a.contains(name) || b.contains(name));
+    command.get_subcommands().map(Command::get_name).filter(move |name| !is_grouped(name))
 }
 
-fn format_groups(command: &Command, width: usize) -> String {
-    let styles = command.get_styles();
-    let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
-    // The groups of operations, one for each noun. Their text names the verbs.
-    let further: Vec<&str> =
-        command.get_subcommands().map(Command::get_name).filter(|name| !is_grouped(name)).collect();
-    let margin = grouped.iter().chain(&further).map(|name| name.len()).max().unwrap_or_default() + 4;
-    let groups = GROUPS.iter().copied().chain([("Further operations", further.as_slice())]);
-    groups.map(|(group, names)| format_group(command, styles, group, names, (margin, width))).collect()
+fn about(command: &Command, name: &str) -> String {
+    let about = command.find_subcommand(name).map(|command| command.get_about().map(ToString::to_string));
+    about.map_or_else(|| HELP_ABOUT.to_owned(), Option::unwrap_or_default)
 }
 
-fn format_group(
-    command: &Command,
+/// A group of described commands, whose names have `margin` columns. A description that is too long is wrapped.
+fn format_group<'a>(
     styles: &Styles,
     group: &str,
-    names: &[&str],
-    (margin, width): (usize, usize),
+    rows: impl Iterator<Item = (&'a str, String)>,
+    margin: usize,
+    width: usize,
 ) -> String {
     let (header, literal) = (styles.get_header(), styles.get_literal());
     let mut text = format!("{header}{group}:{header:#}\n");
-    for name in names {
-        let about = command.find_subcommand(name).map(|command| match is_grouped(name) {
-            true => command.get_about().map(ToString::to_string).unwrap_or_default(),
-            false => command.get_subcommands().map(Command::get_name).collect::<Vec<_>>().join(", "),
-        });
-        let about = about.unwrap_or_else(|| HELP_ABOUT.to_owned());
-        let lines = wrap(&about, width.saturating_sub(margin)).join(&format!("\n{}", " ".repeat(margin)));
-        let padding = " ".repeat(margin - 2 - name.len());
+    for (name, about) in rows {
+        let lines = wrap(&about, width.saturating_sub(margin + 4)).join(&format!("\n{}", " ".repeat(margin + 4)));
+        let padding = " ".repeat((margin + 2).saturating_sub(name.len()));
         text += &format!("  {literal}{name}{literal:#}{padding}{lines}\n");
     }
-    text + "\n"
+    text
+}
+
+/// Lines with the names of commands that are not described.
+fn names<'a>(names: impl Iterator<Item = &'a str>, width: usize) -> String {
+    let names = names.collect::<Vec<_>>().join(", ");
+    match names.is_empty() {
+        true => names,
+        false => wrap(&names, width.saturating_sub(2)).iter().map(|line| format!("  {line}\n")).collect(),
+    }
 }
 
 /// Breaks `text` into lines of at most `width` columns. A longer word gets a line of its own.
@@ -123,53 +156,34 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-pub const STORE_HELP: &str = match (cfg!(feature = "mongodb"), cfg!(feature = "postgres")) {
-    (true, true) => {
-        "The store: `file:DIR`, `mongodb://HOST/DATABASE`, `postgres://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, \
-         CVM_DATA_DIR, MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.cvm, the folder of the older CVM]"
-    }
-    (true, false) => {
-        "The store: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, \
-         MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.cvm, the folder of the older CVM]"
-    }
-    (false, true) => {
-        "The store: `file:DIR`, `postgres://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else \
-         file:~/.cvm, the folder of the older CVM]"
-    }
-    (false, false) => {
-        "The store: `file:DIR` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else file:~/.cvm, the folder of \
-         the older CVM]"
-    }
-};
+/// `text` in a build with the feature, which `built` says.
+fn with(built: bool, text: &'static str) -> &'static str {
+    if built { text } else { "" }
+}
 
-pub const ARTIFACTS_HELP: &str = match (cfg!(feature = "object-store"), cfg!(feature = "mongodb")) {
-    (true, true) => {
-        "Storage of the bytes: `chunks:` (in the store), `local:DIR`, `s3://BUCKET/PREFIX` with AWS_… variables, or \
-         `gridfs:` [default: `gridfs:` for a store on MongoDB, else `chunks:`]"
-    }
-    (true, false) => {
-        "Storage of the bytes: `chunks:` (in the store), `local:DIR`, or `s3://BUCKET/PREFIX` with AWS_… variables \
-         [default: `chunks:`]"
-    }
-    (false, true) => {
-        "Storage of the bytes: `chunks:` (in the store) or `gridfs:` [default: `gridfs:` for a store on MongoDB, else \
-         `chunks:`]"
-    }
-    (false, false) => "Storage of the bytes: `chunks:` (in the store) [default: `chunks:`]",
-};
+pub fn store_help() -> String {
+    let mongodb = with(cfg!(feature = "mongodb"), "`mongodb://HOST/DATABASE`, ");
+    let postgres = with(cfg!(feature = "postgres"), "`postgres://HOST/DATABASE`, ");
+    let uri = with(cfg!(feature = "mongodb"), "MONGODB_URI with CVM_STORAGE_TYPE=mongodb, ");
+    format!(
+        "The store: `file:DIR`, {mongodb}{postgres}or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, {uri}else \
+         file:~/.runstate]"
+    )
+}
+
+pub fn artifacts_help() -> String {
+    let folders = with(cfg!(feature = "object-store"), ", `local:DIR`, `s3://BUCKET/PREFIX` with AWS_… variables");
+    let gridfs = with(cfg!(feature = "mongodb"), ", `gridfs:`");
+    let default = with(cfg!(feature = "mongodb"), "`gridfs:` for a store on MongoDB, else ");
+    format!("Storage of the bytes: `chunks:` (in the store){folders}{gridfs} [default: {default}`chunks:`]")
+}
 
 /// The examples in the help of `prepare`.
-pub const PREPARE_HELP: &str = match (cfg!(feature = "mongodb"), cfg!(feature = "postgres")) {
-    (true, true) => {
-        "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store mongodb://host/app\n  \
-         runstate prepare --store postgres://owner@host/app"
-    }
-    (true, false) => "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store mongodb://host/app",
-    (false, true) => {
-        "Examples:\n  runstate prepare --store file:data\n  runstate prepare --store postgres://owner@host/app"
-    }
-    (false, false) => "Example:\n  runstate prepare --store file:data",
-};
+pub fn prepare_help() -> String {
+    let mongodb = with(cfg!(feature = "mongodb"), "\n  runstate prepare --store mongodb://host/app");
+    let postgres = with(cfg!(feature = "postgres"), "\n  runstate prepare --store postgres://owner@host/app");
+    format!("Examples:\n  runstate prepare --store file:data{mongodb}{postgres}")
+}
 
 pub const IMPORT_FROM_HELP: &str = if cfg!(feature = "mongodb") {
     "Source: a file (`-`: standard input), a folder, or mongodb://HOST/DATABASE, of the older CVM or with --domain of another program"
@@ -178,25 +192,22 @@ pub const IMPORT_FROM_HELP: &str = if cfg!(feature = "mongodb") {
 };
 
 /// The examples and exit codes in the help of `import`.
-pub const IMPORT_HELP: &str = if cfg!(feature = "mongodb") {
-    "\
-Examples:
-  runstate --store file:new import backup.jsonl
-  runstate --store file:new import --tree backup
-  runstate --store file:new import ~/.cvm        a directory of the older CVM
+pub fn import_help() -> String {
+    let databases = "
   runstate --store file:new import 'mongodb://host/cvm'        its database
-  runstate --store file:new import 'mongodb://host/ai_apps' --domain apps        the collections of another program
-
-Exit codes: 4 the export is damaged, cut off or of a newer version, 5 the store has other data there, or a document is not valid."
-} else {
-    "\
+  runstate --store file:new import 'mongodb://host/ai_apps' --domain apps        the collections of another program";
+    let databases = with(cfg!(feature = "mongodb"), databases);
+    format!(
+        "\
 Examples:
   runstate --store file:new import backup.jsonl
   runstate --store file:new import --tree backup
-  runstate --store file:new import ~/.cvm        a directory of the older CVM
+  runstate import ~/.cvm        a directory of the older CVM{databases}
 
-Exit codes: 4 the export is damaged, cut off or of a newer version, 5 the store has other data there."
-};
+Exit codes: 4 the export is damaged, cut off or of a newer version, 5 the store has other data there, or a document is \
+         not valid."
+    )
+}
 
 #[cfg(test)]
 mod tests {
@@ -204,16 +215,20 @@ mod tests {
 
     #[test]
     fn every_command_is_in_exactly_one_group() {
-        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        let mut grouped: Vec<&str> =
+            GROUPS.iter().flat_map(|(_, described, others)| [*described, *others].concat()).collect();
         grouped.sort_unstable();
         let (hand_written, all) = (Cli::command(), super::command());
-        for name in hand_written.get_subcommands().map(Command::get_name) {
-            assert!(grouped.contains(&name), "{name} is in no group");
+        for command in hand_written.get_subcommands() {
+            let name = command.get_name();
+            assert!(grouped.contains(&name) || name == "apps", "{name} is in no group");
         }
         for names in grouped.windows(2) {
             assert!(names[0] != names[1], "{} is in two groups", names[0]);
         }
         assert!(grouped.iter().all(|name| *name == "help" || all.find_subcommand(name).is_some()), "{grouped:?}");
+        let domains: Vec<&str> = further(&all).collect();
+        assert_eq!(domains, ["apps", "store", "due", "documents", "runs", "sessions", "fleet"]);
     }
 
     #[test]
@@ -231,10 +246,20 @@ mod tests {
 
     #[test]
     fn long_descriptions_wrap_under_their_column() {
-        let text = format_groups(&super::command(), 48);
-        let text = text.lines().map(plain).collect::<Vec<_>>();
-        assert!(text.iter().all(|line| line.width() <= 48), "{text:#?}");
-        assert!(text.iter().any(|line| line.starts_with("               ")), "{text:#?}");
+        let row = ("start", "Start a loaded program, and run it to its first question or its end".to_owned());
+        let text = format_group(super::command().get_styles(), "Runs", [row].into_iter(), 9, 48);
+        let text = text + &names(GROUPS[3].2.iter().copied(), 48);
+        assert_eq!(
+            text.lines().map(plain).collect::<Vec<_>>(),
+            [
+                "Runs:",
+                "  start      Start a loaded program, and run it",
+                "             to its first question or its end",
+                "  import, health, prepare, roles, backup,",
+                "  restore, mirror, sweep, verify, repair,",
+                "  compact",
+            ]
+        );
     }
 
     /// Removes the color codes.

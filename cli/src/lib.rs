@@ -37,6 +37,7 @@ mod prompt;
 mod redaction;
 mod sandbox;
 mod session;
+mod spelling;
 mod table;
 mod time_format;
 
@@ -72,7 +73,16 @@ pub fn main(domains: &[&'static Domain]) -> ExitCode {
         let out = Printer::new(args.global.json, args.global.color);
         return run(out, commands::execute(args, out));
     }
-    let parsed = help::command().color(colors).try_get_matches();
+    let parsed = match &*spelling::typed_words(std::env::args_os()) {
+        [help, all] if help == "help" && all == "all" => {
+            help::whole().color(colors).try_get_matches_from([program_name::binary_name(), "--help"])
+        }
+        words => {
+            let mut command = help::command().color(colors);
+            let parsed = command.try_get_matches_from_mut(std::env::args_os());
+            parsed.map_err(|error| spelling::suggest(error, &command, words))
+        }
+    };
     let parsed = parsed.and_then(|matches| Ok((GlobalArgs::from_arg_matches(&matches)?, matches)));
     let (global, matches) = match parsed {
         Ok(parsed) => parsed,

@@ -12,6 +12,7 @@ use runstate::domain::apps::AppsSettings;
 use runstate::domain::cvm;
 use runstate::engine::{DueFailure, Engine, Error, LedgerSettings, RunLimit, SystemHost};
 use runstate::error_code::ErrorCode;
+use runstate::legacy::LegacyDirectory;
 use runstate::open::{self, Environment, MissingStore, OpenedStore, StoreOrigin, store_url};
 use runstate::operation::{Mismatch, ParameterReader, Registry};
 use runstate::schema::{Catalog, Filter, Freshness, Key, Query};
@@ -43,6 +44,9 @@ const LEDGER_ENV: &str = "RUNSTATE_LEDGER_DAYS";
 
 /// The environment variable for the name in audit logs.
 const ACTOR_ENV: &str = "RUNSTATE_ACTOR";
+
+/// The file that each file store has.
+const STORE_FILE: &str = "runstate.json";
 
 /// The largest number of due executions that are run before a command: its caller waits.
 const DUE_LIMIT: u32 = 16;
@@ -321,9 +325,28 @@ pub fn store_origin(global: &GlobalArgs) -> Option<StoreOrigin> {
     resolved.ok().map(|(_, origin)| origin)
 }
 
-fn store_exists(url: &str) -> bool {
+/// Says how data in `~/.cvm`, the default store of older versions, comes into the default store, if there is none yet.
+pub fn announce_older_store(global: &GlobalArgs, out: Printer) {
+    let is_default = store_origin(global) == Some(StoreOrigin::Default);
+    let Some(home) = environment().home.filter(|_| is_default) else { return };
+    let folder = Path::new(&home).join(".cvm");
+    if store_exists(&format!("file:{home}/.runstate")) {
+        return;
+    }
+    let import = if folder.join(STORE_FILE).exists() {
+        format!("{} | {}", command_line(Some("file:~/.cvm"), "export -"), command_line(None, "import -"))
+    } else if LegacyDirectory::detect(&folder) {
+        command_line(None, "import ~/.cvm")
+    } else {
+        return;
+    };
+    out.stderr_line(&format!("~/.cvm has data that the default store, ~/.runstate, lacks. To import it: {import}"));
+}
+
+/// Whether there is a file store at this URL.
+pub fn store_exists(url: &str) -> bool {
     let folder = url.strip_prefix("file:").map(|rest| rest.split('?').next().unwrap_or_default());
-    folder.is_some_and(|folder| Path::new(folder).join("runstate.json").exists())
+    folder.is_some_and(|folder| Path::new(folder).join(STORE_FILE).exists())
 }
 
 /// Adds to an open error the source of the store's URL, if `--store` is absent, and what to do.

@@ -50,14 +50,12 @@ impl fmt::Display for StoreOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) => write!(f, "is the store that {name} names"),
-            Self::Default => {
-                f.write_str("is the default store, the folder `.cvm` in the home directory that the older CVM uses too")
-            }
+            Self::Default => f.write_str("is the default store, the folder `.runstate` in the home directory"),
         }
     }
 }
 
-/// The URL of the store that the environment names, and its source. Without a variable: `file:~/.cvm`.
+/// The URL of the store that the environment names, and its source. Without a variable: `file:~/.runstate`.
 pub fn store_url(environment: &Environment) -> Result<(String, StoreOrigin), Error> {
     let non_empty = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     if let Some(url) = non_empty(&environment.runstate_store) {
@@ -69,7 +67,7 @@ pub fn store_url(environment: &Environment) -> Result<(String, StoreOrigin), Err
             (Some(directory), home) => {
                 Ok((expand_home(&format!("file:{directory}"), home.as_deref())?, StoreOrigin::Variable("CVM_DATA_DIR")))
             }
-            (None, Some(home)) => Ok((format!("file:{home}/.cvm"), StoreOrigin::Default)),
+            (None, Some(home)) => Ok((format!("file:{home}/.runstate"), StoreOrigin::Default)),
             (None, None) => usage(
                 "the store is missing: no store is named, and there is no home directory for the default store; set RUNSTATE_STORE, or use --store file:DIR",
             ),
@@ -147,7 +145,7 @@ mod tests {
     #[test]
     fn runstate_variables_take_precedence_over_those_of_the_cvm() {
         let home = Environment { home: Some("/home/ann".into()), ..Environment::default() };
-        assert_eq!(store_url(&home).unwrap(), ("file:/home/ann/.cvm".to_owned(), StoreOrigin::Default));
+        assert_eq!(store_url(&home).unwrap(), ("file:/home/ann/.runstate".to_owned(), StoreOrigin::Default));
         let directory = Environment { cvm_data_dir: Some("d".into()), ..home.clone() };
         assert_eq!(store_url(&directory).unwrap(), ("file:d".to_owned(), StoreOrigin::Variable("CVM_DATA_DIR")));
         let mongo = Environment { cvm_storage_type: Some("mongodb".into()), ..directory.clone() };

@@ -1,11 +1,11 @@
-//! The options of `artifact`: commands around the bytes of artifacts. `list`, `show` and `remove` are operations.
+//! The options of `artifact`: commands around the bytes of artifacts. `list`, `show` and `delete` are operations.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::help::ARTIFACTS_HELP;
+use crate::help::artifacts_help;
 
 #[derive(Debug, Subcommand)]
 pub enum ArtifactCommand {
@@ -15,9 +15,9 @@ pub enum ArtifactCommand {
     /// artifact. Equal bytes are stored once.
     #[command(after_help = "\
 Examples:
-  runstate artifact put e1 1 page.png --type screenshot
-  make 2>&1 | runstate artifact put e1 2 - --type log --name make.txt
-  runstate artifact put e1 1 model.bin --artifacts s3://bucket/artifacts")]
+  runstate apps artifact put e1 1 page.png --type screenshot
+  make 2>&1 | runstate apps artifact put e1 2 - --type log --name make.txt
+  runstate apps artifact put e1 1 model.bin --artifacts s3://bucket/artifacts")]
     Put(PutArtifactArgs),
     /// Write the bytes of an artifact to a file, or to standard output
     ///
@@ -25,9 +25,9 @@ Examples:
     /// complete.
     #[command(after_help = "\
 Examples:
-  runstate artifact get A1 --to page.png
-  runstate artifact get A1 --range 1000..2000 | xxd
-  runstate artifact get A1 --to model.bin --artifacts local:/mnt/artifacts
+  runstate apps artifact get A1 --to page.png
+  runstate apps artifact get A1 --range 1000..2000 | xxd
+  runstate apps artifact get A1 --to model.bin --artifacts local:/mnt/artifacts
 
 Exit codes: 4 the bytes were changed or are missing, or the storage failed; 5 no artifact, or FILE exists.")]
     Get(GetArtifactArgs),
@@ -36,15 +36,15 @@ Exit codes: 4 the bytes were changed or are missing, or the storage failed; 5 no
     /// An upload counts as abandoned an hour after its last sign of life, and its bytes are removed an hour later.
     #[command(after_help = "\
 Examples:
-  runstate artifact collect
-  runstate artifact collect --artifacts s3://bucket/artifacts")]
+  runstate apps artifact collect
+  runstate apps artifact collect --artifacts s3://bucket/artifacts")]
     Collect(StorageArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub struct StorageArgs {
     #[arg(long = "artifacts", value_name = "URL", env = "RUNSTATE_ARTIFACTS", hide_env_values = true)]
-    #[arg(help = ARTIFACTS_HELP)]
+    #[arg(help = artifacts_help())]
     url: Option<String>,
 }
 

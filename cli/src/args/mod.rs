@@ -7,7 +7,7 @@ mod queries;
 
 use std::time::Duration;
 
-pub use app_executions::ExecutionCommand;
+pub use app_executions::{AppsCommand, ExecutionCommand};
 pub use artifacts::{ArtifactCommand, GetArtifactArgs, PutArtifactArgs, StorageArgs};
 use clap::{ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
@@ -17,11 +17,11 @@ pub use options::{
     ActorArgs, AnswerSourceArgs, AnswerValueArgs, BackupArgs, BackupIdentityArgs, CallSelector, CodeArgs, ExportArgs,
     ImportArgs, ListArgs, MirrorArgs, RestoreArgs, RunArgs, SourceArgs, StartArgs, SweepArgs, WorkArgs, WriteArgs,
 };
-pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, ShowProgramArgs, word};
+pub use queries::{LogLevelArg, LogsArgs, ProgramCommand, QuestionArgs, ShowProgramArgs, word};
 use runstate::decision::DomainSettings as _;
 use runstate::engine::LedgerSettings;
 
-use super::help::{IMPORT_HELP, PREPARE_HELP, STORE_HELP};
+use super::help::{import_help, prepare_help, store_help};
 use super::time_format::{duration_millis, parse_duration};
 
 /// Parses a time for which a ledger may keep rows.
@@ -32,7 +32,7 @@ fn parse_ledger(text: &str) -> Result<Duration, String> {
     Ok(kept)
 }
 
-/// Runs programs that wait for answers, and never loses an execution.
+/// Durable TypeScript: programs wait for a model, a tool or a person, and continue where they stopped.
 #[derive(Debug, Parser)]
 #[command(name = "runstate", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "\
@@ -49,12 +49,12 @@ pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
     #[command(subcommand)]
-    pub command: CliCommand,
+    pub command: Option<CliCommand>,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct GlobalArgs {
-    #[arg(long, global = true, value_name = "URL", help = STORE_HELP, display_order = 900)]
+    #[arg(long, global = true, value_name = "URL", help = store_help(), display_order = 900)]
     pub store: Option<String>,
     /// Print one JSON value per line, errors included, on standard output
     #[arg(long, global = true, display_order = 900)]
@@ -171,6 +171,7 @@ Examples:
         #[command(flatten)]
         running: RunArgs,
     },
+    Questions(QuestionArgs),
     /// Continue an execution from where it is, and run it to its end
     #[command(after_help = "\
 Examples:
@@ -260,24 +261,18 @@ Examples:
   runstate list --active
   runstate list --status waiting_cc --program review --limit 10")]
     List(ListArgs),
-    /// Show and remove programs, and list their versions
-    #[command(after_help = "Examples:\n  runstate program show review --source\n  runstate help program rm")]
+    /// Show and delete programs, and list their versions
+    #[command(after_help = "Examples:\n  runstate program show review --source\n  runstate help program delete")]
     Program {
         #[command(subcommand)]
         command: ProgramCommand,
     },
     Logs(LogsArgs),
-    /// Store, read and list files that steps of apps produce: put, get, list, show, remove
-    #[command(after_help = "Examples:\n  runstate artifact put e1 1 page.png\n  runstate help artifact get")]
-    Artifact {
+    /// Apps: their configurations, executions, steps, artifacts, metrics and webhooks
+    #[command(after_help = "Examples:\n  runstate apps execution list\n  runstate help apps step")]
+    Apps {
         #[command(subcommand)]
-        command: ArtifactCommand,
-    },
-    /// Start, show, list, cancel and delete executions of apps, and wait for their end
-    #[command(after_help = "Examples:\n  runstate execution wait e1 --timeout 5m\n  runstate help execution start")]
-    Execution {
-        #[command(subcommand)]
-        command: ExecutionCommand,
+        command: AppsCommand,
     },
     /// Check that the store can be read and written
     ///
@@ -296,7 +291,7 @@ Exit codes: 0 ok, 4 the store cannot be read, or is read-only.")]
     ///
     /// `load`, `run` and `import` do this too. `prepare` is for a server on which the user of these commands may not
     /// create collections and indexes, and another user may.
-    #[command(after_help = PREPARE_HELP)]
+    #[command(after_help = prepare_help())]
     Prepare {
         /// How long the results of commands are kept, for all processes: 1 to 365 days. A command id is valid for that
         /// time [default: RUNSTATE_LEDGER_DAYS, else as the store has it, 7 days in a new one]
@@ -336,7 +331,7 @@ Examples:
     /// is checked before anything is written. Repeat an interrupted import to continue it. Import a later export of the
     /// same store to continue from there: what an import wrote and nothing has changed here since is updated, and
     /// nothing else is overwritten.
-    #[command(after_help = IMPORT_HELP)]
+    #[command(after_help = import_help())]
     Import(ImportArgs),
     /// Back up a store to a folder or a bucket, and every change of it
     ///
@@ -392,8 +387,8 @@ Examples:
 
 Exit codes: 0 ok, 4 damaged.")]
     Verify {
-        /// Read the bytes of all artifacts, in the storage with this URL (see `artifact put --help`), by default that
-        /// of RUNSTATE_ARTIFACTS
+        /// Read the bytes of all artifacts, in the storage with this URL (see `apps artifact put --help`), by default
+        /// that of RUNSTATE_ARTIFACTS
         #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
         artifacts: Option<String>,
     },

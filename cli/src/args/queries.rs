@@ -18,6 +18,31 @@ Examples:
     Show(ShowProgramArgs),
 }
 
+/// List what people have to answer or approve in all runs, the oldest first
+///
+/// Each question is printed with the command that answers it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  runstate questions
+  runstate questions --program review --follow
+  runstate questions --kind cc,pay --limit 100 --json")]
+pub struct QuestionArgs {
+    /// Only calls of this kind: `cc` for `CC(…)`, or a tool's name (repeatable) [default: `cc`, and calls of every kind
+    /// that await an approval]
+    #[arg(long, value_name = "K", value_delimiter = ',')]
+    pub kind: Vec<String>,
+    /// Only calls of this program
+    #[arg(long, value_name = "NAME")]
+    pub program: Option<String>,
+    /// At most this many of those that are open now
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// Then print each one that opens, until ctrl-c
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
 /// The program to show, and the parts of it.
 #[derive(Debug, clap::Args)]
 // Here `--version` is the version of the program.

@@ -1,4 +1,4 @@
-//! `execution wait`: waits until an execution of an app has ended.
+//! `apps execution wait`: waits until an execution of an app has ended.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ async fn wait_for_end(session: &Session, id: &str) -> Result<Json, CliError> {
         if execution["status"] != "running" {
             return Ok(execution);
         }
-        position = wait_for_change(session, position, &head).await?;
+        position = wait_for_change(session, position, |key| *key == head).await?;
     }
 }
 

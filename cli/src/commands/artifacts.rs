@@ -1,5 +1,5 @@
-//! `artifact put`: stores a file as an artifact. `artifact get`: writes its bytes to a file or to standard output.
-//! `artifact collect`: removes bytes that no artifact has.
+//! `apps artifact put`: stores a file as an artifact. `get`: writes its bytes to a file or to standard output.
+//! `collect`: removes bytes that no artifact has.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -21,11 +21,11 @@ use crate::progress::Bar;
 use crate::session::Session;
 use crate::{error, input, interrupt};
 
-const UPLOAD_INTERRUPTED_NOTE: &str = "nothing was stored; `artifact collect` removes the bytes that were written";
+const UPLOAD_INTERRUPTED_NOTE: &str = "nothing was stored; `apps artifact collect` removes the bytes that were written";
 
 /// The state after an interrupt in the last step of an upload.
 const FINISH_INTERRUPTED_NOTE: &str =
-    "the upload was at its end; `artifact list` shows whether the artifact was stored";
+    "the upload was at its end; `apps artifact list` shows whether the artifact was stored";
 
 const DOWNLOAD_INTERRUPTED_NOTE: &str = "no file was written";
 
@@ -114,7 +114,7 @@ fn print_stored(session: &Session, id: &str, artifact: &NewArtifact, bytes: u64)
             .value(&json!({"id": id, "artifactName": artifact_name, "mimeType": mime_type, "sizeBytes": bytes}))?;
     } else {
         session.out.line(id)?;
-        let read = session.next_step(|| format!("read it with: {}", session.invocation("artifact get", id, "")));
+        let read = session.next_step(|| format!("read it with: {}", session.invocation("apps artifact get", id, "")));
         session.out.remark(&format!("{artifact_name}, {mime_type}: {} stored. {read}", format_bytes(bytes)));
     }
     Ok(CliExit::Done)

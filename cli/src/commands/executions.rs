@@ -39,6 +39,7 @@ const LABEL_WIDTH: usize = 13;
 
 /// Prints the execution; `full`: with the full values of its variables.
 pub async fn show_execution(session: &Session, id: &str, full: bool) -> Result<CliExit, CliError> {
+    let id = &session.execution_id(id).await?;
     let view = session.engine.query(&Show::all(id, full)).await?;
     if session.out.is_json() {
         session.out.value(&operations::json_result("cvm.show", json!(view))?)?;
@@ -151,7 +152,7 @@ pub fn frames_text(frames: &Json) -> Vec<String> {
 }
 
 /// Describes an open call: its claim, the time of its next attempt, or when it was made.
-fn open_call_status(call: &CallView, now: Timestamp) -> String {
+pub fn open_call_status(call: &CallView, now: Timestamp) -> String {
     let claim = call.claim.as_ref();
     let tried = claim.map(|claim| claim.attempts).filter(|n| *n > 0);
     let held = claim.and_then(|claim| Some((claim.owner.as_deref()?, claim.until)));

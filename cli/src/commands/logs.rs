@@ -1,6 +1,6 @@
 //! `logs`: prints the log of an execution or of all, and with `--follow` new rows.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use runstate::domain::cvm::{EXECUTIONS, ListLogs, LogRow, Status};
 use runstate::schema::{DamagedDocument, Key};
@@ -13,7 +13,7 @@ use crate::args::{LogsArgs, word};
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::interrupt;
-use crate::operations::output::damage_line;
+use crate::operations::output::DamagedRows;
 use crate::session::Session;
 use crate::table::{fit_line, terminal_width};
 
@@ -34,13 +34,14 @@ pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, Cl
         limit: Some(PAGE_ROWS),
         ..ListLogs::default()
     };
-    let mut reading = LogReader { session, listing, damaged: BTreeSet::new() };
+    let mut reading = LogReader { session, listing, damaged: DamagedRows::default() };
     let Some(id) = id.filter(|_| follow) else {
         return print_once(session, reading, limit).await;
     };
     interrupt::exit_on_ctrl_c();
     // The position is read before each poll, so that rows between the two are not missed.
     let (mut position, mut limit) = (current_position(session).await?, limit);
+    let head = Key::new(&EXECUTIONS, &id);
     loop {
         // The status is read before the rows: the row about the end is then among them.
         let status = session.cvm.status(&id).await?.execution.status;
@@ -49,7 +50,7 @@ pub async fn print_logs(session: &Session, logs: LogsArgs) -> Result<CliExit, Cl
             session.out.remark(&format!("{id} is {}", status.as_str()));
             return Ok(CliExit::from_status(status));
         }
-        position = wait_for_change(session, position, &Key::new(&EXECUTIONS, &id)).await?;
+        position = wait_for_change(session, position, |key| *key == head).await?;
     }
 }
 
@@ -62,7 +63,7 @@ async fn print_once(session: &Session, mut reading: LogReader<'_>, limit: Option
         let whose = reading.listing.execution.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
         session.out.remark(&format!("nothing in the log{whose}"));
     }
-    Ok(if reading.damaged.is_empty() { CliExit::Done } else { CliExit::Store })
+    Ok(reading.damaged.exit())
 }
 
 /// Reads a log from where it stopped.
@@ -70,8 +71,7 @@ struct LogReader<'a> {
     session: &'a Session,
     /// The filter, and the position after the rows that were read.
     listing: ListLogs,
-    /// Ids of the rows that cannot be read.
-    damaged: BTreeSet<String>,
+    damaged: DamagedRows,
 }
 
 impl LogReader<'_> {
@@ -81,10 +81,7 @@ impl LogReader<'_> {
         loop {
             let page = self.session.cvm.logs(&self.listing).await?;
             for DamagedDocument { id, reason, .. } in page.damaged {
-                if !self.damaged.contains(&id) {
-                    self.session.out.stderr_line(&damage_line(&id, &reason));
-                    self.damaged.insert(id);
-                }
+                self.damaged.report(self.session.out, &id, &reason);
             }
             if let Some(last) = page.items.last() {
                 self.listing.cursor = Some(last.cursor());

@@ -18,6 +18,7 @@ mod logs;
 mod mirror;
 mod output;
 mod program;
+mod questions;
 mod roles;
 mod run;
 mod transfer;
@@ -38,13 +39,15 @@ use runstate::id::CommandId;
 use runstate::open::MissingStore;
 use serde_json::Value as Json;
 
-use crate::args::{ArtifactCommand, Cli, CliCommand, ExecutionCommand, LogLevelArg, ProgramCommand, RunArgs};
+use crate::args::{
+    AppsCommand, ArtifactCommand, Cli, CliCommand, ExecutionCommand, LogLevelArg, ProgramCommand, RunArgs,
+};
 use crate::error::CliError;
 use crate::exit::CliExit;
 use crate::mcp;
 use crate::printer::Printer;
 use crate::program_name::binary_name;
-use crate::session::{Session, retention};
+use crate::session::{Session, announce_older_store, retention};
 use crate::time_format::duration_millis;
 use crate::{error, help, input};
 #[cfg(not(feature = "object-store"))]
@@ -62,6 +65,10 @@ const LOG_LEVEL: &str = "RUNSTATE_LOG_LEVEL";
 
 pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
     let Cli { global, command } = args;
+    if !matches!(command, Some(CliCommand::Import(_) | CliCommand::Completions { .. })) {
+        announce_older_store(&global, out);
+    }
+    let Some(command) = command else { return questions::show_waiting(&global, out).await };
     let open = async |missing, running: Option<&RunArgs>| {
         let session = Session::open(&global, missing, settings(running)?, out).await?;
         session.run_due().await;
@@ -92,19 +99,16 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let (value, command) = (run::answer_value(&answer)?, command_id(&writing)?);
             let answer = run::AnswerCommand { call, value, by, cost, command };
             let session = open(MissingStore::Refuse, Some(&running)).await?;
-            session.finish(async { answer.execute(&session, &session.execution_id(&id).await?).await }.await).await
+            session.finish(answer.execute(&session, &id).await).await
+        }
+        CliCommand::Questions(questions) => {
+            let session = open(MissingStore::Refuse, None).await?;
+            session.finish(questions::list_questions(&session, questions).await).await
         }
         CliCommand::Resume { id, answering, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(MissingStore::Refuse, Some(&running)).await?;
-            session
-                .finish(
-                    async {
-                        run::resume_execution(&session, &session.execution_id(&id).await?, &answering, command).await
-                    }
-                    .await,
-                )
-                .await
+            session.finish(run::resume_execution(&session, &id, &answering, command).await).await
         }
         CliCommand::Work(working) => {
             let session = Session::open(&global, MissingStore::Refuse, settings(Some(&working.running))?, out).await?;
@@ -120,17 +124,11 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
         }
         CliCommand::Show { id, full } => {
             let session = open(MissingStore::Refuse, None).await?;
-            session
-                .finish(
-                    async { executions::show_execution(&session, &session.execution_id(&id).await?, full).await }.await,
-                )
-                .await
+            session.finish(executions::show_execution(&session, &id, full).await).await
         }
         CliCommand::Output { id, follow } => {
             let session = open(MissingStore::Refuse, None).await?;
-            session
-                .finish(async { output::print_output(&session, &session.execution_id(&id).await?, follow).await }.await)
-                .await
+            session.finish(output::print_output(&session, &id, follow).await).await
         }
         CliCommand::List(list) => {
             let session = open(MissingStore::Refuse, None).await?;
@@ -144,21 +142,21 @@ pub async fn execute(args: Cli, out: Printer) -> Result<CliExit, CliError> {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(logs::print_logs(&session, logs).await).await
         }
-        CliCommand::Artifact { command: ArtifactCommand::Put(put) } => {
+        CliCommand::Apps { command: AppsCommand::Artifact { command: ArtifactCommand::Put(put) } } => {
             let upload = artifacts::NewUpload::open(put)?;
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(upload.store(&session).await).await
         }
-        CliCommand::Artifact { command: ArtifactCommand::Get(get) } => {
+        CliCommand::Apps { command: AppsCommand::Artifact { command: ArtifactCommand::Get(get) } } => {
             artifacts::check_target(&get, out.is_json())?;
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(artifacts::get_artifact(&session, &get).await).await
         }
-        CliCommand::Artifact { command: ArtifactCommand::Collect(storage) } => {
+        CliCommand::Apps { command: AppsCommand::Artifact { command: ArtifactCommand::Collect(storage) } } => {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(artifacts::collect_artifacts(&session, &storage).await).await
         }
-        CliCommand::Execution { command: ExecutionCommand::Wait { id, timeout } } => {
+        CliCommand::Apps { command: AppsCommand::Execution { command: ExecutionCommand::Wait { id, timeout } } } => {
             let session = open(MissingStore::Refuse, None).await?;
             session.finish(app_executions::wait_for_execution(&session, &id, timeout).await).await
         }

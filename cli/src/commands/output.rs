@@ -14,6 +14,7 @@ use crate::session::Session;
 
 /// Prints the output, and with `follow` new lines too. For programs, each line is a JSON string.
 pub async fn print_output(session: &Session, id: &str, follow: bool) -> Result<CliExit, CliError> {
+    let id = &session.execution_id(id).await?;
     if follow {
         return follow_output(session, id).await;
     }
@@ -38,7 +39,7 @@ pub async fn follow_output(session: &Session, id: &str) -> Result<CliExit, CliEr
     interrupt::exit_on_ctrl_c();
     // The position is read before each poll, so that output between the two is not missed.
     let mut position = current_position(session).await?;
-    let (mut next, mut last_reason) = (0, None);
+    let (head, mut next, mut last_reason) = (Key::new(&EXECUTIONS, id), 0, None);
     loop {
         let progress = session.cvm.progress(id, next).await?;
         next = progress.next;
@@ -55,7 +56,8 @@ pub async fn follow_output(session: &Session, id: &str) -> Result<CliExit, CliEr
             reason.iter().for_each(|reason| session.out.remark(reason));
             last_reason = reason;
         }
-        position = wait_for_change(session, position, &Key::new(&EXECUTIONS, id)).await?;
+        // Every turn, and every end of a step, writes the head document.
+        position = wait_for_change(session, position, |key| *key == head).await?;
     }
 }
 
@@ -77,21 +79,20 @@ pub async fn current_position(session: &Session) -> Result<Option<Position>, Cli
     }
 }
 
-/// Waits until the document of an execution is written, or for a limited time. Returns the next position.
+/// Waits until a document that is awaited is written, or for a limited time. Returns the next position.
 pub async fn wait_for_change(
     session: &Session,
     from: Option<Position>,
-    head: &Key,
+    is_awaited: impl Fn(&Key) -> bool,
 ) -> Result<Option<Position>, CliError> {
     let Some(mut from) = from else {
         tokio::time::sleep(POLL_INTERVAL).await;
         return Ok(None);
     };
     loop {
-        // Every turn, and every end of a step, writes the head document.
         match session.engine.store().changes(Some(from), CHANGE_LIMIT, CHANGE_TIMEOUT).await {
             Ok(changes) => {
-                if changes.events.is_empty() || changes.events.iter().any(|event| event.key == *head) {
+                if changes.events.is_empty() || changes.events.iter().any(|event| is_awaited(&event.key)) {
                     return Ok(Some(changes.next));
                 }
                 from = changes.next;

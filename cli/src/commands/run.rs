@@ -69,6 +69,7 @@ pub struct AnswerCommand {
 impl AnswerCommand {
     /// Answers the call and prints the status of the execution.
     pub async fn execute(self, session: &Session, id: &str) -> Result<CliExit, CliError> {
+        let id = &session.execution_id(id).await?;
         let interrupt = Interrupt::watch(session);
         interrupt.set_driving(id, session.resume_command(id));
         let before = session.status(id).await?;
@@ -126,9 +127,8 @@ async fn remark_if_early(session: &Session, id: &str, key: &str) -> Result<(), C
 async fn list_open_calls(session: &Session, id: &str, position: u64, mut error: Error) -> Result<Error, CliError> {
     let open = session.cvm.progress(id, position).await?.calls;
     for call in open.iter().take(OPEN_CALLS) {
-        let answer = format!(" --call {} {}", call.id, prompt::answer_flag(call));
         let asked = fit_line(&prompt::question_line(call), Some(QUESTION_WIDTH));
-        error.message += &format!("\n  {asked}\n    {}", session.invocation("answer", id, &answer));
+        error.message += &format!("\n  {asked}\n    {}", session.answer_command(call));
     }
     if open.len() > OPEN_CALLS {
         let all = session.invocation("calls", id, " --open");
@@ -146,6 +146,7 @@ pub async fn resume_execution(
     answering: &AnswerSourceArgs,
     command: Option<CommandId>,
 ) -> Result<CliExit, CliError> {
+    let id = &session.execution_id(id).await?;
     let (mut answers, grants) = (AnswerSource::from_args(answering)?, answering.allow.open_grants()?);
     let interrupt = Interrupt::watch(session);
     interrupt.set_driving(id, session.resume_command(id));

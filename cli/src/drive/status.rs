@@ -171,13 +171,13 @@ impl Session {
 
     fn waiting_hint(&self, id: &str, progress: &ExecutionProgress) -> String {
         if let Some(call) = open_question(progress) {
-            let next = self.next_step(|| format!("{}{}", self.resume_hint(id), self.answer_hint(id, call)));
+            let answer = || format!("{}\n  or answer it with: {}", self.resume_hint(id), self.answer_command(call));
+            let next = self.next_step(answer);
             return format!("{id} waits for an answer{}. {next}", open_questions(progress));
         }
         let calls = || progress.calls.iter();
         if let Some(call) = calls().find(|call| awaits_approval(call)) {
-            let flags = format!(" --call {} --by NAME", shell_quote(&call.id));
-            let approve = || format!("Approve it with: {}", self.invocation("approve", id, &flags));
+            let approve = || format!("Approve it with: {}", self.answer_command(call));
             let question = one_line(&prompt::question_line(call));
             return format!("{id} waits for an approval: {question}. {}", self.next_step(approve));
         }
@@ -200,11 +200,14 @@ impl Session {
         }
     }
 
-    /// Returns a hint how to answer a call from a script.
-    fn answer_hint(&self, id: &str, call: &CallView) -> String {
+    /// Returns the command line that answers an open call, or approves it.
+    pub fn answer_command(&self, call: &CallView) -> String {
+        let (command, flag) = match awaits_approval(call) {
+            true => ("approve", "--by NAME".to_owned()),
+            false => ("answer", prompt::answer_flag(call)),
+        };
         // Without the call, a second person would answer the next question.
-        let flags = format!(" --call {} {}", shell_quote(&call.id), prompt::answer_flag(call));
-        format!("\n  or answer it with: {}", self.invocation("answer", id, &flags))
+        self.invocation(command, &call.execution_id, &format!(" --call {} {flag}", shell_quote(&call.id)))
     }
 }
 

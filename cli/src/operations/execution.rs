@@ -1,6 +1,6 @@
 //! Executing the command of an operation: for one target or for several, each with a command id of its own.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 
 use clap::{ArgMatches, FromArgMatches};
@@ -11,7 +11,7 @@ use runstate::open::MissingStore;
 use runstate::value::Document;
 use serde_json::{Value as Json, json};
 
-use super::output::{Form, damage_line, lines};
+use super::output::{DamagedRows, Form, lines};
 use super::times::write_times;
 use super::{OperationCommand, arguments, takes_command_id};
 use crate::args::{GlobalArgs, RunArgs};
@@ -22,7 +22,7 @@ use crate::interrupt::{self, Interrupt};
 use crate::line_editor::confirm;
 use crate::printer::{Printer, escape_control};
 use crate::progress::Bar;
-use crate::session::Session;
+use crate::session::{Session, announce_older_store};
 use crate::table::terminal_width;
 
 /// The state after an interrupted deletion.
@@ -53,6 +53,7 @@ impl Target {
 impl OperationCommand {
     pub async fn execute(&self, matches: &ArgMatches, global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
         let targets = self.targets(matches)?;
+        announce_older_store(global, out);
         let running = if self.face.drives { RunArgs::from_arg_matches(matches).ok() } else { None };
         let missing = if self.signature.creates { MissingStore::Create } else { MissingStore::Refuse };
         let mut settings = EngineSettings::from(settings(running.as_ref())?);
@@ -265,7 +266,7 @@ impl OperationCommand {
         let shown = (limit.is_none() && form.room.is_some() && !out.is_json()).then_some(DEFAULT_ROWS);
         // One more than is shown, to detect whether there are more.
         let mut remaining = limit.or(shown.map(|shown| shown + 1)).unwrap_or(usize::MAX);
-        let (mut found, mut damaged, mut more_damaged) = (Vec::new(), BTreeSet::new(), false);
+        let (mut found, mut damaged, mut more_damaged) = (Vec::new(), DamagedRows::default(), false);
         while remaining > 0 {
             parameters.insert("limit".to_owned(), remaining.min(PAGE_ROWS).into());
             let mut page = session.engine.call(self.signature.name, parameters.clone()).await?;
@@ -281,10 +282,7 @@ impl OperationCommand {
             }
             for one in page["damaged"].as_array().into_iter().flatten() {
                 let text = |name: &str| one[name].as_str().unwrap_or_default();
-                // A server may have it on several pages.
-                if damaged.insert(text("id").to_owned()) {
-                    out.stderr_line(&damage_line(text("id"), text("reason")));
-                }
+                damaged.report(out, text("id"), text("reason"));
             }
             more_damaged |= page["moreDamaged"] == true;
             match page["next"].take() {
@@ -295,10 +293,8 @@ impl OperationCommand {
         if more_damaged {
             out.stderr_line("more documents cannot be read; `verify` reports all damage");
         }
-        // The reader of the rows must know that some are missing.
-        let exit = if damaged.is_empty() { CliExit::Done } else { CliExit::Store };
         if out.is_json() {
-            return Ok(exit);
+            return Ok(damaged.exit());
         }
         let more = shown.filter(|shown| found.len() > *shown);
         found.truncate(more.unwrap_or(usize::MAX));
@@ -310,7 +306,7 @@ impl OperationCommand {
         if let Some(shown) = more {
             out.remark(&format!("showing the first {shown}; use --limit N for more"));
         }
-        Ok(exit)
+        Ok(damaged.exit())
     }
 }
 

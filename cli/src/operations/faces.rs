@@ -35,8 +35,6 @@ pub struct Face {
     pub drives: bool,
     /// The rest of an example after the words.
     pub example: Option<&'static str>,
-    /// Another word for the last one of the command.
-    pub alias: Option<&'static str>,
 }
 
 const fn face(operation: &'static str) -> Face {
@@ -53,7 +51,6 @@ const fn face(operation: &'static str) -> Face {
         loss: None,
         drives: false,
         example: None,
-        alias: None,
     }
 }
 
@@ -92,10 +89,6 @@ impl Face {
 
     const fn example(self, example: &'static str) -> Self {
         Self { example: Some(example), ..self }
-    }
-
-    const fn alias(self, alias: &'static str) -> Self {
-        Self { alias: Some(alias), ..self }
     }
 }
 
@@ -138,7 +131,7 @@ const FACES: &[Face] = &[
             "key",
             "prompt QUESTION",
         ])
-        .example("--open --kind cc"),
+        .example("r1"),
     face("cvm.slowest").columns(&[
         "executionId EXECUTION",
         "step",
@@ -156,7 +149,7 @@ const FACES: &[Face] = &[
         .example("review"),
     face("cvm.removeProgram")
         .deletes("with all versions")
-        .line("{name} is removed")
+        .line("{name} is deleted")
         .next_step(ErrorCode::IN_USE, "list --program")
         .example("review draft --yes"),
     face("documents.count").example("notes --where '{\"eq\": [\"tag\", \"home\"]}'"),
@@ -177,8 +170,7 @@ const FACES: &[Face] = &[
     ]),
     face("apps.artifact.remove")
         .deletes("with its bytes, if no other artifact has them")
-        .line("{id} is removed")
-        .alias("rm")
+        .line("{id} is deleted")
         .example("A1 A2 --yes"),
     face("fleet.project.list").empty("no projects").columns(&[
         "id",
@@ -236,7 +228,7 @@ const FACES: &[Face] = &[
     face("apps.subscription.create").line("{id} is created"),
     face("apps.subscription.pause").line("{id} is paused"),
     face("apps.subscription.resume").line("{id} is active"),
-    face("apps.subscription.remove").deletes("with its secret").line("{id} is removed"),
+    face("apps.subscription.remove").deletes("with its secret").line("{id} is deleted"),
     face("apps.subscription.list").empty("no subscriptions").columns(&["id", "active", "events", "url", "name"]),
     face("apps.delivery.list").empty("no deliveries").columns(&[
         "id",

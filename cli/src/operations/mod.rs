@@ -28,7 +28,6 @@ use serde_json::Value as Json;
 use crate::args::{ActorArgs, Cli, RunArgs, WriteArgs};
 use crate::error::{CliError, usage};
 use crate::exit::CliExit;
-use crate::help;
 use crate::session::Session;
 use faces::Face;
 use schema::ValueSchema;
@@ -62,10 +61,11 @@ pub fn check_declarations(domains: &[&'static Domain]) -> Result<(), CliError> {
     let words = |signature: &Signature| {
         Some((signature.description?)().command_line.split(' ').map(str::to_owned).collect::<Vec<_>>())
     };
+    let hand_written = Cli::command();
     let mut known: Vec<Vec<String>> = signatures_of(domain::ALL).filter_map(words).collect();
     for signature in domains.iter().flat_map(|domain| domain.operations).map(|operation| &operation.signature) {
         let Some(words) = words(signature) else { continue };
-        let is_taken = words.first().is_none_or(|word| help::is_grouped(word))
+        let is_taken = words.first().is_none_or(|word| word == "help" || hand_written.find_subcommand(word).is_some())
             || known.iter().any(|other| other.starts_with(&words) || words.starts_with(other));
         if is_taken {
             let (name, words) = (signature.name, words.join(" "));
@@ -86,7 +86,15 @@ pub fn add_commands(mut root: Command) -> Command {
     for operation in all() {
         root = add_at(root, &operation.words(), operation.command());
     }
-    root
+    root.mut_subcommands(|group| describe_group(group, "runstate help"))
+}
+
+/// Describes a group of commands by their names, and each group in it.
+fn describe_group(group: Command, help: &str) -> Command {
+    let names = group.get_subcommands().map(Command::get_name).collect::<Vec<_>>().join(", ");
+    let (help, is_described) = (format!("{help} {}", group.get_name()), group.get_about().is_some());
+    let group = group.mut_subcommands(|inner| describe_group(inner, &help));
+    if is_described { group } else { group.about(names).after_help(format!("Example:\n  {help}")) }
 }
 
 /// Returns the operation of the command that was given, and its arguments; `None`: it is a hand-written command.
@@ -157,9 +165,8 @@ fn add_at(parent: Command, words: &[&str], command: Command) -> Command {
     if parent.find_subcommand(&word).is_some() {
         return parent.mut_subcommand(word, |group| add_at(group, rest, command));
     }
-    let example = format!("Example:\n  runstate help {word}");
-    let group = Command::new(word.clone()).about(format!("Further operations of `{word}`")).after_help(example);
-    parent.subcommand(add_at(group.subcommand_required(true).arg_required_else_help(true), rest, command))
+    let group = Command::new(word).subcommand_required(true).arg_required_else_help(true);
+    parent.subcommand(add_at(group, rest, command))
 }
 
 impl OperationCommand {
@@ -268,9 +275,6 @@ impl OperationCommand {
             let yes = Arg::new("yes").long("yes").short('y').action(ArgAction::SetTrue);
             command = command.arg(yes.help("Do not ask for confirmation"));
         }
-        if let Some(alias) = self.face.alias {
-            command = command.visible_alias(alias);
-        }
         // A group of arguments sets a description of its own.
         let about = arguments::sentence(&self.documentation);
         command.about(about).long_about(self.documentation.clone()).after_help(self.example())
@@ -301,6 +305,7 @@ mod tests {
     use runstate::operation::{Description, NoParameters, OperationDeclaration};
 
     use super::*;
+    use crate::help;
 
     const fn operation(name: &'static str, description: fn() -> Description) -> OperationDeclaration {
         let signature = Signature {
@@ -354,7 +359,7 @@ mod tests {
         let named = |message: &str| rename_operations(message, |operation| operation.words.clone());
         assert_eq!(
             named("machine `m` does not exist; `orchestration.machine.list` lists them"),
-            "machine `m` does not exist; `machine list` lists them"
+            "machine `m` does not exist; `sessions machine list` lists them"
         );
         assert_eq!(
             named("execution `cvm.list` does not exist; `cvm.list` lists them"),

@@ -1,12 +1,15 @@
 //! Results of operations for people, from their schemas: a table for a list, a line for each property of an object.
 
+use std::collections::BTreeSet;
+
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Document;
 use serde_json::Value as Json;
 
 use super::schema::{ValueKind, ValueSchema, split_words};
 use crate::color::{Paint, Role};
-use crate::printer::{escape_control, indented};
+use crate::exit::CliExit;
+use crate::printer::{Printer, escape_control, indented};
 use crate::prompt::display_value;
 use crate::table::{Cell, TableColumn, TextTable};
 use crate::time_format::{duration_text, format_seconds, time_ago, time_until};
@@ -22,9 +25,23 @@ pub struct Form {
     pub now: Option<Timestamp>,
 }
 
-/// The line about a document that a list leaves out.
-pub fn damage_line(id: &str, reason: &str) -> String {
-    format!("`{}` cannot be read: {}; `verify` reports all damage", escape_control(id), escape_control(reason))
+/// Documents that lists leave out. A server may have one on several pages.
+#[derive(Default)]
+pub struct DamagedRows(BTreeSet<String>);
+
+impl DamagedRows {
+    /// Reports each document once.
+    pub fn report(&mut self, out: Printer, id: &str, reason: &str) {
+        if self.0.insert(id.to_owned()) {
+            let (id, reason) = (escape_control(id), escape_control(reason));
+            out.stderr_line(&format!("`{id}` cannot be read: {reason}; `verify` reports all damage"));
+        }
+    }
+
+    /// The reader of the rows must know that some are missing.
+    pub fn exit(&self) -> CliExit {
+        if self.0.is_empty() { CliExit::Done } else { CliExit::Store }
+    }
 }
 
 /// Formats a result in lines. `columns`: those of tables; empty: all properties that fit a cell.

@@ -34,7 +34,7 @@ const FOUND: &str = "rows";
 ///
 /// Errors: `invalid` (`from`).
 #[derive(Clone, Debug, Default, Serialize, Operation)]
-#[operation(name = "apps.cleanup", cli = "cleanup apps")]
+#[operation(name = "apps.cleanup")]
 pub struct CleanUp {
     /// Whether steps and rows of the queue stay whose execution is missing.
     pub search_only: bool,

@@ -523,7 +523,7 @@ const VERSIONS_PER_COMMIT: u32 = 1_000;
 ///
 /// Errors: `not_found`, `in_use` (it has executions: delete them first).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "cvm.removeProgram", cli = "program rm")]
+#[operation(name = "cvm.removeProgram", cli = "program delete")]
 pub struct RemoveProgram {
     /// Its name.
     #[operation(subject)]

@@ -16,7 +16,7 @@ const TASKS: &str = "tasks";
 
 /// Removes tasks whose session is missing. Each has a row in the audit log of removals.
 #[derive(Clone, Debug, Default, Serialize, Operation)]
-#[operation(name = "orchestration.cleanup", cli = "cleanup sessions")]
+#[operation(name = "orchestration.cleanup")]
 pub struct CleanUpTasks {
     /// The id after which it begins: `next` of an earlier result; by default at the first task.
     #[serde(default, skip_serializing_if = "Option::is_none")]

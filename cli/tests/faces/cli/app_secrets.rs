@@ -17,19 +17,19 @@ pub const SESSION: &str = "session-of-the-worker";
 
 /// What prints or exports what executions have; standard output and all files are searched.
 const READERS: &[&[&str]] = &[
-    &["execution", "show", "e"],
-    &["execution", "list"],
-    &["execution", "failed"],
-    &["execution", "steps", "e"],
-    &["execution", "wait", "e", "--timeout", "100ms"],
-    &["step", "list"],
-    &["step", "show", "e:1"],
-    &["step", "show", "e:2"],
-    &["audit", "list"],
-    &["search", "fetch"],
-    &["report", "executions"],
-    &["configuration", "list"],
-    &["delivery", "list"],
+    &["apps", "execution", "show", "e"],
+    &["apps", "execution", "list"],
+    &["apps", "execution", "failed"],
+    &["apps", "execution", "steps", "e"],
+    &["apps", "execution", "wait", "e", "--timeout", "100ms"],
+    &["apps", "step", "list"],
+    &["apps", "step", "show", "e:1"],
+    &["apps", "step", "show", "e:2"],
+    &["apps", "audit", "list"],
+    &["apps", "search", "fetch"],
+    &["apps", "report", "executions"],
+    &["apps", "configuration", "list"],
+    &["apps", "delivery", "list"],
     &["documents", "query", "apps.events"],
     &["store", "changes"],
     &["info"],
@@ -58,18 +58,24 @@ pub fn with_app(keys: &str) -> CliFixture {
     scene.file("configuration.json", configuration().to_string());
     scene.file("input.json", json!({"token": TOKEN}).to_string());
     scene.file("output.json", json!({"session": SESSION, "echo": TOKEN}).to_string());
-    let save = ["configuration", "save", "1", "--app-name", "a", "--version", "1", "--activate"];
+    let save = ["apps", "configuration", "save", "1", "--app-name", "a", "--version", "1", "--activate"];
     let configuration = ["--configuration", "@configuration.json"];
     run_with_keys(&scene, keys, &[&save[..], &configuration].concat()).expect_exit(0);
     scene
 }
 
 fn start(scene: &CliFixture, keys: &str) -> CliOutput {
-    run_with_keys(scene, keys, &["execution", "start", "1", "--user-id", "u", "--id", "e", "--input", "@input.json"])
+    run_with_keys(
+        scene,
+        keys,
+        &["apps", "execution", "start", "1", "--user-id", "u", "--id", "e", "--input", "@input.json"],
+    )
 }
 
 fn claim(scene: &CliFixture, keys: &str, step: &str) -> Json {
-    run_with_keys(scene, keys, &["step", "claim", "--names", step, "--owner", "w", "--json"]).expect_exit(0).json()
+    run_with_keys(scene, keys, &["apps", "step", "claim", "--names", step, "--owner", "w", "--json"])
+        .expect_exit(0)
+        .json()
 }
 
 #[track_caller]
@@ -117,6 +123,7 @@ fn the_command_line_shows_secrets_of_apps_to_workers_alone() {
     let refused = scene.run(&[
         "--store",
         "file:plain",
+        "apps",
         "configuration",
         "save",
         "1",
@@ -129,8 +136,19 @@ fn the_command_line_shows_secrets_of_apps_to_workers_alone() {
         "@configuration.json",
     ]);
     refused.expect_exit(0);
-    let plain =
-        ["--store", "file:plain", "execution", "start", "1", "--user-id", "u", "--input", "@input.json", "--json"];
+    let plain = [
+        "--store",
+        "file:plain",
+        "apps",
+        "execution",
+        "start",
+        "1",
+        "--user-id",
+        "u",
+        "--input",
+        "@input.json",
+        "--json",
+    ];
     let refused = scene.run(&plain).expect_exit(4);
     assert_eq!(refused.error_code(), "key_missing");
     expect_hidden(&refused.text());
@@ -141,7 +159,7 @@ fn the_command_line_shows_secrets_of_apps_to_workers_alone() {
     let exec = "read input; echo \"no $input\" >&2; exit 1";
     let work = run_with_keys(&scene, &keys, &["work", "--step", "fetch", "--owner", "w", "--exec", exec, "--drain"]);
     assert!(work.err.contains("failed e step 1"), "{}", work.err);
-    expect_hidden(&run_with_keys(&scene, &keys, &["step", "show", "e:1"]).expect_exit(0).text());
+    expect_hidden(&run_with_keys(&scene, &keys, &["apps", "step", "show", "e:1"]).expect_exit(0).text());
 }
 
 #[test]
@@ -156,7 +174,7 @@ fn a_key_of_secrets_of_apps_is_rotated_beside_waiting_steps() {
     let (both, second) = (format!("{K2},{K1},{HASH}"), format!("{K2},{HASH}"));
     assert_eq!(claim(&scene, &second, "fetch"), Json::Null);
     let token = work["claimed"]["token"].to_string();
-    let complete = ["step", "complete", "e:1", "--token", &token, "--output", "@output.json"];
+    let complete = ["apps", "step", "complete", "e:1", "--token", &token, "--output", "@output.json"];
     let lost = run_with_keys(&scene, &second, &[&complete[..], &["--json"]].concat()).expect_exit(4);
     assert_eq!(lost.error_code(), "key_missing");
     expect_hidden(&run_with_keys(&scene, &both, &complete).expect_exit(0).text());
@@ -166,11 +184,11 @@ fn a_key_of_secrets_of_apps_is_rotated_beside_waiting_steps() {
     assert!(values["k2"].as_u64() > Some(1) && values.get("k1").is_none(), "{info}");
     // What was encrypted under the old key is read with the new one alone.
     assert_eq!(claim(&scene, &second, "use")["input"], json!({"session": SESSION}));
-    let step = run_with_keys(&scene, &second, &["step", "show", "e:1", "--json"]).expect_exit(0).json();
+    let step = run_with_keys(&scene, &second, &["apps", "step", "show", "e:1", "--json"]).expect_exit(0).json();
     assert_eq!((&step["input"], &step["output"]), (&json!({"auth": "***"}), &json!({"session": "***", "echo": "***"})));
     run_with_keys(&scene, &second, &["verify"]).expect_exit(0);
     expect_hidden_everywhere(&scene, &second, 1);
-    let lost = run_with_keys(&scene, &keys, &["step", "show", "e:1", "--json"]).expect_exit(4);
+    let lost = run_with_keys(&scene, &keys, &["apps", "step", "show", "e:1", "--json"]).expect_exit(4);
     assert_eq!(lost.error_code(), "key_missing");
     expect_hidden(&lost.text());
 }

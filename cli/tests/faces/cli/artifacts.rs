@@ -43,7 +43,7 @@ fn scene() -> CliFixture {
 /// Stores `bytes`, and returns the id of the artifact.
 fn put(scene: &CliFixture, bytes: &[u8], flags: &[&str]) -> String {
     scene.file("put.bin", bytes);
-    let output = scene.run(&[&["artifact", "put", "e", "1", "put.bin"], flags].concat()).expect_exit(0);
+    let output = scene.run(&[&["apps", "artifact", "put", "e", "1", "put.bin"], flags].concat()).expect_exit(0);
     output.out.trim_end().to_owned()
 }
 
@@ -87,7 +87,7 @@ fn artifacts_come_back_as_they_were_put() {
     for (storage, name) in [("chunks:", "a.PNG"), ("local:artifacts", "b.tar.gz")] {
         let id = put(&scene, &bytes, &["--artifacts", storage, "--name", name, "--metadata", r#"{"page": 1}"#]);
         let to = format!("{name}.copy");
-        scene.run(&["artifact", "get", &id, "--to", &to, "--artifacts", storage]).expect_exit(0);
+        scene.run(&["apps", "artifact", "get", &id, "--to", &to, "--artifacts", storage]).expect_exit(0);
         assert!(std::fs::read(scene.path().join(&to)).unwrap() == bytes, "{storage}");
         for (range, expected) in [
             ("5242878..5242885", &bytes[5_242_878..5_242_885]),
@@ -95,13 +95,13 @@ fn artifacts_come_back_as_they_were_put() {
             ("..3", &bytes[..3]),
             ("9000000..9000009", &[]),
         ] {
-            let got = run_binary(&scene, &["artifact", "get", &id, "--range", range, "--artifacts", storage]);
+            let got = run_binary(&scene, &["apps", "artifact", "get", &id, "--range", range, "--artifacts", storage]);
             assert!(got.status.success() && got.stdout == expected, "{storage} {range}: {got:?}");
         }
-        let row = scene.run(&["artifact", "show", &id, "--json"]).expect_exit(0).json();
+        let row = scene.run(&["apps", "artifact", "show", &id, "--json"]).expect_exit(0).json();
         assert_eq!((&row["sizeBytes"], &row["metadata"]), (&json!(bytes.len()), &json!({"page": 1})), "{row}");
     }
-    let listed = scene.run(&["artifact", "list", "--sort", "createdAt"]).expect_exit(0);
+    let listed = scene.run(&["apps", "artifact", "list", "--sort", "createdAt"]).expect_exit(0);
     assert_snapshot!(listed.text(), @"
     ID                                    EXECUTION  STEP  TYPE  NAME      MEDIA TYPE          BYTES  STORAGE  CREATED
     [id]  e             1  file  a.PNG     image/png         6242883  chunks   [time]
@@ -113,17 +113,17 @@ fn artifacts_come_back_as_they_were_put() {
 #[test]
 fn artifacts_go_through_pipes() {
     let scene = scene();
-    let put = ["artifact", "put", "e", "1", "-", "--name", "make.log", "--type", "log"];
+    let put = ["apps", "artifact", "put", "e", "1", "-", "--name", "make.log", "--type", "log"];
     let id = scene.run_with(&put, "two circles\n").expect_exit(0).expect_stderr(&["make.log, text/plain: 12 B stored"]);
-    let get = scene.run(&["artifact", "get", id.out.trim_end()]).expect_exit(0);
+    let get = scene.run(&["apps", "artifact", "get", id.out.trim_end()]).expect_exit(0);
     assert_eq!((get.out.as_str(), get.err.as_str()), ("two circles\n", ""));
     let empty = scene.run_with(&[&put[..], &["--json"]].concat(), "").expect_exit(0).json();
     assert_eq!((&empty["sizeBytes"], &empty["mimeType"]), (&json!(0), &json!("text/plain")));
     let empty = empty["id"].as_str().unwrap();
-    assert_eq!(scene.run(&["artifact", "get", empty, "--to", "-"]).expect_exit(0).out, "");
+    assert_eq!(scene.run(&["apps", "artifact", "get", empty, "--to", "-"]).expect_exit(0).out, "");
     scene.run(&put[..5]).expect_exit(2).expect_stderr(&["--name"]);
-    scene.run(&["artifact", "get", empty, "--json"]).expect_exit(2).json();
-    let written = scene.run(&["artifact", "get", empty, "--to", "empty", "--json"]).expect_exit(0).json();
+    scene.run(&["apps", "artifact", "get", empty, "--json"]).expect_exit(2).json();
+    let written = scene.run(&["apps", "artifact", "get", empty, "--to", "empty", "--json"]).expect_exit(0).json();
     assert_eq!((&written["to"], &written["sizeBytes"]), (&json!("empty"), &json!(0)));
 }
 
@@ -132,7 +132,7 @@ fn a_file_is_not_replaced_without_force() {
     let scene = scene();
     let id = put(&scene, b"new", &[]);
     scene.file("page.txt", "old");
-    let get = ["artifact", "get", &id, "--to", "page.txt"];
+    let get = ["apps", "artifact", "get", &id, "--to", "page.txt"];
     let refused = scene.run(&get).expect_exit(5).expect_stderr(&["page.txt exists", "--force"]);
     assert_eq!((refused.out.as_str(), std::fs::read(scene.path().join("page.txt")).unwrap()), ("", b"old".to_vec()));
     scene.run(&[&get[..], &["--force"]].concat()).expect_exit(0);
@@ -152,13 +152,14 @@ fn changed_bytes_are_corrupt_and_leave_no_file() {
     std::fs::write(&file, &changed).unwrap();
     scene.file("kept", "old");
     for (to, force) in [("new", ""), ("kept", "--force")] {
-        let args: Vec<&str> = ["artifact", "get", &id, "--to", to, "--json", force].into_iter().chain(local).collect();
+        let args: Vec<&str> =
+            ["apps", "artifact", "get", &id, "--to", to, "--json", force].into_iter().chain(local).collect();
         let args: Vec<&str> = args.into_iter().filter(|arg| !arg.is_empty()).collect();
         assert_eq!(scene.run(&args).expect_exit(4).error_code(), "corrupt");
     }
     assert_eq!(names(&scene), ["artifacts", "kept", "put.bin", "store"], "no part of a file is left");
     assert_eq!(std::fs::read(scene.path().join("kept")).unwrap(), b"old");
-    let undamaged = [&["artifact", "get", &id, "--range", "..9"][..], &local].concat();
+    let undamaged = [&["apps", "artifact", "get", &id, "--range", "..9"][..], &local].concat();
     assert_eq!(run_binary(&scene, &undamaged).stdout, &changed[..9]);
     std::fs::remove_file(&file).unwrap();
     scene.run(&undamaged).expect_exit(4).expect_stderr(&["are missing"]);
@@ -180,7 +181,7 @@ fn changed_bytes_are_corrupt_and_leave_no_file() {
 fn wrong_names_are_errors_that_say_so_and_store_nothing() {
     let scene = scene();
     scene.file("f", "bytes");
-    let put = |args: &[&str]| scene.run(&[&["artifact", "put"], args, &["--json"]].concat());
+    let put = |args: &[&str]| scene.run(&[&["apps", "artifact", "put"], args, &["--json"]].concat());
     assert_eq!(put(&["missing", "1", "f", "--artifacts", "local:artifacts"]).expect_exit(5).error_code(), "not_found");
     assert_eq!(blobs(&scene), Vec::<PathBuf>::new());
     assert_eq!(put(&["e", "1", "no-such-file"]).expect_exit(2).error_code(), "io");
@@ -190,15 +191,16 @@ fn wrong_names_are_errors_that_say_so_and_store_nothing() {
         assert_eq!(put(&["e", "1", "f", "--artifacts", url]).expect_exit(2).error_code(), "invalid_url", "{url}");
     }
     let id = self::put(&scene, b"bytes", &["--artifacts", "local:artifacts"]);
-    let get = |args: &[&str]| scene.run(&[&["artifact", "get"], args, &["--to", "x"]].concat());
+    let get = |args: &[&str]| scene.run(&[&["apps", "artifact", "get"], args, &["--to", "x"]].concat());
     get(&["missing"]).expect_exit(5).expect_stderr(&["missing"]);
     get(&[&id]).expect_exit(4).expect_stderr(&["local://", "--artifacts URL"]);
     get(&[&id, "--artifacts", "local:typo"]).expect_exit(2).expect_stderr(&["typo", "does not exist"]);
     get(&[&id, "--range", "9..3"]).expect_exit(2).expect_stderr(&["ends before it begins"]);
     assert_eq!(names(&scene), ["artifacts", "f", "put.bin", "store"]);
-    let environment = scene.command(&["artifact", "get", &id]).env("RUNSTATE_ARTIFACTS", "local:artifacts").output();
+    let environment =
+        scene.command(&["apps", "artifact", "get", &id]).env("RUNSTATE_ARTIFACTS", "local:artifacts").output();
     assert_eq!(environment.unwrap().stdout, b"bytes");
-    assert_eq!(scene.run(&["artifact", "list", "--json"]).expect_exit(0).values().len(), 1);
+    assert_eq!(scene.run(&["apps", "artifact", "list", "--json"]).expect_exit(0).values().len(), 1);
 }
 
 #[test]
@@ -206,17 +208,18 @@ fn removed_artifacts_leave_no_bytes() {
     let scene = scene();
     let local = ["--artifacts", "local:artifacts"];
     let (first, second) = (put(&scene, b"same", &local), put(&scene, b"same", &local));
-    let collect = || scene.run(&[&["artifact", "collect", "--json"][..], &local].concat()).expect_exit(0).json();
+    let collect =
+        || scene.run(&[&["apps", "artifact", "collect", "--json"][..], &local].concat()).expect_exit(0).json();
     collect();
     assert_eq!(blobs(&scene).len(), 1);
-    let removed = scene.run(&["artifact", "rm", &first]).expect_exit(0);
-    assert_eq!(removed.out, format!("{first} is removed\n"));
+    let removed = scene.run(&["apps", "artifact", "delete", &first]).expect_exit(0);
+    assert_eq!(removed.out, format!("{first} is deleted\n"));
     assert_eq!((collect(), blobs(&scene).len()), (json!({"removed": 0, "elsewhere": 0}), 1));
-    let removed = scene.run(&["artifact", "remove", &second, "--json"]).expect_exit(0).json();
+    let removed = scene.run(&["apps", "artifact", "delete", &second, "--json"]).expect_exit(0).json();
     assert_eq!(removed, json!({"id": second, "deleted": true}));
-    scene.run(&["artifact", "collect"]).expect_exit(0).expect_stderr(&["1 are in other storages"]);
+    scene.run(&["apps", "artifact", "collect"]).expect_exit(0).expect_stderr(&["1 are in other storages"]);
     assert_eq!((collect(), blobs(&scene).len()), (json!({"removed": 1, "elsewhere": 0}), 0));
-    scene.run(&["artifact", "rm", &second]).expect_exit(5);
+    scene.run(&["apps", "artifact", "delete", &second]).expect_exit(5);
 }
 
 #[test]
@@ -225,17 +228,18 @@ fn a_bucket_keeps_artifacts_or_says_why_not() {
     let server = S3Server::start(&runtime);
     let bytes = content(2 * PART_BYTES + 5);
     scene.file("f.bin", &bytes);
-    let put = ["artifact", "put", "e", "1", "f.bin", "--json"];
+    let put = ["apps", "artifact", "put", "e", "1", "f.bin", "--json"];
     let refused = run_s3(&scene, &server.endpoint, "wrong", &put).expect_exit(4);
     assert_eq!(refused.error_code(), "not_authorized");
     let gone = run_s3(&scene, "http://127.0.0.1:1", SECRET, &put).expect_exit(4);
     assert_eq!((gone.error_code().as_str(), &gone.json()["error"]["retryable"]), ("unavailable", &json!(true)));
-    assert_eq!(scene.run(&["artifact", "list", "--json"]).expect_exit(0).values(), Vec::<Json>::new());
+    assert_eq!(scene.run(&["apps", "artifact", "list", "--json"]).expect_exit(0).values(), Vec::<Json>::new());
     let stored = run_s3(&scene, &server.endpoint, SECRET, &put).expect_exit(0).json();
-    let get = ["artifact", "get", stored["id"].as_str().unwrap(), "--to", "copy"];
+    let get = ["apps", "artifact", "get", stored["id"].as_str().unwrap(), "--to", "copy"];
     run_s3(&scene, &server.endpoint, SECRET, &get).expect_exit(0);
     assert!(std::fs::read(scene.path().join("copy")).unwrap() == bytes);
-    let collected = run_s3(&scene, &server.endpoint, SECRET, &["artifact", "collect", "--json"]).expect_exit(0).json();
+    let collected =
+        run_s3(&scene, &server.endpoint, SECRET, &["apps", "artifact", "collect", "--json"]).expect_exit(0).json();
     assert_eq!(collected, json!({"removed": 2, "elsewhere": 0}), "the refused uploads had a row");
     assert_eq!((server.objects().len(), server.parts()), (1, 0));
 }
@@ -245,11 +249,19 @@ fn ctrl_c_while_a_bucket_does_not_answer_leaves_no_file() {
     let (runtime, scene) = (Runtime::new().unwrap(), scene());
     let server = S3Server::start(&runtime);
     scene.file("f.bin", "bytes");
-    let put = ["artifact", "put", "e", "1", "f.bin", "--json"];
+    let put = ["apps", "artifact", "put", "e", "1", "f.bin", "--json"];
     let stored = run_s3(&scene, &server.endpoint, SECRET, &put).expect_exit(0).json();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let get =
-        ["artifact", "get", stored["id"].as_str().unwrap(), "--to", "copy", "--artifacts", "s3://bytes/some/prefix"];
+    let get = [
+        "apps",
+        "artifact",
+        "get",
+        stored["id"].as_str().unwrap(),
+        "--to",
+        "copy",
+        "--artifacts",
+        "s3://bytes/some/prefix",
+    ];
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let mut command = scene.command(&get);
     let child = with_s3(&mut command, &endpoint, SECRET).stderr(Stdio::piped()).spawn().unwrap();
@@ -261,7 +273,7 @@ fn ctrl_c_while_a_bucket_does_not_answer_leaves_no_file() {
 
 /// Starts an upload from a pipe that stays open, and returns it when its first part is in the storage.
 fn begin_upload(scene: &CliFixture, storage: &str, endpoint: &str, is_written: impl Fn() -> bool) -> Child {
-    let mut command = scene.command(&["artifact", "put", "e", "1", "-", "--name", "x", "--artifacts", storage]);
+    let mut command = scene.command(&["apps", "artifact", "put", "e", "1", "-", "--name", "x", "--artifacts", storage]);
     let command = with_s3(&mut command, endpoint, SECRET).stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.as_mut().unwrap().write_all(&content(2 * PART_BYTES)).unwrap();
@@ -279,10 +291,10 @@ fn an_interrupted_upload_is_aborted_and_its_bytes_are_removed() {
     send(Signal::INT, child.id());
     let output = CliOutput::from(child.wait_with_output().unwrap()).expect_exit(130);
     output.expect_stderr(&["nothing was stored"]);
-    let collect = ["artifact", "collect", "--artifacts", "local:artifacts", "--json"];
+    let collect = ["apps", "artifact", "collect", "--artifacts", "local:artifacts", "--json"];
     assert_eq!(scene.run(&collect).expect_exit(0).json()["removed"], 1);
     assert_eq!(blobs(&scene), Vec::<PathBuf>::new());
-    assert_eq!(scene.run(&["artifact", "list", "--json"]).values().len(), 0);
+    assert_eq!(scene.run(&["apps", "artifact", "list", "--json"]).values().len(), 0);
 }
 
 /// Moves the time in a field of the only document of a collection back, and returns the document.
@@ -316,7 +328,7 @@ fn kill_and_collect(scene: &CliFixture, storage: &str, endpoint: &str, left: imp
     child.kill().unwrap();
     child.wait().unwrap();
     let collect = || {
-        let mut command = scene.command(&["artifact", "collect", "--json", "--artifacts", storage]);
+        let mut command = scene.command(&["apps", "artifact", "collect", "--json", "--artifacts", storage]);
         let output = CliOutput::from(with_s3(&mut command, endpoint, SECRET).output().unwrap());
         output.expect_exit(0).json()["removed"].as_u64().unwrap()
     };
@@ -326,7 +338,7 @@ fn kill_and_collect(scene: &CliFixture, storage: &str, endpoint: &str, left: imp
     assert_eq!((collect(), left() > 0), (0, true), "it is abandoned now, and may still write");
     assert_eq!(hasten_blob("remove_at")["status"], "removed");
     assert_eq!((collect(), left()), (1, 0));
-    assert_eq!(scene.run(&["artifact", "list", "--json"]).values().len(), 0);
+    assert_eq!(scene.run(&["apps", "artifact", "list", "--json"]).values().len(), 0);
     scene.run(&["verify"]).expect_exit(0);
 }
 
@@ -367,14 +379,14 @@ fn memory_does_not_grow_with_an_artifact() {
             let command = with_s3(&mut command, &server.endpoint, SECRET).stdin(Stdio::piped()).stdout(Stdio::piped());
             command.spawn().unwrap()
         };
-        let mut child = start(&["artifact", "put", "e", "1", "-", "--name", "large"]);
+        let mut child = start(&["apps", "artifact", "put", "e", "1", "-", "--name", "large"]);
         let input = child.stdin.as_mut().unwrap();
         (0..pieces).for_each(|_| input.write_all(&piece).unwrap());
         let peak = peak_memory(child.id());
         println!("{storage}: put {} MB at the most", peak / 1_000_000);
         assert!(peak < MOST_MEMORY, "{storage}: storing took {peak} bytes");
         let id = CliOutput::from(child.wait_with_output().unwrap()).expect_exit(0).out;
-        let mut child = start(&["artifact", "get", id.trim_end()]);
+        let mut child = start(&["apps", "artifact", "get", id.trim_end()]);
         let (mut output, mut got) = (child.stdout.take().unwrap(), vec![0; 1 << 20]);
         for number in 0..pieces {
             output.read_exact(&mut got).unwrap();
@@ -394,7 +406,7 @@ fn memory_does_not_grow_with_an_artifact() {
 fn a_sweep_removes_an_execution_whose_retention_has_ended() {
     let scene = scene();
     put(&scene, b"bytes", &[]);
-    scene.run(&["execution", "cancel", "e"]).expect_exit(0);
+    scene.run(&["apps", "execution", "cancel", "e"]).expect_exit(0);
     let count =
         || scene.run(&["sweep", "--dry-run", "--json"]).expect_exit(0).json()["retention"]["apps.retention"].clone();
     assert_eq!(count(), 0);
@@ -404,7 +416,7 @@ fn a_sweep_removes_an_execution_whose_retention_has_ended() {
     assert!(counted.contains("apps.retention: 1 to remove, with all that belongs to them\n"), "{counted}");
     assert_eq!(scene.run(&["sweep", "--json"]).expect_exit(0).json()["deleted"], 1);
     for list in ["execution", "step", "artifact"] {
-        assert_eq!(scene.run(&[list, "list", "--json"]).values().len(), 0, "{list}");
+        assert_eq!(scene.run(&["apps", list, "list", "--json"]).values().len(), 0, "{list}");
     }
     scene.run(&["verify"]).expect_exit(0);
 }

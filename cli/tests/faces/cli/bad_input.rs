@@ -14,6 +14,28 @@ fn an_unknown_flag_suggests_the_nearest_one() {
 }
 
 #[test]
+fn another_spelling_of_a_command_names_it() {
+    let scene = CliFixture::new();
+    for (typed, command) in [
+        ("execution list", "apps execution list"),
+        ("--store file:x budget create p", "fleet budget create"),
+        ("session list", "sessions list"),
+        ("task add s", "sessions task add"),
+        ("cvm claim --kinds cc", "runs claim"),
+        ("artifact rm A1", "apps artifact delete"),
+        ("apps artifact remove A1", "apps artifact delete"),
+        ("program rm greet", "program delete"),
+        ("rm r1", "delete"),
+        ("help execution", "apps execution"),
+    ] {
+        let output = scene.run(&typed.split(' ').collect::<Vec<_>>()).expect_exit(2);
+        output.expect_stderr(&["unrecognized subcommand", &format!("a similar subcommand exists: '{command}'")]);
+    }
+    let error = scene.run(&["execution", "list", "--json"]).expect_exit(2).json()["error"]["message"].clone();
+    assert!(error.as_str().unwrap().contains("'apps execution list'"), "{error}");
+}
+
+#[test]
 fn invalid_json_input_is_shown_with_its_position() {
     let scene = CliFixture::new();
     assert_snapshot!(scene.run(&["start", "greet", "--input", "{\"a\": yes}"]).expect_exit(2).text(), @r#"

@@ -342,16 +342,17 @@ fn compact_keeps_live_data_and_info_prints_sizes() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let scene = CliFixture::new();
-    let listed = scene.run(&["--help"]).expect_exit(0).out;
+    let listed = scene.run(&["help", "all"]).expect_exit(0).out;
     let commands: Vec<&str> = listed
         .lines()
+        .take_while(|line| *line != "apps:")
         .filter(|line| line.starts_with("  ") && line.as_bytes()[2].is_ascii_lowercase())
-        .take_while(|line| !line.starts_with("  runstate "))
         .filter_map(|line| line.split_whitespace().next())
         .filter(|command| *command != "help")
         .collect();
-    assert!(commands.len() > 20, "{listed}");
-    for command in commands {
+    assert!(commands.len() > 40, "{listed}");
+    let domains = ["apps", "store", "due", "documents", "runs", "sessions", "fleet"];
+    for command in commands.into_iter().chain(domains) {
         let output = scene.run(&[command, "--help"]).expect_exit(0);
         assert!(
             output.out.contains("Example") && output.out.contains(&format!("runstate {command}")),
@@ -360,25 +361,47 @@ fn every_command_has_help_with_an_example() {
         );
     }
     assert!(scene.run(&["--version"]).expect_exit(0).out.starts_with("runstate 0."));
-    assert!(scene.run(&["--help"]).expect_exit(0).out.contains("Exit codes"));
+    assert!(
+        listed.contains("Exit codes") && listed.contains("\nfleet:\n") && listed.contains("\n  budget "),
+        "{listed}"
+    );
 }
 
 #[test]
-fn without_a_command_the_commands_are_shown_in_groups() {
-    let output = CliFixture::new().run(&[]).expect_exit(2);
-    let groups: Vec<&str> = output.err.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
-    let expected = [
-        "Programs:",
-        "Executions:",
-        "Calls and workers:",
-        "Apps:",
-        "Stores:",
-        "This command line:",
-        "Further operations:",
-        "Options:",
-        "Examples:",
-    ];
-    assert_eq!(groups, expected);
+fn the_help_has_forty_lines_and_names_the_domains() {
+    let scene = CliFixture::new();
+    let help = scene.run(&["--help"]).expect_exit(0).out;
+    assert!(help.lines().count() <= 40, "{help}");
+    assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+    for same in [&["-h"][..], &["help"], &[], &["--store", "memory:"]] {
+        assert_eq!(scene.run(same).expect_exit(0).out, help, "{same:?}");
+    }
+    let groups: Vec<&str> = help.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
+    assert_eq!(groups, ["Programs:", "Runs:", "Questions:", "Stores:", "Options:"]);
+    assert!(help.contains("\nMore: runstate help apps|store|due|documents|runs|sessions|fleet|all\n"), "{help}");
+    let fleet = scene.run(&["help", "fleet"]).expect_exit(0).out;
+    assert!(fleet.contains("\n  budget ") && fleet.contains("create, change, reserve, show, list"), "{fleet}");
+}
+
+#[test]
+fn without_a_command_what_waits_is_shown() {
+    let scene = CliFixture::greeting("g");
+    let call = scene.show("g")["calls"][0]["id"].as_str().unwrap().to_owned();
+    let shown = scene.run(&[]).expect_exit(0).out;
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].starts_with("g (greet), ") && lines[0].ends_with(": Who is there?"), "{shown}");
+    assert_eq!(lines[1], format!("  runstate answer g --call {call} --text …"));
+    assert_eq!(lines[2..], ["1 waiting_cc: runstate list --active", "all commands: runstate --help"]);
+    assert_eq!(scene.run(&["--json"]).expect_exit(2).error_code(), "usage");
+    let others = ["a", "b", "c", "d", "e", "f"];
+    for id in others {
+        scene.run(&["start", "greet", "--id", id]).expect_exit(3);
+    }
+    let shown = scene.run(&[]).expect_exit(0).out;
+    assert!(shown.starts_with("g (greet), ") && shown.lines().count() <= 20, "{shown}");
+    assert!(shown.contains("\n2 more questions: runstate questions\n7 waiting_cc: "), "{shown}");
+    scene.run(&[&["cancel", "g"][..], &others].concat()).expect_exit(0);
+    assert_eq!(scene.run(&[]).expect_exit(0).out, scene.run(&["--help"]).out);
 }
 
 #[test]

@@ -250,7 +250,7 @@ impl Drop for Shell {
 
 /// Whether a command runs until it is interrupted.
 fn is_serving(text: &str) -> bool {
-    ["runstate work ", "runstate tick --follow"].iter().any(|start| text.contains(start))
+    ["runstate work ", "runstate tick --follow", "runstate questions --follow"].iter().any(|start| text.contains(start))
 }
 
 /// The comment at the end of a command.

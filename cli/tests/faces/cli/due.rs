@@ -136,21 +136,21 @@ fn the_environment_sets_the_settings_of_domains() {
         (r#"{"sessionRetention": 1}"#, "did you mean `sessionRetentionMs`"),
         (r#"{"heapBytes": 1}"#, "has no option `heapBytes`"),
     ] {
-        with(settings, &["session", "list"]).expect_exit(2).expect_stderr(&["RUNSTATE_SETTINGS", reason]);
+        with(settings, &["sessions", "list"]).expect_exit(2).expect_stderr(&["RUNSTATE_SETTINGS", reason]);
     }
-    scene.run(&["machine", "register", "m", "--hostname", "h"]).expect_exit(0);
+    scene.run(&["sessions", "machine", "register", "m", "--hostname", "h"]).expect_exit(0);
     for (id, end) in [("done", "complete"), ("broken", "fail")] {
-        scene.run(&["session", "create", "--id", id, "--project", "p", "--machine", "m"]).expect_exit(0);
+        scene.run(&["sessions", "create", "--id", id, "--project", "p", "--machine", "m"]).expect_exit(0);
         let reason: &[&str] = if end == "fail" { &["--reason", "the disk is full"] } else { &[] };
-        scene.run(&[&["session", end, id], reason].concat()).expect_exit(0);
+        scene.run(&[&["sessions", end, id], reason].concat()).expect_exit(0);
     }
     assert_eq!(scene.run(&["tick"]).expect_exit(0).out, "nothing is due\n");
     assert_eq!(with(r#"{"sessionRetentionMs": 1}"#, &["tick"]).expect_exit(0).out, "1 deleted\n");
-    let rows = scene.run(&["removal", "list", "--json"]).expect_exit(0).values();
+    let rows = scene.run(&["sessions", "removal", "list", "--json"]).expect_exit(0).values();
     let row = |row: &serde_json::Value| (row["target"].clone(), row["reason"].clone());
     assert_eq!(
         rows.iter().map(row).collect::<Vec<_>>(),
         [("orchestration.sessions/broken".into(), "the disk is full".into())]
     );
-    scene.run(&["session", "show", "done"]).expect_exit(0);
+    scene.run(&["sessions", "show", "done"]).expect_exit(0);
 }

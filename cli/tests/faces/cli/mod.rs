@@ -35,6 +35,7 @@ mod own_domain;
 #[cfg(unix)]
 mod process;
 mod programs;
+mod questions;
 mod stores;
 #[cfg(target_os = "linux")]
 mod terminal;

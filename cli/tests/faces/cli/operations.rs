@@ -8,10 +8,10 @@ use crate::support::{CliFixture, GREET};
 #[test]
 fn the_help_of_an_operation_comes_from_its_declaration() {
     let scene = CliFixture::new();
-    assert_snapshot!(scene.run(&["cvm", "heartbeat", "-h"]).expect_exit(0).text().split("      --store").next().unwrap(), @"
+    assert_snapshot!(scene.run(&["runs", "heartbeat", "-h"]).expect_exit(0).text().split("      --store").next().unwrap(), @"
     Reports that a worker still works on an item, and renews its lease
 
-    Usage: runstate cvm heartbeat [OPTIONS] --token <N> <CALL>
+    Usage: runstate runs heartbeat [OPTIONS] --token <N> <CALL>
 
     Arguments:
       <CALL>  The item
@@ -25,9 +25,9 @@ fn the_help_of_an_operation_comes_from_its_declaration() {
           --color <WHEN>     Colors: on a terminal (`auto`), `always` or `never`
           --json             Print one JSON value per line, errors included, on standard output
     ");
-    let help = scene.run(&["help", "cvm", "complete"]).expect_exit(0).out;
+    let help = scene.run(&["help", "runs", "complete"]).expect_exit(0).out;
     assert!(help.contains("Errors: `stale_claim`") && help.contains("--answer <JSON>"), "{help}");
-    let groups = scene.run(&["cvm", "-h"]).expect_exit(0).out;
+    let groups = scene.run(&["runs", "-h"]).expect_exit(0).out;
     for name in ["claim", "heartbeat", "release", "statuses", "latency-by-kind"] {
         assert!(groups.contains(&format!("\n  {name} ")), "`{name}` is missing in: {groups}");
     }
@@ -36,10 +36,10 @@ fn the_help_of_an_operation_comes_from_its_declaration() {
 #[test]
 fn a_worker_of_another_language_claims_and_completes() {
     let scene = CliFixture::greeting("g");
-    let claimed = scene.run(&["cvm", "claim", "--kinds", "cc", "--owner", "w1", "--json"]).expect_exit(0).json();
+    let claimed = scene.run(&["runs", "claim", "--kinds", "cc", "--owner", "w1", "--json"]).expect_exit(0).json();
     let (call, token) = (claimed["claimed"]["call"].as_str().unwrap(), claimed["claimed"]["token"].to_string());
     assert!(claimed["claimed"]["until"].as_str().is_some_and(|at| at.ends_with('Z')), "{claimed}");
-    let words = ["cvm", "complete", call, "--execution", "g", "--token", &token, "--answer"];
+    let words = ["runs", "complete", call, "--execution", "g", "--token", &token, "--answer"];
     scene.file("answer.json", "\"Ada\"\n");
     scene.run(&[&words[..], &["Ada"]].concat()).expect_exit(2).expect_stderr(&["--answer is not JSON"]);
     assert_snapshot!(scene.run(&[&words[..], &["@answer.json"]].concat()).expect_exit(0).text(), @"
@@ -49,12 +49,12 @@ fn a_worker_of_another_language_claims_and_completes() {
     scene.run(&[&words[..], &["\"Bob\""]].concat()).expect_exit(5);
     assert_eq!(scene.show("g")["output"], json!(["Hello, Ada"]));
     // The second question: its answer comes from standard input.
-    let claimed = scene.run(&["cvm", "claim", "--kinds", "cc", "--owner", "w1", "--json"]).expect_exit(0).json();
+    let claimed = scene.run(&["runs", "claim", "--kinds", "cc", "--owner", "w1", "--json"]).expect_exit(0).json();
     let (call, token) = (claimed["claimed"]["call"].as_str().unwrap(), claimed["claimed"]["token"].to_string());
-    let words = ["cvm", "complete", call, "--execution", "g", "--token", &token, "--answer", "-", "--json"];
+    let words = ["runs", "complete", call, "--execution", "g", "--token", &token, "--answer", "-", "--json"];
     let completed = scene.run_with(&words, "\"yes\"").expect_exit(0).json();
     assert_eq!(completed, json!({ "id": "g", "status": "complete" }));
-    assert_snapshot!(scene.run(&["cvm", "claim", "--kinds", "cc", "--owner", "w1"]).expect_exit(0).text(), @"
+    assert_snapshot!(scene.run(&["runs", "claim", "--kinds", "cc", "--owner", "w1"]).expect_exit(0).text(), @"
     --- stderr
     none
     ");
@@ -63,7 +63,7 @@ fn a_worker_of_another_language_claims_and_completes() {
 #[test]
 fn results_are_lines_tables_and_json() {
     let scene = CliFixture::greeting("g");
-    assert_snapshot!(scene.run(&["cvm", "statuses"]).expect_exit(0).text(), @"
+    assert_snapshot!(scene.run(&["runs", "statuses"]).expect_exit(0).text(), @"
     cancelled   0
     complete    0
     error       0
@@ -71,7 +71,7 @@ fn results_are_lines_tables_and_json() {
     running     0
     waiting_cc  1
     ");
-    assert_snapshot!(scene.run(&["cvm", "summary", "g"]).expect_exit(0).text(), @"
+    assert_snapshot!(scene.run(&["runs", "summary", "g"]).expect_exit(0).text(), @"
     id               g
     program name     greet
     program version  1
@@ -85,7 +85,7 @@ fn results_are_lines_tables_and_json() {
     ID  PROGRAM  STATUS      STARTED               QUESTION
     g   greet    waiting_cc  [time]  Who is there?
     ");
-    let next = scene.run(&["cvm", "next-available", "--kinds", "cc", "--json"]).expect_exit(0).json();
+    let next = scene.run(&["runs", "next-available", "--kinds", "cc", "--json"]).expect_exit(0).json();
     assert!(next.as_str().is_some_and(|at| at.ends_with('Z')), "{next}");
     assert_eq!(scene.run(&["due", "next"]).expect_exit(0).err, "none\n");
     assert_eq!(scene.run(&["store", "capabilities", "--json"]).expect_exit(0).json()["name"], "file");
@@ -95,24 +95,24 @@ fn results_are_lines_tables_and_json() {
 fn parameters_that_do_not_fit_are_explained() {
     let scene = CliFixture::greeting("g");
     let refused = |args: &[&str]| scene.run(args).expect_exit(2).err;
-    assert_snapshot!(refused(&["cvm", "heartbeat", "c", "--token", "one"]), @r#"
+    assert_snapshot!(refused(&["runs", "heartbeat", "c", "--token", "one"]), @r#"
     error: cvm.heartbeat: `token` must be a whole number, 0 or more, not "one"
     "#);
-    assert_snapshot!(refused(&["cvm", "heartbeat", "c", "--token", "1", "--lease-ms", "-5"]), @"
+    assert_snapshot!(refused(&["runs", "heartbeat", "c", "--token", "1", "--lease-ms", "-5"]), @"
     error: cvm.heartbeat: `leaseMs` must be a whole number of milliseconds, 0 or more, not -5
     ");
-    assert!(refused(&["cvm", "heartbeat", "c"]).contains("--token <N>"));
-    assert!(refused(&["cvm", "heartbeet", "c"]).contains("'heartbeat'"));
+    assert!(refused(&["runs", "heartbeat", "c"]).contains("--token <N>"));
+    assert!(refused(&["runs", "heartbeet", "c"]).contains("'heartbeat'"));
     assert!(refused(&["list", "--status", "waitin"]).contains("waiting"));
     assert!(refused(&["due", "run", "--run-limit", "fast"]).contains("[possible values: stop, slice]"));
-    assert!(refused(&["cvm", "count-finished", "--before", "yesterday"]).contains("--before"));
-    scene.run(&["cvm", "call", "missing"]).expect_exit(5).expect_stderr(&["call `missing` does not exist"]);
+    assert!(refused(&["runs", "count-finished", "--before", "yesterday"]).contains("--before"));
+    scene.run(&["runs", "call", "missing"]).expect_exit(5).expect_stderr(&["call `missing` does not exist"]);
 }
 
 #[test]
 fn completions_include_every_operation() {
     let script = CliFixture::new().run(&["completions", "bash"]).expect_exit(0).out;
-    for words in ["runstate__subcmd__pause", "runstate__subcmd__cvm__subcmd__heartbeat", "--lease-ms"] {
+    for words in ["runstate__subcmd__pause", "runstate__subcmd__runs__subcmd__heartbeat", "--lease-ms"] {
         assert!(script.contains(words), "`{words}` is missing");
     }
 }

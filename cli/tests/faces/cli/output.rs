@@ -8,28 +8,38 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{CliFixture, CliOutput, FAILS, GREET, SUM};
 
-/// A running `output --follow`, read line by line.
-struct FollowedOutput {
+/// A running command, read line by line.
+pub struct FollowedOutput {
     child: Child,
     lines: BufReader<std::process::ChildStdout>,
 }
 
 impl FollowedOutput {
+    /// Starts `output --follow`.
     fn start(scene: &CliFixture, args: &[&str]) -> Self {
-        let mut child = scene.spawn(&[&["output", "--follow"], args].concat(), Stdio::null());
+        Self::start_command(scene, &[&["output", "--follow"], args].concat())
+    }
+
+    pub fn start_command(scene: &CliFixture, args: &[&str]) -> Self {
+        let mut child = scene.spawn(args, Stdio::null());
         let lines = BufReader::new(child.stdout.take().unwrap());
         Self { child, lines }
     }
 
     /// Waits for the next line.
-    fn line(&mut self) -> String {
+    pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         line
     }
 
+    #[cfg(unix)]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the end, and returns the rest of the output.
-    fn end(mut self) -> CliOutput {
+    pub fn end(mut self) -> CliOutput {
         let mut out = String::new();
         self.lines.read_to_string(&mut out).unwrap();
         CliOutput { out, ..CliOutput::from(self.child.wait_with_output().unwrap()) }
@@ -87,7 +97,7 @@ fn ctrl_c_ends_output_follow_without_a_change() {
     let before = scene.show("g");
     let mut followed = FollowedOutput::start(&scene, &["g"]);
     assert_eq!(followed.line(), "Hello, Ada\n");
-    crate::support::send(crate::support::Signal::INT, followed.child.id());
+    crate::support::send(crate::support::Signal::INT, followed.pid());
     assert_eq!(followed.end().expect_exit(130).out, "");
     assert_eq!(scene.show("g"), before);
 }

@@ -149,7 +149,7 @@ fn a_domain_is_described_like_the_built_in_ones() {
     let engine = open();
     let signature = engine.signatures().find(|signature| signature.name == "notes.reminder.add").unwrap();
     let description = (signature.description.unwrap())();
-    assert_eq!((description.documentation, &*description.command_line), ("Adds a reminder.", "reminder add"));
+    assert_eq!((description.documentation, &*description.command_line), ("Adds a reminder.", "notes reminder add"));
     assert_eq!(description.parameters.get("required"), Some(&json!(["id", "text", "due"])));
     assert_eq!(description.parameters.pointer("/properties/due/description"), Some(&json!("When it is due.")));
 }
@@ -158,33 +158,33 @@ fn a_domain_is_described_like_the_built_in_ones() {
 fn a_program_with_a_domain_has_its_commands() {
     let scene = CliFixture::new();
     let due = "2100-01-20T10:00:00Z";
-    assert_snapshot!(run(&scene, &["reminder", "add", "tea", "--text", "Drink tea", "--due", due]).expect_exit(0).text(), @"
+    assert_snapshot!(run(&scene, &["notes", "reminder", "add", "tea", "--text", "Drink tea", "--due", due]).expect_exit(0).text(), @"
     id      tea
     text    Drink tea
     status  open
     due     [time]
     ");
-    let snoozed = run(&scene, &["reminder", "snooze", "tea", "--due", "2100-01-21T10:00:00Z", "--json"]);
+    let snoozed = run(&scene, &["notes", "reminder", "snooze", "tea", "--due", "2100-01-21T10:00:00Z", "--json"]);
     let snoozed = snoozed.expect_exit(0).json();
     assert_eq!(snoozed, json!({"id": "tea", "text": "Drink tea", "status": "open", "due": "2100-01-21T10:00:00Z"}));
-    assert_snapshot!(run(&scene, &["reminder", "list", "--status", "open", "--sort", "due"]).expect_exit(0).text(), @"
+    assert_snapshot!(run(&scene, &["notes", "reminder", "list", "--status", "open", "--sort", "due"]).expect_exit(0).text(), @"
     ID   TEXT       STATUS  DUE
     tea  Drink tea  open    [time]
     ");
-    assert_eq!(run(&scene, &["reminder", "show", "tea", "--json"]).expect_exit(0).json(), snoozed);
+    assert_eq!(run(&scene, &["notes", "reminder", "show", "tea", "--json"]).expect_exit(0).json(), snoozed);
     assert!(
-        run(&scene, &["reminder", "list", "--status", "opn"])
+        run(&scene, &["notes", "reminder", "list", "--status", "opn"])
             .expect_exit(2)
             .err
             .contains("[possible values: open, done]")
     );
     // Finish takes no other parameter, so it takes several reminders.
-    run(&scene, &["reminder", "add", "cake", "--text", "Bake", "--due", "+1h"]).expect_exit(0);
-    run(&scene, &["reminder", "finish", "tea", "cake", "--command-id", "evening"]).expect_exit(0);
-    run(&scene, &["reminder", "finish", "tea", "cake", "--command-id", "evening"]).expect_exit(0);
-    let again = run(&scene, &["reminder", "finish", "tea"]).expect_exit(5);
+    run(&scene, &["notes", "reminder", "add", "cake", "--text", "Bake", "--due", "+1h"]).expect_exit(0);
+    run(&scene, &["notes", "reminder", "finish", "tea", "cake", "--command-id", "evening"]).expect_exit(0);
+    run(&scene, &["notes", "reminder", "finish", "tea", "cake", "--command-id", "evening"]).expect_exit(0);
+    let again = run(&scene, &["notes", "reminder", "finish", "tea"]).expect_exit(5);
     assert_eq!(again.err, "error: reminder `tea` is done already\n");
-    let both = run(&scene, &["reminder", "finish", "tea", "pie", "--json"]).expect_exit(5).values();
+    let both = run(&scene, &["notes", "reminder", "finish", "tea", "pie", "--json"]).expect_exit(5).values();
     assert_eq!((&both[0]["error"]["reminder"], &both[1]["error"]["code"]), (&json!("tea"), &json!("not_found")));
     run(&scene, &["verify"]).expect_exit(0);
 }
@@ -194,7 +194,8 @@ fn a_program_with_a_domain_has_its_commands() {
 fn a_valid_text_is_never_too_large_for_the_ledger() {
     let scene = CliFixture::new();
     let text = "\u{1}".repeat(500);
-    let add = |id: &str, text: &str| run(&scene, &["reminder", "add", id, "--text", text, "--due", "+1h", "--json"]);
+    let add =
+        |id: &str, text: &str| run(&scene, &["notes", "reminder", "add", id, "--text", text, "--due", "+1h", "--json"]);
     assert_eq!(add("tea", &text).expect_exit(0).json()["text"], text);
     assert_eq!(add("pie", &format!("{text}x")).expect_exit(5).error_code(), "invalid");
 }
@@ -203,10 +204,13 @@ fn a_valid_text_is_never_too_large_for_the_ledger() {
 fn a_program_with_a_domain_does_its_due_work() {
     let scene = CliFixture::new();
     let status = |id: &str| {
-        run(&scene, &["reminder", "show", id, "--json"]).expect_exit(0).json()["status"].as_str().unwrap().to_owned()
+        run(&scene, &["notes", "reminder", "show", id, "--json"]).expect_exit(0).json()["status"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     for id in ["first", "second"] {
-        run(&scene, &["reminder", "add", id, "--text", "now", "--due", "1s"]).expect_exit(0);
+        run(&scene, &["notes", "reminder", "add", id, "--text", "now", "--due", "1s"]).expect_exit(0);
         match id {
             "first" => assert_eq!(run(&scene, &["tick"]).expect_exit(0).out, "1 continued\n"),
             _ => _ = run(&scene, &["work", "--kind", "cc", "--exec", "cat", "--drain"]).expect_exit(0),
@@ -219,30 +223,39 @@ fn a_program_with_a_domain_does_its_due_work() {
 fn a_program_with_a_domain_explains_wrong_words() {
     let scene = CliFixture::new();
     let refused = |args: &[&str]| run(&scene, args).expect_exit(2).err;
-    assert!(refused(&["reminder", "snoze", "tea"]).contains("'snooze'"));
-    assert!(refused(&["reminders", "add"]).contains("'reminder'"));
-    assert!(refused(&["reminder", "add", "tea", "--txt", "x"]).contains("'--text'"));
-    assert!(refused(&["reminder", "add", "tea", "--text", "x"]).contains("--due <WHEN>"));
-    let soon = ["reminder", "add", "tea", "--text", "x", "--due", "+5m", "--command-id", "c"];
+    assert!(refused(&["notes", "reminder", "snoze", "tea"]).contains("'snooze'"));
+    assert!(refused(&["reminder", "add"]).contains("'notes reminder add'"));
+    assert!(refused(&["notes", "reminder", "add", "tea", "--txt", "x"]).contains("'--text'"));
+    assert!(refused(&["notes", "reminder", "add", "tea", "--text", "x"]).contains("--due <WHEN>"));
+    let soon = ["notes", "reminder", "add", "tea", "--text", "x", "--due", "+5m", "--command-id", "c"];
     assert!(refused(&soon).contains("a repeat of a command id must have the same time"));
     assert!(
-        refused(&["reminder", "add", "tea", "--text", "x", "--due", "soon"])
+        refused(&["notes", "reminder", "add", "tea", "--text", "x", "--due", "soon"])
             .contains("--due: write a number and a unit")
     );
     // Only an operation that creates something may be the first in a store.
-    assert_eq!(run(&scene, &["reminder", "finish", "te", "--json"]).expect_exit(4).error_code(), "unavailable");
-    run(&scene, &["reminder", "add", "tea", "--text", "Drink tea", "--due", "+1h"]).expect_exit(0);
-    let missing = run(&scene, &["reminder", "finish", "te", "--json"]).expect_exit(5);
+    assert_eq!(
+        run(&scene, &["notes", "reminder", "finish", "te", "--json"]).expect_exit(4).error_code(),
+        "unavailable"
+    );
+    run(&scene, &["notes", "reminder", "add", "tea", "--text", "Drink tea", "--due", "+1h"]).expect_exit(0);
+    let missing = run(&scene, &["notes", "reminder", "finish", "te", "--json"]).expect_exit(5);
     assert_eq!(missing.error_code(), "not_found");
     let help = run(&scene, &["--help"]).expect_exit(0).out;
-    for words in ["Usage: own_domain [OPTIONS]", "\n  reminder ", "\n  own_domain run review.ts"] {
-        assert!(help.contains(words), "`{words}` is missing in: {help}");
+    let all = run(&scene, &["help", "all"]).expect_exit(0).out;
+    for (help, words) in [
+        (&help, "Usage: own_domain [OPTIONS]"),
+        (&help, "\nMore: own_domain help apps|"),
+        (&help, "|notes|all\n"),
+        (&all, "\n  reminder "),
+        (&all, "\n  own_domain run review.ts"),
+    ] {
+        assert!(help.contains(words) && !help.contains("runstate "), "`{words}` is missing in: {help}");
     }
-    assert!(!help.contains("runstate "), "{help}");
-    assert_snapshot!(run(&scene, &["reminder", "add", "-h"]).expect_exit(0).text().split("      --store").next().unwrap(), @"
+    assert_snapshot!(run(&scene, &["notes", "reminder", "add", "-h"]).expect_exit(0).text().split("      --store").next().unwrap(), @"
     Adds a reminder
 
-    Usage: own_domain reminder add [OPTIONS] --text <TEXT> --due <WHEN> <ID>
+    Usage: own_domain notes reminder add [OPTIONS] --text <TEXT> --due <WHEN> <ID>
 
     Arguments:
       <ID>  Id of the reminder

@@ -1,5 +1,5 @@
-//! `programs`, `program show|rm|history`, `stats`, and programs of older machines. The programs in `examples/` run as
-//! their comments say.
+//! `programs`, `program show|delete|history`, `stats`, and programs of older machines. The programs in `examples/` run
+//! as their comments say.
 
 use std::sync::Arc;
 
@@ -159,29 +159,29 @@ fn the_versions_of_a_program_are_its_history() {
 fn a_program_is_removed_when_nothing_runs_it() {
     let scene = two_programs();
     scene.run(&["start", "greet", "--id", "g"]).expect_exit(3);
-    let refused = scene.run(&["program", "rm", "greet"]).expect_exit(5);
+    let refused = scene.run(&["program", "delete", "greet"]).expect_exit(5);
     refused.expect_stderr(&["for example `g`", "delete them first", "runstate list --program greet"]);
-    let output = scene.run(&["program", "rm", "sum", "greet", "missing", "--json"]).expect_exit(5).values();
+    let output = scene.run(&["program", "delete", "sum", "greet", "missing", "--json"]).expect_exit(5).values();
     assert_eq!(output[0], json!({"name": "sum", "deleted": true}));
     let codes: Vec<_> = output[1..].iter().map(|v| (&v["error"]["code"], &v["error"]["program"])).collect();
     assert_eq!(codes, [(&json!("in_use"), &json!("greet")), (&json!("not_found"), &json!("missing"))]);
     scene.run(&["cancel", "g"]).expect_exit(0);
     scene.run(&["delete", "g"]).expect_exit(0);
-    assert_eq!(scene.run(&["program", "rm", "greet"]).expect_exit(0).out, "greet is removed\n");
+    assert_eq!(scene.run(&["program", "delete", "greet"]).expect_exit(0).out, "greet is deleted\n");
     scene.run(&["programs"]).expect_exit(0).expect_stderr(&["no programs"]);
-    scene.run(&["program", "rm"]).expect_exit(2).expect_stderr(&["<NAME>"]);
+    scene.run(&["program", "delete"]).expect_exit(2).expect_stderr(&["<NAME>"]);
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_person_is_asked_before_a_program_is_removed() {
     let scene = two_programs();
-    let Some(output) = run_at_terminal("programs", &scene, "program rm greet sum", "n\n") else { return };
+    let Some(output) = run_at_terminal("programs", &scene, "program delete greet sum", "n\n") else { return };
     let output = output.expect_exit(5);
     assert!(output.out.contains("Delete greet, sum permanently, with all versions? [y/N]"), "{}", output.out);
     assert_eq!(scene.run(&["programs", "--json"]).values().len(), 2);
-    run_at_terminal("programs", &scene, "program rm greet", "y\n").unwrap().expect_exit(0);
-    run_at_terminal("programs", &scene, "program rm sum --yes", "").unwrap().expect_exit(0);
+    run_at_terminal("programs", &scene, "program delete greet", "y\n").unwrap().expect_exit(0);
+    run_at_terminal("programs", &scene, "program delete sum --yes", "").unwrap().expect_exit(0);
     assert_eq!(scene.run(&["programs", "--json"]).values().len(), 0);
 }
 

@@ -122,7 +122,7 @@ fn the_environment_names_the_store() {
     with("CVM_DATA_DIR", "of_cvm").expect_exit(0);
     assert!(scene.path().join("of_cvm/runstate.json").exists());
     with("HOME", scene.path().to_str().unwrap()).expect_exit(0);
-    assert!(scene.path().join(".cvm/runstate.json").exists());
+    assert!(scene.path().join(".runstate/runstate.json").exists());
     with("CVM_STORAGE_TYPE", "mongodb").expect_exit(2).expect_stderr(&["MONGODB_URI"]);
     let output =
         with("RUNSTATE_STORE", "mongodb://ann:secret@127.0.0.1:9/x?serverSelectionTimeoutMS=300").expect_exit(4);
@@ -138,7 +138,7 @@ fn the_default_store_is_explained_when_it_is_made_and_where_it_fails() {
     scene.file("greet.ts", GREET);
     let run =
         |args: &[&str]| -> CliOutput { scene.command(args).env_remove("RUNSTATE_STORE").output().unwrap().into() };
-    let explained = ["default store", "the folder `.cvm` in the home directory", "older CVM", "--store"];
+    let explained = ["default store", "the folder `.runstate` in the home directory", "--store"];
     run(&["list"]).expect_exit(4).expect_stderr(&explained);
     run(&["load", "greet.ts"])
         .expect_exit(0)
@@ -161,16 +161,37 @@ fn a_store_where_no_folder_can_be_made_fails_at_once_and_says_why() {
 }
 
 #[test]
-fn a_directory_of_the_older_cvm_says_how_to_name_another() {
+fn an_older_default_store_is_named_with_its_import() {
+    let run = |scene: &CliFixture, args: &[&str]| -> CliOutput {
+        scene.command(args).env_remove("RUNSTATE_STORE").output().unwrap().into()
+    };
     let scene = CliFixture::new();
+    scene.file("greet.ts", GREET);
     for folder in ["programs", "executions", "outputs"] {
         fs::create_dir_all(scene.path().join(".cvm").join(folder)).unwrap();
     }
     scene.file(".cvm/metadata.json", "{}");
-    let mut command = scene.command(&["list"]);
-    let output: CliOutput = command.env_remove("RUNSTATE_STORE").output().unwrap().into();
-    output.expect_exit(4).expect_stderr(&["older CVM", "--store file:DIR"]);
+    let named = ["~/.cvm has data", "To import it: runstate import ~/.cvm\n"];
+    for args in [&["list", "--json"][..], &["runs", "statuses"]] {
+        run(&scene, args).expect_exit(4).expect_stderr(&named);
+    }
+    run(&scene, &[]).expect_exit(0).expect_stderr(&named);
+    let other = run(&scene, &["list", "--store", "file:other"]).expect_exit(4);
+    assert!(!other.err.contains("has data"), "{}", other.err);
+    run(&scene, &["load", "greet.ts"]).expect_exit(0).expect_stderr(&named);
+    assert_eq!(run(&scene, &["list"]).expect_exit(0).err, "no executions\n");
     assert_eq!(fs::read_dir(scene.path().join(".cvm")).unwrap().count(), 4, "nothing was touched");
+
+    // A store of an earlier version is copied by an export.
+    let scene = CliFixture::new();
+    scene.file("greet.ts", GREET);
+    run(&scene, &["load", "greet.ts", "--store", "file:~/.cvm"]).expect_exit(0);
+    let named = ["~/.cvm has data", "file:~/.cvm", "export - | runstate import -\n"];
+    run(&scene, &["programs"]).expect_exit(4).expect_stderr(&named);
+    run(&scene, &["--store", "file:~/.cvm", "export", "all.jsonl"]).expect_exit(0);
+    let imported = run(&scene, &["import", "all.jsonl"]).expect_exit(0);
+    assert!(!imported.err.contains("has data"), "{}", imported.err);
+    assert_eq!(run(&scene, &["programs", "--json"]).expect_exit(0).json()["name"], "greet");
 }
 
 #[test]

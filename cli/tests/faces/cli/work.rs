@@ -59,6 +59,7 @@ fn a_worker_serves_steps_of_apps() {
     let steps = r#"{"steps": [{"id": 1, "name": "fetch", "retry": {"max_attempts": 2, "backoff_ms": 0}}, {"id": 2, "name": "count", "depends_on": [1], "input": {"text": "$.steps.1.output.url"}}]}"#;
     for app in ["1", "2"] {
         let save = [
+            "apps",
             "configuration",
             "save",
             app,
@@ -71,8 +72,18 @@ fn a_worker_serves_steps_of_apps() {
             "--activate",
         ];
         scene.run(&save).expect_exit(0);
-        let start =
-            ["execution", "start", app, "--user-id", "ada", "--id", &format!("e{app}"), "--input", r#"{"url": "u"}"#];
+        let start = [
+            "apps",
+            "execution",
+            "start",
+            app,
+            "--user-id",
+            "ada",
+            "--id",
+            &format!("e{app}"),
+            "--input",
+            r#"{"url": "u"}"#,
+        ];
         scene.run(&start).expect_exit(0);
     }
     let exec = "read input; env | grep ^RUNSTATE_ | grep -v STORE | sort >> env; test $RUNSTATE_KIND$RUNSTATE_ATTEMPT = fetch1 && { echo busy >&2; exit 1; }; echo $input";
@@ -84,7 +95,7 @@ fn a_worker_serves_steps_of_apps() {
         "completed e1 step 1 (fetch) in ",
         "completed e1 step 2 (count) in ",
     ]);
-    let step = scene.run(&["step", "show", "e1:2", "--json"]).expect_exit(0).json();
+    let step = scene.run(&["apps", "step", "show", "e1:2", "--json"]).expect_exit(0).json();
     assert_eq!(step["output"], serde_json::json!({"text": "u"}));
     let env = lines(&scene, "env");
     for set in ["RUNSTATE_EXECUTION=e1", "RUNSTATE_STEP=1", "RUNSTATE_KIND=fetch", "RUNSTATE_ATTEMPT=2"] {
@@ -92,7 +103,8 @@ fn a_worker_serves_steps_of_apps() {
     }
     assert!(env.iter().any(|line| line.starts_with("RUNSTATE_ERROR=") && line.ends_with("busy")), "{env:?}");
     // The other app is left to other workers.
-    let status = |id: &str| scene.run(&["execution", "show", id, "--json"]).expect_exit(0).json()["status"].clone();
+    let status =
+        |id: &str| scene.run(&["apps", "execution", "show", id, "--json"]).expect_exit(0).json()["status"].clone();
     assert_eq!((status("e1"), status("e2")), ("completed".into(), "running".into()));
     scene.run(&["work", "--step", "fetch"]).expect_exit(2);
     scene.run(&["work", "--step", "fetch", "--kind", "cc", "--exec", "true"]).expect_exit(2);
@@ -104,30 +116,33 @@ fn a_worker_serves_steps_of_apps() {
 fn waiting_for_an_execution_of_an_app_ends_with_it() {
     let scene = CliFixture::new();
     let steps = r#"{"steps": [{"id": 1, "name": "fetch"}]}"#;
-    let save = ["configuration", "save", "1", "--app-name", "suite", "--version", "1", "--activate"];
+    let save = ["apps", "configuration", "save", "1", "--app-name", "suite", "--version", "1", "--activate"];
     scene.run(&[&save[..], &["--configuration", steps]].concat()).expect_exit(0);
     for id in ["e1", "e2", "e3"] {
-        scene.run(&["execution", "start", "1", "--user-id", "ada", "--id", id]).expect_exit(0);
+        scene.run(&["apps", "execution", "start", "1", "--user-id", "ada", "--id", id]).expect_exit(0);
     }
-    let waiting = scene.spawn_running(&["execution", "wait", "e1", "--timeout", "10m"], Stdio::null());
-    let late = ["execution", "wait", "e1", "--timeout", "100ms"];
+    let waiting = scene.spawn_running(&["apps", "execution", "wait", "e1", "--timeout", "10m"], Stdio::null());
+    let late = ["apps", "execution", "wait", "e1", "--timeout", "100ms"];
     assert_eq!(scene.run(&late).expect_exit(3).expect_stderr(&["e1 has not ended within 100ms"]).out, "");
     let late = scene.run(&[&late[..], &["--json"]].concat()).expect_exit(3);
     assert_eq!(late.json()["status"], "running");
     let work = |exec: &str| {
         scene.run(&["work", "--step", "fetch", "--oldest-first", "--drain", "--exec", exec]).expect_exit(0);
     };
-    scene.run(&["execution", "cancel", "e3"]).expect_exit(0);
+    scene.run(&["apps", "execution", "cancel", "e3"]).expect_exit(0);
     work("test $RUNSTATE_EXECUTION = e1 && echo done");
     assert_eq!(waiting.wait().expect_exit(0).out, "e1 is completed\n");
     // The second one has ended before the wait begins.
-    let failed = scene.run(&["execution", "wait", "e2"]).expect_exit(1);
+    let failed = scene.run(&["apps", "execution", "wait", "e2"]).expect_exit(1);
     assert!(failed.out.starts_with("e2 is failed: "), "{}", failed.out);
-    let cancelled = scene.run(&["execution", "wait", "e3", "--json"]).expect_exit(1).json();
+    let cancelled = scene.run(&["apps", "execution", "wait", "e3", "--json"]).expect_exit(1).json();
     assert_eq!((&cancelled["id"], &cancelled["status"]), (&"e3".into(), &"cancelled".into()));
-    scene.run(&["execution", "wait", "missing", "--timeout", "1m"]).expect_exit(5).expect_stderr(&["`missing`"]);
-    scene.run(&["execution", "wait", "e1", "--timeout", "soon"]).expect_exit(2);
-    scene.run(&["execution", "wait"]).expect_exit(2);
+    scene
+        .run(&["apps", "execution", "wait", "missing", "--timeout", "1m"])
+        .expect_exit(5)
+        .expect_stderr(&["`missing`"]);
+    scene.run(&["apps", "execution", "wait", "e1", "--timeout", "soon"]).expect_exit(2);
+    scene.run(&["apps", "execution", "wait"]).expect_exit(2);
 }
 
 #[test]
@@ -373,10 +388,11 @@ fn the_examples_come_to_their_end_with_their_answers() {
 #[test]
 fn the_budgeted_example_waits_until_its_budget_is_raised() {
     let scene = CliFixture::new();
-    let project = scene.run(&["project", "create", "demo", "--greediness", "0.5", "--json"]).expect_exit(0).json();
+    let project =
+        scene.run(&["fleet", "project", "create", "demo", "--greediness", "0.5", "--json"]).expect_exit(0).json();
     let project = project["id"].as_str().unwrap().to_owned();
     let of_project = [project.as_str(), "--resource-type", "money", "--budget-period", "total", "--unit", "USD"];
-    let create = [&["budget", "create"], &of_project[..], &["--allocated-amount", "0.1", "--json"]].concat();
+    let create = [&["fleet", "budget", "create"], &of_project[..], &["--allocated-amount", "0.1", "--json"]].concat();
     let budget = scene.run(&create).expect_exit(0).json()["id"].as_str().unwrap().to_owned();
     let example = format!("{}/../examples/budgeted.ts", env!("CARGO_MANIFEST_DIR"));
     let input = format!(r#"{{"project": "{project}"}}"#);
@@ -392,9 +408,9 @@ fn the_budgeted_example_waits_until_its_budget_is_raised() {
     {
         assert!(scene.run(&command).text().contains(words), "{command:?}");
     }
-    scene.run(&["budget", "change", &budget, "--allocated-amount", "1"]).expect_exit(0);
+    scene.run(&["fleet", "budget", "change", &budget, "--allocated-amount", "1"]).expect_exit(0);
     wait_until("the worker gets the last call", || scene.status("b") == "complete");
-    let shown = scene.run(&["budget", "show", &budget, "--json"]).expect_exit(0).json();
+    let shown = scene.run(&["fleet", "budget", "show", &budget, "--json"]).expect_exit(0).json();
     assert_eq!((&shown["usedAmount"], &shown["reservedAmount"]), (&"0.15".into(), &"0".into()));
     assert!(scene.run(&["output", "b"]).expect_exit(0).out.contains("3. short"));
 }

@@ -46,7 +46,7 @@ fn collections_of_another_program_are_imported() {
     assert!(printed.out.contains("\norchestration.sessions: 2 documents, SHA-256 "), "{printed:?}");
     assert!(printed.out.ends_with("3 documents and the results of 0 commands imported: all new\n"), "{printed:?}");
     assert!(printed.err.contains("verified by reading the store"), "{printed:?}");
-    let shown = on.scene.run(&["--store", "file:new", "session", "show", "s2", "--json"]).expect_exit(0).json();
+    let shown = on.scene.run(&["--store", "file:new", "sessions", "show", "s2", "--json"]).expect_exit(0).json();
     assert_eq!((&shown["status"], &shown["lastHeartbeat"]), (&json!("failed"), &json!("2023-11-14T22:13:20Z")));
     on.scene.run(&["--store", "file:new", "verify"]).expect_exit(0);
 
@@ -57,7 +57,7 @@ fn collections_of_another_program_are_imported() {
         refused.out.contains("orchestration.sessions/") && refused.out.contains("status: is not one of"),
         "{refused:?}"
     );
-    on.scene.run(&["--store", "file:new", "session", "show", "s4"]).expect_exit(5);
+    on.scene.run(&["--store", "file:new", "sessions", "show", "s4"]).expect_exit(5);
     let values = import_into("file:other", &["--skip-invalid", "--json"]).expect_exit(0).values();
     assert_eq!(values[0]["invalid"]["collection"], "orchestration.sessions");
     assert_eq!(

@@ -86,7 +86,7 @@ fn executions_are_run_answered_looked_at_and_deleted() {
     for execution in ["g1", "s1", "f1"] {
         on.run(&["delete", execution]).expect_exit(0);
     }
-    on.run(&["program", "rm", "greet"]).expect_exit(0);
+    on.run(&["program", "delete", "greet"]).expect_exit(0);
     on.run(&["sweep"]).expect_exit(0);
     assert!(on.run(&["list", "--json"]).expect_exit(0).values().is_empty());
 }

@@ -14,7 +14,7 @@ use crate::schema::{Collection, Field, Kind};
 pub struct Description {
     /// Its documentation, in Markdown: the first paragraph is one sentence.
     pub documentation: &'static str,
-    /// The words of its command line, without the program's name: `session heartbeat`.
+    /// The words of its command line, without the program's name: `fleet budget list`.
     pub command_line: String,
     /// The schema of its parameters.
     pub parameters: Schema,
@@ -71,18 +71,31 @@ impl Description {
     }
 }
 
-/// `session heartbeat` of `orchestration.session.heartbeat`, `cvm remove-program` of `cvm.removeProgram`.
+/// The words of domains whose names are those of stored collections.
+const DOMAIN_WORDS: [(&str, &str); 2] = [("cvm", "runs"), ("orchestration", "sessions")];
+
+/// The domain and the other words of a name: `fleet budget list` of `fleet.budget.list`, `runs call` of `cvm.call`. A
+/// noun that its domain says already is left out: `sessions task add`, but `sessions list`.
 fn default_command_line(name: &str) -> String {
-    let words = name.split_once('.').map(|(_, words)| words).filter(|words| words.contains('.'));
-    let mut line = String::new();
-    for char in words.unwrap_or(name).chars() {
-        match char {
-            '.' => line.push(' '),
-            char if char.is_ascii_uppercase() => line.extend(['-', char.to_ascii_lowercase()]),
-            char => line.push(char),
-        }
+    let mut words: Vec<String> = name.split('.').map(kebab_case).collect();
+    if let Some((_, word)) = DOMAIN_WORDS.iter().find(|(domain, _)| *domain == words[0]) {
+        words[0] = (*word).to_owned();
     }
-    line
+    if words.len() > 2 && words[0].strip_suffix('s') == Some(&*words[1]) {
+        words.remove(1);
+    }
+    words.join(" ")
+}
+
+/// `next-available` of `nextAvailable`.
+fn kebab_case(name: &str) -> String {
+    name.chars().fold(String::new(), |mut words, char| {
+        if char.is_ascii_uppercase() {
+            words.push('-');
+        }
+        words.push(char.to_ascii_lowercase());
+        words
+    })
 }
 
 impl SettingsDeclaration {
@@ -115,4 +128,34 @@ fn object_schema(described: &[DescribedParameter], parameters: &[ParameterDeclar
         schema.insert("$defs".to_owned(), definitions.into());
     }
     schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_begins_with_its_domain_and_does_not_repeat_it() {
+        let lines = [
+            "fleet.exchangeRate.set",
+            "orchestration.session.nextDue",
+            "orchestration.task.add",
+            "apps.app.list",
+            "cvm.programById",
+            "notes.note",
+            "ping",
+        ];
+        assert_eq!(
+            lines.map(default_command_line),
+            [
+                "fleet exchange-rate set",
+                "sessions next-due",
+                "sessions task add",
+                "apps list",
+                "runs program-by-id",
+                "notes note",
+                "ping",
+            ]
+        );
+    }
 }

@@ -74,7 +74,7 @@ impl DomainQuery for GetArtifact {
 ///
 /// Errors: `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "apps.artifact.remove")]
+#[operation(name = "apps.artifact.remove", cli = "apps artifact delete")]
 pub struct RemoveArtifact {
     /// The artifact.
     #[operation(subject)]

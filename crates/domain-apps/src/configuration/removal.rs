@@ -60,7 +60,7 @@ struct LoadedVersion(LoadedEntity<AppConfiguration>);
 /// Errors: `not_found`, `version_active` (activate another one, or remove the app), `in_use` (an execution that has not
 /// ended uses it).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "apps.configuration.remove")]
+#[operation(name = "apps.configuration.remove", cli = "apps configuration delete")]
 pub struct RemoveConfiguration {
     /// The number of the app.
     #[operation(subject)]
@@ -153,7 +153,7 @@ impl Command for DeleteConfiguration {
 ///
 /// Errors: `not_found`, `in_use` (an execution of it has not ended).
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "apps.app.remove")]
+#[operation(name = "apps.app.remove", cli = "apps delete")]
 pub struct RemoveApp {
     /// The number of the app.
     #[operation(subject)]

@@ -22,7 +22,7 @@ const ENTRIES: &str = "entries";
 /// Words are runs of letters and digits, and are found whole, in any case. Of each step and artifact the first 256 KiB
 /// of text are searched. Errors: `invalid` (no word, or the cursor is not of this list), `limit` (more than 32 words).
 #[derive(Clone, Debug, Default, Operation)]
-#[operation(name = "apps.search", query, cli = "search")]
+#[operation(name = "apps.search", query)]
 pub struct Search {
     /// The words, in any order.
     #[operation(subject)]

@@ -186,7 +186,7 @@ impl Command for ResumeSubscription {
 ///
 /// Errors: `not_found`.
 #[derive(Clone, Debug, Serialize, Operation)]
-#[operation(name = "apps.subscription.remove")]
+#[operation(name = "apps.subscription.remove", cli = "apps subscription delete")]
 pub struct RemoveSubscription {
     /// The subscription.
     #[operation(subject)]
