@@ -421,8 +421,8 @@ fn further_operations_are_found_and_called() {
             ("cvm.approve", &decide, "approve EXECUTION --call CALL --by NAME"),
             ("cvm_reject", &decide, "reject EXECUTION --call CALL --by NAME"),
             ("cvm.retry", &json!({ "id": "p", "policy": {} }), "the `policy` of `cvm.retry` is left to people"),
-            ("cvm.lgos", &json!({}), "`cvm.lgos` is not an operation of this server; did you mean `cvm.logs`?"),
-            ("cvm.logs", &json!({ "sinec": "" }), "did you mean `since`?"),
+            ("cvm.lsit", &json!({}), "`cvm.lsit` is not an operation of this server; did you mean `cvm.list`?"),
+            ("cvm.logs", &json!({ "limt": 1 }), "did you mean `limit`?"),
         ] {
             let refused = client.error("call", json!({ "operation": operation, "parameters": parameters })).await;
             assert!(refused["message"].as_str().unwrap().contains(words), "{operation}: {refused}");

@@ -365,7 +365,7 @@ fn a_result_that_is_refused_does_not_run_its_tool_again() {
 fn a_long_computation_is_reported_as_running() {
     let scene = CliFixture::new();
     block_on(async {
-        let code = Code::open(&scene, &[]).await;
+        let code = Code::open(&scene, &["--save-every", "100000"]).await;
         let script = "console.log('begins'); while (input) {} return 1";
         let report = code.report("run", json!({ "script": script, "input": true, "id": "r1", "waitMs": 100 })).await;
         assert_eq!((&report["status"], &report["id"]), (&json!("running"), &json!("r1")), "{report}");
