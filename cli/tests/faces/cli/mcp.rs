@@ -310,8 +310,8 @@ fn the_tools_are_few_and_plain() {
     block_on(async {
         for (args, names) in [
             (&[][..], "answer call cancel list load output questions retry search show start wait"),
-            (&["--read-only"], "call list output questions search show wait"),
-            (&["--all"], ""),
+            (&["--read-only"][..], "call list output questions search show wait"),
+            (&["--all"][..], ""),
         ] {
             let client = McpConnection::open(&scene, args).await;
             let tools = client.tools().await;
