@@ -410,10 +410,11 @@ Examples:
     /// A store does this by itself from time to time.
     #[command(after_help = "Example:\n  runstate compact --store file:data")]
     Compact,
-    /// Serve all operations to a model or an agent, over the Model Context Protocol
+    /// Serve programs and executions to a model or an agent, over the Model Context Protocol
     ///
-    /// The client starts this command and writes requests to its standard input. Every operation is a tool. Executions
-    /// are resources, with their output and open calls. Subscribed clients are notified of changes.
+    /// The client starts this command and writes requests to its standard input. The tools load, start, answer and show
+    /// programs; `search` finds all other operations, and `call` makes them. With --all or --domain each operation is a
+    /// tool. Executions are resources, with their output and open calls. Subscribed clients are notified of changes.
     ///
     /// The client runs programs, so it may not approve or reject their calls: people do with `runstate approve` and
     /// `runstate reject`.
@@ -425,7 +426,8 @@ Examples:
 Examples:
   runstate mcp --store file:data
   runstate mcp --read-only                   only tools that change nothing
-  runstate mcp --domain cvm                  without the operations of the store
+  runstate mcp --domain cvm                  each operation of programs as a tool
+  runstate mcp --all                         each operation as a tool: more than 200
   runstate mcp --allow-approvals             for the client of a person who approves calls
   runstate mcp --code --server 'github=npx -y @modelcontextprotocol/server-github'
   runstate mcp --code --config servers.json --approve 'pay.*'")]
@@ -433,9 +435,12 @@ Examples:
         /// Serve only operations that change nothing
         #[arg(long)]
         read_only: bool,
-        /// Serve only operations of this domain: the first word of their names (repeatable)
+        /// Serve each operation of this domain as a tool: the first word of their names (repeatable)
         #[arg(long, value_name = "D", value_delimiter = ',')]
         domain: Vec<String>,
+        /// Serve each operation of all domains as a tool
+        #[arg(long, conflicts_with = "domain")]
+        all: bool,
         /// Serve the approval and the rejection of calls too
         #[arg(long)]
         allow_approvals: bool,

@@ -236,7 +236,7 @@ pub struct WorkArgs {
 #[derive(Debug, Default, clap::Args)]
 pub struct CodeArgs {
     /// Serve three tools for scripts that call the tools of other servers
-    #[arg(long, conflicts_with_all = ["read_only", "domain"])]
+    #[arg(long, conflicts_with_all = ["read_only", "domain", "all"])]
     pub code: bool,
     /// Server whose tools scripts may call as `tools.NAME`, with its command (repeatable)
     #[arg(long, value_name = "NAME=COMMAND", requires = "code")]

@@ -1,37 +1,49 @@
-//! The Model Context Protocol on standard input and output: every operation a tool, executions as resources, and
+//! The Model Context Protocol on standard input and output: operations as tools, executions as resources, and
 //! notifications of changes. `code/` has the server for scripts.
 //!
 //! | file | contents |
 //! |---|---|
 //! | `tools.rs` | operations as tools |
-//! | `resources.rs` | executions, their output and their open calls as resources |
+//! | `common.rs` | the tools that are listed by default |
+//! | `plain.rs` | schemas as clients take them |
+//! | `resources.rs` | executions, their output and their open calls as resources, and the language |
 //! | `leniency.rs` | arguments as models write them |
+//! | `turn.rs` | what an execution asks after it has run, and waiting for it |
 //! | `changes.rs` | notifications of changed executions and new calls, from the change feed |
 
 mod changes;
 pub mod code;
+mod common;
 mod leniency;
+mod plain;
 mod resources;
 mod tools;
 mod transport;
+mod turn;
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+    CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
+    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, Prompt, PromptMessage, ReadResourceRequestParams, ReadResourceResponse, Role,
+    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
+use runstate::time::Millis;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
 use self::changes::Listener;
 use self::transport::StdioTransport;
 use crate::error::CliError;
 use crate::exit::CliExit;
+use crate::interrupt::StopSignals;
 use crate::program_name::binary_name;
 use crate::session::Session;
 use tools::ToolList;
@@ -39,8 +51,11 @@ pub use tools::ToolOptions;
 
 /// Instructions for a client, before its first request.
 const INSTRUCTIONS: &str = "runstate runs programs that make calls (to a model, a tool or a person) and never loses an execution. \
-Load a program with cvm_load, start it with cvm_start, answer its open calls with cvm_answer. cvm_list and cvm_calls show what is there. \
+Load a program, start it, and answer its open calls. The resource runstate://language describes the language of programs. \
 Subscribe to runstate://calls to hear of new calls.";
+
+/// The prompt that describes the language of programs.
+const LANGUAGE_PROMPT: &str = "language";
 
 #[derive(Clone)]
 struct McpServer {
@@ -58,11 +73,16 @@ pub async fn serve(session: &Session, options: ToolOptions) -> Result<CliExit, C
     serve_client(server, session, !read_only).await
 }
 
-/// Serves one client. `runs_due`: timers and deadlines pass while it is connected.
+/// Serves one client, until it leaves or a signal ends this process. `runs_due`: timers and deadlines pass meanwhile.
 async fn serve_client(server: impl ServerHandler, session: &Session, runs_due: bool) -> Result<CliExit, CliError> {
     let failed =
         |error: String| CliError::from(Error::new(ErrorCode::IO, format!("the client cannot be served: {error}")));
-    let running = match server.serve(StdioTransport::open()).await {
+    let mut ended = pin!(wait_for_signal());
+    let started = tokio::select! {
+        started = server.serve(StdioTransport::open()) => started,
+        () = &mut ended => return Ok(CliExit::Done),
+    };
+    let running = match started {
         Ok(running) => running,
         // The client left before its first request.
         Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(CliExit::Done),
@@ -70,17 +90,42 @@ async fn serve_client(server: impl ServerHandler, session: &Session, runs_due: b
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let served = async {
-        let ended = running.waiting().await;
+        let connection = running.cancellation_token();
+        let mut closed = pin!(running.waiting());
+        let closed = tokio::select! {
+            closed = &mut closed => closed,
+            () = &mut ended => {
+                connection.cancel();
+                closed.await
+            }
+        };
         drop(stop);
-        ended.map(drop).map_err(|error| failed(error.to_string()))
+        closed.map(drop).map_err(|error| failed(error.to_string()))
     };
     if !runs_due {
         served.await?;
         return Ok(CliExit::Done);
     }
-    let worker = session.cvm.worker("mcp");
+    // Due work that is not done yet is due later.
+    let worker = session.cvm.worker("mcp").grace(Millis(0));
     let (ended, _) = tokio::join!(served, worker.run(async { _ = stopped.await }));
     ended.map(|()| CliExit::Done)
+}
+
+/// The arguments of a tool that is not an operation.
+fn read<T: DeserializeOwned>(arguments: Json) -> Result<T, ErrorData> {
+    serde_json::from_value(arguments).map_err(|error| ErrorData::invalid_params(error.to_string(), None))
+}
+
+/// Waits for ctrl-c, or for the signal by which service managers end a process.
+async fn wait_for_signal() {
+    let received = match StopSignals::register() {
+        Some(mut signals) => signals.next().await,
+        None => false,
+    };
+    if !received {
+        std::future::pending::<()>().await;
+    }
 }
 
 #[allow(deprecated, reason = "clients of protocol versions before 2026-07-28 subscribe to one resource at a time")]
@@ -89,7 +134,8 @@ impl ServerHandler for McpServer {
         let capabilities = ServerCapabilities::builder().enable_tools();
         let capabilities = match self.tools.has_executions() {
             true => {
-                capabilities.enable_resources().enable_resources_subscribe().enable_resources_list_changed().build()
+                let capabilities = capabilities.enable_prompts().enable_resources();
+                capabilities.enable_resources_subscribe().enable_resources_list_changed().build()
             }
             false => capabilities.build(),
         };
@@ -103,15 +149,37 @@ impl ServerHandler for McpServer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.tools.all()))
+        Ok(ListToolsResult::with_all_items(self.tools.list()))
     }
 
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.tools.call(&self.engine, &request.name, request.arguments.unwrap_or_default()).await.map(Into::into)
+        let arguments = request.arguments.unwrap_or_default();
+        self.tools.call(&self.engine, &request.name, arguments, &context).await.map(Into::into)
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let prompt = Prompt::new(LANGUAGE_PROMPT, Some(resources::LANGUAGE_TITLE), None);
+        Ok(ListPromptsResult::with_all_items(if self.tools.has_executions() { vec![prompt] } else { Vec::new() }))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        if request.name != LANGUAGE_PROMPT {
+            let message = format!("`{}` is not a prompt; the only one is `{LANGUAGE_PROMPT}`", request.name);
+            return Err(ErrorData::invalid_params(message, None));
+        }
+        Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, resources::LANGUAGE_TEXT)]).into())
     }
 
     async fn list_resources(

@@ -1,5 +1,5 @@
 //! Executions, their output and their open calls as resources: `runstate://executions/ID`, `…/output`, `…/calls`, and
-//! `runstate://calls`.
+//! `runstate://calls`; and the language of programs, `runstate://language`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rmcp::ErrorData;
@@ -11,6 +11,10 @@ use serde_json::{Value as Json, json};
 use crate::operations;
 
 pub const OPEN_CALLS: &str = "runstate://calls";
+
+const LANGUAGE: &str = "runstate://language";
+pub const LANGUAGE_TITLE: &str = "The language of programs: calls, rules and an example.";
+pub const LANGUAGE_TEXT: &str = include_str!("language.md");
 
 /// The largest number of open calls in one resource.
 const MAX_CALLS: u32 = 1_000;
@@ -45,6 +49,8 @@ pub async fn list(engine: &Engine, cursor: Option<String>) -> Result<ListResourc
     if cursor.is_none() {
         let calls = Resource::new(OPEN_CALLS, "open calls").with_mime_type("application/json");
         resources.push(calls.with_description("The calls of all executions that wait for an answer."));
+        let language = Resource::new(LANGUAGE, "language").with_mime_type("text/markdown");
+        resources.push(language.with_description(LANGUAGE_TITLE));
     }
     let page =
         call(engine, "cvm.list", json!({ "limit": PAGE, "cursor": cursor })).await.map_err(|error| failed(&error))?;
@@ -69,9 +75,13 @@ pub async fn list(engine: &Engine, cursor: Option<String>) -> Result<ListResourc
 
 pub async fn read(engine: &Engine, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let unknown = || {
-        let known = "runstate://calls and runstate://executions/{id}, /output, /calls";
+        let known = "runstate://calls, runstate://language and runstate://executions/{id}, /output, /calls";
         ErrorData::resource_not_found(format!("`{uri}` is not a resource; the resources are {known}"), None)
     };
+    if uri == LANGUAGE {
+        let text = ResourceContents::text(LANGUAGE_TEXT, uri).with_mime_type("text/markdown");
+        return Ok(ReadResourceResult::new(vec![text]));
+    }
     let (result, is_text) = if uri == OPEN_CALLS {
         (call(engine, "cvm.calls", json!({ "open": true, "limit": MAX_CALLS })).await.map(items), false)
     } else {

@@ -1,19 +1,27 @@
-//! Operations as tools. A tool's name is that of its operation, with `_` in place of points, which clients do not
-//! accept.
+//! Operations as tools: by default the few that most work needs, and `search` and `call` for all others; with `--all`
+//! or `--domain` each one. The name of such a tool is that of its operation, with `_` in place of points, which clients
+//! do not accept.
 
-use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer};
+use runstate::Cvm;
 use runstate::decision::OperationName as _;
-use runstate::domain::cvm::{Approve, Reject, Retry};
+use runstate::domain::cvm::{Approve, Reject, Retry, Status, WaitsFor};
 use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::operation::{OperationKind, Signature, nearest_name};
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::leniency;
+use super::code::types::{score, split_words as words_of};
+use super::common::{COMMON_TOOLS, CommonTool, QUESTIONS, own_tools};
+use super::plain::plain_schema;
+use super::turn::{has_ended, turn, turn_after, wait_for};
+use super::{leniency, read};
 use crate::error::{CliError, usage};
-use crate::operations::arguments::paragraphs;
-use crate::operations::schema::ValueSchema;
+use crate::operations::arguments::{paragraphs, sentence};
+use crate::operations::schema::{ValueSchema, split_words};
 use crate::operations::times::declare_as_text;
 use crate::operations::{self, rename_operations, takes_command_id};
 use crate::session::Session;
@@ -21,12 +29,25 @@ use crate::session::Session;
 /// The operations by which people decide on calls of programs. The client that runs the programs must not.
 const APPROVALS: [&str; 2] = [Approve::NAME, Reject::NAME];
 
-/// Which operations are tools.
+/// The beginnings of the last words of operations that end or remove what exists.
+const DESTRUCTIVE: [&str; 9] =
+    ["cancel", "cleanup", "commit", "delete", "drop", "erase", "purge", "remove", "terminate"];
+
+/// Operations that a search shows, by default and at most.
+const SEARCH_LIMIT: usize = 5;
+const MOST_FOUND: usize = 20;
+
+/// Most bytes of the operations of one search, except the first.
+const SEARCH_BYTES: usize = 16 * 1024;
+
+/// Which operations are served.
 #[derive(Debug, Default)]
 pub struct ToolOptions {
     /// Whether only those that change nothing are.
     pub read_only: bool,
-    /// Only those of these domains; empty: of all.
+    /// Whether each one is a tool.
+    pub all: bool,
+    /// Only those of these domains, each as a tool; empty: of all.
     pub domains: Vec<String>,
     /// Whether [`APPROVALS`] are too.
     pub allows_approvals: bool,
@@ -37,11 +58,39 @@ pub struct ToolList {
     /// Those that are left to people, with the command lines for these.
     withheld: Vec<(&'static Signature, String)>,
     allows_approvals: bool,
+    read_only: bool,
+    /// Whether each operation is a tool.
+    lists_all: bool,
+}
+
+/// The arguments of `wait`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WaitArguments {
+    id: String,
+    wait_ms: Option<u64>,
+}
+
+/// The arguments of `search`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SearchArguments {
+    query: String,
+    limit: Option<usize>,
+}
+
+/// The arguments of `call`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallArguments {
+    operation: String,
+    #[serde(default)]
+    parameters: JsonObject,
 }
 
 impl ToolList {
     pub fn new(session: &Session, options: ToolOptions) -> Result<Self, CliError> {
-        let ToolOptions { read_only, domains, allows_approvals } = options;
+        let ToolOptions { read_only, all, domains, allows_approvals } = options;
         let engine = &session.engine;
         let mut known: Vec<&str> = engine.signatures().map(domain).collect();
         known.sort_unstable();
@@ -61,16 +110,41 @@ impl ToolList {
             let command = signature.name.split('.').next_back().unwrap_or_default();
             (signature, session.command_line(&format!("{command} EXECUTION --call CALL --by NAME")))
         });
-        Ok(Self { served, withheld: withheld.collect(), allows_approvals })
+        let lists_all = all || !domains.is_empty();
+        Ok(Self { served, withheld: withheld.collect(), allows_approvals, read_only, lists_all })
     }
 
     /// Whether executions can be read.
     pub fn has_executions(&self) -> bool {
-        self.served.iter().any(|signature| signature.name == "cvm.show")
+        self.find("cvm.show").is_some()
     }
 
-    pub fn all(&self) -> Vec<Tool> {
-        self.served.iter().filter_map(|signature| tool(signature)).collect()
+    pub fn list(&self) -> Vec<Tool> {
+        if self.lists_all {
+            return self.served.iter().filter_map(|signature| tool(signature)).collect();
+        }
+        let mut own = own_tools();
+        for tool in own.iter_mut().filter(|tool| tool.name == "call" && self.read_only) {
+            tool.annotations = Some(annotations(OperationKind::Query, "", true));
+        }
+        self.common_tools().filter_map(|(common, signature)| common.tool(signature)).chain(own).collect()
+    }
+
+    fn common_tools(&self) -> impl Iterator<Item = (&'static CommonTool, &'static Signature)> {
+        COMMON_TOOLS.iter().filter_map(|common| Some((common, self.find(common.operation)?)))
+    }
+
+    fn find(&self, operation: &str) -> Option<&'static Signature> {
+        self.served.iter().copied().find(|signature| signature.name == operation)
+    }
+
+    /// The name under which a client calls an operation.
+    fn name_of(&self, signature: &Signature) -> String {
+        let common = || COMMON_TOOLS.iter().find(|common| common.operation == signature.name);
+        match self.lists_all {
+            true => tool_name(signature),
+            false => common().map_or(signature.name, |common| common.name).to_owned(),
+        }
     }
 
     /// Calls a tool. An error of the operation is a result, which the model reads.
@@ -79,36 +153,152 @@ impl ToolList {
         engine: &Engine,
         name: &str,
         mut arguments: JsonObject,
+        context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
-        if let Some((_, command)) = self.withheld.iter().find(|(signature, _)| tool_name(signature) == name) {
+        if self.lists_all {
+            let has_name = |signature: &&Signature| tool_name(signature) == name;
+            let withheld = self.withheld.iter().map(|(signature, _)| *signature);
+            let Some(signature) = self.served.iter().copied().chain(withheld).find(has_name) else {
+                return Err(self.unknown_tool(name));
+            };
+            return Ok(structured(self.run(engine, signature, name, arguments).await));
+        }
+        if let Some((common, signature)) = self.common_tools().find(|(common, _)| common.name == name) {
+            if name == QUESTIONS {
+                arguments.insert("open".to_owned(), true.into());
+            }
+            let result = self.run(engine, signature, name, arguments).await;
+            return Ok(structured(match result {
+                Ok(result) if common.is_turn => Ok(turn_after(engine, result).await),
+                result => result,
+            }));
+        }
+        let Some(tool) = own_tools().into_iter().find(|tool| tool.name == name) else {
+            return Err(self.unknown_tool(name));
+        };
+        leniency::read_arguments(&mut arguments, ValueSchema::new(&json!(tool.input_schema)));
+        let arguments = Json::Object(arguments);
+        Ok(structured(match name {
+            "wait" => self.wait(engine, read(arguments)?, context).await.map_err(|error| self.renamed(error)),
+            "search" => Ok(self.search(&read(arguments)?)),
+            _ => {
+                let CallArguments { operation, parameters } = read(arguments)?;
+                match self.find_for_call(&operation) {
+                    Ok(signature) => self.run(engine, signature, &operation, parameters).await,
+                    Err(error) => Err(error),
+                }
+            }
+        }))
+    }
+
+    /// The operation of this name, also as a tool has it.
+    fn find_for_call(&self, name: &str) -> Result<&'static Signature, Error> {
+        let withheld = self.withheld.iter().map(|(signature, _)| *signature);
+        let known: Vec<&'static Signature> = self.served.iter().copied().chain(withheld).collect();
+        let has_name = |signature: &&&Signature| tool_name(signature) == name.replace('.', "_");
+        known.iter().find(has_name).copied().ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|signature| signature.name).collect();
+            let hint = nearest_name(name, &names).map(|near| format!("did you mean `{near}`?"));
+            let hint = hint.unwrap_or_else(|| "`search` finds them".to_owned());
+            Error::new(ErrorCode::USAGE, format!("`{name}` is not an operation of this server; {hint}"))
+        })
+    }
+
+    fn unknown_tool(&self, name: &str) -> ErrorData {
+        let names: Vec<String> = self.list().iter().map(|tool| tool.name.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let operation = self.find_for_call(name).ok().filter(|_| !self.lists_all);
+        let hint = match (operation, nearest_name(name, &names)) {
+            (Some(signature), _) => {
+                let name = signature.name;
+                format!(
+                    "; `call` makes the operation `{name}`, and a server that is started with --all has it as a tool"
+                )
+            }
+            (None, Some(near)) => format!("; did you mean `{near}`?"),
+            (None, None) => String::new(),
+        };
+        ErrorData::invalid_params(format!("`{name}` is not a tool{hint}"), None)
+    }
+
+    /// Runs an operation. `name`: that which the client has given.
+    async fn run(
+        &self,
+        engine: &Engine,
+        signature: &Signature,
+        name: &str,
+        mut arguments: JsonObject,
+    ) -> Result<Json, Error> {
+        if let Some((_, command)) = self.withheld.iter().find(|(withheld, _)| withheld.name == signature.name) {
             let message = format!(
                 "`{name}` is left to people, not to the client that runs the programs: `{command}`. A server that is \
-                 started with --allow-approvals has this tool"
+                 started with --allow-approvals has it"
             );
-            return Ok(CallToolResult::structured_error(json!(Error::new(ErrorCode::UNSUPPORTED, message))));
+            return Err(Error::new(ErrorCode::UNSUPPORTED, message));
         }
-        let Some(signature) = self.served.iter().find(|signature| tool_name(signature) == name) else {
-            let names: Vec<String> = self.served.iter().map(|signature| tool_name(signature)).collect();
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let hint = nearest_name(name, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            return Err(ErrorData::invalid_params(format!("`{name}` is not a tool{hint}"), None));
-        };
         if signature.name == Retry::NAME && arguments.contains_key("policy") && !self.allows_approvals {
             // A retry under another policy would open calls that a person has not approved.
             let message =
                 format!("the `policy` of `{name}` is left to people, not to the client that runs the programs");
-            return Ok(CallToolResult::structured_error(json!(Error::new(ErrorCode::UNSUPPORTED, message))));
+            return Err(Error::new(ErrorCode::UNSUPPORTED, message));
         }
         if let Some((_, schema)) = describe(signature) {
             leniency::read_arguments(&mut arguments, ValueSchema::new(&schema));
         }
-        Ok(match operations::call(engine, signature.name, arguments).await {
-            Ok(result) => CallToolResult::structured(result),
-            Err(mut error) => {
-                error.message = rename_operations(&error.message, |operation| tool_name(operation.signature));
-                CallToolResult::structured_error(json!(error))
-            }
+        operations::call(engine, signature.name, arguments).await.map_err(|error| self.renamed(error))
+    }
+
+    /// The error with the names that the client knows.
+    fn renamed(&self, mut error: Error) -> Error {
+        error.message = rename_operations(&error.message, |operation| self.name_of(operation.signature));
+        error
+    }
+
+    /// Waits until an execution goes on only with the client.
+    async fn wait(
+        &self,
+        engine: &Engine,
+        WaitArguments { id, wait_ms }: WaitArguments,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Json, Error> {
+        wait_for(&Cvm::new(engine), &id, wait_ms, context, |progress| {
+            let asks = progress.calls.iter().any(|call| call.waits_for == Some(WaitsFor::Person));
+            asks || has_ended(progress.status) || progress.status == Status::Paused
         })
+        .await?;
+        turn(engine, &id).await
+    }
+
+    /// The operations that fit words best.
+    fn search(&self, SearchArguments { query, limit }: &SearchArguments) -> Json {
+        let words: Vec<String> = words_of(query).collect();
+        let described = self.served.iter().filter_map(|signature| Some((*signature, tool(signature)?)));
+        let mut found: Vec<(usize, &Signature, Tool)> =
+            described.map(|(signature, tool)| (score(signature.name, &tool, &words), signature, tool)).collect();
+        found.retain(|(score, ..)| *score > 0 || words.is_empty());
+        found.sort_by_key(|(score, ..)| std::cmp::Reverse(*score));
+        let (mut shown, mut bytes) = (Vec::new(), 0);
+        for (_, signature, tool) in found.iter().take(limit.unwrap_or(SEARCH_LIMIT).clamp(1, MOST_FOUND)) {
+            let description = sentence(tool.description.as_deref().unwrap_or_default());
+            let operation = json!({
+                "name": signature.name, "description": description, "parameters": tool.input_schema,
+            });
+            bytes += operation.to_string().len();
+            if bytes > SEARCH_BYTES && !shown.is_empty() {
+                break;
+            }
+            shown.push(operation);
+        }
+        json!({ "more": found.len() - shown.len(), "operations": shown })
+    }
+}
+
+/// The structure of a result is an object.
+fn structured(result: Result<Json, Error>) -> CallToolResult {
+    match result {
+        Ok(result) if result.is_object() => CallToolResult::structured(result),
+        Ok(result) => CallToolResult::structured(json!({ "result": result })),
+        Err(error) => CallToolResult::structured_error(json!(error)),
     }
 }
 
@@ -120,8 +310,25 @@ fn tool_name(signature: &Signature) -> String {
     signature.name.replace('.', "_")
 }
 
+/// The name for people.
+pub fn title(name: &str) -> String {
+    let mut words = split_words(name, ' ');
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    words
+}
+
+pub fn annotations(kind: OperationKind, operation: &str, is_idempotent: bool) -> ToolAnnotations {
+    let is_query = kind == OperationKind::Query;
+    let verb = operation.split('.').next_back().unwrap_or_default();
+    let is_destructive = !is_query && DESTRUCTIVE.iter().any(|beginning| verb.starts_with(beginning));
+    let hints = ToolAnnotations::new().read_only(is_query).destructive(is_destructive);
+    hints.idempotent(is_query || is_idempotent).open_world(false)
+}
+
 /// The documentation of a tool, and the schema of its arguments.
-fn describe(signature: &Signature) -> Option<(&'static str, Json)> {
+pub fn describe(signature: &Signature) -> Option<(&'static str, Json)> {
     let description = signature.description?();
     let mut parameters = description.parameters.to_value();
     declare_as_text(&mut parameters);
@@ -135,9 +342,10 @@ fn describe(signature: &Signature) -> Option<(&'static str, Json)> {
 }
 
 fn tool(signature: &Signature) -> Option<Tool> {
-    let (documentation, Json::Object(schema)) = describe(signature)? else { return None };
-    let annotations = ToolAnnotations::new().read_only(signature.kind == OperationKind::Query).open_world(false);
-    Some(Tool::new(tool_name(signature), paragraphs(documentation), schema).with_annotations(annotations))
+    let (documentation, schema) = describe(signature)?;
+    let annotations = annotations(signature.kind, signature.name, false);
+    let tool = Tool::new(tool_name(signature), paragraphs(documentation), plain_schema(&schema));
+    Some(tool.with_title(title(signature.name)).with_annotations(annotations))
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequest, ClientJsonRpcMessage, DiscoverRequest, ErrorCode, InitializeRequest, ListResourceTemplatesRequest,
-    ListResourcesRequest, ListToolsRequest, PaginatedRequestParams, PingRequest, ReadResourceRequest, RequestId,
-    ServerJsonRpcMessage, SubscribeRequest, SubscriptionsListenRequest, UnsubscribeRequest,
+    CallToolRequest, ClientJsonRpcMessage, DiscoverRequest, ErrorCode, GetPromptRequest, InitializeRequest,
+    ListPromptsRequest, ListResourceTemplatesRequest, ListResourcesRequest, ListToolsRequest, PaginatedRequestParams,
+    PingRequest, ReadResourceRequest, RequestId, ServerJsonRpcMessage, SubscribeRequest, SubscriptionsListenRequest,
+    UnsubscribeRequest,
 };
 use rmcp::transport::Transport;
 use rmcp::{ErrorData, RoleServer};
@@ -35,12 +36,14 @@ const QUOTED_CHARS: usize = 120;
 type ParamsCheck = fn(&Json) -> serde_json::Result<()>;
 
 /// The methods that are served, with the check and the form of their parameters.
-const METHODS: [(&str, ParamsCheck, &str); 11] = [
+const METHODS: [(&str, ParamsCheck, &str); 13] = [
     ("initialize", fits::<InitializeRequest>, "{ protocolVersion, capabilities, clientInfo }"),
     ("ping", fits::<PingRequest>, "{}"),
     ("server/discover", fits::<DiscoverRequest>, "{ _meta: object }"),
     ("tools/list", fits_page::<ListToolsRequest>, "{ cursor?: string }"),
     ("tools/call", fits::<CallToolRequest>, "{ name: string, arguments?: object }"),
+    ("prompts/list", fits_page::<ListPromptsRequest>, "{ cursor?: string }"),
+    ("prompts/get", fits::<GetPromptRequest>, "{ name: string, arguments?: object }"),
     ("resources/list", fits_page::<ListResourcesRequest>, "{ cursor?: string }"),
     ("resources/templates/list", fits_page::<ListResourceTemplatesRequest>, "{ cursor?: string }"),
     ("resources/read", fits::<ReadResourceRequest>, "{ uri: string }"),

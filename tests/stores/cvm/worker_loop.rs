@@ -587,3 +587,19 @@ fn call_abandoned_by_every_attempt_throws_in_its_program() {
     block_on(worker.drain()).unwrap();
     scene.expect_output(["CallError earlier workers tried it 3 times, and none reported a result"]);
 }
+
+/// A tool would do its work again, and return the same.
+#[test]
+fn refused_answer_of_a_worker_with_final_answers_throws_at_once() {
+    let mut scene = Scene::program(r#"try { CC("?", { choices: ["yes"] }); } catch (e) { console.log(e.name); }"#);
+    let asked = Arc::new(Mutex::new(0));
+    let count = asked.clone();
+    let worker = scene.cvm().worker("tool").without_due().with_final_answers();
+    let worker = worker.handle("cc", 1, move |_: Task<_>| {
+        *count.lock().unwrap() += 1;
+        async { Ok("no".into()) }
+    });
+    block_on(worker.drain()).unwrap();
+    scene.expect_output(["CallError"]);
+    assert_eq!(*asked.lock().unwrap(), 1);
+}

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `config.rs` | the servers of the command line and of files, and their names in scripts |
 //! | `servers.rs` | the processes of the servers, and calls of their tools |
+//! | `pipes.rs` | the messages of a server |
 //! | `tool_result.rs` | the result of a tool as the value of a call |
 //! | `types.rs` | tools as TypeScript, and the search for them |
 //! | `script.rs` | scripts as programs |
@@ -14,12 +15,13 @@
 
 mod config;
 mod people;
+mod pipes;
 mod report;
 mod runs;
 mod script;
 mod servers;
 mod tool_result;
-mod types;
+pub(super) mod types;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,14 +36,13 @@ use runstate::engine::Error;
 use runstate::lease::check_lease;
 use runstate::operation::nearest_name;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use tokio::time::timeout;
 
 use self::report::Failed;
 use self::runs::Runs;
 use self::servers::{NESTED, Servers};
-use super::leniency;
+use super::{leniency, read};
 use crate::args::CodeArgs;
 use crate::error::{CliError, usage};
 use crate::exit::CliExit;
@@ -93,10 +94,6 @@ pub async fn serve(session: &Session, args: &CodeArgs) -> Result<CliExit, CliErr
 
 fn declared_tools() -> Vec<Tool> {
     serde_json::from_str(TOOLS).unwrap_or_default()
-}
-
-fn read<T: DeserializeOwned>(arguments: Json) -> Result<T, ErrorData> {
-    serde_json::from_value(arguments).map_err(|error| ErrorData::invalid_params(error.to_string(), None))
 }
 
 impl CodeServer {

@@ -78,7 +78,8 @@ pub fn of_progress(id: &str, progress: ExecutionProgress) -> Result<Json, Failed
             json!({ "status": "failed", "id": id, "error": error })
         }
         Status::Running | Status::WaitingCc | Status::Paused => {
-            let mut report = json!({ "status": "waiting", "id": id, "pending": bound_calls(&calls, &mut cut) });
+            let reached = if status == Status::Running { "running" } else { "waiting" };
+            let mut report = json!({ "status": reached, "id": id, "pending": bound_calls(&calls, &mut cut) });
             report["next"] = next_step(id, status, &calls).into();
             report
         }

@@ -8,19 +8,18 @@ use rmcp::RoleServer;
 use rmcp::service::{Peer, RequestContext};
 use runstate::client::{CallWorker, Cvm};
 use runstate::domain::cvm::{
-    CC_HISTORY, COGNITIVE, CallView, EXECUTIONS, ExecutionProgress, NO_LINES, Policy, Start, Status, Work,
+    COGNITIVE, CallView, ExecutionProgress, ExecutionStatus, Policy, RunSlice, Start, Status, Work,
 };
-use runstate::engine::{ChangeFilter, Engine, Error};
+use runstate::engine::{Engine, Error};
 use runstate::error_code::ErrorCode;
 use runstate::id::{CommandId, hex, sha256};
 use runstate::schema::Filter;
-use runstate::store::Position;
 use runstate::time::Millis;
 use runstate::work::{Backoff, ClaimSelection, Task};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::config::matches;
 use super::people;
@@ -28,19 +27,13 @@ use super::report::{self, Failed};
 use super::script::{PROGRAM_PREFIX, Script, load_script};
 use super::servers::Servers;
 use crate::args::CodeArgs;
+use crate::mcp::turn::{Changes, RECHECK, has_ended, wait_for};
 use crate::printer::Printer;
 use crate::session::Session;
 use crate::time_format::duration_millis;
 
 /// Longest call of a tool. A server that has not answered by then is called again.
 const LONGEST_CALL: Millis = Millis::minutes(60);
-
-/// How long a request waits for the end of a run, by default and at most, in milliseconds.
-const DEFAULT_WAIT_MS: u64 = 20_000;
-const LONGEST_WAIT_MS: u64 = 60_000;
-
-/// The time after which a run is read again without a change: a change may be lost.
-const RECHECK: Duration = Duration::from_secs(2);
 
 /// How long the calls at servers are released for when this process ends.
 const RELEASE: Duration = Duration::from_secs(6);
@@ -82,13 +75,10 @@ pub struct Runs {
     served: watch::Sender<HashSet<String>>,
     /// Whether this process ends.
     stopped: watch::Sender<bool>,
+    /// The runs whose computation goes on.
+    computed: watch::Sender<HashSet<String>>,
     /// The calls that a person is asked about now.
     asked: watch::Sender<HashSet<String>>,
-}
-
-/// Whether a run has ended.
-fn has_ended(status: Status) -> bool {
-    matches!(status, Status::Complete | Status::Error | Status::Cancelled)
 }
 
 impl Runs {
@@ -102,6 +92,7 @@ impl Runs {
             out: session.out,
             served: watch::Sender::default(),
             stopped: watch::Sender::new(false),
+            computed: watch::Sender::default(),
             asked: watch::Sender::default(),
         })
     }
@@ -136,7 +127,8 @@ impl Runs {
             None => None,
         };
         let start = Start { id, program, input, policy: Some(policy), ..Start::default() };
-        let run = self.cvm.with_id(&command).start(start).await.map_err(|error| match error.code {
+        // The rest of a long computation goes on beside the wait.
+        let started = self.engine.execute_part(&start, command.as_ref()).await.map_err(|error| match error.code {
             ErrorCode::ALREADY_EXISTS | ErrorCode::COMMAND_ID_REUSED => {
                 Failed::from(error).with_hint("choose another id, or read the run with `result`")
             }
@@ -144,10 +136,14 @@ impl Runs {
                 .with_hint("name each tool as in tools.NAMESPACE.NAME({ … }): with `tools` as a value it may call all"),
             _ => error.into(),
         })?;
-        self.serve(&run.id, kinds);
-        let mut report = self.wait(&run.id, wait_ms, context).await?;
-        if !run.warnings.is_empty() {
-            report["warnings"] = json!(run.warnings);
+        let ExecutionStatus { id, status, warnings } = started.output;
+        self.serve(&id, kinds);
+        if status == Status::Running {
+            self.compute(&id);
+        }
+        let mut report = self.wait(&id, wait_ms, context).await?;
+        if !warnings.is_empty() {
+            report["warnings"] = json!(warnings);
         }
         Ok(report)
     }
@@ -166,7 +162,7 @@ impl Runs {
         }
         if execution.status == Status::Running {
             // Its process may have ended. If not, one of both loses at the commit.
-            self.cvm.resume(&id).await?;
+            self.compute(&id);
         }
         let Policy { kinds, approve, .. } = execution.policy.unwrap_or_default();
         let (tools, approve) = (self.servers.tools(), approve.unwrap_or_default());
@@ -214,6 +210,29 @@ impl Runs {
         }
     }
 
+    /// Runs the computation of a run to its next stop, slice by slice: between two of them this process serves.
+    fn compute(self: &Arc<Self>, id: &str) {
+        if !self.computed.send_if_modified(|computed| computed.insert(id.to_owned())) {
+            return;
+        }
+        let (runs, id) = (self.clone(), id.to_owned());
+        tokio::spawn(async move {
+            let slice = RunSlice { id: id.clone(), continues: Some(Status::Running), warnings: Vec::new() };
+            while !*runs.stopped.borrow() {
+                match runs.engine.execute_part(&slice, None).await {
+                    Ok(done) if done.output.status == Status::Running => tokio::task::yield_now().await,
+                    Ok(_) => break,
+                    Err(error) => {
+                        // The rest is due work, as after the end of a process.
+                        runs.out.remark(&format!("{id} cannot be continued now: {error}"));
+                        break;
+                    }
+                }
+            }
+            runs.computed.send_modify(|computed| _ = computed.remove(&id));
+        });
+    }
+
     /// Answers the calls of a run until it has ended.
     fn serve(self: &Arc<Self>, id: &str, kinds: Vec<String>) {
         if kinds.is_empty() || !self.served.send_if_modified(|served| served.insert(id.to_owned())) {
@@ -221,7 +240,7 @@ impl Runs {
         }
         let (runs, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
-            let mut changes = runs.changes(&id);
+            let mut changes = Changes::of(&runs.engine, &id);
             let worker = runs.worker(&id, &kinds);
             while !*runs.stopped.borrow() {
                 if let Err(error) = worker.drain_until(std::future::pending(), runs.wait_for_stop()).await {
@@ -254,8 +273,8 @@ impl Runs {
         let only = Some(Filter::Eq("executionId".to_owned(), id.into()));
         let selection = ClaimSelection { only, oldest_first: true };
         let worker = self.cvm.worker("mcp").select(selection).lease(self.lease).backoff(BACKOFF);
-        // A reply that cannot be read is dropped, so its call would wait for ever.
-        let worker = worker.max_handler(LONGEST_CALL).without_due();
+        // A server may never answer, and one whose result was refused would do its work again.
+        let worker = worker.max_handler(LONGEST_CALL).with_final_answers().without_due();
         kinds.iter().fold(worker, |worker, kind| {
             let servers = self.servers.clone();
             worker.handle(kind, CONCURRENCY, move |task: Task<Work>| {
@@ -272,23 +291,13 @@ impl Runs {
         wait_ms: Option<u64>,
         context: &RequestContext<RoleServer>,
     ) -> Result<Json, Failed> {
-        let until = Instant::now() + Duration::from_millis(wait_ms.unwrap_or(DEFAULT_WAIT_MS).min(LONGEST_WAIT_MS));
-        let mut changes = self.changes(id);
         let mut seen = HashSet::new();
-        loop {
-            let progress = self.cvm.progress(id, NO_LINES).await?;
-            if has_ended(progress.status) || Instant::now() >= until || context.ct.is_cancelled() {
-                break;
-            }
-            self.ask_people(&progress, &context.peer, &mut seen);
-            let wait = RECHECK.min(until.saturating_duration_since(Instant::now()));
-            tokio::select! {
-                () = changes.wait(wait) => {}
-                () = context.ct.cancelled() => {}
-            }
-        }
-        let progress: ExecutionProgress = self.cvm.progress(id, 0).await?;
-        report::of_progress(id, progress)
+        wait_for(&self.cvm, id, wait_ms, context, |progress| {
+            self.ask_people(progress, &context.peer, &mut seen);
+            has_ended(progress.status)
+        })
+        .await?;
+        report::of_progress(id, self.cvm.progress(id, 0).await?)
     }
 
     /// Shows forms for the calls that wait for a person, each once in a request.
@@ -308,33 +317,6 @@ impl Runs {
                 }
                 runs.asked.send_modify(|asked| _ = asked.remove(&call.id));
             });
-        }
-    }
-
-    /// Changes of an execution and of its calls from now on.
-    fn changes(&self, id: &str) -> Changes {
-        let collections = [&EXECUTIONS, &CC_HISTORY].map(|collection| collection.name.to_owned());
-        let (collections, subjects) = (Some(collections.to_vec()), Some(vec![id.to_owned()]));
-        let filter = ChangeFilter { collections, subjects, ..ChangeFilter::default() };
-        Changes { engine: self.engine.clone(), filter, position: None }
-    }
-}
-
-struct Changes {
-    engine: Engine,
-    filter: ChangeFilter,
-    /// The position up to which they were read; `None`: the next wait ends at once.
-    position: Option<Position>,
-}
-
-impl Changes {
-    /// Waits for a change since the last wait, at most for `wait`.
-    async fn wait(&mut self, wait: Duration) {
-        let span = if self.position.is_some() { duration_millis(wait) } else { Millis(0) };
-        match self.engine.changes(self.position.take(), &self.filter, span).await {
-            Ok(changes) => self.position = Some(changes.next),
-            // The store has no changes, or no longer those since the last wait.
-            Err(_) => tokio::time::sleep(wait).await,
         }
     }
 }

@@ -2,26 +2,23 @@
 //! this process, and again after it has ended, with ever longer pauses.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use rmcp::model::{CallToolRequestParams, PaginatedRequestParams, Tool};
 use rmcp::service::{ClientInitializeError, NotificationContext, Peer, ServiceError};
-use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{ClientHandler, RoleClient, ServiceExt};
 use runstate::lease::shorten_message;
 use runstate::value::{Document, Json};
 use runstate::work::Failure;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::config::{ServerConfig, identifier};
+use super::pipes::ServerPipes;
 use super::tool_result::{read_result, tool_error};
 use crate::exec::{ProcessGroup, read_stderr};
 use crate::printer::Printer;
@@ -47,9 +44,6 @@ const STABLE: Duration = Duration::from_secs(60);
 
 /// How long the exit status of a server is awaited that has closed its output.
 const EXIT: Duration = Duration::from_millis(500);
-
-/// The longest message of a server. It must hold a result that is refused with its size.
-const LINE_BYTES: usize = 64 << 20;
 
 /// Longest name of a tool in a script, in bytes, as the compiler has it.
 const NAME_BYTES: usize = 100;
@@ -247,10 +241,8 @@ impl Servers {
         });
         let list_changed = Arc::new(Notify::new());
         let starting = async {
-            let transport = AsyncRwTransport::<RoleClient, _, _>::new(BoundedLines::new(stdout), stdin);
-            let client = Client(list_changed.clone());
-            let service = client.serve(transport.with_max_line_length(usize::MAX)).await;
-            let service = service.map_err(|error| match error {
+            let served = Client(list_changed.clone()).serve(ServerPipes::new(stdin, stdout)).await;
+            let service = served.map_err(|error| match error {
                 ClientInitializeError::TransportError { .. } | ClientInitializeError::ConnectionClosed(_) => {
                     "it closed its input or output".to_owned()
                 }
@@ -328,34 +320,6 @@ impl ClientHandler for Client {
     }
 }
 
-/// A stream that ends with an error at a line that is too long: the protocol would read all of it into memory.
-struct BoundedLines<R> {
-    stream: R,
-    /// The bytes since the last line end.
-    line: usize,
-}
-
-impl<R> BoundedLines<R> {
-    fn new(stream: R) -> Self {
-        Self { stream, line: 0 }
-    }
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for BoundedLines<R> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        let read = &buf.filled()[before..];
-        self.line = match read.iter().rposition(|byte| *byte == b'\n') {
-            Some(end) => read.len() - end - 1,
-            None => self.line + read.len(),
-        };
-        if self.line > LINE_BYTES {
-            return Poll::Ready(Err(io::Error::other(format!("a message has more than {LINE_BYTES} bytes"))));
-        }
-        Poll::Ready(Ok(()))
-    }
-}
 /// Lists the tools of a server.
 async fn list_pages(peer: &Peer<RoleClient>) -> Result<Vec<Tool>, String> {
     let (mut tools, mut cursor) = (Vec::new(), None);

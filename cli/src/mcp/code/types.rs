@@ -143,12 +143,12 @@ fn requires(required: Option<&Json>, name: &str) -> bool {
     required.and_then(Json::as_array).is_some_and(|names| names.iter().any(|one| one == name))
 }
 
-fn split_words(text: &str) -> impl Iterator<Item = String> {
+pub fn split_words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
 /// How well a tool fits words: 4 for a word in its name, 1 for one in its description.
-fn score(kind: &str, tool: &Tool, words: &[String]) -> usize {
+pub fn score(kind: &str, tool: &Tool, words: &[String]) -> usize {
     let kind = kind.to_lowercase();
     let texts = [tool.description.as_deref(), tool.title.as_deref()];
     let text = texts.into_iter().flatten().collect::<Vec<_>>().join(" ").to_lowercase();

@@ -55,6 +55,29 @@ const tools = {
     properties: { bytes: integer },
     call: ({ bytes }) => text("x".repeat(bytes)),
   },
+  pid: { description: "Returns its process.", properties: {}, call: () => text(`process ${process.pid}`) },
+  damaged: {
+    description: "Replies with a message that cannot be read, or after a line of a log.",
+    properties: { how: { type: "string" } },
+    call({ how }, id) {
+      const reply = JSON.stringify({ result: text("REPLY"), jsonrpc: "2.0", id });
+      const lines = {
+        surrogate: reply.replace("REPLY", "\\ud800"),
+        number: reply.replace('"REPLY"', "1e999"),
+        deep: reply.replace('"REPLY"', `${"[".repeat(200)}${"]".repeat(200)}`),
+        cut: `{"jsonrpc":"2.0","id":${id},"result":{"content":[{"ty`,
+        nameless: '{"jsonrpc":"2.0","result":{',
+        shapeless: '{"jsonrpc":"2.0","result":{"content":[]}}',
+        unread: '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"the request is not JSON"}}',
+        glued: `a line of a log ${reply}`,
+        get long() {
+          return reply.replace("REPLY", "x".repeat(70_000_000));
+        },
+        log: `a line of a log\n{"level":30,"id":${id}}\n${reply}`,
+      };
+      process.stdout.write(`${lines[how]}\n`);
+    },
+  },
   grow: {
     description: "Adds the tool `grown`.",
     properties: {},
@@ -91,14 +114,14 @@ const methods = {
     });
     return { tools: page, ...(end < names.length && { nextCursor: `${end}` }) };
   },
-  "tools/call": ({ name, arguments: args }) => tools[name].call(args ?? {}),
+  "tools/call": ({ name, arguments: args }, id) => tools[name].call(args ?? {}, id),
 };
 
 process.stderr.write("this is a fake server for tests\n");
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, method, params } = JSON.parse(line);
   if (id === undefined) continue;
-  const result = methods[method]?.(params);
+  const result = methods[method]?.(params, id);
   if (result) write({ id, result });
   else if (!methods[method]) write({ id, error: { code: -32601, message: `no method ${method}` } });
 }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResult, ReadResourceRequestParams, ResourceContents,
+    CallToolRequestParams, CallToolResult, GetPromptRequestParams, ReadResourceRequestParams, ResourceContents,
     ResourceUpdatedNotificationParam, SubscribeRequestParams,
 };
 use rmcp::service::{NotificationContext, RunningService, ServiceError};
@@ -100,7 +100,7 @@ impl McpConnection {
 fn a_client_loads_starts_reads_and_answers() {
     let scene = CliFixture::new();
     block_on(async {
-        let mut client = McpConnection::open(&scene, &[]).await;
+        let mut client = McpConnection::open(&scene, &["--all"]).await;
         let loaded = client.result("cvm_load", json!({ "name": "greet", "source": GREET })).await;
         assert_eq!(loaded["name"], "greet");
         client.service.subscribe(SubscribeRequestParams::new("runstate://calls")).await.unwrap();
@@ -143,7 +143,7 @@ fn a_client_loads_starts_reads_and_answers() {
 fn a_call_that_another_process_opens_is_notified() {
     let scene = CliFixture::with("greet", GREET);
     block_on(async {
-        let mut client = McpConnection::open(&scene, &[]).await;
+        let mut client = McpConnection::open(&scene, &["--all"]).await;
         client.service.subscribe(SubscribeRequestParams::new("runstate://executions/r1/calls")).await.unwrap();
         scene.run(&["start", "greet", "--id", "r1"]).expect_exit(3);
         client.wait_for("runstate://executions/r1/calls").await;
@@ -156,7 +156,7 @@ fn arguments_are_read_as_models_write_them() {
     let scene = CliFixture::new();
     let source = "function main() { return [CC('a?'), CC('b?', { schema: { type: 'object' } })]; }";
     block_on(async {
-        let client = McpConnection::open(&scene, &[]).await;
+        let client = McpConnection::open(&scene, &["--all"]).await;
         let load =
             json!({ "name": "ask", "source": source, "tags": r#"["x", "1"]"#, "description": "", "files": null });
         client.result("cvm_load", load).await;
@@ -208,11 +208,11 @@ fn a_damaged_execution_is_listed_with_its_reason() {
         store.migrate(&Catalog::new(&[&UNDECLARED]).unwrap()).await.unwrap();
         store.commit(batch(CommandId::new("by hand").unwrap()).insert(&UNDECLARED, "bad", json!({}))).await.unwrap();
         drop(store);
-        let client = McpConnection::open(&scene, &[]).await;
+        let client = McpConnection::open(&scene, &["--all"]).await;
         let resources = client.service.list_all_resources().await.unwrap();
         let listed: Vec<_> = resources.iter().map(|one| (one.name.as_str(), one.description.as_deref())).collect();
         let reason = Some("It cannot be read: id: is missing");
-        assert_eq!(listed[1..], [("g", Some("greet is waiting_cc: Who is there?")), ("bad", reason)]);
+        assert_eq!(listed[2..], [("g", Some("greet is waiting_cc: Who is there?")), ("bad", reason)]);
         client.close().await;
     });
 }
@@ -221,7 +221,7 @@ fn a_damaged_execution_is_listed_with_its_reason() {
 fn every_operation_is_a_tool_and_read_only_serves_queries() {
     let scene = CliFixture::greeting("g");
     block_on(async {
-        let client = McpConnection::open(&scene, &[]).await;
+        let client = McpConnection::open(&scene, &["--all"]).await;
         let all = client.tools().await;
         let writes = |tool: &&rmcp::model::Tool| tool.annotations.as_ref().unwrap().read_only_hint == Some(false);
         let names =
@@ -231,11 +231,11 @@ fn every_operation_is_a_tool_and_read_only_serves_queries() {
         assert_eq!(start.input_schema["required"], json!(["program"]));
         let logs = all.iter().find(|tool| tool.name == "cvm_logs").unwrap();
         let since = &logs.input_schema["properties"]["since"];
-        assert_eq!((&since["type"], &since["format"]), (&json!(["string", "null"]), &json!("date-time")));
+        assert_eq!((&since["type"], &since["format"]), (&json!("string"), &json!("date-time")));
         assert_eq!(start.input_schema["properties"]["commandId"]["type"], "string");
         client.close().await;
 
-        let client = McpConnection::open(&scene, &["--read-only"]).await;
+        let client = McpConnection::open(&scene, &["--all", "--read-only"]).await;
         let queries = client.tools().await;
         assert!(!queries.iter().any(|tool| writes(&tool)));
         assert_eq!(names(&queries).len(), all.len() - all.iter().filter(writes).count());
@@ -251,13 +251,238 @@ fn every_operation_is_a_tool_and_read_only_serves_queries() {
     assert_eq!(scene.status("g"), "waiting_cc");
 }
 
+/// The parts of a schema that clients commonly take, with the words that each may have.
+fn expect_plain(schema: &Json, at: &str) {
+    const WORDS: [&str; 12] = [
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "description",
+        "items",
+        "enum",
+        "anyOf",
+        "minimum",
+        "minItems",
+        "maxItems",
+        "default",
+    ];
+    let members = schema.as_object().unwrap_or_else(|| panic!("{at} has no type: {schema}"));
+    for (word, value) in members {
+        let is_known = WORDS.contains(&word.as_str())
+            || (word == "maximum" && value.is_number())
+            || (word == "format" && (value == "date-time" || value == "date"));
+        assert!(is_known, "{at}: {word}: {value}");
+    }
+    match &schema["type"] {
+        Json::String(name) => {
+            let names = ["string", "integer", "number", "boolean", "array", "object"];
+            assert!(names.contains(&name.as_str()), "{at}: {name}");
+            assert_eq!(name == "array", schema.get("items").is_some(), "{at}");
+        }
+        Json::Null if schema.get("anyOf").is_some() => {}
+        Json::Null => assert!(schema["description"].as_str().unwrap().contains("Any JSON, written as it is"), "{at}"),
+        other => panic!("{at}: {other}"),
+    }
+    if let Some(words) = schema.get("enum") {
+        let words = words.as_array().unwrap();
+        assert!(!words.is_empty() && words.iter().all(Json::is_string), "{at}: {words:?}");
+    }
+    for form in schema["anyOf"].as_array().into_iter().flatten() {
+        expect_plain(form, at);
+    }
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        expect_plain(member, &format!("{at}/{name}"));
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(schema["properties"].get(name.as_str().unwrap()).is_some(), "{at}: {name}");
+    }
+    for word in ["items", "additionalProperties"] {
+        if let Some(inner) = schema.get(word).filter(|inner| !inner.is_boolean()) {
+            expect_plain(inner, &format!("{at}/{word}"));
+        }
+    }
+}
+
+#[test]
+fn the_tools_are_few_and_plain() {
+    let scene = CliFixture::new();
+    block_on(async {
+        for (args, names) in [
+            (&[][..], "answer call cancel list load output questions retry search show start wait"),
+            (&["--read-only"][..], "call list output questions search show wait"),
+            (&["--all"][..], ""),
+        ] {
+            let client = McpConnection::open(&scene, args).await;
+            let tools = client.tools().await;
+            let bytes = json!({ "tools": tools }).to_string().len();
+            println!("{args:?}: {} tools, {bytes} bytes", tools.len());
+            if !names.is_empty() {
+                let mut listed: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
+                listed.sort_unstable();
+                assert_eq!(listed.join(" "), names);
+                assert!(bytes <= 10_500, "{bytes}");
+            }
+            for tool in &tools {
+                expect_plain(&json!(tool.input_schema), &tool.name);
+                let hints = tool.annotations.as_ref().unwrap();
+                let is_read = hints.read_only_hint.unwrap();
+                assert!(tool.title.is_some() && hints.idempotent_hint.is_some(), "{tool:?}");
+                assert!(is_read || hints.destructive_hint.is_some(), "{tool:?}");
+                assert!(is_read || !args.contains(&"--read-only"), "{tool:?}");
+                let destroys = ["cancel", "call", "cvm_removeProgram", "documents_drop"].contains(&&*tool.name);
+                assert!(!destroys || is_read || hints.destructive_hint == Some(true), "{tool:?}");
+            }
+            client.close().await;
+        }
+    });
+}
+
+#[test]
+fn a_turn_returns_the_open_questions() {
+    let scene = CliFixture::new();
+    block_on(async {
+        let client = McpConnection::open(&scene, &[]).await;
+        client.result("load", json!({ "name": "greet", "source": GREET })).await;
+        let started = client.result("start", json!({ "program": "greet", "id": "g1" })).await;
+        assert_eq!((&started["id"], &started["status"]), (&json!("g1"), &json!("waiting_cc")));
+        let question = &started["questions"][0];
+        assert_eq!((&question["prompt"], &question["waitsFor"]), (&json!("Who is there?"), &json!("person")));
+        assert!(question["requestedAt"].as_str().unwrap().ends_with('Z'), "{question}");
+        // It waits for the client, so a wait ends at once.
+        assert_eq!(client.result("wait", json!({ "id": "g1" })).await, started);
+        let listed = client.result("questions", json!({ "program": "greet", "open": false })).await;
+        assert_eq!(listed["items"][0]["prompt"], "Who is there?");
+
+        let answered = client.result("answer", json!({ "id": "g1", "answer": "Ada" })).await;
+        assert_eq!(answered["questions"][0]["choices"], json!(["yes", "no"]));
+        assert_eq!(client.result("output", json!({ "id": "g1" })).await["result"], json!(["Hello, Ada"]));
+        assert_eq!(client.result("show", json!({ "id": "g1" })).await["status"], "waiting_cc");
+        let ended = client.result("answer", json!({ "id": "g1", "answer": "yes" })).await;
+        assert_eq!((&ended["status"], &ended["questions"]), (&json!("complete"), &json!([])));
+
+        let source =
+            "function main(input) { if (call('slow', 1) > 1) throw new Error('too many'); return CC('Next?'); }";
+        client.result("load", json!({ "name": "slow", "source": source })).await;
+        client.result("start", json!({ "program": "slow", "id": "s1" })).await;
+        let waited = client.result("wait", json!({ "id": "s1", "waitMs": 0 })).await;
+        assert_eq!(
+            (&waited["questions"][0]["kind"], &waited["questions"][0]["waitsFor"]),
+            (&json!("slow"), &json!("worker"))
+        );
+        // Another client answers meanwhile.
+        let other = McpConnection::open(&scene, &[]).await;
+        let wait = client.result("wait", json!({ "id": "s1", "waitMs": 60_000 }));
+        let (waited, _) = tokio::join!(wait, other.result("answer", json!({ "id": "s1", "answer": 1 })));
+        assert_eq!(waited["questions"][0]["prompt"], "Next?");
+        assert_eq!(client.result("cancel", json!({ "id": "s1" })).await["status"], "cancelled");
+
+        client.result("start", json!({ "program": "slow", "id": "s2" })).await;
+        let failed = client.result("answer", json!({ "id": "s2", "answer": 2 })).await;
+        assert_eq!((&failed["status"], &failed["error"]["message"]), (&json!("error"), &json!("too many")));
+        let retried = client.result("retry", json!({ "id": "s2" })).await;
+        assert_eq!((&retried["id"], &retried["status"]), (&json!("s2"), &json!("error")), "{retried}");
+        let listed = client.result("list", json!({ "status": "error" })).await;
+        assert_eq!(listed["items"][0]["id"], "s2");
+        for tool in ["show", "wait"] {
+            let missing = client.error(tool, json!({ "id": "none" })).await;
+            assert_eq!(missing["message"], "execution `none` does not exist; `list` lists them");
+        }
+        other.close().await;
+        client.close().await;
+    });
+}
+
+#[test]
+fn further_operations_are_found_and_called() {
+    let scene = CliFixture::with("pays", "console.log(call('pay', 1))");
+    scene.run(&["start", "pays", "--id", "p", "--policy", r#"{"approve":["pay"]}"#]).expect_exit(3);
+    block_on(async {
+        let client = McpConnection::open(&scene, &[]).await;
+        let found = client.result("search", json!({ "query": "cvm programs", "limit": "2" })).await;
+        let operations = found["operations"].as_array().unwrap();
+        assert!(operations.len() == 2 && found["more"].as_u64() > Some(0), "{found}");
+        let programs = operations.iter().find(|one| one["name"] == "cvm.programs").unwrap();
+        assert_eq!(programs["parameters"]["properties"]["limit"]["type"], "integer");
+        expect_plain(&programs["parameters"], "cvm.programs");
+        let none = client.result("search", json!({ "query": "approve a call" })).await;
+        assert!(!none.to_string().contains("\"cvm.approve\""), "{none}");
+
+        for operation in ["cvm.programs", "cvm_programs"] {
+            let listed = client.result("call", json!({ "operation": operation, "parameters": { "limit": "1" } })).await;
+            assert_eq!(listed["items"][0]["name"], "pays", "{operation}");
+        }
+        let parameters = r#"{ "since": "2999-01-01T00:00:00Z" }"#;
+        let logs = client.result("call", json!({ "operation": "cvm.logs", "parameters": parameters })).await;
+        assert_eq!(logs["items"], json!([]));
+        let call = client.result("questions", json!({ "execution": "p" })).await["items"][0]["id"].clone();
+        let decide = json!({ "execution": "p", "call": call, "by": "model" });
+        for (operation, parameters, words) in [
+            ("cvm.approve", &decide, "approve EXECUTION --call CALL --by NAME"),
+            ("cvm_reject", &decide, "reject EXECUTION --call CALL --by NAME"),
+            ("cvm.retry", &json!({ "id": "p", "policy": {} }), "the `policy` of `cvm.retry` is left to people"),
+            ("cvm.lsit", &json!({}), "`cvm.lsit` is not an operation of this server; did you mean `cvm.list`?"),
+            ("cvm.logs", &json!({ "limt": 1 }), "did you mean `limit`?"),
+        ] {
+            let refused = client.error("call", json!({ "operation": operation, "parameters": parameters })).await;
+            assert!(refused["message"].as_str().unwrap().contains(words), "{operation}: {refused}");
+        }
+        let refused = client.error("retry", json!({ "id": "p", "policy": {} })).await;
+        assert!(refused["message"].as_str().unwrap().contains("`policy`"), "{refused}");
+        for (name, words) in [("cvm_logs", "`call` makes the operation `cvm.logs`"), ("strat", "did you mean `start`?")]
+        {
+            let unknown = client.call(name, json!({})).await.unwrap_err();
+            assert!(unknown.to_string().contains(words), "{unknown}");
+        }
+        let unknown = client.call("wait", json!({ "id": "p", "forMs": 5 })).await.unwrap_err();
+        assert!(unknown.to_string().contains("unknown field `forMs`"), "{unknown}");
+        client.close().await;
+
+        let client = McpConnection::open(&scene, &["--read-only"]).await;
+        let refused = client.error("call", json!({ "operation": "cvm.cancel", "parameters": { "id": "p" } })).await;
+        assert!(refused["message"].as_str().unwrap().contains("is not an operation of this server"), "{refused}");
+        client.close().await;
+
+        let client = McpConnection::open(&scene, &["--allow-approvals"]).await;
+        client.result("call", json!({ "operation": "cvm.approve", "parameters": decide })).await;
+        let question = client.result("questions", json!({ "execution": "p" })).await;
+        assert_eq!(question["items"][0]["waitsFor"], "worker");
+        client.close().await;
+    });
+}
+
+#[test]
+fn the_language_is_a_resource_and_a_prompt() {
+    let scene = CliFixture::new();
+    block_on(async {
+        let client = McpConnection::open(&scene, &[]).await;
+        let text = client.read("runstate://language").await;
+        assert!(text.len() <= 6 * 1024, "{}", text.len());
+        let prompts = client.service.list_all_prompts().await.unwrap();
+        let prompt = client.service.get_prompt(GetPromptRequestParams::new(&prompts[0].name)).await.unwrap();
+        assert_eq!(json!(prompt.messages[0])["content"]["text"], text);
+        let missing = client.service.get_prompt(GetPromptRequestParams::new("a")).await.unwrap_err();
+        assert!(missing.to_string().contains("the only one is `language`"), "{missing}");
+        // What it shows runs.
+        let blocks: Vec<&str> = text.split("```ts\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert_eq!(blocks.len(), 2);
+        for source in blocks {
+            let loaded = client.result("load", json!({ "name": "shown", "source": source })).await;
+            assert_eq!(loaded["warnings"], json!([]), "{source}");
+            let started = client.result("start", json!({ "program": "shown" })).await;
+            assert_eq!(started["status"], "waiting_cc", "{source}");
+        }
+        client.close().await;
+    });
+}
+
 #[test]
 fn approvals_are_left_to_people_unless_they_are_allowed() {
     let scene = CliFixture::with("pays", "console.log(call('pay', 1))");
     scene.run(&["start", "pays", "--id", "p", "--policy", r#"{"approve":["pay"]}"#]).expect_exit(3);
     let approvals = ["cvm_approve", "cvm_reject"];
     block_on(async {
-        let client = McpConnection::open(&scene, &[]).await;
+        let client = McpConnection::open(&scene, &["--all"]).await;
         assert!(client.tools().await.iter().all(|tool| !approvals.contains(&&*tool.name)));
         let call = client.result("cvm_calls", json!({ "execution": "p" })).await["items"][0]["id"].clone();
         let arguments = || json!({ "execution": "p", "call": call, "by": "model" });
@@ -269,7 +494,7 @@ fn approvals_are_left_to_people_unless_they_are_allowed() {
         assert_eq!(client.result("cvm_calls", json!({ "execution": "p" })).await["items"][0]["waitsFor"], "approval");
         client.close().await;
 
-        let client = McpConnection::open(&scene, &["--allow-approvals"]).await;
+        let client = McpConnection::open(&scene, &["--all", "--allow-approvals"]).await;
         assert_eq!(client.result("cvm_approve", arguments()).await["status"], "waiting_cc");
         assert_eq!(client.result("cvm_calls", json!({ "execution": "p" })).await["items"][0]["waitsFor"], "worker");
         client.close().await;
@@ -283,7 +508,7 @@ fn an_unknown_domain_tool_or_resource_is_named() {
         "error: `orders` is not a domain; the domains are apps, cvm, documents, due, fleet, orchestration, store",
     ]);
     block_on(async {
-        let client = McpConnection::open(&scene, &[]).await;
+        let client = McpConnection::open(&scene, &["--all"]).await;
         let unknown = client.call("cvm_strat", json!({})).await.unwrap_err();
         assert!(unknown.to_string().contains("did you mean `cvm_start`?"), "{unknown}");
         let missing = ReadResourceRequestParams::new("runstate://executions/unknown");

@@ -88,7 +88,11 @@ impl Code {
 
     /// Runs a script to its end, and returns its result.
     async fn run(&self, script: &str) -> Json {
-        let mut report = self.report("run", json!({ "script": script, "waitMs": 60_000 })).await;
+        self.run_with(script, Json::Null).await
+    }
+
+    async fn run_with(&self, script: &str, input: Json) -> Json {
+        let mut report = self.report("run", json!({ "script": script, "input": input, "waitMs": 60_000 })).await;
         assert_eq!(report["status"], "complete", "{report}");
         report["result"].take()
     }
@@ -106,7 +110,12 @@ impl Code {
 
     /// Kills the process as `kill -9` does.
     async fn kill(self) {
-        send(Signal::KILL, self.pid);
+        self.end(Signal::KILL).await;
+    }
+
+    /// Sends the process a signal, and waits for its end.
+    async fn end(self, signal: Signal) {
+        send(signal, self.pid);
         _ = tokio::time::timeout(Duration::from_secs(60), self.service.waiting()).await.unwrap();
     }
 
@@ -300,6 +309,99 @@ fn a_server_that_ends_is_started_again() {
 }
 
 #[test]
+fn a_reply_that_cannot_be_read_ends_its_call_and_not_its_server() {
+    let scene = CliFixture::new();
+    block_on(async {
+        let code = Code::open(&scene, &[]).await;
+        let script = "const found = { before: await tools.fake.pid() };\n\
+             for (const how of input) {\n\
+               const tried = await tools.fake.damaged({ how }).catch((e) => [e instanceof Error, e.message]);\n\
+               found[how] = [tried, (await tools.fake.add({ a: 1, b: 1 })).sum];\n\
+             }\n\
+             const both = [tools.fake.damaged({ how: 'surrogate' }), tools.fake.add({ a: 1, b: 2 })];\n\
+             found.both = (await Promise.allSettled(both)).map((one) => one.status);\n\
+             found.after = await tools.fake.pid();\n\
+             return found;";
+        let hows = ["surrogate", "number", "deep", "cut", "nameless", "shapeless", "unread", "glued", "long", "log"];
+        let found = code.run_with(script, json!(hows)).await;
+        for how in &hows[..9] {
+            let words = match *how {
+                "long" => "it has more than 67108864 bytes; ask the tool for less",
+                "unread" => "the request is not JSON",
+                _ => "the answer of the server cannot be read: ",
+            };
+            let (is_error, message) = (&found[how][0][0], found[how][0][1].as_str().unwrap());
+            assert!(*is_error == true && message.contains(words), "{how}: {}", found[how]);
+            assert_eq!(found[how][1], 2, "{how}");
+        }
+        assert_eq!(found["log"], json!(["REPLY", 2]));
+        assert_eq!(found["both"], json!(["rejected", "fulfilled"]));
+        assert_eq!(found["before"], found["after"]);
+        code.close().await;
+    });
+}
+
+#[test]
+fn a_result_that_is_refused_does_not_run_its_tool_again() {
+    let scene = CliFixture::new();
+    let file = scene.path().join("log.txt");
+    block_on(async {
+        let code = Code::open(&scene, &[]).await;
+        let script = format!(
+            "const log = tools.fake.log;\n\
+             try {{ call('fake.log', {{ file: {}, line: typeof log }}, {{ schema: {{ type: 'string' }} }}) }}\n\
+             catch (e) {{ return [e instanceof Error, e.message] }}",
+            literal(&file)
+        );
+        let refused = code.run(&script).await;
+        let message = refused[1].as_str().unwrap();
+        assert!(refused[0] == true && message.contains("a text is expected"), "{refused}");
+        assert_eq!(lines(&file), ["function"]);
+        code.close().await;
+    });
+}
+
+#[test]
+fn a_long_computation_is_reported_as_running() {
+    let scene = CliFixture::new();
+    block_on(async {
+        let code = Code::open(&scene, &["--save-every", "100000"]).await;
+        let script = "console.log('begins'); while (input) {} return 1";
+        let report = code.report("run", json!({ "script": script, "input": true, "id": "r1", "waitMs": 100 })).await;
+        assert_eq!((&report["status"], &report["id"]), (&json!("running"), &json!("r1")), "{report}");
+        // Meanwhile it serves.
+        assert_eq!(code.run("return (await tools.fake.add({ a: 1, b: 2 })).sum").await, 3);
+        let report = code.report("result", json!({ "id": "r1", "waitMs": 100 })).await;
+        assert_eq!((&report["status"], &report["output"]), (&json!("running"), &json!(["begins"])), "{report}");
+        scene.run(&["cancel", "r1"]).expect_exit(0);
+        let report = code.call("result", json!({ "id": "r1", "waitMs": 60_000 })).await.structured_content.unwrap();
+        assert_eq!(report["error"]["kind"], "cancelled", "{report}");
+        code.close().await;
+    });
+}
+
+#[test]
+fn calls_at_servers_are_released_when_the_process_is_asked_to_end() {
+    let scene = CliFixture::new();
+    let hung = scene.path().join("hung.txt");
+    block_on(async {
+        // Without a release, the next process would wait for an hour.
+        let code = Code::open(&scene, &["--lease", "1h"]).await;
+        let script = format!("return await tools.fake.hang_once({{ file: {} }})", literal(&hung));
+        code.report("run", json!({ "script": script, "id": "r1", "waitMs": 0 })).await;
+        while lines(&hung).is_empty() {
+            code.report("result", json!({ "id": "r1", "waitMs": 100 })).await;
+        }
+        code.end(Signal::TERM).await;
+
+        let code = Code::open(&scene, &["--lease", "1h"]).await;
+        assert_eq!(code.complete("r1").await["result"], "called again");
+        assert_eq!(lines(&hung).len(), 2);
+        code.close().await;
+    });
+}
+
+#[test]
 fn three_thousand_tools_keep_the_list_short() {
     let scene = CliFixture::new();
     let path = scene.file("fake.mjs", FAKE_SERVER);
@@ -320,7 +422,7 @@ fn three_thousand_tools_keep_the_list_short() {
         let bytes = json!(tools).to_string().len();
         assert!(bytes <= 10_000, "{bytes}");
         let description = description(&tools);
-        for part in ["\ndown:", "\nfake: add(a, b), die(), ", "more: use search"] {
+        for part in ["\ndown:", "\nfake: add(a, b), damaged(how), die(), ", "more: use search"] {
             assert!(description.contains(part), "{part}: {description}");
         }
         let found = code.report("search", json!({ "query": "tool_2999", "limit": 1 })).await;

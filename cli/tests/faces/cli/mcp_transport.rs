@@ -170,7 +170,7 @@ fn invalid_params_and_unknown_methods_have_codes_of_their_own() {
     pipes.expect_refused(without_params, json!("a"), INVALID_PARAMS, "missing field `params`");
     for (method, words) in [
         ("tools/cal", "`tools/cal` is not a method; did you mean `tools/call`?"),
-        ("prompts/list", "`prompts/list` is not a method; the methods are initialize, ping,"),
+        ("completion/complete", "`completion/complete` is not a method; the methods are initialize, ping,"),
         (&"x".repeat(1_000_000), "…` is not a method"),
     ] {
         pipes.expect_refused(request(method, json!({})), json!(7), METHOD_NOT_FOUND, words);

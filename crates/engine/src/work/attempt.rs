@@ -91,6 +91,7 @@ impl<W: WorkItem> Worker<W> {
 
     async fn complete(&self, work: &W, answer: Json, took: Millis) -> Result<(), Error> {
         let (id, complete) = (self.engine.new_command_id(), work.complete(&self.owner, answer));
+        let refused = |message: String| Failure { retry: !self.has_final_answers, ..Failure::new(message) };
         for failures in 0.. {
             let error = match self.engine.execute_as(&complete, Some(&id)).await {
                 Ok(result) => {
@@ -100,15 +101,14 @@ impl<W: WorkItem> Worker<W> {
                 Err(error) => error,
             };
             if error.code == W::INVALID_ANSWER {
-                return self.fail(work, Failure::new(error.message), took).await;
+                return self.fail(work, refused(error.message), took).await;
             }
             if is_claim_lost::<W>(&error) || error.code == ErrorCode::CLOSED {
                 return self.report_lost(work, error);
             }
             self.emit(&WorkerEvent::Trouble(&error));
             if !error.retryable {
-                let message = format!("cannot record the answer: {error}");
-                return self.fail(work, Failure::new(message), took).await;
+                return self.fail(work, refused(format!("cannot record the answer: {error}")), took).await;
             }
             // The answer is kept while it may still be accepted.
             self.back_off(failures).await;

@@ -67,6 +67,7 @@ pub struct Worker<W> {
     backoff: Backoff,
     grace: Millis,
     max_handler: Option<Millis>,
+    has_final_answers: bool,
     runs_due: bool,
     selection: ClaimSelection,
     listener: Option<Arc<dyn WorkerEventListener<W>>>,
@@ -93,6 +94,7 @@ impl<W: WorkItem> Worker<W> {
             backoff: Backoff::default(),
             grace: GRACE,
             max_handler: None,
+            has_final_answers: false,
             runs_due: true,
             selection: ClaimSelection::default(),
             listener: None,
@@ -139,6 +141,13 @@ impl<W: WorkItem> Worker<W> {
     /// and its item fails and is retried as the backoff says.
     pub fn max_handler(mut self, limit: Millis) -> Self {
         self.max_handler = Some(limit);
+        self
+    }
+
+    /// Fails an item at once whose answer is refused, as one that the program's heap cannot take; by default it is
+    /// retried. For handlers that would do their work again, and return the same.
+    pub fn with_final_answers(mut self) -> Self {
+        self.has_final_answers = true;
         self
     }
 
