@@ -1,6 +1,6 @@
 // The pages of docs/, in the order of docs/SUMMARY.md: as a site, and inside the package. Both have links to other files as addresses in the repository.
 //
-//   node pkg/scripts/docs.mjs check                   checks the relative links of all Markdown files, and that each page is in the summary
+//   node pkg/scripts/docs.mjs check                   checks relative links of all Markdown files, the summary, and the length of the readme files
 //   node pkg/scripts/docs.mjs site FOLDER REFERENCE   writes the source of the site, with the reference of operations as its last page
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -13,6 +13,9 @@ const SUMMARY = "docs/SUMMARY.md";
 
 /** The parts of the summary that the package leaves to the repository: the npm package has neither the native command line nor servers. */
 const NATIVE_PARTS = ["Terminal and stores", "For authors"];
+
+/** The most lines of what a new reader meets first. */
+const MOST_LINES = { "README.md": 150, "pkg/README.md": 120 };
 
 /** Folders without documents of the project. */
 const SKIPPED = new Set(["node_modules", "target", "dist", "build", "pkg/docs"]);
@@ -108,6 +111,10 @@ function checkLinks() {
   const listed = new Set([SUMMARY, ...pages().map(({ path }) => path)]);
   for (const name of readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"))) {
     if (!listed.has(`docs/${name}`)) complaints.push(`docs/${name}: it is not in ${SUMMARY}`);
+  }
+  for (const [path, most] of Object.entries(MOST_LINES)) {
+    const lines = read(path).trimEnd().split("\n").length;
+    if (lines > most) complaints.push(`${path}: ${lines} lines; at most ${most}: a page of docs/ has the rest`);
   }
   return complaints;
 }
