@@ -4,7 +4,7 @@
 //   node pkg/scripts/docs.mjs site FOLDER REFERENCE   writes the source of the site, with the reference of operations as its last page
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { basename, dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -119,10 +119,21 @@ function checkLinks() {
   return complaints;
 }
 
-const [command, ...words] = process.argv[1] === fileURLToPath(import.meta.url) ? process.argv.slice(2) : [];
-if (command === "site") writeSite(...words);
-if (command === "check") {
-  const complaints = checkLinks();
-  for (const complaint of complaints) console.error(complaint);
-  process.exitCode = complaints.length === 0 ? 0 : 1;
+/** The commands of this file, if it is the program and not imported by the build. */
+const COMMANDS = {
+  site: writeSite,
+  check() {
+    const complaints = checkLinks();
+    for (const complaint of complaints) console.error(complaint);
+    process.exitCode = complaints.length === 0 ? 0 : 1;
+  },
+};
+
+if (basename(process.argv[1] ?? "") === "docs.mjs") {
+  const [command, ...words] = process.argv.slice(2);
+  if (!Object.hasOwn(COMMANDS, command ?? "") || words.length !== COMMANDS[command].length) {
+    console.error("docs.mjs: usage: docs.mjs check | site FOLDER REFERENCE");
+    process.exit(2);
+  }
+  COMMANDS[command](...words);
 }
