@@ -124,3 +124,7 @@ pub use client::{Builder, Cvm, open};
 #[cfg(all(doctest, feature = "testing", feature = "compiler", not(target_family = "wasm")))]
 #[doc = include_str!("../docs/store-authors.md")]
 mod store_authors {}
+
+#[cfg(all(doctest, feature = "compiler", not(target_family = "wasm")))]
+#[doc = include_str!("../README.md")]
+mod readme {}

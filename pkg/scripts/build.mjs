@@ -11,6 +11,7 @@
 import { copyFileSync, rmSync } from "node:fs";
 
 import { check } from "./check.mjs";
+import { writePackagePages } from "./docs.mjs";
 import { buildJavaScript } from "./javascript.mjs";
 import { checkBudgets } from "./sizes.mjs";
 import { buildModules, copyTestModules } from "./wasm.mjs";
@@ -33,6 +34,7 @@ await buildJavaScript();
 for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(`../${name}`, name);
 // The globals of programs, for editors.
 copyFileSync("../examples/runstate.d.ts", "runstate.d.ts");
+writePackagePages();
 // Modules for tests are large, but pages do not download them.
 const withinBudget = flag === "--test" || flag === "--javascript" || checkBudgets();
 if (flag === "--check") await check();

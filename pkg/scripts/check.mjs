@@ -4,12 +4,13 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { packagePages } from "./docs.mjs";
 import { MODULES, fileOf } from "./modules.mjs";
 import { output, run } from "./run.mjs";
 
 /** The files of the packed package, without chunks, source maps and declarations. */
 const CONTENT = [
-  "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "runstate.d.ts",
+  "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "runstate.d.ts", ...packagePages(),
   ...["browser", "cli", "compiler-browser", "full", "slim", "testing-browser"].map((name) => `dist/${name}.js`),
   ...["compiler-node", "node", "slim-node", "testing-node"].flatMap((name) => [`dist/${name}.js`, `dist/${name}.cjs`]),
   ...MODULES.map((module) => `dist/${fileOf(module)}`),

@@ -1,4 +1,4 @@
-// The extension in the readme, in a real VS Code: its question is there after the extension host was killed.
+// The extension in docs/vscode.md, in a real VS Code: its question is there after the extension host was killed.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -31,20 +31,19 @@ const MANIFEST = {
   },
 };
 
-async function readmeSource() {
-  const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
-  const [, section] = readme.split("## In a VS Code extension\n");
-  return /^```ts\n([\s\S]*?)^```/m.exec(section)?.[1] ?? assert.fail("the readme has no extension");
+async function documentedSource() {
+  const page = await readFile(new URL("../../docs/vscode.md", import.meta.url), "utf8");
+  return /^```ts\n([\s\S]*?)^```/m.exec(page)?.[1] ?? assert.fail("the page has no extension");
 }
 
-/** Bundles the extension of the readme into the folder of extensions. */
+/** Bundles the extension of the page into the folder of extensions. */
 async function installGreeter(extensions) {
   const folder = join(extensions, "acme.greeter-0.0.1");
   const input = join(EXAMPLE, "build/readme/extension.ts");
   await mkdir(join(EXAMPLE, "build/readme"), { recursive: true });
   await mkdir(folder, { recursive: true });
-  await writeFile(input, await readmeSource());
-  // The flags are those in the readme.
+  await writeFile(input, await documentedSource());
+  // The flags are those in the page.
   const flags = ["--bundle", "--platform=node", "--format=cjs", "--external:vscode", "--log-level=warning"];
   await promisify(execFile)(ESBUILD, [input, ...flags, `--outfile=${join(folder, "extension.cjs")}`]);
   const dist = join(EXAMPLE, "node_modules/runstate/dist");
@@ -52,7 +51,7 @@ async function installGreeter(extensions) {
   await writeFile(join(folder, "package.json"), JSON.stringify(MANIFEST));
 }
 
-test("the extension in the readme asks again after its host was killed", IN_FULL, async () => {
+test("the documented extension asks again after its host was killed", IN_FULL, async () => {
   const bench = await newWorkbench(undefined, { "a.txt": "" });
   await installGreeter(bench.extensions);
   const server = await startServer(bench);

@@ -80,6 +80,7 @@ fn check_steps<'a>(workspace: &'a Workspace, build: &'static str) -> Vec<Schedul
     vec![
         ScheduledStep::new("format", checks::format),
         ScheduledStep::new("spelling", checks::spelling),
+        ScheduledStep::new("links of documents", generate::check_links),
         ScheduledStep::new("generated files", |step| generate::client(workspace, true, step)).after(&[build]).builds(),
         ScheduledStep::new("lock file", checks::lock_file),
         ScheduledStep::new("dependencies: layers", |step| checks::check_layers(workspace, step)),

@@ -58,7 +58,7 @@ fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
         XtaskCommand::Generate { check } => {
             report.step("generated files", |step| generate::client(&workspace, check, step));
         }
-        XtaskCommand::Docs => report.step("reference", |step| generate::reference(&workspace, step)),
+        XtaskCommand::Docs => report.step("site", |step| generate::site(&workspace, step)),
         XtaskCommand::Setup => gate::setup(&workspace, &mut report)?,
         XtaskCommand::Bench { browser: true, .. } => bench::run_browser_bench(&workspace, &mut report),
         XtaskCommand::Bench { filter, .. } => bench::run_benches(&workspace, filter.as_deref(), &mut report),

