@@ -186,7 +186,7 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   // Types of domains.
   holds<Equals<typeof rs.apps, Apps>>();
   const step = null! as Step;
-  holds<Equals<typeof step.id, number>>();
+  holds<Equals<typeof step.id, string>>();
   const budget: ResourceBudget | undefined = (await rs.fleet.budget.list()).items[0];
   const session: Session | undefined = (await rs.sessions.session.list()).items[0];
   void [budget, session];
