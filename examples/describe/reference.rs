@@ -14,9 +14,10 @@ const INTRODUCTION: &str = "# Reference
 Everything that can be called and everything that is stored, from the declarations in the sources. `cargo xtask docs` writes this
 page, and the gate compares it.
 
-An operation has one name on all faces: `cvm.start` is `rs.cvm.start(…)` in JavaScript, the tool `cvm_start` of `runstate mcp`, and a
-command line whose words are listed. Every command of a domain also takes `commandId`: a repeat of it has no further effect and returns
-the first result. Times are milliseconds since 1970, durations milliseconds.
+An operation has one name on all faces: `apps.step.list` is `rs.apps.step.list(…)` in JavaScript, the tool `apps_step_list` of
+`runstate mcp`, and a command line whose words are listed. In JavaScript `cvm` is `rs.runs`, and `orchestration` is `rs.sessions`. Every
+command of a domain also takes `commandId`: a repeat of it has no further effect and returns the first result. Times are milliseconds
+since 1970, durations milliseconds.
 ";
 
 /// The page.

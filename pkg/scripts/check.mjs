@@ -16,8 +16,8 @@ const CONTENT = [
   ...MODULES.map((module) => `dist/${fileOf(module)}`),
 ];
 
-/** Entries that are not JavaScript: WebAssembly, and the declarations for programs of the machine. */
-const NON_CODE_ENTRIES = ["./runstate.wasm", "./node.wasm", "./compiler.wasm", "./program"];
+/** Entries that are not JavaScript: WebAssembly, types, and the declarations for programs of the machine. */
+const NON_CODE_ENTRIES = ["./runstate.wasm", "./node.wasm", "./compiler.wasm", "./apps", "./fleet", "./sessions", "./types", "./program"];
 
 /** Packs and checks; throws on the first failure. */
 export async function check() {

@@ -20,6 +20,9 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 /** The domains whose objects are members of a hand-written class. */
 const WRITTEN_BY_HAND = ["cvm", "documents", "due", "store"];
 
+/** The members whose names are not those of their operations. */
+const MEMBER_NAMES = { orchestration: "sessions" };
+
 /** The hand-written types between the table of operations and the classes. */
 const CALLER = `\
 /** The name of an operation. */
@@ -174,12 +177,23 @@ function documents(all) {
 
 const parametersName = ({ name }) => `${typeName(name)}Params`;
 
+const optionsName = (name) => `${typeName(name)}Options`;
+
 const hasParameters = ({ parameters }) => !isEmpty(parameters.properties);
 
 /** The parameters and results of all operations. */
 function table(operations) {
   const row = (one) => `  "${one.name}": { params: ${hasParameters(one) ? parametersName(one) : "object"}; result: ${rootType(one.result)} };\n`;
   return `${doc("The parameters and the result of every operation.")}export interface Operations {\n${operations.map(row).join("")}}\n`;
+}
+
+/** The options of all operations. Their names are shorter in editors than their types. */
+function options(operations) {
+  const one = ({ name, subjects }) => {
+    const types = [`"${name}"`, ...(subjects.length > 0 ? [subjects.map((subject) => `"${subject}"`).join(" | ")] : [])].join(", ");
+    return `${doc(`The options of \`${name}\`.`)}export interface ${optionsName(name)} extends OptionsOf<${types}> {}\n`;
+  };
+  return operations.map(one).join("\n");
 }
 
 function commands(operations) {
@@ -207,7 +221,7 @@ function classes(operations) {
 
 /** A class with a method for each operation, and a member for each object. */
 function classOf(name, comment, members, operations) {
-  const field = (path) => path.split(".").at(-1);
+  const field = (path) => MEMBER_NAMES[path] ?? path.split(".").at(-1);
   const fields = members.map((path) => `${doc(`The operations of \`${path}\`.`, "  ")}  readonly ${field(path)}: ${typeName(path)}Operations;\n`);
   const caller = operations.length > 0 ? "private readonly caller" : members.length > 0 ? "caller" : "_caller";
   const begin = `${members.length > 0 ? "\n" : ""}  /** @internal */\n  constructor(${caller}: OperationCaller) {`;
@@ -217,10 +231,9 @@ function classOf(name, comment, members, operations) {
 }
 
 function method({ name, documentation, subjects, parameters, result }) {
-  const options = [`"${name}"`, ...(subjects.length > 0 ? [subjects.map((subject) => `"${subject}"`).join(" | ")] : [])].join(", ");
   const mustHaveOptions = (parameters.required ?? []).some((parameter) => !subjects.includes(parameter));
   const args = subjects.map((subject) => `${subject}: ${typeOf(parameters.properties[subject])}`);
-  args.push(`options: OptionsOf<${options}>${mustHaveOptions ? "" : " = {}"}`);
+  args.push(`options: ${optionsName(name)}${mustHaveOptions ? "" : " = {}"}`);
   const passed = subjects.length > 0 ? `, { ${subjects.join(", ")} }` : "";
   const body = `    return this.caller.invoke("${name}", options${passed});\n`;
   return `\n${doc(documentation, "  ")}  ${name.split(".").at(-1)}(${args.join(", ")}): Promise<${rootType(result)}> {\n${body}  }\n`;
@@ -239,4 +252,4 @@ for (const operation of operations.filter(hasParameters)) {
   declarations.add(parametersName(operation), `The parameters of \`${operation.name}\`.`, operation.parameters);
 }
 const declared = [...declarations.texts].sort(byName).map(([, text]) => text);
-process.stdout.write([HEAD, declared.join("\n"), documents(collections), table(operations), CALLER, commands(operations), classes(operations)].join("\n"));
+process.stdout.write([HEAD, declared.join("\n"), documents(collections), table(operations), CALLER, options(operations), commands(operations), classes(operations)].join("\n"));

@@ -14,8 +14,8 @@ const NODE_ENTRIES = ["node", "slim-node", "compiler-node", "testing-node"];
 /** The entries that must load without Node. */
 const BROWSER_ENTRIES = ["browser", "compiler-browser", "testing-browser", "slim", "full"];
 
-/** The names of the imported entries: `runstate` is the first; the others follow a slash, as in `runstate/node`. */
-const IMPORTED_ENTRIES = ["index", "node", "slim", "compiler", "testing"];
+/** The declarations of the imported entries; those of `runstate` are the first. */
+const IMPORTED_ENTRIES = ["index", "node", "slim", "compiler", "testing", "types/all", "types/apps", "types/fleet", "types/sessions"];
 
 /** The built-ins that are written in the language. */
 const BUILT_INS = "../crates/lang/src/prelude";

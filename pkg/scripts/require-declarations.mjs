@@ -3,6 +3,7 @@
 // the same types.
 
 import { writeFileSync } from "node:fs";
+import { basename } from "node:path";
 
 import ts from "typescript";
 
@@ -16,7 +17,7 @@ export function writeRequireDeclarations(names) {
   names.forEach((name, at) => {
     const module = checker.getSymbolAtLocation(program.getSourceFile(files[at]));
     const lines = checker.getExportsOfModule(module).flatMap((symbol) => declarationsOf(checker, symbol)).sort();
-    const from = `"./${name}.js" with { "resolution-mode": "import" }`;
+    const from = `"./${basename(name)}.js" with { "resolution-mode": "import" }`;
     writeFileSync(`dist/types/${name}.d.cts`, `${HEAD}import type * as m from ${from};\nexport type * from ${from};\n${lines.join("\n")}\n`);
   });
 }

@@ -10,7 +10,7 @@ import type { StoreChange } from "./wire.js";
 export type ChangeSubject = "program" | "version" | "execution" | "call" | "output" | "log";
 
 /** A committed change of a program, an execution or one of its rows. */
-export interface CvmChange extends Omit<StoreChange, "collection" | "document" | "revision"> {
+export interface RunChange extends Omit<StoreChange, "collection" | "document" | "revision"> {
   /** The kind of document that changed. */
   kind: ChangeSubject;
   /** The execution it belongs to. Undefined for a row that was deleted, because only its id is known. */
@@ -37,7 +37,7 @@ const PARTS: ReadonlySet<ChangeSubject> = new Set<ChangeSubject>(["call", "outpu
 export function createFeed(
   engine: OperationCaller,
   { kinds, executions, from, signal }: { kinds?: ChangeSubject[]; executions?: string[]; from?: string } & WaitOptions,
-): ChangeFeed<CvmChange> {
+): ChangeFeed<RunChange> {
   const collections = (kinds ?? [...SUBJECT_OF.values()]).map((kind) => COLLECTIONS[kind]);
   const readPage = async (at: string | undefined, waitMs: number) => {
     const { events, next } = await engine.invoke("store.changes", { signal }, { from: at, collections, subjects: executions, waitMs });
@@ -54,7 +54,7 @@ export function createAppFeed(engine: OperationCaller): ChangeFeed<ExecutionChan
   });
 }
 
-function describeChange({ collection, id, document, revision, command, position }: StoreChange): CvmChange {
+function describeChange({ collection, id, document, revision, command, position }: StoreChange): RunChange {
   const kind = SUBJECT_OF.get(collection) ?? "execution";
   const executionId = kind === "execution" ? id : PARTS.has(kind) ? (document ?? undefined) : undefined;
   return { kind, id, executionId, deleted: revision === null, command, position };

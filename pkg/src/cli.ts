@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 // The program of `npx runstate …`: runs a program, asks its questions at the terminal, and resumes executions.
 
-import { readFileSync } from "node:fs";
-import { parse } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, parse } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -12,7 +13,7 @@ import { ExecutionError, type CallView, type Run, type Runstate, RunstateError, 
 const HELP = `npx runstate run FILE     starts a program, prints its output and asks you its questions
 npx runstate resume ID    continues an execution, also after a crash
 npx runstate list         lists the executions that wait
-  --store URL             the store, as file:DIR; by default that of RUNSTATE_STORE, CVM_DATA_DIR or file:~/.cvm
+  --store URL             the store, as file:DIR; by default that of RUNSTATE_STORE, CVM_DATA_DIR or file:~/.runstate
 exit codes: 0 complete or done · 1 the program failed · 2 usage or compile error · 3 the execution waits · 4 another error
 The native command line has all other commands: \`cargo install --path cli\` in a clone of https://github.com/runstate/runstate`;
 
@@ -25,24 +26,35 @@ async function main(): Promise<number> {
   if (!isCommand) throw new RunstateError({ code: "usage", message: `\`${positionals.join(" ")}\` is not one of these commands:\n\n${HELP}` });
   // Read first: a file that cannot be read creates no store.
   const source = command === "run" ? new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(operand)) : "";
-  const url = values.store ?? (process.env["RUNSTATE_STORE"] || `file:${process.env["CVM_DATA_DIR"] || "~/.cvm"}`);
+  const url = values.store ?? (process.env["RUNSTATE_STORE"] || `file:${process.env["CVM_DATA_DIR"] || "~/.runstate"}`);
+  if (url === "file:~/.runstate") announceOlderStore();
   await using rs = await open(url, { timers: "off", mustExist: command !== "run" });
   const damage = await rs.health();
   if (damage !== null) throw damage;
   if (command === "list") return await list(rs);
-  return await drive(rs, await (command === "run" ? start(rs, operand, source) : rs.cvm.run(operand).then((run) => run.next())));
+  return await drive(rs, await (command === "run" ? start(rs, operand, source) : rs.run(operand).then((run) => run.next())));
+}
+
+/** Says how data in `~/.cvm`, the default store of earlier versions, comes into the default store, if there is none yet. */
+function announceOlderStore(): void {
+  const has = (...path: string[]) => existsSync(join(homedir(), ...path));
+  if (has(".runstate", "runstate.json") || !has(".cvm")) return;
+  const isStore = has(".cvm", "runstate.json");
+  if (!isStore && !(has(".cvm", "programs") && has(".cvm", "executions"))) return;
+  const command = isStore ? "runstate --store file:~/.cvm export - | runstate import -" : "runstate import ~/.cvm";
+  print(`~/.cvm has data that the default store, ~/.runstate, lacks. To import it with the native command line: ${command}`, console.error);
 }
 
 async function start(rs: Runstate, file: string, source: string): Promise<Run> {
   const [name, id] = [parse(file).name, crypto.randomUUID()];
-  await rs.cvm.load({ name, source });
+  await rs.load({ name, source });
   // Printed before the start, because the first stop may be far away.
   print(`execution ${id} of ${name} in ${rs.url}`, console.error);
-  return rs.cvm.start(name, { id });
+  return rs.start(name, { id });
 }
 
 async function list(rs: Runstate, cursor?: string): Promise<number> {
-  const { items, next } = await rs.cvm.list({ status: "waiting_cc", cursor });
+  const { items, next } = await rs.list({ status: "waiting_cc", cursor });
   for (const { id, programName, prompt } of items) print(`${id}  ${programName}  ${prompt ?? ""}`.replace(/\s*\n\s*/g, " "));
   return next === undefined ? 0 : list(rs, next);
 }

@@ -1,7 +1,7 @@
 // `rs.collection`: the documents of one collection, with their type.
 
 import type { Engine } from "./engine.js";
-import type { OptionsOf } from "./generated.js";
+import type { DocumentsQueryOptions } from "./generated.js";
 import type { Json, JsonInputOf } from "./json.js";
 import { type CommandOptions, WAIT, type WaitOptions, requireText } from "./options.js";
 import type { FromSchema } from "./schema.js";
@@ -63,7 +63,7 @@ export class DocumentCollection<T extends object = AnyDocument, I extends object
   }
 
   /** Reads documents that match a condition, in order, page by page. */
-  async query(options: OptionsOf<"documents.query", "collection"> = {}): Promise<DocumentPageOf<T>> {
+  async query(options: DocumentsQueryOptions = {}): Promise<DocumentPageOf<T>> {
     return (await this.#engine.invoke("documents.query", options, { collection: this.name })) as DocumentPageOf<T>;
   }
 

@@ -1,5 +1,5 @@
 // An open store below the public API: operations by name, with JSON values as parameters and results. The public API
-// (runstate.ts, cvm.ts, run.ts) is built on it.
+// (runstate.ts, runs.ts, run.ts) is built on it.
 
 import { untilAborted } from "./abort.js";
 import { createAppFeed, createFeed } from "./changes.js";

@@ -80,6 +80,11 @@ export class CallFailure extends Error {
   }
 }
 
+/** Whether an operation was refused with one of these codes. */
+export function isRefused(error: unknown, ...codes: ErrorCode[]): error is RunstateError {
+  return error instanceof RunstateError && codes.includes(error.code);
+}
+
 /** An error for invalid use of the package, found before the engine was called. */
 export function usageError(message: string): RunstateError {
   return new RunstateError({ code: "usage", message });

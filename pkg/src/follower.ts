@@ -1,13 +1,21 @@
 // Waits for changes of executions: `result()`, `questions()`, `lines()` and `apps.wait()`. All waits of a store share one
-// reader of its change feed, those for executions of apps another one. With a reader for each wait, every commit would cost as many reads as executions are awaited.
+// reader of its change feed, those for executions of apps another one. With a reader for each wait, every commit would
+// cost as many reads as executions are awaited.
 
 import { untilAborted } from "./abort.js";
+import type { ChangeSubject } from "./changes.js";
 import { type ChangeFeed, WAIT_MS } from "./feed.js";
 
 /** A change of an execution, or of a document that is part of one. */
 export interface ExecutionChange {
   readonly executionId: string | undefined;
+  /** The kind and the id of the document. */
+  readonly kind?: ChangeSubject;
+  readonly id?: string;
 }
+
+/** The most changed calls that a watch remembers. After more, any may have changed. */
+const MAX_CALLS = 10_000;
 
 /** The end of a wait: a change, a second without one, or {@link Watch.close}. */
 export type WaitResult = "changed" | "unchanged" | "closed";
@@ -15,8 +23,8 @@ export type WaitResult = "changed" | "unchanged" | "closed";
 /** Reads the changes of a store while there are waits, and hands each to the watches of its execution. */
 export class ExecutionFollower {
   readonly #openFeed: () => ChangeFeed<ExecutionChange>;
-  /** The open watches by execution. */
-  readonly #watches = new Map<string, Set<Watch>>();
+  /** The open watches by execution; undefined: of all. */
+  readonly #watches = new Map<string | undefined, Set<Watch>>();
   readonly #waiting = new Set<Watch>();
   #feed: ChangeFeed<ExecutionChange> | undefined;
   #isReading = false;
@@ -25,8 +33,8 @@ export class ExecutionFollower {
     this.#openFeed = openFeed;
   }
 
-  /** Creates a watch of an execution. It is open after {@link Watch.open}. */
-  watch(execution: string, signal: AbortSignal | undefined): Watch {
+  /** Creates a watch of an execution, or of all. It is open after {@link Watch.open}. */
+  watch(execution: string | undefined, signal: AbortSignal | undefined): Watch {
     return new Watch(this, execution, signal);
   }
 
@@ -44,7 +52,7 @@ export class ExecutionFollower {
     });
     if (!isNew) return;
     // The feed before it has failed, and may have missed changes of the others.
-    for (const others of this.#watches.values()) for (const other of others) if (other !== watch) this.#end(other, "changed");
+    for (const others of this.#watches.values()) for (const other of others) if (other !== watch) this.#end(other, "changed", null);
   }
 
   remove(watch: Watch): void {
@@ -67,11 +75,11 @@ export class ExecutionFollower {
       while (this.#waiting.size > 0) {
         const changes = await this.#readPage();
         const watches = changes === null ? this.#watches.values() : this.#watchesOf(changes);
-        for (const ofExecution of watches) for (const watch of ofExecution) this.#end(watch, "changed");
+        for (const ofExecution of watches) for (const watch of ofExecution) this.#end(watch, "changed", changes);
         // A store that is never quiet must not keep others from their regular reads.
         if (changes?.length === 0 || performance.now() - lastTick >= WAIT_MS) {
           lastTick = performance.now();
-          for (const watch of this.#waiting) this.#end(watch, "unchanged");
+          for (const watch of this.#waiting) this.#end(watch, "unchanged", []);
         }
       }
     } catch (error) {
@@ -93,28 +101,32 @@ export class ExecutionFollower {
   }
 
   *#watchesOf(changes: ExecutionChange[]): Generator<Set<Watch>> {
-    for (const execution of new Set(changes.map(({ executionId }) => executionId))) {
-      const watches = execution === undefined ? undefined : this.#watches.get(execution);
+    const executions = new Set(changes.map(({ executionId }) => executionId));
+    if (changes.length > 0) executions.add(undefined);
+    for (const execution of executions) {
+      const watches = this.#watches.get(execution);
       if (watches !== undefined) yield watches;
     }
   }
 
-  #end(watch: Watch, result: WaitResult): void {
+  #end(watch: Watch, result: WaitResult, changes: readonly ExecutionChange[] | null): void {
     this.#waiting.delete(watch);
-    watch.end(result);
+    watch.end(result, changes);
   }
 }
 
-/** Waits for changes of one execution. One wait at a time. */
+/** Waits for changes of one execution, or of all. One wait at a time. */
 export class Watch {
   /** Whether there was a change since the last wait. */
   #changed = false;
+  /** Of a watch of all executions: the calls that have changed; null: any. */
+  #calls: Set<string> | null = new Set();
   #closed = false;
   #settle: { resolve: (result: WaitResult) => void; reject: (error: unknown) => void } | undefined;
 
   constructor(
     private readonly follower: ExecutionFollower,
-    readonly execution: string,
+    readonly execution: string | undefined,
     private readonly signal: AbortSignal | undefined,
   ) {}
 
@@ -142,18 +154,32 @@ export class Watch {
     while ((await this.wait()) === "unchanged");
   }
 
+  /** Takes the ids of the calls that have changed since the last time; null: any call may have. Only a watch of all
+   * executions knows them. */
+  takeCalls(): ReadonlySet<string> | null {
+    const calls = this.#calls;
+    this.#calls = new Set();
+    return calls;
+  }
+
   /** Ends the watch, and its wait. */
   close(): void {
     this.#closed = true;
     this.follower.remove(this);
-    this.end("closed");
+    this.end("closed", []);
   }
 
-  /** @internal Ends the wait. A change without a wait ends the next one. */
-  end(result: WaitResult): void {
+  /** @internal Ends the wait. A change without a wait ends the next one. Null: anything may have changed. */
+  end(result: WaitResult, changes: readonly ExecutionChange[] | null): void {
+    if (this.execution === undefined) this.#collect(changes);
     if (this.#settle === undefined) this.#changed ||= result === "changed";
     else this.#settle.resolve(result);
     this.#settle = undefined;
+  }
+
+  #collect(changes: readonly ExecutionChange[] | null): void {
+    for (const { kind, id } of changes ?? []) if (kind === "call" && id !== undefined) this.#calls?.add(id);
+    if (changes === null || (this.#calls?.size ?? 0) > MAX_CALLS) this.#calls = null;
   }
 
   /** @internal */

@@ -8154,6 +8154,636 @@ export interface OperationCaller {
   invoke<N extends OperationName>(name: N, options: object, subjects?: object): Promise<Operations[N]["result"]>;
 }
 
+/** The options of `store.info`. */
+export interface StoreInfoOptions extends OptionsOf<"store.info"> {}
+
+/** The options of `store.health`. */
+export interface StoreHealthOptions extends OptionsOf<"store.health"> {}
+
+/** The options of `store.capabilities`. */
+export interface StoreCapabilitiesOptions extends OptionsOf<"store.capabilities"> {}
+
+/** The options of `store.verify`. */
+export interface StoreVerifyOptions extends OptionsOf<"store.verify"> {}
+
+/** The options of `store.changes`. */
+export interface StoreChangesOptions extends OptionsOf<"store.changes"> {}
+
+/** The options of `due.run`. */
+export interface DueRunOptions extends OptionsOf<"due.run"> {}
+
+/** The options of `due.next`. */
+export interface DueNextOptions extends OptionsOf<"due.next"> {}
+
+/** The options of `documents.declare`. */
+export interface DocumentsDeclareOptions extends OptionsOf<"documents.declare", "collection"> {}
+
+/** The options of `documents.collections`. */
+export interface DocumentsCollectionsOptions extends OptionsOf<"documents.collections"> {}
+
+/** The options of `documents.get`. */
+export interface DocumentsGetOptions extends OptionsOf<"documents.get", "collection"> {}
+
+/** The options of `documents.query`. */
+export interface DocumentsQueryOptions extends OptionsOf<"documents.query", "collection"> {}
+
+/** The options of `documents.count`. */
+export interface DocumentsCountOptions extends OptionsOf<"documents.count", "collection"> {}
+
+/** The options of `documents.commit`. */
+export interface DocumentsCommitOptions extends OptionsOf<"documents.commit"> {}
+
+/** The options of `documents.drop`. */
+export interface DocumentsDropOptions extends OptionsOf<"documents.drop", "collection"> {}
+
+/** The options of `documents.changes`. */
+export interface DocumentsChangesOptions extends OptionsOf<"documents.changes"> {}
+
+/** The options of `apps.app.list`. */
+export interface AppsAppListOptions extends OptionsOf<"apps.app.list"> {}
+
+/** The options of `apps.app.remove`. */
+export interface AppsAppRemoveOptions extends OptionsOf<"apps.app.remove", "id"> {}
+
+/** The options of `apps.artifact.list`. */
+export interface AppsArtifactListOptions extends OptionsOf<"apps.artifact.list"> {}
+
+/** The options of `apps.artifact.remove`. */
+export interface AppsArtifactRemoveOptions extends OptionsOf<"apps.artifact.remove", "id"> {}
+
+/** The options of `apps.artifact.show`. */
+export interface AppsArtifactShowOptions extends OptionsOf<"apps.artifact.show", "id"> {}
+
+/** The options of `apps.audit.list`. */
+export interface AppsAuditListOptions extends OptionsOf<"apps.audit.list"> {}
+
+/** The options of `apps.cleanup`. */
+export interface AppsCleanupOptions extends OptionsOf<"apps.cleanup"> {}
+
+/** The options of `apps.configuration.activate`. */
+export interface AppsConfigurationActivateOptions extends OptionsOf<"apps.configuration.activate", "appId"> {}
+
+/** The options of `apps.configuration.list`. */
+export interface AppsConfigurationListOptions extends OptionsOf<"apps.configuration.list"> {}
+
+/** The options of `apps.configuration.remove`. */
+export interface AppsConfigurationRemoveOptions extends OptionsOf<"apps.configuration.remove", "appId"> {}
+
+/** The options of `apps.configuration.save`. */
+export interface AppsConfigurationSaveOptions extends OptionsOf<"apps.configuration.save", "appId"> {}
+
+/** The options of `apps.configuration.show`. */
+export interface AppsConfigurationShowOptions extends OptionsOf<"apps.configuration.show", "id"> {}
+
+/** The options of `apps.delivery.list`. */
+export interface AppsDeliveryListOptions extends OptionsOf<"apps.delivery.list"> {}
+
+/** The options of `apps.delivery.show`. */
+export interface AppsDeliveryShowOptions extends OptionsOf<"apps.delivery.show", "id"> {}
+
+/** The options of `apps.execution.cancel`. */
+export interface AppsExecutionCancelOptions extends OptionsOf<"apps.execution.cancel", "id"> {}
+
+/** The options of `apps.execution.delete`. */
+export interface AppsExecutionDeleteOptions extends OptionsOf<"apps.execution.delete", "id"> {}
+
+/** The options of `apps.execution.failed`. */
+export interface AppsExecutionFailedOptions extends OptionsOf<"apps.execution.failed"> {}
+
+/** The options of `apps.execution.list`. */
+export interface AppsExecutionListOptions extends OptionsOf<"apps.execution.list"> {}
+
+/** The options of `apps.execution.show`. */
+export interface AppsExecutionShowOptions extends OptionsOf<"apps.execution.show", "id"> {}
+
+/** The options of `apps.execution.start`. */
+export interface AppsExecutionStartOptions extends OptionsOf<"apps.execution.start", "appId"> {}
+
+/** The options of `apps.execution.steps`. */
+export interface AppsExecutionStepsOptions extends OptionsOf<"apps.execution.steps", "id"> {}
+
+/** The options of `apps.metrics.list`. */
+export interface AppsMetricsListOptions extends OptionsOf<"apps.metrics.list", "executionId"> {}
+
+/** The options of `apps.metrics.record`. */
+export interface AppsMetricsRecordOptions extends OptionsOf<"apps.metrics.record", "executionId"> {}
+
+/** The options of `apps.metrics.summary`. */
+export interface AppsMetricsSummaryOptions extends OptionsOf<"apps.metrics.summary"> {}
+
+/** The options of `apps.report.durations`. */
+export interface AppsReportDurationsOptions extends OptionsOf<"apps.report.durations"> {}
+
+/** The options of `apps.report.executions`. */
+export interface AppsReportExecutionsOptions extends OptionsOf<"apps.report.executions"> {}
+
+/** The options of `apps.report.success`. */
+export interface AppsReportSuccessOptions extends OptionsOf<"apps.report.success"> {}
+
+/** The options of `apps.search`. */
+export interface AppsSearchOptions extends OptionsOf<"apps.search", "text"> {}
+
+/** The options of `apps.step.claim`. */
+export interface AppsStepClaimOptions extends OptionsOf<"apps.step.claim"> {}
+
+/** The options of `apps.step.complete`. */
+export interface AppsStepCompleteOptions extends OptionsOf<"apps.step.complete", "id"> {}
+
+/** The options of `apps.step.fail`. */
+export interface AppsStepFailOptions extends OptionsOf<"apps.step.fail", "id"> {}
+
+/** The options of `apps.step.heartbeat`. */
+export interface AppsStepHeartbeatOptions extends OptionsOf<"apps.step.heartbeat", "id"> {}
+
+/** The options of `apps.step.list`. */
+export interface AppsStepListOptions extends OptionsOf<"apps.step.list"> {}
+
+/** The options of `apps.step.nextAvailable`. */
+export interface AppsStepNextAvailableOptions extends OptionsOf<"apps.step.nextAvailable"> {}
+
+/** The options of `apps.step.release`. */
+export interface AppsStepReleaseOptions extends OptionsOf<"apps.step.release", "id"> {}
+
+/** The options of `apps.step.retry`. */
+export interface AppsStepRetryOptions extends OptionsOf<"apps.step.retry", "executionId"> {}
+
+/** The options of `apps.step.show`. */
+export interface AppsStepShowOptions extends OptionsOf<"apps.step.show", "id"> {}
+
+/** The options of `apps.step.skip`. */
+export interface AppsStepSkipOptions extends OptionsOf<"apps.step.skip", "executionId"> {}
+
+/** The options of `apps.subscription.create`. */
+export interface AppsSubscriptionCreateOptions extends OptionsOf<"apps.subscription.create", "url"> {}
+
+/** The options of `apps.subscription.list`. */
+export interface AppsSubscriptionListOptions extends OptionsOf<"apps.subscription.list"> {}
+
+/** The options of `apps.subscription.pause`. */
+export interface AppsSubscriptionPauseOptions extends OptionsOf<"apps.subscription.pause", "id"> {}
+
+/** The options of `apps.subscription.redeliver`. */
+export interface AppsSubscriptionRedeliverOptions extends OptionsOf<"apps.subscription.redeliver", "id"> {}
+
+/** The options of `apps.subscription.remove`. */
+export interface AppsSubscriptionRemoveOptions extends OptionsOf<"apps.subscription.remove", "id"> {}
+
+/** The options of `apps.subscription.resume`. */
+export interface AppsSubscriptionResumeOptions extends OptionsOf<"apps.subscription.resume", "id"> {}
+
+/** The options of `apps.subscription.show`. */
+export interface AppsSubscriptionShowOptions extends OptionsOf<"apps.subscription.show", "id"> {}
+
+/** The options of `apps.subscription.test`. */
+export interface AppsSubscriptionTestOptions extends OptionsOf<"apps.subscription.test", "id"> {}
+
+/** The options of `cvm.answer`. */
+export interface CvmAnswerOptions extends OptionsOf<"cvm.answer", "id"> {}
+
+/** The options of `cvm.approve`. */
+export interface CvmApproveOptions extends OptionsOf<"cvm.approve", "execution"> {}
+
+/** The options of `cvm.call`. */
+export interface CvmCallOptions extends OptionsOf<"cvm.call", "id"> {}
+
+/** The options of `cvm.calls`. */
+export interface CvmCallsOptions extends OptionsOf<"cvm.calls"> {}
+
+/** The options of `cvm.cancel`. */
+export interface CvmCancelOptions extends OptionsOf<"cvm.cancel", "id"> {}
+
+/** The options of `cvm.claim`. */
+export interface CvmClaimOptions extends OptionsOf<"cvm.claim"> {}
+
+/** The options of `cvm.complete`. */
+export interface CvmCompleteOptions extends OptionsOf<"cvm.complete", "call"> {}
+
+/** The options of `cvm.countFinished`. */
+export interface CvmCountFinishedOptions extends OptionsOf<"cvm.countFinished"> {}
+
+/** The options of `cvm.delete`. */
+export interface CvmDeleteOptions extends OptionsOf<"cvm.delete", "id"> {}
+
+/** The options of `cvm.fail`. */
+export interface CvmFailOptions extends OptionsOf<"cvm.fail", "call"> {}
+
+/** The options of `cvm.heartbeat`. */
+export interface CvmHeartbeatOptions extends OptionsOf<"cvm.heartbeat", "call"> {}
+
+/** The options of `cvm.latency`. */
+export interface CvmLatencyOptions extends OptionsOf<"cvm.latency"> {}
+
+/** The options of `cvm.latencyByKind`. */
+export interface CvmLatencyByKindOptions extends OptionsOf<"cvm.latencyByKind"> {}
+
+/** The options of `cvm.latencyByProgram`. */
+export interface CvmLatencyByProgramOptions extends OptionsOf<"cvm.latencyByProgram"> {}
+
+/** The options of `cvm.list`. */
+export interface CvmListOptions extends OptionsOf<"cvm.list"> {}
+
+/** The options of `cvm.load`. */
+export interface CvmLoadOptions extends OptionsOf<"cvm.load", "name"> {}
+
+/** The options of `cvm.logs`. */
+export interface CvmLogsOptions extends OptionsOf<"cvm.logs"> {}
+
+/** The options of `cvm.next`. */
+export interface CvmNextOptions extends OptionsOf<"cvm.next", "id"> {}
+
+/** The options of `cvm.nextAvailable`. */
+export interface CvmNextAvailableOptions extends OptionsOf<"cvm.nextAvailable"> {}
+
+/** The options of `cvm.output`. */
+export interface CvmOutputOptions extends OptionsOf<"cvm.output", "id"> {}
+
+/** The options of `cvm.overview`. */
+export interface CvmOverviewOptions extends OptionsOf<"cvm.overview"> {}
+
+/** The options of `cvm.pause`. */
+export interface CvmPauseOptions extends OptionsOf<"cvm.pause", "id"> {}
+
+/** The options of `cvm.program`. */
+export interface CvmProgramOptions extends OptionsOf<"cvm.program", "name"> {}
+
+/** The options of `cvm.programById`. */
+export interface CvmProgramByIdOptions extends OptionsOf<"cvm.programById", "id"> {}
+
+/** The options of `cvm.programs`. */
+export interface CvmProgramsOptions extends OptionsOf<"cvm.programs"> {}
+
+/** The options of `cvm.progress`. */
+export interface CvmProgressOptions extends OptionsOf<"cvm.progress", "id"> {}
+
+/** The options of `cvm.reject`. */
+export interface CvmRejectOptions extends OptionsOf<"cvm.reject", "execution"> {}
+
+/** The options of `cvm.release`. */
+export interface CvmReleaseOptions extends OptionsOf<"cvm.release", "call"> {}
+
+/** The options of `cvm.removeProgram`. */
+export interface CvmRemoveProgramOptions extends OptionsOf<"cvm.removeProgram", "name"> {}
+
+/** The options of `cvm.retry`. */
+export interface CvmRetryOptions extends OptionsOf<"cvm.retry", "id"> {}
+
+/** The options of `cvm.show`. */
+export interface CvmShowOptions extends OptionsOf<"cvm.show", "id"> {}
+
+/** The options of `cvm.slowest`. */
+export interface CvmSlowestOptions extends OptionsOf<"cvm.slowest"> {}
+
+/** The options of `cvm.start`. */
+export interface CvmStartOptions extends OptionsOf<"cvm.start", "program"> {}
+
+/** The options of `cvm.stats`. */
+export interface CvmStatsOptions extends OptionsOf<"cvm.stats"> {}
+
+/** The options of `cvm.status`. */
+export interface CvmStatusOptions extends OptionsOf<"cvm.status", "id"> {}
+
+/** The options of `cvm.statuses`. */
+export interface CvmStatusesOptions extends OptionsOf<"cvm.statuses"> {}
+
+/** The options of `cvm.summary`. */
+export interface CvmSummaryOptions extends OptionsOf<"cvm.summary", "id"> {}
+
+/** The options of `cvm.unpause`. */
+export interface CvmUnpauseOptions extends OptionsOf<"cvm.unpause", "id"> {}
+
+/** The options of `cvm.variables`. */
+export interface CvmVariablesOptions extends OptionsOf<"cvm.variables", "id"> {}
+
+/** The options of `cvm.version`. */
+export interface CvmVersionOptions extends OptionsOf<"cvm.version", "name"> {}
+
+/** The options of `cvm.versionOf`. */
+export interface CvmVersionOfOptions extends OptionsOf<"cvm.versionOf", "id"> {}
+
+/** The options of `cvm.versions`. */
+export interface CvmVersionsOptions extends OptionsOf<"cvm.versions", "name"> {}
+
+/** The options of `cvm.wake`. */
+export interface CvmWakeOptions extends OptionsOf<"cvm.wake", "id"> {}
+
+/** The options of `fleet.budget.change`. */
+export interface FleetBudgetChangeOptions extends OptionsOf<"fleet.budget.change", "id"> {}
+
+/** The options of `fleet.budget.create`. */
+export interface FleetBudgetCreateOptions extends OptionsOf<"fleet.budget.create", "projectUuid"> {}
+
+/** The options of `fleet.budget.list`. */
+export interface FleetBudgetListOptions extends OptionsOf<"fleet.budget.list"> {}
+
+/** The options of `fleet.budget.reserve`. */
+export interface FleetBudgetReserveOptions extends OptionsOf<"fleet.budget.reserve", "projectUuid"> {}
+
+/** The options of `fleet.budget.show`. */
+export interface FleetBudgetShowOptions extends OptionsOf<"fleet.budget.show", "id"> {}
+
+/** The options of `fleet.budgetAccount.list`. */
+export interface FleetBudgetAccountListOptions extends OptionsOf<"fleet.budgetAccount.list"> {}
+
+/** The options of `fleet.budgetEvent.list`. */
+export interface FleetBudgetEventListOptions extends OptionsOf<"fleet.budgetEvent.list"> {}
+
+/** The options of `fleet.checkpoint.create`. */
+export interface FleetCheckpointCreateOptions extends OptionsOf<"fleet.checkpoint.create", "projectUuid"> {}
+
+/** The options of `fleet.checkpoint.delete`. */
+export interface FleetCheckpointDeleteOptions extends OptionsOf<"fleet.checkpoint.delete", "id"> {}
+
+/** The options of `fleet.checkpoint.diff`. */
+export interface FleetCheckpointDiffOptions extends OptionsOf<"fleet.checkpoint.diff", "fromUuid" | "toUuid"> {}
+
+/** The options of `fleet.checkpoint.list`. */
+export interface FleetCheckpointListOptions extends OptionsOf<"fleet.checkpoint.list"> {}
+
+/** The options of `fleet.checkpoint.path`. */
+export interface FleetCheckpointPathOptions extends OptionsOf<"fleet.checkpoint.path", "id"> {}
+
+/** The options of `fleet.checkpoint.show`. */
+export interface FleetCheckpointShowOptions extends OptionsOf<"fleet.checkpoint.show", "id"> {}
+
+/** The options of `fleet.exchangeRate.list`. */
+export interface FleetExchangeRateListOptions extends OptionsOf<"fleet.exchangeRate.list"> {}
+
+/** The options of `fleet.exchangeRate.set`. */
+export interface FleetExchangeRateSetOptions extends OptionsOf<"fleet.exchangeRate.set", "currency"> {}
+
+/** The options of `fleet.experiment.adopt`. */
+export interface FleetExperimentAdoptOptions extends OptionsOf<"fleet.experiment.adopt", "id"> {}
+
+/** The options of `fleet.experiment.complete`. */
+export interface FleetExperimentCompleteOptions extends OptionsOf<"fleet.experiment.complete", "id"> {}
+
+/** The options of `fleet.experiment.fail`. */
+export interface FleetExperimentFailOptions extends OptionsOf<"fleet.experiment.fail", "id"> {}
+
+/** The options of `fleet.experiment.list`. */
+export interface FleetExperimentListOptions extends OptionsOf<"fleet.experiment.list"> {}
+
+/** The options of `fleet.experiment.observe`. */
+export interface FleetExperimentObserveOptions extends OptionsOf<"fleet.experiment.observe", "id"> {}
+
+/** The options of `fleet.experiment.plan`. */
+export interface FleetExperimentPlanOptions extends OptionsOf<"fleet.experiment.plan", "name"> {}
+
+/** The options of `fleet.experiment.show`. */
+export interface FleetExperimentShowOptions extends OptionsOf<"fleet.experiment.show", "id"> {}
+
+/** The options of `fleet.experiment.start`. */
+export interface FleetExperimentStartOptions extends OptionsOf<"fleet.experiment.start", "id"> {}
+
+/** The options of `fleet.greedinessChange.list`. */
+export interface FleetGreedinessChangeListOptions extends OptionsOf<"fleet.greedinessChange.list"> {}
+
+/** The options of `fleet.hub.list`. */
+export interface FleetHubListOptions extends OptionsOf<"fleet.hub.list"> {}
+
+/** The options of `fleet.hub.register`. */
+export interface FleetHubRegisterOptions extends OptionsOf<"fleet.hub.register", "type"> {}
+
+/** The options of `fleet.hub.show`. */
+export interface FleetHubShowOptions extends OptionsOf<"fleet.hub.show", "id"> {}
+
+/** The options of `fleet.hub.status`. */
+export interface FleetHubStatusOptions extends OptionsOf<"fleet.hub.status", "id" | "status"> {}
+
+/** The options of `fleet.hubCheckpoint.create`. */
+export interface FleetHubCheckpointCreateOptions extends OptionsOf<"fleet.hubCheckpoint.create", "hubUuid"> {}
+
+/** The options of `fleet.hubCheckpoint.list`. */
+export interface FleetHubCheckpointListOptions extends OptionsOf<"fleet.hubCheckpoint.list"> {}
+
+/** The options of `fleet.hubCheckpoint.show`. */
+export interface FleetHubCheckpointShowOptions extends OptionsOf<"fleet.hubCheckpoint.show", "id"> {}
+
+/** The options of `fleet.hubCheckpoint.verify`. */
+export interface FleetHubCheckpointVerifyOptions extends OptionsOf<"fleet.hubCheckpoint.verify", "id"> {}
+
+/** The options of `fleet.intelligentMachine.heartbeat`. */
+export interface FleetIntelligentMachineHeartbeatOptions extends OptionsOf<"fleet.intelligentMachine.heartbeat", "id"> {}
+
+/** The options of `fleet.intelligentMachine.list`. */
+export interface FleetIntelligentMachineListOptions extends OptionsOf<"fleet.intelligentMachine.list"> {}
+
+/** The options of `fleet.intelligentMachine.performance`. */
+export interface FleetIntelligentMachinePerformanceOptions extends OptionsOf<"fleet.intelligentMachine.performance"> {}
+
+/** The options of `fleet.intelligentMachine.show`. */
+export interface FleetIntelligentMachineShowOptions extends OptionsOf<"fleet.intelligentMachine.show", "id"> {}
+
+/** The options of `fleet.intelligentMachine.spawn`. */
+export interface FleetIntelligentMachineSpawnOptions extends OptionsOf<"fleet.intelligentMachine.spawn", "projectUuid"> {}
+
+/** The options of `fleet.intelligentMachine.status`. */
+export interface FleetIntelligentMachineStatusOptions extends OptionsOf<"fleet.intelligentMachine.status", "id" | "status"> {}
+
+/** The options of `fleet.intelligentMachine.terminate`. */
+export interface FleetIntelligentMachineTerminateOptions extends OptionsOf<"fleet.intelligentMachine.terminate", "id"> {}
+
+/** The options of `fleet.machineType.choose`. */
+export interface FleetMachineTypeChooseOptions extends OptionsOf<"fleet.machineType.choose"> {}
+
+/** The options of `fleet.machineType.list`. */
+export interface FleetMachineTypeListOptions extends OptionsOf<"fleet.machineType.list"> {}
+
+/** The options of `fleet.machineType.register`. */
+export interface FleetMachineTypeRegisterOptions extends OptionsOf<"fleet.machineType.register", "name"> {}
+
+/** The options of `fleet.machineType.show`. */
+export interface FleetMachineTypeShowOptions extends OptionsOf<"fleet.machineType.show", "name"> {}
+
+/** The options of `fleet.maintenance.list`. */
+export interface FleetMaintenanceListOptions extends OptionsOf<"fleet.maintenance.list"> {}
+
+/** The options of `fleet.project.change`. */
+export interface FleetProjectChangeOptions extends OptionsOf<"fleet.project.change", "id"> {}
+
+/** The options of `fleet.project.create`. */
+export interface FleetProjectCreateOptions extends OptionsOf<"fleet.project.create", "name"> {}
+
+/** The options of `fleet.project.list`. */
+export interface FleetProjectListOptions extends OptionsOf<"fleet.project.list"> {}
+
+/** The options of `fleet.project.rebalance`. */
+export interface FleetProjectRebalanceOptions extends OptionsOf<"fleet.project.rebalance", "id"> {}
+
+/** The options of `fleet.project.share`. */
+export interface FleetProjectShareOptions extends OptionsOf<"fleet.project.share", "id"> {}
+
+/** The options of `fleet.project.show`. */
+export interface FleetProjectShowOptions extends OptionsOf<"fleet.project.show", "id"> {}
+
+/** The options of `fleet.project.status`. */
+export interface FleetProjectStatusOptions extends OptionsOf<"fleet.project.status", "id" | "status"> {}
+
+/** The options of `fleet.reservation.commit`. */
+export interface FleetReservationCommitOptions extends OptionsOf<"fleet.reservation.commit", "id"> {}
+
+/** The options of `fleet.reservation.list`. */
+export interface FleetReservationListOptions extends OptionsOf<"fleet.reservation.list"> {}
+
+/** The options of `fleet.reservation.release`. */
+export interface FleetReservationReleaseOptions extends OptionsOf<"fleet.reservation.release", "id"> {}
+
+/** The options of `fleet.reservation.show`. */
+export interface FleetReservationShowOptions extends OptionsOf<"fleet.reservation.show", "id"> {}
+
+/** The options of `fleet.usage.list`. */
+export interface FleetUsageListOptions extends OptionsOf<"fleet.usage.list"> {}
+
+/** The options of `fleet.usage.record`. */
+export interface FleetUsageRecordOptions extends OptionsOf<"fleet.usage.record", "projectUuid"> {}
+
+/** The options of `fleet.usage.show`. */
+export interface FleetUsageShowOptions extends OptionsOf<"fleet.usage.show", "id"> {}
+
+/** The options of `fleet.usage.summary`. */
+export interface FleetUsageSummaryOptions extends OptionsOf<"fleet.usage.summary"> {}
+
+/** The options of `fleet.verification.claim`. */
+export interface FleetVerificationClaimOptions extends OptionsOf<"fleet.verification.claim"> {}
+
+/** The options of `fleet.verification.complete`. */
+export interface FleetVerificationCompleteOptions extends OptionsOf<"fleet.verification.complete", "id"> {}
+
+/** The options of `fleet.verification.fail`. */
+export interface FleetVerificationFailOptions extends OptionsOf<"fleet.verification.fail", "id"> {}
+
+/** The options of `fleet.verification.heartbeat`. */
+export interface FleetVerificationHeartbeatOptions extends OptionsOf<"fleet.verification.heartbeat", "id"> {}
+
+/** The options of `fleet.verification.list`. */
+export interface FleetVerificationListOptions extends OptionsOf<"fleet.verification.list"> {}
+
+/** The options of `fleet.verification.nextAvailable`. */
+export interface FleetVerificationNextAvailableOptions extends OptionsOf<"fleet.verification.nextAvailable"> {}
+
+/** The options of `fleet.verification.release`. */
+export interface FleetVerificationReleaseOptions extends OptionsOf<"fleet.verification.release", "id"> {}
+
+/** The options of `orchestration.cleanup`. */
+export interface OrchestrationCleanupOptions extends OptionsOf<"orchestration.cleanup"> {}
+
+/** The options of `orchestration.machine.assign`. */
+export interface OrchestrationMachineAssignOptions extends OptionsOf<"orchestration.machine.assign", "id" | "sessionId"> {}
+
+/** The options of `orchestration.machine.drain`. */
+export interface OrchestrationMachineDrainOptions extends OptionsOf<"orchestration.machine.drain", "id"> {}
+
+/** The options of `orchestration.machine.free`. */
+export interface OrchestrationMachineFreeOptions extends OptionsOf<"orchestration.machine.free"> {}
+
+/** The options of `orchestration.machine.heartbeat`. */
+export interface OrchestrationMachineHeartbeatOptions extends OptionsOf<"orchestration.machine.heartbeat", "id"> {}
+
+/** The options of `orchestration.machine.list`. */
+export interface OrchestrationMachineListOptions extends OptionsOf<"orchestration.machine.list"> {}
+
+/** The options of `orchestration.machine.maintenance`. */
+export interface OrchestrationMachineMaintenanceOptions extends OptionsOf<"orchestration.machine.maintenance", "id"> {}
+
+/** The options of `orchestration.machine.pick`. */
+export interface OrchestrationMachinePickOptions extends OptionsOf<"orchestration.machine.pick"> {}
+
+/** The options of `orchestration.machine.register`. */
+export interface OrchestrationMachineRegisterOptions extends OptionsOf<"orchestration.machine.register", "id"> {}
+
+/** The options of `orchestration.machine.release`. */
+export interface OrchestrationMachineReleaseOptions extends OptionsOf<"orchestration.machine.release", "id" | "sessionId"> {}
+
+/** The options of `orchestration.machine.show`. */
+export interface OrchestrationMachineShowOptions extends OptionsOf<"orchestration.machine.show", "id"> {}
+
+/** The options of `orchestration.machine.slots`. */
+export interface OrchestrationMachineSlotsOptions extends OptionsOf<"orchestration.machine.slots", "id"> {}
+
+/** The options of `orchestration.project.counts`. */
+export interface OrchestrationProjectCountsOptions extends OptionsOf<"orchestration.project.counts"> {}
+
+/** The options of `orchestration.removal.list`. */
+export interface OrchestrationRemovalListOptions extends OptionsOf<"orchestration.removal.list"> {}
+
+/** The options of `orchestration.session.complete`. */
+export interface OrchestrationSessionCompleteOptions extends OptionsOf<"orchestration.session.complete", "id"> {}
+
+/** The options of `orchestration.session.create`. */
+export interface OrchestrationSessionCreateOptions extends OptionsOf<"orchestration.session.create"> {}
+
+/** The options of `orchestration.session.delete`. */
+export interface OrchestrationSessionDeleteOptions extends OptionsOf<"orchestration.session.delete", "id"> {}
+
+/** The options of `orchestration.session.fail`. */
+export interface OrchestrationSessionFailOptions extends OptionsOf<"orchestration.session.fail", "id"> {}
+
+/** The options of `orchestration.session.failed`. */
+export interface OrchestrationSessionFailedOptions extends OptionsOf<"orchestration.session.failed"> {}
+
+/** The options of `orchestration.session.health`. */
+export interface OrchestrationSessionHealthOptions extends OptionsOf<"orchestration.session.health", "id"> {}
+
+/** The options of `orchestration.session.heartbeat`. */
+export interface OrchestrationSessionHeartbeatOptions extends OptionsOf<"orchestration.session.heartbeat", "id"> {}
+
+/** The options of `orchestration.session.list`. */
+export interface OrchestrationSessionListOptions extends OptionsOf<"orchestration.session.list"> {}
+
+/** The options of `orchestration.session.metadata`. */
+export interface OrchestrationSessionMetadataOptions extends OptionsOf<"orchestration.session.metadata", "id"> {}
+
+/** The options of `orchestration.session.pause`. */
+export interface OrchestrationSessionPauseOptions extends OptionsOf<"orchestration.session.pause", "id"> {}
+
+/** The options of `orchestration.session.recover`. */
+export interface OrchestrationSessionRecoverOptions extends OptionsOf<"orchestration.session.recover", "id"> {}
+
+/** The options of `orchestration.session.recoverable`. */
+export interface OrchestrationSessionRecoverableOptions extends OptionsOf<"orchestration.session.recoverable"> {}
+
+/** The options of `orchestration.session.resume`. */
+export interface OrchestrationSessionResumeOptions extends OptionsOf<"orchestration.session.resume", "id"> {}
+
+/** The options of `orchestration.session.show`. */
+export interface OrchestrationSessionShowOptions extends OptionsOf<"orchestration.session.show", "id"> {}
+
+/** The options of `orchestration.session.stale`. */
+export interface OrchestrationSessionStaleOptions extends OptionsOf<"orchestration.session.stale"> {}
+
+/** The options of `orchestration.session.stall`. */
+export interface OrchestrationSessionStallOptions extends OptionsOf<"orchestration.session.stall", "id"> {}
+
+/** The options of `orchestration.task.add`. */
+export interface OrchestrationTaskAddOptions extends OptionsOf<"orchestration.task.add", "sessionId"> {}
+
+/** The options of `orchestration.task.block`. */
+export interface OrchestrationTaskBlockOptions extends OptionsOf<"orchestration.task.block", "id"> {}
+
+/** The options of `orchestration.task.complete`. */
+export interface OrchestrationTaskCompleteOptions extends OptionsOf<"orchestration.task.complete", "id"> {}
+
+/** The options of `orchestration.task.fail`. */
+export interface OrchestrationTaskFailOptions extends OptionsOf<"orchestration.task.fail", "id"> {}
+
+/** The options of `orchestration.task.list`. */
+export interface OrchestrationTaskListOptions extends OptionsOf<"orchestration.task.list"> {}
+
+/** The options of `orchestration.task.progress`. */
+export interface OrchestrationTaskProgressOptions extends OptionsOf<"orchestration.task.progress", "sessionId"> {}
+
+/** The options of `orchestration.task.release`. */
+export interface OrchestrationTaskReleaseOptions extends OptionsOf<"orchestration.task.release", "id"> {}
+
+/** The options of `orchestration.task.retry`. */
+export interface OrchestrationTaskRetryOptions extends OptionsOf<"orchestration.task.retry", "id"> {}
+
+/** The options of `orchestration.task.show`. */
+export interface OrchestrationTaskShowOptions extends OptionsOf<"orchestration.task.show", "id"> {}
+
+/** The options of `orchestration.task.start`. */
+export interface OrchestrationTaskStartOptions extends OptionsOf<"orchestration.task.start", "id"> {}
+
 /** The operations that change documents. */
 export const COMMANDS: ReadonlySet<string> = new Set<OperationName>([
   "due.run",
@@ -8268,13 +8898,13 @@ export class Domains {
   /** The operations of `fleet`. */
   readonly fleet: FleetOperations;
   /** The operations of `orchestration`. */
-  readonly orchestration: OrchestrationOperations;
+  readonly sessions: OrchestrationOperations;
 
   /** @internal */
   constructor(caller: OperationCaller) {
     this.apps = new AppsOperations(caller);
     this.fleet = new FleetOperations(caller);
-    this.orchestration = new OrchestrationOperations(caller);
+    this.sessions = new OrchestrationOperations(caller);
   }
 }
 
@@ -8322,7 +8952,7 @@ export class AppsOperations {
    *
    * Errors: `invalid` (`from`).
    */
-  cleanup(options: OptionsOf<"apps.cleanup"> = {}): Promise<CleanUpReport> {
+  cleanup(options: AppsCleanupOptions = {}): Promise<CleanUpReport> {
     return this.caller.invoke("apps.cleanup", options);
   }
 
@@ -8333,7 +8963,7 @@ export class AppsOperations {
    * Words are runs of letters and digits, and are found whole, in any case. Of each step and artifact the first 256 KiB
    * of text are searched. Errors: `invalid` (no word, or the cursor is not of this list), `limit` (more than 32 words).
    */
-  search(text: string, options: OptionsOf<"apps.search", "text"> = {}): Promise<SearchHitPage> {
+  search(text: string, options: AppsSearchOptions = {}): Promise<SearchHitPage> {
     return this.caller.invoke("apps.search", options, { text });
   }
 }
@@ -8348,7 +8978,7 @@ export class AppsAppOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"apps.app.list"> = {}): Promise<AppPage> {
+  list(options: AppsAppListOptions = {}): Promise<AppPage> {
     return this.caller.invoke("apps.app.list", options);
   }
 
@@ -8357,7 +8987,7 @@ export class AppsAppOperations {
    *
    * Errors: `not_found`, `in_use` (an execution of it has not ended).
    */
-  remove(id: number, options: OptionsOf<"apps.app.remove", "id"> = {}): Promise<AppRemoval> {
+  remove(id: number, options: AppsAppRemoveOptions = {}): Promise<AppRemoval> {
     return this.caller.invoke("apps.app.remove", options, { id });
   }
 }
@@ -8372,7 +9002,7 @@ export class AppsArtifactOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"apps.artifact.list"> = {}): Promise<ArtifactPage> {
+  list(options: AppsArtifactListOptions = {}): Promise<ArtifactPage> {
     return this.caller.invoke("apps.artifact.list", options);
   }
 
@@ -8381,7 +9011,7 @@ export class AppsArtifactOperations {
    *
    * Errors: `not_found`.
    */
-  remove(id: string, options: OptionsOf<"apps.artifact.remove", "id"> = {}): Promise<null> {
+  remove(id: string, options: AppsArtifactRemoveOptions = {}): Promise<null> {
     return this.caller.invoke("apps.artifact.remove", options, { id });
   }
 
@@ -8390,7 +9020,7 @@ export class AppsArtifactOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"apps.artifact.show", "id"> = {}): Promise<Artifact> {
+  show(id: string, options: AppsArtifactShowOptions = {}): Promise<Artifact> {
     return this.caller.invoke("apps.artifact.show", options, { id });
   }
 }
@@ -8405,7 +9035,7 @@ export class AppsAuditOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"apps.audit.list"> = {}): Promise<AuditRowPage> {
+  list(options: AppsAuditListOptions = {}): Promise<AuditRowPage> {
     return this.caller.invoke("apps.audit.list", options);
   }
 }
@@ -8421,7 +9051,7 @@ export class AppsConfigurationOperations {
    *
    * Errors: `not_found`.
    */
-  activate(appId: number, options: OptionsOf<"apps.configuration.activate", "appId">): Promise<ConfigurationSummary> {
+  activate(appId: number, options: AppsConfigurationActivateOptions): Promise<ConfigurationSummary> {
     return this.caller.invoke("apps.configuration.activate", options, { appId });
   }
 
@@ -8430,7 +9060,7 @@ export class AppsConfigurationOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"apps.configuration.list"> = {}): Promise<AppConfigurationPage> {
+  list(options: AppsConfigurationListOptions = {}): Promise<AppConfigurationPage> {
     return this.caller.invoke("apps.configuration.list", options);
   }
 
@@ -8441,7 +9071,7 @@ export class AppsConfigurationOperations {
    * Errors: `not_found`, `version_active` (activate another one, or remove the app), `in_use` (an execution that has not
    * ended uses it).
    */
-  remove(appId: number, options: OptionsOf<"apps.configuration.remove", "appId">): Promise<ConfigurationSummary> {
+  remove(appId: number, options: AppsConfigurationRemoveOptions): Promise<ConfigurationSummary> {
     return this.caller.invoke("apps.configuration.remove", options, { appId });
   }
 
@@ -8452,7 +9082,7 @@ export class AppsConfigurationOperations {
    * Errors: `invalid` (an unknown step, or an input that nothing produces), `step_cycle`, `version_used`, `limit` (too
    * many steps).
    */
-  save(appId: number, options: OptionsOf<"apps.configuration.save", "appId">): Promise<ConfigurationSummary> {
+  save(appId: number, options: AppsConfigurationSaveOptions): Promise<ConfigurationSummary> {
     return this.caller.invoke("apps.configuration.save", options, { appId });
   }
 
@@ -8461,7 +9091,7 @@ export class AppsConfigurationOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"apps.configuration.show", "id"> = {}): Promise<AppConfiguration> {
+  show(id: string, options: AppsConfigurationShowOptions = {}): Promise<AppConfiguration> {
     return this.caller.invoke("apps.configuration.show", options, { id });
   }
 }
@@ -8476,7 +9106,7 @@ export class AppsDeliveryOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"apps.delivery.list"> = {}): Promise<DeliveryPage> {
+  list(options: AppsDeliveryListOptions = {}): Promise<DeliveryPage> {
     return this.caller.invoke("apps.delivery.list", options);
   }
 
@@ -8485,7 +9115,7 @@ export class AppsDeliveryOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"apps.delivery.show", "id"> = {}): Promise<Delivery> {
+  show(id: string, options: AppsDeliveryShowOptions = {}): Promise<Delivery> {
     return this.caller.invoke("apps.delivery.show", options, { id });
   }
 }
@@ -8502,7 +9132,7 @@ export class AppsExecutionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it has ended).
    */
-  cancel(id: string, options: OptionsOf<"apps.execution.cancel", "id"> = {}): Promise<AppExecutionSummary> {
+  cancel(id: string, options: AppsExecutionCancelOptions = {}): Promise<AppExecutionSummary> {
     return this.caller.invoke("apps.execution.cancel", options, { id });
   }
 
@@ -8511,7 +9141,7 @@ export class AppsExecutionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it runs).
    */
-  delete(id: string, options: OptionsOf<"apps.execution.delete", "id"> = {}): Promise<AppExecutionSummary> {
+  delete(id: string, options: AppsExecutionDeleteOptions = {}): Promise<AppExecutionSummary> {
     return this.caller.invoke("apps.execution.delete", options, { id });
   }
 
@@ -8520,7 +9150,7 @@ export class AppsExecutionOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  failed(options: OptionsOf<"apps.execution.failed"> = {}): Promise<AppExecutionPage> {
+  failed(options: AppsExecutionFailedOptions = {}): Promise<AppExecutionPage> {
     return this.caller.invoke("apps.execution.failed", options);
   }
 
@@ -8529,7 +9159,7 @@ export class AppsExecutionOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"apps.execution.list"> = {}): Promise<AppExecutionPage> {
+  list(options: AppsExecutionListOptions = {}): Promise<AppExecutionPage> {
     return this.caller.invoke("apps.execution.list", options);
   }
 
@@ -8538,7 +9168,7 @@ export class AppsExecutionOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"apps.execution.show", "id"> = {}): Promise<AppExecution> {
+  show(id: string, options: AppsExecutionShowOptions = {}): Promise<AppExecution> {
     return this.caller.invoke("apps.execution.show", options, { id });
   }
 
@@ -8548,7 +9178,7 @@ export class AppsExecutionOperations {
    * Errors: `not_found` (the version), `no_active_version`, `already_exists`, `invalid` (the input or the metadata),
    * `limit` (its size), `key_missing` (a schema of the version marks secrets, and the store has no keys).
    */
-  start(appId: number, options: OptionsOf<"apps.execution.start", "appId">): Promise<AppExecutionSummary> {
+  start(appId: number, options: AppsExecutionStartOptions): Promise<AppExecutionSummary> {
     return this.caller.invoke("apps.execution.start", options, { appId });
   }
 
@@ -8557,7 +9187,7 @@ export class AppsExecutionOperations {
    *
    * Errors: `not_found`.
    */
-  steps(id: string, options: OptionsOf<"apps.execution.steps", "id"> = {}): Promise<Step[]> {
+  steps(id: string, options: AppsExecutionStepsOptions = {}): Promise<Step[]> {
     return this.caller.invoke("apps.execution.steps", options, { id });
   }
 }
@@ -8572,7 +9202,7 @@ export class AppsMetricsOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(executionId: string, options: OptionsOf<"apps.metrics.list", "executionId"> = {}): Promise<ExecutionMetricsPage> {
+  list(executionId: string, options: AppsMetricsListOptions = {}): Promise<ExecutionMetricsPage> {
     return this.caller.invoke("apps.metrics.list", options, { executionId });
   }
 
@@ -8584,7 +9214,7 @@ export class AppsMetricsOperations {
    *
    * Errors: `not_found`, `invalid` (a name, a number or a time), `limit` (more than 500 samples).
    */
-  record(executionId: string, options: OptionsOf<"apps.metrics.record", "executionId"> = {}): Promise<RecordedMetrics> {
+  record(executionId: string, options: AppsMetricsRecordOptions = {}): Promise<RecordedMetrics> {
     return this.caller.invoke("apps.metrics.record", options, { executionId });
   }
 
@@ -8595,7 +9225,7 @@ export class AppsMetricsOperations {
    * Scans their samples in that time. Errors: `invalid` (not one of `executionId` and `appId`, a name, a span), `limit`
    * (more than 20 names or 1,000 spans), `unsupported` (the store does not count).
    */
-  summary(options: OptionsOf<"apps.metrics.summary"> = {}): Promise<MetricSummary[]> {
+  summary(options: AppsMetricsSummaryOptions = {}): Promise<MetricSummary[]> {
     return this.caller.invoke("apps.metrics.summary", options);
   }
 }
@@ -8610,7 +9240,7 @@ export class AppsReportOperations {
    *
    * Scans them. Errors: `unsupported` (the store does not count).
    */
-  durations(options: OptionsOf<"apps.report.durations"> = {}): Promise<StepDurations[]> {
+  durations(options: AppsReportDurationsOptions = {}): Promise<StepDurations[]> {
     return this.caller.invoke("apps.report.durations", options);
   }
 
@@ -8620,7 +9250,7 @@ export class AppsReportOperations {
    *
    * Scans them. Errors: `unsupported` (the store does not count).
    */
-  executions(options: OptionsOf<"apps.report.executions"> = {}): Promise<ReportRow[]> {
+  executions(options: AppsReportExecutionsOptions = {}): Promise<ReportRow[]> {
     return this.caller.invoke("apps.report.executions", options);
   }
 
@@ -8629,7 +9259,7 @@ export class AppsReportOperations {
    *
    * Scans them. Errors: `unsupported` (the store does not count).
    */
-  success(options: OptionsOf<"apps.report.success"> = {}): Promise<AppSuccess[]> {
+  success(options: AppsReportSuccessOptions = {}): Promise<AppSuccess[]> {
     return this.caller.invoke("apps.report.success", options);
   }
 }
@@ -8645,7 +9275,7 @@ export class AppsStepOperations {
    *
    * Errors: `limit` (more than 16 names).
    */
-  claim(options: OptionsOf<"apps.step.claim">): Promise<StepWork | null> {
+  claim(options: AppsStepClaimOptions): Promise<StepWork | null> {
     return this.caller.invoke("apps.step.claim", options);
   }
 
@@ -8655,7 +9285,7 @@ export class AppsStepOperations {
    * Errors: `stale_claim`, `invalid_output` (it does not have the declared fields, or does not match its schema, or the
    * metadata do not), `limit` (its size), `key_missing` (it has secrets, and the store has no keys).
    */
-  complete(id: string, options: OptionsOf<"apps.step.complete", "id">): Promise<AppExecutionSummary> {
+  complete(id: string, options: AppsStepCompleteOptions): Promise<AppExecutionSummary> {
     return this.caller.invoke("apps.step.complete", options, { id });
   }
 
@@ -8665,7 +9295,7 @@ export class AppsStepOperations {
    *
    * Errors: `stale_claim`, `invalid` (the wait).
    */
-  fail(id: string, options: OptionsOf<"apps.step.fail", "id">): Promise<FailedStep> {
+  fail(id: string, options: AppsStepFailOptions): Promise<FailedStep> {
     return this.caller.invoke("apps.step.fail", options, { id });
   }
 
@@ -8674,7 +9304,7 @@ export class AppsStepOperations {
    *
    * Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
    */
-  heartbeat(id: string, options: OptionsOf<"apps.step.heartbeat", "id">): Promise<Timestamp> {
+  heartbeat(id: string, options: AppsStepHeartbeatOptions): Promise<Timestamp> {
     return this.caller.invoke("apps.step.heartbeat", options, { id });
   }
 
@@ -8683,7 +9313,7 @@ export class AppsStepOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"apps.step.list"> = {}): Promise<StepPage> {
+  list(options: AppsStepListOptions = {}): Promise<StepPage> {
     return this.caller.invoke("apps.step.list", options);
   }
 
@@ -8693,7 +9323,7 @@ export class AppsStepOperations {
    *
    * The result may miss recent commits of other processes. Errors: `limit` (more than 16 names).
    */
-  nextAvailable(options: OptionsOf<"apps.step.nextAvailable">): Promise<number | null> {
+  nextAvailable(options: AppsStepNextAvailableOptions): Promise<number | null> {
     return this.caller.invoke("apps.step.nextAvailable", options);
   }
 
@@ -8702,7 +9332,7 @@ export class AppsStepOperations {
    *
    * Errors: `stale_claim`.
    */
-  release(id: string, options: OptionsOf<"apps.step.release", "id">): Promise<null> {
+  release(id: string, options: AppsStepReleaseOptions): Promise<null> {
     return this.caller.invoke("apps.step.release", options, { id });
   }
 
@@ -8711,7 +9341,7 @@ export class AppsStepOperations {
    *
    * Errors: `not_found`, `illegal_transition` (the step has not failed, or the execution was cancelled), `compensated`.
    */
-  retry(executionId: string, options: OptionsOf<"apps.step.retry", "executionId">): Promise<AppExecutionSummary> {
+  retry(executionId: string, options: AppsStepRetryOptions): Promise<AppExecutionSummary> {
     return this.caller.invoke("apps.step.retry", options, { executionId });
   }
 
@@ -8720,7 +9350,7 @@ export class AppsStepOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"apps.step.show", "id"> = {}): Promise<Step> {
+  show(id: string, options: AppsStepShowOptions = {}): Promise<Step> {
     return this.caller.invoke("apps.step.show", options, { id });
   }
 
@@ -8730,7 +9360,7 @@ export class AppsStepOperations {
    *
    * Errors: `not_found`, `illegal_transition` (the step is running or has ended, or the execution has), `compensated`.
    */
-  skip(executionId: string, options: OptionsOf<"apps.step.skip", "executionId">): Promise<AppExecutionSummary> {
+  skip(executionId: string, options: AppsStepSkipOptions): Promise<AppExecutionSummary> {
     return this.caller.invoke("apps.step.skip", options, { executionId });
   }
 }
@@ -8747,7 +9377,7 @@ export class AppsSubscriptionOperations {
    *
    * Errors: `invalid` (the URL, or the name of an event), `already_exists`, `limit` (more than 50 events).
    */
-  create(url: string, options: OptionsOf<"apps.subscription.create", "url">): Promise<SubscriptionSummary> {
+  create(url: string, options: AppsSubscriptionCreateOptions): Promise<SubscriptionSummary> {
     return this.caller.invoke("apps.subscription.create", options, { url });
   }
 
@@ -8756,7 +9386,7 @@ export class AppsSubscriptionOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"apps.subscription.list"> = {}): Promise<SubscriptionPage> {
+  list(options: AppsSubscriptionListOptions = {}): Promise<SubscriptionPage> {
     return this.caller.invoke("apps.subscription.list", options);
   }
 
@@ -8766,7 +9396,7 @@ export class AppsSubscriptionOperations {
    *
    * Errors: `not_found`.
    */
-  pause(id: string, options: OptionsOf<"apps.subscription.pause", "id"> = {}): Promise<SubscriptionSummary> {
+  pause(id: string, options: AppsSubscriptionPauseOptions = {}): Promise<SubscriptionSummary> {
     return this.caller.invoke("apps.subscription.pause", options, { id });
   }
 
@@ -8776,7 +9406,7 @@ export class AppsSubscriptionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (the subscription is paused).
    */
-  redeliver(id: string, options: OptionsOf<"apps.subscription.redeliver", "id"> = {}): Promise<RedeliveryCount> {
+  redeliver(id: string, options: AppsSubscriptionRedeliverOptions = {}): Promise<RedeliveryCount> {
     return this.caller.invoke("apps.subscription.redeliver", options, { id });
   }
 
@@ -8785,7 +9415,7 @@ export class AppsSubscriptionOperations {
    *
    * Errors: `not_found`.
    */
-  remove(id: string, options: OptionsOf<"apps.subscription.remove", "id"> = {}): Promise<SubscriptionSummary> {
+  remove(id: string, options: AppsSubscriptionRemoveOptions = {}): Promise<SubscriptionSummary> {
     return this.caller.invoke("apps.subscription.remove", options, { id });
   }
 
@@ -8794,7 +9424,7 @@ export class AppsSubscriptionOperations {
    *
    * Errors: `not_found`.
    */
-  resume(id: string, options: OptionsOf<"apps.subscription.resume", "id"> = {}): Promise<SubscriptionSummary> {
+  resume(id: string, options: AppsSubscriptionResumeOptions = {}): Promise<SubscriptionSummary> {
     return this.caller.invoke("apps.subscription.resume", options, { id });
   }
 
@@ -8803,7 +9433,7 @@ export class AppsSubscriptionOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"apps.subscription.show", "id"> = {}): Promise<Subscription> {
+  show(id: string, options: AppsSubscriptionShowOptions = {}): Promise<Subscription> {
     return this.caller.invoke("apps.subscription.show", options, { id });
   }
 
@@ -8812,7 +9442,7 @@ export class AppsSubscriptionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is paused).
    */
-  test(id: string, options: OptionsOf<"apps.subscription.test", "id"> = {}): Promise<string> {
+  test(id: string, options: AppsSubscriptionTestOptions = {}): Promise<string> {
     return this.caller.invoke("apps.subscription.test", options, { id });
   }
 }
@@ -8831,7 +9461,7 @@ export class CvmOperations {
    * `invalid` (the cost),
    * and those of budgets (`budget_exceeded`) for a call with a cost that no worker has claimed.
    */
-  answer(id: string, options: OptionsOf<"cvm.answer", "id">): Promise<ExecutionStatus> {
+  answer(id: string, options: CvmAnswerOptions): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.answer", options, { id });
   }
 
@@ -8843,7 +9473,7 @@ export class CvmOperations {
    * `already_answered` (it is closed), `deadline_passed`, `illegal_transition` (the execution has ended, or is paused),
    * `invalid`; `limit` and `invalid_answer` (the program cannot take the earlier answer: reject the call).
    */
-  approve(execution: string, options: OptionsOf<"cvm.approve", "execution">): Promise<ExecutionStatus> {
+  approve(execution: string, options: CvmApproveOptions): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.approve", options, { execution });
   }
 
@@ -8852,7 +9482,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  call(id: string, options: OptionsOf<"cvm.call", "id"> = {}): Promise<CallView> {
+  call(id: string, options: CvmCallOptions = {}): Promise<CallView> {
     return this.caller.invoke("cvm.call", options, { id });
   }
 
@@ -8871,7 +9501,7 @@ export class CvmOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  calls(options: OptionsOf<"cvm.calls"> = {}): Promise<CallViewPage> {
+  calls(options: CvmCallsOptions = {}): Promise<CallViewPage> {
     return this.caller.invoke("cvm.calls", options);
   }
 
@@ -8885,7 +9515,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it has ended, or is paused), `invalid`.
    */
-  cancel(id: string, options: OptionsOf<"cvm.cancel", "id"> = {}): Promise<ExecutionStatus> {
+  cancel(id: string, options: CvmCancelOptions = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.cancel", options, { id });
   }
 
@@ -8893,7 +9523,7 @@ export class CvmOperations {
    * Claims one open call of the given kinds, or the given call, for a worker until its lease ends. The result is null if
    * there is none.
    */
-  claim(options: OptionsOf<"cvm.claim">): Promise<Work | null> {
+  claim(options: CvmClaimOptions): Promise<Work | null> {
     return this.caller.invoke("cvm.claim", options);
   }
 
@@ -8906,7 +9536,7 @@ export class CvmOperations {
    * Errors: `stale_claim` (another worker has claimed the call since, or it is closed), `already_answered`,
    * `deadline_passed`, `awaiting_approval`, `invalid_answer`.
    */
-  complete(call: string, options: OptionsOf<"cvm.complete", "call">): Promise<ExecutionStatus> {
+  complete(call: string, options: CvmCompleteOptions): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.complete", options, { call });
   }
 
@@ -8915,7 +9545,7 @@ export class CvmOperations {
    *
    * Errors: `unsupported` (the store does not count).
    */
-  countFinished(options: OptionsOf<"cvm.countFinished">): Promise<number> {
+  countFinished(options: CvmCountFinishedOptions): Promise<number> {
     return this.caller.invoke("cvm.countFinished", options);
   }
 
@@ -8925,7 +9555,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it has not ended: cancel it).
    */
-  delete(id: string, options: OptionsOf<"cvm.delete", "id"> = {}): Promise<DeletionProgress> {
+  delete(id: string, options: CvmDeleteOptions = {}): Promise<DeletionProgress> {
     return this.caller.invoke("cvm.delete", options, { id });
   }
 
@@ -8936,7 +9566,7 @@ export class CvmOperations {
    * Errors: `stale_claim` (another worker has claimed the call since, or it has ended: if the call has a cost, that of
    * the attempt is recorded), `deadline_passed` (as well), `invalid` (the name, the code, the cost, the wait).
    */
-  fail(call: string, options: OptionsOf<"cvm.fail", "call">): Promise<FailedCall> {
+  fail(call: string, options: CvmFailOptions): Promise<FailedCall> {
     return this.caller.invoke("cvm.fail", options, { call });
   }
 
@@ -8945,7 +9575,7 @@ export class CvmOperations {
    *
    * Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
    */
-  heartbeat(call: string, options: OptionsOf<"cvm.heartbeat", "call">): Promise<Timestamp> {
+  heartbeat(call: string, options: CvmHeartbeatOptions): Promise<Timestamp> {
     return this.caller.invoke("cvm.heartbeat", options, { call });
   }
 
@@ -8957,7 +9587,7 @@ export class CvmOperations {
    *
    * Errors: `unsupported` (the store does not aggregate).
    */
-  latency(options: OptionsOf<"cvm.latency"> = {}): Promise<Latency> {
+  latency(options: CvmLatencyOptions = {}): Promise<Latency> {
     return this.caller.invoke("cvm.latency", options);
   }
 
@@ -8969,7 +9599,7 @@ export class CvmOperations {
    *
    * Errors: `unsupported` (the store does not aggregate).
    */
-  latencyByKind(options: OptionsOf<"cvm.latencyByKind"> = {}): Promise<{ [key: string]: Latency }> {
+  latencyByKind(options: CvmLatencyByKindOptions = {}): Promise<{ [key: string]: Latency }> {
     return this.caller.invoke("cvm.latencyByKind", options);
   }
 
@@ -8980,7 +9610,7 @@ export class CvmOperations {
    *
    * Errors: `unsupported` (the store does not aggregate).
    */
-  latencyByProgram(options: OptionsOf<"cvm.latencyByProgram"> = {}): Promise<{ [key: string]: Latency }> {
+  latencyByProgram(options: CvmLatencyByProgramOptions = {}): Promise<{ [key: string]: Latency }> {
     return this.caller.invoke("cvm.latencyByProgram", options);
   }
 
@@ -8989,7 +9619,7 @@ export class CvmOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"cvm.list"> = {}): Promise<ExecutionSummaryPage> {
+  list(options: CvmListOptions = {}): Promise<ExecutionSummaryPage> {
     return this.caller.invoke("cvm.list", options);
   }
 
@@ -9000,7 +9630,7 @@ export class CvmOperations {
    * Errors: `compile_error` (`details.diagnostics` says where and why), `invalid` (the name, id or files),
    * `invalid_bytecode`, `already_exists` (another program has the id, or the name belongs to a program with another id).
    */
-  load(name: string, options: OptionsOf<"cvm.load", "name">): Promise<LoadedProgram> {
+  load(name: string, options: CvmLoadOptions): Promise<LoadedProgram> {
     return this.caller.invoke("cvm.load", options, { name });
   }
 
@@ -9013,7 +9643,7 @@ export class CvmOperations {
    *
    * Errors: `invalid` (the cursor is not of a log), `usage` (the event is unknown).
    */
-  logs(options: OptionsOf<"cvm.logs"> = {}): Promise<LogRowPage> {
+  logs(options: CvmLogsOptions = {}): Promise<LogRowPage> {
     return this.caller.invoke("cvm.logs", options);
   }
 
@@ -9023,7 +9653,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is paused: unpause it).
    */
-  next(id: string, options: OptionsOf<"cvm.next", "id"> = {}): Promise<ExecutionStatus> {
+  next(id: string, options: CvmNextOptions = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.next", options, { id });
   }
 
@@ -9035,7 +9665,7 @@ export class CvmOperations {
    *
    * Errors: `limit` (more than 16 kinds).
    */
-  nextAvailable(options: OptionsOf<"cvm.nextAvailable">): Promise<number | null> {
+  nextAvailable(options: CvmNextAvailableOptions): Promise<number | null> {
     return this.caller.invoke("cvm.nextAvailable", options);
   }
 
@@ -9044,7 +9674,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  output(id: string, options: OptionsOf<"cvm.output", "id"> = {}): Promise<string[]> {
+  output(id: string, options: CvmOutputOptions = {}): Promise<string[]> {
     return this.caller.invoke("cvm.output", options, { id });
   }
 
@@ -9053,7 +9683,7 @@ export class CvmOperations {
    *
    * Scans all executions, if the store counts.
    */
-  overview(options: OptionsOf<"cvm.overview"> = {}): Promise<Overview> {
+  overview(options: CvmOverviewOptions = {}): Promise<Overview> {
     return this.caller.invoke("cvm.overview", options);
   }
 
@@ -9062,7 +9692,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it has ended).
    */
-  pause(id: string, options: OptionsOf<"cvm.pause", "id"> = {}): Promise<ExecutionStatus> {
+  pause(id: string, options: CvmPauseOptions = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.pause", options, { id });
   }
 
@@ -9071,7 +9701,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  program(name: string, options: OptionsOf<"cvm.program", "name"> = {}): Promise<Program> {
+  program(name: string, options: CvmProgramOptions = {}): Promise<Program> {
     return this.caller.invoke("cvm.program", options, { name });
   }
 
@@ -9080,7 +9710,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  programById(id: string, options: OptionsOf<"cvm.programById", "id"> = {}): Promise<Program> {
+  programById(id: string, options: CvmProgramByIdOptions = {}): Promise<Program> {
     return this.caller.invoke("cvm.programById", options, { id });
   }
 
@@ -9089,7 +9719,7 @@ export class CvmOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  programs(options: OptionsOf<"cvm.programs"> = {}): Promise<ProgramSummaryPage> {
+  programs(options: CvmProgramsOptions = {}): Promise<ProgramSummaryPage> {
     return this.caller.invoke("cvm.programs", options);
   }
 
@@ -9099,7 +9729,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  progress(id: string, options: OptionsOf<"cvm.progress", "id"> = {}): Promise<ExecutionProgress> {
+  progress(id: string, options: CvmProgressOptions = {}): Promise<ExecutionProgress> {
     return this.caller.invoke("cvm.progress", options, { id });
   }
 
@@ -9109,7 +9739,7 @@ export class CvmOperations {
    *
    * Errors: as those of `cvm.approve`.
    */
-  reject(execution: string, options: OptionsOf<"cvm.reject", "execution">): Promise<ExecutionStatus> {
+  reject(execution: string, options: CvmRejectOptions): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.reject", options, { execution });
   }
 
@@ -9118,7 +9748,7 @@ export class CvmOperations {
    *
    * Errors: `stale_claim`.
    */
-  release(call: string, options: OptionsOf<"cvm.release", "call">): Promise<null> {
+  release(call: string, options: CvmReleaseOptions): Promise<null> {
     return this.caller.invoke("cvm.release", options, { call });
   }
 
@@ -9127,7 +9757,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`, `in_use` (it has executions: delete them first).
    */
-  removeProgram(name: string, options: OptionsOf<"cvm.removeProgram", "name"> = {}): Promise<RemovedProgram> {
+  removeProgram(name: string, options: CvmRemoveProgramOptions = {}): Promise<RemovedProgram> {
     return this.caller.invoke("cvm.removeProgram", options, { name });
   }
 
@@ -9139,7 +9769,7 @@ export class CvmOperations {
    * Errors: `not_found` (no such execution or version), `illegal_transition` (it has not failed), `invalid`,
    * `version_mismatch` (its position has no counterpart in that version: the message names the difference).
    */
-  retry(id: string, options: OptionsOf<"cvm.retry", "id"> = {}): Promise<ExecutionStatus> {
+  retry(id: string, options: CvmRetryOptions = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.retry", options, { id });
   }
 
@@ -9148,7 +9778,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"cvm.show", "id"> = {}): Promise<Execution> {
+  show(id: string, options: CvmShowOptions = {}): Promise<Execution> {
     return this.caller.invoke("cvm.show", options, { id });
   }
 
@@ -9159,7 +9789,7 @@ export class CvmOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  slowest(options: OptionsOf<"cvm.slowest"> = {}): Promise<CallViewPage> {
+  slowest(options: CvmSlowestOptions = {}): Promise<CallViewPage> {
     return this.caller.invoke("cvm.slowest", options);
   }
 
@@ -9169,7 +9799,7 @@ export class CvmOperations {
    * Errors: `not_found` (no such program), `already_exists` (the id is in use), `needs_recompile` (an older version of
    * runstate compiled the program: load it again), `invalid`.
    */
-  start(program: string, options: OptionsOf<"cvm.start", "program"> = {}): Promise<ExecutionStatus> {
+  start(program: string, options: CvmStartOptions = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.start", options, { program });
   }
 
@@ -9180,7 +9810,7 @@ export class CvmOperations {
    *
    * Errors: `unsupported` (the store does not aggregate).
    */
-  stats(options: OptionsOf<"cvm.stats"> = {}): Promise<Stats> {
+  stats(options: CvmStatsOptions = {}): Promise<Stats> {
     return this.caller.invoke("cvm.stats", options);
   }
 
@@ -9189,7 +9819,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  status(id: string, options: OptionsOf<"cvm.status", "id"> = {}): Promise<ExecutionStatusDetails> {
+  status(id: string, options: CvmStatusOptions = {}): Promise<ExecutionStatusDetails> {
     return this.caller.invoke("cvm.status", options, { id });
   }
 
@@ -9201,7 +9831,7 @@ export class CvmOperations {
    *
    * Errors: `unsupported` (the store does not aggregate).
    */
-  statuses(options: OptionsOf<"cvm.statuses"> = {}): Promise<{ [key: string]: number }> {
+  statuses(options: CvmStatusesOptions = {}): Promise<{ [key: string]: number }> {
     return this.caller.invoke("cvm.statuses", options);
   }
 
@@ -9210,7 +9840,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  summary(id: string, options: OptionsOf<"cvm.summary", "id"> = {}): Promise<ExecutionSummary> {
+  summary(id: string, options: CvmSummaryOptions = {}): Promise<ExecutionSummary> {
     return this.caller.invoke("cvm.summary", options, { id });
   }
 
@@ -9219,7 +9849,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is not paused).
    */
-  unpause(id: string, options: OptionsOf<"cvm.unpause", "id"> = {}): Promise<ExecutionStatus> {
+  unpause(id: string, options: CvmUnpauseOptions = {}): Promise<ExecutionStatus> {
     return this.caller.invoke("cvm.unpause", options, { id });
   }
 
@@ -9229,7 +9859,7 @@ export class CvmOperations {
    *
    * Errors: `not_found` (the execution does not exist, or no function call has a variable of that name).
    */
-  variables(id: string, options: OptionsOf<"cvm.variables", "id"> = {}): Promise<FrameView[]> {
+  variables(id: string, options: CvmVariablesOptions = {}): Promise<FrameView[]> {
     return this.caller.invoke("cvm.variables", options, { id });
   }
 
@@ -9238,7 +9868,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  version(name: string, options: OptionsOf<"cvm.version", "name">): Promise<ProgramVersion> {
+  version(name: string, options: CvmVersionOptions): Promise<ProgramVersion> {
     return this.caller.invoke("cvm.version", options, { name });
   }
 
@@ -9249,7 +9879,7 @@ export class CvmOperations {
    *
    * Errors: `not_found`.
    */
-  versionOf(id: string, options: OptionsOf<"cvm.versionOf", "id"> = {}): Promise<ProgramVersion> {
+  versionOf(id: string, options: CvmVersionOfOptions = {}): Promise<ProgramVersion> {
     return this.caller.invoke("cvm.versionOf", options, { id });
   }
 
@@ -9258,7 +9888,7 @@ export class CvmOperations {
    *
    * Errors: `not_found` (the program), `invalid` (the cursor is not of this list).
    */
-  versions(name: string, options: OptionsOf<"cvm.versions", "name"> = {}): Promise<VersionSummaryPage> {
+  versions(name: string, options: CvmVersionsOptions = {}): Promise<VersionSummaryPage> {
     return this.caller.invoke("cvm.versions", options, { name });
   }
 
@@ -9267,7 +9897,7 @@ export class CvmOperations {
    * ends it at its deadline and at that of a graceful cancel, and reports an interrupted deletion. Has no effect if
    * nothing is due.
    */
-  wake(id: string, options: OptionsOf<"cvm.wake", "id"> = {}): Promise<RunDueOutcome> {
+  wake(id: string, options: CvmWakeOptions = {}): Promise<RunDueOutcome> {
     return this.caller.invoke("cvm.wake", options, { id });
   }
 }
@@ -9288,12 +9918,12 @@ export class DocumentsOperations {
    *  `newer_version` (an older version than the stored one; a different declaration without a version, where the
    *  stored one has a version), `limit`.
    */
-  declare(collection: string, options: OptionsOf<"documents.declare", "collection"> = {}): Promise<CollectionDeclaration> {
+  declare(collection: string, options: DocumentsDeclareOptions = {}): Promise<CollectionDeclaration> {
     return this.caller.invoke("documents.declare", options, { collection });
   }
 
   /** The declared collections of documents, by name. */
-  collections(options: OptionsOf<"documents.collections"> = {}): Promise<CollectionDeclaration[]> {
+  collections(options: DocumentsCollectionsOptions = {}): Promise<CollectionDeclaration[]> {
     return this.caller.invoke("documents.collections", options);
   }
 
@@ -9302,7 +9932,7 @@ export class DocumentsOperations {
    *
    *  Errors: `not_found` (the collection is not declared), `limit`.
    */
-  get(collection: string, options: OptionsOf<"documents.get", "collection">): Promise<(StoredDocument | null)[]> {
+  get(collection: string, options: DocumentsGetOptions): Promise<(StoredDocument | null)[]> {
     return this.caller.invoke("documents.get", options, { collection });
   }
 
@@ -9311,7 +9941,7 @@ export class DocumentsOperations {
    *
    *  Errors: `not_found` (the collection is not declared), `limit`, `invalid` (the cursor is of another query).
    */
-  query(collection: string, options: OptionsOf<"documents.query", "collection"> = {}): Promise<StoredDocumentPage> {
+  query(collection: string, options: DocumentsQueryOptions = {}): Promise<StoredDocumentPage> {
     return this.caller.invoke("documents.query", options, { collection });
   }
 
@@ -9320,7 +9950,7 @@ export class DocumentsOperations {
    *
    *  Errors: `not_found` (the collection is not declared).
    */
-  count(collection: string, options: OptionsOf<"documents.count", "collection"> = {}): Promise<number> {
+  count(collection: string, options: DocumentsCountOptions = {}): Promise<number> {
     return this.caller.invoke("documents.count", options, { collection });
   }
 
@@ -9332,7 +9962,7 @@ export class DocumentsOperations {
    *  collection is not declared, or a patched document does not exist), `invalid`, `unique_violation`,
    *  `too_large`, `limit`; those of the command.
    */
-  commit(options: OptionsOf<"documents.commit">): Promise<CommitReply> {
+  commit(options: DocumentsCommitOptions): Promise<CommitReply> {
     return this.caller.invoke("documents.commit", options);
   }
 
@@ -9344,7 +9974,7 @@ export class DocumentsOperations {
    *
    *  Errors: `not_found` (the collection is not declared, or is one of a domain), `usage` (a `commandId`).
    */
-  drop(collection: string, options: OptionsOf<"documents.drop", "collection"> = {}): Promise<DroppedDocuments> {
+  drop(collection: string, options: DocumentsDropOptions = {}): Promise<DroppedDocuments> {
     return this.caller.invoke("documents.drop", options, { collection });
   }
 
@@ -9355,7 +9985,7 @@ export class DocumentsOperations {
    *  Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
    *  without a position), `invalid` (it is not a position), `not_found` (a collection is not declared).
    */
-  changes(options: OptionsOf<"documents.changes"> = {}): Promise<DocumentChanges> {
+  changes(options: DocumentsChangesOptions = {}): Promise<DocumentChanges> {
     return this.caller.invoke("documents.changes", options);
   }
 }
@@ -9369,12 +9999,12 @@ export class DueOperations {
    * Runs the work that is due now, of all domains, and removes the rows that have expired: all of them, or with
    *  the run limit `slice` at most `limit` of each collection.
    */
-  run(options: OptionsOf<"due.run"> = {}): Promise<DueReport> {
+  run(options: DueRunOptions = {}): Promise<DueReport> {
     return this.caller.invoke("due.run", options);
   }
 
   /** The time at which work is next due; null: not before another command. A time in the past means now. */
-  next(options: OptionsOf<"due.next"> = {}): Promise<number | null> {
+  next(options: DueNextOptions = {}): Promise<number | null> {
     return this.caller.invoke("due.next", options);
   }
 }
@@ -9447,7 +10077,7 @@ export class FleetBudgetOperations {
    *
    * Errors: `not_found`.
    */
-  change(id: string, options: OptionsOf<"fleet.budget.change", "id"> = {}): Promise<BudgetSummary> {
+  change(id: string, options: FleetBudgetChangeOptions = {}): Promise<BudgetSummary> {
     return this.caller.invoke("fleet.budget.change", options, { id });
   }
 
@@ -9457,7 +10087,7 @@ export class FleetBudgetOperations {
    * Errors: `not_found` (the project), `already_exists` (the period has a budget), `period_overlap` (no period begins on
    * that day), `unit_mismatch`, `invalid` (the unit).
    */
-  create(projectUuid: string, options: OptionsOf<"fleet.budget.create", "projectUuid">): Promise<BudgetSummary> {
+  create(projectUuid: string, options: FleetBudgetCreateOptions): Promise<BudgetSummary> {
     return this.caller.invoke("fleet.budget.create", options, { projectUuid });
   }
 
@@ -9466,7 +10096,7 @@ export class FleetBudgetOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.budget.list"> = {}): Promise<ResourceBudgetPage> {
+  list(options: FleetBudgetListOptions = {}): Promise<ResourceBudgetPage> {
     return this.caller.invoke("fleet.budget.list", options);
   }
 
@@ -9476,7 +10106,7 @@ export class FleetBudgetOperations {
    *
    * Errors: `not_found` (the project), `budget_exceeded`, `circuit_open`, `unit_mismatch`, `invalid` (the unit).
    */
-  reserve(projectUuid: string, options: OptionsOf<"fleet.budget.reserve", "projectUuid">): Promise<ReservationSummary> {
+  reserve(projectUuid: string, options: FleetBudgetReserveOptions): Promise<ReservationSummary> {
     return this.caller.invoke("fleet.budget.reserve", options, { projectUuid });
   }
 
@@ -9485,7 +10115,7 @@ export class FleetBudgetOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"fleet.budget.show", "id"> = {}): Promise<ResourceBudget> {
+  show(id: string, options: FleetBudgetShowOptions = {}): Promise<ResourceBudget> {
     return this.caller.invoke("fleet.budget.show", options, { id });
   }
 }
@@ -9500,7 +10130,7 @@ export class FleetBudgetAccountOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.budgetAccount.list"> = {}): Promise<BudgetAccountPage> {
+  list(options: FleetBudgetAccountListOptions = {}): Promise<BudgetAccountPage> {
     return this.caller.invoke("fleet.budgetAccount.list", options);
   }
 }
@@ -9515,7 +10145,7 @@ export class FleetBudgetEventOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.budgetEvent.list"> = {}): Promise<BudgetEventPage> {
+  list(options: FleetBudgetEventListOptions = {}): Promise<BudgetEventPage> {
     return this.caller.invoke("fleet.budgetEvent.list", options);
   }
 }
@@ -9534,7 +10164,7 @@ export class FleetCheckpointOperations {
    * Errors: `not_found`, `already_exists` (the project has a first one), `illegal_transition` (the machine is
    * terminated), `invalid` (the parent or the machine is of another project; the first one has no parent).
    */
-  create(projectUuid: string, options: OptionsOf<"fleet.checkpoint.create", "projectUuid">): Promise<CheckpointSummary> {
+  create(projectUuid: string, options: FleetCheckpointCreateOptions): Promise<CheckpointSummary> {
     return this.caller.invoke("fleet.checkpoint.create", options, { projectUuid });
   }
 
@@ -9544,7 +10174,7 @@ export class FleetCheckpointOperations {
    * Errors: `not_found`, `in_use` (it has checkpoints after it, machines stand on it, or it is the current or first one
    * of its project).
    */
-  delete(id: string, options: OptionsOf<"fleet.checkpoint.delete", "id"> = {}): Promise<DeletedCheckpoint> {
+  delete(id: string, options: FleetCheckpointDeleteOptions = {}): Promise<DeletedCheckpoint> {
     return this.caller.invoke("fleet.checkpoint.delete", options, { id });
   }
 
@@ -9553,7 +10183,7 @@ export class FleetCheckpointOperations {
    *
    * Errors: `not_found`.
    */
-  diff(fromUuid: string, toUuid: string, options: OptionsOf<"fleet.checkpoint.diff", "fromUuid" | "toUuid"> = {}): Promise<FileChange[]> {
+  diff(fromUuid: string, toUuid: string, options: FleetCheckpointDiffOptions = {}): Promise<FileChange[]> {
     return this.caller.invoke("fleet.checkpoint.diff", options, { fromUuid, toUuid });
   }
 
@@ -9562,7 +10192,7 @@ export class FleetCheckpointOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.checkpoint.list"> = {}): Promise<CheckpointPage> {
+  list(options: FleetCheckpointListOptions = {}): Promise<CheckpointPage> {
     return this.caller.invoke("fleet.checkpoint.list", options);
   }
 
@@ -9572,7 +10202,7 @@ export class FleetCheckpointOperations {
    *
    * Errors: `not_found`, `corrupt` (a checkpoint is before itself: its document was not written by an operation).
    */
-  path(id: string, options: OptionsOf<"fleet.checkpoint.path", "id"> = {}): Promise<CheckpointPage> {
+  path(id: string, options: FleetCheckpointPathOptions = {}): Promise<CheckpointPage> {
     return this.caller.invoke("fleet.checkpoint.path", options, { id });
   }
 
@@ -9581,7 +10211,7 @@ export class FleetCheckpointOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"fleet.checkpoint.show", "id"> = {}): Promise<Checkpoint> {
+  show(id: string, options: FleetCheckpointShowOptions = {}): Promise<Checkpoint> {
     return this.caller.invoke("fleet.checkpoint.show", options, { id });
   }
 }
@@ -9596,7 +10226,7 @@ export class FleetExchangeRateOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.exchangeRate.list"> = {}): Promise<ExchangeRatePage> {
+  list(options: FleetExchangeRateListOptions = {}): Promise<ExchangeRatePage> {
     return this.caller.invoke("fleet.exchangeRate.list", options);
   }
 
@@ -9605,7 +10235,7 @@ export class FleetExchangeRateOperations {
    *
    * Errors: `invalid` (it is not a foreign currency).
    */
-  set(currency: Unit, options: OptionsOf<"fleet.exchangeRate.set", "currency">): Promise<ExchangeRateSummary> {
+  set(currency: Unit, options: FleetExchangeRateSetOptions): Promise<ExchangeRateSummary> {
     return this.caller.invoke("fleet.exchangeRate.set", options, { currency });
   }
 }
@@ -9622,7 +10252,7 @@ export class FleetExperimentOperations {
    * `primary_exists` (the original hub is not the active primary one any more), `illegal_transition` (a hub has
    * retired).
    */
-  adopt(id: string, options: OptionsOf<"fleet.experiment.adopt", "id"> = {}): Promise<AdoptedHub> {
+  adopt(id: string, options: FleetExperimentAdoptOptions = {}): Promise<AdoptedHub> {
     return this.caller.invoke("fleet.experiment.adopt", options, { id });
   }
 
@@ -9632,7 +10262,7 @@ export class FleetExperimentOperations {
    *
    * Errors: `not_found`, `illegal_transition`.
    */
-  complete(id: string, options: OptionsOf<"fleet.experiment.complete", "id"> = {}): Promise<ExperimentSummary> {
+  complete(id: string, options: FleetExperimentCompleteOptions = {}): Promise<ExperimentSummary> {
     return this.caller.invoke("fleet.experiment.complete", options, { id });
   }
 
@@ -9641,7 +10271,7 @@ export class FleetExperimentOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it has ended).
    */
-  fail(id: string, options: OptionsOf<"fleet.experiment.fail", "id">): Promise<ExperimentSummary> {
+  fail(id: string, options: FleetExperimentFailOptions): Promise<ExperimentSummary> {
     return this.caller.invoke("fleet.experiment.fail", options, { id });
   }
 
@@ -9650,7 +10280,7 @@ export class FleetExperimentOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.experiment.list"> = {}): Promise<HubExperimentPage> {
+  list(options: FleetExperimentListOptions = {}): Promise<HubExperimentPage> {
     return this.caller.invoke("fleet.experiment.list", options);
   }
 
@@ -9660,7 +10290,7 @@ export class FleetExperimentOperations {
    * Errors: `not_found`, `illegal_transition` (it does not run), `invalid` (it has no such metric; a value is not
    * finite).
    */
-  observe(id: string, options: OptionsOf<"fleet.experiment.observe", "id">): Promise<ExperimentSummary> {
+  observe(id: string, options: FleetExperimentObserveOptions): Promise<ExperimentSummary> {
     return this.caller.invoke("fleet.experiment.observe", options, { id });
   }
 
@@ -9669,7 +10299,7 @@ export class FleetExperimentOperations {
    *
    * Errors: `not_found`, `already_exists`, `invalid` (the checkpoint is of another hub; a metric).
    */
-  plan(name: string, options: OptionsOf<"fleet.experiment.plan", "name">): Promise<ExperimentSummary> {
+  plan(name: string, options: FleetExperimentPlanOptions): Promise<ExperimentSummary> {
     return this.caller.invoke("fleet.experiment.plan", options, { name });
   }
 
@@ -9678,7 +10308,7 @@ export class FleetExperimentOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"fleet.experiment.show", "id"> = {}): Promise<HubExperiment> {
+  show(id: string, options: FleetExperimentShowOptions = {}): Promise<HubExperiment> {
     return this.caller.invoke("fleet.experiment.show", options, { id });
   }
 
@@ -9687,7 +10317,7 @@ export class FleetExperimentOperations {
    *
    * Errors: `not_found`, `illegal_transition`, `invalid` (the hub has another type, or is the original one).
    */
-  start(id: string, options: OptionsOf<"fleet.experiment.start", "id">): Promise<ExperimentSummary> {
+  start(id: string, options: FleetExperimentStartOptions): Promise<ExperimentSummary> {
     return this.caller.invoke("fleet.experiment.start", options, { id });
   }
 }
@@ -9702,7 +10332,7 @@ export class FleetGreedinessChangeOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.greedinessChange.list"> = {}): Promise<GreedinessChangePage> {
+  list(options: FleetGreedinessChangeListOptions = {}): Promise<GreedinessChangePage> {
     return this.caller.invoke("fleet.greedinessChange.list", options);
   }
 }
@@ -9717,7 +10347,7 @@ export class FleetHubOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.hub.list"> = {}): Promise<HubInstancePage> {
+  list(options: FleetHubListOptions = {}): Promise<HubInstancePage> {
     return this.caller.invoke("fleet.hub.list", options);
   }
 
@@ -9726,7 +10356,7 @@ export class FleetHubOperations {
    *
    * Errors: `already_exists`, `not_found` (the hub from which it was made), `invalid`.
    */
-  register(type: HubType, options: OptionsOf<"fleet.hub.register", "type">): Promise<HubSummary> {
+  register(type: HubType, options: FleetHubRegisterOptions): Promise<HubSummary> {
     return this.caller.invoke("fleet.hub.register", options, { type });
   }
 
@@ -9735,7 +10365,7 @@ export class FleetHubOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"fleet.hub.show", "id"> = {}): Promise<HubInstance> {
+  show(id: string, options: FleetHubShowOptions = {}): Promise<HubInstance> {
     return this.caller.invoke("fleet.hub.show", options, { id });
   }
 
@@ -9744,7 +10374,7 @@ export class FleetHubOperations {
    *
    * Errors: `not_found`, `illegal_transition`, `primary_exists`.
    */
-  status(id: string, status: HubStatus, options: OptionsOf<"fleet.hub.status", "id" | "status"> = {}): Promise<HubSummary> {
+  status(id: string, status: HubStatus, options: FleetHubStatusOptions = {}): Promise<HubSummary> {
     return this.caller.invoke("fleet.hub.status", options, { id, status });
   }
 }
@@ -9759,7 +10389,7 @@ export class FleetHubCheckpointOperations {
    *
    * Errors: `not_found`, `already_exists`, `invalid`.
    */
-  create(hubUuid: string, options: OptionsOf<"fleet.hubCheckpoint.create", "hubUuid">): Promise<HubCheckpointSummary> {
+  create(hubUuid: string, options: FleetHubCheckpointCreateOptions): Promise<HubCheckpointSummary> {
     return this.caller.invoke("fleet.hubCheckpoint.create", options, { hubUuid });
   }
 
@@ -9768,7 +10398,7 @@ export class FleetHubCheckpointOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.hubCheckpoint.list"> = {}): Promise<HubCheckpointPage> {
+  list(options: FleetHubCheckpointListOptions = {}): Promise<HubCheckpointPage> {
     return this.caller.invoke("fleet.hubCheckpoint.list", options);
   }
 
@@ -9777,7 +10407,7 @@ export class FleetHubCheckpointOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"fleet.hubCheckpoint.show", "id"> = {}): Promise<HubCheckpoint> {
+  show(id: string, options: FleetHubCheckpointShowOptions = {}): Promise<HubCheckpoint> {
     return this.caller.invoke("fleet.hubCheckpoint.show", options, { id });
   }
 
@@ -9786,7 +10416,7 @@ export class FleetHubCheckpointOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it was verified before).
    */
-  verify(id: string, options: OptionsOf<"fleet.hubCheckpoint.verify", "id"> = {}): Promise<HubCheckpointSummary> {
+  verify(id: string, options: FleetHubCheckpointVerifyOptions = {}): Promise<HubCheckpointSummary> {
     return this.caller.invoke("fleet.hubCheckpoint.verify", options, { id });
   }
 }
@@ -9802,7 +10432,7 @@ export class FleetIntelligentMachineOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is terminated).
    */
-  heartbeat(id: string, options: OptionsOf<"fleet.intelligentMachine.heartbeat", "id"> = {}): Promise<IntelligentMachineSummary> {
+  heartbeat(id: string, options: FleetIntelligentMachineHeartbeatOptions = {}): Promise<IntelligentMachineSummary> {
     return this.caller.invoke("fleet.intelligentMachine.heartbeat", options, { id });
   }
 
@@ -9811,7 +10441,7 @@ export class FleetIntelligentMachineOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.intelligentMachine.list"> = {}): Promise<IntelligentMachinePage> {
+  list(options: FleetIntelligentMachineListOptions = {}): Promise<IntelligentMachinePage> {
     return this.caller.invoke("fleet.intelligentMachine.list", options);
   }
 
@@ -9821,7 +10451,7 @@ export class FleetIntelligentMachineOperations {
    *
    * Scans these machines. Errors: `unsupported` (the store does not count).
    */
-  performance(options: OptionsOf<"fleet.intelligentMachine.performance"> = {}): Promise<MachinePerformance[]> {
+  performance(options: FleetIntelligentMachinePerformanceOptions = {}): Promise<MachinePerformance[]> {
     return this.caller.invoke("fleet.intelligentMachine.performance", options);
   }
 
@@ -9830,7 +10460,7 @@ export class FleetIntelligentMachineOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"fleet.intelligentMachine.show", "id"> = {}): Promise<IntelligentMachine> {
+  show(id: string, options: FleetIntelligentMachineShowOptions = {}): Promise<IntelligentMachine> {
     return this.caller.invoke("fleet.intelligentMachine.show", options, { id });
   }
 
@@ -9841,7 +10471,7 @@ export class FleetIntelligentMachineOperations {
    * `budget_exceeded`, `circuit_open`, `unit_mismatch`, `invalid` (the type, the checkpoint is of another project, the
    * hub is not one).
    */
-  spawn(projectUuid: string, options: OptionsOf<"fleet.intelligentMachine.spawn", "projectUuid">): Promise<IntelligentMachineSummary> {
+  spawn(projectUuid: string, options: FleetIntelligentMachineSpawnOptions): Promise<IntelligentMachineSummary> {
     return this.caller.invoke("fleet.intelligentMachine.spawn", options, { projectUuid });
   }
 
@@ -9850,7 +10480,7 @@ export class FleetIntelligentMachineOperations {
    *
    * Errors: `not_found`, `illegal_transition`.
    */
-  status(id: string, status: WorkingStatus, options: OptionsOf<"fleet.intelligentMachine.status", "id" | "status"> = {}): Promise<IntelligentMachineSummary> {
+  status(id: string, status: WorkingStatus, options: FleetIntelligentMachineStatusOptions = {}): Promise<IntelligentMachineSummary> {
     return this.caller.invoke("fleet.intelligentMachine.status", options, { id, status });
   }
 
@@ -9859,7 +10489,7 @@ export class FleetIntelligentMachineOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is terminated).
    */
-  terminate(id: string, options: OptionsOf<"fleet.intelligentMachine.terminate", "id"> = {}): Promise<IntelligentMachineSummary> {
+  terminate(id: string, options: FleetIntelligentMachineTerminateOptions = {}): Promise<IntelligentMachineSummary> {
     return this.caller.invoke("fleet.intelligentMachine.terminate", options, { id });
   }
 }
@@ -9876,7 +10506,7 @@ export class FleetMachineTypeOperations {
    *
    * Errors: `unsupported` (the store does not count).
    */
-  choose(options: OptionsOf<"fleet.machineType.choose"> = {}): Promise<MachineTypeScore[]> {
+  choose(options: FleetMachineTypeChooseOptions = {}): Promise<MachineTypeScore[]> {
     return this.caller.invoke("fleet.machineType.choose", options);
   }
 
@@ -9885,7 +10515,7 @@ export class FleetMachineTypeOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.machineType.list"> = {}): Promise<MachineTypePage> {
+  list(options: FleetMachineTypeListOptions = {}): Promise<MachineTypePage> {
     return this.caller.invoke("fleet.machineType.list", options);
   }
 
@@ -9894,7 +10524,7 @@ export class FleetMachineTypeOperations {
    *
    * Errors: `invalid`.
    */
-  register(name: string, options: OptionsOf<"fleet.machineType.register", "name">): Promise<RegisteredMachineType> {
+  register(name: string, options: FleetMachineTypeRegisterOptions): Promise<RegisteredMachineType> {
     return this.caller.invoke("fleet.machineType.register", options, { name });
   }
 
@@ -9903,7 +10533,7 @@ export class FleetMachineTypeOperations {
    *
    * Errors: `not_found`.
    */
-  show(name: string, options: OptionsOf<"fleet.machineType.show", "name"> = {}): Promise<MachineType> {
+  show(name: string, options: FleetMachineTypeShowOptions = {}): Promise<MachineType> {
     return this.caller.invoke("fleet.machineType.show", options, { name });
   }
 }
@@ -9918,7 +10548,7 @@ export class FleetMaintenanceOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.maintenance.list"> = {}): Promise<MaintenanceRowPage> {
+  list(options: FleetMaintenanceListOptions = {}): Promise<MaintenanceRowPage> {
     return this.caller.invoke("fleet.maintenance.list", options);
   }
 }
@@ -9933,7 +10563,7 @@ export class FleetProjectOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is archived).
    */
-  change(id: string, options: OptionsOf<"fleet.project.change", "id"> = {}): Promise<ProjectSummary> {
+  change(id: string, options: FleetProjectChangeOptions = {}): Promise<ProjectSummary> {
     return this.caller.invoke("fleet.project.change", options, { id });
   }
 
@@ -9942,7 +10572,7 @@ export class FleetProjectOperations {
    *
    * Errors: `already_exists`, `invalid` (the id).
    */
-  create(name: string, options: OptionsOf<"fleet.project.create", "name">): Promise<ProjectSummary> {
+  create(name: string, options: FleetProjectCreateOptions): Promise<ProjectSummary> {
     return this.caller.invoke("fleet.project.create", options, { name });
   }
 
@@ -9951,7 +10581,7 @@ export class FleetProjectOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.project.list"> = {}): Promise<ProjectPage> {
+  list(options: FleetProjectListOptions = {}): Promise<ProjectPage> {
     return this.caller.invoke("fleet.project.list", options);
   }
 
@@ -9961,7 +10591,7 @@ export class FleetProjectOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is not active).
    */
-  rebalance(id: string, options: OptionsOf<"fleet.project.rebalance", "id">): Promise<ProjectSummary> {
+  rebalance(id: string, options: FleetProjectRebalanceOptions): Promise<ProjectSummary> {
     return this.caller.invoke("fleet.project.rebalance", options, { id });
   }
 
@@ -9970,7 +10600,7 @@ export class FleetProjectOperations {
    *
    * Errors: `not_found`, `unsupported` (the store does not add up).
    */
-  share(id: string, options: OptionsOf<"fleet.project.share", "id"> = {}): Promise<ProjectShare> {
+  share(id: string, options: FleetProjectShareOptions = {}): Promise<ProjectShare> {
     return this.caller.invoke("fleet.project.share", options, { id });
   }
 
@@ -9979,7 +10609,7 @@ export class FleetProjectOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"fleet.project.show", "id"> = {}): Promise<Project> {
+  show(id: string, options: FleetProjectShowOptions = {}): Promise<Project> {
     return this.caller.invoke("fleet.project.show", options, { id });
   }
 
@@ -9988,7 +10618,7 @@ export class FleetProjectOperations {
    *
    * Errors: `not_found`, `illegal_transition`.
    */
-  status(id: string, status: ProjectStatus, options: OptionsOf<"fleet.project.status", "id" | "status"> = {}): Promise<ProjectSummary> {
+  status(id: string, status: ProjectStatus, options: FleetProjectStatusOptions = {}): Promise<ProjectSummary> {
     return this.caller.invoke("fleet.project.status", options, { id, status });
   }
 }
@@ -10006,7 +10636,7 @@ export class FleetReservationOperations {
    * Errors: `not_found`, `illegal_transition` (it was committed before), `limit` (a budget would have used 1,000,000,000
    * or more).
    */
-  commit(id: string, options: OptionsOf<"fleet.reservation.commit", "id">): Promise<ReservationSummary> {
+  commit(id: string, options: FleetReservationCommitOptions): Promise<ReservationSummary> {
     return this.caller.invoke("fleet.reservation.commit", options, { id });
   }
 
@@ -10015,7 +10645,7 @@ export class FleetReservationOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.reservation.list"> = {}): Promise<ResourceReservationPage> {
+  list(options: FleetReservationListOptions = {}): Promise<ResourceReservationPage> {
     return this.caller.invoke("fleet.reservation.list", options);
   }
 
@@ -10025,7 +10655,7 @@ export class FleetReservationOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it has ended).
    */
-  release(id: string, options: OptionsOf<"fleet.reservation.release", "id"> = {}): Promise<ReservationSummary> {
+  release(id: string, options: FleetReservationReleaseOptions = {}): Promise<ReservationSummary> {
     return this.caller.invoke("fleet.reservation.release", options, { id });
   }
 
@@ -10034,7 +10664,7 @@ export class FleetReservationOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"fleet.reservation.show", "id"> = {}): Promise<ResourceReservation> {
+  show(id: string, options: FleetReservationShowOptions = {}): Promise<ResourceReservation> {
     return this.caller.invoke("fleet.reservation.show", options, { id });
   }
 }
@@ -10049,7 +10679,7 @@ export class FleetUsageOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.usage.list"> = {}): Promise<ResourceUsagePage> {
+  list(options: FleetUsageListOptions = {}): Promise<ResourceUsagePage> {
     return this.caller.invoke("fleet.usage.list", options);
   }
 
@@ -10059,7 +10689,7 @@ export class FleetUsageOperations {
    * Errors: `not_found` (the project, the machine), `budget_exceeded`, `unit_mismatch`, `no_exchange_rate`, `invalid`
    * (the unit).
    */
-  record(projectUuid: string, options: OptionsOf<"fleet.usage.record", "projectUuid">): Promise<RecordedUsage> {
+  record(projectUuid: string, options: FleetUsageRecordOptions): Promise<RecordedUsage> {
     return this.caller.invoke("fleet.usage.record", options, { projectUuid });
   }
 
@@ -10068,7 +10698,7 @@ export class FleetUsageOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"fleet.usage.show", "id"> = {}): Promise<ResourceUsage> {
+  show(id: string, options: FleetUsageShowOptions = {}): Promise<ResourceUsage> {
     return this.caller.invoke("fleet.usage.show", options, { id });
   }
 
@@ -10077,7 +10707,7 @@ export class FleetUsageOperations {
    *
    * Scans the uses of that time. Errors: `unsupported` (the store does not add up).
    */
-  summary(options: OptionsOf<"fleet.usage.summary"> = {}): Promise<ProjectUsage[]> {
+  summary(options: FleetUsageSummaryOptions = {}): Promise<ProjectUsage[]> {
     return this.caller.invoke("fleet.usage.summary", options);
   }
 }
@@ -10093,7 +10723,7 @@ export class FleetVerificationOperations {
    *
    * Errors: `invalid` (the lease).
    */
-  claim(options: OptionsOf<"fleet.verification.claim">): Promise<CheckpointWork | null> {
+  claim(options: FleetVerificationClaimOptions): Promise<CheckpointWork | null> {
     return this.caller.invoke("fleet.verification.claim", options);
   }
 
@@ -10103,7 +10733,7 @@ export class FleetVerificationOperations {
    *
    * Errors: `stale_claim`.
    */
-  complete(id: string, options: OptionsOf<"fleet.verification.complete", "id">): Promise<CheckpointSummary> {
+  complete(id: string, options: FleetVerificationCompleteOptions): Promise<CheckpointSummary> {
     return this.caller.invoke("fleet.verification.complete", options, { id });
   }
 
@@ -10113,7 +10743,7 @@ export class FleetVerificationOperations {
    *
    * Errors: `stale_claim`, `invalid` (the wait).
    */
-  fail(id: string, options: OptionsOf<"fleet.verification.fail", "id">): Promise<FailedVerification> {
+  fail(id: string, options: FleetVerificationFailOptions): Promise<FailedVerification> {
     return this.caller.invoke("fleet.verification.fail", options, { id });
   }
 
@@ -10122,7 +10752,7 @@ export class FleetVerificationOperations {
    *
    * Errors: `stale_claim` (the worker must stop: its claim has ended), `invalid` (the lease).
    */
-  heartbeat(id: string, options: OptionsOf<"fleet.verification.heartbeat", "id">): Promise<Timestamp> {
+  heartbeat(id: string, options: FleetVerificationHeartbeatOptions): Promise<Timestamp> {
     return this.caller.invoke("fleet.verification.heartbeat", options, { id });
   }
 
@@ -10131,12 +10761,12 @@ export class FleetVerificationOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"fleet.verification.list"> = {}): Promise<QueuedVerificationPage> {
+  list(options: FleetVerificationListOptions = {}): Promise<QueuedVerificationPage> {
     return this.caller.invoke("fleet.verification.list", options);
   }
 
   /** Finds when a checkpoint may be claimed next; null: none waits. It may miss recent commits of other processes. */
-  nextAvailable(options: OptionsOf<"fleet.verification.nextAvailable"> = {}): Promise<number | null> {
+  nextAvailable(options: FleetVerificationNextAvailableOptions = {}): Promise<number | null> {
     return this.caller.invoke("fleet.verification.nextAvailable", options);
   }
 
@@ -10145,7 +10775,7 @@ export class FleetVerificationOperations {
    *
    * Errors: `stale_claim`.
    */
-  release(id: string, options: OptionsOf<"fleet.verification.release", "id">): Promise<null> {
+  release(id: string, options: FleetVerificationReleaseOptions): Promise<null> {
     return this.caller.invoke("fleet.verification.release", options, { id });
   }
 }
@@ -10173,7 +10803,7 @@ export class OrchestrationOperations {
   }
 
   /** Removes tasks whose session is missing. Each has a row in the audit log of removals. */
-  cleanup(options: OptionsOf<"orchestration.cleanup"> = {}): Promise<TaskCleanUp> {
+  cleanup(options: OrchestrationCleanupOptions = {}): Promise<TaskCleanUp> {
     return this.caller.invoke("orchestration.cleanup", options);
   }
 }
@@ -10190,7 +10820,7 @@ export class OrchestrationMachineOperations {
    * `slot_in_use`, `already_assigned` (it is on another machine, or in another slot), `invalid` (the machine does not
    * have the slot).
    */
-  assign(id: string, sessionId: string, options: OptionsOf<"orchestration.machine.assign", "id" | "sessionId"> = {}): Promise<SessionSummary> {
+  assign(id: string, sessionId: string, options: OrchestrationMachineAssignOptions = {}): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.machine.assign", options, { id, sessionId });
   }
 
@@ -10203,7 +10833,7 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`.
    */
-  drain(id: string, options: OptionsOf<"orchestration.machine.drain", "id"> = {}): Promise<MachineSummary> {
+  drain(id: string, options: OrchestrationMachineDrainOptions = {}): Promise<MachineSummary> {
     return this.caller.invoke("orchestration.machine.drain", options, { id });
   }
 
@@ -10213,7 +10843,7 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  free(options: OptionsOf<"orchestration.machine.free"> = {}): Promise<MachinePage> {
+  free(options: OrchestrationMachineFreeOptions = {}): Promise<MachinePage> {
     return this.caller.invoke("orchestration.machine.free", options);
   }
 
@@ -10222,7 +10852,7 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`.
    */
-  heartbeat(id: string, options: OptionsOf<"orchestration.machine.heartbeat", "id"> = {}): Promise<MachineSummary> {
+  heartbeat(id: string, options: OrchestrationMachineHeartbeatOptions = {}): Promise<MachineSummary> {
     return this.caller.invoke("orchestration.machine.heartbeat", options, { id });
   }
 
@@ -10231,7 +10861,7 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"orchestration.machine.list"> = {}): Promise<MachinePage> {
+  list(options: OrchestrationMachineListOptions = {}): Promise<MachinePage> {
     return this.caller.invoke("orchestration.machine.list", options);
   }
 
@@ -10241,7 +10871,7 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`, `illegal_transition` (it is not in maintenance).
    */
-  maintenance(id: string, options: OptionsOf<"orchestration.machine.maintenance", "id"> = {}): Promise<MachineSummary> {
+  maintenance(id: string, options: OrchestrationMachineMaintenanceOptions = {}): Promise<MachineSummary> {
     return this.caller.invoke("orchestration.machine.maintenance", options, { id });
   }
 
@@ -10252,7 +10882,7 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `no_free_slot` (no online machine meets them and has room).
    */
-  pick(options: OptionsOf<"orchestration.machine.pick"> = {}): Promise<Machine> {
+  pick(options: OrchestrationMachinePickOptions = {}): Promise<Machine> {
     return this.caller.invoke("orchestration.machine.pick", options);
   }
 
@@ -10261,7 +10891,7 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `already_exists`, `invalid`, `limit` (metadata).
    */
-  register(id: string, options: OptionsOf<"orchestration.machine.register", "id">): Promise<MachineSummary> {
+  register(id: string, options: OrchestrationMachineRegisterOptions): Promise<MachineSummary> {
     return this.caller.invoke("orchestration.machine.register", options, { id });
   }
 
@@ -10270,7 +10900,7 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`.
    */
-  release(id: string, sessionId: string, options: OptionsOf<"orchestration.machine.release", "id" | "sessionId"> = {}): Promise<SessionSummary> {
+  release(id: string, sessionId: string, options: OrchestrationMachineReleaseOptions = {}): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.machine.release", options, { id, sessionId });
   }
 
@@ -10279,7 +10909,7 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"orchestration.machine.show", "id"> = {}): Promise<Machine> {
+  show(id: string, options: OrchestrationMachineShowOptions = {}): Promise<Machine> {
     return this.caller.invoke("orchestration.machine.show", options, { id });
   }
 
@@ -10288,7 +10918,7 @@ export class OrchestrationMachineOperations {
    *
    * Errors: `not_found`, `slot_in_use`, `invalid` (it would be left without slots, and so take any number of sessions).
    */
-  slots(id: string, options: OptionsOf<"orchestration.machine.slots", "id"> = {}): Promise<MachineSummary> {
+  slots(id: string, options: OrchestrationMachineSlotsOptions = {}): Promise<MachineSummary> {
     return this.caller.invoke("orchestration.machine.slots", options, { id });
   }
 }
@@ -10303,7 +10933,7 @@ export class OrchestrationProjectOperations {
    *
    * Scans all of them. Errors: `unsupported` (the store does not count).
    */
-  counts(options: OptionsOf<"orchestration.project.counts"> = {}): Promise<ProjectCounts[]> {
+  counts(options: OrchestrationProjectCountsOptions = {}): Promise<ProjectCounts[]> {
     return this.caller.invoke("orchestration.project.counts", options);
   }
 }
@@ -10318,7 +10948,7 @@ export class OrchestrationRemovalOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"orchestration.removal.list"> = {}): Promise<RemovalRowPage> {
+  list(options: OrchestrationRemovalListOptions = {}): Promise<RemovalRowPage> {
     return this.caller.invoke("orchestration.removal.list", options);
   }
 }
@@ -10333,7 +10963,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (not active or paused), `open_tasks`, `stale_owner`.
    */
-  complete(id: string, options: OptionsOf<"orchestration.session.complete", "id"> = {}): Promise<SessionSummary> {
+  complete(id: string, options: OrchestrationSessionCompleteOptions = {}): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.complete", options, { id });
   }
 
@@ -10343,7 +10973,7 @@ export class OrchestrationSessionOperations {
    * Errors: `already_exists`, `not_found` (the machine), `illegal_transition` (the machine is offline or in
    * maintenance), `no_free_slot`, `slot_in_use`, `invalid`, `limit` (metadata).
    */
-  create(options: OptionsOf<"orchestration.session.create">): Promise<SessionSummary> {
+  create(options: OrchestrationSessionCreateOptions): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.create", options);
   }
 
@@ -10352,7 +10982,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (not completed or failed, and not forced), `stale_owner`.
    */
-  delete(id: string, options: OptionsOf<"orchestration.session.delete", "id"> = {}): Promise<SessionDeletion> {
+  delete(id: string, options: OrchestrationSessionDeleteOptions = {}): Promise<SessionDeletion> {
     return this.caller.invoke("orchestration.session.delete", options, { id });
   }
 
@@ -10361,7 +10991,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (completed or failed), `stale_owner`, `limit` (details).
    */
-  fail(id: string, options: OptionsOf<"orchestration.session.fail", "id">): Promise<SessionSummary> {
+  fail(id: string, options: OrchestrationSessionFailOptions): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.fail", options, { id });
   }
 
@@ -10370,7 +11000,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  failed(options: OptionsOf<"orchestration.session.failed"> = {}): Promise<SessionPage> {
+  failed(options: OrchestrationSessionFailedOptions = {}): Promise<SessionPage> {
     return this.caller.invoke("orchestration.session.failed", options);
   }
 
@@ -10379,7 +11009,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`.
    */
-  health(id: string, options: OptionsOf<"orchestration.session.health", "id"> = {}): Promise<SessionHealth> {
+  health(id: string, options: OrchestrationSessionHealthOptions = {}): Promise<SessionHealth> {
     return this.caller.invoke("orchestration.session.health", options, { id });
   }
 
@@ -10388,7 +11018,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (completed or failed), `stale_owner` (an older epoch).
    */
-  heartbeat(id: string, options: OptionsOf<"orchestration.session.heartbeat", "id"> = {}): Promise<SessionSummary> {
+  heartbeat(id: string, options: OrchestrationSessionHeartbeatOptions = {}): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.heartbeat", options, { id });
   }
 
@@ -10397,7 +11027,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"orchestration.session.list"> = {}): Promise<SessionPage> {
+  list(options: OrchestrationSessionListOptions = {}): Promise<SessionPage> {
     return this.caller.invoke("orchestration.session.list", options);
   }
 
@@ -10406,7 +11036,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `limit` (the metadata is too large), `stale_owner`.
    */
-  metadata(id: string, options: OptionsOf<"orchestration.session.metadata", "id">): Promise<SessionSummary> {
+  metadata(id: string, options: OrchestrationSessionMetadataOptions): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.metadata", options, { id });
   }
 
@@ -10415,7 +11045,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (not active), `stale_owner`.
    */
-  pause(id: string, options: OptionsOf<"orchestration.session.pause", "id"> = {}): Promise<SessionSummary> {
+  pause(id: string, options: OrchestrationSessionPauseOptions = {}): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.pause", options, { id });
   }
 
@@ -10426,7 +11056,7 @@ export class OrchestrationSessionOperations {
    * Errors: `not_found`, `illegal_transition` (not stalled or failed; the machine is offline or in maintenance),
    * `recovery_exhausted`, `no_free_slot`, `slot_in_use`, `task_already_running`, `dependencies_open`.
    */
-  recover(id: string, options: OptionsOf<"orchestration.session.recover", "id"> = {}): Promise<SessionSummary> {
+  recover(id: string, options: OrchestrationSessionRecoverOptions = {}): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.recover", options, { id });
   }
 
@@ -10435,7 +11065,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  recoverable(options: OptionsOf<"orchestration.session.recoverable"> = {}): Promise<SessionPage> {
+  recoverable(options: OrchestrationSessionRecoverableOptions = {}): Promise<SessionPage> {
     return this.caller.invoke("orchestration.session.recoverable", options);
   }
 
@@ -10444,7 +11074,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (not paused), `stale_owner`.
    */
-  resume(id: string, options: OptionsOf<"orchestration.session.resume", "id"> = {}): Promise<SessionSummary> {
+  resume(id: string, options: OrchestrationSessionResumeOptions = {}): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.resume", options, { id });
   }
 
@@ -10453,7 +11083,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"orchestration.session.show", "id"> = {}): Promise<Session> {
+  show(id: string, options: OrchestrationSessionShowOptions = {}): Promise<Session> {
     return this.caller.invoke("orchestration.session.show", options, { id });
   }
 
@@ -10462,7 +11092,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  stale(options: OptionsOf<"orchestration.session.stale"> = {}): Promise<SessionPage> {
+  stale(options: OrchestrationSessionStaleOptions = {}): Promise<SessionPage> {
     return this.caller.invoke("orchestration.session.stale", options);
   }
 
@@ -10471,7 +11101,7 @@ export class OrchestrationSessionOperations {
    *
    * Errors: `not_found`, `illegal_transition` (not active or paused).
    */
-  stall(id: string, options: OptionsOf<"orchestration.session.stall", "id">): Promise<SessionSummary> {
+  stall(id: string, options: OrchestrationSessionStallOptions): Promise<SessionSummary> {
     return this.caller.invoke("orchestration.session.stall", options, { id });
   }
 }
@@ -10487,7 +11117,7 @@ export class OrchestrationTaskOperations {
    * Errors: `not_found` (the session), `already_exists`, `illegal_transition` (the session has ended),
    * `dependency_cycle`, `invalid` (a dependency in another session), `stale_owner`.
    */
-  add(sessionId: string, options: OptionsOf<"orchestration.task.add", "sessionId">): Promise<TaskSummary> {
+  add(sessionId: string, options: OrchestrationTaskAddOptions): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.add", options, { sessionId });
   }
 
@@ -10497,7 +11127,7 @@ export class OrchestrationTaskOperations {
    * Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended),
    * `stale_owner`.
    */
-  block(id: string, options: OptionsOf<"orchestration.task.block", "id"> = {}): Promise<TaskSummary> {
+  block(id: string, options: OrchestrationTaskBlockOptions = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.block", options, { id });
   }
 
@@ -10507,7 +11137,7 @@ export class OrchestrationTaskOperations {
    * Errors: `not_found`, `illegal_transition` (the task is not in progress or pending; the session has ended),
    * `stale_owner`.
    */
-  complete(id: string, options: OptionsOf<"orchestration.task.complete", "id"> = {}): Promise<TaskSummary> {
+  complete(id: string, options: OrchestrationTaskCompleteOptions = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.complete", options, { id });
   }
 
@@ -10516,7 +11146,7 @@ export class OrchestrationTaskOperations {
    *
    * Errors: `not_found`, `illegal_transition` (the task is not in progress), `stale_owner`.
    */
-  fail(id: string, options: OptionsOf<"orchestration.task.fail", "id"> = {}): Promise<TaskSummary> {
+  fail(id: string, options: OrchestrationTaskFailOptions = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.fail", options, { id });
   }
 
@@ -10525,7 +11155,7 @@ export class OrchestrationTaskOperations {
    *
    * Errors: `invalid` (the cursor is not of this list).
    */
-  list(options: OptionsOf<"orchestration.task.list"> = {}): Promise<TaskPage> {
+  list(options: OrchestrationTaskListOptions = {}): Promise<TaskPage> {
     return this.caller.invoke("orchestration.task.list", options);
   }
 
@@ -10534,7 +11164,7 @@ export class OrchestrationTaskOperations {
    *
    * Errors: `not_found`, `limit` (the session has more than 10,000 tasks: list them page by page).
    */
-  progress(sessionId: string, options: OptionsOf<"orchestration.task.progress", "sessionId"> = {}): Promise<TaskProgress> {
+  progress(sessionId: string, options: OrchestrationTaskProgressOptions = {}): Promise<TaskProgress> {
     return this.caller.invoke("orchestration.task.progress", options, { sessionId });
   }
 
@@ -10544,7 +11174,7 @@ export class OrchestrationTaskOperations {
    * Errors: `not_found`, `illegal_transition` (the task is not in progress or blocked; the session has ended),
    * `stale_owner`.
    */
-  release(id: string, options: OptionsOf<"orchestration.task.release", "id"> = {}): Promise<TaskSummary> {
+  release(id: string, options: OrchestrationTaskReleaseOptions = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.release", options, { id });
   }
 
@@ -10553,7 +11183,7 @@ export class OrchestrationTaskOperations {
    *
    * Errors: `not_found`, `illegal_transition` (the task has not failed; the session has ended), `stale_owner`.
    */
-  retry(id: string, options: OptionsOf<"orchestration.task.retry", "id"> = {}): Promise<TaskSummary> {
+  retry(id: string, options: OrchestrationTaskRetryOptions = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.retry", options, { id });
   }
 
@@ -10562,7 +11192,7 @@ export class OrchestrationTaskOperations {
    *
    * Errors: `not_found`.
    */
-  show(id: string, options: OptionsOf<"orchestration.task.show", "id"> = {}): Promise<Task> {
+  show(id: string, options: OrchestrationTaskShowOptions = {}): Promise<Task> {
     return this.caller.invoke("orchestration.task.show", options, { id });
   }
 
@@ -10573,7 +11203,7 @@ export class OrchestrationTaskOperations {
    * Errors: `not_found` (also the program), `illegal_transition` (the task is not pending or blocked; the session is not
    * active), `task_already_running`, `dependencies_open`, `stale_owner`, and those of `cvm.start`.
    */
-  start(id: string, options: OptionsOf<"orchestration.task.start", "id"> = {}): Promise<TaskSummary> {
+  start(id: string, options: OrchestrationTaskStartOptions = {}): Promise<TaskSummary> {
     return this.caller.invoke("orchestration.task.start", options, { id });
   }
 }
@@ -10584,7 +11214,7 @@ export class StoreOperations {
   constructor(private readonly caller: OperationCaller) {}
 
   /** Information about the store: capabilities, health, and the number of documents in each collection. */
-  info(options: OptionsOf<"store.info"> = {}): Promise<Info> {
+  info(options: StoreInfoOptions = {}): Promise<Info> {
     return this.caller.invoke("store.info", options);
   }
 
@@ -10592,12 +11222,12 @@ export class StoreOperations {
    * The reason why the store cannot be used now; null if it can. Reads one row, whatever the store holds, and a
    *  file store writes a file and removes it.
    */
-  health(options: OptionsOf<"store.health"> = {}): Promise<ErrorFields | null> {
+  health(options: StoreHealthOptions = {}): Promise<ErrorFields | null> {
     return this.caller.invoke("store.health", options);
   }
 
   /** The capabilities of the store. */
-  capabilities(options: OptionsOf<"store.capabilities"> = {}): Promise<Capabilities> {
+  capabilities(options: StoreCapabilitiesOptions = {}): Promise<Capabilities> {
     return this.caller.invoke("store.capabilities", options);
   }
 
@@ -10605,7 +11235,7 @@ export class StoreOperations {
    * Checks all that the store holds: documents, indexes, references, and that the documents of each entity agree
    *  with each other.
    */
-  verify(options: OptionsOf<"store.verify"> = {}): Promise<VerifyReport> {
+  verify(options: StoreVerifyOptions = {}): Promise<VerifyReport> {
     return this.caller.invoke("store.verify", options);
   }
 
@@ -10615,7 +11245,7 @@ export class StoreOperations {
    *  Errors: `position_expired` (the store no longer keeps the changes after it: read the documents and start
    *  without a position), `invalid` (it is not a position), `not_found` (a collection is not declared).
    */
-  changes(options: OptionsOf<"store.changes"> = {}): Promise<StoreChanges> {
+  changes(options: StoreChangesOptions = {}): Promise<StoreChanges> {
     return this.caller.invoke("store.changes", options);
   }
 }

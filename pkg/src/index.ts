@@ -1,39 +1,36 @@
-// The exports that all hosts share. Each entry (node.ts, browser.ts) adds its own `open`.
+// The exports that all hosts share. Each entry (node.ts, browser.ts) adds its own `open`. The types of domains are in
+// `runstate/apps`, `runstate/fleet` and `runstate/sessions`, those of all operations in `runstate/types`.
 
 import type { OpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";
 
-export { Apps } from "./apps.js";
-export { type ArtifactContent, Artifacts, type PutArtifactOptions, type ReadArtifactOptions } from "./artifacts.js";
+export type { ChangeSubject, RunChange } from "./changes.js";
+export { Code, type CodeLimits, type CodeOptions, type ResultOptions, type RunScriptOptions } from "./code.js";
+export type { ModelTool } from "./code-models.js";
+export type { CodeError, CodeResult, PendingCall, PendingCallId } from "./code-states.js";
+export {
+  type McpClient, type McpOptions, type McpTool, type Tool, type ToolDefinition, type Tools, type ToolServer, mcp, tool,
+} from "./code-tools.js";
 export {
   type AnyDocument, DocumentCollection, type DocumentFromSchema, type DocumentKey, type DocumentOf, type DocumentPageOf,
   type ExpectOptions, type InsertOptions,
 } from "./collection.js";
-export type { ChangeSubject, CvmChange } from "./changes.js";
-export {
-  Code, type CodeError, type CodeLimits, type CodeOptions, type CodeResult, type ModelTool, type PendingCall, type PendingCallId, type ResultOptions,
-  type RunScriptOptions,
-} from "./code.js";
-export {
-  type McpClient, type McpOptions, type McpTool, type Tool, type ToolDefinition, type Tools, type ToolServer, mcp, tool,
-} from "./code-tools.js";
-export { Cvm, type ListOptions, type ProgramSource, type StartOptions } from "./cvm.js";
 export { Driver, type DriverState } from "./driver.js";
-export { CallFailure, type ErrorInit, ExecutionError, RunstateError } from "./errors.js";
-export type { JsonInput, JsonInputOf } from "./json.js";
+export { CallFailure, ExecutionError, RunstateError } from "./errors.js";
+export type { Json, JsonInput, JsonInputOf } from "./json.js";
 export type { OpenOptions } from "./open.js";
 export type { CommandOptions, ImportChoices, WaitOptions } from "./options.js";
 export { Question } from "./question.js";
-export { Run, type AnswerOptions, type ShowOptions } from "./run.js";
-export { Runstate, type Change, type StoreInfo } from "./runstate.js";
+export { type AnswerOptions, type ApproveOptions, type RejectOptions, Run } from "./run.js";
+export { type ListOptions, type ProgramSource, type QuestionsOptions, Runs, type StartOptions } from "./runs.js";
+export { type Change, Runstate, type StoreInfo } from "./runstate.js";
 export type { FromSchema, JsonSchema } from "./schema.js";
 export type { StandardIssue, StandardResult, StandardSchema, ValueOf, ValueSchema } from "./standard-schema.js";
+export type { Handler, HandlerResult, QuestionHandler, Task, ToolHandler, WorkerHandle, WorkerOptions } from "./worker.js";
 export type {
-  Handler, QuestionHandler, HandlerResult, StepHandler, StepTask, WorkerHandle, Task, ToolHandler, WorkerOptions,
-} from "./worker.js";
-export type * from "./wire.js";
-// A handler's `Task` has the name already.
-export type { Task as SessionTask } from "./wire.js";
+  CallView, CompiledSource, Diagnostic, ErrorCode, Execution, ExecutionProgress, ExecutionStatus, ExecutionSummary,
+  ExecutionSummaryPage, FrameView, LoadedProgram, OperationName, Operations, ProgramError, Status, WaitsFor, Work,
+} from "./wire.js";
 
 /**
  * Opens a store and creates it if it does not exist.
@@ -48,8 +45,8 @@ export type { Task as SessionTask } from "./wire.js";
  *
  * @example
  * const rs = await open("indexeddb:my-app");
- * await rs.cvm.load({ name: "greet", source: `console.log("hello " + CC("your name?"))` });
- * const run = await rs.cvm.start("greet");
+ * await rs.load({ name: "greet", source: `console.log("hello " + CC("your name?"))` });
+ * const run = await rs.start("greet");
  * for await (const q of run.questions()) await q.answer("Ada");
  * console.log(run.status, await run.output());
  * await rs.close();

@@ -1,12 +1,12 @@
-// A question that an execution asks.
+// A question that an execution asks, or an approval that it awaits.
 
 import type { Json, JsonInput, JsonInputOf } from "./json.js";
 import type { CommandOptions } from "./options.js";
-import type { Run } from "./run.js";
+import type { ApproveOptions, RejectOptions, Run } from "./run.js";
 import type { FromSchema, JsonSchema } from "./schema.js";
-import type { CallView } from "./wire.js";
+import type { CallView, ClaimState } from "./wire.js";
 
-/** An open question of an execution. `A` is the type of its answers. */
+/** An open question of an execution, or a call of a tool that awaits an approval. `A` is the type of the answers. */
 export class Question<A extends JsonInput = JsonInput> {
   readonly #run: Run;
   /** The call as the engine reports it. */
@@ -23,12 +23,22 @@ export class Question<A extends JsonInput = JsonInput> {
     return this.#run;
   }
 
-  /** The id of the call. An answer applies to this call and to no later one. */
-  get callId(): string {
+  /** The id of the execution that asks. */
+  get execution(): string {
+    return this.#run.id;
+  }
+
+  /** The id of the question. An answer applies to this question and to no later one. */
+  get id(): string {
     return this.call.id;
   }
 
-  /** The text of the question. */
+  /** Whether it awaits an approval: {@link Question.approve} or {@link Question.reject}, before any answer. */
+  get isApproval(): boolean {
+    return this.call.waitsFor === "approval";
+  }
+
+  /** The text of the question; empty for a tool. */
   get prompt(): string {
     return this.call.prompt;
   }
@@ -43,9 +53,14 @@ export class Question<A extends JsonInput = JsonInput> {
     return this.call.schema as JsonSchema | null;
   }
 
-  /** The kind of the call, which is `cc` for a question. */
+  /** `cc` for a question; otherwise the name of the tool. */
   get kind(): string {
     return this.call.kind;
+  }
+
+  /** The arguments of the tool. */
+  get args(): Json {
+    return this.call.args;
   }
 
   /** The key of the call, by which it can also be answered before it is asked; null if it has none. */
@@ -70,7 +85,17 @@ export class Question<A extends JsonInput = JsonInput> {
    * `already_answered` if the question was answered before.
    */
   async answer<V>(value: [JsonInput] extends [A] ? V & JsonInputOf<V> : A, options: { by?: string; cost?: string } & CommandOptions = {}): Promise<Run> {
-    return this.#run.answer(value as unknown as JsonInput, { ...options, call: this.callId });
+    return this.#run.answer(value as unknown as JsonInput, { ...options, call: this.id });
+  }
+
+  /** Approves it; see {@link Run.approve}. */
+  approve(options: ApproveOptions): Promise<Run> {
+    return this.#run.approve(this.id, options);
+  }
+
+  /** Rejects it; see {@link Run.reject}. */
+  reject(options: RejectOptions): Promise<Run> {
+    return this.#run.reject(this.id, options);
   }
 
   /**
@@ -84,4 +109,9 @@ export class Question<A extends JsonInput = JsonInput> {
   as<const S extends JsonSchema>(_schema: S): Question<FromSchema<S> & JsonInput> {
     return this as unknown as Question<FromSchema<S> & JsonInput>;
   }
+}
+
+/** Whether a worker has a valid claim on a call. */
+export function isClaimed(call: CallView, now: number): call is CallView & { claim: ClaimState } {
+  return call.claim?.owner != null && call.claim.until > now;
 }

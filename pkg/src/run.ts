@@ -1,23 +1,40 @@
 // A handle on one execution: its commands, queries and streams. It holds only the id and the last known status.
 
 import type { Engine } from "./engine.js";
-import { ExecutionError, RunstateError } from "./errors.js";
-import { type ChangeSubject, type CvmChange, createFeed } from "./changes.js";
+import { ExecutionError, isRefused } from "./errors.js";
+import { type ChangeSubject, type RunChange, createFeed } from "./changes.js";
 import { iterate } from "./feed.js";
 import type { Watch } from "./follower.js";
-import type { OptionsOf } from "./generated.js";
+import type { CvmCancelOptions, CvmRetryOptions, CvmShowOptions, CvmVariablesOptions, OptionsOf } from "./generated.js";
 import type { Json, JsonInputOf } from "./json.js";
 import { type CommandOptions, SUBJECTS, WAIT, type WaitOptions } from "./options.js";
-import { Question } from "./question.js";
+import { Question, isClaimed } from "./question.js";
 import { interruptible } from "./stream.js";
 import { text, validateOptions } from "./validation.js";
 import type { DeletionProgress, Execution, ExecutionProgress, ExecutionStatus, FrameView, LogRowPage, CallView, Status, ProgramVersion } from "./wire.js";
 
-export type AnswerOptions = OptionsOf<"cvm.answer", "id" | "answer">;
+/** Options of {@link Run.answer}. */
+export interface AnswerOptions extends OptionsOf<"cvm.answer", "id" | "answer"> {}
 
-export type ShowOptions = OptionsOf<"cvm.show", "id">;
+/** Options of {@link Run.logs}. */
+export interface LogsOptions extends OptionsOf<"cvm.logs", "execution"> {}
 
-export type VariablesOptions = OptionsOf<"cvm.variables", "id">;
+/** Options of {@link Run.approve}. */
+export interface ApproveOptions extends CommandOptions {
+  /** The person that approves. */
+  by: string;
+  note?: string;
+  /** Arguments in place of those that the program passed. */
+  args?: Json;
+}
+
+/** Options of {@link Run.reject}. */
+export interface RejectOptions extends CommandOptions {
+  /** The person that rejects. */
+  by: string;
+  /** The reason: the message of the program's error. */
+  reason?: string;
+}
 
 /** The commands that need only the id of an execution and return its status. */
 type RunCommand = `cvm.${"next" | "pause" | "unpause"}`;
@@ -65,6 +82,22 @@ export class Run {
     return this.#updateStatus(await this.#engine.invoke("cvm.answer", options, { id: this.id, answer: value }));
   }
 
+  /**
+   * Approves a call that awaits it, and runs the execution until it waits or ends.
+   *
+   * Errors: `already_approved`, `already_answered`, `deadline_passed`, `illegal_transition` (the execution has ended),
+   * `not_found`.
+   */
+  async approve(call: string, options: ApproveOptions): Promise<Run> {
+    return this.#updateStatus(await this.#engine.invoke("cvm.approve", options, { execution: this.id, call }));
+  }
+
+  /** Rejects a call that awaits an approval: the program gets a `RejectedError` with the reason. Errors: as those of
+   * {@link Run.approve}. */
+  async reject(call: string, options: RejectOptions): Promise<Run> {
+    return this.#updateStatus(await this.#engine.invoke("cvm.reject", options, { execution: this.id, call }));
+  }
+
   /** Continues an execution that was left running (by a process that died, for example) until it waits or ends. */
   next(options: CommandOptions = {}): Promise<Run> {
     return this.#runCommand("cvm.next", options);
@@ -84,7 +117,7 @@ export class Run {
    * Cancels the execution. It cannot be continued. With `graceful: true` its program gets a `CancelledError` from its
    * open calls, and may clean up for `deadlineMs` milliseconds, by default a minute.
    */
-  async cancel(options: OptionsOf<"cvm.cancel", "id"> = {}): Promise<Run> {
+  async cancel(options: CvmCancelOptions = {}): Promise<Run> {
     return this.#updateStatus(await this.#engine.invoke("cvm.cancel", options, { id: this.id }));
   }
 
@@ -96,7 +129,7 @@ export class Run {
    * Errors: `illegal_transition` (it has not failed); `not_found` (no such version); `version_mismatch` (its position
    * has no counterpart in that version).
    */
-  async retry(options: OptionsOf<"cvm.retry", "id"> = {}): Promise<Run> {
+  async retry(options: CvmRetryOptions = {}): Promise<Run> {
     return this.#updateStatus(await this.#engine.invoke("cvm.retry", options, { id: this.id }));
   }
 
@@ -113,7 +146,7 @@ export class Run {
    * Reads the whole execution in one consistent view. `hash: false` omits `stateHash` and `machine`, which read the
    * whole heap; the other fields do not read it.
    */
-  async show(options: ShowOptions = {}): Promise<Execution> {
+  async show(options: CvmShowOptions = {}): Promise<Execution> {
     const view = await this.#engine.invoke("cvm.show", options, { id: this.id });
     this.#status = view.status;
     return view;
@@ -127,7 +160,7 @@ export class Run {
    * @example
    * const [{ variables }] = await run.variables({ name: "total" });
    */
-  variables(options: VariablesOptions = {}): Promise<FrameView[]> {
+  variables(options: CvmVariablesOptions = {}): Promise<FrameView[]> {
     return this.#engine.invoke("cvm.variables", options, { id: this.id });
   }
 
@@ -156,13 +189,13 @@ export class Run {
 
   /** Reads a page of the execution's log, ordered by time. The next page is requested with `cursor`, the `next` of the
    * previous one. */
-  logs(options: OptionsOf<"cvm.logs", "execution"> = {}): Promise<LogRowPage> {
+  logs(options: LogsOptions = {}): Promise<LogRowPage> {
     return this.#engine.invoke("cvm.logs", options, { execution: this.id });
   }
 
   /** Follows committed changes of the execution, from now on or after the position `from`. The iteration continues
    * until you leave the loop. */
-  changes(options: { kinds?: ChangeSubject[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
+  changes(options: { kinds?: ChangeSubject[]; from?: string } & WaitOptions = {}): AsyncIterable<RunChange> {
     const valid = validateOptions("run.changes", options, { kinds: SUBJECTS, from: text, ...WAIT });
     return iterate(createFeed(this.#engine, { ...valid, executions: [this.id] }));
   }
@@ -216,9 +249,13 @@ export class Run {
 
   /**
    * Waits until the execution has ended and resolves to its result. Rejects with an {@link ExecutionError} if it
-   * failed or was cancelled. It does not answer calls: a worker or another caller must do that.
+   * failed or was cancelled. It does not answer calls: a worker or another caller must do that. The type of the result
+   * is a promise of the caller.
+   *
+   * @example
+   * const { total } = await run.result<{ total: number }>();
    */
-  async result(options: WaitOptions = {}): Promise<Json> {
+  async result<T = Json>(options: WaitOptions = {}): Promise<T> {
     const { signal } = validateOptions("run.result", options, WAIT);
     const watch = this.#engine.follower.watch(this.id, signal);
     try {
@@ -228,7 +265,7 @@ export class Run {
       if (!this.ended) await watch.change();
       for (;;) {
         const { status, result, error } = await this.progress(NO_LINES, { signal });
-        if (status === "complete") return result;
+        if (status === "complete") return result as T;
         if (TERMINAL_STATUSES.has(status)) throw new ExecutionError(this.id, status === "cancelled" ? "cancelled" : "error", error);
         await watch.change();
       }
@@ -266,7 +303,7 @@ export class Run {
     try {
       return await this.progress(from, { signal });
     } catch (error) {
-      if (error instanceof RunstateError && error.code === "not_found") return null;
+      if (isRefused(error, "not_found")) return null;
       throw error;
     }
   }
@@ -280,8 +317,4 @@ export class Run {
 /** Whether a call is a question that a person may answer now: without a valid claim, approved, and not queued. */
 function isUnclaimedQuestion(call: CallView, now: number): boolean {
   return call.waitsFor === "person" && !isClaimed(call, now);
-}
-
-function isClaimed(call: CallView, now: number): boolean {
-  return call.claim?.owner != null && call.claim.until > now;
 }

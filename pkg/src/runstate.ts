@@ -5,18 +5,23 @@
 import { Apps } from "./apps.js";
 import { type AnyDocument, DocumentCollection, type DocumentFromSchema } from "./collection.js";
 import { Code, type CodeOptions } from "./code.js";
-import { Cvm } from "./cvm.js";
 import type { Driver } from "./driver.js";
 import type { Engine } from "./engine.js";
 import { RunstateError, usageError } from "./errors.js";
 import { ChangeFeed, iterate } from "./feed.js";
 import { DocumentsOperations, Domains, DueOperations, StoreOperations } from "./generated.js";
 import { rejectLoneSurrogates } from "./json-encoding.js";
-import { IMPORT_CHOICES, type ImportChoices, WAIT, type WaitOptions } from "./options.js";
+import { type CommandOptions, IMPORT_CHOICES, type ImportChoices, WAIT, type WaitOptions } from "./options.js";
+import type { Question } from "./question.js";
+import type { Run } from "./run.js";
+import { type ListOptions, type ProgramSource, type QuestionsOptions, Runs, type StartOptions } from "./runs.js";
 import type { JsonSchema } from "./schema.js";
 import type { StandardSchema, ValueSchema } from "./standard-schema.js";
 import { callback, checkOptions, schemaObject, text, validateOptions } from "./validation.js";
-import type { ImportResult, Info, Json, OperationName, Operations, Overview, Progress, StoreChange, VerifyReport } from "./wire.js";
+import type {
+  ExecutionSummaryPage, ImportResult, Info, Json, LoadedProgram, OperationName, Operations, Overview, Progress, StoreChange, VerifyReport,
+} from "./wire.js";
+import type { Handler, WorkerHandle, WorkerOptions } from "./worker.js";
 
 /** The kind of a store, and statistics about its contents. */
 export interface StoreInfo extends Info, Overview {}
@@ -33,8 +38,8 @@ export class Runstate extends Domains implements AsyncDisposable {
   #closed = false;
   /** The URL with which the store was opened. */
   readonly url: string;
-  /** Programs and executions. */
-  readonly cvm: Cvm;
+  /** Programs and executions: what this class has, and more. */
+  readonly runs: Runs;
   /** Apps: executions of several steps. Pages have them by `runstate/full`. */
   override readonly apps: Apps;
   /** Due work of all domains: timers, deadlines, executions of dead processes, expired rows. The driver does it by
@@ -51,11 +56,51 @@ export class Runstate extends Domains implements AsyncDisposable {
     this.#engine = engine;
     this.#store = new StoreOperations(engine);
     this.url = engine.url;
-    this.cvm = new Cvm(engine);
+    this.runs = new Runs(engine);
     this.apps = new Apps(engine);
     this.due = new DueOperations(engine);
     this.documents = new DocumentsOperations(engine);
     this.driver = driver;
+  }
+
+  /** Loads a program; see {@link Runs.load}. */
+  load(program: ProgramSource, options?: CommandOptions): Promise<LoadedProgram> {
+    return this.runs.load(program, options);
+  }
+
+  /** Starts an execution of a program; see {@link Runs.start}. */
+  start<I>(program: string, options?: StartOptions<I>): Promise<Run> {
+    return this.runs.start(program, options);
+  }
+
+  /** Returns a handle on an existing execution; see {@link Runs.run}. */
+  run(id: string, options?: WaitOptions): Promise<Run> {
+    return this.runs.run(id, options);
+  }
+
+  /** Lists executions page by page, newest first; see {@link Runs.list}. */
+  list(options?: ListOptions): Promise<ExecutionSummaryPage> {
+    return this.runs.list(options);
+  }
+
+  /** Starts a worker, which answers calls; see {@link Runs.worker}. */
+  worker<K extends string>(handlers: { readonly [P in K]: Handler<P> }, options?: WorkerOptions<K>): WorkerHandle {
+    return this.runs.worker(handlers, options);
+  }
+
+  /** Iterates over the open questions and approvals of all executions, and those that come; see {@link Runs.questions}. */
+  questions(options?: QuestionsOptions): AsyncGenerator<Question, void, void> {
+    return this.runs.questions(options);
+  }
+
+  /** @deprecated It is {@link Runstate.runs} now. */
+  get cvm(): never {
+    throw usageError("`rs.cvm` is `rs.runs` now; `load`, `start`, `run`, `list` and `worker` are also methods of the store itself");
+  }
+
+  /** @deprecated It is {@link Runstate.sessions} now. */
+  get orchestration(): never {
+    throw usageError("`rs.orchestration` is `rs.sessions` now");
   }
 
   /**
@@ -81,7 +126,7 @@ export class Runstate extends Domains implements AsyncDisposable {
    * const r = await code.run("for (const o of await tools.crm.find({ days: 30 })) await tools.pay.refund({ order: o.id })");
    */
   code(options: CodeOptions): Code {
-    return new Code(this.#engine, this.cvm, options);
+    return new Code(this.#engine, this.runs, options);
   }
 
   /**
@@ -125,7 +170,7 @@ export class Runstate extends Domains implements AsyncDisposable {
 
   /** Reads the kind of the store and statistics about its contents. */
   async info(options: WaitOptions = {}): Promise<StoreInfo> {
-    return { ...(await this.#store.info(options)), ...(await this.cvm.overview(options)) };
+    return { ...(await this.#store.info(options)), ...(await this.runs.overview(options)) };
   }
 
   /**

@@ -72,8 +72,8 @@ const MAX_ROUNDS = 1000;
  * @example
  * const world = await simulated({ now: Date.UTC(2026, 0, 1) });
  * const rs = await world.open("memory:");
- * await rs.cvm.load({ name: "nap", source: `sleep(7 * 86_400_000); console.log("rested")` });
- * const run = await rs.cvm.start("nap");
+ * await rs.load({ name: "nap", source: `sleep(7 * 86_400_000); console.log("rested")` });
+ * const run = await rs.start("nap");
  * await world.advance(7 * 86_400_000);
  * console.log(await run.output()); // ["rested"]
  */

@@ -60,7 +60,7 @@ export interface StepTask {
  */
 export type StepHandler<I = Json> = { run(input: I, task: StepTask): HandlerResult | void | Promise<HandlerResult | void> }["run"];
 
-/** Options of {@link Cvm.worker} and {@link Apps.worker}. All are optional. */
+/** Options of {@link Runs.worker} and {@link Apps.worker}. All are optional. */
 export interface WorkerOptions<K extends string = string, E = WorkerEvent> {
   /** The name of the worker, shown with its claims and recorded with its answers. */
   owner?: string;
@@ -105,7 +105,7 @@ export interface WorkerItems<W> {
   readonly run: (handler: (...args: unknown[]) => unknown, kind: string, work: W, signal: AbortSignal) => unknown;
 }
 
-/** The workers of {@link Cvm.worker}. */
+/** The workers of {@link Runs.worker}. */
 export const CALLS: WorkerItems<Work> = {
   method: "cvm.worker",
   items: "cvm.cc_history",

@@ -21,25 +21,25 @@ test("a program asks and is answered", async (t) => {
   assert.deepEqual([call.prompt, call.choices, call.line], ["your name?", null, 1]);
   assert.equal(await run.answer("Ada", { call: call.id }), run);
   assert.deepEqual([run.status, await run.output()], ["complete", ["hello Ada"]]);
-  assert.equal((await rs.cvm.list()).items[0].id, "r1");
-  assert.ok((await rs.cvm.run("r1")) instanceof Run);
+  assert.equal((await rs.list()).items[0].id, "r1");
+  assert.ok((await rs.run("r1")) instanceof Run);
 });
 
 test("settings of every domain are options", async (t) => {
   const rs = await open("memory:", { recoveryAttempts: 0 });
   t.after(() => rs.close());
-  await rs.orchestration.machine.register("box", { hostname: "box.local" });
-  const { id: sessionId } = await rs.orchestration.session.create({ project: "p", machine: "box" });
-  await rs.orchestration.session.stall(sessionId, { reason: "test" });
-  await assertRefused(rs.orchestration.session.recover(sessionId, { machine: "box" }), "recovery_exhausted");
+  await rs.sessions.machine.register("box", { hostname: "box.local" });
+  const { id: sessionId } = await rs.sessions.session.create({ project: "p", machine: "box" });
+  await rs.sessions.session.stall(sessionId, { reason: "test" });
+  await assertRefused(rs.sessions.session.recover(sessionId, { machine: "box" }), "recovery_exhausted");
 });
 
 test("a list continues with its cursor; show without hash has no state hash", async (t) => {
   const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
-  for (const id of ["r2", "r3"]) await rs.cvm.start((await run.show()).programName, { id });
-  const all = (await rs.cvm.list()).items.map(({ id }) => id);
-  const first = await rs.cvm.list({ limit: 2 });
-  const rest = await rs.cvm.list({ limit: 2, cursor: first.next });
+  for (const id of ["r2", "r3"]) await rs.start((await run.show()).programName, { id });
+  const all = (await rs.list()).items.map(({ id }) => id);
+  const first = await rs.list({ limit: 2 });
+  const rest = await rs.list({ limit: 2, cursor: first.next });
   assert.deepEqual([...first.items, ...rest.items].map(({ id }) => id), all);
   assert.equal(rest.next, undefined, "no page follows the last one");
   const { stateHash, machine, ...hashed } = await run.show();
@@ -50,14 +50,14 @@ test("a list continues with its cursor; show without hash has no state hash", as
 
 test("errors have a code, a name and a remedy", async (t) => {
   const rs = await openStore(t);
-  const missing = await assertRefused(rs.cvm.run("missing"), "not_found");
+  const missing = await assertRefused(rs.run("missing"), "not_found");
   assert.deepEqual([missing.name, missing.key, missing.retryable], ["RunstateError", "missing", false]);
   assert.match(missing.message, /missing/);
   assert.match(missing.stack, /api\.test\.mjs/, "the stack leads to the caller");
-  await assertRefused(rs.cvm.run(7), "usage");
-  await assertRefused(rs.cvm.start(undefined), "usage");
-  await assertRefused(rs.cvm.load({ name: 1, source: "" }), "usage");
-  await assertRefused(rs.cvm.load({ name: "x", source: "", bytecode: [{ op: "fly" }] }), "invalid_bytecode");
+  await assertRefused(rs.run(7), "usage");
+  await assertRefused(rs.start(undefined), "usage");
+  await assertRefused(rs.load({ name: 1, source: "" }), "usage");
+  await assertRefused(rs.load({ name: "x", source: "", bytecode: [{ op: "fly" }] }), "invalid_bytecode");
   await assertRefused(open(undefined), "usage");
   await assertRefused(open("memory:", { timers: "sometimes" }), "usage");
   const typo = await assertRefused(open("fiel:x"), "invalid_url");
@@ -67,7 +67,7 @@ test("errors have a code, a name and a remedy", async (t) => {
 
 test("a compile error carries diagnostics with their line", async (t) => {
   const rs = await openStore(t);
-  const error = await assertRefused(rs.cvm.load({ name: "bad", source: "let a = 1;\nlet b = nix;" }), "compile_error");
+  const error = await assertRefused(rs.load({ name: "bad", source: "let a = 1;\nlet b = nix;" }), "compile_error");
   const [first] = error.details.diagnostics;
   assert.equal(first.line, 2);
   assert.equal(typeof first.message, "string");
@@ -81,7 +81,7 @@ test("built-ins that are written in the language are loaded for programs that us
   const names = { files: [{ path: "runstate:url", source: "export class URL {}" }] };
   assert.deepEqual(await compile("x.ts", source, names), await compile("x.ts", source));
   const rs = await openStore(t);
-  const error = await assertRefused(rs.cvm.load({ name: "bad", source: `${source}; nix` }), "compile_error");
+  const error = await assertRefused(rs.load({ name: "bad", source: `${source}; nix` }), "compile_error");
   assert.deepEqual(error.details.diagnostics.map(({ file }) => file), ["bad"]);
 });
 
@@ -110,12 +110,12 @@ test("values that JSON cannot represent are rejected with their path", async (t)
     [{ "\udc00": 1 }, /^cvm\.start: the key .* contains a lone surrogate/],
   ];
   for (const [input, message] of cases) {
-    const error = await assertRefused(rs.cvm.start("program", { input }), "invalid");
+    const error = await assertRefused(rs.start("program", { input }), "invalid");
     assert.match(error.message, message);
   }
   assert.match((await assertRefused(run.answer(new Date(0)), "invalid_answer")).message, /^cvm\.answer: `answer` is a Date/);
   assert.match((await assertRefused(run.answer(undefined), "invalid_answer")).message, /^cvm\.answer: `answer` is undefined/);
-  assert.equal((await rs.cvm.list()).items.length, 1, "nothing was started");
+  assert.equal((await rs.list()).items.length, 1, "nothing was started");
   assert.equal((await run.refresh()).status, "waiting_cc");
 });
 
@@ -146,7 +146,7 @@ test("any operation is called by its name", async (t) => {
 
 test("a closed store rejects every call, and closing twice is allowed", async () => {
   const rs = await open("memory:");
-  const run = await rs.cvm.load({ name: "p", source: ASKS }).then(() => rs.cvm.start("p"));
+  const run = await rs.load({ name: "p", source: ASKS }).then(() => rs.start("p"));
   await rs.close();
   await rs.close();
   await assertRefused(rs.health(), "closed");
@@ -163,18 +163,18 @@ test("several calls at once on one handle do not disturb each other", async (t) 
   const { rs, run } = await startProgram(t, `function main() { return CC.all(["a?", "b?", "c?", "d?"]).join("") }`);
   const { calls } = await run.show();
   const answers = calls.map(({ id }, at) => run.answer("abcd"[at], { call: id }));
-  const others = Array.from({ length: 8 }, (_, at) => rs.cvm.start("program", { id: `other-${at}` }));
+  const others = Array.from({ length: 8 }, (_, at) => rs.start("program", { id: `other-${at}` }));
   await Promise.all([...answers, ...others]);
   assert.equal(await run.result(), "abcd");
-  assert.equal((await rs.cvm.list({ status: ["running", "waiting_cc", "paused"] })).items.length, 8);
-  const twice = await Promise.allSettled([rs.cvm.start("program", { id: "same" }), rs.cvm.start("program", { id: "same" })]);
+  assert.equal((await rs.list({ status: ["running", "waiting_cc", "paused"] })).items.length, 8);
+  const twice = await Promise.allSettled([rs.start("program", { id: "same" }), rs.start("program", { id: "same" })]);
   assert.deepEqual(twice.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
 });
 
 test("a command repeated under its id is applied once", async (t) => {
   const { rs, run } = await startProgram(t, ASKS, { id: "r", commandId: "start-1" });
-  assert.equal((await rs.cvm.start("program", { id: "r", commandId: "start-1" })).id, run.id);
-  await assertRefused(rs.cvm.start("program", { id: "other", commandId: "start-1" }), "command_id_reused");
+  assert.equal((await rs.start("program", { id: "r", commandId: "start-1" })).id, run.id);
+  await assertRefused(rs.start("program", { id: "other", commandId: "start-1" }), "command_id_reused");
   await run.answer("Ada", { commandId: "answer-1" });
   await run.answer("Ada", { commandId: "answer-1" });
   assert.deepEqual(await run.output(), ["hello Ada"]);
@@ -185,13 +185,13 @@ test("an aborted signal ends the waiting with its reason", async (t) => {
   const reason = new Error("enough");
   const aborted = AbortSignal.abort(reason);
   await assert.rejects(open("memory:", { signal: aborted }), reason);
-  await assert.rejects(rs.cvm.start("program", { signal: aborted }), reason);
-  assert.equal((await rs.cvm.list()).items.length, 1, "nothing was sent");
+  await assert.rejects(rs.start("program", { signal: aborted }), reason);
+  assert.equal((await rs.list()).items.length, 1, "nothing was sent");
   await assert.rejects(run.result({ signal: AbortSignal.timeout(20) }), { name: "TimeoutError" });
   const ends = new AbortController();
   const waits = [
     rs.changes({ signal: ends.signal })[Symbol.asyncIterator]().next(),
-    rs.cvm.changes({ signal: ends.signal })[Symbol.asyncIterator]().next(),
+    rs.runs.changes({ signal: ends.signal })[Symbol.asyncIterator]().next(),
     run.lines({ signal: ends.signal }).next(),
   ];
   setTimeout(() => ends.abort(reason), 20);

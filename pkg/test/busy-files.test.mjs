@@ -24,14 +24,14 @@ const { folder } = await import("./support.mjs");
 test("calls on busy files are tried again", async (t) => {
   const url = `file:${folder(t)}/store`;
   const rs = await open(url);
-  await rs.cvm.load({ name: "program", source: `CC("a?")` });
+  await rs.load({ name: "program", source: `CC("a?")` });
   for (const [name, code] of [["openSync", "EBUSY"], ["linkSync", "EPERM"], ["readdirSync", "EACCES"]]) {
     failing.set(name, { code, times: 3 });
   }
-  const run = await rs.cvm.start("program");
+  const run = await rs.start("program");
   await rs.close();
   const again = await open(url);
-  assert.equal((await again.cvm.run(run.id)).status, "waiting_cc");
+  assert.equal((await again.run(run.id)).status, "waiting_cc");
   await again.close();
   assert.deepEqual([...failing.values()].map(({ times }) => times), [0, 0, 0]);
 });

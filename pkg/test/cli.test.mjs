@@ -56,6 +56,17 @@ test("a program killed at its question is listed and resumed", { timeout: 60_000
   assert.equal(runstate("list").stdout, "");
 });
 
+test("data in the default folder of earlier versions is announced, until there is a store", (t) => {
+  const { at, env: { RUNSTATE_STORE: _, ...env }, runstate } = setUpFolder(t);
+  const run = () => spawnSync(process.execPath, [CLI, "run", "order.ts"], { cwd: at, env, encoding: "utf8", input: "", timeout: 60_000 });
+  assert.equal(runstate("run", "order.ts", "--store", "file:~/.cvm").status, 3);
+  const first = run();
+  const hint = "~/.cvm has data that the default store, ~/.runstate, lacks. To import it with the native command line: ";
+  assert.deepEqual([first.status, first.stderr.startsWith(`${hint}runstate --store file:~/.cvm export - | runstate import -\n`)], [3, true], first.stderr);
+  const second = run();
+  assert.deepEqual([second.status, second.stderr.includes(".cvm")], [3, false], second.stderr);
+});
+
 test("at a terminal it asks until it has an answer", { timeout: 120_000 }, async (t) => {
   const { at, env } = setUpFolder(t);
   // The program `script` provides the terminal.

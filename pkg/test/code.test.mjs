@@ -124,7 +124,7 @@ test("a rule approves by the arguments", async (t) => {
   const { result } = await code.result(r.run);
   assert.deepEqual(result, [1, 500, "TypeError"]);
   assert.deepEqual(seen, [1, 500]);
-  const { items } = await rs.cvm.calls({ execution: r.run });
+  const { items } = await rs.runs.calls({ execution: r.run });
   assert.deepEqual(items.map(({ approval }) => approval.by).sort(), ["ann", "ann", "rule"]);
 });
 

@@ -13,7 +13,7 @@ test("a retry continues in a later version with the answers", async (t) => {
   const { rs, run } = await startProgram(t, describing("size"));
   await run.answer("Rome");
   assert.equal(run.status, "error");
-  await rs.cvm.load({ name: "program", source: describing("length") });
+  await rs.load({ name: "program", source: describing("length") });
   await run.retry();
   assert.equal(run.status, "error", "its own version still has the mistake");
   await assertRefused(run.retry({ programVersion: 3 }), "not_found");
@@ -60,8 +60,8 @@ test("commands that are sent at once have different ids", async (t) => {
 test("a program that cleans up for longer than its deadline is cancelled", async () => {
   const world = await simulated();
   const rs = await world.open("memory:");
-  await rs.cvm.load({ name: "program", source: CLEANING });
-  const run = await rs.cvm.start("program");
+  await rs.load({ name: "program", source: CLEANING });
+  const run = await rs.start("program");
   await run.cancel({ graceful: true, deadlineMs: 5_000 });
   await world.advance(4_000);
   assert.equal((await run.refresh()).status, "waiting_cc");

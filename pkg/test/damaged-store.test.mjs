@@ -12,7 +12,7 @@ test("an execution in a damaged commit is corrupt, not missing", async (t) => {
   const at = join(folder(t), "store");
   const first = await openStore(t, `file:${at}`);
   const { run } = await startProgram(t, `CC("a?")`, { rs: first, id: "before" });
-  await first.cvm.start("program", { id: "behind" });
+  await first.start("program", { id: "behind" });
   await first.close();
   const commits = readdirSync(join(at, "commits")).filter((name) => name.endsWith(".json")).sort();
   const damaged = commits.find((name) => readFileSync(join(at, "commits", name), "utf8").includes('"behind"'));
@@ -20,8 +20,8 @@ test("an execution in a damaged commit is corrupt, not missing", async (t) => {
 
   const rs = await openStore(t, `file:${at}`);
   assert.equal((await rs.health()).code, "corrupt");
-  assert.deepEqual((await (await rs.cvm.run(run.id)).show()).calls.map(({ prompt }) => prompt), ["a?"]);
-  const error = await assertRefused(rs.cvm.run("behind"), "corrupt");
+  assert.deepEqual((await (await rs.run(run.id)).show()).calls.map(({ prompt }) => prompt), ["a?"]);
+  const error = await assertRefused(rs.run("behind"), "corrupt");
   assert.equal(error.key, "behind");
   assert.match(error.message, /behind.*damaged.*runstate verify.*runstate repair/s);
 });

@@ -52,26 +52,26 @@ test("show includes input and, unless excluded, the machine", async (t) => {
 test("a program is found by the id that it was given", async (t) => {
   const rs = await openStore(t);
   const source = "CC('?')";
-  const loaded = await rs.cvm.load({ name: "one", source, id: "p1" });
-  assert.deepEqual([loaded.id, (await rs.cvm.programById("p1")).name], ["p1", "one"]);
-  assert.equal((await rs.cvm.load({ name: "one", source })).id, "p1");
-  await assertRefused(rs.cvm.load({ name: "two", source, id: "p1" }), "already_exists");
-  await assertRefused(rs.cvm.load({ name: "one", source, id: "p2" }), "already_exists");
-  await assertRefused(rs.cvm.programById("p2"), "not_found");
+  const loaded = await rs.load({ name: "one", source, id: "p1" });
+  assert.deepEqual([loaded.id, (await rs.runs.programById("p1")).name], ["p1", "one"]);
+  assert.equal((await rs.load({ name: "one", source })).id, "p1");
+  await assertRefused(rs.load({ name: "two", source, id: "p1" }), "already_exists");
+  await assertRefused(rs.load({ name: "one", source, id: "p2" }), "already_exists");
+  await assertRefused(rs.runs.programById("p2"), "not_found");
 });
 
 test("logs of all executions are read by event and time", async (t) => {
   const { rs, run } = await startProgram(t, `CC("?"); throw new Error("no")`);
-  const other = await rs.cvm.start("program");
+  const other = await rs.start("program");
   await run.answer("x");
   await other.answer("x");
-  const { items: rows } = await rs.cvm.logs({ event: "error" });
+  const { items: rows } = await rs.runs.logs({ event: "error" });
   assert.deepEqual(rows.map(({ executionId }) => executionId).sort(), [run.id, other.id].sort());
   const first = rows[0].timestamp;
-  assert.equal((await rs.cvm.logs({ before: 0 })).items.length, 0);
-  assert.ok((await rs.cvm.logs({ since: first, event: "error", execution: run.id })).items.length <= 1);
-  assert.equal((await rs.cvm.logs({ limit: 1 })).items.length, 1);
-  await assertRefused(rs.cvm.logs({ event: "nothing" }), "usage");
+  assert.equal((await rs.runs.logs({ before: 0 })).items.length, 0);
+  assert.ok((await rs.runs.logs({ since: first, event: "error", execution: run.id })).items.length <= 1);
+  assert.equal((await rs.runs.logs({ limit: 1 })).items.length, 1);
+  await assertRefused(rs.runs.logs({ event: "nothing" }), "usage");
 });
 
 test("an invalid position is rejected, and an open store is healthy", async (t) => {
@@ -83,8 +83,8 @@ test("an invalid position is rejected, and an open store is healthy", async (t) 
 
 test("saveEvery sets how often a running program is saved", async (t) => {
   const rs = await openStore(t, "memory:", { saveEvery: { instructions: 1_000, bytes: 65_536 } });
-  await rs.cvm.load({ name: "busy", source: "function main() { let n = 0; for (let i = 0; i < 20000; i++) n += i; return n }" });
-  const run = await rs.cvm.start("busy");
+  await rs.load({ name: "busy", source: "function main() { let n = 0; for (let i = 0; i < 20000; i++) n += i; return n }" });
+  const run = await rs.start("busy");
   assert.equal(await run.result(), 199990000);
   const { open } = await import("runstate");
   await assertRefused(open("memory:", { saveEvery: { instructions: -1 } }), "usage");

@@ -32,6 +32,6 @@ test("large commits leave no buffer copies and are read back completely", async 
   assert.ok(maxBytes <= MAX_BUFFER_BYTES, `${maxBytes} bytes`);
   await rs.close();
   const reopened = await openStore(t, url);
-  const output = await (await reopened.cvm.run(run.id)).output();
+  const output = await (await reopened.run(run.id)).output();
   assert.deepEqual(output.map((line) => line.length), Array.from({ length: 12 }, (_, n) => LINE + String(n).length));
 });

@@ -48,7 +48,7 @@ test("questions() follows later questions and answers given elsewhere", async (t
   const questions = run.questions();
   assert.equal((await questions.next()).value.prompt, "a?");
   const next = questions.next();
-  const other = await rs.cvm.run(run.id);
+  const other = await rs.run(run.id);
   await other.answer("x");
   assert.equal((await next).value.prompt, "b?");
   const end = questions.next();
@@ -63,7 +63,7 @@ test("an execution that is deleted ends its streams", async (t) => {
   await questions.next();
   const [lines, end, result] = [first(1, run.lines()), questions.next(), run.result()];
   const rejected = assert.rejects(result, (error) => error instanceof ExecutionError || error.code === "not_found");
-  const other = await rs.cvm.run(run.id);
+  const other = await rs.run(run.id);
   await other.cancel();
   await other.delete();
   assert.deepEqual([await lines, (await end).done], [[], true]);
@@ -88,23 +88,23 @@ test("a result is waited for, and a failure is thrown", async (t) => {
   const result = run.result();
   await run.answer("1");
   assert.deepEqual(await result, ["1"]);
-  const failing = await rs.cvm.start("program");
+  const failing = await rs.start("program");
   await failing.answer("bad");
   const error = await failing.result().then(assert.fail, (thrown) => thrown);
   assert.ok(error instanceof ExecutionError);
   assert.deepEqual([error.status, error.execution, error.fault.name], ["error", failing.id, "RangeError"]);
   assert.match(error.message, /too bad/);
-  const cancelled = await (await rs.cvm.start("program")).cancel();
+  const cancelled = await (await rs.start("program")).cancel();
   await assert.rejects(cancelled.result(), { name: "ExecutionError", status: "cancelled", fault: null });
 });
 
 test("changes start when requested and resume from a position", async (t) => {
   const { rs, run } = await startProgram(t, `CC("a?"); CC("b?")`);
   const changes = rs.changes({ collection: "cvm.executions", id: run.id });
-  const others = rs.cvm.changes({ kinds: ["call"], executions: [run.id] });
+  const others = rs.runs.changes({ kinds: ["call"], executions: [run.id] });
   // Both feeds need the reply of one call to know their first position.
   await rs.info();
-  await rs.cvm.start("program");
+  await rs.start("program");
   await run.answer("x");
   const [change] = await first(1, changes);
   assert.deepEqual([change.collection, change.id, change.deleted], ["cvm.executions", run.id, false]);
@@ -134,7 +134,7 @@ test("an unread iterator over a closed store raises no rejection", async () => {
   const rs = await open("memory:");
   await rs.close();
   rs.changes();
-  rs.cvm.changes();
+  rs.runs.changes();
   await new Promise((done) => setImmediate(done));
 });
 
@@ -143,7 +143,7 @@ test("returning from a waiting stream ends it at once", async (t) => {
   const questions = run.questions();
   await questions.next();
   const lines = run.lines();
-  for (const stream of [rs.changes(), rs.cvm.changes(), run.changes(), questions, lines]) {
+  for (const stream of [rs.changes(), rs.runs.changes(), run.changes(), questions, lines]) {
     const iterator = stream[Symbol.asyncIterator]();
     let settled = false;
     const wait = iterator.next().finally(() => (settled = true));
@@ -168,7 +168,7 @@ test("an exported execution continues in another store", async (t) => {
   const phases = new Set();
   const { written, alreadyPresent } = await other.import(exported, { onProgress: ({ phase }) => phases.add(phase) });
   assert.ok(written > 0 && alreadyPresent === 0 && phases.size > 0);
-  const moved = await other.cvm.run(run.id);
+  const moved = await other.run(run.id);
   assert.equal((await moved.show()).stateHash, (await run.show()).stateHash);
   await moved.answer("it");
   assert.deepEqual([await moved.result(), await moved.output()], ["got it", ["before"]]);
@@ -182,7 +182,7 @@ test("an export of a store that went on updates what was imported", async (t) =>
   await run.answer("1");
   const { updated, conflicts } = await other.import(await rs.export());
   assert.ok(updated > 0 && conflicts === 0);
-  const moved = await other.cvm.run(run.id);
+  const moved = await other.run(run.id);
   await moved.answer("2");
   await run.answer("3");
   const changed = await rs.export();

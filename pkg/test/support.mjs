@@ -24,8 +24,8 @@ export async function openStore(t, url = "memory:", options = {}) {
 /** Starts a program from its source, in the store `rs` or by default in a new one in memory. */
 export async function startProgram(t, source, { rs, ...options } = {}) {
   const store = rs ?? (await openStore(t));
-  await store.cvm.load({ name: "program", source });
-  return { rs: store, run: await store.cvm.start("program", options) };
+  await store.load({ name: "program", source });
+  return { rs: store, run: await store.start("program", options) };
 }
 
 /** Asserts that a promise rejects with a `RunstateError` of this code. Returns the error. */

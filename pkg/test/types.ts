@@ -7,6 +7,10 @@ import nodeWasm from "runstate/node.wasm";
 import runtimeWasm from "runstate/runstate.wasm";
 import { init } from "runstate/slim";
 import { simulated } from "runstate/testing";
+import type { Apps, Step } from "runstate/apps";
+import type { ResourceBudget } from "runstate/fleet";
+import type { Session } from "runstate/sessions";
+import type { CommandParameters, ErrorInit } from "runstate/types";
 
 /** Whether two types are the same. `any` equals only itself. */
 type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -50,7 +54,7 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
     depth?: number;
   }
   const input: Input = { path: "src" };
-  await rs.cvm.start("review", { input: { ...input }, signal, commandId: "c" });
+  await rs.start("review", { input: { ...input }, signal, commandId: "c" });
   // Interfaces too, however deep, and lists of them.
   interface Tree {
     readonly name: string;
@@ -59,14 +63,14 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
     children?: readonly Tree[];
   }
   const tree: Tree = { name: "a", note: undefined, above: input, children: [{ name: "b", note: "n", above: null }] };
-  await rs.cvm.start("review", { input });
-  await rs.cvm.start("review", { input: tree });
-  await rs.cvm.start("review", { input: [tree, { tree }] });
+  await rs.start("review", { input });
+  await rs.start("review", { input: tree });
+  await rs.start("review", { input: [tree, { tree }] });
   await run.answer(tree);
   await q.answer(tree);
   const jsonInput: JsonInput = { a: [1] };
   const json: Json = { a: [1] };
-  await rs.cvm.start("review", { input: jsonInput });
+  await rs.start("review", { input: jsonInput });
   await run.answer(json);
   await q.answer(Math.random() > 0.5 ? input : null);
   interface Meeting {
@@ -74,7 +78,7 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   }
   const meeting: Meeting = { at: { when: new Date() } };
   // @ts-expect-error a Date within an interface is not accepted
-  await rs.cvm.start("review", { input: meeting });
+  await rs.start("review", { input: meeting });
   // @ts-expect-error the same in an answer
   await run.answer(meeting);
   // @ts-expect-error the same in an answer to a question
@@ -87,13 +91,13 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   await run.answer(undefined);
   // @ts-expect-error a Map is not accepted
   await q.answer(new Map([["a", 1]]));
-  await rs.cvm.start("review", { input: ["a", { b: [null, true] }] as const });
+  await rs.start("review", { input: ["a", { b: [null, true] }] as const });
   // @ts-expect-error a Date is not accepted
-  await rs.cvm.start("review", { input: new Date() });
+  await rs.start("review", { input: new Date() });
   // @ts-expect-error functions are not accepted
-  await rs.cvm.start("review", { input: { f: () => 1 } });
+  await rs.start("review", { input: { f: () => 1 } });
   // @ts-expect-error a misspelled option is an error
-  await rs.cvm.start("review", { inputs: 1 });
+  await rs.start("review", { inputs: 1 });
 
   // Questions accept any answer until `as` names their schema.
   await q.answer("yes");
@@ -149,8 +153,8 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   await rs.apps.artifacts.put(bytes, { execution: "e", step: 1, type: "log" });
   // @ts-expect-error a stream of an artifact consists of bytes
   await rs.apps.artifacts.put((async function* () { yield "a"; })(), { execution: "e", step: 1, type: "log", name: "a.txt" });
-  rs.cvm.worker({ weather: async (args: { city: string }) => `sunny in ${args.city}`, notify: () => {} });
-  const stop = rs.cvm.worker({
+  rs.worker({ weather: async (args: { city: string }) => `sunny in ${args.city}`, notify: () => {} });
+  const stop = rs.worker({
     cc: async (question, task) => {
       holds<Equals<typeof question.prompt, string>>();
       holds<Equals<typeof task.signal, AbortSignal>>();
@@ -164,24 +168,53 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
     },
   }, { concurrency: { search: 4 } });
   // @ts-expect-error a handler must return a JSON value
-  rs.cvm.worker({ cc: () => new Map() });
+  rs.worker({ cc: () => new Map() });
   // @ts-expect-error the worker has no handler of this kind
-  rs.cvm.worker({ cc: () => 1 }, { concurrency: { search: 4 } });
+  rs.worker({ cc: () => 1 }, { concurrency: { search: 4 } });
   // The type of an answer may be an interface.
-  rs.cvm.worker({ cc: () => tree, search: async () => input });
+  rs.worker({ cc: () => tree, search: async () => input });
   const ended: Promise<void> = stop();
   await Promise.all([ended, stop.done]);
 
+  // The store has the methods of its runs.
+  holds<Equals<typeof rs.load, typeof rs.runs.load>>();
+  // @ts-expect-error it is `rs.runs` now
+  void rs.cvm.load;
+  // @ts-expect-error it is `rs.sessions` now
+  void rs.orchestration.session;
+
+  // Types of domains.
+  holds<Equals<typeof rs.apps, Apps>>();
+  const step = null! as Step;
+  holds<Equals<typeof step.id, string>>();
+  const budget: ResourceBudget | undefined = (await rs.fleet.budget.list()).items[0];
+  const session: Session | undefined = (await rs.sessions.session.list()).items[0];
+  void [budget, session];
+  const wrong: ErrorInit & Partial<CommandParameters> = { code: "not_found", message: "gone" };
+  void wrong;
+
   // Streams.
+  for await (const question of rs.questions({ kinds: ["cc"], program: "review", signal })) {
+    holds<Equals<typeof question, Question<JsonInput>>>();
+    if (question.isApproval) await question.approve({ by: "ann" });
+    // @ts-expect-error someone rejects it
+    else await question.reject({ reason: "no" });
+  }
   for await (const question of run.questions({ signal })) holds<Equals<typeof question, Question<JsonInput>>>();
   for await (const line of run.lines()) holds<Equals<typeof line, string>>();
   for await (const change of rs.changes({ collection: "cvm.executions" })) holds<Equals<typeof change.revision, string | null>>();
-  for await (const change of rs.cvm.changes({ kinds: ["call"] })) holds<Equals<typeof change.deleted, boolean>>();
+  for await (const change of rs.runs.changes({ kinds: ["call"] })) holds<Equals<typeof change.deleted, boolean>>();
   // @ts-expect-error not a subject of changes
-  rs.cvm.changes({ kinds: ["weather"] });
+  rs.runs.changes({ kinds: ["weather"] });
 
   // Results and errors.
-  holds<Equals<Awaited<ReturnType<Run["result"]>>, Json>>();
+  const result = await run.result();
+  holds<Equals<typeof result, Json>>();
+  interface Review {
+    stars: number;
+  }
+  const review = await run.result<Review>({ signal });
+  holds<Equals<typeof review, Review>>();
   await run.retry({ programVersion: 2, heapBytes: 1 << 28, instructions: 1e9, outputBytes: 1e9, commandId: "c" });
   // @ts-expect-error: not a limit
   await run.retry({ maxInstructions: 1e9 });
@@ -198,7 +231,7 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
 export async function entries(): Promise<void> {
   const rs: Runstate = await open("memory:", { timers: "off", log: "warn", retentionMs: 1 });
   const { bytecode, compiler } = await compile("review", "1");
-  await rs.cvm.load({ name: "review", source: "1", bytecode, compiler });
+  await rs.load({ name: "review", source: "1", bytecode, compiler });
   holds<Equals<Diagnostic["line"], number>>();
   await init(new URL("https://example.org/runstate.wasm"), { compile });
   const world = await simulated({ now: 0 });

@@ -37,34 +37,34 @@ test("an invalid option is rejected with its name and what it may be", async () 
 
 test("a usage error names the called method and changes nothing", async (t) => {
   const { rs, run } = await startProgram(t, `CC("a?")`);
-  const work = await rs.cvm.claim({ kinds: ["cc"], owner: "o" });
+  const work = await rs.runs.claim({ kinds: ["cc"], owner: "o" });
   const cases = [
-    [rs.cvm.load(), /^cvm\.load takes its options as an object, not undefined$/],
-    [rs.cvm.load({ name: "x" }), /^cvm\.load: `source` is missing; it must be a string$/],
-    [rs.cvm.load({ name: "x", source: "", tags: "a" }), /`tags` must be a list, each a string, not "a"$/],
-    [rs.cvm.load({ name: "x", source: "" }, { commandid: "c" }), /^cvm\.load has no option `commandid`; did you mean `commandId`\?$/],
-    [rs.cvm.start(), /^cvm\.start: `program` is missing; it must be a string$/],
-    [rs.cvm.start("program", { inputs: 1 }), /^cvm\.start has no option `inputs`; did you mean `input`\?$/],
-    [rs.cvm.start("program", { id: 7 }), /^cvm\.start: `id` must be a string, not 7$/],
-    [rs.cvm.run(), /^the id of an execution must be a string, not undefined$/],
-    [rs.cvm.list({ limit: -1 }), /^cvm\.list: `limit` must be a whole number from 0 to 4294967295, not -1$/],
-    [rs.cvm.list({ limit: 1.5 }), /not 1\.5$/],
-    [rs.cvm.list({ status: "finished" }), /^cvm\.list: `status` is not one of running, .*, cancelled$/],
-    [rs.cvm.start("program", { logLevel: "loud" }), /^cvm\.start: `logLevel` must be `off`, `calls` or `instructions`, not "loud"$/],
-    [rs.cvm.calls({ open: 1 }), /^cvm\.calls: `open` must be true or false, not 1$/],
-    [rs.cvm.versions(), /^cvm\.versions: `name` is missing; it must be a string$/],
-    [rs.cvm.version("program", { version: -1 }), /^cvm\.version: `version` must be a whole number from 0 to /],
-    [rs.cvm.stats({ program: 7 }), /^cvm\.stats: `program` must be a string, not 7$/],
-    [rs.cvm.claim(), /^cvm\.claim takes its options as an object, not undefined$/],
-    [rs.cvm.claim({}), /^cvm\.claim: `owner` is missing; it must be a string$/],
-    [rs.cvm.claim({ kinds: "cc", owner: "o" }), /`kinds` must be a list, each a string, not "cc"$/],
-    [rs.cvm.claim({ kinds: ["cc"], owner: "o", leaseMs: 0.5 }), /`leaseMs` must be .* not 0\.5$/],
-    [rs.cvm.heartbeat(work, -1), /^cvm\.heartbeat: `leaseMs` must be a whole number of milliseconds, 0 or more, not -1$/],
-    [rs.cvm.complete(), /^`work` has no claim; pass the value that `cvm\.claim` returned$/],
-    [rs.cvm.complete(work, 1, { bye: "me" }), /^cvm\.complete has no option `bye`; its options are `call`, `execution`, `token`, `answer`, `by`, `cost`, `commandId`$/],
-    [rs.cvm.fail(work, "no", { retry: { attempts: 3 } }), /^cvm\.fail: `retry\.initialMs` is missing; it must be a whole number of milliseconds/],
+    [rs.load(), /^cvm\.load takes its options as an object, not undefined$/],
+    [rs.load({ name: "x" }), /^cvm\.load: `source` is missing; it must be a string$/],
+    [rs.load({ name: "x", source: "", tags: "a" }), /`tags` must be a list, each a string, not "a"$/],
+    [rs.load({ name: "x", source: "" }, { commandid: "c" }), /^cvm\.load has no option `commandid`; did you mean `commandId`\?$/],
+    [rs.start(), /^cvm\.start: `program` is missing; it must be a string$/],
+    [rs.start("program", { inputs: 1 }), /^cvm\.start has no option `inputs`; did you mean `input`\?$/],
+    [rs.start("program", { id: 7 }), /^cvm\.start: `id` must be a string, not 7$/],
+    [rs.run(), /^the id of an execution must be a string, not undefined$/],
+    [rs.list({ limit: -1 }), /^cvm\.list: `limit` must be a whole number from 0 to 4294967295, not -1$/],
+    [rs.list({ limit: 1.5 }), /not 1\.5$/],
+    [rs.list({ status: "finished" }), /^cvm\.list: `status` is not one of running, .*, cancelled$/],
+    [rs.start("program", { logLevel: "loud" }), /^cvm\.start: `logLevel` must be `off`, `calls` or `instructions`, not "loud"$/],
+    [rs.runs.calls({ open: 1 }), /^cvm\.calls: `open` must be true or false, not 1$/],
+    [rs.runs.versions(), /^cvm\.versions: `name` is missing; it must be a string$/],
+    [rs.runs.version("program", { version: -1 }), /^cvm\.version: `version` must be a whole number from 0 to /],
+    [rs.runs.stats({ program: 7 }), /^cvm\.stats: `program` must be a string, not 7$/],
+    [rs.runs.claim(), /^cvm\.claim takes its options as an object, not undefined$/],
+    [rs.runs.claim({}), /^cvm\.claim: `owner` is missing; it must be a string$/],
+    [rs.runs.claim({ kinds: "cc", owner: "o" }), /`kinds` must be a list, each a string, not "cc"$/],
+    [rs.runs.claim({ kinds: ["cc"], owner: "o", leaseMs: 0.5 }), /`leaseMs` must be .* not 0\.5$/],
+    [rs.runs.heartbeat(work, -1), /^cvm\.heartbeat: `leaseMs` must be a whole number of milliseconds, 0 or more, not -1$/],
+    [rs.runs.complete(), /^`work` has no claim; pass the value that `runs\.claim` returned$/],
+    [rs.runs.complete(work, 1, { bye: "me" }), /^cvm\.complete has no option `bye`; its options are `call`, `execution`, `token`, `answer`, `by`, `cost`, `commandId`$/],
+    [rs.runs.fail(work, "no", { retry: { attempts: 3 } }), /^cvm\.fail: `retry\.initialMs` is missing; it must be a whole number of milliseconds/],
     [rs.due.run({ limit: "all" }), /^due\.run: `limit` must be .* not "all"$/],
-    [rs.cvm.countFinished({ before: "now" }), /^cvm\.countFinished: `before` must be a time in milliseconds since 1970, not "now"$/],
+    [rs.runs.countFinished({ before: "now" }), /^cvm\.countFinished: `before` must be a time in milliseconds since 1970, not "now"$/],
     [run.answer("x", { ocurrence: 1 }), /^cvm\.answer has no option `ocurrence`; did you mean `occurrence`\?$/],
     [run.answer("x", { key: "k", occurrence: 0.5 }), /^cvm\.answer: `occurrence` must be a whole number, 0 or more, not 0\.5$/],
     [run.pause({ commandId: 1 }), /^cvm\.pause: `commandId` must be a string, not 1$/],
@@ -79,17 +79,17 @@ test("a usage error names the called method and changes nothing", async (t) => {
   for (const [promise, message] of cases) assert.match((await assertRefused(promise, "usage")).message, message);
   const invalid = [
     [run.answer("x", { key: "k", occurrence: 0 }), /occurrence: the first call under a key is occurrence 1/],
-    [rs.cvm.start("program", { heapBytes: 5 }), /heapBytes: it is 5, expected 1048576 to 4294967296/],
+    [rs.start("program", { heapBytes: 5 }), /heapBytes: it is 5, expected 1048576 to 4294967296/],
     [open("memory:", { heapBytes: 5 }), /heapBytes: it is 5, expected 1048576 to 4294967296/],
-    [rs.cvm.list({ limit: NaN }), /^cvm\.list: `limit` is NaN/],
+    [rs.list({ limit: NaN }), /^cvm\.list: `limit` is NaN/],
     [open("memory:", { retentionMs: Infinity }), /^open: `retentionMs` is Infinity/],
     [open("memory:", { healthyWithinMs: 9_000_000 }), /degradedWithinMs: it must be at least healthyWithinMs and at most unresponsiveWithinMs/],
   ];
   for (const [promise, message] of invalid) assert.match((await assertRefused(promise, "invalid")).message, message);
   assert.throws(() => rs.changes({ colection: "x" }), { code: "usage", message: /did you mean `collection`\?$/ });
-  assert.throws(() => rs.cvm.changes({ kinds: "call" }), { code: "usage", message: /`kinds` must be a list, each `program`, / });
+  assert.throws(() => rs.runs.changes({ kinds: "call" }), { code: "usage", message: /`kinds` must be a list, each `program`, / });
   assert.throws(() => run.questions({ signals: 1 }), { code: "usage", message: /did you mean `signal`\?$/ });
-  assert.equal((await rs.cvm.list()).items.length, 1, "nothing was started");
+  assert.equal((await rs.list()).items.length, 1, "nothing was started");
   assert.equal((await run.refresh()).status, "waiting_cc");
 });
 
@@ -108,7 +108,7 @@ test("worker rejects invalid handlers and invalid options", async (t) => {
     [[{ cc }, { backoff: { attempts: 1, initialMs: 1, longest: 2 } }], /^cvm\.worker has no option `backoff\.longest`; did you mean `longestMs`\?$/],
     [[{ cc }, { onEvent: {} }], /`onEvent` must be a function, not \{\}$/],
   ];
-  for (const [args, message] of cases) assert.throws(() => rs.cvm.worker(...args), { code: "usage", message });
+  for (const [args, message] of cases) assert.throws(() => rs.worker(...args), { code: "usage", message });
 });
 
 test("advance rejects an invalid duration or time", async () => {
@@ -130,25 +130,25 @@ test("advance rejects an invalid duration or time", async () => {
 
 test("a lone surrogate is rejected in every text parameter", async (t) => {
   const { rs, run } = await startProgram(t, `CC("a?")`);
-  const work = await rs.cvm.claim({ kinds: ["cc"], owner: "o" });
+  const work = await rs.runs.claim({ kinds: ["cc"], owner: "o" });
   const cases = [
     [open(`memory:${HALF}`), /^the URL of a store contains a lone surrogate, which UTF-8 cannot encode/],
-    [rs.cvm.start("program", { id: HALF }), /^cvm\.start: `id` contains a lone surrogate/],
-    [rs.cvm.start("program", { commandId: HALF }), /^cvm\.start: `commandId` contains/],
-    [rs.cvm.start(HALF), /^cvm\.start: `program` contains/],
-    [rs.cvm.load({ name: "x", source: `console.log("${HALF}")` }), /^the source of a program contains/],
-    [rs.cvm.load({ name: "x", source: "", tags: ["a", HALF] }), /^cvm\.load: `tags\[1\]` contains/],
-    [rs.cvm.load({ name: "x", source: "", bytecode: [{ op: { deep: [HALF] } }] }), /^cvm\.load: `bytecode\[0\]\.op\.deep\[0\]` contains/],
-    [rs.cvm.run(HALF), /^the id of an execution contains/],
+    [rs.start("program", { id: HALF }), /^cvm\.start: `id` contains a lone surrogate/],
+    [rs.start("program", { commandId: HALF }), /^cvm\.start: `commandId` contains/],
+    [rs.start(HALF), /^cvm\.start: `program` contains/],
+    [rs.load({ name: "x", source: `console.log("${HALF}")` }), /^the source of a program contains/],
+    [rs.load({ name: "x", source: "", tags: ["a", HALF] }), /^cvm\.load: `tags\[1\]` contains/],
+    [rs.load({ name: "x", source: "", bytecode: [{ op: { deep: [HALF] } }] }), /^cvm\.load: `bytecode\[0\]\.op\.deep\[0\]` contains/],
+    [rs.run(HALF), /^the id of an execution contains/],
     [run.answer("x", { by: HALF }), /^cvm\.answer: `by` contains/],
-    [rs.cvm.fail(work, HALF), /^cvm\.fail: `message` contains/],
-    [rs.cvm.list({ program: HALF }), /^cvm\.list: `program` contains/],
-    [rs.cvm.claim({ kinds: [HALF], owner: "o" }), /^cvm\.claim: `kinds\[0\]` contains/],
+    [rs.runs.fail(work, HALF), /^cvm\.fail: `message` contains/],
+    [rs.list({ program: HALF }), /^cvm\.list: `program` contains/],
+    [rs.runs.claim({ kinds: [HALF], owner: "o" }), /^cvm\.claim: `kinds\[0\]` contains/],
     [rs.import(HALF), /^the data to import contains/],
     [compile("x", HALF), /^the source of a program contains/],
   ];
   for (const [promise, message] of cases) assert.match((await assertRefused(promise, "invalid")).message, message);
-  assert.throws(() => rs.cvm.worker({ [HALF]: () => 1 }), { code: "invalid", message: /^cvm\.worker: the key .* contains/ });
+  assert.throws(() => rs.worker({ [HALF]: () => 1 }), { code: "invalid", message: /^cvm\.worker: the key .* contains/ });
   // A literal backslash followed by `ud800` is a valid string.
   await run.answer("\\ud800", { call: work.claimed.call });
 });
@@ -158,7 +158,7 @@ test("a handler's error message reaches the program well-formed", async (t) => {
   const tool = () => {
     throw new Error(HALF);
   };
-  const stop = rs.cvm.worker({ tool }, { backoff: { attempts: 1, initialMs: 1, longestMs: 1 } });
+  const stop = rs.worker({ tool }, { backoff: { attempts: 1, initialMs: 1, longestMs: 1 } });
   assert.equal(await run.result(), "half \ufffd");
   await stop();
 });

@@ -21,7 +21,7 @@ test("a store written by a newer version is read-only", async (t) => {
   const rs = await openStore(t, `file:${at}`);
   const health = await rs.health();
   assert.equal(health.code, "newer_version");
-  const again = await rs.cvm.run(run.id);
+  const again = await rs.run(run.id);
   assert.deepEqual((await again.show()).calls.map(({ prompt }) => prompt), ["a?"]);
   const error = await again.answer("x").then(assert.fail, (thrown) => thrown);
   assert.match(error.code, /^(read_only|newer_version)$/);
@@ -33,8 +33,8 @@ test("each of two handles on one folder sees the commits of the other", async (t
   const url = `file:${join(folder(t), "store")}`;
   const [one, two] = [await openStore(t, url), await openStore(t, url)];
   const { run } = await startProgram(t, `function main() { return CC("a?") }`, { rs: one });
-  const result = (await two.cvm.run(run.id)).result();
+  const result = (await two.run(run.id)).result();
   await run.answer("from the other");
   assert.equal(await result, "from the other");
-  await assertRefused(two.cvm.start("program", { id: run.id }), "already_exists");
+  await assertRefused(two.start("program", { id: run.id }), "already_exists");
 });

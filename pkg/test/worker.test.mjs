@@ -10,7 +10,7 @@ import { openStore, assertRefused, startProgram } from "./support.mjs";
 test("handlers answer questions and tools", async (t) => {
   const { rs, run } = await startProgram(t, `function main() { return call("double", { n: CC("how many?", { choices: [2, 3] }) }) }`);
   const seen = [];
-  const stop = rs.cvm.worker({
+  const stop = rs.worker({
     cc: async (question, task) => {
       seen.push([question.prompt, task.program, task.execution, task.attempt]);
       return question.choices[1];
@@ -35,7 +35,7 @@ test("a failed handler is retried unless the failure is final", async (t) => {
     throw new CallFailure("there is none", { name: "NotThere", final: true });
   };
   const backoff = { attempts: 9, initialMs: 1, longestMs: 2 };
-  const stop = rs.cvm.worker({ tool }, { backoff, onEvent: ({ event }) => events.push(event) });
+  const stop = rs.worker({ tool }, { backoff, onEvent: ({ event }) => events.push(event) });
   assert.equal(await run.result(), "NotThere: there is none");
   await stop();
   assert.equal(attempts, 3);
@@ -56,7 +56,7 @@ test("the code of an error reaches the program", async (t) => {
     const tool = () => {
       throw thrown;
     };
-    const stop = rs.cvm.worker({ tool }, { backoff: { attempts: 1, initialMs: 1, longestMs: 2 } });
+    const stop = rs.worker({ tool }, { backoff: { attempts: 1, initialMs: 1, longestMs: 2 } });
     assert.deepEqual(await run.result(), expected);
     await stop();
   }
@@ -73,7 +73,7 @@ test("a handler may ask for a longer wait, of at most a day", async (t) => {
     };
     const before = Date.now();
     const onEvent = ({ event, retryAt }) => event === "failed" && resolve(retryAt);
-    const stop = rs.cvm.worker({ cc }, { backoff: { attempts: 2, initialMs: 1, longestMs: 2 }, onEvent });
+    const stop = rs.worker({ cc }, { backoff: { attempts: 2, initialMs: 1, longestMs: 2 }, onEvent });
     const waited = (await failed) - before;
     await stop();
     assert.ok(waited >= shortest && waited < shortest + 50_000, `${waited} ms for ${retryAfterMs}`);
@@ -91,7 +91,7 @@ test("what a handler throws is logged, unless it is chosen or the log is off", a
       attempts += 1;
       throw attempts === 1 ? new RangeError("a slip") : new CallFailure("chosen");
     };
-    const stop = rs.cvm.worker({ tool }, { backoff });
+    const stop = rs.worker({ tool }, { backoff });
     assert.equal(await run.result(), "chosen");
     await stop();
   }
@@ -108,7 +108,7 @@ test("a tool may return undefined, a question handler may not", async (t) => {
   };
   const failed = [];
   const onEvent = ({ event, failure }) => event === "failed" && failed.push(failure.message);
-  const stop = rs.cvm.worker({ cc, notify: () => {} }, { backoff: { attempts: 3, initialMs: 1, longestMs: 2 }, onEvent });
+  const stop = rs.worker({ cc, notify: () => {} }, { backoff: { attempts: 3, initialMs: 1, longestMs: 2 }, onEvent });
   assert.deepEqual(await run.result(), [null, "said"]);
   await stop();
   assert.equal(failed.length, 1);
@@ -124,7 +124,7 @@ test("a call answered elsewhere aborts its handler", async (t) => {
     await once(signal, "abort");
     throw signal.reason;
   };
-  const stop = rs.cvm.worker({ cc }, { leaseMs: 1_000 });
+  const stop = rs.worker({ cc }, { leaseMs: 1_000 });
   await working;
   assert.deepEqual(await run.refresh().then((r) => r.status), "waiting_cc");
   await run.answer("mine");
@@ -140,7 +140,7 @@ test("a handler that takes too long is aborted, and its call is retried", async 
     if (attempt === 1) await once(signal, "abort");
     return "in time";
   };
-  const stop = rs.cvm.worker({ cc }, { maxHandlerMs: 50, backoff: { attempts: 3, initialMs: 1, longestMs: 2 }, onEvent });
+  const stop = rs.worker({ cc }, { maxHandlerMs: 50, backoff: { attempts: 3, initialMs: 1, longestMs: 2 }, onEvent });
   assert.equal(await run.result(), "in time");
   await stop();
   assert.deepEqual(failures, ["the handler did not end within 50 ms"]);
@@ -149,27 +149,27 @@ test("a handler that takes too long is aborted, and its call is retried", async 
 test("a worker stops with its signal and rejects invalid handlers", async (t) => {
   const rs = await openStore(t);
   const ends = new AbortController();
-  const stop = rs.cvm.worker({ cc: () => "x" }, { signal: ends.signal });
+  const stop = rs.worker({ cc: () => "x" }, { signal: ends.signal });
   ends.abort();
   await stop.done;
   await stop();
-  assert.throws(() => rs.cvm.worker({ cc: "x" }), { code: "usage" });
-  await assert.rejects(rs.cvm.worker({ timer: () => 1 }).done, { code: "invalid" });
+  assert.throws(() => rs.worker({ cc: "x" }), { code: "usage" });
+  await assert.rejects(rs.worker({ timer: () => 1 }).done, { code: "invalid" });
 });
 
 test("calls can be claimed, extended, released and completed by hand", async (t) => {
   const { rs, run } = await startProgram(t, `call("add", [1, 2]) + call("fetch", {})`);
-  const first = await rs.cvm.claim({ kinds: ["add"], owner: "node" });
+  const first = await rs.runs.claim({ kinds: ["add"], owner: "node" });
   assert.deepEqual([first.call.args, first.claimed.attempts], [[1, 2], 1]);
-  assert.equal(await rs.cvm.claim({ kinds: ["add"], owner: "another" }), null);
+  assert.equal(await rs.runs.claim({ kinds: ["add"], owner: "another" }), null);
   const beat = Date.now();
-  assert.ok((await rs.cvm.heartbeat(first, 60_000)) >= beat + 60_000);
-  await rs.cvm.release(first);
-  const again = await rs.cvm.claim({ call: first.claimed.call, owner: "node" });
-  await assertRefused(rs.cvm.complete(first, 4), "stale_claim");
-  await rs.cvm.complete(again, 3, { by: "node" });
-  const other = await rs.cvm.claim({ kinds: ["fetch"], owner: "node" });
-  const { execution } = await rs.cvm.fail(other, "no network");
+  assert.ok((await rs.runs.heartbeat(first, 60_000)) >= beat + 60_000);
+  await rs.runs.release(first);
+  const again = await rs.runs.claim({ call: first.claimed.call, owner: "node" });
+  await assertRefused(rs.runs.complete(first, 4), "stale_claim");
+  await rs.runs.complete(again, 3, { by: "node" });
+  const other = await rs.runs.claim({ kinds: ["fetch"], owner: "node" });
+  const { execution } = await rs.runs.fail(other, "no network");
   assert.equal(execution.status, "error");
   assert.equal((await run.refresh()).status, "error");
 });

@@ -12,8 +12,8 @@ const DAY = 86_400_000;
 async function startInWorld(source, options) {
   const world = await simulated(options);
   const rs = await world.open("memory:");
-  await rs.cvm.load({ name: "program", source });
-  return { world, rs, run: await rs.cvm.start("program") };
+  await rs.load({ name: "program", source });
+  return { world, rs, run: await rs.start("program") };
 }
 
 async function collect(stream) {
@@ -83,7 +83,7 @@ test("all waits of a store share one reader of its changes", async () => {
   const waits = [];
   const runs = [];
   for (let n = 0; n < count; n += 1) {
-    const run = await rs.cvm.start("program");
+    const run = await rs.start("program");
     runs.push(run);
     waits.push(Promise.all([run.result(), collect(run.lines())]));
   }
@@ -109,11 +109,11 @@ test("an aborted wait does not end the waits of others", async () => {
 
 test("changes that cannot be read reject a wait, and later waits read again", async () => {
   const { world, rs, run } = await startInWorld(`function main() { return CC("a?") }`);
-  const other = await rs.cvm.start("program");
+  const other = await rs.start("program");
   const wait = assert.rejects(run.result(), { code: "unavailable" });
   world.fail({ on: "changes", fault: "unavailable" });
   // The commit ends a read in progress. The next one fails.
-  await rs.cvm.start("program");
+  await rs.start("program");
   await wait;
   const results = [run, other].map((each) => each.result());
   await run.answer("x");

@@ -75,10 +75,10 @@ async function transition(page) {
   figure({ name: "one transition in wasm, mean of all pairs, p50", unit: "µs", value: quantile(sorted(pure), 0.5), max: 3 });
   const times = await page.evaluate(async () => {
     const [questions, rounds] = [400, 8];
-    await store.cvm.load({ name: "ask", source: `for (let i = 0; i < ${questions}; i++) CC("q");` });
+    await store.load({ name: "ask", source: `for (let i = 0; i < ${questions}; i++) CC("q");` });
     const times = [];
     for (let round = 0; round < rounds; round++) {
-      const run = await store.cvm.start("ask");
+      const run = await store.start("ask");
       const started = performance.now();
       for (let i = 0; i < questions; i++) await run.answer("a");
       times.push(((performance.now() - started) / questions) * 1000);
@@ -91,17 +91,17 @@ async function transition(page) {
 /** Measures the speed of the machine, and the longest task of the page while a program fills its heap. */
 async function machine(page) {
   const { rates, longest } = await page.evaluate(async () => {
-    await store.cvm.load({ name: "loop", source: "let n = 0; for (let i = 0; i < 3000000; i++) n = (n + i) % 1000; n;" });
+    await store.load({ name: "loop", source: "let n = 0; for (let i = 0; i < 3000000; i++) n = (n + i) % 1000; n;" });
     const rates = [];
     for (let round = 0; round < 7; round++) {
-      const { metrics } = await (await store.cvm.start("loop")).show({ hash: false });
+      const { metrics } = await (await store.start("loop")).show({ hash: false });
       rates.push(metrics.instructionsExecuted / metrics.executionTimeMs / 1000);
     }
-    await store.cvm.load({ name: "fill", source: "const all = []; for (let i = 0; i < 60000; i++) all.push({ i, text: 'text ' + i }); all.length;" });
+    await store.load({ name: "fill", source: "const all = []; for (let i = 0; i < 60000; i++) all.push({ i, text: 'text ' + i }); all.length;" });
     const tasks = [];
     const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration)));
     observer.observe({ type: "longtask" });
-    await store.cvm.start("fill");
+    await store.start("fill");
     // The browser reports long tasks some time after they ended.
     await new Promise((resolve) => setTimeout(resolve, 200));
     observer.disconnect();
@@ -136,8 +136,8 @@ async function steps(page) {
     };
     const text = "x".repeat(1000);
     const [warm, rounds] = [50, 500];
-    await store.cvm.load({ name: "ask", source: `for (let i = 0; i < ${2 * (warm + rounds)}; i++) CC("q");` });
-    const run = await store.cvm.start("ask");
+    await store.load({ name: "ask", source: `for (let i = 0; i < ${2 * (warm + rounds)}; i++) CC("q");` });
+    const run = await store.start("ask");
     const [step, raw] = [[], []];
     for (let i = 0; i < warm + rounds; i++) {
       // A caller that has received the question knows its call id, so reading it is not measured.
@@ -146,15 +146,15 @@ async function steps(page) {
       await timed(raw, () => put(1, text));
     }
     // One commit of a thousand rows, beside a raw transaction of as many rows. Then a thousand concurrent commands, each for its own execution.
-    await store.cvm.load({ name: "wide", source: 'const all = []; for (let i = 0; i < 1000; i++) all.push("q" + i); CC.all(all);' });
-    await store.cvm.load({ name: "short", source: 'CC("q");' });
+    await store.load({ name: "wide", source: 'const all = []; for (let i = 0; i < 1000; i++) all.push("q" + i); CC.all(all);' });
+    await store.load({ name: "short", source: 'CC("q");' });
     const [batch, rawBatch, atOnce] = [[], [], []];
     for (let round = 0; round < 5; round++) {
       // The log is off, because it would add another thousand rows.
-      await timed(batch, () => store.cvm.start("wide", { id: `wide-${round}`, logLevel: "off" }));
+      await timed(batch, () => store.start("wide", { id: `wide-${round}`, logLevel: "off" }));
       await timed(rawBatch, () => put(500, text));
     }
-    await timed(atOnce, () => Promise.all(Array.from({ length: 1000 }, (_, i) => store.cvm.start("short", { id: `short-${i}` }))));
+    await timed(atOnce, () => Promise.all(Array.from({ length: 1000 }, (_, i) => store.start("short", { id: `short-${i}` }))));
     return { step: step.slice(warm), raw: raw.slice(warm), batch, rawBatch, atOnce };
   });
   for (const [name, part, max] of [["p50", 0.5, 2], ["p99", 0.99, 10]]) {
@@ -212,8 +212,8 @@ async function turnsInNode() {
 /** Opens a store with an execution that asks forever. Returns the store and a function that does one turn. */
 async function startAsking(open, url) {
   const store = await open(url);
-  await store.cvm.load({ name: "ask", source: 'while (true) CC("next?");' });
-  const run = await store.cvm.start("ask");
+  await store.load({ name: "ask", source: 'while (true) CC("next?");' });
+  const run = await store.start("ask");
   const turn = async () => {
     const { calls } = await run.progress(Number.MAX_SAFE_INTEGER);
     await run.answer("yes", { call: calls[0].id });
@@ -261,9 +261,9 @@ async function scroll(page, url) {
   await page.waitForFunction(() => window.rs !== undefined);
   const elapsed = await page.evaluate(async (count) => {
     const started = performance.now();
-    await rs.cvm.load({ name: "done", source: "1;" });
+    await rs.load({ name: "done", source: "1;" });
     for (let from = 0; from < count; from += 500) {
-      await Promise.all(Array.from({ length: 500 }, (_, i) => rs.cvm.start("done", { id: `done-${from + i}` })));
+      await Promise.all(Array.from({ length: 500 }, (_, i) => rs.start("done", { id: `done-${from + i}` })));
     }
     return performance.now() - started;
   }, EXECUTIONS);

@@ -81,13 +81,13 @@ async function answerIn(browser, profile, acknowledged, killAfter) {
 /** In the page: opens the store, loads and starts the program if that was not done, and returns all stored answers. */
 async function loadAnswers([program]) {
   window.store = await runstate.open("indexeddb:crash");
-  const { cvm } = window.store;
-  await cvm.load({ name: "questions", source: program });
-  await refusal(cvm.start("questions", { id: "run", commandId: "start" }));
+  const { runs } = window.store;
+  await runs.load({ name: "questions", source: program });
+  await refusal(runs.start("questions", { id: "run", commandId: "start" }));
   const answers = [];
   let page = { next: undefined };
   do {
-    page = await cvm.calls({ execution: "run", limit: 500, cursor: page.next });
+    page = await runs.calls({ execution: "run", limit: 500, cursor: page.next });
     for (const call of page.items) if (call.outcome !== undefined && call.outcome !== null) answers.push([call.step, call.response?.result]);
   } while (page.next);
   return answers.sort(([a], [b]) => a - b).map(([, answer]) => answer);
@@ -95,7 +95,7 @@ async function loadAnswers([program]) {
 
 /** In the page: answers all remaining questions and reports each acknowledged answer. */
 async function answerAll() {
-  const run = await window.store.cvm.run("run");
+  const run = await window.store.run("run");
   let sent = Promise.resolve();
   for await (const question of run.questions()) {
     const answer = question.prompt.replace("question", "answer");

@@ -47,8 +47,8 @@ test("the report after a kill is one line, and the execution continues", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
     await page.evaluate(async () => {
-      await rs.cvm.load({ name: "ask", source: 'CC("Who is there?")' });
-      await rs.cvm.start("ask", { id: "run" });
+      await rs.load({ name: "ask", source: 'CC("Who is there?")' });
+      await rs.start("ask", { id: "run" });
       location.hash = "#/x/run";
     });
     await page.getByTestId("question").first().waitFor();

@@ -44,7 +44,7 @@ const BY_HAND = 25;
 
 /** In the page: answers the remaining questions with the first choice of each. */
 async function answerRest(id) {
-  for await (const question of (await rs.cvm.run(id)).questions()) await question.answer(question.choices[0]);
+  for await (const question of (await rs.run(id)).questions()) await question.answer(question.choices[0]);
 }
 
 for (const name of EXAMPLES) {
@@ -71,8 +71,8 @@ test("a reload keeps the open question and the typed text", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
     await page.evaluate(async () => {
-      await rs.cvm.load({ name: "ask", source: 'console.log("Hello, " + CC("Who is there?"))' });
-      await rs.cvm.start("ask", { id: "run" });
+      await rs.load({ name: "ask", source: 'console.log("Hello, " + CC("Who is there?"))' });
+      await rs.start("ask", { id: "run" });
       location.hash = "#/x/run";
     });
     await page.getByTestId("text-answer").fill("Ada, half ty");

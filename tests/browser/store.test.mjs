@@ -12,8 +12,8 @@ after(() => server?.stop());
 
 /** In the page: loads a program that asks and starts it under an id. */
 async function ask(id) {
-  await store.cvm.load({ name: "ask", source: 'console.log(CC("one?"), CC("two?"))' });
-  await store.cvm.start("ask", { id });
+  await store.load({ name: "ask", source: 'console.log(CC("one?"), CC("two?"))' });
+  await store.start("ask", { id });
 }
 
 test("a full disk is an error, and nothing is half written", () =>
@@ -30,19 +30,19 @@ test("a full disk is an error, and nothing is half written", () =>
       const bytes = Array.from({ length: 600_000 }, () => Math.floor(Math.random() * 256));
       window.large = btoa(bytes.map((byte) => String.fromCharCode(byte)).join(""));
     });
-    const refused = await page.evaluate(async () => refusal((await store.cvm.run("run")).answer(window.large)));
+    const refused = await page.evaluate(async () => refusal((await store.run("run")).answer(window.large)));
     assert.equal(refused?.code, "full", JSON.stringify(refused));
     const readRun = (page) => page.evaluate(async () => {
-      const { status, calls, output } = await (await store.cvm.run("run")).show();
+      const { status, calls, output } = await (await store.run("run")).show();
       return { status, prompts: calls.map((call) => call.prompt), output };
     });
     assert.deepEqual(await readRun(page), { status: "waiting_cc", prompts: ["one?"], output: [] });
     // With space again the execution continues, in the same tab and in another one.
     await session.send("Storage.overrideQuotaForOrigin", { origin });
-    const large = () => store.cvm.run("run").then((run) => run.answer(window.large)).then(() => true, (error) => error.code !== "full" && Promise.reject(error));
+    const large = () => store.run("run").then((run) => run.answer(window.large)).then(() => true, (error) => error.code !== "full" && Promise.reject(error));
     await waitUntil(page, large);
     const other = await tab(browser, server.url, "indexeddb:full");
-    await other.evaluate(async () => (await store.cvm.run("run")).answer("2"));
+    await other.evaluate(async () => (await store.run("run")).answer("2"));
     const { status, output } = await readRun(other);
     assert.deepEqual([status, output[0].length, output[0].at(-1)], ["complete", 800_002, "2"]);
   }));
@@ -56,7 +56,7 @@ test("an edited record is reported as damage and not used", () =>
     assert.ok(edited > 0, "a record was edited");
     const other = await tab(browser, server.url, "indexeddb:edited");
     for (const id of ["run", "other"]) {
-      const refused = await other.evaluate(async (id) => refusal(store.cvm.run(id).then((run) => run.show())), id);
+      const refused = await other.evaluate(async (id) => refusal(store.run(id).then((run) => run.show())), id);
       assert.equal(refused?.code, "corrupt", JSON.stringify(refused));
       assert.match(refused.message, /cvm\.executions/);
       assert.ok(refused.message.includes(id), refused.message);
@@ -69,7 +69,7 @@ test("verify finds an edited record, and nothing in an intact database", () =>
     await page.evaluate(ask, "run");
     await page.evaluate(ask, "ended");
     await page.evaluate(async () => {
-      const run = await store.cvm.run("ended");
+      const run = await store.run("ended");
       for (const answer of ["1", "2"]) await run.answer(answer);
     });
     const intact = await page.evaluate(() => store.verify());
@@ -110,11 +110,11 @@ test("a database of a newer version can be read and not written", () =>
     await page.evaluate(() => store.close());
     await page.evaluate(declareLaterVersion, ["newer", "cvm.executions"]);
     const older = await tab(browser, server.url, "indexeddb:newer");
-    const refused = await older.evaluate(async () => refusal((await store.cvm.run("run")).answer("1")));
+    const refused = await older.evaluate(async () => refusal((await store.run("run")).answer("1")));
     assert.equal(refused?.code, "read_only", JSON.stringify(refused));
     assert.match(refused.message, /newer runstate/);
     assert.equal(await older.evaluate(async () => (await store.health())?.code), "newer_version");
-    const prompts = await older.evaluate(async () => (await (await store.cvm.run("run")).show()).calls.map((call) => call.prompt));
+    const prompts = await older.evaluate(async () => (await (await store.run("run")).show()).calls.map((call) => call.prompt));
     assert.deepEqual(prompts, ["one?"]);
   }));
 

@@ -22,19 +22,19 @@ test(`two tabs send ${EACH} commands each to one execution, and none is lost`, (
     const program = `function main() { let sum = 0; for (let i = 0; i < ${2 * EACH}; i++) sum += CC("n?", { key: "n" }); return sum; }`;
     const tabs = [await tab(browser, server.url, "indexeddb:tabs"), await tab(browser, server.url, "indexeddb:tabs")];
     await tabs[0].evaluate(async (source) => {
-      await store.cvm.load({ name: "sum", source });
-      await store.cvm.start("sum", { id: "run" });
+      await store.load({ name: "sum", source });
+      await store.start("sum", { id: "run" });
     }, program);
     // Each tab answers its own occurrences of the key, most of them before the call exists. All commands are concurrent.
     const sendAll = ([first, each]) => {
-      const answer = async (n) => (await store.cvm.run("run")).answer(n, { key: "n", occurrence: n, commandId: `answer-${n}` });
+      const answer = async (n) => (await store.run("run")).answer(n, { key: "n", occurrence: n, commandId: `answer-${n}` });
       return Promise.all(Array.from({ length: each }, (_, i) => refusal(answer(first + 2 * i)))).then((all) => all.filter((refused) => refused !== null));
     };
     const refused = await Promise.all(tabs.map((page, n) => page.evaluate(sendAll, [1 + n, EACH])));
     assert.deepEqual(refused, [[], []]);
     const [result, calls] = await tabs[1].evaluate(async () => {
-      const run = await store.cvm.run("run");
-      const { items: rows } = await store.cvm.calls({ execution: "run", limit: 1000 });
+      const run = await store.run("run");
+      const { items: rows } = await store.runs.calls({ execution: "run", limit: 1000 });
       return [await run.result(), rows.filter((call) => call.outcome === "answered").map((call) => call.response.result)];
     });
     const all = Array.from({ length: 2 * EACH }, (_, i) => i + 1);
@@ -47,7 +47,7 @@ test(`two tabs assign ${SESSIONS} sessions to 10 slots: each has one holder`, ()
     const tabs = [await tab(browser, server.url, "indexeddb:slots"), await tab(browser, server.url, "indexeddb:slots")];
     const slots = Array.from({ length: 10 }, (_, i) => i + 1);
     await tabs[0].evaluate(async ([slots, sessions]) => {
-      const { machine, session } = store.orchestration;
+      const { machine, session } = store.sessions;
       await machine.register("m", { hostname: "host", slots });
       for (let n = 0; n < sessions; n++) await session.create({ id: `s${n}`, project: "p", machine: "m" });
     }, [slots, SESSIONS]);
@@ -55,7 +55,7 @@ test(`two tabs assign ${SESSIONS} sessions to 10 slots: each has one holder`, ()
     const assignAll = ([first, each]) => {
       const assign = async (n) => {
         try {
-          return (await store.orchestration.machine.assign("m", `s${n}`)).dockerSlot;
+          return (await store.sessions.machine.assign("m", `s${n}`)).dockerSlot;
         } catch (error) {
           return error.code;
         }
@@ -66,8 +66,8 @@ test(`two tabs assign ${SESSIONS} sessions to 10 slots: each has one holder`, ()
     const held = results.filter((result) => result !== "no_free_slot");
     assert.deepEqual(held.sort((a, b) => a - b), slots);
     const holders = await tabs[1].evaluate(async () => {
-      const holders = Object.entries((await store.orchestration.machine.show("m")).slots);
-      const slotOf = async (id) => (await store.orchestration.session.show(id)).dockerSlot;
+      const holders = Object.entries((await store.sessions.machine.show("m")).slots);
+      const slotOf = async (id) => (await store.sessions.session.show(id)).dockerSlot;
       return Promise.all(holders.map(async ([slot, id]) => [Number(slot), await slotOf(id)]));
     });
     assert.deepEqual(holders.sort(([a], [b]) => a - b), slots.map((slot) => [slot, slot]));
@@ -77,17 +77,17 @@ test("an answer in a second tab reaches the first", () =>
   withBrowser(async (browser) => {
     const [first, second] = [await tab(browser, server.url, "indexeddb:two"), await tab(browser, server.url, "indexeddb:two")];
     const outcome = first.evaluate(async () => {
-      await store.cvm.load({ name: "two", source: 'console.log(CC("one?"), CC("two?"))' });
-      const run = await store.cvm.start("two", { id: "run" });
+      await store.load({ name: "two", source: 'console.log(CC("one?"), CC("two?"))' });
+      const run = await store.start("two", { id: "run" });
       const asked = [];
       window.asked = asked;
       for await (const question of run.questions()) asked.push(question.prompt);
       return [asked, run.status, await run.output()];
     });
     await waitUntil(first, () => window.asked?.length === 1);
-    await second.evaluate(async () => (await store.cvm.run("run")).answer("1"));
+    await second.evaluate(async () => (await store.run("run")).answer("1"));
     await waitUntil(first, () => window.asked.length === 2);
-    await second.evaluate(async () => (await store.cvm.run("run")).answer("2"));
+    await second.evaluate(async () => (await store.run("run")).answer("2"));
     assert.deepEqual(await outcome, [["one?", "two?"], "complete", ["1 2"]]);
   }));
 
@@ -95,20 +95,20 @@ const leading = () => store.driver.state === "leading";
 
 /** In the page: starts a program that prints a line at each of its timers, forever. */
 async function startBeats() {
-  await store.cvm.load({ name: "beats", source: 'for (let i = 0; ; i++) { sleep(50); console.log("beat", i); }' });
-  await store.cvm.start("beats", { id: "run" });
+  await store.load({ name: "beats", source: 'for (let i = 0; ; i++) { sleep(50); console.log("beat", i); }' });
+  await store.start("beats", { id: "run" });
 }
 
 /** In the page: whether the program has printed at least this number of lines. */
-const hasBeats = async (count) => (await (await store.cvm.run("run")).output()).length >= count;
+const hasBeats = async (count) => (await (await store.run("run")).output()).length >= count;
 
 /** In the page: the number of lines that the program has printed. */
-const countBeats = async () => (await (await store.cvm.run("run")).output()).length;
+const countBeats = async () => (await (await store.run("run")).output()).length;
 
 /** Cancels the program. Returns the lines that it has printed. */
 const lastBeats = (page) =>
   page.evaluate(async () => {
-    const run = await store.cvm.run("run");
+    const run = await store.run("run");
     await run.cancel();
     return run.output();
   });
@@ -165,10 +165,10 @@ test("a frozen tab that resumes loses nothing and repeats nothing", () =>
     await owner.evaluate(startBeats);
     await owner.evaluate(async () => {
       // The tab runs commands without a pause, so it freezes in the middle of one.
-      await store.cvm.load({ name: "quick", source: "console.log(1)" });
+      await store.load({ name: "quick", source: "console.log(1)" });
       window.acknowledged = [];
       window.busy = (async () => {
-        for (let i = 0; !window.enough; i++) window.acknowledged.push((await store.cvm.start("quick", { id: `quick-${i}` })).id);
+        for (let i = 0; !window.enough; i++) window.acknowledged.push((await store.start("quick", { id: `quick-${i}` })).id);
       })();
     });
     await waitUntil(other, hasBeats, 3);
@@ -190,7 +190,7 @@ test("a frozen tab that resumes loses nothing and repeats nothing", () =>
       const ids = [];
       let page = {};
       do {
-        page = await store.cvm.list({ program: "quick", limit: 1000, cursor: page.next });
+        page = await store.list({ program: "quick", limit: 1000, cursor: page.next });
         ids.push(...page.items.map(({ id }) => id));
       } while (page.next !== undefined);
       return ids;
@@ -205,12 +205,12 @@ test("a program that never ends does not freeze its page", () =>
   withBrowser(async (browser) => {
     const page = await tab(browser, server.url, "memory:");
     await page.evaluate(async () => {
-      await store.cvm.load({ name: "endless", source: "while (true) {}" });
-      void store.cvm.start("endless", { id: "run" }).catch(() => {});
+      await store.load({ name: "endless", source: "while (true) {}" });
+      void store.start("endless", { id: "run" }).catch(() => {});
     });
     // The event loop runs, and other calls are answered. In a frozen page no task would run before the program reaches its limit.
     for (let turn = 0; turn < 20; turn++) await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 0)));
-    assert.equal(await page.evaluate(async () => (await store.cvm.run("run")).status), "running");
-    await page.evaluate(async () => (await store.cvm.run("run")).pause());
-    assert.equal(await page.evaluate(async () => (await store.cvm.run("run")).status), "paused");
+    assert.equal(await page.evaluate(async () => (await store.run("run")).status), "running");
+    await page.evaluate(async () => (await store.run("run")).pause());
+    assert.equal(await page.evaluate(async () => (await store.run("run")).status), "paused");
   }));

@@ -102,7 +102,7 @@ test("an execution is deleted only after a confirmation", () =>
     const id = await runExample(page, "review");
     page.once("dialog", (dialog) => dialog.dismiss());
     await page.getByTestId("action-delete").click();
-    assert.equal(await page.evaluate(async (id) => (await rs.cvm.run(id)).status, id), "waiting_cc");
+    assert.equal(await page.evaluate(async (id) => (await rs.run(id)).status, id), "waiting_cc");
     page.once("dialog", (dialog) => dialog.accept());
     await page.getByTestId("action-delete").click();
     await page.getByTestId("hero").waitFor();

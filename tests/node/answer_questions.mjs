@@ -10,7 +10,7 @@ const { open } = await import(new URL("dist/node.js", pathToFileURL(`${resolve(f
 const print = (line) => writeSync(1, `${line}\n`);
 
 const store = await open(url);
-const run = await store.cvm.run("run");
+const run = await store.run("run");
 for await (const question of run.questions()) {
   if (question.prompt.startsWith("node")) await question.answer(question.prompt.replace("node", "package"));
   else print(question.prompt);

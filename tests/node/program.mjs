@@ -7,8 +7,8 @@ import { withoutNulls, runstate } from "./package.mjs";
 
 const { load, start, answers } = JSON.parse(readFileSync(0, "utf8"));
 const rs = await runstate.open(process.argv[3]);
-await rs.cvm.load(withoutNulls(load));
-const run = await rs.cvm.start(start.program, { id: start.id ?? undefined, input: start.input ?? undefined });
+await rs.load(withoutNulls(load));
+const run = await rs.start(start.program, { id: start.id ?? undefined, input: start.input ?? undefined });
 for (const answer of answers) {
   const { calls } = await run.show();
   await run.answer(answer, { call: calls[0].id });

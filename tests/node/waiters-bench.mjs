@@ -14,12 +14,12 @@ const source = `function main() { console.log("asks"); const n = CC("n?"); conso
 async function measure(wait) {
   const folder = await mkdtemp(join(tmpdir(), "runstate-bench-"));
   const rs = await runstate.open(`file:${folder}`, { timers: "off" });
-  await rs.cvm.load({ name: "ask", source });
+  await rs.load({ name: "ask", source });
   const begun = performance.now();
   const waits = [];
   const runs = [];
   for (let i = 0; i < count; i += 1) {
-    const run = await rs.cvm.start("ask");
+    const run = await rs.start("ask");
     runs.push(run);
     waits.push(wait(run));
   }

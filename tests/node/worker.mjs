@@ -9,26 +9,26 @@ import { withoutNulls, runstate } from "./package.mjs";
 
 const { load, start } = JSON.parse(readFileSync(0, "utf8"));
 const rs = await runstate.open(process.argv[3], { timers: "off" });
-const { cvm, due } = rs;
-await cvm.load(withoutNulls(load));
-const run = await cvm.start(start.program, { id: start.id });
+const { runs, due } = rs;
+await runs.load(withoutNulls(load));
+const run = await runs.start(start.program, { id: start.id });
 
 await run.answer("small", { key: "size", by: "Ada" });
 await assert.rejects(run.answer("large", { key: "size", occurrence: 1 }), { code: "already_answered" });
 await assert.rejects(run.answer("?"), { code: "ambiguous_call" });
 
 const owner = "node";
-const first = await cvm.claim({ kinds: ["add"], owner });
+const first = await runs.claim({ kinds: ["add"], owner });
 assert.deepEqual([first.call.args, first.claimed.attempts], [[1, 2], 1]);
-assert.equal(await cvm.claim({ kinds: ["add"], owner: "another" }), null);
+assert.equal(await runs.claim({ kinds: ["add"], owner: "another" }), null);
 const beat = Date.now();
-assert.ok((await cvm.heartbeat(first, 60_000)) >= beat + 60_000);
-await cvm.release(first);
-const again = await cvm.claim({ call: first.claimed.call, owner });
-await assert.rejects(cvm.complete(first, 4), { code: "stale_claim" });
-await cvm.complete(again, again.call.args[0] + again.call.args[1], { by: owner });
-const other = await cvm.claim({ kinds: ["fetch"], owner });
-const { execution } = await cvm.fail(other, "no network");
+assert.ok((await runs.heartbeat(first, 60_000)) >= beat + 60_000);
+await runs.release(first);
+const again = await runs.claim({ call: first.claimed.call, owner });
+await assert.rejects(runs.complete(first, 4), { code: "stale_claim" });
+await runs.complete(again, again.call.args[0] + again.call.args[1], { by: owner });
+const other = await runs.claim({ kinds: ["fetch"], owner });
+const { execution } = await runs.fail(other, "no network");
 assert.equal(execution.status, "waiting_cc");
 
 // A timer is due at its time and not before.

@@ -75,8 +75,8 @@ async function all() {
   console.log(await tour("memory:"));
   console.log(await tour("file:store"));
   const rs = await open("memory:");
-  await rs.cvm.load(inFiles);
-  console.log(await (await rs.cvm.start("two")).output());
+  await rs.load(inFiles);
+  console.log(await (await rs.start("two")).output());
   await rs.close();
 }
 ready.then(all);`;
@@ -187,7 +187,7 @@ globalThis.outcome = (async () => {
   const { bytecode } = await compile("one", "1 + 1");
   await slim.init(runtime, { compile });
   const rs = await slim.open("memory:");
-  await rs.cvm.load({ name: "greet", source: "console.log(CC('who?'))" });
+  await rs.load({ name: "greet", source: "console.log(CC('who?'))" });
   await rs.close();
   return bytecode.length > 0;
 })();`;

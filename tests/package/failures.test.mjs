@@ -149,7 +149,7 @@ for (const name of ["fetch", "Request", "Response"]) {
 }
 const { open } = await import("runstate");
 const rs = await open("memory:");
-await rs.cvm.load({ name: "one", source: "1" });
+await rs.load({ name: "one", source: "1" });
 await rs.close();
 const { simulated } = await import("runstate/testing");
 await simulated();

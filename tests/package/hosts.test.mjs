@@ -57,8 +57,8 @@ test("a program of `bun build --compile` has the WebAssembly in it", IN_FULL, as
     import { init, open } from "runstate/slim";
     await init(runtime, { compilerWasm: compiler, files });
     const rs = await open("file:store");
-    await rs.cvm.load({ name: "hello", source: 'console.log("hello")' });
-    console.log((await (await rs.cvm.start("hello")).output()).join());
+    await rs.load({ name: "hello", source: 'console.log("hello")' });
+    console.log((await (await rs.start("hello")).output()).join());
     await rs.close();`;
   const here = await project(t, { "main.js": main });
   await here.run(tool("bun"), "build", "--compile", "main.js", "--outfile", "program");
@@ -75,14 +75,14 @@ test("a store written in Node opens in Deno and Bun", IN_FULL, async (t) => {
   const ask = `
     import { open } from "runstate";
     const rs = await open("file:store");
-    await rs.cvm.load({ name: "three", source: 'console.log(CC("1?"), CC("2?"), CC("3?"))' });
-    const run = await rs.cvm.start("three", { id: "run" });
+    await rs.load({ name: "three", source: 'console.log(CC("1?"), CC("2?"), CC("3?"))' });
+    const run = await rs.start("three", { id: "run" });
     await run.answer("node");
     await rs.close();`;
   const answer = (by) => `
     import { open } from "runstate";
     const rs = await open("file:store");
-    const run = await rs.cvm.run("run");
+    const run = await rs.run("run");
     await run.answer("${by}");
     console.log(run.status, (await run.output()).join());
     await rs.close();`;
@@ -100,15 +100,15 @@ const { open, RunstateError } = require("runstate");
 test("a week passes", async () => {
   const world = await simulated();
   const rs = await world.open("memory:");
-  await rs.cvm.load({ name: "nap", source: 'sleep(7 * 86_400_000); console.log("rested")' });
-  const run = await rs.cvm.start("nap");
+  await rs.load({ name: "nap", source: 'sleep(7 * 86_400_000); console.log("rested")' });
+  const run = await rs.start("nap");
   await world.advance(7 * 86_400_000);
   expect(await run.output()).toEqual(["rested"]);
 });
 
 test("a store on files, and its errors", async () => {
   const rs = await open("file:store");
-  await expect(rs.cvm.run("missing")).rejects.toThrow(RunstateError);
+  await expect(rs.run("missing")).rejects.toThrow(RunstateError);
   await rs.close();
 });
 `;

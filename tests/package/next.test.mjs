@@ -15,8 +15,8 @@ import { project } from "./support/project.js";
 const PACKAGES = fileURLToPath(new URL("next/node_modules", import.meta.url));
 
 const USE = `
-  await rs.cvm.load({ name: "hello", source: 'console.log("hello", CC("who?"))' });
-  const run = await rs.cvm.start("hello");
+  await rs.load({ name: "hello", source: 'console.log("hello", CC("who?"))' });
+  const run = await rs.start("hello");
   await run.answer("Next");
   const output = await run.output();`;
 

@@ -1,6 +1,8 @@
 // The declarations of the package in TypeScript projects for Node and for bundlers. They reject invalid calls.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 
 import { IN_FULL } from "../browser/support/full.js";
@@ -11,9 +13,9 @@ import { open, RunstateError, type Json, type Run } from "runstate";
 
 export async function use(): Promise<Json> {
   const rs = await open("memory:");
-  await rs.cvm.load({ name: "ask", source: "CC('who?')" });
-  const run: Run = await rs.cvm.start("ask", { input: { deep: [1, null, "x"] } });
-  const stop = rs.cvm.worker({ search: async (args, task) => ({ found: JSON.stringify(args), attempt: task.attempt }) });
+  await rs.load({ name: "ask", source: "CC('who?')" });
+  const run: Run = await rs.start("ask", { input: { deep: [1, null, "x"] } });
+  const stop = rs.worker({ search: async (args, task) => ({ found: JSON.stringify(args), attempt: task.attempt }) });
   for await (const question of run.questions()) {
     const typed = question.as({ type: "object", required: ["n"], properties: { n: { type: "number" }, s: { type: "string" } } });
     await typed.answer({ n: 1 });
@@ -44,6 +46,15 @@ import * as testing from "runstate/testing";
 export const entries = [all.open, slim.open, compiler.compile, testing];
 `;
 
+/** The types of domains. */
+const DOMAINS = `
+import type { Apps, Step } from "runstate/apps";
+import type { ResourceBudget } from "runstate/fleet";
+import type { Session } from "runstate/sessions";
+import type { CallViewPage } from "runstate/types";
+export type Domains = [Apps, Step, ResourceBudget, Session, CallViewPage];
+`;
+
 const DOM = ["es2023", "esnext.disposable", "dom", "dom.iterable"];
 
 const config = (module, moduleResolution, { lib = DOM, types = [], noEmit = true } = {}) =>
@@ -64,11 +75,20 @@ const config = (module, moduleResolution, { lib = DOM, types = [], noEmit = true
 
 for (const [module, resolution] of [["node16", "node16"], ["nodenext", "nodenext"], ["esnext", "bundler"]]) {
   test(`types compile with moduleResolution ${resolution}`, resolution === "bundler" ? {} : IN_FULL, async (t) => {
-    const files = { "use.ts": USE, "entries.ts": ENTRIES, "tsconfig.json": config(module, resolution) };
+    const files = { "use.ts": USE, "entries.ts": ENTRIES, "domains.ts": DOMAINS, "tsconfig.json": config(module, resolution) };
     const here = await project(t, files);
     assert.equal(await here.run(tool("tsc"), "--project", "."), "");
   });
 }
+
+test("the package exports few names", async (t) => {
+  const here = await project(t, {});
+  const declarations = await readFile(join(here.folder, "node_modules/runstate/dist/types/index.d.ts"), "utf8");
+  assert.doesNotMatch(declarations, /export (type )?\*/);
+  const listed = [...declarations.matchAll(/export (?:type )?\{([^}]*)\}/g)].flatMap(([, names]) => names.split(",")).filter((name) => name.trim() !== "");
+  const declared = [...declarations.matchAll(/export declare (?:function|const) /g)];
+  assert.ok(listed.length > 50 && listed.length + declared.length <= 90, `${listed.length + declared.length} names`);
+});
 
 const NODE = `import { open } from "runstate/node";\nexport const opened = open("file:store");\n`;
 
@@ -106,15 +126,15 @@ export async function same(run: Run): Promise<void> {
 }
 export const asked: Question<string>[] = [];
 open("memory:").then(async (rs) => {
-  await rs.cvm.load({ name: "greet", source: "console.log(CC('who?'))" });
-  const run = await rs.cvm.start("greet");
+  await rs.load({ name: "greet", source: "console.log(CC('who?'))" });
+  const run = await rs.start("greet");
   await same(run);
   for await (const question of run.questions()) await question.answer("Ada");
   console.log(run.status, await run.output());
   await rs.close();
 });
 `;
-    const files = { "use.ts": USE, "main.ts": both, "entries.ts": ENTRIES, "tsconfig.json": config(module, module, { types: ["node"], noEmit: false }) };
+    const files = { "use.ts": USE, "main.ts": both, "entries.ts": ENTRIES, "domains.ts": DOMAINS, "tsconfig.json": config(module, module, { types: ["node"], noEmit: false }) };
     const here = await project(t, files, { type: "commonjs", types: true });
     assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
     assert.equal(await here.run("node", "main.js"), "complete [ 'Ada' ]\n");
@@ -128,11 +148,11 @@ import { open } from "runstate/node";
 import { RunstateError } from "runstate";
 
 open("memory:").then(async (rs) => {
-  await rs.cvm.load({ name: "greet", source: "console.log(CC('who?'))" });
-  const run = await rs.cvm.start("greet");
+  await rs.load({ name: "greet", source: "console.log(CC('who?'))" });
+  const run = await rs.start("greet");
   for await (const question of run.questions()) await question.answer("Ada");
   console.log(run.status, await run.output());
-  await rs.cvm.run("missing").catch((error) => console.log(error instanceof RunstateError && error.code));
+  await rs.run("missing").catch((error) => console.log(error instanceof RunstateError && error.code));
   await rs.close();
 });
 `;

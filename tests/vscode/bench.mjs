@@ -29,10 +29,10 @@ const PROGRAM = 'console.log("done");\n';
 /** Fills a store in memory, because its commits need no disk, and imports its export. */
 async function fill(folder) {
   const memory = await open("memory:");
-  await memory.cvm.load({ name: "done", source: PROGRAM });
-  await memory.cvm.load({ name: "ask", source: 'console.log(CC("Which one? " + input));' });
+  await memory.load({ name: "done", source: PROGRAM });
+  await memory.load({ name: "ask", source: 'console.log(CC("Which one? " + input));' });
   const every = Math.round(EXECUTIONS / WAITING);
-  for (let n = 0; n < EXECUTIONS; n++) await memory.cvm.start(n % every === 0 ? "ask" : "done", { input: n });
+  for (let n = 0; n < EXECUTIONS; n++) await memory.start(n % every === 0 ? "ask" : "done", { input: n });
   const contents = await memory.export();
   await memory.close();
   const store = await open(`file:${folder}`, { timers: "off" });

@@ -39,11 +39,11 @@ after(async () => {
 async function addSilentSession(store) {
   const world = await simulated({ now: Date.now() - 3_600_000 });
   const early = await world.open("memory:");
-  await early.cvm.load({ name: "review", source: 'CC("May the release be published?", { choices: ["yes", "no"] });' });
-  await early.orchestration.machine.register("laptop", { hostname: "laptop" });
-  await early.orchestration.session.create({ id: "silent", project: "website", machine: "laptop" });
-  await early.orchestration.task.add("silent", { id: "review", name: "Review the release", program: "review" });
-  await early.orchestration.task.start("review");
+  await early.load({ name: "review", source: 'CC("May the release be published?", { choices: ["yes", "no"] });' });
+  await early.sessions.machine.register("laptop", { hostname: "laptop" });
+  await early.sessions.session.create({ id: "silent", project: "website", machine: "laptop" });
+  await early.sessions.task.add("silent", { id: "review", name: "Review the release", program: "review" });
+  await early.sessions.task.start("review");
   await mkdir(join(store, ".."), { recursive: true });
   const rs = await open(`file:${store}`, { timers: "off" });
   await rs.import(await early.export());

@@ -2,7 +2,8 @@
 // is read again every second while it is shown, because samples of metrics are in no change feed.
 
 import { effect, signal } from "@preact/signals";
-import type { AppExecution, ExecutionMetrics, MetricSummary, Runstate, Step, StepTask } from "runstate/full";
+import type { Runstate } from "runstate/full";
+import type { AppExecution, ExecutionMetrics, MetricSummary, Step, StepTask } from "runstate/apps";
 
 import { Age, Button, Panel, now, useCommand } from "./controls";
 import { engine, makeRefresh, store } from "./engine";

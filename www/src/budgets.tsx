@@ -3,7 +3,8 @@
 
 import { effect, signal } from "@preact/signals";
 import { RunstateError } from "runstate/full";
-import type { ResourceBudget, ResourceReservation, ResourceUsage, Runstate } from "runstate/full";
+import type { Runstate } from "runstate/full";
+import type { ResourceBudget, ResourceReservation, ResourceUsage } from "runstate/fleet";
 
 import { Button, Panel, now, useCommand } from "./controls";
 import { engine, makeRefresh, store } from "./engine";

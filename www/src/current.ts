@@ -40,7 +40,7 @@ export function followCurrentExecution(rs: Runstate): void {
 
 async function readExecution(rs: Runstate, id: string): Promise<CurrentExecution> {
   try {
-    const run = await rs.cvm.run(id);
+    const run = await rs.run(id);
     // Hashing a large heap would block the page, so the visitor requests the hash.
     const execution = await run.show({ hash: false });
     return { state: "loaded", id, execution, calls: await listCalls(rs, id), source: await readSource(run, execution.started) };
@@ -55,7 +55,7 @@ export async function listCalls(rs: Runstate, execution: string): Promise<CallVi
   const calls: CallView[] = [];
   let cursor: string | undefined;
   do {
-    const { items, next } = await rs.cvm.calls({ execution, limit: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) });
+    const { items, next } = await rs.runs.calls({ execution, limit: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) });
     calls.push(...items);
     cursor = next;
   } while (cursor !== undefined);

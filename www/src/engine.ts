@@ -138,7 +138,7 @@ export async function followChanges(rs: Runstate): Promise<void> {
   };
   for (;;) {
     try {
-      for await (const { executionId } of rs.cvm.changes()) {
+      for await (const { executionId } of rs.runs.changes()) {
         if (executionId === undefined) continue;
         batch?.add(executionId);
         timer ??= setTimeout(deliver, BATCH_MS);

@@ -89,12 +89,12 @@ function Actions({ execution: { id, status, completed } }: { execution: Executio
   const { busy, run } = useCommand();
 
   function command(act: (run: Run) => Promise<unknown>): void {
-    void run(async () => act(await engine().cvm.run(id)));
+    void run(async () => act(await engine().run(id)));
   }
 
   /** Hashing a large heap blocks the page, so the hash is not always shown. */
   async function copyHash(): Promise<void> {
-    const { stateHash } = await (await engine().cvm.run(id)).show();
+    const { stateHash } = await (await engine().run(id)).show();
     await copy(stateHash ?? "", "state hash");
   }
 

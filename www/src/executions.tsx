@@ -29,7 +29,7 @@ export function followExecutions(rs: Runstate): void {
   const refresh = makeRefresh(async () => {
     const started = performance.now();
     try {
-      const { items, damaged = [], next } = await rs.cvm.list({ limit: limit.peek() });
+      const { items, damaged = [], next } = await rs.list({ limit: limit.peek() });
       list.value = { items, damaged: damaged.length, isComplete: next === undefined };
       failure.value = "";
     } catch (error) {

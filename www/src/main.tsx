@@ -26,7 +26,7 @@ void opening.then((rs) => {
   // program.
   void loadCompiler().catch(() => undefined).then(cachePage);
   if (rs === null) return;
-  // For the console: `await rs.cvm.list()`.
+  // For the console: `await rs.list()`.
   Object.assign(window, { rs });
   performance.mark("runstate.open");
   followCurrentExecution(rs);

@@ -27,11 +27,11 @@ function updateDraft(part: Partial<typeof draft.value>): void {
 async function startDraft(): Promise<void> {
   const { name, source, input } = draft.value;
   const options = input.trim() === "" ? {} : { input: parseInput(input) };
-  const { cvm } = engine();
-  await cvm.load({ name, source });
+  const { runs } = engine();
+  await runs.load({ name, source });
   const id = `${name}-${randomWord(5)}`;
   // The start is not awaited: the program may run for a long time, or forever, before it waits.
-  cvm.start(name, { id, ...options }).catch(notifyError);
+  runs.start(name, { id, ...options }).catch(notifyError);
   showExecution(id);
 }
 

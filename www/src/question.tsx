@@ -47,7 +47,7 @@ function Card({ execution, call }: { execution: string; call: CallView }) {
   function answer(value: Json): void {
     wrong.value = "";
     void run(async () => {
-      const handle = await engine().cvm.run(execution);
+      const handle = await engine().run(execution);
       await handle.answer(value, { call: callId, by: tabName });
       texts.write(draftName(call), null);
     });

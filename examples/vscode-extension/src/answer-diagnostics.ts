@@ -75,7 +75,7 @@ export class AnswerDiagnostics {
       this.#scratch = undefined;
       throw error;
     });
-    const run = await rs.cvm.start("answer", { input: { schema, choices } });
+    const run = await rs.start("answer", { input: { schema, choices } });
     try {
       await run.answer(answer);
       return undefined;
@@ -90,7 +90,7 @@ export class AnswerDiagnostics {
 
   async #open(): Promise<Runstate> {
     const { rs } = await this.store.scratch();
-    await rs.cvm.load({ name: "answer", source: PROGRAM });
+    await rs.load({ name: "answer", source: PROGRAM });
     return rs;
   }
 }

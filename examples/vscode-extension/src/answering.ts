@@ -124,7 +124,7 @@ export class Answering implements VirtualFiles {
   async #sendAndContinue(call: Call, answer: Json, text: string): Promise<boolean> {
     if ((await this.#send(call, answer, text)) !== undefined) return false;
     const rs = await this.store.open();
-    const { items } = await rs.cvm.calls({ execution: call.executionId, open: true, kind: "cc" });
+    const { items } = await rs.runs.calls({ execution: call.executionId, open: true, kind: "cc" });
     const next = items.find(({ step }) => (step ?? 0) > (call.step ?? 0));
     if (next !== undefined) await this.answer(next.id);
     return true;

@@ -99,7 +99,7 @@ export class Commands {
     }
     this.editor.log("info", `execution ${run.id} of ${name} was started: ${run.status}`);
     this.editor.showPage(RUN_PAGE, run.id);
-    const { items } = await rs.cvm.calls({ execution: run.id, open: true, kind: "cc" });
+    const { items } = await rs.runs.calls({ execution: run.id, open: true, kind: "cc" });
     if (items[0] !== undefined) await this.answering.answer(items[0].id);
   }
 
@@ -110,7 +110,7 @@ export class Commands {
       if (execution === undefined) return;
       if (warning !== undefined && !(await this.editor.confirm(`${verb} this execution of “${execution.programName}”?`, warning, verb))) return;
       const rs = await this.store.open();
-      await act(await rs.cvm.run(execution.id));
+      await act(await rs.run(execution.id));
     };
   }
 

@@ -1,6 +1,6 @@
 // Puts the parts together.
 
-import type { Session } from "runstate";
+import type { Session } from "runstate/sessions";
 
 import { Agents } from "./agent/agents.ts";
 import { waitsForConsent } from "./agent/tool-kind.ts";

@@ -33,8 +33,8 @@ export class Lenses {
     if (execution === undefined) return;
     this.editor.showPage(RUN_PAGE, execution.id);
     const rs = await this.store.open();
-    if (execution.status === "paused") await (await rs.cvm.run(execution.id)).unpause();
-    const { items } = await rs.cvm.calls({ execution: execution.id, open: true, kind: "cc", limit: 1 });
+    if (execution.status === "paused") await (await rs.run(execution.id)).unpause();
+    const { items } = await rs.runs.calls({ execution: execution.id, open: true, kind: "cc", limit: 1 });
     if (items[0] !== undefined) await this.answering.answer(items[0].id);
   }
 

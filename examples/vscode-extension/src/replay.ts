@@ -2,7 +2,8 @@
 // execution as it is now; its program is deterministic, so a replay gives every earlier state. Each step is compared
 // with the record, and the replay ends at a difference.
 
-import type { CallView, Execution, ExecutionProgress, FrameView, Json, Run, Runstate, ProgramVersion } from "runstate";
+import type { CallView, Execution, ExecutionProgress, FrameView, Json, Run, Runstate } from "runstate";
+import type { ProgramVersion } from "runstate/types";
 
 /** A store in memory with a clock of its own. */
 export interface Scratch {
@@ -44,8 +45,8 @@ export async function replay({ rs, advanceTo }: Scratch, recording: Recording, m
   const { execution, version } = recording;
   const { id, input, programName: name } = execution;
   const { source, entry, files, bytecode, metadata } = version;
-  await rs.cvm.load({ name, source, entry: entry ?? undefined, files, bytecode, compiler: metadata.compiler });
-  const run = await rs.cvm.start(name, { id, input, commandId: startCommandOf(id), logLevel: "off" });
+  await rs.load({ name, source, entry: entry ?? undefined, files, bytecode, compiler: metadata.compiler });
+  const run = await rs.start(name, { id, input, commandId: startCommandOf(id), logLevel: "off" });
   const states = new Map<Moment, ReplayedState>();
   const output = new OutputReader(run, execution.output);
   for (;;) {
@@ -115,9 +116,9 @@ async function close(rs: Runstate, run: Run, { id: call, step }: CallView, { out
   if (outcome === "answered") {
     await run.answer(response?.result ?? null, { call });
   } else if (outcome === "failed") {
-    const work = await rs.cvm.claim({ call, owner: error?.by ?? "replay" });
-    if (work !== null) await rs.cvm.fail(work, error?.message ?? "", { name: error?.name ?? undefined, code: error?.code ?? undefined });
+    const work = await rs.runs.claim({ call, owner: error?.by ?? "replay" });
+    if (work !== null) await rs.runs.fail(work, error?.message ?? "", { name: error?.name ?? undefined, code: error?.code ?? undefined });
   }
-  const { outcome: closed } = await rs.cvm.call(call);
+  const { outcome: closed } = await rs.runs.call(call);
   if (closed !== outcome) throw new ReplayDifference(`call ${step} cannot be closed in a replay as it was`);
 }

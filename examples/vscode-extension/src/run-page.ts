@@ -61,7 +61,7 @@ interface PageCall {
 
 /** Reads what the page draws. */
 export async function readRunPage(rs: Runstate, id: string, mayAnswer: boolean): Promise<RunPageData> {
-  const run = await rs.cvm.run(id);
+  const run = await rs.run(id);
   const [execution, { source }, calls] = await Promise.all([run.show({ hash: false, machine: true }), run.program(), readCalls(rs, id)]);
   const { programName, programVersion, status, started, completed, output, result, error, machine } = execution;
   return {

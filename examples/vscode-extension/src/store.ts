@@ -1,7 +1,8 @@
 // The store of the extension: it is opened at the first use, and followed as long as the window lives. The lists that
 // views show are read again after changes, those of other windows and of the command line included.
 
-import type { CallView, CompiledSource, ExecutionSummary, OpenOptions, Runstate, Status, StoreChange } from "runstate";
+import type { CallView, CompiledSource, ExecutionSummary, OpenOptions, Runstate, Status } from "runstate";
+import type { StoreChange } from "runstate/types";
 import type { SourceOptions } from "runstate/compiler";
 
 import type { Editor } from "./editor.ts";
@@ -170,7 +171,7 @@ export class Store {
 
   /** Reads the snapshot. */
   refresh(): Promise<void> {
-    return this.#inTurn(async (rs) => this.#show(rs, (await rs.cvm.list({ status: ACTIVE, limit: SHOWN })).items));
+    return this.#inTurn(async (rs) => this.#show(rs, (await rs.list({ status: ACTIVE, limit: SHOWN })).items));
   }
 
   /** Updates the snapshot after changes of these executions. A list reads all that have not ended, which would
@@ -195,8 +196,8 @@ export class Store {
   async #show(rs: Runstate, active: ExecutionSummary[]): Promise<void> {
     const finished = this.editor.setting("finishedExecutions");
     const [recent, calls, { sessions, damaged }] = await Promise.all([
-      finished === 0 ? { items: [], damaged: [] } : rs.cvm.list({ limit: finished }),
-      rs.cvm.calls({ open: true, limit: SHOWN }),
+      finished === 0 ? { items: [], damaged: [] } : rs.list({ limit: finished }),
+      rs.runs.calls({ open: true, limit: SHOWN }),
       this.#sessions.read(rs),
     ]);
     const shown = new Set(active.map(({ id }) => id));
@@ -251,7 +252,7 @@ function compareAsListed(a: ExecutionSummary, b: ExecutionSummary): number {
 
 /** The execution as a row; undefined if it was deleted. */
 async function readSummary(rs: Runstate, id: string): Promise<ExecutionSummary | undefined> {
-  return rs.cvm.summary(id).catch((error: unknown) => {
+  return rs.runs.summary(id).catch((error: unknown) => {
     if (codeOf(error) === "not_found") return undefined;
     throw error;
   });

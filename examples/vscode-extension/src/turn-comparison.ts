@@ -1,6 +1,7 @@
 // Compares an execution at two moments: the lines printed between them, and the variables at each.
 
-import type { CallView, FrameView, Json, Runstate, VariableView } from "runstate";
+import type { CallView, FrameView, Json, Runstate } from "runstate";
+import type { VariableView } from "runstate/types";
 
 import { messageOf } from "./errors.ts";
 import { type Moment, type Recording, type ReplayedState, type Scratch, ReplayDifference, isSame, replay } from "./replay.ts";
@@ -29,7 +30,7 @@ export interface ComparedFunction {
 
 /** Compares two moments of an execution, of which `from` is the earlier one. */
 export async function compareTurns(rs: Runstate, scratch: (now: number) => Promise<Scratch>, id: string, from: Moment, to: Moment): Promise<Comparison> {
-  const run = await rs.cvm.run(id);
+  const run = await rs.run(id);
   const [execution, version, rows] = await Promise.all([run.show({ hash: false }), run.program(), readCalls(rs, id)]);
   const calls = new Map(rows.flatMap((call) => (call.step == null ? [] : [[call.step, call]])));
   const recorded = await Promise.all([from, to].map((moment) => readRecorded(rs, moment, calls)));
@@ -49,7 +50,7 @@ export async function compareTurns(rs: Runstate, scratch: (now: number) => Promi
 export async function readCalls(rs: Runstate, execution: string): Promise<CallView[]> {
   const calls: CallView[] = [];
   for (let cursor: string | undefined; ; ) {
-    const page = await rs.cvm.calls({ execution, limit: 1000, cursor });
+    const page = await rs.runs.calls({ execution, limit: 1000, cursor });
     calls.push(...page.items);
     cursor = page.next;
     if (cursor === undefined) return calls;
@@ -68,7 +69,7 @@ async function replayed(scratch: (now: number) => Promise<Scratch>, recording: R
 /** The variables that a call recorded when it was made: at most a few kilobytes, and without what JSON lacks. */
 async function readRecorded(rs: Runstate, moment: Moment, calls: Recording["calls"]): Promise<Json | undefined> {
   const id = moment === "end" ? undefined : calls.get(moment)?.id;
-  return id === undefined ? undefined : (await rs.cvm.call(id)).variables;
+  return id === undefined ? undefined : (await rs.runs.call(id)).variables;
 }
 
 function checkState(moment: Moment, state: ReplayedState | undefined, recorded: Json | undefined): ReplayedState {

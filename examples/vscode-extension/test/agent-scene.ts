@@ -38,14 +38,14 @@ export async function ask(window: FakeWindow, label?: string): Promise<string> {
 
 export async function ended(window: FakeWindow, id: string) {
   const rs = await window.store.open();
-  const run = await rs.cvm.run(id);
+  const run = await rs.run(id);
   await waitUntil(async () => (await run.refresh()).ended);
   return run.show({ hash: false });
 }
 
 export async function calls(window: FakeWindow, execution: string) {
   const rs = await window.store.open();
-  return (await rs.cvm.calls({ execution })).items;
+  return (await rs.runs.calls({ execution })).items;
 }
 
 /** Answers steps in turn; the last one is repeated. */
@@ -57,8 +57,8 @@ export function steps(...answers: object[]) {
 /** Answers, as the person, the open question of an agent. */
 export async function answerStep(window: FakeWindow, execution: string, step: object): Promise<void> {
   const rs = await window.store.open();
-  const run = await rs.cvm.run(execution);
-  await waitUntil(async () => (await rs.cvm.calls({ execution, open: true, kind: "cc" })).items.length > 0);
+  const run = await rs.run(execution);
+  await waitUntil(async () => (await rs.runs.calls({ execution, open: true, kind: "cc" })).items.length > 0);
   await run.answer({ ...step }, { by: "Ada" });
 }
 

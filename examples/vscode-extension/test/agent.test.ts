@@ -244,14 +244,14 @@ test("a call of a window that was killed is claimed after its lease", async (t) 
   }
   // The killed window claims the question, then the tool call, and sends no heartbeat.
   const rs = await open(store);
-  const run = await rs.cvm.run(id);
+  const run = await rs.run(id);
   await run.answer({ tool: "readFile", path: "b.md" }, { by: "Ada" });
-  const [call] = (await rs.cvm.calls({ execution: id, open: true })).items;
-  const dead = await rs.cvm.claim({ call: call?.id ?? "", owner: "killed", leaseMs: 1500 });
+  const [call] = (await rs.runs.calls({ execution: id, open: true })).items;
+  const dead = await rs.runs.claim({ call: call?.id ?? "", owner: "killed", leaseMs: 1500 });
   assert.ok(dead);
   await using second = opens();
   await waitUntil(async () => (await calls(second, id))[1]?.outcome === "answered");
-  await assert.rejects(rs.cvm.complete(dead, { text: "late" }), { code: "stale_claim" });
+  await assert.rejects(rs.runs.complete(dead, { text: "late" }), { code: "stale_claim" });
   rs.close();
   const [, read, next] = await calls(second, id);
   assert.equal((read?.response?.result as { text: string }).text, "# B\n");
@@ -342,8 +342,8 @@ test("the tools of a workspace serve agents only", async (t) => {
   await waitUntil(async () => (await calls(window, agent)).some(({ kind, outcome }) => kind.startsWith("readFile@") && outcome === "answered"));
   const kind = (await calls(window, agent)).find(({ kind }) => kind.startsWith("readFile@"))?.kind;
   const rs = await window.store.open();
-  await rs.cvm.load({ name: "spy", source: `function main() { return call("${kind}", { path: "b.md" }); }` });
-  const { id } = await rs.cvm.start("spy");
+  await rs.load({ name: "spy", source: `function main() { return call("${kind}", { path: "b.md" }); }` });
+  const { id } = await rs.start("spy");
   assert.deepEqual((await ended(window, id)).result, { error: "only an agent may use the tools of a workspace" });
 });
 
@@ -351,7 +351,7 @@ test("a model answers an agent although many other questions are open", async (t
   const { window: open } = await scene(t);
   await using window = open((editor) => editor.models.offer("Fake", steps(FINISH)), "memory:");
   const rs = await window.store.open();
-  await rs.cvm.load({ name: "ask", source: 'CC("a?");' });
-  for (let n = 0; n <= 500; n++) await rs.cvm.start("ask", {});
+  await rs.load({ name: "ask", source: 'CC("a?");' });
+  for (let n = 0; n <= 500; n++) await rs.start("ask", {});
   assert.equal((await ended(window, await ask(window, "Fake"))).status, "complete");
 });

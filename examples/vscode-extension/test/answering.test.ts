@@ -24,7 +24,7 @@ async function folder(t: TestContext): Promise<string> {
 
 async function output(window: FakeWindow, id: string): Promise<string[]> {
   const rs = await window.store.open();
-  return (await rs.cvm.run(id)).output();
+  return (await rs.run(id)).output();
 }
 
 /** The only open call. */
@@ -41,7 +41,7 @@ test("a choice answers with the name of the person", async () => {
   const id = await window.runProgram(CHOICE);
   assert.deepEqual(await output(window, id), ["y"]);
   const rs = await window.store.open();
-  assert.deepEqual((await rs.cvm.calls({ execution: id })).items.map(({ response }) => [response?.by, response?.result]), [["Ada", "y"]]);
+  assert.deepEqual((await rs.runs.calls({ execution: id })).items.map(({ response }) => [response?.by, response?.result]), [["Ada", "y"]]);
   assert.deepEqual(await window.rows(), ["trip [execution complete]"]);
 });
 
@@ -174,5 +174,5 @@ test("a text that cannot be stored is shown again", async (t) => {
   assert.deepEqual(shown, [undefined, "because", undefined]);
   assert.match(window.editor.messages.join(), /The answer was not accepted: .*full/);
   const rs = await window.store.open();
-  assert.deepEqual((await rs.cvm.calls({ execution: id })).items.map(({ response }) => response?.result), ["because", undefined]);
+  assert.deepEqual((await rs.runs.calls({ execution: id })).items.map(({ response }) => response?.result), ["because", undefined]);
 });

@@ -35,7 +35,7 @@ test("a failed execution is retried at the instruction that failed", async () =>
   assert.deepEqual(await window.rows(), ["trip [execution error]"]);
   await window.run("retry", (await window.nodes())[0]);
   const rs = await window.store.open();
-  assert.equal((await rs.cvm.run(id)).status, "error");
+  assert.equal((await rs.run(id)).status, "error");
   assert.deepEqual(window.editor.messages, []);
 });
 
@@ -55,7 +55,7 @@ test("the tree and the count follow changes", async () => {
   await waitUntil(() => window.editor.statusText === "$(comment-unresolved) 1");
   const rs = await window.store.open();
   const [call] = window.store.snapshot.calls;
-  await (await rs.cvm.run(call?.executionId ?? "")).answer("yes");
+  await (await rs.run(call?.executionId ?? "")).answer("yes");
   await waitUntil(() => window.editor.statusText === "$(comment)");
 });
 

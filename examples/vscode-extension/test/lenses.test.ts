@@ -28,7 +28,7 @@ test("resume is offered above main while an execution of the program waits", asy
   assert.deepEqual(titles(window, file("other.run.ts", ASK)), ["1 $(play) Run"]);
   assert.deepEqual(titles(window, file("trip.md", ASK, "markdown")), []);
   const rs = await window.store.open();
-  await (await rs.cvm.run(id)).answer("yes");
+  await (await rs.run(id)).answer("yes");
   await waitUntil(() => drawn === 2);
   assert.deepEqual(titles(window), ["2 $(play) Run"]);
 });
@@ -48,7 +48,7 @@ test("resume shows the page of the execution and asks its question", async () =>
   await resume(window);
   assert.deepEqual(window.editor.shownPages, [id, id]);
   const rs = await window.store.open();
-  assert.deepEqual(await (await rs.cvm.run(id)).output(), ["yes"]);
+  assert.deepEqual(await (await rs.run(id)).output(), ["yes"]);
 });
 
 test("a paused execution is continued, and one of several is chosen", async () => {
@@ -56,7 +56,7 @@ test("a paused execution is continued, and one of several is chosen", async () =
   const first = await window.runProgram(ASK);
   const second = await window.runProgram(ASK);
   const rs = await window.store.open();
-  await (await rs.cvm.run(first)).pause();
+  await (await rs.run(first)).pause();
   await window.store.refresh();
   assert.deepEqual(titles(window), ["2 $(play) Run", "2 $(debug-continue) Resume (2)"]);
   window.editor.pick = async (title, _placeholder, choices) => {
@@ -65,7 +65,7 @@ test("a paused execution is continued, and one of several is chosen", async () =
   };
   await resume(window);
   assert.equal(window.editor.shownPages.at(-1), first);
-  assert.deepEqual(await Promise.all([first, second].map(async (id) => (await rs.cvm.run(id)).status)), ["waiting_cc", "waiting_cc"]);
+  assert.deepEqual(await Promise.all([first, second].map(async (id) => (await rs.run(id)).status)), ["waiting_cc", "waiting_cc"]);
 });
 
 test("resume of an execution that has ended meanwhile says so", async () => {

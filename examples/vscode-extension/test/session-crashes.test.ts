@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 
-import type { Runstate, Session } from "runstate";
+import type { Runstate } from "runstate";
+import type { Session } from "runstate/sessions";
 import { type World, simulated } from "runstate/testing";
 
 import { FakeWindow, waitUntil } from "./fake-editor.ts";
@@ -34,7 +35,7 @@ function inFolder(name: string): (editor: FakeWindow["editor"]) => void {
 }
 
 async function sessionsOf(rs: Runstate): Promise<Session[]> {
-  return (await rs.orchestration.session.list()).items;
+  return (await rs.sessions.session.list()).items;
 }
 
 for (let nth = 1; nth <= RUN_COMMITS; nth++) {
@@ -47,7 +48,7 @@ for (let nth = 1; nth <= RUN_COMMITS; nth++) {
     await using window = new FakeWindow(url, inFolder("app"));
     await waitUntil(async () => (await window.rows()).includes("app [session active mine]"));
     const rs = await window.store.open();
-    const statuses = async () => (await rs.orchestration.task.list()).items.map(({ status }) => status);
+    const statuses = async () => (await rs.sessions.task.list()).items.map(({ status }) => status);
     // A task that was added is started.
     await waitUntil(async () => (await statuses()).every((status) => status === "in_progress"));
     assert.deepEqual((await sessionsOf(rs)).map(({ epoch, status }) => [epoch, status]), [[1, "active"]]);
@@ -73,7 +74,7 @@ for (let nth = 1; nth <= RUN_COMMITS; nth++) {
     if (message !== undefined && !message.includes("do not run it again")) await window.runProgram(ASK);
     await waitUntil(async () => (await other.rows()).join().includes("trip"));
     const rs = await other.store.open();
-    await waitUntil(async () => (await rs.orchestration.task.list()).items.every(({ status }) => status === "in_progress"));
+    await waitUntil(async () => (await rs.sessions.task.list()).items.every(({ status }) => status === "in_progress"));
     await window.run("refresh");
     await other.store.refresh();
     assert.equal(other.store.snapshot.executions.length, 1);

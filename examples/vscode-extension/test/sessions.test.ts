@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 
-import { type Session, open } from "runstate";
+import { open } from "runstate";
+import type { Session } from "runstate/sessions";
 import { simulated } from "runstate/testing";
 
 import type { TreeNode } from "../src/editor.ts";
@@ -25,7 +26,7 @@ function inFolder(name: string): (editor: FakeEditor) => void {
 
 async function sessionsOf(window: FakeWindow): Promise<Session[]> {
   const rs = await window.store.open();
-  return (await rs.orchestration.session.list()).items;
+  return (await rs.sessions.session.list()).items;
 }
 
 /** Waits for the only session of a project, or for the one that `fits`. */
@@ -46,11 +47,11 @@ async function nodeOf(window: FakeWindow, { id }: Session): Promise<TreeNode | u
 async function addSilentSession(url: string, project: string): Promise<void> {
   const world = await simulated({ now: Date.now() - 3_600_000, seed: 1 });
   await using early = await world.open("memory:");
-  await early.cvm.load({ name: "trip", source: ASK });
-  await early.orchestration.machine.register("other", { hostname: "other" });
-  await early.orchestration.session.create({ id: "silent", project, machine: "other" });
-  await early.orchestration.task.add("silent", { id: "waits", name: "trip", program: "trip" });
-  await early.orchestration.task.start("waits");
+  await early.load({ name: "trip", source: ASK });
+  await early.sessions.machine.register("other", { hostname: "other" });
+  await early.sessions.session.create({ id: "silent", project, machine: "other" });
+  await early.sessions.task.add("silent", { id: "waits", name: "trip", program: "trip" });
+  await early.sessions.task.start("waits");
   await using rs = await open(url, { timers: "off" });
   await rs.import(await early.export());
 }
@@ -59,11 +60,11 @@ test("a window has a session on the machine of its host, with heartbeats", async
   await using window = new FakeWindow("memory:", inFolder("app"));
   const { id: sessionId, machineId, lastHeartbeat } = await session(window, "app");
   const rs = await window.store.open();
-  assert.deepEqual((await rs.orchestration.machine.show(machineId)).hostname, "box");
+  assert.deepEqual((await rs.sessions.machine.show(machineId)).hostname, "box");
   await waitUntil(async () => (await session(window, "app")).lastHeartbeat > lastHeartbeat);
   assert.deepEqual(await window.rows(), ["app [session active mine]", "  No program has run yet [hint]"]);
   assert.match((await window.nodes())[0]?.row.description ?? "", /^healthy · this window$/);
-  assert.equal((await rs.orchestration.session.health(sessionId)).health, "healthy");
+  assert.equal((await rs.sessions.session.health(sessionId)).health, "healthy");
 });
 
 test("a window without a folder has no session", async () => {
@@ -108,7 +109,7 @@ test("the program of a task gets its input", async () => {
   window.editor.onInput = () => ({ text: '{ "a": [1] }' });
   await window.run("runWithInput");
   const rs = await window.store.open();
-  assert.deepEqual(await (await rs.cvm.run(window.editor.shownPages[0] ?? "")).output(), ["1"]);
+  assert.deepEqual(await (await rs.run(window.editor.shownPages[0] ?? "")).output(), ["1"]);
 });
 
 test("a program that is run while another one waits is a plain execution", async () => {
@@ -253,7 +254,7 @@ test("a failed session is recovered with the task whose program waits", async ()
   await window.runProgram(ASK);
   const failed = await session(window, "app");
   const rs = await window.store.open();
-  await rs.orchestration.session.fail(failed.id, { reason: "test" });
+  await rs.sessions.session.fail(failed.id, { reason: "test" });
   await waitUntil(async () => (await window.rows()).includes("app [session failed]"));
   await window.run("recoverSession", await nodeOf(window, failed));
   await waitUntil(async () => (await window.rows()).includes("app [session active mine]"));
@@ -285,5 +286,5 @@ test("the execution of a task is exported and imported", async () => {
   const rs = await window.store.open();
   await using other = await open("memory:");
   await other.import(await rs.export({ execution: id }));
-  assert.equal((await other.cvm.run(id)).status, "waiting_cc");
+  assert.equal((await other.run(id)).status, "waiting_cc");
 });

@@ -12,9 +12,9 @@ test("changes one by one lead to the same rows as a new list", async () => {
   await using window = new FakeWindow();
   const { store } = window;
   const rs = await store.open();
-  await rs.cvm.load({ name: "ask", source: 'CC("a?"); CC("b?");' });
+  await rs.load({ name: "ask", source: 'CC("a?"); CC("b?");' });
   const runs: Run[] = [];
-  for (let n = 0; n < 6; n++) runs.push(await rs.cvm.start("ask", { id: `run-${n}` }));
+  for (let n = 0; n < 6; n++) runs.push(await rs.start("ask", { id: `run-${n}` }));
   await waitUntil(() => store.snapshot.executions.length === 6);
   const [answered, completed, paused, cancelled, deleted] = runs;
   await answered?.answer("1");
@@ -50,15 +50,15 @@ test("a store whose folder is gone is opened anew", async (t) => {
   window.editor.onInput = () => ({ text: "b" });
   const id = await window.runProgram(ask);
   const rs = await window.store.open();
-  assert.deepEqual(await (await rs.cvm.run(id)).output(), ["b"]);
+  assert.deepEqual(await (await rs.run(id)).output(), ["b"]);
   assert.deepEqual(window.editor.messages, []);
 });
 
 test("the status says that more questions are open than are shown", async () => {
   await using window = new FakeWindow();
   const rs = await window.store.open();
-  await rs.cvm.load({ name: "ask", source: 'CC("a?");' });
-  for (let n = 0; n <= 500; n++) await rs.cvm.start("ask", {});
+  await rs.load({ name: "ask", source: 'CC("a?");' });
+  for (let n = 0; n <= 500; n++) await rs.start("ask", {});
   await window.store.refresh();
   assert.equal(window.editor.statusText, "$(comment-unresolved) 500+");
 });

@@ -59,10 +59,10 @@ test("random numbers, times, timers and failures are those of the execution", as
     CC.all(["b", "c"]);`;
   const compare = await played(window, source, ["x"]);
   const rs = await window.store.open();
-  let work = await rs.cvm.claim({ kinds: ["search"], owner: "tools" });
-  await waitUntil(async () => (work ??= await rs.cvm.claim({ kinds: ["search"], owner: "tools" })) !== null);
+  let work = await rs.runs.claim({ kinds: ["search"], owner: "tools" });
+  await waitUntil(async () => (work ??= await rs.runs.claim({ kinds: ["search"], owner: "tools" })) !== null);
   assert.ok(work);
-  await rs.cvm.fail(work, "no network");
+  await rs.runs.fail(work, "no network");
   const comparison = await compare(1, 5);
   assert.equal(comparison.note, null);
   assert.deepEqual(comparison.output?.slice(1), ["no network"]);
@@ -71,9 +71,9 @@ test("random numbers, times, timers and failures are those of the execution", as
 test("an execution that cannot be replayed is compared by its records", async () => {
   await using window = new FakeWindow();
   const rs = await window.store.open();
-  await rs.cvm.load({ name: "p", source: "const r = Math.random(); console.log(r); const a = CC('a'); CC('b');" });
-  const { id } = await rs.cvm.start("p");
-  await (await rs.cvm.run(id)).answer("x");
+  await rs.load({ name: "p", source: "const r = Math.random(); console.log(r); const a = CC('a'); CC('b');" });
+  const { id } = await rs.start("p");
+  await (await rs.run(id)).answer("x");
   const compare = (from: Moment, to: Moment) => compareTurns(rs, (now) => openScratch(undefined, now), id, from, to);
   const comparison = await compare(1, 2);
   assert.match(comparison.note ?? "", /Only recorded values are compared: line 1 of the output differs in a replay\./);

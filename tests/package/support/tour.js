@@ -8,8 +8,8 @@ const PROGRAM = 'const name = CC("Who is there?");\nconsole.log(`Hello, ${name}!
 const BODY = `
 async function tour(url) {
   const rs = await open(url);
-  await rs.cvm.load({ name: "greet", source: ${JSON.stringify(PROGRAM)} });
-  const run = await rs.cvm.start("greet");
+  await rs.load({ name: "greet", source: ${JSON.stringify(PROGRAM)} });
+  const run = await rs.start("greet");
   for await (const question of run.questions()) await question.answer("Ada");
   const outcome = [run.status, ...(await run.output())].join(" ");
   await rs.close();

@@ -62,8 +62,8 @@ export async function runBurst(rs: Runstate, victim: Victim): Promise<void> {
   try {
     await navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => {
       if (lock === null) throw new Error("the test cannot start: another tab of this page is running it. Wait until it is done");
-      await rs.cvm.load({ name: PROGRAM_NAME, source: sourceOf(PLANS[victim].questions) });
-      await rs.cvm.start(PROGRAM_NAME, { id: execution });
+      await rs.load({ name: PROGRAM_NAME, source: sourceOf(PLANS[victim].questions) });
+      await rs.start(PROGRAM_NAME, { id: execution });
       await pauseForStep();
       if (!(await answerAndKill(rs.url, execution, victim, (saved) => show({ at: "answering", saved })))) return;
       show({ at: "killed" });
@@ -142,7 +142,7 @@ async function proveLastBurst(rs: Runstate): Promise<void> {
 }
 
 async function proveInStore(rs: Runstate, ledger: Ledger): Promise<Proof> {
-  const run = await rs.cvm.run(ledger.execution);
+  const run = await rs.run(ledger.execution);
   return prove(ledger, { calls: await listCalls(rs, run.id), output: await run.output() });
 }
 

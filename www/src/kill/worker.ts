@@ -34,7 +34,7 @@ addEventListener("message", ({ data }: MessageEvent<BurstOrder>) => {
 async function answerAll({ module, store, execution, by, questions, pauseMs }: BurstOrder): Promise<void> {
   await init(module);
   const rs = await open(store, { mustExist: true, timers: "off" });
-  const run = await rs.cvm.run(execution);
+  const run = await rs.run(execution);
   let last = 0;
   async function answerNext(): Promise<void> {
     while (last < questions) {

@@ -97,7 +97,7 @@ export class Agents {
     this.editor.log("info", `agent ${run.id} was started; its questions are answered by ${chosen.label}`);
     this.editor.showPage(RUN_PAGE, run.id);
     if (chosen.value !== undefined) return;
-    const { items } = await rs.cvm.calls({ execution: run.id, open: true, kind: "cc" });
+    const { items } = await rs.runs.calls({ execution: run.id, open: true, kind: "cc" });
     if (items[0] !== undefined) await this.answering.answer(items[0].id);
   }
 
@@ -174,7 +174,7 @@ export class Agents {
     while (!signal.aborted) {
       try {
         const rs = await this.store.open();
-        await rs.cvm.worker(handlers, { owner: "VS Code", leaseMs: LEASE_MS, graceMs: GRACE_MS, backoff: BACKOFF, signal }).done;
+        await rs.worker(handlers, { owner: "VS Code", leaseMs: LEASE_MS, graceMs: GRACE_MS, backoff: BACKOFF, signal }).done;
       } catch (error) {
         if (signal.aborted) return;
         this.editor.log("warn", `the tools of agents are not served: ${messageOf(error)}`);

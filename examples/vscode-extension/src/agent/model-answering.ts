@@ -72,7 +72,7 @@ export class ModelAnswering {
   async #startAnswering(): Promise<void> {
     if (this.#stopped.signal.aborted) return;
     const rs = await this.store.open();
-    for (const call of (await rs.cvm.calls({ open: true, program: this.program, kind: "cc", limit: 1000 })).items) {
+    for (const call of (await rs.runs.calls({ open: true, program: this.program, kind: "cc", limit: 1000 })).items) {
       const { id, error, availableAt } = call;
       if (error !== null || (availableAt ?? 0) > Date.now() || this.#answering.has(id)) continue;
       const answering = this.#answer(call)
@@ -89,13 +89,13 @@ export class ModelAnswering {
     // Its extension may not have started yet; `onChange` reports it. The person may answer meanwhile.
     if (model === undefined) return this.#logUnavailable(call, id);
     const rs = await this.store.open();
-    const work = await rs.cvm.claim({ call: call.id, owner: model.name, leaseMs: LEASE_MS });
+    const work = await rs.runs.claim({ call: call.id, owner: model.name, leaseMs: LEASE_MS });
     if (work === null) return;
     // Another window's model failed after the calls were read: it waits for the person.
-    if (work.call.error !== null) return await rs.cvm.release(work);
+    if (work.call.error !== null) return await rs.runs.release(work);
     const lost = new AbortController();
     const heartbeats = setInterval(() => {
-      rs.cvm.heartbeat(work, LEASE_MS).catch((error: unknown) => {
+      rs.runs.heartbeat(work, LEASE_MS).catch((error: unknown) => {
         if (LOST.has(codeOf(error) ?? "")) lost.abort();
         else this.editor.log("warn", `the claim of ${nameOf(call)} was not renewed: ${messageOf(error)}`);
       });
@@ -121,7 +121,7 @@ export class ModelAnswering {
     for (;;) {
       const response = await this.editor.models.ask(model.id, messages, signal);
       try {
-        await rs.cvm.complete(work, parseResponse(call, response), { by: model.name });
+        await rs.runs.complete(work, parseResponse(call, response), { by: model.name });
         return this.editor.log("info", `${model.name} answered ${nameOf(call)}`);
       } catch (error) {
         const isRejected = codeOf(error) === "invalid_answer" || error instanceof SyntaxError;
@@ -136,9 +136,9 @@ export class ModelAnswering {
   async #giveUp(rs: Runstate, work: Work, call: Call, model: LanguageModel, error: unknown): Promise<void> {
     if (LOST.has(codeOf(error) ?? "")) return this.editor.log("info", `${nameOf(call)} was answered elsewhere`);
     try {
-      if (this.#stopped.signal.aborted) return await rs.cvm.release(work);
+      if (this.#stopped.signal.aborted) return await rs.runs.release(work);
       const message = messageOf(error) || "the model failed";
-      await rs.cvm.fail(work, message, { by: model.name, retry: STAYS_OPEN });
+      await rs.runs.fail(work, message, { by: model.name, retry: STAYS_OPEN });
       this.editor.log("warn", `${model.name} did not answer ${nameOf(call)}, which waits for you: ${message}`);
     } catch (failure) {
       if (!LOST.has(codeOf(failure) ?? "")) throw failure;

@@ -13,18 +13,18 @@ const MACHINES = 1000;
 export async function registerMachine(rs: Runstate, hostname: string): Promise<string> {
   const known = await findMachine(rs, hostname);
   if (known === undefined) {
-    await rs.orchestration.machine.register(`${CLIENT}-${crypto.randomUUID()}`, { hostname, metadata: { client: CLIENT } });
+    await rs.sessions.machine.register(`${CLIENT}-${crypto.randomUUID()}`, { hostname, metadata: { client: CLIENT } });
   }
   // Two windows that start together may both register one. Both then use the same.
   const machine = known ?? (await findMachine(rs, hostname));
   if (machine === undefined) throw new Error(`the machine ${hostname} was removed`);
-  await rs.orchestration.machine.heartbeat(machine);
+  await rs.sessions.machine.heartbeat(machine);
   return machine;
 }
 
 /** The machine with the lowest id. Ids are random, so that a store can be imported into that of another editor on the
  * same host. */
 async function findMachine(rs: Runstate, hostname: string): Promise<string | undefined> {
-  const { items } = await rs.orchestration.machine.list({ limit: MACHINES });
+  const { items } = await rs.sessions.machine.list({ limit: MACHINES });
   return items.find((machine) => machine.hostname === hostname && machine.metadata.client === CLIENT)?.id;
 }

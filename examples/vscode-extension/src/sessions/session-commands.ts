@@ -1,6 +1,7 @@
 // The commands on sessions. A window changes the sessions that it drives; others it recovers first.
 
-import type { Runstate, Session } from "runstate";
+import type { Runstate } from "runstate";
+import type { Session } from "runstate/sessions";
 
 import type { Editor } from "../editor.ts";
 import { count } from "../format.ts";
@@ -76,8 +77,8 @@ export class SessionCommands {
   }
 }
 
-const pause: Change = (rs, { id }, epoch) => rs.orchestration.session.pause(id, { epoch });
+const pause: Change = (rs, { id }, epoch) => rs.sessions.session.pause(id, { epoch });
 
-const resume: Change = (rs, { id }, epoch) => rs.orchestration.session.resume(id, { epoch });
+const resume: Change = (rs, { id }, epoch) => rs.sessions.session.resume(id, { epoch });
 
-const complete: Change = (rs, { id }, epoch) => rs.orchestration.session.complete(id, { epoch, force: true });
+const complete: Change = (rs, { id }, epoch) => rs.sessions.session.complete(id, { epoch, force: true });

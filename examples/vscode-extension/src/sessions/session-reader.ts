@@ -1,6 +1,8 @@
 // Reads the sessions that views show, with their tasks.
 
-import type { DamagedDocument, Runstate, Session, TaskPage } from "runstate";
+import type { Runstate } from "runstate";
+import type { Session, TaskPage } from "runstate/sessions";
+import type { DamagedDocument } from "runstate/types";
 
 /** A task of a session. The package exports another type under the name `Task`. */
 export type SessionTask = TaskPage["items"][number];
@@ -26,7 +28,7 @@ export class SessionReader {
 
   /** Reads the sessions with the latest heartbeats; those that have not ended first. */
   async read(rs: Runstate): Promise<{ sessions: SessionRow[]; damaged: DamagedDocument[] }> {
-    const { items, damaged = [] } = await rs.orchestration.session.list({ sort: "lastHeartbeat", descending: true, limit: SESSIONS });
+    const { items, damaged = [] } = await rs.sessions.session.list({ sort: "lastHeartbeat", descending: true, limit: SESSIONS });
     const shown = items.filter((session) => !hasEnded(session) || (session.completedAt ?? 0) > Date.now() - ENDED_MS);
     const rows = await Promise.all(shown.map((session) => this.#readRow(rs, session)));
     this.#rows = new Map(rows.map((row) => [row.session.id, row]));
@@ -42,7 +44,7 @@ export class SessionReader {
   async #readRow(rs: Runstate, session: Session): Promise<SessionRow> {
     const known = this.#rows.get(session.id);
     if (known && JSON.stringify(known.session) === JSON.stringify(session)) return known;
-    const { items, next } = await rs.orchestration.task.list({ session: session.id, limit: TASKS });
+    const { items, next } = await rs.sessions.task.list({ session: session.id, limit: TASKS });
     const tasks = items.sort((a, b) => a.createdAt - b.createdAt);
     return { session, tasks, moreTasks: next !== undefined };
   }

@@ -5,7 +5,8 @@
 // A document has at most one owner: a start of the extension. The owner removes itself when it ends orderly. After a
 // kill, the next start sends a probe: it writes its own id into the document, and an owner that is alive removes it.
 
-import type { CommandParameters, Json, Runstate } from "runstate";
+import type { Json, Runstate } from "runstate";
+import type { CommandParameters } from "runstate/types";
 
 import { type Declaration, DeclaredCollection } from "../declared-collection.ts";
 import { codeOf } from "../errors.ts";

@@ -5,7 +5,9 @@
 // Every change is one commit with the document of the window, so a window that is killed leaves nothing half-made but
 // a task that was added and not started. The document names that task.
 
-import type { CommandParameters, ExecutionStatus, Json, Runstate, Session, SessionSummary } from "runstate";
+import type { ExecutionStatus, Json, Runstate } from "runstate";
+import type { Session, SessionSummary } from "runstate/sessions";
+import type { CommandParameters } from "runstate/types";
 import type { SourceOptions } from "runstate/compiler";
 
 import type { Editor } from "../editor.ts";
@@ -86,11 +88,11 @@ export class WindowSessions {
    */
   async runProgram(program: string, source: string, input: Json | undefined, files: SourceOptions = {}): Promise<Pick<ExecutionStatus, "id" | "status">> {
     const id = crypto.randomUUID();
-    const load = async () => (await this.store.open()).cvm.load({ name: program, source, ...files });
+    const load = async () => (await this.store.open()).load({ name: program, source, ...files });
     const run = await this.#runTask(program, load, input);
     if (run !== undefined) return run;
     await load();
-    return (await this.store.open()).cvm.start(program, { id, commandId: startCommandOf(id), input });
+    return (await this.store.open()).start(program, { id, commandId: startCommandOf(id), input });
   }
 
   /** Undefined: nothing was started. */
@@ -128,9 +130,9 @@ export class WindowSessions {
 
   async #recover(id: string, machine: string): Promise<void> {
     const rs = await this.store.open();
-    const session = await rs.orchestration.session.show(id);
+    const session = await rs.sessions.session.show(id);
     // Stalled, its task runs on under the new epoch. It would fail with a session that fails.
-    if (!hasEnded(session) && session.status !== "stalled") await rs.orchestration.session.stall(id, { reason: "it was moved to another window" });
+    if (!hasEnded(session) && session.status !== "stalled") await rs.sessions.session.stall(id, { reason: "it was moved to another window" });
     const task = session.status === "failed" ? await findInterruptedTask(rs, id) : undefined;
     const driven = { id, project: session.projectId, epoch: session.epoch + 1 };
     const withDriven = ({ sessions }: WindowDocument) => ({ sessions: [...sessions.filter((other) => other.id !== id), driven] });
@@ -170,7 +172,7 @@ export class WindowSessions {
     await this.#beat();
     const rs = await this.store.open();
     const own = this.#window?.sessions.find(({ project }) => project === workspace.name);
-    if (own !== undefined) return rs.orchestration.session.show(own.id);
+    if (own !== undefined) return rs.sessions.session.show(own.id);
     const created: DrivenSession = { id: `vscode-${crypto.randomUUID()}`, project: workspace.name, epoch: 1 };
     const parameters = { id: created.id, project: created.project, machine: await registerMachine(rs, this.hostname) };
     const command = { name: "orchestration.session.create", parameters };
@@ -179,7 +181,7 @@ export class WindowSessions {
       const window = { id: crypto.randomUUID(), workspace: workspace.id, owner: this.#owner, probe: null, sessions: [created], starting: null };
       this.#window = await this.#documents.insert(window, command);
     }
-    return rs.orchestration.session.show(created.id);
+    return rs.sessions.session.show(created.id);
   }
 
   async #beat(): Promise<void> {
@@ -190,7 +192,7 @@ export class WindowSessions {
     const gone = new Set<string>();
     for (const driven of window.sessions) {
       try {
-        machines.add((await rs.orchestration.session.heartbeat(driven.id, { epoch: driven.epoch })).machineId);
+        machines.add((await rs.sessions.session.heartbeat(driven.id, { epoch: driven.epoch })).machineId);
       } catch (error) {
         if (!GONE.has(codeOf(error) ?? "")) throw error;
         gone.add(driven.id);
@@ -198,7 +200,7 @@ export class WindowSessions {
         if (codeOf(error) === "stale_owner") this.editor.inform(`The session “${driven.project}” continues in another window. This window no longer drives it.`);
       }
     }
-    for (const machine of machines) await rs.orchestration.machine.heartbeat(machine);
+    for (const machine of machines) await rs.sessions.machine.heartbeat(machine);
     const isOld = window.savedAt < Date.now() - RENEWED_MS;
     if (gone.size > 0 || isOld) await this.#change(({ sessions }) => ({ sessions: sessions.filter(({ id }) => !gone.has(id)) }));
     if (this.#window !== undefined) await this.#startPending(this.#window);
@@ -210,7 +212,7 @@ export class WindowSessions {
     try {
       const rs = await this.store.open();
       // The first execution of a task has this id.
-      const { execution } = await rs.orchestration.task.start(task, { epoch, commandId: startCommandOf(`task:${task}:0`) });
+      const { execution } = await rs.sessions.task.start(task, { epoch, commandId: startCommandOf(`task:${task}:0`) });
       await forget();
       return execution ?? undefined;
     } catch (error) {
@@ -227,7 +229,7 @@ export class WindowSessions {
   async #startPending({ starting, sessions }: WindowDocument): Promise<void> {
     if (starting === null || this.#isStarting) return;
     const rs = await this.store.open();
-    const task = await rs.orchestration.task.show(starting).catch((error: unknown) => {
+    const task = await rs.sessions.task.show(starting).catch((error: unknown) => {
       if (codeOf(error) === "not_found") return undefined;
       throw error;
     });
@@ -293,10 +295,10 @@ export class WindowSessions {
 
 /** The task of a failed session whose program has not ended. */
 async function findInterruptedTask(rs: Runstate, session: string): Promise<string | undefined> {
-  const { items } = await rs.orchestration.task.list({ session, status: "failed", limit: 1000 });
+  const { items } = await rs.sessions.task.list({ session, status: "failed", limit: 1000 });
   for (const { id, executionId } of items) {
     if (executionId === null) continue;
-    const { status } = await rs.cvm.run(executionId);
+    const { status } = await rs.run(executionId);
     if (status === "running" || status === "waiting_cc" || status === "paused") return id;
   }
   return undefined;

@@ -1,6 +1,6 @@
 // The level of sessions with their health, each above its tasks.
 
-import type { Session } from "runstate";
+import type { Session } from "runstate/sessions";
 
 import type { Row, TreeNode } from "../editor.ts";
 import { count, formatAge } from "../format.ts";

@@ -1,13 +1,17 @@
-// `rs.cvm`: programs and their executions. Operations that are called with parameters alone come from the generated
+// `rs.runs`: programs and their executions. Operations that are called with parameters alone come from the generated
 // class.
 
 import type { Engine, SourceOptions } from "./engine.js";
-import { usageError } from "./errors.js";
-import { type ChangeSubject, type CvmChange, createFeed } from "./changes.js";
+import { isRefused, usageError } from "./errors.js";
+import { type ChangeSubject, type RunChange, createFeed } from "./changes.js";
 import { iterate } from "./feed.js";
-import { CvmOperations, type OperationCaller, type OptionsOf } from "./generated.js";
+import {
+  type CvmCompleteOptions, type CvmFailOptions, CvmOperations, type CvmStartOptions, type OperationCaller, type OptionsOf,
+} from "./generated.js";
+import { followInbox } from "./inbox.js";
 import type { JsonInputOf } from "./json.js";
 import { type CommandOptions, SUBJECTS, WAIT, type WaitOptions, requireText } from "./options.js";
+import { Question } from "./question.js";
 import { Run } from "./run.js";
 import { checkOptions, text, texts, validateOptions } from "./validation.js";
 import type {
@@ -24,18 +28,36 @@ import type {
 import { CALLS, type Handler, type WorkerHandle, type WorkerOptions, startWorker } from "./worker.js";
 
 /** A program to load. Without bytecode the compiler is loaded and compiles the source. */
-export type ProgramSource = Omit<CvmLoadParams, "commandId">;
+export interface ProgramSource extends Omit<CvmLoadParams, "commandId"> {}
 
-export type StartOptions<I = unknown> = Omit<OptionsOf<"cvm.start", "program">, "input"> & {
+/** Options of {@link Runs.start}. */
+export interface StartOptions<I = unknown> extends Omit<CvmStartOptions, "input"> {
   /** The value of the global `input` in the program. */
   input?: I & JsonInputOf<I>;
-};
+}
 
-export type ListOptions = OptionsOf<"cvm.list">;
+/** Options of {@link Runs.list}. */
+export interface ListOptions extends OptionsOf<"cvm.list"> {}
+
+/** Options of {@link Runs.complete}. */
+export interface CompleteOptions extends Pick<CvmCompleteOptions, "by" | "cost">, CommandOptions {}
+
+/** Options of {@link Runs.fail}. */
+export interface FailOptions extends Pick<CvmFailOptions, "name" | "code" | "by" | "retry" | "cost">, CommandOptions {}
+
+/** Options of {@link Runs.questions}. */
+export interface QuestionsOptions {
+  /** Kinds of calls: `cc` for questions, the names of tools for approvals. Default: all. */
+  kinds?: string[];
+  /** The name of a program. Default: all programs. */
+  program?: string;
+  /** Ends the iteration. */
+  signal?: AbortSignal;
+}
 
 /** The claim of work that `cvm.claim` returned. */
 function requireClaim(work: Work): ClaimedCall {
-  if (typeof work?.claimed !== "object") throw usageError("`work` has no claim; pass the value that `cvm.claim` returned");
+  if (typeof work?.claimed !== "object") throw usageError("`work` has no claim; pass the value that `runs.claim` returned");
   return work.claimed;
 }
 
@@ -45,7 +67,7 @@ type OwnMethod = "load" | "start" | "heartbeat" | "complete" | "fail" | "release
 const Operations = CvmOperations as unknown as new (caller: OperationCaller) => Omit<CvmOperations, OwnMethod>;
 
 /** The programs and executions of a store. Every method rejects with a `RunstateError`. */
-export class Cvm extends Operations {
+export class Runs extends Operations {
   readonly #engine: Engine;
 
   /** @internal */
@@ -86,12 +108,37 @@ export class Cvm extends Operations {
   }
 
   /**
+   * Iterates over the questions to people and the calls that await an approval, of all executions: those that are open,
+   * the oldest first, then those that come, from any process, each once. One that is decided elsewhere before it is
+   * read is left out, and one that a worker has claimed, while it has. Ends when the signal aborts or the store is
+   * closed. Leaving the loop has no effect on executions.
+   *
+   * @example
+   * for await (const q of rs.questions()) {
+   *   if (q.isApproval) await q.approve({ by: "ann" });
+   *   else await q.answer(prompt(q.prompt) ?? "");
+   * }
+   */
+  questions(options: QuestionsOptions = {}): AsyncGenerator<Question, void, void> {
+    const filter = validateOptions("runs.questions", options, { kinds: texts, program: text, ...WAIT });
+    return followInbox(this.#engine, filter, async (call) => {
+      try {
+        const { execution } = await this.status(call.executionId, { signal: filter.signal });
+        return new Question(new Run(this.#engine, execution), call);
+      } catch (error) {
+        if (isRefused(error, "not_found")) return null;
+        throw error;
+      }
+    });
+  }
+
+  /**
    * Starts a worker, which answers calls until it is stopped. The handler `cc` receives questions; any other name is
    * that of a tool, whose handler receives its arguments. A call is retried if its handler throws or returns an
    * invalid answer; see {@link CallFailure}.
    *
    * @example
-   * const stop = rs.cvm.worker({ cc: async (q) => model(q.prompt), search: async (args) => find(args) });
+   * const stop = rs.worker({ cc: async (q) => model(q.prompt), search: async (args) => find(args) });
    */
   worker<K extends string>(handlers: { readonly [P in K]: Handler<P> }, options: WorkerOptions<K> = {}): WorkerHandle {
     return startWorker(this.#engine, CALLS, handlers, options);
@@ -106,8 +153,8 @@ export class Cvm extends Operations {
    */
   changes(
     options: { kinds?: ChangeSubject[]; executions?: string[]; from?: string } & WaitOptions = {},
-  ): AsyncIterable<CvmChange> {
-    return iterate(createFeed(this.#engine, validateOptions("cvm.changes", options, { kinds: SUBJECTS, executions: texts, from: text, ...WAIT })));
+  ): AsyncIterable<RunChange> {
+    return iterate(createFeed(this.#engine, validateOptions("runs.changes", options, { kinds: SUBJECTS, executions: texts, from: text, ...WAIT })));
   }
 
   /**
@@ -122,14 +169,14 @@ export class Cvm extends Operations {
   }
 
   /** Completes a claimed call with its answer and continues its execution. */
-  async complete<A>(work: Work, value: A & JsonInputOf<A>, options: Pick<OptionsOf<"cvm.complete">, "by" | "cost"> & CommandOptions = {}): Promise<ExecutionStatus> {
+  async complete<A>(work: Work, value: A & JsonInputOf<A>, options: CompleteOptions = {}): Promise<ExecutionStatus> {
     const { call, execution, token } = requireClaim(work);
     return this.#engine.invoke("cvm.complete", options, { call, execution, token, answer: value });
   }
 
   /** Reports that a claimed call failed. With `retry` the call is retried later; without it the program gets
    * an error with that `name` and `code`. */
-  async fail(work: Work, message: string, options: Pick<OptionsOf<"cvm.fail">, "name" | "code" | "by" | "retry" | "cost"> & CommandOptions = {}): Promise<FailedCall> {
+  async fail(work: Work, message: string, options: FailOptions = {}): Promise<FailedCall> {
     const { call, execution, token } = requireClaim(work);
     return this.#engine.invoke("cvm.fail", options, { call, execution, token, message });
   }
