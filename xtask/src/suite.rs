@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 use crate::{package, rustdoc, tools};
 
 /// Number of cases of a property test in a full run, unless the test sets its own.
-const FULL_CASES: &str = "4096";
+const FULL_CASES: &str = "1024";
 
 /// Arguments of all native builds, so that they share artifacts.
 pub const ALL_ARGS: &str = "--workspace --all-features";

@@ -20,7 +20,7 @@ const MANY_STOPS: u32 = 64;
 fn hostile_programs_end_within_their_limits() {
     let seed = seed();
     let (mut ends, mut refused) = (BTreeMap::<String, usize>::new(), 0);
-    let programs = cases([1_000, 10_000]);
+    let programs = cases([1_000, 4_000]);
     for number in 0..programs {
         let source = hostile_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number));
         let name = format!("seed {seed} hostile program {number}\n{source}");

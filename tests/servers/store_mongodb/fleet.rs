@@ -148,7 +148,7 @@ fn indexes_are_those_of_the_schema_and_the_listed_additions() {
 
 #[test]
 fn records_of_four_clients_never_overspend() {
-    run_on_server(async { cases::records_at_once_never_overspend(&reopener(), 4, cases::records([40, 2_000])).await });
+    run_on_server(async { cases::records_at_once_never_overspend(&reopener(), 4, cases::records([40, 400])).await });
 }
 
 #[test]

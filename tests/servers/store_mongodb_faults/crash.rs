@@ -21,7 +21,7 @@ async fn clients_killed_in_turn_lose_and_double_nothing() {
     if run_as_worker().await {
         return;
     }
-    let kills = if is_full_run() { 60 } else { 8 };
+    let kills = if is_full_run() { 40 } else { 8 };
     let Some(servers) = Servers::replica_set(1).await else { return };
     // A transaction of a dead client blocks all others until the server aborts it, by default after a minute.
     let lifetime = doc! { "setParameter": 1, "transactionLifetimeLimitSeconds": 1 };
@@ -57,7 +57,7 @@ async fn clients_killed_in_turn_lose_and_double_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn primaries_killed_and_stepped_down_under_load_lose_and_double_nothing() {
-    let (kills, commands) = if is_full_run() { (4, 300) } else { (1, 50) };
+    let (kills, commands) = if is_full_run() { (2, 100) } else { (1, 50) };
     let Some(mut servers) = Servers::replica_set(3).await else { return };
     let url = servers.url(&fresh_database("failover"));
     let stores = [Arc::new(load::open(&url).await), Arc::new(load::open(&url).await)];

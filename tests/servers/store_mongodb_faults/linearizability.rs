@@ -93,9 +93,9 @@ where
 async fn one_document_under_sixteen_clients_is_linearizable() {
     let Some(mut servers) = Servers::replica_set(3).await else { return };
     let mut random = SeededRandom::seeded();
-    for _ in 0..if is_full_run() { 3 } else { 1 } {
+    for _ in 0..if is_full_run() { 2 } else { 1 } {
         expect_register_linearizable(
-            &run_with_primary_faults(&mut servers, &mut random, if is_full_run() { 9 } else { 3 }, run_register_client)
+            &run_with_primary_faults(&mut servers, &mut random, if is_full_run() { 6 } else { 3 }, run_register_client)
                 .await,
         );
     }
@@ -105,9 +105,9 @@ async fn one_document_under_sixteen_clients_is_linearizable() {
 async fn inserts_deletions_and_reads_of_all_are_linearizable() {
     let Some(mut servers) = Servers::replica_set(3).await else { return };
     let mut random = SeededRandom::seeded();
-    for _ in 0..if is_full_run() { 3 } else { 1 } {
+    for _ in 0..if is_full_run() { 2 } else { 1 } {
         expect_set_linearizable(
-            &run_with_primary_faults(&mut servers, &mut random, if is_full_run() { 6 } else { 2 }, run_set_client)
+            &run_with_primary_faults(&mut servers, &mut random, if is_full_run() { 4 } else { 2 }, run_set_client)
                 .await,
         );
     }
@@ -117,9 +117,9 @@ async fn inserts_deletions_and_reads_of_all_are_linearizable() {
 async fn commits_with_unknown_outcome_apply_at_most_once() {
     let Some(servers) = Servers::replica_set(1).await else { return };
     let mut random = SeededRandom::seeded();
-    for _ in 0..if is_full_run() { 4 } else { 1 } {
+    for _ in 0..if is_full_run() { 2 } else { 1 } {
         let registers =
-            run_with_lost_replies(&servers, &mut random, if is_full_run() { 12 } else { 2 }, run_register_client).await;
+            run_with_lost_replies(&servers, &mut random, if is_full_run() { 6 } else { 2 }, run_register_client).await;
         let sets =
             run_with_lost_replies(&servers, &mut random, if is_full_run() { 3 } else { 2 }, run_set_client).await;
         for unknown in [expect_register_linearizable(&registers), expect_set_linearizable(&sets)] {

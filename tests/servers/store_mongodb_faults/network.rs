@@ -30,7 +30,7 @@ async fn cut_connections_and_late_replies_lose_and_double_nothing() {
     let store = open_behind(&servers, &proxy, 1_000).await;
     let load = CountingLoad::start(&store, 8);
     let mut random = SeededRandom::seeded();
-    for n in 0..if is_full_run() { 45 } else { 9 } {
+    for n in 0..if is_full_run() { 27 } else { 9 } {
         load.advance(random.below(50) + 20).await;
         let failed = load.failed();
         let fault = n % 3;

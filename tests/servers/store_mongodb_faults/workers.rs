@@ -75,7 +75,7 @@ async fn run_worker(cvm: Cvm, owner: String, counts: Arc<WorkerCounts>) -> Resul
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_workers_answer_each_of_many_calls_once() {
     let Some(url) = fresh_url("many_workers_answer_each_of_many_calls_once") else { return };
-    let (clients, execution_count): (usize, usize) = if is_full_run() { (64, 1_500) } else { (16, 160) };
+    let (clients, execution_count): (usize, usize) = if is_full_run() { (32, 500) } else { (16, 160) };
     let mut processes = Vec::new();
     for _ in 0..8 {
         processes.push(open_process(&url, Arc::new(SystemHost)).await);

@@ -30,7 +30,7 @@ struct Scale {
 impl Scale {
     fn new() -> Self {
         match is_full_run() {
-            true => Self { executions: 1_000, workers: 16, kills: 400 },
+            true => Self { executions: 100, workers: 8, kills: 80 },
             false => Self { executions: 30, workers: 4, kills: 20 },
         }
     }

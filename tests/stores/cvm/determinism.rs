@@ -81,7 +81,7 @@ fn bounded_scene(slice_instructions: u64, slice_bytes: u64) -> Scene {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if is_full_run() { 400 } else { 8 }))]
+    #![proptest_config(ProptestConfig::with_cases(if is_full_run() { 60 } else { 8 }))]
 
     #[test]
     fn cached_and_loaded_machines_decide_identically(

@@ -43,7 +43,7 @@ struct TaskLoad {
 impl TaskLoad {
     fn new() -> Self {
         match is_full_run() {
-            true => Self { tasks: 100, calls: 10, workers: 8, kills: 100 },
+            true => Self { tasks: 50, calls: 10, workers: 8, kills: 50 },
             false => Self { tasks: 20, calls: 5, workers: 4, kills: 10 },
         }
     }

@@ -264,7 +264,7 @@ fn random_commands_on_budgets_agree_with_the_model() {
 #[test]
 fn a_death_at_any_call_of_the_store_changes_no_budget() {
     // The short run lets every eighth call die.
-    let (seeds, stride) = if is_full_run() { (8, 1) } else { (1, 8) };
+    let (seeds, stride) = if is_full_run() { (2, 2) } else { (1, 8) };
     for seed in 0..seeds {
         let run_with = |deaths| {
             let mut process = BudgetProcess::new(memory(), deaths);
@@ -292,7 +292,7 @@ fn a_death_at_any_call_of_the_store_changes_no_budget() {
 
 #[test]
 fn budgets_end_alike_on_every_store_whatever_dies() {
-    for seed in 100..if is_full_run() { 120 } else { 101 } {
+    for seed in 100..if is_full_run() { 106 } else { 101 } {
         let expected = run(&mut BudgetProcess::new(memory(), BudgetDeaths::None), &SimIds::new(seed), 200);
         for store in [memory(), simulated_files()] {
             let mut process = BudgetProcess::new(store, BudgetDeaths::Often(SimIds::new(1_000 + seed)));

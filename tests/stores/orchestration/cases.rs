@@ -94,7 +94,7 @@ pub async fn thousand_assigns_give_ten_holders(open: &Reopen<'_>, clients: usize
 
 /// Ended sessions that expire, in the short and in the long form of the tests. There are ten times as many rows of the
 /// ledger, which are more than one sweep removes.
-const ENDED_SESSIONS: [usize; 2] = [300, 10_000];
+const ENDED_SESSIONS: [usize; 2] = [300, 2_000];
 
 /// Number of commits that are sent at once.
 const COMMITS_AT_ONCE: usize = 50;

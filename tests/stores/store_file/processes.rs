@@ -186,7 +186,7 @@ fn four_processes_killed_in_turn_lose_nothing() {
     if run_as_worker() {
         return;
     }
-    let kills = if is_full_run() { 2_000 } else { 120 };
+    let kills = if is_full_run() { 600 } else { 120 };
     let test = "store_file::processes::four_processes_killed_in_turn_lose_nothing";
     let folder = tempfile::tempdir().unwrap();
     let mut random = seed();

@@ -245,11 +245,12 @@ fn a_repair_that_dies_anywhere_can_be_repeated() {
     }
 }
 
-/// Returns the byte offsets of a file to test: all in a full run, otherwise every `step`th from an offset that the seed
-/// chooses.
+/// Returns the byte offsets of a file to test: about 2,000 in a full run and 400 in a short one, evenly from an offset
+/// that the seed chooses.
 fn sampled_offsets(length: usize) -> impl Iterator<Item = usize> {
     let seed: usize = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    let step = if std::env::var_os("RUNSTATE_FULL").is_some() { 1 } else { (length / 400).max(1) };
+    let step =
+        if std::env::var_os("RUNSTATE_FULL").is_some() { (length / 2_000).max(1) } else { (length / 400).max(1) };
     (seed % step..length).step_by(step)
 }
 
@@ -257,8 +258,8 @@ fn sampled_offsets(length: usize) -> impl Iterator<Item = usize> {
 fn every_flipped_byte_is_found_and_never_loses_a_commit_silently() {
     let disk = store();
     let (a, _) = open(&disk);
-    // A full run has a hundred commits after the snapshot; fewer show the same.
-    for id in 0..if std::env::var_os("RUNSTATE_FULL").is_some() { 96 } else { 4 } {
+    // A full run has more commits after the snapshot.
+    for id in 0..if std::env::var_os("RUNSTATE_FULL").is_some() { 16 } else { 4 } {
         commit(&a, &format!("x{id}"), vec![insert(&format!("x{id}"), &format!("x{id}"))]).unwrap();
     }
     let all = |store: &FaultFileStore| (ids(store), read_n(store, "a"), read_n(store, "b"));

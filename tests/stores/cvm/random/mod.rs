@@ -105,13 +105,13 @@ fn required_coverage() -> Vec<String> {
 
 #[test]
 fn no_sequence_of_commands_loses_or_doubles_anything() {
-    explore_sequences([8, 400], 90, &required_coverage(), || TestBackend::Memory(Arc::new(Memory::new())));
+    explore_sequences([8, 120], 90, &required_coverage(), || TestBackend::Memory(Arc::new(Memory::new())));
 }
 
 #[test]
 fn no_sequence_on_files_loses_or_doubles_anything() {
     let wanted = ["died", "power failed", "Start", "Complete", "outcome answered", "sent again"].map(str::to_owned);
-    explore_sequences([3, 150], 60, &wanted, || TestBackend::Files(Disk::new()));
+    explore_sequences([3, 45], 60, &wanted, || TestBackend::Files(Disk::new()));
 }
 
 /// The backend of all processes.

@@ -124,7 +124,7 @@ fn no_sequence_on_mongodb_with_cut_connections_loses_anything() {
         return;
     };
     let wanted = ["connection cut", "Start", "outcome answered", "same reply"].map(str::to_owned);
-    explore_sequences([1, 20], 40, &wanted, || TestBackend::Server(Box::new(ServerDatabase::create(&server))));
+    explore_sequences([1, 6], 40, &wanted, || TestBackend::Server(Box::new(ServerDatabase::create(&server))));
 }
 
 /// When a connection is cut.
