@@ -207,7 +207,7 @@ impl Code {
     /// A worker that runs the tools: [`Worker::run`](runstate_engine::work::Worker::run) serves the calls of all runs of
     /// the store. At least one process must.
     pub fn worker(&self, owner: impl Into<String>) -> CallWorker {
-        let mut worker = self.cvm.worker(owner);
+        let mut worker = self.cvm.worker(owner).with_final_answers();
         for (path, tool) in self.tools.iter() {
             let (called, for_undo) = (tool.clone(), (tool.undo.clone(), self.cvm.clone()));
             let name = path.clone();

@@ -135,7 +135,7 @@ export class Code implements AsyncDisposable {
       handlers[tool.path] = ((args: Json, task: Task) => tool.run(args, task)) as Handler;
       if (tool.revertable) handlers[revertKind(tool.path)] = ((args: { call: string }, task: Task) => this.#revertCall(tool, args.call, task)) as Handler;
     }
-    this.#worker = this.#runs.worker(handlers, { owner: "code", concurrency: this.#options.concurrency ?? 16 });
+    this.#worker = this.#runs.worker(handlers, { owner: "code", concurrency: this.#options.concurrency ?? 16, finalAnswers: true });
     this.#worker.done.catch(() => {});
     // Rules apply also to runs without a caller that waits.
     if ([...tools.values()].some(({ approve }) => approve)) void this.#applyRules();

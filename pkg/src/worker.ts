@@ -7,7 +7,7 @@ import { encodeAnswer, encodeParams, toWellFormed } from "./json-encoding.js";
 import type { Json, JsonInput } from "./json.js";
 import { WAIT } from "./options.js";
 import type { RawHandler, RawWorkerHandle } from "./instance.js";
-import { type OptionValidators, anyOf, anything, callback, fillRecord, objectByKind, positiveInteger, required, validateOptions } from "./validation.js";
+import { type OptionValidators, anyOf, anything, callback, fillRecord, flag, objectByKind, positiveInteger, required, validateOptions } from "./validation.js";
 import type { Backoff, CallView, Work, WorkerEvent } from "./wire.js";
 
 /** A claimed call that a handler must answer. */
@@ -77,6 +77,9 @@ export interface WorkerOptions<K extends string = string, E = WorkerEvent> {
    * retried. Default: no limit.
    */
   maxHandlerMs?: number;
+  /** Whether an item fails at once whose answer is refused, as one that does not match the schema of its call. For
+   * handlers that would do their work again, and return the same. Default: false, it is retried. */
+  finalAnswers?: boolean;
   onEvent?: (event: E) => void;
   /** Stops the worker. */
   signal?: AbortSignal;
@@ -92,7 +95,7 @@ export interface WorkerHandle extends AsyncDisposable {
 }
 
 const WORKER: OptionValidators<WorkerOptions> = {
-  owner: anything, concurrency: anyOf(positiveInteger, objectByKind), leaseMs: anything, backoff: anything, graceMs: anything, maxHandlerMs: positiveInteger, onEvent: callback, ...WAIT,
+  owner: anything, concurrency: anyOf(positiveInteger, objectByKind), leaseMs: anything, backoff: anything, graceMs: anything, maxHandlerMs: positiveInteger, finalAnswers: flag, onEvent: callback, ...WAIT,
 };
 
 /** The differences between workers for different kinds of items. */
@@ -123,11 +126,11 @@ export function startWorker<W, E>(
   handlers: Record<string, unknown>,
   options: WorkerOptions<string, E> = {},
 ): WorkerHandle {
-  const { owner, concurrency = 1, leaseMs, backoff, graceMs, maxHandlerMs, onEvent, signal } = validateOptions(method, options, WORKER) as WorkerOptions<string, E>;
+  const { owner, concurrency = 1, leaseMs, backoff, graceMs, maxHandlerMs, finalAnswers, onEvent, signal } = validateOptions(method, options, WORKER) as WorkerOptions<string, E>;
   const kinds = concurrencyByKind(method, handlers, concurrency);
   signal?.throwIfAborted();
   // The driver does due work, once for all tabs of a page.
-  const json = encodeParams(method, { owner, kinds, leaseMs, backoff, graceMs, maxHandlerMs, runsDue: false });
+  const json = encodeParams(method, { owner, kinds, leaseMs, backoff, graceMs, maxHandlerMs, finalAnswers, runsDue: false });
   const runRaw: RawHandler = async (kind, work, handlerSignal) => {
     try {
       return encodeAnswer(await run(handlers[kind] as never, kind, work as W, handlerSignal));

@@ -270,6 +270,18 @@ test("a run under an id is that of its script and input", async (t) => {
   await code.cancel("r");
 });
 
+test("a tool whose result is refused does not run again", async (t) => {
+  let runs = 0;
+  const { code } = await openCode(t, { t: { f: () => ((runs += 1), "text") } });
+  const script = `
+    if (typeof tools.t.f !== "function") return;
+    try { return await call("t.f", null, { schema: { type: "number" } }) } catch (e) { return e.message }`;
+  const r = await code.run(script);
+  assert.equal(r.status, "complete");
+  assert.match(r.result, /number/);
+  assert.equal(runs, 1);
+});
+
 test("a server whose tools cannot be listed is asked again, and does not hold up a wait", async (t) => {
   let answer = () => Promise.reject(new Error("no connection"));
   const rs = await openStore(t, "memory:", { log: "off" });

@@ -141,6 +141,8 @@ pub struct WorkerOptions {
     /// How long one handler may take, in milliseconds; by default there is no limit.
     #[operation(name = "maxHandlerMs")]
     pub max_handler: Option<Millis>,
+    /// Whether an item whose answer is refused fails at once; by default it is retried.
+    pub final_answers: bool,
 }
 
 /// The failure of a handler.

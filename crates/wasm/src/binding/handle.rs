@@ -66,7 +66,7 @@ impl Runstate {
     }
 
     /// Starts a worker, which serves items of the collection `items` until it is stopped. `options`: `{ owner?, kinds:
-    /// { name: concurrency }, leaseMs?, backoff?, runsDue?, graceMs?, maxHandlerMs? }`.
+    /// { name: concurrency }, leaseMs?, backoff?, runsDue?, graceMs?, maxHandlerMs?, finalAnswers? }`.
     ///
     /// `handler(kind, work, signal)` resolves to the answer as JSON text, or rejects with `{ message, name?, final? }`
     /// as JSON text. `signal` is an `AbortSignal`; it fires when the handler loses its claim. `listener(event)`

@@ -96,7 +96,7 @@ fn build_worker<W: WorkItem>(
     handler: &Function,
     listener: Option<Function>,
 ) -> Worker<W> {
-    let WorkerOptions { owner, kinds, lease, backoff, runs_due, grace, max_handler } = options;
+    let WorkerOptions { owner, kinds, lease, backoff, runs_due, grace, max_handler, final_answers } = options;
     let owner = owner.unwrap_or_else(|| format!("worker-{}", engine.new_command_id()));
     let mut worker = Worker::new(engine, owner);
     for (kind, concurrency) in kinds {
@@ -114,6 +114,9 @@ fn build_worker<W: WorkItem>(
     }
     if let Some(limit) = max_handler {
         worker = worker.max_handler(limit);
+    }
+    if final_answers {
+        worker = worker.with_final_answers();
     }
     if !runs_due {
         worker = worker.without_due();
