@@ -534,7 +534,9 @@ fn a_damaged_call_does_not_outlive_its_program() {
             call["context"] = json!({});
             scene.put(&CC_HISTORY, &id, &call);
             if source == race {
-                scene.answer_call(1, "one").expect(Status::WaitingCc).expect_output(["one"]);
+                let first = row(&scene, 1)["id"].as_str().unwrap().to_owned();
+                block_on(scene.cvm().answer("run", Answer::to_call(first).value("one"))).unwrap();
+                assert_eq!(block_on(scene.cvm().output("run")).unwrap(), ["one"]);
                 scene.answer("go").expect(Status::Complete);
             } else {
                 scene.advance(Millis(10_000));
