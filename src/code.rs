@@ -12,8 +12,8 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), runstate::engine::Error> {
 //! let engine = runstate::open("memory:").await?;
 //! let code = Code::new(&engine)
-//!     .tool("crm.find", Tool::new(async |_| Ok(json!([{ "id": 7 }]))))
-//!     .tool("pay.refund", Tool::new(async |task| Ok(task.work.call.args["order"].clone())).approve());
+//!     .tool("crm.find", Tool::new(async |_| Ok(json!([{ "id": 7 }]))))?
+//!     .tool("pay.refund", Tool::new(async |task| Ok(task.work.call.args["order"].clone())).approve())?;
 //!
 //! let script = "const [order] = await tools.crm.find({}); return await tools.pay.refund({ order: order.id })";
 //! let run = code.run(script, RunScript::default()).await?;
@@ -31,10 +31,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use runstate_core::error_code::ErrorCode;
+use runstate_core::lease::shorten_message;
 use runstate_core::marker::BoxFuture;
 use runstate_domain_cvm::{
     Approve, CC_HISTORY, COGNITIVE, CallOutcome, CallView, EXECUTIONS, ListCalls, Load, NO_LINES, Policy, ProgramError,
-    Reject, SourceOptions, Start, Status, WaitsFor, Work, compile_source,
+    Reject, SourceOptions, Start, Status, TIMER, WaitsFor, Work, codes, compile_source,
 };
 use runstate_engine::work::{Failure, Task};
 use runstate_engine::{ChangeFilter, Engine, Error};
@@ -47,6 +48,18 @@ use crate::client::{CallWorker, Cvm, Run};
 
 /// The beginning of the names of programs that are scripts. The rest is from the hash of the script.
 pub const PROGRAM_PREFIX: &str = "script-";
+
+/// Longest path of a tool, in bytes: that of a kind.
+const PATH_BYTES: usize = 100;
+
+/// The refusals of an approval of a call that needs none any more.
+const DECIDED: [ErrorCode; 5] = [
+    codes::ALREADY_APPROVED,
+    codes::ALREADY_ANSWERED,
+    codes::DEADLINE_PASSED,
+    ErrorCode::NOT_FOUND,
+    ErrorCode::ILLEGAL_TRANSITION,
+];
 
 /// Calls of one tool that a worker runs at once.
 const CONCURRENCY: usize = 16;
@@ -120,13 +133,9 @@ impl Tool {
         !matches!(self.approval, Approval::None)
     }
 
-    /// Whether a call with these arguments runs without a person.
-    fn is_free(&self, args: &Json) -> bool {
-        match &self.approval {
-            Approval::None => true,
-            Approval::All => false,
-            Approval::If(rule) => !rule(args),
-        }
+    /// Whether a call with these arguments is approved by the rule of the tool.
+    fn is_approved_by_rule(&self, args: &Json) -> bool {
+        matches!(&self.approval, Approval::If(rule) if !rule(args))
     }
 }
 
@@ -192,10 +201,18 @@ impl Code {
 
     /// Adds the tool that scripts call as `tools.crm.find(args)` for the path `crm.find`. A later one of the same path
     /// replaces it.
-    #[must_use]
-    pub fn tool(mut self, path: impl Into<String>, tool: Tool) -> Self {
-        Arc::make_mut(&mut self.tools).insert(path.into(), tool);
-        self
+    ///
+    /// Errors: `usage` (the path is empty, has more than 100 bytes, ends in `.revert`, or is a name of the language).
+    pub fn tool(mut self, path: impl Into<String>, tool: Tool) -> Result<Self, Error> {
+        let path = path.into();
+        let first = path.split('.').next().unwrap_or_default();
+        let is_reserved = [COGNITIVE, TIMER].contains(&path.as_str()) || ["fs", "tools"].contains(&first);
+        if path.is_empty() || path.len() > PATH_BYTES || is_reserved || path.ends_with(&revert_kind("")) {
+            let message = format!("a tool cannot be called `{}`; rename it", shorten_message(&path, PATH_BYTES));
+            return Err(Error::new(ErrorCode::USAGE, message));
+        }
+        Arc::make_mut(&mut self.tools).insert(path, tool);
+        Ok(self)
     }
 
     /// Sets the limits of each run.
@@ -256,6 +273,7 @@ impl Code {
         let engine = self.cvm.engine();
         let until = engine.now() + wait;
         let mut changes = Changes::new(engine, Some(run));
+        let mut has_read_again = false;
         loop {
             let progress = self.cvm.progress(run, NO_LINES).await?;
             match progress.status {
@@ -263,12 +281,17 @@ impl Code {
                 Status::Error | Status::Cancelled => return Ok(RunState::Failed { error: progress.error }),
                 Status::Running | Status::WaitingCc | Status::Paused => {}
             }
-            let mut pending = Vec::new();
+            let (mut pending, calls) = (Vec::new(), progress.calls.len());
             for call in progress.calls {
-                if self.needs_decision(&call).await? {
+                if !self.is_decided_by_rule(&call).await? {
                     pending.push(call);
                 }
             }
+            // Calls that were approved here wait for their tools now.
+            if pending.len() < calls && !std::mem::replace(&mut has_read_again, true) {
+                continue;
+            }
+            has_read_again = false;
             let left = until.since(engine.now());
             if left <= Millis(0) || waits_for_people(&pending) {
                 return Ok(RunState::Waiting { pending });
@@ -283,9 +306,9 @@ impl Code {
         let questions = ListCalls { kind: Some(COGNITIVE.to_owned()), open: true, ..ListCalls::default() };
         let mut pending = Vec::new();
         for listing in [approvals, questions] {
-            for call in self.all_calls(listing).await? {
+            for call in self.all_calls(listing).await?.0 {
                 let is_for_people = matches!(call.waits_for, Some(WaitsFor::Approval | WaitsFor::Person));
-                if is_for_people && call.program_name.starts_with(PROGRAM_PREFIX) && self.needs_decision(&call).await? {
+                if is_for_people && is_of_script(&call) && !self.is_decided_by_rule(&call).await? {
                     pending.push(call);
                 }
             }
@@ -326,7 +349,8 @@ impl Code {
     /// is a run itself, which survives this process, with the result `{ undone, failed }`. Repeated, it continues, or
     /// undoes what failed before; a call that was undone is left.
     ///
-    /// Errors: `illegal_transition` (it has not ended; cancel it first), `not_found`.
+    /// Errors: `illegal_transition` (it has not ended; cancel it first), `not_found`, `corrupt` (a call cannot be read:
+    /// whether it was answered is not known).
     pub async fn revert(&self, run: &str) -> Result<Run, Error> {
         if !has_ended(self.cvm.status(run).await?.execution.status) {
             let message = format!("run {run} has not ended; cancel it first");
@@ -377,36 +401,45 @@ impl Code {
     /// The answered calls of a run, the latest first.
     async fn answered_calls(&self, run: &str) -> Result<Vec<CallView>, Error> {
         let listing = ListCalls { execution: Some(run.to_owned()), ..ListCalls::default() };
-        let mut calls = self.all_calls(listing).await?;
+        let (mut calls, damaged) = self.all_calls(listing).await?;
+        if let Some(damaged) = damaged {
+            return Err(Error::new(ErrorCode::CORRUPT, format!("call {damaged} of run {run} cannot be read")));
+        }
         calls.retain(|call| call.outcome == Some(CallOutcome::Answered));
         let order = |call: &CallView| (call.response.as_ref().map(|response| response.timestamp), call.step);
         calls.sort_by_key(|call| std::cmp::Reverse(order(call)));
         Ok(calls)
     }
 
-    async fn all_calls(&self, mut listing: ListCalls) -> Result<Vec<CallView>, Error> {
-        let mut calls = Vec::new();
+    /// The listed calls, and the id of one that cannot be read.
+    async fn all_calls(&self, listing: ListCalls) -> Result<(Vec<CallView>, Option<String>), Error> {
+        let mut listing = ListCalls { limit: Some(1_000), ..listing };
+        let (mut calls, mut damaged) = (Vec::new(), None);
         loop {
             let page = self.cvm.calls(&listing).await?;
             calls.extend(page.items);
+            damaged = damaged.or(page.damaged.into_iter().next().map(|one| one.id));
             match page.next {
                 Some(next) => listing.cursor = Some(next),
-                None => return Ok(calls),
+                None => return Ok((calls, damaged)),
             }
         }
     }
 
-    /// Whether a call waits for what it seems to. One that the rule of its tool lets pass is approved here.
-    async fn needs_decision(&self, call: &CallView) -> Result<bool, Error> {
-        let is_free = self.tools.get(&call.kind).is_some_and(|tool| tool.is_free(&call.args));
-        if call.waits_for != Some(WaitsFor::Approval) || !is_free {
-            return Ok(true);
+    /// Approves a call of a script that the rule of its tool lets pass. Returns whether it waits for no decision now.
+    async fn is_decided_by_rule(&self, call: &CallView) -> Result<bool, Error> {
+        let is_approved = self.tools.get(&call.kind).is_some_and(|tool| tool.is_approved_by_rule(&call.args));
+        if call.waits_for != Some(WaitsFor::Approval) || !is_of_script(call) || !is_approved {
+            return Ok(false);
         }
         let note = format!("the rule of tools.{}", call.kind);
         match self.approve(call, "rule", Some(&note)).await {
-            Err(error) if error.retryable => Err(error),
+            Ok(()) => Ok(true),
             // Another process was faster, or the run is paused or has ended.
-            _ => Ok(false),
+            Err(error) if DECIDED.contains(&error.code) => Ok(true),
+            Err(error) if error.retryable => Err(error),
+            // A person rejects it.
+            Err(_) => Ok(false),
         }
     }
 }
@@ -420,6 +453,10 @@ pub fn compile_script(script: &str, tools: Vec<String>) -> Result<Load, Error> {
     let mut load = compile_source("script.ts", script, options)?;
     load.name = format!("{PROGRAM_PREFIX}{}", &load.source_hash()[..32]);
     Ok(load)
+}
+
+fn is_of_script(call: &CallView) -> bool {
+    call.program_name.starts_with(PROGRAM_PREFIX)
 }
 
 fn revert_kind(path: &str) -> String {
@@ -440,7 +477,7 @@ fn run_call(tool: &Tool, path: &str, task: Task<Work>) -> BoxFuture<'static, Res
     let call = &task.work.call;
     let is_approved = call.approval.as_ref().is_some_and(|approval| approval.approved);
     // The policy of a run is that of the process that started it, which may know less of the tool.
-    if !is_approved && !tool.is_free(&call.args) {
+    if tool.needs_approval() && !is_approved && !tool.is_approved_by_rule(&call.args) {
         let message = format!("tools.{path} runs only calls that were approved, and this one asked for no approval");
         return Box::pin(std::future::ready(Err(Failure::permanent(message).with_name("NotAllowedError"))));
     }

@@ -263,7 +263,9 @@ export class Code implements AsyncDisposable {
   /** Whether a call waits for what it seems to. A call that its tool's rule lets pass is approved here. */
   async #needsDecision(call: CallView): Promise<boolean> {
     const tool = (await this.#tools()).get(call.kind);
-    if (call.waitsFor !== "approval" || tool === undefined || !(await tool.isFree(call.args))) return true;
+    // A rule decides for scripts alone: the policy of another program asks a person.
+    const hasRule = call.waitsFor === "approval" && call.programName.startsWith(PREFIX);
+    if (!hasRule || tool === undefined || !(await tool.isFree(call.args))) return true;
     try {
       await this.#runs.approve(call.executionId, { call: call.id, by: "rule", note: `the rule of tools.${tool.path}` });
     } catch (error) {
@@ -337,6 +339,8 @@ export class Code implements AsyncDisposable {
     const done: CallView[] = [];
     for (let cursor: string | undefined; ; ) {
       const page = await this.#runs.calls({ execution: run, cursor, signal });
+      const [damaged] = page.damaged ?? [];
+      if (damaged !== undefined) throw new RunstateError({ code: "corrupt", message: `call ${damaged.id} of run ${run} cannot be read: whether it was answered is not known` });
       done.push(...page.items.filter((call) => call.outcome === "answered"));
       if (page.next === undefined) break;
       cursor = page.next;

@@ -96,12 +96,17 @@ async function listOpenCalls(engine: Engine, { kinds, program, signal }: InboxFi
   return [...calls].sort(([, a], [, b]) => a.at - b.at || a.step - b.step).map(([id]) => id);
 }
 
-/** Reads a call; null if it was deleted, or is damaged. */
-async function readCall(engine: Engine, id: string, signal: AbortSignal | undefined): Promise<CallView | null> {
+/** Reads a call; null if it was deleted, or cannot be read. */
+function readCall(engine: Engine, id: string, signal: AbortSignal | undefined): Promise<CallView | null> {
+  return readUnlessDamaged(engine, id, () => engine.invoke("cvm.call", { signal }, { id }));
+}
+
+/** Reads what belongs to a call; null if it was deleted, or cannot be read: one of them must not end the inbox of all. */
+export async function readUnlessDamaged<T>(engine: Engine, call: string, read: () => Promise<T>): Promise<T | null> {
   try {
-    return await engine.invoke("cvm.call", { signal }, { id });
+    return await read();
   } catch (error) {
-    if (isRefused(error, "corrupt")) engine.warn(`questions: call ${id} is damaged and left out`, error);
+    if (isRefused(error, "corrupt", "key_missing")) engine.warn(`questions: call ${call} cannot be read and is left out`, error);
     else if (!isRefused(error, "not_found")) throw error;
     return null;
   }

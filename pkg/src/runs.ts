@@ -2,13 +2,13 @@
 // class.
 
 import type { Engine, SourceOptions } from "./engine.js";
-import { isRefused, usageError } from "./errors.js";
+import { usageError } from "./errors.js";
 import { type ChangeSubject, type RunChange, createFeed } from "./changes.js";
 import { iterate } from "./feed.js";
 import {
   type CvmCompleteOptions, type CvmFailOptions, CvmOperations, type CvmStartOptions, type OperationCaller, type OptionsOf,
 } from "./generated.js";
-import { followInbox } from "./inbox.js";
+import { followInbox, readUnlessDamaged } from "./inbox.js";
 import type { JsonInputOf } from "./json.js";
 import { type CommandOptions, SUBJECTS, WAIT, type WaitOptions, requireText } from "./options.js";
 import { Question } from "./question.js";
@@ -122,13 +122,8 @@ export class Runs extends Operations {
   questions(options: QuestionsOptions = {}): AsyncGenerator<Question, void, void> {
     const filter = validateOptions("runs.questions", options, { kinds: texts, program: text, ...WAIT });
     return followInbox(this.#engine, filter, async (call) => {
-      try {
-        const { execution } = await this.status(call.executionId, { signal: filter.signal });
-        return new Question(new Run(this.#engine, execution), call);
-      } catch (error) {
-        if (isRefused(error, "not_found")) return null;
-        throw error;
-      }
+      const read = await readUnlessDamaged(this.#engine, call.id, () => this.status(call.executionId, { signal: filter.signal }));
+      return read && new Question(new Run(this.#engine, read.execution), call);
     });
   }
 

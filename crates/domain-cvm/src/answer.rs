@@ -263,7 +263,8 @@ impl Command for AnswerCall {
         let Some((key, occurrence)) = self.key(view) else { return Err(self.refuse_unnamed(view, ctx)?) };
         // Another answer may take the call between the read of the rows under the key and that of the call.
         let is_taken = |call: &LoadedEntity<Call>| {
-            self.key.is_some() && self.occurrence.is_none() && call.entity.outcome.is_some()
+            let has_answer = call.entity.outcome.is_some() || call.entity.early_answer.is_some();
+            self.key.is_some() && self.occurrence.is_none() && has_answer
         };
         if let Some(name) = &self.key {
             if EarlyAnswer::find(view, &key.id)?.is_some() {

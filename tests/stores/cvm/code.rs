@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use runstate::code::{Code, Limits, RunScript, RunState, Tool};
-use runstate::domain::cvm::{WaitsFor, codes};
+use runstate::domain::cvm::{Policy, Start, WaitsFor, codes};
 use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::time::Millis;
 use runstate::work::Failure;
 use serde_json::{Value as Json, json};
 
-use crate::cvm::scene::{Scene, error_code};
+use crate::cvm::scene::{Scene, error_code, program};
 
 type Ran = Arc<Mutex<Vec<Json>>>;
 
@@ -32,11 +32,11 @@ fn process(scene: &Scene, ran: &Ran) -> Code {
         Some(word) => Ok(json!([word])),
         None => Err(Failure::permanent("no word").with_name("RangeError")),
     });
-    Code::new(&scene.cold_engine()).tool("crm.find", find).tool("pay.refund", refund)
+    Code::new(&scene.cold_engine()).tool("crm.find", find).unwrap().tool("pay.refund", refund).unwrap()
 }
 
 fn serve(code: &Code) {
-    block_on(code.worker("service").drain()).unwrap();
+    block_on(code.worker("service").without_due().drain()).unwrap();
 }
 
 fn result(code: &Code, run: &str) -> RunState {
@@ -62,7 +62,7 @@ fn a_script_waits_for_people_over_processes() {
     assert_eq!(error_code(block_on(code.run("return 1", options()))), ErrorCode::ALREADY_EXISTS);
     assert!(ran.lock().unwrap().is_empty());
     // The rule lets one pass; the process ends.
-    assert!(matches!(result(&code, "r"), RunState::Waiting { pending } if pending.len() == 3));
+    assert!(matches!(result(&code, "r"), RunState::Waiting { pending } if pending.len() == 4));
     serve(&code);
     assert_eq!(*ran.lock().unwrap(), [json!({ "amount": 5 })]);
     let code = process(&scene, &ran);
@@ -128,10 +128,43 @@ fn a_script_that_may_not_run_is_refused() {
 fn a_tool_that_needs_an_approval_runs_no_call_without_one() {
     let scene = Scene::new();
     let ran = Ran::default();
-    let lax = Code::new(&scene.cold_engine()).tool("pay.refund", Tool::new(async |_| Ok(Json::Null)));
+    let lax = Code::new(&scene.cold_engine()).tool("pay.refund", Tool::new(async |_| Ok(Json::Null))).unwrap();
     let run = block_on(lax.run("return await tools.pay.refund({ amount: 50 })", RunScript::default())).unwrap();
     let code = process(&scene, &ran);
     serve(&code);
     let RunState::Failed { error: Some(error) } = result(&code, &run.id) else { panic!("it has not failed") };
     assert_eq!((error.name.as_str(), ran.lock().unwrap().len()), ("NotAllowedError", 0));
+}
+
+/// Neither a process without the rule, nor a rule for a program that is not a script, decides for a person.
+#[test]
+fn a_call_is_approved_by_the_rule_of_its_tool_alone() {
+    let scene = Scene::new();
+    let ran = Ran::default();
+    let code = process(&scene, &ran);
+    let run = block_on(code.run("return await tools.pay.refund({ amount: 50 })", RunScript::default())).unwrap();
+    let lax = Code::new(&scene.cold_engine()).tool("pay.refund", Tool::new(async |_| Ok(Json::Null))).unwrap();
+    let waits = |code: &Code, run: &str| match result(code, run) {
+        RunState::Waiting { pending } => pending.iter().map(|call| call.waits_for).collect(),
+        ended => panic!("{ended:?}"),
+    };
+    let approval = vec![Some(WaitsFor::Approval)];
+    assert_eq!((waits(&lax, &run.id), block_on(lax.pending()).unwrap().len()), (approval.clone(), 1));
+    // The rule of the tool lets this one pass, and the run waits for a worker then.
+    let free = block_on(code.run("return await tools.pay.refund({ amount: 5 })", RunScript::default())).unwrap();
+    assert_eq!(waits(&code, &free.id), [Some(WaitsFor::Worker)]);
+    let policy = Policy { approve: Some(vec!["pay.refund".to_owned()]), ..Policy::default() };
+    block_on(scene.cvm().load(&program("plain", r#"call("pay.refund", { amount: 1 })"#))).unwrap();
+    let plain = Start { policy: Some(policy), ..Start::new("plain") };
+    let plain = block_on(scene.cvm().start(plain)).unwrap();
+    assert_eq!(waits(&code, &plain.id), approval);
+}
+
+#[test]
+fn names_that_no_tool_can_have_are_refused() {
+    let code = Code::new(&Scene::new().cold_engine());
+    for name in ["", "cc", "timer", "fs.readFile", "tools.a", "pay.refund.revert", &"x".repeat(101)] {
+        let refused = code.clone().tool(name, Tool::new(async |_| Ok(Json::Null))).err();
+        assert_eq!(refused.map(|error| error.code), Some(ErrorCode::USAGE), "{name}");
+    }
 }

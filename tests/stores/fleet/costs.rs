@@ -136,7 +136,7 @@ fn a_call_waits_for_its_budget_and_is_claimed_when_it_is_raised() {
     let refused = open.iter().find(|call| call.refusal.is_some()).expect("one call was refused");
     let refusal = refused.refusal.as_ref().unwrap();
     assert_eq!(refusal.name.as_deref(), Some("budget_exceeded"));
-    insta::assert_snapshot!(refusal.message, @"the total budget of money does not have 0.4 CAD: of 0.5, 0 are used and 0.4 reserved. Raise it with `budget change`, or wait for the next period");
+    insta::assert_snapshot!(refusal.message, @"the total budget of money does not have 0.4 CAD: of 0.5, 0 are used and 0.4 reserved. Raise it with `fleet.budget.change`, or wait for the next period");
     assert_eq!(code(block_on(scene.cvm.claim_call(&refused.id, "worker", LEASE))), "budget_exceeded");
     assert_eq!(scene.amounts(&budget), ["0", "0.4", "0"]);
     scene.complete(&first, "a");

@@ -159,7 +159,7 @@ impl ResourceBudget {
         let (period, unit, resource) = (self.budget_period.as_str(), self.unit.as_str(), self.resource_type.as_str());
         let message = format!(
             "the {period} budget of {resource} does not have {amount} {unit}: of {allocated_amount}, {used_amount} are used and {reserved_amount} \
-             reserved; nothing was changed. Raise it with `budget change`, or wait for the next period"
+             reserved; nothing was changed. Raise it with `fleet.budget.change`, or wait for the next period"
         );
         let details = json!({
             "budget": self.uuid, "period": period, "unit": unit, "requested": amount, "allocated": allocated_amount,
