@@ -99,7 +99,7 @@ mod tests {
         task add [sessions task add]
         app list [apps list]
         project counts [sessions project counts]
-        cleanup apps [apps cleanup, sessions cleanup]
+        cleanup apps [sessions cleanup, apps cleanup]
         cvm claim [runs claim]
         artifact rm A1 [apps artifact delete]
         program rm [program delete]
