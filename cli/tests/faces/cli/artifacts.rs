@@ -121,7 +121,7 @@ fn artifacts_go_through_pipes() {
     assert_eq!((&empty["sizeBytes"], &empty["mimeType"]), (&json!(0), &json!("text/plain")));
     let empty = empty["id"].as_str().unwrap();
     assert_eq!(scene.run(&["apps", "artifact", "get", empty, "--to", "-"]).expect_exit(0).out, "");
-    scene.run(&put[..5]).expect_exit(2).expect_stderr(&["--name"]);
+    scene.run(&put[..6]).expect_exit(2).expect_stderr(&["--name"]);
     scene.run(&["apps", "artifact", "get", empty, "--json"]).expect_exit(2).json();
     let written = scene.run(&["apps", "artifact", "get", empty, "--to", "empty", "--json"]).expect_exit(0).json();
     assert_eq!((&written["to"], &written["sizeBytes"]), (&json!("empty"), &json!(0)));

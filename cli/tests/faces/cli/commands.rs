@@ -345,7 +345,7 @@ fn every_command_has_help_with_an_example() {
     let listed = scene.run(&["help", "all"]).expect_exit(0).out;
     let commands: Vec<&str> = listed
         .lines()
-        .take_while(|line| *line != "apps:")
+        .take_while(|line| *line != "store:")
         .filter(|line| line.starts_with("  ") && line.as_bytes()[2].is_ascii_lowercase())
         .filter_map(|line| line.split_whitespace().next())
         .filter(|command| *command != "help")
